@@ -1,0 +1,24 @@
+// The one place that turns an errno into a code the caller acts on.
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace objmapper::net {
+
+// A status for `error` (an errno value, not 0). The message is "`what`: <errno text> (<name>)", so
+// `what` names the call's object: "open /srv/objects/a", "bind /run/x.sock".
+//
+//   NOT_FOUND           ENOENT, ENOTDIR
+//   PERMISSION_DENIED   EACCES, EPERM, ELOOP, EXDEV (outside the tree), ENXIO (a socket, a FIFO)
+//   RESOURCE_EXHAUSTED  EMFILE, ENFILE, ENOMEM, ENOBUFS, ETOOMANYREFS, EAGAIN: try again
+//   UNAVAILABLE         the peer has gone: EPIPE, ECONNRESET, ENOTCONN, ECONNREFUSED, ...
+//   INVALID_ARGUMENT    EINVAL, ENAMETOOLONG
+//   DEADLINE_EXCEEDED   ETIMEDOUT
+//   ALREADY_EXISTS      EEXIST, EADDRINUSE
+//   DATA_LOSS           EIO, EUCLEAN, ESTALE, EFAULT (a file shrank under its mapping)
+//   UNIMPLEMENTED       ENOSYS, EOPNOTSUPP
+//   INTERNAL            anything else
+absl::Status ErrnoToStatus(int error, absl::string_view what);
+
+}  // namespace objmapper::net

@@ -1,0 +1,44 @@
+// Listening sockets.
+#pragma once
+
+#include <sys/types.h>
+
+#include "absl/status/statusor.h"
+#include "net/address.h"
+#include "net/unique_fd.h"
+
+namespace objmapper::net {
+
+// A bound, listening, non-blocking stream socket; removes its socket file when it dies. Movable.
+class Listener {
+ public:
+  // Binds and listens on `address`.
+  //
+  // kUnix: a socket file nobody listens on is replaced; one that somebody listens on is not:
+  // ALREADY_EXISTS, and the message says that a server is running there. A path that exists and is
+  // no socket is refused too (ALREADY_EXISTS). Two servers that start at once are serialized by a
+  // lock on the directory. kTcp: SO_REUSEADDR; IPv6 sockets are IPV6_V6ONLY, so that "[::]:p" and
+  // "0.0.0.0:p" can be listened on together.
+  // Other errors: as ErrnoToStatus; the message names the address.
+  static absl::StatusOr<Listener> Open(const Address& address);
+
+  Listener(Listener&&) = default;
+  Listener& operator=(Listener&&) = delete;
+  ~Listener();
+
+  int fd() const { return fd_.get(); }
+  // As bound: port 0 has become the port the kernel chose.
+  const Address& address() const { return address_; }
+
+ private:
+  Listener(UniqueFd fd, Address address, dev_t device, ino_t inode)
+      : fd_(std::move(fd)), address_(std::move(address)), device_(device), inode_(inode) {}
+
+  UniqueFd fd_;
+  Address address_;
+  // The socket file's identity: only our own file is removed, not a successor's.
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+};
+
+}  // namespace objmapper::net

@@ -1,0 +1,96 @@
+#include "net/scm_rights.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <glog/logging.h>
+
+#include "net/errno_status.h"
+
+namespace objmapper::net {
+
+ssize_t SendWithFds(int socket, absl::string_view bytes, absl::Span<const int> fds) {
+  DCHECK(!bytes.empty());
+  DCHECK_LE(fds.size(), kFdsPerMessageMax);
+  iovec iov{const_cast<char*>(bytes.data()), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  // Aligned as cmsg(3) asks. Not cleared: only the used part is read by the kernel.
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kFdsPerMessageMax)];
+  if (!fds.empty()) {
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(sizeof(int) * fds.size());
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int) * fds.size());
+    memcpy(CMSG_DATA(header), fds.data(), sizeof(int) * fds.size());
+  }
+  ssize_t sent;
+  do {
+    sent = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return sent;
+}
+
+absl::StatusOr<Received> RecvWithFds(int socket, absl::Span<char> buffer, size_t fds_max,
+                                     std::vector<UniqueFd>* fds) {
+  DCHECK_LE(fds_max, kFdsPerMessageMax);
+  iovec iov{buffer.data(), buffer.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kFdsPerMessageMax)];
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  if (fds_max > 0) {
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(sizeof(int) * fds_max);
+  }
+  ssize_t got;
+  do {
+    got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) return ErrnoToStatus(errno, "recvmsg");
+
+  // Own first, judge second: the kernel has already installed these in our table.
+  size_t count = 0;
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    const size_t n = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < n; ++i) {
+      int fd;
+      memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(fd));
+      fds->push_back(UniqueFd(fd));
+      ++count;
+    }
+  }
+  // CMSG_SPACE rounds up to 8 bytes, so an odd fds_max leaves room for one descriptor more.
+  Received received;
+  received.bytes = static_cast<size_t>(got);
+  received.fds_lost = (message.msg_flags & MSG_CTRUNC) != 0;
+  while (count > fds_max) {
+    fds->pop_back();
+    --count;
+    received.fds_lost = true;
+  }
+  return received;
+}
+
+ssize_t RecvRefusingFds(int socket, absl::Span<char> buffer, bool* fds_refused) {
+  iovec iov{buffer.data(), buffer.size()};
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  // No control buffer: scm_detach_fds() in the kernel then drops the descriptors and sets
+  // MSG_CTRUNC, which no other ancillary message can cause here (none is enabled).
+  ssize_t got;
+  do {
+    got = recvmsg(socket, &message, MSG_DONTWAIT);
+  } while (got < 0 && errno == EINTR);
+  *fds_refused = got >= 0 && (message.msg_flags & MSG_CTRUNC) != 0;
+  return got;
+}
+
+}  // namespace objmapper::net

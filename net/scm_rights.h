@@ -1,0 +1,61 @@
+// Bytes and descriptors over Unix sockets: the SCM_RIGHTS messages of unix(7).
+#pragma once
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "net/unique_fd.h"
+
+namespace objmapper::net {
+
+// SCM_MAX_FD (include/net/scm.h): a 254th descriptor gives EINVAL.
+inline constexpr size_t kFdsPerMessageMax = 253;
+
+// Sends `bytes` on `socket` with `fds` attached to the first of them; never blocks, never raises
+// SIGPIPE.
+//
+// socket: connected AF_UNIX SOCK_STREAM; borrowed.
+// bytes:  at least one; the kernel drops descriptors that ride on nothing.
+// fds:    0..kFdsPerMessageMax, borrowed: the receiver's descriptors name the same open file
+//         descriptions, so both sides share one file offset.
+//
+// Returns the number of bytes taken, or -1 with errno as sendmsg(2) left it: EAGAIN (the socket is
+// full), ETOOMANYREFS (too many descriptors in flight: unix(7)), EPIPE, ECONNRESET, ... When any
+// byte was taken, all descriptors were. EINTR is retried.
+ssize_t SendWithFds(int socket, absl::string_view bytes, absl::Span<const int> fds);
+
+// What one RecvWithFds() brought.
+struct Received {
+  size_t bytes = 0;  // 0: the peer has closed its side
+  // True when descriptors were lost: the caller's RLIMIT_NOFILE is reached, or the message held
+  // more than were asked for. Those that did arrive are in `fds` all the same.
+  bool fds_lost = false;
+};
+
+// Reads at most `buffer.size()` bytes and the descriptors that ride on them, blocking as the socket
+// does. Every descriptor the kernel installed is appended to `fds` (close-on-exec) before anything
+// can fail, so none is ever lost from sight.
+//
+// fds_max: 0..kFdsPerMessageMax; descriptors beyond it are closed by the kernel (fds_lost).
+// Errors: RESOURCE_EXHAUSTED (EAGAIN on a non-blocking socket or SO_RCVTIMEO), UNAVAILABLE (reset),
+// or as ErrnoToStatus. EINTR is retried.
+absl::StatusOr<Received> RecvWithFds(int socket, absl::Span<char> buffer, size_t fds_max,
+                                     std::vector<UniqueFd>* fds);
+
+// The server's read: never blocks, takes no descriptors. Descriptors that ride on the bytes are
+// closed by the kernel without ever entering this process's table; *fds_refused then says so. The
+// read stops after the message that carried them (unix(7)), so they belong to the request that
+// holds the last byte returned.
+//
+// Returns bytes read, 0 at the end of the stream, or -1 with errno (EAGAIN, ECONNRESET, ...).
+// EINTR is retried. Works on TCP sockets too.
+ssize_t RecvRefusingFds(int socket, absl::Span<char> buffer, bool* fds_refused);
+
+}  // namespace objmapper::net

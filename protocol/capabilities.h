@@ -1,0 +1,39 @@
+// What HELLO and HELLO_ACK agree on: bits of `capabilities`, and the flags of a V2 request.
+#pragma once
+
+#include <cstdint>
+
+namespace objmapper::protocol {
+
+// Bits of the `capabilities` field. The ACK carries the intersection of both sides'.
+inline constexpr uint16_t kOutOfOrderReplies = 0x0001;
+inline constexpr uint16_t kPipelining = 0x0002;
+inline constexpr uint16_t kFdInHeader = 0x0100;  // the descriptor rides on the RESPONSE header's first byte
+inline constexpr uint16_t kFdBatch = 0x0200;     // several RESPONSEs in one message; implies kFdInHeader
+inline constexpr uint16_t kRange = 0x0400;
+inline constexpr uint16_t kObjectOps = 0x0800;
+inline constexpr uint16_t kAllCapabilities =
+    kOutOfOrderReplies | kPipelining | kFdInHeader | kFdBatch | kRange | kObjectOps;
+
+// Bits of a V2 request's `flags` field.
+inline constexpr uint8_t kFlagOrdered = 0x01;   // answered only after all earlier requests
+inline constexpr uint8_t kFlagPriority = 0x02;  // served before queued requests without it
+inline constexpr uint8_t kFlagRange = 0x04;     // offset and length follow uri_length
+inline constexpr uint8_t kAllFlags = kFlagOrdered | kFlagPriority | kFlagRange;
+
+// Why a V2 connection is closed: the byte of CLOSE.
+enum class CloseReason : uint8_t {
+  kNormal = 0,
+  kIdleTimeout = 1,
+  kProtocolError = 2,
+  kShuttingDown = 3,
+};
+
+// V1 has no handshake; V2 opens with HELLO.
+enum class Dialect : uint8_t {
+  kUnknown,  // nothing has arrived yet
+  kV1,
+  kV2,
+};
+
+}  // namespace objmapper::protocol

@@ -1,0 +1,116 @@
+// The server's reader: bytes of one connection in, requests out.
+//
+//   RequestParser parser({.capabilities = kAllCapabilities, .max_pipeline = 64});
+//   while (true) {
+//     RequestParser::Result result = parser.Next(input);
+//     input.remove_prefix(result.consumed);
+//     if (result.kind == Kind::kNeedMore) break;   // keep `input`, read more
+//     ...
+//   }
+//
+// The parser keeps the dialect and what is left of a body to skip, nothing else: unread bytes stay
+// with the caller, which offers them again from the first one not consumed. It never looks past
+// what it needs, so the caller may stop after any message and hand the rest to somebody else.
+// Not thread-safe; copyable.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+#include "protocol/capabilities.h"
+#include "protocol/mode.h"
+#include "protocol/status.h"
+
+namespace objmapper::protocol {
+
+// One request. `uri` points into the input given to Next().
+struct Request {
+  uint32_t id = 0;      // V1: 0
+  uint8_t flags = 0;    // kFlag...; V1: 0
+  Mode mode = Mode::kFdPass;  // may be a byte that is no mode: then refusal is kInvalidMode
+  uint64_t offset = 0;  // with kFlagRange
+  uint64_t length = 0;  // with kFlagRange; 0 means "to the end"
+  uint64_t body_length = 0;  // kPut alone; the body follows, see SkipBody()
+  absl::string_view uri;
+  // Not kOk when the request must be refused although its frame was sound: the connection goes on.
+  // `reason` is a static sentence for the ERROR metadata.
+  Status refusal = Status::kOk;
+  const char* reason = "";
+
+  bool ordered() const { return (flags & kFlagOrdered) != 0; }
+  bool priority() const { return (flags & kFlagPriority) != 0; }
+  bool has_range() const { return (flags & kFlagRange) != 0; }
+};
+
+class RequestParser {
+ public:
+  // What this side offers in HELLO_ACK.
+  struct Offer {
+    uint16_t capabilities = kAllCapabilities;
+    uint16_t max_pipeline = 64;  // 1 or more
+  };
+
+  enum class Kind : uint8_t {
+    kNeedMore,  // no whole message in the input; consumed may still be positive (a skipped body)
+    kHello,     // V2's opening; answer it with EncodeHelloAck(capabilities(), max_pipeline())
+    kRequest,   // result.request
+    kClose,     // the client said CLOSE; what follows it is not to be read
+    kFatal,     // the stream's position is lost, or it must end: answer `status` and hang up
+  };
+
+  struct Result {
+    Kind kind = Kind::kNeedMore;
+    size_t consumed = 0;  // bytes of the input that this call is done with
+    Request request;      // kRequest
+    // kFatal: what to answer, with `id` when the request had one (else 0). Static sentence.
+    Status status = Status::kOk;
+    const char* reason = "";
+    uint32_t id = 0;
+  };
+
+  explicit RequestParser(Offer offer) : offer_(offer) {}
+
+  // Takes the next message off the front of `input`, which may be empty.
+  //
+  // Refusals (kRequest with refusal, the connection goes on): empty URI (but for LIST, whose prefix
+  // may be empty), NUL in a URI (but for LIST, which joins prefix and cursor with one), unknown
+  // flag bits, RANGE flag without the RANGE capability (CAPABILITY_ERROR), a mode byte that is
+  // none (INVALID_MODE; V1: only after the first request).
+  // Fatal: first byte neither 'O' nor a mode (INVALID_MODE), wrong magic or version
+  // (VERSION_MISMATCH, seen at the first wrong byte), unknown V2 message type (PROTOCOL_ERROR),
+  // URI over kUriBytesMax (URI_TOO_LONG, as soon as the length is read).
+  // After kFatal or kClose, Next() must not be called again.
+  Result Next(absl::string_view input);
+
+  // The mode byte of the request at the front of `input`, without taking it: the router's view.
+  // kNeedMore: it has not arrived yet. kKnown: `mode`. kOther: the front is no request (HELLO,
+  // CLOSE, an error) or a refusable one; any owner can answer it.
+  enum class Peek : uint8_t { kNeedMore, kKnown, kOther };
+  Peek PeekMode(absl::string_view input, Mode* mode) const;
+
+  // Makes Next() drop the `bytes` that follow (the body of a PUT that is refused).
+  void SkipBody(uint64_t bytes) { skip_ = bytes; }
+  bool skipping() const { return skip_ != 0; }
+
+  Dialect dialect() const { return dialect_; }
+  // Negotiated; 0 for V1 and before HELLO. kFdBatch comes with kFdInHeader set too.
+  uint16_t capabilities() const { return capabilities_; }
+  bool Has(uint16_t capability) const { return (capabilities_ & capability) != 0; }
+  // The most requests that may be outstanding: the smaller of both sides'; before HELLO the offer.
+  uint16_t max_pipeline() const { return max_pipeline_; }
+
+ private:
+  Result NextV1(absl::string_view input);
+  Result NextHello(absl::string_view input);
+  Result NextV2(absl::string_view input);
+
+  Offer offer_;
+  Dialect dialect_ = Dialect::kUnknown;
+  bool first_ = true;  // V1: no request has been taken yet; V2: HELLO has not been taken yet
+  uint16_t capabilities_ = 0;
+  uint16_t max_pipeline_ = 0;
+  uint64_t skip_ = 0;
+};
+
+}  // namespace objmapper::protocol
