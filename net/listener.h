@@ -3,6 +3,8 @@
 
 #include <sys/types.h>
 
+#include <utility>
+
 #include "absl/status/statusor.h"
 #include "net/address.h"
 #include "net/unique_fd.h"
@@ -17,8 +19,9 @@ class Listener {
   // kUnix: a socket file nobody listens on is replaced; one that somebody listens on is not:
   // ALREADY_EXISTS, and the message says that a server is running there. A path that exists and is
   // no socket is refused too (ALREADY_EXISTS). Two servers that start at once are serialized by a
-  // lock on the directory. kTcp: SO_REUSEADDR; IPv6 sockets are IPV6_V6ONLY, so that "[::]:p" and
-  // "0.0.0.0:p" can be listened on together.
+  // lock on the directory (flock(2)); UNAVAILABLE when somebody keeps it for seconds.
+  // kTcp: SO_REUSEADDR; IPv6 sockets are IPV6_V6ONLY, so that "[::]:p" and "0.0.0.0:p" can be
+  // listened on together. An empty host is 0.0.0.0.
   // Other errors: as ErrnoToStatus; the message names the address.
   static absl::StatusOr<Listener> Open(const Address& address);
 
@@ -27,10 +30,13 @@ class Listener {
   ~Listener();
 
   int fd() const { return fd_.get(); }
-  // As bound: port 0 has become the port the kernel chose.
+  // As bound: a TCP host is numeric, and port 0 has become the port the kernel chose.
   const Address& address() const { return address_; }
 
  private:
+  static absl::StatusOr<Listener> OpenUnix(const Address& address);
+  static absl::StatusOr<Listener> OpenTcp(const Address& address);
+
   Listener(UniqueFd fd, Address address, dev_t device, ino_t inode)
       : fd_(std::move(fd)), address_(std::move(address)), device_(device), inode_(inode) {}
 

@@ -8,8 +8,8 @@ namespace objmapper::protocol {
 // Bits of the `capabilities` field. The ACK carries the intersection of both sides'.
 inline constexpr uint16_t kOutOfOrderReplies = 0x0001;
 inline constexpr uint16_t kPipelining = 0x0002;
-inline constexpr uint16_t kFdInHeader = 0x0100;  // the descriptor rides on the RESPONSE header's first byte
-inline constexpr uint16_t kFdBatch = 0x0200;     // several RESPONSEs in one message; implies kFdInHeader
+inline constexpr uint16_t kFdInHeader = 0x0100;  // the descriptor rides on RESPONSE's first byte
+inline constexpr uint16_t kFdBatch = 0x0200;  // several RESPONSEs a message; implies kFdInHeader
 inline constexpr uint16_t kRange = 0x0400;
 inline constexpr uint16_t kObjectOps = 0x0800;
 inline constexpr uint16_t kAllCapabilities =
@@ -31,7 +31,7 @@ enum class CloseReason : uint8_t {
 
 // V1 has no handshake; V2 opens with HELLO.
 enum class Dialect : uint8_t {
-  kUnknown,  // nothing has arrived yet
+  kUnknown,  // neither a mode byte nor a whole HELLO has arrived
   kV1,
   kV2,
 };

@@ -17,7 +17,8 @@ inline constexpr size_t kMetadataBytesMax = 1024;
 inline constexpr size_t kFdsPerMessageMax = 253;
 
 inline constexpr size_t kV1RequestHeaderBytes = 3;    // mode u8, uri_length u16
-inline constexpr size_t kV1ResponseHeaderBytes = 11;  // status u8, content_length u64, metadata_length u16
+// status u8, content_length u64, metadata_length u16
+inline constexpr size_t kV1ResponseHeaderBytes = 11;
 inline constexpr size_t kHelloBytes = 9;
 inline constexpr size_t kHelloAckBytes = 10;
 inline constexpr size_t kV2ResponseHeaderBytes = 16;  // type u8, id u32, then as V1

@@ -5,7 +5,7 @@
 //   writer.AddText(MetadataType::kError, "no such object: model.bin");
 //   Send(writer.bytes());
 //
-//   absl::optional<Metadata> metadata = ParseMetadata(bytes);
+//   std::optional<Metadata> metadata = ParseMetadata(bytes);
 #pragma once
 
 #include <cstddef>

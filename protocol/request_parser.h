@@ -69,14 +69,15 @@ class RequestParser {
     uint32_t id = 0;
   };
 
-  explicit RequestParser(Offer offer) : offer_(offer) {}
+  explicit RequestParser(Offer offer) : offer_(offer), max_pipeline_(offer.max_pipeline) {}
 
   // Takes the next message off the front of `input`, which may be empty.
   //
-  // Refusals (kRequest with refusal, the connection goes on): empty URI (but for LIST, whose prefix
-  // may be empty), NUL in a URI (but for LIST, which joins prefix and cursor with one), unknown
-  // flag bits, RANGE flag without the RANGE capability (CAPABILITY_ERROR), a mode byte that is
-  // none (INVALID_MODE; V1: only after the first request).
+  // Refusals (kRequest with refusal, the connection goes on), the first that applies: a mode byte
+  // that is none (INVALID_MODE; V1: only after the first request), unknown flag bits, RANGE flag
+  // without the RANGE capability (CAPABILITY_ERROR), empty URI (but for V2's LIST, whose prefix may
+  // be empty), NUL in a URI (but for LIST, which joins prefix and cursor with one). Those without
+  // a status here are INVALID_REQUEST. A refused kPut has its body_length too.
   // Fatal: first byte neither 'O' nor a mode (INVALID_MODE), wrong magic or version
   // (VERSION_MISMATCH, seen at the first wrong byte), unknown V2 message type (PROTOCOL_ERROR),
   // URI over kUriBytesMax (URI_TOO_LONG, as soon as the length is read).
@@ -84,8 +85,9 @@ class RequestParser {
   Result Next(absl::string_view input);
 
   // The mode byte of the request at the front of `input`, without taking it: the router's view.
-  // kNeedMore: it has not arrived yet. kKnown: `mode`. kOther: the front is no request (HELLO,
-  // CLOSE, an error) or a refusable one; any owner can answer it.
+  // kNeedMore: it has not arrived yet. kKnown: `mode`; what follows it may still make the request
+  // refusable or fatal. kOther: the front is no request (HELLO, CLOSE, an error) or one that its
+  // flags or mode make refusable; any owner can answer it. A body to skip is looked past.
   enum class Peek : uint8_t { kNeedMore, kKnown, kOther };
   Peek PeekMode(absl::string_view input, Mode* mode) const;
 
@@ -93,6 +95,8 @@ class RequestParser {
   void SkipBody(uint64_t bytes) { skip_ = bytes; }
   bool skipping() const { return skip_ != 0; }
 
+  // kUnknown until a V1 mode byte or the whole of HELLO has been seen, so that an error before that
+  // is encoded as the V1 error which the protocol wants there.
   Dialect dialect() const { return dialect_; }
   // Negotiated; 0 for V1 and before HELLO. kFdBatch comes with kFdInHeader set too.
   uint16_t capabilities() const { return capabilities_; }
@@ -101,15 +105,16 @@ class RequestParser {
   uint16_t max_pipeline() const { return max_pipeline_; }
 
  private:
-  Result NextV1(absl::string_view input);
-  Result NextHello(absl::string_view input);
-  Result NextV2(absl::string_view input);
+  // Each reads the message at the front of `input`, which is not empty, into `result`, which is as
+  // it was constructed and stays so when there is no whole message.
+  void NextV1(absl::string_view input, Result* result);
+  void NextHello(absl::string_view input, Result* result);
+  void NextV2(absl::string_view input, Result* result);
 
   Offer offer_;
   Dialect dialect_ = Dialect::kUnknown;
-  bool first_ = true;  // V1: no request has been taken yet; V2: HELLO has not been taken yet
   uint16_t capabilities_ = 0;
-  uint16_t max_pipeline_ = 0;
+  uint16_t max_pipeline_;
   uint64_t skip_ = 0;
 };
 

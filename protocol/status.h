@@ -29,6 +29,9 @@ enum class Status : uint8_t {
   kCapabilityError = 0x22,
 };
 
+// True when `byte` is one of the statuses above. Any thread.
+bool IsStatus(uint8_t byte);
+
 // "OK", "NOT_FOUND", ...; "unknown" for a byte the protocol does not define. The view is static.
 absl::string_view StatusName(Status status);
 

@@ -1,0 +1,59 @@
+// One answer that a stream owes, from the moment its request was parsed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "copypath/cached_object.h"
+#include "protocol/request_parser.h"
+
+namespace objmapper::copypath {
+
+struct Answer {
+  enum class Kind : uint8_t {
+    kText,    // `text` is the whole answer: an error, or a STAT that was known
+    kObject,  // the bytes of `object`, which may still be loading
+    kStat,    // a STAT that had to ask the disk: `object` is loading
+  };
+
+  protocol::Request request;  // its `uri` is not to be used: the buffer it pointed into has gone
+  Kind kind = Kind::kText;
+  std::string text;
+  ObjectRef object;
+};
+
+// The answers that a stream owes, in order of arrival. An empty one holds no memory worth the name:
+// most connections are idle most of the time.
+class AnswerQueue {
+ public:
+  bool empty() const { return head_ == answers_.size(); }
+  size_t size() const { return answers_.size() - head_; }
+  Answer& operator[](size_t i) { return answers_[head_ + i]; }
+  const Answer& operator[](size_t i) const { return answers_[head_ + i]; }
+  void Push(Answer answer) { answers_.push_back(std::move(answer)); }
+
+  // Takes the i-th out; 0 is the usual case and costs O(1).
+  Answer Take(size_t i) {
+    Answer taken = std::move(answers_[head_ + i]);
+    if (i == 0) {
+      ++head_;
+    } else {
+      answers_.erase(answers_.begin() + static_cast<ptrdiff_t>(head_ + i));
+    }
+    if (empty()) {
+      head_ = 0;
+      answers_.clear();
+      if (answers_.capacity() > kKeep) answers_.shrink_to_fit();
+    }
+    return taken;
+  }
+
+ private:
+  static constexpr size_t kKeep = 2;
+
+  std::vector<Answer> answers_;
+  size_t head_ = 0;
+};
+
+}  // namespace objmapper::copypath

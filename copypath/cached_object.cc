@@ -1,0 +1,130 @@
+#include "copypath/cached_object.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <glog/logging.h>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "net/errno_status.h"
+
+namespace objmapper::copypath {
+namespace {
+
+constexpr uint64_t kPageBytes = 4096;
+// How long a window that was seen in the page cache is believed to be there still. Pages that were
+// just used are the last that the kernel takes away.
+constexpr int64_t kResidentForNs = 10'000'000;
+
+bool HasCapFowner() {
+  static const bool has = [] {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2] = {};
+    if (syscall(SYS_capget, &header, data) != 0) return false;
+    return (data[0].effective & (1u << CAP_FOWNER)) != 0;
+  }();
+  return has;
+}
+
+// mincore(2) tells the truth only to those who own the file or may write to it (can_do_mincore() in
+// mm/mincore.c); others are told that every page is there.
+bool MincoreTells(int fd) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) return false;
+  return status.st_uid == geteuid() || HasCapFowner();
+}
+
+}  // namespace
+
+CachedObject::~CachedObject() {
+  DCHECK(waiters_.empty());
+  if (map_ != nullptr) munmap(map_, size());
+}
+
+void CachedObject::Fill(LoadedObject loaded, int64_t now_ns) {
+  DCHECK(state_ == State::kLoading);
+  loaded_ = std::move(loaded);
+  checked_ns_ = now_ns;
+  state_ = State::kReady;
+}
+
+void CachedObject::Fail(absl::Status error) {
+  error_ = std::move(error);
+  state_ = State::kFailed;
+}
+
+absl::Status CachedObject::Map() {
+  if (map_ != nullptr) return absl::OkStatus();
+  void* map = mmap(nullptr, size(), PROT_READ, MAP_SHARED, fd(), 0);
+  if (map == MAP_FAILED) {
+    return net::ErrnoToStatus(errno, absl::StrCat("mmap \"", absl::CHexEscape(uri_), "\""));
+  }
+  map_ = static_cast<char*>(map);
+  windows_.resize((size() + kWindowBytes - 1) / kWindowBytes);
+  mincore_tells_ = MincoreTells(fd());
+  return absl::OkStatus();
+}
+
+std::pair<uint64_t, uint64_t> CachedObject::Window(size_t index) const {
+  const uint64_t begin = index * kWindowBytes;
+  return {begin, std::min(begin + kWindowBytes, size())};
+}
+
+CachedObject::Residency CachedObject::ResidencyOf(size_t index, int64_t now_ns) {
+  WindowState& window = windows_[index];
+  if (window.residency == Residency::kComing) return window.residency;
+  if (window.residency == Residency::kResident && now_ns - window.seen_ns <= kResidentForNs) {
+    return window.residency;
+  }
+  window.residency = Residency::kUnknown;
+  if (!mincore_tells_) return window.residency;
+  const auto [begin, end] = Window(index);
+  unsigned char pages[kWindowBytes / kPageBytes];
+  if (mincore(map_ + begin, end - begin, pages) != 0) return window.residency;
+  const size_t count = (end - begin + kPageBytes - 1) / kPageBytes;
+  for (size_t i = 0; i < count; ++i) {
+    if ((pages[i] & 1) == 0) return window.residency;
+  }
+  SetResidency(index, Residency::kResident, now_ns);
+  return window.residency;
+}
+
+void CachedObject::SetResidency(size_t index, Residency residency, int64_t now_ns) {
+  windows_[index] = {residency, now_ns};
+}
+
+absl::Status CachedObject::ReadChecked(uint64_t offset, size_t bytes, char* out) const {
+  size_t have = 0;
+  int flags = RWF_NOWAIT;
+  while (have < bytes) {
+    iovec piece{out + have, bytes - have};
+    const ssize_t got = preadv2(fd(), &piece, 1, static_cast<off_t>(offset + have), flags);
+    if (got > 0) {
+      have += static_cast<size_t>(got);
+    } else if (got == 0) {
+      return absl::AbortedError(absl::StrCat("\"", absl::CHexEscape(uri_), "\" has become shorter"));
+    } else if (errno == EOPNOTSUPP) {
+      flags = 0;  // a file system in memory, which cannot block
+    } else if (errno == EAGAIN) {
+      return absl::UnavailableError("not in the page cache");
+    } else if (errno != EINTR) {
+      return net::ErrnoToStatus(errno, absl::StrCat("read \"", absl::CHexEscape(uri_), "\""));
+    }
+  }
+  const absl::StatusOr<storage::ObjectInfo> after = storage::InfoOf(fd(), uri_);
+  if (!after.ok()) return after.status();
+  if (after->size < info().size ||
+      (after->size == info().size && after->mtime_ns != info().mtime_ns)) {
+    return absl::AbortedError(
+        absl::StrCat("\"", absl::CHexEscape(uri_), "\" was changed while it was sent"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace objmapper::copypath

@@ -1,0 +1,133 @@
+// An object as the copypath's loop keeps it: descriptor, copy or mapping, and what of it is known to
+// be in the page cache.
+//
+// One loop's, touched by its thread alone; reference-counted without atomics. The descriptor may be
+// lent to a splice thread while a reference is held here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "copypath/load.h"
+
+namespace objmapper::copypath {
+
+class Stream;
+
+// A mapping is brought in and sent in windows of this size: the next is read from disk while this
+// one is sent.
+inline constexpr uint64_t kWindowBytes = 2 * 1024 * 1024;
+
+class CachedObject {
+ public:
+  enum class State : uint8_t { kLoading, kReady, kFailed };
+  enum class Residency : uint8_t { kUnknown, kResident, kComing };
+
+  explicit CachedObject(absl::string_view uri) : uri_(uri) {}
+  ~CachedObject();
+  CachedObject(const CachedObject&) = delete;
+  CachedObject& operator=(const CachedObject&) = delete;
+
+  void Fill(LoadedObject loaded, int64_t now_ns);
+  void Fail(absl::Status error);
+
+  State state() const { return state_; }
+  // kFailed: why. kReady: OK, or what the disk said when a window was read.
+  const absl::Status& error() const { return error_; }
+  void set_read_error(absl::Status error) { error_ = std::move(error); }
+  const std::string& uri() const { return uri_; }
+  const storage::ObjectInfo& info() const { return loaded_.info; }
+  uint64_t size() const { return loaded_.info.size; }
+  int fd() const { return loaded_.fd.get(); }
+  // Null when the object is sent from a mapping.
+  const char* snapshot() const { return loaded_.snapshot.get(); }
+  bool small() const { return loaded_.snapshot != nullptr; }
+
+  // When the name was last seen to mean this version.
+  int64_t checked_ns() const { return checked_ns_; }
+  void set_checked_ns(int64_t now_ns) { checked_ns_ = now_ns; }
+
+  // Maps the whole object, read-only and shared, on first use. Errors as ErrnoToStatus.
+  absl::Status Map();
+  char* map() const { return map_; }
+
+  // Whether window `index` is in the page cache, as far as was known lately (kResident holds for a
+  // few milliseconds: then the kernel is asked again with mincore(2)).
+  Residency ResidencyOf(size_t index, int64_t now_ns);
+  void SetResidency(size_t index, Residency residency, int64_t now_ns);
+  // Bytes [begin, end) of window `index`.
+  std::pair<uint64_t, uint64_t> Window(size_t index) const;
+
+  // Reads [offset, offset+bytes) of a mapped object into `out` through read(2), which unlike the
+  // mapping sees the end of a file that has been cut, and then asks whether the object is still the
+  // version that was promised: not shorter, and not rewritten at the same length (what was only
+  // appended to is as good as it was). The pages are expected in the cache: UNAVAILABLE when they
+  // are not; ABORTED when the object has changed.
+  absl::Status ReadChecked(uint64_t offset, size_t bytes, char* out) const;
+
+  // Streams that wait until this object is loaded or a window of it has come. They take themselves
+  // off when they go.
+  std::vector<Stream*>& waiters() { return waiters_; }
+
+  void Ref() { ++references_; }
+  void Unref() {
+    if (--references_ == 0) delete this;
+  }
+
+ private:
+  friend class ObjectCache;
+  struct WindowState {
+    Residency residency = Residency::kUnknown;
+    int64_t seen_ns = 0;
+  };
+
+  const std::string uri_;
+  State state_ = State::kLoading;
+  absl::Status error_;
+  LoadedObject loaded_;
+  int64_t checked_ns_ = 0;
+  char* map_ = nullptr;
+  bool mincore_tells_ = false;
+  std::vector<WindowState> windows_;
+  std::vector<Stream*> waiters_;
+  int references_ = 0;
+  std::list<CachedObject*>::iterator in_lru_;  // while the cache has it
+};
+
+// Keeps an object alive.
+class ObjectRef {
+ public:
+  ObjectRef() = default;
+  explicit ObjectRef(CachedObject* object) : object_(object) {
+    if (object_ != nullptr) object_->Ref();
+  }
+  ObjectRef(ObjectRef&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+  ObjectRef& operator=(ObjectRef&& other) noexcept {
+    if (this != &other) {
+      reset();
+      object_ = std::exchange(other.object_, nullptr);
+    }
+    return *this;
+  }
+  ObjectRef(const ObjectRef& other) : ObjectRef(other.object_) {}
+  ObjectRef& operator=(const ObjectRef&) = delete;
+  ~ObjectRef() { reset(); }
+
+  void reset() {
+    if (object_ != nullptr) std::exchange(object_, nullptr)->Unref();
+  }
+  CachedObject* get() const { return object_; }
+  CachedObject* operator->() const { return object_; }
+  explicit operator bool() const { return object_ != nullptr; }
+
+ private:
+  CachedObject* object_ = nullptr;
+};
+
+}  // namespace objmapper::copypath

@@ -1,0 +1,56 @@
+// The engine on epoll(7): for machines where io_uring is refused. Page-ins run on the blocking pool.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "copypath/engine.h"
+#include "net/epoll.h"
+#include "net/event_fd.h"
+#include "net/mutex.h"
+
+namespace objmapper::copypath {
+
+class EpollEngine : public Engine {
+ public:
+  // Runs a function on some other thread, soon; used for page-ins.
+  using RunElsewhere = std::function<void(std::function<void()>)>;
+
+  // `event_fd`: readable when the loop has something else to do; borrowed. The engine must outlive
+  // every function it has given to `run_elsewhere`.
+  EpollEngine(int event_fd, RunElsewhere run_elsewhere);
+
+  const char* name() const override { return "epoll"; }
+  int Attach(Channel* channel) override;
+  void StartReceiving(Channel* channel) override;
+  void StopReceiving(Channel* channel) override;
+  void Send(Channel* channel, absl::Span<iovec> pieces) override;
+  void AwaitWritable(Channel* channel) override;
+  void Detach(Channel* channel) override;
+  void BeginPopulate(Populate* populate, void* address, size_t bytes) override;
+  bool Wait(int64_t timeout_ns) override;
+
+ private:
+  struct Populated {
+    Populate* populate;
+    int error;
+  };
+
+  void TrySend(Channel* channel);
+  void Receive(Channel* channel);
+  void Watch(Channel* channel);
+  void Queue(Channel* channel);
+  void TellEndings();
+  void TellPopulated();
+
+  const int event_fd_;
+  const RunElsewhere run_elsewhere_;
+  net::Epoll epoll_;
+  net::EventFd populated_event_;
+  net::Mutex mutex_;
+  std::vector<Populated> populated_ GUARDED_BY(mutex_);
+  std::vector<Channel*> endings_;  // channels with a send or a detach to tell of
+  std::vector<char> scratch_;
+};
+
+}  // namespace objmapper::copypath

@@ -1,0 +1,43 @@
+#include "copypath/lane.h"
+
+#include <glog/logging.h>
+
+namespace objmapper::copypath {
+
+absl::StatusOr<std::unique_ptr<CopyPathLane>> CopyPathLane::Create(LoopOptions options, int loops,
+                                                                   int splice_threads) {
+  CHECK_GE(loops, 1);
+  auto lane = std::unique_ptr<CopyPathLane>(new CopyPathLane(splice_threads));
+  options.pool = &lane->pool_;
+  for (int i = 0; i < loops; ++i) {
+    auto loop = std::make_unique<Loop>(options);
+    const absl::Status started = loop->Start(i);
+    if (!started.ok()) {
+      lane->Stop();
+      return started;
+    }
+    lane->loops_.push_back(std::move(loop));
+  }
+  return lane;
+}
+
+void CopyPathLane::Adopt(std::unique_ptr<router::Session> session) {
+  const size_t start = next_.fetch_add(1, std::memory_order_relaxed);
+  Loop* best = nullptr;
+  for (size_t i = 0; i < loops_.size(); ++i) {
+    Loop* loop = loops_[(start + i) % loops_.size()].get();
+    if (best == nullptr || loop->load() < best->load()) best = loop;
+  }
+  best->Adopt(std::move(session));
+}
+
+void CopyPathLane::Drain() {
+  for (const auto& loop : loops_) loop->Drain();
+}
+
+void CopyPathLane::Stop() {
+  for (const auto& loop : loops_) loop->Stop();
+  pool_.Stop();
+}
+
+}  // namespace objmapper::copypath

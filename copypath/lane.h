@@ -1,0 +1,40 @@
+// The copypath lane: event loops (one, unless --copy_loops says more) and the splice threads behind
+// them.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "copypath/blocking_pool.h"
+#include "copypath/loop.h"
+#include "router/lane.h"
+
+namespace objmapper::copypath {
+
+class CopyPathLane : public router::Lane {
+ public:
+  // `options.pool` is set here. FAILED_PRECONDITION: the engine asked for cannot be had; the
+  // message says why.
+  static absl::StatusOr<std::unique_ptr<CopyPathLane>> Create(LoopOptions options, int loops,
+                                                              int splice_threads);
+
+  // A connection goes to the loop that has the fewest.
+  void Adopt(std::unique_ptr<router::Session> session) override;
+  void Drain() override;
+  void Stop() override;
+
+  // "uring" or "epoll".
+  const char* engine_name() const { return loops_.front()->engine_name(); }
+  const std::vector<std::unique_ptr<Loop>>& loops() const { return loops_; }
+
+ private:
+  explicit CopyPathLane(int splice_threads) : pool_(splice_threads) {}
+
+  BlockingPool pool_;
+  std::vector<std::unique_ptr<Loop>> loops_;
+  std::atomic<size_t> next_{0};
+};
+
+}  // namespace objmapper::copypath

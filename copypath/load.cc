@@ -1,0 +1,66 @@
+#include "copypath/load.h"
+
+#include <errno.h>
+#include <sys/uio.h>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "net/errno_status.h"
+
+namespace objmapper::copypath {
+namespace {
+
+// How often an object that changes under our eyes is read anew.
+constexpr int kAttemptsMax = 4;
+
+// Reads info.size bytes from the start of `fd`. UNAVAILABLE: kCachedOnly, and some are not cached.
+// ABORTED: the object has become shorter.
+absl::Status ReadWhole(int fd, const storage::ObjectInfo& info, storage::Wait wait, char* out,
+                       absl::string_view uri) {
+  size_t have = 0;
+  while (have < info.size) {
+    iovec piece{out + have, info.size - have};
+    const int flags = wait == storage::Wait::kCachedOnly ? RWF_NOWAIT : 0;
+    const ssize_t got = preadv2(fd, &piece, 1, static_cast<off_t>(have), flags);
+    if (got > 0) {
+      have += static_cast<size_t>(got);
+    } else if (got == 0) {
+      return absl::AbortedError("shorter than it was");
+    } else if (errno == EAGAIN || errno == EOPNOTSUPP) {
+      return absl::UnavailableError("not in the page cache");
+    } else if (errno != EINTR) {
+      return net::ErrnoToStatus(errno, absl::StrCat("read \"", absl::CHexEscape(uri), "\""));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<LoadedObject> Load(const storage::Tree& tree, absl::string_view uri,
+                                  storage::Wait wait) {
+  absl::StatusOr<storage::OpenedObject> opened = tree.OpenObject(uri, wait);
+  if (!opened.ok()) return std::move(opened).status();
+  LoadedObject object;
+  object.fd = std::move(opened->fd);
+  object.info = opened->info;
+  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    if (object.info.size > kSnapshotBytesMax) {
+      object.snapshot.reset();
+      return object;
+    }
+    object.snapshot = std::make_unique<char[]>(object.info.size);
+    const absl::Status read =
+        ReadWhole(object.fd.get(), object.info, wait, object.snapshot.get(), uri);
+    if (!read.ok() && !absl::IsAborted(read)) return read;
+    // The copy is one version only if nothing changed while it was made.
+    const absl::StatusOr<storage::ObjectInfo> after = storage::InfoOf(object.fd.get(), uri);
+    if (!after.ok()) return after.status();
+    if (read.ok() && *after == object.info) return object;
+    object.info = *after;
+  }
+  return absl::ResourceExhaustedError(
+      absl::StrCat("\"", absl::CHexEscape(uri), "\" is being changed; try again"));
+}
+
+}  // namespace objmapper::copypath

@@ -1,0 +1,291 @@
+#include "copypath/loop.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <future>
+
+#include <glog/logging.h>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "copypath/epoll_engine.h"
+#include "copypath/uring_engine.h"
+#include "net/clock.h"
+#include "net/errno_status.h"
+
+namespace objmapper::copypath {
+namespace {
+// How long Stop() waits for the disk and the splice threads to give back what they have.
+constexpr int64_t kStopNs = 5'000'000'000;
+}  // namespace
+
+// A window on its way into the page cache.
+class Loop::PageIn : public Populate {
+ public:
+  PageIn(Loop* loop, ObjectRef object_in, size_t index_in)
+      : object(std::move(object_in)), index(index_in), loop_(loop) {}
+  void OnPopulated(int error) override { loop_->OnPageIn(this, error); }
+
+  const ObjectRef object;
+  const size_t index;
+
+ private:
+  Loop* const loop_;
+};
+
+Loop::Loop(const LoopOptions& options)
+    : options_(options),
+      cache_(options.cache_entries),
+      idle_(options.limits->idle_timeout),
+      busy_(options.limits->request_timeout) {}
+
+Loop::~Loop() { CHECK(!thread_.joinable()) << "Stop() first"; }
+
+absl::Status Loop::Start(int number) {
+  std::promise<absl::Status> started;
+  thread_ = std::thread([this, number, &started] {
+    pthread_setname_np(pthread_self(), absl::StrCat("copypath/", number).c_str());
+    const absl::Status made = MakeEngine();  // a ring belongs to the thread that makes it
+    started.set_value(made);
+    if (made.ok()) Run();
+    engine_.reset();
+  });
+  absl::Status status = started.get_future().get();
+  if (!status.ok()) thread_.join();
+  return status;
+}
+
+absl::Status Loop::MakeEngine() {
+  if (options_.engine != EngineKind::kEpoll) {
+    absl::StatusOr<std::unique_ptr<UringEngine>> uring = UringEngine::Create(mailbox_.event_fd());
+    if (uring.ok()) {
+      engine_ = *std::move(uring);
+      engine_name_ = engine_->name();
+      return absl::OkStatus();
+    }
+    if (options_.engine == EngineKind::kUring) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("--io_engine=uring cannot be had: ", uring.status().message()));
+    }
+    LOG(WARNING) << "io_engine: epoll, since " << uring.status().message();
+  }
+  engine_ = std::make_unique<EpollEngine>(
+      mailbox_.event_fd(),
+      [pool = options_.pool](std::function<void()> work) { pool->Run(std::move(work)); });
+  engine_name_ = engine_->name();
+  return absl::OkStatus();
+}
+
+void Loop::Adopt(std::unique_ptr<router::Session> session) {
+  load_.fetch_add(1, std::memory_order_relaxed);
+  mailbox_.Put(std::move(session));
+}
+
+void Loop::Drain() {
+  Phase serving = Phase::kServing;
+  phase_.compare_exchange_strong(serving, Phase::kDraining);
+  mailbox_.Wake();
+}
+
+void Loop::Stop() {
+  phase_.store(Phase::kStopping);
+  mailbox_.Wake();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Loop::Run() {
+  int64_t stop_by_ns = net::kNever;
+  while (true) {
+    const bool mail = engine_->Wait(TimeoutNs());
+    now_ns_ = net::NowNs();
+    if (mail) ReadMail();
+    Expire();
+    const Phase phase = phase_.load(std::memory_order_relaxed);
+    if (phase == seen_phase_ && phase != Phase::kStopping) continue;
+    if (phase == Phase::kDraining) {
+      // What has arrived already is still answered.
+      engine_->Wait(0);
+      seen_phase_ = phase;
+      const std::vector<Stream*> streams(streams_.begin(), streams_.end());
+      for (Stream* stream : streams) stream->Drain();
+      continue;
+    }
+    if (seen_phase_ != Phase::kStopping) {
+      seen_phase_ = phase;
+      stop_by_ns = now_ns_ + kStopNs;
+      const std::vector<Stream*> streams(streams_.begin(), streams_.end());
+      for (Stream* stream : streams) stream->Abort();
+    }
+    if (streams_.empty() && loading_.empty() && page_ins_.empty() && transfers_ == 0) return;
+    if (now_ns_ > stop_by_ns) {
+      // A disk that does not answer. The process is about to end; what it holds is not freed.
+      LOG(ERROR) << "stopped with " << streams_.size() << " connections waiting for the disk";
+      return;
+    }
+  }
+}
+
+int64_t Loop::TimeoutNs() const {
+  if (seen_phase_ == Phase::kStopping) return 10'000'000;
+  const int64_t next_ns = std::min(idle_.NextExpiryNs(), busy_.NextExpiryNs());
+  if (next_ns == net::kNever) return -1;
+  return std::max<int64_t>(next_ns - net::NowNs(), 0);
+}
+
+void Loop::ReadMail() {
+  for (Letter& letter : mailbox_.TakeAll()) {
+    if (auto* session = std::get_if<std::unique_ptr<router::Session>>(&letter)) {
+      Welcome(std::move(*session));
+    } else if (auto* loading = std::get_if<Loading*>(&letter)) {
+      OnLoaded(*loading);
+    } else {
+      const TransferEnded& ended = std::get<TransferEnded>(letter);
+      --transfers_;
+      ended.stream->OnTransferEnded(ended.outcome);
+    }
+  }
+}
+
+void Loop::Welcome(std::unique_ptr<router::Session> session) {
+  if (seen_phase_ == Phase::kStopping) {
+    load_.fetch_sub(1, std::memory_order_relaxed);
+    return;
+  }
+  auto stream = std::make_unique<Stream>(std::move(session), this);
+  const int error = engine_->Attach(stream.get());
+  if (error != 0) {
+    LOG(WARNING) << stream->session()->PeerName() << ": "
+                 << net::ErrnoToStatus(error, "epoll_ctl").message();
+    load_.fetch_sub(1, std::memory_order_relaxed);
+    return;
+  }
+  Stream* s = stream.release();
+  streams_.insert(s);
+  s->Start();
+}
+
+void Loop::Remove(Stream* stream) {
+  idle_.Stop(stream);
+  busy_.Stop(stream);
+  streams_.erase(stream);
+  load_.fetch_sub(1, std::memory_order_relaxed);
+  delete stream;
+}
+
+void Loop::StartDeadline(Stream* stream, bool idle) {
+  (idle ? busy_ : idle_).Stop(stream);
+  (idle ? idle_ : busy_).Start(stream, now_ns_);
+}
+
+void Loop::StopDeadline(Stream* stream) {
+  idle_.Stop(stream);
+  busy_.Stop(stream);
+}
+
+void Loop::Expire() {
+  while (Stream* stream = idle_.PopExpired(now_ns_)) stream->OnDeadline(/*idle=*/true);
+  while (Stream* stream = busy_.PopExpired(now_ns_)) stream->OnDeadline(/*idle=*/false);
+}
+
+// ---- Objects ----
+
+absl::StatusOr<ObjectRef> Loop::Lookup(absl::string_view uri) {
+  CachedObject* known = cache_.Find(uri);
+  if (known != nullptr) {
+    if (known->state() == CachedObject::State::kLoading) return ObjectRef(known);
+    if (now_ns_ - known->checked_ns() <= absl::ToInt64Nanoseconds(options_.cache_valid)) {
+      counters_.cache_hits.fetch_add(1, std::memory_order_relaxed);
+      return ObjectRef(known);
+    }
+    const absl::StatusOr<storage::ObjectInfo> now_named =
+        options_.tree->Stat(uri, storage::Wait::kCachedOnly);
+    if (now_named.ok() && *now_named == known->info()) {
+      known->set_checked_ns(now_ns_);
+      counters_.cache_hits.fetch_add(1, std::memory_order_relaxed);
+      return ObjectRef(known);
+    }
+    cache_.Erase(known);
+  }
+  counters_.cache_misses.fetch_add(1, std::memory_order_relaxed);
+  ObjectRef object(new CachedObject(uri));
+  absl::StatusOr<LoadedObject> loaded = Load(*options_.tree, uri, storage::Wait::kCachedOnly);
+  if (loaded.ok()) {
+    object->Fill(*std::move(loaded), now_ns_);
+    cache_.Insert(object.get());
+    return object;
+  }
+  if (!absl::IsUnavailable(loaded.status())) return loaded.status();
+  // The disk must be asked: elsewhere. Others that want the same object meanwhile wait for this one.
+  cache_.Insert(object.get());
+  auto* loading = new Loading{object};
+  loading_.insert(loading);
+  options_.pool->Run([this, loading, uri = std::string(uri)] {
+    loading->result = Load(*options_.tree, uri, storage::Wait::kMayBlock);
+    mailbox_.Put(loading);
+  });
+  return object;
+}
+
+void Loop::OnLoaded(Loading* loading) {
+  ObjectRef object = loading->object;
+  if (loading->result.ok()) {
+    object->Fill(*std::move(loading->result), now_ns_);
+  } else {
+    object->Fail(loading->result.status());
+    cache_.Erase(object.get());  // the next request asks again
+  }
+  loading_.erase(loading);
+  delete loading;
+  TellWaiters(object.get());
+}
+
+CachedObject::Residency Loop::EnsureResident(CachedObject* object, size_t index) {
+  const CachedObject::Residency residency = object->ResidencyOf(index, now_ns_);
+  if (residency != CachedObject::Residency::kUnknown) return residency;
+  BringIn(object, index);
+  return CachedObject::Residency::kComing;
+}
+
+void Loop::BringIn(CachedObject* object, size_t index) {
+  if (object->ResidencyOf(index, now_ns_) == CachedObject::Residency::kComing) return;
+  counters_.page_ins.fetch_add(1, std::memory_order_relaxed);
+  object->SetResidency(index, CachedObject::Residency::kComing, now_ns_);
+  auto* page_in = new PageIn(this, ObjectRef(object), index);
+  page_ins_.insert(page_in);
+  const auto [begin, end] = object->Window(index);
+  engine_->BeginPopulate(page_in, object->map() + begin, end - begin);
+}
+
+void Loop::OnPageIn(PageIn* page_in, int error) {
+  ObjectRef object = page_in->object;
+  // EFAULT: the file has become shorter than the mapping. Sending finds out where it ends, and so
+  // does the check of the last piece.
+  if (error != 0 && error != EFAULT) {
+    object->set_read_error(net::ErrnoToStatus(
+        error, absl::StrCat("read \"", absl::CHexEscape(object->uri()), "\"")));
+    LOG_EVERY_T(WARNING, 1) << object->error().message();
+    cache_.Erase(object.get());  // the next request asks the disk again
+  }
+  object->SetResidency(page_in->index, CachedObject::Residency::kResident, now_ns_);
+  page_ins_.erase(page_in);
+  delete page_in;
+  TellWaiters(object.get());
+}
+
+void Loop::TellWaiters(CachedObject* object) {
+  std::vector<Stream*> waiters;
+  waiters.swap(object->waiters());
+  for (Stream* stream : waiters) stream->OnObjectChanged(object);
+}
+
+void Loop::RunTransfer(Stream* stream, Transfer* transfer) {
+  ++transfers_;
+  counters_.transfers.fetch_add(1, std::memory_order_relaxed);
+  options_.pool->Run([this, stream, transfer] {
+    const Transfer::Outcome outcome = transfer->Run(*options_.pool);
+    mailbox_.Put(TransferEnded{stream, outcome});
+  });
+}
+
+}  // namespace objmapper::copypath

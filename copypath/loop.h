@@ -1,0 +1,139 @@
+// One event loop of the copypath: a thread, an engine, the streams it owns, and their objects.
+//
+// The thread never waits for a disk: what is not in the kernel's caches is opened and brought in by
+// the splice threads or by kernel workers, and the streams that want it wait in the meantime.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
+#include "copypath/blocking_pool.h"
+#include "copypath/engine.h"
+#include "copypath/object_cache.h"
+#include "copypath/stream.h"
+#include "net/deadline_list.h"
+#include "net/mailbox.h"
+#include "router/lane.h"
+#include "storage/index.h"
+#include "storage/tree.h"
+
+namespace objmapper::copypath {
+
+enum class EngineKind : uint8_t { kAuto, kUring, kEpoll };
+
+struct LoopOptions {
+  const router::SessionLimits* limits = nullptr;
+  const storage::Tree* tree = nullptr;
+  storage::Index* index = nullptr;
+  router::ConnectionCounters* connections = nullptr;
+  router::Switchboard* switchboard = nullptr;
+  BlockingPool* pool = nullptr;  // all outlive the loop
+  EngineKind engine = EngineKind::kAuto;
+  size_t cache_entries = 1024;
+  absl::Duration cache_valid = absl::Milliseconds(20);
+  // OP_SPLICE of smaller objects is answered as OP_COPY is: handing a small object to a splice
+  // thread costs more than copying it.
+  uint64_t splice_bytes_min = 64 * 1024;
+};
+
+// Written by the loop's thread alone.
+struct alignas(64) LoopCounters {
+  std::atomic<uint64_t> requests{0};
+  std::atomic<uint64_t> errors{0};
+  std::atomic<uint64_t> bytes{0};        // of bodies and headers sent by the loop
+  std::atomic<uint64_t> transfers{0};    // handed to splice threads
+  std::atomic<uint64_t> cache_hits{0};
+  std::atomic<uint64_t> cache_misses{0};
+  std::atomic<uint64_t> page_ins{0};     // windows that were not in the page cache
+};
+
+class Loop {
+ public:
+  explicit Loop(const LoopOptions& options);
+  ~Loop();
+
+  // Starts the thread, which makes its engine. Fails when the engine asked for cannot be had.
+  absl::Status Start(int number);
+  void Adopt(std::unique_ptr<router::Session> session);  // any thread
+  void Drain();                                          // any thread
+  void Stop();                                           // once; joins the thread
+
+  const LoopCounters& counters() const { return counters_; }
+  // "uring" or "epoll"; after Start().
+  const char* engine_name() const { return engine_name_; }
+  size_t load() const { return load_.load(std::memory_order_relaxed); }
+
+  // ---- For the loop's streams, on its thread ----
+
+  Engine& engine() { return *engine_; }
+  const LoopOptions& options() const { return options_; }
+  LoopCounters& counters() { return counters_; }
+  int64_t now_ns() const { return now_ns_; }
+  bool draining() const { return seen_phase_ != Phase::kServing; }
+  router::Burst* burst() { return &burst_; }
+
+  // The object that `uri` means now: ready, or loading (then its waiters are told). Errors as
+  // Tree::OpenObject().
+  absl::StatusOr<ObjectRef> Lookup(absl::string_view uri);
+  // Whether window `index` of a mapped object may be sent; begins to bring it in when not.
+  CachedObject::Residency EnsureResident(CachedObject* object, size_t index);
+  // Brings it in, whatever was known, unless it is on its way.
+  void BringIn(CachedObject* object, size_t index);
+  // Runs the stream's transfer on a splice thread; Stream::OnTransferEnded() tells.
+  void RunTransfer(Stream* stream, Transfer* transfer);
+  void StartDeadline(Stream* stream, bool idle);
+  void StopDeadline(Stream* stream);
+  bool IsBusy(Stream* stream) const { return busy_.Has(stream); }
+  // Forgets and deletes the stream.
+  void Remove(Stream* stream);
+
+ private:
+  enum class Phase : int { kServing, kDraining, kStopping };
+  struct Loading {
+    ObjectRef object;
+    absl::StatusOr<LoadedObject> result = absl::UnknownError("not yet loaded");
+  };
+  struct TransferEnded {
+    Stream* stream;
+    Transfer::Outcome outcome;
+  };
+  using Letter = std::variant<std::unique_ptr<router::Session>, Loading*, TransferEnded>;
+  class PageIn;
+  using Deadlines = net::DeadlineList<Stream, &Stream::deadline>;
+
+  absl::Status MakeEngine();
+  void Run();
+  void ReadMail();
+  void Welcome(std::unique_ptr<router::Session> session);
+  void OnLoaded(Loading* loading);
+  void OnPageIn(PageIn* page_in, int error);
+  void TellWaiters(CachedObject* object);
+  void Expire();
+  int64_t TimeoutNs() const;
+
+  const LoopOptions options_;
+  net::Mailbox<Letter> mailbox_;
+  std::unique_ptr<Engine> engine_;
+  const char* engine_name_ = "";
+  ObjectCache cache_;
+  absl::flat_hash_set<Stream*> streams_;  // owned
+  absl::flat_hash_set<Loading*> loading_;  // owned; in the pool's hands
+  absl::flat_hash_set<PageIn*> page_ins_;  // owned; in the engine's hands
+  int transfers_ = 0;                      // in the pool's hands
+  Deadlines idle_;
+  Deadlines busy_;
+  int64_t now_ns_ = 0;
+  router::Burst burst_;
+  LoopCounters counters_;
+  std::atomic<size_t> load_{0};
+  std::atomic<Phase> phase_{Phase::kServing};
+  Phase seen_phase_ = Phase::kServing;
+  std::thread thread_;
+};
+
+}  // namespace objmapper::copypath

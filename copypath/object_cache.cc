@@ -1,0 +1,39 @@
+#include "copypath/object_cache.h"
+
+namespace objmapper::copypath {
+
+ObjectCache::~ObjectCache() {
+  while (!lru_.empty()) Drop(lru_.back());
+}
+
+CachedObject* ObjectCache::Find(absl::string_view uri) {
+  const auto found = objects_.find(uri);
+  if (found == objects_.end()) return nullptr;
+  CachedObject* object = found->second;
+  if (lru_.front() != object) lru_.splice(lru_.begin(), lru_, object->in_lru_);
+  return object;
+}
+
+void ObjectCache::Insert(CachedObject* object) {
+  if (entries_max_ == 0) return;
+  const auto found = objects_.find(object->uri());
+  if (found != objects_.end()) Drop(found->second);
+  object->Ref();
+  lru_.push_front(object);
+  object->in_lru_ = lru_.begin();
+  objects_.emplace(object->uri(), object);
+  while (objects_.size() > entries_max_) Drop(lru_.back());
+}
+
+void ObjectCache::Erase(CachedObject* object) {
+  const auto found = objects_.find(object->uri());
+  if (found != objects_.end() && found->second == object) Drop(object);
+}
+
+void ObjectCache::Drop(CachedObject* object) {
+  objects_.erase(object->uri());
+  lru_.erase(object->in_lru_);
+  object->Unref();
+}
+
+}  // namespace objmapper::copypath

@@ -1,0 +1,45 @@
+// The copypath's own descriptors and mappings, by URI: bounded, least recently used first out.
+//
+// They are never passed to a client and every read of them is positional, so sharing one among
+// connections is safe, unlike a descriptor that goes out (DESIGN: a passed descriptor is opened
+// fresh). One loop's, touched by its thread alone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "copypath/cached_object.h"
+
+namespace objmapper::copypath {
+
+class ObjectCache {
+ public:
+  // entries_max: 0 keeps nothing beyond its use.
+  explicit ObjectCache(size_t entries_max) : entries_max_(entries_max) {}
+  ~ObjectCache();
+
+  // The object kept under `uri`, whatever its state and age, or nullptr. Makes it the most recent.
+  CachedObject* Find(absl::string_view uri);
+
+  // Keeps `object` under its URI, in place of what was there. The least recent objects beyond
+  // entries_max go; those that somebody holds a reference to live on until they are done with.
+  void Insert(CachedObject* object);
+
+  // Forgets `object` if it is the one kept under its URI.
+  void Erase(CachedObject* object);
+
+  size_t size() const { return objects_.size(); }
+
+ private:
+  void Drop(CachedObject* object);
+
+  const size_t entries_max_;
+  // Keys point into the objects.
+  absl::flat_hash_map<absl::string_view, CachedObject*> objects_;
+  std::list<CachedObject*> lru_;  // most recent first
+};
+
+}  // namespace objmapper::copypath

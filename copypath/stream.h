@@ -1,0 +1,136 @@
+// A connection in the copypath lane: requests in, bytes out, in an order the client allows.
+//
+// A state machine driven by the engine (received, sent, writable), by the cache (an object or a
+// window of it has come) and by the splice threads (a transfer has ended). At most one send or
+// transfer is in flight; whatever ends calls Advance(), which decides what to do next.
+//
+// Every body is sent so that a file which changes under it cannot make up bytes: small objects from
+// a copy, large ones from a mapping but for the last piece, which is read and checked after the rest
+// has left (see CachedObject::ReadChecked). Sending part of a body and then closing is how the
+// client learns that there is no more.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "copypath/answer.h"
+#include "copypath/engine.h"
+#include "copypath/transfer.h"
+#include "net/deadline_list.h"
+#include "router/answers.h"
+#include "router/intake.h"
+#include "router/session.h"
+
+namespace objmapper::copypath {
+
+class Loop;
+
+class Stream : public Channel {
+ public:
+  Stream(std::unique_ptr<router::Session> session, Loop* loop);
+  ~Stream() override;
+
+  // Begins: `session->unread` may hold requests already.
+  void Start();
+  // The loop drains: says goodbye as soon as nothing is owed.
+  void Drain();
+  // Closes at once, whatever is owed.
+  void Abort();
+  // An object this stream waits for is loaded, or a window of it has come, or both failed.
+  void OnObjectChanged(CachedObject* object);
+  void OnTransferEnded(Transfer::Outcome outcome);
+  void OnDeadline(bool idle);
+
+  // Channel:
+  void OnReceived(absl::string_view bytes, bool fds_refused) override;
+  void OnReceiveEnd(int error) override;
+  void OnSent(ssize_t result) override;
+  void OnWritable() override;
+  void OnDetached() override;
+
+  router::Session* session() { return session_.get(); }
+  net::DeadlineHook deadline;
+
+ private:
+  // Why the stream is leaving the loop.
+  enum class Exit : uint8_t { kStay, kRoute, kRetire, kDrop };
+
+  // The mapped body that is being sent.
+  struct Body {
+    ObjectRef object;
+    uint64_t at = 0;   // the next byte
+    uint64_t end = 0;  // one past the last byte of the answer
+  };
+
+  void Intake(absl::string_view input);
+  void Enqueue(const protocol::Request& request);
+  void EnqueueStat(const protocol::Request& request);
+  void Prefetch(const Answer& answer);
+  void WaitFor(CachedObject* object);
+
+  void Advance();
+  void Compose();
+  bool ComposeAnswer(size_t index);
+  bool ComposeObject(Answer answer);
+  bool ComposeBody();
+  std::optional<size_t> NextAnswer();
+  bool IsReady(const Answer& answer);
+  bool GoesToSpliceThread(const Answer& answer) const;
+  void AppendError(const protocol::Request& request, protocol::Status status,
+                   absl::string_view message);
+  void AppendText(absl::string_view text);
+  void Dispatch();
+
+  void RunTransfer();
+  void OnNothingOwed();
+  void End(std::string farewell);
+  void Leave(Exit exit);
+  void UpdateDeadline(bool progress);
+  bool ResumeIntake();
+  bool owes() const { return !queue_.empty() || body_.object || sending_ || transferring_; }
+
+  std::unique_ptr<router::Session> session_;
+  Loop* const loop_;
+
+  AnswerQueue queue_;
+  Body body_;
+
+  // The send in flight, or being composed. Pieces of text are kept as offsets until the text has
+  // its final place.
+  struct Piece {
+    const char* data;   // null: text_ at `offset`
+    size_t offset;
+    size_t bytes;
+  };
+  struct Outgoing {
+    std::string text;
+    std::vector<Piece> pieces;
+    std::vector<iovec> vectors;
+    std::vector<ObjectRef> held;  // what the pieces point into
+    size_t bytes = 0;
+    size_t answers = 0;           // that this send completes
+    size_t first = 0;             // the first vector that has not been sent whole
+  };
+  std::unique_ptr<Outgoing> out_;  // exists while something is being sent
+  std::unique_ptr<Transfer> transfer_;
+  protocol::Request transfer_request_;
+  ObjectRef transfer_object_;
+
+  std::string farewell_;
+  Exit exit_ = Exit::kStay;
+  bool sending_ = false;
+  bool transferring_ = false;      // a splice thread has transfer_
+  bool awaiting_room_ = false;     // transfer_ waits for its socket
+  bool intake_paused_ = false;     // session->unread may hold complete requests
+  bool receiving_paused_ = false;
+  bool other_lane_ = false;        // the next request is another lane's
+  bool ending_ = false;            // no more requests: farewell_, then retire
+  bool farewell_said_ = false;
+};
+
+}  // namespace objmapper::copypath

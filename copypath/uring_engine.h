@@ -1,0 +1,59 @@
+// The engine on io_uring: multishot receives into shared buffers, gathered sends, page-ins on kernel
+// workers.
+#pragma once
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "copypath/engine.h"
+#include "net/ring.h"
+
+namespace objmapper::copypath {
+
+class UringEngine : public Engine {
+ public:
+  // `event_fd`: readable when the loop has something else to do; borrowed. Must be called on the
+  // loop's thread: the ring belongs to the thread that made it.
+  // Errors: as Ring::Create().
+  static absl::StatusOr<std::unique_ptr<UringEngine>> Create(int event_fd);
+
+  const char* name() const override { return "uring"; }
+  int Attach(Channel* channel) override;
+  void StartReceiving(Channel* channel) override;
+  void StopReceiving(Channel* channel) override;
+  void Send(Channel* channel, absl::Span<iovec> pieces) override;
+  void AwaitWritable(Channel* channel) override;
+  void Detach(Channel* channel) override;
+  void BeginPopulate(Populate* populate, void* address, size_t bytes) override;
+  bool Wait(int64_t timeout_ns) override;
+
+ private:
+  // The low bits of user_data tell which operation of the object it points to has completed; bit 0
+  // is the ring's. Objects are aligned to 16 bytes by the allocator.
+  enum class Operation : uint64_t {
+    kReceive = 0,
+    kSend = 2,
+    kWritable = 4,
+    kCancel = 6,
+    kPopulate = 8,
+    kEvent = 10,
+  };
+  static constexpr uint64_t kOperationMask = 14;
+
+  UringEngine(std::unique_ptr<net::Ring> ring, int event_fd);
+  static uint64_t Tag(const void* object, Operation operation) {
+    return reinterpret_cast<uint64_t>(object) | static_cast<uint64_t>(operation);
+  }
+  void Handle(const net::Ring::Event& event);
+  void HandleReceive(Channel* channel, const net::Ring::Event& event);
+  void Arm(Channel* channel);
+  void CancelReceive(Channel* channel);
+  void FinishDetach(Channel* channel);
+
+  std::unique_ptr<net::Ring> ring_;
+  const int event_fd_;
+  bool event_armed_ = false;
+  bool event_seen_ = false;
+};
+
+}  // namespace objmapper::copypath

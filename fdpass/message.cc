@@ -1,0 +1,32 @@
+#include "fdpass/message.h"
+
+#include "router/answers.h"
+
+namespace objmapper::fdpass {
+
+void Message::RefuseFds(protocol::Dialect dialect, absl::string_view reason) {
+  std::string text;
+  for (size_t i = 0; i < answers_.size(); ++i) {
+    Answer& answer = answers_[i];
+    const size_t end = i + 1 < answers_.size() ? answers_[i + 1].begin : text_.size();
+    const size_t begin = text.size();
+    if (answer.has_fd) {
+      router::AppendError(dialect, answer.id, protocol::Status::kUnavailable, reason, &text);
+    } else {
+      text.append(text_, answer.begin, end - answer.begin);
+    }
+    answer = {begin, answer.id, /*has_fd=*/false};
+  }
+  text_ = std::move(text);
+  fds_.clear();
+  numbers_.clear();
+}
+
+void Message::Clear() {
+  text_.clear();
+  answers_.clear();
+  fds_.clear();
+  numbers_.clear();
+}
+
+}  // namespace objmapper::fdpass

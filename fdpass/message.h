@@ -1,0 +1,59 @@
+// The message that a worker is about to send: the bytes of one or more answers, and the descriptors
+// that ride on them.
+//
+// With FD_BATCH one message carries up to 253 OK answers with their descriptors; else it ends with
+// the first that has one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "net/unique_fd.h"
+#include "protocol/capabilities.h"
+#include "protocol/request_parser.h"
+
+namespace objmapper::fdpass {
+
+// One worker's, reused for all its sends: after the first few requests it allocates nothing.
+class Message {
+ public:
+  // Adds an answer without a descriptor. The caller writes it into text() after BeginAnswer().
+  void BeginAnswer(const protocol::Request& request) {
+    answers_.push_back({text_.size(), request.id, /*has_fd=*/false});
+  }
+  // The same for an answer whose descriptor goes along.
+  void BeginAnswerWithFd(const protocol::Request& request, net::UniqueFd fd) {
+    answers_.push_back({text_.size(), request.id, /*has_fd=*/true});
+    numbers_.push_back(fd.get());
+    fds_.push_back(std::move(fd));
+  }
+  std::string* text() { return &text_; }
+
+  bool empty() const { return answers_.empty(); }
+  size_t answer_count() const { return answers_.size(); }
+  absl::string_view bytes() const { return text_; }
+  const std::vector<int>& fds() const { return numbers_; }
+
+  // Turns each answer that has a descriptor into UNAVAILABLE: the kernel would not take them. The
+  // others stay as they are. Closes the descriptors.
+  void RefuseFds(protocol::Dialect dialect, absl::string_view reason);
+
+  // Closes what descriptors are left; the message is empty again.
+  void Clear();
+
+ private:
+  struct Answer {
+    size_t begin;  // in text_
+    uint32_t id;
+    bool has_fd;
+  };
+
+  std::string text_;
+  std::vector<Answer> answers_;
+  std::vector<net::UniqueFd> fds_;
+  std::vector<int> numbers_;  // of fds_, as sendmsg(2) wants them
+};
+
+}  // namespace objmapper::fdpass

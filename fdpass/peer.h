@@ -1,0 +1,46 @@
+// A connection as a worker of the fdpass lane sees it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/deadline_list.h"
+#include "net/unique_fd.h"
+#include "protocol/request_parser.h"
+#include "router/session.h"
+
+namespace objmapper::fdpass {
+
+// A request that was taken from the socket and could not be answered yet: it owns its URI.
+struct StoredRequest {
+  protocol::Request request;
+  std::string uri;
+};
+
+// Owned by one worker, touched by its thread alone. A peer that is not blocked holds no buffer and
+// no descriptor but its socket.
+struct Peer {
+  explicit Peer(std::unique_ptr<router::Session> session_in) : session(std::move(session_in)) {}
+
+  // What the socket waits for before anything else can be sent.
+  enum class Blocked : uint8_t {
+    kNo,
+    kSocketFull,  // for EPOLLOUT
+    kKernelFull,  // for a while: too many descriptors in flight, or no memory; POLLOUT is no help
+  };
+
+  std::unique_ptr<router::Session> session;
+  Blocked blocked = Blocked::kNo;
+  // What is owed while blocked, in this order:
+  std::string out;                     // the rest of a message that went out in part
+  net::UniqueFd out_fd;                // goes with one byte 'X' after it
+  std::vector<StoredRequest> stored;   // to be served then; their descriptors are not open yet
+  std::string farewell;                // said when nothing else is owed
+  bool ending = false;                 // after the farewell the session is retired
+  bool again = false;                  // in the worker's list of peers that may have more to read
+  net::DeadlineHook deadline;          // idle, or request
+  net::DeadlineHook retry;             // Blocked::kKernelFull
+};
+
+}  // namespace objmapper::fdpass

@@ -1,0 +1,550 @@
+#include "fdpass/worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <string>
+
+#include <glog/logging.h>
+
+#include "absl/strings/str_cat.h"
+#include "net/clock.h"
+#include "net/errno_status.h"
+#include "net/scm_rights.h"
+#include "protocol/encode.h"
+#include "protocol/metadata.h"
+#include "router/answers.h"
+
+namespace objmapper::fdpass {
+namespace {
+
+using protocol::Mode;
+using protocol::Request;
+using protocol::Status;
+using router::Burst;
+using router::Session;
+
+// One receive brings at most this much: about a thousand pipelined requests.
+constexpr size_t kScratchBytes = 64 * 1024;
+// How many requests of one connection are served before the others get their turn.
+constexpr size_t kRequestsPerTurn = protocol::kFdsPerMessageMax;
+// How long to wait when the kernel, not the peer, is out of room.
+constexpr absl::Duration kRetryAfter = absl::Milliseconds(5);
+
+void Count(std::atomic<uint64_t>* counter, uint64_t n = 1) {
+  // One writer: no locked instruction is needed.
+  counter->store(counter->load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+Worker::Worker(const Options& options)
+    : options_(options),
+      idle_(options.limits->idle_timeout),
+      busy_(options.limits->request_timeout),
+      retries_(kRetryAfter),
+      scratch_(kScratchBytes) {
+  CHECK_EQ(epoll_.Add(mailbox_.event_fd(), EPOLLIN, nullptr), 0);
+}
+
+Worker::~Worker() { CHECK(!thread_.joinable()) << "Stop() first"; }
+
+void Worker::Start(int number) {
+  thread_ = std::thread([this, number] {
+    pthread_setname_np(pthread_self(), absl::StrCat("fdpass/", number).c_str());
+    Run();
+  });
+}
+
+void Worker::Adopt(std::unique_ptr<Session> session) {
+  load_.fetch_add(1, std::memory_order_relaxed);
+  mailbox_.Put(std::move(session));
+}
+
+void Worker::Drain() {
+  Phase serving = Phase::kServing;
+  phase_.compare_exchange_strong(serving, Phase::kDraining);
+  mailbox_.Wake();
+}
+
+void Worker::Stop() {
+  phase_.store(Phase::kStopping);
+  mailbox_.Wake();
+  if (thread_.joinable()) thread_.join();
+  while (!peers_.empty()) EndPeer(*peers_.begin());
+  mailbox_.TakeAll();
+}
+
+void Worker::Run() {
+  while (true) {
+    for (const epoll_event& event : WaitForEvents()) {
+      if (event.data.ptr == nullptr) {
+        for (auto& session : mailbox_.TakeAll()) Welcome(std::move(session));
+      } else {
+        Turn(static_cast<Peer*>(event.data.ptr));
+      }
+    }
+    std::vector<Peer*> again;
+    again.swap(again_);
+    for (Peer* peer : again) {
+      if (!peers_.contains(peer) || !peer->again) continue;
+      peer->again = false;
+      Turn(peer);
+    }
+    Expire();
+    const Phase phase = phase_.load(std::memory_order_relaxed);
+    if (phase == Phase::kStopping) return;
+    if (phase == Phase::kDraining && seen_phase_ == Phase::kServing) {
+      seen_phase_ = phase;
+      const std::vector<Peer*> peers(peers_.begin(), peers_.end());
+      for (Peer* peer : peers) Turn(peer);
+    }
+  }
+}
+
+absl::Span<epoll_event> Worker::WaitForEvents() {
+  const int64_t next_ns = again_.empty() ? NextDeadlineNs() : 0;
+  absl::Span<epoll_event> events;
+  if (options_.busy_poll > absl::ZeroDuration() && !peers_.empty()) {
+    // A thread that spins sees an event in 0.1 µs; one that sleeps takes 3 to 45 µs to wake.
+    const int64_t until_ns =
+        std::min(next_ns, net::NowNs() + absl::ToInt64Nanoseconds(options_.busy_poll));
+    do {
+      events = epoll_.Wait(0);
+      now_ns_ = net::NowNs();
+    } while (events.empty() && now_ns_ < until_ns);
+    if (!events.empty()) return events;
+  }
+  events = epoll_.Wait(next_ns == net::kNever ? -1
+                       : next_ns == 0         ? 0
+                                              : net::SleepMs(next_ns, net::NowNs()));
+  now_ns_ = net::NowNs();
+  return events;
+}
+
+void Worker::Welcome(std::unique_ptr<Session> session) {
+  auto peer = std::make_unique<Peer>(std::move(session));
+  const int error = epoll_.Add(peer->session->fd(), EPOLLIN, peer.get());
+  if (error != 0) {
+    LOG(WARNING) << peer->session->PeerName() << ": "
+                 << net::ErrnoToStatus(error, "epoll_ctl").message();
+    load_.fetch_sub(1, std::memory_order_relaxed);
+    return;
+  }
+  Peer* p = peer.release();
+  peers_.insert(p);
+  UpdateDeadline(p, /*progress=*/true);
+  Turn(p);  // a migrated session brings its request along in `unread`
+}
+
+// ---- One peer's turn ----
+
+bool Worker::Turn(Peer* peer) {
+  if (peer->blocked != Peer::Blocked::kNo && !PayDebts(peer)) return false;
+  if (peer->blocked != Peer::Blocked::kNo) return true;
+  if (peer->ending) return Finish(peer);
+  return ReadAndServe(peer);
+}
+
+bool Worker::PayDebts(Peer* peer) {
+  Unblock(peer);
+  if (!peer->out.empty()) {
+    const ssize_t sent = net::SendWithFds(peer->session->fd(), peer->out, {});
+    if (sent < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM) {
+      EndPeer(peer);
+      return false;
+    }
+    const int error = sent < 0 ? errno : 0;
+    if (sent > 0) {
+      peer->out.erase(0, static_cast<size_t>(sent));
+      UpdateDeadline(peer, /*progress=*/true);
+    }
+    if (!peer->out.empty()) {
+      Block(peer, error == ENOBUFS || error == ENOMEM ? Peer::Blocked::kKernelFull
+                                                      : Peer::Blocked::kSocketFull);
+      return true;
+    }
+    std::string().swap(peer->out);
+  }
+  if (peer->out_fd.valid()) {
+    const Sent sent = SendX(peer, std::move(peer->out_fd));
+    if (sent == Sent::kGone) {
+      EndPeer(peer);
+      return false;
+    }
+    if (sent != Sent::kAll) return true;
+  }
+  if (!peer->stored.empty()) {
+    std::vector<StoredRequest> stored = std::move(peer->stored);
+    peer->stored.clear();
+    std::vector<Request> requests;
+    requests.reserve(stored.size());
+    for (StoredRequest& s : stored) {
+      s.request.uri = s.uri;
+      requests.push_back(s.request);
+    }
+    const ssize_t served = Serve(peer, requests);
+    if (served < 0) {
+      EndPeer(peer);
+      return false;
+    }
+    if (served > 0) UpdateDeadline(peer, /*progress=*/true);
+    if (peer->blocked != Peer::Blocked::kNo) {
+      peer->stored.assign(std::make_move_iterator(stored.begin() + served),
+                          std::make_move_iterator(stored.end()));
+      return true;
+    }
+  }
+  return true;
+}
+
+bool Worker::ReadAndServe(Peer* peer) {
+  Session* session = peer->session.get();
+  absl::string_view input = session->unread;
+  ssize_t got = -1;
+  // More than half a scratch buffer unread means complete requests: serve those first.
+  if (!session->peer_done && input.size() <= kScratchBytes / 2) {
+    size_t have = input.size();
+    std::copy(input.begin(), input.end(), scratch_.begin());
+    bool fds_refused = false;
+    got = net::RecvRefusingFds(session->fd(),
+                               absl::MakeSpan(scratch_).subspan(have), &fds_refused);
+    if (got > 0) {
+      have += static_cast<size_t>(got);
+      if (fds_refused && !session->fds_at.has_value()) session->fds_at = have - 1;
+    } else if (got == 0) {
+      session->peer_done = true;
+    } else if (errno != EAGAIN) {
+      EndPeer(peer);
+      return false;
+    }
+    input = absl::string_view(scratch_.data(), have);
+  }
+  router::TakeBurst(session, input, router::LaneKind::kFdPass, /*outstanding=*/0, kRequestsPerTurn,
+                    &burst_);
+  router::OrderForService(*session, &burst_.requests);
+  const ssize_t served = Serve(peer, burst_.requests);
+  if (served < 0) {
+    EndPeer(peer);
+    return false;
+  }
+  if (static_cast<size_t>(served) < burst_.requests.size() && !session->exhausted()) {
+    for (size_t i = static_cast<size_t>(served); i < burst_.requests.size(); ++i) {
+      peer->stored.push_back({burst_.requests[i], std::string(burst_.requests[i].uri)});
+    }
+  }
+  router::KeepUnread(session, input, burst_.consumed);
+  // Half a request is no progress: a byte now and then does not extend its time.
+  if (got > 0 || served > 0) UpdateDeadline(peer, served > 0);
+  if (got > 0 && seen_phase_ != Phase::kServing && burst_.end == Burst::End::kNeedMore) {
+    burst_.end = Burst::End::kFull;  // draining: read until the socket is empty
+  }
+  return Settle(peer, burst_.end);
+}
+
+// Acts on how the burst ended.
+bool Worker::Settle(Peer* peer, Burst::End end) {
+  Session* session = peer->session.get();
+  if (session->exhausted()) {
+    router::AppendClose(session->dialect(), protocol::CloseReason::kNormal, &peer->farewell);
+    peer->ending = true;
+  } else {
+    switch (end) {
+      case Burst::End::kFatal: {
+        LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": " << burst_.fatal.reason;
+        router::AppendFatal(session->dialect(), burst_.fatal.id, burst_.fatal.status,
+                            burst_.fatal.reason, &peer->farewell);
+        peer->ending = true;
+        break;
+      }
+      case Burst::End::kClose:
+        router::AppendCloseAck(session->dialect(), &peer->farewell);
+        peer->ending = true;
+        break;
+      case Burst::End::kFull:
+        if (!peer->again && peer->blocked == Peer::Blocked::kNo) {
+          peer->again = true;
+          again_.push_back(peer);
+        }
+        break;
+      case Burst::End::kOtherLane:
+        if (peer->blocked != Peer::Blocked::kNo) break;  // what is owed goes out here first
+        options_.switchboard->Route(Release(peer));
+        return false;
+      case Burst::End::kNeedMore:
+        if (session->peer_done) {
+          if (!session->unread.empty() || session->parser.skipping()) {
+            router::AppendFatal(session->dialect(), 0, Status::kProtocolError,
+                                "the connection ended in the middle of a request", &peer->farewell);
+          }
+          peer->ending = true;
+        } else if (seen_phase_ != Phase::kServing) {
+          router::AppendClose(session->dialect(), protocol::CloseReason::kShuttingDown,
+                              &peer->farewell);
+          peer->ending = true;
+        }
+        break;
+    }
+  }
+  if (peer->ending && peer->blocked == Peer::Blocked::kNo) return Finish(peer);
+  return true;
+}
+
+bool Worker::Finish(Peer* peer) {
+  if (!peer->farewell.empty()) {
+    peer->out = std::move(peer->farewell);
+    peer->farewell.clear();
+    if (!PayDebts(peer)) return false;
+    if (peer->blocked != Peer::Blocked::kNo) return true;
+  }
+  options_.switchboard->Retire(Release(peer));
+  return false;
+}
+
+// ---- Answering ----
+
+ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
+  Session* session = peer->session.get();
+  const protocol::Dialect dialect = session->dialect();
+  const bool in_header = session->parser.Has(protocol::kFdInHeader);
+  const bool batch = session->parser.Has(protocol::kFdBatch);
+  requests = requests.first(std::min<uint64_t>(requests.size(), session->allowance()));
+  if (requests.empty()) return 0;
+
+  // Sends message_, which holds the answers to requests[sent..i]. True: go on with the next.
+  size_t sent = 0;
+  bool gone = false;
+  const auto flush = [&] {
+    const size_t count = message_.answer_count();
+    const Sent result = SendMessage(peer);
+    message_.Clear();
+    if (result == Sent::kGone) gone = true;
+    if (result == Sent::kAll || result == Sent::kPart) {
+      sent += count;
+      session->answered += count;
+      Count(&counters_.requests, count);
+    }
+    return result == Sent::kAll;
+  };
+
+  for (const Request& request : requests) {
+    if (request.refusal != Status::kOk) {
+      AnswerError(*session, request, request.refusal, request.reason);
+      continue;
+    }
+    if (request.mode == Mode::kStat) {
+      AnswerStat(*session, request);
+      continue;
+    }
+    DCHECK(request.mode == Mode::kFdPass);
+    absl::StatusOr<storage::OpenedObject> object =
+        options_.tree->OpenObject(request.uri, storage::Wait::kMayBlock);
+    if (!object.ok()) {
+      AnswerError(*session, request, router::WireStatus(object.status()),
+                  object.status().message());
+      continue;
+    }
+    const std::optional<router::Extent> extent =
+        router::ResolveExtent(request, object->info.size);
+    if (!extent.has_value()) {
+      AnswerError(*session, request, Status::kRangeNotSatisfiable,
+                  router::RangeMessage(request, object->info.size));
+      continue;
+    }
+    protocol::MetadataWriter metadata;
+    if (request.has_range()) metadata.AddRange(extent->offset, extent->length);
+    char header[protocol::kResponseBytesMax];
+    const size_t header_bytes = protocol::EncodeResponse(
+        dialect, request.id, Status::kOk, in_header ? extent->length : 0, metadata.bytes(), header);
+    if (!in_header) {
+      message_.BeginAnswer(request);
+      message_.text()->append(header, header_bytes);
+      if (!flush()) {
+        // A part of the header has gone: the descriptor follows the rest of it.
+        if (!peer->out.empty()) peer->out_fd = std::move(object->fd);
+        break;
+      }
+      if (SendX(peer, std::move(object->fd)) != Sent::kAll) {
+        gone = peer->blocked == Peer::Blocked::kNo;
+        break;
+      }
+      continue;
+    }
+    if (!batch && !message_.empty() && !flush()) break;  // a descriptor's answer starts a message
+    message_.BeginAnswerWithFd(request, std::move(object->fd));
+    message_.text()->append(header, header_bytes);
+    if ((!batch || message_.fds().size() == protocol::kFdsPerMessageMax) && !flush()) break;
+  }
+  if (!gone && peer->blocked == Peer::Blocked::kNo && !message_.empty()) flush();
+  message_.Clear();
+  return gone ? -1 : static_cast<ssize_t>(sent);
+}
+
+void Worker::AnswerError(const Session& session, const Request& request, Status status,
+                         absl::string_view message) {
+  Count(&counters_.errors);
+  message_.BeginAnswer(request);
+  router::AppendError(session.dialect(), request.id, status, message, message_.text());
+}
+
+void Worker::AnswerStat(const Session& session, const Request& request) {
+  std::optional<storage::ObjectInfo> info = options_.index->Find(request.uri, now_ns_);
+  if (!info.has_value()) {
+    const absl::StatusOr<storage::ObjectInfo> found =
+        options_.tree->Stat(request.uri, storage::Wait::kMayBlock);
+    if (!found.ok()) {
+      AnswerError(session, request, router::WireStatus(found.status()), found.status().message());
+      return;
+    }
+    info = *found;
+    options_.index->Put(request.uri, *info, now_ns_);
+  }
+  message_.BeginAnswer(request);
+  router::AppendStat(session.dialect(), request.id,
+                     {info->size, info->mtime_ns / 1'000'000'000, storage::Etag(*info)},
+                     message_.text());
+}
+
+// ---- Sending ----
+
+Worker::Sent Worker::SendMessage(Peer* peer) {
+  for (int attempt = 0;; ++attempt) {
+    const ssize_t sent = net::SendWithFds(peer->session->fd(), message_.bytes(), message_.fds());
+    if (sent == static_cast<ssize_t>(message_.bytes().size())) {
+      Count(&counters_.messages);
+      return Sent::kAll;
+    }
+    Count(&counters_.blocked);
+    if (sent > 0) {
+      // The descriptors went with the first byte; the rest of the bytes is owed.
+      peer->out.assign(message_.bytes().data() + sent, message_.bytes().size() - sent);
+      Block(peer, Peer::Blocked::kSocketFull);
+      return Sent::kPart;
+    }
+    switch (errno) {
+      case EAGAIN:
+        Block(peer, Peer::Blocked::kSocketFull);
+        return Sent::kNothing;
+      case ETOOMANYREFS:
+        // unix(7): too many descriptors of this user are in flight, sent and not yet received. The
+        // client is told, rather than kept waiting for what others must take first.
+        CHECK_EQ(attempt, 0) << "ETOOMANYREFS without descriptors";
+        Count(&counters_.errors, message_.fds().size());
+        message_.RefuseFds(peer->session->dialect(),
+                           "too many descriptors in flight (ETOOMANYREFS); try again");
+        continue;
+      case ENOBUFS:
+      case ENOMEM:
+        Block(peer, Peer::Blocked::kKernelFull);
+        return Sent::kNothing;
+      default:
+        return Sent::kGone;
+    }
+  }
+}
+
+Worker::Sent Worker::SendX(Peer* peer, net::UniqueFd fd) {
+  const int number = fd.get();
+  const ssize_t sent =
+      net::SendWithFds(peer->session->fd(), "X", absl::Span<const int>(&number, 1));
+  if (sent == 1) {
+    Count(&counters_.messages);
+    return Sent::kAll;
+  }
+  Count(&counters_.blocked);
+  switch (errno) {
+    case EAGAIN:
+      Block(peer, Peer::Blocked::kSocketFull);
+      break;
+    case ETOOMANYREFS:  // the header has promised a descriptor: it must wait
+    case ENOBUFS:
+    case ENOMEM:
+      Block(peer, Peer::Blocked::kKernelFull);
+      break;
+    default:
+      return Sent::kGone;
+  }
+  peer->out_fd = std::move(fd);
+  return Sent::kNothing;
+}
+
+void Worker::Block(Peer* peer, Peer::Blocked how) {
+  DCHECK(peer->blocked == Peer::Blocked::kNo);
+  peer->blocked = how;
+  // Nothing is read from a peer that does not take its answers.
+  const uint32_t events = how == Peer::Blocked::kSocketFull ? uint32_t{EPOLLOUT} : 0;
+  epoll_.Modify(peer->session->fd(), events, peer);
+  if (how == Peer::Blocked::kKernelFull) retries_.Start(peer, now_ns_);
+  if (!busy_.Has(peer)) {
+    idle_.Stop(peer);
+    busy_.Start(peer, now_ns_);
+  }
+}
+
+void Worker::Unblock(Peer* peer) {
+  if (peer->blocked == Peer::Blocked::kNo) return;
+  retries_.Stop(peer);
+  peer->blocked = Peer::Blocked::kNo;
+  epoll_.Modify(peer->session->fd(), EPOLLIN, peer);
+}
+
+// ---- Time and life ----
+
+void Worker::UpdateDeadline(Peer* peer, bool progress) {
+  const bool owes_or_waits = peer->blocked != Peer::Blocked::kNo || !peer->session->unread.empty() ||
+                             peer->session->parser.skipping();
+  if (!owes_or_waits) {
+    busy_.Stop(peer);
+    idle_.Start(peer, now_ns_);
+  } else if (progress || !busy_.Has(peer)) {
+    idle_.Stop(peer);
+    busy_.Start(peer, now_ns_);
+  }
+}
+
+void Worker::Expire() {
+  while (Peer* peer = retries_.PopExpired(now_ns_)) Turn(peer);
+  while (Peer* peer = idle_.PopExpired(now_ns_)) {
+    options_.connections->timed_out.fetch_add(1, std::memory_order_relaxed);
+    router::AppendClose(peer->session->dialect(), protocol::CloseReason::kIdleTimeout,
+                        &peer->farewell);
+    peer->ending = true;
+    Finish(peer);
+  }
+  while (Peer* peer = busy_.PopExpired(now_ns_)) {
+    options_.connections->timed_out.fetch_add(1, std::memory_order_relaxed);
+    if (peer->blocked != Peer::Blocked::kNo) {
+      LOG_EVERY_T(WARNING, 1) << peer->session->PeerName()
+                              << ": closed, it did not read its answers in time";
+      EndPeer(peer);
+      continue;
+    }
+    LOG_EVERY_T(WARNING, 1) << peer->session->PeerName()
+                            << ": closed, the rest of its request did not arrive in time";
+    router::AppendFatal(peer->session->dialect(), 0, Status::kTimeout,
+                        "the rest of the request did not arrive in time", &peer->farewell);
+    peer->ending = true;
+    Finish(peer);
+  }
+}
+
+int64_t Worker::NextDeadlineNs() const {
+  return std::min({idle_.NextExpiryNs(), busy_.NextExpiryNs(), retries_.NextExpiryNs()});
+}
+
+std::unique_ptr<Session> Worker::Release(Peer* peer) {
+  epoll_.Remove(peer->session->fd());
+  idle_.Stop(peer);
+  busy_.Stop(peer);
+  retries_.Stop(peer);
+  peers_.erase(peer);
+  load_.fetch_sub(1, std::memory_order_relaxed);
+  std::unique_ptr<Session> session = std::move(peer->session);
+  delete peer;
+  return session;
+}
+
+void Worker::EndPeer(Peer* peer) { Release(peer); }
+
+}  // namespace objmapper::fdpass

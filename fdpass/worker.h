@@ -1,0 +1,113 @@
+// One worker of the fdpass lane: a thread, an epoll set, and the connections it owns.
+//
+// A ready connection is served synchronously, start to finish on this thread: receive, look up, open,
+// send. It blocks on nothing else: a socket that is full waits for EPOLLOUT while the others are
+// served, and a budget keeps a busy client from holding the worker. Owning many connections is what
+// saves the hand-off per request, which would cost more than the request.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/time/time.h"
+#include "fdpass/message.h"
+#include "fdpass/peer.h"
+#include "net/deadline_list.h"
+#include "net/epoll.h"
+#include "net/mailbox.h"
+#include "router/intake.h"
+#include "router/lane.h"
+#include "storage/index.h"
+#include "storage/tree.h"
+
+namespace objmapper::fdpass {
+
+// What a worker counts; written by its thread alone, read by any.
+struct alignas(64) WorkerCounters {
+  std::atomic<uint64_t> requests{0};
+  std::atomic<uint64_t> errors{0};     // answers other than OK
+  std::atomic<uint64_t> messages{0};   // sendmsg calls that went through
+  std::atomic<uint64_t> blocked{0};    // sends that found the socket or the kernel full
+};
+
+class Worker {
+ public:
+  struct Options {
+    const router::SessionLimits* limits = nullptr;
+    const storage::Tree* tree = nullptr;
+    storage::Index* index = nullptr;             // for STAT
+    router::ConnectionCounters* connections = nullptr;
+    router::Switchboard* switchboard = nullptr;  // all outlive the worker
+    absl::Duration busy_poll;                    // how long to look for work before sleeping
+  };
+
+  explicit Worker(const Options& options);
+  ~Worker();
+
+  void Start(int number);  // the thread is named "fdpass/<number>"
+  void Adopt(std::unique_ptr<router::Session> session);  // any thread
+  void Drain();                                          // any thread
+  void Stop();                                           // once; joins the thread
+
+  const WorkerCounters& counters() const { return counters_; }
+  // How many connections it has; any thread.
+  size_t load() const { return load_.load(std::memory_order_relaxed); }
+
+ private:
+  enum class Phase : int { kServing, kDraining, kStopping };
+  using Deadlines = net::DeadlineList<Peer, &Peer::deadline>;
+  using Retries = net::DeadlineList<Peer, &Peer::retry>;
+
+  void Run();
+  absl::Span<epoll_event> WaitForEvents();
+  void Welcome(std::unique_ptr<router::Session> session);
+  // Each of these may end the peer's life here; they return false when it has.
+  bool Turn(Peer* peer);
+  bool PayDebts(Peer* peer);
+  bool ReadAndServe(Peer* peer);
+  bool Settle(Peer* peer, router::Burst::End end);
+  bool Finish(Peer* peer);
+
+  // Answers requests[0..n) in order and returns how many were answered; fewer than n when the peer
+  // is blocked or has had all its answers. -1: the peer has gone.
+  ssize_t Serve(Peer* peer, absl::Span<const protocol::Request> requests);
+  void AnswerStat(const router::Session& session, const protocol::Request& request);
+  void AnswerError(const router::Session& session, const protocol::Request& request,
+                   protocol::Status status, absl::string_view message);
+  // Sends message_. kBlocked: nothing of it went out, or a part did and the rest is in peer->out.
+  enum class Sent : uint8_t { kAll, kPart, kNothing, kGone };
+  Sent SendMessage(Peer* peer);
+  Sent SendX(Peer* peer, net::UniqueFd fd);
+  void Block(Peer* peer, Peer::Blocked how);
+  void Unblock(Peer* peer);
+
+  void UpdateDeadline(Peer* peer, bool progress);
+  void Expire();
+  std::unique_ptr<router::Session> Release(Peer* peer);
+  void EndPeer(Peer* peer);  // closes at once
+  int64_t NextDeadlineNs() const;
+
+  const Options options_;
+  net::Epoll epoll_;
+  net::Mailbox<std::unique_ptr<router::Session>> mailbox_;
+  absl::flat_hash_set<Peer*> peers_;  // owned
+  std::vector<Peer*> again_;          // may have complete requests in session->unread
+  Deadlines idle_;
+  Deadlines busy_;
+  Retries retries_;
+  int64_t now_ns_ = 0;  // when the last events came
+  std::vector<char> scratch_;  // what one receive brings; shared by all peers
+  router::Burst burst_;
+  Message message_;
+  WorkerCounters counters_;
+  std::atomic<size_t> load_{0};
+  std::atomic<Phase> phase_{Phase::kServing};
+  Phase seen_phase_ = Phase::kServing;
+  std::thread thread_;
+};
+
+}  // namespace objmapper::fdpass

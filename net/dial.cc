@@ -1,0 +1,132 @@
+#include "net/dial.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "net/errno_status.h"
+
+namespace objmapper::net {
+namespace {
+
+absl::Status SetSendTimeout(int socket, absl::Duration timeout) {
+  const timeval value = absl::ToTimeval(timeout);
+  if (setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &value, sizeof(value)) != 0) {
+    return ErrnoToStatus(errno, "setsockopt SO_SNDTIMEO");
+  }
+  return absl::OkStatus();
+}
+
+// What connect()'s errno means to a client that looks for a server.
+absl::Status ConnectError(int error, absl::string_view url) {
+  switch (error) {
+    case EAGAIN:       // AF_UNIX: the listener's backlog stayed full
+    case EINPROGRESS:  // TCP, first call (socket(7))
+    case EALREADY:     // TCP, after EINTR
+      return absl::DeadlineExceededError(
+          absl::StrCat("connect to ", url, ": the server did not accept in time"));
+    case ENOENT:
+      return absl::UnavailableError(
+          absl::StrCat("connect to ", url, ": no such socket; is the server running?"));
+    case ECONNREFUSED:  // AF_UNIX: also a path that is no socket
+      return absl::UnavailableError(
+          absl::StrCat("connect to ", url, ": nobody listens there (ECONNREFUSED)"));
+    default:
+      return ErrnoToStatus(error, absl::StrCat("connect to ", url));
+  }
+}
+
+// SO_SNDTIMEO bounds a blocking connect() on both families (socket(7)). A non-blocking one would
+// not do for AF_UNIX: with a full backlog it fails at once instead of being in progress.
+absl::StatusOr<UniqueFd> Connect(const sockaddr* address, socklen_t size, absl::string_view url,
+                                 absl::Duration timeout) {
+  UniqueFd socket(::socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return ErrnoToStatus(errno, absl::StrCat("socket for ", url));
+  const absl::Time deadline = absl::Now() + timeout;
+  while (true) {
+    // A zero timeval would mean "forever".
+    const absl::Duration left = std::max(deadline - absl::Now(), absl::Microseconds(1));
+    if (absl::Status status = SetSendTimeout(socket.get(), left); !status.ok()) return status;
+    if (connect(socket.get(), address, size) == 0 || errno == EISCONN) break;
+    // On Linux a connect() that a signal interrupted may be called again: it waits for the same
+    // attempt.
+    if (errno == EINTR && absl::Now() < deadline) continue;
+    return ConnectError(errno == EINTR ? EAGAIN : errno, url);
+  }
+  if (absl::Status status = SetSendTimeout(socket.get(), absl::ZeroDuration()); !status.ok()) {
+    return status;
+  }
+  return socket;
+}
+
+absl::StatusOr<UniqueFd> DialUnix(const Address& address, absl::Duration timeout) {
+  absl::StatusOr<Address> checked = UnixAddress(address.path);
+  if (!checked.ok()) return checked.status();
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  memcpy(name.sun_path, address.path.data(), address.path.size());
+  socklen_t size = offsetof(sockaddr_un, sun_path) + address.path.size() + 1;
+  if (address.path[0] == '@') {
+    // The abstract namespace: a NUL in front, none behind (unix(7)).
+    name.sun_path[0] = '\0';
+    --size;
+  }
+  return Connect(reinterpret_cast<const sockaddr*>(&name), size, address.ToUrl(), timeout);
+}
+
+absl::StatusOr<UniqueFd> DialTcp(const Address& address, absl::Duration timeout) {
+  const std::string url = address.ToUrl();
+  if (address.host.empty() || address.port == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("connect to ", url, ": a connection needs a host and a port other than 0"));
+  }
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV;
+  addrinfo* list = nullptr;
+  const std::string port = absl::StrCat(address.port);
+  const int failure = getaddrinfo(address.host.c_str(), port.c_str(), &hints, &list);
+  if (failure == EAI_SYSTEM) return ErrnoToStatus(errno, absl::StrCat("look up ", address.host));
+  if (failure != 0) {
+    const std::string message =
+        absl::StrCat("connect to ", url, ": look up ", address.host, ": ", gai_strerror(failure));
+    return failure == EAI_AGAIN ? absl::UnavailableError(message)
+                                : absl::InvalidArgumentError(message);
+  }
+  std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owned(list, &freeaddrinfo);
+  absl::Status status = absl::UnavailableError(absl::StrCat("connect to ", url, ": no address"));
+  for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
+    absl::StatusOr<UniqueFd> socket = Connect(entry->ai_addr, entry->ai_addrlen, url, timeout);
+    if (!socket.ok()) {
+      status = socket.status();
+      continue;
+    }
+    const int on = 1;
+    if (setsockopt(socket->get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0) {
+      return ErrnoToStatus(errno, absl::StrCat("setsockopt TCP_NODELAY for ", url));
+    }
+    return socket;
+  }
+  return status;
+}
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> Dial(const Address& address, absl::Duration timeout) {
+  return address.kind == Address::Kind::kUnix ? DialUnix(address, timeout)
+                                              : DialTcp(address, timeout);
+}
+
+}  // namespace objmapper::net

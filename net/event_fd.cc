@@ -1,0 +1,36 @@
+#include "net/event_fd.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cstdint>
+
+#include <glog/logging.h>
+
+namespace objmapper::net {
+
+EventFd::EventFd() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  PCHECK(fd_.valid()) << "eventfd";
+}
+
+void EventFd::Signal() {
+  const uint64_t one = 1;
+  ssize_t written;
+  do {
+    written = write(fd_.get(), &one, sizeof(one));
+  } while (written < 0 && errno == EINTR);
+  // EAGAIN: the counter is at its maximum, so the loop is woken all the same (eventfd(2)).
+  PCHECK(written == sizeof(one) || errno == EAGAIN) << "write to eventfd";
+}
+
+void EventFd::Clear() {
+  uint64_t count;
+  ssize_t got;
+  do {
+    got = read(fd_.get(), &count, sizeof(count));
+  } while (got < 0 && errno == EINTR);
+  PCHECK(got == sizeof(count) || errno == EAGAIN) << "read from eventfd";
+}
+
+}  // namespace objmapper::net

@@ -1,0 +1,231 @@
+#include "net/listener.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <string>
+#include <utility>
+
+#include <glog/logging.h>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "net/errno_status.h"
+
+namespace objmapper::net {
+namespace {
+
+// Connections that wait for accept(2); the kernel lowers it to net.core.somaxconn (listen(2)).
+constexpr int kBacklog = 4096;
+
+// How long another server may hold the directory's lock. Its own start takes microseconds, but
+// anybody who can read the directory could hold the lock, and must not hang us for ever.
+constexpr int kLockAttempts = 100;
+constexpr useconds_t kLockPauseUs = 20'000;
+
+// A Unix socket's address as the kernel wants it (unix(7)).
+struct UnixName {
+  sockaddr_un name{};
+  socklen_t length = 0;
+
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&name); }
+};
+
+bool IsAbstract(const Address& address) {
+  return address.kind == Address::Kind::kUnix && !address.path.empty() && address.path[0] == '@';
+}
+
+absl::StatusOr<UnixName> NameOf(const Address& address) {
+  if (absl::StatusOr<Address> checked = UnixAddress(address.path); !checked.ok()) {
+    return checked.status();
+  }
+  UnixName result;
+  result.name.sun_family = AF_UNIX;
+  memcpy(result.name.sun_path, address.path.data(), address.path.size());
+  // A path ends with a NUL. An abstract name has its NUL in front, where we write '@'.
+  const bool is_abstract = IsAbstract(address);
+  if (is_abstract) result.name.sun_path[0] = '\0';
+  result.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.path.size() +
+                                         (is_abstract ? 0 : 1));
+  return result;
+}
+
+absl::Status AlreadyRunning(absl::string_view what) {
+  return absl::AlreadyExistsError(absl::StrCat(what, ": a server is running there already"));
+}
+
+std::string DirectoryOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// Locks the directory of a socket file against other servers that start; closing unlocks.
+absl::StatusOr<UniqueFd> LockDirectory(const std::string& directory, absl::string_view what) {
+  UniqueFd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return net::ErrnoToStatus(errno, absl::StrCat(what, ": open ", directory));
+  for (int attempt = 0; flock(fd.get(), LOCK_EX | LOCK_NB) != 0; ++attempt) {
+    if (errno != EWOULDBLOCK && errno != EINTR) {
+      return net::ErrnoToStatus(errno, absl::StrCat(what, ": flock ", directory));
+    }
+    if (attempt == kLockAttempts) {
+      return absl::UnavailableError(
+          absl::StrCat(what, ": another process keeps the directory ", directory, " locked"));
+    }
+    usleep(kLockPauseUs);
+  }
+  return fd;
+}
+
+// Makes way for a socket file: removes one that nobody listens on. Called under the lock.
+absl::Status RemoveStale(const UnixName& name, const std::string& path, absl::string_view what) {
+  struct stat status;
+  if (lstat(path.c_str(), &status) != 0) {
+    return errno == ENOENT ? absl::OkStatus() : net::ErrnoToStatus(errno, what);
+  }
+  if (!S_ISSOCK(status.st_mode)) {
+    return absl::AlreadyExistsError(absl::StrCat(what, ": the file exists and is no socket"));
+  }
+  const UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe.valid()) return net::ErrnoToStatus(errno, what);
+  if (connect(probe.get(), name.get(), name.length) == 0) return AlreadyRunning(what);
+  switch (const int error = errno; error) {
+    case ECONNREFUSED:
+      break;
+    case ENOENT:
+      return absl::OkStatus();
+    case EAGAIN:      // somebody listens, and is too busy to accept
+    case EPROTOTYPE:  // somebody has bound a datagram socket
+      return AlreadyRunning(what);
+    default:
+      return net::ErrnoToStatus(error, absl::StrCat(what, ": is a server running there? connect"));
+  }
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) {
+    return net::ErrnoToStatus(errno, absl::StrCat(what, ": remove the stale socket"));
+  }
+  LOG(INFO) << what << ": replaced a socket file that nobody listened on";
+  return absl::OkStatus();
+}
+
+// The address a TCP socket is bound to, in numbers.
+absl::StatusOr<Address> BoundAddress(int fd) {
+  sockaddr_storage name;
+  socklen_t length = sizeof(name);
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) != 0) {
+    return net::ErrnoToStatus(errno, "getsockname");
+  }
+  char host[NI_MAXHOST];
+  const int error = getnameinfo(reinterpret_cast<const sockaddr*>(&name), length, host,
+                                sizeof(host), nullptr, 0, NI_NUMERICHOST);
+  if (error != 0) return absl::InternalError(absl::StrCat("getnameinfo: ", gai_strerror(error)));
+  Address address;
+  address.kind = Address::Kind::kTcp;
+  address.host = host;
+  address.port = ntohs(name.ss_family == AF_INET6
+                           ? reinterpret_cast<const sockaddr_in6*>(&name)->sin6_port
+                           : reinterpret_cast<const sockaddr_in*>(&name)->sin_port);
+  return address;
+}
+
+// A socket bound to `info` that listens, or -1 with errno.
+UniqueFd ListenOn(const addrinfo& info) {
+  const int on = 1;
+  UniqueFd fd(socket(info.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return fd;
+  // A port whose last connections are in TIME_WAIT is free (socket(7)).
+  bool ok = setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0;
+  if (info.ai_family == AF_INET6) {
+    ok = ok && setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0;
+  }
+  ok = ok && bind(fd.get(), info.ai_addr, info.ai_addrlen) == 0 && listen(fd.get(), kBacklog) == 0;
+  if (!ok) fd.Reset();  // keeps errno
+  return fd;
+}
+
+}  // namespace
+
+absl::StatusOr<Listener> Listener::Open(const Address& address) {
+  return address.kind == Address::Kind::kUnix ? OpenUnix(address) : OpenTcp(address);
+}
+
+absl::StatusOr<Listener> Listener::OpenUnix(const Address& address) {
+  const std::string what = absl::StrCat("listen on ", address.ToUrl());
+  const absl::StatusOr<UnixName> name = NameOf(address);
+  if (!name.ok()) return name.status();
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return net::ErrnoToStatus(errno, what);
+
+  // Held until we listen: to the probe of a second server, a socket that is bound but does not
+  // listen yet would look stale.
+  UniqueFd lock;
+  if (!IsAbstract(address)) {
+    absl::StatusOr<UniqueFd> locked = LockDirectory(DirectoryOf(address.path), what);
+    if (!locked.ok()) return locked.status();
+    lock = *std::move(locked);
+    if (absl::Status status = RemoveStale(*name, address.path, what); !status.ok()) return status;
+  }
+  if (bind(fd.get(), name->get(), name->length) != 0) {
+    return errno == EADDRINUSE ? AlreadyRunning(what) : net::ErrnoToStatus(errno, what);
+  }
+  struct stat status {};
+  if (!IsAbstract(address) && lstat(address.path.c_str(), &status) != 0) {
+    return net::ErrnoToStatus(errno, what);
+  }
+  // From here on the destructor removes the file.
+  Listener listener(std::move(fd), address, status.st_dev, status.st_ino);
+  if (listen(listener.fd(), kBacklog) != 0) return net::ErrnoToStatus(errno, what);
+  return listener;
+}
+
+absl::StatusOr<Listener> Listener::OpenTcp(const Address& address) {
+  const std::string what = absl::StrCat("listen on ", address.ToUrl());
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int gai_error =
+      getaddrinfo(address.host.empty() ? nullptr : address.host.c_str(),
+                  absl::StrCat(address.port).c_str(), &hints, &found);
+  if (gai_error == EAI_SYSTEM) return net::ErrnoToStatus(errno, what);
+  if (gai_error != 0) {
+    const std::string message = absl::StrCat(what, ": ", gai_strerror(gai_error));
+    return gai_error == EAI_AGAIN ? absl::UnavailableError(message)
+                                  : absl::InvalidArgumentError(message);
+  }
+  UniqueFd fd;
+  int error = 0;
+  // A name may have several addresses ("localhost"), of a family that this machine lacks. One that
+  // is in use ends the search: a client that tries them in turn would reach the other server.
+  for (const addrinfo* info = found; info != nullptr; info = info->ai_next) {
+    fd = ListenOn(*info);
+    if (fd.valid()) break;
+    error = errno;
+    if (error == EADDRINUSE) break;
+  }
+  freeaddrinfo(found);
+  if (!fd.valid()) return net::ErrnoToStatus(error, what);
+  absl::StatusOr<Address> bound = BoundAddress(fd.get());
+  if (!bound.ok()) return bound.status();
+  return Listener(std::move(fd), *std::move(bound), 0, 0);
+}
+
+Listener::~Listener() {
+  if (!fd_.valid() || address_.kind != Address::Kind::kUnix || IsAbstract(address_)) return;
+  // Before the socket is closed: as long as it listens, no other server takes the path over, and
+  // as it pins its inode (unix_bind() in the kernel keeps the path), no other file can have its
+  // number.
+  struct stat status;
+  if (lstat(address_.path.c_str(), &status) != 0) return;
+  if (status.st_dev != device_ || status.st_ino != inode_) return;
+  if (unlink(address_.path.c_str()) != 0) PLOG(WARNING) << "remove " << address_.path;
+}
+
+}  // namespace objmapper::net

@@ -1,0 +1,227 @@
+#include "net/ring.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <glog/logging.h>
+
+#include "absl/strings/str_cat.h"
+#include "net/errno_status.h"
+
+namespace objmapper::net {
+namespace {
+
+constexpr int kBufferGroup = 1;
+
+// Operations this class queues; all must be there, or the epoll engine is the better choice.
+constexpr int kNeededOperations[] = {IORING_OP_RECV,     IORING_OP_RECVMSG, IORING_OP_SEND,
+                                     IORING_OP_SENDMSG,  IORING_OP_POLL_ADD, IORING_OP_MADVISE,
+                                     IORING_OP_ASYNC_CANCEL};
+
+// Why a ring may be refused, in an operator's words.
+absl::Status SetupError(int error) {
+  switch (error) {
+    case EPERM:
+    case EACCES:
+      return absl::PermissionDeniedError(absl::StrCat(
+          "io_uring_setup is forbidden (", strerrorname_np(error),
+          "): the sysctl kernel.io_uring_disabled, or a seccomp filter such as a container's"));
+    case ENOSYS:
+    case EOPNOTSUPP:
+      return absl::UnimplementedError(
+          absl::StrCat("there is no io_uring (", strerrorname_np(error),
+                       "): the kernel is built without it, or a seccomp filter or sandbox hides it"));
+    case ENOMEM:
+      return absl::ResourceExhaustedError(
+          "no memory for a ring (ENOMEM): RLIMIT_MEMLOCK or the memory cgroup is too small");
+    default:
+      return ErrnoToStatus(error, "io_uring_setup");
+  }
+}
+
+}  // namespace
+
+Ring::Ring() : ring_(std::make_unique<io_uring>()) {}
+
+absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const Options& options) {
+  auto ring = std::unique_ptr<Ring>(new Ring());
+  ring->options_ = options;
+  io_uring_params params{};
+  params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SINGLE_ISSUER |
+                 IORING_SETUP_DEFER_TASKRUN;
+  params.cq_entries = options.entries * 4;
+  int error = io_uring_queue_init_params(options.entries, ring->ring_.get(), &params);
+  if (error == -EINVAL) {
+    // Kernels before 6.1 have no DEFER_TASKRUN, before 6.0 no SINGLE_ISSUER.
+    params = {};
+    params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_COOP_TASKRUN;
+    params.cq_entries = options.entries * 4;
+    error = io_uring_queue_init_params(options.entries, ring->ring_.get(), &params);
+  }
+  if (error != 0) {
+    ring->ring_.reset();  // nothing to io_uring_queue_exit()
+    return SetupError(-error);
+  }
+  io_uring_probe* probe = io_uring_get_probe_ring(ring->ring_.get());
+  if (probe == nullptr) return absl::UnimplementedError("io_uring cannot be probed");
+  for (int operation : kNeededOperations) {
+    if (!io_uring_opcode_supported(probe, operation)) {
+      io_uring_free_probe(probe);
+      return absl::UnimplementedError(
+          absl::StrCat("this kernel's io_uring lacks operation ", operation));
+    }
+  }
+  io_uring_free_probe(probe);
+
+  // A ring of receive buffers, so that idle connections hold none.
+  const size_t ring_bytes = options.receive_buffers * sizeof(io_uring_buf);
+  void* memory = mmap(nullptr, ring_bytes, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+  if (memory == MAP_FAILED) return ErrnoToStatus(errno, "mmap for receive buffers");
+  ring->buffers_ = static_cast<io_uring_buf_ring*>(memory);
+  io_uring_buf_reg registration{};
+  registration.ring_addr = reinterpret_cast<uint64_t>(memory);
+  registration.ring_entries = options.receive_buffers;
+  registration.bgid = kBufferGroup;
+  error = io_uring_register_buf_ring(ring->ring_.get(), &registration, 0);
+  if (error != 0) return SetupError(-error);
+  ring->buffer_memory_ = std::make_unique<char[]>(size_t{options.receive_buffers} *
+                                                  options.receive_buffer_bytes);
+  io_uring_buf_ring_init(ring->buffers_);
+  for (unsigned i = 0; i < options.receive_buffers; ++i) ring->ReturnBuffer(static_cast<int>(i));
+  return ring;
+}
+
+Ring::~Ring() {
+  if (ring_ != nullptr) io_uring_queue_exit(ring_.get());
+  if (buffers_ != nullptr) munmap(buffers_, options_.receive_buffers * sizeof(io_uring_buf));
+}
+
+void Ring::ReturnBuffer(int buffer) {
+  io_uring_buf_ring_add(buffers_, &buffer_memory_[size_t{options_.receive_buffer_bytes} * buffer],
+                        options_.receive_buffer_bytes, static_cast<unsigned short>(buffer),
+                        io_uring_buf_ring_mask(options_.receive_buffers), 0);
+  io_uring_buf_ring_advance(buffers_, 1);
+}
+
+io_uring_sqe* Ring::NextEntry() {
+  io_uring_sqe* entry = io_uring_get_sqe(ring_.get());
+  while (entry == nullptr) {
+    // The queue is full: submitting empties it. -EBUSY: the completion queue has overflowed, so
+    // make room there first (io_uring_enter(2)).
+    const int submitted = io_uring_submit(ring_.get());
+    if (submitted < 0) {
+      CHECK(submitted == -EBUSY || submitted == -EAGAIN || submitted == -EINTR)
+          << "io_uring_submit: " << strerror(-submitted);
+      Drain();
+    }
+    entry = io_uring_get_sqe(ring_.get());
+  }
+  return entry;
+}
+
+void Ring::ReceiveMultishot(int fd, bool unix_socket, uint64_t user_data) {
+  io_uring_sqe* entry = NextEntry();
+  if (unix_socket) {
+    // RECVMSG rather than RECV: its flags tell when descriptors came along.
+    io_uring_prep_recvmsg_multishot(entry, fd, &receive_shape_, 0);
+  } else {
+    io_uring_prep_recv_multishot(entry, fd, nullptr, 0, 0);
+  }
+  entry->flags |= IOSQE_BUFFER_SELECT;
+  entry->buf_group = kBufferGroup;
+  entry->user_data = user_data | (unix_socket ? 1 : 0);
+}
+
+void Ring::Send(int fd, const void* data, size_t bytes, bool poll_first, uint64_t user_data) {
+  io_uring_sqe* entry = NextEntry();
+  io_uring_prep_send(entry, fd, data, bytes, MSG_NOSIGNAL);
+  if (poll_first) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
+  entry->user_data = user_data;
+}
+
+void Ring::SendMessage(int fd, const msghdr* message, bool poll_first, uint64_t user_data) {
+  io_uring_sqe* entry = NextEntry();
+  io_uring_prep_sendmsg(entry, fd, message, MSG_NOSIGNAL);
+  if (poll_first) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
+  entry->user_data = user_data;
+}
+
+void Ring::PollOnce(int fd, uint32_t poll_mask, uint64_t user_data) {
+  io_uring_sqe* entry = NextEntry();
+  io_uring_prep_poll_add(entry, fd, poll_mask);
+  entry->user_data = user_data;
+}
+
+void Ring::Advise(void* address, size_t bytes, int advice, uint64_t user_data) {
+  io_uring_sqe* entry = NextEntry();
+  io_uring_prep_madvise(entry, address, static_cast<off_t>(bytes), advice);
+  entry->user_data = user_data;
+}
+
+void Ring::CancelReceive(bool unix_socket, uint64_t target, uint64_t user_data) {
+  io_uring_sqe* entry = NextEntry();
+  io_uring_prep_cancel64(entry, target | (unix_socket ? 1 : 0), 0);
+  entry->user_data = user_data;
+}
+
+absl::Span<const Ring::Event> Ring::Wait(int64_t timeout_ns) {
+  if (!pending_.empty()) timeout_ns = 0;
+  if (timeout_ns == 0) {
+    // Also runs deferred work, which completes operations (DEFER_TASKRUN).
+    const int submitted = io_uring_submit_and_get_events(ring_.get());
+    CHECK(submitted >= 0 || submitted == -EBUSY || submitted == -EAGAIN || submitted == -EINTR)
+        << "io_uring_enter: " << strerror(-submitted);
+  } else {
+    io_uring_cqe* first = nullptr;
+    __kernel_timespec timeout{timeout_ns / 1'000'000'000, timeout_ns % 1'000'000'000};
+    const int result = io_uring_submit_and_wait_timeout(
+        ring_.get(), &first, 1, timeout_ns < 0 ? nullptr : &timeout, nullptr);
+    // ETIME: nothing happened in time. EINTR: a signal. EBUSY, EAGAIN: submit again next time,
+    // after the completions below have been taken.
+    CHECK(result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY ||
+          result == -EAGAIN)
+        << "io_uring_enter: " << strerror(-result);
+  }
+  Drain();
+  events_.clear();
+  events_.swap(pending_);
+  return events_;
+}
+
+void Ring::Drain() {
+  unsigned head;
+  unsigned count = 0;
+  io_uring_cqe* cqe;
+  io_uring_for_each_cqe(ring_.get(), head, cqe) {
+    ++count;
+    Event event;
+    event.user_data = cqe->user_data;
+    event.result = cqe->res;
+    event.more = (cqe->flags & IORING_CQE_F_MORE) != 0;
+    if ((cqe->flags & IORING_CQE_F_BUFFER) != 0) {
+      event.buffer = static_cast<int>(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+      char* data = &buffer_memory_[size_t{options_.receive_buffer_bytes} * event.buffer];
+      const size_t size = event.result > 0 ? static_cast<size_t>(event.result) : 0;
+      if ((event.user_data & 1) != 0 && size > 0) {
+        // RECVMSG: a header stands before the bytes.
+        io_uring_recvmsg_out* out =
+            io_uring_recvmsg_validate(data, static_cast<int>(size), &receive_shape_);
+        CHECK(out != nullptr) << "the kernel wrote a short recvmsg header";
+        event.bytes = absl::string_view(
+            static_cast<const char*>(io_uring_recvmsg_payload(out, &receive_shape_)),
+            io_uring_recvmsg_payload_length(out, static_cast<int>(size), &receive_shape_));
+        event.result = static_cast<int>(event.bytes.size());
+        event.fds_refused = (out->flags & MSG_CTRUNC) != 0;
+      } else {
+        event.bytes = absl::string_view(data, size);
+      }
+    }
+    event.user_data &= ~uint64_t{1};
+    pending_.push_back(event);
+  }
+  io_uring_cq_advance(ring_.get(), count);
+}
+
+}  // namespace objmapper::net

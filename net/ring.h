@@ -1,0 +1,98 @@
+// io_uring: the one place that includes liburing. Set-up, probing, queueing, draining; what an
+// operation means is its user's business.
+//
+//   absl::StatusOr<std::unique_ptr<Ring>> ring = Ring::Create({.entries = 512});
+//   ring->Send(fd, data, size, /*poll_first=*/false, user_data);   // queued
+//   for (const Ring::Event& e : ring->Wait(timeout_ns)) ...        // submitted, waited, drained
+//
+// One thread: the ring is set up SINGLE_ISSUER and DEFER_TASKRUN where the kernel has them, so
+// completions happen inside Wait() alone and interrupt nothing. Wait() hands out a copy of what has
+// completed, so operations may be queued while events are handled; nothing completes inside a call
+// that queues.
+//
+// Source: io_uring_setup(2), io_uring_enter(2), io_uring_register(2).
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+struct io_uring;
+struct io_uring_buf_ring;
+struct io_uring_sqe;
+
+namespace objmapper::net {
+
+class Ring {
+ public:
+  struct Options {
+    unsigned entries = 1024;        // of the submission queue; the completion queue is larger
+    unsigned receive_buffers = 128;  // of ReceiveMultishot; a power of two
+    unsigned receive_buffer_bytes = 8192;
+  };
+
+  // One completion.
+  struct Event {
+    uint64_t user_data = 0;
+    int result = 0;             // as the system call: >= 0, or -errno
+    bool more = false;          // a multishot operation goes on
+    // ReceiveMultishot: what arrived, valid until ReturnBuffer(buffer).
+    int buffer = -1;
+    absl::string_view bytes;
+    bool fds_refused = false;   // descriptors came along and were dropped by the kernel
+  };
+
+  // UNIMPLEMENTED or PERMISSION_DENIED: this kernel has no io_uring, or forbids it (seccomp, the
+  // sysctl kernel.io_uring_disabled), or lacks an operation the server needs; RESOURCE_EXHAUSTED:
+  // no memory for it. The message names the likely cause: it goes into the start-up log.
+  static absl::StatusOr<std::unique_ptr<Ring>> Create(const Options& options);
+  ~Ring();
+
+  // ---- Queueing. Each operation completes with an Event that carries `user_data`, whose lowest
+  // bit must be 0: it is the ring's own. ----
+
+  // Receives until cancelled, the end of the stream (result 0), an error, or -ENOBUFS (all buffers
+  // are in use: return some and begin again). On a Unix socket descriptors are refused.
+  void ReceiveMultishot(int fd, bool unix_socket, uint64_t user_data);
+  // `poll_first`: the socket was full a moment ago: wait for room before trying.
+  void Send(int fd, const void* data, size_t bytes, bool poll_first, uint64_t user_data);
+  void SendMessage(int fd, const msghdr* message, bool poll_first, uint64_t user_data);
+  void PollOnce(int fd, uint32_t poll_mask, uint64_t user_data);
+  // madvise(2); MADV_POPULATE_READ runs on a kernel worker thread, so it may wait for a disk.
+  void Advise(void* address, size_t bytes, int advice, uint64_t user_data);
+  // Cancels the ReceiveMultishot() that has `target` as its user_data, which then completes
+  // (-ECANCELED, or what it had). This call's own event carries `user_data`.
+  void CancelReceive(bool unix_socket, uint64_t target, uint64_t user_data);
+
+  // ---- Waiting ----
+
+  // Submits what is queued and waits until something completes, `timeout_ns` at most (negative:
+  // for ever; 0: not at all). The span is valid until the next call.
+  absl::Span<const Event> Wait(int64_t timeout_ns);
+
+  // Gives a receive buffer back to the kernel.
+  void ReturnBuffer(int buffer);
+
+ private:
+  Ring();
+  io_uring_sqe* NextEntry();
+  void Drain();
+
+  std::unique_ptr<io_uring> ring_;
+  io_uring_buf_ring* buffers_ = nullptr;
+  std::unique_ptr<char[]> buffer_memory_;
+  Options options_;
+  msghdr receive_shape_{};      // RECVMSG multishot reads it at every arrival: no name, no control
+  std::vector<Event> pending_;  // drained while queueing found the queue full, or by Wait()
+  std::vector<Event> events_;   // what Wait() handed out
+};
+
+}  // namespace objmapper::net

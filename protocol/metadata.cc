@@ -1,0 +1,179 @@
+#include "protocol/metadata.h"
+
+#include <cstring>
+
+#include "protocol/big_endian.h"
+
+namespace objmapper::protocol {
+namespace {
+
+constexpr size_t kEntryHeaderBytes = 3;  // type u8, length u16
+
+// The length of the UTF-8 character at the front of `text`, which is not empty; 0 when there is
+// none. Overlong forms, surrogates and code points past U+10FFFF are none: RFC 3629, section 4.
+size_t Utf8CharacterBytes(absl::string_view text) {
+  const uint8_t lead = GetU8(text.data());
+  if (lead < 0x80) return 1;
+  size_t bytes = 0;
+  // The lead byte narrows what the second may be; any later one is 0x80..0xBF.
+  uint8_t second_min = 0x80;
+  uint8_t second_max = 0xBF;
+  if (lead >= 0xC2 && lead <= 0xDF) {
+    bytes = 2;
+  } else if (lead >= 0xE0 && lead <= 0xEF) {
+    bytes = 3;
+    if (lead == 0xE0) second_min = 0xA0;
+    if (lead == 0xED) second_max = 0x9F;
+  } else if (lead >= 0xF0 && lead <= 0xF4) {
+    bytes = 4;
+    if (lead == 0xF0) second_min = 0x90;
+    if (lead == 0xF4) second_max = 0x8F;
+  }
+  if (bytes == 0 || text.size() < bytes) return 0;
+  const uint8_t second = GetU8(text.data() + 1);
+  if (second < second_min || second > second_max) return 0;
+  for (size_t i = 2; i < bytes; ++i) {
+    if ((GetU8(text.data() + i) & 0xC0) != 0x80) return 0;
+  }
+  return bytes;
+}
+
+// Copies `text` to `out`, every byte that belongs to no UTF-8 character as '?', and stops before
+// the first character that would make it longer than `room`. Returns the number of bytes written.
+size_t CopyAsUtf8(absl::string_view text, char* out, size_t room) {
+  size_t written = 0;
+  while (!text.empty()) {
+    const size_t bytes = Utf8CharacterBytes(text);
+    const size_t taken = bytes == 0 ? 1 : bytes;
+    if (taken > room - written) break;
+    if (bytes == 0) {
+      out[written] = '?';
+    } else {
+      std::memcpy(out + written, text.data(), bytes);
+    }
+    written += taken;
+    text.remove_prefix(taken);
+  }
+  return written;
+}
+
+// Sets `*field` from the data of a fixed-size entry. False when the size is another's.
+bool ReadU8(absl::string_view data, std::optional<uint8_t>* field) {
+  if (data.size() != sizeof(uint8_t)) return false;
+  *field = GetU8(data.data());
+  return true;
+}
+bool ReadU32(absl::string_view data, std::optional<uint32_t>* field) {
+  if (data.size() != sizeof(uint32_t)) return false;
+  *field = GetU32(data.data());
+  return true;
+}
+bool ReadU64(absl::string_view data, std::optional<uint64_t>* field) {
+  if (data.size() != sizeof(uint64_t)) return false;
+  *field = GetU64(data.data());
+  return true;
+}
+bool ReadRange(absl::string_view data, std::optional<Metadata::Range>* field) {
+  if (data.size() != 2 * sizeof(uint64_t)) return false;
+  *field = Metadata::Range{.offset = GetU64(data.data()),
+                           .length = GetU64(data.data() + sizeof(uint64_t))};
+  return true;
+}
+
+// Reads one entry into `metadata`. False when its size is wrong for its type.
+bool ReadEntry(MetadataType type, absl::string_view data, Metadata* metadata) {
+  switch (type) {
+    case MetadataType::kSize:
+      return ReadU64(data, &metadata->size);
+    case MetadataType::kMtime:
+      return ReadU64(data, &metadata->mtime);
+    case MetadataType::kEtag:
+      metadata->etag = std::string(data);
+      return true;
+    case MetadataType::kMime:
+      metadata->mime = std::string(data);
+      return true;
+    case MetadataType::kBackend:
+      return ReadU8(data, &metadata->backend);
+    case MetadataType::kLatency:
+      return ReadU32(data, &metadata->latency_us);
+    case MetadataType::kRange:
+      return ReadRange(data, &metadata->range);
+    case MetadataType::kCursor:
+      metadata->cursor = std::string(data);
+      return true;
+    case MetadataType::kRetryAfter:
+      return ReadU32(data, &metadata->retry_after_ms);
+    case MetadataType::kError:
+      metadata->error = std::string(data);
+      return true;
+  }
+  return true;  // unknown: a newer server's
+}
+
+}  // namespace
+
+bool MetadataWriter::Open(MetadataType type, size_t data_bytes) {
+  const size_t room = kMetadataBytesMax - size_;
+  if (room < kEntryHeaderBytes || room - kEntryHeaderBytes < data_bytes) return false;
+  char* out = PutU8(buffer_ + size_, static_cast<uint8_t>(type));
+  PutU16(out, static_cast<uint16_t>(data_bytes));
+  size_ += kEntryHeaderBytes;
+  return true;
+}
+
+void MetadataWriter::AddU8(MetadataType type, uint8_t value) {
+  if (!Open(type, sizeof(value))) return;
+  PutU8(buffer_ + size_, value);
+  size_ += sizeof(value);
+}
+
+void MetadataWriter::AddU32(MetadataType type, uint32_t value) {
+  if (!Open(type, sizeof(value))) return;
+  PutU32(buffer_ + size_, value);
+  size_ += sizeof(value);
+}
+
+void MetadataWriter::AddU64(MetadataType type, uint64_t value) {
+  if (!Open(type, sizeof(value))) return;
+  PutU64(buffer_ + size_, value);
+  size_ += sizeof(value);
+}
+
+void MetadataWriter::AddRange(uint64_t offset, uint64_t length) {
+  if (!Open(MetadataType::kRange, sizeof(offset) + sizeof(length))) return;
+  PutU64(PutU64(buffer_ + size_, offset), length);
+  size_ += sizeof(offset) + sizeof(length);
+}
+
+void MetadataWriter::AddText(MetadataType type, absl::string_view text) {
+  if (type != MetadataType::kError) {
+    if (!Open(type, text.size())) return;
+    if (!text.empty()) std::memcpy(buffer_ + size_, text.data(), text.size());
+    size_ += text.size();
+    return;
+  }
+  // The length is known only after the cut, so the text is written first and its header before it.
+  const size_t room = kMetadataBytesMax - size_;
+  if (room < kEntryHeaderBytes) return;
+  const size_t bytes =
+      CopyAsUtf8(text, buffer_ + size_ + kEntryHeaderBytes, room - kEntryHeaderBytes);
+  Open(type, bytes);
+  size_ += bytes;
+}
+
+std::optional<Metadata> ParseMetadata(absl::string_view bytes) {
+  Metadata metadata;
+  while (!bytes.empty()) {
+    if (bytes.size() < kEntryHeaderBytes) return std::nullopt;
+    const MetadataType type = static_cast<MetadataType>(GetU8(bytes.data()));
+    const size_t data_bytes = GetU16(bytes.data() + 1);
+    bytes.remove_prefix(kEntryHeaderBytes);
+    if (bytes.size() < data_bytes) return std::nullopt;
+    if (!ReadEntry(type, bytes.substr(0, data_bytes), &metadata)) return std::nullopt;
+    bytes.remove_prefix(data_bytes);
+  }
+  return metadata;
+}
+
+}  // namespace objmapper::protocol

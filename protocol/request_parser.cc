@@ -1,0 +1,192 @@
+#include "protocol/request_parser.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "protocol/big_endian.h"
+#include "protocol/frame.h"
+#include "protocol/limits.h"
+
+namespace objmapper::protocol {
+namespace {
+
+// Offsets in a V2 request, which opens with type u8, id u32, flags u8, mode u8, uri_length u16.
+constexpr size_t kIdAt = 1;
+constexpr size_t kFlagsAt = 5;
+constexpr size_t kModeAt = 6;
+constexpr size_t kUriLengthAt = 7;
+constexpr size_t kV2FixedBytes = 9;
+constexpr size_t kRangeBytes = 16;
+constexpr size_t kBodyLengthBytes = 8;
+
+void Fail(Status status, const char* reason, uint32_t id, RequestParser::Result* result) {
+  result->kind = RequestParser::Kind::kFatal;
+  result->status = status;
+  result->reason = reason;
+  result->id = id;
+}
+
+void FailForLongUri(uint32_t id, RequestParser::Result* result) {
+  Fail(Status::kUriTooLong, "the URI is longer than 4096 bytes", id, result);
+}
+
+void Refuse(Status status, const char* reason, Request* request) {
+  request->refusal = status;
+  request->reason = reason;
+}
+
+// Refuses what V1 and V2 both refuse. `empty_allowed`: LIST asks for everything with an empty URI.
+void JudgeUri(bool empty_allowed, Request* request) {
+  if (request->uri.empty()) {
+    if (!empty_allowed) Refuse(Status::kInvalidRequest, "the URI is empty", request);
+  } else if (request->mode != Mode::kList &&
+             std::memchr(request->uri.data(), '\0', request->uri.size()) != nullptr) {
+    Refuse(Status::kInvalidRequest, "the URI contains a NUL byte", request);
+  }
+}
+
+}  // namespace
+
+void RequestParser::NextHello(absl::string_view input, Result* result) {
+  static_assert(kOpeningBytes <= kHelloBytes);
+  const size_t comparable = std::min(input.size(), kOpeningBytes);
+  if (std::memcmp(input.data(), kOpening, comparable) != 0) {
+    const bool magic_is_right = comparable == kOpeningBytes &&
+                                std::memcmp(input.data(), kOpening, kOpeningBytes - 1) == 0;
+    Fail(Status::kVersionMismatch,
+         magic_is_right ? "HELLO asks for a version other than 2"
+                        : "HELLO does not open with the magic OBJM",
+         0, result);
+    return;
+  }
+  if (input.size() < kHelloBytes) return;
+
+  uint16_t theirs = GetU16(input.data() + kOpeningBytes);
+  const uint16_t their_pipeline = GetU16(input.data() + kOpeningBytes + sizeof(uint16_t));
+  if ((theirs & kFdBatch) != 0) theirs |= kFdInHeader;
+  capabilities_ = offer_.capabilities & theirs;
+  if (!Has(kFdInHeader)) capabilities_ &= static_cast<uint16_t>(~kFdBatch);
+  if (their_pipeline != 0) max_pipeline_ = std::min(offer_.max_pipeline, their_pipeline);
+  dialect_ = Dialect::kV2;
+  result->kind = Kind::kHello;
+  result->consumed = kHelloBytes;
+}
+
+void RequestParser::NextV1(absl::string_view input, Result* result) {
+  if (input.size() < kV1RequestHeaderBytes) return;
+  const uint8_t mode = GetU8(input.data());
+  const size_t uri_bytes = GetU16(input.data() + 1);
+  if (uri_bytes > kUriBytesMax) return FailForLongUri(0, result);
+  if (input.size() < kV1RequestHeaderBytes + uri_bytes) return;
+
+  result->kind = Kind::kRequest;
+  result->consumed = kV1RequestHeaderBytes + uri_bytes;
+  Request& request = result->request;
+  request.mode = static_cast<Mode>(mode);
+  request.uri = input.substr(kV1RequestHeaderBytes, uri_bytes);
+  if (!IsMode(mode)) {
+    Refuse(Status::kInvalidMode, "the mode byte is none of the protocol's", &request);
+  } else {
+    JudgeUri(/*empty_allowed=*/false, &request);
+  }
+}
+
+// The hot path: one bounds check for the fixed part, one for the whole, no copy but the fields.
+void RequestParser::NextV2(absl::string_view input, Result* result) {
+  const char* in = input.data();
+  const uint8_t type = GetU8(in);
+  if (type != kRequestType) {
+    if (type != kCloseType) {
+      Fail(Status::kProtocolError, "the message type is unknown", 0, result);
+    } else if (input.size() >= kCloseBytes) {
+      result->kind = Kind::kClose;
+      result->consumed = kCloseBytes;
+    }
+    return;
+  }
+
+  if (input.size() < kV2FixedBytes) return;
+  const uint32_t id = GetU32(in + kIdAt);
+  const uint8_t flags = GetU8(in + kFlagsAt);
+  const uint8_t mode = GetU8(in + kModeAt);
+  const size_t uri_bytes = GetU16(in + kUriLengthAt);
+  if (uri_bytes > kUriBytesMax) return FailForLongUri(id, result);
+  // Flags and mode decide the frame even when the request is refused for them.
+  const bool has_range = (flags & kFlagRange) != 0;
+  const bool has_body = static_cast<Mode>(mode) == Mode::kPut;
+  const size_t header_bytes =
+      kV2FixedBytes + (has_range ? kRangeBytes : 0) + (has_body ? kBodyLengthBytes : 0);
+  if (input.size() < header_bytes + uri_bytes) return;
+
+  result->kind = Kind::kRequest;
+  result->consumed = header_bytes + uri_bytes;
+  Request& request = result->request;
+  request.id = id;
+  request.flags = flags;
+  request.mode = static_cast<Mode>(mode);
+  if (has_range) {
+    request.offset = GetU64(in + kV2FixedBytes);
+    request.length = GetU64(in + kV2FixedBytes + sizeof(uint64_t));
+  }
+  if (has_body) request.body_length = GetU64(in + header_bytes - kBodyLengthBytes);
+  request.uri = absl::string_view(in + header_bytes, uri_bytes);
+  if (!IsMode(mode)) {
+    Refuse(Status::kInvalidMode, "the mode byte is none of the protocol's", &request);
+  } else if ((flags & ~kAllFlags) != 0) {
+    Refuse(Status::kInvalidRequest, "the request has unknown flag bits", &request);
+  } else if (has_range && !Has(kRange)) {
+    Refuse(Status::kCapabilityError, "RANGE was not negotiated in HELLO", &request);
+  } else {
+    JudgeUri(/*empty_allowed=*/request.mode == Mode::kList, &request);
+  }
+}
+
+RequestParser::Result RequestParser::Next(absl::string_view input) {
+  Result result;
+  size_t skipped = 0;
+  if (skip_ != 0) {
+    skipped = static_cast<size_t>(std::min<uint64_t>(skip_, input.size()));
+    skip_ -= skipped;
+    input.remove_prefix(skipped);
+  }
+  if (!input.empty()) {
+    const uint8_t first = GetU8(input.data());
+    if (dialect_ == Dialect::kUnknown && IsMode(first)) dialect_ = Dialect::kV1;
+    switch (dialect_) {
+      case Dialect::kV2:
+        NextV2(input, &result);
+        break;
+      case Dialect::kV1:
+        NextV1(input, &result);
+        break;
+      case Dialect::kUnknown:
+        if (first == GetU8(kOpening)) {
+          NextHello(input, &result);
+        } else {
+          Fail(Status::kInvalidMode, "the first byte is neither a mode nor HELLO's", 0, &result);
+        }
+        break;
+    }
+  }
+  result.consumed += skipped;
+  return result;
+}
+
+RequestParser::Peek RequestParser::PeekMode(absl::string_view input, Mode* mode) const {
+  if (skip_ >= input.size()) return Peek::kNeedMore;  // an empty input too
+  input.remove_prefix(static_cast<size_t>(skip_));
+  uint8_t byte = GetU8(input.data());
+  if (dialect_ == Dialect::kV2) {
+    if (byte != kRequestType) return Peek::kOther;
+    if (input.size() <= kModeAt) return Peek::kNeedMore;
+    const uint8_t flags = GetU8(input.data() + kFlagsAt);
+    if ((flags & ~kAllFlags) != 0) return Peek::kOther;
+    if ((flags & kFlagRange) != 0 && !Has(kRange)) return Peek::kOther;
+    byte = GetU8(input.data() + kModeAt);
+  }
+  if (!IsMode(byte)) return Peek::kOther;  // 'O' is no mode
+  *mode = static_cast<Mode>(byte);
+  return Peek::kKnown;
+}
+
+}  // namespace objmapper::protocol

@@ -1,0 +1,97 @@
+#include "router/answers.h"
+
+#include "absl/strings/str_cat.h"
+#include "protocol/metadata.h"
+
+namespace objmapper::router {
+
+using protocol::Dialect;
+using protocol::MetadataType;
+using protocol::MetadataWriter;
+using protocol::Status;
+
+protocol::Status WireStatus(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return Status::kOk;
+    case absl::StatusCode::kNotFound:
+      return Status::kNotFound;
+    case absl::StatusCode::kPermissionDenied:
+      return Status::kPermissionDenied;
+    case absl::StatusCode::kInvalidArgument:
+      return Status::kInvalidRequest;
+    case absl::StatusCode::kOutOfRange:
+      return Status::kUriTooLong;
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kUnavailable:
+      return Status::kUnavailable;
+    case absl::StatusCode::kDataLoss:
+      return Status::kStorageError;
+    case absl::StatusCode::kDeadlineExceeded:
+      return Status::kTimeout;
+    default:
+      return Status::kInternalError;
+  }
+}
+
+void AppendError(Dialect dialect, uint32_t id, Status status, absl::string_view message,
+                 std::string* out) {
+  char buffer[protocol::kResponseBytesMax];
+  const uint32_t retry_after_ms = status == Status::kUnavailable ? kRetryAfterMs : 0;
+  out->append(buffer, protocol::EncodeError(dialect, id, status, message, retry_after_ms, buffer));
+}
+
+std::optional<Extent> ResolveExtent(const protocol::Request& request, uint64_t size) {
+  if (!request.has_range()) return Extent{0, size};
+  if (request.offset > size) return std::nullopt;
+  const uint64_t rest = size - request.offset;
+  const uint64_t length = request.length == 0 || request.length > rest ? rest : request.length;
+  return Extent{request.offset, length};
+}
+
+std::string RangeMessage(const protocol::Request& request, uint64_t size) {
+  return absl::StrCat("offset ", request.offset, " is past the end of an object of ", size,
+                      " bytes");
+}
+
+size_t EncodeBodyHeader(Dialect dialect, const protocol::Request& request, const Extent& extent,
+                        uint64_t object_size, char* out) {
+  MetadataWriter metadata;
+  if (dialect == Dialect::kV2) {
+    metadata.AddU64(MetadataType::kSize, object_size);
+    if (request.has_range()) metadata.AddRange(extent.offset, extent.length);
+  }
+  return protocol::EncodeResponse(dialect, request.id, Status::kOk, extent.length, metadata.bytes(),
+                                  out);
+}
+
+void AppendStat(Dialect dialect, uint32_t id, const StatFields& fields, std::string* out) {
+  MetadataWriter metadata;
+  metadata.AddU64(MetadataType::kSize, fields.size);
+  metadata.AddU64(MetadataType::kMtime, static_cast<uint64_t>(fields.mtime_s));
+  metadata.AddText(MetadataType::kEtag, fields.etag);
+  char buffer[protocol::kResponseBytesMax];
+  out->append(buffer,
+              protocol::EncodeResponse(dialect, id, Status::kOk, 0, metadata.bytes(), buffer));
+}
+
+void AppendClose(Dialect dialect, protocol::CloseReason reason, std::string* out) {
+  if (dialect != Dialect::kV2) return;
+  char buffer[protocol::kCloseBytes];
+  out->append(buffer, protocol::EncodeClose(reason, buffer));
+}
+
+void AppendCloseAck(Dialect dialect, std::string* out) {
+  if (dialect != Dialect::kV2) return;
+  char buffer[protocol::kCloseAckBytes];
+  // Everything owed has gone out before this message, so nothing is outstanding.
+  out->append(buffer, protocol::EncodeCloseAck(0, buffer));
+}
+
+void AppendFatal(Dialect dialect, uint32_t id, Status status, absl::string_view message,
+                 std::string* out) {
+  AppendError(dialect, id, status, message, out);
+  AppendClose(dialect, protocol::CloseReason::kProtocolError, out);
+}
+
+}  // namespace objmapper::router

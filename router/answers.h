@@ -1,0 +1,63 @@
+// How answers look on the wire: what every lane and every model sends.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "protocol/capabilities.h"
+#include "protocol/encode.h"
+#include "protocol/request_parser.h"
+#include "protocol/status.h"
+#include "router/session.h"
+
+namespace objmapper::router {
+
+// The wire status of a failed lookup or read (storage/tree.h says which codes occur).
+protocol::Status WireStatus(const absl::Status& status);
+
+// Milliseconds after which a client may try again what was UNAVAILABLE; for RETRY_AFTER.
+inline constexpr uint32_t kRetryAfterMs = 100;
+
+// Appends an error answer. RETRY_AFTER goes along when `status` is UNAVAILABLE.
+void AppendError(protocol::Dialect dialect, uint32_t id, protocol::Status status,
+                 absl::string_view message, std::string* out);
+
+// The bytes of an object that a request asks for.
+struct Extent {
+  uint64_t offset = 0;
+  uint64_t length = 0;
+};
+
+// What `request` gets of an object of `size` bytes: all of it without a range, else the range cut at
+// the end of the object. nullopt: the offset is past the end (RANGE_NOT_SATISFIABLE).
+std::optional<Extent> ResolveExtent(const protocol::Request& request, uint64_t size);
+
+// The message for that.
+std::string RangeMessage(const protocol::Request& request, uint64_t size);
+
+// Writes the header of an OK answer that `extent.length` bytes follow (COPY, SPLICE): V2 carries
+// SIZE, and RANGE when the request had one. `out`: protocol::kResponseBytesMax. Returns its size.
+size_t EncodeBodyHeader(protocol::Dialect dialect, const protocol::Request& request,
+                        const Extent& extent, uint64_t object_size, char* out);
+
+// What STAT tells.
+struct StatFields {
+  uint64_t size = 0;
+  int64_t mtime_s = 0;
+  absl::string_view etag;
+};
+void AppendStat(protocol::Dialect dialect, uint32_t id, const StatFields& fields, std::string* out);
+
+// Appends what ends a V2 conversation after the last answer; V1 has no such words.
+void AppendClose(protocol::Dialect dialect, protocol::CloseReason reason, std::string* out);
+void AppendCloseAck(protocol::Dialect dialect, std::string* out);
+
+// Appends the answer to a message after which the stream cannot go on, and CLOSE.
+void AppendFatal(protocol::Dialect dialect, uint32_t id, protocol::Status status,
+                 absl::string_view message, std::string* out);
+
+}  // namespace objmapper::router

@@ -1,0 +1,425 @@
+#include "router/demultiplexer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <string>
+
+#include <glog/logging.h>
+
+#include "absl/strings/str_cat.h"
+#include "net/clock.h"
+#include "net/errno_status.h"
+#include "net/scm_rights.h"
+#include "protocol/encode.h"
+#include "router/answers.h"
+
+namespace objmapper::router {
+namespace {
+
+using protocol::RequestParser;
+
+// How long a retired connection is read and dropped before it is closed.
+constexpr absl::Duration kLinger = absl::Seconds(1);
+// How many retired connections may linger; beyond it they are closed at once.
+constexpr size_t kLingerersMax = 1024;
+// How many connections one turn accepts before it looks at the others again.
+constexpr int kAcceptsPerTurn = 64;
+// How long listeners rest when the process can open no descriptor.
+constexpr int64_t kPauseNs = 100'000'000;
+// Enough for the bytes up to the mode byte, in either dialect.
+constexpr size_t kPeekBytes = protocol::kHelloBytes + 16;
+
+// Sends a few bytes to a peer whose socket buffer must be nearly empty. False: it is not, or the
+// peer has gone; the conversation is over.
+bool SendShort(int fd, absl::string_view bytes) {
+  if (bytes.empty()) return true;
+  return net::SendWithFds(fd, bytes, {}) == static_cast<ssize_t>(bytes.size());
+}
+
+net::UniqueFd OpenReserve() { return net::UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+// Takes `bytes` that have been looked at off the socket. Descriptors that ride on them are dropped by
+// the kernel, since recv(2) takes none; it may stop after each message that carried some.
+void DropBytes(int fd, size_t bytes) {
+  char buffer[kPeekBytes];
+  while (bytes > 0) {
+    const ssize_t got = recv(fd, buffer, std::min(bytes, sizeof(buffer)), MSG_DONTWAIT);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return;  // reset meanwhile: the next look at the socket says so
+    bytes -= static_cast<size_t>(got);
+  }
+}
+
+// Reads and drops what has arrived. True: the peer may send more; false: it has finished or gone.
+bool DropInput(int fd) {
+  char buffer[16384];
+  // Bounded: a peer that sends for ever is cut off by the linger deadline instead.
+  for (int i = 0; i < 16; ++i) {
+    const ssize_t got = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+    if (got > 0) continue;
+    return got < 0 && (errno == EAGAIN || errno == EINTR);
+  }
+  return true;
+}
+
+}  // namespace
+
+Demultiplexer::Demultiplexer(Options options)
+    : limits_(options.limits),
+      counters_(options.counters),
+      connections_max_(options.connections_max),
+      silent_(options.limits->idle_timeout),
+      half_said_(options.limits->request_timeout),
+      leaving_(kLinger),
+      reserve_(OpenReserve()) {
+  CHECK_EQ(epoll_.Add(lingering_.event_fd(), EPOLLIN, &mailbox_source_), 0);
+  for (net::Listener& listener : options.listeners) {
+    listeners_.push_back(std::make_unique<ListenerSource>(std::move(listener)));
+  }
+}
+
+Demultiplexer::~Demultiplexer() { CHECK(!thread_.joinable()) << "Stop() first"; }
+
+void Demultiplexer::Start(Lane* fdpass, Lane* copypath) {
+  fdpass_ = fdpass;
+  copypath_ = copypath;
+  for (const auto& listener : listeners_) {
+    CHECK_EQ(epoll_.Add(listener->listener.fd(), EPOLLIN, listener.get()), 0);
+  }
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "router");
+    Run();
+  });
+}
+
+void Demultiplexer::Drain() {
+  Phase serving = Phase::kServing;
+  phase_.compare_exchange_strong(serving, Phase::kDraining);
+  lingering_.Wake();
+}
+
+void Demultiplexer::Stop() {
+  phase_.store(Phase::kStopping);
+  lingering_.Wake();
+  if (thread_.joinable()) thread_.join();
+  while (!guests_.empty()) RemoveGuest(*guests_.begin());
+  lingering_.TakeAll();
+}
+
+Lane* Demultiplexer::DefaultLane(Transport transport) const {
+  return transport == Transport::kUnix && fdpass_ != nullptr ? fdpass_ : copypath_;
+}
+
+Lane* Demultiplexer::LaneFor(protocol::Mode mode, Transport transport) const {
+  const std::optional<LaneKind> kind = LaneOf(mode, transport);
+  if (!kind.has_value()) return DefaultLane(transport);
+  return *kind == LaneKind::kFdPass && fdpass_ != nullptr ? fdpass_ : copypath_;
+}
+
+void Demultiplexer::Route(std::unique_ptr<Session> session) {
+  protocol::Mode mode;
+  Lane* lane = DefaultLane(session->transport);
+  if (session->parser.PeekMode(session->unread, &mode) == RequestParser::Peek::kKnown) {
+    lane = LaneFor(mode, session->transport);
+  }
+  counters_->migrated.fetch_add(1, std::memory_order_relaxed);
+  lane->Adopt(std::move(session));
+}
+
+void Demultiplexer::Retire(std::unique_ptr<Session> session) {
+  shutdown(session->fd(), SHUT_WR);
+  // Most peers have said all they had to say: then nothing is left to wait for.
+  if (!DropInput(session->fd())) return;
+  lingering_.Put(std::move(session));
+}
+
+void Demultiplexer::Run() {
+  while (true) {
+    for (const epoll_event& event : epoll_.Wait(SleepMs())) {
+      auto* source = static_cast<Source*>(event.data.ptr);
+      switch (source->kind) {
+        case Source::Kind::kListener:
+          AcceptFrom(static_cast<ListenerSource*>(source));
+          break;
+        case Source::Kind::kMailbox:
+          for (auto& session : lingering_.TakeAll()) {
+            AddGuest(Source::Kind::kLingerer, std::move(session));
+          }
+          break;
+        case Source::Kind::kOpener:
+          OnOpener(static_cast<Guest*>(source),
+                   (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
+          break;
+        case Source::Kind::kLingerer:
+          OnLingerer(static_cast<Guest*>(source));
+          break;
+      }
+    }
+    Expire();
+    const Phase phase = phase_.load();
+    if (phase == Phase::kStopping) break;
+    if (phase == Phase::kDraining && seen_phase_ == Phase::kServing) {
+      seen_phase_ = phase;
+      // A client whose connect() succeeded may have asked already: it is in the backlog.
+      for (const auto& listener : listeners_) AcceptFrom(listener.get());
+      CloseListeners();
+      EndOpeners();
+    }
+  }
+  CloseListeners();
+}
+
+void Demultiplexer::AcceptFrom(ListenerSource* source) {
+  const Transport transport = source->listener.address().kind == net::Address::Kind::kUnix
+                                  ? Transport::kUnix
+                                  : Transport::kTcp;
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    // Blocking sockets: io_uring waits by itself only on those, and other calls say MSG_DONTWAIT.
+    net::UniqueFd socket(accept4(source->listener.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (socket.valid()) {
+      Admit(std::move(socket), transport);
+      continue;
+    }
+    switch (errno) {
+      case EAGAIN:
+        return;
+      case EMFILE:
+      case ENFILE:
+        RefuseForLackOfDescriptors(source);
+        return;
+      case ENOMEM:
+      case ENOBUFS:
+        PLOG(WARNING) << "accept on " << source->listener.address().ToUrl();
+        PauseListeners();
+        return;
+      default:
+        // EINTR, ECONNABORTED, and what accept(2) lists as the new connection's own errors.
+        continue;
+    }
+  }
+}
+
+void Demultiplexer::Admit(net::UniqueFd socket, Transport transport) {
+  if (transport == Transport::kTcp) {
+    const int on = 1;  // answers leave at once
+    setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  }
+  if (counters_->open.load(std::memory_order_relaxed) < connections_max_) {
+    counters_->accepted.fetch_add(1, std::memory_order_relaxed);
+    auto session = std::make_unique<Session>(ConnectionSlot(counters_), std::move(socket), transport,
+                                             limits_);
+    AddGuest(Source::Kind::kOpener, std::move(session));
+    return;
+  }
+  counters_->refused.fetch_add(1, std::memory_order_relaxed);
+  auto session = std::make_unique<Session>(ConnectionSlot(), std::move(socket), transport, limits_);
+  LOG_EVERY_T(WARNING, 1) << "refused " << session->PeerName() << ": " << connections_max_
+                          << " connections are open (--max_connections)";
+  std::string answer;
+  AppendError(protocol::Dialect::kV1, 0, protocol::Status::kUnavailable,
+              absl::StrCat("the server has reached its limit of ", connections_max_,
+                           " connections; try again"),
+              &answer);
+  SendShort(session->fd(), answer);
+  Retire(std::move(session));
+}
+
+void Demultiplexer::RefuseForLackOfDescriptors(ListenerSource* source) {
+  LOG_EVERY_T(WARNING, 1) << "out of descriptors (RLIMIT_NOFILE): refusing connections on "
+                          << source->listener.address().ToUrl();
+  counters_->refused.fetch_add(1, std::memory_order_relaxed);
+  // Left in the backlog the client would wait for nothing. The reserve makes room to tell it.
+  reserve_.Reset();
+  net::UniqueFd socket(accept4(source->listener.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (socket.valid()) {
+    std::string answer;
+    AppendError(protocol::Dialect::kV1, 0, protocol::Status::kUnavailable,
+                "the server is out of file descriptors; try again", &answer);
+    SendShort(socket.get(), answer);
+    shutdown(socket.get(), SHUT_WR);
+    DropInput(socket.get());
+    socket.Reset();
+  }
+  reserve_ = OpenReserve();
+  if (!reserve_.valid()) PauseListeners();
+}
+
+void Demultiplexer::PauseListeners() {
+  for (const auto& listener : listeners_) {
+    if (!listener->paused) epoll_.Remove(listener->listener.fd());
+    listener->paused = true;
+  }
+  resume_ns_ = net::NowNs() + kPauseNs;
+}
+
+void Demultiplexer::ResumeListeners() {
+  if (!reserve_.valid()) reserve_ = OpenReserve();
+  for (const auto& listener : listeners_) {
+    if (listener->paused) CHECK_EQ(epoll_.Add(listener->listener.fd(), EPOLLIN, listener.get()), 0);
+    listener->paused = false;
+  }
+  resume_ns_ = net::kNever;
+}
+
+void Demultiplexer::CloseListeners() {
+  listeners_.clear();  // removes the socket files
+  resume_ns_ = net::kNever;
+}
+
+void Demultiplexer::AddGuest(Source::Kind kind, std::unique_ptr<Session> session) {
+  if (kind == Source::Kind::kLingerer && lingerers_ >= kLingerersMax) return;
+  const int fd = session->fd();
+  auto guest = std::make_unique<Guest>(kind, std::move(session));
+  // Edge-triggered: bytes that are peeked at stay in the socket, and would be reported for ever.
+  const int error = epoll_.Add(fd, EPOLLIN | EPOLLRDHUP | EPOLLET, guest.get());
+  if (error != 0) {
+    LOG(WARNING) << net::ErrnoToStatus(error, "epoll_ctl for a new connection").message();
+    return;
+  }
+  if (kind == Source::Kind::kLingerer) ++lingerers_;
+  (kind == Source::Kind::kLingerer ? leaving_ : silent_).Start(guest.get(), net::NowNs());
+  guests_.insert(guest.release());
+}
+
+std::unique_ptr<Session> Demultiplexer::RemoveGuest(Guest* guest) {
+  epoll_.Remove(guest->session->fd());
+  silent_.Stop(guest);
+  half_said_.Stop(guest);
+  leaving_.Stop(guest);
+  if (guest->kind == Source::Kind::kLingerer) --lingerers_;
+  guests_.erase(guest);
+  std::unique_ptr<Session> session = std::move(guest->session);
+  delete guest;
+  return session;
+}
+
+void Demultiplexer::OnOpener(Guest* guest, bool peer_done) {
+  Session* session = guest->session.get();
+  while (true) {
+    char buffer[kPeekBytes];
+    const ssize_t got = recv(session->fd(), buffer, sizeof(buffer), MSG_PEEK | MSG_DONTWAIT);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+      RemoveGuest(guest);  // it came and went without a word, or was reset
+      return;
+    }
+    if (got < 0) return;
+    const absl::string_view input(buffer, static_cast<size_t>(got));
+    protocol::Mode mode;
+    switch (session->parser.PeekMode(input, &mode)) {
+      case RequestParser::Peek::kKnown: {
+        Lane* lane = LaneFor(mode, session->transport);
+        lane->Adopt(RemoveGuest(guest));
+        return;
+      }
+      case RequestParser::Peek::kNeedMore:
+        break;
+      case RequestParser::Peek::kOther: {
+        if (session->dialect() != protocol::Dialect::kUnknown) {
+          Lane* lane = DefaultLane(session->transport);
+          lane->Adopt(RemoveGuest(guest));
+          return;
+        }
+        const RequestParser::Result result = session->parser.Next(input);
+        if (result.kind == RequestParser::Kind::kHello) {
+          DropBytes(session->fd(), result.consumed);
+          char ack[protocol::kHelloAckBytes];
+          const size_t size =
+              protocol::EncodeHelloAck(session->parser.capabilities(), session->parser.max_pipeline(),
+                                       limits_->parallelism, ack);
+          if (!SendShort(session->fd(), absl::string_view(ack, size))) {
+            RemoveGuest(guest);
+            return;
+          }
+          half_said_.Stop(guest);
+          silent_.Start(guest, net::NowNs());
+          continue;  // the first request may be here already
+        }
+        if (result.kind == RequestParser::Kind::kFatal) {
+          std::string answer;
+          AppendError(protocol::Dialect::kV1, 0, result.status, result.reason, &answer);
+          LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": " << result.reason;
+          SendShort(session->fd(), answer);
+          Retire(RemoveGuest(guest));
+          return;
+        }
+        CHECK(result.kind == RequestParser::Kind::kNeedMore);
+        break;
+      }
+    }
+    // A part of the first message is here.
+    int queued = 0;
+    if (session->v2() && ioctl(session->fd(), FIONREAD, &queued) == 0 && queued > got) {
+      // A look ends at the first message that carries descriptors; only a reader gets past it.
+      Lane* lane = DefaultLane(session->transport);
+      lane->Adopt(RemoveGuest(guest));
+      return;
+    }
+    if (peer_done) {
+      std::string answer;
+      AppendFatal(session->dialect(), 0, protocol::Status::kProtocolError,
+                  "the connection ended in the middle of a request", &answer);
+      SendShort(session->fd(), answer);
+      Retire(RemoveGuest(guest));
+      return;
+    }
+    // The time runs from the first byte: a byte now and then does not extend it.
+    if (!half_said_.Has(guest)) {
+      silent_.Stop(guest);
+      half_said_.Start(guest, net::NowNs());
+    }
+    return;
+  }
+}
+
+void Demultiplexer::OnLingerer(Guest* guest) {
+  if (!DropInput(guest->session->fd())) RemoveGuest(guest);
+}
+
+void Demultiplexer::EndOpeners() {
+  const std::vector<Guest*> guests(guests_.begin(), guests_.end());
+  for (Guest* guest : guests) {
+    if (guest->kind != Source::Kind::kOpener) continue;
+    OnOpener(guest, /*peer_done=*/false);  // what it has just asked is still answered
+    if (!guests_.contains(guest)) continue;
+    std::string farewell;
+    AppendClose(guest->session->dialect(), protocol::CloseReason::kShuttingDown, &farewell);
+    SendShort(guest->session->fd(), farewell);
+    Retire(RemoveGuest(guest));
+  }
+}
+
+void Demultiplexer::Expire() {
+  const int64_t now_ns = net::NowNs();
+  if (now_ns >= resume_ns_) ResumeListeners();
+  while (Guest* guest = leaving_.PopExpired(now_ns)) RemoveGuest(guest);
+  while (Guest* guest = silent_.PopExpired(now_ns)) {
+    counters_->timed_out.fetch_add(1, std::memory_order_relaxed);
+    std::string farewell;
+    AppendClose(guest->session->dialect(), protocol::CloseReason::kIdleTimeout, &farewell);
+    SendShort(guest->session->fd(), farewell);
+    Retire(RemoveGuest(guest));
+  }
+  while (Guest* guest = half_said_.PopExpired(now_ns)) {
+    counters_->timed_out.fetch_add(1, std::memory_order_relaxed);
+    std::string answer;
+    AppendFatal(guest->session->dialect(), 0, protocol::Status::kTimeout,
+                "the rest of the request did not arrive in time", &answer);
+    SendShort(guest->session->fd(), answer);
+    Retire(RemoveGuest(guest));
+  }
+}
+
+int Demultiplexer::SleepMs() const {
+  const int64_t next = std::min({silent_.NextExpiryNs(), half_said_.NextExpiryNs(),
+                                 leaving_.NextExpiryNs(), resume_ns_});
+  return next == net::kNever ? -1 : net::SleepMs(next, net::NowNs());
+}
+
+}  // namespace objmapper::router

@@ -1,0 +1,116 @@
+// The router's thread: accepts connections, reads the first mode byte of each, and moves it to its
+// lane.
+//
+// A connection that has said nothing yet costs a Session and an epoll registration, no thread. The
+// first bytes are looked at with MSG_PEEK, so that the lane finds the request whole in the socket;
+// only V2's HELLO is taken and answered here, since the mode comes after it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "net/deadline_list.h"
+#include "net/epoll.h"
+#include "net/listener.h"
+#include "net/mailbox.h"
+#include "router/lane.h"
+#include "router/session.h"
+
+namespace objmapper::router {
+
+class Demultiplexer : public Switchboard {
+ public:
+  struct Options {
+    std::vector<net::Listener> listeners;
+    const SessionLimits* limits = nullptr;      // outlives the demultiplexer
+    ConnectionCounters* counters = nullptr;     // outlives it and all sessions
+    uint64_t connections_max = 1000;
+  };
+
+  explicit Demultiplexer(Options options);
+  ~Demultiplexer() override;
+
+  // Starts the thread. `fdpass` may be null when no listener is a Unix socket: then `copypath`
+  // gets every connection. Both outlive this object's Stop().
+  void Start(Lane* fdpass, Lane* copypath);
+
+  // Accepts what has been waiting, then closes the listeners and removes their socket files; says
+  // goodbye to connections that have asked nothing. Any thread; does not wait.
+  void Drain();
+
+  // Ends the thread; connections still here are closed. Once.
+  void Stop();
+
+  // Switchboard, any thread:
+  void Route(std::unique_ptr<Session> session) override;
+  void Retire(std::unique_ptr<Session> session) override;
+
+ private:
+  // What an epoll event points to.
+  struct Source {
+    enum class Kind : uint8_t { kListener, kMailbox, kOpener, kLingerer };
+    explicit Source(Kind kind_in) : kind(kind_in) {}
+    Kind kind;
+  };
+  struct ListenerSource : Source {
+    explicit ListenerSource(net::Listener listener_in)
+        : Source(Kind::kListener), listener(std::move(listener_in)) {}
+    net::Listener listener;
+    bool paused = false;  // out of the epoll set until `resume_ns_`
+  };
+  // A connection between accept and its lane (kOpener), or between its last answer and close
+  // (kLingerer).
+  struct Guest : Source {
+    Guest(Kind kind_in, std::unique_ptr<Session> session_in)
+        : Source(kind_in), session(std::move(session_in)) {}
+    std::unique_ptr<Session> session;
+    net::DeadlineHook deadline;
+  };
+  using Deadlines = net::DeadlineList<Guest, &Guest::deadline>;
+
+  enum class Phase : int { kServing, kDraining, kStopping };
+
+  void Run();
+  void AcceptFrom(ListenerSource* source);
+  void Admit(net::UniqueFd socket, Transport transport);
+  void RefuseForLackOfDescriptors(ListenerSource* source);
+  void PauseListeners();
+  void ResumeListeners();
+  void CloseListeners();
+  void OnOpener(Guest* guest, bool peer_done);
+  void OnLingerer(Guest* guest);
+  void AddGuest(Source::Kind kind, std::unique_ptr<Session> session);
+  std::unique_ptr<Session> RemoveGuest(Guest* guest);
+  void EndOpeners();
+  void Expire();
+  int SleepMs() const;
+  Lane* DefaultLane(Transport transport) const;
+  Lane* LaneFor(protocol::Mode mode, Transport transport) const;
+
+  const SessionLimits* const limits_;
+  ConnectionCounters* const counters_;
+  const uint64_t connections_max_;
+  Lane* fdpass_ = nullptr;
+  Lane* copypath_ = nullptr;
+
+  net::Epoll epoll_;
+  Source mailbox_source_{Source::Kind::kMailbox};
+  net::Mailbox<std::unique_ptr<Session>> lingering_;  // Retire() puts, the thread takes
+  std::vector<std::unique_ptr<ListenerSource>> listeners_;
+  absl::flat_hash_set<Guest*> guests_;  // owned
+  size_t lingerers_ = 0;
+  Deadlines silent_;     // openers that have sent nothing
+  Deadlines half_said_;  // openers that have sent a part of their first request
+  Deadlines leaving_;    // lingerers
+  int64_t resume_ns_ = net::kNever;  // when paused listeners are listened to again
+  net::UniqueFd reserve_;  // given up for a moment to refuse a client when descriptors are out
+  std::atomic<Phase> phase_{Phase::kServing};
+  Phase seen_phase_ = Phase::kServing;  // the thread's own
+  std::thread thread_;
+};
+
+}  // namespace objmapper::router

@@ -1,0 +1,143 @@
+#include "router/intake.h"
+
+#include <algorithm>
+
+#include <glog/logging.h>
+
+namespace objmapper::router {
+namespace {
+
+using protocol::Mode;
+using protocol::Request;
+using protocol::RequestParser;
+using protocol::Status;
+
+void Refuse(Request* request, Status status, const char* reason) {
+  if (request->refusal != Status::kOk) return;  // the first reason found is the most basic one
+  request->refusal = status;
+  request->reason = reason;
+}
+
+// Refusals that depend on the server rather than on the frame.
+void Judge(Session* session, Request* request) {
+  switch (request->mode) {
+    case Mode::kFdPass:
+      if (session->transport != Transport::kUnix) {
+        Refuse(request, Status::kInvalidMode, "OP_FDPASS needs a Unix socket");
+      }
+      break;
+    case Mode::kPut:
+      // The body follows whatever the answer is, so the stream's position stays known.
+      session->parser.SkipBody(request->body_length);
+      Refuse(request, Status::kUnsupportedOp, "OP_PUT is not supported by this server");
+      break;
+    case Mode::kPutFd:
+      Refuse(request, Status::kUnsupportedOp, "OP_PUT_FD is not supported by this server");
+      break;
+    case Mode::kDelete:
+      Refuse(request, Status::kUnsupportedOp, "OP_DELETE is not supported by this server");
+      break;
+    case Mode::kList:
+      Refuse(request, Status::kUnsupportedOp, "OP_LIST is not supported by this server");
+      break;
+    case Mode::kCopy:
+    case Mode::kSplice:
+    case Mode::kStat:
+      break;
+  }
+}
+
+}  // namespace
+
+void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind> lane,
+               size_t outstanding, size_t requests_max, Burst* burst) {
+  burst->requests.clear();
+  burst->consumed = 0;
+  RequestParser& parser = session->parser;
+  // Without PIPELINING a client that sends early is served in order, as a V1 client is: there is
+  // no number that it could have exceeded.
+  const size_t outstanding_max = parser.Has(protocol::kPipelining) ? parser.max_pipeline() : SIZE_MAX;
+  size_t taken = 0;
+  while (true) {
+    const absl::string_view rest = input.substr(burst->consumed);
+    if (taken >= requests_max) {
+      burst->end = Burst::End::kFull;
+      return;
+    }
+    if (lane.has_value()) {
+      Mode mode;
+      if (parser.PeekMode(rest, &mode) == RequestParser::Peek::kKnown) {
+        const std::optional<LaneKind> wanted = LaneOf(mode, session->transport);
+        if (wanted.has_value() && *wanted != *lane) {
+          burst->end = Burst::End::kOtherLane;
+          return;
+        }
+      }
+    }
+    RequestParser::Result result = parser.Next(rest);
+    const size_t begin = burst->consumed;
+    burst->consumed += result.consumed;
+    switch (result.kind) {
+      case RequestParser::Kind::kNeedMore:
+        burst->end = Burst::End::kNeedMore;
+        return;
+      case RequestParser::Kind::kHello:
+        // The router has taken HELLO before any lane sees the session, and a second one is an
+        // unknown message type to the parser.
+        LOG(FATAL) << "HELLO in a lane";
+        return;
+      case RequestParser::Kind::kClose:
+        burst->end = Burst::End::kClose;
+        return;
+      case RequestParser::Kind::kFatal:
+        burst->end = Burst::End::kFatal;
+        burst->fatal = result;
+        return;
+      case RequestParser::Kind::kRequest:
+        break;
+    }
+    Request& request = result.request;
+    if (outstanding + taken >= outstanding_max) {
+      Refuse(&request, Status::kInvalidRequest, "more requests outstanding than max_pipeline");
+    }
+    if (session->fds_at.has_value() && *session->fds_at >= begin &&
+        *session->fds_at < burst->consumed && request.mode != Mode::kPutFd) {
+      Refuse(&request, Status::kInvalidRequest, "descriptors came with a request that takes none");
+    }
+    Judge(session, &request);
+    burst->requests.push_back(request);
+    ++taken;
+  }
+}
+
+void KeepUnread(Session* session, absl::string_view input, size_t consumed) {
+  DCHECK_LE(consumed, input.size());
+  if (session->fds_at.has_value()) {
+    if (*session->fds_at < consumed) {
+      session->fds_at.reset();
+    } else {
+      *session->fds_at -= consumed;
+    }
+  }
+  const absl::string_view rest = input.substr(consumed);
+  if (rest.empty()) {
+    // Most of the time. An idle connection keeps no buffer.
+    if (session->unread.capacity() > 64) std::string().swap(session->unread);
+    session->unread.clear();
+  } else if (rest.data() >= session->unread.data() &&
+             rest.data() < session->unread.data() + session->unread.size()) {
+    session->unread.erase(0, static_cast<size_t>(rest.data() - session->unread.data()));
+  } else {
+    session->unread.assign(rest.data(), rest.size());
+  }
+}
+
+void OrderForService(const Session& session, std::vector<protocol::Request>* requests) {
+  if (requests->size() < 2 || !session.parser.Has(protocol::kOutOfOrderReplies)) return;
+  // Moving a request forward never puts it behind one that it was ahead of, and an ORDERED request
+  // is not moved itself, so its answer still follows all earlier ones.
+  std::stable_partition(requests->begin(), requests->end(),
+                        [](const Request& r) { return r.priority() && !r.ordered(); });
+}
+
+}  // namespace objmapper::router

@@ -1,0 +1,58 @@
+// From bytes to requests: what every lane and every model does first with what it has read.
+//
+// TakeBurst() parses all complete requests at the front of the input up to the first that belongs
+// to another lane, and judges each: whether it must be refused, and why. What is left for the caller
+// is to answer.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "protocol/request_parser.h"
+#include "router/lane.h"
+#include "router/session.h"
+
+namespace objmapper::router {
+
+struct Burst {
+  enum class End : uint8_t {
+    kNeedMore,   // the rest, if any, is the beginning of a request
+    kFull,       // `requests_max` were taken: there may be more
+    kOtherLane,  // the next request is another lane's
+    kClose,      // the client said CLOSE: answer what is owed, then CLOSE_ACK
+    kFatal,      // answer what is owed, then `fatal`, and hang up
+  };
+
+  // In the order of arrival. A request's refusal is set when it must not be served: as
+  // RequestParser says, or INVALID_REQUEST (it is one more than max_pipeline, or descriptors came
+  // with it), INVALID_MODE (not on this transport), UNSUPPORTED_OP.
+  std::vector<protocol::Request> requests;
+  End end = End::kNeedMore;
+  protocol::RequestParser::Result fatal;  // kFatal: status, reason, id
+  size_t consumed = 0;                    // bytes of the input
+};
+
+// Takes requests off the front of `input`, which begins with session->unread and must outlive the
+// burst's use (URIs point into it).
+//
+// lane:         the caller's; nullopt for a model that serves every mode.
+// outstanding:  requests of this session taken earlier and not answered yet.
+// requests_max: 1 or more; the caller's budget.
+// burst:        reused between calls; cleared here.
+//
+// The caller keeps what is left, input.substr(burst->consumed), and passes it in again:
+// KeepUnread() does that.
+void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind> lane,
+               size_t outstanding, size_t requests_max, Burst* burst);
+
+// Stores what of `input` is left after `consumed` bytes as session->unread, and moves the mark of
+// descriptors along. `input` may point into session->unread.
+void KeepUnread(Session* session, absl::string_view input, size_t consumed);
+
+// Orders a burst for service: PRIORITY requests first where the client allows answers out of order
+// (OOO_REPLIES), but none that is ORDERED; otherwise the order stays.
+void OrderForService(const Session& session, std::vector<protocol::Request>* requests);
+
+}  // namespace objmapper::router

@@ -1,0 +1,56 @@
+// What the router and the lanes know of each other.
+//
+//   router ──Adopt──► lane ──Route──► another lane      (the next request's mode changed)
+//                      └────Retire──► closed            (the conversation is over)
+//
+// Always the whole connection, never one request.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "protocol/mode.h"
+#include "router/session.h"
+
+namespace objmapper::router {
+
+enum class LaneKind : uint8_t { kFdPass, kCopyPath };
+
+// The lane that must answer `mode` on `transport`, or nullopt when any lane can: STAT, modes that
+// are refused, descriptors asked for over TCP.
+std::optional<LaneKind> LaneOf(protocol::Mode mode, Transport transport);
+
+// A way to answer requests: owns the sessions it adopted, and the threads that serve them.
+class Lane {
+ public:
+  virtual ~Lane() = default;
+
+  // Takes the session over. Any thread, at any time between Start and Stop.
+  virtual void Adopt(std::unique_ptr<Session> session) = 0;
+
+  // From now on a session that owes nothing and has nothing unread is told goodbye (V2: CLOSE,
+  // shutting down) and retired, those adopted later too. Any thread; does not wait.
+  virtual void Drain() = 0;
+
+  // Ends the threads; sessions still here are closed as they are. Once, before destruction.
+  virtual void Stop() = 0;
+};
+
+// Where lanes give sessions back. Thread-safe.
+class Switchboard {
+ public:
+  virtual ~Switchboard() = default;
+
+  // The front of session->unread is a request for another lane: hands the session to it.
+  virtual void Route(std::unique_ptr<Session> session) = 0;
+
+  // All that the peer is to get has been sent: closes so that the peer can read it.
+  //
+  // close(2) with unread bytes in the receive queue makes TCP send a reset, which can overtake the
+  // last answer; so the sending side is shut down first, and the rest is read and dropped for a
+  // short while.
+  virtual void Retire(std::unique_ptr<Session> session) = 0;
+};
+
+}  // namespace objmapper::router

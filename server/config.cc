@@ -1,0 +1,259 @@
+#include "server/config.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <thread>
+
+#include <gflags/gflags.h>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+DEFINE_string(listen_unix, "",
+              "Unix sockets to listen on: paths, or @names in the abstract namespace, separated by "
+              "commas. When neither this nor --listen_tcp is given: objmapper.sock in "
+              "$XDG_RUNTIME_DIR, or in /tmp.");
+DEFINE_string(listen_tcp, "",
+              "TCP addresses to listen on, separated by commas: host:port, [v6]:port, or :port and "
+              "port for loopback. Port 0 lets the kernel choose. Off unless given.");
+DEFINE_string(root, "",
+              "The folder whose files are the objects. When it is not given: ./objects, if that is "
+              "there.");
+DEFINE_string(concurrency_model, "mode_routing",
+              "How requests are spread over threads: mode_routing (or hybrid), each mode on the lane "
+              "made for it; or auto, the same without the lanes that no listener can reach.");
+DEFINE_int32(pool_size, 0, "Workers of the fdpass lane; 0: one for each core.");
+DEFINE_int32(splice_pool_size, 0,
+             "Threads that move bytes for OP_SPLICE and open what is not in the kernel's caches; 0: "
+             "two for each core.");
+DEFINE_int32(copy_pool_size, 0, "Another name for --splice_pool_size.");
+DEFINE_int32(copy_loops, 1, "Event loops of the copypath lane.");
+DEFINE_string(io_engine, "auto",
+              "What the copypath runs on: uring, epoll, or auto: uring where the kernel allows it.");
+DEFINE_bool(optimize_for_latency, false,
+            "Workers of the fdpass lane look for requests for --busy_poll_us before they sleep. "
+            "Costs a core for each worker that has connections.");
+DEFINE_int32(busy_poll_us, 50,
+             "How long a worker looks for requests before it sleeps, in microseconds. Has an effect "
+             "with --optimize_for_latency.");
+DEFINE_int64(max_connections, 1000,
+             "Connections that may be open at once; one more is told UNAVAILABLE and closed.");
+DEFINE_int32(max_pipeline, 64,
+             "Requests that a connection may have outstanding; a client may ask for fewer.");
+DEFINE_bool(persistent_connections, true,
+            "Whether a connection may ask more than once. false: it is closed after one answer.");
+DEFINE_int64(requests_per_conn, 0,
+             "Answers after which a connection is closed; 0: as many as it likes.");
+DEFINE_string(idle_timeout, "5m",
+              "How long a connection may ask nothing (500ms, 30s, 5m, ...); 0: as long as it likes.");
+DEFINE_string(request_timeout, "30s",
+              "How long a client may take to finish a request it has begun, or to read answers it is "
+              "owed; 0: as long as it likes.");
+DEFINE_string(drain_timeout, "10s",
+              "How long requests may take to finish after SIGTERM or SIGINT.");
+DEFINE_int64(fd_cache_entries, 1024,
+             "Objects that the copypath keeps open, and small ones in memory; 0: none.");
+DEFINE_int32(fd_cache_valid_ms, 20,
+             "How long the copypath and OP_STAT believe what they know of an object, in "
+             "milliseconds, before they ask the file system again; 0: they always ask.");
+DEFINE_int64(index_entries, 65536, "Objects whose size and times are remembered for OP_STAT; 0: none.");
+DEFINE_int64(splice_bytes_min, 65536,
+             "OP_SPLICE of smaller objects is answered by the event loop, as OP_COPY is: handing "
+             "them to a splice thread costs more than copying them. 0: all go to a splice thread.");
+
+namespace objmapper::server {
+namespace {
+
+absl::Status Bad(absl::string_view flag, absl::string_view value, absl::string_view wanted) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", flag, "=", value, " makes no sense: ", wanted, "."));
+}
+
+absl::Status CheckRange(absl::string_view flag, int64_t value, int64_t least, int64_t most) {
+  if (value >= least && value <= most) return absl::OkStatus();
+  return Bad(flag, absl::StrCat(value),
+             absl::StrCat("it is a number from ", least, " to ", most));
+}
+
+absl::Status ReadDuration(absl::string_view flag, const std::string& text, absl::Duration* out) {
+  if (text != "0" && !absl::ParseDuration(text, out)) {
+    return Bad(flag, text, "it is a time such as 500ms, 30s or 5m");
+  }
+  if (text == "0") *out = absl::ZeroDuration();
+  if (*out < absl::ZeroDuration() || (*out > absl::Hours(24 * 365) && *out != absl::InfiniteDuration())) {
+    return Bad(flag, text, "it is a time from 0 to a year");
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::string> List(const std::string& text) {
+  std::vector<std::string> parts;
+  for (absl::string_view part : absl::StrSplit(text, ',', absl::SkipEmpty())) {
+    parts.emplace_back(absl::StripAsciiWhitespace(part));
+  }
+  return parts;
+}
+
+absl::Status ReadListeners(Config* config) {
+  for (const std::string& path : List(FLAGS_listen_unix)) {
+    absl::StatusOr<net::Address> address = net::UnixAddress(path);
+    if (!address.ok()) return Bad("listen_unix", path, address.status().message());
+    config->listen.push_back(*std::move(address));
+  }
+  for (const std::string& text : List(FLAGS_listen_tcp)) {
+    absl::StatusOr<net::Address> address = net::ParseHostPort(text);
+    if (!address.ok()) return Bad("listen_tcp", text, address.status().message());
+    config->listen.push_back(*std::move(address));
+  }
+  if (!config->listen.empty()) return absl::OkStatus();
+  if (!FLAGS_listen_unix.empty()) return Bad("listen_unix", FLAGS_listen_unix, "it names no socket");
+  if (!FLAGS_listen_tcp.empty()) return Bad("listen_tcp", FLAGS_listen_tcp, "it names no address");
+  absl::StatusOr<net::Address> address = net::UnixAddress(DefaultSocketPath());
+  if (!address.ok()) return address.status();
+  config->listen.push_back(*std::move(address));
+  return absl::OkStatus();
+}
+
+absl::Status ReadRoot(Config* config) {
+  config->root = FLAGS_root;
+  struct stat status;
+  if (!config->root.empty()) {
+    if (stat(config->root.c_str(), &status) != 0) {
+      return Bad("root", config->root, "there is no such folder, or it cannot be reached");
+    }
+    if (!S_ISDIR(status.st_mode)) return Bad("root", config->root, "it is not a folder");
+    return absl::OkStatus();
+  }
+  // "bazel run" starts programs elsewhere and tells here where it was called.
+  const char* called_from = getenv("BUILD_WORKING_DIRECTORY");
+  config->root = absl::StrCat(called_from == nullptr ? "." : called_from, "/objects");
+  if (stat(config->root.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--root is not given, and there is no folder ", config->root,
+                     " to take its place: say which folder's files to serve with --root=DIR."));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadModel(Config* config) {
+  config->concurrency_model = FLAGS_concurrency_model;
+  if (FLAGS_concurrency_model == "mode_routing" || FLAGS_concurrency_model == "hybrid") {
+    config->concurrency_model = "mode_routing";
+    return absl::OkStatus();
+  }
+  if (FLAGS_concurrency_model == "auto") {
+    config->fdpass_lane =
+        std::any_of(config->listen.begin(), config->listen.end(), [](const net::Address& a) {
+          return a.kind == net::Address::Kind::kUnix;
+        });
+    return absl::OkStatus();
+  }
+  return Bad("concurrency_model", FLAGS_concurrency_model,
+             "it is mode_routing (or hybrid), or auto");
+}
+
+absl::Status ReadThreads(Config* config) {
+  const int cores = std::max(1u, std::thread::hardware_concurrency());
+  if (absl::Status s = CheckRange("pool_size", FLAGS_pool_size, 0, 1024); !s.ok()) return s;
+  if (absl::Status s = CheckRange("splice_pool_size", FLAGS_splice_pool_size, 0, 1024); !s.ok()) {
+    return s;
+  }
+  if (absl::Status s = CheckRange("copy_pool_size", FLAGS_copy_pool_size, 0, 1024); !s.ok()) return s;
+  if (absl::Status s = CheckRange("copy_loops", FLAGS_copy_loops, 1, 256); !s.ok()) return s;
+  if (absl::Status s = CheckRange("busy_poll_us", FLAGS_busy_poll_us, 0, 1'000'000); !s.ok()) return s;
+  if (FLAGS_splice_pool_size != 0 && FLAGS_copy_pool_size != 0 &&
+      FLAGS_splice_pool_size != FLAGS_copy_pool_size) {
+    return Bad("copy_pool_size", absl::StrCat(FLAGS_copy_pool_size),
+               absl::StrCat("it is another name for --splice_pool_size, which says ",
+                            FLAGS_splice_pool_size));
+  }
+  const int splice = std::max(FLAGS_splice_pool_size, FLAGS_copy_pool_size);
+  config->pool_size = FLAGS_pool_size == 0 ? cores : FLAGS_pool_size;
+  config->splice_pool_size = splice == 0 ? 2 * cores : splice;
+  config->copy_loops = FLAGS_copy_loops;
+  if (FLAGS_optimize_for_latency) config->busy_poll = absl::Microseconds(FLAGS_busy_poll_us);
+  if (FLAGS_io_engine == "auto") {
+    config->io_engine = copypath::EngineKind::kAuto;
+  } else if (FLAGS_io_engine == "uring") {
+    config->io_engine = copypath::EngineKind::kUring;
+  } else if (FLAGS_io_engine == "epoll") {
+    config->io_engine = copypath::EngineKind::kEpoll;
+  } else {
+    return Bad("io_engine", FLAGS_io_engine, "it is auto, uring or epoll");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadLimits(Config* config) {
+  if (absl::Status s = CheckRange("max_connections", FLAGS_max_connections, 1, 10'000'000); !s.ok()) {
+    return s;
+  }
+  if (absl::Status s = CheckRange("max_pipeline", FLAGS_max_pipeline, 1, 65535); !s.ok()) return s;
+  if (absl::Status s = CheckRange("requests_per_conn", FLAGS_requests_per_conn, 0, INT64_MAX);
+      !s.ok()) {
+    return s;
+  }
+  if (absl::Status s = CheckRange("fd_cache_entries", FLAGS_fd_cache_entries, 0, 1'000'000); !s.ok()) {
+    return s;
+  }
+  if (absl::Status s = CheckRange("fd_cache_valid_ms", FLAGS_fd_cache_valid_ms, 0, 3'600'000);
+      !s.ok()) {
+    return s;
+  }
+  if (absl::Status s = CheckRange("index_entries", FLAGS_index_entries, 0, 1'000'000'000); !s.ok()) {
+    return s;
+  }
+  if (absl::Status s = CheckRange("splice_bytes_min", FLAGS_splice_bytes_min, 0, INT64_MAX); !s.ok()) {
+    return s;
+  }
+  if (absl::Status s = ReadDuration("idle_timeout", FLAGS_idle_timeout, &config->idle_timeout);
+      !s.ok()) {
+    return s;
+  }
+  if (absl::Status s =
+          ReadDuration("request_timeout", FLAGS_request_timeout, &config->request_timeout);
+      !s.ok()) {
+    return s;
+  }
+  if (absl::Status s = ReadDuration("drain_timeout", FLAGS_drain_timeout, &config->drain_timeout);
+      !s.ok()) {
+    return s;
+  }
+  config->max_connections = static_cast<uint64_t>(FLAGS_max_connections);
+  config->max_pipeline = static_cast<uint16_t>(FLAGS_max_pipeline);
+  config->requests_per_conn = static_cast<uint64_t>(FLAGS_requests_per_conn);
+  if (!FLAGS_persistent_connections) {
+    if (FLAGS_requests_per_conn > 1) {
+      return Bad("requests_per_conn", absl::StrCat(FLAGS_requests_per_conn),
+                 "--persistent_connections=false allows one");
+    }
+    config->requests_per_conn = 1;
+  }
+  config->fd_cache_entries = static_cast<size_t>(FLAGS_fd_cache_entries);
+  config->fd_cache_valid = absl::Milliseconds(FLAGS_fd_cache_valid_ms);
+  config->index_entries = static_cast<size_t>(FLAGS_index_entries);
+  config->splice_bytes_min = static_cast<uint64_t>(FLAGS_splice_bytes_min);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string DefaultSocketPath() {
+  const char* runtime = getenv("XDG_RUNTIME_DIR");
+  const std::string folder = runtime == nullptr || *runtime == '\0' ? "/tmp" : runtime;
+  return absl::StrCat(folder, "/objmapper.sock");
+}
+
+absl::StatusOr<Config> ConfigFromFlags() {
+  Config config;
+  for (const auto& read : {ReadListeners, ReadRoot, ReadModel, ReadThreads, ReadLimits}) {
+    const absl::Status status = read(&config);
+    if (!status.ok()) return status;
+  }
+  return config;
+}
+
+}  // namespace objmapper::server

@@ -1,0 +1,45 @@
+// What the flags say, checked: a Config that exists makes sense.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "copypath/loop.h"
+#include "net/address.h"
+
+namespace objmapper::server {
+
+struct Config {
+  std::vector<net::Address> listen;  // one or more
+  std::string root;
+  bool fdpass_lane = true;  // false: no listener can reach it (--concurrency_model=auto)
+  std::string concurrency_model;
+  int pool_size = 1;
+  int splice_pool_size = 2;
+  int copy_loops = 1;
+  copypath::EngineKind io_engine = copypath::EngineKind::kAuto;
+  absl::Duration busy_poll;  // 0: the workers sleep at once
+  uint64_t max_connections = 1000;
+  uint16_t max_pipeline = 64;
+  uint64_t requests_per_conn = 0;  // 0: unlimited
+  absl::Duration idle_timeout;     // 0: never
+  absl::Duration request_timeout;  // 0: never
+  absl::Duration drain_timeout;
+  size_t fd_cache_entries = 1024;
+  absl::Duration fd_cache_valid;
+  size_t index_entries = 65536;
+  uint64_t splice_bytes_min = 65536;
+};
+
+// Reads the flags. INVALID_ARGUMENT: one of them makes no sense; the message is a sentence that
+// names the flag and its value and says what would make sense.
+absl::StatusOr<Config> ConfigFromFlags();
+
+// Where the server listens when no flag says where: $XDG_RUNTIME_DIR/objmapper.sock, or
+// /tmp/objmapper.sock.
+std::string DefaultSocketPath();
+
+}  // namespace objmapper::server

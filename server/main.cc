@@ -1,0 +1,92 @@
+// objmapper's server: reads the flags, serves until a signal, drains, exits.
+//
+// Exit codes: 0 served and drained; 1 could not start; 2 a flag makes no sense; 3 cut off after
+// --drain_timeout; 130 stopped at once by a second signal.
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include <gflags/gflags.h>
+#include <glog/logging.h>
+
+#include "server/config.h"
+#include "server/server.h"
+
+namespace {
+
+// Blocks the stop signals in this thread and those it starts, so that sigwait() gets them.
+sigset_t BlockStopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+// Every connection and every answer in flight is a descriptor; the soft limit is there for
+// select(2)'s sake alone (systemd.exec(5), LimitNOFILE).
+void RaiseDescriptorLimit() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) PLOG(WARNING) << "RLIMIT_NOFILE stays as it is";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Set before parsing, so that --logtostderr=false still has a say.
+  FLAGS_logtostderr = true;
+  gflags::SetUsageMessage(
+      "serves the files under a folder as objects, over Unix and TCP sockets.\n"
+      "  server --root=DIR [--listen_unix=PATH,...] [--listen_tcp=HOST:PORT,...]");
+  gflags::ParseCommandLineFlags(&argc, &argv, /*remove_flags=*/true);
+  google::InitGoogleLogging(argv[0]);
+  if (argc > 1) {
+    LOG(ERROR) << "\"" << argv[1] << "\" is no flag; see --help.";
+    return 2;
+  }
+  // A client that has gone shows itself as EPIPE; splice(2) has no MSG_NOSIGNAL.
+  signal(SIGPIPE, SIG_IGN);
+  const sigset_t signals = BlockStopSignals();
+  RaiseDescriptorLimit();
+
+  const absl::StatusOr<objmapper::server::Config> config = objmapper::server::ConfigFromFlags();
+  if (!config.ok()) {
+    LOG(ERROR) << config.status().message();
+    return 2;
+  }
+  absl::StatusOr<std::unique_ptr<objmapper::server::Server>> server =
+      objmapper::server::Server::Start(*config);
+  if (!server.ok()) {
+    LOG(ERROR) << "cannot start: " << server.status().message();
+    return 1;
+  }
+  for (const std::string& url : (*server)->urls()) LOG(INFO) << "listening on " << url;
+  LOG(INFO) << "ready: " << (*server)->Shape();
+
+  int signal_number = 0;
+  sigwait(&signals, &signal_number);
+  LOG(INFO) << strsignal(signal_number) << ": draining, for at most " << config->drain_timeout
+            << "; a second signal stops at once";
+  std::thread impatient([signals] {
+    int second = 0;
+    sigwait(&signals, &second);
+    LOG(WARNING) << strsignal(second) << ": stopped at once";
+    _exit(130);
+  });
+  impatient.detach();
+  const bool drained = (*server)->Drain();
+  if (!drained) LOG(WARNING) << "not all requests were finished within --drain_timeout";
+  server->reset();
+  LOG(INFO) << "stopped";
+  google::FlushLogFiles(google::INFO);
+  // The thread that waits for a second signal still runs: no destructors below it.
+  _exit(drained ? 0 : 3);
+}

@@ -1,0 +1,56 @@
+// The whole server: listeners, router, lanes, storage, wired together.
+//
+//   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(config);
+//   ...                      // it serves
+//   (*server)->Drain();      // stop accepting; finish what was asked, within the time allowed
+//
+// One thread, but for what it starts itself.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "copypath/lane.h"
+#include "fdpass/lane.h"
+#include "router/demultiplexer.h"
+#include "router/session.h"
+#include "server/config.h"
+#include "storage/index.h"
+#include "storage/tree.h"
+
+namespace objmapper::server {
+
+class Server {
+ public:
+  // Listens and serves. Errors: the root or a listener cannot be had, or the engine asked for; the
+  // message is for the operator.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const Config& config);
+  // Stops at once what still runs.
+  ~Server();
+
+  // Stops accepting, removes the socket files, and lets clients have what they asked for. True when
+  // all was done within config.drain_timeout; the rest is cut off by the destructor.
+  bool Drain();
+
+  // Where it listens, as bound; for the log.
+  const std::vector<std::string>& urls() const { return urls_; }
+  // One line that says what serves with what.
+  std::string Shape() const;
+
+ private:
+  explicit Server(const Config& config);
+
+  const Config config_;
+  router::SessionLimits limits_;
+  router::ConnectionCounters counters_;
+  std::unique_ptr<storage::Tree> tree_;
+  std::unique_ptr<storage::Index> index_;
+  std::unique_ptr<router::Demultiplexer> demultiplexer_;
+  std::unique_ptr<fdpass::FdPassLane> fdpass_;
+  std::unique_ptr<copypath::CopyPathLane> copypath_;
+  std::vector<std::string> urls_;
+};
+
+}  // namespace objmapper::server

@@ -1,0 +1,96 @@
+#include "storage/index.h"
+
+#include <utility>
+
+#include "absl/hash/hash.h"
+
+namespace objmapper::storage {
+
+Index::Index(size_t entries_max, absl::Duration valid)
+    : entries_per_shard_((entries_max + kShards - 1) / kShards),
+      valid_ns_(absl::ToInt64Nanoseconds(valid)),
+      shards_(kShards) {}
+
+std::optional<ObjectInfo> Index::Find(absl::string_view uri, int64_t now_ns) const {
+  if (entries_per_shard_ == 0) return std::nullopt;
+  const Shard& shard = shards_[ShardOf(uri)];
+  net::MutexLock lock(&shard.mutex);
+  const auto found = shard.entries.find(uri);
+  if (found == shard.entries.end() || now_ns - found->second.seen_ns >= valid_ns_) {
+    ++shard.misses;
+    return std::nullopt;
+  }
+  ++shard.hits;
+  return found->second.info;
+}
+
+void Index::Put(absl::string_view uri, const ObjectInfo& info, int64_t now_ns) {
+  if (entries_per_shard_ == 0) return;
+  Shard& shard = shards_[ShardOf(uri)];
+  net::MutexLock lock(&shard.mutex);
+  const auto [it, is_new] = shard.entries.try_emplace(uri);
+  Entry& entry = it->second;
+  // A thread that looked earlier but was slow to tell must not undo what is known since.
+  if (!is_new && entry.seen_ns > now_ns) return;
+  entry.info = info;
+  entry.seen_ns = now_ns;
+  if (!is_new) return;
+
+  if (shard.order.size() < entries_per_shard_) {
+    entry.place = shard.order.size();
+    shard.order.push_back(&*it);
+    return;
+  }
+  entry.place = shard.hand;
+  shard.hand = (shard.hand + 1) % entries_per_shard_;
+  const Node* const victim = std::exchange(shard.order[entry.place], &*it);
+  shard.entries.erase(shard.entries.find(victim->first));
+}
+
+void Index::Erase(absl::string_view uri) {
+  if (entries_per_shard_ == 0) return;
+  Shard& shard = shards_[ShardOf(uri)];
+  net::MutexLock lock(&shard.mutex);
+  const auto found = shard.entries.find(uri);
+  if (found == shard.entries.end()) return;
+  // The last one takes the place that becomes free.
+  Node* const last = shard.order.back();
+  last->second.place = found->second.place;
+  shard.order[last->second.place] = last;
+  shard.order.pop_back();
+  shard.entries.erase(found);
+}
+
+size_t Index::size() const {
+  size_t total = 0;
+  for (const Shard& shard : shards_) {
+    net::MutexLock lock(&shard.mutex);
+    total += shard.entries.size();
+  }
+  return total;
+}
+
+uint64_t Index::hits() const {
+  uint64_t total = 0;
+  for (const Shard& shard : shards_) {
+    net::MutexLock lock(&shard.mutex);
+    total += shard.hits;
+  }
+  return total;
+}
+
+uint64_t Index::misses() const {
+  uint64_t total = 0;
+  for (const Shard& shard : shards_) {
+    net::MutexLock lock(&shard.mutex);
+    total += shard.misses;
+  }
+  return total;
+}
+
+size_t Index::ShardOf(absl::string_view uri) {
+  // The low bits choose the place within the shard's map.
+  return absl::Hash<absl::string_view>()(uri) >> 32 & (kShards - 1);
+}
+
+}  // namespace objmapper::storage

@@ -1,0 +1,26 @@
+// What is known of an object besides its bytes.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+namespace objmapper::storage {
+
+// One version of one object. Two infos that compare equal name the same bytes, as far as the file
+// system can tell: a writer that changes a file in place within one tick of its ctime is not seen.
+struct ObjectInfo {
+  uint64_t size = 0;     // bytes
+  int64_t mtime_ns = 0;  // since the epoch
+  int64_t ctime_ns = 0;
+  dev_t device = 0;
+  ino_t inode = 0;
+
+  friend bool operator==(const ObjectInfo&, const ObjectInfo&) = default;
+};
+
+// A strong validator: differs whenever two infos differ. Printable ASCII, at most 64 bytes.
+std::string Etag(const ObjectInfo& info);
+
+}  // namespace objmapper::storage

@@ -1,0 +1,214 @@
+#include "storage/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "net/errno_status.h"
+
+namespace objmapper::storage {
+namespace {
+
+// How often a walk that a rename disturbed (EAGAIN) is begun anew.
+constexpr int kAttemptsMax = 16;
+
+// glibc has no wrapper before 2.42. Close-on-exec always; EINTR (FUSE, NFS) is retried.
+int OpenAt2(int directory, const char* path, int flags, uint64_t resolve) {
+  open_how how{};
+  how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC;
+  how.resolve = resolve;
+  long fd;
+  do {
+    fd = syscall(SYS_openat2, directory, path, &how, sizeof(how));
+  } while (fd < 0 && errno == EINTR);
+  return static_cast<int>(fd);
+}
+
+// The URI for messages: quoted, printable, and not longer than a line or two.
+std::string Quoted(absl::string_view uri) {
+  constexpr size_t kShownMax = 100;
+  if (uri.size() <= kShownMax) return absl::StrCat("\"", absl::CHexEscape(uri), "\"");
+  return absl::StrCat("\"", absl::CHexEscape(uri.substr(0, kShownMax)), "...\" (", uri.size(),
+                      " bytes)");
+}
+
+// Whether one of the components is "..". Searching for the dots skips most of the path at once.
+bool HasDotDot(absl::string_view path) {
+  for (size_t at = path.find(".."); at != path.npos; at = path.find("..", at + 1)) {
+    const bool begins = at == 0 || path[at - 1] == '/';
+    const bool ends = at + 2 == path.size() || path[at + 2] == '/';
+    if (begins && ends) return true;
+  }
+  return false;
+}
+
+// Copies `uri` without its leading slashes to `path`, NUL-terminated. Refuses what the kernel
+// would misread (NUL) or has no business with ("..": inside symbolic links it is allowed).
+absl::Status CopyPath(absl::string_view uri, char (&path)[PATH_MAX]) {
+  absl::string_view relative = uri;
+  while (!relative.empty() && relative.front() == '/') relative.remove_prefix(1);
+  if (relative.empty()) return absl::InvalidArgumentError("the URI is empty");
+  if (relative.size() >= PATH_MAX) {
+    return absl::OutOfRangeError(
+        absl::StrCat("open ", Quoted(uri), ": longer than ", PATH_MAX - 1, " bytes"));
+  }
+  if (memchr(relative.data(), '\0', relative.size()) != nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat("open ", Quoted(uri), ": holds a NUL"));
+  }
+  if (HasDotDot(relative)) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("open ", Quoted(uri), ": \"..\" is not allowed"));
+  }
+  memcpy(path, relative.data(), relative.size());
+  path[relative.size()] = '\0';
+  return absl::OkStatus();
+}
+
+// What a file that is not regular is, for messages.
+const char* KindOf(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFDIR:
+      return "a directory";
+    case S_IFCHR:
+    case S_IFBLK:
+      return "a device";
+    case S_IFIFO:
+      return "a FIFO";
+    case S_IFSOCK:
+      return "a socket";
+    case S_IFLNK:
+      return "a symbolic link";
+    default:
+      return "of an unknown kind";
+  }
+}
+
+int64_t Nanoseconds(const timespec& time) {
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+absl::Status ResolveError(int error, absl::string_view uri) {
+  const std::string what = absl::StrCat("open ", Quoted(uri));
+  switch (error) {
+    case ENAMETOOLONG:
+      return absl::OutOfRangeError(absl::StrCat(what, ": a name in it is too long (ENAMETOOLONG)"));
+    case EXDEV:
+      return absl::PermissionDeniedError(absl::StrCat(what, ": leads out of the root (EXDEV)"));
+    case ELOOP:
+      return absl::PermissionDeniedError(
+          absl::StrCat(what, ": a magic link, or too many symbolic links (ELOOP)"));
+    case EAGAIN:
+      return absl::ResourceExhaustedError(absl::StrCat(
+          what, ": renamed at this moment, or a writer holds a lease; try again (EAGAIN)"));
+    default:
+      return net::ErrnoToStatus(error, what);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<Tree> Tree::Open(const std::string& root) {
+  const std::string what = absl::StrCat("open the root ", root);
+  net::UniqueFd fd(OpenAt2(AT_FDCWD, root.c_str(), O_PATH | O_DIRECTORY, 0));
+  if (!fd.valid()) {
+    switch (const int error = errno; error) {
+      case ENOTDIR: {
+        // Also what a file as a parent gives: the name itself tells which of both it is.
+        struct stat status;
+        if (stat(root.c_str(), &status) != 0) return net::ErrnoToStatus(errno, what);
+        return absl::InvalidArgumentError(absl::StrCat(what, ": it is not a directory"));
+      }
+      case ENOSYS:
+        return absl::UnimplementedError(
+            absl::StrCat(what, ": there is no openat2(2): Linux 5.6 or later is needed"));
+      case EPERM:
+        // A missing permission is EACCES; container run-times answer EPERM to unknown calls.
+        return absl::PermissionDeniedError(
+            absl::StrCat(what, ": a seccomp filter forbids openat2(2)? (EPERM)"));
+      default:
+        return net::ErrnoToStatus(error, what);
+    }
+  }
+  // O_PATH asked for the way to the root only; objects need the permission to search it.
+  const net::UniqueFd probe(
+      OpenAt2(fd.get(), ".", O_PATH, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS));
+  if (!probe.valid()) return net::ErrnoToStatus(errno, what);
+  return Tree(root, std::move(fd));
+}
+
+absl::StatusOr<OpenedObject> Tree::OpenObject(absl::string_view uri, Wait wait) const {
+  // O_NONBLOCK: a FIFO without a writer, a leased file or a device would block us in open(2).
+  // O_NOCTTY: a terminal in the tree must not become ours.
+  absl::StatusOr<net::UniqueFd> fd = Resolve(uri, O_RDONLY | O_NONBLOCK | O_NOCTTY, wait);
+  if (!fd.ok()) return std::move(fd).status();
+  absl::StatusOr<ObjectInfo> info = InfoOf(fd->get(), uri);
+  if (!info.ok()) return std::move(info).status();
+  // Nothing else was set that F_SETFL could clear (fcntl(2)); the client sees these flags.
+  if (fcntl(fd->get(), F_SETFL, 0) != 0) {
+    return net::ErrnoToStatus(errno, absl::StrCat("open ", Quoted(uri)));
+  }
+  return OpenedObject{*std::move(fd), *info};
+}
+
+absl::StatusOr<ObjectInfo> Tree::Stat(absl::string_view uri, Wait wait) const {
+  // O_PATH opens nothing, so no file of any kind blocks, wakes up or rewinds.
+  const absl::StatusOr<net::UniqueFd> fd = Resolve(uri, O_PATH, wait);
+  if (!fd.ok()) return fd.status();
+  return InfoOf(fd->get(), uri);
+}
+
+absl::StatusOr<net::UniqueFd> Tree::Resolve(absl::string_view uri, int flags, Wait wait) const {
+  char path[PATH_MAX];
+  if (absl::Status status = CopyPath(uri, path); !status.ok()) return status;
+  uint64_t resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  if (wait == Wait::kCachedOnly) resolve |= RESOLVE_CACHED;
+  int error = 0;
+  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    net::UniqueFd fd(OpenAt2(root_.get(), path, flags, resolve));
+    if (fd.valid()) return fd;
+    error = errno;
+    // Linux before 5.12 does not know RESOLVE_CACHED and says EINVAL.
+    if (wait == Wait::kCachedOnly && (error == EAGAIN || error == EINVAL)) {
+      return absl::UnavailableError(
+          absl::StrCat("open ", Quoted(uri), ": not in the kernel's caches"));
+    }
+    // A rename during a walk through ".." (in a symbolic link): the kernel cannot tell whether it
+    // stayed beneath the root (openat2(2)).
+    if (error != EAGAIN) break;
+  }
+  // What opening a socket, or a device that is absent, in use or empty gives: O_PATH tells which.
+  const bool special = error == ENXIO || error == ENODEV || error == EBUSY || error == ENOMEDIUM;
+  if (special && (flags & O_PATH) == 0) {
+    if (absl::Status status = Stat(uri, wait).status(); !status.ok()) return status;
+  }
+  return ResolveError(error, uri);
+}
+
+absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) {
+    return net::ErrnoToStatus(errno, absl::StrCat("stat ", Quoted(uri)));
+  }
+  if (!S_ISREG(status.st_mode)) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("open ", Quoted(uri), ": it is ", KindOf(status.st_mode), ", not an object"));
+  }
+  ObjectInfo info;
+  info.size = static_cast<uint64_t>(status.st_size);
+  info.mtime_ns = Nanoseconds(status.st_mtim);
+  info.ctime_ns = Nanoseconds(status.st_ctim);
+  info.device = status.st_dev;
+  info.inode = status.st_ino;
+  return info;
+}
+
+}  // namespace objmapper::storage

@@ -1,0 +1,80 @@
+// The disk tier: a directory tree under a root, opened so that no URI can leave it.
+//
+//   absl::StatusOr<Tree> tree = Tree::Open("/srv/objects");
+//   absl::StatusOr<OpenedObject> object = tree->OpenObject("models/llama.bin", Wait::kMayBlock);
+//
+// A URI is a slash-separated path. Leading '/' are ignored. It is bytes, not text: a name that is
+// no UTF-8 is as good as any. Symbolic links are followed as long as they stay under the root; one
+// that starts with '/' does not, wherever it ends.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "net/unique_fd.h"
+#include "storage/object_info.h"
+
+namespace objmapper::storage {
+
+// A regular file, opened O_RDONLY|O_CLOEXEC for this caller alone: its open file description
+// (offset, flags, locks) is shared with nobody.
+struct OpenedObject {
+  net::UniqueFd fd;
+  ObjectInfo info;  // of `fd`, so it is true whatever happens to the name
+};
+
+// kMayBlock: the disk may be asked for directories and inodes.
+// kCachedOnly: answered from the kernel's caches or not at all (RESOLVE_CACHED); for event loops.
+enum class Wait : uint8_t { kMayBlock, kCachedOnly };
+
+// Thread-safe: any number of threads may call it at once. Movable.
+class Tree {
+ public:
+  // Opens the root itself. NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (not a directory),
+  // UNIMPLEMENTED (the kernel has no openat2(2): it is older than 5.6). The message names `root`.
+  static absl::StatusOr<Tree> Open(const std::string& root);
+
+  // Opens the object that `uri` names.
+  //
+  //   INVALID_ARGUMENT    the URI is empty or holds a NUL
+  //   OUT_OF_RANGE        it, or a name in it, is longer than the file system allows
+  //   NOT_FOUND           no such object
+  //   PERMISSION_DENIED   the URI holds a ".." component; it leads out of the root (a symbolic
+  //                       link, a magic link); it is a directory, device, FIFO or socket; or the
+  //                       file's permissions forbid it
+  //   RESOURCE_EXHAUSTED  out of descriptors or memory (EMFILE, ENFILE, ENOMEM), or the tree was
+  //                       being renamed all the time: try again
+  //   UNAVAILABLE         kCachedOnly alone: the disk would have to be asked
+  //   DATA_LOSS           the disk failed (EIO)
+  //
+  // Messages name the URI (escaped), never the root: they go out to clients.
+  // Never blocks on a FIFO, a lease or a device: opened O_NONBLOCK, which is cleared again before
+  // the descriptor is handed out.
+  // Source: openat2(2), RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_CACHED.
+  absl::StatusOr<OpenedObject> OpenObject(absl::string_view uri, Wait wait) const;
+
+  // What OpenObject() would find, without a descriptor that could read it: permissions to read are
+  // not asked for. Errors as OpenObject().
+  absl::StatusOr<ObjectInfo> Stat(absl::string_view uri, Wait wait) const;
+
+  const std::string& root() const { return root_path_; }
+
+ private:
+  Tree(std::string root_path, net::UniqueFd root)
+      : root_path_(std::move(root_path)), root_(std::move(root)) {}
+
+  absl::StatusOr<net::UniqueFd> Resolve(absl::string_view uri, int flags, Wait wait) const;
+
+  std::string root_path_;
+  net::UniqueFd root_;  // O_PATH | O_DIRECTORY
+};
+
+// ObjectInfo of an open descriptor (fstat(2)); `uri` names it in errors. PERMISSION_DENIED when it
+// is no regular file, else as ErrnoToStatus.
+absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri);
+
+}  // namespace objmapper::storage
