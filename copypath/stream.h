@@ -10,8 +10,6 @@
 // client learns that there is no more.
 #pragma once
 
-#include <sys/uio.h>
-
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -20,6 +18,7 @@
 
 #include "copypath/answer.h"
 #include "copypath/engine.h"
+#include "copypath/gather.h"
 #include "copypath/transfer.h"
 #include "net/deadline_list.h"
 #include "router/answers.h"
@@ -67,12 +66,18 @@ class Stream : public Channel {
     uint64_t end = 0;  // one past the last byte of the answer
   };
 
+  // How many requests a client without PIPELINING may have waiting here; it may send more, which
+  // stay in session_->unread and then in its socket.
+  static constexpr size_t kEarlyMax = 64;
+
+  // stream.cc: requests in, time and life.
   void Intake(absl::string_view input);
   void Enqueue(const protocol::Request& request);
   void EnqueueStat(const protocol::Request& request);
   void Prefetch(const Answer& answer);
   void WaitFor(CachedObject* object);
 
+  // stream_send.cc: answers out.
   void Advance();
   void Compose();
   bool ComposeAnswer(size_t index);
@@ -81,10 +86,9 @@ class Stream : public Channel {
   std::optional<size_t> NextAnswer();
   bool IsReady(const Answer& answer);
   bool GoesToSpliceThread(const Answer& answer) const;
-  void AppendError(const protocol::Request& request, protocol::Status status,
-                   absl::string_view message);
-  void AppendText(absl::string_view text);
-  void Dispatch();
+  void SayError(const protocol::Request& request, protocol::Status status,
+                absl::string_view message);
+  void Send();
 
   void RunTransfer();
   void OnNothingOwed();
@@ -100,23 +104,7 @@ class Stream : public Channel {
   AnswerQueue queue_;
   Body body_;
 
-  // The send in flight, or being composed. Pieces of text are kept as offsets until the text has
-  // its final place.
-  struct Piece {
-    const char* data;   // null: text_ at `offset`
-    size_t offset;
-    size_t bytes;
-  };
-  struct Outgoing {
-    std::string text;
-    std::vector<Piece> pieces;
-    std::vector<iovec> vectors;
-    std::vector<ObjectRef> held;  // what the pieces point into
-    size_t bytes = 0;
-    size_t answers = 0;           // that this send completes
-    size_t first = 0;             // the first vector that has not been sent whole
-  };
-  std::unique_ptr<Outgoing> out_;  // exists while something is being sent
+  std::unique_ptr<Gather> out_;  // the send in flight or being composed; exists while there is one
   std::unique_ptr<Transfer> transfer_;
   protocol::Request transfer_request_;
   ObjectRef transfer_object_;

@@ -12,14 +12,11 @@
 #include "net/clock.h"
 #include "net/errno_status.h"
 #include "net/scm_rights.h"
-#include "protocol/encode.h"
-#include "protocol/metadata.h"
 #include "router/answers.h"
 
 namespace objmapper::fdpass {
 namespace {
 
-using protocol::Mode;
 using protocol::Request;
 using protocol::Status;
 using router::Burst;
@@ -31,11 +28,6 @@ constexpr size_t kScratchBytes = 64 * 1024;
 constexpr size_t kRequestsPerTurn = protocol::kFdsPerMessageMax;
 // How long to wait when the kernel, not the peer, is out of room.
 constexpr absl::Duration kRetryAfter = absl::Milliseconds(5);
-
-void Count(std::atomic<uint64_t>* counter, uint64_t n = 1) {
-  // One writer: no locked instruction is needed.
-  counter->store(counter->load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-}
 
 }  // namespace
 
@@ -300,193 +292,6 @@ bool Worker::Finish(Peer* peer) {
   }
   options_.switchboard->Retire(Release(peer));
   return false;
-}
-
-// ---- Answering ----
-
-ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
-  Session* session = peer->session.get();
-  const protocol::Dialect dialect = session->dialect();
-  const bool in_header = session->parser.Has(protocol::kFdInHeader);
-  const bool batch = session->parser.Has(protocol::kFdBatch);
-  requests = requests.first(std::min<uint64_t>(requests.size(), session->allowance()));
-  if (requests.empty()) return 0;
-
-  // Sends message_, which holds the answers to requests[sent..i]. True: go on with the next.
-  size_t sent = 0;
-  bool gone = false;
-  const auto flush = [&] {
-    const size_t count = message_.answer_count();
-    const Sent result = SendMessage(peer);
-    message_.Clear();
-    if (result == Sent::kGone) gone = true;
-    if (result == Sent::kAll || result == Sent::kPart) {
-      sent += count;
-      session->answered += count;
-      Count(&counters_.requests, count);
-    }
-    return result == Sent::kAll;
-  };
-
-  for (const Request& request : requests) {
-    if (request.refusal != Status::kOk) {
-      AnswerError(*session, request, request.refusal, request.reason);
-      continue;
-    }
-    if (request.mode == Mode::kStat) {
-      AnswerStat(*session, request);
-      continue;
-    }
-    DCHECK(request.mode == Mode::kFdPass);
-    absl::StatusOr<storage::OpenedObject> object =
-        options_.tree->OpenObject(request.uri, storage::Wait::kMayBlock);
-    if (!object.ok()) {
-      AnswerError(*session, request, router::WireStatus(object.status()),
-                  object.status().message());
-      continue;
-    }
-    const std::optional<router::Extent> extent =
-        router::ResolveExtent(request, object->info.size);
-    if (!extent.has_value()) {
-      AnswerError(*session, request, Status::kRangeNotSatisfiable,
-                  router::RangeMessage(request, object->info.size));
-      continue;
-    }
-    protocol::MetadataWriter metadata;
-    if (request.has_range()) metadata.AddRange(extent->offset, extent->length);
-    char header[protocol::kResponseBytesMax];
-    const size_t header_bytes = protocol::EncodeResponse(
-        dialect, request.id, Status::kOk, in_header ? extent->length : 0, metadata.bytes(), header);
-    if (!in_header) {
-      message_.BeginAnswer(request);
-      message_.text()->append(header, header_bytes);
-      if (!flush()) {
-        // A part of the header has gone: the descriptor follows the rest of it.
-        if (!peer->out.empty()) peer->out_fd = std::move(object->fd);
-        break;
-      }
-      if (SendX(peer, std::move(object->fd)) != Sent::kAll) {
-        gone = peer->blocked == Peer::Blocked::kNo;
-        break;
-      }
-      continue;
-    }
-    if (!batch && !message_.empty() && !flush()) break;  // a descriptor's answer starts a message
-    message_.BeginAnswerWithFd(request, std::move(object->fd));
-    message_.text()->append(header, header_bytes);
-    if ((!batch || message_.fds().size() == protocol::kFdsPerMessageMax) && !flush()) break;
-  }
-  if (!gone && peer->blocked == Peer::Blocked::kNo && !message_.empty()) flush();
-  message_.Clear();
-  return gone ? -1 : static_cast<ssize_t>(sent);
-}
-
-void Worker::AnswerError(const Session& session, const Request& request, Status status,
-                         absl::string_view message) {
-  Count(&counters_.errors);
-  message_.BeginAnswer(request);
-  router::AppendError(session.dialect(), request.id, status, message, message_.text());
-}
-
-void Worker::AnswerStat(const Session& session, const Request& request) {
-  std::optional<storage::ObjectInfo> info = options_.index->Find(request.uri, now_ns_);
-  if (!info.has_value()) {
-    const absl::StatusOr<storage::ObjectInfo> found =
-        options_.tree->Stat(request.uri, storage::Wait::kMayBlock);
-    if (!found.ok()) {
-      AnswerError(session, request, router::WireStatus(found.status()), found.status().message());
-      return;
-    }
-    info = *found;
-    options_.index->Put(request.uri, *info, now_ns_);
-  }
-  message_.BeginAnswer(request);
-  router::AppendStat(session.dialect(), request.id,
-                     {info->size, info->mtime_ns / 1'000'000'000, storage::Etag(*info)},
-                     message_.text());
-}
-
-// ---- Sending ----
-
-Worker::Sent Worker::SendMessage(Peer* peer) {
-  for (int attempt = 0;; ++attempt) {
-    const ssize_t sent = net::SendWithFds(peer->session->fd(), message_.bytes(), message_.fds());
-    if (sent == static_cast<ssize_t>(message_.bytes().size())) {
-      Count(&counters_.messages);
-      return Sent::kAll;
-    }
-    Count(&counters_.blocked);
-    if (sent > 0) {
-      // The descriptors went with the first byte; the rest of the bytes is owed.
-      peer->out.assign(message_.bytes().data() + sent, message_.bytes().size() - sent);
-      Block(peer, Peer::Blocked::kSocketFull);
-      return Sent::kPart;
-    }
-    switch (errno) {
-      case EAGAIN:
-        Block(peer, Peer::Blocked::kSocketFull);
-        return Sent::kNothing;
-      case ETOOMANYREFS:
-        // unix(7): too many descriptors of this user are in flight, sent and not yet received. The
-        // client is told, rather than kept waiting for what others must take first.
-        CHECK_EQ(attempt, 0) << "ETOOMANYREFS without descriptors";
-        Count(&counters_.errors, message_.fds().size());
-        message_.RefuseFds(peer->session->dialect(),
-                           "too many descriptors in flight (ETOOMANYREFS); try again");
-        continue;
-      case ENOBUFS:
-      case ENOMEM:
-        Block(peer, Peer::Blocked::kKernelFull);
-        return Sent::kNothing;
-      default:
-        return Sent::kGone;
-    }
-  }
-}
-
-Worker::Sent Worker::SendX(Peer* peer, net::UniqueFd fd) {
-  const int number = fd.get();
-  const ssize_t sent =
-      net::SendWithFds(peer->session->fd(), "X", absl::Span<const int>(&number, 1));
-  if (sent == 1) {
-    Count(&counters_.messages);
-    return Sent::kAll;
-  }
-  Count(&counters_.blocked);
-  switch (errno) {
-    case EAGAIN:
-      Block(peer, Peer::Blocked::kSocketFull);
-      break;
-    case ETOOMANYREFS:  // the header has promised a descriptor: it must wait
-    case ENOBUFS:
-    case ENOMEM:
-      Block(peer, Peer::Blocked::kKernelFull);
-      break;
-    default:
-      return Sent::kGone;
-  }
-  peer->out_fd = std::move(fd);
-  return Sent::kNothing;
-}
-
-void Worker::Block(Peer* peer, Peer::Blocked how) {
-  DCHECK(peer->blocked == Peer::Blocked::kNo);
-  peer->blocked = how;
-  // Nothing is read from a peer that does not take its answers.
-  const uint32_t events = how == Peer::Blocked::kSocketFull ? uint32_t{EPOLLOUT} : 0;
-  epoll_.Modify(peer->session->fd(), events, peer);
-  if (how == Peer::Blocked::kKernelFull) retries_.Start(peer, now_ns_);
-  if (!busy_.Has(peer)) {
-    idle_.Stop(peer);
-    busy_.Start(peer, now_ns_);
-  }
-}
-
-void Worker::Unblock(Peer* peer) {
-  if (peer->blocked == Peer::Blocked::kNo) return;
-  retries_.Stop(peer);
-  peer->blocked = Peer::Blocked::kNo;
-  epoll_.Modify(peer->session->fd(), EPOLLIN, peer);
 }
 
 // ---- Time and life ----

@@ -1,6 +1,7 @@
 #include "net/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -129,9 +130,9 @@ absl::StatusOr<Address> BoundAddress(int fd) {
   Address address;
   address.kind = Address::Kind::kTcp;
   address.host = host;
-  address.port = ntohs(name.ss_family == AF_INET6
-                           ? reinterpret_cast<const sockaddr_in6*>(&name)->sin6_port
-                           : reinterpret_cast<const sockaddr_in*>(&name)->sin_port);
+  address.port =
+      ntohs(name.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6*>(&name)->sin6_port
+                                       : reinterpret_cast<const sockaddr_in*>(&name)->sin_port);
   return address;
 }
 
@@ -191,9 +192,8 @@ absl::StatusOr<Listener> Listener::OpenTcp(const Address& address) {
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  const int gai_error =
-      getaddrinfo(address.host.empty() ? nullptr : address.host.c_str(),
-                  absl::StrCat(address.port).c_str(), &hints, &found);
+  const int gai_error = getaddrinfo(address.host.empty() ? nullptr : address.host.c_str(),
+                                    absl::StrCat(address.port).c_str(), &hints, &found);
   if (gai_error == EAI_SYSTEM) return net::ErrnoToStatus(errno, what);
   if (gai_error != 0) {
     const std::string message = absl::StrCat(what, ": ", gai_strerror(gai_error));

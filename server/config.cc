@@ -118,23 +118,20 @@ absl::Status ReadListeners(Config* config) {
 }
 
 absl::Status ReadRoot(Config* config) {
-  config->root = FLAGS_root;
+  const bool given = !FLAGS_root.empty();
+  const std::string wanted = given ? FLAGS_root : "objects";
   struct stat status;
-  if (!config->root.empty()) {
-    if (stat(config->root.c_str(), &status) != 0) {
-      return Bad("root", config->root, "there is no such folder, or it cannot be reached");
-    }
-    if (!S_ISDIR(status.st_mode)) return Bad("root", config->root, "it is not a folder");
-    return absl::OkStatus();
-  }
-  // "bazel run" starts programs elsewhere and tells here where it was called.
-  const char* called_from = getenv("BUILD_WORKING_DIRECTORY");
-  config->root = absl::StrCat(called_from == nullptr ? "." : called_from, "/objects");
-  if (stat(config->root.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
+  if (stat(wanted.c_str(), &status) != 0) {
+    if (given) return Bad("root", wanted, "there is no such folder, or it cannot be reached");
     return absl::InvalidArgumentError(
-        absl::StrCat("--root is not given, and there is no folder ", config->root,
-                     " to take its place: say which folder's files to serve with --root=DIR."));
+        "--root is not given, and there is no folder ./objects to take its place: say which folder's "
+        "files to serve with --root=DIR.");
   }
+  if (!S_ISDIR(status.st_mode)) return Bad("root", wanted, "it is not a folder");
+  // Absolute, for the log: a relative path tells little to who reads it later.
+  char* absolute = realpath(wanted.c_str(), nullptr);
+  config->root = absolute == nullptr ? wanted : absolute;
+  free(absolute);
   return absl::OkStatus();
 }
 

@@ -17,6 +17,8 @@
 #include "server/config.h"
 #include "server/server.h"
 
+DECLARE_bool(help);
+
 namespace {
 
 // Blocks the stop signals in this thread and those it starts, so that sigwait() gets them.
@@ -46,11 +48,22 @@ int main(int argc, char** argv) {
   gflags::SetUsageMessage(
       "serves the files under a folder as objects, over Unix and TCP sockets.\n"
       "  server --root=DIR [--listen_unix=PATH,...] [--listen_tcp=HOST:PORT,...]");
-  gflags::ParseCommandLineFlags(&argc, &argv, /*remove_flags=*/true);
+  gflags::ParseCommandLineNonHelpFlags(&argc, &argv, /*remove_flags=*/true);
+  if (FLAGS_help) {
+    // Our own flags alone; --helpfull shows those of the libraries too.
+    gflags::ShowUsageWithFlagsRestrict(argv[0], "server/config");
+    return 0;
+  }
+  gflags::HandleCommandLineHelpFlags();
   google::InitGoogleLogging(argv[0]);
   if (argc > 1) {
     LOG(ERROR) << "\"" << argv[1] << "\" is no flag; see --help.";
     return 2;
+  }
+  // "bazel run" starts programs in a folder of its own and tells where it was called: relative paths
+  // mean that place.
+  if (const char* called_from = getenv("BUILD_WORKING_DIRECTORY"); called_from != nullptr) {
+    if (chdir(called_from) != 0) PLOG(WARNING) << "cannot enter " << called_from;
   }
   // A client that has gone shows itself as EPIPE; splice(2) has no MSG_NOSIGNAL.
   signal(SIGPIPE, SIG_IGN);

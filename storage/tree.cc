@@ -194,8 +194,11 @@ absl::StatusOr<net::UniqueFd> Tree::Resolve(absl::string_view uri, int flags, Wa
 }
 
 absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri) {
+  // The system call itself: glibc's fstat() goes through newfstatat(2), which looks at an empty path
+  // first and takes a fifth longer. On 64-bit machines the kernel fills struct stat as it is.
+  static_assert(sizeof(long) == 8);
   struct stat status;
-  if (fstat(fd, &status) != 0) {
+  if (syscall(SYS_fstat, fd, &status) != 0) {
     return net::ErrnoToStatus(errno, absl::StrCat("stat ", Quoted(uri)));
   }
   if (!S_ISREG(status.st_mode)) {

@@ -50,14 +50,14 @@ class TreeRaceTest : public TreeTest {
   // Replaces `name` as a careful writer does.
   void Replace(const std::string& name, const std::string& content) {
     scratch_.Write(absl::StrCat(name, ".new"), content);
-    EXPECT_EQ(rename(scratch_.PathOf(absl::StrCat(name, ".new")).c_str(),
-                     scratch_.PathOf(name).c_str()),
-              0);
+    EXPECT_EQ(
+        rename(scratch_.PathOf(absl::StrCat(name, ".new")).c_str(), scratch_.PathOf(name).c_str()),
+        0);
   }
 
   void Exchange(const std::string& a, const std::string& b) {
-    EXPECT_EQ(renameat2(AT_FDCWD, scratch_.PathOf(a).c_str(), AT_FDCWD,
-                        scratch_.PathOf(b).c_str(), RENAME_EXCHANGE),
+    EXPECT_EQ(renameat2(AT_FDCWD, scratch_.PathOf(a).c_str(), AT_FDCWD, scratch_.PathOf(b).c_str(),
+                        RENAME_EXCHANGE),
               0);
   }
 };

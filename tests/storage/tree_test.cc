@@ -250,8 +250,7 @@ TEST_F(TreeTest, CachedOnlyNeverAsksTheDisk) {
 // What is wrong with a URI is said without the disk, too.
 TEST_F(TreeTest, CachedOnlyRefusesTheSame) {
   scratch_.MakeDirectory("d");
-  EXPECT_EQ(tree_->OpenObject("", Wait::kCachedOnly).status().code(),
-            StatusCode::kInvalidArgument);
+  EXPECT_EQ(tree_->OpenObject("", Wait::kCachedOnly).status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(tree_->OpenObject("../a", Wait::kCachedOnly).status().code(),
             StatusCode::kPermissionDenied);
   EXPECT_EQ(tree_->OpenObject("d/..", Wait::kCachedOnly).status().code(),

@@ -1,0 +1,407 @@
+#include "client/channel.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/error.h"
+#include "net/address.h"
+#include "net/dial.h"
+#include "net/errno_status.h"
+#include "net/scm_rights.h"
+#include "protocol/encode.h"
+#include "protocol/limits.h"
+
+namespace objmapper::client {
+namespace {
+
+using Kind = protocol::ResponseParser::Kind;
+using Message = protocol::ResponseParser::Result;
+
+constexpr uint16_t kFdCapabilities = protocol::kFdInHeader | protocol::kFdBatch;
+
+// Bodies smaller than this are read through the input buffer, which may bring the next answer too.
+constexpr size_t kDirectReadBytes = 4096;
+
+absl::string_view CloseReasonText(protocol::CloseReason reason) {
+  switch (reason) {
+    case protocol::CloseReason::kNormal:
+      return "it is done with this connection";
+    case protocol::CloseReason::kIdleTimeout:
+      return "the connection was idle for too long";
+    case protocol::CloseReason::kProtocolError:
+      return "it could not understand this client";
+    case protocol::CloseReason::kShuttingDown:
+      return "it is shutting down";
+  }
+  return "for a reason unknown to this client";
+}
+
+absl::Status DescriptorsLost() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the kernel dropped a received descriptor: this process has reached RLIMIT_NOFILE (",
+      limit.rlim_cur, " descriptors; hard limit ", limit.rlim_max,
+      "); close some, get fewer at a time, or raise the limit (ulimit -n, LimitNOFILE=)"));
+}
+
+// After these a server no longer knows its place in our stream.
+bool EndsConnection(protocol::Status status) {
+  return status == protocol::Status::kUriTooLong || status == protocol::Status::kProtocolError ||
+         status == protocol::Status::kVersionMismatch;
+}
+
+bool IsTimeout(absl::Duration timeout) { return timeout > absl::ZeroDuration(); }
+
+}  // namespace
+
+Channel::Channel(net::UniqueFd socket, std::string url, bool is_unix, const Options& options)
+    : socket_(std::move(socket)),
+      url_(std::move(url)),
+      is_unix_(is_unix),
+      options_(options),
+      parser_(options.dialect) {}
+
+absl::StatusOr<std::unique_ptr<Channel>> Channel::Open(absl::string_view url,
+                                                       const Options& options) {
+  if (options.dialect == protocol::Dialect::kUnknown) {
+    return absl::InvalidArgumentError("options: the dialect must be V1 or V2");
+  }
+  if (!IsTimeout(options.connect_timeout) || !IsTimeout(options.request_timeout)) {
+    return absl::InvalidArgumentError("options: timeouts must be longer than nothing");
+  }
+  absl::StatusOr<net::Address> address = net::ParseUrl(url);
+  if (!address.ok()) return address.status();
+  absl::StatusOr<net::UniqueFd> socket = net::Dial(*address, options.connect_timeout);
+  if (!socket.ok()) return ConnectionError(socket.status());
+  std::unique_ptr<Channel> channel(new Channel(
+      *std::move(socket), address->ToUrl(), address->kind == net::Address::Kind::kUnix, options));
+  if (options.dialect == protocol::Dialect::kV2) {
+    if (absl::Status status = channel->Handshake(); !status.ok()) return status;
+  }
+  absl::Status status = channel->SetReceiveTimeout(options.request_timeout);
+  if (!status.ok()) return status;
+  return channel;
+}
+
+absl::Status Channel::Handshake() {
+  if (absl::Status status = SetReceiveTimeout(options_.connect_timeout); !status.ok()) {
+    return status;
+  }
+  uint16_t offer = is_unix_ ? options_.capabilities : options_.capabilities & ~kFdCapabilities;
+  if ((offer & protocol::kFdBatch) != 0) offer |= protocol::kFdInHeader;  // the one implies it
+  char hello[protocol::kHelloBytes];
+  output_.assign(hello, protocol::EncodeHello(offer, options_.max_pipeline, hello));
+  if (absl::Status status = Flush(); !status.ok()) return status;
+  absl::StatusOr<Message> message = NextMessage();
+  if (!message.ok()) return message.status();
+  if (message->kind == Kind::kResponse) {
+    // A V1 error in HELLO_ACK's place; the server hangs up behind it.
+    const std::optional<protocol::Metadata> metadata =
+        protocol::ParseMetadata(message->response.metadata);
+    return ServerError(message->response.status, absl::StrCat("HELLO to ", url_),
+                       metadata.value_or(protocol::Metadata()));
+  }
+  if (message->kind != Kind::kHelloAck || (message->capabilities & ~offer) != 0) {
+    return Break(absl::InternalError(absl::StrCat(url_, " answered HELLO with something else")));
+  }
+  capabilities_ = message->capabilities;
+  if (Has(protocol::kFdBatch)) capabilities_ |= protocol::kFdInHeader;
+  parallelism_ = message->parallelism;
+  if (Has(protocol::kPipelining)) {
+    window_ = message->max_pipeline;
+    if (options_.max_pipeline != 0) window_ = std::min<size_t>(window_, options_.max_pipeline);
+    window_ = std::max<size_t>(window_, 1);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Channel::SetReceiveTimeout(absl::Duration timeout) {
+  // A zero timeval means "forever" (socket(7)); a wait that rounds to zero must not become one.
+  timeval value{};
+  if (timeout != absl::InfiniteDuration()) {
+    value = absl::ToTimeval(std::max(timeout, absl::Microseconds(1)));
+  }
+  if (setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &value, sizeof(value)) != 0) {
+    return net::ErrnoToStatus(errno, absl::StrCat("setsockopt SO_RCVTIMEO for ", url_));
+  }
+  receive_timeout_ = timeout;
+  return absl::OkStatus();
+}
+
+void Channel::Abandon(absl::string_view why) {
+  if (!broken_.ok()) return;
+  broken_ = ConnectionError(
+      absl::UnavailableError(absl::StrCat("this connection can no longer be used: ", why)));
+  socket_.Reset();
+  fds_.clear();
+  begin_ = end_ = 0;
+}
+
+absl::Status Channel::Break(absl::Status why) {
+  Abandon(why.message());
+  return ConnectionError(std::move(why));
+}
+
+absl::Status Channel::Check(protocol::Mode mode, absl::string_view uri,
+                            const std::optional<Range>& range) const {
+  if (uri.empty()) return absl::InvalidArgumentError("a URI must not be empty");
+  if (uri.size() > protocol::kUriBytesMax) {
+    return absl::InvalidArgumentError(absl::StrCat(WhatWasAsked(mode, uri), ": a URI has at most ",
+                                                   protocol::kUriBytesMax, " bytes, this one has ",
+                                                   uri.size()));
+  }
+  if (mode == protocol::Mode::kFdPass && !is_unix_) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(WhatWasAsked(mode, uri), ": descriptors pass only through Unix sockets, not ",
+                     url_, "; use OP_COPY or OP_SPLICE"));
+  }
+  if (range.has_value() && !Has(protocol::kRange)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        WhatWasAsked(mode, uri), ": ranges need V2 and the RANGE capability, which ", url_,
+        options_.dialect == protocol::Dialect::kV1 ? " was not asked for" : " does not have"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint32_t> Channel::Queue(protocol::Mode mode, absl::string_view uri,
+                                        const std::optional<Range>& range) {
+  if (!broken_.ok()) return broken_;
+  if (outstanding_ == 0) {
+    // All answers are in, so every descriptor that came has found its own.
+    if (!fds_.empty()) {
+      return Break(absl::InternalError(
+          absl::StrCat(url_, " sent more descriptors than OK answers that carry one")));
+    }
+    fds_lost_ = false;
+  }
+  protocol::RequestToSend request;
+  request.mode = mode;
+  request.uri = uri;
+  if (options_.dialect == protocol::Dialect::kV2) {
+    request.id = next_id_++;
+    if (next_id_ == 0) next_id_ = 1;
+  }
+  if (range.has_value()) {
+    request.flags = protocol::kFlagRange;
+    request.offset = range->offset;
+    request.length = range->length;
+  }
+  if (sent_ == output_.size()) {
+    output_.clear();
+    sent_ = 0;
+  }
+  protocol::AppendRequest(options_.dialect, request, &output_);
+  ++outstanding_;
+  return request.id;
+}
+
+absl::StatusOr<bool> Channel::SendSome() {
+  while (sent_ < output_.size() && !send_failed_) {
+    const ssize_t sent =
+        net::SendWithFds(socket_.get(), absl::string_view(output_).substr(sent_), {});
+    if (sent >= 0) {
+      sent_ += static_cast<size_t>(sent);
+    } else if (errno == EAGAIN) {
+      return false;
+    } else if (errno == EPIPE || errno == ECONNRESET) {
+      send_failed_ = true;
+    } else {
+      return Break(net::ErrnoToStatus(errno, absl::StrCat("send to ", url_)));
+    }
+  }
+  return true;
+}
+
+absl::Status Channel::AwaitSocket(short events) {
+  pollfd entry{socket_.get(), events, 0};
+  int ready;
+  do {
+    // poll(2) counts milliseconds and takes a negative number for "forever".
+    const int64_t ms =
+        absl::ToInt64Milliseconds(absl::Ceil(options_.request_timeout, absl::Milliseconds(1)));
+    ready = poll(&entry, 1, ms > INT32_MAX ? -1 : static_cast<int>(ms));
+  } while (ready < 0 && errno == EINTR);
+  if (ready > 0) return absl::OkStatus();
+  if (ready < 0) return Break(net::ErrnoToStatus(errno, absl::StrCat("poll for ", url_)));
+  return Break(absl::DeadlineExceededError(
+      absl::StrCat(url_, " took no request for ", absl::FormatDuration(options_.request_timeout))));
+}
+
+absl::Status Channel::Flush() {
+  while (true) {
+    if (!broken_.ok()) return broken_;
+    absl::StatusOr<bool> all = SendSome();
+    if (!all.ok()) return all.status();
+    if (*all) return absl::OkStatus();
+    if (absl::Status status = AwaitSocket(POLLOUT); !status.ok()) return status;
+  }
+}
+
+absl::Status Channel::FlushOrAwaitInput() {
+  while (!has_input()) {
+    if (!broken_.ok()) return broken_;
+    absl::StatusOr<bool> all = SendSome();
+    if (!all.ok()) return all.status();
+    if (*all) return absl::OkStatus();
+    if (absl::Status status = AwaitSocket(POLLIN | POLLOUT); !status.ok()) return status;
+    pollfd entry{socket_.get(), POLLIN, 0};
+    if (poll(&entry, 1, 0) > 0) return absl::OkStatus();
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<size_t> Channel::Read(absl::Span<char> out) {
+  std::vector<net::UniqueFd> received;
+  absl::StatusOr<net::Received> got =
+      net::RecvWithFds(socket_.get(), out, is_unix_ ? net::kFdsPerMessageMax : 0, &received);
+  if (!got.ok()) {
+    // On a blocking stream socket this code is EAGAIN's alone: SO_RCVTIMEO has passed.
+    if (got.status().code() == absl::StatusCode::kResourceExhausted) {
+      return Break(absl::DeadlineExceededError(
+          absl::StrCat(url_, " was silent for ", absl::FormatDuration(receive_timeout_))));
+    }
+    return Break(absl::Status(got.status().code(),
+                              absl::StrCat("read from ", url_, ": ", got.status().message())));
+  }
+  // Behind a lost descriptor nobody knows whose the next ones are: they are closed here.
+  if (!fds_lost_) {
+    for (net::UniqueFd& fd : received) fds_.push_back(std::move(fd));
+  }
+  fds_lost_ |= got->fds_lost;
+  return got->bytes;
+}
+
+absl::Status Channel::FillInput() {
+  if (begin_ > 0) {
+    memmove(input_, input_ + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  absl::StatusOr<size_t> got = Read(absl::MakeSpan(input_ + end_, kInputBytes - end_));
+  if (!got.ok()) return got.status();
+  if (*got == 0) {
+    return Break(absl::UnavailableError(
+        has_input() ? absl::StrCat(url_, " closed the connection in the middle of an answer")
+                    : absl::StrCat(url_, " closed the connection without an answer")));
+  }
+  end_ += *got;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Message> Channel::NextMessage() {
+  while (true) {
+    if (!broken_.ok()) return broken_;
+    Message message = parser_.Next(input());
+    if (message.kind == Kind::kBroken) {
+      return Break(absl::InternalError(
+          absl::StrCat(url_, " does not speak this protocol: ", message.reason)));
+    }
+    if (message.kind != Kind::kNeedMore) {
+      begin_ += message.consumed;  // its views stay good until the next read
+      return message;
+    }
+    if (absl::Status status = FillInput(); !status.ok()) return status;
+  }
+}
+
+absl::StatusOr<Answer> Channel::Receive() {
+  absl::StatusOr<Message> message = NextMessage();
+  if (!message.ok()) return message.status();
+  if (message->kind == Kind::kClose) {
+    return Break(absl::UnavailableError(
+        absl::StrCat(url_, " closed the connection: ", CloseReasonText(message->close_reason),
+                     " (reason ", static_cast<int>(message->close_reason), ")")));
+  }
+  if (message->kind != Kind::kResponse || outstanding_ == 0) {
+    return Break(absl::InternalError(absl::StrCat(url_, " sent a message nobody asked for")));
+  }
+  std::optional<protocol::Metadata> metadata = protocol::ParseMetadata(message->response.metadata);
+  if (!metadata.has_value()) {
+    return Break(absl::InternalError(absl::StrCat(url_, " sent metadata that do not parse")));
+  }
+  Answer answer;
+  answer.id = message->response.id;
+  answer.status = message->response.status;
+  answer.content_length = message->response.content_length;
+  answer.metadata = *std::move(metadata);
+  --outstanding_;
+  const bool ok = answer.status == protocol::Status::kOk;
+  if (options_.dialect == protocol::Dialect::kV2 && answer.id == 0 && !ok) {
+    // No request has id 0: the server lost its place in our stream, says so, and hangs up.
+    return Break(ServerError(answer.status, url_, answer.metadata));
+  }
+  if (EndsConnection(answer.status)) {
+    Abandon(absl::StrCat(url_, " hung up after it answered ", protocol::StatusName(answer.status)));
+  }
+  return answer;
+}
+
+absl::StatusOr<net::UniqueFd> Channel::TakeFd() {
+  if (!Has(protocol::kFdInHeader)) {
+    // The descriptor rides on a byte of its own behind the header.
+    while (!has_input()) {
+      if (!broken_.ok()) return broken_;
+      if (absl::Status status = FillInput(); !status.ok()) return status;
+    }
+    if (input_[begin_++] != 'X') {
+      return Break(absl::InternalError(absl::StrCat(
+          url_, " sent something else in place of the byte that carries a descriptor")));
+    }
+  }
+  if (!fds_.empty()) {
+    net::UniqueFd fd = std::move(fds_.front());
+    fds_.pop_front();
+    return fd;
+  }
+  if (fds_lost_) return DescriptorsLost();
+  return Break(absl::InternalError(absl::StrCat(url_, " answered OK without a descriptor")));
+}
+
+absl::StatusOr<size_t> Channel::ReadBody(absl::Span<char> out) {
+  if (!broken_.ok()) return broken_;
+  if (!has_input() && out.size() < kDirectReadBytes) {
+    // Not FillInput(): the end of the stream means something else here.
+    begin_ = end_ = 0;
+    absl::StatusOr<size_t> got = Read(absl::MakeSpan(input_, kInputBytes));
+    if (!got.ok()) return got.status();
+    end_ = *got;
+  }
+  size_t bytes = std::min(out.size(), end_ - begin_);
+  if (bytes > 0) {
+    memcpy(out.data(), input_ + begin_, bytes);
+    begin_ += bytes;
+    return bytes;
+  }
+  if (out.size() >= kDirectReadBytes) {
+    absl::StatusOr<size_t> got = Read(out);
+    if (!got.ok()) return got.status();
+    bytes = *got;
+  }
+  if (bytes > 0) return bytes;
+  return Break(absl::DataLossError(
+      absl::StrCat(url_, " closed the connection in the middle of an object's bytes")));
+}
+
+absl::Status Channel::Close() {
+  if (!broken_.ok()) return broken_;
+  absl::Status result;
+  if (options_.dialect == protocol::Dialect::kV2) {
+    char close[protocol::kCloseBytes];
+    output_.append(close, protocol::EncodeClose(protocol::CloseReason::kNormal, close));
+    result = Flush();
+    // A CLOSE of the server's own may cross ours; then no CLOSE_ACK comes.
+    if (result.ok()) result = NextMessage().status();
+  }
+  Abandon("this side closed it");
+  return result;
+}
+
+}  // namespace objmapper::client

@@ -1,0 +1,70 @@
+#include "client/client.h"
+
+#include "absl/strings/str_cat.h"
+#include "client/error.h"
+#include "client/exchange.h"
+
+namespace objmapper::client {
+namespace {
+
+// No object's name holds a NUL, so a server answers without looking for one.
+constexpr absl::string_view kNobodysUri("\0", 1);
+
+}  // namespace
+
+absl::Status Client::CheckBodyMode(protocol::Mode mode) {
+  if (mode == protocol::Mode::kCopy || mode == protocol::Mode::kSplice) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("bytes come by OP_COPY or OP_SPLICE, not by ", protocol::ModeName(mode)));
+}
+
+absl::StatusOr<Client> Client::Connect(absl::string_view url, const Options& options) {
+  absl::StatusOr<std::unique_ptr<Channel>> channel = Channel::Open(url, options);
+  if (!channel.ok()) return channel.status();
+  return Client(*std::move(channel));
+}
+
+absl::StatusOr<FdObject> Client::GetFd(absl::string_view uri, const std::optional<Range>& range) {
+  absl::StatusOr<Answer> answer = Ask(*channel_, protocol::Mode::kFdPass, uri, range);
+  if (!answer.ok()) return answer.status();
+  return TakeObject(*channel_, *answer, range, WhatWasAsked(protocol::Mode::kFdPass, uri));
+}
+
+absl::StatusOr<std::string> Client::GetBytes(absl::string_view uri, protocol::Mode mode,
+                                             const std::optional<Range>& range) {
+  if (absl::Status status = CheckBodyMode(mode); !status.ok()) return status;
+  absl::StatusOr<Answer> answer = Ask(*channel_, mode, uri, range);
+  if (!answer.ok()) return answer.status();
+  return TakeBytes(*channel_, *answer, range, WhatWasAsked(mode, uri));
+}
+
+absl::StatusOr<Body> Client::OpenBody(absl::string_view uri, protocol::Mode mode,
+                                      const std::optional<Range>& range) {
+  if (absl::Status status = CheckBodyMode(mode); !status.ok()) return status;
+  absl::StatusOr<Answer> answer = Ask(*channel_, mode, uri, range);
+  if (!answer.ok()) return answer.status();
+  std::string what = WhatWasAsked(mode, uri);
+  absl::StatusOr<ObjectInfo> info = TakeInfo(*channel_, *answer, range, what);
+  if (!info.ok()) return info.status();
+  return Body(channel_.get(), *std::move(info), std::move(what));
+}
+
+absl::StatusOr<ObjectInfo> Client::Stat(absl::string_view uri) {
+  absl::StatusOr<Answer> answer = Ask(*channel_, protocol::Mode::kStat, uri, std::nullopt);
+  if (!answer.ok()) return answer.status();
+  absl::StatusOr<ObjectInfo> info =
+      TakeInfo(*channel_, *answer, std::nullopt, WhatWasAsked(protocol::Mode::kStat, uri));
+  if (!info.ok()) return info.status();
+  info->length = info->size;
+  return info;
+}
+
+absl::Status Client::Ping() {
+  const absl::Status status =
+      Ask(*channel_, protocol::Mode::kStat, kNobodysUri, std::nullopt).status();
+  return SourceOf(status) == ErrorSource::kServer ? absl::OkStatus() : status;
+}
+
+absl::Status Client::Close() { return channel_->Close(); }
+
+}  // namespace objmapper::client

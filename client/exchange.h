@@ -1,0 +1,43 @@
+// From a request to the thing it asked for: what single calls and batches share.
+//
+// All functions concern the answer that Channel::Receive() returned last, and leave the channel
+// behind it or broken. `what` names the request in messages: WhatWasAsked().
+// Not thread-safe, as the channel.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "client/channel.h"
+#include "client/object.h"
+#include "protocol/mode.h"
+
+namespace objmapper::client {
+
+// Sends one request and waits for its answer, with nothing else outstanding. An answer that is not
+// OK is a ServerError(). Other errors: Channel::Check(), Queue(), Receive().
+absl::StatusOr<Answer> Ask(Channel& channel, protocol::Mode mode, absl::string_view uri,
+                           const std::optional<Range>& range);
+
+// The error in `answer`, which is not OK. The message says when the connection ends with it.
+absl::Status ErrorIn(const Channel& channel, const Answer& answer, absl::string_view what);
+
+// The descriptor behind an OK FDPASS answer.
+// Errors: Channel::TakeFd(); INTERNAL when the server granted another range than asked for.
+absl::StatusOr<FdObject> TakeObject(Channel& channel, const Answer& answer,
+                                    const std::optional<Range>& range, absl::string_view what);
+
+// What an OK COPY, SPLICE or STAT answer says; in the first two info.length bytes of body follow.
+// INTERNAL when the server granted another range than asked for.
+absl::StatusOr<ObjectInfo> TakeInfo(Channel& channel, const Answer& answer,
+                                    const std::optional<Range>& range, absl::string_view what);
+
+// The body behind an OK COPY or SPLICE answer.
+// Errors: RESOURCE_EXHAUSTED (larger than Options::bytes_max), TakeInfo(), Channel::ReadBody().
+absl::StatusOr<std::string> TakeBytes(Channel& channel, const Answer& answer,
+                                      const std::optional<Range>& range, absl::string_view what);
+
+}  // namespace objmapper::client

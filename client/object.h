@@ -1,0 +1,42 @@
+// What a client gets: an object's description, and the object as a descriptor.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "net/unique_fd.h"
+
+namespace objmapper::client {
+
+// A part of an object.
+struct Range {
+  uint64_t offset = 0;
+  uint64_t length = 0;  // 0 means "to the end"
+};
+
+// What the server said about an object.
+struct ObjectInfo {
+  uint64_t size = 0;  // bytes of the whole object
+  // The part that was granted: the range asked for, cut at the object's end; without a range 0 and
+  // `size`.
+  uint64_t offset = 0;
+  uint64_t length = 0;
+  std::optional<uint64_t> mtime_s;  // seconds since the epoch
+  std::optional<std::string> etag;  // changes whenever the content does
+  std::optional<std::string> mime;
+  std::optional<uint8_t> backend;      // the storage tier that answered
+  std::optional<uint32_t> latency_us;  // spent inside the server
+};
+
+// An object as an open file.
+//
+// The descriptor is read-only, close-on-exec and always names the whole object: the granted part
+// is at info.offset. Read it with pread(2) or mmap(2): a server may share one file offset among
+// its clients.
+struct FdObject {
+  net::UniqueFd fd;
+  ObjectInfo info;
+};
+
+}  // namespace objmapper::client

@@ -1,0 +1,33 @@
+// How a client connects and how long it waits.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/time/time.h"
+#include "protocol/capabilities.h"
+
+namespace objmapper::client {
+
+struct Options {
+  // kV2, or kV1: no handshake, no ranges, one request at a time.
+  protocol::Dialect dialect = protocol::Dialect::kV2;
+
+  // For each address of the host, and again for the server's HELLO_ACK.
+  absl::Duration connect_timeout = absl::Seconds(5);
+
+  // How long a server that owes us something may stay silent, or one that we send to may take
+  // nothing. It bounds each wait, not the whole of a large object. InfiniteDuration(): forever.
+  absl::Duration request_timeout = absl::Seconds(30);
+
+  // What HELLO offers (V2). What concerns descriptors is left out on TCP.
+  uint16_t capabilities = protocol::kAllCapabilities;
+
+  // The most requests that a batch may have outstanding; 0: as many as the server allows.
+  uint16_t max_pipeline = 0;
+
+  // GetBytes() and batches refuse a larger answer, so that a server's word alone cannot make the
+  // client allocate any amount.
+  uint64_t bytes_max = uint64_t{4} << 30;
+};
+
+}  // namespace objmapper::client

@@ -1,0 +1,55 @@
+#include "copypath/gather.h"
+
+namespace objmapper::copypath {
+
+void Gather::Text(absl::string_view text) {
+  if (text.empty()) return;
+  if (!pieces_.empty() && pieces_.back().data == nullptr) {
+    pieces_.back().bytes += text.size();
+  } else {
+    pieces_.push_back({nullptr, text_.size(), text.size()});
+  }
+  text_.append(text.data(), text.size());
+  bytes_ += text.size();
+}
+
+void Gather::Bytes(const ObjectRef& object, const char* data, size_t bytes) {
+  pieces_.push_back({data, 0, bytes});
+  held_.push_back(object);
+  bytes_ += bytes;
+}
+
+absl::Span<iovec> Gather::Seal() {
+  vectors_.clear();
+  for (const Piece& piece : pieces_) {
+    const char* data = piece.data != nullptr ? piece.data : text_.data() + piece.offset;
+    vectors_.push_back({const_cast<char*>(data), piece.bytes});
+  }
+  first_ = 0;
+  return absl::MakeSpan(vectors_);
+}
+
+absl::Span<iovec> Gather::Advance(size_t sent) {
+  while (first_ < vectors_.size() && sent >= vectors_[first_].iov_len) {
+    sent -= vectors_[first_].iov_len;
+    ++first_;
+  }
+  if (first_ < vectors_.size()) {
+    iovec& vector = vectors_[first_];
+    vector.iov_base = static_cast<char*>(vector.iov_base) + sent;
+    vector.iov_len -= sent;
+  }
+  return absl::MakeSpan(vectors_).subspan(first_);
+}
+
+void Gather::Clear() {
+  text_.clear();
+  pieces_.clear();
+  vectors_.clear();
+  held_.clear();
+  bytes_ = 0;
+  answers_ = 0;
+  first_ = 0;
+}
+
+}  // namespace objmapper::copypath

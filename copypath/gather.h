@@ -1,0 +1,58 @@
+// What one send takes: pieces of text and pieces of objects, gathered in order.
+//
+//   gather.Text(header);                       // copied
+//   gather.Bytes(object, data, size);          // borrowed, with a reference that keeps it alive
+//   engine.Send(channel, gather.Seal());       // until Advance() says that all has gone
+//
+// One stream's, one send at a time.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "copypath/cached_object.h"
+
+namespace objmapper::copypath {
+
+class Gather {
+ public:
+  void Text(absl::string_view text);
+  void Bytes(const ObjectRef& object, const char* data, size_t bytes);
+  // One more answer is whole with what has been gathered.
+  void EndAnswer() { ++answers_; }
+
+  bool empty() const { return pieces_.empty(); }
+  size_t piece_count() const { return pieces_.size(); }
+  size_t bytes() const { return bytes_; }
+  size_t answers() const { return answers_; }
+
+  // Nothing more is gathered; what is to be sent. Valid until Clear().
+  absl::Span<iovec> Seal();
+  // `sent` bytes have gone. What is left to send; empty when all has.
+  absl::Span<iovec> Advance(size_t sent);
+
+  // Lets go of the objects; keeps its memory.
+  void Clear();
+
+ private:
+  struct Piece {
+    const char* data;  // null: text_ at `offset`, which moves while it grows
+    size_t offset;
+    size_t bytes;
+  };
+
+  std::string text_;
+  std::vector<Piece> pieces_;
+  std::vector<iovec> vectors_;
+  std::vector<ObjectRef> held_;
+  size_t bytes_ = 0;
+  size_t answers_ = 0;
+  size_t first_ = 0;  // of vectors_: the first that has not gone whole
+};
+
+}  // namespace objmapper::copypath

@@ -1,0 +1,331 @@
+// The sending half of Stream: which answer goes next, from where, and on what.
+#include "copypath/stream.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <algorithm>
+
+#include <glog/logging.h>
+
+#include "copypath/loop.h"
+#include "protocol/encode.h"
+
+namespace objmapper::copypath {
+namespace {
+
+using protocol::Mode;
+using protocol::Request;
+using protocol::Status;
+
+// One send gathers answers up to about this size, unless one alone is larger.
+constexpr size_t kGatherBytes = 256 * 1024;
+// The last bytes of a mapped body, which are read and checked before they go.
+constexpr uint64_t kHeldBack = 4096;
+
+}  // namespace
+
+void Stream::Advance() {
+  if (exit_ != Exit::kStay || sending_ || transferring_ || awaiting_room_) return;
+  Compose();
+  if (exit_ != Exit::kStay || sending_ || transferring_) return;
+  if (!owes()) OnNothingOwed();
+}
+
+// Gathers what can be sent now, and sends it.
+void Stream::Compose() {
+  if (out_ == nullptr) out_ = std::make_unique<Gather>();
+  while (out_->piece_count() + 3 <= kPiecesMax && out_->bytes() < kGatherBytes) {
+    if (body_.object) {
+      if (!ComposeBody()) break;
+      continue;
+    }
+    if (queue_.size() < kEarlyMax / 2 && ResumeIntake()) continue;
+    const std::optional<size_t> index = NextAnswer();
+    if (!index.has_value() || !ComposeAnswer(*index)) break;
+  }
+  if (exit_ != Exit::kStay || transferring_) return;
+  if (out_->empty()) {
+    out_.reset();
+    return;
+  }
+  Send();
+}
+
+// Whether `answer` can be sent now; begins to bring in what is missing.
+bool Stream::IsReady(const Answer& answer) {
+  CachedObject* object = answer.object.get();
+  if (object == nullptr) return true;
+  if (object->state() == CachedObject::State::kLoading) return false;
+  if (answer.kind != Answer::Kind::kObject || object->state() == CachedObject::State::kFailed ||
+      object->small() || GoesToSpliceThread(answer)) {
+    return true;
+  }
+  const std::optional<router::Extent> extent =
+      router::ResolveExtent(answer.request, object->size());
+  if (!extent.has_value() || extent->length == 0) return true;
+  if (!object->error().ok() || !object->Map().ok()) return true;  // the answer will say so
+  if (loop_->EnsureResident(object, extent->offset / kWindowBytes) ==
+      CachedObject::Residency::kResident) {
+    return true;
+  }
+  WaitFor(object);
+  return false;
+}
+
+bool Stream::GoesToSpliceThread(const Answer& answer) const {
+  return answer.kind == Answer::Kind::kObject && answer.request.mode == Mode::kSplice &&
+         answer.object->state() == CachedObject::State::kReady &&
+         answer.object->size() >= loop_->options().splice_bytes_min;
+}
+
+// The answer that goes next: the oldest, or where the client takes answers out of order the first
+// with PRIORITY that is ready, or the first that is ready. An ORDERED one waits for all before it.
+std::optional<size_t> Stream::NextAnswer() {
+  if (queue_.empty()) return std::nullopt;
+  if (!session_->parser.Has(protocol::kOutOfOrderReplies)) {
+    return IsReady(queue_[0]) ? std::optional<size_t>(0) : std::nullopt;
+  }
+  std::optional<size_t> first_ready;
+  for (size_t i = 0; i < queue_.size(); ++i) {
+    const Answer& answer = queue_[i];
+    if ((i > 0 && answer.request.ordered()) || !IsReady(answer)) continue;
+    if (answer.request.priority()) return i;
+    if (!first_ready.has_value()) first_ready = i;
+  }
+  return first_ready;
+}
+
+// Adds the answer at `index` to what is being gathered. False: gathering must stop here.
+bool Stream::ComposeAnswer(size_t index) {
+  // What is gathered goes before a splice thread has the socket.
+  if (GoesToSpliceThread(queue_[index]) && !out_->empty()) return false;
+  Answer answer = queue_.Take(index);
+  if (answer.kind == Answer::Kind::kText) {
+    out_->Text(answer.text);
+    out_->EndAnswer();
+    return true;
+  }
+  CachedObject* object = answer.object.get();
+  if (answer.kind == Answer::Kind::kStat) {
+    // Whatever came of the opening, the kernel's caches know the answer now.
+    absl::StatusOr<storage::ObjectInfo> info =
+        loop_->options().tree->Stat(object->uri(), storage::Wait::kCachedOnly);
+    if (absl::IsUnavailable(info.status()) && object->state() == CachedObject::State::kReady) {
+      info = object->info();
+    }
+    if (info.ok()) {
+      std::string text;
+      router::AppendStat(session_->dialect(), answer.request.id,
+                         {info->size, info->mtime_ns / 1'000'000'000, storage::Etag(*info)}, &text);
+      out_->Text(text);
+    } else {
+      SayError(answer.request, router::WireStatus(info.status()), info.status().message());
+    }
+    out_->EndAnswer();
+    return true;
+  }
+  if (object->state() == CachedObject::State::kFailed) {
+    SayError(answer.request, router::WireStatus(object->error()), object->error().message());
+    out_->EndAnswer();
+    return true;
+  }
+  return ComposeObject(std::move(answer));
+}
+
+bool Stream::ComposeObject(Answer answer) {
+  CachedObject* object = answer.object.get();
+  const Request& request = answer.request;
+  const std::optional<router::Extent> extent = router::ResolveExtent(request, object->size());
+  if (!extent.has_value()) {
+    SayError(request, Status::kRangeNotSatisfiable,
+                router::RangeMessage(request, object->size()));
+    out_->EndAnswer();
+    return true;
+  }
+  char header[protocol::kResponseBytesMax];
+  const absl::string_view header_bytes(
+      header, router::EncodeBodyHeader(session_->dialect(), request, *extent, object->size(), header));
+
+  if (GoesToSpliceThread(answer)) {
+    if (transfer_ == nullptr) transfer_ = std::make_unique<Transfer>();
+    transfer_->socket = socket();
+    transfer_->file = object->fd();
+    transfer_->unix_socket = unix_socket();
+    transfer_->header.assign(header_bytes.data(), header_bytes.size());
+    transfer_->header_sent = 0;
+    transfer_->offset = extent->offset;
+    transfer_->remaining = extent->length;
+    transfer_request_ = request;
+    transfer_object_ = std::move(answer.object);
+    RunTransfer();
+    return false;
+  }
+  if (object->small()) {
+    out_->Text(header_bytes);
+    if (extent->length > 0) {
+      out_->Bytes(answer.object, object->snapshot() + extent->offset, extent->length);
+    }
+    out_->EndAnswer();
+    return true;
+  }
+  const absl::Status usable = object->error().ok() ? object->Map() : object->error();
+  if (!usable.ok()) {
+    SayError(request, router::WireStatus(usable), usable.message());
+    out_->EndAnswer();
+    return true;
+  }
+  out_->Text(header_bytes);
+  if (extent->length == 0) {
+    out_->EndAnswer();
+    return true;
+  }
+  body_.object = std::move(answer.object);
+  body_.at = extent->offset;
+  body_.end = extent->offset + extent->length;
+  return true;
+}
+
+// Adds the next part of the mapped body. False: gathering must stop here, because the part must
+// leave before the next can be looked at, or has to come from the disk first.
+bool Stream::ComposeBody() {
+  CachedObject* object = body_.object.get();
+  const size_t index = body_.at / kWindowBytes;
+  if (!object->error().ok()) {
+    LOG_EVERY_T(WARNING, 1) << session_->PeerName() << ": closed in the middle of a body: "
+                            << object->error().message();
+    Abort();
+    return false;
+  }
+  if (loop_->EnsureResident(object, index) != CachedObject::Residency::kResident) {
+    WaitFor(object);
+    return false;
+  }
+  const uint64_t window_end = object->Window(index).second;
+  const uint64_t held_from = body_.end - std::min(body_.end, kHeldBack);
+  if (body_.at < held_from) {
+    const uint64_t until = std::min(window_end, held_from);
+    out_->Bytes(body_.object, object->map() + body_.at, until - body_.at);
+    body_.at = until;
+    // The disk reads ahead while this is sent.
+    if (window_end < body_.end) loop_->EnsureResident(object, index + 1);
+    return false;
+  }
+  // All but the last piece has left: now it counts whether the object is still what was promised.
+  const size_t bytes = std::min(window_end, body_.end) - body_.at;
+  char piece[kHeldBack];
+  const absl::Status read = object->ReadChecked(body_.at, bytes, piece);
+  if (absl::IsUnavailable(read)) {
+    loop_->BringIn(object, index);
+    WaitFor(object);
+    return false;
+  }
+  if (!read.ok()) {
+    LOG_EVERY_T(WARNING, 1) << session_->PeerName() << ": closed in the middle of a body: "
+                            << read.message();
+    Abort();
+    return false;
+  }
+  out_->Text(absl::string_view(piece, bytes));
+  body_.at += bytes;
+  if (body_.at == body_.end) {
+    body_.object.reset();
+    out_->EndAnswer();
+  }
+  return true;
+}
+
+void Stream::SayError(const Request& request, Status status, absl::string_view message) {
+  std::string text;
+  router::AppendError(session_->dialect(), request.id, status, message, &text);
+  loop_->counters().errors.fetch_add(1, std::memory_order_relaxed);
+  out_->Text(text);
+}
+
+void Stream::Send() {
+  sending_ = true;
+  loop_->engine().Send(this, out_->Seal());
+}
+
+void Stream::OnSent(ssize_t result) {
+  sending_ = false;
+  if (exit_ != Exit::kStay) return;
+  if (result < 0 && result != -EAGAIN) {
+    if (result == -EFAULT) {
+      LOG_EVERY_T(WARNING, 1) << session_->PeerName()
+                              << ": closed in the middle of a body: the object was cut";
+    }
+    Abort();
+    return;
+  }
+  const size_t sent = result < 0 ? 0 : static_cast<size_t>(result);
+  loop_->counters().bytes.fetch_add(sent, std::memory_order_relaxed);
+  const absl::Span<iovec> rest = out_->Advance(sent);
+  if (!rest.empty()) {
+    if (sent > 0) UpdateDeadline(/*progress=*/true);
+    sending_ = true;
+    loop_->engine().Send(this, rest);
+    return;
+  }
+  session_->answered += out_->answers();
+  loop_->counters().requests.fetch_add(out_->answers(), std::memory_order_relaxed);
+  out_->Clear();
+  if (!owes()) out_.reset();
+  UpdateDeadline(/*progress=*/true);
+  Advance();
+}
+
+// ---- Splice ----
+
+void Stream::RunTransfer() {
+  transferring_ = true;
+  loop_->RunTransfer(this, transfer_.get());
+}
+
+void Stream::OnTransferEnded(Transfer::Outcome outcome) {
+  transferring_ = false;
+  if (exit_ != Exit::kStay) {
+    transfer_object_.reset();
+    loop_->engine().Detach(this);  // Abort() left it to us
+    return;
+  }
+  // A receive that was armed anew meanwhile met a non-blocking socket and gave up.
+  if (!receiving_paused_ && !other_lane_ && !ending_) loop_->engine().StartReceiving(this);
+  UpdateDeadline(/*progress=*/true);
+  switch (outcome) {
+    case Transfer::Outcome::kDone:
+      transfer_object_.reset();
+      ++session_->answered;
+      loop_->counters().requests.fetch_add(1, std::memory_order_relaxed);
+      Advance();
+      return;
+    case Transfer::Outcome::kSocketFull:
+      awaiting_room_ = true;
+      loop_->engine().AwaitWritable(this);
+      return;
+    case Transfer::Outcome::kYield:
+      RunTransfer();
+      return;
+    case Transfer::Outcome::kShrunk:
+    case Transfer::Outcome::kFailed: {
+      LOG_EVERY_T(WARNING, 1) << session_->PeerName() << ": closed in the middle of a body: \""
+                              << transfer_object_->uri() << "\" "
+                              << (outcome == Transfer::Outcome::kShrunk
+                                      ? "was cut"
+                                      : strerror(transfer_->error));
+      Abort();
+      return;
+    }
+    case Transfer::Outcome::kGone:
+      Abort();
+      return;
+  }
+}
+
+void Stream::OnWritable() {
+  awaiting_room_ = false;
+  if (exit_ != Exit::kStay) return;
+  RunTransfer();
+}
+
+}  // namespace objmapper::copypath

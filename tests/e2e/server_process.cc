@@ -1,0 +1,310 @@
+#include "tests/e2e/server_process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <glog/logging.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+
+namespace objmapper::e2e {
+namespace {
+
+constexpr uid_t kNobody = 65534;
+
+// Path of the server binary: BUILD.bazel names it, relative to the test's working directory.
+std::string ServerBinary() {
+  const char* path = getenv("OBJMAPPER_SERVER");
+  CHECK(path != nullptr) << "OBJMAPPER_SERVER must name the server binary";
+  return path;
+}
+
+// The child between fork and exec: system calls alone, since other threads of the test may have
+// held any lock. Does not return.
+[[noreturn]] void BecomeServer(const ServerOptions& options, int binary, int log, char** argv) {
+  if (options.descriptors_max != 0) {
+    const rlimit limit{options.descriptors_max, options.descriptors_max};
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  if (options.as_nobody && geteuid() == 0) {
+    const bool dropped = syscall(SYS_setgroups, 0, nullptr) == 0 &&
+                         syscall(SYS_setgid, kNobody) == 0 && syscall(SYS_setuid, kNobody) == 0;
+    if (!dropped) _exit(126);
+  }
+  // A test that is killed takes its server along.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (options.io_uring_errno != 0) {
+    sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K,
+                 SECCOMP_RET_ERRNO | static_cast<uint32_t>(options.io_uring_errno)),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog program{sizeof(filter) / sizeof(filter[0]), filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+      _exit(126);
+    }
+  }
+  if (chdir(options.working_directory.c_str()) != 0) _exit(126);
+  dup2(log, STDERR_FILENO);
+  dup2(log, STDOUT_FILENO);
+  // By descriptor: "nobody" may not walk the path that leads to the binary.
+  syscall(SYS_execveat, binary, "", argv, environ, AT_EMPTY_PATH);
+  _exit(127);
+}
+
+// The port behind `prefix` in the log's "listening on <prefix>PORT" line; 0 when there is none.
+uint16_t PortIn(absl::string_view log, absl::string_view prefix) {
+  const size_t at = log.find(absl::StrCat("listening on ", prefix));
+  if (at == absl::string_view::npos) return 0;
+  absl::string_view digits = log.substr(log.find(prefix, at) + prefix.size());
+  digits = digits.substr(0, digits.find_first_not_of("0123456789"));
+  int port = 0;
+  return absl::SimpleAtoi(digits, &port) ? port : 0;
+}
+
+}  // namespace
+
+bool ServerProcess::HasIpv6() {
+  static const bool has = [] {
+    net::UniqueFd probe(socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_addr = in6addr_loopback;
+    return bind(probe.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+  }();
+  return has;
+}
+
+void ServerProcess::Launch(const std::string& root, const ServerOptions& options) {
+  socket_path_ =
+      options.socket_path.empty() ? socket_directory_.path() + "/s" : options.socket_path;
+  std::vector<std::string> arguments = {"server"};
+  if (!options.only_flags) {
+    arguments.push_back("--root=" + root);
+    arguments.push_back("--listen_unix=" + socket_path_);
+    arguments.push_back(
+        absl::StrCat("--listen_tcp=127.0.0.1:0", HasIpv6() ? ",[::1]:0" : ""));
+    arguments.push_back("--io_engine=" + options.engine);
+  }
+  arguments.insert(arguments.end(), options.flags.begin(), options.flags.end());
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+
+  if (options.as_nobody && geteuid() == 0) {
+    PCHECK(chown(socket_directory_.path().c_str(), kNobody, kNobody) == 0);
+  }
+  const std::string path = ServerBinary();
+  net::UniqueFd binary(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  PCHECK(binary.valid()) << path;
+  int ends[2];
+  PCHECK(pipe2(ends, O_CLOEXEC) == 0);
+  log_pipe_.Reset(ends[0]);
+  net::UniqueFd log_in(ends[1]);
+
+  pid_ = fork();
+  PCHECK(pid_ >= 0);
+  if (pid_ == 0) BecomeServer(options, binary.get(), log_in.get(), argv.data());
+  pidfd_.Reset(syscall(SYS_pidfd_open, pid_, 0));
+  PCHECK(pidfd_.valid());
+  log_reader_ = std::thread([this] { ReadLog(); });
+}
+
+ServerProcess::ServerProcess(const std::string& root, const ServerOptions& options) {
+  Launch(root, options);
+  if (!WaitForLog(" ready")) {
+    ADD_FAILURE() << "the server did not become ready; it said:\n" << log();
+    return;
+  }
+  tcp_port_ = PortIn(log(), "tcp://127.0.0.1:");
+  tcp6_port_ = PortIn(log(), "tcp://[::1]:");
+}
+
+ServerProcess::Refusal ServerProcess::StartRefused(const std::string& root,
+                                                   const ServerOptions& options) {
+  ServerProcess server;
+  server.Launch(root, options);
+  // Until it says that it is ready, which it should not, or has ended.
+  if (server.WaitForLog(" ready")) {
+    server.Stop(SIGKILL);
+    return Refusal{0, server.log()};
+  }
+  const std::optional<int> status = server.WaitForExit();
+  server.log_reader_.join();  // at the end of the log
+  return Refusal{status.value_or(-1), server.log()};
+}
+
+ServerProcess::~ServerProcess() {
+  if (pid_ < 0) return;
+  if (!exit_status_.has_value()) {
+    if (!Running()) ADD_FAILURE() << "the server ended by itself";
+    Signal(SIGKILL);
+    WaitForExit();
+  }
+  if (log_reader_.joinable()) log_reader_.join();
+  if (testing::Test::HasFailure()) std::cerr << "---- the server's log:\n" << log_;
+}
+
+void ServerProcess::ReadLog() {
+  char buffer[4096];
+  while (true) {
+    const ssize_t got = read(log_pipe_.get(), buffer, sizeof(buffer));
+    if (got < 0 && errno == EINTR) continue;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (got > 0) log_.append(buffer, got);
+    log_ended_ = got <= 0;
+    log_grew_.notify_all();
+    if (log_ended_) return;
+  }
+}
+
+std::string ServerProcess::log() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return log_;
+}
+
+bool ServerProcess::WaitForLog(absl::string_view text) const {
+  std::unique_lock<std::mutex> lock(mutex_);
+  log_grew_.wait_for(lock, kPatience, [&] { return log_ended_ || absl::StrContains(log_, text); });
+  return absl::StrContains(log_, text);
+}
+
+bool ServerProcess::Running() const {
+  pollfd ended{pidfd_.get(), POLLIN, 0};
+  return poll(&ended, 1, 0) == 0;
+}
+
+void ServerProcess::Signal(int signal) const {
+  syscall(SYS_pidfd_send_signal, pidfd_.get(), signal, nullptr, 0);
+}
+
+std::optional<int> ServerProcess::WaitForExit() {
+  if (exit_status_.has_value()) return exit_status_;
+  pollfd ended{pidfd_.get(), POLLIN, 0};
+  const int patience_ms = std::chrono::milliseconds(kPatience).count();
+  if (poll(&ended, 1, patience_ms) != 1) {
+    ADD_FAILURE() << "the server did not end; it said:\n" << log();
+    return std::nullopt;
+  }
+  int status = 0;
+  waitpid(pid_, &status, 0);
+  exit_status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return exit_status_;
+}
+
+std::optional<int> ServerProcess::Stop(int signal) {
+  Signal(signal);
+  return WaitForExit();
+}
+
+std::map<std::string, int> ServerProcess::Descriptors() const {
+  std::map<std::string, int> kinds;
+  std::error_code error;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(absl::StrCat("/proc/", pid_, "/fd"), error)) {
+    std::string target = std::filesystem::read_symlink(entry.path(), error).string();
+    // "socket:[123]" and "pipe:[123]" are numbered; the rest names itself.
+    if (absl::StartsWith(target, "socket:")) target = "socket";
+    if (absl::StartsWith(target, "pipe:")) target = "pipe";
+    ++kinds[target];
+  }
+  return kinds;
+}
+
+int ServerProcess::LowestFreeDescriptor() const {
+  int number = 0;
+  while (faccessat(AT_FDCWD, absl::StrCat("/proc/", pid_, "/fd/", number).c_str(), F_OK,
+                   AT_SYMLINK_NOFOLLOW) == 0) {
+    ++number;
+  }
+  return number;
+}
+
+void ServerProcess::LimitDescriptors(rlim_t limit) const {
+  rlimit both{};
+  PCHECK(prlimit(pid_, RLIMIT_NOFILE, nullptr, &both) == 0);
+  both.rlim_cur = limit;
+  PCHECK(prlimit(pid_, RLIMIT_NOFILE, &both, nullptr) == 0);
+}
+
+int ServerProcess::thread_count() const {
+  int count = 0;
+  std::error_code error;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(absl::StrCat("/proc/", pid_, "/task"), error)) {
+    std::string name;
+    std::getline(std::ifstream(entry.path() / "comm"), name);
+    if (!absl::StartsWith(name, "iou-")) ++count;
+  }
+  return count;
+}
+
+absl::Duration ServerProcess::cpu_time() const {
+  std::ifstream file(absl::StrCat("/proc/", pid_, "/stat"));
+  std::stringstream text;
+  text << file.rdbuf();
+  // proc(5): the name in parentheses may hold spaces; utime and stime are fields 14 and 15.
+  const std::string line = text.str();
+  const std::vector<std::string> fields =
+      absl::StrSplit(line.substr(std::min(line.size(), line.rfind(')') + 2)), ' ');
+  int64_t user = 0, system = 0;
+  if (fields.size() < 13 || !absl::SimpleAtoi(fields[11], &user) ||
+      !absl::SimpleAtoi(fields[12], &system)) {
+    ADD_FAILURE() << "cannot read the server's CPU time";
+  }
+  return absl::Seconds(user + system) / sysconf(_SC_CLK_TCK);
+}
+
+std::map<std::string, int> SettledDescriptors(const ServerProcess& server) {
+  std::map<std::string, int> before, now = server.Descriptors();
+  do {
+    before = now;
+    absl::SleepFor(absl::Milliseconds(50));
+    now = server.Descriptors();
+  } while (now != before);
+  return now;
+}
+
+void ExpectDescriptorsBack(const ServerProcess& server,
+                           const std::map<std::string, int>& before) {
+  const absl::Time deadline = absl::Now() + absl::FromChrono(kPatience);
+  std::string surplus;
+  do {
+    surplus.clear();
+    for (const auto& [kind, count] : server.Descriptors()) {
+      const auto known = before.find(kind);
+      const int allowed = known == before.end() ? 0 : known->second;
+      if (count > allowed) absl::StrAppend(&surplus, kind, ": ", allowed, " -> ", count, "\n");
+    }
+    if (surplus.empty()) return;
+    absl::SleepFor(absl::Milliseconds(20));
+  } while (absl::Now() < deadline);
+  ADD_FAILURE() << "descriptors that were not given back:\n" << surplus;
+}
+
+}  // namespace objmapper::e2e

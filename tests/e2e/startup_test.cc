@@ -1,0 +1,231 @@
+// Starting: where the server listens, and what it refuses, each with a sentence.
+#include <gtest/gtest.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tests/e2e/matrix.h"
+
+namespace objmapper::e2e {
+namespace {
+
+// A start that ends by itself, with an error that says all of `words`.
+void ExpectRefusedStart(const ServerOptions& options, const std::vector<std::string>& words) {
+  const ServerProcess::Refusal refusal =
+      ServerProcess::StartRefused(SharedTree().root(), options);
+  EXPECT_GT(refusal.exit_status, 0) << refusal.log;
+  EXPECT_LT(refusal.exit_status, 128) << "killed by a signal: " << refusal.log;
+  for (const std::string& word : words) {
+    EXPECT_TRUE(absl::StrContains(refusal.log, word))
+        << "nothing about " << word << " in:\n" << refusal.log;
+  }
+}
+
+bool Serves(Wire wire) {
+  return RawClient::V1(std::move(wire)).Get({.mode = kCopy, .uri = "small"}).body == "small object";
+}
+
+class StartupTest : public testing::Test {
+ protected:
+  void SetUp() override { SharedTree().AddOnce("small", "small object"); }
+
+  const std::string root_ = "--root=" + SharedTree().root();
+  TempDir directory_;
+  const std::string path_ = directory_.path() + "/socket";
+};
+
+// ---- Listeners ----
+
+TEST_F(StartupTest, SeveralListenersServeAtOnce) {
+  const std::string second = directory_.path() + "/second";
+  const std::string name = absl::StrCat("@objmapper-test-", getpid());
+  ServerProcess server(
+      SharedTree().root(),
+      {.flags = {absl::StrCat("--listen_unix=", path_, ",", second, ",", name),
+                 "--listen_tcp=127.0.0.1:0,127.0.0.1:0"},
+       .socket_path = path_});
+  EXPECT_TRUE(Serves(Wire::ToUnix(path_)));
+  EXPECT_TRUE(Serves(Wire::ToUnix(second)));
+  EXPECT_TRUE(Serves(Wire::ToUnix(name)));
+  EXPECT_TRUE(Serves(server.Tcp()));
+  EXPECT_TRUE(absl::StrContains(server.log(), absl::StrCat("listening on unix:", second)));
+  // Descriptors travel on the abstract name as well.
+  EXPECT_TRUE(
+      RawClient::V1(Wire::ToUnix(name)).Get({.mode = kFdPass, .uri = "small"}).fd.valid());
+}
+
+TEST_F(StartupTest, UnixAloneAndTcpAloneAreEnough) {
+  {
+    ServerProcess server(SharedTree().root(),
+                         {.flags = {root_, "--listen_unix=" + path_},
+                          .only_flags = true,
+                          .socket_path = path_});
+    EXPECT_TRUE(Serves(server.Unix()));
+  }
+  ServerProcess server(
+      SharedTree().root(),
+      {.flags = {root_, "--listen_unix=", "--listen_tcp=127.0.0.1:0"}, .only_flags = true});
+  EXPECT_TRUE(Serves(server.Tcp()));
+}
+
+// A socket file that nobody listens on, left by a server that was killed, is replaced.
+TEST_F(StartupTest, StaleSocketIsReplaced) {
+  {
+    ServerProcess killed(SharedTree().root(), {.socket_path = path_});
+    killed.Stop(SIGKILL);
+  }
+  ASSERT_TRUE(std::filesystem::exists(path_));
+  ServerProcess server(SharedTree().root(), {.socket_path = path_});
+  EXPECT_TRUE(Serves(server.Unix()));
+}
+
+// A live one is not: the second server says so and leaves the first alone.
+TEST_F(StartupTest, LiveSocketIsNotTaken) {
+  ServerProcess first(SharedTree().root(), {.socket_path = path_});
+  ExpectRefusedStart({.socket_path = path_}, {path_});
+  EXPECT_TRUE(Serves(first.Unix()));
+  EXPECT_EQ(first.Stop(SIGTERM), 0);
+}
+
+// Whatever else lies at the path is somebody's, and stays.
+TEST_F(StartupTest, FileAtTheSocketsPathIsNotTouched) {
+  net::UniqueFd file(open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  ASSERT_EQ(write(file.get(), "mine", 4), 4);
+  ExpectRefusedStart({.socket_path = path_}, {path_});
+  EXPECT_EQ(std::filesystem::file_size(path_), 4u);
+}
+
+TEST_F(StartupTest, TakenPortIsRefused) {
+  ServerProcess first(SharedTree().root(), {});
+  const std::string address = absl::StrCat("127.0.0.1:", first.tcp_port());
+  ExpectRefusedStart({.flags = {"--listen_tcp=" + address}}, {address});
+  EXPECT_TRUE(Serves(first.Tcp()));
+}
+
+TEST_F(StartupTest, SocketPathMustFit) {
+  const std::string longest = directory_.path() + "/" +
+                              std::string(107 - directory_.path().size() - 1, 's');
+  ServerProcess server(SharedTree().root(), {.socket_path = longest});
+  EXPECT_TRUE(Serves(server.Unix()));
+  ExpectRefusedStart({.socket_path = longest + "s"}, {longest + "s", "107"});
+}
+
+TEST_F(StartupTest, SocketsDirectoryMustExist) {
+  ExpectRefusedStart({.socket_path = directory_.path() + "/no/socket"},
+                     {directory_.path() + "/no"});
+}
+
+// ---- What it serves ----
+
+TEST_F(StartupTest, RootMustBeADirectory) {
+  ExpectRefusedStart({.flags = {"--root=/no/such/directory"}}, {"root", "/no/such/directory"});
+  const std::string file = SharedTree().Path("small");
+  ExpectRefusedStart({.flags = {"--root=" + file}}, {"root", file});
+}
+
+// Without --root there is ./objects; where that is missing, the sentence names the flag.
+TEST_F(StartupTest, MissingRootIsExplained) {
+  ExpectRefusedStart({.flags = {"--listen_unix=" + path_},
+                      .only_flags = true,
+                      .working_directory = directory_.path()},
+                     {"--root", "objects"});
+  std::filesystem::create_directory_symlink(SharedTree().root(), directory_.path() + "/objects");
+  ServerProcess server(SharedTree().root(), {.flags = {"--listen_unix=" + path_},
+                                             .only_flags = true,
+                                             .working_directory = directory_.path(),
+                                             .socket_path = path_});
+  EXPECT_TRUE(Serves(server.Unix()));
+}
+
+// ---- Flags ----
+
+struct Nonsense {
+  const char* flag;
+  const char* value;
+};
+
+class NonsenseTest : public testing::TestWithParam<Nonsense> {};
+
+// A value that makes no sense is refused at start, by the flag's name and the value given.
+TEST_P(NonsenseTest, IsRefusedByName) {
+  ExpectRefusedStart(
+      {.flags = {absl::StrCat("--", GetParam().flag, "=", GetParam().value)}},
+      {GetParam().flag, GetParam().value});
+}
+
+constexpr Nonsense kNonsense[] = {
+    {"io_engine", "steam"},
+    {"concurrency_model", "wishful"},
+    {"pool_size", "-1"},
+    {"pool_size", "many"},
+    {"splice_pool_size", "-1"},
+    {"copy_loops", "-1"},
+    {"copy_loops", "0"},
+    {"max_connections", "-1"},
+    {"max_connections", "0"},
+    {"max_pipeline", "0"},
+    {"max_pipeline", "65536"},
+    {"max_pipeline", "-5"},
+    {"idle_timeout", "soon"},
+    {"idle_timeout", "-1s"},
+    {"request_timeout", "5"},
+    {"request_timeout", "-1ms"},
+    {"drain_timeout", "never-ever"},
+    {"drain_timeout", "-2s"},
+    {"persistent_connections", "perhaps"},
+    {"requests_per_conn", "-1"},
+    {"fd_cache_entries", "-1"},
+    {"fd_cache_valid_ms", "-1"},
+    {"fd_sharing", "sometimes"},
+    {"listen_tcp", "127.0.0.1:65536"},
+    {"listen_tcp", "[::1:7070"},
+    {"listen_tcp", "not an address:x"},
+    {"no_such_flag", "1"},
+};
+
+INSTANTIATE_TEST_SUITE_P(All, NonsenseTest, testing::ValuesIn(kNonsense), [](const auto& info) {
+  return absl::StrCat(info.param.flag, "_", info.index);
+});
+
+// ---- io_uring ----
+
+class RefusedRingTest : public testing::TestWithParam<int> {
+ protected:
+  void SetUp() override { SharedTree().AddOnce("small", "small object"); }
+};
+
+// Where the kernel or a sandbox forbids io_uring, "auto" serves by epoll and says why.
+TEST_P(RefusedRingTest, AutoServesByEpollAndSaysWhy) {
+  ServerProcess server(SharedTree().root(), {.engine = "auto", .io_uring_errno = GetParam()});
+  EXPECT_TRUE(absl::StrContains(server.log(), "io_uring")) << server.log();
+  EXPECT_TRUE(absl::StrContains(server.log(), "epoll")) << server.log();
+  EXPECT_TRUE(absl::StrContains(server.log(), strerrorname_np(GetParam()))) << server.log();
+  for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
+    RawClient client = Open(server, transport, Dialect::kV2);
+    for (const char mode : {kCopy, kSplice}) {
+      EXPECT_EQ(client.Get({.mode = mode, .uri = "small"}).body, "small object");
+    }
+  }
+  EXPECT_TRUE(RawClient::V1(server.Unix()).Get({.mode = kFdPass, .uri = "small"}).ok());
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+}
+
+// Who insists on the ring is told that it cannot be had.
+TEST_P(RefusedRingTest, UringRefusesToStart) {
+  ExpectRefusedStart({.engine = "uring", .io_uring_errno = GetParam()},
+                     {"io_uring", "--io_engine", strerrorname_np(GetParam())});
+}
+
+INSTANTIATE_TEST_SUITE_P(All, RefusedRingTest, testing::Values(EPERM, ENOSYS, ENOMEM),
+                         [](const auto& info) { return strerrorname_np(info.param); });
+
+}  // namespace
+}  // namespace objmapper::e2e

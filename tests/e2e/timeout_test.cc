@@ -1,0 +1,207 @@
+// --request_timeout and --idle_timeout: who waits for a client, waits so long and no longer.
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "tests/e2e/matrix.h"
+
+namespace objmapper::e2e {
+namespace {
+
+constexpr uint64_t kBig = 64 * 1024 * 1024;  // far more than sockets hold between two processes
+constexpr absl::Duration kTimeout = absl::Milliseconds(500);
+
+class TimeoutTest : public SetupTest {
+ protected:
+  void SetUp() override {
+    SetupTest::SetUp();
+    if (IsSkipped()) return;
+    SharedTree().AddOnce("small", "small object");
+    SharedTree().AddSparse("big", kBig);
+  }
+
+  ServerProcess Impatient(const std::string& flag) {
+    return ServerProcess(SharedTree().root(),
+                         {.engine = GetParam().engine,
+                          .flags = {absl::StrCat("--", flag, "=", absl::FormatDuration(kTimeout))}});
+  }
+  RawClient Connection(const ServerProcess& server) {
+    return Open(server, GetParam().transport, GetParam().dialect);
+  }
+};
+
+// Half a request, then silence: TIMEOUT, and the end. However far the half goes.
+TEST_P(TimeoutTest, HalfARequestTimesOut) {
+  ServerProcess server = Impatient("request_timeout");
+  EXPECT_TRUE(Connection(server).Get({.mode = kCopy, .uri = "small"}).ok());
+  const auto before = SettledDescriptors(server);
+  std::vector<uint32_t> ids;
+  const size_t whole = Connection(server).Encode({{.mode = kCopy, .uri = "small"}}, &ids).size();
+  {
+    std::vector<RawClient> clients;
+    for (size_t part = 1; part < whole; ++part) {
+      clients.push_back(Connection(server));
+      RawClient& client = clients.back();
+      const std::string request = client.Encode({{.mode = kCopy, .uri = "small"}}, &ids);
+      client.wire().Send(request.substr(0, part));
+    }
+    for (RawClient& client : clients) {
+      ExpectRefused(client.Next(), Status::kTimeout);
+      if (GetParam().is_v2()) {
+        EXPECT_EQ(client.Next().reason, kCloseProtocolError);
+      }
+      EXPECT_TRUE(client.wire().AtEnd());
+    }
+  }
+  ExpectDescriptorsBack(server, before);
+}
+
+// A byte now and then does not keep a request alive: all of it must come within the timeout.
+TEST_P(TimeoutTest, TrickleTimesOut) {
+  ServerProcess server = Impatient("request_timeout");
+  RawClient client = Connection(server);
+  std::vector<uint32_t> ids;
+  const std::string request =
+      client.Encode({{.mode = kCopy, .uri = std::string(4000, 'u')}}, &ids);
+  const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
+  bool alive = true;
+  for (size_t i = 0; alive && absl::Now() < give_up; ++i) {
+    char byte;
+    alive = client.wire().Send(request.substr(i, 1)) &&
+            recv(client.wire().fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
+    absl::SleepFor(kTimeout / 8);
+  }
+  EXPECT_FALSE(alive) << "still reading a request that has trickled for "
+                      << absl::FormatDuration(absl::FromChrono(kPatience));
+}
+
+// The body of a PUT that never comes does not hold the connection either.
+TEST_P(TimeoutTest, MissingBodyTimesOut) {
+  if (!GetParam().is_v2()) GTEST_SKIP() << "V1 has no PUT";
+  ServerProcess server = Impatient("request_timeout");
+  RawClient client = Connection(server);
+  std::vector<uint32_t> ids;
+  std::string request =
+      client.Encode({{.mode = kPut, .uri = "small", .body = std::string(1000, 'b')}}, &ids);
+  request.resize(request.size() - 1);
+  client.wire().Send(request);
+  client.wire().ReadToEnd();  // a failure when the end does not come
+}
+
+// A client that stops reading is let go, and what it cost is given back while it still holds on.
+TEST_P(TimeoutTest, ClientThatStopsReadingIsLetGo) {
+  ServerProcess server = Impatient("request_timeout");
+  for (const char mode : {kCopy, kSplice}) {
+    EXPECT_TRUE(Connection(server).Get({.mode = mode, .uri = "big"}).ok());
+  }
+  const auto before = SettledDescriptors(server);
+  for (const char mode : {kCopy, kSplice}) {
+    SCOPED_TRACE(mode);
+    RawClient client = Connection(server);
+    client.AskAll({{.mode = mode, .uri = "big"}, {.mode = mode, .uri = "small"}});
+    Answer answer = client.NextHead();
+    EXPECT_TRUE(answer.ok());
+    ExpectDescriptorsBack(server, before);
+    // What it finds when it reads on is a part of the object, and then the end.
+    client.ReadBody(&answer, kBig);
+    EXPECT_TRUE(answer.cut);
+  }
+}
+
+// The same for one that asks and asks and never takes an answer.
+TEST_P(TimeoutTest, ClientThatOnlyAsksIsLetGo) {
+  ServerProcess server = Impatient("request_timeout");
+  const char mode = GetParam().is_unix() ? kFdPass : kCopy;
+  EXPECT_TRUE(Connection(server).Get({.mode = mode, .uri = "small"}).ok());
+  const auto before = SettledDescriptors(server);
+  RawClient client = Connection(server);
+  std::vector<uint32_t> ids;
+  const std::string questions =
+      client.Encode(std::vector<Question>(1000, Question{.mode = mode, .uri = "small"}), &ids);
+  // Until neither side's socket takes more, or the server has hung up.
+  const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
+  size_t at = 0;
+  bool refused = false;
+  while (!refused && absl::Now() < give_up) {
+    const ssize_t sent = send(client.wire().fd(), questions.data() + at, questions.size() - at,
+                              MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent > 0) at = (at + sent) % questions.size();
+    refused = sent < 0 && errno != EAGAIN;
+    if (sent < 0 && !refused) absl::SleepFor(absl::Milliseconds(20));
+  }
+  EXPECT_TRUE(refused) << "the server has not hung up";
+  ExpectDescriptorsBack(server, before);
+}
+
+// Slow is not stopped: who keeps reading gets everything, though all of it takes longer.
+TEST_P(TimeoutTest, SteadySlowReaderGetsEverything) {
+  ServerProcess server = Impatient("request_timeout");
+  for (const char mode : {kCopy, kSplice}) {
+    RawClient client = Connection(server);
+    client.Ask({.mode = mode, .uri = "big"});
+    Answer answer = client.NextHead();
+    EXPECT_TRUE(answer.ok());
+    while (answer.body.size() < kBig && !answer.cut) {
+      client.ReadBody(&answer, std::min(kBig / 12, kBig - answer.body.size()));
+      absl::SleepFor(kTimeout / 5);
+    }
+    EXPECT_EQ(answer.body.size(), kBig);
+  }
+}
+
+// A connection that asks nothing is closed after --idle_timeout; V2 is told why.
+TEST_P(TimeoutTest, IdleConnectionIsClosed) {
+  ServerProcess server = Impatient("idle_timeout");
+  std::vector<RawClient> clients;
+  clients.push_back(Connection(server));  // asks nothing, ever
+  for (const char mode : {kCopy, kSplice, kStat}) {
+    clients.push_back(Connection(server));
+    EXPECT_TRUE(clients.back().Get({.mode = mode, .uri = "small"}).ok());
+  }
+  for (RawClient& client : clients) {
+    if (GetParam().is_v2()) {
+      const Answer close = client.Next();
+      EXPECT_EQ(close.kind, Answer::Kind::kClose);
+      EXPECT_EQ(close.reason, kCloseIdle);
+    }
+    EXPECT_TRUE(client.wire().AtEnd());
+  }
+}
+
+// Who asks again in time stays, for as long as it likes.
+TEST_P(TimeoutTest, BusyConnectionIsNotIdle) {
+  ServerProcess server = Impatient("idle_timeout");
+  RawClient client = Connection(server);
+  for (const absl::Time until = absl::Now() + 3 * kTimeout; absl::Now() < until;) {
+    ASSERT_TRUE(client.Get({.mode = kCopy, .uri = "small"}).ok());
+    ASSERT_TRUE(client.Get({.mode = kSplice, .uri = "small"}).ok());
+  }
+}
+
+// An answer under way is no idleness, however slowly it is read.
+TEST_P(TimeoutTest, AnswerUnderWayIsNotIdle) {
+  ServerProcess server = Impatient("idle_timeout");
+  for (const char mode : {kCopy, kSplice}) {
+    RawClient client = Connection(server);
+    client.Ask({.mode = mode, .uri = "big"});
+    Answer answer = client.NextHead();
+    absl::SleepFor(2 * kTimeout);
+    client.ReadBody(&answer, kBig);
+    EXPECT_TRUE(answer.ok());
+    EXPECT_EQ(answer.body.size(), kBig);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, TimeoutTest,
+                         testing::ValuesIn(Setups({Transport::kUnix, Transport::kTcp},
+                                                  {Dialect::kV1, Dialect::kV2})),
+                         SetupName);
+
+}  // namespace
+}  // namespace objmapper::e2e

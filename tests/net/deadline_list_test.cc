@@ -1,0 +1,170 @@
+#include "net/deadline_list.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <random>
+#include <utility>
+
+namespace objmapper::net {
+namespace {
+
+struct Entry {
+  DeadlineHook deadline;
+};
+using List = DeadlineList<Entry, &Entry::deadline>;
+
+constexpr int64_t kAfterNs = 1000;
+
+class DeadlineListTest : public testing::Test {
+ protected:
+  Entry a_, b_, c_;
+  List list_{absl::Nanoseconds(kAfterNs)};
+};
+
+// An entry expires one duration after it was started, not a nanosecond before.
+TEST_F(DeadlineListTest, ExpiresOneDurationAfterTheStart) {
+  list_.Start(&a_, 5);
+  EXPECT_EQ(list_.NextExpiryNs(), kAfterNs + 5);
+  EXPECT_EQ(list_.PopExpired(kAfterNs + 4), nullptr);
+  EXPECT_TRUE(list_.Has(&a_));
+  EXPECT_EQ(list_.PopExpired(kAfterNs + 5), &a_);
+  EXPECT_FALSE(list_.Has(&a_));
+  EXPECT_EQ(list_.NextExpiryNs(), kNever);
+}
+
+// The one that expired longest ago comes first.
+TEST_F(DeadlineListTest, PopsInOrderOfExpiry) {
+  list_.Start(&c_, 0);
+  list_.Start(&a_, 10);
+  list_.Start(&b_, 20);
+  EXPECT_EQ(list_.PopExpired(kAfterNs + 15), &c_);
+  EXPECT_EQ(list_.PopExpired(kAfterNs + 15), &a_);
+  EXPECT_EQ(list_.PopExpired(kAfterNs + 15), nullptr);
+  EXPECT_EQ(list_.NextExpiryNs(), kAfterNs + 20);
+}
+
+// Starting a running deadline anew gives it its whole time again.
+TEST_F(DeadlineListTest, StartedAnewItWaitsAnew) {
+  list_.Start(&a_, 0);
+  list_.Start(&b_, 10);
+  list_.Start(&a_, 20);
+  EXPECT_EQ(list_.NextExpiryNs(), kAfterNs + 10);
+  EXPECT_EQ(list_.PopExpired(kAfterNs + 19), &b_);
+  EXPECT_EQ(list_.PopExpired(kAfterNs + 19), nullptr);
+  EXPECT_EQ(list_.PopExpired(kAfterNs + 20), &a_);
+}
+
+// A loop that pops may start the same entry again.
+TEST_F(DeadlineListTest, APoppedEntryMayBeStartedAgain) {
+  list_.Start(&a_, 0);
+  ASSERT_EQ(list_.PopExpired(kAfterNs), &a_);
+  list_.Start(&a_, kAfterNs);
+  EXPECT_EQ(list_.PopExpired(kAfterNs), nullptr);
+  EXPECT_EQ(list_.PopExpired(2 * kAfterNs), &a_);
+}
+
+// Stopping one that does not run is nothing.
+TEST_F(DeadlineListTest, StoppingTwiceIsHarmless) {
+  list_.Stop(&a_);
+  list_.Start(&a_, 0);
+  list_.Stop(&a_);
+  list_.Stop(&a_);
+  EXPECT_FALSE(list_.Has(&a_));
+  EXPECT_EQ(list_.PopExpired(kNever), nullptr);
+}
+
+// An entry is known to the list it is in alone: another can neither see nor stop it.
+TEST_F(DeadlineListTest, ListsDoNotMeddle) {
+  List other(absl::Nanoseconds(kAfterNs));
+  list_.Start(&a_, 0);
+  EXPECT_FALSE(other.Has(&a_));
+  other.Stop(&a_);
+  EXPECT_TRUE(list_.Has(&a_));
+  EXPECT_EQ(other.PopExpired(kNever), nullptr);
+  list_.Stop(&a_);
+  other.Start(&a_, 0);
+  EXPECT_TRUE(other.Has(&a_));
+  EXPECT_FALSE(list_.Has(&a_));
+}
+
+// A list that dies lets go of its entries, which may live on and be started elsewhere.
+TEST_F(DeadlineListTest, DiesBeforeItsEntries) {
+  {
+    List other(absl::Nanoseconds(kAfterNs));
+    other.Start(&a_, 0);
+    other.Start(&b_, 0);
+  }
+  list_.Start(&b_, 0);
+  EXPECT_EQ(list_.PopExpired(kNever), &b_);
+}
+
+class NeverTest : public testing::TestWithParam<absl::Duration> {};
+
+// A duration that means "never" keeps nothing.
+TEST_P(NeverTest, KeepsNothing) {
+  Entry entry;
+  List list(GetParam());
+  list.Start(&entry, 0);
+  EXPECT_FALSE(list.Has(&entry));
+  EXPECT_EQ(list.NextExpiryNs(), kNever);
+  EXPECT_EQ(list.PopExpired(kNever), nullptr);
+}
+
+INSTANTIATE_TEST_SUITE_P(Durations, NeverTest,
+                         testing::Values(absl::ZeroDuration(), absl::InfiniteDuration(),
+                                         -absl::Seconds(1), -absl::InfiniteDuration()));
+
+#if DCHECK_IS_ON()
+// An object that dies with its deadline running would be popped after its death.
+TEST(DeadlineListDeathTest, AnEntryMustBeStoppedBeforeItDies) {
+  EXPECT_DEATH(
+      {
+        List list(absl::Seconds(1));
+        Entry entry;
+        list.Start(&entry, 0);
+      },
+      "running deadline");
+}
+#endif
+
+// Whatever is started, stopped and popped in whatever order, it behaves as a plain queue would.
+TEST_F(DeadlineListTest, BehavesAsAQueue) {
+  Entry entries[8];
+  std::deque<std::pair<Entry*, int64_t>> model;  // with its expiry
+  const auto forget = [&model](Entry* entry) {
+    std::erase_if(model, [entry](const auto& waiting) { return waiting.first == entry; });
+  };
+  std::mt19937 random(7);
+  int64_t now_ns = 0;
+  for (int step = 0; step < 20000; ++step) {
+    now_ns += random() % 200;
+    Entry* entry = &entries[random() % 8];
+    switch (random() % 4) {
+      case 0:
+      case 1:
+        forget(entry);
+        model.emplace_back(entry, now_ns + kAfterNs);
+        list_.Start(entry, now_ns);
+        break;
+      case 2:
+        forget(entry);
+        list_.Stop(entry);
+        break;
+      case 3: {
+        Entry* expected = nullptr;
+        if (!model.empty() && model.front().second <= now_ns) {
+          expected = model.front().first;
+          model.pop_front();
+        }
+        ASSERT_EQ(list_.PopExpired(now_ns), expected) << "step " << step;
+        break;
+      }
+    }
+    ASSERT_EQ(list_.NextExpiryNs(), model.empty() ? kNever : model.front().second);
+  }
+  for (Entry& entry : entries) list_.Stop(&entry);
+}
+
+}  // namespace
+}  // namespace objmapper::net

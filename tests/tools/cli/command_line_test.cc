@@ -1,0 +1,161 @@
+#include "tools/cli/command_line.h"
+
+#include <gflags/gflags.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+
+namespace objmapper::tools {
+namespace {
+
+using Command = CommandLine::Command;
+
+class CommandLineTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    unsetenv("OBJMAPPER_SERVER");
+    unsetenv("XDG_RUNTIME_DIR");
+  }
+
+  static absl::StatusOr<CommandLine> Parse(const std::vector<const char*>& arguments) {
+    gflags::FlagSaver saver;  // flags are global
+    return ParseCommandLine(arguments);
+  }
+  static CommandLine Good(const std::vector<const char*>& arguments) {
+    absl::StatusOr<CommandLine> line = Parse(arguments);
+    EXPECT_TRUE(line.ok()) << line.status();
+    return line.ok() ? *line : CommandLine();
+  }
+};
+
+// A bare get goes by descriptor through the default socket to standard output.
+TEST_F(CommandLineTest, Defaults) {
+  const CommandLine line = Good({"get", "a"});
+  EXPECT_EQ(line.command, Command::kGet);
+  EXPECT_EQ(line.uris, std::vector<std::string>{"a"});
+  EXPECT_EQ(line.server, "unix:/tmp/objmapper.sock");
+  EXPECT_EQ(line.mode, protocol::Mode::kFdPass);
+  EXPECT_EQ(line.output, "-");
+  EXPECT_EQ(line.timeout, absl::Seconds(30));
+  EXPECT_FALSE(line.range.has_value());
+  EXPECT_FALSE(line.json);
+  EXPECT_EQ(Good({"ping"}).count, 5);
+}
+
+// Flags stand anywhere behind the command, with '=' or a blank, one dash or two.
+TEST_F(CommandLineTest, FlagsInEverySpelling) {
+  for (const std::vector<const char*>& arguments :
+       {std::vector<const char*>{"get", "a", "b", "-o", "out", "--mode=copy", "--json",
+                                 "--range=1-2", "--timeout=5", "--server=unix:/s"},
+        std::vector<const char*>{"get", "-o=out", "a", "-mode", "copy", "-json", "--range", "1-2",
+                                 "b", "--timeout", "5s", "-server", "unix:/s"},
+        std::vector<const char*>{"get", "--json=true", "--o", "out", "--mode=copy", "--range=1:2",
+                                 "--timeout=5000ms", "--server=unix:/s", "--", "a", "b"}}) {
+    const CommandLine line = Good(arguments);
+    EXPECT_EQ(line.uris, (std::vector<std::string>{"a", "b"}));
+    EXPECT_EQ(line.output, "out");
+    EXPECT_EQ(line.mode, protocol::Mode::kCopy);
+    EXPECT_TRUE(line.json);
+    ASSERT_TRUE(line.range.has_value());
+    EXPECT_EQ(line.range->offset, 1u);
+    EXPECT_EQ(line.range->length, 2u);
+    EXPECT_EQ(line.timeout, absl::Seconds(5));
+    EXPECT_EQ(line.server, "unix:/s");
+  }
+  EXPECT_FALSE(Good({"stat", "--json", "--nojson", "a"}).json);
+  EXPECT_EQ(Good({"ping", "-n", "7"}).count, 7);
+  EXPECT_EQ(Good({"ping", "--timeout=inf"}).timeout, absl::InfiniteDuration());
+}
+
+// Behind "--" everything is a URI, and "-" is no flag.
+TEST_F(CommandLineTest, UrisThatLookLikeFlags) {
+  EXPECT_EQ(Good({"stat", "-", "--", "--json", "-o"}).uris,
+            (std::vector<std::string>{"-", "--json", "-o"}));
+}
+
+// The mode follows the transport.
+TEST_F(CommandLineTest, ModeByTransport) {
+  EXPECT_EQ(Good({"get", "a", "--server=tcp://h:1"}).mode, protocol::Mode::kCopy);
+  EXPECT_EQ(Good({"get", "a", "--server=tcp://h:1", "--mode=splice"}).mode,
+            protocol::Mode::kSplice);
+  EXPECT_EQ(Good({"get", "a", "--mode=fdpass"}).mode, protocol::Mode::kFdPass);
+  EXPECT_EQ(Parse({"get", "a", "--server=tcp://h:1", "--mode=fdpass"}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+// The environment names the server, the command line overrules it.
+TEST_F(CommandLineTest, ServerFromTheEnvironment) {
+  setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
+  EXPECT_EQ(Good({"ping"}).server, "unix:/run/user/7/objmapper.sock");
+  setenv("OBJMAPPER_SERVER", "tcp://h:1", 1);
+  EXPECT_EQ(Good({"ping"}).server, "tcp://h:1");
+  EXPECT_EQ(Good({"get", "a"}).mode, protocol::Mode::kCopy);
+  EXPECT_EQ(Good({"ping", "--server=unix:/s"}).server, "unix:/s");
+}
+
+// Help is found however it is asked for, and never needs the rest to make sense.
+TEST_F(CommandLineTest, Help) {
+  for (const std::vector<const char*>& arguments :
+       {std::vector<const char*>{"help"}, {"--help"}, {"-h"}, {"-help"}}) {
+    const CommandLine line = Good(arguments);
+    EXPECT_EQ(line.command, Command::kHelp);
+    EXPECT_EQ(line.topic, "");
+  }
+  for (const std::vector<const char*>& arguments :
+       {std::vector<const char*>{"help", "get"}, {"get", "--help"}, {"get", "a", "-h"}}) {
+    const CommandLine line = Good(arguments);
+    EXPECT_EQ(line.command, Command::kHelp);
+    EXPECT_EQ(line.topic, "get");
+  }
+  EXPECT_EQ(Good({"--version"}).command, Command::kVersion);
+  EXPECT_EQ(Good({"version"}).command, Command::kVersion);
+}
+
+struct Mistake {
+  std::vector<const char*> arguments;
+  const char* text;  // a piece of the message
+};
+
+// Every mistake gets a sentence that names it and says where to read more.
+TEST_F(CommandLineTest, Mistakes) {
+  const std::string long_uri(4097, 'u');
+  const Mistake mistakes[] = {
+      {{}, "what should it do?"},
+      {{"fetch", "a"}, "no command fetch"},
+      {{"help", "fetch"}, "no command fetch"},
+      {{"--json", "get", "a"}, "the command comes first"},
+      {{"get"}, "get needs a URI"},
+      {{"get", ""}, "must not be empty"},
+      {{"get", long_uri.c_str()}, "at most 4096 bytes"},
+      {{"ping", "a"}, "takes no URI"},
+      {{"get", "a", "--frobnicate"}, "no flag --frobnicate"},
+      {{"get", "a", "--logtostderr"}, "no flag --logtostderr"},
+      {{"stat", "a", "-o", "x"}, "objmapper stat has no flag -o"},
+      {{"get", "a", "---json"}, "no flag ---json"},
+      {{"get", "a", "--=x"}, "no flag --=x"},
+      {{"get", "a", "-o"}, "-o needs a value"},
+      {{"get", "a", "-o", ""}, "-o needs a file"},
+      {{"get", "a", "--json=maybe"}, "expected true or false"},
+      {{"get", "a", "--nomode"}, "--mode=false"},
+      {{"get", "a", "--mode=fd"}, "expected fdpass, copy or splice"},
+      {{"get", "a", "--range=9-8"}, "the end is before the start"},
+      {{"get", "a", "--timeout=soon"}, "--timeout=soon"},
+      {{"get", "a", "--timeout=-1"}, "longer than nothing"},
+      {{"get", "a", "--timeout=nan"}, "longer than nothing"},
+      {{"ping", "-n", "0"}, "expected 1 or more"},
+      {{"ping", "-n", "many"}, "expected a number"},
+  };
+  for (const Mistake& mistake : mistakes) {
+    const absl::Status status = Parse(mistake.arguments).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << mistake.text;
+    EXPECT_TRUE(absl::StrContains(status.message(), mistake.text)) << status;
+    EXPECT_TRUE(absl::EndsWith(status.message(), "(see: objmapper help)")) << status;
+  }
+}
+
+}  // namespace
+}  // namespace objmapper::tools

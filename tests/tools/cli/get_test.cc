@@ -1,0 +1,58 @@
+// Where `objmapper get` puts what it gets.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "tests/client/temporary_folder.h"
+#include "tools/cli/commands.h"
+
+namespace objmapper::tools {
+namespace {
+
+using Paths = std::vector<std::string>;
+
+class PlanOutputsTest : public testing::Test {
+ protected:
+  absl::StatusOr<Paths> Plan(const std::string& output, const Paths& uris, bool json = false) {
+    CommandLine line;
+    line.command = CommandLine::Command::kGet;
+    line.output = output;
+    line.uris = uris;
+    line.json = json;
+    return PlanOutputs(line);
+  }
+
+  client::TemporaryFolder folder_;
+};
+
+// Standard output takes any number of objects, but no JSON beside them.
+TEST_F(PlanOutputsTest, StandardOutput) {
+  EXPECT_EQ(Plan("-", {"a", "b/"}).value(), (Paths{"-", "-"}));
+  EXPECT_EQ(Plan("-", {"a"}, true).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+// One object may have a file's name, whatever its URI looks like.
+TEST_F(PlanOutputsTest, OneFile) {
+  EXPECT_EQ(Plan("out", {"a/.."}, true).value(), Paths{"out"});
+  const absl::Status several = Plan("out", {"a", "b"}).status();
+  EXPECT_EQ(several.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(absl::StrContains(several.message(), "existing folder, which out is not"));
+}
+
+// In a folder the last part of the URI is the name; no URI leads out of the folder, and no object
+// overwrites another.
+TEST_F(PlanOutputsTest, Folder) {
+  EXPECT_EQ(Plan(folder_.path(), {"a", "x/y/b.bin"}).value(),
+            (Paths{folder_.Path("a"), folder_.Path("b.bin")}));
+  for (const char* uri : {"a/", "a/..", "..", ".", "a/."}) {
+    EXPECT_EQ(Plan(folder_.path(), {uri}).status().code(), absl::StatusCode::kInvalidArgument)
+        << uri;
+  }
+  const absl::Status twice = Plan(folder_.path(), {"x/a", "y/a"}).status();
+  EXPECT_TRUE(absl::StrContains(twice.message(), "two of the objects would both be")) << twice;
+}
+
+}  // namespace
+}  // namespace objmapper::tools

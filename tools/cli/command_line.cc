@@ -1,0 +1,230 @@
+#include "tools/cli/command_line.h"
+
+#include <gflags/gflags.h>
+#include <stdlib.h>
+
+#include <cmath>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "protocol/limits.h"
+#include "tools/cli/range_text.h"
+
+DEFINE_string(server, "", "where the server is: unix:/path, unix:@name or tcp://host:port");
+DEFINE_string(mode, "", "how the object comes: fdpass, copy or splice");
+DEFINE_string(o, "-", "where the bytes go: a file, an existing folder, or - for standard output");
+DEFINE_string(range, "", "a part of the object: OFF-END, OFF- or OFF:LEN");
+DEFINE_string(timeout, "30s", "how long to wait for the server: 500ms, 30s, 2m");
+DEFINE_bool(json, false, "one JSON object a line for each result");
+DEFINE_int32(n, 5, "how many round trips");
+
+namespace objmapper::tools {
+namespace {
+
+using Command = CommandLine::Command;
+
+struct CommandEntry {
+  const char* name;
+  Command command;
+  absl::string_view flags[6];  // the names it takes
+};
+
+constexpr CommandEntry kCommands[] = {
+    {"get", Command::kGet, {"server", "mode", "o", "range", "timeout", "json"}},
+    {"stat", Command::kStat, {"server", "timeout", "json"}},
+    {"ping", Command::kPing, {"server", "n", "timeout", "json"}},
+};
+
+absl::Status Usage(absl::string_view message) {
+  return absl::InvalidArgumentError(absl::StrCat(message, " (see: objmapper help)"));
+}
+
+const CommandEntry* FindCommand(absl::string_view name) {
+  for (const CommandEntry& entry : kCommands) {
+    if (name == entry.name) return &entry;
+  }
+  return nullptr;
+}
+
+bool IsFlag(absl::string_view argument) { return argument.size() > 1 && argument[0] == '-'; }
+
+// One argument that is a flag: its name and, behind '=', its value.
+struct FlagText {
+  std::string name;
+  std::optional<std::string> value;
+};
+
+FlagText SplitFlag(absl::string_view argument) {
+  absl::ConsumePrefix(&argument, "-");
+  absl::ConsumePrefix(&argument, "-");
+  const size_t equals = argument.find('=');
+  FlagText text;
+  text.name = std::string(argument.substr(0, equals));
+  if (equals != absl::string_view::npos) {
+    text.value = std::string(argument.substr(equals + 1));
+  }
+  return text;
+}
+
+// "help" and "version" in all their spellings; nullopt for anything else.
+std::optional<Command> HelpOrVersion(absl::string_view argument) {
+  for (const absl::string_view help : {"help", "-h", "-help", "--help"}) {
+    if (argument == help) return Command::kHelp;
+  }
+  for (const absl::string_view version : {"version", "-version", "--version"}) {
+    if (argument == version) return Command::kVersion;
+  }
+  return std::nullopt;
+}
+
+// Gives the flag at arguments[*i] to gflags; moves *i when the value is the next argument.
+absl::Status SetFlag(const CommandEntry& entry, absl::Span<const char* const> arguments,
+                     size_t* i) {
+  FlagText text = SplitFlag(arguments[*i]);
+  const auto takes = [&entry](absl::string_view name) {
+    for (const absl::string_view flag : entry.flags) {
+      if (!name.empty() && flag == name) return true;
+    }
+    return false;
+  };
+  // gflags' way to switch a bool off.
+  if (!takes(text.name) && absl::StartsWith(text.name, "no") && takes(text.name.substr(2)) &&
+      !text.value.has_value()) {
+    text.name = text.name.substr(2);
+    text.value = "false";
+  }
+  gflags::CommandLineFlagInfo info;
+  if (!takes(text.name) || !gflags::GetCommandLineFlagInfo(text.name.c_str(), &info)) {
+    return Usage(absl::StrCat("objmapper ", entry.name, " has no flag ", arguments[*i]));
+  }
+  if (!text.value.has_value() && info.type == "bool") text.value = "true";
+  if (!text.value.has_value()) {
+    if (*i + 1 >= arguments.size()) {
+      return Usage(absl::StrCat(arguments[*i], " needs a value: ", info.description));
+    }
+    text.value = arguments[++*i];
+  }
+  // Returns an empty string, and has printed nothing, when the value is not of the flag's type.
+  if (gflags::SetCommandLineOption(text.name.c_str(), text.value->c_str()).empty()) {
+    return Usage(absl::StrCat("--", text.name, "=", *text.value, ": expected ",
+                              info.type == "bool" ? "true or false" : "a number"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<absl::Duration> ReadTimeout(const std::string& text) {
+  absl::Duration timeout;
+  double seconds;
+  if (absl::SimpleAtod(text, &seconds) && std::isfinite(seconds)) {
+    timeout = absl::Seconds(seconds);
+  } else if (!absl::ParseDuration(text, &timeout)) {
+    timeout = absl::ZeroDuration();
+  }
+  if (timeout <= absl::ZeroDuration()) {
+    return Usage(absl::StrCat("--timeout=", text, ": expected a time longer than nothing, ",
+                              "for instance 500ms, 30s or 2m"));
+  }
+  return timeout;
+}
+
+absl::StatusOr<protocol::Mode> ReadMode(const std::string& text, bool is_unix) {
+  if (text.empty()) return is_unix ? protocol::Mode::kFdPass : protocol::Mode::kCopy;
+  if (text == "copy") return protocol::Mode::kCopy;
+  if (text == "splice") return protocol::Mode::kSplice;
+  if (text != "fdpass") {
+    return Usage(absl::StrCat("--mode=", text, ": expected fdpass, copy or splice"));
+  }
+  if (is_unix) return protocol::Mode::kFdPass;
+  return Usage("--mode=fdpass: descriptors pass only through Unix sockets; use copy or splice");
+}
+
+absl::Status CheckUri(const std::string& uri) {
+  if (uri.empty()) return Usage("a URI must not be empty");
+  if (uri.size() <= protocol::kUriBytesMax) return absl::OkStatus();
+  return Usage(absl::StrCat("a URI has at most ", protocol::kUriBytesMax, " bytes; ",
+                            uri.substr(0, 40), "... has ", uri.size()));
+}
+
+// The flags have been set; reads them into `line`.
+absl::Status ReadFlags(CommandLine* line) {
+  line->server = FLAGS_server.empty() ? DefaultServer() : FLAGS_server;
+  line->json = FLAGS_json;
+  absl::StatusOr<absl::Duration> timeout = ReadTimeout(FLAGS_timeout);
+  if (!timeout.ok()) return timeout.status();
+  line->timeout = *timeout;
+  if (line->command == Command::kPing) {
+    if (FLAGS_n < 1) return Usage(absl::StrCat("-n ", FLAGS_n, ": expected 1 or more"));
+    line->count = FLAGS_n;
+  }
+  if (line->command != Command::kGet) return absl::OkStatus();
+  absl::StatusOr<protocol::Mode> mode =
+      ReadMode(FLAGS_mode, !absl::StartsWith(line->server, "tcp:"));
+  if (!mode.ok()) return mode.status();
+  line->mode = *mode;
+  line->output = FLAGS_o;
+  if (line->output.empty()) return Usage("-o needs a file, a folder, or - for standard output");
+  if (FLAGS_range.empty()) return absl::OkStatus();
+  absl::StatusOr<client::Range> range = ParseRange(FLAGS_range);
+  if (!range.ok()) return Usage(range.status().message());
+  line->range = *range;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string DefaultServer() {
+  const char* server = getenv("OBJMAPPER_SERVER");
+  if (server != nullptr && *server != '\0') return server;
+  const char* folder = getenv("XDG_RUNTIME_DIR");
+  return absl::StrCat("unix:", folder == nullptr || *folder == '\0' ? "/tmp" : folder,
+                      "/objmapper.sock");
+}
+
+absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> arguments) {
+  CommandLine line;
+  if (arguments.empty()) return Usage("what should it do? objmapper get, stat or ping");
+  if (const std::optional<Command> command = HelpOrVersion(arguments[0])) {
+    line.command = *command;
+    if (*command == Command::kVersion || arguments.size() == 1) return line;
+    line.topic = arguments[1];
+    if (FindCommand(line.topic) != nullptr) return line;
+    return Usage(absl::StrCat("there is no command ", line.topic, " to help with"));
+  }
+  const CommandEntry* entry = FindCommand(arguments[0]);
+  if (entry == nullptr) {
+    return Usage(IsFlag(arguments[0])
+                     ? absl::StrCat("the command comes first, then flags such as ", arguments[0])
+                     : absl::StrCat("there is no command ", arguments[0]));
+  }
+  line.command = entry->command;
+  bool flags_may_follow = true;
+  for (size_t i = 1; i < arguments.size(); ++i) {
+    const absl::string_view argument = arguments[i];
+    if (!flags_may_follow || !IsFlag(argument)) {
+      line.uris.emplace_back(argument);
+    } else if (argument == "--") {
+      flags_may_follow = false;
+    } else if (HelpOrVersion(argument) == Command::kHelp) {
+      line.command = Command::kHelp;
+      line.topic = entry->name;
+      return line;
+    } else if (absl::Status status = SetFlag(*entry, arguments, &i); !status.ok()) {
+      return status;
+    }
+  }
+  if (absl::Status status = ReadFlags(&line); !status.ok()) return status;
+  if (line.command == Command::kPing) {
+    if (line.uris.empty()) return line;
+    return Usage(absl::StrCat("objmapper ping takes no URI, but was given ", line.uris[0]));
+  }
+  if (line.uris.empty()) return Usage(absl::StrCat("objmapper ", entry->name, " needs a URI"));
+  for (const std::string& uri : line.uris) {
+    if (absl::Status status = CheckUri(uri); !status.ok()) return status;
+  }
+  return line;
+}
+
+}  // namespace objmapper::tools

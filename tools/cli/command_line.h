@@ -1,0 +1,45 @@
+// The command line, read and checked.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "client/object.h"
+#include "protocol/mode.h"
+
+namespace objmapper::tools {
+
+struct CommandLine {
+  enum class Command : uint8_t { kHelp, kVersion, kGet, kStat, kPing };
+  Command command = Command::kHelp;
+  std::string topic;  // kHelp: the command asked about; empty: all
+
+  std::string server;      // a URL; not checked yet
+  absl::Duration timeout;  // for connecting and for each wait
+  bool json = false;
+  std::vector<std::string> uris;  // kGet, kStat: one or more, each one that can be sent
+  protocol::Mode mode = protocol::Mode::kCopy;  // kGet
+  std::optional<client::Range> range;           // kGet
+  std::string output = "-";                     // kGet: a file, a folder, or "-" for stdout
+  int count = 0;                                // kPing: 1 or more
+};
+
+// Reads the arguments behind the program's name into a CommandLine. The flags are gflags' (so that
+// each is checked by its type and documented in one place), but the walk over the arguments is
+// here: each command takes its own flags only, "-o FILE" and "-h" work, and every mistake is
+// answered in one sentence and with one exit code.
+//
+// $OBJMAPPER_SERVER and $XDG_RUNTIME_DIR are read for the default of --server.
+// INVALID_ARGUMENT: the message says what is wrong and what would be right.
+absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> arguments);
+
+// Where a client looks for a server when nobody says otherwise: $OBJMAPPER_SERVER, or
+// "unix:${XDG_RUNTIME_DIR:-/tmp}/objmapper.sock".
+std::string DefaultServer();
+
+}  // namespace objmapper::tools

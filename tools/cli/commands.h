@@ -1,0 +1,27 @@
+// The commands. Each connects, does its work, reports, and returns the process's exit code.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "client/client.h"
+#include "tools/cli/command_line.h"
+#include "tools/cli/exit_code.h"
+
+namespace objmapper::tools {
+
+ExitCode RunGet(const CommandLine& line);
+ExitCode RunStat(const CommandLine& line);
+ExitCode RunPing(const CommandLine& line);
+
+// Connects as the command line says. An error has been reported; *code is the exit code for it.
+absl::StatusOr<client::Client> ConnectOrReport(const CommandLine& line, ExitCode* code);
+
+// Where each of line.uris goes: a path, or "-" for stdout. In a folder an object is named by the
+// last part of its URI.
+// INVALID_ARGUMENT: several objects and one file, two objects of one name, a URI whose last part
+// is no file name, or --json and stdout.
+absl::StatusOr<std::vector<std::string>> PlanOutputs(const CommandLine& line);
+
+}  // namespace objmapper::tools

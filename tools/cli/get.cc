@@ -1,0 +1,125 @@
+// objmapper get: objects to files or stdout.
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "client/to_file.h"
+#include "protocol/mode.h"
+#include "tools/cli/commands.h"
+#include "tools/cli/json.h"
+#include "tools/cli/progress.h"
+#include "tools/cli/report.h"
+
+namespace objmapper::tools {
+namespace {
+
+constexpr absl::string_view kStdout = "-";
+
+bool IsFolder(const std::string& path) {
+  struct stat attributes;
+  return stat(path.c_str(), &attributes) == 0 && S_ISDIR(attributes.st_mode);
+}
+
+// "a/b.bin" -> "b.bin".
+std::string LastPart(const std::string& uri) { return uri.substr(uri.rfind('/') + 1); }
+
+// "OP_COPY" -> "copy", as --mode has it.
+std::string ModeText(protocol::Mode mode) {
+  return absl::AsciiStrToLower(protocol::ModeName(mode).substr(3));
+}
+
+absl::StatusOr<client::FileResult> GetOne(client::Client& client, const std::string& uri,
+                                          const std::string& output, const CommandLine& line) {
+  client::ToFileOptions options;
+  options.mode = line.mode;
+  options.range = line.range;
+  // A bar among the bytes that scroll by on the same terminal would help nobody.
+  const bool bytes_on_terminal = output == kStdout && isatty(STDOUT_FILENO) == 1;
+  ProgressBar bar(stderr, LastPart(uri));
+  if (!bytes_on_terminal) {
+    options.progress = [&bar](uint64_t done, uint64_t total) { bar.Update(done, total); };
+  }
+  return output == kStdout ? client::GetToFd(client, uri, STDOUT_FILENO, options)
+                           : client::GetToFile(client, uri, output, options);
+}
+
+void PrintJson(const std::string& uri, const std::string& output, const CommandLine& line,
+               const client::FileResult& result, double seconds) {
+  JsonLine json;
+  json.AddText("uri", uri);
+  json.AddBool("ok", true);
+  json.AddText("file", output);
+  json.AddText("mode", ModeText(line.mode));
+  json.AddText("by", client::CopyMethodName(result.method));
+  json.AddNumber("offset", result.info.offset);
+  json.AddNumber("length", result.info.length);
+  json.AddNumber("seconds", seconds);
+  AddInfo(result.info, &json);
+  PrintLine(json.ToString());
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> PlanOutputs(const CommandLine& line) {
+  if (line.output == kStdout) {
+    if (line.json) {
+      return absl::InvalidArgumentError(
+          "--json needs -o with a file or folder: objects and JSON do not mix on standard output");
+    }
+    return std::vector<std::string>(line.uris.size(), line.output);
+  }
+  if (!IsFolder(line.output)) {
+    if (line.uris.size() == 1) return std::vector<std::string>{line.output};
+    return absl::InvalidArgumentError(absl::StrCat(
+        "several objects need -o with an existing folder, which ", line.output, " is not"));
+  }
+  std::vector<std::string> outputs;
+  std::set<std::string> names;
+  for (const std::string& uri : line.uris) {
+    const std::string name = LastPart(uri);
+    if (name.empty() || name == "." || name == "..") {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the last part of ", uri, " is no file name; use -o with a file"));
+    }
+    if (!names.insert(name).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("two of the objects would both be ", line.output, "/", name));
+    }
+    outputs.push_back(absl::StrCat(line.output, "/", name));
+  }
+  return outputs;
+}
+
+ExitCode RunGet(const CommandLine& line) {
+  const absl::StatusOr<std::vector<std::string>> outputs = PlanOutputs(line);
+  if (!outputs.ok()) {
+    ReportError(/*json=*/false, "uri", "", outputs.status(), kExitUsage);
+    return kExitUsage;
+  }
+  ExitCode code;
+  absl::StatusOr<client::Client> client = ConnectOrReport(line, &code);
+  if (!client.ok()) return code;
+  for (size_t i = 0; i < line.uris.size() && client->status().ok(); ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    const absl::StatusOr<client::FileResult> result =
+        GetOne(*client, line.uris[i], (*outputs)[i], line);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    if (!result.ok()) {
+      const ExitCode error = ExitCodeOf(result.status());
+      if (code == kExitOk) code = error;
+      ReportError(line.json, "uri", line.uris[i], result.status(), error);
+    } else if (line.json) {
+      PrintJson(line.uris[i], (*outputs)[i], line, *result, took.count());
+    }
+  }
+  return code;
+}
+
+}  // namespace objmapper::tools

@@ -1,0 +1,69 @@
+#include "tools/cli/range_text.h"
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace objmapper::tools {
+namespace {
+
+constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
+
+// "4096", "4K": digits and at most one unit. SimpleAtoi() alone would take signs and spaces.
+std::optional<uint64_t> ReadBytes(absl::string_view text) {
+  int shift = 0;
+  if (!text.empty()) {
+    const size_t unit = absl::string_view("KMGT").find(absl::ascii_toupper(text.back()));
+    if (unit != absl::string_view::npos) {
+      shift = 10 * (static_cast<int>(unit) + 1);
+      text.remove_suffix(1);
+    }
+  }
+  for (const char c : text) {
+    if (!absl::ascii_isdigit(c)) return std::nullopt;
+  }
+  uint64_t value;
+  if (!absl::SimpleAtoi(text, &value) || value > kMax >> shift) return std::nullopt;
+  return value << shift;
+}
+
+absl::Status Invalid(absl::string_view text, absl::string_view why) {
+  return absl::InvalidArgumentError(absl::StrCat("--range=", text, ": ", why));
+}
+
+}  // namespace
+
+absl::StatusOr<client::Range> ParseRange(absl::string_view text) {
+  const size_t mark = text.find_first_of("-:");
+  if (mark == absl::string_view::npos) {
+    return Invalid(text, "expected OFF-END, OFF- or OFF:LEN, for instance 0-99 or 1M:64K");
+  }
+  const std::optional<uint64_t> offset = ReadBytes(text.substr(0, mark));
+  if (!offset.has_value()) {
+    return Invalid(text, "expected a number of bytes, or one with K, M, G or T, in front");
+  }
+  const absl::string_view rest = text.substr(mark + 1);
+  if (text[mark] == '-' && rest.empty()) return client::Range{*offset, 0};
+  const std::optional<uint64_t> number = ReadBytes(rest);
+  if (!number.has_value()) {
+    return Invalid(text, absl::StrCat("expected a number of bytes, or one with K, M, G or T, "
+                                      "behind the \"",
+                                      text.substr(mark, 1), "\""));
+  }
+  uint64_t length = *number;
+  if (text[mark] == '-') {
+    if (*number < *offset) return Invalid(text, "the end is before the start");
+    if (*number - *offset == kMax) return client::Range{0, 0};  // all that there can be
+    length = *number - *offset + 1;
+  }
+  // On the wire 0 means "to the end".
+  if (length == 0) return Invalid(text, "a length of 0 asks for nothing");
+  if (length > kMax - *offset) return Invalid(text, "it ends past the largest offset");
+  return client::Range{*offset, length};
+}
+
+}  // namespace objmapper::tools

@@ -1,0 +1,55 @@
+// The command-line client. tools/cli/help.cc says what it does.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "absl/types/span.h"
+#include "tools/cli/command_line.h"
+#include "tools/cli/commands.h"
+#include "tools/cli/exit_code.h"
+#include "tools/cli/help.h"
+#include "tools/cli/report.h"
+
+namespace objmapper::tools {
+namespace {
+
+ExitCode Run(const CommandLine& line) {
+  switch (line.command) {
+    case CommandLine::Command::kHelp:
+      fwrite(HelpText(line.topic).data(), 1, HelpText(line.topic).size(), stdout);
+      return kExitOk;
+    case CommandLine::Command::kVersion:
+      PrintLine(kVersionText);
+      return kExitOk;
+    case CommandLine::Command::kGet:
+      return RunGet(line);
+    case CommandLine::Command::kStat:
+      return RunStat(line);
+    case CommandLine::Command::kPing:
+      return RunPing(line);
+  }
+  return kExitUsage;
+}
+
+}  // namespace
+
+ExitCode Main(absl::Span<const char* const> arguments) {
+  const absl::StatusOr<CommandLine> line = ParseCommandLine(arguments);
+  if (!line.ok()) {
+    ReportError(/*json=*/false, "", "", line.status(), kExitUsage);
+    return kExitUsage;
+  }
+  const ExitCode code = Run(*line);
+  // What was printed must have got through: a full disk behind ">" is an error too.
+  if (fflush(stdout) != 0 || ferror(stdout) != 0) {
+    fprintf(stderr, "objmapper: write to standard output: %s\n", strerror(errno));
+    return code == kExitOk ? kExitLocal : code;
+  }
+  return code;
+}
+
+}  // namespace objmapper::tools
+
+int main(int argc, char** argv) {
+  return objmapper::tools::Main(absl::MakeSpan(argv + 1, argc > 0 ? argc - 1 : 0));
+}
