@@ -46,7 +46,7 @@ absl::StatusOr<std::string> WithFreshName(const std::string& folder,
 
 }  // namespace
 
-absl::StatusOr<NewFile> NewFile::Create(absl::string_view path) {
+absl::StatusOr<NewFile> NewFile::Create(absl::string_view path, Meanwhile meanwhile) {
   if (path.empty()) return absl::InvalidArgumentError("a file to write needs a name");
   std::string target(path);
   const std::unique_ptr<char, decltype(&free)> resolved(realpath(target.c_str(), nullptr), &free);
@@ -60,18 +60,23 @@ absl::StatusOr<NewFile> NewFile::Create(absl::string_view path) {
     return absl::InvalidArgumentError(absl::StrCat("write ", path, ": no such folder"));
   }
   const std::string folder = FolderOf(target);
-  net::UniqueFd unnamed(open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, kNewFileMode));
-  if (unnamed.valid()) return NewFile(std::move(unnamed), std::move(target), std::string());
-  if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) {
-    return net::ErrnoToStatus(errno, absl::StrCat("write ", path));
+  if (meanwhile == Meanwhile::kUnnamedIfPossible) {
+    net::UniqueFd unnamed(open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, kNewFileMode));
+    if (unnamed.valid()) return NewFile(std::move(unnamed), std::move(target), std::string());
+    // EISDIR: a kernel older than O_TMPFILE.
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) {
+      return net::ErrnoToStatus(errno, absl::StrCat("write ", path));
+    }
   }
-  // This file system has no O_TMPFILE (EISDIR: nor has this kernel).
   net::UniqueFd named;
   absl::StatusOr<std::string> name = WithFreshName(folder, [&named](const char* fresh) {
     named.Reset(open(fresh, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, kNewFileMode));
     return named.valid();
   });
-  if (!name.ok()) return name.status();
+  if (!name.ok()) {
+    return absl::Status(name.status().code(),
+                        absl::StrCat("write ", path, ": ", name.status().message()));
+  }
   return NewFile(std::move(named), std::move(target), *std::move(name));
 }
 

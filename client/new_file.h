@@ -1,6 +1,7 @@
 // A file that appears under its name whole, or not at all.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -16,12 +17,19 @@ namespace objmapper::client {
 // Movable. Not thread-safe.
 class NewFile {
  public:
+  // What the file is before Commit().
+  enum class Meanwhile : uint8_t {
+    kUnnamedIfPossible,  // O_TMPFILE, or kNamed where the file system has no such thing
+    kNamed,              // ".objmapper-<random>.partial"
+  };
+
   // path: what Commit() will create or replace. A symbolic link is followed, so that its target is
   // replaced and not the link. Permissions are those of any new file (0666 and the umask).
   //
   // Errors: INVALID_ARGUMENT (empty), FAILED_PRECONDITION (a folder, or another thing that is no
   // regular file), or as ErrnoToStatus; the message names the path.
-  static absl::StatusOr<NewFile> Create(absl::string_view path);
+  static absl::StatusOr<NewFile> Create(absl::string_view path,
+                                        Meanwhile meanwhile = Meanwhile::kUnnamedIfPossible);
 
   NewFile(NewFile&& other) noexcept
       : fd_(std::move(other.fd_)),

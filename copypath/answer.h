@@ -33,6 +33,11 @@ class AnswerQueue {
   const Answer& operator[](size_t i) const { return answers_[head_ + i]; }
   void Push(Answer answer) { answers_.push_back(std::move(answer)); }
 
+  // Puts back what was taken: it is the oldest again. Rare.
+  void PushFront(Answer answer) {
+    answers_.insert(answers_.begin() + static_cast<ptrdiff_t>(head_), std::move(answer));
+  }
+
   // Takes the i-th out; 0 is the usual case and costs O(1).
   Answer Take(size_t i) {
     Answer taken = std::move(answers_[head_ + i]);

@@ -108,7 +108,8 @@ class Engine {
 
   // Waits until something ends or `event_fd` (given to the constructor) is readable, `timeout_ns`
   // at most (negative: for ever), and tells all that ended. True: event_fd was readable.
-  virtual bool Wait(int64_t timeout_ns) = 0;
+  // `*now_ns` is set after the waiting and before the telling, so handlers know the time.
+  virtual bool Wait(int64_t timeout_ns, int64_t* now_ns) = 0;
 };
 
 }  // namespace objmapper::copypath

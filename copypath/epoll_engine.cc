@@ -9,6 +9,7 @@
 
 #include <glog/logging.h>
 
+#include "net/clock.h"
 #include "net/scm_rights.h"
 
 namespace objmapper::copypath {
@@ -108,7 +109,7 @@ void EpollEngine::BeginPopulate(Populate* populate, void* address, size_t bytes)
   });
 }
 
-bool EpollEngine::Wait(int64_t timeout_ns) {
+bool EpollEngine::Wait(int64_t timeout_ns, int64_t* now_ns) {
   int timeout_ms = -1;
   if (!endings_.empty()) {
     timeout_ms = 0;
@@ -116,7 +117,9 @@ bool EpollEngine::Wait(int64_t timeout_ns) {
     timeout_ms = static_cast<int>(std::min<int64_t>((timeout_ns + 999'999) / 1'000'000, 1'000'000));
   }
   bool event_seen = false;
-  for (const epoll_event& event : epoll_.Wait(timeout_ms)) {
+  const absl::Span<epoll_event> events = epoll_.Wait(timeout_ms);
+  *now_ns = net::NowNs();
+  for (const epoll_event& event : events) {
     if (event.data.ptr == nullptr) {
       event_seen = true;
       continue;

@@ -28,7 +28,7 @@ class EpollEngine : public Engine {
   void AwaitWritable(Channel* channel) override;
   void Detach(Channel* channel) override;
   void BeginPopulate(Populate* populate, void* address, size_t bytes) override;
-  bool Wait(int64_t timeout_ns) override;
+  bool Wait(int64_t timeout_ns, int64_t* now_ns) override;
 
  private:
   struct Populated {

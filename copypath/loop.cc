@@ -97,15 +97,14 @@ void Loop::Stop() {
 void Loop::Run() {
   int64_t stop_by_ns = net::kNever;
   while (true) {
-    const bool mail = engine_->Wait(TimeoutNs());
-    now_ns_ = net::NowNs();
+    const bool mail = engine_->Wait(TimeoutNs(), &now_ns_);
     if (mail) ReadMail();
     Expire();
     const Phase phase = phase_.load(std::memory_order_relaxed);
     if (phase == seen_phase_ && phase != Phase::kStopping) continue;
     if (phase == Phase::kDraining) {
       // What has arrived already is still answered.
-      engine_->Wait(0);
+      engine_->Wait(0, &now_ns_);
       seen_phase_ = phase;
       const std::vector<Stream*> streams(streams_.begin(), streams_.end());
       for (Stream* stream : streams) stream->Drain();

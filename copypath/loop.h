@@ -80,6 +80,8 @@ class Loop {
   // The object that `uri` means now: ready, or loading (then its waiters are told). Errors as
   // Tree::OpenObject().
   absl::StatusOr<ObjectRef> Lookup(absl::string_view uri);
+  // The object is not what its name means any more: the next Lookup() asks the file system.
+  void Forget(CachedObject* object) { cache_.Erase(object); }
   // Whether window `index` of a mapped object may be sent; begins to bring it in when not.
   CachedObject::Residency EnsureResident(CachedObject* object, size_t index);
   // Brings it in, whatever was known, unless it is on its way.

@@ -13,6 +13,14 @@
 namespace objmapper::copypath {
 namespace {
 constexpr int kCapacityWanted = 256 * 1024;
+
+// /dev/null, where Discard() moves pages to without touching them; one for all pipes. -1: it could not
+// be opened, and a pipe with something in it is thrown away instead.
+int DevNull() {
+  static const int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  return fd;
+}
+
 }  // namespace
 
 absl::StatusOr<Pipe> Pipe::Create() {
@@ -20,13 +28,10 @@ absl::StatusOr<Pipe> Pipe::Create() {
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return net::ErrnoToStatus(errno, "pipe2");
   net::UniqueFd read_end(ends[0]);
   net::UniqueFd write_end(ends[1]);
-  net::UniqueFd null(open("/dev/null", O_WRONLY | O_CLOEXEC));
-  if (!null.valid()) return net::ErrnoToStatus(errno, "open /dev/null");
   int capacity = fcntl(write_end.get(), F_SETPIPE_SZ, kCapacityWanted);
   if (capacity < 0) capacity = fcntl(write_end.get(), F_GETPIPE_SZ);
   if (capacity <= 0) return net::ErrnoToStatus(errno, "F_GETPIPE_SZ");
-  return Pipe(std::move(read_end), std::move(write_end), std::move(null),
-              static_cast<size_t>(capacity));
+  return Pipe(std::move(read_end), std::move(write_end), static_cast<size_t>(capacity));
 }
 
 ssize_t Pipe::Fill(int file, uint64_t offset, size_t bytes) {
@@ -56,7 +61,7 @@ ssize_t Pipe::Drain(int socket, bool more) {
 bool Pipe::Discard() {
   while (held_ > 0) {
     const ssize_t moved =
-        splice(read_end_.get(), nullptr, null_.get(), nullptr, held_, SPLICE_F_NONBLOCK);
+        splice(read_end_.get(), nullptr, DevNull(), nullptr, held_, SPLICE_F_NONBLOCK);
     if (moved < 0 && errno == EINTR) continue;
     if (moved <= 0) return false;
     held_ -= static_cast<size_t>(moved);

@@ -40,15 +40,11 @@ class Pipe {
   bool empty() const { return held_ == 0; }
 
  private:
-  Pipe(net::UniqueFd read_end, net::UniqueFd write_end, net::UniqueFd null, size_t capacity)
-      : read_end_(std::move(read_end)),
-        write_end_(std::move(write_end)),
-        null_(std::move(null)),
-        capacity_(capacity) {}
+  Pipe(net::UniqueFd read_end, net::UniqueFd write_end, size_t capacity)
+      : read_end_(std::move(read_end)), write_end_(std::move(write_end)), capacity_(capacity) {}
 
   net::UniqueFd read_end_;
   net::UniqueFd write_end_;
-  net::UniqueFd null_;  // /dev/null, where Discard() moves pages to without touching them
   size_t capacity_;     // bytes
   size_t held_ = 0;     // bytes filled and not yet drained
 };

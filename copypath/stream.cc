@@ -84,15 +84,15 @@ void Stream::OnReceiveEnd(int error) {
 }
 
 void Stream::Intake(absl::string_view input) {
-  const uint64_t allowance = session_->allowance() - std::min<uint64_t>(session_->allowance(),
-                                                                       queue_.size());
+  const size_t outstanding = queue_.size() + (body_.object || transferring_ || awaiting_room_ ? 1 : 0) +
+                             (out_ != nullptr ? out_->answers() : 0);
+  const uint64_t allowance =
+      session_->allowance() - std::min<uint64_t>(session_->allowance(), outstanding);
   size_t room = kBurstMax;
   if (!session_->parser.Has(protocol::kPipelining)) {
     room = queue_.size() < kEarlyMax ? kEarlyMax - queue_.size() : 0;
   }
   Burst* burst = loop_->burst();
-  const size_t outstanding = queue_.size() + (body_.object || transferring_ ? 1 : 0) +
-                             (out_ != nullptr ? out_->answers() : 0);
   router::TakeBurst(session_.get(), input, router::LaneKind::kCopyPath, outstanding,
                     std::min<uint64_t>(room, allowance), burst);
   for (const Request& request : burst->requests) Enqueue(request);

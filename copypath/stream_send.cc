@@ -10,6 +10,7 @@
 
 #include "copypath/loop.h"
 #include "protocol/encode.h"
+#include "storage/tree.h"
 
 namespace objmapper::copypath {
 namespace {
@@ -111,8 +112,14 @@ bool Stream::ComposeAnswer(size_t index) {
     // Whatever came of the opening, the kernel's caches know the answer now.
     absl::StatusOr<storage::ObjectInfo> info =
         loop_->options().tree->Stat(object->uri(), storage::Wait::kCachedOnly);
-    if (absl::IsUnavailable(info.status()) && object->state() == CachedObject::State::kReady) {
-      info = object->info();
+    if (absl::IsUnavailable(info.status())) {
+      // Some walks can never be done from the caches alone (RESOLVE_CACHED gives up at symbolic links
+      // with ".."): then it is the opening that knows.
+      if (object->state() == CachedObject::State::kReady) {
+        info = object->info();
+      } else {
+        info = object->error();
+      }
     }
     if (info.ok()) {
       std::string text;
@@ -136,6 +143,24 @@ bool Stream::ComposeAnswer(size_t index) {
 bool Stream::ComposeObject(Answer answer) {
   CachedObject* object = answer.object.get();
   const Request& request = answer.request;
+  if (!object->small() && object->checked_ns() != loop_->now_ns()) {
+    // It may have been changed in place since it was cached. Better to find out now, and serve what
+    // it is now, than in the middle of the body.
+    const absl::StatusOr<storage::ObjectInfo> info = storage::InfoOf(object->fd(), object->uri());
+    if (info.ok() && *info != object->info()) {
+      loop_->Forget(object);
+      absl::StatusOr<ObjectRef> again = loop_->Lookup(object->uri());
+      if (!again.ok()) {
+        SayError(request, router::WireStatus(again.status()), again.status().message());
+        out_->EndAnswer();
+        return true;
+      }
+      answer.object = *std::move(again);
+      if (answer.object->state() == CachedObject::State::kLoading) WaitFor(answer.object.get());
+      queue_.PushFront(std::move(answer));
+      return true;
+    }
+  }
   const std::optional<router::Extent> extent = router::ResolveExtent(request, object->size());
   if (!extent.has_value()) {
     SayError(request, Status::kRangeNotSatisfiable,

@@ -8,6 +8,8 @@
 
 #include <glog/logging.h>
 
+#include "net/clock.h"
+
 namespace objmapper::copypath {
 
 absl::StatusOr<std::unique_ptr<UringEngine>> UringEngine::Create(int event_fd) {
@@ -95,13 +97,15 @@ void UringEngine::BeginPopulate(Populate* populate, void* address, size_t bytes)
   ring_->Advise(address, bytes, MADV_POPULATE_READ, Tag(populate, Operation::kPopulate));
 }
 
-bool UringEngine::Wait(int64_t timeout_ns) {
+bool UringEngine::Wait(int64_t timeout_ns, int64_t* now_ns) {
   if (!event_armed_) {
     event_armed_ = true;
     ring_->PollOnce(event_fd_, POLLIN, Tag(nullptr, Operation::kEvent));
   }
   event_seen_ = false;
-  for (const net::Ring::Event& event : ring_->Wait(timeout_ns)) Handle(event);
+  const absl::Span<const net::Ring::Event> events = ring_->Wait(timeout_ns);
+  *now_ns = net::NowNs();
+  for (const net::Ring::Event& event : events) Handle(event);
   return event_seen_;
 }
 

@@ -25,7 +25,7 @@ class UringEngine : public Engine {
   void AwaitWritable(Channel* channel) override;
   void Detach(Channel* channel) override;
   void BeginPopulate(Populate* populate, void* address, size_t bytes) override;
-  bool Wait(int64_t timeout_ns) override;
+  bool Wait(int64_t timeout_ns, int64_t* now_ns) override;
 
  private:
   // The low bits of user_data tell which operation of the object it points to has completed; bit 0

@@ -19,6 +19,7 @@ void Message::RefuseFds(protocol::Dialect dialect, absl::string_view reason) {
   }
   text_ = std::move(text);
   fds_.clear();
+  shared_.clear();
   numbers_.clear();
 }
 
@@ -26,6 +27,7 @@ void Message::Clear() {
   text_.clear();
   answers_.clear();
   fds_.clear();
+  shared_.clear();
   numbers_.clear();
 }
 

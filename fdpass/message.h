@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "net/unique_fd.h"
 #include "protocol/capabilities.h"
 #include "protocol/request_parser.h"
+#include "storage/tree.h"
 
 namespace objmapper::fdpass {
 
@@ -28,6 +30,13 @@ class Message {
     answers_.push_back({text_.size(), request.id, /*has_fd=*/true});
     numbers_.push_back(fd.get());
     fds_.push_back(std::move(fd));
+  }
+  // The same for a descriptor that is shared with other answers (SharedFds).
+  void BeginAnswerWithFd(const protocol::Request& request,
+                         std::shared_ptr<const storage::OpenedObject> object) {
+    answers_.push_back({text_.size(), request.id, /*has_fd=*/true});
+    numbers_.push_back(object->fd.get());
+    shared_.push_back(std::move(object));
   }
   std::string* text() { return &text_; }
 
@@ -53,7 +62,8 @@ class Message {
   std::string text_;
   std::vector<Answer> answers_;
   std::vector<net::UniqueFd> fds_;
-  std::vector<int> numbers_;  // of fds_, as sendmsg(2) wants them
+  std::vector<std::shared_ptr<const storage::OpenedObject>> shared_;
+  std::vector<int> numbers_;  // of both, as sendmsg(2) wants them
 };
 
 }  // namespace objmapper::fdpass

@@ -3,12 +3,14 @@
 #include "fdpass/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include <algorithm>
 #include <string>
 
 #include <glog/logging.h>
 
+#include "net/errno_status.h"
 #include "net/scm_rights.h"
 #include "protocol/encode.h"
 #include "protocol/metadata.h"
@@ -63,18 +65,17 @@ ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
       continue;
     }
     DCHECK(request.mode == Mode::kFdPass);
-    absl::StatusOr<storage::OpenedObject> object =
-        options_.tree->OpenObject(request.uri, storage::Wait::kMayBlock);
-    if (!object.ok()) {
-      AnswerError(*session, request, router::WireStatus(object.status()),
-                  object.status().message());
+    absl::StatusOr<Passed> passed = OpenToPass(request.uri);
+    if (!passed.ok()) {
+      AnswerError(*session, request, router::WireStatus(passed.status()),
+                  passed.status().message());
       continue;
     }
     const std::optional<router::Extent> extent =
-        router::ResolveExtent(request, object->info.size);
+        router::ResolveExtent(request, passed->object_size);
     if (!extent.has_value()) {
       AnswerError(*session, request, Status::kRangeNotSatisfiable,
-                  router::RangeMessage(request, object->info.size));
+                  router::RangeMessage(request, passed->object_size));
       continue;
     }
     protocol::MetadataWriter metadata;
@@ -83,27 +84,56 @@ ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
     const size_t header_bytes = protocol::EncodeResponse(
         dialect, request.id, Status::kOk, in_header ? extent->length : 0, metadata.bytes(), header);
     if (!in_header) {
+      // The 'X' may have to wait for its turn: then the peer owns the descriptor.
+      net::UniqueFd fd = std::move(passed->fd);
+      if (passed->shared != nullptr) fd.Reset(fcntl(passed->shared->fd.get(), F_DUPFD_CLOEXEC, 0));
+      if (!fd.valid()) {
+        const absl::Status error = net::ErrnoToStatus(errno, "dup");
+        AnswerError(*session, request, router::WireStatus(error), error.message());
+        continue;
+      }
       message_.BeginAnswer(request);
       message_.text()->append(header, header_bytes);
       if (!flush()) {
         // A part of the header has gone: the descriptor follows the rest of it.
-        if (!peer->out.empty()) peer->out_fd = std::move(object->fd);
+        if (!peer->out.empty()) peer->out_fd = std::move(fd);
         break;
       }
-      if (SendX(peer, std::move(object->fd)) != Sent::kAll) {
+      if (SendX(peer, std::move(fd)) != Sent::kAll) {
         gone = peer->blocked == Peer::Blocked::kNo;
         break;
       }
       continue;
     }
     if (!batch && !message_.empty() && !flush()) break;  // a descriptor's answer starts a message
-    message_.BeginAnswerWithFd(request, std::move(object->fd));
+    if (passed->shared == nullptr) {
+      message_.BeginAnswerWithFd(request, std::move(passed->fd));
+    } else {
+      message_.BeginAnswerWithFd(request, std::move(passed->shared));
+    }
     message_.text()->append(header, header_bytes);
     if ((!batch || message_.fds().size() == protocol::kFdsPerMessageMax) && !flush()) break;
   }
   if (!gone && peer->blocked == Peer::Blocked::kNo && !message_.empty()) flush();
   message_.Clear();
   return gone ? -1 : static_cast<ssize_t>(sent);
+}
+
+absl::StatusOr<Worker::Passed> Worker::OpenToPass(absl::string_view uri) {
+  Passed passed;
+  if (shared_fds_.has_value()) {
+    auto shared = shared_fds_->Open(uri, now_ns_);
+    if (!shared.ok()) return std::move(shared).status();
+    passed.shared = *std::move(shared);
+    passed.object_size = passed.shared->info.size;
+    return passed;
+  }
+  absl::StatusOr<storage::OpenedObject> object =
+      options_.tree->OpenObject(uri, storage::Wait::kMayBlock);
+  if (!object.ok()) return std::move(object).status();
+  passed.fd = std::move(object->fd);
+  passed.object_size = object->info.size;
+  return passed;
 }
 
 void Worker::AnswerError(const Session& session, const Request& request, Status status,

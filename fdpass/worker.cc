@@ -38,6 +38,9 @@ Worker::Worker(const Options& options)
       retries_(kRetryAfter),
       scratch_(kScratchBytes) {
   CHECK_EQ(epoll_.Add(mailbox_.event_fd(), EPOLLIN, nullptr), 0);
+  if (options.shared_fds > 0) {
+    shared_fds_.emplace(options.tree, options.shared_fds, options.shared_fds_valid);
+  }
 }
 
 Worker::~Worker() { CHECK(!thread_.joinable()) << "Stop() first"; }
@@ -320,8 +323,11 @@ void Worker::Expire() {
   while (Peer* peer = busy_.PopExpired(now_ns_)) {
     options_.connections->timed_out.fetch_add(1, std::memory_order_relaxed);
     if (peer->blocked != Peer::Blocked::kNo) {
-      LOG_EVERY_T(WARNING, 1) << peer->session->PeerName()
-                              << ": closed, it did not read its answers in time";
+      LOG_EVERY_T(WARNING, 1)
+          << peer->session->PeerName() << ": closed, "
+          << (peer->blocked == Peer::Blocked::kSocketFull
+                  ? "it did not read its answers in time"
+                  : "the kernel took no more descriptors (ETOOMANYREFS) or memory in time");
       EndPeer(peer);
       continue;
     }

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "absl/time/time.h"
 #include "fdpass/message.h"
 #include "fdpass/peer.h"
+#include "fdpass/shared_fds.h"
 #include "net/deadline_list.h"
 #include "net/epoll.h"
 #include "net/mailbox.h"
@@ -43,6 +45,8 @@ class Worker {
     router::ConnectionCounters* connections = nullptr;
     router::Switchboard* switchboard = nullptr;  // all outlive the worker
     absl::Duration busy_poll;                    // how long to look for work before sleeping
+    size_t shared_fds = 0;                       // 0: each answer gets a descriptor of its own
+    absl::Duration shared_fds_valid;
   };
 
   explicit Worker(const Options& options);
@@ -78,7 +82,14 @@ class Worker {
   void AnswerStat(const router::Session& session, const protocol::Request& request);
   void AnswerError(const router::Session& session, const protocol::Request& request,
                    protocol::Status status, absl::string_view message);
-  // Sends message_. kBlocked: nothing of it went out, or a part did and the rest is in peer->out.
+  // What an answer passes: a descriptor of its own, or one that is shared.
+  struct Passed {
+    net::UniqueFd fd;
+    std::shared_ptr<const storage::OpenedObject> shared;
+    uint64_t object_size = 0;
+  };
+  absl::StatusOr<Passed> OpenToPass(absl::string_view uri);
+  // Sends message_: all of it, a part (the rest is in peer->out), or nothing (the peer is blocked).
   enum class Sent : uint8_t { kAll, kPart, kNothing, kGone };
   Sent SendMessage(Peer* peer);
   Sent SendX(Peer* peer, net::UniqueFd fd);
@@ -103,6 +114,7 @@ class Worker {
   std::vector<char> scratch_;  // what one receive brings; shared by all peers
   router::Burst burst_;
   Message message_;
+  std::optional<SharedFds> shared_fds_;  // --fd_sharing=always
   WorkerCounters counters_;
   std::atomic<size_t> load_{0};
   std::atomic<Phase> phase_{Phase::kServing};

@@ -94,6 +94,8 @@ class RequestParser {
   // Makes Next() drop the `bytes` that follow (the body of a PUT that is refused).
   void SkipBody(uint64_t bytes) { skip_ = bytes; }
   bool skipping() const { return skip_ != 0; }
+  // Bytes that Next() will drop before it looks at anything.
+  uint64_t to_skip() const { return skip_; }
 
   // kUnknown until a V1 mode byte or the whole of HELLO has been seen, so that an error before that
   // is encoded as the V1 error which the protocol wants there.

@@ -74,8 +74,9 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
         }
       }
     }
+    // Where the next message begins: behind what is left of a refused body.
+    const size_t begin = burst->consumed + std::min<uint64_t>(parser.to_skip(), rest.size());
     RequestParser::Result result = parser.Next(rest);
-    const size_t begin = burst->consumed;
     burst->consumed += result.consumed;
     switch (result.kind) {
       case RequestParser::Kind::kNeedMore:

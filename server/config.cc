@@ -54,8 +54,14 @@ DEFINE_string(request_timeout, "30s",
               "owed; 0: as long as it likes.");
 DEFINE_string(drain_timeout, "10s",
               "How long requests may take to finish after SIGTERM or SIGINT.");
+DEFINE_string(fd_sharing, "never",
+              "never: each OP_FDPASS answer opens the object afresh. always: a descriptor is opened once "
+              "and passed to many, which saves the opening; then all receivers share one file offset, "
+              "its flags and its locks, so it is UNSAFE between clients that do not trust each other, "
+              "and wrong for any that do not read with pread or mmap.");
 DEFINE_int64(fd_cache_entries, 1024,
-             "Objects that the copypath keeps open, and small ones in memory; 0: none.");
+             "Objects that the copypath keeps open, and small ones in memory; 0: none. Also how many "
+             "descriptors each fdpass worker keeps with --fd_sharing=always.");
 DEFINE_int32(fd_cache_valid_ms, 20,
              "How long the copypath and OP_STAT believe what they know of an object, in "
              "milliseconds, before they ask the file system again; 0: they always ask.");
@@ -172,6 +178,13 @@ absl::Status ReadThreads(Config* config) {
   config->splice_pool_size = splice == 0 ? 2 * cores : splice;
   config->copy_loops = FLAGS_copy_loops;
   if (FLAGS_optimize_for_latency) config->busy_poll = absl::Microseconds(FLAGS_busy_poll_us);
+  if (FLAGS_fd_sharing != "never" && FLAGS_fd_sharing != "always") {
+    return Bad("fd_sharing", FLAGS_fd_sharing, "it is never or always");
+  }
+  config->fd_sharing = FLAGS_fd_sharing == "always";
+  if (config->fd_sharing && FLAGS_fd_cache_entries == 0) {
+    return Bad("fd_sharing", FLAGS_fd_sharing, "--fd_cache_entries=0 leaves nothing to share");
+  }
   if (FLAGS_io_engine == "auto") {
     config->io_engine = copypath::EngineKind::kAuto;
   } else if (FLAGS_io_engine == "uring") {

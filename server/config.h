@@ -21,6 +21,7 @@ struct Config {
   int splice_pool_size = 2;
   int copy_loops = 1;
   copypath::EngineKind io_engine = copypath::EngineKind::kAuto;
+  bool fd_sharing = false;
   absl::Duration busy_poll;  // 0: the workers sleep at once
   uint64_t max_connections = 1000;
   uint16_t max_pipeline = 64;

@@ -17,7 +17,10 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-class NewFileTest : public testing::Test {
+using Meanwhile = NewFile::Meanwhile;
+
+// Unnamed where the file system can, and as where it cannot.
+class NewFileTest : public testing::TestWithParam<Meanwhile> {
  protected:
   void TearDown() override { EXPECT_EQ(net::OpenFds(), before_); }
 
@@ -25,10 +28,13 @@ class NewFileTest : public testing::Test {
   TemporaryFolder folder_;
 };
 
+INSTANTIATE_TEST_SUITE_P(Meanwhile, NewFileTest,
+                         testing::Values(Meanwhile::kUnnamedIfPossible, Meanwhile::kNamed));
+
 // Before Commit() nothing has the name; after it the whole file does.
-TEST_F(NewFileTest, AppearsWithCommit) {
+TEST_P(NewFileTest, AppearsWithCommit) {
   {
-    absl::StatusOr<NewFile> file = NewFile::Create(folder_.Path("a"));
+    absl::StatusOr<NewFile> file = NewFile::Create(folder_.Path("a"), GetParam());
     ASSERT_TRUE(file.ok()) << file.status();
     ASSERT_EQ(write(file->fd(), "hello", 5), 5);
     EXPECT_FALSE(std::filesystem::exists(folder_.Path("a")));
@@ -39,10 +45,10 @@ TEST_F(NewFileTest, AppearsWithCommit) {
 }
 
 // A file that is not committed leaves nothing, and what had the name keeps it.
-TEST_F(NewFileTest, LeavesNothingWithoutCommit) {
+TEST_P(NewFileTest, LeavesNothingWithoutCommit) {
   folder_.Write("a", "old");
   {
-    absl::StatusOr<NewFile> file = NewFile::Create(folder_.Path("a"));
+    absl::StatusOr<NewFile> file = NewFile::Create(folder_.Path("a"), GetParam());
     ASSERT_TRUE(file.ok()) << file.status();
     ASSERT_EQ(write(file->fd(), "hello", 5), 5);
   }
@@ -51,10 +57,10 @@ TEST_F(NewFileTest, LeavesNothingWithoutCommit) {
 }
 
 // An old file is replaced, not written into: who has it open keeps the old bytes.
-TEST_F(NewFileTest, ReplacesTheOldFile) {
+TEST_P(NewFileTest, ReplacesTheOldFile) {
   folder_.Write("a", "old");
   std::ifstream old(folder_.Path("a"));
-  absl::StatusOr<NewFile> file = NewFile::Create(folder_.Path("a"));
+  absl::StatusOr<NewFile> file = NewFile::Create(folder_.Path("a"), GetParam());
   ASSERT_TRUE(file.ok()) << file.status();
   ASSERT_EQ(write(file->fd(), "new", 3), 3);
   ASSERT_TRUE(file->Commit().ok());
@@ -63,9 +69,9 @@ TEST_F(NewFileTest, ReplacesTheOldFile) {
 }
 
 // Its permissions are any new file's.
-TEST_F(NewFileTest, HasTheUmasksPermissions) {
+TEST_P(NewFileTest, HasTheUmasksPermissions) {
   const mode_t old_mask = umask(027);
-  absl::StatusOr<NewFile> file = NewFile::Create(folder_.Path("a"));
+  absl::StatusOr<NewFile> file = NewFile::Create(folder_.Path("a"), GetParam());
   umask(old_mask);
   ASSERT_TRUE(file.ok()) << file.status();
   ASSERT_TRUE(file->Commit().ok());
@@ -75,10 +81,10 @@ TEST_F(NewFileTest, HasTheUmasksPermissions) {
 }
 
 // A symbolic link stays one: its target is replaced.
-TEST_F(NewFileTest, FollowsSymbolicLinks) {
+TEST_P(NewFileTest, FollowsSymbolicLinks) {
   folder_.Write("target", "old");
   std::filesystem::create_symlink("target", folder_.Path("link"));
-  absl::StatusOr<NewFile> file = NewFile::Create(folder_.Path("link"));
+  absl::StatusOr<NewFile> file = NewFile::Create(folder_.Path("link"), GetParam());
   ASSERT_TRUE(file.ok()) << file.status();
   ASSERT_EQ(write(file->fd(), "new", 3), 3);
   ASSERT_TRUE(file->Commit().ok());
@@ -87,24 +93,25 @@ TEST_F(NewFileTest, FollowsSymbolicLinks) {
 }
 
 // The longest name that a folder can hold is no special case.
-TEST_F(NewFileTest, LongestName) {
+TEST_P(NewFileTest, LongestName) {
   const std::string name(255, 'n');
-  absl::StatusOr<NewFile> file = NewFile::Create(folder_.Path(name));
+  absl::StatusOr<NewFile> file = NewFile::Create(folder_.Path(name), GetParam());
   ASSERT_TRUE(file.ok()) << file.status();
   ASSERT_TRUE(file->Commit().ok());
   EXPECT_EQ(folder_.Names(), Names{name});
 }
 
 // What cannot become a file is refused, with its name.
-TEST_F(NewFileTest, BadTargets) {
-  EXPECT_EQ(NewFile::Create("").status().code(), absl::StatusCode::kInvalidArgument);
-  const absl::Status is_folder = NewFile::Create(folder_.path()).status();
+TEST_P(NewFileTest, BadTargets) {
+  EXPECT_EQ(NewFile::Create("", GetParam()).status().code(), absl::StatusCode::kInvalidArgument);
+  const absl::Status is_folder = NewFile::Create(folder_.path(), GetParam()).status();
   EXPECT_EQ(is_folder.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_TRUE(absl::StrContains(is_folder.message(), "it is a folder")) << is_folder;
-  EXPECT_EQ(NewFile::Create("/dev/null").status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(NewFile::Create(folder_.Path("new/")).status().code(),
+  EXPECT_EQ(NewFile::Create("/dev/null", GetParam()).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(NewFile::Create(folder_.Path("new/"), GetParam()).status().code(),
             absl::StatusCode::kInvalidArgument);
-  const absl::Status no_folder = NewFile::Create(folder_.Path("no/a")).status();
+  const absl::Status no_folder = NewFile::Create(folder_.Path("no/a"), GetParam()).status();
   EXPECT_EQ(no_folder.code(), absl::StatusCode::kNotFound);
   EXPECT_TRUE(absl::StrContains(no_folder.message(), folder_.Path("no/a"))) << no_folder;
 }

@@ -24,7 +24,7 @@ class HostileTest : public SetupTest {
   void SetUp() override {
     SetupTest::SetUp();
     SharedTree().AddOnce("small", kObject);
-    SharedTree().AddSparse("big", kBig);
+    SharedTree().AddSparseOnce("big", kBig);
     WarmUp(Server());
   }
 

@@ -71,11 +71,11 @@ void ObjectTree::AddOnce(absl::string_view uri, absl::string_view contents) {
   if (!std::filesystem::exists(Path(uri))) Add(uri, contents);
 }
 
-std::string ObjectTree::AddSparse(absl::string_view uri, uint64_t bytes) {
+void ObjectTree::AddSparseOnce(absl::string_view uri, uint64_t bytes) {
+  if (std::filesystem::exists(Path(uri))) return;
   const std::string path = Prepare(uri);
   net::UniqueFd file(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
   PCHECK(file.valid() && ftruncate(file.get(), bytes) == 0) << path;
-  return path;
 }
 
 }  // namespace objmapper::e2e

@@ -47,8 +47,8 @@ class ObjectTree {
   std::string Add(absl::string_view uri, absl::string_view contents);
   // The same, unless there is one already: an object that many tests read and none replaces.
   void AddOnce(absl::string_view uri, absl::string_view contents);
-  // A file that is all hole: any size at no cost.
-  std::string AddSparse(absl::string_view uri, uint64_t bytes);
+  // A file that is all hole, unless there is an object already: any size at no cost.
+  void AddSparseOnce(absl::string_view uri, uint64_t bytes);
 
  private:
   std::string Prepare(absl::string_view uri);

@@ -114,7 +114,8 @@ class ServerProcess {
 // server.Descriptors(), once connections that have just ended are gone from it.
 std::map<std::string, int> SettledDescriptors(const ServerProcess& server);
 // Waits until the server holds no more descriptors of any kind than `before`: all that a scenario
-// cost has been given back. `before` is taken once caches and pools are warm.
+// cost has been given back. `before` is taken once caches are warm; of pipes, and of /dev/null to
+// empty them into, each of the 2 × cores splice threads may have come to keep one meanwhile.
 void ExpectDescriptorsBack(const ServerProcess& server, const std::map<std::string, int>& before);
 
 }  // namespace objmapper::e2e

@@ -188,7 +188,7 @@ constexpr Nonsense kNonsense[] = {
     {"listen_tcp", "127.0.0.1:65536"},
     {"listen_tcp", "[::1:7070"},
     {"listen_tcp", "not an address:x"},
-    {"no_such_flag", "1"},
+    {"no_such_flag", "no_such_flag"},
 };
 
 INSTANTIATE_TEST_SUITE_P(All, NonsenseTest, testing::ValuesIn(kNonsense), [](const auto& info) {
@@ -205,7 +205,6 @@ class RefusedRingTest : public testing::TestWithParam<int> {
 // Where the kernel or a sandbox forbids io_uring, "auto" serves by epoll and says why.
 TEST_P(RefusedRingTest, AutoServesByEpollAndSaysWhy) {
   ServerProcess server(SharedTree().root(), {.engine = "auto", .io_uring_errno = GetParam()});
-  EXPECT_TRUE(absl::StrContains(server.log(), "io_uring")) << server.log();
   EXPECT_TRUE(absl::StrContains(server.log(), "epoll")) << server.log();
   EXPECT_TRUE(absl::StrContains(server.log(), strerrorname_np(GetParam()))) << server.log();
   for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
@@ -221,7 +220,7 @@ TEST_P(RefusedRingTest, AutoServesByEpollAndSaysWhy) {
 // Who insists on the ring is told that it cannot be had.
 TEST_P(RefusedRingTest, UringRefusesToStart) {
   ExpectRefusedStart({.engine = "uring", .io_uring_errno = GetParam()},
-                     {"io_uring", "--io_engine", strerrorname_np(GetParam())});
+                     {"--io_engine=uring", strerrorname_np(GetParam())});
 }
 
 INSTANTIATE_TEST_SUITE_P(All, RefusedRingTest, testing::Values(EPERM, ENOSYS, ENOMEM),

@@ -23,7 +23,7 @@ class TimeoutTest : public SetupTest {
     SetupTest::SetUp();
     if (IsSkipped()) return;
     SharedTree().AddOnce("small", "small object");
-    SharedTree().AddSparse("big", kBig);
+    SharedTree().AddSparseOnce("big", kBig);
   }
 
   ServerProcess Impatient(const std::string& flag) {
@@ -99,6 +99,7 @@ TEST_P(TimeoutTest, ClientThatStopsReadingIsLetGo) {
   ServerProcess server = Impatient("request_timeout");
   for (const char mode : {kCopy, kSplice}) {
     EXPECT_TRUE(Connection(server).Get({.mode = mode, .uri = "big"}).ok());
+    EXPECT_TRUE(Connection(server).Get({.mode = mode, .uri = "small"}).ok());
   }
   const auto before = SettledDescriptors(server);
   for (const char mode : {kCopy, kSplice}) {
@@ -143,6 +144,7 @@ TEST_P(TimeoutTest, ClientThatOnlyAsksIsLetGo) {
 TEST_P(TimeoutTest, SteadySlowReaderGetsEverything) {
   ServerProcess server = Impatient("request_timeout");
   for (const char mode : {kCopy, kSplice}) {
+    SCOPED_TRACE(mode);
     RawClient client = Connection(server);
     client.Ask({.mode = mode, .uri = "big"});
     Answer answer = client.NextHead();
@@ -188,6 +190,7 @@ TEST_P(TimeoutTest, BusyConnectionIsNotIdle) {
 TEST_P(TimeoutTest, AnswerUnderWayIsNotIdle) {
   ServerProcess server = Impatient("idle_timeout");
   for (const char mode : {kCopy, kSplice}) {
+    SCOPED_TRACE(mode);
     RawClient client = Connection(server);
     client.Ask({.mode = mode, .uri = "big"});
     Answer answer = client.NextHead();
