@@ -96,7 +96,9 @@ class Stream : public Channel {
   void Leave(Exit exit);
   void UpdateDeadline(bool progress);
   bool ResumeIntake();
-  bool owes() const { return !queue_.empty() || body_.object || sending_ || transferring_; }
+  bool owes() const {
+    return !queue_.empty() || body_.object || sending_ || transferring_ || awaiting_room_;
+  }
 
   std::unique_ptr<router::Session> session_;
   Loop* const loop_;

@@ -1,14 +1,39 @@
 #include "fdpass/lane.h"
 
+#include <pthread.h>
+
+#include <chrono>
+
 #include <glog/logging.h>
 
+#include "net/clock.h"
+
 namespace objmapper::fdpass {
+namespace {
+constexpr std::chrono::milliseconds kWatchEvery{100};
+}  // namespace
 
 FdPassLane::FdPassLane(const Worker::Options& options, int workers) {
   CHECK_GE(workers, 1);
   for (int i = 0; i < workers; ++i) {
     workers_.push_back(std::make_unique<Worker>(options));
     workers_.back()->Start(i);
+  }
+  watcher_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "fdpass/watch");
+    Watch();
+  });
+}
+
+void FdPassLane::Watch() {
+  net::MutexLock lock(&mutex_);
+  while (!stopping_) {
+    stop_.wait_for(mutex_, kWatchEvery);
+    const int64_t hanging_since = net::NowNs() - std::chrono::nanoseconds(kWatchEvery).count();
+    for (const auto& worker : workers_) {
+      const int64_t busy_since = worker->busy_since_ns();
+      if (busy_since != 0 && busy_since < hanging_since) worker->Interrupt();
+    }
   }
 }
 
@@ -28,6 +53,12 @@ void FdPassLane::Drain() {
 }
 
 void FdPassLane::Stop() {
+  {
+    net::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  stop_.notify_all();
+  if (watcher_.joinable()) watcher_.join();
   for (const auto& worker : workers_) worker->Stop();
 }
 

@@ -1,11 +1,15 @@
-// The fdpass lane: a pool of synchronous workers, num_cores of them, that own their connections.
+// The fdpass lane: a pool of synchronous workers, num_cores of them, that own their connections, and
+// somebody who watches that none of them hangs in a system call.
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "fdpass/worker.h"
+#include "net/mutex.h"
 #include "router/lane.h"
 
 namespace objmapper::fdpass {
@@ -23,8 +27,17 @@ class FdPassLane : public router::Lane {
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
 
  private:
+  // Interrupts workers that have been busy with one turn for too long: a name that was an object a
+  // moment ago can have become a FIFO, and opening that blocks (storage/directory_cache.h). A turn that
+  // is long because the disk is slow is not disturbed: waiting for a disk cannot be interrupted.
+  void Watch();
+
   std::vector<std::unique_ptr<Worker>> workers_;
   std::atomic<size_t> next_{0};
+  net::Mutex mutex_;
+  std::condition_variable_any stop_;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  std::thread watcher_;
 };
 
 }  // namespace objmapper::fdpass

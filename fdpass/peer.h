@@ -30,17 +30,19 @@ struct Peer {
     kKernelFull,  // for a while: too many descriptors in flight, or no memory; POLLOUT is no help
   };
 
+  // Looked at for every request, so kept together.
   std::unique_ptr<router::Session> session;
   Blocked blocked = Blocked::kNo;
+  bool ending = false;         // after the farewell the session is retired
+  bool again = false;          // in the worker's list of peers that may have more to read
+  net::DeadlineHook deadline;  // idle, or request
+
   // What is owed while blocked, in this order:
-  std::string out;                     // the rest of a message that went out in part
-  net::UniqueFd out_fd;                // goes with one byte 'X' after it
-  std::vector<StoredRequest> stored;   // to be served then; their descriptors are not open yet
-  std::string farewell;                // said when nothing else is owed
-  bool ending = false;                 // after the farewell the session is retired
-  bool again = false;                  // in the worker's list of peers that may have more to read
-  net::DeadlineHook deadline;          // idle, or request
-  net::DeadlineHook retry;             // Blocked::kKernelFull
+  std::string out;                    // the rest of a message that went out in part
+  net::UniqueFd out_fd;               // goes with one byte 'X' after it
+  std::vector<StoredRequest> stored;  // to be served then; their descriptors are not open yet
+  std::string farewell;               // said when nothing else is owed
+  net::DeadlineHook retry;            // Blocked::kKernelFull
 };
 
 }  // namespace objmapper::fdpass

@@ -128,8 +128,7 @@ absl::StatusOr<Worker::Passed> Worker::OpenToPass(absl::string_view uri) {
     passed.object_size = passed.shared->info.size;
     return passed;
   }
-  absl::StatusOr<storage::OpenedObject> object =
-      options_.tree->OpenObject(uri, storage::Wait::kMayBlock);
+  absl::StatusOr<storage::OpenedObject> object = directories_.OpenObject(uri, now_ns_);
   if (!object.ok()) return std::move(object).status();
   passed.fd = std::move(object->fd);
   passed.object_size = object->info.size;

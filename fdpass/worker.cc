@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <string>
@@ -29,6 +30,16 @@ constexpr size_t kRequestsPerTurn = protocol::kFdsPerMessageMax;
 // How long to wait when the kernel, not the peer, is out of room.
 constexpr absl::Duration kRetryAfter = absl::Milliseconds(5);
 
+// What Interrupt() sends. Its handler does nothing: that a handler ran is what ends a system call
+// (signal(7)).
+constexpr int kInterruptSignal = SIGUSR2;
+
+void InstallInterruptHandler() {
+  struct sigaction action {};
+  action.sa_handler = [](int) {};  // without SA_RESTART
+  PCHECK(sigaction(kInterruptSignal, &action, nullptr) == 0) << "sigaction";
+}
+
 }  // namespace
 
 Worker::Worker(const Options& options)
@@ -36,16 +47,18 @@ Worker::Worker(const Options& options)
       idle_(options.limits->idle_timeout),
       busy_(options.limits->request_timeout),
       retries_(kRetryAfter),
-      scratch_(kScratchBytes) {
+      scratch_(kScratchBytes),
+      directories_(options.tree, options.directories, options.cache_valid) {
   CHECK_EQ(epoll_.Add(mailbox_.event_fd(), EPOLLIN, nullptr), 0);
   if (options.shared_fds > 0) {
-    shared_fds_.emplace(options.tree, options.shared_fds, options.shared_fds_valid);
+    shared_fds_.emplace(options.tree, options.shared_fds, options.cache_valid);
   }
 }
 
 Worker::~Worker() { CHECK(!thread_.joinable()) << "Stop() first"; }
 
 void Worker::Start(int number) {
+  InstallInterruptHandler();
   thread_ = std::thread([this, number] {
     pthread_setname_np(pthread_self(), absl::StrCat("fdpass/", number).c_str());
     Run();
@@ -98,7 +111,10 @@ void Worker::Run() {
   }
 }
 
+void Worker::Interrupt() { pthread_kill(thread_.native_handle(), kInterruptSignal); }
+
 absl::Span<epoll_event> Worker::WaitForEvents() {
+  busy_since_ns_.store(0, std::memory_order_relaxed);
   const int64_t next_ns = again_.empty() ? NextDeadlineNs() : 0;
   absl::Span<epoll_event> events;
   if (options_.busy_poll > absl::ZeroDuration() && !peers_.empty()) {
@@ -109,12 +125,16 @@ absl::Span<epoll_event> Worker::WaitForEvents() {
       events = epoll_.Wait(0);
       now_ns_ = net::NowNs();
     } while (events.empty() && now_ns_ < until_ns);
-    if (!events.empty()) return events;
+    if (!events.empty()) {
+      busy_since_ns_.store(now_ns_, std::memory_order_relaxed);
+      return events;
+    }
   }
   events = epoll_.Wait(next_ns == net::kNever ? -1
                        : next_ns == 0         ? 0
                                               : net::SleepMs(next_ns, net::NowNs()));
   now_ns_ = net::NowNs();
+  busy_since_ns_.store(now_ns_, std::memory_order_relaxed);
   return events;
 }
 

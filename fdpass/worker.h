@@ -23,6 +23,7 @@
 #include "net/mailbox.h"
 #include "router/intake.h"
 #include "router/lane.h"
+#include "storage/directory_cache.h"
 #include "storage/index.h"
 #include "storage/tree.h"
 
@@ -46,7 +47,8 @@ class Worker {
     router::Switchboard* switchboard = nullptr;  // all outlive the worker
     absl::Duration busy_poll;                    // how long to look for work before sleeping
     size_t shared_fds = 0;                       // 0: each answer gets a descriptor of its own
-    absl::Duration shared_fds_valid;
+    size_t directories = 256;                    // that may be kept resolved
+    absl::Duration cache_valid;                  // how long both are believed
   };
 
   explicit Worker(const Options& options);
@@ -58,6 +60,10 @@ class Worker {
   void Stop();                                           // once; joins the thread
 
   const WorkerCounters& counters() const { return counters_; }
+  // Since when (net::NowNs()) it has been serving without a pause; 0: it waits for work. Any thread.
+  int64_t busy_since_ns() const { return busy_since_ns_.load(std::memory_order_relaxed); }
+  // Interrupts a system call that blocks the worker, by a signal; any thread. See FdPassLane::Watch().
+  void Interrupt();
   // How many connections it has; any thread.
   size_t load() const { return load_.load(std::memory_order_relaxed); }
 
@@ -114,9 +120,11 @@ class Worker {
   std::vector<char> scratch_;  // what one receive brings; shared by all peers
   router::Burst burst_;
   Message message_;
+  storage::DirectoryCache directories_;
   std::optional<SharedFds> shared_fds_;  // --fd_sharing=always
   WorkerCounters counters_;
   std::atomic<size_t> load_{0};
+  std::atomic<int64_t> busy_since_ns_{0};
   std::atomic<Phase> phase_{Phase::kServing};
   Phase seen_phase_ = Phase::kServing;
   std::thread thread_;

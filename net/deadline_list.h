@@ -6,7 +6,10 @@
 //   while (Peer* p = idle.PopExpired(now_ns)) ...
 //
 // Since every entry waits equally long, the order of starting is the order of expiry, and nothing
-// needs a heap. One thread. Entries are borrowed: Stop() an entry before it dies (the hook checks).
+// needs a heap. Starting anew, which happens at every request, only writes down when: moving the
+// entry would touch its neighbours' memory too. An entry that comes to the front before its time is put
+// back where it belongs. One thread. Entries are borrowed: Stop() an entry before it dies (the hook
+// checks).
 #pragma once
 
 #include <cstdint>
@@ -29,7 +32,8 @@ struct DeadlineHook {
   void* list = nullptr;   // the list it is linked into
   DeadlineHook* previous = nullptr;
   DeadlineHook* next = nullptr;
-  int64_t expires_ns = 0;
+  int64_t expires_ns = 0;  // by which the list is ordered: never later than the true time
+  int64_t started_ns = 0;  // last
 };
 
 inline constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
@@ -53,13 +57,12 @@ class DeadlineList {
     if (after_ns_ == 0) return;
     DeadlineHook* h = &(entry->*hook);
     DCHECK(h->owner == nullptr || h->list == this) << "in another list: Stop() it there first";
-    if (h->owner != nullptr) Unlink(h);
+    h->started_ns = now_ns;
+    if (h->owner != nullptr) return;
     h->owner = entry;
     h->list = this;
     h->expires_ns = now_ns + after_ns_;
-    h->previous = tail_;
-    (tail_ == nullptr ? head_ : tail_->next) = h;
-    tail_ = h;
+    InsertBehind(tail_, h);
   }
 
   void Stop(T* entry) {
@@ -74,16 +77,34 @@ class DeadlineList {
 
   // The entry that expired longest ago, unlinked; nullptr when none has.
   T* PopExpired(int64_t now_ns) {
-    if (head_ == nullptr || head_->expires_ns > now_ns) return nullptr;
-    T* entry = static_cast<T*>(head_->owner);
-    Unlink(head_);
-    return entry;
+    while (head_ != nullptr && head_->expires_ns <= now_ns) {
+      DeadlineHook* h = head_;
+      void* const entry = h->owner;
+      Unlink(h);
+      if (h->started_ns + after_ns_ <= now_ns) return static_cast<T*>(entry);
+      h->owner = entry;
+      h->list = this;
+      h->expires_ns = h->started_ns + after_ns_;
+      DeadlineHook* before = tail_;
+      while (before != nullptr && before->expires_ns > h->expires_ns) before = before->previous;
+      InsertBehind(before, h);
+    }
+    return nullptr;
   }
 
-  // When the next entry expires; kNever when there is none.
+  // When PopExpired() is to be asked next: no entry expires earlier. kNever when there is none.
   int64_t NextExpiryNs() const { return head_ == nullptr ? kNever : head_->expires_ns; }
 
  private:
+  // `before` null: at the front.
+  void InsertBehind(DeadlineHook* before, DeadlineHook* h) {
+    DeadlineHook* after = before == nullptr ? head_ : before->next;
+    h->previous = before;
+    h->next = after;
+    (before == nullptr ? head_ : before->next) = h;
+    (after == nullptr ? tail_ : after->previous) = h;
+  }
+
   void Unlink(DeadlineHook* h) {
     (h->previous == nullptr ? head_ : h->previous->next) = h->next;
     (h->next == nullptr ? tail_ : h->next->previous) = h->previous;

@@ -168,7 +168,10 @@ void Demultiplexer::Run() {
     if (phase == Phase::kDraining && seen_phase_ == Phase::kServing) {
       seen_phase_ = phase;
       // A client whose connect() succeeded may have asked already: it is in the backlog.
-      for (const auto& listener : listeners_) AcceptFrom(listener.get());
+      for (const auto& listener : listeners_) {
+        while (AcceptFrom(listener.get())) {
+        }
+      }
       CloseListeners();
       EndOpeners();
     }
@@ -176,7 +179,7 @@ void Demultiplexer::Run() {
   CloseListeners();
 }
 
-void Demultiplexer::AcceptFrom(ListenerSource* source) {
+bool Demultiplexer::AcceptFrom(ListenerSource* source) {
   const Transport transport = source->listener.address().kind == net::Address::Kind::kUnix
                                   ? Transport::kUnix
                                   : Transport::kTcp;
@@ -189,21 +192,22 @@ void Demultiplexer::AcceptFrom(ListenerSource* source) {
     }
     switch (errno) {
       case EAGAIN:
-        return;
+        return false;
       case EMFILE:
       case ENFILE:
         RefuseForLackOfDescriptors(source);
-        return;
+        return false;
       case ENOMEM:
       case ENOBUFS:
         PLOG(WARNING) << "accept on " << source->listener.address().ToUrl();
         PauseListeners();
-        return;
+        return false;
       default:
         // EINTR, ECONNABORTED, and what accept(2) lists as the new connection's own errors.
         continue;
     }
   }
+  return true;
 }
 
 void Demultiplexer::Admit(net::UniqueFd socket, Transport transport) {

@@ -75,7 +75,8 @@ class Demultiplexer : public Switchboard {
   enum class Phase : int { kServing, kDraining, kStopping };
 
   void Run();
-  void AcceptFrom(ListenerSource* source);
+  // Accepts a turn's worth. True: more may be waiting.
+  bool AcceptFrom(ListenerSource* source);
   void Admit(net::UniqueFd socket, Transport transport);
   void RefuseForLackOfDescriptors(ListenerSource* source);
   void PauseListeners();

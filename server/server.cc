@@ -62,7 +62,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config) {
     worker.switchboard = server->demultiplexer_.get();
     worker.busy_poll = config.busy_poll;
     worker.shared_fds = config.fd_sharing ? config.fd_cache_entries : 0;
-    worker.shared_fds_valid = config.fd_cache_valid;
+    worker.cache_valid = config.fd_cache_valid;
     server->fdpass_ = std::make_unique<fdpass::FdPassLane>(worker, config.pool_size);
   }
   server->demultiplexer_->Start(server->fdpass_.get(), server->copypath_.get());

@@ -96,6 +96,21 @@ int64_t Nanoseconds(const timespec& time) {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
+// O_NONBLOCK: a FIFO without a writer, a leased file or a device would block us in open(2).
+// O_NOCTTY: a terminal in the tree must not become ours.
+constexpr int kNeverBlock = O_NONBLOCK | O_NOCTTY;
+
+// The object that was just opened with kNeverBlock, if it is one.
+absl::StatusOr<OpenedObject> AsObject(net::UniqueFd fd, absl::string_view uri) {
+  absl::StatusOr<ObjectInfo> info = InfoOf(fd.get(), uri);
+  if (!info.ok()) return std::move(info).status();
+  // Nothing else was set that F_SETFL could clear (fcntl(2)); the client sees these flags.
+  if (fcntl(fd.get(), F_SETFL, 0) != 0) {
+    return net::ErrnoToStatus(errno, absl::StrCat("open ", Quoted(uri)));
+  }
+  return OpenedObject{std::move(fd), *info};
+}
+
 absl::Status ResolveError(int error, absl::string_view uri) {
   const std::string what = absl::StrCat("open ", Quoted(uri));
   switch (error) {
@@ -146,17 +161,38 @@ absl::StatusOr<Tree> Tree::Open(const std::string& root) {
 }
 
 absl::StatusOr<OpenedObject> Tree::OpenObject(absl::string_view uri, Wait wait) const {
-  // O_NONBLOCK: a FIFO without a writer, a leased file or a device would block us in open(2).
-  // O_NOCTTY: a terminal in the tree must not become ours.
-  absl::StatusOr<net::UniqueFd> fd = Resolve(uri, O_RDONLY | O_NONBLOCK | O_NOCTTY, wait);
+  absl::StatusOr<net::UniqueFd> fd = Resolve(uri, O_RDONLY | kNeverBlock, wait);
   if (!fd.ok()) return std::move(fd).status();
-  absl::StatusOr<ObjectInfo> info = InfoOf(fd->get(), uri);
-  if (!info.ok()) return std::move(info).status();
-  // Nothing else was set that F_SETFL could clear (fcntl(2)); the client sees these flags.
-  if (fcntl(fd->get(), F_SETFL, 0) != 0) {
-    return net::ErrnoToStatus(errno, absl::StrCat("open ", Quoted(uri)));
+  return AsObject(*std::move(fd), uri);
+}
+
+absl::StatusOr<net::UniqueFd> Tree::OpenDirectory(absl::string_view path) const {
+  // "." stands for the root, which CopyPath() would call an empty URI.
+  const bool is_root = path.find_first_not_of('/') == absl::string_view::npos;
+  return Resolve(is_root ? "." : path, O_PATH | O_DIRECTORY, Wait::kMayBlock);
+}
+
+absl::StatusOr<OpenedObject> Tree::OpenIn(int directory, absl::string_view name,
+                                          absl::string_view uri, bool seen_regular) const {
+  char path[NAME_MAX + 1];
+  if (name.empty() || name.size() > NAME_MAX || name == "." || name == ".." ||
+      memchr(name.data(), '/', name.size()) != nullptr ||
+      memchr(name.data(), '\0', name.size()) != nullptr) {
+    return absl::PermissionDeniedError(absl::StrCat("open ", Quoted(uri), ": not a plain name"));
   }
-  return OpenedObject{*std::move(fd), *info};
+  memcpy(path, name.data(), name.size());
+  path[name.size()] = '\0';
+  const int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | (seen_regular ? O_NOCTTY : kNeverBlock);
+  net::UniqueFd fd(openat(directory, path, flags));
+  if (!fd.valid()) {
+    // EINTR is not retried: the caller's other way never blocks.
+    if (errno == EINTR) return absl::ResourceExhaustedError("interrupted");
+    return ResolveError(errno, uri);
+  }
+  if (!seen_regular) return AsObject(std::move(fd), uri);
+  absl::StatusOr<ObjectInfo> info = InfoOf(fd.get(), uri);
+  if (!info.ok()) return std::move(info).status();
+  return OpenedObject{std::move(fd), *info};
 }
 
 absl::StatusOr<ObjectInfo> Tree::Stat(absl::string_view uri, Wait wait) const {

@@ -61,6 +61,19 @@ class Tree {
   // not asked for. Errors as OpenObject().
   absl::StatusOr<ObjectInfo> Stat(absl::string_view uri, Wait wait) const;
 
+  // A directory of the tree, O_PATH: the start of walks for OpenIn(). Errors as OpenObject(), and
+  // NOT_FOUND when it is no directory. An empty path is the root.
+  absl::StatusOr<net::UniqueFd> OpenDirectory(absl::string_view path) const;
+
+  // Opens `name` in `directory` (from OpenDirectory(), borrowed). A name of one component that is
+  // no symbolic link cannot lead anywhere else, so nothing more has to be checked on the way.
+  // `uri` names the object in errors, which are not as exact as OpenObject()'s: ask that again when
+  // it matters. PERMISSION_DENIED: also for a symbolic link, and a name that is no plain one.
+  // seen_regular: the name was an object a moment ago, so O_NONBLOCK is not asked for and need not be
+  // cleared. Should it have become a FIFO since, this blocks until a signal comes (RESOURCE_EXHAUSTED).
+  absl::StatusOr<OpenedObject> OpenIn(int directory, absl::string_view name, absl::string_view uri,
+                                      bool seen_regular) const;
+
   const std::string& root() const { return root_path_; }
 
  private:

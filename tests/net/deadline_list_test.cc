@@ -2,9 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
+#include <map>
 #include <random>
-#include <utility>
 
 namespace objmapper::net {
 namespace {
@@ -33,7 +32,7 @@ TEST_F(DeadlineListTest, ExpiresOneDurationAfterTheStart) {
   EXPECT_EQ(list_.NextExpiryNs(), kNever);
 }
 
-// The one that expired longest ago comes first.
+// Entries started once come out in the order of their starts.
 TEST_F(DeadlineListTest, PopsInOrderOfExpiry) {
   list_.Start(&c_, 0);
   list_.Start(&a_, 10);
@@ -49,7 +48,7 @@ TEST_F(DeadlineListTest, StartedAnewItWaitsAnew) {
   list_.Start(&a_, 0);
   list_.Start(&b_, 10);
   list_.Start(&a_, 20);
-  EXPECT_EQ(list_.NextExpiryNs(), kAfterNs + 10);
+  EXPECT_LE(list_.NextExpiryNs(), kAfterNs + 10);
   EXPECT_EQ(list_.PopExpired(kAfterNs + 19), &b_);
   EXPECT_EQ(list_.PopExpired(kAfterNs + 19), nullptr);
   EXPECT_EQ(list_.PopExpired(kAfterNs + 20), &a_);
@@ -128,40 +127,40 @@ TEST(DeadlineListDeathTest, AnEntryMustBeStoppedBeforeItDies) {
 }
 #endif
 
-// Whatever is started, stopped and popped in whatever order, it behaves as a plain queue would.
-TEST_F(DeadlineListTest, BehavesAsAQueue) {
+// Whatever is started, stopped and popped in whatever order, an entry comes out after its time and
+// never before, and the time to ask next is never too late, nor one at which nothing is to be had.
+TEST_F(DeadlineListTest, NoneIsEarlyAndNoneForgotten) {
   Entry entries[8];
-  std::deque<std::pair<Entry*, int64_t>> model;  // with its expiry
-  const auto forget = [&model](Entry* entry) {
-    std::erase_if(model, [entry](const auto& waiting) { return waiting.first == entry; });
-  };
+  std::map<Entry*, int64_t> model;  // when each expires
   std::mt19937 random(7);
   int64_t now_ns = 0;
-  for (int step = 0; step < 20000; ++step) {
+  for (int step = 0; step < 50000; ++step) {
     now_ns += random() % 200;
     Entry* entry = &entries[random() % 8];
     switch (random() % 4) {
       case 0:
       case 1:
-        forget(entry);
-        model.emplace_back(entry, now_ns + kAfterNs);
+        model[entry] = now_ns + kAfterNs;
         list_.Start(entry, now_ns);
         break;
       case 2:
-        forget(entry);
+        model.erase(entry);
         list_.Stop(entry);
         break;
-      case 3: {
-        Entry* expected = nullptr;
-        if (!model.empty() && model.front().second <= now_ns) {
-          expected = model.front().first;
-          model.pop_front();
+      case 3:
+        if (Entry* popped = list_.PopExpired(now_ns); popped != nullptr) {
+          ASSERT_EQ(model.count(popped), 1u) << "step " << step;
+          ASSERT_LE(model[popped], now_ns) << "step " << step;
+          model.erase(popped);
+        } else {
+          for (const auto& waiting : model) ASSERT_GT(waiting.second, now_ns) << "step " << step;
+          ASSERT_GT(list_.NextExpiryNs(), now_ns) << "step " << step;
         }
-        ASSERT_EQ(list_.PopExpired(now_ns), expected) << "step " << step;
         break;
-      }
     }
-    ASSERT_EQ(list_.NextExpiryNs(), model.empty() ? kNever : model.front().second);
+    for (Entry& e : entries) ASSERT_EQ(list_.Has(&e), model.count(&e) == 1);
+    ASSERT_EQ(list_.NextExpiryNs() == kNever, model.empty());
+    for (const auto& waiting : model) ASSERT_LE(list_.NextExpiryNs(), waiting.second);
   }
   for (Entry& entry : entries) list_.Stop(&entry);
 }

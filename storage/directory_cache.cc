@@ -1,0 +1,57 @@
+#include "storage/directory_cache.h"
+
+#include <utility>
+
+namespace objmapper::storage {
+namespace {
+// How many names of one directory are remembered; the others cost one system call more.
+constexpr size_t kNamesMax = 4096;
+}  // namespace
+
+DirectoryCache::DirectoryCache(const Tree* tree, size_t entries_max, absl::Duration valid)
+    : tree_(tree), entries_max_(entries_max), valid_ns_(absl::ToInt64Nanoseconds(valid)) {}
+
+absl::StatusOr<OpenedObject> DirectoryCache::OpenObject(absl::string_view uri, int64_t now_ns) {
+  const size_t slash = uri.rfind('/');
+  if (slash == absl::string_view::npos || entries_max_ == 0 || valid_ns_ <= 0) {
+    return tree_->OpenObject(uri, Wait::kMayBlock);
+  }
+  Directory* directory = Find(uri.substr(0, slash), now_ns);
+  if (directory != nullptr) {
+    const absl::string_view name = uri.substr(slash + 1);
+    const bool seen = directory->regular.contains(name);
+    absl::StatusOr<OpenedObject> object =
+        tree_->OpenIn(directory->fd.get(), name, uri, /*seen_regular=*/seen);
+    if (object.ok()) {
+      if (!seen && directory->regular.size() < kNamesMax) directory->regular.emplace(name);
+      return object;
+    }
+    if (seen) directory->regular.erase(name);
+  }
+  // Rare: an error, which the long way states exactly, or a symbolic link, which it follows.
+  return tree_->OpenObject(uri, Wait::kMayBlock);
+}
+
+DirectoryCache::Directory* DirectoryCache::Find(absl::string_view path, int64_t now_ns) {
+  const auto found = directories_.find(path);
+  if (found != directories_.end() && now_ns - found->second.resolved_ns < valid_ns_) {
+    return &found->second;
+  }
+  absl::StatusOr<net::UniqueFd> fd = tree_->OpenDirectory(path);
+  if (!fd.ok()) {
+    if (found != directories_.end()) directories_.erase(found);
+    return nullptr;
+  }
+  if (found != directories_.end()) {
+    found->second.fd = *std::move(fd);
+    found->second.resolved_ns = now_ns;
+    found->second.regular.clear();
+    return &found->second;
+  }
+  // Full: an arbitrary one goes. Resolving it again costs what one long walk does.
+  if (directories_.size() >= entries_max_) directories_.erase(directories_.begin());
+  return &directories_.emplace(std::string(path), Directory{*std::move(fd), now_ns, {}})
+              .first->second;
+}
+
+}  // namespace objmapper::storage

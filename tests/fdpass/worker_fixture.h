@@ -1,0 +1,189 @@
+// A Worker on a folder of objects, with a switchboard that only collects.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "fdpass/worker.h"
+#include "net/mutex.h"
+#include "router/lane.h"
+#include "storage/index.h"
+#include "storage/tree.h"
+#include "tests/client/temporary_folder.h"
+#include "tests/net/eventually.h"
+#include "tests/net/open_fds.h"
+#include "tests/net/socket_pair.h"
+#include "tests/router/client_end.h"
+
+namespace objmapper::fdpass {
+
+using protocol::Dialect;
+using protocol::Mode;
+using protocol::Status;
+using router::ClientEnd;
+using router::RequestBytes;
+
+// Keeps what a lane gives back. Like the real one it lets a retired peer read to the end.
+class CollectingSwitchboard : public router::Switchboard {
+ public:
+  void Route(std::unique_ptr<router::Session> session) override {
+    net::MutexLock lock(&mutex_);
+    routed_.push_back(std::move(session));
+  }
+  void Retire(std::unique_ptr<router::Session> session) override {
+    shutdown(session->fd(), SHUT_WR);
+    net::MutexLock lock(&mutex_);
+    retired_.push_back(std::move(session));
+  }
+
+  // Null, and a failure, when none comes.
+  std::unique_ptr<router::Session> AwaitRouted() {
+    return Await([this] { return TakeFirst(&routed_); });
+  }
+  std::unique_ptr<router::Session> AwaitRetired() {
+    return Await([this] { return TakeFirst(&retired_); });
+  }
+  // Closes those that nobody has asked for.
+  void Clear() {
+    net::MutexLock lock(&mutex_);
+    routed_.clear();
+    retired_.clear();
+  }
+
+ private:
+  using Sessions = std::vector<std::unique_ptr<router::Session>>;
+
+  template <typename Take>
+  std::unique_ptr<router::Session> Await(Take take) {
+    std::unique_ptr<router::Session> session;
+    const auto taken = [&] {
+      net::MutexLock lock(&mutex_);
+      session = take();
+      return session != nullptr;
+    };
+    EXPECT_TRUE(net::Eventually(taken)) << "the worker keeps its session";
+    return session;
+  }
+  static std::unique_ptr<router::Session> TakeFirst(Sessions* sessions) {
+    if (sessions->empty()) return nullptr;
+    std::unique_ptr<router::Session> first = std::move(sessions->front());
+    sessions->erase(sessions->begin());
+    return first;
+  }
+
+  net::Mutex mutex_;
+  Sessions routed_ GUARDED_BY(mutex_);
+  Sessions retired_ GUARDED_BY(mutex_);
+};
+
+// A way to ask for descriptors: the dialect, and what HELLO has agreed on.
+struct Speech {
+  const char* name;
+  Dialect dialect;
+  uint16_t capabilities;
+
+  bool in_header() const { return (capabilities & protocol::kFdInHeader) != 0; }
+};
+inline constexpr uint16_t kInHeader =
+    protocol::kFdInHeader | protocol::kPipelining | protocol::kRange;
+inline constexpr uint16_t kBatch = kInHeader | protocol::kFdBatch;
+inline constexpr Speech kSpeeches[] = {{"V1", Dialect::kV1, 0},
+                                       {"V2", Dialect::kV2, protocol::kPipelining},
+                                       {"V2FdInHeader", Dialect::kV2, kInHeader},
+                                       {"V2FdBatch", Dialect::kV2, kBatch}};
+
+// What `fd` holds, read without moving its offset.
+inline std::string ContentOf(const net::UniqueFd& fd) {
+  char buffer[4096];
+  const ssize_t got = pread(fd.get(), buffer, sizeof(buffer), 0);
+  return got < 0 ? "not readable" : std::string(buffer, static_cast<size_t>(got));
+}
+
+class WorkerTest : public testing::Test {
+ protected:
+  // No test leaves a descriptor or a session behind.
+  ~WorkerTest() override {
+    if (worker_ != nullptr) worker_->Stop();
+    worker_.reset();
+    switchboard_.Clear();
+    EXPECT_EQ(counters_.open, 0u);
+    tree_.reset();
+    EXPECT_EQ(net::OpenFds(), open_fds_);
+  }
+
+  // Begins. Set `limits_` and `options_` before.
+  void Start() {
+    absl::StatusOr<storage::Tree> tree = storage::Tree::Open(folder_.path());
+    ASSERT_TRUE(tree.ok()) << tree.status();
+    tree_ = *std::move(tree);
+    options_.limits = &limits_;
+    options_.tree = &*tree_;
+    options_.index = &index_;
+    options_.connections = &counters_;
+    options_.switchboard = &switchboard_;
+    worker_ = std::make_unique<Worker>(options_);
+    worker_->Start(0);
+  }
+
+  // A session on the worker, and its client. send_bytes: a small send buffer, to be full soon.
+  ClientEnd Connect(Dialect dialect, uint16_t capabilities = protocol::kAllCapabilities,
+                    int send_bytes = 0) {
+    net::SocketPair pair = net::SocketPair::Unix();
+    if (send_bytes != 0) {
+      EXPECT_EQ(setsockopt(pair.ours.get(), SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof(send_bytes)),
+                0);
+    }
+    worker_->Adopt(MakeSession(std::move(pair.ours), router::Transport::kUnix, &limits_, &counters_,
+                               dialect, capabilities));
+    return ClientEnd(std::move(pair.peer), dialect, /*greeted=*/true);
+  }
+
+  // The objects "0" .. "9": each holds its own name, said at some length.
+  void WriteObjects() {
+    for (int i = 0; i < 10; ++i) folder_.Write(absl::StrCat(i), Content(i));
+  }
+  static std::string Content(int i) { return absl::StrCat("object ", i % 10); }
+  static std::string Uri(int i) { return absl::StrCat(i % 10); }
+
+  // `count` requests for objects in turn, with ids from 0 on.
+  static std::string Requests(Dialect dialect, int count, Mode mode = Mode::kFdPass) {
+    std::string bytes;
+    for (int i = 0; i < count; ++i) {
+      bytes += RequestBytes(dialect, {.mode = mode, .uri = Uri(i), .id = static_cast<uint32_t>(i)});
+    }
+    return bytes;
+  }
+
+  // Reads the answer to the i-th of them. `in_header`: FD_IN_HEADER was agreed on.
+  void ExpectAnswer(ClientEnd* client, int i, bool in_header) {
+    const router::Message answer = client->Next();
+    ASSERT_EQ(answer.kind, router::Message::Kind::kResponse) << "in place of answer " << i;
+    EXPECT_EQ(answer.status, Status::kOk) << answer.metadata.error.value_or("");
+    EXPECT_TRUE(answer.id == 0 || answer.id == static_cast<uint32_t>(i)) << answer.id;
+    EXPECT_EQ(answer.content_length, in_header ? Content(i).size() : 0u);
+    EXPECT_TRUE(in_header || client->Body(1) == "X");
+    const net::UniqueFd fd = client->TakeFd();
+    ASSERT_TRUE(fd.valid()) << "answer " << i << " came without its descriptor";
+    EXPECT_EQ(ContentOf(fd), Content(i)) << "answer " << i;
+  }
+
+  const ptrdiff_t open_fds_ = net::OpenFds();
+  const client::TemporaryFolder folder_;
+  router::SessionLimits limits_{.max_pipeline = 60000};
+  router::ConnectionCounters counters_;
+  CollectingSwitchboard switchboard_;
+  storage::Index index_{100, absl::Seconds(60)};
+  std::optional<storage::Tree> tree_;
+  Worker::Options options_;
+  std::unique_ptr<Worker> worker_;
+};
+
+}  // namespace objmapper::fdpass
