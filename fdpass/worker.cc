@@ -189,6 +189,7 @@ bool Worker::PayDebts(Peer* peer) {
       return false;
     }
     if (sent != Sent::kAll) return true;
+    UpdateDeadline(peer, /*progress=*/true);
   }
   if (!peer->stored.empty()) {
     std::vector<StoredRequest> stored = std::move(peer->stored);

@@ -2,7 +2,10 @@
 // never that the object is missing, and recovers by itself.
 #include <gtest/gtest.h>
 
+#include <sys/ioctl.h>
+
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -34,6 +37,20 @@ class ExhaustionTest : public EngineTest {
     ExpectRefused(answer, Status::kUnavailable);
     ASSERT_TRUE(answer.Has(kRetryAfterEntry));
     EXPECT_GT(answer.Number(kRetryAfterEntry), 0u);
+  }
+
+  // Returns when no more answers arrive by themselves: the server has sent all that it may.
+  static void AwaitQuiet(std::vector<RawClient>& clients) {
+    int64_t before = -1, unread = 0;
+    while (unread != before) {
+      absl::SleepFor(absl::Milliseconds(100));
+      before = std::exchange(unread, 0);
+      for (RawClient& client : clients) {
+        int bytes = 0;
+        ioctl(client.wire().fd(), FIONREAD, &bytes);
+        unread += bytes;
+      }
+    }
   }
 
   static RawClient Batching(const ServerProcess& server) {
@@ -147,6 +164,7 @@ TEST_P(ExhaustionTest, TooManyDescriptorsInFlight) {
     }
     clients[c].AskAll(questions);
   }
+  AwaitQuiet(clients);
   expect_serves_other();
 
   // All at once: an answer that waits may be waiting for other clients to take theirs.

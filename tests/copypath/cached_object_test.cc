@@ -1,0 +1,266 @@
+#include "copypath/cached_object.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "storage/tree.h"
+#include "tests/client/temporary_folder.h"
+#include "tests/copypath/pattern.h"
+#include "tests/net/open_fds.h"
+
+namespace objmapper::copypath {
+namespace {
+
+using Residency = CachedObject::Residency;
+using State = CachedObject::State;
+
+constexpr size_t kTail = 4096;                            // bytes read and checked at the end
+constexpr size_t kBytes = 2 * kWindowBytes + 100'000;     // two whole windows and a part
+constexpr int64_t kLongNs = 60'000'000'000;
+
+class CachedObjectTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    absl::StatusOr<storage::Tree> tree = storage::Tree::Open(folder_.path());
+    ASSERT_TRUE(tree.ok()) << tree.status();
+    tree_ = *std::move(tree);
+    folder_.Write("object", content_);
+  }
+
+  // An object as the loop has it after loading.
+  ObjectRef Loaded(const std::string& name = "object") {
+    ObjectRef object(new CachedObject(name));
+    absl::StatusOr<LoadedObject> loaded = Load(*tree_, name, storage::Wait::kMayBlock);
+    EXPECT_TRUE(loaded.ok()) << loaded.status();
+    if (loaded.ok()) object->Fill(*std::move(loaded), /*now_ns=*/0);
+    return object;
+  }
+  std::string Path() const { return folder_.Path("object"); }
+
+  // Takes the object's pages out of the page cache. False: this file system keeps them.
+  bool Evict() {
+    const net::UniqueFd fd(open(Path().c_str(), O_RDONLY | O_CLOEXEC));
+    EXPECT_EQ(fsync(fd.get()), 0);  // a dirty page cannot go
+    EXPECT_EQ(posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
+    char byte;
+    iovec piece{&byte, 1};
+    return preadv2(fd.get(), &piece, 1, 0, RWF_NOWAIT) < 0;
+  }
+  // Changes one byte in place, and the time that says so.
+  void Rewrite(off_t at) {
+    const net::UniqueFd fd(open(Path().c_str(), O_WRONLY | O_CLOEXEC));
+    ASSERT_EQ(pwrite(fd.get(), "#", 1, at), 1);
+    const timespec times[2] = {{0, UTIME_NOW}, {1'000'000'000, 0}};
+    ASSERT_EQ(futimens(fd.get(), times), 0);
+  }
+
+  const client::TemporaryFolder folder_;
+  const std::string content_ = Pattern(kBytes, 1);
+  std::optional<storage::Tree> tree_;
+};
+
+// ---- Life ----
+
+// An object is loading until it is filled or has failed, and then says what it is, or why not.
+TEST_F(CachedObjectTest, LoadingEndsOneWayOrTheOther) {
+  ObjectRef object(new CachedObject("object"));
+  EXPECT_EQ(object->state(), State::kLoading);
+  EXPECT_EQ(object->uri(), "object");
+  absl::StatusOr<LoadedObject> loaded = Load(*tree_, "object", storage::Wait::kMayBlock);
+  ASSERT_TRUE(loaded.ok());
+  const storage::ObjectInfo info = loaded->info;
+  object->Fill(*std::move(loaded), /*now_ns=*/77);
+  EXPECT_EQ(object->state(), State::kReady);
+  EXPECT_TRUE(object->error().ok());
+  EXPECT_EQ(object->checked_ns(), 77);
+  EXPECT_EQ(object->info(), info);
+  EXPECT_EQ(object->size(), kBytes);
+  EXPECT_FALSE(object->small());
+
+  ObjectRef failed(new CachedObject("absent"));
+  failed->Fail(absl::NotFoundError("no such object"));
+  EXPECT_EQ(failed->state(), State::kFailed);
+  EXPECT_EQ(failed->error(), absl::NotFoundError("no such object"));
+}
+
+// A small object is its copy.
+TEST_F(CachedObjectTest, SmallObjects) {
+  folder_.Write("small", "a few bytes");
+  const ObjectRef object = Loaded("small");
+  ASSERT_TRUE(object->small());
+  EXPECT_EQ(std::string(object->snapshot(), object->size()), "a few bytes");
+}
+
+// It lives as long as anybody refers to it, and takes its descriptor and its mapping with it.
+TEST_F(CachedObjectTest, LivesAsLongAsItIsReferredTo) {
+  const ptrdiff_t before = net::OpenFds();
+  ObjectRef first = Loaded();
+  ASSERT_TRUE(first->Map().ok());
+  EXPECT_EQ(net::OpenFds(), before + 1);
+  ObjectRef copy = first;
+  ObjectRef moved = std::move(first);
+  EXPECT_FALSE(first);  // NOLINT: a moved-from reference is empty
+  EXPECT_EQ(moved.get(), copy.get());
+  moved = ObjectRef();
+  EXPECT_EQ(net::OpenFds(), before + 1);
+  EXPECT_EQ(copy->map()[0], content_[0]);
+  copy.reset();
+  copy.reset();
+  EXPECT_EQ(net::OpenFds(), before);
+}
+
+// ---- The mapping ----
+
+// The mapping is the object's bytes, made once.
+TEST_F(CachedObjectTest, MapsTheWhole) {
+  const ObjectRef object = Loaded();
+  EXPECT_EQ(object->map(), nullptr);
+  ASSERT_TRUE(object->Map().ok());
+  const char* map = object->map();
+  ASSERT_TRUE(object->Map().ok());
+  EXPECT_EQ(object->map(), map);
+  EXPECT_TRUE(std::string(map, kBytes) == content_);
+}
+
+// Windows cover the object without gap or overlap, and the last ends where it ends.
+TEST_F(CachedObjectTest, WindowsCoverTheObject) {
+  const ObjectRef object = Loaded();
+  ASSERT_TRUE(object->Map().ok());
+  using Window = std::pair<uint64_t, uint64_t>;
+  EXPECT_EQ(object->Window(0), (Window{0, kWindowBytes}));
+  EXPECT_EQ(object->Window(1), (Window{kWindowBytes, 2 * kWindowBytes}));
+  EXPECT_EQ(object->Window(2), (Window{2 * kWindowBytes, kBytes}));
+}
+
+// ---- Residency ----
+
+// A window that is in the page cache is known to be; one that is not, is not.
+TEST_F(CachedObjectTest, AsksTheKernelForResidency) {
+  const ObjectRef object = Loaded();
+  ASSERT_TRUE(object->Map().ok());
+  if (!Evict()) GTEST_SKIP() << "this file system keeps its pages";
+  EXPECT_EQ(object->ResidencyOf(1, 0), Residency::kUnknown);
+  const auto [begin, end] = object->Window(1);
+  ASSERT_EQ(madvise(object->map() + begin, end - begin, MADV_POPULATE_READ), 0);
+  EXPECT_EQ(object->ResidencyOf(1, 0), Residency::kResident);
+  EXPECT_EQ(object->ResidencyOf(2, 0), Residency::kUnknown);
+}
+
+// One missing page makes the whole window not resident, the last one of a cut window too.
+TEST_F(CachedObjectTest, OneMissingPageCounts) {
+  const ObjectRef object = Loaded();
+  ASSERT_TRUE(object->Map().ok());
+  if (!Evict()) GTEST_SKIP() << "this file system keeps its pages";
+  const net::UniqueFd fd(open(Path().c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(posix_fadvise(fd.get(), 0, 0, POSIX_FADV_RANDOM), 0);  // no read-ahead
+  const auto [begin, end] = object->Window(2);
+  char page[4096];
+  for (uint64_t at = begin; at + sizeof(page) < end; at += sizeof(page)) {
+    ASSERT_GT(pread(fd.get(), page, sizeof(page), static_cast<off_t>(at)), 0);
+  }
+  EXPECT_EQ(object->ResidencyOf(2, 0), Residency::kUnknown);
+  ASSERT_GT(pread(fd.get(), page, sizeof(page), static_cast<off_t>(end - 1)), 0);
+  EXPECT_EQ(object->ResidencyOf(2, 0), Residency::kResident);
+}
+
+// What is known is believed for a while, and then asked again: the kernel may have taken the pages.
+TEST_F(CachedObjectTest, ResidencyIsNotBelievedForEver) {
+  const ObjectRef object = Loaded();
+  ASSERT_TRUE(object->Map().ok());
+  if (!Evict()) GTEST_SKIP() << "this file system keeps its pages";
+  object->SetResidency(0, Residency::kResident, /*now_ns=*/0);
+  EXPECT_EQ(object->ResidencyOf(0, 0), Residency::kResident);
+  EXPECT_EQ(object->ResidencyOf(0, kLongNs), Residency::kUnknown);
+}
+
+// A window on its way is on its way, however long it takes.
+TEST_F(CachedObjectTest, ComingStaysComing) {
+  const ObjectRef object = Loaded();
+  ASSERT_TRUE(object->Map().ok());
+  object->SetResidency(0, Residency::kComing, /*now_ns=*/0);
+  EXPECT_EQ(object->ResidencyOf(0, kLongNs), Residency::kComing);
+  object->SetResidency(0, Residency::kResident, kLongNs);
+  EXPECT_EQ(object->ResidencyOf(0, kLongNs), Residency::kResident);
+}
+
+// ---- The checked read ----
+
+class ReadCheckedTest : public CachedObjectTest {
+ protected:
+  void SetUp() override {
+    CachedObjectTest::SetUp();
+    object_ = Loaded();
+    ASSERT_TRUE(object_->Map().ok());
+  }
+  absl::Status Read(uint64_t offset, size_t bytes) {
+    read_.assign(bytes, '\0');
+    return object_->ReadChecked(offset, bytes, read_.data());
+  }
+  absl::Status ReadTail() { return Read(kBytes - kTail, kTail); }
+
+  ObjectRef object_;
+  std::string read_;
+};
+
+// The version that was promised is read.
+TEST_F(ReadCheckedTest, ReadsThePromisedVersion) {
+  ASSERT_TRUE(ReadTail().ok());
+  EXPECT_EQ(read_, content_.substr(kBytes - kTail));
+  ASSERT_TRUE(Read(5, 17).ok());
+  EXPECT_EQ(read_, content_.substr(5, 17));
+}
+
+// A file that was cut is not that version any more, wherever it was cut: in what is read, before it,
+// or behind it.
+TEST_F(ReadCheckedTest, CutFileIsAborted) {
+  ASSERT_EQ(truncate(Path().c_str(), kBytes - 1), 0);
+  EXPECT_EQ(ReadTail().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(Read(0, 10).code(), absl::StatusCode::kAborted);
+  ASSERT_EQ(truncate(Path().c_str(), 100), 0);
+  EXPECT_EQ(ReadTail().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(Read(0, 10).code(), absl::StatusCode::kAborted);
+}
+
+// What was only appended to still is what was promised.
+TEST_F(ReadCheckedTest, AppendedFileIsAsGoodAsItWas) {
+  const net::UniqueFd fd(open(Path().c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+  ASSERT_EQ(write(fd.get(), "more", 4), 4);
+  ASSERT_TRUE(ReadTail().ok());
+  EXPECT_EQ(read_, content_.substr(kBytes - kTail));
+}
+
+// A file that was rewritten at the same length is another version, even where its bytes are the
+// same.
+TEST_F(ReadCheckedTest, RewrittenFileIsAborted) {
+  Rewrite(0);
+  const absl::Status status = ReadTail();
+  EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
+  EXPECT_NE(status.message().find("object"), absl::string_view::npos) << "the message names it";
+}
+
+// An object that another has replaced, or that was deleted, is still itself.
+TEST_F(ReadCheckedTest, ReplacedObjectIsStillItself) {
+  folder_.Write("new", "new");
+  ASSERT_EQ(rename(folder_.Path("new").c_str(), Path().c_str()), 0);
+  ASSERT_TRUE(ReadTail().ok());
+  EXPECT_EQ(read_, content_.substr(kBytes - kTail));
+  ASSERT_EQ(unlink(Path().c_str()), 0);
+  EXPECT_TRUE(ReadTail().ok());
+}
+
+// What is not in the page cache is refused rather than waited for.
+TEST_F(ReadCheckedTest, ColdBytesAreNotWaitedFor) {
+  if (!Evict()) GTEST_SKIP() << "this file system keeps its pages";
+  EXPECT_EQ(ReadTail().code(), absl::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace objmapper::copypath

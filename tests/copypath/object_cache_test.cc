@@ -1,0 +1,127 @@
+#include "copypath/object_cache.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "net/unique_fd.h"
+#include "tests/net/open_fds.h"
+
+namespace objmapper::copypath {
+namespace {
+
+// Each object has a descriptor of its own, so counting those counts the living objects.
+class ObjectCacheTest : public testing::Test {
+ protected:
+  ~ObjectCacheTest() override { EXPECT_EQ(Living(), 0); }
+
+  static ObjectRef NewObject(absl::string_view uri) {
+    ObjectRef object(new CachedObject(uri));
+    LoadedObject loaded;
+    loaded.fd = net::UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    object->Fill(std::move(loaded), 0);
+    return object;
+  }
+  ptrdiff_t Living() const { return net::OpenFds() - open_fds_; }
+
+  const ptrdiff_t open_fds_ = net::OpenFds();
+};
+
+// What is inserted is found under its URI, and nothing else is.
+TEST_F(ObjectCacheTest, FindsWhatWasInserted) {
+  ObjectCache cache(10);
+  EXPECT_EQ(cache.Find("a"), nullptr);
+  CachedObject* a;
+  {
+    const ObjectRef object = NewObject("a");
+    a = object.get();
+    cache.Insert(a);
+  }
+  EXPECT_EQ(cache.Find("a"), a);
+  EXPECT_EQ(cache.Find("b"), nullptr);
+  EXPECT_EQ(cache.Find(""), nullptr);
+  EXPECT_EQ(cache.size(), 1u);
+  EXPECT_EQ(Living(), 1);
+}
+
+// It keeps no more than it may; the least recently used goes first, and a look makes recent.
+TEST_F(ObjectCacheTest, LeastRecentlyUsedGoesFirst) {
+  ObjectCache cache(3);
+  for (const char* uri : {"a", "b", "c"}) cache.Insert(NewObject(uri).get());
+  EXPECT_NE(cache.Find("a"), nullptr);
+  cache.Insert(NewObject("d").get());
+  EXPECT_EQ(cache.size(), 3u);
+  EXPECT_EQ(Living(), 3);
+  EXPECT_EQ(cache.Find("b"), nullptr);
+  for (const char* uri : {"a", "c", "d"}) EXPECT_NE(cache.Find(uri), nullptr) << uri;
+}
+
+// However many pass through, the bound holds.
+TEST_F(ObjectCacheTest, TheBoundHolds) {
+  ObjectCache cache(5);
+  for (int i = 0; i < 1000; ++i) {
+    cache.Insert(NewObject(absl::StrCat(i % 37)).get());
+    EXPECT_LE(cache.size(), 5u);
+    EXPECT_LE(Living(), 5);
+    EXPECT_NE(cache.Find(absl::StrCat(i % 37)), nullptr);
+  }
+}
+
+// Whoever has a reference keeps the object, whatever the cache does.
+TEST_F(ObjectCacheTest, ReferencesOutliveEviction) {
+  const ObjectRef a = NewObject("a");
+  {
+    ObjectCache cache(1);
+    cache.Insert(a.get());
+    cache.Insert(NewObject("b").get());
+    EXPECT_EQ(cache.Find("a"), nullptr);
+    EXPECT_EQ(Living(), 2);
+  }
+  EXPECT_EQ(Living(), 1);
+  EXPECT_EQ(a->uri(), "a");
+  EXPECT_GE(a->fd(), 0);
+}
+
+// Another version takes the place of the one under the same URI, which goes.
+TEST_F(ObjectCacheTest, ReplacesUnderTheSameUri) {
+  ObjectCache cache(3);
+  cache.Insert(NewObject("a").get());
+  cache.Insert(NewObject("b").get());
+  const ObjectRef newer = NewObject("a");
+  cache.Insert(newer.get());
+  EXPECT_EQ(cache.Find("a"), newer.get());
+  EXPECT_NE(cache.Find("b"), nullptr);
+  EXPECT_EQ(cache.size(), 2u);
+  EXPECT_EQ(Living(), 2);
+}
+
+// Erasing an object leaves another one that has taken its place.
+TEST_F(ObjectCacheTest, ErasesThatObjectAlone) {
+  ObjectCache cache(3);
+  const ObjectRef older = NewObject("a");
+  cache.Insert(older.get());
+  const ObjectRef newer = NewObject("a");
+  cache.Insert(newer.get());
+  cache.Erase(older.get());
+  EXPECT_EQ(cache.Find("a"), newer.get());
+  cache.Erase(newer.get());
+  EXPECT_EQ(cache.Find("a"), nullptr);
+  cache.Erase(newer.get());
+  EXPECT_EQ(cache.size(), 0u);
+}
+
+// A cache of nothing keeps nothing.
+TEST_F(ObjectCacheTest, NoEntries) {
+  ObjectCache cache(0);
+  const ObjectRef a = NewObject("a");
+  cache.Insert(a.get());
+  EXPECT_EQ(cache.Find("a"), nullptr);
+  EXPECT_EQ(cache.size(), 0u);
+  cache.Erase(a.get());
+}
+
+}  // namespace
+}  // namespace objmapper::copypath
