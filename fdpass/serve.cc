@@ -42,9 +42,8 @@ ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
   // Sends message_, which holds the answers to requests[sent..i]. True: go on with the next.
   size_t sent = 0;
   bool gone = false;
-  const auto flush = [&] {
+  const auto settle = [&](Sent result) {
     const size_t count = message_.answer_count();
-    const Sent result = SendMessage(peer);
     message_.Clear();
     if (result == Sent::kGone) gone = true;
     if (result == Sent::kAll || result == Sent::kPart) {
@@ -54,6 +53,7 @@ ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
     }
     return result == Sent::kAll;
   };
+  const auto flush = [&] { return settle(SendMessage(peer)); };
 
   for (const Request& request : requests) {
     if (request.refusal != Status::kOk) {
@@ -94,15 +94,7 @@ ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
       }
       message_.BeginAnswer(request);
       message_.text()->append(header, header_bytes);
-      if (!flush()) {
-        // A part of the header has gone: the descriptor follows the rest of it.
-        if (!peer->out.empty()) peer->out_fd = std::move(fd);
-        break;
-      }
-      if (SendX(peer, std::move(fd)) != Sent::kAll) {
-        gone = peer->blocked == Peer::Blocked::kNo;
-        break;
-      }
+      if (!settle(SendMessageThenX(peer, std::move(fd)))) break;
       continue;
     }
     if (!batch && !message_.empty() && !flush()) break;  // a descriptor's answer starts a message
@@ -196,6 +188,35 @@ Worker::Sent Worker::SendMessage(Peer* peer) {
         return Sent::kGone;
     }
   }
+}
+
+// Sends message_ and the 'X' with its descriptor behind it. What the socket does not take of either is
+// the peer's to wait for, once any byte has gone.
+Worker::Sent Worker::SendMessageThenX(Peer* peer, net::UniqueFd fd) {
+  size_t bytes_sent = 0;
+  switch (net::SendThenX(peer->session->fd(), message_.bytes(), fd.get(), &bytes_sent)) {
+    case 2:
+      Count(&counters_.messages, 2);
+      return Sent::kAll;
+    case 1:
+      if (bytes_sent == message_.bytes().size()) {
+        // Again, to learn why: the socket may be full, the kernel, or the peer gone.
+        const Sent x = SendX(peer, std::move(fd));
+        return x == Sent::kNothing ? Sent::kPart : x;
+      }
+      peer->out.assign(message_.bytes().data() + bytes_sent, message_.bytes().size() - bytes_sent);
+      peer->out_fd = std::move(fd);
+      Count(&counters_.blocked);
+      Block(peer, Peer::Blocked::kSocketFull);
+      return Sent::kPart;
+    default:
+      break;
+  }
+  const Sent first = SendMessage(peer);  // says what is wrong
+  if (first == Sent::kPart) peer->out_fd = std::move(fd);
+  if (first != Sent::kAll) return first;
+  const Sent x = SendX(peer, std::move(fd));
+  return x == Sent::kNothing ? Sent::kPart : x;
 }
 
 Worker::Sent Worker::SendX(Peer* peer, net::UniqueFd fd) {

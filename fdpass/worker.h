@@ -98,6 +98,7 @@ class Worker {
   // Sends message_: all of it, a part (the rest is in peer->out), or nothing (the peer is blocked).
   enum class Sent : uint8_t { kAll, kPart, kNothing, kGone };
   Sent SendMessage(Peer* peer);
+  Sent SendMessageThenX(Peer* peer, net::UniqueFd fd);
   Sent SendX(Peer* peer, net::UniqueFd fd);
   void Block(Peer* peer, Peer::Blocked how);
   void Unblock(Peer* peer);

@@ -35,6 +35,32 @@ ssize_t SendWithFds(int socket, absl::string_view bytes, absl::Span<const int> f
   return sent;
 }
 
+int SendThenX(int socket, absl::string_view bytes, int fd, size_t* bytes_sent) {
+  char x = 'X';
+  iovec iov[2] = {{const_cast<char*>(bytes.data()), bytes.size()}, {&x, 1}};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  mmsghdr messages[2] = {};
+  messages[0].msg_hdr.msg_iov = &iov[0];
+  messages[0].msg_hdr.msg_iovlen = 1;
+  messages[1].msg_hdr.msg_iov = &iov[1];
+  messages[1].msg_hdr.msg_iovlen = 1;
+  messages[1].msg_hdr.msg_control = control;
+  messages[1].msg_hdr.msg_controllen = sizeof(control);
+  cmsghdr* header = CMSG_FIRSTHDR(&messages[1].msg_hdr);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+  int sent;
+  do {
+    // The kernel stops after a message that went out in part (net/socket.c, __sys_sendmmsg).
+    sent = sendmmsg(socket, messages, 2, MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent <= 0) return 0;
+  *bytes_sent = messages[0].msg_len;
+  return sent;
+}
+
 absl::StatusOr<Received> RecvWithFds(int socket, absl::Span<char> buffer, size_t fds_max,
                                      std::vector<UniqueFd>* fds) {
   DCHECK_LE(fds_max, kFdsPerMessageMax);

@@ -31,6 +31,14 @@ inline constexpr size_t kFdsPerMessageMax = 253;
 // byte was taken, all descriptors were. EINTR is retried.
 ssize_t SendWithFds(int socket, absl::string_view bytes, absl::Span<const int> fds);
 
+// Sends `bytes` and then, as a message of its own, one byte 'X' with `fd` attached, in one system call;
+// never blocks, never raises SIGPIPE. How a descriptor follows its header where it may not ride on it.
+//
+// Returns how many of both messages went out: 2; 1, and *bytes_sent tells how much of the first (all of
+// it, or a part: then the second was not tried); or 0 with errno as sendmsg(2) left it.
+// Source: sendmmsg(2).
+int SendThenX(int socket, absl::string_view bytes, int fd, size_t* bytes_sent);
+
 // What one RecvWithFds() brought.
 struct Received {
   size_t bytes = 0;  // 0: the peer has closed its side
