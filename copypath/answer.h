@@ -50,12 +50,18 @@ class AnswerQueue {
       head_ = 0;
       answers_.clear();
       if (answers_.capacity() > kKeep) answers_.shrink_to_fit();
+    } else if (head_ >= kCompact && head_ > size()) {
+      // A client that always has something in its pipeline never lets the queue run empty. Each
+      // answer is moved once at most, on average.
+      answers_.erase(answers_.begin(), answers_.begin() + static_cast<ptrdiff_t>(head_));
+      head_ = 0;
     }
     return taken;
   }
 
  private:
   static constexpr size_t kKeep = 2;
+  static constexpr size_t kCompact = 16;
 
   std::vector<Answer> answers_;
   size_t head_ = 0;

@@ -64,6 +64,7 @@ class Channel {
   bool writable_wanted_ = false;
   bool detaching_ = false;
   bool queued_ = false;           // epoll: in the list of endings to be told
+  bool out_of_set_ = false;       // epoll: the peer has gone, and nothing is wanted
   uint32_t epoll_events_ = 0;
   ssize_t send_result_ = 0;
   absl::Span<iovec> pieces_;

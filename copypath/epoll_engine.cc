@@ -35,9 +35,15 @@ void EpollEngine::Watch(Channel* channel) {
   uint32_t events = 0;
   if (channel->receive_wanted_) events |= EPOLLIN;
   if (channel->writable_wanted_ || channel->send_full_) events |= EPOLLOUT;
-  if (events == channel->epoll_events_) return;
+  if (events == channel->epoll_events_ && !channel->out_of_set_) return;
   channel->epoll_events_ = events;
-  epoll_.Modify(channel->socket(), events, channel);
+  if (!channel->out_of_set_) {
+    epoll_.Modify(channel->socket(), events, channel);
+  } else if (events != 0) {
+    channel->out_of_set_ = false;
+    const int error = epoll_.Add(channel->socket(), events, channel);
+    CHECK_EQ(error, 0) << "a socket that was in the set a moment ago";
+  }
 }
 
 void EpollEngine::StartReceiving(Channel* channel) {
@@ -88,7 +94,7 @@ void EpollEngine::Detach(Channel* channel) {
   channel->writable_wanted_ = false;
   // A send that waits for room will never have it: the caller has shut the socket down.
   if (channel->send_full_) TrySend(channel);
-  epoll_.Remove(channel->socket());
+  if (!channel->out_of_set_) epoll_.Remove(channel->socket());
   Queue(channel);
 }
 
@@ -146,11 +152,15 @@ bool EpollEngine::Wait(int64_t timeout_ns, int64_t* now_ns) {
     if (channel->detaching_) continue;
     if (channel->receive_wanted_ && (broken || (event.events & EPOLLIN) != 0)) {
       Receive(channel);
-    } else if (broken && !channel->receive_wanted_ && !channel->send_in_flight_ &&
-               !channel->receive_ended_) {
-      // EPOLLHUP cannot be masked: an idle, unwatched channel would spin the loop.
+    } else if (broken && !channel->receive_ended_ && !channel->send_in_flight_) {
       channel->receive_ended_ = true;
       channel->OnReceiveEnd(ECONNRESET);
+    }
+    // EPOLLHUP and EPOLLERR cannot be masked: a peer that has gone would wake the loop for ever while
+    // its channel waits for something else, such as a disk.
+    if (broken && !channel->detaching_ && channel->epoll_events_ == 0 && !channel->out_of_set_) {
+      channel->out_of_set_ = true;
+      epoll_.Remove(channel->socket());
     }
   }
   TellEndings();

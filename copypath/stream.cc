@@ -122,12 +122,18 @@ void Stream::Intake(absl::string_view input) {
       break;
     }
   }
-  UpdateDeadline(/*progress=*/!burst->requests.empty());
+  if (queue_.size() > session_->parser.max_pipeline()) intake_paused_ = true;
+  // To ask is no progress while answers are not read.
+  const bool stalled = sending_ || awaiting_room_;
+  UpdateDeadline(/*progress=*/!burst->requests.empty() && !stalled);
 }
 
 // Takes requests that wait in `unread`. True: some were taken.
 bool Stream::ResumeIntake() {
   if (!intake_paused_ || ending_ || other_lane_ || session_->exhausted()) return false;
+  // Not for every answer that leaves: what waits is judged by how many are outstanding.
+  const size_t few = std::min<size_t>(session_->parser.max_pipeline(), kEarlyMax) / 2;
+  if (queue_.size() > few) return false;
   const size_t before = queue_.size();
   Intake(session_->unread);
   if (receiving_paused_ && session_->unread.size() <= kUnreadMax) {

@@ -41,7 +41,7 @@ void Stream::Compose() {
       if (!ComposeBody()) break;
       continue;
     }
-    if (queue_.size() < kEarlyMax / 2 && ResumeIntake()) continue;
+    if (ResumeIntake()) continue;
     const std::optional<size_t> index = NextAnswer();
     if (!index.has_value() || !ComposeAnswer(*index)) break;
   }

@@ -200,6 +200,7 @@ Worker::Sent Worker::SendMessageThenX(Peer* peer, net::UniqueFd fd) {
       return Sent::kAll;
     case 1:
       if (bytes_sent == message_.bytes().size()) {
+        Count(&counters_.messages);
         // Again, to learn why: the socket may be full, the kernel, or the peer gone.
         const Sent x = SendX(peer, std::move(fd));
         return x == Sent::kNothing ? Sent::kPart : x;

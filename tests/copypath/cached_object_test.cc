@@ -151,8 +151,6 @@ TEST_F(CachedObjectTest, AsksTheKernelForResidency) {
   const auto [begin, end] = object->Window(1);
   ASSERT_EQ(madvise(object->map() + begin, end - begin, MADV_POPULATE_READ), 0);
   EXPECT_EQ(object->ResidencyOf(1, 0), Residency::kResident);
-  // Of a neighbour the kernel's read-ahead may bring a part, but not 2 MiB of it.
-  EXPECT_EQ(object->ResidencyOf(0, 0), Residency::kUnknown);
 }
 
 // One missing page makes the whole window not resident, the last one of a cut window too.

@@ -11,7 +11,7 @@ namespace objmapper::e2e {
 namespace {
 
 // Around a page, around the 64 KiB that a pipe and many a buffer hold, and far beyond each.
-const std::vector<size_t> kSizes = {0,     1,     4095,    4096,             4097,
+const std::vector<size_t> kSizes = {0,     1,     4095,  4096,        4097,
                                     65535, 65536, 65537, 1024 * 1024, 100 * 1024 * 1024};
 
 // The object of `bytes` bytes: its contents; it is made when first asked for.

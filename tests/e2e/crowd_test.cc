@@ -21,9 +21,8 @@ class CrowdTest : public SetupTest {
     SharedTree().AddOnce("small", "small object");
     SharedTree().AddOnce("big", Pattern(8, kBig));
     server_ = std::make_unique<ServerProcess>(
-        SharedTree().root(),
-        ServerOptions{.engine = GetParam().engine,
-                      .flags = {"--max_connections=2000", "--pool_size=2"}});
+        SharedTree().root(), ServerOptions{.engine = GetParam().engine,
+                                           .flags = {"--max_connections=2000", "--pool_size=2"}});
     for (const char mode : Modes()) {
       EXPECT_TRUE(Connection().Get({.mode = mode, .uri = "small"}).ok());
       EXPECT_TRUE(Connection().Get({.mode = mode, .uri = "big"}).ok());

@@ -132,8 +132,7 @@ TEST_P(DescriptorTest, BatchAloneMeansInHeader) {
 
 // Nobody can write through it, and it is an ordinary blocking descriptor of a regular file.
 TEST_P(DescriptorTest, IsReadOnlyAndPlain) {
-  const Answer answer =
-      RawClient::V1(Server().Unix()).Get({.mode = kFdPass, .uri = "file"});
+  const Answer answer = RawClient::V1(Server().Unix()).Get({.mode = kFdPass, .uri = "file"});
   const int flags = fcntl(answer.fd.get(), F_GETFL);
   ASSERT_GE(flags, 0);
   EXPECT_EQ(flags & O_ACCMODE, O_RDONLY);

@@ -140,11 +140,10 @@ TEST_P(ExhaustionTest, NoDescriptorLeftForNewConnections) {
 // UNAVAILABLE; every OK still brings its own descriptor, and other modes go on meanwhile.
 TEST_P(ExhaustionTest, TooManyDescriptorsInFlight) {
   constexpr int kClients = 12, kEach = 400;
-  ServerProcess server(SharedTree().root(),
-                       {.engine = GetParam(),
-                        .flags = {"--max_pipeline=1000"},
-                        .descriptors_max = 1000,
-                        .as_nobody = true});
+  ServerProcess server(SharedTree().root(), {.engine = GetParam(),
+                                             .flags = {"--max_pipeline=1000"},
+                                             .descriptors_max = 1000,
+                                             .as_nobody = true});
   RawClient other = RawClient::V1(server.Unix());
   const auto expect_serves_other = [&] {
     for (int i = 0; i < 20; ++i) {

@@ -103,8 +103,7 @@ TEST_P(HostileTest, DescriptorOfARefusedPutFdIsClosed) {
   ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
   net::UniqueFd read_end(ends[0]), write_end(ends[1]);
   std::vector<uint32_t> ids;
-  client.wire().Send(client.Encode({{.mode = kPutFd, .uri = "small"}}, &ids),
-                     {write_end.get()});
+  client.wire().Send(client.Encode({{.mode = kPutFd, .uri = "small"}}, &ids), {write_end.get()});
   ExpectRefused(client.Next(), Status::kUnsupportedOp);
   write_end.Reset();
   pollfd hung_up{read_end.get(), 0, 0};
@@ -142,8 +141,8 @@ TEST_P(HostileTest, HalfClosedClientGetsItsAnswers) {
 TEST_P(HostileTest, EndInsideARequestIsAProtocolError) {
   RawClient client = Client();
   std::vector<uint32_t> ids;
-  std::string bytes = client.Encode(
-      {{.mode = kCopy, .uri = "small"}, {.mode = kCopy, .uri = "never sent"}}, &ids);
+  std::string bytes =
+      client.Encode({{.mode = kCopy, .uri = "small"}, {.mode = kCopy, .uri = "never sent"}}, &ids);
   bytes.resize(bytes.size() - 5);
   client.wire().Send(bytes);
   client.wire().HalfClose();

@@ -73,8 +73,11 @@ bool IsUtf8(absl::string_view text) {
   while (i < text.size()) {
     const uint8_t lead = static_cast<uint8_t>(text[i]);
     // Length by lead byte and the smallest code point that needs it (RFC 3629: no longer forms).
-    const size_t length = lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3
-                          : lead >> 3 == 30 ? 4 : 0;
+    const size_t length = lead < 0x80       ? 1
+                          : lead >> 5 == 6  ? 2
+                          : lead >> 4 == 14 ? 3
+                          : lead >> 3 == 30 ? 4
+                                            : 0;
     if (length == 0 || i + length > text.size()) return false;
     uint32_t code = length == 1 ? lead : lead & (0xFF >> (length + 1));
     for (size_t k = 1; k < length; ++k) {

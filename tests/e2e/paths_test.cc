@@ -33,8 +33,7 @@ class PathsTest : public EngineTest {
     }
   }
 
-  static void ExpectAllRefused(const ServerProcess& server, const std::string& uri,
-                               Status status) {
+  static void ExpectAllRefused(const ServerProcess& server, const std::string& uri, Status status) {
     SCOPED_TRACE(uri);
     RawClient client = RawClient::V1(server.Unix());
     for (const char mode : kModes) {

@@ -61,9 +61,8 @@ class PipelineTest : public SetupTest {
           mixture.push_back({{.mode = kStat, .uri = Uri(i)}, Status::kOk, ""});
           break;
         case 7:
-          mixture.push_back({{.mode = "123S"[random() % 4], .uri = "pipeline/missing"},
-                             Status::kNotFound,
-                             ""});
+          mixture.push_back(
+              {{.mode = "123S"[random() % 4], .uri = "pipeline/missing"}, Status::kNotFound, ""});
           if (mixture.back().question.mode == kFdPass && !GetParam().is_unix()) {
             mixture.back().status = Status::kInvalidMode;
           }
@@ -73,9 +72,8 @@ class PipelineTest : public SetupTest {
           break;
         default:
           if (GetParam().is_v2()) {
-            mixture.push_back({{.mode = kPut, .uri = Uri(i), .body = ContentsOf(i)},
-                               Status::kUnsupportedOp,
-                               ""});
+            mixture.push_back(
+                {{.mode = kPut, .uri = Uri(i), .body = ContentsOf(i)}, Status::kUnsupportedOp, ""});
           } else if (!mixture.empty()) {  // a connection must not open with it
             mixture.push_back({{.mode = 'Q', .uri = Uri(i)}, Status::kInvalidMode, ""});
           }
@@ -95,8 +93,8 @@ class PipelineTest : public SetupTest {
     if (expected.status != Status::kOk) return ExpectRefused(answer, expected.status);
     EXPECT_TRUE(answer.ok()) << answer.status;
     EXPECT_EQ(answer.mode, expected.question.mode);
-    EXPECT_TRUE(
-        (answer.mode == kFdPass ? Contents(answer.fd.get()) : answer.body) == expected.contents)
+    EXPECT_TRUE((answer.mode == kFdPass ? Contents(answer.fd.get()) : answer.body) ==
+                expected.contents)
         << expected.question.mode << " " << expected.question.uri;
   }
 
@@ -259,8 +257,7 @@ TEST_P(PipelineTest, RequestsBeyondThePipelineAreRefused) {
       if (mode == kFdPass && !GetParam().is_unix()) continue;
       SCOPED_TRACE(testing::Message() << "mode " << mode << ", excess " << excess);
       constexpr uint16_t kAgreed = 4;
-      RawClient client =
-          RawClient::V2(Connect(Server(), GetParam().transport), kInOrder, kAgreed);
+      RawClient client = RawClient::V2(Connect(Server(), GetParam().transport), kInOrder, kAgreed);
       ASSERT_EQ(client.max_pipeline(), kAgreed);
       const std::vector<uint32_t> ids = client.AskAll(
           std::vector<Question>(kAgreed + excess, Question{.mode = mode, .uri = Uri(3)}));

@@ -27,13 +27,20 @@ struct Range {
   uint64_t granted;  // bytes
 };
 constexpr Range kSatisfiable[] = {
-    {0, 0, kBytes},           {0, 1, 1},
-    {0, kBytes, kBytes},      {1, 65536, 65536},
-    {4095, 2, 2},             {70000, 100000, 100000},
-    {kBytes - 1, 0, 1},       {kBytes - 1, 1, 1},
-    {100000, 0, 100000},      {kBytes - 10, 11, 10},  // clipped
-    {0, kBytes + 1, kBytes},  {1, kMost, kBytes - 1},  // offset + length does not fit in 64 bits
-    {kBytes, 0, 0},           {kBytes, 1, 0},  // the end is not past the end: an empty part
+    {0, 0, kBytes},
+    {0, 1, 1},
+    {0, kBytes, kBytes},
+    {1, 65536, 65536},
+    {4095, 2, 2},
+    {70000, 100000, 100000},
+    {kBytes - 1, 0, 1},
+    {kBytes - 1, 1, 1},
+    {100000, 0, 100000},
+    {kBytes - 10, 11, 10},  // clipped
+    {0, kBytes + 1, kBytes},
+    {1, kMost, kBytes - 1},  // offset + length does not fit in 64 bits
+    {kBytes, 0, 0},
+    {kBytes, 1, 0},  // the end is not past the end: an empty part
 };
 
 class RangeTest : public SetupTest {

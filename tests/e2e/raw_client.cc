@@ -5,7 +5,6 @@
 
 #include <gtest/gtest.h>
 
-
 namespace objmapper::e2e {
 
 void ExpectRefused(const Answer& answer, Status status) {

@@ -94,7 +94,7 @@ class RawClient {
   int parallelism_ = 0;
   // Ids are far from 0 and from the array index that a server might confuse them with.
   uint32_t next_id_ = 0x80000000u;
-  std::map<uint32_t, char> asked_;  // V2: mode of each id without an answer
+  std::map<uint32_t, char> asked_;   // V2: mode of each id without an answer
   std::deque<char> asked_in_order_;  // V1
 };
 

@@ -107,8 +107,7 @@ void ServerProcess::Launch(const std::string& root, const ServerOptions& options
   if (!options.only_flags) {
     arguments.push_back("--root=" + root);
     arguments.push_back("--listen_unix=" + socket_path_);
-    arguments.push_back(
-        absl::StrCat("--listen_tcp=127.0.0.1:0", HasIpv6() ? ",[::1]:0" : ""));
+    arguments.push_back(absl::StrCat("--listen_tcp=127.0.0.1:0", HasIpv6() ? ",[::1]:0" : ""));
     arguments.push_back("--io_engine=" + options.engine);
   }
   arguments.insert(arguments.end(), options.flags.begin(), options.flags.end());
@@ -264,21 +263,27 @@ int ServerProcess::thread_count() const {
   return count;
 }
 
-absl::Duration ServerProcess::cpu_time() const {
+int64_t ServerProcess::StatField(int field) const {
   std::ifstream file(absl::StrCat("/proc/", pid_, "/stat"));
   std::stringstream text;
   text << file.rdbuf();
-  // proc(5): the name in parentheses may hold spaces; utime and stime are fields 14 and 15.
+  // The name, field 2, may hold spaces and parentheses; field 3 follows the last of these.
   const std::string line = text.str();
   const std::vector<std::string> fields =
       absl::StrSplit(line.substr(std::min(line.size(), line.rfind(')') + 2)), ' ');
-  int64_t user = 0, system = 0;
-  if (fields.size() < 13 || !absl::SimpleAtoi(fields[11], &user) ||
-      !absl::SimpleAtoi(fields[12], &system)) {
-    ADD_FAILURE() << "cannot read the server's CPU time";
+  int64_t value = 0;
+  const size_t at = field - 3;
+  if (at >= fields.size() || !absl::SimpleAtoi(fields[at], &value)) {
+    ADD_FAILURE() << "cannot read field " << field << " of /proc/" << pid_ << "/stat";
   }
-  return absl::Seconds(user + system) / sysconf(_SC_CLK_TCK);
+  return value;
 }
+
+absl::Duration ServerProcess::cpu_time() const {
+  return absl::Seconds(StatField(14) + StatField(15)) / sysconf(_SC_CLK_TCK);  // utime, stime
+}
+
+int64_t ServerProcess::resident_bytes() const { return StatField(24) * sysconf(_SC_PAGESIZE); }
 
 std::map<std::string, int> SettledDescriptors(const ServerProcess& server) {
   std::map<std::string, int> before, now = server.Descriptors();
@@ -290,9 +295,9 @@ std::map<std::string, int> SettledDescriptors(const ServerProcess& server) {
   return now;
 }
 
-void ExpectDescriptorsBack(const ServerProcess& server,
-                           const std::map<std::string, int>& before) {
-  const int splice_threads = 2 * static_cast<int>(std::thread::hardware_concurrency());
+void ExpectDescriptorsBack(const ServerProcess& server, const std::map<std::string, int>& before) {
+  const int workers = static_cast<int>(std::thread::hardware_concurrency());
+  const int splice_threads = 2 * workers;
   const absl::Time deadline = absl::Now() + absl::FromChrono(kPatience);
   std::string surplus;
   do {
@@ -302,6 +307,7 @@ void ExpectDescriptorsBack(const ServerProcess& server,
       int allowed = known == before.end() ? 0 : known->second;
       if (kind == "pipe") allowed += 2 * splice_threads;  // both ends
       if (kind == "/dev/null") allowed += splice_threads;
+      if (std::filesystem::is_directory(kind)) allowed += workers;
       if (count > allowed) absl::StrAppend(&surplus, kind, ": ", allowed, " -> ", count, "\n");
     }
     if (surplus.empty()) return;

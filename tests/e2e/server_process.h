@@ -81,6 +81,7 @@ class ServerProcess {
   std::map<std::string, int> Descriptors() const;
   int thread_count() const;
   absl::Duration cpu_time() const;
+  int64_t resident_bytes() const;
 
   // The number that its next open(2) would return; and a new soft RLIMIT_NOFILE for it. Limiting it
   // to that very number leaves it without a single descriptor.
@@ -94,6 +95,7 @@ class ServerProcess {
  private:
   ServerProcess() = default;
   void Launch(const std::string& root, const ServerOptions& options);
+  int64_t StatField(int field) const;  // of /proc/PID/stat, numbered as in proc(5)
   void ReadLog();  // the reader thread: a pipe nobody empties would stop the server
 
   TempDir socket_directory_;
@@ -114,8 +116,9 @@ class ServerProcess {
 // server.Descriptors(), once connections that have just ended are gone from it.
 std::map<std::string, int> SettledDescriptors(const ServerProcess& server);
 // Waits until the server holds no more descriptors of any kind than `before`: all that a scenario
-// cost has been given back. `before` is taken once caches are warm; of pipes, and of /dev/null to
-// empty them into, each of the 2 × cores splice threads may have come to keep one meanwhile.
+// cost has been given back. `before` is taken once caches are warm. What each thread keeps for
+// itself may still have come to it meanwhile: a directory (each worker), a pipe and a /dev/null to
+// empty it into (each of the 2 × cores splice threads).
 void ExpectDescriptorsBack(const ServerProcess& server, const std::map<std::string, int>& before);
 
 }  // namespace objmapper::e2e

@@ -168,8 +168,7 @@ TEST_P(ShutdownTest, SuccessorMayStartWhileTheOldOneDrains) {
   Answer answer = client.NextHead();
   old.Signal(SIGTERM);
   EXPECT_TRUE(StopsListening(old));
-  ServerProcess next(SharedTree().root(),
-                     {.engine = GetParam(), .socket_path = old.socket_path()});
+  ServerProcess next(SharedTree().root(), {.engine = GetParam(), .socket_path = old.socket_path()});
   client.ReadBody(&answer, kBig);
   EXPECT_TRUE(answer.body == Big());
   EXPECT_EQ(old.WaitForExit(), 0);

@@ -19,13 +19,12 @@ namespace {
 
 // A start that ends by itself, with an error that says all of `words`.
 void ExpectRefusedStart(const ServerOptions& options, const std::vector<std::string>& words) {
-  const ServerProcess::Refusal refusal =
-      ServerProcess::StartRefused(SharedTree().root(), options);
+  const ServerProcess::Refusal refusal = ServerProcess::StartRefused(SharedTree().root(), options);
   EXPECT_GT(refusal.exit_status, 0) << refusal.log;
   EXPECT_LT(refusal.exit_status, 128) << "killed by a signal: " << refusal.log;
   for (const std::string& word : words) {
-    EXPECT_TRUE(absl::StrContains(refusal.log, word))
-        << "nothing about " << word << " in:\n" << refusal.log;
+    EXPECT_TRUE(absl::StrContains(refusal.log, word)) << "nothing about " << word << " in:\n"
+                                                      << refusal.log;
   }
 }
 
@@ -47,27 +46,24 @@ class StartupTest : public testing::Test {
 TEST_F(StartupTest, SeveralListenersServeAtOnce) {
   const std::string second = directory_.path() + "/second";
   const std::string name = absl::StrCat("@objmapper-test-", getpid());
-  ServerProcess server(
-      SharedTree().root(),
-      {.flags = {absl::StrCat("--listen_unix=", path_, ",", second, ",", name),
-                 "--listen_tcp=127.0.0.1:0,127.0.0.1:0"},
-       .socket_path = path_});
+  ServerProcess server(SharedTree().root(),
+                       {.flags = {absl::StrCat("--listen_unix=", path_, ",", second, ",", name),
+                                  "--listen_tcp=127.0.0.1:0,127.0.0.1:0"},
+                        .socket_path = path_});
   EXPECT_TRUE(Serves(Wire::ToUnix(path_)));
   EXPECT_TRUE(Serves(Wire::ToUnix(second)));
   EXPECT_TRUE(Serves(Wire::ToUnix(name)));
   EXPECT_TRUE(Serves(server.Tcp()));
   EXPECT_TRUE(absl::StrContains(server.log(), absl::StrCat("listening on unix:", second)));
   // Descriptors travel on the abstract name as well.
-  EXPECT_TRUE(
-      RawClient::V1(Wire::ToUnix(name)).Get({.mode = kFdPass, .uri = "small"}).fd.valid());
+  EXPECT_TRUE(RawClient::V1(Wire::ToUnix(name)).Get({.mode = kFdPass, .uri = "small"}).fd.valid());
 }
 
 TEST_F(StartupTest, UnixAloneAndTcpAloneAreEnough) {
   {
-    ServerProcess server(SharedTree().root(),
-                         {.flags = {root_, "--listen_unix=" + path_},
-                          .only_flags = true,
-                          .socket_path = path_});
+    ServerProcess server(
+        SharedTree().root(),
+        {.flags = {root_, "--listen_unix=" + path_}, .only_flags = true, .socket_path = path_});
     EXPECT_TRUE(Serves(server.Unix()));
   }
   ServerProcess server(
@@ -111,8 +107,8 @@ TEST_F(StartupTest, TakenPortIsRefused) {
 }
 
 TEST_F(StartupTest, SocketPathMustFit) {
-  const std::string longest = directory_.path() + "/" +
-                              std::string(107 - directory_.path().size() - 1, 's');
+  const std::string longest =
+      directory_.path() + "/" + std::string(107 - directory_.path().size() - 1, 's');
   ServerProcess server(SharedTree().root(), {.socket_path = longest});
   EXPECT_TRUE(Serves(server.Unix()));
   ExpectRefusedStart({.socket_path = longest + "s"}, {longest + "s", "107"});
@@ -156,9 +152,8 @@ class NonsenseTest : public testing::TestWithParam<Nonsense> {};
 
 // A value that makes no sense is refused at start, by the flag's name and the value given.
 TEST_P(NonsenseTest, IsRefusedByName) {
-  ExpectRefusedStart(
-      {.flags = {absl::StrCat("--", GetParam().flag, "=", GetParam().value)}},
-      {GetParam().flag, GetParam().value});
+  ExpectRefusedStart({.flags = {absl::StrCat("--", GetParam().flag, "=", GetParam().value)}},
+                     {GetParam().flag, GetParam().value});
 }
 
 constexpr Nonsense kNonsense[] = {

@@ -66,8 +66,7 @@ TEST_P(EveryDialectTest, UriMustNotHoldNul) {
     if (mode == kFdPass && !GetParam().is_unix()) continue;
     ExpectRefused(client.Get({.mode = mode, .uri = std::string("object\0.txt", 11)}),
                   Status::kInvalidRequest);
-    ExpectRefused(client.Get({.mode = mode, .uri = std::string("\0", 1)}),
-                  Status::kInvalidRequest);
+    ExpectRefused(client.Get({.mode = mode, .uri = std::string("\0", 1)}), Status::kInvalidRequest);
   }
   ExpectGoesOn(&client);
 }
@@ -118,8 +117,7 @@ TEST_P(EveryDialectTest, TooLongUriIsAnsweredBeforeItComesAndEndsTheConnection) 
       RawClient client = Client();
       ExpectGoesOn(&client);
       std::vector<uint32_t> ids;
-      std::string request =
-          client.Encode({{.mode = kCopy, .uri = std::string(bytes, 'u')}}, &ids);
+      std::string request = client.Encode({{.mode = kCopy, .uri = std::string(bytes, 'u')}}, &ids);
       if (!uri_follows) request.resize(request.size() - bytes);
       client.wire().Send(request);
       ExpectRefused(client.Next(), Status::kUriTooLong);
@@ -199,9 +197,8 @@ TEST_P(V2StatusTest, BodyOfARefusedPutIsSkipped) {
     ExpectRefused(client.Next(), Status::kUnsupportedOp);
     EXPECT_EQ(client.Next().body, kObject);
     const Answer empty_uri = client.Next();
-    ExpectRefused(empty_uri, empty_uri.status == Status::kInvalidRequest
-                                 ? Status::kInvalidRequest
-                                 : Status::kUnsupportedOp);
+    ExpectRefused(empty_uri, empty_uri.status == Status::kInvalidRequest ? Status::kInvalidRequest
+                                                                         : Status::kUnsupportedOp);
     const Answer unknown_flag = client.Next();
     ExpectRefused(unknown_flag, unknown_flag.status == Status::kInvalidRequest
                                     ? Status::kInvalidRequest
@@ -225,8 +222,8 @@ TEST_P(V2StatusTest, UnknownMessageTypeEndsTheConnection) {
 TEST_P(V2StatusTest, RequestsBeforeAnUnknownMessageAreAnswered) {
   RawClient client = Client();
   std::vector<uint32_t> ids;
-  const std::string requests = client.Encode(
-      {{.mode = kCopy, .uri = "object"}, {.mode = kSplice, .uri = "object"}}, &ids);
+  const std::string requests =
+      client.Encode({{.mode = kCopy, .uri = "object"}, {.mode = kSplice, .uri = "object"}}, &ids);
   client.wire().Send(requests + "\x77\x77\x77");
   for (const uint32_t id : ids) {
     const Answer answer = client.Next();

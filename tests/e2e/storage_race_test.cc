@@ -21,6 +21,8 @@ namespace objmapper::e2e {
 namespace {
 
 constexpr size_t kBig = 32 * 1024 * 1024;  // far more than sockets hold between two processes
+// Inside a page, and behind all that can be sent ahead of a reader.
+constexpr size_t kCutTo = kBig - 5000000 + 123;
 
 class StorageRaceTest : public SetupTest {
  protected:
@@ -112,8 +114,7 @@ TEST_P(StorageRaceTest, AppendedWhileServed) {
           tree_.Add("object", whole.substr(0, 8000));
           return;
         }
-        net::UniqueFd file(
-            open(tree_.Path("object").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+        net::UniqueFd file(open(tree_.Path("object").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
         PCHECK(write(file.get(), whole.data() + piece * 8000, 8000) == 8000);
       },
       200,
@@ -151,7 +152,11 @@ class SlowReaderTest : public StorageRaceTest {
         change(path);
         client.ReadBody(&answer, kBig - answer.body.size());
         judge(answer);
-        EXPECT_TRUE(answer.body == absl::string_view(old).substr(0, answer.body.size()))
+        // What lies behind the new end of a file that was cut reads as zeros up to the end of its
+        // page; such bytes may come, but never in a body that is whole.
+        const size_t certain = answer.cut ? std::min(answer.body.size(), kCutTo) : kBig;
+        EXPECT_TRUE(absl::string_view(answer.body).substr(0, certain) ==
+                    absl::string_view(old).substr(0, certain))
             << "not the bytes of the version that was asked for";
         if (answer.cut) {
           EXPECT_TRUE(client.wire().AtEnd());
@@ -184,17 +189,15 @@ TEST_P(SlowReaderTest, OfAnAppendedObjectGetsWhatWasAnnounced) {
       [](const std::string& path) {
         net::UniqueFd file(open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
         const std::string more = VersionOf(3, 100000);
-        ASSERT_EQ(write(file.get(), more.data(), more.size()),
-                  static_cast<ssize_t>(more.size()));
+        ASSERT_EQ(write(file.get(), more.data(), more.size()), static_cast<ssize_t>(more.size()));
       },
       [](const Answer& answer) { EXPECT_FALSE(answer.cut); });
 }
 
 // The rest is gone: the connection ends, short of the length announced.
 TEST_P(SlowReaderTest, OfATruncatedObjectIsCutOff) {
-  ReadAcross(
-      [](const std::string& path) { ASSERT_EQ(truncate(path.c_str(), kBig - 5000000 + 123), 0); },
-      [](const Answer& answer) { EXPECT_TRUE(answer.cut); });
+  ReadAcross([](const std::string& path) { ASSERT_EQ(truncate(path.c_str(), kCutTo), 0); },
+             [](const Answer& answer) { EXPECT_TRUE(answer.cut); });
 }
 
 // Cut inside the last page: in a mapping, zeros stand where the bytes were, and no fault tells.

@@ -47,7 +47,7 @@ class Wire {
 
   enum class Got : uint8_t {
     kAll,
-    kEnd,  // the peer closed or reset the connection first
+    kEnd,      // the peer closed or reset the connection first
     kTimeout,  // reported as a failure already
   };
   // Appends up to `bytes` bytes to `out`, until all are there or the connection ends. Descriptors

@@ -80,6 +80,15 @@ inline std::string ReadBytes(int socket, size_t bytes) {
   return out;
 }
 
+// What has arrived, `bytes` at most; waits for the first of them.
+inline std::string ReadSome(int socket, size_t bytes) {
+  std::string out(bytes, '\0');
+  const ssize_t got = recv(socket, &out[0], bytes, 0);
+  EXPECT_GE(got, 0) << "no bytes come, or the connection was reset";
+  out.resize(got > 0 ? static_cast<size_t>(got) : 0);
+  return out;
+}
+
 // Everything up to an orderly end of the stream; anything else is a failure.
 inline std::string ReadToEnd(int socket) {
   std::string out;

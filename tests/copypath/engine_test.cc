@@ -1,0 +1,418 @@
+// What both engines promise: receiving, sending, waiting for room, page-ins.
+#include "copypath/engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "net/scm_rights.h"
+#include "tests/copypath/engine_fixture.h"
+#include "tests/copypath/pattern.h"
+#include "tests/net/open_fds.h"
+
+namespace objmapper::copypath {
+namespace {
+
+// ---- Receiving ----
+
+// What arrives is told in order and whole, and then the end; never from inside a call that begins
+// something.
+TEST_P(EngineTest, Receives) {
+  net::SendAll(peer(), "first,");
+  engine_->StartReceiving(channel_);
+  EXPECT_EQ(channel_->received, "");
+  EXPECT_TRUE(Until([&] { return channel_->received == "first,"; }));
+  net::SendAll(peer(), "second");
+  EXPECT_TRUE(Until([&] { return channel_->received == "first,second"; }));
+  channel_->pair.peer.Reset();
+  EXPECT_TRUE(Until([&] { return channel_->end.has_value(); }));
+  EXPECT_EQ(channel_->end, 0);
+  EXPECT_EQ(channel_->received, "first,second");
+  EXPECT_TRUE(channel_->refused.empty());
+}
+
+// Nothing is received before it is wanted.
+TEST_P(EngineTest, DoesNotReceiveUnasked) {
+  net::SendAll(peer(), "bytes");
+  WaitAWhile();
+  EXPECT_EQ(channel_->received, "");
+}
+
+// However much arrives, every byte is told, and all of them before the end.
+TEST_P(EngineTest, ReceivesMuch) {
+  const std::string bytes = Pattern(5'000'000, 1);
+  std::thread sender([&] {
+    net::SendAll(peer(), bytes);
+    shutdown(peer(), SHUT_WR);
+  });
+  engine_->StartReceiving(channel_);
+  EXPECT_TRUE(Until([&] { return channel_->end.has_value(); }));
+  sender.join();
+  EXPECT_EQ(channel_->end, 0);
+  EXPECT_TRUE(channel_->received == bytes);
+}
+
+// After stopping, what comes later stays in the socket, until receiving is begun again.
+TEST_P(EngineTest, StopsAndGoesOn) {
+  engine_->StartReceiving(channel_);
+  net::SendAll(peer(), "early,");
+  EXPECT_TRUE(Until([&] { return channel_->received == "early,"; }));
+  engine_->StopReceiving(channel_);
+  WaitAWhile();
+  net::SendAll(peer(), "later");
+  WaitAWhile();
+  EXPECT_EQ(channel_->received, "early,");
+  engine_->StartReceiving(channel_);
+  EXPECT_TRUE(Until([&] { return channel_->received == "early,later"; }));
+}
+
+// Starting and stopping in quick succession loses nothing and doubles nothing; the last word counts.
+TEST_P(EngineTest, ChangesOfMindLoseNothing) {
+  const std::string bytes = Pattern(3000, 1);
+  size_t sent = 0;
+  for (int i = 0; i < 100; ++i) {
+    engine_->StartReceiving(channel_);
+    net::SendAll(peer(), absl::string_view(bytes).substr(sent, 30));
+    sent += 30;
+    if (i % 3 == 0) Wait(0);
+    engine_->StopReceiving(channel_);
+    if (i % 5 == 0) Wait(0);
+  }
+  engine_->StartReceiving(channel_);
+  EXPECT_TRUE(Until([&] { return channel_->received.size() >= bytes.size(); }));
+  WaitAWhile();
+  EXPECT_TRUE(channel_->received == bytes);
+}
+
+// A handler may stop its own receiving: the next bytes wait.
+TEST_P(EngineTest, AHandlerMayStop) {
+  channel_->on_received = [&] { engine_->StopReceiving(channel_); };
+  engine_->StartReceiving(channel_);
+  net::SendAll(peer(), "one");
+  EXPECT_TRUE(Until([&] { return channel_->received == "one"; }));
+  WaitAWhile();
+  net::SendAll(peer(), "two");
+  WaitAWhile();
+  EXPECT_EQ(channel_->received, "one");
+  engine_->StartReceiving(channel_);
+  EXPECT_TRUE(Until([&] { return channel_->received == "onetwo"; }));
+}
+
+// A half-closed peer has ended its bytes, not the connection: answers still go.
+TEST_P(EngineTest, HalfClosedPeerStillReads) {
+  engine_->StartReceiving(channel_);
+  ASSERT_EQ(shutdown(peer(), SHUT_WR), 0);
+  EXPECT_TRUE(Until([&] { return channel_->end.has_value(); }));
+  EXPECT_EQ(channel_->end, 0);
+  char bytes[] = "answer";
+  iovec piece{bytes, 6};
+  engine_->Send(channel_, absl::MakeSpan(&piece, 1));
+  EXPECT_TRUE(Until([&] { return channel_->sent.size() == 1; }));
+  EXPECT_EQ(net::ReadBytes(peer(), 6), "answer");
+  engine_->StartReceiving(channel_);  // no effect any more
+  WaitAWhile();
+}
+
+// A broken connection is told with its errno.
+TEST_P(EngineTest, ResetIsAnErrno) {
+  if (is_unix()) return;  // a Unix socket has no resets from a peer that had nothing unread
+  engine_->StartReceiving(channel_);
+  Wait(0);
+  BreakPeer();
+  EXPECT_TRUE(Until([&] { return channel_->end.has_value(); }));
+  EXPECT_EQ(channel_->end, ECONNRESET);
+}
+
+// Descriptors are dropped by the kernel, and told with the bytes that they rode on.
+TEST_P(EngineTest, DescriptorsAreRefused) {
+  if (!is_unix()) return;
+  const ptrdiff_t before = net::OpenFds();
+  engine_->StartReceiving(channel_);
+  ASSERT_EQ(net::SendWithFds(peer(), "loaded,", {STDIN_FILENO, STDOUT_FILENO}), 7);
+  EXPECT_TRUE(Until([&] { return channel_->received == "loaded,"; }));
+  EXPECT_EQ(channel_->refused, std::vector<size_t>{7});
+  net::SendAll(peer(), "plain");
+  EXPECT_TRUE(Until([&] { return channel_->received == "loaded,plain"; }));
+  EXPECT_EQ(channel_->refused, std::vector<size_t>{7});
+  EXPECT_EQ(net::OpenFds(), before);
+}
+
+// More channels with bytes than there are receive buffers or room for events: all of them get
+// theirs.
+TEST_P(EngineTest, ManyChannelsAtOnce) {
+  std::vector<Recorder*> channels;
+  for (int i = 0; i < 300; ++i) {
+    channels.push_back(NewChannel());
+    engine_->StartReceiving(channels.back());
+  }
+  Wait(0);
+  for (int i = 0; i < 300; ++i) {
+    net::SendAll(channels[i]->pair.peer.get(), std::string(9000, static_cast<char>('a' + i % 26)));
+  }
+  for (int i = 0; i < 300; ++i) {
+    EXPECT_TRUE(Until([&] { return channels[i]->received.size() == 9000; })) << i;
+    EXPECT_EQ(channels[i]->received, std::string(9000, static_cast<char>('a' + i % 26)));
+  }
+}
+
+// ---- Sending ----
+
+// One piece or as many as are allowed leave as one, in order; never told from inside Send().
+TEST_P(EngineTest, SendsGathered) {
+  for (const size_t count : {size_t{1}, size_t{2}, kPiecesMax}) {
+    std::string bytes = Pattern(count * 100, 1);
+    std::vector<iovec> pieces;
+    for (size_t i = 0; i < count; ++i) pieces.push_back({&bytes[i * 100], 100});
+    channel_->sent.clear();
+    engine_->Send(channel_, absl::MakeSpan(pieces));
+    EXPECT_TRUE(channel_->sent.empty());
+    EXPECT_TRUE(Until([&] { return !channel_->sent.empty(); }));
+    EXPECT_EQ(channel_->sent, std::vector<ssize_t>{static_cast<ssize_t>(bytes.size())});
+    EXPECT_EQ(net::ReadBytes(peer(), bytes.size()), bytes);
+  }
+}
+
+// Much more than the socket takes goes out in parts, as its reader makes room, and every part is
+// accounted for.
+TEST_P(EngineTest, SendsMuchToASlowReader) {
+  std::string bytes = Pattern(20'000'000, 1);
+  iovec piece{bytes.data(), bytes.size()};
+  channel_->on_sent = [&](ssize_t result) {
+    ASSERT_TRUE(result > 0 || result == -EAGAIN) << result;
+    const size_t sent = result > 0 ? static_cast<size_t>(result) : 0;
+    piece.iov_base = static_cast<char*>(piece.iov_base) + sent;
+    piece.iov_len -= sent;
+    if (piece.iov_len > 0) engine_->Send(channel_, absl::MakeSpan(&piece, 1));
+  };
+  engine_->Send(channel_, absl::MakeSpan(&piece, 1));
+  std::string received;
+  EXPECT_TRUE(Until([&] {
+    received += net::ReadReady(peer());
+    return received.size() >= bytes.size() && piece.iov_len == 0;
+  }));
+  EXPECT_TRUE(received == bytes);
+}
+
+// A send to a full socket waits for room, and nothing else waits for it.
+TEST_P(EngineTest, FullSocketHoldsUpNobodyElse) {
+  const std::string before = net::FillSocket(channel_->socket());
+  char bytes[] = "late";
+  iovec piece{bytes, 4};
+  engine_->Send(channel_, absl::MakeSpan(&piece, 1));
+  Recorder* other = NewChannel();
+  engine_->StartReceiving(other);
+  net::SendAll(other->pair.peer.get(), "hello");
+  EXPECT_TRUE(Until([&] { return other->received == "hello"; }));
+  WaitAWhile();
+  EXPECT_TRUE(channel_->sent.empty());
+  std::string received;
+  EXPECT_TRUE(Until([&] {
+    received += net::ReadReady(peer());
+    return !channel_->sent.empty() && received.size() == before.size() + 4;
+  }));
+  EXPECT_EQ(channel_->sent, std::vector<ssize_t>{4});
+  EXPECT_EQ(received, before + "late");
+}
+
+// A handler may begin the next send, and the next.
+TEST_P(EngineTest, SendsOnAfterEachOther) {
+  char bytes[] = "x";
+  iovec piece{bytes, 1};
+  channel_->on_sent = [&](ssize_t) {
+    if (channel_->sent.size() < 1000) engine_->Send(channel_, absl::MakeSpan(&piece, 1));
+  };
+  engine_->Send(channel_, absl::MakeSpan(&piece, 1));
+  std::string received;
+  EXPECT_TRUE(Until([&] {
+    received += net::ReadReady(peer());
+    return received.size() == 1000 && channel_->sent.size() == 1000;
+  }));
+  EXPECT_EQ(channel_->sent, std::vector<ssize_t>(1000, 1));
+}
+
+// A peer that has gone is an errno, and no signal.
+TEST_P(EngineTest, SendToAGonePeer) {
+  BreakPeer();
+  char bytes[] = "x";
+  iovec piece{bytes, 1};
+  // A TCP peer's reset may be on its way still.
+  channel_->on_sent = [&](ssize_t result) {
+    if (result > 0) engine_->Send(channel_, absl::MakeSpan(&piece, 1));
+  };
+  engine_->Send(channel_, absl::MakeSpan(&piece, 1));
+  EXPECT_TRUE(Until([&] { return !channel_->sent.empty() && channel_->sent.back() < 0; }));
+  EXPECT_TRUE(channel_->sent.back() == -EPIPE || channel_->sent.back() == -ECONNRESET)
+      << channel_->sent.back();
+}
+
+// ---- Waiting for room ----
+
+// AwaitWritable() tells once, and only when there is room.
+TEST_P(EngineTest, AwaitsRoom) {
+  engine_->AwaitWritable(channel_);
+  EXPECT_EQ(channel_->writable, 0);
+  EXPECT_TRUE(Until([&] { return channel_->writable == 1; }));
+  WaitAWhile();
+  EXPECT_EQ(channel_->writable, 1);
+
+  net::FillSocket(channel_->socket());
+  engine_->AwaitWritable(channel_);
+  WaitAWhile();
+  EXPECT_EQ(channel_->writable, 1);
+  EXPECT_TRUE(Until([&] {
+    net::ReadReady(peer());
+    return channel_->writable == 2;
+  }));
+}
+
+// A peer that goes while room is waited for ends the waiting.
+TEST_P(EngineTest, AGonePeerEndsTheWaitForRoom) {
+  net::FillSocket(channel_->socket());
+  engine_->AwaitWritable(channel_);
+  WaitAWhile();
+  EXPECT_EQ(channel_->writable, 0);
+  BreakPeer();
+  EXPECT_TRUE(Until([&] { return channel_->writable == 1; }));
+}
+
+// ---- The loop's own event, and waiting ----
+
+// Wait() says whether the event was signalled, also when channels have something to tell.
+TEST_P(EngineTest, TellsOfTheEvent) {
+  EXPECT_FALSE(Wait(0));
+  event_.Signal();
+  EXPECT_TRUE(Until([&] { return Wait(10'000'000); }));
+  event_.Clear();
+  Wait(0);  // what was known before is told at most once more
+  EXPECT_FALSE(Wait(0));
+  engine_->StartReceiving(channel_);
+  net::SendAll(peer(), "bytes");
+  event_.Signal();
+  bool event_seen = false;
+  EXPECT_TRUE(Until([&] {
+    event_seen = Wait(10'000'000) || event_seen;
+    return event_seen && channel_->received == "bytes";
+  }));
+}
+
+// A peer that has said all and then left for good does not keep the loop awake: with nothing to
+// tell it sleeps until its event, where one that spins would come back many thousand times.
+TEST_P(EngineTest, SleepsBesideAGonePeer) {
+  engine_->StartReceiving(channel_);
+  ASSERT_EQ(shutdown(peer(), SHUT_WR), 0);
+  EXPECT_TRUE(Until([&] { return channel_->end.has_value(); }));
+  BreakPeer();
+  WaitAWhile();
+  std::thread waker([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    event_.Signal();
+  });
+  int woken_for_nothing = 0;
+  while (!Wait(-1)) ++woken_for_nothing;
+  EXPECT_LT(woken_for_nothing, 10);
+  waker.join();
+}
+
+// ---- Page-ins ----
+
+class Pages : public Populate {
+ public:
+  void OnPopulated(int error_in) override {
+    EXPECT_FALSE(error.has_value()) << "an end comes once";
+    error = error_in;
+  }
+  std::optional<int> error;
+};
+
+class PopulateTest : public EngineTestBase, public testing::WithParamInterface<EngineName> {
+ protected:
+  static constexpr size_t kBytes = 1024 * 1024;
+
+  void SetUp() override {
+    MakeEngine(GetParam());
+    file_.reset(tmpfile());
+    ASSERT_NE(file_, nullptr);
+    ASSERT_EQ(ftruncate(fileno(file_.get()), kBytes), 0);
+    void* map = mmap(nullptr, kBytes, PROT_READ, MAP_SHARED, fileno(file_.get()), 0);
+    ASSERT_NE(map, MAP_FAILED);
+    map_ = static_cast<char*>(map);
+  }
+  void TearDown() override {
+    EngineTestBase::TearDown();
+    munmap(map_, kBytes);
+  }
+
+  struct Closer {
+    void operator()(FILE* file) const { fclose(file); }
+  };
+  std::unique_ptr<FILE, Closer> file_;
+  char* map_ = nullptr;
+};
+
+// Afterwards every page of the range is there.
+TEST_P(PopulateTest, BringsPagesIn) {
+  Pages pages;
+  engine_->BeginPopulate(&pages, map_, kBytes);
+  EXPECT_FALSE(pages.error.has_value());
+  EXPECT_TRUE(Until([&] { return pages.error.has_value(); }));
+  EXPECT_EQ(pages.error, 0);
+  unsigned char resident[kBytes / 4096];
+  ASSERT_EQ(mincore(map_, kBytes, resident), 0);
+  for (unsigned char page : resident) EXPECT_EQ(page & 1, 1);
+}
+
+// A file that ends before the range does is EFAULT.
+TEST_P(PopulateTest, CutFileIsEfault) {
+  ASSERT_EQ(ftruncate(fileno(file_.get()), 4096), 0);
+  Pages pages;
+  engine_->BeginPopulate(&pages, map_, kBytes);
+  EXPECT_TRUE(Until([&] { return pages.error.has_value(); }));
+  EXPECT_EQ(pages.error, EFAULT);
+}
+
+// Several at once all end.
+TEST_P(PopulateTest, SeveralAtOnce) {
+  Pages pages[8];
+  for (int i = 0; i < 8; ++i) {
+    engine_->BeginPopulate(&pages[i], map_ + i * (kBytes / 8), kBytes / 8);
+  }
+  for (Pages& p : pages) {
+    EXPECT_TRUE(Until([&] { return p.error.has_value(); }));
+    EXPECT_EQ(p.error, 0);
+  }
+}
+
+// Sending from a mapping whose file was cut is an errno, not a signal, and the channel lives on.
+TEST_P(PopulateTest, SendingBeyondTheEndIsEfault) {
+  ASSERT_EQ(ftruncate(fileno(file_.get()), 0), 0);
+  Recorder* channel = NewChannel(Transport::kUnix);
+  iovec piece{map_, 4096};
+  engine_->Send(channel, absl::MakeSpan(&piece, 1));
+  EXPECT_TRUE(Until([&] { return channel->sent.size() == 1; }));
+  EXPECT_EQ(channel->sent[0], -EFAULT);
+  char bytes[] = "x";
+  piece = {bytes, 1};
+  engine_->Send(channel, absl::MakeSpan(&piece, 1));
+  EXPECT_TRUE(Until([&] { return channel->sent.size() == 2; }));
+  EXPECT_EQ(channel->sent[1], 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, PopulateTest,
+                         testing::Values(EngineName::kUring, EngineName::kEpoll),
+                         [](const auto& info) { return NameOf(info.param); });
+
+INSTANTIATE_ENGINE_TESTS();
+
+}  // namespace
+}  // namespace objmapper::copypath

@@ -1,0 +1,305 @@
+#include "server/config.h"
+
+#include <gflags/gflags.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "net/address.h"
+#include "tests/client/temporary_folder.h"
+
+namespace objmapper::server {
+namespace {
+
+using EngineKind = decltype(Config::io_engine);
+
+// Starts in a folder with ./objects in it, with every flag at its default and --root given.
+class ConfigTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(std::filesystem::create_directory(folder_.Path("objects")));
+    ASSERT_EQ(chdir(folder_.path().c_str()), 0);
+    ASSERT_EQ(unsetenv("XDG_RUNTIME_DIR"), 0);
+    Set("root", folder_.Path("objects"));
+  }
+  void TearDown() override { EXPECT_EQ(chdir("/"), 0); }
+
+  static void Set(const char* flag, const std::string& value) {
+    ASSERT_NE(gflags::SetCommandLineOption(flag, value.c_str()), "") << flag << "=" << value;
+  }
+  // What the flags say; they must make sense.
+  static Config Read() {
+    absl::StatusOr<Config> config = ConfigFromFlags();
+    EXPECT_TRUE(config.ok()) << config.status();
+    return config.ok() ? *std::move(config) : Config();
+  }
+  static Config ReadWith(const char* flag, const std::string& value) {
+    Set(flag, value);
+    return Read();
+  }
+  // The flags are refused in a sentence that names this one, its value, and what would make sense.
+  static void ExpectRefused(const std::string& flag, const std::string& value) {
+    const absl::Status status = ConfigFromFlags().status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << flag << "=" << value;
+    const std::string named = absl::StrCat("--", flag, "=", value);
+    EXPECT_TRUE(absl::StrContains(status.message(), named)) << named << ": " << status;
+    EXPECT_TRUE(absl::EndsWith(status.message(), ".")) << status;
+    EXPECT_GT(status.message().size(), named.size() + 30) << status;
+  }
+  static std::vector<std::string> Urls(const Config& config) {
+    std::vector<std::string> urls;
+    for (const net::Address& address : config.listen) urls.push_back(address.ToUrl());
+    return urls;
+  }
+
+  using UrlList = std::vector<std::string>;
+
+  gflags::FlagSaver saver_;
+  const client::TemporaryFolder folder_;
+};
+
+// ---- Defaults ----
+
+// Without flags it is what --help says.
+TEST_F(ConfigTest, Defaults) {
+  const Config config = Read();
+  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  EXPECT_EQ(Urls(config), UrlList{"unix:/tmp/objmapper.sock"});
+  EXPECT_TRUE(config.fdpass_lane);
+  EXPECT_EQ(config.concurrency_model, "mode_routing");
+  EXPECT_EQ(config.pool_size, cores);
+  EXPECT_EQ(config.splice_pool_size, 2 * cores);
+  EXPECT_EQ(config.copy_loops, 1);
+  EXPECT_EQ(config.io_engine, EngineKind::kAuto);
+  EXPECT_FALSE(config.fd_sharing);
+  EXPECT_EQ(config.busy_poll, absl::ZeroDuration());
+  EXPECT_EQ(config.max_connections, 1000u);
+  EXPECT_EQ(config.max_pipeline, 64);
+  EXPECT_EQ(config.requests_per_conn, 0u);
+  EXPECT_EQ(config.idle_timeout, absl::Minutes(5));
+  EXPECT_EQ(config.request_timeout, absl::Seconds(30));
+  EXPECT_EQ(config.drain_timeout, absl::Seconds(10));
+  EXPECT_EQ(config.fd_cache_entries, 1024u);
+  EXPECT_EQ(config.fd_cache_valid, absl::Milliseconds(20));
+  EXPECT_EQ(config.index_entries, 65536u);
+  EXPECT_EQ(config.splice_bytes_min, 65536u);
+}
+
+// The socket's default place is the user's own folder where there is one.
+TEST_F(ConfigTest, DefaultSocket) {
+  EXPECT_EQ(DefaultSocketPath(), "/tmp/objmapper.sock");
+  ASSERT_EQ(setenv("XDG_RUNTIME_DIR", "", 1), 0);
+  EXPECT_EQ(DefaultSocketPath(), "/tmp/objmapper.sock");
+  ASSERT_EQ(setenv("XDG_RUNTIME_DIR", "/run/user/7", 1), 0);
+  EXPECT_EQ(DefaultSocketPath(), "/run/user/7/objmapper.sock");
+  EXPECT_EQ(Urls(Read()), UrlList{"unix:/run/user/7/objmapper.sock"});
+}
+
+// A default that cannot be used is refused, too: its path is longer than a socket's may be.
+TEST_F(ConfigTest, DefaultSocketThatCannotBe) {
+  ASSERT_EQ(setenv("XDG_RUNTIME_DIR", absl::StrCat("/", std::string(200, 'r')).c_str(), 1), 0);
+  EXPECT_EQ(ConfigFromFlags().status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+// ---- Listeners ----
+
+// Several of each kind at once; blanks around commas do not matter.
+TEST_F(ConfigTest, Listeners) {
+  Set("listen_unix", "/run/a.sock, @abstract");
+  Set("listen_tcp", "10.0.0.1:7070,[::1]:7071 ,:7072,7073");
+  EXPECT_EQ(Urls(Read()), (UrlList{"unix:/run/a.sock", "unix:@abstract", "tcp://10.0.0.1:7070",
+                                   "tcp://[::1]:7071", "tcp://127.0.0.1:7072",
+                                   "tcp://127.0.0.1:7073"}));
+}
+
+// TCP alone is TCP alone: no default socket beside it.
+TEST_F(ConfigTest, TcpAlone) {
+  EXPECT_EQ(Urls(ReadWith("listen_tcp", "127.0.0.1:0")), UrlList{"tcp://127.0.0.1:0"});
+}
+
+// An address that cannot be listened on is named, even among good ones.
+TEST_F(ConfigTest, BadListeners) {
+  const std::string long_path = absl::StrCat("/", std::string(107, 'p'));
+  for (const std::string& bad : {std::string("@"), long_path}) {
+    Set("listen_unix", absl::StrCat("/run/a.sock,", bad));
+    ExpectRefused("listen_unix", bad);
+  }
+  Set("listen_unix", ",");
+  ExpectRefused("listen_unix", ",");
+  Set("listen_unix", "");
+  for (const char* bad : {"host", "host:", "host:70000", "::1:7070", "[::1", "a b:1", ":x"}) {
+    Set("listen_tcp", absl::StrCat("127.0.0.1:7070,", bad));
+    ExpectRefused("listen_tcp", bad);
+  }
+  Set("listen_tcp", ",");
+  ExpectRefused("listen_tcp", ",");
+}
+
+// ---- The root ----
+
+// It is made absolute, whether it was given or is the default.
+TEST_F(ConfigTest, RootIsAbsolute) {
+  const std::string objects = std::filesystem::canonical(folder_.Path("objects")).string();
+  EXPECT_EQ(ReadWith("root", "objects").root, objects);
+  EXPECT_EQ(ReadWith("root", "./objects/../objects").root, objects);
+  EXPECT_EQ(ReadWith("root", "").root, objects);
+}
+
+// What is no folder is refused.
+TEST_F(ConfigTest, BadRoots) {
+  folder_.Write("file", "");
+  for (const std::string& bad : {folder_.Path("absent"), folder_.Path("file")}) {
+    Set("root", bad);
+    ExpectRefused("root", bad);
+  }
+  // Not given, and no ./objects to take its place.
+  ASSERT_TRUE(std::filesystem::remove(folder_.Path("objects")));
+  Set("root", "");
+  const absl::Status status = ConfigFromFlags().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(absl::StrContains(status.message(), "--root")) << status;
+}
+
+// ---- Models and engines ----
+
+// mode_routing has two names; auto leaves out the lane that no listener can reach, and only then.
+TEST_F(ConfigTest, ConcurrencyModels) {
+  EXPECT_EQ(ReadWith("concurrency_model", "hybrid").concurrency_model, "mode_routing");
+  Set("concurrency_model", "auto");
+  EXPECT_TRUE(Read().fdpass_lane);
+  EXPECT_FALSE(ReadWith("listen_tcp", "7070").fdpass_lane);
+  EXPECT_TRUE(ReadWith("listen_unix", "/run/a.sock").fdpass_lane);
+  Set("listen_unix", "");
+  EXPECT_TRUE(ReadWith("concurrency_model", "mode_routing").fdpass_lane);
+}
+
+// Each engine can be asked for by its name.
+TEST_F(ConfigTest, Engines) {
+  EXPECT_EQ(ReadWith("io_engine", "uring").io_engine, EngineKind::kUring);
+  EXPECT_EQ(ReadWith("io_engine", "epoll").io_engine, EngineKind::kEpoll);
+  EXPECT_EQ(ReadWith("io_engine", "auto").io_engine, EngineKind::kAuto);
+}
+
+// Sharing descriptors has to be asked for, and needs something that is kept to be shared.
+TEST_F(ConfigTest, FdSharing) {
+  EXPECT_TRUE(ReadWith("fd_sharing", "always").fd_sharing);
+  Set("fd_cache_entries", "0");
+  ExpectRefused("fd_sharing", "always");
+}
+
+// ---- Threads ----
+
+// One pool has two names; if both are given they must agree.
+TEST_F(ConfigTest, SplicePoolHasTwoNames) {
+  EXPECT_EQ(ReadWith("splice_pool_size", "7").splice_pool_size, 7);
+  EXPECT_EQ(ReadWith("copy_pool_size", "7").splice_pool_size, 7);
+  Set("splice_pool_size", "0");
+  EXPECT_EQ(Read().splice_pool_size, 7);
+  Set("splice_pool_size", "8");
+  ExpectRefused("copy_pool_size", "7");
+}
+
+// Spinning has to be asked for; --busy_poll_us says how long.
+TEST_F(ConfigTest, BusyPoll) {
+  EXPECT_EQ(ReadWith("busy_poll_us", "70").busy_poll, absl::ZeroDuration());
+  EXPECT_EQ(ReadWith("optimize_for_latency", "true").busy_poll, absl::Microseconds(70));
+}
+
+// ---- Numbers and times ----
+
+// What is said is what is done.
+TEST_F(ConfigTest, NumbersAndTimes) {
+  EXPECT_EQ(ReadWith("pool_size", "3").pool_size, 3);
+  EXPECT_EQ(ReadWith("copy_loops", "2").copy_loops, 2);
+  EXPECT_EQ(ReadWith("max_connections", "10000000").max_connections, 10'000'000u);
+  EXPECT_EQ(ReadWith("max_pipeline", "65535").max_pipeline, 65535);
+  EXPECT_EQ(ReadWith("requests_per_conn", "9").requests_per_conn, 9u);
+  EXPECT_EQ(ReadWith("idle_timeout", "90s").idle_timeout, absl::Seconds(90));
+  EXPECT_EQ(ReadWith("request_timeout", "500ms").request_timeout, absl::Milliseconds(500));
+  EXPECT_EQ(ReadWith("drain_timeout", "1m30s").drain_timeout, absl::Seconds(90));
+  EXPECT_EQ(ReadWith("fd_cache_entries", "5").fd_cache_entries, 5u);
+  EXPECT_EQ(ReadWith("fd_cache_valid_ms", "0").fd_cache_valid, absl::ZeroDuration());
+  EXPECT_EQ(ReadWith("index_entries", "0").index_entries, 0u);
+  EXPECT_EQ(ReadWith("splice_bytes_min", "1").splice_bytes_min, 1u);
+}
+
+// "0" and "inf" both mean that there is no such limit.
+TEST_F(ConfigTest, TimesWithoutEnd) {
+  for (const char* flag : {"idle_timeout", "request_timeout", "drain_timeout"}) {
+    for (const char* value : {"0", "0s", "inf"}) ReadWith(flag, value);
+  }
+  EXPECT_EQ(ReadWith("idle_timeout", "0").idle_timeout, absl::ZeroDuration());
+  EXPECT_EQ(ReadWith("idle_timeout", "inf").idle_timeout, absl::InfiniteDuration());
+}
+
+// Without persistent connections each has one answer; a flag that says more contradicts it.
+TEST_F(ConfigTest, PersistentConnections) {
+  EXPECT_EQ(ReadWith("persistent_connections", "false").requests_per_conn, 1u);
+  EXPECT_EQ(ReadWith("requests_per_conn", "1").requests_per_conn, 1u);
+  Set("requests_per_conn", "2");
+  ExpectRefused("requests_per_conn", "2");
+}
+
+class NonsenseTest : public ConfigTest,
+                     public testing::WithParamInterface<std::pair<const char*, const char*>> {};
+
+// A value that makes no sense is refused at start.
+TEST_P(NonsenseTest, IsRefused) {
+  Set(GetParam().first, GetParam().second);
+  ExpectRefused(GetParam().first, GetParam().second);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Values, NonsenseTest,
+    testing::Values(
+        std::pair("concurrency_model", "quantum"), std::pair("concurrency_model", ""),
+        std::pair("io_engine", "kqueue"), std::pair("io_engine", ""),
+        std::pair("fd_sharing", "sometimes"), std::pair("fd_sharing", ""),
+        std::pair("pool_size", "-1"), std::pair("pool_size", "1025"),
+        std::pair("splice_pool_size", "-1"), std::pair("splice_pool_size", "1025"),
+        std::pair("copy_pool_size", "-1"), std::pair("copy_pool_size", "1025"),
+        std::pair("copy_loops", "0"), std::pair("copy_loops", "-1"),
+        std::pair("copy_loops", "257"), std::pair("busy_poll_us", "-1"),
+        std::pair("busy_poll_us", "1000001"), std::pair("max_connections", "0"),
+        std::pair("max_connections", "-1"), std::pair("max_connections", "10000001"),
+        std::pair("max_pipeline", "0"), std::pair("max_pipeline", "-1"),
+        std::pair("max_pipeline", "65536"), std::pair("requests_per_conn", "-1"),
+        std::pair("fd_cache_entries", "-1"), std::pair("fd_cache_entries", "1000001"),
+        std::pair("fd_cache_valid_ms", "-1"), std::pair("fd_cache_valid_ms", "3600001"),
+        std::pair("index_entries", "-1"), std::pair("index_entries", "1000000001"),
+        std::pair("splice_bytes_min", "-1"), std::pair("idle_timeout", "soon"),
+        std::pair("idle_timeout", ""), std::pair("idle_timeout", "5"),
+        std::pair("idle_timeout", "-5s"), std::pair("idle_timeout", "9000h"),
+        std::pair("request_timeout", "soon"), std::pair("request_timeout", "-1ms"),
+        std::pair("request_timeout", "9000h"), std::pair("drain_timeout", "soon"),
+        std::pair("drain_timeout", "-inf"), std::pair("drain_timeout", "9000h")));
+
+// Every flag is tried above: one that is added and forgotten here is noticed.
+TEST_F(ConfigTest, EveryFlagIsTried) {
+  const std::set<std::string> tried = {
+      "listen_unix", "listen_tcp", "root", "concurrency_model", "pool_size", "splice_pool_size",
+      "copy_pool_size", "copy_loops", "io_engine", "optimize_for_latency", "busy_poll_us",
+      "max_connections", "max_pipeline", "persistent_connections", "requests_per_conn",
+      "idle_timeout", "request_timeout", "drain_timeout", "fd_sharing", "fd_cache_entries",
+      "fd_cache_valid_ms", "index_entries", "splice_bytes_min"};
+  std::set<std::string> defined;
+  std::vector<gflags::CommandLineFlagInfo> flags;
+  gflags::GetAllFlags(&flags);
+  for (const gflags::CommandLineFlagInfo& flag : flags) {
+    if (absl::EndsWith(flag.filename, "server/config.cc")) defined.insert(flag.name);
+  }
+  EXPECT_EQ(defined, tried);
+}
+
+}  // namespace
+}  // namespace objmapper::server
