@@ -316,20 +316,22 @@ void Stream::OnTransferEnded(Transfer::Outcome outcome) {
   }
   // A receive that was armed anew meanwhile met a non-blocking socket and gave up.
   if (!receiving_paused_ && !other_lane_ && !ending_) loop_->engine().StartReceiving(this);
-  UpdateDeadline(/*progress=*/true);
   switch (outcome) {
     case Transfer::Outcome::kDone:
       transfer_object_.reset();
       ++session_->answered;
       loop_->counters().requests.fetch_add(1, std::memory_order_relaxed);
+      UpdateDeadline(/*progress=*/true);
       Advance();
       return;
     case Transfer::Outcome::kSocketFull:
       awaiting_room_ = true;
       loop_->engine().AwaitWritable(this);
+      UpdateDeadline(/*progress=*/true);
       return;
     case Transfer::Outcome::kYield:
       RunTransfer();
+      UpdateDeadline(/*progress=*/true);
       return;
     case Transfer::Outcome::kShrunk:
     case Transfer::Outcome::kFailed: {

@@ -15,14 +15,15 @@ namespace {
 size_t largest_allocation = 0;
 }  // namespace
 
-void* operator new(size_t bytes) {
+// Not inlined: the compiler must not see one of them without the other.
+[[gnu::noinline]] void* operator new(size_t bytes) {
   largest_allocation = std::max(largest_allocation, bytes);
   void* memory = malloc(bytes);
   if (memory == nullptr) abort();
   return memory;
 }
-void operator delete(void* memory) noexcept { free(memory); }
-void operator delete(void* memory, size_t) noexcept { free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { free(memory); }
 
 namespace objmapper::copypath {
 namespace {

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <optional>
@@ -13,6 +12,7 @@
 
 #include "storage/tree.h"
 #include "tests/client/temporary_folder.h"
+#include "tests/copypath/eviction.h"
 #include "tests/copypath/pattern.h"
 #include "tests/net/open_fds.h"
 
@@ -45,15 +45,6 @@ class CachedObjectTest : public testing::Test {
   }
   std::string Path() const { return folder_.Path("object"); }
 
-  // Takes the object's pages out of the page cache. False: this file system keeps them.
-  bool Evict() {
-    const net::UniqueFd fd(open(Path().c_str(), O_RDONLY | O_CLOEXEC));
-    EXPECT_EQ(fsync(fd.get()), 0);  // a dirty page cannot go
-    EXPECT_EQ(posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
-    char byte;
-    iovec piece{&byte, 1};
-    return preadv2(fd.get(), &piece, 1, 0, RWF_NOWAIT) < 0;
-  }
   // Changes one byte in place, and the time that says so.
   void Rewrite(off_t at) {
     const net::UniqueFd fd(open(Path().c_str(), O_WRONLY | O_CLOEXEC));
@@ -146,7 +137,7 @@ TEST_F(CachedObjectTest, WindowsCoverTheObject) {
 TEST_F(CachedObjectTest, AsksTheKernelForResidency) {
   const ObjectRef object = Loaded();
   ASSERT_TRUE(object->Map().ok());
-  if (!Evict()) GTEST_SKIP() << "this file system keeps its pages";
+  if (!Evict(Path())) GTEST_SKIP() << "this file system keeps its pages";
   EXPECT_EQ(object->ResidencyOf(1, 0), Residency::kUnknown);
   const auto [begin, end] = object->Window(1);
   ASSERT_EQ(madvise(object->map() + begin, end - begin, MADV_POPULATE_READ), 0);
@@ -157,7 +148,7 @@ TEST_F(CachedObjectTest, AsksTheKernelForResidency) {
 TEST_F(CachedObjectTest, OneMissingPageCounts) {
   const ObjectRef object = Loaded();
   ASSERT_TRUE(object->Map().ok());
-  if (!Evict()) GTEST_SKIP() << "this file system keeps its pages";
+  if (!Evict(Path())) GTEST_SKIP() << "this file system keeps its pages";
   const net::UniqueFd fd(open(Path().c_str(), O_RDONLY | O_CLOEXEC));
   ASSERT_EQ(posix_fadvise(fd.get(), 0, 0, POSIX_FADV_RANDOM), 0);  // no read-ahead
   const auto [begin, end] = object->Window(2);
@@ -174,7 +165,7 @@ TEST_F(CachedObjectTest, OneMissingPageCounts) {
 TEST_F(CachedObjectTest, ResidencyIsNotBelievedForEver) {
   const ObjectRef object = Loaded();
   ASSERT_TRUE(object->Map().ok());
-  if (!Evict()) GTEST_SKIP() << "this file system keeps its pages";
+  if (!Evict(Path())) GTEST_SKIP() << "this file system keeps its pages";
   object->SetResidency(0, Residency::kResident, /*now_ns=*/0);
   EXPECT_EQ(object->ResidencyOf(0, 0), Residency::kResident);
   EXPECT_EQ(object->ResidencyOf(0, kLongNs), Residency::kUnknown);
@@ -257,7 +248,7 @@ TEST_F(ReadCheckedTest, ReplacedObjectIsStillItself) {
 
 // What is not in the page cache is refused rather than waited for.
 TEST_F(ReadCheckedTest, ColdBytesAreNotWaitedFor) {
-  if (!Evict()) GTEST_SKIP() << "this file system keeps its pages";
+  if (!Evict(Path())) GTEST_SKIP() << "this file system keeps its pages";
   EXPECT_EQ(ReadTail().code(), absl::StatusCode::kUnavailable);
 }
 

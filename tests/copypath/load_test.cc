@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include "tests/client/temporary_folder.h"
+#include "tests/copypath/eviction.h"
 #include "tests/copypath/pattern.h"
 #include "tests/net/open_fds.h"
 
@@ -71,22 +71,13 @@ TEST_F(LoadTest, ErrorsAreTheTrees) {
 TEST_F(LoadTest, ColdBytesAreNotWaitedFor) {
   const std::string content = Pattern(8000, 1);
   folder_.Write("object", content);
-  const net::UniqueFd fd(open(folder_.Path("object").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!Evict(folder_.Path("object"))) GTEST_SKIP() << "this file system keeps its pages";
   ASSERT_TRUE(Load(*tree_, "object", Wait::kMayBlock).ok());  // brings it in
-  char byte;
-  iovec piece{&byte, 1};
-  if (preadv2(fd.get(), &piece, 1, 0, RWF_NOWAIT) != 1) {
-    GTEST_SKIP() << "this file system cannot say what is cached";
-  }
   const absl::StatusOr<LoadedObject> hot = Load(*tree_, "object", Wait::kCachedOnly);
   ASSERT_TRUE(hot.ok()) << hot.status();
   EXPECT_EQ(std::string(hot->snapshot.get(), hot->info.size), content);
 
-  ASSERT_EQ(fsync(fd.get()), 0);
-  ASSERT_EQ(posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
-  if (preadv2(fd.get(), &piece, 1, 0, RWF_NOWAIT) == 1) {
-    GTEST_SKIP() << "this file system keeps its pages";
-  }
+  ASSERT_TRUE(Evict(folder_.Path("object")));
   EXPECT_EQ(Load(*tree_, "object", Wait::kCachedOnly).status().code(),
             absl::StatusCode::kUnavailable);
   const absl::StatusOr<LoadedObject> patient = Load(*tree_, "object", Wait::kMayBlock);

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <random>
 #include <string>
 
@@ -14,7 +15,7 @@ inline std::string Pattern(size_t bytes, uint32_t seed) {
   std::string out(bytes + sizeof(uint32_t), '\0');
   for (size_t at = 0; at < bytes; at += sizeof(uint32_t)) {
     const uint32_t word = random();
-    for (size_t i = 0; i < sizeof(word); ++i) out[at + i] = static_cast<char>(word >> (8 * i));
+    std::memcpy(&out[at], &word, sizeof(word));
   }
   out.resize(bytes);
   return out;

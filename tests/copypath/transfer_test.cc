@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <future>
@@ -40,12 +39,7 @@ class TransferTest : public testing::TestWithParam<bool> {
     return file;
   }
   static net::SocketPair NewPair() {
-    net::SocketPair pair = GetParam() ? net::SocketPair::Unix() : net::SocketPair::Tcp();
-    // TCP would let its buffers grow to megabytes.
-    const int bytes = 64 * 1024;
-    EXPECT_EQ(setsockopt(pair.ours.get(), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)), 0);
-    EXPECT_EQ(setsockopt(pair.peer.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)), 0);
-    return pair;
+    return GetParam() ? net::SocketPair::Unix() : net::SocketPair::Tcp();
   }
   Transfer NewTransfer(const net::SocketPair& pair, const net::UniqueFd& file, uint64_t offset,
                        uint64_t bytes) {

@@ -167,6 +167,25 @@ TEST_P(DescriptorTest, IsFreshForEachAnswer) {
   }
 }
 
+// --fd_sharing=always: all get the same open file description, and so one offset (the flag's text
+// warns of that); it is still the object, read-only, and nobody else's.
+TEST_P(DescriptorTest, IsTheSameForAllWhenShared) {
+  ServerProcess server(SharedTree().root(),
+                       {.engine = GetParam(), .flags = {"--fd_sharing=always", "--pool_size=1"}});
+  RawClient mine = RawClient::V1(server.Unix());
+  RawClient theirs = RawClient::V1(server.Unix());
+  const Answer first = mine.Get({.mode = kFdPass, .uri = "file"});
+  ASSERT_EQ(lseek(first.fd.get(), 5, SEEK_SET), 5);
+  const Answer second = theirs.Get({.mode = kFdPass, .uri = "file"});
+  EXPECT_EQ(lseek(second.fd.get(), 0, SEEK_CUR), 5);
+  EXPECT_EQ(Contents(second.fd.get()), kContents);
+  EXPECT_EQ(fcntl(second.fd.get(), F_GETFL) & O_ACCMODE, O_RDONLY);
+  for (int i = 0; i < kNumbered; ++i) {
+    const Answer other = mine.Get({.mode = kFdPass, .uri = absl::StrCat("numbered/", i)});
+    EXPECT_EQ(Contents(other.fd.get()), absl::StrCat("number ", i));
+  }
+}
+
 // The server keeps nothing of what it passed.
 TEST_P(DescriptorTest, AreNotKeptByTheServer) {
   RawClient client = RawClient::V2(Server().Unix(), kInOrder | kFdInHeader | kFdBatch, 1000);

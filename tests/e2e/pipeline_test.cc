@@ -279,6 +279,21 @@ TEST_P(PipelineTest, RequestsBeyondThePipelineAreRefused) {
   }
 }
 
+// Without PIPELINING there is no such limit: who sends early is served in order, as in V1.
+TEST_P(PipelineTest, WithoutPipeliningNothingIsRefused) {
+  RawClient client = RawClient::V2(Connect(Server(), GetParam().transport), 0, 4);
+  ASSERT_EQ(client.capabilities(), 0);
+  for (const char mode : {kCopy, kSplice, kStat}) {
+    const std::vector<uint32_t> ids =
+        client.AskAll(std::vector<Question>(100, Question{.mode = mode, .uri = Uri(3)}));
+    for (const uint32_t id : ids) {
+      const Answer answer = client.Next();
+      EXPECT_TRUE(answer.ok()) << answer.status;
+      EXPECT_EQ(answer.id, id);
+    }
+  }
+}
+
 // CLOSE: what was asked is answered, then CLOSE_ACK, then the end. Nothing behind CLOSE is read.
 TEST_P(PipelineTest, CloseAnswersWhatIsOutstanding) {
   const std::vector<Expected> mixture = Mixture(40, 7);

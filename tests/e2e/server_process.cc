@@ -43,12 +43,13 @@ std::string ServerBinary() {
 
 // The child between fork and exec: system calls alone, since other threads of the test may have
 // held any lock. Does not return.
-[[noreturn]] void BecomeServer(const ServerOptions& options, int binary, int log, char** argv) {
+[[noreturn]] void BecomeServer(const ServerOptions& options, bool become_nobody, int binary,
+                               int log, char** argv) {
   if (options.descriptors_max != 0) {
     const rlimit limit{options.descriptors_max, options.descriptors_max};
     setrlimit(RLIMIT_NOFILE, &limit);
   }
-  if (options.as_nobody && geteuid() == 0) {
+  if (become_nobody) {
     const bool dropped = syscall(SYS_setgroups, 0, nullptr) == 0 &&
                          syscall(SYS_setgid, kNobody) == 0 && syscall(SYS_setuid, kNobody) == 0;
     if (!dropped) _exit(126);
@@ -100,6 +101,17 @@ bool ServerProcess::HasIpv6() {
   return has;
 }
 
+bool ServerProcess::CanBecomeNobody() {
+  if (geteuid() != 0) return false;
+  // user_namespaces(7): ranges of "first id inside, first id outside, how many".
+  std::ifstream ranges("/proc/self/uid_map");
+  uint64_t inside, outside, count;
+  while (ranges >> inside >> outside >> count) {
+    if (inside <= kNobody && kNobody - inside < count) return true;
+  }
+  return false;
+}
+
 void ServerProcess::Launch(const std::string& root, const ServerOptions& options) {
   socket_path_ =
       options.socket_path.empty() ? socket_directory_.path() + "/s" : options.socket_path;
@@ -115,7 +127,8 @@ void ServerProcess::Launch(const std::string& root, const ServerOptions& options
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
 
-  if (options.as_nobody && geteuid() == 0) {
+  const bool become_nobody = options.as_nobody && CanBecomeNobody();
+  if (become_nobody) {
     PCHECK(chown(socket_directory_.path().c_str(), kNobody, kNobody) == 0);
   }
   const std::string path = ServerBinary();
@@ -128,7 +141,7 @@ void ServerProcess::Launch(const std::string& root, const ServerOptions& options
 
   pid_ = fork();
   PCHECK(pid_ >= 0);
-  if (pid_ == 0) BecomeServer(options, binary.get(), log_in.get(), argv.data());
+  if (pid_ == 0) BecomeServer(options, become_nobody, binary.get(), log_in.get(), argv.data());
   pidfd_.Reset(syscall(SYS_pidfd_open, pid_, 0));
   PCHECK(pidfd_.valid());
   log_reader_ = std::thread([this] { ReadLog(); });

@@ -37,7 +37,7 @@ struct ServerOptions {
   // How the kernel treats this server. Applied between fork and exec.
   rlim_t descriptors_max = 0;  // RLIMIT_NOFILE, soft and hard; 0: the test's own
   int io_uring_errno = 0;      // a seccomp filter makes io_uring_setup(2) fail with this
-  bool as_nobody = false;      // when the test runs as root, the server does not
+  bool as_nobody = false;      // when the test is root and CanBecomeNobody(), the server is not
   std::string working_directory = "/";
   std::string socket_path;  // empty: one in a directory of its own
 };
@@ -58,6 +58,9 @@ class ServerProcess {
   static Refusal StartRefused(const std::string& root, const ServerOptions& options);
 
   static bool HasIpv6();
+  // Whether root may become "nobody" here: not in a sandbox that knows one user alone. There root
+  // has its powers over files, but none that the kernel asks of the machine's own root.
+  static bool CanBecomeNobody();
 
   // ---- Connections ----
   Wire Unix() const { return Wire::ToUnix(socket_path_); }

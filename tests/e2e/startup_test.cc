@@ -190,6 +190,24 @@ INSTANTIATE_TEST_SUITE_P(All, NonsenseTest, testing::ValuesIn(kNonsense), [](con
   return absl::StrCat(info.param.flag, "_", info.index);
 });
 
+// The sizes of the thread pools are the numbers of their threads.
+TEST_F(StartupTest, PoolSizesAreNumbersOfThreads) {
+  const auto threads_with = [](int workers, int splice_threads, int loops) {
+    ServerProcess server(SharedTree().root(),
+                         {.engine = "epoll",
+                          .flags = {absl::StrCat("--pool_size=", workers),
+                                    absl::StrCat("--splice_pool_size=", splice_threads),
+                                    absl::StrCat("--copy_loops=", loops)}});
+    EXPECT_TRUE(Serves(server.Unix()));
+    return server.thread_count();
+  };
+  const int fewest = threads_with(1, 1, 1);
+  EXPECT_EQ(threads_with(4, 1, 1), fewest + 3);
+  EXPECT_EQ(threads_with(1, 6, 1), fewest + 5);
+  EXPECT_EQ(threads_with(1, 1, 3), fewest + 2);
+  EXPECT_EQ(threads_with(3, 2, 2), fewest + 4);
+}
+
 // ---- io_uring ----
 
 class RefusedRingTest : public testing::TestWithParam<int> {

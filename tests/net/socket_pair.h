@@ -29,7 +29,8 @@ struct SocketPair {
     return Of(UniqueFd(ends[0]), UniqueFd(ends[1]));
   }
 
-  // On 127.0.0.1.
+  // On 127.0.0.1. What is on its way from ours to the peer stays small: the kernel would let its
+  // buffers grow to megabytes.
   static SocketPair Tcp() {
     const UniqueFd listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address{};
@@ -43,6 +44,9 @@ struct SocketPair {
     UniqueFd peer(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     EXPECT_EQ(connect(peer.get(), name, size), 0);
     UniqueFd ours(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    const int bytes = 64 * 1024;
+    EXPECT_EQ(setsockopt(ours.get(), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)), 0);
+    EXPECT_EQ(setsockopt(peer.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)), 0);
     return Of(std::move(ours), std::move(peer));
   }
 
