@@ -248,8 +248,15 @@ TEST_F(ReadCheckedTest, ReplacedObjectIsStillItself) {
 
 // What is not in the page cache is refused rather than waited for.
 TEST_F(ReadCheckedTest, ColdBytesAreNotWaitedFor) {
-  if (!Evict(Path())) GTEST_SKIP() << "this file system keeps its pages";
-  EXPECT_EQ(ReadTail().code(), absl::StatusCode::kUnavailable);
+  bool refused = false;
+  // The asking makes the kernel read ahead, and a fast disk may have the bytes before it is done.
+  for (int attempt = 0; attempt < 50 && !refused; ++attempt) {
+    if (!Evict(Path())) GTEST_SKIP() << "this file system keeps its pages";
+    const absl::Status status = ReadTail();
+    refused = absl::IsUnavailable(status);
+    EXPECT_TRUE(refused || (status.ok() && read_ == content_.substr(kBytes - kTail))) << status;
+  }
+  if (!refused) GTEST_SKIP() << "this disk is never waited for";
 }
 
 }  // namespace

@@ -39,7 +39,9 @@ class SharedServers : public testing::Environment {
     std::unique_ptr<ServerProcess>& server = servers_[engine];
     if (server == nullptr) {
       server = std::make_unique<ServerProcess>(
-          SharedTree().root(), ServerOptions{.engine = engine, .flags = {"--max_pipeline=1000"}});
+          SharedTree().root(),
+          ServerOptions{.engine = engine,
+                        .flags = {"--max_pipeline=1000", "--splice_bytes_min=4096"}});
     }
     return *server;
   }

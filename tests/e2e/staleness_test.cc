@@ -130,6 +130,18 @@ TEST_P(StalenessTest, RenamedDirectoryIsSeen) {
   ExpectContents("gone/object", "old");
 }
 
+// A parent directory that is replaced by a link out of the tree takes its objects along.
+TEST_P(StalenessTest, DirectoryThatBecameALinkOutIsDenied) {
+  tree_.Add("directory/object", "public");
+  std::filesystem::create_directory(tree_.outside() + "/outside");
+  std::filesystem::copy(tree_.Path("directory/object"), tree_.outside() + "/outside/object");
+  ExpectContents("directory/object", "public");
+  std::filesystem::rename(tree_.Path("directory"), tree_.Path("moved"));
+  std::filesystem::create_symlink("../outside", tree_.Path("directory"));
+  GrowOld();
+  ExpectStatus("directory/object", Status::kPermissionDenied);
+}
+
 // What may no longer be served is not, however well a cache remembers it.
 TEST_P(StalenessTest, ObjectThatBecameForbiddenIsDenied) {
   tree_.Add("object", "public");
@@ -143,6 +155,24 @@ TEST_P(StalenessTest, ObjectThatBecameForbiddenIsDenied) {
   std::filesystem::create_directory(path);
   GrowOld();
   ExpectStatus("object", Status::kPermissionDenied);
+}
+
+// Descriptors that are shared are no older than the rest.
+TEST_P(StalenessTest, SharedDescriptorsFollowTheTree) {
+  clients_.clear();
+  server_ = std::make_unique<ServerProcess>(
+      tree_.root(), ServerOptions{.engine = GetParam(),
+                                  .flags = {absl::StrCat("--fd_cache_valid_ms=", kValidMs),
+                                            "--fd_sharing=always"}});
+  for (int version = 0; version < 4; ++version) {
+    const std::string contents = absl::StrCat("version ", version);
+    tree_.Add("object", contents);
+    GrowOld();
+    ExpectContents("object", contents);
+  }
+  unlink(tree_.Path("object").c_str());
+  GrowOld();
+  ExpectStatus("object", Status::kNotFound);
 }
 
 // 0 trusts nothing for any time: each answer is of the tree as it is.

@@ -15,7 +15,7 @@ namespace objmapper::e2e {
 namespace {
 
 constexpr uint64_t kBig = 64 * 1024 * 1024;  // far more than sockets hold between two processes
-constexpr absl::Duration kTimeout = absl::Milliseconds(500);
+constexpr absl::Duration kTimeout = absl::Seconds(1);
 
 class TimeoutTest : public SetupTest {
  protected:
