@@ -1,0 +1,129 @@
+#include "storage/directory_cache.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "tests/storage/tree_fixture.h"
+
+namespace objmapper::storage {
+namespace {
+
+constexpr int64_t kValidNs = 1'000'000'000;
+
+// Time is what the test says it is: `now_` in nanoseconds.
+class DirectoryCacheTest : public TreeTest {
+ protected:
+  void SetUp() override {
+    scratch_.MakeDirectory("a");
+    scratch_.MakeDirectory("a/b");
+    scratch_.Write("a/b/object", "first");
+    TreeTest::SetUp();
+    cache_.emplace(&*tree_, 8, absl::Nanoseconds(kValidNs));
+  }
+  void TearDown() override {
+    cache_.reset();
+    TreeTest::TearDown();
+  }
+
+  std::string Content(absl::string_view uri) {
+    absl::StatusOr<OpenedObject> object = cache_->OpenObject(uri, now_);
+    if (!object.ok()) return object.status().ToString();
+    EXPECT_EQ(fcntl(object->fd.get(), F_GETFL) & (O_ACCMODE | O_NONBLOCK), O_RDONLY);
+    return ReadAll(object->fd.get());
+  }
+  absl::StatusCode Code(absl::string_view uri) {
+    return cache_->OpenObject(uri, now_).status().code();
+  }
+
+  std::optional<DirectoryCache> cache_;
+  int64_t now_ = 1;
+};
+
+// The last name is looked up afresh: a replaced or deleted object is seen at once.
+TEST_F(DirectoryCacheTest, SeesReplacedAndDeletedObjectsAtOnce) {
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Content("a/b/object"), "first");
+  scratch_.Write("a/b/next", "second");
+  ASSERT_EQ(rename(scratch_.PathOf("a/b/next").c_str(), scratch_.PathOf("a/b/object").c_str()), 0);
+  EXPECT_EQ(Content("a/b/object"), "second");
+  ASSERT_EQ(unlink(scratch_.PathOf("a/b/object").c_str()), 0);
+  EXPECT_EQ(Code("a/b/object"), absl::StatusCode::kNotFound);
+}
+
+// A directory that is renamed is believed for `valid` and no longer.
+TEST_F(DirectoryCacheTest, SeesAnotherDirectoryInTime) {
+  EXPECT_EQ(Content("a/b/object"), "first");
+  ASSERT_EQ(rename(scratch_.PathOf("a/b").c_str(), scratch_.PathOf("a/old").c_str()), 0);
+  scratch_.MakeDirectory("a/b");
+  scratch_.Write("a/b/object", "second");
+  now_ += kValidNs;
+  EXPECT_EQ(Content("a/b/object"), "second");
+}
+
+// What takes an object's name within `valid` is judged as strictly as ever.
+TEST_F(DirectoryCacheTest, RefusesWhatReplacesAnObject) {
+  EXPECT_EQ(Content("a/b/object"), "first");
+  ASSERT_EQ(unlink(scratch_.PathOf("a/b/object").c_str()), 0);
+  scratch_.MakeDirectory("a/b/object");
+  EXPECT_EQ(Code("a/b/object"), absl::StatusCode::kPermissionDenied);
+  ASSERT_EQ(rmdir(scratch_.PathOf("a/b/object").c_str()), 0);
+  scratch_.Link("a/b/object", scratch_.outside() + "/secret");
+  EXPECT_EQ(Code("a/b/object"), absl::StatusCode::kPermissionDenied);
+}
+
+// Links that stay inside lead on, and errors are those of the long way.
+TEST_F(DirectoryCacheTest, FallsBackToTheLongWay) {
+  scratch_.Link("a/b/link", "object");
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(Content("a/b/link"), "first");
+  EXPECT_EQ(Content("/a/b/object"), "first");
+  EXPECT_EQ(Code("a/b/"), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(Code("a/b/.."), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(Code("a/../a/b/object"), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(Code("nowhere/object"), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Code("a/b/object/x"), absl::StatusCode::kNotFound);
+}
+
+// More directories than may be kept: all are found, and no more descriptors are held.
+TEST_F(DirectoryCacheTest, KeepsNoMoreThanItMay) {
+  const ptrdiff_t before = net::OpenFds();
+  for (int i = 0; i < 20; ++i) {
+    const std::string name = absl::StrCat("d", i);
+    scratch_.MakeDirectory(name);
+    scratch_.Write(name + "/object", name);
+    EXPECT_EQ(Content(name + "/object"), name);
+  }
+  EXPECT_EQ(net::OpenFds(), before + 8);
+}
+
+// A FIFO in the place of an object blocks until a signal comes, and is refused then.
+TEST_F(DirectoryCacheTest, ASignalEndsTheWaitForAFifo) {
+  struct sigaction action {};
+  action.sa_handler = [](int) {};
+  ASSERT_EQ(sigaction(SIGUSR2, &action, nullptr), 0);
+  EXPECT_EQ(Content("a/b/object"), "first");
+  ASSERT_EQ(unlink(scratch_.PathOf("a/b/object").c_str()), 0);
+  ASSERT_EQ(mkfifo(scratch_.PathOf("a/b/object").c_str(), 0644), 0);
+  std::atomic<bool> ended{false};
+  absl::StatusCode code = absl::StatusCode::kOk;
+  std::thread opener([&] {
+    code = Code("a/b/object");
+    ended = true;
+  });
+  // The first signal may come before the open: so again, until it has ended.
+  while (!ended) {
+    pthread_kill(opener.native_handle(), SIGUSR2);
+    usleep(1000);
+  }
+  opener.join();
+  EXPECT_EQ(code, absl::StatusCode::kPermissionDenied);
+}
+
+}  // namespace
+}  // namespace objmapper::storage
