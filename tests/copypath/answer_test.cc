@@ -77,8 +77,8 @@ TEST(AnswerQueueTest, TakingTakesTheObject) {
   EXPECT_EQ(queue[0].object.get(), nullptr);
 }
 
-// A connection whose client always has something in the pipeline never empties its queue; the memory
-// it takes is that of what waits, not of all that ever has.
+// A connection whose client always has something in the pipeline never empties its queue; the
+// memory it takes is that of what waits, not of all that ever has.
 TEST(AnswerQueueTest, MemoryIsThatOfWhatWaits) {
   AnswerQueue queue;
   queue.Push(WithId(0));

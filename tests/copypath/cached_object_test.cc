@@ -22,8 +22,8 @@ namespace {
 using Residency = CachedObject::Residency;
 using State = CachedObject::State;
 
-constexpr size_t kTail = 4096;                            // bytes read and checked at the end
-constexpr size_t kBytes = 2 * kWindowBytes + 100'000;     // two whole windows and a part
+constexpr size_t kTail = 4096;                         // bytes read and checked at the end
+constexpr size_t kBytes = 2 * kWindowBytes + 100'000;  // two whole windows and a part
 constexpr int64_t kLongNs = 60'000'000'000;
 
 class CachedObjectTest : public testing::Test {
@@ -208,8 +208,8 @@ TEST_F(ReadCheckedTest, ReadsThePromisedVersion) {
   EXPECT_EQ(read_, content_.substr(5, 17));
 }
 
-// A file that was cut is not that version any more, wherever it was cut: in what is read, before it,
-// or behind it.
+// A file that was cut is not that version any more, wherever it was cut: in what is read, before
+// it, or behind it.
 TEST_F(ReadCheckedTest, CutFileIsAborted) {
   ASSERT_EQ(truncate(Path().c_str(), kBytes - 1), 0);
   EXPECT_EQ(ReadTail().code(), absl::StatusCode::kAborted);

@@ -154,16 +154,16 @@ class EngineTest : public EngineTestBase, public testing::WithParamInterface<Eng
   Recorder* channel_ = nullptr;
 };
 
-#define INSTANTIATE_ENGINE_TESTS()                                                    \
-  INSTANTIATE_TEST_SUITE_P(                                                           \
-      Engines, EngineTest,                                                            \
-      testing::Values(EngineAndTransport{EngineName::kUring, Transport::kUnix},       \
-                      EngineAndTransport{EngineName::kUring, Transport::kTcp},        \
-                      EngineAndTransport{EngineName::kEpoll, Transport::kUnix},       \
-                      EngineAndTransport{EngineName::kEpoll, Transport::kTcp}),       \
-      [](const auto& info) {                                                          \
-        return NameOf(info.param.engine) +                                            \
-               (info.param.transport == Transport::kUnix ? "Unix" : "Tcp");           \
+#define INSTANTIATE_ENGINE_TESTS()                                              \
+  INSTANTIATE_TEST_SUITE_P(                                                     \
+      Engines, EngineTest,                                                      \
+      testing::Values(EngineAndTransport{EngineName::kUring, Transport::kUnix}, \
+                      EngineAndTransport{EngineName::kUring, Transport::kTcp},  \
+                      EngineAndTransport{EngineName::kEpoll, Transport::kUnix}, \
+                      EngineAndTransport{EngineName::kEpoll, Transport::kTcp}), \
+      [](const auto& info) {                                                    \
+        return NameOf(info.param.engine) +                                      \
+               (info.param.transport == Transport::kUnix ? "Unix" : "Tcp");     \
       })
 
 }  // namespace objmapper::copypath

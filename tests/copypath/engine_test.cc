@@ -77,7 +77,8 @@ TEST_P(EngineTest, StopsAndGoesOn) {
   EXPECT_TRUE(Until([&] { return channel_->received == "early,later"; }));
 }
 
-// Starting and stopping in quick succession loses nothing and doubles nothing; the last word counts.
+// Starting and stopping in quick succession loses nothing and doubles nothing; the last word
+// counts.
 TEST_P(EngineTest, ChangesOfMindLoseNothing) {
   const std::string bytes = Pattern(3000, 1);
   size_t sent = 0;

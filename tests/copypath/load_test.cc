@@ -35,8 +35,8 @@ class LoadTest : public testing::Test {
 
 class SizeTest : public LoadTest, public testing::WithParamInterface<size_t> {};
 
-// An object is small, and copied whole, up to the bound; a larger one is left where it is. Either way
-// its descriptor and what is known of it come along.
+// An object is small, and copied whole, up to the bound; a larger one is left where it is. Either
+// way its descriptor and what is known of it come along.
 TEST_P(SizeTest, SmallOnesAreCopied) {
   const std::string content = Pattern(GetParam(), 1);
   folder_.Write("object", content);
@@ -88,8 +88,8 @@ TEST_F(LoadTest, ColdBytesAreNotWaitedFor) {
   if (!refused) GTEST_SKIP() << "this disk is never waited for";
 }
 
-// An object that grows and is cut all the time is copied as it was at one moment, or not at all: the
-// copy is as long as is said, and has no byte that the object never had there.
+// An object that grows and is cut all the time is copied as it was at one moment, or not at all:
+// the copy is as long as is said, and has no byte that the object never had there.
 TEST_F(LoadTest, ChangingObjectIsOneVersionOrNone) {
   const std::string content = Pattern(kSnapshotBytesMax, 1);
   folder_.Write("object", content);

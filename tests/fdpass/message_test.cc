@@ -35,8 +35,8 @@ class MessageTest : public testing::Test {
   }
   static std::string Header(uint32_t id, Status status, uint64_t content_length) {
     char bytes[protocol::kResponseBytesMax];
-    return std::string(bytes, protocol::EncodeResponse(Dialect::kV2, id, status, content_length, "",
-                                                       bytes));
+    return std::string(
+        bytes, protocol::EncodeResponse(Dialect::kV2, id, status, content_length, "", bytes));
   }
   void AddText(uint32_t id, Status status, uint64_t content_length = 0) {
     message_.BeginAnswer(WithId(id));

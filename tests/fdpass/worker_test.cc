@@ -147,8 +147,8 @@ TEST_F(WorkerTest, BatchesOf253) {
   EXPECT_EQ(worker_->counters().messages, 2u);
 }
 
-// A range of an object is granted as metadata, with the descriptor of the whole; one past the end is
-// refused.
+// A range of an object is granted as metadata, with the descriptor of the whole; one past the end
+// is refused.
 TEST_F(WorkerTest, Ranges) {
   folder_.Write("ten", "0123456789");
   Start();
@@ -279,10 +279,11 @@ TEST_F(WorkerTest, PriorityGoesFirst) {
   ClientEnd client = Connect(Dialect::kV2);
   std::string requests;
   for (uint32_t id = 1; id <= 4; ++id) {
-    requests += RequestBytes(Dialect::kV2, {.mode = Mode::kStat,
-                                            .uri = "1",
-                                            .id = id,
-                                            .flags = id == 3 ? protocol::kFlagPriority : uint8_t{0}});
+    requests +=
+        RequestBytes(Dialect::kV2, {.mode = Mode::kStat,
+                                    .uri = "1",
+                                    .id = id,
+                                    .flags = id == 3 ? protocol::kFlagPriority : uint8_t{0}});
   }
   client.Send(requests);
   std::vector<uint32_t> ids;

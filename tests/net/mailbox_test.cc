@@ -77,8 +77,8 @@ TEST(MailboxTest, OwnershipMovesThrough) {
   EXPECT_EQ(left.use_count(), 1);
 }
 
-// Items put while the loop takes are never forgotten: a loop that sleeps whenever the event is clear
-// gets all of them, each sender's in order.
+// Items put while the loop takes are never forgotten: a loop that sleeps whenever the event is
+// clear gets all of them, each sender's in order.
 TEST(MailboxTest, NoWakeUpIsLost) {
   constexpr int kSenders = 4;
   constexpr int kItems = 5000;

@@ -98,17 +98,17 @@ TEST(ResolveExtentTest, CutsTheRangeAtTheEnd) {
     uint64_t offset, length, size;
     uint64_t granted;
   } cases[] = {
-      {0, 10, 100, 10},        // a part
-      {90, 10, 100, 10},       // up to the last byte
-      {90, 11, 100, 10},       // one more than there are
-      {0, 100, 100, 100},      // all
-      {0, 0, 100, 100},        // length 0: to the end
-      {40, 0, 100, 60},        //
-      {100, 0, 100, 0},        // at the end: nothing is left, which is no error
-      {100, 5, 100, 0},        //
-      {0, 0, 0, 0},            // of an empty object
-      {0, 7, 0, 0},            //
-      {1, kMost, 100, 99},     // offset + length wraps around
+      {0, 10, 100, 10},     // a part
+      {90, 10, 100, 10},    // up to the last byte
+      {90, 11, 100, 10},    // one more than there are
+      {0, 100, 100, 100},   // all
+      {0, 0, 100, 100},     // length 0: to the end
+      {40, 0, 100, 60},     //
+      {100, 0, 100, 0},     // at the end: nothing is left, which is no error
+      {100, 5, 100, 0},     //
+      {0, 0, 0, 0},         // of an empty object
+      {0, 7, 0, 0},         //
+      {1, kMost, 100, 99},  // offset + length wraps around
       {99, kMost - 98, 100, 1},
       {kMost, kMost, kMost, 0},
       {kMost - 1, 0, kMost, 1},

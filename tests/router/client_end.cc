@@ -29,8 +29,8 @@ void ClientEnd::HalfClose() { EXPECT_EQ(shutdown(socket_.get(), SHUT_WR), 0); }
 bool ClientEnd::ReadMore() {
   char buffer[16384];
   std::vector<net::UniqueFd> fds;
-  const absl::StatusOr<net::Received> got = net::RecvWithFds(
-      socket_.get(), absl::MakeSpan(buffer), net::kFdsPerMessageMax, &fds);
+  const absl::StatusOr<net::Received> got =
+      net::RecvWithFds(socket_.get(), absl::MakeSpan(buffer), net::kFdsPerMessageMax, &fds);
   EXPECT_TRUE(got.ok()) << got.status();
   if (!got.ok() || got->bytes == 0) return false;
   EXPECT_FALSE(got->fds_lost);
@@ -98,8 +98,8 @@ std::unique_ptr<Session> MakeSession(net::UniqueFd socket, Transport transport,
                                      const SessionLimits* limits, ConnectionCounters* counters,
                                      Dialect dialect, uint16_t capabilities,
                                      uint16_t max_pipeline) {
-  auto session = std::make_unique<Session>(ConnectionSlot(counters), std::move(socket), transport,
-                                           limits);
+  auto session =
+      std::make_unique<Session>(ConnectionSlot(counters), std::move(socket), transport, limits);
   if (dialect == Dialect::kV2) {
     EXPECT_EQ(session->parser.Next(HelloBytes(capabilities, max_pipeline)).kind,
               protocol::RequestParser::Kind::kHello);

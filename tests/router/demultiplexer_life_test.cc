@@ -101,8 +101,8 @@ TEST_F(DemultiplexerTest, HalfClosedAfterARequestIsServed) {
 
 // ---- Too many ----
 
-// One connection more than allowed is told UNAVAILABLE, when to try again, and closed so that it can
-// read this, even if it has asked already. When another leaves, there is room.
+// One connection more than allowed is told UNAVAILABLE, when to try again, and closed so that it
+// can read this, even if it has asked already. When another leaves, there is room.
 TEST_F(DemultiplexerTest, MaxConnections) {
   Start(/*connections_max=*/2);
   ClientEnd first = V2Client(Transport::kUnix);
@@ -206,8 +206,8 @@ TEST_F(DemultiplexerTest, RoutesAndRetiresWhileDraining) {
   demultiplexer_->Drain();
   EXPECT_TRUE(net::Eventually([this] { return access(unix_.path.c_str(), F_OK) != 0; }));
   net::SocketPair routed = net::SocketPair::Unix();
-  auto session = MakeSession(std::move(routed.ours), Transport::kUnix, &limits_, &counters_,
-                             Dialect::kV1);
+  auto session =
+      MakeSession(std::move(routed.ours), Transport::kUnix, &limits_, &counters_, Dialect::kV1);
   session->unread = "2";
   demultiplexer_->Route(std::move(session));
   demultiplexer_->Retire(copypath_.Await());
@@ -276,8 +276,7 @@ TEST_P(RetireTest, LingeringEnds) {
   EXPECT_TRUE(NobodyLeft());
 }
 
-INSTANTIATE_TEST_SUITE_P(Transports, RetireTest,
-                         testing::Values(Transport::kUnix, Transport::kTcp),
+INSTANTIATE_TEST_SUITE_P(Transports, RetireTest, testing::Values(Transport::kUnix, Transport::kTcp),
                          [](const auto& info) {
                            return info.param == Transport::kUnix ? "Unix" : "Tcp";
                          });

@@ -28,8 +28,8 @@ std::string InSocket(const Session& session) { return net::ReadReady(session.fd(
 
 class RoutingTest : public DemultiplexerTest, public testing::WithParamInterface<Mode> {
  protected:
-  // The lane for GetParam(): descriptors and cheap object operations go to the fdpass lane, bytes to
-  // the copypath; over TCP everything goes to the copypath.
+  // The lane for GetParam(): descriptors and cheap object operations go to the fdpass lane, bytes
+  // to the copypath; over TCP everything goes to the copypath.
   CollectingLane& LaneOn(Transport transport) {
     const bool bytes = GetParam() == Mode::kCopy || GetParam() == Mode::kSplice;
     return transport == Transport::kTcp || bytes ? copypath_ : fdpass_;
@@ -112,8 +112,8 @@ TEST_F(DemultiplexerTest, RoutesByUnreadBytes) {
   uint64_t migrated = 0;
   for (const auto& c : cases) {
     net::SocketPair pair = net::SocketPair::Unix();
-    auto session = MakeSession(std::move(pair.ours), Transport::kUnix, &limits_, &counters_,
-                               Dialect::kV1);
+    auto session =
+        MakeSession(std::move(pair.ours), Transport::kUnix, &limits_, &counters_, Dialect::kV1);
     session->unread = c.unread;
     demultiplexer_->Route(std::move(session));
     const auto routed = c.lane->Await();
@@ -178,7 +178,8 @@ TEST_F(DemultiplexerTest, NoRequestAfterHelloIsALanesToAnswer) {
   Start();
   char close[protocol::kCloseBytes];
   protocol::EncodeClose(protocol::CloseReason::kNormal, close);
-  for (const std::string& bytes : {std::string(close, sizeof(close)), std::string("\x7f garbage")}) {
+  for (const std::string& bytes :
+       {std::string(close, sizeof(close)), std::string("\x7f garbage")}) {
     for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
       ClientEnd client = V2Client(transport);
       client.Send(bytes);
@@ -195,8 +196,8 @@ TEST_F(DemultiplexerTest, NoRequestAfterHelloIsALanesToAnswer) {
 class GarbageTest : public DemultiplexerTest,
                     public testing::WithParamInterface<std::pair<const char*, Status>> {};
 
-// Who opens with something else gets one V1 error that says so, and an orderly end; no lane hears of
-// it.
+// Who opens with something else gets one V1 error that says so, and an orderly end; no lane hears
+// of it.
 TEST_P(GarbageTest, IsToldAndClosed) {
   Start();
   for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {

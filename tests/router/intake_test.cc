@@ -161,8 +161,7 @@ TEST_F(IntakeTest, ARefusableRequestStays) {
 // A model without lanes takes every mode.
 TEST_F(IntakeTest, WithoutLanesNothingMoves) {
   auto session = Make(Dialect::kV1);
-  const std::string input =
-      V1(Mode::kFdPass, "a") + V1(Mode::kCopy, "b") + V1(Mode::kFdPass, "c");
+  const std::string input = V1(Mode::kFdPass, "a") + V1(Mode::kCopy, "b") + V1(Mode::kFdPass, "c");
   Take(session.get(), input, std::nullopt);
   EXPECT_EQ(Uris(), (UriList{"a", "b", "c"}));
   EXPECT_EQ(Refusals(), (StatusList{Status::kOk, Status::kOk, Status::kOk}));
@@ -341,8 +340,8 @@ TEST_F(IntakeTest, PutFdMayBringADescriptor) {
 TEST_F(IntakeTest, PutBodyIsSkipped) {
   auto session = Make(Dialect::kV2);
   const std::string body = V2({.mode = Mode::kCopy, .uri = "not a request"});
-  const std::string input = V2({.mode = Mode::kPut, .uri = "a", .body_length = body.size()}) + body +
-                            V2({.mode = Mode::kCopy, .uri = "b"});
+  const std::string input = V2({.mode = Mode::kPut, .uri = "a", .body_length = body.size()}) +
+                            body + V2({.mode = Mode::kCopy, .uri = "b"});
   Take(session.get(), input);
   EXPECT_EQ(Uris(), (UriList{"a", "b"}));
   EXPECT_EQ(Refusals(), (StatusList{Status::kUnsupportedOp, Status::kOk}));

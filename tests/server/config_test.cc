@@ -15,6 +15,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "net/address.h"
 #include "tests/client/temporary_folder.h"
 
@@ -117,9 +118,9 @@ TEST_F(ConfigTest, DefaultSocketThatCannotBe) {
 TEST_F(ConfigTest, Listeners) {
   Set("listen_unix", "/run/a.sock, @abstract");
   Set("listen_tcp", "10.0.0.1:7070,[::1]:7071 ,:7072,7073");
-  EXPECT_EQ(Urls(Read()), (UrlList{"unix:/run/a.sock", "unix:@abstract", "tcp://10.0.0.1:7070",
-                                   "tcp://[::1]:7071", "tcp://127.0.0.1:7072",
-                                   "tcp://127.0.0.1:7073"}));
+  EXPECT_EQ(Urls(Read()),
+            (UrlList{"unix:/run/a.sock", "unix:@abstract", "tcp://10.0.0.1:7070",
+                     "tcp://[::1]:7071", "tcp://127.0.0.1:7072", "tcp://127.0.0.1:7073"}));
 }
 
 // TCP alone is TCP alone: no default socket beside it.
@@ -261,37 +262,36 @@ TEST_P(NonsenseTest, IsRefused) {
 
 INSTANTIATE_TEST_SUITE_P(
     Values, NonsenseTest,
-    testing::Values(
-        std::pair("concurrency_model", "quantum"), std::pair("concurrency_model", ""),
-        std::pair("io_engine", "kqueue"), std::pair("io_engine", ""),
-        std::pair("fd_sharing", "sometimes"), std::pair("fd_sharing", ""),
-        std::pair("pool_size", "-1"), std::pair("pool_size", "1025"),
-        std::pair("splice_pool_size", "-1"), std::pair("splice_pool_size", "1025"),
-        std::pair("copy_pool_size", "-1"), std::pair("copy_pool_size", "1025"),
-        std::pair("copy_loops", "0"), std::pair("copy_loops", "-1"),
-        std::pair("copy_loops", "257"), std::pair("busy_poll_us", "-1"),
-        std::pair("busy_poll_us", "1000001"), std::pair("max_connections", "0"),
-        std::pair("max_connections", "-1"), std::pair("max_connections", "10000001"),
-        std::pair("max_pipeline", "0"), std::pair("max_pipeline", "-1"),
-        std::pair("max_pipeline", "65536"), std::pair("requests_per_conn", "-1"),
-        std::pair("fd_cache_entries", "-1"), std::pair("fd_cache_entries", "1000001"),
-        std::pair("fd_cache_valid_ms", "-1"), std::pair("fd_cache_valid_ms", "3600001"),
-        std::pair("index_entries", "-1"), std::pair("index_entries", "1000000001"),
-        std::pair("splice_bytes_min", "-1"), std::pair("idle_timeout", "soon"),
-        std::pair("idle_timeout", ""), std::pair("idle_timeout", "5"),
-        std::pair("idle_timeout", "-5s"), std::pair("idle_timeout", "9000h"),
-        std::pair("request_timeout", "soon"), std::pair("request_timeout", "-1ms"),
-        std::pair("request_timeout", "9000h"), std::pair("drain_timeout", "soon"),
-        std::pair("drain_timeout", "-inf"), std::pair("drain_timeout", "9000h")));
+    testing::Values(std::pair("concurrency_model", "quantum"), std::pair("concurrency_model", ""),
+                    std::pair("io_engine", "kqueue"), std::pair("io_engine", ""),
+                    std::pair("fd_sharing", "sometimes"), std::pair("fd_sharing", ""),
+                    std::pair("pool_size", "-1"), std::pair("pool_size", "1025"),
+                    std::pair("splice_pool_size", "-1"), std::pair("splice_pool_size", "1025"),
+                    std::pair("copy_pool_size", "-1"), std::pair("copy_pool_size", "1025"),
+                    std::pair("copy_loops", "0"), std::pair("copy_loops", "-1"),
+                    std::pair("copy_loops", "257"), std::pair("busy_poll_us", "-1"),
+                    std::pair("busy_poll_us", "1000001"), std::pair("max_connections", "0"),
+                    std::pair("max_connections", "-1"), std::pair("max_connections", "10000001"),
+                    std::pair("max_pipeline", "0"), std::pair("max_pipeline", "-1"),
+                    std::pair("max_pipeline", "65536"), std::pair("requests_per_conn", "-1"),
+                    std::pair("fd_cache_entries", "-1"), std::pair("fd_cache_entries", "1000001"),
+                    std::pair("fd_cache_valid_ms", "-1"), std::pair("fd_cache_valid_ms", "3600001"),
+                    std::pair("index_entries", "-1"), std::pair("index_entries", "1000000001"),
+                    std::pair("splice_bytes_min", "-1"), std::pair("idle_timeout", "soon"),
+                    std::pair("idle_timeout", ""), std::pair("idle_timeout", "5"),
+                    std::pair("idle_timeout", "-5s"), std::pair("idle_timeout", "9000h"),
+                    std::pair("request_timeout", "soon"), std::pair("request_timeout", "-1ms"),
+                    std::pair("request_timeout", "9000h"), std::pair("drain_timeout", "soon"),
+                    std::pair("drain_timeout", "-inf"), std::pair("drain_timeout", "9000h")));
 
 // Every flag is tried above: one that is added and forgotten here is noticed.
 TEST_F(ConfigTest, EveryFlagIsTried) {
-  const std::set<std::string> tried = {
-      "listen_unix", "listen_tcp", "root", "concurrency_model", "pool_size", "splice_pool_size",
-      "copy_pool_size", "copy_loops", "io_engine", "optimize_for_latency", "busy_poll_us",
-      "max_connections", "max_pipeline", "persistent_connections", "requests_per_conn",
-      "idle_timeout", "request_timeout", "drain_timeout", "fd_sharing", "fd_cache_entries",
-      "fd_cache_valid_ms", "index_entries", "splice_bytes_min"};
+  const std::set<std::string> tried = absl::StrSplit(
+      "listen_unix listen_tcp root concurrency_model pool_size splice_pool_size copy_pool_size "
+      "copy_loops io_engine optimize_for_latency busy_poll_us max_connections max_pipeline "
+      "persistent_connections requests_per_conn idle_timeout request_timeout drain_timeout "
+      "fd_sharing fd_cache_entries fd_cache_valid_ms index_entries splice_bytes_min",
+      ' ');
   std::set<std::string> defined;
   std::vector<gflags::CommandLineFlagInfo> flags;
   gflags::GetAllFlags(&flags);
