@@ -242,7 +242,7 @@ TEST_P(RingSocketTest, FullSocketIsWaitedFor) {
       } else {
         ring_->Send(pair_.ours.get(), bytes, 1, poll_first, kSend);
       }
-      EXPECT_TRUE(Quiet());
+      EXPECT_TRUE(Quiet() || !is_unix());
       expected += "x";
       // Reads while the ring sends: the last byte comes only after room was made.
       std::string received;

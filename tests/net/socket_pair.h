@@ -116,7 +116,8 @@ inline std::string ReadReady(int socket) {
   return out;
 }
 
-// Sends bytes until the socket takes no more; returns them.
+// Sends bytes until the socket takes no more; returns them. A Unix socket is full then, until its
+// peer reads; TCP may move what it has to the peer's side a moment later, and take more.
 inline std::string FillSocket(int socket) {
   std::string sent;
   // In ever smaller pieces: what a large send no longer finds room for, a small one does.
