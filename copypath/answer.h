@@ -15,6 +15,8 @@ struct Answer {
     kText,    // `text` is the whole answer: an error, or a STAT that was known
     kObject,  // the bytes of `object`, which may still be loading
     kStat,    // a STAT that had to ask the disk: `object` is loading
+    kFd,      // a descriptor, opened when its turn comes; `text` is the URI, and `object` is set once the
+              // disk had to be asked for the way to it
   };
 
   protocol::Request request;  // its `uri` is not to be used: the buffer it pointed into has gone

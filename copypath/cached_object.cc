@@ -47,7 +47,7 @@ CachedObject::~CachedObject() {
   if (map_ != nullptr) munmap(map_, size());
 }
 
-void CachedObject::Fill(LoadedObject loaded, int64_t now_ns) {
+void CachedObject::Fill(storage::LoadedObject loaded, int64_t now_ns) {
   DCHECK(state_ == State::kLoading);
   loaded_ = std::move(loaded);
   checked_ns_ = now_ns;

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "copypath/load.h"
+#include "storage/load.h"
 
 namespace objmapper::copypath {
 
@@ -34,7 +34,7 @@ class CachedObject {
   CachedObject(const CachedObject&) = delete;
   CachedObject& operator=(const CachedObject&) = delete;
 
-  void Fill(LoadedObject loaded, int64_t now_ns);
+  void Fill(storage::LoadedObject loaded, int64_t now_ns);
   void Fail(absl::Status error);
 
   State state() const { return state_; }
@@ -90,7 +90,7 @@ class CachedObject {
   const std::string uri_;
   State state_ = State::kLoading;
   absl::Status error_;
-  LoadedObject loaded_;
+  storage::LoadedObject loaded_;
   int64_t checked_ns_ = 0;
   char* map_ = nullptr;
   bool mincore_tells_ = false;

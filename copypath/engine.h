@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -69,9 +70,14 @@ class Channel {
   ssize_t send_result_ = 0;
   absl::Span<iovec> pieces_;
   int in_flight_ = 0;             // uring: operations that have not completed
-  // What an operation of the kernel reads until it has ended. Allocated with the first gathered
-  // send, so that an idle connection does not pay for it.
-  std::unique_ptr<msghdr> message_;
+  // What a send of the kernel reads until it has ended. Allocated with the first gathered send, so
+  // that an idle connection does not pay for it.
+  struct Outgoing {
+    msghdr header{};
+    std::vector<char> control;
+  };
+  std::unique_ptr<Outgoing> outgoing_;
+  absl::Span<const int> fds_;     // epoll: of the send that waits for room
 };
 
 // Brings file pages into the page cache off the loop's thread.
@@ -96,7 +102,10 @@ class Engine {
   virtual void StopReceiving(Channel* channel) = 0;
   // Sends `pieces` (1..kPiecesMax) as one gathered write. One send at a time. The pieces and what
   // they point to stay as they are until OnSent(); a fault in them ends it with -EFAULT.
-  virtual void Send(Channel* channel, absl::Span<iovec> pieces) = 0;
+  // fds: 0..253 descriptors that ride on the first byte (net/scm_rights.h), borrowed until OnSent();
+  // any positive result means that all of them went.
+  virtual void Send(Channel* channel, absl::Span<iovec> pieces,
+                    absl::Span<const int> fds = {}) = 0;
   // Tells once when the socket has room; not while a send is in flight.
   virtual void AwaitWritable(Channel* channel) = 0;
   // Ends everything. The caller shuts the socket down first when a send may be in flight, or it

@@ -57,10 +57,11 @@ void EpollEngine::StopReceiving(Channel* channel) {
   Watch(channel);
 }
 
-void EpollEngine::Send(Channel* channel, absl::Span<iovec> pieces) {
+void EpollEngine::Send(Channel* channel, absl::Span<iovec> pieces, absl::Span<const int> fds) {
   DCHECK(!channel->send_in_flight_);
   channel->send_in_flight_ = true;
   channel->pieces_ = pieces;
+  channel->fds_ = fds;
   TrySend(channel);
 }
 
@@ -68,6 +69,7 @@ void EpollEngine::TrySend(Channel* channel) {
   msghdr message{};
   message.msg_iov = channel->pieces_.data();
   message.msg_iovlen = channel->pieces_.size();
+  if (!channel->fds_.empty()) net::AttachFds(channel->fds_, &control_, &message);
   ssize_t sent;
   do {
     sent = sendmsg(channel->socket(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);

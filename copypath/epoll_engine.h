@@ -24,7 +24,7 @@ class EpollEngine : public Engine {
   int Attach(Channel* channel) override;
   void StartReceiving(Channel* channel) override;
   void StopReceiving(Channel* channel) override;
-  void Send(Channel* channel, absl::Span<iovec> pieces) override;
+  void Send(Channel* channel, absl::Span<iovec> pieces, absl::Span<const int> fds) override;
   void AwaitWritable(Channel* channel) override;
   void Detach(Channel* channel) override;
   void BeginPopulate(Populate* populate, void* address, size_t bytes) override;
@@ -50,7 +50,8 @@ class EpollEngine : public Engine {
   net::Mutex mutex_;
   std::vector<Populated> populated_ GUARDED_BY(mutex_);
   std::vector<Channel*> endings_;  // channels with a send or a detach to tell of
-  std::vector<char> scratch_;
+  std::vector<char> scratch_;   // what one receive brings
+  std::vector<char> control_;   // what one send says of descriptors
 };
 
 }  // namespace objmapper::copypath

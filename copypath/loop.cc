@@ -18,6 +18,11 @@ namespace objmapper::copypath {
 namespace {
 // How long Stop() waits for the disk and the splice threads to give back what they have.
 constexpr int64_t kStopNs = 5'000'000'000;
+// How long to wait when the kernel, not the peer, is out of room.
+constexpr absl::Duration kRetryAfter = absl::Milliseconds(5);
+// Directories that are kept resolved, and messages that are kept for their memory.
+constexpr size_t kDirectories = 256;
+constexpr size_t kSpareMax = 64;
 }  // namespace
 
 // A window on its way into the page cache.
@@ -38,7 +43,9 @@ Loop::Loop(const LoopOptions& options)
     : options_(options),
       cache_(options.cache_entries),
       idle_(options.limits->idle_timeout),
-      busy_(options.limits->request_timeout) {}
+      busy_(options.limits->request_timeout),
+      retries_(kRetryAfter),
+      directories_(options.tree, options.passes_fds ? kDirectories : 0, options.cache_valid) {}
 
 Loop::~Loop() { CHECK(!thread_.joinable()) << "Stop() first"; }
 
@@ -127,7 +134,8 @@ void Loop::Run() {
 
 int64_t Loop::TimeoutNs() const {
   if (seen_phase_ == Phase::kStopping) return 10'000'000;
-  const int64_t next_ns = std::min(idle_.NextExpiryNs(), busy_.NextExpiryNs());
+  const int64_t next_ns =
+      std::min({idle_.NextExpiryNs(), busy_.NextExpiryNs(), retries_.NextExpiryNs()});
   if (next_ns == net::kNever) return -1;
   return std::max<int64_t>(next_ns - net::NowNs(), 0);
 }
@@ -183,8 +191,27 @@ void Loop::StopDeadline(Stream* stream) {
 }
 
 void Loop::Expire() {
+  while (Passing* passing = retries_.PopExpired(now_ns_)) passing->stream->OnRetry();
   while (Stream* stream = idle_.PopExpired(now_ns_)) stream->OnDeadline(/*idle=*/true);
   while (Stream* stream = busy_.PopExpired(now_ns_)) stream->OnDeadline(/*idle=*/false);
+}
+
+std::unique_ptr<Passing> Loop::NewPassing(Stream* stream) {
+  std::unique_ptr<Passing> passing;
+  if (spare_.empty()) {
+    passing = std::make_unique<Passing>();
+  } else {
+    passing = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  passing->stream = stream;
+  return passing;
+}
+
+void Loop::Recycle(std::unique_ptr<Passing> passing) {
+  passing->message.Clear();
+  passing->is_x = false;
+  if (spare_.size() < kSpareMax) spare_.push_back(std::move(passing));
 }
 
 // ---- Objects ----
@@ -208,7 +235,8 @@ absl::StatusOr<ObjectRef> Loop::Lookup(absl::string_view uri) {
   }
   counters_.cache_misses.fetch_add(1, std::memory_order_relaxed);
   ObjectRef object(new CachedObject(uri));
-  absl::StatusOr<LoadedObject> loaded = Load(*options_.tree, uri, storage::Wait::kCachedOnly);
+  absl::StatusOr<storage::LoadedObject> loaded =
+      storage::Load(*options_.tree, uri, storage::Wait::kCachedOnly);
   if (loaded.ok()) {
     object->Fill(*std::move(loaded), now_ns_);
     cache_.Insert(object.get());
@@ -220,7 +248,7 @@ absl::StatusOr<ObjectRef> Loop::Lookup(absl::string_view uri) {
   auto* loading = new Loading{object};
   loading_.insert(loading);
   options_.pool->Run([this, loading, uri = std::string(uri)] {
-    loading->result = Load(*options_.tree, uri, storage::Wait::kMayBlock);
+    loading->result = storage::Load(*options_.tree, uri, storage::Wait::kMayBlock);
     mailbox_.Put(loading);
   });
   return object;

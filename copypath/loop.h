@@ -15,10 +15,12 @@
 #include "copypath/blocking_pool.h"
 #include "copypath/engine.h"
 #include "copypath/object_cache.h"
+#include "copypath/passing.h"
 #include "copypath/stream.h"
 #include "net/deadline_list.h"
 #include "net/mailbox.h"
 #include "router/lane.h"
+#include "storage/directory_cache.h"
 #include "storage/index.h"
 #include "storage/tree.h"
 
@@ -39,6 +41,8 @@ struct LoopOptions {
   // OP_SPLICE of smaller objects is answered as OP_COPY is: handing a small object to a splice
   // thread costs more than copying it.
   uint64_t splice_bytes_min = 64 * 1024;
+  // Whether OP_FDPASS is answered here too, rather than by moving the connection to its lane.
+  bool passes_fds = false;
 };
 
 // Written by the loop's thread alone.
@@ -86,6 +90,15 @@ class Loop {
   CachedObject::Residency EnsureResident(CachedObject* object, size_t index);
   // Brings it in, whatever was known, unless it is on its way.
   void BringIn(CachedObject* object, size_t index);
+  // A descriptor to pass. Errors as Tree::OpenObject(uri, wait).
+  absl::StatusOr<storage::OpenedObject> OpenToPass(absl::string_view uri, storage::Wait wait) {
+    return directories_.OpenObject(uri, now_ns_, wait);
+  }
+  std::unique_ptr<Passing> NewPassing(Stream* stream);
+  void Recycle(std::unique_ptr<Passing> passing);
+  // Calls stream->OnRetry() in a moment, unless the stream goes before.
+  void RetrySoon(Passing* passing) { retries_.Start(passing, now_ns_); }
+  void StopRetry(Passing* passing) { retries_.Stop(passing); }
   // Runs the stream's transfer on a splice thread; Stream::OnTransferEnded() tells.
   void RunTransfer(Stream* stream, Transfer* transfer);
   void StartDeadline(Stream* stream, bool idle);
@@ -98,7 +111,7 @@ class Loop {
   enum class Phase : int { kServing, kDraining, kStopping };
   struct Loading {
     ObjectRef object;
-    absl::StatusOr<LoadedObject> result = absl::UnknownError("not yet loaded");
+    absl::StatusOr<storage::LoadedObject> result = absl::UnknownError("not yet loaded");
   };
   struct TransferEnded {
     Stream* stream;
@@ -107,6 +120,7 @@ class Loop {
   using Letter = std::variant<std::unique_ptr<router::Session>, Loading*, TransferEnded>;
   class PageIn;
   using Deadlines = net::DeadlineList<Stream, &Stream::deadline>;
+  using Retries = net::DeadlineList<Passing, &Passing::retry>;
 
   absl::Status MakeEngine();
   void Run();
@@ -129,6 +143,9 @@ class Loop {
   int transfers_ = 0;                      // in the pool's hands
   Deadlines idle_;
   Deadlines busy_;
+  Retries retries_;
+  storage::DirectoryCache directories_;  // passes_fds
+  std::vector<std::unique_ptr<Passing>> spare_;
   int64_t now_ns_ = 0;
   router::Burst burst_;
   LoopCounters counters_;

@@ -39,6 +39,7 @@ Stream::~Stream() {
   };
   for (size_t i = 0; i < queue_.size(); ++i) forget(queue_[i].object.get());
   forget(body_.object.get());
+  if (passing_ != nullptr) loop_->StopRetry(passing_.get());
 }
 
 void Stream::Start() {
@@ -85,7 +86,8 @@ void Stream::OnReceiveEnd(int error) {
 
 void Stream::Intake(absl::string_view input) {
   const size_t outstanding = queue_.size() + (body_.object || transferring_ || awaiting_room_ ? 1 : 0) +
-                             (out_ != nullptr ? out_->answers() : 0);
+                             (out_ != nullptr ? out_->answers() : 0) +
+                             (passing_ != nullptr ? passing_->message.answer_count() : 0);
   const uint64_t allowance =
       session_->allowance() - std::min<uint64_t>(session_->allowance(), outstanding);
   size_t room = kBurstMax;
@@ -93,8 +95,10 @@ void Stream::Intake(absl::string_view input) {
     room = queue_.size() < kEarlyMax ? kEarlyMax - queue_.size() : 0;
   }
   Burst* burst = loop_->burst();
-  router::TakeBurst(session_.get(), input, router::LaneKind::kCopyPath, outstanding,
-                    std::min<uint64_t>(room, allowance), burst);
+  std::optional<router::LaneKind> lane;  // all are ours
+  if (!loop_->options().passes_fds) lane = router::LaneKind::kCopyPath;
+  router::TakeBurst(session_.get(), input, lane, outstanding, std::min<uint64_t>(room, allowance),
+                    burst);
   for (const Request& request : burst->requests) Enqueue(request);
   router::KeepUnread(session_.get(), input, burst->consumed);
   intake_paused_ = false;
@@ -159,6 +163,12 @@ void Stream::Enqueue(const Request& request) {
   }
   if (request.mode == Mode::kStat) {
     EnqueueStat(request);
+    return;
+  }
+  if (request.mode == Mode::kFdPass) {
+    answer.kind = Answer::Kind::kFd;
+    answer.text.assign(request.uri.data(), request.uri.size());
+    queue_.Push(std::move(answer));
     return;
   }
   absl::StatusOr<ObjectRef> object = loop_->Lookup(request.uri);

@@ -19,6 +19,7 @@
 #include "copypath/answer.h"
 #include "copypath/engine.h"
 #include "copypath/gather.h"
+#include "copypath/passing.h"
 #include "copypath/transfer.h"
 #include "net/deadline_list.h"
 #include "router/answers.h"
@@ -44,6 +45,8 @@ class Stream : public Channel {
   void OnObjectChanged(CachedObject* object);
   void OnTransferEnded(Transfer::Outcome outcome);
   void OnDeadline(bool idle);
+  // What the kernel had no room for a moment ago may go now.
+  void OnRetry() { SendMessage(); }
 
   // Channel:
   void OnReceived(absl::string_view bytes, bool fds_refused) override;
@@ -86,6 +89,11 @@ class Stream : public Channel {
   std::optional<size_t> NextAnswer();
   bool IsReady(const Answer& answer);
   bool GoesToSpliceThread(const Answer& answer) const;
+  // stream_pass.cc: descriptors out.
+  void PassFds(size_t index);
+  bool AddFd(Answer answer);
+  void SendMessage();
+  void OnMessageSent(ssize_t result);
   void SayError(const protocol::Request& request, protocol::Status status,
                 absl::string_view message);
   void Send();
@@ -107,6 +115,7 @@ class Stream : public Channel {
   Body body_;
 
   std::unique_ptr<Gather> out_;  // the send in flight or being composed; exists while there is one
+  std::unique_ptr<Passing> passing_;  // instead of out_, for descriptors
   std::unique_ptr<Transfer> transfer_;
   protocol::Request transfer_request_;
   ObjectRef transfer_object_;

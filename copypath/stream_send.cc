@@ -45,7 +45,7 @@ void Stream::Compose() {
     const std::optional<size_t> index = NextAnswer();
     if (!index.has_value() || !ComposeAnswer(*index)) break;
   }
-  if (exit_ != Exit::kStay || transferring_) return;
+  if (exit_ != Exit::kStay || transferring_ || sending_) return;
   if (out_->empty()) {
     out_.reset();
     return;
@@ -99,8 +99,14 @@ std::optional<size_t> Stream::NextAnswer() {
 
 // Adds the answer at `index` to what is being gathered. False: gathering must stop here.
 bool Stream::ComposeAnswer(size_t index) {
-  // What is gathered goes before a splice thread has the socket.
-  if (GoesToSpliceThread(queue_[index]) && !out_->empty()) return false;
+  // What is gathered goes before a splice thread has the socket, and before a message that carries
+  // descriptors.
+  const bool alone = queue_[index].kind == Answer::Kind::kFd || GoesToSpliceThread(queue_[index]);
+  if (alone && !out_->empty()) return false;
+  if (queue_[index].kind == Answer::Kind::kFd) {
+    PassFds(index);
+    return false;
+  }
   Answer answer = queue_.Take(index);
   if (answer.kind == Answer::Kind::kText) {
     out_->Text(answer.text);
@@ -275,6 +281,10 @@ void Stream::Send() {
 void Stream::OnSent(ssize_t result) {
   sending_ = false;
   if (exit_ != Exit::kStay) return;
+  if (passing_ != nullptr) {
+    OnMessageSent(result);
+    return;
+  }
   if (result < 0 && result != -EAGAIN) {
     if (result == -EFAULT) {
       LOG_EVERY_T(WARNING, 1) << session_->PeerName()

@@ -35,9 +35,12 @@ class NonBlocking {
   const int flags_;
 };
 
+// Whether other transfers may be waiting for this thread.
+bool OthersWait(const BlockingPool* pool) { return pool != nullptr && !pool->HasIdleThread(); }
+
 // True: the socket has room again. False: park the transfer.
-bool WaitForRoom(int socket, const BlockingPool& pool) {
-  if (!pool.HasIdleThread()) return false;
+bool WaitForRoom(int socket, const BlockingPool* pool) {
+  if (OthersWait(pool)) return false;
   pollfd wait{socket, POLLOUT, 0};
   return poll(&wait, 1, kPatienceMs) == 1;
 }
@@ -52,7 +55,7 @@ bool IsGone(int error) { return error == EPIPE || error == ECONNRESET || error =
 
 }  // namespace
 
-Transfer::Outcome Transfer::Run(const BlockingPool& pool) {
+Transfer::Outcome Transfer::RunOn(const BlockingPool* pool) {
   NonBlocking mode(socket);
   if (header_sent < header.size()) {
     const Outcome sent = SendHeader(pool);
@@ -61,7 +64,7 @@ Transfer::Outcome Transfer::Run(const BlockingPool& pool) {
   return remaining == 0 ? Outcome::kDone : MoveBody(pool);
 }
 
-Transfer::Outcome Transfer::SendHeader(const BlockingPool& pool) {
+Transfer::Outcome Transfer::SendHeader(const BlockingPool* pool) {
   // On TCP the header waits for the body's first bytes, so that they share a segment.
   const int flags = MSG_NOSIGNAL | (remaining > 0 && !unix_socket ? MSG_MORE : 0);
   while (header_sent < header.size()) {
@@ -78,7 +81,7 @@ Transfer::Outcome Transfer::SendHeader(const BlockingPool& pool) {
   return Outcome::kDone;
 }
 
-Transfer::Outcome Transfer::MoveBody(const BlockingPool& pool) {
+Transfer::Outcome Transfer::MoveBody(const BlockingPool* pool) {
   std::optional<Pipe>& pipe = ThreadPipe();
   if (!pipe.has_value()) {
     absl::StatusOr<Pipe> made = Pipe::Create();
@@ -99,7 +102,7 @@ Transfer::Outcome Transfer::MoveBody(const BlockingPool& pool) {
 
   uint64_t moved_this_turn = 0;
   while (remaining > 0) {
-    if (moved_this_turn >= kBytesPerTurn && !pool.HasIdleThread()) return leave(Outcome::kYield);
+    if (moved_this_turn >= kBytesPerTurn && (pool == nullptr || OthersWait(pool))) return leave(Outcome::kYield);
     const ssize_t filled = pipe->Fill(file, offset, remaining);
     if (filled == 0) return leave(Outcome::kShrunk);
     if (filled < 0) {

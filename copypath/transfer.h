@@ -33,11 +33,15 @@ struct Transfer {
 
   // Moves on. A thread of `pool`; nobody else touches the transfer or sends on the socket meanwhile.
   // The socket is in blocking mode before and after.
-  Outcome Run(const BlockingPool& pool);
+  Outcome Run(const BlockingPool& pool) { return RunOn(&pool); }
+  // The same on a thread that is in no pool, and that no other transfer waits for. It still yields now
+  // and then, so that the caller can see whether it is to stop.
+  Outcome Run() { return RunOn(nullptr); }
 
  private:
-  Outcome SendHeader(const BlockingPool& pool);
-  Outcome MoveBody(const BlockingPool& pool);
+  Outcome RunOn(const BlockingPool* pool);
+  Outcome SendHeader(const BlockingPool* pool);
+  Outcome MoveBody(const BlockingPool* pool);
 };
 
 }  // namespace objmapper::copypath

@@ -9,6 +9,7 @@
 #include <glog/logging.h>
 
 #include "net/clock.h"
+#include "net/scm_rights.h"
 
 namespace objmapper::copypath {
 
@@ -52,7 +53,7 @@ void UringEngine::CancelReceive(Channel* channel) {
                        Tag(channel, Operation::kCancel));
 }
 
-void UringEngine::Send(Channel* channel, absl::Span<iovec> pieces) {
+void UringEngine::Send(Channel* channel, absl::Span<iovec> pieces, absl::Span<const int> fds) {
   DCHECK(!channel->send_in_flight_);
   channel->send_in_flight_ = true;
   ++channel->in_flight_;
@@ -60,15 +61,17 @@ void UringEngine::Send(Channel* channel, absl::Span<iovec> pieces) {
   size_t bytes = 0;
   for (const iovec& piece : pieces) bytes += piece.iov_len;
   channel->send_result_ = static_cast<ssize_t>(bytes);  // what a whole send returns
-  if (pieces.size() == 1) {
+  if (pieces.size() == 1 && fds.empty()) {
     ring_->Send(channel->socket(), pieces[0].iov_base, pieces[0].iov_len, channel->send_full_, tag);
     return;
   }
-  if (channel->message_ == nullptr) channel->message_ = std::make_unique<msghdr>();
-  *channel->message_ = msghdr{};
-  channel->message_->msg_iov = pieces.data();
-  channel->message_->msg_iovlen = pieces.size();
-  ring_->SendMessage(channel->socket(), channel->message_.get(), channel->send_full_, tag);
+  if (channel->outgoing_ == nullptr) channel->outgoing_ = std::make_unique<Channel::Outgoing>();
+  msghdr* header = &channel->outgoing_->header;
+  *header = msghdr{};
+  header->msg_iov = pieces.data();
+  header->msg_iovlen = pieces.size();
+  if (!fds.empty()) net::AttachFds(fds, &channel->outgoing_->control, header);
+  ring_->SendMessage(channel->socket(), header, channel->send_full_, tag);
 }
 
 void UringEngine::AwaitWritable(Channel* channel) {

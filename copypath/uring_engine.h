@@ -21,7 +21,7 @@ class UringEngine : public Engine {
   int Attach(Channel* channel) override;
   void StartReceiving(Channel* channel) override;
   void StopReceiving(Channel* channel) override;
-  void Send(Channel* channel, absl::Span<iovec> pieces) override;
+  void Send(Channel* channel, absl::Span<iovec> pieces, absl::Span<const int> fds) override;
   void AwaitWritable(Channel* channel) override;
   void Detach(Channel* channel) override;
   void BeginPopulate(Populate* populate, void* address, size_t bytes) override;

@@ -24,6 +24,9 @@ using protocol::Request;
 using protocol::Status;
 using router::Session;
 
+// How many bytes of answers are gathered before they are sent.
+constexpr size_t kInPlaceBytes = 64 * 1024;
+
 void Count(std::atomic<uint64_t>* counter, uint64_t n = 1) {
   // One writer: no locked instruction is needed.
   counter->store(counter->load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
@@ -64,7 +67,11 @@ ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
       AnswerStat(*session, request);
       continue;
     }
-    DCHECK(request.mode == Mode::kFdPass);
+    if (request.mode != Mode::kFdPass) {
+      if (message_.bytes().size() >= kInPlaceBytes && !flush()) break;
+      AnswerWithBytes(*session, request);
+      continue;
+    }
     absl::StatusOr<Passed> passed = OpenToPass(request.uri);
     if (!passed.ok()) {
       AnswerError(*session, request, router::WireStatus(passed.status()),
@@ -78,11 +85,9 @@ ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
                   router::RangeMessage(request, passed->object_size));
       continue;
     }
-    protocol::MetadataWriter metadata;
-    if (request.has_range()) metadata.AddRange(extent->offset, extent->length);
     char header[protocol::kResponseBytesMax];
-    const size_t header_bytes = protocol::EncodeResponse(
-        dialect, request.id, Status::kOk, in_header ? extent->length : 0, metadata.bytes(), header);
+    const size_t header_bytes =
+        router::EncodeFdHeader(dialect, in_header, request, *extent, header);
     if (!in_header) {
       // The 'X' may have to wait for its turn: then the peer owns the descriptor.
       net::UniqueFd fd = std::move(passed->fd);
@@ -101,7 +106,9 @@ ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
     if (passed->shared == nullptr) {
       message_.BeginAnswerWithFd(request, std::move(passed->fd));
     } else {
-      message_.BeginAnswerWithFd(request, std::move(passed->shared));
+      const net::UniqueFd* fd = &passed->shared->fd;
+      message_.BeginAnswerWithFd(request, std::shared_ptr<const net::UniqueFd>(
+                                              std::move(passed->shared), fd));
     }
     message_.text()->append(header, header_bytes);
     if ((!batch || message_.fds().size() == protocol::kFdsPerMessageMax) && !flush()) break;
@@ -132,6 +139,35 @@ void Worker::AnswerError(const Session& session, const Request& request, Status 
   Count(&counters_.errors);
   message_.BeginAnswer(request);
   router::AppendError(session.dialect(), request.id, status, message, message_.text());
+}
+
+// OP_COPY, and OP_SPLICE where splicing would not pay, of an object that is small and at hand.
+void Worker::AnswerWithBytes(const Session& session, const Request& request) {
+  const storage::SmallObject* object = small_objects_.Find(request.uri, now_ns_);
+  if (object == nullptr) {
+    // It was there when the request was taken, but the answer had to wait for the client to read.
+    AnswerError(session, request, Status::kUnavailable,
+                "the object changed while its answer waited to be sent; ask again");
+    return;
+  }
+  const std::optional<router::Extent> extent = router::ResolveExtent(request, object->info.size);
+  if (!extent.has_value()) {
+    AnswerError(session, request, Status::kRangeNotSatisfiable,
+                router::RangeMessage(request, object->info.size));
+    return;
+  }
+  message_.BeginAnswer(request);
+  char header[protocol::kResponseBytesMax];
+  const size_t header_bytes = router::EncodeBodyHeader(session.dialect(), request, *extent,
+                                                       object->info.size, header);
+  message_.text()->append(header, header_bytes);
+  message_.text()->append(object->bytes.get() + extent->offset, extent->length);
+}
+
+bool Worker::AnswersInPlace(const Request& request) {
+  const storage::SmallObject* object = small_objects_.Find(request.uri, now_ns_);
+  return object != nullptr &&
+         (request.mode == Mode::kCopy || object->info.size < options_.splice_bytes_min);
 }
 
 void Worker::AnswerStat(const Session& session, const Request& request) {

@@ -48,7 +48,8 @@ Worker::Worker(const Options& options)
       busy_(options.limits->request_timeout),
       retries_(kRetryAfter),
       scratch_(kScratchBytes),
-      directories_(options.tree, options.directories, options.cache_valid) {
+      directories_(options.tree, options.directories, options.cache_valid),
+      small_objects_(options.tree, options.small_objects, options.cache_valid) {
   CHECK_EQ(epoll_.Add(mailbox_.event_fd(), EPOLLIN, nullptr), 0);
   if (options.shared_fds > 0) {
     shared_fds_.emplace(options.tree, options.shared_fds, options.cache_valid);
@@ -237,8 +238,10 @@ bool Worker::ReadAndServe(Peer* peer) {
     }
     input = absl::string_view(scratch_.data(), have);
   }
+  const auto answers_in_place = [this](const Request& r) { return AnswersInPlace(r); };
+  const router::InPlace in_place = answers_in_place;
   router::TakeBurst(session, input, router::LaneKind::kFdPass, /*outstanding=*/0, kRequestsPerTurn,
-                    &burst_);
+                    &burst_, options_.small_objects > 0 ? &in_place : nullptr);
   router::OrderForService(*session, &burst_.requests);
   const ssize_t served = Serve(peer, burst_.requests);
   if (served < 0) {

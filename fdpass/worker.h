@@ -15,7 +15,6 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
-#include "fdpass/message.h"
 #include "fdpass/peer.h"
 #include "fdpass/shared_fds.h"
 #include "net/deadline_list.h"
@@ -23,8 +22,10 @@
 #include "net/mailbox.h"
 #include "router/intake.h"
 #include "router/lane.h"
+#include "router/message.h"
 #include "storage/directory_cache.h"
 #include "storage/index.h"
+#include "storage/small_objects.h"
 #include "storage/tree.h"
 
 namespace objmapper::fdpass {
@@ -48,7 +49,9 @@ class Worker {
     absl::Duration busy_poll;                    // how long to look for work before sleeping
     size_t shared_fds = 0;                       // 0: each answer gets a descriptor of its own
     size_t directories = 256;                    // that may be kept resolved
-    absl::Duration cache_valid;                  // how long both are believed
+    size_t small_objects = 0;                    // kept to answer OP_COPY in place; 0: never in place
+    uint64_t splice_bytes_min = 0;               // OP_SPLICE of smaller ones may be answered as OP_COPY
+    absl::Duration cache_valid;                  // how long all of these are believed
   };
 
   explicit Worker(const Options& options);
@@ -86,6 +89,10 @@ class Worker {
   // is blocked or has had all its answers. -1: the peer has gone.
   ssize_t Serve(Peer* peer, absl::Span<const protocol::Request> requests);
   void AnswerStat(const router::Session& session, const protocol::Request& request);
+  // Whether a request of the copypath's is answered here rather than by moving the connection: it is
+  // for a small object that is in the kernel's caches, so that answering cannot block.
+  bool AnswersInPlace(const protocol::Request& request);
+  void AnswerWithBytes(const router::Session& session, const protocol::Request& request);
   void AnswerError(const router::Session& session, const protocol::Request& request,
                    protocol::Status status, absl::string_view message);
   // What an answer passes: a descriptor of its own, or one that is shared.
@@ -120,8 +127,9 @@ class Worker {
   int64_t now_ns_ = 0;  // when the last events came
   std::vector<char> scratch_;  // what one receive brings; shared by all peers
   router::Burst burst_;
-  Message message_;
+  router::Message message_;
   storage::DirectoryCache directories_;
+  storage::SmallObjects small_objects_;
   std::optional<SharedFds> shared_fds_;  // --fd_sharing=always
   WorkerCounters counters_;
   std::atomic<size_t> load_{0};

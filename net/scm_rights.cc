@@ -9,6 +9,27 @@
 #include "net/errno_status.h"
 
 namespace objmapper::net {
+namespace {
+
+// Writes the SCM_RIGHTS header; message->msg_control has room for it.
+void WriteRights(absl::Span<const int> fds, msghdr* message) {
+  message->msg_controllen = CMSG_SPACE(sizeof(int) * fds.size());
+  cmsghdr* header = CMSG_FIRSTHDR(message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int) * fds.size());
+  memcpy(CMSG_DATA(header), fds.data(), sizeof(int) * fds.size());
+}
+
+}  // namespace
+
+void AttachFds(absl::Span<const int> fds, std::vector<char>* control, msghdr* message) {
+  DCHECK(!fds.empty() && fds.size() <= kFdsPerMessageMax);
+  // operator new aligns to 16 bytes, which is more than cmsg(3) asks.
+  control->resize(CMSG_SPACE(sizeof(int) * fds.size()));
+  message->msg_control = control->data();
+  WriteRights(fds, message);
+}
 
 ssize_t SendWithFds(int socket, absl::string_view bytes, absl::Span<const int> fds) {
   DCHECK(!bytes.empty());
@@ -21,12 +42,7 @@ ssize_t SendWithFds(int socket, absl::string_view bytes, absl::Span<const int> f
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kFdsPerMessageMax)];
   if (!fds.empty()) {
     message.msg_control = control;
-    message.msg_controllen = CMSG_SPACE(sizeof(int) * fds.size());
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int) * fds.size());
-    memcpy(CMSG_DATA(header), fds.data(), sizeof(int) * fds.size());
+    WriteRights(fds, &message);
   }
   ssize_t sent;
   do {
@@ -45,12 +61,7 @@ int SendThenX(int socket, absl::string_view bytes, int fd, size_t* bytes_sent) {
   messages[1].msg_hdr.msg_iov = &iov[1];
   messages[1].msg_hdr.msg_iovlen = 1;
   messages[1].msg_hdr.msg_control = control;
-  messages[1].msg_hdr.msg_controllen = sizeof(control);
-  cmsghdr* header = CMSG_FIRSTHDR(&messages[1].msg_hdr);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+  WriteRights(absl::Span<const int>(&fd, 1), &messages[1].msg_hdr);
   int sent;
   do {
     // The kernel stops after a message that went out in part (net/socket.c, __sys_sendmmsg).

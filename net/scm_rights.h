@@ -1,6 +1,7 @@
 // Bytes and descriptors over Unix sockets: the SCM_RIGHTS messages of unix(7).
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -30,6 +31,10 @@ inline constexpr size_t kFdsPerMessageMax = 253;
 // full), ETOOMANYREFS (too many descriptors in flight: unix(7)), EPIPE, ECONNRESET, ... When any
 // byte was taken, all descriptors were. EINTR is retried.
 ssize_t SendWithFds(int socket, absl::string_view bytes, absl::Span<const int> fds);
+
+// Makes `message` carry `fds`, 1..kFdsPerMessageMax, for calls that send it later: `control` holds the
+// control bytes and lives, unmoved, until the message has been sent. Reused: it grows, if ever.
+void AttachFds(absl::Span<const int> fds, std::vector<char>* control, msghdr* message);
 
 // Sends `bytes` and then, as a message of its own, one byte 'X' with `fd` attached, in one system call;
 // never blocks, never raises SIGPIPE. How a descriptor follows its header where it may not ride on it.

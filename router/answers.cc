@@ -65,6 +65,14 @@ size_t EncodeBodyHeader(Dialect dialect, const protocol::Request& request, const
                                   out);
 }
 
+size_t EncodeFdHeader(protocol::Dialect dialect, bool in_header, const protocol::Request& request,
+                      const Extent& extent, char* out) {
+  protocol::MetadataWriter metadata;
+  if (request.has_range()) metadata.AddRange(extent.offset, extent.length);
+  return protocol::EncodeResponse(dialect, request.id, protocol::Status::kOk,
+                                  in_header ? extent.length : 0, metadata.bytes(), out);
+}
+
 void AppendStat(Dialect dialect, uint32_t id, const StatFields& fields, std::string* out) {
   MetadataWriter metadata;
   metadata.AddU64(MetadataType::kSize, fields.size);

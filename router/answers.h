@@ -44,6 +44,11 @@ std::string RangeMessage(const protocol::Request& request, uint64_t size);
 size_t EncodeBodyHeader(protocol::Dialect dialect, const protocol::Request& request,
                         const Extent& extent, uint64_t object_size, char* out);
 
+// Writes the header of an OK answer with a descriptor (FDPASS): with `in_header` (FD_IN_HEADER) the
+// content length is the extent's; RANGE when the request had one. `out` and result as above.
+size_t EncodeFdHeader(protocol::Dialect dialect, bool in_header, const protocol::Request& request,
+                      const Extent& extent, char* out);
+
 // What STAT tells.
 struct StatFields {
   uint64_t size = 0;

@@ -50,7 +50,8 @@ void Judge(Session* session, Request* request) {
 }  // namespace
 
 void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind> lane,
-               size_t outstanding, size_t requests_max, Burst* burst) {
+               size_t outstanding, size_t requests_max, Burst* burst,
+               const InPlace* in_place) {
   burst->requests.clear();
   burst->consumed = 0;
   RequestParser& parser = session->parser;
@@ -64,19 +65,29 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
       burst->end = Burst::End::kFull;
       return;
     }
+    bool others = false;  // another lane's, unless it is answered in place
     if (lane.has_value()) {
       Mode mode;
       if (parser.PeekMode(rest, &mode) == RequestParser::Peek::kKnown) {
         const std::optional<LaneKind> wanted = LaneOf(mode, session->transport);
-        if (wanted.has_value() && *wanted != *lane) {
-          burst->end = Burst::End::kOtherLane;
-          return;
-        }
+        others = wanted.has_value() && *wanted != *lane;
+      }
+      if (others && in_place == nullptr) {
+        burst->end = Burst::End::kOtherLane;
+        return;
       }
     }
     // Where the next message begins: behind what is left of a refused body.
     const size_t begin = burst->consumed + std::min<uint64_t>(parser.to_skip(), rest.size());
     RequestParser::Result result = parser.Next(rest);
+    if (others && result.kind == RequestParser::Kind::kRequest &&
+        result.request.refusal == Status::kOk && !(*in_place)(result.request)) {
+      // Not taken after all. A request of these modes leaves no trace in the parser, but what was to
+      // be skipped before it has been.
+      burst->consumed = begin;
+      burst->end = Burst::End::kOtherLane;
+      return;
+    }
     burst->consumed += result.consumed;
     switch (result.kind) {
       case RequestParser::Kind::kNeedMore:

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "protocol/request_parser.h"
 #include "router/lane.h"
@@ -34,6 +35,8 @@ struct Burst {
   size_t consumed = 0;                    // bytes of the input
 };
 
+using InPlace = absl::FunctionRef<bool(const protocol::Request&)>;
+
 // Takes requests off the front of `input`, which begins with session->unread and must outlive the
 // burst's use (URIs point into it).
 //
@@ -41,11 +44,14 @@ struct Burst {
 // outstanding:  requests of this session taken earlier and not answered yet.
 // requests_max: 1 or more; the caller's budget.
 // burst:        reused between calls; cleared here.
+// in_place:     null, or whether the caller answers this request although it is another lane's,
+//               because moving the connection would cost more; asked once for each such request.
 //
 // The caller keeps what is left, input.substr(burst->consumed), and passes it in again:
 // KeepUnread() does that.
 void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind> lane,
-               size_t outstanding, size_t requests_max, Burst* burst);
+               size_t outstanding, size_t requests_max, Burst* burst,
+               const InPlace* in_place = nullptr);
 
 // Stores what of `input` is left after `consumed` bytes as session->unread, and moves the mark of
 // descriptors along. `input` may point into session->unread.

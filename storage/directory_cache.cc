@@ -11,33 +11,35 @@ constexpr size_t kNamesMax = 4096;
 DirectoryCache::DirectoryCache(const Tree* tree, size_t entries_max, absl::Duration valid)
     : tree_(tree), entries_max_(entries_max), valid_ns_(absl::ToInt64Nanoseconds(valid)) {}
 
-absl::StatusOr<OpenedObject> DirectoryCache::OpenObject(absl::string_view uri, int64_t now_ns) {
+absl::StatusOr<OpenedObject> DirectoryCache::OpenObject(absl::string_view uri, int64_t now_ns,
+                                                       Wait wait) {
+  if (entries_max_ == 0 || valid_ns_ <= 0) return tree_->OpenObject(uri, wait);
   const size_t slash = uri.rfind('/');
-  if (slash == absl::string_view::npos || entries_max_ == 0 || valid_ns_ <= 0) {
-    return tree_->OpenObject(uri, Wait::kMayBlock);
-  }
-  Directory* directory = Find(uri.substr(0, slash), now_ns);
+  const size_t name_at = slash == absl::string_view::npos ? 0 : slash + 1;
+  Directory* directory = Find(uri.substr(0, name_at), now_ns, wait);
   if (directory != nullptr) {
-    const absl::string_view name = uri.substr(slash + 1);
+    const absl::string_view name = uri.substr(name_at);
     const bool seen = directory->regular.contains(name);
     absl::StatusOr<OpenedObject> object =
-        tree_->OpenIn(directory->fd.get(), name, uri, /*seen_regular=*/seen);
+        tree_->OpenIn(directory->fd.get(), name, uri, /*seen_regular=*/seen, wait);
     if (object.ok()) {
       if (!seen && directory->regular.size() < kNamesMax) directory->regular.emplace(name);
       return object;
     }
+    if (absl::IsUnavailable(object.status())) return object;
     if (seen) directory->regular.erase(name);
   }
   // Rare: an error, which the long way states exactly, or a symbolic link, which it follows.
-  return tree_->OpenObject(uri, Wait::kMayBlock);
+  return tree_->OpenObject(uri, wait);
 }
 
-DirectoryCache::Directory* DirectoryCache::Find(absl::string_view path, int64_t now_ns) {
+DirectoryCache::Directory* DirectoryCache::Find(absl::string_view path, int64_t now_ns,
+                                                Wait wait) {
   const auto found = directories_.find(path);
   if (found != directories_.end() && now_ns - found->second.resolved_ns < valid_ns_) {
     return &found->second;
   }
-  absl::StatusOr<net::UniqueFd> fd = tree_->OpenDirectory(path);
+  absl::StatusOr<net::UniqueFd> fd = tree_->OpenDirectory(path, wait);
   if (!fd.ok()) {
     if (found != directories_.end()) directories_.erase(found);
     return nullptr;

@@ -32,9 +32,10 @@ class DirectoryCache {
   // path is believed; 0: not at all. Then every call is Tree::OpenObject().
   DirectoryCache(const Tree* tree, size_t entries_max, absl::Duration valid);
 
-  // As Tree::OpenObject(uri, Wait::kMayBlock), errors included: whatever does not work the short way
-  // is done the long way. now_ns: a monotonic clock.
-  absl::StatusOr<OpenedObject> OpenObject(absl::string_view uri, int64_t now_ns);
+  // As Tree::OpenObject(uri, wait), errors included: whatever does not work the short way is done the
+  // long way. now_ns: a monotonic clock.
+  absl::StatusOr<OpenedObject> OpenObject(absl::string_view uri, int64_t now_ns,
+                                          Wait wait = Wait::kMayBlock);
 
  private:
   struct Directory {
@@ -44,7 +45,7 @@ class DirectoryCache {
   };
 
   // The directory, resolved within `valid`; nullptr: it cannot be had, or is none.
-  Directory* Find(absl::string_view path, int64_t now_ns);
+  Directory* Find(absl::string_view path, int64_t now_ns, Wait wait);
 
   const Tree* const tree_;
   const size_t entries_max_;

@@ -166,14 +166,15 @@ absl::StatusOr<OpenedObject> Tree::OpenObject(absl::string_view uri, Wait wait) 
   return AsObject(*std::move(fd), uri);
 }
 
-absl::StatusOr<net::UniqueFd> Tree::OpenDirectory(absl::string_view path) const {
+absl::StatusOr<net::UniqueFd> Tree::OpenDirectory(absl::string_view path, Wait wait) const {
   // "." stands for the root, which CopyPath() would call an empty URI.
   const bool is_root = path.find_first_not_of('/') == absl::string_view::npos;
-  return Resolve(is_root ? "." : path, O_PATH | O_DIRECTORY, Wait::kMayBlock);
+  return Resolve(is_root ? "." : path, O_PATH | O_DIRECTORY, wait);
 }
 
 absl::StatusOr<OpenedObject> Tree::OpenIn(int directory, absl::string_view name,
-                                          absl::string_view uri, bool seen_regular) const {
+                                          absl::string_view uri, bool seen_regular,
+                                          Wait wait) const {
   char path[NAME_MAX + 1];
   if (name.empty() || name.size() > NAME_MAX || name == "." || name == ".." ||
       memchr(name.data(), '/', name.size()) != nullptr ||
@@ -182,9 +183,17 @@ absl::StatusOr<OpenedObject> Tree::OpenIn(int directory, absl::string_view name,
   }
   memcpy(path, name.data(), name.size());
   path[name.size()] = '\0';
+  // Who must not wait for the disk must not wait for a FIFO either.
+  if (wait == Wait::kCachedOnly) seen_regular = false;
   const int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | (seen_regular ? O_NOCTTY : kNeverBlock);
-  net::UniqueFd fd(openat(directory, path, flags));
+  // openat(2) is the cheaper one, and a plain name needs no RESOLVE_BENEATH.
+  net::UniqueFd fd(wait == Wait::kMayBlock ? openat(directory, path, flags)
+                                           : OpenAt2(directory, path, flags, RESOLVE_CACHED));
   if (!fd.valid()) {
+    if (wait == Wait::kCachedOnly && (errno == EAGAIN || errno == EINVAL)) {
+      return absl::UnavailableError(
+          absl::StrCat("open ", Quoted(uri), ": not in the kernel's caches"));
+    }
     // EINTR is not retried: the caller's other way never blocks.
     if (errno == EINTR) return absl::ResourceExhaustedError("interrupted");
     return ResolveError(errno, uri);

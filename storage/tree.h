@@ -63,7 +63,7 @@ class Tree {
 
   // A directory of the tree, O_PATH: the start of walks for OpenIn(). Errors as OpenObject(), and
   // NOT_FOUND when it is no directory. An empty path is the root.
-  absl::StatusOr<net::UniqueFd> OpenDirectory(absl::string_view path) const;
+  absl::StatusOr<net::UniqueFd> OpenDirectory(absl::string_view path, Wait wait) const;
 
   // Opens `name` in `directory` (from OpenDirectory(), borrowed). A name of one component that is
   // no symbolic link cannot lead anywhere else, so nothing more has to be checked on the way.
@@ -71,8 +71,9 @@ class Tree {
   // it matters. PERMISSION_DENIED: also for a symbolic link, and a name that is no plain one.
   // seen_regular: the name was an object a moment ago, so O_NONBLOCK is not asked for and need not be
   // cleared. Should it have become a FIFO since, this blocks until a signal comes (RESOURCE_EXHAUSTED).
+  // wait: as for OpenObject().
   absl::StatusOr<OpenedObject> OpenIn(int directory, absl::string_view name, absl::string_view uri,
-                                      bool seen_regular) const;
+                                      bool seen_regular, Wait wait) const;
 
   const std::string& root() const { return root_path_; }
 

@@ -38,7 +38,7 @@ class CachedObjectTest : public testing::Test {
   // An object as the loop has it after loading.
   ObjectRef Loaded(const std::string& name = "object") {
     ObjectRef object(new CachedObject(name));
-    absl::StatusOr<LoadedObject> loaded = Load(*tree_, name, storage::Wait::kMayBlock);
+    absl::StatusOr<storage::LoadedObject> loaded = storage::Load(*tree_, name, storage::Wait::kMayBlock);
     EXPECT_TRUE(loaded.ok()) << loaded.status();
     if (loaded.ok()) object->Fill(*std::move(loaded), /*now_ns=*/0);
     return object;
@@ -65,7 +65,7 @@ TEST_F(CachedObjectTest, LoadingEndsOneWayOrTheOther) {
   ObjectRef object(new CachedObject("object"));
   EXPECT_EQ(object->state(), State::kLoading);
   EXPECT_EQ(object->uri(), "object");
-  absl::StatusOr<LoadedObject> loaded = Load(*tree_, "object", storage::Wait::kMayBlock);
+  absl::StatusOr<storage::LoadedObject> loaded = storage::Load(*tree_, "object", storage::Wait::kMayBlock);
   ASSERT_TRUE(loaded.ok());
   const storage::ObjectInfo info = loaded->info;
   object->Fill(*std::move(loaded), /*now_ns=*/77);

@@ -24,7 +24,7 @@ class GatherTest : public testing::Test {
   // An object whose copy is `bytes`.
   static ObjectRef NewObject(const std::string& bytes) {
     ObjectRef object(new CachedObject("object"));
-    LoadedObject loaded;
+    storage::LoadedObject loaded;
     loaded.info.size = bytes.size();
     loaded.snapshot = std::make_unique<char[]>(bytes.size());
     bytes.copy(loaded.snapshot.get(), bytes.size());

@@ -20,7 +20,7 @@ class ObjectCacheTest : public testing::Test {
 
   static ObjectRef NewObject(absl::string_view uri) {
     ObjectRef object(new CachedObject(uri));
-    LoadedObject loaded;
+    storage::LoadedObject loaded;
     loaded.fd = net::UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
     object->Fill(std::move(loaded), 0);
     return object;

@@ -164,8 +164,8 @@ class WorkerTest : public testing::Test {
 
   // Reads the answer to the i-th of them. `in_header`: FD_IN_HEADER was agreed on.
   void ExpectAnswer(ClientEnd* client, int i, bool in_header) {
-    const router::Message answer = client->Next();
-    ASSERT_EQ(answer.kind, router::Message::Kind::kResponse) << "in place of answer " << i;
+    const router::ServerMessage answer = client->Next();
+    ASSERT_EQ(answer.kind, router::ServerMessage::Kind::kResponse) << "in place of answer " << i;
     EXPECT_EQ(answer.status, Status::kOk) << answer.metadata.error.value_or("");
     EXPECT_TRUE(answer.id == 0 || answer.id == static_cast<uint32_t>(i)) << answer.id;
     EXPECT_EQ(answer.content_length, in_header ? Content(i).size() : 0u);

@@ -12,8 +12,8 @@
 namespace objmapper::fdpass {
 namespace {
 
-using router::Message;
-using Kind = Message::Kind;
+using router::ServerMessage;
+using Kind = ServerMessage::Kind;
 
 constexpr int kSmall = 4096;  // bytes of a send buffer
 
@@ -177,7 +177,7 @@ TEST_F(WorkerTest, OnceSlowIsNotLateForEver) {
   EXPECT_EQ(ContentOf(client.TakeFd()), Content(1));
   usleep(2'500'000);  // longer than the time it had to read its answers
   client.Send(RequestBytes(Dialect::kV1, {.mode = Mode::kStat, .uri = "1"}));
-  const Message answer = client.Next();
+  const ServerMessage answer = client.Next();
   EXPECT_EQ(answer.status, Status::kOk) << answer.metadata.error.value_or("");
   EXPECT_EQ(counters_.timed_out, 0u);
 }

@@ -12,8 +12,8 @@ namespace objmapper::fdpass {
 namespace {
 
 using protocol::CloseReason;
-using router::Message;
-using Kind = Message::Kind;
+using router::ServerMessage;
+using Kind = ServerMessage::Kind;
 
 constexpr absl::Duration kSoon = absl::Milliseconds(50);
 
@@ -128,7 +128,7 @@ TEST_F(WorkerTest, CloseIsAcknowledged) {
   client.Send(Requests(Dialect::kV2, 2) + std::string(close, sizeof(close)));
   ExpectAnswer(&client, 0, /*in_header=*/true);
   ExpectAnswer(&client, 1, /*in_header=*/true);
-  const Message ack = client.Next();
+  const ServerMessage ack = client.Next();
   EXPECT_EQ(ack.kind, Kind::kCloseAck);
   EXPECT_EQ(ack.outstanding, 0u);
   EXPECT_TRUE(client.AtEnd());

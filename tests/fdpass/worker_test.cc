@@ -16,7 +16,7 @@
 namespace objmapper::fdpass {
 namespace {
 
-using router::Message;
+using router::ServerMessage;
 
 // An old client reads 11 bytes with read(2), which would lose a descriptor on them, and then one
 // byte with recvmsg(2), which brings it.
@@ -102,7 +102,7 @@ TEST_P(SpeechTest, ErrorsKeepTheirPlaces) {
       ExpectAnswer(&client, i, in_header());
       continue;
     }
-    const Message answer = client.Next();
+    const ServerMessage answer = client.Next();
     if (i % 3 == 0) {
       EXPECT_TRUE(answer.Refuses(Status::kNotFound)) << i;
     } else {
@@ -159,7 +159,7 @@ TEST_F(WorkerTest, Ranges) {
                                           .flags = protocol::kFlagRange,
                                           .offset = 4,
                                           .length = 100}));
-  const Message granted = client.Next();
+  const ServerMessage granted = client.Next();
   EXPECT_EQ(granted.status, Status::kOk);
   EXPECT_EQ(granted.content_length, 6u);
   ASSERT_TRUE(granted.metadata.range.has_value());
@@ -223,7 +223,7 @@ TEST_F(WorkerTest, Stat) {
   std::string etag;
   for (uint32_t id = 1; id <= 2; ++id) {
     client.Send(RequestBytes(Dialect::kV2, {.mode = Mode::kStat, .uri = "a", .id = id}));
-    const Message answer = client.Next();
+    const ServerMessage answer = client.Next();
     EXPECT_EQ(answer.id, id);
     EXPECT_EQ(answer.status, Status::kOk);
     EXPECT_EQ(answer.content_length, 0u);

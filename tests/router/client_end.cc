@@ -39,8 +39,8 @@ bool ClientEnd::ReadMore() {
   return true;
 }
 
-Message ClientEnd::Next() {
-  Message message;
+ServerMessage ClientEnd::Next() {
+  ServerMessage message;
   while (true) {
     const ResponseParser::Result result = parser_.Next(unread_);
     if (result.kind == ResponseParser::Kind::kNeedMore) {

@@ -25,7 +25,7 @@
 namespace objmapper::router {
 
 // One message of the server, with its own copy of everything.
-struct Message {
+struct ServerMessage {
   using Kind = protocol::ResponseParser::Kind;
   // kNeedMore: the connection ended, in good order and between two messages.
   Kind kind = Kind::kNeedMore;
@@ -59,7 +59,7 @@ class ClientEnd {
   void HalfClose();  // nothing more will be said; answers can still be read
   void Close() { socket_.Reset(); }
 
-  Message Next();
+  ServerMessage Next();
   // `bytes` bytes of a body.
   std::string Body(size_t bytes);
   // The oldest descriptor that has come; invalid when none has.

@@ -109,7 +109,7 @@ class DemultiplexerTest : public testing::Test {
   ClientEnd V2Client(Transport transport = Transport::kUnix) {
     ClientEnd client = Client(protocol::Dialect::kV2, transport);
     client.Send(HelloBytes(protocol::kAllCapabilities, 0));
-    EXPECT_EQ(client.Next().kind, Message::Kind::kHelloAck);
+    EXPECT_EQ(client.Next().kind, ServerMessage::Kind::kHelloAck);
     return client;
   }
 

@@ -110,7 +110,7 @@ TEST_F(DemultiplexerTest, MaxConnections) {
   for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
     ClientEnd third = Client(Dialect::kV1, transport);
     third.Send(RequestBytes(Dialect::kV1, {.mode = Mode::kCopy, .uri = "a"}));
-    const Message answer = third.Next();
+    const ServerMessage answer = third.Next();
     EXPECT_TRUE(answer.Refuses(Status::kUnavailable));
     EXPECT_TRUE(answer.metadata.retry_after_ms.has_value());
     EXPECT_TRUE(third.AtEnd());
@@ -147,7 +147,7 @@ TEST_F(DemultiplexerTest, OutOfDescriptors) {
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
   const int connected =
       connect(refused.fd(), reinterpret_cast<sockaddr*>(&address), sizeof(address));
-  const Message answer = refused.Next();
+  const ServerMessage answer = refused.Next();
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
   EXPECT_EQ(connected, 0);
   EXPECT_TRUE(answer.Refuses(Status::kUnavailable));

@@ -135,8 +135,8 @@ TEST_F(DemultiplexerTest, HelloAgrees) {
   for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
     ClientEnd client = Client(Dialect::kV2, transport);
     client.Send(HelloBytes(kAsked | 0x4000, 10));
-    const Message ack = client.Next();
-    ASSERT_EQ(ack.kind, Message::Kind::kHelloAck);
+    const ServerMessage ack = client.Next();
+    ASSERT_EQ(ack.kind, ServerMessage::Kind::kHelloAck);
     EXPECT_EQ(ack.capabilities, kAsked & Session::CapabilitiesOn(transport));
     EXPECT_EQ(ack.max_pipeline, 10);
     EXPECT_EQ(ack.parallelism, 3);
@@ -155,7 +155,7 @@ TEST_F(DemultiplexerTest, HelloAndRequestsInOnePiece) {
   const auto session = copypath_.Await();
   ASSERT_NE(session, nullptr);
   EXPECT_EQ(InSocket(*session), requests);
-  EXPECT_EQ(client.Next().kind, Message::Kind::kHelloAck);
+  EXPECT_EQ(client.Next().kind, ServerMessage::Kind::kHelloAck);
 }
 
 // However the bytes are cut, the connection arrives.
@@ -170,7 +170,7 @@ TEST_F(DemultiplexerTest, ByteByByte) {
   const auto session = copypath_.Await();
   ASSERT_NE(session, nullptr);
   EXPECT_EQ(net::ReadBytes(session->fd(), request.size()), request);
-  EXPECT_EQ(client.Next().kind, Message::Kind::kHelloAck);
+  EXPECT_EQ(client.Next().kind, ServerMessage::Kind::kHelloAck);
 }
 
 // What follows HELLO and is no request is any lane's to answer.
@@ -223,7 +223,7 @@ TEST_F(DemultiplexerTest, DescriptorsOnHelloAreDropped) {
   const std::string hello = HelloBytes(protocol::kAllCapabilities, 0);
   ASSERT_EQ(net::SendWithFds(client.fd(), hello, {STDIN_FILENO, STDOUT_FILENO}),
             static_cast<ssize_t>(hello.size()));
-  EXPECT_EQ(client.Next().kind, Message::Kind::kHelloAck);
+  EXPECT_EQ(client.Next().kind, ServerMessage::Kind::kHelloAck);
   client.Send(RequestBytes(Dialect::kV2, {.mode = Mode::kCopy, .uri = "a"}));
   const auto session = copypath_.Await();
   ASSERT_NE(session, nullptr);

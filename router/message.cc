@@ -1,8 +1,8 @@
-#include "fdpass/message.h"
+#include "router/message.h"
 
 #include "router/answers.h"
 
-namespace objmapper::fdpass {
+namespace objmapper::router {
 
 void Message::RefuseFds(protocol::Dialect dialect, absl::string_view reason) {
   std::string text;
@@ -11,13 +11,17 @@ void Message::RefuseFds(protocol::Dialect dialect, absl::string_view reason) {
     const size_t end = i + 1 < answers_.size() ? answers_[i + 1].begin : text_.size();
     const size_t begin = text.size();
     if (answer.has_fd) {
-      router::AppendError(dialect, answer.id, protocol::Status::kUnavailable, reason, &text);
+      AppendError(dialect, answer.id, protocol::Status::kUnavailable, reason, &text);
     } else {
       text.append(text_, answer.begin, end - answer.begin);
     }
     answer = {begin, answer.id, /*has_fd=*/false};
   }
   text_ = std::move(text);
+  CloseFds();
+}
+
+void Message::CloseFds() {
   fds_.clear();
   shared_.clear();
   numbers_.clear();
@@ -26,9 +30,7 @@ void Message::RefuseFds(protocol::Dialect dialect, absl::string_view reason) {
 void Message::Clear() {
   text_.clear();
   answers_.clear();
-  fds_.clear();
-  shared_.clear();
-  numbers_.clear();
+  CloseFds();
 }
 
-}  // namespace objmapper::fdpass
+}  // namespace objmapper::router

@@ -1,4 +1,4 @@
-#include "copypath/load.h"
+#include "storage/load.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -16,21 +16,22 @@
 #include "tests/copypath/pattern.h"
 #include "tests/net/open_fds.h"
 
-namespace objmapper::copypath {
+namespace objmapper::storage {
 namespace {
 
-using storage::Wait;
+using copypath::Evict;
+using copypath::Pattern;
 
 class LoadTest : public testing::Test {
  protected:
   void SetUp() override {
-    absl::StatusOr<storage::Tree> tree = storage::Tree::Open(folder_.path());
+    absl::StatusOr<Tree> tree = Tree::Open(folder_.path());
     ASSERT_TRUE(tree.ok()) << tree.status();
     tree_ = *std::move(tree);
   }
 
   const client::TemporaryFolder folder_;
-  std::optional<storage::Tree> tree_;
+  std::optional<Tree> tree_;
 };
 
 class SizeTest : public LoadTest, public testing::WithParamInterface<size_t> {};
@@ -118,4 +119,4 @@ TEST_F(LoadTest, ChangingObjectIsOneVersionOrNone) {
 }
 
 }  // namespace
-}  // namespace objmapper::copypath
+}  // namespace objmapper::storage

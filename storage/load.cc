@@ -1,4 +1,4 @@
-#include "copypath/load.h"
+#include "storage/load.h"
 
 #include <errno.h>
 #include <sys/uio.h>
@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
 
-namespace objmapper::copypath {
+namespace objmapper::storage {
 namespace {
 
 // How often an object that changes under our eyes is read anew.
@@ -15,12 +15,12 @@ constexpr int kAttemptsMax = 4;
 
 // Reads info.size bytes from the start of `fd`. UNAVAILABLE: kCachedOnly, and some are not cached.
 // ABORTED: the object has become shorter.
-absl::Status ReadWhole(int fd, const storage::ObjectInfo& info, storage::Wait wait, char* out,
+absl::Status ReadWhole(int fd, const ObjectInfo& info, Wait wait, char* out,
                        absl::string_view uri) {
   size_t have = 0;
   while (have < info.size) {
     iovec piece{out + have, info.size - have};
-    const int flags = wait == storage::Wait::kCachedOnly ? RWF_NOWAIT : 0;
+    const int flags = wait == Wait::kCachedOnly ? RWF_NOWAIT : 0;
     const ssize_t got = preadv2(fd, &piece, 1, static_cast<off_t>(have), flags);
     if (got > 0) {
       have += static_cast<size_t>(got);
@@ -37,9 +37,9 @@ absl::Status ReadWhole(int fd, const storage::ObjectInfo& info, storage::Wait wa
 
 }  // namespace
 
-absl::StatusOr<LoadedObject> Load(const storage::Tree& tree, absl::string_view uri,
-                                  storage::Wait wait) {
-  absl::StatusOr<storage::OpenedObject> opened = tree.OpenObject(uri, wait);
+absl::StatusOr<LoadedObject> Load(const Tree& tree, absl::string_view uri,
+                                  Wait wait) {
+  absl::StatusOr<OpenedObject> opened = tree.OpenObject(uri, wait);
   if (!opened.ok()) return std::move(opened).status();
   LoadedObject object;
   object.fd = std::move(opened->fd);
@@ -54,7 +54,7 @@ absl::StatusOr<LoadedObject> Load(const storage::Tree& tree, absl::string_view u
         ReadWhole(object.fd.get(), object.info, wait, object.snapshot.get(), uri);
     if (!read.ok() && !absl::IsAborted(read)) return read;
     // The copy is one version only if nothing changed while it was made.
-    const absl::StatusOr<storage::ObjectInfo> after = storage::InfoOf(object.fd.get(), uri);
+    const absl::StatusOr<ObjectInfo> after = InfoOf(object.fd.get(), uri);
     if (!after.ok()) return after.status();
     if (read.ok() && *after == object.info) return object;
     object.info = *after;
@@ -63,4 +63,4 @@ absl::StatusOr<LoadedObject> Load(const storage::Tree& tree, absl::string_view u
       absl::StrCat("\"", absl::CHexEscape(uri), "\" is being changed; try again"));
 }
 
-}  // namespace objmapper::copypath
+}  // namespace objmapper::storage

@@ -1,4 +1,4 @@
-#include "fdpass/message.h"
+#include "router/message.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@
 #include "protocol/response_parser.h"
 #include "tests/net/open_fds.h"
 
-namespace objmapper::fdpass {
+namespace objmapper::router {
 namespace {
 
 using protocol::Dialect;
@@ -139,4 +139,4 @@ TEST_F(MessageTest, DeathCloses) {
 }
 
 }  // namespace
-}  // namespace objmapper::fdpass
+}  // namespace objmapper::router

@@ -1,5 +1,5 @@
-// The message that a worker is about to send: the bytes of one or more answers, and the descriptors
-// that ride on them.
+// A message about to be sent: the bytes of one or more answers, and the descriptors that ride on
+// them.
 //
 // With FD_BATCH one message carries up to 253 OK answers with their descriptors; else it ends with
 // the first that has one.
@@ -14,11 +14,10 @@
 #include "net/unique_fd.h"
 #include "protocol/capabilities.h"
 #include "protocol/request_parser.h"
-#include "storage/tree.h"
 
-namespace objmapper::fdpass {
+namespace objmapper::router {
 
-// One worker's, reused for all its sends: after the first few requests it allocates nothing.
+// One thread's, reused for all its sends: after the first few requests it allocates nothing.
 class Message {
  public:
   // Adds an answer without a descriptor. The caller writes it into text() after BeginAnswer().
@@ -31,12 +30,12 @@ class Message {
     numbers_.push_back(fd.get());
     fds_.push_back(std::move(fd));
   }
-  // The same for a descriptor that is shared with other answers (SharedFds).
+  // The same for a descriptor that is shared with other answers.
   void BeginAnswerWithFd(const protocol::Request& request,
-                         std::shared_ptr<const storage::OpenedObject> object) {
+                         std::shared_ptr<const net::UniqueFd> fd) {
     answers_.push_back({text_.size(), request.id, /*has_fd=*/true});
-    numbers_.push_back(object->fd.get());
-    shared_.push_back(std::move(object));
+    numbers_.push_back(fd->get());
+    shared_.push_back(std::move(fd));
   }
   std::string* text() { return &text_; }
 
@@ -48,6 +47,9 @@ class Message {
   // Turns each answer that has a descriptor into UNAVAILABLE: the kernel would not take them. The
   // others stay as they are. Closes the descriptors.
   void RefuseFds(protocol::Dialect dialect, absl::string_view reason);
+
+  // Closes the descriptors: they have gone with the first bytes. The text stays.
+  void CloseFds();
 
   // Closes what descriptors are left; the message is empty again.
   void Clear();
@@ -62,8 +64,8 @@ class Message {
   std::string text_;
   std::vector<Answer> answers_;
   std::vector<net::UniqueFd> fds_;
-  std::vector<std::shared_ptr<const storage::OpenedObject>> shared_;
+  std::vector<std::shared_ptr<const net::UniqueFd>> shared_;
   std::vector<int> numbers_;  // of both, as sendmsg(2) wants them
 };
 
-}  // namespace objmapper::fdpass
+}  // namespace objmapper::router

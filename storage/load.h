@@ -1,4 +1,4 @@
-// Opens an object for the copypath, and reads it when it is small.
+// Opens an object, and reads it when it is small.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 #include "storage/object_info.h"
 #include "storage/tree.h"
 
-namespace objmapper::copypath {
+namespace objmapper::storage {
 
 // Objects up to this size are kept as a copy: one send then takes header and body from memory, and
 // no file that shrinks can get in between. Larger ones are sent from a mapping of the page cache.
@@ -18,14 +18,14 @@ inline constexpr size_t kSnapshotBytesMax = 16 * 1024;
 
 struct LoadedObject {
   net::UniqueFd fd;
-  storage::ObjectInfo info;
+  ObjectInfo info;
   std::unique_ptr<char[]> snapshot;  // info.size bytes; null when the object is larger than that
 };
 
 // Any thread. Errors as Tree::OpenObject(); kCachedOnly: also UNAVAILABLE when the bytes of a small
 // object are not in the page cache (preadv2(2), RWF_NOWAIT). RESOURCE_EXHAUSTED: it changed each
 // time that it was read.
-absl::StatusOr<LoadedObject> Load(const storage::Tree& tree, absl::string_view uri,
-                                  storage::Wait wait);
+absl::StatusOr<LoadedObject> Load(const Tree& tree, absl::string_view uri,
+                                  Wait wait);
 
-}  // namespace objmapper::copypath
+}  // namespace objmapper::storage
