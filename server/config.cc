@@ -24,8 +24,19 @@ DEFINE_string(root, "",
               "there.");
 DEFINE_string(concurrency_model, "mode_routing",
               "How requests are spread over threads: mode_routing (or hybrid), each mode on the lane "
-              "made for it; or auto, the same without the lanes that no listener can reach.");
-DEFINE_int32(pool_size, 0, "Workers of the fdpass lane; 0: one for each core.");
+              "made for it; auto, the same without the lanes that no listener can reach; or one model "
+              "for all modes: thread_per_request, thread_per_connection, thread_pool, accept_pool, "
+              "work_stealing, epoll, uring or seda (docs/concurrency.md).");
+DEFINE_int32(pool_size, 0,
+             "Workers of the fdpass lane, of thread_pool, accept_pool and work_stealing, and of each "
+             "stage of seda; 0: one for each core.");
+DEFINE_int64(max_queue_depth, 1000,
+             "Connections that may wait in a queue for a worker. Beyond that thread_pool tells one more "
+             "UNAVAILABLE and closes it; in accept_pool and seda requests wait in their sockets.");
+DEFINE_int64(max_threads, 1000,
+             "Threads that thread_per_request and thread_per_connection may have at once. Beyond that "
+             "requests of the first wait in their sockets; a connection of the second is told "
+             "UNAVAILABLE and closed.");
 DEFINE_int32(splice_pool_size, 0,
              "Threads that move bytes for OP_SPLICE and open what is not in the kernel's caches; 0: "
              "two for each core.");
@@ -65,6 +76,10 @@ DEFINE_int64(fd_cache_entries, 1024,
 DEFINE_int32(fd_cache_valid_ms, 20,
              "How long the copypath and OP_STAT believe what they know of an object, in "
              "milliseconds, before they ask the file system again; 0: they always ask.");
+DEFINE_bool(answer_in_place, true,
+            "Whether a lane answers cheap requests of the other's modes itself instead of moving the "
+            "connection: fdpass workers OP_COPY of small objects that are in the kernel's caches, copy "
+            "loops OP_FDPASS. false: each mode is answered in its own lane alone.");
 DEFINE_int64(index_entries, 65536, "Objects whose size and times are remembered for OP_STAT; 0: none.");
 DEFINE_int64(splice_bytes_min, 65536,
              "OP_SPLICE of smaller objects is answered by the event loop, as OP_COPY is: handing "
@@ -154,8 +169,10 @@ absl::Status ReadModel(Config* config) {
         });
     return absl::OkStatus();
   }
+  config->model = router::models::ModelNamed(FLAGS_concurrency_model);
+  if (config->model.has_value()) return absl::OkStatus();
   return Bad("concurrency_model", FLAGS_concurrency_model,
-             "it is mode_routing (or hybrid), or auto");
+             absl::StrCat("it is mode_routing (or hybrid), auto, ", router::models::ModelNames()));
 }
 
 absl::Status ReadThreads(Config* config) {
@@ -174,7 +191,13 @@ absl::Status ReadThreads(Config* config) {
                             FLAGS_splice_pool_size));
   }
   const int splice = std::max(FLAGS_splice_pool_size, FLAGS_copy_pool_size);
+  if (absl::Status s = CheckRange("max_queue_depth", FLAGS_max_queue_depth, 1, 10'000'000); !s.ok()) {
+    return s;
+  }
+  if (absl::Status s = CheckRange("max_threads", FLAGS_max_threads, 1, 1'000'000); !s.ok()) return s;
   config->pool_size = FLAGS_pool_size == 0 ? cores : FLAGS_pool_size;
+  config->max_queue_depth = static_cast<size_t>(FLAGS_max_queue_depth);
+  config->max_threads = static_cast<size_t>(FLAGS_max_threads);
   config->splice_pool_size = splice == 0 ? 2 * cores : splice;
   config->copy_loops = FLAGS_copy_loops;
   if (FLAGS_optimize_for_latency) config->busy_poll = absl::Microseconds(FLAGS_busy_poll_us);
@@ -182,6 +205,12 @@ absl::Status ReadThreads(Config* config) {
     return Bad("fd_sharing", FLAGS_fd_sharing, "it is never or always");
   }
   config->fd_sharing = FLAGS_fd_sharing == "always";
+  config->answer_in_place = FLAGS_answer_in_place;
+  if (config->fd_sharing && config->model.has_value()) {
+    return Bad("fd_sharing", FLAGS_fd_sharing,
+               absl::StrCat("--concurrency_model=", config->concurrency_model,
+                            " opens each object afresh; mode_routing shares"));
+  }
   if (config->fd_sharing && FLAGS_fd_cache_entries == 0) {
     return Bad("fd_sharing", FLAGS_fd_sharing, "--fd_cache_entries=0 leaves nothing to share");
   }
@@ -249,6 +278,51 @@ absl::Status ReadLimits(Config* config) {
   return absl::OkStatus();
 }
 
+// Flags that have a meaning in some models alone. The rest work with every one.
+struct Tuning {
+  const char* flag;
+  bool routing;                                // mode_routing and auto
+  std::vector<router::models::Model> models;
+};
+
+const std::vector<Tuning>& Tunings() {
+  using router::models::Model;
+  // epoll and uring are one loop of the copypath with the splice threads behind it.
+  const std::vector<Model> loop = {Model::kEpoll, Model::kUring};
+  static const auto* const tunings = new std::vector<Tuning>{
+      {"pool_size",
+       true,
+       {Model::kThreadPool, Model::kAcceptPool, Model::kWorkStealing, Model::kSeda}},
+      {"max_queue_depth", false, {Model::kThreadPool, Model::kAcceptPool, Model::kSeda}},
+      {"max_threads", false, {Model::kThreadPerRequest, Model::kThreadPerConnection}},
+      {"splice_pool_size", true, loop},
+      {"copy_pool_size", true, loop},
+      {"fd_cache_entries", true, loop},
+      {"copy_loops", true, {}},
+      {"answer_in_place", true, {}},
+      {"io_engine", true, {}},
+      {"optimize_for_latency", true, {}},
+      {"busy_poll_us", true, {}},
+  };
+  return *tunings;
+}
+
+// Says which of the flags that were given have no effect with the model that was chosen.
+absl::Status WarnOfIdleFlags(Config* config) {
+  for (const Tuning& tuning : Tunings()) {
+    gflags::CommandLineFlagInfo info;
+    if (!gflags::GetCommandLineFlagInfo(tuning.flag, &info) || info.is_default) continue;
+    const bool used = config->model.has_value()
+                          ? std::count(tuning.models.begin(), tuning.models.end(), *config->model) > 0
+                          : tuning.routing;
+    if (used) continue;
+    config->warnings.push_back(absl::StrCat("--", tuning.flag, "=", info.current_value,
+                                            " has no effect with --concurrency_model=",
+                                            config->concurrency_model, "."));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string DefaultSocketPath() {
@@ -259,7 +333,8 @@ std::string DefaultSocketPath() {
 
 absl::StatusOr<Config> ConfigFromFlags() {
   Config config;
-  for (const auto& read : {ReadListeners, ReadRoot, ReadModel, ReadThreads, ReadLimits}) {
+  for (const auto& read : {ReadListeners, ReadRoot, ReadModel, ReadThreads, ReadLimits,
+                            WarnOfIdleFlags}) {
     const absl::Status status = read(&config);
     if (!status.ok()) return status;
   }

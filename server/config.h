@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "absl/time/time.h"
 #include "copypath/loop.h"
 #include "net/address.h"
+#include "router/models/model.h"
 
 namespace objmapper::server {
 
@@ -17,11 +19,15 @@ struct Config {
   std::string root;
   bool fdpass_lane = true;  // false: no listener can reach it (--concurrency_model=auto)
   std::string concurrency_model;
+  std::optional<router::models::Model> model;  // nullopt: the lanes, routed to by mode
   int pool_size = 1;
+  size_t max_queue_depth = 1000;
+  size_t max_threads = 1000;
   int splice_pool_size = 2;
   int copy_loops = 1;
   copypath::EngineKind io_engine = copypath::EngineKind::kAuto;
   bool fd_sharing = false;
+  bool answer_in_place = true;
   absl::Duration busy_poll;  // 0: the workers sleep at once
   uint64_t max_connections = 1000;
   uint16_t max_pipeline = 64;
@@ -33,6 +39,8 @@ struct Config {
   absl::Duration fd_cache_valid;
   size_t index_entries = 65536;
   uint64_t splice_bytes_min = 65536;
+  // What is no reason to refuse, but what the operator should know: flags without effect.
+  std::vector<std::string> warnings;
 };
 
 // Reads the flags. INVALID_ARGUMENT: one of them makes no sense; the message is a sentence that

@@ -75,6 +75,7 @@ int main(int argc, char** argv) {
     LOG(ERROR) << config.status().message();
     return 2;
   }
+  for (const std::string& warning : config->warnings) LOG(WARNING) << warning;
   absl::StatusOr<std::unique_ptr<objmapper::server::Server>> server =
       objmapper::server::Server::Start(*config);
   if (!server.ok()) {

@@ -38,35 +38,68 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config) {
   }
   server->demultiplexer_ = std::make_unique<router::Demultiplexer>(std::move(router_options));
 
-  copypath::LoopOptions loop;
-  loop.limits = &server->limits_;
-  loop.tree = server->tree_.get();
-  loop.index = server->index_.get();
-  loop.connections = &server->counters_;
-  loop.switchboard = server->demultiplexer_.get();
-  loop.engine = config.io_engine;
-  loop.cache_entries = config.fd_cache_entries;
-  loop.cache_valid = config.fd_cache_valid;
-  loop.splice_bytes_min = config.splice_bytes_min;
-  absl::StatusOr<std::unique_ptr<copypath::CopyPathLane>> copypath =
-      copypath::CopyPathLane::Create(loop, config.copy_loops, config.splice_pool_size);
-  if (!copypath.ok()) return copypath.status();
-  server->copypath_ = *std::move(copypath);
-
-  if (config.fdpass_lane) {
-    fdpass::Worker::Options worker;
-    worker.limits = &server->limits_;
-    worker.tree = server->tree_.get();
-    worker.index = server->index_.get();
-    worker.connections = &server->counters_;
-    worker.switchboard = server->demultiplexer_.get();
-    worker.busy_poll = config.busy_poll;
-    worker.shared_fds = config.fd_sharing ? config.fd_cache_entries : 0;
-    worker.cache_valid = config.fd_cache_valid;
-    server->fdpass_ = std::make_unique<fdpass::FdPassLane>(worker, config.pool_size);
-  }
-  server->demultiplexer_->Start(server->fdpass_.get(), server->copypath_.get());
+  const absl::Status made = config.model.has_value() ? server->MakeModel() : server->MakeLanes();
+  if (!made.ok()) return made;
+  router::Lane* const rest =
+      config.model.has_value() ? server->model_.get() : server->copypath_.get();
+  server->demultiplexer_->Start(server->fdpass_.get(), rest);
   return server;
+}
+
+absl::Status Server::MakeLanes() {
+  copypath::LoopOptions loop;
+  loop.limits = &limits_;
+  loop.tree = tree_.get();
+  loop.index = index_.get();
+  loop.connections = &counters_;
+  loop.switchboard = demultiplexer_.get();
+  loop.engine = config_.io_engine;
+  loop.cache_entries = config_.fd_cache_entries;
+  loop.cache_valid = config_.fd_cache_valid;
+  loop.splice_bytes_min = config_.splice_bytes_min;
+  loop.passes_fds = config_.answer_in_place && config_.fdpass_lane;
+  absl::StatusOr<std::unique_ptr<copypath::CopyPathLane>> copypath =
+      copypath::CopyPathLane::Create(loop, config_.copy_loops,
+                                     config_.splice_pool_size);
+  if (!copypath.ok()) return copypath.status();
+  copypath_ = *std::move(copypath);
+
+  if (config_.fdpass_lane) {
+    fdpass::Worker::Options worker;
+    worker.limits = &limits_;
+    worker.tree = tree_.get();
+    worker.index = index_.get();
+    worker.connections = &counters_;
+    worker.switchboard = demultiplexer_.get();
+    worker.busy_poll = config_.busy_poll;
+    worker.shared_fds = config_.fd_sharing ? config_.fd_cache_entries : 0;
+    worker.small_objects = config_.answer_in_place ? config_.fd_cache_entries : 0;
+    worker.splice_bytes_min = config_.splice_bytes_min;
+    worker.cache_valid = config_.fd_cache_valid;
+    fdpass_ = std::make_unique<fdpass::FdPassLane>(worker, config_.pool_size);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Server::MakeModel() {
+  router::models::Options options;
+  options.limits = &limits_;
+  options.tree = tree_.get();
+  options.index = index_.get();
+  options.connections = &counters_;
+  options.switchboard = demultiplexer_.get();
+  options.splice_bytes_min = config_.splice_bytes_min;
+  options.pool_size = config_.pool_size;
+  options.splice_threads = config_.splice_pool_size;
+  options.cache_entries = config_.fd_cache_entries;
+  options.cache_valid = config_.fd_cache_valid;
+  options.queue_depth_max = config_.max_queue_depth;
+  options.threads_max = config_.max_threads;
+  absl::StatusOr<std::unique_ptr<router::Lane>> model =
+      router::models::MakeModel(*config_.model, options);
+  if (!model.ok()) return model.status();
+  model_ = *std::move(model);
+  return absl::OkStatus();
 }
 
 Server::~Server() {
@@ -75,12 +108,14 @@ Server::~Server() {
   if (demultiplexer_ != nullptr) demultiplexer_->Stop();
   if (fdpass_ != nullptr) fdpass_->Stop();
   if (copypath_ != nullptr) copypath_->Stop();
+  if (model_ != nullptr) model_->Stop();
 }
 
 bool Server::Drain() {
   demultiplexer_->Drain();
   if (fdpass_ != nullptr) fdpass_->Drain();
-  copypath_->Drain();
+  if (copypath_ != nullptr) copypath_->Drain();
+  if (model_ != nullptr) model_->Drain();
   const absl::Time until = absl::Now() + config_.drain_timeout;
   while (counters_.open.load(std::memory_order_acquire) != 0) {
     if (absl::Now() >= until) return false;
@@ -90,14 +125,20 @@ bool Server::Drain() {
 }
 
 std::string Server::Shape() const {
-  return absl::StrCat(
-      "serving ", config_.root, " on ", absl::StrJoin(urls_, ", "), "; ",
-      config_.concurrency_model, ": ",
-      fdpass_ == nullptr ? "no fdpass lane (no Unix socket), "
-                         : absl::StrCat(config_.pool_size, " fdpass workers, "),
-      config_.copy_loops, " copy loop(s) on ", copypath_->engine_name(), ", ",
-      config_.splice_pool_size, " splice threads; at most ", config_.max_connections,
-      " connections, ", config_.max_pipeline, " requests in a pipeline");
+  std::string threads;
+  if (model_ != nullptr) {
+    threads = router::models::ThreadsOf(*config_.model, config_.pool_size, config_.max_threads);
+  } else {
+    threads = absl::StrCat(
+        fdpass_ == nullptr ? "no fdpass lane (no Unix socket), "
+                           : absl::StrCat(config_.pool_size, " fdpass workers, "),
+        config_.copy_loops, " copy loop(s) on ", copypath_->engine_name(), ", ",
+        config_.splice_pool_size, " splice threads");
+  }
+  return absl::StrCat("serving ", config_.root, " on ", absl::StrJoin(urls_, ", "), "; ",
+                      config_.concurrency_model, ": ", threads, "; at most ",
+                      config_.max_connections, " connections, ", config_.max_pipeline,
+                      " requests in a pipeline");
 }
 
 }  // namespace objmapper::server

@@ -15,6 +15,7 @@
 #include "copypath/lane.h"
 #include "fdpass/lane.h"
 #include "router/demultiplexer.h"
+#include "router/lane.h"
 #include "router/session.h"
 #include "server/config.h"
 #include "storage/index.h"
@@ -42,6 +43,10 @@ class Server {
  private:
   explicit Server(const Config& config);
 
+  // Each makes its part of what serves.
+  absl::Status MakeLanes();
+  absl::Status MakeModel();
+
   const Config config_;
   router::SessionLimits limits_;
   router::ConnectionCounters counters_;
@@ -50,6 +55,7 @@ class Server {
   std::unique_ptr<router::Demultiplexer> demultiplexer_;
   std::unique_ptr<fdpass::FdPassLane> fdpass_;
   std::unique_ptr<copypath::CopyPathLane> copypath_;
+  std::unique_ptr<router::Lane> model_;  // in place of both lanes
   std::vector<std::string> urls_;
 };
 

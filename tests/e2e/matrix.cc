@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -58,6 +59,12 @@ SharedServers* const shared_servers = [] {
 }();
 
 }  // namespace
+
+std::vector<std::string> Engines() {
+  const char* model = getenv("OBJMAPPER_MODEL");
+  if (model != nullptr) return {absl::StrCat("model_", model)};
+  return {"uring", "epoll"};
+}
 
 std::vector<Setup> Setups(const std::vector<Transport>& transports,
                           const std::vector<Dialect>& dialects) {

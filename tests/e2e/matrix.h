@@ -22,7 +22,7 @@ enum class Dialect : uint8_t {
 };
 
 struct Setup {
-  std::string engine;  // "uring", "epoll"
+  std::string engine;  // "uring", "epoll", "model_seda", ...
   Transport transport = Transport::kUnix;
   Dialect dialect = Dialect::kV1;
 
@@ -36,7 +36,10 @@ std::vector<Setup> Setups(const std::vector<Transport>& transports,
 inline const std::vector<Transport> kAllTransports = {Transport::kUnix, Transport::kTcp,
                                                       Transport::kTcp6};
 inline const std::vector<Dialect> kAllDialects = {Dialect::kV1, Dialect::kV2, Dialect::kV2FdBatch};
-inline const std::vector<std::string> kEngines = {"uring", "epoll"};
+// What serves, as ServerOptions::engine says it: both engines of mode_routing, or the one concurrency
+// model that the environment variable OBJMAPPER_MODEL names.
+std::vector<std::string> Engines();
+inline const std::vector<std::string> kEngines = Engines();
 
 // "uring_tcp6_v2", for test names and traces.
 std::string Name(const Setup& setup);

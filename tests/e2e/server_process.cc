@@ -27,6 +27,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 
 namespace objmapper::e2e {
@@ -88,6 +89,13 @@ uint16_t PortIn(absl::string_view log, absl::string_view prefix) {
   return absl::SimpleAtoi(digits, &port) ? port : 0;
 }
 
+// What makes a server run on `engine` (ServerOptions::engine).
+std::vector<std::string> FlagsOf(absl::string_view engine) {
+  if (!absl::ConsumePrefix(&engine, "model_")) return {absl::StrCat("--io_engine=", engine)};
+  // Tests have up to this many clients at once that do not read; each holds a thread.
+  return {absl::StrCat("--concurrency_model=", engine), "--pool_size=64"};
+}
+
 }  // namespace
 
 bool ServerProcess::HasIpv6() {
@@ -120,7 +128,8 @@ void ServerProcess::Launch(const std::string& root, const ServerOptions& options
     arguments.push_back("--root=" + root);
     arguments.push_back("--listen_unix=" + socket_path_);
     arguments.push_back(absl::StrCat("--listen_tcp=127.0.0.1:0", HasIpv6() ? ",[::1]:0" : ""));
-    arguments.push_back("--io_engine=" + options.engine);
+    const std::vector<std::string> how = FlagsOf(options.engine);
+    arguments.insert(arguments.end(), how.begin(), how.end());
   }
   arguments.insert(arguments.end(), options.flags.begin(), options.flags.end());
   std::vector<char*> argv;

@@ -31,6 +31,7 @@
 namespace objmapper::e2e {
 
 struct ServerOptions {
+  // "auto", "uring", "epoll": mode_routing on that --io_engine. "model_NAME": --concurrency_model=NAME.
   std::string engine = "auto";
   std::vector<std::string> flags;  // after --root, --listen_… and --io_engine, so they win
   bool only_flags = false;         // none of those: `flags` is the whole command line

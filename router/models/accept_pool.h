@@ -1,0 +1,42 @@
+// accept_pool: one thread watches all connections and queues those that are ready for the workers.
+//
+// What it is. The classic: an epoll thread, a queue with a condition variable, a fixed number of
+// workers. A worker takes a ready connection, answers what has arrived, and gives it back to the set.
+// When the queue is full, the epoll thread waits, and requests wait in their sockets.
+//
+// Where it wins. Any number of connections on a fixed number of threads, and fairness: one queue, oldest
+// first. A request that takes long holds one worker, not those behind it in some other queue.
+//
+// Where it loses. Each request crosses threads: the epoll thread wakes, then a worker does, and under
+// load all of them meet at one lock. The two wake-ups cost more than a short request's work.
+#pragma once
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "router/lane.h"
+#include "router/models/bounded_queue.h"
+#include "router/models/context.h"
+#include "router/models/parking.h"
+
+namespace objmapper::router::models {
+
+class AcceptPool : public Lane {
+ public:
+  explicit AcceptPool(const Options& options);
+
+  void Adopt(std::unique_ptr<Session> session) override;
+  void Drain() override;
+  void Stop() override;
+
+ private:
+  void Work();
+
+  Context context_;
+  BoundedQueue<std::unique_ptr<Connection>> ready_;
+  Parking parking_;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace objmapper::router::models

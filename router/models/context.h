@@ -1,0 +1,54 @@
+// What all threads of a model share, and a connection as they pass it around.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "net/deadline_list.h"
+#include "router/lane.h"
+#include "router/models/phase.h"
+#include "router/session.h"
+#include "storage/index.h"
+#include "storage/tree.h"
+
+namespace objmapper::router::models {
+
+struct Options {
+  // All outlive the model.
+  const SessionLimits* limits = nullptr;
+  const storage::Tree* tree = nullptr;
+  storage::Index* index = nullptr;  // for STAT
+  ConnectionCounters* connections = nullptr;
+  Switchboard* switchboard = nullptr;
+
+  uint64_t splice_bytes_min = 64 * 1024;  // OP_SPLICE of less is answered as OP_COPY is
+  int pool_size = 1;                      // workers; 1 or more
+  int splice_threads = 2;                 // behind an event loop
+  size_t cache_entries = 1024;            // objects that an event loop keeps open
+  absl::Duration cache_valid;             // how long they are believed
+  size_t queue_depth_max = 1000;          // connections that may wait in a queue
+  size_t threads_max = 1000;              // of models that start threads as they need them
+};
+
+struct Context {
+  explicit Context(const Options& options_in) : options(options_in) {}
+  const Options options;
+  Phase phase;
+};
+
+// Like the session it holds: one thread's at a time, and moved by its pointer.
+struct Connection {
+  explicit Connection(std::unique_ptr<Session> session_in) : session(std::move(session_in)) {}
+
+  std::unique_ptr<Session> session;
+  bool half_said = false;  // a part of a request has come
+  // When it is over with the client's silence: idle too long, or with the rest of a request.
+  int64_t deadline_ns = net::kNever;
+  bool in_epoll = false;  // Parking's
+  size_t home = 0;        // WorkStealing's: the worker that served it last
+};
+
+}  // namespace objmapper::router::models

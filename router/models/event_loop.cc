@@ -1,0 +1,28 @@
+#include "router/models/event_loop.h"
+
+#include <utility>
+
+#include "copypath/lane.h"
+
+namespace objmapper::router::models {
+
+absl::StatusOr<std::unique_ptr<Lane>> MakeEventLoop(copypath::EngineKind engine,
+                                                    const Options& options) {
+  copypath::LoopOptions loop;
+  loop.limits = options.limits;
+  loop.tree = options.tree;
+  loop.index = options.index;
+  loop.connections = options.connections;
+  loop.switchboard = options.switchboard;
+  loop.engine = engine;
+  loop.cache_entries = options.cache_entries;
+  loop.cache_valid = options.cache_valid;
+  loop.splice_bytes_min = options.splice_bytes_min;
+  loop.passes_fds = true;
+  absl::StatusOr<std::unique_ptr<copypath::CopyPathLane>> lane =
+      copypath::CopyPathLane::Create(loop, /*loops=*/1, options.splice_threads);
+  if (!lane.ok()) return std::move(lane).status();
+  return std::unique_ptr<Lane>(*std::move(lane));
+}
+
+}  // namespace objmapper::router::models

@@ -1,0 +1,27 @@
+// The second third of serving a connection: what a request asks for.
+#pragma once
+
+#include <string>
+
+#include "net/unique_fd.h"
+#include "protocol/request_parser.h"
+#include "protocol/status.h"
+#include "router/answers.h"
+#include "router/models/context.h"
+#include "storage/object_info.h"
+
+namespace objmapper::router::models {
+
+// Everything an answer needs but the bytes of its object.
+struct Found {
+  protocol::Status status = protocol::Status::kOk;
+  std::string message;       // when it is not kOk
+  storage::ObjectInfo info;  // when it is
+  net::UniqueFd fd;          // the object, opened for this answer alone; STAT: none
+  Extent extent;             // of the object, as the request wants it
+};
+
+// May wait for the disk. Any thread.
+Found Find(const protocol::Request& request, const Options& options);
+
+}  // namespace objmapper::router::models

@@ -1,0 +1,113 @@
+#include "router/models/parking.h"
+
+#include <pthread.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+
+#include <glog/logging.h>
+
+#include "net/clock.h"
+#include "net/errno_status.h"
+#include "router/models/conversation.h"
+
+namespace objmapper::router::models {
+namespace {
+constexpr uint32_t kEvents = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT;
+}  // namespace
+
+// The thread never sleeps longer than the shortest timeout, so that one who parks hardly ever has to
+// wake it for the sake of the deadline.
+Parking::Parking(Context* context, OnReady on_ready)
+    : context_(context),
+      on_ready_(std::move(on_ready)),
+      sleep_max_ns_(std::min(DeadlineNs(0, context->options.limits->idle_timeout),
+                             DeadlineNs(0, context->options.limits->request_timeout))) {
+  CHECK_EQ(epoll_.Add(wake_.fd(), EPOLLIN, nullptr), 0);
+}
+
+Parking::~Parking() {
+  CHECK(!thread_.joinable()) << "Stop() first";
+  Clear();
+}
+
+void Parking::Start() {
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "model/parking");
+    Run();
+  });
+}
+
+void Parking::Stop() {
+  Wake();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Parking::Park(std::unique_ptr<Connection> connection) {
+  Connection* const parked = connection.get();
+  const int fd = parked->session->fd();
+  bool wake = context_->phase.draining();
+  {
+    // Held until the socket is armed: the thread takes the connection out under the same lock.
+    net::MutexLock lock(&mutex_);
+    if (parked->in_epoll) {
+      epoll_.Modify(fd, kEvents, parked);
+    } else if (const int error = epoll_.Add(fd, kEvents, parked); error != 0) {
+      LOG(WARNING) << parked->session->PeerName() << ": closed, "
+                   << net::ErrnoToStatus(error, "epoll_ctl").message();
+      return;
+    }
+    parked->in_epoll = true;
+    parked_.emplace(parked->deadline_ns, connection.release());
+    wake = wake || parked->deadline_ns < wakes_at_ns_;
+  }
+  if (wake) Wake();
+}
+
+void Parking::Run() {
+  while (!context_->phase.stopping()) {
+    for (const epoll_event& event : epoll_.Wait(SleepMs())) {
+      if (event.data.ptr == nullptr) {
+        wake_.Clear();
+      } else {
+        on_ready_(Take(static_cast<Connection*>(event.data.ptr)));
+      }
+    }
+    for (std::unique_ptr<Connection>& late : TakeUntil(net::NowNs())) {
+      EndLate(context_, std::move(late->session));
+    }
+    if (context_->phase.draining()) {
+      for (auto& connection : TakeUntil(net::kNever)) on_ready_(std::move(connection));
+    }
+  }
+}
+
+int Parking::SleepMs() {
+  const int64_t now_ns = net::NowNs();
+  net::MutexLock lock(&mutex_);
+  wakes_at_ns_ = sleep_max_ns_ == net::kNever ? net::kNever : now_ns + sleep_max_ns_;
+  if (!parked_.empty()) wakes_at_ns_ = std::min(wakes_at_ns_, parked_.begin()->first);
+  return wakes_at_ns_ == net::kNever ? -1 : net::SleepMs(wakes_at_ns_, now_ns);
+}
+
+std::unique_ptr<Connection> Parking::Take(Connection* connection) {
+  net::MutexLock lock(&mutex_);
+  CHECK_EQ(parked_.erase({connection->deadline_ns, connection}), 1u);
+  return std::unique_ptr<Connection>(connection);
+}
+
+std::vector<std::unique_ptr<Connection>> Parking::TakeUntil(int64_t until_ns) {
+  std::vector<std::unique_ptr<Connection>> taken;
+  net::MutexLock lock(&mutex_);
+  while (!parked_.empty() && parked_.begin()->first <= until_ns) {
+    Connection* const connection = parked_.begin()->second;
+    parked_.erase(parked_.begin());
+    // Still armed: what its socket reports must not come here any more.
+    epoll_.Remove(connection->session->fd());
+    connection->in_epoll = false;
+    taken.emplace_back(connection);
+  }
+  return taken;
+}
+
+}  // namespace objmapper::router::models

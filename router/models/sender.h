@@ -1,0 +1,52 @@
+// The last third of serving a connection: answers on their way out.
+//
+// Answers are gathered as far as they may share a message, and sent when the message is full, when the
+// next one may not join it, or by Flush().
+//
+// When the socket is full, the thread waits in poll(2) until the client has read: that is what makes
+// these models synchronous. A client that reads nothing for --request_timeout is let go.
+#pragma once
+
+#include <memory>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "protocol/request_parser.h"
+#include "router/message.h"
+#include "router/models/context.h"
+#include "router/models/lookup.h"
+
+namespace objmapper::router::models {
+
+// One thread's, reused for all its connections. Every call returns false when the conversation cannot
+// go on: the peer has gone or reads nothing, an object shrank under its answer, or the model stops. The
+// socket is then to be closed as it is, after Drop().
+class Sender {
+ public:
+  explicit Sender(const Context* context);
+
+  bool Answer(Session* session, const protocol::Request& request, Found found);
+  bool Flush(Session* session);
+  // Sends `bytes` behind all answers.
+  bool Say(Session* session, absl::string_view bytes);
+  // Forgets what was gathered for a connection that has ended.
+  void Drop() { message_.Clear(); }
+
+ private:
+  bool PassFd(Session* session, const protocol::Request& request, Found found);
+  bool Copy(Session* session, int file, Extent rest);
+  bool Splice(Session* session, int file, Extent rest);
+
+  // What those are made of. `until_ns`: 0 before the first wait, and after each progress.
+  enum class Sent : uint8_t { kAll, kTooManyFds, kOver };
+  Sent SendAll(Session* session, absl::string_view first, absl::string_view second,
+               absl::Span<const int> fds);
+  bool SendThenX(Session* session, int fd);
+  bool WaitToSend(Session* session, int error, int64_t* until_ns);
+
+  const Context* const context_;
+  Message message_;
+  std::unique_ptr<char[]> body_;
+};
+
+}  // namespace objmapper::router::models

@@ -1,0 +1,34 @@
+// thread_per_connection: a thread for each connection, for as long as it lives.
+//
+// What it is. The thread waits for a request, answers it, and waits for the next. At most threads_max
+// connections are served; one more is told UNAVAILABLE and closed.
+//
+// Where it wins. Simplicity; few connections that are always busy; requests that wait for the disk or
+// for their client, since each waits alone. The kernel's scheduler is the fairest queue there is.
+//
+// Where it loses. Many connections: each costs a stack and a thread even while it is silent, and each
+// request wakes a thread that was asleep, which costs more than answering it.
+#pragma once
+
+#include <memory>
+
+#include "router/lane.h"
+#include "router/models/context.h"
+#include "router/models/thread_group.h"
+
+namespace objmapper::router::models {
+
+class ThreadPerConnection : public Lane {
+ public:
+  explicit ThreadPerConnection(const Options& options);
+
+  void Adopt(std::unique_ptr<Session> session) override;
+  void Drain() override;
+  void Stop() override;
+
+ private:
+  Context context_;
+  ThreadGroup threads_;
+};
+
+}  // namespace objmapper::router::models

@@ -1,0 +1,39 @@
+#include "router/models/thread_pool.h"
+
+#include <pthread.h>
+
+#include <utility>
+
+#include "router/models/conversation.h"
+
+namespace objmapper::router::models {
+
+ThreadPool::ThreadPool(const Options& options)
+    : context_(options), queue_(options.queue_depth_max) {
+  for (int i = 0; i < options.pool_size; ++i) workers_.emplace_back([this] { Work(); });
+}
+
+void ThreadPool::Adopt(std::unique_ptr<Session> session) {
+  if (!queue_.TryPush(&session)) {
+    Refuse(&context_, std::move(session), "the queue of connections is full; try again");
+  }
+}
+
+void ThreadPool::Work() {
+  pthread_setname_np(pthread_self(), "model/pool");
+  Conversation conversation(&context_);
+  while (std::optional<std::unique_ptr<Session>> session = queue_.Pop()) {
+    Connection connection(*std::move(session));
+    conversation.ServeToTheEnd(&connection);
+  }
+}
+
+void ThreadPool::Drain() { context_.phase.Drain(); }
+
+void ThreadPool::Stop() {
+  context_.phase.Stop();
+  queue_.Close();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+}  // namespace objmapper::router::models

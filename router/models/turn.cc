@@ -1,0 +1,52 @@
+#include "router/models/turn.h"
+
+#include <errno.h>
+
+#include <algorithm>
+
+#include "net/scm_rights.h"
+#include "protocol/capabilities.h"
+
+namespace objmapper::router::models {
+namespace {
+// One read brings at most this much: about a thousand pipelined requests.
+constexpr size_t kBytesMax = 64 * 1024;
+// How many of them are taken before another connection may have its turn.
+constexpr size_t kRequestsMax = net::kFdsPerMessageMax;
+}  // namespace
+
+// Left as the allocator gives it: pages that are never written cost nothing.
+Turn::Turn() : bytes_(new char[kBytesMax]) {}
+
+bool Turn::Receive(Session* session, bool draining) {
+  size_t have = session->unread.size();
+  std::copy(session->unread.begin(), session->unread.end(), bytes_.get());
+  bool read_some = false;
+  // More than half a buffer unread means complete requests: serve those first.
+  if (!session->peer_done && have <= kBytesMax / 2) {
+    bool fds_refused = false;
+    const ssize_t got = net::RecvRefusingFds(
+        session->fd(), absl::MakeSpan(bytes_.get() + have, kBytesMax - have), &fds_refused);
+    if (got > 0) {
+      have += static_cast<size_t>(got);
+      if (fds_refused && !session->fds_at.has_value()) session->fds_at = have - 1;
+      read_some = true;
+    } else if (got == 0) {
+      session->peer_done = true;
+    } else if (errno != EAGAIN) {
+      return false;
+    }
+  }
+  const absl::string_view input(bytes_.get(), have);
+  TakeBurst(session, input, /*lane=*/std::nullopt, /*outstanding=*/0, kRequestsMax, &burst_);
+  OrderForService(*session, &burst_.requests);
+  requests_ = absl::MakeConstSpan(burst_.requests);
+  requests_ = requests_.first(std::min<uint64_t>(requests_.size(), session->allowance()));
+  KeepUnread(session, input, burst_.consumed);
+  if (draining && read_some && burst_.end == Burst::End::kNeedMore) {
+    burst_.end = Burst::End::kFull;  // read until the socket is empty
+  }
+  return true;
+}
+
+}  // namespace objmapper::router::models

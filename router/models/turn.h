@@ -1,0 +1,35 @@
+// The first third of serving a connection: what one read brings, as requests.
+#pragma once
+
+#include <memory>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "protocol/request_parser.h"
+#include "router/intake.h"
+#include "router/session.h"
+
+namespace objmapper::router::models {
+
+// One thread's at a time; reused. Holds the bytes that its requests' URIs point into.
+class Turn {
+ public:
+  Turn();
+
+  // Reads what has come, without waiting, and takes the requests off it; what is left stays in
+  // session->unread. False: the connection is broken (a reset).
+  bool Receive(Session* session, bool draining);
+
+  // In the order of service, and no more than the connection may still have (--requests_per_conn).
+  absl::Span<const protocol::Request> requests() const { return requests_; }
+  Burst::End end() const { return burst_.end; }
+  // kFatal: why.
+  const protocol::RequestParser::Result& fatal() const { return burst_.fatal; }
+
+ private:
+  std::unique_ptr<char[]> bytes_;
+  Burst burst_;
+  absl::Span<const protocol::Request> requests_;
+};
+
+}  // namespace objmapper::router::models
