@@ -277,7 +277,8 @@ INSTANTIATE_TEST_SUITE_P(
                     std::pair("fd_cache_entries", "-1"), std::pair("fd_cache_entries", "1000001"),
                     std::pair("fd_cache_valid_ms", "-1"), std::pair("fd_cache_valid_ms", "3600001"),
                     std::pair("index_entries", "-1"), std::pair("index_entries", "1000000001"),
-                    std::pair("splice_bytes_min", "-1"), std::pair("idle_timeout", "soon"),
+                    std::pair("splice_bytes_min", "-1"), std::pair("max_queue_depth", "0"),
+                    std::pair("max_threads", "0"), std::pair("idle_timeout", "soon"),
                     std::pair("idle_timeout", ""), std::pair("idle_timeout", "5"),
                     std::pair("idle_timeout", "-5s"), std::pair("idle_timeout", "9000h"),
                     std::pair("request_timeout", "soon"), std::pair("request_timeout", "-1ms"),
@@ -287,7 +288,8 @@ INSTANTIATE_TEST_SUITE_P(
 // Every flag is tried above: one that is added and forgotten here is noticed.
 TEST_F(ConfigTest, EveryFlagIsTried) {
   const std::set<std::string> tried = absl::StrSplit(
-      "listen_unix listen_tcp root concurrency_model pool_size splice_pool_size copy_pool_size "
+      "listen_unix listen_tcp root concurrency_model pool_size max_queue_depth max_threads "
+      "splice_pool_size copy_pool_size "
       "copy_loops io_engine optimize_for_latency busy_poll_us max_connections max_pipeline "
       "persistent_connections requests_per_conn idle_timeout request_timeout drain_timeout "
       "fd_sharing fd_cache_entries fd_cache_valid_ms index_entries splice_bytes_min",

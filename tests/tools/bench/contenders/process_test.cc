@@ -1,0 +1,64 @@
+// Child processes: their end is told, and none outlives its owner.
+#include "tools/bench/contenders/process.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/time/clock.h"
+#include "tests/client/temporary_folder.h"
+
+namespace objmapper::bench {
+namespace {
+
+using testing::HasSubstr;
+
+class ProcessTest : public testing::Test {
+ protected:
+  std::unique_ptr<Process> Shell(const std::string& script) {
+    auto process = Process::Start(
+        {.argv = {"/bin/sh", "-c", script}, .log_path = folder_.path() + "/log"});
+    EXPECT_TRUE(process.ok()) << process.status();
+    return *std::move(process);
+  }
+  static absl::Time Soon() { return absl::Now() + absl::Seconds(20); }
+
+  client::TemporaryFolder folder_;
+};
+
+// One that has ended says how, and the end of its log.
+TEST_F(ProcessTest, EndIsTold) {
+  auto process = Shell("echo a last word; exit 7");
+  const absl::Status status = process->WaitForLog("never", Soon());
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(status.message(), HasSubstr("status 7"));
+  EXPECT_THAT(status.message(), HasSubstr("a last word"));
+  EXPECT_EQ(process->Running().code(), absl::StatusCode::kUnavailable);
+}
+
+// A program that is not there is one that has ended.
+TEST_F(ProcessTest, NoSuchProgram) {
+  auto process = Process::Start({.argv = {"/no/such/program"}, .log_path = folder_.path() + "/log"});
+  ASSERT_TRUE(process.ok()) << process.status();
+  EXPECT_THAT((*process)->WaitForLog("never", Soon()).message(), HasSubstr("No such file"));
+}
+
+// Its children end with it, even those that do not listen to SIGTERM.
+TEST_F(ProcessTest, NothingOutlivesItsOwner) {
+  auto process = Shell("(trap '' TERM; echo deaf; sleep 1000) & sleep 1000");
+  const pid_t leader = process->pid();
+  ASSERT_TRUE(process->WaitForLog("deaf", Soon()).ok());
+  ASSERT_TRUE(process->Running().ok());
+  process.reset();
+  EXPECT_EQ(kill(leader, 0), -1);
+  EXPECT_EQ(errno, ESRCH);
+  // An orphan that was killed is reaped by somebody else, in its own time.
+  const absl::Time deadline = Soon();
+  while (kill(-leader, 0) == 0 && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(5));
+  EXPECT_NE(kill(-leader, 0), 0) << "somebody is left in its group";
+}
+
+}  // namespace
+}  // namespace objmapper::bench

@@ -1,0 +1,60 @@
+// A folder with two objects, and somewhere to work: what a contender's test starts one on.
+#pragma once
+
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "absl/status/statusor.h"
+#include "tests/client/temporary_folder.h"
+#include "tools/bench/contenders/contender.h"
+
+namespace objmapper::bench {
+
+class ServedFolder {
+ public:
+  ServedFolder() {
+    EXPECT_NE(mkdtemp(work_dir_.data()), nullptr);
+    Add("small", 1000);
+    Add("large", 1 << 20);
+  }
+  ~ServedFolder() { std::filesystem::remove_all(work_dir_); }
+  ServedFolder(const ServedFolder&) = delete;
+  ServedFolder& operator=(const ServedFolder&) = delete;
+
+  const ObjectSet& objects() const { return objects_; }
+  const std::string& work_dir() const { return work_dir_; }
+
+  // Position-dependent, so that a piece in the wrong place shows.
+  static std::string Content(const std::string& name, size_t bytes) {
+    std::string content(bytes, 0);
+    for (size_t i = 0; i < bytes; ++i) content[i] = static_cast<char>(i * 31 + i / 251 + name[0]);
+    return content;
+  }
+  static std::string Content(const ObjectSet::Object& object) {
+    return Content(object.name, object.bytes);
+  }
+
+  absl::StatusOr<std::unique_ptr<Contender>> Start(const std::string& name) const {
+    return StartContender({.name = name, .connections_max = 20, .work_dir = work_dir()}, objects_);
+  }
+
+ private:
+  void Add(const std::string& name, size_t bytes) {
+    objects_.root = root_.path();
+    objects_.objects.push_back({name, bytes});
+    std::ofstream(root_.path() + "/" + name) << Content(name, bytes);
+  }
+
+  client::TemporaryFolder root_;
+  // Not under TEST_TMPDIR, whose path may be too long for a socket's (unix(7)).
+  std::string work_dir_ = "/tmp/contender.XXXXXX";
+  ObjectSet objects_;
+};
+
+}  // namespace objmapper::bench

@@ -1,0 +1,129 @@
+#include "tools/bench/load/load.h"
+
+#include <gtest/gtest.h>
+
+#include <ostream>
+#include <string>
+
+#include "tests/e2e/object_tree.h"
+#include "tests/e2e/server_process.h"
+#include "tools/bench/load/endpoint.h"
+
+namespace objmapper::bench {
+namespace {
+
+constexpr size_t kBytes = 20000;
+
+struct Case {
+  std::string name;
+  Transport transport = Transport::kUnix;
+  LoadOptions options;
+};
+
+std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.name; }
+
+Case Make(const std::string& name, Transport transport, Ask ask, int depth) {
+  Case c;
+  c.name = name;
+  c.transport = transport;
+  c.options.first = ask;
+  c.options.first_names = {"a", "b"};
+  c.options.second_names = {"b"};
+  c.options.connections = 8;
+  c.options.client_threads = 2;
+  c.options.depth = depth;
+  return c;
+}
+
+std::vector<Case> Cases() {
+  std::vector<Case> cases;
+  for (const int depth : {1, 16}) {
+    const std::string suffix = "_depth" + std::to_string(depth);
+    cases.push_back(Make("fdpass" + suffix, Transport::kUnix, Ask::kFdPass, depth));
+    for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
+      const std::string end = (transport == Transport::kUnix ? "_unix" : "_tcp") + suffix;
+      cases.push_back(Make("copy" + end, transport, Ask::kCopy, depth));
+      cases.push_back(Make("splice" + end, transport, Ask::kSplice, depth));
+    }
+    cases.push_back(Make("v1" + suffix, Transport::kUnix, Ask::kFdPass, depth));
+    cases.back().options.v1 = true;
+  }
+  cases.push_back(Make("batch", Transport::kUnix, Ask::kFdPass, 64));
+  cases.back().options.batch = true;
+  cases.push_back(Make("mix", Transport::kUnix, Ask::kFdPass, 4));
+  cases.back().options.mix_ratio = 0.8;
+  cases.push_back(Make("mix_per_connection", Transport::kUnix, Ask::kFdPass, 1));
+  cases.back().options.mix_ratio = 0.5;
+  cases.back().options.mix_per_connection = true;
+  cases.push_back(Make("open_loop", Transport::kUnix, Ask::kFdPass, 4));
+  cases.back().options.rate = 2000;
+  cases.push_back(Make("reconnect_unix", Transport::kUnix, Ask::kFdPass, 4));
+  cases.back().options.requests_per_conn = 10;
+  cases.push_back(Make("reconnect_tcp", Transport::kTcp, Ask::kCopy, 1));
+  cases.back().options.requests_per_conn = 10;
+  cases.push_back(Make("poll", Transport::kUnix, Ask::kFdPass, 1));
+  cases.back().options.poll = true;
+  cases.back().options.client_threads = 1;
+  return cases;
+}
+
+class LoadTest : public testing::TestWithParam<Case> {
+ protected:
+  static uint64_t BodyBytes(Ask ask) { return ask == Ask::kFdPass ? 0 : kBytes; }
+};
+
+// Whatever is asked, however: no errors, every answer has the object's length, both sides of a mix
+// are answered, and a second run works as the first did.
+TEST_P(LoadTest, CountsWhatTheServerSent) {
+  e2e::ObjectTree tree;
+  tree.Add("a", e2e::Pattern(1, kBytes));
+  tree.Add("b", e2e::Pattern(2, kBytes));
+  e2e::ServerProcess server(tree.root(), {});
+  const Case& c = GetParam();
+  const Endpoint endpoint = {Wire::kObjmapper, c.transport, server.socket_path(),
+                             server.tcp_port()};
+  absl::StatusOr<std::unique_ptr<Load>> load = Load::Connect(endpoint, c.options);
+  ASSERT_TRUE(load.ok()) << load.status();
+  for (int run = 0; run < 2; ++run) {
+    const absl::StatusOr<LoadResult> result = (*load)->Run(absl::Milliseconds(200));
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->errors, 0u) << result->first_error;
+    EXPECT_GT(result->first.requests, 0u);
+    EXPECT_EQ(result->first.bytes, result->first.requests * BodyBytes(c.options.first));
+    EXPECT_EQ(result->first.latency.count(), result->first.requests);
+    EXPECT_EQ(result->second.requests > 0, c.options.mix_ratio < 1);
+    EXPECT_EQ(result->second.bytes, result->second.requests * BodyBytes(c.options.second));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, LoadTest, testing::ValuesIn(Cases()),
+                         [](const auto& info) { return info.param.name; });
+
+// What the server refuses is counted, in its words.
+TEST(LoadErrorTest, RefusalsAreErrors) {
+  e2e::ObjectTree tree;
+  tree.Add("a", "x");
+  e2e::ServerProcess server(tree.root(), {});
+  LoadOptions options;
+  options.first_names = {"a", "absent"};
+  options.connections = 1;
+  absl::StatusOr<std::unique_ptr<Load>> load =
+      Load::Connect({.path = server.socket_path()}, options);
+  ASSERT_TRUE(load.ok()) << load.status();
+  const absl::StatusOr<LoadResult> result = (*load)->Run(absl::Milliseconds(100));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_GT(result->errors, 0u);
+  EXPECT_NE(result->first_error.find("not OK"), std::string::npos) << result->first_error;
+}
+
+// A socket that nobody listens on is named.
+TEST(LoadErrorTest, NobodyListens) {
+  LoadOptions options;
+  options.first_names = {"a"};
+  const absl::Status status = Load::Connect({.path = "/nonexistent/socket"}, options).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_NE(std::string(status.message()).find("/nonexistent/socket"), std::string::npos) << status;
+}
+
+}  // namespace
+}  // namespace objmapper::bench

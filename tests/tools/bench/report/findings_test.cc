@@ -1,0 +1,42 @@
+#include "tools/bench/report/findings.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/tools/bench/report/fake_report.h"
+
+namespace objmapper::bench {
+namespace {
+
+// A difference counts when the median and both quartiles agree on it.
+TEST(JudgeTest, CallsWhatIsWithinTheSpreadATie) {
+  EXPECT_EQ(Judge({.median = 1.1, .low = 1.05, .high = 1.2}, false), Verdict::kBetter);
+  EXPECT_EQ(Judge({.median = 1.1, .low = 1.05, .high = 1.2}, true), Verdict::kWorse);
+  EXPECT_EQ(Judge({.median = 1.1, .low = 0.99, .high = 1.2}, false), Verdict::kTie);
+  EXPECT_EQ(Judge({.median = 1.02, .low = 1.01, .high = 1.03}, false), Verdict::kTie);
+  EXPECT_EQ(Judge({.median = 0.9, .low = 0.8, .high = 0.95}, false), Verdict::kWorse);
+}
+
+// A peer that is clearly faster is a loss; a floor that is, is told apart.
+TEST(LossesOfTest, FindsWhereAnotherIsBetter) {
+  const Report report = FakeReport();
+  const std::vector<Loss> losses = LossesOf(report, "mode_routing");
+  ASSERT_EQ(losses.size(), 1u);
+  EXPECT_EQ(losses[0].winner->contender, "redis");
+  EXPECT_EQ(losses[0].measure, Measure::kRequestsPerSecond);
+  EXPECT_DOUBLE_EQ(losses[0].ratio.median, 0.75);
+  const std::vector<Loss> floors = LossesToFloors(report, "mode_routing");
+  ASSERT_EQ(floors.size(), 2u);  // half the CPU is the worse of the two
+  EXPECT_EQ(floors[0].measure, Measure::kServerCpuUs);
+  EXPECT_DOUBLE_EQ(floors[0].ratio.median, 2);
+}
+
+// The best of a cell is no floor, and need not be the one that is left out.
+TEST(BestOfTest, LeavesFloorsOut) {
+  Cell cell = FakeCell();
+  cell.series[0].samples[0].requests = 1000000;
+  EXPECT_EQ(BestOf(cell, Measure::kRequestsPerSecond)->contender, "redis");
+  EXPECT_EQ(BestOf(cell, Measure::kRequestsPerSecond, &cell.series[2])->contender, "mode_routing");
+}
+
+}  // namespace
+}  // namespace objmapper::bench

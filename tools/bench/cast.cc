@@ -1,0 +1,48 @@
+#include "tools/bench/cast.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+
+namespace objmapper::bench {
+
+namespace {
+
+void Add(const std::vector<std::string>& names, std::vector<std::string>& to) {
+  for (const std::string& name : names) {
+    if (std::find(to.begin(), to.end(), name) == to.end()) to.push_back(name);
+  }
+}
+
+}  // namespace
+
+void ChooseCast(const Settings& settings, const DefaultCast& cast, CellPlan& plan) {
+  plan.contenders.clear();
+  if (settings.contenders.empty()) {
+    Add(cast.floors, plan.contenders);
+    Add(cast.models, plan.contenders);
+  } else {
+    Add(settings.contenders, plan.contenders);
+  }
+  if (settings.peers) Add(cast.peers, plan.contenders);
+  Add(settings.peer_names, plan.contenders);
+  plan.baseline = settings.baseline;
+  if (plan.baseline.empty()) {
+    plan.baseline = plan.contenders.front();
+    for (auto name = plan.contenders.rbegin(); name != plan.contenders.rend(); ++name) {
+      if (absl::StartsWith(*name, "floor_")) plan.baseline = *name;
+    }
+  }
+  Add({plan.baseline}, plan.contenders);
+}
+
+CellPlan BasicPlan(const std::string& workload, const Settings& settings) {
+  CellPlan plan;
+  plan.workload = workload;
+  plan.load.client_threads = settings.client_threads;
+  plan.load.requests_per_conn = settings.requests_per_conn;
+  plan.load.rate = settings.rate;
+  return plan;
+}
+
+}  // namespace objmapper::bench

@@ -1,0 +1,72 @@
+// What is to be measured: a cell before it has figures.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/optional.h"
+#include "tools/bench/contenders/contender.h"
+#include "tools/bench/load/load.h"
+#include "tools/bench/settings.h"
+
+namespace objmapper::bench {
+
+struct CellPlan {
+  std::string workload;
+  std::vector<std::pair<std::string, std::string>> parameters;
+  std::vector<std::string> contenders;
+  std::string baseline;  // one of them, or empty
+
+  Transport transport = Transport::kUnix;
+  LoadOptions load;
+  std::vector<ObjectSet::Object> objects;
+  bool sparse = false;                 // the objects are holes: for those that are never read
+  std::vector<std::string> extra_flags;  // for our models' servers
+
+  // Open loop at this share of the baseline's throughput when it is asked `saturating` in a closed loop;
+  // all contenders get the same rate. 0: `load.rate` as it is.
+  double rate_share = 0;
+  LoadOptions saturating;
+
+  // A second load on the same server while the first runs; the latencies are then its own. (A hot
+  // connection beside cold ones.)
+  absl::optional<LoadOptions> beside;
+  // The objects of `load` leave the page cache before each sample. Each contender is started anew for
+  // each sample, since what a process has mapped does not leave.
+  bool cold = false;
+  // Each contender runs alone and is started anew for each sample: where one that polls would disturb
+  // the others, or where its memory is the question.
+  bool alone = false;
+  // Memory and threads are the question: no warm-up, and RSS is looked at before clients connect.
+  bool idle = false;
+  // fio reads the same files, when it is installed.
+  bool fio = false;
+};
+
+struct Workload {
+  const char* name;
+  const char* about;
+  std::vector<CellPlan> (*plan)(const Settings& settings);
+};
+
+// In the order of "all".
+const std::vector<Workload>& Workloads();
+
+// The cells of a workload, or of "all". INVALID_ARGUMENT: there is no such workload; names all.
+absl::StatusOr<std::vector<CellPlan>> PlanOf(const std::string& workload, const Settings& settings);
+
+// One file for each family: plan_fdpass.cc, plan_copy.cc, plan_cold.cc, plan_mixed.cc.
+std::vector<CellPlan> PlanFdpass(const Settings& settings);
+std::vector<CellPlan> PlanThroughput(const Settings& settings);
+std::vector<CellPlan> PlanScalability(const Settings& settings);
+std::vector<CellPlan> PlanLatency(const Settings& settings);
+std::vector<CellPlan> PlanPipeline(const Settings& settings);
+std::vector<CellPlan> PlanIdle(const Settings& settings);
+std::vector<CellPlan> PlanCopy(const Settings& settings);
+std::vector<CellPlan> PlanSplice(const Settings& settings);
+std::vector<CellPlan> PlanCold(const Settings& settings);
+std::vector<CellPlan> PlanMixed(const Settings& settings);
+
+}  // namespace objmapper::bench

@@ -1,0 +1,139 @@
+// Descriptors passed over D-Bus: a private bus and a small service on it (dbus_service.cc).
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/substitute.h"
+#include "absl/time/clock.h"
+#include "net/address.h"
+#include "net/errno_status.h"
+#include "net/unique_fd.h"
+#include "tools/bench/contenders/place.h"
+#include "tools/bench/contenders/process_contender.h"
+#include "tools/bench/contenders/starters.h"
+
+namespace objmapper::bench {
+namespace {
+
+// A bus that lets everybody who may connect (this user, and root) do everything, without the limits
+// that would end a benchmark. dbus-daemon(1), "CONFIGURATION FILE".
+std::string BusConfig(const std::string& socket, int connections_max) {
+  return absl::Substitute(R"(<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:path=$0</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+  <limit name="max_incoming_bytes">1000000000</limit>
+  <limit name="max_incoming_unix_fds">250000000</limit>
+  <limit name="max_outgoing_bytes">1000000000</limit>
+  <limit name="max_outgoing_unix_fds">250000000</limit>
+  <limit name="max_message_size">1000000000</limit>
+  <limit name="max_completed_connections">$1</limit>
+  <limit name="max_incomplete_connections">$1</limit>
+  <limit name="max_connections_per_user">$1</limit>
+  <limit name="max_replies_per_connection">1000000</limit>
+  <limit name="reply_timeout">60000</limit>
+</busconfig>
+)",
+                          socket, connections_max + 64);
+}
+
+// The bus is started and is to listen at `socket`; waits for it and starts the service.
+absl::Status Complete(const ContenderOptions& options, const ObjectSet& objects,
+                      const std::string& socket, ProcessContender* contender) {
+  absl::StatusOr<std::string> service = BuiltProgram("tools/bench/contenders/dbus_service");
+  if (!service.ok()) return service.status();
+  absl::Status status = contender->AddEndpoint(
+      {.wire = Wire::kDbus, .transport = Transport::kUnix, .path = socket});
+  if (status.ok()) {
+    status = contender->Start(options.work_dir, "_service",
+                              {*service, absl::StrCat("unix:path=", socket), objects.root});
+  }
+  const absl::Time deadline = absl::Now() + kStartTime;
+  while (status.ok()) {
+    const std::string log = contender->last_process().LogEnd();
+    if (absl::StrContains(log, "ready")) break;
+    status = contender->usage().status();  // either may have ended
+    if (status.ok() && absl::Now() > deadline) {
+      status = absl::DeadlineExceededError(
+          absl::StrCat("the service has no name on the bus after ",
+                       absl::FormatDuration(kStartTime), "; its log ends:\n", log));
+    }
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  return status;
+}
+
+// A listening socket for a launcher that wants one. Its file stays for as long as the work folder.
+absl::StatusOr<net::UniqueFd> ListenAt(const std::string& path) {
+  absl::StatusOr<net::Address> checked = net::UnixAddress(path);
+  if (!checked.ok()) return checked.status();
+  unlink(path.c_str());
+  net::UniqueFd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  memcpy(address.sun_path, path.data(), path.size());
+  if (!listener.valid() ||
+      bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0 ||
+      listen(listener.get(), 4096) != 0) {
+    return net::ErrnoToStatus(errno, absl::StrCat("listen at ", path));
+  }
+  return listener;
+}
+
+}  // namespace
+
+Started StartDbusDaemon(const ContenderOptions& options, const ObjectSet& objects) {
+  absl::StatusOr<std::string> program = InstalledProgram("dbus-daemon", "dbus-daemon");
+  if (!program.ok()) return program.status();
+  const std::string base = absl::StrCat(options.work_dir, "/", options.name);
+  const std::string socket = base + ".sock", config = base + ".conf";
+  unlink(socket.c_str());
+  absl::Status status = WriteFile(config, BusConfig(socket, options.connections_max));
+  if (!status.ok()) return status;
+  auto contender = std::make_unique<ProcessContender>(options.name, Kind::kPeer);
+  status = contender->Start(options.work_dir, "",
+                            {*program, "--nofork", "--nopidfile", "--nosyslog",
+                             absl::StrCat("--config-file=", config)});
+  if (status.ok()) status = Complete(options, objects, socket, contender.get());
+  if (!status.ok()) return status;
+  return contender;
+}
+
+Started StartDbusBroker(const ContenderOptions& options, const ObjectSet& objects) {
+  absl::StatusOr<std::string> program = InstalledProgram("dbus-broker-launch", "dbus-broker");
+  if (!program.ok()) return program.status();
+  const std::string base = absl::StrCat(options.work_dir, "/", options.name);
+  const std::string socket = base + ".sock", config = base + ".conf";
+  absl::Status status = WriteFile(config, BusConfig(socket, options.connections_max));
+  if (!status.ok()) return status;
+  absl::StatusOr<net::UniqueFd> listener = ListenAt(socket);
+  if (!listener.ok()) return listener.status();
+  auto contender = std::make_unique<ProcessContender>(options.name, Kind::kPeer);
+  // The launcher wants its socket as systemd would pass it (sd_listen_fds(3)), which names the process.
+  status = contender->Start(
+      options.work_dir, "",
+      {"/bin/sh", "-c", R"(export LISTEN_PID=$$ LISTEN_FDS=1; exec "$0" "$@")", *program, "--scope",
+       "user", "--config-file", config},
+      listener->get());
+  if (status.ok()) status = Complete(options, objects, socket, contender.get());
+  if (!status.ok()) {
+    return absl::NotFoundError(
+        absl::StrCat("dbus-broker (of the Debian package dbus-broker) does not start here; its "
+                     "launcher needs systemd and its journal: ",
+                     status.message()));
+  }
+  return contender;
+}
+
+}  // namespace objmapper::bench

@@ -1,0 +1,103 @@
+// floor_fdpass, floor_fdpass_poll, floor_fdpass_batch: epoll_wait, recv, openat, sendmsg, close.
+//
+// Beyond what all floors leave out: content_length is 0 (no fstat), the name is any path that
+// openat(2) resolves, and the descriptor is whatever it found.
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "net/scm_rights.h"
+#include "tools/bench/contenders/floor/floors.h"
+#include "tools/bench/contenders/floor/loop.h"
+#include "tools/bench/contenders/floor/wire.h"
+
+namespace objmapper::bench {
+namespace {
+
+int OpenByName(int root, absl::string_view name) {
+  char path[256];
+  if (name.size() >= sizeof(path)) return -1;
+  memcpy(path, name.data(), name.size());
+  path[name.size()] = 0;
+  return openat(root, path, O_RDONLY | O_CLOEXEC);
+}
+
+// One message for each answer.
+class OneByOne : public FloorServant {
+ public:
+  explicit OneByOne(int root) : root_(root) {}
+
+  ssize_t Serve(FloorConnection* connection, absl::string_view input) override {
+    const size_t all = input.size();
+    absl::string_view rest = input;
+    FloorRequest request;
+    while (TakeRequest(&rest, &request)) {
+      const int fd = OpenByName(root_, request.name);
+      char answer[kAnswerBytes];
+      WriteAnswer(request.id, fd < 0 ? kAnswerNotFound : kAnswerOk, 0, answer);
+      const ssize_t sent = net::SendWithFds(connection->fd, {answer, kAnswerBytes},
+                                            absl::MakeConstSpan(&fd, fd < 0 ? 0 : 1));
+      if (fd >= 0) close(fd);
+      if (sent < 0) {
+        // A message this short goes out whole or not at all: it is made again when there is room.
+        if (errno != EAGAIN) return -1;
+        connection->blocked = true;
+        break;
+      }
+      input = rest;
+    }
+    return all - input.size();
+  }
+
+ private:
+  const int root_;
+};
+
+// One message for as many answers as a receive brought, or as one may carry.
+class Batched : public FloorServant {
+ public:
+  explicit Batched(int root) : root_(root) {}
+
+  ssize_t Serve(FloorConnection* connection, absl::string_view input) override {
+    const size_t all = input.size();
+    while (!connection->blocked) {
+      absl::string_view rest = input;
+      FloorRequest request;
+      size_t answers = 0, fds = 0;
+      while (answers < net::kFdsPerMessageMax && TakeRequest(&rest, &request)) {
+        const int fd = OpenByName(root_, request.name);
+        WriteAnswer(request.id, fd < 0 ? kAnswerNotFound : kAnswerOk, 0,
+                    bytes_ + answers++ * kAnswerBytes);
+        if (fd >= 0) fds_[fds++] = fd;
+      }
+      if (answers == 0) break;
+      const ssize_t sent = net::SendWithFds(connection->fd, {bytes_, answers * kAnswerBytes},
+                                            absl::MakeConstSpan(fds_, fds));
+      const int error = errno;
+      for (size_t i = 0; i < fds; ++i) close(fds_[i]);
+      if (sent < 0 && error != EAGAIN) return -1;
+      // Less than a page: it goes out whole or not at all.
+      connection->blocked = sent < 0;
+      if (sent >= 0) input = rest;
+    }
+    return all - input.size();
+  }
+
+ private:
+  const int root_;
+  char bytes_[net::kFdsPerMessageMax * kAnswerBytes];
+  int fds_[net::kFdsPerMessageMax];
+};
+
+}  // namespace
+
+void ServeFdPass(const Listeners& listeners, int root, bool poll) {
+  RunFloor(listeners, poll, [root] { return std::make_unique<OneByOne>(root); });
+}
+
+void ServeFdPassBatch(const Listeners& listeners, int root) {
+  RunFloor(listeners, /*poll=*/false, [root] { return std::make_unique<Batched>(root); });
+}
+
+}  // namespace objmapper::bench

@@ -1,0 +1,20 @@
+// The floors by name. Each serves for ever on the calling thread and those it starts.
+//
+// What all of them leave out: checks of names (RESOLVE_BENEATH), of file types and of anything the
+// client says; timeouts, limits, metrics, metadata of answers, V1; changes of objects while they run.
+#pragma once
+
+#include "tools/bench/contenders/floor/listeners.h"
+#include "tools/bench/contenders/floor/objects.h"
+
+namespace objmapper::bench {
+
+[[noreturn]] void ServeFdPass(const Listeners& listeners, int root, bool poll);
+[[noreturn]] void ServeFdPassBatch(const Listeners& listeners, int root);
+[[noreturn]] void ServeCopyBuffer(const Listeners& listeners, const Objects& objects);
+[[noreturn]] void ServeCopyMap(const Listeners& listeners, const Objects& objects);
+[[noreturn]] void ServeCopyRing(const Listeners& listeners, const Objects& objects);
+[[noreturn]] void ServeSplice(const Listeners& listeners, const Objects& objects);
+[[noreturn]] void ServeSendfile(const Listeners& listeners, const Objects& objects);
+
+}  // namespace objmapper::bench

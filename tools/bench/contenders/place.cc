@@ -1,0 +1,94 @@
+#include "tools/bench/contenders/place.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "net/errno_status.h"
+#include "net/unique_fd.h"
+
+namespace objmapper::bench {
+namespace {
+
+bool IsProgram(const std::string& path) { return access(path.c_str(), X_OK) == 0; }
+
+}  // namespace
+
+absl::StatusOr<std::string> OwnProgram() {
+  char path[PATH_MAX];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof(path));
+  if (length < 0) return net::ErrnoToStatus(errno, "readlink /proc/self/exe");
+  return std::string(path, length);
+}
+
+absl::StatusOr<std::string> BuiltProgram(absl::string_view path) {
+  absl::StatusOr<std::string> own = OwnProgram();
+  if (!own.ok()) return own.status();
+  std::vector<std::string> places = {absl::StrCat(*own, ".runfiles/objmapper/", path)};
+  // A test's, and those of a program that runs inside another's.
+  if (const char* runfiles = getenv("RUNFILES_DIR")) {
+    places.push_back(absl::StrCat(runfiles, "/objmapper/", path));
+  }
+  if (const char* runfiles = getenv("TEST_SRCDIR")) {
+    places.push_back(absl::StrCat(runfiles, "/objmapper/", path));
+  }
+  places.push_back(absl::StrCat("bazel-bin/", path));
+  std::string looked;
+  for (const std::string& place : places) {
+    if (IsProgram(place)) return std::filesystem::absolute(place).string();
+    absl::StrAppend(&looked, looked.empty() ? "" : ", ", place);
+  }
+  return absl::NotFoundError(
+      absl::StrCat("the program ", path, " is not built; looked for it at ", looked));
+}
+
+absl::StatusOr<std::string> InstalledProgram(absl::string_view name, absl::string_view package) {
+  const char* path = getenv("PATH");
+  const std::string directories =
+      absl::StrCat(path == nullptr ? "" : path, ":/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin");
+  for (absl::string_view directory : absl::StrSplit(directories, ':', absl::SkipEmpty())) {
+    std::string program = absl::StrCat(directory, "/", name);
+    if (IsProgram(program)) return program;
+  }
+  return absl::NotFoundError(absl::StrCat(name, " is not installed; it is in the Debian package ",
+                                          package, " (tools/setup --peers installs all peers)"));
+}
+
+absl::StatusOr<uint16_t> FreePort() {
+  const net::UniqueFd socket_fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(address);
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  if (!socket_fd.valid() || bind(socket_fd.get(), generic, length) != 0 ||
+      getsockname(socket_fd.get(), generic, &length) != 0) {
+    return net::ErrnoToStatus(errno, "find a free port on 127.0.0.1");
+  }
+  return ntohs(address.sin_port);
+}
+
+absl::Status WriteFile(const std::string& path, absl::string_view text) {
+  std::ofstream file(path);
+  file.write(text.data(), text.size());
+  file.close();
+  if (!file) return net::ErrnoToStatus(errno, absl::StrCat("write ", path));
+  return absl::OkStatus();
+}
+
+int Cores() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+}  // namespace objmapper::bench

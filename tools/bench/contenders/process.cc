@@ -1,0 +1,129 @@
+#include "tools/bench/contenders/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "net/errno_status.h"
+#include "net/unique_fd.h"
+
+namespace objmapper::bench {
+namespace {
+
+constexpr size_t kLogEndBytes = 2000;
+constexpr absl::Duration kPause = absl::Milliseconds(5);
+
+// The child between fork and exec: system calls alone, since other threads may have held any lock.
+[[noreturn]] void Become(char** argv, int log, int descriptor_3, pid_t parent) {
+  setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(126);  // it ended before the line above
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  signal(SIGPIPE, SIG_DFL);
+  const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  dup2(nothing, STDIN_FILENO);
+  dup2(log, STDOUT_FILENO);
+  dup2(log, STDERR_FILENO);
+  // dup2() onto itself would leave close-on-exec set.
+  if (descriptor_3 == 3) fcntl(3, F_SETFD, 0);
+  if (descriptor_3 >= 0 && descriptor_3 != 3) dup2(descriptor_3, 3);
+  execv(argv[0], argv);
+  const char* reason = strerrordesc_np(errno);
+  const ssize_t written = write(STDERR_FILENO, reason, strlen(reason));
+  _exit(written > 0 ? 127 : 126);
+}
+
+std::string Ending(int wait_status) {
+  if (WIFSIGNALED(wait_status)) {
+    return absl::StrCat("was killed by ", strsignal(WTERMSIG(wait_status)));
+  }
+  return absl::StrCat("ended with status ", WEXITSTATUS(wait_status));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Process>> Process::Start(const ProcessOptions& options) {
+  net::UniqueFd log(open(options.log_path.c_str(),
+                         O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644));
+  if (!log.valid()) return net::ErrnoToStatus(errno, absl::StrCat("open ", options.log_path));
+  std::vector<char*> argv;
+  for (const std::string& argument : options.argv) {
+    argv.push_back(const_cast<char*>(argument.c_str()));
+  }
+  argv.push_back(nullptr);
+  const pid_t parent = getpid();
+  const pid_t pid = fork();
+  if (pid < 0) return net::ErrnoToStatus(errno, absl::StrCat("start ", options.argv[0]));
+  if (pid == 0) Become(argv.data(), log.get(), options.descriptor_3, parent);
+  setpgid(pid, pid);  // in both: whichever comes first
+  return std::unique_ptr<Process>(new Process(options, pid));
+}
+
+Process::~Process() {
+  kill(-pid_, SIGTERM);
+  const absl::Time deadline = absl::Now() + kPatience;
+  while (!HasEnded() && absl::Now() < deadline) absl::SleepFor(kPause);
+  // What its leader left behind, too.
+  kill(-pid_, SIGKILL);
+  if (!HasEnded()) {
+    int status = 0;
+    while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+  }
+}
+
+bool Process::HasEnded() const {
+  int status = 0;
+  if (!wait_status_.has_value() && waitpid(pid_, &status, WNOHANG) == pid_) wait_status_ = status;
+  return wait_status_.has_value();
+}
+
+absl::Status Process::Running() const {
+  if (!HasEnded()) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat(options_.argv[0], " ", Ending(*wait_status_), "; its log ends:\n", LogEnd()));
+}
+
+absl::Status Process::WaitForLog(absl::string_view text, absl::Time deadline) const {
+  while (!absl::StrContains(LogEnd(), text)) {
+    absl::Status running = Running();
+    if (!running.ok()) return running;
+    if (absl::Now() > deadline) {
+      return absl::DeadlineExceededError(absl::StrCat(
+          options_.argv[0], " did not say \"", text, "\" in time; its log ends:\n", LogEnd()));
+    }
+    absl::SleepFor(kPause);
+  }
+  return absl::OkStatus();
+}
+
+std::string Process::LogEnd() const {
+  std::stringstream text;
+  text << std::ifstream(options_.log_path).rdbuf();
+  const std::string log = text.str();
+  if (log.empty()) return "(nothing)";
+  return log.size() <= kLogEndBytes ? log : log.substr(log.size() - kLogEndBytes);
+}
+
+std::string Process::command() const { return absl::StrJoin(options_.argv, " "); }
+
+}  // namespace objmapper::bench

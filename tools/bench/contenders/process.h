@@ -1,0 +1,56 @@
+// A child process that this one owns: started, watched, stopped, reaped.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace objmapper::bench {
+
+struct ProcessOptions {
+  std::vector<std::string> argv;  // argv[0] is the program's path
+  std::string log_path;           // gets standard output and standard error; begun anew
+  int descriptor_3 = -1;          // borrowed; the child has it as descriptor 3
+};
+
+// It leads a process group of its own, which is stopped as a whole, and is killed when the *thread*
+// that started it ends (prctl(2), PR_SET_PDEATHSIG): start it from one that stays. One thread.
+class Process {
+ public:
+  // INTERNAL, RESOURCE_EXHAUSTED, ...: no log, no process. A program that cannot be executed is a
+  // process that ends at once.
+  static absl::StatusOr<std::unique_ptr<Process>> Start(const ProcessOptions& options);
+  // SIGTERM to the group, SIGKILL after kPatience, and waits for the end.
+  ~Process();
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  static constexpr absl::Duration kPatience = absl::Seconds(3);
+
+  pid_t pid() const { return pid_; }
+  // UNAVAILABLE: it has ended; says how, and the end of its log.
+  absl::Status Running() const;
+  // Until `text` is in the log. UNAVAILABLE as above, or DEADLINE_EXCEEDED, with the log's end.
+  absl::Status WaitForLog(absl::string_view text, absl::Time deadline) const;
+  // The last lines of the log.
+  std::string LogEnd() const;
+  std::string command() const;
+
+ private:
+  Process(ProcessOptions options, pid_t pid) : options_(std::move(options)), pid_(pid) {}
+  bool HasEnded() const;
+
+  const ProcessOptions options_;
+  const pid_t pid_;
+  mutable std::optional<int> wait_status_;  // once it has been reaped
+};
+
+}  // namespace objmapper::bench

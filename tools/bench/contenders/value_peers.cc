@@ -1,0 +1,180 @@
+// redis and memcached: the objects as values in their memory, put there over their own sockets.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "net/address.h"
+#include "net/dial.h"
+#include "net/errno_status.h"
+#include "tools/bench/contenders/place.h"
+#include "tools/bench/contenders/process_contender.h"
+#include "tools/bench/contenders/starters.h"
+
+namespace objmapper::bench {
+namespace {
+
+constexpr uint64_t kMebibyte = 1 << 20;
+// redis's own limit (proto-max-bulk-len); memcached's is set alike.
+constexpr uint64_t kValueBytesMax = 512 * kMebibyte;
+constexpr int kFillPatienceMs = 30000;
+
+absl::Status SendAll(int socket, absl::string_view text) {
+  while (!text.empty()) {
+    const ssize_t sent = send(socket, text.data(), text.size(), MSG_NOSIGNAL);
+    if (sent < 0) return net::ErrnoToStatus(errno, "send");
+    text.remove_prefix(sent);
+  }
+  return absl::OkStatus();
+}
+
+// Stores one object: `before`, its bytes, CR LF; the answer must begin with `expected`.
+absl::Status Store(int socket, const std::string& path, uint64_t bytes, const std::string& before,
+                   absl::string_view expected) {
+  const net::UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return net::ErrnoToStatus(errno, absl::StrCat("open ", path));
+  absl::Status status = SendAll(socket, before);
+  off_t offset = 0;
+  while (status.ok() && static_cast<uint64_t>(offset) < bytes) {
+    const ssize_t sent = sendfile(socket, file.get(), &offset, bytes - offset);
+    if (sent == 0) status = absl::DataLossError(absl::StrCat(path, " has become shorter"));
+    if (sent < 0) status = net::ErrnoToStatus(errno, absl::StrCat("send ", path));
+  }
+  if (status.ok()) status = SendAll(socket, "\r\n");
+  if (!status.ok()) return status;
+  std::string answer;
+  while (answer.empty() || answer.back() != '\n') {
+    pollfd readable{socket, POLLIN, 0};
+    char piece[256];
+    if (poll(&readable, 1, kFillPatienceMs) != 1) {
+      return absl::DeadlineExceededError(absl::StrCat("no answer when ", path, " was stored"));
+    }
+    const ssize_t got = recv(socket, piece, sizeof(piece), 0);
+    if (got <= 0) return absl::UnavailableError(absl::StrCat("hung up when ", path, " was stored"));
+    answer.append(piece, got);
+  }
+  if (answer.compare(0, expected.size(), expected.data(), expected.size()) != 0) {
+    return absl::InternalError(absl::StrCat(path, " was not stored: ", answer));
+  }
+  return absl::OkStatus();
+}
+
+// Stores all objects that fit; `redis`: else memcached's language.
+absl::Status Fill(const net::Address& address, const ObjectSet& objects, bool redis) {
+  absl::StatusOr<net::UniqueFd> socket = net::Dial(address, kStartTime);
+  if (!socket.ok()) return socket.status();
+  for (const ObjectSet::Object& object : objects.objects) {
+    if (object.bytes > kValueBytesMax) continue;
+    const std::string before =
+        redis ? absl::StrCat("*3\r\n$3\r\nSET\r\n$", object.name.size(), "\r\n", object.name,
+                             "\r\n$", object.bytes, "\r\n")
+              : absl::StrCat("set ", object.name, " 0 0 ", object.bytes, "\r\n");
+    absl::Status stored = Store(socket->get(), absl::StrCat(objects.root, "/", object.name),
+                                object.bytes, before, redis ? "+OK" : "STORED");
+    if (!stored.ok()) return stored;
+  }
+  return absl::OkStatus();
+}
+
+void RemarkOnSkipped(const ObjectSet& objects, ProcessContender* contender) {
+  for (const ObjectSet::Object& object : objects.objects) {
+    if (object.bytes > kValueBytesMax) {
+      contender->AddRemark(absl::StrCat("without ", object.name, ": above its limit of 512 MiB"));
+    }
+  }
+}
+
+absl::Status WithLog(absl::Status status, ProcessContender& contender) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(), absl::StrCat(contender.name(), ": ", status.message(),
+                                                  "; its log ends:\n",
+                                                  contender.last_process().LogEnd()));
+}
+
+}  // namespace
+
+Started StartRedis(const ContenderOptions& options, const ObjectSet& objects) {
+  absl::StatusOr<std::string> program = InstalledProgram("redis-server", "redis-server");
+  if (!program.ok()) return program.status();
+  absl::StatusOr<uint16_t> port = FreePort();
+  if (!port.ok()) return port.status();
+  const std::string path = absl::StrCat(options.work_dir, "/", options.name, ".sock");
+  auto contender = std::make_unique<ProcessContender>(options.name, Kind::kPeer);
+  // One thread, as it advises for fewer than four cores (redis.conf, "io-threads").
+  absl::Status status = contender->Start(
+      options.work_dir, "",
+      {*program, "--port", absl::StrCat(*port), "--bind", "127.0.0.1", "--unixsocket", path,
+       "--save", "", "--appendonly", "no", "--daemonize", "no", "--timeout", "0", "--tcp-backlog",
+       "4096", "--dir", options.work_dir, "--maxclients",
+       absl::StrCat(options.connections_max + 64)});
+  if (status.ok()) {
+    status = contender->AddEndpoint(
+        {.wire = Wire::kRedis, .transport = Transport::kUnix, .path = path});
+  }
+  if (status.ok()) {
+    status = contender->AddEndpoint(
+        {.wire = Wire::kRedis, .transport = Transport::kTcp, .port = *port});
+  }
+  if (status.ok()) status = WithLog(Fill({.path = path}, objects, /*redis=*/true), *contender);
+  if (!status.ok()) return status;
+  RemarkOnSkipped(objects, contender.get());
+  return contender;
+}
+
+Started StartMemcached(const ContenderOptions& options, const ObjectSet& objects) {
+  absl::StatusOr<std::string> program = InstalledProgram("memcached", "memcached");
+  if (!program.ok()) return program.status();
+  absl::StatusOr<uint16_t> port = FreePort();
+  if (!port.ok()) return port.status();
+  uint64_t all = 0, largest = kMebibyte;
+  for (const ObjectSet::Object& object : objects.objects) {
+    if (object.bytes > kValueBytesMax) continue;
+    all += object.bytes;
+    largest = std::max(largest, object.bytes);
+  }
+  // Room for a value's head; and the limit may be half of the memory at most.
+  const uint64_t item_mebibytes = largest / kMebibyte + 1;
+  const uint64_t memory_mebibytes = 64 + 2 * (all / kMebibyte + item_mebibytes);
+  const std::vector<std::string> argv = {
+      *program, "-u", "root",  // has an effect for root alone: stay what we are
+      "-t", absl::StrCat(Cores()), "-c", absl::StrCat(options.connections_max + 64), "-b", "4096",
+      "-m", absl::StrCat(memory_mebibytes), "-I", absl::StrCat(item_mebibytes, "m"),
+      "-M",  // to refuse, not to forget, what does not fit
+  };
+  const std::string path = absl::StrCat(options.work_dir, "/", options.name, ".sock");
+  auto contender = std::make_unique<ProcessContender>(options.name, Kind::kPeer);
+
+  // With a Unix socket it does not listen on TCP: it takes two of them. The one that is not asked
+  // sleeps, but its memory counts.
+  std::vector<std::string> on_unix = argv, on_tcp = argv;
+  on_unix.insert(on_unix.end(), {"-s", path});
+  on_tcp.insert(on_tcp.end(), {"-l", "127.0.0.1", "-p", absl::StrCat(*port), "-U", "0"});
+  absl::Status status = contender->Start(options.work_dir, "", std::move(on_unix));
+  if (status.ok()) {
+    status = contender->AddEndpoint(
+        {.wire = Wire::kMemcached, .transport = Transport::kUnix, .path = path});
+  }
+  if (status.ok()) status = WithLog(Fill({.path = path}, objects, /*redis=*/false), *contender);
+  if (status.ok()) status = contender->Start(options.work_dir, "_tcp", std::move(on_tcp));
+  if (status.ok()) {
+    status = contender->AddEndpoint(
+        {.wire = Wire::kMemcached, .transport = Transport::kTcp, .port = *port});
+  }
+  if (status.ok()) {
+    const net::Address tcp{
+        .kind = net::Address::Kind::kTcp, .host = "127.0.0.1", .port = *port};
+    status = WithLog(Fill(tcp, objects, /*redis=*/false), *contender);
+  }
+  if (!status.ok()) return status;
+  RemarkOnSkipped(objects, contender.get());
+  contender->AddRemark("two processes: one for each transport; memory is that of both");
+  return contender;
+}
+
+}  // namespace objmapper::bench

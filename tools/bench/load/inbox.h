@@ -1,0 +1,39 @@
+// Where a client thread's connections receive: one large buffer for all, since what arrives is
+// looked at and dropped before the next read.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <memory>
+
+#include "absl/strings/string_view.h"
+
+namespace objmapper::bench {
+
+// One thread's.
+class Inbox {
+ public:
+  Inbox();
+
+  // Reads once from the non-blocking `socket`. `carry`: what an earlier read left unused, put in
+  // front; at most kHeadBytesMax. Returns what recvmsg(2) does: bytes, 0 at the end, -1 and errno.
+  // EOVERFLOW: descriptors were lost (MSG_CTRUNC).
+  //
+  // With `descriptors` those that came are counted in fds() and closed before this returns.
+  // Without, a plain recv(2) is made.
+  ssize_t Receive(int socket, absl::string_view carry, bool descriptors);
+
+  // The carry and what the last Receive() brought; valid until the next.
+  absl::string_view bytes() const { return absl::string_view(buffer_.get(), bytes_); }
+  int fds() const { return fds_; }
+
+ private:
+  ssize_t ReceiveWithFds(int socket, char* at);
+
+  std::unique_ptr<char[]> buffer_;
+  size_t bytes_ = 0;
+  int fds_ = 0;
+};
+
+}  // namespace objmapper::bench

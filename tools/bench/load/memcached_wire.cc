@@ -1,0 +1,50 @@
+#include "tools/bench/load/memcached_wire.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace objmapper::bench {
+namespace {
+
+constexpr absl::string_view kValueEnd = "\r\nEND\r\n";
+
+class Memcached : public WireDriver {
+ public:
+  std::string Request(Ask, absl::string_view name) const override {
+    return absl::StrCat("get ", name, "\r\n");
+  }
+
+  // "VALUE <key> <flags> <bytes>\r\n<value>\r\nEND\r\n", or "END\r\n" for no such key, or an error
+  // line.
+  Head Next(absl::string_view input, Ask, uint32_t) const override {
+    const size_t end = input.find("\r\n");
+    if (end == absl::string_view::npos) return Head();
+    const absl::string_view line = input.substr(0, end);
+    Head head;
+    head.kind = Head::Kind::kAnswer;
+    head.consumed = end + 2;
+    if (absl::StartsWith(line, "VALUE ")) {
+      if (!absl::SimpleAtoi(line.substr(line.rfind(' ') + 1), &head.body_bytes)) {
+        return BrokenHead("a VALUE line does not end with a length");
+      }
+      head.trailer_bytes = kValueEnd.size();
+      return head;
+    }
+    head.ok = false;
+    head.message = line;
+    if (line == "END") {
+      head.message = "no such key";
+    } else if (line != "ERROR" && !absl::StartsWith(line, "SERVER_ERROR") &&
+               !absl::StartsWith(line, "CLIENT_ERROR")) {
+      return BrokenHead("an answer is neither VALUE nor END nor an error");
+    }
+    return head;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<WireDriver> MakeMemcached() { return std::make_unique<Memcached>(); }
+
+}  // namespace objmapper::bench

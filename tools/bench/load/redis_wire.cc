@@ -1,0 +1,46 @@
+#include "tools/bench/load/redis_wire.h"
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace objmapper::bench {
+namespace {
+
+class Redis : public WireDriver {
+ public:
+  std::string Request(Ask, absl::string_view name) const override {
+    return absl::StrCat("*2\r\n$3\r\nGET\r\n$", name.size(), "\r\n", name, "\r\n");
+  }
+
+  // "$<bytes>\r\n<value>\r\n", "$-1\r\n" for no such key, or "-<message>\r\n".
+  Head Next(absl::string_view input, Ask, uint32_t) const override {
+    if (input.empty()) return Head();
+    if (input[0] != '$' && input[0] != '-') {
+      return BrokenHead("an answer is neither a bulk string ('$') nor an error ('-')");
+    }
+    const size_t end = input.find("\r\n");
+    if (end == absl::string_view::npos) return Head();
+    const absl::string_view line = input.substr(1, end - 1);
+    Head head;
+    head.kind = Head::Kind::kAnswer;
+    head.consumed = end + 2;
+    if (input[0] == '-') {
+      head.ok = false;
+      head.message = line;
+    } else if (line == "-1") {
+      head.ok = false;
+      head.message = "no such key";
+    } else if (absl::SimpleAtoi(line, &head.body_bytes)) {
+      head.trailer_bytes = 2;
+    } else {
+      return BrokenHead("a bulk string's length is not a number");
+    }
+    return head;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<WireDriver> MakeRedis() { return std::make_unique<Redis>(); }
+
+}  // namespace objmapper::bench

@@ -1,0 +1,59 @@
+#include "tools/bench/load/wire_driver.h"
+
+#include "absl/strings/str_cat.h"
+#include "tools/bench/load/dbus_wire.h"
+#include "tools/bench/load/http_wire.h"
+#include "tools/bench/load/memcached_wire.h"
+#include "tools/bench/load/objmapper_wire.h"
+#include "tools/bench/load/redis_wire.h"
+
+namespace objmapper::bench {
+
+Head WireDriver::NextOpening(absl::string_view, int) const {
+  return BrokenHead("the server speaks first");
+}
+
+void WireDriver::SetId(char*, uint32_t) const {}
+
+absl::StatusOr<std::unique_ptr<WireDriver>> MakeWireDriver(const Endpoint& endpoint,
+                                                           const LoadOptions& options) {
+  const bool asks_fd =
+      options.first == Ask::kFdPass || (options.mix_ratio < 1 && options.second == Ask::kFdPass);
+  const bool asks_bytes =
+      options.first != Ask::kFdPass || (options.mix_ratio < 1 && options.second != Ask::kFdPass);
+  if (asks_fd && endpoint.transport != Transport::kUnix) {
+    return absl::InvalidArgumentError("FDPASS needs a Unix socket: TCP carries no descriptors");
+  }
+  if (asks_fd && endpoint.wire != Wire::kObjmapper && endpoint.wire != Wire::kDbus) {
+    return absl::InvalidArgumentError("FDPASS is asked of a server that passes no descriptors");
+  }
+  if ((options.v1 || options.batch) && endpoint.wire != Wire::kObjmapper) {
+    return absl::InvalidArgumentError("V1 and FD_BATCH are objmapper's alone");
+  }
+  switch (endpoint.wire) {
+    case Wire::kObjmapper:
+      if (options.v1 && options.batch) {
+        return absl::InvalidArgumentError("V1 has no FD_BATCH: choose one of them");
+      }
+      if (options.v1) return MakeObjmapperV1();
+      if (options.depth > UINT16_MAX) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("depth ", options.depth, ": V2's max_pipeline is at most ", UINT16_MAX));
+      }
+      return MakeObjmapperV2(endpoint.transport == Transport::kUnix, options.batch, options.depth);
+    case Wire::kHttp:
+      return MakeHttp();
+    case Wire::kRedis:
+      return MakeRedis();
+    case Wire::kMemcached:
+      return MakeMemcached();
+    case Wire::kDbus:
+      if (asks_bytes || endpoint.transport != Transport::kUnix) {
+        return absl::InvalidArgumentError("the bus passes descriptors alone, on a Unix socket");
+      }
+      return MakeDbus();
+  }
+  return absl::InvalidArgumentError("an endpoint of an unknown wire");
+}
+
+}  // namespace objmapper::bench

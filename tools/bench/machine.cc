@@ -1,0 +1,71 @@
+#include "tools/bench/machine.h"
+
+#include <stdio.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
+namespace objmapper::bench {
+
+namespace {
+
+// The value of the first line that begins with `key`, of files like /proc/cpuinfo and os-release.
+std::string Field(const char* file, absl::string_view key, char separator) {
+  std::ifstream in(file);
+  for (std::string line; std::getline(in, line);) {
+    const std::vector<std::string> parts = absl::StrSplit(line, absl::MaxSplits(separator, 1));
+    if (parts.size() == 2 && absl::StripAsciiWhitespace(parts[0]) == key) {
+      return std::string(absl::StripPrefix(
+          absl::StripSuffix(absl::StripAsciiWhitespace(parts[1]), "\""), "\""));
+    }
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+Machine ThisMachine() {
+  Machine machine;
+  utsname name;
+  if (uname(&name) == 0) machine.kernel = absl::StrCat(name.sysname, " ", name.release);
+  machine.cpu = Field("/proc/cpuinfo", "model name", ':');
+  machine.os = Field("/etc/os-release", "PRETTY_NAME", '=');
+  machine.cores = get_nprocs();
+  struct sysinfo info;
+  if (sysinfo(&info) == 0) machine.memory_bytes = uint64_t{info.totalram} * info.mem_unit;
+  return machine;
+}
+
+std::string ThisVersion() {
+  FILE* const git = popen("git describe --always --dirty 2>/dev/null", "r");
+  if (git == nullptr) return "";
+  char line[128] = "";
+  if (fgets(line, sizeof line, git) == nullptr) line[0] = '\0';
+  pclose(git);
+  return std::string(absl::StripAsciiWhitespace(line));
+}
+
+std::string Now() {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::Now(), absl::UTCTimeZone());
+}
+
+CoreTime CoreTimeSoFar() {
+  std::ifstream in("/proc/stat");
+  std::string cpu;
+  double user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0, steal = 0;
+  in >> cpu >> user >> nice >> system >> idle >> iowait >> irq >> softirq >> steal;
+  const double tick = 1.0 / static_cast<double>(sysconf(_SC_CLK_TCK));
+  return {.busy = (user + nice + system + irq + softirq) * tick, .stolen = steal * tick};
+}
+
+}  // namespace objmapper::bench

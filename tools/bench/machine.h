@@ -1,0 +1,25 @@
+// What it all runs on, and who else is busy there.
+#pragma once
+
+#include <string>
+
+#include "tools/bench/report/report.h"
+
+namespace objmapper::bench {
+
+Machine ThisMachine();
+
+// "git describe" of the tree in the working folder; empty when that is none.
+std::string ThisVersion();
+
+// UTC, ISO 8601.
+std::string Now();
+
+// Time that the whole machine's cores have spent since it started, in seconds (proc(5), /proc/stat).
+struct CoreTime {
+  double busy = 0;    // of any process here
+  double stolen = 0;  // wanted, but given to another virtual machine
+};
+CoreTime CoreTimeSoFar();
+
+}  // namespace objmapper::bench

@@ -1,0 +1,91 @@
+#include "tools/bench/object_folder.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "net/errno_status.h"
+#include "net/unique_fd.h"
+
+namespace objmapper::bench {
+
+namespace {
+
+absl::Status WriteObject(const std::string& path, uint64_t bytes, bool sparse) {
+  struct stat there;
+  if (stat(path.c_str(), &there) == 0 && static_cast<uint64_t>(there.st_size) == bytes) {
+    return absl::OkStatus();
+  }
+  net::UniqueFd file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (file.get() < 0) return net::ErrnoToStatus(errno, absl::StrCat("create ", path));
+  if (sparse) {
+    if (ftruncate(file.get(), static_cast<off_t>(bytes)) == 0) return absl::OkStatus();
+    return net::ErrnoToStatus(errno, absl::StrCat("make ", path, " as large as ", bytes));
+  }
+  std::mt19937_64 random(bytes);
+  std::vector<uint64_t> block(64 << 10);
+  for (uint64_t done = 0; done < bytes;) {
+    for (uint64_t& word : block) word = random();
+    const size_t part = std::min<uint64_t>(bytes - done, block.size() * sizeof(block[0]));
+    const ssize_t written = write(file.get(), block.data(), part);
+    if (written <= 0) return net::ErrnoToStatus(errno, absl::StrCat("write ", path));
+    done += static_cast<uint64_t>(written);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ObjectFolder> ObjectFolder::Make(const std::string& work_dir) {
+  std::string path = absl::StrCat(work_dir.empty() ? "/tmp" : work_dir, "/bench.XXXXXX");
+  if (path.size() > 60) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--work_dir=", work_dir, " is too long for sockets' paths; 48 characters do"));
+  }
+  if (mkdtemp(path.data()) == nullptr) {
+    return net::ErrnoToStatus(errno, absl::StrCat("make a folder like ", path));
+  }
+  // Peers run as users of their own.
+  chmod(path.c_str(), 0755);
+  if (mkdir((path + "/objects").c_str(), 0755) != 0) {
+    return net::ErrnoToStatus(errno, absl::StrCat("make ", path, "/objects"));
+  }
+  return ObjectFolder(std::move(path));
+}
+
+ObjectFolder::ObjectFolder(ObjectFolder&& other)
+    : path_(std::exchange(other.path_, "")), rooms_(other.rooms_) {}
+
+ObjectFolder::~ObjectFolder() {
+  std::error_code ignored;  // what remains in a temporary folder harms nobody
+  if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+}
+
+absl::StatusOr<std::string> ObjectFolder::Room(const std::string& name) {
+  std::string room = absl::StrCat(path_, "/", ++rooms_);
+  if (mkdir(room.c_str(), 0755) != 0) {
+    return net::ErrnoToStatus(errno, absl::StrCat("make ", room, " for ", name));
+  }
+  return room;
+}
+
+absl::StatusOr<ObjectSet> ObjectFolder::Prepare(const std::vector<ObjectSet::Object>& objects,
+                                                bool sparse) {
+  for (const ObjectSet::Object& object : objects) {
+    absl::Status status = WriteObject(PathOf(object.name), object.bytes, sparse);
+    if (!status.ok()) return status;
+  }
+  return ObjectSet{.root = path_ + "/objects", .objects = objects};
+}
+
+std::string ObjectFolder::PathOf(const std::string& object) const {
+  return absl::StrCat(path_, "/objects/", object);
+}
+
+}  // namespace objmapper::bench

@@ -1,0 +1,40 @@
+// The folder with the objects that all contenders serve.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "tools/bench/contenders/contender.h"
+
+namespace objmapper::bench {
+
+// Owns a working folder: objects/ below it, and what contenders put there. Removed in the destructor.
+class ObjectFolder {
+ public:
+  // `work_dir`: a new folder is made in it; empty: in /tmp. The path is kept short, since a Unix
+  // socket's has 107 characters at most (unix(7)).
+  static absl::StatusOr<ObjectFolder> Make(const std::string& work_dir);
+
+  ObjectFolder(ObjectFolder&& other);
+  ObjectFolder& operator=(ObjectFolder&&) = delete;
+  ~ObjectFolder();
+
+  // A fresh, empty folder for one contender.
+  absl::StatusOr<std::string> Room(const std::string& name);
+
+  // Makes those that are not there yet. `sparse`: holes; else every byte is written, and no two
+  // blocks are alike.
+  absl::StatusOr<ObjectSet> Prepare(const std::vector<ObjectSet::Object>& objects, bool sparse);
+
+  std::string PathOf(const std::string& object) const;
+
+ private:
+  explicit ObjectFolder(std::string path) : path_(std::move(path)) {}
+
+  std::string path_;  // empty: moved from
+  int rooms_ = 0;
+};
+
+}  // namespace objmapper::bench

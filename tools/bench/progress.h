@@ -1,0 +1,30 @@
+// Where a run is, on one line of the terminal.
+#pragma once
+
+#include <string>
+
+#include "absl/time/time.h"
+
+namespace objmapper::bench {
+
+// On stderr, and only when that is a terminal. The line goes when the object does, or at Clear().
+class Progress {
+ public:
+  // `steps`: how often Step() will be called in all.
+  explicit Progress(int steps);
+  ~Progress();
+
+  // "[12/240] copy size=1K: round 2 of 5, nginx - 3 min left".
+  void Step(const std::string& what);
+  void Clear();
+  // Steps that will not come after all.
+  void Skip(int steps) { done_ += steps; }
+
+ private:
+  const bool shown_;
+  const int steps_;
+  int done_ = 0;
+  const absl::Time start_;
+};
+
+}  // namespace objmapper::bench

@@ -1,0 +1,41 @@
+// What the figures amount to: who wins a cell, and where a contender loses.
+#pragma once
+
+#include "absl/types/optional.h"
+#include "tools/bench/report/measure.h"
+#include "tools/bench/report/report.h"
+
+namespace objmapper::bench {
+
+enum class Verdict : uint8_t { kBetter, kTie, kWorse };
+
+// A difference counts when the median is off by more than 3 % and both quartiles of the rounds lie on
+// its side; anything else is a tie.
+Verdict Judge(const Spread& ratio, bool less_is_better);
+
+// The best of a cell by a measure. Floors are left out: they do less than a server must.
+// `except`: is left out too. nullptr: nobody has samples that tell.
+const Series* BestOf(const Cell& cell, Measure measure, const Series* except = nullptr);
+
+// The best of one kind.
+const Series* BestOfKind(const Cell& cell, Measure measure, Kind kind);
+
+// `contender` was worse than `winner` in `cell` by `measure`; `ratio` is contender / winner.
+struct Loss {
+  const Cell* cell = nullptr;
+  Measure measure = Measure::kRequestsPerSecond;
+  const Series* winner = nullptr;
+  Spread ratio;
+};
+
+// Every cell and measure (throughput, p99, server CPU per request; memory where the cell is about it)
+// in which a model or peer did clearly better, the worst first. The report must outlive the result.
+std::vector<Loss> LossesOf(const Report& report, const std::string& contender);
+
+// The same against floors: what the contender pays for being a server.
+std::vector<Loss> LossesToFloors(const Report& report, const std::string& contender);
+
+// "copy size=1K ...: 0.91 (0.89-0.93) of redis's requests/s".
+std::string SentenceOf(const Loss& loss);
+
+}  // namespace objmapper::bench

@@ -1,0 +1,161 @@
+#include "tools/bench/report/measure.h"
+
+#include <algorithm>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace objmapper::bench {
+
+namespace {
+
+// A quantile of sorted values, between the two that it falls between.
+double QuantileOfSorted(const std::vector<double>& sorted, double q) {
+  const double position = q * static_cast<double>(sorted.size() - 1);
+  const size_t below = static_cast<size_t>(position);
+  const size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (sorted[above] - sorted[below]) * (position - static_cast<double>(below));
+}
+
+// nullopt when there is nothing to divide by.
+absl::optional<double> Per(double value, double divisor) {
+  if (divisor <= 0) return absl::nullopt;
+  return value / divisor;
+}
+
+absl::optional<double> IfAny(double value) {
+  if (value <= 0) return absl::nullopt;
+  return value;
+}
+
+double ConnectionsOf(const Cell& cell) {
+  double connections = 0;
+  if (!absl::SimpleAtod(ParameterOf(cell, "conns"), &connections)) return 0;
+  return connections;
+}
+
+}  // namespace
+
+Spread SpreadOf(std::vector<double> values) {
+  if (values.empty()) return {};
+  std::sort(values.begin(), values.end());
+  return {.median = QuantileOfSorted(values, 0.5),
+          .low = QuantileOfSorted(values, 0.25),
+          .high = QuantileOfSorted(values, 0.75)};
+}
+
+bool LessIsBetter(Measure measure) {
+  return measure != Measure::kRequestsPerSecond && measure != Measure::kGbPerSecond;
+}
+
+const char* NameOf(Measure measure) {
+  switch (measure) {
+    case Measure::kRequestsPerSecond:
+      return "requests/s";
+    case Measure::kGbPerSecond:
+      return "GB/s";
+    case Measure::kP50Us:
+      return "p50 in µs";
+    case Measure::kP99Us:
+      return "p99 in µs";
+    case Measure::kP999Us:
+      return "p999 in µs";
+    case Measure::kServerCpuUs:
+      return "server CPU µs per request";
+    case Measure::kServerCpuPerGb:
+      return "server CPU s per GB";
+    case Measure::kClientCpuUs:
+      return "client CPU µs per request";
+    case Measure::kRssMib:
+      return "RSS in MiB";
+    case Measure::kRssPerConnection:
+      return "RSS bytes per connection";
+    case Measure::kThreads:
+      return "threads";
+  }
+  return "";
+}
+
+absl::optional<double> ValueOf(Measure measure, const Cell& cell, const Sample& sample) {
+  const double requests = static_cast<double>(sample.requests);
+  const double gigabytes = static_cast<double>(sample.bytes) / 1e9;
+  switch (measure) {
+    case Measure::kRequestsPerSecond:
+      return requests > 0 ? Per(requests, sample.seconds) : absl::nullopt;
+    case Measure::kGbPerSecond:
+      return gigabytes > 0 ? Per(gigabytes, sample.seconds) : absl::nullopt;
+    case Measure::kP50Us:
+      return IfAny(sample.p50_us);
+    case Measure::kP99Us:
+      return IfAny(sample.p99_us);
+    case Measure::kP999Us:
+      return IfAny(sample.p999_us);
+    case Measure::kServerCpuUs:
+      return Per(sample.server_cpu_s * 1e6, requests);
+    case Measure::kServerCpuPerGb:
+      return Per(sample.server_cpu_s, gigabytes);
+    case Measure::kClientCpuUs:
+      return Per(sample.client_cpu_s * 1e6, requests);
+    case Measure::kRssMib:
+      return IfAny(static_cast<double>(sample.rss_bytes) / (1 << 20));
+    case Measure::kRssPerConnection:
+      if (sample.rss_before_bytes == 0) return absl::nullopt;
+      return Per(static_cast<double>(sample.rss_bytes) -
+                     static_cast<double>(sample.rss_before_bytes),
+                 ConnectionsOf(cell));
+    case Measure::kThreads:
+      return IfAny(sample.threads);
+  }
+  return absl::nullopt;
+}
+
+absl::optional<Spread> SpreadOver(Measure measure, const Cell& cell, const Series& series) {
+  std::vector<double> values;
+  for (const Sample& sample : series.samples) {
+    if (const auto value = ValueOf(measure, cell, sample)) values.push_back(*value);
+  }
+  if (values.empty()) return absl::nullopt;
+  return SpreadOf(std::move(values));
+}
+
+absl::optional<Spread> RatioOver(Measure measure, const Cell& cell, const Series& series,
+                                 const Series& base) {
+  std::vector<double> ratios;
+  const size_t rounds = std::min(series.samples.size(), base.samples.size());
+  for (size_t round = 0; round < rounds; ++round) {
+    const auto value = ValueOf(measure, cell, series.samples[round]);
+    const auto divisor = ValueOf(measure, cell, base.samples[round]);
+    if (value && divisor && *divisor > 0) ratios.push_back(*value / *divisor);
+  }
+  if (ratios.empty()) return absl::nullopt;
+  return SpreadOf(std::move(ratios));
+}
+
+Measure HeadlineOf(const Cell& cell) {
+  if (cell.workload == "idle") return Measure::kRssPerConnection;
+  const bool latency = cell.workload == "latency" || !ParameterOf(cell, "rate").empty() ||
+                       !ParameterOf(cell, "beside").empty();
+  return latency ? Measure::kP99Us : Measure::kRequestsPerSecond;
+}
+
+const Series* FindSeries(const Cell& cell, const std::string& contender) {
+  for (const Series& series : cell.series) {
+    if (series.contender == contender) return &series;
+  }
+  return nullptr;
+}
+
+std::string ParameterOf(const Cell& cell, const std::string& name) {
+  for (const auto& [key, value] : cell.parameters) {
+    if (key == name) return value;
+  }
+  return "";
+}
+
+std::string TitleOf(const Cell& cell) {
+  std::string title = cell.workload;
+  for (const auto& [key, value] : cell.parameters) absl::StrAppend(&title, " ", key, "=", value);
+  return title;
+}
+
+}  // namespace objmapper::bench

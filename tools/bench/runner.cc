@@ -1,0 +1,145 @@
+#include "tools/bench/runner.h"
+
+#include <memory>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tools/bench/entrant.h"
+#include "tools/bench/fio.h"
+#include "tools/bench/interrupt.h"
+#include "tools/bench/machine.h"
+#include "tools/bench/page_cache.h"
+#include "tools/bench/report/measure.h"
+#include "tools/bench/warnings.h"
+
+namespace objmapper::bench {
+
+namespace {
+
+absl::Status Cancelled() { return absl::CancelledError("interrupted"); }
+
+// The rounds of one cell.
+class Rounds {
+ public:
+  Rounds(const CellPlan& plan, const Settings& settings, ObjectFolder& folder, Progress& progress)
+      : plan_(plan), settings_(settings), folder_(folder), progress_(progress) {}
+
+  absl::StatusOr<Cell> Run() {
+    absl::StatusOr<ObjectSet> objects = folder_.Prepare(plan_.objects, plan_.sparse);
+    if (!objects.ok()) return objects.status();
+    objects_ = *std::move(objects);
+    cell_.workload = plan_.workload;
+    cell_.parameters = plan_.parameters;
+    cell_.baseline = plan_.baseline;
+    if (!StartAll()) return Cancelled();
+    if (plan_.rate_share > 0) ChooseRate();
+    for (int round = 0; round < settings_.rounds; ++round) {
+      for (size_t i = 0; i < entrants_.size(); ++i) {
+        if (Interrupted()) return Cancelled();
+        const size_t which = (i + static_cast<size_t>(round)) % entrants_.size();
+        progress_.Step(absl::StrCat(TitleOf(cell_), ": round ", round + 1, " of ",
+                                    settings_.rounds, ", ", entrants_[which]->name()));
+        MeasureOnce(which);
+      }
+      if (plan_.fio) MeasureFio();
+    }
+    if (plan_.fio) cell_.series.push_back(fio_);
+    cell_.warnings = WarningsOf(cell_, surroundings_, settings_.client_threads, ThisMachine().cores);
+    return std::move(cell_);
+  }
+
+ private:
+  // Where every sample needs a fresh process, nothing is started yet.
+  bool Anew() const { return plan_.alone || plan_.cold; }
+
+  void Miss(size_t which, const absl::Status& status) {
+    cell_.series[which].missing = std::string(status.message());
+    cell_.series[which].samples.clear();
+    entrants_[which]->Stop();
+  }
+
+  bool StartAll() {
+    for (const std::string& name : plan_.contenders) {
+      if (Interrupted()) return false;
+      entrants_.push_back(std::make_unique<Entrant>(plan_, settings_, folder_, name));
+      Series series;
+      series.contender = name;
+      series.kind = entrants_.back()->kind();
+      cell_.series.push_back(std::move(series));
+      if (Anew()) continue;
+      const absl::Status status = entrants_.back()->Start(objects_);
+      cell_.series.back().command = entrants_.back()->command();
+      if (!status.ok()) Miss(entrants_.size() - 1, status);
+    }
+    return true;
+  }
+
+  // Half of what the baseline can do, say; of the first contender that can tell, if that is missing.
+  void ChooseRate() {
+    double rate = 0;
+    for (const bool baseline : {true, false}) {
+      for (size_t i = 0; i < entrants_.size() && rate == 0; ++i) {
+        if (!cell_.series[i].missing.empty()) continue;
+        if (baseline && entrants_[i]->name() != plan_.baseline) continue;
+        const absl::StatusOr<double> most = entrants_[i]->Saturate();
+        if (most.ok()) rate = *most * plan_.rate_share;
+      }
+    }
+    for (auto& entrant : entrants_) entrant->SetRate(rate);
+    for (auto& [name, value] : cell_.parameters) {
+      if (name == "rate") absl::StrAppend(&value, " (", static_cast<int64_t>(rate), "/s)");
+    }
+  }
+
+  void MeasureOnce(size_t which) {
+    if (!cell_.series[which].missing.empty()) return;
+    Entrant& entrant = *entrants_[which];
+    if (Anew()) {
+      const absl::Status status = entrant.Start(objects_);
+      if (!entrant.command().empty()) cell_.series[which].command = entrant.command();
+      if (!status.ok()) return Miss(which, status);
+    }
+    const absl::StatusOr<Sample> sample = entrant.Measure();
+    if (!sample.ok()) return Miss(which, sample.status());
+    cell_.series[which].samples.push_back(*sample);
+    surroundings_.push_back(entrant.surroundings());
+    if (Anew()) entrant.Stop();
+  }
+
+  void MeasureFio() {
+    fio_.contender = kFio;
+    fio_.kind = Kind::kPeer;
+    if (!fio_.missing.empty()) return;
+    std::vector<std::string> files;
+    for (const std::string& name : plan_.load.first_names) files.push_back(folder_.PathOf(name));
+    absl::Status status;
+    for (const std::string& file : files) status.Update(DropFromPageCache(file));
+    const absl::StatusOr<Sample> sample =
+        status.ok() ? RunFio(files) : absl::StatusOr<Sample>(status);
+    if (sample.ok()) {
+      fio_.samples.push_back(*sample);
+    } else {
+      fio_.missing = std::string(sample.status().message());
+      fio_.samples.clear();
+    }
+  }
+
+  const CellPlan& plan_;
+  const Settings& settings_;
+  ObjectFolder& folder_;
+  Progress& progress_;
+  ObjectSet objects_;
+  Cell cell_;
+  std::vector<std::unique_ptr<Entrant>> entrants_;  // as cell_.series
+  Series fio_;
+  std::vector<Surroundings> surroundings_;
+};
+
+}  // namespace
+
+absl::StatusOr<Cell> RunCell(const CellPlan& plan, const Settings& settings, ObjectFolder& folder,
+                             Progress& progress) {
+  return Rounds(plan, settings, folder, progress).Run();
+}
+
+}  // namespace objmapper::bench

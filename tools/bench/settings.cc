@@ -1,0 +1,165 @@
+#include "tools/bench/settings.h"
+
+#include <gflags/gflags.h>
+
+#include <algorithm>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "tools/bench/contenders/contender.h"
+#include "tools/bench/size_text.h"
+
+DEFINE_string(model, "", "Contenders, by name, with commas: our models, floors, peers. "
+                         "Default: what fits the workload.");
+DEFINE_string(peers, "", "Other people's servers too: --peers takes those that fit the workload, "
+                         "--peers=nginx,redis these.");
+DEFINE_string(server_flags, "", "More flags for our models' servers, with blanks between them.");
+DEFINE_int32(pool_size, 0, "Our models' --pool_size; 0: their default.");
+DEFINE_bool(persistent, true, "false: the client reconnects for each request.");
+DEFINE_uint64(requests_per_conn, 0, "The client reconnects after so many answers; 0: never.");
+DEFINE_string(baseline, "", "The contender that ratios are taken to. Default: the workload's floor.");
+DEFINE_string(conns, "", "Connections, with commas. Default: the workload's.");
+DEFINE_string(file_size, "", "Sizes of objects, with commas: 1K,1M. Default: the workload's.");
+DEFINE_string(transport, "unix,tcp", "unix, tcp, or both; descriptors pass over unix alone.");
+DEFINE_string(depth, "", "Requests outstanding per connection, with commas. Default: the workload's.");
+DEFINE_double(rate, 0, "Open loop: requests a second in all. 0: the workload's own loop.");
+DEFINE_double(fdpass_ratio, 0.8, "mixed: the share of requests (or connections) that ask FDPASS.");
+DEFINE_int32(client_threads, 1, "Threads of the load generator.");
+DEFINE_string(duration, "1s", "How long a contender is measured in each round.");
+DEFINE_string(warmup, "300ms", "How long it is warmed up before the first round.");
+DEFINE_int32(rounds, 5, "Rounds; each measures every contender once.");
+DEFINE_string(json, "", "Writes everything measured to this file.");
+DEFINE_string(html, "", "Writes a page with charts to this file.");
+DEFINE_string(work_dir, "", "Where objects, sockets and logs go while it runs; a short path. "
+                            "Default: a new folder in /tmp.");
+DEFINE_string(chart_js, "/usr/share/javascript/chart.js/chart.min.js",
+              "Chart.js 3, which --html copies into the page (Debian: libjs-chart.js).");
+DEFINE_string(out, "docs/benchmarks.md", "report: the file to write.");
+DEFINE_string(from_json, "", "report: writes from this file instead of measuring. "
+                             "With --html: the page, too.");
+
+namespace objmapper::bench {
+
+namespace {
+
+std::vector<std::string> Names(const std::string& list) {
+  return absl::StrSplit(list, absl::ByAnyChar(", "), absl::SkipEmpty());
+}
+
+absl::Status BadFlag(const std::string& flag, const std::string& value, const std::string& sense) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", flag, "=", value, " makes no sense: ", sense));
+}
+
+absl::Status ReadCounts(const std::string& flag, const std::string& list, std::vector<int>& counts) {
+  for (const std::string& text : Names(list)) {
+    int count = 0;
+    if (!absl::SimpleAtoi(text, &count) || count < 1) {
+      return BadFlag(flag, list, "it takes positive numbers, with commas");
+    }
+    counts.push_back(count);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadDuration(const std::string& flag, const std::string& text, absl::Duration& value) {
+  if (!absl::ParseDuration(text, &value) || value < absl::Milliseconds(1) ||
+      value > absl::Hours(1)) {
+    return BadFlag(flag, text, "it takes 300ms, 1s or 2m, up to 1h");
+  }
+  return absl::OkStatus();
+}
+
+bool IsContender(const std::string& name) {
+  for (const Kind kind : {Kind::kModel, Kind::kFloor, Kind::kPeer}) {
+    const std::vector<std::string> names = ContenderNames(kind);
+    if (std::find(names.begin(), names.end(), name) != names.end()) return true;
+  }
+  return false;
+}
+
+absl::Status CheckContender(const std::string& name) {
+  if (IsContender(name)) return absl::OkStatus();
+  std::string known;
+  constexpr const char* kHeads[] = {"\n  models:", "\n  floors:", "\n  peers: "};
+  for (const Kind kind : {Kind::kModel, Kind::kFloor, Kind::kPeer}) {
+    absl::StrAppend(&known, kHeads[static_cast<int>(kind)]);
+    for (const std::string& one : ContenderNames(kind)) absl::StrAppend(&known, " ", one);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("there is no contender \"", name, "\"; there are", known));
+}
+
+absl::Status ReadContenders(Settings& settings) {
+  settings.contenders = Names(FLAGS_model);
+  // gflags gives a string flag without "=" no value; main() turns a bare --peers into "fitting".
+  if (FLAGS_peers == "fitting") {
+    settings.peers = true;
+  } else {
+    settings.peer_names = Names(FLAGS_peers);
+  }
+  settings.baseline = FLAGS_baseline;
+  for (const auto* list : {&settings.contenders, &settings.peer_names}) {
+    for (const std::string& name : *list) {
+      if (absl::Status status = CheckContender(name); !status.ok()) return status;
+    }
+  }
+  return FLAGS_baseline.empty() ? absl::OkStatus() : CheckContender(FLAGS_baseline);
+}
+
+absl::Status ReadTransports(Settings& settings) {
+  for (const std::string& name : Names(FLAGS_transport)) {
+    if (name != "unix" && name != "tcp") {
+      return BadFlag("transport", FLAGS_transport, "it takes unix, tcp or unix,tcp");
+    }
+    settings.transports.push_back(name == "unix" ? Transport::kUnix : Transport::kTcp);
+  }
+  return settings.transports.empty() ? BadFlag("transport", "", "it takes unix, tcp or unix,tcp")
+                                     : absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Settings> SettingsFromFlags() {
+  Settings settings;
+  for (const absl::Status& status :
+       {ReadContenders(settings), ReadTransports(settings),
+        ReadCounts("conns", FLAGS_conns, settings.connections),
+        ReadCounts("depth", FLAGS_depth, settings.depths),
+        ReadDuration("duration", FLAGS_duration, settings.duration),
+        ReadDuration("warmup", FLAGS_warmup, settings.warmup)}) {
+    if (!status.ok()) return status;
+  }
+  for (const std::string& text : Names(FLAGS_file_size)) {
+    absl::StatusOr<uint64_t> size = ParseSize(text);
+    if (!size.ok()) return BadFlag("file_size", FLAGS_file_size, std::string(size.status().message()));
+    settings.sizes.push_back(*size);
+  }
+  if (FLAGS_rounds < 1) return BadFlag("rounds", absl::StrCat(FLAGS_rounds), "at least 1 is needed");
+  if (FLAGS_client_threads < 1 || FLAGS_client_threads > 64) {
+    return BadFlag("client_threads", absl::StrCat(FLAGS_client_threads), "1 to 64 do");
+  }
+  if (!(FLAGS_rate >= 0)) return BadFlag("rate", absl::StrCat(FLAGS_rate), "it is 0 or more");
+  if (!(FLAGS_fdpass_ratio >= 0 && FLAGS_fdpass_ratio <= 1)) {
+    return BadFlag("fdpass_ratio", absl::StrCat(FLAGS_fdpass_ratio), "0 to 1 do");
+  }
+  settings.server_flags = Names(FLAGS_server_flags);
+  if (FLAGS_pool_size != 0) {
+    settings.server_flags.push_back(absl::StrCat("--pool_size=", FLAGS_pool_size));
+  }
+  settings.requests_per_conn = FLAGS_persistent ? FLAGS_requests_per_conn : 1;
+  settings.rate = FLAGS_rate;
+  settings.fdpass_ratio = FLAGS_fdpass_ratio;
+  settings.client_threads = FLAGS_client_threads;
+  settings.rounds = FLAGS_rounds;
+  settings.json_file = FLAGS_json;
+  settings.html_file = FLAGS_html;
+  settings.work_dir = FLAGS_work_dir;
+  settings.chart_js = FLAGS_chart_js;
+  settings.out = FLAGS_out;
+  settings.from_json = FLAGS_from_json;
+  return settings;
+}
+
+}  // namespace objmapper::bench
