@@ -9,8 +9,9 @@ absl::StatusOr<std::unique_ptr<CopyPathLane>> CopyPathLane::Create(LoopOptions o
   CHECK_GE(loops, 1);
   auto lane = std::unique_ptr<CopyPathLane>(new CopyPathLane(splice_threads));
   options.pool = &lane->pool_;
+  const char* const name = options.lane == router::LaneKind::kFdPass ? "fdpass" : "copypath";
   for (int i = 0; i < loops; ++i) {
-    auto loop = std::make_unique<Loop>(options);
+    auto loop = std::make_unique<Loop>(options, name);
     const absl::Status started = loop->Start(i);
     if (!started.ok()) {
       lane->Stop();

@@ -1,5 +1,5 @@
-// The copypath lane: event loops (one, unless --copy_loops says more) and the splice threads behind
-// them.
+// A lane of event loops, and the splice threads behind them: the copypath, with one loop unless
+// --copy_loops says more; and the fdpass lane where its workers run on rings, with num_cores of them.
 #pragma once
 
 #include <atomic>

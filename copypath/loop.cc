@@ -39,20 +39,21 @@ class Loop::PageIn : public Populate {
   Loop* const loop_;
 };
 
-Loop::Loop(const LoopOptions& options)
+Loop::Loop(const LoopOptions& options, const char* name)
     : options_(options),
+      name_(name),
       cache_(options.cache_entries),
       idle_(options.limits->idle_timeout),
       busy_(options.limits->request_timeout),
       retries_(kRetryAfter),
-      directories_(options.tree, options.passes_fds ? kDirectories : 0, options.cache_valid) {}
+      directories_(options.tree, kDirectories, options.cache_valid) {}
 
 Loop::~Loop() { CHECK(!thread_.joinable()) << "Stop() first"; }
 
 absl::Status Loop::Start(int number) {
   std::promise<absl::Status> started;
   thread_ = std::thread([this, number, &started] {
-    pthread_setname_np(pthread_self(), absl::StrCat("copypath/", number).c_str());
+    pthread_setname_np(pthread_self(), absl::StrCat(name_, "/", number).c_str());
     const absl::Status made = MakeEngine();  // a ring belongs to the thread that makes it
     started.set_value(made);
     if (made.ok()) Run();
@@ -252,6 +253,11 @@ absl::StatusOr<ObjectRef> Loop::Lookup(absl::string_view uri) {
     mailbox_.Put(loading);
   });
   return object;
+}
+
+bool Loop::HasSmall(absl::string_view uri) {
+  const absl::StatusOr<ObjectRef> object = Lookup(uri);
+  return object.ok() && (*object)->state() == CachedObject::State::kReady && (*object)->small();
 }
 
 void Loop::OnLoaded(Loading* loading) {

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <variant>
 #include <vector>
@@ -41,8 +42,16 @@ struct LoopOptions {
   // OP_SPLICE of smaller objects is answered as OP_COPY is: handing a small object to a splice
   // thread costs more than copying it.
   uint64_t splice_bytes_min = 64 * 1024;
-  // Whether OP_FDPASS is answered here too, rather than by moving the connection to its lane.
-  bool passes_fds = false;
+  // Whether OP_SPLICE of what is in the page cache is moved on the loop's thread.
+  bool splice_in_loop = true;
+  // Longer parts of objects than this are moved by sendfile(2), on the loop's thread; shorter ones are sent
+  // from memory, which is checked.
+  uint64_t sendfile_bytes_min = 64 * 1024;
+  // Whose requests are answered here: a lane's, or all (nullopt).
+  std::optional<router::LaneKind> lane = router::LaneKind::kCopyPath;
+  // Whether the other lane's cheap requests are answered here too, rather than by moving the connection:
+  // descriptors, which are O(1); and by the fdpass lane, small objects that are at hand.
+  bool in_place = false;
 };
 
 // Written by the loop's thread alone.
@@ -58,7 +67,8 @@ struct alignas(64) LoopCounters {
 
 class Loop {
  public:
-  explicit Loop(const LoopOptions& options);
+  // name: of the thread, before "/<number>"; static.
+  Loop(const LoopOptions& options, const char* name);
   ~Loop();
 
   // Starts the thread, which makes its engine. Fails when the engine asked for cannot be had.
@@ -88,6 +98,8 @@ class Loop {
   void Forget(CachedObject* object) { cache_.Erase(object); }
   // Whether window `index` of a mapped object may be sent; begins to bring it in when not.
   CachedObject::Residency EnsureResident(CachedObject* object, size_t index);
+  // Whether the object is small and can be sent at once. Loads it, if it is in the kernel's caches.
+  bool HasSmall(absl::string_view uri);
   // Brings it in, whatever was known, unless it is on its way.
   void BringIn(CachedObject* object, size_t index);
   // A descriptor to pass. Errors as Tree::OpenObject(uri, wait).
@@ -133,6 +145,7 @@ class Loop {
   int64_t TimeoutNs() const;
 
   const LoopOptions options_;
+  const char* const name_;
   net::Mailbox<Letter> mailbox_;
   std::unique_ptr<Engine> engine_;
   const char* engine_name_ = "";
@@ -144,7 +157,7 @@ class Loop {
   Deadlines idle_;
   Deadlines busy_;
   Retries retries_;
-  storage::DirectoryCache directories_;  // passes_fds
+  storage::DirectoryCache directories_;  // for descriptors
   std::vector<std::unique_ptr<Passing>> spare_;
   int64_t now_ns_ = 0;
   router::Burst burst_;

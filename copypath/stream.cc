@@ -85,7 +85,9 @@ void Stream::OnReceiveEnd(int error) {
 }
 
 void Stream::Intake(absl::string_view input) {
-  const size_t outstanding = queue_.size() + (body_.object || transferring_ || awaiting_room_ ? 1 : 0) +
+  // A transfer in a splice thread's hands is not counted: the client may have all of it already, and ask
+  // again before that thread has told us.
+  const size_t outstanding = queue_.size() + (body_.object || awaiting_room_ ? 1 : 0) +
                              (out_ != nullptr ? out_->answers() : 0) +
                              (passing_ != nullptr ? passing_->message.answer_count() : 0);
   const uint64_t allowance =
@@ -95,10 +97,12 @@ void Stream::Intake(absl::string_view input) {
     room = queue_.size() < kEarlyMax ? kEarlyMax - queue_.size() : 0;
   }
   Burst* burst = loop_->burst();
-  std::optional<router::LaneKind> lane;  // all are ours
-  if (!loop_->options().passes_fds) lane = router::LaneKind::kCopyPath;
-  router::TakeBurst(session_.get(), input, lane, outstanding, std::min<uint64_t>(room, allowance),
-                    burst);
+  const LoopOptions& options = loop_->options();
+  const auto answers_in_place = [this](const Request& r) { return AnswersInPlace(r); };
+  const router::InPlace in_place = answers_in_place;
+  router::TakeBurst(session_.get(), input, options.lane, outstanding,
+                    std::min<uint64_t>(room, allowance), burst,
+                    options.in_place ? &in_place : nullptr);
   for (const Request& request : burst->requests) Enqueue(request);
   router::KeepUnread(session_.get(), input, burst->consumed);
   intake_paused_ = false;
@@ -132,6 +136,18 @@ void Stream::Intake(absl::string_view input) {
   UpdateDeadline(/*progress=*/!burst->requests.empty() && !stalled);
 }
 
+// Whether a request of the other lane's is answered here.
+bool Stream::AnswersInPlace(const Request& request) {
+  if (strangers_ >= kStrangersMax) return false;
+  if (request.mode != Mode::kFdPass) {
+    // OP_SPLICE of what is small is answered by copying, in its own lane too.
+    if (!loop_->HasSmall(request.uri)) return false;
+    if (request.mode == Mode::kSplice && loop_->options().splice_bytes_min == 0) return false;
+  }
+  ++strangers_;
+  return true;
+}
+
 // Takes requests that wait in `unread`. True: some were taken.
 bool Stream::ResumeIntake() {
   if (!intake_paused_ || ending_ || other_lane_ || session_->exhausted()) return false;
@@ -151,6 +167,9 @@ void Stream::Enqueue(const Request& request) {
   Answer answer;
   answer.request = request;
   answer.request.uri = {};
+  // Of our own lane: what is answered in place is counted there.
+  const bool passes = request.mode == Mode::kFdPass;
+  if (passes == (loop_->options().lane == router::LaneKind::kFdPass)) strangers_ = 0;
   const auto refuse = [&](Status status, absl::string_view message) {
     answer.kind = Answer::Kind::kText;
     router::AppendError(session_->dialect(), request.id, status, message, &answer.text);

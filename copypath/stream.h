@@ -5,9 +5,9 @@
 // transfer is in flight; whatever ends calls Advance(), which decides what to do next.
 //
 // Every body is sent so that a file which changes under it cannot make up bytes: small objects from
-// a copy, large ones from a mapping but for the last piece, which is read and checked after the rest
-// has left (see CachedObject::ReadChecked). Sending part of a body and then closing is how the
-// client learns that there is no more.
+// a copy, larger ones from a mapping but for the last piece, which is read and checked after the rest
+// has left (see CachedObject::ReadChecked), the largest by sendfile(2), checked before each part.
+// Sending part of a body and then closing is how the client learns that there is no more.
 #pragma once
 
 #include <cstdint>
@@ -67,7 +67,13 @@ class Stream : public Channel {
     ObjectRef object;
     uint64_t at = 0;   // the next byte
     uint64_t end = 0;  // one past the last byte of the answer
+    bool by_sendfile = false;
+    bool begun = false;  // by sendfile: some has been sent, or was to be
   };
+
+  // After so many requests of the other lane without one of this lane's the connection moves, if it
+  // may: whoever mixes modes stays, whoever has changed its mode goes where that is served best.
+  static constexpr uint16_t kStrangersMax = 64;
 
   // How many requests a client without PIPELINING may have waiting here; it may send more, which
   // stay in session_->unread and then in its socket.
@@ -75,6 +81,7 @@ class Stream : public Channel {
 
   // stream.cc: requests in, time and life.
   void Intake(absl::string_view input);
+  bool AnswersInPlace(const protocol::Request& request);
   void Enqueue(const protocol::Request& request);
   void EnqueueStat(const protocol::Request& request);
   void Prefetch(const Answer& answer);
@@ -86,6 +93,11 @@ class Stream : public Channel {
   bool ComposeAnswer(size_t index);
   bool ComposeObject(Answer answer);
   bool ComposeBody();
+  // stream_move.cc: large bodies, moved inside the kernel.
+  bool MoveBody();
+  bool GoesBySendfile(uint64_t bytes) const;
+  bool SendGatheredNow();
+  void EndBody();
   std::optional<size_t> NextAnswer();
   bool IsReady(const Answer& answer);
   bool GoesToSpliceThread(const Answer& answer) const;
@@ -97,6 +109,7 @@ class Stream : public Channel {
   void SayError(const protocol::Request& request, protocol::Status status,
                 absl::string_view message);
   void Send();
+  void CountGathered();
 
   void RunTransfer();
   void OnNothingOwed();
@@ -127,6 +140,7 @@ class Stream : public Channel {
   bool awaiting_room_ = false;     // transfer_ waits for its socket
   bool intake_paused_ = false;     // session->unread may hold complete requests
   bool receiving_paused_ = false;
+  uint16_t strangers_ = 0;         // requests of the other lane answered here since the last of our own
   bool other_lane_ = false;        // the next request is another lane's
   bool ending_ = false;            // no more requests: farewell_, then retire
   bool farewell_said_ = false;

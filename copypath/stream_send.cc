@@ -29,7 +29,7 @@ constexpr uint64_t kHeldBack = 4096;
 void Stream::Advance() {
   if (exit_ != Exit::kStay || sending_ || transferring_ || awaiting_room_) return;
   Compose();
-  if (exit_ != Exit::kStay || sending_ || transferring_) return;
+  if (exit_ != Exit::kStay || sending_ || transferring_ || awaiting_room_) return;
   if (!owes()) OnNothingOwed();
 }
 
@@ -45,7 +45,7 @@ void Stream::Compose() {
     const std::optional<size_t> index = NextAnswer();
     if (!index.has_value() || !ComposeAnswer(*index)) break;
   }
-  if (exit_ != Exit::kStay || transferring_ || sending_) return;
+  if (exit_ != Exit::kStay || transferring_ || sending_ || awaiting_room_) return;
   if (out_->empty()) {
     out_.reset();
     return;
@@ -74,10 +74,23 @@ bool Stream::IsReady(const Answer& answer) {
   return false;
 }
 
+// OP_SPLICE is for the splice threads where it would wait for the disk. What is in the page cache the loop
+// moves itself: the two wake-ups of a hand-over cost more than moving 100 KB.
 bool Stream::GoesToSpliceThread(const Answer& answer) const {
-  return answer.kind == Answer::Kind::kObject && answer.request.mode == Mode::kSplice &&
-         answer.object->state() == CachedObject::State::kReady &&
-         answer.object->size() >= loop_->options().splice_bytes_min;
+  const LoopOptions& options = loop_->options();
+  CachedObject* object = answer.object.get();
+  if (answer.kind != Answer::Kind::kObject || answer.request.mode != Mode::kSplice ||
+      object->state() != CachedObject::State::kReady ||
+      object->size() < options.splice_bytes_min) {
+    return false;
+  }
+  if (!options.splice_in_loop) return true;
+  const std::optional<router::Extent> extent =
+      router::ResolveExtent(answer.request, object->size());
+  if (!extent.has_value() || extent->length == 0) return false;
+  return object->small() || !object->Map().ok() ||
+         object->ResidencyOf(extent->offset / kWindowBytes, loop_->now_ns()) !=
+             CachedObject::Residency::kResident;
 }
 
 // The answer that goes next: the oldest, or where the client takes answers out of order the first
@@ -214,6 +227,8 @@ bool Stream::ComposeObject(Answer answer) {
   body_.object = std::move(answer.object);
   body_.at = extent->offset;
   body_.end = extent->offset + extent->length;
+  body_.by_sendfile = request.mode == Mode::kSplice || GoesBySendfile(extent->length);
+  body_.begun = false;
   return true;
 }
 
@@ -221,6 +236,10 @@ bool Stream::ComposeObject(Answer answer) {
 // leave before the next can be looked at, or has to come from the disk first.
 bool Stream::ComposeBody() {
   CachedObject* object = body_.object.get();
+  if (body_.by_sendfile) {
+    if (!out_->empty() && !SendGatheredNow()) return false;
+    return MoveBody();
+  }
   const size_t index = body_.at / kWindowBytes;
   if (!object->error().ok()) {
     LOG_EVERY_T(WARNING, 1) << session_->PeerName() << ": closed in the middle of a body: "
@@ -302,12 +321,17 @@ void Stream::OnSent(ssize_t result) {
     loop_->engine().Send(this, rest);
     return;
   }
-  session_->answered += out_->answers();
-  loop_->counters().requests.fetch_add(out_->answers(), std::memory_order_relaxed);
-  out_->Clear();
+  CountGathered();
   if (!owes()) out_.reset();
   UpdateDeadline(/*progress=*/true);
   Advance();
+}
+
+// What was gathered has gone.
+void Stream::CountGathered() {
+  session_->answered += out_->answers();
+  loop_->counters().requests.fetch_add(out_->answers(), std::memory_order_relaxed);
+  out_->Clear();
 }
 
 // ---- Splice ----
@@ -362,7 +386,11 @@ void Stream::OnTransferEnded(Transfer::Outcome outcome) {
 void Stream::OnWritable() {
   awaiting_room_ = false;
   if (exit_ != Exit::kStay) return;
-  RunTransfer();
+  if (body_.object) {
+    Advance();
+  } else {
+    RunTransfer();
+  }
 }
 
 }  // namespace objmapper::copypath

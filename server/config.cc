@@ -44,6 +44,10 @@ DEFINE_int32(copy_pool_size, 0, "Another name for --splice_pool_size.");
 DEFINE_int32(copy_loops, 1, "Event loops of the copypath lane.");
 DEFINE_string(io_engine, "auto",
               "What the copypath runs on: uring, epoll, or auto: uring where the kernel allows it.");
+DEFINE_string(fdpass_engine, "auto",
+              "What the workers of the fdpass lane wait and send on: epoll; uring, a ring for each worker; "
+              "or auto: uring where the kernel allows it, but epoll with --optimize_for_latency and "
+              "--fd_sharing=always.");
 DEFINE_bool(optimize_for_latency, false,
             "Workers of the fdpass lane look for requests for --busy_poll_us before they sleep. "
             "Costs a core for each worker that has connections.");
@@ -76,6 +80,13 @@ DEFINE_int64(fd_cache_entries, 1024,
 DEFINE_int32(fd_cache_valid_ms, 20,
              "How long the copypath and OP_STAT believe what they know of an object, in "
              "milliseconds, before they ask the file system again; 0: they always ask.");
+DEFINE_bool(splice_in_loop, true,
+            "Whether the event loop itself moves OP_SPLICE of objects that are in the page cache, and splice "
+            "threads only those that are not. false: all of --splice_bytes_min or more go to the threads.");
+DEFINE_int64(sendfile_bytes_min, 65536,
+             "OP_COPY of at least so many bytes is moved by sendfile(2) rather than copied into the socket; "
+             "a file that is rewritten in place, not replaced, while it is sent may then show through. "
+             "0: all that is not held in memory.");
 DEFINE_bool(answer_in_place, true,
             "Whether a lane answers cheap requests of the other's modes itself instead of moving the "
             "connection: fdpass workers OP_COPY of small objects that are in the kernel's caches, copy "
@@ -106,6 +117,20 @@ absl::Status ReadDuration(absl::string_view flag, const std::string& text, absl:
   if (text == "0") *out = absl::ZeroDuration();
   if (*out < absl::ZeroDuration() || (*out > absl::Hours(24 * 365) && *out != absl::InfiniteDuration())) {
     return Bad(flag, text, "it is a time from 0 to a year");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadEngine(absl::string_view flag, const std::string& text,
+                        copypath::EngineKind* out) {
+  if (text == "auto") {
+    *out = copypath::EngineKind::kAuto;
+  } else if (text == "uring") {
+    *out = copypath::EngineKind::kUring;
+  } else if (text == "epoll") {
+    *out = copypath::EngineKind::kEpoll;
+  } else {
+    return Bad(flag, text, "it is auto, uring or epoll");
   }
   return absl::OkStatus();
 }
@@ -214,14 +239,20 @@ absl::Status ReadThreads(Config* config) {
   if (config->fd_sharing && FLAGS_fd_cache_entries == 0) {
     return Bad("fd_sharing", FLAGS_fd_sharing, "--fd_cache_entries=0 leaves nothing to share");
   }
-  if (FLAGS_io_engine == "auto") {
-    config->io_engine = copypath::EngineKind::kAuto;
-  } else if (FLAGS_io_engine == "uring") {
-    config->io_engine = copypath::EngineKind::kUring;
-  } else if (FLAGS_io_engine == "epoll") {
-    config->io_engine = copypath::EngineKind::kEpoll;
-  } else {
-    return Bad("io_engine", FLAGS_io_engine, "it is auto, uring or epoll");
+  if (absl::Status s = ReadEngine("io_engine", FLAGS_io_engine, &config->io_engine); !s.ok()) return s;
+  if (absl::Status s = ReadEngine("fdpass_engine", FLAGS_fdpass_engine, &config->fdpass_engine);
+      !s.ok()) {
+    return s;
+  }
+  // Both are made for workers that make each call themselves.
+  const char* const epoll_for = config->fd_sharing          ? "--fd_sharing=always"
+                                : FLAGS_optimize_for_latency ? "--optimize_for_latency"
+                                                             : nullptr;
+  if (epoll_for != nullptr) {
+    if (config->fdpass_engine == copypath::EngineKind::kUring) {
+      return Bad("fdpass_engine", FLAGS_fdpass_engine, absl::StrCat(epoll_for, " needs epoll"));
+    }
+    config->fdpass_engine = copypath::EngineKind::kEpoll;
   }
   return absl::OkStatus();
 }
@@ -246,6 +277,10 @@ absl::Status ReadLimits(Config* config) {
     return s;
   }
   if (absl::Status s = CheckRange("splice_bytes_min", FLAGS_splice_bytes_min, 0, INT64_MAX); !s.ok()) {
+    return s;
+  }
+  if (absl::Status s = CheckRange("sendfile_bytes_min", FLAGS_sendfile_bytes_min, 0, INT64_MAX);
+      !s.ok()) {
     return s;
   }
   if (absl::Status s = ReadDuration("idle_timeout", FLAGS_idle_timeout, &config->idle_timeout);
@@ -275,6 +310,8 @@ absl::Status ReadLimits(Config* config) {
   config->fd_cache_valid = absl::Milliseconds(FLAGS_fd_cache_valid_ms);
   config->index_entries = static_cast<size_t>(FLAGS_index_entries);
   config->splice_bytes_min = static_cast<uint64_t>(FLAGS_splice_bytes_min);
+  config->splice_in_loop = FLAGS_splice_in_loop;
+  config->sendfile_bytes_min = static_cast<uint64_t>(FLAGS_sendfile_bytes_min);
   return absl::OkStatus();
 }
 
@@ -301,6 +338,7 @@ const std::vector<Tuning>& Tunings() {
       {"copy_loops", true, {}},
       {"answer_in_place", true, {}},
       {"io_engine", true, {}},
+      {"fdpass_engine", true, {}},
       {"optimize_for_latency", true, {}},
       {"busy_poll_us", true, {}},
   };

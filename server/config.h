@@ -26,6 +26,7 @@ struct Config {
   int splice_pool_size = 2;
   int copy_loops = 1;
   copypath::EngineKind io_engine = copypath::EngineKind::kAuto;
+  copypath::EngineKind fdpass_engine = copypath::EngineKind::kAuto;
   bool fd_sharing = false;
   bool answer_in_place = true;
   absl::Duration busy_poll;  // 0: the workers sleep at once
@@ -39,6 +40,8 @@ struct Config {
   absl::Duration fd_cache_valid;
   size_t index_entries = 65536;
   uint64_t splice_bytes_min = 65536;
+  uint64_t sendfile_bytes_min = 65536;
+  bool splice_in_loop = true;
   // What is no reason to refuse, but what the operator should know: flags without effect.
   std::vector<std::string> warnings;
 };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <glog/logging.h>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
@@ -57,27 +59,45 @@ absl::Status Server::MakeLanes() {
   loop.cache_entries = config_.fd_cache_entries;
   loop.cache_valid = config_.fd_cache_valid;
   loop.splice_bytes_min = config_.splice_bytes_min;
-  loop.passes_fds = config_.answer_in_place && config_.fdpass_lane;
+  loop.splice_in_loop = config_.splice_in_loop;
+  loop.sendfile_bytes_min = config_.sendfile_bytes_min;
+  loop.in_place = config_.answer_in_place;
   absl::StatusOr<std::unique_ptr<copypath::CopyPathLane>> copypath =
       copypath::CopyPathLane::Create(loop, config_.copy_loops,
                                      config_.splice_pool_size);
   if (!copypath.ok()) return copypath.status();
   copypath_ = *std::move(copypath);
 
-  if (config_.fdpass_lane) {
-    fdpass::Worker::Options worker;
-    worker.limits = &limits_;
-    worker.tree = tree_.get();
-    worker.index = index_.get();
-    worker.connections = &counters_;
-    worker.switchboard = demultiplexer_.get();
-    worker.busy_poll = config_.busy_poll;
-    worker.shared_fds = config_.fd_sharing ? config_.fd_cache_entries : 0;
-    worker.small_objects = config_.answer_in_place ? config_.fd_cache_entries : 0;
-    worker.splice_bytes_min = config_.splice_bytes_min;
-    worker.cache_valid = config_.fd_cache_valid;
-    fdpass_ = std::make_unique<fdpass::FdPassLane>(worker, config_.pool_size);
+  return config_.fdpass_lane ? MakeFdPassLane(loop) : absl::OkStatus();
+}
+
+absl::Status Server::MakeFdPassLane(copypath::LoopOptions loop) {
+  if (config_.fdpass_engine != copypath::EngineKind::kEpoll) {
+    loop.lane = router::LaneKind::kFdPass;
+    loop.engine = copypath::EngineKind::kUring;
+    absl::StatusOr<std::unique_ptr<copypath::CopyPathLane>> lane =
+        copypath::CopyPathLane::Create(loop, config_.pool_size, /*splice_threads=*/1);
+    if (lane.ok()) {
+      fdpass_ = *std::move(lane);
+      fdpass_engine_ = "uring";
+      return absl::OkStatus();
+    }
+    if (config_.fdpass_engine == copypath::EngineKind::kUring) return lane.status();
+    LOG(WARNING) << "fdpass_engine: epoll, since " << lane.status().message();
   }
+  fdpass::Worker::Options worker;
+  worker.limits = &limits_;
+  worker.tree = tree_.get();
+  worker.index = index_.get();
+  worker.connections = &counters_;
+  worker.switchboard = demultiplexer_.get();
+  worker.busy_poll = config_.busy_poll;
+  worker.shared_fds = config_.fd_sharing ? config_.fd_cache_entries : 0;
+  worker.small_objects = config_.answer_in_place ? config_.fd_cache_entries : 0;
+  worker.splice_bytes_min = config_.splice_bytes_min;
+  worker.cache_valid = config_.fd_cache_valid;
+  fdpass_ = std::make_unique<fdpass::FdPassLane>(worker, config_.pool_size);
+  fdpass_engine_ = "epoll";
   return absl::OkStatus();
 }
 
@@ -90,6 +110,7 @@ absl::Status Server::MakeModel() {
   options.switchboard = demultiplexer_.get();
   options.splice_bytes_min = config_.splice_bytes_min;
   options.pool_size = config_.pool_size;
+  options.sendfile_bytes_min = config_.sendfile_bytes_min;
   options.splice_threads = config_.splice_pool_size;
   options.cache_entries = config_.fd_cache_entries;
   options.cache_valid = config_.fd_cache_valid;
@@ -131,7 +152,7 @@ std::string Server::Shape() const {
   } else {
     threads = absl::StrCat(
         fdpass_ == nullptr ? "no fdpass lane (no Unix socket), "
-                           : absl::StrCat(config_.pool_size, " fdpass workers, "),
+                           : absl::StrCat(config_.pool_size, " fdpass workers on ", fdpass_engine_, ", "),
         config_.copy_loops, " copy loop(s) on ", copypath_->engine_name(), ", ",
         config_.splice_pool_size, " splice threads");
   }

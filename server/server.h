@@ -44,6 +44,7 @@ class Server {
   explicit Server(const Config& config);
 
   // Each makes its part of what serves.
+  absl::Status MakeFdPassLane(copypath::LoopOptions loop);
   absl::Status MakeLanes();
   absl::Status MakeModel();
 
@@ -53,9 +54,10 @@ class Server {
   std::unique_ptr<storage::Tree> tree_;
   std::unique_ptr<storage::Index> index_;
   std::unique_ptr<router::Demultiplexer> demultiplexer_;
-  std::unique_ptr<fdpass::FdPassLane> fdpass_;
+  std::unique_ptr<router::Lane> fdpass_;
   std::unique_ptr<copypath::CopyPathLane> copypath_;
   std::unique_ptr<router::Lane> model_;  // in place of both lanes
+  std::string fdpass_engine_;            // "epoll", "uring"; for the log
   std::vector<std::string> urls_;
 };
 

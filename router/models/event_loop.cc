@@ -1,5 +1,6 @@
 #include "router/models/event_loop.h"
 
+#include <optional>
 #include <utility>
 
 #include "copypath/lane.h"
@@ -18,7 +19,8 @@ absl::StatusOr<std::unique_ptr<Lane>> MakeEventLoop(copypath::EngineKind engine,
   loop.cache_entries = options.cache_entries;
   loop.cache_valid = options.cache_valid;
   loop.splice_bytes_min = options.splice_bytes_min;
-  loop.passes_fds = true;
+  loop.sendfile_bytes_min = options.sendfile_bytes_min;
+  loop.lane = std::nullopt;
   absl::StatusOr<std::unique_ptr<copypath::CopyPathLane>> lane =
       copypath::CopyPathLane::Create(loop, /*loops=*/1, options.splice_threads);
   if (!lane.ok()) return std::move(lane).status();

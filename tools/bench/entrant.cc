@@ -87,7 +87,9 @@ absl::Status Entrant::Start(const ObjectSet& objects) {
   ContenderOptions options;
   options.name = name_;
   options.work_dir = *room;
-  options.connections_max = plan_.load.connections + (plan_.beside ? plan_.beside->connections : 0);
+  // Twice: those of the run before may still be closing, and saturating takes connections of its own.
+  options.connections_max =
+      2 * plan_.load.connections + (plan_.beside ? plan_.beside->connections : 0) + 16;
   if (kind_ == Kind::kModel) {
     options.flags = plan_.extra_flags;
     options.flags.insert(options.flags.end(), settings_.server_flags.begin(),
@@ -172,6 +174,7 @@ absl::StatusOr<Sample> Entrant::Measure() {
   sample.requests = result->requests();
   sample.bytes = result->bytes();
   sample.errors = result->errors + beside.sum().errors;
+  sample.first_error = result->first_error;
   SetLatencies(plan_.beside ? beside.sum().first.latency : result->first.latency, sample);
   sample.server_cpu_s = static_cast<double>(after->cpu_ns - before->cpu_ns) / 1e9;
   sample.client_cpu_s = static_cast<double>(result->client_cpu_ns) / 1e9;

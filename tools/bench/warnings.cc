@@ -71,14 +71,17 @@ void AddClientLimits(const std::vector<Surroundings>& surroundings, int client_t
 void AddFailures(const Cell& cell, std::vector<std::string>& warnings) {
   for (const Series& series : cell.series) {
     uint64_t errors = 0, behind = 0, requests = 0;
+    std::string first;
     for (const Sample& sample : series.samples) {
       errors += sample.errors;
+      if (first.empty()) first = sample.first_error;
       behind += sample.behind;
       requests += sample.requests;
     }
     if (errors > 0) {
       warnings.push_back(
-          absl::StrCat(series.contender, " answered ", errors, " of ", requests + errors, " wrongly"));
+          absl::StrCat(series.contender, " answered ", errors, " of ", requests + errors, " wrongly",
+                                      first.empty() ? "" : ": ", first));
     }
     if (behind > 0) {
       warnings.push_back(absl::StrCat("the open loop fell behind for ", series.contender, ": ", behind,
