@@ -42,6 +42,8 @@ struct LoopOptions {
   // OP_SPLICE of smaller objects is answered as OP_COPY is: handing a small object to a splice
   // thread costs more than copying it.
   uint64_t splice_bytes_min = 64 * 1024;
+  // false: bodies of OP_COPY that are not held in memory are moved by the splice threads too.
+  bool async_copy = true;
   // Whether OP_SPLICE of what is in the page cache is moved on the loop's thread.
   bool splice_in_loop = true;
   // Longer parts of objects than this are moved by sendfile(2), on the loop's thread; shorter ones are sent

@@ -79,11 +79,11 @@ bool Stream::IsReady(const Answer& answer) {
 bool Stream::GoesToSpliceThread(const Answer& answer) const {
   const LoopOptions& options = loop_->options();
   CachedObject* object = answer.object.get();
-  if (answer.kind != Answer::Kind::kObject || answer.request.mode != Mode::kSplice ||
-      object->state() != CachedObject::State::kReady ||
-      object->size() < options.splice_bytes_min) {
+  if (answer.kind != Answer::Kind::kObject || object->state() != CachedObject::State::kReady) {
     return false;
   }
+  if (answer.request.mode == Mode::kCopy) return !options.async_copy && !object->small();
+  if (object->size() < options.splice_bytes_min) return false;
   if (!options.splice_in_loop) return true;
   const std::optional<router::Extent> extent =
       router::ResolveExtent(answer.request, object->size());

@@ -80,6 +80,10 @@ DEFINE_int64(fd_cache_entries, 1024,
 DEFINE_int32(fd_cache_valid_ms, 20,
              "How long the copypath and OP_STAT believe what they know of an object, in "
              "milliseconds, before they ask the file system again; 0: they always ask.");
+DEFINE_bool(use_async_copy, true,
+            "Whether the event loop sends the bodies of OP_COPY itself, overlapping disk and network. "
+            "false: splice threads move those that are not held in memory, one thread to each until its "
+            "socket is full.");
 DEFINE_bool(splice_in_loop, true,
             "Whether the event loop itself moves OP_SPLICE of objects that are in the page cache, and splice "
             "threads only those that are not. false: all of --splice_bytes_min or more go to the threads.");
@@ -311,6 +315,7 @@ absl::Status ReadLimits(Config* config) {
   config->index_entries = static_cast<size_t>(FLAGS_index_entries);
   config->splice_bytes_min = static_cast<uint64_t>(FLAGS_splice_bytes_min);
   config->splice_in_loop = FLAGS_splice_in_loop;
+  config->use_async_copy = FLAGS_use_async_copy;
   config->sendfile_bytes_min = static_cast<uint64_t>(FLAGS_sendfile_bytes_min);
   return absl::OkStatus();
 }
@@ -339,6 +344,9 @@ const std::vector<Tuning>& Tunings() {
       {"answer_in_place", true, {}},
       {"io_engine", true, {}},
       {"fdpass_engine", true, {}},
+      {"use_async_copy", true, {}},
+      {"splice_in_loop", true, {}},
+      {"sendfile_bytes_min", true, loop},
       {"optimize_for_latency", true, {}},
       {"busy_poll_us", true, {}},
   };

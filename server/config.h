@@ -42,6 +42,7 @@ struct Config {
   uint64_t splice_bytes_min = 65536;
   uint64_t sendfile_bytes_min = 65536;
   bool splice_in_loop = true;
+  bool use_async_copy = true;
   // What is no reason to refuse, but what the operator should know: flags without effect.
   std::vector<std::string> warnings;
 };

@@ -60,6 +60,7 @@ absl::Status Server::MakeLanes() {
   loop.cache_valid = config_.fd_cache_valid;
   loop.splice_bytes_min = config_.splice_bytes_min;
   loop.splice_in_loop = config_.splice_in_loop;
+  loop.async_copy = config_.use_async_copy;
   loop.sendfile_bytes_min = config_.sendfile_bytes_min;
   loop.in_place = config_.answer_in_place;
   absl::StatusOr<std::unique_ptr<copypath::CopyPathLane>> copypath =
