@@ -1,5 +1,7 @@
 #include "tools/bench/cast.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 
 #include "absl/strings/match.h"
@@ -34,6 +36,10 @@ void ChooseCast(const Settings& settings, const DefaultCast& cast, CellPlan& pla
     }
   }
   Add({plan.baseline}, plan.contenders);
+  // All contenders' connections are open at once, unless that is more than this process may have.
+  rlimit limit;
+  const auto wanted = static_cast<uint64_t>(plan.load.connections) * plan.contenders.size();
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && wanted > limit.rlim_max / 2) plan.alone = true;
 }
 
 CellPlan BasicPlan(const std::string& workload, const Settings& settings) {
