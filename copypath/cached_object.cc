@@ -1,6 +1,7 @@
 #include "copypath/cached_object.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <linux/capability.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -12,10 +13,13 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "net/clock.h"
 #include "net/errno_status.h"
 
 namespace objmapper::copypath {
 namespace {
+// How long an append may take to be seen as one; the loop waits, which it does for nothing else.
+constexpr int64_t kAppendNs = 1'000'000;
 
 constexpr uint64_t kPageBytes = 4096;
 // How long a window that was seen in the page cache is believed to be there still. Pages that were
@@ -117,14 +121,28 @@ absl::Status CachedObject::ReadChecked(uint64_t offset, size_t bytes, char* out)
       return net::ErrnoToStatus(errno, absl::StrCat("read \"", absl::CHexEscape(uri_), "\""));
     }
   }
-  const absl::StatusOr<storage::ObjectInfo> after = storage::InfoOf(fd(), uri_);
-  if (!after.ok()) return after.status();
-  if (after->size < info().size ||
-      (after->size == info().size && after->mtime_ns != info().mtime_ns)) {
+  return CheckUnchanged();
+}
+
+absl::Status CachedObject::CheckUnchanged() const {
+  int64_t give_up_ns = 0;
+  while (true) {
+    const absl::StatusOr<storage::ObjectInfo> after = storage::InfoOf(fd(), uri_);
+    if (!after.ok()) return after.status();
+    if (after->size > info().size || *after == info()) return absl::OkStatus();
+    if (after->size == info().size) {
+      if (after->mtime_ns == info().mtime_ns) return absl::OkStatus();
+      // An append sets the time before it sets the size, and looks like this in between.
+      const int64_t now_ns = net::NowNs();
+      if (give_up_ns == 0) give_up_ns = now_ns + kAppendNs;
+      if (now_ns < give_up_ns) {
+        sched_yield();
+        continue;
+      }
+    }
     return absl::AbortedError(
         absl::StrCat("\"", absl::CHexEscape(uri_), "\" was changed while it was sent"));
   }
-  return absl::OkStatus();
 }
 
 }  // namespace objmapper::copypath

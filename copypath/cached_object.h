@@ -64,10 +64,12 @@ class CachedObject {
   // Bytes [begin, end) of window `index`.
   std::pair<uint64_t, uint64_t> Window(size_t index) const;
 
+  // Whether the object is still the version that was promised: not shorter, and not rewritten at the same
+  // length. What was only appended to, renamed or deleted is as good as it was. ABORTED: it is not.
+  absl::Status CheckUnchanged() const;
+
   // Reads [offset, offset+bytes) of a mapped object into `out` through read(2), which unlike the
-  // mapping sees the end of a file that has been cut, and then asks whether the object is still the
-  // version that was promised: not shorter, and not rewritten at the same length (what was only
-  // appended to is as good as it was). The pages are expected in the cache: UNAVAILABLE when they
+  // mapping sees the end of a file that has been cut, and then asks CheckUnchanged(). The pages are expected in the cache: UNAVAILABLE when they
   // are not; ABORTED when the object has changed.
   absl::Status ReadChecked(uint64_t offset, size_t bytes, char* out) const;
 

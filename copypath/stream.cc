@@ -85,11 +85,9 @@ void Stream::OnReceiveEnd(int error) {
 }
 
 void Stream::Intake(absl::string_view input) {
-  // A transfer in a splice thread's hands is not counted: the client may have all of it already, and ask
-  // again before that thread has told us.
-  const size_t outstanding = queue_.size() + (body_.object || awaiting_room_ ? 1 : 0) +
-                             (out_ != nullptr ? out_->answers() : 0) +
-                             (passing_ != nullptr ? passing_->message.answer_count() : 0);
+  // What is in the kernel's or a splice thread's hands is not counted: the client may have it already, and
+  // ask again before we are told.
+  const size_t outstanding = queue_.size() + (body_.object || awaiting_room_ ? 1 : 0);
   const uint64_t allowance =
       session_->allowance() - std::min<uint64_t>(session_->allowance(), outstanding);
   size_t room = kBurstMax;

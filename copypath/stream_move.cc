@@ -17,7 +17,6 @@
 
 #include "copypath/loop.h"
 #include "copypath/stream.h"
-#include "storage/tree.h"
 
 namespace objmapper::copypath {
 namespace {
@@ -85,10 +84,8 @@ bool Stream::MoveBody() {
   };
   if (std::exchange(body_.begun, true)) {
     // Time has passed since the answer was composed.
-    const absl::StatusOr<storage::ObjectInfo> info = storage::InfoOf(object->fd(), object->uri());
-    if (!info.ok() || *info != object->info()) {
-      return give_up(absl::StrCat("\"", object->uri(), "\" has changed"));
-    }
+    const absl::Status unchanged = object->CheckUnchanged();
+    if (!unchanged.ok()) return give_up(unchanged.message());
   }
   const WithoutBlocking without_blocking(socket());
   const uint64_t turn_bytes = unix_socket() ? kMoveBytesMax : kTcpMoveBytesMax;

@@ -171,7 +171,8 @@ TEST_P(DescriptorTest, IsFreshForEachAnswer) {
 // warns of that); it is still the object, read-only, and nobody else's.
 TEST_P(DescriptorTest, IsTheSameForAllWhenShared) {
   ServerProcess server(SharedTree().root(),
-                       {.engine = GetParam(), .flags = {"--fd_sharing=always", "--pool_size=1"}});
+                       {.engine = GetParam(), .flags = {"--fd_sharing=always", "--fdpass_engine=epoll",
+                                                     "--pool_size=1"}});
   RawClient mine = RawClient::V1(server.Unix());
   RawClient theirs = RawClient::V1(server.Unix());
   const Answer first = mine.Get({.mode = kFdPass, .uri = "file"});

@@ -91,7 +91,9 @@ uint16_t PortIn(absl::string_view log, absl::string_view prefix) {
 
 // What makes a server run on `engine` (ServerOptions::engine).
 std::vector<std::string> FlagsOf(absl::string_view engine) {
-  if (!absl::ConsumePrefix(&engine, "model_")) return {absl::StrCat("--io_engine=", engine)};
+  if (!absl::ConsumePrefix(&engine, "model_")) {
+    return {absl::StrCat("--io_engine=", engine), absl::StrCat("--fdpass_engine=", engine)};
+  }
   // Tests have up to this many clients at once that do not read; each holds a thread.
   return {absl::StrCat("--concurrency_model=", engine), "--pool_size=64"};
 }

@@ -31,9 +31,10 @@
 namespace objmapper::e2e {
 
 struct ServerOptions {
-  // "auto", "uring", "epoll": mode_routing on that --io_engine. "model_NAME": --concurrency_model=NAME.
+  // "auto", "uring", "epoll": mode_routing with both lanes on that engine (--io_engine,
+  // --fdpass_engine). "model_NAME": --concurrency_model=NAME.
   std::string engine = "auto";
-  std::vector<std::string> flags;  // after --root, --listen_… and --io_engine, so they win
+  std::vector<std::string> flags;  // after --root, --listen_… and the engines, so they win
   bool only_flags = false;         // none of those: `flags` is the whole command line
   // How the kernel treats this server. Applied between fork and exec.
   rlim_t descriptors_max = 0;  // RLIMIT_NOFILE, soft and hard; 0: the test's own

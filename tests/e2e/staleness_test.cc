@@ -163,7 +163,7 @@ TEST_P(StalenessTest, SharedDescriptorsFollowTheTree) {
   server_ = std::make_unique<ServerProcess>(
       tree_.root(), ServerOptions{.engine = GetParam(),
                                   .flags = {absl::StrCat("--fd_cache_valid_ms=", kValidMs),
-                                            "--fd_sharing=always"}});
+                                            "--fd_sharing=always", "--fdpass_engine=epoll"}});
   for (int version = 0; version < 4; ++version) {
     const std::string contents = absl::StrCat("version ", version);
     tree_.Add("object", contents);

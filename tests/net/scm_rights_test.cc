@@ -83,6 +83,26 @@ TEST_F(ScmRightsTest, AMessageCarries253) {
   EXPECT_EQ(fds_.size(), kFdsPerMessageMax);
 }
 
+// A message that is sent later carries what was attached, and one control buffer serves messages of
+// any number of descriptors one after the other.
+TEST_F(ScmRightsTest, AttachedDescriptorsGoWithTheMessage) {
+  std::vector<char> control;
+  for (const size_t count : {size_t{1}, kFdsPerMessageMax, size_t{2}}) {
+    char bytes[] = "hello";
+    iovec iov{bytes, 5};
+    msghdr message{};
+    message.msg_iov = &iov;
+    message.msg_iovlen = 1;
+    AttachFds(std::vector<int>(count, null_.get()), &control, &message);
+    ASSERT_EQ(sendmsg(sender_.get(), &message, MSG_NOSIGNAL), 5) << strerror(errno);
+    const Received got = Receive(kFdsPerMessageMax);
+    EXPECT_EQ(Bytes(got), "hello");
+    EXPECT_FALSE(got.fds_lost);
+    EXPECT_EQ(fds_.size(), count);
+    fds_.clear();
+  }
+}
+
 // A read ends with the message that carried descriptors, however much room it has left: this is
 // how a reader knows whose they are.
 TEST_F(ScmRightsTest, ReadStopsAfterAMessageWithDescriptors) {

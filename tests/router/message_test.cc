@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -129,6 +130,27 @@ TEST_F(MessageTest, ClearEmptiesAndCloses) {
   const int fd = AddFd(3, 30);
   EXPECT_EQ(message_.bytes(), Header(3, Status::kOk, 30));
   EXPECT_EQ(message_.fds(), std::vector<int>{fd});
+}
+
+// Once the first bytes have gone the descriptors have, too: they are closed, and the answers stay as
+// they are for what is left to send. A shared one loses this user alone.
+TEST_F(MessageTest, CloseFdsKeepsTheText) {
+  AddFd(1, 10);
+  AddText(2, Status::kOk, 5);
+  auto shared = std::make_shared<const net::UniqueFd>(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  message_.BeginAnswerWithFd(WithId(3), shared);
+  *message_.text() += Header(3, Status::kOk, 30);
+  EXPECT_EQ(message_.fds().size(), 2u);
+  EXPECT_EQ(shared.use_count(), 2);
+  const std::string before(message_.bytes());
+  message_.CloseFds();
+  EXPECT_TRUE(message_.fds().empty());
+  EXPECT_EQ(shared.use_count(), 1);
+  EXPECT_EQ(net::OpenFds(), open_fds_ + 1);  // the shared one
+  EXPECT_EQ(message_.bytes(), before);
+  EXPECT_EQ(message_.answer_count(), 3u);
+  message_.CloseFds();  // again: nothing
+  EXPECT_EQ(message_.bytes(), before);
 }
 
 // One that dies closes what it still has.

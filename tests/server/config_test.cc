@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -94,6 +95,11 @@ TEST_F(ConfigTest, Defaults) {
   EXPECT_EQ(config.fd_cache_valid, absl::Milliseconds(20));
   EXPECT_EQ(config.index_entries, 65536u);
   EXPECT_EQ(config.splice_bytes_min, 65536u);
+  EXPECT_EQ(config.fdpass_engine, EngineKind::kAuto);
+  EXPECT_TRUE(config.answer_in_place);
+  EXPECT_TRUE(config.splice_in_loop);
+  EXPECT_TRUE(config.use_async_copy);
+  EXPECT_EQ(config.sendfile_bytes_min, 65536u);
 }
 
 // The socket's default place is the user's own folder where there is one.
@@ -191,6 +197,33 @@ TEST_F(ConfigTest, Engines) {
   EXPECT_EQ(ReadWith("io_engine", "auto").io_engine, EngineKind::kAuto);
 }
 
+// So can that of the workers. Sharing descriptors and spinning are for workers that make each call
+// themselves: they choose epoll, and contradict uring.
+TEST_F(ConfigTest, FdpassEngines) {
+  EXPECT_EQ(ReadWith("fdpass_engine", "uring").fdpass_engine, EngineKind::kUring);
+  EXPECT_EQ(ReadWith("fdpass_engine", "epoll").fdpass_engine, EngineKind::kEpoll);
+  EXPECT_EQ(ReadWith("fdpass_engine", "auto").fdpass_engine, EngineKind::kAuto);
+  for (const auto& [flag, on, off] : {std::tuple("fd_sharing", "always", "never"),
+                                      std::tuple("optimize_for_latency", "true", "false")}) {
+    Set(flag, on);
+    for (const char* engine : {"auto", "epoll"}) {
+      EXPECT_EQ(ReadWith("fdpass_engine", engine).fdpass_engine, EngineKind::kEpoll) << flag;
+    }
+    EXPECT_EQ(Read().io_engine, EngineKind::kAuto) << "the loops keep theirs";
+    Set("fdpass_engine", "uring");
+    ExpectRefused("fdpass_engine", "uring");
+    Set(flag, off);
+    EXPECT_EQ(Read().fdpass_engine, EngineKind::kUring);
+  }
+}
+
+// What is answered where can be switched off.
+TEST_F(ConfigTest, Switches) {
+  EXPECT_FALSE(ReadWith("answer_in_place", "false").answer_in_place);
+  EXPECT_FALSE(ReadWith("splice_in_loop", "false").splice_in_loop);
+  EXPECT_FALSE(ReadWith("use_async_copy", "false").use_async_copy);
+}
+
 // Sharing descriptors has to be asked for, and needs something that is kept to be shared.
 TEST_F(ConfigTest, FdSharing) {
   EXPECT_TRUE(ReadWith("fd_sharing", "always").fd_sharing);
@@ -232,6 +265,9 @@ TEST_F(ConfigTest, NumbersAndTimes) {
   EXPECT_EQ(ReadWith("fd_cache_valid_ms", "0").fd_cache_valid, absl::ZeroDuration());
   EXPECT_EQ(ReadWith("index_entries", "0").index_entries, 0u);
   EXPECT_EQ(ReadWith("splice_bytes_min", "1").splice_bytes_min, 1u);
+  EXPECT_EQ(ReadWith("sendfile_bytes_min", "0").sendfile_bytes_min, 0u);
+  EXPECT_EQ(ReadWith("sendfile_bytes_min", "9223372036854775807").sendfile_bytes_min,
+            9223372036854775807u);
 }
 
 // "0" and "inf" both mean that there is no such limit.
@@ -264,6 +300,8 @@ INSTANTIATE_TEST_SUITE_P(
     Values, NonsenseTest,
     testing::Values(std::pair("concurrency_model", "quantum"), std::pair("concurrency_model", ""),
                     std::pair("io_engine", "kqueue"), std::pair("io_engine", ""),
+                    std::pair("fdpass_engine", "kqueue"), std::pair("fdpass_engine", ""),
+                    std::pair("sendfile_bytes_min", "-1"),
                     std::pair("fd_sharing", "sometimes"), std::pair("fd_sharing", ""),
                     std::pair("pool_size", "-1"), std::pair("pool_size", "1025"),
                     std::pair("splice_pool_size", "-1"), std::pair("splice_pool_size", "1025"),
@@ -292,7 +330,8 @@ TEST_F(ConfigTest, EveryFlagIsTried) {
       "splice_pool_size copy_pool_size "
       "copy_loops io_engine optimize_for_latency busy_poll_us max_connections max_pipeline "
       "persistent_connections requests_per_conn idle_timeout request_timeout drain_timeout "
-      "fd_sharing fd_cache_entries fd_cache_valid_ms index_entries splice_bytes_min",
+      "fd_sharing fd_cache_entries fd_cache_valid_ms index_entries splice_bytes_min "
+      "fdpass_engine answer_in_place splice_in_loop sendfile_bytes_min use_async_copy",
       ' ');
   std::set<std::string> defined;
   std::vector<gflags::CommandLineFlagInfo> flags;

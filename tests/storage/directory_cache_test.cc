@@ -102,6 +102,44 @@ TEST_F(DirectoryCacheTest, KeepsNoMoreThanItMay) {
   EXPECT_EQ(net::OpenFds(), before + 8);
 }
 
+// An object of the root itself needs no slash: it too is found, replaced and deleted at once.
+TEST_F(DirectoryCacheTest, ObjectsOfTheRoot) {
+  scratch_.Write("top", "first");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Content("top"), "first");
+  EXPECT_EQ(Content("/top"), "first");
+  scratch_.Write("next", "second");
+  ASSERT_EQ(rename(scratch_.PathOf("next").c_str(), scratch_.PathOf("top").c_str()), 0);
+  EXPECT_EQ(Content("top"), "second");
+  ASSERT_EQ(unlink(scratch_.PathOf("top").c_str()), 0);
+  EXPECT_EQ(Code("top"), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Code("a"), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(Code(".."), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(Code("."), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(Code(""), absl::StatusCode::kInvalidArgument);
+}
+
+// From the kernel's caches alone: what has just been opened is had; what is told otherwise is true
+// or UNAVAILABLE, never another error than the long way's.
+TEST_F(DirectoryCacheTest, FromTheCachesAlone) {
+  scratch_.Write("top", "top object");
+  scratch_.Link("a/up", "../a/b/object");
+  for (const char* uri : {"top", "a/b/object"}) {
+    const std::string content = Content(uri);
+    for (int i = 0; i < 3; ++i) {
+      absl::StatusOr<OpenedObject> object = cache_->OpenObject(uri, now_, Wait::kCachedOnly);
+      ASSERT_TRUE(object.ok()) << object.status();
+      EXPECT_EQ(ReadAll(object->fd.get()), content);
+      now_ += kValidNs;  // the directory is resolved anew, from the caches too
+    }
+  }
+  for (const char* uri : {"absent", "a/b/absent", "a/b", "a/up", "nowhere/object", ".."}) {
+    const absl::StatusCode known = Code(uri);
+    const absl::StatusCode now = cache_->OpenObject(uri, now_, Wait::kCachedOnly).status().code();
+    EXPECT_TRUE(now == known || now == absl::StatusCode::kUnavailable) << uri;
+  }
+  EXPECT_EQ(Content("a/up"), "first");
+}
+
 // A FIFO in the place of an object blocks until a signal comes, and is refused then.
 TEST_F(DirectoryCacheTest, ASignalEndsTheWaitForAFifo) {
   struct sigaction action {};

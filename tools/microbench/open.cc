@@ -1,0 +1,90 @@
+// The ways to an open descriptor: the bare call, the tree from its root, and through a directory that is
+// kept resolved. By the number of directories above the object.
+#include <benchmark/benchmark.h>
+#include <fcntl.h>
+#include <glog/logging.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "net/clock.h"
+#include "net/unique_fd.h"
+#include "storage/directory_cache.h"
+#include "storage/tree.h"
+
+namespace objmapper {
+namespace {
+
+// A folder with one object under `depth` directories; removes itself.
+class Folder {
+ public:
+  explicit Folder(int64_t depth) {
+    char name[] = "/tmp/microbench.XXXXXX";
+    PCHECK(mkdtemp(name) != nullptr);
+    root_ = name;
+    for (int64_t i = 0; i < depth; ++i) {
+      absl::StrAppend(&uri_, "d/");
+      PCHECK(mkdir(absl::StrCat(root_, "/", uri_).c_str(), 0700) == 0);
+    }
+    absl::StrAppend(&uri_, "object");
+    const std::string path = absl::StrCat(root_, "/", uri_);
+    const net::UniqueFd file(open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    PCHECK(file.valid() && write(file.get(), "bytes", 5) == 5);
+    absl::StatusOr<storage::Tree> tree = storage::Tree::Open(root_);
+    CHECK(tree.ok()) << tree.status();
+    tree_ = std::make_unique<storage::Tree>(*std::move(tree));
+    directory_ = net::UniqueFd(open(root_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  }
+  ~Folder() {
+    std::string path = absl::StrCat(root_, "/", uri_);
+    unlink(path.c_str());
+    while (path.size() > root_.size()) {
+      path.resize(path.rfind('/'));
+      rmdir(path.c_str());
+    }
+  }
+  const std::string& uri() const { return uri_; }
+  int directory() const { return directory_.get(); }
+  const storage::Tree& tree() const { return *tree_; }
+
+ private:
+  std::string root_;
+  std::string uri_;
+  net::UniqueFd directory_;
+  std::unique_ptr<storage::Tree> tree_;
+};
+
+void BareOpenat(benchmark::State& state) {
+  const Folder folder(state.range(0));
+  for (auto _ : state) {
+    const net::UniqueFd fd(openat(folder.directory(), folder.uri().c_str(), O_RDONLY | O_CLOEXEC));
+    PCHECK(fd.valid());
+  }
+}
+BENCHMARK(BareOpenat)->ArgName("depth")->Arg(0)->Arg(3);
+
+void TreeOpen(benchmark::State& state) {
+  const Folder folder(state.range(0));
+  for (auto _ : state) CHECK(folder.tree().OpenObject(folder.uri(), storage::Wait::kMayBlock).ok());
+}
+BENCHMARK(TreeOpen)->ArgName("depth")->Arg(0)->Arg(3);
+
+void DirectoryCacheOpen(benchmark::State& state) {
+  const Folder folder(state.range(0));
+  const auto wait = static_cast<storage::Wait>(state.range(1));
+  storage::DirectoryCache directories(&folder.tree(), 16, absl::Milliseconds(20));
+  for (auto _ : state) CHECK(directories.OpenObject(folder.uri(), net::NowNs(), wait).ok());
+}
+BENCHMARK(DirectoryCacheOpen)
+    ->ArgNames({"depth", "cached_only"})
+    ->Args({0, 0})
+    ->Args({3, 0})
+    ->Args({0, 1})
+    ->Args({3, 1});
+
+}  // namespace
+}  // namespace objmapper
