@@ -88,8 +88,12 @@ void Stream::Intake(absl::string_view input) {
   // What is in the kernel's or a splice thread's hands is not counted: the client may have it already, and
   // ask again before we are told.
   const size_t outstanding = queue_.size() + (body_.object || awaiting_room_ ? 1 : 0);
+  // For --requests_per_conn they count: each is an answer.
+  const size_t taken = queue_.size() + (body_.object || transferring_ || awaiting_room_ ? 1 : 0) +
+                       (out_ != nullptr ? out_->answers() : 0) +
+                       (passing_ != nullptr && !passing_->is_x ? passing_->message.answer_count() : 0);
   const uint64_t allowance =
-      session_->allowance() - std::min<uint64_t>(session_->allowance(), outstanding);
+      session_->allowance() - std::min<uint64_t>(session_->allowance(), taken);
   size_t room = kBurstMax;
   if (!session_->parser.Has(protocol::kPipelining)) {
     room = queue_.size() < kEarlyMax ? kEarlyMax - queue_.size() : 0;

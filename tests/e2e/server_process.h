@@ -122,8 +122,8 @@ class ServerProcess {
 std::map<std::string, int> SettledDescriptors(const ServerProcess& server);
 // Waits until the server holds no more descriptors of any kind than `before`: all that a scenario
 // cost has been given back. `before` is taken once caches are warm. What each thread keeps for
-// itself may still have come to it meanwhile: a directory (each worker), a pipe and a /dev/null to
-// empty it into (each of the 2 × cores splice threads).
+// itself may still have come to it meanwhile: a directory or an object that it keeps open (each worker's
+// loop), a pipe and a /dev/null to empty it into (each of the 2 × cores splice threads).
 void ExpectDescriptorsBack(const ServerProcess& server, const std::map<std::string, int>& before);
 
 }  // namespace objmapper::e2e
