@@ -1,4 +1,4 @@
-// Errors name the place: "/cells/0/series/1: ...".
+// Errors name the place, as a JSON pointer: cells/0/series/1.
 #define JSON_DIAGNOSTICS 1
 #include <nlohmann/json.hpp>
 
