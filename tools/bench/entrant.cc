@@ -89,7 +89,8 @@ absl::Status Entrant::Start(const ObjectSet& objects) {
   options.work_dir = *room;
   // Twice: those of the run before may still be closing, and saturating takes connections of its own.
   options.connections_max =
-      2 * plan_.load.connections + (plan_.beside ? plan_.beside->connections : 0) + 16;
+      plan_.load.connections + std::max(plan_.load.connections, plan_.saturating.connections) +
+      (plan_.beside ? plan_.beside->connections : 0) + 16;
   if (kind_ == Kind::kModel) {
     options.flags = plan_.extra_flags;
     options.flags.insert(options.flags.end(), settings_.server_flags.begin(),
