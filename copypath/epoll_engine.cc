@@ -16,32 +16,26 @@ namespace objmapper::copypath {
 namespace {
 // What one receive brings at most.
 constexpr size_t kScratchBytes = 16 * 1024;
-} // namespace
+}  // namespace
 
 EpollEngine::EpollEngine(int event_fd, RunElsewhere run_elsewhere)
-    : event_fd_(event_fd), run_elsewhere_(std::move(run_elsewhere)),
-      scratch_(kScratchBytes) {
-  // Tags: null is the loop's event, this object the page-ins', all others are
-  // channels.
+    : event_fd_(event_fd), run_elsewhere_(std::move(run_elsewhere)), scratch_(kScratchBytes) {
+  // Tags: null is the loop's event, this object the page-ins', all others are channels.
   CHECK_EQ(epoll_.Add(event_fd_, EPOLLIN, nullptr), 0);
   CHECK_EQ(epoll_.Add(populated_event_.fd(), EPOLLIN, this), 0);
 }
 
-int EpollEngine::Attach(Channel *channel) {
+int EpollEngine::Attach(Channel* channel) {
   channel->epoll_events_ = 0;
   return epoll_.Add(channel->socket(), 0, channel);
 }
 
-void EpollEngine::Watch(Channel *channel) {
-  if (channel->detaching_)
-    return; // it is out of the set already
+void EpollEngine::Watch(Channel* channel) {
+  if (channel->detaching_) return;  // it is out of the set already
   uint32_t events = 0;
-  if (channel->receive_wanted_)
-    events |= EPOLLIN;
-  if (channel->writable_wanted_ || channel->send_full_)
-    events |= EPOLLOUT;
-  if (events == channel->epoll_events_ && !channel->out_of_set_)
-    return;
+  if (channel->receive_wanted_) events |= EPOLLIN;
+  if (channel->writable_wanted_ || channel->send_full_) events |= EPOLLOUT;
+  if (events == channel->epoll_events_ && !channel->out_of_set_) return;
   channel->epoll_events_ = events;
   if (!channel->out_of_set_) {
     epoll_.Modify(channel->socket(), events, channel);
@@ -52,20 +46,18 @@ void EpollEngine::Watch(Channel *channel) {
   }
 }
 
-void EpollEngine::StartReceiving(Channel *channel) {
-  if (channel->receive_ended_ || channel->detaching_)
-    return;
+void EpollEngine::StartReceiving(Channel* channel) {
+  if (channel->receive_ended_ || channel->detaching_) return;
   channel->receive_wanted_ = true;
   Watch(channel);
 }
 
-void EpollEngine::StopReceiving(Channel *channel) {
+void EpollEngine::StopReceiving(Channel* channel) {
   channel->receive_wanted_ = false;
   Watch(channel);
 }
 
-void EpollEngine::Send(Channel *channel, absl::Span<iovec> pieces,
-                       absl::Span<const int> fds) {
+void EpollEngine::Send(Channel* channel, absl::Span<iovec> pieces, absl::Span<const int> fds) {
   DCHECK(!channel->send_in_flight_);
   channel->send_in_flight_ = true;
   channel->pieces_ = pieces;
@@ -73,12 +65,11 @@ void EpollEngine::Send(Channel *channel, absl::Span<iovec> pieces,
   TrySend(channel);
 }
 
-void EpollEngine::TrySend(Channel *channel) {
+void EpollEngine::TrySend(Channel* channel) {
   msghdr message{};
   message.msg_iov = channel->pieces_.data();
   message.msg_iovlen = channel->pieces_.size();
-  if (!channel->fds_.empty())
-    net::AttachFds(channel->fds_, &control_, &message);
+  if (!channel->fds_.empty()) net::AttachFds(channel->fds_, &control_, &message);
   ssize_t sent;
   do {
     sent = sendmsg(channel->socket(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -93,37 +84,31 @@ void EpollEngine::TrySend(Channel *channel) {
   Queue(channel);
 }
 
-void EpollEngine::AwaitWritable(Channel *channel) {
+void EpollEngine::AwaitWritable(Channel* channel) {
   channel->writable_wanted_ = true;
   Watch(channel);
 }
 
-void EpollEngine::Detach(Channel *channel) {
+void EpollEngine::Detach(Channel* channel) {
   DCHECK(!channel->detaching_);
   channel->detaching_ = true;
   channel->receive_wanted_ = false;
   channel->writable_wanted_ = false;
-  // A send that waits for room will never have it: the caller has shut the
-  // socket down.
-  if (channel->send_full_)
-    TrySend(channel);
-  if (!channel->out_of_set_)
-    epoll_.Remove(channel->socket());
+  // A send that waits for room will never have it: the caller has shut the socket down.
+  if (channel->send_full_) TrySend(channel);
+  if (!channel->out_of_set_) epoll_.Remove(channel->socket());
   Queue(channel);
 }
 
-void EpollEngine::Queue(Channel *channel) {
-  if (channel->queued_)
-    return;
+void EpollEngine::Queue(Channel* channel) {
+  if (channel->queued_) return;
   channel->queued_ = true;
   endings_.push_back(channel);
 }
 
-void EpollEngine::BeginPopulate(Populate *populate, void *address,
-                                size_t bytes) {
+void EpollEngine::BeginPopulate(Populate* populate, void* address, size_t bytes) {
   run_elsewhere_([this, populate, address, bytes] {
-    const int error =
-        madvise(address, bytes, MADV_POPULATE_READ) == 0 ? 0 : errno;
+    const int error = madvise(address, bytes, MADV_POPULATE_READ) == 0 ? 0 : errno;
     {
       net::MutexLock lock(&mutex_);
       populated_.push_back({populate, error});
@@ -132,18 +117,17 @@ void EpollEngine::BeginPopulate(Populate *populate, void *address,
   });
 }
 
-bool EpollEngine::Wait(int64_t timeout_ns, int64_t *now_ns) {
+bool EpollEngine::Wait(int64_t timeout_ns, int64_t* now_ns) {
   int timeout_ms = -1;
   if (!endings_.empty()) {
     timeout_ms = 0;
   } else if (timeout_ns >= 0) {
-    timeout_ms = static_cast<int>(
-        std::min<int64_t>((timeout_ns + 999'999) / 1'000'000, 1'000'000));
+    timeout_ms = static_cast<int>(std::min<int64_t>((timeout_ns + 999'999) / 1'000'000, 1'000'000));
   }
   bool event_seen = false;
   const absl::Span<epoll_event> events = epoll_.Wait(timeout_ms);
   *now_ns = net::NowNs();
-  for (const epoll_event &event : events) {
+  for (const epoll_event& event : events) {
     if (event.data.ptr == nullptr) {
       event_seen = true;
       continue;
@@ -152,16 +136,14 @@ bool EpollEngine::Wait(int64_t timeout_ns, int64_t *now_ns) {
       TellPopulated();
       continue;
     }
-    // Channels are forgotten in TellEndings() alone, so the pointer is good for
-    // this whole loop; one that began to detach meanwhile is to be left alone.
-    auto *channel = static_cast<Channel *>(event.data.ptr);
-    if (channel->detaching_)
-      continue;
+    // Channels are forgotten in TellEndings() alone, so the pointer is good for this whole loop;
+    // one that began to detach meanwhile is to be left alone.
+    auto* channel = static_cast<Channel*>(event.data.ptr);
+    if (channel->detaching_) continue;
     const bool broken = (event.events & (EPOLLHUP | EPOLLERR)) != 0;
     if (channel->send_full_ && (broken || (event.events & EPOLLOUT) != 0)) {
       TrySend(channel);
-      if (!channel->send_full_)
-        Watch(channel);
+      if (!channel->send_full_) Watch(channel);
     }
     if (!channel->detaching_ && channel->writable_wanted_ &&
         (broken || (event.events & EPOLLOUT) != 0)) {
@@ -169,20 +151,16 @@ bool EpollEngine::Wait(int64_t timeout_ns, int64_t *now_ns) {
       Watch(channel);
       channel->OnWritable();
     }
-    if (channel->detaching_)
-      continue;
+    if (channel->detaching_) continue;
     if (channel->receive_wanted_ && (broken || (event.events & EPOLLIN) != 0)) {
       Receive(channel);
-    } else if (broken && !channel->receive_ended_ &&
-               !channel->send_in_flight_) {
+    } else if (broken && !channel->receive_ended_ && !channel->send_in_flight_) {
       channel->receive_ended_ = true;
       channel->OnReceiveEnd(ECONNRESET);
     }
-    // EPOLLHUP and EPOLLERR cannot be masked: a peer that has gone would wake
-    // the loop for ever while its channel waits for something else, such as a
-    // disk.
-    if (broken && !channel->detaching_ && channel->epoll_events_ == 0 &&
-        !channel->out_of_set_) {
+    // EPOLLHUP and EPOLLERR cannot be masked: a peer that has gone would wake the loop for ever while
+    // its channel waits for something else, such as a disk.
+    if (broken && !channel->detaching_ && channel->epoll_events_ == 0 && !channel->out_of_set_) {
       channel->out_of_set_ = true;
       epoll_.Remove(channel->socket());
     }
@@ -191,18 +169,15 @@ bool EpollEngine::Wait(int64_t timeout_ns, int64_t *now_ns) {
   return event_seen;
 }
 
-void EpollEngine::Receive(Channel *channel) {
+void EpollEngine::Receive(Channel* channel) {
   bool fds_refused = false;
-  const ssize_t got = net::RecvRefusingFds(
-      channel->socket(), absl::MakeSpan(scratch_), &fds_refused);
+  const ssize_t got =
+      net::RecvRefusingFds(channel->socket(), absl::MakeSpan(scratch_), &fds_refused);
   if (got > 0) {
-    channel->OnReceived(
-        absl::string_view(scratch_.data(), static_cast<size_t>(got)),
-        fds_refused);
+    channel->OnReceived(absl::string_view(scratch_.data(), static_cast<size_t>(got)), fds_refused);
     return;
   }
-  if (got < 0 && errno == EAGAIN)
-    return;
+  if (got < 0 && errno == EAGAIN) return;
   const int error = got == 0 ? 0 : errno;
   channel->receive_ended_ = true;
   channel->receive_wanted_ = false;
@@ -211,20 +186,18 @@ void EpollEngine::Receive(Channel *channel) {
 }
 
 void EpollEngine::TellEndings() {
-  // What handlers begin may end at once and be queued behind; it is told in the
-  // next Wait(), so that one busy connection does not keep the others from
-  // their events.
-  std::vector<Channel *> endings;
+  // What handlers begin may end at once and be queued behind; it is told in the next Wait(), so
+  // that one busy connection does not keep the others from their events.
+  std::vector<Channel*> endings;
   endings.swap(endings_);
-  for (Channel *channel : endings) {
+  for (Channel* channel : endings) {
     channel->queued_ = false;
     if (channel->send_in_flight_ && !channel->send_full_) {
       channel->send_in_flight_ = false;
       channel->OnSent(channel->send_result_);
     }
     if (channel->detaching_ && !channel->queued_) {
-      if (channel->send_in_flight_)
-        continue;
+      if (channel->send_in_flight_) continue;
       channel->detaching_ = false;
       channel->OnDetached();
     }
@@ -238,8 +211,7 @@ void EpollEngine::TellPopulated() {
     net::MutexLock lock(&mutex_);
     populated.swap(populated_);
   }
-  for (const Populated &p : populated)
-    p.populate->OnPopulated(p.error);
+  for (const Populated& p : populated) p.populate->OnPopulated(p.error);
 }
 
-} // namespace objmapper::copypath
+}  // namespace objmapper::copypath

@@ -4,13 +4,12 @@
 
 namespace objmapper::copypath {
 
-absl::StatusOr<std::unique_ptr<CopyPathLane>>
-CopyPathLane::Create(LoopOptions options, int loops, int splice_threads) {
+absl::StatusOr<std::unique_ptr<CopyPathLane>> CopyPathLane::Create(LoopOptions options, int loops,
+                                                                   int splice_threads) {
   CHECK_GE(loops, 1);
   auto lane = std::unique_ptr<CopyPathLane>(new CopyPathLane(splice_threads));
   options.pool = &lane->pool_;
-  const char *const name =
-      options.lane == router::LaneKind::kFdPass ? "fdpass" : "copypath";
+  const char* const name = options.lane == router::LaneKind::kFdPass ? "fdpass" : "copypath";
   for (int i = 0; i < loops; ++i) {
     auto loop = std::make_unique<Loop>(options, name);
     const absl::Status started = loop->Start(i);
@@ -25,24 +24,21 @@ CopyPathLane::Create(LoopOptions options, int loops, int splice_threads) {
 
 void CopyPathLane::Adopt(std::unique_ptr<router::Session> session) {
   const size_t start = next_.fetch_add(1, std::memory_order_relaxed);
-  Loop *best = nullptr;
+  Loop* best = nullptr;
   for (size_t i = 0; i < loops_.size(); ++i) {
-    Loop *loop = loops_[(start + i) % loops_.size()].get();
-    if (best == nullptr || loop->load() < best->load())
-      best = loop;
+    Loop* loop = loops_[(start + i) % loops_.size()].get();
+    if (best == nullptr || loop->load() < best->load()) best = loop;
   }
   best->Adopt(std::move(session));
 }
 
 void CopyPathLane::Drain() {
-  for (const auto &loop : loops_)
-    loop->Drain();
+  for (const auto& loop : loops_) loop->Drain();
 }
 
 void CopyPathLane::Stop() {
-  for (const auto &loop : loops_)
-    loop->Stop();
+  for (const auto& loop : loops_) loop->Stop();
   pool_.Stop();
 }
 
-} // namespace objmapper::copypath
+}  // namespace objmapper::copypath

@@ -16,35 +16,36 @@
 
 namespace objmapper::copypath {
 namespace {
-// How long Stop() waits for the disk and the splice threads to give back what
-// they have.
+// How long Stop() waits for the disk and the splice threads to give back what they have.
 constexpr int64_t kStopNs = 5'000'000'000;
 // How long to wait when the kernel, not the peer, is out of room.
 constexpr absl::Duration kRetryAfter = absl::Milliseconds(5);
-// Directories that are kept resolved, and messages that are kept for their
-// memory.
+// Directories that are kept resolved, and messages that are kept for their memory.
 constexpr size_t kDirectories = 256;
 constexpr size_t kSpareMax = 64;
-} // namespace
+}  // namespace
 
 // A window on its way into the page cache.
 class Loop::PageIn : public Populate {
-public:
-  PageIn(Loop *loop, ObjectRef object_in, size_t index_in)
+ public:
+  PageIn(Loop* loop, ObjectRef object_in, size_t index_in)
       : object(std::move(object_in)), index(index_in), loop_(loop) {}
   void OnPopulated(int error) override { loop_->OnPageIn(this, error); }
 
   const ObjectRef object;
   const size_t index;
 
-private:
-  Loop *const loop_;
+ private:
+  Loop* const loop_;
 };
 
-Loop::Loop(const LoopOptions &options, const char *name)
-    : options_(options), name_(name), cache_(options.cache_entries),
+Loop::Loop(const LoopOptions& options, const char* name)
+    : options_(options),
+      name_(name),
+      cache_(options.cache_entries),
       idle_(options.limits->idle_timeout),
-      busy_(options.limits->request_timeout), retries_(kRetryAfter),
+      busy_(options.limits->request_timeout),
+      retries_(kRetryAfter),
       directories_(options.tree, kDirectories, options.cache_valid) {}
 
 Loop::~Loop() { CHECK(!thread_.joinable()) << "Stop() first"; }
@@ -52,40 +53,34 @@ Loop::~Loop() { CHECK(!thread_.joinable()) << "Stop() first"; }
 absl::Status Loop::Start(int number) {
   std::promise<absl::Status> started;
   thread_ = std::thread([this, number, &started] {
-    pthread_setname_np(pthread_self(),
-                       absl::StrCat(name_, "/", number).c_str());
-    const absl::Status made =
-        MakeEngine(); // a ring belongs to the thread that makes it
+    pthread_setname_np(pthread_self(), absl::StrCat(name_, "/", number).c_str());
+    const absl::Status made = MakeEngine();  // a ring belongs to the thread that makes it
     started.set_value(made);
-    if (made.ok())
-      Run();
+    if (made.ok()) Run();
     engine_.reset();
   });
   absl::Status status = started.get_future().get();
-  if (!status.ok())
-    thread_.join();
+  if (!status.ok()) thread_.join();
   return status;
 }
 
 absl::Status Loop::MakeEngine() {
   if (options_.engine != EngineKind::kEpoll) {
-    absl::StatusOr<std::unique_ptr<UringEngine>> uring =
-        UringEngine::Create(mailbox_.event_fd());
+    absl::StatusOr<std::unique_ptr<UringEngine>> uring = UringEngine::Create(mailbox_.event_fd());
     if (uring.ok()) {
       engine_ = *std::move(uring);
       engine_name_ = engine_->name();
       return absl::OkStatus();
     }
     if (options_.engine == EngineKind::kUring) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "--io_engine=uring cannot be had: ", uring.status().message()));
+      return absl::FailedPreconditionError(
+          absl::StrCat("--io_engine=uring cannot be had: ", uring.status().message()));
     }
     LOG(WARNING) << "io_engine: epoll, since " << uring.status().message();
   }
   engine_ = std::make_unique<EpollEngine>(
-      mailbox_.event_fd(), [pool = options_.pool](std::function<void()> work) {
-        pool->Run(std::move(work));
-      });
+      mailbox_.event_fd(),
+      [pool = options_.pool](std::function<void()> work) { pool->Run(std::move(work)); });
   engine_name_ = engine_->name();
   return absl::OkStatus();
 }
@@ -104,68 +99,56 @@ void Loop::Drain() {
 void Loop::Stop() {
   phase_.store(Phase::kStopping);
   mailbox_.Wake();
-  if (thread_.joinable())
-    thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void Loop::Run() {
   int64_t stop_by_ns = net::kNever;
   while (true) {
     const bool mail = engine_->Wait(TimeoutNs(), &now_ns_);
-    if (mail)
-      ReadMail();
+    if (mail) ReadMail();
     Expire();
     const Phase phase = phase_.load(std::memory_order_relaxed);
-    if (phase == seen_phase_ && phase != Phase::kStopping)
-      continue;
+    if (phase == seen_phase_ && phase != Phase::kStopping) continue;
     if (phase == Phase::kDraining) {
       // What has arrived already is still answered.
       engine_->Wait(0, &now_ns_);
       seen_phase_ = phase;
-      const std::vector<Stream *> streams(streams_.begin(), streams_.end());
-      for (Stream *stream : streams)
-        stream->Drain();
+      const std::vector<Stream*> streams(streams_.begin(), streams_.end());
+      for (Stream* stream : streams) stream->Drain();
       continue;
     }
     if (seen_phase_ != Phase::kStopping) {
       seen_phase_ = phase;
       stop_by_ns = now_ns_ + kStopNs;
-      const std::vector<Stream *> streams(streams_.begin(), streams_.end());
-      for (Stream *stream : streams)
-        stream->Abort();
+      const std::vector<Stream*> streams(streams_.begin(), streams_.end());
+      for (Stream* stream : streams) stream->Abort();
     }
-    if (streams_.empty() && loading_.empty() && page_ins_.empty() &&
-        transfers_ == 0)
-      return;
+    if (streams_.empty() && loading_.empty() && page_ins_.empty() && transfers_ == 0) return;
     if (now_ns_ > stop_by_ns) {
-      // A disk that does not answer. The process is about to end; what it holds
-      // is not freed.
-      LOG(ERROR) << "stopped with " << streams_.size()
-                 << " connections waiting for the disk";
+      // A disk that does not answer. The process is about to end; what it holds is not freed.
+      LOG(ERROR) << "stopped with " << streams_.size() << " connections waiting for the disk";
       return;
     }
   }
 }
 
 int64_t Loop::TimeoutNs() const {
-  if (seen_phase_ == Phase::kStopping)
-    return 10'000'000;
-  const int64_t next_ns = std::min(
-      {idle_.NextExpiryNs(), busy_.NextExpiryNs(), retries_.NextExpiryNs()});
-  if (next_ns == net::kNever)
-    return -1;
+  if (seen_phase_ == Phase::kStopping) return 10'000'000;
+  const int64_t next_ns =
+      std::min({idle_.NextExpiryNs(), busy_.NextExpiryNs(), retries_.NextExpiryNs()});
+  if (next_ns == net::kNever) return -1;
   return std::max<int64_t>(next_ns - net::NowNs(), 0);
 }
 
 void Loop::ReadMail() {
-  for (Letter &letter : mailbox_.TakeAll()) {
-    if (auto *session =
-            std::get_if<std::unique_ptr<router::Session>>(&letter)) {
+  for (Letter& letter : mailbox_.TakeAll()) {
+    if (auto* session = std::get_if<std::unique_ptr<router::Session>>(&letter)) {
       Welcome(std::move(*session));
-    } else if (auto *loading = std::get_if<Loading *>(&letter)) {
+    } else if (auto* loading = std::get_if<Loading*>(&letter)) {
       OnLoaded(*loading);
     } else {
-      const TransferEnded &ended = std::get<TransferEnded>(letter);
+      const TransferEnded& ended = std::get<TransferEnded>(letter);
       --transfers_;
       ended.stream->OnTransferEnded(ended.outcome);
     }
@@ -185,12 +168,12 @@ void Loop::Welcome(std::unique_ptr<router::Session> session) {
     load_.fetch_sub(1, std::memory_order_relaxed);
     return;
   }
-  Stream *s = stream.release();
+  Stream* s = stream.release();
   streams_.insert(s);
   s->Start();
 }
 
-void Loop::Remove(Stream *stream) {
+void Loop::Remove(Stream* stream) {
   idle_.Stop(stream);
   busy_.Stop(stream);
   streams_.erase(stream);
@@ -198,26 +181,23 @@ void Loop::Remove(Stream *stream) {
   delete stream;
 }
 
-void Loop::StartDeadline(Stream *stream, bool idle) {
+void Loop::StartDeadline(Stream* stream, bool idle) {
   (idle ? busy_ : idle_).Stop(stream);
   (idle ? idle_ : busy_).Start(stream, now_ns_);
 }
 
-void Loop::StopDeadline(Stream *stream) {
+void Loop::StopDeadline(Stream* stream) {
   idle_.Stop(stream);
   busy_.Stop(stream);
 }
 
 void Loop::Expire() {
-  while (Passing *passing = retries_.PopExpired(now_ns_))
-    passing->stream->OnRetry();
-  while (Stream *stream = idle_.PopExpired(now_ns_))
-    stream->OnDeadline(/*idle=*/true);
-  while (Stream *stream = busy_.PopExpired(now_ns_))
-    stream->OnDeadline(/*idle=*/false);
+  while (Passing* passing = retries_.PopExpired(now_ns_)) passing->stream->OnRetry();
+  while (Stream* stream = idle_.PopExpired(now_ns_)) stream->OnDeadline(/*idle=*/true);
+  while (Stream* stream = busy_.PopExpired(now_ns_)) stream->OnDeadline(/*idle=*/false);
 }
 
-std::unique_ptr<Passing> Loop::NewPassing(Stream *stream) {
+std::unique_ptr<Passing> Loop::NewPassing(Stream* stream) {
   std::unique_ptr<Passing> passing;
   if (spare_.empty()) {
     passing = std::make_unique<Passing>();
@@ -232,19 +212,16 @@ std::unique_ptr<Passing> Loop::NewPassing(Stream *stream) {
 void Loop::Recycle(std::unique_ptr<Passing> passing) {
   passing->message.Clear();
   passing->is_x = false;
-  if (spare_.size() < kSpareMax)
-    spare_.push_back(std::move(passing));
+  if (spare_.size() < kSpareMax) spare_.push_back(std::move(passing));
 }
 
 // ---- Objects ----
 
 absl::StatusOr<ObjectRef> Loop::Lookup(absl::string_view uri) {
-  CachedObject *known = cache_.Find(uri);
+  CachedObject* known = cache_.Find(uri);
   if (known != nullptr) {
-    if (known->state() == CachedObject::State::kLoading)
-      return ObjectRef(known);
-    if (now_ns_ - known->checked_ns() <=
-        absl::ToInt64Nanoseconds(options_.cache_valid)) {
+    if (known->state() == CachedObject::State::kLoading) return ObjectRef(known);
+    if (now_ns_ - known->checked_ns() <= absl::ToInt64Nanoseconds(options_.cache_valid)) {
       counters_.cache_hits.fetch_add(1, std::memory_order_relaxed);
       return ObjectRef(known);
     }
@@ -266,16 +243,13 @@ absl::StatusOr<ObjectRef> Loop::Lookup(absl::string_view uri) {
     cache_.Insert(object.get());
     return object;
   }
-  if (!absl::IsUnavailable(loaded.status()))
-    return loaded.status();
-  // The disk must be asked: elsewhere. Others that want the same object
-  // meanwhile wait for this one.
+  if (!absl::IsUnavailable(loaded.status())) return loaded.status();
+  // The disk must be asked: elsewhere. Others that want the same object meanwhile wait for this one.
   cache_.Insert(object.get());
-  auto *loading = new Loading{object};
+  auto* loading = new Loading{object};
   loading_.insert(loading);
   options_.pool->Run([this, loading, uri = std::string(uri)] {
-    loading->result =
-        storage::Load(*options_.tree, uri, storage::Wait::kMayBlock);
+    loading->result = storage::Load(*options_.tree, uri, storage::Wait::kMayBlock);
     mailbox_.Put(loading);
   });
   return object;
@@ -283,68 +257,62 @@ absl::StatusOr<ObjectRef> Loop::Lookup(absl::string_view uri) {
 
 bool Loop::HasSmall(absl::string_view uri) {
   const absl::StatusOr<ObjectRef> object = Lookup(uri);
-  return object.ok() && (*object)->state() == CachedObject::State::kReady &&
-         (*object)->small();
+  return object.ok() && (*object)->state() == CachedObject::State::kReady && (*object)->small();
 }
 
-void Loop::OnLoaded(Loading *loading) {
+void Loop::OnLoaded(Loading* loading) {
   ObjectRef object = loading->object;
   if (loading->result.ok()) {
     object->Fill(*std::move(loading->result), now_ns_);
   } else {
     object->Fail(loading->result.status());
-    cache_.Erase(object.get()); // the next request asks again
+    cache_.Erase(object.get());  // the next request asks again
   }
   loading_.erase(loading);
   delete loading;
   TellWaiters(object.get());
 }
 
-CachedObject::Residency Loop::EnsureResident(CachedObject *object,
-                                             size_t index) {
+CachedObject::Residency Loop::EnsureResident(CachedObject* object, size_t index) {
   const CachedObject::Residency residency = object->ResidencyOf(index, now_ns_);
-  if (residency != CachedObject::Residency::kUnknown)
-    return residency;
+  if (residency != CachedObject::Residency::kUnknown) return residency;
   BringIn(object, index);
   return CachedObject::Residency::kComing;
 }
 
-void Loop::BringIn(CachedObject *object, size_t index) {
-  if (object->ResidencyOf(index, now_ns_) == CachedObject::Residency::kComing)
-    return;
+void Loop::BringIn(CachedObject* object, size_t index) {
+  if (object->ResidencyOf(index, now_ns_) == CachedObject::Residency::kComing) return;
   counters_.page_ins.fetch_add(1, std::memory_order_relaxed);
   object->SetResidency(index, CachedObject::Residency::kComing, now_ns_);
-  auto *page_in = new PageIn(this, ObjectRef(object), index);
+  auto* page_in = new PageIn(this, ObjectRef(object), index);
   page_ins_.insert(page_in);
   const auto [begin, end] = object->Window(index);
   engine_->BeginPopulate(page_in, object->map() + begin, end - begin);
 }
 
-void Loop::OnPageIn(PageIn *page_in, int error) {
+void Loop::OnPageIn(PageIn* page_in, int error) {
   ObjectRef object = page_in->object;
-  // EFAULT: the file has become shorter than the mapping. Sending finds out
-  // where it ends, and so does the check of the last piece.
+  // EFAULT: the file has become shorter than the mapping. Sending finds out where it ends, and so
+  // does the check of the last piece.
   if (error != 0 && error != EFAULT) {
     object->set_read_error(net::ErrnoToStatus(
         error, absl::StrCat("read \"", absl::CHexEscape(object->uri()), "\"")));
     LOG_EVERY_T(WARNING, 1) << object->error().message();
-    cache_.Erase(object.get()); // the next request asks the disk again
+    cache_.Erase(object.get());  // the next request asks the disk again
   }
-  object->SetResidency(page_in->index, CachedObject::Residency::kResident,
-                       now_ns_);
+  object->SetResidency(page_in->index, CachedObject::Residency::kResident, now_ns_);
   page_ins_.erase(page_in);
   delete page_in;
   TellWaiters(object.get());
 }
 
-void Loop::TellWaiters(CachedObject *object) {
-  std::vector<Stream *> waiters;
+void Loop::TellWaiters(CachedObject* object) {
+  std::vector<Stream*> waiters;
   waiters.swap(object->waiters());
-  for (Stream *stream : waiters)
-    stream->OnObjectChanged(object);
+  for (Stream* stream : waiters) stream->OnObjectChanged(object);
 }
 
-void Loop::RunTransfer(Stream *stream, Transfer *transfer) {
+void Loop::RunTransfer(Stream* stream, Transfer* transfer) {
   ++transfers_;
   counters_.transfers.fetch_add(1, std::memory_order_relaxed);
   options_.pool->Run([this, stream, transfer] {
@@ -353,4 +321,4 @@ void Loop::RunTransfer(Stream *stream, Transfer *transfer) {
   });
 }
 
-} // namespace objmapper::copypath
+}  // namespace objmapper::copypath

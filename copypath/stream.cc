@@ -20,42 +20,38 @@ using protocol::Request;
 using protocol::Status;
 using router::Burst;
 
-// The most requests one burst takes from a client that pipelines. Beyond
-// max_pipeline they are refused, which costs little.
+// The most requests one burst takes from a client that pipelines. Beyond max_pipeline they are
+// refused, which costs little.
 constexpr size_t kBurstMax = 4096;
 // Above this many unread bytes, nothing more is received.
 constexpr size_t kUnreadMax = 16 * 1024;
 
-} // namespace
+}  // namespace
 
-Stream::Stream(std::unique_ptr<router::Session> session, Loop *loop)
+Stream::Stream(std::unique_ptr<router::Session> session, Loop* loop)
     : Channel(session->fd(), session->transport == router::Transport::kUnix),
-      session_(std::move(session)), loop_(loop) {}
+      session_(std::move(session)),
+      loop_(loop) {}
 
 Stream::~Stream() {
-  const auto forget = [this](CachedObject *object) {
-    if (object != nullptr)
-      std::erase(object->waiters(), this);
+  const auto forget = [this](CachedObject* object) {
+    if (object != nullptr) std::erase(object->waiters(), this);
   };
-  for (size_t i = 0; i < queue_.size(); ++i)
-    forget(queue_[i].object.get());
+  for (size_t i = 0; i < queue_.size(); ++i) forget(queue_[i].object.get());
   forget(body_.object.get());
-  if (passing_ != nullptr)
-    loop_->StopRetry(passing_.get());
+  if (passing_ != nullptr) loop_->StopRetry(passing_.get());
 }
 
 void Stream::Start() {
   UpdateDeadline(/*progress=*/true);
   loop_->engine().StartReceiving(this);
-  if (session_->unread.empty())
-    return;
+  if (session_->unread.empty()) return;
   Intake(session_->unread);
   Advance();
 }
 
 void Stream::Drain() {
-  if (exit_ == Exit::kStay && !owes())
-    OnNothingOwed();
+  if (exit_ == Exit::kStay && !owes()) OnNothingOwed();
 }
 
 // ---- Requests in ----
@@ -66,12 +62,10 @@ void Stream::OnReceived(absl::string_view bytes, bool fds_refused) {
     session_->unread.append(bytes.data(), bytes.size());
     input = session_->unread;
   }
-  if (fds_refused && !session_->fds_at.has_value())
-    session_->fds_at = input.size() - 1;
+  if (fds_refused && !session_->fds_at.has_value()) session_->fds_at = input.size() - 1;
   if (exit_ != Exit::kStay || ending_ || intake_paused_ || other_lane_) {
     router::KeepUnread(session_.get(), input, 0);
-    if (session_->unread.size() > kUnreadMax && !receiving_paused_ &&
-        exit_ == Exit::kStay) {
+    if (session_->unread.size() > kUnreadMax && !receiving_paused_ && exit_ == Exit::kStay) {
       receiving_paused_ = true;
       loop_->engine().StopReceiving(this);
     }
@@ -86,84 +80,71 @@ void Stream::OnReceiveEnd(int error) {
     Abort();
     return;
   }
-  session_->peer_done = true; // a half-closed client still gets its answers
-  if (exit_ == Exit::kStay && !owes())
-    OnNothingOwed();
+  session_->peer_done = true;  // a half-closed client still gets its answers
+  if (exit_ == Exit::kStay && !owes()) OnNothingOwed();
 }
 
 void Stream::Intake(absl::string_view input) {
-  // What is in the kernel's or a splice thread's hands is not counted: the
-  // client may have it already, and ask again before we are told.
-  const size_t outstanding =
-      queue_.size() + (body_.object || awaiting_room_ ? 1 : 0);
+  // What is in the kernel's or a splice thread's hands is not counted: the client may have it already, and
+  // ask again before we are told.
+  const size_t outstanding = queue_.size() + (body_.object || awaiting_room_ ? 1 : 0);
   // For --requests_per_conn they count: each is an answer.
-  const size_t taken =
-      queue_.size() +
-      (body_.object || transferring_ || awaiting_room_ ? 1 : 0) +
-      (out_ != nullptr ? out_->answers() : 0) +
-      (passing_ != nullptr && !passing_->is_x ? passing_->message.answer_count()
-                                              : 0);
+  const size_t taken = queue_.size() + (body_.object || transferring_ || awaiting_room_ ? 1 : 0) +
+                       (out_ != nullptr ? out_->answers() : 0) +
+                       (passing_ != nullptr && !passing_->is_x ? passing_->message.answer_count() : 0);
   const uint64_t allowance =
       session_->allowance() - std::min<uint64_t>(session_->allowance(), taken);
   size_t room = kBurstMax;
   if (!session_->parser.Has(protocol::kPipelining)) {
     room = queue_.size() < kEarlyMax ? kEarlyMax - queue_.size() : 0;
   }
-  Burst *burst = loop_->burst();
-  const LoopOptions &options = loop_->options();
-  const auto answers_in_place = [this](const Request &r) {
-    return AnswersInPlace(r);
-  };
+  Burst* burst = loop_->burst();
+  const LoopOptions& options = loop_->options();
+  const auto answers_in_place = [this](const Request& r) { return AnswersInPlace(r); };
   const router::InPlace in_place = answers_in_place;
   router::TakeBurst(session_.get(), input, options.lane, outstanding,
                     std::min<uint64_t>(room, allowance), burst,
                     options.in_place ? &in_place : nullptr);
-  for (const Request &request : burst->requests)
-    Enqueue(request);
+  for (const Request& request : burst->requests) Enqueue(request);
   router::KeepUnread(session_.get(), input, burst->consumed);
   intake_paused_ = false;
   switch (burst->end) {
-  case Burst::End::kNeedMore:
-    break;
-  case Burst::End::kFull:
-    intake_paused_ = true;
-    break;
-  case Burst::End::kOtherLane:
-    other_lane_ = true;
-    loop_->engine().StopReceiving(this);
-    break;
-  case Burst::End::kClose:
-    router::AppendCloseAck(session_->dialect(), &farewell_);
-    ending_ = true;
-    loop_->engine().StopReceiving(this);
-    break;
-  case Burst::End::kFatal: {
-    LOG_EVERY_T(WARNING, 1)
-        << session_->PeerName() << ": " << burst->fatal.reason;
-    router::AppendFatal(session_->dialect(), burst->fatal.id,
-                        burst->fatal.status, burst->fatal.reason, &farewell_);
-    ending_ = true;
-    loop_->engine().StopReceiving(this);
-    break;
+    case Burst::End::kNeedMore:
+      break;
+    case Burst::End::kFull:
+      intake_paused_ = true;
+      break;
+    case Burst::End::kOtherLane:
+      other_lane_ = true;
+      loop_->engine().StopReceiving(this);
+      break;
+    case Burst::End::kClose:
+      router::AppendCloseAck(session_->dialect(), &farewell_);
+      ending_ = true;
+      loop_->engine().StopReceiving(this);
+      break;
+    case Burst::End::kFatal: {
+      LOG_EVERY_T(WARNING, 1) << session_->PeerName() << ": " << burst->fatal.reason;
+      router::AppendFatal(session_->dialect(), burst->fatal.id, burst->fatal.status,
+                          burst->fatal.reason, &farewell_);
+      ending_ = true;
+      loop_->engine().StopReceiving(this);
+      break;
+    }
   }
-  }
-  if (queue_.size() > session_->parser.max_pipeline())
-    intake_paused_ = true;
+  if (queue_.size() > session_->parser.max_pipeline()) intake_paused_ = true;
   // To ask is no progress while answers are not read.
   const bool stalled = sending_ || awaiting_room_;
   UpdateDeadline(/*progress=*/!burst->requests.empty() && !stalled);
 }
 
 // Whether a request of the other lane's is answered here.
-bool Stream::AnswersInPlace(const Request &request) {
-  if (strangers_ >= kStrangersMax)
-    return false;
+bool Stream::AnswersInPlace(const Request& request) {
+  if (strangers_ >= kStrangersMax) return false;
   if (request.mode != Mode::kFdPass) {
     // OP_SPLICE of what is small is answered by copying, in its own lane too.
-    if (!loop_->HasSmall(request.uri))
-      return false;
-    if (request.mode == Mode::kSplice && loop_->options().splice_bytes_min == 0)
-      return false;
+    if (!loop_->HasSmall(request.uri)) return false;
+    if (request.mode == Mode::kSplice && loop_->options().splice_bytes_min == 0) return false;
   }
   ++strangers_;
   return true;
@@ -171,14 +152,10 @@ bool Stream::AnswersInPlace(const Request &request) {
 
 // Takes requests that wait in `unread`. True: some were taken.
 bool Stream::ResumeIntake() {
-  if (!intake_paused_ || ending_ || other_lane_ || session_->exhausted())
-    return false;
-  // Not for every answer that leaves: what waits is judged by how many are
-  // outstanding.
-  const size_t few =
-      std::min<size_t>(session_->parser.max_pipeline(), kEarlyMax) / 2;
-  if (queue_.size() > few)
-    return false;
+  if (!intake_paused_ || ending_ || other_lane_ || session_->exhausted()) return false;
+  // Not for every answer that leaves: what waits is judged by how many are outstanding.
+  const size_t few = std::min<size_t>(session_->parser.max_pipeline(), kEarlyMax) / 2;
+  if (queue_.size() > few) return false;
   const size_t before = queue_.size();
   Intake(session_->unread);
   if (receiving_paused_ && session_->unread.size() <= kUnreadMax) {
@@ -188,18 +165,16 @@ bool Stream::ResumeIntake() {
   return queue_.size() > before;
 }
 
-void Stream::Enqueue(const Request &request) {
+void Stream::Enqueue(const Request& request) {
   Answer answer;
   answer.request = request;
   answer.request.uri = {};
   // Of our own lane: what is answered in place is counted there.
   const bool passes = request.mode == Mode::kFdPass;
-  if (passes == (loop_->options().lane == router::LaneKind::kFdPass))
-    strangers_ = 0;
+  if (passes == (loop_->options().lane == router::LaneKind::kFdPass)) strangers_ = 0;
   const auto refuse = [&](Status status, absl::string_view message) {
     answer.kind = Answer::Kind::kText;
-    router::AppendError(session_->dialect(), request.id, status, message,
-                        &answer.text);
+    router::AppendError(session_->dialect(), request.id, status, message, &answer.text);
     loop_->counters().errors.fetch_add(1, std::memory_order_relaxed);
   };
   if (request.refusal != Status::kOk) {
@@ -226,14 +201,13 @@ void Stream::Enqueue(const Request &request) {
     if (answer.object->state() == CachedObject::State::kLoading) {
       WaitFor(answer.object.get());
     } else if (!queue_.empty()) {
-      Prefetch(answer); // the first in the queue is looked at by Advance() in a
-                        // moment
+      Prefetch(answer);  // the first in the queue is looked at by Advance() in a moment
     }
   }
   queue_.Push(std::move(answer));
 }
 
-void Stream::EnqueueStat(const Request &request) {
+void Stream::EnqueueStat(const Request& request) {
   Answer answer;
   answer.request = request;
   answer.request.uri = {};
@@ -251,49 +225,43 @@ void Stream::EnqueueStat(const Request &request) {
     }
   }
   if (info.has_value()) {
-    router::AppendStat(
-        session_->dialect(), request.id,
-        {info->size, info->mtime_ns / 1'000'000'000, storage::Etag(*info)},
-        &answer.text);
+    router::AppendStat(session_->dialect(), request.id,
+                       {info->size, info->mtime_ns / 1'000'000'000, storage::Etag(*info)},
+                       &answer.text);
     queue_.Push(std::move(answer));
     return;
   }
   if (absl::IsUnavailable(error)) {
-    // The disk has to be asked. Opening the object asks it, and answers as
-    // well.
+    // The disk has to be asked. Opening the object asks it, and answers as well.
     absl::StatusOr<ObjectRef> object = loop_->Lookup(request.uri);
     if (object.ok()) {
       answer.kind = Answer::Kind::kStat;
       answer.object = *std::move(object);
-      if (answer.object->state() == CachedObject::State::kLoading)
-        WaitFor(answer.object.get());
+      if (answer.object->state() == CachedObject::State::kLoading) WaitFor(answer.object.get());
       queue_.Push(std::move(answer));
       return;
     }
     error = object.status();
   }
-  router::AppendError(session_->dialect(), request.id,
-                      router::WireStatus(error), error.message(), &answer.text);
+  router::AppendError(session_->dialect(), request.id, router::WireStatus(error), error.message(),
+                      &answer.text);
   queue_.Push(std::move(answer));
 }
 
-// Begins to bring in what a queued answer will send first, so that the disk
-// works for all of a pipeline at once.
-void Stream::Prefetch(const Answer &answer) {
-  if (answer.kind == Answer::Kind::kObject)
-    IsReady(answer);
+// Begins to bring in what a queued answer will send first, so that the disk works for all of a
+// pipeline at once.
+void Stream::Prefetch(const Answer& answer) {
+  if (answer.kind == Answer::Kind::kObject) IsReady(answer);
 }
 
-void Stream::WaitFor(CachedObject *object) {
-  std::vector<Stream *> &waiters = object->waiters();
-  if (std::find(waiters.begin(), waiters.end(), this) == waiters.end())
-    waiters.push_back(this);
+void Stream::WaitFor(CachedObject* object) {
+  std::vector<Stream*>& waiters = object->waiters();
+  if (std::find(waiters.begin(), waiters.end(), this) == waiters.end()) waiters.push_back(this);
 }
 
-void Stream::OnObjectChanged(CachedObject *object) {
+void Stream::OnObjectChanged(CachedObject* object) {
   for (size_t i = 0; i < queue_.size(); ++i) {
-    if (queue_[i].object.get() == object)
-      Prefetch(queue_[i]);
+    if (queue_[i].object.get() == object) Prefetch(queue_[i]);
   }
   Advance();
 }
@@ -301,11 +269,9 @@ void Stream::OnObjectChanged(CachedObject *object) {
 // ---- Time and life ----
 
 void Stream::OnNothingOwed() {
-  if (exit_ != Exit::kStay)
-    return;
+  if (exit_ != Exit::kStay) return;
   if (session_->exhausted() && !ending_) {
-    router::AppendClose(session_->dialect(), protocol::CloseReason::kNormal,
-                        &farewell_);
+    router::AppendClose(session_->dialect(), protocol::CloseReason::kNormal, &farewell_);
     ending_ = true;
   }
   if (ending_) {
@@ -320,16 +286,14 @@ void Stream::OnNothingOwed() {
     std::string farewell;
     if (!session_->unread.empty() || session_->parser.skipping()) {
       router::AppendFatal(session_->dialect(), 0, Status::kProtocolError,
-                          "the connection ended in the middle of a request",
-                          &farewell);
+                          "the connection ended in the middle of a request", &farewell);
     }
     End(std::move(farewell));
     return;
   }
   if (loop_->draining()) {
     std::string farewell;
-    router::AppendClose(session_->dialect(),
-                        protocol::CloseReason::kShuttingDown, &farewell);
+    router::AppendClose(session_->dialect(), protocol::CloseReason::kShuttingDown, &farewell);
     End(std::move(farewell));
     return;
   }
@@ -346,8 +310,7 @@ void Stream::End(std::string farewell) {
   farewell_said_ = true;
   out_ = std::make_unique<Gather>();
   out_->Text(farewell);
-  Send(); // OnSent() comes back to OnNothingOwed(), which finds nothing more to
-          // say
+  Send();  // OnSent() comes back to OnNothingOwed(), which finds nothing more to say
 }
 
 void Stream::Leave(Exit exit) {
@@ -358,54 +321,46 @@ void Stream::Leave(Exit exit) {
 }
 
 void Stream::Abort() {
-  if (exit_ != Exit::kStay)
-    return;
+  if (exit_ != Exit::kStay) return;
   exit_ = Exit::kDrop;
   loop_->StopDeadline(this);
   // Ends sends and transfers in flight.
   shutdown(socket(), SHUT_RDWR);
-  if (!transferring_)
-    loop_->engine().Detach(this);
+  if (!transferring_) loop_->engine().Detach(this);
 }
 
 void Stream::OnDetached() {
   std::unique_ptr<router::Session> session = std::move(session_);
-  router::Switchboard *switchboard = loop_->options().switchboard;
+  router::Switchboard* switchboard = loop_->options().switchboard;
   const Exit exit = exit_;
-  loop_->Remove(this); // deletes this
+  loop_->Remove(this);  // deletes this
   switch (exit) {
-  case Exit::kRoute:
-    switchboard->Route(std::move(session));
-    return;
-  case Exit::kRetire:
-    switchboard->Retire(std::move(session));
-    return;
-  case Exit::kStay:
-  case Exit::kDrop:
-    return;
+    case Exit::kRoute:
+      switchboard->Route(std::move(session));
+      return;
+    case Exit::kRetire:
+      switchboard->Retire(std::move(session));
+      return;
+    case Exit::kStay:
+    case Exit::kDrop:
+      return;
   }
 }
 
 void Stream::UpdateDeadline(bool progress) {
-  if (exit_ != Exit::kStay)
-    return;
-  const bool idle =
-      !owes() && session_->unread.empty() && !session_->parser.skipping();
-  // Half a request is no progress: a byte now and then does not extend its
-  // time.
-  if (idle || progress || !loop_->IsBusy(this))
-    loop_->StartDeadline(this, idle);
+  if (exit_ != Exit::kStay) return;
+  const bool idle = !owes() && session_->unread.empty() && !session_->parser.skipping();
+  // Half a request is no progress: a byte now and then does not extend its time.
+  if (idle || progress || !loop_->IsBusy(this)) loop_->StartDeadline(this, idle);
 }
 
 void Stream::OnDeadline(bool idle) {
   const bool stalled_reader = sending_ || awaiting_room_;
   if (!idle && owes() && !stalled_reader) {
-    UpdateDeadline(
-        /*progress=*/true); // it waits for us or the disk, not we for it
+    UpdateDeadline(/*progress=*/true);  // it waits for us or the disk, not we for it
     return;
   }
-  loop_->options().connections->timed_out.fetch_add(1,
-                                                    std::memory_order_relaxed);
+  loop_->options().connections->timed_out.fetch_add(1, std::memory_order_relaxed);
   if (stalled_reader) {
     LOG_EVERY_T(WARNING, 1) << session_->PeerName()
                             << ": closed, it did not read its answers in time";
@@ -414,17 +369,14 @@ void Stream::OnDeadline(bool idle) {
   }
   std::string farewell;
   if (idle) {
-    router::AppendClose(session_->dialect(),
-                        protocol::CloseReason::kIdleTimeout, &farewell);
+    router::AppendClose(session_->dialect(), protocol::CloseReason::kIdleTimeout, &farewell);
   } else {
-    LOG_EVERY_T(WARNING, 1)
-        << session_->PeerName()
-        << ": closed, the rest of its request did not arrive in time";
+    LOG_EVERY_T(WARNING, 1) << session_->PeerName()
+                            << ": closed, the rest of its request did not arrive in time";
     router::AppendFatal(session_->dialect(), 0, Status::kTimeout,
-                        "the rest of the request did not arrive in time",
-                        &farewell);
+                        "the rest of the request did not arrive in time", &farewell);
   }
   End(std::move(farewell));
 }
 
-} // namespace objmapper::copypath
+}  // namespace objmapper::copypath

@@ -1,12 +1,9 @@
-// Large bodies out of the page cache without a copy: sendfile(2) on the loop's
-// thread.
+// Large bodies out of the page cache without a copy: sendfile(2) on the loop's thread.
 //
-// On a Unix socket the pages themselves are queued, so the bytes are copied
-// once, by the receiver; a copying send needs two. What is not in the page
-// cache is brought in first, as for every body: nothing here waits for a disk.
-// The price: a page that waits in the socket shows what is written over it, as
-// with OP_SPLICE. Objects that are replaced (rename(2)) rather than rewritten
-// are not touched by that.
+// On a Unix socket the pages themselves are queued, so the bytes are copied once, by the receiver; a copying
+// send needs two. What is not in the page cache is brought in first, as for every body: nothing here
+// waits for a disk. The price: a page that waits in the socket shows what is written over it, as with
+// OP_SPLICE. Objects that are replaced (rename(2)) rather than rewritten are not touched by that.
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -24,46 +21,42 @@
 namespace objmapper::copypath {
 namespace {
 
-// Longer bodies TCP takes faster from a mapping, a megabyte in one call:
-// sendfile(2) feeds it 64 KiB at a time, and wakes the receiver for each.
+// Longer bodies TCP takes faster from a mapping, a megabyte in one call: sendfile(2) feeds it 64 KiB at a
+// time, and wakes the receiver for each.
 constexpr uint64_t kTcpBytesMax = 512 * 1024;
 
-// What one stream moves before the others have their turn. TCP takes megabytes
-// at once, which are out of the processor's caches again when the receiver
-// comes to read them.
+// What one stream moves before the others have their turn. TCP takes megabytes at once, which are out of
+// the processor's caches again when the receiver comes to read them.
 constexpr uint64_t kMoveBytesMax = 2 * kWindowBytes;
 constexpr uint64_t kTcpMoveBytesMax = 256 * 1024;
 
-// sendfile(2) has no flag for it. The receive that a ring has armed does not
-// mind: it is looked at inside Wait() alone.
+// sendfile(2) has no flag for it. The receive that a ring has armed does not mind: it is looked at inside
+// Wait() alone.
 class WithoutBlocking {
-public:
+ public:
   explicit WithoutBlocking(int socket) : socket_(socket) { Set(1); }
   ~WithoutBlocking() { Set(0); }
 
-private:
+ private:
   void Set(int on) { PCHECK(ioctl(socket_, FIONBIO, &on) == 0) << "FIONBIO"; }
   const int socket_;
 };
 
-} // namespace
+}  // namespace
 
 bool Stream::GoesBySendfile(uint64_t bytes) const {
-  return bytes >= loop_->options().sendfile_bytes_min &&
-         (unix_socket() || bytes < kTcpBytesMax);
+  return bytes >= loop_->options().sendfile_bytes_min && (unix_socket() || bytes < kTcpBytesMax);
 }
 
-// Sends what is gathered, header included, by a call of its own, so that the
-// body can follow at once. False: it did not all go, and the rest is on its
-// way.
+// Sends what is gathered, header included, by a call of its own, so that the body can follow at once.
+// False: it did not all go, and the rest is on its way.
 bool Stream::SendGatheredNow() {
   const absl::Span<iovec> pieces = out_->Seal();
   msghdr message{};
   message.msg_iov = pieces.data();
   message.msg_iovlen = pieces.size();
   // MSG_MORE: TCP puts the beginning of the body into the same segment.
-  const ssize_t sent =
-      sendmsg(socket(), &message, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE);
+  const ssize_t sent = sendmsg(socket(), &message, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE);
   if (sent < 0 && errno != EAGAIN && errno != EINTR) {
     Abort();
     return false;
@@ -80,59 +73,50 @@ bool Stream::SendGatheredNow() {
   return false;
 }
 
-// Moves what the socket takes of the body. True: all of it has gone. False: the
-// rest waits for the socket or the disk, or the connection is over.
+// Moves what the socket takes of the body. True: all of it has gone. False: the rest waits for the socket
+// or the disk, or the connection is over.
 bool Stream::MoveBody() {
-  CachedObject *object = body_.object.get();
+  CachedObject* object = body_.object.get();
   const auto give_up = [&](absl::string_view why) {
-    LOG_EVERY_T(WARNING, 1)
-        << session_->PeerName() << ": closed in the middle of a body: " << why;
+    LOG_EVERY_T(WARNING, 1) << session_->PeerName() << ": closed in the middle of a body: " << why;
     Abort();
     return false;
   };
   if (std::exchange(body_.begun, true)) {
     // Time has passed since the answer was composed.
     const absl::Status unchanged = object->CheckUnchanged();
-    if (!unchanged.ok())
-      return give_up(unchanged.message());
+    if (!unchanged.ok()) return give_up(unchanged.message());
   }
   const WithoutBlocking without_blocking(socket());
   const uint64_t turn_bytes = unix_socket() ? kMoveBytesMax : kTcpMoveBytesMax;
   uint64_t moved = 0;
   while (body_.at < body_.end) {
-    if (!object->error().ok())
-      return give_up(object->error().message());
+    if (!object->error().ok()) return give_up(object->error().message());
     const size_t index = body_.at / kWindowBytes;
-    if (loop_->EnsureResident(object, index) !=
-        CachedObject::Residency::kResident) {
+    if (loop_->EnsureResident(object, index) != CachedObject::Residency::kResident) {
       WaitFor(object);
       return false;
     }
     const uint64_t until = std::min(object->Window(index).second, body_.end);
-    if (until < body_.end)
-      loop_->EnsureResident(object, index + 1); // the disk reads ahead
+    if (until < body_.end) loop_->EnsureResident(object, index + 1);  // the disk reads ahead
     off_t offset = static_cast<off_t>(body_.at);
     const uint64_t bytes = std::min(until - body_.at, turn_bytes - moved);
-    const ssize_t sent = bytes == 0
-                             ? (errno = EAGAIN, -1)
-                             : sendfile(socket(), object->fd(), &offset, bytes);
+    const ssize_t sent =
+        bytes == 0 ? (errno = EAGAIN, -1) : sendfile(socket(), object->fd(), &offset, bytes);
     if (sent > 0) {
       moved += static_cast<uint64_t>(sent);
       body_.at += static_cast<uint64_t>(sent);
-      loop_->counters().bytes.fetch_add(static_cast<uint64_t>(sent),
-                                        std::memory_order_relaxed);
+      loop_->counters().bytes.fetch_add(static_cast<uint64_t>(sent), std::memory_order_relaxed);
       continue;
     }
-    if (sent < 0 && errno == EINTR)
-      continue;
+    if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) {
       awaiting_room_ = true;
       loop_->engine().AwaitWritable(this);
       UpdateDeadline(/*progress=*/moved > 0);
       return false;
     }
-    if (sent == 0)
-      return give_up(absl::StrCat("\"", object->uri(), "\" was cut"));
+    if (sent == 0) return give_up(absl::StrCat("\"", object->uri(), "\" was cut"));
     if (errno == EPIPE || errno == ECONNRESET) {
       Abort();
       return false;
@@ -150,4 +134,4 @@ void Stream::EndBody() {
   UpdateDeadline(/*progress=*/true);
 }
 
-} // namespace objmapper::copypath
+}  // namespace objmapper::copypath

@@ -24,37 +24,28 @@ constexpr size_t kGatherBytes = 256 * 1024;
 // The last bytes of a mapped body, which are read and checked before they go.
 constexpr uint64_t kHeldBack = 4096;
 
-} // namespace
+}  // namespace
 
 void Stream::Advance() {
-  if (exit_ != Exit::kStay || sending_ || transferring_ || awaiting_room_)
-    return;
+  if (exit_ != Exit::kStay || sending_ || transferring_ || awaiting_room_) return;
   Compose();
-  if (exit_ != Exit::kStay || sending_ || transferring_ || awaiting_room_)
-    return;
-  if (!owes())
-    OnNothingOwed();
+  if (exit_ != Exit::kStay || sending_ || transferring_ || awaiting_room_) return;
+  if (!owes()) OnNothingOwed();
 }
 
 // Gathers what can be sent now, and sends it.
 void Stream::Compose() {
-  if (out_ == nullptr)
-    out_ = std::make_unique<Gather>();
-  while (out_->piece_count() + 3 <= kPiecesMax &&
-         out_->bytes() < kGatherBytes) {
+  if (out_ == nullptr) out_ = std::make_unique<Gather>();
+  while (out_->piece_count() + 3 <= kPiecesMax && out_->bytes() < kGatherBytes) {
     if (body_.object) {
-      if (!ComposeBody())
-        break;
+      if (!ComposeBody()) break;
       continue;
     }
-    if (ResumeIntake())
-      continue;
+    if (ResumeIntake()) continue;
     const std::optional<size_t> index = NextAnswer();
-    if (!index.has_value() || !ComposeAnswer(*index))
-      break;
+    if (!index.has_value() || !ComposeAnswer(*index)) break;
   }
-  if (exit_ != Exit::kStay || transferring_ || sending_ || awaiting_room_)
-    return;
+  if (exit_ != Exit::kStay || transferring_ || sending_ || awaiting_room_) return;
   if (out_->empty()) {
     out_.reset();
     return;
@@ -63,23 +54,18 @@ void Stream::Compose() {
 }
 
 // Whether `answer` can be sent now; begins to bring in what is missing.
-bool Stream::IsReady(const Answer &answer) {
-  CachedObject *object = answer.object.get();
-  if (object == nullptr)
-    return true;
-  if (object->state() == CachedObject::State::kLoading)
-    return false;
-  if (answer.kind != Answer::Kind::kObject ||
-      object->state() == CachedObject::State::kFailed || object->small() ||
-      GoesToSpliceThread(answer)) {
+bool Stream::IsReady(const Answer& answer) {
+  CachedObject* object = answer.object.get();
+  if (object == nullptr) return true;
+  if (object->state() == CachedObject::State::kLoading) return false;
+  if (answer.kind != Answer::Kind::kObject || object->state() == CachedObject::State::kFailed ||
+      object->small() || GoesToSpliceThread(answer)) {
     return true;
   }
   const std::optional<router::Extent> extent =
       router::ResolveExtent(answer.request, object->size());
-  if (!extent.has_value() || extent->length == 0)
-    return true;
-  if (!object->error().ok() || !object->Map().ok())
-    return true; // the answer will say so
+  if (!extent.has_value() || extent->length == 0) return true;
+  if (!object->error().ok() || !object->Map().ok()) return true;  // the answer will say so
   if (loop_->EnsureResident(object, extent->offset / kWindowBytes) ==
       CachedObject::Residency::kResident) {
     return true;
@@ -88,62 +74,48 @@ bool Stream::IsReady(const Answer &answer) {
   return false;
 }
 
-// OP_SPLICE is for the splice threads where it would wait for the disk. What is
-// in the page cache the loop moves itself: the two wake-ups of a hand-over cost
-// more than moving 100 KB.
-bool Stream::GoesToSpliceThread(const Answer &answer) const {
-  const LoopOptions &options = loop_->options();
-  CachedObject *object = answer.object.get();
-  if (answer.kind != Answer::Kind::kObject ||
-      object->state() != CachedObject::State::kReady) {
+// OP_SPLICE is for the splice threads where it would wait for the disk. What is in the page cache the loop
+// moves itself: the two wake-ups of a hand-over cost more than moving 100 KB.
+bool Stream::GoesToSpliceThread(const Answer& answer) const {
+  const LoopOptions& options = loop_->options();
+  CachedObject* object = answer.object.get();
+  if (answer.kind != Answer::Kind::kObject || object->state() != CachedObject::State::kReady) {
     return false;
   }
-  if (answer.request.mode == Mode::kCopy)
-    return !options.async_copy && !object->small();
-  if (object->size() < options.splice_bytes_min)
-    return false;
-  if (!options.splice_in_loop)
-    return true;
+  if (answer.request.mode == Mode::kCopy) return !options.async_copy && !object->small();
+  if (object->size() < options.splice_bytes_min) return false;
+  if (!options.splice_in_loop) return true;
   const std::optional<router::Extent> extent =
       router::ResolveExtent(answer.request, object->size());
-  if (!extent.has_value() || extent->length == 0)
-    return false;
+  if (!extent.has_value() || extent->length == 0) return false;
   return object->small() || !object->Map().ok() ||
          object->ResidencyOf(extent->offset / kWindowBytes, loop_->now_ns()) !=
              CachedObject::Residency::kResident;
 }
 
-// The answer that goes next: the oldest, or where the client takes answers out
-// of order the first with PRIORITY that is ready, or the first that is ready.
-// An ORDERED one waits for all before it.
+// The answer that goes next: the oldest, or where the client takes answers out of order the first
+// with PRIORITY that is ready, or the first that is ready. An ORDERED one waits for all before it.
 std::optional<size_t> Stream::NextAnswer() {
-  if (queue_.empty())
-    return std::nullopt;
+  if (queue_.empty()) return std::nullopt;
   if (!session_->parser.Has(protocol::kOutOfOrderReplies)) {
     return IsReady(queue_[0]) ? std::optional<size_t>(0) : std::nullopt;
   }
   std::optional<size_t> first_ready;
   for (size_t i = 0; i < queue_.size(); ++i) {
-    const Answer &answer = queue_[i];
-    if ((i > 0 && answer.request.ordered()) || !IsReady(answer))
-      continue;
-    if (answer.request.priority())
-      return i;
-    if (!first_ready.has_value())
-      first_ready = i;
+    const Answer& answer = queue_[i];
+    if ((i > 0 && answer.request.ordered()) || !IsReady(answer)) continue;
+    if (answer.request.priority()) return i;
+    if (!first_ready.has_value()) first_ready = i;
   }
   return first_ready;
 }
 
-// Adds the answer at `index` to what is being gathered. False: gathering must
-// stop here.
+// Adds the answer at `index` to what is being gathered. False: gathering must stop here.
 bool Stream::ComposeAnswer(size_t index) {
-  // What is gathered goes before a splice thread has the socket, and before a
-  // message that carries descriptors.
-  const bool alone = queue_[index].kind == Answer::Kind::kFd ||
-                     GoesToSpliceThread(queue_[index]);
-  if (alone && !out_->empty())
-    return false;
+  // What is gathered goes before a splice thread has the socket, and before a message that carries
+  // descriptors.
+  const bool alone = queue_[index].kind == Answer::Kind::kFd || GoesToSpliceThread(queue_[index]);
+  if (alone && !out_->empty()) return false;
   if (queue_[index].kind == Answer::Kind::kFd) {
     PassFds(index);
     return false;
@@ -154,15 +126,14 @@ bool Stream::ComposeAnswer(size_t index) {
     out_->EndAnswer();
     return true;
   }
-  CachedObject *object = answer.object.get();
+  CachedObject* object = answer.object.get();
   if (answer.kind == Answer::Kind::kStat) {
     // Whatever came of the opening, the kernel's caches know the answer now.
     absl::StatusOr<storage::ObjectInfo> info =
         loop_->options().tree->Stat(object->uri(), storage::Wait::kCachedOnly);
     if (absl::IsUnavailable(info.status())) {
-      // Some walks can never be done from the caches alone (RESOLVE_CACHED
-      // gives up at symbolic links with ".."): then it is the opening that
-      // knows.
+      // Some walks can never be done from the caches alone (RESOLVE_CACHED gives up at symbolic links
+      // with ".."): then it is the opening that knows.
       if (object->state() == CachedObject::State::kReady) {
         info = object->info();
       } else {
@@ -171,21 +142,17 @@ bool Stream::ComposeAnswer(size_t index) {
     }
     if (info.ok()) {
       std::string text;
-      router::AppendStat(
-          session_->dialect(), answer.request.id,
-          {info->size, info->mtime_ns / 1'000'000'000, storage::Etag(*info)},
-          &text);
+      router::AppendStat(session_->dialect(), answer.request.id,
+                         {info->size, info->mtime_ns / 1'000'000'000, storage::Etag(*info)}, &text);
       out_->Text(text);
     } else {
-      SayError(answer.request, router::WireStatus(info.status()),
-               info.status().message());
+      SayError(answer.request, router::WireStatus(info.status()), info.status().message());
     }
     out_->EndAnswer();
     return true;
   }
   if (object->state() == CachedObject::State::kFailed) {
-    SayError(answer.request, router::WireStatus(object->error()),
-             object->error().message());
+    SayError(answer.request, router::WireStatus(object->error()), object->error().message());
     out_->EndAnswer();
     return true;
   }
@@ -193,45 +160,39 @@ bool Stream::ComposeAnswer(size_t index) {
 }
 
 bool Stream::ComposeObject(Answer answer) {
-  CachedObject *object = answer.object.get();
-  const Request &request = answer.request;
+  CachedObject* object = answer.object.get();
+  const Request& request = answer.request;
   if (!object->small() && object->checked_ns() != loop_->now_ns()) {
-    // It may have been changed in place since it was cached. Better to find out
-    // now, and serve what it is now, than in the middle of the body.
-    const absl::StatusOr<storage::ObjectInfo> info =
-        storage::InfoOf(object->fd(), object->uri());
+    // It may have been changed in place since it was cached. Better to find out now, and serve what
+    // it is now, than in the middle of the body.
+    const absl::StatusOr<storage::ObjectInfo> info = storage::InfoOf(object->fd(), object->uri());
     if (info.ok() && *info != object->info()) {
       loop_->Forget(object);
       absl::StatusOr<ObjectRef> again = loop_->Lookup(object->uri());
       if (!again.ok()) {
-        SayError(request, router::WireStatus(again.status()),
-                 again.status().message());
+        SayError(request, router::WireStatus(again.status()), again.status().message());
         out_->EndAnswer();
         return true;
       }
       answer.object = *std::move(again);
-      if (answer.object->state() == CachedObject::State::kLoading)
-        WaitFor(answer.object.get());
+      if (answer.object->state() == CachedObject::State::kLoading) WaitFor(answer.object.get());
       queue_.PushFront(std::move(answer));
       return true;
     }
   }
-  const std::optional<router::Extent> extent =
-      router::ResolveExtent(request, object->size());
+  const std::optional<router::Extent> extent = router::ResolveExtent(request, object->size());
   if (!extent.has_value()) {
     SayError(request, Status::kRangeNotSatisfiable,
-             router::RangeMessage(request, object->size()));
+                router::RangeMessage(request, object->size()));
     out_->EndAnswer();
     return true;
   }
   char header[protocol::kResponseBytesMax];
   const absl::string_view header_bytes(
-      header, router::EncodeBodyHeader(session_->dialect(), request, *extent,
-                                       object->size(), header));
+      header, router::EncodeBodyHeader(session_->dialect(), request, *extent, object->size(), header));
 
   if (GoesToSpliceThread(answer)) {
-    if (transfer_ == nullptr)
-      transfer_ = std::make_unique<Transfer>();
+    if (transfer_ == nullptr) transfer_ = std::make_unique<Transfer>();
     transfer_->socket = socket();
     transfer_->file = object->fd();
     transfer_->unix_socket = unix_socket();
@@ -247,14 +208,12 @@ bool Stream::ComposeObject(Answer answer) {
   if (object->small()) {
     out_->Text(header_bytes);
     if (extent->length > 0) {
-      out_->Bytes(answer.object, object->snapshot() + extent->offset,
-                  extent->length);
+      out_->Bytes(answer.object, object->snapshot() + extent->offset, extent->length);
     }
     out_->EndAnswer();
     return true;
   }
-  const absl::Status usable =
-      object->error().ok() ? object->Map() : object->error();
+  const absl::Status usable = object->error().ok() ? object->Map() : object->error();
   if (!usable.ok()) {
     SayError(request, router::WireStatus(usable), usable.message());
     out_->EndAnswer();
@@ -268,32 +227,27 @@ bool Stream::ComposeObject(Answer answer) {
   body_.object = std::move(answer.object);
   body_.at = extent->offset;
   body_.end = extent->offset + extent->length;
-  body_.by_sendfile =
-      request.mode == Mode::kSplice || GoesBySendfile(extent->length);
+  body_.by_sendfile = request.mode == Mode::kSplice || GoesBySendfile(extent->length);
   body_.begun = false;
   return true;
 }
 
-// Adds the next part of the mapped body. False: gathering must stop here,
-// because the part must leave before the next can be looked at, or has to come
-// from the disk first.
+// Adds the next part of the mapped body. False: gathering must stop here, because the part must
+// leave before the next can be looked at, or has to come from the disk first.
 bool Stream::ComposeBody() {
-  CachedObject *object = body_.object.get();
+  CachedObject* object = body_.object.get();
   if (body_.by_sendfile) {
-    if (!out_->empty() && !SendGatheredNow())
-      return false;
+    if (!out_->empty() && !SendGatheredNow()) return false;
     return MoveBody();
   }
   const size_t index = body_.at / kWindowBytes;
   if (!object->error().ok()) {
-    LOG_EVERY_T(WARNING, 1)
-        << session_->PeerName()
-        << ": closed in the middle of a body: " << object->error().message();
+    LOG_EVERY_T(WARNING, 1) << session_->PeerName() << ": closed in the middle of a body: "
+                            << object->error().message();
     Abort();
     return false;
   }
-  if (loop_->EnsureResident(object, index) !=
-      CachedObject::Residency::kResident) {
+  if (loop_->EnsureResident(object, index) != CachedObject::Residency::kResident) {
     WaitFor(object);
     return false;
   }
@@ -304,12 +258,10 @@ bool Stream::ComposeBody() {
     out_->Bytes(body_.object, object->map() + body_.at, until - body_.at);
     body_.at = until;
     // The disk reads ahead while this is sent.
-    if (window_end < body_.end)
-      loop_->EnsureResident(object, index + 1);
+    if (window_end < body_.end) loop_->EnsureResident(object, index + 1);
     return false;
   }
-  // All but the last piece has left: now it counts whether the object is still
-  // what was promised.
+  // All but the last piece has left: now it counts whether the object is still what was promised.
   const size_t bytes = std::min(window_end, body_.end) - body_.at;
   char piece[kHeldBack];
   const absl::Status read = object->ReadChecked(body_.at, bytes, piece);
@@ -319,9 +271,8 @@ bool Stream::ComposeBody() {
     return false;
   }
   if (!read.ok()) {
-    LOG_EVERY_T(WARNING, 1)
-        << session_->PeerName()
-        << ": closed in the middle of a body: " << read.message();
+    LOG_EVERY_T(WARNING, 1) << session_->PeerName() << ": closed in the middle of a body: "
+                            << read.message();
     Abort();
     return false;
   }
@@ -334,8 +285,7 @@ bool Stream::ComposeBody() {
   return true;
 }
 
-void Stream::SayError(const Request &request, Status status,
-                      absl::string_view message) {
+void Stream::SayError(const Request& request, Status status, absl::string_view message) {
   std::string text;
   router::AppendError(session_->dialect(), request.id, status, message, &text);
   loop_->counters().errors.fetch_add(1, std::memory_order_relaxed);
@@ -349,17 +299,15 @@ void Stream::Send() {
 
 void Stream::OnSent(ssize_t result) {
   sending_ = false;
-  if (exit_ != Exit::kStay)
-    return;
+  if (exit_ != Exit::kStay) return;
   if (passing_ != nullptr) {
     OnMessageSent(result);
     return;
   }
   if (result < 0 && result != -EAGAIN) {
     if (result == -EFAULT) {
-      LOG_EVERY_T(WARNING, 1)
-          << session_->PeerName()
-          << ": closed in the middle of a body: the object was cut";
+      LOG_EVERY_T(WARNING, 1) << session_->PeerName()
+                              << ": closed in the middle of a body: the object was cut";
     }
     Abort();
     return;
@@ -368,15 +316,13 @@ void Stream::OnSent(ssize_t result) {
   loop_->counters().bytes.fetch_add(sent, std::memory_order_relaxed);
   const absl::Span<iovec> rest = out_->Advance(sent);
   if (!rest.empty()) {
-    if (sent > 0)
-      UpdateDeadline(/*progress=*/true);
+    if (sent > 0) UpdateDeadline(/*progress=*/true);
     sending_ = true;
     loop_->engine().Send(this, rest);
     return;
   }
   CountGathered();
-  if (!owes())
-    out_.reset();
+  if (!owes()) out_.reset();
   UpdateDeadline(/*progress=*/true);
   Advance();
 }
@@ -384,8 +330,7 @@ void Stream::OnSent(ssize_t result) {
 // What was gathered has gone.
 void Stream::CountGathered() {
   session_->answered += out_->answers();
-  loop_->counters().requests.fetch_add(out_->answers(),
-                                       std::memory_order_relaxed);
+  loop_->counters().requests.fetch_add(out_->answers(), std::memory_order_relaxed);
   out_->Clear();
 }
 
@@ -400,50 +345,47 @@ void Stream::OnTransferEnded(Transfer::Outcome outcome) {
   transferring_ = false;
   if (exit_ != Exit::kStay) {
     transfer_object_.reset();
-    loop_->engine().Detach(this); // Abort() left it to us
+    loop_->engine().Detach(this);  // Abort() left it to us
     return;
   }
-  // A receive that was armed anew meanwhile met a non-blocking socket and gave
-  // up.
-  if (!receiving_paused_ && !other_lane_ && !ending_)
-    loop_->engine().StartReceiving(this);
+  // A receive that was armed anew meanwhile met a non-blocking socket and gave up.
+  if (!receiving_paused_ && !other_lane_ && !ending_) loop_->engine().StartReceiving(this);
   switch (outcome) {
-  case Transfer::Outcome::kDone:
-    transfer_object_.reset();
-    ++session_->answered;
-    loop_->counters().requests.fetch_add(1, std::memory_order_relaxed);
-    UpdateDeadline(/*progress=*/true);
-    Advance();
-    return;
-  case Transfer::Outcome::kSocketFull:
-    awaiting_room_ = true;
-    loop_->engine().AwaitWritable(this);
-    UpdateDeadline(/*progress=*/true);
-    return;
-  case Transfer::Outcome::kYield:
-    RunTransfer();
-    UpdateDeadline(/*progress=*/true);
-    return;
-  case Transfer::Outcome::kShrunk:
-  case Transfer::Outcome::kFailed: {
-    LOG_EVERY_T(WARNING, 1)
-        << session_->PeerName() << ": closed in the middle of a body: \""
-        << transfer_object_->uri() << "\" "
-        << (outcome == Transfer::Outcome::kShrunk ? "was cut"
-                                                  : strerror(transfer_->error));
-    Abort();
-    return;
-  }
-  case Transfer::Outcome::kGone:
-    Abort();
-    return;
+    case Transfer::Outcome::kDone:
+      transfer_object_.reset();
+      ++session_->answered;
+      loop_->counters().requests.fetch_add(1, std::memory_order_relaxed);
+      UpdateDeadline(/*progress=*/true);
+      Advance();
+      return;
+    case Transfer::Outcome::kSocketFull:
+      awaiting_room_ = true;
+      loop_->engine().AwaitWritable(this);
+      UpdateDeadline(/*progress=*/true);
+      return;
+    case Transfer::Outcome::kYield:
+      RunTransfer();
+      UpdateDeadline(/*progress=*/true);
+      return;
+    case Transfer::Outcome::kShrunk:
+    case Transfer::Outcome::kFailed: {
+      LOG_EVERY_T(WARNING, 1) << session_->PeerName() << ": closed in the middle of a body: \""
+                              << transfer_object_->uri() << "\" "
+                              << (outcome == Transfer::Outcome::kShrunk
+                                      ? "was cut"
+                                      : strerror(transfer_->error));
+      Abort();
+      return;
+    }
+    case Transfer::Outcome::kGone:
+      Abort();
+      return;
   }
 }
 
 void Stream::OnWritable() {
   awaiting_room_ = false;
-  if (exit_ != Exit::kStay)
-    return;
+  if (exit_ != Exit::kStay) return;
   if (body_.object) {
     Advance();
   } else {
@@ -451,4 +393,4 @@ void Stream::OnWritable() {
   }
 }
 
-} // namespace objmapper::copypath
+}  // namespace objmapper::copypath

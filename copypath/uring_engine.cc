@@ -15,111 +15,92 @@ namespace objmapper::copypath {
 
 absl::StatusOr<std::unique_ptr<UringEngine>> UringEngine::Create(int event_fd) {
   absl::StatusOr<std::unique_ptr<net::Ring>> ring = net::Ring::Create({});
-  if (!ring.ok())
-    return std::move(ring).status();
-  return std::unique_ptr<UringEngine>(
-      new UringEngine(*std::move(ring), event_fd));
+  if (!ring.ok()) return std::move(ring).status();
+  return std::unique_ptr<UringEngine>(new UringEngine(*std::move(ring), event_fd));
 }
 
 UringEngine::UringEngine(std::unique_ptr<net::Ring> ring, int event_fd)
     : ring_(std::move(ring)), event_fd_(event_fd) {}
 
-int UringEngine::Attach(Channel *channel) {
-  CHECK_EQ(reinterpret_cast<uint64_t>(channel) & 15, 0u)
-      << "Tag() needs aligned objects";
+int UringEngine::Attach(Channel* channel) {
+  CHECK_EQ(reinterpret_cast<uint64_t>(channel) & 15, 0u) << "Tag() needs aligned objects";
   return 0;
 }
 
-void UringEngine::StartReceiving(Channel *channel) {
-  if (channel->receive_ended_ || channel->detaching_)
-    return;
+void UringEngine::StartReceiving(Channel* channel) {
+  if (channel->receive_ended_ || channel->detaching_) return;
   channel->receive_wanted_ = true;
-  if (!channel->receive_armed_)
-    Arm(channel);
+  if (!channel->receive_armed_) Arm(channel);
 }
 
-void UringEngine::Arm(Channel *channel) {
+void UringEngine::Arm(Channel* channel) {
   channel->receive_armed_ = true;
   ++channel->in_flight_;
   ring_->ReceiveMultishot(channel->socket(), channel->unix_socket(),
                           Tag(channel, Operation::kReceive));
 }
 
-void UringEngine::StopReceiving(Channel *channel) {
+void UringEngine::StopReceiving(Channel* channel) {
   channel->receive_wanted_ = false;
   CancelReceive(channel);
 }
 
-void UringEngine::CancelReceive(Channel *channel) {
-  if (!channel->receive_armed_ || channel->cancelling_)
-    return;
+void UringEngine::CancelReceive(Channel* channel) {
+  if (!channel->receive_armed_ || channel->cancelling_) return;
   channel->cancelling_ = true;
   ++channel->in_flight_;
-  ring_->CancelReceive(channel->unix_socket(),
-                       Tag(channel, Operation::kReceive),
+  ring_->CancelReceive(channel->unix_socket(), Tag(channel, Operation::kReceive),
                        Tag(channel, Operation::kCancel));
 }
 
-void UringEngine::Send(Channel *channel, absl::Span<iovec> pieces,
-                       absl::Span<const int> fds) {
+void UringEngine::Send(Channel* channel, absl::Span<iovec> pieces, absl::Span<const int> fds) {
   DCHECK(!channel->send_in_flight_);
   channel->send_in_flight_ = true;
   ++channel->in_flight_;
   const uint64_t tag = Tag(channel, Operation::kSend);
   size_t bytes = 0;
-  for (const iovec &piece : pieces)
-    bytes += piece.iov_len;
-  channel->send_result_ =
-      static_cast<ssize_t>(bytes); // what a whole send returns
+  for (const iovec& piece : pieces) bytes += piece.iov_len;
+  channel->send_result_ = static_cast<ssize_t>(bytes);  // what a whole send returns
   if (pieces.size() == 1 && fds.empty()) {
-    ring_->Send(channel->socket(), pieces[0].iov_base, pieces[0].iov_len,
-                channel->send_full_, tag);
+    ring_->Send(channel->socket(), pieces[0].iov_base, pieces[0].iov_len, channel->send_full_, tag);
     return;
   }
-  if (channel->outgoing_ == nullptr)
-    channel->outgoing_ = std::make_unique<Channel::Outgoing>();
-  msghdr *header = &channel->outgoing_->header;
+  if (channel->outgoing_ == nullptr) channel->outgoing_ = std::make_unique<Channel::Outgoing>();
+  msghdr* header = &channel->outgoing_->header;
   *header = msghdr{};
   header->msg_iov = pieces.data();
   header->msg_iovlen = pieces.size();
-  if (!fds.empty())
-    net::AttachFds(fds, &channel->outgoing_->control, header);
+  if (!fds.empty()) net::AttachFds(fds, &channel->outgoing_->control, header);
   ring_->SendMessage(channel->socket(), header, channel->send_full_, tag);
 }
 
-void UringEngine::AwaitWritable(Channel *channel) {
-  if (channel->detaching_)
-    return;
+void UringEngine::AwaitWritable(Channel* channel) {
+  if (channel->detaching_) return;
   DCHECK(!channel->writable_wanted_);
   channel->writable_wanted_ = true;
   ++channel->in_flight_;
-  ring_->PollOnce(channel->socket(), POLLOUT,
-                  Tag(channel, Operation::kWritable));
+  ring_->PollOnce(channel->socket(), POLLOUT, Tag(channel, Operation::kWritable));
 }
 
-void UringEngine::Detach(Channel *channel) {
+void UringEngine::Detach(Channel* channel) {
   DCHECK(!channel->detaching_);
   channel->detaching_ = true;
   channel->receive_wanted_ = false;
   CancelReceive(channel);
   if (channel->in_flight_ == 0) {
-    // Told from Wait(), like every ending: a cancel of nothing completes at
-    // once.
+    // Told from Wait(), like every ending: a cancel of nothing completes at once.
     ++channel->in_flight_;
     channel->cancelling_ = true;
-    ring_->CancelReceive(channel->unix_socket(),
-                         Tag(channel, Operation::kReceive),
+    ring_->CancelReceive(channel->unix_socket(), Tag(channel, Operation::kReceive),
                          Tag(channel, Operation::kCancel));
   }
 }
 
-void UringEngine::BeginPopulate(Populate *populate, void *address,
-                                size_t bytes) {
-  ring_->Advise(address, bytes, MADV_POPULATE_READ,
-                Tag(populate, Operation::kPopulate));
+void UringEngine::BeginPopulate(Populate* populate, void* address, size_t bytes) {
+  ring_->Advise(address, bytes, MADV_POPULATE_READ, Tag(populate, Operation::kPopulate));
 }
 
-bool UringEngine::Wait(int64_t timeout_ns, int64_t *now_ns) {
+bool UringEngine::Wait(int64_t timeout_ns, int64_t* now_ns) {
   if (!event_armed_) {
     event_armed_ = true;
     ring_->PollOnce(event_fd_, POLLIN, Tag(nullptr, Operation::kEvent));
@@ -127,78 +108,64 @@ bool UringEngine::Wait(int64_t timeout_ns, int64_t *now_ns) {
   event_seen_ = false;
   const absl::Span<const net::Ring::Event> events = ring_->Wait(timeout_ns);
   *now_ns = net::NowNs();
-  for (const net::Ring::Event &event : events)
-    Handle(event);
+  for (const net::Ring::Event& event : events) Handle(event);
   return event_seen_;
 }
 
-void UringEngine::Handle(const net::Ring::Event &event) {
-  void *object = reinterpret_cast<void *>(event.user_data & ~uint64_t{15});
-  const auto operation =
-      static_cast<Operation>(event.user_data & kOperationMask);
+void UringEngine::Handle(const net::Ring::Event& event) {
+  void* object = reinterpret_cast<void*>(event.user_data & ~uint64_t{15});
+  const auto operation = static_cast<Operation>(event.user_data & kOperationMask);
   if (operation == Operation::kEvent) {
     event_armed_ = false;
     event_seen_ = true;
     return;
   }
   if (operation == Operation::kPopulate) {
-    static_cast<Populate *>(object)->OnPopulated(
-        event.result < 0 ? -event.result : 0);
+    static_cast<Populate*>(object)->OnPopulated(event.result < 0 ? -event.result : 0);
     return;
   }
-  auto *channel = static_cast<Channel *>(object);
-  if (!event.more)
-    --channel->in_flight_;
+  auto* channel = static_cast<Channel*>(object);
+  if (!event.more) --channel->in_flight_;
   switch (operation) {
-  case Operation::kReceive:
-    HandleReceive(channel, event);
-    break;
-  case Operation::kSend: {
-    channel->send_in_flight_ = false;
-    channel->send_full_ = event.result < channel->send_result_;
-    // Nothing was sent and nothing is wrong: try again.
-    const int result = event.result == -EINTR ? -EAGAIN : event.result;
-    channel->OnSent(result);
-    break;
+    case Operation::kReceive:
+      HandleReceive(channel, event);
+      break;
+    case Operation::kSend: {
+      channel->send_in_flight_ = false;
+      channel->send_full_ = event.result < channel->send_result_;
+      // Nothing was sent and nothing is wrong: try again.
+      const int result = event.result == -EINTR ? -EAGAIN : event.result;
+      channel->OnSent(result);
+      break;
+    }
+    case Operation::kWritable:
+      channel->writable_wanted_ = false;
+      channel->OnWritable();
+      break;
+    case Operation::kCancel:
+      channel->cancelling_ = false;
+      // Receiving was wanted again while the cancel was on its way.
+      if (channel->receive_wanted_ && !channel->receive_armed_) Arm(channel);
+      break;
+    case Operation::kPopulate:
+    case Operation::kEvent:
+      break;
   }
-  case Operation::kWritable:
-    channel->writable_wanted_ = false;
-    channel->OnWritable();
-    break;
-  case Operation::kCancel:
-    channel->cancelling_ = false;
-    // Receiving was wanted again while the cancel was on its way.
-    if (channel->receive_wanted_ && !channel->receive_armed_)
-      Arm(channel);
-    break;
-  case Operation::kPopulate:
-  case Operation::kEvent:
-    break;
-  }
-  if (channel->detaching_ && channel->in_flight_ == 0)
-    FinishDetach(channel);
+  if (channel->detaching_ && channel->in_flight_ == 0) FinishDetach(channel);
 }
 
-void UringEngine::HandleReceive(Channel *channel,
-                                const net::Ring::Event &event) {
-  if (!event.more)
-    channel->receive_armed_ = false;
-  if (!event.bytes.empty())
-    channel->OnReceived(event.bytes, event.fds_refused);
-  if (event.buffer >= 0)
-    ring_->ReturnBuffer(event.buffer);
-  if (event.more)
-    return;
+void UringEngine::HandleReceive(Channel* channel, const net::Ring::Event& event) {
+  if (!event.more) channel->receive_armed_ = false;
+  if (!event.bytes.empty()) channel->OnReceived(event.bytes, event.fds_refused);
+  if (event.buffer >= 0) ring_->ReturnBuffer(event.buffer);
+  if (event.more) return;
   const bool out_of_buffers = event.result == -ENOBUFS;
   const bool cancelled = event.result == -ECANCELED || event.result == -EINTR;
-  // EAGAIN: the socket was in non-blocking mode for a splice(2) when the
-  // receive was armed.
+  // EAGAIN: the socket was in non-blocking mode for a splice(2) when the receive was armed.
   const bool try_later = event.result == -EAGAIN;
   if (event.result > 0 || out_of_buffers || cancelled || try_later) {
-    // The kernel ends a multishot receive for reasons of its own, too: begin
-    // again if still wanted.
-    if (channel->receive_wanted_ && !channel->cancelling_ && !try_later)
-      Arm(channel);
+    // The kernel ends a multishot receive for reasons of its own, too: begin again if still wanted.
+    if (channel->receive_wanted_ && !channel->cancelling_ && !try_later) Arm(channel);
     return;
   }
   channel->receive_ended_ = true;
@@ -206,9 +173,9 @@ void UringEngine::HandleReceive(Channel *channel,
   channel->OnReceiveEnd(-event.result);
 }
 
-void UringEngine::FinishDetach(Channel *channel) {
+void UringEngine::FinishDetach(Channel* channel) {
   channel->detaching_ = false;
   channel->OnDetached();
 }
 
-} // namespace objmapper::copypath
+}  // namespace objmapper::copypath

@@ -1,5 +1,5 @@
-// The answering half of Worker: one request at a time, start to finish on this
-// thread: open, send, next.
+// The answering half of Worker: one request at a time, start to finish on this thread: open, send,
+// next.
 #include "fdpass/worker.h"
 
 #include <errno.h>
@@ -27,33 +27,28 @@ using router::Session;
 // How many bytes of answers are gathered before they are sent.
 constexpr size_t kInPlaceBytes = 64 * 1024;
 
-void Count(std::atomic<uint64_t> *counter, uint64_t n = 1) {
+void Count(std::atomic<uint64_t>* counter, uint64_t n = 1) {
   // One writer: no locked instruction is needed.
-  counter->store(counter->load(std::memory_order_relaxed) + n,
-                 std::memory_order_relaxed);
+  counter->store(counter->load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
 }
 
-} // namespace
+}  // namespace
 
-ssize_t Worker::Serve(Peer *peer, absl::Span<const Request> requests) {
-  Session *session = peer->session.get();
+ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
+  Session* session = peer->session.get();
   const protocol::Dialect dialect = session->dialect();
   const bool in_header = session->parser.Has(protocol::kFdInHeader);
   const bool batch = session->parser.Has(protocol::kFdBatch);
-  requests =
-      requests.first(std::min<uint64_t>(requests.size(), session->allowance()));
-  if (requests.empty())
-    return 0;
+  requests = requests.first(std::min<uint64_t>(requests.size(), session->allowance()));
+  if (requests.empty()) return 0;
 
-  // Sends message_, which holds the answers to requests[sent..i]. True: go on
-  // with the next.
+  // Sends message_, which holds the answers to requests[sent..i]. True: go on with the next.
   size_t sent = 0;
   bool gone = false;
   const auto settle = [&](Sent result) {
     const size_t count = message_.answer_count();
     message_.Clear();
-    if (result == Sent::kGone)
-      gone = true;
+    if (result == Sent::kGone) gone = true;
     if (result == Sent::kAll || result == Sent::kPart) {
       sent += count;
       session->answered += count;
@@ -63,7 +58,7 @@ ssize_t Worker::Serve(Peer *peer, absl::Span<const Request> requests) {
   };
   const auto flush = [&] { return settle(SendMessage(peer)); };
 
-  for (const Request &request : requests) {
+  for (const Request& request : requests) {
     if (request.refusal != Status::kOk) {
       AnswerError(*session, request, request.refusal, request.reason);
       continue;
@@ -73,8 +68,7 @@ ssize_t Worker::Serve(Peer *peer, absl::Span<const Request> requests) {
       continue;
     }
     if (request.mode != Mode::kFdPass) {
-      if (message_.bytes().size() >= kInPlaceBytes && !flush())
-        break;
+      if (message_.bytes().size() >= kInPlaceBytes && !flush()) break;
       AnswerWithBytes(*session, request);
       continue;
     }
@@ -95,39 +89,31 @@ ssize_t Worker::Serve(Peer *peer, absl::Span<const Request> requests) {
     const size_t header_bytes =
         router::EncodeFdHeader(dialect, in_header, request, *extent, header);
     if (!in_header) {
-      // The 'X' may have to wait for its turn: then the peer owns the
-      // descriptor.
+      // The 'X' may have to wait for its turn: then the peer owns the descriptor.
       net::UniqueFd fd = std::move(passed->fd);
-      if (passed->shared != nullptr)
-        fd.Reset(fcntl(passed->shared->fd.get(), F_DUPFD_CLOEXEC, 0));
+      if (passed->shared != nullptr) fd.Reset(fcntl(passed->shared->fd.get(), F_DUPFD_CLOEXEC, 0));
       if (!fd.valid()) {
         const absl::Status error = net::ErrnoToStatus(errno, "dup");
-        AnswerError(*session, request, router::WireStatus(error),
-                    error.message());
+        AnswerError(*session, request, router::WireStatus(error), error.message());
         continue;
       }
       message_.BeginAnswer(request);
       message_.text()->append(header, header_bytes);
-      if (!settle(SendMessageThenX(peer, std::move(fd))))
-        break;
+      if (!settle(SendMessageThenX(peer, std::move(fd)))) break;
       continue;
     }
-    if (!batch && !message_.empty() && !flush())
-      break; // a descriptor's answer starts a message
+    if (!batch && !message_.empty() && !flush()) break;  // a descriptor's answer starts a message
     if (passed->shared == nullptr) {
       message_.BeginAnswerWithFd(request, std::move(passed->fd));
     } else {
-      const net::UniqueFd *fd = &passed->shared->fd;
+      const net::UniqueFd* fd = &passed->shared->fd;
       message_.BeginAnswerWithFd(request, std::shared_ptr<const net::UniqueFd>(
                                               std::move(passed->shared), fd));
     }
     message_.text()->append(header, header_bytes);
-    if ((!batch || message_.fds().size() == protocol::kFdsPerMessageMax) &&
-        !flush())
-      break;
+    if ((!batch || message_.fds().size() == protocol::kFdsPerMessageMax) && !flush()) break;
   }
-  if (!gone && peer->blocked == Peer::Blocked::kNo && !message_.empty())
-    flush();
+  if (!gone && peer->blocked == Peer::Blocked::kNo && !message_.empty()) flush();
   message_.Clear();
   return gone ? -1 : static_cast<ssize_t>(sent);
 }
@@ -136,44 +122,35 @@ absl::StatusOr<Worker::Passed> Worker::OpenToPass(absl::string_view uri) {
   Passed passed;
   if (shared_fds_.has_value()) {
     auto shared = shared_fds_->Open(uri, now_ns_);
-    if (!shared.ok())
-      return std::move(shared).status();
+    if (!shared.ok()) return std::move(shared).status();
     passed.shared = *std::move(shared);
     passed.object_size = passed.shared->info.size;
     return passed;
   }
-  absl::StatusOr<storage::OpenedObject> object =
-      directories_.OpenObject(uri, now_ns_);
-  if (!object.ok())
-    return std::move(object).status();
+  absl::StatusOr<storage::OpenedObject> object = directories_.OpenObject(uri, now_ns_);
+  if (!object.ok()) return std::move(object).status();
   passed.fd = std::move(object->fd);
   passed.object_size = object->info.size;
   return passed;
 }
 
-void Worker::AnswerError(const Session &session, const Request &request,
-                         Status status, absl::string_view message) {
+void Worker::AnswerError(const Session& session, const Request& request, Status status,
+                         absl::string_view message) {
   Count(&counters_.errors);
   message_.BeginAnswer(request);
-  router::AppendError(session.dialect(), request.id, status, message,
-                      message_.text());
+  router::AppendError(session.dialect(), request.id, status, message, message_.text());
 }
 
-// OP_COPY, and OP_SPLICE where splicing would not pay, of an object that is
-// small and at hand.
-void Worker::AnswerWithBytes(const Session &session, const Request &request) {
-  const storage::SmallObject *object =
-      small_objects_.Find(request.uri, now_ns_);
+// OP_COPY, and OP_SPLICE where splicing would not pay, of an object that is small and at hand.
+void Worker::AnswerWithBytes(const Session& session, const Request& request) {
+  const storage::SmallObject* object = small_objects_.Find(request.uri, now_ns_);
   if (object == nullptr) {
-    // It was there when the request was taken, but the answer had to wait for
-    // the client to read.
-    AnswerError(
-        session, request, Status::kUnavailable,
-        "the object changed while its answer waited to be sent; ask again");
+    // It was there when the request was taken, but the answer had to wait for the client to read.
+    AnswerError(session, request, Status::kUnavailable,
+                "the object changed while its answer waited to be sent; ask again");
     return;
   }
-  const std::optional<router::Extent> extent =
-      router::ResolveExtent(request, object->info.size);
+  const std::optional<router::Extent> extent = router::ResolveExtent(request, object->info.size);
   if (!extent.has_value()) {
     AnswerError(session, request, Status::kRangeNotSatisfiable,
                 router::RangeMessage(request, object->info.size));
@@ -181,164 +158,147 @@ void Worker::AnswerWithBytes(const Session &session, const Request &request) {
   }
   message_.BeginAnswer(request);
   char header[protocol::kResponseBytesMax];
-  const size_t header_bytes = router::EncodeBodyHeader(
-      session.dialect(), request, *extent, object->info.size, header);
+  const size_t header_bytes = router::EncodeBodyHeader(session.dialect(), request, *extent,
+                                                       object->info.size, header);
   message_.text()->append(header, header_bytes);
   message_.text()->append(object->bytes.get() + extent->offset, extent->length);
 }
 
-bool Worker::AnswersInPlace(const Request &request) {
-  const storage::SmallObject *object =
-      small_objects_.Find(request.uri, now_ns_);
-  return object != nullptr && (request.mode == Mode::kCopy ||
-                               object->info.size < options_.splice_bytes_min);
+bool Worker::AnswersInPlace(const Request& request) {
+  const storage::SmallObject* object = small_objects_.Find(request.uri, now_ns_);
+  return object != nullptr &&
+         (request.mode == Mode::kCopy || object->info.size < options_.splice_bytes_min);
 }
 
-void Worker::AnswerStat(const Session &session, const Request &request) {
-  std::optional<storage::ObjectInfo> info =
-      options_.index->Find(request.uri, now_ns_);
+void Worker::AnswerStat(const Session& session, const Request& request) {
+  std::optional<storage::ObjectInfo> info = options_.index->Find(request.uri, now_ns_);
   if (!info.has_value()) {
     const absl::StatusOr<storage::ObjectInfo> found =
         options_.tree->Stat(request.uri, storage::Wait::kMayBlock);
     if (!found.ok()) {
-      AnswerError(session, request, router::WireStatus(found.status()),
-                  found.status().message());
+      AnswerError(session, request, router::WireStatus(found.status()), found.status().message());
       return;
     }
     info = *found;
     options_.index->Put(request.uri, *info, now_ns_);
   }
   message_.BeginAnswer(request);
-  router::AppendStat(
-      session.dialect(), request.id,
-      {info->size, info->mtime_ns / 1'000'000'000, storage::Etag(*info)},
-      message_.text());
+  router::AppendStat(session.dialect(), request.id,
+                     {info->size, info->mtime_ns / 1'000'000'000, storage::Etag(*info)},
+                     message_.text());
 }
 
 // ---- Sending ----
 
-Worker::Sent Worker::SendMessage(Peer *peer) {
+Worker::Sent Worker::SendMessage(Peer* peer) {
   for (int attempt = 0;; ++attempt) {
-    const ssize_t sent =
-        net::SendWithFds(peer->session->fd(), message_.bytes(), message_.fds());
+    const ssize_t sent = net::SendWithFds(peer->session->fd(), message_.bytes(), message_.fds());
     if (sent == static_cast<ssize_t>(message_.bytes().size())) {
       Count(&counters_.messages);
       return Sent::kAll;
     }
     Count(&counters_.blocked);
     if (sent > 0) {
-      // The descriptors went with the first byte; the rest of the bytes is
-      // owed.
-      peer->out.assign(message_.bytes().data() + sent,
-                       message_.bytes().size() - sent);
+      // The descriptors went with the first byte; the rest of the bytes is owed.
+      peer->out.assign(message_.bytes().data() + sent, message_.bytes().size() - sent);
       Block(peer, Peer::Blocked::kSocketFull);
       return Sent::kPart;
     }
     switch (errno) {
-    case EAGAIN:
-      Block(peer, Peer::Blocked::kSocketFull);
-      return Sent::kNothing;
-    case ETOOMANYREFS:
-      // unix(7): too many descriptors of this user are in flight, sent and not
-      // yet received. The client is told, rather than kept waiting for what
-      // others must take first.
-      CHECK_EQ(attempt, 0) << "ETOOMANYREFS without descriptors";
-      Count(&counters_.errors, message_.fds().size());
-      message_.RefuseFds(
-          peer->session->dialect(),
-          "too many descriptors in flight (ETOOMANYREFS); try again");
-      continue;
-    case ENOBUFS:
-    case ENOMEM:
-      Block(peer, Peer::Blocked::kKernelFull);
-      return Sent::kNothing;
-    default:
-      return Sent::kGone;
+      case EAGAIN:
+        Block(peer, Peer::Blocked::kSocketFull);
+        return Sent::kNothing;
+      case ETOOMANYREFS:
+        // unix(7): too many descriptors of this user are in flight, sent and not yet received. The
+        // client is told, rather than kept waiting for what others must take first.
+        CHECK_EQ(attempt, 0) << "ETOOMANYREFS without descriptors";
+        Count(&counters_.errors, message_.fds().size());
+        message_.RefuseFds(peer->session->dialect(),
+                           "too many descriptors in flight (ETOOMANYREFS); try again");
+        continue;
+      case ENOBUFS:
+      case ENOMEM:
+        Block(peer, Peer::Blocked::kKernelFull);
+        return Sent::kNothing;
+      default:
+        return Sent::kGone;
     }
   }
 }
 
-// Sends message_ and the 'X' with its descriptor behind it. What the socket
-// does not take of either is the peer's to wait for, once any byte has gone.
-Worker::Sent Worker::SendMessageThenX(Peer *peer, net::UniqueFd fd) {
+// Sends message_ and the 'X' with its descriptor behind it. What the socket does not take of either is
+// the peer's to wait for, once any byte has gone.
+Worker::Sent Worker::SendMessageThenX(Peer* peer, net::UniqueFd fd) {
   size_t bytes_sent = 0;
-  switch (net::SendThenX(peer->session->fd(), message_.bytes(), fd.get(),
-                         &bytes_sent)) {
-  case 2:
-    Count(&counters_.messages, 2);
-    return Sent::kAll;
-  case 1:
-    if (bytes_sent == message_.bytes().size()) {
-      Count(&counters_.messages);
-      // Again, to learn why: the socket may be full, the kernel, or the peer
-      // gone.
-      const Sent x = SendX(peer, std::move(fd));
-      return x == Sent::kNothing ? Sent::kPart : x;
-    }
-    peer->out.assign(message_.bytes().data() + bytes_sent,
-                     message_.bytes().size() - bytes_sent);
-    peer->out_fd = std::move(fd);
-    Count(&counters_.blocked);
-    Block(peer, Peer::Blocked::kSocketFull);
-    return Sent::kPart;
-  default:
-    break;
+  switch (net::SendThenX(peer->session->fd(), message_.bytes(), fd.get(), &bytes_sent)) {
+    case 2:
+      Count(&counters_.messages, 2);
+      return Sent::kAll;
+    case 1:
+      if (bytes_sent == message_.bytes().size()) {
+        Count(&counters_.messages);
+        // Again, to learn why: the socket may be full, the kernel, or the peer gone.
+        const Sent x = SendX(peer, std::move(fd));
+        return x == Sent::kNothing ? Sent::kPart : x;
+      }
+      peer->out.assign(message_.bytes().data() + bytes_sent, message_.bytes().size() - bytes_sent);
+      peer->out_fd = std::move(fd);
+      Count(&counters_.blocked);
+      Block(peer, Peer::Blocked::kSocketFull);
+      return Sent::kPart;
+    default:
+      break;
   }
-  const Sent first = SendMessage(peer); // says what is wrong
-  if (first == Sent::kPart)
-    peer->out_fd = std::move(fd);
-  if (first != Sent::kAll)
-    return first;
+  const Sent first = SendMessage(peer);  // says what is wrong
+  if (first == Sent::kPart) peer->out_fd = std::move(fd);
+  if (first != Sent::kAll) return first;
   const Sent x = SendX(peer, std::move(fd));
   return x == Sent::kNothing ? Sent::kPart : x;
 }
 
-Worker::Sent Worker::SendX(Peer *peer, net::UniqueFd fd) {
+Worker::Sent Worker::SendX(Peer* peer, net::UniqueFd fd) {
   const int number = fd.get();
-  const ssize_t sent = net::SendWithFds(peer->session->fd(), "X",
-                                        absl::Span<const int>(&number, 1));
+  const ssize_t sent =
+      net::SendWithFds(peer->session->fd(), "X", absl::Span<const int>(&number, 1));
   if (sent == 1) {
     Count(&counters_.messages);
     return Sent::kAll;
   }
   Count(&counters_.blocked);
   switch (errno) {
-  case EAGAIN:
-    Block(peer, Peer::Blocked::kSocketFull);
-    break;
-  case ETOOMANYREFS: // the header has promised a descriptor: it must wait
-  case ENOBUFS:
-  case ENOMEM:
-    Block(peer, Peer::Blocked::kKernelFull);
-    break;
-  default:
-    return Sent::kGone;
+    case EAGAIN:
+      Block(peer, Peer::Blocked::kSocketFull);
+      break;
+    case ETOOMANYREFS:  // the header has promised a descriptor: it must wait
+    case ENOBUFS:
+    case ENOMEM:
+      Block(peer, Peer::Blocked::kKernelFull);
+      break;
+    default:
+      return Sent::kGone;
   }
   peer->out_fd = std::move(fd);
   return Sent::kNothing;
 }
 
-void Worker::Block(Peer *peer, Peer::Blocked how) {
+void Worker::Block(Peer* peer, Peer::Blocked how) {
   DCHECK(peer->blocked == Peer::Blocked::kNo);
   peer->blocked = how;
   // Nothing is read from a peer that does not take its answers.
-  const uint32_t events =
-      how == Peer::Blocked::kSocketFull ? uint32_t{EPOLLOUT} : 0;
+  const uint32_t events = how == Peer::Blocked::kSocketFull ? uint32_t{EPOLLOUT} : 0;
   epoll_.Modify(peer->session->fd(), events, peer);
-  if (how == Peer::Blocked::kKernelFull)
-    retries_.Start(peer, now_ns_);
+  if (how == Peer::Blocked::kKernelFull) retries_.Start(peer, now_ns_);
   if (!busy_.Has(peer)) {
     idle_.Stop(peer);
     busy_.Start(peer, now_ns_);
   }
 }
 
-void Worker::Unblock(Peer *peer) {
-  if (peer->blocked == Peer::Blocked::kNo)
-    return;
+void Worker::Unblock(Peer* peer) {
+  if (peer->blocked == Peer::Blocked::kNo) return;
   retries_.Stop(peer);
   peer->blocked = Peer::Blocked::kNo;
   epoll_.Modify(peer->session->fd(), EPOLLIN, peer);
 }
 
-} // namespace objmapper::fdpass
+}  // namespace objmapper::fdpass

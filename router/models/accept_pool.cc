@@ -8,13 +8,11 @@
 
 namespace objmapper::router::models {
 
-AcceptPool::AcceptPool(const Options &options)
-    : context_(options), ready_(options.queue_depth_max),
-      parking_(&context_, [this](std::unique_ptr<Connection> c) {
-        ready_.Push(std::move(c));
-      }) {
-  for (int i = 0; i < options.pool_size; ++i)
-    workers_.emplace_back([this] { Work(); });
+AcceptPool::AcceptPool(const Options& options)
+    : context_(options),
+      ready_(options.queue_depth_max),
+      parking_(&context_, [this](std::unique_ptr<Connection> c) { ready_.Push(std::move(c)); }) {
+  for (int i = 0; i < options.pool_size; ++i) workers_.emplace_back([this] { Work(); });
   parking_.Start();
 }
 
@@ -29,14 +27,14 @@ void AcceptPool::Work() {
   while (std::optional<std::unique_ptr<Connection>> taken = ready_.Pop()) {
     std::unique_ptr<Connection> connection = *std::move(taken);
     switch (conversation.Serve(connection.get())) {
-    case Next::kWait:
-      parking_.Park(std::move(connection));
-      break;
-    case Next::kAgain:
-      ready_.PutBack(std::move(connection));
-      break;
-    case Next::kEnded:
-      break;
+      case Next::kWait:
+        parking_.Park(std::move(connection));
+        break;
+      case Next::kAgain:
+        ready_.PutBack(std::move(connection));
+        break;
+      case Next::kEnded:
+        break;
     }
   }
 }
@@ -50,9 +48,8 @@ void AcceptPool::Stop() {
   context_.phase.Stop();
   ready_.Close();
   parking_.Stop();
-  for (std::thread &worker : workers_)
-    worker.join();
-  parking_.Clear(); // what they have given back meanwhile
+  for (std::thread& worker : workers_) worker.join();
+  parking_.Clear();  // what they have given back meanwhile
 }
 
-} // namespace objmapper::router::models
+}  // namespace objmapper::router::models

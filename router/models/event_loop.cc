@@ -8,7 +8,7 @@
 namespace objmapper::router::models {
 
 absl::StatusOr<std::unique_ptr<Lane>> MakeEventLoop(copypath::EngineKind engine,
-                                                    const Options &options) {
+                                                    const Options& options) {
   copypath::LoopOptions loop;
   loop.limits = options.limits;
   loop.tree = options.tree;
@@ -23,9 +23,8 @@ absl::StatusOr<std::unique_ptr<Lane>> MakeEventLoop(copypath::EngineKind engine,
   loop.lane = std::nullopt;
   absl::StatusOr<std::unique_ptr<copypath::CopyPathLane>> lane =
       copypath::CopyPathLane::Create(loop, /*loops=*/1, options.splice_threads);
-  if (!lane.ok())
-    return std::move(lane).status();
+  if (!lane.ok()) return std::move(lane).status();
   return std::unique_ptr<Lane>(*std::move(lane));
 }
 
-} // namespace objmapper::router::models
+}  // namespace objmapper::router::models
