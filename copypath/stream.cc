@@ -89,9 +89,9 @@ void Stream::Intake(absl::string_view input) {
   // ask again before we are told.
   const size_t outstanding = queue_.size() + (body_.object || awaiting_room_ ? 1 : 0);
   // For --requests_per_conn they count: each is an answer.
-  const size_t taken = queue_.size() + (body_.object || transferring_ || awaiting_room_ ? 1 : 0) +
-                       (out_ != nullptr ? out_->answers() : 0) +
-                       (passing_ != nullptr && !passing_->is_x ? passing_->message.answer_count() : 0);
+  const size_t taken =
+      outstanding + (transferring_ ? 1 : 0) + (out_ != nullptr ? out_->answers() : 0) +
+      (passing_ != nullptr && !passing_->is_x ? passing_->message.answer_count() : 0);
   const uint64_t allowance =
       session_->allowance() - std::min<uint64_t>(session_->allowance(), taken);
   size_t room = kBurstMax;
@@ -143,8 +143,8 @@ bool Stream::AnswersInPlace(const Request& request) {
   if (strangers_ >= kStrangersMax) return false;
   if (request.mode != Mode::kFdPass) {
     // OP_SPLICE of what is small is answered by copying, in its own lane too.
-    if (!loop_->HasSmall(request.uri)) return false;
     if (request.mode == Mode::kSplice && loop_->options().splice_bytes_min == 0) return false;
+    if (!loop_->HasSmall(request.uri)) return false;
   }
   ++strangers_;
   return true;
