@@ -124,8 +124,7 @@ TEST_P(TimeoutTest, ClientThatOnlyAsksIsLetGo) {
     const auto before = SettledDescriptors(server);
     const int64_t resident_before = server.resident_bytes();
     RawClient client = Connection(server);
-    // A buffer that may grow takes a segment for each retransmission, and each of them is progress to
-    // the server: filling tens of MiB so takes longer than this test waits (tcp(7), tcp_rmem).
+    // One that doesn't grow, so that it is full soon (tcp(7), tcp_rmem): what it takes is progress.
     const int receive_bytes = 65536;
     ASSERT_EQ(setsockopt(client.wire().fd(), SOL_SOCKET, SO_RCVBUF, &receive_bytes,
                          sizeof(receive_bytes)),
