@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 
 namespace objmapper::bench {
@@ -26,8 +27,11 @@ void ChooseCast(const Settings& settings, const DefaultCast& cast, CellPlan& pla
   } else {
     Add(settings.contenders, plan.contenders);
   }
-  if (settings.peers) Add(cast.peers, plan.contenders);
-  Add(settings.peer_names, plan.contenders);
+  for (const std::string& peer : cast.peers) {
+    if (settings.peers || absl::c_linear_search(settings.peer_names, peer)) {
+      Add({peer}, plan.contenders);
+    }
+  }
   plan.baseline = settings.baseline;
   if (plan.baseline.empty()) {
     plan.baseline = plan.contenders.front();

@@ -20,8 +20,9 @@ std::vector<CellPlan> Scenarios(const Settings& chosen) {
   settings.peer_names = chosen.peer_names;
   settings.client_threads = chosen.client_threads;
   std::vector<CellPlan> plans;
-  // The four scenarios, then what else the success table asks for: memory, and pipelining.
-  for (auto* plan : {PlanFdpass, PlanThroughput, PlanCopy, PlanSplice, PlanMixed, PlanPipeline, PlanIdle}) {
+  // The four scenarios, then what else is promised: latency, pipelining, the disk, memory.
+  for (auto* plan : {PlanFdpass, PlanThroughput, PlanCopy, PlanSplice, PlanMixed, PlanLatency,
+                     PlanPipeline, PlanCold, PlanIdle}) {
     for (CellPlan& one : plan(settings)) plans.push_back(std::move(one));
   }
   return plans;

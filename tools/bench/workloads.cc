@@ -1,3 +1,4 @@
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "tools/bench/cell_plan.h"
 
@@ -30,6 +31,15 @@ absl::StatusOr<std::vector<CellPlan>> PlanOf(const std::string& workload, const 
   if (plans.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("there is no workload \"", workload, "\"; there are:", known, " all report"));
+  }
+  for (const std::string& peer : settings.peer_names) {
+    const bool takes_part = absl::c_any_of(plans, [&](const CellPlan& plan) {
+      return absl::c_linear_search(plan.contenders, peer);
+    });
+    if (!takes_part) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--peers: ", peer, " cannot do what the workload \"", workload, "\" asks of it"));
+    }
   }
   return plans;
 }

@@ -125,7 +125,9 @@ std::string DocsOf(const Report& report) {
                       Scenario(report, "A thousand connections and more", {"throughput", "scalability"}),
                       Scenario(report, "COPY and SPLICE by size", {"copy", "splice"}),
                       Scenario(report, "Mixed, 80 % FDPASS", {"mixed"}),
+                      Scenario(report, "Latency below saturation", {"latency"}),
                       Scenario(report, "Pipelined", {"pipeline"}),
+                      Scenario(report, "From the disk", {"cold"}),
                       Scenario(report, "Idle connections", {"idle"}));
 }
 

@@ -11,6 +11,10 @@ namespace {
 
 constexpr double kTieWithin = 0.03;
 
+// Who answers less than this part of our requests in a closed loop lets most connections wait unheard, and its
+// latencies are those of the few that it serves.
+constexpr double kComparableRequests = 0.5;
+
 // How many times worse, whichever way the measure points.
 double FactorOf(const Loss& loss) {
   if (loss.ratio.median <= 0) return 1e9;
@@ -43,6 +47,15 @@ std::vector<Measure> MeasuresOf(const Cell& cell) {
   return {headline, Measure::kP99Us, Measure::kServerCpuUs};
 }
 
+bool IsLatency(Measure measure) {
+  return measure == Measure::kP50Us || measure == Measure::kP99Us || measure == Measure::kP999Us;
+}
+
+bool AnswersEnough(const Cell& cell, const Series& series, const Series& own) {
+  const auto requests = RatioOver(Measure::kRequestsPerSecond, cell, series, own);
+  return requests && requests->median >= kComparableRequests;
+}
+
 template <typename Wanted>
 std::vector<Loss> LossesAmong(const Report& report, const std::string& contender, Wanted wanted) {
   std::vector<Loss> losses;
@@ -51,7 +64,8 @@ std::vector<Loss> LossesAmong(const Report& report, const std::string& contender
     if (own == nullptr || own->samples.empty()) continue;
     for (const Measure measure : MeasuresOf(cell)) {
       const Series* best = BestAmong(cell, measure, [&](const Series& series) {
-        return wanted(series) && &series != own;
+        return wanted(series) && &series != own &&
+               (!IsLatency(measure) || AnswersEnough(cell, series, *own));
       });
       if (best == nullptr) continue;
       const auto ratio = RatioOver(measure, cell, *own, *best);

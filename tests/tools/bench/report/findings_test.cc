@@ -30,6 +30,32 @@ TEST(LossesOfTest, FindsWhereAnotherIsBetter) {
   EXPECT_DOUBLE_EQ(floors[0].ratio.median, 2);
 }
 
+// A short latency beside a throughput that is a fraction of ours is no win: most wait unheard.
+TEST(LossesOfTest, LatencyCountsForThoseWhoAnswerEnough) {
+  Report report = FakeReport();
+  Cell& cell = report.cells[0];
+  Series& own = cell.series[1];
+  Series& redis = cell.series[2];
+  const auto p99_is_lost = [&] {
+    for (const Loss& loss : LossesOf(report, "mode_routing")) {
+      if (loss.cell == &cell && loss.measure == Measure::kP99Us) return true;
+    }
+    return false;
+  };
+  ASSERT_EQ(own.contender, "mode_routing");
+  ASSERT_EQ(redis.contender, "redis");
+  for (size_t i = 0; i < own.samples.size(); ++i) {
+    own.samples[i].p99_us = 100;
+    redis.samples[i].p99_us = 10;
+    redis.samples[i].requests = own.samples[i].requests;
+  }
+  EXPECT_TRUE(p99_is_lost());
+  for (size_t i = 0; i < own.samples.size(); ++i) {
+    redis.samples[i].requests = own.samples[i].requests / 4;
+  }
+  EXPECT_FALSE(p99_is_lost());
+}
+
 // The best of a cell is no floor, and need not be the one that is left out.
 TEST(BestOfTest, LeavesFloorsOut) {
   Cell cell = FakeCell();
