@@ -7,6 +7,7 @@
 
 #include "copypath/cached_object.h"
 #include "protocol/request_parser.h"
+#include "protocol/status.h"
 
 namespace objmapper::copypath {
 
@@ -22,6 +23,7 @@ struct Answer {
   protocol::Request request;  // its `uri` is not to be used: the buffer it pointed into has gone
   Kind kind = Kind::kText;
   std::string text;
+  protocol::Status status = protocol::Status::kOk;  // kText: what the text says
   ObjectRef object;
 };
 

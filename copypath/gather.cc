@@ -48,7 +48,7 @@ void Gather::Clear() {
   vectors_.clear();
   held_.clear();
   bytes_ = 0;
-  answers_ = 0;
+  receipts_.clear();
   first_ = 0;
 }
 

@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "copypath/cached_object.h"
+#include "router/tally.h"
 
 namespace objmapper::copypath {
 
@@ -24,12 +25,13 @@ class Gather {
   void Text(absl::string_view text);
   void Bytes(const ObjectRef& object, const char* data, size_t bytes);
   // One more answer is whole with what has been gathered.
-  void EndAnswer() { ++answers_; }
+  void EndAnswer(const router::Receipt& receipt) { receipts_.push_back(receipt); }
 
   bool empty() const { return pieces_.empty(); }
   size_t piece_count() const { return pieces_.size(); }
   size_t bytes() const { return bytes_; }
-  size_t answers() const { return answers_; }
+  size_t answers() const { return receipts_.size(); }
+  const std::vector<router::Receipt>& receipts() const { return receipts_; }
 
   // Nothing more is gathered; what is to be sent. Valid until Clear().
   absl::Span<iovec> Seal();
@@ -50,8 +52,8 @@ class Gather {
   std::vector<Piece> pieces_;
   std::vector<iovec> vectors_;
   std::vector<ObjectRef> held_;
+  std::vector<router::Receipt> receipts_;
   size_t bytes_ = 0;
-  size_t answers_ = 0;
   size_t first_ = 0;  // of vectors_: the first that has not gone whole
 };
 

@@ -36,6 +36,12 @@ void CopyPathLane::Drain() {
   for (const auto& loop : loops_) loop->Drain();
 }
 
+size_t CopyPathLane::QueueDepth() const {
+  size_t depth = 0;
+  for (const auto& loop : loops_) depth += loop->queue_depth();
+  return depth;
+}
+
 void CopyPathLane::Stop() {
   for (const auto& loop : loops_) loop->Stop();
   pool_.Stop();

@@ -24,14 +24,18 @@ class CopyPathLane : public router::Lane {
   void Adopt(std::unique_ptr<router::Session> session) override;
   void Drain() override;
   void Stop() override;
+  size_t QueueDepth() const override;
 
   // "uring" or "epoll".
   const char* engine_name() const { return loops_.front()->engine_name(); }
+  int splice_threads() const { return splice_threads_; }
   const std::vector<std::unique_ptr<Loop>>& loops() const { return loops_; }
 
  private:
-  explicit CopyPathLane(int splice_threads) : pool_(splice_threads) {}
+  explicit CopyPathLane(int splice_threads)
+      : splice_threads_(splice_threads), pool_(splice_threads) {}
 
+  const int splice_threads_;
   BlockingPool pool_;
   std::vector<std::unique_ptr<Loop>> loops_;
   std::atomic<size_t> next_{0};

@@ -23,6 +23,12 @@ constexpr absl::Duration kRetryAfter = absl::Milliseconds(5);
 // Directories that are kept resolved, and messages that are kept for their memory.
 constexpr size_t kDirectories = 256;
 constexpr size_t kSpareMax = 64;
+
+// Whose loop it is, for the metrics.
+const char* LaneName(const std::optional<router::LaneKind>& lane) {
+  if (!lane.has_value()) return "model";
+  return *lane == router::LaneKind::kFdPass ? "fdpass" : "copypath";
+}
 }  // namespace
 
 // A window on its way into the page cache.
@@ -46,7 +52,8 @@ Loop::Loop(const LoopOptions& options, const char* name)
       idle_(options.limits->idle_timeout),
       busy_(options.limits->request_timeout),
       retries_(kRetryAfter),
-      directories_(options.tree, kDirectories, options.cache_valid) {}
+      directories_(options.tree, kDirectories, options.cache_valid),
+      tally_(options.board, LaneName(options.lane)) {}
 
 Loop::~Loop() { CHECK(!thread_.joinable()) << "Stop() first"; }
 
@@ -105,6 +112,7 @@ void Loop::Stop() {
 void Loop::Run() {
   int64_t stop_by_ns = net::kNever;
   while (true) {
+    if (now_ns_ != 0) tally_->Worked(net::NowNs() - now_ns_);
     const bool mail = engine_->Wait(TimeoutNs(), &now_ns_);
     if (mail) ReadMail();
     Expire();
@@ -150,6 +158,7 @@ void Loop::ReadMail() {
     } else {
       const TransferEnded& ended = std::get<TransferEnded>(letter);
       --transfers_;
+      counters_.transfers_done.Add();
       ended.stream->OnTransferEnded(ended.outcome);
     }
   }
@@ -160,6 +169,8 @@ void Loop::Welcome(std::unique_ptr<router::Session> session) {
     load_.fetch_sub(1, std::memory_order_relaxed);
     return;
   }
+  session->lane.store(LaneName(options_.lane), std::memory_order_relaxed);
+  tally_->TookUp(now_ns_ - session->handed_ns);
   auto stream = std::make_unique<Stream>(std::move(session), this);
   const int error = engine_->Attach(stream.get());
   if (error != 0) {
@@ -222,19 +233,19 @@ absl::StatusOr<ObjectRef> Loop::Lookup(absl::string_view uri) {
   if (known != nullptr) {
     if (known->state() == CachedObject::State::kLoading) return ObjectRef(known);
     if (now_ns_ - known->checked_ns() <= absl::ToInt64Nanoseconds(options_.cache_valid)) {
-      counters_.cache_hits.fetch_add(1, std::memory_order_relaxed);
+      counters_.cache_hits.Add();
       return ObjectRef(known);
     }
     const absl::StatusOr<storage::ObjectInfo> now_named =
         options_.tree->Stat(uri, storage::Wait::kCachedOnly);
     if (now_named.ok() && *now_named == known->info()) {
       known->set_checked_ns(now_ns_);
-      counters_.cache_hits.fetch_add(1, std::memory_order_relaxed);
+      counters_.cache_hits.Add();
       return ObjectRef(known);
     }
     cache_.Erase(known);
   }
-  counters_.cache_misses.fetch_add(1, std::memory_order_relaxed);
+  counters_.cache_misses.Add();
   ObjectRef object(new CachedObject(uri));
   absl::StatusOr<storage::LoadedObject> loaded =
       storage::Load(*options_.tree, uri, storage::Wait::kCachedOnly);
@@ -282,7 +293,7 @@ CachedObject::Residency Loop::EnsureResident(CachedObject* object, size_t index)
 
 void Loop::BringIn(CachedObject* object, size_t index) {
   if (object->ResidencyOf(index, now_ns_) == CachedObject::Residency::kComing) return;
-  counters_.page_ins.fetch_add(1, std::memory_order_relaxed);
+  counters_.page_ins.Add();
   object->SetResidency(index, CachedObject::Residency::kComing, now_ns_);
   auto* page_in = new PageIn(this, ObjectRef(object), index);
   page_ins_.insert(page_in);
@@ -291,6 +302,7 @@ void Loop::BringIn(CachedObject* object, size_t index) {
 }
 
 void Loop::OnPageIn(PageIn* page_in, int error) {
+  counters_.page_ins_done.Add();
   ObjectRef object = page_in->object;
   // EFAULT: the file has become shorter than the mapping. Sending finds out where it ends, and so
   // does the check of the last piece.
@@ -314,7 +326,7 @@ void Loop::TellWaiters(CachedObject* object) {
 
 void Loop::RunTransfer(Stream* stream, Transfer* transfer) {
   ++transfers_;
-  counters_.transfers.fetch_add(1, std::memory_order_relaxed);
+  counters_.transfers.Add();
   options_.pool->Run([this, stream, transfer] {
     const Transfer::Outcome outcome = transfer->Run(*options_.pool);
     mailbox_.Put(TransferEnded{stream, outcome});

@@ -18,9 +18,11 @@
 #include "copypath/object_cache.h"
 #include "copypath/passing.h"
 #include "copypath/stream.h"
+#include "net/counter.h"
 #include "net/deadline_list.h"
 #include "net/mailbox.h"
 #include "router/lane.h"
+#include "router/tally.h"
 #include "storage/directory_cache.h"
 #include "storage/index.h"
 #include "storage/tree.h"
@@ -34,6 +36,7 @@ struct LoopOptions {
   const storage::Tree* tree = nullptr;
   storage::Index* index = nullptr;
   router::ConnectionCounters* connections = nullptr;
+  router::TallyBoard* board = nullptr;  // null: its answers are counted for nobody
   router::Switchboard* switchboard = nullptr;
   BlockingPool* pool = nullptr;  // all outlive the loop
   EngineKind engine = EngineKind::kAuto;
@@ -58,13 +61,12 @@ struct LoopOptions {
 
 // Written by the loop's thread alone.
 struct alignas(64) LoopCounters {
-  std::atomic<uint64_t> requests{0};
-  std::atomic<uint64_t> errors{0};
-  std::atomic<uint64_t> bytes{0};        // of bodies and headers sent by the loop
-  std::atomic<uint64_t> transfers{0};    // handed to splice threads
-  std::atomic<uint64_t> cache_hits{0};
-  std::atomic<uint64_t> cache_misses{0};
-  std::atomic<uint64_t> page_ins{0};     // windows that were not in the page cache
+  net::Counter transfers;       // handed to splice threads
+  net::Counter transfers_done;  // and given back
+  net::Counter cache_hits;
+  net::Counter cache_misses;
+  net::Counter page_ins;        // windows that were not in the page cache
+  net::Counter page_ins_done;   // and have come, or failed
 };
 
 class Loop {
@@ -82,6 +84,7 @@ class Loop {
   const LoopCounters& counters() const { return counters_; }
   // "uring" or "epoll"; after Start().
   const char* engine_name() const { return engine_name_; }
+  size_t queue_depth() const { return mailbox_.size(); }
   size_t load() const { return load_.load(std::memory_order_relaxed); }
 
   // ---- For the loop's streams, on its thread ----
@@ -89,6 +92,7 @@ class Loop {
   Engine& engine() { return *engine_; }
   const LoopOptions& options() const { return options_; }
   LoopCounters& counters() { return counters_; }
+  router::TallyLease* tally() { return &tally_; }
   int64_t now_ns() const { return now_ns_; }
   bool draining() const { return seen_phase_ != Phase::kServing; }
   router::Burst* burst() { return &burst_; }
@@ -164,6 +168,7 @@ class Loop {
   int64_t now_ns_ = 0;
   router::Burst burst_;
   LoopCounters counters_;
+  router::TallyLease tally_;
   std::atomic<size_t> load_{0};
   std::atomic<Phase> phase_{Phase::kServing};
   Phase seen_phase_ = Phase::kServing;

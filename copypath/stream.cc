@@ -57,6 +57,7 @@ void Stream::Drain() {
 // ---- Requests in ----
 
 void Stream::OnReceived(absl::string_view bytes, bool fds_refused) {
+  session_->received_ns.store(loop_->now_ns(), std::memory_order_relaxed);
   absl::string_view input = bytes;
   if (!session_->unread.empty()) {
     session_->unread.append(bytes.data(), bytes.size());
@@ -174,8 +175,8 @@ void Stream::Enqueue(const Request& request) {
   if (passes == (loop_->options().lane == router::LaneKind::kFdPass)) strangers_ = 0;
   const auto refuse = [&](Status status, absl::string_view message) {
     answer.kind = Answer::Kind::kText;
+    answer.status = status;
     router::AppendError(session_->dialect(), request.id, status, message, &answer.text);
-    loop_->counters().errors.fetch_add(1, std::memory_order_relaxed);
   };
   if (request.refusal != Status::kOk) {
     refuse(request.refusal, request.reason);
@@ -243,8 +244,8 @@ void Stream::EnqueueStat(const Request& request) {
     }
     error = object.status();
   }
-  router::AppendError(session_->dialect(), request.id, router::WireStatus(error), error.message(),
-                      &answer.text);
+  answer.status = router::WireStatus(error);
+  router::AppendError(session_->dialect(), request.id, answer.status, error.message(), &answer.text);
   queue_.Push(std::move(answer));
 }
 

@@ -25,6 +25,7 @@
 #include "router/answers.h"
 #include "router/intake.h"
 #include "router/session.h"
+#include "router/tally.h"
 
 namespace objmapper::copypath {
 
@@ -69,6 +70,7 @@ class Stream : public Channel {
     uint64_t end = 0;  // one past the last byte of the answer
     bool by_sendfile = false;
     bool begun = false;  // by sendfile: some has been sent, or was to be
+    router::Receipt receipt;
   };
 
   // After so many requests of the other lane without one of this lane's the connection moves, if it
@@ -106,10 +108,12 @@ class Stream : public Channel {
   bool AddFd(Answer answer);
   void SendMessage();
   void OnMessageSent(ssize_t result);
-  void SayError(const protocol::Request& request, protocol::Status status,
+  // The whole of an answer that is an error. True, for ComposeAnswer() to return.
+  bool SayError(const protocol::Request& request, protocol::Status status,
                 absl::string_view message);
   void Send();
-  void CountGathered();
+  void CountGathered(int64_t now_ns);
+  void Account(const router::Receipt& receipt, int64_t now_ns);
 
   void RunTransfer();
   void OnNothingOwed();
@@ -130,7 +134,7 @@ class Stream : public Channel {
   std::unique_ptr<Gather> out_;  // the send in flight or being composed; exists while there is one
   std::unique_ptr<Passing> passing_;  // instead of out_, for descriptors
   std::unique_ptr<Transfer> transfer_;
-  protocol::Request transfer_request_;
+  router::Receipt transfer_receipt_;
   ObjectRef transfer_object_;
 
   std::string farewell_;

@@ -17,6 +17,7 @@
 
 #include "copypath/loop.h"
 #include "copypath/stream.h"
+#include "net/clock.h"
 
 namespace objmapper::copypath {
 namespace {
@@ -62,10 +63,9 @@ bool Stream::SendGatheredNow() {
     return false;
   }
   const size_t taken = sent < 0 ? 0 : static_cast<size_t>(sent);
-  loop_->counters().bytes.fetch_add(taken, std::memory_order_relaxed);
   const absl::Span<iovec> rest = out_->Advance(taken);
   if (rest.empty()) {
-    CountGathered();
+    CountGathered(net::NowNs());
     return true;
   }
   sending_ = true;
@@ -106,7 +106,6 @@ bool Stream::MoveBody() {
     if (sent > 0) {
       moved += static_cast<uint64_t>(sent);
       body_.at += static_cast<uint64_t>(sent);
-      loop_->counters().bytes.fetch_add(static_cast<uint64_t>(sent), std::memory_order_relaxed);
       continue;
     }
     if (sent < 0 && errno == EINTR) continue;
@@ -129,8 +128,8 @@ bool Stream::MoveBody() {
 
 void Stream::EndBody() {
   body_.object.reset();
-  ++session_->answered;
-  loop_->counters().requests.fetch_add(1, std::memory_order_relaxed);
+  session_->answered.Add();
+  Account(body_.receipt, net::NowNs());
   UpdateDeadline(/*progress=*/true);
 }
 

@@ -40,9 +40,8 @@ void Stream::PassFds(size_t index) {
 bool Stream::AddFd(Answer answer) {
   router::Message* message = &passing_->message;
   const auto refuse = [&](Status status, absl::string_view text) {
-    message->BeginAnswer(answer.request);
+    message->BeginAnswer(answer.request, status);
     router::AppendError(session_->dialect(), answer.request.id, status, text, message->text());
-    loop_->counters().errors.fetch_add(1, std::memory_order_relaxed);
     return true;
   };
   // The second time the disk has been asked already (some walks can never be done from the kernel's
@@ -73,9 +72,9 @@ bool Stream::AddFd(Answer answer) {
   const size_t header_bytes = router::EncodeFdHeader(session_->dialect(), in_header, answer.request,
                                                      *extent, header);
   if (in_header) {
-    message->BeginAnswerWithFd(answer.request, std::move(opened->fd));
+    message->BeginAnswerWithFd(answer.request, std::move(opened->fd), extent->length);
   } else {
-    message->BeginAnswer(answer.request);
+    message->BeginAnswer(answer.request, Status::kOk, extent->length);
     passing_->x_fd = std::move(opened->fd);
   }
   message->text()->append(header, header_bytes);
@@ -93,7 +92,6 @@ void Stream::OnMessageSent(ssize_t result) {
   if (result == -ETOOMANYREFS && !promised) {
     // unix(7): too many descriptors of this user are in flight, sent and not yet received. The client
     // is told, rather than kept waiting for what others must take first.
-    loop_->counters().errors.fetch_add(message->fds().size(), std::memory_order_relaxed);
     message->RefuseFds(session_->dialect(),
                        "too many descriptors in flight (ETOOMANYREFS); try again");
     passing_->rest = {const_cast<char*>(message->bytes().data()), message->bytes().size()};
@@ -121,12 +119,12 @@ void Stream::OnMessageSent(ssize_t result) {
     return;
   }
   if (!passing_->is_x) {
-    session_->answered += message->answer_count();
-    loop_->counters().requests.fetch_add(message->answer_count(), std::memory_order_relaxed);
+    session_->answered.Add(message->answer_count());
+    for (const router::Receipt& receipt : message->receipts()) Account(receipt, loop_->now_ns());
   }
   if (passing_->x_fd.valid()) {
     message->Clear();
-    message->BeginAnswerWithFd(protocol::Request(), std::move(passing_->x_fd));
+    message->BeginAnswerWithFd(protocol::Request(), std::move(passing_->x_fd), /*bytes=*/0);
     message->text()->push_back('X');
     passing_->is_x = true;
     passing_->rest = {const_cast<char*>(message->bytes().data()), 1};

@@ -10,6 +10,7 @@
 
 #include "copypath/loop.h"
 #include "protocol/encode.h"
+#include "router/account.h"
 #include "storage/tree.h"
 
 namespace objmapper::copypath {
@@ -123,7 +124,7 @@ bool Stream::ComposeAnswer(size_t index) {
   Answer answer = queue_.Take(index);
   if (answer.kind == Answer::Kind::kText) {
     out_->Text(answer.text);
-    out_->EndAnswer();
+    out_->EndAnswer(router::ReceiptOf(answer.request, answer.status));
     return true;
   }
   CachedObject* object = answer.object.get();
@@ -140,21 +141,18 @@ bool Stream::ComposeAnswer(size_t index) {
         info = object->error();
       }
     }
-    if (info.ok()) {
-      std::string text;
-      router::AppendStat(session_->dialect(), answer.request.id,
-                         {info->size, info->mtime_ns / 1'000'000'000, storage::Etag(*info)}, &text);
-      out_->Text(text);
-    } else {
-      SayError(answer.request, router::WireStatus(info.status()), info.status().message());
+    if (!info.ok()) {
+      return SayError(answer.request, router::WireStatus(info.status()), info.status().message());
     }
-    out_->EndAnswer();
+    std::string text;
+    router::AppendStat(session_->dialect(), answer.request.id,
+                       {info->size, info->mtime_ns / 1'000'000'000, storage::Etag(*info)}, &text);
+    out_->Text(text);
+    out_->EndAnswer(router::ReceiptOf(answer.request, Status::kOk));
     return true;
   }
   if (object->state() == CachedObject::State::kFailed) {
-    SayError(answer.request, router::WireStatus(object->error()), object->error().message());
-    out_->EndAnswer();
-    return true;
+    return SayError(answer.request, router::WireStatus(object->error()), object->error().message());
   }
   return ComposeObject(std::move(answer));
 }
@@ -170,9 +168,7 @@ bool Stream::ComposeObject(Answer answer) {
       loop_->Forget(object);
       absl::StatusOr<ObjectRef> again = loop_->Lookup(object->uri());
       if (!again.ok()) {
-        SayError(request, router::WireStatus(again.status()), again.status().message());
-        out_->EndAnswer();
-        return true;
+        return SayError(request, router::WireStatus(again.status()), again.status().message());
       }
       answer.object = *std::move(again);
       if (answer.object->state() == CachedObject::State::kLoading) WaitFor(answer.object.get());
@@ -182,15 +178,14 @@ bool Stream::ComposeObject(Answer answer) {
   }
   const std::optional<router::Extent> extent = router::ResolveExtent(request, object->size());
   if (!extent.has_value()) {
-    SayError(request, Status::kRangeNotSatisfiable,
+    return SayError(request, Status::kRangeNotSatisfiable,
                 router::RangeMessage(request, object->size()));
-    out_->EndAnswer();
-    return true;
   }
   char header[protocol::kResponseBytesMax];
   const absl::string_view header_bytes(
       header, router::EncodeBodyHeader(session_->dialect(), request, *extent, object->size(), header));
 
+  const router::Receipt receipt = router::ReceiptOf(request, Status::kOk, extent->length);
   if (GoesToSpliceThread(answer)) {
     if (transfer_ == nullptr) transfer_ = std::make_unique<Transfer>();
     transfer_->socket = socket();
@@ -200,7 +195,7 @@ bool Stream::ComposeObject(Answer answer) {
     transfer_->header_sent = 0;
     transfer_->offset = extent->offset;
     transfer_->remaining = extent->length;
-    transfer_request_ = request;
+    transfer_receipt_ = receipt;
     transfer_object_ = std::move(answer.object);
     RunTransfer();
     return false;
@@ -210,18 +205,16 @@ bool Stream::ComposeObject(Answer answer) {
     if (extent->length > 0) {
       out_->Bytes(answer.object, object->snapshot() + extent->offset, extent->length);
     }
-    out_->EndAnswer();
+    out_->EndAnswer(receipt);
     return true;
   }
   const absl::Status usable = object->error().ok() ? object->Map() : object->error();
   if (!usable.ok()) {
-    SayError(request, router::WireStatus(usable), usable.message());
-    out_->EndAnswer();
-    return true;
+    return SayError(request, router::WireStatus(usable), usable.message());
   }
   out_->Text(header_bytes);
   if (extent->length == 0) {
-    out_->EndAnswer();
+    out_->EndAnswer(receipt);
     return true;
   }
   body_.object = std::move(answer.object);
@@ -229,6 +222,7 @@ bool Stream::ComposeObject(Answer answer) {
   body_.end = extent->offset + extent->length;
   body_.by_sendfile = request.mode == Mode::kSplice || GoesBySendfile(extent->length);
   body_.begun = false;
+  body_.receipt = receipt;
   return true;
 }
 
@@ -280,16 +274,17 @@ bool Stream::ComposeBody() {
   body_.at += bytes;
   if (body_.at == body_.end) {
     body_.object.reset();
-    out_->EndAnswer();
+    out_->EndAnswer(body_.receipt);
   }
   return true;
 }
 
-void Stream::SayError(const Request& request, Status status, absl::string_view message) {
+bool Stream::SayError(const Request& request, Status status, absl::string_view message) {
   std::string text;
   router::AppendError(session_->dialect(), request.id, status, message, &text);
-  loop_->counters().errors.fetch_add(1, std::memory_order_relaxed);
   out_->Text(text);
+  out_->EndAnswer(router::ReceiptOf(request, status));
+  return true;
 }
 
 void Stream::Send() {
@@ -313,7 +308,6 @@ void Stream::OnSent(ssize_t result) {
     return;
   }
   const size_t sent = result < 0 ? 0 : static_cast<size_t>(result);
-  loop_->counters().bytes.fetch_add(sent, std::memory_order_relaxed);
   const absl::Span<iovec> rest = out_->Advance(sent);
   if (!rest.empty()) {
     if (sent > 0) UpdateDeadline(/*progress=*/true);
@@ -321,17 +315,21 @@ void Stream::OnSent(ssize_t result) {
     loop_->engine().Send(this, rest);
     return;
   }
-  CountGathered();
+  CountGathered(loop_->now_ns());
   if (!owes()) out_.reset();
   UpdateDeadline(/*progress=*/true);
   Advance();
 }
 
 // What was gathered has gone.
-void Stream::CountGathered() {
-  session_->answered += out_->answers();
-  loop_->counters().requests.fetch_add(out_->answers(), std::memory_order_relaxed);
+void Stream::CountGathered(int64_t now_ns) {
+  session_->answered.Add(out_->answers());
+  for (const router::Receipt& receipt : out_->receipts()) Account(receipt, now_ns);
   out_->Clear();
+}
+
+void Stream::Account(const router::Receipt& receipt, int64_t now_ns) {
+  router::Account(receipt, now_ns, session_.get(), loop_->tally());
 }
 
 // ---- Splice ----
@@ -353,8 +351,8 @@ void Stream::OnTransferEnded(Transfer::Outcome outcome) {
   switch (outcome) {
     case Transfer::Outcome::kDone:
       transfer_object_.reset();
-      ++session_->answered;
-      loop_->counters().requests.fetch_add(1, std::memory_order_relaxed);
+      session_->answered.Add();
+      Account(transfer_receipt_, loop_->now_ns());
       UpdateDeadline(/*progress=*/true);
       Advance();
       return;

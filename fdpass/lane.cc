@@ -52,6 +52,12 @@ void FdPassLane::Drain() {
   for (const auto& worker : workers_) worker->Drain();
 }
 
+size_t FdPassLane::QueueDepth() const {
+  size_t depth = 0;
+  for (const auto& worker : workers_) depth += worker->queue_depth();
+  return depth;
+}
+
 void FdPassLane::Stop() {
   {
     net::MutexLock lock(&mutex_);

@@ -10,10 +10,12 @@
 
 #include <glog/logging.h>
 
+#include "net/clock.h"
 #include "net/errno_status.h"
 #include "net/scm_rights.h"
 #include "protocol/encode.h"
 #include "protocol/metadata.h"
+#include "router/account.h"
 #include "router/answers.h"
 
 namespace objmapper::fdpass {
@@ -26,11 +28,6 @@ using router::Session;
 
 // How many bytes of answers are gathered before they are sent.
 constexpr size_t kInPlaceBytes = 64 * 1024;
-
-void Count(std::atomic<uint64_t>* counter, uint64_t n = 1) {
-  // One writer: no locked instruction is needed.
-  counter->store(counter->load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-}
 
 }  // namespace
 
@@ -46,14 +43,18 @@ ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
   size_t sent = 0;
   bool gone = false;
   const auto settle = [&](Sent result) {
-    const size_t count = message_.answer_count();
-    message_.Clear();
     if (result == Sent::kGone) gone = true;
     if (result == Sent::kAll || result == Sent::kPart) {
+      const int64_t now_ns = net::NowNs();
+      for (const router::Receipt& receipt : message_.receipts()) {
+        router::Account(receipt, now_ns, session, &tally_);
+      }
+      const size_t count = message_.answer_count();
       sent += count;
-      session->answered += count;
-      Count(&counters_.requests, count);
+      session->answered.Add(count);
+      counters_.requests.Add(count);
     }
+    message_.Clear();
     return result == Sent::kAll;
   };
   const auto flush = [&] { return settle(SendMessage(peer)); };
@@ -97,18 +98,19 @@ ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
         AnswerError(*session, request, router::WireStatus(error), error.message());
         continue;
       }
-      message_.BeginAnswer(request);
+      message_.BeginAnswer(request, Status::kOk, extent->length);
       message_.text()->append(header, header_bytes);
       if (!settle(SendMessageThenX(peer, std::move(fd)))) break;
       continue;
     }
     if (!batch && !message_.empty() && !flush()) break;  // a descriptor's answer starts a message
     if (passed->shared == nullptr) {
-      message_.BeginAnswerWithFd(request, std::move(passed->fd));
+      message_.BeginAnswerWithFd(request, std::move(passed->fd), extent->length);
     } else {
       const net::UniqueFd* fd = &passed->shared->fd;
-      message_.BeginAnswerWithFd(request, std::shared_ptr<const net::UniqueFd>(
-                                              std::move(passed->shared), fd));
+      message_.BeginAnswerWithFd(
+          request, std::shared_ptr<const net::UniqueFd>(std::move(passed->shared), fd),
+          extent->length);
     }
     message_.text()->append(header, header_bytes);
     if ((!batch || message_.fds().size() == protocol::kFdsPerMessageMax) && !flush()) break;
@@ -136,8 +138,8 @@ absl::StatusOr<Worker::Passed> Worker::OpenToPass(absl::string_view uri) {
 
 void Worker::AnswerError(const Session& session, const Request& request, Status status,
                          absl::string_view message) {
-  Count(&counters_.errors);
-  message_.BeginAnswer(request);
+  counters_.errors.Add();
+  message_.BeginAnswer(request, status);
   router::AppendError(session.dialect(), request.id, status, message, message_.text());
 }
 
@@ -156,7 +158,7 @@ void Worker::AnswerWithBytes(const Session& session, const Request& request) {
                 router::RangeMessage(request, object->info.size));
     return;
   }
-  message_.BeginAnswer(request);
+  message_.BeginAnswer(request, Status::kOk, extent->length);
   char header[protocol::kResponseBytesMax];
   const size_t header_bytes = router::EncodeBodyHeader(session.dialect(), request, *extent,
                                                        object->info.size, header);
@@ -194,10 +196,10 @@ Worker::Sent Worker::SendMessage(Peer* peer) {
   for (int attempt = 0;; ++attempt) {
     const ssize_t sent = net::SendWithFds(peer->session->fd(), message_.bytes(), message_.fds());
     if (sent == static_cast<ssize_t>(message_.bytes().size())) {
-      Count(&counters_.messages);
+      counters_.messages.Add();
       return Sent::kAll;
     }
-    Count(&counters_.blocked);
+    counters_.blocked.Add();
     if (sent > 0) {
       // The descriptors went with the first byte; the rest of the bytes is owed.
       peer->out.assign(message_.bytes().data() + sent, message_.bytes().size() - sent);
@@ -212,7 +214,7 @@ Worker::Sent Worker::SendMessage(Peer* peer) {
         // unix(7): too many descriptors of this user are in flight, sent and not yet received. The
         // client is told, rather than kept waiting for what others must take first.
         CHECK_EQ(attempt, 0) << "ETOOMANYREFS without descriptors";
-        Count(&counters_.errors, message_.fds().size());
+        counters_.errors.Add(message_.fds().size());
         message_.RefuseFds(peer->session->dialect(),
                            "too many descriptors in flight (ETOOMANYREFS); try again");
         continue;
@@ -232,18 +234,18 @@ Worker::Sent Worker::SendMessageThenX(Peer* peer, net::UniqueFd fd) {
   size_t bytes_sent = 0;
   switch (net::SendThenX(peer->session->fd(), message_.bytes(), fd.get(), &bytes_sent)) {
     case 2:
-      Count(&counters_.messages, 2);
+      counters_.messages.Add(2);
       return Sent::kAll;
     case 1:
       if (bytes_sent == message_.bytes().size()) {
-        Count(&counters_.messages);
+        counters_.messages.Add();
         // Again, to learn why: the socket may be full, the kernel, or the peer gone.
         const Sent x = SendX(peer, std::move(fd));
         return x == Sent::kNothing ? Sent::kPart : x;
       }
       peer->out.assign(message_.bytes().data() + bytes_sent, message_.bytes().size() - bytes_sent);
       peer->out_fd = std::move(fd);
-      Count(&counters_.blocked);
+      counters_.blocked.Add();
       Block(peer, Peer::Blocked::kSocketFull);
       return Sent::kPart;
     default:
@@ -261,10 +263,10 @@ Worker::Sent Worker::SendX(Peer* peer, net::UniqueFd fd) {
   const ssize_t sent =
       net::SendWithFds(peer->session->fd(), "X", absl::Span<const int>(&number, 1));
   if (sent == 1) {
-    Count(&counters_.messages);
+    counters_.messages.Add();
     return Sent::kAll;
   }
-  Count(&counters_.blocked);
+  counters_.blocked.Add();
   switch (errno) {
     case EAGAIN:
       Block(peer, Peer::Blocked::kSocketFull);

@@ -49,7 +49,8 @@ Worker::Worker(const Options& options)
       retries_(kRetryAfter),
       scratch_(kScratchBytes),
       directories_(options.tree, options.directories, options.cache_valid),
-      small_objects_(options.tree, options.small_objects, options.cache_valid) {
+      small_objects_(options.tree, options.small_objects, options.cache_valid),
+      tally_(options.board, "fdpass") {
   CHECK_EQ(epoll_.Add(mailbox_.event_fd(), EPOLLIN, nullptr), 0);
   if (options.shared_fds > 0) {
     shared_fds_.emplace(options.tree, options.shared_fds, options.cache_valid);
@@ -116,6 +117,7 @@ void Worker::Interrupt() { pthread_kill(thread_.native_handle(), kInterruptSigna
 
 absl::Span<epoll_event> Worker::WaitForEvents() {
   busy_since_ns_.store(0, std::memory_order_relaxed);
+  if (now_ns_ != 0) tally_->Worked(net::NowNs() - now_ns_);
   const int64_t next_ns = again_.empty() ? NextDeadlineNs() : 0;
   absl::Span<epoll_event> events;
   if (options_.busy_poll > absl::ZeroDuration() && !peers_.empty()) {
@@ -148,6 +150,8 @@ void Worker::Welcome(std::unique_ptr<Session> session) {
     load_.fetch_sub(1, std::memory_order_relaxed);
     return;
   }
+  peer->session->lane.store("fdpass", std::memory_order_relaxed);
+  tally_->TookUp(now_ns_ - peer->session->handed_ns);
   Peer* p = peer.release();
   peers_.insert(p);
   UpdateDeadline(p, /*progress=*/true);
@@ -228,6 +232,7 @@ bool Worker::ReadAndServe(Peer* peer) {
     got = net::RecvRefusingFds(session->fd(),
                                absl::MakeSpan(scratch_).subspan(have), &fds_refused);
     if (got > 0) {
+      session->received_ns.store(now_ns_, std::memory_order_relaxed);
       have += static_cast<size_t>(got);
       if (fds_refused && !session->fds_at.has_value()) session->fds_at = have - 1;
     } else if (got == 0) {

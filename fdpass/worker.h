@@ -17,12 +17,14 @@
 #include "absl/time/time.h"
 #include "fdpass/peer.h"
 #include "fdpass/shared_fds.h"
+#include "net/counter.h"
 #include "net/deadline_list.h"
 #include "net/epoll.h"
 #include "net/mailbox.h"
 #include "router/intake.h"
 #include "router/lane.h"
 #include "router/message.h"
+#include "router/tally.h"
 #include "storage/directory_cache.h"
 #include "storage/index.h"
 #include "storage/small_objects.h"
@@ -32,10 +34,10 @@ namespace objmapper::fdpass {
 
 // What a worker counts; written by its thread alone, read by any.
 struct alignas(64) WorkerCounters {
-  std::atomic<uint64_t> requests{0};
-  std::atomic<uint64_t> errors{0};     // answers other than OK
-  std::atomic<uint64_t> messages{0};   // sendmsg calls that went through
-  std::atomic<uint64_t> blocked{0};    // sends that found the socket or the kernel full
+  net::Counter requests;
+  net::Counter errors;    // answers other than OK
+  net::Counter messages;  // sendmsg calls that went through
+  net::Counter blocked;   // sends that found the socket or the kernel full
 };
 
 class Worker {
@@ -45,6 +47,7 @@ class Worker {
     const storage::Tree* tree = nullptr;
     storage::Index* index = nullptr;             // for STAT
     router::ConnectionCounters* connections = nullptr;
+    router::TallyBoard* board = nullptr;         // null: its answers are counted for nobody
     router::Switchboard* switchboard = nullptr;  // all outlive the worker
     absl::Duration busy_poll;                    // how long to look for work before sleeping
     size_t shared_fds = 0;                       // 0: each answer gets a descriptor of its own
@@ -68,6 +71,7 @@ class Worker {
   // Interrupts a system call that blocks the worker, by a signal; any thread. See FdPassLane::Watch().
   void Interrupt();
   // How many connections it has; any thread.
+  size_t queue_depth() const { return mailbox_.size(); }
   size_t load() const { return load_.load(std::memory_order_relaxed); }
 
  private:
@@ -132,6 +136,7 @@ class Worker {
   storage::SmallObjects small_objects_;
   std::optional<SharedFds> shared_fds_;  // --fd_sharing=always
   WorkerCounters counters_;
+  router::TallyLease tally_;
   std::atomic<size_t> load_{0};
   std::atomic<int64_t> busy_since_ns_{0};
   std::atomic<Phase> phase_{Phase::kServing};

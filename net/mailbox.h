@@ -8,6 +8,7 @@
 // more than serving a request.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -41,6 +42,12 @@ class Mailbox {
     return items;
   }
 
+  // Any thread.
+  size_t size() const {
+    MutexLock lock(&mutex_);
+    return items_.size();
+  }
+
   // Readable while there may be something to take.
   int event_fd() const { return event_.fd(); }
 
@@ -49,7 +56,7 @@ class Mailbox {
 
  private:
   EventFd event_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
   std::vector<T> items_ GUARDED_BY(mutex_);
 };
 

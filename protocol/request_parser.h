@@ -37,6 +37,8 @@ struct Request {
   // `reason` is a static sentence for the ERROR metadata.
   Status refusal = Status::kOk;
   const char* reason = "";
+  // When it was taken off its socket, CLOCK_MONOTONIC; for who took it to set, 0 from the parser.
+  int64_t received_ns = 0;
 
   bool ordered() const { return (flags & kFlagOrdered) != 0; }
   bool priority() const { return (flags & kFlagPriority) != 0; }

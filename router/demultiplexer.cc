@@ -123,6 +123,11 @@ Lane* Demultiplexer::LaneFor(protocol::Mode mode, Transport transport) const {
   return *kind == LaneKind::kFdPass && fdpass_ != nullptr ? fdpass_ : copypath_;
 }
 
+void Demultiplexer::HandTo(Lane* lane, std::unique_ptr<Session> session) {
+  session->handed_ns = net::NowNs();
+  lane->Adopt(std::move(session));
+}
+
 void Demultiplexer::Route(std::unique_ptr<Session> session) {
   protocol::Mode mode;
   Lane* lane = DefaultLane(session->transport);
@@ -130,7 +135,7 @@ void Demultiplexer::Route(std::unique_ptr<Session> session) {
     lane = LaneFor(mode, session->transport);
   }
   counters_->migrated.fetch_add(1, std::memory_order_relaxed);
-  lane->Adopt(std::move(session));
+  HandTo(lane, std::move(session));
 }
 
 void Demultiplexer::Retire(std::unique_ptr<Session> session) {
@@ -319,7 +324,7 @@ void Demultiplexer::OnOpener(Guest* guest, bool peer_done) {
     switch (session->parser.PeekMode(input, &mode)) {
       case RequestParser::Peek::kKnown: {
         Lane* lane = LaneFor(mode, session->transport);
-        lane->Adopt(RemoveGuest(guest));
+        HandTo(lane, RemoveGuest(guest));
         return;
       }
       case RequestParser::Peek::kNeedMore:
@@ -327,7 +332,7 @@ void Demultiplexer::OnOpener(Guest* guest, bool peer_done) {
       case RequestParser::Peek::kOther: {
         if (session->dialect() != protocol::Dialect::kUnknown) {
           Lane* lane = DefaultLane(session->transport);
-          lane->Adopt(RemoveGuest(guest));
+          HandTo(lane, RemoveGuest(guest));
           return;
         }
         const RequestParser::Result result = session->parser.Next(input);
@@ -362,7 +367,7 @@ void Demultiplexer::OnOpener(Guest* guest, bool peer_done) {
     if (session->v2() && ioctl(session->fd(), FIONREAD, &queued) == 0 && queued > got) {
       // A look ends at the first message that carries descriptors; only a reader gets past it.
       Lane* lane = DefaultLane(session->transport);
-      lane->Adopt(RemoveGuest(guest));
+      HandTo(lane, RemoveGuest(guest));
       return;
     }
     if (peer_done) {

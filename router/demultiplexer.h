@@ -89,6 +89,8 @@ class Demultiplexer : public Switchboard {
   void EndOpeners();
   void Expire();
   int SleepMs() const;
+  // Any thread.
+  static void HandTo(Lane* lane, std::unique_ptr<Session> session);
   Lane* DefaultLane(Transport transport) const;
   Lane* LaneFor(protocol::Mode mode, Transport transport) const;
 

@@ -109,6 +109,7 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
         break;
     }
     Request& request = result.request;
+    request.received_ns = session->received_ns.load(std::memory_order_relaxed);
     if (outstanding + taken >= outstanding_max) {
       Refuse(&request, Status::kInvalidRequest, "more requests outstanding than max_pipeline");
     }

@@ -6,6 +6,7 @@
 // Always the whole connection, never one request.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -35,6 +36,9 @@ class Lane {
 
   // Ends the threads; sessions still here are closed as they are. Once, before destruction.
   virtual void Stop() = 0;
+
+  // How many wait for a thread now: sessions, or in a model what its queues hold. Any thread.
+  virtual size_t QueueDepth() const = 0;
 };
 
 // Where lanes give sessions back. Thread-safe.

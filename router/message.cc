@@ -12,6 +12,8 @@ void Message::RefuseFds(protocol::Dialect dialect, absl::string_view reason) {
     const size_t begin = text.size();
     if (answer.has_fd) {
       AppendError(dialect, answer.id, protocol::Status::kUnavailable, reason, &text);
+      receipts_[i].status = protocol::Status::kUnavailable;
+      receipts_[i].bytes = 0;
     } else {
       text.append(text_, answer.begin, end - answer.begin);
     }
@@ -30,6 +32,7 @@ void Message::CloseFds() {
 void Message::Clear() {
   text_.clear();
   answers_.clear();
+  receipts_.clear();
   CloseFds();
 }
 

@@ -14,6 +14,7 @@
 #include "net/unique_fd.h"
 #include "protocol/capabilities.h"
 #include "protocol/request_parser.h"
+#include "router/tally.h"
 
 namespace objmapper::router {
 
@@ -21,19 +22,24 @@ namespace objmapper::router {
 class Message {
  public:
   // Adds an answer without a descriptor. The caller writes it into text() after BeginAnswer().
-  void BeginAnswer(const protocol::Request& request) {
+  // bytes: of the object, that are handed over with it.
+  void BeginAnswer(const protocol::Request& request,
+                   protocol::Status status = protocol::Status::kOk, uint64_t bytes = 0) {
     answers_.push_back({text_.size(), request.id, /*has_fd=*/false});
+    receipts_.push_back(ReceiptOf(request, status, bytes));
   }
   // The same for an answer whose descriptor goes along.
-  void BeginAnswerWithFd(const protocol::Request& request, net::UniqueFd fd) {
+  void BeginAnswerWithFd(const protocol::Request& request, net::UniqueFd fd, uint64_t bytes) {
     answers_.push_back({text_.size(), request.id, /*has_fd=*/true});
+    receipts_.push_back(ReceiptOf(request, protocol::Status::kOk, bytes));
     numbers_.push_back(fd.get());
     fds_.push_back(std::move(fd));
   }
   // The same for a descriptor that is shared with other answers.
   void BeginAnswerWithFd(const protocol::Request& request,
-                         std::shared_ptr<const net::UniqueFd> fd) {
+                         std::shared_ptr<const net::UniqueFd> fd, uint64_t bytes) {
     answers_.push_back({text_.size(), request.id, /*has_fd=*/true});
+    receipts_.push_back(ReceiptOf(request, protocol::Status::kOk, bytes));
     numbers_.push_back(fd->get());
     shared_.push_back(std::move(fd));
   }
@@ -43,6 +49,8 @@ class Message {
   size_t answer_count() const { return answers_.size(); }
   absl::string_view bytes() const { return text_; }
   const std::vector<int>& fds() const { return numbers_; }
+  // What is to be counted once it has gone: one for each answer.
+  const std::vector<Receipt>& receipts() const { return receipts_; }
 
   // Turns each answer that has a descriptor into UNAVAILABLE: the kernel would not take them. The
   // others stay as they are. Closes the descriptors.
@@ -63,6 +71,7 @@ class Message {
 
   std::string text_;
   std::vector<Answer> answers_;
+  std::vector<Receipt> receipts_;
   std::vector<net::UniqueFd> fds_;
   std::vector<std::shared_ptr<const net::UniqueFd>> shared_;
   std::vector<int> numbers_;  // of both, as sendmsg(2) wants them

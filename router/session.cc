@@ -5,8 +5,70 @@
 #include <sys/socket.h>
 
 #include "absl/strings/str_cat.h"
+#include "net/clock.h"
 
 namespace objmapper::router {
+namespace {
+
+Session::Peer PeerOf(int fd, Transport transport) {
+  ucred credentials{};
+  socklen_t size = sizeof(credentials);
+  if (transport != Transport::kUnix ||
+      getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
+    return {};
+  }
+  return {credentials.pid, credentials.uid, credentials.gid};
+}
+
+// The class of connections that end after so many answers.
+size_t ClassOf(uint64_t answered) {
+  size_t index = 0;
+  for (uint64_t most = 0; answered > most; most = most == 0 ? 1 : most * 10) {
+    if (++index == ConnectionCounters::kByAnswers - 1) break;
+  }
+  return index;
+}
+
+}  // namespace
+
+void ConnectionList::ForEach(absl::FunctionRef<void(const Session&)> look) const {
+  const net::MutexLock lock(&mutex_);
+  for (const Session* session = first_; session != nullptr; session = session->next_) look(*session);
+}
+
+void ConnectionList::Enter(Session* session) {
+  const net::MutexLock lock(&mutex_);
+  session->next_ = first_;
+  if (first_ != nullptr) first_->previous_ = session;
+  first_ = session;
+}
+
+void ConnectionList::Leave(Session* session) {
+  const net::MutexLock lock(&mutex_);
+  (session->previous_ == nullptr ? first_ : session->previous_->next_) = session->next_;
+  if (session->next_ != nullptr) session->next_->previous_ = session->previous_;
+}
+
+Session::Session(ConnectionSlot slot_in, net::UniqueFd socket_in, Transport transport_in,
+                 const SessionLimits* limits_in)
+    : slot(std::move(slot_in)),
+      socket(std::move(socket_in)),
+      transport(transport_in),
+      limits(limits_in),
+      parser({.capabilities = CapabilitiesOn(transport_in), .max_pipeline = limits_in->max_pipeline}),
+      peer(PeerOf(socket.get(), transport_in)),
+      opened_ns(net::NowNs()),
+      received_ns(opened_ns) {
+  if (slot.counters() != nullptr) slot.counters()->list.Enter(this);
+}
+
+Session::~Session() {
+  ConnectionCounters* const counters = slot.counters();
+  if (counters == nullptr) return;
+  counters->list.Leave(this);
+  counters->ended_by_answers[ClassOf(answered)].fetch_add(1, std::memory_order_relaxed);
+  counters->ended_answers.fetch_add(answered, std::memory_order_relaxed);
+}
 
 uint16_t Session::CapabilitiesOn(Transport transport) {
   if (transport == Transport::kUnix) return protocol::kAllCapabilities;
@@ -15,9 +77,7 @@ uint16_t Session::CapabilitiesOn(Transport transport) {
 
 std::string Session::PeerName() const {
   if (transport == Transport::kUnix) {
-    ucred peer{};
-    socklen_t size = sizeof(peer);
-    if (getsockopt(fd(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return "unix peer";
+    if (peer.uid == static_cast<uid_t>(-1)) return "unix peer";
     return absl::StrCat("unix peer (pid ", peer.pid, ", uid ", peer.uid, ")");
   }
   sockaddr_storage address{};

@@ -4,6 +4,9 @@
 // connection over is moving the pointer, so a session carries no lock.
 #pragma once
 
+#include <sys/types.h>
+
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -11,8 +14,12 @@
 #include <optional>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
+#include "net/counter.h"
+#include "net/mutex.h"
 #include "net/unique_fd.h"
+#include "protocol/mode.h"
 #include "protocol/request_parser.h"
 
 namespace objmapper::router {
@@ -28,13 +35,38 @@ struct SessionLimits {
   uint8_t parallelism = 1;                             // told to clients in HELLO_ACK
 };
 
+struct Session;
+
+// The open connections, for those who want to look at them (/connz). Thread-safe; entered and left once per
+// connection.
+class ConnectionList {
+ public:
+  // Calls `look` for each, with the list held: none comes or goes meanwhile. Of a session only what says that
+  // any thread may read it is to be looked at.
+  void ForEach(absl::FunctionRef<void(const Session&)> look) const;
+
+ private:
+  friend struct Session;
+  void Enter(Session* session);
+  void Leave(Session* session);
+
+  mutable net::Mutex mutex_;
+  Session* first_ GUARDED_BY(mutex_) = nullptr;
+};
+
 // How many connections are open, and what became of the others. Written once per connection.
 struct ConnectionCounters {
+  // Connections by how many answers they had had when they ended: none, 1, 2..10, 11..100, ...
+  static constexpr size_t kByAnswers = 8;
+
   std::atomic<uint64_t> open{0};
   std::atomic<uint64_t> accepted{0};
   std::atomic<uint64_t> refused{0};    // over --max_connections, or out of descriptors
   std::atomic<uint64_t> timed_out{0};
   std::atomic<uint64_t> migrated{0};   // moved to another lane after their first request
+  std::array<std::atomic<uint64_t>, kByAnswers> ended_by_answers{};
+  std::atomic<uint64_t> ended_answers{0};  // the sum over those that have ended
+  ConnectionList list;
 };
 
 // A connection's place among --max_connections; gives it back when it dies. Movable.
@@ -48,6 +80,8 @@ class ConnectionSlot {
     other.counters_ = nullptr;
   }
   ConnectionSlot& operator=(ConnectionSlot&&) = delete;
+  // Null when it is no place: the connection was over the limit.
+  ConnectionCounters* counters() const { return counters_; }
   ~ConnectionSlot() {
     // release: who sees the count fall also sees the descriptor closed (drain waits for 0).
     if (counters_ != nullptr) counters_->open.fetch_sub(1, std::memory_order_release);
@@ -58,14 +92,18 @@ class ConnectionSlot {
 };
 
 struct Session {
+  // Who is at the other end, as the kernel told when it connected.
+  struct Peer {
+    pid_t pid = 0;  // Unix sockets; 0: not known
+    uid_t uid = static_cast<uid_t>(-1);
+    gid_t gid = static_cast<gid_t>(-1);
+  };
+
   Session(ConnectionSlot slot_in, net::UniqueFd socket_in, Transport transport_in,
-          const SessionLimits* limits_in)
-      : slot(std::move(slot_in)),
-        socket(std::move(socket_in)),
-        transport(transport_in),
-        limits(limits_in),
-        parser({.capabilities = CapabilitiesOn(transport_in),
-                .max_pipeline = limits_in->max_pipeline}) {}
+          const SessionLimits* limits_in);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   // What can be offered on `transport`: descriptors need a Unix socket.
   static uint16_t CapabilitiesOn(Transport transport);
@@ -95,8 +133,23 @@ struct Session {
   // Where in `unread` the last byte of a read stood that brought descriptors: the request that
   // holds it is refused.
   std::optional<size_t> fds_at;
-  uint64_t answered = 0;
+  int64_t handed_ns = 0;  // net::NowNs(), when it was put into its lane's queue
   bool peer_done = false;  // the peer has shut its side down: no more requests, answers still go
+
+  // ---- Any thread may read these; the owner alone writes them ----
+
+  const Peer peer;
+  const int64_t opened_ns;
+  std::atomic<int64_t> received_ns;            // when something last came
+  std::atomic<const char*> lane{"router"};     // who has it: static names
+  std::atomic<protocol::Mode> last_mode{};     // of the last answer; with `answered` 0: none yet
+  net::Counter answered;
+  net::Counter bytes;                          // of objects, handed over
+
+ private:
+  friend class ConnectionList;
+  Session* previous_ = nullptr;  // ConnectionList's
+  Session* next_ = nullptr;
 };
 
 }  // namespace objmapper::router

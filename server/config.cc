@@ -9,8 +9,10 @@
 #include <gflags/gflags.h>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 
 DEFINE_string(listen_unix, "",
               "Unix sockets to listen on: paths, or @names in the abstract namespace, separated by "
@@ -19,6 +21,10 @@ DEFINE_string(listen_unix, "",
 DEFINE_string(listen_tcp, "",
               "TCP addresses to listen on, separated by commas: host:port, [v6]:port, or :port and "
               "port for loopback. Port 0 lets the kernel choose. Off unless given.");
+DEFINE_string(admin_listen, "",
+              "Where operators look: a status page, /metrics for Prometheus, /healthz, /readyz, /stats, "
+              "/connz, /flagz by HTTP. A Unix socket's path (or @name), or host:port, :port or port on "
+              "loopback. Off unless given.");
 DEFINE_string(root, "",
               "The folder whose files are the objects. When it is not given: ./objects, if that is "
               "there.");
@@ -164,6 +170,28 @@ absl::Status ReadListeners(Config* config) {
   absl::StatusOr<net::Address> address = net::UnixAddress(DefaultSocketPath());
   if (!address.ok()) return address.status();
   config->listen.push_back(*std::move(address));
+  return absl::OkStatus();
+}
+
+// Whoever reaches the operator's door may look, so it does not open to the network.
+bool IsLoopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || absl::StartsWith(host, "127.");
+}
+
+absl::Status ReadAdmin(Config* config) {
+  absl::string_view text = FLAGS_admin_listen;
+  if (text.empty()) return absl::OkStatus();
+  const bool is_unix = absl::ConsumePrefix(&text, "unix:") || text[0] == '@' ||
+                       absl::StrContains(text, '/');
+  absl::StatusOr<net::Address> address =
+      is_unix ? net::UnixAddress(text) : net::ParseHostPort(text);
+  if (!address.ok()) return Bad("admin_listen", FLAGS_admin_listen, address.status().message());
+  if (!is_unix && !IsLoopback(address->host)) {
+    return Bad("admin_listen", FLAGS_admin_listen,
+               "it is a Unix socket or an address of this machine alone (127.0.0.1, ::1), since whoever "
+               "reaches it may look");
+  }
+  config->admin_listen = *std::move(address);
   return absl::OkStatus();
 }
 
@@ -379,7 +407,7 @@ std::string DefaultSocketPath() {
 
 absl::StatusOr<Config> ConfigFromFlags() {
   Config config;
-  for (const auto& read : {ReadListeners, ReadRoot, ReadModel, ReadThreads, ReadLimits,
+  for (const auto& read : {ReadListeners, ReadAdmin, ReadRoot, ReadModel, ReadThreads, ReadLimits,
                             WarnOfIdleFlags}) {
     const absl::Status status = read(&config);
     if (!status.ok()) return status;

@@ -16,6 +16,7 @@ namespace objmapper::server {
 
 struct Config {
   std::vector<net::Address> listen;  // one or more
+  std::optional<net::Address> admin_listen;
   std::string root;
   bool fdpass_lane = true;  // false: no listener can reach it (--concurrency_model=auto)
   std::string concurrency_model;

@@ -9,11 +9,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <memory>
 #include <thread>
 
 #include <gflags/gflags.h>
 #include <glog/logging.h>
 
+#include "server/admin/admin.h"
 #include "server/config.h"
 #include "server/server.h"
 
@@ -76,6 +78,16 @@ int main(int argc, char** argv) {
     return 2;
   }
   for (const std::string& warning : config->warnings) LOG(WARNING) << warning;
+  std::unique_ptr<objmapper::server::Admin> admin;
+  if (config->admin_listen.has_value()) {
+    auto opened = objmapper::server::Admin::Open(*config->admin_listen);
+    if (!opened.ok()) {
+      LOG(ERROR) << "cannot start: --admin_listen: " << opened.status().message();
+      return 1;
+    }
+    admin = *std::move(opened);
+    LOG(INFO) << "status page and metrics on " << admin->url();
+  }
   absl::StatusOr<std::unique_ptr<objmapper::server::Server>> server =
       objmapper::server::Server::Start(*config);
   if (!server.ok()) {
@@ -83,6 +95,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   for (const std::string& url : (*server)->urls()) LOG(INFO) << "listening on " << url;
+  if (admin != nullptr) admin->Serve(server->get());
   LOG(INFO) << "ready: " << (*server)->Shape();
 
   int signal_number = 0;
@@ -96,10 +109,13 @@ int main(int argc, char** argv) {
     _exit(130);
   });
   impatient.detach();
+  if (admin != nullptr) admin->Drain();
   if (!(*server)->Drain()) {
     LOG(WARNING) << "cut off what was not finished within --drain_timeout";
   }
+  if (admin != nullptr) admin->Leave();
   server->reset();
+  admin.reset();
   LOG(INFO) << "stopped";
   google::FlushLogFiles(google::INFO);
   // The thread that waits for a second signal still runs: no destructors below it.

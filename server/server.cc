@@ -8,7 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "net/clock.h"
 #include "net/listener.h"
+#include "server/admin/connections_text.h"
 
 namespace objmapper::server {
 
@@ -54,6 +56,7 @@ absl::Status Server::MakeLanes() {
   loop.tree = tree_.get();
   loop.index = index_.get();
   loop.connections = &counters_;
+  loop.board = &board_;
   loop.switchboard = demultiplexer_.get();
   loop.engine = config_.io_engine;
   loop.cache_entries = config_.fd_cache_entries;
@@ -91,6 +94,7 @@ absl::Status Server::MakeFdPassLane(copypath::LoopOptions loop) {
   worker.tree = tree_.get();
   worker.index = index_.get();
   worker.connections = &counters_;
+  worker.board = &board_;
   worker.switchboard = demultiplexer_.get();
   worker.busy_poll = config_.busy_poll;
   worker.shared_fds = config_.fd_sharing ? config_.fd_cache_entries : 0;
@@ -108,6 +112,7 @@ absl::Status Server::MakeModel() {
   options.tree = tree_.get();
   options.index = index_.get();
   options.connections = &counters_;
+  options.board = &board_;
   options.switchboard = demultiplexer_.get();
   options.splice_bytes_min = config_.splice_bytes_min;
   options.pool_size = config_.pool_size;
@@ -144,6 +149,61 @@ bool Server::Drain() {
     absl::SleepFor(absl::Milliseconds(5));
   }
   return true;
+}
+
+namespace {
+
+Vitals::Lane LaneVitals(const char* name, const router::Lane& lane) {
+  Vitals::Lane vitals;
+  vitals.name = name;
+  vitals.queue_depth = lane.QueueDepth();
+  const auto* const loops = dynamic_cast<const copypath::CopyPathLane*>(&lane);
+  if (loops == nullptr) return vitals;
+  vitals.engine = loops->engine_name();
+  vitals.splice_threads = static_cast<uint64_t>(loops->splice_threads());
+  for (const auto& loop : loops->loops()) {
+    const copypath::LoopCounters& counters = loop->counters();
+    vitals.cache_hits += counters.cache_hits;
+    vitals.cache_misses += counters.cache_misses;
+    // What is done is read first, so that no more can be done than was begun.
+    const uint64_t page_ins_done = counters.page_ins_done;
+    vitals.page_ins += counters.page_ins;
+    vitals.page_ins_pending += counters.page_ins - page_ins_done;
+    const uint64_t transfers_done = counters.transfers_done;
+    vitals.transfers += counters.transfers;
+    vitals.transfers_pending += counters.transfers - transfers_done;
+  }
+  return vitals;
+}
+
+}  // namespace
+
+Vitals Server::Read() const {
+  Vitals vitals;
+  vitals.now_ns = net::NowNs();
+  vitals.shape = Shape();
+  vitals.tally = board_.Read();
+  if (fdpass_ != nullptr) {
+    vitals.lanes.push_back(LaneVitals("fdpass", *fdpass_));
+    if (vitals.lanes.back().engine.empty()) vitals.lanes.back().engine = fdpass_engine_;
+  }
+  if (copypath_ != nullptr) vitals.lanes.push_back(LaneVitals("copypath", *copypath_));
+  if (model_ != nullptr) vitals.lanes.push_back(LaneVitals("model", *model_));
+  vitals.connections_max = config_.max_connections;
+  vitals.connections_open = counters_.open;
+  vitals.connections_hot = HotConnections(counters_.list);
+  vitals.accepted = counters_.accepted;
+  vitals.refused = counters_.refused;
+  vitals.timed_out = counters_.timed_out;
+  vitals.migrated = counters_.migrated;
+  for (size_t i = 0; i < vitals.ended_by_answers.size(); ++i) {
+    vitals.ended_by_answers[i] = counters_.ended_by_answers[i];
+  }
+  vitals.ended_answers = counters_.ended_answers;
+  vitals.index_hits = index_->hits();
+  vitals.index_misses = index_->misses();
+  vitals.process = ReadProcess();
+  return vitals;
 }
 
 std::string Server::Shape() const {

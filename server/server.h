@@ -17,6 +17,8 @@
 #include "router/demultiplexer.h"
 #include "router/lane.h"
 #include "router/session.h"
+#include "router/tally.h"
+#include "server/admin/vitals.h"
 #include "server/config.h"
 #include "storage/index.h"
 #include "storage/tree.h"
@@ -35,6 +37,11 @@ class Server {
   // all was done within config.drain_timeout; the rest is cut off by the destructor.
   bool Drain();
 
+  // The state of everything, now. Any thread, from Start() to the destructor; takes no lane's time.
+  Vitals Read() const;
+  // Any thread.
+  const router::ConnectionList& connections() const { return counters_.list; }
+
   // Where it listens, as bound; for the log.
   const std::vector<std::string>& urls() const { return urls_; }
   // One line that says what serves with what.
@@ -51,6 +58,7 @@ class Server {
   const Config config_;
   router::SessionLimits limits_;
   router::ConnectionCounters counters_;
+  router::TallyBoard board_;
   std::unique_ptr<storage::Tree> tree_;
   std::unique_ptr<storage::Index> index_;
   std::unique_ptr<router::Demultiplexer> demultiplexer_;

@@ -27,6 +27,10 @@ ExitCode Run(const CommandLine& line) {
       return RunStat(line);
     case CommandLine::Command::kPing:
       return RunPing(line);
+    case CommandLine::Command::kStats:
+      return RunStats(line);
+    case CommandLine::Command::kTop:
+      return RunTop(line);
   }
   return kExitUsage;
 }

@@ -29,6 +29,7 @@ class AcceptPool : public Lane {
   void Adopt(std::unique_ptr<Session> session) override;
   void Drain() override;
   void Stop() override;
+  size_t QueueDepth() const override { return ready_.size(); }
 
  private:
   void Work();

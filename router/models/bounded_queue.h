@@ -51,6 +51,11 @@ class BoundedQueue {
     return item;
   }
 
+  size_t size() const {
+    net::MutexLock lock(&mutex_);
+    return items_.size();
+  }
+
   // Lets all who wait go, and drops the items.
   void Close() {
     std::deque<T> dropped;  // their destructors run without the lock
@@ -68,7 +73,7 @@ class BoundedQueue {
   }
 
   const size_t items_max_;
-  net::Mutex mutex_;
+  mutable net::Mutex mutex_;
   std::condition_variable_any filled_;
   std::condition_variable_any room_;
   std::deque<T> items_ GUARDED_BY(mutex_);

@@ -11,6 +11,7 @@
 #include "router/lane.h"
 #include "router/models/phase.h"
 #include "router/session.h"
+#include "router/tally.h"
 #include "storage/index.h"
 #include "storage/tree.h"
 
@@ -22,6 +23,7 @@ struct Options {
   const storage::Tree* tree = nullptr;
   storage::Index* index = nullptr;  // for STAT
   ConnectionCounters* connections = nullptr;
+  TallyBoard* board = nullptr;  // null: answers are counted for nobody
   Switchboard* switchboard = nullptr;
 
   uint64_t splice_bytes_min = 64 * 1024;  // OP_SPLICE of less is answered as OP_COPY is
@@ -49,6 +51,7 @@ struct Connection {
   // When it is over with the client's silence: idle too long, or with the rest of a request.
   int64_t deadline_ns = net::kNever;
   bool in_epoll = false;  // Parking's
+  int64_t ready_ns = 0;   // since when it waits for a thread; 0: it doesn't
   size_t home = 0;        // WorkStealing's: the worker that served it last
 };
 

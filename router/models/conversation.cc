@@ -29,6 +29,7 @@ bool IsHalfSaid(const Session& session) {
 Conversation::Conversation(Context* context) : context_(context), sender_(context) {}
 
 Next Conversation::Serve(Connection* connection) {
+  const Sender::Work work(&sender_, connection);
   Session* session = connection->session.get();
   bool open = turn_.Receive(session, context_->phase.draining());
   for (const Request& request : turn_.requests()) {

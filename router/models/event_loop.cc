@@ -14,6 +14,7 @@ absl::StatusOr<std::unique_ptr<Lane>> MakeEventLoop(copypath::EngineKind engine,
   loop.tree = options.tree;
   loop.index = options.index;
   loop.connections = options.connections;
+  loop.board = options.board;
   loop.switchboard = options.switchboard;
   loop.engine = engine;
   loop.cache_entries = options.cache_entries;

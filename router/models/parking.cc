@@ -70,7 +70,9 @@ void Parking::Run() {
       if (event.data.ptr == nullptr) {
         wake_.Clear();
       } else {
-        on_ready_(Take(static_cast<Connection*>(event.data.ptr)));
+        std::unique_ptr<Connection> ready = Take(static_cast<Connection*>(event.data.ptr));
+        ready->ready_ns = net::NowNs();
+        on_ready_(std::move(ready));
       }
     }
     for (std::unique_ptr<Connection>& late : TakeUntil(net::NowNs())) {

@@ -55,6 +55,7 @@ void Seda::Send() {
   Sender sender(&context_);
   while (std::optional<std::unique_ptr<Event>> taken = to_send_.Pop()) {
     const std::unique_ptr<Event> event = *std::move(taken);
+    const Sender::Work work(&sender, event->connection.get());
     Session* const session = event->connection->session.get();
     bool open = true;
     for (size_t i = 0; open && i < event->found.size(); ++i) {

@@ -35,6 +35,9 @@ class Seda : public Lane {
   void Adopt(std::unique_ptr<Session> session) override;
   void Drain() override;
   void Stop() override;
+  size_t QueueDepth() const override {
+    return to_parse_.size() + to_look_up_.size() + to_send_.size();
+  }
 
  private:
   // One turn of a connection on its way through the stages.

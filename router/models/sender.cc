@@ -17,6 +17,7 @@
 #include "protocol/capabilities.h"
 #include "protocol/encode.h"
 #include "protocol/metadata.h"
+#include "router/account.h"
 #include "router/answers.h"
 
 namespace objmapper::router::models {
@@ -59,13 +60,27 @@ bool CutShort(const Session& session, ssize_t got) {
 
 }  // namespace
 
-Sender::Sender(const Context* context) : context_(context), body_(new char[kBodyBytes]) {}
+Sender::Sender(const Context* context) : context_(context), tally_(context->options.board, "model"), body_(new char[kBodyBytes]) {}
+
+Sender::Work::Work(Sender* sender, Connection* connection)
+    : sender_(sender), since_ns_(net::NowNs()) {
+  connection->session->lane.store("model", std::memory_order_relaxed);
+  if (connection->ready_ns != 0) sender->tally_->TookUp(since_ns_ - connection->ready_ns);
+  connection->ready_ns = 0;
+}
+
+Sender::Work::~Work() { sender_->tally_->Worked(net::NowNs() - since_ns_); }
+
+void Sender::Count(Session* session, const std::vector<Receipt>& receipts) {
+  const int64_t now_ns = net::NowNs();
+  for (const Receipt& receipt : receipts) Account(receipt, now_ns, session, &tally_);
+}
 
 bool Sender::Answer(Session* session, const Request& request, Found found) {
-  ++session->answered;
+  session->answered.Add();
   const protocol::Dialect dialect = session->dialect();
   if (found.status != Status::kOk) {
-    message_.BeginAnswer(request);
+    message_.BeginAnswer(request, found.status);
     AppendError(dialect, request.id, found.status, found.message, message_.text());
     return message_.bytes().size() < kGatheredBytes || Flush(session);
   }
@@ -80,7 +95,7 @@ bool Sender::Answer(Session* session, const Request& request, Found found) {
 
   // Descriptors ride on the first byte of their message, and a body must not be in their way.
   if (!message_.fds().empty() && !Flush(session)) return false;
-  message_.BeginAnswer(request);
+  message_.BeginAnswer(request, Status::kOk, found.extent.length);
   char header[protocol::kResponseBytesMax];
   message_.text()->append(
       header, EncodeBodyHeader(dialect, request, found.extent, found.info.size, header));
@@ -100,13 +115,13 @@ bool Sender::PassFd(Session* session, const Request& request, Found found) {
       protocol::EncodeResponse(session->dialect(), request.id, Status::kOk,
                                in_header ? found.extent.length : 0, metadata.bytes(), header);
   if (!in_header) {
-    message_.BeginAnswer(request);
+    message_.BeginAnswer(request, Status::kOk, found.extent.length);
     message_.text()->append(header, header_bytes);
     return SendThenX(session, found.fd.get());
   }
   // A message with descriptors begins with an answer that has one.
   if (!message_.empty() && (!batch || message_.fds().empty()) && !Flush(session)) return false;
-  message_.BeginAnswerWithFd(request, std::move(found.fd));
+  message_.BeginAnswerWithFd(request, std::move(found.fd), found.extent.length);
   message_.text()->append(header, header_bytes);
   const bool full = !batch || message_.fds().size() == protocol::kFdsPerMessageMax;
   return !full || Flush(session);
@@ -130,6 +145,12 @@ bool Sender::Copy(Session* session, int file, Extent rest) {
     }
     return text->size() < kGatheredBytes || Flush(session);
   }
+  body_receipts_ = message_.receipts();
+  return SendBody(session, file, rest);
+}
+
+// Sends what is gathered and the body behind it, piece by piece.
+bool Sender::SendBody(Session* session, int file, Extent rest) {
   while (rest.length > 0) {
     if (context_->phase.stopping()) return false;
     const ssize_t got = pread(file, body_.get(), std::min<uint64_t>(rest.length, kBodyBytes),
@@ -146,6 +167,7 @@ bool Sender::Copy(Session* session, int file, Extent rest) {
     rest.offset += piece.size();
     rest.length -= piece.size();
   }
+  Count(session, body_receipts_);
   return true;
 }
 
@@ -156,6 +178,7 @@ bool Sender::Splice(Session* session, int file, Extent rest) {
   transfer.file = file;
   transfer.unix_socket = session->transport == Transport::kUnix;
   transfer.header = std::string(message_.bytes());
+  body_receipts_ = message_.receipts();
   transfer.offset = rest.offset;
   transfer.remaining = rest.length;
   message_.Clear();
@@ -166,6 +189,7 @@ bool Sender::Splice(Session* session, int file, Extent rest) {
     if (transfer.header.size() - transfer.header_sent + transfer.remaining < owed) until_ns = 0;
     switch (outcome) {
       case Outcome::kDone:
+        Count(session, body_receipts_);
         return true;
       case Outcome::kYield:
         continue;  // no other transfer waits for this thread
@@ -173,7 +197,8 @@ bool Sender::Splice(Session* session, int file, Extent rest) {
         if (!WaitToSend(session, EAGAIN, &until_ns)) return false;
         continue;
       case Outcome::kFailed:  // no pipe to be had, or a file system that does not splice
-        return Copy(session, file, {transfer.offset, transfer.remaining});
+        message_.text()->assign(transfer.header, transfer.header_sent);
+        return SendBody(session, file, {transfer.offset, transfer.remaining});
       case Outcome::kShrunk:
         return CutShort(*session, 0);
       case Outcome::kGone:
@@ -193,6 +218,7 @@ bool Sender::Flush(Session* session) {
                        "too many descriptors in flight (ETOOMANYREFS); try again");
     sent = SendAll(session, message_.bytes(), {}, {});
   }
+  if (sent == Sent::kAll) Count(session, message_.receipts());
   message_.Clear();
   return sent == Sent::kAll;
 }
@@ -236,6 +262,7 @@ bool Sender::SendThenX(Session* session, int fd) {
       ok = WaitToSend(session, errno, &until_ns);
     }
   }
+  if (ok) Count(session, message_.receipts());
   message_.Clear();
   return ok;
 }

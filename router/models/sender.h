@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -15,6 +16,7 @@
 #include "router/message.h"
 #include "router/models/context.h"
 #include "router/models/lookup.h"
+#include "router/tally.h"
 
 namespace objmapper::router::models {
 
@@ -32,9 +34,22 @@ class Sender {
   // Forgets what was gathered for a connection that has ended.
   void Drop() { message_.Clear(); }
 
+  // Counts what a thread does for `connection` between the two ends of its scope, as work; and how long the
+  // connection has waited for it.
+  class Work {
+   public:
+    Work(Sender* sender, Connection* connection);
+    ~Work();
+
+   private:
+    Sender* const sender_;
+    const int64_t since_ns_;
+  };
+
  private:
   bool PassFd(Session* session, const protocol::Request& request, Found found);
   bool Copy(Session* session, int file, Extent rest);
+  bool SendBody(Session* session, int file, Extent rest);
   bool Splice(Session* session, int file, Extent rest);
 
   // What those are made of. `until_ns`: 0 before the first wait, and after each progress.
@@ -44,8 +59,12 @@ class Sender {
   bool SendThenX(Session* session, int fd);
   bool WaitToSend(Session* session, int error, int64_t* until_ns);
 
+  void Count(Session* session, const std::vector<Receipt>& receipts);
+
   const Context* const context_;
   Message message_;
+  std::vector<Receipt> body_receipts_;  // of answers that have gone but for the body of the last
+  TallyLease tally_;
   std::unique_ptr<char[]> body_;
 };
 

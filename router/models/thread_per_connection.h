@@ -25,6 +25,7 @@ class ThreadPerConnection : public Lane {
   void Adopt(std::unique_ptr<Session> session) override;
   void Drain() override;
   void Stop() override;
+  size_t QueueDepth() const override { return 0; }
 
  private:
   Context context_;

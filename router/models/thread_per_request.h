@@ -30,6 +30,7 @@ class ThreadPerRequest : public Lane {
   void Adopt(std::unique_ptr<Session> session) override;
   void Drain() override;
   void Stop() override;
+  size_t QueueDepth() const override { return 0; }
 
  private:
   void StartThread(std::unique_ptr<Connection> connection);

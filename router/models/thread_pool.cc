@@ -24,6 +24,7 @@ void ThreadPool::Work() {
   Conversation conversation(&context_);
   while (std::optional<std::unique_ptr<Session>> session = queue_.Pop()) {
     Connection connection(*std::move(session));
+    connection.ready_ns = connection.session->handed_ns;
     conversation.ServeToTheEnd(&connection);
   }
 }

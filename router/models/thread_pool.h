@@ -29,6 +29,7 @@ class ThreadPool : public Lane {
   void Adopt(std::unique_ptr<Session> session) override;
   void Drain() override;
   void Stop() override;
+  size_t QueueDepth() const override { return queue_.size(); }
 
  private:
   void Work();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "net/clock.h"
 #include "net/scm_rights.h"
 #include "protocol/capabilities.h"
 
@@ -29,6 +30,7 @@ bool Turn::Receive(Session* session, bool draining) {
         session->fd(), absl::MakeSpan(bytes_.get() + have, kBytesMax - have), &fds_refused);
     if (got > 0) {
       have += static_cast<size_t>(got);
+      session->received_ns.store(net::NowNs(), std::memory_order_relaxed);
       if (fds_refused && !session->fds_at.has_value()) session->fds_at = have - 1;
       read_some = true;
     } else if (got == 0) {

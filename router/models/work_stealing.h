@@ -36,6 +36,10 @@ class WorkStealing : public Lane {
   void Adopt(std::unique_ptr<Session> session) override;
   void Drain() override;
   void Stop() override;
+  size_t QueueDepth() const override {
+    net::MutexLock lock(&mutex_);
+    return unclaimed_;
+  }
 
  private:
   // On a cache line of its own, so that workers who do not steal do not meet.
@@ -56,7 +60,7 @@ class WorkStealing : public Lane {
   std::vector<std::unique_ptr<Deque>> deques_;
   std::atomic<size_t> next_home_{0};
   // Connections in all deques that no worker has come for yet.
-  net::Mutex mutex_;
+  mutable net::Mutex mutex_;
   std::condition_variable_any pushed_;
   size_t unclaimed_ GUARDED_BY(mutex_) = 0;
   Parking parking_;

@@ -48,7 +48,7 @@ TEST_F(GatherTest, KeepsOrderAndObjects) {
     const std::string body = absl::StrCat("body ", i);
     gather_.Text(header);
     AddObject(body);
-    gather_.EndAnswer();
+    gather_.EndAnswer({});
     expected += header + body;
   }
   EXPECT_EQ(gather_.bytes(), expected.size());
@@ -95,7 +95,7 @@ TEST_F(GatherTest, AdvanceLeavesWhatHasNotGone) {
 TEST_F(GatherTest, ClearForgets) {
   gather_.Text("text");
   AddObject("body");
-  gather_.EndAnswer();
+  gather_.EndAnswer({});
   gather_.Seal();
   gather_.Advance(5);
   gather_.Clear();

@@ -33,6 +33,7 @@ class CollectingLane : public Lane {
   }
   void Drain() override {}
   void Stop() override {}
+  size_t QueueDepth() const override { return 0; }
 
   // The one that came first; null, and a failure, when none comes.
   std::unique_ptr<Session> Await() {

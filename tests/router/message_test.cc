@@ -46,7 +46,7 @@ class MessageTest : public testing::Test {
   int AddFd(uint32_t id, uint64_t content_length) {
     net::UniqueFd fd(open("/dev/null", O_RDONLY | O_CLOEXEC));
     const int number = fd.get();
-    message_.BeginAnswerWithFd(WithId(id), std::move(fd));
+    message_.BeginAnswerWithFd(WithId(id), std::move(fd), /*bytes=*/1);
     *message_.text() += Header(id, Status::kOk, content_length);
     return number;
   }
@@ -138,7 +138,7 @@ TEST_F(MessageTest, CloseFdsKeepsTheText) {
   AddFd(1, 10);
   AddText(2, Status::kOk, 5);
   auto shared = std::make_shared<const net::UniqueFd>(open("/dev/null", O_RDONLY | O_CLOEXEC));
-  message_.BeginAnswerWithFd(WithId(3), shared);
+  message_.BeginAnswerWithFd(WithId(3), shared, /*bytes=*/1);
   *message_.text() += Header(3, Status::kOk, 30);
   EXPECT_EQ(message_.fds().size(), 2u);
   EXPECT_EQ(shared.use_count(), 2);
@@ -156,7 +156,7 @@ TEST_F(MessageTest, CloseFdsKeepsTheText) {
 // One that dies closes what it still has.
 TEST_F(MessageTest, DeathCloses) {
   Message message;
-  message.BeginAnswerWithFd(WithId(1), net::UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)));
+  message.BeginAnswerWithFd(WithId(1), net::UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)), /*bytes=*/1);
   // Checked by the fixture.
 }
 

@@ -15,6 +15,10 @@
 namespace objmapper::router {
 namespace {
 
+void CountUpTo(uint64_t answers, Session* session) {
+  session->answered.Add(answers - session->answered);
+}
+
 using net::SocketPair;
 using protocol::Dialect;
 
@@ -95,17 +99,17 @@ TEST_F(SessionTest, KnowsItsDialect) {
 // It is exhausted after as many answers as the operator allows; without a limit, never.
 TEST_F(SessionTest, AllowanceShrinksToNothing) {
   auto session = Make(net::UniqueFd(), Transport::kUnix);
-  session->answered = 1'000'000'000;
+  CountUpTo(1'000'000'000, session.get());
   EXPECT_FALSE(session->exhausted());
   EXPECT_EQ(session->allowance(), UINT64_MAX);
 
   limits_.requests_max = 3;
-  session->answered = 0;
+  CountUpTo(0, session.get());
   EXPECT_FALSE(session->exhausted());
   EXPECT_EQ(session->allowance(), 3u);
-  session->answered = 2;
+  CountUpTo(2, session.get());
   EXPECT_EQ(session->allowance(), 1u);
-  session->answered = 3;
+  CountUpTo(3, session.get());
   EXPECT_TRUE(session->exhausted());
   EXPECT_EQ(session->allowance(), 0u);
 }

@@ -323,10 +323,31 @@ INSTANTIATE_TEST_SUITE_P(
                     std::pair("request_timeout", "9000h"), std::pair("drain_timeout", "soon"),
                     std::pair("drain_timeout", "-inf"), std::pair("drain_timeout", "9000h")));
 
+TEST_F(ConfigTest, AdminListen) {
+  EXPECT_FALSE(ConfigFromFlags()->admin_listen.has_value());
+  const std::pair<const char*, const char*> good[] = {
+      {"/run/admin", "unix:/run/admin"},     {"unix:admin.sock", "unix:admin.sock"},
+      {"@admin", "unix:@admin"},             {"9100", "tcp://127.0.0.1:9100"},
+      {"[::1]:9100", "tcp://[::1]:9100"},    {"127.0.0.5:9100", "tcp://127.0.0.5:9100"},
+  };
+  for (const auto& [text, url] : good) {
+    gflags::SetCommandLineOption("admin_listen", text);
+    const absl::StatusOr<Config> config = ConfigFromFlags();
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_EQ(config->admin_listen->ToUrl(), url);
+  }
+  for (const char* text : {"0.0.0.0:9100", "example.org:80", "[::]:9100", "host", ":"}) {
+    gflags::SetCommandLineOption("admin_listen", text);
+    const absl::StatusOr<Config> config = ConfigFromFlags();
+    EXPECT_TRUE(absl::IsInvalidArgument(config.status())) << text;
+    EXPECT_NE(std::string(config.status().message()).find("--admin_listen="), std::string::npos);
+  }
+}
+
 // Every flag is tried above: one that is added and forgotten here is noticed.
 TEST_F(ConfigTest, EveryFlagIsTried) {
   const std::set<std::string> tried = absl::StrSplit(
-      "listen_unix listen_tcp root concurrency_model pool_size max_queue_depth max_threads "
+      "listen_unix listen_tcp admin_listen root concurrency_model pool_size max_queue_depth max_threads "
       "splice_pool_size copy_pool_size "
       "copy_loops io_engine optimize_for_latency busy_poll_us max_connections max_pipeline "
       "persistent_connections requests_per_conn idle_timeout request_timeout drain_timeout "

@@ -41,6 +41,11 @@ absl::StatusOr<Report> RunAll(const std::vector<CellPlan>& plans, const Settings
     printf("%s\n", CellTable(*cell).c_str());
     fflush(stdout);
     report.cells.push_back(*std::move(cell));
+    // After each, so that a run that is killed leaves what it has measured (report --from_json).
+    if (!settings.json_file.empty()) {
+      const absl::Status written = WriteText(settings.json_file, ToJson(report));
+      if (!written.ok()) return written;
+    }
   }
   return report;
 }

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "protocol/limits.h"
+#include "tools/cli/admin_fetch.h"
 #include "tools/cli/range_text.h"
 
 DEFINE_string(server, "", "where the server is: unix:/path, unix:@name or tcp://host:port");
@@ -19,12 +20,15 @@ DEFINE_string(o, "-", "where the bytes go: a file, an existing folder, or - for 
 DEFINE_string(range, "", "a part of the object: OFF-END, OFF- or OFF:LEN");
 DEFINE_string(timeout, "30s", "how long to wait for the server: 500ms, 30s, 2m");
 DEFINE_bool(json, false, "one JSON object a line for each result");
-DEFINE_int32(n, 5, "how many round trips");
+DEFINE_int32(n, -1, "how many: round trips of ping, pictures of top");
+DEFINE_string(admin, "", "where the server's --admin_listen is: unix:/path, unix:@name or tcp://host:port");
 
 namespace objmapper::tools {
 namespace {
 
 using Command = CommandLine::Command;
+
+constexpr int kPings = 5;
 
 struct CommandEntry {
   const char* name;
@@ -36,6 +40,8 @@ constexpr CommandEntry kCommands[] = {
     {"get", Command::kGet, {"server", "mode", "o", "range", "timeout", "json"}},
     {"stat", Command::kStat, {"server", "timeout", "json"}},
     {"ping", Command::kPing, {"server", "n", "timeout", "json"}},
+    {"stats", Command::kStats, {"admin", "timeout", "json"}},
+    {"top", Command::kTop, {"admin", "n", "timeout"}},
 };
 
 absl::Status Usage(absl::string_view message) {
@@ -155,9 +161,16 @@ absl::Status ReadFlags(CommandLine* line) {
   absl::StatusOr<absl::Duration> timeout = ReadTimeout(FLAGS_timeout);
   if (!timeout.ok()) return timeout.status();
   line->timeout = *timeout;
-  if (line->command == Command::kPing) {
-    if (FLAGS_n < 1) return Usage(absl::StrCat("-n ", FLAGS_n, ": expected 1 or more"));
-    line->count = FLAGS_n;
+  if (line->command == Command::kPing || line->command == Command::kTop) {
+    const bool given = !gflags::GetCommandLineFlagInfoOrDie("n").is_default;
+    if (given && FLAGS_n < 1) return Usage(absl::StrCat("-n ", FLAGS_n, ": expected 1 or more"));
+    line->count = given ? FLAGS_n : line->command == Command::kPing ? kPings : 0;
+  }
+  if (line->command == Command::kStats || line->command == Command::kTop) {
+    line->admin = FLAGS_admin.empty() ? DefaultAdmin() : FLAGS_admin;
+    if (line->admin.empty()) {
+      return Usage("where is the server's --admin_listen? --admin=URL or $OBJMAPPER_ADMIN says so");
+    }
   }
   if (line->command != Command::kGet) return absl::OkStatus();
   absl::StatusOr<protocol::Mode> mode =
@@ -185,7 +198,7 @@ std::string DefaultServer() {
 
 absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> arguments) {
   CommandLine line;
-  if (arguments.empty()) return Usage("what should it do? objmapper get, stat or ping");
+  if (arguments.empty()) return Usage("what should it do? objmapper get, stat, ping, stats or top");
   if (const std::optional<Command> command = HelpOrVersion(arguments[0])) {
     line.command = *command;
     if (*command == Command::kVersion || arguments.size() == 1) return line;
@@ -216,9 +229,9 @@ absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> argum
     }
   }
   if (absl::Status status = ReadFlags(&line); !status.ok()) return status;
-  if (line.command == Command::kPing) {
+  if (line.command != Command::kGet && line.command != Command::kStat) {
     if (line.uris.empty()) return line;
-    return Usage(absl::StrCat("objmapper ping takes no URI, but was given ", line.uris[0]));
+    return Usage(absl::StrCat("objmapper ", entry->name, " takes no URI, but was given ", line.uris[0]));
   }
   if (line.uris.empty()) return Usage(absl::StrCat("objmapper ", entry->name, " needs a URI"));
   for (const std::string& uri : line.uris) {

@@ -15,7 +15,7 @@
 namespace objmapper::tools {
 
 struct CommandLine {
-  enum class Command : uint8_t { kHelp, kVersion, kGet, kStat, kPing };
+  enum class Command : uint8_t { kHelp, kVersion, kGet, kStat, kPing, kStats, kTop };
   Command command = Command::kHelp;
   std::string topic;  // kHelp: the command asked about; empty: all
 
@@ -26,7 +26,8 @@ struct CommandLine {
   protocol::Mode mode = protocol::Mode::kCopy;  // kGet
   std::optional<client::Range> range;           // kGet
   std::string output = "-";                     // kGet: a file, a folder, or "-" for stdout
-  int count = 0;                                // kPing: 1 or more
+  int count = 0;                                // kPing: 1 or more; kTop: 0 is for ever
+  std::string admin;                            // kStats, kTop: a URL; not checked yet
 };
 
 // Reads the arguments behind the program's name into a CommandLine. The flags are gflags' (so that

@@ -14,6 +14,8 @@ namespace objmapper::tools {
 ExitCode RunGet(const CommandLine& line);
 ExitCode RunStat(const CommandLine& line);
 ExitCode RunPing(const CommandLine& line);
+ExitCode RunStats(const CommandLine& line);
+ExitCode RunTop(const CommandLine& line);
 
 // Connects as the command line says. An error has been reported; *code is the exit code for it.
 absl::StatusOr<client::Client> ConnectOrReport(const CommandLine& line, ExitCode* code);

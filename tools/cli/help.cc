@@ -9,6 +9,8 @@ constexpr absl::string_view kOverview =
   objmapper get URI... [-o FILE|FOLDER|-]   fetch objects
   objmapper stat URI...                     size, time and etag, without the bytes
   objmapper ping [-n COUNT]                 measure round trips
+  objmapper stats                           the server's figures since its start
+  objmapper top                             the same, live, in a terminal
   objmapper help [COMMAND]                  this text, or a command's
   objmapper version
 
@@ -18,7 +20,7 @@ For instance:
   objmapper stat models/a.bin --json
   objmapper ping --server=tcp://127.0.0.1:7070
 
-Every command takes:
+Every command but stats and top takes:
   --server=URL    unix:/path, unix:@name (abstract) or tcp://host:port. Default: the environment's
                   $OBJMAPPER_SERVER, else unix:$XDG_RUNTIME_DIR/objmapper.sock (or /tmp/... when
                   that is not set), where the server listens unless told otherwise.
@@ -73,12 +75,24 @@ constexpr absl::string_view kPing =
   --server=URL, --timeout=TIME, --json: see objmapper help.
 )";
 
+constexpr absl::string_view kStats =
+    R"(objmapper stats [flags] shows a server's figures since its start.
+objmapper top [flags] shows those of the last second, again each second.
+
+  --admin=URL  where the server's --admin_listen is: unix:/path, unix:@name or tcp://host:port.
+               Default: the environment's $OBJMAPPER_ADMIN.
+  -n COUNT     top: how many pictures. Default: until it is interrupted.
+  --json       stats: one JSON object, with the totals and the last second.
+  --timeout=TIME: see objmapper help.
+)";
+
 }  // namespace
 
 absl::string_view HelpText(absl::string_view topic) {
   if (topic == "get") return kGet;
   if (topic == "stat") return kStat;
   if (topic == "ping") return kPing;
+  if (topic == "stats" || topic == "top") return kStats;
   return kOverview;
 }
 

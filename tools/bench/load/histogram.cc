@@ -1,31 +1,16 @@
 #include "tools/bench/load/histogram.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
+
+#include "net/log_linear.h"
 
 namespace objmapper::bench {
 namespace {
 
-// Values below 2^(kSubBits + 1) have a bucket each; above, 2^kSubBits buckets share each power of
-// two, so a bucket is at most 1/128 of its values wide.
-constexpr int kSubBits = 7;
-constexpr uint64_t kSubBuckets = uint64_t{1} << kSubBits;
-constexpr size_t kBuckets = (64 - kSubBits) * kSubBuckets;
-
-size_t BucketOf(uint64_t value) {
-  if (value < 2 * kSubBuckets) return value;
-  const int shift = std::bit_width(value) - 1 - kSubBits;
-  return shift * kSubBuckets + (value >> shift);
-}
-
-// The largest value of a bucket: a quantile is never reported as better than it was.
-uint64_t TopOf(size_t bucket) {
-  if (bucket < 2 * kSubBuckets) return bucket;
-  const int shift = static_cast<int>(bucket / kSubBuckets) - 1;
-  const uint64_t leading = bucket % kSubBuckets + kSubBuckets;
-  return ((leading + 1) << shift) - 1;
-}
+// 128 buckets to each power of two; a latency is an int64_t that is not negative.
+using Buckets = net::LogLinear<7>;
+constexpr size_t kBuckets = Buckets::Count(63);
 
 }  // namespace
 
@@ -33,7 +18,7 @@ Histogram::Histogram() : buckets_(kBuckets) {}
 
 void Histogram::Record(int64_t ns) {
   const int64_t value = std::max<int64_t>(ns, 0);
-  ++buckets_[BucketOf(value)];
+  ++buckets_[Buckets::BucketOf(value)];
   ++count_;
   max_ = std::max(max_, value);
   sum_ += static_cast<double>(value);
@@ -60,7 +45,7 @@ int64_t Histogram::Quantile(double q) const {
   uint64_t seen = 0;
   for (size_t i = 0; i < kBuckets; ++i) {
     seen += buckets_[i];
-    if (seen >= rank) return std::min<int64_t>(static_cast<int64_t>(TopOf(i)), max_);
+    if (seen >= rank) return std::min<int64_t>(static_cast<int64_t>(Buckets::TopOf(i)), max_);
   }
   return max_;
 }

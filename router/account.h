@@ -1,0 +1,19 @@
+// Counting an answer that has gone: for the server, and for its connection.
+#pragma once
+
+#include <cstdint>
+
+#include "router/session.h"
+#include "router/tally.h"
+
+namespace objmapper::router {
+
+// The owner's thread. Session::answered is the caller's to keep: it is what --requests_per_conn goes by, and
+// counts as early as that needs.
+inline void Account(const Receipt& receipt, int64_t now_ns, Session* session, TallyLease* tally) {
+  (*tally)->Answered(receipt, now_ns);
+  session->bytes.Add(receipt.bytes);
+  session->last_mode.store(receipt.mode, std::memory_order_relaxed);
+}
+
+}  // namespace objmapper::router

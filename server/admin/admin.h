@@ -1,0 +1,41 @@
+// The operator's door: HTTP on --admin_listen.
+//
+//   absl::StatusOr<std::unique_ptr<Admin>> admin = Admin::Open(address);   // /healthz, /readyz says 503
+//   (*admin)->Serve(server);                                              // everything
+//   (*admin)->Drain();                                                    // /readyz says 503 again
+//
+//   /          the status page          /metrics   Prometheus            /stats   JSON
+//   /healthz   200 while it is alive    /readyz    200 while it serves, else 503
+//   /flagz     the flags                /connz     the connections, ?n= of them
+//
+// Read only, and on threads of its own: nothing here is asked of a lane. No access control of its own: a Unix
+// socket has its file's, and TCP is bound to loopback alone (server/config.cc).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "net/address.h"
+
+namespace objmapper::server {
+
+class Server;
+
+class Admin {
+ public:
+  // Listens and answers. Errors as net::Listener::Open().
+  static absl::StatusOr<std::unique_ptr<Admin>> Open(const net::Address& address);
+  // Stops answering; removes the socket file.
+  virtual ~Admin() = default;
+
+  // From now on there is a server to be looked at. It outlives this object or Leave().
+  virtual void Serve(const Server* server) = 0;
+  virtual void Drain() = 0;
+  // The server goes: waits until nobody looks at it.
+  virtual void Leave() = 0;
+
+  virtual const std::string& url() const = 0;
+};
+
+}  // namespace objmapper::server

@@ -1,0 +1,17 @@
+// /connz: the open connections as a table.
+#pragma once
+
+#include <string>
+
+#include "router/session.h"
+
+namespace objmapper::server {
+
+// A line for each connection, `lines_max` at most, and above them how many there are in all. Any thread; holds
+// connections up from coming and going while it looks.
+std::string ConnectionsText(const router::ConnectionList& list, size_t lines_max);
+
+// How many sent something in the last second.
+uint64_t HotConnections(const router::ConnectionList& list);
+
+}  // namespace objmapper::server

@@ -1,0 +1,202 @@
+#include "server/admin/metrics.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <deque>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "protocol/status.h"
+
+namespace objmapper::server {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using router::LatencySnapshot;
+using Labels = std::vector<std::pair<const char*, std::string>>;
+
+constexpr double kNs = 1e-9;
+
+// Upper bounds of the histograms' buckets: powers of two from 1 µs to 17 s. They are a view on finer ones, so
+// what they count is right to within 1/16 of the bound.
+constexpr int kFirstBound = 10, kLastBound = 34;
+
+class Families {
+ public:
+  MetricFamily& Begin(const char* name, const char* help, MetricType type) {
+    MetricFamily& family = families_.emplace_back();
+    family.name = name;
+    family.help = help;
+    family.type = type;
+    return family;
+  }
+  void Gauge(const char* name, const char* help, double value) {
+    Begin(name, help, MetricType::Gauge).metric.emplace_back().gauge.value = value;
+  }
+  void Counter(const char* name, const char* help, double value) {
+    Begin(name, help, MetricType::Counter).metric.emplace_back().counter.value = value;
+  }
+  std::vector<MetricFamily> all() const { return {families_.begin(), families_.end()}; }
+
+ private:
+  std::deque<MetricFamily> families_;  // which grows without moving what Begin() has given out
+};
+
+ClientMetric& With(MetricFamily& family, const Labels& labels) {
+  ClientMetric& metric = family.metric.emplace_back();
+  for (const auto& [name, value] : labels) metric.label.push_back({name, value});
+  return metric;
+}
+
+void AddHistogram(MetricFamily& family, const Labels& labels, const LatencySnapshot& latency) {
+  ClientMetric::Histogram& histogram = With(family, labels).histogram;
+  histogram.sample_count = latency.count();
+  histogram.sample_sum = static_cast<double>(latency.sum_ns()) * kNs;
+  for (int bits = kFirstBound; bits <= kLastBound; ++bits) {
+    const int64_t bound_ns = int64_t{1} << bits;
+    histogram.bucket.push_back(
+        {latency.CountUpTo(bound_ns - 1), static_cast<double>(bound_ns) * kNs});
+  }
+}
+
+void AddRequests(const router::TallySnapshot& tally, Families& out) {
+  MetricFamily& answers = out.Begin("objmapper_requests_total",
+                                    "Requests that were answered, by mode and status.",
+                                    MetricType::Counter);
+  for (size_t w = 0; w < router::kWays; ++w) {
+    const char* const mode = NameOf(static_cast<router::Way>(w));
+    for (size_t s = 0; s < router::kStatuses; ++s) {
+      // All modes are there from the beginning, so that a rate can be taken; a status once it has been seen.
+      if (tally.ways[w].by_status[s] == 0 && s != 0) continue;
+      const absl::string_view name = protocol::StatusName(static_cast<protocol::Status>(s));
+      With(answers, {{"mode", mode}, {"status", absl::AsciiStrToLower(name)}}).counter.value =
+          static_cast<double>(tally.ways[w].by_status[s]);
+    }
+  }
+  MetricFamily& bytes = out.Begin(
+      "objmapper_object_bytes_total",
+      "Bytes of objects that were handed over: sent, or behind the descriptors that were passed.",
+      MetricType::Counter);
+  MetricFamily& service = out.Begin(
+      "objmapper_service_seconds",
+      "From a request being taken off its socket to its answer being with the kernel whole.",
+      MetricType::Histogram);
+  for (size_t w = 0; w < router::kWays; ++w) {
+    const Labels mode = {{"mode", NameOf(static_cast<router::Way>(w))}};
+    With(bytes, mode).counter.value = static_cast<double>(tally.ways[w].bytes);
+    AddHistogram(service, mode, tally.ways[w].service);
+  }
+}
+
+void AddLanes(const Vitals& vitals, Families& out) {
+  MetricFamily& threads =
+      out.Begin("objmapper_lane_threads", "Threads that serve a lane's connections.", MetricType::Gauge);
+  MetricFamily& busy = out.Begin(
+      "objmapper_lane_busy_seconds_total",
+      "Time of a lane's threads outside of waiting; its rate is the number of busy threads.",
+      MetricType::Counter);
+  MetricFamily& wait =
+      out.Begin("objmapper_queue_wait_seconds",
+                "From a connection being put into a lane's queue to a thread taking it up.",
+                MetricType::Histogram);
+  for (const router::TallySnapshot::PerLane& lane : vitals.tally.lanes) {
+    With(threads, {{"lane", lane.name}}).gauge.value = static_cast<double>(lane.threads);
+    With(busy, {{"lane", lane.name}}).counter.value = static_cast<double>(lane.busy_ns) * kNs;
+    AddHistogram(wait, {{"lane", lane.name}}, lane.wait);
+  }
+  struct Figure {
+    const char* name;
+    const char* help;
+    MetricType type;
+    uint64_t Vitals::Lane::* value;
+  };
+  constexpr Figure kFigures[] = {
+      {"objmapper_queue_depth", "What waits for one of a lane's threads.", MetricType::Gauge,
+       &Vitals::Lane::queue_depth},
+      {"objmapper_object_cache_hits_total", "Requests whose object was known and open.",
+       MetricType::Counter, &Vitals::Lane::cache_hits},
+      {"objmapper_object_cache_misses_total", "Requests whose object had to be opened.",
+       MetricType::Counter, &Vitals::Lane::cache_misses},
+      {"objmapper_page_ins_total", "Windows of objects that were not in the page cache.",
+       MetricType::Counter, &Vitals::Lane::page_ins},
+      {"objmapper_page_ins_pending", "Windows that the disk is bringing in now.", MetricType::Gauge,
+       &Vitals::Lane::page_ins_pending},
+      {"objmapper_transfers_total", "Bodies handed to splice threads, each time they were.",
+       MetricType::Counter, &Vitals::Lane::transfers},
+      {"objmapper_transfers_pending", "Bodies that splice threads have or are to have.",
+       MetricType::Gauge, &Vitals::Lane::transfers_pending},
+  };
+  for (const Figure& figure : kFigures) {
+    MetricFamily& family = out.Begin(figure.name, figure.help, figure.type);
+    for (const Vitals::Lane& lane : vitals.lanes) {
+      ClientMetric& metric = With(family, {{"lane", lane.name}});
+      const auto value = static_cast<double>(lane.*figure.value);
+      (figure.type == MetricType::Gauge ? metric.gauge.value : metric.counter.value) = value;
+    }
+  }
+}
+
+void AddConnections(const Vitals& vitals, Families& out) {
+  out.Gauge("objmapper_connections_open", "Connections that are open.",
+            static_cast<double>(vitals.connections_open));
+  out.Gauge("objmapper_connections_hot", "Of the open ones, those that sent something in the last second.",
+            static_cast<double>(vitals.connections_hot));
+  out.Gauge("objmapper_connections_max", "--max_connections.",
+            static_cast<double>(vitals.connections_max));
+  out.Counter("objmapper_connections_accepted_total", "Connections that were accepted.",
+              static_cast<double>(vitals.accepted));
+  out.Counter("objmapper_connections_refused_total",
+              "Connections turned away: over --max_connections, or no descriptors left.",
+              static_cast<double>(vitals.refused));
+  out.Counter("objmapper_connections_timed_out_total",
+              "Connections closed for silence, half a request, or answers not read.",
+              static_cast<double>(vitals.timed_out));
+  out.Counter("objmapper_connections_migrated_total",
+              "Moves of a connection to another lane after its first request.",
+              static_cast<double>(vitals.migrated));
+  ClientMetric::Histogram& ended =
+      out.Begin("objmapper_requests_per_connection",
+                "Answers that a connection had had when it ended.", MetricType::Histogram)
+          .metric.emplace_back()
+          .histogram;
+  uint64_t most = 0;
+  for (size_t i = 0; i < vitals.ended_by_answers.size(); ++i) {
+    ended.sample_count += vitals.ended_by_answers[i];
+    if (i + 1 == vitals.ended_by_answers.size()) break;  // the last has no bound
+    ended.bucket.push_back({ended.sample_count, static_cast<double>(most)});
+    most = most == 0 ? 1 : most * 10;
+  }
+  ended.sample_sum = static_cast<double>(vitals.ended_answers);
+  out.Counter("objmapper_index_hits_total", "OP_STAT answered from what was known.",
+              static_cast<double>(vitals.index_hits));
+  out.Counter("objmapper_index_misses_total", "OP_STAT for which the file system was asked.",
+              static_cast<double>(vitals.index_misses));
+}
+
+void AddProcess(const Vitals::Process& process, Families& out) {
+  out.Counter("process_cpu_seconds_total", "CPU time of the process, user and system.",
+              process.cpu_user_s + process.cpu_system_s);
+  out.Gauge("process_resident_memory_bytes", "Resident memory.", static_cast<double>(process.rss_bytes));
+  out.Gauge("process_open_fds", "Open descriptors.", static_cast<double>(process.open_fds));
+  out.Gauge("process_max_fds", "The most descriptors it may have.", static_cast<double>(process.max_fds));
+  out.Gauge("process_threads", "Threads.", static_cast<double>(process.threads));
+  out.Gauge("process_start_time_seconds", "When it was started, in Unix time.", process.start_s);
+}
+
+}  // namespace
+
+std::string ToPrometheus(const Vitals& vitals) {
+  Families families;
+  AddRequests(vitals.tally, families);
+  AddLanes(vitals, families);
+  AddConnections(vitals, families);
+  AddProcess(vitals.process, families);
+  return prometheus::TextSerializer().Serialize(families.all());
+}
+
+}  // namespace objmapper::server

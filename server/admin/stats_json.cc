@@ -1,0 +1,120 @@
+#include "server/admin/stats_json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/ascii.h"
+#include "protocol/status.h"
+
+namespace objmapper::server {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+double Microseconds(int64_t ns) { return static_cast<double>(ns) / 1e3; }
+
+Json Totals(const Vitals& vitals) {
+  Json modes = Json::object();
+  for (size_t w = 0; w < router::kWays; ++w) {
+    const router::TallySnapshot::PerWay& way = vitals.tally.ways[w];
+    Json errors = Json::object();
+    for (size_t s = 1; s < router::kStatuses; ++s) {
+      if (way.by_status[s] == 0) continue;
+      const absl::string_view name = protocol::StatusName(static_cast<protocol::Status>(s));
+      errors[absl::AsciiStrToLower(name)] = way.by_status[s];
+    }
+    modes[NameOf(static_cast<router::Way>(w))] = {
+        {"requests", way.requests()},
+        {"errors", std::move(errors)},
+        {"object_bytes", way.bytes},
+        {"p50_us", Microseconds(way.service.Quantile(0.5))},
+        {"p99_us", Microseconds(way.service.Quantile(0.99))},
+        {"p999_us", Microseconds(way.service.Quantile(0.999))},
+    };
+  }
+  Json lanes = Json::object();
+  for (const router::TallySnapshot::PerLane& lane : vitals.tally.lanes) {
+    Json& one = lanes[lane.name];
+    one = {{"threads", lane.threads},
+           {"busy_s", static_cast<double>(lane.busy_ns) / 1e9},
+           {"taken_up", lane.taken_up},
+           {"wait_p99_us", Microseconds(lane.wait.Quantile(0.99))}};
+    for (const Vitals::Lane& more : vitals.lanes) {
+      if (more.name != lane.name) continue;
+      one["engine"] = more.engine;
+      one["queue_depth"] = more.queue_depth;
+      one["splice_threads"] = more.splice_threads;
+      one["cache_hits"] = more.cache_hits;
+      one["cache_misses"] = more.cache_misses;
+      one["page_ins"] = more.page_ins;
+      one["page_ins_pending"] = more.page_ins_pending;
+      one["transfers"] = more.transfers;
+      one["transfers_pending"] = more.transfers_pending;
+    }
+  }
+  Json by_answers = Json::array();
+  for (const uint64_t n : vitals.ended_by_answers) by_answers.push_back(n);
+  return {
+      {"modes", std::move(modes)},
+      {"lanes", std::move(lanes)},
+      {"connections",
+       {{"open", vitals.connections_open},
+        {"hot", vitals.connections_hot},
+        {"max", vitals.connections_max},
+        {"accepted", vitals.accepted},
+        {"refused", vitals.refused},
+        {"timed_out", vitals.timed_out},
+        {"migrated", vitals.migrated},
+        // How many ended after 0, 1, up to 10, up to 100, ... answers.
+        {"ended_by_answers", std::move(by_answers)}}},
+      {"index", {{"hits", vitals.index_hits}, {"misses", vitals.index_misses}}},
+      {"process",
+       {{"cpu_user_s", vitals.process.cpu_user_s},
+        {"cpu_system_s", vitals.process.cpu_system_s},
+        {"rss_bytes", vitals.process.rss_bytes},
+        {"open_fds", vitals.process.open_fds},
+        {"max_fds", vitals.process.max_fds},
+        {"threads", vitals.process.threads},
+        {"start_unix_s", vitals.process.start_s}}},
+  };
+}
+
+Json ToJson(const History::Point& point) {
+  Json modes = Json::object();
+  for (size_t w = 0; w < router::kWays; ++w) {
+    const History::Point::PerWay& way = point.ways[w];
+    modes[NameOf(static_cast<router::Way>(w))] = {
+        {"requests_per_s", way.requests_per_s}, {"errors_per_s", way.errors_per_s},
+        {"object_bytes_per_s", way.bytes_per_s}, {"p50_us", way.p50_us},
+        {"p99_us", way.p99_us},                 {"p999_us", way.p999_us}};
+  }
+  Json lanes = Json::object();
+  for (const History::Point::PerLane& lane : point.lanes) {
+    lanes[lane.name] = {{"busy_threads", lane.busy_threads},
+                        {"wait_p99_us", lane.wait_p99_us},
+                        {"queue_depth", lane.queue_depth}};
+  }
+  Json json = {{"end_unix_s", point.end_unix_s},
+               {"seconds", point.seconds},
+               {"modes", std::move(modes)},
+               {"lanes", std::move(lanes)},
+               {"connections", {{"open", point.connections_open}, {"hot", point.connections_hot}}},
+               {"cpu_cores", point.cpu_cores}};
+  json["cache_hit_share"] = point.cache_hit_share < 0 ? Json() : Json(point.cache_hit_share);
+  return json;
+}
+
+}  // namespace
+
+std::string ToJson(const Vitals& vitals, const std::vector<History::Point>& history) {
+  Json points = Json::array();
+  for (const History::Point& point : history) points.push_back(ToJson(point));
+  Json json = {{"shape", vitals.shape},
+               {"state", vitals.draining ? "draining" : "serving"},
+               {"totals", Totals(vitals)},
+               {"now", points.empty() ? Json() : points.back()},
+               {"history", std::move(points)}};
+  // The shape names a folder, whose name may be no UTF-8.
+  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
+}  // namespace objmapper::server

@@ -1,0 +1,51 @@
+// The server's state in figures, read at one moment: what /metrics, /stats and the status page show.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "router/session.h"
+#include "router/tally.h"
+
+namespace objmapper::server {
+
+struct Vitals {
+  struct Lane {
+    std::string name;        // "fdpass", "copypath", "model"
+    std::string engine;      // "uring", "epoll"; empty where it has none
+    uint64_t queue_depth = 0;
+    uint64_t splice_threads = 0;
+    // Of its loops; 0 where it has none.
+    uint64_t cache_hits = 0, cache_misses = 0;
+    uint64_t page_ins = 0, page_ins_pending = 0;    // windows of objects brought in from the disk
+    uint64_t transfers = 0, transfers_pending = 0;  // handed to splice threads
+  };
+  struct Process {
+    double cpu_user_s = 0, cpu_system_s = 0;
+    uint64_t rss_bytes = 0;
+    uint64_t open_fds = 0, max_fds = 0;
+    uint64_t threads = 0;
+    double start_s = 0;  // Unix time
+  };
+
+  int64_t now_ns = 0;  // net::NowNs()
+  std::string shape;   // Server::Shape()
+  bool draining = false;
+  router::TallySnapshot tally;
+  std::vector<Lane> lanes;
+  uint64_t connections_max = 0;
+  uint64_t connections_open = 0;
+  uint64_t connections_hot = 0;  // of those: asked something in the last second
+  uint64_t accepted = 0, refused = 0, timed_out = 0, migrated = 0;
+  std::array<uint64_t, router::ConnectionCounters::kByAnswers> ended_by_answers{};
+  uint64_t ended_answers = 0;
+  uint64_t index_hits = 0, index_misses = 0;  // OP_STAT
+  Process process;
+};
+
+// Of this process, by getrusage(2) and /proc/self (proc(5)). What cannot be read is 0.
+Vitals::Process ReadProcess();
+
+}  // namespace objmapper::server

@@ -1,0 +1,192 @@
+// The operator's door, on the real server: what it shows is what happened.
+#include <gtest/gtest.h>
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "tests/e2e/matrix.h"
+#include "tools/cli/admin_fetch.h"
+#include "tools/cli/top_text.h"
+
+namespace objmapper::e2e {
+namespace {
+
+constexpr absl::Duration kFetchTimeout = absl::Seconds(20);
+
+class AdminTest : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    SharedTree().AddOnce("small", std::string(1000, 's'));
+    SharedTree().AddOnce("large", std::string(300'000, 'l'));
+    // Not in the test's own folder, whose path may be too long for a socket.
+    char folder[] = "/tmp/om.XXXXXX";
+    ASSERT_NE(mkdtemp(folder), nullptr);
+    folder_ = folder;
+  }
+  void TearDown() override { rmdir(folder_.c_str()); }
+
+  ServerProcess Start(std::vector<std::string> flags = {}) {
+    flags.push_back(absl::StrCat("--admin_listen=", path()));
+    return ServerProcess(SharedTree().root(), {.engine = GetParam(), .flags = std::move(flags)});
+  }
+  std::string path() const { return folder_ + "/admin"; }
+  absl::StatusOr<std::string> Fetch(const std::string& page) const {
+    return tools::FetchFromAdmin("unix:" + path(), page, kFetchTimeout);
+  }
+  std::string Text(const std::string& page) const {
+    absl::StatusOr<std::string> text = Fetch(page);
+    EXPECT_TRUE(text.ok()) << text.status();
+    return text.value_or("");
+  }
+  // The value of a line of /metrics, -1 when there is none.
+  static double ValueOf(const std::string& metrics, const std::string& name) {
+    const size_t at = absl::StrCat("\n", metrics).find(absl::StrCat("\n", name, " "));
+    double value = -1;
+    if (at == std::string::npos) return value;
+    const size_t begin = at + name.size() + 1;
+    EXPECT_TRUE(absl::SimpleAtod(metrics.substr(begin, metrics.find('\n', begin) - begin), &value));
+    return value;
+  }
+  double Metric(const std::string& name) const { return ValueOf(Text("/metrics"), name); }
+  // An answer is counted when it has left, and the client may have it before that.
+  ::testing::AssertionResult Becomes(const std::string& name, double wanted) const {
+    const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
+    double value;
+    while ((value = Metric(name)) != wanted && absl::Now() < give_up) {
+      absl::SleepFor(absl::Milliseconds(5));
+    }
+    if (value == wanted) return ::testing::AssertionSuccess();
+    return ::testing::AssertionFailure() << name << " is " << value << ", not " << wanted;
+  }
+
+  std::string folder_;
+};
+
+TEST_P(AdminTest, CountsWhatWasAnswered) {
+  ServerProcess server = Start();
+  RawClient client = RawClient::V1(server.Unix());
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(client.Get({.mode = kFdPass, .uri = "small"}).ok());
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(client.Get({.mode = kCopy, .uri = "small"}).ok());
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(client.Get({.mode = kCopy, .uri = "large"}).ok());
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(client.Get({.mode = kSplice, .uri = "large"}).ok());
+  EXPECT_TRUE(client.Get({.mode = kStat, .uri = "small"}).ok());
+  EXPECT_FALSE(client.Get({.mode = kFdPass, .uri = "missing"}).ok());
+  EXPECT_FALSE(client.Get({.mode = kCopy, .uri = "missing"}).ok());
+  const std::string requests = "objmapper_requests_total{mode=";
+  EXPECT_TRUE(Becomes(requests + "\"fdpass\",status=\"ok\"}", 5));
+  EXPECT_TRUE(Becomes(requests + "\"copy\",status=\"ok\"}", 7));
+  EXPECT_TRUE(Becomes(requests + "\"splice\",status=\"ok\"}", 2));
+  EXPECT_TRUE(Becomes(requests + "\"other\",status=\"ok\"}", 1));
+  EXPECT_TRUE(Becomes(requests + "\"fdpass\",status=\"not_found\"}", 1));
+  EXPECT_TRUE(Becomes(requests + "\"copy\",status=\"not_found\"}", 1));
+  const std::string metrics = Text("/metrics");
+  EXPECT_EQ(ValueOf(metrics, "objmapper_object_bytes_total{mode=\"fdpass\"}"), 5000);
+  EXPECT_EQ(ValueOf(metrics, "objmapper_object_bytes_total{mode=\"copy\"}"), 904'000);
+  EXPECT_EQ(ValueOf(metrics, "objmapper_object_bytes_total{mode=\"splice\"}"), 600'000);
+  EXPECT_EQ(ValueOf(metrics, "objmapper_service_seconds_count{mode=\"copy\"}"), 8);
+  EXPECT_GT(ValueOf(metrics, "objmapper_service_seconds_sum{mode=\"copy\"}"), 0);
+  EXPECT_EQ(ValueOf(metrics, "objmapper_connections_open"), 1);
+  EXPECT_EQ(ValueOf(metrics, "objmapper_connections_accepted_total"), 1);
+  EXPECT_GT(ValueOf(metrics, "process_resident_memory_bytes"), 0);
+}
+
+TEST_P(AdminTest, ConnectionsAreListedWhileTheyAreOpen) {
+  ServerProcess server = Start();
+  int asked = 0;
+  {
+    RawClient client = RawClient::V1(server.Unix());
+    // Hot is who has asked within a second: on a busy machine it may have cooled down before we look.
+    std::string connections;
+    const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
+    do {
+      EXPECT_TRUE(client.Get({.mode = kFdPass, .uri = "small"}).ok());
+      ++asked;
+      connections = Text("/connz");
+    } while (!(absl::StartsWith(connections, "1 open, 1 of them hot\n") &&
+               absl::StrContains(connections, "OP_FDPASS")) &&
+             absl::Now() < give_up);
+    EXPECT_TRUE(absl::StartsWith(connections, "1 open, 1 of them hot\n")) << connections;
+    EXPECT_TRUE(absl::StrContains(connections, absl::StrCat(" ", getpid(), " "))) << connections;
+    EXPECT_TRUE(absl::StrContains(connections, "OP_FDPASS")) << connections;
+    EXPECT_TRUE(absl::StrContains(Text("/connz?n=0"), "and 1 more"));
+    EXPECT_FALSE(Fetch("/connz?n=many").ok());
+  }
+  EXPECT_TRUE(Becomes("objmapper_connections_open", 0));
+  EXPECT_TRUE(Becomes("objmapper_requests_per_connection_sum", asked));
+}
+
+TEST_P(AdminTest, HealthAndReadiness) {
+  ServerProcess server = Start({"--drain_timeout=1m"});
+  EXPECT_EQ(Text("/healthz"), "alive\n");
+  EXPECT_EQ(Text("/readyz"), "ready\n");
+  // A client that does not read keeps the server draining.
+  SharedTree().AddSparseOnce("huge", 64 << 20);
+  RawClient stuck = RawClient::V1(server.Unix());
+  stuck.Ask({.mode = kCopy, .uri = "huge"});
+  EXPECT_TRUE(stuck.NextHead().ok());
+  server.Signal(SIGTERM);
+  const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
+  absl::StatusOr<std::string> ready = Fetch("/readyz");
+  while (ready.ok() && absl::Now() < give_up) {
+    absl::SleepFor(absl::Milliseconds(5));
+    ready = Fetch("/readyz");
+  }
+  EXPECT_TRUE(absl::StrContains(ready.status().message(), "503: draining")) << ready.status();
+  EXPECT_EQ(Text("/healthz"), "alive\n");
+  EXPECT_TRUE(absl::StrContains(Text("/stats"), "\"state\":\"draining\""));
+  server.Signal(SIGTERM);  // enough
+  server.WaitForExit();
+  unlink(path().c_str());  // nobody had the time to
+}
+
+TEST_P(AdminTest, FlagsAndPage) {
+  ServerProcess server = Start({"--idle_timeout=77s"});
+  EXPECT_TRUE(absl::StrContains(Text("/flagz"), "--idle_timeout=77s  (default: 5m)\n"));
+  const std::string page = Text("/");
+  EXPECT_TRUE(absl::StartsWith(page, "<!doctype html>"));
+  EXPECT_TRUE(absl::StrContains(page, "Chart.js v3"));
+  EXPECT_FALSE(Fetch("/etc/passwd").ok());
+}
+
+// What the command line makes of it.
+TEST_P(AdminTest, StatsAreForPeopleToo) {
+  ServerProcess server = Start();
+  RawClient client = RawClient::V1(server.Unix());
+  EXPECT_TRUE(client.Get({.mode = kFdPass, .uri = "small"}).ok());
+  EXPECT_TRUE(Becomes("objmapper_requests_total{mode=\"fdpass\",status=\"ok\"}", 1));
+  const absl::StatusOr<std::string> totals = tools::TotalsText(Text("/stats"));
+  ASSERT_TRUE(totals.ok()) << totals.status();
+  EXPECT_TRUE(absl::StartsWith(*totals, "serving: serving ")) << *totals;
+  EXPECT_TRUE(absl::StrContains(*totals, "connections 1 open (")) << *totals;
+  EXPECT_TRUE(tools::TopText(Text("/stats")).ok());
+  EXPECT_FALSE(tools::TopText("{}").ok());
+  EXPECT_FALSE(tools::TopText("no JSON").ok());
+  EXPECT_EQ(tools::StatsLine(Text("/stats"))->find("\"history\""), std::string::npos);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, AdminTest,
+                         testing::Values("uring", "epoll", "model_thread_pool",
+                                         "model_thread_per_request", "model_seda", "model_epoll"),
+                         [](const auto& info) { return std::string(info.param); });
+
+// A second server does not take the first one's door away.
+TEST(AdminStartTest, ADoorThatIsTakenIsSaid) {
+  char folder[] = "/tmp/om.XXXXXX";
+  ASSERT_NE(mkdtemp(folder), nullptr);
+  const std::string flag = absl::StrCat("--admin_listen=", folder, "/admin");
+  {
+    ServerProcess first(SharedTree().root(), {.flags = {flag}});
+    const ServerProcess::Refusal refusal =
+        ServerProcess::StartRefused(SharedTree().root(), {.flags = {flag}});
+    EXPECT_EQ(refusal.exit_status, 1);
+    EXPECT_TRUE(absl::StrContains(refusal.log, "--admin_listen")) << refusal.log;
+  }
+  rmdir(folder);
+}
+
+}  // namespace
+}  // namespace objmapper::e2e

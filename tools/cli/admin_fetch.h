@@ -1,0 +1,20 @@
+// Asking a server's --admin_listen.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace objmapper::tools {
+
+// The body of `GET path`. url: unix:/path, unix:@name or tcp://host:port.
+// Errors: as net::Dial(); DEADLINE_EXCEEDED when nothing comes for `timeout`; UNAVAILABLE when the server answers
+// otherwise than with 200; DATA_LOSS when what comes is no HTTP answer, or not whole.
+absl::StatusOr<std::string> FetchFromAdmin(const std::string& url, const std::string& path,
+                                           absl::Duration timeout);
+
+// Where a server's door is looked for when nobody says: $OBJMAPPER_ADMIN; empty when that is not set.
+std::string DefaultAdmin();
+
+}  // namespace objmapper::tools
