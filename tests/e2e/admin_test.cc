@@ -17,23 +17,32 @@ namespace {
 
 constexpr absl::Duration kFetchTimeout = absl::Seconds(20);
 
+// Where the door's socket goes. Not in the test's own folder, whose path may be too long for one.
+class SocketFolder {
+ public:
+  SocketFolder() { EXPECT_NE(mkdtemp(path_), nullptr); }
+  ~SocketFolder() {
+    unlink(socket().c_str());  // a server that was killed has left it
+    rmdir(path_);
+  }
+  std::string socket() const { return absl::StrCat(path_, "/admin"); }
+
+ private:
+  char path_[16] = "/tmp/om.XXXXXX";
+};
+
 class AdminTest : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     SharedTree().AddOnce("small", std::string(1000, 's'));
     SharedTree().AddOnce("large", std::string(300'000, 'l'));
-    // Not in the test's own folder, whose path may be too long for a socket.
-    char folder[] = "/tmp/om.XXXXXX";
-    ASSERT_NE(mkdtemp(folder), nullptr);
-    folder_ = folder;
   }
-  void TearDown() override { rmdir(folder_.c_str()); }
 
   ServerProcess Start(std::vector<std::string> flags = {}) {
     flags.push_back(absl::StrCat("--admin_listen=", path()));
     return ServerProcess(SharedTree().root(), {.engine = GetParam(), .flags = std::move(flags)});
   }
-  std::string path() const { return folder_ + "/admin"; }
+  std::string path() const { return folder_.socket(); }
   absl::StatusOr<std::string> Fetch(const std::string& page) const {
     return tools::FetchFromAdmin("unix:" + path(), page, kFetchTimeout);
   }
@@ -63,7 +72,7 @@ class AdminTest : public testing::TestWithParam<const char*> {
     return ::testing::AssertionFailure() << name << " is " << value << ", not " << wanted;
   }
 
-  std::string folder_;
+  const SocketFolder folder_;
 };
 
 TEST_P(AdminTest, CountsWhatWasAnswered) {
@@ -140,7 +149,6 @@ TEST_P(AdminTest, HealthAndReadiness) {
   EXPECT_TRUE(absl::StrContains(Text("/stats"), "\"state\":\"draining\""));
   server.Signal(SIGTERM);  // enough
   server.WaitForExit();
-  unlink(path().c_str());  // nobody had the time to
 }
 
 TEST_P(AdminTest, FlagsAndPage) {
@@ -175,17 +183,13 @@ INSTANTIATE_TEST_SUITE_P(All, AdminTest,
 
 // A second server does not take the first one's door away.
 TEST(AdminStartTest, ADoorThatIsTakenIsSaid) {
-  char folder[] = "/tmp/om.XXXXXX";
-  ASSERT_NE(mkdtemp(folder), nullptr);
-  const std::string flag = absl::StrCat("--admin_listen=", folder, "/admin");
-  {
-    ServerProcess first(SharedTree().root(), {.flags = {flag}});
-    const ServerProcess::Refusal refusal =
-        ServerProcess::StartRefused(SharedTree().root(), {.flags = {flag}});
-    EXPECT_EQ(refusal.exit_status, 1);
-    EXPECT_TRUE(absl::StrContains(refusal.log, "--admin_listen")) << refusal.log;
-  }
-  rmdir(folder);
+  const SocketFolder folder;
+  const std::string flag = absl::StrCat("--admin_listen=", folder.socket());
+  ServerProcess first(SharedTree().root(), {.flags = {flag}});
+  const ServerProcess::Refusal refusal =
+      ServerProcess::StartRefused(SharedTree().root(), {.flags = {flag}});
+  EXPECT_EQ(refusal.exit_status, 1);
+  EXPECT_TRUE(absl::StrContains(refusal.log, "--admin_listen")) << refusal.log;
 }
 
 }  // namespace
