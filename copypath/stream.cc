@@ -176,7 +176,8 @@ void Stream::Enqueue(const Request& request) {
   const auto refuse = [&](Status status, absl::string_view message) {
     answer.kind = Answer::Kind::kText;
     answer.status = status;
-    router::AppendError(session_->dialect(), request.id, status, message, &answer.text);
+    router::AppendError(session_->dialect(), request.id, status, message, &answer.text,
+                        request.retry_after_ms);
   };
   if (request.refusal != Status::kOk) {
     refuse(request.refusal, request.reason);

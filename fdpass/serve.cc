@@ -140,7 +140,8 @@ void Worker::AnswerError(const Session& session, const Request& request, Status 
                          absl::string_view message) {
   counters_.errors.Add();
   message_.BeginAnswer(request, status);
-  router::AppendError(session.dialect(), request.id, status, message, message_.text());
+  router::AppendError(session.dialect(), request.id, status, message, message_.text(),
+                      request.retry_after_ms);
 }
 
 // OP_COPY, and OP_SPLICE where splicing would not pay, of an object that is small and at hand.

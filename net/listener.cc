@@ -116,6 +116,30 @@ absl::Status RemoveStale(const UnixName& name, const std::string& path, absl::st
   return absl::OkStatus();
 }
 
+// Gives the socket file that has just been bound, `ours`, the owner and mode that are asked for; whatever somebody
+// else has put in its place is left alone.
+absl::Status Dress(const std::string& path, const struct stat& ours, const SocketFile& file,
+                   absl::string_view what) {
+  if (!file.mode.has_value() && !file.owner.has_value() && !file.group.has_value()) return absl::OkStatus();
+  const UniqueFd fd(open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status;
+  if (!fd.valid() || fstat(fd.get(), &status) != 0) return net::ErrnoToStatus(errno, what);
+  if (status.st_dev != ours.st_dev || status.st_ino != ours.st_ino) {
+    return absl::AbortedError(absl::StrCat(what, ": somebody has replaced the socket file"));
+  }
+  // The owner first: chown(2) may take mode bits away.
+  if ((file.owner.has_value() || file.group.has_value()) &&
+      fchownat(fd.get(), "", file.owner.value_or(static_cast<uid_t>(-1)),
+               file.group.value_or(static_cast<gid_t>(-1)), AT_EMPTY_PATH) != 0) {
+    return net::ErrnoToStatus(errno, absl::StrCat(what, ": give the socket file its owner and group"));
+  }
+  // fchmod(2) refuses descriptors of O_PATH.
+  if (file.mode.has_value() && chmod(absl::StrCat("/proc/self/fd/", fd.get()).c_str(), *file.mode) != 0) {
+    return net::ErrnoToStatus(errno, absl::StrCat(what, ": give the socket file its mode"));
+  }
+  return absl::OkStatus();
+}
+
 // The address a TCP socket is bound to, in numbers.
 absl::StatusOr<Address> BoundAddress(int fd) {
   sockaddr_storage name;
@@ -153,11 +177,11 @@ UniqueFd ListenOn(const addrinfo& info) {
 
 }  // namespace
 
-absl::StatusOr<Listener> Listener::Open(const Address& address) {
-  return address.kind == Address::Kind::kUnix ? OpenUnix(address) : OpenTcp(address);
+absl::StatusOr<Listener> Listener::Open(const Address& address, const SocketFile& file) {
+  return address.kind == Address::Kind::kUnix ? OpenUnix(address, file) : OpenTcp(address);
 }
 
-absl::StatusOr<Listener> Listener::OpenUnix(const Address& address) {
+absl::StatusOr<Listener> Listener::OpenUnix(const Address& address, const SocketFile& file) {
   const std::string what = absl::StrCat("listen on ", address.ToUrl());
   const absl::StatusOr<UnixName> name = NameOf(address);
   if (!name.ok()) return name.status();
@@ -182,6 +206,9 @@ absl::StatusOr<Listener> Listener::OpenUnix(const Address& address) {
   }
   // From here on the destructor removes the file.
   Listener listener(std::move(fd), address, status.st_dev, status.st_ino);
+  if (!IsAbstract(address)) {
+    if (absl::Status dressed = Dress(address.path, status, file, what); !dressed.ok()) return dressed;
+  }
   if (listen(listener.fd(), kBacklog) != 0) return net::ErrnoToStatus(errno, what);
   return listener;
 }

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -10,6 +11,14 @@
 #include "net/unique_fd.h"
 
 namespace objmapper::net {
+
+// Who may connect to a Unix socket's path: who may write to its file (unix(7)). What is not set stays as
+// bind(2) makes it.
+struct SocketFile {
+  std::optional<mode_t> mode;  // 0 to 0777
+  std::optional<uid_t> owner;
+  std::optional<gid_t> group;
+};
 
 // A bound, listening, non-blocking stream socket; removes its socket file when it dies. Movable.
 class Listener {
@@ -23,7 +32,8 @@ class Listener {
   // kTcp: SO_REUSEADDR; IPv6 sockets are IPV6_V6ONLY, so that "[::]:p" and "0.0.0.0:p" can be
   // listened on together. An empty host is 0.0.0.0.
   // Other errors: as ErrnoToStatus; the message names the address.
-  static absl::StatusOr<Listener> Open(const Address& address);
+  // file: what is asked of a Unix socket's file. It is so before the first connect(2) can succeed.
+  static absl::StatusOr<Listener> Open(const Address& address, const SocketFile& file = {});
 
   Listener(Listener&&) = default;
   Listener& operator=(Listener&&) = delete;
@@ -34,7 +44,7 @@ class Listener {
   const Address& address() const { return address_; }
 
  private:
-  static absl::StatusOr<Listener> OpenUnix(const Address& address);
+  static absl::StatusOr<Listener> OpenUnix(const Address& address, const SocketFile& file);
   static absl::StatusOr<Listener> OpenTcp(const Address& address);
 
   Listener(UniqueFd fd, Address address, dev_t device, ino_t inode)

@@ -16,6 +16,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <string>
 
 #include "absl/strings/string_view.h"
 #include "protocol/capabilities.h"
@@ -39,6 +41,10 @@ struct Request {
   const char* reason = "";
   // When it was taken off its socket, CLOCK_MONOTONIC; for who took it to set, 0 from the parser.
   int64_t received_ns = 0;
+  // For who refuses it with UNAVAILABLE: when it may come again, in milliseconds; 0: as for anything.
+  uint32_t retry_after_ms = 0;
+  // A copy of `uri` that outlives the input, for who wants one; null from the parser.
+  std::shared_ptr<const std::string> name;
 
   bool ordered() const { return (flags & kFlagOrdered) != 0; }
   bool priority() const { return (flags & kFlagPriority) != 0; }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "router/request_log.h"
 #include "router/session.h"
 #include "router/tally.h"
 
@@ -14,6 +15,7 @@ inline void Account(const Receipt& receipt, int64_t now_ns, Session* session, Ta
   (*tally)->Answered(receipt, now_ns);
   session->bytes.Add(receipt.bytes);
   session->last_mode.store(receipt.mode, std::memory_order_relaxed);
+  if (receipt.name != nullptr) LogAnswer(*session, receipt, now_ns);
 }
 
 }  // namespace objmapper::router

@@ -35,9 +35,13 @@ protocol::Status WireStatus(const absl::Status& status) {
 }
 
 void AppendError(Dialect dialect, uint32_t id, Status status, absl::string_view message,
-                 std::string* out) {
+                 std::string* out, uint32_t retry_after_ms) {
   char buffer[protocol::kResponseBytesMax];
-  const uint32_t retry_after_ms = status == Status::kUnavailable ? kRetryAfterMs : 0;
+  if (status != Status::kUnavailable) {
+    retry_after_ms = 0;
+  } else if (retry_after_ms == 0) {
+    retry_after_ms = kRetryAfterMs;
+  }
   out->append(buffer, protocol::EncodeError(dialect, id, status, message, retry_after_ms, buffer));
 }
 

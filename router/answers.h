@@ -22,9 +22,10 @@ protocol::Status WireStatus(const absl::Status& status);
 // Milliseconds after which a client may try again what was UNAVAILABLE; for RETRY_AFTER.
 inline constexpr uint32_t kRetryAfterMs = 100;
 
-// Appends an error answer. RETRY_AFTER goes along when `status` is UNAVAILABLE.
+// Appends an error answer. RETRY_AFTER goes along when `status` is UNAVAILABLE: `retry_after_ms`, or, when that
+// is 0, kRetryAfterMs.
 void AppendError(protocol::Dialect dialect, uint32_t id, protocol::Status status,
-                 absl::string_view message, std::string* out);
+                 absl::string_view message, std::string* out, uint32_t retry_after_ms = 0);
 
 // The bytes of an object that a request asks for.
 struct Extent {

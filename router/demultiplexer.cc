@@ -74,7 +74,7 @@ bool DropInput(int fd) {
 Demultiplexer::Demultiplexer(Options options)
     : limits_(options.limits),
       counters_(options.counters),
-      connections_max_(options.connections_max),
+      admission_(std::move(options.admission)),
       silent_(options.limits->idle_timeout),
       half_said_(options.limits->request_timeout),
       leaving_(kLinger),
@@ -220,7 +220,8 @@ void Demultiplexer::Admit(net::UniqueFd socket, Transport transport) {
     const int on = 1;  // answers leave at once
     setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   }
-  if (counters_->open.load(std::memory_order_relaxed) < connections_max_) {
+  const std::optional<Admission::Refusal> refusal = admission_.Judge(socket.get(), transport, *counters_);
+  if (!refusal.has_value()) {
     counters_->accepted.fetch_add(1, std::memory_order_relaxed);
     auto session = std::make_unique<Session>(ConnectionSlot(counters_), std::move(socket), transport,
                                              limits_);
@@ -229,13 +230,10 @@ void Demultiplexer::Admit(net::UniqueFd socket, Transport transport) {
   }
   counters_->refused.fetch_add(1, std::memory_order_relaxed);
   auto session = std::make_unique<Session>(ConnectionSlot(), std::move(socket), transport, limits_);
-  LOG_EVERY_T(WARNING, 1) << "refused " << session->PeerName() << ": " << connections_max_
-                          << " connections are open (--max_connections)";
+  LOG_EVERY_T(WARNING, 1) << "refused " << session->PeerName() << ": " << refusal->message << " ("
+                          << refusal->flag << ")";
   std::string answer;
-  AppendError(protocol::Dialect::kV1, 0, protocol::Status::kUnavailable,
-              absl::StrCat("the server has reached its limit of ", connections_max_,
-                           " connections; try again"),
-              &answer);
+  AppendError(protocol::Dialect::kV1, 0, refusal->status, refusal->message, &answer);
   SendShort(session->fd(), answer);
   Retire(std::move(session));
 }

@@ -17,6 +17,7 @@
 #include "net/epoll.h"
 #include "net/listener.h"
 #include "net/mailbox.h"
+#include "router/admission.h"
 #include "router/lane.h"
 #include "router/session.h"
 
@@ -28,7 +29,7 @@ class Demultiplexer : public Switchboard {
     std::vector<net::Listener> listeners;
     const SessionLimits* limits = nullptr;      // outlives the demultiplexer
     ConnectionCounters* counters = nullptr;     // outlives it and all sessions
-    uint64_t connections_max = 1000;
+    Admission admission;
   };
 
   explicit Demultiplexer(Options options);
@@ -96,7 +97,7 @@ class Demultiplexer : public Switchboard {
 
   const SessionLimits* const limits_;
   ConnectionCounters* const counters_;
-  const uint64_t connections_max_;
+  const Admission admission_;
   Lane* fdpass_ = nullptr;
   Lane* copypath_ = nullptr;
 

@@ -1,6 +1,8 @@
 #include "router/intake.h"
 
 #include <algorithm>
+#include <memory>
+#include <string>
 
 #include <glog/logging.h>
 
@@ -45,9 +47,31 @@ void Judge(Session* session, Request* request) {
     case Mode::kStat:
       break;
   }
+  const SessionLimits& limits = *session->limits;
+  if (limits.rate.interval_ns != 0) {
+    // What is refused anyhow counts too: it is work all the same.
+    const int64_t wait_ns = limits.rate.Take(request->received_ns, &session->rate_full_ns);
+    if (wait_ns > 0) {
+      Refuse(request, Status::kUnavailable, "more requests than this connection may send (rate limit)");
+      request->retry_after_ms = static_cast<uint32_t>(std::min<int64_t>(wait_ns / 1'000'000 + 1, UINT32_MAX));
+    }
+  }
+  if (limits.access != nullptr && request->refusal == Status::kOk &&
+      !limits.access->Permits(&session->standing, session->peer, session->fd(), request->uri,
+                              RightFor(request->mode))) {
+    Refuse(request, Status::kPermissionDenied, "the server's rules do not allow you this");
+  }
+  if (limits.log_requests || limits.slow_request_ns != 0) {
+    request->name = std::make_shared<const std::string>(request->uri);
+  }
 }
 
 }  // namespace
+
+Right RightFor(Mode mode) {
+  const bool writes = mode == Mode::kPut || mode == Mode::kPutFd || mode == Mode::kDelete;
+  return writes ? Right::kWrite : Right::kRead;
+}
 
 void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind> lane,
                size_t outstanding, size_t requests_max, Burst* burst,

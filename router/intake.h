@@ -12,6 +12,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "protocol/request_parser.h"
+#include "router/access_rules.h"
 #include "router/lane.h"
 #include "router/session.h"
 
@@ -28,12 +29,16 @@ struct Burst {
 
   // In the order of arrival. A request's refusal is set when it must not be served: as
   // RequestParser says, or INVALID_REQUEST (it is one more than max_pipeline, or descriptors came
-  // with it), INVALID_MODE (not on this transport), UNSUPPORTED_OP.
+  // with it), INVALID_MODE (not on this transport), UNSUPPORTED_OP, UNAVAILABLE (SessionLimits::rate),
+  // PERMISSION_DENIED (SessionLimits::access).
   std::vector<protocol::Request> requests;
   End end = End::kNeedMore;
   protocol::RequestParser::Result fatal;  // kFatal: status, reason, id
   size_t consumed = 0;                    // bytes of the input
 };
+
+// What a request of this mode needs of the rules (SessionLimits::access).
+Right RightFor(protocol::Mode mode);
 
 using InPlace = absl::FunctionRef<bool(const protocol::Request&)>;
 

@@ -11,13 +11,7 @@ namespace objmapper::router {
 namespace {
 
 Session::Peer PeerOf(int fd, Transport transport) {
-  ucred credentials{};
-  socklen_t size = sizeof(credentials);
-  if (transport != Transport::kUnix ||
-      getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
-    return {};
-  }
-  return {credentials.pid, credentials.uid, credentials.gid};
+  return transport == Transport::kUnix ? net::PeerCredentialsOf(fd) : Session::Peer();
 }
 
 // The class of connections that end after so many answers.
@@ -41,12 +35,22 @@ void ConnectionList::Enter(Session* session) {
   session->next_ = first_;
   if (first_ != nullptr) first_->previous_ = session;
   first_ = session;
+  if (session->peer.known()) ++by_uid_[session->peer.uid];
 }
 
 void ConnectionList::Leave(Session* session) {
   const net::MutexLock lock(&mutex_);
   (session->previous_ == nullptr ? first_ : session->previous_->next_) = session->next_;
   if (session->next_ != nullptr) session->next_->previous_ = session->previous_;
+  if (!session->peer.known()) return;
+  const auto count = by_uid_.find(session->peer.uid);
+  if (--count->second == 0) by_uid_.erase(count);
+}
+
+uint64_t ConnectionList::CountOf(uid_t uid) const {
+  const net::MutexLock lock(&mutex_);
+  const auto count = by_uid_.find(uid);
+  return count == by_uid_.end() ? 0 : count->second;
 }
 
 Session::Session(ConnectionSlot slot_in, net::UniqueFd socket_in, Transport transport_in,
@@ -77,7 +81,7 @@ uint16_t Session::CapabilitiesOn(Transport transport) {
 
 std::string Session::PeerName() const {
   if (transport == Transport::kUnix) {
-    if (peer.uid == static_cast<uid_t>(-1)) return "unix peer";
+    if (!peer.known()) return "unix peer";
     return absl::StrCat("unix peer (pid ", peer.pid, ", uid ", peer.uid, ")");
   }
   sockaddr_storage address{};

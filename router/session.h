@@ -11,16 +11,21 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
 #include "net/counter.h"
 #include "net/mutex.h"
+#include "net/peer_credentials.h"
 #include "net/unique_fd.h"
 #include "protocol/mode.h"
 #include "protocol/request_parser.h"
+#include "router/access.h"
+#include "router/rate_limit.h"
 
 namespace objmapper::router {
 
@@ -33,6 +38,10 @@ struct SessionLimits {
   uint64_t requests_max = 0;                           // per connection; 0: unlimited
   uint16_t max_pipeline = 64;
   uint8_t parallelism = 1;                             // told to clients in HELLO_ACK
+  RateLimit rate;                                      // of each connection's requests
+  const Access* access = nullptr;                      // who may ask for what; null: everybody for all
+  bool log_requests = false;
+  int64_t slow_request_ns = 0;                         // such requests are logged; 0: none
 };
 
 struct Session;
@@ -44,6 +53,8 @@ class ConnectionList {
   // Calls `look` for each, with the list held: none comes or goes meanwhile. Of a session only what says that
   // any thread may read it is to be looked at.
   void ForEach(absl::FunctionRef<void(const Session&)> look) const;
+  // How many are this user's, of Unix sockets.
+  uint64_t CountOf(uid_t uid) const;
 
  private:
   friend struct Session;
@@ -52,6 +63,7 @@ class ConnectionList {
 
   mutable net::Mutex mutex_;
   Session* first_ GUARDED_BY(mutex_) = nullptr;
+  absl::flat_hash_map<uid_t, uint64_t> by_uid_ GUARDED_BY(mutex_);  // none is 0
 };
 
 // How many connections are open, and what became of the others. Written once per connection.
@@ -61,7 +73,7 @@ struct ConnectionCounters {
 
   std::atomic<uint64_t> open{0};
   std::atomic<uint64_t> accepted{0};
-  std::atomic<uint64_t> refused{0};    // over --max_connections, or out of descriptors
+  std::atomic<uint64_t> refused{0};    // over a limit, not admitted, or out of descriptors
   std::atomic<uint64_t> timed_out{0};
   std::atomic<uint64_t> migrated{0};   // moved to another lane after their first request
   std::array<std::atomic<uint64_t>, kByAnswers> ended_by_answers{};
@@ -92,12 +104,8 @@ class ConnectionSlot {
 };
 
 struct Session {
-  // Who is at the other end, as the kernel told when it connected.
-  struct Peer {
-    pid_t pid = 0;  // Unix sockets; 0: not known
-    uid_t uid = static_cast<uid_t>(-1);
-    gid_t gid = static_cast<gid_t>(-1);
-  };
+  // Who is at the other end; TCP peers are not known.
+  using Peer = net::PeerCredentials;
 
   Session(ConnectionSlot slot_in, net::UniqueFd socket_in, Transport transport_in,
           const SessionLimits* limits_in);
@@ -134,6 +142,8 @@ struct Session {
   // holds it is refused.
   std::optional<size_t> fds_at;
   int64_t handed_ns = 0;  // net::NowNs(), when it was put into its lane's queue
+  int64_t rate_full_ns = 0;  // limits->rate's bucket
+  std::unique_ptr<Standing> standing;  // by limits->access; null until it is asked
   bool peer_done = false;  // the peer has shut its side down: no more requests, answers still go
 
   // ---- Any thread may read these; the owner alone writes them ----

@@ -37,11 +37,12 @@ struct Receipt {
   protocol::Status status = protocol::Status::kOk;
   int64_t received_ns = 0;  // net::NowNs(), when it was taken off the socket
   uint64_t bytes = 0;       // of the object, handed over: as a descriptor, or sent
+  std::shared_ptr<const std::string> name;  // the object's, where the log wants it; else null
 };
 
 inline Receipt ReceiptOf(const protocol::Request& request, protocol::Status status,
                          uint64_t bytes = 0) {
-  return {request.mode, status, request.received_ns, bytes};
+  return {request.mode, status, request.received_ns, bytes, request.name};
 }
 
 // Status bytes are below this.

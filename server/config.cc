@@ -13,6 +13,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "server/config_access.h"
+#include "server/flag_errors.h"
 
 DEFINE_string(listen_unix, "",
               "Unix sockets to listen on: paths, or @names in the abstract namespace, separated by "
@@ -108,17 +110,6 @@ DEFINE_int64(splice_bytes_min, 65536,
 
 namespace objmapper::server {
 namespace {
-
-absl::Status Bad(absl::string_view flag, absl::string_view value, absl::string_view wanted) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("--", flag, "=", value, " makes no sense: ", wanted, "."));
-}
-
-absl::Status CheckRange(absl::string_view flag, int64_t value, int64_t least, int64_t most) {
-  if (value >= least && value <= most) return absl::OkStatus();
-  return Bad(flag, absl::StrCat(value),
-             absl::StrCat("it is a number from ", least, " to ", most));
-}
 
 absl::Status ReadDuration(absl::string_view flag, const std::string& text, absl::Duration* out) {
   if (text != "0" && !absl::ParseDuration(text, out)) {
@@ -328,7 +319,7 @@ absl::Status ReadLimits(Config* config) {
       !s.ok()) {
     return s;
   }
-  config->max_connections = static_cast<uint64_t>(FLAGS_max_connections);
+  config->admission.connections_max = static_cast<uint64_t>(FLAGS_max_connections);
   config->max_pipeline = static_cast<uint16_t>(FLAGS_max_pipeline);
   config->requests_per_conn = static_cast<uint64_t>(FLAGS_requests_per_conn);
   if (!FLAGS_persistent_connections) {
@@ -407,7 +398,7 @@ std::string DefaultSocketPath() {
 
 absl::StatusOr<Config> ConfigFromFlags() {
   Config config;
-  for (const auto& read : {ReadListeners, ReadAdmin, ReadRoot, ReadModel, ReadThreads, ReadLimits,
+  for (const auto& read : {ReadListeners, ReadAdmin, ReadRoot, ReadModel, ReadThreads, ReadLimits, ReadAccess,
                             WarnOfIdleFlags}) {
     const absl::Status status = read(&config);
     if (!status.ok()) return status;

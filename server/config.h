@@ -10,7 +10,10 @@
 #include "absl/time/time.h"
 #include "copypath/loop.h"
 #include "net/address.h"
+#include "net/listener.h"
+#include "router/admission.h"
 #include "router/models/model.h"
+#include "router/rate_limit.h"
 
 namespace objmapper::server {
 
@@ -31,7 +34,12 @@ struct Config {
   bool fd_sharing = false;
   bool answer_in_place = true;
   absl::Duration busy_poll;  // 0: the workers sleep at once
-  uint64_t max_connections = 1000;
+  router::Admission admission;  // who is let in, and how many
+  net::SocketFile socket_file;  // of --listen_unix
+  std::string rules_file;       // empty: none
+  router::RateLimit rate;
+  absl::Duration slow_request;  // 0: none is slow
+  bool log_requests = false;
   uint16_t max_pipeline = 64;
   uint64_t requests_per_conn = 0;  // 0: unlimited
   absl::Duration idle_timeout;     // 0: never

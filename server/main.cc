@@ -23,14 +23,39 @@ DECLARE_bool(help);
 
 namespace {
 
-// Blocks the stop signals in this thread and those it starts, so that sigwait() gets them.
-sigset_t BlockStopSignals() {
+// Blocks the stop signals and SIGHUP in this thread and those it starts, so that sigwait() gets them. Returns the
+// stop signals.
+sigset_t BlockSignals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  sigset_t all = signals;
+  sigaddset(&all, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
   return signals;
+}
+
+void Reload(objmapper::server::Server* server) {
+  const absl::StatusOr<size_t> rules = server->ReloadRules();
+  if (rules.ok()) {
+    LOG(INFO) << "SIGHUP: " << *rules << " rules are in force now";
+  } else if (absl::IsFailedPrecondition(rules.status())) {
+    LOG(INFO) << "SIGHUP: " << rules.status().message();
+  } else {
+    LOG(ERROR) << "SIGHUP: the rules stay as they are: " << rules.status().message();
+  }
+}
+
+// Serves until a stop signal comes, which it returns.
+int WaitForStop(sigset_t signals, objmapper::server::Server* server) {
+  sigaddset(&signals, SIGHUP);
+  while (true) {
+    int number = 0;
+    sigwait(&signals, &number);
+    if (number != SIGHUP) return number;
+    Reload(server);
+  }
 }
 
 // Every connection and every answer in flight is a descriptor; the soft limit is there for
@@ -69,7 +94,7 @@ int main(int argc, char** argv) {
   }
   // A client that has gone shows itself as EPIPE; splice(2) has no MSG_NOSIGNAL.
   signal(SIGPIPE, SIG_IGN);
-  const sigset_t signals = BlockStopSignals();
+  const sigset_t signals = BlockSignals();
   RaiseDescriptorLimit();
 
   const absl::StatusOr<objmapper::server::Config> config = objmapper::server::ConfigFromFlags();
@@ -98,8 +123,7 @@ int main(int argc, char** argv) {
   if (admin != nullptr) admin->Serve(server->get());
   LOG(INFO) << "ready: " << (*server)->Shape();
 
-  int signal_number = 0;
-  sigwait(&signals, &signal_number);
+  const int signal_number = WaitForStop(signals, server->get());
   LOG(INFO) << strsignal(signal_number) << ": draining, for at most " << config->drain_timeout
             << "; a second signal stops at once";
   std::thread impatient([signals] {

@@ -19,6 +19,9 @@ Server::Server(const Config& config) : config_(config) {
   limits_.request_timeout = config.request_timeout;
   limits_.requests_max = config.requests_per_conn;
   limits_.max_pipeline = config.max_pipeline;
+  limits_.rate = config.rate;
+  limits_.log_requests = config.log_requests;
+  limits_.slow_request_ns = absl::ToInt64Nanoseconds(config.slow_request);
   limits_.parallelism =
       static_cast<uint8_t>(std::min(255, config.pool_size + config.splice_pool_size));
 }
@@ -30,12 +33,19 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config) {
   server->tree_ = std::make_unique<storage::Tree>(*std::move(tree));
   server->index_ = std::make_unique<storage::Index>(config.index_entries, config.fd_cache_valid);
 
+  if (!config.rules_file.empty()) {
+    absl::StatusOr<router::AccessRules> rules = router::AccessRules::Load(config.rules_file);
+    if (!rules.ok()) return rules.status();
+    server->access_ = std::make_unique<router::Access>(*std::move(rules));
+    server->limits_.access = server->access_.get();
+  }
+
   router::Demultiplexer::Options router_options;
   router_options.limits = &server->limits_;
   router_options.counters = &server->counters_;
-  router_options.connections_max = config.max_connections;
+  router_options.admission = config.admission;
   for (const net::Address& address : config.listen) {
-    absl::StatusOr<net::Listener> listener = net::Listener::Open(address);
+    absl::StatusOr<net::Listener> listener = net::Listener::Open(address, config.socket_file);
     if (!listener.ok()) return listener.status();
     server->urls_.push_back(listener->address().ToUrl());
     router_options.listeners.push_back(*std::move(listener));
@@ -138,6 +148,15 @@ Server::~Server() {
   if (model_ != nullptr) model_->Stop();
 }
 
+absl::StatusOr<size_t> Server::ReloadRules() {
+  if (access_ == nullptr) return absl::FailedPreconditionError("there is no --rules_file to read again");
+  absl::StatusOr<router::AccessRules> rules = router::AccessRules::Load(config_.rules_file);
+  if (!rules.ok()) return rules.status();
+  const size_t count = rules->size();
+  access_->Replace(*std::move(rules));
+  return count;
+}
+
 bool Server::Drain() {
   demultiplexer_->Drain();
   if (fdpass_ != nullptr) fdpass_->Drain();
@@ -189,7 +208,7 @@ Vitals Server::Read() const {
   }
   if (copypath_ != nullptr) vitals.lanes.push_back(LaneVitals("copypath", *copypath_));
   if (model_ != nullptr) vitals.lanes.push_back(LaneVitals("model", *model_));
-  vitals.connections_max = config_.max_connections;
+  vitals.connections_max = config_.admission.connections_max;
   vitals.connections_open = counters_.open;
   vitals.connections_hot = HotConnections(counters_.list);
   vitals.accepted = counters_.accepted;
@@ -219,7 +238,7 @@ std::string Server::Shape() const {
   }
   return absl::StrCat("serving ", config_.root, " on ", absl::StrJoin(urls_, ", "), "; ",
                       config_.concurrency_model, ": ", threads, "; at most ",
-                      config_.max_connections, " connections, ", config_.max_pipeline,
+                      config_.admission.connections_max, " connections, ", config_.max_pipeline,
                       " requests in a pipeline");
 }
 

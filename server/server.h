@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "copypath/lane.h"
 #include "fdpass/lane.h"
+#include "router/access.h"
 #include "router/demultiplexer.h"
 #include "router/lane.h"
 #include "router/session.h"
@@ -32,6 +33,10 @@ class Server {
   static absl::StatusOr<std::unique_ptr<Server>> Start(const Config& config);
   // Stops at once what still runs.
   ~Server();
+
+  // Reads --rules_file again: requests from now on go by it, on open connections too. Returns how many rules it
+  // has. Errors: there is none (FAILED_PRECONDITION), or it cannot be had; then the rules stay as they are.
+  absl::StatusOr<size_t> ReloadRules();
 
   // Stops accepting, removes the socket files, and lets clients have what they asked for. True when
   // all was done within config.drain_timeout; the rest is cut off by the destructor.
@@ -57,6 +62,7 @@ class Server {
 
   const Config config_;
   router::SessionLimits limits_;
+  std::unique_ptr<router::Access> access_;  // null: no rules
   router::ConnectionCounters counters_;
   router::TallyBoard board_;
   std::unique_ptr<storage::Tree> tree_;

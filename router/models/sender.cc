@@ -81,7 +81,8 @@ bool Sender::Answer(Session* session, const Request& request, Found found) {
   const protocol::Dialect dialect = session->dialect();
   if (found.status != Status::kOk) {
     message_.BeginAnswer(request, found.status);
-    AppendError(dialect, request.id, found.status, found.message, message_.text());
+    AppendError(dialect, request.id, found.status, found.message, message_.text(),
+                request.retry_after_ms);
     return message_.bytes().size() < kGatheredBytes || Flush(session);
   }
   if (request.mode == Mode::kStat) {

@@ -89,7 +89,7 @@ class DemultiplexerTest : public testing::Test {
     }
     options.limits = &limits_;
     options.counters = &counters_;
-    options.connections_max = connections_max;
+    options.admission.connections_max = connections_max;
     demultiplexer_ = std::make_unique<Demultiplexer>(std::move(options));
     demultiplexer_->Start(with_fdpass ? &fdpass_ : nullptr, &copypath_);
   }

@@ -10,6 +10,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "protocol/encode.h"
+#include "router/access.h"
+#include "router/rate_limit.h"
 #include "tests/router/client_end.h"
 
 namespace objmapper::router {
@@ -588,6 +590,52 @@ TEST_F(IntakeTest, WithoutOutOfOrderNothingMoves) {
   EXPECT_EQ(Ordered(*v2, {kPlain, kFirst, kPlain, kFirst}), (Ids{0, 1, 2, 3}));
   auto v1 = Make(Dialect::kV1);
   EXPECT_EQ(Ordered(*v1, {kPlain, kFirst}), (Ids{0, 1}));
+}
+
+// ---- Limits and rules ----
+
+// Over its rate a session's requests are put off, with the time to wait; refused ones count too.
+TEST_F(IntakeTest, RateLimitPutsOff) {
+  limits_.rate = RateLimit::Of(/*per_second=*/10, /*burst=*/2);
+  auto session = Make(Dialect::kV2);
+  session->received_ns = 1'000'000'000;
+  const std::string three = V2({.mode = Mode::kCopy, .uri = "a", .flags = 0x80}) +
+                            V2({.mode = Mode::kCopy, .uri = "b"}) + V2({.mode = Mode::kCopy, .uri = "c"});
+  Take(session.get(), three);
+  EXPECT_EQ(Refusals(), (StatusList{Status::kInvalidRequest, Status::kOk, Status::kUnavailable}));
+  EXPECT_EQ(burst_.requests[2].retry_after_ms, 101u);  // 100 ms, and not a moment too early
+  session->received_ns = 1'101'000'000;
+  Take(session.get(), V2({.mode = Mode::kStat, .uri = "c"}));
+  EXPECT_EQ(Refusals(), StatusList{Status::kOk});
+}
+
+// What the rules do not allow is refused; a right to read is none to write.
+TEST_F(IntakeTest, RulesRefuse) {
+  const Access access(*AccessRules::Parse("tcp /a read"));
+  limits_.access = &access;
+  auto session = Make(Dialect::kV2, Transport::kTcp);
+  Take(session.get(), V2({.mode = Mode::kCopy, .uri = "a/b"}) + V2({.mode = Mode::kStat, .uri = "b"}));
+  EXPECT_EQ(Refusals(), (StatusList{Status::kOk, Status::kPermissionDenied}));
+  EXPECT_EQ(RightFor(Mode::kDelete), Right::kWrite);
+  EXPECT_EQ(RightFor(Mode::kPut), Right::kWrite);
+  EXPECT_EQ(RightFor(Mode::kPutFd), Right::kWrite);
+  for (const Mode mode : {Mode::kFdPass, Mode::kCopy, Mode::kSplice, Mode::kStat, Mode::kList}) {
+    EXPECT_EQ(RightFor(mode), Right::kRead);
+  }
+}
+
+// A name is kept for the log where one is kept, and outlives the input.
+TEST_F(IntakeTest, NamesForTheLog) {
+  auto session = Make(Dialect::kV2);
+  Take(session.get(), V2({.mode = Mode::kCopy, .uri = "a"}));
+  EXPECT_EQ(burst_.requests[0].name, nullptr);
+  limits_.slow_request_ns = 1;
+  {
+    const std::string input = V2({.mode = Mode::kCopy, .uri = "models/b"});
+    Take(session.get(), input);
+  }
+  ASSERT_NE(burst_.requests[0].name, nullptr);
+  EXPECT_EQ(*burst_.requests[0].name, "models/b");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <set>
 #include <string>
 #include <thread>
@@ -85,7 +86,7 @@ TEST_F(ConfigTest, Defaults) {
   EXPECT_EQ(config.io_engine, EngineKind::kAuto);
   EXPECT_FALSE(config.fd_sharing);
   EXPECT_EQ(config.busy_poll, absl::ZeroDuration());
-  EXPECT_EQ(config.max_connections, 1000u);
+  EXPECT_EQ(config.admission.connections_max, 1000u);
   EXPECT_EQ(config.max_pipeline, 64);
   EXPECT_EQ(config.requests_per_conn, 0u);
   EXPECT_EQ(config.idle_timeout, absl::Minutes(5));
@@ -255,7 +256,7 @@ TEST_F(ConfigTest, BusyPoll) {
 TEST_F(ConfigTest, NumbersAndTimes) {
   EXPECT_EQ(ReadWith("pool_size", "3").pool_size, 3);
   EXPECT_EQ(ReadWith("copy_loops", "2").copy_loops, 2);
-  EXPECT_EQ(ReadWith("max_connections", "10000000").max_connections, 10'000'000u);
+  EXPECT_EQ(ReadWith("max_connections", "10000000").admission.connections_max, 10'000'000u);
   EXPECT_EQ(ReadWith("max_pipeline", "65535").max_pipeline, 65535);
   EXPECT_EQ(ReadWith("requests_per_conn", "9").requests_per_conn, 9u);
   EXPECT_EQ(ReadWith("idle_timeout", "90s").idle_timeout, absl::Seconds(90));
@@ -317,11 +318,62 @@ INSTANTIATE_TEST_SUITE_P(
                     std::pair("index_entries", "-1"), std::pair("index_entries", "1000000001"),
                     std::pair("splice_bytes_min", "-1"), std::pair("max_queue_depth", "0"),
                     std::pair("max_threads", "0"), std::pair("idle_timeout", "soon"),
+                    std::pair("allow_uids", "no-such-user-here"), std::pair("allow_uids", "4294967295"),
+                    std::pair("allow_uids", ","), std::pair("allow_gids", "no-such-group-here"),
+                    std::pair("listen_unix_mode", "0888"), std::pair("listen_unix_mode", "1777"),
+                    std::pair("listen_unix_mode", "rw"), std::pair("listen_unix_owner", "no-such-user-here"),
+                    std::pair("listen_unix_group", "-1"), std::pair("rate_limit_per_conn", "-1"),
+                    std::pair("rate_limit_burst", "-1"), std::pair("max_connections_per_uid", "-1"),
+                    std::pair("slow_request_us", "-1"),
                     std::pair("idle_timeout", ""), std::pair("idle_timeout", "5"),
                     std::pair("idle_timeout", "-5s"), std::pair("idle_timeout", "9000h"),
                     std::pair("request_timeout", "soon"), std::pair("request_timeout", "-1ms"),
                     std::pair("request_timeout", "9000h"), std::pair("drain_timeout", "soon"),
                     std::pair("drain_timeout", "-inf"), std::pair("drain_timeout", "9000h")));
+
+// ---- Who may ----
+
+TEST_F(ConfigTest, UsersAndGroups) {
+  EXPECT_EQ(ReadWith("allow_uids", "root, 1000").admission.uids, (std::vector<uid_t>{0, 1000}));
+  EXPECT_EQ(ReadWith("allow_gids", "root").admission.gids, std::vector<gid_t>{0});
+  EXPECT_EQ(ReadWith("max_connections_per_uid", "7").admission.per_uid_max, 7u);
+  // The kernel knows no user of a TCP peer: the flags would say something that they do not do.
+  Set("listen_tcp", ":0");
+  ExpectRefused("allow_uids", "root, 1000");
+}
+
+TEST_F(ConfigTest, SocketFile) {
+  EXPECT_FALSE(Read().socket_file.mode.has_value());
+  EXPECT_EQ(ReadWith("listen_unix_mode", "0660").socket_file.mode, mode_t{0660});
+  EXPECT_EQ(ReadWith("listen_unix_mode", "0").socket_file.mode, mode_t{0});
+  EXPECT_EQ(ReadWith("listen_unix_owner", "root").socket_file.owner, uid_t{0});
+  EXPECT_EQ(ReadWith("listen_unix_group", "12").socket_file.group, gid_t{12});
+}
+
+TEST_F(ConfigTest, Rates) {
+  EXPECT_EQ(Read().rate.interval_ns, 0);
+  EXPECT_EQ(ReadWith("rate_limit_per_conn", "1000").rate.interval_ns, 1'000'000);
+  EXPECT_EQ(Read().rate.tolerance_ns, 999'000'000);  // as many as in a second
+  EXPECT_EQ(ReadWith("rate_limit_burst", "1").rate.tolerance_ns, 0);
+  Set("rate_limit_per_conn", "0");
+  ExpectRefused("rate_limit_burst", "1");
+}
+
+TEST_F(ConfigTest, RulesFile) {
+  const std::string path = folder_.Path("rules");
+  std::ofstream(path) << "any / read\n";
+  EXPECT_EQ(ReadWith("rules_file", path).rules_file, path);
+  std::ofstream(path) << "any / reed\n";
+  ExpectRefused("rules_file", path);
+  Set("rules_file", folder_.Path("none"));
+  ExpectRefused("rules_file", folder_.Path("none"));
+}
+
+TEST_F(ConfigTest, Logging) {
+  EXPECT_EQ(ReadWith("slow_request_us", "250").slow_request, absl::Microseconds(250));
+  EXPECT_FALSE(Read().log_requests);
+  EXPECT_TRUE(ReadWith("log_requests", "true").log_requests);
+}
 
 TEST_F(ConfigTest, AdminListen) {
   EXPECT_FALSE(ConfigFromFlags()->admin_listen.has_value());
@@ -352,13 +404,15 @@ TEST_F(ConfigTest, EveryFlagIsTried) {
       "copy_loops io_engine optimize_for_latency busy_poll_us max_connections max_pipeline "
       "persistent_connections requests_per_conn idle_timeout request_timeout drain_timeout "
       "fd_sharing fd_cache_entries fd_cache_valid_ms index_entries splice_bytes_min "
-      "fdpass_engine answer_in_place splice_in_loop sendfile_bytes_min use_async_copy",
+      "fdpass_engine answer_in_place splice_in_loop sendfile_bytes_min use_async_copy "
+      "allow_uids allow_gids listen_unix_mode listen_unix_owner listen_unix_group rules_file "
+      "rate_limit_per_conn rate_limit_burst max_connections_per_uid slow_request_us log_requests",
       ' ');
   std::set<std::string> defined;
   std::vector<gflags::CommandLineFlagInfo> flags;
   gflags::GetAllFlags(&flags);
   for (const gflags::CommandLineFlagInfo& flag : flags) {
-    if (absl::EndsWith(flag.filename, "server/config.cc")) defined.insert(flag.name);
+    if (absl::StrContains(flag.filename, "server/config")) defined.insert(flag.name);
   }
   EXPECT_EQ(defined, tried);
 }

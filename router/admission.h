@@ -1,0 +1,32 @@
+// Whether one more connection is let in.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "protocol/status.h"
+#include "router/session.h"
+
+namespace objmapper::router {
+
+struct Admission {
+  uint64_t connections_max = 1000;
+  uint64_t per_uid_max = 0;  // of one uid's; 0: no such limit. TCP peers have no uid.
+  // Who may connect to Unix sockets: a peer with one of these uids, or in one of these groups. Both empty: all.
+  std::vector<uid_t> uids;
+  std::vector<gid_t> gids;
+
+  struct Refusal {
+    protocol::Status status;
+    std::string message;  // for the client
+    const char* flag;     // for the log
+  };
+  // nullopt: let in. socket: of the new connection, not yet counted.
+  std::optional<Refusal> Judge(int socket, Transport transport, const ConnectionCounters& counters) const;
+};
+
+}  // namespace objmapper::router
