@@ -36,6 +36,17 @@ void CopyPathLane::Drain() {
   for (const auto& loop : loops_) loop->Drain();
 }
 
+void CopyPathLane::AskPulse() {
+  for (const auto& loop : loops_) loop->AskPulse();
+}
+
+bool CopyPathLane::HasPulse() const {
+  for (const auto& loop : loops_) {
+    if (!loop->HasPulse()) return false;
+  }
+  return true;
+}
+
 size_t CopyPathLane::QueueDepth() const {
   size_t depth = 0;
   for (const auto& loop : loops_) depth += loop->queue_depth();

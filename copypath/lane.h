@@ -24,6 +24,8 @@ class CopyPathLane : public router::Lane {
   void Adopt(std::unique_ptr<router::Session> session) override;
   void Drain() override;
   void Stop() override;
+  void AskPulse() override;
+  bool HasPulse() const override;
   size_t QueueDepth() const override;
 
   // "uring" or "epoll".

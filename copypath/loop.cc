@@ -114,6 +114,7 @@ void Loop::Run() {
   while (true) {
     if (now_ns_ != 0) tally_->Worked(net::NowNs() - now_ns_);
     const bool mail = engine_->Wait(TimeoutNs(), &now_ns_);
+    pulse_.Answer();
     if (mail) ReadMail();
     Expire();
     const Phase phase = phase_.load(std::memory_order_relaxed);

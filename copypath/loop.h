@@ -21,6 +21,7 @@
 #include "net/counter.h"
 #include "net/deadline_list.h"
 #include "net/mailbox.h"
+#include "net/pulse.h"
 #include "router/lane.h"
 #include "router/tally.h"
 #include "storage/directory_cache.h"
@@ -85,6 +86,12 @@ class Loop {
   // "uring" or "epoll"; after Start().
   const char* engine_name() const { return engine_name_; }
   size_t queue_depth() const { return mailbox_.size(); }
+  // Any thread: as Lane's.
+  void AskPulse() {
+    pulse_.Ask();
+    mailbox_.Wake();
+  }
+  bool HasPulse() const { return pulse_.answered(); }
   size_t load() const { return load_.load(std::memory_order_relaxed); }
 
   // ---- For the loop's streams, on its thread ----
@@ -153,6 +160,7 @@ class Loop {
   const LoopOptions options_;
   const char* const name_;
   net::Mailbox<Letter> mailbox_;
+  net::Pulse pulse_;
   std::unique_ptr<Engine> engine_;
   const char* engine_name_ = "";
   ObjectCache cache_;

@@ -52,6 +52,17 @@ void FdPassLane::Drain() {
   for (const auto& worker : workers_) worker->Drain();
 }
 
+void FdPassLane::AskPulse() {
+  for (const auto& loop : workers_) loop->AskPulse();
+}
+
+bool FdPassLane::HasPulse() const {
+  for (const auto& loop : workers_) {
+    if (!loop->HasPulse()) return false;
+  }
+  return true;
+}
+
 size_t FdPassLane::QueueDepth() const {
   size_t depth = 0;
   for (const auto& worker : workers_) depth += worker->queue_depth();

@@ -23,6 +23,8 @@ class FdPassLane : public router::Lane {
   void Adopt(std::unique_ptr<router::Session> session) override;
   void Drain() override;
   void Stop() override;
+  void AskPulse() override;
+  bool HasPulse() const override;
   size_t QueueDepth() const override;
 
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }

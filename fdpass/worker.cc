@@ -103,6 +103,7 @@ void Worker::Run() {
       Turn(peer);
     }
     Expire();
+    pulse_.Answer();
     const Phase phase = phase_.load(std::memory_order_relaxed);
     if (phase == Phase::kStopping) return;
     if (phase == Phase::kDraining && seen_phase_ == Phase::kServing) {

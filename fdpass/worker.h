@@ -21,6 +21,7 @@
 #include "net/deadline_list.h"
 #include "net/epoll.h"
 #include "net/mailbox.h"
+#include "net/pulse.h"
 #include "router/intake.h"
 #include "router/lane.h"
 #include "router/message.h"
@@ -72,6 +73,12 @@ class Worker {
   void Interrupt();
   // How many connections it has; any thread.
   size_t queue_depth() const { return mailbox_.size(); }
+  // Any thread: as Lane's.
+  void AskPulse() {
+    pulse_.Ask();
+    mailbox_.Wake();
+  }
+  bool HasPulse() const { return pulse_.answered(); }
   size_t load() const { return load_.load(std::memory_order_relaxed); }
 
  private:
@@ -123,6 +130,7 @@ class Worker {
   const Options options_;
   net::Epoll epoll_;
   net::Mailbox<std::unique_ptr<router::Session>> mailbox_;
+  net::Pulse pulse_;
   absl::flat_hash_set<Peer*> peers_;  // owned
   std::vector<Peer*> again_;          // may have complete requests in session->unread
   Deadlines idle_;

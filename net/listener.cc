@@ -244,8 +244,45 @@ absl::StatusOr<Listener> Listener::OpenTcp(const Address& address) {
   return Listener(std::move(fd), *std::move(bound), 0, 0);
 }
 
+absl::StatusOr<Listener> Listener::Adopt(UniqueFd fd) {
+  const auto refuse = [](absl::string_view why) { return absl::FailedPreconditionError(why); };
+  const auto option = [&fd](int name) {
+    int value = -1;
+    socklen_t size = sizeof(value);
+    return getsockopt(fd.get(), SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+  };
+  const int family = option(SO_DOMAIN);
+  if (family < 0) return refuse("it is no socket");
+  if (option(SO_TYPE) != SOCK_STREAM) return refuse("it is no stream socket (ListenStream=)");
+  if (option(SO_ACCEPTCONN) != 1) return refuse("it does not listen (Accept=no is wanted)");
+  if (family != AF_UNIX && family != AF_INET && family != AF_INET6) return refuse("it is neither Unix nor TCP");
+  const int flags = fcntl(fd.get(), F_GETFL);
+  if (flags < 0 || fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0 ||
+      fcntl(fd.get(), F_SETFD, FD_CLOEXEC) != 0) {
+    return net::ErrnoToStatus(errno, "fcntl on it");
+  }
+  if (family != AF_UNIX) {
+    absl::StatusOr<Address> bound = BoundAddress(fd.get());
+    if (!bound.ok()) return bound.status();
+    return Listener(std::move(fd), *std::move(bound), 0, 0);
+  }
+  sockaddr_un name{};
+  socklen_t length = sizeof(name);
+  if (getsockname(fd.get(), reinterpret_cast<sockaddr*>(&name), &length) != 0) {
+    return net::ErrnoToStatus(errno, "getsockname");
+  }
+  Address address;
+  const size_t bytes = length - offsetof(sockaddr_un, sun_path);
+  if (bytes > 0 && name.sun_path[0] == '\0') {
+    address.path = absl::StrCat("@", absl::string_view(name.sun_path + 1, bytes - 1));
+  } else {
+    address.path.assign(name.sun_path, strnlen(name.sun_path, bytes));
+  }
+  return Listener(std::move(fd), std::move(address), 0, 0);
+}
+
 Listener::~Listener() {
-  if (!fd_.valid() || address_.kind != Address::Kind::kUnix || IsAbstract(address_)) return;
+  if (!fd_.valid() || address_.kind != Address::Kind::kUnix || IsAbstract(address_) || inode_ == 0) return;
   // Before the socket is closed: as long as it listens, no other server takes the path over, and
   // as it pins its inode (unix_bind() in the kernel keeps the path), no other file can have its
   // number.

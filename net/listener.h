@@ -20,7 +20,7 @@ struct SocketFile {
   std::optional<gid_t> group;
 };
 
-// A bound, listening, non-blocking stream socket; removes its socket file when it dies. Movable.
+// A bound, listening, non-blocking stream socket; removes the socket file that it made when it dies. Movable.
 class Listener {
  public:
   // Binds and listens on `address`.
@@ -34,6 +34,11 @@ class Listener {
   // Other errors: as ErrnoToStatus; the message names the address.
   // file: what is asked of a Unix socket's file. It is so before the first connect(2) can succeed.
   static absl::StatusOr<Listener> Open(const Address& address, const SocketFile& file = {});
+
+  // A socket that somebody else has bound and listens on, such as systemd (sd_listen_fds(3)). Its file, if it has
+  // one, is not ours to remove. FAILED_PRECONDITION: it is no stream socket of these families that listens; the
+  // message says what it is.
+  static absl::StatusOr<Listener> Adopt(UniqueFd fd);
 
   Listener(Listener&&) = default;
   Listener& operator=(Listener&&) = delete;
@@ -52,7 +57,7 @@ class Listener {
 
   UniqueFd fd_;
   Address address_;
-  // The socket file's identity: only our own file is removed, not a successor's.
+  // The socket file's identity: only our own file is removed, not a successor's; 0: it is somebody else's.
   dev_t device_ = 0;
   ino_t inode_ = 0;
 };

@@ -168,6 +168,7 @@ void Demultiplexer::Run() {
       }
     }
     Expire();
+    pulse_.Answer();
     const Phase phase = phase_.load();
     if (phase == Phase::kStopping) break;
     if (phase == Phase::kDraining && seen_phase_ == Phase::kServing) {

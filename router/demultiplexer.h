@@ -17,6 +17,7 @@
 #include "net/epoll.h"
 #include "net/listener.h"
 #include "net/mailbox.h"
+#include "net/pulse.h"
 #include "router/admission.h"
 #include "router/lane.h"
 #include "router/session.h"
@@ -45,6 +46,13 @@ class Demultiplexer : public Switchboard {
 
   // Ends the thread; connections still here are closed. Once.
   void Stop();
+
+  // For a watchdog, any thread: asks the thread to show that it goes round; false while it has not.
+  void AskPulse() {
+    pulse_.Ask();
+    lingering_.Wake();
+  }
+  bool HasPulse() const { return pulse_.answered(); }
 
   // Switchboard, any thread:
   void Route(std::unique_ptr<Session> session) override;
@@ -104,6 +112,7 @@ class Demultiplexer : public Switchboard {
   net::Epoll epoll_;
   Source mailbox_source_{Source::Kind::kMailbox};
   net::Mailbox<std::unique_ptr<Session>> lingering_;  // Retire() puts, the thread takes
+  net::Pulse pulse_;
   std::vector<std::unique_ptr<ListenerSource>> listeners_;
   absl::flat_hash_set<Guest*> guests_;  // owned
   size_t lingerers_ = 0;

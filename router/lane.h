@@ -37,6 +37,12 @@ class Lane {
   // Ends the threads; sessions still here are closed as they are. Once, before destruction.
   virtual void Stop() = 0;
 
+  // For a watchdog: asks each event loop of the lane to show that it goes round. Any thread; does not wait. A lane
+  // whose threads wait in system calls for single clients has none.
+  virtual void AskPulse() {}
+  // False while a loop has not answered. Any thread.
+  virtual bool HasPulse() const { return true; }
+
   // How many wait for a thread now: sessions, or in a model what its queues hold. Any thread.
   virtual size_t QueueDepth() const = 0;
 };

@@ -155,9 +155,19 @@ absl::Status ReadListeners(Config* config) {
     if (!address.ok()) return Bad("listen_tcp", text, address.status().message());
     config->listen.push_back(*std::move(address));
   }
-  if (!config->listen.empty()) return absl::OkStatus();
+  // systemd and a flag may both name one socket.
+  std::vector<net::Address>& listen = config->listen;
+  const bool named = !listen.empty();
+  const auto is_inherited = [config](const net::Address& address) {
+    return std::any_of(config->inherited.begin(), config->inherited.end(), [&](const net::Address& other) {
+      return other.ToUrl() == address.ToUrl();
+    });
+  };
+  listen.erase(std::remove_if(listen.begin(), listen.end(), is_inherited), listen.end());
+  if (named) return absl::OkStatus();
   if (!FLAGS_listen_unix.empty()) return Bad("listen_unix", FLAGS_listen_unix, "it names no socket");
   if (!FLAGS_listen_tcp.empty()) return Bad("listen_tcp", FLAGS_listen_tcp, "it names no address");
+  if (!config->inherited.empty()) return absl::OkStatus();
   absl::StatusOr<net::Address> address = net::UnixAddress(DefaultSocketPath());
   if (!address.ok()) return address.status();
   config->listen.push_back(*std::move(address));
@@ -211,10 +221,7 @@ absl::Status ReadModel(Config* config) {
     return absl::OkStatus();
   }
   if (FLAGS_concurrency_model == "auto") {
-    config->fdpass_lane =
-        std::any_of(config->listen.begin(), config->listen.end(), [](const net::Address& a) {
-          return a.kind == net::Address::Kind::kUnix;
-        });
+    config->fdpass_lane = config->Has(net::Address::Kind::kUnix);
     return absl::OkStatus();
   }
   config->model = router::models::ModelNamed(FLAGS_concurrency_model);
@@ -396,8 +403,14 @@ std::string DefaultSocketPath() {
   return absl::StrCat(folder, "/objmapper.sock");
 }
 
-absl::StatusOr<Config> ConfigFromFlags() {
+bool Config::Has(net::Address::Kind kind) const {
+  const auto is = [kind](const net::Address& address) { return address.kind == kind; };
+  return std::any_of(listen.begin(), listen.end(), is) || std::any_of(inherited.begin(), inherited.end(), is);
+}
+
+absl::StatusOr<Config> ConfigFromFlags(const std::vector<net::Address>& inherited) {
   Config config;
+  config.inherited = inherited;
   for (const auto& read : {ReadListeners, ReadAdmin, ReadRoot, ReadModel, ReadThreads, ReadLimits, ReadAccess,
                             WarnOfIdleFlags}) {
     const absl::Status status = read(&config);

@@ -14,11 +14,17 @@
 #include "router/admission.h"
 #include "router/models/model.h"
 #include "router/rate_limit.h"
+#include "server/privileges.h"
 
 namespace objmapper::server {
 
 struct Config {
-  std::vector<net::Address> listen;  // one or more
+  // Whether it listens, by itself or by inheritance, on an address of this kind.
+  bool Has(net::Address::Kind kind) const;
+
+  std::vector<net::Address> listen;     // to be listened on; none or more
+  std::vector<net::Address> inherited;  // listened on already; with `listen` one or more
+  std::optional<Identity> become;       // after what needs root has been had
   std::optional<net::Address> admin_listen;
   std::string root;
   bool fdpass_lane = true;  // false: no listener can reach it (--concurrency_model=auto)
@@ -58,7 +64,10 @@ struct Config {
 
 // Reads the flags. INVALID_ARGUMENT: one of them makes no sense; the message is a sentence that
 // names the flag and its value and says what would make sense.
-absl::StatusOr<Config> ConfigFromFlags();
+//
+// inherited: where somebody listens for us already. Such an address is not listened on again, and where there is
+// one, the default socket is not needed.
+absl::StatusOr<Config> ConfigFromFlags(const std::vector<net::Address>& inherited = {});
 
 // Where the server listens when no flag says where: $XDG_RUNTIME_DIR/objmapper.sock, or
 // /tmp/objmapper.sock.

@@ -42,6 +42,10 @@ DEFINE_int64(max_connections_per_uid, 0,
 DEFINE_int64(slow_request_us, 0,
              "Requests that take so many microseconds or more, from received to answered, are logged, at most "
              "ten a second. 0: none. Costs each request a copy of its name.");
+DEFINE_string(user, "",
+              "Whom to become, by name or number, once listeners, the operator's door and the root are open: root's "
+              "rights are given up for good before the first ring is made and the first request is read. Empty: stay.");
+DEFINE_string(group, "", "The group to become, by name or number, with --user; empty: the user's own.");
 DEFINE_bool(log_requests, false, "Log every request: who, what, how it ended, how long it took.");
 
 namespace objmapper::server {
@@ -107,6 +111,30 @@ absl::Status ReadSocketFile(Config* config) {
   return absl::OkStatus();
 }
 
+absl::Status ReadIdentity(Config* config) {
+  if (FLAGS_user.empty()) {
+    if (FLAGS_group.empty()) return absl::OkStatus();
+    return Bad("group", FLAGS_group, "without --user nobody is to become anybody");
+  }
+  Identity identity;
+  const std::optional<uint32_t> uid = UidOf(FLAGS_user);
+  if (!uid.has_value()) return Bad("user", FLAGS_user, "there is no such user here");
+  identity.uid = *uid;
+  const passwd* const user = getpwuid(identity.uid);
+  if (user != nullptr) identity.name = user->pw_name;
+  if (!FLAGS_group.empty()) {
+    const std::optional<uint32_t> gid = GidOf(FLAGS_group);
+    if (!gid.has_value()) return Bad("group", FLAGS_group, "there is no such group here");
+    identity.gid = *gid;
+  } else if (user != nullptr) {
+    identity.gid = user->pw_gid;
+  } else {
+    return Bad("user", FLAGS_user, "nothing says to which group this number belongs; --group does");
+  }
+  config->become = identity;
+  return absl::OkStatus();
+}
+
 absl::Status ReadRate(Config* config) {
   if (absl::Status s = CheckRange("rate_limit_per_conn", FLAGS_rate_limit_per_conn, 0, kPerSecondMax);
       !s.ok()) {
@@ -135,10 +163,7 @@ absl::Status ReadAccess(Config* config) {
   if (absl::Status s = ReadIds("allow_gids", FLAGS_allow_gids, GidOf, "group", &admission.gids); !s.ok()) {
     return s;
   }
-  const bool has_tcp = std::any_of(config->listen.begin(), config->listen.end(), [](const net::Address& a) {
-    return a.kind == net::Address::Kind::kTcp;
-  });
-  if (has_tcp && !(admission.uids.empty() && admission.gids.empty())) {
+  if (config->Has(net::Address::Kind::kTcp) && !(admission.uids.empty() && admission.gids.empty())) {
     const bool uids = !admission.uids.empty();
     return Bad(uids ? "allow_uids" : "allow_gids", uids ? FLAGS_allow_uids : FLAGS_allow_gids,
                "of those who come by --listen_tcp the kernel knows no user; say with --rules_file what they may");
@@ -150,6 +175,7 @@ absl::Status ReadAccess(Config* config) {
   admission.per_uid_max = static_cast<uint64_t>(FLAGS_max_connections_per_uid);
   if (absl::Status s = ReadSocketFile(config); !s.ok()) return s;
   if (absl::Status s = ReadRate(config); !s.ok()) return s;
+  if (absl::Status s = ReadIdentity(config); !s.ok()) return s;
   if (absl::Status s = CheckRange("slow_request_us", FLAGS_slow_request_us, 0, 86'400'000'000); !s.ok()) {
     return s;
   }

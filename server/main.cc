@@ -11,6 +11,8 @@
 
 #include <memory>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <gflags/gflags.h>
 #include <glog/logging.h>
@@ -18,6 +20,7 @@
 #include "server/admin/admin.h"
 #include "server/config.h"
 #include "server/server.h"
+#include "server/systemd.h"
 
 DECLARE_bool(help);
 
@@ -48,13 +51,16 @@ void Reload(objmapper::server::Server* server) {
 }
 
 // Serves until a stop signal comes, which it returns.
-int WaitForStop(sigset_t signals, objmapper::server::Server* server) {
+int WaitForStop(sigset_t signals, objmapper::server::Server* server,
+                objmapper::server::ServiceNotifier* systemd) {
   sigaddset(&signals, SIGHUP);
   while (true) {
     int number = 0;
     sigwait(&signals, &number);
     if (number != SIGHUP) return number;
+    systemd->Reloading();
     Reload(server);
+    systemd->Reloaded();
   }
 }
 
@@ -97,24 +103,37 @@ int main(int argc, char** argv) {
   const sigset_t signals = BlockSignals();
   RaiseDescriptorLimit();
 
-  const absl::StatusOr<objmapper::server::Config> config = objmapper::server::ConfigFromFlags();
+  absl::StatusOr<objmapper::server::InheritedSockets> inherited = objmapper::server::TakeInheritedSockets();
+  if (!inherited.ok()) {
+    LOG(ERROR) << "cannot start: " << inherited.status().message();
+    return 1;
+  }
+  std::vector<objmapper::net::Address> addresses;
+  for (const auto& listener : inherited->listeners) addresses.push_back(listener.address());
+  const absl::StatusOr<objmapper::server::Config> config = objmapper::server::ConfigFromFlags(addresses);
   if (!config.ok()) {
     LOG(ERROR) << config.status().message();
     return 2;
   }
   for (const std::string& warning : config->warnings) LOG(WARNING) << warning;
   std::unique_ptr<objmapper::server::Admin> admin;
-  if (config->admin_listen.has_value()) {
+  if (inherited->admin.has_value()) {
+    if (config->admin_listen.has_value()) {
+      LOG(ERROR) << "cannot start: --admin_listen is given, and systemd has a socket for it (FileDescriptorName=admin)";
+      return 1;
+    }
+    admin = objmapper::server::Admin::On(*std::move(inherited->admin));
+  } else if (config->admin_listen.has_value()) {
     auto opened = objmapper::server::Admin::Open(*config->admin_listen);
     if (!opened.ok()) {
       LOG(ERROR) << "cannot start: --admin_listen: " << opened.status().message();
       return 1;
     }
     admin = *std::move(opened);
-    LOG(INFO) << "status page and metrics on " << admin->url();
   }
+  if (admin != nullptr) LOG(INFO) << "status page and metrics on " << admin->url();
   absl::StatusOr<std::unique_ptr<objmapper::server::Server>> server =
-      objmapper::server::Server::Start(*config);
+      objmapper::server::Server::Start(*config, std::move(inherited->listeners));
   if (!server.ok()) {
     LOG(ERROR) << "cannot start: " << server.status().message();
     return 1;
@@ -122,8 +141,11 @@ int main(int argc, char** argv) {
   for (const std::string& url : (*server)->urls()) LOG(INFO) << "listening on " << url;
   if (admin != nullptr) admin->Serve(server->get());
   LOG(INFO) << "ready: " << (*server)->Shape();
+  objmapper::server::ServiceNotifier systemd;
+  systemd.Ready((*server)->Shape(), [&server] { return (*server)->ShowsLife(); });
 
-  const int signal_number = WaitForStop(signals, server->get());
+  const int signal_number = WaitForStop(signals, server->get(), &systemd);
+  systemd.Stopping(config->drain_timeout);
   LOG(INFO) << strsignal(signal_number) << ": draining, for at most " << config->drain_timeout
             << "; a second signal stops at once";
   std::thread impatient([signals] {
@@ -138,6 +160,7 @@ int main(int argc, char** argv) {
     LOG(WARNING) << "cut off what was not finished within --drain_timeout";
   }
   if (admin != nullptr) admin->Leave();
+  systemd.EndWatchdog();
   server->reset();
   admin.reset();
   LOG(INFO) << "stopped";

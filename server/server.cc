@@ -26,7 +26,8 @@ Server::Server(const Config& config) : config_(config) {
       static_cast<uint8_t>(std::min(255, config.pool_size + config.splice_pool_size));
 }
 
-absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config) {
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
+                                                      std::vector<net::Listener> inherited) {
   auto server = std::unique_ptr<Server>(new Server(config));
   absl::StatusOr<storage::Tree> tree = storage::Tree::Open(config.root);
   if (!tree.ok()) return tree.status();
@@ -44,11 +45,18 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config) {
   router_options.limits = &server->limits_;
   router_options.counters = &server->counters_;
   router_options.admission = config.admission;
+  router_options.listeners = std::move(inherited);
+  for (const net::Listener& listener : router_options.listeners) {
+    server->urls_.push_back(listener.address().ToUrl());
+  }
   for (const net::Address& address : config.listen) {
     absl::StatusOr<net::Listener> listener = net::Listener::Open(address, config.socket_file);
     if (!listener.ok()) return listener.status();
     server->urls_.push_back(listener->address().ToUrl());
     router_options.listeners.push_back(*std::move(listener));
+  }
+  if (config.become.has_value()) {
+    if (absl::Status became = BecomeForGood(*config.become); !became.ok()) return became;
   }
   server->demultiplexer_ = std::make_unique<router::Demultiplexer>(std::move(router_options));
 
@@ -155,6 +163,19 @@ absl::StatusOr<size_t> Server::ReloadRules() {
   const size_t count = rules->size();
   access_->Replace(*std::move(rules));
   return count;
+}
+
+bool Server::ShowsLife() {
+  router::Lane* const lanes[] = {fdpass_.get(), copypath_.get(), model_.get()};
+  bool alive = demultiplexer_->HasPulse();
+  for (const router::Lane* lane : lanes) alive = alive && (lane == nullptr || lane->HasPulse());
+  // Who has not answered is not asked again, so that the answer shows when it comes.
+  if (!alive) return false;
+  demultiplexer_->AskPulse();
+  for (router::Lane* lane : lanes) {
+    if (lane != nullptr) lane->AskPulse();
+  }
+  return true;
 }
 
 bool Server::Drain() {

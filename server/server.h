@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "copypath/lane.h"
 #include "fdpass/lane.h"
+#include "net/listener.h"
 #include "router/access.h"
 #include "router/demultiplexer.h"
 #include "router/lane.h"
@@ -28,9 +29,10 @@ namespace objmapper::server {
 
 class Server {
  public:
-  // Listens and serves. Errors: the root or a listener cannot be had, or the engine asked for; the
+  // Listens, on `inherited` too, and serves. Errors: the root or a listener cannot be had, or the engine asked for; the
   // message is for the operator.
-  static absl::StatusOr<std::unique_ptr<Server>> Start(const Config& config);
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const Config& config,
+                                                       std::vector<net::Listener> inherited = {});
   // Stops at once what still runs.
   ~Server();
 
@@ -41,6 +43,9 @@ class Server {
   // Stops accepting, removes the socket files, and lets clients have what they asked for. True when
   // all was done within config.drain_timeout; the rest is cut off by the destructor.
   bool Drain();
+
+  // For a watchdog, any thread: whether all event loops have gone round since the last call, which asks them to.
+  bool ShowsLife();
 
   // The state of everything, now. Any thread, from Start() to the destructor; takes no lane's time.
   Vitals Read() const;

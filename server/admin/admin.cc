@@ -60,7 +60,7 @@ std::string FlagsText() {
   gflags::GetAllFlags(&flags);
   std::string text;
   for (const gflags::CommandLineFlagInfo& flag : flags) {
-    if (!absl::EndsWith(flag.filename, "server/config.cc")) continue;
+    if (!absl::StrContains(flag.filename, "server/config")) continue;
     absl::StrAppend(&text, "--", flag.name, "=", flag.current_value,
                     flag.is_default ? "" : absl::StrCat("  (default: ", flag.default_value, ")"), "\n");
   }
@@ -193,7 +193,11 @@ class AdminServer : public Admin {
 absl::StatusOr<std::unique_ptr<Admin>> Admin::Open(const net::Address& address) {
   absl::StatusOr<net::Listener> listener = net::Listener::Open(address);
   if (!listener.ok()) return listener.status();
-  return std::unique_ptr<Admin>(new AdminServer(*std::move(listener)));
+  return On(*std::move(listener));
+}
+
+std::unique_ptr<Admin> Admin::On(net::Listener listener) {
+  return std::unique_ptr<Admin>(new AdminServer(std::move(listener)));
 }
 
 }  // namespace objmapper::server

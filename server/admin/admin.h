@@ -17,6 +17,7 @@
 
 #include "absl/status/statusor.h"
 #include "net/address.h"
+#include "net/listener.h"
 
 namespace objmapper::server {
 
@@ -26,7 +27,9 @@ class Admin {
  public:
   // Listens and answers. Errors as net::Listener::Open().
   static absl::StatusOr<std::unique_ptr<Admin>> Open(const net::Address& address);
-  // Stops answering; removes the socket file.
+  // The same on a socket that listens already.
+  static std::unique_ptr<Admin> On(net::Listener listener);
+  // Stops answering; removes the socket file that it made.
   virtual ~Admin() = default;
 
   // From now on there is a server to be looked at. It outlives this object or Leave().

@@ -45,7 +45,7 @@ std::string ServerBinary() {
 // The child between fork and exec: system calls alone, since other threads of the test may have
 // held any lock. Does not return.
 [[noreturn]] void BecomeServer(const ServerOptions& options, bool become_nobody, int binary,
-                               int log, char** argv) {
+                               int log, char** argv, char** environment) {
   if (options.descriptors_max != 0) {
     const rlimit limit{options.descriptors_max, options.descriptors_max};
     setrlimit(RLIMIT_NOFILE, &limit);
@@ -57,12 +57,13 @@ std::string ServerBinary() {
   }
   // A test that is killed takes its server along.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (options.io_uring_errno != 0) {
+  for (const auto& [call, error] : {std::pair(SYS_io_uring_setup, options.io_uring_errno),
+                                    std::pair(SYS_openat2, options.openat2_errno)}) {
+    if (error == 0) continue;
     sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K,
-                 SECCOMP_RET_ERRNO | static_cast<uint32_t>(options.io_uring_errno)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(call), 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<uint32_t>(error)),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     const sock_fprog program{sizeof(filter) / sizeof(filter[0]), filter};
@@ -71,11 +72,34 @@ std::string ServerBinary() {
       _exit(126);
     }
   }
+  if (!options.inherited_sockets.empty()) {
+    // First out of the way of the numbers where they must stand: from 3 on.
+    constexpr int kAway = 200;
+    binary = fcntl(binary, F_DUPFD_CLOEXEC, kAway);
+    log = fcntl(log, F_DUPFD_CLOEXEC, kAway);
+    int away[16];
+    int count = 0;
+    for (const int fd : options.inherited_sockets) away[count++] = fcntl(fd, F_DUPFD_CLOEXEC, kAway);
+    for (int i = 0; i < count; ++i) dup2(away[i], 3 + i);
+    // "LISTEN_PID=" has been left room for our number.
+    for (char** entry = environment; *entry != nullptr; ++entry) {
+      if (strncmp(*entry, "LISTEN_PID=", 11) != 0) continue;
+      // Without leading zeros, which mean octal to systemd.
+      char digits[16];
+      int length = 0;
+      for (int pid = static_cast<int>(syscall(SYS_getpid)); pid > 0; pid /= 10) {
+        digits[length++] = static_cast<char>('0' + pid % 10);
+      }
+      char* end = *entry + 11;
+      while (length > 0) *end++ = digits[--length];
+      *end = '\0';
+    }
+  }
   if (chdir(options.working_directory.c_str()) != 0) _exit(126);
   dup2(log, STDERR_FILENO);
   dup2(log, STDOUT_FILENO);
   // By descriptor: "nobody" may not walk the path that leads to the binary.
-  syscall(SYS_execveat, binary, "", argv, environ, AT_EMPTY_PATH);
+  syscall(SYS_execveat, binary, "", argv, environment, AT_EMPTY_PATH);
   _exit(127);
 }
 
@@ -138,6 +162,18 @@ void ServerProcess::Launch(const std::string& root, const ServerOptions& options
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
 
+  std::vector<std::string> added = options.environment;
+  if (!options.inherited_sockets.empty()) {
+    CHECK_LE(options.inherited_sockets.size(), 16u);
+    added.push_back("LISTEN_PID=0000000000");  // the child knows it
+    added.push_back(absl::StrCat("LISTEN_FDS=", options.inherited_sockets.size()));
+    added.push_back("LISTEN_FDNAMES=" + options.inherited_names);
+  }
+  std::vector<char*> environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
+  for (std::string& entry : added) environment.push_back(entry.data());
+  environment.push_back(nullptr);
+
   const bool become_nobody = options.as_nobody && CanBecomeNobody();
   if (become_nobody) {
     PCHECK(chown(socket_directory_.path().c_str(), kNobody, kNobody) == 0);
@@ -152,7 +188,7 @@ void ServerProcess::Launch(const std::string& root, const ServerOptions& options
 
   pid_ = fork();
   PCHECK(pid_ >= 0);
-  if (pid_ == 0) BecomeServer(options, become_nobody, binary.get(), log_in.get(), argv.data());
+  if (pid_ == 0) BecomeServer(options, become_nobody, binary.get(), log_in.get(), argv.data(), environment.data());
   pidfd_.Reset(syscall(SYS_pidfd_open, pid_, 0));
   PCHECK(pidfd_.valid());
   log_reader_ = std::thread([this] { ReadLog(); });

@@ -39,6 +39,11 @@ struct ServerOptions {
   // How the kernel treats this server. Applied between fork and exec.
   rlim_t descriptors_max = 0;  // RLIMIT_NOFILE, soft and hard; 0: the test's own
   int io_uring_errno = 0;      // a seccomp filter makes io_uring_setup(2) fail with this
+  int openat2_errno = 0;       // and openat2(2) with this
+  // Listening sockets, handed over as systemd does (sd_listen_fds(3)), and their names, with colons between.
+  std::vector<int> inherited_sockets;
+  std::string inherited_names;
+  std::vector<std::string> environment;  // "NAME=value", beside the test's own
   bool as_nobody = false;      // when the test is root and CanBecomeNobody(), the server is not
   std::string working_directory = "/";
   std::string socket_path;  // empty: one in a directory of its own

@@ -239,5 +239,13 @@ TEST_P(RefusedRingTest, UringRefusesToStart) {
 INSTANTIATE_TEST_SUITE_P(All, RefusedRingTest, testing::Values(EPERM, ENOSYS, ENOMEM),
                          [](const auto& info) { return strerrorname_np(info.param); });
 
+// Without openat2(2) no name could be kept beneath the root: the server does not start, and says what is missing. Older
+// container run-times refuse it with EPERM.
+TEST(RefusedOpenat2Test, RefusesToStart) {
+  for (const int error : {EPERM, ENOSYS}) {
+    ExpectRefusedStart({.openat2_errno = error}, {"openat2", SharedTree().root()});
+  }
+}
+
 }  // namespace
 }  // namespace objmapper::e2e

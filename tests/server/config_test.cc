@@ -369,6 +369,31 @@ TEST_F(ConfigTest, RulesFile) {
   ExpectRefused("rules_file", folder_.Path("none"));
 }
 
+TEST_F(ConfigTest, Identity) {
+  EXPECT_FALSE(Read().become.has_value());
+  const Config root = ReadWith("user", "root");
+  EXPECT_EQ(root.become->uid, 0u);
+  EXPECT_EQ(root.become->name, "root");
+  EXPECT_EQ(ReadWith("group", "77").become->gid, 77u);
+  Set("user", "no-such-user-here");
+  ExpectRefused("user", "no-such-user-here");
+  Set("group", "");
+  Set("user", "4000000001");  // whose group nobody knows
+  ExpectRefused("user", "4000000001");
+  Set("user", "");
+  Set("group", "root");
+  ExpectRefused("group", "root");
+}
+
+// What is listened on already is not listened on again, and makes the default socket unnecessary.
+TEST_F(ConfigTest, InheritedSockets) {
+  const net::Address inherited = *net::UnixAddress("/run/inherited");
+  EXPECT_TRUE(ConfigFromFlags({inherited})->listen.empty());
+  Set("listen_unix", "/run/inherited,/run/other");
+  EXPECT_EQ(Urls(*ConfigFromFlags({inherited})), UrlList{"unix:/run/other"});
+  EXPECT_EQ(Urls(Read()), (UrlList{"unix:/run/inherited", "unix:/run/other"}));
+}
+
 TEST_F(ConfigTest, Logging) {
   EXPECT_EQ(ReadWith("slow_request_us", "250").slow_request, absl::Microseconds(250));
   EXPECT_FALSE(Read().log_requests);
@@ -406,7 +431,8 @@ TEST_F(ConfigTest, EveryFlagIsTried) {
       "fd_sharing fd_cache_entries fd_cache_valid_ms index_entries splice_bytes_min "
       "fdpass_engine answer_in_place splice_in_loop sendfile_bytes_min use_async_copy "
       "allow_uids allow_gids listen_unix_mode listen_unix_owner listen_unix_group rules_file "
-      "rate_limit_per_conn rate_limit_burst max_connections_per_uid slow_request_us log_requests",
+      "rate_limit_per_conn rate_limit_burst max_connections_per_uid slow_request_us log_requests "
+      "user group",
       ' ');
   std::set<std::string> defined;
   std::vector<gflags::CommandLineFlagInfo> flags;

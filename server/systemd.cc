@@ -1,0 +1,127 @@
+#include "server/systemd.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+#include <condition_variable>
+#include <thread>
+#include <utility>
+
+#include <glog/logging.h>
+
+#include "absl/strings/str_cat.h"
+#include "net/clock.h"
+#include "net/errno_status.h"
+#include "net/mutex.h"
+#include "net/unique_fd.h"
+
+namespace objmapper::server {
+namespace {
+
+void Notify(const std::string& state) {
+  const int error = sd_notify(/*unset_environment=*/0, state.c_str());
+  if (error < 0) LOG(WARNING) << net::ErrnoToStatus(-error, "sd_notify").message();
+}
+
+}  // namespace
+
+absl::StatusOr<InheritedSockets> TakeInheritedSockets() {
+  char** names = nullptr;
+  const int count = sd_listen_fds_with_names(/*unset_environment=*/1, &names);
+  if (count < 0) return net::ErrnoToStatus(-count, "sd_listen_fds");
+  InheritedSockets sockets;
+  absl::Status error;
+  for (int i = 0; i < count; ++i) {
+    const std::string name = names != nullptr && names[i] != nullptr ? names[i] : "";
+    free(names == nullptr ? nullptr : names[i]);
+    absl::StatusOr<net::Listener> listener = net::Listener::Adopt(net::UniqueFd(SD_LISTEN_FDS_START + i));
+    if (!listener.ok()) {
+      error = absl::FailedPreconditionError(
+          absl::StrCat("socket ", i + 1, " of ", count, " from systemd, \"", name, "\": ",
+                       listener.status().message()));
+    } else if (name != "admin") {
+      sockets.listeners.push_back(*std::move(listener));
+    } else if (sockets.admin.has_value()) {
+      error = absl::FailedPreconditionError("two sockets from systemd are named \"admin\"");
+    } else {
+      sockets.admin.emplace(*std::move(listener));
+    }
+  }
+  free(names);
+  if (!error.ok()) return error;
+  return sockets;
+}
+
+// Says that we are alive, as long as we are.
+class ServiceNotifier::Watchdog {
+ public:
+  Watchdog(std::chrono::microseconds period, std::function<bool()> alive)
+      : pause_(period / 3), alive_(std::move(alive)), thread_([this] { Run(); }) {}
+  ~Watchdog() {
+    {
+      const net::MutexLock lock(&mutex_);
+      stopping_ = true;
+    }
+    stop_.notify_all();
+    thread_.join();
+  }
+
+ private:
+  void Run() {
+    pthread_setname_np(pthread_self(), "watchdog");
+    bool was_alive = true;
+    while (true) {
+      const bool is_alive = alive_();
+      if (is_alive) {
+        Notify("WATCHDOG=1");
+      } else if (was_alive) {
+        LOG(ERROR) << "watchdog: a loop does not go round; systemd is not told that we are alive";
+      }
+      was_alive = is_alive;
+      const net::MutexLock lock(&mutex_);
+      if (!stopping_) stop_.wait_for(mutex_, pause_);
+      if (stopping_) return;
+    }
+  }
+
+  const std::chrono::microseconds pause_;
+  const std::function<bool()> alive_;
+  net::Mutex mutex_;
+  std::condition_variable_any stop_;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  std::thread thread_;  // last: it uses the others
+};
+
+ServiceNotifier::ServiceNotifier() = default;
+ServiceNotifier::~ServiceNotifier() = default;
+
+void ServiceNotifier::EndWatchdog() { watchdog_.reset(); }
+
+void ServiceNotifier::Ready(const std::string& shape, std::function<bool()> alive) {
+  Notify(absl::StrCat("READY=1\nSTATUS=", shape));
+  uint64_t period_us = 0;
+  const int enabled = sd_watchdog_enabled(/*unset_environment=*/0, &period_us);
+  if (enabled < 0) LOG(WARNING) << net::ErrnoToStatus(-enabled, "WATCHDOG_USEC makes no sense").message();
+  if (enabled > 0) {
+    watchdog_ = std::make_unique<Watchdog>(std::chrono::microseconds(period_us), std::move(alive));
+  }
+}
+
+void ServiceNotifier::Reloading() {
+  // Type=notify-reload wants to know since when, on the monotonic clock.
+  Notify(absl::StrCat("RELOADING=1\nMONOTONIC_USEC=", net::NowNs() / 1000));
+}
+
+void ServiceNotifier::Reloaded() { Notify("READY=1"); }
+
+void ServiceNotifier::Stopping(absl::Duration most) {
+  std::string state = "STOPPING=1\nSTATUS=draining";
+  if (most > absl::ZeroDuration() && most < absl::Hours(24 * 365)) {
+    absl::StrAppend(&state, "\nEXTEND_TIMEOUT_USEC=", absl::ToInt64Microseconds(most + absl::Seconds(5)));
+  }
+  Notify(state);
+}
+
+}  // namespace objmapper::server

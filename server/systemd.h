@@ -1,0 +1,49 @@
+// What systemd says to a service, and wants to hear: sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3).
+// Without systemd (its variables are not set) all of it does nothing.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "net/listener.h"
+
+namespace objmapper::server {
+
+// Sockets that systemd listens on for us.
+struct InheritedSockets {
+  std::vector<net::Listener> listeners;
+  std::optional<net::Listener> admin;  // the one that is named so (FileDescriptorName=admin)
+};
+
+// Takes them; once. FAILED_PRECONDITION: one is no stream socket that listens (the message says which, and what it
+// is), or there are two for the operator.
+absl::StatusOr<InheritedSockets> TakeInheritedSockets();
+
+// Tells systemd how we are. One thread, but for the watchdog's own.
+class ServiceNotifier {
+ public:
+  ServiceNotifier();
+  ~ServiceNotifier();
+
+  // shape: for `systemctl status`. With a watchdog (WatchdogSec=) `alive` is asked from now on, three times in each
+  // of its periods; where it says no, nothing is said to systemd, which then ends us.
+  void Ready(const std::string& shape, std::function<bool()> alive);
+  // Before and after the configuration is read again.
+  void Reloading();
+  void Reloaded();
+  // Stopping takes up to `most`: systemd is asked to wait that long.
+  void Stopping(absl::Duration most);
+  // `alive` is not asked any more once it returns.
+  void EndWatchdog();
+
+ private:
+  class Watchdog;
+  std::unique_ptr<Watchdog> watchdog_;
+};
+
+}  // namespace objmapper::server
