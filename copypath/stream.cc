@@ -45,12 +45,21 @@ Stream::~Stream() {
 void Stream::Start() {
   UpdateDeadline(/*progress=*/true);
   loop_->engine().StartReceiving(this);
+  if (loop_->draining() && loop_->options().switchboard->Departing()) {
+    Drain();
+    return;
+  }
   if (session_->unread.empty()) return;
   Intake(session_->unread);
   Advance();
 }
 
 void Stream::Drain() {
+  if (loop_->options().switchboard->Departing() && exit_ == Exit::kStay && !ending_ && !other_lane_) {
+    // What is asked from now on is for who takes over. Who has said all it will needs nobody else.
+    other_lane_ = !session_->peer_done;
+    if (other_lane_) loop_->engine().StopReceiving(this);
+  }
   if (exit_ == Exit::kStay && !owes()) OnNothingOwed();
 }
 

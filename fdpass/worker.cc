@@ -262,7 +262,8 @@ bool Worker::ReadAndServe(Peer* peer) {
   router::KeepUnread(session, input, burst_.consumed);
   // Half a request is no progress: a byte now and then does not extend its time.
   if (got > 0 || served > 0) UpdateDeadline(peer, served > 0);
-  if (got > 0 && seen_phase_ != Phase::kServing && burst_.end == Burst::End::kNeedMore) {
+  if (got > 0 && seen_phase_ != Phase::kServing && burst_.end == Burst::End::kNeedMore &&
+      !options_.switchboard->Departing()) {
     burst_.end = Burst::End::kFull;  // draining: read until the socket is empty
   }
   return Settle(peer, burst_.end);
@@ -275,6 +276,10 @@ bool Worker::Settle(Peer* peer, Burst::End end) {
     router::AppendClose(session->dialect(), protocol::CloseReason::kNormal, &peer->farewell);
     peer->ending = true;
   } else {
+    const bool goes_on = end == Burst::End::kNeedMore || end == Burst::End::kFull;
+    if (goes_on && seen_phase_ != Phase::kServing && !session->peer_done && options_.switchboard->Departing()) {
+      end = Burst::End::kOtherLane;  // whatever it wants next, somebody else answers it
+    }
     switch (end) {
       case Burst::End::kFatal: {
         LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": " << burst_.fatal.reason;

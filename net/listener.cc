@@ -244,7 +244,7 @@ absl::StatusOr<Listener> Listener::OpenTcp(const Address& address) {
   return Listener(std::move(fd), *std::move(bound), 0, 0);
 }
 
-absl::StatusOr<Listener> Listener::Adopt(UniqueFd fd) {
+absl::StatusOr<Listener> Listener::Adopt(UniqueFd fd, File file) {
   const auto refuse = [](absl::string_view why) { return absl::FailedPreconditionError(why); };
   const auto option = [&fd](int name) {
     int value = -1;
@@ -278,11 +278,17 @@ absl::StatusOr<Listener> Listener::Adopt(UniqueFd fd) {
   } else {
     address.path.assign(name.sun_path, strnlen(name.sun_path, bytes));
   }
-  return Listener(std::move(fd), std::move(address), 0, 0);
+  struct stat status {};
+  if (!IsAbstract(address) && lstat(address.path.c_str(), &status) != 0) status = {};
+  Listener listener(std::move(fd), std::move(address), status.st_dev, status.st_ino);
+  listener.file_ = file;
+  return listener;
 }
 
 Listener::~Listener() {
-  if (!fd_.valid() || address_.kind != Address::Kind::kUnix || IsAbstract(address_) || inode_ == 0) return;
+  if (!fd_.valid() || address_.kind != Address::Kind::kUnix || IsAbstract(address_) || file_ != File::kOurs) {
+    return;
+  }
   // Before the socket is closed: as long as it listens, no other server takes the path over, and
   // as it pins its inode (unix_bind() in the kernel keeps the path), no other file can have its
   // number.

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -35,10 +36,18 @@ class Listener {
   // file: what is asked of a Unix socket's file. It is so before the first connect(2) can succeed.
   static absl::StatusOr<Listener> Open(const Address& address, const SocketFile& file = {});
 
-  // A socket that somebody else has bound and listens on, such as systemd (sd_listen_fds(3)). Its file, if it has
-  // one, is not ours to remove. FAILED_PRECONDITION: it is no stream socket of these families that listens; the
+  // A socket that somebody else has bound and listens on, such as systemd (sd_listen_fds(3)). Whether its file, if it
+  // has one, is ours to remove, `file` says. FAILED_PRECONDITION: it is no stream socket of these families that listens; the
   // message says what it is.
-  static absl::StatusOr<Listener> Adopt(UniqueFd fd);
+  // kPredecessors: it becomes ours by TakeOverFile().
+  enum class File : uint8_t { kOurs, kTheirs, kPredecessors };
+  static absl::StatusOr<Listener> Adopt(UniqueFd fd, File file = File::kTheirs);
+
+  File file() const { return file_; }
+  void LeaveFile() { file_ = File::kTheirs; }
+  void TakeOverFile() {
+    if (file_ == File::kPredecessors) file_ = File::kOurs;
+  }
 
   Listener(Listener&&) = default;
   Listener& operator=(Listener&&) = delete;
@@ -57,9 +66,10 @@ class Listener {
 
   UniqueFd fd_;
   Address address_;
-  // The socket file's identity: only our own file is removed, not a successor's; 0: it is somebody else's.
+  // The socket file's identity: only our own file is removed, not a successor's.
   dev_t device_ = 0;
   ino_t inode_ = 0;
+  File file_ = File::kOurs;
 };
 
 }  // namespace objmapper::net

@@ -105,6 +105,21 @@ class RequestParser {
   // Bytes that Next() will drop before it looks at anything.
   uint64_t to_skip() const { return skip_; }
 
+  // All that it keeps between messages, to go on elsewhere: Restore() in a parser of the same offer.
+  struct State {
+    Dialect dialect = Dialect::kUnknown;
+    uint16_t capabilities = 0;
+    uint16_t max_pipeline = 1;
+    uint64_t to_skip = 0;
+  };
+  State state() const { return {dialect_, capabilities_, max_pipeline_, skip_}; }
+  void Restore(const State& state) {
+    dialect_ = state.dialect;
+    capabilities_ = state.capabilities;
+    max_pipeline_ = state.max_pipeline;
+    skip_ = state.to_skip;
+  }
+
   // kUnknown until a V1 mode byte or the whole of HELLO has been seen, so that an error before that
   // is encoded as the V1 error which the protocol wants there.
   Dialect dialect() const { return dialect_; }

@@ -80,6 +80,7 @@ Demultiplexer::Demultiplexer(Options options)
       leaving_(kLinger),
       reserve_(OpenReserve()) {
   CHECK_EQ(epoll_.Add(lingering_.event_fd(), EPOLLIN, &mailbox_source_), 0);
+  CHECK_EQ(epoll_.Add(arriving_.event_fd(), EPOLLIN, &arrivals_source_), 0);
   for (net::Listener& listener : options.listeners) {
     listeners_.push_back(std::make_unique<ListenerSource>(std::move(listener)));
   }
@@ -105,12 +106,28 @@ void Demultiplexer::Drain() {
   lingering_.Wake();
 }
 
+void Demultiplexer::Depart() {
+  departing_.store(true, std::memory_order_release);
+  Drain();
+}
+
+std::vector<Demultiplexer::Listening> Demultiplexer::listening() const {
+  std::vector<Listening> listening;
+  for (const auto& source : listeners_) {
+    listening.push_back({source->listener.fd(), source->listener.address().ToUrl(),
+                         source->listener.file() != net::Listener::File::kTheirs});
+  }
+  return listening;
+}
+
 void Demultiplexer::Stop() {
   phase_.store(Phase::kStopping);
   lingering_.Wake();
   if (thread_.joinable()) thread_.join();
   while (!guests_.empty()) RemoveGuest(*guests_.begin());
   lingering_.TakeAll();
+  arriving_.TakeAll();
+  departed_.TakeAll();
 }
 
 Lane* Demultiplexer::DefaultLane(Transport transport) const {
@@ -129,6 +146,10 @@ void Demultiplexer::HandTo(Lane* lane, std::unique_ptr<Session> session) {
 }
 
 void Demultiplexer::Route(std::unique_ptr<Session> session) {
+  if (Departing()) {
+    departed_.Put(std::move(session));
+    return;
+  }
   protocol::Mode mode;
   Lane* lane = DefaultLane(session->transport);
   if (session->parser.PeekMode(session->unread, &mode) == RequestParser::Peek::kKnown) {
@@ -158,6 +179,15 @@ void Demultiplexer::Run() {
             AddGuest(Source::Kind::kLingerer, std::move(session));
           }
           break;
+        case Source::Kind::kArrivals:
+          for (auto& session : arriving_.TakeAll()) {
+            if (session->unread.empty()) {
+              AddGuest(Source::Kind::kOpener, std::move(session));  // whose next request shows where it belongs
+            } else {
+              Route(std::move(session));
+            }
+          }
+          break;
         case Source::Kind::kOpener:
           OnOpener(static_cast<Guest*>(source),
                    (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
@@ -175,7 +205,7 @@ void Demultiplexer::Run() {
       seen_phase_ = phase;
       // A client whose connect() succeeded may have asked already: it is in the backlog.
       for (const auto& listener : listeners_) {
-        while (AcceptFrom(listener.get())) {
+        while (!Departing() && AcceptFrom(listener.get())) {
         }
       }
       CloseListeners();
@@ -277,6 +307,17 @@ void Demultiplexer::ResumeListeners() {
 }
 
 void Demultiplexer::CloseListeners() {
+  // Files that are somebody else's by now, with what waits in the backlog.
+  if (Departing()) {
+    for (const auto& listener : listeners_) listener->listener.LeaveFile();
+  }
+  if (take_over_files_.load(std::memory_order_acquire)) {
+    for (const auto& listener : listeners_) listener->listener.TakeOverFile();
+  }
+  // A socket that another process has too goes on after our close(2), and so would its place in the epoll set.
+  for (const auto& listener : listeners_) {
+    if (!listener->paused) epoll_.Remove(listener->listener.fd());
+  }
   listeners_.clear();  // removes the socket files
   resume_ns_ = net::kNever;
 }
@@ -394,6 +435,10 @@ void Demultiplexer::EndOpeners() {
   const std::vector<Guest*> guests(guests_.begin(), guests_.end());
   for (Guest* guest : guests) {
     if (guest->kind != Source::Kind::kOpener) continue;
+    if (Departing()) {
+      departed_.Put(RemoveGuest(guest));
+      continue;
+    }
     OnOpener(guest, /*peer_done=*/false);  // what it has just asked is still answered
     if (!guests_.contains(guest)) continue;
     std::string farewell;

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -44,6 +45,25 @@ class Demultiplexer : public Switchboard {
   // goodbye to connections that have asked nothing. Any thread; does not wait.
   void Drain();
 
+  // As Drain(), but nobody is told goodbye: connections that owe nothing are to be had by TakeDeparted(), those that lanes
+  // route too. The listeners' socket files stay. Before the lanes' Drain(). Any thread; does not wait.
+  void Depart();
+  std::vector<std::unique_ptr<Session>> TakeDeparted() { return departed_.TakeAll(); }
+
+  // What was a predecessor's socket file is ours to remove. Any thread.
+  void TakeOverFiles() { take_over_files_.store(true, std::memory_order_release); }
+
+  // Takes in a connection that another process has served, between two of its requests. Any thread.
+  void Arrive(std::unique_ptr<Session> session) { arriving_.Put(std::move(session)); }
+
+  // What it listens on, by its number and its URL. Only before Drain() and Depart().
+  struct Listening {
+    int fd;
+    std::string url;
+    bool file_is_ours;
+  };
+  std::vector<Listening> listening() const;
+
   // Ends the thread; connections still here are closed. Once.
   void Stop();
 
@@ -57,11 +77,12 @@ class Demultiplexer : public Switchboard {
   // Switchboard, any thread:
   void Route(std::unique_ptr<Session> session) override;
   void Retire(std::unique_ptr<Session> session) override;
+  bool Departing() const override { return departing_.load(std::memory_order_acquire); }
 
  private:
   // What an epoll event points to.
   struct Source {
-    enum class Kind : uint8_t { kListener, kMailbox, kOpener, kLingerer };
+    enum class Kind : uint8_t { kListener, kMailbox, kArrivals, kOpener, kLingerer };
     explicit Source(Kind kind_in) : kind(kind_in) {}
     Kind kind;
   };
@@ -113,6 +134,11 @@ class Demultiplexer : public Switchboard {
   Source mailbox_source_{Source::Kind::kMailbox};
   net::Mailbox<std::unique_ptr<Session>> lingering_;  // Retire() puts, the thread takes
   net::Pulse pulse_;
+  Source arrivals_source_{Source::Kind::kArrivals};
+  net::Mailbox<std::unique_ptr<Session>> arriving_;  // Arrive() puts, the thread takes
+  net::Mailbox<std::unique_ptr<Session>> departed_;
+  std::atomic<bool> departing_{false};
+  std::atomic<bool> take_over_files_{false};
   std::vector<std::unique_ptr<ListenerSource>> listeners_;
   absl::flat_hash_set<Guest*> guests_;  // owned
   size_t lingerers_ = 0;

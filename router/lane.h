@@ -55,6 +55,10 @@ class Switchboard {
   // The front of session->unread is a request for another lane: hands the session to it.
   virtual void Route(std::unique_ptr<Session> session) = 0;
 
+  // True: sessions are to be routed as soon as nothing is owed on them, whatever they want next: another process goes
+  // on with them. Lanes ask it while they drain. Any thread.
+  virtual bool Departing() const { return false; }
+
   // All that the peer is to get has been sent: closes so that the peer can read it.
   //
   // close(2) with unread bytes in the receive queue makes TCP send a reset, which can overtake the

@@ -42,6 +42,7 @@ struct Config {
   absl::Duration busy_poll;  // 0: the workers sleep at once
   router::Admission admission;  // who is let in, and how many
   net::SocketFile socket_file;  // of --listen_unix
+  std::string take_over;        // the hand-over door; empty: none
   std::string rules_file;       // empty: none
   router::RateLimit rate;
   absl::Duration slow_request;  // 0: none is slow

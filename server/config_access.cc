@@ -46,6 +46,10 @@ DEFINE_string(user, "",
               "Whom to become, by name or number, once listeners, the operator's door and the root are open: root's "
               "rights are given up for good before the first ring is made and the first request is read. Empty: stay.");
 DEFINE_string(group, "", "The group to become, by name or number, with --user; empty: the user's own.");
+DEFINE_string(take_over, "",
+              "A Unix socket by which one server takes over from another. Who serves there now hands its listeners and "
+              "connections to this server, and exits; this one then waits there for its own successor. Empty: "
+              "neither.");
 DEFINE_bool(log_requests, false, "Log every request: who, what, how it ended, how long it took.");
 
 namespace objmapper::server {
@@ -181,6 +185,11 @@ absl::Status ReadAccess(Config* config) {
   }
   config->slow_request = absl::Microseconds(FLAGS_slow_request_us);
   config->log_requests = FLAGS_log_requests;
+  config->take_over = FLAGS_take_over;
+  if (!config->take_over.empty()) {
+    const absl::StatusOr<net::Address> door = net::UnixAddress(config->take_over);
+    if (!door.ok()) return Bad("take_over", FLAGS_take_over, door.status().message());
+  }
   config->rules_file = FLAGS_rules_file;
   if (!config->rules_file.empty()) {
     absl::StatusOr<router::AccessRules> rules = router::AccessRules::Load(config->rules_file);

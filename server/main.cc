@@ -17,52 +17,13 @@
 #include <gflags/gflags.h>
 #include <glog/logging.h>
 
-#include "server/admin/admin.h"
 #include "server/config.h"
-#include "server/server.h"
+#include "server/run.h"
 #include "server/systemd.h"
 
 DECLARE_bool(help);
 
 namespace {
-
-// Blocks the stop signals and SIGHUP in this thread and those it starts, so that sigwait() gets them. Returns the
-// stop signals.
-sigset_t BlockSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  sigset_t all = signals;
-  sigaddset(&all, SIGHUP);
-  pthread_sigmask(SIG_BLOCK, &all, nullptr);
-  return signals;
-}
-
-void Reload(objmapper::server::Server* server) {
-  const absl::StatusOr<size_t> rules = server->ReloadRules();
-  if (rules.ok()) {
-    LOG(INFO) << "SIGHUP: " << *rules << " rules are in force now";
-  } else if (absl::IsFailedPrecondition(rules.status())) {
-    LOG(INFO) << "SIGHUP: " << rules.status().message();
-  } else {
-    LOG(ERROR) << "SIGHUP: the rules stay as they are: " << rules.status().message();
-  }
-}
-
-// Serves until a stop signal comes, which it returns.
-int WaitForStop(sigset_t signals, objmapper::server::Server* server,
-                objmapper::server::ServiceNotifier* systemd) {
-  sigaddset(&signals, SIGHUP);
-  while (true) {
-    int number = 0;
-    sigwait(&signals, &number);
-    if (number != SIGHUP) return number;
-    systemd->Reloading();
-    Reload(server);
-    systemd->Reloaded();
-  }
-}
 
 // Every connection and every answer in flight is a descriptor; the soft limit is there for
 // select(2)'s sake alone (systemd.exec(5), LimitNOFILE).
@@ -100,7 +61,7 @@ int main(int argc, char** argv) {
   }
   // A client that has gone shows itself as EPIPE; splice(2) has no MSG_NOSIGNAL.
   signal(SIGPIPE, SIG_IGN);
-  const sigset_t signals = BlockSignals();
+  objmapper::server::BlockSignals();
   RaiseDescriptorLimit();
 
   absl::StatusOr<objmapper::server::InheritedSockets> inherited = objmapper::server::TakeInheritedSockets();
@@ -116,55 +77,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   for (const std::string& warning : config->warnings) LOG(WARNING) << warning;
-  std::unique_ptr<objmapper::server::Admin> admin;
-  if (inherited->admin.has_value()) {
-    if (config->admin_listen.has_value()) {
-      LOG(ERROR) << "cannot start: --admin_listen is given, and systemd has a socket for it (FileDescriptorName=admin)";
-      return 1;
-    }
-    admin = objmapper::server::Admin::On(*std::move(inherited->admin));
-  } else if (config->admin_listen.has_value()) {
-    auto opened = objmapper::server::Admin::Open(*config->admin_listen);
-    if (!opened.ok()) {
-      LOG(ERROR) << "cannot start: --admin_listen: " << opened.status().message();
-      return 1;
-    }
-    admin = *std::move(opened);
-  }
-  if (admin != nullptr) LOG(INFO) << "status page and metrics on " << admin->url();
-  absl::StatusOr<std::unique_ptr<objmapper::server::Server>> server =
-      objmapper::server::Server::Start(*config, std::move(inherited->listeners));
-  if (!server.ok()) {
-    LOG(ERROR) << "cannot start: " << server.status().message();
-    return 1;
-  }
-  for (const std::string& url : (*server)->urls()) LOG(INFO) << "listening on " << url;
-  if (admin != nullptr) admin->Serve(server->get());
-  LOG(INFO) << "ready: " << (*server)->Shape();
-  objmapper::server::ServiceNotifier systemd;
-  systemd.Ready((*server)->Shape(), [&server] { return (*server)->ShowsLife(); });
-
-  const int signal_number = WaitForStop(signals, server->get(), &systemd);
-  systemd.Stopping(config->drain_timeout);
-  LOG(INFO) << strsignal(signal_number) << ": draining, for at most " << config->drain_timeout
-            << "; a second signal stops at once";
-  std::thread impatient([signals] {
-    int second = 0;
-    sigwait(&signals, &second);
-    LOG(WARNING) << strsignal(second) << ": stopped at once";
-    _exit(130);
-  });
-  impatient.detach();
-  if (admin != nullptr) admin->Drain();
-  if (!(*server)->Drain()) {
-    LOG(WARNING) << "cut off what was not finished within --drain_timeout";
-  }
-  if (admin != nullptr) admin->Leave();
-  systemd.EndWatchdog();
-  server->reset();
-  admin.reset();
-  LOG(INFO) << "stopped";
+  const int status = objmapper::server::Run(*config, *std::move(inherited));
   google::FlushLogFiles(google::INFO);
-  // The thread that waits for a second signal still runs: no destructors below it.
-  _exit(0);
+  // A thread that waits for a second signal may still run: no destructors below it.
+  _exit(status);
 }

@@ -178,17 +178,43 @@ bool Server::ShowsLife() {
   return true;
 }
 
+bool Server::HandOver(absl::FunctionRef<absl::Status(const router::Session&)> take, uint64_t* count) {
+  demultiplexer_->Depart();
+  DrainLanes();
+  const absl::Time until = absl::Now() + config_.drain_timeout;
+  absl::Status failed;
+  while (true) {
+    // Read before the box is looked at: what is counted then is in the box, or still at work.
+    const bool over = counters_.open.load(std::memory_order_acquire) == 0;
+    for (const std::unique_ptr<router::Session>& session : demultiplexer_->TakeDeparted()) {
+      if (failed.ok()) failed = take(*session);
+      if (failed.ok()) {
+        ++*count;
+      } else {
+        LOG(ERROR) << session->PeerName() << ": closed, nobody takes it over: " << failed.message();
+      }
+    }
+    if (over) return true;
+    if (absl::Now() >= until) return false;
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+}
+
 bool Server::Drain() {
   demultiplexer_->Drain();
-  if (fdpass_ != nullptr) fdpass_->Drain();
-  if (copypath_ != nullptr) copypath_->Drain();
-  if (model_ != nullptr) model_->Drain();
+  DrainLanes();
   const absl::Time until = absl::Now() + config_.drain_timeout;
   while (counters_.open.load(std::memory_order_acquire) != 0) {
     if (absl::Now() >= until) return false;
     absl::SleepFor(absl::Milliseconds(5));
   }
   return true;
+}
+
+void Server::DrainLanes() {
+  if (fdpass_ != nullptr) fdpass_->Drain();
+  if (copypath_ != nullptr) copypath_->Drain();
+  if (model_ != nullptr) model_->Drain();
 }
 
 namespace {

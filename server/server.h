@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "copypath/lane.h"
 #include "fdpass/lane.h"
@@ -47,6 +48,18 @@ class Server {
   // For a watchdog, any thread: whether all event loops have gone round since the last call, which asks them to.
   bool ShowsLife();
 
+  // What it listens on, for a successor. Any thread, before Drain() and HandOver().
+  std::vector<router::Demultiplexer::Listening> listening() const { return demultiplexer_->listening(); }
+  // Stops listening, leaving the socket files, and gives each connection, once nothing is owed on it, to `take`: the
+  // socket is another process's then. As Drain() else; how many there were goes to `*count`.
+  bool HandOver(absl::FunctionRef<absl::Status(const router::Session&)> take, uint64_t* count);
+  // Takes in a connection that a predecessor hands over. Any thread.
+  void Arrive(std::unique_ptr<router::Session> session) { demultiplexer_->Arrive(std::move(session)); }
+  // What were a predecessor's socket files are ours to remove.
+  void TakeOverFiles() { demultiplexer_->TakeOverFiles(); }
+  router::ConnectionCounters* counters() { return &counters_; }
+  const router::SessionLimits* limits() const { return &limits_; }
+
   // The state of everything, now. Any thread, from Start() to the destructor; takes no lane's time.
   Vitals Read() const;
   // Any thread.
@@ -64,6 +77,7 @@ class Server {
   absl::Status MakeFdPassLane(copypath::LoopOptions loop);
   absl::Status MakeLanes();
   absl::Status MakeModel();
+  void DrainLanes();
 
   const Config config_;
   router::SessionLimits limits_;

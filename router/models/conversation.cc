@@ -67,6 +67,17 @@ void Conversation::ServeToTheEnd(Connection* connection) {
 Next Settle(Context* context, Connection* connection, const Turn& turn, Sender* sender) {
   Session* session = connection->session.get();
   const protocol::Dialect dialect = session->dialect();
+  const bool goes_on = turn.end() == Burst::End::kNeedMore || turn.end() == Burst::End::kFull;
+  if (goes_on && context->phase.draining() && !session->peer_done && !session->exhausted() &&
+      context->options.switchboard->Departing()) {
+    if (!sender->Say(session, "")) {
+      sender->Drop();
+      connection->session.reset();
+    } else {
+      context->options.switchboard->Route(std::move(connection->session));
+    }
+    return Next::kEnded;
+  }
   std::string farewell;
   bool over = true;
   if (session->exhausted()) {

@@ -385,6 +385,13 @@ TEST_F(ConfigTest, Identity) {
   ExpectRefused("group", "root");
 }
 
+TEST_F(ConfigTest, TakeOver) {
+  EXPECT_EQ(Read().take_over, "");
+  EXPECT_EQ(ReadWith("take_over", "/run/objmapper/door").take_over, "/run/objmapper/door");
+  Set("take_over", std::string(200, 'x'));
+  ExpectRefused("take_over", std::string(200, 'x'));
+}
+
 // What is listened on already is not listened on again, and makes the default socket unnecessary.
 TEST_F(ConfigTest, InheritedSockets) {
   const net::Address inherited = *net::UnixAddress("/run/inherited");
@@ -432,7 +439,7 @@ TEST_F(ConfigTest, EveryFlagIsTried) {
       "fdpass_engine answer_in_place splice_in_loop sendfile_bytes_min use_async_copy "
       "allow_uids allow_gids listen_unix_mode listen_unix_owner listen_unix_group rules_file "
       "rate_limit_per_conn rate_limit_burst max_connections_per_uid slow_request_us log_requests "
-      "user group",
+      "user group take_over",
       ' ');
   std::set<std::string> defined;
   std::vector<gflags::CommandLineFlagInfo> flags;

@@ -1,0 +1,89 @@
+#include "server/handover/door.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include <glog/logging.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "net/address.h"
+#include "net/peer_credentials.h"
+
+namespace objmapper::server::handover {
+
+absl::StatusOr<std::unique_ptr<Door>> Door::Open(const std::string& path, std::function<Listeners()> listeners,
+                                                 int signal) {
+  const absl::StatusOr<net::Address> address = net::UnixAddress(path);
+  if (!address.ok()) return address.status();
+  absl::StatusOr<net::Listener> listener = net::Listener::Open(*address, {.mode = 0600});
+  if (!listener.ok()) return listener.status();
+  return std::unique_ptr<Door>(new Door(*std::move(listener), std::move(listeners), signal));
+}
+
+Door::Door(net::Listener listener, std::function<Listeners()> listeners, int signal)
+    : listener_(std::move(listener)), listeners_(std::move(listeners)), signal_(signal) {
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "handover");
+    Run();
+  });
+}
+
+Door::~Door() {
+  stop_.Signal();
+  thread_.join();
+}
+
+std::unique_ptr<Wire> Door::TakeSuccessor() {
+  const net::MutexLock lock(&mutex_);
+  return std::move(successor_);
+}
+
+void Door::Run() {
+  while (true) {
+    pollfd polled[] = {{listener_.fd(), POLLIN, 0}, {stop_.fd(), POLLIN, 0}};
+    if (poll(polled, 2, -1) < 0 && errno != EINTR) return;
+    if (polled[1].revents != 0) return;
+    net::UniqueFd socket(accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (socket.valid() && Greet(std::move(socket))) return;
+  }
+}
+
+bool Door::Greet(net::UniqueFd socket) {
+  const net::PeerCredentials peer = net::PeerCredentialsOf(socket.get());
+  auto wire = std::make_unique<Wire>(std::move(socket));
+  const auto refuse = [&](const std::string& why) {
+    LOG(WARNING) << "hand-over: refused pid " << peer.pid << ", uid " << peer.uid << ": " << why;
+    wire->Send(absl::StrCat("refused\n", why)).IgnoreError();
+    return false;
+  };
+  // Whoever gets our sockets can be us.
+  if (peer.uid != 0 && peer.uid != geteuid()) return refuse("only our own user and root may take over");
+  const absl::StatusOr<Frame> hello = wire->Receive(absl::Seconds(5));
+  if (!hello.ok()) return refuse(std::string(hello.status().message()));
+  if (hello->text != kHello) return refuse(absl::StrCat("here \"", kHello, "\" is spoken"));
+  const Listeners listeners = listeners_();
+  if (listeners.fds.size() > net::kFdsPerMessageMax) return refuse("too many listeners for one message");
+  absl::Status said = wire->Send(absl::StrCat("listeners\n", absl::StrJoin(listeners.urls, "\n")), listeners.fds);
+  const absl::StatusOr<Frame> answer = said.ok() ? wire->Receive() : absl::StatusOr<Frame>(said);
+  if (!answer.ok() || answer->text != "serving") {
+    LOG(WARNING) << "hand-over: pid " << peer.pid << " did not come to serve ("
+                 << (answer.ok() ? "it said something else" : answer.status().message()) << "); we go on";
+    return false;
+  }
+  LOG(INFO) << "hand-over: pid " << peer.pid << " serves on our sockets now";
+  {
+    const net::MutexLock lock(&mutex_);
+    successor_ = std::move(wire);
+  }
+  kill(getpid(), signal_);
+  return true;
+}
+
+}  // namespace objmapper::server::handover

@@ -1,0 +1,80 @@
+#include "server/handover/predecessor.h"
+
+#include <sys/socket.h>
+
+#include <glog/logging.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "net/address.h"
+#include "net/dial.h"
+
+namespace objmapper::server::handover {
+
+absl::StatusOr<std::unique_ptr<Predecessor>> Predecessor::Find(const std::string& path) {
+  const absl::StatusOr<net::Address> address = net::UnixAddress(path);
+  if (!address.ok()) return address.status();
+  absl::StatusOr<net::UniqueFd> socket = net::Dial(*address, kPatience);
+  if (!socket.ok()) {
+    // A file that nobody listens on, or none: the one before us has ended.
+    if (absl::IsUnavailable(socket.status()) || absl::IsNotFound(socket.status())) return nullptr;
+    return socket.status();
+  }
+  auto predecessor = std::unique_ptr<Predecessor>(new Predecessor(*std::move(socket)));
+  if (absl::Status said = predecessor->wire_.Send(kHello); !said.ok()) return said;
+  absl::StatusOr<Frame> answer = predecessor->wire_.Receive();
+  if (!answer.ok()) return answer.status();
+  absl::string_view text = answer->text;
+  if (absl::ConsumePrefix(&text, "refused\n")) {
+    return absl::FailedPreconditionError(absl::StrCat("the running server refuses: ", text));
+  }
+  // A line for each descriptor: whose its socket file is, and its URL.
+  std::vector<absl::string_view> lines;
+  if (absl::ConsumePrefix(&text, "listeners\n")) lines = absl::StrSplit(text, '\n', absl::SkipEmpty());
+  if (lines.empty() || lines.size() != answer->fds.size()) {
+    return absl::FailedPreconditionError("what listens there is no server that hands over");
+  }
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const auto file = absl::StartsWith(lines[i], "ours ") ? net::Listener::File::kPredecessors
+                                                          : net::Listener::File::kTheirs;
+    absl::StatusOr<net::Listener> listener = net::Listener::Adopt(std::move(answer->fds[i]), file);
+    if (!listener.ok()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("a socket of the running server's: ", listener.status().message()));
+    }
+    predecessor->listeners_.push_back(*std::move(listener));
+  }
+  return predecessor;
+}
+
+absl::Status Predecessor::Release() {
+  if (absl::Status said = wire_.Send("serving"); !said.ok()) return said;
+  const absl::StatusOr<Frame> answer = wire_.Receive();
+  if (!answer.ok()) return answer.status();
+  if (answer->text != "go") return absl::InternalError("the running server did not let go");
+  return absl::OkStatus();
+}
+
+void Predecessor::Abandon() { shutdown(wire_.fd(), SHUT_RDWR); }
+
+absl::StatusOr<uint64_t> Predecessor::TakeConnections(absl::Duration patience,
+                                                      const std::function<absl::Status(Frame)>& adopt) {
+  uint64_t taken = 0;
+  while (true) {
+    absl::StatusOr<Frame> frame = wire_.Receive(patience);
+    if (!frame.ok()) return frame.status();
+    if (absl::StartsWith(frame->text, "end")) break;
+    absl::Status adopted = adopt(*std::move(frame));
+    if (!adopted.ok()) {
+      LOG(ERROR) << "hand-over: a connection was lost: " << adopted.message();
+      continue;
+    }
+    ++taken;
+  }
+  if (absl::Status said = wire_.Send(absl::StrCat("taken ", taken)); !said.ok()) return said;
+  return taken;
+}
+
+}  // namespace objmapper::server::handover

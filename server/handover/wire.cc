@@ -1,0 +1,132 @@
+#include "server/handover/wire.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "net/errno_status.h"
+#include "net/scm_rights.h"
+
+namespace objmapper::server::handover {
+namespace {
+
+constexpr absl::string_view kConnection = "connection ";
+
+absl::Status Failed(int error, absl::string_view what) {
+  if (error == EAGAIN) return absl::DeadlineExceededError(absl::StrCat(what, ": nothing happened for too long"));
+  if (error == 0 || error == EPIPE || error == ECONNRESET) {
+    return absl::UnavailableError(absl::StrCat(what, ": the other server is gone"));
+  }
+  return net::ErrnoToStatus(error, what);
+}
+
+void SetTimeout(int fd, int option, absl::Duration timeout) {
+  const timeval time = absl::ToTimeval(timeout);
+  setsockopt(fd, SOL_SOCKET, option, &time, sizeof(time));
+}
+
+}  // namespace
+
+Wire::Wire(net::UniqueFd socket) : socket_(std::move(socket)) { SetTimeout(fd(), SO_SNDTIMEO, kPatience); }
+
+absl::Status Wire::Send(absl::string_view text, absl::Span<const int> fds) {
+  const uint32_t size = static_cast<uint32_t>(text.size());
+  std::string frame = {static_cast<char>(size >> 24), static_cast<char>(size >> 16),
+                       static_cast<char>(size >> 8), static_cast<char>(size)};
+  frame.append(text.data(), text.size());
+  std::vector<char> control;
+  size_t sent = 0;
+  while (sent < frame.size()) {
+    iovec part{frame.data() + sent, frame.size() - sent};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    if (sent == 0 && !fds.empty()) net::AttachFds(fds, &control, &message);
+    const ssize_t went = sendmsg(fd(), &message, MSG_NOSIGNAL);
+    if (went < 0 && errno == EINTR) continue;
+    if (went < 0) return Failed(errno, "send to the other server");
+    sent += static_cast<size_t>(went);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Wire::ReadExactly(char* to, size_t bytes, std::vector<net::UniqueFd>* fds) {
+  for (size_t have = 0; have < bytes;) {
+    const absl::StatusOr<net::Received> got =
+        net::RecvWithFds(fd(), absl::MakeSpan(to + have, bytes - have), net::kFdsPerMessageMax, fds);
+    if (!got.ok()) {
+      if (absl::IsUnavailable(got.status()) && errno == EAGAIN) return Failed(EAGAIN, "hear from the other server");
+      return got.status();
+    }
+    if (got->bytes == 0) return Failed(0, "hear from the other server");
+    if (got->fds_lost) return absl::InternalError("descriptors from the other server were lost (RLIMIT_NOFILE)");
+    have += got->bytes;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Frame> Wire::Receive(absl::Duration patience) {
+  SetTimeout(fd(), SO_RCVTIMEO, patience);
+  Frame frame;
+  unsigned char size[4];
+  if (absl::Status s = ReadExactly(reinterpret_cast<char*>(size), sizeof(size), &frame.fds); !s.ok()) return s;
+  const size_t bytes = size_t{size[0]} << 24 | size_t{size[1]} << 16 | size_t{size[2]} << 8 | size[3];
+  if (bytes > kFrameBytesMax) {
+    return absl::InternalError(absl::StrCat("the other server announces ", bytes, " bytes; that is no hand-over"));
+  }
+  frame.text.resize(bytes);
+  if (absl::Status s = ReadExactly(frame.text.data(), bytes, &frame.fds); !s.ok()) return s;
+  return frame;
+}
+
+std::string Describe(const router::Session& session) {
+  const protocol::RequestParser::State state = session.parser.state();
+  return absl::StrCat(kConnection, session.transport == router::Transport::kUnix ? "unix" : "tcp", " ",
+                      static_cast<int>(state.dialect), " ", state.capabilities, " ", state.max_pipeline, " ",
+                      state.to_skip, " ", session.answered.get(), " ", session.bytes.get(), " ",
+                      session.fds_at.has_value() ? static_cast<int64_t>(*session.fds_at) : -1, "\n",
+                      session.unread);
+}
+
+absl::StatusOr<std::unique_ptr<router::Session>> Revive(absl::string_view text, net::UniqueFd socket,
+                                                        router::ConnectionCounters* counters,
+                                                        const router::SessionLimits* limits) {
+  const absl::Status wrong = absl::InternalError("the other server describes a connection in another way");
+  const size_t line = text.find('\n');
+  absl::string_view head = text.substr(0, line);
+  if (line == text.npos || !absl::ConsumePrefix(&head, kConnection) || !socket.valid()) return wrong;
+  const std::vector<absl::string_view> words = absl::StrSplit(head, ' ');
+  if (words.size() != 8 || (words[0] != "unix" && words[0] != "tcp")) return wrong;
+  int64_t numbers[7];
+  for (size_t i = 0; i < 7; ++i) {
+    if (!absl::SimpleAtoi(words[i + 1], &numbers[i])) return wrong;
+  }
+  protocol::RequestParser::State state;
+  if (numbers[0] < 0 || numbers[0] > 2 || numbers[1] < 0 || numbers[1] > UINT16_MAX || numbers[2] < 1 ||
+      numbers[2] > UINT16_MAX || numbers[3] < 0) {
+    return wrong;
+  }
+  state.dialect = static_cast<protocol::Dialect>(numbers[0]);
+  state.capabilities = static_cast<uint16_t>(numbers[1]);
+  state.max_pipeline = static_cast<uint16_t>(numbers[2]);
+  state.to_skip = static_cast<uint64_t>(numbers[3]);
+  const auto transport = words[0] == "unix" ? router::Transport::kUnix : router::Transport::kTcp;
+  auto session = std::make_unique<router::Session>(router::ConnectionSlot(counters), std::move(socket),
+                                                   transport, limits);
+  session->parser.Restore(state);
+  session->answered.Add(static_cast<uint64_t>(std::max<int64_t>(numbers[4], 0)));
+  session->bytes.Add(static_cast<uint64_t>(std::max<int64_t>(numbers[5], 0)));
+  session->unread = std::string(text.substr(line + 1));
+  if (numbers[6] >= 0) session->fds_at = static_cast<size_t>(numbers[6]);
+  return session;
+}
+
+}  // namespace objmapper::server::handover

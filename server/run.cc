@@ -1,0 +1,283 @@
+#include "server/run.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <glog/logging.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "server/admin/admin.h"
+#include "server/handover/door.h"
+#include "server/handover/predecessor.h"
+#include "server/server.h"
+
+namespace objmapper::server {
+namespace {
+
+// How the door's thread says that a successor serves.
+constexpr int kSuccessor = SIGUSR1;
+// A predecessor's last connection comes when its --drain_timeout ends at the latest; one that has died is noticed at
+// once.
+constexpr absl::Duration kPredecessorPatience = absl::Hours(1);
+
+sigset_t StopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+sigset_t AllSignals() {
+  sigset_t signals = StopSignals();
+  sigaddset(&signals, SIGHUP);
+  sigaddset(&signals, kSuccessor);
+  return signals;
+}
+
+class Life {
+ public:
+  explicit Life(Config config) : config_(std::move(config)) {}
+
+  int Live(InheritedSockets inherited) {
+    if (absl::Status begun = Begin(std::move(inherited)); !begun.ok()) {
+      LOG(ERROR) << "cannot start: " << begun.message();
+      return 1;
+    }
+    const int signal = WaitForEnd();
+    std::thread([] {
+      const sigset_t signals = StopSignals();
+      int second = 0;
+      sigwait(&signals, &second);
+      LOG(WARNING) << strsignal(second) << ": stopped at once";
+      _exit(130);
+    }).detach();
+    systemd_.Stopping(config_.drain_timeout);
+    if (signal == kSuccessor) {
+      HandOver();
+    } else {
+      Drain(signal);
+    }
+    End();
+    return 0;
+  }
+
+ private:
+  absl::Status Begin(InheritedSockets inherited) {
+    if (inherited.admin.has_value()) {
+      if (config_.admin_listen.has_value()) {
+        return absl::InvalidArgumentError(
+            "--admin_listen is given, and systemd has a socket for it (FileDescriptorName=admin)");
+      }
+      admin_ = Admin::On(*std::move(inherited.admin));
+    }
+    std::vector<net::Listener> unwanted;  // kept until the predecessor has let go of them
+    if (!config_.take_over.empty()) {
+      auto found = handover::Predecessor::Find(config_.take_over);
+      if (!found.ok()) {
+        return absl::Status(found.status().code(),
+                            absl::StrCat("--take_over=", config_.take_over, ": ", found.status().message()));
+      }
+      predecessor_ = *std::move(found);
+      if (predecessor_ != nullptr) SortListeners(&inherited.listeners, &unwanted);
+    }
+    // The predecessor's door is where ours will be: ours opens when its has closed.
+    if (predecessor_ == nullptr) {
+      if (absl::Status opened = OpenAdmin(); !opened.ok()) return opened;
+    }
+    auto started = Server::Start(config_, std::move(inherited.listeners));
+    if (!started.ok()) return started.status();
+    server_ = *std::move(started);
+    for (const std::string& url : server_->urls()) LOG(INFO) << "listening on " << url;
+    if (predecessor_ != nullptr) Succeed(&unwanted);
+    if (!config_.take_over.empty()) {
+      absl::Status opened = OpenDoor();
+      if (!opened.ok() && predecessor_ == nullptr) return opened;
+      if (!opened.ok()) LOG(ERROR) << opened.message();
+    }
+    if (admin_ != nullptr) admin_->Serve(server_.get());
+    LOG(INFO) << "ready: " << server_->Shape();
+    systemd_.Ready(server_->Shape(), [this] { return server_->ShowsLife(); });
+    return absl::OkStatus();
+  }
+
+  absl::Status OpenAdmin() {
+    if (admin_ == nullptr && config_.admin_listen.has_value()) {
+      auto opened = Admin::Open(*config_.admin_listen);
+      if (!opened.ok()) {
+        return absl::Status(opened.status().code(), absl::StrCat("--admin_listen: ", opened.status().message()));
+      }
+      admin_ = *std::move(opened);
+    }
+    if (admin_ != nullptr) LOG(INFO) << "status page and metrics on " << admin_->url();
+    return absl::OkStatus();
+  }
+
+  absl::Status OpenDoor() {
+    auto listeners = [this] {
+      handover::Listeners result;
+      for (const auto& listening : server_->listening()) {
+        result.fds.push_back(listening.fd);
+        result.urls.push_back(absl::StrCat(listening.file_is_ours ? "ours " : "theirs ", listening.url));
+      }
+      return result;
+    };
+    auto door = handover::Door::Open(config_.take_over, std::move(listeners), kSuccessor);
+    if (!door.ok()) {
+      return absl::Status(door.status().code(), absl::StrCat("--take_over: ", door.status().message()));
+    }
+    door_ = *std::move(door);
+    LOG(INFO) << "hand-over: a successor is waited for at " << config_.take_over;
+    return absl::OkStatus();
+  }
+
+  // Which of the predecessor's listeners the flags ask for: those go to `wanted`, and are not opened again.
+  void SortListeners(std::vector<net::Listener>* wanted, std::vector<net::Listener>* unwanted) {
+    for (net::Listener& listener : predecessor_->TakeListeners()) {
+      const net::Address& address = listener.address();
+      const auto asked = std::find_if(config_.listen.begin(), config_.listen.end(), [&](const net::Address& other) {
+        // Port 0 is any port.
+        return other.ToUrl() == address.ToUrl() ||
+               (other.kind == net::Address::Kind::kTcp && address.kind == other.kind && other.port == 0 &&
+                other.host == address.host);
+      });
+      if (asked == config_.listen.end()) {
+        LOG(WARNING) << "hand-over: no flag asks for " << address.ToUrl() << " any more: it will be closed";
+        unwanted->push_back(std::move(listener));
+      } else {
+        config_.inherited.push_back(address);
+        config_.listen.erase(asked);
+        wanted->push_back(std::move(listener));
+      }
+    }
+  }
+
+  // The server serves on its predecessor's listeners: takes the rest.
+  void Succeed(std::vector<net::Listener>* unwanted) {
+    absl::Status released = predecessor_->Release();
+    // Whether it let go or died: the sockets are ours alone now.
+    server_->TakeOverFiles();
+    for (net::Listener& listener : *unwanted) listener.TakeOverFile();
+    unwanted->clear();
+    // From here on a failure ends nothing: there are clients, and nobody else to serve them.
+    if (absl::Status opened = OpenAdmin(); !opened.ok()) LOG(ERROR) << opened.message();
+    if (!released.ok()) {
+      LOG(ERROR) << "hand-over: connections were lost: " << released.message();
+      return;
+    }
+    taker_ = std::thread([this] { TakeConnections(); });
+  }
+
+  void TakeConnections() {
+    const absl::StatusOr<uint64_t> taken =
+        predecessor_->TakeConnections(kPredecessorPatience, [this](handover::Frame frame) -> absl::Status {
+          if (frame.fds.size() != 1) return absl::InternalError("it came without its socket");
+          auto session = handover::Revive(frame.text, std::move(frame.fds[0]), server_->counters(), server_->limits());
+          if (!session.ok()) return session.status();
+          server_->Arrive(*std::move(session));
+          return absl::OkStatus();
+        });
+    if (taken.ok()) {
+      LOG(INFO) << "hand-over: took over " << *taken << " connections";
+    } else {
+      LOG(ERROR) << "hand-over: connections may be lost: " << taken.status().message();
+    }
+  }
+
+  // Serves until it is to end; returns why.
+  int WaitForEnd() {
+    const sigset_t signals = AllSignals();
+    while (true) {
+      int number = 0;
+      sigwait(&signals, &number);
+      if (number != SIGHUP) return number;
+      systemd_.Reloading();
+      Reload();
+      systemd_.Reloaded();
+    }
+  }
+
+  void Reload() {
+    const absl::StatusOr<size_t> rules = server_->ReloadRules();
+    if (rules.ok()) {
+      LOG(INFO) << "SIGHUP: " << *rules << " rules are in force now";
+    } else if (absl::IsFailedPrecondition(rules.status())) {
+      LOG(INFO) << "SIGHUP: " << rules.status().message();
+    } else {
+      LOG(ERROR) << "SIGHUP: the rules stay as they are: " << rules.status().message();
+    }
+  }
+
+  void Drain(int signal) {
+    LOG(INFO) << strsignal(signal) << ": draining, for at most " << config_.drain_timeout
+              << "; a second signal stops at once";
+    door_.reset();
+    if (admin_ != nullptr) admin_->Drain();
+    if (!server_->Drain()) LOG(WARNING) << "cut off what was not finished within --drain_timeout";
+  }
+
+  void HandOver() {
+    const std::unique_ptr<handover::Wire> successor = door_->TakeSuccessor();
+    door_.reset();
+    if (admin_ != nullptr) admin_->Leave();
+    admin_.reset();
+    absl::Status said = successor->Send("go");
+    uint64_t count = 0;
+    const auto take = [&](const router::Session& session) {
+      if (!said.ok()) return said;
+      const int socket = session.fd();
+      said = successor->Send(handover::Describe(session), absl::MakeSpan(&socket, 1));
+      return said;
+    };
+    if (!server_->HandOver(take, &count)) {
+      LOG(WARNING) << "cut off what was not finished within --drain_timeout";
+    }
+    if (said.ok()) said = successor->Send(absl::StrCat("end ", count));
+    if (said.ok()) said = successor->Receive().status();
+    if (said.ok()) {
+      LOG(INFO) << "hand-over: handed over " << count << " connections";
+    } else {
+      LOG(ERROR) << "hand-over: after " << count << " connections: " << said.message();
+    }
+  }
+
+  void End() {
+    if (taker_.joinable()) {
+      predecessor_->Abandon();
+      taker_.join();
+    }
+    if (admin_ != nullptr) admin_->Leave();
+    systemd_.EndWatchdog();
+    server_.reset();
+    admin_.reset();
+    LOG(INFO) << "stopped";
+  }
+
+  Config config_;
+  std::unique_ptr<Admin> admin_;
+  std::unique_ptr<Server> server_;
+  ServiceNotifier systemd_;
+  std::unique_ptr<handover::Predecessor> predecessor_;  // null: a plain start
+  std::thread taker_;                                   // of its connections
+  std::unique_ptr<handover::Door> door_;
+};
+
+}  // namespace
+
+void BlockSignals() {
+  const sigset_t signals = AllSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+int Run(Config config, InheritedSockets inherited) { return Life(std::move(config)).Live(std::move(inherited)); }
+
+}  // namespace objmapper::server
