@@ -1,12 +1,13 @@
 // Runs a fuzz target's function under any compiler, without libFuzzer.
 //
-// How it works: the target is linked in, and the one argument names its corpus folder. The function
+// How it works: the target is linked in, and the first argument names its corpus folder. The function
 // gets every file of it, then a fixed number of mutations of them: parts joined, bytes changed,
 // inserted and removed, ends cut off. The generator's seed is constant, so a failure repeats.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -20,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 namespace {
 
-constexpr int kMutations = 50000;
+int mutations = 50000;  // unless the second argument says otherwise
 constexpr size_t kInputBytesMax = 600;  // of a mutation: long ones cost and add nothing
 
 std::string* corpus_folder = nullptr;
@@ -86,17 +87,18 @@ TEST(FuzzReplayTest, TheCorpusAndItsMutationsPass) {
     RunOne(input);
   }
   std::mt19937 random(20260101);
-  for (int i = 0; i < kMutations; ++i) RunOne(Mutate(corpus, &random));
+  for (int i = 0; i < mutations; ++i) RunOne(Mutate(corpus, &random));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
-  if (argc != 2) {
-    fprintf(stderr, "usage: %s CORPUS_FOLDER\n", argv[0]);
+  if (argc != 2 && argc != 3) {
+    fprintf(stderr, "usage: %s CORPUS_FOLDER [MUTATIONS]\n", argv[0]);
     return 2;
   }
   corpus_folder = new std::string(argv[1]);
+  if (argc == 3) mutations = atoi(argv[2]);
   return RUN_ALL_TESTS();
 }

@@ -1,0 +1,308 @@
+// Fuzzes a whole connection: bytes from a stranger into the router and both lanes, of a server in this process.
+//
+// How it works: the input is what a client says; its last byte says to which server (on rings, or on epoll), in pieces of
+// which size, and how the client ends. A parser of our own tells which requests the stream holds. The server's side of a
+// socketpair is given to the server as a connection between two requests. What comes back is read to its end, and must be:
+// well-formed; an answer for each request, in their order unless OOO_REPLIES was agreed on; the right bytes; one
+// descriptor, of the right file, for each OK answer that owes one, and no other. Then the connection must be gone from
+// the server's count. Whoever waits longer than 20 s has found something.
+//
+//   tools/fuzz connection_fuzz 60
+//
+// tests/protocol/fuzz_replay_test.cc calls the same function without libFuzzer.
+#include <errno.h>
+#include <glog/logging.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "net/scm_rights.h"
+#include "net/unique_fd.h"
+#include "protocol/capabilities.h"
+#include "protocol/metadata.h"
+#include "protocol/request_parser.h"
+#include "protocol/response_parser.h"
+#include "protocol/status.h"
+#include "router/session.h"
+#include "server/config.h"
+#include "server/server.h"
+
+namespace objmapper::server {
+namespace {
+
+using protocol::Dialect;
+using protocol::Mode;
+using protocol::RequestParser;
+using protocol::ResponseParser;
+using protocol::Status;
+
+// The objects, by the names that the corpus uses and some of its own.
+const std::map<std::string, std::string>& Objects() {
+  static const auto* const objects = [] {
+    auto* made = new std::map<std::string, std::string>;
+    for (const char* name : {"a", "b", "models/a", "models/a.bin", "object", "x"}) (*made)[name] = std::string("the object ") + name;
+    (*made)["empty"] = "";
+    (*made)["large"] = std::string(150'000, 'l');
+    return made;
+  }();
+  return *objects;
+}
+
+struct Servers {
+  Servers() {
+    signal(SIGPIPE, SIG_IGN);  // as server/main.cc
+    FLAGS_minloglevel = google::GLOG_ERROR;
+    char folder[] = "/tmp/objmapper-fuzz-XXXXXX";
+    CHECK(mkdtemp(folder) != nullptr);
+    for (const auto& [name, content] : Objects()) {
+      const std::filesystem::path path = std::filesystem::path(folder) / name;
+      std::filesystem::create_directories(path.parent_path());
+      std::ofstream(path, std::ios::binary) << content;
+    }
+    using EngineKind = decltype(Config::io_engine);
+    for (const EngineKind engine : {EngineKind::kAuto, EngineKind::kEpoll}) {
+      Config config;
+      config.root = folder;
+      config.concurrency_model = "mode_routing";
+      config.io_engine = config.fdpass_engine = engine;
+      config.pool_size = 1;
+      config.max_pipeline = 16;
+      config.request_timeout = absl::Seconds(15);
+      config.fd_cache_valid = absl::Milliseconds(20);
+      auto started = Server::Start(config);
+      CHECK(started.ok()) << started.status();
+      servers.push_back(*std::move(started));
+    }
+  }
+  std::vector<std::unique_ptr<Server>> servers;
+};
+
+struct Asked {
+  uint32_t id;
+  Mode mode;
+  std::string uri;
+  bool ranged;
+  uint64_t offset, length;
+};
+struct Transcript {
+  std::vector<Asked> requests;
+  Dialect dialect = Dialect::kUnknown;
+  uint16_t capabilities = 0;
+  bool ended_by_itself = false;  // CLOSE, or something after which nothing can be understood
+};
+
+// What the stream says, when all of it has come.
+Transcript Transcribe(absl::string_view stream, uint16_t max_pipeline) {
+  Transcript transcript;
+  RequestParser parser({.capabilities = protocol::kAllCapabilities, .max_pipeline = max_pipeline});
+  while (true) {
+    const RequestParser::Result result = parser.Next(stream);
+    stream.remove_prefix(result.consumed);
+    transcript.dialect = parser.dialect();
+    transcript.capabilities = parser.capabilities();
+    if (result.kind == RequestParser::Kind::kNeedMore) return transcript;
+    if (result.kind == RequestParser::Kind::kHello) continue;
+    if (result.kind != RequestParser::Kind::kRequest) {
+      transcript.ended_by_itself = true;
+      return transcript;
+    }
+    const protocol::Request& request = result.request;
+    transcript.requests.push_back({request.id, request.mode, std::string(request.uri), request.has_range(),
+                                   request.offset, request.length});
+    if (request.mode == Mode::kPut) parser.SkipBody(request.body_length);
+  }
+}
+
+// The client's end.
+class Client {
+ public:
+  explicit Client(net::UniqueFd socket) : socket_(std::move(socket)) {
+    const timeval patience{20, 0};
+    setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+  }
+  void Say(absl::string_view bytes, size_t piece) {
+    while (!bytes.empty()) {
+      const size_t part = std::min(piece, bytes.size());
+      const ssize_t sent = send(socket_.get(), bytes.data(), part, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (sent > 0) {
+        bytes.remove_prefix(static_cast<size_t>(sent));
+        continue;
+      }
+      if (errno != EAGAIN) return;  // the server has hung up already
+      // Small pieces fill a socket too. The server may wait for us to read, before it reads on.
+      pollfd either{socket_.get(), POLLIN | POLLOUT, 0};
+      CHECK_GT(poll(&either, 1, 20'000), 0) << "the server neither reads nor answers";
+      if ((either.revents & POLLIN) != 0 && !ReadSome()) return;
+    }
+  }
+  void HalfClose() { shutdown(socket_.get(), SHUT_WR); }
+  void Close() { socket_.Reset(); }
+
+  // False: the end.
+  bool ReadSome() {
+    char buffer[65536];
+    const auto got = net::RecvWithFds(socket_.get(), absl::MakeSpan(buffer), net::kFdsPerMessageMax, &fds);
+    // Reset: it hung up while we were still talking.
+    if (!got.ok() && errno == ECONNRESET) return false;
+    CHECK(got.ok()) << "nothing comes, and no end: " << got.status();
+    if (got->bytes == 0) return false;
+    CHECK(!got->fds_lost);
+    bytes.append(buffer, got->bytes);
+    return true;
+  }
+  // All that comes until the end.
+  void ReadToEnd() {
+    while (ReadSome()) {
+    }
+  }
+
+  std::string bytes;
+  std::vector<net::UniqueFd> fds;
+
+ private:
+  net::UniqueFd socket_;
+};
+
+std::string ContentOf(int fd) {
+  std::string content(200'000, '\0');
+  const ssize_t got = pread(fd, content.data(), content.size(), 0);
+  CHECK_GE(got, 0);
+  content.resize(static_cast<size_t>(got));
+  return content;
+}
+
+void Check(const Transcript& said, const Client& client, bool whole) {
+  ResponseParser parser(said.dialect == Dialect::kV2 ? Dialect::kV2 : Dialect::kV1);
+  absl::string_view rest = client.bytes;
+  size_t answers = 0, fds = 0;
+  bool closed = false;
+  const bool in_order = (said.capabilities & protocol::kOutOfOrderReplies) == 0;
+  std::set<uint32_t> ids;
+  for (const Asked& asked : said.requests) ids.insert(asked.id);
+  // Who lets answers come in any order and gives two requests one number cannot tell which is which; nor can we.
+  if (!in_order && ids.size() < said.requests.size()) return;
+  const bool in_header = (said.capabilities & protocol::kFdInHeader) != 0;
+  while (!rest.empty()) {
+    CHECK(!closed) << "something comes behind CLOSE";
+    const ResponseParser::Result result = parser.Next(rest);
+    CHECK(result.kind != ResponseParser::Kind::kBroken) << result.reason;
+    if (result.kind == ResponseParser::Kind::kNeedMore) {
+      CHECK(!whole) << "the last message is cut";
+      return;
+    }
+    rest.remove_prefix(result.consumed);
+    if (result.kind == ResponseParser::Kind::kHelloAck) {
+      CHECK_EQ(answers, 0u);
+      continue;
+    }
+    if (result.kind != ResponseParser::Kind::kResponse) {
+      closed = true;
+      continue;
+    }
+    const auto metadata = protocol::ParseMetadata(result.response.metadata);
+    CHECK(metadata.has_value());
+    const bool ok = result.response.status == Status::kOk;
+    CHECK(ok || metadata->error.has_value()) << "an error without a word";
+    const size_t index = answers++;
+    if (index >= said.requests.size()) {
+      CHECK(!ok) << "more answers than questions";
+      continue;
+    }
+    const Asked* asked = &said.requests[index];
+    if (!in_order) {
+      // Ids are the client's; those of this stream may be anything, so that only one that is there is looked for.
+      const auto found = std::find_if(said.requests.begin(), said.requests.end(),
+                                      [&](const Asked& a) { return a.id == result.response.id; });
+      CHECK(found != said.requests.end() || !ok) << "an answer to nothing";
+      if (found == said.requests.end()) continue;
+      asked = &*found;
+    } else if (said.dialect == Dialect::kV2) {
+      CHECK_EQ(result.response.id, asked->id) << "answer " << index;
+    }
+    if (!ok) continue;
+    const auto object = Objects().find(asked->uri);
+    if (asked->mode == Mode::kFdPass && in_order) {
+      if (!in_header) {
+        CHECK(!rest.empty() && rest[0] == 'X') << "an OK answer without its 'X'";
+        rest.remove_prefix(1);
+      }
+      CHECK_LT(fds, client.fds.size()) << "an OK answer without a descriptor";
+      if (object != Objects().end()) CHECK(ContentOf(client.fds[fds].get()) == object->second);
+      ++fds;
+    } else if (asked->mode == Mode::kFdPass) {
+      if (!in_header && !rest.empty() && rest[0] == 'X') rest.remove_prefix(1);
+      ++fds;
+    } else if (asked->mode == Mode::kCopy || asked->mode == Mode::kSplice) {
+      const uint64_t length = result.response.content_length;
+      if (rest.size() < length) {
+        CHECK(!whole) << "a body is cut";
+        return;
+      }
+      if (in_order && object != Objects().end()) {
+        std::string wanted = object->second;
+        if (asked->ranged) {
+          wanted = wanted.substr(std::min<uint64_t>(asked->offset, wanted.size()),
+                                 asked->length == 0 ? std::string::npos : asked->length);
+        }
+        CHECK(rest.substr(0, length) == wanted) << asked->uri;
+      }
+      rest.remove_prefix(length);
+    }
+  }
+  if (!whole) return;
+  CHECK_EQ(fds, client.fds.size()) << "descriptors that belong to nothing";
+  CHECK_GE(answers, said.requests.size()) << "a question without an answer";
+  CHECK_LE(answers, said.requests.size() + 1);
+}
+
+}  // namespace
+}  // namespace objmapper::server
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace objmapper;
+  using namespace objmapper::server;
+  if (size == 0 || size > 4096) return 0;
+  static auto* const servers = new Servers;
+  const uint8_t control = data[size - 1];
+  const absl::string_view stream(reinterpret_cast<const char*>(data), size - 1);
+  Server* const server = servers->servers[control & 1].get();
+
+  int ends[2];
+  PCHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  Client client{net::UniqueFd(ends[0])};
+  server->Arrive(std::make_unique<router::Session>(router::ConnectionSlot(server->counters()),
+                                                   net::UniqueFd(ends[1]), router::Transport::kUnix,
+                                                   server->limits()));
+  const size_t pieces[] = {1, 2, 3, 5, 8, 13, 64, 4096};
+  client.Say(stream, pieces[(control >> 2) & 7]);
+  if ((control & 2) == 0) {
+    const Transcript said = Transcribe(stream, server->limits()->max_pipeline);
+    client.HalfClose();
+    client.ReadToEnd();
+    // Whose end comes in the middle of our talk may lose what was sent last (unix(7): a reset).
+    Check(said, client, !said.ended_by_itself);
+  }
+  client.Close();
+  const absl::Time deadline = absl::Now() + absl::Seconds(20);
+  while (server->counters()->open != 0) {
+    CHECK(absl::Now() < deadline) << "the connection does not end";
+    absl::SleepFor(absl::Microseconds(20));
+  }
+  return 0;
+}
