@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -81,14 +82,36 @@ Transfer::Outcome Transfer::SendHeader(const BlockingPool* pool) {
   return Outcome::kDone;
 }
 
+// sendfile(2) brings a pipe of its own, which takes no descriptor.
+Transfer::Outcome Transfer::MoveBodyWithoutPipe(const BlockingPool* pool) {
+  uint64_t moved_this_turn = 0;
+  while (remaining > 0) {
+    if (moved_this_turn >= kBytesPerTurn && (pool == nullptr || OthersWait(pool))) return Outcome::kYield;
+    off_t at = static_cast<off_t>(offset);
+    const ssize_t sent = sendfile(socket, file, &at, std::min<uint64_t>(remaining, kBytesPerTurn));
+    if (sent > 0) {
+      offset += static_cast<uint64_t>(sent);
+      remaining -= static_cast<uint64_t>(sent);
+      moved_this_turn += static_cast<uint64_t>(sent);
+    } else if (sent == 0) {
+      return Outcome::kShrunk;
+    } else if (errno == EAGAIN) {
+      if (!WaitForRoom(socket, pool)) return Outcome::kSocketFull;
+    } else if (errno != EINTR) {
+      error = errno;
+      return IsGone(error) ? Outcome::kGone : Outcome::kFailed;
+    }
+  }
+  return Outcome::kDone;
+}
+
 Transfer::Outcome Transfer::MoveBody(const BlockingPool* pool) {
   std::optional<Pipe>& pipe = ThreadPipe();
   if (!pipe.has_value()) {
     absl::StatusOr<Pipe> made = Pipe::Create();
     if (!made.ok()) {
-      LOG_EVERY_T(WARNING, 1) << "no pipe for a splice: " << made.status().message();
-      error = EMFILE;
-      return Outcome::kFailed;
+      LOG_EVERY_T(WARNING, 1) << "no pipe for a splice, sendfile does it: " << made.status().message();
+      return MoveBodyWithoutPipe(pool);
     }
     pipe.emplace(*std::move(made));
   }

@@ -42,6 +42,7 @@ struct Transfer {
   Outcome RunOn(const BlockingPool* pool);
   Outcome SendHeader(const BlockingPool* pool);
   Outcome MoveBody(const BlockingPool* pool);
+  Outcome MoveBodyWithoutPipe(const BlockingPool* pool);
 };
 
 }  // namespace objmapper::copypath

@@ -161,11 +161,19 @@ void UringEngine::HandleReceive(Channel* channel, const net::Ring::Event& event)
   if (event.more) return;
   const bool out_of_buffers = event.result == -ENOBUFS;
   const bool cancelled = event.result == -ECANCELED || event.result == -EINTR;
-  // EAGAIN: the socket was in non-blocking mode for a splice(2) when the receive was armed.
-  const bool try_later = event.result == -EAGAIN;
-  if (event.result > 0 || out_of_buffers || cancelled || try_later) {
+  // EAGAIN: the socket is in non-blocking mode, for the splice(2) of another thread, and had nothing. It is waited for
+  // by polling, which heeds no mode: when that thread is done, the news of it may have come before this.
+  const bool nothing_there = event.result == -EAGAIN;
+  if (event.result > 0 || out_of_buffers || cancelled || nothing_there) {
     // The kernel ends a multishot receive for reasons of its own, too: begin again if still wanted.
-    if (channel->receive_wanted_ && !channel->cancelling_ && !try_later) Arm(channel);
+    if (!channel->receive_wanted_ || channel->cancelling_) return;
+    if (!nothing_there) {
+      Arm(channel);
+      return;
+    }
+    channel->receive_armed_ = true;
+    ++channel->in_flight_;
+    ring_->AwaitReadable(channel->socket(), channel->unix_socket(), Tag(channel, Operation::kReceive));
     return;
   }
   channel->receive_ended_ = true;

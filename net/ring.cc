@@ -1,5 +1,6 @@
 #include "net/ring.h"
 
+#include <poll.h>
 #include <errno.h>
 #include <liburing.h>
 #include <string.h>
@@ -131,6 +132,12 @@ void Ring::ReceiveMultishot(int fd, bool unix_socket, uint64_t user_data) {
   }
   entry->flags |= IOSQE_BUFFER_SELECT;
   entry->buf_group = kBufferGroup;
+  entry->user_data = user_data | (unix_socket ? 1 : 0);
+}
+
+void Ring::AwaitReadable(int fd, bool unix_socket, uint64_t user_data) {
+  io_uring_sqe* entry = NextEntry();
+  io_uring_prep_poll_add(entry, fd, POLLIN);
   entry->user_data = user_data | (unix_socket ? 1 : 0);
 }
 

@@ -62,6 +62,9 @@ class Ring {
   // Receives until cancelled, the end of the stream (result 0), an error, or -ENOBUFS (all buffers
   // are in use: return some and begin again). On a Unix socket descriptors are refused.
   void ReceiveMultishot(int fd, bool unix_socket, uint64_t user_data);
+  // Waits until there is something to receive. Completes, and is cancelled, as a ReceiveMultishot() of the same
+  // `user_data` that brought no bytes: with a positive result.
+  void AwaitReadable(int fd, bool unix_socket, uint64_t user_data);
   // `poll_first`: the socket was full a moment ago: wait for room before trying.
   void Send(int fd, const void* data, size_t bytes, bool poll_first, uint64_t user_data);
   void SendMessage(int fd, const msghdr* message, bool poll_first, uint64_t user_data);

@@ -358,6 +358,7 @@ void Demultiplexer::OnOpener(Guest* guest, bool peer_done) {
       RemoveGuest(guest);  // it came and went without a word, or was reset
       return;
     }
+    if (got < 0 && errno == EINTR) continue;  // edge-triggered: nobody will tell again
     if (got < 0) return;
     const absl::string_view input(buffer, static_cast<size_t>(got));
     protocol::Mode mode;

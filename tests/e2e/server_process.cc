@@ -170,8 +170,8 @@ void ServerProcess::Launch(const std::string& root, const ServerOptions& options
     added.push_back("LISTEN_FDNAMES=" + options.inherited_names);
   }
   std::vector<char*> environment;
+  for (std::string& entry : added) environment.push_back(entry.data());  // the first of a name counts
   for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
-  for (std::string& entry : added) environment.push_back(entry.data());
   environment.push_back(nullptr);
 
   const bool become_nobody = options.as_nobody && CanBecomeNobody();

@@ -157,10 +157,10 @@ TEST_P(TimeoutTest, SteadySlowReaderGetsEverything) {
   copying.Ask({.mode = kCopy, .uri = "big"});
   splicing.Ask({.mode = kSplice, .uri = "big"});
   Answer copied = copying.NextHead(), spliced = splicing.NextHead();
-  for (uint64_t read = 0; read < kBig; read += kBig / 16) {
-    copying.ReadBody(&copied, kBig / 16);
-    splicing.ReadBody(&spliced, kBig / 16);
-    absl::SleepFor(kTimeout / 8);
+  for (uint64_t read = 0; read < kBig; read += kBig / 64) {
+    copying.ReadBody(&copied, kBig / 64);
+    splicing.ReadBody(&spliced, kBig / 64);
+    absl::SleepFor(kTimeout / 32);
   }
   for (const Answer* answer : {&copied, &spliced}) {
     EXPECT_TRUE(answer->ok()) << answer->mode;

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <utility>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -30,6 +31,8 @@ class Wire {
   static Wire ToUnix(absl::string_view path);
   static Wire ToTcp(uint16_t port);   // 127.0.0.1
   static Wire ToTcp6(uint16_t port);  // ::1
+  // A connection that somebody else has made.
+  static Wire Adopt(net::UniqueFd socket) { return Wire(std::move(socket)); }
 
   Wire(Wire&&) = default;
   Wire& operator=(Wire&&) = default;
