@@ -174,11 +174,6 @@ absl::Status ReadListeners(Config* config) {
   return absl::OkStatus();
 }
 
-// Whoever reaches the operator's door may look, so it does not open to the network.
-bool IsLoopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || absl::StartsWith(host, "127.");
-}
-
 absl::Status ReadAdmin(Config* config) {
   absl::string_view text = FLAGS_admin_listen;
   if (text.empty()) return absl::OkStatus();
@@ -396,6 +391,10 @@ absl::Status WarnOfIdleFlags(Config* config) {
 }
 
 }  // namespace
+
+bool IsLoopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || absl::StartsWith(host, "127.");
+}
 
 std::string DefaultSocketPath() {
   const char* runtime = getenv("XDG_RUNTIME_DIR");

@@ -70,6 +70,9 @@ struct Config {
 // one, the default socket is not needed.
 absl::StatusOr<Config> ConfigFromFlags(const std::vector<net::Address>& inherited = {});
 
+// Whether only this machine reaches `host`. Whoever reaches the operator's door may look, so it opens to nobody else.
+bool IsLoopback(const std::string& host);
+
 // Where the server listens when no flag says where: $XDG_RUNTIME_DIR/objmapper.sock, or
 // /tmp/objmapper.sock.
 std::string DefaultSocketPath();

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -59,6 +60,8 @@ int main(int argc, char** argv) {
   if (const char* called_from = getenv("BUILD_WORKING_DIRECTORY"); called_from != nullptr) {
     if (chdir(called_from) != 0) PLOG(WARNING) << "cannot enter " << called_from;
   }
+  // Nothing is executed from here on; nothing that were could gain rights (prctl(2)). Before any thread.
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) PLOG(WARNING) << "PR_SET_NO_NEW_PRIVS";
   // A client that has gone shows itself as EPIPE; splice(2) has no MSG_NOSIGNAL.
   signal(SIGPIPE, SIG_IGN);
   objmapper::server::BlockSignals();

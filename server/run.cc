@@ -78,6 +78,12 @@ class Life {
         return absl::InvalidArgumentError(
             "--admin_listen is given, and systemd has a socket for it (FileDescriptorName=admin)");
       }
+      const net::Address& address = inherited.admin->address();
+      if (address.kind == net::Address::Kind::kTcp && !IsLoopback(address.host)) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "systemd's socket for the operator, ", address.ToUrl(),
+            ", is open to the network: it is a Unix socket or an address of this machine alone"));
+      }
       admin_ = Admin::On(*std::move(inherited.admin));
     }
     std::vector<net::Listener> unwanted;  // kept until the predecessor has let go of them

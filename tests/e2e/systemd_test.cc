@@ -154,6 +154,21 @@ TEST_F(SystemdTest, SocketsThatMakeNoSense) {
   }
 }
 
+// The operator's door is for this machine alone, whoever has opened it.
+TEST_F(SystemdTest, TheOperatorsDoorIsNotForTheNetwork) {
+  net::Address everywhere;
+  everywhere.kind = net::Address::Kind::kTcp;
+  everywhere.host = "0.0.0.0";
+  const absl::StatusOr<net::Listener> open = net::Listener::Open(everywhere);
+  ASSERT_TRUE(open.ok()) << open.status();
+  ServerOptions options = Plain({"--listen_unix=" + path_});
+  options.inherited_sockets = {open->fd()};
+  options.inherited_names = "admin";
+  const ServerProcess::Refusal refusal = ServerProcess::StartRefused(tree_.root(), options);
+  EXPECT_EQ(refusal.exit_status, 1) << refusal.log;
+  EXPECT_TRUE(absl::StrContains(refusal.log, "is open to the network")) << refusal.log;
+}
+
 // The threads of `pid` by name.
 pid_t ThreadNamed(pid_t pid, const std::string& name) {
   for (const auto& task : std::filesystem::directory_iterator(absl::StrCat("/proc/", pid, "/task"))) {
@@ -206,6 +221,7 @@ TEST_F(SystemdTest, RightsAreGivenUp) {
     EXPECT_TRUE(absl::StrContains(text.str(), "Uid:\t65534\t65534\t65534\t65534")) << text.str();
     EXPECT_TRUE(absl::StrContains(text.str(), "Gid:\t65534\t65534\t65534\t65534")) << text.str();
     EXPECT_TRUE(absl::StrContains(text.str(), "CapEff:\t0000000000000000")) << text.str();
+    EXPECT_TRUE(absl::StrContains(text.str(), "NoNewPrivs:\t1")) << text.str();
     EXPECT_TRUE(absl::StrContains(text.str(), "CapPrm:\t0000000000000000")) << text.str();
     ++threads;
   }
