@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <httplib.h>
 #include <pthread.h>
+#include <sys/socket.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -17,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "net/listener.h"
 #include "net/mutex.h"
+#include "net/unique_fd.h"
 #include "server/admin/connections_text.h"
 #include "server/admin/history.h"
 #include "server/admin/metrics.h"
@@ -51,8 +53,25 @@ class HttpServer : public httplib::Server {
   }
   const net::Address& address() const { return listener_.address(); }
 
+  // stop() shuts the listening socket down, for all who have it: one of systemd's would be dead for the next service
+  // too. Such a one is only left: the library is told that there is none, and woken from accept(2) by a visitor.
+  void End() {
+    if (listener_.file() == net::Listener::File::kOurs) {
+      stop();
+      return;
+    }
+    left_.Reset(svr_sock_.exchange(INVALID_SOCKET));
+    sockaddr_storage name{};
+    socklen_t size = sizeof(name);
+    if (getsockname(listener_.fd(), reinterpret_cast<sockaddr*>(&name), &size) != 0) return;
+    const net::UniqueFd visitor(socket(name.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    // EAGAIN: others wait to be accepted, and wake it as well.
+    connect(visitor.get(), reinterpret_cast<const sockaddr*>(&name), size);
+  }
+
  private:
   net::Listener listener_;
+  net::UniqueFd left_;  // closed when nobody can be in accept(2) any more
 };
 
 std::string FlagsText() {
@@ -93,7 +112,7 @@ class AdminServer : public Admin {
     for (int i = 0; i < 1000 && !http_.is_running(); ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
-    http_.stop();
+    http_.End();
     http_thread_.join();
   }
 

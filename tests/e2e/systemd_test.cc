@@ -125,16 +125,25 @@ TEST_F(SystemdTest, SocketActivation) {
 TEST_F(SystemdTest, NobodyIsRefusedWhileItRestarts) {
   const net::Listener unix_socket = Listen(path_);
   ServerOptions options = Plain({"--listen_unix=" + path_});  // named twice, listened on once
-  options.inherited_sockets = {unix_socket.fd()};
+  const net::Listener admin = Listen(directory_.path() + "/admin");
+  options.inherited_sockets = {unix_socket.fd(), admin.fd()};
+  options.inherited_names = "objmapper.socket:admin";
+  const auto ask_admin = [&] {
+    Wire wire = Wire::ToUnix(directory_.path() + "/admin");
+    wire.Send("GET /healthz HTTP/1.0\r\n\r\n");
+    return wire.ReadToEnd();
+  };
   {
     ServerProcess first(tree_.root(), options);
     EXPECT_EQ(Ask(Wire::ToUnix(path_)), "object");
+    EXPECT_TRUE(absl::StrContains(ask_admin(), "alive"));
     EXPECT_EQ(first.Stop(SIGTERM), 0);
   }
   RawClient waiting = RawClient::V1(Wire::ToUnix(path_));
   waiting.Ask({.mode = kCopy, .uri = "a"});
   ServerProcess second(tree_.root(), options);
   EXPECT_EQ(waiting.Next().body, "object");
+  EXPECT_TRUE(absl::StrContains(ask_admin(), "alive"));
 }
 
 TEST_F(SystemdTest, SocketsThatMakeNoSense) {
