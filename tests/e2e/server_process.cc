@@ -42,6 +42,29 @@ std::string ServerBinary() {
   return path;
 }
 
+// What Docker's default profile does not allow to a container without added capabilities. clone3(2) is ENOSYS there, since
+// its flags cannot be looked at; the rest is EPERM.
+constexpr long kNotInDocker[] = {
+    SYS_acct, SYS_add_key, SYS_bpf, SYS_clock_adjtime, SYS_clock_settime, SYS_delete_module, SYS_fanotify_init,
+    SYS_finit_module, SYS_fsconfig, SYS_fsmount, SYS_fsopen, SYS_fspick, SYS_get_mempolicy, SYS_init_module,
+    SYS_io_uring_enter, SYS_io_uring_register, SYS_io_uring_setup, SYS_ioperm, SYS_iopl, SYS_kcmp, SYS_kexec_file_load,
+    SYS_kexec_load, SYS_keyctl, SYS_mbind, SYS_mount, SYS_move_mount, SYS_move_pages, SYS_open_by_handle_at, SYS_open_tree,
+    SYS_perf_event_open, SYS_pivot_root, SYS_process_vm_readv, SYS_process_vm_writev, SYS_quotactl, SYS_reboot,
+    SYS_request_key, SYS_set_mempolicy, SYS_setdomainname, SYS_sethostname, SYS_setns, SYS_settimeofday, SYS_swapoff,
+    SYS_swapon, SYS_syslog, SYS_umount2, SYS_unshare, SYS_userfaultfd, SYS_vhangup};
+
+// Makes `call` fail from now on. False: it cannot be had.
+bool Refuse(long call, int error) {
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(call), 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<uint32_t>(error)),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{sizeof(filter) / sizeof(filter[0]), filter};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
 // The child between fork and exec: system calls alone, since other threads of the test may have
 // held any lock. Does not return.
 [[noreturn]] void BecomeServer(const ServerOptions& options, bool become_nobody, int binary,
@@ -59,18 +82,13 @@ std::string ServerBinary() {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   for (const auto& [call, error] : {std::pair(SYS_io_uring_setup, options.io_uring_errno),
                                     std::pair(SYS_openat2, options.openat2_errno)}) {
-    if (error == 0) continue;
-    sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(call), 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<uint32_t>(error)),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    const sock_fprog program{sizeof(filter) / sizeof(filter[0]), filter};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
-      _exit(126);
+    if (error != 0 && !Refuse(call, error)) _exit(126);
+  }
+  if (options.like_in_docker || options.engine == "container") {
+    for (const long call : kNotInDocker) {
+      if (!Refuse(call, EPERM)) _exit(126);
     }
+    if (!Refuse(SYS_clone3, ENOSYS)) _exit(126);
   }
   if (!options.inherited_sockets.empty()) {
     // First out of the way of the numbers where they must stand: from 3 on.
@@ -115,6 +133,7 @@ uint16_t PortIn(absl::string_view log, absl::string_view prefix) {
 
 // What makes a server run on `engine` (ServerOptions::engine).
 std::vector<std::string> FlagsOf(absl::string_view engine) {
+  if (engine == "container") engine = "auto";
   if (!absl::ConsumePrefix(&engine, "model_")) {
     return {absl::StrCat("--io_engine=", engine), absl::StrCat("--fdpass_engine=", engine)};
   }

@@ -32,7 +32,7 @@ namespace objmapper::e2e {
 
 struct ServerOptions {
   // "auto", "uring", "epoll": mode_routing with both lanes on that engine (--io_engine,
-  // --fdpass_engine). "model_NAME": --concurrency_model=NAME.
+  // --fdpass_engine). "model_NAME": --concurrency_model=NAME. "container": "auto", with like_in_docker.
   std::string engine = "auto";
   std::vector<std::string> flags;  // after --root, --listen_… and the engines, so they win
   bool only_flags = false;         // none of those: `flags` is the whole command line
@@ -40,6 +40,9 @@ struct ServerOptions {
   rlim_t descriptors_max = 0;  // RLIMIT_NOFILE, soft and hard; 0: the test's own
   int io_uring_errno = 0;      // a seccomp filter makes io_uring_setup(2) fail with this
   int openat2_errno = 0;       // and openat2(2) with this
+  // What Docker's default profile refuses without further capabilities is refused (docs.docker.com/engine/security/seccomp):
+  // io_uring among it.
+  bool like_in_docker = false;
   // Listening sockets, handed over as systemd does (sd_listen_fds(3)), and their names, with colons between.
   std::vector<int> inherited_sockets;
   std::string inherited_names;

@@ -88,7 +88,7 @@ TEST_F(ObjmapperTest, GetToAFolderWithJson) {
     Answer(peer, "world!");
     peer.AwaitEnd();
   });
-  const Outcome outcome = Run(absl::StrCat("get x/a \"$(printf 'b\\377')\" c --json -o ",
+  const Outcome outcome = Run(absl::StrCat("get x/a \"$(printf 'b\\377')\" c --json --noretry -o ",
                                            folder_.path(), " --server=", server.url()));
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_EQ(folder_.Read("a"), "hello");
@@ -103,6 +103,33 @@ TEST_F(ObjmapperTest, GetToAFolderWithJson) {
   EXPECT_TRUE(absl::StrContains(outcome.out, "\"retry_after_ms\":40,\"exit_code\":1}\n"))
       << outcome.out;
   EXPECT_EQ(outcome.err, "");
+}
+
+// What a busy server refuses is asked again when it says, of every command that asks for objects.
+TEST_F(ObjmapperTest, AsksABusyServerAgain) {
+  for (const char* command : {"stat a", "get a", "get a --mode=copy"}) {
+    FakeServer server([](Peer& peer) {
+      for (int i = 0; i < 3; ++i) {
+        peer.Send(Error(peer.ReadRequest().id, protocol::Status::kUnavailable, "queue full", 2));
+      }
+      Answer(peer, "");
+      peer.AwaitEnd();
+    });
+    const Outcome outcome = Run(absl::StrCat(command, " --server=", server.url()));
+    EXPECT_EQ(outcome.exit_code, 0) << command << ": " << outcome.err;
+    EXPECT_EQ(outcome.err, "");
+  }
+}
+
+// But not for longer than it may take.
+TEST_F(ObjmapperTest, DoesNotAskForEver) {
+  FakeServer server([](Peer& peer) {
+    peer.Send(Error(peer.ReadRequest().id, protocol::Status::kUnavailable, "queue full", 60'000));
+    peer.AwaitEnd();
+  });
+  const Outcome outcome = Run(absl::StrCat("stat a --timeout=1s --server=", server.url()));
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_TRUE(absl::StrContains(outcome.err, "queue full")) << outcome.err;
 }
 
 // stat shows what the server said, to people and to programs.
@@ -161,7 +188,7 @@ TEST_F(ObjmapperTest, ExitCodes) {
       peer.ReadHello();
       peer.Send(client::ErrorV1(protocol::Status::kUnavailable, "full"));
     });
-    EXPECT_EQ(Run(absl::StrCat("get a --server=", server.url())).exit_code, 3);
+    EXPECT_EQ(Run(absl::StrCat("get a --noretry --server=", server.url())).exit_code, 3);
   }
   {
     FakeServer server([](Peer& peer) { peer.ReadRequest(); });

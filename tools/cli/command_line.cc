@@ -19,6 +19,7 @@ DEFINE_string(mode, "", "how the object comes: fdpass, copy or splice");
 DEFINE_string(o, "-", "where the bytes go: a file, an existing folder, or - for standard output");
 DEFINE_string(range, "", "a part of the object: OFF-END, OFF- or OFF:LEN");
 DEFINE_string(timeout, "30s", "how long to wait for the server: 500ms, 30s, 2m");
+DEFINE_bool(retry, true, "ask again, after the time it says, what the server is too busy for");
 DEFINE_bool(json, false, "one JSON object a line for each result");
 DEFINE_int32(n, -1, "how many: round trips of ping, pictures of top");
 DEFINE_string(admin, "", "where the server's --admin_listen is: unix:/path, unix:@name or tcp://host:port");
@@ -33,12 +34,12 @@ constexpr int kPings = 5;
 struct CommandEntry {
   const char* name;
   Command command;
-  absl::string_view flags[6];  // the names it takes
+  absl::string_view flags[7];  // the names it takes
 };
 
 constexpr CommandEntry kCommands[] = {
-    {"get", Command::kGet, {"server", "mode", "o", "range", "timeout", "json"}},
-    {"stat", Command::kStat, {"server", "timeout", "json"}},
+    {"get", Command::kGet, {"server", "mode", "o", "range", "timeout", "retry", "json"}},
+    {"stat", Command::kStat, {"server", "timeout", "retry", "json"}},
     {"ping", Command::kPing, {"server", "n", "timeout", "json"}},
     {"stats", Command::kStats, {"admin", "timeout", "json"}},
     {"top", Command::kTop, {"admin", "n", "timeout"}},
@@ -158,6 +159,7 @@ absl::Status CheckUri(const std::string& uri) {
 absl::Status ReadFlags(CommandLine* line) {
   line->server = FLAGS_server.empty() ? DefaultServer() : FLAGS_server;
   line->json = FLAGS_json;
+  line->retry = FLAGS_retry;
   absl::StatusOr<absl::Duration> timeout = ReadTimeout(FLAGS_timeout);
   if (!timeout.ok()) return timeout.status();
   line->timeout = *timeout;

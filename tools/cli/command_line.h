@@ -21,6 +21,7 @@ struct CommandLine {
 
   std::string server;      // a URL; not checked yet
   absl::Duration timeout;  // for connecting and for each wait
+  bool retry = true;       // ask again what was UNAVAILABLE, within `timeout`
   bool json = false;
   std::vector<std::string> uris;  // kGet, kStat: one or more, each one that can be sent
   protocol::Mode mode = protocol::Mode::kCopy;  // kGet

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "client/client.h"
+#include "client/retry.h"
 #include "tools/cli/command_line.h"
 #include "tools/cli/exit_code.h"
 
@@ -19,6 +20,9 @@ ExitCode RunTop(const CommandLine& line);
 
 // Connects as the command line says. An error has been reported; *code is the exit code for it.
 absl::StatusOr<client::Client> ConnectOrReport(const CommandLine& line, ExitCode* code);
+
+// How what a busy server refuses is asked again: as long as line.timeout, or not at all.
+client::RetryPolicy RetryPolicyOf(const CommandLine& line);
 
 // Where each of line.uris goes: a path, or "-" for stdout. In a folder an object is named by the
 // last part of its URI.

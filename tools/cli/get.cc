@@ -109,7 +109,7 @@ ExitCode RunGet(const CommandLine& line) {
   for (size_t i = 0; i < line.uris.size() && client->status().ok(); ++i) {
     const auto start = std::chrono::steady_clock::now();
     const absl::StatusOr<client::FileResult> result =
-        GetOne(*client, line.uris[i], (*outputs)[i], line);
+        client::Retry(RetryPolicyOf(line), [&] { return GetOne(*client, line.uris[i], (*outputs)[i], line); });
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     if (!result.ok()) {
       const ExitCode error = ExitCodeOf(result.status());

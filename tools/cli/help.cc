@@ -26,6 +26,8 @@ Every command but stats and top takes:
                   that is not set), where the server listens unless told otherwise.
   --timeout=TIME  how long to wait for a connection, and for each next sign of life: 500ms, 30s,
                   2m. A large object may take longer in all. Default: 30s.
+  --retry         ask again what the server is too busy for (UNAVAILABLE), after the time that it asks for and as long as
+                  --timeout. The default of get and stat; --noretry takes the first answer.
   --json          results as one JSON object a line, on standard output. Errors are there too,
                   with "ok":false. Bytes that are not UTF-8 read U+FFFD; then a member with "_hex"
                   behind its name holds them all.

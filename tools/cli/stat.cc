@@ -35,7 +35,8 @@ ExitCode RunStat(const CommandLine& line) {
   if (!client.ok()) return code;
   for (size_t i = 0; i < line.uris.size() && client->status().ok(); ++i) {
     const std::string& uri = line.uris[i];
-    const absl::StatusOr<client::ObjectInfo> info = client->Stat(uri);
+    const absl::StatusOr<client::ObjectInfo> info =
+        client::Retry(RetryPolicyOf(line), [&] { return client->Stat(uri); });
     if (!info.ok()) {
       const ExitCode error = ExitCodeOf(info.status());
       if (code == kExitOk) code = error;

@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""The status page in a browser: it draws, its figures move under load, it fits a phone, it can be read in the dark.
+
+Usage: page_test SERVER
+
+Drives headless Chromium by WebDriver (https://www.w3.org/TR/webdriver2/), spoken here by plain HTTP, through Debian's
+chromium-driver. Skipped where chromium or its driver is missing (tools/setup --browser installs them).
+"""
+
+import json
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+SERVER = pathlib.Path(sys.argv[1]).resolve()
+PATIENCE_S = 60
+CHARTS = ["c-rate", "c-p99", "c-busy", "c-queue", "c-conns", "c-hits"]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def call(url, body=None):
+    """What the driver answers to a command; its errors are ours."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+            return json.load(answer)["value"]
+    except urllib.error.HTTPError as error:
+        raise AssertionError(f"{url}: {error.read().decode()[:600]}") from None
+
+
+def wait_until(true, what):
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        value = true()
+        if value:
+            return value
+        time.sleep(0.1)
+    raise AssertionError(f"not within {PATIENCE_S} s: {what}")
+
+
+class Load(threading.Thread):
+    """Somebody who asks for an object, again and again, by COPY and by FDPASS in turn."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.path = path
+        self.asked = 0
+        self.over = threading.Event()
+
+    def run(self):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(PATIENCE_S)
+            client.connect(self.path)
+            while not self.over.is_set():
+                for mode in b"2", b"1":
+                    client.sendall(mode + (6).to_bytes(2, "big") + b"object")
+                    head = client.recv(11, socket.MSG_WAITALL)
+                    rest = 1 if mode == b"1" else int.from_bytes(head[1:9], "big")
+                    assert head[0] == 0 and len(client.recv(rest, socket.MSG_WAITALL)) == rest
+                    self.asked += 1
+                time.sleep(0.001)
+
+
+@unittest.skipUnless(shutil.which("chromium") and shutil.which("chromedriver"),
+                     "there is no chromium with its chromedriver here (tools/setup --browser)")
+class PageTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="om.", dir="/tmp"))  # short, for the socket
+        (cls.folder / "root").mkdir()
+        (cls.folder / "root/object").write_bytes(b"o" * 5000)
+        cls.admin = free_port()
+        cls.path = str(cls.folder / "socket")
+        cls.processes = []
+        cls.addClassCleanup(cls.stop)
+        cls.start([SERVER, f"--root={cls.folder}/root", f"--listen_unix={cls.path}", f"--admin_listen=127.0.0.1:{cls.admin}"])
+        port = free_port()
+        cls.start(["chromedriver", f"--port={port}"])
+        driver = f"http://127.0.0.1:{port}"
+        wait_until(lambda: cls.answers(driver + "/status"), "the driver")
+        wait_until(lambda: cls.answers(f"http://127.0.0.1:{cls.admin}/readyz"), "the server")
+        options = {
+            "binary": shutil.which("chromium"),
+            "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                     f"--user-data-dir={cls.folder}/profile", "--window-size=1200,900"],
+        }
+        session = call(driver + "/session", {"capabilities": {"alwaysMatch": {
+            "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}}})
+        cls.session = f"{driver}/session/{session['sessionId']}"
+        call(cls.session + "/url", {"url": f"http://127.0.0.1:{cls.admin}/"})
+
+    @classmethod
+    def start(cls, command):
+        with open(cls.folder / "log", "ab") as log:
+            cls.processes.append(subprocess.Popen([str(part) for part in command], stdout=log, stderr=log,
+                                                  env={"HOME": str(cls.folder), "PATH": "/usr/bin:/bin"}))
+
+    @classmethod
+    def stop(cls):
+        if hasattr(cls, "session"):
+            request = urllib.request.Request(cls.session, method="DELETE")
+            urllib.request.urlopen(request, timeout=PATIENCE_S).close()
+        for process in reversed(cls.processes):
+            process.terminate()
+            process.wait(PATIENCE_S)
+        shutil.rmtree(cls.folder, ignore_errors=True)
+
+    @staticmethod
+    def answers(url):
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return True
+        except OSError:
+            return False
+
+    def run_script(self, script):
+        return call(self.session + "/execute/sync", {"script": script, "args": []})
+
+    def text(self, element):
+        return self.run_script(f"return document.getElementById('{element}').textContent")
+
+    def number(self, element):
+        try:
+            return float(self.text(element).replace(",", ""))
+        except ValueError:
+            return None  # not yet drawn
+
+    def set_size(self, width, height):
+        # A headless window may not become as narrow as a phone; what the page sees may.
+        self.browser("Emulation.setDeviceMetricsOverride",
+                     {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600})
+
+    def browser(self, command, parameters):
+        call(self.session + "/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def test_figures_move_with_the_load(self):
+        wait_until(lambda: self.number("rate") is not None, "a first figure")
+        self.assertEqual(self.text("state"), "serving")
+        load = Load(self.path)
+        load.start()
+        try:
+            busy = wait_until(lambda: self.number("rate"), "requests a second, above none")
+            wait_until(lambda: self.number("rate") not in (busy, None), "another figure a moment later")
+            wait_until(lambda: self.number("open") == 1, "the connection")
+            # As much as was asked, by eye: more than nothing and no more than there was.
+            self.assertGreater(load.asked, 0)
+            self.assertLess(busy, 1e6)
+            rows = self.run_script("return [...document.querySelectorAll('#modes tr')].map((row) => row.innerText)")
+            self.assertTrue(any(row.startswith("fdpass") for row in rows), rows)
+            for chart in CHARTS:
+                points = self.run_script(
+                    f"const chart = Chart.getChart('{chart}');"
+                    "return chart ? chart.data.datasets.reduce((all, set) => all + set.data.length, 0) : -1")
+                self.assertGreater(points, 0, chart)
+                inked = self.run_script(
+                    f"const canvas = document.getElementById('{chart}');"
+                    "const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;"
+                    "return pixels.some((value) => value !== 0)")
+                self.assertTrue(inked, f"{chart} is blank")
+        finally:
+            load.over.set()
+            load.join(PATIENCE_S)
+        self.assertFalse(load.is_alive())
+        wait_until(lambda: self.number("rate") == 0, "rest, when nobody asks")
+
+    def test_it_fits_a_phone(self):
+        self.addCleanup(self.browser, "Emulation.clearDeviceMetricsOverride", {})
+        for width in (360, 390, 768, 1200):
+            self.set_size(width, 800)
+            wide = wait_until(lambda: self.run_script("return document.documentElement.scrollWidth"), "a width")
+            self.assertLessEqual(wide, width, "the page has to be moved sideways")
+            small = self.run_script(
+                "return [...document.querySelectorAll('main *')].filter((e) => e.textContent.trim() && "
+                "parseFloat(getComputedStyle(e).fontSize) < 11).map((e) => e.tagName)")
+            self.assertEqual(small, [], "too small to read")
+
+    def test_it_can_be_read_by_day_and_in_the_dark(self):
+        def light(colour):  # WCAG 2.1, relative luminance
+            parts = [float(part) / 255 for part in colour[colour.index("(") + 1:-1].split(",")[:3]]
+            parts = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+            return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+        self.addCleanup(self.browser, "Emulation.setEmulatedMedia", {"features": []})
+        backs = {}
+        for scheme in ("light", "dark"):
+            self.browser("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+            pairs = self.run_script(
+                "const back = (e) => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;"
+                " if (!c.startsWith('rgba(0, 0, 0, 0')) return c; } return 'rgb(255, 255, 255)'; };"
+                "return [...document.querySelectorAll('h1, p, b, span, figcaption, td, th, a')].filter((e) => e.textContent.trim())"
+                ".map((e) => [e.tagName + ' ' + e.textContent.slice(0, 30), getComputedStyle(e).color, back(e)])")
+            self.assertGreater(len(pairs), 10)
+            for what, front, back in pairs:
+                lighter, darker = sorted((light(front), light(back)), reverse=True)
+                self.assertGreaterEqual((lighter + 0.05) / (darker + 0.05), 4.5, f"{scheme}: {what}: {front} on {back}")
+            backs[scheme] = light(pairs[0][2])
+        self.assertGreater(backs["light"], 0.7)
+        self.assertLess(backs["dark"], 0.1)
+
+    def test_zz_nothing_was_complained_of(self):
+        """Last, of all that the others did."""
+        time.sleep(2.5)  # two more rounds of the page
+        entries = call(self.session + "/se/log", {"type": "browser"})
+        self.assertEqual([entry for entry in entries if entry["level"] in ("SEVERE", "WARNING")], [])
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1], verbosity=2)
