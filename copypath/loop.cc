@@ -112,7 +112,7 @@ void Loop::Stop() {
 void Loop::Run() {
   int64_t stop_by_ns = net::kNever;
   while (true) {
-    if (now_ns_ != 0) tally_->Worked(net::NowNs() - now_ns_);
+    if (now_ns_ != 0) tally_->Worked(router::CountingNowNs() - now_ns_);
     const bool mail = engine_->Wait(TimeoutNs(), &now_ns_);
     pulse_.Answer();
     if (mail) ReadMail();

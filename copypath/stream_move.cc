@@ -65,7 +65,7 @@ bool Stream::SendGatheredNow() {
   const size_t taken = sent < 0 ? 0 : static_cast<size_t>(sent);
   const absl::Span<iovec> rest = out_->Advance(taken);
   if (rest.empty()) {
-    CountGathered(net::NowNs());
+    CountGathered(router::CountingNowNs());
     return true;
   }
   sending_ = true;
@@ -129,7 +129,7 @@ bool Stream::MoveBody() {
 void Stream::EndBody() {
   body_.object.reset();
   session_->answered.Add();
-  Account(body_.receipt, net::NowNs());
+  Account(body_.receipt, router::CountingNowNs());
   UpdateDeadline(/*progress=*/true);
 }
 

@@ -45,7 +45,7 @@ ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
   const auto settle = [&](Sent result) {
     if (result == Sent::kGone) gone = true;
     if (result == Sent::kAll || result == Sent::kPart) {
-      const int64_t now_ns = net::NowNs();
+      const int64_t now_ns = router::CountingNowNs();
       for (const router::Receipt& receipt : message_.receipts()) {
         router::Account(receipt, now_ns, session, &tally_);
       }

@@ -118,7 +118,7 @@ void Worker::Interrupt() { pthread_kill(thread_.native_handle(), kInterruptSigna
 
 absl::Span<epoll_event> Worker::WaitForEvents() {
   busy_since_ns_.store(0, std::memory_order_relaxed);
-  if (now_ns_ != 0) tally_->Worked(net::NowNs() - now_ns_);
+  if (now_ns_ != 0) tally_->Worked(router::CountingNowNs() - now_ns_);
   const int64_t next_ns = again_.empty() ? NextDeadlineNs() : 0;
   absl::Span<epoll_event> events;
   if (options_.busy_poll > absl::ZeroDuration() && !peers_.empty()) {

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "net/clock.h"
 #include "net/counter.h"
 #include "net/mutex.h"
 #include "protocol/mode.h"
@@ -23,6 +24,15 @@
 #include "router/latency_histogram.h"
 
 namespace objmapper::router {
+
+// A build that counts nothing, so that what counting costs can be measured (docs/operations.md): --copt=-DOBJMAPPER_UNCOUNTED.
+#ifdef OBJMAPPER_UNCOUNTED
+inline constexpr bool kCounting = false;
+#else
+inline constexpr bool kCounting = true;
+#endif
+// The time, where it is read to be counted by alone.
+inline int64_t CountingNowNs() { return kCounting ? net::NowNs() : 0; }
 
 // The modes as they are counted: the three ways to hand an object over, and the rest.
 enum class Way : uint8_t { kFdPass, kCopy, kSplice, kOther };
@@ -80,9 +90,13 @@ class alignas(64) Tally {
     way.service.Record(now_ns - receipt.received_ns);
   }
   // A connection that had waited `ns` in the lane's queue was taken up.
-  void TookUp(int64_t ns) { wait_.Record(ns); }
+  void TookUp(int64_t ns) {
+    if (kCounting) wait_.Record(ns);
+  }
   // The thread has worked for `ns` since it last waited.
-  void Worked(int64_t ns) { busy_ns_.Add(ns > 0 ? static_cast<uint64_t>(ns) : 0); }
+  void Worked(int64_t ns) {
+    if (kCounting) busy_ns_.Add(ns > 0 ? static_cast<uint64_t>(ns) : 0);
+  }
 
   // Any thread.
   const std::string& lane() const { return lane_; }

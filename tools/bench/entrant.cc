@@ -85,6 +85,7 @@ absl::Status Entrant::Start(const ObjectSet& objects) {
   absl::StatusOr<std::string> room = folder_.Room(name_);
   if (!room.ok()) return room.status();
   ContenderOptions options;
+  options.other_server = settings_.other_server;
   options.name = name_;
   options.work_dir = *room;
   // Twice: those of the run before may still be closing, and saturating takes connections of its own.

@@ -15,6 +15,7 @@ DEFINE_string(model, "", "Contenders, by name, with commas: our models, floors, 
 DEFINE_string(peers, "", "Other people's servers too: --peers takes those that fit the workload, "
                          "--peers=nginx,redis these.");
 DEFINE_string(server_flags, "", "More flags for our models' servers, with blanks between them.");
+DEFINE_string(other_server, "", "The server's binary of another build: the contender other_build, as mode_routing.");
 DEFINE_int32(pool_size, 0, "Our models' --pool_size; 0: their default.");
 DEFINE_bool(persistent, true, "false: the client reconnects for each request.");
 DEFINE_uint64(requests_per_conn, 0, "The client reconnects after so many answers; 0: never.");
@@ -145,6 +146,7 @@ absl::StatusOr<Settings> SettingsFromFlags() {
     return BadFlag("fdpass_ratio", absl::StrCat(FLAGS_fdpass_ratio), "0 to 1 do");
   }
   settings.server_flags = Names(FLAGS_server_flags);
+  settings.other_server = FLAGS_other_server;
   if (FLAGS_pool_size != 0) {
     settings.server_flags.push_back(absl::StrCat("--pool_size=", FLAGS_pool_size));
   }

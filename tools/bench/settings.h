@@ -16,6 +16,7 @@ struct Settings {
   bool peers = false;                   // --peers: those that fit the workload
   std::vector<std::string> peer_names;  // --peers=nginx,redis: these
   std::vector<std::string> server_flags;
+  std::string other_server;
   std::string baseline;            // empty: the workload's floor
   std::vector<int> connections;    // empty: the workload's
   std::vector<uint64_t> sizes;     // empty: the workload's

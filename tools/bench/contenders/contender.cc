@@ -15,6 +15,7 @@ struct Entry {
 // In the order of reports.
 constexpr Entry kEntries[] = {
     {"mode_routing", Kind::kModel, StartModel},
+    {"other_build", Kind::kModel, StartOtherBuild},
     {"auto", Kind::kModel, StartModel},
     {"thread_per_request", Kind::kModel, StartModel},
     {"thread_per_connection", Kind::kModel, StartModel},

@@ -55,6 +55,7 @@ struct ObjectSet {
 struct ContenderOptions {
   std::string name;                // see ContenderNames()
   std::vector<std::string> flags;  // kModel: more flags for the server
+  std::string other_server;        // "other_build": the server's binary
   int connections_max = 1000;      // that will be open at once; limits are set accordingly
   std::string work_dir;            // for sockets, configuration and logs; exists, a short path
 };

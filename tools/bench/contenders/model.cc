@@ -34,20 +34,17 @@ absl::Status AskOnce(const std::string& path, const std::string& name) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-Started StartModel(const ContenderOptions& options, const ObjectSet& objects) {
-  absl::StatusOr<std::string> server = BuiltProgram("server/server");
-  if (!server.ok()) return server.status();
+Started StartServer(const std::string& server, const std::string& model, const ContenderOptions& options,
+                    const ObjectSet& objects) {
   absl::StatusOr<uint16_t> port = FreePort();
   if (!port.ok()) return port.status();
   const std::string path = absl::StrCat(options.work_dir, "/", options.name, ".sock");
   std::vector<std::string> argv = {
-      *server,
+      server,
       absl::StrCat("--root=", objects.root),
       absl::StrCat("--listen_unix=", path),
       absl::StrCat("--listen_tcp=127.0.0.1:", *port),
-      absl::StrCat("--concurrency_model=", options.name),
+      absl::StrCat("--concurrency_model=", model),
       // Some for those that look whether it is there.
       absl::StrCat("--max_connections=", options.connections_max + 16),
       "--idle_timeout=0",
@@ -73,6 +70,21 @@ Started StartModel(const ContenderOptions& options, const ObjectSet& objects) {
   }
   if (!status.ok()) return status;
   return contender;
+}
+
+}  // namespace
+
+Started StartModel(const ContenderOptions& options, const ObjectSet& objects) {
+  absl::StatusOr<std::string> server = BuiltProgram("server/server");
+  if (!server.ok()) return server.status();
+  return StartServer(*server, options.name, options, objects);
+}
+
+Started StartOtherBuild(const ContenderOptions& options, const ObjectSet& objects) {
+  if (options.other_server.empty()) {
+    return absl::InvalidArgumentError("other_build: which? --other_server=PATH names the server's binary");
+  }
+  return StartServer(options.other_server, "mode_routing", options, objects);
 }
 
 }  // namespace objmapper::bench
