@@ -2,6 +2,8 @@
 
 #include <glog/logging.h>
 
+#include "router/loops.h"
+
 namespace objmapper::copypath {
 
 absl::StatusOr<std::unique_ptr<CopyPathLane>> CopyPathLane::Create(LoopOptions options, int loops,
@@ -36,22 +38,11 @@ void CopyPathLane::Drain() {
   for (const auto& loop : loops_) loop->Drain();
 }
 
-void CopyPathLane::AskPulse() {
-  for (const auto& loop : loops_) loop->AskPulse();
-}
+void CopyPathLane::AskPulse() { router::AskPulseOfAll(loops_); }
 
-bool CopyPathLane::HasPulse() const {
-  for (const auto& loop : loops_) {
-    if (!loop->HasPulse()) return false;
-  }
-  return true;
-}
+std::string CopyPathLane::WithoutPulse() const { return router::FirstWithoutPulse(loops_, loops_.front()->name()); }
 
-size_t CopyPathLane::QueueDepth() const {
-  size_t depth = 0;
-  for (const auto& loop : loops_) depth += loop->queue_depth();
-  return depth;
-}
+size_t CopyPathLane::QueueDepth() const { return router::QueueDepthOfAll(loops_); }
 
 void CopyPathLane::Stop() {
   for (const auto& loop : loops_) loop->Stop();

@@ -25,7 +25,7 @@ class CopyPathLane : public router::Lane {
   void Drain() override;
   void Stop() override;
   void AskPulse() override;
-  bool HasPulse() const override;
+  std::string WithoutPulse() const override;
   size_t QueueDepth() const override;
 
   // "uring" or "epoll".

@@ -85,6 +85,7 @@ class Loop {
   const LoopCounters& counters() const { return counters_; }
   // "uring" or "epoll"; after Start().
   const char* engine_name() const { return engine_name_; }
+  const char* name() const { return name_; }
   size_t queue_depth() const { return mailbox_.size(); }
   // Any thread: as Lane's.
   void AskPulse() {

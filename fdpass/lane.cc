@@ -7,6 +7,7 @@
 #include <glog/logging.h>
 
 #include "net/clock.h"
+#include "router/loops.h"
 
 namespace objmapper::fdpass {
 namespace {
@@ -52,22 +53,11 @@ void FdPassLane::Drain() {
   for (const auto& worker : workers_) worker->Drain();
 }
 
-void FdPassLane::AskPulse() {
-  for (const auto& loop : workers_) loop->AskPulse();
-}
+void FdPassLane::AskPulse() { router::AskPulseOfAll(workers_); }
 
-bool FdPassLane::HasPulse() const {
-  for (const auto& loop : workers_) {
-    if (!loop->HasPulse()) return false;
-  }
-  return true;
-}
+std::string FdPassLane::WithoutPulse() const { return router::FirstWithoutPulse(workers_, "fdpass"); }
 
-size_t FdPassLane::QueueDepth() const {
-  size_t depth = 0;
-  for (const auto& worker : workers_) depth += worker->queue_depth();
-  return depth;
-}
+size_t FdPassLane::QueueDepth() const { return router::QueueDepthOfAll(workers_); }
 
 void FdPassLane::Stop() {
   {

@@ -24,7 +24,7 @@ class FdPassLane : public router::Lane {
   void Drain() override;
   void Stop() override;
   void AskPulse() override;
-  bool HasPulse() const override;
+  std::string WithoutPulse() const override;
   size_t QueueDepth() const override;
 
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }

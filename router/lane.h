@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "protocol/mode.h"
 #include "router/session.h"
@@ -40,8 +41,8 @@ class Lane {
   // For a watchdog: asks each event loop of the lane to show that it goes round. Any thread; does not wait. A lane
   // whose threads wait in system calls for single clients has none.
   virtual void AskPulse() {}
-  // False while a loop has not answered. Any thread.
-  virtual bool HasPulse() const { return true; }
+  // The thread of a loop that has not answered, "fdpass/0"; empty when all have. Any thread.
+  virtual std::string WithoutPulse() const { return ""; }
 
   // How many wait for a thread now: sessions, or in a model what its queues hold. Any thread.
   virtual size_t QueueDepth() const = 0;

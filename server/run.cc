@@ -112,7 +112,7 @@ class Life {
     }
     if (admin_ != nullptr) admin_->Serve(server_.get());
     LOG(INFO) << "ready: " << server_->Shape();
-    systemd_.Ready(server_->Shape(), [this] { return server_->ShowsLife(); });
+    systemd_.Ready(server_->Shape(), [this] { return server_->WithoutPulse(); });
     return absl::OkStatus();
   }
 

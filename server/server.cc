@@ -165,17 +165,19 @@ absl::StatusOr<size_t> Server::ReloadRules() {
   return count;
 }
 
-bool Server::ShowsLife() {
+std::string Server::WithoutPulse() {
   router::Lane* const lanes[] = {fdpass_.get(), copypath_.get(), model_.get()};
-  bool alive = demultiplexer_->HasPulse();
-  for (const router::Lane* lane : lanes) alive = alive && (lane == nullptr || lane->HasPulse());
+  std::string silent = demultiplexer_->HasPulse() ? "" : "router";
+  for (const router::Lane* lane : lanes) {
+    if (silent.empty() && lane != nullptr) silent = lane->WithoutPulse();
+  }
   // Who has not answered is not asked again, so that the answer shows when it comes.
-  if (!alive) return false;
+  if (!silent.empty()) return silent;
   demultiplexer_->AskPulse();
   for (router::Lane* lane : lanes) {
     if (lane != nullptr) lane->AskPulse();
   }
-  return true;
+  return "";
 }
 
 bool Server::HandOver(absl::FunctionRef<absl::Status(const router::Session&)> take, uint64_t* count) {

@@ -45,8 +45,9 @@ class Server {
   // all was done within config.drain_timeout; the rest is cut off by the destructor.
   bool Drain();
 
-  // For a watchdog, any thread: whether all event loops have gone round since the last call, which asks them to.
-  bool ShowsLife();
+  // For a watchdog, any thread: the thread of an event loop that has not gone round since the last call, which asked it to;
+  // empty when all have, and then they are asked again.
+  std::string WithoutPulse();
 
   // What it listens on, for a successor. Any thread, before Drain() and HandOver().
   std::vector<router::Demultiplexer::Listening> listening() const { return demultiplexer_->listening(); }

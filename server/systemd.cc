@@ -57,8 +57,8 @@ absl::StatusOr<InheritedSockets> TakeInheritedSockets() {
 // Says that we are alive, as long as we are.
 class ServiceNotifier::Watchdog {
  public:
-  Watchdog(std::chrono::microseconds period, std::function<bool()> alive)
-      : pause_(period / 3), alive_(std::move(alive)), thread_([this] { Run(); }) {}
+  Watchdog(std::chrono::microseconds period, std::function<std::string()> stuck)
+      : pause_(period / 3), stuck_(std::move(stuck)), thread_([this] { Run(); }) {}
   ~Watchdog() {
     {
       const net::MutexLock lock(&mutex_);
@@ -71,15 +71,15 @@ class ServiceNotifier::Watchdog {
  private:
   void Run() {
     pthread_setname_np(pthread_self(), "watchdog");
-    bool was_alive = true;
+    std::string last;
     while (true) {
-      const bool is_alive = alive_();
-      if (is_alive) {
+      const std::string thread = stuck_();
+      if (thread.empty()) {
         Notify("WATCHDOG=1");
-      } else if (was_alive) {
-        LOG(ERROR) << "watchdog: a loop does not go round; systemd is not told that we are alive";
+      } else if (thread != last) {
+        LOG(ERROR) << "watchdog: " << thread << " does not go round; systemd is not told that we are alive";
       }
-      was_alive = is_alive;
+      last = thread;
       const net::MutexLock lock(&mutex_);
       if (!stopping_) stop_.wait_for(mutex_, pause_);
       if (stopping_) return;
@@ -87,7 +87,7 @@ class ServiceNotifier::Watchdog {
   }
 
   const std::chrono::microseconds pause_;
-  const std::function<bool()> alive_;
+  const std::function<std::string()> stuck_;
   net::Mutex mutex_;
   std::condition_variable_any stop_;
   bool stopping_ GUARDED_BY(mutex_) = false;
@@ -99,13 +99,13 @@ ServiceNotifier::~ServiceNotifier() = default;
 
 void ServiceNotifier::EndWatchdog() { watchdog_.reset(); }
 
-void ServiceNotifier::Ready(const std::string& shape, std::function<bool()> alive) {
+void ServiceNotifier::Ready(const std::string& shape, std::function<std::string()> stuck) {
   Notify(absl::StrCat("READY=1\nSTATUS=", shape));
   uint64_t period_us = 0;
   const int enabled = sd_watchdog_enabled(/*unset_environment=*/0, &period_us);
   if (enabled < 0) LOG(WARNING) << net::ErrnoToStatus(-enabled, "WATCHDOG_USEC makes no sense").message();
   if (enabled > 0) {
-    watchdog_ = std::make_unique<Watchdog>(std::chrono::microseconds(period_us), std::move(alive));
+    watchdog_ = std::make_unique<Watchdog>(std::chrono::microseconds(period_us), std::move(stuck));
   }
 }
 

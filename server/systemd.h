@@ -30,15 +30,15 @@ class ServiceNotifier {
   ServiceNotifier();
   ~ServiceNotifier();
 
-  // shape: for `systemctl status`. With a watchdog (WatchdogSec=) `alive` is asked from now on, three times in each
-  // of its periods; where it says no, nothing is said to systemd, which then ends us.
-  void Ready(const std::string& shape, std::function<bool()> alive);
+  // shape: for `systemctl status`. With a watchdog (WatchdogSec=) `stuck` is asked from now on, three times in each
+  // of its periods; where it names a thread, nothing is said to systemd, which then ends us.
+  void Ready(const std::string& shape, std::function<std::string()> stuck);
   // Before and after the configuration is read again.
   void Reloading();
   void Reloaded();
   // Stopping takes up to `most`: systemd is asked to wait that long.
   void Stopping(absl::Duration most);
-  // `alive` is not asked any more once it returns.
+  // `stuck` is not asked any more once it returns.
   void EndWatchdog();
 
  private:

@@ -144,7 +144,8 @@ absl::StatusOr<Tree> Tree::Open(const std::string& root) {
       }
       case ENOSYS:
         return absl::UnimplementedError(
-            absl::StrCat(what, ": there is no openat2(2): Linux 5.6 or later is needed"));
+            absl::StrCat(what, ": there is no openat2(2) (ENOSYS): Linux 5.6 or later is needed, and no seccomp filter "
+                               "that does not know it"));
       case EPERM:
         // A missing permission is EACCES; container run-times answer EPERM to unknown calls.
         return absl::PermissionDeniedError(

@@ -107,7 +107,7 @@ class Play {
       if (server_ == nullptr) absl::SleepFor(absl::Milliseconds(5));
     }
     Stage::Get().Raise();
-    server_->ShowsLife();  // they wait already; this makes each go round, and come to wait on the stage
+    server_->WithoutPulse();  // they wait already; this makes each go round, and come to wait on the stage
     Stage::Get().AwaitActors({kRouter, kFdPass, kCopyPath});
     RunToRest();
   }

@@ -3,7 +3,7 @@
 //   Stage& stage = Stage::Get();
 //   ... Server::Start(config) ...
 //   stage.Raise();
-//   server->ShowsLife();   // wakes the loops once
+//   server->WithoutPulse(); // wakes the loops once
 //   stage.AwaitActors({"router", "fdpass/0", "copypath/0"});   // each stands at the door of its wait
 //   if (stage.Ready("router")) stage.Turn("router");            // one turn of its loop, and back to the door
 //   stage.PassTime(absl::Minutes(1));                           // nobody waited

@@ -1,0 +1,34 @@
+// What a lane of event loops does with all of them alike: for their watchdog and their gauges.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace objmapper::router {
+
+template <typename Loop>
+void AskPulseOfAll(const std::vector<std::unique_ptr<Loop>>& loops) {
+  for (const auto& loop : loops) loop->AskPulse();
+}
+
+// "name/2", the thread that has not answered; empty when all have.
+template <typename Loop>
+std::string FirstWithoutPulse(const std::vector<std::unique_ptr<Loop>>& loops, const char* name) {
+  for (size_t i = 0; i < loops.size(); ++i) {
+    if (!loops[i]->HasPulse()) return absl::StrCat(name, "/", i);
+  }
+  return "";
+}
+
+template <typename Loop>
+size_t QueueDepthOfAll(const std::vector<std::unique_ptr<Loop>>& loops) {
+  size_t depth = 0;
+  for (const auto& loop : loops) depth += loop->queue_depth();
+  return depth;
+}
+
+}  // namespace objmapper::router
