@@ -2,16 +2,21 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <glog/logging.h>
 #include <liburing.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <limits>
 
 namespace objmapper::server {
@@ -87,10 +92,39 @@ void Stage::PassTime(absl::Duration time) {
   ahead_now_ns.store(ahead_ns_);
 }
 
+void Stage::AwaitRest(const std::string& prefix, size_t count) {
+  while (others_.size() < count) {
+    for (const int other : others_) close(other);
+    others_.clear();
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+      std::string name;
+      std::ifstream in(task.path() / "comm");
+      std::getline(in, name);
+      if (name.rfind(prefix, 0) != 0) continue;
+      others_.push_back(open((task.path() / "stat").c_str(), O_RDONLY | O_CLOEXEC));
+      CHECK_GE(others_.back(), 0);
+    }
+  }
+  for (const int other : others_) {
+    while (true) {
+      char stat[512];
+      const ssize_t got = pread(other, stat, sizeof(stat) - 1, 0);
+      CHECK_GT(got, 0);
+      stat[got] = '\0';
+      // proc_pid_stat(5): "tid (name) state ..."; S is an interruptible sleep. Who has been woken is R before its waker goes on.
+      const char* const state = strrchr(stat, ')');
+      if (state != nullptr && state[2] == 'S') break;
+      sched_yield();
+    }
+  }
+}
+
 void Stage::Lower() {
   std::lock_guard<std::mutex> lock(mutex_);
   up_ = false;
   is_up.store(false);
+  for (const int other : others_) close(other);
+  others_.clear();
   changed_.notify_all();
 }
 

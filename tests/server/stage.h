@@ -17,8 +17,9 @@
 // anything. Sockets, event descriptors and rings are the kernel's: between the ends of a Unix socket nothing is on the way, so
 // what one has written is ready for the other.
 //
-// What it cannot order: threads that wait in other ways (splice threads). A schedule is deterministic when it gives them
-// nothing to do.
+// What it cannot order: threads that wait in other ways (splice threads). It lets them come to rest after each turn, so that what
+// they had to do has been done. Whether they get something to do can depend on the machine: openat2(RESOLVE_CACHED) fails when
+// somebody renames something anywhere, and the object is then opened by one of them.
 //
 // The idea is that of systematic concurrency testing: Godefroid, "Model Checking for Programming Languages using
 // VeriSoft" (POPL 1997); Musuvathi et al., "Finding and Reproducing Heisenbugs in Concurrent Programs" (OSDI 2008).
@@ -50,6 +51,9 @@ class Stage {
   // Lets a ready actor make one turn.
   void Turn(const std::string& name);
   void PassTime(absl::Duration time);
+  // Until the `count` threads whose names begin so sleep. They are found once after Raise(); those that have just begun are
+  // waited for.
+  void AwaitRest(const std::string& prefix, size_t count);
   void Lower();
   // The machine's own time again; when no thread is left that has seen another.
   void RestoreTime();
@@ -70,6 +74,7 @@ class Stage {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, Actor> actors_;
+  std::vector<int> others_;  // /proc/self/task/<tid>/stat of AwaitRest()'s threads
   bool up_ = false;
   int64_t frozen_ns_ = 0;  // what actors and the test see, while it is up
   int64_t ahead_ns_ = 0;   // how far time has been moved
