@@ -31,8 +31,9 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def call(url, body=None):
+def call(url, command, body=None):
     """What the driver answers to a command; its errors are ours."""
+    url += "/" + command
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})
     try:
@@ -98,10 +99,10 @@ class PageTest(unittest.TestCase):
             "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
                      f"--user-data-dir={cls.folder}/profile", "--window-size=1200,900"],
         }
-        session = call(driver + "/session", {"capabilities": {"alwaysMatch": {
+        session = call(driver, "session", {"capabilities": {"alwaysMatch": {
             "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}}})
         cls.session = f"{driver}/session/{session['sessionId']}"
-        call(cls.session + "/url", {"url": f"http://127.0.0.1:{cls.admin}/"})
+        call(cls.session, "url", {"url": f"http://127.0.0.1:{cls.admin}/"})
 
     @classmethod
     def start(cls, command):
@@ -128,7 +129,7 @@ class PageTest(unittest.TestCase):
             return False
 
     def run_script(self, script):
-        return call(self.session + "/execute/sync", {"script": script, "args": []})
+        return call(self.session, "execute/sync", {"script": script, "args": []})
 
     def text(self, element):
         return self.run_script(f"return document.getElementById('{element}').textContent")
@@ -145,7 +146,7 @@ class PageTest(unittest.TestCase):
                      {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600})
 
     def browser(self, command, parameters):
-        call(self.session + "/goog/cdp/execute", {"cmd": command, "params": parameters})
+        call(self.session, "goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def test_figures_move_with_the_load(self):
         wait_until(lambda: self.number("rate") is not None, "a first figure")
@@ -220,7 +221,7 @@ class PageTest(unittest.TestCase):
     def test_zz_nothing_was_complained_of(self):
         """Last, of all that the others did."""
         time.sleep(2.5)  # two more rounds of the page
-        entries = call(self.session + "/se/log", {"type": "browser"})
+        entries = call(self.session, "se/log", {"type": "browser"})
         self.assertEqual([entry for entry in entries if entry["level"] in ("SEVERE", "WARNING")], [])
 
 

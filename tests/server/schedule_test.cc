@@ -89,7 +89,7 @@ class Play {
   Play(copypath::EngineKind engine, Dialect dialect, const std::string& folder, size_t clients)
       : dialect_(dialect), splice_threads_(engine == copypath::EngineKind::kEpoll ? 1 : 2), clients_(clients), address_{net::Address::Kind::kUnix, absl::StrCat("@", folder.substr(folder.size() - std::min<size_t>(folder.size(), 100))), "", 0} {
     Config config;
-    config.root = folder + "/root";
+    config.root = absl::StrCat(folder, "/", "root");
     config.listen = {address_};
     config.concurrency_model = "mode_routing";
     config.io_engine = config.fdpass_engine = engine;
@@ -367,8 +367,8 @@ class Schedules : public testing::TestWithParam<std::tuple<copypath::EngineKind,
   void SetUp() override {
     signal(SIGPIPE, SIG_IGN);  // as server/main.cc
     FLAGS_minloglevel = google::GLOG_ERROR;
-    ASSERT_EQ(mkdir((folder_.path() + "/root").c_str(), 0755), 0);
-    std::ofstream(folder_.path() + "/root/" + kName) << kContent;
+    ASSERT_EQ(mkdir(folder_.Path("root").c_str(), 0755), 0);
+    std::ofstream(folder_.Path("root/") + kName) << kContent;
     if (const char* acts = getenv("OBJMAPPER_SCHEDULE"); acts != nullptr && *acts != '\0') {
       GTEST_FLAG_SET(break_on_failure, false);
       only_ = acts;
