@@ -177,12 +177,12 @@ int io_uring_submit_and_wait_timeout(io_uring* ring, io_uring_cqe** cqe, unsigne
                                      sigset_t* mask) {
   using Function = int (*)(io_uring*, io_uring_cqe**, unsigned, __kernel_timespec*, sigset_t*);
   static const auto system = reinterpret_cast<Function>(dlsym(RTLD_NEXT, "io_uring_submit_and_wait_timeout"));
-  if (objmapper::server::is_up.load()) {
-    // What has been prepared takes its effect before the wait.
-    while (io_uring_sq_ready(ring) > 0) {
-      const int submitted = io_uring_submit(ring);
-      if (submitted < 0) return submitted;
-    }
+  // One look decides: who is held without having submitted would never find anything ready.
+  if (!objmapper::server::is_up.load()) return system(ring, cqe, wanted, timeout, mask);
+  // What has been prepared takes its effect before the wait.
+  while (io_uring_sq_ready(ring) > 0) {
+    const int submitted = io_uring_submit(ring);
+    if (submitted < 0) return submitted;
   }
   const auto ready = [ring] { return io_uring_cq_ready(ring) > 0 || objmapper::server::Readable(ring->ring_fd); };
   const int64_t timeout_ns = timeout == nullptr ? -1 : timeout->tv_sec * 1'000'000'000 + timeout->tv_nsec;
