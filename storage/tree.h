@@ -8,7 +8,9 @@
 // that starts with '/' does not, wherever it ends.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -77,6 +79,12 @@ class Tree {
 
   const std::string& root() const { return root_path_; }
 
+  // How often this server itself has changed what names mean (Store). Who remembers something of the tree remembers this
+  // too, and asks again when it has grown: so a client that has been told of its change never sees the time before it.
+  uint64_t changes() const { return changes_->load(std::memory_order_acquire); }
+  // Something has changed: to be called after the change, before anybody is told of it.
+  void NoteChange() const { changes_->fetch_add(1, std::memory_order_release); }
+
  private:
   Tree(std::string root_path, net::UniqueFd root)
       : root_path_(std::move(root_path)), root_(std::move(root)) {}
@@ -85,6 +93,7 @@ class Tree {
 
   std::string root_path_;
   net::UniqueFd root_;  // O_PATH | O_DIRECTORY
+  std::unique_ptr<std::atomic<uint64_t>> changes_ = std::make_unique<std::atomic<uint64_t>>(0);
 };
 
 // ObjectInfo of an open descriptor (fstat(2)); `uri` names it in errors. PERMISSION_DENIED when it

@@ -1,0 +1,106 @@
+// The life of objects: what the server may do with them besides reading.
+//
+//   absl::StatusOr<std::unique_ptr<NewObject>> object = store.Begin("a/b.bin", size, {});
+//   ...                                        // size bytes are written to (*object)->fd()
+//   absl::Status stored = (*object)->Commit();  // now it is there, whole; readers saw the old one until now
+//
+// All that changes the tree goes through here, so that caches learn of it (Tree::NoteChange()).
+// Thread-safe. Every call may wait for the disk: never on an event loop's thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "net/unique_fd.h"
+#include "storage/tree.h"
+
+namespace objmapper::storage {
+
+// What a crash of the machine may take of an object that has been acknowledged. A crash of the server alone
+// takes nothing in any case.
+enum class Durability : uint8_t {
+  kNone,  // the kernel writes it back when it likes: the object may be missing afterwards, or be empty
+  kData,  // its bytes are on the disk before its name is: it is whole or missing, or the old one
+  kFull,  // its bytes and its name are on the disk
+};
+
+// What a client says of an object that it stores.
+struct PutAttributes {
+  absl::Duration ttl = absl::InfiniteDuration();  // afterwards it is gone
+};
+
+// An object that is being stored, invisible until Commit(). One thread's at a time. One that dies without
+// Commit() leaves nothing behind.
+class NewObject {
+ public:
+  virtual ~NewObject() = default;
+  // Open for writing; size() bytes are to be written to it, in any order, by anybody (io_uring, pwrite(2)).
+  virtual int fd() const = 0;
+  virtual uint64_t size() const = 0;
+  // Makes it visible, in place of what had its name. Once. May wait for the disk. Errors as Store::Begin(),
+  // and INTERNAL when fewer bytes were written; then nothing has changed.
+  virtual absl::Status Commit() = 0;
+};
+
+struct ListQuery {
+  std::string prefix;  // of URIs, bytes; not of path components
+  std::string cursor;  // from the page before; empty: from the start
+  size_t bytes_max = 1024 * 1024;  // of entries as the wire has them (18 bytes and the URI, each)
+};
+struct ListEntry {
+  std::string uri;
+  uint64_t size = 0;
+  uint64_t mtime_s = 0;  // since the epoch
+};
+struct ListPage {
+  std::vector<ListEntry> entries;  // sorted by URI, as bytes
+  std::string cursor;              // empty: there is no more
+};
+
+class Store {
+ public:
+  struct Options {
+    const Tree* tree = nullptr;  // outlives the store
+    Durability durability = Durability::kData;
+  };
+
+  explicit Store(const Options& options);
+  ~Store();
+
+  // Begins to store `uri`, of `size` bytes. Directories on the way are made.
+  //
+  //   INVALID_ARGUMENT, OUT_OF_RANGE, PERMISSION_DENIED   as Tree::OpenObject(): what could never be read is
+  //                       not stored; also names that the server keeps for itself (".objmapper-...")
+  //   ALREADY_EXISTS      a part of the way is an object, or the name is a directory (CONFLICT on the wire)
+  //   UNAVAILABLE         no room: ENOSPC, EDQUOT, or the disk is filled above its limit
+  //   RESOURCE_EXHAUSTED  descriptors or memory; DATA_LOSS: the disk failed
+  absl::StatusOr<std::unique_ptr<NewObject>> Begin(absl::string_view uri, uint64_t size,
+                                                   const PutAttributes& attributes);
+
+  // Stores the whole of `fd`, a client's descriptor, as `uri`: by reflink or copy inside the kernel, or as it
+  // is where it is a memfd sealed against writing, growing and shrinking and there is a memory tier.
+  // INVALID_ARGUMENT names what it is when it is no regular file open for reading (O_PATH, write-only, a pipe,
+  // a socket, a directory, a device). Else as Begin() and Commit().
+  absl::Status PutFd(absl::string_view uri, net::UniqueFd fd, const PutAttributes& attributes);
+
+  // Removes the object. NOT_FOUND: there is none. Directories that become empty go too. Descriptors that have
+  // been handed out stay good.
+  absl::Status Delete(absl::string_view uri);
+
+  // One page of the objects whose URIs begin with the prefix, of those that `permitted` (empty entries: none).
+  absl::StatusOr<ListPage> List(const ListQuery& query,
+                                absl::FunctionRef<bool(absl::string_view uri)> permitted);
+
+ private:
+  const Options options_;
+};
+
+}  // namespace objmapper::storage
