@@ -177,9 +177,7 @@ absl::StatusOr<OpenedObject> Tree::OpenIn(int directory, absl::string_view name,
                                           absl::string_view uri, bool seen_regular,
                                           Wait wait) const {
   char path[NAME_MAX + 1];
-  if (name.empty() || name.size() > NAME_MAX || name == "." || name == ".." ||
-      memchr(name.data(), '/', name.size()) != nullptr ||
-      memchr(name.data(), '\0', name.size()) != nullptr) {
+  if (!IsPlainName(name)) {
     return absl::PermissionDeniedError(absl::StrCat("open ", Quoted(uri), ": not a plain name"));
   }
   memcpy(path, name.data(), name.size());
@@ -237,6 +235,11 @@ absl::StatusOr<net::UniqueFd> Tree::Resolve(absl::string_view uri, int flags, Wa
     if (absl::Status status = Stat(uri, wait).status(); !status.ok()) return status;
   }
   return ResolveError(error, uri);
+}
+
+bool IsPlainName(absl::string_view name) {
+  return !name.empty() && name.size() <= NAME_MAX && name != "." && name != ".." &&
+         memchr(name.data(), '/', name.size()) == nullptr && memchr(name.data(), '\0', name.size()) == nullptr;
 }
 
 absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri) {

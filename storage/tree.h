@@ -96,6 +96,10 @@ class Tree {
   std::unique_ptr<std::atomic<uint64_t>> changes_ = std::make_unique<std::atomic<uint64_t>>(0);
 };
 
+// Whether `name` is one component that can only be a name in its directory: not empty, ".", "..", too long, nor with
+// a slash or NUL.
+bool IsPlainName(absl::string_view name);
+
 // ObjectInfo of an open descriptor (fstat(2)); `uri` names it in errors. PERMISSION_DENIED when it
 // is no regular file, else as ErrnoToStatus.
 absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri);
