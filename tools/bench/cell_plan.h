@@ -43,6 +43,8 @@ struct CellPlan {
   bool idle = false;
   // fio reads the same files, when it is installed.
   bool fio = false;
+  // cp stores the same files.
+  bool cp = false;
 };
 
 struct Workload {
@@ -57,7 +59,7 @@ const std::vector<Workload>& Workloads();
 // The cells of a workload, or of "all". INVALID_ARGUMENT: there is no such workload; names all.
 absl::StatusOr<std::vector<CellPlan>> PlanOf(const std::string& workload, const Settings& settings);
 
-// One file for each family: plan_fdpass.cc, plan_copy.cc, plan_cold.cc, plan_mixed.cc.
+// One file for each family: plan_fdpass.cc, plan_copy.cc, plan_cold.cc, plan_mixed.cc, plan_put.cc.
 std::vector<CellPlan> PlanFdpass(const Settings& settings);
 std::vector<CellPlan> PlanThroughput(const Settings& settings);
 std::vector<CellPlan> PlanScalability(const Settings& settings);
@@ -67,6 +69,7 @@ std::vector<CellPlan> PlanIdle(const Settings& settings);
 std::vector<CellPlan> PlanCopy(const Settings& settings);
 std::vector<CellPlan> PlanSplice(const Settings& settings);
 std::vector<CellPlan> PlanCold(const Settings& settings);
+std::vector<CellPlan> PlanPut(const Settings& settings);
 std::vector<CellPlan> PlanMixed(const Settings& settings);
 
 }  // namespace objmapper::bench

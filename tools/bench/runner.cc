@@ -3,7 +3,9 @@
 #include <memory>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
+#include "tools/bench/cp.h"
 #include "tools/bench/entrant.h"
 #include "tools/bench/fio.h"
 #include "tools/bench/interrupt.h"
@@ -41,9 +43,11 @@ class Rounds {
                                     settings_.rounds, ", ", entrants_[which]->name()));
         MeasureOnce(which);
       }
-      if (plan_.fio) MeasureFio();
+      if (plan_.fio) MeasureProgram(kFio, &fio_, [this] { return ReadByFio(); });
+      if (plan_.cp) MeasureProgram(kCp, &cp_, [this] { return RunCp(Paths(), plan_.load.stored_bytes); });
     }
     if (plan_.fio) cell_.series.push_back(fio_);
+    if (plan_.cp) cell_.series.push_back(cp_);
     cell_.warnings = WarningsOf(cell_, surroundings_, settings_.client_threads, ThisMachine().cores);
     return std::move(cell_);
   }
@@ -106,21 +110,30 @@ class Rounds {
     if (Anew()) entrant.Stop();
   }
 
-  void MeasureFio() {
-    fio_.contender = kFio;
-    fio_.kind = Kind::kPeer;
-    if (!fio_.missing.empty()) return;
-    std::vector<std::string> files;
-    for (const std::string& name : plan_.load.first_names) files.push_back(folder_.PathOf(name));
+  std::vector<std::string> Paths() const {
+    std::vector<std::string> paths;
+    for (const std::string& name : plan_.load.first_names) paths.push_back(folder_.PathOf(name));
+    return paths;
+  }
+
+  absl::StatusOr<Sample> ReadByFio() {
+    const std::vector<std::string> files = Paths();
     absl::Status status;
     for (const std::string& file : files) status.Update(DropFromPageCache(file));
-    const absl::StatusOr<Sample> sample =
-        status.ok() ? RunFio(files) : absl::StatusOr<Sample>(status);
+    return status.ok() ? RunFio(files) : absl::StatusOr<Sample>(status);
+  }
+
+  // One sample of a program that is no server.
+  void MeasureProgram(const char* name, Series* series, absl::FunctionRef<absl::StatusOr<Sample>()> measure) {
+    series->contender = name;
+    series->kind = Kind::kPeer;
+    if (!series->missing.empty()) return;
+    const absl::StatusOr<Sample> sample = measure();
     if (sample.ok()) {
-      fio_.samples.push_back(*sample);
+      series->samples.push_back(*sample);
     } else {
-      fio_.missing = std::string(sample.status().message());
-      fio_.samples.clear();
+      series->missing = std::string(sample.status().message());
+      series->samples.clear();
     }
   }
 
@@ -131,7 +144,7 @@ class Rounds {
   ObjectSet objects_;
   Cell cell_;
   std::vector<std::unique_ptr<Entrant>> entrants_;  // as cell_.series
-  Series fio_;
+  Series fio_, cp_;
   std::vector<Surroundings> surroundings_;
 };
 

@@ -13,6 +13,7 @@ const std::vector<Workload>& Workloads() {
       {"copy", "bytes by COPY, 1K to 10M, in the page cache", PlanCopy},
       {"splice", "bytes by SPLICE, 1K to 10M, in the page cache", PlanSplice},
       {"cold", "bytes from the disk, alone and beside a hot connection", PlanCold},
+      {"put", "objects stored, as bytes and as descriptors", PlanPut},
       {"mixed", "descriptors and bytes together, saturated and at half load", PlanMixed},
       {"pipeline", "descriptors, 1 to 64 outstanding, batched and not", PlanPipeline},
       {"idle", "memory and threads for 100 to 10000 idle connections", PlanIdle},

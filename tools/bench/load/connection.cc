@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "net/scm_rights.h"
 
 namespace objmapper::bench {
 
@@ -71,7 +72,12 @@ void Connection::Disconnect() {
   skip_ = sent_here_ = answered_here_ = 0;
   last_ = false;
   carry_.clear();
+  ForgetUnsent();
+}
+
+void Connection::ForgetUnsent() {
   unsent_.clear();
+  unsent_from_ = 0;
 }
 
 Connection::Next Connection::Break(absl::string_view why) {
@@ -117,6 +123,12 @@ Connection::Next Connection::Pump() {
   out.clear();
   for (; sent_ < count_ && (limit == 0 || sent_here_ < limit); ++sent_, ++sent_here_) {
     Asked& asked = At(sent_);
+    // A descriptor rides on the first byte of a message: its request begins one.
+    if (bench_.plan.item(asked.item).fd >= 0) {
+      if (!out.empty()) break;
+      if (!GiveFd(&asked)) return Next::kGoesOn;
+      continue;
+    }
     asked.id = next_id_;
     next_id_ = next_id_ == UINT32_MAX ? 2 : next_id_ + 1;
     const size_t at = out.size();
@@ -131,13 +143,30 @@ Connection::Next Connection::Pump() {
   return Flush();
 }
 
+// Sends one request with its descriptor. False: there is no room yet, or the connection is over, as the next event tells.
+bool Connection::GiveFd(Asked* asked) {
+  const Plan::Item& item = bench_.plan.item(asked->item);
+  bench_.outbox = item.request;
+  bench_.driver.SetId(bench_.outbox.data(), next_id_);
+  const ssize_t sent =
+      net::SendWithFds(socket_.get(), bench_.outbox, absl::MakeConstSpan(&item.fd, 1));
+  const bool gone = sent == static_cast<ssize_t>(bench_.outbox.size());
+  bench_.outbox.clear();
+  Watch(gone ? EPOLLIN : EPOLLIN | EPOLLOUT);
+  if (!gone) return false;  // so short a message goes whole or not at all
+  asked->id = next_id_;
+  next_id_ = next_id_ == UINT32_MAX ? 2 : next_id_ + 1;
+  ++bench_.outstanding;
+  return true;
+}
+
 Connection::Next Connection::Flush() {
-  const ssize_t sent = send(socket_.get(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
-  if (sent > 0) unsent_.erase(0, sent);
-  if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-    // What the server said before it closed is worth more than EPIPE: it is read at the next event.
-    unsent_.clear();
-  }
+  const ssize_t sent =
+      send(socket_.get(), unsent_.data() + unsent_from_, unsent_.size() - unsent_from_, MSG_NOSIGNAL);
+  if (sent > 0) unsent_from_ += static_cast<size_t>(sent);
+  // What the server said before it closed is worth more than EPIPE: it is read at the next event.
+  const bool over = sent < 0 && errno != EAGAIN && errno != EINTR;
+  if (over || unsent_from_ == unsent_.size()) ForgetUnsent();
   Watch(unsent_.empty() ? EPOLLIN : EPOLLIN | EPOLLOUT);
   return Next::kGoesOn;
 }
@@ -228,7 +257,7 @@ Connection::Next Connection::Complete() {
     LoadResult& result = bench_.result;
     SideResult& side = bench_.plan.item(oldest.item).first ? result.first : result.second;
     ++side.requests;
-    side.bytes += body_bytes_;
+    side.bytes += body_bytes_ + bench_.plan.item(oldest.item).stored_bytes;
     side.latency.Record(bench_.now_ns - oldest.due_ns);
   }
   ++answered_;

@@ -69,7 +69,7 @@ class Dbus : public WireDriver {
     return head;
   }
 
-  std::string Request(Ask, absl::string_view name) const override {
+  std::string Request(Ask, absl::string_view name, absl::string_view) const override {
     return MarshalCall({.destination = kServiceName,
                         .path = "/",
                         .interface = kServiceName,

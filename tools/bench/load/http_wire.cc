@@ -32,7 +32,7 @@ bool IsField(absl::string_view line, absl::string_view name, absl::string_view* 
 
 class Http : public WireDriver {
  public:
-  std::string Request(Ask, absl::string_view name) const override {
+  std::string Request(Ask, absl::string_view name, absl::string_view) const override {
     return absl::StrCat("GET /", name, " HTTP/1.1\r\nHost: localhost\r\n\r\n");
   }
 

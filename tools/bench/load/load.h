@@ -21,7 +21,14 @@
 
 namespace objmapper::bench {
 
-enum class Ask : uint8_t { kFdPass, kCopy, kSplice };
+enum class Ask : uint8_t {
+  kFdPass,
+  kCopy,
+  kSplice,
+  kPut,    // stores bytes under the name
+  kPutFd,  // stores a sealed memfd, by its descriptor
+};
+inline bool Stores(Ask ask) { return ask == Ask::kPut || ask == Ask::kPutFd; }
 
 struct LoadOptions {
   // What is asked for. `mix_ratio` of the requests (or of the connections) ask `first`, the rest ask
@@ -32,6 +39,8 @@ struct LoadOptions {
   bool mix_per_connection = false;
   std::vector<std::string> first_names;   // one or more
   std::vector<std::string> second_names;  // one or more when mix_ratio < 1
+
+  uint64_t stored_bytes = 0;  // kPut, kPutFd: of each object
 
   int connections = 16;
   int client_threads = 1;
@@ -55,7 +64,7 @@ struct LoadOptions {
 // One side of a mix.
 struct SideResult {
   uint64_t requests = 0;  // answered
-  uint64_t bytes = 0;     // of bodies received
+  uint64_t bytes = 0;     // of bodies received, and of objects stored
   Histogram latency;
 };
 

@@ -11,19 +11,21 @@ constexpr absl::string_view kValueEnd = "\r\nEND\r\n";
 
 class Memcached : public WireDriver {
  public:
-  std::string Request(Ask, absl::string_view name) const override {
+  std::string Request(Ask ask, absl::string_view name, absl::string_view body) const override {
+    if (ask == Ask::kPut) return absl::StrCat("set ", name, " 0 0 ", body.size(), "\r\n", body, "\r\n");
     return absl::StrCat("get ", name, "\r\n");
   }
 
   // "VALUE <key> <flags> <bytes>\r\n<value>\r\nEND\r\n", or "END\r\n" for no such key, or an error
-  // line.
-  Head Next(absl::string_view input, Ask, uint32_t) const override {
+  // line; to "set" "STORED\r\n".
+  Head Next(absl::string_view input, Ask ask, uint32_t) const override {
     const size_t end = input.find("\r\n");
     if (end == absl::string_view::npos) return Head();
     const absl::string_view line = input.substr(0, end);
     Head head;
     head.kind = Head::Kind::kAnswer;
     head.consumed = end + 2;
+    if (ask == Ask::kPut && line == "STORED") return head;
     if (absl::StartsWith(line, "VALUE ")) {
       if (!absl::SimpleAtoi(line.substr(line.rfind(' ') + 1), &head.body_bytes)) {
         return BrokenHead("a VALUE line does not end with a length");

@@ -22,13 +22,18 @@ protocol::Mode ModeOf(Ask ask) {
       return protocol::Mode::kCopy;
     case Ask::kSplice:
       break;
+    case Ask::kPut:
+      return protocol::Mode::kPut;
+    case Ask::kPutFd:
+      return protocol::Mode::kPutFd;
   }
   return protocol::Mode::kSplice;
 }
 
-std::string Encode(Dialect dialect, Ask ask, absl::string_view name) {
+std::string Encode(Dialect dialect, Ask ask, absl::string_view name, absl::string_view body) {
   std::string out;
-  protocol::AppendRequest(dialect, {.mode = ModeOf(ask), .uri = name}, &out);
+  protocol::AppendRequest(dialect, {.mode = ModeOf(ask), .uri = name, .body_length = body.size()}, &out);
+  out.append(body.data(), body.size());
   return out;
 }
 
@@ -63,8 +68,8 @@ Head FromResponse(const ResponseParser::Result& result, Ask ask) {
 
 class V1 : public WireDriver {
  public:
-  std::string Request(Ask ask, absl::string_view name) const override {
-    return Encode(Dialect::kV1, ask, name);
+  std::string Request(Ask ask, absl::string_view name, absl::string_view) const override {
+    return Encode(Dialect::kV1, ask, name, "");
   }
 
   Head Next(absl::string_view input, Ask ask, uint32_t) const override {
@@ -120,8 +125,8 @@ class V2 : public WireDriver {
     }
   }
 
-  std::string Request(Ask ask, absl::string_view name) const override {
-    return Encode(Dialect::kV2, ask, name);
+  std::string Request(Ask ask, absl::string_view name, absl::string_view body) const override {
+    return Encode(Dialect::kV2, ask, name, body);
   }
 
   // type u8 | id u32, big-endian
@@ -165,8 +170,9 @@ class V2 : public WireDriver {
 
 std::unique_ptr<WireDriver> MakeObjmapperV1() { return std::make_unique<V1>(); }
 
-std::unique_ptr<WireDriver> MakeObjmapperV2(bool descriptors, bool batch, uint16_t depth) {
+std::unique_ptr<WireDriver> MakeObjmapperV2(bool descriptors, bool batch, bool stores, uint16_t depth) {
   uint16_t capabilities = protocol::kPipelining;
+  if (stores) capabilities |= protocol::kObjectOps;
   if (descriptors) capabilities |= protocol::kFdInHeader;
   if (descriptors && batch) capabilities |= protocol::kFdBatch;
   return std::make_unique<V2>(capabilities, depth);

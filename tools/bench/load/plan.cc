@@ -1,11 +1,37 @@
 #include "tools/bench/load/plan.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cmath>
+#include <utility>
+
+#include <glog/logging.h>
 
 namespace objmapper::bench {
 namespace {
 
 constexpr uint64_t kOne = uint64_t{1} << 32;
+
+std::string BodyToStore(const LoadOptions& options) {
+  const bool stores = Stores(options.first) || (options.mix_ratio < 1 && Stores(options.second));
+  std::string body(stores ? options.stored_bytes : 0, '\0');
+  for (size_t i = 0; i < body.size(); ++i) body[i] = static_cast<char>('a' + i % 23);
+  return body;
+}
+
+net::UniqueFd SealedMemory(absl::string_view bytes) {
+  net::UniqueFd fd(memfd_create("stored", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  PCHECK(fd.valid()) << "memfd_create";
+  for (size_t at = 0; at < bytes.size();) {
+    const ssize_t written = write(fd.get(), bytes.data() + at, bytes.size() - at);
+    PCHECK(written > 0) << "write to a memfd";
+    at += static_cast<size_t>(written);
+  }
+  PCHECK(fcntl(fd.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0) << "seal";
+  return fd;
+}
 
 }  // namespace
 
@@ -13,13 +39,20 @@ Plan::Plan(const WireDriver& driver, const LoadOptions& options)
     : first_count_(options.first_names.size()),
       ratio_(options.mix_ratio),
       per_connection_(options.mix_per_connection) {
-  for (const std::string& name : options.first_names) {
-    items_.push_back({options.first, true, driver.Request(options.first, name)});
-  }
+  const std::string body = BodyToStore(options);
+  for (const std::string& name : options.first_names) Add(driver, options.first, true, name, body);
   if (options.mix_ratio >= 1) return;
-  for (const std::string& name : options.second_names) {
-    items_.push_back({options.second, false, driver.Request(options.second, name)});
+  for (const std::string& name : options.second_names) Add(driver, options.second, false, name, body);
+}
+
+void Plan::Add(const WireDriver& driver, Ask ask, bool first, const std::string& name, absl::string_view body) {
+  Item item{ask, first, driver.Request(ask, name, ask == Ask::kPut ? body : absl::string_view())};
+  if (Stores(ask)) item.stored_bytes = body.size();
+  if (ask == Ask::kPutFd) {
+    if (!memory_.valid()) memory_ = SealedMemory(body);
+    item.fd = memory_.get();
   }
+  items_.push_back(std::move(item));
 }
 
 double Plan::RatioOf(int index) const {

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
+#include "net/unique_fd.h"
 #include "tools/bench/load/load.h"
 #include "tools/bench/load/wire_driver.h"
 
@@ -17,6 +19,8 @@ class Plan {
     Ask ask = Ask::kCopy;
     bool first = true;    // which side of the mix
     std::string request;  // its bytes, but for the id
+    int fd = -1;          // kPutFd: rides on its first byte; the plan's
+    uint64_t stored_bytes = 0;
   };
 
   Plan(const WireDriver& driver, const LoadOptions& options);
@@ -29,6 +33,9 @@ class Plan {
   double RatioOf(int index) const;
 
  private:
+  void Add(const WireDriver& driver, Ask ask, bool first, const std::string& name, absl::string_view body);
+
+  net::UniqueFd memory_;     // kPutFd: what is stored, sealed
   std::vector<Item> items_;  // the first side's, then the second's
   uint32_t first_count_;
   double ratio_;

@@ -8,15 +8,20 @@ namespace {
 
 class Redis : public WireDriver {
  public:
-  std::string Request(Ask, absl::string_view name) const override {
+  std::string Request(Ask ask, absl::string_view name, absl::string_view body) const override {
+    if (ask == Ask::kPut) {
+      return absl::StrCat("*3\r\n$3\r\nSET\r\n$", name.size(), "\r\n", name, "\r\n$", body.size(), "\r\n", body,
+                          "\r\n");
+    }
     return absl::StrCat("*2\r\n$3\r\nGET\r\n$", name.size(), "\r\n", name, "\r\n");
   }
 
-  // "$<bytes>\r\n<value>\r\n", "$-1\r\n" for no such key, or "-<message>\r\n".
-  Head Next(absl::string_view input, Ask, uint32_t) const override {
+  // "$<bytes>\r\n<value>\r\n", "$-1\r\n" for no such key, or "-<message>\r\n"; to SET "+OK\r\n".
+  Head Next(absl::string_view input, Ask ask, uint32_t) const override {
     if (input.empty()) return Head();
-    if (input[0] != '$' && input[0] != '-') {
-      return BrokenHead("an answer is neither a bulk string ('$') nor an error ('-')");
+    const char good = ask == Ask::kPut ? '+' : '$';
+    if (input[0] != good && input[0] != '-') {
+      return BrokenHead("an answer is neither what was asked for ('$', '+') nor an error ('-')");
     }
     const size_t end = input.find("\r\n");
     if (end == absl::string_view::npos) return Head();
@@ -24,6 +29,7 @@ class Redis : public WireDriver {
     Head head;
     head.kind = Head::Kind::kAnswer;
     head.consumed = end + 2;
+    if (input[0] == '+') return head;
     if (input[0] == '-') {
       head.ok = false;
       head.message = line;

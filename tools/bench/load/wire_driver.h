@@ -58,7 +58,8 @@ class WireDriver {
   virtual Head NextOpening(absl::string_view input, int stage) const;
 
   // A request for `name`, with room for an id. Allocates: done once for each object.
-  virtual std::string Request(Ask ask, absl::string_view name) const = 0;
+  // body: what kPut stores; else empty.
+  virtual std::string Request(Ask ask, absl::string_view name, absl::string_view body) const = 0;
   // Writes the request's id where the language has one. `id`: 2 and up.
   virtual void SetId(char* request, uint32_t id) const;
 

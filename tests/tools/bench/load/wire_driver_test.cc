@@ -40,7 +40,7 @@ struct Canned {
 
 std::ostream& operator<<(std::ostream& out, const Canned& canned) { return out << canned.name; }
 
-std::unique_ptr<WireDriver> V2() { return MakeObjmapperV2(true, true, 64); }
+std::unique_ptr<WireDriver> V2() { return MakeObjmapperV2(true, true, false, 64); }
 
 class CannedTest : public testing::TestWithParam<Canned> {};
 
