@@ -33,7 +33,9 @@ int64_t NowNs(clockid_t clock) {
 
 std::optional<std::string> Get(int fd, const char* name) {
   char value[kValueMax];
-  const ssize_t size = fgetxattr(fd, name, value, sizeof(value));
+  ssize_t size = fgetxattr(fd, name, value, sizeof(value));
+  // A descriptor of O_PATH is asked by the name that it has in /proc.
+  if (size < 0 && errno == EBADF) size = getxattr(absl::StrCat("/proc/self/fd/", fd).c_str(), name, value, sizeof(value));
   if (size < 0) return std::nullopt;
   return std::string(value, static_cast<size_t>(size));
 }
