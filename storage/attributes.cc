@@ -5,12 +5,14 @@
 #include <sys/xattr.h>
 #include <time.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "net/errno_status.h"
+#include "storage/disk_error.h"
 
 namespace objmapper::storage {
 namespace {
@@ -20,10 +22,11 @@ constexpr char kEtag[] = "user.objmapper.etag";
 constexpr size_t kValueMax = 256;
 
 // Setting the attribute, and giving the finished file its name, change the ctime of the file; who writes its bytes and turns the
-// mtime back changes it too. They are told apart by time.
-constexpr int64_t kOwnChangesNs = 2'000'000'000;
-// The kernel stamps files with a coarser clock than ours.
-constexpr int64_t kTickNs = 20'000'000;
+// mtime back changes it too. They are told apart by time: ours is the one within an instant of the stamp that is kept. Two
+// ticks of the clock that the kernel stamps files with, where it ticks slowest (100 Hz).
+constexpr int64_t kInstantNs = 20'000'000;
+// How often it is kept anew where the instant was over before the work was done.
+constexpr int kAttemptsMax = 8;
 
 int64_t NowNs(clockid_t clock) {
   timespec now;
@@ -40,6 +43,17 @@ std::optional<std::string> Get(int fd, const char* name) {
   return std::string(value, static_cast<size_t>(size));
 }
 
+// What tells one version of a file from the next.
+std::optional<ObjectInfo> TimesOf(int fd) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) return std::nullopt;
+  ObjectInfo info;
+  info.size = static_cast<uint64_t>(status.st_size);
+  info.mtime_ns = int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+  info.ctime_ns = int64_t{status.st_ctim.tv_sec} * 1'000'000'000 + status.st_ctim.tv_nsec;
+  return info;
+}
+
 }  // namespace
 
 absl::Status SetExpiry(int fd, int64_t expires_s) {
@@ -48,7 +62,7 @@ absl::Status SetExpiry(int fd, int64_t expires_s) {
     if (errno == EOPNOTSUPP) {
       return absl::UnimplementedError("an object that expires needs a file system with extended attributes (EOPNOTSUPP)");
     }
-    return net::ErrnoToStatus(errno, "fsetxattr");
+    return DiskError(errno, "fsetxattr");
   }
   struct stat status;
   if (fstat(fd, &status) != 0 || fchmod(fd, (status.st_mode & 07777) | S_ISVTX) != 0) {
@@ -71,13 +85,22 @@ bool HasExpired(int fd) {
   return expires_s.has_value() && NowNs(CLOCK_REALTIME) >= *expires_s * 1'000'000'000;
 }
 
-bool KeepContentEtag(int fd, const std::string& etag) {
-  struct stat status;
-  if (fstat(fd, &status) != 0) return false;
-  const int64_t mtime_ns = int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
-  const std::string value =
-      absl::StrCat(etag, " ", status.st_size, " ", mtime_ns, " ", NowNs(CLOCK_REALTIME));
-  return fsetxattr(fd, kEtag, value.data(), value.size(), 0) == 0;
+bool KeepContentEtag(int fd, const std::string& etag, uint64_t size, int64_t mtime_ns) {
+  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    // The clock of the kernel's own stamps, which is behind the exact one: the ctime is never earlier than this.
+    const std::string value = absl::StrCat(etag, " ", size, " ", mtime_ns, " ", NowNs(CLOCK_REALTIME_COARSE));
+    if (fsetxattr(fd, kEtag, value.data(), value.size(), 0) != 0) return false;
+    const std::optional<ObjectInfo> info = TimesOf(fd);
+    if (!info.has_value() || info->size != size || info->mtime_ns != mtime_ns) return false;
+    if (KnownContentEtag(fd, *info).has_value()) return true;
+  }
+  return false;
+}
+
+bool KeepContentEtagStill(int fd, const std::string& etag) {
+  const std::optional<ObjectInfo> info = TimesOf(fd);
+  if (!info.has_value()) return false;
+  return KnownContentEtag(fd, *info) == etag || KeepContentEtag(fd, etag, info->size, info->mtime_ns);
 }
 
 std::optional<std::string> KnownContentEtag(int fd, const ObjectInfo& info) {
@@ -90,9 +113,13 @@ std::optional<std::string> KnownContentEtag(int fd, const ObjectInfo& info) {
       !absl::SimpleAtoi(parts[3], &kept_ns)) {
     return std::nullopt;
   }
-  const bool same = size == info.size && mtime_ns == info.mtime_ns && info.ctime_ns >= kept_ns - kTickNs &&
-                    info.ctime_ns <= kept_ns + kOwnChangesNs;
+  const bool same = size == info.size && mtime_ns == info.mtime_ns && info.ctime_ns >= kept_ns &&
+                    info.ctime_ns - kept_ns <= kInstantNs;
   return same ? std::optional<std::string>(parts[0]) : std::nullopt;
+}
+
+bool ChangedJustNow(const ObjectInfo& info) {
+  return NowNs(CLOCK_REALTIME_COARSE) - std::max(info.mtime_ns, info.ctime_ns) <= kInstantNs;
 }
 
 }  // namespace objmapper::storage

@@ -17,6 +17,7 @@
 namespace objmapper::storage {
 
 // fd: open for writing, of a file nobody else has yet. UNIMPLEMENTED: the file system has no extended attributes.
+// UNAVAILABLE: no room.
 absl::Status SetExpiry(int fd, int64_t expires_s);
 
 // Whether a file of this mode (st_mode) may expire.
@@ -26,10 +27,19 @@ std::optional<int64_t> ExpiryOf(int fd);
 // Whether that time has come.
 bool HasExpired(int fd);
 
-// Keeps `etag` as the one of the content that `fd` has now. Whatever is changed of the file more than two seconds later, be
-// it its name, makes it unknown again. False where it cannot be kept: a file system without them, or read-only.
-bool KeepContentEtag(int fd, const std::string& etag);
+// Keeps `etag` as the one of the content that `fd` had when its size and mtime were these. Changes its ctime, and is worth
+// nothing once that has changed again, but for the next instant (20 ms): so a file that is rewritten in place is never taken for
+// what it was, though somebody turns its mtime back. False: it is not known now, since the file system keeps no such things,
+// is read-only, or was too slow.
+bool KeepContentEtag(int fd, const std::string& etag, uint64_t size, int64_t mtime_ns);
+// Whether what was kept is known still; keeps it again if not. For the one who has just given the file its name, which
+// changes the ctime too, and knows that the bytes are the same.
+bool KeepContentEtagStill(int fd, const std::string& etag);
 // What was kept, if it is still the content's. info: of `fd`, now. One system call; waits for no disk but the inode's.
 std::optional<std::string> KnownContentEtag(int fd, const ObjectInfo& info);
+
+// Whether a file that was changed last at `info`'s times could be changed once more without a difference in them: who has
+// read it now cannot tell what he will have read in a moment.
+bool ChangedJustNow(const ObjectInfo& info);
 
 }  // namespace objmapper::storage

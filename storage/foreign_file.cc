@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
+#include "storage/disk_error.h"
 
 namespace objmapper::storage {
 namespace {
@@ -27,12 +28,6 @@ constexpr uint64_t kPieceBytes = 64 * 1024 * 1024;
 absl::Status Unfit(absl::string_view what) {
   return absl::InvalidArgumentError(
       absl::StrCat("the descriptor is ", what, "; it has to be a regular file, open for reading"));
-}
-
-absl::Status CopyError(int error) {
-  const absl::Status status = net::ErrnoToStatus(error, "copy from the descriptor");
-  const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
-  return full ? absl::UnavailableError(status.message()) : status;
 }
 
 // Moves bytes by one of two calls; -1 and errno as they.
@@ -91,7 +86,7 @@ absl::Status CopyForeignFile(int from, uint64_t size, int to) {
   for (uint64_t at = 0; !copied && at < size;) {
     const ssize_t moved = MoveSome(from, at, to, size - at, &by_sendfile);
     if (moved < 0 && errno == EINTR) continue;
-    if (moved < 0) return CopyError(errno);
+    if (moved < 0) return DiskError(errno, "copy from the descriptor");
     if (moved == 0) return changed;
     at += static_cast<uint64_t>(moved);
   }

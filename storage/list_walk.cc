@@ -1,20 +1,18 @@
 #include "storage/list_walk.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
+#include "storage/directory_names.h"
 #include "storage/reserved_name.h"
 
 namespace objmapper::storage {
@@ -24,10 +22,6 @@ namespace {
 constexpr size_t kEntryBytes = 18;
 // The longest URI that can be asked for.
 constexpr size_t kUriMax = 4096;
-
-struct CloseDirectory {
-  void operator()(DIR* stream) const { closedir(stream); }
-};
 
 class Walk {
  public:
@@ -44,7 +38,7 @@ class Walk {
  private:
   // Lists what lies in `directory`, whose URIs begin with `before` ("" or "a/b/"). Stops when the page is full.
   absl::Status Directory(int directory, const std::string& before) {
-    absl::StatusOr<std::vector<std::string>> names = NamesIn(directory, before);
+    absl::StatusOr<std::vector<std::string>> names = SortedNames(directory, before);
     if (!names.ok()) return names.status();
     for (const std::string& name : *names) {
       if (full_) return absl::OkStatus();
@@ -66,23 +60,13 @@ class Walk {
   }
 
   // The names in order, those of directories with a '/' behind.
-  absl::StatusOr<std::vector<std::string>> NamesIn(int directory, const std::string& before) {
-    net::UniqueFd own(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!own.valid()) return net::ErrnoToStatus(errno, "list");
-    const std::unique_ptr<DIR, CloseDirectory> stream(fdopendir(own.get()));
-    if (stream == nullptr) return net::ErrnoToStatus(errno, "list");
-    static_cast<void>(own.Release());  // the stream's
+  absl::StatusOr<std::vector<std::string>> SortedNames(int directory, const std::string& before) {
+    const absl::StatusOr<std::vector<DirectoryName>> all = NamesIn(directory);
+    if (!all.ok()) return all.status();
     std::vector<std::string> names;
-    while (const dirent* entry = readdir(stream.get())) {
-      const absl::string_view name = entry->d_name;
-      if (name == "." || name == ".." || IsReservedName(name) || before.size() + name.size() > kUriMax) continue;
-      bool is_directory = entry->d_type == DT_DIR;
-      if (entry->d_type == DT_UNKNOWN) {
-        struct stat status;
-        if (fstatat(directory, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-        is_directory = S_ISDIR(status.st_mode);
-      }
-      names.push_back(is_directory ? absl::StrCat(name, "/") : std::string(name));
+    for (const DirectoryName& name : *all) {
+      if (IsReservedName(name.name) || before.size() + name.name.size() > kUriMax) continue;
+      names.push_back(name.is_directory ? absl::StrCat(name.name, "/") : name.name);
     }
     std::sort(names.begin(), names.end());
     return names;

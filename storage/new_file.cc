@@ -9,7 +9,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "net/errno_status.h"
+#include "storage/disk_error.h"
 #include "storage/reserved_name.h"
 
 namespace objmapper::storage {
@@ -18,15 +18,8 @@ namespace {
 constexpr mode_t kMode = 0644;  // less what the umask takes
 
 absl::Status FileError(int error, const std::string& name, const char* what) {
-  const absl::Status status =
-      net::ErrnoToStatus(error, absl::StrCat("store \"", absl::CHexEscape(name), "\": ", what));
+  const absl::Status status = DiskError(error, absl::StrCat("store \"", absl::CHexEscape(name), "\": ", what));
   switch (error) {
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-      return absl::UnavailableError(status.message());
-    case ENAMETOOLONG:
-      return absl::OutOfRangeError(status.message());
     case EISDIR:
     case ENOTEMPTY:
     case EEXIST:

@@ -8,6 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
+#include "storage/disk_error.h"
 
 namespace objmapper::storage {
 namespace {
@@ -31,18 +32,7 @@ absl::Status SyncDirectory(int directory, absl::string_view path) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-std::pair<std::string, std::string> SplitUri(absl::string_view uri) {
-  while (!uri.empty() && uri.front() == '/') uri.remove_prefix(1);
-  const size_t slash = uri.rfind('/');
-  if (slash == uri.npos) return {"", std::string(uri)};
-  absl::string_view path = uri.substr(0, slash);
-  while (!path.empty() && path.back() == '/') path.remove_suffix(1);
-  return {std::string(path), std::string(uri.substr(slash + 1))};
-}
-
-absl::StatusOr<Parent> MakeParents(const Tree& tree, const std::string& path) {
+absl::StatusOr<Parent> Make(const Tree& tree, const std::string& path) {
   Parent parent;
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     absl::StatusOr<net::UniqueFd> directory = tree.OpenDirectory(path, Wait::kMayBlock);
@@ -51,7 +41,7 @@ absl::StatusOr<Parent> MakeParents(const Tree& tree, const std::string& path) {
       return parent;
     }
     if (!absl::IsNotFound(directory.status()) || path.empty()) return directory.status();
-    absl::StatusOr<Parent> above = MakeParents(tree, ParentOf(path));
+    absl::StatusOr<Parent> above = Make(tree, ParentOf(path));
     if (!above.ok()) return above;
     parent.made = true;
     const std::string name = NameOf(path);
@@ -66,32 +56,55 @@ absl::StatusOr<Parent> MakeParents(const Tree& tree, const std::string& path) {
     const std::string what = absl::StrCat("make directory \"", absl::CHexEscape(path), "\"");
     if (error == EEXIST) {
       struct stat status;
-      if (fstatat(above->directory.get(), name.c_str(), &status, 0) != 0 || S_ISDIR(status.st_mode)) continue;
-      return absl::AlreadyExistsError(absl::StrCat(what, ": there is an object of this name (EEXIST)"));
+      const bool gone = fstatat(above->directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0;
+      if (gone || S_ISDIR(status.st_mode)) continue;
+      return absl::AlreadyExistsError(
+          absl::StrCat(what, S_ISLNK(status.st_mode) ? ": there is a link of this name that leads to no directory (EEXIST)"
+                                                     : ": there is an object of this name (EEXIST)"));
     }
-    if (error == ENOSPC || error == EDQUOT || error == EMLINK) {
-      return absl::UnavailableError(net::ErrnoToStatus(error, what).message());
-    }
-    return net::ErrnoToStatus(error, what);
+    return DiskError(error, what);
   }
   return absl::ResourceExhaustedError(
       absl::StrCat("make directory \"", absl::CHexEscape(path), "\": it is removed all the time; try again"));
+}
+
+}  // namespace
+
+std::pair<std::string, std::string> SplitUri(absl::string_view uri) {
+  while (!uri.empty() && uri.front() == '/') uri.remove_prefix(1);
+  const size_t slash = uri.rfind('/');
+  if (slash == uri.npos) return {"", std::string(uri)};
+  absl::string_view path = uri.substr(0, slash);
+  while (!path.empty() && path.back() == '/') path.remove_suffix(1);
+  return {std::string(path), std::string(uri.substr(slash + 1))};
+}
+
+absl::StatusOr<Parent> MakeParents(const Tree& tree, const std::string& path) {
+  absl::StatusOr<Parent> parent = Make(tree, path);
+  if (!parent.ok()) PruneParents(tree, path);
+  return parent;
 }
 
 void PruneParents(const Tree& tree, std::string path) {
   while (!path.empty()) {
     const std::string above = ParentOf(path);
     const absl::StatusOr<net::UniqueFd> directory = tree.OpenDirectory(above, Wait::kMayBlock);
-    if (!directory.ok() || unlinkat(directory->get(), NameOf(path).c_str(), AT_REMOVEDIR) != 0) return;
+    // What is gone already, or never came to be, keeps nothing above it.
+    const bool pruned = directory.ok() && unlinkat(directory->get(), NameOf(path).c_str(), AT_REMOVEDIR) == 0;
+    const bool absent = directory.ok() ? errno == ENOENT || errno == ENAMETOOLONG || NameOf(path).empty()
+                                       : absl::IsNotFound(directory.status()) || absl::IsOutOfRange(directory.status());
+    if (!pruned && !absent) return;
     path = above;
   }
 }
 
-absl::Status SyncParents(const Tree& tree, int directory, const std::string& path, bool above) {
-  if (absl::Status synced = SyncDirectory(directory, path); !synced.ok() || !above) return synced;
+absl::Status SyncParents(const Tree& tree, int directory, const std::string& path) {
+  if (absl::Status synced = SyncDirectory(directory, path); !synced.ok()) return synced;
   for (std::string next = path; !next.empty();) {
     next = ParentOf(next);
     const absl::StatusOr<net::UniqueFd> fd = tree.OpenDirectory(next, Wait::kMayBlock);
+    // It was deleted meanwhile, and its directory with it.
+    if (absl::IsNotFound(fd.status())) continue;
     if (!fd.ok()) return fd.status();
     if (absl::Status synced = SyncDirectory(fd->get(), next); !synced.ok()) return synced;
   }

@@ -22,15 +22,16 @@ struct Parent {
   bool made = false;        // it, or one above it
 };
 
-// The directory `path`, made where it is missing, with all above it. ALREADY_EXISTS: a part of the path is no directory.
-// Else as Tree::OpenDirectory().
+// The directory `path`, made where it is missing, with all above it. ALREADY_EXISTS: a part of the path is no directory, or a
+// link that leads to none. UNAVAILABLE: no room. Else as Tree::OpenDirectory(). What it has made for nothing is removed again.
 absl::StatusOr<Parent> MakeParents(const Tree& tree, const std::string& path);
 
 // Removes `path` and those above it that have become empty, up to the root. One that somebody stores something in at
 // this moment may go from under him: he makes it again.
 void PruneParents(const Tree& tree, std::string path);
 
-// Brings the names in `directory` to the disk, and with `above` those in each directory above it too.
-absl::Status SyncParents(const Tree& tree, int directory, const std::string& path, bool above);
+// Brings the names in `directory`, which is `path`, to the disk, and those in each directory above it: any of them may have been
+// made a moment ago, by somebody else too.
+absl::Status SyncParents(const Tree& tree, int directory, const std::string& path);
 
 }  // namespace objmapper::storage

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -14,7 +16,9 @@
 #include "net/errno_status.h"
 #include "storage/attributes.h"
 #include "storage/content_etag.h"
+#include "storage/disk_error.h"
 #include "storage/foreign_file.h"
+#include "storage/leftovers.h"
 #include "storage/list_walk.h"
 #include "storage/new_file.h"
 #include "storage/parents.h"
@@ -33,11 +37,8 @@ absl::Status About(absl::string_view what, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(what, ": ", status.message()));
 }
 
-absl::Status DiskError(int error, absl::string_view what) {
-  const absl::Status status = net::ErrnoToStatus(error, what);
-  const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
-  return full ? absl::UnavailableError(status.message()) : status;
-}
+// The second of now and of the end of a time to live: none is gone before its time.
+int64_t ExpiryAfter(absl::Duration ttl) { return time(nullptr) + absl::ToInt64Seconds(ttl) + 1; }
 
 // A file under way to its name in the tree.
 class Incoming : public NewObject {
@@ -52,12 +53,13 @@ class Incoming : public NewObject {
         file_(std::move(file)),
         made_directories_(made) {}
 
-  // Directories that were made for nothing go again.
+  // Directories that were made for nothing go again, after the file, which may have a reserved name in one of them.
   ~Incoming() override {
+    file_.reset();
     if (made_directories_ && !committed_) PruneParents(*options_.tree, path_);
   }
 
-  int fd() const override { return file_.fd(); }
+  int fd() const override { return file_->fd(); }
   uint64_t size() const override { return size_; }
 
   absl::Status Commit() override {
@@ -66,20 +68,17 @@ class Incoming : public NewObject {
       absl::StatusOr<Parent> parent = MakeParents(*options_.tree, path_);
       if (!parent.ok()) return parent.status();
       made_directories_ |= parent->made;
-      const absl::Status published = file_.Publish(parent->directory.get());
+      const absl::Status published = file_->Publish(parent->directory.get());
       if (absl::IsNotFound(published)) continue;
       if (!published.ok()) return published;
       committed_ = true;
-      if (options_.durability == Durability::kFull) {
-        absl::Status synced = SyncParents(*options_.tree, parent->directory.get(), path_, made_directories_);
-        // It is there, but not as safe as was asked for.
-        if (!synced.ok()) {
-          options_.tree->NoteChange();
-          return absl::DataLossError(synced.message());
-        }
-      }
+      // The name came as a change of the file, perhaps a slow one.
+      KeepContentEtagStill(fd(), etag_);
       options_.tree->NoteChange();
-      return absl::OkStatus();
+      if (options_.durability != Durability::kFull) return absl::OkStatus();
+      const absl::Status synced = SyncParents(*options_.tree, parent->directory.get(), path_);
+      // It is there, but not as safe as was asked for.
+      return synced.ok() ? synced : absl::DataLossError(synced.message());
     }
     return absl::ResourceExhaustedError(
         absl::StrCat(What("store", uri_), ": its directory is removed all the time; try again"));
@@ -95,14 +94,13 @@ class Incoming : public NewObject {
     }
     absl::StatusOr<std::string> etag = ComputeContentEtag(fd(), size_);
     if (!etag.ok()) return etag.status();
+    etag_ = *std::move(etag);
     if (attributes_.ttl < absl::InfiniteDuration()) {
-      // Until the end of a whole second: none is gone before its time.
-      const int64_t ttl_s = absl::ToInt64Seconds(attributes_.ttl) + 1;
-      if (absl::Status set = SetExpiry(fd(), time(nullptr) + ttl_s); !set.ok()) return set;
+      if (absl::Status set = SetExpiry(fd(), ExpiryAfter(attributes_.ttl)); !set.ok()) return set;
     }
     if (options_.durability != Durability::kNone && fsync(fd()) != 0) return DiskError(errno, "fsync");
     // Last, since the disk may have taken its time (attributes.h). Should a crash take it, it is made anew from the content.
-    KeepContentEtag(fd(), *etag);
+    KeepContentEtagStill(fd(), etag_);
     return absl::OkStatus();
   }
 
@@ -111,7 +109,8 @@ class Incoming : public NewObject {
   const uint64_t size_;
   const PutAttributes attributes_;
   const std::string path_;
-  NewFile file_;
+  std::optional<NewFile> file_;
+  std::string etag_;
   bool made_directories_;
   bool committed_ = false;
 };
@@ -131,11 +130,18 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
   if (!IsPlainName(name)) {
     return absl::PermissionDeniedError(absl::StrCat(What("store", uri), ": it names no object"));
   }
+  // Above the process's own limit the kernel would send a signal that ends the server (setrlimit(2), SIGXFSZ).
+  rlimit limit;
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur) {
+    return DiskError(EFBIG, absl::StrCat(What("store", uri), ": ", size, " bytes, above the process's limit"));
+  }
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     absl::StatusOr<Parent> parent = MakeParents(*options_.tree, path);
     if (!parent.ok()) return parent.status();
     struct stat status;
-    if (fstatat(parent->directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode)) {
+    if (fstatat(parent->directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) &&
+        // An empty one is no part of an object's way, but what is left of one: by a put or a delete that was killed.
+        unlinkat(parent->directory.get(), name.c_str(), AT_REMOVEDIR) != 0) {
       return absl::AlreadyExistsError(absl::StrCat(What("store", uri), ": a directory has this name"));
     }
     absl::StatusOr<NewFile> file = NewFile::Make(parent->directory.get(), name);
@@ -144,8 +150,14 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
       if (parent->made) PruneParents(*options_.tree, path);
       return file.status();
     }
-    return std::make_unique<Incoming>(options_, std::string(uri), size, attributes, path, *std::move(file),
-                                      parent->made);
+    auto object = std::make_unique<Incoming>(options_, std::string(uri), size, attributes, path, *std::move(file),
+                                             parent->made);
+    if (attributes.ttl < absl::InfiniteDuration()) {
+      // Set anew at the end; what the file system cannot do is said before the bytes are sent.
+      absl::Status set = SetExpiry(object->fd(), ExpiryAfter(attributes.ttl));
+      if (!set.ok()) return About(What("store", uri), set);
+    }
+    return object;
   }
   return absl::ResourceExhaustedError(
       absl::StrCat(What("store", uri), ": its directory is removed all the time; try again"));
@@ -186,13 +198,31 @@ absl::Status Store::Delete(absl::string_view uri) {
   const auto [path, name] = SplitUri(uri);
   const absl::StatusOr<net::UniqueFd> directory = options_.tree->OpenDirectory(path, Wait::kMayBlock);
   if (!directory.ok()) return directory.status();
-  if (unlinkat(directory->get(), name.c_str(), 0) != 0) return net::ErrnoToStatus(errno, What("delete", uri));
-  absl::Status synced;
-  if (options_.durability == Durability::kFull) synced = SyncParents(*options_.tree, directory->get(), path, false);
-  PruneParents(*options_.tree, path);
+  if (unlinkat(directory->get(), name.c_str(), 0) != 0) {
+    if (errno == EISDIR) return options_.tree->Stat(uri, Wait::kMayBlock).status();
+    return DiskError(errno, What("delete", uri));
+  }
   options_.tree->NoteChange();
-  return synced;
+  absl::Status synced;
+  if (options_.durability == Durability::kFull) synced = SyncParents(*options_.tree, directory->get(), path);
+  PruneParents(*options_.tree, path);
+  // A reader between the two may have come to know a directory that is no more.
+  options_.tree->NoteChange();
+  return synced.ok() ? synced : absl::DataLossError(synced.message());
 }
+
+absl::StatusOr<std::string> Store::EtagOf(absl::string_view uri) {
+  absl::StatusOr<std::string> etag;
+  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    const absl::StatusOr<OpenedObject> object = options_.tree->OpenObject(uri, Wait::kMayBlock);
+    if (!object.ok()) return object.status();
+    etag = ContentEtag(object->fd.get(), object->info);
+    if (!absl::IsAborted(etag.status())) return etag;
+  }
+  return absl::ResourceExhaustedError(absl::StrCat(What("read", uri), ": it is written all the time; try again"));
+}
+
+absl::StatusOr<size_t> Store::RemoveLeftovers() { return storage::RemoveLeftovers(*options_.tree); }
 
 absl::StatusOr<ListPage> Store::List(const ListQuery& query,
                                      absl::FunctionRef<bool(absl::string_view uri)> permitted) {

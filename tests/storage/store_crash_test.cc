@@ -19,7 +19,6 @@
 #include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
-#include "storage/reserved_name.h"
 #include "storage/store.h"
 #include "tests/storage/tree_fixture.h"
 
@@ -78,22 +77,31 @@ class StoreCrashTest : public testing::TestWithParam<Durability> {
     return ReadAll(object->fd.get());
   }
 
-  // Does what a start does with what is left, and returns what is there then.
+  // Starts anew with what is left, and returns the names of all files that are on the disk then. A listing has no others,
+  // neither before what is left over is removed nor afterwards.
   std::set<std::string> NamesAfterAStart() {
+    absl::StatusOr<Tree> tree = Tree::Open(scratch_.path());
+    CHECK(tree.ok());
+    Store::Options options;
+    options.tree = &*tree;
+    Store store(options);
+    const std::set<std::string> listed = Listed(&store);
+    EXPECT_TRUE(store.RemoveLeftovers().ok());
+    EXPECT_EQ(Listed(&store), listed);
     std::set<std::string> names;
-    std::vector<std::filesystem::path> reserved;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(scratch_.path())) {
-      if (IsReservedName(entry.path().filename().string())) {
-        reserved.push_back(entry.path());
-      } else if (!entry.is_directory()) {
-        names.insert(std::filesystem::relative(entry.path(), scratch_.path()));
-      }
+      if (!entry.is_directory()) names.insert(entry.path().lexically_relative(scratch_.path()));
     }
-    for (const std::filesystem::path& path : reserved) {
-      const net::UniqueFd directory(open(path.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-      EXPECT_TRUE(RemoveIfAbandoned(directory.get(), path.filename())) << path;
-    }
+    EXPECT_EQ(names, listed);
     return names;
+  }
+
+  static std::set<std::string> Listed(Store* store) {
+    const absl::StatusOr<ListPage> page = store->List({}, [](absl::string_view) { return true; });
+    CHECK(page.ok()) << page.status();
+    std::set<std::string> uris;
+    for (const ListEntry& entry : page->entries) uris.insert(entry.uri);
+    return uris;
   }
 
   // Kills `act` at each edge in turn, each time from a tree that `prepare` has made anew; `check` looks at what is left.
@@ -192,11 +200,11 @@ TEST_P(StoreCrashTest, DeletedObject) {
       [&](bool killed) {
         const std::optional<std::string> content = Content("a/b/object");
         if (content.has_value()) {
-                       EXPECT_EQ(*content, "old");
-                     }
+          EXPECT_EQ(*content, "old");
+        }
         if (!killed) {
-                       EXPECT_FALSE(content.has_value());
-                     }
+          EXPECT_FALSE(content.has_value());
+        }
         EXPECT_EQ(Content("a/neighbour"), "stays");
       });
 }

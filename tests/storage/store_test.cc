@@ -6,6 +6,8 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -60,7 +62,7 @@ class StoreTest : public TreeTest {
   std::set<std::string> Names() const {
     std::set<std::string> names;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(scratch_.path())) {
-      names.insert(std::filesystem::relative(entry.path(), scratch_.path()));
+      names.insert(entry.path().lexically_relative(scratch_.path()));
     }
     return names;
   }
@@ -121,6 +123,7 @@ TEST_F(StoreTest, LeavesNothingOfWhatIsGivenUp) {
 TEST_F(StoreTest, RefusesNames) {
   ASSERT_TRUE(Put("object", "x").ok());
   scratch_.MakeDirectory("directory");
+  scratch_.Write("directory/full", "x");
   const auto code = [this](absl::string_view uri) { return Put(uri, "x").code(); };
   EXPECT_EQ(code(""), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(code(absl::string_view("a\0b", 3)), absl::StatusCode::kInvalidArgument);
@@ -133,7 +136,7 @@ TEST_F(StoreTest, RefusesNames) {
   EXPECT_EQ(code(std::string(300, 'n')), absl::StatusCode::kOutOfRange);
   EXPECT_EQ(code("object/below"), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(code("directory"), absl::StatusCode::kAlreadyExists);
-  EXPECT_EQ(Names(), (std::set<std::string>{"directory", "object"}));
+  EXPECT_EQ(Names(), (std::set<std::string>{"directory", "directory/full", "object"}));
 }
 
 // No disk has room for it: it is refused before a byte of it is sent.
@@ -274,20 +277,83 @@ TEST_F(StoreTest, KnowsTheContentsEtag) {
   ASSERT_TRUE(Put("one", "other bytes").ok());
   EXPECT_EQ(etag("one"), etag("three"));
 
-  // Long after: the time that its own making may take is over. Nobody waits for that here: what was kept is made older.
   const std::string kept = etag("two");
   const std::string path = scratch_.PathOf("two");
-  struct stat before;
+  struct stat before, after;
   ASSERT_EQ(stat(path.c_str(), &before), 0);
-  const net::UniqueFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC));
-  ASSERT_EQ(pwrite(fd.get(), "SAME bytes", 10, 0), 10);
   const timespec times[2] = {before.st_atim, before.st_mtim};
-  ASSERT_EQ(futimens(fd.get(), times), 0);
-  absl::StatusOr<ObjectInfo> info = InfoOf(fd.get(), "two");
+  const net::UniqueFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC));
+  const auto ns = [](const timespec& time) { return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; };
+  // Once more until it happens later than the instant in which the store's own changes count as such.
+  do {
+    ASSERT_EQ(pwrite(fd.get(), "SAME bytes", 10, 0), 10);
+    ASSERT_EQ(futimens(fd.get(), times), 0);
+    ASSERT_EQ(fstat(fd.get(), &after), 0);
+  } while (ns(after.st_ctim) - ns(before.st_ctim) < 50'000'000);
+  ASSERT_EQ(ns(after.st_mtim), ns(before.st_mtim));
+  const absl::StatusOr<ObjectInfo> info = InfoOf(fd.get(), "two");
   ASSERT_TRUE(info.ok());
-  info->ctime_ns += 3'000'000'000;
   EXPECT_FALSE(KnownContentEtag(fd.get(), *info).has_value());
   EXPECT_NE(EtagOf(fd.get(), *info), kept);
+  const absl::StatusOr<std::string> anew = store_->EtagOf("two");
+  ASSERT_TRUE(anew.ok()) << anew.status();
+  EXPECT_NE(*anew, kept);
+}
+
+// The etag of a file that came behind the server's back is that of an object of the same bytes; once it is computed it is
+// kept, and a server that starts again finds it.
+TEST_F(StoreTest, LearnsTheContentsEtagOfForeignFiles) {
+  ASSERT_TRUE(Put("put", "same bytes").ok());
+  const absl::StatusOr<std::string> etag = store_->EtagOf("put");
+  ASSERT_TRUE(etag.ok()) << etag.status();
+  scratch_.Write("foreign", "same bytes");
+  const auto known = [this] {
+    absl::StatusOr<OpenedObject> object = Open("foreign");
+    CHECK(object.ok());
+    return KnownContentEtag(object->fd.get(), object->info);
+  };
+  EXPECT_FALSE(known().has_value());
+  {
+    absl::StatusOr<OpenedObject> object = Open("put");
+    if (!KnownContentEtag(object->fd.get(), object->info).has_value()) GTEST_SKIP() << "no extended attributes here";
+  }
+  // Not while it could still change unseen.
+  while (!known().has_value()) EXPECT_EQ(store_->EtagOf("foreign").value_or("none"), *etag);
+  EXPECT_EQ(*known(), *etag);
+  scratch_.Write("foreign", "other bytes");
+  EXPECT_NE(store_->EtagOf("foreign").value_or("none"), *etag);
+  EXPECT_EQ(store_->EtagOf("absent").status().code(), absl::StatusCode::kNotFound);
+}
+
+// An empty directory, such as a put that was killed leaves, is in nobody's way.
+TEST_F(StoreTest, TakesTheNameOfAnEmptyDirectory) {
+  scratch_.MakeDirectory("a");
+  ASSERT_TRUE(Put("a", "x").ok());
+  ExpectContent("a", "x");
+}
+
+// A way that cannot be made to its end is not made at all.
+TEST_F(StoreTest, MakesNoDirectoriesInVain) {
+  const std::string long_name(300, 'n');
+  EXPECT_EQ(Put(absl::StrCat("a/b/", long_name, "/c"), "x").code(), absl::StatusCode::kOutOfRange);
+  EXPECT_TRUE(Names().empty());
+  ASSERT_EQ(symlink("nowhere", scratch_.PathOf("dangling").c_str()), 0);
+  EXPECT_EQ(Put("dangling/x", "x").code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(Names(), std::set<std::string>{"dangling"});
+}
+
+// More than the process may write (RLIMIT_FSIZE) is refused at once; nobody is killed by SIGXFSZ.
+TEST_F(StoreTest, RefusesMoreThanTheProcessMayWrite) {
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit small{1000, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const absl::Status begun = store_->Begin("x/y", 1001, {}).status();
+  const absl::Status passed = store_->PutFd("x/y", Memfd(std::string(900, 'x')), {});
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_EQ(begun.code(), absl::StatusCode::kUnavailable) << begun;
+  EXPECT_TRUE(passed.ok()) << passed;
+  EXPECT_EQ(Names(), (std::set<std::string>{"x", "x/y"}));
 }
 
 // Pages follow each other in the order of bytes, each URI once, whatever the pages' size; "a-b" comes before "a/b".
@@ -374,6 +440,35 @@ TEST_F(StoreTest, RemovesAbandonedNamesAlone) {
   EXPECT_TRUE(RemoveIfAbandoned(root.get(), ".objmapper-1-1-1"));
   EXPECT_FALSE(RemoveIfAbandoned(root.get(), ".objmapper-2-2-2"));
   EXPECT_EQ(Names(), std::set<std::string>{".objmapper-2-2-2"});
+}
+
+// A start finds what is left anywhere in the tree, and takes nothing else.
+TEST_F(StoreTest, RemovesLeftoversEverywhere) {
+  ASSERT_TRUE(Put("a/b/object", "x").ok());
+  for (const char* name : {".objmapper-1-1-1", "a/.objmapper-1-1-2", "a/b/.objmapper-1-1-3"}) scratch_.Write(name, "left");
+  scratch_.Write("a/.objmapper", "no such name");
+  ASSERT_EQ(symlink("..", scratch_.PathOf("a/round").c_str()), 0);
+  const absl::StatusOr<size_t> removed = store_->RemoveLeftovers();
+  ASSERT_TRUE(removed.ok()) << removed.status();
+  EXPECT_EQ(*removed, 3u);
+  EXPECT_EQ(Names(), (std::set<std::string>{"a", "a/.objmapper", "a/b", "a/b/object", "a/round"}));
+  EXPECT_EQ(List({}), "a/.objmapper a/b/object");
+}
+
+// A disk that is full refuses an object before its bytes come, and keeps nothing of it.
+TEST_F(StoreTest, AFullDiskRefusesAtOnce) {
+  scratch_.MakeDirectory("small");
+  const std::string mount_point = scratch_.PathOf("small");
+  if (mount("tmpfs", mount_point.c_str(), "tmpfs", 0, "size=64k") != 0) GTEST_SKIP() << "only root can mount";
+  const absl::Status begun = store_->Begin("small/a/big", 1'000'000, {}).status();
+  const absl::Status passed = store_->PutFd("small/a/big", Memfd(std::string(1'000'000, 'x')), {});
+  const absl::Status fits = Put("small/a/fits", "x");
+  const std::set<std::string> names = Names();
+  ASSERT_EQ(umount(mount_point.c_str()), 0);
+  EXPECT_EQ(begun.code(), absl::StatusCode::kUnavailable) << begun;
+  EXPECT_EQ(passed.code(), absl::StatusCode::kUnavailable) << passed;
+  EXPECT_TRUE(fits.ok()) << fits;
+  EXPECT_EQ(names, (std::set<std::string>{"small", "small/a", "small/a/fits"}));
 }
 
 }  // namespace
