@@ -21,6 +21,8 @@ struct ObjectInfo {
 };
 
 // A strong validator: differs whenever two infos differ. Printable ASCII, at most 64 bytes.
+// Of the version, not of the content: equal bytes in another file have another one. Where the content has been read, its own
+// is told instead (content_etag.h).
 std::string Etag(const ObjectInfo& info);
 
 }  // namespace objmapper::storage

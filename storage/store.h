@@ -79,8 +79,10 @@ class Store {
   //
   //   INVALID_ARGUMENT, OUT_OF_RANGE, PERMISSION_DENIED   as Tree::OpenObject(): what could never be read is
   //                       not stored; also names that the server keeps for itself (".objmapper-...")
-  //   ALREADY_EXISTS      a part of the way is an object, or the name is a directory (CONFLICT on the wire)
-  //   UNAVAILABLE         no room: ENOSPC, EDQUOT, or the disk is filled above its limit
+  //   ALREADY_EXISTS      a part of the way is an object, or the name is a directory that is not empty (CONFLICT on
+  //                       the wire)
+  //   UNAVAILABLE         no room: ENOSPC, EDQUOT, EFBIG, or the disk is filled above its limit
+  //   UNIMPLEMENTED       a time to live, on a file system without extended attributes
   //   RESOURCE_EXHAUSTED  descriptors or memory; DATA_LOSS: the disk failed
   absl::StatusOr<std::unique_ptr<NewObject>> Begin(absl::string_view uri, uint64_t size,
                                                    const PutAttributes& attributes);
@@ -91,15 +93,27 @@ class Store {
   // a socket, a directory, a device). Else as Begin() and Commit().
   absl::Status PutFd(absl::string_view uri, net::UniqueFd fd, const PutAttributes& attributes);
 
-  // Removes the object. NOT_FOUND: there is none. Directories that become empty go too. Descriptors that have
-  // been handed out stay good.
+  // Removes the object. NOT_FOUND: there is none; PERMISSION_DENIED: it is a directory. Directories that become empty go
+  // too. Descriptors that have been handed out stay good. DATA_LOSS: it is gone, but may come back when power fails (kFull).
   absl::Status Delete(absl::string_view uri);
 
   // One page of the objects whose URIs begin with the prefix, of those that `permitted` (empty entries: none).
   absl::StatusOr<ListPage> List(const ListQuery& query,
                                 absl::FunctionRef<bool(absl::string_view uri)> permitted);
 
+  // The etag of the object's content (content_etag.h): known, or computed from all of it. Errors as Tree::OpenObject(), and
+  // RESOURCE_EXHAUSTED when somebody writes to it in place all the time.
+  absl::StatusOr<std::string> EtagOf(absl::string_view uri);
+
+  // Removes what puts have left behind whose process was killed; returns how many there were (leftovers.h). For a server's
+  // start; reads the whole tree.
+  absl::StatusOr<size_t> RemoveLeftovers();
+
  private:
+  // As Begin(), without keeping room.
+  absl::StatusOr<std::unique_ptr<NewObject>> Make(absl::string_view uri, uint64_t size,
+                                                  const PutAttributes& attributes);
+
   const Options options_;
 };
 

@@ -1,0 +1,16 @@
+// What a failed change of the tree means to the client who asked for it.
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace objmapper::storage {
+
+// As net::ErrnoToStatus, and
+//
+//   UNAVAILABLE        no room: ENOSPC, EDQUOT, EFBIG, EMLINK
+//   OUT_OF_RANGE       a name is too long
+//   PERMISSION_DENIED  the file system is read-only
+absl::Status DiskError(int error, absl::string_view what);
+
+}  // namespace objmapper::storage
