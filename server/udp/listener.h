@@ -76,7 +76,7 @@ class UdpListener {
 
   // As router::Lane has it.
   void AskPulse();
-  bool HasPulse() const { return pulse_.answered(); }
+  bool HasPulse() const { return drained() || pulse_.answered(); }  // a thread that has ended owes none
 
   // "udp://127.0.0.1:7071", as bound.
   const std::vector<std::string>& urls() const { return urls_; }
