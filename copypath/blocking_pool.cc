@@ -10,11 +10,11 @@
 
 namespace objmapper::copypath {
 
-BlockingPool::BlockingPool(int threads) {
+BlockingPool::BlockingPool(int threads, const char* name) {
   CHECK_GE(threads, 1);
   for (int i = 0; i < threads; ++i) {
-    threads_.emplace_back([this, i] {
-      pthread_setname_np(pthread_self(), absl::StrCat("splice/", i).c_str());
+    threads_.emplace_back([this, i, name] {
+      pthread_setname_np(pthread_self(), absl::StrCat(name, "/", i).c_str());
       Work();
     });
   }

@@ -18,8 +18,8 @@ namespace objmapper::copypath {
 
 class BlockingPool {
  public:
-  // `threads`: 1 or more; named "splice/<n>".
-  explicit BlockingPool(int threads);
+  // `threads`: 1 or more; called "<name>/<n>". name: static.
+  explicit BlockingPool(int threads, const char* name = "splice");
   ~BlockingPool();
 
   // Runs `work` on one of the threads, in order of arrival. Any thread. After Stop() nothing runs.

@@ -14,11 +14,12 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "server/config_access.h"
+#include "server/config_udp.h"
 #include "server/flag_errors.h"
 
 DEFINE_string(listen_unix, "",
               "Unix sockets to listen on: paths, or @names in the abstract namespace, separated by "
-              "commas. When neither this nor --listen_tcp is given: objmapper.sock in "
+              "commas. When none of this, --listen_tcp and --listen_udp is given: objmapper.sock in "
               "$XDG_RUNTIME_DIR, or in /tmp.");
 DEFINE_string(listen_tcp, "",
               "TCP addresses to listen on, separated by commas: host:port, [v6]:port, or :port and "
@@ -167,7 +168,7 @@ absl::Status ReadListeners(Config* config) {
   if (named) return absl::OkStatus();
   if (!FLAGS_listen_unix.empty()) return Bad("listen_unix", FLAGS_listen_unix, "it names no socket");
   if (!FLAGS_listen_tcp.empty()) return Bad("listen_tcp", FLAGS_listen_tcp, "it names no address");
-  if (!config->inherited.empty()) return absl::OkStatus();
+  if (!config->inherited.empty() || !config->listen_udp.empty()) return absl::OkStatus();
   absl::StatusOr<net::Address> address = net::UnixAddress(DefaultSocketPath());
   if (!address.ok()) return address.status();
   config->listen.push_back(*std::move(address));
@@ -410,7 +411,7 @@ bool Config::Has(net::Address::Kind kind) const {
 absl::StatusOr<Config> ConfigFromFlags(const std::vector<net::Address>& inherited) {
   Config config;
   config.inherited = inherited;
-  for (const auto& read : {ReadListeners, ReadAdmin, ReadRoot, ReadModel, ReadThreads, ReadLimits, ReadAccess,
+  for (const auto& read : {ReadUdp, ReadListeners, ReadAdmin, ReadRoot, ReadModel, ReadThreads, ReadLimits, ReadAccess,
                             WarnOfIdleFlags}) {
     const absl::Status status = read(&config);
     if (!status.ok()) return status;

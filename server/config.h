@@ -23,7 +23,9 @@ struct Config {
   bool Has(net::Address::Kind kind) const;
 
   std::vector<net::Address> listen;     // to be listened on; none or more
-  std::vector<net::Address> inherited;  // listened on already; with `listen` one or more
+  std::vector<net::Address> inherited;  // listened on already; with `listen` and `listen_udp` one or more
+  std::vector<net::Address> listen_udp;  // host and port; none or more
+  size_t udp_payload_max = 1400;         // bytes
   std::optional<Identity> become;       // after what needs root has been had
   std::optional<net::Address> admin_listen;
   std::string root;

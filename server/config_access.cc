@@ -167,10 +167,12 @@ absl::Status ReadAccess(Config* config) {
   if (absl::Status s = ReadIds("allow_gids", FLAGS_allow_gids, GidOf, "group", &admission.gids); !s.ok()) {
     return s;
   }
-  if (config->Has(net::Address::Kind::kTcp) && !(admission.uids.empty() && admission.gids.empty())) {
+  const bool udp = !config->listen_udp.empty();
+  if ((udp || config->Has(net::Address::Kind::kTcp)) && !(admission.uids.empty() && admission.gids.empty())) {
     const bool uids = !admission.uids.empty();
     return Bad(uids ? "allow_uids" : "allow_gids", uids ? FLAGS_allow_uids : FLAGS_allow_gids,
-               "of those who come by --listen_tcp the kernel knows no user; say with --rules_file what they may");
+               absl::StrCat("of those who come by ", udp ? "--listen_udp" : "--listen_tcp",
+                            " the kernel knows no user; say with --rules_file what they may"));
   }
   if (absl::Status s = CheckRange("max_connections_per_uid", FLAGS_max_connections_per_uid, 0, 10'000'000);
       !s.ok()) {
@@ -179,6 +181,9 @@ absl::Status ReadAccess(Config* config) {
   admission.per_uid_max = static_cast<uint64_t>(FLAGS_max_connections_per_uid);
   if (absl::Status s = ReadSocketFile(config); !s.ok()) return s;
   if (absl::Status s = ReadRate(config); !s.ok()) return s;
+  if (udp && config->rate.interval_ns != 0) {
+    config->warnings.push_back("--rate_limit_per_conn does not limit --listen_udp, which has no connections.");
+  }
   if (absl::Status s = ReadIdentity(config); !s.ok()) return s;
   if (absl::Status s = CheckRange("slow_request_us", FLAGS_slow_request_us, 0, 86'400'000'000); !s.ok()) {
     return s;

@@ -55,6 +55,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
     server->urls_.push_back(listener->address().ToUrl());
     router_options.listeners.push_back(*std::move(listener));
   }
+  if (absl::Status bound = server->BindUdp(); !bound.ok()) return bound;
   if (config.become.has_value()) {
     if (absl::Status became = BecomeForGood(*config.become); !became.ok()) return became;
   }
@@ -65,7 +66,26 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   router::Lane* const rest =
       config.model.has_value() ? server->model_.get() : server->copypath_.get();
   server->demultiplexer_->Start(server->fdpass_.get(), rest);
+  if (server->udp_ != nullptr) server->udp_->Start();
   return server;
+}
+
+absl::Status Server::BindUdp() {
+  if (config_.listen_udp.empty()) return absl::OkStatus();
+  udp::UdpListener::Options options;
+  options.objects = {tree_.get(), index_.get(), config_.udp_payload_max};
+  options.access = access_.get();
+  options.board = &board_;
+  options.log_requests = config_.log_requests;
+  udp_ = std::make_unique<udp::UdpListener>(options);
+  for (const net::Address& address : config_.listen_udp) {
+    // Datagrams have no listener that could be handed over: a successor binds the address beside us, and we answer
+    // what has come to us until then.
+    const bool shared = !config_.take_over.empty();
+    if (absl::Status bound = udp_->Bind(address, shared); !bound.ok()) return bound;
+  }
+  urls_.insert(urls_.end(), udp_->urls().begin(), udp_->urls().end());
+  return absl::OkStatus();
 }
 
 absl::Status Server::MakeLanes() {
@@ -154,6 +174,7 @@ Server::~Server() {
   if (fdpass_ != nullptr) fdpass_->Stop();
   if (copypath_ != nullptr) copypath_->Stop();
   if (model_ != nullptr) model_->Stop();
+  if (udp_ != nullptr) udp_->Stop();
 }
 
 absl::StatusOr<size_t> Server::ReloadRules() {
@@ -171,12 +192,14 @@ std::string Server::WithoutPulse() {
   for (const router::Lane* lane : lanes) {
     if (silent.empty() && lane != nullptr) silent = lane->WithoutPulse();
   }
+  if (silent.empty() && udp_ != nullptr && !udp_->HasPulse()) silent = "udp/0";
   // Who has not answered is not asked again, so that the answer shows when it comes.
   if (!silent.empty()) return silent;
   demultiplexer_->AskPulse();
   for (router::Lane* lane : lanes) {
     if (lane != nullptr) lane->AskPulse();
   }
+  if (udp_ != nullptr) udp_->AskPulse();
   return "";
 }
 
@@ -187,7 +210,7 @@ bool Server::HandOver(absl::FunctionRef<absl::Status(const router::Session&)> ta
   absl::Status failed;
   while (true) {
     // Read before the box is looked at: what is counted then is in the box, or still at work.
-    const bool over = counters_.open.load(std::memory_order_acquire) == 0;
+    const bool over = AllDone();
     for (const std::unique_ptr<router::Session>& session : demultiplexer_->TakeDeparted()) {
       if (failed.ok()) failed = take(*session);
       if (failed.ok()) {
@@ -206,17 +229,22 @@ bool Server::Drain() {
   demultiplexer_->Drain();
   DrainLanes();
   const absl::Time until = absl::Now() + config_.drain_timeout;
-  while (counters_.open.load(std::memory_order_acquire) != 0) {
+  while (!AllDone()) {
     if (absl::Now() >= until) return false;
     absl::SleepFor(absl::Milliseconds(5));
   }
   return true;
 }
 
+bool Server::AllDone() const {
+  return counters_.open.load(std::memory_order_acquire) == 0 && (udp_ == nullptr || udp_->drained());
+}
+
 void Server::DrainLanes() {
   if (fdpass_ != nullptr) fdpass_->Drain();
   if (copypath_ != nullptr) copypath_->Drain();
   if (model_ != nullptr) model_->Drain();
+  if (udp_ != nullptr) udp_->Drain();
 }
 
 namespace {
@@ -257,6 +285,20 @@ Vitals Server::Read() const {
   }
   if (copypath_ != nullptr) vitals.lanes.push_back(LaneVitals("copypath", *copypath_));
   if (model_ != nullptr) vitals.lanes.push_back(LaneVitals("model", *model_));
+  if (udp_ != nullptr) {
+    const udp::UdpCounters& counters = udp_->counters();
+    Vitals::Udp& figures = vitals.udp.emplace();
+    // What has become of datagrams is read first, so that no more can have been answered than came.
+    figures.answered = counters.answered;
+    figures.dropped = counters.dropped;
+    figures.too_large = counters.too_large;
+    figures.errors = counters.errors;
+    figures.cold = counters.cold;
+    figures.cold_waiting = udp_->cold_waiting();
+    figures.bytes_out = counters.bytes_out;
+    figures.bytes_in = counters.bytes_in;
+    figures.received = counters.received;
+  }
   vitals.connections_max = config_.admission.connections_max;
   vitals.connections_open = counters_.open;
   vitals.connections_hot = HotConnections(counters_.list);

@@ -23,6 +23,7 @@
 #include "router/tally.h"
 #include "server/admin/vitals.h"
 #include "server/config.h"
+#include "server/udp/listener.h"
 #include "storage/index.h"
 #include "storage/tree.h"
 
@@ -78,6 +79,9 @@ class Server {
   absl::Status MakeFdPassLane(copypath::LoopOptions loop);
   absl::Status MakeLanes();
   absl::Status MakeModel();
+  absl::Status BindUdp();
+  // Nothing is owed any more, by datagram or connection.
+  bool AllDone() const;
   void DrainLanes();
 
   const Config config_;
@@ -91,6 +95,7 @@ class Server {
   std::unique_ptr<router::Lane> fdpass_;
   std::unique_ptr<copypath::CopyPathLane> copypath_;
   std::unique_ptr<router::Lane> model_;  // in place of both lanes
+  std::unique_ptr<udp::UdpListener> udp_;  // null: none is asked for
   std::string fdpass_engine_;            // "epoll", "uring"; for the log
   std::vector<std::string> urls_;
 };

@@ -178,6 +178,28 @@ void AddConnections(const Vitals& vitals, Families& out) {
               static_cast<double>(vitals.index_misses));
 }
 
+void AddUdp(const Vitals::Udp& udp, Families& out) {
+  struct Figure {
+    const char* name;
+    const char* help;
+    uint64_t value;
+  };
+  const Figure figures[] = {
+      {"objmapper_udp_received_total", "Datagrams that came.", udp.received},
+      {"objmapper_udp_dropped_total", "Datagrams that are no request, and got no answer.", udp.dropped},
+      {"objmapper_udp_answered_total", "Datagrams that were sent.", udp.answered},
+      {"objmapper_udp_too_large_total", "Answers that did not fit --udp_max_payload: TOO_LARGE was sent.",
+       udp.too_large},
+      {"objmapper_udp_errors_total", "Answers that the kernel did not take, and failures to receive.", udp.errors},
+      {"objmapper_udp_cold_total", "Requests that had to wait for the disk.", udp.cold},
+      {"objmapper_udp_received_bytes_total", "Bytes of the datagrams that came.", udp.bytes_in},
+      {"objmapper_udp_sent_bytes_total", "Bytes of the datagrams that were sent.", udp.bytes_out},
+  };
+  for (const Figure& figure : figures) out.Counter(figure.name, figure.help, static_cast<double>(figure.value));
+  out.Gauge("objmapper_udp_cold_pending", "Requests that wait for the disk now.",
+            static_cast<double>(udp.cold_waiting));
+}
+
 void AddProcess(const Vitals::Process& process, Families& out) {
   out.Counter("process_cpu_seconds_total", "CPU time of the process, user and system.",
               process.cpu_user_s + process.cpu_system_s);
@@ -195,6 +217,7 @@ std::string ToPrometheus(const Vitals& vitals) {
   AddRequests(vitals.tally, families);
   AddLanes(vitals, families);
   AddConnections(vitals, families);
+  if (vitals.udp.has_value()) AddUdp(*vitals.udp, families);
   AddProcess(vitals.process, families);
   return prometheus::TextSerializer().Serialize(families.all());
 }

@@ -53,6 +53,14 @@ Json Totals(const Vitals& vitals) {
   }
   Json by_answers = Json::array();
   for (const uint64_t n : vitals.ended_by_answers) by_answers.push_back(n);
+  Json udp;  // null: it does not listen there
+  if (vitals.udp.has_value()) {
+    udp = {{"received", vitals.udp->received},     {"dropped", vitals.udp->dropped},
+           {"answered", vitals.udp->answered},     {"too_large", vitals.udp->too_large},
+           {"errors", vitals.udp->errors},         {"cold", vitals.udp->cold},
+           {"cold_pending", vitals.udp->cold_waiting}, {"bytes_in", vitals.udp->bytes_in},
+           {"bytes_out", vitals.udp->bytes_out}};
+  }
   return {
       {"modes", std::move(modes)},
       {"lanes", std::move(lanes)},
@@ -66,6 +74,7 @@ Json Totals(const Vitals& vitals) {
         {"migrated", vitals.migrated},
         // How many ended after 0, 1, up to 10, up to 100, ... answers.
         {"ended_by_answers", std::move(by_answers)}}},
+      {"udp", std::move(udp)},
       {"index", {{"hits", vitals.index_hits}, {"misses", vitals.index_misses}}},
       {"process",
        {{"cpu_user_s", vitals.process.cpu_user_s},

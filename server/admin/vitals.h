@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,12 @@ struct Vitals {
     uint64_t page_ins = 0, page_ins_pending = 0;    // windows of objects brought in from the disk
     uint64_t transfers = 0, transfers_pending = 0;  // handed to splice threads
   };
+  // Datagrams (udp/listener.h: UdpCounters).
+  struct Udp {
+    uint64_t received = 0, dropped = 0, answered = 0, too_large = 0, errors = 0;
+    uint64_t cold = 0, cold_waiting = 0;
+    uint64_t bytes_in = 0, bytes_out = 0;
+  };
   struct Process {
     double cpu_user_s = 0, cpu_system_s = 0;
     uint64_t rss_bytes = 0;
@@ -35,6 +42,7 @@ struct Vitals {
   bool draining = false;
   router::TallySnapshot tally;
   std::vector<Lane> lanes;
+  std::optional<Udp> udp;  // nullopt: it does not listen on UDP
   uint64_t connections_max = 0;
   uint64_t connections_open = 0;
   uint64_t connections_hot = 0;  // of those: asked something in the last second

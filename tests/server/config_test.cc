@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "net/address.h"
+#include "net/udp.h"
 #include "tests/client/temporary_folder.h"
 
 namespace objmapper::server {
@@ -151,6 +152,42 @@ TEST_F(ConfigTest, BadListeners) {
   }
   Set("listen_tcp", ",");
   ExpectRefused("listen_tcp", ",");
+}
+
+// UDP alone is UDP alone, and makes no fdpass lane worth while; addresses read as TCP's.
+TEST_F(ConfigTest, Udp) {
+  EXPECT_TRUE(Read().listen_udp.empty());
+  EXPECT_EQ(Read().udp_payload_max, 1400u);
+  const Config config = ReadWith("listen_udp", "10.0.0.1:7070, [::1]:0,:7072,7073");
+  EXPECT_TRUE(config.listen.empty());
+  ASSERT_EQ(config.listen_udp.size(), 4u);
+  EXPECT_EQ(net::UdpUrl(config.listen_udp[1]), "udp://[::1]:0");
+  EXPECT_EQ(net::UdpUrl(config.listen_udp[3]), "udp://127.0.0.1:7073");
+  EXPECT_FALSE(ReadWith("concurrency_model", "auto").fdpass_lane);
+  EXPECT_EQ(Urls(ReadWith("listen_unix", "/run/a.sock")), UrlList{"unix:/run/a.sock"});
+  EXPECT_EQ(ReadWith("udp_max_payload", "1040").udp_payload_max, 1040u);
+  EXPECT_EQ(ReadWith("udp_max_payload", "65507").udp_payload_max, 65507u);
+  EXPECT_TRUE(Read().warnings.empty());
+  // What knows connections alone says so.
+  EXPECT_EQ(ReadWith("rate_limit_per_conn", "10").warnings.size(), 1u);
+}
+
+// What makes no sense is named, and so is a rule about users that UDP would go round.
+TEST_F(ConfigTest, BadUdp) {
+  for (const char* bad : {"host", "host:70000", "::1:7070", ":x", "/run/a.sock"}) {
+    Set("listen_udp", absl::StrCat("127.0.0.1:7070,", bad));
+    ExpectRefused("listen_udp", bad);
+  }
+  Set("listen_udp", ",");
+  ExpectRefused("listen_udp", ",");
+  Set("listen_udp", "7070");
+  for (const char* bad : {"0", "1039", "65508", "-1"}) {
+    Set("udp_max_payload", bad);
+    ExpectRefused("udp_max_payload", bad);
+  }
+  Set("udp_max_payload", "1400");
+  Set("allow_uids", "root");
+  ExpectRefused("allow_uids", "root");
 }
 
 // ---- The root ----
@@ -439,7 +476,7 @@ TEST_F(ConfigTest, EveryFlagIsTried) {
       "fdpass_engine answer_in_place splice_in_loop sendfile_bytes_min use_async_copy "
       "allow_uids allow_gids listen_unix_mode listen_unix_owner listen_unix_group rules_file "
       "rate_limit_per_conn rate_limit_burst max_connections_per_uid slow_request_us log_requests "
-      "user group take_over",
+      "user group take_over listen_udp udp_max_payload",
       ' ');
   std::set<std::string> defined;
   std::vector<gflags::CommandLineFlagInfo> flags;

@@ -14,7 +14,7 @@
 #include "tools/cli/admin_fetch.h"
 #include "tools/cli/range_text.h"
 
-DEFINE_string(server, "", "where the server is: unix:/path, unix:@name or tcp://host:port");
+DEFINE_string(server, "", "where the server is: unix:/path, unix:@name, tcp://host:port or udp://host:port");
 DEFINE_string(mode, "", "how the object comes: fdpass, copy or splice");
 DEFINE_string(o, "-", "where the bytes go: a file, an existing folder, or - for standard output");
 DEFINE_string(range, "", "a part of the object: OFF-END, OFF- or OFF:LEN");
@@ -176,8 +176,11 @@ absl::Status ReadFlags(CommandLine* line) {
   }
   if (line->command != Command::kGet) return absl::OkStatus();
   absl::StatusOr<protocol::Mode> mode =
-      ReadMode(FLAGS_mode, !absl::StartsWith(line->server, "tcp:"));
+      ReadMode(FLAGS_mode, !absl::StartsWith(line->server, "tcp:") && !absl::StartsWith(line->server, "udp:"));
   if (!mode.ok()) return mode.status();
+  if (*mode != protocol::Mode::kCopy && absl::StartsWith(line->server, "udp:")) {
+    return Usage(absl::StrCat("--mode=", FLAGS_mode, ": UDP carries copies alone"));
+  }
   line->mode = *mode;
   line->output = FLAGS_o;
   if (line->output.empty()) return Usage("-o needs a file, a folder, or - for standard output");

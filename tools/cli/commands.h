@@ -6,7 +6,9 @@
 
 #include "absl/status/statusor.h"
 #include "client/client.h"
+#include "client/object.h"
 #include "client/retry.h"
+#include "client/to_file.h"
 #include "tools/cli/command_line.h"
 #include "tools/cli/exit_code.h"
 
@@ -20,6 +22,16 @@ ExitCode RunTop(const CommandLine& line);
 
 // Connects as the command line says. An error has been reported; *code is the exit code for it.
 absl::StatusOr<client::Client> ConnectOrReport(const CommandLine& line, ExitCode* code);
+
+// Whether the server is to be asked by UDP (client/udp.h), and the commands that can be.
+bool IsUdp(const CommandLine& line);
+ExitCode RunUdpGet(const CommandLine& line, const std::vector<std::string>& outputs);
+ExitCode RunUdpStat(const CommandLine& line);
+
+// Report one result on standard output, as the command line wants it.
+void PrintGot(const std::string& uri, const std::string& output, const CommandLine& line,
+              const client::FileResult& result, double seconds);
+void PrintStat(const CommandLine& line, const std::string& uri, const client::ObjectInfo& info);
 
 // How what a busy server refuses is asked again: as long as line.timeout, or not at all.
 client::RetryPolicy RetryPolicyOf(const CommandLine& line);

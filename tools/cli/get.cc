@@ -50,8 +50,11 @@ absl::StatusOr<client::FileResult> GetOne(client::Client& client, const std::str
                            : client::GetToFile(client, uri, output, options);
 }
 
-void PrintJson(const std::string& uri, const std::string& output, const CommandLine& line,
-               const client::FileResult& result, double seconds) {
+}  // namespace
+
+void PrintGot(const std::string& uri, const std::string& output, const CommandLine& line,
+              const client::FileResult& result, double seconds) {
+  if (!line.json) return;
   JsonLine json;
   json.AddText("uri", uri);
   json.AddBool("ok", true);
@@ -64,8 +67,6 @@ void PrintJson(const std::string& uri, const std::string& output, const CommandL
   AddInfo(result.info, &json);
   PrintLine(json.ToString());
 }
-
-}  // namespace
 
 absl::StatusOr<std::vector<std::string>> PlanOutputs(const CommandLine& line) {
   if (line.output == kStdout) {
@@ -103,6 +104,7 @@ ExitCode RunGet(const CommandLine& line) {
     ReportError(/*json=*/false, "uri", "", outputs.status(), kExitUsage);
     return kExitUsage;
   }
+  if (IsUdp(line)) return RunUdpGet(line, *outputs);
   ExitCode code;
   absl::StatusOr<client::Client> client = ConnectOrReport(line, &code);
   if (!client.ok()) return code;
@@ -115,8 +117,8 @@ ExitCode RunGet(const CommandLine& line) {
       const ExitCode error = ExitCodeOf(result.status());
       if (code == kExitOk) code = error;
       ReportError(line.json, "uri", line.uris[i], result.status(), error);
-    } else if (line.json) {
-      PrintJson(line.uris[i], (*outputs)[i], line, *result, took.count());
+    } else {
+      PrintGot(line.uris[i], (*outputs)[i], line, *result, took.count());
     }
   }
   return code;

@@ -21,7 +21,8 @@ For instance:
   objmapper ping --server=tcp://127.0.0.1:7070
 
 Every command but stats and top takes:
-  --server=URL    unix:/path, unix:@name (abstract) or tcp://host:port. Default: the environment's
+  --server=URL    unix:/path, unix:@name (abstract), tcp://host:port, or for get and stat
+                  udp://host:port. Default: the environment's
                   $OBJMAPPER_SERVER, else unix:$XDG_RUNTIME_DIR/objmapper.sock (or /tmp/... when
                   that is not set), where the server listens unless told otherwise.
   --timeout=TIME  how long to wait for a connection, and for each next sign of life: 500ms, 30s,
@@ -53,7 +54,8 @@ constexpr absl::string_view kGet = R"(objmapper get URI... [flags] fetches objec
                  fdpass  as an open file, then copied from it here: by reflink where the file
                          system can share blocks, else inside the kernel. Unix sockets only, and
                          the default there.
-                 copy    as bytes through the connection. The default on tcp://.
+                 copy    as bytes through the connection. The default on tcp://, and all there
+                         is on udp://, where an object is held in memory until it is whole.
                  splice  as bytes which the server moves inside its kernel.
   --range=PART Only a part:
                  0-99    bytes 0 to 99, both included, as in HTTP

@@ -29,7 +29,17 @@ void PrintForPeople(const std::string& uri, const client::ObjectInfo& info) {
 
 }  // namespace
 
+void PrintStat(const CommandLine& line, const std::string& uri, const client::ObjectInfo& info) {
+  if (!line.json) return PrintForPeople(uri, info);
+  JsonLine json;
+  json.AddText("uri", uri);
+  json.AddBool("ok", true);
+  AddInfo(info, &json);
+  PrintLine(json.ToString());
+}
+
 ExitCode RunStat(const CommandLine& line) {
+  if (IsUdp(line)) return RunUdpStat(line);
   ExitCode code;
   absl::StatusOr<client::Client> client = ConnectOrReport(line, &code);
   if (!client.ok()) return code;
@@ -41,14 +51,8 @@ ExitCode RunStat(const CommandLine& line) {
       const ExitCode error = ExitCodeOf(info.status());
       if (code == kExitOk) code = error;
       ReportError(line.json, "uri", uri, info.status(), error);
-    } else if (line.json) {
-      JsonLine json;
-      json.AddText("uri", uri);
-      json.AddBool("ok", true);
-      AddInfo(*info, &json);
-      PrintLine(json.ToString());
     } else {
-      PrintForPeople(uri, *info);
+      PrintStat(line, uri, *info);
     }
   }
   return code;

@@ -1,0 +1,83 @@
+// Datagrams in batches: recvmmsg(2) and sendmmsg(2).
+#pragma once
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "router/tally.h"
+
+namespace objmapper::server::udp {
+
+// The most datagrams that go through one call.
+inline constexpr size_t kBatch = 64;
+
+// Who has sent a datagram, and to which of our addresses: all that an answer needs to find back.
+struct Sender {
+  sockaddr_storage address{};
+  socklen_t address_bytes = 0;
+  // The IP_PKTINFO or IPV6_PKTINFO message as it came, to go out again.
+  alignas(cmsghdr) char local[CMSG_SPACE(sizeof(in6_pktinfo))] = {};
+  size_t local_bytes = 0;
+
+  // "127.0.0.1:4711"; for the log.
+  std::string Name() const;
+};
+
+struct Incoming {
+  absl::string_view bytes;  // valid until the next call of Receive()
+  bool cut = false;         // longer than any request: the rest is gone
+  Sender sender;
+};
+
+// The buffers of one thread that receives.
+class Receiver {
+ public:
+  Receiver();
+  ~Receiver();
+
+  // What has arrived on `socket`, at most kBatch; never waits. Empty: nothing has, or *error says why not.
+  absl::Span<const Incoming> Receive(int socket, int* error);
+
+ private:
+  struct Buffers;
+  const std::unique_ptr<Buffers> buffers_;
+};
+
+struct Outgoing {
+  int socket = -1;  // borrowed
+  Sender to;
+  std::string bytes;
+  router::Receipt receipt;
+};
+
+// Gives the answers to the kernel in order; never waits. Calls `done(answer, error)` for each: 0, or the errno with
+// which it was not taken (EAGAIN, ENOBUFS: no room; EMSGSIZE: more than the way carries; ECONNREFUSED: an earlier one
+// found nobody; EPERM: a firewall, ...). All of these concern one answer, not the socket.
+template <typename Done>
+void Send(absl::Span<const Outgoing> answers, Done&& done);
+
+// At most kBatch answers of one socket. Returns how many were taken, 1 or more; -1: the first was not, see errno.
+int SendSome(absl::Span<const Outgoing> answers);
+
+template <typename Done>
+void Send(absl::Span<const Outgoing> answers, Done&& done) {
+  while (!answers.empty()) {
+    size_t same = 1;
+    while (same < answers.size() && same < kBatch && answers[same].socket == answers[0].socket) ++same;
+    const int sent = SendSome(answers.first(same));
+    const int error = sent < 0 ? errno : 0;
+    const size_t over = sent < 0 ? 1 : static_cast<size_t>(sent);
+    for (size_t i = 0; i < over; ++i) done(answers[i], error);
+    answers.remove_prefix(over);
+  }
+}
+
+}  // namespace objmapper::server::udp

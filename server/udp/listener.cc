@@ -1,0 +1,216 @@
+#include "server/udp/listener.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include <utility>
+
+#include <glog/logging.h>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "net/clock.h"
+#include "net/errno_status.h"
+#include "net/peer_credentials.h"
+
+namespace objmapper::server::udp {
+namespace {
+
+// Threads that may wait for the disk, and requests that wait for one of them: an answer that comes later than some
+// hundred others before it has been asked for again already.
+constexpr int kColdThreads = 4;
+constexpr size_t kColdMax = 256;
+// What of a socket's queue is still answered when the server drains, so that a flood does not keep it.
+constexpr size_t kLastMax = 4096;
+// How long the disk may take then.
+constexpr int64_t kLastNs = 5'000'000'000;
+// Answers that wait to be sent together.
+constexpr size_t kOutgoingMax = kBatch;
+// Of a name in the log.
+constexpr size_t kShownMax = 512;
+
+}  // namespace
+
+UdpListener::UdpListener(const Options& options) : options_(options), pool_(kColdThreads, "udp-disk") {
+  CHECK_EQ(epoll_.Add(mailbox_.event_fd(), EPOLLIN, nullptr), 0);
+}
+
+UdpListener::~UdpListener() { CHECK(!thread_.joinable()) << "Stop() first"; }
+
+absl::Status UdpListener::Bind(const net::Address& address, bool shared) {
+  absl::StatusOr<net::BoundUdp> bound = net::BindUdp(address, shared);
+  if (!bound.ok()) return bound.status();
+  urls_.push_back(net::UdpUrl(bound->address));
+  sockets_.push_back(std::move(bound->fd));
+  return absl::OkStatus();
+}
+
+void UdpListener::Start() {
+  for (net::UniqueFd& socket : sockets_) CHECK_EQ(epoll_.Add(socket.get(), EPOLLIN, &socket), 0);
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "udp/0");
+    tally_ = std::make_unique<router::TallyLease>(options_.board, "udp");
+    Run();
+    sockets_.clear();
+    tally_.reset();
+    drained_.store(true, std::memory_order_release);
+  });
+}
+
+void UdpListener::Drain() {
+  Phase serving = Phase::kServing;
+  phase_.compare_exchange_strong(serving, Phase::kDraining);
+  mailbox_.Wake();
+}
+
+void UdpListener::Stop() {
+  phase_.store(Phase::kStopping);
+  mailbox_.Wake();
+  if (thread_.joinable()) thread_.join();
+  pool_.Stop();
+}
+
+void UdpListener::AskPulse() {
+  if (drained()) return;
+  pulse_.Ask();
+  mailbox_.Wake();
+}
+
+void UdpListener::Run() {
+  while (true) {
+    if (now_ns_ != 0) (*tally_)->Worked(router::CountingNowNs() - now_ns_);
+    const absl::Span<epoll_event> events = epoll_.Wait(-1);
+    now_ns_ = net::NowNs();
+    pulse_.Answer();
+    for (const epoll_event& event : events) {
+      if (event.data.ptr == nullptr) {
+        ReadMail();
+      } else {
+        ReadBatch(static_cast<const net::UniqueFd*>(event.data.ptr)->get());
+      }
+    }
+    Flush();
+    switch (phase_.load(std::memory_order_relaxed)) {
+      case Phase::kServing:
+        continue;
+      case Phase::kDraining:
+        AnswerTheRest();
+        return;
+      case Phase::kStopping:
+        return;
+    }
+  }
+}
+
+void UdpListener::AnswerTheRest() {
+  for (const net::UniqueFd& socket : sockets_) {
+    size_t taken = 0, last;
+    do {
+      last = ReadBatch(socket.get());
+      taken += last;
+    } while (last != 0 && taken < kLastMax);
+    epoll_.Remove(socket.get());
+  }
+  Flush();
+  const int64_t until_ns = net::NowNs() + kLastNs;
+  while (cold_waiting() != 0 && phase_.load(std::memory_order_relaxed) == Phase::kDraining) {
+    const int64_t now_ns = net::NowNs();
+    if (now_ns >= until_ns) {
+      LOG(WARNING) << "udp: the disk did not answer " << cold_waiting() << " requests in time";
+      return;
+    }
+    if (!epoll_.Wait(net::SleepMs(until_ns, now_ns)).empty()) ReadMail();
+    pulse_.Answer();
+    Flush();
+  }
+}
+
+size_t UdpListener::ReadBatch(int socket) {
+  int error = 0;
+  const absl::Span<const Incoming> batch = receiver_.Receive(socket, &error);
+  if (error != 0) {
+    // What an earlier answer met (ICMP), or the kernel's memory. The next call goes on behind it.
+    counters_.errors.Add();
+    VLOG(1) << "udp: " << net::ErrnoToStatus(error, "recvmmsg").message();
+  }
+  for (const Incoming& incoming : batch) Take(socket, incoming);
+  return batch.size();
+}
+
+void UdpListener::Take(int socket, const Incoming& incoming) {
+  counters_.received.Add();
+  counters_.bytes_in.Add(incoming.bytes.size());
+  std::optional<protocol::Request> request;
+  if (!incoming.cut) request = ParseDatagram(incoming.bytes);
+  if (!request.has_value()) {
+    counters_.dropped.Add();
+    return;
+  }
+  request->received_ns = net::NowNs();
+  if (options_.access != nullptr && request->refusal == protocol::Status::kOk &&
+      !options_.access->Permits(&standing_, net::PeerCredentials(), socket, request->uri, router::Right::kRead)) {
+    request->refusal = protocol::Status::kPermissionDenied;
+    request->reason = "the server's rules do not allow you this";
+  }
+  std::optional<Reply> reply = ReplyTo(*request, options_.objects, storage::Wait::kCachedOnly);
+  if (!reply.has_value()) return TakeCold(socket, incoming, *request);
+  Answer(*request, *std::move(reply), {socket, incoming.sender, "", {}});
+}
+
+void UdpListener::TakeCold(int socket, const Incoming& incoming, const protocol::Request& request) {
+  if (cold_waiting() >= kColdMax) {
+    return Answer(request, ErrorReply(request, protocol::Status::kUnavailable, "too many requests wait for the disk"),
+                  {socket, incoming.sender, "", {}});
+  }
+  counters_.cold.Add();
+  cold_waiting_.fetch_add(1, std::memory_order_relaxed);
+  auto cold = std::make_shared<std::unique_ptr<Cold>>(std::make_unique<Cold>());  // copyable, as std::function wants it
+  (*cold)->datagram = std::string(incoming.bytes);
+  (*cold)->request = request;
+  (*cold)->request.uri = absl::string_view((*cold)->datagram)
+                             .substr(static_cast<size_t>(request.uri.data() - incoming.bytes.data()), request.uri.size());
+  (*cold)->answer = {socket, incoming.sender, "", {}};
+  pool_.Run([this, cold] {
+    Reply reply = *ReplyTo((*cold)->request, options_.objects, storage::Wait::kMayBlock);
+    (*cold)->reply = std::move(reply);
+    mailbox_.Put(std::move(*cold));
+  });
+}
+
+void UdpListener::ReadMail() {
+  for (std::unique_ptr<Cold>& cold : mailbox_.TakeAll()) {
+    cold_waiting_.fetch_sub(1, std::memory_order_relaxed);
+    Answer(cold->request, std::move(cold->reply), std::move(cold->answer));
+  }
+}
+
+void UdpListener::Answer(const protocol::Request& request, Reply reply, Outgoing out) {
+  out.receipt = router::ReceiptOf(request, reply.status, reply.object_bytes);
+  out.bytes = std::move(reply.bytes);
+  if (options_.log_requests) {
+    LOG(INFO) << "request: udp peer " << out.to.Name() << ": " << protocol::ModeName(request.mode) << " \""
+              << absl::CHexEscape(request.uri.substr(0, kShownMax)) << "\": " << protocol::StatusName(reply.status)
+              << ", " << reply.object_bytes << " bytes, " << (net::NowNs() - request.received_ns) / 1000 << " us";
+  }
+  outgoing_.push_back(std::move(out));
+  if (outgoing_.size() >= kOutgoingMax) Flush();
+}
+
+void UdpListener::Flush() {
+  if (outgoing_.empty()) return;
+  const int64_t now_ns = router::CountingNowNs();
+  Send(outgoing_, [this, now_ns](const Outgoing& answer, int error) {
+    if (error != 0) {
+      counters_.errors.Add();
+      VLOG(1) << "udp: " << net::ErrnoToStatus(error, absl::StrCat("answer ", answer.to.Name())).message();
+      return;
+    }
+    counters_.answered.Add();
+    counters_.bytes_out.Add(answer.bytes.size());
+    if (answer.receipt.status == protocol::Status::kTooLarge) counters_.too_large.Add();
+    if (router::kCounting) (*tally_)->Answered(answer.receipt, now_ns);
+  });
+  outgoing_.clear();
+}
+
+}  // namespace objmapper::server::udp

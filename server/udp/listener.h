@@ -1,0 +1,130 @@
+// The thread that answers datagrams.
+//
+//   UdpListener udp(options);
+//   udp.Bind(address, /*shared=*/false);   // once for each address
+//   udp.Start();
+//   ...
+//   udp.Drain();                           // what has arrived is still answered
+//   while (!udp.drained()) ...
+//
+// A datagram is a conversation of its own: there is no session and no lane. The thread takes what has come in batches
+// (recvmmsg(2)), answers from the kernel's caches, and sends in batches (sendmmsg(2)); it waits for nothing else. What
+// would wait for the disk goes to a few threads that may, at most kColdMax at once; beyond that the answer is UNAVAILABLE.
+// An answer that the kernel does not take is dropped, as the network might have, and counted: the client asks again.
+//
+// Answers go to who is named as the sender and to nobody else, at most one for each datagram. But a sender's address
+// can be forged, so that a short question makes the server send a longer answer to somebody who has not asked: hence
+// --udp_max_payload is small unless the operator raises it, and this is for trusted networks.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "copypath/blocking_pool.h"
+#include "net/address.h"
+#include "net/counter.h"
+#include "net/epoll.h"
+#include "net/mailbox.h"
+#include "net/pulse.h"
+#include "net/udp.h"
+#include "router/access.h"
+#include "router/tally.h"
+#include "server/udp/datagram.h"
+#include "server/udp/reply.h"
+
+namespace objmapper::server::udp {
+
+// Written by the thread, read by any.
+struct UdpCounters {
+  net::Counter received;     // datagrams
+  net::Counter dropped;      // of those: not a request
+  net::Counter answered;     // datagrams given to the kernel
+  net::Counter too_large;    // of those: TOO_LARGE
+  net::Counter errors;       // answers that the kernel did not take, and failures to receive
+  net::Counter cold;         // requests that had to wait for the disk
+  net::Counter bytes_in;     // of datagrams, without their headers
+  net::Counter bytes_out;
+};
+
+class UdpListener {
+ public:
+  struct Options {
+    Objects objects;
+    const router::Access* access = nullptr;  // null: everybody may ask for everything
+    router::TallyBoard* board = nullptr;
+    bool log_requests = false;
+  };
+
+  explicit UdpListener(const Options& options);
+  ~UdpListener();
+
+  // Errors as net::BindUdp(). Before Start().
+  absl::Status Bind(const net::Address& address, bool shared);
+  void Start();
+
+  // Answers what has arrived by now, then closes the sockets. Any thread; does not wait.
+  void Drain();
+  bool drained() const { return drained_.load(std::memory_order_acquire); }
+  // Ends the threads, whatever they have. Once, before destruction.
+  void Stop();
+
+  // As router::Lane has it.
+  void AskPulse();
+  bool HasPulse() const { return drained() || pulse_.answered(); }  // a thread that has ended owes none
+
+  // "udp://127.0.0.1:7071", as bound.
+  const std::vector<std::string>& urls() const { return urls_; }
+  const UdpCounters& counters() const { return counters_; }
+  // Requests that wait for the disk now. Any thread.
+  size_t cold_waiting() const { return cold_waiting_.load(std::memory_order_relaxed); }
+
+ private:
+  // A request on its way to the disk and back.
+  struct Cold {
+    std::string datagram;  // request.uri points into it
+    protocol::Request request;
+    Reply reply;
+    Outgoing answer;
+  };
+  enum class Phase : uint8_t { kServing, kDraining, kStopping };
+
+  void Run();
+  // Takes and answers what `socket` has, one batch. Returns how many datagrams that was.
+  size_t ReadBatch(int socket);
+  void Take(int socket, const Incoming& incoming);
+  void TakeCold(int socket, const Incoming& incoming, const protocol::Request& request);
+  void ReadMail();
+  // Queues the answer, and sends if the queue is full.
+  void Answer(const protocol::Request& request, Reply reply, Outgoing out);
+  void Flush();
+  void AnswerTheRest();
+
+  const Options options_;
+  std::vector<net::UniqueFd> sockets_;
+  std::vector<std::string> urls_;
+  net::Epoll epoll_;
+  net::Mailbox<std::unique_ptr<Cold>> mailbox_;
+  net::Pulse pulse_;
+  std::atomic<Phase> phase_{Phase::kServing};
+  std::atomic<bool> drained_{false};
+  std::atomic<size_t> cold_waiting_{0};
+  UdpCounters counters_;
+
+  // The thread's.
+  int64_t now_ns_ = 0;
+  Receiver receiver_;
+  std::vector<Outgoing> outgoing_;
+  std::unique_ptr<router::Standing> standing_;  // of all senders: nothing is known of any
+  std::unique_ptr<router::TallyLease> tally_;
+
+  copypath::BlockingPool pool_;
+  std::thread thread_;
+};
+
+}  // namespace objmapper::server::udp

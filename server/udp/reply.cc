@@ -1,0 +1,169 @@
+#include "server/udp/reply.h"
+
+#include <errno.h>
+#include <sys/uio.h>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "net/clock.h"
+#include "net/errno_status.h"
+#include "protocol/encode.h"
+#include "protocol/limits.h"
+#include "protocol/metadata.h"
+#include "router/answers.h"
+#include "storage/object_info.h"
+
+namespace objmapper::server::udp {
+namespace {
+
+using protocol::Dialect;
+using protocol::MetadataType;
+using protocol::Mode;
+using protocol::RequestParser;
+using protocol::Status;
+using storage::Wait;
+
+// How often an object that changes while it is read is read anew.
+constexpr int kAttemptsMax = 4;
+// A metadata entry's type and length.
+constexpr size_t kEntryHeaderBytes = 3;
+
+bool NotCached(const absl::Status& status, Wait wait) {
+  return wait == Wait::kCachedOnly && absl::IsUnavailable(status);
+}
+
+Reply ErrorReply(const protocol::Request& request, const absl::Status& error) {
+  return udp::ErrorReply(request, router::WireStatus(error), error.message());
+}
+
+std::optional<Reply> ReplyToStat(const protocol::Request& request, const Objects& objects, Wait wait) {
+  const int64_t now_ns = net::NowNs();
+  std::optional<storage::ObjectInfo> info = objects.index->Find(request.uri, now_ns);
+  if (!info.has_value()) {
+    const absl::StatusOr<storage::ObjectInfo> found = objects.tree->Stat(request.uri, wait);
+    if (NotCached(found.status(), wait)) return std::nullopt;
+    if (!found.ok()) return ErrorReply(request, found.status());
+    objects.index->Put(request.uri, *found, now_ns);
+    info = *found;
+  }
+  const std::string etag = storage::Etag(*info);
+  Reply reply;
+  router::AppendStat(Dialect::kV2, request.id, {info->size, info->mtime_ns / 1'000'000'000, etag}, &reply.bytes);
+  return reply;
+}
+
+// The header of an OK answer with `extent` of an object.
+void EncodeHeader(const protocol::Request& request, const router::Extent& extent, uint64_t size,
+                  absl::string_view etag, std::string* out) {
+  protocol::MetadataWriter metadata;
+  metadata.AddU64(MetadataType::kSize, size);
+  metadata.AddText(MetadataType::kEtag, etag);
+  if (request.has_range()) metadata.AddRange(extent.offset, extent.length);
+  out->resize(protocol::kResponseBytesMax);
+  out->resize(protocol::EncodeResponse(Dialect::kV2, request.id, Status::kOk, extent.length, metadata.bytes(),
+                                       &(*out)[0]));
+}
+
+// TOO_LARGE, with the size, and in RANGE the most that is granted from the extent's offset on.
+Reply TooLarge(const protocol::Request& request, const router::Extent& extent, uint64_t size,
+               absl::string_view etag, size_t payload_max) {
+  const size_t header_bytes = protocol::kV2ResponseHeaderBytes + kEntryHeaderBytes + sizeof(uint64_t) +
+                              kEntryHeaderBytes + etag.size() + kEntryHeaderBytes + 2 * sizeof(uint64_t);
+  protocol::MetadataWriter metadata;
+  metadata.AddU64(MetadataType::kSize, size);
+  metadata.AddRange(extent.offset, payload_max - header_bytes);
+  metadata.AddText(MetadataType::kError, absl::StrCat(extent.length, " bytes do not fit a datagram of at most ",
+                                                      payload_max, " bytes; ask for ranges"));
+  Reply reply;
+  reply.status = Status::kTooLarge;
+  reply.bytes.resize(protocol::kResponseBytesMax);
+  reply.bytes.resize(protocol::EncodeResponse(Dialect::kV2, request.id, Status::kTooLarge, 0, metadata.bytes(),
+                                              &reply.bytes[0]));
+  return reply;
+}
+
+// Reads `bytes` at `offset`. UNAVAILABLE: kCachedOnly, and some are not cached. ABORTED: the file has become shorter.
+absl::Status ReadAt(int fd, uint64_t offset, char* out, size_t bytes, Wait wait, absl::string_view uri) {
+  size_t have = 0;
+  while (have < bytes) {
+    const iovec piece{out + have, bytes - have};
+    const ssize_t got = preadv2(fd, &piece, 1, static_cast<off_t>(offset + have),
+                                wait == Wait::kCachedOnly ? RWF_NOWAIT : 0);
+    if (got > 0) {
+      have += static_cast<size_t>(got);
+    } else if (got == 0) {
+      return absl::AbortedError("shorter than it was");
+    } else if (wait == Wait::kCachedOnly && (errno == EAGAIN || errno == EOPNOTSUPP)) {
+      return absl::UnavailableError("not in the page cache");
+    } else if (errno != EINTR) {
+      return net::ErrnoToStatus(errno, absl::StrCat("read \"", absl::CHexEscape(uri), "\""));
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::optional<Reply> ReplyToCopy(const protocol::Request& request, const Objects& objects, Wait wait) {
+  const absl::StatusOr<storage::OpenedObject> object = objects.tree->OpenObject(request.uri, wait);
+  if (NotCached(object.status(), wait)) return std::nullopt;
+  if (!object.ok()) return ErrorReply(request, object.status());
+  storage::ObjectInfo info = object->info;
+  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    const std::optional<router::Extent> extent = router::ResolveExtent(request, info.size);
+    if (!extent.has_value()) {
+      return udp::ErrorReply(request, Status::kRangeNotSatisfiable, router::RangeMessage(request, info.size));
+    }
+    const std::string etag = storage::Etag(info);
+    Reply reply;
+    EncodeHeader(request, *extent, info.size, etag, &reply.bytes);
+    const size_t header_bytes = reply.bytes.size();
+    if (extent->length > objects.payload_max - header_bytes) {
+      return TooLarge(request, *extent, info.size, etag, objects.payload_max);
+    }
+    reply.object_bytes = extent->length;
+    reply.bytes.resize(header_bytes + extent->length);
+    const absl::Status read =
+        ReadAt(object->fd.get(), extent->offset, &reply.bytes[header_bytes], extent->length, wait, request.uri);
+    if (NotCached(read, wait)) return std::nullopt;
+    if (!read.ok() && !absl::IsAborted(read)) return ErrorReply(request, read);
+    const absl::StatusOr<storage::ObjectInfo> after = storage::InfoOf(object->fd.get(), request.uri);
+    if (!after.ok()) return ErrorReply(request, after.status());
+    if (read.ok() && *after == info) return reply;
+    info = *after;
+  }
+  return udp::ErrorReply(request, Status::kUnavailable, "the object is being changed; try again");
+}
+
+}  // namespace
+
+const size_t kPayloadMaxLeast = protocol::kResponseBytesMax;
+
+std::optional<protocol::Request> ParseDatagram(absl::string_view datagram) {
+  RequestParser parser({.capabilities = protocol::kRange, .max_pipeline = 1});
+  // As after a HELLO that asks for what is understood here.
+  parser.Restore({Dialect::kV2, protocol::kRange, /*max_pipeline=*/1, /*to_skip=*/0});
+  RequestParser::Result result = parser.Next(datagram);
+  if (result.kind != RequestParser::Kind::kRequest) return std::nullopt;
+  protocol::Request& request = result.request;
+  if (datagram.size() - result.consumed != request.body_length) return std::nullopt;
+  if (request.refusal == Status::kOk && request.mode != Mode::kCopy && request.mode != Mode::kStat) {
+    request.refusal = Status::kInvalidMode;
+    request.reason = "UDP carries OP_COPY and OP_STAT alone";
+  }
+  return request;
+}
+
+Reply ErrorReply(const protocol::Request& request, Status status, absl::string_view message) {
+  Reply reply;
+  reply.status = status;
+  router::AppendError(Dialect::kV2, request.id, status, message, &reply.bytes, request.retry_after_ms);
+  return reply;
+}
+
+std::optional<Reply> ReplyTo(const protocol::Request& request, const Objects& objects, Wait wait) {
+  if (request.refusal != Status::kOk) return udp::ErrorReply(request, request.refusal, request.reason);
+  return request.mode == Mode::kStat ? ReplyToStat(request, objects, wait) : ReplyToCopy(request, objects, wait);
+}
+
+}  // namespace objmapper::server::udp
