@@ -23,6 +23,7 @@
 #include "router/tally.h"
 #include "server/admin/vitals.h"
 #include "server/config.h"
+#include "storage/housekeeping.h"
 #include "storage/index.h"
 #include "storage/tree.h"
 
@@ -87,6 +88,7 @@ class Server {
   router::TallyBoard board_;
   std::unique_ptr<storage::Tree> tree_;
   std::unique_ptr<storage::Index> index_;
+  std::unique_ptr<storage::Housekeeping> house_;  // null: there is no catalog
   std::unique_ptr<router::Demultiplexer> demultiplexer_;
   std::unique_ptr<router::Lane> fdpass_;
   std::unique_ptr<copypath::CopyPathLane> copypath_;

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -31,13 +30,6 @@ using Entry = Catalog::Entry;
 bool IsReservedName(absl::string_view name) { return absl::StartsWith(name, ".objmapper-"); }
 bool HoldsReservedName(absl::string_view uri) {
   return IsReservedName(uri) || absl::StrContains(uri, "/.objmapper-");
-}
-std::optional<uint64_t> ReadExpiry(int fd) {
-  char text[24];
-  const ssize_t length = fgetxattr(fd, "user.objmapper.expires", text, sizeof(text));
-  uint64_t seconds = 0;
-  if (length <= 0 || !absl::SimpleAtoi(absl::string_view(text, static_cast<size_t>(length)), &seconds)) return std::nullopt;
-  return seconds;
 }
 
 // Objects that are looked at before the catalog is told of them, and others get their turn.
@@ -77,8 +69,8 @@ std::optional<Entry> EntryOf(int fd) {
   if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
   Entry entry = EntryOf(status);
   if ((status.st_mode & S_ISVTX) != 0) {
-    const std::optional<uint64_t> expires_s = ReadExpiry(fd);
-    if (expires_s.has_value()) entry.expires_s = std::max<uint32_t>(1, ToSeconds32(static_cast<int64_t>(*expires_s)));
+    const std::optional<int64_t> expires_s = ReadExpiry(fd);
+    if (expires_s.has_value()) entry.expires_s = std::max<uint32_t>(1, ToSeconds32(*expires_s));
   }
   return entry;
 }
@@ -108,6 +100,14 @@ std::string Join(const std::string& path, absl::string_view name) {
 uint64_t HashOf(absl::string_view name, bool directory) { return absl::HashOf(name, directory); }
 
 }  // namespace
+
+std::optional<int64_t> ReadExpiry(int fd) {
+  char text[24];
+  const ssize_t length = fgetxattr(fd, "user.objmapper.expires", text, sizeof(text));
+  int64_t seconds = 0;
+  const bool is_there = length > 0 && absl::SimpleAtoi(absl::string_view(text, static_cast<size_t>(length)), &seconds);
+  return is_there ? std::optional(seconds) : std::nullopt;
+}
 
 absl::StatusOr<CatalogFeed> CatalogFeed::Open(const Tree& tree, Catalog* catalog) {
   absl::StatusOr<net::UniqueFd> root = tree.OpenDirectory("", Wait::kMayBlock);

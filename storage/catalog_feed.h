@@ -18,6 +18,9 @@
 
 namespace objmapper::storage {
 
+// When an object expires, in seconds since the epoch, from its attributes; nullopt: never. fd: open for reading.
+std::optional<int64_t> ReadExpiry(int fd);
+
 // Thread-safe.
 class CatalogFeed {
  public:
