@@ -71,7 +71,13 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   if (config.become.has_value()) {
     if (absl::Status became = BecomeForGood(*config.become); !became.ok()) return became;
   }
-  if (server->house_ != nullptr) server->house_->Start(nullptr);
+  if (server->house_ != nullptr) {
+    storage::Store* const store = config.writable ? server->store_.get() : nullptr;
+    server->house_->Start(store == nullptr ? storage::DeleteIf()
+                                           : [store](absl::string_view uri, absl::FunctionRef<bool(int fd)> wanted) {
+                                               return store->DeleteIf(uri, wanted);
+                                             });
+  }
   server->demultiplexer_ = std::make_unique<router::Demultiplexer>(std::move(router_options));
 
   const absl::Status made = config.model.has_value() ? server->MakeModel() : server->MakeLanes();

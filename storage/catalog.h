@@ -35,7 +35,8 @@ class Catalog {
   // Times are seconds since the epoch. Those in 32 bits end in 2106: ToSeconds32().
   struct Entry {
     uint64_t size = 0;  // bytes
-    int64_t mtime_s = 0;
+    int64_t mtime_s : 63 = 0;
+    bool link : 1 = false;  // a symbolic link, which may lead to an object: size 0
     uint32_t used_s = 0;     // when it was last used, as far as is known
     uint32_t expires_s = 0;  // 0: never
   };

@@ -6,7 +6,6 @@
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/xattr.h>
 
 #include <algorithm>
 #include <memory>
@@ -15,22 +14,17 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/hash/hash.h"
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "net/errno_status.h"
+#include "storage/attributes.h"
+#include "storage/reserved_name.h"
 
 namespace objmapper::storage {
 namespace {
 
 using Entry = Catalog::Entry;
-
-bool IsReservedName(absl::string_view name) { return absl::StartsWith(name, ".objmapper-"); }
-bool HoldsReservedName(absl::string_view uri) {
-  return IsReservedName(uri) || absl::StrContains(uri, "/.objmapper-");
-}
 
 // Objects that are looked at before the catalog is told of them, and others get their turn.
 constexpr size_t kBatch = 64;
@@ -53,37 +47,28 @@ bool SaysNone(int error) {
   return error == ENOENT || error == ENOTDIR || error == ELOOP || error == EXDEV || error == ENAMETOOLONG;
 }
 
+// Of an object, or of a symbolic link, which may lead to one.
 Entry EntryOf(const struct stat& status) {
   Entry entry;
-  entry.size = static_cast<uint64_t>(status.st_size);
   entry.mtime_s = status.st_mtim.tv_sec;
+  entry.link = S_ISLNK(status.st_mode);
+  if (!entry.link) entry.size = static_cast<uint64_t>(status.st_size);
   // atime is when the kernel last saw it read: with "relatime" it is right for the first read after a change, and to a
   // day for the others (mount(8)); with "noatime" it stands still.
   entry.used_s = ToSeconds32(std::max(status.st_atim.tv_sec, status.st_mtim.tv_sec));
   return entry;
 }
 
-// What has the sticky bit may expire: to be opened, so that its attributes can be read. nullopt: it is no object.
+// The same of an open one (O_PATH), with its expiry. nullopt: it is neither.
 std::optional<Entry> EntryOf(int fd) {
   struct stat status;
-  if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+  if (fstat(fd, &status) != 0 || !(S_ISREG(status.st_mode) || S_ISLNK(status.st_mode))) return std::nullopt;
   Entry entry = EntryOf(status);
-  if ((status.st_mode & S_ISVTX) != 0) {
-    const std::optional<int64_t> expires_s = ReadExpiry(fd);
+  if (S_ISREG(status.st_mode) && MayExpire(status.st_mode)) {
+    const std::optional<int64_t> expires_s = ExpiryOf(fd);
     if (expires_s.has_value()) entry.expires_s = std::max<uint32_t>(1, ToSeconds32(*expires_s));
   }
   return entry;
-}
-
-// Never blocks on what is no regular file, and is no use of the object (as far as we may say so).
-constexpr int kToRead = O_RDONLY | O_NONBLOCK | O_NOCTTY;
-
-// Of the object `name` in `directory`, whose stat says that it may expire.
-std::optional<Entry> EntryThatExpires(int directory, const std::string& name, const struct stat& status) {
-  const net::UniqueFd fd(OpenPlain(directory, name, kToRead));
-  if (fd.valid()) return EntryOf(fd.get());
-  if (SaysNone(errno)) return std::nullopt;
-  return EntryOf(status);  // unreadable: nobody can be given it either
 }
 
 // As a walk would name it: a client may have written more slashes, or ".".
@@ -101,14 +86,6 @@ uint64_t HashOf(absl::string_view name, bool directory) { return absl::HashOf(na
 
 }  // namespace
 
-std::optional<int64_t> ReadExpiry(int fd) {
-  char text[24];
-  const ssize_t length = fgetxattr(fd, "user.objmapper.expires", text, sizeof(text));
-  int64_t seconds = 0;
-  const bool is_there = length > 0 && absl::SimpleAtoi(absl::string_view(text, static_cast<size_t>(length)), &seconds);
-  return is_there ? std::optional(seconds) : std::nullopt;
-}
-
 absl::StatusOr<CatalogFeed> CatalogFeed::Open(const Tree& tree, Catalog* catalog) {
   absl::StatusOr<net::UniqueFd> root = tree.OpenDirectory("", Wait::kMayBlock);
   if (!root.ok()) return root.status();
@@ -120,17 +97,14 @@ CatalogFeed::CatalogFeed(CatalogFeed&& other) noexcept
 
 void CatalogFeed::Refresh(absl::string_view asked) {
   const std::string uri = AsWalked(asked);
-  if (uri.empty() || uri.size() > kUriBytesMax || HoldsReservedName(uri)) return;
+  if (uri.empty() || uri.size() > kUriBytesMax || HasReservedName(uri)) return;
   while (true) {
     const Catalog::Ticket ticket = catalog_->Before(uri);
     std::optional<Entry> entry;
     const net::UniqueFd fd(OpenPlain(root_.get(), uri, O_PATH));
-    struct stat status;
-    if (fd.valid() && fstat(fd.get(), &status) == 0) {
-      if (S_ISREG(status.st_mode)) {
-        entry = (status.st_mode & S_ISVTX) == 0 ? EntryOf(status) : EntryThatExpires(root_.get(), uri, status);
-      }
-    } else if (fd.valid() || !SaysNone(errno)) {
+    if (fd.valid()) {
+      entry = EntryOf(fd.get());
+    } else if (!SaysNone(errno)) {
       lost_.store(true);
       return;
     }
@@ -171,7 +145,8 @@ bool CatalogFeed::Read(net::UniqueFd directory, const std::string& path,
   while (const dirent* const found = readdir(stream.get())) {
     const absl::string_view name = found->d_name;
     if (name == "." || name == ".." || IsReservedName(name)) continue;
-    if (found->d_type != DT_REG && found->d_type != DT_DIR && found->d_type != DT_UNKNOWN) continue;
+    const auto type = found->d_type;
+    if (type != DT_REG && type != DT_DIR && type != DT_LNK && type != DT_UNKNOWN) continue;
     Catalog::Looked looked;
     looked.object.uri = Join(path, name);
     if (looked.object.uri.size() > kUriBytesMax) continue;
@@ -181,11 +156,11 @@ bool CatalogFeed::Read(net::UniqueFd directory, const std::string& path,
       struct stat status;
       if (fstatat(fd, found->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
       is_directory = S_ISDIR(status.st_mode);
-      if (!is_directory && !S_ISREG(status.st_mode)) continue;
-      if ((status.st_mode & S_ISVTX) == 0 || is_directory) {
-        looked.object.entry = EntryOf(status);
-      } else {
-        const std::optional<Entry> entry = EntryThatExpires(fd, found->d_name, status);
+      if (!is_directory && !S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode)) continue;
+      looked.object.entry = EntryOf(status);
+      if (S_ISREG(status.st_mode) && MayExpire(status.st_mode)) {
+        const net::UniqueFd object(OpenPlain(fd, found->d_name, O_PATH));
+        const std::optional<Entry> entry = object.valid() ? EntryOf(object.get()) : std::nullopt;
         if (!entry.has_value()) continue;
         looked.object.entry = *entry;
       }

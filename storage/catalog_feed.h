@@ -1,11 +1,10 @@
 // What the disk says, brought into the catalog: an object, or a directory's.
 //
-// Symbolic links are not followed: what lies behind one is listed where it is, not where a link leads to it. Names that the
-// server keeps for itself are no objects.
+// Symbolic links are not followed: one is noted as what may lead to an object, and whoever needs to know looks then. What lies
+// in a directory that one leads to is where it is. Names that the server keeps for itself are no objects.
 #pragma once
 
 #include <atomic>
-#include <optional>
 #include <string>
 
 #include "absl/functional/function_ref.h"
@@ -17,9 +16,6 @@
 #include "storage/tree.h"
 
 namespace objmapper::storage {
-
-// When an object expires, in seconds since the epoch, from its attributes; nullopt: never. fd: open for reading.
-std::optional<int64_t> ReadExpiry(int fd);
 
 // Thread-safe.
 class CatalogFeed {

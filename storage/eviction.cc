@@ -24,6 +24,7 @@ bool ObjectSooner(const Object& a, const Object& b) { return Sooner(a.entry, b.e
 void Eviction::Pick() {
   // A heap of those that go first; its front is the last of them.
   options_.catalog->ForEach("", "", [this](const Object& object) {
+    if (object.entry.link) return true;
     if (candidates_.size() == options_.candidates_max) {
       if (!Sooner(object.entry, candidates_.front().entry)) return true;
       std::pop_heap(candidates_.begin(), candidates_.end(), ObjectSooner);

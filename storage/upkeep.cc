@@ -9,7 +9,7 @@
 #include <glog/logging.h>
 
 #include "absl/strings/string_view.h"
-#include "storage/catalog_feed.h"
+#include "storage/attributes.h"
 
 namespace objmapper::storage {
 namespace {
@@ -60,7 +60,7 @@ bool Upkeep::Expire(int64_t now_ns) {
   bool progress = due.empty();
   for (const std::string& uri : due) {
     const absl::Status deleted = options_.delete_if(uri, [&](int fd) {
-      const std::optional<int64_t> expires_s = ReadExpiry(fd);
+      const std::optional<int64_t> expires_s = ExpiryOf(fd);
       return expires_s.has_value() && *expires_s <= now_s;
     });
     if (deleted.ok()) expired_.fetch_add(1, std::memory_order_relaxed);

@@ -71,7 +71,7 @@ class CatalogKeeperTest : public testing::Test {
 };
 
 // What is there at the start is listed with its size and time once the catalog says that it is complete: regular files
-// alone, none of the server's own names, and nothing that a symbolic link leads to.
+// and symbolic links, none of the server's own names, and nothing that lies behind a link.
 TEST_F(CatalogKeeperTest, WalksTheTree) {
   for (const char* name : {"a", "a/b", "empty", ".objmapper-trash"}) scratch_.MakeDirectory(name);
   scratch_.Write("top", "12345");
@@ -83,7 +83,9 @@ TEST_F(CatalogKeeperTest, WalksTheTree) {
   scratch_.Link("way", "a");
   ASSERT_EQ(mkfifo(scratch_.PathOf("fifo").c_str(), 0600), 0);
   Start();
-  EXPECT_EQ(Uris(), "a/.hidden a/b/deep top");
+  EXPECT_EQ(Uris(), "a/.hidden a/b/deep a/link top way");
+  EXPECT_TRUE(catalog_.Find("a/link")->link);
+  EXPECT_FALSE(catalog_.Find("top")->link);
   EXPECT_EQ(catalog_.bytes(), 8u);
   const std::optional<Catalog::Entry> top = catalog_.Find("top");
   ASSERT_TRUE(top.has_value());
@@ -194,7 +196,8 @@ TEST_F(CatalogKeeperTest, KnowsWhatItIsTold) {
   scratch_.Link("way", "d");
   scratch_.Write("d/a", "1");
   feed_->Refresh("way/a");
-  EXPECT_EQ(Uris(), "") << "it is d/a, which the watch tells";
+  EXPECT_FALSE(catalog_.Find("way/a").has_value()) << "it is d/a, which the watch tells";
+  unlink(scratch_.PathOf("way").c_str());
   feed_->Refresh("d/.objmapper-new");
   feed_->Refresh("");
   feed_->Refresh("d");
