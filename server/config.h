@@ -16,6 +16,7 @@
 #include "router/rate_limit.h"
 #include "server/privileges.h"
 #include "storage/disk_limits.h"
+#include "storage/store.h"
 
 namespace objmapper::server {
 
@@ -57,6 +58,7 @@ struct Config {
   absl::Duration fd_cache_valid;
   size_t index_entries = 65536;
   bool writable = false;
+  storage::Durability durability = storage::Durability::kData;
   bool catalog = true;
   size_t catalog_watches = 100'000;
   absl::Duration catalog_rescan;

@@ -46,6 +46,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
     server->house_ = *std::move(opened);
     server->tree_->MarkUses(server->house_->marks());
   }
+  server->store_ = std::make_unique<storage::Store>(storage::Store::Options{
+      .tree = server->tree_.get(), .durability = config.durability, .house = server->house_.get()});
 
   if (!config.rules_file.empty()) {
     absl::StatusOr<router::AccessRules> rules = router::AccessRules::Load(config.rules_file);

@@ -25,6 +25,7 @@
 #include "server/config.h"
 #include "storage/housekeeping.h"
 #include "storage/index.h"
+#include "storage/store.h"
 #include "storage/tree.h"
 
 namespace objmapper::server {
@@ -89,6 +90,7 @@ class Server {
   std::unique_ptr<storage::Tree> tree_;
   std::unique_ptr<storage::Index> index_;
   std::unique_ptr<storage::Housekeeping> house_;  // null: there is no catalog
+  std::unique_ptr<storage::Store> store_;
   std::unique_ptr<router::Demultiplexer> demultiplexer_;
   std::unique_ptr<router::Lane> fdpass_;
   std::unique_ptr<copypath::CopyPathLane> copypath_;

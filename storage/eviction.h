@@ -4,7 +4,8 @@
 // asked once more before an object goes: one that was read since has its second chance. That is LRU with CLOCK's
 // reference bit (Corbató, "A paging experiment with the Multics system", 1968). The oldest are not kept in a queue, which
 // would cost each use a lock and each object two pointers, but picked in one pass over the catalog, some thousand at a time,
-// as Redis keeps its pool of candidates. S3-FIFO (Yang et al., SOSP 2023) and SIEVE (Zhang et al., NSDI 2024) miss less
+// as Redis keeps its pool of candidates: what comes into the tree afterwards with an older time than theirs waits for the
+// next pass. S3-FIFO (Yang et al., SOSP 2023) and SIEVE (Zhang et al., NSDI 2024) miss less
 // often where most objects are used once; they need to see each use in its order, which a descriptor that a client keeps
 // does not show.
 #pragma once

@@ -178,11 +178,6 @@ TEST_F(UpkeepTest, EvictsWhatWasUsedLongestAgo) {
   EXPECT_EQ(Uris(), "middle new");
   EXPECT_EQ(upkeep_->eviction().evicted(), 3u);
   EXPECT_EQ(upkeep_->eviction().evicted_bytes(), 510u);
-  Put("one-more", 190, 5);
-  Put("smaller", 180, 5);
-  Pass(60);
-  DoAll();
-  EXPECT_EQ(Uris(), "middle new smaller") << "the larger is enough";
 }
 
 // A use that a lane has marked counts, in whatever spelling.
