@@ -15,6 +15,8 @@
 #include "absl/strings/strip.h"
 #include "server/config_access.h"
 #include "server/config_udp.h"
+#include "server/config_disk.h"
+#include "server/config_objects.h"
 #include "server/flag_errors.h"
 
 DEFINE_string(listen_unix, "",
@@ -412,7 +414,7 @@ absl::StatusOr<Config> ConfigFromFlags(const std::vector<net::Address>& inherite
   Config config;
   config.inherited = inherited;
   for (const auto& read : {ReadUdp, ReadListeners, ReadAdmin, ReadRoot, ReadModel, ReadThreads, ReadLimits, ReadAccess,
-                            WarnOfIdleFlags}) {
+                            ReadObjects, ReadDisk, WarnOfIdleFlags}) {
     const absl::Status status = read(&config);
     if (!status.ok()) return status;
   }

@@ -15,6 +15,8 @@
 #include "router/models/model.h"
 #include "router/rate_limit.h"
 #include "server/privileges.h"
+#include "storage/disk_limits.h"
+#include "storage/store.h"
 
 namespace objmapper::server {
 
@@ -57,6 +59,12 @@ struct Config {
   size_t fd_cache_entries = 1024;
   absl::Duration fd_cache_valid;
   size_t index_entries = 65536;
+  bool writable = false;
+  storage::Durability durability = storage::Durability::kData;
+  bool catalog = true;
+  size_t catalog_watches = 100'000;
+  absl::Duration catalog_rescan;
+  storage::DiskLevel disk_evict_at, disk_refuse_at;
   uint64_t splice_bytes_min = 65536;
   uint64_t sendfile_bytes_min = 65536;
   bool splice_in_loop = true;

@@ -34,6 +34,21 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   server->tree_ = std::make_unique<storage::Tree>(*std::move(tree));
   server->index_ = std::make_unique<storage::Index>(config.index_entries, config.fd_cache_valid);
 
+  if (config.catalog) {
+    storage::Housekeeping::Options house;
+    house.tree = server->tree_.get();
+    house.watches_max = config.catalog_watches;
+    house.rescan = config.catalog_rescan;
+    house.evict_at = config.disk_evict_at;
+    house.refuse_at = config.disk_refuse_at;
+    absl::StatusOr<std::unique_ptr<storage::Housekeeping>> opened = storage::Housekeeping::Open(house);
+    if (!opened.ok()) return opened.status();
+    server->house_ = *std::move(opened);
+    server->tree_->MarkUses(server->house_->marks());
+  }
+  server->store_ = std::make_unique<storage::Store>(storage::Store::Options{
+      .tree = server->tree_.get(), .durability = config.durability, .house = server->house_.get()});
+
   if (!config.rules_file.empty()) {
     absl::StatusOr<router::AccessRules> rules = router::AccessRules::Load(config.rules_file);
     if (!rules.ok()) return rules.status();
@@ -58,6 +73,13 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   if (absl::Status bound = server->BindUdp(); !bound.ok()) return bound;
   if (config.become.has_value()) {
     if (absl::Status became = BecomeForGood(*config.become); !became.ok()) return became;
+  }
+  if (server->house_ != nullptr) {
+    storage::Store* const store = config.writable ? server->store_.get() : nullptr;
+    server->house_->Start(store == nullptr ? storage::DeleteIf()
+                                           : [store](absl::string_view uri, absl::FunctionRef<bool(int fd)> wanted) {
+                                               return store->DeleteIf(uri, wanted);
+                                             });
   }
   server->demultiplexer_ = std::make_unique<router::Demultiplexer>(std::move(router_options));
 
@@ -175,6 +197,7 @@ Server::~Server() {
   if (copypath_ != nullptr) copypath_->Stop();
   if (model_ != nullptr) model_->Stop();
   if (udp_ != nullptr) udp_->Stop();
+  if (house_ != nullptr) house_->Stop();
 }
 
 absl::StatusOr<size_t> Server::ReloadRules() {
@@ -312,6 +335,7 @@ Vitals Server::Read() const {
   vitals.ended_answers = counters_.ended_answers;
   vitals.index_hits = index_->hits();
   vitals.index_misses = index_->misses();
+  if (house_ != nullptr) vitals.objects = house_->Read();
   vitals.process = ReadProcess();
   return vitals;
 }

@@ -24,7 +24,9 @@
 #include "server/admin/vitals.h"
 #include "server/config.h"
 #include "server/udp/listener.h"
+#include "storage/housekeeping.h"
 #include "storage/index.h"
+#include "storage/store.h"
 #include "storage/tree.h"
 
 namespace objmapper::server {
@@ -91,6 +93,8 @@ class Server {
   router::TallyBoard board_;
   std::unique_ptr<storage::Tree> tree_;
   std::unique_ptr<storage::Index> index_;
+  std::unique_ptr<storage::Housekeeping> house_;  // null: there is no catalog
+  std::unique_ptr<storage::Store> store_;
   std::unique_ptr<router::Demultiplexer> demultiplexer_;
   std::unique_ptr<router::Lane> fdpass_;
   std::unique_ptr<copypath::CopyPathLane> copypath_;

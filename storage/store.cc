@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
@@ -19,6 +20,7 @@
 #include "storage/disk_error.h"
 #include "storage/foreign_file.h"
 #include "storage/leftovers.h"
+#include "storage/list_catalog.h"
 #include "storage/list_walk.h"
 #include "storage/new_file.h"
 #include "storage/parents.h"
@@ -28,6 +30,8 @@ namespace {
 
 // How often a directory that is pruned while an object comes into it is made again.
 constexpr int kAttemptsMax = 64;
+// An object that may be removed; never blocks on what is none.
+constexpr int kToJudge = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
 std::string What(const char* verb, absl::string_view uri) {
   return absl::StrCat(verb, " \"", absl::CHexEscape(uri.substr(0, 100)), "\"");
@@ -44,14 +48,16 @@ int64_t ExpiryAfter(absl::Duration ttl) { return time(nullptr) + absl::ToInt64Se
 class Incoming : public NewObject {
  public:
   Incoming(const Store::Options& options, std::string uri, uint64_t size, const PutAttributes& attributes,
-           std::string path, NewFile file, bool made)
+           std::string path, NewFile file, bool made, net::Mutex* name_lock, DiskLimits::Room room)
       : options_(options),
         uri_(std::move(uri)),
         size_(size),
         attributes_(attributes),
         path_(std::move(path)),
         file_(std::move(file)),
-        made_directories_(made) {}
+        made_directories_(made),
+        name_lock_(name_lock),
+        room_(std::move(room)) {}
 
   // Directories that were made for nothing go again, after the file, which may have a reserved name in one of them.
   ~Incoming() override {
@@ -68,13 +74,17 @@ class Incoming : public NewObject {
       absl::StatusOr<Parent> parent = MakeParents(*options_.tree, path_);
       if (!parent.ok()) return parent.status();
       made_directories_ |= parent->made;
-      const absl::Status published = file_->Publish(parent->directory.get());
+      absl::Status published;
+      {
+        const net::MutexLock lock(name_lock_);
+        published = file_->Publish(parent->directory.get());
+      }
       if (absl::IsNotFound(published)) continue;
       if (!published.ok()) return published;
       committed_ = true;
       // The name came as a change of the file, perhaps a slow one.
       KeepContentEtagStill(fd(), etag_);
-      options_.tree->NoteChange();
+      Tell();
       if (options_.durability != Durability::kFull) return absl::OkStatus();
       const absl::Status synced = SyncParents(*options_.tree, parent->directory.get(), path_);
       // It is there, but not as safe as was asked for.
@@ -85,6 +95,11 @@ class Incoming : public NewObject {
   }
 
  private:
+  void Tell() const {
+    if (options_.house != nullptr) options_.house->Changed(uri_);
+    options_.tree->NoteChange();
+  }
+
   // What has to be so before the file gets its name.
   absl::Status Finish() {
     struct stat status;
@@ -113,12 +128,23 @@ class Incoming : public NewObject {
   std::string etag_;
   bool made_directories_;
   bool committed_ = false;
+  net::Mutex* const name_lock_;  // the store's
+  const DiskLimits::Room room_;  // lives until the catalog knows of the object
 };
 
 }  // namespace
 
 Store::Store(const Options& options) : options_(options) {}
 Store::~Store() = default;
+
+net::Mutex& Store::LockOf(absl::string_view name) {
+  return name_locks_[absl::Hash<absl::string_view>{}(name) % name_locks_.size()];
+}
+
+void Store::Changed(absl::string_view uri) {
+  if (options_.house != nullptr) options_.house->Changed(uri);
+  options_.tree->NoteChange();
+}
 
 absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, uint64_t size,
                                                        const PutAttributes& attributes) {
@@ -134,6 +160,12 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
   rlimit limit;
   if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur) {
     return DiskError(EFBIG, absl::StrCat(What("store", uri), ": ", size, " bytes, above the process's limit"));
+  }
+  DiskLimits::Room room;
+  if (options_.house != nullptr) {
+    absl::StatusOr<DiskLimits::Room> reserved = options_.house->Reserve(size);
+    if (!reserved.ok()) return About(What("store", uri), reserved.status());
+    room = *std::move(reserved);
   }
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     absl::StatusOr<Parent> parent = MakeParents(*options_.tree, path);
@@ -151,7 +183,7 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
       return file.status();
     }
     auto object = std::make_unique<Incoming>(options_, std::string(uri), size, attributes, path, *std::move(file),
-                                             parent->made);
+                                             parent->made, &LockOf(name), std::move(room));
     if (attributes.ttl < absl::InfiniteDuration()) {
       // Set anew at the end; what the file system cannot do is said before the bytes are sent.
       absl::Status set = SetExpiry(object->fd(), ExpiryAfter(attributes.ttl));
@@ -198,16 +230,45 @@ absl::Status Store::Delete(absl::string_view uri) {
   const auto [path, name] = SplitUri(uri);
   const absl::StatusOr<net::UniqueFd> directory = options_.tree->OpenDirectory(path, Wait::kMayBlock);
   if (!directory.ok()) return directory.status();
-  if (unlinkat(directory->get(), name.c_str(), 0) != 0) {
+  // So that it is known whether somebody still has it, when it has no name any more.
+  net::UniqueFd file;
+  if (options_.house != nullptr) file.Reset(openat(directory->get(), name.c_str(), kToJudge));
+  return Unlink(uri, directory->get(), path, name, std::move(file));
+}
+
+absl::Status Store::DeleteIf(absl::string_view uri, absl::FunctionRef<bool(int fd)> wanted) {
+  const auto [path, name] = SplitUri(uri);
+  const absl::StatusOr<net::UniqueFd> directory = options_.tree->OpenDirectory(path, Wait::kMayBlock);
+  if (absl::IsNotFound(directory.status())) Changed(uri);
+  if (!directory.ok()) return directory.status();
+  const net::MutexLock lock(&LockOf(name));
+  net::UniqueFd file(openat(directory->get(), name.c_str(), kToJudge));
+  if (!file.valid()) {
+    const absl::Status status = net::ErrnoToStatus(errno, What("delete", uri));
+    if (absl::IsNotFound(status)) Changed(uri);
+    return status;
+  }
+  struct stat status;
+  if (fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode) || !wanted(file.get())) {
+    Changed(uri);
+    return absl::AbortedError(absl::StrCat(What("delete", uri), ": it is another one by now"));
+  }
+  return Unlink(uri, directory->get(), path, name, std::move(file));
+}
+
+absl::Status Store::Unlink(absl::string_view uri, int directory, const std::string& path, const std::string& name,
+                           net::UniqueFd file) {
+  if (unlinkat(directory, name.c_str(), 0) != 0) {
     if (errno == EISDIR) return options_.tree->Stat(uri, Wait::kMayBlock).status();
     return DiskError(errno, What("delete", uri));
   }
-  options_.tree->NoteChange();
+  Changed(uri);
   absl::Status synced;
-  if (options_.durability == Durability::kFull) synced = SyncParents(*options_.tree, directory->get(), path);
+  if (options_.durability == Durability::kFull) synced = SyncParents(*options_.tree, directory, path);
   PruneParents(*options_.tree, path);
   // A reader between the two may have come to know a directory that is no more.
   options_.tree->NoteChange();
+  if (file.valid()) options_.house->Unlinked(std::move(file));
   return synced.ok() ? synced : absl::DataLossError(synced.message());
 }
 
@@ -226,6 +287,9 @@ absl::StatusOr<size_t> Store::RemoveLeftovers() { return storage::RemoveLeftover
 
 absl::StatusOr<ListPage> Store::List(const ListQuery& query,
                                      absl::FunctionRef<bool(absl::string_view uri)> permitted) {
+  if (options_.house != nullptr && options_.house->catalog().complete()) {
+    return ListCatalog(options_.house->catalog(), *options_.tree, query, permitted);
+  }
   return ListByWalking(*options_.tree, query, permitted);
 }
 

@@ -8,6 +8,7 @@
 // Thread-safe. Every call may wait for the disk: never on an event loop's thread.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,7 +20,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "net/mutex.h"
 #include "net/unique_fd.h"
+#include "storage/housekeeping.h"
 #include "storage/tree.h"
 
 namespace objmapper::storage {
@@ -70,6 +73,7 @@ class Store {
   struct Options {
     const Tree* tree = nullptr;  // outlives the store
     Durability durability = Durability::kData;
+    Housekeeping* house = nullptr;  // outlives it; null: there is no catalog, and nothing is limited
   };
 
   explicit Store(const Options& options);
@@ -97,6 +101,11 @@ class Store {
   // too. Descriptors that have been handed out stay good. DATA_LOSS: it is gone, but may come back when power fails (kFull).
   absl::Status Delete(absl::string_view uri);
 
+  // Removes the object if `wanted` says so of it: it is given a descriptor of the one that would be removed, open for
+  // reading, and no other takes its place meanwhile (but for what others do to the tree). ABORTED: it does not say so.
+  // Else as Delete(), but for objects that have expired, which are there.
+  absl::Status DeleteIf(absl::string_view uri, absl::FunctionRef<bool(int fd)> wanted);
+
   // One page of the objects whose URIs begin with the prefix, of those that `permitted` (empty entries: none).
   absl::StatusOr<ListPage> List(const ListQuery& query,
                                 absl::FunctionRef<bool(absl::string_view uri)> permitted);
@@ -110,11 +119,21 @@ class Store {
   absl::StatusOr<size_t> RemoveLeftovers();
 
  private:
+  // Held while an object takes a name, or is judged and removed from it, by the name's last component (which is the same
+  // in all its spellings). Names that share one wait for each other.
+  net::Mutex& LockOf(absl::string_view name);
+
+  // Removes `name`, of which `file` is open for reading or is none.
+  absl::Status Unlink(absl::string_view uri, int directory, const std::string& path, const std::string& name,
+                      net::UniqueFd file);
+  void Changed(absl::string_view uri);
+
   // As Begin(), without keeping room.
   absl::StatusOr<std::unique_ptr<NewObject>> Make(absl::string_view uri, uint64_t size,
                                                   const PutAttributes& attributes);
 
   const Options options_;
+  std::array<net::Mutex, 64> name_locks_;
 };
 
 }  // namespace objmapper::storage

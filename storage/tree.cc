@@ -208,6 +208,7 @@ absl::StatusOr<OpenedObject> Tree::OpenIn(int directory, absl::string_view name,
     if (errno == EINTR) return absl::ResourceExhaustedError("interrupted");
     return ResolveError(errno, uri);
   }
+  MarkUse(uri);
   if (!seen_regular) return AsObject(std::move(fd), uri);
   absl::StatusOr<ObjectInfo> info = InfoOf(fd.get(), uri);
   if (!info.ok()) return std::move(info).status();
@@ -229,7 +230,10 @@ absl::StatusOr<net::UniqueFd> Tree::Resolve(absl::string_view uri, int flags, Wa
   int error = 0;
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     net::UniqueFd fd(OpenAt2(root_.get(), path, flags, resolve));
-    if (fd.valid()) return fd;
+    if (fd.valid()) {
+      if ((flags & O_DIRECTORY) == 0) MarkUse(uri);
+      return fd;
+    }
     error = errno;
     // Linux before 5.12 does not know RESOLVE_CACHED and says EINVAL.
     if (wait == Wait::kCachedOnly && (error == EAGAIN || error == EINVAL)) {

@@ -19,6 +19,7 @@
 #include "absl/strings/string_view.h"
 #include "net/unique_fd.h"
 #include "storage/object_info.h"
+#include "storage/use_marks.h"
 
 namespace objmapper::storage {
 
@@ -83,6 +84,10 @@ class Tree {
 
   const std::string& root() const { return root_path_; }
 
+  // From now on each object that is found is marked in `marks`, which outlives the tree; null: in none. Before threads
+  // share the tree.
+  void MarkUses(UseMarks* marks) { marks_ = marks; }
+
   // How often this server itself has changed what names mean (Store). Who remembers something of the tree remembers this
   // too, and asks again when it has grown: so a client that has been told of its change never sees the time before it.
   uint64_t changes() const { return changes_->load(std::memory_order_acquire); }
@@ -93,10 +98,14 @@ class Tree {
   Tree(std::string root_path, net::UniqueFd root)
       : root_path_(std::move(root_path)), root_(std::move(root)) {}
 
+  void MarkUse(absl::string_view uri) const {
+    if (marks_ != nullptr) marks_->Used(uri);
+  }
   absl::StatusOr<net::UniqueFd> Resolve(absl::string_view uri, int flags, Wait wait) const;
 
   std::string root_path_;
   net::UniqueFd root_;  // O_PATH | O_DIRECTORY
+  UseMarks* marks_ = nullptr;
   std::unique_ptr<std::atomic<uint64_t>> changes_ = std::make_unique<std::atomic<uint64_t>>(0);
 };
 

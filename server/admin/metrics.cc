@@ -200,6 +200,50 @@ void AddUdp(const Vitals::Udp& udp, Families& out) {
             static_cast<double>(udp.cold_waiting));
 }
 
+void AddObjects(const storage::Housekeeping::Counts& objects, Families& out) {
+  out.Gauge("objmapper_catalog_complete", "1 when all objects are known; 0 until the folder has been walked.",
+            objects.complete ? 1 : 0);
+  struct Figure {
+    const char* name;
+    const char* help;
+    MetricType type;
+    uint64_t storage::Housekeeping::Counts::* value;
+  };
+  using Counts = storage::Housekeeping::Counts;
+  constexpr Figure kFigures[] = {
+      {"objmapper_objects", "Objects that the catalog knows.", MetricType::Gauge, &Counts::objects},
+      {"objmapper_objects_bytes", "Their sizes.", MetricType::Gauge, &Counts::bytes},
+      {"objmapper_catalog_folders_watched", "Folders in which changes are followed.", MetricType::Gauge, &Counts::watched},
+      {"objmapper_catalog_folders_unwatched", "Folders that are looked at every --catalog_rescan instead.",
+       MetricType::Gauge, &Counts::unwatched},
+      {"objmapper_catalog_rescans_total", "Times that folders were begun to be looked at again.", MetricType::Counter,
+       &Counts::rescans},
+      {"objmapper_objects_expired_total", "Objects removed since their time had come.", MetricType::Counter,
+       &Counts::expired},
+      {"objmapper_objects_evicted_total", "Objects removed to make room (--disk_evict_at).", MetricType::Counter,
+       &Counts::evicted},
+      {"objmapper_objects_evicted_bytes_total", "Their sizes.", MetricType::Counter, &Counts::evicted_bytes},
+      {"objmapper_stores_refused_total", "Objects that were not taken for want of room (--disk_refuse_at).",
+       MetricType::Counter, &Counts::refused},
+      {"objmapper_disk_used_bytes", "What counts against --disk_evict_at and --disk_refuse_at.", MetricType::Gauge,
+       &Counts::used_bytes},
+      {"objmapper_disk_evict_at_bytes", "--disk_evict_at in bytes; 0: not set.", MetricType::Gauge,
+       &Counts::evict_at_bytes},
+      {"objmapper_disk_refuse_at_bytes", "--disk_refuse_at in bytes; 0: not set.", MetricType::Gauge,
+       &Counts::refuse_at_bytes},
+      {"objmapper_unlinked_files", "Files that the server has deleted and somebody has open.", MetricType::Gauge,
+       &Counts::unlinked},
+      {"objmapper_unlinked_bytes", "What they take on the disk.", MetricType::Gauge, &Counts::unlinked_bytes},
+      {"objmapper_unlinked_untold_total", "Such files beyond those that are counted, since the start.",
+       MetricType::Counter, &Counts::unlinked_untold},
+  };
+  for (const Figure& figure : kFigures) {
+    const auto value = static_cast<double>(objects.*figure.value);
+    figure.type == MetricType::Gauge ? out.Gauge(figure.name, figure.help, value)
+                                     : out.Counter(figure.name, figure.help, value);
+  }
+}
+
 void AddProcess(const Vitals::Process& process, Families& out) {
   out.Counter("process_cpu_seconds_total", "CPU time of the process, user and system.",
               process.cpu_user_s + process.cpu_system_s);
@@ -218,6 +262,7 @@ std::string ToPrometheus(const Vitals& vitals) {
   AddLanes(vitals, families);
   AddConnections(vitals, families);
   if (vitals.udp.has_value()) AddUdp(*vitals.udp, families);
+  if (vitals.objects.has_value()) AddObjects(*vitals.objects, families);
   AddProcess(vitals.process, families);
   return prometheus::TextSerializer().Serialize(families.all());
 }

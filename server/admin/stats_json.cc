@@ -51,6 +51,26 @@ Json Totals(const Vitals& vitals) {
       one["transfers_pending"] = more.transfers_pending;
     }
   }
+  Json objects = Json::object();
+  if (vitals.objects.has_value()) {
+    const storage::Housekeeping::Counts& counts = *vitals.objects;
+    objects = {{"complete", counts.complete},
+               {"objects", counts.objects},
+               {"bytes", counts.bytes},
+               {"folders_watched", counts.watched},
+               {"folders_unwatched", counts.unwatched},
+               {"rescans", counts.rescans},
+               {"expired", counts.expired},
+               {"evicted", counts.evicted},
+               {"evicted_bytes", counts.evicted_bytes},
+               {"refused", counts.refused},
+               {"disk_used_bytes", counts.used_bytes},
+               {"disk_evict_at_bytes", counts.evict_at_bytes},
+               {"disk_refuse_at_bytes", counts.refuse_at_bytes},
+               {"unlinked_files", counts.unlinked},
+               {"unlinked_bytes", counts.unlinked_bytes},
+               {"unlinked_untold", counts.unlinked_untold}};
+  }
   Json by_answers = Json::array();
   for (const uint64_t n : vitals.ended_by_answers) by_answers.push_back(n);
   Json udp;  // null: it does not listen there
@@ -76,6 +96,7 @@ Json Totals(const Vitals& vitals) {
         {"ended_by_answers", std::move(by_answers)}}},
       {"udp", std::move(udp)},
       {"index", {{"hits", vitals.index_hits}, {"misses", vitals.index_misses}}},
+      {"objects", std::move(objects)},  // empty without a catalog
       {"process",
        {{"cpu_user_s", vitals.process.cpu_user_s},
         {"cpu_system_s", vitals.process.cpu_system_s},

@@ -9,6 +9,7 @@
 
 #include "router/session.h"
 #include "router/tally.h"
+#include "storage/housekeeping.h"
 
 namespace objmapper::server {
 
@@ -50,6 +51,7 @@ struct Vitals {
   std::array<uint64_t, router::ConnectionCounters::kByAnswers> ended_by_answers{};
   uint64_t ended_answers = 0;
   uint64_t index_hits = 0, index_misses = 0;  // OP_STAT
+  std::optional<storage::Housekeeping::Counts> objects;  // nullopt: there is no catalog
   Process process;
 };
 

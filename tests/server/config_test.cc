@@ -465,6 +465,50 @@ TEST_F(ConfigTest, AdminListen) {
   }
 }
 
+// Without --writable nothing is stored or removed, so that there is nothing to be limited.
+TEST_F(ConfigTest, DiskLevels) {
+  EXPECT_EQ(Read().disk_evict_at.of, storage::DiskLevel::Of::kNothing);
+  for (const char* flag : {"disk_evict_at", "disk_refuse_at"}) {
+    Set("writable", "false");
+    Set(flag, "90%");
+    ExpectRefused(flag, "90%");
+    Set("writable", "true");
+    EXPECT_EQ(ReadWith(flag, "90%").writable, true);
+    Set("catalog", "false");
+    ExpectRefused(flag, "90%");
+    Set("catalog", "true");
+    for (const char* value : {"0%", "101%", "much", "-5G"}) {
+      Set(flag, value);
+      ExpectRefused(flag, value);
+    }
+    Set(flag, "");
+  }
+  Set("disk_evict_at", "85%");
+  EXPECT_EQ(ReadWith("disk_refuse_at", "86%").disk_refuse_at.value, 86u);
+  for (const char* value : {"85%", "80%", "200G"}) {
+    Set("disk_refuse_at", value);
+    ExpectRefused("disk_refuse_at", value);
+  }
+  Set("disk_evict_at", "100G");
+  EXPECT_EQ(ReadWith("disk_refuse_at", "200G").disk_evict_at.value, uint64_t{100} << 30);
+}
+
+TEST_F(ConfigTest, Catalog) {
+  const Config config = Read();
+  EXPECT_TRUE(config.catalog);
+  EXPECT_EQ(config.catalog_rescan, absl::Minutes(1));
+  EXPECT_FALSE(ReadWith("catalog", "false").catalog);
+  EXPECT_EQ(ReadWith("catalog_watches", "0").catalog_watches, 0u);
+  EXPECT_EQ(ReadWith("catalog_rescan", "5s").catalog_rescan, absl::Seconds(5));
+  for (const auto& [flag, value] : {std::pair("catalog_watches", "-1"), std::pair("catalog_rescan", "0"),
+                                    std::pair("catalog_rescan", "often"), std::pair("catalog_rescan", "10000h")}) {
+    Set(flag, value);
+    ExpectRefused(flag, value);
+    Set("catalog_watches", "1");
+    Set("catalog_rescan", "1m");
+  }
+}
+
 // Every flag is tried above: one that is added and forgotten here is noticed.
 TEST_F(ConfigTest, EveryFlagIsTried) {
   const std::set<std::string> tried = absl::StrSplit(
@@ -476,7 +520,8 @@ TEST_F(ConfigTest, EveryFlagIsTried) {
       "fdpass_engine answer_in_place splice_in_loop sendfile_bytes_min use_async_copy "
       "allow_uids allow_gids listen_unix_mode listen_unix_owner listen_unix_group rules_file "
       "rate_limit_per_conn rate_limit_burst max_connections_per_uid slow_request_us log_requests "
-      "user group take_over listen_udp udp_max_payload",
+      "user group take_over listen_udp udp_max_payload writable durability "
+      "catalog catalog_watches catalog_rescan disk_evict_at disk_refuse_at",
       ' ');
   std::set<std::string> defined;
   std::vector<gflags::CommandLineFlagInfo> flags;

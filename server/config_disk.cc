@@ -1,0 +1,69 @@
+#include "server/config_disk.h"
+
+#include <string>
+
+#include <gflags/gflags.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "server/flag_errors.h"
+
+DEFINE_bool(catalog, true,
+            "Keep a list of all objects in memory (about 100 bytes each), so that OP_LIST need not walk the folder, and "
+            "objects that have expired are removed. It is read at the start, while requests are served already.");
+DEFINE_int64(catalog_watches, 100'000,
+             "Folders in which the catalog follows by inotify what others change; about 1 KiB of kernel memory each, and "
+             "fs.inotify.max_user_watches allows how many. The others are looked at every --catalog_rescan.");
+DEFINE_string(catalog_rescan, "1m", "How often folders that cannot be watched are looked at again.");
+DEFINE_string(disk_evict_at, "",
+              "How full the disk may become before the objects go that were used longest ago, with --writable: a share of "
+              "the file system (85%), whatever fills it, or bytes of objects (200G). Empty: none goes.");
+DEFINE_string(disk_refuse_at, "",
+              "How full the disk may become before clients' objects are refused as UNAVAILABLE, with --writable: as "
+              "--disk_evict_at, and more. Empty: when it is full.");
+
+namespace objmapper::server {
+namespace {
+
+using Of = storage::DiskLevel::Of;
+
+absl::Status ReadLevel(const char* flag, const std::string& text, const Config& config, storage::DiskLevel* level) {
+  const absl::StatusOr<storage::DiskLevel> parsed = storage::ParseDiskLevel(text);
+  if (!parsed.ok()) return Bad(flag, text, parsed.status().message());
+  *level = *parsed;
+  if (level->of == Of::kNothing) return absl::OkStatus();
+  if (!config.writable) return Bad(flag, text, "without --writable nothing is stored or removed");
+  if (!config.catalog) return Bad(flag, text, "without --catalog nobody knows what there is");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ReadDisk(Config* config) {
+  config->catalog = FLAGS_catalog;
+  if (absl::Status s = CheckRange("catalog_watches", FLAGS_catalog_watches, 0, 100'000'000); !s.ok()) return s;
+  config->catalog_watches = static_cast<size_t>(FLAGS_catalog_watches);
+  if (!absl::ParseDuration(FLAGS_catalog_rescan, &config->catalog_rescan) ||
+      config->catalog_rescan < absl::Milliseconds(1) || config->catalog_rescan > absl::Hours(24 * 365)) {
+    return Bad("catalog_rescan", FLAGS_catalog_rescan, "it is a duration such as 30s or 5m, from 1ms to a year");
+  }
+  const storage::DiskLevel& evict_at = config->disk_evict_at;
+  const storage::DiskLevel& refuse_at = config->disk_refuse_at;
+  if (absl::Status s = ReadLevel("disk_evict_at", FLAGS_disk_evict_at, *config, &config->disk_evict_at); !s.ok()) return s;
+  if (absl::Status s = ReadLevel("disk_refuse_at", FLAGS_disk_refuse_at, *config, &config->disk_refuse_at); !s.ok()) {
+    return s;
+  }
+  if (evict_at.of == Of::kNothing || refuse_at.of == Of::kNothing) return absl::OkStatus();
+  const std::string other = absl::StrCat("--disk_evict_at is ", FLAGS_disk_evict_at);
+  if (evict_at.of != refuse_at.of) {
+    return Bad("disk_refuse_at", FLAGS_disk_refuse_at,
+               absl::StrCat(other, ": both are shares of the file system, or both bytes of objects"));
+  }
+  if (evict_at.value >= refuse_at.value) {
+    return Bad("disk_refuse_at", FLAGS_disk_refuse_at,
+               absl::StrCat(other, ": objects go first, so that what is refused begins above that"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace objmapper::server

@@ -1,0 +1,182 @@
+#include "storage/catalog_keeper.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include <glog/logging.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "net/clock.h"
+
+namespace objmapper::storage {
+namespace {
+
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+// Before the whole tree is walked again.
+constexpr absl::Duration kPauseMin = absl::Milliseconds(100);
+
+}  // namespace
+
+CatalogKeeper::CatalogKeeper(Options options)
+    : options_(std::move(options)), watch_(options_.watches_max), thread_([this] { Run(); }) {}
+
+CatalogKeeper::~CatalogKeeper() { Stop(); }
+
+void CatalogKeeper::Stop() {
+  stop_.store(true);
+  wake_.Signal();
+  if (thread_.joinable()) thread_.join();
+}
+
+void CatalogKeeper::Wake() {
+  woken_.store(true);
+  wake_.Signal();
+}
+
+void CatalogKeeper::Run() {
+  walk_began_ns_ = net::NowNs();
+  to_visit_.insert("");
+  while (Attend()) {
+    if (!to_visit_.empty()) {
+      Visit(to_visit_.extract(to_visit_.begin()).value());
+      if (to_visit_.empty()) FinishedWalk();
+    } else if (net::NowNs() >= rescan_at_ns_) {
+      Rescan();
+    } else {
+      Sleep();
+    }
+  }
+}
+
+void CatalogKeeper::Sleep() {
+  const int64_t until_ns = std::min(rescan_at_ns_, upkeep_at_ns_);
+  pollfd polled[] = {{wake_.fd(), POLLIN, 0}, {watch_.fd(), POLLIN, 0}};  // poll(2) ignores a descriptor of -1
+  poll(polled, 2, net::SleepMs(until_ns, net::NowNs()));
+  wake_.Clear();  // what it was for is in stop_ or woken_
+}
+
+bool CatalogKeeper::Attend() {
+  if (stop_.load()) return false;
+  TakeChanges();
+  const int64_t now_ns = net::NowNs();
+  if (woken_.exchange(false) || now_ns >= upkeep_at_ns_) {
+    upkeep_at_ns_ = options_.upkeep == nullptr ? kNever : options_.upkeep(now_ns);
+  }
+  return !stop_.load();
+}
+
+void CatalogKeeper::TakeChanges() {
+  std::vector<TreeWatch::Change> changes;
+  do {
+    changes.clear();
+    if (!watch_.Read(&changes)) {
+      WalkAllSoon("the kernel had more changes to tell than it keeps (fs.inotify.max_queued_events)");
+      return;
+    }
+    for (TreeWatch::Change& change : changes) {
+      if (!change.directory) {
+        options_.feed->Refresh(change.path);
+      } else {
+        to_visit_.insert(std::move(change.path));
+      }
+    }
+  } while (!changes.empty() && !stop_.load());
+  if (options_.feed->TakeLost()) WalkAllSoon("something could not be looked at: no descriptors, or a failing disk");
+}
+
+void CatalogKeeper::WalkAllSoon(const char* why) {
+  LOG_EVERY_N(WARNING, 100) << "catalog: the whole tree is walked again: " << why;
+  all_is_due_ = true;
+  // What happens too fast may go on doing so: walks are to take half the time at most.
+  if (to_visit_.empty()) rescan_at_ns_ = net::NowNs() + pause_ns_;
+}
+
+void CatalogKeeper::Rescan() {
+  rescans_.fetch_add(1, std::memory_order_relaxed);
+  rescan_at_ns_ = kNever;
+  walk_began_ns_ = net::NowNs();
+  if (all_is_due_) {
+    all_is_due_ = false;
+    walking_all_ = true;
+    to_visit_.insert("");
+  } else {
+    to_visit_ = unwatched_;
+  }
+}
+
+void CatalogKeeper::FinishedWalk() {
+  const int64_t now_ns = net::NowNs();
+  const absl::Duration took = absl::Nanoseconds(now_ns - walk_began_ns_);
+  if (walking_all_) {
+    walking_all_ = false;
+    pause_ns_ = absl::ToInt64Nanoseconds(std::max(kPauseMin, took));
+    if (!all_is_due_ && !options_.catalog->complete()) {
+      options_.catalog->SetComplete();
+      LOG(INFO) << "catalog: complete after " << took << ": " << options_.catalog->objects() << " objects of "
+                << options_.catalog->bytes() << " bytes; " << watched() << " directories are watched";
+    }
+  }
+  if (all_is_due_) {
+    rescan_at_ns_ = now_ns + pause_ns_;
+  } else if (unwatched_.empty()) {
+    rescan_at_ns_ = kNever;
+  } else if (rescan_at_ns_ == kNever) {
+    rescan_at_ns_ = now_ns + absl::ToInt64Nanoseconds(options_.rescan);
+  }
+}
+
+void CatalogKeeper::SetUnwatched(const std::string& path, bool unwatched) {
+  if (unwatched) {
+    unwatched_.insert(path);
+    if (!said_unwatched_) {
+      said_unwatched_ = true;
+      LOG(WARNING) << "catalog: more directories than can be watched (" << watched()
+                   << " are: --catalog_watches, fs.inotify.max_user_watches); the others are looked at every "
+                   << options_.rescan;
+    }
+  } else {
+    unwatched_.erase(path);
+  }
+  unwatched_count_.store(unwatched_.size(), std::memory_order_relaxed);
+}
+
+void CatalogKeeper::Visit(const std::string& path) {
+  absl::StatusOr<net::UniqueFd> directory = options_.feed->OpenDirectory(path);
+  if (absl::IsNotFound(directory.status())) return Vanished(path);
+  if (!directory.ok()) {
+    LOG_EVERY_N(WARNING, 1000) << "catalog: \"" << path << "\" is left out: " << directory.status().message();
+    SetUnwatched(path, true);  // so that it is tried again
+    return;
+  }
+  const TreeWatch::Added added = watch_.Add(directory->get(), path);
+  SetUnwatched(path, added == TreeWatch::Added::kRefused);
+  // Below a directory that was watched all the time, what is known has been followed too.
+  const auto known = [&](const std::string& child) { return watch_.Has(child) || unwatched_.count(child) != 0; };
+  options_.feed->Read(
+      *std::move(directory), path,
+      [&](std::string child) {
+        if (walking_all_ || added != TreeWatch::Added::kSame || !known(child)) to_visit_.insert(std::move(child));
+      },
+      [this] { return Attend(); });
+}
+
+void CatalogKeeper::Vanished(const std::string& path) {
+  const std::string below = absl::StrCat(path, "/");
+  watch_.Remove(path);
+  unwatched_.erase(path);
+  for (auto at = unwatched_.lower_bound(below); at != unwatched_.end() && absl::StartsWith(*at, below);) {
+    unwatched_.erase(at++);
+  }
+  unwatched_count_.store(unwatched_.size(), std::memory_order_relaxed);
+  options_.feed->Refresh(path);  // it may be an object by now
+  options_.catalog->ForEach(below, "", [this](const Catalog::Object& object) {
+    options_.feed->Refresh(object.uri);
+    return !stop_.load();
+  });
+}
+
+}  // namespace objmapper::storage

@@ -1,0 +1,138 @@
+#include "storage/disk_limits.h"
+
+#include <sys/statvfs.h>
+
+#include <glog/logging.h>
+
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
+namespace objmapper::storage {
+namespace {
+
+using Of = DiskLevel::Of;
+
+// More than any disk; and its product with 100 still fits.
+constexpr double kBytesMax = 1e17;
+
+}  // namespace
+
+absl::StatusOr<DiskLevel> ParseDiskLevel(absl::string_view text) {
+  const absl::Status wrong = absl::InvalidArgumentError(
+      "it is a share of the file system from 1% to 100%, such as 90%, or bytes of objects, such as 200G");
+  if (text.empty()) return DiskLevel{};
+  if (absl::ConsumeSuffix(&text, "%")) {
+    uint32_t percent = 0;
+    const bool digits = text.find_first_not_of("0123456789") == text.npos;
+    if (!digits || !absl::SimpleAtoi(text, &percent) || percent < 1 || percent > 100) return wrong;
+    return DiskLevel{Of::kFileSystem, percent};
+  }
+  constexpr absl::string_view kUnits = "KMGT";
+  double factor = 1;
+  const size_t unit = text.empty() ? kUnits.npos : kUnits.find(text.back());
+  if (unit != kUnits.npos) {
+    text.remove_suffix(1);
+    for (size_t i = 0; i <= unit; ++i) factor *= 1024;
+  }
+  double number = 0;
+  // Digits alone: SimpleAtod() knows "inf", "1e9" and "-1" too.
+  if (text.find_first_not_of("0123456789.") != text.npos || !absl::SimpleAtod(text, &number)) return wrong;
+  number *= factor;
+  if (number < 1 || number > kBytesMax) return wrong;
+  return DiskLevel{Of::kObjects, static_cast<uint64_t>(number)};
+}
+
+absl::StatusOr<std::unique_ptr<DiskLimits>> DiskLimits::Open(const Tree& tree, const Options& options) {
+  CHECK(options.evict_at.of == Of::kNothing || options.refuse_at.of == Of::kNothing ||
+        options.evict_at.of == options.refuse_at.of);
+  absl::StatusOr<net::UniqueFd> root = tree.OpenDirectory("", Wait::kMayBlock);
+  if (!root.ok()) return root.status();
+  std::unique_ptr<DiskLimits> limits(new DiskLimits(options, *std::move(root)));
+  const net::MutexLock lock(&limits->mutex_);
+  limits->AskFileSystem();
+  return limits;
+}
+
+void DiskLimits::AskFileSystem() {
+  struct statvfs status;
+  if (fstatvfs(root_.get(), &status) != 0) {
+    // It goes by what it knew. That does not happen to a file system of this machine.
+    LOG_EVERY_N(ERROR, 1000) << "disk limits: the file system cannot be asked";
+    return;
+  }
+  const uint64_t block = static_cast<uint64_t>(status.f_frsize);
+  const uint64_t used = (status.f_blocks - status.f_bfree) * block;
+  disk_used_.store(used, std::memory_order_relaxed);
+  disk_bytes_.store(used + status.f_bavail * block, std::memory_order_relaxed);  // without what root alone may use
+  reserved_since_.store(0, std::memory_order_relaxed);
+}
+
+bool DiskLimits::OfObjects() const {
+  return options_.evict_at.of == Of::kObjects || options_.refuse_at.of == Of::kObjects;
+}
+
+uint64_t DiskLimits::BytesOf(const DiskLevel& level) const {
+  if (level.of == Of::kFileSystem) return disk_bytes_.load(std::memory_order_relaxed) / 100 * level.value;
+  return level.value;
+}
+
+uint64_t DiskLimits::used() const {
+  if (OfObjects()) return options_.catalog->bytes() + reserved_.load(std::memory_order_relaxed);
+  return disk_used_.load(std::memory_order_relaxed) + reserved_since_.load(std::memory_order_relaxed);
+}
+
+absl::StatusOr<DiskLimits::Room> DiskLimits::Reserve(uint64_t bytes) {
+  const net::MutexLock lock(&mutex_);
+  if (options_.refuse_at.of != Of::kNothing) {
+    const auto fits = [&] {
+      const uint64_t limit = BytesOf(options_.refuse_at);
+      return bytes <= limit && used() <= limit - bytes;
+    };
+    if (!fits()) AskFileSystem();
+    if (!fits()) {
+      refused_.fetch_add(1, std::memory_order_relaxed);
+      return absl::UnavailableError("the disk is filled up to its limit (--disk_refuse_at): try again later");
+    }
+  }
+  reserved_since_.fetch_add(bytes, std::memory_order_relaxed);
+  reserved_.fetch_add(bytes, std::memory_order_relaxed);
+  reserved_total_ += bytes;
+  return Room(this, bytes);
+}
+
+DiskLimits::Fill DiskLimits::Ask() {
+  Fill fill;
+  {
+    const net::MutexLock lock(&mutex_);
+    AskFileSystem();
+    fill.reserved_total = reserved_total_;
+  }
+  if (OfObjects()) {
+    fill.used = options_.catalog->bytes();
+  } else {
+    const uint64_t going = options_.unlinked->bytes();
+    const uint64_t on_disk = disk_used_.load(std::memory_order_relaxed);
+    fill.used = on_disk > going ? on_disk - going : 0;
+  }
+  const uint64_t limit = evict_at_bytes();
+  if (limit != 0 && fill.used > limit) fill.excess = fill.used - limit;
+  return fill;
+}
+
+DiskLimits::Room::Room(Room&& other) noexcept
+    : limits_(std::exchange(other.limits_, nullptr)), bytes_(other.bytes_) {}
+
+DiskLimits::Room& DiskLimits::Room::operator=(Room&& other) noexcept {
+  std::swap(limits_, other.limits_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+DiskLimits::Room::~Room() {
+  if (limits_ != nullptr) limits_->reserved_.fetch_sub(bytes_, std::memory_order_relaxed);
+}
+
+}  // namespace objmapper::storage

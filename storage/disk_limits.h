@@ -1,0 +1,96 @@
+// How full the disk may be: above one level objects are evicted, above a second none are stored.
+//
+// A level is a share of the file system ("90%": used of what this user could use, as df(1) counts) or bytes of objects
+// ("200G": of their sizes, as the catalog knows them).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "net/mutex.h"
+#include "net/unique_fd.h"
+#include "storage/catalog.h"
+#include "storage/tree.h"
+#include "storage/unlinked_files.h"
+
+namespace objmapper::storage {
+
+struct DiskLevel {
+  enum class Of : uint8_t { kNothing, kFileSystem, kObjects };
+  Of of = Of::kNothing;  // kNothing: there is no such level
+  uint64_t value = 0;    // per cent, or bytes
+};
+
+// "90%", "1..100"; "200G", "1.5T", "1000000": bytes, in powers of 1024; "": none. INVALID_ARGUMENT: something else; the
+// message is the rest of a sentence that begins with the flag and its value.
+absl::StatusOr<DiskLevel> ParseDiskLevel(absl::string_view text);
+
+// Thread-safe.
+class DiskLimits {
+ public:
+  struct Options {
+    DiskLevel evict_at, refuse_at;  // of the same kind where both are something
+    const Catalog* catalog = nullptr;
+    const UnlinkedFiles* unlinked = nullptr;
+  };
+  // Errors as Tree::OpenDirectory() of the root. All outlive it.
+  static absl::StatusOr<std::unique_ptr<DiskLimits>> Open(const Tree& tree, const Options& options);
+
+  // Room that somebody is about to fill. It dies when what was to be stored is in the catalog, or will never be.
+  class Room {
+   public:
+    Room() = default;
+    Room(Room&& other) noexcept;
+    Room& operator=(Room&& other) noexcept;
+    ~Room();
+
+   private:
+    friend class DiskLimits;
+    Room(DiskLimits* limits, uint64_t bytes) : limits_(limits), bytes_(bytes) {}
+    DiskLimits* limits_ = nullptr;
+    uint64_t bytes_ = 0;
+  };
+  // UNAVAILABLE: with `bytes` more the disk would be filled above refuse_at. The file system is asked now and then and
+  // before each refusal; what has been reserved since counts as used.
+  absl::StatusOr<Room> Reserve(uint64_t bytes);
+
+  struct Fill {
+    uint64_t used = 0;            // bytes that count against evict_at
+    uint64_t excess = 0;          // that have to go so that it is kept
+    uint64_t reserved_total = 0;  // by all calls of Reserve() so far
+  };
+  // Asks the file system. What is deleted but still open (UnlinkedFiles) counts as gone: deleting more would not bring it
+  // sooner.
+  Fill Ask();
+
+  // What counts against the levels, as last known; and the levels in the same bytes, 0 where there is none.
+  uint64_t used() const;
+  uint64_t evict_at_bytes() const { return BytesOf(options_.evict_at); }
+  uint64_t refuse_at_bytes() const { return BytesOf(options_.refuse_at); }
+  uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
+
+ private:
+  DiskLimits(const Options& options, net::UniqueFd root) : options_(options), root_(std::move(root)) {}
+
+  bool OfObjects() const;
+  uint64_t BytesOf(const DiskLevel& level) const;
+  void AskFileSystem() EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const Options options_;
+  const net::UniqueFd root_;
+  net::Mutex mutex_;
+  // Written under the lock, read without.
+  std::atomic<uint64_t> disk_used_{0}, disk_bytes_{0};  // as last asked
+  std::atomic<uint64_t> reserved_since_{0};             // after that
+  std::atomic<uint64_t> reserved_{0};                   // by all rooms that live
+  uint64_t reserved_total_ GUARDED_BY(mutex_) = 0;
+  std::atomic<uint64_t> refused_{0};
+};
+
+}  // namespace objmapper::storage

@@ -1,0 +1,44 @@
+#include "storage/list_catalog.h"
+
+#include <time.h>
+
+#include <utility>
+
+#include "absl/status/statusor.h"
+
+namespace objmapper::storage {
+namespace {
+
+// As the wire has an entry (docs/protocol.md): uri_length u16, size u64, mtime u64.
+constexpr size_t kEntryBytes = 18;
+
+}  // namespace
+
+ListPage ListCatalog(const Catalog& catalog, const Tree& tree, const ListQuery& query,
+                     absl::FunctionRef<bool(absl::string_view uri)> permitted) {
+  ListPage page;
+  size_t bytes = 0;
+  const time_t now_s = time(nullptr);
+  catalog.ForEach(query.prefix, query.cursor, [&](const Catalog::Object& object) {
+    const bool expired = object.entry.expires_s != 0 && object.entry.expires_s <= now_s;
+    if (expired || !permitted(object.uri)) return true;
+    ListEntry entry{object.uri, object.entry.size, static_cast<uint64_t>(object.entry.mtime_s)};
+    if (object.entry.link) {
+      const absl::StatusOr<ObjectInfo> info = tree.Stat(object.uri, Wait::kMayBlock);
+      if (!info.ok()) return true;  // it leads to no object
+      entry.size = info->size;
+      entry.mtime_s = static_cast<uint64_t>(info->mtime_ns / 1'000'000'000);
+    }
+    bytes += kEntryBytes + object.uri.size();
+    // A page has one entry at least, or there would be no end.
+    if (!page.entries.empty() && bytes > query.bytes_max) {
+      page.cursor = page.entries.back().uri;
+      return false;
+    }
+    page.entries.push_back(std::move(entry));
+    return true;
+  });
+  return page;
+}
+
+}  // namespace objmapper::storage

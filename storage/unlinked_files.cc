@@ -1,0 +1,53 @@
+#include "storage/unlinked_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace objmapper::storage {
+namespace {
+
+// Whether another descriptor or mapping of the file exists. False when the kernel does not tell. A lease that is got ends
+// with the descriptor at the latest; F_UNLCK is for when it stays.
+bool IsOpenElsewhere(int file) {
+  if (fcntl(file, F_SETLEASE, F_WRLCK) == 0) {
+    fcntl(file, F_SETLEASE, F_UNLCK);
+    return false;
+  }
+  return errno == EAGAIN;
+}
+
+}  // namespace
+
+void UnlinkedFiles::Take(net::UniqueFd file) {
+  struct stat status;
+  if (fstat(file.get(), &status) != 0 || status.st_nlink != 0 || !IsOpenElsewhere(file.get())) return;
+  const net::MutexLock lock(&mutex_);
+  if (kept_.size() >= files_max_) {
+    untold_.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  const uint64_t bytes = static_cast<uint64_t>(status.st_blocks) * 512;  // stat(2): of 512 bytes, whatever st_blksize says
+  kept_.push_back({std::move(file), bytes});
+  files_.fetch_add(1, std::memory_order_relaxed);
+  bytes_.fetch_add(bytes, std::memory_order_relaxed);
+}
+
+void UnlinkedFiles::Probe() {
+  std::vector<Kept> freed;  // closed without the lock: the last close(2) of a large file takes its time
+  const net::MutexLock lock(&mutex_);
+  const auto first = std::partition(kept_.begin(), kept_.end(),
+                                    [](const Kept& kept) { return IsOpenElsewhere(kept.file.get()); });
+  std::move(first, kept_.end(), std::back_inserter(freed));
+  kept_.erase(first, kept_.end());
+  for (const Kept& kept : freed) {
+    files_.fetch_sub(1, std::memory_order_relaxed);
+    bytes_.fetch_sub(kept.bytes, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace objmapper::storage

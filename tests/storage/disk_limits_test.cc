@@ -1,0 +1,167 @@
+#include "storage/disk_limits.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/storage/scratch_root.h"
+#include "tests/storage/small_disk.h"
+
+namespace objmapper::storage {
+namespace {
+
+using Of = DiskLevel::Of;
+constexpr uint64_t kMiB = 1 << 20;
+
+// Levels are shares or sizes, and nothing that could be taken for something else.
+TEST(ParseDiskLevelTest, KnowsSharesAndSizes) {
+  const auto level = [](absl::string_view text) {
+    const absl::StatusOr<DiskLevel> parsed = ParseDiskLevel(text);
+    EXPECT_TRUE(parsed.ok()) << text << ": " << parsed.status();
+    return parsed.ok() ? std::pair(parsed->of, parsed->value) : std::pair(Of::kNothing, uint64_t{0});
+  };
+  EXPECT_EQ(level(""), std::pair(Of::kNothing, uint64_t{0}));
+  EXPECT_EQ(level("90%"), std::pair(Of::kFileSystem, uint64_t{90}));
+  EXPECT_EQ(level("100%"), std::pair(Of::kFileSystem, uint64_t{100}));
+  EXPECT_EQ(level("1000000"), std::pair(Of::kObjects, uint64_t{1'000'000}));
+  EXPECT_EQ(level("200G"), std::pair(Of::kObjects, uint64_t{200} << 30));
+  EXPECT_EQ(level("1.5T"), std::pair(Of::kObjects, uint64_t{1536} << 30));
+  for (const char* text : {"0%", "101%", "%", "-5%", "90.5%", "G", "0", "-1", "1e9", "inf", "nan", "5g", "5 G", "5GB",
+                           "1.2.3M", "99999999T", "90 %", "x"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(ParseDiskLevel(text).status())) << text;
+  }
+}
+
+class DiskLimitsTest : public testing::Test {
+ protected:
+  std::unique_ptr<DiskLimits> Open(const std::string& evict_at, const std::string& refuse_at) {
+    absl::StatusOr<Tree> tree = Tree::Open(scratch_.path());
+    EXPECT_TRUE(tree.ok()) << tree.status();
+    DiskLimits::Options options;
+    options.evict_at = *ParseDiskLevel(evict_at);
+    options.refuse_at = *ParseDiskLevel(refuse_at);
+    options.catalog = &catalog_;
+    options.unlinked = &unlinked_;
+    absl::StatusOr<std::unique_ptr<DiskLimits>> limits = DiskLimits::Open(*tree, options);
+    EXPECT_TRUE(limits.ok()) << limits.status();
+    return *std::move(limits);
+  }
+  void Put(const std::string& uri, uint64_t size) {
+    ASSERT_TRUE(catalog_.Settle(uri, catalog_.Before(uri), Catalog::Entry{.size = size}));
+  }
+  // A file with all its bytes on the disk.
+  void Fill(const std::string& name, uint64_t bytes) {
+    const net::UniqueFd fd(open(scratch_.PathOf(name).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    ASSERT_TRUE(fd.valid());
+    ASSERT_EQ(posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes)), 0);
+  }
+
+  const ScratchRoot scratch_;
+  Catalog catalog_;
+  UnlinkedFiles unlinked_{10};
+};
+
+// Without levels nothing is too much.
+TEST_F(DiskLimitsTest, WithoutLevelsNothingIsRefused) {
+  const std::unique_ptr<DiskLimits> limits = Open("", "");
+  EXPECT_TRUE(limits->Reserve(uint64_t{1} << 50).ok());
+  EXPECT_EQ(limits->Ask().excess, 0u);
+  EXPECT_EQ(limits->refuse_at_bytes(), 0u);
+}
+
+// Objects, and those that are being stored, count until they are deleted or given up; exactly what fits is taken.
+TEST_F(DiskLimitsTest, RefusesAboveBytesOfObjects) {
+  const std::unique_ptr<DiskLimits> limits = Open("", "1000");
+  Put("a", 400);
+  {
+    absl::StatusOr<DiskLimits::Room> room = limits->Reserve(600);
+    EXPECT_TRUE(room.ok()) << room.status();
+    const absl::Status refused = limits->Reserve(1).status();
+    EXPECT_TRUE(absl::IsUnavailable(refused)) << refused;
+    EXPECT_EQ(limits->refused(), 1u);
+    EXPECT_EQ(limits->used(), 1000u);
+    EXPECT_TRUE(limits->Reserve(0).ok());
+  }
+  EXPECT_EQ(limits->used(), 400u);
+  EXPECT_TRUE(limits->Reserve(600).ok());
+  EXPECT_FALSE(limits->Reserve(601).ok());
+  EXPECT_FALSE(limits->Reserve(UINT64_MAX).ok());
+  ASSERT_TRUE(catalog_.Settle("a", catalog_.Before("a"), std::nullopt));
+  EXPECT_TRUE(limits->Reserve(1000).ok());
+}
+
+// A room that is moved is given back once.
+TEST_F(DiskLimitsTest, ARoomMoves) {
+  const std::unique_ptr<DiskLimits> limits = Open("", "1000");
+  std::optional<DiskLimits::Room> kept;
+  {
+    absl::StatusOr<DiskLimits::Room> room = limits->Reserve(700);
+    ASSERT_TRUE(room.ok());
+    kept.emplace(*std::move(room));
+    DiskLimits::Room other;
+    other = *std::move(kept);
+    *kept = std::move(other);
+  }
+  EXPECT_EQ(limits->used(), 700u);
+  kept.reset();
+  EXPECT_EQ(limits->used(), 0u);
+}
+
+// What is above the level at which objects are evicted is told in bytes.
+TEST_F(DiskLimitsTest, TellsTheExcessOfObjects) {
+  const std::unique_ptr<DiskLimits> limits = Open("1000", "2000");
+  Put("a", 1000);
+  EXPECT_EQ(limits->Ask().excess, 0u);
+  Put("b", 500);
+  EXPECT_EQ(limits->Ask().excess, 500u);
+  const absl::StatusOr<DiskLimits::Room> room = limits->Reserve(100);
+  EXPECT_EQ(limits->Ask().excess, 500u) << "what is being stored is no object that could go";
+  EXPECT_EQ(limits->Ask().reserved_total, 100u);
+}
+
+// Shares go by what is on the file system, whoever put it there; it is asked again before anything is refused.
+TEST_F(DiskLimitsTest, GoesByTheFileSystem) {
+  const SmallDisk disk(scratch_.path(), "16m");
+  if (!disk.mounted()) GTEST_SKIP() << disk.why_not();
+  const std::unique_ptr<DiskLimits> limits = Open("50%", "75%");
+  EXPECT_NEAR(static_cast<double>(limits->evict_at_bytes()), 8.0 * kMiB, 1000);
+  EXPECT_NEAR(static_cast<double>(limits->refuse_at_bytes()), 12.0 * kMiB, 1000);
+  EXPECT_TRUE(limits->Reserve(11 * kMiB).ok());
+  // Those 11 MiB were never written: when they matter the file system is asked, and says so.
+  EXPECT_TRUE(limits->Reserve(11 * kMiB).ok());
+  Fill("other", 10 * kMiB);
+  EXPECT_TRUE(absl::IsUnavailable(limits->Reserve(3 * kMiB).status()));
+  EXPECT_NEAR(static_cast<double>(limits->Ask().excess), 2.0 * kMiB, 65536);
+  EXPECT_TRUE(limits->Reserve(1 * kMiB).ok());
+  ASSERT_EQ(unlink(scratch_.PathOf("other").c_str()), 0);
+  EXPECT_TRUE(limits->Reserve(3 * kMiB).ok());
+  EXPECT_EQ(limits->Ask().excess, 0u);
+}
+
+// What is deleted but still open fills the disk, so that nothing may be stored, but evicting more would not free it.
+TEST_F(DiskLimitsTest, WhatIsDeletedAndOpenIsNoExcess) {
+  const SmallDisk disk(scratch_.path(), "16m");
+  if (!disk.mounted()) GTEST_SKIP() << disk.why_not();
+  const std::unique_ptr<DiskLimits> limits = Open("50%", "60%");
+  Fill("a", 12 * kMiB);
+  EXPECT_GT(limits->Ask().excess, 3 * kMiB);
+  net::UniqueFd client(open(scratch_.PathOf("a").c_str(), O_RDONLY | O_CLOEXEC));
+  net::UniqueFd ours(open(scratch_.PathOf("a").c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(unlink(scratch_.PathOf("a").c_str()), 0);
+  unlinked_.Take(std::move(ours));
+  ASSERT_EQ(unlinked_.files(), 1u);
+  EXPECT_EQ(limits->Ask().excess, 0u);
+  EXPECT_FALSE(limits->Reserve(1 * kMiB).ok());
+  client.Reset();
+  unlinked_.Probe();
+  EXPECT_TRUE(limits->Reserve(1 * kMiB).ok());
+}
+
+}  // namespace
+}  // namespace objmapper::storage
