@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -162,6 +163,9 @@ absl::StatusOr<Tree> Tree::Open(const std::string& root) {
 }
 
 absl::StatusOr<OpenedObject> Tree::OpenObject(absl::string_view uri, Wait wait) const {
+  if (overlay_ != nullptr) {
+    if (std::optional<absl::StatusOr<OpenedObject>> object = overlay_->Open(uri)) return *std::move(object);
+  }
   absl::StatusOr<net::UniqueFd> fd = Resolve(uri, O_RDONLY | kNeverBlock, wait);
   if (!fd.ok()) return std::move(fd).status();
   return AsObject(*std::move(fd), uri);
@@ -204,6 +208,13 @@ absl::StatusOr<OpenedObject> Tree::OpenIn(int directory, absl::string_view name,
 }
 
 absl::StatusOr<ObjectInfo> Tree::Stat(absl::string_view uri, Wait wait) const {
+  if (overlay_ != nullptr) {
+    if (const std::optional<absl::StatusOr<ObjectInfo>> info = overlay_->Stat(uri)) return *info;
+  }
+  return StatOnDisk(uri, wait);
+}
+
+absl::StatusOr<ObjectInfo> Tree::StatOnDisk(absl::string_view uri, Wait wait) const {
   // O_PATH opens nothing, so no file of any kind blocks, wakes up or rewinds.
   const absl::StatusOr<net::UniqueFd> fd = Resolve(uri, O_PATH, wait);
   if (!fd.ok()) return fd.status();
@@ -232,7 +243,7 @@ absl::StatusOr<net::UniqueFd> Tree::Resolve(absl::string_view uri, int flags, Wa
   // What opening a socket, or a device that is absent, in use or empty gives: O_PATH tells which.
   const bool special = error == ENXIO || error == ENODEV || error == EBUSY || error == ENOMEDIUM;
   if (special && (flags & O_PATH) == 0) {
-    if (absl::Status status = Stat(uri, wait).status(); !status.ok()) return status;
+    if (absl::Status status = StatOnDisk(uri, wait).status(); !status.ok()) return status;
   }
   return ResolveError(error, uri);
 }

@@ -19,15 +19,9 @@
 #include "absl/strings/string_view.h"
 #include "net/unique_fd.h"
 #include "storage/object_info.h"
+#include "storage/overlay.h"
 
 namespace objmapper::storage {
-
-// A regular file, opened O_RDONLY|O_CLOEXEC for this caller alone: its open file description
-// (offset, flags, locks) is shared with nobody.
-struct OpenedObject {
-  net::UniqueFd fd;
-  ObjectInfo info;  // of `fd`, so it is true whatever happens to the name
-};
 
 // kMayBlock: the disk may be asked for directories and inodes.
 // kCachedOnly: answered from the kernel's caches or not at all (RESOLVE_CACHED); for event loops.
@@ -62,6 +56,8 @@ class Tree {
   // What OpenObject() would find, without a descriptor that could read it: permissions to read are
   // not asked for. Errors as OpenObject().
   absl::StatusOr<ObjectInfo> Stat(absl::string_view uri, Wait wait) const;
+  // The same without asking the overlay: of what is on the disk.
+  absl::StatusOr<ObjectInfo> StatOnDisk(absl::string_view uri, Wait wait) const;
 
   // A directory of the tree, O_PATH: the start of walks for OpenIn(). Errors as OpenObject(), and
   // NOT_FOUND when it is no directory. An empty path is the root.
@@ -76,6 +72,11 @@ class Tree {
   // wait: as for OpenObject().
   absl::StatusOr<OpenedObject> OpenIn(int directory, absl::string_view name, absl::string_view uri,
                                       bool seen_regular, Wait wait) const;
+
+  // From now on OpenObject() and Stat() ask `overlay` first, which outlives the tree; null: none. Before threads share
+  // the tree. OpenIn() and OpenDirectory() speak of the disk alone.
+  void SetOverlay(Overlay* overlay) { overlay_ = overlay; }
+  Overlay* overlay() const { return overlay_; }
 
   const std::string& root() const { return root_path_; }
 
@@ -93,6 +94,7 @@ class Tree {
 
   std::string root_path_;
   net::UniqueFd root_;  // O_PATH | O_DIRECTORY
+  Overlay* overlay_ = nullptr;
   std::unique_ptr<std::atomic<uint64_t>> changes_ = std::make_unique<std::atomic<uint64_t>>(0);
 };
 
