@@ -20,6 +20,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "net/unique_fd.h"
+#include "storage/memory_tier.h"
 #include "storage/tree.h"
 
 namespace objmapper::storage {
@@ -70,6 +71,7 @@ class Store {
   struct Options {
     const Tree* tree = nullptr;  // outlives the store
     Durability durability = Durability::kData;
+    MemoryTier* memory = nullptr;  // the tree's overlay; outlives the store; null: there is none
   };
 
   explicit Store(const Options& options);
@@ -100,6 +102,15 @@ class Store {
                                 absl::FunctionRef<bool(absl::string_view uri)> permitted);
 
  private:
+  // As Begin(), without keeping room.
+  absl::StatusOr<std::unique_ptr<NewObject>> Make(absl::string_view uri, uint64_t size,
+                                                  const PutAttributes& attributes);
+
+  // Whether the descriptor, which is taken then, is an object in memory now. False: it is to be copied, or Make() says what
+  // is wrong.
+  absl::StatusOr<bool> Adopt(absl::string_view uri, net::UniqueFd* fd, const PutAttributes& attributes);
+  absl::Status DeleteOnDisk(absl::string_view uri);
+
   const Options options_;
 };
 

@@ -15,12 +15,17 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
+#include "storage/attributes.h"
+#include "storage/reserved_name.h"
 
 namespace objmapper::storage {
 namespace {
 
 // How often a walk that a rename disturbed (EAGAIN) is begun anew.
 constexpr int kAttemptsMax = 16;
+
+// How often an object that may have moved between overlay and disk is looked for again.
+constexpr int kMovesMax = 8;
 
 // glibc has no wrapper before 2.42. Close-on-exec always; EINTR (FUSE, NFS) is retried.
 int OpenAt2(int directory, const char* path, int flags, uint64_t resolve) {
@@ -68,6 +73,10 @@ absl::Status CopyPath(absl::string_view uri, char (&path)[PATH_MAX]) {
   if (HasDotDot(relative)) {
     return absl::PermissionDeniedError(
         absl::StrCat("open ", Quoted(uri), ": \"..\" is not allowed"));
+  }
+  if (HasReservedName(relative)) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("open ", Quoted(uri), ": the server keeps such names for itself"));
   }
   memcpy(path, relative.data(), relative.size());
   path[relative.size()] = '\0';
@@ -162,13 +171,31 @@ absl::StatusOr<Tree> Tree::Open(const std::string& root) {
   return Tree(root, std::move(fd));
 }
 
-absl::StatusOr<OpenedObject> Tree::OpenObject(absl::string_view uri, Wait wait) const {
-  if (overlay_ != nullptr) {
-    if (std::optional<absl::StatusOr<OpenedObject>> object = overlay_->Open(uri)) return *std::move(object);
+template <typename Ask, typename AskDisk>
+auto Tree::InBoth(absl::string_view uri, Ask ask, AskDisk ask_disk) const -> decltype(ask_disk()) {
+  for (int attempt = 1;; ++attempt) {
+    const uint64_t before = changes();
+    if (auto found = ask()) return *std::move(found);
+    auto result = ask_disk();
+    const bool may_have_moved = changes() != before || overlay_->Has(uri);
+    if (!absl::IsNotFound(result.status()) || !may_have_moved || attempt == kMovesMax) return result;
   }
+}
+
+absl::StatusOr<OpenedObject> Tree::OpenObject(absl::string_view uri, Wait wait) const {
+  if (overlay_ == nullptr) return OpenOnDisk(uri, wait);
+  return InBoth(uri, [&] { return overlay_->Open(uri); }, [&] { return OpenOnDisk(uri, wait); });
+}
+
+absl::StatusOr<OpenedObject> Tree::OpenOnDisk(absl::string_view uri, Wait wait) const {
   absl::StatusOr<net::UniqueFd> fd = Resolve(uri, O_RDONLY | kNeverBlock, wait);
   if (!fd.ok()) return std::move(fd).status();
   return AsObject(*std::move(fd), uri);
+}
+
+absl::Status Tree::CheckName(absl::string_view uri) {
+  char path[PATH_MAX];
+  return CopyPath(uri, path);
 }
 
 absl::StatusOr<net::UniqueFd> Tree::OpenDirectory(absl::string_view path, Wait wait) const {
@@ -208,10 +235,8 @@ absl::StatusOr<OpenedObject> Tree::OpenIn(int directory, absl::string_view name,
 }
 
 absl::StatusOr<ObjectInfo> Tree::Stat(absl::string_view uri, Wait wait) const {
-  if (overlay_ != nullptr) {
-    if (const std::optional<absl::StatusOr<ObjectInfo>> info = overlay_->Stat(uri)) return *info;
-  }
-  return StatOnDisk(uri, wait);
+  if (overlay_ == nullptr) return StatOnDisk(uri, wait);
+  return InBoth(uri, [&] { return overlay_->Stat(uri); }, [&] { return StatOnDisk(uri, wait); });
 }
 
 absl::StatusOr<ObjectInfo> Tree::StatOnDisk(absl::string_view uri, Wait wait) const {
@@ -249,7 +274,7 @@ absl::StatusOr<net::UniqueFd> Tree::Resolve(absl::string_view uri, int flags, Wa
 }
 
 bool IsPlainName(absl::string_view name) {
-  return !name.empty() && name.size() <= NAME_MAX && name != "." && name != ".." &&
+  return !name.empty() && name.size() <= NAME_MAX && name != "." && name != ".." && !IsReservedName(name) &&
          memchr(name.data(), '/', name.size()) == nullptr && memchr(name.data(), '\0', name.size()) == nullptr;
 }
 
@@ -264,6 +289,9 @@ absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri) {
   if (!S_ISREG(status.st_mode)) {
     return absl::PermissionDeniedError(
         absl::StrCat("open ", Quoted(uri), ": it is ", KindOf(status.st_mode), ", not an object"));
+  }
+  if (MayExpire(status.st_mode) && HasExpired(fd)) {
+    return absl::NotFoundError(absl::StrCat("open ", Quoted(uri), ": it has expired"));
   }
   ObjectInfo info;
   info.size = static_cast<uint64_t>(status.st_size);

@@ -38,8 +38,9 @@ class Tree {
   //
   //   INVALID_ARGUMENT    the URI is empty or holds a NUL
   //   OUT_OF_RANGE        it, or a name in it, is longer than the file system allows
-  //   NOT_FOUND           no such object
-  //   PERMISSION_DENIED   the URI holds a ".." component; it leads out of the root (a symbolic
+  //   NOT_FOUND           no such object, or it has expired (attributes.h)
+  //   PERMISSION_DENIED   the URI holds a ".." component, or a name that the server keeps for itself
+  //                       (reserved_name.h); it leads out of the root (a symbolic
   //                       link, a magic link); it is a directory, device, FIFO or socket; or the
   //                       file's permissions forbid it
   //   RESOURCE_EXHAUSTED  out of descriptors or memory (EMFILE, ENFILE, ENOMEM), or the tree was
@@ -58,6 +59,9 @@ class Tree {
   absl::StatusOr<ObjectInfo> Stat(absl::string_view uri, Wait wait) const;
   // The same without asking the overlay: of what is on the disk.
   absl::StatusOr<ObjectInfo> StatOnDisk(absl::string_view uri, Wait wait) const;
+
+  // Whether a URI could name an object: its errors are those that OpenObject() finds before it asks the file system.
+  static absl::Status CheckName(absl::string_view uri);
 
   // A directory of the tree, O_PATH: the start of walks for OpenIn(). Errors as OpenObject(), and
   // NOT_FOUND when it is no directory. An empty path is the root.
@@ -90,6 +94,11 @@ class Tree {
   Tree(std::string root_path, net::UniqueFd root)
       : root_path_(std::move(root_path)), root_(std::move(root)) {}
 
+  // What `ask` finds in the overlay, else what `ask_disk` says. An object that moves from the disk to the overlay in between
+  // is in neither at that moment, so it is looked for again.
+  template <typename Ask, typename AskDisk>
+  auto InBoth(absl::string_view uri, Ask ask, AskDisk ask_disk) const -> decltype(ask_disk());
+  absl::StatusOr<OpenedObject> OpenOnDisk(absl::string_view uri, Wait wait) const;
   absl::StatusOr<net::UniqueFd> Resolve(absl::string_view uri, int flags, Wait wait) const;
 
   std::string root_path_;
@@ -98,12 +107,12 @@ class Tree {
   std::unique_ptr<std::atomic<uint64_t>> changes_ = std::make_unique<std::atomic<uint64_t>>(0);
 };
 
-// Whether `name` is one component that can only be a name in its directory: not empty, ".", "..", too long, nor with
-// a slash or NUL.
+// Whether `name` is one component that can only be an object's name in its directory: not empty, ".", "..", too long,
+// reserved (reserved_name.h), nor with a slash or NUL.
 bool IsPlainName(absl::string_view name);
 
 // ObjectInfo of an open descriptor (fstat(2)); `uri` names it in errors. PERMISSION_DENIED when it
-// is no regular file, else as ErrnoToStatus.
+// is no regular file, NOT_FOUND when it has expired, else as ErrnoToStatus.
 absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri);
 
 }  // namespace objmapper::storage

@@ -6,8 +6,8 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "tests/storage/lru.h"
-#include "tests/storage/zipf.h"
+#include "tools/microbench/lru.h"
+#include "tools/microbench/zipf.h"
 
 namespace objmapper::storage {
 namespace {
