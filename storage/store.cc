@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -139,6 +140,9 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
                                                        const PutAttributes& attributes) {
   if (absl::Status fit = options_.tree->CheckName(uri); !fit.ok()) return fit;
   auto [path, name] = SplitUri(uri);
+  if (name.size() > NAME_MAX) {
+    return absl::OutOfRangeError(absl::StrCat(What("store", uri), ": its name is too long"));
+  }
   if (!IsPlainName(name)) {
     return absl::PermissionDeniedError(absl::StrCat(What("store", uri), ": it names no object"));
   }

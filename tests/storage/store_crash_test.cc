@@ -1,0 +1,213 @@
+// The store under SIGKILL: a child does one thing with it, and is killed at each of its system calls in turn, before it
+// and after it. Then the tree is looked at as a server that starts again would find it.
+//
+// How it works: the child asks to be traced and stops; its parent lets it run from one edge of a system call to the next
+// (PTRACE_SYSCALL) and kills it at the n-th, for n = 1, 2, ..., until the child comes to its end unharmed. Every state that the disk
+// can be in between two system calls is seen. What the loss of power does to what the kernel has not written back is not.
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+#include <set>
+
+#include <glog/logging.h>
+
+#include "absl/strings/str_cat.h"
+#include "storage/reserved_name.h"
+#include "storage/store.h"
+#include "tests/storage/tree_fixture.h"
+
+namespace objmapper::storage {
+namespace {
+
+// Above all that one of the things below takes.
+constexpr int kEdgesMax = 2000;
+
+// Runs `act` in a child that is killed at the n-th edge of a system call. False: it came to its end before.
+bool KilledAt(int n, const std::function<void()>& act) {
+  const pid_t child = fork();
+  PCHECK(child >= 0) << "fork";
+  if (child == 0) {
+    if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) _exit(77);
+    raise(SIGSTOP);
+    act();
+    _exit(0);
+  }
+  int status;
+  PCHECK(waitpid(child, &status, 0) == child);
+  for (int edge = 0; WIFSTOPPED(status); ++edge) {
+    if (edge == n) {
+      kill(child, SIGKILL);
+      PCHECK(waitpid(child, &status, 0) == child);
+      CHECK(WIFSIGNALED(status));
+      return true;
+    }
+    PCHECK(ptrace(PTRACE_SYSCALL, child, nullptr, nullptr) == 0);
+    PCHECK(waitpid(child, &status, 0) == child);
+  }
+  CHECK(WIFEXITED(status));
+  CHECK_EQ(WEXITSTATUS(status), 0) << "the child could not do what it was to do";
+  return false;
+}
+
+class StoreCrashTest : public testing::TestWithParam<Durability> {
+ protected:
+  void SetUp() override {
+    alarm(240);
+    if (fork() == 0) _exit(ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0 ? 0 : 77);
+    int status;
+    PCHECK(wait(&status) > 0);
+    if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "ptrace(2) is not allowed here";
+  }
+  void TearDown() override { alarm(0); }
+
+  std::optional<std::string> Content(absl::string_view uri) {
+    absl::StatusOr<Tree> tree = Tree::Open(scratch_.path());
+    CHECK(tree.ok());
+    absl::StatusOr<OpenedObject> object = tree->OpenObject(uri, Wait::kMayBlock);
+    if (!object.ok()) {
+      EXPECT_TRUE(absl::IsNotFound(object.status())) << object.status();
+      return std::nullopt;
+    }
+    return ReadAll(object->fd.get());
+  }
+
+  // Does what a start does with what is left, and returns what is there then.
+  std::set<std::string> NamesAfterAStart() {
+    std::set<std::string> names;
+    std::vector<std::filesystem::path> reserved;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(scratch_.path())) {
+      if (IsReservedName(entry.path().filename().string())) {
+        reserved.push_back(entry.path());
+      } else if (!entry.is_directory()) {
+        names.insert(std::filesystem::relative(entry.path(), scratch_.path()));
+      }
+    }
+    for (const std::filesystem::path& path : reserved) {
+      const net::UniqueFd directory(open(path.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+      EXPECT_TRUE(RemoveIfAbandoned(directory.get(), path.filename())) << path;
+    }
+    return names;
+  }
+
+  // Kills `act` at each edge in turn, each time from a tree that `prepare` has made anew; `check` looks at what is left.
+  // killed: false in the last round, in which nobody was killed.
+  void AtEachSystemCall(const std::function<void()>& prepare, const std::function<void(Store*)>& act,
+                        const std::function<void(bool killed)>& check) {
+    int rounds = 0;
+    for (bool killed = true; killed; ++rounds) {
+      ASSERT_LT(rounds, kEdgesMax);
+      std::filesystem::remove_all(scratch_.path());
+      std::filesystem::create_directory(scratch_.path());
+      prepare();
+      killed = KilledAt(rounds, [&] {
+        absl::StatusOr<Tree> tree = Tree::Open(scratch_.path());
+        CHECK(tree.ok());
+        Store::Options options;
+        options.tree = &*tree;
+        options.durability = GetParam();
+        Store store(options);
+        act(&store);
+      });
+      SCOPED_TRACE(absl::StrCat(killed ? "killed at edge " : "not killed; edges: ", rounds));
+      check(killed);
+      if (HasFailure()) return;
+    }
+    EXPECT_GT(rounds, 20);  // it was looked at from close by
+  }
+
+  static void Put(Store* store, absl::string_view uri, absl::string_view content) {
+    absl::StatusOr<std::unique_ptr<NewObject>> object = store->Begin(uri, content.size(), {});
+    CHECK(object.ok()) << object.status();
+    for (size_t at = 0; at < content.size(); at += 4) {
+      const absl::string_view piece = content.substr(at, 4);
+      PCHECK(pwrite((*object)->fd(), piece.data(), piece.size(), static_cast<off_t>(at)) > 0);
+    }
+    CHECK((*object)->Commit().ok());
+  }
+
+  const ScratchRoot scratch_;
+};
+
+// A new object is there whole, or not at all.
+TEST_P(StoreCrashTest, NewObject) {
+  AtEachSystemCall([] {}, [](Store* store) { Put(store, "a/b/object", "new content"); },
+                   [&](bool killed) {
+                     const std::optional<std::string> content = Content("a/b/object");
+                     if (content.has_value()) {
+                       EXPECT_EQ(*content, "new content");
+                     }
+                     if (!killed) {
+                       EXPECT_TRUE(content.has_value());
+                     }
+                     const std::set<std::string> names = NamesAfterAStart();
+                     EXPECT_EQ(names, content.has_value() ? std::set<std::string>{"a/b/object"} : std::set<std::string>{});
+                   });
+}
+
+// Of an object that is replaced there is always one, the old or the new.
+TEST_P(StoreCrashTest, ReplacedObject) {
+  AtEachSystemCall([&] { scratch_.Write("object", "old"); },
+                   [](Store* store) { Put(store, "object", "new content"); },
+                   [&](bool killed) {
+                     const std::optional<std::string> content = Content("object");
+                     ASSERT_TRUE(content.has_value());
+                     EXPECT_TRUE(*content == "new content" || (killed && *content == "old")) << *content;
+                     EXPECT_EQ(NamesAfterAStart(), std::set<std::string>{"object"});
+                     EXPECT_EQ(NamesAfterAStart(), std::set<std::string>{"object"});  // and no more to remove
+                   });
+}
+
+// The same for one that is made of a client's descriptor.
+TEST_P(StoreCrashTest, ObjectOfADescriptor) {
+  AtEachSystemCall([&] { scratch_.Write("object", "old"); },
+                   [](Store* store) {
+                     net::UniqueFd fd(memfd_create("test", MFD_CLOEXEC));
+                     PCHECK(write(fd.get(), "new content", 11) == 11);
+                     CHECK(store->PutFd("object", std::move(fd), {}).ok());
+                   },
+                   [&](bool killed) {
+                     const std::optional<std::string> content = Content("object");
+                     ASSERT_TRUE(content.has_value());
+                     EXPECT_TRUE(*content == "new content" || (killed && *content == "old")) << *content;
+                     EXPECT_EQ(NamesAfterAStart(), std::set<std::string>{"object"});
+                   });
+}
+
+// An object that is deleted is there whole, or gone; its neighbours stay.
+TEST_P(StoreCrashTest, DeletedObject) {
+  AtEachSystemCall(
+      [&] {
+        std::filesystem::create_directories(scratch_.PathOf("a/b"));
+        scratch_.Write("a/b/object", "old");
+        scratch_.Write("a/neighbour", "stays");
+      },
+      [](Store* store) { CHECK(store->Delete("a/b/object").ok()); },
+      [&](bool killed) {
+        const std::optional<std::string> content = Content("a/b/object");
+        if (content.has_value()) {
+                       EXPECT_EQ(*content, "old");
+                     }
+        if (!killed) {
+                       EXPECT_FALSE(content.has_value());
+                     }
+        EXPECT_EQ(Content("a/neighbour"), "stays");
+      });
+}
+
+INSTANTIATE_TEST_SUITE_P(Durabilities, StoreCrashTest,
+                         testing::Values(Durability::kNone, Durability::kData, Durability::kFull),
+                         [](const auto& info) {
+                           return std::string(info.param == Durability::kNone   ? "none"
+                                              : info.param == Durability::kData ? "data"
+                                                                                : "full");
+                         });
+
+}  // namespace
+}  // namespace objmapper::storage
