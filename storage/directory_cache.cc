@@ -14,6 +14,9 @@ DirectoryCache::DirectoryCache(const Tree* tree, size_t entries_max, absl::Durat
 absl::StatusOr<OpenedObject> DirectoryCache::OpenObject(absl::string_view uri, int64_t now_ns,
                                                        Wait wait) {
   if (entries_max_ == 0 || valid_ns_ <= 0) return tree_->OpenObject(uri, wait);
+  if (Overlay* const overlay = tree_->overlay()) {
+    if (std::optional<absl::StatusOr<OpenedObject>> object = overlay->Open(uri)) return *std::move(object);
+  }
   const size_t slash = uri.rfind('/');
   const size_t name_at = slash == absl::string_view::npos ? 0 : slash + 1;
   Directory* directory = Find(uri.substr(0, name_at), now_ns, wait);
@@ -35,6 +38,7 @@ absl::StatusOr<OpenedObject> DirectoryCache::OpenObject(absl::string_view uri, i
 
 std::optional<DirectoryCache::Place> DirectoryCache::Locate(absl::string_view uri, int64_t now_ns, Wait wait) {
   if (entries_max_ == 0 || valid_ns_ <= 0) return std::nullopt;
+  if (tree_->overlay() != nullptr && tree_->overlay()->Has(uri)) return std::nullopt;
   const size_t slash = uri.rfind('/');
   const size_t name_at = slash == absl::string_view::npos ? 0 : slash + 1;
   if (!IsPlainName(uri.substr(name_at))) return std::nullopt;

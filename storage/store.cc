@@ -21,6 +21,7 @@
 #include "storage/foreign_file.h"
 #include "storage/leftovers.h"
 #include "storage/list_catalog.h"
+#include "storage/list_merge.h"
 #include "storage/list_walk.h"
 #include "storage/new_file.h"
 #include "storage/parents.h"
@@ -74,11 +75,7 @@ class Incoming : public NewObject {
       absl::StatusOr<Parent> parent = MakeParents(*options_.tree, path_);
       if (!parent.ok()) return parent.status();
       made_directories_ |= parent->made;
-      absl::Status published;
-      {
-        const net::MutexLock lock(name_lock_);
-        published = file_->Publish(parent->directory.get());
-      }
+      const absl::Status published = Publish(parent->directory.get());
       if (absl::IsNotFound(published)) continue;
       if (!published.ok()) return published;
       committed_ = true;
@@ -98,6 +95,15 @@ class Incoming : public NewObject {
   void Tell() const {
     if (options_.house != nullptr) options_.house->Changed(uri_);
     options_.tree->NoteChange();
+  }
+
+  // An object of this name in memory goes with it.
+  absl::Status Publish(int directory) {
+    const auto publish = [&] {
+      const net::MutexLock lock(name_lock_);
+      return file_->Publish(directory);
+    };
+    return options_.memory == nullptr ? publish() : options_.memory->Replace(uri_, publish);
   }
 
   // What has to be so before the file gets its name.
@@ -132,6 +138,14 @@ class Incoming : public NewObject {
   const DiskLimits::Room room_;  // lives until the catalog knows of the object
 };
 
+// Whether a part of the way to `uri` is an object.
+bool LeadsThrough(absl::string_view uri, absl::FunctionRef<bool(absl::string_view)> is_object) {
+  for (size_t slash = uri.find('/', 1); slash != uri.npos; slash = uri.find('/', slash + 1)) {
+    if (is_object(uri.substr(0, slash))) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Store::Store(const Options& options) : options_(options) {}
@@ -160,6 +174,10 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
   rlimit limit;
   if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur) {
     return DiskError(EFBIG, absl::StrCat(What("store", uri), ": ", size, " bytes, above the process's limit"));
+  }
+  const auto in_memory = [this](absl::string_view part) { return options_.memory->Has(part); };
+  if (options_.memory != nullptr && LeadsThrough(uri, in_memory)) {
+    return absl::AlreadyExistsError(absl::StrCat(What("store", uri), ": a part of the way is an object"));
   }
   DiskLimits::Room room;
   if (options_.house != nullptr) {
@@ -215,6 +233,8 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Begin(absl::string_view uri, u
 absl::Status Store::PutFd(absl::string_view uri, net::UniqueFd fd, const PutAttributes& attributes) {
   const absl::StatusOr<uint64_t> size = JudgeForeignFile(fd.get());
   if (!size.ok()) return About(What("store", uri), size.status());
+  const absl::StatusOr<bool> adopted = Adopt(uri, &fd, attributes);
+  if (!adopted.ok() || *adopted) return adopted.status();
   // No room is kept beforehand: shared extents need none.
   absl::StatusOr<std::unique_ptr<NewObject>> object = Make(uri, *size, attributes);
   if (!object.ok()) return object.status();
@@ -224,9 +244,30 @@ absl::Status Store::PutFd(absl::string_view uri, net::UniqueFd fd, const PutAttr
   return (*object)->Commit();
 }
 
+absl::StatusOr<bool> Store::Adopt(absl::string_view uri, net::UniqueFd* fd, const PutAttributes& attributes) {
+  const Tree& tree = *options_.tree;
+  if (options_.memory == nullptr || !IsSealedMemfd(fd->get())) return false;
+  if (!Tree::CheckName(uri).ok() || !IsPlainName(SplitUri(uri).second)) return false;
+  if (tree.OpenDirectory(uri, Wait::kMayBlock).ok()) return false;
+  if (LeadsThrough(uri, [&](absl::string_view part) { return tree.Stat(part, Wait::kMayBlock).ok(); })) return false;
+  // DeleteOnDisk() notes its change before the name may change again: see Tree::InBoth().
+  absl::StatusOr<bool> adopted =
+      options_.memory->Adopt(uri, fd, attributes.ttl, [&] { return DeleteOnDisk(uri); });
+  tree.NoteChange();
+  return adopted;
+}
+
 absl::Status Store::Delete(absl::string_view uri) {
+  const auto on_disk = [&] { return DeleteOnDisk(uri); };
+  if (options_.memory == nullptr) return on_disk();
+  absl::Status removed = options_.memory->Remove(uri, on_disk);
+  options_.tree->NoteChange();
+  return removed;
+}
+
+absl::Status Store::DeleteOnDisk(absl::string_view uri) {
   // As a reader finds it: what is no object cannot be deleted.
-  if (absl::Status there = options_.tree->Stat(uri, Wait::kMayBlock).status(); !there.ok()) return there;
+  if (absl::Status there = options_.tree->StatOnDisk(uri, Wait::kMayBlock).status(); !there.ok()) return there;
   const auto [path, name] = SplitUri(uri);
   const absl::StatusOr<net::UniqueFd> directory = options_.tree->OpenDirectory(path, Wait::kMayBlock);
   if (!directory.ok()) return directory.status();
@@ -287,10 +328,12 @@ absl::StatusOr<size_t> Store::RemoveLeftovers() { return storage::RemoveLeftover
 
 absl::StatusOr<ListPage> Store::List(const ListQuery& query,
                                      absl::FunctionRef<bool(absl::string_view uri)> permitted) {
-  if (options_.house != nullptr && options_.house->catalog().complete()) {
-    return ListCatalog(options_.house->catalog(), *options_.tree, query, permitted);
-  }
-  return ListByWalking(*options_.tree, query, permitted);
+  const bool known = options_.house != nullptr && options_.house->catalog().complete();
+  absl::StatusOr<ListPage> page = known
+                                      ? ListCatalog(options_.house->catalog(), *options_.tree, query, permitted)
+                                      : ListByWalking(*options_.tree, query, permitted);
+  if (!page.ok() || options_.memory == nullptr) return page;
+  return MergeListing(*std::move(page), options_.memory->List(query.prefix, query.cursor), query, permitted);
 }
 
 }  // namespace objmapper::storage

@@ -23,6 +23,7 @@
 #include "net/mutex.h"
 #include "net/unique_fd.h"
 #include "storage/housekeeping.h"
+#include "storage/memory_tier.h"
 #include "storage/tree.h"
 
 namespace objmapper::storage {
@@ -74,6 +75,7 @@ class Store {
     const Tree* tree = nullptr;  // outlives the store
     Durability durability = Durability::kData;
     Housekeeping* house = nullptr;  // outlives it; null: there is no catalog, and nothing is limited
+    MemoryTier* memory = nullptr;  // the tree's overlay; outlives the store; null: there is none
   };
 
   explicit Store(const Options& options);
@@ -131,6 +133,11 @@ class Store {
   // As Begin(), without keeping room.
   absl::StatusOr<std::unique_ptr<NewObject>> Make(absl::string_view uri, uint64_t size,
                                                   const PutAttributes& attributes);
+
+  // Whether the descriptor, which is taken then, is an object in memory now. False: it is to be copied, or Make() says what
+  // is wrong.
+  absl::StatusOr<bool> Adopt(absl::string_view uri, net::UniqueFd* fd, const PutAttributes& attributes);
+  absl::Status DeleteOnDisk(absl::string_view uri);
 
   const Options options_;
   std::array<net::Mutex, 64> name_locks_;

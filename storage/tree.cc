@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -22,6 +23,9 @@ namespace {
 
 // How often a walk that a rename disturbed (EAGAIN) is begun anew.
 constexpr int kAttemptsMax = 16;
+
+// How often an object that may have moved between overlay and disk is looked for again.
+constexpr int kMovesMax = 8;
 
 // glibc has no wrapper before 2.42. Close-on-exec always; EINTR (FUSE, NFS) is retried.
 int OpenAt2(int directory, const char* path, int flags, uint64_t resolve) {
@@ -167,7 +171,23 @@ absl::StatusOr<Tree> Tree::Open(const std::string& root) {
   return Tree(root, std::move(fd));
 }
 
+template <typename Ask, typename AskDisk>
+auto Tree::InBoth(absl::string_view uri, Ask ask, AskDisk ask_disk) const -> decltype(ask_disk()) {
+  for (int attempt = 1;; ++attempt) {
+    const uint64_t before = changes();
+    if (auto found = ask()) return *std::move(found);
+    auto result = ask_disk();
+    const bool may_have_moved = changes() != before || overlay_->Has(uri);
+    if (!absl::IsNotFound(result.status()) || !may_have_moved || attempt == kMovesMax) return result;
+  }
+}
+
 absl::StatusOr<OpenedObject> Tree::OpenObject(absl::string_view uri, Wait wait) const {
+  if (overlay_ == nullptr) return OpenOnDisk(uri, wait);
+  return InBoth(uri, [&] { return overlay_->Open(uri); }, [&] { return OpenOnDisk(uri, wait); });
+}
+
+absl::StatusOr<OpenedObject> Tree::OpenOnDisk(absl::string_view uri, Wait wait) const {
   absl::StatusOr<net::UniqueFd> fd = Resolve(uri, O_RDONLY | kNeverBlock, wait);
   if (!fd.ok()) return std::move(fd).status();
   return AsObject(*std::move(fd), uri);
@@ -216,6 +236,11 @@ absl::StatusOr<OpenedObject> Tree::OpenIn(int directory, absl::string_view name,
 }
 
 absl::StatusOr<ObjectInfo> Tree::Stat(absl::string_view uri, Wait wait) const {
+  if (overlay_ == nullptr) return StatOnDisk(uri, wait);
+  return InBoth(uri, [&] { return overlay_->Stat(uri); }, [&] { return StatOnDisk(uri, wait); });
+}
+
+absl::StatusOr<ObjectInfo> Tree::StatOnDisk(absl::string_view uri, Wait wait) const {
   // O_PATH opens nothing, so no file of any kind blocks, wakes up or rewinds.
   const absl::StatusOr<net::UniqueFd> fd = Resolve(uri, O_PATH, wait);
   if (!fd.ok()) return fd.status();
@@ -247,7 +272,7 @@ absl::StatusOr<net::UniqueFd> Tree::Resolve(absl::string_view uri, int flags, Wa
   // What opening a socket, or a device that is absent, in use or empty gives: O_PATH tells which.
   const bool special = error == ENXIO || error == ENODEV || error == EBUSY || error == ENOMEDIUM;
   if (special && (flags & O_PATH) == 0) {
-    if (absl::Status status = Stat(uri, wait).status(); !status.ok()) return status;
+    if (absl::Status status = StatOnDisk(uri, wait).status(); !status.ok()) return status;
   }
   return ResolveError(error, uri);
 }

@@ -20,15 +20,9 @@
 #include "net/unique_fd.h"
 #include "storage/object_info.h"
 #include "storage/use_marks.h"
+#include "storage/overlay.h"
 
 namespace objmapper::storage {
-
-// A regular file, opened O_RDONLY|O_CLOEXEC for this caller alone: its open file description
-// (offset, flags, locks) is shared with nobody.
-struct OpenedObject {
-  net::UniqueFd fd;
-  ObjectInfo info;  // of `fd`, so it is true whatever happens to the name
-};
 
 // kMayBlock: the disk may be asked for directories and inodes.
 // kCachedOnly: answered from the kernel's caches or not at all (RESOLVE_CACHED); for event loops.
@@ -64,6 +58,8 @@ class Tree {
   // What OpenObject() would find, without a descriptor that could read it: permissions to read are
   // not asked for. Errors as OpenObject().
   absl::StatusOr<ObjectInfo> Stat(absl::string_view uri, Wait wait) const;
+  // The same without asking the overlay: of what is on the disk.
+  absl::StatusOr<ObjectInfo> StatOnDisk(absl::string_view uri, Wait wait) const;
 
   // Whether a URI could name an object: its errors are those that OpenObject() finds before it asks the file system.
   static absl::Status CheckName(absl::string_view uri);
@@ -81,6 +77,11 @@ class Tree {
   // wait: as for OpenObject().
   absl::StatusOr<OpenedObject> OpenIn(int directory, absl::string_view name, absl::string_view uri,
                                       bool seen_regular, Wait wait) const;
+
+  // From now on OpenObject() and Stat() ask `overlay` first, which outlives the tree; null: none. Before threads share
+  // the tree. OpenIn() and OpenDirectory() speak of the disk alone.
+  void SetOverlay(Overlay* overlay) { overlay_ = overlay; }
+  Overlay* overlay() const { return overlay_; }
 
   const std::string& root() const { return root_path_; }
 
@@ -101,11 +102,17 @@ class Tree {
   void MarkUse(absl::string_view uri) const {
     if (marks_ != nullptr) marks_->Used(uri);
   }
+  // What `ask` finds in the overlay, else what `ask_disk` says. An object that moves from the disk to the overlay in between
+  // is in neither at that moment, so it is looked for again.
+  template <typename Ask, typename AskDisk>
+  auto InBoth(absl::string_view uri, Ask ask, AskDisk ask_disk) const -> decltype(ask_disk());
+  absl::StatusOr<OpenedObject> OpenOnDisk(absl::string_view uri, Wait wait) const;
   absl::StatusOr<net::UniqueFd> Resolve(absl::string_view uri, int flags, Wait wait) const;
 
   std::string root_path_;
   net::UniqueFd root_;  // O_PATH | O_DIRECTORY
   UseMarks* marks_ = nullptr;
+  Overlay* overlay_ = nullptr;
   std::unique_ptr<std::atomic<uint64_t>> changes_ = std::make_unique<std::atomic<uint64_t>>(0);
 };
 

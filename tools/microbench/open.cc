@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <glog/logging.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "net/clock.h"
 #include "net/unique_fd.h"
 #include "storage/directory_cache.h"
+#include "storage/memory_tier.h"
 #include "storage/tree.h"
 
 namespace objmapper {
@@ -85,6 +87,62 @@ BENCHMARK(DirectoryCacheOpen)
     ->Args({3, 0})
     ->Args({0, 1})
     ->Args({3, 1});
+
+// A sealed memfd of five bytes.
+net::UniqueFd Memfd() {
+  net::UniqueFd fd(memfd_create("microbench", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  PCHECK(fd.valid() && write(fd.get(), "bytes", 5) == 5);
+  PCHECK(fcntl(fd.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) == 0);
+  return fd;
+}
+
+// An object in memory opened anew, by its path and from an open /proc/self/fd; duplicated, for comparison.
+void MemfdByPath(benchmark::State& state) {
+  const net::UniqueFd memfd = Memfd();
+  const std::string path = absl::StrCat("/proc/self/fd/", memfd.get());
+  for (auto _ : state) {
+    const net::UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    PCHECK(fd.valid());
+  }
+}
+BENCHMARK(MemfdByPath);
+
+void MemfdAnew(benchmark::State& state) {
+  const net::UniqueFd memfd = Memfd();
+  const net::UniqueFd descriptors(open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const std::string number = absl::StrCat(memfd.get());
+  for (auto _ : state) {
+    const net::UniqueFd fd(openat(descriptors.get(), number.c_str(), O_RDONLY | O_CLOEXEC));
+    PCHECK(fd.valid());
+  }
+}
+BENCHMARK(MemfdAnew);
+
+void MemfdDuplicated(benchmark::State& state) {
+  const net::UniqueFd memfd = Memfd();
+  for (auto _ : state) {
+    const net::UniqueFd fd(fcntl(memfd.get(), F_DUPFD_CLOEXEC, 0));
+    PCHECK(fd.valid());
+  }
+}
+BENCHMARK(MemfdDuplicated);
+
+// Through the tier, where the object is, and where it is not while others are.
+void MemoryTierOpen(benchmark::State& state) {
+  auto tier = *storage::MemoryTier::Create({.bytes_max = 1 << 20});
+  net::UniqueFd memfd = Memfd();
+  CHECK(*tier->Adopt("object", &memfd, absl::InfiniteDuration(), [] { return absl::OkStatus(); }));
+  for (auto _ : state) CHECK(tier->Open("object")->ok());
+}
+BENCHMARK(MemoryTierOpen);
+
+void MemoryTierMiss(benchmark::State& state) {
+  auto tier = *storage::MemoryTier::Create({.bytes_max = 1 << 20});
+  net::UniqueFd memfd = Memfd();
+  CHECK(*tier->Adopt("object", &memfd, absl::InfiniteDuration(), [] { return absl::OkStatus(); }));
+  for (auto _ : state) CHECK(!tier->Open("a/b/c/absent").has_value());
+}
+BENCHMARK(MemoryTierMiss);
 
 }  // namespace
 }  // namespace objmapper

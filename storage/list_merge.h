@@ -1,0 +1,18 @@
+// One page of a listing, made of a page of what is on the disk and of what is in memory.
+#pragma once
+
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
+#include "storage/memory_tier.h"
+#include "storage/store.h"
+
+namespace objmapper::storage {
+
+// `disk`: the page that `query` gave of the disk; `memory`: all objects in memory that fit the query, sorted. Of a name that
+// is in both the one in memory is told, as readers find it.
+ListPage MergeListing(ListPage disk, std::vector<MemoryTier::Listed> memory, const ListQuery& query,
+                      absl::FunctionRef<bool(absl::string_view uri)> permitted);
+
+}  // namespace objmapper::storage
