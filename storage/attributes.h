@@ -28,8 +28,8 @@ std::optional<int64_t> ExpiryOf(int fd);
 bool HasExpired(int fd);
 
 // Keeps `etag` as the one of the content that `fd` had when its size and mtime were these. Changes its ctime, and is worth
-// nothing once that has changed again, but for the next instant (20 ms): so a file that is rewritten in place is never taken for
-// what it was, though somebody turns its mtime back. False: it is not known now, since the file system keeps no such things,
+// nothing once that has changed again, but for the next instant (20 ms): so a file that is rewritten in place later is not
+// taken for what it was, though somebody turns its mtime back. False: it is not known now, since the file system keeps no such things,
 // is read-only, or was too slow.
 bool KeepContentEtag(int fd, const std::string& etag, uint64_t size, int64_t mtime_ns);
 // Whether what was kept is known still; keeps it again if not. For the one who has just given the file its name, which

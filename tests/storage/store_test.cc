@@ -216,6 +216,30 @@ TEST_F(StoreTest, TakesDescriptors) {
   ExpectContent("empty", "");
 }
 
+// A client that cuts and grows its file while it is copied gets an object of one of the sizes, or is told so; there is never one
+// of another size, and nothing else is left.
+TEST_F(StoreTest, CopiesAFileThatChangesOrSaysSo) {
+  constexpr off_t kSmall = 1'000, kLarge = 700'000;
+  const net::UniqueFd file = Memfd(std::string(kLarge, 'x'));
+  std::atomic<bool> stop{false};
+  std::thread changing([&] {
+    while (!stop) {
+      EXPECT_EQ(ftruncate(file.get(), kSmall), 0);
+      EXPECT_EQ(ftruncate(file.get(), kLarge), 0);
+    }
+  });
+  for (int i = 0; i < 100; ++i) {
+    const absl::Status put = store_->PutFd("object", net::UniqueFd(fcntl(file.get(), F_DUPFD_CLOEXEC, 0)), {});
+    EXPECT_TRUE(put.ok() || absl::IsAborted(put)) << put;
+    if (!put.ok()) continue;
+    const absl::StatusOr<ObjectInfo> info = tree_->Stat("object", Wait::kMayBlock);
+    EXPECT_TRUE(info.ok() && (info->size == kSmall || info->size == kLarge));
+  }
+  stop = true;
+  changing.join();
+  for (const std::string& name : Names()) EXPECT_EQ(name, "object");
+}
+
 // What is no regular file open for reading is refused, by what it is.
 TEST_F(StoreTest, RefusesOtherDescriptorsByName) {
   int pipe_ends[2], sockets[2];
