@@ -139,7 +139,6 @@ TEST_F(HousekeepingTest, ExpiredObjectsGo) {
   if (absl::IsUnimplemented(stored)) GTEST_SKIP() << stored;
   ASSERT_TRUE(stored.ok()) << stored;
   ASSERT_TRUE(Put("stays", "1", absl::Hours(1)).ok());
-  EXPECT_EQ(List(&*store_, "", 1000), "d/mortal:1 stays:1");
   EXPECT_TRUE(net::Eventually([this] { return access(scratch_.PathOf("d").c_str(), F_OK) != 0; }));
   EXPECT_EQ(List(&*store_, "", 1000), "stays:1");
   EXPECT_TRUE(net::Eventually([this] { return house_->Read().expired == 1; }));
@@ -159,8 +158,8 @@ TEST_F(HousekeepingTest, KeepsTheLevels) {
     EXPECT_TRUE(stored.ok()) << stored;
   }
   EXPECT_TRUE(net::Eventually([this] { return house_->Read().bytes <= 1000; }));
-  EXPECT_EQ(house_->Read().evicted, 6u);
-  EXPECT_EQ(house_->Read().evicted_bytes, 2400u);
+  // They are counted after they are gone.
+  EXPECT_TRUE(net::Eventually([this] { return house_->Read().evicted == 6 && house_->Read().evicted_bytes == 2400; }));
 }
 
 // An object that takes the name of one that is judged is not removed in its place.
