@@ -187,18 +187,49 @@ void Peer::AwaitEnd() {
   } while (recv(socket_.get(), buffer, sizeof(buffer), 0) > 0);
 }
 
+bool Peer::AwaitMore() {
+  char byte;
+  if (!input_.empty()) return true;
+  if (Await(socket_.get(), POLLIN)) return recv(socket_.get(), &byte, 1, MSG_PEEK) == 1;
+  ADD_FAILURE() << "the client neither sent more nor hung up";
+  return false;
+}
+
+FakeServer::FakeServer(Transport transport)
+    : listener_(transport == Transport::kUnix ? ListenUnix(&url_) : ListenTcp(&url_)) {}
+
 FakeServer::FakeServer(Script script, protocol::RequestParser::Offer offer, Transport transport)
-    : listener_(transport == Transport::kUnix ? ListenUnix(&url_) : ListenTcp(&url_)),
-      thread_([this, script = std::move(script), offer] {
-        if (!Await(listener_.get(), POLLIN)) {
-          ADD_FAILURE() << "no client came";
-          return;
-        }
-        Peer peer(net::UniqueFd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)), offer);
+    : FakeServer(transport) {
+  thread_ = std::thread([this, script = std::move(script), offer] {
+    if (!Await(listener_.get(), POLLIN)) {
+      ADD_FAILURE() << "no client came";
+      return;
+    }
+    Peer peer(net::UniqueFd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)), offer);
+    script(peer);
+  });
+}
+
+std::unique_ptr<FakeServer> FakeServer::ForMany(Script script) {
+  std::unique_ptr<FakeServer> server(new FakeServer(Transport::kUnix));
+  server->many_ = true;
+  server->thread_ = std::thread([listener = server->listener_.get(), script = std::move(script)] {
+    std::vector<std::thread> threads;
+    while (true) {
+      net::UniqueFd socket(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+      if (!socket.valid()) break;  // Join() has shut the listener down
+      threads.emplace_back([&script, socket = std::move(socket)]() mutable {
+        Peer peer(std::move(socket), {});
         script(peer);
-      }) {}
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  });
+  return server;
+}
 
 void FakeServer::Join() {
+  if (many_) shutdown(listener_.get(), SHUT_RDWR);
   if (thread_.joinable()) thread_.join();
 }
 
