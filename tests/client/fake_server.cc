@@ -81,15 +81,37 @@ protocol::RequestParser::Result Peer::Next() {
     const protocol::RequestParser::Result result = parser_.Next(input_);
     if (result.kind != protocol::RequestParser::Kind::kNeedMore) return result;
     input_.erase(0, result.consumed);
-    char buffer[4096];
-    ssize_t got = 0;
-    if (!Await(socket_.get(), POLLIN) ||
-        (got = recv(socket_.get(), buffer, sizeof(buffer), 0)) <= 0) {
-      ADD_FAILURE() << "the client sent nothing that the script waits for";
-      return {};
-    }
-    input_.append(buffer, static_cast<size_t>(got));
+    if (!ReadSome()) return {};
   }
+}
+
+bool Peer::ReadSome() {
+  char buffer[65536];
+  if (Await(socket_.get(), POLLIN)) {
+    const absl::StatusOr<net::Received> got =
+        net::RecvWithFds(socket_.get(), absl::MakeSpan(buffer), net::kFdsPerMessageMax, &fds_);
+    if (got.ok() && got->bytes > 0) {
+      input_.append(buffer, got->bytes);
+      return true;
+    }
+  }
+  ADD_FAILURE() << "the client sent nothing that the script waits for";
+  return false;
+}
+
+std::string Peer::ReadBody(size_t bytes) {
+  while (input_.size() < bytes && ReadSome()) {
+  }
+  std::string body = input_.substr(0, bytes);
+  input_.erase(0, bytes);
+  return body;
+}
+
+net::UniqueFd Peer::TakeFd() {
+  if (fds_.empty()) return net::UniqueFd();
+  net::UniqueFd fd = std::move(fds_.front());
+  fds_.erase(fds_.begin());
+  return fd;
 }
 
 Asked Peer::ReadRequest() {
@@ -165,18 +187,49 @@ void Peer::AwaitEnd() {
   } while (recv(socket_.get(), buffer, sizeof(buffer), 0) > 0);
 }
 
+bool Peer::AwaitMore() {
+  char byte;
+  if (!input_.empty()) return true;
+  if (Await(socket_.get(), POLLIN)) return recv(socket_.get(), &byte, 1, MSG_PEEK) == 1;
+  ADD_FAILURE() << "the client neither sent more nor hung up";
+  return false;
+}
+
+FakeServer::FakeServer(Transport transport)
+    : listener_(transport == Transport::kUnix ? ListenUnix(&url_) : ListenTcp(&url_)) {}
+
 FakeServer::FakeServer(Script script, protocol::RequestParser::Offer offer, Transport transport)
-    : listener_(transport == Transport::kUnix ? ListenUnix(&url_) : ListenTcp(&url_)),
-      thread_([this, script = std::move(script), offer] {
-        if (!Await(listener_.get(), POLLIN)) {
-          ADD_FAILURE() << "no client came";
-          return;
-        }
-        Peer peer(net::UniqueFd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)), offer);
+    : FakeServer(transport) {
+  thread_ = std::thread([this, script = std::move(script), offer] {
+    if (!Await(listener_.get(), POLLIN)) {
+      ADD_FAILURE() << "no client came";
+      return;
+    }
+    Peer peer(net::UniqueFd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)), offer);
+    script(peer);
+  });
+}
+
+std::unique_ptr<FakeServer> FakeServer::ForMany(Script script) {
+  std::unique_ptr<FakeServer> server(new FakeServer(Transport::kUnix));
+  server->many_ = true;
+  server->thread_ = std::thread([listener = server->listener_.get(), script = std::move(script)] {
+    std::vector<std::thread> threads;
+    while (true) {
+      net::UniqueFd socket(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+      if (!socket.valid()) break;  // Join() has shut the listener down
+      threads.emplace_back([&script, socket = std::move(socket)]() mutable {
+        Peer peer(std::move(socket), {});
         script(peer);
-      }) {}
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  });
+  return server;
+}
 
 void FakeServer::Join() {
+  if (many_) shutdown(listener_.get(), SHUT_RDWR);
   if (thread_.joinable()) thread_.join();
 }
 

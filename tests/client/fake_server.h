@@ -1,4 +1,4 @@
-// A server of one connection that plays a script: what a test says, byte for byte.
+// A server, mostly of one connection, that plays a script: what a test says, byte for byte.
 //
 //   FakeServer server([](Peer& peer) {
 //     const auto request = peer.ReadRequest();          // answers HELLO on the way
@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -40,6 +41,11 @@ class Peer {
   // The next request. A HELLO in front of it is answered with HELLO_ACK. A test failure and an
   // empty request when none comes.
   Asked ReadRequest();
+  // The next `bytes` bytes: the body of a PUT whose request was read. Fewer, and a test failure, when
+  // they do not come.
+  std::string ReadBody(size_t bytes);
+  // The first descriptor that came and was not taken; invalid when there is none.
+  net::UniqueFd TakeFd();
   // Waits for the client's HELLO and does not answer it.
   void ReadHello();
   // Answers the HELLO that was read with HELLO_ACK.
@@ -49,6 +55,9 @@ class Peer {
 
   // True when the client has sent more than the script has taken.
   bool HasMore();
+
+  // Waits until the client has sent more, or hung up: then false.
+  bool AwaitMore();
 
   // Sends `bytes` with copies of `fds` on the first of them, in one message.
   void Send(const std::string& bytes, const std::vector<int>& fds = {});
@@ -61,8 +70,11 @@ class Peer {
 
  private:
   protocol::RequestParser::Result Next();
+  // One read to input_ and fds_; false, and a test failure, when nothing comes.
+  bool ReadSome();
 
   net::UniqueFd socket_;
+  std::vector<net::UniqueFd> fds_;
   protocol::RequestParser parser_;
   std::string input_;
 };
@@ -75,15 +87,20 @@ class FakeServer {
 
   explicit FakeServer(Script script, protocol::RequestParser::Offer offer = {},
                       Transport transport = Transport::kUnix);
-  // Waits for the script's end.
+  // One of any number of connections, each of which `script` is run for, on a thread of its own.
+  static std::unique_ptr<FakeServer> ForMany(Script script);
+  // Waits for the script's end; of many connections, for those that there are.
   ~FakeServer() { Join(); }
 
   const std::string& url() const { return url_; }
   void Join();
 
  private:
+  explicit FakeServer(Transport transport);
+
   std::string url_;  // before listener_, which fills it in
   net::UniqueFd listener_;
+  bool many_ = false;
   std::thread thread_;
 };
 

@@ -1,8 +1,6 @@
 // The objmapper program as its user sees it: output, files and exit codes.
 #include <gtest/gtest.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 
 #include <string>
 #include <vector>
@@ -11,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/client/fake_server.h"
 #include "tests/client/temporary_folder.h"
+#include "tests/tools/program.h"
 
 namespace objmapper::tools {
 namespace {
@@ -25,27 +24,11 @@ using protocol::MetadataType;
 using protocol::MetadataWriter;
 using protocol::Mode;
 
-struct Outcome {
-  int exit_code = -1;
-  std::string out;  // stdout
-  std::string err;  // stderr
-};
-
 class ObjmapperTest : public testing::Test {
  protected:
   // Runs the program with `arguments`, which the shell reads.
   Outcome Run(const std::string& arguments) {
-    const std::string command =
-        absl::StrCat("tools/objmapper ", arguments, " 2>", folder_.Path("stderr"));
-    Outcome outcome;
-    FILE* pipe = popen(command.c_str(), "r");
-    char buffer[4096];
-    size_t got;
-    while ((got = fread(buffer, 1, sizeof(buffer), pipe)) > 0) outcome.out.append(buffer, got);
-    const int status = pclose(pipe);
-    if (WIFEXITED(status)) outcome.exit_code = WEXITSTATUS(status);
-    outcome.err = folder_.Read("stderr");
-    return outcome;
+    return RunShell(absl::StrCat("tools/objmapper ", arguments), folder_.Path("stderr"));
   }
 
   // Answers one request for `object`.

@@ -5,9 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "client/client.h"
 #include "client/object.h"
-#include "client/retry.h"
 #include "client/to_file.h"
 #include "tools/cli/command_line.h"
 #include "tools/cli/exit_code.h"
@@ -15,13 +13,14 @@
 namespace objmapper::tools {
 
 ExitCode RunGet(const CommandLine& line);
+ExitCode RunPut(const CommandLine& line);
+ExitCode RunRm(const CommandLine& line);
+ExitCode RunLs(const CommandLine& line);
+ExitCode RunCp(const CommandLine& line);
 ExitCode RunStat(const CommandLine& line);
 ExitCode RunPing(const CommandLine& line);
 ExitCode RunStats(const CommandLine& line);
 ExitCode RunTop(const CommandLine& line);
-
-// Connects as the command line says. An error has been reported; *code is the exit code for it.
-absl::StatusOr<client::Client> ConnectOrReport(const CommandLine& line, ExitCode* code);
 
 // Whether the server is to be asked by UDP (client/udp.h), and the commands that can be.
 bool IsUdp(const CommandLine& line);
@@ -32,9 +31,6 @@ ExitCode RunUdpStat(const CommandLine& line);
 void PrintGot(const std::string& uri, const std::string& output, const CommandLine& line,
               const client::FileResult& result, double seconds);
 void PrintStat(const CommandLine& line, const std::string& uri, const client::ObjectInfo& info);
-
-// How what a busy server refuses is asked again: as long as line.timeout, or not at all.
-client::RetryPolicy RetryPolicyOf(const CommandLine& line);
 
 // Where each of line.uris goes: a path, or "-" for stdout. In a folder an object is named by the
 // last part of its URI.

@@ -71,6 +71,29 @@ TEST_F(CommandLineTest, FlagsInEverySpelling) {
   EXPECT_EQ(Good({"ping", "--timeout=inf"}).timeout, absl::InfiniteDuration());
 }
 
+// The commands that change and list take what the others do not.
+TEST_F(CommandLineTest, PutRmLsCp) {
+  const CommandLine put = Good({"put", "-r", "d", "p/", "--ttl=10m", "--fd", "--jobs=7"});
+  EXPECT_EQ(put.command, Command::kPut);
+  EXPECT_EQ(put.operands, (std::vector<std::string>{"d", "p/"}));
+  EXPECT_TRUE(put.recursive);
+  EXPECT_TRUE(put.as_fd);
+  EXPECT_EQ(put.ttl, absl::Minutes(10));
+  EXPECT_EQ(put.jobs, 7);
+  EXPECT_EQ(Good({"put", "-", "a"}).ttl, absl::InfiniteDuration());
+  EXPECT_EQ(Good({"put", "-", "a"}).jobs, 4);
+  const CommandLine rm = Good({"rm", "-r", "a", "b", "--dry_run"});
+  EXPECT_EQ(rm.uris, (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(rm.dry_run);
+  EXPECT_EQ(Good({"ls"}).uris, std::vector<std::string>{""});
+  EXPECT_EQ(Good({"ls", ""}).uris, std::vector<std::string>{""});
+  EXPECT_TRUE(Good({"ls", "-l", "p"}).long_form);
+  EXPECT_TRUE(Good({"ls", "-d", "p"}).one_level);
+  const CommandLine cp = Good({"cp", "obj:a", "b", "--mode=splice"});
+  EXPECT_EQ(cp.operands, (std::vector<std::string>{"obj:a", "b"}));
+  EXPECT_EQ(cp.mode, protocol::Mode::kSplice);
+}
+
 // Behind "--" everything is a URI, and "-" is no flag.
 TEST_F(CommandLineTest, UrisThatLookLikeFlags) {
   EXPECT_EQ(Good({"stat", "-", "--", "--json", "-o"}).uris,
@@ -146,6 +169,17 @@ TEST_F(CommandLineTest, Mistakes) {
       {{"get", "a", "--timeout=soon"}, "--timeout=soon"},
       {{"get", "a", "--timeout=-1"}, "longer than nothing"},
       {{"get", "a", "--timeout=nan"}, "longer than nothing"},
+      {{"put"}, "needs a file"},
+      {{"put", "a", "--ttl=0"}, "--ttl=0"},
+      {{"put", "a", "--ttl=2000000h"}, "1 to 4294967295 seconds"},
+      {{"put", "a", "--jobs=0"}, "expected 1 to 256"},
+      {{"put", "a", "--fd", "--server=tcp://h:1"}, "only through Unix sockets"},
+      {{"put", "a", "-l"}, "put has no flag -l"},
+      {{"rm"}, "rm needs a URI"},
+      {{"rm", "-r", ""}, "must not be empty"},
+      {{"ls", "a", "b"}, "one prefix"},
+      {{"cp", "a"}, "two places"},
+      {{"cp", "a", "b", "c"}, "was given 3"},
       {{"ping", "-n", "0"}, "expected 1 or more"},
       {{"ping", "-n", "many"}, "expected a number"},
   };
