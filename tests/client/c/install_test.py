@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """libobjmapper as its users have it: installed below a prefix, found by pkg-config, built against by plain gcc.
 
-Usage: install_test SERVER LIBRARY
+Usage: install_test SERVER LIBRARY CPP_EXAMPLE
 """
 
 import os
@@ -27,6 +27,7 @@ def run(*command, **options):
 
 class InstallTest(ServerTest):
     library = ""
+    cpp_example = ""
 
     @classmethod
     def setUpClass(cls):
@@ -92,17 +93,18 @@ class InstallTest(ServerTest):
             done = run(*compiler, *strict)
             self.assertEqual((done.returncode, done.stderr), (0, b""))
 
-    # The example brings the object on both transports, and says by its exit code why not.
+    # The example brings the object on both transports, and says by its exit code why not. So does the one in C++.
     def test_example(self):
-        fetch = self.build("client/examples/fetch.c")
-        for url in (self.server.url, self.server.tcp_url):
-            got = run(fetch, url, "big", env=self.environment)
-            self.assertEqual((got.returncode, got.stderr), (0, b""))
-            self.assertEqual(got.stdout, (self.server.root / "big").read_bytes())
-            self.assertEqual(run(fetch, url, "empty", env=self.environment).returncode, 0)
-            missing = run(fetch, url, "none", env=self.environment)
-            self.assertEqual(missing.returncode, 1)
-            self.assertRegex(missing.stderr.decode(), '^OM_NOT_FOUND: OP_[A-Z]+ "none": NOT_FOUND')
+        for fetch, said in ((self.build("client/examples/fetch.c"), "OM_NOT_FOUND: "), (os.path.abspath(self.cpp_example), "")):
+            for url in (self.server.url, self.server.tcp_url):
+                with self.subTest(fetch, url=url):
+                    got = run(fetch, url, "big", env=self.environment)
+                    self.assertEqual((got.returncode, got.stderr), (0, b""))
+                    self.assertEqual(got.stdout, (self.server.root / "big").read_bytes())
+                    self.assertEqual(run(fetch, url, "empty", env=self.environment).returncode, 0)
+                    missing = run(fetch, url, "none", env=self.environment)
+                    self.assertEqual(missing.returncode, 1)
+                    self.assertRegex(missing.stderr.decode(), f'^{said}OP_[A-Z]+ "none": NOT_FOUND')
 
     # Every call does what the header says: tests/client/c/api_test.c.
     def test_calls(self):
@@ -130,5 +132,5 @@ class InstallTest(ServerTest):
 
 
 if __name__ == "__main__":
-    InstallTest.library = sys.argv[2]
+    InstallTest.library, InstallTest.cpp_example = sys.argv[2:4]
     main()

@@ -20,7 +20,7 @@ PACKAGE = pathlib.Path("client/python/objmapper")
 SOURCES = [*PACKAGE.glob("*.py"), *pathlib.Path("client/python/examples").glob("*.py")]
 # What Python 3.9's standard library has, of all that the package may want (docs.python.org/3.9/library).
 STANDARD = {"array", "argparse", "collections", "dataclasses", "datetime", "fcntl", "io", "math", "mmap", "multiprocessing",
-            "os", "resource", "select", "socket", "stat", "struct", "threading", "types", "typing", "zlib"}
+            "os", "resource", "select", "socket", "stat", "struct", "sys", "threading", "time", "types", "typing", "zlib"}
 
 
 class PackageTest(unittest.TestCase):
