@@ -20,7 +20,8 @@
  * also with OM_OK, so that it never holds an older call's. After OM_CONNECTION, OM_TIMEOUT and OM_PROTOCOL the
  * connection is over, and nobody knows whether the call was carried out: om_close() the client and om_connect() again.
  * So it is when a call gives up in the middle of an answer (OM_TOO_LARGE by bytes_max, OM_NO_MEMORY); the next one is
- * OM_CONNECTION. After any other code the client goes on. Where a call fails, its results are not touched, but for buffers.
+ * OM_CONNECTION. After any other code the client goes on. Where a call fails, its results are not touched, but for
+ * buffers.
  *
  * Bad input (a null pointer where none may be, an empty URI) is OM_INVALID. Nothing here throws, exits, prints, or
  * raises SIGPIPE. It ends the process only when it finds that somebody else has closed a descriptor it owns.

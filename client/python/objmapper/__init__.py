@@ -15,6 +15,7 @@ from .client import Client, Mode, Source, connect
 from .errors import (
     ClientBusy,
     Conflict,
+    ConnectionClosed,
     ConnectionFailed,
     DescriptorsLost,
     InvalidRequest,
@@ -38,6 +39,7 @@ __all__ = [
     "Client",
     "ClientBusy",
     "Conflict",
+    "ConnectionClosed",
     "ConnectionFailed",
     "DescriptorsLost",
     "EmptyMapping",

@@ -8,12 +8,12 @@ import os
 import stat
 import threading
 from types import TracebackType
-from typing import BinaryIO, Callable, Iterable, Iterator, Literal, Optional, Tuple, Type, TypeVar, Union, cast
+from typing import BinaryIO, Callable, Iterable, Iterator, List, Literal, Optional, Tuple, Type, TypeVar, Union, cast
 
 from . import batch, wire
 from .address import Address, parse_url
 from .connection import Connection
-from .errors import ClientBusy, InvalidRequest, ObjmapperError, ProtocolError, TooLarge
+from .errors import ClientBusy, ConnectionClosed, InvalidRequest, ObjmapperError, ProtocolError, TooLarge
 from .memory import Buffer, sealed_memfd
 from .objects import EmptyMapping, Entry, FdObject, Item, ObjectInfo
 
@@ -52,7 +52,8 @@ class Client:
 
     Errors: what the server answers comes as a subclass of ObjmapperError and leaves the connection good. After a
     ConnectionFailed nobody knows whether the call was carried out, and it is not repeated; the next call connects anew.
-    So does a call that finds the server to have closed the idle connection.
+    Where the server says CLOSE, which tells that it was not, a new connection is made without a word: so an idle
+    time-out, a limit of answers per connection, or a server that another takes over from are not seen.
 
     Threads: use one client per thread. Calls from several threads are safe, but wait for each other.
 
@@ -60,7 +61,7 @@ class Client:
     go of the parent's connection, and makes its own with the next call. The two never share a socket. A generator that
     the parent had begun raises ConnectionFailed in the child.
 
-    URIs are str or bytes. A str goes out as UTF-8; bytes of names that are not UTF-8 are surrogates, as in os.fsencode().
+    URIs are str or bytes. A str goes out as UTF-8; bytes that are not UTF-8 are surrogates, as in os.fsencode().
     """
 
     def __init__(self, address: Address, timeout: Optional[float], max_pipeline: int, bytes_max: int) -> None:
@@ -237,8 +238,9 @@ class Client:
         """Many objects' bytes: one `Item` for each URI, in their order.
 
         An item's `error` concerns its own URI; the others go on. Requests are sent ahead, as many as the server allows,
-        and `uris` is read as they are. Until the generator has come to its end the client answers other calls with
-        ClientBusy; one that is closed or dropped early costs the connection. Raises ConnectionFailed when it ends.
+        and `uris` is read as they are. Until the last item has been taken the client answers other calls with
+        ClientBusy; a generator that is closed or dropped before that costs the connection. Raises ConnectionFailed when
+        the connection ends.
         """
         way = _way(mode)
         return self._batch(way, uris, lambda connection, answer, what: self._take_bytes(connection, answer, what, None))
@@ -291,16 +293,22 @@ class Client:
         if self._pid != os.getpid():
             self._forked()
         with self._lock:
-            connection = self._hold(action)
-            try:
-                return action(connection)
-            except ObjmapperError:
-                raise
-            except BaseException as error:  # for one KeyboardInterrupt, which may have lost bytes
-                connection.drop(f"{type(error).__name__} interrupted a call")
-                raise
-            finally:
-                self._release(action)
+            while True:
+                connection = self._hold(action)
+                is_new = connection.answers == 0
+                try:
+                    return action(connection)
+                except ConnectionClosed:
+                    # The server closed it as idle just when it was to be used.
+                    if is_new:
+                        raise
+                except ObjmapperError:
+                    raise
+                except BaseException as error:  # for one KeyboardInterrupt, which may have lost bytes
+                    connection.drop(f"{type(error).__name__} interrupted a call")
+                    raise
+                finally:
+                    self._release(action)
 
     def _batch(self, mode: bytes, uris: Iterable[Uri],
                take: Callable[[Connection, wire.Answer, str], T]) -> Iterator[Item[T]]:
@@ -310,22 +318,26 @@ class Client:
         with self._lock:
             connection = self._hold(holder)
         try:
-            yield from batch.run(connection, mode, uris, take)
+            yield from batch.run(connection, self._connect_anew, lambda: self._release(holder), mode, uris, take)
         finally:
             self._release(holder)
+
+    def _connect_anew(self) -> Connection:
+        connection = self._connection = Connection(self._address, self._timeout, self._max_pipeline)
+        return connection
 
     def _hold(self, holder: object) -> Connection:
         """A good connection, for `holder` alone. The lock alone would let a thread's calls into one another."""
         if self._closed:
             raise ValueError("this client is closed")
         if self._holder is not None:
-            raise ClientBusy("this client is in the middle of get_many(), get_fds() or another call: end that first, or "
-                             "use a client of its own")
+            raise ClientBusy("this client is in the middle of get_many(), get_fds() or another call: end that first, "
+                             "or use another client")
         connection = self._connection
         if connection is None or connection.dropped or connection.is_stale():
             if connection is not None:
                 connection.drop("the server had closed it")
-            connection = self._connection = Connection(self._address, self._timeout, self._max_pipeline)
+            connection = self._connect_anew()
         self._holder = holder
         return connection
 
@@ -337,7 +349,7 @@ class Client:
             self._connection.drop("what was asked on it was not taken to the end")
 
     def _forked(self) -> None:
-        """In a child, at its first call: nothing of the parent's is used, not even its lock, which nobody here opens."""
+        """In a child, at its first call: nothing of the parent's is used, not even its lock, which may be taken."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.drop("it belongs to the process that forked this one")
@@ -409,7 +421,9 @@ def _take_fd(connection: Connection, answer: wire.Answer, what: str, wanted: Opt
         raise
 
 
-def _list_page(connection: Connection, asked: bytes, prefix: bytes) -> Tuple["list[Tuple[bytes, int, int]]", Optional[bytes]]:
+def _list_page(connection: Connection, asked: bytes,
+               prefix: bytes) -> Tuple[List[Tuple[bytes, int, int]], Optional[bytes]]:
+    """The entries, and where the next page begins; None: there is none."""
     what = wire.what(wire.LIST, prefix)
     id = connection.queue(wire.LIST, asked)
     connection.flush()

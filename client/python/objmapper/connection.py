@@ -16,7 +16,7 @@ from typing import Deque, List, NoReturn, Optional, Tuple, Union
 
 from . import wire
 from .address import Address, dial
-from .errors import (ConnectionFailed, DescriptorsLost, InvalidRequest, ObjmapperError, ProtocolError, TimedOut,
+from .errors import (ConnectionClosed, ConnectionFailed, DescriptorsLost, InvalidRequest, ObjmapperError, ProtocolError, TimedOut,
                      Unsupported, from_answer)
 
 _READ_BYTES = 64 * 1024
@@ -39,6 +39,7 @@ class Connection:
         self.window = 1  # how many requests may be outstanding
         self.fds_lost = False  # since `outstanding` was last 0
         self.outstanding = 0
+        self.answers = 0  # that have come, ever
         self.dropped = ""  # why
         self._timeout = timeout
         self._next_id = 1  # 0 is the id of answers that concern no request
@@ -156,7 +157,7 @@ class Connection:
             offset += sent
 
     def flush_or_await_input(self) -> None:
-        """Sends what is queued, while no answer comes: so that two sides with full sockets cannot wait for each other."""
+        """Sends what is queued, while no answer comes: or two sides with full sockets could wait for each other."""
         self._check()
         while self._out and not self._in and not self._send_failed:
             try:
@@ -178,7 +179,7 @@ class Connection:
             try:
                 if self._in and self._in[0] == wire.CLOSE and len(self._in) >= 2:
                     reason = wire.CLOSE_REASONS.get(self._in[1], "for a reason unknown to this client")
-                    self._end(ConnectionFailed(f"{what}: {self.url} closed the connection: {reason}"))
+                    self._end(ConnectionClosed(f"{what}: {self.url} closed the connection: {reason}"))
                 if self._in and self._in[0] not in (wire.RESPONSE, wire.CLOSE):
                     raise wire.Malformed(f"a message of type {self._in[0]}")
                 parsed = wire.parse_response(self._in) if self._in and self._in[0] == wire.RESPONSE else None
@@ -190,6 +191,7 @@ class Connection:
         answer, consumed = parsed
         del self._in[:consumed]
         self.outstanding -= 1
+        self.answers += 1
         if answer.status != 0:
             error = from_answer(answer.status, what, answer.metadata.error, answer.metadata.retry_after_ms)
             if answer.id == 0 or isinstance(error, ConnectionFailed):

@@ -1,7 +1,7 @@
 """What can go wrong, as exceptions: `except NotFound`, `except Unavailable as error: sleep(error.retry_after)`.
 
-The server's answers leave the connection good. After a `ConnectionFailed` the call may or may not have been carried out;
-the client's next call connects anew.
+The server's answers leave the connection good. After a `ConnectionFailed` nobody knows whether the call was carried out
+(but for `ConnectionClosed`); the client's next call connects anew.
 """
 
 import resource
@@ -64,6 +64,10 @@ class Unavailable(ObjmapperError):
 
 class ConnectionFailed(ObjmapperError):
     """No connection could be made, or it ended before the answer did."""
+
+
+class ConnectionClosed(ConnectionFailed):
+    """The server said CLOSE in place of an answer: what it has not answered was not carried out."""
 
 
 class TimedOut(ConnectionFailed):

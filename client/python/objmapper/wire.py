@@ -2,7 +2,7 @@
 
 import struct
 from dataclasses import dataclass
-from typing import Optional, Tuple, Union
+from typing import List, Optional, Tuple, Union
 
 from .errors import InvalidRequest
 
@@ -166,9 +166,9 @@ def parse_v1_error(data: Union[bytes, bytearray]) -> Optional[Tuple[Answer, int]
     return _with_metadata(data, _V1_HEAD.size, 0, status, content_length, metadata_length)
 
 
-def parse_entries(body: Union[bytes, bytearray]) -> "list[Tuple[bytes, int, int]]":
+def parse_entries(body: Union[bytes, bytearray]) -> List[Tuple[bytes, int, int]]:
     """The (uri, size, mtime) of a LIST's body."""
-    entries = []
+    entries: List[Tuple[bytes, int, int]] = []
     at = 0
     while at < len(body):
         if at + _ENTRY_HEAD.size > len(body):

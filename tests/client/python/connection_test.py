@@ -166,6 +166,12 @@ class ConnectionTest(ServerTest):
             for item in client.get_many(["o/1"]):
                 self.assertEqual(item.value, b"1" * 1000)
             self.assertEqual(client.get("o/1"), b"1" * 1000)
+            # The last item is the end, also for those who do not come back to hear it.
+            uris = [f"o/{i % 20}" for i in range(2 * client.max_pipeline)]
+            items = client.get_many(uris)
+            self.assertEqual(len(list(zip(uris, items))), len(uris))
+            self.assertEqual(client.get("o/1"), b"1" * 1000)
+            self.assertEqual(list(items), [])
 
     # A call that an exception of the caller's interrupts leaves no answer behind for the next one.
     def test_interrupted_call(self):
@@ -189,7 +195,8 @@ class ConnectionTest(ServerTest):
 
     # What is no URL, and where nobody listens.
     def test_no_connection(self):
-        for url in ("", "/run/s", "unix:", "tcp://", "tcp://host", "tcp://host:0", "tcp://:1", "http://x:1", "unix:" + "p" * 200):
+        for url in ("", "/run/s", "unix:", "tcp://", "tcp://host", "tcp://host:0", "tcp://:1", "http://x:1",
+                    "unix:" + "p" * 200):
             with self.assertRaises(objmapper.InvalidRequest):
                 objmapper.connect(url)
         with self.assertRaises(objmapper.ConnectionFailed):
@@ -217,6 +224,39 @@ class ConnectionTest(ServerTest):
             while not client._connection.is_stale() and time.monotonic() < end:
                 time.sleep(0.01)
             client.ping()
+        self.assertEqual(fake.connections, 2)
+
+    # A server that gives each connection only so many answers costs a batch, and single calls, nothing but connections.
+    def test_answers_per_connection(self):
+        short = type("Short", (ServerTest,), {"flags": ("--requests_per_conn=7",)})
+        short.setUpClass()
+        try:
+            for i in range(20):
+                short.server.write(f"o/{i}", b"%d" % i * 1000)
+            uris = [f"o/{i % 21}" for i in range(200)]
+            with objmapper.connect(short.server.url) as client:
+                for uri in uris[:20]:
+                    self.assertEqual(client.get(uri), b"%d" % int(uri[2:]) * 1000)
+                for items in (client.get_many(uris), client.get_fds(uris)):
+                    for uri, item in zip(uris, items):
+                        if uri == "o/20":
+                            self.assertIsInstance(item.error, objmapper.NotFound)
+                        elif isinstance(item.value, bytes):
+                            self.assertEqual(item.value, b"%d" % int(uri[2:]) * 1000)
+                        else:
+                            with item.value as got:
+                                self.assertEqual(got.pread(9000), b"%d" % int(uri[2:]) * 1000)
+        finally:
+            short.doClassCleanups()
+
+    # A server that only ever says CLOSE is not asked for ever.
+    def test_close_alone(self):
+        fake = self.fake(HELLO_ACK, b"\3\0")
+        with objmapper.connect(fake.url) as client:
+            with self.assertRaises(objmapper.ConnectionClosed):
+                client.get("a")
+            with self.assertRaises(objmapper.ConnectionClosed):
+                list(client.get_many(["a", "b"]))
         self.assertEqual(fake.connections, 2)
 
     # A server that goes in the middle is a ConnectionFailed that says where, and nothing is asked twice.

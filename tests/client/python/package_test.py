@@ -19,8 +19,8 @@ import objmapper
 PACKAGE = pathlib.Path("client/python/objmapper")
 SOURCES = [*PACKAGE.glob("*.py"), *pathlib.Path("client/python/examples").glob("*.py")]
 # What Python 3.9's standard library has, of all that the package may want (docs.python.org/3.9/library).
-STANDARD = {"array", "argparse", "collections", "dataclasses", "datetime", "fcntl", "io", "math", "mmap", "multiprocessing",
-            "os", "resource", "select", "socket", "stat", "struct", "sys", "threading", "time", "types", "typing", "zlib"}
+STANDARD = {"array", "argparse", "collections", "dataclasses", "datetime", "fcntl", "io", "itertools", "math", "mmap",
+            "multiprocessing", "os", "resource", "select", "socket", "stat", "struct", "sys", "threading", "time", "types", "typing", "zlib"}
 
 
 class PackageTest(unittest.TestCase):
@@ -68,7 +68,8 @@ class PackageTest(unittest.TestCase):
 
     # The package and its metadata agree on the version.
     def test_version(self):
-        version = re.search(r'^version = "(.*)"$', pathlib.Path("client/python/pyproject.toml").read_text(), re.MULTILINE)
+        project = pathlib.Path("client/python/pyproject.toml").read_text()
+        version = re.search(r'^version = "(.*)"$', project, re.MULTILINE)
         self.assertEqual(version.group(1), objmapper.__version__)
 
 
