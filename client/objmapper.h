@@ -130,7 +130,7 @@ typedef struct om_info {
   char etag[72];      /* changes whenever the content does; empty where the server did not say */
 } om_info;
 
-/* By which way the server sends bytes; they are the same. */
+/* By which way the server sends bytes; they are the same. A `mode` below. */
 typedef enum om_mode {
   OM_COPY = 0,    /* from its memory */
   OM_SPLICE = 1   /* from file to socket, inside the kernel */
@@ -147,7 +147,7 @@ typedef enum om_mode {
 om_code om_get_fd(om_client* client, const char* uri, const om_range* range, int* fd, om_info* info, om_error* error);
 
 /* The object's bytes, in memory that is allocated here: *data is the caller's, to om_free(); never NULL after OM_OK. */
-om_code om_get(om_client* client, const char* uri, om_mode mode, const om_range* range, void** data, size_t* size,
+om_code om_get(om_client* client, const char* uri, int mode, const om_range* range, void** data, size_t* size,
                om_info* info, om_error* error);
 
 /* Frees what om_get() gave. NULL: does nothing. */
@@ -155,7 +155,7 @@ void om_free(void* data);
 
 /* Fills `buffer` with the object's bytes from `offset` on, at most `capacity` of them. *got: how many there were; fewer
  * than `capacity` only at the object's end. After an error the buffer may hold a part. */
-om_code om_get_into(om_client* client, const char* uri, om_mode mode, uint64_t offset, void* buffer, size_t capacity,
+om_code om_get_into(om_client* client, const char* uri, int mode, uint64_t offset, void* buffer, size_t capacity,
                     size_t* got, om_info* info, om_error* error);
 
 /* About the object alone: size, mtime_s, etag; offset is 0 and length is size. */

@@ -1,7 +1,5 @@
 #include "client/c/outcome.h"
 
-#include <string.h>
-
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -86,7 +84,7 @@ void CopyText(absl::string_view text, char* out, size_t capacity) {
   if (bytes < text.size()) {
     while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
   }
-  memcpy(out, text.data(), bytes);
+  std::copy_n(text.data(), bytes, out);
   out[bytes] = '\0';
 }
 

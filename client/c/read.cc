@@ -40,14 +40,15 @@ std::optional<Range> Native(const om_range* range) {
   return Range{range->offset, range->length};
 }
 
-absl::StatusOr<Mode> Native(om_mode mode) {
+// An int, since an enumeration that holds none of its values has no meaning in C++.
+absl::StatusOr<Mode> Native(int mode) {
   if (mode == OM_COPY) return Mode::kCopy;
   if (mode == OM_SPLICE) return Mode::kSplice;
   return absl::InvalidArgumentError(
-      absl::StrCat("mode ", static_cast<int>(mode), " is neither OM_COPY nor OM_SPLICE"));
+      absl::StrCat("mode ", mode, " is neither OM_COPY nor OM_SPLICE"));
 }
 
-absl::StatusOr<Body> Open(Client& client, const char* uri, om_mode mode, const std::optional<Range>& range) {
+absl::StatusOr<Body> Open(Client& client, const char* uri, int mode, const std::optional<Range>& range) {
   const absl::StatusOr<Mode> native = Native(mode);
   if (!native.ok()) return native.status();
   return client.OpenBody(uri, *native, range);
@@ -77,7 +78,7 @@ om_code om_get_fd(om_client* client, const char* uri, const om_range* range, int
   });
 }
 
-om_code om_get(om_client* client, const char* uri, om_mode mode, const om_range* range, void** data, size_t* size,
+om_code om_get(om_client* client, const char* uri, int mode, const om_range* range, void** data, size_t* size,
                om_info* info, om_error* error) {
   return Call(client, uri, data != nullptr && size != nullptr, error, [&](Client& connected) -> absl::Status {
     absl::StatusOr<Body> body = Open(connected, uri, mode, Native(range));
@@ -101,7 +102,7 @@ om_code om_get(om_client* client, const char* uri, om_mode mode, const om_range*
 
 void om_free(void* data) { free(data); }
 
-om_code om_get_into(om_client* client, const char* uri, om_mode mode, uint64_t offset, void* buffer, size_t capacity,
+om_code om_get_into(om_client* client, const char* uri, int mode, uint64_t offset, void* buffer, size_t capacity,
                     size_t* got, om_info* info, om_error* error) {
   const bool complete = got != nullptr && (buffer != nullptr || capacity == 0);
   return Call(client, uri, complete, error, [&](Client& connected) -> absl::Status {

@@ -63,7 +63,7 @@ static void test_bytes(const char* url) {
   om_info info;
   void* data;
   size_t size;
-  for (om_mode mode = OM_COPY; mode <= OM_SPLICE; ++mode) {
+  for (int mode = OM_COPY; mode <= OM_SPLICE; ++mode) {
     EXPECT(OM_OK, om_get(client, "hello.txt", mode, NULL, &data, &size, &info, &error));
     CHECK(size == 6 && memcmp(data, "hello\n", 6) == 0 && info.size == 6 && info.length == 6);
     om_free(data);
@@ -167,7 +167,7 @@ static void test_bad_input(const char* url) {
   EXPECT(OM_INVALID, om_stat(client, "", &info, &error));
   EXPECT(OM_INVALID, om_get_fd(client, "a", NULL, NULL, NULL, &error));
   EXPECT(OM_INVALID, om_get_fd(client, "", NULL, &fd, NULL, &error));
-  EXPECT(OM_INVALID, om_get(client, "a", (om_mode)2, NULL, &data, &size, NULL, &error));
+  EXPECT(OM_INVALID, om_get(client, "a", 2, NULL, &data, &size, NULL, &error));
   EXPECT(OM_INVALID, om_get(client, "a", OM_COPY, NULL, NULL, &size, NULL, &error));
   EXPECT(OM_INVALID, om_get(client, "a", OM_COPY, NULL, &data, NULL, NULL, &error));
   EXPECT(OM_INVALID, om_get_into(client, "a", OM_COPY, 0, NULL, 1, &size, NULL, &error));
