@@ -21,9 +21,9 @@ def run(connection: Connection, connect_anew: Callable[[], Connection], all_take
         uris: Iterable[Uri], take: Callable[[Connection, wire.Answer, str], T]) -> Iterator[Item[T]]:
     """One item for each of `uris`, in their order, with at most `connection.window` requests outstanding.
 
-    take: gets what follows an OK answer off the connection. all_taken: called before the last item is given out, since a
-    caller who counts, or zip(), does not come back for the end. Where the server says CLOSE (it gives each connection
-    only so many answers, or another server takes over), the rest is asked over a new connection.
+    take: gets what follows an OK answer off the connection. all_taken: called before the last item is given out, since
+    a caller who counts, or zip(), does not come back for the end. Where the server says CLOSE (it gives each
+    connection only so many answers, or another server takes over), the rest is asked over a new connection.
     Raises ConnectionFailed when the connection ends otherwise: what had been asked by then has no items.
     """
     source = iter(uris)

@@ -189,7 +189,7 @@ class Client:
         is read is read into memory first. ttl: seconds, or a timedelta, after which the object is gone; at least 1.
 
         Raises Unsupported where the server is read-only, Conflict where the name is a directory, Unavailable where
-        there is no room, TooLarge.
+        there is no room, TooLarge. A large body is not sent to the end once the server has refused it.
         """
         if isinstance(source, (str, os.PathLike)):
             with open(source, "rb") as file:
@@ -203,10 +203,11 @@ class Client:
     def put_fd(self, uri: Uri, fd: Union[int, "io.IOBase", FdObject], *, ttl: Ttl = None) -> ObjectInfo:
         """Stores the whole of an open file: the server copies it, by reflink where it can. Unix sockets only.
 
-        fd: a descriptor, or something with fileno(), open for reading; borrowed. A sealed memfd may be kept as it is,
-        see put_memory(). Else as put().
+        fd: a descriptor, or something with fileno(), open for reading; borrowed; OSError where it is none. A sealed
+        memfd may be kept as it is, see put_memory(). Else as put().
         """
         number = fd if isinstance(fd, int) else fd.fileno()
+        os.fstat(number)  # or sendmsg(2) would find out, in the middle of a request, that it is none
         raw = wire.uri_bytes(uri)
         seconds = _seconds(ttl)
 

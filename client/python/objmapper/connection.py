@@ -16,13 +16,13 @@ from typing import Deque, List, NoReturn, Optional, Tuple, Union
 
 from . import wire
 from .address import Address, dial
-from .errors import (ConnectionClosed, ConnectionFailed, DescriptorsLost, InvalidRequest, ObjmapperError, ProtocolError, TimedOut,
-                     Unsupported, from_answer)
+from .errors import (ConnectionClosed, ConnectionFailed, DescriptorsLost, InvalidRequest, ObjmapperError, ProtocolError,
+                     TimedOut, Unsupported, from_answer)
 
 _READ_BYTES = 64 * 1024
 # The rest of a body that is smaller comes through the buffer, which may bring the next answer too.
 _DIRECT_READ_BYTES = 4096
-_SENDFILE_BYTES = 1 << 30  # at a time
+_PIECE_BYTES = 1 << 20  # of a body, sent between two looks at whether the server has refused it
 
 _Control = List[Tuple[int, int, bytes]]
 
@@ -47,13 +47,15 @@ class Connection:
         self._out = bytearray()  # queued, and not sent
         self._scratch = memoryview(bytearray(_READ_BYTES))
         self._body_left = 0  # of the last answer
-        # The peer takes no more. What it said before may explain why, so reading goes on.
+        # The peer takes no more, or a body was broken off. What it said may explain why, so reading goes on.
         self._send_failed = False
         self._fds: Deque[int] = deque()  # received, and not taken, in stream order
         self._control_bytes = socket.CMSG_SPACE(wire.FDS_PER_MESSAGE_MAX * 4) if self.is_unix else 0
         self._socket = dial(address, timeout)
         self._readable = select.poll()
         self._readable.register(self._socket, select.POLLIN)
+        self._writable = select.poll()
+        self._writable.register(self._socket, select.POLLOUT)
         self._ready = select.poll()
         self._ready.register(self._socket, select.POLLIN | select.POLLOUT)
         try:
@@ -117,19 +119,17 @@ class Connection:
         self.outstanding += 1
         return id
 
-    def flush(self, body: "memoryview" = memoryview(b"")) -> None:
-        """Sends what is queued, and `body` behind it."""
+    def flush(self, body: memoryview = memoryview(b"")) -> None:
+        """Sends what is queued, and `body` behind it: in one message, when it is small."""
         self._check()
-        while self._out and body and not self._send_failed:
-            # Both in one message, so that a small object does not take two.
-            sent = self._send([self._out, body])
+        while (self._out or body) and not self._is_refused(len(body)):
+            parts = [part for part in (self._out, body[:_PIECE_BYTES]) if part]
+            sent = self._send(parts, flags=socket.MSG_DONTWAIT if body else 0)
+            if sent == 0:
+                self._await_room(len(body))
             in_head = min(sent, len(self._out))
             del self._out[:in_head]
             body = body[sent - in_head:]
-        while self._out and not self._send_failed:
-            del self._out[:self._send([self._out])]
-        while body and not self._send_failed:
-            body = body[self._send([body]):]
 
     def flush_with_fd(self, fd: int) -> None:
         """Sends what is queued, `fd` riding on its first byte. fd: borrowed."""
@@ -142,19 +142,25 @@ class Connection:
         """Sends what is queued, and `length` bytes of the file behind it, inside the kernel."""
         self.flush()
         end = offset + length
-        while offset < end and not self._send_failed:
-            try:
-                sent = os.sendfile(self._socket.fileno(), fd, offset, min(end - offset, _SENDFILE_BYTES))
-            except BlockingIOError:
-                self._end(TimedOut(f"{self.url} took nothing for {self._timeout} s"))
-            except (BrokenPipeError, ConnectionResetError):
-                self._send_failed = True
-                return
-            if sent == 0:
-                why = "the file became shorter while it was sent"
-                self.drop(why)
-                raise InvalidRequest(why)
-            offset += sent
+        self._socket.setblocking(False)
+        try:
+            while offset < end and not self._is_refused(end - offset):
+                try:
+                    sent = os.sendfile(self._socket.fileno(), fd, offset, min(end - offset, _PIECE_BYTES))
+                except BlockingIOError:
+                    self._await_room(end - offset)
+                    continue
+                except (BrokenPipeError, ConnectionResetError):
+                    self._send_failed = True
+                    continue
+                if sent == 0:
+                    why = "the file became shorter while it was sent"
+                    self.drop(why)
+                    raise InvalidRequest(why)
+                offset += sent
+        finally:
+            if not self.dropped:
+                self._socket.setblocking(True)
 
     def flush_or_await_input(self) -> None:
         """Sends what is queued, while no answer comes: or two sides with full sockets could wait for each other."""
@@ -163,8 +169,7 @@ class Connection:
             try:
                 del self._out[:self._socket.send(self._out, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)]
             except BlockingIOError:
-                if not self._ready.poll(None if self._timeout is None else self._timeout * 1000):
-                    self._end(TimedOut(f"{self.url} took nothing for {self._timeout} s"))
+                self._await(self._ready)
                 if self._readable.poll(0):
                     return
             except (BrokenPipeError, ConnectionResetError):
@@ -286,16 +291,35 @@ class Connection:
         if self.has(wire.PIPELINING):
             self.window = max(1, min(window, max_pipeline or window))
 
-    def _send(self, parts: List[Union[bytearray, memoryview]], rights: _Control = []) -> int:
+    def _send(self, parts: List[Union[bytearray, memoryview]], rights: _Control = [], flags: int = 0) -> int:
+        """How many bytes went; 0: with MSG_DONTWAIT there is no room, or the peer has gone."""
         try:
-            return self._socket.sendmsg(parts, rights, socket.MSG_NOSIGNAL)
+            return self._socket.sendmsg(parts, rights, socket.MSG_NOSIGNAL | flags)
         except BlockingIOError:
+            if flags & socket.MSG_DONTWAIT:
+                return 0
             self._end(TimedOut(f"{self.url} took nothing for {self._timeout} s"))
         except (BrokenPipeError, ConnectionResetError):
             self._send_failed = True
             return 0
         except OSError as error:
             self._end(ConnectionFailed(f"{self.url}: {error.strerror}"))
+
+    def _await(self, poll: select.poll) -> None:
+        if not poll.poll(None if self._timeout is None else self._timeout * 1000):
+            self._end(TimedOut(f"{self.url} took nothing for {self._timeout} s"))
+
+    def _await_room(self, left: int) -> None:
+        """Until the socket takes more or, while _is_refused() would look at it, the server says something."""
+        if not self._send_failed:
+            self._await(self._ready if left > _PIECE_BYTES else self._writable)
+
+    def _is_refused(self, left: int) -> bool:
+        """True when there is no sense in sending the `left` bytes of a body: the peer takes no more, or has answered
+        already and would only throw them away. That answer is all that the connection is still good for."""
+        if left > _PIECE_BYTES and self._readable.poll(0):
+            self._send_failed = True
+        return self._send_failed
 
     def _fill(self, what: str, done: Optional[int] = None) -> None:
         self._check()

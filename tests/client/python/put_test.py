@@ -111,6 +111,8 @@ class PutTest(ServerTest):
         with self.client.get_fd("by fd 0") as got:
             self.client.put_fd("copy", got)
         self.assertEqual(self.client.get("copy"), b"0123456789")
+        with self.assertRaises(OSError):
+            self.client.put_fd("refused", 9999)
         path = os.open("/tmp", os.O_PATH)
         with self.assertRaises(objmapper.InvalidRequest):
             self.client.put_fd("refused", path)

@@ -5,6 +5,7 @@ Usage: put_wire_test
 """
 
 import array
+import mmap
 import os
 import socket
 import sys
@@ -21,12 +22,13 @@ from server_process import PATIENCE_S
 class PutWireTest(unittest.TestCase):
     """What goes out, to a server that takes one request and answers it as told."""
 
-    def asked(self, length, answer, action):
+    def asked(self, length, answer, action, reads_on=True):
         """(the bytes after HELLO that `action` sent, the inodes of descriptors on the first of them)."""
         with tempfile.TemporaryDirectory(prefix="om.", dir="/tmp") as folder, socket.socket(socket.AF_UNIX) as listener:
             listener.bind(f"{folder}/s")
             listener.listen()
             got, inodes = b"", []
+            done = threading.Event()
 
             def serve():
                 nonlocal got
@@ -44,12 +46,15 @@ class PutWireTest(unittest.TestCase):
                                 os.close(fd)
                         got += data
                     connection.sendall(answer)
-                    connection.recv(100)
+                    if reads_on:
+                        connection.recv(100)
+                    done.wait(PATIENCE_S)
 
             thread = threading.Thread(target=serve)
             thread.start()
             with objmapper.connect(f"unix:{folder}/s", timeout=PATIENCE_S) as client:
                 result = action(client)
+            done.set()
             thread.join()
             return got, inodes, result
 
@@ -74,6 +79,21 @@ class PutWireTest(unittest.TestCase):
             mortal = b"\1\0\0\0\1\x08F\0\1\0\7a\x13\0\4\0\0\0\1"
             sent, inodes, _ = self.asked(len(mortal), self.OK, lambda client: client.put_fd("a", file, ttl=0.5))
             self.assertEqual((sent, inodes), (mortal, mine))
+
+    # A body that the server refuses at once is not sent to its end, and the next call has a new connection.
+    def test_refused_body(self):
+        refused = b"\2\0\0\0\1\6" + bytes(8) + b"\0\0"
+        with tempfile.TemporaryFile() as file:
+            file.truncate(1 << 30)
+            for source in (mmap.mmap(file.fileno(), 1 << 30, prot=mmap.PROT_READ), file):
+                def put(client):
+                    with self.assertRaises(objmapper.PermissionDenied):
+                        client.put("a", source)
+                    return client._connection.dropped
+
+                _, _, dropped = self.asked(18, refused, put, reads_on=False)
+                self.assertTrue(dropped)
+                source.close()
 
     # LIST: the prefix, and behind a NUL where the page before ended.
     def test_list(self):
