@@ -1,7 +1,6 @@
 #include "client/channel.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -148,114 +147,6 @@ void Channel::Abandon(absl::string_view why) {
 absl::Status Channel::Break(absl::Status why) {
   Abandon(why.message());
   return ConnectionError(std::move(why));
-}
-
-absl::Status Channel::Check(protocol::Mode mode, absl::string_view uri,
-                            const std::optional<Range>& range) const {
-  if (uri.empty()) return absl::InvalidArgumentError("a URI must not be empty");
-  if (uri.size() > protocol::kUriBytesMax) {
-    return absl::InvalidArgumentError(absl::StrCat(WhatWasAsked(mode, uri), ": a URI has at most ",
-                                                   protocol::kUriBytesMax, " bytes, this one has ",
-                                                   uri.size()));
-  }
-  if (mode == protocol::Mode::kFdPass && !is_unix_) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(WhatWasAsked(mode, uri), ": descriptors pass only through Unix sockets, not ",
-                     url_, "; use OP_COPY or OP_SPLICE"));
-  }
-  if (range.has_value() && !Has(protocol::kRange)) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        WhatWasAsked(mode, uri), ": ranges need V2 and the RANGE capability, which ", url_,
-        options_.dialect == protocol::Dialect::kV1 ? " was not asked for" : " does not have"));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<uint32_t> Channel::Queue(protocol::Mode mode, absl::string_view uri,
-                                        const std::optional<Range>& range) {
-  if (!broken_.ok()) return broken_;
-  if (outstanding_ == 0) {
-    // All answers are in, so every descriptor that came has found its own.
-    if (!fds_.empty()) {
-      return Break(absl::InternalError(
-          absl::StrCat(url_, " sent more descriptors than OK answers that carry one")));
-    }
-    fds_lost_ = false;
-  }
-  protocol::RequestToSend request;
-  request.mode = mode;
-  request.uri = uri;
-  if (options_.dialect == protocol::Dialect::kV2) {
-    request.id = next_id_++;
-    if (next_id_ == 0) next_id_ = 1;
-  }
-  if (range.has_value()) {
-    request.flags = protocol::kFlagRange;
-    request.offset = range->offset;
-    request.length = range->length;
-  }
-  if (sent_ == output_.size()) {
-    output_.clear();
-    sent_ = 0;
-  }
-  protocol::AppendRequest(options_.dialect, request, &output_);
-  ++outstanding_;
-  return request.id;
-}
-
-absl::StatusOr<bool> Channel::SendSome() {
-  while (sent_ < output_.size() && !send_failed_) {
-    const ssize_t sent =
-        net::SendWithFds(socket_.get(), absl::string_view(output_).substr(sent_), {});
-    if (sent >= 0) {
-      sent_ += static_cast<size_t>(sent);
-    } else if (errno == EAGAIN) {
-      return false;
-    } else if (errno == EPIPE || errno == ECONNRESET) {
-      send_failed_ = true;
-    } else {
-      return Break(net::ErrnoToStatus(errno, absl::StrCat("send to ", url_)));
-    }
-  }
-  return true;
-}
-
-absl::Status Channel::AwaitSocket(short events) {
-  pollfd entry{socket_.get(), events, 0};
-  int ready;
-  do {
-    // poll(2) counts milliseconds and takes a negative number for "forever".
-    const int64_t ms =
-        absl::ToInt64Milliseconds(absl::Ceil(options_.request_timeout, absl::Milliseconds(1)));
-    ready = poll(&entry, 1, ms > INT32_MAX ? -1 : static_cast<int>(ms));
-  } while (ready < 0 && errno == EINTR);
-  if (ready > 0) return absl::OkStatus();
-  if (ready < 0) return Break(net::ErrnoToStatus(errno, absl::StrCat("poll for ", url_)));
-  return Break(absl::DeadlineExceededError(
-      absl::StrCat(url_, " took no request for ", absl::FormatDuration(options_.request_timeout))));
-}
-
-absl::Status Channel::Flush() {
-  while (true) {
-    if (!broken_.ok()) return broken_;
-    absl::StatusOr<bool> all = SendSome();
-    if (!all.ok()) return all.status();
-    if (*all) return absl::OkStatus();
-    if (absl::Status status = AwaitSocket(POLLOUT); !status.ok()) return status;
-  }
-}
-
-absl::Status Channel::FlushOrAwaitInput() {
-  while (!has_input()) {
-    if (!broken_.ok()) return broken_;
-    absl::StatusOr<bool> all = SendSome();
-    if (!all.ok()) return all.status();
-    if (*all) return absl::OkStatus();
-    if (absl::Status status = AwaitSocket(POLLIN | POLLOUT); !status.ok()) return status;
-    pollfd entry{socket_.get(), POLLIN, 0};
-    if (poll(&entry, 1, 0) > 0) return absl::OkStatus();
-  }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<size_t> Channel::Read(absl::Span<char> out) {

@@ -22,9 +22,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "client/copy_range.h"
 #include "client/object.h"
 #include "client/options.h"
 #include "net/unique_fd.h"
+#include "protocol/encode.h"
 #include "protocol/metadata.h"
 #include "protocol/mode.h"
 #include "protocol/response_parser.h"
@@ -39,6 +41,10 @@ struct Answer {
   uint64_t content_length = 0;
   protocol::Metadata metadata;
 };
+
+// One of the requests that every dialect has.
+protocol::RequestToSend RequestFor(protocol::Mode mode, absl::string_view uri,
+                                   const std::optional<Range>& range);
 
 class Channel {
  public:
@@ -67,20 +73,38 @@ class Channel {
   // The server's word on how many requests it works on at once; 0: not known (V1).
   uint8_t parallelism() const { return parallelism_; }
 
-  // OK when such a request can be sent; INVALID_ARGUMENT (no URI, or one over 4096 bytes; FDPASS
-  // over TCP) or FAILED_PRECONDITION (a range that was not agreed on) otherwise.
+  // OK when such a request can be sent; INVALID_ARGUMENT (no URI, or one over 4096 bytes; FDPASS or
+  // PUT_FD over TCP) or FAILED_PRECONDITION (a range, metadata, or a mode besides the three that
+  // bring objects and STAT, which was not agreed on) otherwise.
+  absl::Status Check(const protocol::RequestToSend& request) const;
   absl::Status Check(protocol::Mode mode, absl::string_view uri,
                      const std::optional<Range>& range) const;
 
-  // Puts a request that passed Check() behind those not sent yet. Returns its id; 0 in V1.
+  // Puts a request that passed Check() behind those not sent yet; its id is chosen here. Returns
+  // that id; 0 in V1. Of a PUT, exactly body_length bytes follow before anything else is queued.
+  absl::StatusOr<uint32_t> Queue(protocol::RequestToSend request);
   absl::StatusOr<uint32_t> Queue(protocol::Mode mode, absl::string_view uri,
                                  const std::optional<Range>& range);
+  // Room for `bytes` of a PUT's body behind what is queued; the caller fills it before it calls
+  // anything else.
+  absl::Span<char> QueueBody(size_t bytes);
   // Sends what is queued, all of it; waits for room at most request_timeout at a time.
   absl::Status Flush();
+  // The same, with `fd` (borrowed) on the first byte: a PUT_FD, queued alone.
+  absl::Status FlushWithFd(int fd);
   // Sends what is queued while it waits for the first byte of an answer, so that two sides with
   // full sockets cannot wait for each other. Returns at once when a whole or partial answer has
   // been read already.
   absl::Status FlushOrAwaitInput();
+  // Bytes queued and not sent. 0 too when the peer takes no more: what it said may tell why.
+  size_t unsent() const { return send_failed_ ? 0 : output_.size() - sent_; }
+  // True when the server has said something, or hung up: Receive() would not wait long.
+  bool HasAnswer() const;
+  // Sends what is queued and then the first `length` bytes of `file` (borrowed, a regular file) with
+  // sendfile(2), until the server says something. Returns how many of the file's went out: fewer
+  // too when the kernel has no sendfile for such a file.
+  // DATA_LOSS when the file ends before `length`; then, as after any error, the channel is broken.
+  absl::StatusOr<uint64_t> SendFile(int file, uint64_t length, const ProgressCallback& progress);
 
   // The next answer. Errors, after which the channel is broken: UNAVAILABLE (the server closed or
   // reset the connection, or said CLOSE), DEADLINE_EXCEEDED (silent for request_timeout), INTERNAL
@@ -139,6 +163,7 @@ class Channel {
   size_t outstanding_ = 0;
   std::string output_;  // encoded requests; those before sent_ are gone
   size_t sent_ = 0;
+  int fd_to_send_ = -1;  // borrowed; rides on the next byte sent
   // The peer takes no more bytes. What it said before may explain why, so reading goes on.
   bool send_failed_ = false;
 

@@ -5,7 +5,9 @@
 //   absl::StatusOr<FdObject> object = client->GetFd("models/a.bin");      // an open file, O(1)
 //   absl::StatusOr<std::string> bytes = client->GetBytes("models/a.bin");  // a copy
 //
-// Batches are in client/batch.h, getting into a file in client/to_file.h, what errors carry in
+//   absl::StatusOr<ObjectInfo> stored = client->Put("notes/today", "bytes");
+//
+// Batches are in client/batch.h, work over several connections in client/parallel.h, getting into a file in client/to_file.h, what errors carry in
 // client/error.h.
 #pragma once
 
@@ -16,13 +18,16 @@
 #include <string>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "client/body.h"
 #include "client/channel.h"
+#include "client/list.h"
 #include "client/object.h"
 #include "client/options.h"
+#include "client/put.h"
 #include "protocol/mode.h"
 
 namespace objmapper::client {
@@ -37,7 +42,7 @@ namespace objmapper::client {
 //                object), INTERNAL (the server broke the protocol): from now on every call fails
 //                with status()
 //   kLocal       INVALID_ARGUMENT (URI empty or over 4096 bytes, FDPASS over TCP),
-//                FAILED_PRECONDITION (a range, which this connection did not agree on),
+//                FAILED_PRECONDITION (what this connection did not agree on),
 //                RESOURCE_EXHAUSTED (RLIMIT_NOFILE, Options::bytes_max)
 class Client {
  public:
@@ -60,6 +65,51 @@ class Client {
   // The same piece by piece, into the caller's buffer.
   absl::StatusOr<Body> OpenBody(absl::string_view uri, protocol::Mode mode = protocol::Mode::kCopy,
                                 const std::optional<Range>& range = std::nullopt);
+
+  // ---- Changing what there is: a V2 connection with OBJECT_OPS, and a server with --writable ----
+  //
+  // Beside the errors above: kLocal FAILED_PRECONDITION (no such connection), INVALID_ARGUMENT (the
+  // time to live); kServer UNIMPLEMENTED (the server is read-only), ABORTED (CONFLICT: the name is a
+  // directory, or a part of the way is an object), UNAVAILABLE (no room; may be asked again).
+  // An object appears whole or not at all, in place of what had its name, before the call returns.
+  // The info is what the server says of it then.
+
+  // Stores `bytes`.
+  absl::StatusOr<ObjectInfo> Put(absl::string_view uri, absl::string_view bytes,
+                                 const PutOptions& options = PutOptions());
+  // Stores the whole of `file`, a regular file open for reading (borrowed; its offset is neither used
+  // nor moved), through the connection. What comes behind its size as of now is left out.
+  // kLocal: INVALID_ARGUMENT (no such file); DATA_LOSS (it got shorter), which breaks the connection.
+  absl::StatusOr<ObjectInfo> PutFile(absl::string_view uri, int file,
+                                     const PutOptions& options = PutOptions());
+  // Stores the `size` bytes that `source` brings, of which few are in memory at a time.
+  //
+  // These three break the connection when the server refuses a body with more than 1 MiB left to send
+  // (kSentAfterRefusalMax in client/upload.h): the error is the server's, and status() is not OK.
+  absl::StatusOr<ObjectInfo> PutFrom(absl::string_view uri, uint64_t size, const PutSource& source,
+                                     const PutOptions& options = PutOptions());
+
+  // Stores what `fd` (borrowed) names by passing the descriptor: its bytes do not go through the
+  // connection. A memfd sealed against writing, growing and shrinking may be taken over as it is;
+  // anything else is copied by the server. Unix sockets only.
+  absl::StatusOr<ObjectInfo> PutFd(absl::string_view uri, int fd,
+                                   const PutOptions& options = PutOptions());
+  // PutFd() of a new sealed memfd with `bytes`.
+  // kLocal: RESOURCE_EXHAUSTED (no memory, no descriptors).
+  absl::StatusOr<ObjectInfo> PutMemory(absl::string_view uri, absl::string_view bytes,
+                                       const PutOptions& options = PutOptions());
+
+  // Removes the object; NOT_FOUND when there is none.
+  absl::Status Delete(absl::string_view uri);
+
+  // ---- Looking around: a V2 connection with OBJECT_OPS ----
+
+  // A page of the objects whose URIs begin with `prefix`; bytes, any, may be empty: all of them.
+  // cursor: from the page before; empty: the first. Not a snapshot: what comes and goes between two
+  // pages is in the later ones or not.
+  absl::StatusOr<ListPage> List(absl::string_view prefix, absl::string_view cursor = "");
+  // All pages, entry by entry, until `each` returns false. It must not use the client.
+  absl::Status ListAll(absl::string_view prefix, absl::FunctionRef<bool(ListEntry entry)> each);
 
   // Asks about the object alone. offset is 0 and length is size.
   absl::StatusOr<ObjectInfo> Stat(absl::string_view uri);

@@ -26,6 +26,7 @@ ObjectInfo InfoFrom(const protocol::Metadata& metadata) {
   info.mime = metadata.mime;
   info.backend = metadata.backend;
   info.latency_us = metadata.latency_us;
+  info.ttl_s = metadata.ttl_s;
   return info;
 }
 
@@ -51,20 +52,27 @@ absl::Status CheckGrant(Channel& channel, const ObjectInfo& info, const std::opt
 
 absl::StatusOr<Answer> Ask(Channel& channel, protocol::Mode mode, absl::string_view uri,
                            const std::optional<Range>& range) {
-  if (absl::Status status = channel.Check(mode, uri, range); !status.ok()) return status;
-  const absl::StatusOr<uint32_t> id = channel.Queue(mode, uri, range);
+  return Ask(channel, RequestFor(mode, uri, range));
+}
+
+absl::StatusOr<Answer> Ask(Channel& channel, const protocol::RequestToSend& request, int fd) {
+  if (absl::Status status = channel.Check(request); !status.ok()) return status;
+  const std::string what = WhatWasAsked(request.mode, request.uri);
+  const absl::StatusOr<uint32_t> id = channel.Queue(request);
   absl::Status status = id.status();
-  if (status.ok()) status = channel.Flush();
-  if (!status.ok()) return About(WhatWasAsked(mode, uri), status);
+  if (status.ok()) status = fd < 0 ? channel.Flush() : channel.FlushWithFd(fd);
+  if (!status.ok()) return About(what, status);
+  return AwaitAnswer(channel, *id, what);
+}
+
+absl::StatusOr<Answer> AwaitAnswer(Channel& channel, uint32_t id, absl::string_view what) {
   absl::StatusOr<Answer> answer = channel.Receive();
-  if (!answer.ok()) return About(WhatWasAsked(mode, uri), answer.status());
-  if (answer->id != *id) {
-    return channel.Break(absl::InternalError(absl::StrCat(
-        WhatWasAsked(mode, uri), ": asked as ", *id, ", the server answered ", answer->id)));
+  if (!answer.ok()) return About(what, answer.status());
+  if (answer->id != id) {
+    return channel.Break(absl::InternalError(
+        absl::StrCat(what, ": asked as ", id, ", the server answered ", answer->id)));
   }
-  if (answer->status != protocol::Status::kOk) {
-    return ErrorIn(channel, *answer, WhatWasAsked(mode, uri));
-  }
+  if (answer->status != protocol::Status::kOk) return ErrorIn(channel, *answer, what);
   return answer;
 }
 

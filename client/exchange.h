@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "client/channel.h"
 #include "client/object.h"
+#include "protocol/encode.h"
 #include "protocol/mode.h"
 
 namespace objmapper::client {
@@ -21,6 +22,11 @@ namespace objmapper::client {
 // OK is a ServerError(). Other errors: Channel::Check(), Queue(), Receive().
 absl::StatusOr<Answer> Ask(Channel& channel, protocol::Mode mode, absl::string_view uri,
                            const std::optional<Range>& range);
+// The same for any request without a body. fd: of a PUT_FD, borrowed; else -1.
+absl::StatusOr<Answer> Ask(Channel& channel, const protocol::RequestToSend& request, int fd = -1);
+
+// Waits for the answer to request `id`, which was sent with nothing else outstanding.
+absl::StatusOr<Answer> AwaitAnswer(Channel& channel, uint32_t id, absl::string_view what);
 
 // The error in `answer`, which is not OK. The message says when the connection ends with it.
 absl::Status ErrorIn(const Channel& channel, const Answer& answer, absl::string_view what);
@@ -31,6 +37,7 @@ absl::StatusOr<FdObject> TakeObject(Channel& channel, const Answer& answer,
                                     const std::optional<Range>& range, absl::string_view what);
 
 // What an OK COPY, SPLICE or STAT answer says; in the first two info.length bytes of body follow.
+// Also what the OK answer to a PUT or PUT_FD says of the object that there is now.
 // INTERNAL when the server granted another range than asked for.
 absl::StatusOr<ObjectInfo> TakeInfo(Channel& channel, const Answer& answer,
                                     const std::optional<Range>& range, absl::string_view what);

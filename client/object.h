@@ -27,6 +27,7 @@ struct ObjectInfo {
   std::optional<std::string> mime;
   std::optional<uint8_t> backend;      // the storage tier that answered
   std::optional<uint32_t> latency_us;  // spent inside the server
+  std::optional<uint32_t> ttl_s;       // seconds until the object is gone
 };
 
 // An object as an open file.

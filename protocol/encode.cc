@@ -77,8 +77,13 @@ void AppendRequest(Dialect dialect, const RequestToSend& request, std::string* o
     at = PutU64(PutU64(at, request.offset), request.length);
   }
   if (v2 && request.mode == Mode::kPut) at = PutU64(at, request.body_length);
+  const bool stores = request.mode == Mode::kPut || request.mode == Mode::kPutFd;
+  const bool has_metadata = v2 && stores && (request.flags & kFlagMetadata) != 0;
+  assert(request.metadata.size() <= kMetadataBytesMax);
+  if (has_metadata) at = PutU16(at, static_cast<uint16_t>(request.metadata.size()));
   out->append(header, static_cast<size_t>(at - header));
   out->append(request.uri.data(), request.uri.size());
+  if (has_metadata) out->append(request.metadata.data(), request.metadata.size());
 }
 
 }  // namespace objmapper::protocol

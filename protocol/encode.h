@@ -51,6 +51,7 @@ struct RequestToSend {
   uint64_t offset = 0;  // V2
   uint64_t length = 0;  // V2; 0 means "to the end"
   uint64_t body_length = 0;  // V2, kPut alone
+  absl::string_view metadata;  // V2, kPut and kPutFd, goes out with kFlagMetadata; from MetadataWriter
 };
 
 // Appends the request's bytes to `out`. V1 sends mode and URI alone.

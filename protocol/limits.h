@@ -25,9 +25,10 @@ inline constexpr size_t kV2ResponseHeaderBytes = 16;  // type u8, id u32, then a
 inline constexpr size_t kCloseBytes = 2;
 inline constexpr size_t kCloseAckBytes = 6;
 
-// type u8, id u32, flags u8, mode u8, uri_length u16, offset u64, length u64, body_length u64.
-inline constexpr size_t kV2RequestHeaderBytesMax = 1 + 4 + 1 + 1 + 2 + 8 + 8 + 8;
+// type u8, id u32, flags u8, mode u8, uri_length u16, offset u64, length u64, body_length u64,
+// metadata_length u16.
+inline constexpr size_t kV2RequestHeaderBytesMax = 1 + 4 + 1 + 1 + 2 + 8 + 8 + 8 + 2;
 // The longest request without its body: what a reader must be able to hold to parse any request.
-inline constexpr size_t kRequestBytesMax = kV2RequestHeaderBytesMax + kUriBytesMax;
+inline constexpr size_t kRequestBytesMax = kV2RequestHeaderBytesMax + kUriBytesMax + kMetadataBytesMax;
 
 }  // namespace objmapper::protocol

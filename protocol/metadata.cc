@@ -104,6 +104,8 @@ bool ReadEntry(MetadataType type, absl::string_view data, Metadata* metadata) {
       return true;
     case MetadataType::kRetryAfter:
       return ReadU32(data, &metadata->retry_after_ms);
+    case MetadataType::kTtl:
+      return ReadU32(data, &metadata->ttl_s);
     case MetadataType::kError:
       metadata->error = std::string(data);
       return true;

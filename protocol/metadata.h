@@ -28,10 +28,11 @@ enum class MetadataType : uint8_t {
   kRange = 0x10,       // offset u64, length u64, as granted
   kCursor = 0x11,      // opaque; where the next LIST continues
   kRetryAfter = 0x12,  // u32 milliseconds
+  kTtl = 0x13,         // u32 seconds, 1 or more: a stored object's time to live; in requests
   kError = 0xFF,       // UTF-8 message for a person; always present when status is not OK
 };
 
-// Builds the metadata of one answer in a fixed buffer; no allocation. One thread.
+// Builds the metadata of one message in a fixed buffer; no allocation. One thread.
 //
 // An entry that does not fit whole is left out, but for kError, whose text is cut at a UTF-8
 // character's end, so that an error always says something.
@@ -57,7 +58,7 @@ class MetadataWriter {
   char buffer_[kMetadataBytesMax];
 };
 
-// What a reader got from an answer's metadata; entries that were absent are nullopt.
+// What a reader got from a message's metadata; entries that were absent are nullopt.
 struct Metadata {
   struct Range {
     uint64_t offset = 0;
@@ -72,6 +73,7 @@ struct Metadata {
   std::optional<Range> range;
   std::optional<std::string> cursor;
   std::optional<uint32_t> retry_after_ms;
+  std::optional<uint32_t> ttl_s;
   std::optional<std::string> error;
 };
 

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "protocol/big_endian.h"
 #include "protocol/frame.h"
 #include "protocol/limits.h"
+#include "protocol/metadata.h"
 
 namespace objmapper::protocol {
 namespace {
@@ -18,6 +20,11 @@ constexpr size_t kUriLengthAt = 7;
 constexpr size_t kV2FixedBytes = 9;
 constexpr size_t kRangeBytes = 16;
 constexpr size_t kBodyLengthBytes = 8;
+constexpr size_t kMetadataLengthBytes = 2;
+
+bool Stores(uint8_t mode) {
+  return static_cast<Mode>(mode) == Mode::kPut || static_cast<Mode>(mode) == Mode::kPutFd;
+}
 
 void Fail(Status status, const char* reason, uint32_t id, RequestParser::Result* result) {
   result->kind = RequestParser::Kind::kFatal;
@@ -42,6 +49,17 @@ void JudgeUri(bool empty_allowed, Request* request) {
   } else if (request->mode != Mode::kList &&
              std::memchr(request->uri.data(), '\0', request->uri.size()) != nullptr) {
     Refuse(Status::kInvalidRequest, "the URI contains a NUL byte", request);
+  }
+}
+
+// Reads what a request's metadata says into it, or refuses it.
+void ReadRequestMetadata(absl::string_view bytes, Request* request) {
+  const std::optional<Metadata> metadata = ParseMetadata(bytes);
+  if (!metadata.has_value()) {
+    Refuse(Status::kInvalidRequest, "the metadata is unsound", request);
+  } else if (metadata->ttl_s.has_value()) {
+    request->ttl_s = *metadata->ttl_s;
+    if (request->ttl_s == 0) Refuse(Status::kInvalidRequest, "a TTL is 1 second or more", request);
   }
 }
 
@@ -70,6 +88,11 @@ void RequestParser::NextHello(absl::string_view input, Result* result) {
   dialect_ = Dialect::kV2;
   result->kind = Kind::kHello;
   result->consumed = kHelloBytes;
+}
+
+bool RequestParser::KnowsFlags(uint8_t mode, uint8_t flags) const {
+  if ((flags & ~kAllFlags) != 0) return false;
+  return (flags & kFlagMetadata) == 0 || (Has(kMetadata) && Stores(mode));
 }
 
 void RequestParser::NextV1(absl::string_view input, Result* result) {
@@ -114,12 +137,20 @@ void RequestParser::NextV2(absl::string_view input, Result* result) {
   // Flags and mode decide the frame even when the request is refused for them.
   const bool has_range = (flags & kFlagRange) != 0;
   const bool has_body = static_cast<Mode>(mode) == Mode::kPut;
-  const size_t header_bytes =
+  const bool has_metadata = (flags & kFlagMetadata) != 0 && Stores(mode);
+  const size_t metadata_at =
       kV2FixedBytes + (has_range ? kRangeBytes : 0) + (has_body ? kBodyLengthBytes : 0);
-  if (input.size() < header_bytes + uri_bytes) return;
+  const size_t header_bytes = metadata_at + (has_metadata ? kMetadataLengthBytes : 0);
+  if (input.size() < header_bytes) return;
+  const size_t metadata_bytes = has_metadata ? GetU16(in + metadata_at) : 0;
+  if (metadata_bytes > kMetadataBytesMax) {
+    Fail(Status::kProtocolError, "the metadata is longer than 1024 bytes", id, result);
+    return;
+  }
+  if (input.size() < header_bytes + uri_bytes + metadata_bytes) return;
 
   result->kind = Kind::kRequest;
-  result->consumed = header_bytes + uri_bytes;
+  result->consumed = header_bytes + uri_bytes + metadata_bytes;
   Request& request = result->request;
   request.id = id;
   request.flags = flags;
@@ -128,16 +159,19 @@ void RequestParser::NextV2(absl::string_view input, Result* result) {
     request.offset = GetU64(in + kV2FixedBytes);
     request.length = GetU64(in + kV2FixedBytes + sizeof(uint64_t));
   }
-  if (has_body) request.body_length = GetU64(in + header_bytes - kBodyLengthBytes);
+  if (has_body) request.body_length = GetU64(in + metadata_at - kBodyLengthBytes);
   request.uri = absl::string_view(in + header_bytes, uri_bytes);
   if (!IsMode(mode)) {
     Refuse(Status::kInvalidMode, "the mode byte is none of the protocol's", &request);
-  } else if ((flags & ~kAllFlags) != 0) {
+  } else if (!KnowsFlags(mode, flags)) {
     Refuse(Status::kInvalidRequest, "the request has unknown flag bits", &request);
   } else if (has_range && !Has(kRange)) {
     Refuse(Status::kCapabilityError, "RANGE was not negotiated in HELLO", &request);
   } else {
     JudgeUri(/*empty_allowed=*/request.mode == Mode::kList, &request);
+    if (metadata_bytes != 0 && request.refusal == Status::kOk) {
+      ReadRequestMetadata(input.substr(header_bytes + uri_bytes, metadata_bytes), &request);
+    }
   }
 }
 
@@ -180,9 +214,9 @@ RequestParser::Peek RequestParser::PeekMode(absl::string_view input, Mode* mode)
     if (byte != kRequestType) return Peek::kOther;
     if (input.size() <= kModeAt) return Peek::kNeedMore;
     const uint8_t flags = GetU8(input.data() + kFlagsAt);
-    if ((flags & ~kAllFlags) != 0) return Peek::kOther;
-    if ((flags & kFlagRange) != 0 && !Has(kRange)) return Peek::kOther;
     byte = GetU8(input.data() + kModeAt);
+    if (!KnowsFlags(byte, flags)) return Peek::kOther;
+    if ((flags & kFlagRange) != 0 && !Has(kRange)) return Peek::kOther;
   }
   if (!IsMode(byte)) return Peek::kOther;  // 'O' is no mode
   *mode = static_cast<Mode>(byte);

@@ -34,6 +34,7 @@ struct Request {
   uint64_t offset = 0;  // with kFlagRange
   uint64_t length = 0;  // with kFlagRange; 0 means "to the end"
   uint64_t body_length = 0;  // kPut alone; the body follows, see SkipBody()
+  uint32_t ttl_s = 0;        // kPut and kPutFd with kFlagMetadata: seconds to live; 0: for ever
   absl::string_view uri;
   // Not kOk when the request must be refused although its frame was sound: the connection goes on.
   // `reason` is a static sentence for the ERROR metadata.
@@ -82,13 +83,15 @@ class RequestParser {
   // Takes the next message off the front of `input`, which may be empty.
   //
   // Refusals (kRequest with refusal, the connection goes on), the first that applies: a mode byte
-  // that is none (INVALID_MODE; V1: only after the first request), unknown flag bits, RANGE flag
-  // without the RANGE capability (CAPABILITY_ERROR), empty URI (but for V2's LIST, whose prefix may
+  // that is none (INVALID_MODE; V1: only after the first request), unknown flag bits (so is METADATA
+  // without its capability, or with a mode that stores nothing), RANGE flag without the RANGE
+  // capability (CAPABILITY_ERROR), metadata that is unsound or a TTL of 0, empty URI (but for V2's LIST, whose prefix may
   // be empty), NUL in a URI (but for LIST, which joins prefix and cursor with one). Those without
   // a status here are INVALID_REQUEST. A refused kPut has its body_length too.
   // Fatal: first byte neither 'O' nor a mode (INVALID_MODE), wrong magic or version
   // (VERSION_MISMATCH, seen at the first wrong byte), unknown V2 message type (PROTOCOL_ERROR),
-  // URI over kUriBytesMax (URI_TOO_LONG, as soon as the length is read).
+  // URI over kUriBytesMax (URI_TOO_LONG, as soon as the length is read), metadata over
+  // kMetadataBytesMax (PROTOCOL_ERROR, likewise).
   // After kFatal or kClose, Next() must not be called again.
   Result Next(absl::string_view input);
 
@@ -135,6 +138,8 @@ class RequestParser {
   void NextV1(absl::string_view input, Result* result);
   void NextHello(absl::string_view input, Result* result);
   void NextV2(absl::string_view input, Result* result);
+  // Whether all `flags` mean something for a V2 request of `mode` on this connection.
+  bool KnowsFlags(uint8_t mode, uint8_t flags) const;
 
   Offer offer_;
   Dialect dialect_ = Dialect::kUnknown;

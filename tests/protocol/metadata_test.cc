@@ -36,6 +36,7 @@ MetadataWriter AllEntries() {
   writer.AddRange(2, 3);
   writer.AddText(MetadataType::kCursor, "a\0b"s);
   writer.AddU32(MetadataType::kRetryAfter, 250);
+  writer.AddU32(MetadataType::kTtl, 3600);
   writer.AddText(MetadataType::kError, "no such object: caf\xC3\xA9");
   return writer;
 }
@@ -56,6 +57,7 @@ TEST(MetadataTest, ReadsWhatTheWriterWrites) {
   EXPECT_EQ(metadata->range->length, 3u);
   EXPECT_EQ(metadata->cursor, "a\0b"s);
   EXPECT_EQ(metadata->retry_after_ms, 250u);
+  EXPECT_EQ(metadata->ttl_s, 3600u);
   EXPECT_EQ(metadata->error, "no such object: caf\xC3\xA9");
 }
 
@@ -65,7 +67,7 @@ TEST(MetadataTest, NothingIsSound) {
   ASSERT_TRUE(metadata.has_value());
   EXPECT_FALSE(metadata->size || metadata->mtime || metadata->etag || metadata->mime ||
                metadata->backend || metadata->latency_us || metadata->range || metadata->cursor ||
-               metadata->retry_after_ms || metadata->error);
+               metadata->retry_after_ms || metadata->ttl_s || metadata->error);
 }
 
 // Cut anywhere but between two entries, metadata is unsound.
@@ -83,7 +85,7 @@ TEST(MetadataTest, ATruncatedEntryIsUnsound) {
     next_entry += kEntryHeaderBytes + static_cast<uint8_t>(bytes[cut + 1]) * 256 +
                   static_cast<uint8_t>(bytes[cut + 2]);
   }
-  EXPECT_EQ(sound, 11u);  // before, between and after ten entries
+  EXPECT_EQ(sound, 12u);  // before, between and after eleven entries
 }
 
 // An entry of a fixed size is unsound with any other.
@@ -94,7 +96,8 @@ TEST(MetadataTest, AWrongSizeIsUnsound) {
   };
   constexpr FixedSize kFixed[] = {{MetadataType::kSize, 8},    {MetadataType::kMtime, 8},
                                   {MetadataType::kBackend, 1}, {MetadataType::kLatency, 4},
-                                  {MetadataType::kRange, 16},  {MetadataType::kRetryAfter, 4}};
+                                  {MetadataType::kRange, 16},  {MetadataType::kRetryAfter, 4},
+                                  {MetadataType::kTtl, 4}};
   for (const FixedSize& fixed : kFixed) {
     for (size_t bytes = 0; bytes <= 20; ++bytes) {
       MetadataWriter writer;

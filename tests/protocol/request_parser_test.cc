@@ -57,6 +57,7 @@ TEST_P(RequestParserTest, ReadsWhatTheEncoderWrites) {
     EXPECT_EQ(got.offset, sent.offset);
     EXPECT_EQ(got.length, sent.length);
     EXPECT_EQ(got.body_length, sent.body_length);
+    EXPECT_EQ(got.ttl_s, sent.metadata.empty() ? 0u : 1u);
     EXPECT_EQ(parser.dialect(), GetParam());
   }
 }

@@ -136,6 +136,40 @@ TEST(RequestRefusalTest, RangeThatWasNotNegotiated) {
   }
 }
 
+// METADATA is refused as an unknown flag is: without its capability, and with every mode that stores
+// nothing. Only a mode that stores has the fields, negotiated or not.
+TEST(RequestRefusalTest, MetadataWhereItMeansNothing) {
+  for (const char mode : "123SDL"s) {
+    ExpectRefused(V2Parser(), V2Request(mode, kFlagMetadata, "x"), Status::kInvalidRequest);
+  }
+  const RequestParser old = V2Parser(kAllCapabilities & ~kMetadata);
+  for (const char mode : "WF"s) {
+    ExpectRefused(old, V2Request(mode, kFlagMetadata, "x"), Status::kInvalidRequest);
+  }
+}
+
+// Metadata that is cut short, of a wrong size, or asks for no time at all is refused, and skipped.
+TEST(RequestRefusalTest, UnsoundMetadata) {
+  for (const std::string& metadata : {"\x13"s, "\x13\0\4\0\0"s, "\x13\0\3\0\0\1"s, "\x13\0\4\0\0\0\0"s}) {
+    for (const Mode mode : {Mode::kPut, Mode::kPutFd}) {
+      ExpectRefused(V2Parser(),
+                    Encoded(Dialect::kV2, {.mode = mode,
+                                           .uri = "x",
+                                           .id = kId,
+                                           .flags = kFlagMetadata,
+                                           .metadata = metadata}),
+                    Status::kInvalidRequest);
+    }
+  }
+}
+
+// More metadata than a request may carry is not read: it is known from its length.
+TEST(RequestFatalTest, MetadataThatIsTooLong) {
+  ExpectFatal(V2Parser(), "\1\x0A\x0B\x0C\x0D\x08" "F\0\1\4\1"s, Status::kProtocolError, kId);
+  ExpectFatal(V2Parser(), "\1\x0A\x0B\x0C\x0D\x08W\0\1\0\0\0\0\0\0\0\0\xFF\xFF"s,
+              Status::kProtocolError, kId);
+}
+
 // A byte that is no mode is refused in V2 always, in V1 once a request has told the dialect.
 TEST(RequestRefusalTest, AnUnknownMode) {
   for (int mode = 0; mode <= 0xFF; ++mode) {

@@ -29,7 +29,9 @@ void CheckAgreement(const Glance& glance, const RequestParser::Result& result) {
     case Peek::kKnown:
       CHECK(result.kind != Kind::kHello && result.kind != Kind::kClose)
           << "PeekMode() saw a request in what is none";
-      if (result.kind == Kind::kFatal) CHECK(result.status == Status::kUriTooLong);
+      if (result.kind == Kind::kFatal) {
+        CHECK(result.status == Status::kUriTooLong || result.status == Status::kProtocolError);
+      }
       if (result.kind == Kind::kRequest) CHECK(result.request.mode == glance.mode);
       break;
     case Peek::kOther:
@@ -67,7 +69,7 @@ std::string Describe(const RequestParser& parser, const RequestParser::Result& r
   const Request& request = result.request;
   return absl::StrCat("request id=", request.id, " flags=", request.flags,
                       " mode=", static_cast<int>(request.mode), " offset=", request.offset,
-                      " length=", request.length, " body=", request.body_length,
+                      " length=", request.length, " body=", request.body_length, " ttl=", request.ttl_s,
                       " uri=", absl::CHexEscape(request.uri), " ", StatusName(request.refusal),
                       ": ", request.reason);
 }

@@ -12,6 +12,8 @@ constexpr Mode kModes[] = {Mode::kFdPass, Mode::kCopy,  Mode::kSplice, Mode::kSt
 }  // namespace
 
 std::vector<RequestToSend> SampleRequests(Dialect dialect) {
+  // An unknown type, which is skipped, and TTL 1.
+  static constexpr absl::string_view kMetadataBytes("\x77\0\2ab\x13\0\4\0\0\0\1", 12);
   static const std::string* const kLongest = new std::string(kUriBytesMax, 'u');
   const absl::string_view uris[] = {"a", "models/caf\xC3\xA9/\xFF.bin", *kLongest};
   std::vector<RequestToSend> samples;
@@ -22,6 +24,8 @@ std::vector<RequestToSend> SampleRequests(Dialect dialect) {
         continue;
       }
       for (int flags = 0; flags <= kAllFlags; ++flags) {
+        const bool stores = mode == Mode::kPut || mode == Mode::kPutFd;
+        if ((flags & kFlagMetadata) != 0 && !stores) continue;
         const bool extreme = flags % 2 == 1;
         RequestToSend request{.mode = mode, .uri = uri, .flags = static_cast<uint8_t>(flags)};
         request.id = extreme ? std::numeric_limits<uint32_t>::max() : 0x01020304;
@@ -30,6 +34,7 @@ std::vector<RequestToSend> SampleRequests(Dialect dialect) {
           request.length = extreme ? 0 : 0x2122232425262728;
         }
         if (mode == Mode::kPut) request.body_length = extreme ? 0 : 11;
+        if ((flags & kFlagMetadata) != 0 && !extreme) request.metadata = kMetadataBytes;
         samples.push_back(request);
       }
     }
