@@ -174,6 +174,40 @@ typedef void (*om_fd_callback)(void* context, size_t index, int fd, const om_inf
 om_code om_get_fds(om_client* client, const char* const* uris, size_t count, om_fd_callback callback, void* context,
                    om_error* error);
 
+/* ---- Changing what there is: a server with --writable ----
+ *
+ * An object appears whole or not at all, under its URI, in place of what had it, before the call returns OM_OK. *info
+ * then tells its size, time and etag. ttl_s: seconds after which it is gone; 0: it stays.
+ *
+ * Errors besides the others: OM_UNSUPPORTED (the server is read-only), OM_CONFLICT, OM_TOO_LARGE, OM_UNAVAILABLE (there
+ * is no room).
+ */
+
+/* Stores `size` bytes. Where the server refuses them with much left to send, that ends the connection, too; the code is
+ * the server's. */
+om_code om_put(om_client* client, const char* uri, const void* data, size_t size, uint32_t ttl_s, om_info* info,
+               om_error* error);
+
+/* Stores the whole of an open regular file or memfd: the descriptor is passed, and the server copies the file, by
+ * reflink where it can. Unix sockets only. fd: open for reading; stays the caller's; its offset does not matter. */
+om_code om_put_fd(om_client* client, const char* uri, int fd, uint32_t ttl_s, om_info* info, om_error* error);
+
+/* Stores `size` bytes by passing a new memfd that is sealed, so that a server with a memory tier can keep it as it is.
+ * Unix sockets only. OM_LOCAL: there is no memory, or no descriptor, for the memfd. */
+om_code om_put_memory(om_client* client, const char* uri, const void* data, size_t size, uint32_t ttl_s, om_info* info,
+                      om_error* error);
+
+/* Removes an object. Descriptors and mappings of it stay good. OM_NOT_FOUND: there is none. */
+om_code om_delete(om_client* client, const char* uri, om_error* error);
+
+/* Takes one object of om_list(). Returns 0 to go on, anything else to end the list, with OM_OK. `uri` is good during
+ * the call. It must return, and must not use the client. */
+typedef int (*om_list_callback)(void* context, const char* uri, uint64_t size, uint64_t mtime_s);
+
+/* The objects whose URIs begin with `prefix`, sorted by URI as bytes; "": all. Also of a server without --writable.
+ * What comes and goes meanwhile may be among them or not. */
+om_code om_list(om_client* client, const char* prefix, om_list_callback callback, void* context, om_error* error);
+
 #ifdef __cplusplus
 }
 #endif
