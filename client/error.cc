@@ -51,7 +51,15 @@ absl::StatusCode CodeOf(protocol::Status status) {
   return absl::StatusCode::kUnknown;
 }
 
-// A server's text or a URI may hold bytes that a terminal would obey.
+std::optional<uint32_t> NumberIn(const absl::Status& status, absl::string_view payload) {
+  const absl::optional<absl::Cord> text = status.GetPayload(payload);
+  uint32_t number = 0;
+  if (!text.has_value() || !absl::SimpleAtoi(std::string(*text), &number)) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
 std::string WithoutControlBytes(absl::string_view text) {
   std::string out;
   out.reserve(text.size());
@@ -65,15 +73,6 @@ std::string WithoutControlBytes(absl::string_view text) {
   }
   return out;
 }
-
-std::optional<uint32_t> NumberIn(const absl::Status& status, absl::string_view payload) {
-  const absl::optional<absl::Cord> text = status.GetPayload(payload);
-  uint32_t number = 0;
-  if (!text.has_value() || !absl::SimpleAtoi(std::string(*text), &number)) return std::nullopt;
-  return number;
-}
-
-}  // namespace
 
 ErrorSource SourceOf(const absl::Status& status) {
   if (status.GetPayload(kConnectionPayload).has_value()) return ErrorSource::kConnection;

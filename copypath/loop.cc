@@ -65,6 +65,7 @@ absl::Status Loop::Start(int number) {
     started.set_value(made);
     if (made.ok()) Run();
     engine_.reset();
+    files_.reset();
   });
   absl::Status status = started.get_future().get();
   if (!status.ok()) thread_.join();
@@ -77,6 +78,12 @@ absl::Status Loop::MakeEngine() {
     if (uring.ok()) {
       engine_ = *std::move(uring);
       engine_name_ = engine_->name();
+      absl::StatusOr<std::unique_ptr<net::FileBatch>> files = net::FileBatch::Create();
+      if (files.ok()) {
+        files_ = *std::move(files);
+      } else {
+        LOG(WARNING) << "files are opened one by one, since " << files.status().message();
+      }
       return absl::OkStatus();
     }
     if (options_.engine == EngineKind::kUring) {
@@ -112,6 +119,7 @@ void Loop::Stop() {
 void Loop::Run() {
   int64_t stop_by_ns = net::kNever;
   while (true) {
+    OpenFiles();  // whatever asked for them: nothing is left to do when the loop sleeps
     if (now_ns_ != 0) tally_->Worked(router::CountingNowNs() - now_ns_);
     const bool mail = engine_->Wait(TimeoutNs(), &now_ns_);
     pulse_.Answer();
@@ -209,6 +217,60 @@ void Loop::Expire() {
   while (Stream* stream = busy_.PopExpired(now_ns_)) stream->OnDeadline(/*idle=*/false);
 }
 
+Pipe* Loop::EmptyPipe() {
+  if (pipe_.has_value() && !pipe_->Discard()) pipe_.reset();
+  if (!pipe_.has_value()) {
+    absl::StatusOr<Pipe> made = Pipe::Create();
+    if (!made.ok()) {
+      LOG_EVERY_T(WARNING, 1) << "no pipe to splice through, sendfile does it: " << made.status().message();
+      return nullptr;
+    }
+    pipe_.emplace(*std::move(made));
+  }
+  return &*pipe_;
+}
+
+// ---- Files to pass ----
+
+void Loop::BeginOpen(Passing::Opening* opening) {
+  const std::string& uri = opening->answer.text;
+  std::optional<storage::DirectoryCache::Place> place =
+      directories_.Locate(uri, now_ns_, storage::Wait::kCachedOnly);
+  if (!place.has_value()) return;
+  opening->directory = std::move(place->directory);
+  files_->Open(opening->directory->get(), uri.c_str() + place->name_at, &opening->result);
+}
+
+// Opens what the streams of this round want to pass, and closes what has been passed.
+void Loop::OpenFiles() {
+  if (files_ == nullptr) return;
+  do {
+    for (net::UniqueFd& fd : passed_) files_->Close(std::move(fd));
+    passed_.clear();
+    files_->Submit();
+    for (const std::unique_ptr<Passing>& orphan : orphans_) {
+      for (const Passing::Opening& opening : orphan->openings) net::UniqueFd unwanted(std::max(opening.result, -1));
+    }
+    orphans_.clear();
+    std::vector<Stream*> streams;
+    streams.swap(awaiting_files_);
+    // What a stream does now ends none of the others: endings are told from inside Engine::Wait().
+    for (Stream* stream : streams) stream->OnFilesOpened();
+  } while (!awaiting_files_.empty() || !passed_.empty());
+}
+
+void Loop::Orphan(Stream* stream, std::unique_ptr<Passing> passing) {
+  if (std::erase(awaiting_files_, stream) > 0) orphans_.push_back(std::move(passing));
+}
+
+void Loop::CloseFds(router::Message* message) {
+  if (files_ == nullptr) {
+    message->CloseFds();
+  } else {
+    message->ReleaseFds(&passed_);
+  }
+}
+
 std::unique_ptr<Passing> Loop::NewPassing(Stream* stream) {
   std::unique_ptr<Passing> passing;
   if (spare_.empty()) {
@@ -223,6 +285,7 @@ std::unique_ptr<Passing> Loop::NewPassing(Stream* stream) {
 
 void Loop::Recycle(std::unique_ptr<Passing> passing) {
   passing->message.Clear();
+  passing->rest = {};
   passing->is_x = false;
   if (spare_.size() < kSpareMax) spare_.push_back(std::move(passing));
 }

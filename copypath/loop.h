@@ -17,9 +17,11 @@
 #include "copypath/engine.h"
 #include "copypath/object_cache.h"
 #include "copypath/passing.h"
+#include "copypath/pipe.h"
 #include "copypath/stream.h"
 #include "net/counter.h"
 #include "net/deadline_list.h"
+#include "net/file_batch.h"
 #include "net/mailbox.h"
 #include "net/pulse.h"
 #include "router/lane.h"
@@ -108,6 +110,8 @@ class Loop {
   // The object that `uri` means now: ready, or loading (then its waiters are told). Errors as
   // Tree::OpenObject().
   absl::StatusOr<ObjectRef> Lookup(absl::string_view uri);
+  // For one use. Null: no descriptors for one are left.
+  Pipe* EmptyPipe();
   // The object is not what its name means any more: the next Lookup() asks the file system.
   void Forget(CachedObject* object) { cache_.Erase(object); }
   // Whether window `index` of a mapped object may be sent; begins to bring it in when not.
@@ -120,6 +124,18 @@ class Loop {
   absl::StatusOr<storage::OpenedObject> OpenToPass(absl::string_view uri, storage::Wait wait) {
     return directories_.OpenObject(uri, now_ns_, wait);
   }
+  // Whether files are opened together, once for each round of the loop: on rings.
+  bool opens_together() const { return files_ != nullptr; }
+  // Queues the opening of answer.text, where that can be done so; Stream::OnFilesOpened() tells, after AwaitFiles().
+  void BeginOpen(Passing::Opening* opening);
+  void AwaitFiles(Stream* stream) { awaiting_files_.push_back(stream); }
+  // The stream goes before it was told.
+  void Orphan(Stream* stream, std::unique_ptr<Passing> passing);
+  absl::StatusOr<storage::OpenedObject> TakeOpened(net::UniqueFd fd, absl::string_view uri) {
+    return directories_.Take(std::move(fd), uri);
+  }
+  // Closes what has been passed, at the end of the round at the latest.
+  void CloseFds(router::Message* message);
   std::unique_ptr<Passing> NewPassing(Stream* stream);
   void Recycle(std::unique_ptr<Passing> passing);
   // Calls stream->OnRetry() in a moment, unless the stream goes before.
@@ -155,6 +171,7 @@ class Loop {
   void OnLoaded(Loading* loading);
   void OnPageIn(PageIn* page_in, int error);
   void TellWaiters(CachedObject* object);
+  void OpenFiles();
   void Expire();
   int64_t TimeoutNs() const;
 
@@ -173,6 +190,11 @@ class Loop {
   Deadlines busy_;
   Retries retries_;
   storage::DirectoryCache directories_;  // for descriptors
+  std::optional<Pipe> pipe_;  // made with its first use
+  std::unique_ptr<net::FileBatch> files_;  // null: each is opened by itself
+  std::vector<Stream*> awaiting_files_;
+  std::vector<std::unique_ptr<Passing>> orphans_;  // of streams that have gone, while files_ knows of them
+  std::vector<net::UniqueFd> passed_;
   std::vector<std::unique_ptr<Passing>> spare_;
   int64_t now_ns_ = 0;
   router::Burst burst_;

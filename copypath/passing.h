@@ -1,8 +1,13 @@
 // A message with descriptors on its way to a client: OP_FDPASS answered by the loop itself.
 #pragma once
 
+#include <errno.h>
 #include <sys/uio.h>
 
+#include <memory>
+#include <vector>
+
+#include "copypath/answer.h"
 #include "net/deadline_list.h"
 #include "net/unique_fd.h"
 #include "router/message.h"
@@ -13,6 +18,14 @@ class Stream;
 
 // A stream has one while it sends one; the loop keeps those not in use.
 struct Passing {
+  // An answer whose file is being opened, together with others (net/file_batch.h).
+  struct Opening {
+    Answer answer;
+    std::shared_ptr<const net::UniqueFd> directory;
+    int result = -EAGAIN;  // what came of it; -errno: the answer is looked for the long way
+  };
+
+  std::vector<Opening> openings;  // not in the message yet; unmoved while the batch knows of them
   router::Message message;
   iovec rest{};             // of message.bytes(): what has not been sent
   net::UniqueFd x_fd;       // without FD_IN_HEADER: rides on the 'X' that follows the message

@@ -39,7 +39,11 @@ Stream::~Stream() {
   };
   for (size_t i = 0; i < queue_.size(); ++i) forget(queue_[i].object.get());
   forget(body_.object.get());
-  if (passing_ != nullptr) loop_->StopRetry(passing_.get());
+  if (passing_ != nullptr) {
+    loop_->StopRetry(passing_.get());
+    for (const Passing::Opening& opening : passing_->openings) forget(opening.answer.object.get());
+    loop_->Orphan(this, std::move(passing_));
+  }
 }
 
 void Stream::Start() {
@@ -101,7 +105,7 @@ void Stream::Intake(absl::string_view input) {
   // For --requests_per_conn they count: each is an answer.
   const size_t taken =
       outstanding + (transferring_ ? 1 : 0) + (out_ != nullptr ? out_->answers() : 0) +
-      (passing_ != nullptr && !passing_->is_x ? passing_->message.answer_count() : 0);
+      (passing_ != nullptr && !passing_->is_x ? passing_->message.answer_count() + passing_->openings.size() : 0);
   const uint64_t allowance =
       session_->allowance() - std::min<uint64_t>(session_->allowance(), taken);
   size_t room = kBurstMax;

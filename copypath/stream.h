@@ -46,6 +46,8 @@ class Stream : public Channel {
   void OnObjectChanged(CachedObject* object);
   void OnTransferEnded(Transfer::Outcome outcome);
   void OnDeadline(bool idle);
+  // The files that were to be opened are open, or cannot be had so.
+  void OnFilesOpened();
   // What the kernel had no room for a moment ago may go now.
   void OnRetry() { SendMessage(); }
 
@@ -105,7 +107,11 @@ class Stream : public Channel {
   bool GoesToSpliceThread(const Answer& answer) const;
   // stream_pass.cc: descriptors out.
   void PassFds(size_t index);
-  bool AddFd(Answer answer);
+  void OpenTogether(size_t index);
+  bool AddFd(Answer* answer, net::UniqueFd fd);
+  void StartMessage();
+  bool SendMessageNow();
+  void CountMessage();
   void SendMessage();
   void OnMessageSent(ssize_t result);
   // The whole of an answer that is an error. True, for ComposeAnswer() to return.

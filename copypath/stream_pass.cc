@@ -14,71 +14,159 @@ namespace {
 
 using protocol::Status;
 
+// Of a client without FD_BATCH, how many of the files that it asked for are opened at once.
+constexpr size_t kOpenedAheadMax = 32;
+
 }  // namespace
 
 // Sends the answer at `index`, and with FD_BATCH what descriptors' answers come after it, as one
 // message. Descriptors are opened here, when they can go: a client that does not read holds none.
 void Stream::PassFds(size_t index) {
   passing_ = loop_->NewPassing(this);
+  if (loop_->opens_together() && session_->parser.Has(protocol::kFdInHeader)) {
+    OpenTogether(index);
+    return;
+  }
   const bool batch = session_->parser.Has(protocol::kFdBatch);
   std::optional<size_t> next = index;
   do {
-    if (!AddFd(queue_.Take(*next))) break;
+    Answer answer = queue_.Take(*next);
+    if (!AddFd(&answer, net::UniqueFd())) {
+      queue_.PushFront(std::move(answer));
+      break;
+    }
+    if (passing_->x_fd.valid()) break;  // it follows its header at once
     next = NextAnswer();
   } while (batch && next.has_value() && queue_[*next].kind == Answer::Kind::kFd &&
            passing_->message.fds().size() < net::kFdsPerMessageMax);
+  StartMessage();
+}
+
+// Takes the answers that may go now, and has their files opened with those of the loop's other streams.
+void Stream::OpenTogether(size_t index) {
+  std::vector<Passing::Opening>& openings = passing_->openings;
+  const size_t most = session_->parser.Has(protocol::kFdBatch) ? net::kFdsPerMessageMax : kOpenedAheadMax;
+  std::optional<size_t> next = index;
+  do {
+    openings.emplace_back().answer = queue_.Take(*next);
+    next = NextAnswer();
+  } while (openings.size() < most && next.has_value() && queue_[*next].kind == Answer::Kind::kFd);
+  for (Passing::Opening& opening : openings) {
+    // Where the disk has been asked already, the kernel's caches alone would not do.
+    if (!opening.answer.object) loop_->BeginOpen(&opening);
+  }
+  sending_ = true;  // as good as: nothing else may be sent meanwhile
+  loop_->AwaitFiles(this);
+}
+
+void Stream::OnFilesOpened() {
+  sending_ = false;
+  std::vector<Passing::Opening> openings;
+  openings.swap(passing_->openings);
+  std::vector<net::UniqueFd> fds(openings.size());
+  for (size_t i = 0; i < openings.size(); ++i) {
+    if (openings[i].result >= 0) fds[i].Reset(openings[i].result);
+  }
+  if (exit_ != Exit::kStay) return;
+  const bool batch = session_->parser.Has(protocol::kFdBatch);
+  size_t done = 0;
+  while (done < openings.size() && AddFd(&openings[done].answer, std::move(fds[done]))) {
+    ++done;
+    // Without FD_BATCH each has a message of its own: all but the last go at once, if the socket takes them.
+    if (!batch && done < openings.size() && !SendMessageNow()) break;
+  }
+  // Whose turn has not come are the oldest again.
+  for (size_t i = openings.size(); i > done; --i) queue_.PushFront(std::move(openings[i - 1].answer));
+  openings.clear();
+  passing_->openings.swap(openings);  // its memory
+  StartMessage();
+  // All that could go waits for the disk, or has gone already.
+  if (passing_ == nullptr) Advance();
+}
+
+// Sends the message, or lets go of it when it is empty: then all that can go waits for the disk.
+void Stream::StartMessage() {
   if (passing_->message.empty()) {
-    loop_->Recycle(std::move(passing_));  // all that can go waits for the disk
+    loop_->Recycle(std::move(passing_));
     return;
   }
-  const absl::string_view bytes = passing_->message.bytes();
-  passing_->rest = {const_cast<char*>(bytes.data()), bytes.size()};
+  if (passing_->rest.iov_base == nullptr) {
+    const absl::string_view bytes = passing_->message.bytes();
+    passing_->rest = {const_cast<char*>(bytes.data()), bytes.size()};
+  }
   SendMessage();
 }
 
-// Adds one answer to the message. False: nothing more may be added.
-bool Stream::AddFd(Answer answer) {
+// Adds one answer to the message. False: it must wait for the disk, and is not taken.
+// fd: the object, opened already; or none.
+bool Stream::AddFd(Answer* answer, net::UniqueFd fd) {
   router::Message* message = &passing_->message;
   const auto refuse = [&](Status status, absl::string_view text) {
-    message->BeginAnswer(answer.request, status);
-    router::AppendError(session_->dialect(), answer.request.id, status, text, message->text());
+    message->BeginAnswer(answer->request, status);
+    router::AppendError(session_->dialect(), answer->request.id, status, text, message->text());
     return true;
   };
-  // The second time the disk has been asked already (some walks can never be done from the kernel's
-  // caches alone: RESOLVE_CACHED gives up at symbolic links with "..").
-  const storage::Wait wait =
-      answer.object ? storage::Wait::kMayBlock : storage::Wait::kCachedOnly;
-  absl::StatusOr<storage::OpenedObject> opened = loop_->OpenToPass(answer.text, wait);
-  if (absl::IsUnavailable(opened.status()) && !answer.object) {
-    absl::StatusOr<ObjectRef> object = loop_->Lookup(answer.text);
+  absl::StatusOr<storage::OpenedObject> opened = absl::UnavailableError("not opened yet");
+  if (fd.valid()) opened = loop_->TakeOpened(std::move(fd), answer->text);
+  if (!opened.ok()) {
+    // The second time the disk has been asked already (some walks can never be done from the kernel's
+    // caches alone: RESOLVE_CACHED gives up at symbolic links with "..").
+    const storage::Wait wait =
+        answer->object ? storage::Wait::kMayBlock : storage::Wait::kCachedOnly;
+    opened = loop_->OpenToPass(answer->text, wait);
+  }
+  if (absl::IsUnavailable(opened.status()) && !answer->object) {
+    absl::StatusOr<ObjectRef> object = loop_->Lookup(answer->text);
     if (!object.ok()) return refuse(router::WireStatus(object.status()), object.status().message());
-    answer.object = *std::move(object);
-    if (answer.object->state() == CachedObject::State::kLoading) {
-      WaitFor(answer.object.get());
-      queue_.PushFront(std::move(answer));
+    answer->object = *std::move(object);
+    if (answer->object->state() == CachedObject::State::kLoading) {
+      WaitFor(answer->object.get());
       return false;
     }
-    opened = loop_->OpenToPass(answer.text, storage::Wait::kMayBlock);
+    opened = loop_->OpenToPass(answer->text, storage::Wait::kMayBlock);
   }
   if (!opened.ok()) return refuse(router::WireStatus(opened.status()), opened.status().message());
   const std::optional<router::Extent> extent =
-      router::ResolveExtent(answer.request, opened->info.size);
+      router::ResolveExtent(answer->request, opened->info.size);
   if (!extent.has_value()) {
     return refuse(Status::kRangeNotSatisfiable,
-                  router::RangeMessage(answer.request, opened->info.size));
+                  router::RangeMessage(answer->request, opened->info.size));
   }
   const bool in_header = session_->parser.Has(protocol::kFdInHeader);
   char header[protocol::kResponseBytesMax];
-  const size_t header_bytes = router::EncodeFdHeader(session_->dialect(), in_header, answer.request,
+  const size_t header_bytes = router::EncodeFdHeader(session_->dialect(), in_header, answer->request,
                                                      *extent, header);
   if (in_header) {
-    message->BeginAnswerWithFd(answer.request, std::move(opened->fd), extent->length);
+    message->BeginAnswerWithFd(answer->request, std::move(opened->fd), extent->length);
   } else {
-    message->BeginAnswer(answer.request, Status::kOk, extent->length);
+    message->BeginAnswer(answer->request, Status::kOk, extent->length);
     passing_->x_fd = std::move(opened->fd);
   }
   message->text()->append(header, header_bytes);
-  return in_header;
+  return true;
+}
+
+// Sends the message at once, rather than with the loop's next round. False: some of it, or all, is still to go.
+bool Stream::SendMessageNow() {
+  router::Message* message = &passing_->message;
+  const absl::string_view bytes = message->bytes();
+  const ssize_t sent = net::SendWithFds(socket(), bytes, message->fds());
+  const size_t gone = sent < 0 ? 0 : static_cast<size_t>(sent);
+  if (gone > 0) loop_->CloseFds(message);
+  if (gone < bytes.size()) {
+    passing_->rest = {const_cast<char*>(bytes.data()) + gone, bytes.size() - gone};
+    return false;
+  }
+  CountMessage();
+  message->Clear();
+  UpdateDeadline(/*progress=*/true);
+  return true;
+}
+
+// The message has gone.
+void Stream::CountMessage() {
+  session_->answered.Add(passing_->message.answer_count());
+  for (const router::Receipt& receipt : passing_->message.receipts()) Account(receipt, loop_->now_ns());
 }
 
 void Stream::SendMessage() {
@@ -109,7 +197,7 @@ void Stream::OnMessageSent(ssize_t result) {
   }
   const size_t sent = result < 0 ? 0 : static_cast<size_t>(result);
   if (sent > 0) {
-    message->CloseFds();
+    loop_->CloseFds(message);
     UpdateDeadline(/*progress=*/true);
   }
   if (sent < passing_->rest.iov_len) {
@@ -118,10 +206,7 @@ void Stream::OnMessageSent(ssize_t result) {
     SendMessage();
     return;
   }
-  if (!passing_->is_x) {
-    session_->answered.Add(message->answer_count());
-    for (const router::Receipt& receipt : message->receipts()) Account(receipt, loop_->now_ns());
-  }
+  if (!passing_->is_x) CountMessage();
   if (passing_->x_fd.valid()) {
     message->Clear();
     message->BeginAnswerWithFd(protocol::Request(), std::move(passing_->x_fd), /*bytes=*/0);

@@ -8,8 +8,8 @@
 
 #include <glog/logging.h>
 
-#include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
+#include "net/ring_setup.h"
 
 namespace objmapper::net {
 namespace {
@@ -20,27 +20,6 @@ constexpr int kBufferGroup = 1;
 constexpr int kNeededOperations[] = {IORING_OP_RECV,     IORING_OP_RECVMSG, IORING_OP_SEND,
                                      IORING_OP_SENDMSG,  IORING_OP_POLL_ADD, IORING_OP_MADVISE,
                                      IORING_OP_ASYNC_CANCEL};
-
-// Why a ring may be refused, in an operator's words.
-absl::Status SetupError(int error) {
-  switch (error) {
-    case EPERM:
-    case EACCES:
-      return absl::PermissionDeniedError(absl::StrCat(
-          "io_uring_setup is forbidden (", strerrorname_np(error),
-          "): the sysctl kernel.io_uring_disabled, or a seccomp filter such as a container's"));
-    case ENOSYS:
-    case EOPNOTSUPP:
-      return absl::UnimplementedError(
-          absl::StrCat("there is no io_uring (", strerrorname_np(error),
-                       "): the kernel is built without it, or a seccomp filter or sandbox hides it"));
-    case ENOMEM:
-      return absl::ResourceExhaustedError(
-          "no memory for a ring (ENOMEM): RLIMIT_MEMLOCK or the memory cgroup is too small");
-    default:
-      return ErrnoToStatus(error, "io_uring_setup");
-  }
-}
 
 }  // namespace
 
@@ -63,18 +42,9 @@ absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const Options& options) {
   }
   if (error != 0) {
     ring->ring_.reset();  // nothing to io_uring_queue_exit()
-    return SetupError(-error);
+    return RingSetupError(-error);
   }
-  io_uring_probe* probe = io_uring_get_probe_ring(ring->ring_.get());
-  if (probe == nullptr) return absl::UnimplementedError("io_uring cannot be probed");
-  for (int operation : kNeededOperations) {
-    if (!io_uring_opcode_supported(probe, operation)) {
-      io_uring_free_probe(probe);
-      return absl::UnimplementedError(
-          absl::StrCat("this kernel's io_uring lacks operation ", operation));
-    }
-  }
-  io_uring_free_probe(probe);
+  if (absl::Status can = CheckOperations(ring->ring_.get(), kNeededOperations); !can.ok()) return can;
 
   // A ring of receive buffers, so that idle connections hold none.
   const size_t ring_bytes = options.receive_buffers * sizeof(io_uring_buf);
@@ -86,7 +56,7 @@ absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const Options& options) {
   registration.ring_entries = options.receive_buffers;
   registration.bgid = kBufferGroup;
   error = io_uring_register_buf_ring(ring->ring_.get(), &registration, 0);
-  if (error != 0) return SetupError(-error);
+  if (error != 0) return RingSetupError(-error);
   ring->buffer_memory_ = std::make_unique<char[]>(size_t{options.receive_buffers} *
                                                   options.receive_buffer_bytes);
   io_uring_buf_ring_init(ring->buffers_);

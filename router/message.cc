@@ -1,5 +1,7 @@
 #include "router/message.h"
 
+#include <iterator>
+
 #include "router/answers.h"
 
 namespace objmapper::router {
@@ -27,6 +29,11 @@ void Message::CloseFds() {
   fds_.clear();
   shared_.clear();
   numbers_.clear();
+}
+
+void Message::ReleaseFds(std::vector<net::UniqueFd>* out) {
+  out->insert(out->end(), std::make_move_iterator(fds_.begin()), std::make_move_iterator(fds_.end()));
+  CloseFds();
 }
 
 void Message::Clear() {

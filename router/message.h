@@ -58,6 +58,8 @@ class Message {
 
   // Closes the descriptors: they have gone with the first bytes. The text stays.
   void CloseFds();
+  // The same for who closes them himself: gives those that are no others' to `out`.
+  void ReleaseFds(std::vector<net::UniqueFd>* out);
 
   // Closes what descriptors are left; the message is empty again.
   void Clear();

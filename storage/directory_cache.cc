@@ -21,7 +21,7 @@ absl::StatusOr<OpenedObject> DirectoryCache::OpenObject(absl::string_view uri, i
     const absl::string_view name = uri.substr(name_at);
     const bool seen = directory->regular.contains(name);
     absl::StatusOr<OpenedObject> object =
-        tree_->OpenIn(directory->fd.get(), name, uri, /*seen_regular=*/seen, wait);
+        tree_->OpenIn(directory->fd->get(), name, uri, /*seen_regular=*/seen, wait);
     if (object.ok()) {
       if (!seen && directory->regular.size() < kNamesMax) directory->regular.emplace(name);
       return object;
@@ -31,6 +31,22 @@ absl::StatusOr<OpenedObject> DirectoryCache::OpenObject(absl::string_view uri, i
   }
   // Rare: an error, which the long way states exactly, or a symbolic link, which it follows.
   return tree_->OpenObject(uri, wait);
+}
+
+std::optional<DirectoryCache::Place> DirectoryCache::Locate(absl::string_view uri, int64_t now_ns, Wait wait) {
+  if (entries_max_ == 0 || valid_ns_ <= 0) return std::nullopt;
+  const size_t slash = uri.rfind('/');
+  const size_t name_at = slash == absl::string_view::npos ? 0 : slash + 1;
+  if (!IsPlainName(uri.substr(name_at))) return std::nullopt;
+  const Directory* directory = Find(uri.substr(0, name_at), now_ns, wait);
+  if (directory == nullptr) return std::nullopt;
+  return Place{directory->fd, name_at};
+}
+
+absl::StatusOr<OpenedObject> DirectoryCache::Take(net::UniqueFd fd, absl::string_view uri) const {
+  absl::StatusOr<ObjectInfo> info = InfoOf(fd.get(), uri);
+  if (!info.ok()) return std::move(info).status();
+  return OpenedObject{std::move(fd), *info};
 }
 
 DirectoryCache::Directory* DirectoryCache::Find(absl::string_view path, int64_t now_ns,
@@ -45,15 +61,15 @@ DirectoryCache::Directory* DirectoryCache::Find(absl::string_view path, int64_t 
     return nullptr;
   }
   if (found != directories_.end()) {
-    found->second.fd = *std::move(fd);
+    found->second.fd = std::make_shared<const net::UniqueFd>(*std::move(fd));
     found->second.resolved_ns = now_ns;
     found->second.regular.clear();
     return &found->second;
   }
   // Full: an arbitrary one goes. Resolving it again costs what one long walk does.
   if (directories_.size() >= entries_max_) directories_.erase(directories_.begin());
-  return &directories_.emplace(std::string(path), Directory{*std::move(fd), now_ns, {}})
-              .first->second;
+  Directory directory{std::make_shared<const net::UniqueFd>(*std::move(fd)), now_ns, {}};
+  return &directories_.emplace(std::string(path), std::move(directory)).first->second;
 }
 
 }  // namespace objmapper::storage

@@ -14,6 +14,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
@@ -37,9 +39,20 @@ class DirectoryCache {
   absl::StatusOr<OpenedObject> OpenObject(absl::string_view uri, int64_t now_ns,
                                           Wait wait = Wait::kMayBlock);
 
+  // The same in two steps, for who opens many at once (net/file_batch.h): Locate(), then openat2(2) without following
+  // links, then Take().
+  struct Place {
+    std::shared_ptr<const net::UniqueFd> directory;  // O_PATH
+    size_t name_at;  // in the URI: the last name, one that may be opened in the directory
+  };
+  // nullopt: OpenObject() must do it, and says what is wrong.
+  std::optional<Place> Locate(absl::string_view uri, int64_t now_ns, Wait wait);
+  // fd: opened at its place. An error: as above.
+  absl::StatusOr<OpenedObject> Take(net::UniqueFd fd, absl::string_view uri) const;
+
  private:
   struct Directory {
-    net::UniqueFd fd;  // O_PATH
+    std::shared_ptr<const net::UniqueFd> fd;  // O_PATH
     int64_t resolved_ns = 0;
     absl::flat_hash_set<std::string> regular;  // names seen to be objects since then
   };

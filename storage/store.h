@@ -100,6 +100,10 @@ class Store {
                                 absl::FunctionRef<bool(absl::string_view uri)> permitted);
 
  private:
+  // As Begin(), without keeping room.
+  absl::StatusOr<std::unique_ptr<NewObject>> Make(absl::string_view uri, uint64_t size,
+                                                  const PutAttributes& attributes);
+
   const Options options_;
 };
 

@@ -14,6 +14,8 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
+#include "storage/attributes.h"
+#include "storage/reserved_name.h"
 
 namespace objmapper::storage {
 namespace {
@@ -67,6 +69,10 @@ absl::Status CopyPath(absl::string_view uri, char (&path)[PATH_MAX]) {
   if (HasDotDot(relative)) {
     return absl::PermissionDeniedError(
         absl::StrCat("open ", Quoted(uri), ": \"..\" is not allowed"));
+  }
+  if (HasReservedName(relative)) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("open ", Quoted(uri), ": the server keeps such names for itself"));
   }
   memcpy(path, relative.data(), relative.size());
   path[relative.size()] = '\0';
@@ -167,6 +173,11 @@ absl::StatusOr<OpenedObject> Tree::OpenObject(absl::string_view uri, Wait wait) 
   return AsObject(*std::move(fd), uri);
 }
 
+absl::Status Tree::CheckName(absl::string_view uri) {
+  char path[PATH_MAX];
+  return CopyPath(uri, path);
+}
+
 absl::StatusOr<net::UniqueFd> Tree::OpenDirectory(absl::string_view path, Wait wait) const {
   // "." stands for the root, which CopyPath() would call an empty URI.
   const bool is_root = path.find_first_not_of('/') == absl::string_view::npos;
@@ -177,9 +188,7 @@ absl::StatusOr<OpenedObject> Tree::OpenIn(int directory, absl::string_view name,
                                           absl::string_view uri, bool seen_regular,
                                           Wait wait) const {
   char path[NAME_MAX + 1];
-  if (name.empty() || name.size() > NAME_MAX || name == "." || name == ".." ||
-      memchr(name.data(), '/', name.size()) != nullptr ||
-      memchr(name.data(), '\0', name.size()) != nullptr) {
+  if (!IsPlainName(name)) {
     return absl::PermissionDeniedError(absl::StrCat("open ", Quoted(uri), ": not a plain name"));
   }
   memcpy(path, name.data(), name.size());
@@ -239,6 +248,11 @@ absl::StatusOr<net::UniqueFd> Tree::Resolve(absl::string_view uri, int flags, Wa
   return ResolveError(error, uri);
 }
 
+bool IsPlainName(absl::string_view name) {
+  return !name.empty() && name.size() <= NAME_MAX && name != "." && name != ".." && !IsReservedName(name) &&
+         memchr(name.data(), '/', name.size()) == nullptr && memchr(name.data(), '\0', name.size()) == nullptr;
+}
+
 absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri) {
   // The system call itself: glibc's fstat() goes through newfstatat(2), which looks at an empty path
   // first and takes a fifth longer. On 64-bit machines the kernel fills struct stat as it is.
@@ -250,6 +264,9 @@ absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri) {
   if (!S_ISREG(status.st_mode)) {
     return absl::PermissionDeniedError(
         absl::StrCat("open ", Quoted(uri), ": it is ", KindOf(status.st_mode), ", not an object"));
+  }
+  if (MayExpire(status.st_mode) && HasExpired(fd)) {
+    return absl::NotFoundError(absl::StrCat("open ", Quoted(uri), ": it has expired"));
   }
   ObjectInfo info;
   info.size = static_cast<uint64_t>(status.st_size);

@@ -44,8 +44,9 @@ class Tree {
   //
   //   INVALID_ARGUMENT    the URI is empty or holds a NUL
   //   OUT_OF_RANGE        it, or a name in it, is longer than the file system allows
-  //   NOT_FOUND           no such object
-  //   PERMISSION_DENIED   the URI holds a ".." component; it leads out of the root (a symbolic
+  //   NOT_FOUND           no such object, or it has expired (attributes.h)
+  //   PERMISSION_DENIED   the URI holds a ".." component, or a name that the server keeps for itself
+  //                       (reserved_name.h); it leads out of the root (a symbolic
   //                       link, a magic link); it is a directory, device, FIFO or socket; or the
   //                       file's permissions forbid it
   //   RESOURCE_EXHAUSTED  out of descriptors or memory (EMFILE, ENFILE, ENOMEM), or the tree was
@@ -62,6 +63,9 @@ class Tree {
   // What OpenObject() would find, without a descriptor that could read it: permissions to read are
   // not asked for. Errors as OpenObject().
   absl::StatusOr<ObjectInfo> Stat(absl::string_view uri, Wait wait) const;
+
+  // Whether a URI could name an object: its errors are those that OpenObject() finds before it asks the file system.
+  static absl::Status CheckName(absl::string_view uri);
 
   // A directory of the tree, O_PATH: the start of walks for OpenIn(). Errors as OpenObject(), and
   // NOT_FOUND when it is no directory. An empty path is the root.
@@ -96,8 +100,12 @@ class Tree {
   std::unique_ptr<std::atomic<uint64_t>> changes_ = std::make_unique<std::atomic<uint64_t>>(0);
 };
 
+// Whether `name` is one component that can only be an object's name in its directory: not empty, ".", "..", too long,
+// reserved (reserved_name.h), nor with a slash or NUL.
+bool IsPlainName(absl::string_view name);
+
 // ObjectInfo of an open descriptor (fstat(2)); `uri` names it in errors. PERMISSION_DENIED when it
-// is no regular file, else as ErrnoToStatus.
+// is no regular file, NOT_FOUND when it has expired, else as ErrnoToStatus.
 absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri);
 
 }  // namespace objmapper::storage

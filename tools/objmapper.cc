@@ -23,6 +23,14 @@ ExitCode Run(const CommandLine& line) {
       return kExitOk;
     case CommandLine::Command::kGet:
       return RunGet(line);
+    case CommandLine::Command::kPut:
+      return RunPut(line);
+    case CommandLine::Command::kRm:
+      return RunRm(line);
+    case CommandLine::Command::kLs:
+      return RunLs(line);
+    case CommandLine::Command::kCp:
+      return RunCp(line);
     case CommandLine::Command::kStat:
       return RunStat(line);
     case CommandLine::Command::kPing:

@@ -81,15 +81,37 @@ protocol::RequestParser::Result Peer::Next() {
     const protocol::RequestParser::Result result = parser_.Next(input_);
     if (result.kind != protocol::RequestParser::Kind::kNeedMore) return result;
     input_.erase(0, result.consumed);
-    char buffer[4096];
-    ssize_t got = 0;
-    if (!Await(socket_.get(), POLLIN) ||
-        (got = recv(socket_.get(), buffer, sizeof(buffer), 0)) <= 0) {
-      ADD_FAILURE() << "the client sent nothing that the script waits for";
-      return {};
-    }
-    input_.append(buffer, static_cast<size_t>(got));
+    if (!ReadSome()) return {};
   }
+}
+
+bool Peer::ReadSome() {
+  char buffer[65536];
+  if (Await(socket_.get(), POLLIN)) {
+    const absl::StatusOr<net::Received> got =
+        net::RecvWithFds(socket_.get(), absl::MakeSpan(buffer), net::kFdsPerMessageMax, &fds_);
+    if (got.ok() && got->bytes > 0) {
+      input_.append(buffer, got->bytes);
+      return true;
+    }
+  }
+  ADD_FAILURE() << "the client sent nothing that the script waits for";
+  return false;
+}
+
+std::string Peer::ReadBody(size_t bytes) {
+  while (input_.size() < bytes && ReadSome()) {
+  }
+  std::string body = input_.substr(0, bytes);
+  input_.erase(0, bytes);
+  return body;
+}
+
+net::UniqueFd Peer::TakeFd() {
+  if (fds_.empty()) return net::UniqueFd();
+  net::UniqueFd fd = std::move(fds_.front());
+  fds_.erase(fds_.begin());
+  return fd;
 }
 
 Asked Peer::ReadRequest() {

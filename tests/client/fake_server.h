@@ -40,6 +40,11 @@ class Peer {
   // The next request. A HELLO in front of it is answered with HELLO_ACK. A test failure and an
   // empty request when none comes.
   Asked ReadRequest();
+  // The next `bytes` bytes: the body of a PUT whose request was read. Fewer, and a test failure, when
+  // they do not come.
+  std::string ReadBody(size_t bytes);
+  // The first descriptor that came and was not taken; invalid when there is none.
+  net::UniqueFd TakeFd();
   // Waits for the client's HELLO and does not answer it.
   void ReadHello();
   // Answers the HELLO that was read with HELLO_ACK.
@@ -61,8 +66,11 @@ class Peer {
 
  private:
   protocol::RequestParser::Result Next();
+  // One read to input_ and fds_; false, and a test failure, when nothing comes.
+  bool ReadSome();
 
   net::UniqueFd socket_;
+  std::vector<net::UniqueFd> fds_;
   protocol::RequestParser parser_;
   std::string input_;
 };

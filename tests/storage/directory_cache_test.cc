@@ -57,6 +57,31 @@ TEST_F(DirectoryCacheTest, SeesReplacedAndDeletedObjectsAtOnce) {
   EXPECT_EQ(Code("a/b/object"), absl::StatusCode::kNotFound);
 }
 
+// In two steps, as in one: the place of a name is its directory, held open whatever becomes of the cache, and what was
+// opened there is judged as strictly.
+TEST_F(DirectoryCacheTest, OpensInTwoSteps) {
+  const std::optional<DirectoryCache::Place> place = cache_->Locate("a/b/object", now_, Wait::kMayBlock);
+  ASSERT_TRUE(place.has_value());
+  EXPECT_EQ(place->name_at, 4u);
+  cache_.reset();
+  cache_.emplace(&*tree_, 8, absl::Nanoseconds(kValidNs));
+  net::UniqueFd fd(openat(place->directory->get(), "object", O_RDONLY | O_CLOEXEC));
+  absl::StatusOr<OpenedObject> object = cache_->Take(std::move(fd), "a/b/object");
+  ASSERT_TRUE(object.ok()) << object.status();
+  EXPECT_EQ(object->info.size, 5u);
+
+  net::UniqueFd directory(openat(place->directory->get(), ".", O_RDONLY | O_CLOEXEC));
+  EXPECT_TRUE(absl::IsPermissionDenied(cache_->Take(std::move(directory), "a/b/object").status()));
+}
+
+// A name that is no plain one has no place: it could lead elsewhere.
+TEST_F(DirectoryCacheTest, LocatesPlainNamesAlone) {
+  for (const char* uri : {"a/b/", "a/b/.", "a/b/..", "a/b/object/", "nowhere/object"}) {
+    EXPECT_FALSE(cache_->Locate(uri, now_, Wait::kMayBlock).has_value()) << uri;
+  }
+  EXPECT_FALSE(cache_->Locate(std::string("a/b/ob\0ject", 11), now_, Wait::kMayBlock).has_value());
+}
+
 // A directory that is renamed is believed for `valid` and no longer.
 TEST_F(DirectoryCacheTest, SeesAnotherDirectoryInTime) {
   EXPECT_EQ(Content("a/b/object"), "first");

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include <cmath>
+#include <limits>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -22,6 +23,13 @@ DEFINE_string(timeout, "30s", "how long to wait for the server: 500ms, 30s, 2m")
 DEFINE_bool(retry, true, "ask again, after the time it says, what the server is too busy for");
 DEFINE_bool(json, false, "one JSON object a line for each result");
 DEFINE_int32(n, -1, "how many: round trips of ping, pictures of top");
+DEFINE_bool(r, false, "whole folders, or all objects under a prefix");
+DEFINE_string(ttl, "", "how long what is stored lives: 90s, 10m, 24h");
+DEFINE_int32(jobs, 4, "how many objects are on their way at a time, each on a connection of its own");
+DEFINE_bool(fd, false, "send the file's descriptor instead of its bytes");
+DEFINE_bool(dry_run, false, "say what would be done, and do nothing");
+DEFINE_bool(l, false, "size and time too");
+DEFINE_bool(d, false, "one level: what has a further / in its name is shown as one line");
 DEFINE_string(admin, "", "where the server's --admin_listen is: unix:/path, unix:@name or tcp://host:port");
 
 namespace objmapper::tools {
@@ -30,15 +38,20 @@ namespace {
 using Command = CommandLine::Command;
 
 constexpr int kPings = 5;
+constexpr int kJobsMax = 256;  // threads and connections, each
 
 struct CommandEntry {
   const char* name;
   Command command;
-  absl::string_view flags[7];  // the names it takes
+  absl::string_view flags[10];  // the names it takes
 };
 
 constexpr CommandEntry kCommands[] = {
     {"get", Command::kGet, {"server", "mode", "o", "range", "timeout", "retry", "json"}},
+    {"put", Command::kPut, {"server", "r", "ttl", "fd", "jobs", "timeout", "retry", "json"}},
+    {"rm", Command::kRm, {"server", "r", "dry_run", "jobs", "timeout", "retry", "json"}},
+    {"ls", Command::kLs, {"server", "l", "d", "timeout", "retry", "json"}},
+    {"cp", Command::kCp, {"server", "r", "ttl", "fd", "mode", "jobs", "timeout", "retry", "json"}},
     {"stat", Command::kStat, {"server", "timeout", "retry", "json"}},
     {"ping", Command::kPing, {"server", "n", "timeout", "json"}},
     {"stats", Command::kStats, {"admin", "timeout", "json"}},
@@ -122,19 +135,28 @@ absl::Status SetFlag(const CommandEntry& entry, absl::Span<const char* const> ar
   return absl::OkStatus();
 }
 
-absl::StatusOr<absl::Duration> ReadTimeout(const std::string& text) {
-  absl::Duration timeout;
+// The value of a flag: a number of seconds, or one with a unit.
+absl::StatusOr<absl::Duration> ReadDuration(absl::string_view flag, const std::string& text) {
+  absl::Duration duration;
   double seconds;
   if (absl::SimpleAtod(text, &seconds) && std::isfinite(seconds)) {
-    timeout = absl::Seconds(seconds);
-  } else if (!absl::ParseDuration(text, &timeout)) {
-    timeout = absl::ZeroDuration();
+    duration = absl::Seconds(seconds);
+  } else if (!absl::ParseDuration(text, &duration)) {
+    duration = absl::ZeroDuration();
   }
-  if (timeout <= absl::ZeroDuration()) {
-    return Usage(absl::StrCat("--timeout=", text, ": expected a time longer than nothing, ",
+  if (duration <= absl::ZeroDuration()) {
+    return Usage(absl::StrCat("--", flag, "=", text, ": expected a time longer than nothing, ",
                               "for instance 500ms, 30s or 2m"));
   }
-  return timeout;
+  return duration;
+}
+
+// --ttl as the wire has it: whole seconds of 32 bits.
+absl::StatusOr<absl::Duration> ReadTtl(const std::string& text) {
+  absl::StatusOr<absl::Duration> ttl = ReadDuration("ttl", text);
+  if (!ttl.ok() || *ttl <= absl::Seconds(std::numeric_limits<uint32_t>::max())) return ttl;
+  return Usage(absl::StrCat("--ttl=", text, ": expected 1 to ", std::numeric_limits<uint32_t>::max(),
+                            " seconds; without the flag an object lives for ever"));
 }
 
 absl::StatusOr<protocol::Mode> ReadMode(const std::string& text, bool is_unix) {
@@ -160,7 +182,7 @@ absl::Status ReadFlags(CommandLine* line) {
   line->server = FLAGS_server.empty() ? DefaultServer() : FLAGS_server;
   line->json = FLAGS_json;
   line->retry = FLAGS_retry;
-  absl::StatusOr<absl::Duration> timeout = ReadTimeout(FLAGS_timeout);
+  absl::StatusOr<absl::Duration> timeout = ReadDuration("timeout", FLAGS_timeout);
   if (!timeout.ok()) return timeout.status();
   line->timeout = *timeout;
   if (line->command == Command::kPing || line->command == Command::kTop) {
@@ -174,11 +196,27 @@ absl::Status ReadFlags(CommandLine* line) {
       return Usage("where is the server's --admin_listen? --admin=URL or $OBJMAPPER_ADMIN says so");
     }
   }
-  if (line->command != Command::kGet) return absl::OkStatus();
-  absl::StatusOr<protocol::Mode> mode =
-      ReadMode(FLAGS_mode, !absl::StartsWith(line->server, "tcp:"));
+  line->recursive = FLAGS_r;
+  line->dry_run = FLAGS_dry_run;
+  line->long_form = FLAGS_l;
+  line->one_level = FLAGS_d;
+  if (FLAGS_jobs < 1 || FLAGS_jobs > kJobsMax) {
+    return Usage(absl::StrCat("--jobs=", FLAGS_jobs, ": expected 1 to ", kJobsMax));
+  }
+  line->jobs = FLAGS_jobs;
+  if (!FLAGS_ttl.empty()) {
+    absl::StatusOr<absl::Duration> ttl = ReadTtl(FLAGS_ttl);
+    if (!ttl.ok()) return ttl.status();
+    line->ttl = *ttl;
+  }
+  const bool is_unix = !absl::StartsWith(line->server, "tcp:");
+  line->as_fd = FLAGS_fd;
+  if (line->as_fd && !is_unix) return Usage("--fd: descriptors pass only through Unix sockets");
+  if (line->command != Command::kGet && line->command != Command::kCp) return absl::OkStatus();
+  absl::StatusOr<protocol::Mode> mode = ReadMode(FLAGS_mode, is_unix);
   if (!mode.ok()) return mode.status();
   line->mode = *mode;
+  if (line->command == Command::kCp) return absl::OkStatus();
   line->output = FLAGS_o;
   if (line->output.empty()) return Usage("-o needs a file, a folder, or - for standard output");
   if (FLAGS_range.empty()) return absl::OkStatus();
@@ -186,6 +224,39 @@ absl::Status ReadFlags(CommandLine* line) {
   if (!range.ok()) return Usage(range.status().message());
   line->range = *range;
   return absl::OkStatus();
+}
+
+// The arguments that are no flags, as the command wants them.
+absl::Status ReadOperands(const CommandEntry& entry, CommandLine* line) {
+  std::vector<std::string>& given = line->uris;
+  switch (line->command) {
+    case Command::kPut:
+      line->operands = std::move(given);
+      given.clear();
+      if (!line->operands.empty()) return absl::OkStatus();
+      return Usage("objmapper put needs a file, a folder (with -r), or - for standard input");
+    case Command::kCp:
+      line->operands = std::move(given);
+      given.clear();
+      if (line->operands.size() == 2) return absl::OkStatus();
+      return Usage(absl::StrCat("objmapper cp needs two places, of which one begins with obj:, but was given ",
+                                line->operands.size()));
+    case Command::kLs:
+      if (given.empty()) given.emplace_back();
+      if (given.size() > 1) return Usage(absl::StrCat("objmapper ls takes one prefix, but was given ", given.size()));
+      return given[0].empty() ? absl::OkStatus() : CheckUri(given[0]);
+    case Command::kGet:
+    case Command::kStat:
+    case Command::kRm:
+      if (given.empty()) return Usage(absl::StrCat("objmapper ", entry.name, " needs a URI"));
+      for (const std::string& uri : given) {
+        if (absl::Status status = CheckUri(uri); !status.ok()) return status;
+      }
+      return absl::OkStatus();
+    default:
+      if (given.empty()) return absl::OkStatus();
+      return Usage(absl::StrCat("objmapper ", entry.name, " takes no URI, but was given ", given[0]));
+  }
 }
 
 }  // namespace
@@ -200,7 +271,7 @@ std::string DefaultServer() {
 
 absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> arguments) {
   CommandLine line;
-  if (arguments.empty()) return Usage("what should it do? objmapper get, stat, ping, stats or top");
+  if (arguments.empty()) return Usage("what should it do? objmapper get, put, rm, ls, cp, stat, ping, stats or top");
   if (const std::optional<Command> command = HelpOrVersion(arguments[0])) {
     line.command = *command;
     if (*command == Command::kVersion || arguments.size() == 1) return line;
@@ -231,14 +302,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> argum
     }
   }
   if (absl::Status status = ReadFlags(&line); !status.ok()) return status;
-  if (line.command != Command::kGet && line.command != Command::kStat) {
-    if (line.uris.empty()) return line;
-    return Usage(absl::StrCat("objmapper ", entry->name, " takes no URI, but was given ", line.uris[0]));
-  }
-  if (line.uris.empty()) return Usage(absl::StrCat("objmapper ", entry->name, " needs a URI"));
-  for (const std::string& uri : line.uris) {
-    if (absl::Status status = CheckUri(uri); !status.ok()) return status;
-  }
+  if (absl::Status status = ReadOperands(*entry, &line); !status.ok()) return status;
   return line;
 }
 

@@ -15,7 +15,9 @@
 namespace objmapper::tools {
 
 struct CommandLine {
-  enum class Command : uint8_t { kHelp, kVersion, kGet, kStat, kPing, kStats, kTop };
+  enum class Command : uint8_t {
+    kHelp, kVersion, kGet, kPut, kRm, kLs, kCp, kStat, kPing, kStats, kTop
+  };
   Command command = Command::kHelp;
   std::string topic;  // kHelp: the command asked about; empty: all
 
@@ -23,8 +25,17 @@ struct CommandLine {
   absl::Duration timeout;  // for connecting and for each wait
   bool retry = true;       // ask again what was UNAVAILABLE, within `timeout`
   bool json = false;
-  std::vector<std::string> uris;  // kGet, kStat: one or more, each one that can be sent
-  protocol::Mode mode = protocol::Mode::kCopy;  // kGet
+  // kGet, kStat, kRm: one or more; kLs: one prefix, may be empty. Each can be sent.
+  std::vector<std::string> uris;
+  std::vector<std::string> operands;  // kPut: one or more; kCp: two; files and URIs, not checked yet
+  bool recursive = false;             // kPut, kRm, kCp
+  absl::Duration ttl = absl::InfiniteDuration();  // kPut, kCp
+  int jobs = 1;                       // kPut, kRm, kCp: connections, 1 or more
+  bool as_fd = false;                 // kPut, kCp: the descriptor is sent, not the bytes
+  bool dry_run = false;               // kRm
+  bool long_form = false;             // kLs
+  bool one_level = false;             // kLs
+  protocol::Mode mode = protocol::Mode::kCopy;  // kGet, kCp
   std::optional<client::Range> range;           // kGet
   std::string output = "-";                     // kGet: a file, a folder, or "-" for stdout
   int count = 0;                                // kPing: 1 or more; kTop: 0 is for ever

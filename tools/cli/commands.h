@@ -5,24 +5,20 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "client/client.h"
-#include "client/retry.h"
 #include "tools/cli/command_line.h"
 #include "tools/cli/exit_code.h"
 
 namespace objmapper::tools {
 
 ExitCode RunGet(const CommandLine& line);
+ExitCode RunPut(const CommandLine& line);
+ExitCode RunRm(const CommandLine& line);
+ExitCode RunLs(const CommandLine& line);
+ExitCode RunCp(const CommandLine& line);
 ExitCode RunStat(const CommandLine& line);
 ExitCode RunPing(const CommandLine& line);
 ExitCode RunStats(const CommandLine& line);
 ExitCode RunTop(const CommandLine& line);
-
-// Connects as the command line says. An error has been reported; *code is the exit code for it.
-absl::StatusOr<client::Client> ConnectOrReport(const CommandLine& line, ExitCode* code);
-
-// How what a busy server refuses is asked again: as long as line.timeout, or not at all.
-client::RetryPolicy RetryPolicyOf(const CommandLine& line);
 
 // Where each of line.uris goes: a path, or "-" for stdout. In a folder an object is named by the
 // last part of its URI.

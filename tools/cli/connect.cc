@@ -1,8 +1,8 @@
+#include "tools/cli/connect.h"
+
 #include <limits>
 
 #include "client/options.h"
-#include "client/retry.h"
-#include "tools/cli/commands.h"
 #include "tools/cli/report.h"
 
 namespace objmapper::tools {
@@ -15,12 +15,16 @@ client::RetryPolicy RetryPolicyOf(const CommandLine& line) {
   return policy;
 }
 
-absl::StatusOr<client::Client> ConnectOrReport(const CommandLine& line, ExitCode* code) {
+absl::StatusOr<client::Client> Connect(const CommandLine& line) {
   client::Options options;
   options.connect_timeout = line.timeout;
   options.request_timeout = line.timeout;
-  absl::StatusOr<client::Client> client =
-      client::Retry(RetryPolicyOf(line), [&] { return client::Client::Connect(line.server, options); });
+  return client::Retry(RetryPolicyOf(line),
+                       [&] { return client::Client::Connect(line.server, options); });
+}
+
+absl::StatusOr<client::Client> ConnectOrReport(const CommandLine& line, ExitCode* code) {
+  absl::StatusOr<client::Client> client = Connect(line);
   *code = ConnectExitCodeOf(client.status());
   if (!client.ok()) ReportError(line.json, "server", line.server, client.status(), *code);
   return client;

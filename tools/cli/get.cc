@@ -13,6 +13,7 @@
 #include "client/to_file.h"
 #include "protocol/mode.h"
 #include "tools/cli/commands.h"
+#include "tools/cli/connect.h"
 #include "tools/cli/json.h"
 #include "tools/cli/progress.h"
 #include "tools/cli/report.h"

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_format.h"
 #include "tools/cli/commands.h"
+#include "tools/cli/connect.h"
 #include "tools/cli/json.h"
 #include "tools/cli/report.h"
 

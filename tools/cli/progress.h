@@ -1,4 +1,4 @@
-// How far a get is: one line of a terminal, drawn over and over.
+// How far what takes a while is: one line of a terminal, drawn over and over. Sizes and times for people.
 #pragma once
 
 #include <stdio.h>
@@ -17,6 +17,9 @@ std::string FormatBytes(uint64_t bytes);
 
 // "0:07", "12:34", "3:04:05"; "-:--" for an infinite time.
 std::string FormatTime(absl::Duration time);
+
+// A time since the epoch, in the local zone: "2026-01-31 23:59:58 +01:00".
+std::string FormatMtime(uint64_t mtime_s);
 
 // One line of at most `columns` bytes: name, percent, bar, bytes, rate (the average since the
 // start) and the time left at that rate:

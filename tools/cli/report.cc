@@ -57,6 +57,7 @@ void AddInfo(const client::ObjectInfo& info, JsonLine* line) {
   line->AddNumber("size", info.size);
   if (info.mtime_s.has_value()) line->AddNumber("mtime", *info.mtime_s);
   if (info.etag.has_value()) line->AddText("etag", *info.etag);
+  if (info.ttl_s.has_value()) line->AddNumber("ttl", uint64_t{*info.ttl_s});
   if (info.mime.has_value()) line->AddText("mime", *info.mime);
   if (info.backend.has_value()) line->AddNumber("backend", uint64_t{*info.backend});
   if (info.latency_us.has_value()) line->AddNumber("latency_us", uint64_t{*info.latency_us});

@@ -12,11 +12,11 @@ namespace objmapper::tools {
 // Shows `error`: without `json` as "objmapper: <message>" on stderr, with it as a line on stdout
 // with "ok":false, the source and status of the error, its text and the exit code.
 //
-// about: what the error is about and its JSON name, "uri" or "server".
+// about: what the error is about and its JSON name, "uri", "prefix", "file" or "server".
 void ReportError(bool json, absl::string_view name, absl::string_view about,
                  const absl::Status& error, ExitCode code);
 
-// Adds what the server said about an object: size, mtime, etag, mime, backend, latency_us. What it
+// Adds what the server said about an object: size, mtime, etag, ttl, mime, backend, latency_us. What it
 // did not say is left out.
 void AddInfo(const client::ObjectInfo& info, JsonLine* line);
 

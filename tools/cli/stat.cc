@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "tools/cli/commands.h"
+#include "tools/cli/connect.h"
 #include "tools/cli/json.h"
 #include "tools/cli/progress.h"
 #include "tools/cli/report.h"
@@ -17,10 +18,9 @@ void PrintForPeople(const std::string& uri, const client::ObjectInfo& info) {
   PrintLine(uri);
   PrintLine(absl::StrCat("  size      ", info.size, " bytes",
                          info.size < 1024 ? "" : absl::StrCat(" (", FormatBytes(info.size), ")")));
-  if (info.mtime_s.has_value()) {
-    const absl::Time mtime = absl::FromUnixSeconds(static_cast<int64_t>(*info.mtime_s));
-    PrintLine(absl::StrCat(
-        "  modified  ", absl::FormatTime("%Y-%m-%d %H:%M:%S %Ez", mtime, absl::LocalTimeZone())));
+  if (info.mtime_s.has_value()) PrintLine(absl::StrCat("  modified  ", FormatMtime(*info.mtime_s)));
+  if (info.ttl_s.has_value()) {
+    PrintLine(absl::StrCat("  expires   in ", absl::FormatDuration(absl::Seconds(*info.ttl_s))));
   }
   if (info.etag.has_value()) PrintLine(absl::StrCat("  etag      ", *info.etag));
   if (info.mime.has_value()) PrintLine(absl::StrCat("  type      ", *info.mime));

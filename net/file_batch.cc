@@ -1,0 +1,105 @@
+#include "net/file_batch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <linux/openat2.h>
+#include <string.h>
+
+#include <glog/logging.h>
+
+#include "net/ring_setup.h"
+
+namespace objmapper::net {
+namespace {
+
+constexpr unsigned kEntries = 256;
+constexpr int kNeededOperations[] = {IORING_OP_OPENAT2, IORING_OP_CLOSE};
+
+open_how ReadCached() {
+  open_how how{};
+  how.flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
+  how.resolve = RESOLVE_CACHED;
+  return how;
+}
+
+// A close carries its descriptor, to be named if it fails; an open the address of its result, which is even.
+uint64_t CloseTag(int fd) { return static_cast<uint64_t>(fd) << 1 | 1; }
+
+}  // namespace
+
+FileBatch::FileBatch() : ring_(std::make_unique<io_uring>()) {}
+
+absl::StatusOr<std::unique_ptr<FileBatch>> FileBatch::Create() {
+  auto batch = std::unique_ptr<FileBatch>(new FileBatch());
+  io_uring_params params{};
+  params.flags = IORING_SETUP_CLAMP | IORING_SETUP_COOP_TASKRUN;
+  if (const int error = io_uring_queue_init_params(kEntries, batch->ring_.get(), &params); error != 0) {
+    batch->ring_.reset();
+    return RingSetupError(-error);
+  }
+  if (absl::Status can = CheckOperations(batch->ring_.get(), kNeededOperations); !can.ok()) return can;
+  return batch;
+}
+
+FileBatch::~FileBatch() {
+  if (ring_ == nullptr) return;
+  Submit();
+  io_uring_queue_exit(ring_.get());
+}
+
+void FileBatch::Open(int directory, const char* name, int* result) {
+  static open_how how = ReadCached();
+  io_uring_sqe* entry = io_uring_get_sqe(ring_.get());
+  if (entry == nullptr) {
+    Enter();
+    entry = io_uring_get_sqe(ring_.get());
+  }
+  io_uring_prep_openat2(entry, directory, name, &how);
+  entry->user_data = reinterpret_cast<uint64_t>(result);
+  ++queued_;
+}
+
+void FileBatch::Submit() {
+  if (queued_ == 0 && closes_.size() == 1) {
+    closes_.clear();  // one close(2) is cheaper than a ring's
+    return;
+  }
+  for (UniqueFd& fd : closes_) {
+    io_uring_sqe* entry = io_uring_get_sqe(ring_.get());
+    if (entry == nullptr) {
+      Enter();
+      entry = io_uring_get_sqe(ring_.get());
+    }
+    const int number = fd.Release();
+    io_uring_prep_close(entry, number);
+    entry->user_data = CloseTag(number);
+    ++queued_;
+  }
+  closes_.clear();
+  if (queued_ > 0) Enter();
+}
+
+// Submits what is in the queue and takes what came of it. None of it waits, so all completes inside.
+void FileBatch::Enter() {
+  while (queued_ > 0) {
+    const int submitted = io_uring_submit_and_wait(ring_.get(), queued_);
+    CHECK(submitted >= 0 || submitted == -EINTR || submitted == -EAGAIN || submitted == -EBUSY)
+        << "io_uring_enter: " << strerror(-submitted);
+    unsigned head;
+    unsigned count = 0;
+    io_uring_cqe* cqe;
+    io_uring_for_each_cqe(ring_.get(), head, cqe) {
+      ++count;
+      if ((cqe->user_data & 1) == 0) {
+        *reinterpret_cast<int*>(cqe->user_data) = cqe->res;
+      } else {
+        CHECK_NE(cqe->res, -EBADF) << "descriptor " << (cqe->user_data >> 1) << " was closed by somebody else";
+      }
+    }
+    io_uring_cq_advance(ring_.get(), count);
+    queued_ -= count;
+  }
+}
+
+}  // namespace objmapper::net

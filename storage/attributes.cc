@@ -1,0 +1,98 @@
+#include "storage/attributes.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <time.h>
+
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "net/errno_status.h"
+
+namespace objmapper::storage {
+namespace {
+
+constexpr char kExpires[] = "user.objmapper.expires";
+constexpr char kEtag[] = "user.objmapper.etag";
+constexpr size_t kValueMax = 256;
+
+// Setting the attribute, and giving the finished file its name, change the ctime of the file; who writes its bytes and turns the
+// mtime back changes it too. They are told apart by time.
+constexpr int64_t kOwnChangesNs = 2'000'000'000;
+// The kernel stamps files with a coarser clock than ours.
+constexpr int64_t kTickNs = 20'000'000;
+
+int64_t NowNs(clockid_t clock) {
+  timespec now;
+  clock_gettime(clock, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+std::optional<std::string> Get(int fd, const char* name) {
+  char value[kValueMax];
+  ssize_t size = fgetxattr(fd, name, value, sizeof(value));
+  // A descriptor of O_PATH is asked by the name that it has in /proc.
+  if (size < 0 && errno == EBADF) size = getxattr(absl::StrCat("/proc/self/fd/", fd).c_str(), name, value, sizeof(value));
+  if (size < 0) return std::nullopt;
+  return std::string(value, static_cast<size_t>(size));
+}
+
+}  // namespace
+
+absl::Status SetExpiry(int fd, int64_t expires_s) {
+  const std::string value = absl::StrCat(expires_s);
+  if (fsetxattr(fd, kExpires, value.data(), value.size(), 0) != 0) {
+    if (errno == EOPNOTSUPP) {
+      return absl::UnimplementedError("an object that expires needs a file system with extended attributes (EOPNOTSUPP)");
+    }
+    return net::ErrnoToStatus(errno, "fsetxattr");
+  }
+  struct stat status;
+  if (fstat(fd, &status) != 0 || fchmod(fd, (status.st_mode & 07777) | S_ISVTX) != 0) {
+    return net::ErrnoToStatus(errno, "fchmod");
+  }
+  return absl::OkStatus();
+}
+
+bool MayExpire(mode_t mode) { return (mode & S_ISVTX) != 0; }
+
+std::optional<int64_t> ExpiryOf(int fd) {
+  const std::optional<std::string> value = Get(fd, kExpires);
+  int64_t expires_s;
+  if (!value.has_value() || !absl::SimpleAtoi(*value, &expires_s)) return std::nullopt;
+  return expires_s;
+}
+
+bool HasExpired(int fd) {
+  const std::optional<int64_t> expires_s = ExpiryOf(fd);
+  return expires_s.has_value() && NowNs(CLOCK_REALTIME) >= *expires_s * 1'000'000'000;
+}
+
+bool KeepContentEtag(int fd, const std::string& etag) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) return false;
+  const int64_t mtime_ns = int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+  const std::string value =
+      absl::StrCat(etag, " ", status.st_size, " ", mtime_ns, " ", NowNs(CLOCK_REALTIME));
+  return fsetxattr(fd, kEtag, value.data(), value.size(), 0) == 0;
+}
+
+std::optional<std::string> KnownContentEtag(int fd, const ObjectInfo& info) {
+  const std::optional<std::string> value = Get(fd, kEtag);
+  if (!value.has_value()) return std::nullopt;
+  const std::vector<std::string> parts = absl::StrSplit(*value, ' ');
+  uint64_t size;
+  int64_t mtime_ns, kept_ns;
+  if (parts.size() != 4 || !absl::SimpleAtoi(parts[1], &size) || !absl::SimpleAtoi(parts[2], &mtime_ns) ||
+      !absl::SimpleAtoi(parts[3], &kept_ns)) {
+    return std::nullopt;
+  }
+  const bool same = size == info.size && mtime_ns == info.mtime_ns && info.ctime_ns >= kept_ns - kTickNs &&
+                    info.ctime_ns <= kept_ns + kOwnChangesNs;
+  return same ? std::optional<std::string>(parts[0]) : std::nullopt;
+}
+
+}  // namespace objmapper::storage

@@ -1,0 +1,380 @@
+#include "storage/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <set>
+#include <thread>
+
+#include <glog/logging.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "storage/attributes.h"
+#include "storage/content_etag.h"
+#include "storage/reserved_name.h"
+#include "tests/storage/tree_fixture.h"
+
+namespace objmapper::storage {
+namespace {
+
+bool Everything(absl::string_view) { return true; }
+
+class StoreTest : public TreeTest {
+ protected:
+  void SetUp() override {
+    TreeTest::SetUp();
+    Store::Options options;
+    options.tree = &*tree_;
+    store_.emplace(options);
+  }
+  void TearDown() override {
+    store_.reset();
+    TreeTest::TearDown();
+  }
+
+  absl::Status Put(absl::string_view uri, absl::string_view content, const PutAttributes& attributes = {}) {
+    absl::StatusOr<std::unique_ptr<NewObject>> object = store_->Begin(uri, content.size(), attributes);
+    if (!object.ok()) return object.status();
+    CHECK_EQ(pwrite((*object)->fd(), content.data(), content.size(), 0), static_cast<ssize_t>(content.size()));
+    return (*object)->Commit();
+  }
+
+  std::string List(const ListQuery& query) {
+    absl::StatusOr<ListPage> page = store_->List(query, Everything);
+    if (!page.ok()) return page.status().ToString();
+    return absl::StrJoin(page->entries, " ",
+                         [](std::string* out, const ListEntry& entry) { absl::StrAppend(out, entry.uri); });
+  }
+
+  // All names below the root, reserved ones too.
+  std::set<std::string> Names() const {
+    std::set<std::string> names;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(scratch_.path())) {
+      names.insert(std::filesystem::relative(entry.path(), scratch_.path()));
+    }
+    return names;
+  }
+
+  std::optional<Store> store_;
+};
+
+net::UniqueFd Memfd(absl::string_view content) {
+  net::UniqueFd fd(memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  CHECK_EQ(write(fd.get(), content.data(), content.size()), static_cast<ssize_t>(content.size()));
+  return fd;
+}
+
+// An object is not there until it is committed, then whole, with the directories on its way.
+TEST_F(StoreTest, AppearsWithTheCommit) {
+  absl::StatusOr<std::unique_ptr<NewObject>> object = store_->Begin("a/b/c", 5, {});
+  ASSERT_TRUE(object.ok()) << object.status();
+  ASSERT_EQ(pwrite((*object)->fd(), "hello", 5, 0), 5);
+  EXPECT_EQ(CodeOf("a/b/c"), absl::StatusCode::kNotFound);
+  const uint64_t before = tree_->changes();
+  ASSERT_TRUE((*object)->Commit().ok());
+  EXPECT_GT(tree_->changes(), before);
+  ExpectContent("a/b/c", "hello");
+  struct stat status;
+  ASSERT_EQ(stat(scratch_.PathOf("a/b/c").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777 & ~0022, mode_t{0644} & ~mode_t{0022});
+}
+
+// Who has opened the old one keeps it; who opens the name finds the new one. Nothing else is left.
+TEST_F(StoreTest, ReplacesWithoutTouchingTheOldOne) {
+  ASSERT_TRUE(Put("a", "old").ok());
+  absl::StatusOr<OpenedObject> old = Open("a");
+  ASSERT_TRUE(old.ok());
+  ASSERT_TRUE(Put("a", "the new one").ok());
+  EXPECT_EQ(ReadAll(old->fd.get()), "old");
+  ExpectContent("a", "the new one");
+  EXPECT_EQ(Names(), std::set<std::string>{"a"});
+}
+
+// One that is given up, or is short of bytes, leaves nothing: no name, no directory, no change of what was there.
+TEST_F(StoreTest, LeavesNothingOfWhatIsGivenUp) {
+  ASSERT_TRUE(Put("kept", "kept").ok());
+  const std::set<std::string> before = Names();
+  const uint64_t changes = tree_->changes();
+  for (const char* uri : {"kept", "new", "x/y/z"}) {
+    ASSERT_TRUE(store_->Begin(uri, 3, {}).ok());
+    absl::StatusOr<std::unique_ptr<NewObject>> object = store_->Begin(uri, 3, {});
+    ASSERT_TRUE(object.ok());
+    ASSERT_EQ(pwrite((*object)->fd(), "ab", 2, 0), 2);
+    EXPECT_EQ((*object)->Commit().code(), absl::StatusCode::kInternal);
+  }
+  EXPECT_EQ(Names(), before);
+  EXPECT_EQ(tree_->changes(), changes);
+  ExpectContent("kept", "kept");
+}
+
+// What could never be read is not stored, and what is in the way is named.
+TEST_F(StoreTest, RefusesNames) {
+  ASSERT_TRUE(Put("object", "x").ok());
+  scratch_.MakeDirectory("directory");
+  const auto code = [this](absl::string_view uri) { return Put(uri, "x").code(); };
+  EXPECT_EQ(code(""), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(code(absl::string_view("a\0b", 3)), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(code("../up"), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(code("a/../b"), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(code("a/"), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(code("."), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(code(".objmapper-mine"), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(code("a/.objmapper-mine/b"), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(code(std::string(300, 'n')), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(code("object/below"), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(code("directory"), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(Names(), (std::set<std::string>{"directory", "object"}));
+}
+
+// No disk has room for it: it is refused before a byte of it is sent.
+TEST_F(StoreTest, RefusesWhatHasNoRoom) {
+  for (const uint64_t size : {uint64_t{1} << 62, UINT64_MAX}) {
+    const absl::Status status = store_->Begin("x/big", size, {}).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  }
+  EXPECT_TRUE(Names().empty());
+}
+
+// A link is replaced, not written through; a directory behind a link is found as readers find it, and none outside.
+TEST_F(StoreTest, FollowsNoLinkOut) {
+  ASSERT_TRUE(Put("target", "target").ok());
+  ASSERT_EQ(symlink("target", scratch_.PathOf("link").c_str()), 0);
+  ASSERT_TRUE(Put("link", "mine").ok());
+  ExpectContent("target", "target");
+  ExpectContent("link", "mine");
+
+  scratch_.MakeDirectory("real");
+  ASSERT_EQ(symlink("real", scratch_.PathOf("way").c_str()), 0);
+  ASSERT_TRUE(Put("way/x", "x").ok());
+  ExpectContent("real/x", "x");
+
+  ASSERT_EQ(symlink(scratch_.outside().c_str(), scratch_.PathOf("out").c_str()), 0);
+  EXPECT_EQ(Put("out/x", "x").code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(store_->Delete("out/secret").code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(access(absl::StrCat(scratch_.outside(), "/secret").c_str(), F_OK), 0);
+}
+
+// What is deleted is gone at once, with the directories that it leaves empty; descriptors stay good.
+TEST_F(StoreTest, DeletesWithEmptyDirectories) {
+  ASSERT_TRUE(Put("a/b/c/object", "x").ok());
+  ASSERT_TRUE(Put("a/other", "x").ok());
+  absl::StatusOr<OpenedObject> open = Open("a/b/c/object");
+  ASSERT_TRUE(open.ok());
+  const uint64_t before = tree_->changes();
+  ASSERT_TRUE(store_->Delete("a/b/c/object").ok());
+  EXPECT_GT(tree_->changes(), before);
+  EXPECT_EQ(ReadAll(open->fd.get()), "x");
+  EXPECT_EQ(Names(), (std::set<std::string>{"a", "a/other"}));
+  EXPECT_EQ(store_->Delete("a/b/c/object").code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(store_->Delete("a").code(), absl::StatusCode::kPermissionDenied);
+  ASSERT_TRUE(store_->Delete("a/other").ok());
+  EXPECT_TRUE(Names().empty());
+  EXPECT_EQ(access(scratch_.path().c_str(), F_OK), 0);
+}
+
+// A directory that is pruned while an object is on its way into it is made again.
+TEST_F(StoreTest, OutlivesThePruningOfItsDirectory) {
+  absl::StatusOr<std::unique_ptr<NewObject>> object = store_->Begin("a/b/object", 1, {});
+  ASSERT_TRUE(object.ok());
+  ASSERT_EQ(pwrite((*object)->fd(), "x", 1, 0), 1);
+  ASSERT_EQ(rmdir(scratch_.PathOf("a/b").c_str()), 0);
+  ASSERT_EQ(rmdir(scratch_.PathOf("a").c_str()), 0);
+  ASSERT_TRUE((*object)->Commit().ok());
+  ExpectContent("a/b/object", "x");
+}
+
+// A client's file becomes an object without a use of its offset; the object is not the client's file.
+TEST_F(StoreTest, TakesDescriptors) {
+  scratch_.Write("file", "a file");
+  const net::UniqueFd file(open(scratch_.PathOf("file").c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(lseek(file.get(), 3, SEEK_SET), 3);
+  ASSERT_TRUE(store_->PutFd("from_file", net::UniqueFd(dup(file.get())), {}).ok());
+  EXPECT_EQ(lseek(file.get(), 0, SEEK_CUR), 3);
+  ASSERT_EQ(pwrite(file.get(), "X", 1, 0), 1);
+  ExpectContent("from_file", "a file");
+
+  std::string large(3'000'000, 'm');
+  large[1'234'567] = '!';
+  ASSERT_TRUE(store_->PutFd("from_memory", Memfd(large), {}).ok());
+  absl::StatusOr<OpenedObject> object = Open("from_memory");
+  ASSERT_TRUE(object.ok());
+  EXPECT_TRUE(ReadAll(object->fd.get()) == large);
+  ASSERT_TRUE(store_->PutFd("empty", Memfd(""), {}).ok());
+  ExpectContent("empty", "");
+}
+
+// What is no regular file open for reading is refused, by what it is.
+TEST_F(StoreTest, RefusesOtherDescriptorsByName) {
+  int pipe_ends[2], sockets[2];
+  ASSERT_EQ(pipe2(pipe_ends, O_CLOEXEC), 0);
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
+  net::UniqueFd other_ends[] = {net::UniqueFd(pipe_ends[1]), net::UniqueFd(sockets[1])};
+  scratch_.Write("file", "x");
+  const std::string path = scratch_.PathOf("file");
+  struct {
+    int fd;
+    const char* word;
+  } cases[] = {{pipe_ends[0], "a pipe"},
+               {sockets[0], "a socket"},
+               {open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "a directory"},
+               {open("/dev/null", O_RDONLY | O_CLOEXEC), "a device"},
+               {open(path.c_str(), O_PATH | O_CLOEXEC), "O_PATH"},
+               {open(path.c_str(), O_WRONLY | O_CLOEXEC), "writing alone"},
+               {eventfd(0, EFD_CLOEXEC), "no file at all"}};
+  for (const auto& c : cases) {
+    const absl::Status status = store_->PutFd("x/y", net::UniqueFd(c.fd), {});
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    EXPECT_TRUE(absl::StrContains(status.message(), c.word)) << status;
+  }
+  EXPECT_EQ(Names(), std::set<std::string>{"file"});
+}
+
+// An object that has expired is not found by any opener, nor listed; one that has not is as any other.
+TEST_F(StoreTest, EndsWithItsTime) {
+  PutAttributes attributes;
+  attributes.ttl = absl::Hours(1);
+  const absl::Status put = Put("a/object", "x", attributes);
+  if (absl::IsUnimplemented(put)) GTEST_SKIP() << put;
+  ASSERT_TRUE(put.ok()) << put;
+  ExpectContent("a/object", "x");
+  EXPECT_EQ(List({}), "a/object");
+  // Its time comes: the past is put in its place.
+  const net::UniqueFd fd(open(scratch_.PathOf("a/object").c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(SetExpiry(fd.get(), 1'000'000'000).ok());
+  EXPECT_EQ(CodeOf("a/object"), absl::StatusCode::kNotFound);
+  EXPECT_EQ(List({}), "");
+  ASSERT_TRUE(Put("a/object", "for ever").ok());
+  ExpectContent("a/object", "for ever");
+}
+
+// The content's etag depends on the content alone, is kept with the file, and is forgotten when the file is rewritten in
+// place, even by somebody who turns its mtime back.
+TEST_F(StoreTest, KnowsTheContentsEtag) {
+  const auto etag = [this](absl::string_view uri) {
+    absl::StatusOr<OpenedObject> object = Open(uri);
+    CHECK(object.ok());
+    return EtagOf(object->fd.get(), object->info);
+  };
+  ASSERT_TRUE(Put("one", "same bytes").ok());
+  ASSERT_TRUE(Put("two", "same bytes").ok());
+  ASSERT_TRUE(Put("three", "other bytes").ok());
+  if (!absl::StartsWith(etag("one"), "xxh3-")) GTEST_SKIP() << "no extended attributes here";
+  EXPECT_EQ(etag("one"), etag("two"));
+  EXPECT_NE(etag("one"), etag("three"));
+  ASSERT_TRUE(Put("one", "other bytes").ok());
+  EXPECT_EQ(etag("one"), etag("three"));
+
+  // Long after: the time that its own making may take is over. Nobody waits for that here: what was kept is made older.
+  const std::string kept = etag("two");
+  const std::string path = scratch_.PathOf("two");
+  struct stat before;
+  ASSERT_EQ(stat(path.c_str(), &before), 0);
+  const net::UniqueFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(pwrite(fd.get(), "SAME bytes", 10, 0), 10);
+  const timespec times[2] = {before.st_atim, before.st_mtim};
+  ASSERT_EQ(futimens(fd.get(), times), 0);
+  absl::StatusOr<ObjectInfo> info = InfoOf(fd.get(), "two");
+  ASSERT_TRUE(info.ok());
+  info->ctime_ns += 3'000'000'000;
+  EXPECT_FALSE(KnownContentEtag(fd.get(), *info).has_value());
+  EXPECT_NE(EtagOf(fd.get(), *info), kept);
+}
+
+// Pages follow each other in the order of bytes, each URI once, whatever the pages' size; "a-b" comes before "a/b".
+TEST_F(StoreTest, ListsInOrderPageByPage) {
+  const std::set<std::string> uris = {"a-b", "a/b", "a/b.c", "a/b-/x", "a0", "b/c/d/e", "b/c/d0", "z"};
+  for (const std::string& uri : uris) ASSERT_TRUE(Put(uri, "xy").ok());
+  scratch_.MakeDirectory("hollow");
+  scratch_.Write(".objmapper-1-2-3", "not listed");
+  const std::string all = absl::StrJoin(uris, " ");
+  EXPECT_EQ(List({}), all);
+  for (size_t bytes = 1; bytes < 200; bytes += 13) {
+    ListQuery query;
+    query.bytes_max = bytes;
+    std::vector<std::string> seen;
+    do {
+      absl::StatusOr<ListPage> page = store_->List(query, Everything);
+      ASSERT_TRUE(page.ok()) << page.status();
+      for (const ListEntry& entry : page->entries) seen.push_back(entry.uri);
+      EXPECT_EQ(page->entries.front().size, 2u);
+      query.cursor = page->cursor;
+    } while (!query.cursor.empty());
+    EXPECT_EQ(absl::StrJoin(seen, " "), all) << bytes;
+  }
+  EXPECT_EQ(List({.prefix = "a/"}), "a/b a/b-/x a/b.c");
+  EXPECT_EQ(List({.prefix = "a/b-"}), "a/b-/x");
+  EXPECT_EQ(List({.prefix = "b/c/d"}), "b/c/d/e b/c/d0");
+  EXPECT_EQ(List({.prefix = "nothing"}), "");
+}
+
+// Only what is permitted is listed.
+TEST_F(StoreTest, ListsWhatIsPermitted) {
+  for (const char* uri : {"mine/1", "yours/1", "yours/2"}) ASSERT_TRUE(Put(uri, "x").ok());
+  const auto permitted = [](absl::string_view uri) { return absl::StartsWith(uri, "mine/"); };
+  absl::StatusOr<ListPage> page = store_->List({}, permitted);
+  ASSERT_TRUE(page.ok());
+  ASSERT_EQ(page->entries.size(), 1u);
+  EXPECT_EQ(page->entries[0].uri, "mine/1");
+  EXPECT_EQ(page->cursor, "");
+}
+
+// Putting, deleting and reading one name at once: whoever finds it finds one whole version of it.
+TEST_F(StoreTest, ShowsWholeVersionsToThoseWhoRace) {
+  constexpr int kVersions = 150;
+  const auto content = [](int version) { return std::string(1000 + 37 * version, static_cast<char>('a' + version % 26)); };
+  std::atomic<int> writers{3};
+  std::vector<std::thread> threads;
+  for (int w = 0; w < 2; ++w) {
+    threads.emplace_back([&, w] {
+      for (int v = w; v < kVersions; v += 2) EXPECT_TRUE(Put("d/e/object", content(v)).ok());
+      --writers;
+    });
+  }
+  threads.emplace_back([&] {
+    for (int i = 0; i < kVersions; ++i) {
+      const absl::Status status = store_->Delete("d/e/object");
+      EXPECT_TRUE(status.ok() || absl::IsNotFound(status)) << status;
+    }
+    --writers;
+  });
+  int found = 0;
+  while (writers > 0) {
+    absl::StatusOr<OpenedObject> object = Open("d/e/object");
+    if (!object.ok()) {
+      EXPECT_TRUE(absl::IsNotFound(object.status())) << object.status();
+      continue;
+    }
+    const std::string bytes = ReadAll(object->fd.get());
+    ASSERT_EQ((bytes.size() - 1000) % 37, 0u);
+    EXPECT_EQ(bytes, content(static_cast<int>(bytes.size() - 1000) / 37));
+    ++found;
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(found, 0);
+  for (const std::string& name : Names()) EXPECT_FALSE(absl::StrContains(name, ".objmapper-")) << name;
+}
+
+// What is left of a process that was killed goes; what one is at work with stays.
+TEST_F(StoreTest, RemovesAbandonedNamesAlone) {
+  const net::UniqueFd root(open(scratch_.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  scratch_.Write(".objmapper-1-1-1", "abandoned");
+  scratch_.Write(".objmapper-2-2-2", "in work");
+  const net::UniqueFd held(open(scratch_.PathOf(".objmapper-2-2-2").c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(LockReserved(held.get()));
+  EXPECT_TRUE(RemoveIfAbandoned(root.get(), ".objmapper-1-1-1"));
+  EXPECT_FALSE(RemoveIfAbandoned(root.get(), ".objmapper-2-2-2"));
+  EXPECT_EQ(Names(), std::set<std::string>{".objmapper-2-2-2"});
+}
+
+}  // namespace
+}  // namespace objmapper::storage

@@ -1,0 +1,23 @@
+// Lists of objects, for ls, rm -r and cp -r.
+#pragma once
+
+#include <string>
+
+#include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
+#include "client/client.h"
+#include "client/list.h"
+#include "tools/cli/command_line.h"
+#include "tools/cli/exit_code.h"
+
+namespace objmapper::tools {
+
+// Tells `each` of every object whose URI begins with `prefix`, in order, once, until it returns false. What
+// the server is too busy for is asked again. An error has been reported; returns the code for it, or kExitOk.
+ExitCode ListOrReport(const CommandLine& line, client::Client& client, const std::string& prefix,
+                      absl::FunctionRef<bool(const client::ListEntry& entry)> each);
+
+// The prefix of what is below `uri`, as in a folder: with a '/' at its end. Of "" it is "", all objects.
+std::string AsFolder(absl::string_view uri);
+
+}  // namespace objmapper::tools

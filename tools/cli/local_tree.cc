@@ -1,0 +1,116 @@
+#include "tools/cli/local_tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "client/error.h"
+#include "net/errno_status.h"
+
+namespace objmapper::tools {
+namespace {
+
+using client::WithoutControlBytes;
+
+absl::Status ErrnoAbout(absl::string_view call, const std::string& path) {
+  return net::ErrnoToStatus(errno, absl::StrCat(call, " ", WithoutControlBytes(path)));
+}
+
+absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& folder) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(opendir(folder.c_str()), closedir);
+  if (stream == nullptr) return ErrnoAbout("open folder", folder);
+  std::vector<std::string> names;
+  while (true) {
+    errno = 0;
+    const dirent* entry = readdir(stream.get());
+    if (entry == nullptr) break;
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+      names.emplace_back(entry->d_name);
+    }
+  }
+  if (errno != 0) return ErrnoAbout("read folder", folder);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+void WalkFolder(const std::string& folder, absl::FunctionRef<void(LocalFile file)> file,
+                absl::FunctionRef<void(const std::string& path, const absl::Status& error)> error) {
+  std::vector<std::string> names{""};  // to look at, below the folder, the next one last
+  while (!names.empty()) {
+    const std::string name = std::move(names.back());
+    names.pop_back();
+    const std::string path = name.empty() ? folder : absl::StrCat(folder, "/", name);
+    struct stat attributes;
+    const bool is_folder = name.empty() || (lstat(path.c_str(), &attributes) == 0 && S_ISDIR(attributes.st_mode));
+    if (is_folder) {
+      absl::StatusOr<std::vector<std::string>> inside = NamesIn(path);
+      if (!inside.ok()) error(path, inside.status());
+      if (!inside.ok()) continue;
+      for (auto it = inside->rbegin(); it != inside->rend(); ++it) {
+        names.push_back(name.empty() ? *it : absl::StrCat(name, "/", *it));
+      }
+    } else if (IsFolder(path)) {
+      error(path, absl::InvalidArgumentError(absl::StrCat(
+                      WithoutControlBytes(path), " is a symbolic link to a folder, which is not followed")));
+    } else if (const absl::StatusOr<uint64_t> size = FileSize(path); size.ok()) {
+      file({path, name, *size});
+    } else {
+      error(path, size.status());
+    }
+  }
+}
+
+bool IsFolder(const std::string& path) {
+  struct stat attributes;
+  return stat(path.c_str(), &attributes) == 0 && S_ISDIR(attributes.st_mode);
+}
+
+absl::StatusOr<uint64_t> FileSize(const std::string& path) {
+  struct stat attributes;
+  if (stat(path.c_str(), &attributes) != 0) return ErrnoAbout("open", path);
+  if (S_ISREG(attributes.st_mode)) return static_cast<uint64_t>(attributes.st_size);
+  return absl::InvalidArgumentError(absl::StrCat(WithoutControlBytes(path), " is no regular file"));
+}
+
+absl::StatusOr<std::string> PlaceIn(const std::string& folder, absl::string_view name) {
+  const std::string shown = absl::StrCat("object \"", WithoutControlBytes(name), "\"");
+  const std::vector<std::string> parts = absl::StrSplit(name, '/');
+  for (const std::string& part : parts) {
+    if (!part.empty() && part != "." && part != "..") continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(shown, " has no place in ", folder, ": a part of its name is \"", part, "\""));
+  }
+  std::string path = folder;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    absl::StrAppend(&path, "/", parts[i]);
+    const bool last = i + 1 == parts.size();
+    if (!last && mkdir(path.c_str(), 0777) == 0) continue;
+    if (!last && errno != EEXIST) return client::About(shown, ErrnoAbout("make folder", path));
+    struct stat attributes;
+    if (lstat(path.c_str(), &attributes) != 0) {
+      if (last && errno == ENOENT) break;
+      return client::About(shown, ErrnoAbout("look at", path));
+    }
+    if (S_ISLNK(attributes.st_mode)) {
+      return absl::PermissionDeniedError(absl::StrCat(
+          shown, ": ", WithoutControlBytes(path), " is a symbolic link, which may lead out of ", folder));
+    }
+    if (!last && !S_ISDIR(attributes.st_mode)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(shown, ": ", WithoutControlBytes(path), " is in the way: it is no folder"));
+    }
+  }
+  return path;
+}
+
+}  // namespace objmapper::tools

@@ -1,0 +1,128 @@
+#include "tools/cli/transfers.h"
+
+#include <stdio.h>
+
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/parallel.h"
+#include "client/retry.h"
+#include "tools/cli/connect.h"
+#include "tools/cli/progress.h"
+#include "tools/cli/report.h"
+
+namespace objmapper::tools {
+namespace {
+
+std::string BarName(const std::vector<Item>& items) {
+  if (items.size() != 1) return absl::StrCat(items.size(), " objects");
+  return items[0].uri.substr(items[0].uri.rfind('/') + 1);
+}
+
+// What all threads tell. Thread-safe.
+class Board {
+ public:
+  Board(const CommandLine& line, const std::vector<Item>& items, ExitCode before, size_t failed)
+      : line_(line), bar_(stderr, BarName(items)), code_(before), failed_(failed) {
+    for (const Item& item : items) total_ += item.size;
+  }
+
+  // An item that had `before` bytes done has `now`; fewer when it begins anew.
+  void Progress(uint64_t before, uint64_t now) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    done_ += now - before;  // wraps around for fewer, as it should
+    bar_.Update(done_, total_);
+  }
+
+  void Done(const JsonLine& json) {
+    if (!line_.json) return;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    bar_.Clear();
+    PrintLine(json.ToString());
+  }
+
+  void Failed(const std::string& uri, const absl::Status& error, ExitCode code) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    bar_.Clear();
+    ReportError(line_.json, "uri", uri, error, code);
+    if (code_ == kExitOk) code_ = code;
+    ++failed_;
+  }
+
+  ExitCode Close(size_t of) {
+    bar_.Clear();
+    if (failed_ > 0 && of > 1 && !line_.json) {
+      fprintf(stderr, "objmapper: %zu of %zu failed\n", failed_, of);
+    }
+    return code_;
+  }
+
+ private:
+  const CommandLine& line_;
+  std::mutex mutex_;  // all below
+  ProgressBar bar_;
+  ExitCode code_;
+  size_t failed_;
+  uint64_t done_ = 0;
+  uint64_t total_ = 0;
+};
+
+}  // namespace
+
+ExitCode DoAll(const CommandLine& line, int connections, const std::vector<Item>& items, const Work& work,
+               ExitCode before, size_t failed) {
+  Board board(line, items, before, failed);
+  if (items.empty()) return board.Close(failed);
+  ExitCode code;
+  // The first connection is made before any thread is: an error of it is told once.
+  absl::StatusOr<client::Client> first = ConnectOrReport(line, &code);
+  if (!first.ok()) return before == kExitOk ? code : before;
+  std::mutex first_mutex;
+  bool first_taken = false;
+  client::ParallelOptions options;
+  options.connections = static_cast<size_t>(connections);
+  options.connect = [&]() -> absl::StatusOr<client::Client> {
+    {
+      const std::lock_guard<std::mutex> lock(first_mutex);
+      if (!std::exchange(first_taken, true)) return *std::move(first);
+    }
+    return Connect(line);
+  };
+  const auto one = [&](size_t index, client::Client& client) {
+    const Item& item = items[index];
+    uint64_t so_far = 0;
+    const client::ProgressCallback progress = [&](uint64_t done, uint64_t) {
+      board.Progress(std::exchange(so_far, done), done);
+    };
+    JsonLine json;
+    const absl::Status status = client::Retry(RetryPolicyOf(line), [&]() -> absl::Status {
+      // A refusal with much left to send ended the connection.
+      if (!client.status().ok()) {
+        absl::StatusOr<client::Client> fresh = Connect(line);
+        if (!fresh.ok()) return fresh.status();
+        client = *std::move(fresh);
+      }
+      json = JsonLine();
+      json.AddText("uri", item.uri);
+      json.AddBool("ok", true);
+      if (!item.path.empty()) json.AddText("file", item.path);
+      return work(item, client, progress, &json);
+    });
+    if (status.ok()) {
+      progress(item.size, item.size);
+      board.Done(json);
+    } else {
+      board.Failed(item.uri, status, ExitCodeOf(status));
+    }
+  };
+  client::InParallel(items.size(), options, one, [&](size_t index, const absl::Status& why) {
+    board.Failed(items[index].uri,
+                 client::About(absl::StrCat(client::WithoutControlBytes(items[index].uri), ": not tried"), why),
+                 ConnectExitCodeOf(why));
+  });
+  return board.Close(items.size() + failed);
+}
+
+}  // namespace objmapper::tools

@@ -1,0 +1,38 @@
+// Many objects at once, for put, rm -r and cp: one progress bar, one report for each, one exit code.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "client/client.h"
+#include "client/copy_range.h"
+#include "tools/cli/command_line.h"
+#include "tools/cli/exit_code.h"
+#include "tools/cli/json.h"
+
+namespace objmapper::tools {
+
+struct Item {
+  std::string uri;
+  std::string path;   // the file on this side; empty: none
+  uint64_t size = 0;  // bytes, for the progress bar; 0 too when they do not pass here
+};
+
+// Does one item. Adds to `json` what there is to say of it.
+using Work = std::function<absl::Status(const Item& item, client::Client& client,
+                                        const client::ProgressCallback& progress, JsonLine* json)>;
+
+// Does `work` for all items, over at most `connections` connections: what the server is too busy for is asked
+// again, and a connection that broke made anew. Errors are reported as they come, and do not stop the
+// others; with --json what went well is too. Returns kExitOk, or the code of the first error.
+//
+// before: the code of an error that there was already, for a count that tells of all: `failed` things
+// which are not among the items.
+ExitCode DoAll(const CommandLine& line, int connections, const std::vector<Item>& items, const Work& work,
+               ExitCode before = kExitOk, size_t failed = 0);
+
+}  // namespace objmapper::tools

@@ -1,0 +1,178 @@
+#include "tools/cli/uploads.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <map>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "client/copy_range.h"
+#include "client/error.h"
+#include "net/errno_status.h"
+#include "net/unique_fd.h"
+#include "protocol/limits.h"
+#include "tools/cli/local_tree.h"
+#include "tools/cli/report.h"
+
+namespace objmapper::tools {
+namespace {
+
+using client::WithoutControlBytes;
+
+absl::Status Senseless(absl::string_view why) { return absl::InvalidArgumentError(why); }
+
+// "dir/a.bin" and "dir/a.bin/" -> "a.bin"; what has no name of its own (".", "..", "/") is an error.
+absl::StatusOr<std::string> OwnName(absl::string_view path) {
+  absl::string_view name = path;
+  while (absl::EndsWith(name, "/")) name.remove_suffix(1);
+  name.remove_prefix(name.rfind('/') == absl::string_view::npos ? 0 : name.rfind('/') + 1);
+  if (!name.empty() && name != "." && name != "..") return std::string(name);
+  return Senseless(absl::StrCat(WithoutControlBytes(path), " has no name of its own: say under which URI it goes"));
+}
+
+bool IsPrefix(absl::string_view uri) { return uri.empty() || absl::EndsWith(uri, "/"); }
+
+// All that standard input has, in a file that has no name and is gone when it is closed: a PUT says first
+// how long it is. In $TMPDIR or /tmp, since it may be more than fits in memory.
+absl::StatusOr<net::UniqueFd> SpoolStdin() {
+  const char* variable = getenv("TMPDIR");
+  std::string path = absl::StrCat(variable == nullptr || *variable == '\0' ? "/tmp" : variable, "/objmapper-XXXXXX");
+  net::UniqueFd file(mkostemp(&path[0], O_CLOEXEC));
+  if (!file.valid()) return net::ErrnoToStatus(errno, absl::StrCat("make temporary file ", path));
+  unlink(path.c_str());
+  std::string buffer(256 * 1024, '\0');
+  while (true) {
+    const ssize_t got = read(STDIN_FILENO, &buffer[0], buffer.size());
+    if (got == 0) return file;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return net::ErrnoToStatus(errno, "read standard input");
+    absl::Status written =
+        client::WriteAll(file.get(), absl::string_view(buffer.data(), static_cast<size_t>(got)),
+                         "temporary file for standard input");
+    if (!written.ok()) return written;
+  }
+}
+
+class Planner {
+ public:
+  Planner(const std::optional<std::string>& uri, bool recursive) : uri_(uri), recursive_(recursive) {}
+
+  absl::Status Add(const std::string& source) {
+    if (source == kStdin) {
+      if (uri_.has_value() && !IsPrefix(*uri_)) return AddItem(source, *uri_, 0);
+      return Senseless("standard input (-) has no name: say which URI it becomes");
+    }
+    if (source.empty()) return Senseless("a file's name must not be empty");
+    if (IsFolder(source)) return AddFolder(source);
+    const absl::StatusOr<uint64_t> size = FileSize(source);
+    if (!size.ok()) {
+      plan_.failures.emplace_back(source, size.status());
+      return absl::OkStatus();
+    }
+    if (uri_.has_value() && !IsPrefix(*uri_)) return AddItem(source, *uri_, *size);
+    const absl::StatusOr<std::string> name = OwnName(source);
+    if (!name.ok()) return name.status();
+    return AddItem(source, absl::StrCat(uri_.value_or(""), *name), *size);
+  }
+
+  UploadPlan Take() { return std::move(plan_); }
+
+ private:
+  absl::Status AddFolder(const std::string& source) {
+    if (!recursive_) return Senseless(absl::StrCat(WithoutControlBytes(source), " is a folder: -r sends all that is in it"));
+    const absl::StatusOr<std::string> name = uri_.has_value() ? *uri_ : OwnName(source);
+    if (!name.ok()) return name.status();
+    const std::string prefix = IsPrefix(*name) ? *name : absl::StrCat(*name, "/");
+    absl::Status result;
+    WalkFolder(
+        source,
+        [&](const LocalFile& file) {
+          if (result.ok()) result = AddItem(file.path, absl::StrCat(prefix, file.name), file.size);
+        },
+        [&](const std::string& path, const absl::Status& error) { plan_.failures.emplace_back(path, error); });
+    return result;
+  }
+
+  absl::Status AddItem(const std::string& path, const std::string& uri, uint64_t size) {
+    if (uri.size() > protocol::kUriBytesMax) {
+      return Senseless(absl::StrCat("a URI has at most ", protocol::kUriBytesMax, " bytes, that of ",
+                                    WithoutControlBytes(path), " would have ", uri.size()));
+    }
+    const auto [taken, is_new] = taken_.emplace(uri, path);
+    if (!is_new) {
+      return Senseless(absl::StrCat(WithoutControlBytes(taken->second), " and ", WithoutControlBytes(path),
+                                    " would both be object \"", WithoutControlBytes(uri), "\""));
+    }
+    plan_.items.push_back({uri, path, size});
+    return absl::OkStatus();
+  }
+
+  const std::optional<std::string>& uri_;
+  const bool recursive_;
+  UploadPlan plan_;
+  std::map<std::string, std::string> taken_;  // URI -> path
+};
+
+// Sends one file. spooled: what standard input had; -1 when it is not among the sources.
+absl::Status Send(const CommandLine& line, const Item& item, int spooled, client::Client& client,
+                  const client::ProgressCallback& progress, JsonLine* json) {
+  net::UniqueFd opened;
+  int file = spooled;
+  if (item.path != kStdin) {
+    // Not to wait for the writer of what has become a FIFO meanwhile.
+    opened.Reset(open(item.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    if (!opened.valid()) return net::ErrnoToStatus(errno, absl::StrCat("open ", WithoutControlBytes(item.path)));
+    file = opened.get();
+  }
+  client::PutOptions options;
+  options.ttl = line.ttl;
+  if (!line.as_fd) options.progress = progress;
+  const absl::StatusOr<client::ObjectInfo> stored =
+      line.as_fd ? client.PutFd(item.uri, file, options) : client.PutFile(item.uri, file, options);
+  if (!stored.ok()) return stored.status();
+  AddInfo(*stored, json);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<UploadPlan> PlanUploads(absl::Span<const std::string> sources,
+                                       const std::optional<std::string>& uri, bool recursive) {
+  if (sources.size() > 1 && uri.has_value() && !IsPrefix(*uri)) {
+    return Senseless(absl::StrCat("several files need a URI that ends in /, which ", WithoutControlBytes(*uri), " does not"));
+  }
+  Planner planner(uri, recursive);
+  for (const std::string& source : sources) {
+    if (absl::Status status = planner.Add(source); !status.ok()) return status;
+  }
+  return planner.Take();
+}
+
+ExitCode RunUploads(const CommandLine& line, absl::Span<const std::string> sources,
+                    const std::optional<std::string>& uri) {
+  absl::StatusOr<UploadPlan> plan = PlanUploads(sources, uri, line.recursive);
+  if (!plan.ok()) {
+    ReportError(/*json=*/false, "", "", plan.status(), kExitUsage);
+    return kExitUsage;
+  }
+  for (const auto& [path, error] : plan->failures) ReportError(line.json, "file", path, error, kExitLocal);
+  net::UniqueFd spooled;
+  if (sources[0] == kStdin) {
+    absl::StatusOr<net::UniqueFd> file = SpoolStdin();
+    if (!file.ok()) {
+      ReportError(line.json, "file", kStdin, file.status(), kExitLocal);
+      return kExitLocal;
+    }
+    spooled = *std::move(file);
+  }
+  const Work work = [&](const Item& item, client::Client& client, const client::ProgressCallback& progress,
+                        JsonLine* json) { return Send(line, item, spooled.get(), client, progress, json); };
+  return DoAll(line, line.jobs, plan->items, work, plan->failures.empty() ? kExitOk : kExitLocal,
+               plan->failures.size());
+}
+
+}  // namespace objmapper::tools
