@@ -1,9 +1,9 @@
 /* Every call of objmapper.h, through the installed library, against the real server. tests/client/c/install_test.py
  * builds and runs it:
  *
- *   api_test UNIX_URL TCP_URL
+ *   api_test UNIX_URL TCP_URL read|store
  *
- * The server's root has "hello.txt" ("hello\n"), "empty", and "big" (3000000 bytes, byte i being i % 251).
+ * The server is --writable for "store". Its root has "hello.txt" ("hello\n"), "empty", and "big" (3000000 bytes, byte i being i % 251).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BIG 3000000
@@ -254,6 +255,109 @@ static void test_batch(const char* url) {
   om_close(client);
 }
 
+/* Bytes and descriptors are stored, replaced, and removed; what the answer tells is what the object is. */
+static void test_store(const char* url, int is_unix) {
+  om_client* client = connect_to(url);
+  om_info stored, told;
+  unsigned char* big = malloc(BIG);
+  for (int i = 0; i < BIG; ++i) big[i] = (unsigned char)(i % 251);
+  void* data;
+  size_t size;
+  for (size_t bytes = 0; bytes <= BIG; bytes += BIG / 2) {
+    EXPECT(OM_OK, om_put(client, "stored/object", bytes == 0 ? NULL : big, bytes, 0, &stored, &error));
+    EXPECT(OM_OK, om_stat(client, "stored/object", &told, &error));
+    CHECK(stored.size == bytes && told.size == bytes && strcmp(stored.etag, told.etag) == 0 && told.etag[0] != '\0');
+    EXPECT(OM_OK, om_get(client, "stored/object", OM_COPY, NULL, &data, &size, NULL, &error));
+    CHECK(size == bytes && is_big(data, 0, size));
+    om_free(data);
+  }
+  EXPECT(OM_OK, om_delete(client, "stored/object", &error));
+  EXPECT(OM_NOT_FOUND, om_stat(client, "stored/object", NULL, &error));
+  EXPECT(OM_NOT_FOUND, om_delete(client, "stored/object", &error));
+  if (is_unix) {
+    int fd;
+    EXPECT(OM_OK, om_get_fd(client, "big", NULL, &fd, NULL, &error));
+    EXPECT(OM_OK, om_put_fd(client, "stored/copy", fd, 0, &stored, &error));
+    CHECK(stored.size == BIG && fcntl(fd, F_GETFD) >= 0);
+    close(fd);
+    EXPECT(OM_OK, om_put_memory(client, "stored/memory", big, BIG, 0, &stored, &error));
+    const char* const names[] = {"stored/copy", "stored/memory"};
+    for (int i = 0; i < 2; ++i) {
+      EXPECT(OM_OK, om_get(client, names[i], OM_COPY, NULL, &data, &size, NULL, &error));
+      CHECK(size == BIG && is_big(data, 0, size));
+      om_free(data);
+      EXPECT(OM_OK, om_delete(client, names[i], &error));
+    }
+    EXPECT(OM_OK, om_put_memory(client, "stored/memory", NULL, 0, 0, &stored, &error));
+    EXPECT(OM_OK, om_delete(client, "stored/memory", &error));
+    EXPECT(OM_INVALID, om_put_fd(client, "a", -1, 0, NULL, &error));
+    fd = open("/tmp", O_PATH);
+    EXPECT(OM_INVALID, om_put_fd(client, "a", fd, 0, NULL, &error));
+    close(fd);
+  } else {
+    EXPECT(OM_INVALID, om_put_fd(client, "a", 0, 0, NULL, &error));
+    EXPECT(OM_INVALID, om_put_memory(client, "a", big, 1, 0, NULL, &error));
+  }
+  EXPECT(OM_INVALID, om_put(client, "a", NULL, 1, 0, NULL, &error));
+  EXPECT(OM_INVALID, om_put(client, "", big, 1, 0, NULL, &error));
+  EXPECT(OM_PERMISSION_DENIED, om_put(client, "../a", big, 1, 0, NULL, &error));
+  EXPECT(OM_CONFLICT, om_put(client, "hello.txt/below", big, 1, 0, NULL, &error));
+  EXPECT(OM_NOT_FOUND, om_stat(client, "a", NULL, &error));
+  free(big);
+  om_close(client);
+}
+
+/* An object with a time to live goes; one whose time is long stays meanwhile. */
+static void test_ttl(const char* url) {
+  om_client* client = connect_to(url);
+  EXPECT(OM_OK, om_put(client, "mortal", "1", 1, 1, NULL, &error));
+  EXPECT(OM_OK, om_put(client, "long", "1", 1, 3600, NULL, &error));
+  const time_t end = time(NULL) + 60;
+  while (om_stat(client, "mortal", NULL, NULL) == OM_OK && time(NULL) < end) usleep(20000);
+  EXPECT(OM_NOT_FOUND, om_stat(client, "mortal", NULL, &error));
+  EXPECT(OM_OK, om_stat(client, "long", NULL, &error));
+  EXPECT(OM_OK, om_delete(client, "long", &error));
+  om_close(client);
+}
+
+struct seen {
+  int calls, stop_after, in_order;
+  char last[100];
+};
+
+static int see(void* context, const char* uri, uint64_t size, uint64_t mtime_s) {
+  struct seen* seen = context;
+  ++seen->calls;
+  if (strcmp(uri, seen->last) <= 0 || size != (uint64_t)(uri[strlen(uri) - 1] - '0') || mtime_s == 0) seen->in_order = 0;
+  snprintf(seen->last, sizeof(seen->last), "%s", uri);
+  return seen->calls == seen->stop_after;
+}
+
+/* A list has what begins with its prefix, in order, and ends when the callback wants. */
+static void test_list(const char* url) {
+  om_client* client = connect_to(url);
+  char uri[] = "listed/0";
+  for (int i = 9; i >= 0; --i) {
+    uri[7] = (char)('0' + i);
+    EXPECT(OM_OK, om_put(client, uri, "123456789", (size_t)i, 0, NULL, &error));
+  }
+  struct seen seen = {0, 0, 1, ""};
+  EXPECT(OM_OK, om_list(client, "listed/", see, &seen, &error));
+  CHECK(seen.calls == 10 && seen.in_order);
+  seen = (struct seen){0, 3, 1, ""};
+  EXPECT(OM_OK, om_list(client, "listed/", see, &seen, &error));
+  CHECK(seen.calls == 3 && seen.in_order);
+  seen = (struct seen){0, 0, 1, ""};
+  EXPECT(OM_OK, om_list(client, "there is nothing here", see, &seen, &error));
+  CHECK(seen.calls == 0);
+  seen = (struct seen){0, 1, 1, ""};
+  EXPECT(OM_OK, om_list(client, "", see, &seen, &error));
+  CHECK(seen.calls == 1);
+  EXPECT(OM_INVALID, om_list(client, NULL, see, &seen, &error));
+  EXPECT(OM_INVALID, om_list(client, "", NULL, NULL, &error));
+  om_close(client);
+}
+
 /* In a forked child the client refuses to work, and closing it there leaves the parent's as it was. */
 static void test_fork(const char* url) {
   om_client* client = connect_to(url);
@@ -274,16 +378,25 @@ static void test_fork(const char* url) {
 }
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 2;
+  if (argc != 4) return 2;
+  const int reads = strcmp(argv[3], "read") == 0;
   for (int i = 1; i <= 2; ++i) {
-    test_bytes(argv[i]);
-    test_errors(argv[i]);
-    test_bad_input(argv[i]);
-    test_bytes_max(argv[i]);
-    test_fork(argv[i]);
+    if (reads) {
+      test_bytes(argv[i]);
+      test_errors(argv[i]);
+      test_bad_input(argv[i]);
+      test_bytes_max(argv[i]);
+      test_fork(argv[i]);
+    } else {
+      test_store(argv[i], i == 1);
+      test_ttl(argv[i]);
+      test_list(argv[i]);
+    }
   }
-  test_descriptor(argv[1], argv[2]);
-  test_batch(argv[1]);
+  if (reads) {
+    test_descriptor(argv[1], argv[2]);
+    test_batch(argv[1]);
+  }
   if (failures > 0) fprintf(stderr, "%d failures\n", failures);
   return failures == 0 ? 0 : 1;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """libobjmapper as its users have it: installed below a prefix, found by pkg-config, built against by plain gcc.
 
-Usage: install_test SERVER LIBRARY CPP_EXAMPLE
+Usage: install_test SERVER LIBRARY CPP_EXAMPLE [InstallTest|StoringTest]
 """
 
 import os
@@ -25,7 +25,9 @@ def run(*command, **options):
     return subprocess.run([str(part) for part in command], capture_output=True, timeout=PATIENCE_S, **options)
 
 
-class InstallTest(ServerTest):
+class InstalledTest(ServerTest):
+    """Has the library installed, and a server."""
+
     library = ""
     cpp_example = ""
 
@@ -60,6 +62,14 @@ class InstallTest(ServerTest):
         self.assertEqual((built.returncode, built.stderr), (0, b""))
         return program
 
+    def check_calls(self, part):
+        """Runs a part of tests/client/c/api_test.c."""
+        program = self.build("tests/client/c/api_test.c", "-std=c99", "-Wall", "-Wextra", "-Werror")
+        done = run(program, self.server.url, self.server.tcp_url, part, env=self.environment)
+        self.assertEqual((done.returncode, done.stderr.decode()), (0, ""))
+
+
+class InstallTest(InstalledTest):
     # The library shows the calls of objmapper.map, versioned, and nothing else; the header declares exactly those.
     def test_symbols(self):
         listed = run("nm", "-D", "--defined-only", self.prefix / "lib/libobjmapper.so").stdout.decode()
@@ -106,11 +116,9 @@ class InstallTest(ServerTest):
                     self.assertEqual(missing.returncode, 1)
                     self.assertRegex(missing.stderr.decode(), f'^{said}OP_[A-Z]+ "none": NOT_FOUND')
 
-    # Every call does what the header says: tests/client/c/api_test.c.
+    # Every call that reads does what the header says.
     def test_calls(self):
-        program = self.build("tests/client/c/api_test.c", "-std=c99", "-Wall", "-Wextra", "-Werror")
-        done = run(program, self.server.url, self.server.tcp_url, env=self.environment)
-        self.assertEqual((done.returncode, done.stderr.decode()), (0, ""))
+        self.check_calls("read")
 
     # The Python package is in place beside it.
     def test_python(self):
@@ -131,6 +139,25 @@ class InstallTest(ServerTest):
         self.assertFalse((self.folder / "x").exists())
 
 
+class StoringTest(InstalledTest):
+    flags = ("--writable",)
+
+    # Every call that stores, removes or lists does what the header says.
+    def test_calls(self):
+        self.check_calls("store")
+
+    # The example that stores does so, and cleans up behind itself but for what goes by itself.
+    def test_storing_example(self):
+        store = self.build("client/examples/store.c")
+        file = self.folder / "file"
+        file.write_bytes(bytes(5000))
+        done = run(store, self.server.url, file, "example/object", env=self.environment)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertRegex(done.stdout.decode(), r"stored 5000 bytes, etag \S+\nexample/object: 5000 bytes, changed at \d+\n"
+                         r"example/object\.note: 20 bytes, changed at \d+\n")
+        self.assertEqual(os.listdir(self.server.root / "example"), ["object.note"])
+
+
 if __name__ == "__main__":
-    InstallTest.library, InstallTest.cpp_example = sys.argv[2:4]
-    main()
+    InstalledTest.library, InstalledTest.cpp_example = sys.argv[2:4]
+    main(sys.argv[4:])

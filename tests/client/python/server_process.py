@@ -78,7 +78,7 @@ class ServerTest(unittest.TestCase):
         self.addCleanup(lambda: self.assertEqual(open_fds(), before, "descriptors"))
 
 
-def main():
-    """Runs the calling program's tests; its first argument is the server."""
+def main(names=()):
+    """Runs the calling program's tests, or those of `names` alone; its first argument is the server."""
     ServerTest.binary = sys.argv[1]
-    unittest.main(argv=sys.argv[:1], verbosity=2)
+    unittest.main(argv=[sys.argv[0], *names], verbosity=2)
