@@ -242,6 +242,17 @@ class PutTest(ServerTest):
         self.assertIn(b"not there: tour/none\n", done.stdout)
         self.assertEqual(list(self.client.list("tour/")), [])
 
+    # The data loader finds its samples by their prefix.
+    def test_data_loader_lists(self):
+        for i in range(10):
+            self.client.put(f"samples/{i}", bytes(i))
+        done = subprocess.run([sys.executable, "client/python/examples/data_loader.py", self.server.url, "samples/"],
+                              capture_output=True, timeout=PATIENCE_S, text=True,
+                              env={**os.environ, "PYTHONPATH": os.path.abspath("client/python")})
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual([line.split()[1:3] for line in done.stdout.splitlines()],
+                         [[f"samples/{i}", str(i)] for i in range(10)])
+
 
 if __name__ == "__main__":
     main()
