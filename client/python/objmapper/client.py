@@ -1,0 +1,466 @@
+"""The client: one connection to one server, and what may be asked over it."""
+
+import datetime
+import io
+import math
+import mmap
+import os
+import stat
+import threading
+from types import TracebackType
+from typing import BinaryIO, Callable, Iterable, Iterator, List, Literal, Optional, Tuple, Type, TypeVar, Union, cast
+
+from . import batch, wire
+from .address import Address, parse_url
+from .connection import Connection
+from .errors import ClientBusy, ConnectionClosed, InvalidRequest, ObjmapperError, ProtocolError, TooLarge
+from .memory import Buffer, sealed_memfd
+from .objects import EmptyMapping, Entry, FdObject, Item, ObjectInfo
+
+T = TypeVar("T")
+
+Mapping = mmap.mmap  # the class below has a method of that name
+Uri = Union[str, bytes]
+Mode = Literal["copy", "splice"]
+Source = Union[Buffer, Mapping, str, "os.PathLike[str]", BinaryIO]
+Ttl = Union[int, float, datetime.timedelta, None]
+
+_MODES = {"copy": wire.COPY, "splice": wire.SPLICE}
+# Python's own buffered files, whose file descriptor holds what they read; a gzip file's, for one, does not.
+_PLAIN_FILES = (io.FileIO, io.BufferedReader, io.BufferedRandom)
+
+
+def connect(url: str, *, timeout: Optional[float] = 30.0, max_pipeline: int = 0, bytes_max: int = 4 << 30) -> "Client":
+    """Connects to "unix:/path", "unix:@abstract" or "tcp://host:port".
+
+    timeout: seconds that a server may be silent when it owes an answer, or take nothing; None: for ever. It bounds
+    each wait, not the whole of a large object. max_pipeline: the most requests of a batch that are outstanding; 0: as
+    many as the server allows. bytes_max: `get()` and `get_many()` refuse a larger answer, so that a server's word alone
+    cannot make this process allocate any amount.
+
+    Raises InvalidRequest (the URL), ConnectionFailed, Unavailable (the server is at its limit of connections).
+    """
+    if timeout is not None and not timeout > 0:
+        raise ValueError("a timeout must be longer than nothing; None waits for ever")
+    client = Client(parse_url(url), timeout, max_pipeline, bytes_max)
+    client.ping()
+    return client
+
+
+class Client:
+    """From `connect()`. A context manager; `close()` ends its connection.
+
+    Errors: what the server answers comes as a subclass of ObjmapperError and leaves the connection good. After a
+    ConnectionFailed nobody knows whether the call was carried out, and it is not repeated; the next call connects anew.
+    Where the server says CLOSE, which tells that it was not, a new connection is made without a word: so an idle
+    time-out, a limit of answers per connection, or a server that another takes over from are not seen.
+
+    Threads: use one client per thread. Calls from several threads are safe, but wait for each other.
+
+    Fork: a child may use its parent's client (the workers of a data loader): it finds itself in another process, lets
+    go of the parent's connection, and makes its own with the next call. The two never share a socket. A generator that
+    the parent had begun raises ConnectionFailed in the child.
+
+    URIs are str or bytes. A str goes out as UTF-8; bytes that are not UTF-8 are surrogates, as in os.fsencode().
+    """
+
+    def __init__(self, address: Address, timeout: Optional[float], max_pipeline: int, bytes_max: int) -> None:
+        """For connect()."""
+        self._address = address
+        self._timeout = timeout
+        self._max_pipeline = max_pipeline
+        self._bytes_max = bytes_max
+        self._closed = False
+        self._connection: Optional[Connection] = None
+        self._holder: Optional[object] = None  # the call or generator whose answers come next
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+
+    # ---- Open files ----
+
+    def get_fd(self, uri: Uri, *, offset: int = 0, length: Optional[int] = None) -> FdObject:
+        """The object as an open file: O(1) in its size. Unix sockets only.
+
+        offset, length: a part, which only comes back as the object's `range`. Raises DescriptorsLost at the limit of
+        open files.
+        """
+        raw = wire.uri_bytes(uri)
+        if length == 0:
+            raise InvalidRequest("a part of no bytes")  # on the wire it would mean "to the end"
+        wanted = _range(offset, length)
+
+        def ask(connection: Connection) -> FdObject:
+            what = wire.what(wire.FDPASS, raw)
+            return _take_fd(connection, _ask(connection, wire.FDPASS, raw, wanted), what, wanted)
+
+        return self._run(ask)
+
+    def open(self, uri: Uri) -> BinaryIO:
+        """The object as a read-only, buffered, binary file. Unix sockets only."""
+        return self.get_fd(uri).open()
+
+    def mmap(self, uri: Uri) -> Union[Mapping, EmptyMapping]:
+        """The object's pages, mapped read-only: no copy of it is made. Unix sockets only.
+
+        The mapping keeps a descriptor of its own until it is closed. An empty object, of which the kernel makes no
+        mapping, comes as an `EmptyMapping`: an empty bytes object with a mapping's methods.
+        """
+        with self.get_fd(uri) as opened:
+            return opened.mmap()
+
+    # ---- Bytes ----
+
+    def get(self, uri: Uri, *, offset: int = 0, length: Optional[int] = None, mode: Mode = "copy") -> bytes:
+        """The object's bytes, or `length` of them from `offset` on; fewer at its end.
+
+        mode: "copy" or "splice"; the same bytes, by different ways through the server. Raises RangeNotSatisfiable when
+        the offset is past the end.
+        """
+        raw = wire.uri_bytes(uri)
+        way = _way(mode)
+        # On the wire a length of 0 means "to the end". So one byte is asked for, and cut off.
+        wanted = _range(offset, 1 if length == 0 else length)
+
+        def ask(connection: Connection) -> bytes:
+            what = wire.what(way, raw)
+            return self._take_bytes(connection, _ask(connection, way, raw, wanted), what, wanted)
+
+        got = self._run(ask)
+        return b"" if length == 0 else got
+
+    def get_into(self, uri: Uri, buffer: Union[bytearray, memoryview, Mapping], *, offset: int = 0,
+                 mode: Mode = "copy") -> int:
+        """Fills `buffer` with the object's bytes from `offset` on; returns how many there were.
+
+        Large objects go from the socket into it without another copy. After ConnectionFailed it may hold a part.
+        """
+        raw = wire.uri_bytes(uri)
+        way = _way(mode)
+        out = memoryview(buffer).cast("B")
+        if not out:
+            self.get(uri, offset=offset, length=0, mode=mode)
+            return 0
+        wanted = (_offset(offset), len(out))
+
+        def ask(connection: Connection) -> int:
+            what = wire.what(way, raw)
+            _take_info(connection, _ask(connection, way, raw, wanted), what, wanted)
+            return connection.read_body_into(out, what)
+
+        return self._run(ask)
+
+    # ---- About objects ----
+
+    def stat(self, uri: Uri) -> ObjectInfo:
+        """The object's size, time of change and etag."""
+        raw = wire.uri_bytes(uri)
+
+        def ask(connection: Connection) -> ObjectInfo:
+            answer = _ask(connection, wire.STAT, raw)
+            return _take_info(connection, answer, wire.what(wire.STAT, raw), None)
+
+        return self._run(ask)
+
+    def list(self, prefix: Uri = "") -> Iterator[Entry]:
+        """The objects whose URIs begin with `prefix`, sorted by URI as bytes; a page at a time, as they are taken.
+
+        Objects that come and go meanwhile may be among them or not.
+        """
+        raw = wire.uri_bytes(prefix) if prefix else b""
+        cursor: Optional[bytes] = b""
+        while cursor is not None:
+            asked = raw + b"\0" + cursor if cursor else raw
+            if len(asked) > wire.URI_BYTES_MAX:
+                raise InvalidRequest(f"{wire.what(wire.LIST, raw)}: with the place to go on from it is too long")
+            entries, following = self._run(lambda connection, asked=asked: _list_page(connection, asked, raw))
+            if following is not None and following == cursor:
+                raise ProtocolError(f"{wire.what(wire.LIST, raw)}: {self._address.url} stays at one place of the list")
+            cursor = following
+            for uri, size, mtime in entries:
+                yield Entry(wire.uri_text(uri), size, mtime)
+
+    # ---- Changing objects ----
+
+    def put(self, uri: Uri, source: Source, *, ttl: Ttl = None) -> ObjectInfo:
+        """Stores an object, whole or not at all, in place of what has its name.
+
+        source: bytes or another buffer; a path (str or os.PathLike); or a binary file, which is read from where it
+        stands to its end. A plain file goes to the socket inside the kernel; one whose size cannot be known before it
+        is read is read into memory first. ttl: seconds, or a timedelta, after which the object is gone; at least 1.
+
+        Raises Unsupported where the server is read-only, Conflict where the name is a directory, Unavailable where
+        there is no room, TooLarge. A large body is not sent to the end once the server has refused it.
+        """
+        if isinstance(source, (str, os.PathLike)):
+            with open(source, "rb") as file:
+                return self._put_file(uri, file, ttl)
+        if isinstance(source, _PLAIN_FILES) and stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+            return self._put_file(uri, cast(BinaryIO, source), ttl)
+        data = source.read() if hasattr(source, "read") and not isinstance(source, Mapping) else source
+        view = memoryview(cast(Buffer, data)).cast("B")
+        return self._put(uri, len(view), ttl, lambda connection: connection.flush(view))
+
+    def put_fd(self, uri: Uri, fd: Union[int, "io.IOBase", FdObject], *, ttl: Ttl = None) -> ObjectInfo:
+        """Stores the whole of an open file: the server copies it, by reflink where it can. Unix sockets only.
+
+        fd: a descriptor, or something with fileno(), open for reading; borrowed; OSError where it is none. A sealed
+        memfd may be kept as it is, see put_memory(). Else as put().
+        """
+        number = fd if isinstance(fd, int) else fd.fileno()
+        os.fstat(number)  # or sendmsg(2) would find out, in the middle of a request, that it is none
+        raw = wire.uri_bytes(uri)
+        seconds = _seconds(ttl)
+
+        def ask(connection: Connection) -> ObjectInfo:
+            what = wire.what(wire.PUT_FD, raw)
+            id = connection.queue(wire.PUT_FD, raw, ttl=seconds)
+            connection.flush_with_fd(number)
+            return _take_info(connection, connection.receive(id, wire.PUT_FD, what), what, None)
+
+        return self._run(ask)
+
+    def put_memory(self, uri: Uri, data: Buffer, *, ttl: Ttl = None) -> ObjectInfo:
+        """Stores `data` by way of a sealed memfd, which a server with a memory tier keeps without copying it. Else as
+        put_fd()."""
+        fd = sealed_memfd(data)
+        try:
+            return self.put_fd(uri, fd, ttl=ttl)
+        finally:
+            os.close(fd)
+
+    def delete(self, uri: Uri) -> None:
+        """Removes an object; NotFound when there is none. What has been opened or mapped before stays good."""
+        raw = wire.uri_bytes(uri)
+        self._run(lambda connection: _ask(connection, wire.DELETE, raw))
+
+    # ---- Many at once ----
+
+    def get_many(self, uris: Iterable[Uri], *, mode: Mode = "copy") -> Iterator[Item[bytes]]:
+        """Many objects' bytes: one `Item` for each URI, in their order.
+
+        An item's `error` concerns its own URI; the others go on. Requests are sent ahead, as many as the server allows,
+        and `uris` is read as they are. Until the last item has been taken the client answers other calls with
+        ClientBusy; a generator that is closed or dropped before that costs the connection. Raises ConnectionFailed when
+        the connection ends.
+        """
+        way = _way(mode)
+        return self._batch(way, uris, lambda connection, answer, what: self._take_bytes(connection, answer, what, None))
+
+    def get_fds(self, uris: Iterable[Uri]) -> Iterator[Item[FdObject]]:
+        """Many objects as open files, several in one message. Unix sockets only. As get_many().
+
+        Each item's `value` is an object to be closed. At the limit of open files items have the error DescriptorsLost
+        until some are closed; at most max_pipeline descriptors are open ahead of those that have been taken.
+        """
+        return self._batch(wire.FDPASS, uris,
+                           lambda connection, answer, what: _take_fd(connection, answer, what, None))
+
+    # ---- The connection ----
+
+    @property
+    def max_pipeline(self) -> int:
+        """How many requests a batch keeps outstanding."""
+        return self._run(lambda connection: connection.window)
+
+    def ping(self) -> None:
+        """Makes sure that there is a connection, in this process. Asks the server nothing else."""
+        self._run(lambda connection: None)
+
+    def close(self) -> None:
+        """Ends the connection. May be called again; other calls then raise ValueError."""
+        self._closed = True
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
+                 trace: Optional[TracebackType]) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_connection", None) is not None:
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"<objmapper.Client of {self._address.url}{', closed' if self._closed else ''}>"
+
+    # ---- Inside ----
+
+    def _run(self, action: Callable[[Connection], T]) -> T:
+        """One exchange. Whatever leaves the stream at an unknown place drops the connection."""
+        if self._pid != os.getpid():
+            self._forked()
+        with self._lock:
+            while True:
+                connection = self._hold(action)
+                is_new = connection.answers == 0
+                try:
+                    return action(connection)
+                except ConnectionClosed:
+                    # The server closed it as idle just when it was to be used.
+                    if is_new:
+                        raise
+                except ObjmapperError:
+                    raise
+                except BaseException as error:  # for one KeyboardInterrupt, which may have lost bytes
+                    connection.drop(f"{type(error).__name__} interrupted a call")
+                    raise
+                finally:
+                    self._release(action)
+
+    def _batch(self, mode: bytes, uris: Iterable[Uri],
+               take: Callable[[Connection, wire.Answer, str], T]) -> Iterator[Item[T]]:
+        if self._pid != os.getpid():
+            self._forked()
+        holder = object()
+        with self._lock:
+            connection = self._hold(holder)
+        try:
+            yield from batch.run(connection, self._connect_anew, lambda: self._release(holder), mode, uris, take)
+        finally:
+            self._release(holder)
+
+    def _connect_anew(self) -> Connection:
+        connection = self._connection = Connection(self._address, self._timeout, self._max_pipeline)
+        return connection
+
+    def _hold(self, holder: object) -> Connection:
+        """A good connection, for `holder` alone. The lock alone would let a thread's calls into one another."""
+        if self._closed:
+            raise ValueError("this client is closed")
+        if self._holder is not None:
+            raise ClientBusy("this client is in the middle of get_many(), get_fds() or another call: end that first, "
+                             "or use another client")
+        connection = self._connection
+        if connection is None or connection.dropped or connection.is_stale():
+            if connection is not None:
+                connection.drop("the server had closed it")
+            connection = self._connect_anew()
+        self._holder = holder
+        return connection
+
+    def _release(self, holder: object) -> None:
+        if self._holder is not holder:
+            return  # this process forked from the one that held it
+        self._holder = None
+        if self._connection is not None and not self._connection.idle():
+            self._connection.drop("what was asked on it was not taken to the end")
+
+    def _forked(self) -> None:
+        """In a child, at its first call: nothing of the parent's is used, not even its lock, which may be taken."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.drop("it belongs to the process that forked this one")
+        self._holder = None
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+
+    def _take_bytes(self, connection: Connection, answer: wire.Answer, what: str,
+                    wanted: Optional[Tuple[int, int]]) -> bytes:
+        info = _take_info(connection, answer, what, wanted)
+        if info.length > self._bytes_max:
+            why = f"{what}: its {info.length} bytes are more than bytes_max ({self._bytes_max})"
+            connection.drop(why)
+            raise TooLarge(f"{why}: get a part, a descriptor or a mapping")
+        return connection.read_body(what)
+
+    def _put_file(self, uri: Uri, file: BinaryIO, ttl: Ttl) -> ObjectInfo:
+        if isinstance(file, io.BufferedRandom):
+            file.flush()
+        begin = file.tell()
+        length = max(0, os.fstat(file.fileno()).st_size - begin)
+        info = self._put(uri, length, ttl,
+                         lambda connection: connection.flush_file(file.fileno(), begin, length))
+        file.seek(begin + length)
+        return info
+
+    def _put(self, uri: Uri, length: int, ttl: Ttl, send: Callable[[Connection], None]) -> ObjectInfo:
+        raw = wire.uri_bytes(uri)
+        seconds = _seconds(ttl)
+
+        def ask(connection: Connection) -> ObjectInfo:
+            what = wire.what(wire.PUT, raw)
+            id = connection.queue(wire.PUT, raw, body_length=length, ttl=seconds)
+            send(connection)
+            return _take_info(connection, connection.receive(id, wire.PUT, what), what, None)
+
+        return self._run(ask)
+
+
+def _ask(connection: Connection, mode: bytes, uri: bytes, wanted: Optional[Tuple[int, int]] = None) -> wire.Answer:
+    id = connection.queue(mode, uri, wanted)
+    connection.flush()
+    return connection.receive(id, mode, wire.what(mode, uri))
+
+
+def _take_info(connection: Connection, answer: wire.Answer, what: str,
+               wanted: Optional[Tuple[int, int]]) -> ObjectInfo:
+    said = answer.metadata
+    size = answer.content_length if said.size is None else said.size
+    offset, length = 0, answer.content_length or size
+    if wanted is not None:
+        offset, length = said.range or (wanted[0], answer.content_length)
+        # Bytes from another place than asked for must not pass for the right ones.
+        if offset != wanted[0] or (wanted[1] and length > wanted[1]):
+            connection.drop(f"{what}: another range was granted than asked for")
+            raise ProtocolError(f"{what}: asked for {wanted[1]} bytes at {wanted[0]}, the server granted {length} at "
+                                f"{offset}")
+    return ObjectInfo(size, offset, length, said.mtime, said.etag, said.mime, said.backend, said.latency_us)
+
+
+def _take_fd(connection: Connection, answer: wire.Answer, what: str, wanted: Optional[Tuple[int, int]]) -> FdObject:
+    fd = connection.take_fd(what)
+    try:
+        if answer.metadata.size is None and (wanted or not connection.has(wire.FD_IN_HEADER | wire.FD_BATCH)):
+            answer.metadata.size = os.fstat(fd).st_size
+        return FdObject(fd, _take_info(connection, answer, what, wanted))
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _list_page(connection: Connection, asked: bytes,
+               prefix: bytes) -> Tuple[List[Tuple[bytes, int, int]], Optional[bytes]]:
+    """The entries, and where the next page begins; None: there is none."""
+    what = wire.what(wire.LIST, prefix)
+    id = connection.queue(wire.LIST, asked)
+    connection.flush()
+    answer = connection.receive(id, wire.LIST, what)
+    try:
+        return wire.parse_entries(connection.read_body(what)), answer.metadata.cursor or None
+    except wire.Malformed as error:
+        raise ProtocolError(f"{what}: {error}") from None
+
+
+def _way(mode: str) -> bytes:
+    if mode not in _MODES:
+        raise ValueError(f"mode is {mode!r}; there are 'copy' and 'splice'")
+    return _MODES[mode]
+
+
+def _offset(offset: int) -> int:
+    if not 0 <= offset < 1 << 64:
+        raise InvalidRequest(f"an offset of {offset}")
+    return offset
+
+
+def _range(offset: int, length: Optional[int]) -> Optional[Tuple[int, int]]:
+    """What a request carries: nothing for the whole object."""
+    if length is not None and not 0 <= length < 1 << 64:
+        raise InvalidRequest(f"a length of {length}")
+    if offset == 0 and length is None:
+        return None
+    return _offset(offset), length or 0
+
+
+def _seconds(ttl: Ttl) -> Optional[int]:
+    """Whole seconds, rounded up."""
+    if ttl is None:
+        return None
+    seconds = math.ceil(ttl.total_seconds() if isinstance(ttl, datetime.timedelta) else ttl)
+    if not 1 <= seconds <= wire.TTL_SECONDS_MAX:
+        raise InvalidRequest(f"a time to live of {ttl}: it is 1 to {wire.TTL_SECONDS_MAX} seconds")
+    return seconds

@@ -1,0 +1,359 @@
+"""One connection's bytes: requests out; answers with their descriptors and bodies in.
+
+The whole connection is read with recvmsg(2): the kernel may join the end of one message and the next, descriptor-
+carrying one in one read, and a plain read would drop that descriptor. Descriptors arrive in stream order, and the k-th
+one belongs to the k-th OK FDPASS answer.
+
+Whatever leaves the stream at an unknown place drops the connection, and closes the descriptors it still holds.
+"""
+
+import array
+import os
+import select
+import socket
+from collections import deque
+from typing import Deque, List, NoReturn, Optional, Tuple, Union
+
+from . import wire
+from .address import Address, dial
+from .errors import (ConnectionClosed, ConnectionFailed, DescriptorsLost, InvalidRequest, ObjmapperError, ProtocolError,
+                     TimedOut, Unsupported, from_answer)
+
+_READ_BYTES = 64 * 1024
+# The rest of a body that is smaller comes through the buffer, which may bring the next answer too.
+_DIRECT_READ_BYTES = 4096
+_PIECE_BYTES = 1 << 20  # of a body, sent between two looks at whether the server has refused it
+
+_Control = List[Tuple[int, int, bytes]]
+
+
+class Connection:
+    """Used by one thread at a time, in the process that made it."""
+
+    def __init__(self, address: Address, timeout: Optional[float], max_pipeline: int) -> None:
+        """Connects and says HELLO. Raises ConnectionFailed, or what the server says in place of HELLO_ACK."""
+        self.pid = os.getpid()
+        self.url = address.url
+        self.is_unix = address.is_unix
+        self.capabilities = 0
+        self.window = 1  # how many requests may be outstanding
+        self.fds_lost = False  # since `outstanding` was last 0
+        self.outstanding = 0
+        self.answers = 0  # that have come, ever
+        self.dropped = ""  # why
+        self._timeout = timeout
+        self._next_id = 1  # 0 is the id of answers that concern no request
+        self._in = bytearray()  # read, and not parsed
+        self._out = bytearray()  # queued, and not sent
+        self._scratch = memoryview(bytearray(_READ_BYTES))
+        self._body_left = 0  # of the last answer
+        # The peer takes no more, or a body was broken off. What it said may explain why, so reading goes on.
+        self._send_failed = False
+        self._fds: Deque[int] = deque()  # received, and not taken, in stream order
+        self._control_bytes = socket.CMSG_SPACE(wire.FDS_PER_MESSAGE_MAX * 4) if self.is_unix else 0
+        self._socket = dial(address, timeout)
+        self._readable = select.poll()
+        self._readable.register(self._socket, select.POLLIN)
+        self._writable = select.poll()
+        self._writable.register(self._socket, select.POLLOUT)
+        self._ready = select.poll()
+        self._ready.register(self._socket, select.POLLIN | select.POLLOUT)
+        try:
+            self._shake_hands(max_pipeline)
+        except BaseException:
+            self.drop("there was no handshake")
+            raise
+
+    def has(self, capability: int) -> bool:
+        return bool(self.capabilities & capability)
+
+    def idle(self) -> bool:
+        """True when the stream stands between two exchanges: all that was asked is answered and taken."""
+        return not (self.dropped or self.outstanding or self._body_left or self._out or self._in or self._fds
+                    or self._send_failed)
+
+    def is_stale(self) -> bool:
+        """True when an idle connection has come to its end meanwhile: the server has said CLOSE, or is gone."""
+        return bool(self._readable.poll(0))
+
+    def drop(self, why: str) -> None:
+        """Ends the connection, without a word to the server. `why`: for those who use it all the same."""
+        if self.dropped:
+            return
+        self.dropped = why
+        self._socket.close()
+        self._in.clear()
+        self._out.clear()
+        while self._fds:
+            os.close(self._fds.popleft())
+
+    def close(self) -> None:
+        """Says CLOSE and ends the connection. Does not wait: nothing is owed, or nobody wants it."""
+        if self.pid == os.getpid() and not self.dropped:
+            try:
+                self._socket.send(bytes([wire.CLOSE, 0]), socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
+            except OSError:
+                pass  # it has gone already
+        self.drop("the client is closed")
+
+    # ---- Out ----
+
+    def queue(self, mode: bytes, uri: bytes, range: Optional[Tuple[int, int]] = None,
+              body_length: Optional[int] = None, ttl: Optional[int] = None) -> int:
+        """Puts a request behind those not sent yet; returns its id. Raises Unsupported when it was not agreed on."""
+        self._check()
+        if mode in (wire.FDPASS, wire.PUT_FD) and not self.is_unix:
+            raise Unsupported(f"{wire.what(mode, uri)}: descriptors pass only through Unix sockets, not {self.url}")
+        if range is not None and not self.has(wire.RANGE):
+            raise Unsupported(f"{wire.what(mode, uri)}: {self.url} does not know ranges")
+        if ttl is not None and not self.has(wire.METADATA):
+            raise Unsupported(f"{wire.what(mode, uri)}: {self.url} does not know times to live")
+        if self.outstanding == 0:
+            # All answers are in, so every descriptor that came has found its own.
+            if self._fds:
+                self._end(ProtocolError(f"{self.url} sent more descriptors than OK answers that carry one"))
+            self.fds_lost = False
+        id = self._next_id
+        self._next_id = self._next_id % 0xFFFFFFFF + 1
+        self._out += wire.request(id, mode, uri, range, body_length, ttl)
+        self.outstanding += 1
+        return id
+
+    def flush(self, body: memoryview = memoryview(b"")) -> None:
+        """Sends what is queued, and `body` behind it: in one message, when it is small."""
+        self._check()
+        while (self._out or body) and not self._is_refused(len(body)):
+            parts = [part for part in (self._out, body[:_PIECE_BYTES]) if part]
+            sent = self._send(parts, flags=socket.MSG_DONTWAIT if body else 0)
+            if sent == 0:
+                self._await_room(len(body))
+            in_head = min(sent, len(self._out))
+            del self._out[:in_head]
+            body = body[sent - in_head:]
+
+    def flush_with_fd(self, fd: int) -> None:
+        """Sends what is queued, `fd` riding on its first byte. fd: borrowed."""
+        self._check()
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]).tobytes())]
+        del self._out[:self._send([self._out], rights)]
+        self.flush()
+
+    def flush_file(self, fd: int, offset: int, length: int) -> None:
+        """Sends what is queued, and `length` bytes of the file behind it, inside the kernel."""
+        self.flush()
+        end = offset + length
+        self._socket.setblocking(False)
+        try:
+            while offset < end and not self._is_refused(end - offset):
+                try:
+                    sent = os.sendfile(self._socket.fileno(), fd, offset, min(end - offset, _PIECE_BYTES))
+                except BlockingIOError:
+                    self._await_room(end - offset)
+                    continue
+                except (BrokenPipeError, ConnectionResetError):
+                    self._send_failed = True
+                    continue
+                if sent == 0:
+                    why = "the file became shorter while it was sent"
+                    self.drop(why)
+                    raise InvalidRequest(why)
+                offset += sent
+        finally:
+            if not self.dropped:
+                self._socket.setblocking(True)
+
+    def flush_or_await_input(self) -> None:
+        """Sends what is queued, while no answer comes: or two sides with full sockets could wait for each other."""
+        self._check()
+        while self._out and not self._in and not self._send_failed:
+            try:
+                del self._out[:self._socket.send(self._out, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)]
+            except BlockingIOError:
+                self._await(self._ready)
+                if self._readable.poll(0):
+                    return
+            except (BrokenPipeError, ConnectionResetError):
+                self._send_failed = True
+
+    # ---- In ----
+
+    def receive(self, id: int, mode: bytes, what: str) -> wire.Answer:
+        """The answer to request `id`. Raises what it says when it is not OK."""
+        while True:
+            self._check()
+            try:
+                if self._in and self._in[0] == wire.CLOSE and len(self._in) >= 2:
+                    reason = wire.CLOSE_REASONS.get(self._in[1], "for a reason unknown to this client")
+                    self._end(ConnectionClosed(f"{what}: {self.url} closed the connection: {reason}"))
+                if self._in and self._in[0] not in (wire.RESPONSE, wire.CLOSE):
+                    raise wire.Malformed(f"a message of type {self._in[0]}")
+                parsed = wire.parse_response(self._in) if self._in and self._in[0] == wire.RESPONSE else None
+            except wire.Malformed as error:
+                self._end(ProtocolError(f"{self.url} does not speak this protocol: {error}"))
+            if parsed is not None:
+                break
+            self._fill(what)
+        answer, consumed = parsed
+        del self._in[:consumed]
+        self.outstanding -= 1
+        self.answers += 1
+        if answer.status != 0:
+            error = from_answer(answer.status, what, answer.metadata.error, answer.metadata.retry_after_ms)
+            if answer.id == 0 or isinstance(error, ConnectionFailed):
+                # The server no longer knows its place in our stream, says so, and hangs up.
+                self._end(error)
+            if answer.id == id:
+                raise error
+        if answer.id != id:
+            self._end(ProtocolError(f"{what}: asked as {id}, {self.url} answered {answer.id}"))
+        if mode in (wire.COPY, wire.SPLICE, wire.LIST):
+            self._body_left = answer.content_length
+        return answer
+
+    def take_fd(self, what: str) -> int:
+        """The descriptor of the OK FDPASS answer that receive() returned last; the caller's. Raises DescriptorsLost."""
+        if not self.has(wire.FD_IN_HEADER | wire.FD_BATCH):
+            while not self._in:
+                self._fill(what)
+            if self._in[:1] != b"X":
+                self._end(ProtocolError(f"{what}: something else in place of the byte that carries a descriptor"))
+            del self._in[:1]
+        if self._fds:
+            return self._fds.popleft()
+        if self.fds_lost:
+            raise DescriptorsLost(what)
+        self._end(ProtocolError(f"{what}: {self.url} answered OK without a descriptor"))
+
+    def read_body(self, what: str) -> bytes:
+        """The whole body of the answer that receive() returned last."""
+        length = self._body_left
+        if length <= len(self._in):
+            body = bytes(memoryview(self._in)[:length])
+            del self._in[:length]
+            self._body_left = 0
+            return body
+        whole = bytearray(length)
+        self.read_body_into(memoryview(whole), what)
+        return bytes(whole)
+
+    def read_body_into(self, out: memoryview, what: str) -> int:
+        """The same into `out`, which has room for it; returns its length."""
+        length = self._body_left
+        while self._body_left:
+            done = length - self._body_left
+            if not self._in and self._body_left < _DIRECT_READ_BYTES:
+                self._fill(what, done)
+            if self._in:
+                got = min(len(self._in), self._body_left)
+                with memoryview(self._in) as ready:
+                    out[done:done + got] = ready[:got]
+                del self._in[:got]
+            else:
+                got = self._receive_into(out[done:length])
+                if got == 0:
+                    self._end(ConnectionFailed(f"{what}: the connection ended after {done} of {length} bytes"))
+            self._body_left -= got
+        return length
+
+    # ---- The socket ----
+
+    def _check(self) -> None:
+        if self.pid != os.getpid():
+            raise ConnectionFailed(f"this connection belongs to process {self.pid}, which forked this one")
+        if self.dropped:
+            raise ConnectionFailed(f"this connection can no longer be used: {self.dropped}")
+
+    def _end(self, error: ObjmapperError) -> NoReturn:
+        self.drop(str(error))
+        raise error
+
+    def _shake_hands(self, max_pipeline: int) -> None:
+        offer = wire.CAPABILITIES_UNIX if self.is_unix else wire.CAPABILITIES_TCP
+        self._out += wire.hello(offer, max_pipeline)
+        self.flush()
+        what = f"HELLO to {self.url}"
+        try:
+            while len(self._in) < wire.HELLO_ACK_BYTES:
+                self._fill(what)
+            if self._in[:1] != b"O":
+                # A V1 error in HELLO_ACK's place; the server hangs up behind it.
+                while True:
+                    error = wire.parse_v1_error(self._in)
+                    if error is not None:
+                        break
+                    self._fill(what)
+                answer, _ = error
+                raise from_answer(answer.status, what, answer.metadata.error, answer.metadata.retry_after_ms)
+            self.capabilities, window = wire.parse_hello_ack(bytes(self._in[:wire.HELLO_ACK_BYTES]))
+        except wire.Malformed as error_in_ack:
+            raise ProtocolError(f"{self.url} does not speak this protocol: {error_in_ack}") from None
+        del self._in[:wire.HELLO_ACK_BYTES]
+        if self.has(wire.PIPELINING):
+            self.window = max(1, min(window, max_pipeline or window))
+
+    def _send(self, parts: List[Union[bytearray, memoryview]], rights: _Control = [], flags: int = 0) -> int:
+        """How many bytes went; 0: with MSG_DONTWAIT there is no room, or the peer has gone."""
+        try:
+            return self._socket.sendmsg(parts, rights, socket.MSG_NOSIGNAL | flags)
+        except BlockingIOError:
+            if flags & socket.MSG_DONTWAIT:
+                return 0
+            self._end(TimedOut(f"{self.url} took nothing for {self._timeout} s"))
+        except (BrokenPipeError, ConnectionResetError):
+            self._send_failed = True
+            return 0
+        except OSError as error:
+            self._end(ConnectionFailed(f"{self.url}: {error.strerror}"))
+
+    def _await(self, poll: select.poll) -> None:
+        if not poll.poll(None if self._timeout is None else self._timeout * 1000):
+            self._end(TimedOut(f"{self.url} took nothing for {self._timeout} s"))
+
+    def _await_room(self, left: int) -> None:
+        """Until the socket takes more or, while _is_refused() would look at it, the server says something."""
+        if not self._send_failed:
+            self._await(self._ready if left > _PIECE_BYTES else self._writable)
+
+    def _is_refused(self, left: int) -> bool:
+        """True when there is no sense in sending the `left` bytes of a body: the peer takes no more, or has answered
+        already and would only throw them away. That answer is all that the connection is still good for."""
+        if left > _PIECE_BYTES and self._readable.poll(0):
+            self._send_failed = True
+        return self._send_failed
+
+    def _fill(self, what: str, done: Optional[int] = None) -> None:
+        self._check()
+        got = self._receive_into(self._scratch)
+        if got == 0:
+            if done is not None:
+                where = f"after {done} bytes of its body"
+            else:
+                where = "in the middle of an answer" if self._in else "without an answer"
+            self._end(ConnectionFailed(f"{what}: {self.url} closed the connection {where}"))
+        self._in += self._scratch[:got]
+
+    def _receive_into(self, out: memoryview) -> int:
+        try:
+            got, control, flags, _ = self._socket.recvmsg_into([out], self._control_bytes, socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            self._end(TimedOut(f"{self.url} was silent for {self._timeout} s"))
+        except OSError as error:
+            self._end(ConnectionFailed(f"{self.url}: {error.strerror}"))
+        if control:
+            self._own(control)
+        if flags & socket.MSG_CTRUNC:
+            self.fds_lost = True
+        return got
+
+    def _own(self, control: _Control) -> None:
+        for level, kind, payload in control:
+            if level != socket.SOL_SOCKET or kind != socket.SCM_RIGHTS:
+                continue
+            fds = array.array("i")
+            fds.frombytes(payload[:len(payload) - len(payload) % fds.itemsize])
+            # Behind a lost descriptor nobody knows whose the next ones are.
+            for fd in fds:
+                if self.fds_lost:
+                    os.close(fd)
+                else:
+                    self._fds.append(fd)

@@ -1,0 +1,152 @@
+"""What a client gets: descriptions, and objects as open files."""
+
+import mmap
+import os
+from dataclasses import dataclass
+from types import TracebackType
+from typing import BinaryIO, Generic, Optional, Tuple, Type, TypeVar, Union
+
+from .errors import ObjmapperError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """What the server said of an object. None: it did not say."""
+
+    size: int  # bytes of the whole object
+    offset: int = 0  # the part that was granted: offset and length
+    length: int = 0
+    mtime: Optional[int] = None  # seconds since the epoch
+    etag: Optional[str] = None  # changes whenever the content does
+    mime: Optional[str] = None
+    backend: Optional[int] = None  # the storage tier that answered
+    latency_us: Optional[int] = None  # spent inside the server
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object of a list."""
+
+    uri: str
+    size: int
+    mtime: int  # seconds since the epoch
+
+
+class Item(Generic[T]):
+    """One result of a batch: `value`, or the `error` that this one URI met."""
+
+    __slots__ = ("uri", "error", "_value")
+
+    def __init__(self, uri: Union[str, bytes], value: Optional[T], error: Optional[ObjmapperError]) -> None:
+        self.uri = uri
+        self.error = error
+        self._value = value
+
+    @property
+    def value(self) -> T:
+        """The object. Raises `error` when there is one."""
+        if self.error is not None:
+            raise self.error
+        assert self._value is not None
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Item({self.uri!r}, {self.error if self.error is not None else self._value!r})"
+
+
+class EmptyMapping(bytes):
+    """Stands for the mapping of an empty object, which the kernel does not make (mmap(2), EINVAL)."""
+
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+    def size(self) -> int:
+        return 0
+
+    def read(self, count: Optional[int] = None) -> bytes:
+        return b""
+
+    def __enter__(self) -> "EmptyMapping":
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
+                 trace: Optional[TracebackType]) -> None:
+        self.close()
+
+
+class FdObject:
+    """An object as an open file. Owns its descriptor: close it, or use it in a `with`.
+
+    The descriptor is read-only and close-on-exec. It always names the whole object; a range that was asked for is in
+    `range`. It stays good when the object is replaced or deleted, and shows the content it had. Use `pread()` or
+    `mmap()` where the server runs with --fd_sharing=always: then its file offset is other clients' too.
+    """
+
+    def __init__(self, fd: int, info: ObjectInfo) -> None:
+        """fd: owned from now on."""
+        self._fd = fd
+        self.info = info
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole object."""
+        return self.info.size
+
+    @property
+    def range(self) -> Tuple[int, int]:
+        """(offset, length) of what was granted; (0, size) when no range was asked for."""
+        return self.info.offset, self.info.length
+
+    @property
+    def closed(self) -> bool:
+        return self._fd < 0
+
+    def fileno(self) -> int:
+        """The descriptor, borrowed. ValueError after close() or detach()."""
+        if self._fd < 0:
+            raise ValueError("this object's descriptor is closed, or somebody else's")
+        return self._fd
+
+    def detach(self) -> int:
+        """The descriptor, the caller's from now on: os.close() it."""
+        fd = self.fileno()
+        self._fd = -1
+        return fd
+
+    def pread(self, length: int, offset: int = 0) -> bytes:
+        """At most `length` bytes at `offset`."""
+        return os.pread(self.fileno(), length, offset)
+
+    def open(self) -> BinaryIO:
+        """A file object that owns the descriptor from now on."""
+        return os.fdopen(self.detach(), "rb")
+
+    def mmap(self) -> Union[mmap.mmap, EmptyMapping]:
+        """The whole object, mapped read-only. The mapping outlives this object."""
+        size = os.fstat(self.fileno()).st_size
+        if size == 0:
+            return EmptyMapping()
+        return mmap.mmap(self.fileno(), size, mmap.MAP_SHARED, mmap.PROT_READ)
+
+    def close(self) -> None:
+        """Closes the descriptor. May be called again."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __enter__(self) -> "FdObject":
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
+                 trace: Optional[TracebackType]) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"FdObject(fd={self._fd}, {self.info!r})"
