@@ -80,6 +80,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
                                            : [store](absl::string_view uri, absl::FunctionRef<bool(int fd)> wanted) {
                                                return store->DeleteIf(uri, wanted);
                                              });
+  } else if (config.writable) {
+    // Where nobody walks the tree anyway.
+    const absl::StatusOr<size_t> removed = server->store_->RemoveLeftovers();
+    if (!removed.ok()) return removed.status();
+    if (*removed > 0) LOG(INFO) << "removed " << *removed << " files that killed puts had left behind";
   }
   server->demultiplexer_ = std::make_unique<router::Demultiplexer>(std::move(router_options));
 

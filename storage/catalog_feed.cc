@@ -93,7 +93,7 @@ absl::StatusOr<CatalogFeed> CatalogFeed::Open(const Tree& tree, Catalog* catalog
 }
 
 CatalogFeed::CatalogFeed(CatalogFeed&& other) noexcept
-    : catalog_(other.catalog_), root_(std::move(other.root_)), lost_(other.lost_.load()) {}
+    : catalog_(other.catalog_), root_(std::move(other.root_)), lost_(other.lost_.load()), removes_leftovers_(other.removes_leftovers_.load()) {}
 
 void CatalogFeed::Refresh(absl::string_view asked) {
   const std::string uri = AsWalked(asked);
@@ -144,7 +144,11 @@ bool CatalogFeed::Read(net::UniqueFd directory, const std::string& path,
   };
   while (const dirent* const found = readdir(stream.get())) {
     const absl::string_view name = found->d_name;
-    if (name == "." || name == ".." || IsReservedName(name)) continue;
+    if (name == "." || name == "..") continue;
+    if (IsReservedName(name)) {
+      if (removes_leftovers_.load(std::memory_order_relaxed)) RemoveIfAbandoned(fd, std::string(name));
+      continue;
+    }
     const auto type = found->d_type;
     if (type != DT_REG && type != DT_DIR && type != DT_LNK && type != DT_UNKNOWN) continue;
     Catalog::Looked looked;

@@ -39,6 +39,10 @@ class CatalogFeed {
   bool Read(net::UniqueFd directory, const std::string& path,
             absl::FunctionRef<void(std::string path)> on_directory, absl::FunctionRef<bool()> between);
 
+  // From now on Read() removes what puts that were killed have left in a directory (leftovers.h), which is to be had for
+  // nothing where all names are read anyway.
+  void RemoveLeftovers() { removes_leftovers_.store(true, std::memory_order_relaxed); }
+
   // Whether something could not be asked since the last call: then the catalog may be wrong until the tree is walked anew.
   bool TakeLost() { return lost_.exchange(false); }
 
@@ -51,6 +55,7 @@ class CatalogFeed {
   Catalog* const catalog_;
   net::UniqueFd root_;  // O_PATH
   std::atomic<bool> lost_{false};
+  std::atomic<bool> removes_leftovers_{false};
 };
 
 }  // namespace objmapper::storage

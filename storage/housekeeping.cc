@@ -31,6 +31,7 @@ void Housekeeping::Start(DeleteIf delete_if) {
   keeper.watches_max = options_.watches_max;
   keeper.rescan = options_.rescan;
   if (delete_if != nullptr) {
+    feed_->RemoveLeftovers();
     Upkeep::Options upkeep;
     upkeep.catalog = &catalog_;
     upkeep.limits = limits_.get();

@@ -41,7 +41,7 @@ class Housekeeping {
   ~Housekeeping();
 
   // Begins to walk the tree and to follow it. delete_if: how objects that have expired, or have to make room, are removed;
-  // null: nothing is ever removed.
+  // null: nothing is ever removed, else what killed puts have left behind goes too.
   void Start(DeleteIf delete_if);
   // No object is removed any more, and what is known grows old. What else there is may be called on.
   void Stop();

@@ -16,6 +16,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "net/unique_fd.h"
+#include "storage/reserved_name.h"
 #include "storage/store.h"
 #include "tests/net/eventually.h"
 #include "tests/storage/scratch_root.h"
@@ -83,6 +85,18 @@ class HousekeepingTest : public testing::Test {
   std::unique_ptr<Housekeeping> house_;
   std::optional<Store> store_;
 };
+
+// What puts that were killed have left behind is gone once the tree has been walked; what somebody is at work with stays.
+TEST_F(HousekeepingTest, RemovesLeftovers) {
+  scratch_.MakeDirectory("a");
+  scratch_.Write("a/.objmapper-1-1-1", "left behind");
+  scratch_.Write(".objmapper-2-2-2", "in work");
+  const net::UniqueFd held(open(scratch_.PathOf(".objmapper-2-2-2").c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(LockReserved(held.get()));
+  Start();
+  EXPECT_NE(access(scratch_.PathOf("a/.objmapper-1-1-1").c_str(), F_OK), 0);
+  EXPECT_EQ(access(scratch_.PathOf(".objmapper-2-2-2").c_str(), F_OK), 0);
+}
 
 // What is stored is listed when Commit() returns, and what is deleted is not when Delete() does.
 TEST_F(HousekeepingTest, ListsWhatItHasJustDone) {
