@@ -7,8 +7,8 @@
 //
 //   absl::StatusOr<ObjectInfo> stored = client->Put("notes/today", "bytes");
 //
-// Batches are in client/batch.h, work over several connections in client/parallel.h, getting into a file in client/to_file.h, what errors carry in
-// client/error.h.
+// Batches are in client/batch.h, work over several connections in client/parallel.h, getting into a
+// file in client/to_file.h, what errors carry in client/error.h.
 #pragma once
 
 #include <cstddef>

@@ -106,7 +106,9 @@ TEST_F(ParallelTest, FewerConnections) {
 
   done_.clear();
   allowed_ = 1;
-  Run(*server, 5, 1, [](size_t index, Client& client) { EXPECT_EQ(client.Delete(index == 2 ? "end" : "a").ok(), index != 2); });
+  Run(*server, 5, 1, [](size_t index, Client& client) {
+    EXPECT_EQ(client.Delete(index == 2 ? "end" : "a").ok(), index != 2);
+  });
   EXPECT_EQ(done_, (std::set<size_t>{0, 1, 2}));
   EXPECT_EQ(skipped_, (std::set<size_t>{3, 4}));
 }

@@ -34,8 +34,9 @@ Every command but stats and top takes:
                   that is not set), where the server listens unless told otherwise.
   --timeout=TIME  how long to wait for a connection, and for each next sign of life: 500ms, 30s,
                   2m. A large object may take longer in all. Default: 30s.
-  --retry         ask again what the server is too busy for (UNAVAILABLE), after the time that it asks for and as long as
-                  --timeout. The default, but for ping; --noretry takes the first answer.
+  --retry         ask again what the server is too busy for (UNAVAILABLE), after the time that it
+                  asks for and as long as --timeout. The default, but for ping; --noretry takes
+                  the first answer.
   --json          results as one JSON object a line, on standard output. Errors are there too,
                   with "ok":false. Bytes that are not UTF-8 read U+FFFD; then a member with "_hex"
                   behind its name holds them all.
@@ -108,7 +109,7 @@ The server must be --writable. Descriptors and mappings of a removed object stay
   --server=URL, --timeout=TIME, --retry, --json: see objmapper help.
 )";
 
-constexpr absl::string_view kLs = R"(objmapper ls [PREFIX] [flags] lists the objects whose URIs begin with PREFIX, in the order of their bytes.
+constexpr absl::string_view kLs = R"(objmapper ls [PREFIX] [flags] lists the objects whose URIs begin with PREFIX, sorted.
 
 There are no folders, only names: all are shown, however many / are in them. PREFIX may end anywhere,
 even in the middle of a name. None is no error.
@@ -121,7 +122,7 @@ even in the middle of a name. None is no error.
   --json       One JSON object a line. Otherwise control characters in names are shown as \x0a.
 )";
 
-constexpr absl::string_view kCp = R"(objmapper cp FILE obj:URI [flags]         stores FILE as URI, or below it if it ends with a / or is empty.
+constexpr absl::string_view kCp = R"(objmapper cp FILE obj:URI [flags]         stores FILE as URI, or below one that ends with a /.
 objmapper cp obj:URI FILE|FOLDER [flags]  fetches URI, as get -o does.
 objmapper cp -r FOLDER obj:PREFIX         stores all files in FOLDER, as put -r does.
 objmapper cp -r obj:PREFIX FOLDER         fetches all objects below PREFIX into FOLDER, which is made if

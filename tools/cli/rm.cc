@@ -26,9 +26,9 @@ ExitCode Gather(const CommandLine& line, std::vector<Item>* items) {
     });
     if (listed != kExitOk) return listed;
     if (items->size() > before) continue;
-    ReportError(line.json, "uri", uri,
-                absl::NotFoundError(absl::StrCat("there is no object below ", client::WithoutControlBytes(AsFolder(uri)))),
-                kExitServerSaidNo);
+    const absl::Status none =
+        absl::NotFoundError(absl::StrCat("there is no object below ", client::WithoutControlBytes(AsFolder(uri))));
+    ReportError(line.json, "uri", uri, none, kExitServerSaidNo);
     if (code == kExitOk) code = kExitServerSaidNo;
   }
   return code;

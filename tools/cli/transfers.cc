@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
+#include <atomic>
 #include <mutex>
-#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -79,16 +79,16 @@ ExitCode DoAll(const CommandLine& line, int connections, const std::vector<Item>
   // The first connection is made before any thread is: an error of it is told once.
   absl::StatusOr<client::Client> first = ConnectOrReport(line, &code);
   if (!first.ok()) return before == kExitOk ? code : before;
-  std::mutex first_mutex;
-  bool first_taken = false;
   client::ParallelOptions options;
   options.connections = static_cast<size_t>(connections);
+  // Where the server takes fewer connections than asked for, the work is not to wait for the others.
+  CommandLine at_once = line;
+  at_once.retry = false;
+  std::atomic<int> made{0};
   options.connect = [&]() -> absl::StatusOr<client::Client> {
-    {
-      const std::lock_guard<std::mutex> lock(first_mutex);
-      if (!std::exchange(first_taken, true)) return *std::move(first);
-    }
-    return Connect(line);
+    const int before_this = made.fetch_add(1);
+    if (before_this == 0) return *std::move(first);
+    return Connect(before_this < connections ? at_once : line);
   };
   const auto one = [&](size_t index, client::Client& client) {
     const Item& item = items[index];

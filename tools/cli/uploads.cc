@@ -83,7 +83,9 @@ class Planner {
 
  private:
   absl::Status AddFolder(const std::string& source) {
-    if (!recursive_) return Senseless(absl::StrCat(WithoutControlBytes(source), " is a folder: -r sends all that is in it"));
+    if (!recursive_) {
+      return Senseless(absl::StrCat(WithoutControlBytes(source), " is a folder: -r sends all that is in it"));
+    }
     const absl::StatusOr<std::string> name = uri_.has_value() ? *uri_ : OwnName(source);
     if (!name.ok()) return name.status();
     const std::string prefix = IsPrefix(*name) ? *name : absl::StrCat(*name, "/");
@@ -143,7 +145,8 @@ absl::Status Send(const CommandLine& line, const Item& item, int spooled, client
 absl::StatusOr<UploadPlan> PlanUploads(absl::Span<const std::string> sources,
                                        const std::optional<std::string>& uri, bool recursive) {
   if (sources.size() > 1 && uri.has_value() && !IsPrefix(*uri)) {
-    return Senseless(absl::StrCat("several files need a URI that ends in /, which ", WithoutControlBytes(*uri), " does not"));
+    return Senseless(absl::StrCat("several files need a URI that ends in /, which ", WithoutControlBytes(*uri),
+                                  " does not"));
   }
   Planner planner(uri, recursive);
   for (const std::string& source : sources) {
