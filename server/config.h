@@ -15,6 +15,7 @@
 #include "router/models/model.h"
 #include "router/rate_limit.h"
 #include "server/privileges.h"
+#include "storage/store.h"
 
 namespace objmapper::server {
 
@@ -55,6 +56,8 @@ struct Config {
   size_t fd_cache_entries = 1024;
   absl::Duration fd_cache_valid;
   size_t index_entries = 65536;
+  bool writable = false;
+  storage::Durability durability = storage::Durability::kData;
   uint64_t splice_bytes_min = 65536;
   uint64_t sendfile_bytes_min = 65536;
   bool splice_in_loop = true;

@@ -24,6 +24,7 @@
 #include "server/admin/vitals.h"
 #include "server/config.h"
 #include "storage/index.h"
+#include "storage/store.h"
 #include "storage/tree.h"
 
 namespace objmapper::server {
@@ -87,6 +88,7 @@ class Server {
   router::TallyBoard board_;
   std::unique_ptr<storage::Tree> tree_;
   std::unique_ptr<storage::Index> index_;
+  std::unique_ptr<storage::Store> store_;
   std::unique_ptr<router::Demultiplexer> demultiplexer_;
   std::unique_ptr<router::Lane> fdpass_;
   std::unique_ptr<copypath::CopyPathLane> copypath_;
