@@ -13,17 +13,19 @@ namespace objmapper::copypath {
 
 struct Answer {
   enum class Kind : uint8_t {
-    kText,    // `text` is the whole answer: an error, or a STAT that was known
+    kText,    // `text` is the whole answer: an error, a STAT that was known, what an operation came to
     kObject,  // the bytes of `object`, which may still be loading
     kStat,    // a STAT that had to ask the disk: `object` is loading
     kFd,      // a descriptor, opened when its turn comes; `text` is the URI, and `object` is set once the
               // disk had to be asked for the way to it
+    kOperation,  // what the stream's operation will come to
   };
 
   protocol::Request request;  // its `uri` is not to be used: the buffer it pointed into has gone
   Kind kind = Kind::kText;
   std::string text;
   protocol::Status status = protocol::Status::kOk;  // kText: what the text says
+  uint64_t bytes = 0;  // kText: of the object that was stored
   ObjectRef object;
 };
 

@@ -52,6 +52,9 @@ class CachedObject {
   // When the name was last seen to mean this version.
   int64_t checked_ns() const { return checked_ns_; }
   void set_checked_ns(int64_t now_ns) { checked_ns_ = now_ns; }
+  // Tree::changes(), before it was seen, or was begun to be loaded.
+  uint64_t changes() const { return changes_; }
+  void set_changes(uint64_t changes) { changes_ = changes; }
 
   // Maps the whole object, read-only and shared, on first use. Errors as ErrnoToStatus.
   absl::Status Map();
@@ -94,6 +97,7 @@ class CachedObject {
   absl::Status error_;
   storage::LoadedObject loaded_;
   int64_t checked_ns_ = 0;
+  uint64_t changes_ = 0;
   char* map_ = nullptr;
   bool mincore_tells_ = false;
   std::vector<WindowState> windows_;

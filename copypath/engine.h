@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "net/unique_fd.h"
 
 namespace objmapper::copypath {
 
@@ -27,14 +28,18 @@ inline constexpr size_t kPiecesMax = 64;
 // One socket in an engine, and what it wants to be told. A connection derives from it.
 class Channel {
  public:
-  // `socket`: blocking mode, borrowed until OnDetached(). `unix_socket`: AF_UNIX, else TCP.
-  Channel(int socket, bool unix_socket) : socket_(socket), unix_socket_(unix_socket) {}
+  // `socket`: blocking mode, borrowed until OnDetached(). `unix_socket`: AF_UNIX, else TCP. takes_fds: what descriptors
+  // come (a few at a time, net/scm_rights.h) are wanted.
+  Channel(int socket, bool unix_socket, bool takes_fds = false)
+      : socket_(socket), unix_socket_(unix_socket), takes_fds_(takes_fds) {}
   virtual ~Channel() = default;
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
+  // Descriptors that rode on the bytes of the OnReceived() that follows at once.
+  virtual void OnReceivedFds(std::vector<net::UniqueFd> fds) { fds.clear(); }
   // `bytes` have arrived, valid during the call. fds_refused: descriptors rode on them and were
-  // dropped by the kernel (net/scm_rights.h). May still come after StopReceiving().
+  // dropped by the kernel (net/scm_rights.h), all but those just told. May still come after StopReceiving().
   virtual void OnReceived(absl::string_view bytes, bool fds_refused) = 0;
   // The peer has shut its sending side (error 0), or the connection broke (an errno). Once.
   virtual void OnReceiveEnd(int error) = 0;
@@ -55,6 +60,7 @@ class Channel {
 
   const int socket_;
   const bool unix_socket_;
+  const bool takes_fds_;
   // The engines' own state of the channel.
   bool receive_wanted_ = false;
   bool receive_armed_ = false;    // uring: a multishot receive is in flight
@@ -88,6 +94,14 @@ class Populate {
   virtual void OnPopulated(int error) = 0;
 };
 
+// Writes a part of a file off the loop's thread.
+class Write {
+ public:
+  virtual ~Write() = default;
+  // As pwrite(2): bytes written, maybe not all, or -errno.
+  virtual void OnWritten(ssize_t result) = 0;
+};
+
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -115,6 +129,9 @@ class Engine {
   // Makes [address, address+bytes) of a file mapping resident: madvise(2), MADV_POPULATE_READ.
   // `populate` stays alive until it is told.
   virtual void BeginPopulate(Populate* populate, void* address, size_t bytes) = 0;
+
+  // pwrite(2) of bytes that stay as they are until `write` is told, which stays alive until then.
+  virtual void BeginWrite(Write* write, int fd, const char* data, size_t bytes, uint64_t offset) = 0;
 
   // Waits until something ends or `event_fd` (given to the constructor) is readable, `timeout_ns`
   // at most (negative: for ever), and tells all that ended. True: event_fd was readable.

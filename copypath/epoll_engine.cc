@@ -4,8 +4,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include <glog/logging.h>
 
@@ -20,9 +22,9 @@ constexpr size_t kScratchBytes = 16 * 1024;
 
 EpollEngine::EpollEngine(int event_fd, RunElsewhere run_elsewhere)
     : event_fd_(event_fd), run_elsewhere_(std::move(run_elsewhere)), scratch_(kScratchBytes) {
-  // Tags: null is the loop's event, this object the page-ins', all others are channels.
+  // Tags: null is the loop's event, this object what was done elsewhere, all others are channels.
   CHECK_EQ(epoll_.Add(event_fd_, EPOLLIN, nullptr), 0);
-  CHECK_EQ(epoll_.Add(populated_event_.fd(), EPOLLIN, this), 0);
+  CHECK_EQ(epoll_.Add(done_event_.fd(), EPOLLIN, this), 0);
 }
 
 int EpollEngine::Attach(Channel* channel) {
@@ -109,12 +111,23 @@ void EpollEngine::Queue(Channel* channel) {
 void EpollEngine::BeginPopulate(Populate* populate, void* address, size_t bytes) {
   run_elsewhere_([this, populate, address, bytes] {
     const int error = madvise(address, bytes, MADV_POPULATE_READ) == 0 ? 0 : errno;
-    {
-      net::MutexLock lock(&mutex_);
-      populated_.push_back({populate, error});
-    }
-    populated_event_.Signal();
+    AddDone({populate, nullptr, error});
   });
+}
+
+void EpollEngine::BeginWrite(Write* write, int fd, const char* data, size_t bytes, uint64_t offset) {
+  run_elsewhere_([this, write, fd, data, bytes, offset] {
+    const ssize_t written = pwrite(fd, data, bytes, static_cast<off_t>(offset));
+    AddDone({nullptr, write, written < 0 ? -errno : written});
+  });
+}
+
+void EpollEngine::AddDone(const Done& done) {
+  {
+    net::MutexLock lock(&mutex_);
+    done_.push_back(done);
+  }
+  done_event_.Signal();
 }
 
 bool EpollEngine::Wait(int64_t timeout_ns, int64_t* now_ns) {
@@ -133,7 +146,7 @@ bool EpollEngine::Wait(int64_t timeout_ns, int64_t* now_ns) {
       continue;
     }
     if (event.data.ptr == this) {
-      TellPopulated();
+      TellDone();
       continue;
     }
     // Channels are forgotten in TellEndings() alone, so the pointer is good for this whole loop;
@@ -171,9 +184,13 @@ bool EpollEngine::Wait(int64_t timeout_ns, int64_t* now_ns) {
 
 void EpollEngine::Receive(Channel* channel) {
   bool fds_refused = false;
+  std::vector<net::UniqueFd> fds;
   const ssize_t got =
-      net::RecvRefusingFds(channel->socket(), absl::MakeSpan(scratch_), &fds_refused);
+      channel->takes_fds_
+          ? net::RecvTakingFds(channel->socket(), absl::MakeSpan(scratch_), &fds, &fds_refused)
+          : net::RecvRefusingFds(channel->socket(), absl::MakeSpan(scratch_), &fds_refused);
   if (got > 0) {
+    if (!fds.empty()) channel->OnReceivedFds(std::move(fds));
     channel->OnReceived(absl::string_view(scratch_.data(), static_cast<size_t>(got)), fds_refused);
     return;
   }
@@ -204,14 +221,20 @@ void EpollEngine::TellEndings() {
   }
 }
 
-void EpollEngine::TellPopulated() {
-  populated_event_.Clear();
-  std::vector<Populated> populated;
+void EpollEngine::TellDone() {
+  done_event_.Clear();
+  std::vector<Done> all;
   {
     net::MutexLock lock(&mutex_);
-    populated.swap(populated_);
+    all.swap(done_);
   }
-  for (const Populated& p : populated) p.populate->OnPopulated(p.error);
+  for (const Done& done : all) {
+    if (done.write != nullptr) {
+      done.write->OnWritten(done.result);
+    } else {
+      done.populate->OnPopulated(static_cast<int>(done.result));
+    }
+  }
 }
 
 }  // namespace objmapper::copypath

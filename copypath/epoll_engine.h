@@ -1,4 +1,4 @@
-// The engine on epoll(7): for machines where io_uring is refused. Page-ins run on the blocking pool.
+// The engine on epoll(7): for machines where io_uring is refused. Page-ins and writes run on the blocking pool.
 #pragma once
 
 #include <functional>
@@ -13,7 +13,7 @@ namespace objmapper::copypath {
 
 class EpollEngine : public Engine {
  public:
-  // Runs a function on some other thread, soon; used for page-ins.
+  // Runs a function on some other thread, soon; used for page-ins and writes.
   using RunElsewhere = std::function<void(std::function<void()>)>;
 
   // `event_fd`: readable when the loop has something else to do; borrowed. The engine must outlive
@@ -28,12 +28,15 @@ class EpollEngine : public Engine {
   void AwaitWritable(Channel* channel) override;
   void Detach(Channel* channel) override;
   void BeginPopulate(Populate* populate, void* address, size_t bytes) override;
+  void BeginWrite(Write* write, int fd, const char* data, size_t bytes, uint64_t offset) override;
   bool Wait(int64_t timeout_ns, int64_t* now_ns) override;
 
  private:
-  struct Populated {
+  // What has been done elsewhere, to be told of: a page-in, or a write.
+  struct Done {
     Populate* populate;
-    int error;
+    Write* write;
+    ssize_t result;
   };
 
   void TrySend(Channel* channel);
@@ -41,14 +44,15 @@ class EpollEngine : public Engine {
   void Watch(Channel* channel);
   void Queue(Channel* channel);
   void TellEndings();
-  void TellPopulated();
+  void TellDone();
+  void AddDone(const Done& done);  // any thread
 
   const int event_fd_;
   const RunElsewhere run_elsewhere_;
   net::Epoll epoll_;
-  net::EventFd populated_event_;
+  net::EventFd done_event_;
   net::Mutex mutex_;
-  std::vector<Populated> populated_ GUARDED_BY(mutex_);
+  std::vector<Done> done_ GUARDED_BY(mutex_);
   std::vector<Channel*> endings_;  // channels with a send or a detach to tell of
   std::vector<char> scratch_;   // what one receive brings
   std::vector<char> control_;   // what one send says of descriptors

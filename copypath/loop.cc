@@ -164,6 +164,8 @@ void Loop::ReadMail() {
       Welcome(std::move(*session));
     } else if (auto* loading = std::get_if<Loading*>(&letter)) {
       OnLoaded(*loading);
+    } else if (const auto* job = std::get_if<JobEnded>(&letter)) {
+      job->stream->OnOperationJobEnded();
     } else {
       const TransferEnded& ended = std::get<TransferEnded>(letter);
       --transfers_;
@@ -293,10 +295,16 @@ void Loop::Recycle(std::unique_ptr<Passing> passing) {
 // ---- Objects ----
 
 absl::StatusOr<ObjectRef> Loop::Lookup(absl::string_view uri) {
+  // What was seen, or begun to be loaded, before this server last changed something is not believed: whoever has been told
+  // of the change must see it.
+  const uint64_t changes = options_.tree->changes();
   CachedObject* known = cache_.Find(uri);
-  if (known != nullptr) {
-    if (known->state() == CachedObject::State::kLoading) return ObjectRef(known);
-    if (now_ns_ - known->checked_ns() <= absl::ToInt64Nanoseconds(options_.cache_valid)) {
+  if (known != nullptr && known->state() == CachedObject::State::kLoading) {
+    if (known->changes() == changes) return ObjectRef(known);
+    cache_.Erase(known);
+  } else if (known != nullptr) {
+    if (now_ns_ - known->checked_ns() <= absl::ToInt64Nanoseconds(options_.cache_valid) &&
+        known->changes() == changes) {
       counters_.cache_hits.Add();
       return ObjectRef(known);
     }
@@ -304,6 +312,7 @@ absl::StatusOr<ObjectRef> Loop::Lookup(absl::string_view uri) {
         options_.tree->Stat(uri, storage::Wait::kCachedOnly);
     if (now_named.ok() && *now_named == known->info()) {
       known->set_checked_ns(now_ns_);
+      known->set_changes(changes);
       counters_.cache_hits.Add();
       return ObjectRef(known);
     }
@@ -311,6 +320,7 @@ absl::StatusOr<ObjectRef> Loop::Lookup(absl::string_view uri) {
   }
   counters_.cache_misses.Add();
   ObjectRef object(new CachedObject(uri));
+  object->set_changes(changes);
   absl::StatusOr<storage::LoadedObject> loaded =
       storage::Load(*options_.tree, uri, storage::Wait::kCachedOnly);
   if (loaded.ok()) {
@@ -394,6 +404,13 @@ void Loop::RunTransfer(Stream* stream, Transfer* transfer) {
   options_.pool->Run([this, stream, transfer] {
     const Transfer::Outcome outcome = transfer->Run(*options_.pool);
     mailbox_.Put(TransferEnded{stream, outcome});
+  });
+}
+
+void Loop::RunJob(Stream* stream, std::function<void()> job) {
+  options_.pool->Run([this, stream, job = std::move(job)] {
+    job();
+    mailbox_.Put(JobEnded{stream});
   });
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -28,6 +29,7 @@
 #include "router/tally.h"
 #include "storage/directory_cache.h"
 #include "storage/index.h"
+#include "storage/store.h"
 #include "storage/tree.h"
 
 namespace objmapper::copypath {
@@ -38,6 +40,7 @@ struct LoopOptions {
   const router::SessionLimits* limits = nullptr;
   const storage::Tree* tree = nullptr;
   storage::Index* index = nullptr;
+  storage::Store* store = nullptr;  // for operations, which a lane of kFdPass never has
   router::ConnectionCounters* connections = nullptr;
   router::TallyBoard* board = nullptr;  // null: its answers are counted for nobody
   router::Switchboard* switchboard = nullptr;
@@ -143,6 +146,8 @@ class Loop {
   void StopRetry(Passing* passing) { retries_.Stop(passing); }
   // Runs the stream's transfer on a splice thread; Stream::OnTransferEnded() tells.
   void RunTransfer(Stream* stream, Transfer* transfer);
+  // Runs `job` of the stream's operation on a thread of the pool; Stream::OnOperationJobEnded() tells.
+  void RunJob(Stream* stream, std::function<void()> job);
   void StartDeadline(Stream* stream, bool idle);
   void StopDeadline(Stream* stream);
   bool IsBusy(Stream* stream) const { return busy_.Has(stream); }
@@ -159,7 +164,10 @@ class Loop {
     Stream* stream;
     Transfer::Outcome outcome;
   };
-  using Letter = std::variant<std::unique_ptr<router::Session>, Loading*, TransferEnded>;
+  struct JobEnded {
+    Stream* stream;
+  };
+  using Letter = std::variant<std::unique_ptr<router::Session>, Loading*, TransferEnded, JobEnded>;
   class PageIn;
   using Deadlines = net::DeadlineList<Stream, &Stream::deadline>;
   using Retries = net::DeadlineList<Passing, &Passing::retry>;

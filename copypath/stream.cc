@@ -23,13 +23,11 @@ using router::Burst;
 // The most requests one burst takes from a client that pipelines. Beyond max_pipeline they are
 // refused, which costs little.
 constexpr size_t kBurstMax = 4096;
-// Above this many unread bytes, nothing more is received.
-constexpr size_t kUnreadMax = 16 * 1024;
 
 }  // namespace
 
 Stream::Stream(std::unique_ptr<router::Session> session, Loop* loop)
-    : Channel(session->fd(), session->transport == router::Transport::kUnix),
+    : Channel(session->fd(), session->transport == router::Transport::kUnix, session->takes_fds()),
       session_(std::move(session)),
       loop_(loop) {}
 
@@ -59,30 +57,63 @@ void Stream::Start() {
 }
 
 void Stream::Drain() {
-  if (loop_->options().switchboard->Departing() && exit_ == Exit::kStay && !ending_ && !other_lane_) {
-    // What is asked from now on is for who takes over. Who has said all it will needs nobody else.
-    other_lane_ = !session_->peer_done;
-    if (other_lane_) loop_->engine().StopReceiving(this);
-  }
+  LeaveRestToSuccessor();
   if (exit_ == Exit::kStay && !owes()) OnNothingOwed();
+}
+
+// What is asked from now on is for the server that takes over, if one does. Who has said all it will needs nobody else,
+// and an operation is finished first, with the body that may still come.
+void Stream::LeaveRestToSuccessor() {
+  if (!loop_->options().switchboard->Departing() || exit_ != Exit::kStay || ending_ || other_lane_ ||
+      operation_ != nullptr || session_->peer_done) {
+    return;
+  }
+  other_lane_ = true;
+  loop_->engine().StopReceiving(this);
 }
 
 // ---- Requests in ----
 
+void Stream::PauseReceiving() {
+  if (receiving_paused_ || exit_ != Exit::kStay) return;
+  receiving_paused_ = true;
+  loop_->engine().StopReceiving(this);
+}
+
+void Stream::ResumeReceiving() {
+  if (!receiving_paused_ || session_->unread.size() > kUnreadMax ||
+      session_->arrivals.size() > kArrivalsMax) {
+    return;
+  }
+  receiving_paused_ = false;
+  loop_->engine().StartReceiving(this);
+}
+
+void Stream::OnReceivedFds(std::vector<net::UniqueFd> fds) { arriving_ = std::move(fds); }
+
 void Stream::OnReceived(absl::string_view bytes, bool fds_refused) {
   session_->received_ns.store(loop_->now_ns(), std::memory_order_relaxed);
   absl::string_view input = bytes;
+  const size_t begin = session_->unread.size();
   if (!session_->unread.empty()) {
     session_->unread.append(bytes.data(), bytes.size());
     input = session_->unread;
   }
-  if (fds_refused && !session_->fds_at.has_value()) session_->fds_at = input.size() - 1;
+  if (session_->takes_fds()) {
+    if (fds_refused || !arriving_.empty()) {
+      session_->NoteArrival({begin, input.size() - 1, std::move(arriving_), fds_refused});
+      arriving_.clear();
+    }
+  } else if (fds_refused && !session_->fds_at.has_value()) {
+    session_->fds_at = input.size() - 1;
+  }
+  if (operation_ != nullptr && operation_->step == Operation::Step::kBody && exit_ == Exit::kStay) {
+    TakeBody(input);
+    return;
+  }
   if (exit_ != Exit::kStay || ending_ || intake_paused_ || other_lane_) {
     router::KeepUnread(session_.get(), input, 0);
-    if (session_->unread.size() > kUnreadMax && !receiving_paused_ && exit_ == Exit::kStay) {
-      receiving_paused_ = true;
-      loop_->engine().StopReceiving(this);
-    }
+    if (session_->unread.size() > kUnreadMax || session_->arrivals.size() > kArrivalsMax) PauseReceiving();
     return;
   }
   Intake(input);
@@ -95,6 +126,10 @@ void Stream::OnReceiveEnd(int error) {
     return;
   }
   session_->peer_done = true;  // a half-closed client still gets its answers
+  if (exit_ == Exit::kStay && AwaitsBody()) {
+    AbandonOperation(Status::kProtocolError, "the connection ended in the middle of a request");
+    return;
+  }
   if (exit_ == Exit::kStay && !owes()) OnNothingOwed();
 }
 
@@ -119,13 +154,20 @@ void Stream::Intake(absl::string_view input) {
   router::TakeBurst(session_.get(), input, options.lane, outstanding,
                     std::min<uint64_t>(room, allowance), burst,
                     options.in_place ? &in_place : nullptr);
-  for (const Request& request : burst->requests) Enqueue(request);
+  for (const Request& request : burst->requests) {
+    if (burst->end == Burst::End::kOperation && &request == &burst->requests.back()) {
+      EnqueueOperation(request, std::move(burst->fd));
+    } else {
+      Enqueue(request);
+    }
+  }
   router::KeepUnread(session_.get(), input, burst->consumed);
   intake_paused_ = false;
   switch (burst->end) {
     case Burst::End::kNeedMore:
       break;
     case Burst::End::kFull:
+    case Burst::End::kOperation:
       intake_paused_ = true;
       break;
     case Burst::End::kOtherLane:
@@ -154,7 +196,7 @@ void Stream::Intake(absl::string_view input) {
 
 // Whether a request of the other lane's is answered here.
 bool Stream::AnswersInPlace(const Request& request) {
-  if (strangers_ >= kStrangersMax) return false;
+  if (strangers_ >= kStrangersMax || router::IsOperation(request.mode)) return false;
   if (request.mode != Mode::kFdPass) {
     // OP_SPLICE of what is small is answered by copying, in its own lane too.
     if (request.mode == Mode::kSplice && loop_->options().splice_bytes_min == 0) return false;
@@ -166,16 +208,13 @@ bool Stream::AnswersInPlace(const Request& request) {
 
 // Takes requests that wait in `unread`. True: some were taken.
 bool Stream::ResumeIntake() {
-  if (!intake_paused_ || ending_ || other_lane_ || session_->exhausted()) return false;
+  if (!intake_paused_ || ending_ || other_lane_ || operation_ != nullptr || session_->exhausted()) return false;
   // Not for every answer that leaves: what waits is judged by how many are outstanding.
   const size_t few = std::min<size_t>(session_->parser.max_pipeline(), kEarlyMax) / 2;
   if (queue_.size() > few) return false;
   const size_t before = queue_.size();
   Intake(session_->unread);
-  if (receiving_paused_ && session_->unread.size() <= kUnreadMax) {
-    receiving_paused_ = false;
-    loop_->engine().StartReceiving(this);
-  }
+  if (operation_ == nullptr || operation_->body_left() > 0) ResumeReceiving();
   return queue_.size() > before;
 }
 
@@ -226,15 +265,16 @@ void Stream::EnqueueStat(const Request& request) {
   Answer answer;
   answer.request = request;
   answer.request.uri = {};
+  const uint64_t changes = loop_->options().tree->changes();
   std::optional<storage::ObjectInfo> info =
-      loop_->options().index->Find(request.uri, loop_->now_ns());
+      loop_->options().index->Find(request.uri, loop_->now_ns(), changes);
   absl::Status error;
   if (!info.has_value()) {
     absl::StatusOr<storage::ObjectInfo> found =
         loop_->options().tree->Stat(request.uri, storage::Wait::kCachedOnly);
     if (found.ok()) {
       info = *found;
-      loop_->options().index->Put(request.uri, *found, loop_->now_ns());
+      loop_->options().index->Put(request.uri, *found, loop_->now_ns(), changes);
     } else {
       error = found.status();
     }
@@ -341,7 +381,7 @@ void Stream::Abort() {
   loop_->StopDeadline(this);
   // Ends sends and transfers in flight.
   shutdown(socket(), SHUT_RDWR);
-  if (!transferring_) loop_->engine().Detach(this);
+  if (!transferring_ && (operation_ == nullptr || !operation_->in_flight())) loop_->engine().Detach(this);
 }
 
 void Stream::OnDetached() {
@@ -371,6 +411,11 @@ void Stream::UpdateDeadline(bool progress) {
 
 void Stream::OnDeadline(bool idle) {
   const bool stalled_reader = sending_ || awaiting_room_;
+  if (!idle && AwaitsBody()) {
+    loop_->options().connections->timed_out.fetch_add(1, std::memory_order_relaxed);
+    AbandonOperation(Status::kTimeout, "the rest of the request did not arrive in time");
+    return;
+  }
   if (!idle && owes() && !stalled_reader) {
     UpdateDeadline(/*progress=*/true);  // it waits for us or the disk, not we for it
     return;

@@ -1,7 +1,7 @@
 // A connection in the copypath lane: requests in, bytes out, in an order the client allows.
 //
-// A state machine driven by the engine (received, sent, writable), by the cache (an object or a
-// window of it has come) and by the splice threads (a transfer has ended). At most one send or
+// A state machine driven by the engine (received, sent, writable, written), by the cache (an object or a
+// window of it has come) and by the splice threads (a transfer or a job of an operation has ended). At most one send or
 // transfer is in flight; whatever ends calls Advance(), which decides what to do next.
 //
 // Every body is sent so that a file which changes under it cannot make up bytes: small objects from
@@ -19,6 +19,7 @@
 #include "copypath/answer.h"
 #include "copypath/engine.h"
 #include "copypath/gather.h"
+#include "copypath/operation.h"
 #include "copypath/passing.h"
 #include "copypath/transfer.h"
 #include "net/deadline_list.h"
@@ -45,6 +46,9 @@ class Stream : public Channel {
   // An object this stream waits for is loaded, or a window of it has come, or both failed.
   void OnObjectChanged(CachedObject* object);
   void OnTransferEnded(Transfer::Outcome outcome);
+  // Of the operation: a job on the pool has ended; a write of its body has.
+  void OnOperationJobEnded();
+  void OnBodyWritten(ssize_t result);
   void OnDeadline(bool idle);
   // The files that were to be opened are open, or cannot be had so.
   void OnFilesOpened();
@@ -52,6 +56,7 @@ class Stream : public Channel {
   void OnRetry() { SendMessage(); }
 
   // Channel:
+  void OnReceivedFds(std::vector<net::UniqueFd> fds) override;
   void OnReceived(absl::string_view bytes, bool fds_refused) override;
   void OnReceiveEnd(int error) override;
   void OnSent(ssize_t result) override;
@@ -83,6 +88,11 @@ class Stream : public Channel {
   // stay in session_->unread and then in its socket.
   static constexpr size_t kEarlyMax = 64;
 
+  // Above this many unread bytes, nothing more is received.
+  static constexpr size_t kUnreadMax = 16 * 1024;
+  // Nor above this many descriptors that wait for their requests to be taken.
+  static constexpr size_t kArrivalsMax = 16;
+
   // stream.cc: requests in, time and life.
   void Intake(absl::string_view input);
   bool AnswersInPlace(const protocol::Request& request);
@@ -91,6 +101,17 @@ class Stream : public Channel {
   void Prefetch(const Answer& answer);
   void WaitFor(CachedObject* object);
 
+  void PauseReceiving();
+  void ResumeReceiving();
+  void LeaveRestToSuccessor();
+  // stream_store.cc: operations.
+  void EnqueueOperation(const protocol::Request& request, net::UniqueFd fd);
+  bool StartOperation();
+  void TakeBody(absl::string_view input);
+  void FailOperation(const absl::Status& error);
+  void FinishOperation(Outcome outcome);
+  void AbandonOperation(protocol::Status status, absl::string_view why);
+  bool AwaitsBody() const;
   // stream_send.cc: answers out.
   void Advance();
   void Compose();
@@ -142,6 +163,9 @@ class Stream : public Channel {
   std::unique_ptr<Transfer> transfer_;
   router::Receipt transfer_receipt_;
   ObjectRef transfer_object_;
+
+  std::unique_ptr<Operation> operation_;  // its answer is the last of queue_
+  std::vector<net::UniqueFd> arriving_;   // came with the bytes that are told next
 
   std::string farewell_;
   Exit exit_ = Exit::kStay;

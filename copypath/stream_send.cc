@@ -43,6 +43,7 @@ void Stream::Compose() {
       continue;
     }
     if (ResumeIntake()) continue;
+    if (StartOperation()) break;
     const std::optional<size_t> index = NextAnswer();
     if (!index.has_value() || !ComposeAnswer(*index)) break;
   }
@@ -56,6 +57,7 @@ void Stream::Compose() {
 
 // Whether `answer` can be sent now; begins to bring in what is missing.
 bool Stream::IsReady(const Answer& answer) {
+  if (answer.kind == Answer::Kind::kOperation) return false;
   CachedObject* object = answer.object.get();
   if (object == nullptr) return true;
   if (object->state() == CachedObject::State::kLoading) return false;
@@ -124,7 +126,7 @@ bool Stream::ComposeAnswer(size_t index) {
   Answer answer = queue_.Take(index);
   if (answer.kind == Answer::Kind::kText) {
     out_->Text(answer.text);
-    out_->EndAnswer(router::ReceiptOf(answer.request, answer.status));
+    out_->EndAnswer(router::ReceiptOf(answer.request, answer.status, answer.bytes));
     return true;
   }
   CachedObject* object = answer.object.get();

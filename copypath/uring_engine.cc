@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include <utility>
+
 #include <glog/logging.h>
 
 #include "net/clock.h"
@@ -36,7 +38,7 @@ void UringEngine::StartReceiving(Channel* channel) {
 void UringEngine::Arm(Channel* channel) {
   channel->receive_armed_ = true;
   ++channel->in_flight_;
-  ring_->ReceiveMultishot(channel->socket(), channel->unix_socket(),
+  ring_->ReceiveMultishot(channel->socket(), WhatOf(*channel),
                           Tag(channel, Operation::kReceive));
 }
 
@@ -49,7 +51,7 @@ void UringEngine::CancelReceive(Channel* channel) {
   if (!channel->receive_armed_ || channel->cancelling_) return;
   channel->cancelling_ = true;
   ++channel->in_flight_;
-  ring_->CancelReceive(channel->unix_socket(), Tag(channel, Operation::kReceive),
+  ring_->CancelReceive(WhatOf(*channel), Tag(channel, Operation::kReceive),
                        Tag(channel, Operation::kCancel));
 }
 
@@ -91,7 +93,7 @@ void UringEngine::Detach(Channel* channel) {
     // Told from Wait(), like every ending: a cancel of nothing completes at once.
     ++channel->in_flight_;
     channel->cancelling_ = true;
-    ring_->CancelReceive(channel->unix_socket(), Tag(channel, Operation::kReceive),
+    ring_->CancelReceive(WhatOf(*channel), Tag(channel, Operation::kReceive),
                          Tag(channel, Operation::kCancel));
   }
 }
@@ -100,19 +102,29 @@ void UringEngine::BeginPopulate(Populate* populate, void* address, size_t bytes)
   ring_->Advise(address, bytes, MADV_POPULATE_READ, Tag(populate, Operation::kPopulate));
 }
 
+void UringEngine::BeginWrite(Write* write, int fd, const char* data, size_t bytes, uint64_t offset) {
+  ring_->Write(fd, data, bytes, offset, Tag(write, Operation::kWrite));
+}
+
+net::Ring::Receive UringEngine::WhatOf(const Channel& channel) {
+  if (!channel.unix_socket_) return net::Ring::Receive::kBytes;
+  return channel.takes_fds_ ? net::Ring::Receive::kTakeFds : net::Ring::Receive::kRefuseFds;
+}
+
 bool UringEngine::Wait(int64_t timeout_ns, int64_t* now_ns) {
   if (!event_armed_) {
     event_armed_ = true;
     ring_->PollOnce(event_fd_, POLLIN, Tag(nullptr, Operation::kEvent));
   }
   event_seen_ = false;
-  const absl::Span<const net::Ring::Event> events = ring_->Wait(timeout_ns);
+  const absl::Span<net::Ring::Event> events = ring_->Wait(timeout_ns);
   *now_ns = net::NowNs();
-  for (const net::Ring::Event& event : events) Handle(event);
+  for (net::Ring::Event& event : events) Handle(&event);
   return event_seen_;
 }
 
-void UringEngine::Handle(const net::Ring::Event& event) {
+void UringEngine::Handle(net::Ring::Event* told) {
+  const net::Ring::Event& event = *told;
   void* object = reinterpret_cast<void*>(event.user_data & ~uint64_t{15});
   const auto operation = static_cast<Operation>(event.user_data & kOperationMask);
   if (operation == Operation::kEvent) {
@@ -124,11 +136,15 @@ void UringEngine::Handle(const net::Ring::Event& event) {
     static_cast<Populate*>(object)->OnPopulated(event.result < 0 ? -event.result : 0);
     return;
   }
+  if (operation == Operation::kWrite) {
+    static_cast<Write*>(object)->OnWritten(event.result);
+    return;
+  }
   auto* channel = static_cast<Channel*>(object);
   if (!event.more) --channel->in_flight_;
   switch (operation) {
     case Operation::kReceive:
-      HandleReceive(channel, event);
+      HandleReceive(channel, told);
       break;
     case Operation::kSend: {
       channel->send_in_flight_ = false;
@@ -149,13 +165,16 @@ void UringEngine::Handle(const net::Ring::Event& event) {
       break;
     case Operation::kPopulate:
     case Operation::kEvent:
+    case Operation::kWrite:
       break;
   }
   if (channel->detaching_ && channel->in_flight_ == 0) FinishDetach(channel);
 }
 
-void UringEngine::HandleReceive(Channel* channel, const net::Ring::Event& event) {
+void UringEngine::HandleReceive(Channel* channel, net::Ring::Event* told) {
+  const net::Ring::Event& event = *told;
   if (!event.more) channel->receive_armed_ = false;
+  if (!event.fds.empty()) channel->OnReceivedFds(std::move(told->fds));
   if (!event.bytes.empty()) channel->OnReceived(event.bytes, event.fds_refused);
   if (event.buffer >= 0) ring_->ReturnBuffer(event.buffer);
   if (event.more) return;
@@ -173,7 +192,7 @@ void UringEngine::HandleReceive(Channel* channel, const net::Ring::Event& event)
     }
     channel->receive_armed_ = true;
     ++channel->in_flight_;
-    ring_->AwaitReadable(channel->socket(), channel->unix_socket(), Tag(channel, Operation::kReceive));
+    ring_->AwaitReadable(channel->socket(), WhatOf(*channel), Tag(channel, Operation::kReceive));
     return;
   }
   channel->receive_ended_ = true;

@@ -25,6 +25,7 @@ class UringEngine : public Engine {
   void AwaitWritable(Channel* channel) override;
   void Detach(Channel* channel) override;
   void BeginPopulate(Populate* populate, void* address, size_t bytes) override;
+  void BeginWrite(Write* write, int fd, const char* data, size_t bytes, uint64_t offset) override;
   bool Wait(int64_t timeout_ns, int64_t* now_ns) override;
 
  private:
@@ -37,6 +38,7 @@ class UringEngine : public Engine {
     kCancel = 6,
     kPopulate = 8,
     kEvent = 10,
+    kWrite = 12,
   };
   static constexpr uint64_t kOperationMask = 14;
 
@@ -44,8 +46,9 @@ class UringEngine : public Engine {
   static uint64_t Tag(const void* object, Operation operation) {
     return reinterpret_cast<uint64_t>(object) | static_cast<uint64_t>(operation);
   }
-  void Handle(const net::Ring::Event& event);
-  void HandleReceive(Channel* channel, const net::Ring::Event& event);
+  static net::Ring::Receive WhatOf(const Channel& channel);
+  void Handle(net::Ring::Event* event);
+  void HandleReceive(Channel* channel, net::Ring::Event* event);
   void Arm(Channel* channel);
   void CancelReceive(Channel* channel);
   void FinishDetach(Channel* channel);

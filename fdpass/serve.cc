@@ -168,13 +168,15 @@ void Worker::AnswerWithBytes(const Session& session, const Request& request) {
 }
 
 bool Worker::AnswersInPlace(const Request& request) {
+  if (router::IsOperation(request.mode)) return false;
   const storage::SmallObject* object = small_objects_.Find(request.uri, now_ns_);
   return object != nullptr &&
          (request.mode == Mode::kCopy || object->info.size < options_.splice_bytes_min);
 }
 
 void Worker::AnswerStat(const Session& session, const Request& request) {
-  std::optional<storage::ObjectInfo> info = options_.index->Find(request.uri, now_ns_);
+  const uint64_t changes = options_.tree->changes();
+  std::optional<storage::ObjectInfo> info = options_.index->Find(request.uri, now_ns_, changes);
   if (!info.has_value()) {
     const absl::StatusOr<storage::ObjectInfo> found =
         options_.tree->Stat(request.uri, storage::Wait::kMayBlock);
@@ -183,7 +185,7 @@ void Worker::AnswerStat(const Session& session, const Request& request) {
       return;
     }
     info = *found;
-    options_.index->Put(request.uri, *info, now_ns_);
+    options_.index->Put(request.uri, *info, now_ns_, changes);
   }
   message_.BeginAnswer(request);
   router::AppendStat(session.dialect(), request.id,

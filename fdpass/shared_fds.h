@@ -26,7 +26,7 @@ class SharedFds {
   SharedFds(const storage::Tree* tree, size_t entries_max, absl::Duration valid)
       : tree_(tree), entries_max_(entries_max), valid_ns_(absl::ToInt64Nanoseconds(valid)) {}
 
-  // The object, opened now or lately; whoever holds it keeps it open. Errors as Tree::OpenObject().
+  // The object, opened now or lately, and since this server last changed anything; whoever holds it keeps it open. Errors as Tree::OpenObject().
   absl::StatusOr<std::shared_ptr<const storage::OpenedObject>> Open(absl::string_view uri,
                                                                     int64_t now_ns);
 
@@ -34,6 +34,7 @@ class SharedFds {
   struct Entry {
     std::shared_ptr<const storage::OpenedObject> object;
     int64_t checked_ns = 0;
+    uint64_t changes = 0;  // Tree::changes(), before it was checked
   };
 
   const storage::Tree* const tree_;

@@ -14,6 +14,7 @@
 #include "net/errno_status.h"
 #include "net/scm_rights.h"
 #include "router/answers.h"
+#include "router/receive.h"
 
 namespace objmapper::fdpass {
 namespace {
@@ -229,13 +230,10 @@ bool Worker::ReadAndServe(Peer* peer) {
   if (!session->peer_done && input.size() <= kScratchBytes / 2) {
     size_t have = input.size();
     std::copy(input.begin(), input.end(), scratch_.begin());
-    bool fds_refused = false;
-    got = net::RecvRefusingFds(session->fd(),
-                               absl::MakeSpan(scratch_).subspan(have), &fds_refused);
+    got = router::Receive(session, absl::MakeSpan(scratch_), have);
     if (got > 0) {
       session->received_ns.store(now_ns_, std::memory_order_relaxed);
       have += static_cast<size_t>(got);
-      if (fds_refused && !session->fds_at.has_value()) session->fds_at = have - 1;
     } else if (got == 0) {
       session->peer_done = true;
     } else if (errno != EAGAIN) {
@@ -297,6 +295,9 @@ bool Worker::Settle(Peer* peer, Burst::End end) {
           peer->again = true;
           again_.push_back(peer);
         }
+        break;
+      case Burst::End::kOperation:
+        LOG(FATAL) << "operations are the copypath's";
         break;
       case Burst::End::kOtherLane:
         if (peer->blocked != Peer::Blocked::kNo) break;  // what is owed goes out here first

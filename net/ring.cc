@@ -6,10 +6,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <utility>
+
 #include <glog/logging.h>
 
 #include "net/errno_status.h"
 #include "net/ring_setup.h"
+#include "net/scm_rights.h"
 
 namespace objmapper::net {
 namespace {
@@ -19,11 +22,29 @@ constexpr int kBufferGroup = 1;
 // Operations this class queues; all must be there, or the epoll engine is the better choice.
 constexpr int kNeededOperations[] = {IORING_OP_RECV,     IORING_OP_RECVMSG, IORING_OP_SEND,
                                      IORING_OP_SENDMSG,  IORING_OP_POLL_ADD, IORING_OP_MADVISE,
-                                     IORING_OP_ASYNC_CANCEL};
+                                     IORING_OP_WRITE,    IORING_OP_ASYNC_CANCEL};
+
+// The ring's own bits of user_data: how to read the completion of a receive.
+constexpr uint64_t kMessageBit = 1;                    // a RECVMSG
+constexpr uint64_t kFdsBit = uint64_t{1} << 63;        // with room for descriptors
+
+uint64_t BitsOf(Ring::Receive what) {
+  switch (what) {
+    case Ring::Receive::kRefuseFds:
+      return kMessageBit;
+    case Ring::Receive::kTakeFds:
+      return kMessageBit | kFdsBit;
+    case Ring::Receive::kBytes:
+      break;
+  }
+  return 0;
+}
 
 }  // namespace
 
-Ring::Ring() : ring_(std::make_unique<io_uring>()) {}
+Ring::Ring() : ring_(std::make_unique<io_uring>()) {
+  taking_shape_.msg_controllen = CMSG_SPACE(sizeof(int) * kFdsTakenMax);
+}
 
 absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const Options& options) {
   auto ring = std::unique_ptr<Ring>(new Ring());
@@ -92,23 +113,29 @@ io_uring_sqe* Ring::NextEntry() {
   return entry;
 }
 
-void Ring::ReceiveMultishot(int fd, bool unix_socket, uint64_t user_data) {
+void Ring::ReceiveMultishot(int fd, Receive what, uint64_t user_data) {
   io_uring_sqe* entry = NextEntry();
-  if (unix_socket) {
-    // RECVMSG rather than RECV: its flags tell when descriptors came along.
-    io_uring_prep_recvmsg_multishot(entry, fd, &receive_shape_, 0);
-  } else {
-    io_uring_prep_recv_multishot(entry, fd, nullptr, 0, 0);
+  switch (what) {
+    case Receive::kBytes:
+      io_uring_prep_recv_multishot(entry, fd, nullptr, 0, 0);
+      break;
+    case Receive::kRefuseFds:
+      // RECVMSG rather than RECV: its flags tell when descriptors came along.
+      io_uring_prep_recvmsg_multishot(entry, fd, &refusing_shape_, 0);
+      break;
+    case Receive::kTakeFds:
+      io_uring_prep_recvmsg_multishot(entry, fd, &taking_shape_, MSG_CMSG_CLOEXEC);
+      break;
   }
   entry->flags |= IOSQE_BUFFER_SELECT;
   entry->buf_group = kBufferGroup;
-  entry->user_data = user_data | (unix_socket ? 1 : 0);
+  entry->user_data = user_data | BitsOf(what);
 }
 
-void Ring::AwaitReadable(int fd, bool unix_socket, uint64_t user_data) {
+void Ring::AwaitReadable(int fd, Receive what, uint64_t user_data) {
   io_uring_sqe* entry = NextEntry();
   io_uring_prep_poll_add(entry, fd, POLLIN);
-  entry->user_data = user_data | (unix_socket ? 1 : 0);
+  entry->user_data = user_data | BitsOf(what);
 }
 
 void Ring::Send(int fd, const void* data, size_t bytes, bool poll_first, uint64_t user_data) {
@@ -125,6 +152,12 @@ void Ring::SendMessage(int fd, const msghdr* message, bool poll_first, uint64_t 
   entry->user_data = user_data;
 }
 
+void Ring::Write(int fd, const void* data, size_t bytes, uint64_t offset, uint64_t user_data) {
+  io_uring_sqe* entry = NextEntry();
+  io_uring_prep_write(entry, fd, data, static_cast<unsigned>(bytes), offset);
+  entry->user_data = user_data;
+}
+
 void Ring::PollOnce(int fd, uint32_t poll_mask, uint64_t user_data) {
   io_uring_sqe* entry = NextEntry();
   io_uring_prep_poll_add(entry, fd, poll_mask);
@@ -137,13 +170,13 @@ void Ring::Advise(void* address, size_t bytes, int advice, uint64_t user_data) {
   entry->user_data = user_data;
 }
 
-void Ring::CancelReceive(bool unix_socket, uint64_t target, uint64_t user_data) {
+void Ring::CancelReceive(Receive what, uint64_t target, uint64_t user_data) {
   io_uring_sqe* entry = NextEntry();
-  io_uring_prep_cancel64(entry, target | (unix_socket ? 1 : 0), 0);
+  io_uring_prep_cancel64(entry, target | BitsOf(what), 0);
   entry->user_data = user_data;
 }
 
-absl::Span<const Ring::Event> Ring::Wait(int64_t timeout_ns) {
+absl::Span<Ring::Event> Ring::Wait(int64_t timeout_ns) {
   if (!pending_.empty()) timeout_ns = 0;
   if (timeout_ns == 0) {
     // Also runs deferred work, which completes operations (DEFER_TASKRUN).
@@ -164,7 +197,7 @@ absl::Span<const Ring::Event> Ring::Wait(int64_t timeout_ns) {
   Drain();
   events_.clear();
   events_.swap(pending_);
-  return events_;
+  return absl::MakeSpan(events_);
 }
 
 void Ring::Drain() {
@@ -181,22 +214,25 @@ void Ring::Drain() {
       event.buffer = static_cast<int>(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
       char* data = &buffer_memory_[size_t{options_.receive_buffer_bytes} * event.buffer];
       const size_t size = event.result > 0 ? static_cast<size_t>(event.result) : 0;
-      if ((event.user_data & 1) != 0 && size > 0) {
-        // RECVMSG: a header stands before the bytes.
+      if ((event.user_data & kMessageBit) != 0 && size > 0) {
+        // RECVMSG: a header stands before the bytes, and control bytes behind it.
+        const bool takes_fds = (event.user_data & kFdsBit) != 0;
+        msghdr* shape = takes_fds ? &taking_shape_ : &refusing_shape_;
         io_uring_recvmsg_out* out =
-            io_uring_recvmsg_validate(data, static_cast<int>(size), &receive_shape_);
+            io_uring_recvmsg_validate(data, static_cast<int>(size), shape);
         CHECK(out != nullptr) << "the kernel wrote a short recvmsg header";
+        if (takes_fds && out->controllen > 0) OwnFds(out + 1, out->controllen, &event.fds);
         event.bytes = absl::string_view(
-            static_cast<const char*>(io_uring_recvmsg_payload(out, &receive_shape_)),
-            io_uring_recvmsg_payload_length(out, static_cast<int>(size), &receive_shape_));
+            static_cast<const char*>(io_uring_recvmsg_payload(out, shape)),
+            io_uring_recvmsg_payload_length(out, static_cast<int>(size), shape));
         event.result = static_cast<int>(event.bytes.size());
         event.fds_refused = (out->flags & MSG_CTRUNC) != 0;
       } else {
         event.bytes = absl::string_view(data, size);
       }
     }
-    event.user_data &= ~uint64_t{1};
-    pending_.push_back(event);
+    event.user_data &= ~(kMessageBit | kFdsBit);
+    pending_.push_back(std::move(event));
   }
   io_uring_cq_advance(ring_.get(), count);
 }

@@ -24,6 +24,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "net/unique_fd.h"
 
 struct io_uring;
 struct io_uring_buf_ring;
@@ -39,6 +40,13 @@ class Ring {
     unsigned receive_buffer_bytes = 8192;
   };
 
+  // What is received from a socket.
+  enum class Receive : uint8_t {
+    kBytes,       // TCP
+    kRefuseFds,   // a Unix socket; descriptors are dropped by the kernel
+    kTakeFds,     // a Unix socket; kFdsTakenMax (net/scm_rights.h) of them are taken
+  };
+
   // One completion.
   struct Event {
     uint64_t user_data = 0;
@@ -47,7 +55,8 @@ class Ring {
     // ReceiveMultishot: what arrived, valid until ReturnBuffer(buffer).
     int buffer = -1;
     absl::string_view bytes;
-    bool fds_refused = false;   // descriptors came along and were dropped by the kernel
+    bool fds_refused = false;   // descriptors came along and were dropped by the kernel, some or all
+    std::vector<UniqueFd> fds;  // kTakeFds: those that were not (close-on-exec)
   };
 
   // UNIMPLEMENTED or PERMISSION_DENIED: this kernel has no io_uring, or forbids it (seccomp, the
@@ -56,30 +65,34 @@ class Ring {
   static absl::StatusOr<std::unique_ptr<Ring>> Create(const Options& options);
   ~Ring();
 
-  // ---- Queueing. Each operation completes with an Event that carries `user_data`, whose lowest
-  // bit must be 0: it is the ring's own. ----
+  // ---- Queueing. Each operation completes with an Event that carries `user_data`, whose lowest and highest
+  // bit must be 0, as in an address: they are the ring's own. ----
 
   // Receives until cancelled, the end of the stream (result 0), an error, or -ENOBUFS (all buffers
-  // are in use: return some and begin again). On a Unix socket descriptors are refused.
-  void ReceiveMultishot(int fd, bool unix_socket, uint64_t user_data);
+  // are in use: return some and begin again).
+  void ReceiveMultishot(int fd, Receive what, uint64_t user_data);
   // Waits until there is something to receive. Completes, and is cancelled, as a ReceiveMultishot() of the same
   // `user_data` that brought no bytes: with a positive result.
-  void AwaitReadable(int fd, bool unix_socket, uint64_t user_data);
+  void AwaitReadable(int fd, Receive what, uint64_t user_data);
   // `poll_first`: the socket was full a moment ago: wait for room before trying.
   void Send(int fd, const void* data, size_t bytes, bool poll_first, uint64_t user_data);
   void SendMessage(int fd, const msghdr* message, bool poll_first, uint64_t user_data);
+  // pwrite(2) to a file. What would wait for a disk is done by a kernel worker thread. `data` stays as it is until the
+  // end.
+  void Write(int fd, const void* data, size_t bytes, uint64_t offset, uint64_t user_data);
   void PollOnce(int fd, uint32_t poll_mask, uint64_t user_data);
   // madvise(2); MADV_POPULATE_READ runs on a kernel worker thread, so it may wait for a disk.
   void Advise(void* address, size_t bytes, int advice, uint64_t user_data);
   // Cancels the ReceiveMultishot() that has `target` as its user_data, which then completes
   // (-ECANCELED, or what it had). This call's own event carries `user_data`.
-  void CancelReceive(bool unix_socket, uint64_t target, uint64_t user_data);
+  void CancelReceive(Receive what, uint64_t target, uint64_t user_data);
 
   // ---- Waiting ----
 
   // Submits what is queued and waits until something completes, `timeout_ns` at most (negative:
   // for ever; 0: not at all). The span is valid until the next call.
-  absl::Span<const Event> Wait(int64_t timeout_ns);
+  // Descriptors that nobody takes out of their event by then are closed.
+  absl::Span<Event> Wait(int64_t timeout_ns);
 
   // Gives a receive buffer back to the kernel.
   void ReturnBuffer(int buffer);
@@ -93,7 +106,9 @@ class Ring {
   io_uring_buf_ring* buffers_ = nullptr;
   std::unique_ptr<char[]> buffer_memory_;
   Options options_;
-  msghdr receive_shape_{};      // RECVMSG multishot reads it at every arrival: no name, no control
+  // RECVMSG multishot reads these at every arrival: no name, and no control or room for descriptors.
+  msghdr refusing_shape_{};
+  msghdr taking_shape_{};
   std::vector<Event> pending_;  // drained while queueing found the queue full, or by Wait()
   std::vector<Event> events_;   // what Wait() handed out
 };

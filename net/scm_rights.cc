@@ -23,6 +23,22 @@ void WriteRights(absl::Span<const int> fds, msghdr* message) {
 
 }  // namespace
 
+void OwnFds(void* control, size_t bytes, std::vector<UniqueFd>* fds) {
+  msghdr message{};
+  message.msg_control = control;
+  message.msg_controllen = bytes;
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    const size_t n = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < n; ++i) {
+      int fd;
+      memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(fd));
+      fds->push_back(UniqueFd(fd));
+    }
+  }
+}
+
 void AttachFds(absl::Span<const int> fds, std::vector<char>* control, msghdr* message) {
   DCHECK(!fds.empty() && fds.size() <= kFdsPerMessageMax);
   // operator new aligns to 16 bytes, which is more than cmsg(3) asks.
@@ -91,18 +107,9 @@ absl::StatusOr<Received> RecvWithFds(int socket, absl::Span<char> buffer, size_t
   if (got < 0) return ErrnoToStatus(errno, "recvmsg");
 
   // Own first, judge second: the kernel has already installed these in our table.
-  size_t count = 0;
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
-       header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    const size_t n = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < n; ++i) {
-      int fd;
-      memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(fd));
-      fds->push_back(UniqueFd(fd));
-      ++count;
-    }
-  }
+  size_t count = fds->size();
+  OwnFds(message.msg_control, message.msg_controllen, fds);
+  count = fds->size() - count;
   // CMSG_SPACE rounds up to 8 bytes, so an odd fds_max leaves room for one descriptor more.
   Received received;
   received.bytes = static_cast<size_t>(got);
@@ -127,6 +134,25 @@ ssize_t RecvRefusingFds(int socket, absl::Span<char> buffer, bool* fds_refused) 
     got = recvmsg(socket, &message, MSG_DONTWAIT);
   } while (got < 0 && errno == EINTR);
   *fds_refused = got >= 0 && (message.msg_flags & MSG_CTRUNC) != 0;
+  return got;
+}
+
+ssize_t RecvTakingFds(int socket, absl::Span<char> buffer, std::vector<UniqueFd>* fds, bool* fds_lost) {
+  iovec iov{buffer.data(), buffer.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kFdsTakenMax)];
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  ssize_t got;
+  do {
+    got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  } while (got < 0 && errno == EINTR);
+  *fds_lost = false;
+  if (got < 0) return got;
+  OwnFds(control, message.msg_controllen, fds);
+  *fds_lost = (message.msg_flags & MSG_CTRUNC) != 0;
   return got;
 }
 

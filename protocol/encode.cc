@@ -41,6 +41,16 @@ size_t EncodeError(Dialect dialect, uint32_t id, Status status, absl::string_vie
   return EncodeResponse(dialect, id, status, 0, metadata.bytes(), out);
 }
 
+void AppendListEntry(const ListedObject& object, std::string* body) {
+  char head[sizeof(uint16_t)];
+  PutU16(head, static_cast<uint16_t>(object.uri.size()));
+  body->append(head, sizeof(head));
+  body->append(object.uri.data(), object.uri.size());
+  char tail[2 * sizeof(uint64_t)];
+  PutU64(PutU64(tail, object.size), object.mtime_s);
+  body->append(tail, sizeof(tail));
+}
+
 size_t EncodeHelloAck(uint16_t capabilities, uint16_t max_pipeline, uint8_t parallelism,
                       char* out) {
   PutU8(PutHello(capabilities, max_pipeline, out), parallelism);

@@ -29,6 +29,15 @@ size_t EncodeResponse(Dialect dialect, uint32_t id, Status status, uint64_t cont
 size_t EncodeError(Dialect dialect, uint32_t id, Status status, absl::string_view message,
                    uint32_t retry_after_ms, char* out);
 
+// One object in the body of a LIST answer.
+struct ListedObject {
+  absl::string_view uri;  // at most kUriBytesMax
+  uint64_t size = 0;
+  uint64_t mtime_s = 0;  // since the epoch
+};
+// Appends it to `body`.
+void AppendListEntry(const ListedObject& object, std::string* body);
+
 // `parallelism`: how many requests this server works on at once, for the client's information.
 size_t EncodeHelloAck(uint16_t capabilities, uint16_t max_pipeline, uint8_t parallelism, char* out);
 

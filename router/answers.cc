@@ -27,6 +27,10 @@ protocol::Status WireStatus(const absl::Status& status) {
       return Status::kUnavailable;
     case absl::StatusCode::kDataLoss:
       return Status::kStorageError;
+    case absl::StatusCode::kAlreadyExists:
+      return Status::kConflict;
+    case absl::StatusCode::kUnimplemented:
+      return Status::kUnsupportedOp;
     case absl::StatusCode::kDeadlineExceeded:
       return Status::kTimeout;
     default:
@@ -85,6 +89,19 @@ void AppendStat(Dialect dialect, uint32_t id, const StatFields& fields, std::str
   char buffer[protocol::kResponseBytesMax];
   out->append(buffer,
               protocol::EncodeResponse(dialect, id, Status::kOk, 0, metadata.bytes(), buffer));
+}
+
+void AppendDone(Dialect dialect, uint32_t id, std::string* out) {
+  char buffer[protocol::kResponseBytesMax];
+  out->append(buffer, protocol::EncodeResponse(dialect, id, Status::kOk, 0, "", buffer));
+}
+
+void AppendList(Dialect dialect, uint32_t id, absl::string_view cursor, absl::string_view body, std::string* out) {
+  MetadataWriter metadata;
+  if (!cursor.empty()) metadata.AddText(MetadataType::kCursor, cursor);
+  char buffer[protocol::kResponseBytesMax];
+  out->append(buffer, protocol::EncodeResponse(dialect, id, Status::kOk, body.size(), metadata.bytes(), buffer));
+  out->append(body.data(), body.size());
 }
 
 void AppendClose(Dialect dialect, protocol::CloseReason reason, std::string* out) {

@@ -58,6 +58,13 @@ struct StatFields {
 };
 void AppendStat(protocol::Dialect dialect, uint32_t id, const StatFields& fields, std::string* out);
 
+// Appends an OK answer that says no more.
+void AppendDone(protocol::Dialect dialect, uint32_t id, std::string* out);
+
+// Appends the answer to a LIST with that body, from protocol::AppendListEntry(). cursor: empty when there is no more.
+void AppendList(protocol::Dialect dialect, uint32_t id, absl::string_view cursor, absl::string_view body,
+                std::string* out);
+
 // Appends what ends a V2 conversation after the last answer; V1 has no such words.
 void AppendClose(protocol::Dialect dialect, protocol::CloseReason reason, std::string* out);
 void AppendCloseAck(protocol::Dialect dialect, std::string* out);

@@ -135,7 +135,7 @@ Lane* Demultiplexer::DefaultLane(Transport transport) const {
 }
 
 Lane* Demultiplexer::LaneFor(protocol::Mode mode, Transport transport) const {
-  const std::optional<LaneKind> kind = LaneOf(mode, transport);
+  const std::optional<LaneKind> kind = LaneOf(mode, transport, limits_->writable);
   if (!kind.has_value()) return DefaultLane(transport);
   return *kind == LaneKind::kFdPass && fdpass_ != nullptr ? fdpass_ : copypath_;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <glog/logging.h>
 
@@ -20,6 +21,61 @@ void Refuse(Request* request, Status status, const char* reason) {
   request->reason = reason;
 }
 
+// Why a read-only server refuses; only OP_LIST changes nothing.
+const char* ReadOnly(Mode mode) {
+  switch (mode) {
+    case Mode::kPut:
+      return "OP_PUT is not offered: the server is read-only (--writable)";
+    case Mode::kPutFd:
+      return "OP_PUT_FD is not offered: the server is read-only (--writable)";
+    default:
+      return "OP_DELETE is not offered: the server is read-only (--writable)";
+  }
+}
+
+void JudgeOperation(const Session& session, Request* request) {
+  if (!session.v2()) {
+    Refuse(request, Status::kUnsupportedOp, "V1 has no operations but OP_STAT: begin with HELLO");
+  } else if (request->mode != Mode::kList && !session.limits->writable) {
+    Refuse(request, Status::kUnsupportedOp, ReadOnly(request->mode));
+  } else if (request->mode == Mode::kPutFd && session.transport != Transport::kUnix) {
+    Refuse(request, Status::kInvalidMode, "OP_PUT_FD needs a Unix socket");
+  } else if (!session.parser.Has(protocol::kObjectOps)) {
+    Refuse(request, Status::kCapabilityError, "OBJECT_OPS was not negotiated in HELLO");
+  }
+}
+
+// Finds what descriptors came with the request in bytes [begin, end) of the input, and refuses it when they are not what
+// it takes. The one of OP_PUT_FD goes to `fd`, the others are closed.
+void ClaimFds(Session* session, size_t begin, size_t end, Request* request, net::UniqueFd* fd) {
+  if (session->fds_at.has_value() && *session->fds_at >= begin && *session->fds_at < end &&
+      (request->mode != Mode::kPutFd || session->takes_fds())) {
+    Refuse(request, Status::kInvalidRequest, "descriptors came with a request that takes none");
+  }
+  // The k-th descriptor of a connection is its k-th OP_PUT_FD's, and rides on its first byte.
+  bool wants = request->mode == Mode::kPutFd && session->takes_fds();
+  for (Arrival& arrival : session->arrivals) {
+    if (arrival.claimed) continue;
+    if (wants && arrival.begin <= begin && begin <= arrival.last) {
+      wants = false;
+      if (arrival.fds.size() > 1) {
+        Refuse(request, Status::kInvalidRequest, "more than one descriptor came with it");
+      } else if (arrival.lost || arrival.fds.empty()) {
+        Refuse(request, Status::kUnavailable, "the server has no room for one more descriptor; try again");
+      } else {
+        *fd = std::move(arrival.fds[0]);
+      }
+    } else if (arrival.last >= begin && arrival.last < end) {
+      Refuse(request, Status::kInvalidRequest, "descriptors came with a request that takes none");
+    } else {
+      continue;
+    }
+    arrival.claimed = true;
+    arrival.fds.clear();
+  }
+  if (wants) Refuse(request, Status::kInvalidRequest, "no descriptor came with it");
+}
+
 // Refusals that depend on the server rather than on the frame.
 void Judge(Session* session, Request* request) {
   switch (request->mode) {
@@ -29,18 +85,10 @@ void Judge(Session* session, Request* request) {
       }
       break;
     case Mode::kPut:
-      // The body follows whatever the answer is, so the stream's position stays known.
-      session->parser.SkipBody(request->body_length);
-      Refuse(request, Status::kUnsupportedOp, "OP_PUT is not supported by this server");
-      break;
     case Mode::kPutFd:
-      Refuse(request, Status::kUnsupportedOp, "OP_PUT_FD is not supported by this server");
-      break;
     case Mode::kDelete:
-      Refuse(request, Status::kUnsupportedOp, "OP_DELETE is not supported by this server");
-      break;
     case Mode::kList:
-      Refuse(request, Status::kUnsupportedOp, "OP_LIST is not supported by this server");
+      JudgeOperation(*session, request);
       break;
     case Mode::kCopy:
     case Mode::kSplice:
@@ -56,7 +104,7 @@ void Judge(Session* session, Request* request) {
       request->retry_after_ms = static_cast<uint32_t>(std::min<int64_t>(wait_ns / 1'000'000 + 1, UINT32_MAX));
     }
   }
-  if (limits.access != nullptr && request->refusal == Status::kOk &&
+  if (limits.access != nullptr && request->refusal == Status::kOk && request->mode != Mode::kList &&
       !limits.access->Permits(&session->standing, session->peer, session->fd(), request->uri,
                               RightFor(request->mode))) {
     Refuse(request, Status::kPermissionDenied, "the server's rules do not allow you this");
@@ -64,9 +112,17 @@ void Judge(Session* session, Request* request) {
   if (limits.log_requests || limits.slow_request_ns != 0) {
     request->name = std::make_shared<const std::string>(request->uri);
   }
+  if (request->mode == Mode::kPut && request->refusal != Status::kOk) {
+    // The body follows whatever the answer is, so the stream's position stays known.
+    session->parser.SkipBody(request->body_length);
+  }
 }
 
 }  // namespace
+
+bool IsOperation(Mode mode) {
+  return mode == Mode::kPut || mode == Mode::kPutFd || mode == Mode::kDelete || mode == Mode::kList;
+}
 
 Right RightFor(Mode mode) {
   const bool writes = mode == Mode::kPut || mode == Mode::kPutFd || mode == Mode::kDelete;
@@ -77,6 +133,7 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
                size_t outstanding, size_t requests_max, Burst* burst,
                const InPlace* in_place) {
   burst->requests.clear();
+  burst->fd = net::UniqueFd();
   burst->consumed = 0;
   RequestParser& parser = session->parser;
   // Without PIPELINING a client that sends early is served in order, as a V1 client is: there is
@@ -90,14 +147,16 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
       return;
     }
     bool others = false;  // another lane's, unless it is answered in place
-    if (lane.has_value()) {
-      Mode mode;
-      if (parser.PeekMode(rest, &mode) == RequestParser::Peek::kKnown) {
-        const std::optional<LaneKind> wanted = LaneOf(mode, session->transport);
-        others = wanted.has_value() && *wanted != *lane;
-      }
+    Mode mode;
+    if (parser.PeekMode(rest, &mode) == RequestParser::Peek::kKnown) {
+      const std::optional<LaneKind> wanted = LaneOf(mode, session->transport, session->limits->writable);
+      others = lane.has_value() && wanted.has_value() && *wanted != *lane;
       if (others && in_place == nullptr) {
         burst->end = Burst::End::kOtherLane;
+        return;
+      }
+      if (taken > 0 && !others && wanted.has_value() && IsOperation(mode)) {
+        burst->end = Burst::End::kFull;
         return;
       }
     }
@@ -137,14 +196,22 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
     if (outstanding + taken >= outstanding_max) {
       Refuse(&request, Status::kInvalidRequest, "more requests outstanding than max_pipeline");
     }
-    if (session->fds_at.has_value() && *session->fds_at >= begin &&
-        *session->fds_at < burst->consumed && request.mode != Mode::kPutFd) {
-      Refuse(&request, Status::kInvalidRequest, "descriptors came with a request that takes none");
-    }
+    ClaimFds(session, begin, burst->consumed, &request, &burst->fd);
     Judge(session, &request);
     burst->requests.push_back(request);
     ++taken;
+    if (IsOperation(request.mode) && request.refusal == Status::kOk) {
+      burst->end = Burst::End::kOperation;
+      return;
+    }
+    burst->fd = net::UniqueFd();
   }
+}
+
+bool HasStrayFds(const Session& session, size_t bytes) {
+  if (session.fds_at.has_value() && *session.fds_at < bytes) return true;
+  return std::any_of(session.arrivals.begin(), session.arrivals.end(),
+                     [bytes](const Arrival& a) { return !a.claimed && a.last < bytes; });
 }
 
 void KeepUnread(Session* session, absl::string_view input, size_t consumed) {
@@ -154,6 +221,13 @@ void KeepUnread(Session* session, absl::string_view input, size_t consumed) {
       session->fds_at.reset();
     } else {
       *session->fds_at -= consumed;
+    }
+  }
+  if (!session->arrivals.empty()) {
+    std::erase_if(session->arrivals, [consumed](const Arrival& a) { return a.last < consumed; });
+    for (Arrival& arrival : session->arrivals) {
+      arrival.begin -= std::min(arrival.begin, consumed);
+      arrival.last -= consumed;
     }
   }
   const absl::string_view rest = input.substr(consumed);

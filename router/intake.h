@@ -11,6 +11,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
+#include "net/unique_fd.h"
 #include "protocol/request_parser.h"
 #include "router/access_rules.h"
 #include "router/lane.h"
@@ -23,19 +24,28 @@ struct Burst {
     kNeedMore,   // the rest, if any, is the beginning of a request
     kFull,       // `requests_max` were taken: there may be more
     kOtherLane,  // the next request is another lane's
+    kOperation,  // the last of `requests` is an operation: to be done before anything behind it is taken
     kClose,      // the client said CLOSE: answer what is owed, then CLOSE_ACK
     kFatal,      // answer what is owed, then `fatal`, and hang up
   };
 
   // In the order of arrival. A request's refusal is set when it must not be served: as
   // RequestParser says, or INVALID_REQUEST (it is one more than max_pipeline, or descriptors came
-  // with it), INVALID_MODE (not on this transport), UNSUPPORTED_OP, UNAVAILABLE (SessionLimits::rate),
-  // PERMISSION_DENIED (SessionLimits::access).
+  // with it, or not the one of OP_PUT_FD), INVALID_MODE (not on this transport), UNSUPPORTED_OP (not in V1, or not by a
+  // read-only server), CAPABILITY_ERROR, UNAVAILABLE (SessionLimits::rate), PERMISSION_DENIED
+  // (SessionLimits::access; not of OP_LIST, each entry of which is judged).
   std::vector<protocol::Request> requests;
+  // kOperation: what OP_PUT_FD stores. Behind an OP_PUT its body follows, body_length bytes of the input from `consumed`
+  // on; who does not take them lets the parser skip them.
+  net::UniqueFd fd;
   End end = End::kNeedMore;
   protocol::RequestParser::Result fatal;  // kFatal: status, reason, id
   size_t consumed = 0;                    // bytes of the input
 };
+
+// The modes that change objects or list them. One at a time on a connection, so that whoever puts and then gets on it
+// gets what was put: such a request is the last of its burst, and, where it is served, the first too.
+bool IsOperation(protocol::Mode mode);
 
 // What a request of this mode needs of the rules (SessionLimits::access).
 Right RightFor(protocol::Mode mode);
@@ -58,8 +68,11 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
                size_t outstanding, size_t requests_max, Burst* burst,
                const InPlace* in_place = nullptr);
 
-// Stores what of `input` is left after `consumed` bytes as session->unread, and moves the mark of
-// descriptors along. `input` may point into session->unread.
+// Whether descriptors came with the first `bytes` of the input and belong to no request: with a body.
+bool HasStrayFds(const Session& session, size_t bytes);
+
+// Stores what of `input` is left after `consumed` bytes as session->unread, and moves the marks of
+// descriptors along; those that came before are closed. `input` may point into session->unread.
 void KeepUnread(Session* session, absl::string_view input, size_t consumed);
 
 // Orders a burst for service: PRIORITY requests first where the client allows answers out of order

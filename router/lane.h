@@ -20,8 +20,8 @@ namespace objmapper::router {
 enum class LaneKind : uint8_t { kFdPass, kCopyPath };
 
 // The lane that must answer `mode` on `transport`, or nullopt when any lane can: STAT, modes that
-// are refused, descriptors asked for over TCP.
-std::optional<LaneKind> LaneOf(protocol::Mode mode, Transport transport);
+// are refused, descriptors asked for over TCP. writable: SessionLimits::writable.
+std::optional<LaneKind> LaneOf(protocol::Mode mode, Transport transport, bool writable);
 
 // A way to answer requests: owns the sessions it adopted, and the threads that serve them.
 class Lane {

@@ -4,6 +4,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
 
@@ -72,6 +74,16 @@ Session::~Session() {
   counters->list.Leave(this);
   counters->ended_by_answers[ClassOf(answered)].fetch_add(1, std::memory_order_relaxed);
   counters->ended_answers.fetch_add(answered, std::memory_order_relaxed);
+}
+
+void Session::NoteArrival(Arrival arrival) {
+  // A client that has max_pipeline requests under way, and what a ring has received before it could be stopped.
+  constexpr size_t kArrivalsMax = 192;
+  if (arrivals.size() < kArrivalsMax) {
+    arrivals.push_back(std::move(arrival));
+  } else if (!fds_at.has_value()) {
+    fds_at = arrival.last;
+  }
 }
 
 uint16_t Session::CapabilitiesOn(Transport transport) {

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
@@ -42,6 +43,18 @@ struct SessionLimits {
   const Access* access = nullptr;                      // who may ask for what; null: everybody for all
   bool log_requests = false;
   int64_t slow_request_ns = 0;                         // such requests are logged; 0: none
+  bool writable = false;                               // OP_PUT, OP_PUT_FD and OP_DELETE are offered
+};
+
+// Descriptors that one read brought.
+struct Arrival {
+  // Where in Session::unread the bytes of the read stand. The message that carried them begins at one of these, and the
+  // read ended with it or within it (unix(7): a read stops after a message with descriptors).
+  size_t begin = 0;
+  size_t last = 0;
+  std::vector<net::UniqueFd> fds;
+  bool lost = false;     // there were more than these
+  bool claimed = false;  // a request has been found that they came with
 };
 
 struct Session;
@@ -126,6 +139,14 @@ struct Session {
   bool exhausted() const {
     return limits->requests_max != 0 && answered >= limits->requests_max;
   }
+  // Whether descriptors may come with its requests: OP_PUT_FD is offered. Where not, the kernel drops them before they
+  // are ours.
+  bool takes_fds() const {
+    return limits->writable && transport == Transport::kUnix && parser.Has(protocol::kObjectOps);
+  }
+  // Notes what rode on bytes [begin, last] of `unread`. More than an honest client can have under way are closed, and
+  // refused like those that the kernel dropped.
+  void NoteArrival(Arrival arrival);
   // How many more requests may be answered.
   uint64_t allowance() const {
     return limits->requests_max == 0 ? std::numeric_limits<uint64_t>::max()
@@ -141,6 +162,8 @@ struct Session {
   // Where in `unread` the last byte of a read stood that brought descriptors: the request that
   // holds it is refused.
   std::optional<size_t> fds_at;
+  // Descriptors that reads brought, on a connection that takes_fds(), oldest first: kept until their request is taken.
+  std::vector<Arrival> arrivals;
   int64_t handed_ns = 0;  // net::NowNs(), when it was put into its lane's queue
   int64_t rate_full_ns = 0;  // limits->rate's bucket
   std::unique_ptr<Standing> standing;  // by limits->access; null until it is asked

@@ -34,11 +34,11 @@ inline constexpr bool kCounting = true;
 // The time, where it is read to be counted by alone.
 inline int64_t CountingNowNs() { return kCounting ? net::NowNs() : 0; }
 
-// The modes as they are counted: the three ways to hand an object over, and the rest.
-enum class Way : uint8_t { kFdPass, kCopy, kSplice, kOther };
-constexpr size_t kWays = 4;
+// The modes as they are counted: the three ways to hand an object over, to store one, and the rest.
+enum class Way : uint8_t { kFdPass, kCopy, kSplice, kPut, kOther };
+constexpr size_t kWays = 5;
 Way WayOf(protocol::Mode mode);
-// "fdpass", "copy", "splice", "other"; static.
+// "fdpass", "copy", "splice", "put", "other"; static.
 const char* NameOf(Way way);
 
 // What became of one request.
@@ -46,7 +46,7 @@ struct Receipt {
   protocol::Mode mode = protocol::Mode::kFdPass;
   protocol::Status status = protocol::Status::kOk;
   int64_t received_ns = 0;  // net::NowNs(), when it was taken off the socket
-  uint64_t bytes = 0;       // of the object, handed over: as a descriptor, or sent
+  uint64_t bytes = 0;       // of the object, handed over (as a descriptor, or sent) or stored
   std::shared_ptr<const std::string> name;  // the object's, where the log wants it; else null
 };
 

@@ -186,8 +186,8 @@ class Life {
   void TakeConnections() {
     const absl::StatusOr<uint64_t> taken =
         predecessor_->TakeConnections(kPredecessorPatience, [this](handover::Frame frame) -> absl::Status {
-          if (frame.fds.size() != 1) return absl::InternalError("it came without its socket");
-          auto session = handover::Revive(frame.text, std::move(frame.fds[0]), server_->counters(), server_->limits());
+          if (frame.fds.empty()) return absl::InternalError("it came without its socket");
+          auto session = handover::Revive(std::move(frame), server_->counters(), server_->limits());
           if (!session.ok()) return session.status();
           server_->Arrive(*std::move(session));
           return absl::OkStatus();
@@ -240,8 +240,9 @@ class Life {
     uint64_t count = 0;
     const auto take = [&](const router::Session& session) {
       if (!said.ok()) return said;
-      const int socket = session.fd();
-      said = successor->Send(handover::Describe(session), absl::MakeSpan(&socket, 1));
+      std::vector<int> fds;
+      const std::string text = handover::Describe(session, &fds);
+      said = successor->Send(text, fds);
       return said;
     };
     if (!server_->HandOver(take, &count)) {

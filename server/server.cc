@@ -20,6 +20,7 @@ Server::Server(const Config& config) : config_(config) {
   limits_.requests_max = config.requests_per_conn;
   limits_.max_pipeline = config.max_pipeline;
   limits_.rate = config.rate;
+  limits_.writable = config.writable;
   limits_.log_requests = config.log_requests;
   limits_.slow_request_ns = absl::ToInt64Nanoseconds(config.slow_request);
   limits_.parallelism =
@@ -33,6 +34,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   if (!tree.ok()) return tree.status();
   server->tree_ = std::make_unique<storage::Tree>(*std::move(tree));
   server->index_ = std::make_unique<storage::Index>(config.index_entries, config.fd_cache_valid);
+  server->store_ = std::make_unique<storage::Store>(
+      storage::Store::Options{.tree = server->tree_.get(), .durability = config.durability});
 
   if (config.catalog) {
     storage::Housekeeping::Options house;
@@ -120,6 +123,7 @@ absl::Status Server::MakeLanes() {
   loop.limits = &limits_;
   loop.tree = tree_.get();
   loop.index = index_.get();
+  loop.store = store_.get();
   loop.connections = &counters_;
   loop.board = &board_;
   loop.switchboard = demultiplexer_.get();
@@ -176,6 +180,7 @@ absl::Status Server::MakeModel() {
   options.limits = &limits_;
   options.tree = tree_.get();
   options.index = index_.get();
+  options.store = store_.get();
   options.connections = &counters_;
   options.board = &board_;
   options.switchboard = demultiplexer_.get();
@@ -356,7 +361,7 @@ std::string Server::Shape() const {
         config_.copy_loops, " copy loop(s) on ", copypath_->engine_name(), ", ",
         config_.splice_pool_size, " splice threads");
   }
-  return absl::StrCat("serving ", config_.root, " on ", absl::StrJoin(urls_, ", "), "; ",
+  return absl::StrCat("serving ", config_.root, config_.writable ? ", writable, on " : " on ", absl::StrJoin(urls_, ", "), "; ",
                       config_.concurrency_model, ": ", threads, "; at most ",
                       config_.admission.connections_max, " connections, ", config_.max_pipeline,
                       " requests in a pipeline");

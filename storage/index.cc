@@ -11,12 +11,14 @@ Index::Index(size_t entries_max, absl::Duration valid)
       valid_ns_(absl::ToInt64Nanoseconds(valid)),
       shards_(kShards) {}
 
-std::optional<ObjectInfo> Index::Find(absl::string_view uri, int64_t now_ns) const {
+std::optional<ObjectInfo> Index::Find(absl::string_view uri, int64_t now_ns,
+                                      uint64_t changes) const {
   if (entries_per_shard_ == 0) return std::nullopt;
   const Shard& shard = shards_[ShardOf(uri)];
   net::MutexLock lock(&shard.mutex);
   const auto found = shard.entries.find(uri);
-  if (found == shard.entries.end() || now_ns - found->second.seen_ns >= valid_ns_) {
+  if (found == shard.entries.end() || now_ns - found->second.seen_ns >= valid_ns_ ||
+      found->second.changes != changes) {
     ++shard.misses;
     return std::nullopt;
   }
@@ -24,16 +26,17 @@ std::optional<ObjectInfo> Index::Find(absl::string_view uri, int64_t now_ns) con
   return found->second.info;
 }
 
-void Index::Put(absl::string_view uri, const ObjectInfo& info, int64_t now_ns) {
+void Index::Put(absl::string_view uri, const ObjectInfo& info, int64_t now_ns, uint64_t changes) {
   if (entries_per_shard_ == 0) return;
   Shard& shard = shards_[ShardOf(uri)];
   net::MutexLock lock(&shard.mutex);
   const auto [it, is_new] = shard.entries.try_emplace(uri);
   Entry& entry = it->second;
   // A thread that looked earlier but was slow to tell must not undo what is known since.
-  if (!is_new && entry.seen_ns > now_ns) return;
+  if (!is_new && entry.seen_ns > now_ns && entry.changes >= changes) return;
   entry.info = info;
   entry.seen_ns = now_ns;
+  entry.changes = changes;
   if (!is_new) return;
 
   if (shard.order.size() < entries_per_shard_) {

@@ -1,7 +1,8 @@
 // What has been seen of objects lately: a bounded, concurrent hash map from URI to ObjectInfo.
 //
 // It saves STAT the walk through the file system, and never lies for longer than `valid`: an entry
-// older than that is as if it were not there. Times come from the caller's clock, which must be
+// older than that is as if it were not there, and so is one from before this server changed anything (Tree::changes(),
+// asked by the caller before it looks). Times come from the caller's clock, which must be
 // monotonic and the same for all callers.
 //
 // Thread-safe. Sharded by hash; one uncontended lock of ~20 ns an operation. Not used by FDPASS,
@@ -30,11 +31,12 @@ class Index {
   Index(size_t entries_max, absl::Duration valid);
 
   // The info of `uri` if it was seen less than `valid` before `now_ns`.
-  std::optional<ObjectInfo> Find(absl::string_view uri, int64_t now_ns) const;
+  // changes: Tree::changes(), now.
+  std::optional<ObjectInfo> Find(absl::string_view uri, int64_t now_ns, uint64_t changes = 0) const;
 
   // Remembers what was seen at `now_ns`, unless something later is known. When the shard is full
-  // an old entry goes.
-  void Put(absl::string_view uri, const ObjectInfo& info, int64_t now_ns);
+  // an old entry goes. changes: Tree::changes(), as it was before the file system was asked.
+  void Put(absl::string_view uri, const ObjectInfo& info, int64_t now_ns, uint64_t changes = 0);
 
   // Forgets `uri`: it has been replaced or deleted, or was not found.
   void Erase(absl::string_view uri);
@@ -48,6 +50,7 @@ class Index {
   struct Entry {
     ObjectInfo info;
     int64_t seen_ns = 0;
+    uint64_t changes = 0;
     size_t place = 0;  // in Shard::order
   };
   using Node = std::pair<const std::string, Entry>;

@@ -30,7 +30,7 @@ class SmallObjects {
   // Find() finds nothing. valid: how long a copy is believed before the file system is asked again.
   SmallObjects(const Tree* tree, size_t entries_max, absl::Duration valid);
 
-  // The object, as it was within `valid`. nullptr: somebody else must answer, for it is large, or not
+  // The object, as it was within `valid`, and since this server last changed anything. nullptr: somebody else must answer, for it is large, or not
   // in the kernel's caches, or cannot be had. Valid until the next call. now_ns: a monotonic clock.
   const SmallObject* Find(absl::string_view uri, int64_t now_ns);
 
@@ -38,6 +38,7 @@ class SmallObjects {
   struct Entry {
     SmallObject object;
     int64_t checked_ns = 0;
+    uint64_t changes = 0;  // Tree::changes(), before it was checked
   };
 
   const Tree* const tree_;

@@ -13,6 +13,7 @@
 #include "router/session.h"
 #include "router/tally.h"
 #include "storage/index.h"
+#include "storage/store.h"
 #include "storage/tree.h"
 
 namespace objmapper::router::models {
@@ -22,6 +23,7 @@ struct Options {
   const SessionLimits* limits = nullptr;
   const storage::Tree* tree = nullptr;
   storage::Index* index = nullptr;  // for STAT
+  storage::Store* store = nullptr;  // for operations
   ConnectionCounters* connections = nullptr;
   TallyBoard* board = nullptr;  // null: answers are counted for nobody
   Switchboard* switchboard = nullptr;

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -26,7 +27,7 @@ bool IsHalfSaid(const Session& session) {
 
 }  // namespace
 
-Conversation::Conversation(Context* context) : context_(context), sender_(context) {}
+Conversation::Conversation(Context* context) : context_(context), sender_(context), operator_(context) {}
 
 Next Conversation::Serve(Connection* connection) {
   const Sender::Work work(&sender_, connection);
@@ -34,7 +35,20 @@ Next Conversation::Serve(Connection* connection) {
   bool open = turn_.Receive(session, context_->phase.draining());
   for (const Request& request : turn_.requests()) {
     if (!open) break;
-    open = sender_.Answer(session, request, Find(request, context_->options));
+    if (turn_.end() != Burst::End::kOperation) {
+      open = sender_.Answer(session, request, Find(request, context_->options));
+      continue;
+    }
+    Operator::Missing missing;
+    std::optional<Found> found = operator_.Do(session, request, turn_.TakeFd(), &missing);
+    if (found.has_value()) {
+      open = sender_.Answer(session, request, *std::move(found));
+    } else if (missing == Operator::Missing::kLate) {
+      EndLate(context_, std::move(connection->session));
+      return Next::kEnded;
+    } else {
+      open = missing == Operator::Missing::kEnded;
+    }
   }
   if (!open) {
     sender_.Drop();
@@ -67,7 +81,8 @@ void Conversation::ServeToTheEnd(Connection* connection) {
 Next Settle(Context* context, Connection* connection, const Turn& turn, Sender* sender) {
   Session* session = connection->session.get();
   const protocol::Dialect dialect = session->dialect();
-  const bool goes_on = turn.end() == Burst::End::kNeedMore || turn.end() == Burst::End::kFull;
+  const bool goes_on = turn.end() == Burst::End::kNeedMore || turn.end() == Burst::End::kFull ||
+                       turn.end() == Burst::End::kOperation;
   if (goes_on && context->phase.draining() && !session->peer_done && !session->exhausted() &&
       context->options.switchboard->Departing()) {
     if (!sender->Say(session, "")) {
@@ -106,7 +121,7 @@ Next Settle(Context* context, Connection* connection, const Turn& turn, Sender* 
     context->options.switchboard->Retire(std::move(connection->session));
     return Next::kEnded;
   }
-  if (turn.end() == Burst::End::kFull) return Next::kAgain;
+  if (turn.end() == Burst::End::kFull || turn.end() == Burst::End::kOperation) return Next::kAgain;
   const int64_t now_ns = net::NowNs();
   if (!IsHalfSaid(*session)) {
     connection->half_said = false;

@@ -16,6 +16,7 @@
 
 #include "absl/strings/string_view.h"
 #include "router/models/context.h"
+#include "router/models/operator.h"
 #include "router/models/sender.h"
 #include "router/models/turn.h"
 
@@ -40,6 +41,7 @@ class Conversation {
   Context* const context_;
   Turn turn_;
   Sender sender_;
+  Operator operator_;
 };
 
 // The end of a turn whose answers have been given to `sender`: sends what is left of them, and says

@@ -13,6 +13,7 @@ absl::StatusOr<std::unique_ptr<Lane>> MakeEventLoop(copypath::EngineKind engine,
   loop.limits = options.limits;
   loop.tree = options.tree;
   loop.index = options.index;
+  loop.store = options.store;
   loop.connections = options.connections;
   loop.board = options.board;
   loop.switchboard = options.switchboard;

@@ -24,15 +24,16 @@ Found Refused(const absl::Status& error) { return Refused(WireStatus(error), err
 
 Found FindInfo(const protocol::Request& request, const Options& options) {
   const int64_t now_ns = net::NowNs();
+  const uint64_t changes = options.tree->changes();
   Found found;
-  if (std::optional<storage::ObjectInfo> known = options.index->Find(request.uri, now_ns)) {
+  if (std::optional<storage::ObjectInfo> known = options.index->Find(request.uri, now_ns, changes)) {
     found.info = *known;
     return found;
   }
   const absl::StatusOr<storage::ObjectInfo> info =
       options.tree->Stat(request.uri, storage::Wait::kMayBlock);
   if (!info.ok()) return Refused(info.status());
-  options.index->Put(request.uri, *info, now_ns);
+  options.index->Put(request.uri, *info, now_ns, changes);
   found.info = *info;
   return found;
 }

@@ -1,6 +1,7 @@
 // The second third of serving a connection: what a request asks for.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "net/unique_fd.h"
@@ -19,6 +20,8 @@ struct Found {
   storage::ObjectInfo info;  // when it is
   net::UniqueFd fd;          // the object, opened for this answer alone; STAT: none
   Extent extent;             // of the object, as the request wants it
+  std::string answer;        // of an operation: the whole of it, with `bytes` of an object stored
+  uint64_t bytes = 0;
 };
 
 // May wait for the disk. Any thread.

@@ -2,9 +2,11 @@
 
 #include <pthread.h>
 
+#include <optional>
 #include <utility>
 
 #include "router/models/conversation.h"
+#include "router/models/operator.h"
 #include "router/models/sender.h"
 
 namespace objmapper::router::models {
@@ -41,12 +43,27 @@ void Seda::Parse() {
 
 void Seda::Lookup() {
   pthread_setname_np(pthread_self(), "model/lookup");
+  Operator op(&context_);
   while (std::optional<std::unique_ptr<Event>> taken = to_look_up_.Pop()) {
     std::unique_ptr<Event> event = *std::move(taken);
+    bool open = true;
+    Session* const session = event->connection->session.get();
     for (const protocol::Request& request : event->turn.requests()) {
-      event->found.push_back(Find(request, context_.options));
+      if (event->turn.end() != Burst::End::kOperation) {
+        event->found.push_back(Find(request, context_.options));
+        continue;
+      }
+      // All that came before it has been sent: an operation has its turn for itself.
+      Operator::Missing missing;
+      std::optional<Found> found = op.Do(session, request, event->turn.TakeFd(), &missing);
+      if (found.has_value()) {
+        event->found.push_back(*std::move(found));
+      } else {
+        open = missing == Operator::Missing::kEnded;
+        if (missing == Operator::Missing::kLate) EndLate(&context_, std::move(event->connection->session));
+      }
     }
-    to_send_.Push(std::move(event));
+    if (open) to_send_.Push(std::move(event));
   }
 }
 

@@ -79,6 +79,11 @@ void Sender::Count(Session* session, const std::vector<Receipt>& receipts) {
 bool Sender::Answer(Session* session, const Request& request, Found found) {
   session->answered.Add();
   const protocol::Dialect dialect = session->dialect();
+  if (!found.answer.empty()) {
+    message_.BeginAnswer(request, found.status, found.bytes);
+    message_.text()->append(found.answer);
+    return message_.bytes().size() < kGatheredBytes || Flush(session);
+  }
   if (found.status != Status::kOk) {
     message_.BeginAnswer(request, found.status);
     AppendError(dialect, request.id, found.status, found.message, message_.text(),

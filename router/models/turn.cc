@@ -7,6 +7,7 @@
 #include "net/clock.h"
 #include "net/scm_rights.h"
 #include "protocol/capabilities.h"
+#include "router/receive.h"
 
 namespace objmapper::router::models {
 namespace {
@@ -25,13 +26,10 @@ bool Turn::Receive(Session* session, bool draining) {
   bool read_some = false;
   // More than half a buffer unread means complete requests: serve those first.
   if (!session->peer_done && have <= kBytesMax / 2) {
-    bool fds_refused = false;
-    const ssize_t got = net::RecvRefusingFds(
-        session->fd(), absl::MakeSpan(bytes_.get() + have, kBytesMax - have), &fds_refused);
+    const ssize_t got = router::Receive(session, absl::MakeSpan(bytes_.get(), kBytesMax), have);
     if (got > 0) {
       have += static_cast<size_t>(got);
       session->received_ns.store(net::NowNs(), std::memory_order_relaxed);
-      if (fds_refused && !session->fds_at.has_value()) session->fds_at = have - 1;
       read_some = true;
     } else if (got == 0) {
       session->peer_done = true;

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "net/unique_fd.h"
 #include "protocol/request_parser.h"
 #include "router/intake.h"
 #include "router/session.h"
@@ -23,6 +25,8 @@ class Turn {
   // In the order of service, and no more than the connection may still have (--requests_per_conn).
   absl::Span<const protocol::Request> requests() const { return requests_; }
   Burst::End end() const { return burst_.end; }
+  // kOperation: what OP_PUT_FD stores.
+  net::UniqueFd TakeFd() { return std::move(burst_.fd); }
   // kFatal: why.
   const protocol::RequestParser::Result& fatal() const { return burst_.fatal; }
 

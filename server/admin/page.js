@@ -3,7 +3,7 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const modes = ['fdpass', 'copy', 'splice', 'other'];
+  const modes = ['fdpass', 'copy', 'splice', 'put', 'other'];
   const colours = {fdpass: '#1c7ed6', copy: '#e8590c', splice: '#2f9e44', other: '#868e96',
     copypath: '#e8590c', model: '#ae3ec9', open: '#1c7ed6', hot: '#e8590c', hits: '#2f9e44'};
   const pointsMax = 120;

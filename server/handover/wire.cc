@@ -87,26 +87,38 @@ absl::StatusOr<Frame> Wire::Receive(absl::Duration patience) {
   return frame;
 }
 
-std::string Describe(const router::Session& session) {
+std::string Describe(const router::Session& session, std::vector<int>* fds) {
+  fds->assign(1, session.fd());
+  // Four numbers for each read that brought descriptors; most connections have none.
+  std::string arrivals;
+  for (const router::Arrival& arrival : session.arrivals) {
+    if (arrival.claimed) continue;
+    const bool fits = fds->size() + arrival.fds.size() <= net::kFdsPerMessageMax;
+    absl::StrAppend(&arrivals, " ", arrival.begin, " ", arrival.last, " ", arrival.lost || !fits ? 1 : 0, " ",
+                    fits ? arrival.fds.size() : 0);
+    if (!fits) continue;
+    for (const net::UniqueFd& fd : arrival.fds) fds->push_back(fd.get());
+  }
   const protocol::RequestParser::State state = session.parser.state();
   return absl::StrCat(kConnection, session.transport == router::Transport::kUnix ? "unix" : "tcp", " ",
                       static_cast<int>(state.dialect), " ", state.capabilities, " ", state.max_pipeline, " ",
                       state.to_skip, " ", session.answered.get(), " ", session.bytes.get(), " ",
-                      session.fds_at.has_value() ? static_cast<int64_t>(*session.fds_at) : -1, "\n",
+                      session.fds_at.has_value() ? static_cast<int64_t>(*session.fds_at) : -1, arrivals,
+                      "\n",
                       session.unread);
 }
 
-absl::StatusOr<std::unique_ptr<router::Session>> Revive(absl::string_view text, net::UniqueFd socket,
-                                                        router::ConnectionCounters* counters,
+absl::StatusOr<std::unique_ptr<router::Session>> Revive(Frame frame, router::ConnectionCounters* counters,
                                                         const router::SessionLimits* limits) {
   const absl::Status wrong = absl::InternalError("the other server describes a connection in another way");
+  const absl::string_view text = frame.text;
   const size_t line = text.find('\n');
   absl::string_view head = text.substr(0, line);
-  if (line == text.npos || !absl::ConsumePrefix(&head, kConnection) || !socket.valid()) return wrong;
+  if (line == text.npos || !absl::ConsumePrefix(&head, kConnection) || frame.fds.empty()) return wrong;
   const std::vector<absl::string_view> words = absl::StrSplit(head, ' ');
-  if (words.size() != 8 || (words[0] != "unix" && words[0] != "tcp")) return wrong;
-  int64_t numbers[7];
-  for (size_t i = 0; i < 7; ++i) {
+  if (words.size() < 8 || words.size() % 4 != 0 || (words[0] != "unix" && words[0] != "tcp")) return wrong;
+  std::vector<int64_t> numbers(words.size() - 1);
+  for (size_t i = 0; i < numbers.size(); ++i) {
     if (!absl::SimpleAtoi(words[i + 1], &numbers[i])) return wrong;
   }
   protocol::RequestParser::State state;
@@ -119,13 +131,24 @@ absl::StatusOr<std::unique_ptr<router::Session>> Revive(absl::string_view text, 
   state.max_pipeline = static_cast<uint16_t>(numbers[2]);
   state.to_skip = static_cast<uint64_t>(numbers[3]);
   const auto transport = words[0] == "unix" ? router::Transport::kUnix : router::Transport::kTcp;
-  auto session = std::make_unique<router::Session>(router::ConnectionSlot(counters), std::move(socket),
-                                                   transport, limits);
+  auto session = std::make_unique<router::Session>(router::ConnectionSlot(counters),
+                                                   std::move(frame.fds[0]), transport, limits);
   session->parser.Restore(state);
   session->answered.Add(static_cast<uint64_t>(std::max<int64_t>(numbers[4], 0)));
   session->bytes.Add(static_cast<uint64_t>(std::max<int64_t>(numbers[5], 0)));
   session->unread = std::string(text.substr(line + 1));
   if (numbers[6] >= 0) session->fds_at = static_cast<size_t>(numbers[6]);
+  size_t next_fd = 1;
+  for (size_t i = 7; i + 3 < numbers.size(); i += 4) {
+    const auto count = static_cast<uint64_t>(numbers[i + 3]);
+    if (numbers[i] < 0 || numbers[i + 1] < numbers[i] || count > frame.fds.size() - next_fd) return wrong;
+    router::Arrival arrival;
+    arrival.begin = static_cast<size_t>(numbers[i]);
+    arrival.last = static_cast<size_t>(numbers[i + 1]);
+    arrival.lost = numbers[i + 2] != 0;
+    for (uint64_t fd = 0; fd < count; ++fd) arrival.fds.push_back(std::move(frame.fds[next_fd++]));
+    session->NoteArrival(std::move(arrival));
+  }
   return session;
 }
 

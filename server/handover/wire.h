@@ -61,12 +61,12 @@ class Wire {
   net::UniqueFd socket_;
 };
 
-// A connection between two requests: what its successor must know of it, unread bytes included.
-std::string Describe(const router::Session& session);
+// A connection between two requests: what its successor must know of it, unread bytes included. `fds`: what goes along,
+// borrowed: its socket, and what came with requests that have not been taken.
+std::string Describe(const router::Session& session, std::vector<int>* fds);
 
-// The session that `text` describes, on `socket`. INTERNAL: it does not.
-absl::StatusOr<std::unique_ptr<router::Session>> Revive(absl::string_view text, net::UniqueFd socket,
-                                                        router::ConnectionCounters* counters,
+// The session that the frame describes. INTERNAL: it does not.
+absl::StatusOr<std::unique_ptr<router::Session>> Revive(Frame frame, router::ConnectionCounters* counters,
                                                         const router::SessionLimits* limits);
 
 }  // namespace objmapper::server::handover

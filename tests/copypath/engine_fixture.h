@@ -27,9 +27,13 @@ enum class Transport { kUnix, kTcp };
 // A socket, its peer, and what the engine told of it.
 class Recorder : public Channel {
  public:
-  explicit Recorder(net::SocketPair pair_in, Transport transport)
-      : Channel(pair_in.ours.get(), transport == Transport::kUnix), pair(std::move(pair_in)) {}
+  explicit Recorder(net::SocketPair pair_in, Transport transport, bool takes_fds = false)
+      : Channel(pair_in.ours.get(), transport == Transport::kUnix, takes_fds), pair(std::move(pair_in)) {}
 
+  void OnReceivedFds(std::vector<net::UniqueFd> came) override {
+    EXPECT_FALSE(detached || end.has_value());
+    fds.emplace_back(received.size(), std::move(came));
+  }
   void OnReceived(absl::string_view bytes, bool fds_refused) override {
     EXPECT_FALSE(detached || end.has_value());
     EXPECT_FALSE(bytes.empty());
@@ -61,6 +65,7 @@ class Recorder : public Channel {
   net::SocketPair pair;
   std::string received;
   std::vector<size_t> refused;  // how much had been received when descriptors had come
+  std::vector<std::pair<size_t, std::vector<net::UniqueFd>>> fds;  // and how much had been received before
   std::optional<int> end;
   std::vector<ssize_t> sent;
   int writable = 0;
@@ -91,10 +96,10 @@ class EngineTestBase : public testing::Test {
     engine_.reset();
   }
 
-  Recorder* NewChannel(Transport transport) {
+  Recorder* NewChannel(Transport transport, bool takes_fds = false) {
     channels_.push_back(std::make_unique<Recorder>(
         transport == Transport::kUnix ? net::SocketPair::Unix() : net::SocketPair::Tcp(),
-        transport));
+        transport, takes_fds));
     EXPECT_EQ(engine_->Attach(channels_.back().get()), 0);
     return channels_.back().get();
   }

@@ -500,6 +500,77 @@ TEST_P(PopulateTest, SendingBeyondTheEndIsEfault) {
   EXPECT_EQ(channel->sent[1], 1);
 }
 
+// ---- Writing ----
+
+class Writing : public Write {
+ public:
+  void OnWritten(ssize_t result_in) override {
+    EXPECT_FALSE(result.has_value()) << "an end comes once";
+    result = result_in;
+  }
+  std::optional<ssize_t> result;
+};
+
+class OnEachEngineTest : public EngineTestBase, public testing::WithParamInterface<EngineName> {
+ protected:
+  void SetUp() override { MakeEngine(GetParam()); }
+};
+
+// Parts of a file are written where they belong, in any order.
+TEST_P(OnEachEngineTest, Writes) {
+  const net::UniqueFd file(memfd_create("file", MFD_CLOEXEC));
+  Writing second, first;
+  engine_->BeginWrite(&second, file.get(), "5678", 4, 4);
+  engine_->BeginWrite(&first, file.get(), "1234", 4, 0);
+  EXPECT_FALSE(second.result.has_value()) << "told from inside the call";
+  ASSERT_TRUE(Until([&] { return first.result.has_value() && second.result.has_value(); }));
+  EXPECT_EQ(first.result, 4);
+  EXPECT_EQ(second.result, 4);
+  char content[9] = {};
+  EXPECT_EQ(pread(file.get(), content, sizeof(content), 0), 8);
+  EXPECT_STREQ(content, "12345678");
+}
+
+// What cannot be written is an errno.
+TEST_P(OnEachEngineTest, WritesNot) {
+  const net::UniqueFd read_only(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  Writing writing;
+  engine_->BeginWrite(&writing, read_only.get(), "x", 1, 0);
+  ASSERT_TRUE(Until([&] { return writing.result.has_value(); }));
+  EXPECT_EQ(writing.result, -EBADF);
+}
+
+// Where descriptors are taken they are told before the bytes that they rode on, are close-on-exec, and are all that the
+// kernel has put into our table; more than there is room for are dropped, and said to be.
+TEST_P(OnEachEngineTest, TakesDescriptors) {
+  Recorder* channel = NewChannel(Transport::kUnix, /*takes_fds=*/true);
+  const net::UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const ptrdiff_t open_fds = net::OpenFds();
+  engine_->StartReceiving(channel);
+  ASSERT_EQ(net::SendWithFds(channel->pair.peer.get(), "plain", {}), 5);
+  ASSERT_TRUE(Until([&] { return channel->received == "plain"; }));
+  EXPECT_TRUE(channel->fds.empty());
+  ASSERT_EQ(net::SendWithFds(channel->pair.peer.get(), "one", {null.get()}), 3);
+  ASSERT_TRUE(Until([&] { return channel->received == "plainone"; }));
+  ASSERT_EQ(channel->fds.size(), 1u);
+  EXPECT_EQ(channel->fds[0].first, 5u);
+  ASSERT_EQ(channel->fds[0].second.size(), 1u);
+  EXPECT_EQ(fcntl(channel->fds[0].second[0].get(), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+  EXPECT_TRUE(channel->refused.empty());
+  const std::vector<int> many(9, null.get());
+  ASSERT_EQ(net::SendWithFds(channel->pair.peer.get(), "nine", many), 4);
+  ASSERT_TRUE(Until([&] { return channel->received == "plainonenine"; }));
+  ASSERT_EQ(channel->fds.size(), 2u);
+  EXPECT_EQ(channel->fds[1].second.size(), net::kFdsTakenMax);
+  EXPECT_EQ(channel->refused, (std::vector<size_t>{12}));
+  EXPECT_EQ(net::OpenFds(), open_fds + 3);
+  channel->fds.clear();
+  EXPECT_EQ(net::OpenFds(), open_fds);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, OnEachEngineTest, testing::Values(EngineName::kUring, EngineName::kEpoll),
+                         [](const auto& info) { return NameOf(info.param); });
+
 INSTANTIATE_TEST_SUITE_P(Engines, PopulateTest,
                          testing::Values(EngineName::kUring, EngineName::kEpoll),
                          [](const auto& info) { return NameOf(info.param); });

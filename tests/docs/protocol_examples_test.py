@@ -29,7 +29,7 @@ class Any:
 
 
 class Fd:
-    """Stands before a byte that a descriptor must ride on."""
+    """Stands before a byte that a descriptor must ride on, or rides on."""
 
 
 class Eof:
@@ -112,7 +112,7 @@ class ProtocolExamplesTest(unittest.TestCase):
         cls.socket_path = os.path.join(cls.folder.name, "s")
         cls.server = subprocess.Popen(
             [cls.server_path, f"--root={root}", f"--listen_unix={cls.socket_path}",
-             "--listen_tcp=127.0.0.1:0"],
+             "--listen_tcp=127.0.0.1:0", "--writable"],
             stderr=subprocess.PIPE, text=True)
         signal.alarm(WAIT_SECONDS * 5)  # a server that never gets ready must not hang the test
         cls.tcp_port = 0
@@ -167,6 +167,16 @@ class ProtocolExamplesTest(unittest.TestCase):
                 self.assertEqual(data[0], token, f"byte {len(got)} is {data!r}, after {got!r}")
             got += data
 
+    def say(self, connection, tokens):
+        """Sends what `tokens` say, the object's descriptor on the byte that Fd marks, which is the first."""
+        fds = []
+        if tokens[0] is Fd:
+            tokens = tokens[1:]
+            fds.append(os.open(os.path.join(self.folder.name, "root", "hello.txt"), os.O_RDONLY | os.O_CLOEXEC))
+        socket.send_fds(connection, [bytes(tokens)], fds)
+        for fd in fds:
+            os.close(fd)
+
     def test_examples(self):
         examples = read_examples(self.page_path)
         self.assertGreaterEqual(len(examples), 10)  # or the page's notation has changed
@@ -174,7 +184,7 @@ class ProtocolExamplesTest(unittest.TestCase):
             with self.subTest(title), self.connect(transport) as connection:
                 for speaker, tokens in turns:
                     if speaker == "client":
-                        connection.sendall(bytes(tokens))
+                        self.say(connection, tokens)
                     else:
                         self.assertEqual(speaker, "server")
                         self.expect(connection, tokens)

@@ -82,6 +82,7 @@ class RingTest : public testing::Test {
 class RingSocketTest : public RingTest, public testing::WithParamInterface<bool> {
  protected:
   bool is_unix() const { return GetParam(); }
+  Ring::Receive what() const { return is_unix() ? Ring::Receive::kRefuseFds : Ring::Receive::kBytes; }
   SocketPair pair_ = GetParam() ? SocketPair::Unix() : SocketPair::Tcp();
 };
 
@@ -89,7 +90,7 @@ class RingSocketTest : public RingTest, public testing::WithParamInterface<bool>
 
 // One operation receives whatever comes, again and again, and tells of the end of the stream.
 TEST_P(RingSocketTest, ReceivesUntilTheEnd) {
-  ring_->ReceiveMultishot(pair_.ours.get(), is_unix(), kReceive);
+  ring_->ReceiveMultishot(pair_.ours.get(), what(), kReceive);
   for (const char* bytes : {"first", "second"}) {
     SendAll(pair_.peer.get(), bytes);
     const Seen seen = Await(1)[0];
@@ -110,7 +111,7 @@ TEST_P(RingSocketTest, ReceivesUntilTheEnd) {
 TEST_P(RingSocketTest, ReceivesWhatIsThereAlready) {
   SendAll(pair_.peer.get(), "early");
   pair_.peer.Reset();
-  ring_->ReceiveMultishot(pair_.ours.get(), is_unix(), kReceive);
+  ring_->ReceiveMultishot(pair_.ours.get(), what(), kReceive);
   const std::vector<Seen> seen = Await(2);
   EXPECT_EQ(seen[0].bytes, "early");
   EXPECT_EQ(seen[1].result, 0);
@@ -120,7 +121,7 @@ TEST_P(RingSocketTest, ReceivesWhatIsThereAlready) {
 // A broken descriptor ends it with its errno.
 TEST_P(RingSocketTest, ReceiveFromNoSocketFails) {
   const EventFd no_socket;
-  ring_->ReceiveMultishot(no_socket.fd(), is_unix(), kReceive);
+  ring_->ReceiveMultishot(no_socket.fd(), what(), kReceive);
   const Seen seen = Await(1)[0];
   EXPECT_EQ(seen.result, -ENOTSOCK);
   EXPECT_FALSE(seen.more);
@@ -137,7 +138,7 @@ TEST_P(RingSocketTest, RunsOutOfBuffersAndGoesOn) {
   std::string received;
   int times_out = 0;
   while (received.size() < sent.size() && times_out < 100) {
-    ring_->ReceiveMultishot(pair_.ours.get(), is_unix(), kReceive);
+    ring_->ReceiveMultishot(pair_.ours.get(), what(), kReceive);
     // Two buffers' worth, and then the news that there is no third; the last round may get less.
     std::vector<int> buffers;
     bool more = true;
@@ -160,9 +161,9 @@ TEST_P(RingSocketTest, RunsOutOfBuffersAndGoesOn) {
 
 // A cancelled receive ends, and what comes later stays in the socket for somebody else.
 TEST_P(RingSocketTest, CancelledReceiveLeavesTheRest) {
-  ring_->ReceiveMultishot(pair_.ours.get(), is_unix(), kReceive);
+  ring_->ReceiveMultishot(pair_.ours.get(), what(), kReceive);
   EXPECT_TRUE(Quiet());
-  ring_->CancelReceive(is_unix(), kReceive, kCancel);
+  ring_->CancelReceive(what(), kReceive, kCancel);
   std::set<uint64_t> ended;
   for (const Seen& seen : Await(2)) {
     EXPECT_FALSE(seen.more);
@@ -178,8 +179,8 @@ TEST_P(RingSocketTest, CancelledReceiveLeavesTheRest) {
 // A receive that is cancelled in the same breath as it was begun has what had arrived, then ends.
 TEST_P(RingSocketTest, CancelLosesNothingThatWasReceived) {
   SendAll(pair_.peer.get(), "early");
-  ring_->ReceiveMultishot(pair_.ours.get(), is_unix(), kReceive);
-  ring_->CancelReceive(is_unix(), kReceive, kCancel);
+  ring_->ReceiveMultishot(pair_.ours.get(), what(), kReceive);
+  ring_->CancelReceive(what(), kReceive, kCancel);
   bool receive_ended = false, cancel_ended = false;
   std::string received;
   while (!receive_ended || !cancel_ended) {
@@ -194,7 +195,7 @@ TEST_P(RingSocketTest, CancelLosesNothingThatWasReceived) {
 
 // A cancel that finds nothing says so with -ENOENT, as soon as it is submitted.
 TEST_P(RingSocketTest, CancelOfNothingCompletes) {
-  ring_->CancelReceive(is_unix(), kReceive, kCancel);
+  ring_->CancelReceive(what(), kReceive, kCancel);
   const Seen seen = Await(1)[0];
   EXPECT_EQ(seen.user_data, kCancel);
   EXPECT_EQ(seen.result, -ENOENT);
@@ -280,7 +281,7 @@ TEST_F(RingTest, DescriptorsAreRefused) {
   SocketPair pair = SocketPair::Unix();
   const UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
   const ptrdiff_t open_fds = OpenFds();
-  ring_->ReceiveMultishot(pair.ours.get(), /*unix_socket=*/true, kReceive);
+  ring_->ReceiveMultishot(pair.ours.get(), Ring::Receive::kRefuseFds, kReceive);
   ASSERT_EQ(SendWithFds(pair.peer.get(), "loaded", {null.get(), null.get()}), 6);
   const Seen loaded = Await(1)[0];
   EXPECT_EQ(loaded.bytes, "loaded");
@@ -296,7 +297,7 @@ TEST_F(RingTest, DescriptorsAreRefused) {
 // A peer's reset ends the receive with its errno.
 TEST_F(RingTest, ResetEndsTheReceive) {
   SocketPair pair = SocketPair::Tcp();
-  ring_->ReceiveMultishot(pair.ours.get(), /*unix_socket=*/false, kReceive);
+  ring_->ReceiveMultishot(pair.ours.get(), Ring::Receive::kBytes, kReceive);
   EXPECT_TRUE(Quiet());
   Reset(&pair.peer);
   const Seen seen = Await(1)[0];
@@ -390,7 +391,7 @@ TEST_F(RingTest, OperationsMayBeQueuedWhileEventsAreHandled) {
   event.Signal();
   SocketPair pair = SocketPair::Unix();
   SendAll(pair.peer.get(), "received");
-  ring_->ReceiveMultishot(pair.ours.get(), /*unix_socket=*/true, kReceive);
+  ring_->ReceiveMultishot(pair.ours.get(), Ring::Receive::kRefuseFds, kReceive);
   for (uint64_t i = 1; i <= 3; ++i) ring_->PollOnce(event.fd(), POLLIN, 1000 + i * 2);
   std::set<uint64_t> handled;
   std::string received;
@@ -423,7 +424,7 @@ TEST_F(RingTest, DiesWithOperationsInFlight) {
   ring_.reset();
   const ptrdiff_t open_fds = OpenFds();
   MakeRing({});
-  ring_->ReceiveMultishot(pair.ours.get(), /*unix_socket=*/true, kReceive);
+  ring_->ReceiveMultishot(pair.ours.get(), Ring::Receive::kRefuseFds, kReceive);
   ring_->PollOnce(event.fd(), POLLIN, kOther);
   EXPECT_TRUE(Quiet());
   ring_.reset();

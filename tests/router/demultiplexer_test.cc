@@ -82,7 +82,7 @@ TEST_P(RoutingTest, V2ByItsFirstRequest) {
 
 INSTANTIATE_TEST_SUITE_P(Modes, RoutingTest,
                          testing::Values(Mode::kFdPass, Mode::kCopy, Mode::kSplice, Mode::kStat,
-                                         Mode::kPut, Mode::kPutFd, Mode::kDelete, Mode::kList),
+                                         Mode::kPut, Mode::kPutFd, Mode::kDelete),
                          [](const auto& info) { return std::string(ModeName(info.param)); });
 
 // Without an fdpass lane the copypath gets everything.

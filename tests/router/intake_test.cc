@@ -1,6 +1,7 @@
 #include "router/intake.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "net/unique_fd.h"
 #include "protocol/encode.h"
 #include "router/access.h"
 #include "router/rate_limit.h"
@@ -231,7 +233,7 @@ TEST_F(IntakeTest, RefusalsByModeAndTransport) {
       {Mode::kPut, Status::kUnsupportedOp, Status::kUnsupportedOp},
       {Mode::kPutFd, Status::kUnsupportedOp, Status::kUnsupportedOp},
       {Mode::kDelete, Status::kUnsupportedOp, Status::kUnsupportedOp},
-      {Mode::kList, Status::kUnsupportedOp, Status::kUnsupportedOp},
+      {Mode::kList, Status::kOk, Status::kOk},
       {Mode{'?'}, Status::kInvalidMode, Status::kInvalidMode},
   };
   for (const auto& c : cases) {
@@ -239,13 +241,14 @@ TEST_F(IntakeTest, RefusalsByModeAndTransport) {
       for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
         auto session = Make(dialect, transport);
         // A V1 connection may not open with a byte that is no mode.
-        std::string input = RequestBytes(dialect, {.mode = Mode::kStat, .uri = "first"});
-        input += RequestBytes(dialect, {.mode = c.mode, .uri = "a"});
+        Take(session.get(), RequestBytes(dialect, {.mode = Mode::kStat, .uri = "first"}), std::nullopt);
+        const std::string input = RequestBytes(dialect, {.mode = c.mode, .uri = "a"});
         Take(session.get(), input, std::nullopt);
-        ASSERT_EQ(burst_.requests.size(), 2u);
-        const Request& request = burst_.requests[1];
-        EXPECT_EQ(request.refusal, transport == Transport::kUnix ? c.on_unix : c.on_tcp)
-            << protocol::ModeName(c.mode);
+        ASSERT_EQ(burst_.requests.size(), 1u);
+        const Request& request = burst_.requests[0];
+        Status expected = transport == Transport::kUnix ? c.on_unix : c.on_tcp;
+        if (c.mode == Mode::kList && dialect == Dialect::kV1) expected = Status::kUnsupportedOp;
+        EXPECT_EQ(request.refusal, expected) << protocol::ModeName(c.mode);
         // Whoever is refused learns why.
         EXPECT_EQ(request.refusal == Status::kOk, std::string(request.reason).empty());
       }
@@ -409,6 +412,84 @@ TEST_F(IntakeTest, ConnectionsMoveWithABodyToSkip) {
   Take(session.get(), session->unread, LaneKind::kCopyPath);
   EXPECT_EQ(Uris(), (UriList{"b"}));
   EXPECT_EQ(burst_.end, End::kNeedMore);
+}
+
+// ---- Operations ----
+
+// On a writable server an operation has its burst for itself: what comes before it is taken first, and what comes behind
+// it after it is done. The body of a PUT is left to whoever stores it.
+TEST_F(IntakeTest, AnOperationHasItsBurstForItself) {
+  limits_.writable = true;
+  auto session = Make(Dialect::kV2, Transport::kTcp);
+  const std::string before = V2({.mode = Mode::kStat, .uri = "before"});
+  const std::string behind = V2({.mode = Mode::kStat, .uri = "behind"});
+  for (const Mode mode : {Mode::kPut, Mode::kDelete, Mode::kList}) {
+    const std::string operation = V2({.mode = mode, .uri = "x", .body_length = 10});
+    const std::string input = before + operation + behind;
+    Take(session.get(), input);
+    EXPECT_EQ(Uris(), (UriList{"before"}));
+    EXPECT_EQ(burst_.end, End::kFull);
+    Take(session.get(), input.substr(before.size()));
+    EXPECT_EQ(Uris(), (UriList{"x"}));
+    EXPECT_EQ(Refusals(), (StatusList{Status::kOk}));
+    EXPECT_EQ(burst_.end, End::kOperation);
+    EXPECT_EQ(burst_.consumed, operation.size());
+    EXPECT_FALSE(session->parser.skipping());
+    Take(session.get(), operation, LaneKind::kFdPass);
+    EXPECT_EQ(burst_.end, End::kOtherLane);
+    TakeInPlace(session.get(), operation, LaneKind::kFdPass, {});
+    EXPECT_EQ(burst_.end, End::kOtherLane);
+    EXPECT_EQ(burst_.consumed, 0u);
+  }
+}
+
+// The k-th descriptor is the k-th OP_PUT_FD's, wherever the reads that brought them began and ended; it goes to the
+// caller when its request does, and is closed with a refusal.
+TEST_F(IntakeTest, PutFdGetsItsDescriptor) {
+  limits_.writable = true;
+  const std::string put = V2({.mode = Mode::kPutFd, .uri = "x"});
+  const std::string copy = V2({.mode = Mode::kCopy, .uri = "y"});
+  const auto fds = [](int count) {
+    std::vector<net::UniqueFd> some;
+    for (int i = 0; i < count; ++i) some.push_back(net::UniqueFd(dup(0)));
+    return some;
+  };
+  for (size_t last = 0; last < put.size(); ++last) {
+    auto session = Make(Dialect::kV2);
+    session->NoteArrival({0, copy.size() + last, fds(1), false});
+    const int number = session->arrivals[0].fds[0].get();
+    const std::string input = copy + put + copy;
+    Take(session.get(), input);
+    EXPECT_EQ(Refusals(), (StatusList{Status::kOk}));
+    KeepUnread(session.get(), input, burst_.consumed);
+    Take(session.get(), session->unread);
+    EXPECT_EQ(Refusals(), (StatusList{Status::kOk}));
+    EXPECT_EQ(burst_.end, End::kOperation);
+    EXPECT_EQ(burst_.fd.get(), number);
+    KeepUnread(session.get(), session->unread, burst_.consumed);
+    EXPECT_TRUE(session->arrivals.empty());
+    Take(session.get(), session->unread);
+    EXPECT_EQ(Refusals(), (StatusList{Status::kOk}));
+    EXPECT_FALSE(burst_.fd.valid());
+  }
+  const struct {
+    int count;
+    bool lost;
+    std::string input;
+    Status refusal;
+  } cases[] = {{0, false, put, Status::kInvalidRequest}, {2, false, put, Status::kInvalidRequest},
+               {2, true, put, Status::kInvalidRequest},  {0, true, put, Status::kUnavailable},
+               {1, true, put, Status::kUnavailable},     {1, false, copy, Status::kInvalidRequest},
+               {0, true, copy, Status::kInvalidRequest}};
+  for (const auto& c : cases) {
+    auto session = Make(Dialect::kV2);
+    if (c.count > 0 || c.lost) session->NoteArrival({0, c.input.size() - 1, fds(c.count), c.lost});
+    Take(session.get(), c.input);
+    EXPECT_EQ(Refusals(), (StatusList{c.refusal})) << c.count << c.lost;
+    EXPECT_FALSE(burst_.fd.valid());
+    EXPECT_TRUE(session->arrivals.empty() || session->arrivals[0].fds.empty());
+    EXPECT_NE(burst_.end, End::kOperation);
+  }
 }
 
 // ---- Answered in place ----

@@ -23,7 +23,12 @@ TEST(TallyTest, CountsByModeAndStatus) {
   tally->Answered({Mode::kCopy, Status::kOk, 1000, 7}, 2000);
   tally->Answered({Mode::kStat, Status::kOk, 1000, 0}, 2000);
   tally->Answered({static_cast<Mode>('?'), Status::kInvalidMode, 1000, 0}, 2000);
+  tally->Answered({Mode::kPut, Status::kOk, 1000, 11}, 2000);
+  tally->Answered({Mode::kPutFd, Status::kConflict, 1000, 0}, 2000);
   const TallySnapshot all = board.Read();
+  EXPECT_EQ(Of(all, Way::kPut).requests(), 2u);
+  EXPECT_EQ(Of(all, Way::kPut).errors(), 1u);
+  EXPECT_EQ(Of(all, Way::kPut).bytes, 11u);
   EXPECT_EQ(Of(all, Way::kFdPass).requests(), 2u);
   EXPECT_EQ(Of(all, Way::kFdPass).errors(), 1u);
   EXPECT_EQ(Of(all, Way::kFdPass).by_status[static_cast<size_t>(Status::kNotFound)], 1u);

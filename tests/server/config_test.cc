@@ -302,6 +302,12 @@ TEST_F(ConfigTest, NumbersAndTimes) {
   EXPECT_EQ(ReadWith("fd_cache_entries", "5").fd_cache_entries, 5u);
   EXPECT_EQ(ReadWith("fd_cache_valid_ms", "0").fd_cache_valid, absl::ZeroDuration());
   EXPECT_EQ(ReadWith("index_entries", "0").index_entries, 0u);
+  EXPECT_FALSE(ReadWith("index_entries", "0").writable);
+  EXPECT_TRUE(ReadWith("writable", "true").writable);
+  EXPECT_EQ(ReadWith("index_entries", "0").durability, storage::Durability::kData);
+  EXPECT_EQ(ReadWith("durability", "none").durability, storage::Durability::kNone);
+  EXPECT_EQ(ReadWith("durability", "data").durability, storage::Durability::kData);
+  EXPECT_EQ(ReadWith("durability", "full").durability, storage::Durability::kFull);
   EXPECT_EQ(ReadWith("splice_bytes_min", "1").splice_bytes_min, 1u);
   EXPECT_EQ(ReadWith("sendfile_bytes_min", "0").sendfile_bytes_min, 0u);
   EXPECT_EQ(ReadWith("sendfile_bytes_min", "9223372036854775807").sendfile_bytes_min,
@@ -341,6 +347,7 @@ INSTANTIATE_TEST_SUITE_P(
                     std::pair("fdpass_engine", "kqueue"), std::pair("fdpass_engine", ""),
                     std::pair("sendfile_bytes_min", "-1"),
                     std::pair("fd_sharing", "sometimes"), std::pair("fd_sharing", ""),
+                    std::pair("durability", "some"), std::pair("durability", ""),
                     std::pair("pool_size", "-1"), std::pair("pool_size", "1025"),
                     std::pair("splice_pool_size", "-1"), std::pair("splice_pool_size", "1025"),
                     std::pair("copy_pool_size", "-1"), std::pair("copy_pool_size", "1025"),

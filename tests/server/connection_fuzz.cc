@@ -248,13 +248,13 @@ void Check(const Transcript& said, const Client& client, bool whole) {
     } else if (asked->mode == Mode::kFdPass) {
       if (!in_header && !rest.empty() && rest[0] == 'X') rest.remove_prefix(1);
       ++fds;
-    } else if (asked->mode == Mode::kCopy || asked->mode == Mode::kSplice) {
+    } else if (asked->mode == Mode::kCopy || asked->mode == Mode::kSplice || asked->mode == Mode::kList) {
       const uint64_t length = result.response.content_length;
       if (rest.size() < length) {
         CHECK(!whole) << "a body is cut";
         return;
       }
-      if (in_order && object != Objects().end()) {
+      if (in_order && asked->mode != Mode::kList && object != Objects().end()) {
         std::string wanted = object->second;
         if (asked->ranged) {
           wanted = wanted.substr(std::min<uint64_t>(asked->offset, wanted.size()),

@@ -1,0 +1,100 @@
+#include "copypath/operations.h"
+
+#include <errno.h>
+
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "net/errno_status.h"
+#include "protocol/encode.h"
+#include "router/answers.h"
+#include "storage/object_info.h"
+
+namespace objmapper::copypath {
+namespace {
+
+storage::PutAttributes AttributesOf(const protocol::Request& request) {
+  storage::PutAttributes attributes;
+  if (request.ttl_s != 0) attributes.ttl = absl::Seconds(request.ttl_s);
+  return attributes;
+}
+
+// The answer to what stored an object that is now as `info` says.
+Outcome Stored(const Operand& operand, const absl::StatusOr<storage::ObjectInfo>& info) {
+  Outcome outcome;
+  if (!info.ok()) {
+    // It was stored, and is gone again or cannot be looked at: the client learns that much.
+    router::AppendDone(operand.dialect, operand.request.id, &outcome.answer);
+    return outcome;
+  }
+  outcome.bytes = info->size;
+  router::AppendStat(operand.dialect, operand.request.id,
+                     {info->size, info->mtime_ns / 1'000'000'000, storage::Etag(*info)}, &outcome.answer);
+  return outcome;
+}
+
+}  // namespace
+
+Outcome Failed(const Operand& operand, const absl::Status& error) {
+  Outcome outcome;
+  outcome.status = router::WireStatus(error);
+  router::AppendError(operand.dialect, operand.request.id, outcome.status, error.message(), &outcome.answer);
+  return outcome;
+}
+
+absl::StatusOr<std::unique_ptr<storage::NewObject>> BeginPut(const Operand& operand) {
+  return operand.store->Begin(operand.uri, operand.request.body_length, AttributesOf(operand.request));
+}
+
+Outcome CommitPut(const Operand& operand, storage::NewObject* object) {
+  const absl::Status committed = object->Commit();
+  if (!committed.ok()) return Failed(operand, committed);
+  // Of this very object, whoever has replaced it meanwhile.
+  return Stored(operand, storage::InfoOf(object->fd(), operand.uri));
+}
+
+absl::Status BodyError(const Operand& operand, int error) {
+  const std::string what = absl::StrCat("write \"", absl::CHexEscape(operand.uri), "\"");
+  if (error == ENOSPC || error == EDQUOT) {
+    return absl::UnavailableError(absl::StrCat(what, ": no room on the disk (", strerrorname_np(error), ")"));
+  }
+  return net::ErrnoToStatus(error, what);
+}
+
+Outcome PutFd(const Operand& operand, net::UniqueFd fd) {
+  const absl::Status stored = operand.store->PutFd(operand.uri, std::move(fd), AttributesOf(operand.request));
+  if (!stored.ok()) return Failed(operand, stored);
+  return Stored(operand, operand.tree->Stat(operand.uri, storage::Wait::kMayBlock));
+}
+
+Outcome Delete(const Operand& operand) {
+  const absl::Status deleted = operand.store->Delete(operand.uri);
+  if (!deleted.ok()) return Failed(operand, deleted);
+  Outcome outcome;
+  router::AppendDone(operand.dialect, operand.request.id, &outcome.answer);
+  return outcome;
+}
+
+Outcome List(const Operand& operand, const router::Access* access, const net::PeerCredentials& peer, int socket) {
+  storage::ListQuery query;
+  const size_t nul = operand.uri.find('\0');
+  query.prefix = operand.uri.substr(0, nul);
+  if (nul != std::string::npos) query.cursor = operand.uri.substr(nul + 1);
+  // The connection's own standing is its owner's thread's.
+  std::unique_ptr<router::Standing> standing;
+  const absl::StatusOr<storage::ListPage> page = operand.store->List(query, [&](absl::string_view uri) {
+    return access == nullptr || access->Permits(&standing, peer, socket, uri, router::Right::kRead);
+  });
+  if (!page.ok()) return Failed(operand, page.status());
+  std::string body;
+  for (const storage::ListEntry& entry : page->entries) {
+    protocol::AppendListEntry({entry.uri, entry.size, entry.mtime_s}, &body);
+  }
+  Outcome outcome;
+  router::AppendList(operand.dialect, operand.request.id, page->cursor, body, &outcome.answer);
+  return outcome;
+}
+
+}  // namespace objmapper::copypath

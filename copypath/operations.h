@@ -1,0 +1,60 @@
+// What OP_PUT, OP_PUT_FD, OP_DELETE and OP_LIST come to, and their answers. For whoever may wait: the threads of a pool,
+// or of a synchronous model.
+//
+//   absl::StatusOr<std::unique_ptr<storage::NewObject>> object = BeginPut(work);
+//   ...                                                   // the body is written to it
+//   Outcome outcome = object.ok() ? CommitPut(work, object->get()) : Failed(work, object.status());
+//
+// Every call may wait for the disk. Any thread, but one at a time for one Operand.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "net/peer_credentials.h"
+#include "net/unique_fd.h"
+#include "protocol/capabilities.h"
+#include "protocol/request_parser.h"
+#include "protocol/status.h"
+#include "router/access.h"
+#include "storage/store.h"
+#include "storage/tree.h"
+
+namespace objmapper::copypath {
+
+// What is to be done.
+struct Operand {
+  storage::Store* store = nullptr;  // both outlive it
+  const storage::Tree* tree = nullptr;
+  protocol::Dialect dialect = protocol::Dialect::kV2;
+  protocol::Request request;  // its `uri` is not to be used:
+  std::string uri;
+};
+
+// The whole answer.
+struct Outcome {
+  protocol::Status status = protocol::Status::kOk;
+  std::string answer;
+  uint64_t bytes = 0;  // of the object that is stored now
+};
+
+// The answer that says what went wrong; codes as Store's (router::WireStatus).
+Outcome Failed(const Operand& operand, const absl::Status& error);
+
+// Errors as Store::Begin().
+absl::StatusOr<std::unique_ptr<storage::NewObject>> BeginPut(const Operand& operand);
+// All of the body has been written.
+Outcome CommitPut(const Operand& operand, storage::NewObject* object);
+// What went wrong when a part of the body was written: UNAVAILABLE when there is no room.
+absl::Status BodyError(const Operand& operand, int error);
+
+Outcome PutFd(const Operand& operand, net::UniqueFd fd);
+Outcome Delete(const Operand& operand);
+
+// access: null, or whose rules say what `peer` sees; `socket` is its connection.
+Outcome List(const Operand& operand, const router::Access* access, const net::PeerCredentials& peer, int socket);
+
+}  // namespace objmapper::copypath

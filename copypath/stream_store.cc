@@ -1,0 +1,169 @@
+// The storing half of Stream: operations, one at a time, and the bodies of OP_PUT.
+#include <utility>
+
+#include <glog/logging.h>
+
+#include "absl/status/status.h"
+#include "copypath/loop.h"
+#include "copypath/operations.h"
+#include "copypath/stream.h"
+
+namespace objmapper::copypath {
+
+using protocol::Mode;
+using protocol::Request;
+using protocol::Status;
+
+void Stream::EnqueueOperation(const Request& request, net::UniqueFd fd) {
+  DCHECK(operation_ == nullptr);
+  operation_ = std::make_unique<Operation>(this, loop_->options().pool);
+  Operand& operand = operation_->operand;
+  operand.store = loop_->options().store;
+  operand.tree = loop_->options().tree;
+  operand.dialect = session_->dialect();
+  operand.uri.assign(request.uri.data(), request.uri.size());
+  operand.request = request;
+  operand.request.uri = {};
+  operation_->fd = std::move(fd);
+  operation_->set_body_left(request.body_length);
+  Answer answer;
+  answer.kind = Answer::Kind::kOperation;
+  answer.request = operand.request;
+  queue_.Push(std::move(answer));
+}
+
+// Begins the operation, if one waits and all that was asked before it has been answered: a descriptor that was asked for
+// before an OP_PUT is the old object's. True: nothing can be sent until it is over, or until what is gathered has gone.
+bool Stream::StartOperation() {
+  if (operation_ == nullptr || queue_.size() > 1) return false;
+  Operation* operation = operation_.get();
+  if (operation->step != Operation::Step::kWaiting || !out_->empty()) return true;
+  operation->job_in_flight = true;
+  if (operation->operand.request.mode == Mode::kPut) {
+    operation->step = Operation::Step::kBeginning;
+    loop_->RunJob(this, [operation] {
+      absl::StatusOr<std::unique_ptr<storage::NewObject>> object = BeginPut(operation->operand);
+      operation->begun = object.status();
+      if (object.ok()) operation->object = *std::move(object);
+    });
+    return true;
+  }
+  operation->step = Operation::Step::kFinishing;
+  loop_->RunJob(this, [operation, session = session_.get()] {
+    switch (operation->operand.request.mode) {
+      case Mode::kPutFd:
+        operation->outcome = PutFd(operation->operand, std::move(operation->fd));
+        return;
+      case Mode::kDelete:
+        operation->outcome = Delete(operation->operand);
+        return;
+      default:
+        // Of the session only what is the same for its whole life.
+        operation->outcome = List(operation->operand, session->limits->access, session->peer, session->fd());
+        return;
+    }
+  });
+  return true;
+}
+
+void Stream::OnOperationJobEnded() {
+  Operation* operation = operation_.get();
+  operation->job_in_flight = false;
+  if (exit_ != Exit::kStay) {
+    loop_->engine().Detach(this);  // Abort() left it to us
+    return;
+  }
+  if (operation->step == Operation::Step::kFinishing) {
+    FinishOperation(std::move(operation->outcome));
+    return;
+  }
+  if (!operation->begun.ok()) {
+    FailOperation(operation->begun);
+    return;
+  }
+  operation->step = Operation::Step::kBody;
+  UpdateDeadline(/*progress=*/true);
+  TakeBody(session_->unread);
+}
+
+// Goes on with the body: takes what of `input`, which begins with session->unread, is its, and commits it when it is whole.
+void Stream::TakeBody(absl::string_view input) {
+  Operation* operation = operation_.get();
+  const size_t taken = operation->TakeBody(input, &loop_->engine());
+  const bool stray_fds = router::HasStrayFds(*session_, taken);
+  router::KeepUnread(session_.get(), input, taken);
+  if (taken > 0) UpdateDeadline(/*progress=*/true);
+  if (stray_fds && operation->begun.ok()) {
+    operation->begun = absl::InvalidArgumentError("descriptors came with the body of an object");
+  }
+  if (operation->full() || session_->unread.size() > kUnreadMax) {
+    PauseReceiving();
+  } else {
+    ResumeReceiving();
+  }
+  if (operation->in_flight()) return;
+  if (!operation->begun.ok()) {
+    FailOperation(operation->begun);
+  } else if (operation->body_written()) {
+    operation->step = Operation::Step::kFinishing;
+    operation->job_in_flight = true;
+    loop_->RunJob(this, [operation] {
+      operation->outcome = CommitPut(operation->operand, operation->object.get());
+      operation->object.reset();  // closing it may take its time
+    });
+  } else if (session_->peer_done && AwaitsBody()) {
+    AbandonOperation(Status::kProtocolError, "the connection ended in the middle of a request");
+  }
+}
+
+void Stream::OnBodyWritten(ssize_t result) {
+  Operation* operation = operation_.get();
+  const bool stays = exit_ == Exit::kStay;
+  const int error = operation->WriteEnded(result, &loop_->engine());
+  if (!stays) {
+    if (!operation->in_flight()) loop_->engine().Detach(this);  // Abort() left it to us
+    return;
+  }
+  if (error != 0) {
+    FailOperation(BodyError(operation->operand, error));
+    return;
+  }
+  TakeBody(session_->unread);
+}
+
+// Answers it with an error. What of the body has not been taken is skipped.
+void Stream::FailOperation(const absl::Status& error) {
+  session_->parser.SkipBody(operation_->body_left());
+  FinishOperation(Failed(operation_->operand, error));
+}
+
+void Stream::FinishOperation(Outcome outcome) {
+  DCHECK_EQ(queue_.size(), 1u);
+  Answer& answer = queue_[0];
+  answer.kind = Answer::Kind::kText;
+  answer.text = std::move(outcome.answer);
+  answer.status = outcome.status;
+  answer.bytes = outcome.bytes;
+  operation_.reset();
+  ResumeReceiving();
+  if (loop_->draining()) LeaveRestToSuccessor();
+  Advance();
+}
+
+// Ends the connection instead of answering: the rest of the body does not come.
+void Stream::AbandonOperation(Status status, absl::string_view why) {
+  LOG_EVERY_T(WARNING, 1) << session_->PeerName() << ": closed, " << why;
+  queue_.Take(0);
+  operation_.reset();
+  std::string farewell;
+  router::AppendFatal(session_->dialect(), 0, status, why, &farewell);
+  End(std::move(farewell));
+}
+
+// Whether nothing happens until the client sends more of the body.
+bool Stream::AwaitsBody() const {
+  return operation_ != nullptr && operation_->step == Operation::Step::kBody && !operation_->in_flight() &&
+         operation_->body_left() > 0 && session_->unread.empty();
+}
+
+}  // namespace objmapper::copypath

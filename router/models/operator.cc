@@ -1,0 +1,149 @@
+#include "router/models/operator.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include <glog/logging.h>
+
+#include "absl/status/status.h"
+#include "copypath/operations.h"
+#include "net/clock.h"
+#include "protocol/mode.h"
+#include "router/intake.h"
+#include "router/receive.h"
+#include "storage/store.h"
+
+namespace objmapper::router::models {
+namespace {
+
+using protocol::Mode;
+using protocol::Request;
+
+constexpr size_t kBufferBytes = 256 * 1024;
+
+// 0, or an errno.
+int WriteAll(int file, const char* data, size_t bytes, uint64_t offset) {
+  while (bytes > 0) {
+    const ssize_t written = pwrite(file, data, bytes, static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return errno;
+    if (written == 0) return ENOSPC;
+    data += written;
+    bytes -= static_cast<size_t>(written);
+    offset += static_cast<uint64_t>(written);
+  }
+  return 0;
+}
+
+Found FoundBy(copypath::Outcome outcome) {
+  Found found;
+  found.status = outcome.status;
+  found.answer = std::move(outcome.answer);
+  found.bytes = outcome.bytes;
+  return found;
+}
+
+}  // namespace
+
+std::optional<Found> Operator::Do(Session* session, const Request& request, net::UniqueFd fd,
+                                  Missing* missing) {
+  copypath::Operand operand;
+  operand.store = context_->options.store;
+  operand.tree = context_->options.tree;
+  operand.dialect = session->dialect();
+  operand.request = request;
+  operand.uri.assign(request.uri.data(), request.uri.size());
+  switch (request.mode) {
+    case Mode::kPutFd:
+      return FoundBy(copypath::PutFd(operand, std::move(fd)));
+    case Mode::kDelete:
+      return FoundBy(copypath::Delete(operand));
+    case Mode::kList:
+      return FoundBy(copypath::List(operand, session->limits->access, session->peer, session->fd()));
+    default:
+      break;
+  }
+  absl::StatusOr<std::unique_ptr<storage::NewObject>> object = copypath::BeginPut(operand);
+  uint64_t left = request.body_length;
+  if (!object.ok()) {
+    session->parser.SkipBody(left);
+    return FoundBy(copypath::Failed(operand, object.status()));
+  }
+  int error = 0;
+  switch (TakeBody(session, (*object)->fd(), &left, &error)) {
+    case Came::kAll:
+      return FoundBy(copypath::CommitPut(operand, object->get()));
+    case Came::kStray:
+      session->parser.SkipBody(left);
+      return FoundBy(copypath::Failed(
+          operand, absl::InvalidArgumentError("descriptors came with the body of an object")));
+    case Came::kFailed:
+      session->parser.SkipBody(left);
+      return FoundBy(copypath::Failed(operand, copypath::BodyError(operand, error)));
+    case Came::kEnded:
+      *missing = Missing::kEnded;
+      break;
+    case Came::kLate:
+      *missing = Missing::kLate;
+      break;
+    case Came::kBroken:
+      *missing = Missing::kBroken;
+      break;
+  }
+  session->parser.SkipBody(left);
+  return std::nullopt;
+}
+
+Operator::Came Operator::TakeBody(Session* session, int file, uint64_t* left, int* error) {
+  if (buffer_ == nullptr) buffer_.reset(new char[kBufferBytes]);
+  uint64_t offset = 0;
+  bool stray = false;
+  while (*left > 0) {
+    // What has been read already, up to a whole buffer's worth; then what comes.
+    size_t have = 0;
+    if (!session->unread.empty()) {
+      have = std::min(session->unread.size(), kBufferBytes);
+      memcpy(buffer_.get(), session->unread.data(), have);
+    } else {
+      if (session->peer_done) return Came::kEnded;
+      const int64_t until_ns = DeadlineNs(net::NowNs(), session->limits->request_timeout);
+      switch (context_->phase.Wait(session->fd(), POLLIN, until_ns)) {
+        case Phase::Woken::kReady:
+          break;
+        case Phase::Woken::kLate:
+          return Came::kLate;
+        default:
+          return Came::kBroken;
+      }
+      const ssize_t got = Receive(session, absl::MakeSpan(buffer_.get(), kBufferBytes), 0);
+      if (got < 0 && errno == EAGAIN) continue;
+      if (got < 0) return Came::kBroken;
+      if (got == 0) {
+        session->peer_done = true;
+        return Came::kEnded;
+      }
+      session->received_ns.store(net::NowNs(), std::memory_order_relaxed);
+      have = static_cast<size_t>(got);
+    }
+    const size_t bytes = static_cast<size_t>(std::min<uint64_t>(have, *left));
+    stray = stray || HasStrayFds(*session, bytes);
+    if (session->unread.empty()) {
+      KeepUnread(session, absl::string_view(buffer_.get(), have), bytes);
+    } else {
+      KeepUnread(session, session->unread, bytes);
+    }
+    *left -= bytes;
+    if (!stray) *error = WriteAll(file, buffer_.get(), bytes, offset);
+    if (*error != 0) return Came::kFailed;
+    offset += bytes;
+  }
+  return stray ? Came::kStray : Came::kAll;
+}
+
+}  // namespace objmapper::router::models

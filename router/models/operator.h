@@ -1,0 +1,44 @@
+// Operations, done on the calling thread: OP_PUT with its body, OP_PUT_FD, OP_DELETE, OP_LIST.
+//
+// The thread waits for the body of an OP_PUT as it waits for a client that does not read its answers: that is what makes
+// these models synchronous. A client of which nothing comes for --request_timeout is let go.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "net/unique_fd.h"
+#include "protocol/request_parser.h"
+#include "router/models/context.h"
+#include "router/models/lookup.h"
+
+namespace objmapper::storage {
+class NewObject;
+}  // namespace objmapper::storage
+
+namespace objmapper::router::models {
+
+// One thread's, reused for all its connections.
+class Operator {
+ public:
+  explicit Operator(const Context* context) : context_(context) {}
+
+  // Why there is no answer: the client ends before the body does (the parser knows that something is missing), it is late
+  // with it, or the connection is to be closed as it is.
+  enum class Missing : uint8_t { kEnded, kLate, kBroken };
+
+  // Does what `request`, the last of a turn that ends with kOperation, asks for; all that was asked before has been
+  // answered. fd: what OP_PUT_FD stores. nullopt: *missing says why.
+  std::optional<Found> Do(Session* session, const protocol::Request& request, net::UniqueFd fd, Missing* missing);
+
+ private:
+  enum class Came : uint8_t { kAll, kStray, kFailed, kEnded, kLate, kBroken };
+  // Moves what comes to the object. *left: what has not come.
+  Came TakeBody(Session* session, int file, uint64_t* left, int* error);
+
+  const Context* const context_;
+  std::unique_ptr<char[]> buffer_;  // with the first body
+};
+
+}  // namespace objmapper::router::models
