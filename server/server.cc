@@ -34,8 +34,6 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   if (!tree.ok()) return tree.status();
   server->tree_ = std::make_unique<storage::Tree>(*std::move(tree));
   server->index_ = std::make_unique<storage::Index>(config.index_entries, config.fd_cache_valid);
-  server->store_ = std::make_unique<storage::Store>(
-      storage::Store::Options{.tree = server->tree_.get(), .durability = config.durability});
 
   if (config.catalog) {
     storage::Housekeeping::Options house;
