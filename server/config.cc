@@ -14,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "server/config_access.h"
+#include "server/config_memory.h"
 #include "server/flag_errors.h"
 
 DEFINE_string(listen_unix, "",
@@ -410,7 +411,7 @@ bool Config::Has(net::Address::Kind kind) const {
 absl::StatusOr<Config> ConfigFromFlags(const std::vector<net::Address>& inherited) {
   Config config;
   config.inherited = inherited;
-  for (const auto& read : {ReadListeners, ReadAdmin, ReadRoot, ReadModel, ReadThreads, ReadLimits, ReadAccess,
+  for (const auto& read : {ReadListeners, ReadAdmin, ReadRoot, ReadModel, ReadThreads, ReadLimits, ReadAccess, ReadMemory,
                             WarnOfIdleFlags}) {
     const absl::Status status = read(&config);
     if (!status.ok()) return status;

@@ -55,6 +55,7 @@ struct Config {
   size_t fd_cache_entries = 1024;
   absl::Duration fd_cache_valid;
   size_t index_entries = 65536;
+  uint64_t memory_limit = 0;  // bytes of objects in memory; 0: there are none
   uint64_t splice_bytes_min = 65536;
   uint64_t sendfile_bytes_min = 65536;
   bool splice_in_loop = true;

@@ -1,5 +1,7 @@
 #include "server/server.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -33,6 +35,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   if (!tree.ok()) return tree.status();
   server->tree_ = std::make_unique<storage::Tree>(*std::move(tree));
   server->index_ = std::make_unique<storage::Index>(config.index_entries, config.fd_cache_valid);
+  if (absl::Status made = server->MakeMemory(); !made.ok()) return made;
 
   if (!config.rules_file.empty()) {
     absl::StatusOr<router::AccessRules> rules = router::AccessRules::Load(config.rules_file);
@@ -66,6 +69,22 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
       config.model.has_value() ? server->model_.get() : server->copypath_.get();
   server->demultiplexer_->Start(server->fdpass_.get(), rest);
   return server;
+}
+
+absl::Status Server::MakeMemory() {
+  if (config_.memory_limit == 0) return absl::OkStatus();
+  storage::MemoryTier::Options options;
+  options.bytes_max = config_.memory_limit;
+  // Each object keeps a descriptor open; most are for connections and answers.
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) options.objects_max = std::max<size_t>(1, limit.rlim_cur / 4);
+  absl::StatusOr<std::unique_ptr<storage::MemoryTier>> memory = storage::MemoryTier::Create(options);
+  if (!memory.ok()) {
+    return absl::Status(memory.status().code(), absl::StrCat("--memory_limit: ", memory.status().message()));
+  }
+  memory_ = *std::move(memory);
+  tree_->SetOverlay(memory_.get());
+  return absl::OkStatus();
 }
 
 absl::Status Server::MakeLanes() {
@@ -270,6 +289,7 @@ Vitals Server::Read() const {
   vitals.ended_answers = counters_.ended_answers;
   vitals.index_hits = index_->hits();
   vitals.index_misses = index_->misses();
+  if (memory_ != nullptr) vitals.memory = memory_->Read();
   vitals.process = ReadProcess();
   return vitals;
 }

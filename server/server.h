@@ -24,6 +24,7 @@
 #include "server/admin/vitals.h"
 #include "server/config.h"
 #include "storage/index.h"
+#include "storage/memory_tier.h"
 #include "storage/tree.h"
 
 namespace objmapper::server {
@@ -77,6 +78,7 @@ class Server {
   // Each makes its part of what serves.
   absl::Status MakeFdPassLane(copypath::LoopOptions loop);
   absl::Status MakeLanes();
+  absl::Status MakeMemory();
   absl::Status MakeModel();
   void DrainLanes();
 
@@ -85,6 +87,7 @@ class Server {
   std::unique_ptr<router::Access> access_;  // null: no rules
   router::ConnectionCounters counters_;
   router::TallyBoard board_;
+  std::unique_ptr<storage::MemoryTier> memory_;  // the tree's overlay; null: --memory_limit=0
   std::unique_ptr<storage::Tree> tree_;
   std::unique_ptr<storage::Index> index_;
   std::unique_ptr<router::Demultiplexer> demultiplexer_;

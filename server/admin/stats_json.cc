@@ -51,6 +51,13 @@ Json Totals(const Vitals& vitals) {
       one["transfers_pending"] = more.transfers_pending;
     }
   }
+  Json memory = Json::object();
+  if (vitals.memory.has_value()) {
+    const storage::MemoryTier::Counts& counts = *vitals.memory;
+    memory = {{"objects", counts.objects},     {"bytes", counts.bytes},         {"max_bytes", counts.bytes_max},
+              {"hits", counts.hits},           {"misses", counts.misses},       {"adoptions", counts.adoptions},
+              {"refusals", counts.refusals},   {"evictions", counts.evictions}, {"expired", counts.expired}};
+  }
   Json by_answers = Json::array();
   for (const uint64_t n : vitals.ended_by_answers) by_answers.push_back(n);
   return {
@@ -67,6 +74,7 @@ Json Totals(const Vitals& vitals) {
         // How many ended after 0, 1, up to 10, up to 100, ... answers.
         {"ended_by_answers", std::move(by_answers)}}},
       {"index", {{"hits", vitals.index_hits}, {"misses", vitals.index_misses}}},
+      {"memory", std::move(memory)},  // empty without a memory tier
       {"process",
        {{"cpu_user_s", vitals.process.cpu_user_s},
         {"cpu_system_s", vitals.process.cpu_system_s},

@@ -3,11 +3,13 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "router/session.h"
 #include "router/tally.h"
+#include "storage/memory_tier.h"
 
 namespace objmapper::server {
 
@@ -42,6 +44,7 @@ struct Vitals {
   std::array<uint64_t, router::ConnectionCounters::kByAnswers> ended_by_answers{};
   uint64_t ended_answers = 0;
   uint64_t index_hits = 0, index_misses = 0;  // OP_STAT
+  std::optional<storage::MemoryTier::Counts> memory;  // nullopt: there is no memory tier
   Process process;
 };
 
