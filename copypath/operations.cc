@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -9,11 +10,15 @@
 #include "absl/time/time.h"
 #include "net/errno_status.h"
 #include "protocol/encode.h"
+#include "protocol/limits.h"
 #include "router/answers.h"
 #include "storage/object_info.h"
 
 namespace objmapper::copypath {
 namespace {
+
+// type u8, length u16 before the data.
+constexpr size_t kMetadataHeaderBytes = 3;
 
 storage::PutAttributes AttributesOf(const protocol::Request& request) {
   storage::PutAttributes attributes;
@@ -84,10 +89,21 @@ Outcome List(const Operand& operand, const router::Access* access, const net::Pe
   if (nul != std::string::npos) query.cursor = operand.uri.substr(nul + 1);
   // The connection's own standing is its owner's thread's.
   std::unique_ptr<router::Standing> standing;
-  const absl::StatusOr<storage::ListPage> page = operand.store->List(query, [&](absl::string_view uri) {
+  absl::StatusOr<storage::ListPage> page = operand.store->List(query, [&](absl::string_view uri) {
     return access == nullptr || access->Permits(&standing, peer, socket, uri, router::Right::kRead);
   });
   if (!page.ok()) return Failed(operand, page.status());
+  // A page ends with an entry that can be named to go on from: CURSOR is metadata, and comes back behind the prefix.
+  const size_t cursor_max = std::min(protocol::kMetadataBytesMax - kMetadataHeaderBytes,
+                                     protocol::kUriBytesMax - std::min(protocol::kUriBytesMax, query.prefix.size() + 1));
+  while (page->cursor.size() > cursor_max && page->entries.size() > 1) {
+    page->entries.pop_back();
+    page->cursor = page->entries.back().uri;
+  }
+  if (page->cursor.size() > cursor_max) {
+    return Failed(operand, absl::InternalError(absl::StrCat("a page cannot end at a URI of more than ", cursor_max,
+                                                            " bytes; ask with a longer prefix")));
+  }
   std::string body;
   for (const storage::ListEntry& entry : page->entries) {
     protocol::AppendListEntry({entry.uri, entry.size, entry.mtime_s}, &body);

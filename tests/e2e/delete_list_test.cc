@@ -107,6 +107,32 @@ TEST_P(DeleteListTest, Pages) {
   EXPECT_EQ(got, all);
 }
 
+// A page ends where the next one can begin: CURSOR is metadata, which is shorter than a URI may be.
+TEST_P(DeleteListTest, PagesOfLongNames) {
+  UriList all;
+  std::string deep;
+  for (int i = 0; i < 6; ++i) absl::StrAppend(&deep, "/", std::string(200, 'd'));
+  for (int i = 0; i < 1200; ++i) {
+    // Every tenth is short enough to be named.
+    all.push_back(absl::StrCat("pages/", 10'000 + i, i % 10 == 0 ? "" : deep));
+    tree_.AddOnce(all.back(), "");
+  }
+  RawClient client = Client();
+  UriList got;
+  std::string uri = "pages/";
+  for (int pages = 1;; ++pages) {
+    const Answer page = client.Get({.mode = kList, .uri = uri});
+    ASSERT_TRUE(page.ok()) << page.status;
+    for (const std::string& listed : Uris(Entries(page.body))) got.push_back(listed);
+    if (!page.Has(kCursorEntry)) {
+      EXPECT_GT(pages, 1);
+      break;
+    }
+    uri = absl::StrCat("pages/", absl::string_view("\0", 1), page.metadata.at(kCursorEntry));
+  }
+  EXPECT_EQ(got, all);
+}
+
 // Whoever may not read an object does not see it.
 TEST_P(DeleteListTest, ListGoesByTheRules) {
   tree_.AddOnce("open/x", "x");

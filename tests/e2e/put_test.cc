@@ -97,6 +97,7 @@ TEST_P(PutTest, OneConnectionIsInOrder) {
     client.wire().SendByteByByte(client.Encode({Put("x", body), {.mode = kCopy, .uri = "x"}}, &ids));
     EXPECT_TRUE(client.Next().ok());
     EXPECT_EQ(client.Next().body, body);
+    EXPECT_TRUE(client.Get({.mode = kDelete, .uri = "x"}).ok());
   }
 }
 
@@ -174,7 +175,8 @@ TEST_P(PutTest, ABodyThatStopsComing) {
 TEST_P(PutTest, ADrainWaitsForTheBody) {
   RawClient client = Client();
   const std::string body = Pattern(1, 200'000);
-  const std::string request = V2Request(1, Put("x", body));
+  std::vector<uint32_t> ids;
+  const std::string request = client.Encode({Put("x", body)}, &ids);
   client.wire().Send(request.substr(0, 100'000));
   RawClient other = Client();  // once it is answered, the first has been taken
   ExpectRefused(other.Get({.mode = kCopy, .uri = "x"}), Status::kNotFound);
