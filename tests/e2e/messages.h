@@ -48,6 +48,7 @@ inline constexpr uint16_t kFdInHeader = 0x0100;
 inline constexpr uint16_t kFdBatch = 0x0200;
 inline constexpr uint16_t kRange = 0x0400;
 inline constexpr uint16_t kObjectOps = 0x0800;
+inline constexpr uint16_t kMetadata = 0x1000;
 // What a plain client wants: many requests in flight, answers in order, descriptors after 'X'.
 inline constexpr uint16_t kInOrder = kPipelining | kRange | kObjectOps;
 
