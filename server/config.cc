@@ -17,6 +17,7 @@
 #include "server/config_udp.h"
 #include "server/config_disk.h"
 #include "server/config_objects.h"
+#include "server/config_memory.h"
 #include "server/flag_errors.h"
 
 DEFINE_string(listen_unix, "",
@@ -414,7 +415,7 @@ absl::StatusOr<Config> ConfigFromFlags(const std::vector<net::Address>& inherite
   Config config;
   config.inherited = inherited;
   for (const auto& read : {ReadUdp, ReadListeners, ReadAdmin, ReadRoot, ReadModel, ReadThreads, ReadLimits, ReadAccess,
-                            ReadObjects, ReadDisk, WarnOfIdleFlags}) {
+                            ReadObjects, ReadDisk, ReadMemory, WarnOfIdleFlags}) {
     const absl::Status status = read(&config);
     if (!status.ok()) return status;
   }

@@ -65,6 +65,7 @@ struct Config {
   size_t catalog_watches = 100'000;
   absl::Duration catalog_rescan;
   storage::DiskLevel disk_evict_at, disk_refuse_at;
+  uint64_t memory_limit = 0;  // bytes of objects in memory; 0: there are none
   uint64_t splice_bytes_min = 65536;
   uint64_t sendfile_bytes_min = 65536;
   bool splice_in_loop = true;

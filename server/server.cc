@@ -1,5 +1,7 @@
 #include "server/server.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -34,8 +36,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   if (!tree.ok()) return tree.status();
   server->tree_ = std::make_unique<storage::Tree>(*std::move(tree));
   server->index_ = std::make_unique<storage::Index>(config.index_entries, config.fd_cache_valid);
-  server->store_ = std::make_unique<storage::Store>(
-      storage::Store::Options{.tree = server->tree_.get(), .durability = config.durability});
+  if (absl::Status made = server->MakeMemory(); !made.ok()) return made;
 
   if (config.catalog) {
     storage::Housekeeping::Options house;
@@ -49,8 +50,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
     server->house_ = *std::move(opened);
     server->tree_->MarkUses(server->house_->marks());
   }
-  server->store_ = std::make_unique<storage::Store>(storage::Store::Options{
-      .tree = server->tree_.get(), .durability = config.durability, .house = server->house_.get()});
+  server->store_ = std::make_unique<storage::Store>(storage::Store::Options{.tree = server->tree_.get(),
+                                                                            .durability = config.durability,
+                                                                            .house = server->house_.get(),
+                                                                            .memory = server->memory_.get()});
 
   if (!config.rules_file.empty()) {
     absl::StatusOr<router::AccessRules> rules = router::AccessRules::Load(config.rules_file);
@@ -115,6 +118,22 @@ absl::Status Server::BindUdp() {
     if (absl::Status bound = udp_->Bind(address, shared); !bound.ok()) return bound;
   }
   urls_.insert(urls_.end(), udp_->urls().begin(), udp_->urls().end());
+  return absl::OkStatus();
+}
+
+absl::Status Server::MakeMemory() {
+  if (config_.memory_limit == 0) return absl::OkStatus();
+  storage::MemoryTier::Options options;
+  options.bytes_max = config_.memory_limit;
+  // Each object keeps a descriptor open; most are for connections and answers.
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) options.objects_max = std::max<size_t>(1, limit.rlim_cur / 4);
+  absl::StatusOr<std::unique_ptr<storage::MemoryTier>> memory = storage::MemoryTier::Create(options);
+  if (!memory.ok()) {
+    return absl::Status(memory.status().code(), absl::StrCat("--memory_limit: ", memory.status().message()));
+  }
+  memory_ = *std::move(memory);
+  tree_->SetOverlay(memory_.get());
   return absl::OkStatus();
 }
 
@@ -346,6 +365,7 @@ Vitals Server::Read() const {
   vitals.index_hits = index_->hits();
   vitals.index_misses = index_->misses();
   if (house_ != nullptr) vitals.objects = house_->Read();
+  if (memory_ != nullptr) vitals.memory = memory_->Read();
   vitals.process = ReadProcess();
   return vitals;
 }

@@ -27,6 +27,7 @@
 #include "storage/housekeeping.h"
 #include "storage/index.h"
 #include "storage/store.h"
+#include "storage/memory_tier.h"
 #include "storage/tree.h"
 
 namespace objmapper::server {
@@ -80,6 +81,7 @@ class Server {
   // Each makes its part of what serves.
   absl::Status MakeFdPassLane(copypath::LoopOptions loop);
   absl::Status MakeLanes();
+  absl::Status MakeMemory();
   absl::Status MakeModel();
   absl::Status BindUdp();
   // Nothing is owed any more, by datagram or connection.
@@ -91,6 +93,7 @@ class Server {
   std::unique_ptr<router::Access> access_;  // null: no rules
   router::ConnectionCounters counters_;
   router::TallyBoard board_;
+  std::unique_ptr<storage::MemoryTier> memory_;  // the tree's overlay; null: --memory_limit=0
   std::unique_ptr<storage::Tree> tree_;
   std::unique_ptr<storage::Index> index_;
   std::unique_ptr<storage::Housekeeping> house_;  // null: there is no catalog

@@ -244,6 +244,35 @@ void AddObjects(const storage::Housekeeping::Counts& objects, Families& out) {
   }
 }
 
+void AddMemory(const storage::MemoryTier::Counts& memory, Families& out) {
+  struct Figure {
+    const char* name;
+    const char* help;
+    MetricType type;
+    uint64_t storage::MemoryTier::Counts::* value;
+  };
+  using Counts = storage::MemoryTier::Counts;
+  constexpr Figure kFigures[] = {
+      {"objmapper_memory_objects", "Objects in memory.", MetricType::Gauge, &Counts::objects},
+      {"objmapper_memory_bytes", "Their sizes in whole pages.", MetricType::Gauge, &Counts::bytes},
+      {"objmapper_memory_max_bytes", "--memory_limit.", MetricType::Gauge, &Counts::bytes_max},
+      {"objmapper_memory_hits_total", "Opens of objects in memory.", MetricType::Counter, &Counts::hits},
+      {"objmapper_memory_misses_total", "Opens for which the disk was asked.", MetricType::Counter, &Counts::misses},
+      {"objmapper_memory_adoptions_total", "Sealed memfds that became objects.", MetricType::Counter, &Counts::adoptions},
+      {"objmapper_memory_refusals_total", "Sealed memfds that were copied to the disk: too large, or not to be opened.",
+       MetricType::Counter, &Counts::refusals},
+      {"objmapper_memory_evictions_total", "Objects that went since others needed the room.", MetricType::Counter,
+       &Counts::evictions},
+      {"objmapper_memory_expired_total", "Objects removed since their time had come.", MetricType::Counter,
+       &Counts::expired},
+  };
+  for (const Figure& figure : kFigures) {
+    const auto value = static_cast<double>(memory.*figure.value);
+    figure.type == MetricType::Gauge ? out.Gauge(figure.name, figure.help, value)
+                                     : out.Counter(figure.name, figure.help, value);
+  }
+}
+
 void AddProcess(const Vitals::Process& process, Families& out) {
   out.Counter("process_cpu_seconds_total", "CPU time of the process, user and system.",
               process.cpu_user_s + process.cpu_system_s);
@@ -263,6 +292,7 @@ std::string ToPrometheus(const Vitals& vitals) {
   AddConnections(vitals, families);
   if (vitals.udp.has_value()) AddUdp(*vitals.udp, families);
   if (vitals.objects.has_value()) AddObjects(*vitals.objects, families);
+  if (vitals.memory.has_value()) AddMemory(*vitals.memory, families);
   AddProcess(vitals.process, families);
   return prometheus::TextSerializer().Serialize(families.all());
 }

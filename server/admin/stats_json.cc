@@ -71,6 +71,13 @@ Json Totals(const Vitals& vitals) {
                {"unlinked_bytes", counts.unlinked_bytes},
                {"unlinked_untold", counts.unlinked_untold}};
   }
+  Json memory = Json::object();
+  if (vitals.memory.has_value()) {
+    const storage::MemoryTier::Counts& counts = *vitals.memory;
+    memory = {{"objects", counts.objects},     {"bytes", counts.bytes},         {"max_bytes", counts.bytes_max},
+              {"hits", counts.hits},           {"misses", counts.misses},       {"adoptions", counts.adoptions},
+              {"refusals", counts.refusals},   {"evictions", counts.evictions}, {"expired", counts.expired}};
+  }
   Json by_answers = Json::array();
   for (const uint64_t n : vitals.ended_by_answers) by_answers.push_back(n);
   Json udp;  // null: it does not listen there
@@ -97,6 +104,7 @@ Json Totals(const Vitals& vitals) {
       {"udp", std::move(udp)},
       {"index", {{"hits", vitals.index_hits}, {"misses", vitals.index_misses}}},
       {"objects", std::move(objects)},  // empty without a catalog
+      {"memory", std::move(memory)},  // empty without a memory tier
       {"process",
        {{"cpu_user_s", vitals.process.cpu_user_s},
         {"cpu_system_s", vitals.process.cpu_system_s},

@@ -10,6 +10,7 @@
 #include "router/session.h"
 #include "router/tally.h"
 #include "storage/housekeeping.h"
+#include "storage/memory_tier.h"
 
 namespace objmapper::server {
 
@@ -52,6 +53,7 @@ struct Vitals {
   uint64_t ended_answers = 0;
   uint64_t index_hits = 0, index_misses = 0;  // OP_STAT
   std::optional<storage::Housekeeping::Counts> objects;  // nullopt: there is no catalog
+  std::optional<storage::MemoryTier::Counts> memory;  // nullopt: there is no memory tier
   Process process;
 };
 

@@ -516,6 +516,19 @@ TEST_F(ConfigTest, Catalog) {
   }
 }
 
+TEST_F(ConfigTest, MemoryLimit) {
+  EXPECT_EQ(Read().memory_limit, 0u);
+  Set("memory_limit", "64M");
+  ExpectRefused("memory_limit", "64M");  // nobody could store anything
+  Set("writable", "true");
+  EXPECT_EQ(ReadWith("memory_limit", "64M").memory_limit, uint64_t{64} << 20);
+  EXPECT_EQ(ReadWith("memory_limit", "65536").memory_limit, 65536u);
+  for (const char* value : {"-1", "much", "1000", "", "64 M", "9999999999T"}) {
+    Set("memory_limit", value);
+    ExpectRefused("memory_limit", value);
+  }
+}
+
 // Every flag is tried above: one that is added and forgotten here is noticed.
 TEST_F(ConfigTest, EveryFlagIsTried) {
   const std::set<std::string> tried = absl::StrSplit(
@@ -528,7 +541,7 @@ TEST_F(ConfigTest, EveryFlagIsTried) {
       "allow_uids allow_gids listen_unix_mode listen_unix_owner listen_unix_group rules_file "
       "rate_limit_per_conn rate_limit_burst max_connections_per_uid slow_request_us log_requests "
       "user group take_over listen_udp udp_max_payload writable durability "
-      "catalog catalog_watches catalog_rescan disk_evict_at disk_refuse_at",
+      "catalog catalog_watches catalog_rescan disk_evict_at disk_refuse_at memory_limit",
       ' ');
   std::set<std::string> defined;
   std::vector<gflags::CommandLineFlagInfo> flags;

@@ -89,7 +89,8 @@ class RingFloor {
 
   void Receive(RingConnection* connection) {
     connection->receiving = true;
-    ring_->ReceiveMultishot(connection->fd, connection->is_unix,
+    ring_->ReceiveMultishot(connection->fd,
+                            connection->is_unix ? net::Ring::Receive::kRefuseFds : net::Ring::Receive::kBytes,
                             reinterpret_cast<uint64_t>(connection));
   }
 
