@@ -14,8 +14,6 @@
 
 namespace objmapper::e2e {
 
-// Metadata of requests, and what stores it.
-inline constexpr uint8_t kWithMetadata = 0x08;
 inline constexpr uint8_t kMtimeEntry = 0x02;
 inline constexpr uint8_t kCursorEntry = 0x11;
 inline constexpr Status kConflict = static_cast<Status>(0x09);

@@ -63,7 +63,7 @@ Request RangeRequest(uint64_t offset, uint64_t length) {
 
 // ---- Statuses ----
 
-// Each code that a lookup or a read can end with has its status; running out of something is never
+// Each code that a lookup, a read or an operation can end with has its status; running out of something is never
 // "not found", and what nobody foresaw is the server's fault.
 TEST(WireStatusTest, OfEveryCode) {
   const struct {
@@ -80,7 +80,8 @@ TEST(WireStatusTest, OfEveryCode) {
       {absl::StatusCode::kDeadlineExceeded, Status::kTimeout},
       {absl::StatusCode::kInternal, Status::kInternalError},
       {absl::StatusCode::kUnknown, Status::kInternalError},
-      {absl::StatusCode::kUnimplemented, Status::kInternalError},
+      {absl::StatusCode::kAlreadyExists, Status::kConflict},
+      {absl::StatusCode::kUnimplemented, Status::kUnsupportedOp},
       {absl::StatusCode::kAborted, Status::kInternalError},
   };
   for (const auto& c : cases) {

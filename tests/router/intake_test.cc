@@ -429,7 +429,8 @@ TEST_F(IntakeTest, AnOperationHasItsBurstForItself) {
     Take(session.get(), input);
     EXPECT_EQ(Uris(), (UriList{"before"}));
     EXPECT_EQ(burst_.end, End::kFull);
-    Take(session.get(), input.substr(before.size()));
+    const std::string rest = input.substr(before.size());
+    Take(session.get(), rest);
     EXPECT_EQ(Uris(), (UriList{"x"}));
     EXPECT_EQ(Refusals(), (StatusList{Status::kOk}));
     EXPECT_EQ(burst_.end, End::kOperation);
