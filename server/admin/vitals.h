@@ -13,8 +13,15 @@
 #include "storage/memory_tier.h"
 
 namespace objmapper::server {
+// What became of datagrams, since the start; and those that wait for the disk now.
+struct UdpVitals {
+  uint64_t received = 0, dropped = 0, answered = 0, too_large = 0, errors = 0;
+  uint64_t cold = 0, cold_waiting = 0;
+  uint64_t bytes_in = 0, bytes_out = 0;
+};
 
 struct Vitals {
+  using Udp = UdpVitals;
   struct Lane {
     std::string name;        // "fdpass", "copypath", "model"
     std::string engine;      // "uring", "epoll"; empty where it has none
@@ -26,11 +33,6 @@ struct Vitals {
     uint64_t transfers = 0, transfers_pending = 0;  // handed to splice threads
   };
   // Datagrams (udp/listener.h: UdpCounters).
-  struct Udp {
-    uint64_t received = 0, dropped = 0, answered = 0, too_large = 0, errors = 0;
-    uint64_t cold = 0, cold_waiting = 0;
-    uint64_t bytes_in = 0, bytes_out = 0;
-  };
   struct Process {
     double cpu_user_s = 0, cpu_system_s = 0;
     uint64_t rss_bytes = 0;
