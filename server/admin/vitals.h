@@ -13,7 +13,8 @@
 #include "storage/memory_tier.h"
 
 namespace objmapper::server {
-// What became of datagrams, since the start; and those that wait for the disk now.
+
+// What became of datagrams, since the start; and those that wait for the disk now (udp/listener.h: UdpCounters).
 struct UdpVitals {
   uint64_t received = 0, dropped = 0, answered = 0, too_large = 0, errors = 0;
   uint64_t cold = 0, cold_waiting = 0;
@@ -32,7 +33,6 @@ struct Vitals {
     uint64_t page_ins = 0, page_ins_pending = 0;    // windows of objects brought in from the disk
     uint64_t transfers = 0, transfers_pending = 0;  // handed to splice threads
   };
-  // Datagrams (udp/listener.h: UdpCounters).
   struct Process {
     double cpu_user_s = 0, cpu_system_s = 0;
     uint64_t rss_bytes = 0;
