@@ -200,17 +200,29 @@ void AddUdp(const Vitals::Udp& udp, Families& out) {
             static_cast<double>(udp.cold_waiting));
 }
 
+// One number of a set of counts, and what it is called.
+template <typename Counts>
+struct Figure {
+  const char* name;
+  const char* help;
+  MetricType type;
+  uint64_t Counts::* value;
+};
+
+template <typename Counts, size_t kFigures>
+void AddFigures(const Counts& counts, const Figure<Counts> (&figures)[kFigures], Families& out) {
+  for (const Figure<Counts>& figure : figures) {
+    const auto value = static_cast<double>(counts.*figure.value);
+    figure.type == MetricType::Gauge ? out.Gauge(figure.name, figure.help, value)
+                                     : out.Counter(figure.name, figure.help, value);
+  }
+}
+
 void AddObjects(const storage::Housekeeping::Counts& objects, Families& out) {
   out.Gauge("objmapper_catalog_complete", "1 when all objects are known; 0 until the folder has been walked.",
             objects.complete ? 1 : 0);
-  struct Figure {
-    const char* name;
-    const char* help;
-    MetricType type;
-    uint64_t storage::Housekeeping::Counts::* value;
-  };
   using Counts = storage::Housekeeping::Counts;
-  constexpr Figure kFigures[] = {
+  constexpr Figure<Counts> kFigures[] = {
       {"objmapper_objects", "Objects that the catalog knows.", MetricType::Gauge, &Counts::objects},
       {"objmapper_objects_bytes", "Their sizes.", MetricType::Gauge, &Counts::bytes},
       {"objmapper_catalog_folders_watched", "Folders in which changes are followed.", MetricType::Gauge, &Counts::watched},
@@ -237,22 +249,12 @@ void AddObjects(const storage::Housekeeping::Counts& objects, Families& out) {
       {"objmapper_unlinked_untold_total", "Such files beyond those that are counted, since the start.",
        MetricType::Counter, &Counts::unlinked_untold},
   };
-  for (const Figure& figure : kFigures) {
-    const auto value = static_cast<double>(objects.*figure.value);
-    figure.type == MetricType::Gauge ? out.Gauge(figure.name, figure.help, value)
-                                     : out.Counter(figure.name, figure.help, value);
-  }
+  AddFigures(objects, kFigures, out);
 }
 
 void AddMemory(const storage::MemoryTier::Counts& memory, Families& out) {
-  struct Figure {
-    const char* name;
-    const char* help;
-    MetricType type;
-    uint64_t storage::MemoryTier::Counts::* value;
-  };
   using Counts = storage::MemoryTier::Counts;
-  constexpr Figure kFigures[] = {
+  constexpr Figure<Counts> kFigures[] = {
       {"objmapper_memory_objects", "Objects in memory.", MetricType::Gauge, &Counts::objects},
       {"objmapper_memory_bytes", "Their sizes in whole pages.", MetricType::Gauge, &Counts::bytes},
       {"objmapper_memory_max_bytes", "--memory_limit.", MetricType::Gauge, &Counts::bytes_max},
@@ -266,11 +268,7 @@ void AddMemory(const storage::MemoryTier::Counts& memory, Families& out) {
       {"objmapper_memory_expired_total", "Objects removed since their time had come.", MetricType::Counter,
        &Counts::expired},
   };
-  for (const Figure& figure : kFigures) {
-    const auto value = static_cast<double>(memory.*figure.value);
-    figure.type == MetricType::Gauge ? out.Gauge(figure.name, figure.help, value)
-                                     : out.Counter(figure.name, figure.help, value);
-  }
+  AddFigures(memory, kFigures, out);
 }
 
 void AddProcess(const Vitals::Process& process, Families& out) {
