@@ -12,6 +12,7 @@
 #include "protocol/encode.h"
 #include "protocol/limits.h"
 #include "router/answers.h"
+#include "storage/description.h"
 #include "storage/object_info.h"
 
 namespace objmapper::copypath {
@@ -26,17 +27,17 @@ storage::PutAttributes AttributesOf(const protocol::Request& request) {
   return attributes;
 }
 
-// The answer to what stored an object that is now as `info` says.
-Outcome Stored(const Operand& operand, const absl::StatusOr<storage::ObjectInfo>& info) {
+// The answer to what stored an object that is now as `stored` says.
+Outcome Stored(const Operand& operand, const absl::StatusOr<storage::Description>& stored) {
   Outcome outcome;
-  if (!info.ok()) {
+  if (!stored.ok()) {
     // It was stored, and is gone again or cannot be looked at: the client learns that much.
     router::AppendDone(operand.dialect, operand.request.id, &outcome.answer);
     return outcome;
   }
-  outcome.bytes = info->size;
+  outcome.bytes = stored->size;
   router::AppendStat(operand.dialect, operand.request.id,
-                     {info->size, info->mtime_ns / 1'000'000'000, storage::Etag(*info)}, &outcome.answer);
+                     {stored->size, stored->mtime_s, stored->etag, static_cast<uint8_t>(stored->tier)}, &outcome.answer);
   return outcome;
 }
 
@@ -57,7 +58,9 @@ Outcome CommitPut(const Operand& operand, storage::NewObject* object) {
   const absl::Status committed = object->Commit();
   if (!committed.ok()) return Failed(operand, committed);
   // Of this very object, whoever has replaced it meanwhile.
-  return Stored(operand, storage::InfoOf(object->fd(), operand.uri));
+  const absl::StatusOr<storage::ObjectInfo> info = storage::InfoOf(object->fd(), operand.uri);
+  if (!info.ok()) return Stored(operand, info.status());
+  return Stored(operand, storage::Describe(object->fd(), *info, storage::Tier::kDisk));
 }
 
 absl::Status BodyError(const Operand& operand, int error) {
@@ -71,7 +74,7 @@ absl::Status BodyError(const Operand& operand, int error) {
 Outcome PutFd(const Operand& operand, net::UniqueFd fd) {
   const absl::Status stored = operand.store->PutFd(operand.uri, std::move(fd), AttributesOf(operand.request));
   if (!stored.ok()) return Failed(operand, stored);
-  return Stored(operand, operand.tree->Stat(operand.uri, storage::Wait::kMayBlock));
+  return Stored(operand, operand.tree->Describe(operand.uri, storage::Wait::kMayBlock));
 }
 
 Outcome Delete(const Operand& operand) {

@@ -10,7 +10,7 @@
 
 #include "copypath/loop.h"
 #include "protocol/encode.h"
-#include "storage/object_info.h"
+#include "storage/find_description.h"
 
 namespace objmapper::copypath {
 namespace {
@@ -265,27 +265,16 @@ void Stream::EnqueueStat(const Request& request) {
   Answer answer;
   answer.request = request;
   answer.request.uri = {};
-  const uint64_t changes = loop_->options().tree->changes();
-  std::optional<storage::ObjectInfo> info =
-      loop_->options().index->Find(request.uri, loop_->now_ns(), changes);
-  absl::Status error;
-  if (!info.has_value()) {
-    absl::StatusOr<storage::ObjectInfo> found =
-        loop_->options().tree->Stat(request.uri, storage::Wait::kCachedOnly);
-    if (found.ok()) {
-      info = *found;
-      loop_->options().index->Put(request.uri, *found, loop_->now_ns(), changes);
-    } else {
-      error = found.status();
-    }
-  }
-  if (info.has_value()) {
+  const absl::StatusOr<storage::Description> found =
+      storage::FindDescription(*loop_->options().tree, loop_->options().index, request.uri, loop_->now_ns(),
+                               storage::Wait::kCachedOnly);
+  if (found.ok()) {
     router::AppendStat(session_->dialect(), request.id,
-                       {info->size, info->mtime_ns / 1'000'000'000, storage::Etag(*info)},
-                       &answer.text);
+                       {found->size, found->mtime_s, found->etag, static_cast<uint8_t>(found->tier)}, &answer.text);
     queue_.Push(std::move(answer));
     return;
   }
+  absl::Status error = found.status();
   if (absl::IsUnavailable(error)) {
     // The disk has to be asked. Opening the object asks it, and answers as well.
     absl::StatusOr<ObjectRef> object = loop_->Lookup(request.uri);

@@ -11,6 +11,7 @@
 #include "copypath/loop.h"
 #include "protocol/encode.h"
 #include "router/account.h"
+#include "storage/description.h"
 #include "storage/tree.h"
 
 namespace objmapper::copypath {
@@ -132,23 +133,24 @@ bool Stream::ComposeAnswer(size_t index) {
   CachedObject* object = answer.object.get();
   if (answer.kind == Answer::Kind::kStat) {
     // Whatever came of the opening, the kernel's caches know the answer now.
-    absl::StatusOr<storage::ObjectInfo> info =
-        loop_->options().tree->Stat(object->uri(), storage::Wait::kCachedOnly);
-    if (absl::IsUnavailable(info.status())) {
+    absl::StatusOr<storage::Description> found =
+        loop_->options().tree->Describe(object->uri(), storage::Wait::kCachedOnly);
+    if (absl::IsUnavailable(found.status())) {
       // Some walks can never be done from the caches alone (RESOLVE_CACHED gives up at symbolic links
       // with ".."): then it is the opening that knows.
       if (object->state() == CachedObject::State::kReady) {
-        info = object->info();
+        // What is in memory has been found without it.
+        found = storage::Describe(object->fd(), object->info(), storage::Tier::kDisk);
       } else {
-        info = object->error();
+        found = object->error();
       }
     }
-    if (!info.ok()) {
-      return SayError(answer.request, router::WireStatus(info.status()), info.status().message());
+    if (!found.ok()) {
+      return SayError(answer.request, router::WireStatus(found.status()), found.status().message());
     }
     std::string text;
     router::AppendStat(session_->dialect(), answer.request.id,
-                       {info->size, info->mtime_ns / 1'000'000'000, storage::Etag(*info)}, &text);
+                       {found->size, found->mtime_s, found->etag, static_cast<uint8_t>(found->tier)}, &text);
     out_->Text(text);
     out_->EndAnswer(router::ReceiptOf(answer.request, Status::kOk));
     return true;

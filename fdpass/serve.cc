@@ -17,6 +17,7 @@
 #include "protocol/metadata.h"
 #include "router/account.h"
 #include "router/answers.h"
+#include "storage/find_description.h"
 
 namespace objmapper::fdpass {
 namespace {
@@ -175,22 +176,15 @@ bool Worker::AnswersInPlace(const Request& request) {
 }
 
 void Worker::AnswerStat(const Session& session, const Request& request) {
-  const uint64_t changes = options_.tree->changes();
-  std::optional<storage::ObjectInfo> info = options_.index->Find(request.uri, now_ns_, changes);
-  if (!info.has_value()) {
-    const absl::StatusOr<storage::ObjectInfo> found =
-        options_.tree->Stat(request.uri, storage::Wait::kMayBlock);
-    if (!found.ok()) {
-      AnswerError(session, request, router::WireStatus(found.status()), found.status().message());
-      return;
-    }
-    info = *found;
-    options_.index->Put(request.uri, *info, now_ns_, changes);
+  const absl::StatusOr<storage::Description> found = storage::FindDescription(
+      *options_.tree, options_.index, request.uri, now_ns_, storage::Wait::kMayBlock);
+  if (!found.ok()) {
+    AnswerError(session, request, router::WireStatus(found.status()), found.status().message());
+    return;
   }
   message_.BeginAnswer(request);
   router::AppendStat(session.dialect(), request.id,
-                     {info->size, info->mtime_ns / 1'000'000'000, storage::Etag(*info)},
-                     message_.text());
+                     {found->size, found->mtime_s, found->etag, static_cast<uint8_t>(found->tier)}, message_.text());
 }
 
 // ---- Sending ----

@@ -86,6 +86,7 @@ void AppendStat(Dialect dialect, uint32_t id, const StatFields& fields, std::str
   metadata.AddU64(MetadataType::kSize, fields.size);
   metadata.AddU64(MetadataType::kMtime, static_cast<uint64_t>(fields.mtime_s));
   metadata.AddText(MetadataType::kEtag, fields.etag);
+  if (fields.backend != 0) metadata.AddU8(MetadataType::kBackend, fields.backend);
   char buffer[protocol::kResponseBytesMax];
   out->append(buffer,
               protocol::EncodeResponse(dialect, id, Status::kOk, 0, metadata.bytes(), buffer));

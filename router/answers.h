@@ -55,6 +55,7 @@ struct StatFields {
   uint64_t size = 0;
   int64_t mtime_s = 0;
   absl::string_view etag;
+  uint8_t backend = 0;  // BACKEND: which tier it is in (storage/description.h); 0: not told
 };
 void AppendStat(protocol::Dialect dialect, uint32_t id, const StatFields& fields, std::string* out);
 

@@ -5,7 +5,6 @@
 #include <sys/xattr.h>
 #include <time.h>
 
-#include <algorithm>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -85,22 +84,20 @@ bool HasExpired(int fd) {
   return expires_s.has_value() && NowNs(CLOCK_REALTIME) >= *expires_s * 1'000'000'000;
 }
 
-bool KeepContentEtag(int fd, const std::string& etag, uint64_t size, int64_t mtime_ns) {
+bool KeepContentEtag(int fd, const std::string& etag) {
+  const std::optional<ObjectInfo> before = TimesOf(fd);
+  if (!before.has_value()) return false;
+  if (KnownContentEtag(fd, *before) == etag) return true;
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     // The clock of the kernel's own stamps, which is behind the exact one: the ctime is never earlier than this.
-    const std::string value = absl::StrCat(etag, " ", size, " ", mtime_ns, " ", NowNs(CLOCK_REALTIME_COARSE));
+    const std::string value =
+        absl::StrCat(etag, " ", before->size, " ", before->mtime_ns, " ", NowNs(CLOCK_REALTIME_COARSE));
     if (fsetxattr(fd, kEtag, value.data(), value.size(), 0) != 0) return false;
     const std::optional<ObjectInfo> info = TimesOf(fd);
-    if (!info.has_value() || info->size != size || info->mtime_ns != mtime_ns) return false;
+    if (!info.has_value() || info->size != before->size || info->mtime_ns != before->mtime_ns) return false;
     if (KnownContentEtag(fd, *info).has_value()) return true;
   }
   return false;
-}
-
-bool KeepContentEtagStill(int fd, const std::string& etag) {
-  const std::optional<ObjectInfo> info = TimesOf(fd);
-  if (!info.has_value()) return false;
-  return KnownContentEtag(fd, *info) == etag || KeepContentEtag(fd, etag, info->size, info->mtime_ns);
 }
 
 std::optional<std::string> KnownContentEtag(int fd, const ObjectInfo& info) {
@@ -116,10 +113,6 @@ std::optional<std::string> KnownContentEtag(int fd, const ObjectInfo& info) {
   const bool same = size == info.size && mtime_ns == info.mtime_ns && info.ctime_ns >= kept_ns &&
                     info.ctime_ns - kept_ns <= kInstantNs;
   return same ? std::optional<std::string>(parts[0]) : std::nullopt;
-}
-
-bool ChangedJustNow(const ObjectInfo& info) {
-  return NowNs(CLOCK_REALTIME_COARSE) - std::max(info.mtime_ns, info.ctime_ns) <= kInstantNs;
 }
 
 }  // namespace objmapper::storage

@@ -27,19 +27,13 @@ std::optional<int64_t> ExpiryOf(int fd);
 // Whether that time has come.
 bool HasExpired(int fd);
 
-// Keeps `etag` as the one of the content that `fd` had when its size and mtime were these. Changes its ctime, and is worth
+// Keeps `etag` as the one of the content that `fd` has now, unless that is known already. For the one who has just written the
+// file, or given it its name, which changes the ctime, and knows that the bytes are those. Changes its ctime, and is worth
 // nothing once that has changed again, but for the next instant (20 ms): so a file that is rewritten in place later is not
 // taken for what it was, though somebody turns its mtime back. False: it is not known now, since the file system keeps no such things,
 // is read-only, or was too slow.
-bool KeepContentEtag(int fd, const std::string& etag, uint64_t size, int64_t mtime_ns);
-// Whether what was kept is known still; keeps it again if not. For the one who has just given the file its name, which
-// changes the ctime too, and knows that the bytes are the same.
-bool KeepContentEtagStill(int fd, const std::string& etag);
+bool KeepContentEtag(int fd, const std::string& etag);
 // What was kept, if it is still the content's. info: of `fd`, now. One system call; waits for no disk but the inode's.
 std::optional<std::string> KnownContentEtag(int fd, const ObjectInfo& info);
-
-// Whether a file that was changed last at `info`'s times could be changed once more without a difference in them: who has
-// read it now cannot tell what he will have read in a moment.
-bool ChangedJustNow(const ObjectInfo& info);
 
 }  // namespace objmapper::storage

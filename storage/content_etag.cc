@@ -1,7 +1,6 @@
 #include "storage/content_etag.h"
 
 #include <errno.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -9,7 +8,6 @@
 
 #include "absl/strings/str_format.h"
 #include "net/errno_status.h"
-#include "storage/attributes.h"
 
 namespace objmapper::storage {
 namespace {
@@ -33,31 +31,6 @@ absl::StatusOr<std::string> ComputeContentEtag(int fd, uint64_t size) {
   if (at != size) return absl::AbortedError("it changed while it was read");
   const XXH128_hash_t hash = XXH3_128bits_digest(state.get());
   return absl::StrFormat("xxh3-%016x%016x", hash.high64, hash.low64);
-}
-
-absl::StatusOr<std::string> ContentEtag(int fd, const ObjectInfo& info) {
-  if (std::optional<std::string> known = KnownContentEtag(fd, info); known.has_value()) return *std::move(known);
-  absl::StatusOr<std::string> etag = ComputeContentEtag(fd, info.size);
-  if (!etag.ok()) return etag;
-  struct stat status;
-  if (fstat(fd, &status) != 0) return net::ErrnoToStatus(errno, "fstat");
-  ObjectInfo now = info;
-  now.size = static_cast<uint64_t>(status.st_size);
-  now.mtime_ns = int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
-  now.ctime_ns = int64_t{status.st_ctim.tv_sec} * 1'000'000'000 + status.st_ctim.tv_nsec;
-  if (now != info) {
-    // Somebody else has computed it at the same time, and kept it: that changes the ctime alone.
-    if (KnownContentEtag(fd, now) == *etag) return etag;
-    return absl::AbortedError("it changed while it was read");
-  }
-  // What is still warm from the last writer may get another write with the same times: then this is true, but not for long.
-  if (!ChangedJustNow(now)) KeepContentEtag(fd, *etag, now.size, now.mtime_ns);
-  return etag;
-}
-
-std::string EtagOf(int fd, const ObjectInfo& info) {
-  std::optional<std::string> known = KnownContentEtag(fd, info);
-  return known.has_value() ? *std::move(known) : Etag(info);
 }
 
 }  // namespace objmapper::storage

@@ -11,8 +11,7 @@ Index::Index(size_t entries_max, absl::Duration valid)
       valid_ns_(absl::ToInt64Nanoseconds(valid)),
       shards_(kShards) {}
 
-std::optional<ObjectInfo> Index::Find(absl::string_view uri, int64_t now_ns,
-                                      uint64_t changes) const {
+std::optional<Description> Index::Find(absl::string_view uri, int64_t now_ns, uint64_t changes) const {
   if (entries_per_shard_ == 0) return std::nullopt;
   const Shard& shard = shards_[ShardOf(uri)];
   net::MutexLock lock(&shard.mutex);
@@ -23,10 +22,10 @@ std::optional<ObjectInfo> Index::Find(absl::string_view uri, int64_t now_ns,
     return std::nullopt;
   }
   ++shard.hits;
-  return found->second.info;
+  return found->second.description;
 }
 
-void Index::Put(absl::string_view uri, const ObjectInfo& info, int64_t now_ns, uint64_t changes) {
+void Index::Put(absl::string_view uri, Description description, int64_t now_ns, uint64_t changes) {
   if (entries_per_shard_ == 0) return;
   Shard& shard = shards_[ShardOf(uri)];
   net::MutexLock lock(&shard.mutex);
@@ -34,7 +33,7 @@ void Index::Put(absl::string_view uri, const ObjectInfo& info, int64_t now_ns, u
   Entry& entry = it->second;
   // A thread that looked earlier but was slow to tell must not undo what is known since.
   if (!is_new && entry.seen_ns > now_ns && entry.changes >= changes) return;
-  entry.info = info;
+  entry.description = std::move(description);
   entry.seen_ns = now_ns;
   entry.changes = changes;
   if (!is_new) return;

@@ -22,7 +22,7 @@ struct ObjectInfo {
 
 // A strong validator: differs whenever two infos differ. Printable ASCII, at most 64 bytes.
 // Of the version, not of the content: equal bytes in another file have another one. Where the content has been read, its own
-// is told instead (content_etag.h).
+// is told instead (description.h).
 std::string Etag(const ObjectInfo& info);
 
 }  // namespace objmapper::storage

@@ -1,4 +1,4 @@
-// What a tree asks before it asks the disk: objects that are elsewhere.
+// What a tree asks before it asks the disk: objects in memory.
 #pragma once
 
 #include <optional>
@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "net/unique_fd.h"
+#include "storage/description.h"
 #include "storage/object_info.h"
 
 namespace objmapper::storage {
@@ -15,6 +16,7 @@ namespace objmapper::storage {
 struct OpenedObject {
   net::UniqueFd fd;
   ObjectInfo info;  // of `fd`, so it is true whatever happens to the name
+  Tier tier = Tier::kDisk;
 };
 
 // Thread-safe. Never waits for a disk, so event loops may ask it. nullopt: it has no such object, and the disk is to be
@@ -24,6 +26,7 @@ class Overlay {
   virtual ~Overlay() = default;
   virtual std::optional<absl::StatusOr<OpenedObject>> Open(absl::string_view uri) = 0;
   virtual std::optional<absl::StatusOr<ObjectInfo>> Stat(absl::string_view uri) = 0;
+  virtual std::optional<absl::StatusOr<Description>> Describe(absl::string_view uri) = 0;
   // Whether Open() would find it; counts as nothing.
   virtual bool Has(absl::string_view uri) const = 0;
 };

@@ -80,7 +80,7 @@ class Incoming : public NewObject {
       if (!published.ok()) return published;
       committed_ = true;
       // The name came as a change of the file, perhaps a slow one.
-      KeepContentEtagStill(fd(), etag_);
+      KeepContentEtag(fd(), etag_);
       Tell();
       if (options_.durability != Durability::kFull) return absl::OkStatus();
       const absl::Status synced = SyncParents(*options_.tree, parent->directory.get(), path_);
@@ -121,7 +121,7 @@ class Incoming : public NewObject {
     }
     if (options_.durability != Durability::kNone && fsync(fd()) != 0) return DiskError(errno, "fsync");
     // Last, since the disk may have taken its time (attributes.h). Should a crash take it, it is made anew from the content.
-    KeepContentEtagStill(fd(), etag_);
+    KeepContentEtag(fd(), etag_);
     return absl::OkStatus();
   }
 
@@ -311,17 +311,6 @@ absl::Status Store::Unlink(absl::string_view uri, int directory, const std::stri
   options_.tree->NoteChange();
   if (file.valid()) options_.house->Unlinked(std::move(file));
   return synced.ok() ? synced : absl::DataLossError(synced.message());
-}
-
-absl::StatusOr<std::string> Store::EtagOf(absl::string_view uri) {
-  absl::StatusOr<std::string> etag;
-  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
-    const absl::StatusOr<OpenedObject> object = options_.tree->OpenObject(uri, Wait::kMayBlock);
-    if (!object.ok()) return object.status();
-    etag = ContentEtag(object->fd.get(), object->info);
-    if (!absl::IsAborted(etag.status())) return etag;
-  }
-  return absl::ResourceExhaustedError(absl::StrCat(What("read", uri), ": it is written all the time; try again"));
 }
 
 absl::StatusOr<size_t> Store::RemoveLeftovers() { return storage::RemoveLeftovers(*options_.tree); }

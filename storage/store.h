@@ -112,10 +112,6 @@ class Store {
   absl::StatusOr<ListPage> List(const ListQuery& query,
                                 absl::FunctionRef<bool(absl::string_view uri)> permitted);
 
-  // The etag of the object's content (content_etag.h): known, or computed from all of it. Errors as Tree::OpenObject(), and
-  // RESOURCE_EXHAUSTED when somebody writes to it in place all the time.
-  absl::StatusOr<std::string> EtagOf(absl::string_view uri);
-
   // Removes what puts have left behind whose process was killed; returns how many there were (leftovers.h). For a server's
   // start; reads the whole tree.
   absl::StatusOr<size_t> RemoveLeftovers();

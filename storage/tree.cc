@@ -247,6 +247,19 @@ absl::StatusOr<ObjectInfo> Tree::StatOnDisk(absl::string_view uri, Wait wait) co
   return InfoOf(fd->get(), uri);
 }
 
+absl::StatusOr<Description> Tree::Describe(absl::string_view uri, Wait wait) const {
+  if (overlay_ == nullptr) return DescribeOnDisk(uri, wait);
+  return InBoth(uri, [&] { return overlay_->Describe(uri); }, [&] { return DescribeOnDisk(uri, wait); });
+}
+
+absl::StatusOr<Description> Tree::DescribeOnDisk(absl::string_view uri, Wait wait) const {
+  const absl::StatusOr<net::UniqueFd> fd = Resolve(uri, O_PATH, wait);
+  if (!fd.ok()) return fd.status();
+  const absl::StatusOr<ObjectInfo> info = InfoOf(fd->get(), uri);
+  if (!info.ok()) return info.status();
+  return storage::Describe(fd->get(), *info, Tier::kDisk);
+}
+
 absl::StatusOr<net::UniqueFd> Tree::Resolve(absl::string_view uri, int flags, Wait wait) const {
   char path[PATH_MAX];
   if (absl::Status status = CopyPath(uri, path); !status.ok()) return status;

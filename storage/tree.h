@@ -18,9 +18,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "net/unique_fd.h"
+#include "storage/description.h"
 #include "storage/object_info.h"
-#include "storage/use_marks.h"
 #include "storage/overlay.h"
+#include "storage/use_marks.h"
 
 namespace objmapper::storage {
 
@@ -58,6 +59,8 @@ class Tree {
   // What OpenObject() would find, without a descriptor that could read it: permissions to read are
   // not asked for. Errors as OpenObject().
   absl::StatusOr<ObjectInfo> Stat(absl::string_view uri, Wait wait) const;
+  // The same, and its etag and tier: what OP_STAT tells. find_description.h asks the index first.
+  absl::StatusOr<Description> Describe(absl::string_view uri, Wait wait) const;
   // The same without asking the overlay: of what is on the disk.
   absl::StatusOr<ObjectInfo> StatOnDisk(absl::string_view uri, Wait wait) const;
 
@@ -107,6 +110,7 @@ class Tree {
   template <typename Ask, typename AskDisk>
   auto InBoth(absl::string_view uri, Ask ask, AskDisk ask_disk) const -> decltype(ask_disk());
   absl::StatusOr<OpenedObject> OpenOnDisk(absl::string_view uri, Wait wait) const;
+  absl::StatusOr<Description> DescribeOnDisk(absl::string_view uri, Wait wait) const;
   absl::StatusOr<net::UniqueFd> Resolve(absl::string_view uri, int flags, Wait wait) const;
 
   std::string root_path_;

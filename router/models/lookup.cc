@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "net/clock.h"
-#include "storage/index.h"
+#include "storage/find_description.h"
 #include "storage/tree.h"
 
 namespace objmapper::router::models {
@@ -22,19 +22,12 @@ Found Refused(protocol::Status status, absl::string_view message) {
 
 Found Refused(const absl::Status& error) { return Refused(WireStatus(error), error.message()); }
 
-Found FindInfo(const protocol::Request& request, const Options& options) {
-  const int64_t now_ns = net::NowNs();
-  const uint64_t changes = options.tree->changes();
+Found FindForStat(const protocol::Request& request, const Options& options) {
+  absl::StatusOr<storage::Description> description = storage::FindDescription(
+      *options.tree, options.index, request.uri, net::NowNs(), storage::Wait::kMayBlock);
+  if (!description.ok()) return Refused(description.status());
   Found found;
-  if (std::optional<storage::ObjectInfo> known = options.index->Find(request.uri, now_ns, changes)) {
-    found.info = *known;
-    return found;
-  }
-  const absl::StatusOr<storage::ObjectInfo> info =
-      options.tree->Stat(request.uri, storage::Wait::kMayBlock);
-  if (!info.ok()) return Refused(info.status());
-  options.index->Put(request.uri, *info, now_ns, changes);
-  found.info = *info;
+  found.description = *std::move(description);
   return found;
 }
 
@@ -42,7 +35,7 @@ Found FindInfo(const protocol::Request& request, const Options& options) {
 
 Found Find(const protocol::Request& request, const Options& options) {
   if (request.refusal != protocol::Status::kOk) return Refused(request.refusal, request.reason);
-  if (request.mode == protocol::Mode::kStat) return FindInfo(request, options);
+  if (request.mode == protocol::Mode::kStat) return FindForStat(request, options);
   absl::StatusOr<storage::OpenedObject> object =
       options.tree->OpenObject(request.uri, storage::Wait::kMayBlock);
   if (!object.ok()) return Refused(object.status());
@@ -52,7 +45,7 @@ Found Find(const protocol::Request& request, const Options& options) {
                    RangeMessage(request, object->info.size));
   }
   Found found;
-  found.info = object->info;
+  found.size = object->info.size;
   found.fd = std::move(object->fd);
   found.extent = *extent;
   return found;

@@ -9,7 +9,7 @@
 #include "protocol/status.h"
 #include "router/answers.h"
 #include "router/models/context.h"
-#include "storage/object_info.h"
+#include "storage/description.h"
 
 namespace objmapper::router::models {
 
@@ -17,7 +17,8 @@ namespace objmapper::router::models {
 struct Found {
   protocol::Status status = protocol::Status::kOk;
   std::string message;       // when it is not kOk
-  storage::ObjectInfo info;  // when it is
+  uint64_t size = 0;         // when it is, of the whole object; STAT: see `description`
+  storage::Description description;  // STAT alone
   net::UniqueFd fd;          // the object, opened for this answer alone; STAT: none
   Extent extent;             // of the object, as the request wants it
   std::string answer;        // of an operation: the whole of it, with `bytes` of an object stored

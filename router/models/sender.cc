@@ -93,7 +93,8 @@ bool Sender::Answer(Session* session, const Request& request, Found found) {
   if (request.mode == Mode::kStat) {
     message_.BeginAnswer(request);
     AppendStat(dialect, request.id,
-               {found.info.size, found.info.mtime_ns / 1'000'000'000, storage::Etag(found.info)},
+               {found.description.size, found.description.mtime_s, found.description.etag,
+                static_cast<uint8_t>(found.description.tier)},
                message_.text());
     return message_.bytes().size() < kGatheredBytes || Flush(session);
   }
@@ -104,7 +105,7 @@ bool Sender::Answer(Session* session, const Request& request, Found found) {
   message_.BeginAnswer(request, Status::kOk, found.extent.length);
   char header[protocol::kResponseBytesMax];
   message_.text()->append(
-      header, EncodeBodyHeader(dialect, request, found.extent, found.info.size, header));
+      header, EncodeBodyHeader(dialect, request, found.extent, found.size, header));
   const bool splice = request.mode == Mode::kSplice && found.extent.length > 0 &&
                       found.extent.length >= context_->options.splice_bytes_min;
   return splice ? Splice(session, found.fd.get(), found.extent)

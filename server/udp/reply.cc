@@ -13,6 +13,8 @@
 #include "protocol/limits.h"
 #include "protocol/metadata.h"
 #include "router/answers.h"
+#include "storage/description.h"
+#include "storage/find_description.h"
 #include "storage/object_info.h"
 
 namespace objmapper::server::udp {
@@ -39,18 +41,13 @@ Reply ErrorReply(const protocol::Request& request, const absl::Status& error) {
 }
 
 std::optional<Reply> ReplyToStat(const protocol::Request& request, const Objects& objects, Wait wait) {
-  const int64_t now_ns = net::NowNs();
-  std::optional<storage::ObjectInfo> info = objects.index->Find(request.uri, now_ns);
-  if (!info.has_value()) {
-    const absl::StatusOr<storage::ObjectInfo> found = objects.tree->Stat(request.uri, wait);
-    if (NotCached(found.status(), wait)) return std::nullopt;
-    if (!found.ok()) return ErrorReply(request, found.status());
-    objects.index->Put(request.uri, *found, now_ns);
-    info = *found;
-  }
-  const std::string etag = storage::Etag(*info);
+  const absl::StatusOr<storage::Description> found =
+      storage::FindDescription(*objects.tree, objects.index, request.uri, net::NowNs(), wait);
+  if (NotCached(found.status(), wait)) return std::nullopt;
+  if (!found.ok()) return ErrorReply(request, found.status());
   Reply reply;
-  router::AppendStat(Dialect::kV2, request.id, {info->size, info->mtime_ns / 1'000'000'000, etag}, &reply.bytes);
+  router::AppendStat(Dialect::kV2, request.id,
+                     {found->size, found->mtime_s, found->etag, static_cast<uint8_t>(found->tier)}, &reply.bytes);
   return reply;
 }
 
@@ -114,7 +111,7 @@ std::optional<Reply> ReplyToCopy(const protocol::Request& request, const Objects
     if (!extent.has_value()) {
       return udp::ErrorReply(request, Status::kRangeNotSatisfiable, router::RangeMessage(request, info.size));
     }
-    const std::string etag = storage::Etag(info);
+    const std::string etag = storage::EtagOf(object->fd.get(), info, object->tier);
     Reply reply;
     EncodeHeader(request, *extent, info.size, etag, &reply.bytes);
     const size_t header_bytes = reply.bytes.size();

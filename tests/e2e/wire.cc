@@ -22,6 +22,7 @@ namespace objmapper::e2e {
 namespace {
 
 constexpr size_t kFdsPerMessageMax = 253;  // include/net/scm.h: SCM_MAX_FD
+constexpr size_t kGrowBytes = 1024 * 1024;
 
 net::UniqueFd Connect(int family, const sockaddr* address, socklen_t length) {
   net::UniqueFd socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -127,7 +128,7 @@ bool Wire::WaitReadable() {
 Wire::Got Wire::ReadInto(size_t bytes, std::string* out) {
   size_t at = out->size();
   const size_t end = at + bytes;
-  out->resize(end);
+  out->reserve(end);
   Got got = Got::kAll;
   while (at < end) {
     if (fd() < 0) {
@@ -138,7 +139,10 @@ Wire::Got Wire::ReadInto(size_t bytes, std::string* out) {
       got = Got::kTimeout;
       break;
     }
-    iovec iov{out->data() + at, end - at};
+    // Grown as it is filled: who clears tens of megabytes first, on a busy machine with a sanitizer, does not read for so
+    // long that a server with a short time-out gives up.
+    if (at == out->size()) out->resize(std::min(end, at + kGrowBytes));
+    iovec iov{out->data() + at, out->size() - at};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kFdsPerMessageMax)];
     msghdr message{};
     message.msg_iov = &iov;

@@ -216,7 +216,7 @@ TEST_P(DialectTest, BodyHeader) {
 
 // STAT tells size, time and etag, and no body follows.
 TEST_P(DialectTest, Stat) {
-  AppendStat(GetParam(), kId, {.size = kMost, .mtime_s = 1'700'000'000, .etag = "e-1"}, &out_);
+  AppendStat(GetParam(), kId, {.size = kMost, .mtime_s = 1'700'000'000, .etag = "e-1", .backend = 2}, &out_);
   Reader reader(GetParam(), out_);
   const auto result = reader.Next();
   ASSERT_EQ(result.kind, Kind::kResponse);
@@ -228,6 +228,7 @@ TEST_P(DialectTest, Stat) {
   EXPECT_EQ(metadata.size, kMost);
   EXPECT_EQ(metadata.mtime, 1'700'000'000u);
   EXPECT_EQ(metadata.etag, "e-1");
+  EXPECT_EQ(metadata.backend, 2);
 }
 
 // Farewells are V2's alone; to a V1 client the end of the stream says it.

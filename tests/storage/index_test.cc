@@ -16,7 +16,7 @@ namespace {
 
 constexpr absl::Duration kValid = absl::Nanoseconds(100);
 
-ObjectInfo Sized(uint64_t size) { return ObjectInfo{.size = size}; }
+Description Sized(uint64_t size) { return Description{.size = size}; }
 
 // An entry is believed until it is `valid` old, and not a nanosecond longer.
 TEST(IndexTest, ForgetsWhatIsTooOld) {
@@ -133,7 +133,7 @@ TEST(IndexTest, AgreesWithAPlainMap) {
         all[uri] = step;
         break;
       default:
-        const std::optional<ObjectInfo> info = index.Find(uri, static_cast<int64_t>(step));
+        const std::optional<Description> info = index.Find(uri, static_cast<int64_t>(step));
         if (!info.has_value()) break;
         ++found;
         const auto expected = all.find(uri);
@@ -169,11 +169,11 @@ TEST(IndexTest, ServesManyThreads) {
       for (int i = 0; i < kSteps; ++i) {
         const uint64_t number = random() % 200;
         const std::string uri = absl::StrCat("object/", number);
-        index.Put(uri, {.size = number, .inode = number}, i);
+        index.Put(uri, {.size = number, .etag = std::to_string(number)}, i);
         if (random() % 8 == 0) index.Erase(uri);
-        if (const std::optional<ObjectInfo> info = index.Find(uri, i); info.has_value()) {
+        if (const std::optional<Description> info = index.Find(uri, i); info.has_value()) {
           EXPECT_EQ(info->size, number);
-          EXPECT_EQ(info->inode, number);
+          EXPECT_EQ(info->etag, std::to_string(number));
         }
       }
     });

@@ -22,7 +22,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "storage/attributes.h"
-#include "storage/content_etag.h"
+#include "storage/description.h"
 #include "storage/reserved_name.h"
 #include "tests/storage/tree_fixture.h"
 
@@ -290,7 +290,7 @@ TEST_F(StoreTest, KnowsTheContentsEtag) {
   const auto etag = [this](absl::string_view uri) {
     absl::StatusOr<OpenedObject> object = Open(uri);
     CHECK(object.ok());
-    return EtagOf(object->fd.get(), object->info);
+    return EtagOf(object->fd.get(), object->info, object->tier);
   };
   ASSERT_TRUE(Put("one", "same bytes").ok());
   ASSERT_TRUE(Put("two", "same bytes").ok());
@@ -318,35 +318,7 @@ TEST_F(StoreTest, KnowsTheContentsEtag) {
   const absl::StatusOr<ObjectInfo> info = InfoOf(fd.get(), "two");
   ASSERT_TRUE(info.ok());
   EXPECT_FALSE(KnownContentEtag(fd.get(), *info).has_value());
-  EXPECT_NE(EtagOf(fd.get(), *info), kept);
-  const absl::StatusOr<std::string> anew = store_->EtagOf("two");
-  ASSERT_TRUE(anew.ok()) << anew.status();
-  EXPECT_NE(*anew, kept);
-}
-
-// The etag of a file that came behind the server's back is that of an object of the same bytes; once it is computed it is
-// kept, and a server that starts again finds it.
-TEST_F(StoreTest, LearnsTheContentsEtagOfForeignFiles) {
-  ASSERT_TRUE(Put("put", "same bytes").ok());
-  const absl::StatusOr<std::string> etag = store_->EtagOf("put");
-  ASSERT_TRUE(etag.ok()) << etag.status();
-  scratch_.Write("foreign", "same bytes");
-  const auto known = [this] {
-    absl::StatusOr<OpenedObject> object = Open("foreign");
-    CHECK(object.ok());
-    return KnownContentEtag(object->fd.get(), object->info);
-  };
-  EXPECT_FALSE(known().has_value());
-  {
-    absl::StatusOr<OpenedObject> object = Open("put");
-    if (!KnownContentEtag(object->fd.get(), object->info).has_value()) GTEST_SKIP() << "no extended attributes here";
-  }
-  // Not while it could still change unseen.
-  while (!known().has_value()) EXPECT_EQ(store_->EtagOf("foreign").value_or("none"), *etag);
-  EXPECT_EQ(*known(), *etag);
-  scratch_.Write("foreign", "other bytes");
-  EXPECT_NE(store_->EtagOf("foreign").value_or("none"), *etag);
-  EXPECT_EQ(store_->EtagOf("absent").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_NE(EtagOf(fd.get(), *info, Tier::kDisk), kept);
 }
 
 // An empty directory, such as a put that was killed leaves, is in nobody's way.

@@ -17,7 +17,7 @@ struct Filled {
       : index(static_cast<size_t>(2 * objects + 1024), absl::Hours(1)) {
     for (int64_t i = 0; i < objects; ++i) {
       uris.push_back(absl::StrCat("objects/", i % 1000, "/", i, ".bin"));
-      index.Put(uris.back(), storage::ObjectInfo{}, /*now_ns=*/1);
+      index.Put(uris.back(), storage::Description{}, /*now_ns=*/1);
     }
   }
   storage::Index index;
