@@ -12,7 +12,7 @@
 
 namespace objmapper::copypath {
 namespace {
-constexpr int kCapacityWanted = 256 * 1024;
+constexpr int kCapacityWanted = 1024 * 1024;
 
 // /dev/null, where Discard() moves pages to without touching them; one for all pipes. -1: it could not
 // be opened, and a pipe with something in it is thrown away instead.

@@ -16,7 +16,7 @@ namespace objmapper::copypath {
 
 class Pipe {
  public:
-  // Capacity 256 KiB, or what the user's limit allows (pipe(7), pipe-user-pages-soft).
+  // Capacity 1 MiB, or what the user's limit allows (pipe(7), pipe-user-pages-soft).
   // RESOURCE_EXHAUSTED: no descriptor left.
   static absl::StatusOr<Pipe> Create();
 
