@@ -1,5 +1,5 @@
 // Threads for what may wait for the disk or moves bytes inside the kernel: splice transfers, opening
-// cold objects, page-ins of the epoll engine. num_cores×2 of them.
+// cold objects, page-ins. num_cores×2 of them.
 //
 // The queue is as long as there are connections with something to do, each of which has at most one
 // transfer and max_pipeline openings waiting.

@@ -86,14 +86,6 @@ class Channel {
   absl::Span<const int> fds_;     // epoll: of the send that waits for room
 };
 
-// Brings file pages into the page cache off the loop's thread.
-class Populate {
- public:
-  virtual ~Populate() = default;
-  // error: 0, or an errno: EFAULT when the file ends before the range does, EIO, ...
-  virtual void OnPopulated(int error) = 0;
-};
-
 // Writes a part of a file off the loop's thread.
 class Write {
  public:
@@ -125,10 +117,6 @@ class Engine {
   // Ends everything. The caller shuts the socket down first when a send may be in flight, or it
   // could last for ever.
   virtual void Detach(Channel* channel) = 0;
-
-  // Makes [address, address+bytes) of a file mapping resident: madvise(2), MADV_POPULATE_READ.
-  // `populate` stays alive until it is told.
-  virtual void BeginPopulate(Populate* populate, void* address, size_t bytes) = 0;
 
   // pwrite(2) of bytes that stay as they are until `write` is told, which stays alive until then.
   virtual void BeginWrite(Write* write, int fd, const char* data, size_t bytes, uint64_t offset) = 0;

@@ -108,17 +108,10 @@ void EpollEngine::Queue(Channel* channel) {
   endings_.push_back(channel);
 }
 
-void EpollEngine::BeginPopulate(Populate* populate, void* address, size_t bytes) {
-  run_elsewhere_([this, populate, address, bytes] {
-    const int error = madvise(address, bytes, MADV_POPULATE_READ) == 0 ? 0 : errno;
-    AddDone({populate, nullptr, error});
-  });
-}
-
 void EpollEngine::BeginWrite(Write* write, int fd, const char* data, size_t bytes, uint64_t offset) {
   run_elsewhere_([this, write, fd, data, bytes, offset] {
     const ssize_t written = pwrite(fd, data, bytes, static_cast<off_t>(offset));
-    AddDone({nullptr, write, written < 0 ? -errno : written});
+    AddDone({write, written < 0 ? -errno : written});
   });
 }
 
@@ -228,13 +221,7 @@ void EpollEngine::TellDone() {
     net::MutexLock lock(&mutex_);
     all.swap(done_);
   }
-  for (const Done& done : all) {
-    if (done.write != nullptr) {
-      done.write->OnWritten(done.result);
-    } else {
-      done.populate->OnPopulated(static_cast<int>(done.result));
-    }
-  }
+  for (const Done& done : all) done.write->OnWritten(done.result);
 }
 
 }  // namespace objmapper::copypath

@@ -13,7 +13,7 @@ namespace objmapper::copypath {
 
 class EpollEngine : public Engine {
  public:
-  // Runs a function on some other thread, soon; used for page-ins and writes.
+  // Runs a function on some other thread, soon; used for writes.
   using RunElsewhere = std::function<void(std::function<void()>)>;
 
   // `event_fd`: readable when the loop has something else to do; borrowed. The engine must outlive
@@ -27,14 +27,12 @@ class EpollEngine : public Engine {
   void Send(Channel* channel, absl::Span<iovec> pieces, absl::Span<const int> fds) override;
   void AwaitWritable(Channel* channel) override;
   void Detach(Channel* channel) override;
-  void BeginPopulate(Populate* populate, void* address, size_t bytes) override;
   void BeginWrite(Write* write, int fd, const char* data, size_t bytes, uint64_t offset) override;
   bool Wait(int64_t timeout_ns, int64_t* now_ns) override;
 
  private:
-  // What has been done elsewhere, to be told of: a page-in, or a write.
+  // What has been written elsewhere, to be told of.
   struct Done {
-    Populate* populate;
     Write* write;
     ssize_t result;
   };

@@ -10,6 +10,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "copypath/epoll_engine.h"
+#include "copypath/page_in.h"
 #include "copypath/uring_engine.h"
 #include "net/clock.h"
 #include "net/errno_status.h"
@@ -32,17 +33,10 @@ const char* LaneName(const std::optional<router::LaneKind>& lane) {
 }  // namespace
 
 // A window on its way into the page cache.
-class Loop::PageIn : public Populate {
- public:
-  PageIn(Loop* loop, ObjectRef object_in, size_t index_in)
-      : object(std::move(object_in)), index(index_in), loop_(loop) {}
-  void OnPopulated(int error) override { loop_->OnPageIn(this, error); }
-
-  const ObjectRef object;
-  const size_t index;
-
- private:
-  Loop* const loop_;
+struct Loop::Window {
+  ObjectRef object;
+  size_t index;
+  int error = 0;  // the pool's, until it is told
 };
 
 Loop::Loop(const LoopOptions& options, const char* name)
@@ -164,6 +158,8 @@ void Loop::ReadMail() {
       Welcome(std::move(*session));
     } else if (auto* loading = std::get_if<Loading*>(&letter)) {
       OnLoaded(*loading);
+    } else if (auto* window = std::get_if<Window*>(&letter)) {
+      OnPagedIn(*window);
     } else if (const auto* job = std::get_if<JobEnded>(&letter)) {
       job->stream->OnOperationJobEnded();
     } else {
@@ -369,26 +365,28 @@ void Loop::BringIn(CachedObject* object, size_t index) {
   if (object->ResidencyOf(index, now_ns_) == CachedObject::Residency::kComing) return;
   counters_.page_ins.Add();
   object->SetResidency(index, CachedObject::Residency::kComing, now_ns_);
-  auto* page_in = new PageIn(this, ObjectRef(object), index);
-  page_ins_.insert(page_in);
+  auto* window = new Window{ObjectRef(object), index};
+  page_ins_.insert(window);
   const auto [begin, end] = object->Window(index);
-  engine_->BeginPopulate(page_in, object->map() + begin, end - begin);
+  options_.pool->Run([this, window, fd = object->fd(), begin = begin, bytes = end - begin] {
+    window->error = PageIn(fd, begin, bytes);
+    mailbox_.Put(window);
+  });
 }
 
-void Loop::OnPageIn(PageIn* page_in, int error) {
+void Loop::OnPagedIn(Window* window) {
   counters_.page_ins_done.Add();
-  ObjectRef object = page_in->object;
-  // EFAULT: the file has become shorter than the mapping. Sending finds out where it ends, and so
-  // does the check of the last piece.
-  if (error != 0 && error != EFAULT) {
+  ObjectRef object = window->object;
+  if (window->error != 0) {
     object->set_read_error(net::ErrnoToStatus(
-        error, absl::StrCat("read \"", absl::CHexEscape(object->uri()), "\"")));
+        window->error, absl::StrCat("read \"", absl::CHexEscape(object->uri()), "\"")));
     LOG_EVERY_T(WARNING, 1) << object->error().message();
     cache_.Erase(object.get());  // the next request asks the disk again
   }
-  object->SetResidency(page_in->index, CachedObject::Residency::kResident, now_ns_);
-  page_ins_.erase(page_in);
-  delete page_in;
+  // Should the file have become shorter: sending finds out where it ends, and so does the check of the last piece.
+  object->SetResidency(window->index, CachedObject::Residency::kResident, now_ns_);
+  page_ins_.erase(window);
+  delete window;
   TellWaiters(object.get());
 }
 

@@ -1,7 +1,7 @@
 // One event loop of the copypath: a thread, an engine, the streams it owns, and their objects.
 //
 // The thread never waits for a disk: what is not in the kernel's caches is opened and brought in by
-// the splice threads or by kernel workers, and the streams that want it wait in the meantime.
+// the splice threads, and the streams that want it wait in the meantime.
 #pragma once
 
 #include <atomic>
@@ -167,8 +167,8 @@ class Loop {
   struct JobEnded {
     Stream* stream;
   };
-  using Letter = std::variant<std::unique_ptr<router::Session>, Loading*, TransferEnded, JobEnded>;
-  class PageIn;
+  struct Window;
+  using Letter = std::variant<std::unique_ptr<router::Session>, Loading*, Window*, TransferEnded, JobEnded>;
   using Deadlines = net::DeadlineList<Stream, &Stream::deadline>;
   using Retries = net::DeadlineList<Passing, &Passing::retry>;
 
@@ -177,7 +177,7 @@ class Loop {
   void ReadMail();
   void Welcome(std::unique_ptr<router::Session> session);
   void OnLoaded(Loading* loading);
-  void OnPageIn(PageIn* page_in, int error);
+  void OnPagedIn(Window* window);
   void TellWaiters(CachedObject* object);
   void OpenFiles();
   void Expire();
@@ -192,7 +192,7 @@ class Loop {
   ObjectCache cache_;
   absl::flat_hash_set<Stream*> streams_;  // owned
   absl::flat_hash_set<Loading*> loading_;  // owned; in the pool's hands
-  absl::flat_hash_set<PageIn*> page_ins_;  // owned; in the engine's hands
+  absl::flat_hash_set<Window*> page_ins_;  // owned; in the pool's hands
   int transfers_ = 0;                      // in the pool's hands
   Deadlines idle_;
   Deadlines busy_;

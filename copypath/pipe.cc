@@ -14,14 +14,12 @@ namespace objmapper::copypath {
 namespace {
 constexpr int kCapacityWanted = 1024 * 1024;
 
-// /dev/null, where Discard() moves pages to without touching them; one for all pipes. -1: it could not
-// be opened, and a pipe with something in it is thrown away instead.
+}  // namespace
+
 int DevNull() {
   static const int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
   return fd;
 }
-
-}  // namespace
 
 absl::StatusOr<Pipe> Pipe::Create() {
   int ends[2];

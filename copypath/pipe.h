@@ -14,6 +14,10 @@
 
 namespace objmapper::copypath {
 
+// /dev/null, where pages go without being touched; one for all, for ever. -1: it could not be opened, and a pipe with something
+// in it is thrown away instead.
+int DevNull();
+
 class Pipe {
  public:
   // Capacity 1 MiB, or what the user's limit allows (pipe(7), pipe-user-pages-soft).

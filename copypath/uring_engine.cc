@@ -98,10 +98,6 @@ void UringEngine::Detach(Channel* channel) {
   }
 }
 
-void UringEngine::BeginPopulate(Populate* populate, void* address, size_t bytes) {
-  ring_->Advise(address, bytes, MADV_POPULATE_READ, Tag(populate, Operation::kPopulate));
-}
-
 void UringEngine::BeginWrite(Write* write, int fd, const char* data, size_t bytes, uint64_t offset) {
   ring_->Write(fd, data, bytes, offset, Tag(write, Operation::kWrite));
 }
@@ -132,10 +128,6 @@ void UringEngine::Handle(net::Ring::Event* told) {
     event_seen_ = true;
     return;
   }
-  if (operation == Operation::kPopulate) {
-    static_cast<Populate*>(object)->OnPopulated(event.result < 0 ? -event.result : 0);
-    return;
-  }
   if (operation == Operation::kWrite) {
     static_cast<Write*>(object)->OnWritten(event.result);
     return;
@@ -163,7 +155,6 @@ void UringEngine::Handle(net::Ring::Event* told) {
       // Receiving was wanted again while the cancel was on its way.
       if (channel->receive_wanted_ && !channel->receive_armed_) Arm(channel);
       break;
-    case Operation::kPopulate:
     case Operation::kEvent:
     case Operation::kWrite:
       break;

@@ -1,5 +1,4 @@
-// The engine on io_uring: multishot receives into shared buffers, gathered sends, page-ins on kernel
-// workers.
+// The engine on io_uring: multishot receives into shared buffers, gathered sends, writes to files.
 #pragma once
 
 #include <memory>
@@ -24,7 +23,6 @@ class UringEngine : public Engine {
   void Send(Channel* channel, absl::Span<iovec> pieces, absl::Span<const int> fds) override;
   void AwaitWritable(Channel* channel) override;
   void Detach(Channel* channel) override;
-  void BeginPopulate(Populate* populate, void* address, size_t bytes) override;
   void BeginWrite(Write* write, int fd, const char* data, size_t bytes, uint64_t offset) override;
   bool Wait(int64_t timeout_ns, int64_t* now_ns) override;
 
@@ -36,9 +34,8 @@ class UringEngine : public Engine {
     kSend = 2,
     kWritable = 4,
     kCancel = 6,
-    kPopulate = 8,
-    kEvent = 10,
-    kWrite = 12,
+    kEvent = 8,
+    kWrite = 10,
   };
   static constexpr uint64_t kOperationMask = 14;
 

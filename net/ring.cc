@@ -164,12 +164,6 @@ void Ring::PollOnce(int fd, uint32_t poll_mask, uint64_t user_data) {
   entry->user_data = user_data;
 }
 
-void Ring::Advise(void* address, size_t bytes, int advice, uint64_t user_data) {
-  io_uring_sqe* entry = NextEntry();
-  io_uring_prep_madvise(entry, address, static_cast<off_t>(bytes), advice);
-  entry->user_data = user_data;
-}
-
 void Ring::CancelReceive(Receive what, uint64_t target, uint64_t user_data) {
   io_uring_sqe* entry = NextEntry();
   io_uring_prep_cancel64(entry, target | BitsOf(what), 0);

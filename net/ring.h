@@ -81,8 +81,6 @@ class Ring {
   // end.
   void Write(int fd, const void* data, size_t bytes, uint64_t offset, uint64_t user_data);
   void PollOnce(int fd, uint32_t poll_mask, uint64_t user_data);
-  // madvise(2); MADV_POPULATE_READ runs on a kernel worker thread, so it may wait for a disk.
-  void Advise(void* address, size_t bytes, int advice, uint64_t user_data);
   // Cancels the ReceiveMultishot() that has `target` as its user_data, which then completes
   // (-ECANCELED, or what it had). This call's own event carries `user_data`.
   void CancelReceive(Receive what, uint64_t target, uint64_t user_data);

@@ -416,90 +416,6 @@ TEST_P(EngineTest, SleepsBesideAGonePeer) {
   waker.join();
 }
 
-// ---- Page-ins ----
-
-class Pages : public Populate {
- public:
-  void OnPopulated(int error_in) override {
-    EXPECT_FALSE(error.has_value()) << "an end comes once";
-    error = error_in;
-  }
-  std::optional<int> error;
-};
-
-class PopulateTest : public EngineTestBase, public testing::WithParamInterface<EngineName> {
- protected:
-  static constexpr size_t kBytes = 1024 * 1024;
-
-  void SetUp() override {
-    MakeEngine(GetParam());
-    file_.reset(tmpfile());
-    ASSERT_NE(file_, nullptr);
-    ASSERT_EQ(ftruncate(fileno(file_.get()), kBytes), 0);
-    void* map = mmap(nullptr, kBytes, PROT_READ, MAP_SHARED, fileno(file_.get()), 0);
-    ASSERT_NE(map, MAP_FAILED);
-    map_ = static_cast<char*>(map);
-  }
-  void TearDown() override {
-    EngineTestBase::TearDown();
-    munmap(map_, kBytes);
-  }
-
-  struct Closer {
-    void operator()(FILE* file) const { fclose(file); }
-  };
-  std::unique_ptr<FILE, Closer> file_;
-  char* map_ = nullptr;
-};
-
-// Afterwards every page of the range is there.
-TEST_P(PopulateTest, BringsPagesIn) {
-  Pages pages;
-  engine_->BeginPopulate(&pages, map_, kBytes);
-  EXPECT_FALSE(pages.error.has_value());
-  EXPECT_TRUE(Until([&] { return pages.error.has_value(); }));
-  EXPECT_EQ(pages.error, 0);
-  unsigned char resident[kBytes / 4096];
-  ASSERT_EQ(mincore(map_, kBytes, resident), 0);
-  for (unsigned char page : resident) EXPECT_EQ(page & 1, 1);
-}
-
-// A file that ends before the range does is EFAULT.
-TEST_P(PopulateTest, CutFileIsEfault) {
-  ASSERT_EQ(ftruncate(fileno(file_.get()), 4096), 0);
-  Pages pages;
-  engine_->BeginPopulate(&pages, map_, kBytes);
-  EXPECT_TRUE(Until([&] { return pages.error.has_value(); }));
-  EXPECT_EQ(pages.error, EFAULT);
-}
-
-// Several at once all end.
-TEST_P(PopulateTest, SeveralAtOnce) {
-  Pages pages[8];
-  for (int i = 0; i < 8; ++i) {
-    engine_->BeginPopulate(&pages[i], map_ + i * (kBytes / 8), kBytes / 8);
-  }
-  for (Pages& p : pages) {
-    EXPECT_TRUE(Until([&] { return p.error.has_value(); }));
-    EXPECT_EQ(p.error, 0);
-  }
-}
-
-// Sending from a mapping whose file was cut is an errno, not a signal, and the channel lives on.
-TEST_P(PopulateTest, SendingBeyondTheEndIsEfault) {
-  ASSERT_EQ(ftruncate(fileno(file_.get()), 0), 0);
-  Recorder* channel = NewChannel(Transport::kUnix);
-  iovec piece{map_, 4096};
-  engine_->Send(channel, absl::MakeSpan(&piece, 1));
-  EXPECT_TRUE(Until([&] { return channel->sent.size() == 1; }));
-  EXPECT_EQ(channel->sent[0], -EFAULT);
-  char bytes[] = "x";
-  piece = {bytes, 1};
-  engine_->Send(channel, absl::MakeSpan(&piece, 1));
-  EXPECT_TRUE(Until([&] { return channel->sent.size() == 2; }));
-  EXPECT_EQ(channel->sent[1], 1);
-}
-
 // ---- Writing ----
 
 class Writing : public Write {
@@ -540,6 +456,27 @@ TEST_P(OnEachEngineTest, WritesNot) {
   EXPECT_EQ(writing.result, -EBADF);
 }
 
+// Sending from a mapping whose file was cut is an errno, not a signal, and the channel lives on.
+TEST_P(OnEachEngineTest, SendingBeyondTheEndIsEfault) {
+  constexpr size_t kBytes = 4096;
+  const net::UniqueFd file(memfd_create("file", MFD_CLOEXEC));
+  ASSERT_EQ(ftruncate(file.get(), kBytes), 0);
+  void* const map = mmap(nullptr, kBytes, PROT_READ, MAP_SHARED, file.get(), 0);
+  ASSERT_NE(map, MAP_FAILED);
+  ASSERT_EQ(ftruncate(file.get(), 0), 0);
+  Recorder* channel = NewChannel(Transport::kUnix);
+  iovec piece{map, kBytes};
+  engine_->Send(channel, absl::MakeSpan(&piece, 1));
+  EXPECT_TRUE(Until([&] { return channel->sent.size() == 1; }));
+  EXPECT_EQ(channel->sent[0], -EFAULT);
+  char bytes[] = "x";
+  piece = {bytes, 1};
+  engine_->Send(channel, absl::MakeSpan(&piece, 1));
+  EXPECT_TRUE(Until([&] { return channel->sent.size() == 2; }));
+  EXPECT_EQ(channel->sent[1], 1);
+  munmap(map, kBytes);
+}
+
 // Where descriptors are taken they are told before the bytes that they rode on, are close-on-exec, and are all that the
 // kernel has put into our table; more than there is room for are dropped, and said to be.
 TEST_P(OnEachEngineTest, TakesDescriptors) {
@@ -569,10 +506,6 @@ TEST_P(OnEachEngineTest, TakesDescriptors) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, OnEachEngineTest, testing::Values(EngineName::kUring, EngineName::kEpoll),
-                         [](const auto& info) { return NameOf(info.param); });
-
-INSTANTIATE_TEST_SUITE_P(Engines, PopulateTest,
-                         testing::Values(EngineName::kUring, EngineName::kEpoll),
                          [](const auto& info) { return NameOf(info.param); });
 
 INSTANTIATE_ENGINE_TESTS();

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <deque>
@@ -320,47 +319,6 @@ TEST_F(RingTest, PollsOnce) {
   event.Clear();
   event.Signal();
   EXPECT_TRUE(Quiet());
-}
-
-// ---- Page-ins ----
-
-class RingAdviseTest : public RingTest {
- protected:
-  // A file of `kPages` pages that no folder holds, mapped.
-  void SetUp() override {
-    RingTest::SetUp();
-    file_.reset(tmpfile());
-    ASSERT_NE(file_, nullptr);
-    ASSERT_EQ(ftruncate(fileno(file_.get()), kPages * 4096), 0);
-    map_ = mmap(nullptr, kPages * 4096, PROT_READ, MAP_SHARED, fileno(file_.get()), 0);
-    ASSERT_NE(map_, MAP_FAILED);
-  }
-  void TearDown() override { munmap(map_, kPages * 4096); }
-
-  static constexpr size_t kPages = 64;
-  struct Closer {
-    void operator()(FILE* file) const { fclose(file); }
-  };
-  std::unique_ptr<FILE, Closer> file_;
-  void* map_ = MAP_FAILED;
-};
-
-// MADV_POPULATE_READ brings every page of the range in.
-TEST_F(RingAdviseTest, Populates) {
-  ring_->Advise(map_, kPages * 4096, MADV_POPULATE_READ, kOther);
-  const Seen seen = Await(1)[0];
-  EXPECT_EQ(seen.user_data, kOther);
-  EXPECT_EQ(seen.result, 0);
-  unsigned char resident[kPages];
-  ASSERT_EQ(mincore(map_, kPages * 4096, resident), 0);
-  for (unsigned char page : resident) EXPECT_EQ(page & 1, 1);
-}
-
-// A file that has become shorter than its mapping is an errno, not a signal.
-TEST_F(RingAdviseTest, CutFileIsEfault) {
-  ASSERT_EQ(ftruncate(fileno(file_.get()), 4096), 0);
-  ring_->Advise(map_, kPages * 4096, MADV_POPULATE_READ, kOther);
-  EXPECT_EQ(Await(1)[0].result, -EFAULT);
 }
 
 // ---- The queues ----
