@@ -215,19 +215,6 @@ void Loop::Expire() {
   while (Stream* stream = busy_.PopExpired(now_ns_)) stream->OnDeadline(/*idle=*/false);
 }
 
-Pipe* Loop::EmptyPipe() {
-  if (pipe_.has_value() && !pipe_->Discard()) pipe_.reset();
-  if (!pipe_.has_value()) {
-    absl::StatusOr<Pipe> made = Pipe::Create();
-    if (!made.ok()) {
-      LOG_EVERY_T(WARNING, 1) << "no pipe to splice through, sendfile does it: " << made.status().message();
-      return nullptr;
-    }
-    pipe_.emplace(*std::move(made));
-  }
-  return &*pipe_;
-}
-
 // ---- Files to pass ----
 
 void Loop::BeginOpen(Passing::Opening* opening) {

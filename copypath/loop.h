@@ -18,7 +18,6 @@
 #include "copypath/engine.h"
 #include "copypath/object_cache.h"
 #include "copypath/passing.h"
-#include "copypath/pipe.h"
 #include "copypath/stream.h"
 #include "net/counter.h"
 #include "net/deadline_list.h"
@@ -113,8 +112,6 @@ class Loop {
   // The object that `uri` means now: ready, or loading (then its waiters are told). Errors as
   // Tree::OpenObject().
   absl::StatusOr<ObjectRef> Lookup(absl::string_view uri);
-  // For one use. Null: no descriptors for one are left.
-  Pipe* EmptyPipe();
   // The object is not what its name means any more: the next Lookup() asks the file system.
   void Forget(CachedObject* object) { cache_.Erase(object); }
   // Whether window `index` of a mapped object may be sent; begins to bring it in when not.
@@ -198,7 +195,6 @@ class Loop {
   Deadlines busy_;
   Retries retries_;
   storage::DirectoryCache directories_;  // for descriptors
-  std::optional<Pipe> pipe_;  // made with its first use
   std::unique_ptr<net::FileBatch> files_;  // null: each is opened by itself
   std::vector<Stream*> awaiting_files_;
   std::vector<std::unique_ptr<Passing>> orphans_;  // of streams that have gone, while files_ knows of them

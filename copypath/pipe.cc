@@ -12,7 +12,7 @@
 
 namespace objmapper::copypath {
 namespace {
-constexpr int kCapacityWanted = 1024 * 1024;
+constexpr int kCapacityWanted = 256 * 1024;
 
 }  // namespace
 

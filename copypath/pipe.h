@@ -20,7 +20,7 @@ int DevNull();
 
 class Pipe {
  public:
-  // Capacity 1 MiB, or what the user's limit allows (pipe(7), pipe-user-pages-soft).
+  // Capacity 256 KiB, or what the user's limit allows (pipe(7), pipe-user-pages-soft).
   // RESOURCE_EXHAUSTED: no descriptor left.
   static absl::StatusOr<Pipe> Create();
 

@@ -1,4 +1,4 @@
-// Large bodies out of the page cache without a copy, on the loop's thread: sendfile(2), and for TCP splice(2).
+// Large bodies out of the page cache without a copy: sendfile(2) on the loop's thread.
 //
 // On a Unix socket the pages themselves are queued, so the bytes are copied once, by the receiver; a copying
 // send needs two. What is not in the page cache is brought in first, as for every body: nothing here
@@ -22,10 +22,14 @@
 namespace objmapper::copypath {
 namespace {
 
-// What one stream moves before the others have their turn. TCP could take megabytes more, which would be out of the
-// processor's caches again when the receiver comes to read them.
+// Longer bodies TCP takes faster from a mapping, a megabyte in one call: sendfile(2) feeds it 64 KiB at a
+// time, and wakes the receiver for each.
+constexpr uint64_t kTcpBytesMax = 512 * 1024;
+
+// What one stream moves before the others have their turn. TCP takes megabytes at once, which are out of
+// the processor's caches again when the receiver comes to read them.
 constexpr uint64_t kMoveBytesMax = 2 * kWindowBytes;
-constexpr uint64_t kTcpMoveBytesMax = 1024 * 1024;
+constexpr uint64_t kTcpMoveBytesMax = 256 * 1024;
 
 // sendfile(2) has no flag for it. The receive that a ring has armed does not mind: it is looked at inside
 // Wait() alone.
@@ -39,24 +43,11 @@ class WithoutBlocking {
   const int socket_;
 };
 
-// As sendfile(2), but through a pipe that holds a megabyte: sendfile's own feeds TCP 64 KiB at a time, and wakes the receiver
-// for each. What the socket does not take stays in the pipe, to be discarded.
-ssize_t SpliceOnce(Pipe* pipe, int file, uint64_t offset, size_t bytes, int socket, bool more) {
-  ssize_t moved = pipe->Fill(file, offset, bytes);
-  if (moved <= 0) {
-    errno = static_cast<int>(-moved);
-    return moved == 0 ? 0 : -1;
-  }
-  ssize_t sent = 0;
-  while (!pipe->empty() && (moved = pipe->Drain(socket, more)) > 0) sent += moved;
-  if (sent > 0) return sent;
-  errno = static_cast<int>(-moved);
-  return -1;
-}
-
 }  // namespace
 
-bool Stream::GoesBySendfile(uint64_t bytes) const { return bytes >= loop_->options().sendfile_bytes_min; }
+bool Stream::GoesBySendfile(uint64_t bytes) const {
+  return bytes >= loop_->options().sendfile_bytes_min && (unix_socket() || bytes < kTcpBytesMax);
+}
 
 // Sends what is gathered, header included, by a call of its own, so that the body can follow at once.
 // False: it did not all go, and the rest is on its way.
@@ -110,11 +101,8 @@ bool Stream::MoveBody() {
     if (until < body_.end) loop_->EnsureResident(object, index + 1);  // the disk reads ahead
     off_t offset = static_cast<off_t>(body_.at);
     const uint64_t bytes = std::min(until - body_.at, turn_bytes - moved);
-    Pipe* const pipe = unix_socket() || bytes == 0 ? nullptr : loop_->EmptyPipe();
     const ssize_t sent =
-        bytes == 0        ? (errno = EAGAIN, -1)
-        : pipe == nullptr ? sendfile(socket(), object->fd(), &offset, bytes)
-                          : SpliceOnce(pipe, object->fd(), body_.at, bytes, socket(), body_.at + bytes < body_.end);
+        bytes == 0 ? (errno = EAGAIN, -1) : sendfile(socket(), object->fd(), &offset, bytes);
     if (sent > 0) {
       moved += static_cast<uint64_t>(sent);
       body_.at += static_cast<uint64_t>(sent);
