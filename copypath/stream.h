@@ -120,7 +120,7 @@ class Stream : public Channel {
   bool ComposeBody();
   // stream_move.cc: large bodies, moved inside the kernel.
   bool MoveBody();
-  bool GoesBySendfile(uint64_t bytes) const;
+  bool GoesBySendfile(protocol::Mode mode, uint64_t bytes) const;
   bool SendGatheredNow();
   void EndBody();
   std::optional<size_t> NextAnswer();

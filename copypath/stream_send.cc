@@ -224,7 +224,7 @@ bool Stream::ComposeObject(Answer answer) {
   body_.object = std::move(answer.object);
   body_.at = extent->offset;
   body_.end = extent->offset + extent->length;
-  body_.by_sendfile = request.mode == Mode::kSplice || GoesBySendfile(extent->length);
+  body_.by_sendfile = GoesBySendfile(request.mode, extent->length);
   body_.begun = false;
   body_.receipt = receipt;
   return true;
