@@ -191,7 +191,7 @@ void Stream::Intake(absl::string_view input) {
   if (queue_.size() > session_->parser.max_pipeline()) intake_paused_ = true;
   // To ask is no progress while answers are not read.
   const bool stalled = sending_ || awaiting_room_;
-  UpdateDeadline(/*progress=*/!burst->requests.empty() && !stalled);
+  UpdateDeadline(/*progress=*/(!burst->requests.empty() || burst->dropped) && !stalled);
 }
 
 // Whether a request of the other lane's is answered here.

@@ -258,8 +258,8 @@ bool Worker::ReadAndServe(Peer* peer) {
     }
   }
   router::KeepUnread(session, input, burst_.consumed);
-  // Half a request is no progress: a byte now and then does not extend its time.
-  if (got > 0 || served > 0) UpdateDeadline(peer, served > 0);
+  // Half a request is no progress: a byte now and then does not extend its time. A body that is dropped may be slow.
+  if (got > 0 || served > 0) UpdateDeadline(peer, served > 0 || burst_.dropped);
   if (got > 0 && seen_phase_ != Phase::kServing && burst_.end == Burst::End::kNeedMore &&
       !options_.switchboard->Departing()) {
     burst_.end = Burst::End::kFull;  // draining: read until the socket is empty

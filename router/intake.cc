@@ -135,6 +135,7 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
   burst->requests.clear();
   burst->fd = net::UniqueFd();
   burst->consumed = 0;
+  burst->dropped = false;
   RequestParser& parser = session->parser;
   // Without PIPELINING a client that sends early is served in order, as a V1 client is: there is
   // no number that it could have exceeded.
@@ -162,6 +163,7 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
     }
     // Where the next message begins: behind what is left of a refused body.
     const size_t begin = burst->consumed + std::min<uint64_t>(parser.to_skip(), rest.size());
+    burst->dropped = burst->dropped || begin > burst->consumed;
     RequestParser::Result result = parser.Next(rest);
     if (others && result.kind == RequestParser::Kind::kRequest &&
         result.request.refusal == Status::kOk && !(*in_place)(result.request)) {

@@ -41,6 +41,7 @@ struct Burst {
   End end = End::kNeedMore;
   protocol::RequestParser::Result fatal;  // kFatal: status, reason, id
   size_t consumed = 0;                    // bytes of the input
+  bool dropped = false;  // some of them were of a refused request's body: it keeps coming, which is progress
 };
 
 // The modes that change objects or list them. One at a time on a connection, so that whoever puts and then gets on it

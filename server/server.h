@@ -58,8 +58,12 @@ class Server {
   // Stops listening, leaving the socket files, and gives each connection, once nothing is owed on it, to `take`: the
   // socket is another process's then. As Drain() else; how many there were goes to `*count`.
   bool HandOver(absl::FunctionRef<absl::Status(const router::Session&)> take, uint64_t* count);
-  // Takes in a connection that a predecessor hands over. Any thread.
-  void Arrive(std::unique_ptr<router::Session> session) { demultiplexer_->Arrive(std::move(session)); }
+  // Takes in a connection that a predecessor hands over. Any thread. What that has stored for the connection, we have not
+  // seen: what we know of objects is not to be believed any more.
+  void Arrive(std::unique_ptr<router::Session> session) {
+    tree_->NoteChange();
+    demultiplexer_->Arrive(std::move(session));
+  }
   // What were a predecessor's socket files are ours to remove.
   void TakeOverFiles() { demultiplexer_->TakeOverFiles(); }
   router::ConnectionCounters* counters() { return &counters_; }

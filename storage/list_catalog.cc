@@ -18,7 +18,10 @@ ListPage ListCatalog(const Catalog& catalog, const Tree& tree, const ListQuery& 
                      absl::FunctionRef<bool(absl::string_view uri)> permitted) {
   ListPage page;
   size_t bytes = 0;
-  const time_t now_s = time(nullptr);
+  // By the same clock as Tree's, which finds it or not: time(2) is up to a tick behind.
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  const time_t now_s = now.tv_sec;
   catalog.ForEach(query.prefix, query.cursor, [&](const Catalog::Object& object) {
     const bool expired = object.entry.expires_s != 0 && object.entry.expires_s <= now_s;
     if (expired || !permitted(object.uri)) return true;

@@ -7,7 +7,6 @@
 
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "storage/disk_error.h"
 #include "storage/reserved_name.h"
@@ -17,8 +16,9 @@ namespace {
 
 constexpr mode_t kMode = 0644;  // less what the umask takes
 
-absl::Status FileError(int error, const std::string& name, const char* what) {
-  const absl::Status status = DiskError(error, absl::StrCat("store \"", absl::CHexEscape(name), "\": ", what));
+// The caller knows the object's whole name, and says it.
+absl::Status FileError(int error, const char* what) {
+  const absl::Status status = DiskError(error, what);
   switch (error) {
     case EISDIR:
     case ENOTEMPTY:
@@ -35,22 +35,20 @@ absl::StatusOr<NewFile> NewFile::Make(int directory, const std::string& name) {
   net::UniqueFd fd(openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, kMode));
   if (fd.valid()) return NewFile(std::move(fd), net::UniqueFd(), name, "");
   // EISDIR: a kernel or file system that does not know O_TMPFILE sees a directory to be written (open(2)).
-  if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) return FileError(errno, name, "open");
+  if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) return FileError(errno, "open");
   net::UniqueFd named_in(fcntl(directory, F_DUPFD_CLOEXEC, 0));
-  if (!named_in.valid()) return FileError(errno, name, "dup");
+  if (!named_in.valid()) return FileError(errno, "dup");
   std::string reserved = NewReservedName();
   fd.Reset(openat(directory, reserved.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, kMode));
-  if (!fd.valid()) return FileError(errno, name, "open");
+  if (!fd.valid()) return FileError(errno, "open");
   NewFile file(std::move(fd), std::move(named_in), name, std::move(reserved));
-  if (!LockReserved(file.fd())) return FileError(errno, name, "flock");
+  if (!LockReserved(file.fd())) return FileError(errno, "flock");
   return file;
 }
 
 NewFile::~NewFile() {
   if (named_in_.valid() && !reserved_.empty()) unlinkat(named_in_.get(), reserved_.c_str(), 0);
 }
-
-absl::Status NewFile::Error(int error, const char* what) const { return FileError(error, name_, what); }
 
 bool NewFile::Link(int directory, const std::string& name) const {
   // By the descriptor itself only who may search everything can link (linkat(2), AT_EMPTY_PATH); by /proc everybody.
@@ -64,14 +62,14 @@ absl::Status NewFile::Publish(int directory) {
   if (!reserved_.empty()) return Rename(directory);
   if (Link(directory, name_)) return absl::OkStatus();
   if (errno == ENOENT) return absl::NotFoundError("the directory has been removed");
-  if (errno != EEXIST) return Error(errno, "link");
+  if (errno != EEXIST) return FileError(errno, "link");
   // Locked before it has the name: who finds the name knows by the lock that it is not abandoned.
-  if (!LockReserved(fd_.get())) return Error(errno, "flock");
+  if (!LockReserved(fd_.get())) return FileError(errno, "flock");
   net::UniqueFd named_in(fcntl(directory, F_DUPFD_CLOEXEC, 0));
-  if (!named_in.valid()) return Error(errno, "dup");
+  if (!named_in.valid()) return FileError(errno, "dup");
   const std::string reserved = NewReservedName();
   if (!Link(directory, reserved)) {
-    return errno == ENOENT ? absl::NotFoundError("the directory has been removed") : Error(errno, "link");
+    return errno == ENOENT ? absl::NotFoundError("the directory has been removed") : FileError(errno, "link");
   }
   named_in_ = std::move(named_in);
   reserved_ = reserved;
@@ -80,7 +78,7 @@ absl::Status NewFile::Publish(int directory) {
 
 absl::Status NewFile::Rename(int directory) {
   if (renameat(named_in_.get(), reserved_.c_str(), directory, name_.c_str()) != 0) {
-    return errno == ENOENT ? absl::NotFoundError("the directory has been removed") : Error(errno, "rename");
+    return errno == ENOENT ? absl::NotFoundError("the directory has been removed") : FileError(errno, "rename");
   }
   reserved_.clear();
   return absl::OkStatus();

@@ -39,7 +39,6 @@ class NewFile {
   NewFile(net::UniqueFd fd, net::UniqueFd named_in, std::string name, std::string reserved)
       : fd_(std::move(fd)), named_in_(std::move(named_in)), name_(std::move(name)), reserved_(std::move(reserved)) {}
 
-  absl::Status Error(int error, const char* what) const;
   bool Link(int directory, const std::string& name) const;
   absl::Status Rename(int directory);
 

@@ -73,11 +73,11 @@ class Incoming : public NewObject {
     if (absl::Status ready = Finish(); !ready.ok()) return About(What("store", uri_), ready);
     for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
       absl::StatusOr<Parent> parent = MakeParents(*options_.tree, path_);
-      if (!parent.ok()) return parent.status();
+      if (!parent.ok()) return About(What("store", uri_), parent.status());
       made_directories_ |= parent->made;
       const absl::Status published = Publish(parent->directory.get());
       if (absl::IsNotFound(published)) continue;
-      if (!published.ok()) return published;
+      if (!published.ok()) return About(What("store", uri_), published);
       committed_ = true;
       // The name came as a change of the file, perhaps a slow one.
       KeepContentEtag(fd(), etag_);
@@ -187,7 +187,7 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
   }
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     absl::StatusOr<Parent> parent = MakeParents(*options_.tree, path);
-    if (!parent.ok()) return parent.status();
+    if (!parent.ok()) return About(What("store", uri), parent.status());
     struct stat status;
     if (fstatat(parent->directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) &&
         // An empty one is no part of an object's way, but what is left of one: by a put or a delete that was killed.
@@ -198,7 +198,7 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
     if (absl::IsNotFound(file.status())) continue;
     if (!file.ok()) {
       if (parent->made) PruneParents(*options_.tree, path);
-      return file.status();
+      return About(What("store", uri), file.status());
     }
     auto object = std::make_unique<Incoming>(options_, std::string(uri), size, attributes, path, *std::move(file),
                                              parent->made, &LockOf(name), std::move(room));

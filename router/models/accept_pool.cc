@@ -17,8 +17,7 @@ AcceptPool::AcceptPool(const Options& options)
 }
 
 void AcceptPool::Adopt(std::unique_ptr<Session> session) {
-  // Its request waits in the socket: the set reports it at once.
-  parking_.Park(std::make_unique<Connection>(std::move(session)));
+  parking_.Adopt(std::make_unique<Connection>(std::move(session)));
 }
 
 void AcceptPool::Work() {

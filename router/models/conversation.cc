@@ -126,8 +126,8 @@ Next Settle(Context* context, Connection* connection, const Turn& turn, Sender* 
   if (!IsHalfSaid(*session)) {
     connection->half_said = false;
     connection->deadline_ns = DeadlineNs(now_ns, session->limits->idle_timeout);
-  } else if (!connection->half_said || !turn.requests().empty()) {
-    // From its beginning on: a byte now and then does not extend a request's time.
+  } else if (!connection->half_said || !turn.requests().empty() || turn.dropped()) {
+    // From its beginning on: a byte now and then does not extend a request's time. A body that is dropped may be slow.
     connection->half_said = true;
     connection->deadline_ns = DeadlineNs(now_ns, session->limits->request_timeout);
   }

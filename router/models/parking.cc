@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <utility>
 
 #include <glog/logging.h>
 
@@ -64,6 +65,23 @@ void Parking::Park(std::unique_ptr<Connection> connection) {
   if (wake) Wake();
 }
 
+void Parking::Adopt(std::unique_ptr<Connection> connection) {
+  if (connection->session->unread.empty()) {
+    Park(std::move(connection));
+    return;
+  }
+  {
+    net::MutexLock lock(&mutex_);
+    arrived_.push_back(std::move(connection));
+  }
+  Wake();
+}
+
+std::vector<std::unique_ptr<Connection>> Parking::TakeArrived() {
+  net::MutexLock lock(&mutex_);
+  return std::exchange(arrived_, {});
+}
+
 void Parking::Run() {
   while (!context_->phase.stopping()) {
     for (const epoll_event& event : epoll_.Wait(SleepMs())) {
@@ -74,6 +92,10 @@ void Parking::Run() {
         ready->ready_ns = net::NowNs();
         on_ready_(std::move(ready));
       }
+    }
+    for (std::unique_ptr<Connection>& arrived : TakeArrived()) {
+      arrived->ready_ns = net::NowNs();
+      on_ready_(std::move(arrived));
     }
     for (std::unique_ptr<Connection>& late : TakeUntil(net::NowNs())) {
       EndLate(context_, std::move(late->session));

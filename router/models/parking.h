@@ -33,12 +33,18 @@ class Parking {
   void Start();
   // Any thread. The caller must not touch the connection afterwards: it may be served already.
   void Park(std::unique_ptr<Connection> connection);
+  // The same with a connection that is new here. Its request waits in its socket, which is looked at at once; but of one
+  // that another server has handed over a whole request may have been read already, and then nothing more need ever come.
+  void Adopt(std::unique_ptr<Connection> connection);
   // Makes the thread see that the phase has changed. Any thread.
   void Wake() { wake_.Signal(); }
   // After context->phase.Stop(). Ends the thread, so on_ready is not called any more. Once.
   void Stop();
   // Closes the connections that are parked. After Stop().
-  void Clear() { TakeUntil(net::kNever); }
+  void Clear() {
+    TakeUntil(net::kNever);
+    TakeArrived();
+  }
 
  private:
   // Ordered by deadline. An entry owns its connection.
@@ -49,6 +55,7 @@ class Parking {
   std::unique_ptr<Connection> Take(Connection* connection);
   // Takes out those whose deadline is `until_ns` or earlier.
   std::vector<std::unique_ptr<Connection>> TakeUntil(int64_t until_ns);
+  std::vector<std::unique_ptr<Connection>> TakeArrived();
 
   Context* const context_;
   const OnReady on_ready_;
@@ -57,6 +64,7 @@ class Parking {
   net::EventFd wake_;
   net::Mutex mutex_;
   absl::btree_set<Parked> parked_ GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Connection>> arrived_ GUARDED_BY(mutex_);  // to be served whatever their sockets say
   int64_t wakes_at_ns_ GUARDED_BY(mutex_) = 0;  // when the thread will look at the deadlines again
   std::thread thread_;
 };

@@ -26,8 +26,7 @@ Seda::Seda(const Options& options)
 }
 
 void Seda::Adopt(std::unique_ptr<Session> session) {
-  // Its request waits in the socket: the set reports it at once.
-  parking_.Park(std::make_unique<Connection>(std::move(session)));
+  parking_.Adopt(std::make_unique<Connection>(std::move(session)));
 }
 
 void Seda::Parse() {

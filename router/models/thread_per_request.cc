@@ -12,8 +12,7 @@ ThreadPerRequest::ThreadPerRequest(const Options& options)
 }
 
 void ThreadPerRequest::Adopt(std::unique_ptr<Session> session) {
-  // Its request waits in the socket: the set reports it at once.
-  parking_.Park(std::make_unique<Connection>(std::move(session)));
+  parking_.Adopt(std::make_unique<Connection>(std::move(session)));
 }
 
 void ThreadPerRequest::StartThread(std::unique_ptr<Connection> connection) {

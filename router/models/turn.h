@@ -25,6 +25,8 @@ class Turn {
   // In the order of service, and no more than the connection may still have (--requests_per_conn).
   absl::Span<const protocol::Request> requests() const { return requests_; }
   Burst::End end() const { return burst_.end; }
+  // Whether a part of a refused request's body came.
+  bool dropped() const { return burst_.dropped; }
   // kOperation: what OP_PUT_FD stores.
   net::UniqueFd TakeFd() { return std::move(burst_.fd); }
   // kFatal: why.

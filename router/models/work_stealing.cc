@@ -20,7 +20,7 @@ WorkStealing::WorkStealing(const Options& options)
 void WorkStealing::Adopt(std::unique_ptr<Session> session) {
   auto connection = std::make_unique<Connection>(std::move(session));
   connection->home = next_home_.fetch_add(1, std::memory_order_relaxed) % deques_.size();
-  parking_.Park(std::move(connection));  // its request waits in the socket
+  parking_.Adopt(std::move(connection));
 }
 
 void WorkStealing::Push(std::unique_ptr<Connection> connection) {

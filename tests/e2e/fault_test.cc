@@ -3,27 +3,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <memory>
-#include <new>
 #include <string>
 #include <tuple>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/e2e/matrix.h"
-#include "tests/faults/fault_table.h"
+#include "tests/faults/injection.h"
 
 namespace objmapper::e2e {
 namespace {
 
 using faults::Fault;
-using faults::FaultTable;
 
 // What a client may see of a fault, besides right answers. Wrong bytes never.
 enum class Sees : uint8_t {
@@ -76,35 +70,15 @@ class FaultTest : public testing::TestWithParam<std::tuple<std::string, Row>> {
   void SetUp() override {
     const std::string why = WhyNotEngine(engine());
     if (!why.empty()) GTEST_SKIP() << why;
-    const std::string path = directory_.path() + "/faults";
-    const net::UniqueFd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    ASSERT_EQ(ftruncate(file.get(), sizeof(FaultTable)), 0);
-    void* const memory = mmap(nullptr, sizeof(FaultTable), PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
-    ASSERT_NE(memory, MAP_FAILED);
-    table_ = new (memory) FaultTable;
     for (int i = 0; i < kObjects; ++i) {
       tree_.Add(Uri(i), Contents(i));
     }
-    const char* library = getenv("OBJMAPPER_INJECT");
-    ASSERT_NE(library, nullptr);
-    char* const absolute = realpath(library, nullptr);
-    ASSERT_NE(absolute, nullptr) << library;
-    const char* sanitizer = getenv("ASAN_OPTIONS");
     // Every request asks the file system; nothing is remembered that a fault could not reach.
     std::vector<std::string> flags = {"--fd_cache_valid_ms=0", "--request_timeout=20s"};
     flags.insert(flags.end(), row().flags.begin(), row().flags.end());
     server_ = std::make_unique<ServerProcess>(
         tree_.root(),
-        ServerOptions{.engine = engine(),
-                      .flags = flags,
-                      .environment = {absl::StrCat("LD_PRELOAD=", absolute), absl::StrCat(faults::kVariable, "=", path),
-                                      absl::StrCat("ASAN_OPTIONS=", sanitizer == nullptr ? "" : sanitizer,
-                                                   ":verify_asan_link_order=0")}});
-    free(absolute);
-  }
-  void TearDown() override {
-    server_.reset();
-    if (table_ != nullptr) munmap(table_, sizeof(FaultTable));
+        ServerOptions{.engine = engine(), .flags = flags, .environment = injection_.environment()});
   }
 
   const std::string& engine() const { return std::get<0>(GetParam()); }
@@ -118,13 +92,7 @@ class FaultTest : public testing::TestWithParam<std::tuple<std::string, Row>> {
     return Pattern(static_cast<uint64_t>(i) + 1, kSizes[i % 4]);
   }
 
-  Fault& Of(const char* call) {
-    for (size_t i = 0; i < faults::kCallCount; ++i) {
-      if (strcmp(faults::kCalls[i], call) == 0) return table_->faults[i];
-    }
-    ADD_FAILURE() << "no such call: " << call;
-    return table_->faults[0];
-  }
+  Fault& Of(const char* call) { return injection_.Of(call); }
   void Switch(bool on) {
     for (const char* call : row().calls) {
       Fault& fault = Of(call);
@@ -223,7 +191,7 @@ class FaultTest : public testing::TestWithParam<std::tuple<std::string, Row>> {
 
   ObjectTree tree_;
   TempDir directory_;
-  FaultTable* table_ = nullptr;
+  const faults::Injection injection_{directory_.path()};
   std::unique_ptr<ServerProcess> server_;
   int right_ = 0, errors_ = 0, ended_ = 0;
 };

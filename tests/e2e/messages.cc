@@ -41,12 +41,18 @@ std::string V2Request(uint32_t id, const Question& question) {
     out += Integer(question.length, 8);
   }
   if (question.mode == kPut) out += Integer(question.body.size(), 8);
+  if ((question.flags & kWithMetadata) != 0) out += Integer(question.metadata.size(), 2);
   out += question.uri;
+  if ((question.flags & kWithMetadata) != 0) out += question.metadata;
   if (question.mode == kPut) out += question.body;
   return out;
 }
 
 std::string Close(uint8_t reason) { return absl::StrCat("\x03", Integer(reason, 1)); }
+
+std::string TimeToLive(uint32_t seconds) {
+  return absl::StrCat(Integer(kTtlEntry, 1), Integer(4, 2), Integer(seconds, 4));
+}
 
 uint64_t BigEndian(absl::string_view bytes) {
   uint64_t value = 0;

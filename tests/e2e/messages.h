@@ -56,12 +56,14 @@ inline constexpr uint16_t kInOrder = kPipelining | kRange | kObjectOps;
 inline constexpr uint8_t kOrdered = 0x01;
 inline constexpr uint8_t kPriority = 0x02;
 inline constexpr uint8_t kWithRange = 0x04;
+inline constexpr uint8_t kWithMetadata = 0x08;
 
 // Types of metadata entries.
 inline constexpr uint8_t kSizeEntry = 0x01;
 inline constexpr uint8_t kEtagEntry = 0x03;
 inline constexpr uint8_t kRangeEntry = 0x10;
 inline constexpr uint8_t kRetryAfterEntry = 0x12;
+inline constexpr uint8_t kTtlEntry = 0x13;
 inline constexpr uint8_t kErrorEntry = 0xFF;
 
 // Reasons of CLOSE.
@@ -82,12 +84,15 @@ struct Question {
   uint64_t offset = 0;  // with kWithRange
   uint64_t length = 0;  // with kWithRange; 0: to the end
   std::string body;     // kPut
+  std::string metadata;  // with kWithMetadata; see TimeToLive()
 };
 
 std::string V1Request(char mode, absl::string_view uri);
 std::string Hello(uint16_t capabilities, uint16_t max_pipeline);
 std::string V2Request(uint32_t id, const Question& question);
 std::string Close(uint8_t reason);
+// The entry of a request's metadata that says how long the object lives.
+std::string TimeToLive(uint32_t seconds);
 
 // The big-endian integer that `bytes` (1..8 of them) spell.
 uint64_t BigEndian(absl::string_view bytes);

@@ -37,10 +37,11 @@ class WritableTest : public testing::TestWithParam<std::string> {
   }
 
   // Starts it; once, before the first Client().
-  void Start(std::vector<std::string> flags = {}, const std::string& root = "") {
+  void Start(std::vector<std::string> flags = {}, const std::string& root = "",
+             const std::vector<std::string>& environment = {}) {
     flags.insert(flags.begin(), {"--writable", "--durability=none"});
     server_ = std::make_unique<ServerProcess>(root.empty() ? tree_.root() : root,
-                                              ServerOptions{.engine = GetParam(), .flags = flags});
+                                              ServerOptions{.engine = GetParam(), .flags = flags, .environment = environment});
   }
   ServerProcess& Server() {
     if (server_ == nullptr) Start();

@@ -8,11 +8,14 @@
 namespace objmapper::faults {
 
 // The system calls that can be made to fail, by the names of their C functions; "ring_..." are the operations of an
-// io_uring, on their way into it.
+// io_uring, on their way into it. openat is meant where it makes a file. Those of the last two lines change the tree of
+// objects (copy_file_range and sendfile to a file too, and the ioctl that clones one).
 inline constexpr const char* kCalls[] = {
     "accept4", "recv",     "recvmsg", "send",   "sendmsg", "read",      "pread",     "preadv2",      "openat2",
     "fstat",   "mmap",     "splice",  "sendfile", "pipe2", "epoll_ctl", "epoll_wait", "io_uring_submit",
     "ring_recv", "ring_send", "ring_sendmsg", "ring_madvise", "sendmmsg",
+    "openat", "mkdirat", "fallocate", "pwrite", "ring_write", "copy_file_range", "fsetxattr", "fchmod",
+    "fsync", "flock", "linkat", "renameat", "unlinkat",
 };
 inline constexpr size_t kCallCount = sizeof(kCalls) / sizeof(kCalls[0]);
 
@@ -26,6 +29,10 @@ struct Fault {
 
 struct FaultTable {
   Fault faults[kCallCount];
+  // The process kills itself, as SIGKILL does, in place of the so many-th call from here on that changes the tree; 0:
+  // it lives, and none is counted.
+  std::atomic<int64_t> kill_at{0};
+  std::atomic<int64_t> changes{0};
 };
 
 // $OBJMAPPER_FAULTS names the file that holds the table.

@@ -1,6 +1,7 @@
 // Preloaded into a server under test (ld.so(8): LD_PRELOAD): stands between it and the C library, and liburing, and makes
 // calls fail as the shared table says. A call that fails is not made. An operation on a ring is replaced by a NOP on its
-// way in, and its completion gets the error on its way out: to the server it is as if the kernel had said it.
+// way in, and its completion gets the error on its way out: to the server it is as if the kernel had said it. Before
+// calls that change the tree of objects the process can also be killed.
 
 // The checked forms of these calls are inline functions in the headers: no room for ours beside them.
 #undef _FORTIFY_SOURCE
@@ -9,16 +10,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <linux/fs.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -80,6 +86,22 @@ bool Fails(const char* name, size_t* bytes = nullptr, const msghdr* message = nu
   return false;
 }
 
+// Does not return when the process is to die before this call, which changes the tree.
+void DieIfDue() {
+  FaultTable* const table = Table();
+  if (table == nullptr) return;
+  const int64_t kill_at = table->kill_at.load();
+  if (kill_at == 0 || table->changes.fetch_add(1) + 1 != kill_at) return;
+  kill(getpid(), SIGKILL);
+  while (true) pause();
+}
+
+// DieIfDue() and Fails().
+bool ChangeFails(const char* name, size_t* bytes = nullptr) {
+  DieIfDue();
+  return Fails(name, bytes);
+}
+
 // The whole of a message's bytes, or its first few.
 struct Cut {
   Cut(const char* name, const msghdr* from) : message(*from) {
@@ -113,6 +135,8 @@ const char* NameOf(const io_uring_sqe& entry) {
       return "ring_sendmsg";
     case IORING_OP_MADVISE:
       return "ring_madvise";
+    case IORING_OP_WRITE:
+      return "ring_write";
     default:
       return nullptr;
   }
@@ -122,6 +146,7 @@ void TouchEntries(io_uring* ring) {
   for (unsigned at = ring->sq.sqe_head; at != ring->sq.sqe_tail; ++at) {
     io_uring_sqe& entry = ring->sq.sqes[at & *ring->sq.kring_mask];
     const char* const name = NameOf(entry);
+    if (entry.opcode == IORING_OP_WRITE) DieIfDue();
     const auto* const message =
         entry.opcode == IORING_OP_SENDMSG ? reinterpret_cast<const msghdr*>(entry.addr) : nullptr;
     const Fault* const fault = name == nullptr ? nullptr : Due(name, message);
@@ -132,7 +157,7 @@ void TouchEntries(io_uring* ring) {
       entry.opcode = IORING_OP_NOP;
       entry.user_data = user_data;
       failing[user_data] = error;
-    } else if (entry.opcode == IORING_OP_SEND) {
+    } else if (entry.opcode == IORING_OP_SEND || entry.opcode == IORING_OP_WRITE) {
       entry.len = std::min(entry.len, static_cast<unsigned>(fault->bytes.load()));
     }
   }
@@ -224,7 +249,85 @@ ssize_t splice(int from, off64_t* from_at, int to, off64_t* to_at, size_t bytes,
 
 ssize_t sendfile(int to, int from, off_t* at, size_t bytes) {
   static auto* const real = Real<ssize_t(int, int, off_t*, size_t)>("sendfile");
+  DieIfDue();
   return Fails("sendfile", &bytes) ? -1 : real(to, from, at, bytes);
+}
+
+// ---- What changes the tree ----
+
+int openat(int directory, const char* path, int flags, ...) {
+  static auto* const real = Real<int(int, const char*, int, ...)>("openat");
+  if ((flags & O_CREAT) == 0 && (flags & O_TMPFILE) != O_TMPFILE) return real(directory, path, flags);
+  va_list list;
+  va_start(list, flags);
+  const mode_t mode = va_arg(list, mode_t);
+  va_end(list);
+  return ChangeFails("openat") ? -1 : real(directory, path, flags, mode);
+}
+
+int mkdirat(int directory, const char* path, mode_t mode) {
+  static auto* const real = Real<int(int, const char*, mode_t)>("mkdirat");
+  return ChangeFails("mkdirat") ? -1 : real(directory, path, mode);
+}
+
+int fallocate(int fd, int mode, off_t at, off_t bytes) {
+  static auto* const real = Real<int(int, int, off_t, off_t)>("fallocate");
+  return ChangeFails("fallocate") ? -1 : real(fd, mode, at, bytes);
+}
+
+ssize_t pwrite(int fd, const void* from, size_t bytes, off_t at) {
+  static auto* const real = Real<ssize_t(int, const void*, size_t, off_t)>("pwrite");
+  return ChangeFails("pwrite", &bytes) ? -1 : real(fd, from, bytes, at);
+}
+
+ssize_t copy_file_range(int from, off64_t* from_at, int to, off64_t* to_at, size_t bytes, unsigned flags) {
+  static auto* const real = Real<ssize_t(int, off64_t*, int, off64_t*, size_t, unsigned)>("copy_file_range");
+  return ChangeFails("copy_file_range", &bytes) ? -1 : real(from, from_at, to, to_at, bytes, flags);
+}
+
+int ioctl(int fd, unsigned long request, ...) {
+  static auto* const real = Real<int(int, unsigned long, ...)>("ioctl");
+  va_list list;
+  va_start(list, request);
+  void* const argument = va_arg(list, void*);
+  va_end(list);
+  if (request == FICLONE) DieIfDue();
+  return real(fd, request, argument);
+}
+
+int fsetxattr(int fd, const char* name, const void* value, size_t bytes, int flags) {
+  static auto* const real = Real<int(int, const char*, const void*, size_t, int)>("fsetxattr");
+  return ChangeFails("fsetxattr") ? -1 : real(fd, name, value, bytes, flags);
+}
+
+int fchmod(int fd, mode_t mode) {
+  static auto* const real = Real<int(int, mode_t)>("fchmod");
+  return ChangeFails("fchmod") ? -1 : real(fd, mode);
+}
+
+int fsync(int fd) {
+  static auto* const real = Real<int(int)>("fsync");
+  return ChangeFails("fsync") ? -1 : real(fd);
+}
+
+int flock(int fd, int operation) {
+  static auto* const real = Real<int(int, int)>("flock");
+  return ChangeFails("flock") ? -1 : real(fd, operation);
+}
+
+int linkat(int from, const char* old_path, int to, const char* path, int flags) {
+  static auto* const real = Real<int(int, const char*, int, const char*, int)>("linkat");
+  return ChangeFails("linkat") ? -1 : real(from, old_path, to, path, flags);
+}
+
+int renameat(int from, const char* old_path, int to, const char* path) {
+  static auto* const real = Real<int(int, const char*, int, const char*)>("renameat");
+  return ChangeFails("renameat") ? -1 : real(from, old_path, to, path);
+}
+
+int unlinkat(int directory, const char* path, int flags) {
+  static auto* const real = Real<int(int, const char*, int)>("unlinkat");
+  return ChangeFails("unlinkat") ? -1 : real(directory, path, flags);
 }
 
 int pipe2(int ends[2], int flags) {
