@@ -24,6 +24,8 @@ constexpr absl::Duration kRetryAfter = absl::Milliseconds(5);
 // Directories that are kept resolved, and messages that are kept for their memory.
 constexpr size_t kDirectories = 256;
 constexpr size_t kSpareMax = 64;
+// How often objects without a name are looked for. Until then their bytes take room on the disk or in memory.
+constexpr int64_t kSweepEveryNs = 5'000'000'000;
 
 // Whose loop it is, for the metrics.
 const char* LaneName(const std::optional<router::LaneKind>& lane) {
@@ -146,8 +148,8 @@ void Loop::Run() {
 
 int64_t Loop::TimeoutNs() const {
   if (seen_phase_ == Phase::kStopping) return 10'000'000;
-  const int64_t next_ns =
-      std::min({idle_.NextExpiryNs(), busy_.NextExpiryNs(), retries_.NextExpiryNs()});
+  const int64_t sweep_ns = cache_.size() == 0 ? net::kNever : next_sweep_ns_;
+  const int64_t next_ns = std::min({idle_.NextExpiryNs(), busy_.NextExpiryNs(), retries_.NextExpiryNs(), sweep_ns});
   if (next_ns == net::kNever) return -1;
   return std::max<int64_t>(next_ns - net::NowNs(), 0);
 }
@@ -213,6 +215,10 @@ void Loop::Expire() {
   while (Passing* passing = retries_.PopExpired(now_ns_)) passing->stream->OnRetry();
   while (Stream* stream = idle_.PopExpired(now_ns_)) stream->OnDeadline(/*idle=*/true);
   while (Stream* stream = busy_.PopExpired(now_ns_)) stream->OnDeadline(/*idle=*/false);
+  if (now_ns_ >= next_sweep_ns_) {
+    cache_.DropNameless();
+    next_sweep_ns_ = now_ns_ + kSweepEveryNs;
+  }
 }
 
 // ---- Files to pass ----

@@ -194,6 +194,7 @@ class Loop {
   Deadlines idle_;
   Deadlines busy_;
   Retries retries_;
+  int64_t next_sweep_ns_ = 0;
   storage::DirectoryCache directories_;  // for descriptors
   std::unique_ptr<net::FileBatch> files_;  // null: each is opened by itself
   std::vector<Stream*> awaiting_files_;

@@ -1,5 +1,7 @@
 #include "copypath/object_cache.h"
 
+#include <sys/stat.h>
+
 namespace objmapper::copypath {
 
 ObjectCache::~ObjectCache() {
@@ -28,6 +30,15 @@ void ObjectCache::Insert(CachedObject* object) {
 void ObjectCache::Erase(CachedObject* object) {
   const auto found = objects_.find(object->uri());
   if (found != objects_.end() && found->second == object) Drop(object);
+}
+
+void ObjectCache::DropNameless() {
+  for (auto next = lru_.begin(); next != lru_.end();) {
+    CachedObject* const object = *next++;
+    struct stat status;
+    if (object->state() != CachedObject::State::kReady || fstat(object->fd(), &status) != 0) continue;
+    if (status.st_nlink == 0) Drop(object);
+  }
 }
 
 void ObjectCache::Drop(CachedObject* object) {

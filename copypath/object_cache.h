@@ -31,6 +31,10 @@ class ObjectCache {
   // Forgets `object` if it is the one kept under its URI.
   void Erase(CachedObject* object);
 
+  // Forgets objects that have no name left: deleted, replaced or evicted ones, whose bytes nobody gets back while they are open; and
+  // those in memory, which never had one, to be opened again when they are asked for. One fstat(2) for each object that is kept.
+  void DropNameless();
+
   size_t size() const { return objects_.size(); }
 
  private:

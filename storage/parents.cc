@@ -1,9 +1,13 @@
 #include "storage/parents.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <memory>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -96,6 +100,34 @@ void PruneParents(const Tree& tree, std::string path) {
     if (!pruned && !absent) return;
     path = above;
   }
+}
+
+bool PruneBelow(int directory, const std::string& name) {
+  if (unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0) return true;
+  if (errno != ENOTEMPTY && errno != EEXIST) return false;
+  const int fd = openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return false;
+  struct Closer {
+    void operator()(DIR* listing) const { closedir(listing); }
+  };
+  const std::unique_ptr<DIR, Closer> listing(fdopendir(fd));
+  if (listing == nullptr) {
+    close(fd);
+    return false;
+  }
+  std::vector<std::string> below;
+  while (const dirent* entry = readdir(listing.get())) {
+    const absl::string_view entry_name = entry->d_name;
+    if (entry_name == "." || entry_name == "..") continue;
+    // Looked at before anything is removed: an object beside it keeps all of them.
+    struct stat status;
+    if (fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(status.st_mode)) return false;
+    below.emplace_back(entry_name);
+  }
+  for (const std::string& next : below) {
+    if (!PruneBelow(fd, next)) return false;
+  }
+  return unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0;
 }
 
 absl::Status SyncParents(const Tree& tree, int directory, const std::string& path) {

@@ -30,6 +30,10 @@ absl::StatusOr<Parent> MakeParents(const Tree& tree, const std::string& path);
 // this moment may go from under him: he makes it again.
 void PruneParents(const Tree& tree, std::string path);
 
+// Removes the directory `name` in `directory`, and those below it, if no file is in any of them. False: one is, or it cannot be done; some
+// of those without may be gone then.
+bool PruneBelow(int directory, const std::string& name);
+
 // Brings the names in `directory`, which is `path`, to the disk, and those in each directory above it: any of them may have been
 // made a moment ago, by somebody else too.
 absl::Status SyncParents(const Tree& tree, int directory, const std::string& path);

@@ -190,8 +190,8 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
     if (!parent.ok()) return About(What("store", uri), parent.status());
     struct stat status;
     if (fstatat(parent->directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) &&
-        // An empty one is no part of an object's way, but what is left of one: by a put or a delete that was killed.
-        unlinkat(parent->directory.get(), name.c_str(), AT_REMOVEDIR) != 0) {
+        // Empty ones are no part of an object's way, but what is left of one: by a put or a delete that was killed.
+        !PruneBelow(parent->directory.get(), name)) {
       return absl::AlreadyExistsError(absl::StrCat(What("store", uri), ": a directory has this name"));
     }
     absl::StatusOr<NewFile> file = NewFile::Make(parent->directory.get(), name);

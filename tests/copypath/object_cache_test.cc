@@ -2,12 +2,14 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "net/unique_fd.h"
+#include "tests/client/temporary_folder.h"
 #include "tests/net/open_fds.h"
 
 namespace objmapper::copypath {
@@ -68,6 +70,31 @@ TEST_F(ObjectCacheTest, TheBoundHolds) {
     EXPECT_LE(Living(), 5);
     EXPECT_NE(cache.Find(absl::StrCat(i % 37)), nullptr);
   }
+}
+
+// What has lost its name is forgotten, and what still has one, or is still being opened, is not.
+TEST_F(ObjectCacheTest, DropsWhatHasNoName) {
+  ObjectCache cache(10);
+  const client::TemporaryFolder folder;
+  const std::string kept = folder.path() + "/kept", gone = folder.path() + "/gone";
+  for (const std::string& path : {kept, gone}) {
+    ObjectRef object(new CachedObject(path));
+    storage::LoadedObject loaded;
+    loaded.fd = net::UniqueFd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    ASSERT_TRUE(loaded.fd.valid());
+    object->Fill(std::move(loaded), 0);
+    cache.Insert(object.get());
+  }
+  cache.Insert(ObjectRef(new CachedObject("loading")).get());
+  cache.DropNameless();
+  EXPECT_EQ(cache.size(), 3u);
+  ASSERT_EQ(unlink(gone.c_str()), 0);
+  cache.DropNameless();
+  EXPECT_EQ(cache.size(), 2u);
+  EXPECT_EQ(cache.Find(gone), nullptr);
+  EXPECT_NE(cache.Find(kept), nullptr);
+  EXPECT_NE(cache.Find("loading"), nullptr);
+  EXPECT_EQ(Living(), 1);
 }
 
 // Whoever has a reference keeps the object, whatever the cache does.

@@ -224,10 +224,9 @@ TEST_P(MemoryTest, OneObjectOfAName) {
   }
 }
 
-// What has gone gives its descriptor back, and so its memory. The caches of the loops are left out: what they know they keep
-// open until something else needs the place.
+// What has gone gives its descriptor back, and so its memory, also where a loop's cache had it open: until its next sweep.
 TEST_P(MemoryTest, WhatHasGoneIsHeldNoLonger) {
-  StartWith("16M", {"--fd_cache_entries=0"});
+  StartWith("16M");
   RawClient client = MemoryClient();
   ASSERT_TRUE(client.Get(Put("x", "on the disk")).ok());
   EXPECT_TRUE(client.Get({.mode = kCopy, .uri = "x"}).ok());

@@ -321,11 +321,16 @@ TEST_F(StoreTest, KnowsTheContentsEtag) {
   EXPECT_NE(EtagOf(fd.get(), *info, Tier::kDisk), kept);
 }
 
-// An empty directory, such as a put that was killed leaves, is in nobody's way.
-TEST_F(StoreTest, TakesTheNameOfAnEmptyDirectory) {
-  scratch_.MakeDirectory("a");
-  ASSERT_TRUE(Put("a", "x").ok());
-  ExpectContent("a", "x");
+// Empty directories, such as a put that was killed leaves, are in nobody's way, however many; with an object in one they are.
+TEST_F(StoreTest, TakesTheNameOfEmptyDirectories) {
+  for (const char* directory : {"a", "b", "b/c", "b/c/d", "b/e", "f", "f/g"}) scratch_.MakeDirectory(directory);
+  for (const char* uri : {"a", "b"}) {
+    ASSERT_TRUE(Put(uri, "x").ok()) << uri;
+    ExpectContent(uri, "x");
+  }
+  ASSERT_TRUE(Put("f/g/object", "x").ok());
+  EXPECT_EQ(Put("f", "y").code(), absl::StatusCode::kAlreadyExists);
+  ExpectContent("f/g/object", "x");
 }
 
 // A way that cannot be made to its end is not made at all.
