@@ -115,12 +115,8 @@ bool Sender::Answer(Session* session, const Request& request, Found found) {
 bool Sender::PassFd(Session* session, const Request& request, Found found) {
   const bool in_header = session->parser.Has(protocol::kFdInHeader);
   const bool batch = session->parser.Has(protocol::kFdBatch);
-  protocol::MetadataWriter metadata;
-  if (request.has_range()) metadata.AddRange(found.extent.offset, found.extent.length);
   char header[protocol::kResponseBytesMax];
-  const size_t header_bytes =
-      protocol::EncodeResponse(session->dialect(), request.id, Status::kOk,
-                               in_header ? found.extent.length : 0, metadata.bytes(), header);
+  const size_t header_bytes = EncodeFdHeader(session->dialect(), in_header, request, found.extent, header);
   if (!in_header) {
     message_.BeginAnswer(request, Status::kOk, found.extent.length);
     message_.text()->append(header, header_bytes);

@@ -20,11 +20,16 @@ std::vector<CellPlan> Scenarios(const Settings& chosen) {
   settings.peer_names = chosen.peer_names;
   settings.client_threads = chosen.client_threads;
   std::vector<CellPlan> plans;
-  // The four scenarios, then what else is promised: latency, pipelining, the disk, memory.
+  // The four scenarios, then what else is promised: latency, pipelining, the disk, memory; and storing.
   for (auto* plan : {PlanFdpass, PlanThroughput, PlanCopy, PlanSplice, PlanMixed, PlanLatency,
                      PlanPipeline, PlanCold, PlanIdle}) {
     for (CellPlan& one : plan(settings)) plans.push_back(std::move(one));
   }
+  // Every way of storing, a small, a middling and a large object.
+  Settings storing = settings;
+  storing.transports = {Transport::kUnix};
+  storing.sizes = {1 << 10, 100 << 10, 10 << 20};
+  for (CellPlan& one : PlanPut(storing)) plans.push_back(std::move(one));
   return plans;
 }
 

@@ -128,7 +128,8 @@ std::string DocsOf(const Report& report) {
                       Scenario(report, "Latency below saturation", {"latency"}),
                       Scenario(report, "Pipelined", {"pipeline"}),
                       Scenario(report, "From the disk", {"cold"}),
-                      Scenario(report, "Idle connections", {"idle"}));
+                      Scenario(report, "Idle connections", {"idle"}),
+                      Scenario(report, "Storing", {"put"}));
 }
 
 }  // namespace objmapper::bench
