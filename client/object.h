@@ -25,7 +25,7 @@ struct ObjectInfo {
   std::optional<uint64_t> mtime_s;  // seconds since the epoch
   std::optional<std::string> etag;  // changes whenever the content does
   std::optional<std::string> mime;
-  std::optional<uint8_t> backend;      // the storage tier that answered
+  std::optional<uint8_t> backend;      // the storage tier that has it: 1 disk, 2 memory
   std::optional<uint32_t> latency_us;  // spent inside the server
   std::optional<uint32_t> ttl_s;       // seconds until the object is gone
 };

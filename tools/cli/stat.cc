@@ -14,6 +14,13 @@
 namespace objmapper::tools {
 namespace {
 
+// BACKEND (docs/protocol.md). One that is not known yet is told as it came.
+std::string TierName(uint8_t backend) {
+  if (backend == 1) return "disk";
+  if (backend == 2) return "memory";
+  return absl::StrCat(backend);
+}
+
 void PrintForPeople(const std::string& uri, const client::ObjectInfo& info) {
   PrintLine(uri);
   PrintLine(absl::StrCat("  size      ", info.size, " bytes",
@@ -24,7 +31,7 @@ void PrintForPeople(const std::string& uri, const client::ObjectInfo& info) {
   }
   if (info.etag.has_value()) PrintLine(absl::StrCat("  etag      ", *info.etag));
   if (info.mime.has_value()) PrintLine(absl::StrCat("  type      ", *info.mime));
-  if (info.backend.has_value()) PrintLine(absl::StrCat("  tier      ", *info.backend));
+  if (info.backend.has_value()) PrintLine(absl::StrCat("  tier      ", TierName(*info.backend)));
 }
 
 }  // namespace

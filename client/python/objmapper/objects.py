@@ -21,7 +21,7 @@ class ObjectInfo:
     mtime: Optional[int] = None  # seconds since the epoch
     etag: Optional[str] = None  # changes whenever the content does
     mime: Optional[str] = None
-    backend: Optional[int] = None  # the storage tier that answered
+    backend: Optional[int] = None  # the storage tier that has it: 1 disk, 2 memory
     latency_us: Optional[int] = None  # spent inside the server
 
 
