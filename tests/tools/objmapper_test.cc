@@ -125,6 +125,7 @@ TEST_F(ObjmapperTest, Stat) {
         m.AddU64(MetadataType::kSize, 2048);
         m.AddU64(MetadataType::kMtime, 0);
         m.AddText(MetadataType::kEtag, "tag");
+        m.AddU8(MetadataType::kBackend, 2);
       }));
       peer.AwaitEnd();
     });
@@ -132,9 +133,10 @@ TEST_F(ObjmapperTest, Stat) {
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
     if (*json == '\0') {
       EXPECT_TRUE(absl::StrContains(outcome.out, "2048 bytes (2.0 KiB)")) << outcome.out;
+      EXPECT_TRUE(absl::StrContains(outcome.out, "  tier      memory\n")) << outcome.out;
     } else {
       EXPECT_EQ(outcome.out,
-                "{\"uri\":\"a\",\"ok\":true,\"size\":2048,\"mtime\":0,\"etag\":\"tag\"}\n");
+                "{\"uri\":\"a\",\"ok\":true,\"size\":2048,\"mtime\":0,\"etag\":\"tag\",\"backend\":2}\n");
     }
   }
 }
