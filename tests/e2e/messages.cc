@@ -41,9 +41,12 @@ std::string V2Request(uint32_t id, const Question& question) {
     out += Integer(question.length, 8);
   }
   if (question.mode == kPut) out += Integer(question.body.size(), 8);
-  if ((question.flags & kWithMetadata) != 0) out += Integer(question.metadata.size(), 2);
+  // The flag is one of those that store alone; in other requests it is an unknown one, and nothing belongs to it.
+  const bool stores = question.mode == kPut || question.mode == kPutFd;
+  const bool with_metadata = stores && (question.flags & kWithMetadata) != 0;
+  if (with_metadata) out += Integer(question.metadata.size(), 2);
   out += question.uri;
-  if ((question.flags & kWithMetadata) != 0) out += question.metadata;
+  if (with_metadata) out += question.metadata;
   if (question.mode == kPut) out += question.body;
   return out;
 }
