@@ -28,7 +28,7 @@ std::vector<CellPlan> Scenarios(const Settings& chosen) {
   // Every way of storing, a small, a middling and a large object.
   Settings storing = settings;
   storing.transports = {Transport::kUnix};
-  storing.sizes = {1 << 10, 100 << 10, 10 << 20};
+  storing.sizes = {1 << 10, 100 << 10, 1 << 20};
   for (CellPlan& one : PlanPut(storing)) plans.push_back(std::move(one));
   return plans;
 }

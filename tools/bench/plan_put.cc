@@ -38,6 +38,8 @@ CellPlan Storing(const Way& way, Transport transport, int connections, uint64_t 
   plan.load.stored_bytes = size;
   plan.load.connections = connections;
   if (!settings.depths.empty()) plan.load.depth = settings.depths.front();
+  // What a server is asked for first, to see that it serves: what is stored into the memory of one is gone from the disk for the next.
+  plan.objects = {{"ready", 1}};
   const uint64_t names = std::max<uint64_t>(1, std::min(kNames, kBytesAll / size));
   for (uint64_t i = 0; i < names; ++i) {
     const std::string name = absl::StrCat("stored_", size, "_", i);
