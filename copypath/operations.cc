@@ -36,8 +36,7 @@ Outcome Stored(const Operand& operand, const absl::StatusOr<storage::Description
     return outcome;
   }
   outcome.bytes = stored->size;
-  router::AppendStat(operand.dialect, operand.request.id,
-                     {stored->size, stored->mtime_s, stored->etag, static_cast<uint8_t>(stored->tier)}, &outcome.answer);
+  router::AppendStatOf(operand.dialect, operand.request.id, *stored, &outcome.answer);
   return outcome;
 }
 

@@ -269,8 +269,7 @@ void Stream::EnqueueStat(const Request& request) {
       storage::FindDescription(*loop_->options().tree, loop_->options().index, request.uri, loop_->now_ns(),
                                storage::Wait::kCachedOnly);
   if (found.ok()) {
-    router::AppendStat(session_->dialect(), request.id,
-                       {found->size, found->mtime_s, found->etag, static_cast<uint8_t>(found->tier)}, &answer.text);
+    router::AppendStatOf(session_->dialect(), request.id, *found, &answer.text);
     queue_.Push(std::move(answer));
     return;
   }

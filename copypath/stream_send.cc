@@ -149,8 +149,7 @@ bool Stream::ComposeAnswer(size_t index) {
       return SayError(answer.request, router::WireStatus(found.status()), found.status().message());
     }
     std::string text;
-    router::AppendStat(session_->dialect(), answer.request.id,
-                       {found->size, found->mtime_s, found->etag, static_cast<uint8_t>(found->tier)}, &text);
+    router::AppendStatOf(session_->dialect(), answer.request.id, *found, &text);
     out_->Text(text);
     out_->EndAnswer(router::ReceiptOf(answer.request, Status::kOk));
     return true;

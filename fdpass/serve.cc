@@ -183,8 +183,7 @@ void Worker::AnswerStat(const Session& session, const Request& request) {
     return;
   }
   message_.BeginAnswer(request);
-  router::AppendStat(session.dialect(), request.id,
-                     {found->size, found->mtime_s, found->etag, static_cast<uint8_t>(found->tier)}, message_.text());
+  router::AppendStatOf(session.dialect(), request.id, *found, message_.text());
 }
 
 // ---- Sending ----

@@ -58,6 +58,11 @@ struct StatFields {
   uint8_t backend = 0;  // BACKEND: which tier it is in (storage/description.h); 0: not told
 };
 void AppendStat(protocol::Dialect dialect, uint32_t id, const StatFields& fields, std::string* out);
+// The same of a storage::Description, which this folder does not know.
+template <typename Description>
+void AppendStatOf(protocol::Dialect dialect, uint32_t id, const Description& object, std::string* out) {
+  AppendStat(dialect, id, {object.size, object.mtime_s, object.etag, static_cast<uint8_t>(object.tier)}, out);
+}
 
 // Appends an OK answer that says no more.
 void AppendDone(protocol::Dialect dialect, uint32_t id, std::string* out);

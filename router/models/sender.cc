@@ -92,10 +92,7 @@ bool Sender::Answer(Session* session, const Request& request, Found found) {
   }
   if (request.mode == Mode::kStat) {
     message_.BeginAnswer(request);
-    AppendStat(dialect, request.id,
-               {found.description.size, found.description.mtime_s, found.description.etag,
-                static_cast<uint8_t>(found.description.tier)},
-               message_.text());
+    AppendStatOf(dialect, request.id, found.description, message_.text());
     return message_.bytes().size() < kGatheredBytes || Flush(session);
   }
   if (request.mode == Mode::kFdPass) return PassFd(session, request, std::move(found));

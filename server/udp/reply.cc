@@ -46,8 +46,7 @@ std::optional<Reply> ReplyToStat(const protocol::Request& request, const Objects
   if (NotCached(found.status(), wait)) return std::nullopt;
   if (!found.ok()) return ErrorReply(request, found.status());
   Reply reply;
-  router::AppendStat(Dialect::kV2, request.id,
-                     {found->size, found->mtime_s, found->etag, static_cast<uint8_t>(found->tier)}, &reply.bytes);
+  router::AppendStatOf(Dialect::kV2, request.id, *found, &reply.bytes);
   return reply;
 }
 
