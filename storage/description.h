@@ -25,7 +25,7 @@ struct Description {
 
 // The etag of the object that `fd` is, in that tier. On the disk: of its content, where that is known (attributes.h), so that equal
 // bytes have the same one wherever and whenever they were stored; else of the version (Etag()), which costs no reading, as it is in
-// memory. fd: O_PATH is enough. info: of `fd`, a moment ago. One system call; waits for no disk but the inode's.
+// memory, where `fd` is not looked at. fd: O_PATH is enough. info: of `fd`, a moment ago. One system call; waits for no disk but the inode's.
 std::string EtagOf(int fd, const ObjectInfo& info, Tier tier);
 
 // Parameters as EtagOf().

@@ -236,14 +236,6 @@ std::optional<absl::StatusOr<ObjectInfo>> MemoryTier::Stat(absl::string_view uri
   return InfoOf(held->fd.get(), uri);
 }
 
-std::optional<absl::StatusOr<Description>> MemoryTier::Describe(absl::string_view uri) {
-  const Held held = Find(uri, /*used=*/false);
-  if (held == nullptr) return std::nullopt;
-  const absl::StatusOr<ObjectInfo> info = InfoOf(held->fd.get(), uri);
-  if (!info.ok()) return info.status();
-  return storage::Describe(held->fd.get(), *info, Tier::kMemory);
-}
-
 bool MemoryTier::Has(absl::string_view uri) const { return Find(uri, /*used=*/false) != nullptr; }
 
 MemoryTier::Counts MemoryTier::Read() const {

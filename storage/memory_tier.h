@@ -100,7 +100,6 @@ class MemoryTier : public Overlay {
   // Overlay. INTERNAL, RESOURCE_EXHAUSTED, PERMISSION_DENIED: the object is there and cannot be opened.
   std::optional<absl::StatusOr<OpenedObject>> Open(absl::string_view uri) override;
   std::optional<absl::StatusOr<ObjectInfo>> Stat(absl::string_view uri) override;
-  std::optional<absl::StatusOr<Description>> Describe(absl::string_view uri) override;
   bool Has(absl::string_view uri) const override;
 
   Counts Read() const;

@@ -26,7 +26,6 @@ class Overlay {
   virtual ~Overlay() = default;
   virtual std::optional<absl::StatusOr<OpenedObject>> Open(absl::string_view uri) = 0;
   virtual std::optional<absl::StatusOr<ObjectInfo>> Stat(absl::string_view uri) = 0;
-  virtual std::optional<absl::StatusOr<Description>> Describe(absl::string_view uri) = 0;
   // Whether Open() would find it; counts as nothing.
   virtual bool Has(absl::string_view uri) const = 0;
 };

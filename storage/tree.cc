@@ -249,7 +249,13 @@ absl::StatusOr<ObjectInfo> Tree::StatOnDisk(absl::string_view uri, Wait wait) co
 
 absl::StatusOr<Description> Tree::Describe(absl::string_view uri, Wait wait) const {
   if (overlay_ == nullptr) return DescribeOnDisk(uri, wait);
-  return InBoth(uri, [&] { return overlay_->Describe(uri); }, [&] { return DescribeOnDisk(uri, wait); });
+  const auto in_memory = [&]() -> std::optional<absl::StatusOr<Description>> {
+    const std::optional<absl::StatusOr<ObjectInfo>> info = overlay_->Stat(uri);
+    if (!info.has_value()) return std::nullopt;
+    if (!info->ok()) return info->status();
+    return storage::Describe(/*fd=*/-1, **info, Tier::kMemory);
+  };
+  return InBoth(uri, in_memory, [&] { return DescribeOnDisk(uri, wait); });
 }
 
 absl::StatusOr<Description> Tree::DescribeOnDisk(absl::string_view uri, Wait wait) const {
