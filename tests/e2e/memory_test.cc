@@ -17,19 +17,12 @@
 #include "gtest/gtest.h"
 #include "net/unique_fd.h"
 #include "tests/e2e/writable.h"
+#include "tests/net/memfd.h"
 
 namespace objmapper::e2e {
 namespace {
 
-constexpr int kSealed = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK;
 constexpr size_t kPage = 4096;
-
-net::UniqueFd Memfd(absl::string_view contents, int seals = kSealed) {
-  net::UniqueFd fd(memfd_create("object", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  EXPECT_EQ(write(fd.get(), contents.data(), contents.size()), static_cast<ssize_t>(contents.size()));
-  EXPECT_EQ(fcntl(fd.get(), F_ADD_SEALS, seals), 0);
-  return fd;
-}
 
 // Whether both are the same file: the same memory.
 bool SameFile(int a, int b) {
@@ -88,7 +81,7 @@ TEST_P(MemoryTest, ASealedMemfdIsTheObjectItself) {
   for (const size_t bytes : {0, 100, 300'000}) {
     const std::string uri = absl::StrCat("in/memory/", bytes);
     const std::string contents = Pattern(bytes + 1, bytes);
-    const net::UniqueFd fd = Memfd(contents);
+    const net::UniqueFd fd = net::Memfd(contents);
     const off_t offset = lseek(fd.get(), 0, SEEK_CUR);
     const Answer stored = Give(&client, uri, fd.get());
     ASSERT_TRUE(stored.ok()) << stored.status;
@@ -97,7 +90,7 @@ TEST_P(MemoryTest, ASealedMemfdIsTheObjectItself) {
     const net::UniqueFd one = Open(&client, uri), other = Open(&client, uri);
     for (const int passed : {one.get(), other.get()}) {
       EXPECT_TRUE(SameFile(passed, fd.get()));
-      EXPECT_EQ(fcntl(passed, F_GET_SEALS) & kSealed, kSealed);
+      EXPECT_EQ(fcntl(passed, F_GET_SEALS) & net::kSealed, net::kSealed);
       EXPECT_EQ(fcntl(passed, F_GETFL) & O_ACCMODE, O_RDONLY);
       EXPECT_EQ(lseek(passed, 0, SEEK_CUR), 0);
     }
@@ -125,11 +118,11 @@ TEST_P(MemoryTest, WhatIsNotAdoptedIsCopied) {
   StartWith(absl::StrCat(16 * kPage));
   RawClient client = MemoryClient();
   const std::pair<std::string, net::UniqueFd> files[] = {
-      {"unsealed", Memfd(Pattern(1, 5000), 0)},
-      {"may-grow", Memfd(Pattern(2, 5000), F_SEAL_WRITE | F_SEAL_SHRINK)},
-      {"may-shrink", Memfd(Pattern(3, 5000), F_SEAL_WRITE | F_SEAL_GROW)},
-      {"mapped-may-write", Memfd(Pattern(4, 5000), F_SEAL_FUTURE_WRITE | F_SEAL_GROW | F_SEAL_SHRINK)},
-      {"too-large", Memfd(Pattern(5, 16 * kPage + 1))}};
+      {"unsealed", net::Memfd(Pattern(1, 5000), 0)},
+      {"may-grow", net::Memfd(Pattern(2, 5000), F_SEAL_WRITE | F_SEAL_SHRINK)},
+      {"may-shrink", net::Memfd(Pattern(3, 5000), F_SEAL_WRITE | F_SEAL_GROW)},
+      {"mapped-may-write", net::Memfd(Pattern(4, 5000), F_SEAL_FUTURE_WRITE | F_SEAL_GROW | F_SEAL_SHRINK)},
+      {"too-large", net::Memfd(Pattern(5, 16 * kPage + 1))}};
   std::set<std::string> names;
   for (const auto& [name, fd] : files) {
     SCOPED_TRACE(name);
@@ -142,7 +135,7 @@ TEST_P(MemoryTest, WhatIsNotAdoptedIsCopied) {
     names.insert(name);
   }
   // A byte less, and it fits.
-  const net::UniqueFd fits = Memfd(Pattern(5, 16 * kPage));
+  const net::UniqueFd fits = net::Memfd(Pattern(5, 16 * kPage));
   ASSERT_TRUE(Give(&client, "fits", fits.get()).ok());
   EXPECT_TRUE(SameFile(Open(&client, "fits").get(), fits.get()));
   EXPECT_FALSE(OnDisk("fits"));
@@ -156,13 +149,13 @@ TEST_P(MemoryTest, WhatIsUsedStaysAndTheOthersGo) {
   // Twenty objects of a page; nothing but the tier remembers what is in it.
   StartWith(absl::StrCat(20 * kPage), {"--fd_cache_entries=0", "--index_entries=0"});
   RawClient client = MemoryClient();
-  ASSERT_TRUE(Give(&client, "hot", Memfd("used again and again").get()).ok());
+  ASSERT_TRUE(Give(&client, "hot", net::Memfd("used again and again").get()).ok());
   for (int i = 0; i < 3; ++i) Open(&client, "hot");
-  ASSERT_TRUE(Give(&client, "first", Memfd("used once").get()).ok());
+  ASSERT_TRUE(Give(&client, "first", net::Memfd("used once").get()).ok());
   const net::UniqueFd held = Open(&client, "first");
   for (int i = 0; i < 100; ++i) {
     const std::string uri = absl::StrCat("once/", i);
-    const net::UniqueFd fd = Memfd(uri);
+    const net::UniqueFd fd = net::Memfd(uri);
     ASSERT_TRUE(Give(&client, uri, fd.get()).ok());
     ASSERT_TRUE(SameFile(Open(&client, uri).get(), fd.get())) << uri << " is on the disk, though it fits";
   }
@@ -196,16 +189,16 @@ TEST_P(MemoryTest, OneObjectOfAName) {
     ASSERT_TRUE(client.Get(Put("a/x", "on the disk")).ok());
     expect("on the disk");
     const net::UniqueFd file = Open(&client, "a/x");
-    ASSERT_TRUE(Give(&client, "a/x", Memfd("in memory").get()).ok());
+    ASSERT_TRUE(Give(&client, "a/x", net::Memfd("in memory").get()).ok());
     expect("in memory");
     EXPECT_TRUE(DiskIsEmpty());
     const net::UniqueFd memory = Open(&client, "a/x");
-    ASSERT_TRUE(Give(&client, "a/x", Memfd("another one in memory").get()).ok());
+    ASSERT_TRUE(Give(&client, "a/x", net::Memfd("another one in memory").get()).ok());
     expect("another one in memory");
     const net::UniqueFd another = Open(&client, "a/x");
     ASSERT_TRUE(client.Get(Put("a/x", "on the disk again")).ok());
     expect("on the disk again");
-    ASSERT_TRUE(Give(&client, "a/x", Memfd("the last one").get()).ok());
+    ASSERT_TRUE(Give(&client, "a/x", net::Memfd("the last one").get()).ok());
     expect("the last one");
     const net::UniqueFd last = Open(&client, "a/x");
     ASSERT_TRUE(client.Get({.mode = kDelete, .uri = "a/x"}).ok());
@@ -233,7 +226,7 @@ TEST_P(MemoryTest, WhatHasGoneIsHeldNoLonger) {
   const auto before = SettledDescriptors(Server());
   for (int i = 0; i < 20; ++i) {
     const std::string uri = absl::StrCat("gone/", i);
-    ASSERT_TRUE(Give(&client, uri, Memfd(uri).get()).ok());
+    ASSERT_TRUE(Give(&client, uri, net::Memfd(uri).get()).ok());
     EXPECT_EQ(client.Get({.mode = kCopy, .uri = uri}).body, uri);
   }
   int held = 0;
@@ -254,10 +247,10 @@ TEST_P(MemoryTest, IsEphemeral) {
   {
     RawClient client = MemoryClient();
     ASSERT_TRUE(client.Get(Put("disk", "stays")).ok());
-    ASSERT_TRUE(Give(&client, "unsealed", Memfd("stays, too", 0).get()).ok());
+    ASSERT_TRUE(Give(&client, "unsealed", net::Memfd("stays, too", 0).get()).ok());
     ASSERT_TRUE(client.Get(Put("both", "replaced")).ok());
-    ASSERT_TRUE(Give(&client, "both", Memfd("goes").get()).ok());
-    ASSERT_TRUE(Give(&client, "memory", Memfd("goes, too").get()).ok());
+    ASSERT_TRUE(Give(&client, "both", net::Memfd("goes").get()).ok());
+    ASSERT_TRUE(Give(&client, "memory", net::Memfd("goes, too").get()).ok());
     EXPECT_EQ(Listed(&client), (std::set<std::string>{"both", "disk", "memory", "unsealed"}));
     held = Open(&client, "memory");
   }
@@ -281,9 +274,9 @@ TEST_P(MemoryTest, ATimeToLive) {
   StartWith("16M");
   RawClient client = MemoryClient();
   const absl::Time before = absl::Now();
-  ASSERT_TRUE(Give(&client, "memory", Memfd("mortal").get(), 1).ok());
-  ASSERT_TRUE(Give(&client, "lasting", Memfd("less mortal").get(), 3600).ok());
-  const Answer on_disk = Give(&client, "disk", Memfd("mortal", 0).get(), 1);
+  ASSERT_TRUE(Give(&client, "memory", net::Memfd("mortal").get(), 1).ok());
+  ASSERT_TRUE(Give(&client, "lasting", net::Memfd("less mortal").get(), 3600).ok());
+  const Answer on_disk = Give(&client, "disk", net::Memfd("mortal", 0).get(), 1);
   const net::UniqueFd held = Open(&client, "memory");
   std::set<std::string> left = {"memory"};
   if (on_disk.ok()) left.insert("disk");  // a file system without extended attributes cannot

@@ -11,17 +11,13 @@
 #include "gtest/gtest.h"
 #include "net/unique_fd.h"
 #include "tests/e2e/writable.h"
+#include "tests/net/memfd.h"
 
 namespace objmapper::e2e {
 namespace {
 
 net::UniqueFd Memory(absl::string_view contents, bool sealed = false) {
-  net::UniqueFd fd(memfd_create("object", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  EXPECT_EQ(write(fd.get(), contents.data(), contents.size()), static_cast<ssize_t>(contents.size()));
-  if (sealed) {
-    EXPECT_EQ(fcntl(fd.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK), 0);
-  }
-  return fd;
+  return net::Memfd(contents, sealed ? net::kSealed : 0);
 }
 
 class PutFdTest : public WritableTest {

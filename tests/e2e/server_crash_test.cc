@@ -27,6 +27,7 @@
 #include "net/unique_fd.h"
 #include "tests/e2e/writable.h"
 #include "tests/faults/injection.h"
+#include "tests/net/memfd.h"
 
 namespace objmapper::e2e {
 namespace {
@@ -55,11 +56,7 @@ class ServerCrashTest : public testing::TestWithParam<std::tuple<std::string, st
   }
   static RawClient Client(const ServerProcess& server) { return RawClient::V2(server.Unix(), kInOrder); }
   static Answer PutFd(RawClient* client, const std::string& uri, const std::string& contents, bool sealed) {
-    const net::UniqueFd fd(memfd_create("object", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    EXPECT_EQ(write(fd.get(), contents.data(), contents.size()), static_cast<ssize_t>(contents.size()));
-    if (sealed) {
-      EXPECT_EQ(fcntl(fd.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK), 0);
-    }
+    const net::UniqueFd fd = net::Memfd(contents, sealed ? net::kSealed : 0);
     std::vector<uint32_t> ids;
     client->wire().Send(client->Encode({{.mode = kPutFd, .uri = uri}}, &ids), {fd.get()});
     return client->Next();
@@ -98,6 +95,11 @@ class ServerCrashTest : public testing::TestWithParam<std::tuple<std::string, st
     bool acknowledged;  // the client was told OK
     Objects objects;    // served afterwards, and nothing else is on the disk
   };
+  // The new one is there; or the old one, of which nobody has been told that it is replaced.
+  void ExpectNewOrOld(const Seen& seen) const {
+    EXPECT_TRUE(seen.objects == Objects({{"a/object", new_}}) ||
+                (!seen.acknowledged && seen.objects == Objects({{"a/object", old_}})));
+  }
   // Kills a server in place of each change in turn that `act` makes it do, each time on a tree that `prepare` has made anew;
   // `check` says what a server may find that starts afterwards.
   void AtEachChange(const std::function<void()>& prepare, const std::function<Answer(RawClient*)>& act,
@@ -166,10 +168,7 @@ TEST_P(ServerCrashTest, AReplacedObject) {
   // As above but for the directories; a name of the server's own first, then the object's.
   AtEachChange([&] { tree_.Add("a/object", old_); },
                [&](RawClient* client) { return client->Get(Put("a/object", new_)); },
-               [&](const Seen& seen) {
-                 EXPECT_TRUE(seen.objects == Objects({{"a/object", new_}}) ||
-                             (!seen.acknowledged && seen.objects == Objects({{"a/object", old_}})));
-               },
+               [&](const Seen& seen) { ExpectNewOrOld(seen); },
                8);
 }
 
@@ -177,10 +176,7 @@ TEST_P(ServerCrashTest, AReplacedObject) {
 TEST_P(ServerCrashTest, AnObjectOfADescriptor) {
   AtEachChange([&] { tree_.Add("a/object", old_); },
                [&](RawClient* client) { return PutFd(client, "a/object", new_, /*sealed=*/false); },
-               [&](const Seen& seen) {
-                 EXPECT_TRUE(seen.objects == Objects({{"a/object", new_}}) ||
-                             (!seen.acknowledged && seen.objects == Objects({{"a/object", old_}})));
-               },
+               [&](const Seen& seen) { ExpectNewOrOld(seen); },
                5);
 }
 

@@ -18,6 +18,7 @@
 #include "gtest/gtest.h"
 #include "net/unique_fd.h"
 #include "tests/e2e/writable.h"
+#include "tests/net/memfd.h"
 
 namespace objmapper::e2e {
 namespace {
@@ -39,12 +40,6 @@ class StoreTakeOverTest : public testing::TestWithParam<std::string> {
   }
   RawClient Client(const ServerProcess& server, Transport transport = Transport::kUnix) {
     return RawClient::V2(Connect(server, transport), kInOrder);
-  }
-  static net::UniqueFd Memfd(absl::string_view contents, int seals) {
-    net::UniqueFd fd(memfd_create("object", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    EXPECT_EQ(write(fd.get(), contents.data(), contents.size()), static_cast<ssize_t>(contents.size()));
-    EXPECT_EQ(fcntl(fd.get(), F_ADD_SEALS, seals), 0);
-    return fd;
   }
   std::set<std::string> Files() const {
     std::set<std::string> files;
@@ -75,7 +70,7 @@ TEST_P(StoreTakeOverTest, AnOldConnectionStoresByTheNewServer) {
   RawClient unix_client = Client(*old), tcp_client = Client(*old, Transport::kTcp);
   ASSERT_TRUE(unix_client.Get(Put("a/disk", "by the old one")).ok());
   std::vector<uint32_t> ids;
-  const net::UniqueFd memfd = Memfd("in memory", F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK);
+  const net::UniqueFd memfd = net::Memfd("in memory");
   unix_client.wire().Send(unix_client.Encode({{.mode = kPutFd, .uri = "a/memory"}}, &ids), {memfd.get()});
   ASSERT_TRUE(unix_client.Next().ok());
   const net::UniqueFd held = unix_client.Get({.mode = kFdPass, .uri = "a/memory"}).fd;
@@ -151,7 +146,7 @@ TEST_P(StoreTakeOverTest, ADescriptorGoesOverWithItsRequest) {
   RawClient client = Client(*old);
   EXPECT_EQ(client.Get({.mode = kStat, .uri = "x"}).status, Status::kNotFound);
   std::vector<uint32_t> ids;
-  const net::UniqueFd fd = Memfd("contents", 0);
+  const net::UniqueFd fd = net::Memfd("contents", /*seals=*/0);
   const std::string request = client.Encode({{.mode = kPutFd, .uri = "x"}, {.mode = kCopy, .uri = "x"}}, &ids);
   client.wire().Send(request.substr(0, 5), {fd.get()});
   const std::unique_ptr<ServerProcess> next = Start();

@@ -11,20 +11,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "storage/directory_cache.h"
+#include "tests/net/memfd.h"
 #include "tests/storage/tree_fixture.h"
 
 namespace objmapper::storage {
 namespace {
 
-constexpr int kSeals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK;
 constexpr uint64_t kPage = 4096;
-
-net::UniqueFd Memfd(absl::string_view content, int seals = kSeals) {
-  net::UniqueFd fd(memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  EXPECT_EQ(write(fd.get(), content.data(), content.size()), static_cast<ssize_t>(content.size()));
-  EXPECT_EQ(fcntl(fd.get(), F_ADD_SEALS, seals), 0);
-  return fd;
-}
 
 ino_t InodeOf(int fd) {
   struct stat status {};
@@ -61,7 +54,7 @@ class MemoryTierTest : public TreeTest {
     return tier_->Adopt(uri, fd, ttl, [&] { return Unlink(uri); });
   }
   bool Adopt(const std::string& uri, absl::string_view content, absl::Duration ttl = absl::InfiniteDuration()) {
-    net::UniqueFd fd = Memfd(content);
+    net::UniqueFd fd = net::Memfd(content);
     const absl::StatusOr<bool> adopted = AdoptFd(uri, &fd, ttl);
     EXPECT_TRUE(adopted.ok()) << adopted.status();
     return adopted.value_or(false);
@@ -73,7 +66,7 @@ class MemoryTierTest : public TreeTest {
 // An adopted memfd is served itself, the same inode: nothing is copied. All ways through the tree lead to it, from an event
 // loop too.
 TEST_F(MemoryTierTest, ServesTheMemfdItself) {
-  net::UniqueFd fd = Memfd("in memory");
+  net::UniqueFd fd = net::Memfd("in memory");
   const ino_t inode = InodeOf(fd.get());
   absl::StatusOr<bool> adopted = AdoptFd("a/b", &fd);
   ASSERT_TRUE(adopted.ok() && *adopted);
@@ -124,8 +117,8 @@ TEST_F(MemoryTierTest, InfoStandsStill) {
 TEST_F(MemoryTierTest, RefusesWhatIsNotSealed) {
   scratch_.Write("file", "on disk");
   std::vector<net::UniqueFd> fds;
-  for (const int missing : {F_SEAL_WRITE, F_SEAL_GROW, F_SEAL_SHRINK, kSeals}) fds.push_back(Memfd("x", kSeals & ~missing));
-  fds.push_back(Memfd("x", F_SEAL_FUTURE_WRITE | F_SEAL_GROW | F_SEAL_SHRINK));
+  for (const int missing : {F_SEAL_WRITE, F_SEAL_GROW, F_SEAL_SHRINK, net::kSealed}) fds.push_back(net::Memfd("x", net::kSealed & ~missing));
+  fds.push_back(net::Memfd("x", F_SEAL_FUTURE_WRITE | F_SEAL_GROW | F_SEAL_SHRINK));
   fds.emplace_back(open(scratch_.PathOf("file").c_str(), O_RDONLY | O_CLOEXEC));
   int pipe[2];
   ASSERT_EQ(pipe2(pipe, O_CLOEXEC), 0);
@@ -134,7 +127,7 @@ TEST_F(MemoryTierTest, RefusesWhatIsNotSealed) {
   fds.emplace_back();
   // Where there are no huge pages it cannot be written, but be made and sealed.
   net::UniqueFd huge(memfd_create("huge", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB));
-  if (huge.valid() && fcntl(huge.get(), F_ADD_SEALS, kSeals) == 0) fds.push_back(std::move(huge));
+  if (huge.valid() && fcntl(huge.get(), F_ADD_SEALS, net::kSealed) == 0) fds.push_back(std::move(huge));
   for (net::UniqueFd& fd : fds) {
     const int number = fd.get();
     const absl::StatusOr<bool> adopted = AdoptFd("x", &fd);
@@ -148,7 +141,7 @@ TEST_F(MemoryTierTest, RefusesWhatIsNotSealed) {
 
 // Seals that forbid more, or leave further seals open, do no harm.
 TEST_F(MemoryTierTest, FurtherSealsAreFine) {
-  net::UniqueFd fd = Memfd("x", kSeals | F_SEAL_SEAL);
+  net::UniqueFd fd = net::Memfd("x", net::kSealed | F_SEAL_SEAL);
   const absl::StatusOr<bool> adopted = AdoptFd("x", &fd);
   EXPECT_TRUE(adopted.ok() && *adopted);
 }
@@ -165,7 +158,7 @@ TEST_F(MemoryTierTest, TheDiskObjectDoesNotComeBack) {
 // Where the disk object cannot be removed, the old object stays.
 TEST_F(MemoryTierTest, IsTakenBackWhereTheOldOneStays) {
   scratch_.Write("x", "on disk");
-  net::UniqueFd fd = Memfd("in memory");
+  net::UniqueFd fd = net::Memfd("in memory");
   const auto fail = [] { return absl::DataLossError("disk"); };
   EXPECT_EQ(tier_->Adopt("x", &fd, absl::InfiniteDuration(), fail).status().code(), absl::StatusCode::kDataLoss);
   ExpectContent("x", "on disk");
@@ -214,7 +207,7 @@ TEST_F(MemoryTierTest, HandedOutDescriptorsOutliveTheObject) {
 TEST_F(MemoryTierTest, KeepsToItsBound) {
   net::UniqueFd hollow(memfd_create("hollow", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   ASSERT_EQ(ftruncate(hollow.get(), 8 * kPage + 1), 0);
-  ASSERT_EQ(fcntl(hollow.get(), F_ADD_SEALS, kSeals), 0);
+  ASSERT_EQ(fcntl(hollow.get(), F_ADD_SEALS, net::kSealed), 0);
   const absl::StatusOr<bool> adopted = AdoptFd("hollow", &hollow);
   ASSERT_TRUE(adopted.ok());
   EXPECT_FALSE(*adopted);

@@ -11,17 +11,11 @@
 #include "absl/strings/str_cat.h"
 #include "storage/memory_tier.h"
 #include "storage/store.h"
+#include "tests/net/memfd.h"
 #include "tests/storage/tree_fixture.h"
 
 namespace objmapper::storage {
 namespace {
-
-net::UniqueFd Memfd(absl::string_view content, int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) {
-  net::UniqueFd fd(memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  EXPECT_EQ(write(fd.get(), content.data(), content.size()), static_cast<ssize_t>(content.size()));
-  EXPECT_EQ(fcntl(fd.get(), F_ADD_SEALS, seals), 0);
-  return fd;
-}
 
 // A store with a memory tier of 64 KiB.
 class StoreMemoryTest : public TreeTest {
@@ -51,7 +45,7 @@ class StoreMemoryTest : public TreeTest {
     EXPECT_EQ(pwrite((*object)->fd(), content.data(), content.size(), 0), static_cast<ssize_t>(content.size()));
     return (*object)->Commit();
   }
-  absl::Status PutFd(absl::string_view uri, absl::string_view content) { return store_->PutFd(uri, Memfd(content), {}); }
+  absl::Status PutFd(absl::string_view uri, absl::string_view content) { return store_->PutFd(uri, net::Memfd(content), {}); }
   bool OnDisk(const std::string& uri) const { return access(scratch_.PathOf(uri).c_str(), F_OK) == 0; }
 
   std::unique_ptr<MemoryTier> tier_;
@@ -60,7 +54,7 @@ class StoreMemoryTest : public TreeTest {
 
 // A sealed memfd becomes the object itself: readers get its inode, and nothing is on the disk.
 TEST_F(StoreMemoryTest, AdoptsASealedMemfd) {
-  net::UniqueFd fd = Memfd("in memory");
+  net::UniqueFd fd = net::Memfd("in memory");
   struct stat given {};
   ASSERT_EQ(fstat(fd.get(), &given), 0);
   const uint64_t changes = tree_->changes();
@@ -76,7 +70,7 @@ TEST_F(StoreMemoryTest, AdoptsASealedMemfd) {
 
 // What is not sealed, or too large for the tier, is copied to the disk.
 TEST_F(StoreMemoryTest, CopiesTheRest) {
-  ASSERT_TRUE(store_->PutFd("unsealed", Memfd("x", F_SEAL_GROW), {}).ok());
+  ASSERT_TRUE(store_->PutFd("unsealed", net::Memfd("x", F_SEAL_GROW), {}).ok());
   ASSERT_TRUE(PutFd("large", std::string(65537, 'x')).ok());
   for (const char* uri : {"unsealed", "large"}) {
     EXPECT_TRUE(OnDisk(uri));
@@ -129,7 +123,7 @@ TEST_F(StoreMemoryTest, RefusesWhatTheDiskRefuses) {
 TEST_F(StoreMemoryTest, Expires) {
   PutAttributes attributes;
   attributes.ttl = absl::Nanoseconds(1);
-  ASSERT_TRUE(store_->PutFd("x", Memfd("x"), attributes).ok());
+  ASSERT_TRUE(store_->PutFd("x", net::Memfd("x"), attributes).ok());
   EXPECT_EQ(CodeOf("x"), absl::StatusCode::kNotFound);
 }
 

@@ -24,6 +24,7 @@
 #include "storage/attributes.h"
 #include "storage/description.h"
 #include "storage/reserved_name.h"
+#include "tests/net/memfd.h"
 #include "tests/storage/tree_fixture.h"
 
 namespace objmapper::storage {
@@ -69,12 +70,6 @@ class StoreTest : public TreeTest {
 
   std::optional<Store> store_;
 };
-
-net::UniqueFd Memfd(absl::string_view content) {
-  net::UniqueFd fd(memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  CHECK_EQ(write(fd.get(), content.data(), content.size()), static_cast<ssize_t>(content.size()));
-  return fd;
-}
 
 // An object is not there until it is committed, then whole, with the directories on its way.
 TEST_F(StoreTest, AppearsWithTheCommit) {
@@ -208,11 +203,11 @@ TEST_F(StoreTest, TakesDescriptors) {
 
   std::string large(3'000'000, 'm');
   large[1'234'567] = '!';
-  ASSERT_TRUE(store_->PutFd("from_memory", Memfd(large), {}).ok());
+  ASSERT_TRUE(store_->PutFd("from_memory", net::Memfd(large, /*seals=*/0), {}).ok());
   absl::StatusOr<OpenedObject> object = Open("from_memory");
   ASSERT_TRUE(object.ok());
   EXPECT_TRUE(ReadAll(object->fd.get()) == large);
-  ASSERT_TRUE(store_->PutFd("empty", Memfd(""), {}).ok());
+  ASSERT_TRUE(store_->PutFd("empty", net::Memfd("", /*seals=*/0), {}).ok());
   ExpectContent("empty", "");
 }
 
@@ -220,7 +215,7 @@ TEST_F(StoreTest, TakesDescriptors) {
 // of another size, and nothing else is left.
 TEST_F(StoreTest, CopiesAFileThatChangesOrSaysSo) {
   constexpr off_t kSmall = 1'000, kLarge = 700'000;
-  const net::UniqueFd file = Memfd(std::string(kLarge, 'x'));
+  const net::UniqueFd file = net::Memfd(std::string(kLarge, 'x'), /*seals=*/0);
   std::atomic<bool> stop{false};
   std::thread changing([&] {
     while (!stop) {
@@ -350,7 +345,7 @@ TEST_F(StoreTest, RefusesMoreThanTheProcessMayWrite) {
   const rlimit small{1000, before.rlim_max};
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
   const absl::Status begun = store_->Begin("x/y", 1001, {}).status();
-  const absl::Status passed = store_->PutFd("x/y", Memfd(std::string(900, 'x')), {});
+  const absl::Status passed = store_->PutFd("x/y", net::Memfd(std::string(900, 'x'), /*seals=*/0), {});
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
   EXPECT_EQ(begun.code(), absl::StatusCode::kUnavailable) << begun;
   EXPECT_TRUE(passed.ok()) << passed;
@@ -462,7 +457,7 @@ TEST_F(StoreTest, AFullDiskRefusesAtOnce) {
   const std::string mount_point = scratch_.PathOf("small");
   if (mount("tmpfs", mount_point.c_str(), "tmpfs", 0, "size=64k") != 0) GTEST_SKIP() << "only root can mount";
   const absl::Status begun = store_->Begin("small/a/big", 1'000'000, {}).status();
-  const absl::Status passed = store_->PutFd("small/a/big", Memfd(std::string(1'000'000, 'x')), {});
+  const absl::Status passed = store_->PutFd("small/a/big", net::Memfd(std::string(1'000'000, 'x'), /*seals=*/0), {});
   const absl::Status fits = Put("small/a/fits", "x");
   const std::set<std::string> names = Names();
   ASSERT_EQ(umount(mount_point.c_str()), 0);
