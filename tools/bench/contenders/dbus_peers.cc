@@ -74,22 +74,38 @@ absl::Status Complete(const ContenderOptions& options, const ObjectSet& objects,
   return status;
 }
 
-// A listening socket for a launcher that wants one. Its file stays for as long as the work folder.
-absl::StatusOr<net::UniqueFd> ListenAt(const std::string& path) {
+// A socket bound to `path`, whose file stays for as long as the work folder.
+absl::StatusOr<net::UniqueFd> BindAt(const std::string& path, int type) {
   absl::StatusOr<net::Address> checked = net::UnixAddress(path);
   if (!checked.ok()) return checked.status();
   unlink(path.c_str());
-  net::UniqueFd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  net::UniqueFd bound(socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   memcpy(address.sun_path, path.data(), path.size());
-  if (!listener.valid() ||
-      bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0 ||
-      listen(listener.get(), 4096) != 0) {
-    return net::ErrnoToStatus(errno, absl::StrCat("listen at ", path));
+  if (!bound.valid() ||
+      bind(bound.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
+    return net::ErrnoToStatus(errno, absl::StrCat("bind to ", path));
   }
-  return listener;
+  return bound;
 }
+
+// Runs dbus-broker-launch, which wants to be started by systemd: its listening socket as
+// sd_listen_fds(3) passes it, which names the process; a bus to look for systemd at, for which its own
+// serves; and the journal. Where there is none, JOURNAL stands in for it, in a mount namespace that
+// only the launcher and its broker see. That needs root.
+constexpr char kLaunchScript[] = R"(set -eu
+if test -n "${STANDS_IN-}"; then
+  mount -t tmpfs tmpfs /run
+  mkdir -p /run/systemd/journal
+  ln -s "$JOURNAL" /run/systemd/journal/socket
+elif test ! -S /run/systemd/journal/socket; then
+  export STANDS_IN=1
+  exec unshare --mount /bin/sh "$0" "$@"
+fi
+export LISTEN_PID=$$ LISTEN_FDS=1
+exec "$@"
+)";
 
 }  // namespace
 
@@ -114,23 +130,31 @@ Started StartDbusBroker(const ContenderOptions& options, const ObjectSet& object
   absl::StatusOr<std::string> program = InstalledProgram("dbus-broker-launch", "dbus-broker");
   if (!program.ok()) return program.status();
   const std::string base = absl::StrCat(options.work_dir, "/", options.name);
-  const std::string socket = base + ".sock", config = base + ".conf";
+  const std::string socket = base + ".sock", config = base + ".conf",
+                    script = base + ".sh";
   absl::Status status = WriteFile(config, BusConfig(socket, options.connections_max));
+  if (status.ok()) status = WriteFile(script, kLaunchScript);
   if (!status.ok()) return status;
-  absl::StatusOr<net::UniqueFd> listener = ListenAt(socket);
+  absl::StatusOr<net::UniqueFd> listener = BindAt(socket, SOCK_STREAM);
   if (!listener.ok()) return listener.status();
+  if (listen(listener->get(), 4096) != 0) {
+    return net::ErrnoToStatus(errno, absl::StrCat("listen at ", socket));
+  }
+  // Nobody reads it: the broker drops the lines that do not fit.
+  const std::string journal_path = base + "_journal.sock";
+  absl::StatusOr<net::UniqueFd> journal = BindAt(journal_path, SOCK_DGRAM);
+  if (!journal.ok()) return journal.status();
   auto contender = std::make_unique<ProcessContender>(options.name, Kind::kPeer);
-  // The launcher wants its socket as systemd would pass it (sd_listen_fds(3)), which names the process.
-  status = contender->Start(
-      options.work_dir, "",
-      {"/bin/sh", "-c", R"(export LISTEN_PID=$$ LISTEN_FDS=1; exec "$0" "$@")", *program, "--scope",
-       "user", "--config-file", config},
-      listener->get());
+  status = contender->Start(options.work_dir, "",
+                            {"/usr/bin/env", absl::StrCat("JOURNAL=", journal_path),
+                             absl::StrCat("DBUS_SESSION_BUS_ADDRESS=unix:path=", socket), "/bin/sh",
+                             script, *program, "--scope", "user", "--config-file", config},
+                            listener->get());
   if (status.ok()) status = Complete(options, objects, socket, contender.get());
+  contender->KeepOpen(*std::move(journal));
   if (!status.ok()) {
     return absl::NotFoundError(
-        absl::StrCat("dbus-broker (of the Debian package dbus-broker) does not start here; its "
-                     "launcher needs systemd and its journal: ",
+        absl::StrCat("dbus-broker (of the Debian package dbus-broker) does not start here: ",
                      status.message()));
   }
   return contender;

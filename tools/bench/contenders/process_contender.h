@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "net/unique_fd.h"
 #include "tools/bench/contenders/contender.h"
 #include "tools/bench/contenders/process.h"
 
@@ -25,6 +26,8 @@ class ProcessContender : public Contender {
   // It is to listen at `endpoint`: waits until it accepts a connection there, ten seconds at most.
   // UNAVAILABLE or DEADLINE_EXCEEDED, with the end of the log.
   absl::Status AddEndpoint(const Endpoint& endpoint);
+  // Holds on to what its processes talk to, until they have ended.
+  void KeepOpen(net::UniqueFd fd) { kept_open_.push_back(std::move(fd)); }
   Process& last_process() { return *processes_.back(); }
   // Something to know beside the command line: what it could not be given.
   void AddRemark(const std::string& remark) { remarks_ += "  # " + remark; }
@@ -39,6 +42,7 @@ class ProcessContender : public Contender {
   const std::string name_;
   const Kind kind_;
   std::string remarks_;
+  std::vector<net::UniqueFd> kept_open_;
   std::vector<std::unique_ptr<Process>> processes_;
   std::vector<Endpoint> endpoints_;
 };
