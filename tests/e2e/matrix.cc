@@ -103,7 +103,10 @@ Wire Connect(const ServerProcess& server, Transport transport) {
 }
 
 RawClient Open(const ServerProcess& server, Transport transport, Dialect dialect) {
-  Wire wire = Connect(server, transport);
+  return Open(Connect(server, transport), dialect);
+}
+
+RawClient Open(Wire wire, Dialect dialect) {
   switch (dialect) {
     case Dialect::kV2:
       return RawClient::V2(std::move(wire), kInOrder);

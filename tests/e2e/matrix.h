@@ -49,6 +49,7 @@ std::ostream& operator<<(std::ostream& out, const Setup& setup);
 
 Wire Connect(const ServerProcess& server, Transport transport);
 RawClient Open(const ServerProcess& server, Transport transport, Dialect dialect);
+RawClient Open(Wire wire, Dialect dialect);
 
 // Why this machine cannot run the setup (no io_uring, no IPv6); empty when it can.
 std::string WhyNot(const Setup& setup);

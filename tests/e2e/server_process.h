@@ -74,7 +74,7 @@ class ServerProcess {
 
   // ---- Connections ----
   Wire Unix() const { return Wire::ToUnix(socket_path_); }
-  Wire Tcp() const { return Wire::ToTcp(tcp_port_); }
+  Wire Tcp(int receive_bytes = 0) const { return Wire::ToTcp(tcp_port_, receive_bytes); }
   Wire Tcp6() const { return Wire::ToTcp6(tcp6_port_); }
   const std::string& socket_path() const { return socket_path_; }
   uint16_t tcp_port() const { return tcp_port_; }

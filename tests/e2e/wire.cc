@@ -24,7 +24,7 @@ namespace {
 constexpr size_t kFdsPerMessageMax = 253;  // include/net/scm.h: SCM_MAX_FD
 constexpr size_t kGrowBytes = 1024 * 1024;
 
-net::UniqueFd Connect(int family, const sockaddr* address, socklen_t length) {
+net::UniqueFd Connect(int family, const sockaddr* address, socklen_t length, int receive_bytes = 0) {
   net::UniqueFd socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   // Bounds connect(2) and send(2); reads are bounded by poll(2).
   const timeval patience{kPatience.count(), 0};
@@ -32,6 +32,9 @@ net::UniqueFd Connect(int family, const sockaddr* address, socklen_t length) {
   if (family != AF_UNIX) {
     const int on = 1;
     setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  }
+  if (receive_bytes > 0) {
+    setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes));
   }
   if (connect(socket.get(), address, length) != 0) {
     ADD_FAILURE() << "connect: " << strerror(errno);
@@ -53,12 +56,13 @@ Wire Wire::ToUnix(absl::string_view path) {
   return Wire(Connect(AF_UNIX, reinterpret_cast<const sockaddr*>(&address), length));
 }
 
-Wire Wire::ToTcp(uint16_t port) {
+Wire Wire::ToTcp(uint16_t port, int receive_bytes) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return Wire(Connect(AF_INET, reinterpret_cast<const sockaddr*>(&address), sizeof(address)));
+  return Wire(
+      Connect(AF_INET, reinterpret_cast<const sockaddr*>(&address), sizeof(address), receive_bytes));
 }
 
 Wire Wire::ToTcp6(uint16_t port) {

@@ -29,7 +29,9 @@ class Wire {
   // Connects; a connection that fails is a test failure and leaves a closed wire. `path` may be
   // "@name" for the abstract namespace.
   static Wire ToUnix(absl::string_view path);
-  static Wire ToTcp(uint16_t port);   // 127.0.0.1
+  // 127.0.0.1. receive_bytes: SO_RCVBUF, set before the peer is told of a window that it could not take back; 0: the
+  // system's.
+  static Wire ToTcp(uint16_t port, int receive_bytes = 0);
   static Wire ToTcp6(uint16_t port);  // ::1
   // A connection that somebody else has made.
   static Wire Adopt(net::UniqueFd socket) { return Wire(std::move(socket)); }
