@@ -34,7 +34,7 @@ net::UniqueFd Connect(int family, const sockaddr* address, socklen_t length, int
     setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   }
   if (receive_bytes > 0) {
-    setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes));
+    EXPECT_EQ(setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes)), 0);
   }
   if (connect(socket.get(), address, length) != 0) {
     ADD_FAILURE() << "connect: " << strerror(errno);

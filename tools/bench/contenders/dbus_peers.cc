@@ -130,8 +130,7 @@ Started StartDbusBroker(const ContenderOptions& options, const ObjectSet& object
   absl::StatusOr<std::string> program = InstalledProgram("dbus-broker-launch", "dbus-broker");
   if (!program.ok()) return program.status();
   const std::string base = absl::StrCat(options.work_dir, "/", options.name);
-  const std::string socket = base + ".sock", config = base + ".conf",
-                    script = base + ".sh";
+  const std::string socket = base + ".sock", config = base + ".conf", script = base + ".sh";
   absl::Status status = WriteFile(config, BusConfig(socket, options.connections_max));
   if (status.ok()) status = WriteFile(script, kLaunchScript);
   if (!status.ok()) return status;
