@@ -46,6 +46,10 @@ void ChooseCast(const Settings& settings, const DefaultCast& cast, CellPlan& pla
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && wanted > limit.rlim_max / 2) plan.alone = true;
 }
 
+absl::Duration LapOf(int connections, uint64_t bytes) {
+  return absl::Nanoseconds(static_cast<int64_t>(static_cast<uint64_t>(connections) * bytes));
+}
+
 CellPlan BasicPlan(const std::string& workload, const Settings& settings) {
   CellPlan plan;
   plan.workload = workload;

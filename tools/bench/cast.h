@@ -24,6 +24,9 @@ std::vector<T> Or(const std::vector<T>& chosen, std::vector<T> otherwise) {
   return chosen.empty() ? otherwise : chosen;
 }
 
+// CellPlan::lap where each connection moves so many bytes, at 1 GB/s.
+absl::Duration LapOf(int connections, uint64_t bytes);
+
 // A plan with the settings that hold for every workload.
 CellPlan BasicPlan(const std::string& workload, const Settings& settings);
 

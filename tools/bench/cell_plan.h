@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "tools/bench/contenders/contender.h"
 #include "tools/bench/load/load.h"
@@ -24,6 +25,10 @@ struct CellPlan {
   std::vector<ObjectSet::Object> objects;
   bool sparse = false;                 // the objects are holes: for those that are never read
   std::vector<std::string> extra_flags;  // for our models' servers
+
+  // What a slow contender takes to answer each connection once. A warm-up lasts one lap at least and a sample two, whatever
+  // the flags say: in less, nothing may be answered at all (100 connections, 10 MiB each), or an odd share of it.
+  absl::Duration lap = absl::ZeroDuration();
 
   // Open loop at this share of the baseline's throughput when it is asked `saturating` in a closed loop;
   // all contenders get the same rate. 0: `load.rate` as it is.

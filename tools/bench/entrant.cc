@@ -124,8 +124,11 @@ absl::Status Entrant::Connect() {
   }
   // What is cold would be warm after a warm-up.
   if (plan_.cold || plan_.idle) return absl::OkStatus();
-  return load_->Run(settings_.warmup).status();
+  return load_->Run(Warmup()).status();
 }
+
+absl::Duration Entrant::Warmup() const { return std::max(settings_.warmup, plan_.lap); }
+absl::Duration Entrant::SampleTime() const { return std::max(settings_.duration, 2 * plan_.lap); }
 
 void Entrant::Stop() {
   load_.reset();
@@ -138,8 +141,8 @@ absl::StatusOr<double> Entrant::Saturate() {
   if (!endpoint.ok()) return endpoint.status();
   absl::StatusOr<std::unique_ptr<Load>> load = Load::Connect(*endpoint, plan_.saturating);
   if (!load.ok()) return load.status();
-  if (const auto warm = (*load)->Run(settings_.warmup); !warm.ok()) return warm.status();
-  const absl::StatusOr<LoadResult> result = (*load)->Run(settings_.duration);
+  if (const auto warm = (*load)->Run(Warmup()); !warm.ok()) return warm.status();
+  const absl::StatusOr<LoadResult> result = (*load)->Run(SampleTime());
   if (!result.ok()) return result.status();
   return static_cast<double>(result->requests()) / result->seconds;
 }
@@ -151,17 +154,15 @@ void Entrant::SetRate(double rate) {
 
 absl::StatusOr<Sample> Entrant::Measure() {
   if (plan_.cold) {
-    for (const std::string& name : plan_.load.first_names) {
-      absl::Status status = DropFromPageCache(folder_.PathOf(name));
-      if (!status.ok()) return status;
-    }
+    absl::Status status = MakeCold(folder_.PathsOf(plan_.load.first_names));
+    if (!status.ok()) return status;
   }
   const absl::StatusOr<Usage> before = contender_->usage();
   if (!before.ok()) return before.status();
   const CoreTime cores_before = CoreTimeSoFar();
   const absl::Time start = absl::Now();
   Beside beside(beside_.get());
-  absl::StatusOr<LoadResult> result = load_->Run(settings_.duration);
+  absl::StatusOr<LoadResult> result = load_->Run(SampleTime());
   beside.Stop();
   const CoreTime cores_after = CoreTimeSoFar();
   const double wall_s = absl::ToDoubleSeconds(absl::Now() - start);

@@ -39,6 +39,8 @@ class Entrant {
 
  private:
   absl::Status Connect();
+  absl::Duration Warmup() const;
+  absl::Duration SampleTime() const;
 
   const CellPlan& plan_;
   const Settings& settings_;

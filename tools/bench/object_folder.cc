@@ -88,4 +88,10 @@ std::string ObjectFolder::PathOf(const std::string& object) const {
   return absl::StrCat(path_, "/objects/", object);
 }
 
+std::vector<std::string> ObjectFolder::PathsOf(const std::vector<std::string>& objects) const {
+  std::vector<std::string> paths;
+  for (const std::string& object : objects) paths.push_back(PathOf(object));
+  return paths;
+}
+
 }  // namespace objmapper::bench

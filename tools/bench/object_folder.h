@@ -29,6 +29,7 @@ class ObjectFolder {
   absl::StatusOr<ObjectSet> Prepare(const std::vector<ObjectSet::Object>& objects, bool sparse);
 
   std::string PathOf(const std::string& object) const;
+  std::vector<std::string> PathsOf(const std::vector<std::string>& objects) const;
 
  private:
   explicit ObjectFolder(std::string path) : path_(std::move(path)) {}

@@ -21,6 +21,7 @@ std::vector<CellPlan> Bodies(const std::string& workload, Ask ask, const Setting
                            {"size", SizeText(size)}};
         plan.load.first = ask;
         plan.load.connections = count;
+        plan.lap = LapOf(count, size);
         if (!settings.depths.empty()) plan.load.depth = settings.depths.front();
         const std::string name = absl::StrCat("hot_", size);
         plan.load.first_names = {name};

@@ -37,6 +37,8 @@ CellPlan Storing(const Way& way, Transport transport, int connections, uint64_t 
   plan.load.first = way.ask;
   plan.load.stored_bytes = size;
   plan.load.connections = connections;
+  // A disk is slower than memory.
+  plan.lap = (std::string(way.durability) == "none" ? 1 : 10) * LapOf(connections, size);
   if (!settings.depths.empty()) plan.load.depth = settings.depths.front();
   // What a server is asked for first, to see that it serves: what is stored into the memory of one is gone from the disk for the next.
   plan.objects = {{"ready", 1}};

@@ -110,16 +110,11 @@ class Rounds {
     if (Anew()) entrant.Stop();
   }
 
-  std::vector<std::string> Paths() const {
-    std::vector<std::string> paths;
-    for (const std::string& name : plan_.load.first_names) paths.push_back(folder_.PathOf(name));
-    return paths;
-  }
+  std::vector<std::string> Paths() const { return folder_.PathsOf(plan_.load.first_names); }
 
   absl::StatusOr<Sample> ReadByFio() {
     const std::vector<std::string> files = Paths();
-    absl::Status status;
-    for (const std::string& file : files) status.Update(DropFromPageCache(file));
+    const absl::Status status = MakeCold(files);
     return status.ok() ? RunFio(files) : absl::StatusOr<Sample>(status);
   }
 

@@ -22,7 +22,7 @@ std::string Head(const Report& report) {
   return absl::StrFormat(
       "# Benchmarks\n\nWritten by `tools/bench report` from what it measured; not by hand.\n\n"
       "| | |\n|---|---|\n| measured | %s |\n| version | %s |\n| machine | %s, %d cores, %.1f GiB |\n"
-      "| system | %s, %s |\n| rounds | %d of %g s for each contender, in turn |\n\n"
+      "| system | %s, %s |\n| rounds | %d of %g s (longer where all connections together ask for more than that moves) for each contender, in turn |\n\n"
       "```\n%s\n```\n\n"
       "All contenders of a cell run at once, in processes of their own, and are asked in turn by the same "
       "load generator on the same machine. A figure is the median of the rounds; a ratio is taken "
