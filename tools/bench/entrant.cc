@@ -185,6 +185,7 @@ absl::StatusOr<Sample> Entrant::Measure() {
   if (plan_.idle) sample.rss_before_bytes = rss_before_;
   sample.threads = after->threads;
   sample.behind = result->behind;
+  sample.starved = result->starved;
 
   const double ours = sample.server_cpu_s + sample.client_cpu_s +
                       static_cast<double>(beside.sum().client_cpu_ns) / 1e9;

@@ -96,7 +96,8 @@ std::vector<std::string> WarningsOf(const Cell& cell, const std::vector<Surround
                                     int client_threads, int cores) {
   std::vector<std::string> warnings;
   AddFailures(cell, warnings);
-  AddClientLimits(surroundings, client_threads, cores, warnings);
+  // Where memory is the question, the client's speed is none.
+  if (HeadlineOf(cell) != Measure::kRssPerConnection) AddClientLimits(surroundings, client_threads, cores, warnings);
   AddNoise(cell, warnings);
   AddOthers(surroundings, cores, warnings);
   return warnings;

@@ -19,7 +19,8 @@ constexpr int64_t kMs = 1'000'000;
 constexpr int64_t kSecond = 1000 * kMs;
 constexpr int64_t kConnectNs = 10 * kSecond;
 constexpr int64_t kDrainNs = 10 * kSecond;
-constexpr int64_t kDrainQuietNs = 2 * kSecond;
+constexpr int64_t kDrainQuietNs = kSecond / 2;
+constexpr int64_t kCountedQuietNs = 5 * kSecond;
 constexpr int64_t kOpeningQuietNs = kSecond;
 constexpr int64_t kBacklogRetryNs = kMs;      // a backlog is full: the server is busy accepting
 constexpr int64_t kBrokenRetryNs = 10 * kMs;  // a server that refuses is not hammered
@@ -106,11 +107,15 @@ LoadResult ClientThread::Run(int64_t start_ns, int64_t end_ns, double rate) {
     }
   }
   LoadResult& result = bench_.result;
-  while (bench_.now_ns < end_ns && !(counted && result.requests() + result.errors >= share)) {
-    Step(end_ns);
-  }
+  heard_ns_ = bench_.now_ns;
+  const auto goes_on = [&] {
+    if (bench_.now_ns >= end_ns) return false;
+    if (!counted) return true;
+    return result.requests() + result.errors < share && bench_.now_ns - heard_ns_ < kCountedQuietNs;
+  };
+  while (goes_on()) Step(counted ? std::min(end_ns, heard_ns_ + kCountedQuietNs) : end_ns);
   bench_.asking = false;
-  result.seconds = static_cast<double>(bench_.now_ns - start_ns) / kSecond;
+  result.seconds = static_cast<double>((counted ? heard_ns_ : bench_.now_ns) - start_ns) / kSecond;
   result.client_cpu_ns = ThreadCpuNs() - cpu_before_ns;
   const uint64_t answered = result.requests() + result.errors;
   result.behind = scheduled_ > answered ? scheduled_ - answered : 0;

@@ -32,7 +32,7 @@ class ClientThread {
   static void Prepare(const LoadOptions& options);
 
   // Asks within [start_ns, end_ns], `rate` requests a second on all threads together (0: closed
-  // loop); then waits for what is outstanding: 10 s at most, and 2 s at most without any answer.
+  // loop); then waits for what is outstanding: 10 s at most, and 0.5 s at most without any answer.
   LoadResult Run(int64_t start_ns, int64_t end_ns, double rate);
 
  private:

@@ -25,11 +25,14 @@ constexpr Column kColumns[] = {
     {"RSS MiB", Measure::kRssMib},
     {"RSS B/conn", Measure::kRssPerConnection},
     {"threads", Measure::kThreads},
+    {"starved", Measure::kStarved},
 };
 
 bool Tells(const Column& column, const Cell& cell) {
   for (const Series& series : cell.series) {
-    if (SpreadOver(column.measure, cell, series)) return true;
+    const auto spread = SpreadOver(column.measure, cell, series);
+    // Connections without an answer are seldom: a column of zeros would say nothing.
+    if (spread && (column.measure != Measure::kStarved || spread->high > 0)) return true;
   }
   return false;
 }

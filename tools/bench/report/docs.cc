@@ -8,6 +8,7 @@
 #include "tools/bench/report/docs_beliefs.h"
 #include "tools/bench/report/figure.h"
 #include "tools/bench/report/findings.h"
+#include "tools/bench/report/loss_rows.h"
 #include "tools/bench/report/markdown.h"
 #include "tools/bench/report/measure.h"
 #include "tools/bench/report/subject.h"
@@ -76,6 +77,7 @@ std::string SuccessTable(const Report& report) {
     const std::string at = absl::StrCat(" at ", conns, " connections");
     row("p50, µs," + at, [&](const char* c) { return FigureOf(cell, c, Measure::kP50Us); });
     row("p99, µs," + at, [&](const char* c) { return FigureOf(cell, c, Measure::kP99Us); });
+    row("connections without any answer" + at, [&](const char* c) { return FigureOf(cell, c, Measure::kStarved); });
     row("requests/s per core" + at, [&](const char* c) { return PerCore(report, cell, c); });
     row("memory (RSS), MiB," + at, [&](const char* c) { return FigureOf(cell, c, Measure::kRssMib); });
     row("efficiency" + at, [&](const char* c) { return EfficiencyOf(cell, c); });
@@ -84,8 +86,8 @@ std::string SuccessTable(const Report& report) {
       "\n## The models side by side\n\n", MarkdownTable(rows),
       "\nA saturated closed loop; client and server share the cores, and per core means per core of the "
       "machine. Efficiency is work time over total time: the CPU that the bare floor spends on a "
-      "request, over what the model spends. Latencies count answered requests only: a model that "
-      "starves most connections can show a short p50 beside a small throughput.\n");
+      "request, over what the model spends. Latencies are of answered requests only: short ones mean little beside "
+      "connections without any answer.\n");
 }
 
 // The cells of a scenario, each with its table and notes.
@@ -110,11 +112,9 @@ std::string WhereWeLose(const Report& report) {
     return absl::StrCat(text, "In no cell of this run did another model or a peer do clearly better than ",
                         kSubject, " in throughput, p99 or server CPU.\n");
   }
-  std::vector<std::string> sentences;
-  for (const Loss& loss : losses) sentences.push_back(SentenceOf(loss));
   return absl::StrCat(text, losses.size(), " figures in which another model or a peer did clearly better than ",
-                      kSubject, ", the worst first (its figure over theirs):\n\n",
-                      MarkdownList(sentences));
+                      kSubject, ", the worst first. The latencies of one that left more connections without any "
+                      "answer do not count.\n\n", MarkdownTable(LossRows(losses, kSubject)));
 }
 
 }  // namespace

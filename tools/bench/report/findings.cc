@@ -2,18 +2,11 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-
 namespace objmapper::bench {
 
 namespace {
 
 constexpr double kTieWithin = 0.03;
-
-// Who answers less than this part of our requests in a closed loop lets most connections wait unheard, and its
-// latencies are those of the few that it serves.
-constexpr double kComparableRequests = 0.5;
 
 // How many times worse, whichever way the measure points.
 double FactorOf(const Loss& loss) {
@@ -51,9 +44,11 @@ bool IsLatency(Measure measure) {
   return measure == Measure::kP50Us || measure == Measure::kP99Us || measure == Measure::kP999Us;
 }
 
-bool AnswersEnough(const Cell& cell, const Series& series, const Series& own) {
-  const auto requests = RatioOver(Measure::kRequestsPerSecond, cell, series, own);
-  return requests && requests->median >= kComparableRequests;
+// Who leaves connections waiting for the whole of a run has latencies of the others alone: no comparison.
+bool StarvesMore(const Cell& cell, const Series& series, const Series& own) {
+  const auto theirs = SpreadOver(Measure::kStarved, cell, series);
+  const auto ours = SpreadOver(Measure::kStarved, cell, own);
+  return theirs && ours && theirs->median > ours->median;
 }
 
 template <typename Wanted>
@@ -65,7 +60,7 @@ std::vector<Loss> LossesAmong(const Report& report, const std::string& contender
     for (const Measure measure : MeasuresOf(cell)) {
       const Series* best = BestAmong(cell, measure, [&](const Series& series) {
         return wanted(series) && &series != own &&
-               (!IsLatency(measure) || AnswersEnough(cell, series, *own));
+               !(IsLatency(measure) && StarvesMore(cell, series, *own));
       });
       if (best == nullptr) continue;
       const auto ratio = RatioOver(measure, cell, *own, *best);
@@ -103,12 +98,6 @@ std::vector<Loss> LossesOf(const Report& report, const std::string& contender) {
 
 std::vector<Loss> LossesToFloors(const Report& report, const std::string& contender) {
   return LossesAmong(report, contender, [](const Series& s) { return s.kind == Kind::kFloor; });
-}
-
-std::string SentenceOf(const Loss& loss) {
-  return absl::StrFormat("%s: %.2f (%.2f–%.2f) of %s's %s", TitleOf(*loss.cell), loss.ratio.median,
-                         loss.ratio.low, loss.ratio.high, loss.winner->contender,
-                         NameOf(loss.measure));
 }
 
 }  // namespace objmapper::bench

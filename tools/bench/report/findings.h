@@ -29,13 +29,11 @@ struct Loss {
 };
 
 // Every cell and measure (throughput, p99, server CPU per request; memory where the cell is about it)
-// in which a model or peer did clearly better, the worst first. The report must outlive the result.
+// in which a model or peer did clearly better, the worst first. The latencies of one that left more connections without
+// any answer do not count. The report must outlive the result.
 std::vector<Loss> LossesOf(const Report& report, const std::string& contender);
 
 // The same against floors: what the contender pays for being a server.
 std::vector<Loss> LossesToFloors(const Report& report, const std::string& contender);
-
-// "copy size=1K ...: 0.91 (0.89-0.93) of redis's requests/s".
-std::string SentenceOf(const Loss& loss);
 
 }  // namespace objmapper::bench

@@ -5,6 +5,7 @@
 #include "tools/bench/report/figure.h"
 #include "tools/bench/report/findings.h"
 #include "tools/bench/report/html_parts.h"
+#include "tools/bench/report/loss_rows.h"
 
 namespace objmapper::bench {
 
@@ -50,22 +51,6 @@ Rows WinnerRows(const Report& report, const std::string& subject, Tally& tally) 
     rows.push_back({TitleOf(cell), NameOf(measure), best->contender,
                     Figure(SpreadOver(measure, cell, *best)), RatioFigure(ratio), verdict,
                     RatioFigure(to_floor)});
-  }
-  return rows;
-}
-
-Rows LossRows(const std::vector<Loss>& losses, const std::string& subject) {
-  Rows rows = {{"cell", "measure", subject, "beaten by", "its figure", "ratio",
-                "its req/s / ours"}};
-  for (const Loss& loss : losses) {
-    const Series* own = FindSeries(*loss.cell, subject);
-    rows.push_back({TitleOf(*loss.cell), NameOf(loss.measure),
-                    Figure(SpreadOver(loss.measure, *loss.cell, *own)), loss.winner->contender,
-                    Figure(SpreadOver(loss.measure, *loss.cell, *loss.winner)),
-                    RatioFigure(loss.ratio),
-                    // A short latency of few answers is no great win: both are shown.
-                    RatioFigure(RatioOver(Measure::kRequestsPerSecond, *loss.cell, *loss.winner,
-                                          *own))});
   }
   return rows;
 }

@@ -72,6 +72,8 @@ const char* NameOf(Measure measure) {
       return "RSS bytes per connection";
     case Measure::kThreads:
       return "threads";
+    case Measure::kStarved:
+      return "connections without an answer";
   }
   return "";
 }
@@ -105,6 +107,8 @@ absl::optional<double> ValueOf(Measure measure, const Cell& cell, const Sample& 
                  ConnectionsOf(cell));
     case Measure::kThreads:
       return IfAny(sample.threads);
+    case Measure::kStarved:
+      return static_cast<double>(sample.starved);
   }
   return absl::nullopt;
 }

@@ -18,6 +18,7 @@ enum class Measure : uint8_t {
   kRssMib,
   kRssPerConnection,  // bytes; what RSS grew by since before clients connected
   kThreads,
+  kStarved,  // connections that got no answer
 };
 
 // Whether a smaller value is the better one.

@@ -26,6 +26,7 @@ struct Sample {
   uint64_t rss_before_bytes = 0;  // before any client had connected; 0: not looked at
   int threads = 0;
   uint64_t behind = 0;  // open loop
+  uint64_t starved = 0;  // connections that got no answer
 };
 
 struct Series {

@@ -30,7 +30,7 @@ void from_json(const nlohmann::json& json, Kind& kind) {
 // FromJson(), which turns that into a Status.
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Sample, seconds, requests, bytes, errors, p50_us, p99_us, p999_us,
                                    server_cpu_s, client_cpu_s, rss_bytes, rss_before_bytes, threads,
-                                   behind)
+                                   behind, starved)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Series, contender, kind, command, missing, samples)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Cell, workload, parameters, baseline, series, warnings)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Machine, kernel, cpu, os, cores, memory_bytes)

@@ -36,6 +36,15 @@ TEST(CellTableTest, NotesWhoIsMissing) {
   EXPECT_THAT(table, HasSubstr("warning: noisy: a test"));
 }
 
+// Connections without an answer have a column once there are any.
+TEST(CellTableTest, CountsConnectionsWithoutAnAnswer) {
+  Cell cell = FakeCell();
+  EXPECT_THAT(CellTable(cell), Not(HasSubstr("starved")));
+  for (Sample& sample : cell.series[1].samples) sample.starved = 1234;
+  EXPECT_THAT(CellTable(cell), HasSubstr("starved"));
+  EXPECT_THAT(LineOf(CellTable(cell), "mode_routing"), HasSubstr("1,234"));
+}
+
 // Without a baseline, or when it is missing, there are no ratios.
 TEST(CellTableTest, HasNoRatiosWithoutABaseline) {
   Cell cell = FakeCell();
