@@ -120,6 +120,7 @@ class Stream : public Channel {
   bool ComposeBody();
   // stream_move.cc: large bodies, moved inside the kernel.
   bool MoveBody();
+  void SetBlocking(bool blocking);
   bool GoesBySendfile(protocol::Mode mode, uint64_t bytes) const;
   bool SendGatheredNow();
   void EndBody();
@@ -169,6 +170,9 @@ class Stream : public Channel {
 
   std::string farewell_;
   Exit exit_ = Exit::kStay;
+  // The socket's mode. Changed with the first body that is moved inside the kernel: sendfile(2) and splice(2) have no flag
+  // for it. Whoever has the session next finds it blocking, as it came.
+  bool blocking_ = true;
   bool sending_ = false;
   bool transferring_ = false;      // a splice thread has transfer_
   bool awaiting_room_ = false;     // transfer_ waits for its socket

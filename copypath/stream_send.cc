@@ -338,6 +338,7 @@ void Stream::Account(const router::Receipt& receipt, int64_t now_ns) {
 // ---- Splice ----
 
 void Stream::RunTransfer() {
+  SetBlocking(false);
   transferring_ = true;
   loop_->RunTransfer(this, transfer_.get());
 }

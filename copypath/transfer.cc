@@ -22,16 +22,21 @@ constexpr uint64_t kBytesPerTurn = 16 * 1024 * 1024;
 // through the loop costs two wake-ups. A client that is slower than this is parked.
 constexpr int kPatienceMs = 5;
 
-// Puts a socket into non-blocking mode for as long as it lives: splice(2) to a socket heeds the
+// Puts a socket into non-blocking mode for as long as it lives, unless it is: splice(2) to a socket heeds the
 // file's O_NONBLOCK alone.
 class NonBlocking {
  public:
   explicit NonBlocking(int fd) : fd_(fd), flags_(fcntl(fd, F_GETFL)) {
-    PCHECK(flags_ >= 0 && fcntl(fd_, F_SETFL, flags_ | O_NONBLOCK) == 0) << "F_SETFL " << fd;
+    PCHECK(flags_ >= 0) << "F_GETFL " << fd;
+    if ((flags_ & O_NONBLOCK) == 0) Set(flags_ | O_NONBLOCK);
   }
-  ~NonBlocking() { PCHECK(fcntl(fd_, F_SETFL, flags_) == 0) << "F_SETFL " << fd_; }
+  ~NonBlocking() {
+    if ((flags_ & O_NONBLOCK) == 0) Set(flags_);
+  }
 
  private:
+  void Set(int flags) { PCHECK(fcntl(fd_, F_SETFL, flags) == 0) << "F_SETFL " << fd_; }
+
   const int fd_;
   const int flags_;
 };

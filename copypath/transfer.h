@@ -32,7 +32,7 @@ struct Transfer {
   int error = 0;           // kFailed: errno
 
   // Moves on. A thread of `pool`; nobody else touches the transfer or sends on the socket meanwhile.
-  // The socket is in blocking mode before and after.
+  // The socket's mode (O_NONBLOCK) is the same before and after.
   Outcome Run(const BlockingPool& pool) { return RunOn(&pool); }
   // The same on a thread that is in no pool, and that no other transfer waits for. It still yields now
   // and then, so that the caller can see whether it is to stop.

@@ -1,6 +1,7 @@
 // Both engines under one fixture, and a channel that writes down what it is told.
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
@@ -128,9 +129,10 @@ class EngineTestBase : public testing::Test {
   std::vector<std::unique_ptr<Recorder>> channels_;
 };
 
-struct EngineAndTransport {
+struct Setting {
   EngineName engine;
   Transport transport;
+  bool nonblocking;  // the socket's mode, which is to make no difference
 };
 
 inline std::string NameOf(EngineName engine) {
@@ -138,14 +140,20 @@ inline std::string NameOf(EngineName engine) {
 }
 
 // One channel on one engine.
-class EngineTest : public EngineTestBase, public testing::WithParamInterface<EngineAndTransport> {
+class EngineTest : public EngineTestBase, public testing::WithParamInterface<Setting> {
  protected:
   void SetUp() override {
     MakeEngine(GetParam().engine);
     if (engine_ != nullptr) channel_ = NewChannel();
   }
   bool is_unix() const { return GetParam().transport == Transport::kUnix; }
-  Recorder* NewChannel() { return EngineTestBase::NewChannel(GetParam().transport); }
+  Recorder* NewChannel() {
+    Recorder* const channel = EngineTestBase::NewChannel(GetParam().transport);
+    if (GetParam().nonblocking) {
+      EXPECT_EQ(fcntl(channel->socket(), F_SETFL, O_NONBLOCK), 0);
+    }
+    return channel;
+  }
   int peer() const { return channel_->pair.peer.get(); }
   // Breaks the connection at the peer's end.
   void BreakPeer() {
@@ -159,16 +167,23 @@ class EngineTest : public EngineTestBase, public testing::WithParamInterface<Eng
   Recorder* channel_ = nullptr;
 };
 
-#define INSTANTIATE_ENGINE_TESTS()                                              \
-  INSTANTIATE_TEST_SUITE_P(                                                     \
-      Engines, EngineTest,                                                      \
-      testing::Values(EngineAndTransport{EngineName::kUring, Transport::kUnix}, \
-                      EngineAndTransport{EngineName::kUring, Transport::kTcp},  \
-                      EngineAndTransport{EngineName::kEpoll, Transport::kUnix}, \
-                      EngineAndTransport{EngineName::kEpoll, Transport::kTcp}), \
-      [](const auto& info) {                                                    \
-        return NameOf(info.param.engine) +                                      \
-               (info.param.transport == Transport::kUnix ? "Unix" : "Tcp");     \
-      })
+inline std::vector<Setting> AllSettings() {
+  std::vector<Setting> all;
+  for (const EngineName engine : {EngineName::kUring, EngineName::kEpoll}) {
+    for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
+      for (const bool nonblocking : {false, true}) all.push_back({engine, transport, nonblocking});
+    }
+  }
+  return all;
+}
+
+inline std::string NameOf(const Setting& setting) {
+  return NameOf(setting.engine) + (setting.transport == Transport::kUnix ? "Unix" : "Tcp") +
+         (setting.nonblocking ? "NonBlocking" : "");
+}
+
+#define INSTANTIATE_ENGINE_TESTS()                                                       \
+  INSTANTIATE_TEST_SUITE_P(Engines, EngineTest, testing::ValuesIn(AllSettings()),        \
+                           [](const auto& info) { return NameOf(info.param); })
 
 }  // namespace objmapper::copypath
