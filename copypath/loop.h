@@ -18,6 +18,7 @@
 #include "copypath/engine.h"
 #include "copypath/object_cache.h"
 #include "copypath/passing.h"
+#include "copypath/pipe_pool.h"
 #include "copypath/stream.h"
 #include "net/counter.h"
 #include "net/deadline_list.h"
@@ -54,8 +55,8 @@ struct LoopOptions {
   bool async_copy = true;
   // Whether OP_SPLICE of what is in the page cache is moved on the loop's thread.
   bool splice_in_loop = true;
-  // Longer parts of objects than this are moved by sendfile(2), on the loop's thread; shorter ones are sent
-  // from memory, which is checked.
+  // Longer parts of objects than this are moved inside the kernel (sendfile(2), splice(2)), on the loop's thread; shorter ones
+  // are sent from memory, which is checked.
   uint64_t sendfile_bytes_min = 64 * 1024;
   // Whose requests are answered here: a lane's, or all (nullopt).
   std::optional<router::LaneKind> lane = router::LaneKind::kCopyPath;
@@ -108,6 +109,7 @@ class Loop {
   int64_t now_ns() const { return now_ns_; }
   bool draining() const { return seen_phase_ != Phase::kServing; }
   router::Burst* burst() { return &burst_; }
+  PipePool* pipes() { return &pipes_; }
 
   // The object that `uri` means now: ready, or loading (then its waiters are told). Errors as
   // Tree::OpenObject().
@@ -186,6 +188,7 @@ class Loop {
   net::Pulse pulse_;
   std::unique_ptr<Engine> engine_;
   const char* engine_name_ = "";
+  PipePool pipes_;
   ObjectCache cache_;
   absl::flat_hash_set<Stream*> streams_;  // owned
   absl::flat_hash_set<Loading*> loading_;  // owned; in the pool's hands

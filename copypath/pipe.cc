@@ -11,22 +11,17 @@
 #include "net/errno_status.h"
 
 namespace objmapper::copypath {
-namespace {
-constexpr int kCapacityWanted = 256 * 1024;
-
-}  // namespace
-
 int DevNull() {
   static const int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
   return fd;
 }
 
-absl::StatusOr<Pipe> Pipe::Create() {
+absl::StatusOr<Pipe> Pipe::Create(int capacity_wanted) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return net::ErrnoToStatus(errno, "pipe2");
   net::UniqueFd read_end(ends[0]);
   net::UniqueFd write_end(ends[1]);
-  int capacity = fcntl(write_end.get(), F_SETPIPE_SZ, kCapacityWanted);
+  int capacity = fcntl(write_end.get(), F_SETPIPE_SZ, capacity_wanted);
   if (capacity < 0) capacity = fcntl(write_end.get(), F_GETPIPE_SZ);
   if (capacity <= 0) return net::ErrnoToStatus(errno, "F_GETPIPE_SZ");
   return Pipe(std::move(read_end), std::move(write_end), static_cast<size_t>(capacity));

@@ -20,9 +20,9 @@ int DevNull();
 
 class Pipe {
  public:
-  // Capacity 256 KiB, or what the user's limit allows (pipe(7), pipe-user-pages-soft).
+  // Of so many bytes, or what the user's limit allows (pipe(7), pipe-max-size and pipe-user-pages-soft).
   // RESOURCE_EXHAUSTED: no descriptor left.
-  static absl::StatusOr<Pipe> Create();
+  static absl::StatusOr<Pipe> Create(int capacity_wanted = 256 * 1024);
 
   Pipe(Pipe&&) = default;
   Pipe& operator=(Pipe&&) = default;
@@ -40,6 +40,7 @@ class Pipe {
   // be used again.
   bool Discard();
 
+  size_t capacity() const { return capacity_; }
   size_t held() const { return held_; }
   bool empty() const { return held_ == 0; }
 

@@ -373,6 +373,7 @@ void Stream::Abort() {
 }
 
 void Stream::OnDetached() {
+  GivePipeBack();
   SetBlocking(true);
   std::unique_ptr<router::Session> session = std::move(session_);
   router::Switchboard* switchboard = loop_->options().switchboard;

@@ -6,7 +6,7 @@
 //
 // Every body is sent so that a file which changes under it cannot make up bytes: small objects from
 // a copy, larger ones from a mapping but for the last piece, which is read and checked after the rest
-// has left (see CachedObject::ReadChecked), the largest by sendfile(2), checked before each part.
+// has left (see CachedObject::ReadChecked), the largest are moved inside the kernel, checked before each part.
 // Sending part of a body and then closing is how the client learns that there is no more.
 #pragma once
 
@@ -21,6 +21,7 @@
 #include "copypath/gather.h"
 #include "copypath/operation.h"
 #include "copypath/passing.h"
+#include "copypath/pipe.h"
 #include "copypath/transfer.h"
 #include "net/deadline_list.h"
 #include "router/answers.h"
@@ -75,8 +76,9 @@ class Stream : public Channel {
     ObjectRef object;
     uint64_t at = 0;   // the next byte
     uint64_t end = 0;  // one past the last byte of the answer
-    bool by_sendfile = false;
-    bool begun = false;  // by sendfile: some has been sent, or was to be
+    bool in_kernel = false;
+    bool begun = false;           // in the kernel: some has been sent, or was to be
+    std::unique_ptr<Pipe> pipe;   // with what is on its way to a full socket: the bytes from `at` on
     router::Receipt receipt;
   };
 
@@ -120,8 +122,11 @@ class Stream : public Channel {
   bool ComposeBody();
   // stream_move.cc: large bodies, moved inside the kernel.
   bool MoveBody();
+  ssize_t MovePart(uint64_t bytes);
+  ssize_t MoveThroughPipe(uint64_t bytes);
+  void GivePipeBack();
   void SetBlocking(bool blocking);
-  bool GoesBySendfile(protocol::Mode mode, uint64_t bytes) const;
+  bool GoesInKernel(protocol::Mode mode, uint64_t bytes);
   bool SendGatheredNow();
   void EndBody();
   std::optional<size_t> NextAnswer();
@@ -173,6 +178,7 @@ class Stream : public Channel {
   // The socket's mode. Changed with the first body that is moved inside the kernel: sendfile(2) and splice(2) have no flag
   // for it. Whoever has the session next finds it blocking, as it came.
   bool blocking_ = true;
+  std::optional<bool> paced_;  // TCP: net::Paces(), once it was asked
   bool sending_ = false;
   bool transferring_ = false;      // a splice thread has transfer_
   bool awaiting_room_ = false;     // transfer_ waits for its socket

@@ -1,6 +1,7 @@
-// Large bodies out of the page cache without a copy: sendfile(2) on the loop's thread.
+// Large bodies out of the page cache without a copy, on the loop's thread: sendfile(2), and for the largest splice(2) through a
+// pipe of a megabyte, which sendfile does 64 KiB at a time.
 //
-// On a Unix socket the pages themselves are queued, so the bytes are copied once, by the receiver; a copying
+// The pages themselves are queued, so the bytes are copied once, by the receiver; a copying
 // send needs two. What is not in the page cache is brought in first, as for every body: nothing here
 // waits for a disk. The price: a page that waits in the socket shows what is written over it, as with
 // OP_SPLICE. Objects that are replaced (rename(2)) rather than rewritten are not touched by that.
@@ -18,25 +19,28 @@
 #include "copypath/loop.h"
 #include "copypath/stream.h"
 #include "net/clock.h"
+#include "net/tcp.h"
 
 namespace objmapper::copypath {
 namespace {
 
-// Longer bodies TCP takes faster from a mapping of the page cache, a megabyte in one call, OP_SPLICE's too: sendfile(2) feeds it 64 KiB
-// at a time, wakes the receiver for each, and hands it sixteen pages where a copy fills two large ones of its own. A pipe of
-// a megabyte between the two, filled by splice(2), cures the first and not the second.
-constexpr uint64_t kTcpBytesMax = 512 * 1024;
-
-// What one stream moves before the others have their turn. TCP takes megabytes at once, which are out of
-// the processor's caches again when the receiver comes to read them.
+// What one stream moves before the others have their turn.
 constexpr uint64_t kMoveBytesMax = 2 * kWindowBytes;
-constexpr uint64_t kTcpMoveBytesMax = 256 * 1024;
+// TCP takes megabytes at once, which are out of the processor's caches again when the receiver comes to read them.
+constexpr uint64_t kTcpMoveBytesMax = 1024 * 1024;
+// What is longer goes from a mapping where TCP paces, OP_SPLICE's too: a copying send hands over a megabyte at once, the pages of
+// one are handed over sixteen at a time.
+constexpr uint64_t kPacedBytesMax = 512 * 1024;
+// Through a pipe it is two system calls: shorter parts go by one.
+constexpr uint64_t kPipedBytesMin = 256 * 1024;
 
 }  // namespace
 
-bool Stream::GoesBySendfile(protocol::Mode mode, uint64_t bytes) const {
-  const bool wanted = mode == protocol::Mode::kSplice || bytes >= loop_->options().sendfile_bytes_min;
-  return wanted && (unix_socket() || bytes < kTcpBytesMax);
+bool Stream::GoesInKernel(protocol::Mode mode, uint64_t bytes) {
+  if (mode != protocol::Mode::kSplice && bytes < loop_->options().sendfile_bytes_min) return false;
+  if (unix_socket() || bytes < kPacedBytesMax) return true;
+  if (!paced_.has_value()) paced_ = net::Paces(socket());
+  return !*paced_;
 }
 
 // Sends what is gathered, header included, by a call of its own, so that the body can follow at once.
@@ -89,31 +93,62 @@ bool Stream::MoveBody() {
     }
     const uint64_t until = std::min(object->Window(index).second, body_.end);
     if (until < body_.end) loop_->EnsureResident(object, index + 1);  // the disk reads ahead
-    off_t offset = static_cast<off_t>(body_.at);
     const uint64_t bytes = std::min(until - body_.at, turn_bytes - moved);
-    const ssize_t sent =
-        bytes == 0 ? (errno = EAGAIN, -1) : sendfile(socket(), object->fd(), &offset, bytes);
+    const ssize_t sent = bytes == 0 ? -EAGAIN : MovePart(bytes);
     if (sent > 0) {
       moved += static_cast<uint64_t>(sent);
       body_.at += static_cast<uint64_t>(sent);
       continue;
     }
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0 && errno == EAGAIN) {
+    if (sent == -EAGAIN) {
       awaiting_room_ = true;
       loop_->engine().AwaitWritable(this);
       UpdateDeadline(/*progress=*/moved > 0);
       return false;
     }
     if (sent == 0) return give_up(absl::StrCat("\"", object->uri(), "\" was cut"));
-    if (errno == EPIPE || errno == ECONNRESET) {
+    if (sent == -EPIPE || sent == -ECONNRESET) {
       Abort();
       return false;
     }
-    return give_up(absl::StrCat("\"", object->uri(), "\": ", strerror(errno)));
+    return give_up(absl::StrCat("\"", object->uri(), "\": ", strerror(static_cast<int>(-sent))));
   }
   EndBody();
   return true;
+}
+
+// Moves from body_.at on what the socket takes of `bytes`, which are in the page cache. Returns bytes moved (0: the file ends
+// here) or -errno (-EAGAIN: the socket is full).
+ssize_t Stream::MovePart(uint64_t bytes) {
+  if (body_.pipe == nullptr && bytes >= kPipedBytesMin) body_.pipe = loop_->pipes()->Take();
+  if (body_.pipe != nullptr) return MoveThroughPipe(bytes);
+  ssize_t sent;
+  do {
+    off_t offset = static_cast<off_t>(body_.at);
+    sent = sendfile(socket(), body_.object->fd(), &offset, bytes);
+  } while (sent < 0 && errno == EINTR);
+  return sent < 0 ? -errno : sent;
+}
+
+ssize_t Stream::MoveThroughPipe(uint64_t bytes) {
+  Pipe* const pipe = body_.pipe.get();
+  if (pipe->empty()) {
+    const ssize_t filled = pipe->Fill(body_.object->fd(), body_.at, bytes);
+    if (filled <= 0) {
+      GivePipeBack();
+      return filled;
+    }
+  }
+  const bool more = !unix_socket() && body_.at + pipe->held() < body_.end;
+  const ssize_t sent = pipe->Drain(socket(), more);
+  // What a full socket leaves stays in the pipe for later, on Unix sockets: they take a fifth of a megabyte at a time. TCP takes
+  // most of what there is, and the little that it leaves is filled in again.
+  if (pipe->empty() || (sent < 0 && (sent != -EAGAIN || !unix_socket()))) GivePipeBack();
+  return sent;
+}
+
+void Stream::GivePipeBack() {
+  if (body_.pipe != nullptr) loop_->pipes()->Give(std::move(body_.pipe));
 }
 
 // Stays as it is from one body to the next: to set and reset it for each costs 7 % of a body of 100 KB.

@@ -223,7 +223,7 @@ bool Stream::ComposeObject(Answer answer) {
   body_.object = std::move(answer.object);
   body_.at = extent->offset;
   body_.end = extent->offset + extent->length;
-  body_.by_sendfile = GoesBySendfile(request.mode, extent->length);
+  body_.in_kernel = GoesInKernel(request.mode, extent->length);
   body_.begun = false;
   body_.receipt = receipt;
   return true;
@@ -233,7 +233,7 @@ bool Stream::ComposeObject(Answer answer) {
 // leave before the next can be looked at, or has to come from the disk first.
 bool Stream::ComposeBody() {
   CachedObject* object = body_.object.get();
-  if (body_.by_sendfile) {
+  if (body_.in_kernel) {
     if (!out_->empty() && !SendGatheredNow()) return false;
     return MoveBody();
   }

@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -75,6 +73,7 @@ Demultiplexer::Demultiplexer(Options options)
     : limits_(options.limits),
       counters_(options.counters),
       admission_(std::move(options.admission)),
+      congestion_(options.tcp_local_congestion),
       silent_(options.limits->idle_timeout),
       half_said_(options.limits->request_timeout),
       leaving_(kLinger),
@@ -82,6 +81,7 @@ Demultiplexer::Demultiplexer(Options options)
   CHECK_EQ(epoll_.Add(lingering_.event_fd(), EPOLLIN, &mailbox_source_), 0);
   CHECK_EQ(epoll_.Add(arriving_.event_fd(), EPOLLIN, &arrivals_source_), 0);
   for (net::Listener& listener : options.listeners) {
+    if (listener.address().kind == net::Address::Kind::kTcp) congestion_.PrepareListener(listener.fd());
     listeners_.push_back(std::make_unique<ListenerSource>(std::move(listener)));
   }
 }
@@ -248,8 +248,8 @@ bool Demultiplexer::AcceptFrom(ListenerSource* source) {
 
 void Demultiplexer::Admit(net::UniqueFd socket, Transport transport) {
   if (transport == Transport::kTcp) {
-    const int on = 1;  // answers leave at once
-    setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    net::SendAtOnce(socket.get());
+    congestion_.Prepare(socket.get());
   }
   const std::optional<Admission::Refusal> refusal = admission_.Judge(socket.get(), transport, *counters_);
   if (!refusal.has_value()) {

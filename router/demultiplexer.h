@@ -19,6 +19,7 @@
 #include "net/listener.h"
 #include "net/mailbox.h"
 #include "net/pulse.h"
+#include "net/tcp.h"
 #include "router/admission.h"
 #include "router/lane.h"
 #include "router/session.h"
@@ -31,6 +32,7 @@ class Demultiplexer : public Switchboard {
     std::vector<net::Listener> listeners;
     const SessionLimits* limits = nullptr;      // outlives the demultiplexer
     ConnectionCounters* counters = nullptr;     // outlives it and all sessions
+    std::string tcp_local_congestion;           // net::CongestionControl
     Admission admission;
   };
 
@@ -127,6 +129,7 @@ class Demultiplexer : public Switchboard {
   const SessionLimits* const limits_;
   ConnectionCounters* const counters_;
   const Admission admission_;
+  const net::CongestionControl congestion_;
   Lane* fdpass_ = nullptr;
   Lane* copypath_ = nullptr;
 

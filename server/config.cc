@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "net/tcp.h"
 #include "server/config_access.h"
 #include "server/config_udp.h"
 #include "server/config_disk.h"
@@ -108,6 +109,9 @@ DEFINE_bool(answer_in_place, true,
             "connection: fdpass workers OP_COPY of small objects that are in the kernel's caches, copy "
             "loops OP_FDPASS. false: each mode is answered in its own lane alone.");
 DEFINE_int64(index_entries, 65536, "Objects whose size and times are remembered for OP_STAT; 0: none.");
+DEFINE_string(tcp_local_congestion, "reno",
+              "Congestion control (tcp(7)) of TCP connections whose client is on this machine: there is no congestion, but "
+              "some pace what they send (bbr), at a timer for each piece. Empty: as the system has it.");
 DEFINE_int64(splice_bytes_min, 65536,
              "OP_SPLICE of smaller objects is answered by the event loop, as OP_COPY is: handing "
              "them to a splice thread costs more than copying them. 0: all go to a splice thread.");
@@ -342,6 +346,13 @@ absl::Status ReadLimits(Config* config) {
   config->splice_in_loop = FLAGS_splice_in_loop;
   config->use_async_copy = FLAGS_use_async_copy;
   config->sendfile_bytes_min = static_cast<uint64_t>(FLAGS_sendfile_bytes_min);
+  config->tcp_local_congestion = FLAGS_tcp_local_congestion;
+  // The default is no reason not to start: a system may allow others alone.
+  const bool chosen = !gflags::GetCommandLineFlagInfoOrDie("tcp_local_congestion").is_default;
+  if (chosen && !config->tcp_local_congestion.empty()) {
+    const absl::Status known = net::CongestionControl::Check(config->tcp_local_congestion);
+    if (!known.ok()) return Bad("tcp_local_congestion", config->tcp_local_congestion, known.message());
+  }
   return absl::OkStatus();
 }
 

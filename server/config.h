@@ -66,6 +66,7 @@ struct Config {
   absl::Duration catalog_rescan;
   storage::DiskLevel disk_evict_at, disk_refuse_at;
   uint64_t memory_limit = 0;  // bytes of objects in memory; 0: there are none
+  std::string tcp_local_congestion;
   uint64_t splice_bytes_min = 65536;
   uint64_t sendfile_bytes_min = 65536;
   bool splice_in_loop = true;

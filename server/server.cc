@@ -66,6 +66,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   router_options.limits = &server->limits_;
   router_options.counters = &server->counters_;
   router_options.admission = config.admission;
+  router_options.tcp_local_congestion = config.tcp_local_congestion;
   router_options.listeners = std::move(inherited);
   for (const net::Listener& listener : router_options.listeners) {
     server->urls_.push_back(listener.address().ToUrl());

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <glog/logging.h>
 #include <gtest/gtest.h>
 
+#include "tests/net/fds_left.h"
 #include "tests/net/open_fds.h"
 
 namespace objmapper::net {
@@ -108,18 +108,12 @@ TEST_F(FileBatchTest, SaysWhatIsWrong) {
 // Out of descriptors is an error of that one opening; the next works when there is room again.
 TEST_F(FileBatchTest, SurvivesTheLimitOfDescriptors) {
   Write("a", "x");
-  rlimit limit;
-  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
-  const int first_free = dup(directory_.get());
-  ASSERT_GE(first_free, 0);
-  close(first_free);
-  rlimit low = limit;
-  low.rlim_cur = static_cast<rlim_t>(first_free) + 1;
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
   int results[2] = {1, 1};
-  for (int& result : results) files_->Open(directory_.get(), "a", &result);
-  files_->Submit();
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  {
+    const FdsLeft one(1);
+    for (int& result : results) files_->Open(directory_.get(), "a", &result);
+    files_->Submit();
+  }
   const UniqueFd fd(results[0]);
   EXPECT_TRUE(fd.valid());
   EXPECT_EQ(results[1], -EMFILE);

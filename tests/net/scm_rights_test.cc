@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/net/fds_left.h"
 #include "tests/net/open_fds.h"
 
 namespace objmapper::net {
@@ -142,18 +142,11 @@ TEST_F(ScmRightsTest, NoneAskedFor) {
 
 // At RLIMIT_NOFILE the kernel installs what fits and drops the rest; the bytes still arrive.
 TEST_F(ScmRightsTest, DescriptorLimitIsReported) {
-  rlimit old_limit;
-  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &old_limit), 0);
-  // The lowest free number is the first one that the kernel would use.
-  const int next = dup(null_.get());
-  ASSERT_GE(next, 0);
-  close(next);
   Send("x", 3);
-  rlimit limit = old_limit;
-  limit.rlim_cur = next + 1;
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
-  const Received got = Receive(3);
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &old_limit), 0);
+  const Received got = [&] {
+    const FdsLeft one(1);
+    return Receive(3);
+  }();
   EXPECT_EQ(got.bytes, 1u);
   EXPECT_TRUE(got.fds_lost);
   EXPECT_EQ(fds_.size(), 1u);

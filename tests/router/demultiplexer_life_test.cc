@@ -1,11 +1,11 @@
 // How connections end at the router: too late, too many, drained, retired.
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +13,7 @@
 #include "net/scm_rights.h"
 #include "router/demultiplexer.h"
 #include "tests/net/eventually.h"
+#include "tests/net/fds_left.h"
 #include "tests/net/socket_pair.h"
 #include "tests/router/client_end.h"
 #include "tests/router/demultiplexer_fixture.h"
@@ -136,19 +137,12 @@ TEST_F(DemultiplexerTest, OutOfDescriptors) {
   ASSERT_LT(unix_.path.size(), sizeof(address.sun_path));
   unix_.path.copy(address.sun_path, sizeof(address.sun_path) - 1);
 
-  // No number below the limit is free, but for the demultiplexer's reserve.
-  rlimit before;
-  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-  const int next = dup(STDIN_FILENO);
-  ASSERT_GE(next, 0);
-  close(next);
-  rlimit limit = before;
-  limit.rlim_cur = static_cast<rlim_t>(next);
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  // There is no descriptor left but for the demultiplexer's reserve.
+  std::optional<net::FdsLeft> none(0);
   const int connected =
       connect(refused.fd(), reinterpret_cast<sockaddr*>(&address), sizeof(address));
   const ServerMessage answer = refused.Next();
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  none.reset();
   EXPECT_EQ(connected, 0);
   EXPECT_TRUE(answer.Refuses(Status::kUnavailable));
   EXPECT_TRUE(refused.AtEnd());

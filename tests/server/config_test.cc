@@ -312,6 +312,8 @@ TEST_F(ConfigTest, NumbersAndTimes) {
   EXPECT_EQ(ReadWith("sendfile_bytes_min", "0").sendfile_bytes_min, 0u);
   EXPECT_EQ(ReadWith("sendfile_bytes_min", "9223372036854775807").sendfile_bytes_min,
             9223372036854775807u);
+  EXPECT_EQ(Read().tcp_local_congestion, "reno");
+  EXPECT_EQ(ReadWith("tcp_local_congestion", "").tcp_local_congestion, "");
 }
 
 // "0" and "inf" both mean that there is no such limit.
@@ -345,7 +347,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(std::pair("concurrency_model", "quantum"), std::pair("concurrency_model", ""),
                     std::pair("io_engine", "kqueue"), std::pair("io_engine", ""),
                     std::pair("fdpass_engine", "kqueue"), std::pair("fdpass_engine", ""),
-                    std::pair("sendfile_bytes_min", "-1"),
+                    std::pair("sendfile_bytes_min", "-1"), std::pair("tcp_local_congestion", "carrier_pigeon"),
                     std::pair("fd_sharing", "sometimes"), std::pair("fd_sharing", ""),
                     std::pair("durability", "some"), std::pair("durability", ""),
                     std::pair("pool_size", "-1"), std::pair("pool_size", "1025"),
@@ -541,7 +543,7 @@ TEST_F(ConfigTest, EveryFlagIsTried) {
       "allow_uids allow_gids listen_unix_mode listen_unix_owner listen_unix_group rules_file "
       "rate_limit_per_conn rate_limit_burst max_connections_per_uid slow_request_us log_requests "
       "user group take_over listen_udp udp_max_payload writable durability "
-      "catalog catalog_watches catalog_rescan disk_evict_at disk_refuse_at memory_limit",
+      "catalog catalog_watches catalog_rescan disk_evict_at disk_refuse_at memory_limit tcp_local_congestion",
       ' ');
   std::set<std::string> defined;
   std::vector<gflags::CommandLineFlagInfo> flags;

@@ -38,6 +38,10 @@ Machine ThisMachine() {
   Machine machine;
   utsname name;
   if (uname(&name) == 0) machine.kernel = absl::StrCat(name.sysname, " ", name.release);
+  // Decides much of what TCP costs; it stays as it is for who does not choose.
+  std::ifstream congestion("/proc/sys/net/ipv4/tcp_congestion_control");
+  std::string control;
+  if (congestion >> control) absl::StrAppend(&machine.kernel, ", TCP with ", control);
   machine.cpu = Field("/proc/cpuinfo", "model name", ':');
   machine.os = Field("/etc/os-release", "PRETTY_NAME", '=');
   machine.cores = get_nprocs();

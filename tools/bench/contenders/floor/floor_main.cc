@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "net/listener.h"
+#include "net/tcp.h"
 #include "tools/bench/contenders/floor/floors.h"
 
 namespace objmapper::bench {
@@ -50,6 +51,8 @@ int FloorMain(int argc, char** argv) {
   absl::StatusOr<net::Listener> on_tcp = net::Listener::Open(
       {.kind = net::Address::Kind::kTcp, .host = "127.0.0.1", .port = static_cast<uint16_t>(port)});
   if (!on_tcp.ok()) return Fail(on_tcp.status().message());
+  // Between processes of one machine nothing need be paced (bbr).
+  net::CongestionControl("reno").PrepareListener(on_tcp->fd());
   const Listeners listeners{on_unix->fd(), on_tcp->fd()};
 
   if (name == "floor_fdpass") ServeFdPass(listeners, root_fd, /*poll=*/false);

@@ -1,0 +1,37 @@
+#include "copypath/pipe_pool.h"
+
+#include <utility>
+
+#include <glog/logging.h>
+
+namespace objmapper::copypath {
+namespace {
+
+// What a user without privileges may have (pipe(7), pipe-max-size).
+constexpr int kPipeBytes = 1 << 20;
+
+}  // namespace
+
+std::unique_ptr<Pipe> PipePool::Take() {
+  if (out_ == kPipesMax) return nullptr;
+  if (idle_.empty()) {
+    absl::StatusOr<Pipe> made = Pipe::Create(kPipeBytes);
+    if (!made.ok()) {
+      LOG_EVERY_T(WARNING, 1) << "no pipe for a large body, sendfile moves it: " << made.status().message();
+      return nullptr;
+    }
+    idle_.push_back(std::make_unique<Pipe>(*std::move(made)));
+  }
+  ++out_;
+  std::unique_ptr<Pipe> pipe = std::move(idle_.back());
+  idle_.pop_back();
+  return pipe;
+}
+
+void PipePool::Give(std::unique_ptr<Pipe> pipe) {
+  CHECK_GT(out_, size_t{0});
+  --out_;
+  if (pipe->empty() || pipe->Discard()) idle_.push_back(std::move(pipe));
+}
+
+}  // namespace objmapper::copypath
