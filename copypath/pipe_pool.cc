@@ -9,15 +9,22 @@ namespace {
 
 // What a user without privileges may have (pipe(7), pipe-max-size).
 constexpr int kPipeBytes = 1 << 20;
+// sendfile(2) has one of 16 pages inside, and takes one system call where a pipe of ours takes two.
+constexpr size_t kPipeBytesMin = 256 * 1024;
 
 }  // namespace
 
 std::unique_ptr<Pipe> PipePool::Take() {
-  if (out_ == kPipesMax) return nullptr;
+  if (out_ == kPipesMax || (idle_.empty() && too_small_)) return nullptr;
   if (idle_.empty()) {
     absl::StatusOr<Pipe> made = Pipe::Create(kPipeBytes);
     if (!made.ok()) {
       LOG_EVERY_T(WARNING, 1) << "no pipe for a large body, sendfile moves it: " << made.status().message();
+      return nullptr;
+    }
+    if (made->capacity() < kPipeBytesMin) {
+      LOG(WARNING) << "this user may have no more large pipes (pipe-user-pages-soft): when all are out, sendfile moves large bodies";
+      too_small_ = true;
       return nullptr;
     }
     idle_.push_back(std::make_unique<Pipe>(*std::move(made)));

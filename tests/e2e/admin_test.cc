@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tests/e2e/matrix.h"
+#include "tests/net/short_folder.h"
 #include "tools/cli/admin_fetch.h"
 #include "tools/cli/top_text.h"
 
@@ -16,20 +17,6 @@ namespace objmapper::e2e {
 namespace {
 
 constexpr absl::Duration kFetchTimeout = absl::Seconds(20);
-
-// Where the door's socket goes. Not in the test's own folder, whose path may be too long for one.
-class SocketFolder {
- public:
-  SocketFolder() { EXPECT_NE(mkdtemp(path_), nullptr); }
-  ~SocketFolder() {
-    unlink(socket().c_str());  // a server that was killed has left it
-    rmdir(path_);
-  }
-  std::string socket() const { return absl::StrCat(path_, "/admin"); }
-
- private:
-  char path_[16] = "/tmp/om.XXXXXX";
-};
 
 class AdminTest : public testing::TestWithParam<const char*> {
  protected:
@@ -42,7 +29,7 @@ class AdminTest : public testing::TestWithParam<const char*> {
     flags.push_back(absl::StrCat("--admin_listen=", path()));
     return ServerProcess(SharedTree().root(), {.engine = GetParam(), .flags = std::move(flags)});
   }
-  std::string path() const { return folder_.socket(); }
+  std::string path() const { return folder_.Path("admin"); }
   absl::StatusOr<std::string> Fetch(const std::string& page) const {
     return tools::FetchFromAdmin("unix:" + path(), page, kFetchTimeout);
   }
@@ -72,7 +59,7 @@ class AdminTest : public testing::TestWithParam<const char*> {
     return ::testing::AssertionFailure() << name << " is " << value << ", not " << wanted;
   }
 
-  const SocketFolder folder_;
+  const net::ShortFolder folder_;
 };
 
 TEST_P(AdminTest, CountsWhatWasAnswered) {
@@ -183,8 +170,8 @@ INSTANTIATE_TEST_SUITE_P(All, AdminTest,
 
 // A second server does not take the first one's door away.
 TEST(AdminStartTest, ADoorThatIsTakenIsSaid) {
-  const SocketFolder folder;
-  const std::string flag = absl::StrCat("--admin_listen=", folder.socket());
+  const net::ShortFolder folder;
+  const std::string flag = absl::StrCat("--admin_listen=", folder.Path("admin"));
   ServerProcess first(SharedTree().root(), {.flags = {flag}});
   const ServerProcess::Refusal refusal =
       ServerProcess::StartRefused(SharedTree().root(), {.flags = {flag}});

@@ -5,11 +5,9 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <cstddef>
 #include <random>
@@ -18,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/net/open_fds.h"
+#include "tests/net/short_folder.h"
 
 namespace objmapper::net {
 namespace {
@@ -83,17 +82,12 @@ void ExpectConnected(const UniqueFd& client, const UniqueFd& listener) {
 
 class DialTest : public testing::Test {
  protected:
-  void SetUp() override { ASSERT_NE(mkdtemp(directory_), nullptr); }
-  void TearDown() override {
-    unlink(Path().c_str());
-    rmdir(directory_);
-    EXPECT_EQ(OpenFds(), before_);
-  }
-  std::string Path() const { return absl::StrCat(directory_, "/s"); }
+  void TearDown() override { EXPECT_EQ(OpenFds(), before_); }
+  std::string Path() const { return folder_.Path("s"); }
 
  private:
   const ptrdiff_t before_ = OpenFds();
-  char directory_[32] = "/tmp/dial_test.XXXXXX";
+  const ShortFolder folder_;
 };
 
 // A Unix socket's path is dialed, and the descriptor does not survive an exec.

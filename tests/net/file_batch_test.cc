@@ -13,6 +13,7 @@
 
 #include "tests/net/fds_left.h"
 #include "tests/net/open_fds.h"
+#include "tests/net/short_folder.h"
 
 namespace objmapper::net {
 namespace {
@@ -23,15 +24,12 @@ class FileBatchTest : public testing::Test {
     absl::StatusOr<std::unique_ptr<FileBatch>> made = FileBatch::Create();
     if (!made.ok()) GTEST_SKIP() << made.status();
     files_ = *std::move(made);
-    std::string folder = testing::TempDir() + "/file_batch.XXXXXX";
-    PCHECK(mkdtemp(folder.data()) != nullptr);
-    folder_ = folder;
-    directory_.Reset(open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    directory_.Reset(open(folder_.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     PCHECK(directory_.valid());
   }
 
   void Write(const std::string& name, const std::string& bytes) {
-    UniqueFd fd(openat(AT_FDCWD, (folder_ + "/" + name).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    UniqueFd fd(openat(AT_FDCWD, folder_.Path(name).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     PCHECK(write(fd.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
   }
 
@@ -43,7 +41,7 @@ class FileBatchTest : public testing::Test {
   }
 
   std::unique_ptr<FileBatch> files_;
-  std::string folder_;
+  const ShortFolder folder_;
   UniqueFd directory_;
 };
 
@@ -87,7 +85,7 @@ TEST_F(FileBatchTest, GivesPlainDescriptions) {
 
 // A FIFO without a writer, which would block open(2) for ever, is opened at once: who asked sees what it is.
 TEST_F(FileBatchTest, BlocksOnNoFifo) {
-  ASSERT_EQ(mkfifo((folder_ + "/fifo").c_str(), 0600), 0);
+  ASSERT_EQ(mkfifo(folder_.Path("fifo").c_str(), 0600), 0);
   const UniqueFd fd(OpenNow("fifo"));
   ASSERT_TRUE(fd.valid());
   struct stat status;
@@ -98,7 +96,7 @@ TEST_F(FileBatchTest, BlocksOnNoFifo) {
 // What cannot be opened says why, and no link is followed, so that nothing leads out of the directory.
 TEST_F(FileBatchTest, SaysWhatIsWrong) {
   Write("a", "x");
-  ASSERT_EQ(symlink("/etc/passwd", (folder_ + "/link").c_str()), 0);
+  ASSERT_EQ(symlink("/etc/passwd", folder_.Path("link").c_str()), 0);
   EXPECT_EQ(OpenNow("link"), -ELOOP);
   // A name never asked for may have to be asked for on the disk: that is for somebody else.
   const int missing = OpenNow("missing");

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,7 +13,6 @@
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -23,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "net/dial.h"
 #include "tests/net/open_fds.h"
+#include "tests/net/short_folder.h"
 
 namespace objmapper::net {
 namespace {
@@ -81,19 +80,14 @@ void ExpectServes(const Listener& listener) {
 
 class ListenerTest : public testing::Test {
  protected:
-  void SetUp() override {
-    alarm(50);
-    ASSERT_NE(mkdtemp(directory_), nullptr);
-  }
+  void SetUp() override { alarm(50); }
   void TearDown() override {
-    std::error_code ignored;
-    std::filesystem::remove_all(directory_, ignored);
     EXPECT_EQ(OpenFds(), before_);
     alarm(0);
   }
 
-  std::string directory() const { return directory_; }
-  std::string Path() const { return absl::StrCat(directory_, "/s"); }
+  const std::string& directory() const { return folder_.path(); }
+  std::string Path() const { return folder_.Path("s"); }
 
   // Opening Path() is refused, and the message names it.
   void ExpectRefused(StatusCode code, absl::string_view reason) {
@@ -105,7 +99,7 @@ class ListenerTest : public testing::Test {
 
  private:
   const ptrdiff_t before_ = OpenFds();
-  char directory_[32] = "/tmp/listener_test.XXXXXX";
+  const ShortFolder folder_;
 };
 
 // A listener is reached by its path; accepting never blocks, and no child inherits it.

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <memory>
@@ -19,6 +18,7 @@
 #include "router/lane.h"
 #include "tests/net/eventually.h"
 #include "tests/net/open_fds.h"
+#include "tests/net/short_folder.h"
 #include "tests/router/client_end.h"
 
 namespace objmapper::router {
@@ -60,10 +60,7 @@ class CollectingLane : public Lane {
 class DemultiplexerTest : public testing::Test {
  protected:
   DemultiplexerTest() {
-    char folder[] = "/tmp/objmapper-router-XXXXXX";  // short: a socket's path must fit sun_path
-    EXPECT_NE(mkdtemp(folder), nullptr);
-    folder_ = folder;
-    unix_.path = absl::StrCat(folder_, "/socket");
+    unix_.path = folder_.Path("socket");
     tcp_.kind = net::Address::Kind::kTcp;
     tcp_.host = "127.0.0.1";
   }
@@ -74,8 +71,7 @@ class DemultiplexerTest : public testing::Test {
     EXPECT_EQ(fdpass_.size() + copypath_.size(), 0u) << "sessions that the test did not expect";
     EXPECT_EQ(counters_.open, 0u);
     EXPECT_EQ(net::OpenFds(), open_fds_);
-    EXPECT_TRUE(std::filesystem::is_empty(folder_));
-    std::filesystem::remove_all(folder_);
+    EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
   }
 
   // Listens and begins. Set `limits_` before.
@@ -118,7 +114,7 @@ class DemultiplexerTest : public testing::Test {
     return net::Eventually([this] { return counters_.open == 0; });
   }
 
-  std::string folder_;
+  const net::ShortFolder folder_;
   net::Address unix_, tcp_;  // as bound, once Start() has returned
   const ptrdiff_t open_fds_ = net::OpenFds();
   SessionLimits limits_;

@@ -5,40 +5,29 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 #include <string>
-#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "tests/net/short_folder.h"
 
 namespace objmapper::storage {
 
 class ScratchRoot {
  public:
   ScratchRoot() {
-    char name[] = "/tmp/objmapper-storage-XXXXXX";  // short: socket files must fit sun_path
-    EXPECT_NE(mkdtemp(name), nullptr);
-    folder_ = name;
-    EXPECT_EQ(chmod(name, 0755), 0);
+    EXPECT_EQ(chmod(folder_.path().c_str(), 0755), 0);
     EXPECT_EQ(mkdir(path().c_str(), 0755), 0);
     EXPECT_EQ(mkdir(outside().c_str(), 0755), 0);
     std::ofstream(absl::StrCat(outside(), "/secret")) << "secret";
   }
-  ~ScratchRoot() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
-  ScratchRoot(const ScratchRoot&) = delete;
-  ScratchRoot& operator=(const ScratchRoot&) = delete;
 
-  std::string path() const { return absl::StrCat(folder_, "/root"); }
-  std::string outside() const { return absl::StrCat(folder_, "/outside"); }
+  std::string path() const { return folder_.Path("root"); }
+  std::string outside() const { return folder_.Path("outside"); }
   std::string PathOf(absl::string_view name) const { return absl::StrCat(path(), "/", name); }
 
   void Write(absl::string_view name, absl::string_view content) const {
@@ -54,7 +43,7 @@ class ScratchRoot {
   }
 
  private:
-  std::string folder_;
+  const net::ShortFolder folder_;
 };
 
 // Everything that `fd` gives from its offset on.

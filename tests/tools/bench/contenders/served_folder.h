@@ -1,9 +1,7 @@
 // A folder with two objects, and somewhere to work: what a contender's test starts one on.
 #pragma once
 
-#include <stdlib.h>
 
-#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -12,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "tests/client/temporary_folder.h"
+#include "tests/net/short_folder.h"
 #include "tools/bench/contenders/contender.h"
 
 namespace objmapper::bench {
@@ -19,16 +18,12 @@ namespace objmapper::bench {
 class ServedFolder {
  public:
   ServedFolder() {
-    EXPECT_NE(mkdtemp(work_dir_.data()), nullptr);
     Add("small", 1000);
     Add("large", 1 << 20);
   }
-  ~ServedFolder() { std::filesystem::remove_all(work_dir_); }
-  ServedFolder(const ServedFolder&) = delete;
-  ServedFolder& operator=(const ServedFolder&) = delete;
 
   const ObjectSet& objects() const { return objects_; }
-  const std::string& work_dir() const { return work_dir_; }
+  const std::string& work_dir() const { return work_dir_.path(); }
 
   // Position-dependent, so that a piece in the wrong place shows.
   static std::string Content(const std::string& name, size_t bytes) {
@@ -52,8 +47,7 @@ class ServedFolder {
   }
 
   client::TemporaryFolder root_;
-  // Not under TEST_TMPDIR, whose path may be too long for a socket's (unix(7)).
-  std::string work_dir_ = "/tmp/contender.XXXXXX";
+  const net::ShortFolder work_dir_;
   ObjectSet objects_;
 };
 
