@@ -25,14 +25,14 @@ class Inbox {
   ssize_t Receive(int socket, absl::string_view carry, bool descriptors);
 
   // The carry and what the last Receive() brought; valid until the next.
-  absl::string_view bytes() const { return absl::string_view(buffer_.get(), bytes_); }
+  absl::string_view bytes() const { return bytes_; }
   int fds() const { return fds_; }
 
  private:
   ssize_t ReceiveWithFds(int socket, char* at);
 
-  std::unique_ptr<char[]> buffer_;
-  size_t bytes_ = 0;
+  std::unique_ptr<char, void (*)(void*)> buffer_;
+  absl::string_view bytes_;
   int fds_ = 0;
 };
 
