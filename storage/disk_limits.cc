@@ -112,6 +112,7 @@ DiskLimits::Fill DiskLimits::Ask() {
   }
   if (OfObjects()) {
     fill.used = options_.catalog->bytes();
+    fill.exact = true;
   } else {
     const uint64_t going = options_.unlinked->bytes();
     const uint64_t on_disk = disk_used_.load(std::memory_order_relaxed);

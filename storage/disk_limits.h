@@ -62,6 +62,7 @@ class DiskLimits {
 
   struct Fill {
     uint64_t used = 0;            // bytes that count against evict_at
+    bool exact = false;           // they are those of objects, known as soon as one comes or goes; else the file system's
     uint64_t excess = 0;          // that have to go so that it is kept
     uint64_t reserved_total = 0;  // by all calls of Reserve() so far
   };

@@ -89,7 +89,7 @@ bool Upkeep::Evict(int64_t now_ns) {
     // of their room until then would delete all there is.
     const uint64_t came_back = before_.used + (fill.reserved_total - before_.reserved_total) - fill.used;
     const bool is_back = static_cast<int64_t>(came_back) >= static_cast<int64_t>(freed_ / 2);
-    if (freed_ != 0 && !is_back && now_ns < patience_ns_) return false;
+    if (!fill.exact && freed_ != 0 && !is_back && now_ns < patience_ns_) return false;
     to_free_ = fill.excess;
     before_ = fill;
     freed_ = 0;

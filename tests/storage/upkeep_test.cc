@@ -180,6 +180,23 @@ TEST_F(UpkeepTest, EvictsWhatWasUsedLongestAgo) {
   EXPECT_EQ(upkeep_->eviction().evicted_bytes(), 510u);
 }
 
+// An object that was being stored while others went, and is there afterwards, is no reason to wait for their bytes.
+TEST_F(UpkeepTest, AnObjectOnItsWayHoldsNothingUp) {
+  Open("1000", "");
+  Put("a", 400, 1);
+  Put("b", 400, 2);
+  Put("c", 400, 3);
+  absl::StatusOr<DiskLimits::Room> room = limits_->Reserve(400);
+  ASSERT_TRUE(room.ok()) << room.status();
+  DoAll();
+  EXPECT_EQ(Uris(), "b c");
+  Put("d", 400, 4);
+  *room = DiskLimits::Room();
+  Pass(1);
+  DoAll();
+  EXPECT_EQ(Uris(), "c d");
+}
+
 // A use that a lane has marked counts, in whatever spelling.
 TEST_F(UpkeepTest, SparesWhatIsMarked) {
   Open("1000", "2000");

@@ -87,7 +87,8 @@ std::string HtmlSummary(const Report& report, const std::string& subject) {
   } else {
     absl::StrAppend(&html,
                     HtmlParagraph("Another model or peer was better in these, the worst first. A ratio is "
-                                  "the median of the rounds' ratios, with its quartiles."),
+                                  "the median of the rounds' ratios, with its quartiles. The latencies of one that "
+                                  "left more connections without any answer do not count."),
                     HtmlTable(LossRows(losses, subject)));
   }
   if (!floors.empty()) {
