@@ -28,8 +28,8 @@ inline constexpr size_t kPiecesMax = 64;
 // One socket in an engine, and what it wants to be told. A connection derives from it.
 class Channel {
  public:
-  // `socket`: borrowed until OnDetached(); O_NONBLOCK or not, it makes no difference. `unix_socket`: AF_UNIX, else TCP. takes_fds: what descriptors
-  // come (a few at a time, net/scm_rights.h) are wanted.
+  // `socket`: borrowed until OnDetached(); O_NONBLOCK or not, it makes no difference. `unix_socket`: AF_UNIX, else TCP.
+  // takes_fds: what descriptors come (a few at a time, net/scm_rights.h) are wanted.
   Channel(int socket, bool unix_socket, bool takes_fds = false)
       : socket_(socket), unix_socket_(unix_socket), takes_fds_(takes_fds) {}
   virtual ~Channel() = default;

@@ -11,6 +11,7 @@
 #include "net/errno_status.h"
 
 namespace objmapper::copypath {
+
 int DevNull() {
   static const int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
   return fd;

@@ -15,15 +15,17 @@ constexpr size_t kPipeBytesMin = 256 * 1024;
 }  // namespace
 
 std::unique_ptr<Pipe> PipePool::Take() {
-  if (out_ == kPipesMax || (idle_.empty() && too_small_)) return nullptr;
+  if (out_ == kPipesMax) return nullptr;
   if (idle_.empty()) {
+    if (too_small_) return nullptr;
     absl::StatusOr<Pipe> made = Pipe::Create(kPipeBytes);
     if (!made.ok()) {
       LOG_EVERY_T(WARNING, 1) << "no pipe for a large body, sendfile moves it: " << made.status().message();
       return nullptr;
     }
     if (made->capacity() < kPipeBytesMin) {
-      LOG(WARNING) << "this user may have no more large pipes (pipe-user-pages-soft): when all are out, sendfile moves large bodies";
+      LOG(WARNING) << "this user may have no more large pipes (pipe-user-pages-soft): when all are out, sendfile moves "
+                      "large bodies";
       too_small_ = true;
       return nullptr;
     }

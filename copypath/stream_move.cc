@@ -141,9 +141,9 @@ ssize_t Stream::MoveThroughPipe(uint64_t bytes) {
   }
   const bool more = !unix_socket() && body_.at + pipe->held() < body_.end;
   const ssize_t sent = pipe->Drain(socket(), more);
-  // What a full socket leaves stays in the pipe for later, on Unix sockets: they take a fifth of a megabyte at a time. TCP takes
-  // most of what there is, and the little that it leaves is filled in again.
-  if (pipe->empty() || (sent < 0 && (sent != -EAGAIN || !unix_socket()))) GivePipeBack();
+  // What a full Unix socket leaves, and it takes a fifth of a megabyte at a time, stays in the pipe for later. TCP clients may
+  // be slow for long: others have the pipe meanwhile, and filling the rest in again costs nothing that could be measured.
+  if (pipe->empty() || (sent < 0 && !unix_socket())) GivePipeBack();
   return sent;
 }
 

@@ -170,8 +170,8 @@ void UringEngine::HandleReceive(Channel* channel, net::Ring::Event* told) {
   if (event.more) return;
   const bool out_of_buffers = event.result == -ENOBUFS;
   const bool cancelled = event.result == -ECANCELED || event.result == -EINTR;
-  // EAGAIN: the socket is in non-blocking mode, for the splice(2) of another thread, and had nothing. It is waited for
-  // by polling, which heeds no mode: when that thread is done, the news of it may have come before this.
+  // EAGAIN: the socket is in non-blocking mode, for bodies that are moved inside the kernel, and had nothing. It is waited for
+  // by polling, which heeds no mode.
   const bool nothing_there = event.result == -EAGAIN;
   if (event.result > 0 || out_of_buffers || cancelled || nothing_there) {
     // The kernel ends a multishot receive for reasons of its own, too: begin again if still wanted.

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -48,6 +49,12 @@ Machine ThisMachine() {
   struct sysinfo info;
   if (sysinfo(&info) == 0) machine.memory_bytes = uint64_t{info.totalram} * info.mem_unit;
   return machine;
+}
+
+uint64_t MemoryAvailable() {
+  const std::string kib_text = Field("/proc/meminfo", "MemAvailable", ':');
+  uint64_t kib = 0;
+  return absl::SimpleAtoi(absl::StripSuffix(kib_text, " kB"), &kib) ? kib * 1024 : 0;
 }
 
 std::string ThisVersion() {

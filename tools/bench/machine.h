@@ -1,6 +1,7 @@
 // What it all runs on, and who else is busy there.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "tools/bench/report/report.h"
@@ -8,6 +9,9 @@
 namespace objmapper::bench {
 
 Machine ThisMachine();
+
+// Bytes that can be had without pushing others out (proc(5), /proc/meminfo); 0 where nobody says.
+uint64_t MemoryAvailable();
 
 // "git describe" of the tree in the working folder; empty when that is none.
 std::string ThisVersion();

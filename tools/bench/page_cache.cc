@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
 #include "net/unique_fd.h"
+#include "tools/bench/machine.h"
 
 namespace objmapper::bench {
 
@@ -44,17 +44,6 @@ absl::Status Drop(const std::string& path, size_t& bytes_dropped) {
   return absl::FailedPreconditionError(
       absl::StrCat(stayed, " pages of ", path,
                    " stay in the page cache; --work_dir must be on a disk, not on tmpfs"));
-}
-
-// What can be had without pushing others out; 0 where nobody says.
-size_t MemoryAvailable() {
-  std::ifstream meminfo("/proc/meminfo");
-  std::string word;
-  while (meminfo >> word) {
-    size_t kib = 0;
-    if (word == "MemAvailable:" && meminfo >> kib) return kib * 1024;
-  }
-  return 0;
 }
 
 absl::Status TouchFreeMemory(size_t bytes) {

@@ -50,8 +50,8 @@ struct LoadOptions {
   // Reconnect after so many answers; 0: never (persistent connections).
   uint64_t requests_per_conn = 0;
   // A Run() asks this often in all and ends with the last answer, or after 5 s without one (a server that leaves
-  // connections waiting); its `seconds` is the time that the answers took. 0: it asks for its duration. (Cold files are read once each.) The names are asked for in
-  // turn over all connections.
+  // connections waiting); its `seconds` is the time that the answers took. 0: it asks for its duration. (Cold files
+  // are read once each.) The names are asked for in turn over all connections.
   uint64_t requests_max = 0;
   bool poll = false;       // the client spins instead of sleeping
   // Open loop: so many requests a second in all, each due at its time whether or not earlier ones are
