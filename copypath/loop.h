@@ -58,6 +58,8 @@ struct LoopOptions {
   // Longer parts of objects than this are moved inside the kernel (sendfile(2), splice(2)), on the loop's thread; shorter ones
   // are sent from memory, which is checked.
   uint64_t sendfile_bytes_min = 64 * 1024;
+  // SO_SNDBUF of Unix sockets that large bodies are moved to; 0: as it comes.
+  int unix_send_buffer_bytes = 0;
   // Whose requests are answered here: a lane's, or all (nullopt).
   std::optional<router::LaneKind> lane = router::LaneKind::kCopyPath;
   // Whether the other lane's cheap requests are answered here too, rather than by moving the connection:

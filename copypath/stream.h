@@ -124,6 +124,7 @@ class Stream : public Channel {
   bool MoveBody();
   ssize_t MovePart(uint64_t bytes);
   ssize_t MoveThroughPipe(uint64_t bytes);
+  void TakePipe();
   void GivePipeBack();
   void SetBlocking(bool blocking);
   bool GoesInKernel(protocol::Mode mode, uint64_t bytes);
@@ -178,6 +179,7 @@ class Stream : public Channel {
   // The socket's mode. Changed with the first body that is moved inside the kernel: sendfile(2) and splice(2) have no flag
   // for it. Whoever has the session next finds it blocking, as it came.
   bool blocking_ = true;
+  bool widened_ = false;  // a Unix socket, for large bodies
   std::optional<bool> paced_;  // TCP: net::Paces(), once it was asked
   bool sending_ = false;
   bool transferring_ = false;      // a splice thread has transfer_

@@ -19,6 +19,7 @@
 #include "copypath/loop.h"
 #include "copypath/stream.h"
 #include "net/clock.h"
+#include "net/send_buffer.h"
 #include "net/tcp.h"
 
 namespace objmapper::copypath {
@@ -120,7 +121,7 @@ bool Stream::MoveBody() {
 // Moves from body_.at on what the socket takes of `bytes`, which are in the page cache. Returns bytes moved (0: the file ends
 // here) or -errno (-EAGAIN: the socket is full).
 ssize_t Stream::MovePart(uint64_t bytes) {
-  if (body_.pipe == nullptr && bytes >= kPipedBytesMin) body_.pipe = loop_->pipes()->Take();
+  if (body_.pipe == nullptr && bytes >= kPipedBytesMin) TakePipe();
   if (body_.pipe != nullptr) return MoveThroughPipe(bytes);
   ssize_t sent;
   do {
@@ -141,10 +142,17 @@ ssize_t Stream::MoveThroughPipe(uint64_t bytes) {
   }
   const bool more = !unix_socket() && body_.at + pipe->held() < body_.end;
   const ssize_t sent = pipe->Drain(socket(), more);
-  // What a full Unix socket leaves, and it takes a fifth of a megabyte at a time, stays in the pipe for later. TCP clients may
+  // What a full Unix socket leaves stays in the pipe for later. TCP clients may
   // be slow for long: others have the pipe meanwhile, and filling the rest in again costs nothing that could be measured.
   if (pipe->empty() || (sent < 0 && !unix_socket())) GivePipeBack();
   return sent;
+}
+
+// A pipe's worth is best taken at once: with the 208 KiB that a Unix socket takes as it comes, server and reader wake each other
+// five times for a megabyte. Only here, because whoever never asks for large bodies has nothing from it, and holds more if he stalls.
+void Stream::TakePipe() {
+  if (unix_socket() && !std::exchange(widened_, true)) net::WidenSendBuffer(socket(), loop_->options().unix_send_buffer_bytes);
+  body_.pipe = loop_->pipes()->Take();
 }
 
 void Stream::GivePipeBack() {

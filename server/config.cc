@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "net/send_buffer.h"
 #include "net/tcp.h"
 #include "server/config_access.h"
 #include "server/config_udp.h"
@@ -104,6 +105,10 @@ DEFINE_int64(sendfile_bytes_min, 65536,
              "OP_COPY of at least so many bytes is moved by sendfile(2) rather than copied into the socket; "
              "a file that is rewritten in place, not replaced, while it is sent may then show through. "
              "0: all that is not held in memory.");
+DEFINE_int64(unix_send_buffer_bytes, 524288,
+             "What a Unix socket takes ahead of its reader (SO_SNDBUF, socket(7)), from its first body on that is moved through a "
+             "pipe, 256 KiB or more; at most net.core.wmem_max. A reader that stalls holds up to twice as much of the page "
+             "cache, until --request_timeout. 0: as the system has it.");
 DEFINE_bool(answer_in_place, true,
             "Whether a lane answers cheap requests of the other's modes itself instead of moving the "
             "connection: fdpass workers OP_COPY of small objects that are in the kernel's caches, copy "
@@ -316,6 +321,9 @@ absl::Status ReadLimits(Config* config) {
       !s.ok()) {
     return s;
   }
+  if (absl::Status s = CheckRange("unix_send_buffer_bytes", FLAGS_unix_send_buffer_bytes, 0, INT_MAX / 2); !s.ok()) {
+    return s;
+  }
   if (absl::Status s = ReadDuration("idle_timeout", FLAGS_idle_timeout, &config->idle_timeout);
       !s.ok()) {
     return s;
@@ -346,6 +354,13 @@ absl::Status ReadLimits(Config* config) {
   config->splice_in_loop = FLAGS_splice_in_loop;
   config->use_async_copy = FLAGS_use_async_copy;
   config->sendfile_bytes_min = static_cast<uint64_t>(FLAGS_sendfile_bytes_min);
+  config->unix_send_buffer_bytes = net::SendBufferAllowed(static_cast<int>(FLAGS_unix_send_buffer_bytes));
+  // The default is no reason to complain: most systems allow less.
+  if (config->unix_send_buffer_bytes < FLAGS_unix_send_buffer_bytes &&
+      !gflags::GetCommandLineFlagInfoOrDie("unix_send_buffer_bytes").is_default) {
+    config->warnings.push_back(absl::StrCat("--unix_send_buffer_bytes=", FLAGS_unix_send_buffer_bytes, ": this system allows ",
+                                            config->unix_send_buffer_bytes, " (net.core.wmem_max)"));
+  }
   config->tcp_local_congestion = FLAGS_tcp_local_congestion;
   // The default is no reason not to start: a system may allow others alone.
   const bool chosen = !gflags::GetCommandLineFlagInfoOrDie("tcp_local_congestion").is_default;
@@ -383,6 +398,7 @@ const std::vector<Tuning>& Tunings() {
       {"use_async_copy", true, {}},
       {"splice_in_loop", true, {}},
       {"sendfile_bytes_min", true, loop},
+      {"unix_send_buffer_bytes", true, loop},
       {"optimize_for_latency", true, {}},
       {"busy_poll_us", true, {}},
   };

@@ -69,6 +69,7 @@ struct Config {
   std::string tcp_local_congestion;
   uint64_t splice_bytes_min = 65536;
   uint64_t sendfile_bytes_min = 65536;
+  int unix_send_buffer_bytes = 524288;  // at most what the system allows; 0: as it comes
   bool splice_in_loop = true;
   bool use_async_copy = true;
   // What is no reason to refuse, but what the operator should know: flags without effect.

@@ -154,6 +154,7 @@ absl::Status Server::MakeLanes() {
   loop.splice_in_loop = config_.splice_in_loop;
   loop.async_copy = config_.use_async_copy;
   loop.sendfile_bytes_min = config_.sendfile_bytes_min;
+  loop.unix_send_buffer_bytes = config_.unix_send_buffer_bytes;
   loop.in_place = config_.answer_in_place;
   absl::StatusOr<std::unique_ptr<copypath::CopyPathLane>> copypath =
       copypath::CopyPathLane::Create(loop, config_.copy_loops,
@@ -207,6 +208,7 @@ absl::Status Server::MakeModel() {
   options.splice_bytes_min = config_.splice_bytes_min;
   options.pool_size = config_.pool_size;
   options.sendfile_bytes_min = config_.sendfile_bytes_min;
+  options.unix_send_buffer_bytes = config_.unix_send_buffer_bytes;
   options.splice_threads = config_.splice_pool_size;
   options.cache_entries = config_.fd_cache_entries;
   options.cache_valid = config_.fd_cache_valid;

@@ -22,6 +22,7 @@ absl::StatusOr<std::unique_ptr<Lane>> MakeEventLoop(copypath::EngineKind engine,
   loop.cache_valid = options.cache_valid;
   loop.splice_bytes_min = options.splice_bytes_min;
   loop.sendfile_bytes_min = options.sendfile_bytes_min;
+  loop.unix_send_buffer_bytes = options.unix_send_buffer_bytes;
   loop.lane = std::nullopt;
   absl::StatusOr<std::unique_ptr<copypath::CopyPathLane>> lane =
       copypath::CopyPathLane::Create(loop, /*loops=*/1, options.splice_threads);

@@ -2,17 +2,22 @@
 // are slow, and readers that ask again at once.
 #include <gtest/gtest.h>
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "net/send_buffer.h"
 #include "tests/e2e/matrix.h"
 #include "tests/e2e/versions.h"
+#include "tests/net/eventually.h"
 
 namespace objmapper::e2e {
 namespace {
@@ -107,6 +112,35 @@ TEST_P(SendfileTest, SlowReadersHoldUpNobody) {
       EXPECT_TRUE(answers[i].body == big);
     }
   }
+}
+
+// What a reader that has stopped finds in its socket in the end. It has asked for `object` as often as it may.
+size_t HeldFor(const ServerProcess& server, const std::string& object) {
+  RawClient client = RawClient::V2(server.Unix(), kInOrder);
+  client.AskAll(std::vector<Question>(16, {.mode = kCopy, .uri = object}));
+  int held = 0, seen = -1;
+  const auto settled = [&] {
+    // As it was a while ago, and something.
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    seen = std::exchange(held, 0);
+    return ioctl(client.wire().fd(), FIONREAD, &held) == 0 && held > 0 && held == seen;
+  };
+  EXPECT_TRUE(net::Eventually(settled));
+  return static_cast<size_t>(held);
+}
+
+// A socket takes more than it came with once large bodies go there, as the flag says, and no sooner.
+TEST_P(SendfileTest, SocketsAreWidenedForLargeBodies) {
+  constexpr int kWide = 512 * 1024;
+  if (net::SendBufferAllowed(kWide) < kWide) GTEST_SKIP() << "net.core.wmem_max is less than " << kWide;
+  tree_.Add("big", VersionOf(1, kBig));
+  tree_.Add("middling", VersionOf(1, 100'000));
+  ServerProcess wide(tree_.root(), Options({absl::StrCat("--unix_send_buffer_bytes=", kWide)}));
+  ServerProcess as_it_comes(tree_.root(), Options({"--unix_send_buffer_bytes=0"}));
+  const size_t usual = HeldFor(as_it_comes, "big");
+  EXPECT_LT(usual, size_t{kWide});
+  EXPECT_GT(HeldFor(wide, "big"), size_t{kWide});
+  EXPECT_LT(HeldFor(wide, "middling"), size_t{kWide});
 }
 
 // A client that may have one request outstanding asks again the moment it has the last byte, and is

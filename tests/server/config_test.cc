@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "net/address.h"
+#include "net/send_buffer.h"
 #include "net/udp.h"
 #include "tests/client/temporary_folder.h"
 
@@ -172,6 +173,17 @@ TEST_F(ConfigTest, Udp) {
   EXPECT_EQ(ReadWith("rate_limit_per_conn", "10").warnings.size(), 1u);
 }
 
+// More than the system allows is what it allows, and a warning, if somebody asked for it.
+TEST_F(ConfigTest, UnixSendBuffer) {
+  EXPECT_TRUE(Read().warnings.empty());
+  EXPECT_EQ(Read().unix_send_buffer_bytes, net::SendBufferAllowed(524288));
+  const Config most = ReadWith("unix_send_buffer_bytes", "1073741823");
+  EXPECT_EQ(most.unix_send_buffer_bytes, net::SendBufferAllowed(1073741823));
+  if (most.unix_send_buffer_bytes == 1073741823) GTEST_SKIP() << "this system allows anything";
+  ASSERT_EQ(most.warnings.size(), 1u);
+  EXPECT_TRUE(absl::StrContains(most.warnings[0], "net.core.wmem_max")) << most.warnings[0];
+}
+
 // What makes no sense is named, and so is a rule about users that UDP would go round.
 TEST_F(ConfigTest, BadUdp) {
   for (const char* bad : {"host", "host:70000", "::1:7070", ":x", "/run/a.sock"}) {
@@ -312,6 +324,8 @@ TEST_F(ConfigTest, NumbersAndTimes) {
   EXPECT_EQ(ReadWith("sendfile_bytes_min", "0").sendfile_bytes_min, 0u);
   EXPECT_EQ(ReadWith("sendfile_bytes_min", "9223372036854775807").sendfile_bytes_min,
             9223372036854775807u);
+  EXPECT_EQ(ReadWith("unix_send_buffer_bytes", "65536").unix_send_buffer_bytes, 65536);
+  EXPECT_EQ(ReadWith("unix_send_buffer_bytes", "0").unix_send_buffer_bytes, 0);
   EXPECT_EQ(Read().tcp_local_congestion, "reno");
   EXPECT_EQ(ReadWith("tcp_local_congestion", "").tcp_local_congestion, "");
 }
@@ -347,7 +361,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(std::pair("concurrency_model", "quantum"), std::pair("concurrency_model", ""),
                     std::pair("io_engine", "kqueue"), std::pair("io_engine", ""),
                     std::pair("fdpass_engine", "kqueue"), std::pair("fdpass_engine", ""),
-                    std::pair("sendfile_bytes_min", "-1"), std::pair("tcp_local_congestion", "carrier_pigeon"),
+                    std::pair("sendfile_bytes_min", "-1"), std::pair("unix_send_buffer_bytes", "-1"),
+                    std::pair("unix_send_buffer_bytes", "1073741824"), std::pair("tcp_local_congestion", "carrier_pigeon"),
                     std::pair("fd_sharing", "sometimes"), std::pair("fd_sharing", ""),
                     std::pair("durability", "some"), std::pair("durability", ""),
                     std::pair("pool_size", "-1"), std::pair("pool_size", "1025"),
@@ -543,7 +558,8 @@ TEST_F(ConfigTest, EveryFlagIsTried) {
       "allow_uids allow_gids listen_unix_mode listen_unix_owner listen_unix_group rules_file "
       "rate_limit_per_conn rate_limit_burst max_connections_per_uid slow_request_us log_requests "
       "user group take_over listen_udp udp_max_payload writable durability "
-      "catalog catalog_watches catalog_rescan disk_evict_at disk_refuse_at memory_limit tcp_local_congestion",
+      "catalog catalog_watches catalog_rescan disk_evict_at disk_refuse_at memory_limit tcp_local_congestion "
+      "unix_send_buffer_bytes",
       ' ');
   std::set<std::string> defined;
   std::vector<gflags::CommandLineFlagInfo> flags;
