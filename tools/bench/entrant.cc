@@ -14,6 +14,16 @@ namespace objmapper::bench {
 namespace {
 
 constexpr absl::Duration kBesidePiece = absl::Milliseconds(250);
+constexpr absl::Duration kWarmupMax = absl::Seconds(10);
+
+// Until something has been answered: the first megabytes that a process touches may take longer than many later ones.
+absl::Status WarmUp(Load& load, absl::Duration duration) {
+  const absl::Time give_up = absl::Now() + kWarmupMax;
+  while (true) {
+    const absl::Status status = load.Run(duration).status();
+    if (!absl::IsDeadlineExceeded(status) || absl::Now() > give_up) return status;
+  }
+}
 
 // Keeps asking until it is stopped, in pieces; what they brought is added up.
 class Beside {
@@ -38,7 +48,7 @@ class Beside {
     while (!stop_ && status_.ok()) {
       const absl::Time start = absl::Now();
       absl::StatusOr<LoadResult> piece = load->Run(kBesidePiece);
-      if (absl::IsUnavailable(piece.status())) {
+      if (absl::IsDeadlineExceeded(piece.status())) {
         // No answer in the whole piece: a stall, and the longest latency there is, not a reason to stop.
         sum_.first.latency.Record(absl::ToInt64Nanoseconds(absl::Now() - start));
         continue;
@@ -120,11 +130,11 @@ absl::Status Entrant::Connect() {
     absl::StatusOr<std::unique_ptr<Load>> beside = Load::Connect(*endpoint, *plan_.beside);
     if (!beside.ok()) return beside.status();
     beside_ = *std::move(beside);
-    if (const auto warm = beside_->Run(settings_.warmup); !warm.ok()) return warm.status();
+    if (const absl::Status warm = WarmUp(*beside_, settings_.warmup); !warm.ok()) return warm;
   }
   // What is cold would be warm after a warm-up.
   if (plan_.cold || plan_.idle) return absl::OkStatus();
-  return load_->Run(Warmup()).status();
+  return WarmUp(*load_, Warmup());
 }
 
 absl::Duration Entrant::Warmup() const { return std::max(settings_.warmup, plan_.lap); }
@@ -141,7 +151,7 @@ absl::StatusOr<double> Entrant::Saturate() {
   if (!endpoint.ok()) return endpoint.status();
   absl::StatusOr<std::unique_ptr<Load>> load = Load::Connect(*endpoint, plan_.saturating);
   if (!load.ok()) return load.status();
-  if (const auto warm = (*load)->Run(Warmup()); !warm.ok()) return warm.status();
+  if (const absl::Status warm = WarmUp(**load, Warmup()); !warm.ok()) return warm;
   const absl::StatusOr<LoadResult> result = (*load)->Run(SampleTime());
   if (!result.ok()) return result.status();
   return static_cast<double>(result->requests()) / result->seconds;

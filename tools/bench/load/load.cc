@@ -118,9 +118,10 @@ class EpollLoad : public Load {
     if (options_.requests_max == 0) whole.seconds = absl::ToDoubleSeconds(duration);
     for (LoadResult& part : parts) Add(std::move(part), &whole);
     if (whole.requests() > 0) return whole;
-    return absl::UnavailableError(
-        absl::StrCat(target_.url, ": nothing was answered within ", absl::FormatDuration(duration),
-                     whole.first_error.empty() ? "" : "; ", whole.first_error));
+    const std::string nothing =
+        absl::StrCat(target_.url, ": nothing was answered within ", absl::FormatDuration(duration));
+    if (whole.errors == 0) return absl::DeadlineExceededError(nothing);
+    return absl::UnavailableError(absl::StrCat(nothing, "; ", whole.first_error));
   }
 
  private:

@@ -88,8 +88,8 @@ class Load {
   static absl::StatusOr<std::unique_ptr<Load>> Connect(const Endpoint& endpoint,
                                                        const LoadOptions& options);
 
-  // Asks for `duration`, and then waits for what is outstanding (10 s at most). UNAVAILABLE: nothing
-  // was answered at all.
+  // Asks for `duration`, and then waits for what is outstanding (10 s at most). DEADLINE_EXCEEDED: nothing
+  // was answered at all. UNAVAILABLE: there were only errors; the message has the first.
   virtual absl::StatusOr<LoadResult> Run(absl::Duration duration) = 0;
 
   // Changes the open loop's rate for the next Run(); 0: closed loop.

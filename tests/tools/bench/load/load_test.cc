@@ -5,6 +5,8 @@
 #include <ostream>
 #include <string>
 
+#include "net/address.h"
+#include "net/listener.h"
 #include "tests/e2e/object_tree.h"
 #include "tests/e2e/server_process.h"
 #include "tools/bench/load/endpoint.h"
@@ -114,6 +116,30 @@ TEST(LoadErrorTest, RefusalsAreErrors) {
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_GT(result->errors, 0u);
   EXPECT_NE(result->first_error.find("not OK"), std::string::npos) << result->first_error;
+}
+
+// Only the latter may be worth another try.
+TEST(LoadErrorTest, NothingButRefusalsIsNotSilence) {
+  e2e::ObjectTree tree;
+  tree.Add("a", "x");
+  e2e::ServerProcess server(tree.root(), {});
+  LoadOptions options;
+  options.first = Ask::kCopy;
+  options.first_names = {"absent"};
+  auto load = Load::Connect({.path = server.socket_path()}, options);
+  ASSERT_TRUE(load.ok()) << load.status();
+  EXPECT_EQ((*load)->Run(absl::Milliseconds(100)).status().code(), absl::StatusCode::kUnavailable);
+
+  net::Address address;
+  address.kind = net::Address::Kind::kUnix;
+  address.path = tree.root() + "/silent.sock";
+  const absl::StatusOr<net::Listener> silent = net::Listener::Open(address);
+  ASSERT_TRUE(silent.ok()) << silent.status();
+  load = Load::Connect({.wire = Wire::kHttp, .path = address.path}, options);
+  ASSERT_TRUE(load.ok()) << load.status();
+  const absl::Status status = (*load)->Run(absl::Milliseconds(100)).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_NE(std::string(status.message()).find("silent.sock: nothing was answered"), std::string::npos) << status;
 }
 
 // A socket that nobody listens on is named.
