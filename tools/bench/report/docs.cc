@@ -28,11 +28,11 @@ std::string Head(const Report& report) {
       "All contenders of a cell run at once, in processes of their own, and are asked in turn by the same "
       "load generator on the same machine. A figure is the median of the rounds; a ratio is taken "
       "round by round, with its quartiles in brackets. A *floor* is a bare loop that does the "
-      "least the kernel allows. CPU is the server's.\n",
+      "least the kernel allows. CPU is the server's. %s\n",
       report.date, report.version.empty() ? "unknown" : report.version, report.machine.cpu,
       report.machine.cores, static_cast<double>(report.machine.memory_bytes) / (1 << 30),
       report.machine.os, report.machine.kernel, report.rounds, report.seconds_per_round,
-      report.command);
+      report.command, NotTheSame(report));
 }
 
 const Cell* FindCell(const Report& report, const std::string& workload, const std::string& conns) {

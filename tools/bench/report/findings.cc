@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
+
 namespace objmapper::bench {
 
 namespace {
@@ -98,6 +100,18 @@ std::vector<Loss> LossesOf(const Report& report, const std::string& contender) {
 
 std::vector<Loss> LossesToFloors(const Report& report, const std::string& contender) {
   return LossesAmong(report, contender, [](const Series& s) { return s.kind == Kind::kFloor; });
+}
+
+std::string NotTheSame(const Report& report) {
+  std::string text =
+      "Not the same for all: mode_routing lets a Unix socket hold more of a large body than it comes with "
+      "(--unix_send_buffer_bytes); floors and peers take sockets as they come.";
+  if (absl::StrContains(report.machine.kernel, "TCP with bbr")) {
+    text +=
+        " Over TCP the peers have this system's congestion control, bbr, which paces what they send; mode_routing and the floors "
+        "choose another (--tcp_local_congestion). Where the system has cubic, peers are faster: docs/tuning.md has figures.";
+  }
+  return text;
 }
 
 }  // namespace objmapper::bench

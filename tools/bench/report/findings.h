@@ -1,6 +1,8 @@
 // What the figures amount to: who wins a cell, and where a contender loses.
 #pragma once
 
+#include <string>
+
 #include "absl/types/optional.h"
 #include "tools/bench/report/measure.h"
 #include "tools/bench/report/report.h"
@@ -35,5 +37,9 @@ std::vector<Loss> LossesOf(const Report& report, const std::string& contender);
 
 // The same against floors: what the contender pays for being a server.
 std::vector<Loss> LossesToFloors(const Report& report, const std::string& contender);
+
+// What is not the same for mode_routing as for the others, and in its favour; a sentence or two. A reader who finds it out by
+// himself believes nothing else.
+std::string NotTheSame(const Report& report);
 
 }  // namespace objmapper::bench

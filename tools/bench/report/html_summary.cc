@@ -77,7 +77,7 @@ std::string HtmlSummary(const Report& report, const std::string& subject) {
       Card("bad", static_cast<int>(losses.size()),
            "losses when p99 and server CPU are counted too"),
       "</div>\n");
-  absl::StrAppend(&html, HtmlDetails("Who wins each cell", HtmlTable(winners)));
+  absl::StrAppend(&html, HtmlDetails("Who wins each cell", HtmlTable(winners)), HtmlParagraph(NotTheSame(report)));
 
   absl::StrAppend(&html, "<section class=\"lose\">", HtmlHeading(2, "Where we lose"));
   if (losses.empty()) {

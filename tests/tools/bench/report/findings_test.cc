@@ -16,6 +16,16 @@ TEST(JudgeTest, CallsWhatIsWithinTheSpreadATie) {
   EXPECT_EQ(Judge({.median = 0.9, .low = 0.8, .high = 0.95}, false), Verdict::kWorse);
 }
 
+// bbr holds up those who do not choose.
+TEST(NotTheSameTest, TellsOfPacing) {
+  Report report = FakeReport();
+  report.machine.kernel = "Linux 6.1, TCP with cubic";
+  EXPECT_EQ(NotTheSame(report).find("--tcp_local_congestion"), std::string::npos);
+  EXPECT_NE(NotTheSame(report).find("--unix_send_buffer_bytes"), std::string::npos);
+  report.machine.kernel = "Linux 6.1, TCP with bbr";
+  EXPECT_NE(NotTheSame(report).find("--tcp_local_congestion"), std::string::npos);
+}
+
 // A peer that is clearly faster is a loss; a floor that is, is told apart.
 TEST(LossesOfTest, FindsWhereAnotherIsBetter) {
   const Report report = FakeReport();

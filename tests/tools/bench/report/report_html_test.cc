@@ -23,7 +23,7 @@ TEST(ReportHtmlTest, StandsAlone) {
 TEST(ReportHtmlTest, HoldsWhatWasMeasured) {
   const std::string html = ToHtml(FakeReport(), "");
   for (const char* text : {"bench copy --peers", "a CPU", "Linux 6.1", "nginx is missing: not installed",
-                           "noisy: a test", "0.90 (0.90–0.90)", "\"name\":\"redis\""}) {
+                           "noisy: a test", "Not the same for all", "0.90 (0.90–0.90)", "\"name\":\"redis\""}) {
     EXPECT_THAT(html, HasSubstr(text));
   }
 }
