@@ -142,8 +142,8 @@ ssize_t Stream::MoveThroughPipe(uint64_t bytes) {
   }
   const bool more = !unix_socket() && body_.at + pipe->held() < body_.end;
   const ssize_t sent = pipe->Drain(socket(), more);
-  // What a full Unix socket leaves stays in the pipe for later. TCP clients may
-  // be slow for long: others have the pipe meanwhile, and filling the rest in again costs nothing that could be measured.
+  // What a full Unix socket leaves stays in the pipe for later. TCP clients may be slow for long: others have the pipe meanwhile,
+  // and filling the rest in again costs nothing that could be measured.
   if (pipe->empty() || (sent < 0 && !unix_socket())) GivePipeBack();
   return sent;
 }

@@ -109,7 +109,7 @@ std::string NotTheSame(const Report& report) {
   if (absl::StrContains(report.machine.kernel, "TCP with bbr")) {
     text +=
         " Over TCP the peers have this system's congestion control, bbr, which paces what they send; mode_routing and the floors "
-        "choose another (--tcp_local_congestion). Where the system has cubic, peers do several times better: docs/tuning.md has figures.";
+        "choose another (--tcp_local_congestion). Where the system has cubic, peers do better with large bodies: docs/tuning.md has figures.";
   }
   return text;
 }
