@@ -151,6 +151,7 @@ void ClientThread::Step(int64_t deadline_ns) {
     if (was_connecting) --connecting_;
     Act(connection, next);
   }
+  bench_.inbox.CloseReceived();
   AddDue();
   ConnectWaiting();
 }

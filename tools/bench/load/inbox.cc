@@ -24,18 +24,8 @@ constexpr size_t kPageBytes = 4096;
 constexpr size_t kBeforeBytes = (kHeadBytesMax + kPageBytes - 1) / kPageBytes * kPageBytes + 64;
 constexpr size_t kControlBytes = CMSG_SPACE(net::kFdsPerMessageMax * sizeof(int));
 
-// The kernel hands out the lowest free numbers, so those of one message mostly follow each other
-// and one close_range(2) does for all.
-void CloseAll(const int* fds, int count) {
-#ifndef __SANITIZE_THREAD__  // which does not know close_range(2), and would take these for open still
-  if (count > 1 && fds[count - 1] - fds[0] == count - 1) {
-    bool consecutive = true;
-    for (int i = 1; i < count; ++i) consecutive &= fds[i] == fds[0] + i;
-    if (consecutive && close_range(fds[0], fds[count - 1], 0) == 0) return;
-  }
-#endif
-  for (int i = 0; i < count; ++i) close(fds[i]);
-}
+// So many are kept open at most, besides those of one message.
+constexpr size_t kKeptMax = 64;
 
 }  // namespace
 
@@ -72,14 +62,29 @@ ssize_t Inbox::ReceiveWithFds(int socket, char* at) {
     int fds[net::kFdsPerMessageMax];
     const int count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     memcpy(fds, CMSG_DATA(part), count * sizeof(int));
-    CloseAll(fds, count);
+    kept_.insert(kept_.end(), fds, fds + count);
     fds_ += count;
   }
+  if (kept_.size() >= kKeptMax) CloseReceived();
   if ((message.msg_flags & MSG_CTRUNC) != 0) {
     errno = EOVERFLOW;
     return -1;
   }
   return received;
+}
+
+// The kernel hands out the lowest free numbers, so they mostly follow each other, and one close_range(2) does for many.
+void Inbox::CloseReceived() {
+  std::sort(kept_.begin(), kept_.end());
+  for (size_t begin = 0, end; begin < kept_.size(); begin = end) {
+    end = begin + 1;
+    while (end < kept_.size() && kept_[end] == kept_[end - 1] + 1) ++end;
+#ifndef __SANITIZE_THREAD__  // which does not know close_range(2), and would take these for open still
+    if (end - begin > 1 && close_range(kept_[begin], kept_[end - 1], 0) == 0) continue;
+#endif
+    for (size_t i = begin; i < end; ++i) close(kept_[i]);
+  }
+  kept_.clear();
 }
 
 }  // namespace objmapper::bench
