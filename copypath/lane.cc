@@ -2,8 +2,6 @@
 
 #include <glog/logging.h>
 
-#include "router/loops.h"
-
 namespace objmapper::copypath {
 
 absl::StatusOr<std::unique_ptr<CopyPathLane>> CopyPathLane::Create(LoopOptions options, int loops,
@@ -25,13 +23,7 @@ absl::StatusOr<std::unique_ptr<CopyPathLane>> CopyPathLane::Create(LoopOptions o
 }
 
 void CopyPathLane::Adopt(std::unique_ptr<router::Session> session) {
-  const size_t start = next_.fetch_add(1, std::memory_order_relaxed);
-  Loop* best = nullptr;
-  for (size_t i = 0; i < loops_.size(); ++i) {
-    Loop* loop = loops_[(start + i) % loops_.size()].get();
-    if (best == nullptr || loop->load() < best->load()) best = loop;
-  }
-  best->Adopt(std::move(session));
+  least_loaded_.Of(loops_)->Adopt(std::move(session));
 }
 
 void CopyPathLane::Drain() {

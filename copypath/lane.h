@@ -2,7 +2,6 @@
 // --copy_loops says more; and the fdpass lane where its workers run on rings, with num_cores of them.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -10,6 +9,7 @@
 #include "copypath/blocking_pool.h"
 #include "copypath/loop.h"
 #include "router/lane.h"
+#include "router/loops.h"
 
 namespace objmapper::copypath {
 
@@ -40,7 +40,7 @@ class CopyPathLane : public router::Lane {
   const int splice_threads_;
   BlockingPool pool_;
   std::vector<std::unique_ptr<Loop>> loops_;
-  std::atomic<size_t> next_{0};
+  router::LeastLoaded least_loaded_;
 };
 
 }  // namespace objmapper::copypath

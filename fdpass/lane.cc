@@ -7,7 +7,6 @@
 #include <glog/logging.h>
 
 #include "net/clock.h"
-#include "router/loops.h"
 
 namespace objmapper::fdpass {
 namespace {
@@ -39,14 +38,7 @@ void FdPassLane::Watch() {
 }
 
 void FdPassLane::Adopt(std::unique_ptr<router::Session> session) {
-  // Where several have equally few, they take turns.
-  const size_t start = next_.fetch_add(1, std::memory_order_relaxed);
-  Worker* best = nullptr;
-  for (size_t i = 0; i < workers_.size(); ++i) {
-    Worker* worker = workers_[(start + i) % workers_.size()].get();
-    if (best == nullptr || worker->load() < best->load()) best = worker;
-  }
-  best->Adopt(std::move(session));
+  least_loaded_.Of(workers_)->Adopt(std::move(session));
 }
 
 void FdPassLane::Drain() {

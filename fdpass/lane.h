@@ -2,7 +2,6 @@
 // somebody who watches that none of them hangs in a system call.
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <thread>
@@ -11,6 +10,7 @@
 #include "fdpass/worker.h"
 #include "net/mutex.h"
 #include "router/lane.h"
+#include "router/loops.h"
 
 namespace objmapper::fdpass {
 
@@ -36,7 +36,7 @@ class FdPassLane : public router::Lane {
   void Watch();
 
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::atomic<size_t> next_{0};
+  router::LeastLoaded least_loaded_;
   net::Mutex mutex_;
   std::condition_variable_any stop_;
   bool stopping_ GUARDED_BY(mutex_) = false;

@@ -1,6 +1,7 @@
-// What a lane of event loops does with all of them alike: for their watchdog and their gauges.
+// What a lane of event loops does with all of them alike: choosing one for a connection, their watchdog, their gauges.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -9,6 +10,24 @@
 #include "absl/strings/str_cat.h"
 
 namespace objmapper::router {
+
+// Chooses the loop that has the fewest connections. Where several have equally few, they take turns. Any thread.
+class LeastLoaded {
+ public:
+  template <typename Loop>
+  Loop* Of(const std::vector<std::unique_ptr<Loop>>& loops) {
+    const size_t start = next_.fetch_add(1, std::memory_order_relaxed);
+    Loop* best = nullptr;
+    for (size_t i = 0; i < loops.size(); ++i) {
+      Loop* loop = loops[(start + i) % loops.size()].get();
+      if (best == nullptr || loop->load() < best->load()) best = loop;
+    }
+    return best;
+  }
+
+ private:
+  std::atomic<size_t> next_{0};
+};
 
 template <typename Loop>
 void AskPulseOfAll(const std::vector<std::unique_ptr<Loop>>& loops) {
