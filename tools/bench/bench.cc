@@ -19,6 +19,7 @@ absl::StatusOr<Report> RunAll(const std::vector<CellPlan>& plans, const Settings
   report.command = command;
   report.version = ThisVersion();
   report.machine = ThisMachine();
+  report.machine.slowest_core = SlowestOf(UsableCores());
   report.rounds = settings.rounds;
   report.seconds_per_round = absl::ToDoubleSeconds(settings.duration);
 

@@ -126,6 +126,7 @@ absl::Status Entrant::Connect() {
   if (!load.ok()) return load.status();
   load_ = *std::move(load);
   if (rate_ != plan_.load.rate) load_->SetRate(rate_);
+  load_->KeepTo(core_);
   if (plan_.beside) {
     absl::StatusOr<std::unique_ptr<Load>> beside = Load::Connect(*endpoint, *plan_.beside);
     if (!beside.ok()) return beside.status();
@@ -160,6 +161,11 @@ absl::StatusOr<double> Entrant::Saturate() {
 void Entrant::SetRate(double rate) {
   rate_ = rate;
   if (load_ != nullptr) load_->SetRate(rate);
+}
+
+void Entrant::KeepClientTo(int core) {
+  core_ = core;
+  if (load_ != nullptr) load_->KeepTo(core);
 }
 
 absl::StatusOr<Sample> Entrant::Measure() {

@@ -31,6 +31,8 @@ class Entrant {
   absl::StatusOr<double> Saturate();
   // Of all that follow.
   void SetRate(double rate);
+  // Load::KeepTo() of all that follow.
+  void KeepClientTo(int core);
 
   const std::string& name() const { return name_; }
   Kind kind() const { return kind_; }
@@ -49,6 +51,7 @@ class Entrant {
   Kind kind_ = Kind::kModel;
   std::string command_;
   double rate_;
+  int core_ = -1;
   uint64_t rss_before_ = 0;
   std::unique_ptr<Contender> contender_;
   std::unique_ptr<Load> load_, beside_;  // end before the server does

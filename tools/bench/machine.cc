@@ -1,12 +1,15 @@
 #include "tools/bench/machine.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -33,6 +36,23 @@ std::string Field(const char* file, absl::string_view key, char separator) {
   return "unknown";
 }
 
+// Rounds of a fixed piece of work per second, for 20 ms on `core`; 0 where this thread may not run there.
+double SpeedOf(int core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(core, &set);
+  if (sched_setaffinity(0, sizeof set, &set) != 0) return 0;
+  const absl::Time start = absl::Now();
+  const absl::Time end = start + absl::Milliseconds(20);
+  uint64_t rounds = 0;
+  volatile uint64_t value = 1;
+  absl::Time now = start;
+  for (; now < end; now = absl::Now(), ++rounds) {
+    for (int i = 0; i < 1000; ++i) value = value * 6364136223846793005 + 1;
+  }
+  return static_cast<double>(rounds) / absl::ToDoubleSeconds(now - start);
+}
+
 }  // namespace
 
 Machine ThisMachine() {
@@ -49,6 +69,30 @@ Machine ThisMachine() {
   struct sysinfo info;
   if (sysinfo(&info) == 0) machine.memory_bytes = uint64_t{info.totalram} * info.mem_unit;
   return machine;
+}
+
+std::vector<int> UsableCores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> cores;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) {
+    for (int core = 0; core < CPU_SETSIZE; ++core) {
+      if (CPU_ISSET(core, &set)) cores.push_back(core);
+    }
+  }
+  if (cores.empty()) cores.push_back(0);
+  return cores;
+}
+
+double SlowestOf(const std::vector<int>& cores) {
+  double fastest = 0, slowest = 0;
+  for (const int core : cores) {
+    double speed = 0;
+    std::thread([core, &speed] { speed = SpeedOf(core); }).join();
+    fastest = std::max(fastest, speed);
+    slowest = slowest == 0 ? speed : std::min(slowest, speed);
+  }
+  return fastest > 0 ? slowest / fastest : 1;
 }
 
 uint64_t MemoryAvailable() {

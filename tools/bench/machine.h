@@ -3,12 +3,20 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "tools/bench/report/report.h"
 
 namespace objmapper::bench {
 
 Machine ThisMachine();
+
+// How fast the slowest of these cores counts, of how fast the fastest does; 1 when they are equal. A neighbour on the same physical
+// core, of another virtual machine say, shows here and in nothing that the kernel reports. Takes 20 ms for each core.
+double SlowestOf(const std::vector<int>& cores);
+
+// The numbers of the cores that this process may use, at least one (sched_getaffinity(2)).
+std::vector<int> UsableCores();
 
 // Bytes that can be had without pushing others out (proc(5), /proc/meminfo); 0 where nobody says.
 uint64_t MemoryAvailable();

@@ -45,13 +45,13 @@ ClientThread::ClientThread(const Target& target, const WireDriver& driver, const
   }
 }
 
-void ClientThread::Prepare(const LoadOptions& options) {
+void ClientThread::Prepare(int core) {
   // Else a timed wait may be 50 us late by intention (prctl(2)).
   prctl(PR_SET_TIMERSLACK, 1);
-  if (options.client_core < 0) return;
+  if (core < 0) return;
   cpu_set_t cores;
   CPU_ZERO(&cores);
-  CPU_SET(options.client_core, &cores);
+  CPU_SET(core, &cores);
   pthread_setaffinity_np(pthread_self(), sizeof(cores), &cores);
 }
 

@@ -28,8 +28,8 @@ class ClientThread {
   // threads are taken) has its way once nothing has happened for a second, if it opened one.
   absl::Status Connect();
 
-  // Makes the calling thread the one that Run() wants: where it runs, how exactly it wakes.
-  static void Prepare(const LoadOptions& options);
+  // Makes the calling thread the one that Run() wants: on this core (-1: anywhere), and woken to the microsecond.
+  static void Prepare(int core);
 
   // Asks within [start_ns, end_ns], `rate` requests a second on all threads together (0: closed
   // loop); then waits for what is outstanding: 10 s at most, and 0.5 s at most without any answer.

@@ -90,6 +90,7 @@ class EpollLoad : public Load {
   }
 
   void SetRate(double rate) override { rate_ = rate; }
+  void KeepTo(int core) override { core_ = core; }
 
   absl::StatusOr<LoadResult> Run(absl::Duration duration) override {
     std::vector<LoadResult> parts(threads_.size());
@@ -100,7 +101,7 @@ class EpollLoad : public Load {
     std::vector<std::thread> running;
     for (size_t i = 0; i < threads_.size(); ++i) {
       running.emplace_back([&, i] {
-        ClientThread::Prepare(options_);
+        ClientThread::Prepare(core_);
         ready.count_down();
         go.wait();
         parts[i] = threads_[i]->Run(start_ns, end_ns, rate_);
@@ -135,6 +136,7 @@ class EpollLoad : public Load {
   const LoadOptions options_;
   const Plan plan_;
   double rate_;
+  int core_ = -1;
   std::vector<std::unique_ptr<ClientThread>> threads_;
 };
 

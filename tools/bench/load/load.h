@@ -57,8 +57,6 @@ struct LoadOptions {
   // Open loop: so many requests a second in all, each due at its time whether or not earlier ones are
   // answered; a latency counts from when the request was due (no coordinated omission). 0: closed loop.
   double rate = 0;
-  // Keeps the client's threads on this core, -1: anywhere.
-  int client_core = -1;
 };
 
 // One side of a mix.
@@ -94,6 +92,9 @@ class Load {
 
   // Changes the open loop's rate for the next Run(); 0: closed loop.
   virtual void SetRate(double rate) = 0;
+
+  // Keeps the client's threads of the next Run() on this core; -1, as at first: anywhere.
+  virtual void KeepTo(int core) = 0;
 };
 
 }  // namespace objmapper::bench

@@ -22,15 +22,15 @@ constexpr const char* kCompared[] = {"thread_per_request", "thread_pool", "mode_
 std::string Head(const Report& report) {
   return absl::StrFormat(
       "# Benchmarks\n\nWritten by `tools/bench report` from what it measured; not by hand.\n\n"
-      "| | |\n|---|---|\n| measured | %s |\n| version | %s |\n| machine | %s, %d cores, %.1f GiB |\n"
+      "| | |\n|---|---|\n| measured | %s |\n| version | %s |\n| machine | %s |\n"
       "| system | %s, %s |\n| rounds | %d of %g s (longer where all connections together ask for more than that moves) for each contender, in turn |\n\n"
       "```\n%s\n```\n\n"
       "All contenders of a cell run at once, in processes of their own, and are asked in turn by the same "
-      "load generator on the same machine. A figure is the median of the rounds; a ratio is taken "
+      "load generator on the same machine. It keeps to one core in a round, and to another in the next: cores of "
+      "shared machines are not equally fast. A figure is the median of the rounds; a ratio is taken "
       "round by round, with its quartiles in brackets. A *floor* is a bare loop that does the "
       "least the kernel allows. CPU is the server's. %s\n",
-      report.date, report.version.empty() ? "unknown" : report.version, report.machine.cpu,
-      report.machine.cores, static_cast<double>(report.machine.memory_bytes) / (1 << 30),
+      report.date, report.version.empty() ? "unknown" : report.version, MachineText(report.machine),
       report.machine.os, report.machine.kernel, report.rounds, report.seconds_per_round,
       report.command, NotTheSame(report));
 }

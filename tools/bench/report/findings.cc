@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_format.h"
 
 namespace objmapper::bench {
 
@@ -100,6 +101,15 @@ std::vector<Loss> LossesOf(const Report& report, const std::string& contender) {
 
 std::vector<Loss> LossesToFloors(const Report& report, const std::string& contender) {
   return LossesAmong(report, contender, [](const Series& s) { return s.kind == Kind::kFloor; });
+}
+
+std::string MachineText(const Machine& machine) {
+  constexpr double kEqual = 0.9;
+  const std::string speed = machine.slowest_core < kEqual
+                                ? absl::StrFormat(" (the slowest at %.2f of the fastest)", machine.slowest_core)
+                                : "";
+  return absl::StrFormat("%s, %d cores%s, %.1f GiB", machine.cpu, machine.cores, speed,
+                         static_cast<double>(machine.memory_bytes) / (1 << 30));
 }
 
 std::string NotTheSame(const Report& report) {

@@ -42,4 +42,7 @@ std::vector<Loss> LossesToFloors(const Report& report, const std::string& conten
 // himself believes nothing else.
 std::string NotTheSame(const Report& report);
 
+// "a CPU, 2 cores, 23.5 GiB", and whether the cores were equally fast.
+std::string MachineText(const Machine& machine);
+
 }  // namespace objmapper::bench

@@ -50,6 +50,7 @@ struct Machine {
   std::string kernel, cpu, os;
   int cores = 0;
   uint64_t memory_bytes = 0;
+  double slowest_core = 1;  // its speed, of the fastest core's, when the run began
 };
 
 struct Report {

@@ -2,6 +2,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "tools/bench/report/columns.h"
+#include "tools/bench/report/findings.h"
 #include "tools/bench/report/html_charts.h"
 #include "tools/bench/report/html_parts.h"
 #include "tools/bench/report/html_summary.h"
@@ -45,11 +46,10 @@ std::string About(const Report& report) {
   std::string html = absl::StrCat("<header>", HtmlHeading(1, "objmapper benchmarks"));
   absl::StrAppend(
       &html, "<p class=\"meta\">",
-      EscapeHtml(absl::StrFormat("%s · %s%d rounds of %g s · %s, %d cores, %.1f GiB · %s · %s",
+      EscapeHtml(absl::StrFormat("%s · %s%d rounds of %g s · %s · %s · %s",
                                  report.date,
                                  report.version.empty() ? "" : absl::StrCat(report.version, " · "),
-                                 report.rounds, report.seconds_per_round, machine.cpu, machine.cores,
-                                 static_cast<double>(machine.memory_bytes) / (1 << 30),
+                                 report.rounds, report.seconds_per_round, MachineText(machine),
                                  machine.os, machine.kernel)),
       "</p>\n<pre>", EscapeHtml(report.command), "</pre></header>\n");
   return html;

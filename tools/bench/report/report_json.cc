@@ -33,7 +33,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Sample, seconds, requests, bytes, errors, p50
                                    behind, starved)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Series, contender, kind, command, missing, samples)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Cell, workload, parameters, baseline, series, warnings)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Machine, kernel, cpu, os, cores, memory_bytes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Machine, kernel, cpu, os, cores, memory_bytes, slowest_core)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Report, date, command, version, machine, rounds,
                                    seconds_per_round, cells)
 

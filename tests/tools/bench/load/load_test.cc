@@ -1,10 +1,17 @@
 #include "tools/bench/load/load.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <ostream>
 #include <string>
+#include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "net/address.h"
 #include "net/listener.h"
 #include "tests/e2e/object_tree.h"
@@ -100,6 +107,50 @@ TEST_P(LoadTest, CountsWhatTheServerSent) {
 
 INSTANTIATE_TEST_SUITE_P(Cases, LoadTest, testing::ValuesIn(Cases()),
                          [](const auto& info) { return info.param.name; });
+
+// How many threads of this process may run on `core` alone (proc(5), /proc/[pid]/status).
+int ThreadsKeptTo(int core) {
+  int count = 0;
+  std::error_code error;  // a thread may end while we look
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", error)) {
+    std::ifstream status(task.path() / "status");
+    for (std::string line; std::getline(status, line);) count += line == absl::StrCat("Cpus_allowed_list:\t", core);
+  }
+  return count;
+}
+
+TEST(LoadCoreTest, ThreadsKeepToTheCore) {
+  cpu_set_t all;
+  ASSERT_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+  if (CPU_COUNT(&all) < 2) GTEST_SKIP() << "with one core nothing shows";
+  int core = CPU_SETSIZE - 1;
+  while (!CPU_ISSET(core, &all)) --core;
+  e2e::ObjectTree tree;
+  tree.Add("a", "x");
+  e2e::ServerProcess server(tree.root(), {});
+  LoadOptions options;
+  options.first_names = {"a"};
+  options.client_threads = 2;
+  absl::StatusOr<std::unique_ptr<Load>> load = Load::Connect({.path = server.socket_path()}, options);
+  ASSERT_TRUE(load.ok()) << load.status();
+  const auto most_kept = [&] {
+    std::atomic<bool> done{false};
+    std::thread run([&] {
+      const absl::StatusOr<LoadResult> result = (*load)->Run(absl::Milliseconds(300));
+      EXPECT_TRUE(result.ok()) << result.status();
+      done = true;
+    });
+    int most = 0;
+    while (!done) most = std::max(most, ThreadsKeptTo(core));
+    run.join();
+    return most;
+  };
+  EXPECT_EQ(most_kept(), 0);
+  (*load)->KeepTo(core);
+  EXPECT_EQ(most_kept(), 2);
+  (*load)->KeepTo(-1);
+  EXPECT_EQ(most_kept(), 0);
+}
 
 // What the server refuses is counted, in its words.
 TEST(LoadErrorTest, RefusalsAreErrors) {

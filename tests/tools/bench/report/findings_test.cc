@@ -17,6 +17,18 @@ TEST(JudgeTest, CallsWhatIsWithinTheSpreadATie) {
 }
 
 // bbr holds up those who do not choose.
+TEST(MachineTextTest, TellsOfUnequalCores) {
+  Machine machine;
+  machine.cpu = "a CPU";
+  machine.cores = 2;
+  machine.memory_bytes = uint64_t{3} << 30;
+  EXPECT_EQ(MachineText(machine), "a CPU, 2 cores, 3.0 GiB");
+  machine.slowest_core = 0.95;
+  EXPECT_EQ(MachineText(machine), "a CPU, 2 cores, 3.0 GiB");
+  machine.slowest_core = 0.58;
+  EXPECT_EQ(MachineText(machine), "a CPU, 2 cores (the slowest at 0.58 of the fastest), 3.0 GiB");
+}
+
 TEST(NotTheSameTest, TellsOfPacing) {
   Report report = FakeReport();
   report.machine.kernel = "Linux 6.1, TCP with cubic";
