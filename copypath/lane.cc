@@ -4,13 +4,14 @@
 
 namespace objmapper::copypath {
 
-absl::StatusOr<std::unique_ptr<CopyPathLane>> CopyPathLane::Create(LoopOptions options, int loops,
-                                                                   int splice_threads) {
-  CHECK_GE(loops, 1);
-  auto lane = std::unique_ptr<CopyPathLane>(new CopyPathLane(splice_threads));
+absl::StatusOr<std::unique_ptr<CopyPathLane>> CopyPathLane::Create(LoopOptions options,
+                                                                   const Threads& threads) {
+  CHECK_GE(threads.loops, 1);
+  auto lane = std::unique_ptr<CopyPathLane>(new CopyPathLane(threads));
   options.pool = &lane->pool_;
   const char* const name = options.lane == router::LaneKind::kFdPass ? "fdpass" : "copypath";
-  for (int i = 0; i < loops; ++i) {
+  if (threads.bulk_loops == 0) options.bulk_bytes_min = 0;
+  for (int i = 0; i < threads.loops + threads.bulk_loops; ++i) {
     auto loop = std::make_unique<Loop>(options, name);
     const absl::Status started = loop->Start(i);
     if (!started.ok()) {
@@ -23,7 +24,10 @@ absl::StatusOr<std::unique_ptr<CopyPathLane>> CopyPathLane::Create(LoopOptions o
 }
 
 void CopyPathLane::Adopt(std::unique_ptr<router::Session> session) {
-  least_loaded_.Of(loops_)->Adopt(std::move(session));
+  const absl::Span<const std::unique_ptr<Loop>> all = loops_;
+  const size_t bulk_from = static_cast<size_t>(threads_.loops);
+  const bool bulk = session->bulk && threads_.bulk_loops > 0;
+  least_loaded_.Of(bulk ? all.subspan(bulk_from) : all.first(bulk_from))->Adopt(std::move(session));
 }
 
 void CopyPathLane::Drain() {

@@ -1,5 +1,9 @@
 // A lane of event loops, and the splice threads behind them: the copypath, with one loop unless
 // --copy_loops says more; and the fdpass lane where its workers run on rings, with num_cores of them.
+//
+// The copypath has loops besides for TCP connections with large bodies. There the kernel does the receiver's half of the protocol on
+// the sender's thread, and it is the thread's time that bounds what moves, not the wake-ups that one loop for all saves: measured, as
+// docs/tuning.md says. Small objects keep the one loop, and do not wait behind a megabyte.
 #pragma once
 
 #include <memory>
@@ -17,10 +21,14 @@ class CopyPathLane : public router::Lane {
  public:
   // `options.pool` is set here. FAILED_PRECONDITION: the engine asked for cannot be had; the
   // message says why.
-  static absl::StatusOr<std::unique_ptr<CopyPathLane>> Create(LoopOptions options, int loops,
-                                                              int splice_threads);
+  struct Threads {
+    int loops = 1;
+    int bulk_loops = 0;  // besides; 0: such connections stay with the others
+    int splice = 0;
+  };
+  static absl::StatusOr<std::unique_ptr<CopyPathLane>> Create(LoopOptions options, const Threads& threads);
 
-  // A connection goes to the loop that has the fewest.
+  // A connection goes to the loop that has the fewest of its kind.
   void Adopt(std::unique_ptr<router::Session> session) override;
   void Drain() override;
   void Stop() override;
@@ -30,16 +38,15 @@ class CopyPathLane : public router::Lane {
 
   // "uring" or "epoll".
   const char* engine_name() const { return loops_.front()->engine_name(); }
-  int splice_threads() const { return splice_threads_; }
+  int splice_threads() const { return threads_.splice; }
   const std::vector<std::unique_ptr<Loop>>& loops() const { return loops_; }
 
  private:
-  explicit CopyPathLane(int splice_threads)
-      : splice_threads_(splice_threads), pool_(splice_threads) {}
+  explicit CopyPathLane(const Threads& threads) : threads_(threads), pool_(threads.splice) {}
 
-  const int splice_threads_;
+  const Threads threads_;
   BlockingPool pool_;
-  std::vector<std::unique_ptr<Loop>> loops_;
+  std::vector<std::unique_ptr<Loop>> loops_;  // those for large bodies are the last
   router::LeastLoaded least_loaded_;
 };
 

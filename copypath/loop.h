@@ -60,6 +60,8 @@ struct LoopOptions {
   uint64_t sendfile_bytes_min = 64 * 1024;
   // SO_SNDBUF of Unix sockets that large bodies are moved to; 0: as it comes.
   int unix_send_buffer_bytes = 0;
+  // TCP connections whose bodies are so long belong to loops of their own (CopyPathLane); 0: there are none.
+  uint64_t bulk_bytes_min = 0;
   // Whose requests are answered here: a lane's, or all (nullopt).
   std::optional<router::LaneKind> lane = router::LaneKind::kCopyPath;
   // Whether the other lane's cheap requests are answered here too, rather than by moving the connection:

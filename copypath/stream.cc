@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -51,7 +52,12 @@ void Stream::Start() {
     Drain();
     return;
   }
-  if (session_->unread.empty()) return;
+  if (session_->unread.empty()) {
+    // Nothing is on its way that would end with goodbye.
+    int waiting = 0;
+    if (loop_->draining() && ioctl(socket(), FIONREAD, &waiting) == 0 && waiting == 0) Drain();
+    return;
+  }
   Intake(session_->unread);
   Advance();
 }

@@ -85,6 +85,8 @@ class Stream : public Channel {
   // After so many requests of the other lane without one of this lane's the connection moves, if it
   // may: whoever mixes modes stays, whoever has changed its mode goes where that is served best.
   static constexpr uint16_t kStrangersMax = 64;
+  // And so many small bodies after a connection's last large one it goes back to the loops of small ones.
+  static constexpr uint16_t kSmallBodiesMax = 64;
 
   // How many requests a client without PIPELINING may have waiting here; it may send more, which
   // stay in session_->unread and then in its socket.
@@ -148,6 +150,7 @@ class Stream : public Channel {
   void Send();
   void CountGathered(int64_t now_ns);
   void Account(const router::Receipt& receipt, int64_t now_ns);
+  void FindLoop(uint64_t body_bytes);
 
   void RunTransfer();
   void OnNothingOwed();
@@ -187,7 +190,8 @@ class Stream : public Channel {
   bool intake_paused_ = false;     // session->unread may hold complete requests
   bool receiving_paused_ = false;
   uint16_t strangers_ = 0;         // requests of the other lane answered here since the last of our own
-  bool other_lane_ = false;        // the next request is another lane's
+  uint16_t small_bodies_ = 0;      // on a loop for large ones, since the last of those
+  bool other_lane_ = false;        // the next request is another lane's, or another loop's
   bool ending_ = false;            // no more requests: farewell_, then retire
   bool farewell_said_ = false;
 };

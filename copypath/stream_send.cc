@@ -333,6 +333,21 @@ void Stream::CountGathered(int64_t now_ns) {
 
 void Stream::Account(const router::Receipt& receipt, int64_t now_ns) {
   router::Account(receipt, now_ns, session_.get(), loop_->tally());
+  if (!unix_socket() && loop_->options().bulk_bytes_min != 0) FindLoop(receipt.bytes);
+}
+
+// After a body: whether the connection belongs to another loop of the lane, to which it then goes as soon as nothing is owed.
+void Stream::FindLoop(uint64_t body_bytes) {
+  const bool large = body_bytes >= loop_->options().bulk_bytes_min;
+  if (large == session_->bulk) {
+    small_bodies_ = 0;
+    return;
+  }
+  if (!large && ++small_bodies_ < kSmallBodiesMax) return;
+  if (exit_ != Exit::kStay || ending_ || other_lane_ || operation_ != nullptr || session_->peer_done || loop_->draining()) return;
+  session_->bulk = large;
+  other_lane_ = true;
+  loop_->engine().StopReceiving(this);
 }
 
 // ---- Splice ----

@@ -38,7 +38,7 @@ void FdPassLane::Watch() {
 }
 
 void FdPassLane::Adopt(std::unique_ptr<router::Session> session) {
-  least_loaded_.Of(workers_)->Adopt(std::move(session));
+  least_loaded_.Of<Worker>(workers_)->Adopt(std::move(session));
 }
 
 void FdPassLane::Drain() {

@@ -78,8 +78,9 @@ absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const Options& options) {
   registration.bgid = kBufferGroup;
   error = io_uring_register_buf_ring(ring->ring_.get(), &registration, 0);
   if (error != 0) return RingSetupError(-error);
-  ring->buffer_memory_ = std::make_unique<char[]>(size_t{options.receive_buffers} *
-                                                  options.receive_buffer_bytes);
+  // Not touched here: pages that nobody has received into cost no memory.
+  ring->buffer_memory_ =
+      std::make_unique_for_overwrite<char[]>(size_t{options.receive_buffers} * options.receive_buffer_bytes);
   io_uring_buf_ring_init(ring->buffers_);
   for (unsigned i = 0; i < options.receive_buffers; ++i) ring->ReturnBuffer(static_cast<int>(i));
   return ring;

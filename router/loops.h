@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 
 namespace objmapper::router {
 
@@ -15,7 +16,7 @@ namespace objmapper::router {
 class LeastLoaded {
  public:
   template <typename Loop>
-  Loop* Of(const std::vector<std::unique_ptr<Loop>>& loops) {
+  Loop* Of(absl::Span<const std::unique_ptr<Loop>> loops) {
     const size_t start = next_.fetch_add(1, std::memory_order_relaxed);
     Loop* best = nullptr;
     for (size_t i = 0; i < loops.size(); ++i) {

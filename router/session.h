@@ -167,6 +167,7 @@ struct Session {
   int64_t handed_ns = 0;  // net::NowNs(), when it was put into its lane's queue
   int64_t rate_full_ns = 0;  // limits->rate's bucket
   std::unique_ptr<Standing> standing;  // by limits->access; null until it is asked
+  bool bulk = false;       // TCP: its bodies are large; the copypath lane keeps such connections by themselves
   bool peer_done = false;  // the peer has shut its side down: no more requests, answers still go
 
   // ---- Any thread may read these; the owner alone writes them ----

@@ -56,6 +56,10 @@ DEFINE_int32(splice_pool_size, 0,
              "two for each core.");
 DEFINE_int32(copy_pool_size, 0, "Another name for --splice_pool_size.");
 DEFINE_int32(copy_loops, 1, "Event loops of the copypath lane.");
+DEFINE_int32(bulk_loops, -1,
+             "Event loops of the copypath lane for TCP connections with large bodies (--bulk_bytes_min); -1: one for each core, "
+             "0: none, they stay with the others.");
+DEFINE_int64(bulk_bytes_min, 1 << 20, "A TCP connection that has had so long a body belongs to --bulk_loops.");
 DEFINE_string(io_engine, "auto",
               "What the copypath runs on: uring, epoll, or auto: uring where the kernel allows it.");
 DEFINE_string(fdpass_engine, "auto",
@@ -246,6 +250,8 @@ absl::Status ReadThreads(Config* config) {
   }
   if (absl::Status s = CheckRange("copy_pool_size", FLAGS_copy_pool_size, 0, 1024); !s.ok()) return s;
   if (absl::Status s = CheckRange("copy_loops", FLAGS_copy_loops, 1, 256); !s.ok()) return s;
+  if (absl::Status s = CheckRange("bulk_loops", FLAGS_bulk_loops, -1, 256); !s.ok()) return s;
+  if (absl::Status s = CheckRange("bulk_bytes_min", FLAGS_bulk_bytes_min, 1, int64_t{1} << 40); !s.ok()) return s;
   if (absl::Status s = CheckRange("busy_poll_us", FLAGS_busy_poll_us, 0, 1'000'000); !s.ok()) return s;
   if (FLAGS_splice_pool_size != 0 && FLAGS_copy_pool_size != 0 &&
       FLAGS_splice_pool_size != FLAGS_copy_pool_size) {
@@ -263,6 +269,9 @@ absl::Status ReadThreads(Config* config) {
   config->max_threads = static_cast<size_t>(FLAGS_max_threads);
   config->splice_pool_size = splice == 0 ? 2 * cores : splice;
   config->copy_loops = FLAGS_copy_loops;
+  const int bulk = FLAGS_bulk_loops < 0 ? cores : FLAGS_bulk_loops;
+  config->bulk_loops = config->Has(net::Address::Kind::kTcp) ? bulk : 0;
+  config->bulk_bytes_min = static_cast<uint64_t>(FLAGS_bulk_bytes_min);
   if (FLAGS_optimize_for_latency) config->busy_poll = absl::Microseconds(FLAGS_busy_poll_us);
   if (FLAGS_fd_sharing != "never" && FLAGS_fd_sharing != "always") {
     return Bad("fd_sharing", FLAGS_fd_sharing, "it is never or always");
@@ -392,6 +401,8 @@ const std::vector<Tuning>& Tunings() {
       {"copy_pool_size", true, loop},
       {"fd_cache_entries", true, loop},
       {"copy_loops", true, {}},
+      {"bulk_loops", true, {}},
+      {"bulk_bytes_min", true, {}},
       {"answer_in_place", true, {}},
       {"io_engine", true, {}},
       {"fdpass_engine", true, {}},

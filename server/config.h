@@ -39,6 +39,8 @@ struct Config {
   size_t max_threads = 1000;
   int splice_pool_size = 2;
   int copy_loops = 1;
+  int bulk_loops = 0;  // 0 where no listener is TCP
+  uint64_t bulk_bytes_min = 1 << 20;
   copypath::EngineKind io_engine = copypath::EngineKind::kAuto;
   copypath::EngineKind fdpass_engine = copypath::EngineKind::kAuto;
   bool fd_sharing = false;

@@ -156,9 +156,9 @@ absl::Status Server::MakeLanes() {
   loop.sendfile_bytes_min = config_.sendfile_bytes_min;
   loop.unix_send_buffer_bytes = config_.unix_send_buffer_bytes;
   loop.in_place = config_.answer_in_place;
-  absl::StatusOr<std::unique_ptr<copypath::CopyPathLane>> copypath =
-      copypath::CopyPathLane::Create(loop, config_.copy_loops,
-                                     config_.splice_pool_size);
+  loop.bulk_bytes_min = config_.bulk_bytes_min;
+  absl::StatusOr<std::unique_ptr<copypath::CopyPathLane>> copypath = copypath::CopyPathLane::Create(
+      loop, {.loops = config_.copy_loops, .bulk_loops = config_.bulk_loops, .splice = config_.splice_pool_size});
   if (!copypath.ok()) return copypath.status();
   copypath_ = *std::move(copypath);
 
@@ -170,7 +170,7 @@ absl::Status Server::MakeFdPassLane(copypath::LoopOptions loop) {
     loop.lane = router::LaneKind::kFdPass;
     loop.engine = copypath::EngineKind::kUring;
     absl::StatusOr<std::unique_ptr<copypath::CopyPathLane>> lane =
-        copypath::CopyPathLane::Create(loop, config_.pool_size, /*splice_threads=*/1);
+        copypath::CopyPathLane::Create(loop, {.loops = config_.pool_size, .splice = 1});
     if (lane.ok()) {
       fdpass_ = *std::move(lane);
       fdpass_engine_ = "uring";
@@ -381,7 +381,9 @@ std::string Server::Shape() const {
     threads = absl::StrCat(
         fdpass_ == nullptr ? "no fdpass lane (no Unix socket), "
                            : absl::StrCat(config_.pool_size, " fdpass workers on ", fdpass_engine_, ", "),
-        config_.copy_loops, " copy loop(s) on ", copypath_->engine_name(), ", ",
+        config_.copy_loops, " copy loop(s)",
+        config_.bulk_loops == 0 ? "" : absl::StrCat(" and ", config_.bulk_loops, " for large bodies over TCP"), " on ",
+        copypath_->engine_name(), ", ",
         config_.splice_pool_size, " splice threads");
   }
   return absl::StrCat("serving ", config_.root, config_.writable ? ", writable, on " : " on ", absl::StrJoin(urls_, ", "), "; ",

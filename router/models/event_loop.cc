@@ -25,7 +25,7 @@ absl::StatusOr<std::unique_ptr<Lane>> MakeEventLoop(copypath::EngineKind engine,
   loop.unix_send_buffer_bytes = options.unix_send_buffer_bytes;
   loop.lane = std::nullopt;
   absl::StatusOr<std::unique_ptr<copypath::CopyPathLane>> lane =
-      copypath::CopyPathLane::Create(loop, /*loops=*/1, options.splice_threads);
+      copypath::CopyPathLane::Create(loop, {.splice = options.splice_threads});
   if (!lane.ok()) return std::move(lane).status();
   return std::unique_ptr<Lane>(*std::move(lane));
 }

@@ -42,7 +42,7 @@ class SharedServers : public testing::Environment {
       server = std::make_unique<ServerProcess>(
           SharedTree().root(),
           ServerOptions{.engine = engine,
-                        .flags = {"--max_pipeline=1000", "--splice_bytes_min=4096"}});
+                        .flags = {"--max_pipeline=1000", "--splice_bytes_min=4096", "--bulk_bytes_min=65536"}});
     }
     return *server;
   }

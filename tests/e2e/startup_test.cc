@@ -164,6 +164,8 @@ constexpr Nonsense kNonsense[] = {
     {"splice_pool_size", "-1"},
     {"copy_loops", "-1"},
     {"copy_loops", "0"},
+    {"bulk_loops", "-2"},
+    {"bulk_bytes_min", "0"},
     {"max_connections", "-1"},
     {"max_connections", "0"},
     {"max_pipeline", "0"},

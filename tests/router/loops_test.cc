@@ -28,7 +28,7 @@ TEST(LeastLoadedTest, TheOneThatHasTheFewest) {
   const auto loops = LoopsOf({3, 1, 2});
   LeastLoaded least_loaded;
   // Wherever it begins to look.
-  for (int i = 0; i < 6; ++i) EXPECT_EQ(least_loaded.Of(loops), loops[1].get());
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(least_loaded.Of<FakeLoop>(loops), loops[1].get());
 }
 
 TEST(LeastLoadedTest, EquallyLoadedLoopsTakeTurns) {
@@ -36,7 +36,7 @@ TEST(LeastLoadedTest, EquallyLoadedLoopsTakeTurns) {
   LeastLoaded least_loaded;
   std::vector<int> chosen(loops.size());
   for (int i = 0; i < 40; ++i) {
-    FakeLoop* const loop = least_loaded.Of(loops);
+    FakeLoop* const loop = least_loaded.Of<FakeLoop>(loops);
     for (size_t k = 0; k < loops.size(); ++k) chosen[k] += loop == loops[k].get();
   }
   EXPECT_EQ(chosen[0], 0);
@@ -46,7 +46,7 @@ TEST(LeastLoadedTest, EquallyLoadedLoopsTakeTurns) {
 TEST(LeastLoadedTest, ConnectionsSpreadEvenly) {
   const auto loops = LoopsOf({0, 0, 0});
   LeastLoaded least_loaded;
-  for (int i = 0; i < 30; ++i) ++least_loaded.Of(loops)->connections;
+  for (int i = 0; i < 30; ++i) ++least_loaded.Of<FakeLoop>(loops)->connections;
   for (const auto& loop : loops) EXPECT_EQ(loop->connections, 10u);
 }
 

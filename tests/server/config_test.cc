@@ -85,6 +85,8 @@ TEST_F(ConfigTest, Defaults) {
   EXPECT_EQ(config.pool_size, cores);
   EXPECT_EQ(config.splice_pool_size, 2 * cores);
   EXPECT_EQ(config.copy_loops, 1);
+  EXPECT_EQ(config.bulk_loops, 0);  // nobody can reach them
+  EXPECT_EQ(config.bulk_bytes_min, 1u << 20);
   EXPECT_EQ(config.io_engine, EngineKind::kAuto);
   EXPECT_FALSE(config.fd_sharing);
   EXPECT_EQ(config.busy_poll, absl::ZeroDuration());
@@ -299,12 +301,23 @@ TEST_F(ConfigTest, BusyPoll) {
   EXPECT_EQ(ReadWith("optimize_for_latency", "true").busy_poll, absl::Microseconds(70));
 }
 
+// Loops for large bodies over TCP are made where there is TCP.
+TEST_F(ConfigTest, BulkLoops) {
+  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  EXPECT_EQ(ReadWith("bulk_loops", "3").bulk_loops, 0);
+  Set("listen_tcp", "127.0.0.1:0");
+  EXPECT_EQ(ReadWith("bulk_loops", "3").bulk_loops, 3);
+  EXPECT_EQ(ReadWith("bulk_loops", "0").bulk_loops, 0);
+  EXPECT_EQ(ReadWith("bulk_loops", "-1").bulk_loops, cores);
+}
+
 // ---- Numbers and times ----
 
 // What is said is what is done.
 TEST_F(ConfigTest, NumbersAndTimes) {
   EXPECT_EQ(ReadWith("pool_size", "3").pool_size, 3);
   EXPECT_EQ(ReadWith("copy_loops", "2").copy_loops, 2);
+  EXPECT_EQ(ReadWith("bulk_bytes_min", "5").bulk_bytes_min, 5u);
   EXPECT_EQ(ReadWith("max_connections", "10000000").admission.connections_max, 10'000'000u);
   EXPECT_EQ(ReadWith("max_pipeline", "65535").max_pipeline, 65535);
   EXPECT_EQ(ReadWith("requests_per_conn", "9").requests_per_conn, 9u);
@@ -369,7 +382,8 @@ INSTANTIATE_TEST_SUITE_P(
                     std::pair("splice_pool_size", "-1"), std::pair("splice_pool_size", "1025"),
                     std::pair("copy_pool_size", "-1"), std::pair("copy_pool_size", "1025"),
                     std::pair("copy_loops", "0"), std::pair("copy_loops", "-1"),
-                    std::pair("copy_loops", "257"), std::pair("busy_poll_us", "-1"),
+                    std::pair("copy_loops", "257"), std::pair("bulk_loops", "-2"), std::pair("bulk_loops", "257"),
+                    std::pair("bulk_bytes_min", "0"), std::pair("busy_poll_us", "-1"),
                     std::pair("busy_poll_us", "1000001"), std::pair("max_connections", "0"),
                     std::pair("max_connections", "-1"), std::pair("max_connections", "10000001"),
                     std::pair("max_pipeline", "0"), std::pair("max_pipeline", "-1"),
@@ -551,7 +565,7 @@ TEST_F(ConfigTest, EveryFlagIsTried) {
   const std::set<std::string> tried = absl::StrSplit(
       "listen_unix listen_tcp admin_listen root concurrency_model pool_size max_queue_depth max_threads "
       "splice_pool_size copy_pool_size "
-      "copy_loops io_engine optimize_for_latency busy_poll_us max_connections max_pipeline "
+      "copy_loops bulk_loops bulk_bytes_min io_engine optimize_for_latency busy_poll_us max_connections max_pipeline "
       "persistent_connections requests_per_conn idle_timeout request_timeout drain_timeout "
       "fd_sharing fd_cache_entries fd_cache_valid_ms index_entries splice_bytes_min "
       "fdpass_engine answer_in_place splice_in_loop sendfile_bytes_min use_async_copy "
