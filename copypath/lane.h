@@ -19,13 +19,13 @@ namespace objmapper::copypath {
 
 class CopyPathLane : public router::Lane {
  public:
-  // `options.pool` is set here. FAILED_PRECONDITION: the engine asked for cannot be had; the
-  // message says why.
   struct Threads {
     int loops = 1;
     int bulk_loops = 0;  // besides; 0: such connections stay with the others
     int splice = 0;
   };
+  // `options.pool` is set here. FAILED_PRECONDITION: the engine asked for cannot be had; the
+  // message says why.
   static absl::StatusOr<std::unique_ptr<CopyPathLane>> Create(LoopOptions options, const Threads& threads);
 
   // A connection goes to the loop that has the fewest of its kind.

@@ -67,15 +67,18 @@ void Stream::Drain() {
   if (exit_ == Exit::kStay && !owes()) OnNothingOwed();
 }
 
-// What is asked from now on is for the server that takes over, if one does. Who has said all it will needs nobody else,
-// and an operation is finished first, with the body that may still come.
-void Stream::LeaveRestToSuccessor() {
-  if (!loop_->options().switchboard->Departing() || exit_ != Exit::kStay || ending_ || other_lane_ ||
-      operation_ != nullptr || session_->peer_done) {
-    return;
-  }
+// What is asked from now on is for others: once nothing is owed, the session is routed. False: not so, since who has said all
+// it will needs nobody else, and an operation is finished first, with the body that may still come.
+bool Stream::LeaveRestToOthers() {
+  if (exit_ != Exit::kStay || ending_ || other_lane_ || operation_ != nullptr || session_->peer_done) return false;
   other_lane_ = true;
   loop_->engine().StopReceiving(this);
+  return true;
+}
+
+// The server that takes over, if one does.
+void Stream::LeaveRestToSuccessor() {
+  if (loop_->options().switchboard->Departing()) LeaveRestToOthers();
 }
 
 // ---- Requests in ----

@@ -107,6 +107,7 @@ class Stream : public Channel {
 
   void PauseReceiving();
   void ResumeReceiving();
+  bool LeaveRestToOthers();
   void LeaveRestToSuccessor();
   // stream_store.cc: operations.
   void EnqueueOperation(const protocol::Request& request, net::UniqueFd fd);

@@ -344,10 +344,7 @@ void Stream::FindLoop(uint64_t body_bytes) {
     return;
   }
   if (!large && ++small_bodies_ < kSmallBodiesMax) return;
-  if (exit_ != Exit::kStay || ending_ || other_lane_ || operation_ != nullptr || session_->peer_done || loop_->draining()) return;
-  session_->bulk = large;
-  other_lane_ = true;
-  loop_->engine().StopReceiving(this);
+  if (!loop_->draining() && LeaveRestToOthers()) session_->bulk = large;
 }
 
 // ---- Splice ----

@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tests/e2e/matrix.h"
+#include "tests/e2e/metrics.h"
 #include "tests/net/short_folder.h"
 #include "tools/cli/admin_fetch.h"
 #include "tools/cli/top_text.h"
@@ -38,25 +38,9 @@ class AdminTest : public testing::TestWithParam<const char*> {
     EXPECT_TRUE(text.ok()) << text.status();
     return text.value_or("");
   }
-  // The value of a line of /metrics, -1 when there is none.
-  static double ValueOf(const std::string& metrics, const std::string& name) {
-    const size_t at = absl::StrCat("\n", metrics).find(absl::StrCat("\n", name, " "));
-    double value = -1;
-    if (at == std::string::npos) return value;
-    const size_t begin = at + name.size() + 1;
-    EXPECT_TRUE(absl::SimpleAtod(metrics.substr(begin, metrics.find('\n', begin) - begin), &value));
-    return value;
-  }
-  double Metric(const std::string& name) const { return ValueOf(Text("/metrics"), name); }
-  // An answer is counted when it has left, and the client may have it before that.
+  double Metric(const std::string& name) const { return e2e::Metric(path(), name); }
   ::testing::AssertionResult Becomes(const std::string& name, double wanted) const {
-    const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
-    double value;
-    while ((value = Metric(name)) != wanted && absl::Now() < give_up) {
-      absl::SleepFor(absl::Milliseconds(5));
-    }
-    if (value == wanted) return ::testing::AssertionSuccess();
-    return ::testing::AssertionFailure() << name << " is " << value << ", not " << wanted;
+    return MetricBecomes(path(), name, wanted);
   }
 
   const net::ShortFolder folder_;
@@ -80,14 +64,14 @@ TEST_P(AdminTest, CountsWhatWasAnswered) {
   EXPECT_TRUE(Becomes(requests + "\"fdpass\",status=\"not_found\"}", 1));
   EXPECT_TRUE(Becomes(requests + "\"copy\",status=\"not_found\"}", 1));
   const std::string metrics = Text("/metrics");
-  EXPECT_EQ(ValueOf(metrics, "objmapper_object_bytes_total{mode=\"fdpass\"}"), 5000);
-  EXPECT_EQ(ValueOf(metrics, "objmapper_object_bytes_total{mode=\"copy\"}"), 904'000);
-  EXPECT_EQ(ValueOf(metrics, "objmapper_object_bytes_total{mode=\"splice\"}"), 600'000);
-  EXPECT_EQ(ValueOf(metrics, "objmapper_service_seconds_count{mode=\"copy\"}"), 8);
-  EXPECT_GT(ValueOf(metrics, "objmapper_service_seconds_sum{mode=\"copy\"}"), 0);
-  EXPECT_EQ(ValueOf(metrics, "objmapper_connections_open"), 1);
-  EXPECT_EQ(ValueOf(metrics, "objmapper_connections_accepted_total"), 1);
-  EXPECT_GT(ValueOf(metrics, "process_resident_memory_bytes"), 0);
+  EXPECT_EQ(MetricIn(metrics, "objmapper_object_bytes_total{mode=\"fdpass\"}"), 5000);
+  EXPECT_EQ(MetricIn(metrics, "objmapper_object_bytes_total{mode=\"copy\"}"), 904'000);
+  EXPECT_EQ(MetricIn(metrics, "objmapper_object_bytes_total{mode=\"splice\"}"), 600'000);
+  EXPECT_EQ(MetricIn(metrics, "objmapper_service_seconds_count{mode=\"copy\"}"), 8);
+  EXPECT_GT(MetricIn(metrics, "objmapper_service_seconds_sum{mode=\"copy\"}"), 0);
+  EXPECT_EQ(MetricIn(metrics, "objmapper_connections_open"), 1);
+  EXPECT_EQ(MetricIn(metrics, "objmapper_connections_accepted_total"), 1);
+  EXPECT_GT(MetricIn(metrics, "process_resident_memory_bytes"), 0);
 }
 
 TEST_P(AdminTest, ConnectionsAreListedWhileTheyAreOpen) {

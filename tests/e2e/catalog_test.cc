@@ -13,12 +13,11 @@
 #include <functional>
 #include <string>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tests/e2e/matrix.h"
+#include "tests/e2e/metrics.h"
 #include "tests/storage/small_disk.h"
-#include "tools/cli/admin_fetch.h"
 
 namespace objmapper::e2e {
 namespace {
@@ -32,19 +31,7 @@ class CatalogTest : public testing::Test {
     return ServerProcess(tree_.root(), {.flags = std::move(flags)});
   }
   std::string admin() const { return absl::StrCat(folder_.path(), "/admin"); }
-  // A line of /metrics, -1 when there is none.
-  double Metric(const std::string& name) const {
-    const absl::StatusOr<std::string> text =
-        tools::FetchFromAdmin(absl::StrCat("unix:", admin()), "/metrics", absl::Seconds(20));
-    EXPECT_TRUE(text.ok()) << text.status();
-    const std::string metrics = absl::StrCat("\n", text.value_or(""));
-    const size_t at = metrics.find(absl::StrCat("\n", name, " "));
-    double value = -1;
-    if (at == std::string::npos) return value;
-    const size_t begin = at + name.size() + 2;
-    EXPECT_TRUE(absl::SimpleAtod(metrics.substr(begin, metrics.find('\n', begin) - begin), &value));
-    return value;
-  }
+  double Metric(const std::string& name) const { return e2e::Metric(admin(), name); }
   static bool Eventually(const std::function<bool()>& condition) {
     const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
     while (!condition()) {
@@ -54,8 +41,7 @@ class CatalogTest : public testing::Test {
     return true;
   }
   ::testing::AssertionResult Becomes(const std::string& name, double wanted) const {
-    if (Eventually([&] { return Metric(name) == wanted; })) return ::testing::AssertionSuccess();
-    return ::testing::AssertionFailure() << name << " is " << Metric(name) << ", not " << wanted;
+    return MetricBecomes(admin(), name, wanted);
   }
   bool Exists(const std::string& uri) const { return access(tree_.Path(uri).c_str(), F_OK) == 0; }
   // Written in one piece, and last used so many seconds after a time long ago.

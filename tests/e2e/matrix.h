@@ -71,8 +71,8 @@ class EngineTest : public testing::TestWithParam<std::string> {
 // The tree that all shared servers serve. Lives as long as the program.
 ObjectTree& SharedTree();
 // The shared server with `engine`, started when first asked for: it pipelines 1000 requests, and
-// splices what has 4 KiB or more, so that small objects go both ways, and over TCP has loops for bodies of 64 KiB or more. It is stopped when the
-// program's tests are over, and must then exit with 0.
+// splices what has 4 KiB or more, so that small objects go both ways, and over TCP has loops of their own
+// for bodies of 64 KiB or more. It is stopped when the program's tests are over, and must then exit with 0.
 ServerProcess& SharedServer(const std::string& engine);
 
 }  // namespace objmapper::e2e

@@ -9,13 +9,11 @@
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "tests/copypath/eviction.h"
 #include "tests/e2e/datagrams.h"
 #include "tests/e2e/matrix.h"
-#include "tools/cli/admin_fetch.h"
+#include "tests/e2e/metrics.h"
 
 namespace objmapper::e2e {
 namespace {
@@ -38,23 +36,9 @@ class UdpTest : public testing::Test {
   }
   std::string admin() const { return sockets_.path() + "/admin"; }
 
-  double Metric(const std::string& name) const {
-    const absl::StatusOr<std::string> text = tools::FetchFromAdmin("unix:" + admin(), "/metrics", absl::Seconds(20));
-    EXPECT_TRUE(text.ok()) << text.status();
-    const std::string metrics = "\n" + text.value_or("");
-    const size_t at = metrics.find("\n" + name + " ");
-    double value = -1;
-    if (at == std::string::npos) return value;
-    const size_t begin = at + name.size() + 2;
-    EXPECT_TRUE(absl::SimpleAtod(metrics.substr(begin, metrics.find('\n', begin) - begin), &value));
-    return value;
-  }
+  double Metric(const std::string& name) const { return e2e::Metric(admin(), name); }
   ::testing::AssertionResult Becomes(const std::string& name, double wanted) const {
-    const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
-    double value;
-    while ((value = Metric(name)) != wanted && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(5));
-    if (value == wanted) return ::testing::AssertionSuccess();
-    return ::testing::AssertionFailure() << name << " is " << value << ", not " << wanted;
+    return MetricBecomes(admin(), name, wanted);
   }
 
   ObjectTree tree_;

@@ -16,7 +16,6 @@ TEST(JudgeTest, CallsWhatIsWithinTheSpreadATie) {
   EXPECT_EQ(Judge({.median = 0.9, .low = 0.8, .high = 0.95}, false), Verdict::kWorse);
 }
 
-// bbr holds up those who do not choose.
 TEST(MachineTextTest, TellsOfUnequalCores) {
   Machine machine;
   machine.cpu = "a CPU";
@@ -29,6 +28,7 @@ TEST(MachineTextTest, TellsOfUnequalCores) {
   EXPECT_EQ(MachineText(machine), "a CPU, 2 cores (the slowest at 0.58 of the fastest), 3.0 GiB");
 }
 
+// bbr holds up those who do not choose.
 TEST(NotTheSameTest, TellsOfPacing) {
   Report report = FakeReport();
   report.machine.kernel = "Linux 6.1, TCP with cubic";
