@@ -158,8 +158,9 @@ TEST_P(TimeoutTest, ClientThatOnlyAsksIsLetGo) {
 
 // Slow is not stopped: who keeps reading gets everything, though all of it takes longer.
 TEST_P(TimeoutTest, SteadySlowReaderGetsEverything) {
-  // A receiver that lags may find no room for a segment that its window had promised room for, and drops it (nstat's
-  // TcpExtTCPRcvQDrop); the sender tries again after 0.2, 0.4, 0.8 seconds. Meanwhile nothing moves, however steadily it reads.
+  // Over TCP the server hears of room when a third of its send buffer is free: 1.4 MB where tcp_wmem lets it grow to 4 MiB. A receiver
+  // that lags can take no more than 2 MB/s there: what comes beyond its shrunken window is lost, and sent again after 0.2 s (ss -ti:
+  // retrans). So a second may pass without news of one that reads steadily.
   const absl::Duration timeout = GetParam().is_unix() ? kTimeout : 4 * kTimeout;
   ServerProcess server = Impatient("request_timeout", timeout);
   RawClient copying = Connection(server), splicing = Connection(server);
