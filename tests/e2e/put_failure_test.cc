@@ -5,8 +5,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +18,7 @@
 #include "net/unique_fd.h"
 #include "tests/e2e/writable.h"
 #include "tests/faults/injection.h"
+#include "tests/storage/names_below.h"
 #include "tests/storage/small_disk.h"
 
 namespace objmapper::e2e {
@@ -29,16 +30,9 @@ constexpr Status kStorageError = static_cast<Status>(0x11);
 class PutFailureTest : public WritableTest {
  protected:
   // Everything below the root, directories included: what a PUT makes on its way goes with it.
-  static std::vector<std::string> Below(const std::string& root) {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
-      names.push_back(entry.path().lexically_relative(root));
-    }
-    std::sort(names.begin(), names.end());
-    return names;
-  }
+  static std::set<std::string> Below(const std::string& root) { return storage::NamesBelow(root, storage::Which::kAll); }
   // Waits until these are all there is.
-  static void ExpectBelow(const std::string& root, const std::vector<std::string>& wanted) {
+  static void ExpectBelow(const std::string& root, const std::set<std::string>& wanted) {
     const absl::Time until = absl::Now() + absl::FromChrono(kPatience);
     while (Below(root) != wanted && absl::Now() < until) absl::SleepFor(absl::Milliseconds(5));
     EXPECT_EQ(Below(root), wanted);

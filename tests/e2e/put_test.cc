@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "tests/e2e/writable.h"
+#include "tests/storage/names_below.h"
 
 namespace objmapper::e2e {
 namespace {
@@ -23,16 +24,9 @@ namespace {
 class PutTest : public WritableTest {
  protected:
   // Everything below the root, temporary names included.
-  std::vector<std::string> Files() const {
-    std::vector<std::string> files;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(tree_.root())) {
-      if (entry.is_regular_file()) files.push_back(entry.path().string().substr(tree_.root().size() + 1));
-    }
-    std::sort(files.begin(), files.end());
-    return files;
-  }
+  std::set<std::string> Files() const { return storage::NamesBelow(tree_.root(), storage::Which::kFiles); }
   // Waits until these are all there is.
-  void ExpectFiles(const std::vector<std::string>& wanted) const {
+  void ExpectFiles(const std::set<std::string>& wanted) const {
     const absl::Time until = absl::Now() + absl::FromChrono(kPatience);
     while (Files() != wanted && absl::Now() < until) absl::SleepFor(absl::Milliseconds(5));
     EXPECT_EQ(Files(), wanted);

@@ -28,6 +28,7 @@
 #include "tests/e2e/writable.h"
 #include "tests/faults/injection.h"
 #include "tests/net/memfd.h"
+#include "tests/storage/names_below.h"
 
 namespace objmapper::e2e {
 namespace {
@@ -83,10 +84,9 @@ class ServerCrashTest : public testing::TestWithParam<std::tuple<std::string, st
   // What is on the disk that is no directory.
   Objects OnDisk() {
     Objects files;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(tree_.root())) {
-      if (entry.is_directory()) continue;
-      const net::UniqueFd fd(open(entry.path().c_str(), O_RDONLY | O_CLOEXEC));
-      files[entry.path().lexically_relative(tree_.root())] = Contents(fd.get());
+    for (const std::string& name : storage::NamesBelow(tree_.root(), storage::Which::kFiles)) {
+      const net::UniqueFd fd(open(tree_.Path(name).c_str(), O_RDONLY | O_CLOEXEC));
+      if (fd.valid()) files[name] = Contents(fd.get());  // or it is gone meanwhile
     }
     return files;
   }

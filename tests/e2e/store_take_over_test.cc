@@ -5,7 +5,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <memory>
 #include <set>
 #include <string>
@@ -19,6 +18,7 @@
 #include "net/unique_fd.h"
 #include "tests/e2e/writable.h"
 #include "tests/net/memfd.h"
+#include "tests/storage/names_below.h"
 
 namespace objmapper::e2e {
 namespace {
@@ -41,13 +41,7 @@ class StoreTakeOverTest : public testing::TestWithParam<std::string> {
   RawClient Client(const ServerProcess& server, Transport transport = Transport::kUnix) {
     return RawClient::V2(Connect(server, transport), kInOrder);
   }
-  std::set<std::string> Files() const {
-    std::set<std::string> files;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(tree_.root())) {
-      if (!entry.is_directory()) files.insert(entry.path().lexically_relative(tree_.root()));
-    }
-    return files;
-  }
+  std::set<std::string> Files() const { return storage::NamesBelow(tree_.root(), storage::Which::kFiles); }
   // Whether the other server comes to serve this: what it knew of the name before it believes for --fd_cache_valid_ms.
   static bool ComesToServe(RawClient* client, const std::string& uri, const std::string& contents) {
     const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);

@@ -20,6 +20,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/store.h"
+#include "tests/storage/names_below.h"
 #include "tests/storage/tree_fixture.h"
 
 namespace objmapper::storage {
@@ -88,12 +89,8 @@ class StoreCrashTest : public testing::TestWithParam<Durability> {
     const std::set<std::string> listed = Listed(&store);
     EXPECT_TRUE(store.RemoveLeftovers().ok());
     EXPECT_EQ(Listed(&store), listed);
-    std::set<std::string> names;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(scratch_.path())) {
-      if (!entry.is_directory()) names.insert(entry.path().lexically_relative(scratch_.path()));
-    }
-    EXPECT_EQ(names, listed);
-    return names;
+    EXPECT_EQ(NamesBelow(scratch_.path(), Which::kFiles), listed);
+    return listed;
   }
 
   static std::set<std::string> Listed(Store* store) {

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <filesystem>
 #include <set>
 #include <thread>
 
@@ -25,6 +24,7 @@
 #include "storage/description.h"
 #include "storage/reserved_name.h"
 #include "tests/net/memfd.h"
+#include "tests/storage/names_below.h"
 #include "tests/storage/tree_fixture.h"
 
 namespace objmapper::storage {
@@ -60,13 +60,7 @@ class StoreTest : public TreeTest {
   }
 
   // All names below the root, reserved ones too.
-  std::set<std::string> Names() const {
-    std::set<std::string> names;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(scratch_.path())) {
-      names.insert(entry.path().lexically_relative(scratch_.path()));
-    }
-    return names;
-  }
+  std::set<std::string> Names() const { return NamesBelow(scratch_.path(), Which::kAll); }
 
   std::optional<Store> store_;
 };
