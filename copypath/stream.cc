@@ -419,6 +419,10 @@ void Stream::OnDeadline(bool idle) {
     UpdateDeadline(/*progress=*/true);  // it waits for us or the disk, not we for it
     return;
   }
+  if (!idle && stalled_reader && unsent_.Shrank(socket())) {
+    UpdateDeadline(/*progress=*/true);  // it reads, though not so much that there is room
+    return;
+  }
   loop_->options().connections->timed_out.fetch_add(1, std::memory_order_relaxed);
   if (stalled_reader) {
     LOG_EVERY_T(WARNING, 1) << session_->PeerName()

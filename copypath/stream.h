@@ -24,6 +24,7 @@
 #include "copypath/pipe.h"
 #include "copypath/transfer.h"
 #include "net/deadline_list.h"
+#include "net/send_queue.h"
 #include "router/answers.h"
 #include "router/intake.h"
 #include "router/session.h"
@@ -149,10 +150,12 @@ class Stream : public Channel {
   bool SayError(const protocol::Request& request, protocol::Status status,
                 absl::string_view message);
   void Send();
+  void SendRest(absl::Span<iovec> rest);
   void CountGathered(int64_t now_ns);
   void Account(const router::Receipt& receipt, int64_t now_ns);
   void FindLoop(uint64_t body_bytes);
 
+  void AwaitRoom();
   void RunTransfer();
   void OnNothingOwed();
   void End(std::string farewell);
@@ -185,6 +188,7 @@ class Stream : public Channel {
   bool blocking_ = true;
   bool widened_ = false;  // a Unix socket, for large bodies
   std::optional<bool> paced_;  // TCP: net::Paces(), once it was asked
+  net::SendQueue unsent_;      // while sending_ or awaiting_room_
   bool sending_ = false;
   bool transferring_ = false;      // a splice thread has transfer_
   bool awaiting_room_ = false;     // transfer_ waits for its socket

@@ -63,8 +63,7 @@ bool Stream::SendGatheredNow() {
     CountGathered(router::CountingNowNs());
     return true;
   }
-  sending_ = true;
-  loop_->engine().Send(this, rest);
+  SendRest(rest);
   return false;
 }
 
@@ -102,8 +101,7 @@ bool Stream::MoveBody() {
       continue;
     }
     if (sent == -EAGAIN) {
-      awaiting_room_ = true;
-      loop_->engine().AwaitWritable(this);
+      AwaitRoom();
       UpdateDeadline(/*progress=*/moved > 0);
       return false;
     }

@@ -94,6 +94,7 @@ void Stream::StartMessage() {
     const absl::string_view bytes = passing_->message.bytes();
     passing_->rest = {const_cast<char*>(bytes.data()), bytes.size()};
   }
+  unsent_.Forget();
   SendMessage();
 }
 
@@ -203,6 +204,7 @@ void Stream::OnMessageSent(ssize_t result) {
   if (sent < passing_->rest.iov_len) {
     passing_->rest.iov_base = static_cast<char*>(passing_->rest.iov_base) + sent;
     passing_->rest.iov_len -= sent;
+    unsent_.Watch(socket());
     SendMessage();
     return;
   }

@@ -292,7 +292,15 @@ bool Stream::SayError(const Request& request, Status status, absl::string_view m
 
 void Stream::Send() {
   sending_ = true;
+  unsent_.Forget();  // most go at once: to watch each would be a call more for each
   loop_->engine().Send(this, out_->Seal());
+}
+
+// What the socket had no room for.
+void Stream::SendRest(absl::Span<iovec> rest) {
+  sending_ = true;
+  unsent_.Watch(socket());
+  loop_->engine().Send(this, rest);
 }
 
 void Stream::OnSent(ssize_t result) {
@@ -314,8 +322,7 @@ void Stream::OnSent(ssize_t result) {
   const absl::Span<iovec> rest = out_->Advance(sent);
   if (!rest.empty()) {
     if (sent > 0) UpdateDeadline(/*progress=*/true);
-    sending_ = true;
-    loop_->engine().Send(this, rest);
+    SendRest(rest);
     return;
   }
   CountGathered(loop_->now_ns());
@@ -373,8 +380,7 @@ void Stream::OnTransferEnded(Transfer::Outcome outcome) {
       Advance();
       return;
     case Transfer::Outcome::kSocketFull:
-      awaiting_room_ = true;
-      loop_->engine().AwaitWritable(this);
+      AwaitRoom();
       UpdateDeadline(/*progress=*/true);
       return;
     case Transfer::Outcome::kYield:
@@ -395,6 +401,12 @@ void Stream::OnTransferEnded(Transfer::Outcome outcome) {
       Abort();
       return;
   }
+}
+
+void Stream::AwaitRoom() {
+  awaiting_room_ = true;
+  unsent_.Watch(socket());
+  loop_->engine().AwaitWritable(this);
 }
 
 void Stream::OnWritable() {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "net/deadline_list.h"
+#include "net/send_queue.h"
 #include "net/unique_fd.h"
 #include "protocol/request_parser.h"
 #include "router/session.h"
@@ -43,6 +44,7 @@ struct Peer {
   std::vector<StoredRequest> stored;  // to be served then; their descriptors are not open yet
   std::string farewell;               // said when nothing else is owed
   net::DeadlineHook retry;            // Blocked::kKernelFull
+  net::SendQueue queue;               // Blocked::kSocketFull
 };
 
 }  // namespace objmapper::fdpass

@@ -285,7 +285,11 @@ void Worker::Block(Peer* peer, Peer::Blocked how) {
   // Nothing is read from a peer that does not take its answers.
   const uint32_t events = how == Peer::Blocked::kSocketFull ? uint32_t{EPOLLOUT} : 0;
   epoll_.Modify(peer->session->fd(), events, peer);
-  if (how == Peer::Blocked::kKernelFull) retries_.Start(peer, now_ns_);
+  if (how == Peer::Blocked::kKernelFull) {
+    retries_.Start(peer, now_ns_);
+  } else {
+    peer->queue.Watch(peer->session->fd());
+  }
   if (!busy_.Has(peer)) {
     idle_.Stop(peer);
     busy_.Start(peer, now_ns_);

@@ -357,6 +357,10 @@ void Worker::Expire() {
     Finish(peer);
   }
   while (Peer* peer = busy_.PopExpired(now_ns_)) {
+    if (peer->blocked == Peer::Blocked::kSocketFull && peer->queue.Shrank(peer->session->fd())) {
+      UpdateDeadline(peer, /*progress=*/true);  // it reads, though not so much that there is room
+      continue;
+    }
     options_.connections->timed_out.fetch_add(1, std::memory_order_relaxed);
     if (peer->blocked != Peer::Blocked::kNo) {
       LOG_EVERY_T(WARNING, 1)

@@ -83,8 +83,8 @@ DEFINE_int64(requests_per_conn, 0,
 DEFINE_string(idle_timeout, "5m",
               "How long a connection may ask nothing (500ms, 30s, 5m, ...); 0: as long as it likes.");
 DEFINE_string(request_timeout, "30s",
-              "How long a client may take to finish a request it has begun, or to read answers it is "
-              "owed; 0: as long as it likes.");
+              "How long a client may take to finish a request it has begun, and how long it may take nothing of "
+              "the answers it is owed; 0: as long as it likes.");
 DEFINE_string(drain_timeout, "10s",
               "How long requests may take to finish after SIGTERM or SIGINT.");
 DEFINE_string(fd_sharing, "never",

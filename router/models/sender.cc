@@ -14,6 +14,7 @@
 #include "copypath/transfer.h"
 #include "net/clock.h"
 #include "net/scm_rights.h"
+#include "net/send_queue.h"
 #include "protocol/capabilities.h"
 #include "protocol/encode.h"
 #include "protocol/metadata.h"
@@ -278,7 +279,13 @@ bool Sender::WaitToSend(Session* session, int error, int64_t* until_ns) {
     woken = context_->phase.Wait(-1, 0, std::min(*until_ns, now_ns + kPauseNs));
     if (woken == Phase::Woken::kLate && net::NowNs() < *until_ns) return true;
   } else {
+    net::SendQueue queue;
+    queue.Watch(session->fd());
     woken = context_->phase.Wait(session->fd(), POLLOUT, *until_ns);
+    while (woken == Phase::Woken::kLate && queue.Shrank(session->fd())) {
+      *until_ns = DeadlineNs(net::NowNs(), session->limits->request_timeout);  // it reads, though not so much that there is room
+      woken = context_->phase.Wait(session->fd(), POLLOUT, *until_ns);
+    }
   }
   if (woken == Phase::Woken::kLate) {
     context_->options.connections->timed_out.fetch_add(1, std::memory_order_relaxed);
