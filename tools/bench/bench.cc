@@ -27,7 +27,7 @@ absl::StatusOr<Report> RunAll(const std::vector<CellPlan>& plans, const Settings
   if (!folder.ok()) return folder.status();
   int steps = 0;
   for (const CellPlan& plan : plans) {
-    steps += settings.rounds * static_cast<int>(plan.contenders.size());
+    steps += RoundsOf(plan, settings) * static_cast<int>(plan.contenders.size());
   }
   Progress progress(steps);
   for (const CellPlan& plan : plans) {

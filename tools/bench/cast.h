@@ -8,6 +8,9 @@
 
 namespace objmapper::bench {
 
+// CellPlan::rounds_times of cells in an open loop.
+inline constexpr int kTailRounds = 3;
+
 // What a workload would have if no flag spoke.
 struct DefaultCast {
   std::vector<std::string> floors;  // the first is the baseline

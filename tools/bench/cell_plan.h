@@ -34,6 +34,9 @@ struct CellPlan {
   // all contenders get the same rate. 0: `load.rate` as it is.
   double rate_share = 0;
   LoadOptions saturating;
+  // Rounds for each of --rounds. More than one where the tail is the question: below saturation a p99 is decided by the few
+  // moments at which the scheduler put client and server on one core, and jumps tenfold from round to round.
+  int rounds_times = 1;
 
   // A second load on the same server while the first runs; the latencies are then its own. (A hot
   // connection beside cold ones.)
@@ -51,6 +54,8 @@ struct CellPlan {
   // cp stores the same files.
   bool cp = false;
 };
+
+inline int RoundsOf(const CellPlan& plan, const Settings& settings) { return settings.rounds * plan.rounds_times; }
 
 struct Workload {
   const char* name;

@@ -37,12 +37,13 @@ class Rounds {
     cell_.baseline = plan_.baseline;
     if (!StartAll()) return Cancelled();
     if (plan_.rate_share > 0) ChooseRate();
-    for (int round = 0; round < settings_.rounds; ++round) {
+    const int rounds = RoundsOf(plan_, settings_);
+    for (int round = 0; round < rounds; ++round) {
       for (size_t i = 0; i < entrants_.size(); ++i) {
         if (Interrupted()) return Cancelled();
         const size_t which = (i + static_cast<size_t>(round)) % entrants_.size();
-        progress_.Step(absl::StrCat(TitleOf(cell_), ": round ", round + 1, " of ",
-                                    settings_.rounds, ", ", entrants_[which]->name()));
+        progress_.Step(absl::StrCat(TitleOf(cell_), ": round ", round + 1, " of ", rounds, ", ",
+                                     entrants_[which]->name()));
         entrants_[which]->KeepClientTo(CoreOfClient(round));
         MeasureOnce(which);
       }
@@ -51,7 +52,7 @@ class Rounds {
     }
     if (plan_.fio) cell_.series.push_back(fio_);
     if (plan_.cp) cell_.series.push_back(cp_);
-    cell_.warnings = WarningsOf(cell_, surroundings_, settings_.client_threads, ThisMachine().cores);
+    cell_.warnings = WarningsOf(cell_, surroundings_, plan_.load.client_threads, ThisMachine().cores);
     return std::move(cell_);
   }
 
@@ -60,7 +61,7 @@ class Rounds {
   // the scheduler, client and server of a contender keep to the cores they happened to begin on, and that decides more than what
   // is measured. So the client has one core in a round, the same for all contenders, and the next one in the next.
   int CoreOfClient(int round) const {
-    return settings_.client_threads == 1 ? cores_[static_cast<size_t>(round) % cores_.size()] : -1;
+    return plan_.load.client_threads == 1 ? cores_[static_cast<size_t>(round) % cores_.size()] : -1;
   }
 
   // Where every sample needs a fresh process, nothing is started yet.
