@@ -8,8 +8,8 @@
 
 namespace objmapper::bench {
 
-// CellPlan::rounds_times of cells in an open loop.
-inline constexpr int kTailRounds = 3;
+// CellPlan::rounds_times of cells in an open loop, and of those that read a disk.
+inline constexpr int kJumpyRounds = 3;
 
 // What a workload would have if no flag spoke.
 struct DefaultCast {

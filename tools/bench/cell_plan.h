@@ -34,8 +34,8 @@ struct CellPlan {
   // all contenders get the same rate. 0: `load.rate` as it is.
   double rate_share = 0;
   LoadOptions saturating;
-  // Rounds for each of --rounds. More than one where the tail is the question: below saturation a p99 is decided by the few
-  // moments at which the scheduler put client and server on one core, and jumps tenfold from round to round.
+  // Rounds for each of --rounds. More than one where a figure jumps from round to round: a disk's, and a p99 below saturation,
+  // which a few moments decide, those at which the scheduler put client and server on one core.
   int rounds_times = 1;
 
   // A second load on the same server while the first runs; the latencies are then its own. (A hot

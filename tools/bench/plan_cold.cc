@@ -46,6 +46,7 @@ CellPlan ColdReads(const Shape& shape, bool beside, const Settings& settings) {
   plan.load.requests_max = static_cast<uint64_t>(shape.files);  // each file once
   plan.cold = true;
   plan.alone = true;
+  plan.rounds_times = kJumpyRounds;
   plan.fio = !beside && shape.connections > 1;
   if (beside) plan.beside = HotConnection();
   ChooseCast(settings, Cast(), plan);
@@ -63,6 +64,7 @@ std::vector<CellPlan> PlanCold(const Settings& settings) {
   alone.objects = {{"hot", 1024}};
   alone.load = HotConnection();
   alone.alone = true;
+  alone.rounds_times = kJumpyRounds;
   ChooseCast(settings, Cast(), alone);
   plans.push_back(std::move(alone));
   for (const Shape& shape : kShapes) plans.push_back(ColdReads(shape, /*beside=*/true, settings));

@@ -73,7 +73,7 @@ std::vector<CellPlan> PlanLatency(const Settings& settings) {
                                                            : "half of the baseline's most");
     if (settings.rate == 0) plan.rate_share = 0.5;
     plan.saturating = plan.load;
-    plan.rounds_times = kTailRounds;
+    plan.rounds_times = kJumpyRounds;
     ChooseCast(settings, DescriptorCast(), plan);
     plans.push_back(std::move(plan));
   }

@@ -61,7 +61,7 @@ std::vector<CellPlan> PlanMixed(const Settings& settings) {
           plan.saturating = plan.load;
           plan.saturating.rate = 0;
           plan.rate_share = 0.5;
-          plan.rounds_times = kTailRounds;
+          plan.rounds_times = kJumpyRounds;
           if (!with_copies) {
             plan.load.mix_ratio = 1;
             plan.load.second_names.clear();

@@ -29,7 +29,7 @@ DEFINE_double(fdpass_ratio, 0.8, "mixed: the share of requests (or connections) 
 DEFINE_int32(client_threads, 1, "Threads of the load generator.");
 DEFINE_string(duration, "1s", "How long a contender is measured in each round.");
 DEFINE_string(warmup, "300ms", "How long it is warmed up before the first round.");
-DEFINE_int32(rounds, 5, "Rounds; each measures every contender once. Three times as many where p99 below saturation is the question.");
+DEFINE_int32(rounds, 5, "Rounds; each measures every contender once. Three times as many for a load below saturation and for the disk, whose figures jump.");
 DEFINE_string(json, "", "Writes everything measured to this file.");
 DEFINE_string(html, "", "Writes a page with charts to this file.");
 DEFINE_string(work_dir, "", "Where objects, sockets and logs go while it runs; a short path. "
