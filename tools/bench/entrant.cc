@@ -16,12 +16,22 @@ namespace {
 constexpr absl::Duration kBesidePiece = absl::Milliseconds(250);
 constexpr absl::Duration kWarmupMax = absl::Seconds(10);
 
-// Until something has been answered: the first megabytes that a process touches may take longer than many later ones.
+// A contender that answers so much more than a moment ago is still warming up.
+constexpr double kStillWarming = 1.2;
+
+// Until something has been answered, and no longer much more each time: the first megabytes that a process touches may take
+// longer than many later ones.
 absl::Status WarmUp(Load& load, absl::Duration duration) {
   const absl::Time give_up = absl::Now() + kWarmupMax;
+  double before = 0;
   while (true) {
-    const absl::Status status = load.Run(duration).status();
-    if (!absl::IsDeadlineExceeded(status) || absl::Now() > give_up) return status;
+    const absl::StatusOr<LoadResult> result = load.Run(duration);
+    const bool silent = absl::IsDeadlineExceeded(result.status());
+    if (absl::Now() > give_up || !(result.ok() || silent)) return result.status();
+    if (silent) continue;
+    const auto now = static_cast<double>(result->requests());
+    if (now <= before * kStillWarming) return absl::OkStatus();
+    before = now;
   }
 }
 
