@@ -22,12 +22,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -68,8 +70,13 @@ struct Servers {
   Servers() {
     signal(SIGPIPE, SIG_IGN);  // as server/main.cc
     FLAGS_minloglevel = google::GLOG_ERROR;
-    char folder[] = "/tmp/objmapper-fuzz-XXXXXX";
+    static char folder[] = "/tmp/objmapper-fuzz-XXXXXX";
     CHECK(mkdtemp(folder) != nullptr);
+    // The fuzzer leaves by exit(3); nobody destroys the servers.
+    std::atexit([] {
+      std::error_code error;
+      std::filesystem::remove_all(folder, error);
+    });
     for (const auto& [name, content] : Objects()) {
       const std::filesystem::path path = std::filesystem::path(folder) / name;
       std::filesystem::create_directories(path.parent_path());
