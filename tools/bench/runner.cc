@@ -43,7 +43,7 @@ class Rounds {
         if (Interrupted()) return Cancelled();
         const size_t which = (i + static_cast<size_t>(round)) % entrants_.size();
         progress_.Step(absl::StrCat(TitleOf(cell_), ": round ", round + 1, " of ", rounds, ", ",
-                                     entrants_[which]->name()));
+                                    entrants_[which]->name()));
         entrants_[which]->KeepClientTo(CoreOfClient(round));
         MeasureOnce(which);
       }

@@ -26,7 +26,7 @@ DEFINE_string(transport, "unix,tcp", "unix, tcp, or both; descriptors pass over 
 DEFINE_string(depth, "", "Requests outstanding per connection, with commas. Default: the workload's.");
 DEFINE_double(rate, 0, "Open loop: requests a second in all. 0: the workload's own loop.");
 DEFINE_double(fdpass_ratio, 0.8, "mixed: the share of requests (or connections) that ask FDPASS.");
-DEFINE_int32(client_threads, 1, "Threads of the load generator.");
+DEFINE_int32(client_threads, 1, "Threads of the load generator. With one, mixed also has cells with 16.");
 DEFINE_string(duration, "1s", "How long a contender is measured in each round.");
 DEFINE_string(warmup, "300ms", "How long it is warmed up before the first round.");
 DEFINE_int32(rounds, 5, "Rounds; each measures every contender once. Three times as many for a load below saturation and for the disk, whose figures jump.");

@@ -112,7 +112,8 @@ Started StartRedis(const ContenderOptions& options, const ObjectSet& objects) {
   absl::Status status = contender->Start(
       options.work_dir, "",
       {"/usr/bin/env", "MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0",
-       *program, "--port", absl::StrCat(*port), "--bind", "127.0.0.1", "--unixsocket", path, "--save", "", "--appendonly", "no", "--daemonize", "no", "--timeout", "0", "--tcp-backlog",
+       *program, "--port", absl::StrCat(*port), "--bind", "127.0.0.1", "--unixsocket", path,
+       "--save", "", "--appendonly", "no", "--daemonize", "no", "--timeout", "0", "--tcp-backlog",
        "4096", "--dir", options.work_dir, "--maxclients",
        absl::StrCat(options.connections_max + 64)});
   if (status.ok()) {

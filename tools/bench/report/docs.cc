@@ -23,7 +23,7 @@ std::string Head(const Report& report) {
   return absl::StrFormat(
       "# Benchmarks\n\nWritten by `tools/bench report` from what it measured; not by hand.\n\n"
       "| | |\n|---|---|\n| measured | %s |\n| version | %s |\n| machine | %s |\n"
-      "| system | %s, %s |\n| rounds | %d of %g s (longer where all connections together ask for more than that moves), three times as many below saturation and for the disk; each contender in turn |\n\n"
+      "| system | %s, %s |\n| rounds | %s; longer where all connections together ask for more than that moves; each contender in turn |\n\n"
       "```\n%s\n```\n\n"
       "All contenders of a cell run at once, in processes of their own, and are asked in turn by the same "
       "load generator on the same machine. Where it has one thread, it keeps to one core in a round, and to "
@@ -31,7 +31,7 @@ std::string Head(const Report& report) {
       "round by round, with its quartiles in brackets. A *floor* is a bare loop that does the "
       "least the kernel allows. CPU is the server's. %s\n",
       report.date, report.version.empty() ? "unknown" : report.version, MachineText(report.machine),
-      report.machine.os, report.machine.kernel, report.rounds, report.seconds_per_round,
+      report.machine.os, report.machine.kernel, RoundsText(report),
       report.command, NotTheSame(report));
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
 namespace objmapper::bench {
@@ -110,6 +111,18 @@ std::string MachineText(const Machine& machine) {
                                 : "";
   return absl::StrFormat("%s, %d cores%s, %.1f GiB", machine.cpu, machine.cores, speed,
                          static_cast<double>(machine.memory_bytes) / (1 << 30));
+}
+
+std::string RoundsText(const Report& report) {
+  size_t most = 0;
+  for (const Cell& cell : report.cells) {
+    for (const Series& series : cell.series) most = std::max(most, series.samples.size());
+  }
+  std::string text = absl::StrFormat("%d of %g s", report.rounds, report.seconds_per_round);
+  if (most > static_cast<size_t>(report.rounds)) {
+    absl::StrAppend(&text, ", ", most, " where figures jump (below saturation, from the disk)");
+  }
+  return text;
 }
 
 std::string NotTheSame(const Report& report) {

@@ -42,6 +42,9 @@ std::vector<Loss> LossesToFloors(const Report& report, const std::string& conten
 // himself believes nothing else.
 std::string NotTheSame(const Report& report);
 
+// "4 of 0.2 s, 12 where figures jump (below saturation, from the disk)": the second number as the samples have it.
+std::string RoundsText(const Report& report);
+
 // "a CPU, 2 cores, 23.5 GiB", and whether the cores were equally fast.
 std::string MachineText(const Machine& machine);
 

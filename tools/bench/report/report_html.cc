@@ -46,10 +46,10 @@ std::string About(const Report& report) {
   std::string html = absl::StrCat("<header>", HtmlHeading(1, "objmapper benchmarks"));
   absl::StrAppend(
       &html, "<p class=\"meta\">",
-      EscapeHtml(absl::StrFormat("%s · %s%d rounds of %g s · %s · %s · %s",
+      EscapeHtml(absl::StrFormat("%s · %srounds: %s · %s · %s · %s",
                                  report.date,
                                  report.version.empty() ? "" : absl::StrCat(report.version, " · "),
-                                 report.rounds, report.seconds_per_round, MachineText(machine),
+                                 RoundsText(report), MachineText(machine),
                                  machine.os, machine.kernel)),
       "</p>\n<pre>", EscapeHtml(report.command), "</pre></header>\n");
   return html;

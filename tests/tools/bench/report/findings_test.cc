@@ -28,6 +28,20 @@ TEST(MachineTextTest, TellsOfUnequalCores) {
   EXPECT_EQ(MachineText(machine), "a CPU, 2 cores (the slowest at 0.58 of the fastest), 3.0 GiB");
 }
 
+// As many as were measured, whatever was asked for.
+TEST(RoundsTextTest, TellsOfMoreRounds) {
+  Report report;
+  report.rounds = 4;
+  report.seconds_per_round = 0.2;
+  report.cells = {FakeCell()};
+  for (Series& series : report.cells[0].series) {
+    if (!series.samples.empty()) series.samples.resize(4, series.samples[0]);
+  }
+  EXPECT_EQ(RoundsText(report), "4 of 0.2 s");
+  report.cells[0].series[0].samples.resize(12);
+  EXPECT_EQ(RoundsText(report), "4 of 0.2 s, 12 where figures jump (below saturation, from the disk)");
+}
+
 // bbr holds up those who do not choose.
 TEST(NotTheSameTest, TellsOfPacing) {
   Report report = FakeReport();
