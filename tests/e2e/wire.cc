@@ -36,8 +36,17 @@ net::UniqueFd Connect(int family, const sockaddr* address, socklen_t length, int
   if (receive_bytes > 0) {
     EXPECT_EQ(setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes)), 0);
   }
-  if (connect(socket.get(), address, length) != 0) {
-    ADD_FAILURE() << "connect: " << strerror(errno);
+  int error = connect(socket.get(), address, length) == 0 ? 0 : errno;
+  if (error == EINTR) {
+    // With SO_SNDTIMEO a signal ends the wait (signal(7)), not the attempt, which goes on (connect(2), EINTR).
+    pollfd done{socket.get(), POLLOUT, 0};
+    while (poll(&done, 1, static_cast<int>(kPatience.count()) * 1000) < 0 && errno == EINTR) {
+    }
+    socklen_t size = sizeof(error);
+    EXPECT_EQ(getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size), 0);
+  }
+  if (error != 0) {
+    ADD_FAILURE() << "connect: " << strerror(error);
     socket.Reset();
   }
   return socket;

@@ -7,7 +7,7 @@
 // a buffer of exactly what has arrived, so that AddressSanitizer sees a read past it. Here, the
 // three readings must have told the same messages.
 //
-//   CC=clang bazel run --config=fuzz //tests/protocol:request_parser_fuzz --
+//   bazel run --config=asan //tests/protocol:request_parser_fuzz --
 //       $(mktemp -d) $PWD/tests/protocol/corpus/request -max_total_time=30
 //
 // (libFuzzer adds what it finds to the first folder, which therefore is not the kept corpus.)

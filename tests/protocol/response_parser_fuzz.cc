@@ -6,7 +6,7 @@
 // three readings must have told the same messages. Then the input is the text of an ERROR: however
 // wild, the answer that carries it is one response, and its text is stable, which means UTF-8.
 //
-//   CC=clang bazel run --config=fuzz //tests/protocol:response_parser_fuzz --
+//   bazel run --config=asan //tests/protocol:response_parser_fuzz --
 //       $(mktemp -d) $PWD/tests/protocol/corpus/response -max_total_time=30
 //
 // (libFuzzer adds what it finds to the first folder, which therefore is not the kept corpus.)

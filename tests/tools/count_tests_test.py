@@ -44,7 +44,7 @@ class CountTestsTest(unittest.TestCase):
         self.events.append({"id": {"buildFinished": {}},
                             "finished": {"exitCode": {"name": exit_code}}})
 
-    def expect(self, closing_line, exit_code, last_words=""):
+    def expect(self, closing_line, exit_code, last_words="", said=()):
         path = os.path.join(self.folder.name, "events.json")
         with open(path, "w", encoding="utf-8") as file:
             file.writelines(json.dumps(event) + "\n" for event in self.events)
@@ -54,6 +54,8 @@ class CountTestsTest(unittest.TestCase):
         self.assertEqual(done.stderr, "")
         self.assertEqual(done.stdout.splitlines()[-1], closing_line, done.stdout)
         self.assertEqual(done.returncode, exit_code)
+        for line in said:
+            self.assertIn(line, done.stdout.splitlines())
 
     def test_cases_are_summed_over_targets_and_shards(self):
         self.add_target("//t:a", "PASSED", PASSED_XML + SKIPPED + END_XML, PASSED_XML + END_XML)
@@ -90,6 +92,17 @@ class CountTestsTest(unittest.TestCase):
     def test_bazel_that_was_killed(self):
         self.add_target("//t:a", "PASSED", PASSED_XML + END_XML)
         self.expect("1 passed, 1 failed", 1, last_words='{"id": {"buildFin')
+
+    def test_run_that_was_cut_off(self):  # says how far it came, and what was left
+        self.add_target("//t:a", "PASSED", PASSED_XML + END_XML)
+        self.events.append({"id": {"targetCompleted": {"label": "//t:a"}}, "completed": {"success": True}})
+        self.add_target("//t:b", None)
+        self.add_target("//t:c", "NO_STATUS", PASSED_XML + END_XML)
+        self.add_target("//t:d", "FAILED", PASSED_XML + FAILED + END_XML)
+        self.end("INTERRUPTED")
+        self.expect("2 passed, 2 failed", 1, said=[
+            "failed: //t:d S.C",
+            "failed: cut off: 1 of 4 targets were built, 2 of 4 tests had run; left:", "  //t:b", "  //t:c"])
 
     def test_no_tests(self):
         self.end("SUCCESS")
