@@ -21,9 +21,15 @@ namespace {
 // type u8, length u16 before the data.
 constexpr size_t kMetadataHeaderBytes = 3;
 
-storage::PutAttributes AttributesOf(const protocol::Request& request) {
+// How many of the folders on its way stay, though they be empty.
+size_t KeptFolders(const Operand& operand) {
+  return operand.access == nullptr ? 0 : operand.access->KeptFolders(operand.peer, operand.socket, operand.uri);
+}
+
+storage::PutAttributes AttributesOf(const Operand& operand) {
   storage::PutAttributes attributes;
-  if (request.ttl_s != 0) attributes.ttl = absl::Seconds(request.ttl_s);
+  if (operand.request.ttl_s != 0) attributes.ttl = absl::Seconds(operand.request.ttl_s);
+  attributes.kept_folders = KeptFolders(operand);
   return attributes;
 }
 
@@ -50,7 +56,7 @@ Outcome Failed(const Operand& operand, const absl::Status& error) {
 }
 
 absl::StatusOr<std::unique_ptr<storage::NewObject>> BeginPut(const Operand& operand) {
-  return operand.store->Begin(operand.uri, operand.request.body_length, AttributesOf(operand.request));
+  return operand.store->Begin(operand.uri, operand.request.body_length, AttributesOf(operand));
 }
 
 Outcome CommitPut(const Operand& operand, storage::NewObject* object) {
@@ -71,13 +77,13 @@ absl::Status BodyError(const Operand& operand, int error) {
 }
 
 Outcome PutFd(const Operand& operand, net::UniqueFd fd) {
-  const absl::Status stored = operand.store->PutFd(operand.uri, std::move(fd), AttributesOf(operand.request));
+  const absl::Status stored = operand.store->PutFd(operand.uri, std::move(fd), AttributesOf(operand));
   if (!stored.ok()) return Failed(operand, stored);
   return Stored(operand, operand.tree->Describe(operand.uri, storage::Wait::kMayBlock));
 }
 
 Outcome Delete(const Operand& operand) {
-  const absl::Status deleted = operand.store->Delete(operand.uri);
+  const absl::Status deleted = operand.store->Delete(operand.uri, KeptFolders(operand));
   if (!deleted.ok()) return Failed(operand, deleted);
   Outcome outcome;
   router::AppendDone(operand.dialect, operand.request.id, &outcome.answer);

@@ -32,6 +32,10 @@ struct Operand {
   protocol::Dialect dialect = protocol::Dialect::kV2;
   protocol::Request request;  // its `uri` is not to be used:
   std::string uri;
+  // Whose rules say which folders the peer may remove; null: all. `socket` is its connection.
+  const router::Access* access = nullptr;
+  net::PeerCredentials peer;
+  int socket = -1;
 };
 
 // The whole answer.

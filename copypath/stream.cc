@@ -131,6 +131,8 @@ void Stream::OnReceived(absl::string_view bytes, bool fds_refused) {
 
 void Stream::OnReceiveEnd(int error) {
   if (error != 0) {
+    // Nobody goes on with a broken one; some of what it sent may be missing.
+    if (exit_ == Exit::kRoute) exit_ = Exit::kDrop;
     Abort();
     return;
   }

@@ -22,6 +22,9 @@ void Stream::EnqueueOperation(const Request& request, net::UniqueFd fd) {
   operand.tree = loop_->options().tree;
   operand.dialect = session_->dialect();
   operand.uri.assign(request.uri.data(), request.uri.size());
+  operand.access = session_->limits->access;
+  operand.peer = session_->peer;
+  operand.socket = session_->fd();
   operand.request = request;
   operand.request.uri = {};
   operation_->fd = std::move(fd);

@@ -6,9 +6,11 @@
 #include <sys/socket.h>
 
 #include <utility>
+#include <vector>
 
 #include <glog/logging.h>
 
+#include "absl/container/flat_hash_map.h"
 #include "net/clock.h"
 #include "net/scm_rights.h"
 
@@ -25,6 +27,7 @@ UringEngine::UringEngine(std::unique_ptr<net::Ring> ring, int event_fd)
 
 int UringEngine::Attach(Channel* channel) {
   CHECK_EQ(reinterpret_cast<uint64_t>(channel) & 15, 0u) << "Tag() needs aligned objects";
+  channels_.insert(channel);
   return 0;
 }
 
@@ -98,6 +101,7 @@ void UringEngine::Detach(Channel* channel) {
 }
 
 void UringEngine::BeginWrite(Write* write, int fd, const char* data, size_t bytes, uint64_t offset) {
+  writes_.insert(write);
   ring_->Write(fd, data, bytes, offset, Tag(write, Operation::kWrite));
 }
 
@@ -114,8 +118,52 @@ bool UringEngine::Wait(int64_t timeout_ns, int64_t* now_ns) {
   event_seen_ = false;
   const absl::Span<net::Ring::Event> events = ring_->Wait(timeout_ns);
   *now_ns = net::NowNs();
+  if (ring_->lost()) {
+    Recover(events);
+    return true;  // what was lost may have been the event
+  }
   for (net::Ring::Event& event : events) Handle(&event);
   return event_seen_;
+}
+
+// Completions have been lost. Of what a connection has received a part may be missing, and of what was sent to it nobody knows
+// how much has gone: those where that may be so end, as if they had been reset. The others, and the loop, go on.
+void UringEngine::Recover(absl::Span<net::Ring::Event> told) {
+  const net::Ring::Remains remains = ring_->Recover();
+  // How each operation ended that is known to have ended. Multishot receives that go on have been cancelled since.
+  absl::flat_hash_map<uint64_t, int> ended;
+  const auto note = [&ended](const net::Ring::Event& event) {
+    if (!event.more) ended[event.user_data] = event.result;
+  };
+  for (const net::Ring::Event& event : told) note(event);
+  for (const net::Ring::Event& event : remains.events) note(event);
+
+  std::vector<net::Ring::Event> endings;
+  const auto end = [&](const void* object, Operation operation, int when_lost) {
+    net::Ring::Event& event = endings.emplace_back();
+    event.user_data = Tag(object, operation);
+    const auto known = ended.find(event.user_data);
+    event.result = known == ended.end() ? when_lost : known->second;
+  };
+  int broken = 0;
+  for (Channel* channel : channels_) {
+    if (!channel->receive_armed_) continue;
+    ++broken;
+    ended.erase(Tag(channel, Operation::kReceive));  // with all that it brought
+    end(channel, Operation::kReceive, -ECONNRESET);
+  }
+  for (Channel* channel : channels_) {
+    if (channel->send_in_flight_) end(channel, Operation::kSend, -ECONNRESET);
+    if (channel->writable_wanted_) end(channel, Operation::kWritable, 0);
+    if (channel->cancelling_) end(channel, Operation::kCancel, 0);
+  }
+  for (Write* write : writes_) {
+    if (remains.all_ended || ended.contains(Tag(write, Operation::kWrite))) end(write, Operation::kWrite, -EIO);
+  }
+  event_armed_ = false;
+  LOG(ERROR) << "io_uring lost completions for want of memory (EBADR): " << broken
+             << " connections of this loop are closed, since nobody knows what was lost of them";
+  for (net::Ring::Event& event : endings) Handle(&event);
 }
 
 void UringEngine::Handle(net::Ring::Event* told) {
@@ -128,6 +176,7 @@ void UringEngine::Handle(net::Ring::Event* told) {
     return;
   }
   if (operation == Operation::kWrite) {
+    writes_.erase(static_cast<Write*>(object));
     static_cast<Write*>(object)->OnWritten(event.result);
     return;
   }
@@ -192,6 +241,7 @@ void UringEngine::HandleReceive(Channel* channel, net::Ring::Event* told) {
 
 void UringEngine::FinishDetach(Channel* channel) {
   channel->detaching_ = false;
+  channels_.erase(channel);
   channel->OnDetached();
 }
 

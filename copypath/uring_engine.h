@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "copypath/engine.h"
 #include "net/ring.h"
@@ -49,9 +51,13 @@ class UringEngine : public Engine {
   void Arm(Channel* channel);
   void CancelReceive(Channel* channel);
   void FinishDetach(Channel* channel);
+  void Recover(absl::Span<net::Ring::Event> told);
 
   std::unique_ptr<net::Ring> ring_;
   const int event_fd_;
+  // What may have something in flight, for when completions are lost.
+  absl::flat_hash_set<Channel*> channels_;
+  absl::flat_hash_set<Write*> writes_;
   bool event_armed_ = false;
   bool event_seen_ = false;
 };

@@ -6,6 +6,8 @@
 #include <linux/openat2.h>
 #include <string.h>
 
+#include <algorithm>
+
 #include <glog/logging.h>
 
 #include "net/ring_setup.h"
@@ -56,6 +58,7 @@ void FileBatch::Open(int directory, const char* name, int* result) {
     entry = io_uring_get_sqe(ring_.get());
   }
   io_uring_prep_openat2(entry, directory, name, &how);
+  *result = -EAGAIN;  // stays, should the kernel lose the completion
   entry->user_data = reinterpret_cast<uint64_t>(result);
   ++queued_;
 }
@@ -84,7 +87,10 @@ void FileBatch::Submit() {
 void FileBatch::Enter() {
   while (queued_ > 0) {
     const int submitted = io_uring_submit_and_wait(ring_.get(), queued_);
-    CHECK(submitted >= 0 || submitted == -EINTR || submitted == -EAGAIN || submitted == -EBUSY)
+    // EBADR: completions were lost for want of memory; the kernel's count says how many. (The queue holds all of a round,
+    // so that it should never come to that.)
+    CHECK(submitted >= 0 || submitted == -EINTR || submitted == -EAGAIN || submitted == -EBUSY || submitted == -ENOMEM ||
+          submitted == -EBADR)
         << "io_uring_enter: " << strerror(-submitted);
     unsigned head;
     unsigned count = 0;
@@ -98,7 +104,10 @@ void FileBatch::Enter() {
       }
     }
     io_uring_cq_advance(ring_.get(), count);
-    queued_ -= count;
+    const unsigned lost = *static_cast<volatile unsigned*>(ring_->cq.koverflow);
+    count += lost - lost_seen_;
+    lost_seen_ = lost;
+    queued_ -= std::min(count, queued_);
   }
 }
 

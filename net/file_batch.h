@@ -43,6 +43,7 @@ class FileBatch {
   std::unique_ptr<io_uring> ring_;
   std::vector<UniqueFd> closes_;
   unsigned queued_ = 0;
+  unsigned lost_seen_ = 0;  // of the kernel's count of lost completions
 };
 
 }  // namespace objmapper::net

@@ -5,6 +5,7 @@
 #include <liburing.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include <utility>
 
@@ -27,6 +28,14 @@ constexpr int kNeededOperations[] = {IORING_OP_RECV,     IORING_OP_RECVMSG, IORI
 // The ring's own bits of user_data: how to read the completion of a receive.
 constexpr uint64_t kMessageBit = 1;                    // a RECVMSG
 constexpr uint64_t kFdsBit = uint64_t{1} << 63;        // with room for descriptors
+// Of Recover()'s own operations: nobody's address.
+constexpr uint64_t kCancelAll = ~uint64_t{0};
+
+// How long Recover() waits for what cannot be cancelled, and how often it looks.
+constexpr int kRecoverRounds = 100;
+constexpr int64_t kRecoverPauseNs = 10'000'000;
+// How long to let the kernel find memory, where nothing else is to be waited for.
+constexpr timespec kBreath = {0, 1'000'000};
 
 uint64_t BitsOf(Ring::Receive what) {
   switch (what) {
@@ -72,18 +81,23 @@ absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const Options& options) {
   void* memory = mmap(nullptr, ring_bytes, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
   if (memory == MAP_FAILED) return ErrnoToStatus(errno, "mmap for receive buffers");
   ring->buffers_ = static_cast<io_uring_buf_ring*>(memory);
-  io_uring_buf_reg registration{};
-  registration.ring_addr = reinterpret_cast<uint64_t>(memory);
-  registration.ring_entries = options.receive_buffers;
-  registration.bgid = kBufferGroup;
-  error = io_uring_register_buf_ring(ring->ring_.get(), &registration, 0);
-  if (error != 0) return RingSetupError(-error);
   // Not touched here: pages that nobody has received into cost no memory.
   ring->buffer_memory_ =
       std::make_unique_for_overwrite<char[]>(size_t{options.receive_buffers} * options.receive_buffer_bytes);
-  io_uring_buf_ring_init(ring->buffers_);
-  for (unsigned i = 0; i < options.receive_buffers; ++i) ring->ReturnBuffer(static_cast<int>(i));
+  if (absl::Status registered = ring->RegisterBuffers(); !registered.ok()) return registered;
   return ring;
+}
+
+absl::Status Ring::RegisterBuffers() {
+  io_uring_buf_reg registration{};
+  registration.ring_addr = reinterpret_cast<uint64_t>(buffers_);
+  registration.ring_entries = options_.receive_buffers;
+  registration.bgid = kBufferGroup;
+  const int error = io_uring_register_buf_ring(ring_.get(), &registration, 0);
+  if (error != 0) return RingSetupError(-error);
+  io_uring_buf_ring_init(buffers_);
+  for (unsigned i = 0; i < options_.receive_buffers; ++i) ReturnBuffer(static_cast<int>(i));
+  return absl::OkStatus();
 }
 
 Ring::~Ring() {
@@ -105,9 +119,10 @@ io_uring_sqe* Ring::NextEntry() {
     // make room there first (io_uring_enter(2)).
     const int submitted = io_uring_submit(ring_.get());
     if (submitted < 0) {
-      CHECK(submitted == -EBUSY || submitted == -EAGAIN || submitted == -EINTR)
-          << "io_uring_submit: " << strerror(-submitted);
+      Judge(submitted);
+      const size_t before = pending_.size();
       Drain();
+      if (pending_.size() == before && submitted != -EINTR) nanosleep(&kBreath, nullptr);
     }
     entry = io_uring_get_sqe(ring_.get());
   }
@@ -171,28 +186,96 @@ void Ring::CancelReceive(Receive what, uint64_t target, uint64_t user_data) {
   entry->user_data = user_data;
 }
 
+void Ring::Judge(int error) {
+  switch (-error) {
+    case ETIME:   // nothing happened in time
+    case EINTR:   // a signal
+    case EBUSY:   // completions wait for room: to be taken first
+    case EAGAIN:  // no memory for a request, or
+    case ENOMEM:  // for what the kernel keeps of this thread: what is queued is submitted next time
+      return;
+    case EBADR:
+      lost_ = true;
+      return;
+    default:
+      // EBADF, EBADFD, EEXIST, EFAULT, EINVAL, ENXIO, EOPNOTSUPP, EOWNERDEAD: not the ring, thread or set-up that we made.
+      LOG(FATAL) << "io_uring_enter: " << strerror(-error);
+  }
+}
+
 absl::Span<Ring::Event> Ring::Wait(int64_t timeout_ns) {
   if (!pending_.empty()) timeout_ns = 0;
+  int result;
   if (timeout_ns == 0) {
     // Also runs deferred work, which completes operations (DEFER_TASKRUN).
-    const int submitted = io_uring_submit_and_get_events(ring_.get());
-    CHECK(submitted >= 0 || submitted == -EBUSY || submitted == -EAGAIN || submitted == -EINTR)
-        << "io_uring_enter: " << strerror(-submitted);
+    result = io_uring_submit_and_get_events(ring_.get());
   } else {
     io_uring_cqe* first = nullptr;
     __kernel_timespec timeout{timeout_ns / 1'000'000'000, timeout_ns % 1'000'000'000};
-    const int result = io_uring_submit_and_wait_timeout(
-        ring_.get(), &first, 1, timeout_ns < 0 ? nullptr : &timeout, nullptr);
-    // ETIME: nothing happened in time. EINTR: a signal. EBUSY, EAGAIN: submit again next time,
-    // after the completions below have been taken.
-    CHECK(result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY ||
-          result == -EAGAIN)
-        << "io_uring_enter: " << strerror(-result);
+    result = io_uring_submit_and_wait_timeout(ring_.get(), &first, 1, timeout_ns < 0 ? nullptr : &timeout, nullptr);
   }
+  if (result < 0) Judge(result);
   Drain();
+  // Who calls again at once is not to burn a core meanwhile.
+  if (pending_.empty() && (result == -EAGAIN || result == -ENOMEM)) nanosleep(&kBreath, nullptr);
   events_.clear();
   events_.swap(pending_);
   return absl::MakeSpan(events_);
+}
+
+// Cancels what it can. How many operations there were, or -1: that was not to be learned. Their events are in pending_.
+int Ring::CancelAll() {
+  io_uring_sqe* const entry = NextEntry();
+  io_uring_prep_cancel(entry, nullptr, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+  entry->user_data = kCancelAll;
+  io_uring_cqe* first = nullptr;
+  __kernel_timespec timeout{0, kRecoverPauseNs};
+  const int result = io_uring_submit_and_wait_timeout(ring_.get(), &first, 1, &timeout, nullptr);
+  if (result < 0) Judge(result);
+  Drain();
+  int found = -1;
+  std::erase_if(pending_, [&](const Event& event) {
+    if (event.user_data != (kCancelAll & ~(kMessageBit | kFdsBit))) return false;
+    found = event.result == -ENOENT ? 0 : event.result;
+    return true;
+  });
+  return found;
+}
+
+Ring::Remains Ring::Recover() {
+  Remains remains;
+  const timespec pause = {0, kRecoverPauseNs};
+  for (int round = 0;; ++round) {
+    const int found = CancelAll();
+    if (found == 0) break;
+    // Not before it is known that what can be cancelled is: who forgot an operation that goes on would be told of it later.
+    if (round >= kRecoverRounds && found > 0) {
+      remains.all_ended = false;
+      break;
+    }
+    // What a kernel worker is in the middle of ends by itself.
+    if (round > 1) nanosleep(&pause, nullptr);
+  }
+  // Ended operations' completions may still be on their way from a worker: they come with the next entering.
+  const int result = io_uring_submit_and_get_events(ring_.get());
+  if (result < 0) Judge(result);
+  Drain();
+  remains.events.swap(pending_);
+  for (Event& event : remains.events) {
+    event.bytes = {};
+    event.buffer = -1;
+  }
+  // Buffers that came with a lost completion are nobody's: all of them are handed in anew.
+  io_uring_unregister_buf_ring(ring_.get(), kBufferGroup);
+  absl::Status registered = RegisterBuffers();
+  for (int attempt = 0; !registered.ok() && attempt < kRecoverRounds; ++attempt) {
+    nanosleep(&pause, nullptr);
+    registered = RegisterBuffers();
+  }
+  CHECK(registered.ok()) << registered;
+  lost_ = false;
+  lost_seen_ = *ring_->cq.koverflow;
+  return remains;
 }
 
 void Ring::Drain() {
@@ -230,6 +313,9 @@ void Ring::Drain() {
     pending_.push_back(std::move(event));
   }
   io_uring_cq_advance(ring_.get(), count);
+  // Counted before what is lost could be missed: whoever has seen a later completion sees this, too. EBADR comes later, when
+  // the thread enters with nothing to submit.
+  if (*static_cast<volatile unsigned*>(ring_->cq.koverflow) != lost_seen_) lost_ = true;
 }
 
 }  // namespace objmapper::net

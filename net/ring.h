@@ -95,10 +95,31 @@ class Ring {
   // Gives a receive buffer back to the kernel.
   void ReturnBuffer(int buffer);
 
+  // ---- Loss ----
+
+  // Whether completions have been lost: the completion queue was full, and the kernel had no memory to keep more of them
+  // (io_uring_enter(2): EBADR). Which, nobody knows: an operation in flight may have ended long ago, and of what
+  // ReceiveMultishot() has brought since, a part may be missing before it: what the last Wait() handed out counts as
+  // that, too. Stays true until Recover().
+  bool lost() const { return lost_; }
+
+  struct Remains {
+    std::vector<Event> events;  // without bytes and buffers, which are the kernel's again; what has come besides is in them
+    bool all_ended = true;      // false: a Write() may still go on, and will be told of; all the rest has ended
+  };
+  // Cancels all that is in flight, waits until it has ended (about a second, for what a disk keeps), and takes the ring into
+  // use again. What was in flight and is neither in the result nor was handed out by the last Wait() has been lost. All buffers
+  // that events have are returned by this call.
+  Remains Recover();
+
  private:
   Ring();
   io_uring_sqe* NextEntry();
   void Drain();
+  absl::Status RegisterBuffers();
+  int CancelAll();
+  // What io_uring_enter(2) said; `error` is negative. Anything that is not the world's fault ends the process.
+  void Judge(int error);
 
   std::unique_ptr<io_uring> ring_;
   io_uring_buf_ring* buffers_ = nullptr;
@@ -109,6 +130,8 @@ class Ring {
   msghdr taking_shape_{};
   std::vector<Event> pending_;  // drained while queueing found the queue full, or by Wait()
   std::vector<Event> events_;   // what Wait() handed out
+  bool lost_ = false;
+  unsigned lost_seen_ = 0;      // of the kernel's count of lost completions
 };
 
 }  // namespace objmapper::net

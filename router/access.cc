@@ -14,17 +14,26 @@ void Access::Replace(AccessRules rules) {
 bool Access::Permits(std::unique_ptr<Standing>* standing, const net::PeerCredentials& peer, int fd,
                      absl::string_view uri, Right right) const {
   if (*standing == nullptr) *standing = std::make_unique<Standing>();
-  if ((*standing)->generation != generation_.load(std::memory_order_acquire)) {
-    std::shared_ptr<const AccessRules> rules;
-    {
-      const net::MutexLock lock(&mutex_);
-      rules = rules_;
-      (*standing)->generation = generation_.load(std::memory_order_relaxed);
-    }
-    const auto groups = [fd] { return net::PeerGroupsOf(fd); };
-    (*standing)->grants = rules->For(peer, groups);
-  }
+  if ((*standing)->generation != generation_.load(std::memory_order_acquire)) Renew(standing->get(), peer, fd);
   return (*standing)->grants.Permits(uri, right);
+}
+
+size_t Access::KeptFolders(const net::PeerCredentials& peer, int fd, absl::string_view uri) const {
+  if (uri.find('/') == uri.npos) return 0;
+  Standing standing;
+  Renew(&standing, peer, fd);
+  return standing.grants.KeptFolders(uri);
+}
+
+void Access::Renew(Standing* standing, const net::PeerCredentials& peer, int fd) const {
+  std::shared_ptr<const AccessRules> rules;
+  {
+    const net::MutexLock lock(&mutex_);
+    rules = rules_;
+    standing->generation = generation_.load(std::memory_order_relaxed);
+  }
+  const auto groups = [fd] { return net::PeerGroupsOf(fd); };
+  standing->grants = rules->For(peer, groups);
 }
 
 }  // namespace objmapper::router

@@ -37,7 +37,12 @@ class Access {
   bool Permits(std::unique_ptr<Standing>* standing, const net::PeerCredentials& peer, int fd,
                absl::string_view uri, Right right) const;
 
+  // How many of the folders on the way to `uri` the peer may not remove (Grants::KeptFolders), as of now. Any thread.
+  size_t KeptFolders(const net::PeerCredentials& peer, int fd, absl::string_view uri) const;
+
  private:
+  void Renew(Standing* standing, const net::PeerCredentials& peer, int fd) const;
+
   mutable net::Mutex mutex_;
   std::shared_ptr<const AccessRules> rules_ GUARDED_BY(mutex_);
   std::atomic<uint64_t> generation_{1};  // written with mutex_ held

@@ -71,6 +71,15 @@ bool Grants::Permits(absl::string_view uri, Right right) const {
   return false;
 }
 
+size_t Grants::KeptFolders(absl::string_view uri) const {
+  const std::string normal = Normal(uri);
+  for (size_t end = normal.rfind('/'); end != std::string::npos && end != 0; end = normal.rfind('/', end - 1)) {
+    const absl::string_view folder = absl::string_view(normal).substr(0, end);
+    if (!Permits(folder, Right::kWrite)) return static_cast<size_t>(std::count(folder.begin(), folder.end(), '/')) + 1;
+  }
+  return 0;
+}
+
 absl::StatusOr<AccessRules::Rule> AccessRules::ParseLine(absl::string_view line) {
   std::vector<absl::string_view> words = absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
   Rule rule{};
@@ -159,6 +168,18 @@ absl::StatusOr<AccessRules> AccessRules::Load(const std::string& path) {
   return rules;
 }
 
+std::vector<std::string> AccessRules::Doubts() const {
+  std::vector<std::string> doubts;
+  for (const Rule& rule : rules_) {
+    const bool user = rule.who == Who::kUid;
+    if (!user && rule.who != Who::kGid) continue;
+    std::string doubt = net::IdDoubt(user, rule.id);
+    if (doubt.empty() || std::count(doubts.begin(), doubts.end(), doubt) > 0) continue;
+    doubts.push_back(std::move(doubt));
+  }
+  return doubts;
+}
+
 Grants AccessRules::For(const net::PeerCredentials& peer,
                         absl::FunctionRef<std::vector<gid_t>()> groups) const {
   Grants result;
@@ -170,10 +191,10 @@ Grants AccessRules::For(const net::PeerCredentials& peer,
       case Who::kTcp:
         return !peer.known();
       case Who::kUid:
-        return peer.known() && peer.uid == rule.id;
+        return peer.IsUser(rule.id);
       case Who::kGid:
         if (!peer.known()) return false;
-        if (peer.gid == rule.id) return true;
+        if (peer.IsGroup(rule.id)) return true;
         if (!others.has_value()) others = groups();
         return std::count(others->begin(), others->end(), rule.id) > 0;
     }

@@ -10,7 +10,8 @@
 // One rule a line; '#' begins a comment. The first rule that speaks of the peer and of the object decides; where
 // none does, nothing is allowed.
 //   who   uid N or user NAME; gid N or group NAME, any group of the peer, supplementary ones too; tcp: peers
-//         of which the kernel knows no uid; any: all of them
+//         of which the kernel knows no uid; any: all of them. A number that stands for all ids that our user namespace
+//         does not map (net/peer_credentials.h) is no user and no group
 //   what  a path from the root on; it stands for the object of that name and for all below it, in whole
 //         components (/models is not about /models2). C escapes (\x20) for what a line cannot hold.
 //   may   read (FDPASS, COPY, SPLICE, STAT, LIST), write (PUT, PUT_FD, DELETE), read,write, or none
@@ -21,6 +22,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -39,6 +41,9 @@ class Grants {
  public:
   // Whether the peer has `right` to the object `uri`, as a request names it.
   bool Permits(absl::string_view uri, Right right) const;
+  // How many of the folders on the way to `uri`, from the root on, are not the peer's to remove: up to the last that it
+  // may not write.
+  size_t KeptFolders(absl::string_view uri) const;
 
  private:
   friend class AccessRules;
@@ -61,6 +66,8 @@ class AccessRules {
   Grants For(const net::PeerCredentials& peer, absl::FunctionRef<std::vector<gid_t>()> groups) const;
 
   size_t size() const { return rules_.size(); }
+  // What an operator should know of whom the rules name (net::IdDoubt): sentences.
+  std::vector<std::string> Doubts() const;
 
  private:
   enum class Who : uint8_t { kUid, kGid, kTcp, kAny };

@@ -27,7 +27,9 @@ std::optional<Admission::Refusal> Admission::Judge(int socket, Transport transpo
   const bool anybody = uids.empty() && gids.empty();
   if (transport != Transport::kUnix || (anybody && per_uid_max == 0)) return std::nullopt;
   const net::PeerCredentials peer = net::PeerCredentialsOf(socket);
-  if (!anybody && !Has(uids, peer.uid) && !Has(gids, peer.gid)) {
+  const bool named = (net::IdNames::Users().Tells(peer.uid) && Has(uids, peer.uid)) ||
+                     (net::IdNames::Groups().Tells(peer.gid) && Has(gids, peer.gid));
+  if (!anybody && !named) {
     const std::vector<gid_t> groups = gids.empty() ? std::vector<gid_t>() : net::PeerGroupsOf(socket);
     if (std::none_of(groups.begin(), groups.end(), [&](gid_t gid) { return Has(gids, gid); })) {
       return Refusal{Status::kPermissionDenied,

@@ -27,6 +27,10 @@ using protocol::RequestParser;
 constexpr absl::Duration kLinger = absl::Seconds(1);
 // How many retired connections may linger; beyond it they are closed at once.
 constexpr size_t kLingerersMax = 1024;
+// The same for those that were not let in. They are in nobody's limits, so a flood of them is to take few descriptors for a
+// short time; a client reads why as long as it is closed behind the answer rather than over what it has sent.
+constexpr absl::Duration kRefusedLinger = absl::Milliseconds(200);
+constexpr size_t kRefusedMax = 64;
 // How many connections one turn accepts before it looks at the others again.
 constexpr int kAcceptsPerTurn = 64;
 // How long listeners rest when the process can open no descriptor.
@@ -77,6 +81,7 @@ Demultiplexer::Demultiplexer(Options options)
       silent_(options.limits->idle_timeout),
       half_said_(options.limits->request_timeout),
       leaving_(kLinger),
+      turned_away_(kRefusedLinger),
       reserve_(OpenReserve()) {
   CHECK_EQ(epoll_.Add(lingering_.event_fd(), EPOLLIN, &mailbox_source_), 0);
   CHECK_EQ(epoll_.Add(arriving_.event_fd(), EPOLLIN, &arrivals_source_), 0);
@@ -193,6 +198,7 @@ void Demultiplexer::Run() {
                    (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
           break;
         case Source::Kind::kLingerer:
+        case Source::Kind::kRefused:
           OnLingerer(static_cast<Guest*>(source));
           break;
       }
@@ -266,7 +272,8 @@ void Demultiplexer::Admit(net::UniqueFd socket, Transport transport) {
   std::string answer;
   AppendError(protocol::Dialect::kV1, 0, refusal->status, refusal->message, &answer);
   SendShort(session->fd(), answer);
-  Retire(std::move(session));
+  shutdown(session->fd(), SHUT_WR);
+  if (DropInput(session->fd())) AddGuest(Source::Kind::kRefused, std::move(session));
 }
 
 void Demultiplexer::RefuseForLackOfDescriptors(ListenerSource* source) {
@@ -324,6 +331,7 @@ void Demultiplexer::CloseListeners() {
 
 void Demultiplexer::AddGuest(Source::Kind kind, std::unique_ptr<Session> session) {
   if (kind == Source::Kind::kLingerer && lingerers_ >= kLingerersMax) return;
+  if (kind == Source::Kind::kRefused && refused_ >= kRefusedMax) return;
   const int fd = session->fd();
   auto guest = std::make_unique<Guest>(kind, std::move(session));
   // Edge-triggered: bytes that are peeked at stay in the socket, and would be reported for ever.
@@ -333,7 +341,11 @@ void Demultiplexer::AddGuest(Source::Kind kind, std::unique_ptr<Session> session
     return;
   }
   if (kind == Source::Kind::kLingerer) ++lingerers_;
-  (kind == Source::Kind::kLingerer ? leaving_ : silent_).Start(guest.get(), net::NowNs());
+  if (kind == Source::Kind::kRefused) ++refused_;
+  Deadlines& deadlines = kind == Source::Kind::kOpener     ? silent_
+                         : kind == Source::Kind::kLingerer ? leaving_
+                                                           : turned_away_;
+  deadlines.Start(guest.get(), net::NowNs());
   guests_.insert(guest.release());
 }
 
@@ -342,7 +354,9 @@ std::unique_ptr<Session> Demultiplexer::RemoveGuest(Guest* guest) {
   silent_.Stop(guest);
   half_said_.Stop(guest);
   leaving_.Stop(guest);
+  turned_away_.Stop(guest);
   if (guest->kind == Source::Kind::kLingerer) --lingerers_;
+  if (guest->kind == Source::Kind::kRefused) --refused_;
   guests_.erase(guest);
   std::unique_ptr<Session> session = std::move(guest->session);
   delete guest;
@@ -453,6 +467,7 @@ void Demultiplexer::Expire() {
   const int64_t now_ns = net::NowNs();
   if (now_ns >= resume_ns_) ResumeListeners();
   while (Guest* guest = leaving_.PopExpired(now_ns)) RemoveGuest(guest);
+  while (Guest* guest = turned_away_.PopExpired(now_ns)) RemoveGuest(guest);
   while (Guest* guest = silent_.PopExpired(now_ns)) {
     counters_->timed_out.fetch_add(1, std::memory_order_relaxed);
     std::string farewell;
@@ -472,7 +487,7 @@ void Demultiplexer::Expire() {
 
 int Demultiplexer::SleepMs() const {
   const int64_t next = std::min({silent_.NextExpiryNs(), half_said_.NextExpiryNs(),
-                                 leaving_.NextExpiryNs(), resume_ns_});
+                                 leaving_.NextExpiryNs(), turned_away_.NextExpiryNs(), resume_ns_});
   return next == net::kNever ? -1 : net::SleepMs(next, net::NowNs());
 }
 

@@ -84,7 +84,7 @@ class Demultiplexer : public Switchboard {
  private:
   // What an epoll event points to.
   struct Source {
-    enum class Kind : uint8_t { kListener, kMailbox, kArrivals, kOpener, kLingerer };
+    enum class Kind : uint8_t { kListener, kMailbox, kArrivals, kOpener, kLingerer, kRefused };
     explicit Source(Kind kind_in) : kind(kind_in) {}
     Kind kind;
   };
@@ -95,7 +95,7 @@ class Demultiplexer : public Switchboard {
     bool paused = false;  // out of the epoll set until `resume_ns_`
   };
   // A connection between accept and its lane (kOpener), or between its last answer and close
-  // (kLingerer).
+  // (kLingerer; kRefused: it was never let in, and has no place among --max_connections).
   struct Guest : Source {
     Guest(Kind kind_in, std::unique_ptr<Session> session_in)
         : Source(kind_in), session(std::move(session_in)) {}
@@ -145,9 +145,11 @@ class Demultiplexer : public Switchboard {
   std::vector<std::unique_ptr<ListenerSource>> listeners_;
   absl::flat_hash_set<Guest*> guests_;  // owned
   size_t lingerers_ = 0;
+  size_t refused_ = 0;   // of kRefused
   Deadlines silent_;     // openers that have sent nothing
   Deadlines half_said_;  // openers that have sent a part of their first request
   Deadlines leaving_;    // lingerers
+  Deadlines turned_away_;  // those that were not let in
   int64_t resume_ns_ = net::kNever;  // when paused listeners are listened to again
   net::UniqueFd reserve_;  // given up for a moment to refuse a client when descriptors are out
   std::atomic<Phase> phase_{Phase::kServing};

@@ -76,6 +76,13 @@ void ClaimFds(Session* session, size_t begin, size_t end, Request* request, net:
   if (wants) Refuse(request, Status::kInvalidRequest, "no descriptor came with it");
 }
 
+// Whether the server's rules deny it. OP_LIST is judged entry by entry.
+bool IsDenied(Session* session, const Request& request) {
+  const Access* const access = session->limits->access;
+  return access != nullptr && request.mode != Mode::kList &&
+         !access->Permits(&session->standing, session->peer, session->fd(), request.uri, RightFor(request.mode));
+}
+
 // Refusals that depend on the server rather than on the frame.
 void Judge(Session* session, Request* request) {
   switch (request->mode) {
@@ -104,9 +111,7 @@ void Judge(Session* session, Request* request) {
       request->retry_after_ms = static_cast<uint32_t>(std::min<int64_t>(wait_ns / 1'000'000 + 1, UINT32_MAX));
     }
   }
-  if (limits.access != nullptr && request->refusal == Status::kOk && request->mode != Mode::kList &&
-      !limits.access->Permits(&session->standing, session->peer, session->fd(), request->uri,
-                              RightFor(request->mode))) {
+  if (request->refusal == Status::kOk && IsDenied(session, *request)) {
     Refuse(request, Status::kPermissionDenied, "the server's rules do not allow you this");
   }
   if (limits.log_requests || limits.slow_request_ns != 0) {
@@ -165,8 +170,11 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
     const size_t begin = burst->consumed + std::min<uint64_t>(parser.to_skip(), rest.size());
     burst->dropped = burst->dropped || begin > burst->consumed;
     RequestParser::Result result = parser.Next(rest);
+    // Whoever answers in place looks for the object. For whom the rules deny it nobody looks: neither the time that it takes
+    // nor where the connection goes tells whether it is there.
     if (others && result.kind == RequestParser::Kind::kRequest &&
-        result.request.refusal == Status::kOk && !(*in_place)(result.request)) {
+        result.request.refusal == Status::kOk && (IsOperation(mode) || !IsDenied(session, result.request)) &&
+        !(*in_place)(result.request)) {
       // Not taken after all. A request of these modes leaves no trace in the parser, but what was to
       // be skipped before it has been.
       burst->consumed = begin;

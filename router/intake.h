@@ -61,7 +61,8 @@ using InPlace = absl::FunctionRef<bool(const protocol::Request&)>;
 // requests_max: 1 or more; the caller's budget.
 // burst:        reused between calls; cleared here.
 // in_place:     null, or whether the caller answers this request although it is another lane's,
-//               because moving the connection would cost more; asked once for each such request.
+//               because moving the connection would cost more; asked once for each such request that the
+//               rules do not deny: those are refused here, whether the object is there or not.
 //
 // The caller keeps what is left, input.substr(burst->consumed), and passes it in again:
 // KeepUnread() does that.

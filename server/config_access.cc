@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <tuple>
 
 #include <gflags/gflags.h>
 
@@ -13,6 +14,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "net/peer_credentials.h"
 #include "server/flag_errors.h"
 
 DEFINE_string(allow_uids, "",
@@ -167,6 +169,13 @@ absl::Status ReadAccess(Config* config) {
   if (absl::Status s = ReadIds("allow_gids", FLAGS_allow_gids, GidOf, "group", &admission.gids); !s.ok()) {
     return s;
   }
+  for (const auto& [flag, user, ids] :
+       {std::tuple("--allow_uids", true, admission.uids), std::tuple("--allow_gids", false, admission.gids)}) {
+    for (const uint32_t id : ids) {
+      const std::string doubt = net::IdDoubt(user, id);
+      if (!doubt.empty()) config->warnings.push_back(absl::StrCat(flag, ": ", doubt));
+    }
+  }
   const bool udp = !config->listen_udp.empty();
   if ((udp || config->Has(net::Address::Kind::kTcp)) && !(admission.uids.empty() && admission.gids.empty())) {
     const bool uids = !admission.uids.empty();
@@ -199,6 +208,9 @@ absl::Status ReadAccess(Config* config) {
   if (!config->rules_file.empty()) {
     absl::StatusOr<router::AccessRules> rules = router::AccessRules::Load(config->rules_file);
     if (!rules.ok()) return Bad("rules_file", FLAGS_rules_file, rules.status().message());
+    for (const std::string& doubt : rules->Doubts()) {
+      config->warnings.push_back(absl::StrCat("--rules_file=", FLAGS_rules_file, ": ", doubt));
+    }
   }
   return absl::OkStatus();
 }

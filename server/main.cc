@@ -35,6 +35,19 @@ void RaiseDescriptorLimit() {
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0) PLOG(WARNING) << "RLIMIT_NOFILE stays as it is";
 }
 
+// Each connection takes a descriptor, and each object that is kept open; the server itself, and what is refused or leaving,
+// some more. Where they run out, clients are told UNAVAILABLE long before the limit that the operator has set.
+void CompareDescriptorLimit(const objmapper::server::Config& config) {
+  constexpr uint64_t kOwn = 256;
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+  const uint64_t wanted = config.admission.connections_max + config.fd_cache_entries + kOwn;
+  if (limit.rlim_cur >= wanted) return;
+  LOG(WARNING) << "--max_connections=" << config.admission.connections_max << " and --fd_cache_entries="
+               << config.fd_cache_entries << " do not fit into " << limit.rlim_cur << " descriptors (RLIMIT_NOFILE): "
+               << wanted << " would be wanted; clients are told UNAVAILABLE when there are none left.";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -80,6 +93,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   for (const std::string& warning : config->warnings) LOG(WARNING) << warning;
+  CompareDescriptorLimit(*config);
   const int status = objmapper::server::Run(*config, *std::move(inherited));
   google::FlushLogFiles(google::INFO);
   // A thread that waits for a second signal may still run: no destructors below it.

@@ -236,6 +236,7 @@ absl::StatusOr<size_t> Server::ReloadRules() {
   if (access_ == nullptr) return absl::FailedPreconditionError("there is no --rules_file to read again");
   absl::StatusOr<router::AccessRules> rules = router::AccessRules::Load(config_.rules_file);
   if (!rules.ok()) return rules.status();
+  for (const std::string& doubt : rules->Doubts()) LOG(WARNING) << "--rules_file=" << config_.rules_file << ": " << doubt;
   const size_t count = rules->size();
   access_->Replace(*std::move(rules));
   return count;

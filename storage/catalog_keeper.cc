@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
+#include "storage/reserved_name.h"
 
 namespace objmapper::storage {
 namespace {
@@ -80,7 +81,7 @@ void CatalogKeeper::TakeChanges() {
     for (TreeWatch::Change& change : changes) {
       if (!change.directory) {
         options_.feed->Refresh(change.path);
-      } else {
+      } else if (!HasReservedName(change.path)) {
         to_visit_.insert(std::move(change.path));
       }
     }

@@ -19,10 +19,10 @@ absl::StatusOr<size_t> CleanOne(int directory, std::vector<std::string>* below) 
   if (!names.ok()) return names.status();
   size_t removed = 0;
   for (const DirectoryName& name : *names) {
-    if (name.is_directory) {
+    if (IsReservedName(name.name) && RemoveIfAbandoned(directory, name.name)) {
+      ++removed;
+    } else if (name.is_directory) {
       below->push_back(name.name);
-    } else if (IsReservedName(name.name)) {
-      removed += RemoveIfAbandoned(directory, name.name) ? 1 : 0;
     }
   }
   return removed;

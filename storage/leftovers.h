@@ -1,4 +1,4 @@
-// What puts that were killed have left behind: files under reserved names (reserved_name.h).
+// What puts that were killed have left behind: files, and folders, under reserved names (reserved_name.h).
 //
 // Those of processes that live, of this server or of another one on the same root, stay. Any thread; waits for the disk.
 #pragma once

@@ -6,13 +6,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "net/errno_status.h"
 #include "storage/disk_error.h"
+#include "storage/own_folder.h"
 
 namespace objmapper::storage {
 namespace {
@@ -36,7 +39,14 @@ absl::Status SyncDirectory(int directory, absl::string_view path) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Parent> Make(const Tree& tree, const std::string& path) {
+// How many directories deep `path` leads.
+size_t DepthOf(const std::string& path) {
+  size_t depth = 0;
+  for (const absl::string_view part : absl::StrSplit(path, '/', absl::SkipEmpty())) depth += part != "." ? 1 : 0;
+  return depth;
+}
+
+absl::StatusOr<Parent> Make(const Tree& tree, const std::string& path, size_t* kept) {
   Parent parent;
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     absl::StatusOr<net::UniqueFd> directory = tree.OpenDirectory(path, Wait::kMayBlock);
@@ -45,7 +55,7 @@ absl::StatusOr<Parent> Make(const Tree& tree, const std::string& path) {
       return parent;
     }
     if (!absl::IsNotFound(directory.status()) || path.empty()) return directory.status();
-    absl::StatusOr<Parent> above = Make(tree, ParentOf(path));
+    absl::StatusOr<Parent> above = Make(tree, ParentOf(path), kept);
     if (!above.ok()) return above;
     parent.made = true;
     const std::string name = NameOf(path);
@@ -54,8 +64,11 @@ absl::StatusOr<Parent> Make(const Tree& tree, const std::string& path) {
       parent.directory = std::move(above->directory);
       return parent;
     }
-    if (mkdirat(above->directory.get(), name.c_str(), 0777) == 0) continue;
-    const int error = errno;
+    const int error = MakeFolder(above->directory.get(), name);
+    if (error == 0) {
+      *kept = std::min(*kept, DepthOf(path) - 1);
+      continue;
+    }
     if (error == ENOENT) continue;  // the one above has been pruned
     const std::string what = absl::StrCat("make directory \"", absl::CHexEscape(path), "\"");
     if (error == EEXIST) {
@@ -83,28 +96,35 @@ std::pair<std::string, std::string> SplitUri(absl::string_view uri) {
   return {std::string(path), std::string(uri.substr(slash + 1))};
 }
 
-absl::StatusOr<Parent> MakeParents(const Tree& tree, const std::string& path) {
-  absl::StatusOr<Parent> parent = Make(tree, path);
-  if (!parent.ok()) PruneParents(tree, path);
+absl::StatusOr<Parent> MakeParents(const Tree& tree, const std::string& path, size_t* kept) {
+  absl::StatusOr<Parent> parent = Make(tree, path, kept);
+  if (!parent.ok()) PruneParents(tree, path, *kept);
   return parent;
 }
 
-void PruneParents(const Tree& tree, std::string path) {
-  while (!path.empty()) {
+void PruneParents(const Tree& tree, std::string path, size_t kept) {
+  while (DepthOf(path) > kept) {
     const std::string above = ParentOf(path);
     const absl::StatusOr<net::UniqueFd> directory = tree.OpenDirectory(above, Wait::kMayBlock);
     // What is gone already, or never came to be, keeps nothing above it.
-    const bool pruned = directory.ok() && unlinkat(directory->get(), NameOf(path).c_str(), AT_REMOVEDIR) == 0;
-    const bool absent = directory.ok() ? errno == ENOENT || errno == ENAMETOOLONG || NameOf(path).empty()
-                                       : absl::IsNotFound(directory.status()) || absl::IsOutOfRange(directory.status());
-    if (!pruned && !absent) return;
+    bool goes_on;
+    if (directory.ok()) {
+      const std::string name = NameOf(path);
+      // "a//b" and "a/./b" are "a/b".
+      const int error = name.empty() || name == "." ? 0 : RemoveFolder(directory->get(), name);
+      goes_on = error == 0 || error == ENOENT || error == ENAMETOOLONG;
+    } else {
+      goes_on = absl::IsNotFound(directory.status()) || absl::IsOutOfRange(directory.status());
+    }
+    if (!goes_on) return;
     path = above;
   }
 }
 
 bool PruneBelow(int directory, const std::string& name) {
-  if (unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0) return true;
-  if (errno != ENOTEMPTY && errno != EEXIST) return false;
+  const int error = RemoveFolder(directory, name);
+  if (error == 0) return true;
+  if (error != ENOTEMPTY && error != EEXIST) return false;
   const int fd = openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return false;
   struct Closer {
@@ -127,7 +147,7 @@ bool PruneBelow(int directory, const std::string& name) {
   for (const std::string& next : below) {
     if (!PruneBelow(fd, next)) return false;
   }
-  return unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0;
+  return RemoveFolder(directory, name) == 0;
 }
 
 absl::Status SyncParents(const Tree& tree, int directory, const std::string& path) {

@@ -4,6 +4,7 @@
 // Stateless; any thread. Every call may wait for the disk.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <utility>
 
@@ -24,14 +25,15 @@ struct Parent {
 
 // The directory `path`, made where it is missing, with all above it. ALREADY_EXISTS: a part of the path is no directory, or a
 // link that leads to none. UNAVAILABLE: no room. Else as Tree::OpenDirectory(). What it has made for nothing is removed again.
-absl::StatusOr<Parent> MakeParents(const Tree& tree, const std::string& path);
+// kept: for PruneParents(). Lowered where that is needed to let it remove again what this call has made.
+absl::StatusOr<Parent> MakeParents(const Tree& tree, const std::string& path, size_t* kept);
 
-// Removes `path` and those above it that have become empty, up to the root. One that somebody stores something in at
-// this moment may go from under him: he makes it again.
-void PruneParents(const Tree& tree, std::string path);
+// Removes `path` and those above it that have become empty and that the server has made (own_folder.h), but for the first `kept`
+// components. One that somebody stores something in at this moment may go from under him: he makes it again.
+void PruneParents(const Tree& tree, std::string path, size_t kept);
 
-// Removes the directory `name` in `directory`, and those below it, if no file is in any of them. False: one is, or it cannot be done; some
-// of those without may be gone then.
+// Removes the directory `name` in `directory`, and those below it, if the server has made all of them and no file is in any.
+// False: not so, or it cannot be done; some of those without may be gone then.
 bool PruneBelow(int directory, const std::string& name);
 
 // Brings the names in `directory`, which is `path`, to the disk, and those in each directory above it: any of them may have been

@@ -1,7 +1,7 @@
 // Names that the server keeps for itself: ".objmapper-...". They are never served, listed or stored under.
 //
 // An object that replaces another has such a name, in the directory where it belongs, for the moment between being
-// complete and taking the other's place. After a crash in that moment the name is left behind.
+// complete and taking the other's place; and a folder while it is made. After a crash in that moment the name is left behind.
 #pragma once
 
 #include <string>

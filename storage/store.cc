@@ -63,7 +63,7 @@ class Incoming : public NewObject {
   // Directories that were made for nothing go again, after the file, which may have a reserved name in one of them.
   ~Incoming() override {
     file_.reset();
-    if (made_directories_ && !committed_) PruneParents(*options_.tree, path_);
+    if (made_directories_ && !committed_) PruneParents(*options_.tree, path_, attributes_.kept_folders);
   }
 
   int fd() const override { return file_->fd(); }
@@ -72,7 +72,7 @@ class Incoming : public NewObject {
   absl::Status Commit() override {
     if (absl::Status ready = Finish(); !ready.ok()) return About(What("store", uri_), ready);
     for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
-      absl::StatusOr<Parent> parent = MakeParents(*options_.tree, path_);
+      absl::StatusOr<Parent> parent = MakeParents(*options_.tree, path_, &attributes_.kept_folders);
       if (!parent.ok()) return About(What("store", uri_), parent.status());
       made_directories_ |= parent->made;
       const absl::Status published = Publish(parent->directory.get());
@@ -128,7 +128,7 @@ class Incoming : public NewObject {
   const Store::Options options_;
   const std::string uri_;
   const uint64_t size_;
-  const PutAttributes attributes_;
+  PutAttributes attributes_;
   const std::string path_;
   std::optional<NewFile> file_;
   std::string etag_;
@@ -160,8 +160,7 @@ void Store::Changed(absl::string_view uri) {
   options_.tree->NoteChange();
 }
 
-absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, uint64_t size,
-                                                       const PutAttributes& attributes) {
+absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, uint64_t size, PutAttributes attributes) {
   if (absl::Status fit = options_.tree->CheckName(uri); !fit.ok()) return fit;
   auto [path, name] = SplitUri(uri);
   if (name.size() > NAME_MAX) {
@@ -186,18 +185,19 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
     room = *std::move(reserved);
   }
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
-    absl::StatusOr<Parent> parent = MakeParents(*options_.tree, path);
+    absl::StatusOr<Parent> parent = MakeParents(*options_.tree, path, &attributes.kept_folders);
     if (!parent.ok()) return About(What("store", uri), parent.status());
     struct stat status;
     if (fstatat(parent->directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) &&
-        // Empty ones are no part of an object's way, but what is left of one: by a put or a delete that was killed.
+        // Empty ones that a store has made are no part of an object's way, but what is left of one: by a put or a delete that
+        // was killed.
         !PruneBelow(parent->directory.get(), name)) {
       return absl::AlreadyExistsError(absl::StrCat(What("store", uri), ": a directory has this name"));
     }
     absl::StatusOr<NewFile> file = NewFile::Make(parent->directory.get(), name);
     if (absl::IsNotFound(file.status())) continue;
     if (!file.ok()) {
-      if (parent->made) PruneParents(*options_.tree, path);
+      if (parent->made) PruneParents(*options_.tree, path, attributes.kept_folders);
       return About(What("store", uri), file.status());
     }
     auto object = std::make_unique<Incoming>(options_, std::string(uri), size, attributes, path, *std::move(file),
@@ -252,20 +252,20 @@ absl::StatusOr<bool> Store::Adopt(absl::string_view uri, net::UniqueFd* fd, cons
   if (LeadsThrough(uri, [&](absl::string_view part) { return tree.Stat(part, Wait::kMayBlock).ok(); })) return false;
   // DeleteOnDisk() notes its change before the name may change again: see Tree::InBoth().
   absl::StatusOr<bool> adopted =
-      options_.memory->Adopt(uri, fd, attributes.ttl, [&] { return DeleteOnDisk(uri); });
+      options_.memory->Adopt(uri, fd, attributes.ttl, [&] { return DeleteOnDisk(uri, attributes.kept_folders); });
   tree.NoteChange();
   return adopted;
 }
 
-absl::Status Store::Delete(absl::string_view uri) {
-  const auto on_disk = [&] { return DeleteOnDisk(uri); };
+absl::Status Store::Delete(absl::string_view uri, size_t kept_folders) {
+  const auto on_disk = [&] { return DeleteOnDisk(uri, kept_folders); };
   if (options_.memory == nullptr) return on_disk();
   absl::Status removed = options_.memory->Remove(uri, on_disk);
   options_.tree->NoteChange();
   return removed;
 }
 
-absl::Status Store::DeleteOnDisk(absl::string_view uri) {
+absl::Status Store::DeleteOnDisk(absl::string_view uri, size_t kept_folders) {
   // As a reader finds it: what is no object cannot be deleted.
   if (absl::Status there = options_.tree->StatOnDisk(uri, Wait::kMayBlock).status(); !there.ok()) return there;
   const auto [path, name] = SplitUri(uri);
@@ -274,7 +274,7 @@ absl::Status Store::DeleteOnDisk(absl::string_view uri) {
   // So that it is known whether somebody still has it, when it has no name any more.
   net::UniqueFd file;
   if (options_.house != nullptr) file.Reset(openat(directory->get(), name.c_str(), kToJudge));
-  return Unlink(uri, directory->get(), path, name, std::move(file));
+  return Unlink(uri, directory->get(), path, name, std::move(file), kept_folders);
 }
 
 absl::Status Store::DeleteIf(absl::string_view uri, absl::FunctionRef<bool(int fd)> wanted) {
@@ -294,11 +294,11 @@ absl::Status Store::DeleteIf(absl::string_view uri, absl::FunctionRef<bool(int f
     Changed(uri);
     return absl::AbortedError(absl::StrCat(What("delete", uri), ": it is another one by now"));
   }
-  return Unlink(uri, directory->get(), path, name, std::move(file));
+  return Unlink(uri, directory->get(), path, name, std::move(file), /*kept_folders=*/0);
 }
 
 absl::Status Store::Unlink(absl::string_view uri, int directory, const std::string& path, const std::string& name,
-                           net::UniqueFd file) {
+                           net::UniqueFd file, size_t kept_folders) {
   if (unlinkat(directory, name.c_str(), 0) != 0) {
     if (errno == EISDIR) return options_.tree->Stat(uri, Wait::kMayBlock).status();
     return DiskError(errno, What("delete", uri));
@@ -306,7 +306,7 @@ absl::Status Store::Unlink(absl::string_view uri, int directory, const std::stri
   Changed(uri);
   absl::Status synced;
   if (options_.durability == Durability::kFull) synced = SyncParents(*options_.tree, directory, path);
-  PruneParents(*options_.tree, path);
+  PruneParents(*options_.tree, path, kept_folders);
   // A reader between the two may have come to know a directory that is no more.
   options_.tree->NoteChange();
   if (file.valid()) options_.house->Unlinked(std::move(file));

@@ -39,6 +39,7 @@ enum class Durability : uint8_t {
 // What a client says of an object that it stores.
 struct PutAttributes {
   absl::Duration ttl = absl::InfiniteDuration();  // afterwards it is gone
+  size_t kept_folders = 0;  // as of Store::Delete(), should it come to nothing
 };
 
 // An object that is being stored, invisible until Commit(). One thread's at a time. One that dies without
@@ -85,8 +86,8 @@ class Store {
   //
   //   INVALID_ARGUMENT, OUT_OF_RANGE, PERMISSION_DENIED   as Tree::OpenObject(): what could never be read is
   //                       not stored; also names that the server keeps for itself (".objmapper-...")
-  //   ALREADY_EXISTS      a part of the way is an object, or the name is a directory that is not empty (CONFLICT on
-  //                       the wire)
+  //   ALREADY_EXISTS      a part of the way is an object, or the name is a directory, but for an empty one that a store
+  //                       has made (CONFLICT on the wire)
   //   UNAVAILABLE         no room: ENOSPC, EDQUOT, EFBIG, or the disk is filled above its limit
   //   UNIMPLEMENTED       a time to live, on a file system without extended attributes
   //   RESOURCE_EXHAUSTED  descriptors or memory; DATA_LOSS: the disk failed
@@ -100,8 +101,9 @@ class Store {
   absl::Status PutFd(absl::string_view uri, net::UniqueFd fd, const PutAttributes& attributes);
 
   // Removes the object. NOT_FOUND: there is none; PERMISSION_DENIED: it is a directory. Directories that become empty go
-  // too. Descriptors that have been handed out stay good. DATA_LOSS: it is gone, but may come back when power fails (kFull).
-  absl::Status Delete(absl::string_view uri);
+  // too, if a store has made them (own_folder.h), but for the first `kept_folders` of the URI. Descriptors that have been
+  // handed out stay good. DATA_LOSS: it is gone, but may come back when power fails (kFull).
+  absl::Status Delete(absl::string_view uri, size_t kept_folders = 0);
 
   // Removes the object if `wanted` says so of it: it is given a descriptor of the one that would be removed, open for
   // reading, and no other takes its place meanwhile (but for what others do to the tree). ABORTED: it does not say so.
@@ -123,17 +125,16 @@ class Store {
 
   // Removes `name`, of which `file` is open for reading or is none.
   absl::Status Unlink(absl::string_view uri, int directory, const std::string& path, const std::string& name,
-                      net::UniqueFd file);
+                      net::UniqueFd file, size_t kept_folders);
   void Changed(absl::string_view uri);
 
   // As Begin(), without keeping room.
-  absl::StatusOr<std::unique_ptr<NewObject>> Make(absl::string_view uri, uint64_t size,
-                                                  const PutAttributes& attributes);
+  absl::StatusOr<std::unique_ptr<NewObject>> Make(absl::string_view uri, uint64_t size, PutAttributes attributes);
 
   // Whether the descriptor, which is taken then, is an object in memory now. False: it is to be copied, or Make() says what
   // is wrong.
   absl::StatusOr<bool> Adopt(absl::string_view uri, net::UniqueFd* fd, const PutAttributes& attributes);
-  absl::Status DeleteOnDisk(absl::string_view uri);
+  absl::Status DeleteOnDisk(absl::string_view uri, size_t kept_folders);
 
   const Options options_;
   std::array<net::Mutex, 64> name_locks_;

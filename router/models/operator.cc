@@ -59,6 +59,9 @@ std::optional<Found> Operator::Do(Session* session, const Request& request, net:
   operand.dialect = session->dialect();
   operand.request = request;
   operand.uri.assign(request.uri.data(), request.uri.size());
+  operand.access = session->limits->access;
+  operand.peer = session->peer;
+  operand.socket = session->fd();
   switch (request.mode) {
     case Mode::kPutFd:
       return FoundBy(copypath::PutFd(operand, std::move(fd)));

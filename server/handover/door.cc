@@ -64,7 +64,7 @@ bool Door::Greet(net::UniqueFd socket) {
     return false;
   };
   // Whoever gets our sockets can be us.
-  if (peer.uid != 0 && peer.uid != geteuid()) return refuse("only our own user and root may take over");
+  if (!peer.IsUser(0) && !peer.IsUser(geteuid())) return refuse("only our own user and root may take over");
   const absl::StatusOr<Frame> hello = wire->Receive(absl::Seconds(5));
   if (!hello.ok()) return refuse(std::string(hello.status().message()));
   if (hello->text != kHello) return refuse(absl::StrCat("here \"", kHello, "\" is spoken"));

@@ -6,10 +6,13 @@
 // it came so far; it is killed then. Between two of these calls the disk stays as it is, so every state of it is seen. The
 // server that has been judged is the next one to be killed: starting servers is what takes the time here.
 // tests/storage/store_crash_test.cc does the same to the storage alone, at every system call.
+#include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -196,6 +199,10 @@ TEST_P(ServerCrashTest, ADeletedObject) {
   const auto prepare = [&] {
     tree_.Add("a/b/c/object", old_);
     tree_.Add("a/neighbour", "stays");
+    // As if the server had made them.
+    for (const char* folder : {"a", "a/b", "a/b/c"}) {
+      EXPECT_EQ(setxattr(tree_.Path(folder).c_str(), "user.objmapper.made", "", 0, 0), 0) << strerror(errno);
+    }
   };
   const Objects before = {{"a/b/c/object", old_}, {"a/neighbour", "stays"}};
   // It, and the two directories that only it kept.

@@ -8,6 +8,7 @@
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -78,6 +79,7 @@ bool Refuse(long call, int error) {
                          syscall(SYS_setgid, kNobody) == 0 && syscall(SYS_setuid, kNobody) == 0;
     if (!dropped) _exit(126);
   }
+  if (options.without_users && syscall(SYS_unshare, CLONE_NEWUSER) != 0) _exit(126);
   // A test that is killed takes its server along.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   for (const auto& [call, error] : {std::pair(SYS_io_uring_setup, options.io_uring_errno),
@@ -163,6 +165,15 @@ bool ServerProcess::CanBecomeNobody() {
     if (inside <= kNobody && kNobody - inside < count) return true;
   }
   return false;
+}
+
+bool ServerProcess::CanHideUsers() {
+  const pid_t child = fork();
+  PCHECK(child >= 0) << "fork";
+  if (child == 0) _exit(syscall(SYS_unshare, CLONE_NEWUSER) == 0 ? 0 : 1);
+  int status = 0;
+  PCHECK(waitpid(child, &status, 0) == child);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 void ServerProcess::Launch(const std::string& root, const ServerOptions& options) {

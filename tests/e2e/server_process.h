@@ -47,6 +47,7 @@ struct ServerOptions {
   std::vector<int> inherited_sockets;
   std::string inherited_names;
   std::vector<std::string> environment;  // "NAME=value", beside the test's own
+  bool without_users = false;  // in a user namespace that maps nobody: CanHideUsers()
   bool as_nobody = false;      // when the test is root and CanBecomeNobody(), the server is not
   std::string working_directory = "/";
   std::string socket_path;  // empty: one in a directory of its own
@@ -71,6 +72,7 @@ class ServerProcess {
   // Whether root may become "nobody" here: not in a sandbox that knows one user alone. There root
   // has its powers over files, but none that the kernel asks of the machine's own root.
   static bool CanBecomeNobody();
+  static bool CanHideUsers();
 
   // ---- Connections ----
   Wire Unix() const { return Wire::ToUnix(socket_path_); }

@@ -8,7 +8,7 @@
 namespace objmapper::faults {
 
 // The system calls that can be made to fail, by the names of their C functions; "ring_..." are the operations of an
-// io_uring, on their way into it. openat is meant where it makes a file. Those of the last two lines change the tree of
+// io_uring, on their way into it. openat is meant where it makes a file. Those of the two lines from "openat" on change the tree of
 // objects (copy_file_range and sendfile to a file too, and the ioctl that clones one).
 inline constexpr const char* kCalls[] = {
     "accept4", "recv",     "recvmsg", "send",   "sendmsg", "read",      "pread",     "preadv2",      "openat2",
@@ -16,6 +16,8 @@ inline constexpr const char* kCalls[] = {
     "ring_recv", "ring_send", "ring_sendmsg", "ring_madvise", "sendmmsg",
     "openat", "mkdirat", "fallocate", "pwrite", "ring_write", "copy_file_range", "fsetxattr", "fchmod",
     "fsync", "flock", "linkat", "renameat", "unlinkat",
+    // The first of the completions that wait is lost, as where the kernel has no memory to keep it. No errno.
+    "ring_lost",
 };
 inline constexpr size_t kCallCount = sizeof(kCalls) / sizeof(kCalls[0]);
 

@@ -108,6 +108,39 @@ TEST(AccessRulesTest, NonsenseIsNamedWithItsLine) {
   }
 }
 
+// The folders that a peer may not write are not its to remove, nor is any above one of them.
+TEST(AccessRulesTest, FoldersThatAreKept) {
+  const auto kept = [](const char* rules, const char* uri) {
+    const AccessRules read = *AccessRules::Parse(rules);
+    return read.For({1, 1000, 100}, [] { return std::vector<gid_t>(); }).KeptFolders(uri);
+  };
+  EXPECT_EQ(kept("any / write", "a/b/c/object"), 0u);
+  EXPECT_EQ(kept("any /a write", "a/b/c/object"), 0u);
+  EXPECT_EQ(kept("any /a/b write\nany / read", "a/b/c/object"), 1u);
+  EXPECT_EQ(kept("any /a/b write", "//a/./b//object"), 1u);
+  EXPECT_EQ(kept("any /a/b/c/object write", "a/b/c/object"), 3u);
+  EXPECT_EQ(kept("any /a write", "object"), 0u);
+  EXPECT_EQ(kept("any /a/b none\nany /a write", "a/b/c/object"), 3u);
+}
+
+// A user namespace that does not map everybody tells all the others as one number, which is nobody in particular then.
+TEST(AccessRulesTest, NumbersThatNameNobody) {
+  const net::IdNames initial("         0          0 4294967295\n", "65534\n");
+  EXPECT_TRUE(initial.Tells(65534));
+  EXPECT_TRUE(initial.Tells(1000));
+  for (const char* map : {"", "0 1000 1\n", "0 100000 65536\n", "0 0 1000\n1000 1000 4294966294\n", "nonsense", "0 0 x\n"}) {
+    const net::IdNames partial(map, "65534\n");
+    EXPECT_FALSE(partial.Tells(65534)) << map;
+    EXPECT_TRUE(partial.Tells(0)) << map;
+    EXPECT_TRUE(partial.Tells(1000)) << map;
+  }
+  EXPECT_TRUE(net::IdNames("0 0 2147483648\n2147483648 2147483648 2147483647\n", "65534").Tells(65534));
+  const net::IdNames other("0 1000 1", "4242");
+  EXPECT_FALSE(other.Tells(4242));
+  EXPECT_TRUE(other.Tells(65534));
+  EXPECT_FALSE(net::IdNames("", "").Tells(65534));
+}
+
 TEST(AccessRulesTest, FilesThatCannotBeRead) {
   const absl::Status missing = AccessRules::Load("/nonexistent/rules").status();
   EXPECT_TRUE(absl::IsNotFound(missing)) << missing;

@@ -117,5 +117,27 @@ TEST_F(IntakeTest, RefusedIsNotAskedAbout) {
   EXPECT_EQ(Refusals(), (StatusList{Status::kInvalidMode}));
 }
 
+// Nor about what the rules deny, which may be there or not: it is refused here, and the connection stays.
+TEST_F(IntakeTest, DeniedIsNotAskedAbout) {
+  const Access access(*AccessRules::Parse("any /open read"));
+  limits_.access = &access;
+  for (const Dialect dialect : {Dialect::kV1, Dialect::kV2}) {
+    for (const LaneKind lane : {LaneKind::kFdPass, LaneKind::kCopyPath}) {
+      const Mode others = lane == LaneKind::kFdPass ? Mode::kCopy : Mode::kFdPass;
+      auto session = Make(dialect);
+      std::string input;
+      for (const char* uri : {"closed/there", "closed/none", "open/a", "closed//there", "./closed/there"}) {
+        input += RequestBytes(dialect, {.mode = others, .uri = uri});
+      }
+      TakeInPlace(session.get(), input, lane, {"closed/there", "open/a"});
+      EXPECT_EQ(asked_, (UriList{"open/a"}));
+      EXPECT_EQ(Refusals(), (StatusList{Status::kPermissionDenied, Status::kPermissionDenied, Status::kOk,
+                                        Status::kPermissionDenied, Status::kPermissionDenied}));
+      EXPECT_EQ(burst_.end, End::kNeedMore);
+    }
+  }
+  limits_.access = nullptr;
+}
+
 }  // namespace
 }  // namespace objmapper::router

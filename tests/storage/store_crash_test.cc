@@ -153,6 +153,15 @@ TEST_P(StoreCrashTest, NewObject) {
                      }
                      const std::set<std::string> names = NamesAfterAStart();
                      EXPECT_EQ(names, content.has_value() ? std::set<std::string>{"a/b/object"} : std::set<std::string>{});
+                     // What directories are left are known as ours, and in nobody's way.
+                     if (!content.has_value()) {
+                       absl::StatusOr<Tree> tree = Tree::Open(scratch_.path());
+                       CHECK(tree.ok());
+                       Store::Options options;
+                       options.tree = &*tree;
+                       Store store(options);
+                       Put(&store, "a", "in the place of a directory");
+                     }
                    });
 }
 

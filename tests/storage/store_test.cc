@@ -310,9 +310,13 @@ TEST_F(StoreTest, KnowsTheContentsEtag) {
   EXPECT_NE(EtagOf(fd.get(), *info, Tier::kDisk), kept);
 }
 
-// Empty directories, such as a put that was killed leaves, are in nobody's way, however many; with an object in one they are.
+// Empty directories that a store has made, such as a put that was killed leaves, are in nobody's way, however many; with an
+// object in one they are.
 TEST_F(StoreTest, TakesTheNameOfEmptyDirectories) {
-  for (const char* directory : {"a", "b", "b/c", "b/c/d", "b/e", "f", "f/g"}) scratch_.MakeDirectory(directory);
+  for (const char* uri : {"a/x", "b/c/d/x", "b/e/x", "f/g/x"}) {
+    ASSERT_TRUE(Put(uri, "x").ok());
+    ASSERT_EQ(unlink(scratch_.PathOf(uri).c_str()), 0);
+  }
   for (const char* uri : {"a", "b"}) {
     ASSERT_TRUE(Put(uri, "x").ok()) << uri;
     ExpectContent(uri, "x");
@@ -320,6 +324,66 @@ TEST_F(StoreTest, TakesTheNameOfEmptyDirectories) {
   ASSERT_TRUE(Put("f/g/object", "x").ok());
   EXPECT_EQ(Put("f", "y").code(), absl::StatusCode::kAlreadyExists);
   ExpectContent("f/g/object", "x");
+}
+
+// A directory that somebody else has made is never removed, though it be empty, or become so: not by a put of its name, nor by
+// a delete, a put that comes to nothing, or one of the store's own directories going.
+TEST_F(StoreTest, LeavesDirectoriesOfOthers) {
+  for (const char* directory : {"inbox", "inbox/theirs", "other", "other/way"}) scratch_.MakeDirectory(directory);
+  const std::set<std::string> before = Names();
+  for (const char* uri : {"inbox", "inbox/theirs", "other/way", "inbox//theirs", "./inbox"}) {
+    EXPECT_EQ(Put(uri, "x").code(), absl::StatusCode::kAlreadyExists) << uri;
+    EXPECT_EQ(store_->PutFd(uri, net::Memfd("x", /*seals=*/0), {}).code(), absl::StatusCode::kAlreadyExists) << uri;
+    EXPECT_EQ(store_->Delete(uri).code(), absl::StatusCode::kPermissionDenied) << uri;
+  }
+  EXPECT_EQ(Names(), before);
+  ASSERT_TRUE(Put("inbox/theirs/a", "x").ok());
+  ASSERT_TRUE(Put("other/way/ours/a", "x").ok());
+  scratch_.Write("inbox/file", "not by a store");
+  for (const char* uri : {"inbox/theirs/a", "other/way/ours/a", "inbox/file"}) EXPECT_TRUE(store_->Delete(uri).ok()) << uri;
+  ASSERT_TRUE(store_->Begin("inbox/theirs/ours/a", 1, {}).ok());  // and given up
+  EXPECT_EQ(Names(), before);
+  // Made anew by somebody else, under a name that was the store's.
+  ASSERT_TRUE(Put("inbox/made/a", "x").ok());
+  ASSERT_EQ(unlink(scratch_.PathOf("inbox/made/a").c_str()), 0);
+  ASSERT_EQ(rmdir(scratch_.PathOf("inbox/made").c_str()), 0);
+  scratch_.MakeDirectory("inbox/made");
+  EXPECT_EQ(Put("inbox/made", "x").code(), absl::StatusCode::kAlreadyExists);
+}
+
+// Directories that a caller is not to remove stay, though the store has made them; but what a put has made it takes back, if it
+// comes to nothing.
+TEST_F(StoreTest, KeepsTheDirectoriesItIsTold) {
+  ASSERT_TRUE(Put("a/b/c/one", "x").ok());
+  ASSERT_TRUE(store_->Delete("a/b/c/one", /*kept_folders=*/2).ok());
+  EXPECT_EQ(Names(), (std::set<std::string>{"a", "a/b"}));
+  ASSERT_TRUE(Put("a/b/c/one", "x").ok());
+  ASSERT_TRUE(store_->Delete("//a/./b//c/one", /*kept_folders=*/1).ok());
+  EXPECT_EQ(Names(), (std::set<std::string>{"a"}));
+  PutAttributes keeps;
+  keeps.kept_folders = 2;
+  ASSERT_TRUE(store_->Begin("a/b/c/one", 1, keeps).ok());
+  EXPECT_EQ(Names(), (std::set<std::string>{"a"}));
+  ASSERT_TRUE(store_->Begin("x/y/z/one", 1, keeps).ok());
+  EXPECT_EQ(Names(), (std::set<std::string>{"a"}));
+}
+
+// Where a file system keeps no marks, the process remembers what it has made.
+TEST_F(StoreTest, KnowsItsDirectoriesWithoutAttributesToo) {
+  scratch_.MakeDirectory("plain");
+  const std::string mount_point = scratch_.PathOf("plain");
+  if (mount("ramfs", mount_point.c_str(), "ramfs", 0, "") != 0) GTEST_SKIP() << "only root can mount";
+  scratch_.MakeDirectory("plain/theirs");
+  const absl::Status put = Put("plain/ours/a/b", "x");
+  const absl::Status put_theirs = Put("plain/theirs/a", "x");
+  const absl::Status deleted = store_->Delete("plain/ours/a/b");
+  const absl::Status deleted_theirs = store_->Delete("plain/theirs/a");
+  const absl::Status over = Put("plain/theirs", "x");
+  const std::set<std::string> names = Names();
+  ASSERT_EQ(umount(mount_point.c_str()), 0);
+  for (const absl::Status& status : {put, put_theirs, deleted, deleted_theirs}) EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(over.code(), absl::StatusCode::kAlreadyExists) << over;
+  EXPECT_EQ(names, (std::set<std::string>{"plain", "plain/theirs"}));
 }
 
 // A way that cannot be made to its end is not made at all.
@@ -435,7 +499,8 @@ TEST_F(StoreTest, RemovesAbandonedNamesAlone) {
 // A start finds what is left anywhere in the tree, and takes nothing else.
 TEST_F(StoreTest, RemovesLeftoversEverywhere) {
   ASSERT_TRUE(Put("a/b/object", "x").ok());
-  for (const char* name : {".objmapper-1-1-1", "a/.objmapper-1-1-2", "a/b/.objmapper-1-1-3"}) scratch_.Write(name, "left");
+  for (const char* name : {".objmapper-1-1-1", "a/.objmapper-1-1-2"}) scratch_.Write(name, "left");
+  scratch_.MakeDirectory("a/b/.objmapper-1-1-3");  // a directory on its way to its name
   scratch_.Write("a/.objmapper", "no such name");
   ASSERT_EQ(symlink("..", scratch_.PathOf("a/round").c_str()), 0);
   const absl::StatusOr<size_t> removed = store_->RemoveLeftovers();
