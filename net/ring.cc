@@ -237,6 +237,7 @@ int Ring::CancelAll() {
   std::erase_if(pending_, [&](const Event& event) {
     if (event.user_data != (kCancelAll & ~(kMessageBit | kFdsBit))) return false;
     found = event.result == -ENOENT ? 0 : event.result;
+    CHECK_GE(found, 0) << "cancelling all (Linux 5.19) gave " << strerror(-found);
     return true;
   });
   return found;
