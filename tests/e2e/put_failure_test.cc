@@ -217,6 +217,45 @@ TEST_P(PutFaultTest, AFailureOfTheDiskIsToldAndChangesNothing) {
   ExpectDescriptorsBack(Server(), before);
 }
 
+// A ring whose completions are lost has lost bytes of bodies, too, or the news that they were written: the connection ends, and
+// what is stored is whole. An object with a hole in it would be worse than none.
+TEST_P(PutFaultTest, LostCompletionsLeaveNoObjectWithAHole) {
+  StartInjected({});
+  constexpr int kPuts = 40;
+  const auto content = [](int i) { return Pattern(static_cast<uint64_t>(i) + 1, 700'000); };
+  const auto uri = [](int i) { return absl::StrCat("made/", i % 4, "/", i); };
+  {
+    RawClient warm = Client();
+    EXPECT_TRUE(warm.Get(Put("made/warm", "as it was")).ok());
+  }
+  const auto before = SettledDescriptors(Server());
+  faults::Fault& lost = injection_.Of("ring_lost");
+  lost.every = 7;
+  std::set<int> told;
+  for (int i = 0; i < kPuts; ++i) {
+    RawClient client = Client(i % 2 == 0 ? Transport::kUnix : Transport::kTcp);
+    const Answer answer = client.Get(Put(uri(i), content(i)));
+    if (answer.ok()) told.insert(i);
+    EXPECT_TRUE(answer.ok() || answer.kind == Answer::Kind::kEnd || answer.status == kStorageError) << answer.status;
+  }
+  lost.every = 0;
+  RecordProperty("touched", static_cast<int>(lost.touched));
+  RecordProperty("stored", static_cast<int>(told.size()));
+  if (lost.touched == 0) GTEST_SKIP() << GetParam() << " has no ring";
+  ExpectDescriptorsBack(Server(), before);
+  RawClient client = Client();
+  for (int i = 0; i < kPuts; ++i) {
+    const Answer answer = client.Get({.mode = kCopy, .uri = uri(i)});
+    if (answer.ok()) {
+      EXPECT_TRUE(answer.body == content(i)) << uri(i);
+    } else {
+      ExpectRefused(answer, Status::kNotFound);
+      EXPECT_FALSE(told.contains(i)) << uri(i) << " was acknowledged";
+    }
+  }
+  EXPECT_EQ(client.Get({.mode = kCopy, .uri = "made/warm"}).body, "as it was");
+}
+
 // A real disk that fills up in the middle of a body, as those do on which room cannot be kept beforehand; and while a
 // descriptor is copied, for which no room is kept.
 TEST_P(PutFaultTest, ADiskThatFillsUpInMidBody) {
