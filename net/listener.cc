@@ -6,12 +6,12 @@
 #include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -20,17 +20,13 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
+#include "net/listen_lock.h"
 
 namespace objmapper::net {
 namespace {
 
 // Connections that wait for accept(2); the kernel lowers it to net.core.somaxconn (listen(2)).
 constexpr int kBacklog = 4096;
-
-// How long another server may hold the directory's lock. Its own start takes microseconds, but
-// anybody who can read the directory could hold the lock, and must not hang us for ever.
-constexpr int kLockAttempts = 100;
-constexpr useconds_t kLockPauseUs = 20'000;
 
 // A Unix socket's address as the kernel wants it (unix(7)).
 struct UnixName {
@@ -63,27 +59,10 @@ absl::Status AlreadyRunning(absl::string_view what) {
   return absl::AlreadyExistsError(absl::StrCat(what, ": a server is running there already"));
 }
 
-std::string DirectoryOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-// Locks the directory of a socket file against other servers that start; closing unlocks.
-absl::StatusOr<UniqueFd> LockDirectory(const std::string& directory, absl::string_view what) {
-  UniqueFd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid()) return net::ErrnoToStatus(errno, absl::StrCat(what, ": open ", directory));
-  for (int attempt = 0; flock(fd.get(), LOCK_EX | LOCK_NB) != 0; ++attempt) {
-    if (errno != EWOULDBLOCK && errno != EINTR) {
-      return net::ErrnoToStatus(errno, absl::StrCat(what, ": flock ", directory));
-    }
-    if (attempt == kLockAttempts) {
-      return absl::UnavailableError(
-          absl::StrCat(what, ": another process keeps the directory ", directory, " locked"));
-    }
-    usleep(kLockPauseUs);
-  }
-  return fd;
+// The same, with who made the file: in /tmp anybody can have been there first.
+absl::Status AlreadyRunning(absl::string_view what, const struct stat& file) {
+  return absl::AlreadyExistsError(
+      absl::StrCat(what, ": a server is running there already; the socket file belongs to uid ", file.st_uid));
 }
 
 // Makes way for a socket file: removes one that nobody listens on. Called under the lock.
@@ -93,11 +72,12 @@ absl::Status RemoveStale(const UnixName& name, const std::string& path, absl::st
     return errno == ENOENT ? absl::OkStatus() : net::ErrnoToStatus(errno, what);
   }
   if (!S_ISSOCK(status.st_mode)) {
-    return absl::AlreadyExistsError(absl::StrCat(what, ": the file exists and is no socket"));
+    return absl::AlreadyExistsError(
+        absl::StrCat(what, ": the file exists and is no socket; it belongs to uid ", status.st_uid));
   }
   const UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe.valid()) return net::ErrnoToStatus(errno, what);
-  if (connect(probe.get(), name.get(), name.length) == 0) return AlreadyRunning(what);
+  if (connect(probe.get(), name.get(), name.length) == 0) return AlreadyRunning(what, status);
   switch (const int error = errno; error) {
     case ECONNREFUSED:
       break;
@@ -105,12 +85,12 @@ absl::Status RemoveStale(const UnixName& name, const std::string& path, absl::st
       return absl::OkStatus();
     case EAGAIN:      // somebody listens, and is too busy to accept
     case EPROTOTYPE:  // somebody has bound a datagram socket
-      return AlreadyRunning(what);
+      return AlreadyRunning(what, status);
     default:
       return net::ErrnoToStatus(error, absl::StrCat(what, ": is a server running there? connect"));
   }
   if (unlink(path.c_str()) != 0 && errno != ENOENT) {
-    return net::ErrnoToStatus(errno, absl::StrCat(what, ": remove the stale socket"));
+    return net::ErrnoToStatus(errno, absl::StrCat(what, ": remove the stale socket of uid ", status.st_uid));
   }
   LOG(INFO) << what << ": replaced a socket file that nobody listened on";
   return absl::OkStatus();
@@ -190,11 +170,11 @@ absl::StatusOr<Listener> Listener::OpenUnix(const Address& address, const Socket
 
   // Held until we listen: to the probe of a second server, a socket that is bound but does not
   // listen yet would look stale.
-  UniqueFd lock;
+  std::optional<ListenLock> lock;
   if (!IsAbstract(address)) {
-    absl::StatusOr<UniqueFd> locked = LockDirectory(DirectoryOf(address.path), what);
+    absl::StatusOr<ListenLock> locked = ListenLock::Take(address.path, what);
     if (!locked.ok()) return locked.status();
-    lock = *std::move(locked);
+    lock.emplace(*std::move(locked));
     if (absl::Status status = RemoveStale(*name, address.path, what); !status.ok()) return status;
   }
   if (bind(fd.get(), name->get(), name->length) != 0) {

@@ -29,7 +29,7 @@ class Listener {
   // kUnix: a socket file nobody listens on is replaced; one that somebody listens on is not:
   // ALREADY_EXISTS, and the message says that a server is running there. A path that exists and is
   // no socket is refused too (ALREADY_EXISTS). Two servers that start at once are serialized by a
-  // lock on the directory (flock(2)); UNAVAILABLE when somebody keeps it for seconds.
+  // lock file beside the socket (net/listen_lock.h, with its errors).
   // kTcp: SO_REUSEADDR; IPv6 sockets are IPV6_V6ONLY, so that "[::]:p" and "0.0.0.0:p" can be
   // listened on together. An empty host is 0.0.0.0.
   // Other errors: as ErrnoToStatus; the message names the address.

@@ -88,6 +88,7 @@ class ListenerTest : public testing::Test {
 
   const std::string& directory() const { return folder_.path(); }
   std::string Path() const { return folder_.Path("s"); }
+  std::string LockPath() const { return folder_.Path(".s.lock"); }
 
   // Opening Path() is refused, and the message names it.
   void ExpectRefused(StatusCode code, absl::string_view reason) {
@@ -238,16 +239,63 @@ TEST_F(ListenerTest, OneOfManyStarts) {
   }
 }
 
-// A process that keeps the directory locked is named as the reason, not waited for without end.
-TEST_F(ListenerTest, GivesUpOnALockedDirectory) {
+// Who can read the directory can lock it: that keeps nobody from listening.
+TEST_F(ListenerTest, ALockedDirectoryIsNoObstacle) {
   const UniqueFd lock(open(directory().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(flock(lock.get(), LOCK_EX), 0);
+  absl::StatusOr<Listener> listener = Listener::Open(Unix(Path()));
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  ExpectServes(*listener);
+}
+
+// Another server of ours that keeps the lock is named as the reason, not waited for without end.
+TEST_F(ListenerTest, GivesUpOnALockThatIsHeld) {
+  const UniqueFd lock(open(LockPath().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   ASSERT_EQ(flock(lock.get(), LOCK_EX), 0);
   ExpectRefused(StatusCode::kUnavailable, "locked");
   EXPECT_FALSE(Exists(Path()));
 }
 
+// One that was killed at that moment leaves its file, which is no obstacle; and nobody leaves it otherwise.
+TEST_F(ListenerTest, ALockThatWasLeft) {
+  UniqueFd(open(LockPath().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)).Reset();
+  absl::StatusOr<Listener> listener = Listener::Open(Unix(Path()));
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  EXPECT_FALSE(Exists(LockPath()));
+}
+
+// What others have put in the lock's place, or can hold a lock on, is told with its name, and touched by nobody.
+TEST_F(ListenerTest, WhatLiesInTheLocksPlace) {
+  const auto expect_refused = [&](absl::string_view reason) {
+    ExpectRefused(StatusCode::kFailedPrecondition, reason);
+    ExpectRefused(StatusCode::kFailedPrecondition, LockPath());
+    EXPECT_TRUE(Exists(LockPath())) << reason;
+    EXPECT_FALSE(Exists(Path())) << reason;
+    std::filesystem::remove(LockPath());
+  };
+  UniqueFd(open(LockPath().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)).Reset();
+  ASSERT_EQ(chmod(LockPath().c_str(), 0604), 0);
+  expect_refused("others may open it (mode 0604)");
+  {
+    const UniqueFd file(open(LockPath().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    ASSERT_EQ(write(file.get(), "x", 1), 1);
+  }
+  expect_refused("holds data");
+  ASSERT_EQ(symlink("elsewhere", LockPath().c_str()), 0);
+  expect_refused("no regular file");
+  EXPECT_FALSE(Exists(directory() + "/elsewhere"));
+  ASSERT_EQ(mkfifo(LockPath().c_str(), 0600), 0);
+  expect_refused("no regular file");
+  ASSERT_EQ(mkdir(LockPath().c_str(), 0700), 0);
+  expect_refused("no regular file");
+  if (geteuid() != 0) return;
+  UniqueFd(open(LockPath().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)).Reset();
+  if (chown(LockPath().c_str(), 12345, 12345) != 0) return;  // a sandbox that knows one user alone
+  expect_refused("of uid 12345");
+}
+
 // The lock is given back: a directory holds any number of sockets.
-TEST_F(ListenerTest, UnlocksTheDirectory) {
+TEST_F(ListenerTest, GivesTheLockBack) {
   absl::StatusOr<Listener> one = Listener::Open(Unix(Path()));
   absl::StatusOr<Listener> two = Listener::Open(Unix(absl::StrCat(Path(), "2")));
   ASSERT_TRUE(one.ok() && two.ok()) << one.status() << two.status();
