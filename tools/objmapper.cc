@@ -2,8 +2,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "absl/types/span.h"
+#include "net/standard_streams.h"
 #include "tools/cli/command_line.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/exit_code.h"
@@ -52,16 +54,18 @@ ExitCode Main(absl::Span<const char* const> arguments) {
     return kExitUsage;
   }
   const ExitCode code = Run(*line);
-  // What was printed must have got through: a full disk behind ">" is an error too.
-  if (fflush(stdout) != 0 || ferror(stdout) != 0) {
-    fprintf(stderr, "objmapper: write to standard output: %s\n", strerror(errno));
-    return code == kExitOk ? kExitLocal : code;
-  }
-  return code;
+  // What was printed must have got through: a full disk behind ">" is an error too, and some file systems say so at close.
+  errno = 0;
+  const bool flushed = fflush(stdout) == 0;
+  const bool closed = close(STDOUT_FILENO) == 0 || errno == EINTR;
+  if (flushed && closed && ferror(stdout) == 0) return code;
+  fprintf(stderr, "objmapper: write to standard output: %s\n", errno == 0 ? "it failed" : strerror(errno));
+  return code == kExitOk ? kExitLocal : code;
 }
 
 }  // namespace objmapper::tools
 
 int main(int argc, char** argv) {
+  objmapper::net::HoldStandardStreams();
   return objmapper::tools::Main(absl::MakeSpan(argv + 1, argc > 0 ? argc - 1 : 0));
 }

@@ -30,6 +30,7 @@
 #include "absl/types/span.h"
 #include "client/client.h"
 #include "net/errno_status.h"
+#include "net/standard_streams.h"
 #include "net/unique_fd.h"
 #include "protocol/mode.h"
 
@@ -227,6 +228,7 @@ int Main(const std::vector<std::string>& uris) {
 }  // namespace objmapper::tools
 
 int main(int argc, char** argv) {
+  objmapper::net::HoldStandardStreams();
   gflags::SetUsageMessage("--root=DIR --servers=URL,... URI...");
   gflags::ParseCommandLineFlags(&argc, &argv, /*remove_flags=*/true);
   return objmapper::tools::Main(std::vector<std::string>(argv + 1, argv + argc));

@@ -209,6 +209,45 @@ TEST_F(ObjmapperTest, ExitCodes) {
   EXPECT_EQ(Run("help >/dev/full").exit_code, 5);
 }
 
+// What was to be printed, and cannot be, is an error, however standard output was lost; no data are gone in silence.
+TEST_F(ObjmapperTest, OutputThatIsLost) {
+  // Nothing is asked of a server when there is nowhere to put it.
+  const Outcome closed = Run("get a --server=unix:/nowhere/s >&-");
+  EXPECT_EQ(closed.exit_code, 5);
+  EXPECT_EQ(closed.err, "objmapper: standard output is closed; say with -o where to put it\n");
+  EXPECT_EQ(Run("get a --server=unix:/nowhere/s >&- <&-").exit_code, 5);
+  EXPECT_EQ(Run("get a --server=udp://127.0.0.1:1 >&-").exit_code, 5);
+  for (const char* where : {">&-", ">/dev/full", "1</dev/null"}) EXPECT_EQ(Run(absl::StrCat("help ", where)).exit_code, 5);
+  EXPECT_TRUE(absl::StrContains(Run("help >&-").err, "write to standard output: Bad file descriptor"));
+  for (const char* mode : {"fdpass", "copy", "splice"}) {
+    FakeServer server([](Peer& peer) {
+      Answer(peer, std::string(300'000, 'x'));
+      peer.AwaitEnd();
+    });
+    const Outcome full = Run(absl::StrCat("get a --mode=", mode, " --server=", server.url(), " >/dev/full"));
+    EXPECT_EQ(full.exit_code, 5) << mode << full.err;
+    EXPECT_TRUE(absl::StrContains(full.err, "No space left")) << mode << full.err;
+  }
+  {
+    // Where it goes to a file, nobody misses standard output, or the others.
+    FakeServer server([](Peer& peer) {
+      Answer(peer, "hello");
+      peer.AwaitEnd();
+    });
+    const std::string file = folder_.Path("got");
+    EXPECT_EQ(Run(absl::StrCat("get a -o ", file, " --server=", server.url(), " <&- >&-")).exit_code, 0);
+    EXPECT_EQ(RunShell(absl::StrCat("cat ", file), folder_.Path("stderr")).out, "hello");
+  }
+  {
+    // Errors of the server stay what they are.
+    FakeServer server([](Peer& peer) {
+      peer.Send(Error(peer.ReadRequest().id, protocol::Status::kNotFound, "no such object"));
+      peer.AwaitEnd();
+    });
+    EXPECT_EQ(Run(absl::StrCat("stat a --server=", server.url(), " >&-")).exit_code, 1);
+  }
+}
+
 // The help is this program's, not a list of every library's flags.
 TEST_F(ObjmapperTest, HelpIsForStrangers) {
   const Outcome help = Run("--help");

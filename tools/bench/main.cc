@@ -11,6 +11,7 @@
 #include <gflags/gflags.h>
 
 #include "absl/strings/str_cat.h"
+#include "net/standard_streams.h"
 #include "tools/bench/bench.h"
 #include "tools/bench/contenders/contender.h"
 #include "tools/bench/contenders/floor/floor_main.h"
@@ -103,4 +104,7 @@ int Main(int argc, char** argv) {
 
 }  // namespace objmapper::bench
 
-int main(int argc, char** argv) { return objmapper::bench::Main(argc, argv); }
+int main(int argc, char** argv) {
+  objmapper::net::HoldStandardStreams();
+  return objmapper::bench::Main(argc, argv);
+}

@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "client/to_file.h"
+#include "net/standard_streams.h"
 #include "protocol/mode.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/connect.h"
@@ -104,6 +105,11 @@ ExitCode RunGet(const CommandLine& line) {
   if (!outputs.ok()) {
     ReportError(/*json=*/false, "uri", "", outputs.status(), kExitUsage);
     return kExitUsage;
+  }
+  if (line.output == kStdout && !net::StandardOutputIsOpen()) {
+    const absl::Status closed = absl::FailedPreconditionError("standard output is closed; say with -o where to put it");
+    ReportError(/*json=*/false, "uri", "", closed, kExitLocal);
+    return kExitLocal;
   }
   if (IsUdp(line)) return RunUdpGet(line, *outputs);
   ExitCode code;
