@@ -33,6 +33,10 @@ DEFINE_string(admin_listen, "",
               "Where operators look: a status page, /metrics for Prometheus, /healthz, /readyz, /stats, "
               "/connz, /flagz by HTTP. A Unix socket's path (or @name), or host:port, :port or port on "
               "loopback. Off unless given.");
+DEFINE_string(admin_hosts, "",
+              "Names that a request to --admin_listen may give in Host, separated by commas, beside localhost, 127.0.0.1, "
+              "[::1] and the address it listens on: those of a proxy that passes Host on. Any other is refused (421), so "
+              "that no web page can lead a browser here by a name of its own (DNS rebinding). A Unix socket takes any.");
 DEFINE_string(root, "",
               "The folder whose files are the objects. When it is not given: ./objects, if that is "
               "there.");
@@ -191,7 +195,24 @@ absl::Status ReadListeners(Config* config) {
   return absl::OkStatus();
 }
 
+absl::Status ReadAdminHosts(Config* config) {
+  for (const std::string& text : List(FLAGS_admin_hosts)) {
+    absl::string_view host = text;
+    const bool bracketed = absl::ConsumePrefix(&host, "[") && absl::ConsumeSuffix(&host, "]");
+    const bool sensible = !host.empty() && std::all_of(host.begin(), host.end(), [&](char c) {
+      return absl::ascii_isalnum(c) || c == '.' || c == '-' || c == '_' || (bracketed && c == ':');
+    });
+    if (!sensible) return Bad("admin_hosts", text, "it is a host's name or address, without a port, such as node1.example or [fd00::1]");
+    config->admin_hosts.emplace_back(host);
+  }
+  if (!FLAGS_admin_hosts.empty() && config->admin_hosts.empty()) {
+    return Bad("admin_hosts", FLAGS_admin_hosts, "it names no host");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadAdmin(Config* config) {
+  if (absl::Status hosts = ReadAdminHosts(config); !hosts.ok()) return hosts;
   absl::string_view text = FLAGS_admin_listen;
   if (text.empty()) return absl::OkStatus();
   const bool is_unix = absl::ConsumePrefix(&text, "unix:") || text[0] == '@' ||

@@ -30,6 +30,7 @@ struct Config {
   size_t udp_payload_max = 1400;         // bytes
   std::optional<Identity> become;       // after what needs root has been had
   std::optional<net::Address> admin_listen;
+  std::vector<std::string> admin_hosts;  // further names that the operator's door answers to, without brackets
   std::string root;
   bool fdpass_lane = true;  // false: no listener can reach it (--concurrency_model=auto)
   std::string concurrency_model;

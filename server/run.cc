@@ -84,7 +84,7 @@ class Life {
             "systemd's socket for the operator, ", address.ToUrl(),
             ", is open to the network: it is a Unix socket or an address of this machine alone"));
       }
-      admin_ = Admin::On(*std::move(inherited.admin));
+      admin_ = Admin::On(*std::move(inherited.admin), config_.admin_hosts);
     }
     std::vector<net::Listener> unwanted;  // kept until the predecessor has let go of them
     if (!config_.take_over.empty()) {
@@ -118,7 +118,7 @@ class Life {
 
   absl::Status OpenAdmin() {
     if (admin_ == nullptr && config_.admin_listen.has_value()) {
-      auto opened = Admin::Open(*config_.admin_listen);
+      auto opened = Admin::Open(*config_.admin_listen, config_.admin_hosts);
       if (!opened.ok()) {
         return absl::Status(opened.status().code(), absl::StrCat("--admin_listen: ", opened.status().message()));
       }

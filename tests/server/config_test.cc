@@ -503,6 +503,16 @@ TEST_F(ConfigTest, AdminListen) {
   }
 }
 
+TEST_F(ConfigTest, AdminHosts) {
+  EXPECT_TRUE(Read().admin_hosts.empty());
+  EXPECT_EQ(ReadWith("admin_hosts", "node1.example, [fd00::1],10.0.0.1").admin_hosts,
+            (std::vector<std::string>{"node1.example", "fd00::1", "10.0.0.1"}));
+  for (const char* value : {"node1:9100", "*", "http://node1", "a b", "[fd00::1", "fd00::1", "[]", ","}) {
+    Set("admin_hosts", value);
+    ExpectRefused("admin_hosts", value);
+  }
+}
+
 // Without --writable nothing is stored or removed, so that there is nothing to be limited.
 TEST_F(ConfigTest, DiskLevels) {
   EXPECT_EQ(Read().disk_evict_at.of, storage::DiskLevel::Of::kNothing);
@@ -563,7 +573,7 @@ TEST_F(ConfigTest, MemoryLimit) {
 // Every flag is tried above: one that is added and forgotten here is noticed.
 TEST_F(ConfigTest, EveryFlagIsTried) {
   const std::set<std::string> tried = absl::StrSplit(
-      "listen_unix listen_tcp admin_listen root concurrency_model pool_size max_queue_depth max_threads "
+      "listen_unix listen_tcp admin_listen admin_hosts root concurrency_model pool_size max_queue_depth max_threads "
       "splice_pool_size copy_pool_size "
       "copy_loops bulk_loops bulk_bytes_min io_engine optimize_for_latency busy_poll_us max_connections max_pipeline "
       "persistent_connections requests_per_conn idle_timeout request_timeout drain_timeout "

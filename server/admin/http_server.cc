@@ -1,0 +1,390 @@
+#include "server/admin/http_server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <utility>
+
+#include <glog/logging.h>
+
+#include "absl/strings/str_cat.h"
+
+namespace objmapper::server {
+namespace {
+
+constexpr int64_t kSecondNs = 1'000'000'000;
+// A request, from the visitor's coming or its first byte on; a byte now and then does not prolong it.
+constexpr int64_t kRequestNs = 5 * kSecondNs;
+constexpr int64_t kPageNs = 30 * kSecondNs;
+// To take the whole of an answer: a status page through a slow tunnel.
+constexpr int64_t kAnswerNs = 60 * kSecondNs;
+constexpr int64_t kLeaveNs = kSecondNs;
+constexpr size_t kLeaveBytesMax = 256 << 10;
+constexpr int kAnswersMax = 1000;
+constexpr int kAcceptsPerTurn = 16;
+constexpr int64_t kRestNs = kSecondNs / 10;
+
+const char* ReasonOf(int status) {
+  switch (status) {
+    case 200: return "OK";
+    case 400: return "Bad Request";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 408: return "Request Timeout";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 421: return "Misdirected Request";
+    case 431: return "Request Header Fields Too Large";
+    case 503: return "Service Unavailable";
+    case 505: return "HTTP Version Not Supported";
+  }
+  return "Error";
+}
+
+HttpAnswer Text(int status, absl::string_view text) {
+  HttpAnswer answer;
+  answer.status = status;
+  answer.body = absl::StrCat(text, "\n");
+  if (status == 405) answer.headers = "Allow: GET, HEAD\r\n";
+  if (status == 503) answer.headers = "Retry-After: 1\r\n";
+  return answer;
+}
+
+net::UniqueFd OpenReserve() { return net::UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+// A descriptor that rides on a visitor's bytes would be closed by the loop's thread, and some wait when they are. From
+// Linux 6.16 on the kernel refuses to send them (EPERM); older ones refuse the option, and so does TCP.
+void TakeNoDescriptors(int fd) {
+#ifndef SO_PASSRIGHTS
+  constexpr int SO_PASSRIGHTS = 83;  // asm-generic/socket.h
+#endif
+  const int off = 0;
+  setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+}
+
+void* TagOf(uint64_t id) { return reinterpret_cast<void*>(static_cast<uintptr_t>(id)); }
+
+}  // namespace
+
+HttpServer::HttpServer(net::Listener listener, Options options)
+    : listener_(std::move(listener)), options_(std::move(options)), reserve_(OpenReserve()) {
+  TakeNoDescriptors(listener_.fd());
+  CHECK_EQ(epoll_.Add(listener_.fd(), EPOLLIN, TagOf(kListenerTag)), 0);
+  CHECK_EQ(epoll_.Add(made_.event_fd(), EPOLLIN, TagOf(kMadeTag)), 0);
+  page_thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "admin/pages");
+    MakePages();
+  });
+  loop_thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "admin/http");
+    Run();
+  });
+}
+
+HttpServer::~HttpServer() {
+  stop_.store(true);
+  made_.Wake();
+  loop_thread_.join();
+  {
+    const net::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  page_thread_.join();
+}
+
+void HttpServer::Run() {
+  while (!stop_.load()) {
+    for (const epoll_event& event : epoll_.Wait(SleepMs())) {
+      const uint64_t id = reinterpret_cast<uintptr_t>(event.data.ptr);
+      if (id == kListenerTag) {
+        Accept();
+      } else if (id == kMadeTag) {
+        for (Made& made : made_.TakeAll()) {
+          // Who has gone meanwhile is not waited for by anybody.
+          const auto visitor = visitors_.find(made.visitor);
+          if (visitor == visitors_.end() || visitor->second->state != Visitor::State::kWaiting) continue;
+          Answer(visitor->second.get(), made.answer);
+        }
+      } else {
+        OnEvent(id, event.events);
+      }
+    }
+    std::vector<uint64_t> again;
+    again.swap(again_);
+    for (const uint64_t id : again) {
+      const auto visitor = visitors_.find(id);
+      if (visitor != visitors_.end() && visitor->second->state == Visitor::State::kReading) {
+        Advance(visitor->second.get());
+      }
+    }
+    Expire(net::NowNs());
+  }
+}
+
+void HttpServer::Accept() {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    net::UniqueFd socket(accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket.valid()) {
+      const int error = errno;
+      if (error == EAGAIN) return;
+      if (error != EMFILE && error != ENFILE && error != ENOMEM && error != ENOBUFS) continue;  // the visitor's own
+      // Others have used up all descriptors: one of ours is given up for this visitor.
+      if (reserve_.valid()) {
+        reserve_.Reset();
+        continue;
+      }
+      if (MakeRoom(nullptr, /*writers_alone=*/false)) continue;
+      LOG_EVERY_T(WARNING, 1) << "the operator's door: nobody can be let in: out of descriptors (RLIMIT_NOFILE)";
+      epoll_.Remove(listener_.fd());
+      resting_ = true;
+      rest_until_ns_ = net::NowNs() + kRestNs;
+      return;
+    }
+    if (visitors_.size() >= kVisitorsMax) {
+      LOG_EVERY_T(WARNING, 1) << "the operator's door: there are " << kVisitorsMax
+                              << " visitors; the one that keeps it waiting longest is closed for each that comes";
+      MakeRoom(nullptr, /*writers_alone=*/false);
+    }
+    TakeNoDescriptors(socket.get());
+    auto visitor = std::make_unique<Visitor>();
+    visitor->id = next_id_++;
+    visitor->socket = std::move(socket);
+    visitor->events = EPOLLIN;
+    if (epoll_.Add(visitor->socket.get(), visitor->events, TagOf(visitor->id)) != 0) continue;
+    Visitor* const added = visitor.get();
+    visitors_.emplace(added->id, std::move(visitor));
+    Enter(added, Visitor::State::kReading, kRequestNs);
+    Read(added);  // what it asks has mostly come along
+  }
+}
+
+void HttpServer::OnEvent(uint64_t id, uint32_t events) {
+  const auto found = visitors_.find(id);
+  if (found == visitors_.end()) return;  // closed earlier in this round
+  Visitor* const visitor = found->second.get();
+  switch (visitor->state) {
+    case Visitor::State::kReading:
+      return Read(visitor);
+    case Visitor::State::kWaiting:
+      // Nothing is asked for: it is EPOLLERR or EPOLLHUP, which nobody can turn off.
+      return End(visitor);
+    case Visitor::State::kWriting:
+      if ((events & EPOLLERR) != 0) return End(visitor);
+      return Write(visitor);
+    case Visitor::State::kLeaving:
+      return HearOut(visitor);
+  }
+}
+
+void HttpServer::Read(Visitor* visitor) {
+  char buffer[kHeadBytesMax];
+  while (visitor->input.size() < kHeadBytesMax) {
+    const ssize_t got =
+        recv(visitor->socket.get(), buffer, kHeadBytesMax - visitor->input.size(), MSG_DONTWAIT);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) break;
+    if (got < 0) return End(visitor);
+    if (got == 0) {
+      visitor->peer_done = true;
+      break;
+    }
+    // A request that begins has its time from now on.
+    if (!visitor->begun && visitor->answers > 0) Enter(visitor, Visitor::State::kReading, kRequestNs);
+    visitor->begun = true;
+    visitor->input.append(buffer, static_cast<size_t>(got));
+  }
+  Advance(visitor);
+}
+
+void HttpServer::Advance(Visitor* visitor) {
+  // Lines that are empty before a request are somebody's left-overs (RFC 9112, 2.2).
+  visitor->input.erase(0, std::min(visitor->input.find_first_not_of("\r\n"), visitor->input.size()));
+  HttpRequest request;
+  HttpRefusal refusal;
+  size_t consumed = 0;
+  switch (ReadHead(visitor->input, &consumed, &request, &refusal)) {
+    case HeadResult::kNeedMore:
+      if (visitor->peer_done) return End(visitor);
+      return Watch(visitor, EPOLLIN);
+    case HeadResult::kRefused:
+      visitor->close = true;
+      return Answer(visitor, Text(refusal.status, refusal.reason));
+    case HeadResult::kRequest:
+      visitor->input.erase(0, consumed);
+      return Dispatch(visitor, std::move(request));
+  }
+}
+
+void HttpServer::Dispatch(Visitor* visitor, HttpRequest request) {
+  visitor->head = request.head;
+  visitor->close = !request.keep_alive || ++visitor->answers >= kAnswersMax;
+  if (!request.host.empty() && !options_.hosts.empty() && !IsAmongHosts(request.host, options_.hosts)) {
+    visitor->close = true;
+    return Answer(visitor, Text(421, absl::StrCat("the name in Host is none of this server's; ", options_.hosts_flag,
+                                                  " adds to those it answers to")));
+  }
+  if (std::optional<HttpAnswer> answer = options_.quick(request); answer.has_value()) {
+    return Answer(visitor, *answer);
+  }
+  bool full = false;
+  {
+    const net::MutexLock lock(&mutex_);
+    full = pages_.size() >= kPagesMax;
+    if (!full) pages_.push_back({visitor->id, std::move(request)});
+  }
+  if (full) return Answer(visitor, Text(503, absl::StrCat(kPagesMax, " pages wait to be made; try again")));
+  wake_.notify_one();
+  Enter(visitor, Visitor::State::kWaiting, kPageNs);
+  Watch(visitor, 0);
+}
+
+void HttpServer::Answer(Visitor* visitor, const HttpAnswer& answer) {
+  visitor->output = absl::StrCat(
+      "HTTP/1.1 ", answer.status, " ", ReasonOf(answer.status), "\r\nContent-Type: ", answer.type,
+      "\r\nContent-Length: ", answer.body.size(), "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n",
+      answer.headers, "Connection: ", visitor->close ? "close" : "keep-alive", "\r\n\r\n",
+      visitor->head ? "" : answer.body);
+  visitor->sent = 0;
+  output_bytes_ += visitor->output.size();
+  Enter(visitor, Visitor::State::kWriting, kAnswerNs);
+  while (output_bytes_ > kAnswerBytesMax && MakeRoom(visitor, /*writers_alone=*/true)) {
+  }
+  Write(visitor);
+}
+
+void HttpServer::Write(Visitor* visitor) {
+  while (visitor->sent < visitor->output.size()) {
+    const ssize_t sent = send(visitor->socket.get(), visitor->output.data() + visitor->sent,
+                              visitor->output.size() - visitor->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && errno == EAGAIN) return Watch(visitor, EPOLLOUT);
+    if (sent < 0) return End(visitor);
+    visitor->sent += static_cast<size_t>(sent);
+  }
+  output_bytes_ -= visitor->output.size();
+  visitor->output = std::string();
+  if (visitor->close) {
+    shutdown(visitor->socket.get(), SHUT_WR);
+    if (visitor->peer_done) return End(visitor);
+    Enter(visitor, Visitor::State::kLeaving, kLeaveNs);
+    return HearOut(visitor);
+  }
+  visitor->head = false;
+  visitor->begun = !visitor->input.empty();
+  Enter(visitor, Visitor::State::kReading, kRequestNs);
+  Watch(visitor, EPOLLIN);
+  if (visitor->begun || visitor->peer_done) again_.push_back(visitor->id);
+}
+
+void HttpServer::HearOut(Visitor* visitor) {
+  char buffer[16384];
+  while (visitor->dropped < kLeaveBytesMax) {
+    const ssize_t got = recv(visitor->socket.get(), buffer, sizeof(buffer), MSG_DONTWAIT);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) return Watch(visitor, EPOLLIN);
+    if (got <= 0) break;
+    visitor->dropped += static_cast<size_t>(got);
+  }
+  End(visitor);
+}
+
+void HttpServer::Enter(Visitor* visitor, Visitor::State state, int64_t allowed_ns) {
+  visitor->state = state;
+  visitor->since_ns = net::NowNs();
+  visitor->deadline_ns = visitor->since_ns + allowed_ns;
+}
+
+void HttpServer::Watch(Visitor* visitor, uint32_t events) {
+  if (visitor->events == events) return;
+  visitor->events = events;
+  epoll_.Modify(visitor->socket.get(), events, TagOf(visitor->id));
+}
+
+void HttpServer::End(Visitor* visitor) {
+  output_bytes_ -= visitor->output.size();
+  if (visitor->state == Visitor::State::kWaiting) {
+    // A page that nobody waits for is not made.
+    const net::MutexLock lock(&mutex_);
+    const auto is_its = [visitor](const HttpServer::Page& page) { return page.visitor == visitor->id; };
+    pages_.erase(std::remove_if(pages_.begin(), pages_.end(), is_its), pages_.end());
+  }
+  epoll_.Remove(visitor->socket.get());
+  visitors_.erase(visitor->id);  // closes
+  if (!reserve_.valid()) reserve_ = OpenReserve();
+}
+
+bool HttpServer::MakeRoom(const Visitor* but, bool writers_alone) {
+  // In the order in which they can best be spared: said goodbye to, silent, slow to take, and last who waits for us.
+  const auto rank = [](const Visitor& visitor) {
+    switch (visitor.state) {
+      case Visitor::State::kLeaving: return 0;
+      case Visitor::State::kReading: return 1;
+      case Visitor::State::kWriting: return 2;
+      case Visitor::State::kWaiting: return 3;
+    }
+    return 3;
+  };
+  Visitor* longest = nullptr;
+  for (const auto& [id, visitor] : visitors_) {
+    if (visitor.get() == but || (writers_alone && visitor->state != Visitor::State::kWriting)) continue;
+    if (longest == nullptr ||
+        std::pair(rank(*visitor), visitor->since_ns) < std::pair(rank(*longest), longest->since_ns)) {
+      longest = visitor.get();
+    }
+  }
+  if (longest == nullptr) return false;
+  End(longest);
+  return true;
+}
+
+void HttpServer::Expire(int64_t now_ns) {
+  if (resting_ && now_ns >= rest_until_ns_) {
+    resting_ = epoll_.Add(listener_.fd(), EPOLLIN, TagOf(kListenerTag)) != 0;
+    rest_until_ns_ = now_ns + kRestNs;
+  }
+  std::vector<uint64_t> late;
+  for (const auto& [id, visitor] : visitors_) {
+    if (now_ns >= visitor->deadline_ns) late.push_back(id);
+  }
+  for (const uint64_t id : late) {
+    const auto found = visitors_.find(id);
+    if (found == visitors_.end()) continue;  // had to make room for another's answer
+    Visitor* const visitor = found->second.get();
+    const bool half_said = visitor->state == Visitor::State::kReading && !visitor->input.empty();
+    visitor->close = true;
+    if (half_said) {
+      Answer(visitor, Text(408, "the rest of the request did not come in time"));
+    } else if (visitor->state == Visitor::State::kWaiting) {
+      Answer(visitor, Text(503, "the page was not made in time: something in the server hangs"));
+    } else {
+      End(visitor);
+    }
+  }
+}
+
+int HttpServer::SleepMs() const {
+  if (!again_.empty()) return 0;
+  int64_t next_ns = resting_ ? rest_until_ns_ : INT64_MAX;
+  for (const auto& [id, visitor] : visitors_) next_ns = std::min(next_ns, visitor->deadline_ns);
+  return next_ns == INT64_MAX ? -1 : net::SleepMs(next_ns, net::NowNs());
+}
+
+void HttpServer::MakePages() {
+  while (true) {
+    Page page;
+    {
+      const net::MutexLock lock(&mutex_);
+      while (pages_.empty() && !stopping_) wake_.wait(mutex_);
+      if (stopping_) return;
+      page = std::move(pages_.front());
+      pages_.pop_front();
+    }
+    made_.Put({page.visitor, options_.page(page.request)});
+  }
+}
+
+}  // namespace objmapper::server
