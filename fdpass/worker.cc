@@ -41,6 +41,14 @@ void InstallInterruptHandler() {
   PCHECK(sigaction(kInterruptSignal, &action, nullptr) == 0) << "sigaction";
 }
 
+// The server blocks the signal everywhere else: somebody's kill(1) can do what Interrupt() does, and no more.
+void LetInterruptIn() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, kInterruptSignal);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
 }  // namespace
 
 Worker::Worker(const Options& options)
@@ -64,6 +72,7 @@ void Worker::Start(int number) {
   InstallInterruptHandler();
   thread_ = std::thread([this, number] {
     pthread_setname_np(pthread_self(), absl::StrCat("fdpass/", number).c_str());
+    LetInterruptIn();
     Run();
   });
 }

@@ -17,15 +17,33 @@ bool Has(const std::vector<Id>& ids, Id id) {
 
 std::optional<Admission::Refusal> Admission::Judge(int socket, Transport transport,
                                                    const ConnectionCounters& counters) const {
+  if (std::optional<Refusal> refusal = JudgeCount(counters, 0); refusal.has_value()) return refusal;
+  return transport == Transport::kUnix ? JudgeUser(socket, counters, 0) : std::nullopt;
+}
+
+std::optional<Admission::Refusal> Admission::JudgeArrival(const Session& session,
+                                                          const ConnectionCounters& counters) const {
+  if (std::optional<Refusal> refusal = JudgeCount(counters, 1); refusal.has_value()) return refusal;
+  if (session.transport == Transport::kUnix) return JudgeUser(session.fd(), counters, 1);
+  if (uids.empty() && gids.empty()) return std::nullopt;
+  return Refusal{protocol::Status::kPermissionDenied,
+                 "of those who come by TCP the kernel knows no user, and the server serves known users alone",
+                 "--allow_uids, --allow_gids"};
+}
+
+std::optional<Admission::Refusal> Admission::JudgeCount(const ConnectionCounters& counters, uint64_t counted) const {
+  if (counters.open.load(std::memory_order_relaxed) < connections_max + counted) return std::nullopt;
+  return Refusal{protocol::Status::kUnavailable,
+                 absl::StrCat("the server has reached its limit of ", connections_max,
+                              " connections; try again"),
+                 "--max_connections"};
+}
+
+std::optional<Admission::Refusal> Admission::JudgeUser(int socket, const ConnectionCounters& counters,
+                                                       uint64_t counted) const {
   using protocol::Status;
-  if (counters.open.load(std::memory_order_relaxed) >= connections_max) {
-    return Refusal{Status::kUnavailable,
-                   absl::StrCat("the server has reached its limit of ", connections_max,
-                                " connections; try again"),
-                   "--max_connections"};
-  }
   const bool anybody = uids.empty() && gids.empty();
-  if (transport != Transport::kUnix || (anybody && per_uid_max == 0)) return std::nullopt;
+  if (anybody && per_uid_max == 0) return std::nullopt;
   const net::PeerCredentials peer = net::PeerCredentialsOf(socket);
   const bool named = (net::IdNames::Users().Tells(peer.uid) && Has(uids, peer.uid)) ||
                      (net::IdNames::Groups().Tells(peer.gid) && Has(gids, peer.gid));
@@ -37,7 +55,7 @@ std::optional<Admission::Refusal> Admission::Judge(int socket, Transport transpo
                      "--allow_uids, --allow_gids"};
     }
   }
-  if (per_uid_max != 0 && counters.list.CountOf(peer.uid) >= per_uid_max) {
+  if (per_uid_max != 0 && counters.list.CountOf(peer.uid) >= per_uid_max + counted) {
     return Refusal{Status::kUnavailable,
                    absl::StrCat("uid ", peer.uid, " has reached its limit of ", per_uid_max,
                                 " connections; try again"),

@@ -164,6 +164,25 @@ void Demultiplexer::Route(std::unique_ptr<Session> session) {
   HandTo(lane, std::move(session));
 }
 
+void Demultiplexer::Arrive(std::unique_ptr<Session> session) {
+  const std::optional<Admission::Refusal> refusal = admission_.JudgeArrival(*session, *counters_);
+  if (!refusal.has_value()) {
+    arriving_.Put(std::move(session));
+    return;
+  }
+  counters_->refused.fetch_add(1, std::memory_order_relaxed);
+  LOG_EVERY_T(WARNING, 1) << "hand-over: refused " << session->PeerName() << ": " << refusal->message << " ("
+                          << refusal->flag << ")";
+  // Nothing is owed on it: to V1 this is the answer to its next request, to V2, with no request's number, to all.
+  const protocol::Dialect dialect = session->v2() ? protocol::Dialect::kV2 : protocol::Dialect::kV1;
+  std::string farewell;
+  AppendError(dialect, 0, refusal->status, refusal->message, &farewell);
+  AppendClose(dialect, protocol::CloseReason::kShuttingDown, &farewell);
+  SendShort(session->fd(), farewell);
+  // Counted no longer, so that it takes nobody's place while it lingers.
+  Retire(std::make_unique<Session>(ConnectionSlot(), std::move(session->socket), session->transport, limits_));
+}
+
 void Demultiplexer::Retire(std::unique_ptr<Session> session) {
   shutdown(session->fd(), SHUT_WR);
   // Most peers have said all they had to say: then nothing is left to wait for.

@@ -55,8 +55,9 @@ class Demultiplexer : public Switchboard {
   // What was a predecessor's socket file is ours to remove. Any thread.
   void TakeOverFiles() { take_over_files_.store(true, std::memory_order_release); }
 
-  // Takes in a connection that another process has served, between two of its requests. Any thread.
-  void Arrive(std::unique_ptr<Session> session) { arriving_.Put(std::move(session)); }
+  // Takes in a connection that another process has served, between two of its requests; who is not admitted here is told
+  // so, and closed. Any thread, one at a time.
+  void Arrive(std::unique_ptr<Session> session);
 
   // What it listens on, by its number and its URL. Only before Drain() and Depart().
   struct Listening {

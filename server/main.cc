@@ -3,7 +3,6 @@
 // Exit codes: 0 served, and stopped by a signal; 1 could not start; 2 a flag makes no sense; 130 stopped
 // at once by a second signal.
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -18,8 +17,10 @@
 #include <gflags/gflags.h>
 #include <glog/logging.h>
 
+#include "net/standard_streams.h"
 #include "server/config.h"
 #include "server/run.h"
+#include "server/signals.h"
 #include "server/systemd.h"
 
 DECLARE_bool(help);
@@ -51,6 +52,7 @@ void CompareDescriptorLimit(const objmapper::server::Config& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  objmapper::net::HoldStandardStreams();
   // Set before parsing, so that --logtostderr=false still has a say.
   FLAGS_logtostderr = true;
   gflags::SetUsageMessage(
@@ -75,9 +77,7 @@ int main(int argc, char** argv) {
   }
   // Nothing is executed from here on; nothing that were could gain rights (prctl(2)). Before any thread.
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) PLOG(WARNING) << "PR_SET_NO_NEW_PRIVS";
-  // A client that has gone shows itself as EPIPE; splice(2) has no MSG_NOSIGNAL.
-  signal(SIGPIPE, SIG_IGN);
-  objmapper::server::BlockSignals();
+  objmapper::server::PrepareSignals();
   RaiseDescriptorLimit();
 
   absl::StatusOr<objmapper::server::InheritedSockets> inherited = objmapper::server::TakeInheritedSockets();

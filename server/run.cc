@@ -1,5 +1,6 @@
 #include "server/run.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,31 +19,20 @@
 #include "server/admin/admin.h"
 #include "server/handover/door.h"
 #include "server/handover/predecessor.h"
+#include "server/handover/trust.h"
+#include "server/log_files.h"
 #include "server/server.h"
+#include "server/signals.h"
 
 namespace objmapper::server {
 namespace {
 
-// How the door's thread says that a successor serves.
-constexpr int kSuccessor = SIGUSR1;
 // A predecessor's last connection comes when its --drain_timeout ends at the latest; one that has died is noticed at
 // once.
 constexpr absl::Duration kPredecessorPatience = absl::Hours(1);
 
-sigset_t StopSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  return signals;
-}
-
-sigset_t AllSignals() {
-  sigset_t signals = StopSignals();
-  sigaddset(&signals, SIGHUP);
-  sigaddset(&signals, kSuccessor);
-  return signals;
-}
+// What WaitForEnd() returns for a successor; no signal's number.
+constexpr int kSuccessor = 0;
 
 class Life {
  public:
@@ -88,7 +78,7 @@ class Life {
     }
     std::vector<net::Listener> unwanted;  // kept until the predecessor has let go of them
     if (!config_.take_over.empty()) {
-      auto found = handover::Predecessor::Find(config_.take_over);
+      auto found = handover::Predecessor::Find(config_.take_over, WhomToBelieve());
       if (!found.ok()) {
         return absl::Status(found.status().code(),
                             absl::StrCat("--take_over=", config_.take_over, ": ", found.status().message()));
@@ -128,6 +118,12 @@ class Life {
     return absl::OkStatus();
   }
 
+  handover::Trust WhomToBelieve() const {
+    handover::Trust trust;
+    if (config_.become.has_value()) trust.become = config_.become->uid;
+    return trust;
+  }
+
   absl::Status OpenDoor() {
     auto listeners = [this] {
       handover::Listeners result;
@@ -137,7 +133,7 @@ class Life {
       }
       return result;
     };
-    auto door = handover::Door::Open(config_.take_over, std::move(listeners), kSuccessor);
+    auto door = handover::Door::Open(config_.take_over, WhomToBelieve(), std::move(listeners));
     if (!door.ok()) {
       return absl::Status(door.status().code(), absl::StrCat("--take_over: ", door.status().message()));
     }
@@ -157,7 +153,8 @@ class Life {
                 other.host == address.host);
       });
       if (asked == config_.listen.end()) {
-        LOG(WARNING) << "hand-over: no flag asks for " << address.ToUrl() << " any more: it will be closed";
+        LOG(WARNING) << "hand-over: no flag asks for " << address.ToUrl() << " any more: it will be closed"
+                     << (address.kind == net::Address::Kind::kUnix ? "; its socket file stays" : "");
         unwanted->push_back(std::move(listener));
       } else {
         config_.inherited.push_back(address);
@@ -172,7 +169,7 @@ class Life {
     absl::Status released = predecessor_->Release();
     // Whether it let go or died: the sockets are ours alone now.
     server_->TakeOverFiles();
-    for (net::Listener& listener : *unwanted) listener.TakeOverFile();
+    // Their files stay: only what our own flags name is ours to remove, not what a predecessor says.
     unwanted->clear();
     // From here on a failure ends nothing: there are clients, and nobody else to serve them.
     if (absl::Status opened = OpenAdmin(); !opened.ok()) LOG(ERROR) << opened.message();
@@ -199,16 +196,26 @@ class Life {
     }
   }
 
-  // Serves until it is to end; returns why.
+  // Serves until it is to end; returns why: a signal, or kSuccessor.
   int WaitForEnd() {
-    const sigset_t signals = AllSignals();
     while (true) {
-      int number = 0;
-      sigwait(&signals, &number);
-      if (number != SIGHUP) return number;
-      systemd_.Reloading();
-      Reload();
-      systemd_.Reloaded();
+      pollfd polled[] = {{signals_.fd(), POLLIN, 0}, {door_ == nullptr ? -1 : door_->fd(), POLLIN, 0}};
+      if (poll(polled, 2, -1) < 0) continue;  // EINTR
+      if (polled[1].revents != 0) return kSuccessor;
+      switch (const int number = signals_.Take(); number) {
+        case 0:
+          break;
+        case SIGHUP:
+          systemd_.Reloading();
+          Reload();
+          systemd_.Reloaded();
+          break;
+        case SIGUSR1:
+          LOG(INFO) << "SIGUSR1: " << ReopenLogFiles();
+          break;
+        default:
+          return number;
+      }
     }
   }
 
@@ -233,6 +240,7 @@ class Life {
 
   void HandOver() {
     const std::unique_ptr<handover::Wire> successor = door_->TakeSuccessor();
+    CHECK(successor != nullptr) << "the door has told of a successor";
     door_.reset();
     if (admin_ != nullptr) admin_->Leave();
     admin_.reset();
@@ -249,7 +257,7 @@ class Life {
       LOG(WARNING) << "cut off what was not finished within --drain_timeout";
     }
     if (said.ok()) said = successor->Send(absl::StrCat("end ", count));
-    if (said.ok()) said = successor->Receive().status();
+    if (said.ok()) said = successor->Receive().status();  // "taken": it has told of those that it lost itself
     if (said.ok()) {
       LOG(INFO) << "hand-over: handed over " << count << " connections";
     } else {
@@ -270,6 +278,7 @@ class Life {
   }
 
   Config config_;
+  SignalQueue signals_;
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<Server> server_;
   ServiceNotifier systemd_;
@@ -279,11 +288,6 @@ class Life {
 };
 
 }  // namespace
-
-void BlockSignals() {
-  const sigset_t signals = AllSignals();
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-}
 
 int Run(Config config, InheritedSockets inherited) { return Life(std::move(config)).Live(std::move(inherited)); }
 

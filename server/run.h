@@ -6,11 +6,8 @@
 
 namespace objmapper::server {
 
-// Blocks the signals that Run() waits for in this thread and those it starts. Before any thread.
-void BlockSignals();
-
-// Returns the process's exit status: 0 served and stopped, 1 could not start. The main thread's, once. A second
-// stop signal while it drains ends the process at once, with 130.
+// Returns the process's exit status: 0 served and stopped, 1 could not start. The main thread's, once, after
+// PrepareSignals(). A second stop signal while it drains ends the process at once, with 130.
 int Run(Config config, InheritedSockets inherited);
 
 }  // namespace objmapper::server

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,18 +16,24 @@
 #include "net/peer_credentials.h"
 
 namespace objmapper::server::handover {
+namespace {
 
-absl::StatusOr<std::unique_ptr<Door>> Door::Open(const std::string& path, std::function<Listeners()> listeners,
-                                                 int signal) {
+constexpr int kAcceptPauseMs = 100;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Door>> Door::Open(const std::string& path, const Trust& trust,
+                                                 std::function<Listeners()> listeners) {
   const absl::StatusOr<net::Address> address = net::UnixAddress(path);
   if (!address.ok()) return address.status();
+  if (absl::Status folder = trust.CheckFolderOf(path); !folder.ok()) return folder;
   absl::StatusOr<net::Listener> listener = net::Listener::Open(*address, {.mode = 0600});
   if (!listener.ok()) return listener.status();
-  return std::unique_ptr<Door>(new Door(*std::move(listener), std::move(listeners), signal));
+  return std::unique_ptr<Door>(new Door(*std::move(listener), trust, std::move(listeners)));
 }
 
-Door::Door(net::Listener listener, std::function<Listeners()> listeners, int signal)
-    : listener_(std::move(listener)), listeners_(std::move(listeners)), signal_(signal) {
+Door::Door(net::Listener listener, const Trust& trust, std::function<Listeners()> listeners)
+    : listener_(std::move(listener)), trust_(trust), listeners_(std::move(listeners)) {
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "handover");
     Run();
@@ -51,7 +56,12 @@ void Door::Run() {
     if (poll(polled, 2, -1) < 0 && errno != EINTR) return;
     if (polled[1].revents != 0) return;
     net::UniqueFd socket(accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (socket.valid() && Greet(std::move(socket))) return;
+    if (!socket.valid()) {
+      // Without a descriptor to be had the visitor stays where it is, and would be reported without a pause.
+      if (errno != EAGAIN) poll(&polled[1], 1, kAcceptPauseMs);
+      continue;
+    }
+    if (Greet(std::move(socket))) return;
   }
 }
 
@@ -64,7 +74,7 @@ bool Door::Greet(net::UniqueFd socket) {
     return false;
   };
   // Whoever gets our sockets can be us.
-  if (!peer.IsUser(0) && !peer.IsUser(geteuid())) return refuse("only our own user and root may take over");
+  if (!trust_.In(peer.uid)) return refuse("only our own user and root may take over");
   const absl::StatusOr<Frame> hello = wire->Receive(absl::Seconds(5));
   if (!hello.ok()) return refuse(std::string(hello.status().message()));
   if (hello->text != kHello) return refuse(absl::StrCat("here \"", kHello, "\" is spoken"));
@@ -82,7 +92,7 @@ bool Door::Greet(net::UniqueFd socket) {
     const net::MutexLock lock(&mutex_);
     successor_ = std::move(wire);
   }
-  kill(getpid(), signal_);
+  came_.Signal();
   return true;
 }
 

@@ -1,7 +1,7 @@
 // Where a running server waits for its successor.
 //
-//   auto door = Door::Open(path, &server, SIGUSR1);   // a thread waits
-//   ...                                               // the signal comes: a successor serves on our listeners
+//   auto door = Door::Open(path, trust, listeners);   // a thread waits
+//   ...                                               // (*door)->fd() is readable: a successor serves on our listeners
 //   std::unique_ptr<Wire> successor = (*door)->TakeSuccessor();
 #pragma once
 
@@ -15,6 +15,7 @@
 #include "net/event_fd.h"
 #include "net/listener.h"
 #include "net/mutex.h"
+#include "server/handover/trust.h"
 #include "server/handover/wire.h"
 
 namespace objmapper::server::handover {
@@ -27,26 +28,29 @@ struct Listeners {
 
 class Door {
  public:
-  // Listens on the Unix socket `path`, of mode 0600. listeners: asked once for each who comes. signal: sent to this
-  // process when a successor serves. Errors: as net::Listener::Open().
-  static absl::StatusOr<std::unique_ptr<Door>> Open(const std::string& path, std::function<Listeners()> listeners,
-                                                    int signal);
+  // Listens on the Unix socket `path`, of mode 0600. trust: who may take over. listeners: asked once for each who comes.
+  // Errors: as Trust::CheckFolderOf() and net::Listener::Open().
+  static absl::StatusOr<std::unique_ptr<Door>> Open(const std::string& path, const Trust& trust,
+                                                    std::function<Listeners()> listeners);
   // Ends the thread, removes the socket file.
   ~Door();
 
-  // After the signal: the successor, which waits for "go". Once.
+  // Readable once a successor serves.
+  int fd() const { return came_.fd(); }
+  // Then: the successor, which waits for "go". Once; null: there is none.
   std::unique_ptr<Wire> TakeSuccessor();
 
  private:
-  Door(net::Listener listener, std::function<Listeners()> listeners, int signal);
+  Door(net::Listener listener, const Trust& trust, std::function<Listeners()> listeners);
   void Run();
   // True: whoever came through `socket` serves now.
   bool Greet(net::UniqueFd socket);
 
   net::Listener listener_;
+  const Trust trust_;
   const std::function<Listeners()> listeners_;
-  const int signal_;
   net::EventFd stop_;
+  net::EventFd came_;
   net::Mutex mutex_;
   std::unique_ptr<Wire> successor_ GUARDED_BY(mutex_);
   std::thread thread_;

@@ -5,22 +5,30 @@
 #include <glog/logging.h>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "net/address.h"
 #include "net/dial.h"
+#include "net/peer_credentials.h"
 
 namespace objmapper::server::handover {
 
-absl::StatusOr<std::unique_ptr<Predecessor>> Predecessor::Find(const std::string& path) {
+absl::StatusOr<std::unique_ptr<Predecessor>> Predecessor::Find(const std::string& path, const Trust& trust) {
   const absl::StatusOr<net::Address> address = net::UnixAddress(path);
   if (!address.ok()) return address.status();
+  if (absl::Status folder = trust.CheckFolderOf(path); !folder.ok()) return folder;
   absl::StatusOr<net::UniqueFd> socket = net::Dial(*address, kPatience);
   if (!socket.ok()) {
     // A file that nobody listens on, or none: the one before us has ended.
     if (absl::IsUnavailable(socket.status()) || absl::IsNotFound(socket.status())) return nullptr;
     return socket.status();
+  }
+  // As of its listen(2): what it says is believed, so it must be one of ours.
+  if (const net::PeerCredentials other = net::PeerCredentialsOf(socket->get()); !trust.In(other.uid)) {
+    return absl::FailedPreconditionError(absl::StrCat("uid ", other.uid, " (pid ", other.pid,
+                                                      ") listens there, who is neither our own user nor root"));
   }
   auto predecessor = std::unique_ptr<Predecessor>(new Predecessor(*std::move(socket)));
   if (absl::Status said = predecessor->wire_.Send(kHello); !said.ok()) return said;
@@ -65,7 +73,15 @@ absl::StatusOr<uint64_t> Predecessor::TakeConnections(absl::Duration patience,
   while (true) {
     absl::StatusOr<Frame> frame = wire_.Receive(patience);
     if (!frame.ok()) return frame.status();
-    if (absl::StartsWith(frame->text, "end")) break;
+    absl::string_view text = frame->text;
+    if (absl::ConsumePrefix(&text, "end")) {
+      uint64_t handed = 0;
+      if (!absl::SimpleAtoi(text, &handed) || handed != taken) {
+        LOG(ERROR) << "hand-over: the running server says that it handed over" << (text.empty() ? " ?" : text)
+                   << " connections, " << taken << " were taken";
+      }
+      break;
+    }
     absl::Status adopted = adopt(*std::move(frame));
     if (!adopted.ok()) {
       LOG(ERROR) << "hand-over: a connection was lost: " << adopted.message();

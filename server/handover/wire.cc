@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "absl/time/clock.h"
 #include "net/errno_status.h"
 #include "net/scm_rights.h"
 
@@ -44,7 +45,9 @@ absl::Status Wire::Send(absl::string_view text, absl::Span<const int> fds) {
   frame.append(text.data(), text.size());
   std::vector<char> control;
   size_t sent = 0;
+  const absl::Time deadline = absl::Now() + kPatience;
   while (sent < frame.size()) {
+    if (absl::Now() > deadline) return Failed(EAGAIN, "send to the other server");
     iovec part{frame.data() + sent, frame.size() - sent};
     msghdr message{};
     message.msg_iov = &part;
@@ -58,32 +61,42 @@ absl::Status Wire::Send(absl::string_view text, absl::Span<const int> fds) {
   return absl::OkStatus();
 }
 
-absl::Status Wire::ReadExactly(char* to, size_t bytes, std::vector<net::UniqueFd>* fds) {
+absl::Status Wire::ReadExactly(char* to, size_t bytes, absl::Time deadline, std::vector<net::UniqueFd>* fds) {
   for (size_t have = 0; have < bytes;) {
+    // Of each read anew, so that a byte now and then does not prolong it.
+    const absl::Duration left = deadline - absl::Now();
+    if (left <= absl::ZeroDuration()) return Failed(EAGAIN, "hear from the other server");
+    SetTimeout(fd(), SO_RCVTIMEO, std::max(left, absl::Milliseconds(1)));  // 0 would be for ever
     const absl::StatusOr<net::Received> got =
         net::RecvWithFds(fd(), absl::MakeSpan(to + have, bytes - have), net::kFdsPerMessageMax, fds);
     if (!got.ok()) {
-      if (absl::IsUnavailable(got.status()) && errno == EAGAIN) return Failed(EAGAIN, "hear from the other server");
+      if (absl::IsResourceExhausted(got.status())) return Failed(EAGAIN, "hear from the other server");  // SO_RCVTIMEO
       return got.status();
     }
     if (got->bytes == 0) return Failed(0, "hear from the other server");
     if (got->fds_lost) return absl::InternalError("descriptors from the other server were lost (RLIMIT_NOFILE)");
+    if (fds->size() > net::kFdsPerMessageMax) return absl::InternalError("the other server sends too many descriptors");
     have += got->bytes;
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<Frame> Wire::Receive(absl::Duration patience) {
-  SetTimeout(fd(), SO_RCVTIMEO, patience);
   Frame frame;
   unsigned char size[4];
-  if (absl::Status s = ReadExactly(reinterpret_cast<char*>(size), sizeof(size), &frame.fds); !s.ok()) return s;
+  if (absl::Status s = ReadExactly(reinterpret_cast<char*>(size), 1, absl::Now() + patience, &frame.fds); !s.ok()) {
+    return s;
+  }
+  const absl::Time deadline = absl::Now() + kPatience;
+  if (absl::Status s = ReadExactly(reinterpret_cast<char*>(size) + 1, sizeof(size) - 1, deadline, &frame.fds); !s.ok()) {
+    return s;
+  }
   const size_t bytes = size_t{size[0]} << 24 | size_t{size[1]} << 16 | size_t{size[2]} << 8 | size[3];
   if (bytes > kFrameBytesMax) {
     return absl::InternalError(absl::StrCat("the other server announces ", bytes, " bytes; that is no hand-over"));
   }
   frame.text.resize(bytes);
-  if (absl::Status s = ReadExactly(frame.text.data(), bytes, &frame.fds); !s.ok()) return s;
+  if (absl::Status s = ReadExactly(frame.text.data(), bytes, deadline, &frame.fds); !s.ok()) return s;
   return frame;
 }
 

@@ -47,16 +47,18 @@ class Wire {
  public:
   explicit Wire(net::UniqueFd socket);
 
-  // Errors: UNAVAILABLE (the other end is gone), DEADLINE_EXCEEDED (it took nothing for kPatience).
+  // Errors: UNAVAILABLE (the other end is gone), DEADLINE_EXCEEDED (it did not take all of it within kPatience, nor all but
+  // what it was then given).
   absl::Status Send(absl::string_view text, absl::Span<const int> fds = {});
-  // Errors: as Send(); INTERNAL: a frame that is too long, or lost descriptors (RLIMIT_NOFILE).
+  // patience: until the frame begins to come; then all of it comes within kPatience. Errors: as Send(); INTERNAL: a frame
+  // that is too long, or lost descriptors (RLIMIT_NOFILE).
   absl::StatusOr<Frame> Receive(absl::Duration patience = kPatience);
 
   int fd() const { return socket_.get(); }
 
  private:
-  // Reads `bytes` bytes, and what descriptors ride on them.
-  absl::Status ReadExactly(char* to, size_t bytes, std::vector<net::UniqueFd>* fds);
+  // Reads `bytes` bytes, and what descriptors ride on them, until `deadline`.
+  absl::Status ReadExactly(char* to, size_t bytes, absl::Time deadline, std::vector<net::UniqueFd>* fds);
 
   net::UniqueFd socket_;
 };

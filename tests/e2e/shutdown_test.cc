@@ -7,9 +7,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "tests/e2e/matrix.h"
@@ -27,6 +29,8 @@ class ShutdownTest : public EngineTest {
     SharedTree().AddOnce("small", "small object");
     SharedTree().AddOnce("big", Big());
   }
+
+  TempDir server_door_;
 
   static const std::string& Big() {
     static const std::string contents = Pattern(100, kBig);
@@ -54,12 +58,73 @@ class ShutdownTest : public EngineTest {
 };
 
 TEST_P(ShutdownTest, IdleServerExitsAndRemovesItsSocket) {
-  for (const int signal : {SIGTERM, SIGINT}) {
+  for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGXCPU}) {
     ServerProcess server = With({});
     EXPECT_TRUE(std::filesystem::exists(server.socket_path()));
     EXPECT_EQ(server.Stop(signal), 0);
     EXPECT_FALSE(std::filesystem::exists(server.socket_path()));
   }
+}
+
+// No signal but those that ask for it ends the server, or holds it up: docs/operations.md has the table.
+TEST_P(ShutdownTest, OtherSignalsEndNothing) {
+  ServerProcess server = With({absl::StrCat("--take_over=", server_door_.path(), "/door")});
+  RawClient client = Open(server, Transport::kUnix, Dialect::kV2);
+  const auto serves = [&] {
+    return client.Get({.mode = kCopy, .uri = "small"}).body == "small object" &&
+           client.Get({.mode = kFdPass, .uri = "small"}).ok();
+  };
+  std::vector<int> signals = {SIGHUP,    SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM,  SIGVTALRM, SIGPROF,   SIGIO,  SIGPWR,
+                              SIGSTKFLT, SIGXFSZ, SIGTTIN, SIGTTOU, SIGWINCH, SIGURG,    SIGCHLD, SIGCONT};
+  // The first two are glibc's own.
+  for (int number = 32; number <= SIGRTMAX; ++number) signals.push_back(number);
+  for (const int number : signals) {
+    SCOPED_TRACE(number);
+    for (int i = 0; i < 3; ++i) server.Signal(number);
+    EXPECT_TRUE(serves());
+    ASSERT_TRUE(server.Running());
+  }
+  EXPECT_TRUE(server.WaitForLog("SIGUSR1: the log goes to standard error"));
+  EXPECT_TRUE(server.WaitForLog("SIGHUP: "));
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+}
+
+// Before it has threads of its own, too: glibc has not looked at its signals by then.
+TEST_P(ShutdownTest, SignalsDuringTheStart) {
+  for (int i = 0; i < 5; ++i) {
+    ServerProcess server = With({});
+    for (const int number : {32, 33, SIGUSR1, SIGUSR2, SIGALRM}) server.Signal(number);
+    EXPECT_EQ(server.Stop(SIGTERM), 0);
+  }
+}
+
+// SIGUSR1 is what whoever rotates logs sends: the file that has been renamed is let go of, and one of its name made.
+TEST_P(ShutdownTest, LogFilesAreRotated) {
+  ServerProcess server = With({"--logtostderr=false", "--alsologtostderr", "--timestamp_in_logfile_name=false",
+                               "--logbuflevel=-1", absl::StrCat("--log_dir=", server_door_.path())});
+  const auto files = [&] {
+    std::vector<std::string> names;
+    for (const auto& file : std::filesystem::directory_iterator(server_door_.path())) {
+      if (!file.is_symlink()) names.push_back(file.path().filename().string());
+    }
+    return names;
+  };
+  const std::vector<std::string> before = files();
+  ASSERT_FALSE(before.empty());
+  for (const std::string& name : before) {
+    std::filesystem::rename(server_door_.path() + "/" + name, server_door_.path() + "/rotated." + name);
+  }
+  server.Signal(SIGUSR1);
+  EXPECT_TRUE(server.WaitForLog("SIGUSR1: the log's files have been closed"));
+  server.Signal(SIGHUP);
+  EXPECT_TRUE(server.WaitForLog("SIGHUP: "));
+  const std::vector<std::string> after = files();
+  EXPECT_EQ(std::count_if(after.begin(), after.end(), [](const std::string& name) { return !name.starts_with("rotated."); }), 1)
+      << "it has one of its level's name again";
+  for (const auto& [name, count] : server.Descriptors()) {
+    EXPECT_EQ(name.find("/rotated."), std::string::npos) << name;
+  }
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
 }
 
 // Everybody who is connected and waits for nothing is told (V2) and let go, at once.

@@ -3,8 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -12,6 +16,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "tests/e2e/matrix.h"
 
 namespace objmapper::e2e {
@@ -117,6 +122,68 @@ TEST_F(StartupTest, SocketPathMustFit) {
 TEST_F(StartupTest, SocketsDirectoryMustExist) {
   ExpectRefusedStart({.socket_path = directory_.path() + "/no/socket"},
                      {directory_.path() + "/no"});
+}
+
+// ---- What it is started with ----
+
+// Waits until somebody listens on the socket.
+bool Listens(const std::string& path) {
+  const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
+  while (absl::Now() < give_up) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    const net::UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (connect(probe.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) return true;
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  return false;
+}
+
+// Whichever of descriptors 0 to 2 are closed at the start, none becomes a socket or a file, and no line of the log goes to
+// a client.
+TEST_F(StartupTest, ClosedStandardStreams) {
+  for (int closed = 1; closed < 8; ++closed) {
+    SCOPED_TRACE(closed);
+    const pid_t pid = fork();
+    if (pid == 0) {
+      for (int fd = 0; fd < 3; ++fd) {
+        if ((closed & 1 << fd) != 0) close(fd);
+      }
+      execl(getenv("OBJMAPPER_SERVER"), "server", root_.c_str(), ("--listen_unix=" + path_).c_str(), "--log_requests",
+            "--alsologtostderr", nullptr);
+      _exit(127);
+    }
+    ASSERT_TRUE(Listens(path_));
+    for (int i = 0; i < 20; ++i) EXPECT_TRUE(Serves(Wire::ToUnix(path_)));
+    for (int fd = 0; fd < 3; ++fd) {
+      if ((closed & 1 << fd) == 0) continue;
+      EXPECT_EQ(std::filesystem::read_symlink(absl::StrCat("/proc/", pid, "/fd/", fd)), "/dev/null") << fd;
+    }
+    kill(pid, SIGTERM);
+    int status = 0;
+    ASSERT_EQ(waitpid(pid, &status, 0), pid);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  }
+}
+
+// Who can read the folders of its sockets, and so lock them, keeps it from nothing.
+TEST_F(StartupTest, LockedFoldersAreNoObstacle) {
+  const net::UniqueFd folder(open(directory_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(flock(folder.get(), LOCK_EX), 0);
+  ServerProcess server(SharedTree().root(), {.flags = {"--admin_listen=" + directory_.path() + "/admin",
+                                                       "--take_over=" + directory_.path() + "/door"},
+                                             .socket_path = path_});
+  EXPECT_TRUE(Serves(server.Unix()));
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  EXPECT_TRUE(std::filesystem::is_empty(directory_.path()));
+}
+
+// What somebody has put in the place of the socket's lock file is named.
+TEST_F(StartupTest, ALockFileOfSomebodyElse) {
+  const std::string lock = directory_.path() + "/.socket.lock";
+  std::filesystem::create_symlink("/etc/passwd", lock);
+  ExpectRefusedStart({.socket_path = path_}, {lock, "no regular file"});
 }
 
 // ---- What it serves ----

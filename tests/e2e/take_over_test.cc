@@ -1,4 +1,5 @@
 // One server takes over from another: nobody is refused, nothing fails, whatever either of them does wrong.
+#include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -248,6 +250,217 @@ TEST_P(TakeOverTest, SomebodyElseIsRefused) {
   ASSERT_EQ(waitpid(child, &result, 0), child);
   EXPECT_EQ(result, 0);
   EXPECT_TRUE(Serves());
+}
+
+// Plays a server of ours at the door: answers what `says` are, one after each word of the successor's, and is gone.
+class Imposter {
+ public:
+  Imposter(const std::string& door, std::vector<std::pair<std::string, std::vector<int>>> says) {
+    net::Address address;
+    address.path = door;
+    absl::StatusOr<net::Listener> listener = net::Listener::Open(address);
+    EXPECT_TRUE(listener.ok()) << listener.status();
+    thread_ = std::thread([listener = std::make_shared<net::Listener>(*std::move(listener)), says = std::move(says)] {
+      fcntl(listener->fd(), F_SETFL, 0);
+      server::handover::Wire wire(net::UniqueFd(accept4(listener->fd(), nullptr, nullptr, SOCK_CLOEXEC)));
+      for (const auto& [text, fds] : says) {
+        if (!wire.Receive().ok()) return;
+        wire.Send(text, fds).IgnoreError();
+      }
+    });
+  }
+  ~Imposter() { thread_.join(); }
+
+ private:
+  std::thread thread_;
+};
+
+// What is at the door and does not say what it should is no reason to start, or to crash.
+TEST_P(TakeOverTest, NonsenseAtTheDoor) {
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const net::UniqueFd one(ends[0]), other(ends[1]);
+  const std::pair<std::string, std::vector<int>> cases[] = {
+      {"", {}},
+      {"listeners\n", {}},
+      {"listeners\nours unix:/x", {}},
+      {"listeners\nours unix:/x", {one.get()}},
+      {"listeners\nours unix:/x\nours unix:/y", {one.get()}},
+      {"listeners\nours unix:/x", {one.get(), other.get()}},
+      {std::string(100'000, 'x'), {one.get()}},
+      {std::string((1 << 20) + 1, 'x'), {}},
+      {"refused\nnot today", {}},
+  };
+  for (const auto& [text, fds] : cases) {
+    SCOPED_TRACE(text.substr(0, 40));
+    const Imposter imposter(door_, {{text, fds}});
+    const ServerProcess::Refusal refusal = ServerProcess::StartRefused(
+        tree_.root(), {.engine = GetParam(), .flags = {"--take_over=" + door_}, .socket_path = path_});
+    EXPECT_EQ(refusal.exit_status, 1) << refusal.log;
+    EXPECT_TRUE(absl::StrContains(refusal.log, "--take_over=" + door_)) << refusal.log;
+  }
+}
+
+// A predecessor's word alone has no file removed: only what our own flags name is ours.
+TEST_P(TakeOverTest, FilesThatNoFlagNames) {
+  const std::string elsewhere = directory_.path() + "/elsewhere";
+  net::Address address;
+  address.path = elsewhere;
+  absl::StatusOr<net::Listener> listener = net::Listener::Open(address);
+  ASSERT_TRUE(listener.ok());
+  address.path = path_;
+  absl::StatusOr<net::Listener> asked_for = net::Listener::Open(address);
+  ASSERT_TRUE(asked_for.ok());
+  asked_for->LeaveFile();
+  {
+    const Imposter imposter(door_, {{absl::StrCat("listeners\nours unix:", elsewhere, "\nours unix:", path_),
+                                     {listener->fd(), asked_for->fd()}},
+                                    {"go", {}}});
+    const std::unique_ptr<ServerProcess> server = Start();
+    EXPECT_TRUE(Serves());
+    EXPECT_TRUE(server->WaitForLog("no flag asks for unix:" + elsewhere));
+    EXPECT_EQ(server->Stop(SIGTERM), 0);
+  }
+  struct stat status;
+  EXPECT_EQ(lstat(elsewhere.c_str(), &status), 0);
+  EXPECT_NE(lstat(path_.c_str(), &status), 0);
+}
+
+// A predecessor that tells nonsense of its connections costs those, nothing else; neither does one that does not go on.
+TEST_P(TakeOverTest, NonsenseAboutConnections) {
+  net::Address address;
+  address.path = path_;
+  absl::StatusOr<net::Listener> listener = net::Listener::Open(address);
+  ASSERT_TRUE(listener.ok());
+  listener->LeaveFile();
+  address.path = door_;
+  absl::StatusOr<net::Listener> door = net::Listener::Open(address);
+  ASSERT_TRUE(door.ok());
+  door->LeaveFile();
+  int pair[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+  const net::UniqueFd one(pair[0]), other(pair[1]);
+  std::unique_ptr<server::handover::Wire> wire;
+  std::thread predecessor([&] {
+    fcntl(door->fd(), F_SETFL, 0);
+    wire = std::make_unique<server::handover::Wire>(
+        net::UniqueFd(accept4(door->fd(), nullptr, nullptr, SOCK_CLOEXEC)));
+    EXPECT_EQ(wire->Receive()->text, kHello);
+    const int fd = listener->fd();
+    EXPECT_TRUE(wire->Send(absl::StrCat("listeners\nours unix:", path_), absl::MakeSpan(&fd, 1)).ok());
+    EXPECT_EQ(wire->Receive()->text, "serving");
+    { const net::Listener gone = *std::move(door); }
+    EXPECT_TRUE(wire->Send("go").ok());
+    const int connection = one.get();
+    for (const char* text : {"", "connection", "connection unix\n", "connection tcp a b c d e f g\n",
+                             "connection unix 9 9 9 9 9 9 9\n", "connection unix 1 0 64 0 0 0 -1 1 0 0 5\n", "nonsense"}) {
+      EXPECT_TRUE(wire->Send(text, absl::MakeSpan(&connection, 1)).ok());
+    }
+    EXPECT_TRUE(wire->Send("connection unix 1 0 64 0 0 0 -1\n").ok());  // without its socket
+  });
+  const std::unique_ptr<ServerProcess> server = Start();
+  predecessor.join();
+  EXPECT_TRUE(server->WaitForLog("a connection was lost"));
+  EXPECT_TRUE(Serves());
+  EXPECT_TRUE(server->Running());
+  // It never says "end": that keeps the server from nothing.
+  EXPECT_EQ(server->Stop(SIGTERM), 0);
+}
+
+// Somebody else who sits where our door would be is not believed, whatever they say.
+TEST_P(TakeOverTest, SomebodyElseAtTheDoor) {
+  if (!ServerProcess::CanBecomeNobody()) GTEST_SKIP() << "needs root, and another user";
+  ASSERT_EQ(chmod(directory_.path().c_str(), 01777), 0);  // as /tmp
+  int ready[2];
+  ASSERT_EQ(pipe2(ready, O_CLOEXEC), 0);
+  const net::UniqueFd told(ready[0]);
+  net::UniqueFd tell(ready[1]);
+  const pid_t child = fork();
+  if (child == 0) {
+    if (setgid(65534) != 0 || setuid(65534) != 0) _exit(1);
+    net::Address address;
+    address.path = door_;
+    const absl::StatusOr<net::Listener> door = net::Listener::Open(address);
+    if (!door.ok() || write(tell.get(), "x", 1) != 1) _exit(2);
+    pause();
+  }
+  tell.Reset();
+  char byte;
+  ASSERT_EQ(read(told.get(), &byte, 1), 1);
+  const ServerProcess::Refusal refusal = ServerProcess::StartRefused(
+      tree_.root(), {.engine = GetParam(), .flags = {"--take_over=" + door_}, .socket_path = path_});
+  EXPECT_EQ(refusal.exit_status, 1) << refusal.log;
+  EXPECT_TRUE(absl::StrContains(refusal.log, "uid 65534")) << refusal.log;
+  kill(child, SIGKILL);
+  int status = 0;
+  waitpid(child, &status, 0);
+  // Nor is a door where others could put theirs.
+  for (const bool theirs : {false, true}) {
+    ASSERT_EQ(unlink(door_.c_str()) == 0 || errno == ENOENT, true);
+    ASSERT_EQ(chmod(directory_.path().c_str(), theirs ? 0755 : 0777), 0);
+    if (theirs) {
+      ASSERT_EQ(chown(directory_.path().c_str(), 65534, 65534), 0);
+    }
+    const ServerProcess::Refusal unsafe = ServerProcess::StartRefused(
+        tree_.root(), {.engine = GetParam(), .flags = {"--take_over=" + door_}, .socket_path = path_});
+    EXPECT_EQ(unsafe.exit_status, 1) << unsafe.log;
+    EXPECT_TRUE(absl::StrContains(unsafe.log, directory_.path())) << unsafe.log;
+  }
+}
+
+// Old connections are judged by the new server's flags as new ones are: whom it does not admit is told so, and closed.
+TEST_P(TakeOverTest, NewFlagsForOldConnections) {
+  const auto start = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> flags = {"--root=" + tree_.root(), "--listen_unix=" + path_, "--take_over=" + door_};
+    flags.insert(flags.end(), more.begin(), more.end());
+    return std::make_unique<ServerProcess>(
+        tree_.root(), ServerOptions{.flags = flags, .only_flags = true, .socket_path = path_});
+  };
+  const std::string uid = absl::StrCat(geteuid());
+  const std::string stranger = absl::StrCat(geteuid() + 1);
+  const std::pair<std::vector<std::string>, const char*> cases[] = {
+      {{"--allow_uids=" + stranger}, "is not among those whom the server serves"},
+      {{"--allow_gids=" + absl::StrCat(getegid() + 1)}, "is not among those whom the server serves"},
+      {{"--max_connections_per_uid=1"}, "has reached its limit of 1 connections"},
+      {{"--max_connections=1"}, "has reached its limit of 1 connections"},
+  };
+  for (const auto& [flags, why] : cases) {
+    SCOPED_TRACE(flags[0]);
+    std::unique_ptr<ServerProcess> old = start({"--listen_tcp=127.0.0.1:0"});
+    std::vector<RawClient> clients;
+    clients.push_back(RawClient::V1(old->Unix()));  // which says nothing
+    clients.push_back(RawClient::V1(old->Unix()));
+    clients.push_back(RawClient::V2(old->Unix(), kInOrder));
+    clients.push_back(RawClient::V2(old->Unix(), kInOrder | kFdInHeader | kFdBatch));
+    const bool tcp = absl::StrContains(flags[0], "allow");
+    if (tcp) clients.push_back(RawClient::V2(old->Tcp(), kInOrder));
+    for (size_t i = 1; i < clients.size(); ++i) EXPECT_TRUE(Get(&clients[i], kCopy, "small", kSmall));
+    EXPECT_TRUE(Get(&clients[3], kFdPass, "small", kSmall));
+    const std::unique_ptr<ServerProcess> next = start(flags);
+    EXPECT_EQ(old->WaitForExit(), 0);
+    EXPECT_TRUE(next->WaitForLog("hand-over: took over"));
+    size_t kept = 0;
+    for (size_t i = 0; i < clients.size(); ++i) {
+      // Whoever is kept is answered; the others have an end, with the reason before it.
+      clients[i].Ask({.mode = kCopy, .uri = "small"});
+      clients[i].wire().HalfClose();
+      const std::string said = clients[i].wire().ReadToEnd();
+      const bool refused = absl::StrContains(said, why) || (i == 4 && absl::StrContains(said, "by TCP"));
+      if (!refused) ++kept;
+      EXPECT_EQ(!refused, absl::StrContains(said, kSmall)) << i << ": " << said;
+    }
+    EXPECT_EQ(kept, tcp ? 0u : 1u);
+    EXPECT_TRUE(absl::StrContains(next->log(), "hand-over: refused")) << next->log();
+    EXPECT_EQ(next->Stop(SIGTERM), 0);
+  }
+  // And who is admitted stays.
+  std::unique_ptr<ServerProcess> old = start({});
+  RawClient client = RawClient::V2(old->Unix(), kInOrder);
+  EXPECT_TRUE(Get(&client, kCopy, "small", kSmall));
+  const std::unique_ptr<ServerProcess> next = start({"--allow_uids=" + uid});
+  EXPECT_EQ(old->WaitForExit(), 0);
+  EXPECT_TRUE(next->WaitForLog("hand-over: took over 1 connections"));
+  EXPECT_TRUE(Get(&client, kCopy, "small", kSmall));
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, TakeOverTest, testing::ValuesIn(kEngines), EngineName);
