@@ -53,6 +53,7 @@ void CompareDescriptorLimit(const objmapper::server::Config& config) {
 
 int main(int argc, char** argv) {
   objmapper::net::HoldStandardStreams();
+  objmapper::server::PrepareSignals();
   // Set before parsing, so that --logtostderr=false still has a say.
   FLAGS_logtostderr = true;
   gflags::SetUsageMessage(
@@ -77,7 +78,6 @@ int main(int argc, char** argv) {
   }
   // Nothing is executed from here on; nothing that were could gain rights (prctl(2)). Before any thread.
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) PLOG(WARNING) << "PR_SET_NO_NEW_PRIVS";
-  objmapper::server::PrepareSignals();
   RaiseDescriptorLimit();
 
   absl::StatusOr<objmapper::server::InheritedSockets> inherited = objmapper::server::TakeInheritedSockets();

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -39,6 +40,7 @@ class Life {
   explicit Life(Config config) : config_(std::move(config)) {}
 
   int Live(InheritedSockets inherited) {
+    start_watch_.emplace(config_.drain_timeout);
     if (absl::Status begun = Begin(std::move(inherited)); !begun.ok()) {
       LOG(ERROR) << "cannot start: " << begun.message();
       return 1;
@@ -101,6 +103,7 @@ class Life {
       if (!opened.ok()) LOG(ERROR) << opened.message();
     }
     if (admin_ != nullptr) admin_->Serve(server_.get());
+    start_watch_.reset();
     LOG(INFO) << "ready: " << server_->Shape();
     systemd_.Ready(server_->Shape(), [this] { return server_->WithoutPulse(); });
     return absl::OkStatus();
@@ -279,6 +282,7 @@ class Life {
 
   Config config_;
   SignalQueue signals_;
+  std::optional<StartWatch> start_watch_;  // until it is ready
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<Server> server_;
   ServiceNotifier systemd_;

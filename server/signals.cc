@@ -1,13 +1,18 @@
 #include "server/signals.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include <glog/logging.h>
+
+#include "absl/time/clock.h"
 
 namespace objmapper::server {
 namespace {
@@ -65,8 +70,42 @@ SignalQueue::SignalQueue() {
 }
 
 int SignalQueue::Take() {
+  sigset_t first = StopSignals();
+  sigaddset(&first, SIGXCPU);
+  const timespec at_once{};
+  if (const int number = sigtimedwait(&first, nullptr, &at_once); number > 0) return number;
   signalfd_siginfo info;
   return read(fd_.get(), &info, sizeof(info)) == sizeof(info) ? static_cast<int>(info.ssi_signo) : 0;
+}
+
+StartWatch::StartWatch(absl::Duration patience) {
+  const sigset_t signals = StopSignals();
+  stop_signals_.Reset(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  PCHECK(stop_signals_.valid()) << "signalfd";
+  thread_ = std::thread([this, patience] {
+    pthread_setname_np(pthread_self(), "start");
+    Run(patience);
+  });
+}
+
+StartWatch::~StartWatch() {
+  over_.Signal();
+  thread_.join();
+}
+
+void StartWatch::Run(absl::Duration patience) {
+  pollfd polled[] = {{over_.fd(), POLLIN, 0}, {stop_signals_.get(), POLLIN, 0}};
+  while (poll(polled, 2, -1) < 0) {
+  }
+  if (polled[0].revents != 0) return;
+  const absl::Time until = absl::Now() + patience;
+  while (absl::Now() < until) {
+    const absl::Duration most = std::min(until - absl::Now(), absl::Hours(1));  // what fits into poll's milliseconds
+    if (poll(polled, 1, static_cast<int>(absl::ToInt64Milliseconds(most)) + 1) > 0) return;
+  }
+  LOG(ERROR) << "stopped while it started: that took longer than --drain_timeout";
+  google::FlushLogFiles(google::GLOG_INFO);
+  _exit(130);
 }
 
 }  // namespace objmapper::server

@@ -11,6 +11,10 @@
 
 #include <signal.h>
 
+#include <thread>
+
+#include "absl/time/time.h"
+#include "net/event_fd.h"
 #include "net/unique_fd.h"
 
 namespace objmapper::server {
@@ -31,11 +35,27 @@ class SignalQueue {
 
   // Readable while there is one to take.
   int fd() const { return fd_.get(); }
-  // StopSignals(), SIGXCPU (the soft limit of CPU time is used up), SIGHUP or SIGUSR1; 0: there is none now.
+  // StopSignals(), SIGXCPU (the soft limit of CPU time is used up), SIGHUP or SIGUSR1; 0: there is none now. Of several,
+  // one that stops comes first: somebody who sends SIGUSR1 without a pause holds nothing up.
   int Take();
 
  private:
   net::UniqueFd fd_;
+};
+
+// While it lives, a stop signal that is not taken within `patience` ends the process, with 130: for a start that hangs, on a
+// dead file system or a predecessor that says nothing. The signal stays for SignalQueue.
+class StartWatch {
+ public:
+  explicit StartWatch(absl::Duration patience);
+  ~StartWatch();
+
+ private:
+  void Run(absl::Duration patience);
+
+  net::EventFd over_;
+  net::UniqueFd stop_signals_;
+  std::thread thread_;
 };
 
 }  // namespace objmapper::server

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -17,6 +18,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "net/listener.h"
 #include "tests/e2e/matrix.h"
 
 namespace objmapper::e2e {
@@ -165,6 +167,29 @@ TEST_F(StartupTest, ClosedStandardStreams) {
     ASSERT_EQ(waitpid(pid, &status, 0), pid);
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
   }
+}
+
+// A start that hangs, here on a predecessor that says nothing, is ended by SIGTERM, after --drain_timeout.
+TEST_F(StartupTest, SigtermEndsAStartThatHangs) {
+  const std::string door_path = directory_.path() + "/door";
+  net::Address address;
+  address.path = door_path;
+  const absl::StatusOr<net::Listener> door = net::Listener::Open(address);
+  ASSERT_TRUE(door.ok()) << door.status();
+  const pid_t pid = fork();
+  if (pid == 0) {
+    execl(getenv("OBJMAPPER_SERVER"), "server", root_.c_str(), ("--listen_unix=" + path_).c_str(),
+          ("--take_over=" + door_path).c_str(), "--drain_timeout=100ms", nullptr);
+    _exit(127);
+  }
+  pollfd called{door->fd(), POLLIN, 0};
+  ASSERT_EQ(poll(&called, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count())), 1);
+  kill(pid, SIGTERM);
+  const absl::Time sent = absl::Now();
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 130) << status;
+  EXPECT_LT(absl::Now() - sent, absl::Seconds(25)) << "the predecessor's time, not ours";
 }
 
 // Who can read the folders of its sockets, and so lock them, keeps it from nothing.

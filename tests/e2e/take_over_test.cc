@@ -185,6 +185,31 @@ TEST_P(TakeOverTest, ASuccessorThatDies) {
   EXPECT_TRUE(Serves());
 }
 
+// Nor does one that dies later keep its predecessor from its end: when it has just said that it serves, or with half of the
+// connections. Whose connection nobody takes is told nothing but its end.
+TEST_P(TakeOverTest, ASuccessorThatDiesLater) {
+  for (const int words : {0, 1, 2}) {
+    SCOPED_TRACE(words);
+    const std::unique_ptr<ServerProcess> server = Start();
+    std::vector<RawClient> clients;
+    for (int i = 0; i < 3; ++i) {
+      clients.push_back(RawClient::V2(server->Unix(), kInOrder));
+      EXPECT_TRUE(Get(&clients.back(), kCopy, "small", kSmall));
+    }
+    {
+      server::handover::Wire wire(ConnectToDoor());
+      ASSERT_TRUE(wire.Send(kHello).ok());
+      ASSERT_TRUE(wire.Receive().ok());
+      ASSERT_TRUE(wire.Send("serving").ok());
+      for (int i = 0; i < words; ++i) EXPECT_TRUE(wire.Receive().ok());
+    }
+    EXPECT_EQ(server->WaitForExit(), 0);
+    for (RawClient& client : clients) EXPECT_EQ(client.wire().ReadToEnd(), "");
+    EXPECT_TRUE(server->WaitForLog("hand-over: "));
+    unlink(path_.c_str());  // the successor's to remove
+  }
+}
+
 // A server that dies after its successor serves takes its connections with it, not its sockets.
 TEST_P(TakeOverTest, APredecessorThatDies) {
   net::Address address;
