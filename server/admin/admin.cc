@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "net/clock.h"
 #include "net/listener.h"
 #include "net/mutex.h"
 #include "server/admin/connections_text.h"
@@ -28,6 +29,7 @@ namespace objmapper::server {
 namespace {
 
 constexpr std::chrono::seconds kSampleEvery{1};
+constexpr int64_t kSampleHangsNs = 10'000'000'000;
 constexpr uint64_t kConnectionsShown = 1000;
 // What a visitor may ask for: a line is 100 bytes, and while they are made nobody connects or goes.
 constexpr uint64_t kConnectionsShownMax = 10'000;
@@ -105,6 +107,7 @@ class AdminServer : public Admin {
 
   void Sample() {
     while (true) {
+      sampled_ns_.store(net::NowNs());
       if (const std::optional<Vitals> vitals = Read()) history_.Add(*vitals);
       const net::MutexLock lock(&mutex_);
       if (!stopping_) wake_.wait_for(mutex_, kSampleEvery);
@@ -116,10 +119,16 @@ class AdminServer : public Admin {
   std::optional<HttpAnswer> Quick(const HttpRequest& request) const {
     if (request.path == "/healthz") return HttpAnswer{.body = "alive\n"};
     if (request.path == "/readyz") {
-      const State state = state_.load();
-      return HttpAnswer{.status = state == State::kServing ? 200 : 503,
-                        .body = state == State::kServing ? "ready\n"
-                                : state == State::kDraining ? "draining\n" : "starting\n"};
+      switch (state_.load()) {
+        case State::kStarting: return HttpAnswer{.status = 503, .body = "starting\n"};
+        case State::kDraining: return HttpAnswer{.status = 503, .body = "draining\n"};
+        case State::kServing: break;
+      }
+      // What the sampler waits for, clients may wait for too.
+      if (net::NowNs() - sampled_ns_.load() > kSampleHangsNs) {
+        return HttpAnswer{.status = 503, .body = "the server's figures cannot be read: something in it hangs\n"};
+      }
+      return HttpAnswer{.body = "ready\n"};
     }
     for (const char* page : {"/", "/metrics", "/stats", "/connz", "/flagz"}) {
       if (request.path == page) return std::nullopt;
@@ -161,6 +170,7 @@ class AdminServer : public Admin {
   const std::string url_;
   History history_;
   std::atomic<State> state_{State::kStarting};
+  std::atomic<int64_t> sampled_ns_{net::NowNs()};  // when the sampler began its last round
   net::Mutex mutex_;
   std::condition_variable_any wake_;
   const Server* server_ GUARDED_BY(mutex_) = nullptr;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 
@@ -132,13 +133,18 @@ void HttpServer::Accept() {
       const int error = errno;
       if (error == EAGAIN) return;
       if (error != EMFILE && error != ENFILE && error != ENOMEM && error != ENOBUFS) continue;  // the visitor's own
+      // accept(2) wants a number before it looks whether anybody waits.
+      pollfd waits{listener_.fd(), POLLIN, 0};
+      if (poll(&waits, 1, 0) == 0) return;
       // Others have used up all descriptors: one of ours is given up for this visitor.
       if (reserve_.valid()) {
         reserve_.Reset();
         continue;
       }
-      if (MakeRoom(nullptr, /*writers_alone=*/false)) continue;
-      LOG_EVERY_T(WARNING, 1) << "the operator's door: nobody can be let in: out of descriptors (RLIMIT_NOFILE)";
+      if (MakeRoom(nullptr, /*writers_alone=*/false, kRestNs)) continue;
+      if (visitors_.empty()) {
+        LOG_EVERY_T(WARNING, 1) << "the operator's door: nobody can be let in: out of descriptors (RLIMIT_NOFILE)";
+      }
       epoll_.Remove(listener_.fd());
       resting_ = true;
       rest_until_ns_ = net::NowNs() + kRestNs;
@@ -147,7 +153,7 @@ void HttpServer::Accept() {
     if (visitors_.size() >= kVisitorsMax) {
       LOG_EVERY_T(WARNING, 1) << "the operator's door: there are " << kVisitorsMax
                               << " visitors; the one that keeps it waiting longest is closed for each that comes";
-      MakeRoom(nullptr, /*writers_alone=*/false);
+      MakeRoom(nullptr, /*writers_alone=*/false, 0);
     }
     TakeNoDescriptors(socket.get());
     auto visitor = std::make_unique<Visitor>();
@@ -245,13 +251,14 @@ void HttpServer::Dispatch(Visitor* visitor, HttpRequest request) {
 void HttpServer::Answer(Visitor* visitor, const HttpAnswer& answer) {
   visitor->output = absl::StrCat(
       "HTTP/1.1 ", answer.status, " ", ReasonOf(answer.status), "\r\nContent-Type: ", answer.type,
-      "\r\nContent-Length: ", answer.body.size(), "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n",
+      "\r\nContent-Length: ", answer.body.size(), "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+      "Cross-Origin-Resource-Policy: same-origin\r\n",
       answer.headers, "Connection: ", visitor->close ? "close" : "keep-alive", "\r\n\r\n",
       visitor->head ? "" : answer.body);
   visitor->sent = 0;
   output_bytes_ += visitor->output.size();
   Enter(visitor, Visitor::State::kWriting, kAnswerNs);
-  while (output_bytes_ > kAnswerBytesMax && MakeRoom(visitor, /*writers_alone=*/true)) {
+  while (output_bytes_ > kAnswerBytesMax && MakeRoom(visitor, /*writers_alone=*/true, 0)) {
   }
   Write(visitor);
 }
@@ -314,10 +321,9 @@ void HttpServer::End(Visitor* visitor) {
   }
   epoll_.Remove(visitor->socket.get());
   visitors_.erase(visitor->id);  // closes
-  if (!reserve_.valid()) reserve_ = OpenReserve();
 }
 
-bool HttpServer::MakeRoom(const Visitor* but, bool writers_alone) {
+bool HttpServer::MakeRoom(const Visitor* but, bool writers_alone, int64_t least_ns) {
   // In the order in which they can best be spared: said goodbye to, silent, slow to take, and last who waits for us.
   const auto rank = [](const Visitor& visitor) {
     switch (visitor.state) {
@@ -336,12 +342,14 @@ bool HttpServer::MakeRoom(const Visitor* but, bool writers_alone) {
       longest = visitor.get();
     }
   }
-  if (longest == nullptr) return false;
+  if (longest == nullptr || net::NowNs() - longest->since_ns < least_ns) return false;
   End(longest);
   return true;
 }
 
 void HttpServer::Expire(int64_t now_ns) {
+  // Somebody else may have been quicker when it was given up.
+  if (!reserve_.valid()) reserve_ = OpenReserve();
   if (resting_ && now_ns >= rest_until_ns_) {
     resting_ = epoll_.Add(listener_.fd(), EPOLLIN, TagOf(kListenerTag)) != 0;
     rest_until_ns_ = now_ns + kRestNs;

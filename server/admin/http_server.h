@@ -108,8 +108,8 @@ class HttpServer {
   void Enter(Visitor* visitor, Visitor::State state, int64_t allowed_ns);
   void Watch(Visitor* visitor, uint32_t events);
   void End(Visitor* visitor);
-  // Closes the one that has kept us waiting longest, but not `but`. False: there is no other.
-  bool MakeRoom(const Visitor* but, bool writers_alone);
+  // Closes the one that has kept us waiting longest, but not `but`. False: there is no other that has for `least_ns`.
+  bool MakeRoom(const Visitor* but, bool writers_alone, int64_t least_ns);
   void Expire(int64_t now_ns);
   int SleepMs() const;
   void MakePages();
