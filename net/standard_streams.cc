@@ -6,7 +6,8 @@
 
 namespace objmapper::net {
 
-void HoldStandardStreams() {
+int HoldStandardStreams() {
+  int closed = 0;
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
     // open(2) returns the lowest number that is free, and all below are taken. Not O_CLOEXEC: a program that we start
@@ -15,7 +16,9 @@ void HoldStandardStreams() {
     // A chroot without devices. O_PATH can be neither read nor written.
     if (got < 0) got = open("/", O_PATH | O_DIRECTORY);
     if (got != fd) _exit(127);
+    closed |= 1 << fd;
   }
+  return closed;
 }
 
 bool StandardOutputIsOpen() {

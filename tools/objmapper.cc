@@ -4,6 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "net/standard_streams.h"
 #include "tools/cli/command_line.h"
@@ -47,11 +51,34 @@ ExitCode Run(const CommandLine& line) {
 
 }  // namespace
 
-ExitCode Main(absl::Span<const char* const> arguments) {
+namespace {
+
+// /dev/stdout and the like of a descriptor that is closed, among the arguments: what stands in for it could be opened by
+// that name, and would swallow an object or be an empty one. Empty: there is none.
+std::string ClosedStream(absl::Span<const char* const> arguments, int closed) {
+  for (int fd = 0; fd < 3; ++fd) {
+    if ((closed & 1 << fd) == 0) continue;
+    const std::string named = absl::StrCat("/dev/", fd == 0 ? "stdin" : fd == 1 ? "stdout" : "stderr");
+    for (const char* argument : arguments) {
+      for (const std::string& name : {named, absl::StrCat("/dev/fd/", fd), absl::StrCat("/proc/self/fd/", fd)}) {
+        if (absl::EndsWith(argument, name)) return name;
+      }
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+ExitCode Main(absl::Span<const char* const> arguments, int closed_streams) {
   const absl::StatusOr<CommandLine> line = ParseCommandLine(arguments);
   if (!line.ok()) {
     ReportError(/*json=*/false, "", "", line.status(), kExitUsage);
     return kExitUsage;
+  }
+  if (const std::string closed = ClosedStream(arguments, closed_streams); !closed.empty()) {
+    ReportError(/*json=*/false, "", "", absl::FailedPreconditionError(absl::StrCat(closed, " is closed")), kExitLocal);
+    return kExitLocal;
   }
   const ExitCode code = Run(*line);
   // What was printed must have got through: a full disk behind ">" is an error too, and some file systems say so at close.
@@ -66,6 +93,6 @@ ExitCode Main(absl::Span<const char* const> arguments) {
 }  // namespace objmapper::tools
 
 int main(int argc, char** argv) {
-  objmapper::net::HoldStandardStreams();
-  return objmapper::tools::Main(absl::MakeSpan(argv + 1, argc > 0 ? argc - 1 : 0));
+  const int closed = objmapper::net::HoldStandardStreams();
+  return objmapper::tools::Main(absl::MakeSpan(argv + 1, argc > 0 ? argc - 1 : 0), closed);
 }

@@ -217,6 +217,9 @@ TEST_F(ObjmapperTest, OutputThatIsLost) {
   EXPECT_EQ(closed.err, "objmapper: standard output is closed; say with -o where to put it\n");
   EXPECT_EQ(Run("get a --server=unix:/nowhere/s >&- <&-").exit_code, 5);
   EXPECT_EQ(Run("get a --server=udp://127.0.0.1:1 >&-").exit_code, 5);
+  EXPECT_EQ(Run("get a -o /dev/stdout --server=unix:/nowhere/s >&-").err, "objmapper: /dev/stdout is closed\n");
+  EXPECT_EQ(Run("get a -o=/proc/self/fd/1 --server=unix:/nowhere/s >&-").exit_code, 5);
+  EXPECT_EQ(Run("put /dev/stdin a --server=unix:/nowhere/s <&-").err, "objmapper: /dev/stdin is closed\n");
   for (const char* where : {">&-", ">/dev/full", "1</dev/null"}) EXPECT_EQ(Run(absl::StrCat("help ", where)).exit_code, 5);
   EXPECT_TRUE(absl::StrContains(Run("help >&-").err, "write to standard output: Bad file descriptor"));
   for (const char* mode : {"fdpass", "copy", "splice"}) {
