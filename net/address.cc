@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "text/printable.h"
 
 namespace objmapper::net {
 namespace {
@@ -24,7 +25,8 @@ struct HostPort {
 };
 
 absl::Status Invalid(absl::string_view text, absl::string_view why) {
-  return absl::InvalidArgumentError(absl::StrCat("bad address \"", text, "\": ", why));
+  return absl::InvalidArgumentError(
+      absl::StrCat("bad address \"", text::Printable(text), "\": ", text::Printable(why)));
 }
 
 // A number from 0 to 65535 in plain digits: SimpleAtoi() alone would take "+80" and " 80".

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "text/printable.h"
 
 namespace objmapper::net {
 namespace {
@@ -62,10 +63,10 @@ absl::StatusCode CodeOf(int error) {
 absl::Status ErrnoToStatus(int error, absl::string_view what) {
   char buffer[128];
   // The GNU variants: strerror_r may return a static string instead of using `buffer`.
-  const char* text = strerror_r(error, buffer, sizeof(buffer));
+  const char* reason = strerror_r(error, buffer, sizeof(buffer));
   const char* name = strerrorname_np(error);
   return absl::Status(CodeOf(error),
-                      absl::StrCat(what, ": ", text, " (", name == nullptr ? "?" : name, ")"));
+                      absl::StrCat(text::Printable(what), ": ", reason, " (", name == nullptr ? "?" : name, ")"));
 }
 
 }  // namespace objmapper::net

@@ -1,58 +1,32 @@
 #include "protocol/metadata.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "protocol/big_endian.h"
+#include "text/printable.h"
 
 namespace objmapper::protocol {
 namespace {
 
 constexpr size_t kEntryHeaderBytes = 3;  // type u8, length u16
 
-// The length of the UTF-8 character at the front of `text`, which is not empty; 0 when there is
-// none. Overlong forms, surrogates and code points past U+10FFFF are none: RFC 3629, section 4.
-size_t Utf8CharacterBytes(absl::string_view text) {
-  const uint8_t lead = GetU8(text.data());
-  if (lead < 0x80) return 1;
-  size_t bytes = 0;
-  // The lead byte narrows what the second may be; any later one is 0x80..0xBF.
-  uint8_t second_min = 0x80;
-  uint8_t second_max = 0xBF;
-  if (lead >= 0xC2 && lead <= 0xDF) {
-    bytes = 2;
-  } else if (lead >= 0xE0 && lead <= 0xEF) {
-    bytes = 3;
-    if (lead == 0xE0) second_min = 0xA0;
-    if (lead == 0xED) second_max = 0x9F;
-  } else if (lead >= 0xF0 && lead <= 0xF4) {
-    bytes = 4;
-    if (lead == 0xF0) second_min = 0x90;
-    if (lead == 0xF4) second_max = 0x8F;
-  }
-  if (bytes == 0 || text.size() < bytes) return 0;
-  const uint8_t second = GetU8(text.data() + 1);
-  if (second < second_min || second > second_max) return 0;
-  for (size_t i = 2; i < bytes; ++i) {
-    if ((GetU8(text.data() + i) & 0xC0) != 0x80) return 0;
-  }
-  return bytes;
-}
-
-// Copies `text` to `out`, every byte that belongs to no UTF-8 character as '?', and stops before
-// the first character that would make it longer than `room`. Returns the number of bytes written.
+// Copies `text` to `out`, as '?' every byte that belongs to no UTF-8 character and every character that a
+// terminal would obey or nobody sees (text/printable.h), and stops before the first character that would make
+// it longer than `room`. Returns the number of bytes written.
 size_t CopyAsUtf8(absl::string_view text, char* out, size_t room) {
   size_t written = 0;
   while (!text.empty()) {
-    const size_t bytes = Utf8CharacterBytes(text);
-    const size_t taken = bytes == 0 ? 1 : bytes;
-    if (taken > room - written) break;
-    if (bytes == 0) {
-      out[written] = '?';
+    const text::Character character = text::FirstCharacter(text);
+    const size_t put = character.printable ? character.bytes : 1;
+    if (put > room - written) break;
+    if (character.printable) {
+      std::memcpy(out + written, text.data(), put);
     } else {
-      std::memcpy(out + written, text.data(), bytes);
+      out[written] = '?';
     }
-    written += taken;
-    text.remove_prefix(taken);
+    written += put;
+    text.remove_prefix(std::max<size_t>(character.bytes, 1));
   }
   return written;
 }
