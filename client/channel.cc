@@ -8,11 +8,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/error.h"
 #include "net/address.h"
 #include "net/dial.h"
 #include "net/errno_status.h"
+#include "net/peer_credentials.h"
 #include "net/scm_rights.h"
 #include "protocol/encode.h"
 #include "protocol/limits.h"
@@ -57,6 +60,22 @@ bool EndsConnection(protocol::Status status) {
          status == protocol::Status::kVersionMismatch;
 }
 
+// Why an answer's body is not as long as one of its kind may be; empty: it may be so.
+absl::string_view WrongBody(const Answer& answer, protocol::Mode mode, bool fd_in_header) {
+  if (answer.content_length == 0) return "";
+  if (answer.status != protocol::Status::kOk) return "an error with a body";
+  switch (mode) {
+    case protocol::Mode::kCopy:
+    case protocol::Mode::kSplice:
+    case protocol::Mode::kList:
+      return "";
+    case protocol::Mode::kFdPass:
+      return fd_in_header ? "" : "a descriptor with a body";
+    default:
+      return "a body where none belongs";
+  }
+}
+
 bool IsTimeout(absl::Duration timeout) { return timeout > absl::ZeroDuration(); }
 
 }  // namespace
@@ -66,7 +85,9 @@ Channel::Channel(net::UniqueFd socket, std::string url, bool is_unix, const Opti
       url_(std::move(url)),
       is_unix_(is_unix),
       options_(options),
-      parser_(options.dialect) {}
+      parser_(options.dialect) {
+  if (is_unix_) net::SetPassRights(socket_.get(), rights_pass_ = false);
+}
 
 absl::StatusOr<std::unique_ptr<Channel>> Channel::Open(absl::string_view url,
                                                        const Options& options) {
@@ -78,16 +99,31 @@ absl::StatusOr<std::unique_ptr<Channel>> Channel::Open(absl::string_view url,
   }
   absl::StatusOr<net::Address> address = net::ParseUrl(url);
   if (!address.ok()) return address.status();
+  if (!options.server_uids.empty() && address->kind != net::Address::Kind::kUnix) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "options: whose server it is can be told of a Unix socket alone, not of ", address->ToUrl()));
+  }
   absl::StatusOr<net::UniqueFd> socket = net::Dial(*address, options.connect_timeout);
   if (!socket.ok()) return ConnectionError(socket.status());
   std::unique_ptr<Channel> channel(new Channel(
       *std::move(socket), address->ToUrl(), address->kind == net::Address::Kind::kUnix, options));
+  if (absl::Status status = channel->CheckServerUser(); !status.ok()) return status;
   if (options.dialect == protocol::Dialect::kV2) {
     if (absl::Status status = channel->Handshake(); !status.ok()) return status;
   }
   absl::Status status = channel->SetReceiveTimeout(options.request_timeout);
   if (!status.ok()) return status;
   return channel;
+}
+
+absl::Status Channel::CheckServerUser() const {
+  if (options_.server_uids.empty()) return absl::OkStatus();
+  // Of a connection that was made, the peer is who called listen(2) (unix(7), SO_PEERCRED).
+  const net::PeerCredentials peer = net::PeerCredentialsOf(socket_.get());
+  if (peer.known() && absl::c_linear_search(options_.server_uids, peer.uid)) return absl::OkStatus();
+  return ConnectionError(absl::PermissionDeniedError(absl::StrCat(
+      url_, ": who listens there is ", peer.known() ? absl::StrCat("uid ", peer.uid) : "not known",
+      ", not uid ", absl::StrJoin(options_.server_uids, " or "), "; nothing was asked")));
 }
 
 absl::Status Channel::Handshake() {
@@ -151,8 +187,10 @@ absl::Status Channel::Break(absl::Status why) {
 
 absl::StatusOr<size_t> Channel::Read(absl::Span<char> out) {
   std::vector<net::UniqueFd> received;
+  // Behind a lost descriptor fds_ no longer tells how many have come.
+  const size_t due = fds_due_ - fds_.size();
   absl::StatusOr<net::Received> got =
-      net::RecvWithFds(socket_.get(), out, is_unix_ ? net::kFdsPerMessageMax : 0, &received);
+      net::RecvWithFds(socket_.get(), out, std::min(due, net::kFdsPerMessageMax), &received);
   if (!got.ok()) {
     // On a blocking stream socket this code is EAGAIN's alone: SO_RCVTIMEO has passed.
     if (got.status().code() == absl::StatusCode::kResourceExhausted) {
@@ -162,12 +200,18 @@ absl::StatusOr<size_t> Channel::Read(absl::Span<char> out) {
     return Break(absl::Status(got.status().code(),
                               absl::StrCat("read from ", url_, ": ", got.status().message())));
   }
+  if (got->fds_surplus) return Break(TooManyFds());
   // Behind a lost descriptor nobody knows whose the next ones are: they are closed here.
   if (!fds_lost_) {
     for (net::UniqueFd& fd : received) fds_.push_back(std::move(fd));
   }
   fds_lost_ |= got->fds_lost;
   return got->bytes;
+}
+
+absl::Status Channel::TooManyFds() const {
+  return absl::InternalError(
+      absl::StrCat(url_, " sent more descriptors than OK answers that carry one"));
 }
 
 absl::Status Channel::FillInput() {
@@ -225,6 +269,13 @@ absl::StatusOr<Answer> Channel::Receive() {
   answer.metadata = *std::move(metadata);
   --outstanding_;
   const bool ok = answer.status == protocol::Status::kOk;
+  if (mode_ == protocol::Mode::kFdPass && !ok) --fds_due_;  // else TakeFd() does
+  if (fds_.size() > fds_due_) return Break(TooManyFds());
+  const absl::string_view wrong = WrongBody(answer, mode_, Has(protocol::kFdInHeader));
+  if (!wrong.empty()) {
+    return Break(absl::InternalError(
+        absl::StrCat(url_, " sent ", wrong, ", of ", answer.content_length, " bytes")));
+  }
   if (options_.dialect == protocol::Dialect::kV2 && answer.id == 0 && !ok) {
     // No request has id 0: the server lost its place in our stream, says so, and hangs up.
     return Break(ServerError(answer.status, url_, answer.metadata));
@@ -247,6 +298,7 @@ absl::StatusOr<net::UniqueFd> Channel::TakeFd() {
           url_, " sent something else in place of the byte that carries a descriptor")));
     }
   }
+  --fds_due_;
   if (!fds_.empty()) {
     net::UniqueFd fd = std::move(fds_.front());
     fds_.pop_front();

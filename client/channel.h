@@ -5,6 +5,11 @@
 // stops after each such message (unix(7)), so descriptors arrive in stream order, and the k-th one
 // belongs to the k-th OK FDPASS answer, in every dialect.
 //
+// A descriptor is taken only while the answer to an FDPASS request is due, and never more of them than there are such
+// answers: others are the kernel's to close, and end the channel. While none is due the kernel does not even let the
+// server send one (net::SetPassRights(), Linux 6.16). What does not hold: a server may pass, where a descriptor is due,
+// one whose close(2) waits (a TCP socket with SO_LINGER, a file of FUSE's); the call then waits for as long as that.
+//
 // Once an error leaves the stream at an unknown place the channel is broken: its socket and all
 // descriptors it still holds are closed, and every later call returns why.
 // Not thread-safe.
@@ -82,6 +87,7 @@ class Channel {
 
   // Puts a request that passed Check() behind those not sent yet; its id is chosen here. Returns
   // that id; 0 in V1. Of a PUT, exactly body_length bytes follow before anything else is queued.
+  // Requests that are outstanding at a time are all of one mode.
   absl::StatusOr<uint32_t> Queue(protocol::RequestToSend request);
   absl::StatusOr<uint32_t> Queue(protocol::Mode mode, absl::string_view uri,
                                  const std::optional<Range>& range);
@@ -108,7 +114,7 @@ class Channel {
 
   // The next answer. Errors, after which the channel is broken: UNAVAILABLE (the server closed or
   // reset the connection, or said CLOSE), DEADLINE_EXCEEDED (silent for request_timeout), INTERNAL
-  // (not this protocol). An answer behind which the server hangs up (URI_TOO_LONG, PROTOCOL_ERROR,
+  // (not this protocol, such as a body where the mode has none). An answer behind which the server hangs up (URI_TOO_LONG, PROTOCOL_ERROR,
   // VERSION_MISMATCH) is returned, and the channel is broken.
   absl::StatusOr<Answer> Receive();
   // True when Receive() would find bytes without reading the socket.
@@ -135,11 +141,13 @@ class Channel {
 
   Channel(net::UniqueFd socket, std::string url, bool is_unix, const Options& options);
 
+  absl::Status CheckServerUser() const;
   absl::Status Handshake();
   absl::Status SetReceiveTimeout(absl::Duration timeout);
   // Takes the next message off the stream, reading as needed.
   absl::StatusOr<protocol::ResponseParser::Result> NextMessage();
   absl::Status FillInput();
+  absl::Status TooManyFds() const;
   // One recvmsg into `out`; 0 at the stream's end. Owns the descriptors that came.
   absl::StatusOr<size_t> Read(absl::Span<char> out);
   // Sends some of output_; false when the socket is full.
@@ -161,6 +169,7 @@ class Channel {
 
   uint32_t next_id_ = 1;  // 0 is the id of answers that concern no request
   size_t outstanding_ = 0;
+  protocol::Mode mode_ = protocol::Mode::kStat;  // of what is outstanding
   std::string output_;  // encoded requests; those before sent_ are gone
   size_t sent_ = 0;
   int fd_to_send_ = -1;  // borrowed; rides on the next byte sent
@@ -168,6 +177,9 @@ class Channel {
   bool send_failed_ = false;
 
   std::deque<net::UniqueFd> fds_;  // received, not taken yet, in stream order
+  // The most of them that there may be: FDPASS requests without an answer, and answers whose descriptor was not taken.
+  size_t fds_due_ = 0;
+  bool rights_pass_ = true;        // as net::SetPassRights()
   bool fds_lost_ = false;          // since outstanding_ was last 0
   size_t begin_ = 0;               // input_[begin_, end_) is read and not parsed
   size_t end_ = 0;

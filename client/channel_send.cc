@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cassert>
 
 #include "absl/strings/str_cat.h"
 #include "client/channel.h"
@@ -101,12 +102,15 @@ absl::StatusOr<uint32_t> Channel::Queue(protocol::RequestToSend request) {
   if (!broken_.ok()) return broken_;
   if (outstanding_ == 0) {
     // All answers are in, so every descriptor that came has found its own.
-    if (!fds_.empty()) {
-      return Break(absl::InternalError(
-          absl::StrCat(url_, " sent more descriptors than OK answers that carry one")));
-    }
     fds_lost_ = false;
+    mode_ = request.mode;
+    const bool brings_fds = mode_ == protocol::Mode::kFdPass;
+    if (is_unix_ && rights_pass_ != brings_fds) {
+      net::SetPassRights(socket_.get(), rights_pass_ = brings_fds);
+    }
   }
+  assert(request.mode == mode_);
+  if (mode_ == protocol::Mode::kFdPass) ++fds_due_;
   if (options_.dialect == protocol::Dialect::kV2) {
     request.id = next_id_++;
     if (next_id_ == 0) next_id_ = 1;

@@ -44,7 +44,7 @@ absl::StatusOr<Body> Client::OpenBody(absl::string_view uri, protocol::Mode mode
   absl::StatusOr<Answer> answer = Ask(*channel_, mode, uri, range);
   if (!answer.ok()) return answer.status();
   std::string what = WhatWasAsked(mode, uri);
-  absl::StatusOr<ObjectInfo> info = TakeInfo(*channel_, *answer, range, what);
+  absl::StatusOr<ObjectInfo> info = TakeBodyInfo(*channel_, *answer, range, what);
   if (!info.ok()) return info.status();
   return Body(channel_.get(), *std::move(info), std::move(what));
 }
@@ -52,11 +52,7 @@ absl::StatusOr<Body> Client::OpenBody(absl::string_view uri, protocol::Mode mode
 absl::StatusOr<ObjectInfo> Client::Stat(absl::string_view uri) {
   absl::StatusOr<Answer> answer = Ask(*channel_, protocol::Mode::kStat, uri, std::nullopt);
   if (!answer.ok()) return answer.status();
-  absl::StatusOr<ObjectInfo> info =
-      TakeInfo(*channel_, *answer, std::nullopt, WhatWasAsked(protocol::Mode::kStat, uri));
-  if (!info.ok()) return info.status();
-  info->length = info->size;
-  return info;
+  return InfoIn(*answer);
 }
 
 absl::Status Client::Ping() {

@@ -108,7 +108,9 @@ class Client {
   // cursor: from the page before; empty: the first. Not a snapshot: what comes and goes between two
   // pages is in the later ones or not.
   absl::StatusOr<ListPage> List(absl::string_view prefix, absl::string_view cursor = "");
-  // All pages, entry by entry, until `each` returns false. It must not use the client.
+  // All pages, entry by entry, until `each` returns false. It must not use the client. Entries come in order and once;
+  // a server whose list is not so, or never gets on, breaks the protocol. How many there are is the server's word alone:
+  // who keeps them sets a bound of his own.
   absl::Status ListAll(absl::string_view prefix, absl::FunctionRef<bool(ListEntry entry)> each);
 
   // Asks about the object alone. offset is 0 and length is size.
@@ -136,6 +138,10 @@ class Client {
 
  private:
   friend class Batch;
+
+  // List() of a page whose entries are behind `after`; empty: anywhere.
+  absl::StatusOr<ListPage> ListBehind(absl::string_view prefix, absl::string_view cursor,
+                                      absl::string_view after);
 
   explicit Client(std::unique_ptr<Channel> channel) : channel_(std::move(channel)) {}
 

@@ -3,7 +3,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "text/printable.h"
 
 namespace objmapper::client {
 namespace {
@@ -60,20 +60,6 @@ std::optional<uint32_t> NumberIn(const absl::Status& status, absl::string_view p
 
 }  // namespace
 
-std::string WithoutControlBytes(absl::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (const char c : text) {
-    const uint8_t byte = static_cast<uint8_t>(c);
-    if (byte < 0x20 || byte == 0x7F) {
-      absl::StrAppendFormat(&out, "\\x%02x", byte);
-    } else {
-      out.push_back(c);
-    }
-  }
-  return out;
-}
-
 ErrorSource SourceOf(const absl::Status& status) {
   if (status.GetPayload(kConnectionPayload).has_value()) return ErrorSource::kConnection;
   return WireStatusOf(status).has_value() ? ErrorSource::kServer : ErrorSource::kLocal;
@@ -95,7 +81,7 @@ absl::Status ServerError(protocol::Status status, absl::string_view what,
                          const protocol::Metadata& metadata) {
   std::string message = absl::StrCat(what, ": ", protocol::StatusName(status));
   if (metadata.error.has_value()) {
-    absl::StrAppend(&message, ": ", WithoutControlBytes(*metadata.error));
+    absl::StrAppend(&message, ": ", text::Printable(*metadata.error));
   }
   absl::Status result(CodeOf(status), message);
   result.SetPayload(kWireStatusPayload, absl::Cord(absl::StrCat(static_cast<uint8_t>(status))));
@@ -120,7 +106,7 @@ absl::Status About(absl::string_view what, const absl::Status& status) {
 std::string WhatWasAsked(protocol::Mode mode, absl::string_view uri) {
   const bool cut = uri.size() > kUriBytesInMessage;
   return absl::StrCat(protocol::ModeName(mode), " \"",
-                      WithoutControlBytes(uri.substr(0, kUriBytesInMessage)), cut ? "...\"" : "\"");
+                      text::Printable(uri.substr(0, kUriBytesInMessage)), cut ? "...\"" : "\"");
 }
 
 }  // namespace objmapper::client

@@ -34,9 +34,6 @@ std::optional<protocol::Status> WireStatusOf(const absl::Status& status);
 // When the server wants to be asked again; nullopt when it did not say.
 std::optional<absl::Duration> RetryAfter(const absl::Status& status);
 
-// `text` with each byte that a terminal would obey as "\x0a": a server's text or a URI may hold any.
-std::string WithoutControlBytes(absl::string_view text);
-
 // ---- For client/ itself ----
 
 // The status for an answer that is not OK. The message is "<mode> "<uri>": <status name>: <text>".

@@ -1,6 +1,7 @@
 #include "client/exchange.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -18,6 +19,8 @@ namespace {
 // A string grows by this much at a time, so that the zeros it puts there are still in the CPU's
 // cache when the bytes from the socket replace them.
 constexpr uint64_t kGrowBytes = 256 * 1024;
+// What is reserved for a body before its bytes come; more only as much as has come already.
+constexpr uint64_t kReservedOnWordBytes = 64 << 20;
 
 ObjectInfo InfoFrom(const protocol::Metadata& metadata) {
   ObjectInfo info;
@@ -36,7 +39,11 @@ uint64_t LengthWithin(const Range& range, uint64_t size) {
   return range.length == 0 ? behind : std::min(range.length, behind);
 }
 
-// Bytes from another place than asked for must not pass for the right ones.
+absl::Status Contradiction(Channel& channel, absl::string_view what, absl::string_view why) {
+  return channel.Break(absl::InternalError(absl::StrCat(what, ": the server contradicts itself: ", why)));
+}
+
+// Bytes from another place than asked for must not pass for the right ones, nor more than were asked for.
 absl::Status CheckGrant(Channel& channel, const ObjectInfo& info, const std::optional<Range>& range,
                         absl::string_view what) {
   if (!range.has_value()) return absl::OkStatus();
@@ -46,6 +53,24 @@ absl::Status CheckGrant(Channel& channel, const ObjectInfo& info, const std::opt
   return channel.Break(absl::InternalError(
       absl::StrCat(what, ": asked for ", range->length, " bytes at ", range->offset,
                    ", the server granted ", info.length, " at ", info.offset)));
+}
+
+// Whether `fd` is what FDPASS brings, and how long it is.
+absl::Status LookAt(int fd, uint64_t* size) {
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags < 0) return net::ErrnoToStatus(errno, "F_GETFL of the received descriptor");
+  if ((flags & O_PATH) != 0 || (flags & O_ACCMODE) == O_WRONLY) {
+    return absl::InternalError("the server passed a descriptor that is not open for reading");
+  }
+  struct statx file;
+  if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_SIZE, &file) != 0) {
+    return net::ErrnoToStatus(errno, "statx of the received descriptor");
+  }
+  if (!S_ISREG(file.stx_mode)) {
+    return absl::InternalError("the server passed a descriptor of something else than a regular file");
+  }
+  *size = file.stx_size;
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -89,59 +114,94 @@ absl::StatusOr<FdObject> TakeObject(Channel& channel, const Answer& answer,
   object.fd = *std::move(fd);
   ObjectInfo& info = object.info = InfoFrom(answer.metadata);
 
-  // The header's length saves the fstat(2), where the dialect puts one there.
+  uint64_t file_bytes = 0;
+  if (absl::Status bad = LookAt(object.fd.get(), &file_bytes); !bad.ok()) {
+    return channel.Break(About(what, bad));
+  }
   const bool length_known = channel.Has(protocol::kFdInHeader);
   std::optional<uint64_t> size = answer.metadata.size;
-  if (!size.has_value() && length_known && !range.has_value()) size = answer.content_length;
-  if (!size.has_value()) {
-    struct stat attributes;
-    if (fstat(object.fd.get(), &attributes) != 0) {
-      return net::ErrnoToStatus(errno, absl::StrCat(what, ": fstat of the received descriptor"));
+  if (length_known && !range.has_value()) {
+    if (size.value_or(answer.content_length) != answer.content_length) {
+      return Contradiction(channel, what, absl::StrCat("an object of ", *size, " bytes and of ",
+                                                       answer.content_length));
     }
-    size = static_cast<uint64_t>(attributes.st_size);
+    size = answer.content_length;
   }
-  info.size = *size;
+  info.size = size.value_or(file_bytes);
   if (!range.has_value()) {
     info.length = info.size;
   } else if (answer.metadata.range.has_value()) {
     info.offset = answer.metadata.range->offset;
     info.length = answer.metadata.range->length;
+    if (length_known && info.length != answer.content_length) {
+      return Contradiction(channel, what, absl::StrCat("a part of ", info.length, " bytes and of ",
+                                                       answer.content_length));
+    }
   } else {
     info.offset = range->offset;
     info.length = length_known ? answer.content_length : LengthWithin(*range, info.size);
   }
   if (absl::Status status = CheckGrant(channel, info, range, what); !status.ok()) return status;
+  if (info.offset > file_bytes || info.length > file_bytes - info.offset) {
+    return absl::DataLossError(absl::StrCat(what, ": the file that came has only ",
+                                            LengthWithin(Range{info.offset, 0}, file_bytes), " of ",
+                                            info.length, " bytes"));
+  }
   return object;
 }
 
-absl::StatusOr<ObjectInfo> TakeInfo(Channel& channel, const Answer& answer,
-                                    const std::optional<Range>& range, absl::string_view what) {
+ObjectInfo InfoIn(const Answer& answer) {
+  ObjectInfo info = InfoFrom(answer.metadata);
+  info.size = info.length = answer.metadata.size.value_or(0);
+  return info;
+}
+
+absl::StatusOr<ObjectInfo> TakeBodyInfo(Channel& channel, const Answer& answer,
+                                        const std::optional<Range>& range, absl::string_view what) {
   ObjectInfo info = InfoFrom(answer.metadata);
   info.length = answer.content_length;
   info.size = answer.metadata.size.value_or(answer.content_length);
-  if (range.has_value()) {
-    info.offset = answer.metadata.range.has_value() ? answer.metadata.range->offset : range->offset;
+  if (range.has_value()) info.offset = range->offset;
+  if (answer.metadata.range.has_value()) {
+    info.offset = answer.metadata.range->offset;
+    if (answer.metadata.range->length != info.length) {
+      return Contradiction(channel, what, absl::StrCat("a part of ", answer.metadata.range->length,
+                                                       " bytes in ", info.length));
+    }
   }
   if (absl::Status status = CheckGrant(channel, info, range, what); !status.ok()) return status;
+  // Nothing is left out of what was asked for but what lies behind the object's end.
+  if (answer.metadata.size.has_value() &&
+      (info.length != LengthWithin(range.value_or(Range()), info.size) ||
+       (!range.has_value() && info.offset != 0))) {
+    return Contradiction(channel, what, absl::StrCat(info.length, " bytes at ", info.offset,
+                                                     " of an object of ", info.size));
+  }
   return info;
 }
 
 absl::StatusOr<std::string> TakeBytes(Channel& channel, const Answer& answer,
                                       const std::optional<Range>& range, absl::string_view what) {
-  absl::StatusOr<ObjectInfo> info = TakeInfo(channel, answer, range, what);
+  absl::StatusOr<ObjectInfo> info = TakeBodyInfo(channel, answer, range, what);
   if (!info.ok()) return info.status();
-  const uint64_t length = info->length;
-  if (length > channel.options().bytes_max) {
+  if (info->length > channel.options().bytes_max) {
     const std::string why =
-        absl::StrCat(what, ": its ", length, " bytes are more than Options::bytes_max (",
+        absl::StrCat(what, ": its ", info->length, " bytes are more than Options::bytes_max (",
                      channel.options().bytes_max, "); get a range, a descriptor, or into a file");
     channel.Abandon(why);
     return absl::ResourceExhaustedError(why);
   }
+  return TakeBody(channel, info->length, what);
+}
+
+absl::StatusOr<std::string> TakeBody(Channel& channel, uint64_t length, absl::string_view what) {
   std::string bytes;
-  bytes.reserve(length);
+  bytes.reserve(std::min(length, kReservedOnWordBytes));
   for (uint64_t have = 0; have < length;) {
-    if (have == bytes.size()) bytes.resize(std::min(length, have + kGrowBytes));
+    if (have == bytes.capacity()) bytes.reserve(std::min(length, 2 * have));
+    if (have == bytes.size()) {
+      bytes.resize(std::min<uint64_t>({length, have + kGrowBytes, bytes.capacity()}));
+    }
     absl::StatusOr<size_t> got =
         channel.ReadBody(absl::MakeSpan(&bytes[have], bytes.size() - have));
     if (!got.ok()) {

@@ -31,20 +31,29 @@ absl::StatusOr<Answer> AwaitAnswer(Channel& channel, uint32_t id, absl::string_v
 // The error in `answer`, which is not OK. The message says when the connection ends with it.
 absl::Status ErrorIn(const Channel& channel, const Answer& answer, absl::string_view what);
 
-// The descriptor behind an OK FDPASS answer.
-// Errors: Channel::TakeFd(); INTERNAL when the server granted another range than asked for.
+// The descriptor behind an OK FDPASS answer: of a regular file that is open for reading and has the bytes granted. What it is
+// is found out without asking the file system behind it, which might let us wait (statx(2), AT_STATX_DONT_SYNC).
+// Errors: Channel::TakeFd(); INTERNAL when the server granted another range than asked for, contradicts itself, or passed
+// something else than such a file; DATA_LOSS, and the channel goes on, when the file is shorter than what was granted: it
+// may have been cut meanwhile.
 absl::StatusOr<FdObject> TakeObject(Channel& channel, const Answer& answer,
                                     const std::optional<Range>& range, absl::string_view what);
 
-// What an OK COPY, SPLICE or STAT answer says; in the first two info.length bytes of body follow.
-// Also what the OK answer to a PUT or PUT_FD says of the object that there is now.
-// INTERNAL when the server granted another range than asked for.
-absl::StatusOr<ObjectInfo> TakeInfo(Channel& channel, const Answer& answer,
-                                    const std::optional<Range>& range, absl::string_view what);
+// What an OK STAT answer says, or that to a PUT or PUT_FD of the object that there is now.
+ObjectInfo InfoIn(const Answer& answer);
+
+// What an OK COPY or SPLICE answer says; info.length bytes of body follow.
+// INTERNAL when that is not what was asked for, cut at the object's end, or the server contradicts itself.
+absl::StatusOr<ObjectInfo> TakeBodyInfo(Channel& channel, const Answer& answer,
+                                        const std::optional<Range>& range, absl::string_view what);
 
 // The body behind an OK COPY or SPLICE answer.
-// Errors: RESOURCE_EXHAUSTED (larger than Options::bytes_max), TakeInfo(), Channel::ReadBody().
+// Errors: RESOURCE_EXHAUSTED (larger than Options::bytes_max), TakeBodyInfo(), Channel::ReadBody().
 absl::StatusOr<std::string> TakeBytes(Channel& channel, const Answer& answer,
                                       const std::optional<Range>& range, absl::string_view what);
+
+// The `length` bytes of body that follow. Memory is taken as they come: the announcement alone takes little.
+// Errors: Channel::ReadBody().
+absl::StatusOr<std::string> TakeBody(Channel& channel, uint64_t length, absl::string_view what);
 
 }  // namespace objmapper::client

@@ -8,6 +8,8 @@
 #include "client/client.h"
 #include "client/error.h"
 #include "client/exchange.h"
+#include "protocol/limits.h"
+#include "text/printable.h"
 
 namespace objmapper::client {
 namespace {
@@ -16,6 +18,12 @@ namespace {
 constexpr size_t kLengthBytes = 2;
 constexpr size_t kNumberBytes = 8;
 
+// The body of one LIST answer (docs/protocol.md, "Limits").
+constexpr size_t kPageBytesMax = 1024 * 1024;
+
+// So many pages in a row may bring nothing but where to go on: what lies there may be for others.
+constexpr size_t kEmptyPagesMax = 10000;
+
 // A big-endian number of `bytes` bytes.
 uint64_t Number(absl::string_view bytes) {
   uint64_t value = 0;
@@ -23,9 +31,20 @@ uint64_t Number(absl::string_view bytes) {
   return value;
 }
 
+// Why `uri` cannot be what comes behind `before` in a list of `prefix`; empty: it can.
+absl::string_view WrongName(absl::string_view uri, absl::string_view prefix, absl::string_view before) {
+  if (uri.empty()) return "it is empty";
+  if (uri.size() > protocol::kUriBytesMax) return "it is too long";
+  if (absl::StrContains(uri, '\0')) return "it holds a NUL";
+  if (!absl::StartsWith(uri, prefix)) return "it does not begin with what was asked for";
+  if (uri <= before) return "it does not come behind the one before it";
+  return "";
+}
+
 }  // namespace
 
-absl::StatusOr<std::vector<ListEntry>> ParseListBody(absl::string_view body) {
+absl::StatusOr<std::vector<ListEntry>> ParseListBody(absl::string_view body, absl::string_view prefix,
+                                                     absl::string_view after) {
   std::vector<ListEntry> entries;
   const absl::Status cut = absl::InternalError("an entry of the list is cut short");
   while (!body.empty()) {
@@ -33,8 +52,14 @@ absl::StatusOr<std::vector<ListEntry>> ParseListBody(absl::string_view body) {
     const size_t length = static_cast<size_t>(Number(body.substr(0, kLengthBytes)));
     body.remove_prefix(kLengthBytes);
     if (body.size() < length + 2 * kNumberBytes) return cut;
+    const absl::string_view uri = body.substr(0, length);
+    const absl::string_view before = entries.empty() ? after : absl::string_view(entries.back().uri);
+    if (const absl::string_view wrong = WrongName(uri, prefix, before); !wrong.empty()) {
+      return absl::InternalError(
+          absl::StrCat("the server lists ", text::Quoted(uri), ", which cannot be there: ", wrong));
+    }
     ListEntry entry;
-    entry.uri = std::string(body.substr(0, length));
+    entry.uri = std::string(uri);
     entry.size = Number(body.substr(length, kNumberBytes));
     entry.mtime_s = Number(body.substr(length + kNumberBytes, kNumberBytes));
     body.remove_prefix(length + 2 * kNumberBytes);
@@ -44,22 +69,31 @@ absl::StatusOr<std::vector<ListEntry>> ParseListBody(absl::string_view body) {
 }
 
 absl::StatusOr<ListPage> Client::List(absl::string_view prefix, absl::string_view cursor) {
+  return ListBehind(prefix, cursor, "");
+}
+
+absl::StatusOr<ListPage> Client::ListBehind(absl::string_view prefix, absl::string_view cursor,
+                                            absl::string_view after) {
   constexpr protocol::Mode kMode = protocol::Mode::kList;
-  std::string joined(prefix);
+  const std::string what = WhatWasAsked(kMode, prefix);
   if (absl::StrContains(prefix, '\0')) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(WhatWasAsked(kMode, prefix), ": no object's name holds a NUL"));
+    return absl::InvalidArgumentError(absl::StrCat(what, ": no object's name holds a NUL"));
   }
+  std::string joined(prefix);
   if (!cursor.empty()) {
     joined.push_back('\0');
     joined.append(cursor.data(), cursor.size());
   }
-  const std::string what = WhatWasAsked(kMode, prefix);
   absl::StatusOr<Answer> answer = Ask(*channel_, kMode, joined, std::nullopt);
   if (!answer.ok()) return answer.status();
-  const absl::StatusOr<std::string> body = TakeBytes(*channel_, *answer, std::nullopt, what);
+  if (answer->content_length > kPageBytesMax) {
+    return channel_->Break(absl::InternalError(
+        absl::StrCat(what, ": a page of ", answer->content_length, " bytes, where ",
+                     kPageBytesMax, " are the most")));
+  }
+  const absl::StatusOr<std::string> body = TakeBody(*channel_, answer->content_length, what);
   if (!body.ok()) return body.status();
-  absl::StatusOr<std::vector<ListEntry>> entries = ParseListBody(*body);
+  absl::StatusOr<std::vector<ListEntry>> entries = ParseListBody(*body, prefix, after);
   if (!entries.ok()) return channel_->Break(About(what, entries.status()));
   return ListPage{*std::move(entries), answer->metadata.cursor.value_or("")};
 }
@@ -67,14 +101,19 @@ absl::StatusOr<ListPage> Client::List(absl::string_view prefix, absl::string_vie
 absl::Status Client::ListAll(absl::string_view prefix,
                              absl::FunctionRef<bool(ListEntry entry)> each) {
   std::string cursor;
+  std::string last;  // the entry before
+  size_t empty_pages = 0;
   while (true) {
-    absl::StatusOr<ListPage> page = List(prefix, cursor);
+    absl::StatusOr<ListPage> page = ListBehind(prefix, cursor, last);
     if (!page.ok()) return page.status();
+    if (!page->entries.empty()) last = page->entries.back().uri;
+    empty_pages = page->entries.empty() ? empty_pages + 1 : 0;
+    const bool stays = page->cursor == cursor || empty_pages == kEmptyPagesMax;
     for (ListEntry& entry : page->entries) {
       if (!each(std::move(entry))) return absl::OkStatus();
     }
     if (page->cursor.empty()) return absl::OkStatus();
-    if (page->cursor == cursor) {
+    if (stays) {
       return channel_->Break(absl::InternalError(absl::StrCat(
           WhatWasAsked(protocol::Mode::kList, prefix), ": the list goes round in circles")));
     }

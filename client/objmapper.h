@@ -81,7 +81,8 @@ typedef struct om_error {
   om_code code;
   int32_t wire_status;              /* the status byte of the server's answer; -1: there was none */
   uint32_t retry_after_ms;          /* when the server wants to be asked again; 0: it did not say */
-  char message[OM_MESSAGE_BYTES];   /* for a person: what was asked, and why not. UTF-8, ends with a NUL, may be cut */
+  char message[OM_MESSAGE_BYTES];   /* for a person: what was asked, and why not. Printable UTF-8: what a terminal would
+                                     * obey is escaped. Ends with a NUL, may be cut */
 } om_error;
 
 /* "OM_NOT_FOUND" and so on; "unknown" for other numbers. Static. Any thread. */
@@ -98,14 +99,16 @@ typedef struct om_options {
   uint32_t request_timeout_ms;   /* how long a server that owes something may be silent, or take nothing; 0: 30000 */
   uint32_t max_pipeline;         /* the most requests of a batch that are outstanding, up to 65535; 0: the server's */
   uint64_t bytes_max;            /* om_get() refuses a larger answer; 0: 4 GiB */
+  uint32_t check_server_uid;     /* 1: who made the Unix socket (called listen(2)) must be server_uid; 0: anybody. For */
+  uint32_t server_uid;           /* addresses where others may be there first, such as one in /tmp */
 } om_options;
 
-#define OM_OPTIONS_INIT {sizeof(om_options), 0, 0, 0, 0}
+#define OM_OPTIONS_INIT {sizeof(om_options), 0, 0, 0, 0, 0, 0}
 
 /* Connects to "unix:/path", "unix:@abstract" or "tcp://host:port".
  *
  * options: NULL means the defaults. *client: the caller's, to om_close(); NULL after an error.
- * Errors: OM_INVALID (the URL, an option), OM_CONNECTION, OM_TIMEOUT, OM_PROTOCOL, OM_UNAVAILABLE (the server is at
+ * Errors: OM_INVALID (the URL, an option), OM_CONNECTION (also: somebody else's server is there), OM_TIMEOUT, OM_PROTOCOL, OM_UNAVAILABLE (the server is at
  * its limit of connections).
  */
 om_code om_connect(const char* url, const om_options* options, om_client** client, om_error* error);
@@ -205,7 +208,8 @@ om_code om_delete(om_client* client, const char* uri, om_error* error);
 typedef int (*om_list_callback)(void* context, const char* uri, uint64_t size, uint64_t mtime_s);
 
 /* The objects whose URIs begin with `prefix`, sorted by URI as bytes; "": all. Also of a server without --writable.
- * What comes and goes meanwhile may be among them or not. */
+ * What comes and goes meanwhile may be among them or not. A server that lists anything else is OM_PROTOCOL, after what
+ * came before that. */
 om_code om_list(om_client* client, const char* prefix, om_list_callback callback, void* context, om_error* error);
 
 #ifdef __cplusplus

@@ -1,7 +1,10 @@
 // How a client connects and how long it waits.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "protocol/capabilities.h"
@@ -28,6 +31,11 @@ struct Options {
   // GetBytes() and batches refuse a larger answer, so that a server's word alone cannot make the
   // client allocate any amount.
   uint64_t bytes_max = uint64_t{4} << 30;
+
+  // Who may have made the Unix socket that is connected to (who called listen(2)): their uids; empty: anybody. For
+  // addresses where others may be there first, such as one in /tmp. A server that systemd listens for, or that began as
+  // root, is root's: 0. With TCP it is INVALID_ARGUMENT.
+  std::vector<uid_t> server_uids;
 };
 
 }  // namespace objmapper::client

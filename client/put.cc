@@ -60,12 +60,9 @@ class StoringRequest {
 };
 
 // What there is now. `size`: what was sent, for a server that does not say.
-ObjectInfo InfoOfStored(Channel& channel, const Answer& answer, uint64_t size,
-                        absl::string_view what) {
-  // Without a range nothing can go wrong there.
-  ObjectInfo info = TakeInfo(channel, answer, std::nullopt, what).value();
-  if (!answer.metadata.size.has_value()) info.size = size;
-  info.length = info.size;
+ObjectInfo InfoOfStored(const Answer& answer, uint64_t size) {
+  ObjectInfo info = InfoIn(answer);
+  if (!answer.metadata.size.has_value()) info.size = info.length = size;
   return info;
 }
 
@@ -76,7 +73,7 @@ absl::StatusOr<ObjectInfo> Store(Channel& channel, absl::string_view uri, uint64
   body.progress = options.progress;
   const absl::StatusOr<Answer> answer = Upload(channel, put.request(), body);
   if (!answer.ok()) return answer.status();
-  return InfoOfStored(channel, *answer, size, WhatWasAsked(Mode::kPut, uri));
+  return InfoOfStored(*answer, size);
 }
 
 // The size of `file`, which must be one that can be read from.
@@ -142,7 +139,7 @@ absl::StatusOr<ObjectInfo> Client::PutFd(absl::string_view uri, int fd, const Pu
   if (!put.status().ok()) return put.status();
   const absl::StatusOr<Answer> answer = Ask(*channel_, put.request(), fd);
   if (!answer.ok()) return answer.status();
-  return InfoOfStored(*channel_, *answer, *size, what);
+  return InfoOfStored(*answer, *size);
 }
 
 absl::StatusOr<ObjectInfo> Client::PutMemory(absl::string_view uri, absl::string_view bytes,

@@ -25,6 +25,10 @@ using protocol::Mode;
 
 // What is asked for of a server that does not say how much it grants.
 constexpr uint64_t kPieceBytes = 1024;
+// A server that grants less at a time is none: the least --udp_max_payload leaves three times as much.
+constexpr uint64_t kPieceBytesMin = 256;
+// Memory for an object is taken by so much, or as much as has come already.
+constexpr uint64_t kGrowBytes = 1 << 20;
 // What the kernel counts for a datagram beside its bytes, generously (struct sk_buff and its pages).
 constexpr uint64_t kDatagramCostBytes = 1024;
 constexpr int kReceiveBufferBytes = 4 << 20;  // less, where net.core.rmem_max says so
@@ -188,6 +192,8 @@ absl::StatusOr<std::optional<UdpClient::Arrival>> UdpClient::Read(absl::string_v
     return Broken(what, "an answer without SIZE");
   } else if (mode == Mode::kCopy && arrival.info.length != arrival.body.size()) {
     return Broken(what, "the body is not what was granted");
+  } else if (mode != Mode::kCopy && !arrival.body.empty()) {
+    return Broken(what, "a body where none belongs");
   }
   flights_.erase(found);
   return arrival;
@@ -211,7 +217,17 @@ absl::StatusOr<UdpObject> UdpClient::Get(absl::string_view uri, const std::optio
   for (int version = 0; version < options_.versions_max; ++version) {
     absl::StatusOr<Arrival> whole = AskOne(Mode::kCopy, uri, range);
     if (!whole.ok()) return whole.status();
-    if (whole->status.ok()) return UdpObject{std::string(whole->body), std::move(whole->info)};
+    if (whole->status.ok()) {
+      const Range asked = range.value_or(Range());
+      const ObjectInfo& got = whole->info;
+      uint64_t due = got.size > asked.offset ? got.size - asked.offset : 0;
+      if (asked.length != 0) due = std::min(due, asked.length);
+      if (got.offset != asked.offset || got.length != due) {
+        return Broken(WhatWasAsked(Mode::kCopy, uri),
+                      absl::StrCat(got.length, " bytes at ", got.offset, ", where ", due, " at ", asked.offset, " were asked for"));
+      }
+      return UdpObject{std::string(whole->body), std::move(whole->info)};
+    }
     if (!whole->too_large || !whole->has_size) return whole->status;
     const uint64_t size = whole->info.size;
     const Range wanted = range.value_or(Range());
@@ -223,7 +239,10 @@ absl::StatusOr<UdpObject> UdpClient::Get(absl::string_view uri, const std::optio
                                                        " bytes, more than the ", options_.bytes_max, " allowed"));
     }
     const uint64_t piece = std::min<uint64_t>(whole->info.length, options_.range_bytes_max);
-    if (piece == 0) return Broken(WhatWasAsked(Mode::kCopy, uri), "it grants ranges of no bytes");
+    if (whole->info.length < kPieceBytesMin) {
+      return Broken(WhatWasAsked(Mode::kCopy, uri),
+                    absl::StrCat("it grants ranges of ", whole->info.length, " bytes"));
+    }
     absl::StatusOr<UdpObject> object = GetRanges(uri, extent, size, piece);
     if (object.ok() || !absl::IsAborted(object.status()) || WireStatusOf(object.status()).has_value()) return object;
   }
@@ -243,7 +262,6 @@ absl::StatusOr<UdpObject> UdpClient::GetRanges(absl::string_view uri, const Rang
                                                uint64_t piece) {
   flights_.clear();
   UdpObject object;
-  object.bytes.resize(extent.length);
   uint64_t asked = 0, have = 0;  // bytes
   std::optional<std::string> version;
   const double window_max = static_cast<double>(WindowFor(piece));
@@ -269,6 +287,10 @@ absl::StatusOr<UdpObject> UdpClient::GetRanges(absl::string_view uri, const Rang
       return Broken(WhatWasAsked(Mode::kCopy, uri), "a range that was not asked for");
     }
     const uint64_t at = arrival->asked.offset - extent.offset;
+    const uint64_t end = at + arrival->body.size();
+    if (end > object.bytes.size()) {
+      object.bytes.resize(std::min(extent.length, std::max(end, 2 * object.bytes.size() + kGrowBytes)));
+    }
     std::copy(arrival->body.begin(), arrival->body.end(), object.bytes.begin() + static_cast<ptrdiff_t>(at));
     have += arrival->body.size();
     window = lost_ != lost ? std::max(window / 2, 1.0) : std::min(window + 1 / window, window_max);

@@ -98,7 +98,8 @@ absl::StatusOr<Received> RecvWithFds(int socket, absl::Span<char> buffer, size_t
   message.msg_iovlen = 1;
   if (fds_max > 0) {
     message.msg_control = control;
-    message.msg_controllen = CMSG_SPACE(sizeof(int) * fds_max);
+    // Not CMSG_SPACE(), whose padding has room for one more where fds_max is odd.
+    message.msg_controllen = CMSG_LEN(sizeof(int) * fds_max);
   }
   ssize_t got;
   do {
@@ -110,16 +111,20 @@ absl::StatusOr<Received> RecvWithFds(int socket, absl::Span<char> buffer, size_t
   size_t count = fds->size();
   OwnFds(message.msg_control, message.msg_controllen, fds);
   count = fds->size() - count;
-  // CMSG_SPACE rounds up to 8 bytes, so an odd fds_max leaves room for one descriptor more.
+  DCHECK_LE(count, fds_max);
   Received received;
   received.bytes = static_cast<size_t>(got);
   received.fds_lost = (message.msg_flags & MSG_CTRUNC) != 0;
-  while (count > fds_max) {
-    fds->pop_back();
-    --count;
-    received.fds_lost = true;
-  }
+  // Where our table is full, fewer come than there is room for in the control buffer.
+  received.fds_surplus = received.fds_lost && count == fds_max;
   return received;
+}
+
+void SetPassRights(int socket, bool on) {
+  // include/uapi/asm-generic/socket.h; the headers here may be older than the kernel.
+  constexpr int kSoPassRights = 83;
+  const int value = on ? 1 : 0;
+  setsockopt(socket, SOL_SOCKET, kSoPassRights, &value, sizeof(value));
 }
 
 ssize_t RecvRefusingFds(int socket, absl::Span<char> buffer, bool* fds_refused) {

@@ -54,6 +54,8 @@ struct Received {
   // True when descriptors were lost: the caller's RLIMIT_NOFILE is reached, or the message held
   // more than were asked for. Those that did arrive are in `fds` all the same.
   bool fds_lost = false;
+  // True when the message held more than were asked for; then `fds_lost` is too. The peer's doing, not our limit's.
+  bool fds_surplus = false;
 };
 
 // Reads at most `buffer.size()` bytes and the descriptors that ride on them, blocking as the socket
@@ -65,6 +67,14 @@ struct Received {
 // or as ErrnoToStatus. EINTR is retried.
 absl::StatusOr<Received> RecvWithFds(int socket, absl::Span<char> buffer, size_t fds_max,
                                      std::vector<UniqueFd>* fds);
+
+// Whether descriptors can come by `socket` at all: on, as a new socket has it, or off. Off, who sends one gets EPERM,
+// so that none waits in our socket for somebody to close it, which may take as long as its sender likes (close(2) of a
+// TCP socket with SO_LINGER, of a file of FUSE's). Those that wait there already stay.
+//
+// Does nothing where the kernel does not know of it: Linux before 6.16, other sockets than AF_UNIX.
+// Source: SO_PASSRIGHTS, net/core/sock.c.
+void SetPassRights(int socket, bool on);
 
 // The server's read: never blocks, takes no descriptors. Descriptors that ride on the bytes are
 // closed by the kernel without ever entering this process's table; *fds_refused then says so. The

@@ -62,6 +62,7 @@ om_code om_connect(const char* url, const om_options* options, om_client** clien
     if (given.request_timeout_ms != 0) native.request_timeout = absl::Milliseconds(given.request_timeout_ms);
     if (given.bytes_max != 0) native.bytes_max = given.bytes_max;
     native.max_pipeline = static_cast<uint16_t>(given.max_pipeline);
+    if (given.check_server_uid != 0) native.server_uids = {given.server_uid};
     absl::StatusOr<Client> connected = Client::Connect(url, native);
     if (!connected.ok()) return connected.status();
     *client = new om_client(*std::move(connected), native.bytes_max);

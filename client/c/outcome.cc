@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/error.h"
 #include "protocol/status.h"
+#include "text/printable.h"
 
 namespace objmapper::client {
 namespace {
@@ -103,7 +104,7 @@ om_code Report(const absl::Status& status, om_error* error) {
   error->wire_status = wire.has_value() ? static_cast<int32_t>(*wire) : -1;
   const std::optional<absl::Duration> wait = RetryAfter(status);
   error->retry_after_ms = wait.has_value() ? static_cast<uint32_t>(absl::ToInt64Milliseconds(*wait)) : 0;
-  CopyText(status.message(), error->message, sizeof(error->message));
+  CopyText(text::Printable(status.message()), error->message, sizeof(error->message));
   return code;
 }
 
@@ -113,8 +114,9 @@ void Describe(const ObjectInfo& info, om_info* out) {
   out->offset = info.offset;
   out->length = info.length;
   out->mtime_s = info.mtime_s.value_or(0);
-  // A cut etag could be two contents' own.
-  const bool fits = info.etag.has_value() && info.etag->size() < sizeof(out->etag);
+  // A cut etag could be two contents' own; one with a NUL would be cut there.
+  const bool fits = info.etag.has_value() && info.etag->size() < sizeof(out->etag) &&
+                    info.etag->find('\0') == std::string::npos;
   CopyText(fits ? absl::string_view(*info.etag) : absl::string_view(), out->etag, sizeof(out->etag));
 }
 

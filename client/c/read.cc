@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +34,9 @@ using objmapper::client::Range;
 using objmapper::client::Report;
 using objmapper::protocol::Mode;
 
+// What is allocated for an answer before its bytes come.
+constexpr uint64_t kReservedOnWordBytes = 64 << 20;
+
 using Allocated = std::unique_ptr<char, decltype(&free)>;
 
 std::optional<Range> Native(const om_range* range) {
@@ -54,12 +58,13 @@ absl::StatusOr<Body> Open(Client& client, const char* uri, int mode, const std::
   return client.OpenBody(uri, *native, range);
 }
 
-// Reads the whole body, info().length bytes, into `out`, which has room for them.
-absl::Status ReadAll(Body& body, char* out) {
-  while (body.left() > 0) {
-    const absl::StatusOr<size_t> got = body.Read(absl::MakeSpan(out, body.left()));
+// Reads the next `bytes` of the body, no more than it has left, into `out`.
+absl::Status ReadAll(Body& body, char* out, size_t bytes) {
+  while (bytes > 0) {
+    const absl::StatusOr<size_t> got = body.Read(absl::MakeSpan(out, bytes));
     if (!got.ok()) return got.status();
     out += *got;
+    bytes -= *got;
   }
   return absl::OkStatus();
 }
@@ -90,9 +95,16 @@ om_code om_get(om_client* client, const char* uri, int mode, const om_range* ran
                         uri, ": its ", length, " bytes are more than om_options.bytes_max (", client->bytes_max,
                         "); this connection ends with that. Get a part, or a descriptor")));
     }
-    Allocated bytes(static_cast<char*>(malloc(length == 0 ? 1 : length)), &free);
-    if (bytes == nullptr) throw std::bad_alloc();
-    if (absl::Status status = ReadAll(*body, bytes.get()); !status.ok()) return status;
+    Allocated bytes(nullptr, &free);
+    // The server's word alone takes little memory: more comes as the bytes do. realloc(3) moves no large ones.
+    for (uint64_t have = 0, room = 0; bytes == nullptr || have < length; have = room) {
+      room = std::min(length, std::max<uint64_t>(2 * have, kReservedOnWordBytes));
+      char* const more = static_cast<char*>(realloc(bytes.get(), room == 0 ? 1 : room));
+      if (more == nullptr) throw std::bad_alloc();
+      bytes.release();
+      bytes.reset(more);
+      if (absl::Status status = ReadAll(*body, more + have, room - have); !status.ok()) return status;
+    }
     *data = bytes.release();
     *size = length;
     Describe(body->info(), info);
@@ -111,7 +123,7 @@ om_code om_get_into(om_client* client, const char* uri, int mode, uint64_t offse
     char* const out = capacity == 0 ? &dropped : static_cast<char*>(buffer);
     absl::StatusOr<Body> body = Open(connected, uri, mode, Range{offset, capacity == 0 ? 1 : capacity});
     if (!body.ok()) return body.status();
-    if (absl::Status status = ReadAll(*body, out); !status.ok()) return status;
+    if (absl::Status status = ReadAll(*body, out, body->left()); !status.ok()) return status;
     ObjectInfo granted = body->info();
     if (capacity == 0) granted.length = 0;
     *got = granted.length;
