@@ -1,15 +1,28 @@
 // The objmapper program as its user sees it: output, files and exit codes.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "tests/client/fake_server.h"
 #include "tests/client/temporary_folder.h"
 #include "tests/tools/program.h"
+#include "text/printable.h"
 
 namespace objmapper::tools {
 namespace {
@@ -248,6 +261,188 @@ TEST_F(ObjmapperTest, OutputThatIsLost) {
       peer.AwaitEnd();
     });
     EXPECT_EQ(Run(absl::StrCat("stat a --server=", server.url(), " >&-")).exit_code, 1);
+  }
+}
+
+// ---- Servers and names of strangers ----
+
+// `text` has nothing that a terminal would obey or a reader not see; newlines end lines.
+void ExpectFitToShow(const std::string& text) {
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    EXPECT_EQ(text::Printable(line), line) << text::Printable(text);
+  }
+}
+
+// As many as a name, an attribute or a server's text can hold: CSI in both spellings, a whole escape sequence, a line's
+// end, the other direction of writing, half a character.
+constexpr char kEvil[] = "e\x1b[2J\x9b" "31m\xc2\x9b" "7m\r\n\xe2\x80\xae\xe2\x80\xa8\x7f\xc3";
+
+// What a server says of an object, and how it refuses, is shown and not obeyed; with --json too, where it can be read back.
+TEST_F(ObjmapperTest, WhatAServerSaysIsShownOnly) {
+  for (const char* json : {"", " --json"}) {
+    FakeServer server([](Peer& peer) {
+      peer.Send(Ok(peer.ReadRequest().id, 0, [](MetadataWriter& m) {
+        m.AddU64(MetadataType::kSize, 1);
+        m.AddText(MetadataType::kEtag, kEvil);
+        m.AddText(MetadataType::kMime, kEvil);
+      }));
+      const Asked asked = peer.ReadRequest();
+      // Past the writer's own filter.
+      std::string answer = Error(asked.id, protocol::Status::kNotFound, std::string(sizeof(kEvil) - 1, 'x'));
+      answer.replace(answer.size() - (sizeof(kEvil) - 1), std::string::npos, kEvil);
+      peer.Send(answer);
+      peer.AwaitEnd();
+    });
+    const Outcome outcome =
+        Run(absl::StrCat("stat 'a\x1b]0;x\x07' 'b\xc2\x9b' ", json, " --server=", server.url()));
+    EXPECT_EQ(outcome.exit_code, 1);
+    ExpectFitToShow(outcome.out);
+    ExpectFitToShow(outcome.err);
+    if (*json == '\0') {
+      EXPECT_TRUE(absl::StrContains(outcome.out, "  etag      e\\x1b[2J\\x9b31m\\xc2\\x9b7m\\x0d\\x0a")) << outcome.out;
+      EXPECT_TRUE(absl::StrContains(outcome.err, "NOT_FOUND: e\\x1b[2J")) << outcome.err;
+    } else {
+      EXPECT_TRUE(absl::StrContains(outcome.out, R"("etag":"e\u001b[2J\ufffd31m\u009b7m)")) << outcome.out;
+      EXPECT_TRUE(absl::StrContains(outcome.out, "\"etag_hex\":\"651b5b324a9b")) << outcome.out;
+    }
+  }
+}
+
+// Errors about files and addresses of this side are as fit to show.
+TEST_F(ObjmapperTest, PathsAreShownOnly) {
+  const std::string evil = folder_.Path("e\x1b[2J\xc2\x9b");
+  for (const std::string& arguments :
+       {absl::StrCat("get a --server='unix:/\x1b[2J'"), absl::StrCat("get a --server='\x1b[2J'"),
+        absl::StrCat("cp -r '", evil, "' obj:x --server=unix:/nowhere/s"),
+        absl::StrCat("put '", evil, "' --server=unix:/nowhere/s"), absl::StrCat("stat a --timeout='\x1b[2J'"),
+        absl::StrCat("get 'a\x1b[2J/' -o ", folder_.path(), " --server=unix:/nowhere/s"), absl::StrCat("'\x1b[2J'"),
+        absl::StrCat("stats --admin='unix:/\x1b[2J'")}) {
+    const Outcome outcome = Run(arguments);
+    EXPECT_NE(outcome.exit_code, 0);
+    EXPECT_NE(outcome.err, "");
+    ExpectFitToShow(outcome.out);
+    ExpectFitToShow(outcome.err);
+  }
+}
+
+std::string ListEntry(absl::string_view uri) {
+  std::string entry{static_cast<char>(uri.size() >> 8), static_cast<char>(uri.size() & 0xFF)};
+  entry.append(uri.data(), uri.size());
+  return entry + std::string(16, '\0');
+}
+
+// A server that lists `uris`, has something for whatever name is asked for, and removes it.
+std::unique_ptr<FakeServer> Listing(std::vector<std::string> uris) {
+  return FakeServer::ForMany([uris](Peer& peer) {
+    while (peer.AwaitMore()) {
+      const Asked asked = peer.ReadRequest();
+      std::string body = "stuff";
+      if (asked.request.mode == Mode::kList) {
+        body.clear();
+        for (const std::string& uri : uris) body += ListEntry(uri);
+      }
+      if (asked.request.mode == Mode::kDelete) body.clear();
+      peer.Send(Ok(asked.id, body.size()) + body);
+    }
+  });
+}
+
+// A list of something else than what was asked for moves nothing: neither in the folder, nor beside it, nor on the server.
+TEST_F(ObjmapperTest, ListsThatLie) {
+  for (const std::string& uri : {std::string("p"), std::string(""), std::string("q/a"), std::string("p/a\0b", 5)}) {
+    for (const char* command : {"cp -r obj:p $INTO --mode=copy", "rm -r p", "ls p/"}) {
+      const std::unique_ptr<FakeServer> server = Listing({uri});
+      const Outcome outcome = Run(absl::StrCat(absl::StrReplaceAll(command, {{"$INTO", folder_.Path("into")}}),
+                                               " --server=", server->url()));
+      EXPECT_EQ(outcome.exit_code, 4) << command << " " << text::Printable(uri) << ": " << outcome.err;
+      EXPECT_TRUE(absl::StrContains(outcome.err, "cannot be there")) << outcome.err;
+      EXPECT_EQ(outcome.out, "");
+    }
+  }
+}
+
+// Of names that are allowed to be there, none leads out of the folder or into what lies there and is no regular file; the
+// others arrive.
+TEST_F(ObjmapperTest, NamesThatLeadElsewhere) {
+  const std::string into = folder_.Path("into");
+  ASSERT_EQ(mkdir(into.c_str(), 0777), 0);
+  ASSERT_EQ(mkdir(folder_.Path("into/folder").c_str(), 0777), 0);
+  ASSERT_EQ(symlink(folder_.Path("outside").c_str(), folder_.Path("into/link").c_str()), 0);
+  ASSERT_EQ(symlink(folder_.path().c_str(), folder_.Path("into/up").c_str()), 0);
+  ASSERT_EQ(mkfifo(folder_.Path("into/pipe").c_str(), 0666), 0);
+  const std::unique_ptr<FakeServer> server =
+      Listing({"p/", "p/\x1b[2J/../a", "p/..", "p/../a", "p/./a", "p//a", "p/folder", "p/good", "p/good2/a", "p/link",
+               "p/pipe", "p/up/a", "p/\xc2\x9b"});
+  const Outcome outcome = Run(absl::StrCat("cp -r obj:p ", into, " --mode=copy --server=", server->url()));
+  EXPECT_EQ(outcome.exit_code, 5) << outcome.err;
+  EXPECT_TRUE(absl::StrContains(outcome.err, "10 of 13 failed")) << outcome.err;
+  ExpectFitToShow(outcome.err);
+  EXPECT_EQ(folder_.Read("into/good"), "stuff");
+  EXPECT_EQ(folder_.Read("into/good2/a"), "stuff");
+  EXPECT_EQ(folder_.Read("into/\xc2\x9b"), "stuff");
+  EXPECT_EQ(folder_.Names(), (std::vector<std::string>{"into", "stderr"}));
+}
+
+// Runs `body` in a child that belongs to nobody, which holds a socket at `path`. The child lives until this dies.
+class SquattedSocket {
+ public:
+  explicit SquattedSocket(const std::string& path) {
+    int ready[2];
+    if (pipe2(ready, O_CLOEXEC) != 0) return;
+    child_ = fork();
+    if (child_ == 0) {
+      sockaddr_un name{};
+      name.sun_family = AF_UNIX;
+      memcpy(name.sun_path, path.data(), path.size());
+      const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      const bool listens = setgid(kNobody) == 0 && setuid(kNobody) == 0 &&
+                           bind(listener, reinterpret_cast<sockaddr*>(&name), sizeof(name)) == 0 &&
+                           listen(listener, 8) == 0;
+      if (!listens || write(ready[1], "x", 1) != 1) _exit(1);
+      pause();
+      _exit(0);
+    }
+    close(ready[1]);
+    char byte;
+    listens_ = read(ready[0], &byte, 1) == 1;
+    close(ready[0]);
+  }
+  ~SquattedSocket() {
+    if (child_ <= 0) return;
+    kill(child_, SIGKILL);
+    waitpid(child_, nullptr, 0);
+  }
+  bool listens() const { return listens_; }
+
+  static constexpr uid_t kNobody = 65534;
+
+ private:
+  pid_t child_ = -1;
+  bool listens_ = false;
+};
+
+// Where nobody says where the server is, somebody else's that is there first is not asked; a way to say so is told.
+TEST_F(ObjmapperTest, SquattedDefaultAddress) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can make a server that is somebody else's";
+  ASSERT_EQ(chmod(folder_.path().c_str(), 0777), 0);
+  const std::string path = folder_.Path("objmapper.sock");
+  const SquattedSocket squatter(path);
+  if (!squatter.listens()) GTEST_SKIP() << "no other user here";
+  const auto run = [&](const std::string& before, const std::string& behind) {
+    return RunShell(absl::StrCat("OBJMAPPER_SERVER= XDG_RUNTIME_DIR=", folder_.path(), " ", before,
+                                 " tools/objmapper ping -n 1 --timeout=1s ", behind),
+                    folder_.Path("stderr"));
+  };
+  const Outcome refused = run("", "");
+  EXPECT_EQ(refused.exit_code, 3);
+  EXPECT_TRUE(absl::StrContains(refused.err, absl::StrCat("unix:", path, ": who listens there is uid 65534"))) << refused.err;
+  EXPECT_TRUE(absl::StrContains(refused.err, "--server_user=NAME")) << refused.err;
+  // Whoever says that it is meant gets as far as ever: to a server that is silent.
+  for (const auto& [before, behind] : std::vector<std::pair<std::string, std::string>>{
+           {"", "--server_user=65534"}, {"", "--server_user=any"}, {"OBJMAPPER_SERVER_USER=65534", ""},
+           {"", absl::StrCat("--server=unix:", path)}, {absl::StrCat("OBJMAPPER_SERVER=unix:", path), ""}}) {
+    const Outcome outcome = run(before, behind);
+    EXPECT_TRUE(absl::StrContains(outcome.err, "was silent for 1s")) << before << behind << ": " << outcome.err;
   }
 }
 

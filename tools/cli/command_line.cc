@@ -1,7 +1,9 @@
 #include "tools/cli/command_line.h"
 
 #include <gflags/gflags.h>
+#include <pwd.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <limits>
@@ -16,6 +18,7 @@
 #include "tools/cli/range_text.h"
 
 DEFINE_string(server, "", "where the server is: unix:/path, unix:@name, tcp://host:port or udp://host:port");
+DEFINE_string(server_user, "", "whose the server may be: a user's name or uid, or any");
 DEFINE_string(mode, "", "how the object comes: fdpass, copy or splice");
 DEFINE_string(o, "-", "where the bytes go: a file, an existing folder, or - for standard output");
 DEFINE_string(range, "", "a part of the object: OFF-END, OFF- or OFF:LEN");
@@ -47,13 +50,13 @@ struct CommandEntry {
 };
 
 constexpr CommandEntry kCommands[] = {
-    {"get", Command::kGet, {"server", "mode", "o", "range", "timeout", "retry", "json"}},
-    {"put", Command::kPut, {"server", "r", "ttl", "fd", "jobs", "timeout", "retry", "json"}},
-    {"rm", Command::kRm, {"server", "r", "dry_run", "jobs", "timeout", "retry", "json"}},
-    {"ls", Command::kLs, {"server", "l", "d", "timeout", "retry", "json"}},
-    {"cp", Command::kCp, {"server", "r", "ttl", "fd", "mode", "jobs", "timeout", "retry", "json"}},
-    {"stat", Command::kStat, {"server", "timeout", "retry", "json"}},
-    {"ping", Command::kPing, {"server", "n", "timeout", "json"}},
+    {"get", Command::kGet, {"server", "server_user", "mode", "o", "range", "timeout", "retry", "json"}},
+    {"put", Command::kPut, {"server", "server_user", "r", "ttl", "fd", "jobs", "timeout", "retry", "json"}},
+    {"rm", Command::kRm, {"server", "server_user", "r", "dry_run", "jobs", "timeout", "retry", "json"}},
+    {"ls", Command::kLs, {"server", "server_user", "l", "d", "timeout", "retry", "json"}},
+    {"cp", Command::kCp, {"server", "server_user", "r", "ttl", "fd", "mode", "jobs", "timeout", "retry", "json"}},
+    {"stat", Command::kStat, {"server", "server_user", "timeout", "retry", "json"}},
+    {"ping", Command::kPing, {"server", "server_user", "n", "timeout", "json"}},
     {"stats", Command::kStats, {"admin", "timeout", "json"}},
     {"top", Command::kTop, {"admin", "n", "timeout"}},
 };
@@ -177,9 +180,37 @@ absl::Status CheckUri(const std::string& uri) {
                             uri.substr(0, 40), "... has ", uri.size()));
 }
 
+// Whose server it may be. The default address is in a folder where others may listen too, such as /tmp: there it is to
+// be the caller's own server, or root's (systemd's sockets are), unless somebody says otherwise.
+absl::Status ReadServerUser(CommandLine* line) {
+  const bool is_unix = absl::StartsWith(line->server, "unix:");
+  std::string user = FLAGS_server_user;
+  if (!user.empty() && !is_unix) {
+    return Usage("--server_user: whose the server is can be told on Unix sockets alone");
+  }
+  const char* const variable = getenv("OBJMAPPER_SERVER_USER");
+  if (user.empty() && is_unix && variable != nullptr) user = variable;
+  if (user == "any") return absl::OkStatus();
+  if (user.empty()) {
+    if (line->server_is_default) line->server_uids = {geteuid(), 0};
+    return absl::OkStatus();
+  }
+  uid_t uid = 0;
+  if (!absl::SimpleAtoi(user, &uid)) {
+    const passwd* const found = getpwnam(user.c_str());
+    if (found == nullptr) return Usage(absl::StrCat("--server_user=", user, ": there is no such user here"));
+    uid = found->pw_uid;
+  }
+  line->server_uids = {uid};
+  return absl::OkStatus();
+}
+
 // The flags have been set; reads them into `line`.
 absl::Status ReadFlags(CommandLine* line) {
   line->server = FLAGS_server.empty() ? DefaultServer() : FLAGS_server;
+  const char* const server = getenv("OBJMAPPER_SERVER");
+  line->server_is_default = FLAGS_server.empty() && (server == nullptr || *server == '\0');
+  if (absl::Status status = ReadServerUser(line); !status.ok()) return status;
   line->json = FLAGS_json;
   line->retry = FLAGS_retry;
   absl::StatusOr<absl::Duration> timeout = ReadDuration("timeout", FLAGS_timeout);

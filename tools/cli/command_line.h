@@ -1,6 +1,8 @@
 // The command line, read and checked.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -22,6 +24,8 @@ struct CommandLine {
   std::string topic;  // kHelp: the command asked about; empty: all
 
   std::string server;      // a URL; not checked yet
+  bool server_is_default = false;   // nobody said where it is
+  std::vector<uid_t> server_uids;   // whose it may be, as client::Options has it
   absl::Duration timeout;  // for connecting and for each wait
   bool retry = true;       // ask again what was UNAVAILABLE, within `timeout`
   bool json = false;
@@ -47,7 +51,8 @@ struct CommandLine {
 // here: each command takes its own flags only, "-o FILE" and "-h" work, and every mistake is
 // answered in one sentence and with one exit code.
 //
-// $OBJMAPPER_SERVER and $XDG_RUNTIME_DIR are read for the default of --server.
+// $OBJMAPPER_SERVER and $XDG_RUNTIME_DIR are read for the default of --server, $OBJMAPPER_SERVER_USER for that of
+// --server_user.
 // INVALID_ARGUMENT: the message says what is wrong and what would be right.
 absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> arguments);
 

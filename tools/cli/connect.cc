@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "absl/strings/str_cat.h"
+#include "client/error.h"
 #include "client/options.h"
 #include "tools/cli/report.h"
 
@@ -19,8 +21,17 @@ absl::StatusOr<client::Client> Connect(const CommandLine& line) {
   client::Options options;
   options.connect_timeout = line.timeout;
   options.request_timeout = line.timeout;
-  return client::Retry(RetryPolicyOf(line),
-                       [&] { return client::Client::Connect(line.server, options); });
+  options.server_uids = line.server_uids;
+  absl::StatusOr<client::Client> client =
+      client::Retry(RetryPolicyOf(line), [&] { return client::Client::Connect(line.server, options); });
+  if (line.server_is_default && absl::IsPermissionDenied(client.status()) &&
+      client::SourceOf(client.status()) == client::ErrorSource::kConnection) {
+    return absl::Status(client.status().code(),
+                        absl::StrCat(client.status().message(), ". Where nobody says where the server is, it is to be "
+                                     "yours or root's. If that one is meant: --server_user=NAME or --server=",
+                                     line.server));
+  }
+  return client;
 }
 
 absl::StatusOr<client::Client> ConnectOrReport(const CommandLine& line, ExitCode* code) {

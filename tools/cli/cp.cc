@@ -8,9 +8,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "client/error.h"
 #include "client/to_file.h"
 #include "net/errno_status.h"
+#include "text/printable.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/connect.h"
 #include "tools/cli/listing.h"
@@ -33,7 +33,7 @@ ExitCode UsageError(absl::string_view message) {
 // One object to a file or into a folder, as get does it.
 ExitCode FetchOne(const CommandLine& line, const std::string& uri, const std::string& target) {
   if (uri.empty() || absl::EndsWith(uri, "/")) {
-    return UsageError(absl::StrCat("obj:", client::WithoutControlBytes(uri),
+    return UsageError(absl::StrCat("obj:", text::Printable(uri),
                                    " is no object: -r fetches all that is below it"));
   }
   if (line.json && target == "-") return UsageError("--json and - do not mix on standard output");
@@ -50,7 +50,7 @@ ExitCode FetchAll(const CommandLine& line, const std::string& uri, const std::st
   std::filesystem::create_directories(target, made);
   if (made && !IsFolder(target)) {
     const absl::Status error =
-        net::ErrnoToStatus(made.value(), absl::StrCat("make folder ", client::WithoutControlBytes(target)));
+        net::ErrnoToStatus(made.value(), absl::StrCat("make folder ", text::Printable(target)));
     ReportError(line.json, "file", target, error, kExitLocal);
     return kExitLocal;
   }
@@ -59,15 +59,14 @@ ExitCode FetchAll(const CommandLine& line, const std::string& uri, const std::st
     ExitCode code;
     absl::StatusOr<client::Client> client = ConnectOrReport(line, &code);
     if (!client.ok()) return code;
-    code = ListOrReport(line, *client, prefix, [&](const client::ListEntry& entry) {
+    code = ListToKeepOrReport(line, *client, prefix, [&](const client::ListEntry& entry) {
       items.push_back({entry.uri, absl::StrCat(AsFolder(target), entry.uri.substr(prefix.size())), entry.size});
-      return true;
     });
     if (code != kExitOk) return code;
   }
   if (items.empty()) {
     const absl::Status none =
-        absl::NotFoundError(absl::StrCat("there is no object below obj:", client::WithoutControlBytes(prefix)));
+        absl::NotFoundError(absl::StrCat("there is no object below obj:", text::Printable(prefix)));
     ReportError(line.json, "uri", prefix, none, kExitServerSaidNo);
     return kExitServerSaidNo;
   }

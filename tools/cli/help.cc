@@ -32,6 +32,10 @@ Every command but stats and top takes:
                   udp://host:port. Default: the environment's
                   $OBJMAPPER_SERVER, else unix:$XDG_RUNTIME_DIR/objmapper.sock (or /tmp/... when
                   that is not set), where the server listens unless told otherwise.
+  --server_user=USER  whose the server may be on a Unix socket: a name, a uid, or any. Default:
+                  $OBJMAPPER_SERVER_USER, else any where --server or $OBJMAPPER_SERVER says where
+                  it is, and where nothing does, your own or root's alone: in /tmp anybody may
+                  listen.
   --timeout=TIME  how long to wait for a connection, and for each next sign of life: 500ms, 30s,
                   2m. A large object may take longer in all. Default: 30s.
   --retry         ask again what the server is too busy for (UNAVAILABLE), after the time that it
@@ -119,7 +123,7 @@ even in the middle of a name. None is no error.
                ends with it; with -l the sum of their sizes and the latest time. The server lists
                them all nevertheless, so it is no faster.
   --server=URL, --timeout=TIME, --retry: see objmapper help.
-  --json       One JSON object a line. Otherwise control characters in names are shown as \x0a.
+  --json       One JSON object a line. Otherwise what a terminal obeys, or nobody sees, is shown as \x0a.
 )";
 
 constexpr absl::string_view kCp = R"(objmapper cp FILE obj:URI [flags]         stores FILE as URI, or below one that ends with a /.
@@ -130,8 +134,8 @@ objmapper cp -r obj:PREFIX FOLDER         fetches all objects below PREFIX into 
 
 What begins with obj: is on the server; a file of such a name is written ./obj:... Doing it again
 does all of it again, with the same result: nothing is skipped, and nothing is removed. When fetching, an
-object whose name would lead out of FOLDER (such as a/../../b), or through a symbolic link in it, is
-refused.
+object whose name would lead out of FOLDER (such as a/../../b), through a symbolic link in it, or to
+something there that is no regular file, is refused.
 
   -r           All that is below.
   --mode=MODE  How objects come: fdpass, copy or splice, as with get.

@@ -5,12 +5,15 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "text/printable.h"
 
 namespace objmapper::tools {
 namespace {
 
-void AppendEscaped(char c, std::string* out) {
-  switch (c) {
+// A valid character that shows itself as it is, and as JSON has it every other (RFC 8259, section 7): what JSON
+// reserves, and what a terminal would obey that shows the line.
+void AppendCharacter(absl::string_view bytes, const text::Character& character, std::string* out) {
+  switch (character.code_point) {
     case '"':
       out->append("\\\"");
       return;
@@ -23,38 +26,18 @@ void AppendEscaped(char c, std::string* out) {
     case '\t':
       out->append("\\t");
       return;
-    default:
-      // DEL needs no escape in JSON, but a terminal may show the line.
-      if (static_cast<uint8_t>(c) < 0x20 || c == 0x7F) {
-        absl::StrAppendFormat(out, "\\u%04x", static_cast<uint8_t>(c));
-      } else {
-        out->push_back(c);
-      }
+  }
+  if (character.printable) {
+    out->append(bytes.data(), bytes.size());
+  } else if (character.code_point < 0x10000) {
+    absl::StrAppendFormat(out, "\\u%04x", static_cast<uint32_t>(character.code_point));
+  } else {
+    const uint32_t above = static_cast<uint32_t>(character.code_point) - 0x10000;
+    absl::StrAppendFormat(out, "\\u%04x\\u%04x", 0xD800 + (above >> 10), 0xDC00 + (above & 0x3FF));
   }
 }
-
-bool IsContinuation(char c) { return (static_cast<uint8_t>(c) & 0xC0) == 0x80; }
 
 }  // namespace
-
-size_t Utf8Length(absl::string_view text) {
-  if (text.empty()) return 0;
-  const uint8_t first = static_cast<uint8_t>(text[0]);
-  if (first < 0x80) return 1;
-  // C0 and C1 would be overlong; above F4 is no code point.
-  if (first < 0xC2 || first > 0xF4) return 0;
-  const size_t length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-  if (text.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if (!IsContinuation(text[i])) return 0;
-  }
-  const uint8_t second = static_cast<uint8_t>(text[1]);
-  if (first == 0xE0 && second < 0xA0) return 0;   // overlong
-  if (first == 0xED && second >= 0xA0) return 0;  // a surrogate
-  if (first == 0xF0 && second < 0x90) return 0;   // overlong
-  if (first == 0xF4 && second >= 0x90) return 0;  // past U+10FFFF
-  return length;
-}
 
 void JsonLine::AddRaw(absl::string_view name, absl::string_view value) {
   absl::StrAppend(&members_, members_.empty() ? "" : ",", "\"", name, "\":", value);
@@ -64,16 +47,14 @@ void JsonLine::AddText(absl::string_view name, absl::string_view value) {
   std::string quoted = "\"";
   bool valid = true;
   for (absl::string_view rest = value; !rest.empty();) {
-    const size_t length = Utf8Length(rest);
-    if (length == 1) {
-      AppendEscaped(rest[0], &quoted);
-    } else if (length > 1) {
-      quoted.append(rest.data(), length);
+    const text::Character character = text::FirstCharacter(rest);
+    if (character.bytes > 0) {
+      AppendCharacter(rest.substr(0, character.bytes), character, &quoted);
     } else {
       quoted.append("\\ufffd");
       valid = false;
     }
-    rest.remove_prefix(length == 0 ? 1 : length);
+    rest.remove_prefix(character.bytes == 0 ? 1 : character.bytes);
   }
   quoted.push_back('"');
   AddRaw(name, quoted);

@@ -18,6 +18,7 @@ class JsonLine {
  public:
   // `value` may be any bytes. A JSON text is UTF-8 (RFC 8259), so each byte that is not becomes
   // U+FFFD; then a second member, `name` with "_hex" behind it, holds all bytes in hexadecimal.
+  // What is not printable (text/printable.h) is escaped, so that the line may be shown on a terminal.
   void AddText(absl::string_view name, absl::string_view value);
   void AddNumber(absl::string_view name, uint64_t value);
   void AddNumber(absl::string_view name, double value);  // not finite: null
@@ -30,9 +31,5 @@ class JsonLine {
 
   std::string members_;
 };
-
-// The number of bytes of the UTF-8 character (RFC 3629) at the front of `text`; 0 when there is no
-// whole, valid one.
-size_t Utf8Length(absl::string_view text);
 
 }  // namespace objmapper::tools

@@ -5,10 +5,18 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/retry.h"
+#include "text/printable.h"
 #include "tools/cli/connect.h"
 #include "tools/cli/report.h"
 
 namespace objmapper::tools {
+namespace {
+
+constexpr uint64_t kKeptBytesMax = 1 << 30;
+// What a name takes beside its bytes.
+constexpr uint64_t kEntryBytes = 128;
+
+}  // namespace
 
 ExitCode ListOrReport(const CommandLine& line, client::Client& client, const std::string& prefix,
                       absl::FunctionRef<bool(const client::ListEntry& entry)> each) {
@@ -24,6 +32,22 @@ ExitCode ListOrReport(const CommandLine& line, client::Client& client, const std
   const ExitCode code = ExitCodeOf(status);
   if (!status.ok()) ReportError(line.json, "prefix", prefix, status, code);
   return code;
+}
+
+ExitCode ListToKeepOrReport(const CommandLine& line, client::Client& client, const std::string& prefix,
+                            absl::FunctionRef<void(const client::ListEntry& entry)> keep) {
+  uint64_t kept_bytes = 0;
+  const ExitCode code = ListOrReport(line, client, prefix, [&](const client::ListEntry& entry) {
+    kept_bytes += kEntryBytes + entry.uri.size();
+    if (kept_bytes > kKeptBytesMax) return false;
+    keep(entry);
+    return true;
+  });
+  if (code != kExitOk || kept_bytes <= kKeptBytesMax) return code;
+  const absl::Status too_long = absl::ResourceExhaustedError(
+      absl::StrCat("the list of ", text::Quoted(prefix), " is longer than ", kKeptBytesMax, " bytes; ask for a part of it"));
+  ReportError(line.json, "prefix", prefix, too_long, kExitLocal);
+  return kExitLocal;
 }
 
 std::string AsFolder(absl::string_view uri) {

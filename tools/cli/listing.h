@@ -17,6 +17,11 @@ namespace objmapper::tools {
 ExitCode ListOrReport(const CommandLine& line, client::Client& client, const std::string& prefix,
                       absl::FunctionRef<bool(const client::ListEntry& entry)> each);
 
+// The same for who keeps what he is told: an error, too, once the names are more than a GiB, since a server could go on
+// for ever.
+ExitCode ListToKeepOrReport(const CommandLine& line, client::Client& client, const std::string& prefix,
+                            absl::FunctionRef<void(const client::ListEntry& entry)> keep);
+
 // The prefix of what is below `uri`, as in a folder: with a '/' at its end. Of "" it is "", all objects.
 std::string AsFolder(absl::string_view uri);
 

@@ -10,18 +10,19 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/error.h"
 #include "net/errno_status.h"
+#include "text/printable.h"
 
 namespace objmapper::tools {
 namespace {
 
-using client::WithoutControlBytes;
 
 absl::Status ErrnoAbout(absl::string_view call, const std::string& path) {
-  return net::ErrnoToStatus(errno, absl::StrCat(call, " ", WithoutControlBytes(path)));
+  return net::ErrnoToStatus(errno, absl::StrCat(call, " ", text::Printable(path)));
 }
 
 absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& folder) {
@@ -61,7 +62,7 @@ void WalkFolder(const std::string& folder, absl::FunctionRef<void(LocalFile file
       }
     } else if (IsFolder(path)) {
       error(path, absl::InvalidArgumentError(absl::StrCat(
-                      WithoutControlBytes(path), " is a symbolic link to a folder, which is not followed")));
+                      text::Printable(path), " is a symbolic link to a folder, which is not followed")));
     } else if (const absl::StatusOr<uint64_t> size = FileSize(path); size.ok()) {
       file({path, name, *size});
     } else {
@@ -79,16 +80,18 @@ absl::StatusOr<uint64_t> FileSize(const std::string& path) {
   struct stat attributes;
   if (stat(path.c_str(), &attributes) != 0) return ErrnoAbout("open", path);
   if (S_ISREG(attributes.st_mode)) return static_cast<uint64_t>(attributes.st_size);
-  return absl::InvalidArgumentError(absl::StrCat(WithoutControlBytes(path), " is no regular file"));
+  return absl::InvalidArgumentError(absl::StrCat(text::Printable(path), " is no regular file"));
 }
 
 absl::StatusOr<std::string> PlaceIn(const std::string& folder, absl::string_view name) {
-  const std::string shown = absl::StrCat("object \"", WithoutControlBytes(name), "\"");
+  const std::string shown = absl::StrCat("object ", text::Quoted(name));
   const std::vector<std::string> parts = absl::StrSplit(name, '/');
   for (const std::string& part : parts) {
-    if (!part.empty() && part != "." && part != "..") continue;
+    // Behind a NUL the kernel sees nothing.
+    if (!part.empty() && part != "." && part != ".." && !absl::StrContains(part, '\0')) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat(shown, " has no place in ", folder, ": a part of its name is \"", part, "\""));
+        absl::StrCat(shown, " has no place in ", text::Printable(folder), ": a part of its name is ",
+                     text::Quoted(part)));
   }
   std::string path = folder;
   for (size_t i = 0; i < parts.size(); ++i) {
@@ -103,11 +106,18 @@ absl::StatusOr<std::string> PlaceIn(const std::string& folder, absl::string_view
     }
     if (S_ISLNK(attributes.st_mode)) {
       return absl::PermissionDeniedError(absl::StrCat(
-          shown, ": ", WithoutControlBytes(path), " is a symbolic link, which may lead out of ", folder));
+          shown, ": ", text::Printable(path), " is a symbolic link, which may lead out of ",
+          text::Printable(folder)));
     }
     if (!last && !S_ISDIR(attributes.st_mode)) {
       return absl::FailedPreconditionError(
-          absl::StrCat(shown, ": ", WithoutControlBytes(path), " is in the way: it is no folder"));
+          absl::StrCat(shown, ": ", text::Printable(path), " is in the way: it is no folder"));
+    }
+    // A device or FIFO would be written to as it is.
+    if (last && !S_ISREG(attributes.st_mode)) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          shown, ": ", text::Printable(path), " is in the way: it is ",
+          S_ISDIR(attributes.st_mode) ? "a folder" : "no regular file"));
     }
   }
   return path;

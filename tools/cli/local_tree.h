@@ -32,8 +32,9 @@ absl::StatusOr<uint64_t> FileSize(const std::string& path);
 
 // Where in `folder` the object `name` goes; the folders on the way are made.
 // INVALID_ARGUMENT: the name would lead out of the folder or has no place of its own there ("..", ".", an
-// empty part, such as in "/a" or "a/"); PERMISSION_DENIED: a symbolic link on the way, or in its place,
-// could lead out; else as ErrnoToStatus. The message names the object.
+// empty part, such as in "/a" or "a/", a NUL); PERMISSION_DENIED: a symbolic link on the way, or in its place,
+// could lead out; FAILED_PRECONDITION: something else than a folder is on the way, or than a regular file in its
+// place; else as ErrnoToStatus. The message names the object.
 absl::StatusOr<std::string> PlaceIn(const std::string& folder, absl::string_view name);
 
 }  // namespace objmapper::tools

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
-#include "client/error.h"
+#include "text/printable.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/connect.h"
 #include "tools/cli/listing.h"
@@ -37,7 +37,7 @@ void Print(const CommandLine& line, const Row& row) {
     PrintLine(json.ToString());
     return;
   }
-  const std::string name = client::WithoutControlBytes(row.name);
+  const std::string name = text::Printable(row.name);
   PrintLine(line.long_form ? absl::StrFormat("%10s  %s  %s", FormatBytes(row.size),
                                              FormatMtime(row.mtime_s), name)
                            : name);

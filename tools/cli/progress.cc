@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "text/printable.h"
 
 namespace objmapper::tools {
 namespace {
@@ -23,12 +24,11 @@ constexpr size_t kDefaultColumns = 80;
 // Not wall time: that may be set while we copy.
 int64_t NowNs() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
-std::string Printable(absl::string_view name) {
-  std::string out(name);
-  std::replace_if(
-      out.begin(), out.end(), [](char c) { return static_cast<uint8_t>(c) < 0x20 || c == 0x7F; },
-      '?');
-  return out;
+// What of `text` fits in `bytes` bytes, without a part of a character at the end.
+absl::string_view Cut(absl::string_view text, size_t bytes) {
+  if (text.size() <= bytes) return text;
+  while (bytes > 0 && (static_cast<uint8_t>(text[bytes]) & 0xC0) == 0x80) --bytes;
+  return text.substr(0, bytes);
 }
 
 // "[===>    ]" of `columns` columns.
@@ -91,10 +91,10 @@ std::string FormatProgress(absl::string_view name, uint64_t done, uint64_t total
   // What remains beside the numbers is the name's first, then the bar's.
   const size_t fixed = percent.size() + tail.size() + 2;
   const size_t room = columns > fixed ? columns - fixed : 0;
-  std::string shown = Printable(name);
+  std::string shown = text::Printable(name);
   const size_t name_room =
       room > kNameColumnsMin + kBarColumnsMin + 2 ? room - kBarColumnsMin - 2 : room;
-  if (shown.size() > name_room) shown.resize(name_room);
+  shown.resize(Cut(shown, name_room).size());
   std::string line = absl::StrCat(shown, shown.empty() ? "" : " ", percent, " ");
   const size_t bar_room =
       columns > line.size() + tail.size() ? columns - line.size() - tail.size() : 0;
@@ -102,7 +102,7 @@ std::string FormatProgress(absl::string_view name, uint64_t done, uint64_t total
     absl::StrAppend(&line, Bar(fraction, std::min(bar_room - 1, kBarColumnsMax)), " ");
   }
   line.append(tail);
-  if (line.size() > columns) line.resize(columns);
+  line.resize(Cut(line, columns).size());
   return line;
 }
 

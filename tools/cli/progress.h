@@ -24,8 +24,7 @@ std::string FormatMtime(uint64_t mtime_s);
 // One line of at most `columns` bytes: name, percent, bar, bytes, rate (the average since the
 // start) and the time left at that rate:
 //   model.bin  45% [=========>           ] 45.0 MiB of 100.0 MiB  1.2 GiB/s  0:03 left
-// A long name is cut, and the bar left out when there is no room for it. The name's bytes that a
-// terminal would obey are replaced by '?'.
+// A long name is cut, and the bar left out when there is no room for it. The name is escaped as text::Printable() does.
 std::string FormatProgress(absl::string_view name, uint64_t done, uint64_t total,
                            absl::Duration elapsed, size_t columns);
 

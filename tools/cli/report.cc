@@ -5,9 +5,13 @@
 #include <optional>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "client/error.h"
 #include "protocol/status.h"
+#include "text/printable.h"
 
 namespace objmapper::tools {
 namespace {
@@ -27,15 +31,20 @@ absl::string_view SourceName(client::ErrorSource source) {
 }  // namespace
 
 void PrintLine(absl::string_view text) {
-  fwrite(text.data(), 1, text.size(), stdout);
-  putchar('\n');
+  const std::string shown = absl::StrCat(text::Printable(text), "\n");
+  fwrite(shown.data(), 1, shown.size(), stdout);
+}
+
+void PrintLines(absl::string_view text) {
+  for (const absl::string_view line : absl::StrSplit(absl::StripSuffix(text, "\n"), '\n')) PrintLine(line);
 }
 
 void ReportError(bool json, absl::string_view name, absl::string_view about,
                  const absl::Status& error, ExitCode code) {
   if (!json) {
-    fprintf(stderr, "objmapper: %.*s\n", static_cast<int>(error.message().size()),
-            error.message().data());
+    // In one piece, since threads report side by side.
+    const std::string shown = absl::StrCat("objmapper: ", text::Printable(error.message()), "\n");
+    fwrite(shown.data(), 1, shown.size(), stderr);
     return;
   }
   JsonLine line;

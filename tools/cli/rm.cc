@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "client/error.h"
+#include "text/printable.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/connect.h"
 #include "tools/cli/listing.h"
@@ -20,14 +20,13 @@ ExitCode Gather(const CommandLine& line, std::vector<Item>* items) {
   if (!client.ok()) return code;
   for (const std::string& uri : line.uris) {
     const size_t before = items->size();
-    const ExitCode listed = ListOrReport(line, *client, AsFolder(uri), [&](const client::ListEntry& entry) {
+    const ExitCode listed = ListToKeepOrReport(line, *client, AsFolder(uri), [&](const client::ListEntry& entry) {
       items->push_back({entry.uri, "", 0});
-      return true;
     });
     if (listed != kExitOk) return listed;
     if (items->size() > before) continue;
     const absl::Status none =
-        absl::NotFoundError(absl::StrCat("there is no object below ", client::WithoutControlBytes(AsFolder(uri))));
+        absl::NotFoundError(absl::StrCat("there is no object below ", text::Printable(AsFolder(uri))));
     ReportError(line.json, "uri", uri, none, kExitServerSaidNo);
     if (code == kExitOk) code = kExitServerSaidNo;
   }
@@ -36,7 +35,7 @@ ExitCode Gather(const CommandLine& line, std::vector<Item>* items) {
 
 void PrintWouldRemove(const CommandLine& line, const Item& item) {
   if (!line.json) {
-    PrintLine(absl::StrCat("would remove ", client::WithoutControlBytes(item.uri)));
+    PrintLine(absl::StrCat("would remove ", text::Printable(item.uri)));
     return;
   }
   JsonLine json;

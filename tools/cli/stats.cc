@@ -30,8 +30,7 @@ ExitCode RunStats(const CommandLine& line) {
   ExitCode code = kExitOk;
   const absl::StatusOr<std::string> text = FetchText(line, line.json ? StatsLine : TotalsText, &code);
   if (!text.ok()) return code;
-  fputs(text->c_str(), stdout);
-  if (line.json) fputc('\n', stdout);
+  PrintLines(*text);
   return kExitOk;
 }
 
@@ -43,7 +42,8 @@ ExitCode RunTop(const CommandLine& line) {
     ExitCode code = kExitOk;
     const absl::StatusOr<std::string> text = FetchText(line, TopText, &code);
     if (!text.ok()) return code;
-    printf("%s%s%s", clear, i > 0 && *clear == '\0' ? "\n" : "", text->c_str());
+    printf("%s%s", clear, i > 0 && *clear == '\0' ? "\n" : "");
+    PrintLines(*text);
     if (fflush(stdout) != 0) return kExitLocal;
   }
   return kExitOk;

@@ -97,7 +97,7 @@ absl::StatusOr<std::string> StatsLine(absl::string_view stats) {
   return Shown(stats, [](Json json) {
     json.at("totals");
     json.erase("history");
-    return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+    return json.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
   });
 }
 

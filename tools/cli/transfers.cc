@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/parallel.h"
 #include "client/retry.h"
+#include "text/printable.h"
 #include "tools/cli/connect.h"
 #include "tools/cli/progress.h"
 #include "tools/cli/report.h"
@@ -119,7 +120,7 @@ ExitCode DoAll(const CommandLine& line, int connections, const std::vector<Item>
   };
   client::InParallel(items.size(), options, one, [&](size_t index, const absl::Status& why) {
     board.Failed(items[index].uri,
-                 client::About(absl::StrCat(client::WithoutControlBytes(items[index].uri), ": not tried"), why),
+                 client::About(absl::StrCat(text::Printable(items[index].uri), ": not tried"), why),
                  ConnectExitCodeOf(why));
   });
   return board.Close(items.size() + failed);

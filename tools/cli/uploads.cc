@@ -11,17 +11,16 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/copy_range.h"
-#include "client/error.h"
 #include "net/errno_status.h"
 #include "net/unique_fd.h"
 #include "protocol/limits.h"
+#include "text/printable.h"
 #include "tools/cli/local_tree.h"
 #include "tools/cli/report.h"
 
 namespace objmapper::tools {
 namespace {
 
-using client::WithoutControlBytes;
 
 absl::Status Senseless(absl::string_view why) { return absl::InvalidArgumentError(why); }
 
@@ -31,7 +30,7 @@ absl::StatusOr<std::string> OwnName(absl::string_view path) {
   while (absl::EndsWith(name, "/")) name.remove_suffix(1);
   name.remove_prefix(name.rfind('/') == absl::string_view::npos ? 0 : name.rfind('/') + 1);
   if (!name.empty() && name != "." && name != "..") return std::string(name);
-  return Senseless(absl::StrCat(WithoutControlBytes(path), " has no name of its own: say under which URI it goes"));
+  return Senseless(absl::StrCat(text::Printable(path), " has no name of its own: say under which URI it goes"));
 }
 
 bool IsPrefix(absl::string_view uri) { return uri.empty() || absl::EndsWith(uri, "/"); }
@@ -84,7 +83,7 @@ class Planner {
  private:
   absl::Status AddFolder(const std::string& source) {
     if (!recursive_) {
-      return Senseless(absl::StrCat(WithoutControlBytes(source), " is a folder: -r sends all that is in it"));
+      return Senseless(absl::StrCat(text::Printable(source), " is a folder: -r sends all that is in it"));
     }
     const absl::StatusOr<std::string> name = uri_.has_value() ? *uri_ : OwnName(source);
     if (!name.ok()) return name.status();
@@ -102,12 +101,12 @@ class Planner {
   absl::Status AddItem(const std::string& path, const std::string& uri, uint64_t size) {
     if (uri.size() > protocol::kUriBytesMax) {
       return Senseless(absl::StrCat("a URI has at most ", protocol::kUriBytesMax, " bytes, that of ",
-                                    WithoutControlBytes(path), " would have ", uri.size()));
+                                    text::Printable(path), " would have ", uri.size()));
     }
     const auto [taken, is_new] = taken_.emplace(uri, path);
     if (!is_new) {
-      return Senseless(absl::StrCat(WithoutControlBytes(taken->second), " and ", WithoutControlBytes(path),
-                                    " would both be object \"", WithoutControlBytes(uri), "\""));
+      return Senseless(absl::StrCat(text::Printable(taken->second), " and ", text::Printable(path),
+                                    " would both be object \"", text::Printable(uri), "\""));
     }
     plan_.items.push_back({uri, path, size});
     return absl::OkStatus();
@@ -127,7 +126,7 @@ absl::Status Send(const CommandLine& line, const Item& item, int spooled, client
   if (item.path != kStdin) {
     // Not to wait for the writer of what has become a FIFO meanwhile.
     opened.Reset(open(item.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-    if (!opened.valid()) return net::ErrnoToStatus(errno, absl::StrCat("open ", WithoutControlBytes(item.path)));
+    if (!opened.valid()) return net::ErrnoToStatus(errno, absl::StrCat("open ", text::Printable(item.path)));
     file = opened.get();
   }
   client::PutOptions options;
@@ -145,7 +144,7 @@ absl::Status Send(const CommandLine& line, const Item& item, int spooled, client
 absl::StatusOr<UploadPlan> PlanUploads(absl::Span<const std::string> sources,
                                        const std::optional<std::string>& uri, bool recursive) {
   if (sources.size() > 1 && uri.has_value() && !IsPrefix(*uri)) {
-    return Senseless(absl::StrCat("several files need a URI that ends in /, which ", WithoutControlBytes(*uri),
+    return Senseless(absl::StrCat("several files need a URI that ends in /, which ", text::Printable(*uri),
                                   " does not"));
   }
   Planner planner(uri, recursive);

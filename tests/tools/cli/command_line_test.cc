@@ -3,6 +3,7 @@
 #include <gflags/gflags.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ class CommandLineTest : public testing::Test {
  protected:
   void SetUp() override {
     unsetenv("OBJMAPPER_SERVER");
+    unsetenv("OBJMAPPER_SERVER_USER");
     unsetenv("XDG_RUNTIME_DIR");
   }
 
@@ -120,6 +122,28 @@ TEST_F(CommandLineTest, ServerFromTheEnvironment) {
   EXPECT_EQ(Good({"ping", "--server=unix:/s"}).server, "unix:/s");
 }
 
+// Where nobody says where the server is, it is to be the caller's or root's; where somebody does, anybody's, unless
+// somebody says whose, too.
+TEST_F(CommandLineTest, WhoseTheServerIs) {
+  using Uids = std::vector<uid_t>;
+  EXPECT_EQ(Good({"ping"}).server_uids, (Uids{geteuid(), 0}));
+  EXPECT_TRUE(Good({"ping"}).server_is_default);
+  EXPECT_EQ(Good({"ping", "--server_user=any"}).server_uids, Uids());
+  EXPECT_EQ(Good({"ping", "--server_user=root"}).server_uids, Uids{0});
+  EXPECT_EQ(Good({"ping", "--server_user=12345"}).server_uids, Uids{12345});
+  EXPECT_EQ(Good({"ping", "--server=unix:/s"}).server_uids, Uids());
+  EXPECT_FALSE(Good({"ping", "--server=unix:/s"}).server_is_default);
+  EXPECT_EQ(Good({"get", "a", "--server=unix:/s", "--server_user=root"}).server_uids, Uids{0});
+  setenv("OBJMAPPER_SERVER_USER", "12345", 1);
+  EXPECT_EQ(Good({"ping"}).server_uids, Uids{12345});
+  EXPECT_EQ(Good({"ping", "--server=unix:/s"}).server_uids, Uids{12345});
+  EXPECT_EQ(Good({"ping", "--server_user=any"}).server_uids, Uids());
+  EXPECT_EQ(Good({"ping", "--server=tcp://h:1"}).server_uids, Uids());  // which has no users
+  unsetenv("OBJMAPPER_SERVER_USER");
+  setenv("OBJMAPPER_SERVER", "unix:/s", 1);
+  EXPECT_EQ(Good({"ping"}).server_uids, Uids());
+}
+
 // Help is found however it is asked for, and never needs the rest to make sense.
 TEST_F(CommandLineTest, Help) {
   for (const std::vector<const char*>& arguments :
@@ -174,6 +198,8 @@ TEST_F(CommandLineTest, Mistakes) {
       {{"put", "a", "--ttl=2000000h"}, "1 to 4294967295 seconds"},
       {{"put", "a", "--jobs=0"}, "expected 1 to 256"},
       {{"put", "a", "--fd", "--server=tcp://h:1"}, "only through Unix sockets"},
+      {{"ping", "--server_user=no such user"}, "no such user here"},
+      {{"ping", "--server_user=root", "--server=tcp://h:1"}, "on Unix sockets alone"},
       {{"put", "a", "-l"}, "put has no flag -l"},
       {{"rm"}, "rm needs a URI"},
       {{"rm", "-r", ""}, "must not be empty"},

@@ -39,31 +39,18 @@ TEST(JsonLineTest, KeepsUtf8) {
             "{\"t\":\"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\"}");
 }
 
+// Characters that a terminal obeys, or nobody sees, are escaped by JSON's rules: every reader gets them back.
+TEST(JsonLineTest, EscapesWhatIsNotSeen) {
+  EXPECT_EQ(Text("\xc2\x9b" "2J"), R"({"t":"\u009b2J"})");                   // CSI as one character
+  EXPECT_EQ(Text("\xe2\x80\xae" "gpj.exe"), R"({"t":"\u202egpj.exe"})");    // right to left
+  EXPECT_EQ(Text("\xe2\x80\xa8\xe2\x81\xa9"), R"({"t":"\u2028\u2069"})");
+  EXPECT_EQ(Text("\xf3\xa0\x81\x81"), R"({"t":"\udb40\udc41"})");           // a tag: two units of UTF-16
+}
+
 // Bytes that are not UTF-8 are replaced, and kept whole in a second member.
 TEST(JsonLineTest, OtherBytesInHexadecimal) {
   EXPECT_EQ(Text("a\xff"), R"({"t":"a\ufffd","t_hex":"61ff"})");
   EXPECT_EQ(Text("\xe2\x82"), R"({"t":"\ufffd\ufffd","t_hex":"e282"})");
-}
-
-// The edges of RFC 3629: overlong forms, surrogates and what is past U+10FFFF are no characters.
-TEST(Utf8LengthTest, Edges) {
-  EXPECT_EQ(Utf8Length(""), 0u);
-  EXPECT_EQ(Utf8Length("\x7f"), 1u);
-  EXPECT_EQ(Utf8Length("\x80"), 0u);
-  EXPECT_EQ(Utf8Length("\xc1\xbf"), 0u);
-  EXPECT_EQ(Utf8Length("\xc2\x80"), 2u);
-  EXPECT_EQ(Utf8Length("\xc2"), 0u);
-  EXPECT_EQ(Utf8Length("\xc2\x41"), 0u);
-  EXPECT_EQ(Utf8Length("\xe0\x9f\xbf"), 0u);
-  EXPECT_EQ(Utf8Length("\xe0\xa0\x80"), 3u);
-  EXPECT_EQ(Utf8Length("\xed\x9f\xbf"), 3u);
-  EXPECT_EQ(Utf8Length("\xed\xa0\x80"), 0u);
-  EXPECT_EQ(Utf8Length("\xef\xbf\xbf"), 3u);
-  EXPECT_EQ(Utf8Length("\xf0\x8f\xbf\xbf"), 0u);
-  EXPECT_EQ(Utf8Length("\xf0\x90\x80\x80"), 4u);
-  EXPECT_EQ(Utf8Length("\xf4\x8f\xbf\xbf"), 4u);
-  EXPECT_EQ(Utf8Length("\xf4\x90\x80\x80"), 0u);
-  EXPECT_EQ(Utf8Length("\xf5\x80\x80\x80"), 0u);
 }
 
 }  // namespace
