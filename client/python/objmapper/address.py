@@ -3,7 +3,7 @@
 import socket
 import struct
 from dataclasses import dataclass
-from typing import Optional
+from typing import FrozenSet, Optional
 
 from .errors import ConnectionFailed, InvalidRequest, TimedOut
 
@@ -42,8 +42,10 @@ def parse_url(url: str) -> Address:
     raise InvalidRequest(f"{url!r} is no server: write unix:/path, unix:@abstract or tcp://host:port")
 
 
-def dial(address: Address, timeout: Optional[float]) -> socket.socket:
+def dial(address: Address, timeout: Optional[float], server_uids: FrozenSet[int] = frozenset()) -> socket.socket:
     """A connected, blocking socket whose every send and receive waits at most `timeout` seconds (None: for ever).
+
+    server_uids: who may have made it, unless there are none: of a Unix socket alone.
 
     The kernel keeps the time (SO_RCVTIMEO): Python's own time-outs cost a poll(2) before each call.
     """
@@ -53,6 +55,7 @@ def dial(address: Address, timeout: Optional[float]) -> socket.socket:
             try:
                 connection.settimeout(timeout)
                 connection.connect(address.path)
+                _check_owner(connection, address, server_uids)
             except BaseException:
                 connection.close()
                 raise
@@ -71,3 +74,14 @@ def dial(address: Address, timeout: Optional[float]) -> socket.socket:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
     return connection
+
+
+def _check_owner(connection: socket.socket, address: Address, server_uids: FrozenSet[int]) -> None:
+    """Raises ConnectionFailed unless it is one of those, or there are none."""
+    if not server_uids:
+        return
+    # Of a connection that was made, the peer is who called listen(2) (unix(7), SO_PEERCRED): pid, uid, gid.
+    _, uid, _ = struct.unpack("@iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    if uid not in server_uids:
+        wanted = " or ".join(str(one) for one in sorted(server_uids))
+        raise ConnectionFailed(f"{address.url}: who listens there is uid {uid}, not uid {wanted}; nothing was asked")

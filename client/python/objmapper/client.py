@@ -1,6 +1,7 @@
 """The client: one connection to one server, and what may be asked over it."""
 
 import datetime
+import fcntl
 import io
 import math
 import mmap
@@ -8,12 +9,13 @@ import os
 import stat
 import threading
 from types import TracebackType
-from typing import BinaryIO, Callable, Iterable, Iterator, List, Literal, Optional, Tuple, Type, TypeVar, Union, cast
+from typing import BinaryIO, Callable, FrozenSet, Iterable, Iterator, List, Literal, NoReturn, Optional, Tuple, Type, TypeVar, Union, cast
 
 from . import batch, wire
 from .address import Address, parse_url
 from .connection import Connection
-from .errors import ClientBusy, ConnectionClosed, InvalidRequest, ObjmapperError, ProtocolError, TooLarge
+from .errors import (ClientBusy, ConnectionClosed, InvalidRequest, ObjmapperError, ProtocolError, ServerFault,
+                     TooLarge)
 from .memory import Buffer, sealed_memfd
 from .objects import EmptyMapping, Entry, FdObject, Item, ObjectInfo
 
@@ -25,24 +27,33 @@ Mode = Literal["copy", "splice"]
 Source = Union[Buffer, Mapping, str, "os.PathLike[str]", BinaryIO]
 Ttl = Union[int, float, datetime.timedelta, None]
 
+# So many pages of a list in a row may bring nothing but where to go on: what lies there may be for others.
+_EMPTY_PAGES_MAX = 10000
+
 _MODES = {"copy": wire.COPY, "splice": wire.SPLICE}
 # Python's own buffered files, whose file descriptor holds what they read; a gzip file's, for one, does not.
 _PLAIN_FILES = (io.FileIO, io.BufferedReader, io.BufferedRandom)
 
 
-def connect(url: str, *, timeout: Optional[float] = 30.0, max_pipeline: int = 0, bytes_max: int = 4 << 30) -> "Client":
+def connect(url: str, *, timeout: Optional[float] = 30.0, max_pipeline: int = 0, bytes_max: int = 4 << 30,
+            server_uids: Iterable[int] = ()) -> "Client":
     """Connects to "unix:/path", "unix:@abstract" or "tcp://host:port".
 
     timeout: seconds that a server may be silent when it owes an answer, or take nothing; None: for ever. It bounds
     each wait, not the whole of a large object. max_pipeline: the most requests of a batch that are outstanding; 0: as
     many as the server allows. bytes_max: `get()` and `get_many()` refuse a larger answer, so that a server's word alone
-    cannot make this process allocate any amount.
+    cannot make this process allocate any amount. server_uids: who may have made the Unix socket (called listen(2)); none:
+    anybody. For addresses where others may be there first, such as one in /tmp; what systemd listens on is root's: 0.
 
-    Raises InvalidRequest (the URL), ConnectionFailed, Unavailable (the server is at its limit of connections).
+    Raises InvalidRequest (the URL, or server_uids over TCP), ConnectionFailed, Unavailable (the server is at its limit of connections).
     """
     if timeout is not None and not timeout > 0:
         raise ValueError("a timeout must be longer than nothing; None waits for ever")
-    client = Client(parse_url(url), timeout, max_pipeline, bytes_max)
+    address = parse_url(url)
+    uids = frozenset(server_uids)
+    if uids and not address.is_unix:
+        raise InvalidRequest(f"{url}: whose server it is can be told of a Unix socket alone")
+    client = Client(address, timeout, max_pipeline, bytes_max, uids)
     client.ping()
     return client
 
@@ -64,8 +75,10 @@ class Client:
     URIs are str or bytes. A str goes out as UTF-8; bytes that are not UTF-8 are surrogates, as in os.fsencode().
     """
 
-    def __init__(self, address: Address, timeout: Optional[float], max_pipeline: int, bytes_max: int) -> None:
+    def __init__(self, address: Address, timeout: Optional[float], max_pipeline: int, bytes_max: int,
+                 server_uids: FrozenSet[int] = frozenset()) -> None:
         """For connect()."""
+        self._server_uids = server_uids
         self._address = address
         self._timeout = timeout
         self._max_pipeline = max_pipeline
@@ -157,25 +170,31 @@ class Client:
 
         def ask(connection: Connection) -> ObjectInfo:
             answer = _ask(connection, wire.STAT, raw)
-            return _take_info(connection, answer, wire.what(wire.STAT, raw), None)
+            return _take_stat(answer)
 
         return self._run(ask)
 
     def list(self, prefix: Uri = "") -> Iterator[Entry]:
         """The objects whose URIs begin with `prefix`, sorted by URI as bytes; a page at a time, as they are taken.
 
-        Objects that come and go meanwhile may be among them or not.
+        Objects that come and go meanwhile may be among them or not. Raises ProtocolError where the server lists
+        something else. How many there are is the server's word alone: who keeps them sets a bound of his own.
         """
         raw = wire.uri_bytes(prefix) if prefix else b""
         cursor: Optional[bytes] = b""
+        last = b""
+        empty_pages = 0
         while cursor is not None:
             asked = raw + b"\0" + cursor if cursor else raw
             if len(asked) > wire.URI_BYTES_MAX:
                 raise InvalidRequest(f"{wire.what(wire.LIST, raw)}: with the place to go on from it is too long")
-            entries, following = self._run(lambda connection, asked=asked: _list_page(connection, asked, raw))
-            if following is not None and following == cursor:
+            entries, following = self._run(
+                lambda connection, asked=asked, last=last: _list_page(connection, asked, raw, last))
+            empty_pages = 0 if entries else empty_pages + 1
+            if following is not None and (following == cursor or empty_pages == _EMPTY_PAGES_MAX):
                 raise ProtocolError(f"{wire.what(wire.LIST, raw)}: {self._address.url} stays at one place of the list")
             cursor = following
+            last = entries[-1][0] if entries else last
             for uri, size, mtime in entries:
                 yield Entry(wire.uri_text(uri), size, mtime)
 
@@ -207,7 +226,7 @@ class Client:
         memfd may be kept as it is, see put_memory(). Else as put().
         """
         number = fd if isinstance(fd, int) else fd.fileno()
-        os.fstat(number)  # or sendmsg(2) would find out, in the middle of a request, that it is none
+        size = os.fstat(number).st_size  # or sendmsg(2) would find out, in the middle of a request, that it is none
         raw = wire.uri_bytes(uri)
         seconds = _seconds(ttl)
 
@@ -215,7 +234,7 @@ class Client:
             what = wire.what(wire.PUT_FD, raw)
             id = connection.queue(wire.PUT_FD, raw, ttl=seconds)
             connection.flush_with_fd(number)
-            return _take_info(connection, connection.receive(id, wire.PUT_FD, what), what, None)
+            return _take_stat(connection.receive(id, wire.PUT_FD, what), size)
 
         return self._run(ask)
 
@@ -324,7 +343,7 @@ class Client:
             self._release(holder)
 
     def _connect_anew(self) -> Connection:
-        connection = self._connection = Connection(self._address, self._timeout, self._max_pipeline)
+        connection = self._connection = Connection(self._address, self._timeout, self._max_pipeline, self._server_uids)
         return connection
 
     def _hold(self, holder: object) -> Connection:
@@ -385,7 +404,7 @@ class Client:
             what = wire.what(wire.PUT, raw)
             id = connection.queue(wire.PUT, raw, body_length=length, ttl=seconds)
             send(connection)
-            return _take_info(connection, connection.receive(id, wire.PUT, what), what, None)
+            return _take_stat(connection.receive(id, wire.PUT, what), length)
 
         return self._run(ask)
 
@@ -396,43 +415,96 @@ def _ask(connection: Connection, mode: bytes, uri: bytes, wanted: Optional[Tuple
     return connection.receive(id, mode, wire.what(mode, uri))
 
 
+def _info(said: wire.Metadata, size: int, offset: int, length: int) -> ObjectInfo:
+    return ObjectInfo(size, offset, length, said.mtime, said.etag, said.mime, said.backend, said.latency_us)
+
+
+def _broken(connection: Connection, message: str) -> NoReturn:
+    connection.drop(message)
+    raise ProtocolError(message)
+
+
+def _check_granted(connection: Connection, what: str, wanted: Optional[Tuple[int, int]], offset: int,
+                   length: int) -> None:
+    """Bytes from another place than asked for must not pass for the right ones, nor more than were asked for."""
+    if wanted is not None and (offset != wanted[0] or (wanted[1] and length > wanted[1])):
+        _broken(connection, f"{what}: asked for {wanted[1]} bytes at {wanted[0]}, the server granted {length} at "
+                            f"{offset}")
+
+
+def _take_stat(answer: wire.Answer, size: int = 0) -> ObjectInfo:
+    """What the answer to STAT says, or to what stored an object of `size` bytes."""
+    size = size if answer.metadata.size is None else answer.metadata.size
+    return _info(answer.metadata, size, 0, size)
+
+
 def _take_info(connection: Connection, answer: wire.Answer, what: str,
                wanted: Optional[Tuple[int, int]]) -> ObjectInfo:
+    """What the answer to COPY or SPLICE says of the content_length bytes that follow."""
     said = answer.metadata
-    size = answer.content_length if said.size is None else said.size
-    offset, length = 0, answer.content_length or size
-    if wanted is not None:
-        offset, length = said.range or (wanted[0], answer.content_length)
-        # Bytes from another place than asked for must not pass for the right ones.
-        if offset != wanted[0] or (wanted[1] and length > wanted[1]):
-            connection.drop(f"{what}: another range was granted than asked for")
-            raise ProtocolError(f"{what}: asked for {wanted[1]} bytes at {wanted[0]}, the server granted {length} at "
-                                f"{offset}")
-    return ObjectInfo(size, offset, length, said.mtime, said.etag, said.mime, said.backend, said.latency_us)
+    length = answer.content_length
+    size = length if said.size is None else said.size
+    offset, granted = said.range or (wanted[0] if wanted else 0, length)
+    if granted != length:
+        _broken(connection, f"{what}: the server contradicts itself: a part of {granted} bytes in {length}")
+    _check_granted(connection, what, wanted, offset, length)
+    if said.size is not None:
+        # Nothing is left out of what was asked for but what lies behind the object's end.
+        left = max(0, size - offset)
+        due = min(wanted[1] or left, left) if wanted else size
+        if length != due or (wanted is None and offset != 0):
+            _broken(connection, f"{what}: the server contradicts itself: {length} bytes at {offset} of an object of {size}")
+    return _info(said, size, offset, length)
 
 
 def _take_fd(connection: Connection, answer: wire.Answer, what: str, wanted: Optional[Tuple[int, int]]) -> FdObject:
     fd = connection.take_fd(what)
     try:
-        if answer.metadata.size is None and (wanted or not connection.has(wire.FD_IN_HEADER | wire.FD_BATCH)):
-            answer.metadata.size = os.fstat(fd).st_size
-        return FdObject(fd, _take_info(connection, answer, what, wanted))
+        flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+        attributes = os.fstat(fd)
+        if not stat.S_ISREG(attributes.st_mode) or flags & os.O_PATH or flags & os.O_ACCMODE == os.O_WRONLY:
+            _broken(connection, f"{what}: the descriptor is not of a regular file that is open for reading")
+        said = answer.metadata
+        length_known = connection.has(wire.FD_IN_HEADER | wire.FD_BATCH)
+        size = said.size
+        if length_known and wanted is None:
+            if size is not None and size != answer.content_length:
+                _broken(connection, f"{what}: the server contradicts itself: {size} bytes and {answer.content_length}")
+            size = answer.content_length
+        if size is None:
+            size = attributes.st_size
+        offset, length = 0, size
+        if wanted is not None:
+            left = max(0, size - wanted[0])
+            length = answer.content_length if length_known else min(wanted[1] or left, left)
+            offset, granted = said.range or (wanted[0], length)
+            if length_known and granted != length:
+                _broken(connection, f"{what}: the server contradicts itself: a part of {granted} bytes and of {length}")
+            length = granted
+        _check_granted(connection, what, wanted, offset, length)
+        if offset + length > attributes.st_size:  # it may have been cut meanwhile
+            raise ServerFault(f"{what}: the file that came has only {max(0, attributes.st_size - offset)} of {length} "
+                              "bytes")
+        return FdObject(fd, _info(said, size, offset, length))
     except BaseException:
         os.close(fd)
         raise
 
 
-def _list_page(connection: Connection, asked: bytes,
-               prefix: bytes) -> Tuple[List[Tuple[bytes, int, int]], Optional[bytes]]:
-    """The entries, and where the next page begins; None: there is none."""
+def _list_page(connection: Connection, asked: bytes, prefix: bytes,
+               last: bytes) -> Tuple[List[Tuple[bytes, int, int]], Optional[bytes]]:
+    """The entries, all of them behind `last`, and where the next page begins; None: there is none."""
     what = wire.what(wire.LIST, prefix)
     id = connection.queue(wire.LIST, asked)
     connection.flush()
     answer = connection.receive(id, wire.LIST, what)
+    if answer.content_length > wire.LIST_BODY_BYTES_MAX:
+        _broken(connection, f"{what}: a page of {answer.content_length} bytes, where {wire.LIST_BODY_BYTES_MAX} are "
+                            "the most")
     try:
-        return wire.parse_entries(connection.read_body(what)), answer.metadata.cursor or None
+        return wire.parse_entries(connection.read_body(what), prefix, last), answer.metadata.cursor or None
     except wire.Malformed as error:
-        raise ProtocolError(f"{what}: {error}") from None
+        _broken(connection, f"{what}: {error}")
 
 
 def _way(mode: str) -> bytes:

@@ -2,7 +2,9 @@
 
 The whole connection is read with recvmsg(2): the kernel may join the end of one message and the next, descriptor-
 carrying one in one read, and a plain read would drop that descriptor. Descriptors arrive in stream order, and the k-th
-one belongs to the k-th OK FDPASS answer.
+one belongs to the k-th OK FDPASS answer. They are taken only while such an answer is due, and never more of them than
+there are such answers: others are the kernel's to close, and drop the connection. While none is due the kernel does not
+even let the server send one (Linux 6.16).
 
 Whatever leaves the stream at an unknown place drops the connection, and closes the descriptors it still holds.
 """
@@ -12,7 +14,7 @@ import os
 import select
 import socket
 from collections import deque
-from typing import Deque, List, NoReturn, Optional, Tuple, Union
+from typing import Deque, FrozenSet, List, NoReturn, Optional, Tuple, Union
 
 from . import wire
 from .address import Address, dial
@@ -24,13 +26,20 @@ _READ_BYTES = 64 * 1024
 _DIRECT_READ_BYTES = 4096
 _PIECE_BYTES = 1 << 20  # of a body, sent between two looks at whether the server has refused it
 
+# Of a body, before its bytes come.
+_FIRST_BODY_BYTES = 1 << 20
+# In their answers content_length says something: of FDPASS, how large the file is.
+_WITH_LENGTH = (wire.COPY, wire.SPLICE, wire.LIST, wire.FDPASS)
+_SO_PASSRIGHTS = 83  # include/uapi/asm-generic/socket.h
+
 _Control = List[Tuple[int, int, bytes]]
 
 
 class Connection:
     """Used by one thread at a time, in the process that made it."""
 
-    def __init__(self, address: Address, timeout: Optional[float], max_pipeline: int) -> None:
+    def __init__(self, address: Address, timeout: Optional[float], max_pipeline: int,
+                 server_uids: FrozenSet[int] = frozenset()) -> None:
         """Connects and says HELLO. Raises ConnectionFailed, or what the server says in place of HELLO_ACK."""
         self.pid = os.getpid()
         self.url = address.url
@@ -50,8 +59,12 @@ class Connection:
         # The peer takes no more, or a body was broken off. What it said may explain why, so reading goes on.
         self._send_failed = False
         self._fds: Deque[int] = deque()  # received, and not taken, in stream order
-        self._control_bytes = socket.CMSG_SPACE(wire.FDS_PER_MESSAGE_MAX * 4) if self.is_unix else 0
-        self._socket = dial(address, timeout)
+        # The most of them that there may be: FDPASS requests without an answer, and answers whose one was not taken.
+        self._fds_due = 0
+        self._rights_pass = True  # whether the kernel lets descriptors come
+        self._mode = b""  # of what is outstanding: all are of one
+        self._socket = dial(address, timeout, server_uids)
+        self._let_rights_pass(False)
         self._readable = select.poll()
         self._readable.register(self._socket, select.POLLIN)
         self._writable = select.poll()
@@ -110,9 +123,12 @@ class Connection:
             raise Unsupported(f"{wire.what(mode, uri)}: {self.url} does not know times to live")
         if self.outstanding == 0:
             # All answers are in, so every descriptor that came has found its own.
-            if self._fds:
-                self._end(ProtocolError(f"{self.url} sent more descriptors than OK answers that carry one"))
             self.fds_lost = False
+            self._mode = mode
+            self._let_rights_pass(mode == wire.FDPASS)
+        assert mode == self._mode
+        if mode == wire.FDPASS:
+            self._fds_due += 1
         id = self._next_id
         self._next_id = self._next_id % 0xFFFFFFFF + 1
         self._out += wire.request(id, mode, uri, range, body_length, ttl)
@@ -197,6 +213,12 @@ class Connection:
         del self._in[:consumed]
         self.outstanding -= 1
         self.answers += 1
+        if mode == wire.FDPASS and answer.status != 0:
+            self._fds_due -= 1  # else take_fd() does
+        if len(self._fds) > self._fds_due:
+            self._end(self._too_many_fds())
+        if answer.content_length and (answer.status != 0 or mode not in _WITH_LENGTH):
+            self._end(ProtocolError(f"{what}: {self.url} sent a body of {answer.content_length} bytes where none belongs"))
         if answer.status != 0:
             error = from_answer(answer.status, what, answer.metadata.error, answer.metadata.retry_after_ms)
             if answer.id == 0 or isinstance(error, ConnectionFailed):
@@ -218,6 +240,7 @@ class Connection:
             if self._in[:1] != b"X":
                 self._end(ProtocolError(f"{what}: something else in place of the byte that carries a descriptor"))
             del self._in[:1]
+        self._fds_due -= 1
         if self._fds:
             return self._fds.popleft()
         if self.fds_lost:
@@ -232,28 +255,42 @@ class Connection:
             del self._in[:length]
             self._body_left = 0
             return body
-        whole = bytearray(length)
-        self.read_body_into(memoryview(whole), what)
-        return bytes(whole)
+        # The server's word alone takes little memory: more comes as the bytes do.
+        whole = bytearray(min(length, _FIRST_BODY_BYTES))
+        done = 0
+        while True:
+            with memoryview(whole) as out:
+                self._read_part(out[done:], done, length, what)
+            done = len(whole)
+            if done == length:
+                return bytes(whole)
+            whole += bytes(min(length - done, done))
 
     def read_body_into(self, out: memoryview, what: str) -> int:
         """The same into `out`, which has room for it; returns its length."""
         length = self._body_left
-        while self._body_left:
-            done = length - self._body_left
-            if not self._in and self._body_left < _DIRECT_READ_BYTES:
-                self._fill(what, done)
+        self._read_part(out[:length], 0, length, what)
+        return length
+
+    def _read_part(self, out: memoryview, before: int, length: int, what: str) -> None:
+        """Fills `out` with the next bytes of a body of `length` bytes, of which `before` have been read."""
+        done = 0
+        while done < len(out):
+            left = len(out) - done
+            if not self._in and left < _DIRECT_READ_BYTES:
+                self._fill(what, before + done)
             if self._in:
-                got = min(len(self._in), self._body_left)
+                got = min(len(self._in), left)
                 with memoryview(self._in) as ready:
                     out[done:done + got] = ready[:got]
                 del self._in[:got]
             else:
-                got = self._receive_into(out[done:length])
+                got = self._receive_into(out[done:])
                 if got == 0:
-                    self._end(ConnectionFailed(f"{what}: the connection ended after {done} of {length} bytes"))
+                    self._end(ConnectionFailed(
+                        f"{what}: the connection ended after {before + done} of {length} bytes"))
+            done += got
             self._body_left -= got
-        return length
 
     # ---- The socket ----
 
@@ -285,6 +322,8 @@ class Connection:
                 answer, _ = error
                 raise from_answer(answer.status, what, answer.metadata.error, answer.metadata.retry_after_ms)
             self.capabilities, window = wire.parse_hello_ack(bytes(self._in[:wire.HELLO_ACK_BYTES]))
+            if self.capabilities & ~offer:
+                raise wire.Malformed("it agrees to what was not offered")
         except wire.Malformed as error_in_ack:
             raise ProtocolError(f"{self.url} does not speak this protocol: {error_in_ack}") from None
         del self._in[:wire.HELLO_ACK_BYTES]
@@ -332,28 +371,47 @@ class Connection:
             self._end(ConnectionFailed(f"{what}: {self.url} closed the connection {where}"))
         self._in += self._scratch[:got]
 
+    def _too_many_fds(self) -> ProtocolError:
+        return ProtocolError(f"{self.url} sent more descriptors than OK answers that carry one")
+
+    def _let_rights_pass(self, on: bool) -> None:
+        if self.is_unix and self._rights_pass != on:
+            self._rights_pass = on
+            try:
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_PASSRIGHTS, on)
+            except OSError:
+                pass  # an older kernel
+
     def _receive_into(self, out: memoryview) -> int:
+        due = min(self._fds_due - len(self._fds), wire.FDS_PER_MESSAGE_MAX)
+        # Not CMSG_SPACE(), whose padding has room for one more.
+        control_bytes = socket.CMSG_LEN(due * 4) if due else 0
         try:
-            got, control, flags, _ = self._socket.recvmsg_into([out], self._control_bytes, socket.MSG_CMSG_CLOEXEC)
+            got, control, flags, _ = self._socket.recvmsg_into([out], control_bytes, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             self._end(TimedOut(f"{self.url} was silent for {self._timeout} s"))
         except OSError as error:
             self._end(ConnectionFailed(f"{self.url}: {error.strerror}"))
-        if control:
-            self._own(control)
+        came = self._own(control) if control else 0
         if flags & socket.MSG_CTRUNC:
             self.fds_lost = True
+            # Where our table is full, fewer come than there is room for.
+            if came == due:
+                self._end(self._too_many_fds())
         return got
 
-    def _own(self, control: _Control) -> None:
+    def _own(self, control: _Control) -> int:
+        came = 0
         for level, kind, payload in control:
             if level != socket.SOL_SOCKET or kind != socket.SCM_RIGHTS:
                 continue
             fds = array.array("i")
             fds.frombytes(payload[:len(payload) - len(payload) % fds.itemsize])
+            came += len(fds)
             # Behind a lost descriptor nobody knows whose the next ones are.
             for fd in fds:
                 if self.fds_lost:
                     os.close(fd)
                 else:
                     self._fds.append(fd)
+        return came

@@ -7,15 +7,18 @@ The server's answers leave the connection good. After a `ConnectionFailed` nobod
 import resource
 from typing import Dict, Optional, Type
 
+from .printable import printable
+
 
 class ObjmapperError(Exception):
     """The base of all that this package raises for what happened, rather than for how it was called.
 
     status: the status byte of the server's answer (docs/protocol.md, "Status"); None when there was no answer.
+    The message may be shown: what names and a server's texts hold is escaped where a terminal would obey it.
     """
 
     def __init__(self, message: str, status: Optional[int] = None) -> None:
-        super().__init__(message)
+        super().__init__(printable(message))
         self.status = status
 
 

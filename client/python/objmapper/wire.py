@@ -55,6 +55,7 @@ _ENTRY_TAIL = struct.Struct(">QQ")
 
 URI_BYTES_MAX = 4096
 METADATA_BYTES_MAX = 1024
+LIST_BODY_BYTES_MAX = 1 << 20
 FDS_PER_MESSAGE_MAX = 253
 TTL_SECONDS_MAX = 0xFFFFFFFF
 
@@ -166,8 +167,13 @@ def parse_v1_error(data: Union[bytes, bytearray]) -> Optional[Tuple[Answer, int]
     return _with_metadata(data, _V1_HEAD.size, 0, status, content_length, metadata_length)
 
 
-def parse_entries(body: Union[bytes, bytearray]) -> List[Tuple[bytes, int, int]]:
-    """The (uri, size, mtime) of a LIST's body."""
+def parse_entries(body: Union[bytes, bytearray], prefix: bytes = b"",
+                  after: bytes = b"") -> List[Tuple[bytes, int, int]]:
+    """The (uri, size, mtime) of the body of a LIST of `prefix`, of which all that came before were up to `after`.
+
+    Raises Malformed, too, where an entry is not what was asked for: one that does not begin with the prefix, is empty,
+    too long or holds a NUL, or does not come behind the one before.
+    """
     entries: List[Tuple[bytes, int, int]] = []
     at = 0
     while at < len(body):
@@ -178,6 +184,9 @@ def parse_entries(body: Union[bytes, bytearray]) -> List[Tuple[bytes, int, int]]
         if at + length + _ENTRY_TAIL.size > len(body):
             raise Malformed("a list ends in the middle of an entry")
         uri = bytes(body[at:at + length])
+        if not uri.startswith(prefix) or uri <= after or b"\0" in uri or len(uri) > URI_BYTES_MAX:
+            raise Malformed(f"a list of {what(None, prefix)} has {what(None, uri)} behind {what(None, after)}")
+        after = uri
         size, mtime = _ENTRY_TAIL.unpack_from(body, at + length)
         entries.append((uri, size, mtime))
         at += length + _ENTRY_TAIL.size

@@ -4,8 +4,11 @@
 Usage: connection_test SERVER
 """
 
+import array
 import os
+import resource
 import socket
+import struct
 import sys
 import tempfile
 import threading
@@ -14,7 +17,9 @@ import time
 sys.path[:0] = ["client/python", "tests/client/python"]
 
 import objmapper
-from server_process import PATIENCE_S, ServerTest, main
+from objmapper import client as client_module
+from objmapper import wire
+from server_process import PATIENCE_S, ServerTest, main, open_fds
 
 
 def in_child(action):
@@ -58,7 +63,10 @@ class FakeServer:
                     if answer is None:
                         connection.recv(65536)  # until the other side gives up
                         break
-                    connection.sendall(answer)
+                    if callable(answer):
+                        answer(connection)
+                    else:
+                        connection.sendall(answer)
 
     def close(self):
         # A thread in accept() does not notice close(); shutdown(2) wakes it.
@@ -72,6 +80,22 @@ class FakeServer:
 
 
 HELLO_ACK = b"OBJM\2\7\2\0\x08\1"
+
+
+def answer(length, said=b"", status=0, id=1):
+    """The head of a RESPONSE."""
+    return struct.pack(">BIBQH", 2, id, status, length, len(said)) + said
+
+
+def metadata(size, granted):
+    """SIZE and RANGE, as far as they are not None."""
+    said = b"" if size is None else struct.pack(">BHQ", 1, 8, size)
+    return said if granted is None else said + struct.pack(">BHQQ", 0x10, 16, *granted)
+
+
+def entry(uri):
+    """One of a list."""
+    return struct.pack(">H", len(uri)) + uri + bytes(16)
 
 
 class ConnectionTest(ServerTest):
@@ -298,6 +322,173 @@ class ConnectionTest(ServerTest):
         with objmapper.connect(fake.url) as client:
             with self.assertRaises(objmapper.ProtocolError):
                 client.get("a", offset=4, length=3)
+
+    # Nor do more bytes than were asked for, whatever the server says of them, nor fewer than there are; nothing is read of
+    # them, and nothing allocated.
+    def test_other_bytes(self):
+        for length, size, granted, ask in (
+                (100_000_000, None, None, {"offset": 4, "length": 10}),
+                (100_000_000, 200_000_000, (4, 10), {"offset": 4, "length": 10}),
+                (100_000_000, None, (4, 10), {"offset": 4, "length": 10}),
+                (3, 100, (4, 3), {"offset": 4, "length": 10}),
+                (10, 8, (4, 10), {"offset": 4, "length": 10}),
+                (1000, 10, (4, 1000), {"offset": 4}),
+                (5, 10, None, {}), (10, 5, None, {}), (5, 5, (1, 5), {})):
+            with self.subTest(length=length, size=size, granted=granted, ask=ask):
+                fake = self.fake(HELLO_ACK, answer(length, metadata(size, granted)) + b"0123456789")
+                with objmapper.connect(fake.url) as client:
+                    with self.assertRaises(objmapper.ProtocolError):
+                        client.get("a", **ask)
+                if "length" in ask:
+                    fake = self.fake(HELLO_ACK, answer(length, metadata(size, granted)) + b"0123456789")
+                    with objmapper.connect(fake.url) as client:
+                        with self.assertRaises(objmapper.ProtocolError):
+                            client.get_into("a", bytearray(ask["length"]), offset=ask["offset"])
+
+    # A body where none belongs is not taken for answers.
+    def test_bodies_where_none_belong(self):
+        for call in (lambda client: client.stat("a"), lambda client: client.put("a", b"x"),
+                     lambda client: client.delete("a"), lambda client: client.get_fd("a")):
+            fake = self.fake(HELLO_ACK, answer(5, status=int("get_fd" in call.__code__.co_names)) + b"hello")
+            with objmapper.connect(fake.url) as client:
+                with self.assertRaises(objmapper.ProtocolError):
+                    call(client)
+
+    # What is announced takes no memory before it comes.
+    def test_announced_bytes(self):
+        for call in (lambda client: client.get("a"), lambda client: next(client.list())):
+            fake = self.fake(HELLO_ACK, answer(4 << 30))
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            with objmapper.connect(fake.url, timeout=0.2) as client:
+                with self.assertRaises(objmapper.ConnectionFailed):
+                    call(client)
+            self.assertLess(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, 256 << 10)  # KiB
+
+    # A body of many pieces arrives whole.
+    def test_large_body(self):
+        body = os.urandom(5_000_001)
+        fake = self.fake(HELLO_ACK, answer(len(body)) + body)
+        with objmapper.connect(fake.url) as client:
+            self.assertEqual(client.get("a"), body)
+
+    # A list of something else than was asked for, or one that never gets on, ends with the entry before.
+    def test_lists_that_lie(self):
+        for bad in ([b"ab"], [b"/etc/passwd"], [b""], [b"abc/x\0y"], [b"abc/b", b"abc/a"], [b"abc/a", b"abc/a"],
+                    [b"abc" + b"x" * 4094]):
+            with self.subTest(bad):
+                body = b"".join(entry(uri) for uri in bad)
+                fake = self.fake(HELLO_ACK, answer(len(body)) + body)
+                with objmapper.connect(fake.url) as client:
+                    with self.assertRaises(objmapper.ProtocolError):
+                        list(client.list("abc"))
+                    self.assertIsNotNone(client._connection.dropped)
+        page = answer(len(entry(b"abc")), b"\x11\0\1c") + entry(b"abc")
+        fake = self.fake(HELLO_ACK, page, page[:4] + b"\2" + page[5:])
+        with objmapper.connect(fake.url) as client:
+            items = client.list("abc")
+            self.assertEqual(next(items).uri, "abc")
+            with self.assertRaises(objmapper.ProtocolError):
+                next(items)
+        fake = self.fake(HELLO_ACK, answer((1 << 20) + 1))
+        with objmapper.connect(fake.url) as client:
+            with self.assertRaisesRegex(objmapper.ProtocolError, "are the most"):
+                next(client.list())
+
+    # Descriptors that nobody asked for are never this process's; behind one that was asked for, they end the connection.
+    def test_hoarded_descriptors(self):
+        with tempfile.TemporaryFile() as file:
+            file.write(b"hello")
+            file.flush()
+            many = array.array("i", [file.fileno()] * 253)
+
+            def flood(first, times):
+                def send(connection):
+                    for i in range(times):
+                        try:
+                            connection.sendmsg([first if i == 0 else b"x"],
+                                               [(socket.SOL_SOCKET, socket.SCM_RIGHTS, many)])
+                        except PermissionError:  # SO_PASSRIGHTS is off at the other end
+                            pass
+                    connection.sendall(answer(5) + b"hello")
+                return send
+
+            fake = self.fake(HELLO_ACK, flood(answer(100), 10))
+            before = open_fds()
+            with objmapper.connect(fake.url) as client:
+                try:
+                    self.assertEqual(client.get("a"), b"hello")
+                except objmapper.ProtocolError as error:
+                    self.assertIn("more descriptors", str(error))
+                self.assertLess(open_fds(), before + 10)
+
+            sent = threading.Event()
+
+            def pass_and_flood(connection):
+                one = array.array("i", [file.fileno()])
+                connection.sendmsg([answer(5)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, one)])
+                connection.sendmsg([b"\2"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, many)])
+                sent.set()
+                connection.recv(65536)
+
+            fake = self.fake(HELLO_ACK, pass_and_flood)
+            with objmapper.connect(fake.url) as client:
+                connection = client._connection
+                id = connection.queue(wire.FDPASS, b"a")
+                connection.flush()
+                got = client_module._take_fd(connection, connection.receive(id, wire.FDPASS, "a"), "a", None)
+                got.close()
+                self.assertTrue(sent.wait(PATIENCE_S))
+                connection.queue(wire.COPY, b"b")
+                connection.flush()
+                with self.assertRaisesRegex(objmapper.ProtocolError, "more descriptors"):
+                    connection.receive(2, wire.COPY, "b")
+
+    # Only an open regular file that is as long as was said is an object; all else is closed.
+    def test_descriptors_of_other_things(self):
+        with tempfile.TemporaryDirectory(dir="/tmp") as folder, tempfile.TemporaryFile() as file:
+            file.write(b"hello")
+            file.flush()
+            ends = os.pipe()
+            things = [ends[0], os.open(folder, os.O_RDONLY), os.open("/dev/zero", os.O_RDONLY),
+                      os.open(folder + "/w", os.O_WRONLY | os.O_CREAT), os.open(folder + "/w", os.O_PATH)]
+
+            def passing(thing, length):
+                return lambda connection: connection.sendmsg(
+                    [answer(length)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [thing]))])
+
+            for thing in things:
+                with objmapper.connect(self.fake(HELLO_ACK, passing(thing, 0)).url) as client:
+                    with self.assertRaisesRegex(objmapper.ProtocolError, "not of a regular file"):
+                        client.get_fd("a")
+            with objmapper.connect(self.fake(HELLO_ACK, passing(file.fileno(), 6)).url) as client:
+                with self.assertRaisesRegex(objmapper.ServerFault, "only 5 of 6"):
+                    client.get_fd("a")
+            for fd in [ends[1], *things]:
+                os.close(fd)
+
+    # What a server says, and what names hold, is fit to be shown.
+    def test_messages_are_printable(self):
+        evil = "e\x1b[2J\u009b7m\r\n\u202e\u2028\x7f"
+        text = evil.encode() + b"\x9b\xc3"
+        fake = self.fake(HELLO_ACK, answer(0, b"\xff" + len(text).to_bytes(2, "big") + text, status=1))
+        with objmapper.connect(fake.url) as client:
+            with self.assertRaises(objmapper.NotFound) as caught:
+                client.get(evil)
+        self.assertNotRegex(str(caught.exception), "[\0-\x1f\x7f-\x9f\u2028\u202e]")
+        self.assertIn("e\\x1b[2J\\xc2\\x9b7m\\x0d\\x0a\\xe2\\x80\\xae", str(caught.exception))
+        with self.assertRaises(objmapper.InvalidRequest) as caught:
+            objmapper.connect("unix\x9b:\udcff")
+        str(caught.exception).encode("utf-8")
+
+    # Somebody else's server is told nothing.
+    def test_whose_server(self):
+        fake = self.fake(HELLO_ACK)
+        with self.assertRaisesRegex(objmapper.ConnectionFailed, f"is uid {os.geteuid()}, not uid {os.geteuid() + 1}"):
+            objmapper.connect(fake.url, server_uids=[os.geteuid() + 1])
+        fake = self.fake(HELLO_ACK)
+        objmapper.connect(fake.url, server_uids={os.geteuid(), 0}).close()
+        with self.assertRaises(objmapper.InvalidRequest):
+            objmapper.connect("tcp://127.0.0.1:1", server_uids=[0])
 
 
 if __name__ == "__main__":
