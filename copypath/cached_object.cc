@@ -11,10 +11,10 @@
 
 #include <glog/logging.h>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
 #include "net/errno_status.h"
+#include "text/printable.h"
 
 namespace objmapper::copypath {
 namespace {
@@ -67,7 +67,7 @@ absl::Status CachedObject::Map() {
   if (map_ != nullptr) return absl::OkStatus();
   void* map = mmap(nullptr, size(), PROT_READ, MAP_SHARED, fd(), 0);
   if (map == MAP_FAILED) {
-    return net::ErrnoToStatus(errno, absl::StrCat("mmap \"", absl::CHexEscape(uri_), "\""));
+    return net::ErrnoToStatus(errno, absl::StrCat("mmap ", text::Quoted(uri_)));
   }
   map_ = static_cast<char*>(map);
   windows_.resize((size() + kWindowBytes - 1) / kWindowBytes);
@@ -112,13 +112,13 @@ absl::Status CachedObject::ReadChecked(uint64_t offset, size_t bytes, char* out)
     if (got > 0) {
       have += static_cast<size_t>(got);
     } else if (got == 0) {
-      return absl::AbortedError(absl::StrCat("\"", absl::CHexEscape(uri_), "\" has become shorter"));
+      return absl::AbortedError(absl::StrCat(text::Quoted(uri_), " has become shorter"));
     } else if (errno == EOPNOTSUPP) {
       flags = 0;  // a file system in memory, which cannot block
     } else if (errno == EAGAIN) {
       return absl::UnavailableError("not in the page cache");
     } else if (errno != EINTR) {
-      return net::ErrnoToStatus(errno, absl::StrCat("read \"", absl::CHexEscape(uri_), "\""));
+      return net::ErrnoToStatus(errno, absl::StrCat("read ", text::Quoted(uri_)));
     }
   }
   return CheckUnchanged();
@@ -141,7 +141,7 @@ absl::Status CachedObject::CheckUnchanged() const {
       }
     }
     return absl::AbortedError(
-        absl::StrCat("\"", absl::CHexEscape(uri_), "\" was changed while it was sent"));
+        absl::StrCat(text::Quoted(uri_), " was changed while it was sent"));
   }
 }
 

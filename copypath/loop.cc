@@ -7,13 +7,13 @@
 
 #include <glog/logging.h>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "copypath/epoll_engine.h"
 #include "copypath/page_in.h"
 #include "copypath/uring_engine.h"
 #include "net/clock.h"
 #include "net/errno_status.h"
+#include "text/printable.h"
 
 namespace objmapper::copypath {
 namespace {
@@ -372,7 +372,7 @@ void Loop::OnPagedIn(Window* window) {
   ObjectRef object = window->object;
   if (window->error != 0) {
     object->set_read_error(net::ErrnoToStatus(
-        window->error, absl::StrCat("read \"", absl::CHexEscape(object->uri()), "\"")));
+        window->error, absl::StrCat("read ", text::Quoted(object->uri()))));
     LOG_EVERY_T(WARNING, 1) << object->error().message();
     cache_.Erase(object.get());  // the next request asks the disk again
   }

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "net/errno_status.h"
@@ -14,6 +13,7 @@
 #include "router/answers.h"
 #include "storage/description.h"
 #include "storage/object_info.h"
+#include "text/printable.h"
 
 namespace objmapper::copypath {
 namespace {
@@ -69,7 +69,7 @@ Outcome CommitPut(const Operand& operand, storage::NewObject* object) {
 }
 
 absl::Status BodyError(const Operand& operand, int error) {
-  const std::string what = absl::StrCat("write \"", absl::CHexEscape(operand.uri), "\"");
+  const std::string what = absl::StrCat("write ", text::Quoted(operand.uri));
   if (error == ENOSPC || error == EDQUOT) {
     return absl::UnavailableError(absl::StrCat(what, ": no room on the disk (", strerrorname_np(error), ")"));
   }

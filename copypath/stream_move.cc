@@ -21,6 +21,7 @@
 #include "net/clock.h"
 #include "net/send_buffer.h"
 #include "net/tcp.h"
+#include "text/printable.h"
 
 namespace objmapper::copypath {
 namespace {
@@ -105,12 +106,12 @@ bool Stream::MoveBody() {
       UpdateDeadline(/*progress=*/moved > 0);
       return false;
     }
-    if (sent == 0) return give_up(absl::StrCat("\"", object->uri(), "\" was cut"));
+    if (sent == 0) return give_up(absl::StrCat(text::Quoted(object->uri()), " was cut"));
     if (sent == -EPIPE || sent == -ECONNRESET) {
       Abort();
       return false;
     }
-    return give_up(absl::StrCat("\"", object->uri(), "\": ", strerror(static_cast<int>(-sent))));
+    return give_up(absl::StrCat(text::Quoted(object->uri()), ": ", strerror(static_cast<int>(-sent))));
   }
   EndBody();
   return true;

@@ -13,6 +13,7 @@
 #include "router/account.h"
 #include "storage/description.h"
 #include "storage/tree.h"
+#include "text/printable.h"
 
 namespace objmapper::copypath {
 namespace {
@@ -389,8 +390,8 @@ void Stream::OnTransferEnded(Transfer::Outcome outcome) {
       return;
     case Transfer::Outcome::kShrunk:
     case Transfer::Outcome::kFailed: {
-      LOG_EVERY_T(WARNING, 1) << session_->PeerName() << ": closed in the middle of a body: \""
-                              << transfer_object_->uri() << "\" "
+      LOG_EVERY_T(WARNING, 1) << session_->PeerName() << ": closed in the middle of a body: "
+                              << text::Quoted(transfer_object_->uri()) << " "
                               << (outcome == Transfer::Outcome::kShrunk
                                       ? "was cut"
                                       : strerror(transfer_->error));

@@ -17,6 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "net/errno_status.h"
 #include "net/unique_fd.h"
+#include "text/printable.h"
 
 namespace objmapper::router {
 namespace {
@@ -45,7 +46,7 @@ bool IsWithin(absl::string_view name, absl::string_view prefix) {
 }
 
 absl::Status Wrong(absl::string_view what, absl::string_view wanted) {
-  return absl::InvalidArgumentError(absl::StrCat("\"", absl::CHexEscape(what), "\" is not ", wanted));
+  return absl::InvalidArgumentError(absl::StrCat(text::Quoted(what), " is not ", wanted));
 }
 
 absl::StatusOr<uint32_t> Number(absl::string_view text, absl::string_view kind) {
@@ -88,7 +89,7 @@ absl::StatusOr<AccessRules::Rule> AccessRules::ParseLine(absl::string_view line)
   if (who == "any" || who == "tcp") {
     rule.who = who == "any" ? Who::kAny : Who::kTcp;
   } else if (who == "uid" || who == "user" || who == "gid" || who == "group") {
-    if (words.size() < 2) return absl::InvalidArgumentError(absl::StrCat("behind \"", who, "\" it ends"));
+    if (words.size() < 2) return absl::InvalidArgumentError(absl::StrCat("behind ", text::Quoted(who), " it ends"));
     const std::string name(words[next++]);
     rule.who = who[0] == 'u' ? Who::kUid : Who::kGid;
     if (who == "uid" || who == "gid") {
@@ -160,11 +161,11 @@ absl::StatusOr<AccessRules> AccessRules::Load(const std::string& path) {
     have += static_cast<size_t>(got);
   }
   if (have > kFileBytesMax) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": longer than ", kFileBytesMax, " bytes"));
+    return absl::InvalidArgumentError(absl::StrCat(text::Printable(path), ": longer than ", kFileBytesMax, " bytes"));
   }
   text.resize(have);
   absl::StatusOr<AccessRules> rules = Parse(text);
-  if (!rules.ok()) return absl::InvalidArgumentError(absl::StrCat(path, ": ", rules.status().message()));
+  if (!rules.ok()) return absl::InvalidArgumentError(absl::StrCat(text::Printable(path), ": ", rules.status().message()));
   return rules;
 }
 

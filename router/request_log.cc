@@ -4,11 +4,11 @@
 
 #include <glog/logging.h>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "net/mutex.h"
 #include "protocol/mode.h"
 #include "protocol/status.h"
+#include "text/printable.h"
 
 namespace objmapper::router {
 namespace {
@@ -46,9 +46,8 @@ class Gate {
 
 std::string Line(const Session& session, const Receipt& receipt, int64_t took_ns) {
   const absl::string_view name = *receipt.name;
-  return absl::StrCat(session.PeerName(), ": ", protocol::ModeName(receipt.mode), " \"",
-                      absl::CHexEscape(name.substr(0, kShownMax)), name.size() > kShownMax ? "...\": " : "\": ",
-                      protocol::StatusName(receipt.status), ", ", receipt.bytes, " bytes, ",
+  return absl::StrCat(session.PeerName(), ": ", protocol::ModeName(receipt.mode), " ",
+                      text::Quoted(name, kShownMax), ": ", protocol::StatusName(receipt.status), ", ", receipt.bytes, " bytes, ",
                       took_ns / 1000, " us");
 }
 

@@ -22,6 +22,7 @@
 #include "server/run.h"
 #include "server/signals.h"
 #include "server/systemd.h"
+#include "text/printable.h"
 
 DECLARE_bool(help);
 
@@ -68,13 +69,13 @@ int main(int argc, char** argv) {
   gflags::HandleCommandLineHelpFlags();
   google::InitGoogleLogging(argv[0]);
   if (argc > 1) {
-    LOG(ERROR) << "\"" << argv[1] << "\" is no flag; see --help.";
+    LOG(ERROR) << objmapper::text::Quoted(argv[1]) << " is no flag; see --help.";
     return 2;
   }
   // "bazel run" starts programs in a folder of its own and tells where it was called: relative paths
   // mean that place.
   if (const char* called_from = getenv("BUILD_WORKING_DIRECTORY"); called_from != nullptr) {
-    if (chdir(called_from) != 0) PLOG(WARNING) << "cannot enter " << called_from;
+    if (chdir(called_from) != 0) PLOG(WARNING) << "cannot enter " << objmapper::text::Printable(called_from);
   }
   // Nothing is executed from here on; nothing that were could gain rights (prctl(2)). Before any thread.
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) PLOG(WARNING) << "PR_SET_NO_NEW_PRIVS";

@@ -16,6 +16,7 @@
 #include "net/errno_status.h"
 #include "net/mutex.h"
 #include "net/unique_fd.h"
+#include "text/printable.h"
 
 namespace objmapper::server {
 namespace {
@@ -39,7 +40,7 @@ absl::StatusOr<InheritedSockets> TakeInheritedSockets() {
     absl::StatusOr<net::Listener> listener = net::Listener::Adopt(net::UniqueFd(SD_LISTEN_FDS_START + i));
     if (!listener.ok()) {
       error = absl::FailedPreconditionError(
-          absl::StrCat("socket ", i + 1, " of ", count, " from systemd, \"", name, "\": ",
+          absl::StrCat("socket ", i + 1, " of ", count, " from systemd, ", text::Quoted(name), ": ",
                        listener.status().message()));
     } else if (name != "admin") {
       sockets.listeners.push_back(*std::move(listener));

@@ -5,6 +5,7 @@
 #include <sys/xattr.h>
 #include <time.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -40,6 +41,12 @@ std::optional<std::string> Get(int fd, const char* name) {
   if (size < 0 && errno == EBADF) size = getxattr(absl::StrCat("/proc/self/fd/", fd).c_str(), name, value, sizeof(value));
   if (size < 0) return std::nullopt;
   return std::string(value, static_cast<size_t>(size));
+}
+
+// As docs/protocol.md has it: 1 to 64 printable ASCII characters.
+bool MayBeEtag(absl::string_view text) {
+  return !text.empty() && text.size() <= 64 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7F; });
 }
 
 // What tells one version of a file from the next.
@@ -110,8 +117,10 @@ std::optional<std::string> KnownContentEtag(int fd, const ObjectInfo& info) {
       !absl::SimpleAtoi(parts[3], &kept_ns)) {
     return std::nullopt;
   }
-  const bool same = size == info.size && mtime_ns == info.mtime_ns && info.ctime_ns >= kept_ns &&
-                    info.ctime_ns - kept_ns <= kInstantNs;
+  // Whoever may write to the file may have put anything there.
+  if (!MayBeEtag(parts[0])) return std::nullopt;
+  const bool same = size == info.size && mtime_ns == info.mtime_ns && kept_ns <= info.ctime_ns &&
+                    kept_ns >= info.ctime_ns - kInstantNs;
   return same ? std::optional<std::string>(parts[0]) : std::nullopt;
 }
 

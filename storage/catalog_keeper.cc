@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
 #include "storage/reserved_name.h"
+#include "text/printable.h"
 
 namespace objmapper::storage {
 namespace {
@@ -149,7 +150,7 @@ void CatalogKeeper::Visit(const std::string& path) {
   absl::StatusOr<net::UniqueFd> directory = options_.feed->OpenDirectory(path);
   if (absl::IsNotFound(directory.status())) return Vanished(path);
   if (!directory.ok()) {
-    LOG_EVERY_N(WARNING, 1000) << "catalog: \"" << path << "\" is left out: " << directory.status().message();
+    LOG_EVERY_N(WARNING, 1000) << "catalog: " << text::Quoted(path) << " is left out: " << directory.status().message();
     SetUnwatched(path, true);  // so that it is tried again
     return;
   }

@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <sys/uio.h>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
+#include "text/printable.h"
 
 namespace objmapper::storage {
 namespace {
@@ -29,7 +29,7 @@ absl::Status ReadWhole(int fd, const ObjectInfo& info, Wait wait, char* out,
     } else if (errno == EAGAIN || errno == EOPNOTSUPP) {
       return absl::UnavailableError("not in the page cache");
     } else if (errno != EINTR) {
-      return net::ErrnoToStatus(errno, absl::StrCat("read \"", absl::CHexEscape(uri), "\""));
+      return net::ErrnoToStatus(errno, absl::StrCat("read ", text::Quoted(uri)));
     }
   }
   return absl::OkStatus();
@@ -60,7 +60,7 @@ absl::StatusOr<LoadedObject> Load(const Tree& tree, absl::string_view uri,
     object.info = *after;
   }
   return absl::ResourceExhaustedError(
-      absl::StrCat("\"", absl::CHexEscape(uri), "\" is being changed; try again"));
+      absl::StrCat(text::Quoted(uri), " is being changed; try again"));
 }
 
 }  // namespace objmapper::storage

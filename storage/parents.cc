@@ -10,12 +10,12 @@
 #include <memory>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "net/errno_status.h"
 #include "storage/disk_error.h"
 #include "storage/own_folder.h"
+#include "text/printable.h"
 
 namespace objmapper::storage {
 namespace {
@@ -34,7 +34,7 @@ absl::Status SyncDirectory(int directory, absl::string_view path) {
   // A descriptor of O_PATH cannot be synced.
   const net::UniqueFd fd(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid() || fsync(fd.get()) != 0) {
-    return net::ErrnoToStatus(errno, absl::StrCat("fsync \"", absl::CHexEscape(path), "\""));
+    return net::ErrnoToStatus(errno, absl::StrCat("fsync ", text::Quoted(path)));
   }
   return absl::OkStatus();
 }
@@ -70,7 +70,7 @@ absl::StatusOr<Parent> Make(const Tree& tree, const std::string& path, size_t* k
       continue;
     }
     if (error == ENOENT) continue;  // the one above has been pruned
-    const std::string what = absl::StrCat("make directory \"", absl::CHexEscape(path), "\"");
+    const std::string what = absl::StrCat("make directory ", text::Quoted(path));
     if (error == EEXIST) {
       struct stat status;
       const bool gone = fstatat(above->directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0;
@@ -82,7 +82,7 @@ absl::StatusOr<Parent> Make(const Tree& tree, const std::string& path, size_t* k
     return DiskError(error, what);
   }
   return absl::ResourceExhaustedError(
-      absl::StrCat("make directory \"", absl::CHexEscape(path), "\": it is removed all the time; try again"));
+      absl::StrCat("make directory ", text::Quoted(path), ": it is removed all the time; try again"));
 }
 
 }  // namespace

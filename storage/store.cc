@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "absl/hash/hash.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
 #include "storage/attributes.h"
@@ -25,6 +24,7 @@
 #include "storage/list_walk.h"
 #include "storage/new_file.h"
 #include "storage/parents.h"
+#include "text/printable.h"
 
 namespace objmapper::storage {
 namespace {
@@ -35,7 +35,7 @@ constexpr int kAttemptsMax = 64;
 constexpr int kToJudge = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
 std::string What(const char* verb, absl::string_view uri) {
-  return absl::StrCat(verb, " \"", absl::CHexEscape(uri.substr(0, 100)), "\"");
+  return absl::StrCat(verb, " ", text::Quoted(uri, 100));
 }
 
 absl::Status About(absl::string_view what, const absl::Status& status) {

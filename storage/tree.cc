@@ -12,11 +12,11 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
 #include "storage/attributes.h"
 #include "storage/reserved_name.h"
+#include "text/printable.h"
 
 namespace objmapper::storage {
 namespace {
@@ -42,9 +42,8 @@ int OpenAt2(int directory, const char* path, int flags, uint64_t resolve) {
 // The URI for messages: quoted, printable, and not longer than a line or two.
 std::string Quoted(absl::string_view uri) {
   constexpr size_t kShownMax = 100;
-  if (uri.size() <= kShownMax) return absl::StrCat("\"", absl::CHexEscape(uri), "\"");
-  return absl::StrCat("\"", absl::CHexEscape(uri.substr(0, kShownMax)), "...\" (", uri.size(),
-                      " bytes)");
+  const std::string quoted = text::Quoted(uri, kShownMax);
+  return uri.size() <= kShownMax ? quoted : absl::StrCat(quoted, " (", uri.size(), " bytes)");
 }
 
 // Whether one of the components is "..". Searching for the dots skips most of the path at once.

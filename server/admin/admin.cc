@@ -24,6 +24,7 @@
 #include "server/admin/page.h"
 #include "server/admin/stats_json.h"
 #include "server/server.h"
+#include "text/printable.h"
 
 namespace objmapper::server {
 namespace {
@@ -40,8 +41,9 @@ std::string FlagsText() {
   std::string text;
   for (const gflags::CommandLineFlagInfo& flag : flags) {
     if (!absl::StrContains(flag.filename, "server/config")) continue;
-    absl::StrAppend(&text, "--", flag.name, "=", flag.current_value,
-                    flag.is_default ? "" : absl::StrCat("  (default: ", flag.default_value, ")"), "\n");
+    absl::StrAppend(&text, "--", flag.name, "=", text::Printable(flag.current_value),
+                    flag.is_default ? "" : absl::StrCat("  (default: ", text::Printable(flag.default_value), ")"),
+                    "\n");
   }
   return text;
 }

@@ -152,7 +152,7 @@ std::string ToJson(const Vitals& vitals, const std::vector<History::Point>& hist
                {"now", points.empty() ? Json() : points.back()},
                {"history", std::move(points)}};
   // The shape names a folder, whose name may be no UTF-8.
-  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+  return json.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
 }
 
 }  // namespace objmapper::server

@@ -12,6 +12,7 @@
 #include "net/address.h"
 #include "net/dial.h"
 #include "net/peer_credentials.h"
+#include "text/printable.h"
 
 namespace objmapper::server::handover {
 
@@ -36,7 +37,7 @@ absl::StatusOr<std::unique_ptr<Predecessor>> Predecessor::Find(const std::string
   if (!answer.ok()) return answer.status();
   absl::string_view text = answer->text;
   if (absl::ConsumePrefix(&text, "refused\n")) {
-    return absl::FailedPreconditionError(absl::StrCat("the running server refuses: ", text));
+    return absl::FailedPreconditionError(absl::StrCat("the running server refuses: ", text::Printable(text)));
   }
   // A line for each descriptor: whose its socket file is, and its URL.
   std::vector<absl::string_view> lines;

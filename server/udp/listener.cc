@@ -7,11 +7,11 @@
 
 #include <glog/logging.h>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
 #include "net/errno_status.h"
 #include "net/peer_credentials.h"
+#include "text/printable.h"
 
 namespace objmapper::server::udp {
 namespace {
@@ -27,7 +27,6 @@ constexpr int64_t kLastNs = 5'000'000'000;
 // Answers that wait to be sent together.
 constexpr size_t kOutgoingMax = kBatch;
 // Of a name in the log.
-constexpr size_t kShownMax = 512;
 
 }  // namespace
 
@@ -188,8 +187,8 @@ void UdpListener::Answer(const protocol::Request& request, Reply reply, Outgoing
   out.receipt = router::ReceiptOf(request, reply.status, reply.object_bytes);
   out.bytes = std::move(reply.bytes);
   if (options_.log_requests) {
-    LOG(INFO) << "request: udp peer " << out.to.Name() << ": " << protocol::ModeName(request.mode) << " \""
-              << absl::CHexEscape(request.uri.substr(0, kShownMax)) << "\": " << protocol::StatusName(reply.status)
+    LOG(INFO) << "request: udp peer " << out.to.Name() << ": " << protocol::ModeName(request.mode) << " "
+              << text::Quoted(request.uri) << ": " << protocol::StatusName(reply.status)
               << ", " << reply.object_bytes << " bytes, " << (net::NowNs() - request.received_ns) / 1000 << " us";
   }
   outgoing_.push_back(std::move(out));

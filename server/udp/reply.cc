@@ -5,7 +5,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
 #include "net/errno_status.h"
@@ -16,6 +15,7 @@
 #include "storage/description.h"
 #include "storage/find_description.h"
 #include "storage/object_info.h"
+#include "text/printable.h"
 
 namespace objmapper::server::udp {
 namespace {
@@ -94,7 +94,7 @@ absl::Status ReadAt(int fd, uint64_t offset, char* out, size_t bytes, Wait wait,
     } else if (wait == Wait::kCachedOnly && (errno == EAGAIN || errno == EOPNOTSUPP)) {
       return absl::UnavailableError("not in the page cache");
     } else if (errno != EINTR) {
-      return net::ErrnoToStatus(errno, absl::StrCat("read \"", absl::CHexEscape(uri), "\""));
+      return net::ErrnoToStatus(errno, absl::StrCat("read ", text::Quoted(uri)));
     }
   }
   return absl::OkStatus();
