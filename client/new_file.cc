@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "net/errno_status.h"
+#include "text/printable.h"
 
 namespace objmapper::client {
 namespace {
@@ -54,10 +55,10 @@ absl::StatusOr<NewFile> NewFile::Create(absl::string_view path, Meanwhile meanwh
   struct stat existing;
   if (stat(target.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode)) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "write ", path, ": it is ", S_ISDIR(existing.st_mode) ? "a folder" : "not a regular file"));
+        "write ", text::Printable(path), ": it is ", S_ISDIR(existing.st_mode) ? "a folder" : "not a regular file"));
   }
   if (target.back() == '/') {
-    return absl::InvalidArgumentError(absl::StrCat("write ", path, ": no such folder"));
+    return absl::InvalidArgumentError(absl::StrCat("write ", text::Printable(path), ": no such folder"));
   }
   const std::string folder = FolderOf(target);
   if (meanwhile == Meanwhile::kUnnamedIfPossible) {
@@ -75,7 +76,7 @@ absl::StatusOr<NewFile> NewFile::Create(absl::string_view path, Meanwhile meanwh
   });
   if (!name.ok()) {
     return absl::Status(name.status().code(),
-                        absl::StrCat("write ", path, ": ", name.status().message()));
+                        absl::StrCat("write ", text::Printable(path), ": ", name.status().message()));
   }
   return NewFile(std::move(named), std::move(target), *std::move(name));
 }

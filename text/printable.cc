@@ -34,15 +34,33 @@ void AppendEscaped(absl::string_view bytes, std::string* out) {
   for (const char byte : bytes) absl::StrAppendFormat(out, "\\x%02x", static_cast<uint8_t>(byte));
 }
 
+// What stands behind the backslash in C for a byte that has a letter there, or needs one within quotes; 0: none.
+char LetterOf(char byte) {
+  switch (byte) {
+    case '\n':
+      return 'n';
+    case '\r':
+      return 'r';
+    case '\t':
+      return 't';
+    case '"':
+    case '\\':
+      return byte;
+  }
+  return 0;
+}
+
 void AppendPrintable(absl::string_view text, bool quotes, std::string* out) {
   while (!text.empty()) {
     const Character character = FirstCharacter(text);
     const size_t bytes = std::max<size_t>(character.bytes, 1);
-    if (!character.printable) {
-      AppendEscaped(text.substr(0, bytes), out);
-    } else {
-      if (quotes && (text[0] == '"' || text[0] == '\\')) out->push_back('\\');
+    if (const char letter = quotes ? LetterOf(text[0]) : 0; letter != 0) {
+      out->push_back('\\');
+      out->push_back(letter);
+    } else if (character.printable) {
       out->append(text.data(), bytes);
+    } else {
+      AppendEscaped(text.substr(0, bytes), out);
     }
     text.remove_prefix(bytes);
   }

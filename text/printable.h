@@ -40,7 +40,7 @@ size_t Utf8Length(absl::string_view text);
 std::string Printable(absl::string_view text);
 
 // The same as one word of a line that has others: in double quotes, with '"' and '\' escaped too, so that it cannot
-// pass for what stands around it. Of a longer one the first `shown_max` bytes and "...".
+// pass for what stands around it; a line's end and a tab are "\n", "\r" and "\t" here. Of a longer one the first `shown_max` bytes and "...".
 std::string Quoted(absl::string_view text, size_t shown_max = 512);
 
 }  // namespace objmapper::text

@@ -1,7 +1,9 @@
 // Servers that answer something else than was asked: every client call says so, ends the connection where nobody knows
 // what comes next, and keeps neither descriptors nor memory that the answer alone made it take.
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +14,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -22,6 +25,7 @@
 #include "client/batch.h"
 #include "client/client.h"
 #include "client/error.h"
+#include "client/udp.h"
 #include "tests/client/fake_server.h"
 #include "tests/client/temporary_folder.h"
 #include "tests/net/open_fds.h"
@@ -342,6 +346,91 @@ TEST_F(HostileServerTest, ListThatNeverGetsOn) {
   });
   Client client = Connected(server);
   ExpectBroken(client, client.ListAll("", [](const ListEntry&) { return true; }), "round in circles");
+}
+
+// ---- Datagrams ----
+
+// Answers each datagram as `answer` says, until it dies.
+class FakeDatagrams {
+ public:
+  using Answer = std::function<std::string(uint32_t id)>;
+
+  explicit FakeDatagrams(Answer answer) {
+    socket_.Reset(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    EXPECT_EQ(bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+    url_ = absl::StrCat("udp://127.0.0.1:", ntohs(address.sin_port));
+    thread_ = std::thread([this, answer = std::move(answer)] {
+      char bytes[4096];
+      sockaddr_in from{};
+      while (true) {
+        socklen_t from_bytes = sizeof(from);
+        const ssize_t got = recvfrom(socket_.get(), bytes, sizeof(bytes), 0, reinterpret_cast<sockaddr*>(&from), &from_bytes);
+        if (got < 5) return;  // our own goodbye, or the socket's end
+        uint32_t id;
+        memcpy(&id, bytes + 1, sizeof(id));
+        const std::string reply = answer(ntohl(id));
+        sendto(socket_.get(), reply.data(), reply.size(), 0, reinterpret_cast<sockaddr*>(&from), from_bytes);
+      }
+    });
+  }
+  ~FakeDatagrams() {
+    sockaddr_in self{};
+    socklen_t size = sizeof(self);
+    getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&self), &size);
+    sendto(socket_.get(), "", 0, 0, reinterpret_cast<sockaddr*>(&self), size);
+    thread_.join();
+  }
+  const std::string& url() const { return url_; }
+
+ private:
+  std::string url_;
+  net::UniqueFd socket_;
+  std::thread thread_;
+};
+
+std::string TooLarge(uint32_t id, uint64_t size, const Range& granted) {
+  std::string answer = Ok(id, 0, Said(size, granted));
+  answer[5] = static_cast<char>(protocol::Status::kTooLarge);
+  return answer;
+}
+
+// By UDP too, only what was asked for is an answer.
+TEST_F(HostileServerTest, OtherDatagrams) {
+  const struct {
+    std::optional<Range> asked;
+    FakeDatagrams::Answer answer;
+    const char* piece;
+  } cases[] = {
+      {std::nullopt, [](uint32_t id) { return Ok(id, 5, Said(10, Range{2, 5})) + "hello"; }, "5 bytes at 2"},
+      {std::nullopt, [](uint32_t id) { return Ok(id, 5, Said(10, Range{0, 5})) + "hello"; }, "where 10 at 0"},
+      {Range{2, 3}, [](uint32_t id) { return Ok(id, 5, Said(10, Range{2, 5})) + "hello"; }, "where 3 at 2"},
+      {Range{2, 5}, [](uint32_t id) { return Ok(id, 5, Said(10, Range{3, 5})) + "hello"; }, "5 bytes at 3"},
+      {Range{2, 9}, [](uint32_t id) { return Ok(id, 5, Said(100, Range{2, 5})) + "hello"; }, "where 9 at 2"},
+      {std::nullopt, [](uint32_t id) { return TooLarge(id, 1 << 30, Range{0, 1}); }, "ranges of 1 bytes"},
+  };
+  for (const auto& c : cases) {
+    FakeDatagrams server(c.answer);
+    const absl::Status status = UdpClient::Open(server.url()).value().Get("a", c.asked).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInternal) << status;
+    EXPECT_TRUE(absl::StrContains(status.message(), c.piece)) << status << " without " << c.piece;
+  }
+  FakeDatagrams server([](uint32_t id) { return Ok(id, 5, Said(10, {})) + "hello"; });
+  EXPECT_EQ(UdpClient::Open(server.url()).value().Stat("a").status().code(), absl::StatusCode::kInternal);
+}
+
+// A size that is only said takes no memory.
+TEST_F(HostileServerTest, AnnouncedDatagramsTakeNoMemory) {
+  const uint64_t before = PeakBytes();
+  FakeDatagrams server([](uint32_t id) { return TooLarge(id, uint64_t{3} << 30, Range{0, 1000}); });
+  UdpOptions options;
+  options.request_timeout = absl::Milliseconds(300);
+  EXPECT_FALSE(UdpClient::Open(server.url(), options).value().Get("a").ok());
+  EXPECT_LT(PeakBytes() - before, uint64_t{1} << 30);
 }
 
 // ---- Whose server it is ----

@@ -144,6 +144,9 @@ TEST_P(AdminTest, StatsAreForPeopleToo) {
   EXPECT_TRUE(tools::TopText(Text("/stats")).ok());
   EXPECT_FALSE(tools::TopText("{}").ok());
   EXPECT_FALSE(tools::TopText("no JSON").ok());
+  // Another door's words may be nested as deep as they like.
+  const std::string deep = absl::StrCat("{\"totals\":", std::string(1000000, '['), std::string(1000000, ']'), "}");
+  EXPECT_FALSE(tools::StatsLine(deep).ok());
   EXPECT_EQ(tools::StatsLine(Text("/stats"))->find("\"history\""), std::string::npos);
 }
 

@@ -118,12 +118,13 @@ TEST_F(ScmRightsTest, ReadStopsAfterAMessageWithDescriptors) {
 
 class ExtraFdsTest : public ScmRightsTest, public testing::WithParamInterface<size_t> {};
 
-// A received descriptor is either returned or closed, whatever the peer sends: an odd limit leaves
-// room in the control buffer for one more than was asked for.
+// A received descriptor is either returned or closed, whatever the peer sends; the padding of an odd limit in the
+// control buffer has no room for one more than was asked for.
 TEST_P(ExtraFdsTest, AreAllClosed) {
   Send("x", GetParam());
   const Received got = Receive(1);
   EXPECT_TRUE(got.fds_lost);
+  EXPECT_TRUE(got.fds_surplus);
   EXPECT_EQ(fds_.size(), 1u);
   EXPECT_EQ(OpenFds(), open_fds_ + 1);
 }
@@ -137,7 +138,22 @@ TEST_F(ScmRightsTest, NoneAskedFor) {
   const Received got = Receive(0);
   EXPECT_EQ(got.bytes, 1u);
   EXPECT_TRUE(got.fds_lost);
+  EXPECT_TRUE(got.fds_surplus);
   EXPECT_TRUE(fds_.empty());
+}
+
+// Where the kernel knows of SO_PASSRIGHTS, none can be sent to who does not want them, and again to who does.
+TEST_F(ScmRightsTest, RightsDoNotPass) {
+  SetPassRights(receiver_.get(), false);
+  const std::vector<int> one = {null_.get()};
+  if (SendWithFds(sender_.get(), "x", one) >= 0) GTEST_SKIP() << "this kernel has no SO_PASSRIGHTS";
+  EXPECT_EQ(errno, EPERM);
+  Send("x", 0);
+  SetPassRights(receiver_.get(), true);
+  Send("y", 1);
+  EXPECT_EQ(Receive(1).bytes, 1u);
+  EXPECT_EQ(Bytes(Receive(1)), "y");
+  EXPECT_EQ(fds_.size(), 1u);
 }
 
 // At RLIMIT_NOFILE the kernel installs what fits and drops the rest; the bytes still arrive.
@@ -149,6 +165,7 @@ TEST_F(ScmRightsTest, DescriptorLimitIsReported) {
   }();
   EXPECT_EQ(got.bytes, 1u);
   EXPECT_TRUE(got.fds_lost);
+  EXPECT_FALSE(got.fds_surplus) << "our limit passed for the peer's doing";
   EXPECT_EQ(fds_.size(), 1u);
 }
 

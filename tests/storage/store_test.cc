@@ -10,9 +10,11 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <limits>
 #include <set>
 #include <thread>
 
@@ -308,6 +310,23 @@ TEST_F(StoreTest, KnowsTheContentsEtag) {
   ASSERT_TRUE(info.ok());
   EXPECT_FALSE(KnownContentEtag(fd.get(), *info).has_value());
   EXPECT_NE(EtagOf(fd.get(), *info, Tier::kDisk), kept);
+}
+
+// What lies in a file's attribute may be anybody's writing: only what an etag can be is taken for one.
+TEST_F(StoreTest, ForeignEtags) {
+  ASSERT_TRUE(Put("one", "bytes").ok());
+  const net::UniqueFd fd(open(scratch_.PathOf("one").c_str(), O_RDWR | O_CLOEXEC));
+  if (!KeepContentEtag(fd.get(), "fine")) GTEST_SKIP() << "no extended attributes here";
+  for (const std::string& bad : {std::string("e\x1b[2J"), std::string("\xc2\x9b"), std::string("caf\xc3\xa9"), std::string(),
+                                 std::string(65, 'e')}) {
+    EXPECT_FALSE(KeepContentEtag(fd.get(), bad)) << bad.size();
+  }
+  const absl::StatusOr<ObjectInfo> info = InfoOf(fd.get(), "one");
+  ASSERT_TRUE(info.ok());
+  // A time so long ago that a difference to it overflows.
+  const std::string value = absl::StrCat("e ", info->size, " ", info->mtime_ns, " ", std::numeric_limits<int64_t>::min());
+  ASSERT_EQ(fsetxattr(fd.get(), "user.objmapper.etag", value.data(), value.size(), 0), 0);
+  EXPECT_FALSE(KnownContentEtag(fd.get(), *info).has_value());
 }
 
 // Empty directories that a store has made, such as a put that was killed leaves, are in nobody's way, however many; with an

@@ -86,7 +86,7 @@ TEST(PrintableTest, Edges) {
 // A name in quotes cannot pass for what stands around it, however long it is and wherever it is cut.
 TEST(QuotedTest, IsOneWord) {
   EXPECT_EQ(Quoted("a b"), "\"a b\"");
-  EXPECT_EQ(Quoted("a\": OK \\\n"), "\"a\\\": OK \\\\\\x0a\"");
+  EXPECT_EQ(Quoted("a\": OK \\\n"), "\"a\\\": OK \\\\\\n\"");
   EXPECT_EQ(Quoted("abcdef", 3), "\"abc...\"");
   EXPECT_EQ(Quoted("abc", 3), "\"abc\"");
   EXPECT_EQ(Quoted("ab\xc3\xa9", 3), "\"ab...\"");

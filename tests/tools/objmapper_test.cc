@@ -10,11 +10,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -334,6 +337,8 @@ std::string ListEntry(absl::string_view uri) {
 // A server that lists `uris`, has something for whatever name is asked for, and removes it.
 std::unique_ptr<FakeServer> Listing(std::vector<std::string> uris) {
   return FakeServer::ForMany([uris](Peer& peer) {
+    peer.ReadHello();
+    peer.AnswerHello();
     while (peer.AwaitMore()) {
       const Asked asked = peer.ReadRequest();
       std::string body = "stuff";
@@ -380,10 +385,27 @@ TEST_F(ObjmapperTest, NamesThatLeadElsewhere) {
   EXPECT_EQ(folder_.Read("into/good"), "stuff");
   EXPECT_EQ(folder_.Read("into/good2/a"), "stuff");
   EXPECT_EQ(folder_.Read("into/\xc2\x9b"), "stuff");
-  EXPECT_EQ(folder_.Names(), (std::vector<std::string>{"into", "stderr"}));
+  std::vector<std::string> names = folder_.Names();
+  std::sort(names.begin(), names.end());
+  EXPECT_EQ(names, (std::vector<std::string>{"into", "stderr"}));
 }
 
-// Runs `body` in a child that belongs to nobody, which holds a socket at `path`. The child lives until this dies.
+// Nor does get into a folder follow a link that lies there under an object's name: whoever may write to the folder would
+// choose what is replaced.
+TEST_F(ObjmapperTest, GetToAFolderWithALink) {
+  ASSERT_EQ(mkdir(folder_.Path("into").c_str(), 0777), 0);
+  folder_.Write("outside", "mine");
+  ASSERT_EQ(symlink(folder_.Path("outside").c_str(), folder_.Path("into/link").c_str()), 0);
+  const std::unique_ptr<FakeServer> server = Listing({});
+  const Outcome outcome =
+      Run(absl::StrCat("get x/link x/good --mode=copy -o ", folder_.Path("into"), " --server=", server->url()));
+  EXPECT_EQ(outcome.exit_code, 5) << outcome.err;
+  EXPECT_TRUE(absl::StrContains(outcome.err, "is a symbolic link")) << outcome.err;
+  EXPECT_EQ(folder_.Read("outside"), "mine");
+  EXPECT_EQ(folder_.Read("into/good"), "stuff");
+}
+
+// A child that belongs to nobody and listens at `path`, until this dies.
 class SquattedSocket {
  public:
   explicit SquattedSocket(const std::string& path) {
@@ -424,12 +446,16 @@ class SquattedSocket {
 // Where nobody says where the server is, somebody else's that is there first is not asked; a way to say so is told.
 TEST_F(ObjmapperTest, SquattedDefaultAddress) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can make a server that is somebody else's";
-  ASSERT_EQ(chmod(folder_.path().c_str(), 0777), 0);
-  const std::string path = folder_.Path("objmapper.sock");
+  // A socket's path has 107 bytes at most, which the test's own folder may exceed.
+  char folder[] = "/tmp/om.XXXXXX";
+  ASSERT_NE(mkdtemp(folder), nullptr);
+  const absl::Cleanup gone = [&folder] { std::filesystem::remove_all(folder); };
+  ASSERT_EQ(chmod(folder, 0777), 0);
+  const std::string path = absl::StrCat(folder, "/objmapper.sock");
   const SquattedSocket squatter(path);
   if (!squatter.listens()) GTEST_SKIP() << "no other user here";
   const auto run = [&](const std::string& before, const std::string& behind) {
-    return RunShell(absl::StrCat("OBJMAPPER_SERVER= XDG_RUNTIME_DIR=", folder_.path(), " ", before,
+    return RunShell(absl::StrCat("OBJMAPPER_SERVER= XDG_RUNTIME_DIR=", folder, " ", before,
                                  " tools/objmapper ping -n 1 --timeout=1s ", behind),
                     folder_.Path("stderr"));
   };

@@ -192,7 +192,9 @@ absl::Status ReadServerUser(CommandLine* line) {
   if (user.empty() && is_unix && variable != nullptr) user = variable;
   if (user == "any") return absl::OkStatus();
   if (user.empty()) {
-    if (line->server_is_default) line->server_uids = {geteuid(), 0};
+    if (!line->server_is_default) return absl::OkStatus();
+    line->server_uids = {geteuid()};
+    if (geteuid() != 0) line->server_uids.push_back(0);
     return absl::OkStatus();
   }
   uid_t uid = 0;

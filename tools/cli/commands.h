@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/object.h"
 #include "client/to_file.h"
@@ -37,5 +38,8 @@ void PrintStat(const CommandLine& line, const std::string& uri, const client::Ob
 // INVALID_ARGUMENT: several objects and one file, two objects of one name, a URI whose last part
 // is no file name, or --json and stdout.
 absl::StatusOr<std::vector<std::string>> PlanOutputs(const CommandLine& line);
+// OK unless `output`, one of those, is in a folder and what lies there under its name is a symbolic link, which may lead
+// out of it, or no regular file. Errors as PlaceIn().
+absl::Status CheckPlace(const CommandLine& line, const std::string& output);
 
 }  // namespace objmapper::tools

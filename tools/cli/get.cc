@@ -1,6 +1,5 @@
 // objmapper get: objects to files or stdout.
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -16,6 +15,7 @@
 #include "tools/cli/commands.h"
 #include "tools/cli/connect.h"
 #include "tools/cli/json.h"
+#include "tools/cli/local_tree.h"
 #include "tools/cli/progress.h"
 #include "tools/cli/report.h"
 
@@ -23,11 +23,6 @@ namespace objmapper::tools {
 namespace {
 
 constexpr absl::string_view kStdout = "-";
-
-bool IsFolder(const std::string& path) {
-  struct stat attributes;
-  return stat(path.c_str(), &attributes) == 0 && S_ISDIR(attributes.st_mode);
-}
 
 // "a/b.bin" -> "b.bin".
 std::string LastPart(const std::string& uri) { return uri.substr(uri.rfind('/') + 1); }
@@ -39,6 +34,7 @@ std::string ModeText(protocol::Mode mode) {
 
 absl::StatusOr<client::FileResult> GetOne(client::Client& client, const std::string& uri,
                                           const std::string& output, const CommandLine& line) {
+  if (absl::Status bad = CheckPlace(line, output); !bad.ok()) return bad;
   client::ToFileOptions options;
   options.mode = line.mode;
   options.range = line.range;
@@ -53,6 +49,11 @@ absl::StatusOr<client::FileResult> GetOne(client::Client& client, const std::str
 }
 
 }  // namespace
+
+absl::Status CheckPlace(const CommandLine& line, const std::string& output) {
+  if (output == line.output) return absl::OkStatus();
+  return PlaceIn(line.output, output.substr(line.output.size() + 1)).status();
+}
 
 void PrintGot(const std::string& uri, const std::string& output, const CommandLine& line,
               const client::FileResult& result, double seconds) {

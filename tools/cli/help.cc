@@ -60,7 +60,8 @@ constexpr absl::string_view kGet = R"(objmapper get URI... [flags] fetches objec
 
   -o FILE      Write the object to FILE. It appears whole or not at all: the bytes go to a
                temporary file in the same folder first. A device or FIFO is written to as it is.
-  -o FOLDER    Write each object into an existing folder, under the last part of its URI.
+  -o FOLDER    Write each object into an existing folder, under the last part of its URI, unless a
+               symbolic link or something else that is no regular file has that name there.
   -o -         Write the objects to standard output, one behind the other. The default.
   --mode=MODE  How the object comes:
                  fdpass  as an open file, then copied from it here: by reflink where the file

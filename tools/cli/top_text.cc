@@ -2,6 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <exception>
+#include <stdexcept>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tools/cli/progress.h"
@@ -11,12 +14,19 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr int kDepthMax = 32;  // they have 6
+
 // Runs `show` on the parsed stats; what it finds missing is an error, not an end.
 template <typename Show>
 absl::StatusOr<std::string> Shown(absl::string_view stats, Show show) {
+  // dump() and the like take the stack for each level.
+  const auto not_too_deep = [](int depth, Json::parse_event_t, Json&) {
+    if (depth > kDepthMax) throw std::length_error("they are nested without end");
+    return true;
+  };
   try {
-    return show(Json::parse(stats.begin(), stats.end()));
-  } catch (const Json::exception& error) {
+    return show(Json::parse(stats.begin(), stats.end(), not_too_deep));
+  } catch (const std::exception& error) {
     return absl::DataLossError(absl::StrCat("these are no figures of an objmapper server: ", error.what()));
   }
 }

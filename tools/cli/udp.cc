@@ -82,6 +82,7 @@ ExitCode RunUdpGet(const CommandLine& line, const std::vector<std::string>& outp
     const auto start = std::chrono::steady_clock::now();
     absl::StatusOr<client::UdpObject> object = client->Get(line.uris[i], line.range);
     absl::Status result = object.status();
+    if (result.ok()) result = CheckPlace(line, outputs[i]);
     if (result.ok()) result = WriteTo(outputs[i], object->bytes);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     if (result.ok()) {

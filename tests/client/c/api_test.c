@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <objmapper.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -377,6 +378,26 @@ static void test_fork(const char* url) {
   om_close(client);
 }
 
+/* A server of somebody else's is told nothing; TCP does not say whose it is. */
+static void test_whose_server(const char* unix_url, const char* tcp_url) {
+  om_options options = OM_OPTIONS_INIT;
+  om_client* client;
+  options.check_server_uid = 1;
+  options.server_uid = (uint32_t)geteuid() + 1;
+  EXPECT(OM_CONNECTION, om_connect(unix_url, &options, &client, &error));
+  CHECK(client == NULL && strstr(error.message, "who listens there is uid ") != NULL);
+  EXPECT(OM_INVALID, om_connect(tcp_url, &options, &client, &error));
+  options.server_uid = (uint32_t)geteuid();
+  EXPECT(OM_OK, om_connect(unix_url, &options, &client, &error));
+  EXPECT(OM_OK, om_stat(client, "hello.txt", NULL, &error));
+  om_close(client);
+  /* A program that was built before there was such a thing. */
+  options.struct_bytes = offsetof(om_options, check_server_uid);
+  options.server_uid = (uint32_t)geteuid() + 1;
+  EXPECT(OM_OK, om_connect(unix_url, &options, &client, &error));
+  om_close(client);
+}
+
 int main(int argc, char** argv) {
   if (argc != 4) return 2;
   const int reads = strcmp(argv[3], "read") == 0;
@@ -396,6 +417,7 @@ int main(int argc, char** argv) {
   if (reads) {
     test_descriptor(argv[1], argv[2]);
     test_batch(argv[1]);
+    test_whose_server(argv[1], argv[2]);
   }
   if (failures > 0) fprintf(stderr, "%d failures\n", failures);
   return failures == 0 ? 0 : 1;
