@@ -3,18 +3,20 @@
 The same list as text/printable.h has: what a terminal obeys, what a reader does not see, and what is no text.
 """
 
-import re
-
-_HIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
-    "\ud800-\udfff\ufdd0-\ufdef\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
-    + "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(1, 17)) + "]")
+_HIDDEN = (
+    (0x00, 0x1F), (0x7F, 0x9F), (0xAD, 0xAD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5),
+    (0x180B, 0x180F), (0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xD800, 0xDFFF),
+    (0xFDD0, 0xFDEF), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFB), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF))
 
 
 def printable(text: str) -> str:
     """`text` with what is not printable as its bytes, "\\x1b"; a byte that was not UTF-8 (a surrogate, as os.fsdecode()
     makes them) too. Escaping what has been escaped changes nothing."""
-    return _HIDDEN.sub(lambda found: _escaped(found.group()), text)
+    return "".join(_escaped(character) if _is_hidden(ord(character)) else character for character in text)
+
+
+def _is_hidden(code: int) -> bool:
+    return code & 0xFFFE == 0xFFFE or any(first <= code <= last for first, last in _HIDDEN)
 
 
 def _escaped(character: str) -> str:
