@@ -12,6 +12,8 @@ _HIDDEN = (
 def printable(text: str) -> str:
     """`text` with what is not printable as its bytes, "\\x1b"; a byte that was not UTF-8 (a surrogate, as os.fsdecode()
     makes them) too. Escaping what has been escaped changes nothing."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(_escaped(character) if _is_hidden(ord(character)) else character for character in text)
 
 
