@@ -1,6 +1,5 @@
 #include "protocol/metadata.h"
 
-#include <algorithm>
 #include <cstring>
 
 #include "protocol/big_endian.h"
@@ -11,22 +10,21 @@ namespace {
 
 constexpr size_t kEntryHeaderBytes = 3;  // type u8, length u16
 
-// Copies `text` to `out`, as '?' every byte that belongs to no UTF-8 character and every character that a
-// terminal would obey or nobody sees (text/printable.h), and stops before the first character that would make
-// it longer than `room`. Returns the number of bytes written.
+// Copies `text` to `out`, every byte that belongs to no UTF-8 character as '?', and stops before
+// the first character that would make it longer than `room`. Returns the number of bytes written.
 size_t CopyAsUtf8(absl::string_view text, char* out, size_t room) {
   size_t written = 0;
   while (!text.empty()) {
-    const text::Character character = text::FirstCharacter(text);
-    const size_t put = character.printable ? character.bytes : 1;
-    if (put > room - written) break;
-    if (character.printable) {
-      std::memcpy(out + written, text.data(), put);
-    } else {
+    const size_t bytes = text::Utf8Length(text);
+    const size_t taken = bytes == 0 ? 1 : bytes;
+    if (taken > room - written) break;
+    if (bytes == 0) {
       out[written] = '?';
+    } else {
+      std::memcpy(out + written, text.data(), bytes);
     }
-    written += put;
-    text.remove_prefix(std::max<size_t>(character.bytes, 1));
+    written += taken;
+    text.remove_prefix(taken);
   }
   return written;
 }

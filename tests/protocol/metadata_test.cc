@@ -181,14 +181,6 @@ TEST(MetadataWriterTest, CutsAnErrorToTheRoomThatIsLeft) {
   EXPECT_EQ(metadata->error, std::string(kMetadataBytesMax - 1000 - 2 * kEntryHeaderBytes, 'e'));
 }
 
-// An ERROR may quote a name: what a terminal would obey, or nobody sees, comes out as one '?'.
-TEST(MetadataWriterTest, AnErrorIsPrintable) {
-  EXPECT_EQ(ErrorAsRead("a\x1b[2J\n\x7f"), "a?[2J??");
-  EXPECT_EQ(ErrorAsRead("\xC2\x9B" "2J"), "?2J");
-  EXPECT_EQ(ErrorAsRead("\xE2\x80\xAEgpj"), "?gpj");
-  EXPECT_EQ(ErrorAsRead("caf\xC3\xA9"), "caf\xC3\xA9");
-}
-
 // Every byte of an ERROR that is part of no UTF-8 character comes out as one '?'; those that are
 // part of one come out as they went in.
 TEST(MetadataWriterTest, AnErrorIsUtf8WhateverItQuotes) {
