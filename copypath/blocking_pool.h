@@ -3,10 +3,16 @@
 //
 // The queue is as long as there are connections with something to do, each of which has at most one
 // transfer and max_pipeline openings waiting.
+//
+// Long work (the copy of a descriptor's file, the hash of what was stored) comes in pieces, each of which is queued anew behind
+// the pieces of others. It has half of the threads at most, and where there is but one, every second turn: so short work
+// never waits for more than a piece, however much long work there is.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
+#include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <thread>
@@ -22,8 +28,11 @@ class BlockingPool {
   explicit BlockingPool(int threads, const char* name = "splice");
   ~BlockingPool();
 
-  // Runs `work` on one of the threads, in order of arrival. Any thread. After Stop() nothing runs.
-  void Run(std::function<void()> work);
+  // kLong: it may take longer than some 10 ms. What can be done in pieces is.
+  enum class Length : uint8_t { kShort, kLong };
+
+  // Runs `work` on one of the threads, in order of arrival among those of its length. Any thread. After Stop() nothing runs.
+  void Run(std::function<void()> work, Length length = Length::kShort);
 
   // Whether some thread has nothing to do: then another may spend a moment waiting. Any thread.
   bool HasIdleThread() const { return idle_.load(std::memory_order_relaxed) > 0; }
@@ -33,10 +42,16 @@ class BlockingPool {
 
  private:
   void Work();
+  // Whether there is something that a thread may take now, and whether that is of the long kind.
+  bool HasWork(bool* is_long) const EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  const size_t long_max_;  // threads that may be at long work
   net::Mutex mutex_;
   std::condition_variable_any wake_;
   std::deque<std::function<void()>> queue_ GUARDED_BY(mutex_);
+  std::deque<std::function<void()>> long_queue_ GUARDED_BY(mutex_);
+  size_t long_running_ GUARDED_BY(mutex_) = 0;
+  bool last_was_long_ GUARDED_BY(mutex_) = false;
   bool stopping_ GUARDED_BY(mutex_) = false;
   std::atomic<int> idle_{0};
   std::vector<std::thread> threads_;

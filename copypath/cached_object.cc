@@ -9,6 +9,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <memory>
+#include <utility>
+
 #include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
@@ -25,6 +29,23 @@ constexpr uint64_t kPageBytes = 4096;
 // How long a window that was seen in the page cache is believed to be there still. Pages that were
 // just used are the last that the kernel takes away.
 constexpr int64_t kResidentForNs = 10'000'000;
+
+// From this size on it may take long to let go of an object that has been removed.
+constexpr uint64_t kLargeBytes = 16 * 1024 * 1024;
+// How many windows are remembered before those that are remembered for nothing are forgotten.
+constexpr size_t kWindowsMax = 256;
+
+// What an object holds of the kernel's.
+struct Held {
+  net::UniqueFd fd;
+  char* const map;
+  const uint64_t bytes;
+  Held(net::UniqueFd fd_in, char* map_in, uint64_t bytes_in) : fd(std::move(fd_in)), map(map_in), bytes(bytes_in) {}
+  Held(const Held&) = delete;
+  ~Held() {
+    if (map != nullptr) munmap(map, bytes);
+  }
+};
 
 bool HasCapFowner() {
   static const bool has = [] {
@@ -48,7 +69,11 @@ bool MincoreTells(int fd) {
 
 CachedObject::~CachedObject() {
   DCHECK(waiters_.empty());
-  if (map_ != nullptr) munmap(map_, size());
+  if (closer_ != nullptr && state_ == State::kReady && size() >= kLargeBytes) {
+    closer_->Run([held = std::make_shared<Held>(std::move(loaded_.fd), map_, size())] {});
+  } else if (map_ != nullptr) {
+    munmap(map_, size());
+  }
 }
 
 void CachedObject::Fill(storage::LoadedObject loaded, int64_t now_ns) {
@@ -64,13 +89,16 @@ void CachedObject::Fail(absl::Status error) {
 }
 
 absl::Status CachedObject::Map() {
-  if (map_ != nullptr) return absl::OkStatus();
-  void* map = mmap(nullptr, size(), PROT_READ, MAP_SHARED, fd(), 0);
-  if (map == MAP_FAILED) {
-    return net::ErrnoToStatus(errno, absl::StrCat("mmap ", text::Quoted(uri_)));
+  if (prepared_) return absl::OkStatus();
+  if (size() <= kMappedBytesMax) {
+    void* map = mmap(nullptr, size(), PROT_READ, MAP_SHARED, fd(), 0);
+    if (map != MAP_FAILED) {
+      map_ = static_cast<char*>(map);
+    } else if (errno != ENOMEM) {
+      return net::ErrnoToStatus(errno, absl::StrCat("mmap ", text::Quoted(uri_)));
+    }
   }
-  map_ = static_cast<char*>(map);
-  windows_.resize((size() + kWindowBytes - 1) / kWindowBytes);
+  prepared_ = true;
   mincore_tells_ = MincoreTells(fd());
   return absl::OkStatus();
 }
@@ -81,25 +109,40 @@ std::pair<uint64_t, uint64_t> CachedObject::Window(size_t index) const {
 }
 
 CachedObject::Residency CachedObject::ResidencyOf(size_t index, int64_t now_ns) {
-  WindowState& window = windows_[index];
-  if (window.residency == Residency::kComing) return window.residency;
-  if (window.residency == Residency::kResident && now_ns - window.seen_ns <= kResidentForNs) {
-    return window.residency;
+  const auto known = windows_.find(index);
+  if (known != windows_.end()) {
+    const WindowState& window = known->second;
+    if (window.residency == Residency::kComing) return window.residency;
+    if (window.residency == Residency::kResident && now_ns - window.seen_ns <= kResidentForNs) return window.residency;
+    windows_.erase(known);
   }
-  window.residency = Residency::kUnknown;
-  if (!mincore_tells_) return window.residency;
-  const auto [begin, end] = Window(index);
-  unsigned char pages[kWindowBytes / kPageBytes];
-  if (mincore(map_ + begin, end - begin, pages) != 0) return window.residency;
-  const size_t count = (end - begin + kPageBytes - 1) / kPageBytes;
-  for (size_t i = 0; i < count; ++i) {
-    if ((pages[i] & 1) == 0) return window.residency;
-  }
+  if (!mincore_tells_ || !IsInPageCache(index)) return Residency::kUnknown;
   SetResidency(index, Residency::kResident, now_ns);
-  return window.residency;
+  return Residency::kResident;
+}
+
+bool CachedObject::IsInPageCache(size_t index) const {
+  const auto [begin, end] = Window(index);
+  char* window = map_ == nullptr ? nullptr : map_ + begin;
+  if (window == nullptr) {
+    void* map = mmap(nullptr, end - begin, PROT_READ, MAP_SHARED, fd(), static_cast<off_t>(begin));
+    if (map == MAP_FAILED) return false;
+    window = static_cast<char*>(map);
+  }
+  unsigned char pages[kWindowBytes / kPageBytes];
+  const size_t count = (end - begin + kPageBytes - 1) / kPageBytes;
+  const bool all = mincore(window, end - begin, pages) == 0 &&
+                   std::all_of(pages, pages + count, [](unsigned char page) { return (page & 1) != 0; });
+  if (map_ == nullptr) munmap(window, end - begin);
+  return all;
 }
 
 void CachedObject::SetResidency(size_t index, Residency residency, int64_t now_ns) {
+  if (windows_.size() >= kWindowsMax) {
+    absl::erase_if(windows_, [now_ns](const auto& window) {
+      return window.second.residency != Residency::kComing && now_ns - window.second.seen_ns > kResidentForNs;
+    });
+  }
   windows_[index] = {residency, now_ns};
 }
 

@@ -13,7 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "copypath/blocking_pool.h"
 #include "storage/load.h"
 
 namespace objmapper::copypath {
@@ -23,6 +25,10 @@ class Stream;
 // A mapping is brought in and sent in windows of this size: the next is read from disk while this
 // one is sent.
 inline constexpr uint64_t kWindowBytes = 2 * 1024 * 1024;
+
+// A sparse file of terabytes costs its owner nothing, so it must cost us nothing: neither addresses, of which a process has 128 TiB,
+// nor something for each of its windows.
+inline constexpr uint64_t kMappedBytesMax = uint64_t{64} << 30;
 
 class CachedObject {
  public:
@@ -56,7 +62,8 @@ class CachedObject {
   uint64_t changes() const { return changes_; }
   void set_changes(uint64_t changes) { changes_ = changes; }
 
-  // Maps the whole object, read-only and shared, on first use. Errors as ErrnoToStatus.
+  // Maps the whole object, read-only and shared, on first use, but for one that is larger than kMappedBytesMax, or for which there are
+  // no addresses: then map() stays null, and its bytes can only be moved inside the kernel. Errors as ErrnoToStatus.
   absl::Status Map();
   char* map() const { return map_; }
 
@@ -76,6 +83,12 @@ class CachedObject {
   // are not; ABORTED when the object has changed.
   absl::Status ReadChecked(uint64_t offset, size_t bytes, char* out) const;
 
+  // What a large object holds, its descriptor and its mapping, is let go of on a thread of `pool`, which outlives it: should the file
+  // have been removed, that frees its blocks. null: where the last reference goes.
+  void set_closer(BlockingPool* pool) { closer_ = pool; }
+  // How many windows something is remembered of.
+  size_t windows_known() const { return windows_.size(); }
+
   // Streams that wait until this object is loaded or a window of it has come. They take themselves
   // off when they go.
   std::vector<Stream*>& waiters() { return waiters_; }
@@ -92,6 +105,8 @@ class CachedObject {
     int64_t seen_ns = 0;
   };
 
+  bool IsInPageCache(size_t index) const;
+
   const std::string uri_;
   State state_ = State::kLoading;
   absl::Status error_;
@@ -100,7 +115,9 @@ class CachedObject {
   uint64_t changes_ = 0;
   char* map_ = nullptr;
   bool mincore_tells_ = false;
-  std::vector<WindowState> windows_;
+  bool prepared_ = false;  // Map() has been called
+  absl::flat_hash_map<size_t, WindowState> windows_;  // those that were asked for lately
+  BlockingPool* closer_ = nullptr;
   std::vector<Stream*> waiters_;
   int references_ = 0;
   std::list<CachedObject*>::iterator in_lru_;  // while the cache has it

@@ -43,6 +43,8 @@ absl::Span<iovec> Gather::Advance(size_t sent) {
 }
 
 void Gather::Clear() {
+  // A listing's megabyte is not kept while the stream is at something else.
+  if (text_.capacity() > kKeptBytes) std::string().swap(text_);
   text_.clear();
   pieces_.clear();
   vectors_.clear();

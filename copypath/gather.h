@@ -38,10 +38,12 @@ class Gather {
   // `sent` bytes have gone. What is left to send; empty when all has.
   absl::Span<iovec> Advance(size_t sent);
 
-  // Lets go of the objects; keeps its memory.
+  // Lets go of the objects; keeps its memory, but for what large texts took.
   void Clear();
 
  private:
+  static constexpr size_t kKeptBytes = 64 * 1024;
+
   struct Piece {
     const char* data;  // null: text_ at `offset`, which moves while it grows
     size_t offset;

@@ -310,6 +310,7 @@ absl::StatusOr<ObjectRef> Loop::Lookup(absl::string_view uri) {
   counters_.cache_misses.Add();
   ObjectRef object(new CachedObject(uri));
   object->set_changes(changes);
+  object->set_closer(options_.pool);
   absl::StatusOr<storage::LoadedObject> loaded =
       storage::Load(*options_.tree, uri, storage::Wait::kCachedOnly);
   if (loaded.ok()) {
@@ -398,11 +399,16 @@ void Loop::RunTransfer(Stream* stream, Transfer* transfer) {
   });
 }
 
-void Loop::RunJob(Stream* stream, std::function<void()> job) {
-  options_.pool->Run([this, stream, job = std::move(job)] {
-    job();
-    mailbox_.Put(JobEnded{stream});
-  });
+void Loop::RunJob(Stream* stream, std::function<bool()> job, BlockingPool::Length length) {
+  options_.pool->Run(
+      [this, stream, job = std::move(job)]() mutable {
+        if (job()) {
+          mailbox_.Put(JobEnded{stream});
+        } else {
+          RunJob(stream, std::move(job), BlockingPool::Length::kLong);
+        }
+      },
+      length);
 }
 
 }  // namespace objmapper::copypath

@@ -149,8 +149,9 @@ class Loop {
   void StopRetry(Passing* passing) { retries_.Stop(passing); }
   // Runs the stream's transfer on a splice thread; Stream::OnTransferEnded() tells.
   void RunTransfer(Stream* stream, Transfer* transfer);
-  // Runs `job` of the stream's operation on a thread of the pool; Stream::OnOperationJobEnded() tells.
-  void RunJob(Stream* stream, std::function<void()> job);
+  // Runs `job` of the stream's operation on a thread of the pool, again and again until it says true: each time it says false it
+  // goes behind what else is long there. Stream::OnOperationJobEnded() tells. length: of the first time.
+  void RunJob(Stream* stream, std::function<bool()> job, BlockingPool::Length length);
   void StartDeadline(Stream* stream, bool idle);
   void StopDeadline(Stream* stream);
   bool IsBusy(Stream* stream) const { return busy_.Has(stream); }

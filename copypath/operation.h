@@ -59,7 +59,8 @@ class Operation : public Write {
   Step step = Step::kWaiting;
   bool job_in_flight = false;
   Operand operand;
-  net::UniqueFd fd;                             // OP_PUT_FD
+  net::UniqueFd fd;                             // OP_PUT_FD, until its first step
+  std::unique_ptr<storage::FdPut> put;          // and from then on
   std::shared_ptr<storage::NewObject> object;  // OP_PUT, from kBody on
   absl::Status begun;                           // OP_PUT: what came of kBeginning
   Outcome outcome;                              // of kFinishing

@@ -1,8 +1,12 @@
 #include "copypath/operations.h"
 
 #include <errno.h>
+#include <poll.h>
 
 #include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,6 +24,8 @@ namespace {
 
 // type u8, length u16 before the data.
 constexpr size_t kMetadataHeaderBytes = 3;
+// Of an entry of a listing, beside its URI.
+constexpr size_t kEntryBytes = 18;
 
 // How many of the folders on its way stay, though they be empty.
 size_t KeptFolders(const Operand& operand) {
@@ -46,6 +52,33 @@ Outcome Stored(const Operand& operand, const absl::StatusOr<storage::Description
   return outcome;
 }
 
+// What a peer may see of a listing.
+class MayRead : public storage::ListFilter {
+ public:
+  MayRead(const router::Access* access, const net::PeerCredentials& peer, int socket)
+      : access_(access), peer_(peer), socket_(socket) {}
+
+  bool Permits(absl::string_view uri) const override {
+    return access_ == nullptr || access_->Permits(&standing_, peer_, socket_, uri, router::Right::kRead);
+  }
+  std::optional<std::string> After(absl::string_view uri) const override {
+    return access_->NextAfter(standing_, uri, router::Right::kRead);
+  }
+
+ private:
+  const router::Access* const access_;
+  const net::PeerCredentials& peer_;
+  const int socket_;
+  mutable std::unique_ptr<router::Standing> standing_;  // the connection's own is its owner's thread's
+};
+
+// Whether nobody can have the answer any more. A Unix socket's peer that has closed it, or ended the process, shows as POLLHUP; one that
+// has only said all it will (shutdown(2)) as POLLRDHUP, and is still owed its answers. Of a TCP peer only a reset shows.
+bool HasGone(int socket) {
+  pollfd asked{socket, 0, 0};
+  return poll(&asked, 1, 0) == 1 && (asked.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
 }  // namespace
 
 Outcome Failed(const Operand& operand, const absl::Status& error) {
@@ -59,13 +92,23 @@ absl::StatusOr<std::unique_ptr<storage::NewObject>> BeginPut(const Operand& oper
   return operand.store->Begin(operand.uri, operand.request.body_length, AttributesOf(operand));
 }
 
-Outcome CommitPut(const Operand& operand, storage::NewObject* object) {
+std::optional<Outcome> StepCommitPut(const Operand& operand, storage::NewObject* object) {
+  const absl::StatusOr<bool> prepared = object->Prepare();
+  if (!prepared.ok()) return Failed(operand, prepared.status());
+  if (!*prepared) return std::nullopt;
   const absl::Status committed = object->Commit();
   if (!committed.ok()) return Failed(operand, committed);
   // Of this very object, whoever has replaced it meanwhile.
   const absl::StatusOr<storage::ObjectInfo> info = storage::InfoOf(object->fd(), operand.uri);
   if (!info.ok()) return Stored(operand, info.status());
   return Stored(operand, storage::Describe(object->fd(), *info, storage::Tier::kDisk));
+}
+
+Outcome CommitPut(const Operand& operand, storage::NewObject* object) {
+  while (true) {
+    std::optional<Outcome> outcome = StepCommitPut(operand, object);
+    if (outcome.has_value()) return *std::move(outcome);
+  }
 }
 
 absl::Status BodyError(const Operand& operand, int error) {
@@ -76,10 +119,27 @@ absl::Status BodyError(const Operand& operand, int error) {
   return net::ErrnoToStatus(error, what);
 }
 
-Outcome PutFd(const Operand& operand, net::UniqueFd fd) {
-  const absl::Status stored = operand.store->PutFd(operand.uri, std::move(fd), AttributesOf(operand));
-  if (!stored.ok()) return Failed(operand, stored);
+std::optional<Outcome> StepPutFd(const Operand& operand, int socket, net::UniqueFd fd,
+                                 std::unique_ptr<storage::FdPut>* put) {
+  if (*put == nullptr) {
+    *put = operand.store->BeginPutFd(operand.uri, std::move(fd), AttributesOf(operand));
+  } else if (HasGone(socket)) {
+    put->reset();
+    return Failed(operand, absl::CancelledError("the client has gone"));
+  }
+  const absl::StatusOr<bool> stored = (*put)->Step();
+  if (stored.ok() && !*stored) return std::nullopt;
+  put->reset();
+  if (!stored.ok()) return Failed(operand, stored.status());
   return Stored(operand, operand.tree->Describe(operand.uri, storage::Wait::kMayBlock));
+}
+
+Outcome PutFd(const Operand& operand, int socket, net::UniqueFd fd) {
+  std::unique_ptr<storage::FdPut> put;
+  while (true) {
+    std::optional<Outcome> outcome = StepPutFd(operand, socket, std::move(fd), &put);
+    if (outcome.has_value()) return *std::move(outcome);
+  }
 }
 
 Outcome Delete(const Operand& operand) {
@@ -95,11 +155,10 @@ Outcome List(const Operand& operand, const router::Access* access, const net::Pe
   const size_t nul = operand.uri.find('\0');
   query.prefix = operand.uri.substr(0, nul);
   if (nul != std::string::npos) query.cursor = operand.uri.substr(nul + 1);
-  // The connection's own standing is its owner's thread's.
-  std::unique_ptr<router::Standing> standing;
-  absl::StatusOr<storage::ListPage> page = operand.store->List(query, [&](absl::string_view uri) {
-    return access == nullptr || access->Permits(&standing, peer, socket, uri, router::Right::kRead);
-  });
+  Outcome outcome;
+  outcome.room = operand.store->list_room()->Take(query.bytes_max);
+  query.bytes_max = outcome.room.bytes();
+  absl::StatusOr<storage::ListPage> page = operand.store->List(query, MayRead(access, peer, socket));
   if (!page.ok()) return Failed(operand, page.status());
   // A page ends with an entry that can be named to go on from: CURSOR is metadata, and comes back behind the prefix.
   const size_t cursor_max = std::min(protocol::kMetadataBytesMax - kMetadataHeaderBytes,
@@ -112,12 +171,18 @@ Outcome List(const Operand& operand, const router::Access* access, const net::Pe
     return Failed(operand, absl::InternalError(absl::StrCat("a page cannot end at a URI of more than ", cursor_max,
                                                             " bytes; ask with a longer prefix")));
   }
+  size_t bytes = 0;
+  for (const storage::ListEntry& entry : page->entries) bytes += kEntryBytes + entry.uri.size();
   std::string body;
+  body.reserve(bytes);
   for (const storage::ListEntry& entry : page->entries) {
     protocol::AppendListEntry({entry.uri, entry.size, entry.mtime_s}, &body);
   }
-  Outcome outcome;
+  page->entries.clear();
+  // It may wait for its reader for long: in a piece of memory of its own size.
+  outcome.answer.reserve(bytes + protocol::kResponseBytesMax);
   router::AppendList(operand.dialect, operand.request.id, page->cursor, body, &outcome.answer);
+  outcome.room.Shrink(outcome.answer.size());
   return outcome;
 }
 

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -43,6 +44,7 @@ struct Outcome {
   protocol::Status status = protocol::Status::kOk;
   std::string answer;
   uint64_t bytes = 0;  // of the object that is stored now
+  storage::ListRoom::Lease room;  // OP_LIST: to be kept until the answer has gone
 };
 
 // The answer that says what went wrong; codes as Store's (router::WireStatus).
@@ -50,12 +52,20 @@ Outcome Failed(const Operand& operand, const absl::Status& error);
 
 // Errors as Store::Begin().
 absl::StatusOr<std::unique_ptr<storage::NewObject>> BeginPut(const Operand& operand);
-// All of the body has been written.
+// All of the body has been written. In pieces, of some milliseconds each (but for what the disk needs at the end); nullopt: call it
+// again.
+std::optional<Outcome> StepCommitPut(const Operand& operand, storage::NewObject* object);
+// All pieces.
 Outcome CommitPut(const Operand& operand, storage::NewObject* object);
 // What went wrong when a part of the body was written: UNAVAILABLE when there is no room.
 absl::Status BodyError(const Operand& operand, int error);
 
-Outcome PutFd(const Operand& operand, net::UniqueFd fd);
+// In pieces; nullopt: call it again. A client that has gone is not worked for: what one piece cannot do is given up then.
+// put: null at first, and then it is made of `fd`; and again when it is over, so that its descriptors are closed here.
+std::optional<Outcome> StepPutFd(const Operand& operand, int socket, net::UniqueFd fd,
+                                 std::unique_ptr<storage::FdPut>* put);
+// All pieces.
+Outcome PutFd(const Operand& operand, int socket, net::UniqueFd fd);
 Outcome Delete(const Operand& operand);
 
 // access: null, or whose rules say what `peer` sees; `socket` is its connection.

@@ -179,6 +179,7 @@ class Stream : public Channel {
   ObjectRef transfer_object_;
 
   std::unique_ptr<Operation> operation_;  // its answer is the last of queue_
+  storage::ListRoom::Lease list_room_;    // of the listing that is being sent
   std::vector<net::UniqueFd> arriving_;   // came with the bytes that are told next
 
   std::string farewell_;

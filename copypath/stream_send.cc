@@ -224,7 +224,7 @@ bool Stream::ComposeObject(Answer answer) {
   body_.object = std::move(answer.object);
   body_.at = extent->offset;
   body_.end = extent->offset + extent->length;
-  body_.in_kernel = GoesInKernel(request.mode, extent->length);
+  body_.in_kernel = body_.object->map() == nullptr || GoesInKernel(request.mode, extent->length);
   body_.begun = false;
   body_.receipt = receipt;
   return true;
@@ -337,6 +337,7 @@ void Stream::CountGathered(int64_t now_ns) {
   session_->answered.Add(out_->answers());
   for (const router::Receipt& receipt : out_->receipts()) Account(receipt, now_ns);
   out_->Clear();
+  list_room_ = {};
 }
 
 void Stream::Account(const router::Receipt& receipt, int64_t now_ns) {

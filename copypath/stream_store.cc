@@ -1,4 +1,5 @@
 // The storing half of Stream: operations, one at a time, and the bodies of OP_PUT.
+#include <optional>
 #include <utility>
 
 #include <glog/logging.h>
@@ -13,6 +14,11 @@ namespace objmapper::copypath {
 using protocol::Mode;
 using protocol::Request;
 using protocol::Status;
+
+namespace {
+// What an object has to be larger than for its commit (hash, fsync(2)) to be long work.
+constexpr uint64_t kLargeBytes = 16 * 1024 * 1024;
+}  // namespace
 
 void Stream::EnqueueOperation(const Request& request, net::UniqueFd fd) {
   DCHECK(operation_ == nullptr);
@@ -48,24 +54,31 @@ bool Stream::StartOperation() {
       absl::StatusOr<std::unique_ptr<storage::NewObject>> object = BeginPut(operation->operand);
       operation->begun = object.status();
       if (object.ok()) operation->object = *std::move(object);
-    });
+      return true;
+    }, BlockingPool::Length::kShort);
     return true;
   }
   operation->step = Operation::Step::kFinishing;
+  // A tree that is walked may be a large one.
+  const bool walks = operation->operand.request.mode == Mode::kList && operation->operand.store->ListWalks();
   loop_->RunJob(this, [operation, session = session_.get()] {
+    // Of the session only what is the same for its whole life.
     switch (operation->operand.request.mode) {
-      case Mode::kPutFd:
-        operation->outcome = PutFd(operation->operand, std::move(operation->fd));
-        return;
+      case Mode::kPutFd: {
+        std::optional<Outcome> outcome =
+            StepPutFd(operation->operand, session->fd(), std::move(operation->fd), &operation->put);
+        if (!outcome.has_value()) return false;
+        operation->outcome = *std::move(outcome);
+        return true;
+      }
       case Mode::kDelete:
         operation->outcome = Delete(operation->operand);
-        return;
+        return true;
       default:
-        // Of the session only what is the same for its whole life.
         operation->outcome = List(operation->operand, session->limits->access, session->peer, session->fd());
-        return;
+        return true;
     }
-  });
+  }, walks ? BlockingPool::Length::kLong : BlockingPool::Length::kShort);
   return true;
 }
 
@@ -110,10 +123,14 @@ void Stream::TakeBody(absl::string_view input) {
   } else if (operation->body_written()) {
     operation->step = Operation::Step::kFinishing;
     operation->job_in_flight = true;
+    const bool large = operation->object->size() > kLargeBytes;
     loop_->RunJob(this, [operation] {
-      operation->outcome = CommitPut(operation->operand, operation->object.get());
+      std::optional<Outcome> outcome = StepCommitPut(operation->operand, operation->object.get());
+      if (!outcome.has_value()) return false;
+      operation->outcome = *std::move(outcome);
       operation->object.reset();  // closing it may take its time
-    });
+      return true;
+    }, large ? BlockingPool::Length::kLong : BlockingPool::Length::kShort);
   } else if (session_->peer_done && AwaitsBody()) {
     AbandonOperation(Status::kProtocolError, "the connection ended in the middle of a request");
   }
@@ -147,6 +164,7 @@ void Stream::FinishOperation(Outcome outcome) {
   answer.text = std::move(outcome.answer);
   answer.status = outcome.status;
   answer.bytes = outcome.bytes;
+  list_room_ = std::move(outcome.room);  // nothing else is gathered or sent now: until CountGathered()
   operation_.reset();
   ResumeReceiving();
   if (loop_->draining()) LeaveRestToSuccessor();

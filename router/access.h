@@ -11,6 +11,8 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "absl/strings/string_view.h"
 #include "net/mutex.h"
@@ -36,6 +38,10 @@ class Access {
   // Whether the peer may. `fd`: its socket, asked for its groups. `standing` is made or renewed where needed.
   bool Permits(std::unique_ptr<Standing>* standing, const net::PeerCredentials& peer, int fd,
                absl::string_view uri, Right right) const;
+  // Grants::NextAfter() of the same rules: of a `standing` that Permits() has judged by.
+  std::optional<std::string> NextAfter(const std::unique_ptr<Standing>& standing, absl::string_view uri, Right right) const {
+    return standing->grants.NextAfter(uri, right);
+  }
 
   // How many of the folders on the way to `uri` the peer may not remove (Grants::KeptFolders), as of now. Any thread.
   size_t KeptFolders(const net::PeerCredentials& peer, int fd, absl::string_view uri) const;

@@ -67,7 +67,7 @@ bool Grants::Permits(absl::string_view uri, Right right) const {
   }
   while (absl::StartsWith(uri, "/")) uri.remove_prefix(1);
   for (const Grant& grant : grants_) {
-    if (IsWithin(uri, grant.prefix)) return (grant.rights & static_cast<uint8_t>(right)) != 0;
+    if (IsWithin(uri, grant.prefix)) return grant.Gives(right);
   }
   return false;
 }
@@ -79,6 +79,40 @@ size_t Grants::KeptFolders(absl::string_view uri) const {
     if (!Permits(folder, Right::kWrite)) return static_cast<size_t>(std::count(folder.begin(), folder.end(), '/')) + 1;
   }
   return 0;
+}
+
+std::optional<std::string> Grants::NextAfter(absl::string_view uri, Right right) const {
+  while (absl::StartsWith(uri, "/")) uri.remove_prefix(1);
+  std::optional<std::string> next;
+  const auto consider = [&](std::string candidate) {
+    if (!next.has_value() || candidate < *next) next = std::move(candidate);
+  };
+  const Grant* decides = nullptr;
+  bool within_one_that_gives = false;
+  for (const Grant& grant : grants_) {
+    if (IsWithin(uri, grant.prefix)) {
+      if (decides == nullptr) decides = &grant;
+      within_one_that_gives = within_one_that_gives || grant.Gives(right);
+    } else if (grant.Gives(right)) {
+      // What a rule speaks of is the name itself and, further on ("a-" lies between "a" and "a/"), all below it.
+      const std::string below = absl::StrCat(grant.prefix, "/");
+      if (grant.prefix > uri) {
+        consider(grant.prefix);
+      } else if (below > uri) {
+        consider(below);
+      }
+    }
+  }
+  // Behind all below the path of the rule that denies it, some other may give it.
+  if (decides != nullptr && within_one_that_gives && !decides->prefix.empty()) {
+    const std::string below = absl::StrCat(decides->prefix, "/");
+    if (absl::StartsWith(uri, below)) {
+      consider(absl::StrCat(decides->prefix, "0"));  // '0' follows '/'
+    } else {
+      consider(absl::StrCat(uri, absl::string_view("", 1)));
+    }
+  }
+  return next;
 }
 
 absl::StatusOr<AccessRules::Rule> AccessRules::ParseLine(absl::string_view line) {

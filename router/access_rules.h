@@ -24,6 +24,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,12 +45,17 @@ class Grants {
   // How many of the folders on the way to `uri`, from the root on, are not the peer's to remove: up to the last that it
   // may not write.
   size_t KeptFolders(absl::string_view uri) const;
+  // Of a URI without doubled slashes and "." to which the peer does not have `right`: the least greater one, as bytes, to which it may
+  // have it, as far as the rules' paths tell; nullopt: there is none. A walk of names in their order goes on there, and so
+  // does not see what lies in folders that are denied as a whole.
+  std::optional<std::string> NextAfter(absl::string_view uri, Right right) const;
 
  private:
   friend class AccessRules;
   struct Grant {
     std::string prefix;  // components with a slash between, none at the ends; empty: everything
     uint8_t rights;
+    bool Gives(Right right) const { return (rights & static_cast<uint8_t>(right)) != 0; }
   };
   std::vector<Grant> grants_;
 };

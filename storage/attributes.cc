@@ -31,7 +31,7 @@ constexpr int kAttemptsMax = 8;
 int64_t NowNs(clockid_t clock) {
   timespec now;
   clock_gettime(clock, &now);
-  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+  return NanosecondsOf(now);
 }
 
 std::optional<std::string> Get(int fd, const char* name) {
@@ -55,8 +55,8 @@ std::optional<ObjectInfo> TimesOf(int fd) {
   if (fstat(fd, &status) != 0) return std::nullopt;
   ObjectInfo info;
   info.size = static_cast<uint64_t>(status.st_size);
-  info.mtime_ns = int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
-  info.ctime_ns = int64_t{status.st_ctim.tv_sec} * 1'000'000'000 + status.st_ctim.tv_nsec;
+  info.mtime_ns = NanosecondsOf(status.st_mtim);
+  info.ctime_ns = NanosecondsOf(status.st_ctim);
   return info;
 }
 
@@ -88,7 +88,10 @@ std::optional<int64_t> ExpiryOf(int fd) {
 
 bool HasExpired(int fd) {
   const std::optional<int64_t> expires_s = ExpiryOf(fd);
-  return expires_s.has_value() && NowNs(CLOCK_REALTIME) >= *expires_s * 1'000'000'000;
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  // In seconds: others may have set the attribute to any number, and its nanoseconds need not fit.
+  return expires_s.has_value() && now.tv_sec >= *expires_s;
 }
 
 bool KeepContentEtag(int fd, const std::string& etag) {
@@ -119,8 +122,9 @@ std::optional<std::string> KnownContentEtag(int fd, const ObjectInfo& info) {
   }
   // Whoever may write to the file may have put anything there.
   if (!MayBeEtag(parts[0])) return std::nullopt;
-  const bool same = size == info.size && mtime_ns == info.mtime_ns && kept_ns <= info.ctime_ns &&
-                    kept_ns >= info.ctime_ns - kInstantNs;
+  int64_t since_ns;  // others may have set any number
+  const bool same = size == info.size && mtime_ns == info.mtime_ns &&
+                    !__builtin_sub_overflow(info.ctime_ns, kept_ns, &since_ns) && since_ns >= 0 && since_ns <= kInstantNs;
   return same ? std::optional<std::string>(parts[0]) : std::nullopt;
 }
 

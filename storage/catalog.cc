@@ -144,28 +144,39 @@ std::optional<Catalog::Entry> Catalog::Find(absl::string_view uri) const {
 
 void Catalog::ForEach(absl::string_view prefix, absl::string_view after,
                       absl::FunctionRef<bool(const Object& object)> visit) const {
+  ForEachFrom(prefix, after, [&](const Object& object, std::string*) { return visit(object); });
+}
+
+void Catalog::ForEachFrom(absl::string_view prefix, absl::string_view after,
+                          absl::FunctionRef<bool(const Object& object, std::string* from)> visit) const {
   std::vector<Object> slice(kSlice);  // whose strings keep their memory
-  std::string position(after);
-  bool begin = after < prefix;
+  bool inclusive = after < prefix;    // whether what is at `position` is to be seen
+  std::string position(inclusive ? prefix : after);
+  std::string from;
   size_t filled;
   do {
     filled = 0;
     {
       const net::MutexLock lock(&mutex_);
-      auto at = begin ? records_.lower_bound(prefix) : records_.upper_bound(absl::string_view(position));
-      for (; filled < kSlice && at != records_.end(); ++at) {
+      const absl::string_view begin = position;
+      for (auto at = inclusive ? records_.lower_bound(begin) : records_.upper_bound(begin);
+           filled < kSlice && at != records_.end(); ++at) {
         const absl::string_view uri = (*at)->uri();
         if (!absl::StartsWith(uri, prefix)) break;
         slice[filled].uri.assign(uri.data(), uri.size());
         slice[filled++].entry = (*at)->entry;
       }
     }
+    from.clear();
     for (size_t i = 0; i < filled; ++i) {
-      if (!visit(slice[i])) return;
+      if (!from.empty() && slice[i].uri < from) continue;
+      from.clear();
+      if (!visit(slice[i], &from)) return;
     }
-    if (filled != 0) position = slice[filled - 1].uri;
-    begin = false;
-  } while (filled == kSlice);
+    if (filled == 0) break;
+    inclusive = !from.empty() && from > slice[filled - 1].uri;
+    position = inclusive ? from : slice[filled - 1].uri;
+  } while (filled == kSlice || inclusive);
 }
 
 std::vector<Catalog::Child> Catalog::Children(absl::string_view directory, size_t max, std::string* position) const {

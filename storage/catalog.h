@@ -74,6 +74,11 @@ class Catalog {
   void ForEach(absl::string_view prefix, absl::string_view after,
                absl::FunctionRef<bool(const Object& object)> visit) const;
 
+  // The same, and `visit` may pass over what it has no use for: *from, if it sets it, is the least URI that it wants to see next. What is
+  // passed over costs nothing.
+  void ForEachFrom(absl::string_view prefix, absl::string_view after,
+                   absl::FunctionRef<bool(const Object& object, std::string* from)> visit) const;
+
   struct Child {
     std::string name;
     bool directory = false;

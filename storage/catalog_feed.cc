@@ -97,7 +97,7 @@ CatalogFeed::CatalogFeed(CatalogFeed&& other) noexcept
 
 void CatalogFeed::Refresh(absl::string_view asked) {
   const std::string uri = AsWalked(asked);
-  if (uri.empty() || uri.size() > kUriBytesMax || HasReservedName(uri)) return;
+  if (uri.empty() || uri.size() > kUriBytesMax || IsDeeperThan(uri, kDepthMax) || HasReservedName(uri)) return;
   while (true) {
     const Catalog::Ticket ticket = catalog_->Before(uri);
     std::optional<Entry> entry;
@@ -142,6 +142,8 @@ bool CatalogFeed::Read(net::UniqueFd directory, const std::string& path,
     batch.clear();
     again.clear();
   };
+  // Deeper ones nobody can ask for either. How deep others make their folders is no measure for what a walk costs.
+  const bool is_deepest = IsDeeperThan(path, kDepthMax - 2), too_deep = IsDeeperThan(path, kDepthMax - 1);
   while (const dirent* const found = readdir(stream.get())) {
     const absl::string_view name = found->d_name;
     if (name == "." || name == "..") continue;
@@ -153,9 +155,10 @@ bool CatalogFeed::Read(net::UniqueFd directory, const std::string& path,
     if (type != DT_REG && type != DT_DIR && type != DT_LNK && type != DT_UNKNOWN) continue;
     Catalog::Looked looked;
     looked.object.uri = Join(path, name);
-    if (looked.object.uri.size() > kUriBytesMax) continue;
+    if (looked.object.uri.size() > kUriBytesMax || too_deep) continue;
     looked.ticket = catalog_->Before(looked.object.uri);
     bool is_directory = found->d_type == DT_DIR;
+    if (is_directory && is_deepest) continue;
     if (!is_directory) {
       struct stat status;
       if (fstatat(fd, found->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;

@@ -5,8 +5,14 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "net/unique_fd.h"
 
 namespace objmapper::storage {
+
+// Opens the directory `path` below `root` (borrowed; O_PATH will do), to read it; "" is `root` itself. No part of the way is a symbolic
+// link, and none leads out. Invalid, and errno, when there is none. So a walk of a tree needs to keep none open while it is
+// in those below: it comes back by the path.
+net::UniqueFd OpenDirectoryBelow(int root, const std::string& path);
 
 struct DirectoryName {
   std::string name;

@@ -2,19 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <linux/magic.h>
-#include <sys/ioctl.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
-#include "storage/disk_error.h"
 
 namespace objmapper::storage {
 namespace {
@@ -22,28 +16,10 @@ namespace {
 #ifndef FUSE_SUPER_MAGIC
 constexpr long FUSE_SUPER_MAGIC = 0x65735546;
 #endif
-// One call moves no more, so that a signal, or the end of the file, is seen in time.
-constexpr uint64_t kPieceBytes = 64 * 1024 * 1024;
 
 absl::Status Unfit(absl::string_view what) {
   return absl::InvalidArgumentError(
       absl::StrCat("the descriptor is ", what, "; it has to be a regular file, open for reading"));
-}
-
-// Moves bytes by one of two calls; -1 and errno as they.
-ssize_t MoveSome(int from, uint64_t at, int to, uint64_t bytes, bool* by_sendfile) {
-  const size_t piece = std::min(bytes, kPieceBytes);
-  if (!*by_sendfile) {
-    off_t in = static_cast<off_t>(at), out = in;
-    const ssize_t moved = copy_file_range(from, &in, to, &out, piece, 0);
-    // Between file systems of different kinds, such as a memfd's and a disk's, and for files that have no such thing.
-    const bool cannot = moved < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS);
-    if (!cannot) return moved;
-    *by_sendfile = true;
-    if (lseek(to, static_cast<off_t>(at), SEEK_SET) < 0) return -1;
-  }
-  off_t in = static_cast<off_t>(at);
-  return sendfile(to, from, &in, piece);
 }
 
 }  // namespace
@@ -76,22 +52,6 @@ absl::StatusOr<uint64_t> JudgeForeignFile(int fd) {
     return Unfit("on a file system in user space (FUSE)");
   }
   return static_cast<uint64_t>(status.st_size);
-}
-
-absl::Status CopyForeignFile(int from, uint64_t size, int to) {
-  const absl::Status changed = absl::AbortedError("the descriptor's file changed its size while it was copied");
-  struct stat status;
-  bool copied = size > 0 && ioctl(to, FICLONE, from) == 0;
-  bool by_sendfile = false;
-  for (uint64_t at = 0; !copied && at < size;) {
-    const ssize_t moved = MoveSome(from, at, to, size - at, &by_sendfile);
-    if (moved < 0 && errno == EINTR) continue;
-    if (moved < 0) return DiskError(errno, "copy from the descriptor");
-    if (moved == 0) return changed;
-    at += static_cast<uint64_t>(moved);
-  }
-  if (fstat(to, &status) != 0) return net::ErrnoToStatus(errno, "fstat");
-  return static_cast<uint64_t>(status.st_size) == size ? absl::OkStatus() : changed;
 }
 
 }  // namespace objmapper::storage

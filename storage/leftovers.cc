@@ -1,11 +1,10 @@
 #include "storage/leftovers.h"
 
-#include <fcntl.h>
-
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "net/unique_fd.h"
 #include "storage/directory_names.h"
 #include "storage/reserved_name.h"
@@ -28,14 +27,22 @@ absl::StatusOr<size_t> CleanOne(int directory, std::vector<std::string>* below) 
   return removed;
 }
 
-size_t CleanBelow(int directory, const std::vector<std::string>& names) {
+// Goes through the directories below `path` ("" or "a/b/"), which has those of `names` in it. One is open at a time.
+size_t CleanBelow(int root, const std::string& path, const std::vector<std::string>& names) {
   size_t removed = 0;
   for (const std::string& name : names) {
-    const net::UniqueFd fd(openat(directory, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd.valid()) continue;
+    const std::string below_path = absl::StrCat(path, name);
+    // What is deeper no client of ours can have put there.
+    if (IsDeeperThan(below_path, kDepthMax - 1)) continue;
     std::vector<std::string> below;
-    const absl::StatusOr<size_t> here = CleanOne(fd.get(), &below);
-    if (here.ok()) removed += *here + CleanBelow(fd.get(), below);
+    {
+      const net::UniqueFd fd = OpenDirectoryBelow(root, below_path);
+      if (!fd.valid()) continue;
+      const absl::StatusOr<size_t> here = CleanOne(fd.get(), &below);
+      if (!here.ok()) continue;
+      removed += *here;
+    }
+    removed += CleanBelow(root, absl::StrCat(below_path, "/"), below);
   }
   return removed;
 }
@@ -53,7 +60,7 @@ absl::StatusOr<size_t> RemoveLeftovers(const Tree& tree) {
   std::vector<std::string> below;
   const absl::StatusOr<size_t> here = CleanOne(root->get(), &below);
   if (!here.ok()) return here;
-  return *here + CleanBelow(root->get(), below);
+  return *here + CleanBelow(root->get(), "", below);
 }
 
 }  // namespace objmapper::storage

@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -14,17 +16,21 @@ constexpr size_t kEntryBytes = 18;
 
 }  // namespace
 
-ListPage ListCatalog(const Catalog& catalog, const Tree& tree, const ListQuery& query,
-                     absl::FunctionRef<bool(absl::string_view uri)> permitted) {
+ListPage ListCatalog(const Catalog& catalog, const Tree& tree, const ListQuery& query, const ListFilter& filter) {
   ListPage page;
   size_t bytes = 0;
   // By the same clock as Tree's, which finds it or not: time(2) is up to a tick behind.
   timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   const time_t now_s = now.tv_sec;
-  catalog.ForEach(query.prefix, query.cursor, [&](const Catalog::Object& object) {
-    const bool expired = object.entry.expires_s != 0 && object.entry.expires_s <= now_s;
-    if (expired || !permitted(object.uri)) return true;
+  catalog.ForEachFrom(query.prefix, query.cursor, [&](const Catalog::Object& object, std::string* from) {
+    if (!filter.Permits(object.uri)) {
+      std::optional<std::string> next = filter.After(object.uri);
+      if (!next.has_value()) return false;
+      *from = *std::move(next);
+      return true;
+    }
+    if (object.entry.expires_s != 0 && object.entry.expires_s <= now_s) return true;
     ListEntry entry{object.uri, object.entry.size, static_cast<uint64_t>(object.entry.mtime_s)};
     if (object.entry.link) {
       const absl::StatusOr<ObjectInfo> info = tree.Stat(object.uri, Wait::kMayBlock);

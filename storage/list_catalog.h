@@ -1,8 +1,6 @@
 // LIST from the catalog.
 #pragma once
 
-#include "absl/functional/function_ref.h"
-#include "absl/strings/string_view.h"
 #include "storage/catalog.h"
 #include "storage/store.h"
 #include "storage/tree.h"
@@ -10,8 +8,7 @@
 namespace objmapper::storage {
 
 // As Store::List(), and as ListByWalking() pages: one may take up the other's cursor. catalog: complete. Asks the disk for
-// symbolic links alone.
-ListPage ListCatalog(const Catalog& catalog, const Tree& tree, const ListQuery& query,
-                     absl::FunctionRef<bool(absl::string_view uri)> permitted);
+// symbolic links alone. What may not be seen is passed over where its folder is denied as a whole.
+ListPage ListCatalog(const Catalog& catalog, const Tree& tree, const ListQuery& query, const ListFilter& filter);
 
 }  // namespace objmapper::storage

@@ -9,7 +9,7 @@ constexpr size_t kEntryBytes = 18;
 }  // namespace
 
 ListPage MergeListing(ListPage disk, std::vector<MemoryTier::Listed> memory, const ListQuery& query,
-                      absl::FunctionRef<bool(absl::string_view uri)> permitted) {
+                      const ListFilter& filter) {
   ListPage merged;
   size_t bytes = 0;
   // False: the page is full.
@@ -25,7 +25,7 @@ ListPage MergeListing(ListPage disk, std::vector<MemoryTier::Listed> memory, con
   for (MemoryTier::Listed& listed : memory) {
     // What comes after the disk's page is on a later one.
     if (full || (!disk.cursor.empty() && listed.uri > disk.cursor)) break;
-    if (!permitted(listed.uri)) continue;
+    if (!filter.Permits(listed.uri)) continue;
     for (; !full && next != disk.entries.end() && next->uri < listed.uri; ++next) full = !add(*next);
     if (full) break;
     if (next != disk.entries.end() && next->uri == listed.uri) ++next;

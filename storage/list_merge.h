@@ -3,8 +3,6 @@
 
 #include <vector>
 
-#include "absl/functional/function_ref.h"
-#include "absl/strings/string_view.h"
 #include "storage/memory_tier.h"
 #include "storage/store.h"
 
@@ -13,6 +11,6 @@ namespace objmapper::storage {
 // `disk`: the page that `query` gave of the disk; `memory`: all objects in memory that fit the query, sorted. Of a name that
 // is in both the one in memory is told, as readers find it.
 ListPage MergeListing(ListPage disk, std::vector<MemoryTier::Listed> memory, const ListQuery& query,
-                      absl::FunctionRef<bool(absl::string_view uri)> permitted);
+                      const ListFilter& filter);
 
 }  // namespace objmapper::storage

@@ -5,7 +5,6 @@
 // Directories behind symbolic links are not walked, since links can go round in circles; links to files are listed.
 #pragma once
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "storage/store.h"
@@ -13,8 +12,8 @@
 
 namespace objmapper::storage {
 
-// As Store::List(). Waits for the disk. Reads each directory on the way whole, and none where nothing can match.
-absl::StatusOr<ListPage> ListByWalking(const Tree& tree, const ListQuery& query,
-                                       absl::FunctionRef<bool(absl::string_view uri)> permitted);
+// As Store::List(). Waits for the disk. Reads each directory whole in which something can match that may be seen, and no other; has
+// a few descriptors open, however deep the tree. What is deeper than kDepthMax is left out.
+absl::StatusOr<ListPage> ListByWalking(const Tree& tree, const ListQuery& query, const ListFilter& filter);
 
 }  // namespace objmapper::storage

@@ -5,6 +5,15 @@
 
 namespace objmapper::storage {
 
+int64_t NanosecondsOf(const timespec& time) {
+  int64_t ns;
+  if (__builtin_mul_overflow(int64_t{time.tv_sec}, int64_t{1'000'000'000}, &ns) ||
+      __builtin_add_overflow(ns, int64_t{time.tv_nsec}, &ns)) {
+    return time.tv_sec < 0 ? INT64_MIN : INT64_MAX;
+  }
+  return ns;
+}
+
 std::string Etag(const ObjectInfo& info) {
   // Every bit of every field, so that distinct infos cannot collide: 40 bytes, 54 characters of
   // base64. Decimal or hexadecimal digits would not fit.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sys/types.h>
+#include <time.h>
 
 #include <cstdint>
 #include <string>
@@ -19,6 +20,10 @@ struct ObjectInfo {
 
   friend bool operator==(const ObjectInfo&, const ObjectInfo&) = default;
 };
+
+// Nanoseconds since the epoch; times that do not fit (before 1677, after 2262: anybody may give a file such) become the first or the
+// last that does.
+int64_t NanosecondsOf(const timespec& time);
 
 // A strong validator: differs whenever two infos differ. Printable ASCII, at most 64 bytes.
 // Of the version, not of the content: equal bytes in another file have another one. Where the content has been read, its own

@@ -46,40 +46,95 @@ size_t DepthOf(const std::string& path) {
   return depth;
 }
 
-absl::StatusOr<Parent> Make(const Tree& tree, const std::string& path, size_t* kept) {
-  Parent parent;
-  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
-    absl::StatusOr<net::UniqueFd> directory = tree.OpenDirectory(path, Wait::kMayBlock);
+// Where the k-th component of `path` ends; ends[0] is 0, the root.
+std::vector<size_t> ComponentEnds(absl::string_view path) {
+  std::vector<size_t> ends = {0};
+  for (size_t i = 0; i < path.size(); ++i) {
+    if (path[i] != '/' && (i + 1 == path.size() || path[i + 1] == '/')) ends.push_back(i + 1);
+  }
+  return ends;
+}
+
+// Opens what of `path` there is: *found is how many components. By halves, since what is above a directory that is there is there
+// too: a path is never walked more than a few times, whatever its depth.
+absl::StatusOr<net::UniqueFd> OpenDeepest(const Tree& tree, const std::string& path, const std::vector<size_t>& ends,
+                                          size_t* found) {
+  absl::StatusOr<net::UniqueFd> deepest = tree.OpenDirectory(path, Wait::kMayBlock);
+  *found = ends.size() - 1;
+  if (deepest.ok() || !absl::IsNotFound(deepest.status()) || *found == 0) return deepest;
+  deepest = tree.OpenDirectory("", Wait::kMayBlock);
+  if (!deepest.ok()) return deepest;
+  size_t there = 0, missing = ends.size() - 1;
+  while (missing - there > 1) {
+    const size_t middle = there + (missing - there) / 2;
+    absl::StatusOr<net::UniqueFd> directory = tree.OpenDirectory(path.substr(0, ends[middle]), Wait::kMayBlock);
     if (directory.ok()) {
-      parent.directory = *std::move(directory);
-      return parent;
+      deepest = std::move(directory);
+      there = middle;
+    } else if (absl::IsNotFound(directory.status())) {
+      missing = middle;
+    } else {
+      return directory;
     }
-    if (!absl::IsNotFound(directory.status()) || path.empty()) return directory.status();
-    absl::StatusOr<Parent> above = Make(tree, ParentOf(path), kept);
-    if (!above.ok()) return above;
-    parent.made = true;
-    const std::string name = NameOf(path);
-    // "a//b" is "a/b".
-    if (name.empty() || name == ".") {
-      parent.directory = std::move(above->directory);
-      return parent;
-    }
-    const int error = MakeFolder(above->directory.get(), name);
+  }
+  *found = there;
+  return deepest;
+}
+
+// Makes what is missing below what is there, one in the other; *kept as in MakeParents(). NOT_FOUND: something has gone or
+// come meanwhile; try again.
+absl::StatusOr<Parent> MakeOnce(const Tree& tree, const std::string& path, const std::vector<size_t>& ends, bool* made,
+                                size_t* kept) {
+  Parent parent;
+  size_t at;
+  absl::StatusOr<net::UniqueFd> deepest = OpenDeepest(tree, path, ends, &at);
+  if (!deepest.ok()) return deepest.status();
+  parent.directory = *std::move(deepest);
+  const absl::Status again = absl::NotFoundError("it has been removed");
+  for (; at + 1 < ends.size(); ++at) {
+    const std::string name = NameOf(path.substr(0, ends[at + 1]));
+    if (name == ".") continue;
+    const auto what = [&] { return absl::StrCat("make directory ", text::Quoted(path.substr(0, ends[at + 1]))); };
+    const int error = MakeFolder(parent.directory.get(), name);
     if (error == 0) {
-      *kept = std::min(*kept, DepthOf(path) - 1);
-      continue;
-    }
-    if (error == ENOENT) continue;  // the one above has been pruned
-    const std::string what = absl::StrCat("make directory ", text::Quoted(path));
-    if (error == EEXIST) {
+      *made = true;
+      *kept = std::min(*kept, DepthOf(path.substr(0, ends[at + 1])) - 1);
+    } else if (error == ENOENT) {
+      return again;  // the one above has been pruned
+    } else if (error != EEXIST) {
+      return DiskError(error, what());
+    } else {
       struct stat status;
-      const bool gone = fstatat(above->directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0;
-      if (gone || S_ISDIR(status.st_mode)) continue;
-      return absl::AlreadyExistsError(
-          absl::StrCat(what, S_ISLNK(status.st_mode) ? ": there is a link of this name that leads to no directory (EEXIST)"
-                                                     : ": there is an object of this name (EEXIST)"));
+      const bool gone = fstatat(parent.directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0;
+      if (gone) return again;
+      if (S_ISLNK(status.st_mode)) {
+        // It may have come a moment ago, and lead somewhere: that is looked at as the readers do.
+        if (tree.OpenDirectory(path.substr(0, ends[at + 1]), Wait::kMayBlock).ok()) return again;
+        return absl::AlreadyExistsError(
+            absl::StrCat(what(), ": there is a link of this name that leads to no directory (EEXIST)"));
+      }
+      if (!S_ISDIR(status.st_mode)) {
+        return absl::AlreadyExistsError(absl::StrCat(what(), ": there is an object of this name (EEXIST)"));
+      }
     }
-    return DiskError(error, what);
+    net::UniqueFd next(
+        openat(parent.directory.get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!next.valid()) {
+      if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return again;
+      return net::ErrnoToStatus(errno, what());
+    }
+    parent.directory = std::move(next);
+  }
+  return parent;
+}
+
+absl::StatusOr<Parent> Make(const Tree& tree, const std::string& path, size_t* kept) {
+  const std::vector<size_t> ends = ComponentEnds(path);
+  bool made = false;
+  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    absl::StatusOr<Parent> parent = MakeOnce(tree, path, ends, &made, kept);
+    if (parent.ok()) parent->made = made;
+    if (!absl::IsNotFound(parent.status())) return parent;
   }
   return absl::ResourceExhaustedError(
       absl::StrCat("make directory ", text::Quoted(path), ": it is removed all the time; try again"));
@@ -121,10 +176,10 @@ void PruneParents(const Tree& tree, std::string path, size_t kept) {
   }
 }
 
-bool PruneBelow(int directory, const std::string& name) {
+bool PruneBelow(int directory, const std::string& name, int levels_max) {
   const int error = RemoveFolder(directory, name);
   if (error == 0) return true;
-  if (error != ENOTEMPTY && error != EEXIST) return false;
+  if ((error != ENOTEMPTY && error != EEXIST) || levels_max == 0) return false;
   const int fd = openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return false;
   struct Closer {
@@ -145,7 +200,7 @@ bool PruneBelow(int directory, const std::string& name) {
     below.emplace_back(entry_name);
   }
   for (const std::string& next : below) {
-    if (!PruneBelow(fd, next)) return false;
+    if (!PruneBelow(fd, next, levels_max - 1)) return false;
   }
   return RemoveFolder(directory, name) == 0;
 }

@@ -33,8 +33,9 @@ absl::StatusOr<Parent> MakeParents(const Tree& tree, const std::string& path, si
 void PruneParents(const Tree& tree, std::string path, size_t kept);
 
 // Removes the directory `name` in `directory`, and those below it, if the server has made all of them and no file is in any.
-// False: not so, or it cannot be done; some of those without may be gone then.
-bool PruneBelow(int directory, const std::string& name);
+// False: not so, or it cannot be done; some of those without may be gone then. levels_max: how deep it looks; each level is a
+// descriptor while it does.
+bool PruneBelow(int directory, const std::string& name, int levels_max = 16);
 
 // Brings the names in `directory`, which is `path`, to the disk, and those in each directory above it: any of them may have been
 // made a moment ago, by somebody else too.

@@ -12,11 +12,13 @@
 #include <utility>
 
 #include "absl/hash/hash.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
 #include "storage/attributes.h"
 #include "storage/content_etag.h"
 #include "storage/disk_error.h"
+#include "storage/file_copy.h"
 #include "storage/foreign_file.h"
 #include "storage/leftovers.h"
 #include "storage/list_catalog.h"
@@ -69,7 +71,26 @@ class Incoming : public NewObject {
   int fd() const override { return file_->fd(); }
   uint64_t size() const override { return size_; }
 
+  absl::StatusOr<bool> Prepare() override {
+    if (etag_.has_value()) return true;
+    if (!hash_.has_value()) {
+      if (absl::Status whole = CheckSize(); !whole.ok()) return About(What("store", uri_), whole);
+      hash_.emplace(fd(), size_);
+    }
+    const absl::StatusOr<bool> done = hash_->Step();
+    if (!done.ok()) return About(What("store", uri_), done.status());
+    if (*done) {
+      etag_ = hash_->etag();
+      hash_.reset();
+    }
+    return done;
+  }
+
   absl::Status Commit() override {
+    for (absl::StatusOr<bool> prepared = false; !*prepared;) {
+      prepared = Prepare();
+      if (!prepared.ok()) return prepared.status();
+    }
     if (absl::Status ready = Finish(); !ready.ok()) return About(What("store", uri_), ready);
     for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
       absl::StatusOr<Parent> parent = MakeParents(*options_.tree, path_, &attributes_.kept_folders);
@@ -80,7 +101,7 @@ class Incoming : public NewObject {
       if (!published.ok()) return About(What("store", uri_), published);
       committed_ = true;
       // The name came as a change of the file, perhaps a slow one.
-      KeepContentEtag(fd(), etag_);
+      KeepEtag();
       Tell();
       if (options_.durability != Durability::kFull) return absl::OkStatus();
       const absl::Status synced = SyncParents(*options_.tree, parent->directory.get(), path_);
@@ -106,22 +127,27 @@ class Incoming : public NewObject {
     return options_.memory == nullptr ? publish() : options_.memory->Replace(uri_, publish);
   }
 
-  // What has to be so before the file gets its name.
-  absl::Status Finish() {
+  absl::Status CheckSize() const {
     struct stat status;
     if (fstat(fd(), &status) != 0) return net::ErrnoToStatus(errno, "fstat");
     if (static_cast<uint64_t>(status.st_size) != size_) {
       return absl::InternalError(absl::StrCat(status.st_size, " of ", size_, " bytes were written"));
     }
-    absl::StatusOr<std::string> etag = ComputeContentEtag(fd(), size_);
-    if (!etag.ok()) return etag.status();
-    etag_ = *std::move(etag);
+    return absl::OkStatus();
+  }
+
+  void KeepEtag() const {
+    if (!etag_->empty()) KeepContentEtag(fd(), *etag_);
+  }
+
+  // What has to be so before the file gets its name.
+  absl::Status Finish() {
     if (attributes_.ttl < absl::InfiniteDuration()) {
       if (absl::Status set = SetExpiry(fd(), ExpiryAfter(attributes_.ttl)); !set.ok()) return set;
     }
     if (options_.durability != Durability::kNone && fsync(fd()) != 0) return DiskError(errno, "fsync");
     // Last, since the disk may have taken its time (attributes.h). Should a crash take it, it is made anew from the content.
-    KeepContentEtag(fd(), etag_);
+    KeepEtag();
     return absl::OkStatus();
   }
 
@@ -131,7 +157,8 @@ class Incoming : public NewObject {
   PutAttributes attributes_;
   const std::string path_;
   std::optional<NewFile> file_;
-  std::string etag_;
+  std::optional<ContentHash> hash_;  // while it is computed
+  std::optional<std::string> etag_;  // empty: its content has none (content_etag.h)
   bool made_directories_;
   bool committed_ = false;
   net::Mutex* const name_lock_;  // the store's
@@ -230,18 +257,66 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Begin(absl::string_view uri, u
   return object;
 }
 
-absl::Status Store::PutFd(absl::string_view uri, net::UniqueFd fd, const PutAttributes& attributes) {
-  const absl::StatusOr<uint64_t> size = JudgeForeignFile(fd.get());
-  if (!size.ok()) return About(What("store", uri), size.status());
-  const absl::StatusOr<bool> adopted = Adopt(uri, &fd, attributes);
-  if (!adopted.ok() || *adopted) return adopted.status();
-  // No room is kept beforehand: shared extents need none.
-  absl::StatusOr<std::unique_ptr<NewObject>> object = Make(uri, *size, attributes);
-  if (!object.ok()) return object.status();
-  if (absl::Status copied = CopyForeignFile(fd.get(), *size, (*object)->fd()); !copied.ok()) {
-    return About(What("store", uri), copied);
+class Store::FdPutInSteps : public FdPut {
+ public:
+  FdPutInSteps(Store* store, absl::string_view uri, net::UniqueFd fd, const PutAttributes& attributes)
+      : store_(store), uri_(uri), fd_(std::move(fd)), attributes_(attributes) {}
+
+  absl::StatusOr<bool> Step() override {
+    if (object_ == nullptr) return Begin();
+    if (!copied_) {
+      const absl::StatusOr<bool> copied = copy_->Step();
+      if (!copied.ok()) return About(What("store", uri_), copied.status());
+      copied_ = *copied;
+      // What was done with one piece is finished with it.
+      return copied_ && size_ <= FileCopy::kPieceBytes ? Finish() : false;
+    }
+    absl::StatusOr<bool> prepared = object_->Prepare();
+    if (!prepared.ok() || !*prepared) return prepared;
+    return Finish();
   }
-  return (*object)->Commit();
+
+ private:
+  absl::StatusOr<bool> Begin() {
+    const absl::StatusOr<uint64_t> size = JudgeForeignFile(fd_.get());
+    if (!size.ok()) return About(What("store", uri_), size.status());
+    size_ = *size;
+    const absl::StatusOr<bool> adopted = store_->Adopt(uri_, &fd_, attributes_);
+    if (!adopted.ok() || *adopted) return adopted;
+    // No room is kept beforehand: shared extents need none.
+    absl::StatusOr<std::unique_ptr<NewObject>> object = store_->Make(uri_, size_, attributes_);
+    if (!object.ok()) return object.status();
+    object_ = *std::move(object);
+    copy_.emplace(fd_.get(), size_, object_->fd());
+    return Step();
+  }
+
+  absl::StatusOr<bool> Finish() {
+    if (absl::Status stored = object_->Commit(); !stored.ok()) return stored;
+    return true;
+  }
+
+  Store* const store_;
+  const std::string uri_;
+  net::UniqueFd fd_;
+  const PutAttributes attributes_;
+  uint64_t size_ = 0;
+  std::unique_ptr<NewObject> object_;
+  std::optional<FileCopy> copy_;
+  bool copied_ = false;
+};
+
+std::unique_ptr<FdPut> Store::BeginPutFd(absl::string_view uri, net::UniqueFd fd, const PutAttributes& attributes) {
+  return std::make_unique<FdPutInSteps>(this, uri, std::move(fd), attributes);
+}
+
+absl::Status Store::PutFd(absl::string_view uri, net::UniqueFd fd, const PutAttributes& attributes) {
+  FdPutInSteps put(this, uri, std::move(fd), attributes);
+  while (true) {
+    const absl::StatusOr<bool> done = put.Step();
+    if (!done.ok()) return done.status();
+    if (*done) return absl::OkStatus();
+  }
 }
 
 absl::StatusOr<bool> Store::Adopt(absl::string_view uri, net::UniqueFd* fd, const PutAttributes& attributes) {
@@ -315,14 +390,35 @@ absl::Status Store::Unlink(absl::string_view uri, int directory, const std::stri
 
 absl::StatusOr<size_t> Store::RemoveLeftovers() { return storage::RemoveLeftovers(*options_.tree); }
 
+bool ListFilter::MayHold(absl::string_view before) const {
+  if (Permits(before)) return true;
+  const std::optional<std::string> next = After(before);
+  return next.has_value() && absl::StartsWith(*next, before);
+}
+
+bool Store::ListWalks() const { return options_.house == nullptr || !options_.house->catalog().complete(); }
+
+absl::StatusOr<ListPage> Store::List(const ListQuery& query, const ListFilter& filter) {
+  absl::StatusOr<ListPage> page = ListWalks()
+                                      ? ListByWalking(*options_.tree, query, filter)
+                                      : ListCatalog(options_.house->catalog(), *options_.tree, query, filter);
+  if (!page.ok() || options_.memory == nullptr) return page;
+  return MergeListing(*std::move(page), options_.memory->List(query.prefix, query.cursor), query, filter);
+}
+
 absl::StatusOr<ListPage> Store::List(const ListQuery& query,
                                      absl::FunctionRef<bool(absl::string_view uri)> permitted) {
-  const bool known = options_.house != nullptr && options_.house->catalog().complete();
-  absl::StatusOr<ListPage> page = known
-                                      ? ListCatalog(options_.house->catalog(), *options_.tree, query, permitted)
-                                      : ListByWalking(*options_.tree, query, permitted);
-  if (!page.ok() || options_.memory == nullptr) return page;
-  return MergeListing(*std::move(page), options_.memory->List(query.prefix, query.cursor), query, permitted);
+  class Each : public ListFilter {
+   public:
+    explicit Each(absl::FunctionRef<bool(absl::string_view uri)> permitted) : permitted_(permitted) {}
+    bool Permits(absl::string_view uri) const override { return permitted_(uri); }
+    std::optional<std::string> After(absl::string_view uri) const override { return absl::StrCat(uri, kLeast); }
+
+   private:
+    const absl::string_view kLeast{"", 1};  // a NUL
+    const absl::FunctionRef<bool(absl::string_view uri)> permitted_;
+  };
+  return List(query, Each(permitted));
 }
 
 }  // namespace objmapper::storage

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@
 #include "net/mutex.h"
 #include "net/unique_fd.h"
 #include "storage/housekeeping.h"
+#include "storage/list_room.h"
 #include "storage/memory_tier.h"
 #include "storage/tree.h"
 
@@ -50,9 +52,22 @@ class NewObject {
   // Open for writing; size() bytes are to be written to it, in any order, by anybody (io_uring, pwrite(2)).
   virtual int fd() const = 0;
   virtual uint64_t size() const = 0;
+  // A piece, of some milliseconds, of what Commit() has to do once all has been written: true when no more is left of it than
+  // what cannot be cut in pieces (the disk's own work). Commit() does what is left, so nobody needs to call this. Errors as
+  // Commit().
+  virtual absl::StatusOr<bool> Prepare() = 0;
   // Makes it visible, in place of what had its name. Once. May wait for the disk. Errors as Store::Begin(),
   // and INTERNAL when fewer bytes were written; then nothing has changed.
   virtual absl::Status Commit() = 0;
+};
+
+// A descriptor that is being stored, in pieces. One thread's at a time. One that dies before it is done leaves nothing behind.
+class FdPut {
+ public:
+  virtual ~FdPut() = default;
+  // Does the next piece, of some milliseconds (but for what the disk needs at the end). True: it is stored. After that, or an error,
+  // it is not to be called again. Errors as Store::PutFd().
+  virtual absl::StatusOr<bool> Step() = 0;
 };
 
 struct ListQuery {
@@ -68,6 +83,17 @@ struct ListEntry {
 struct ListPage {
   std::vector<ListEntry> entries;  // sorted by URI, as bytes
   std::string cursor;              // empty: there is no more
+};
+
+// What of a listing may be seen.
+class ListFilter {
+ public:
+  virtual ~ListFilter() = default;
+  virtual bool Permits(absl::string_view uri) const = 0;
+  // Of a URI that may not be seen: the least greater one that perhaps may; nullopt: there is none. So whole folders are passed over.
+  virtual std::optional<std::string> After(absl::string_view uri) const = 0;
+  // Whether something perhaps may be seen of what begins with `before`, which ends in '/'.
+  bool MayHold(absl::string_view before) const;
 };
 
 class Store {
@@ -94,11 +120,13 @@ class Store {
   absl::StatusOr<std::unique_ptr<NewObject>> Begin(absl::string_view uri, uint64_t size,
                                                    const PutAttributes& attributes);
 
-  // Stores the whole of `fd`, a client's descriptor, as `uri`: by reflink or copy inside the kernel, or as it
-  // is where it is a memfd sealed against writing, growing and shrinking and there is a memory tier.
+  // Stores the whole of `fd`, a client's descriptor, as `uri`: by reflink or copy inside the kernel (holes stay
+  // holes, and room for what is none is looked for first: file_copy.h), or as it is where it is a memfd sealed against writing, growing and shrinking and there is a memory tier.
   // INVALID_ARGUMENT names what it is when it is no regular file open for reading (O_PATH, write-only, a pipe,
   // a socket, a directory, a device). Else as Begin() and Commit().
   absl::Status PutFd(absl::string_view uri, net::UniqueFd fd, const PutAttributes& attributes);
+  // The same in pieces; what is small is done with the first. The store outlives it.
+  std::unique_ptr<FdPut> BeginPutFd(absl::string_view uri, net::UniqueFd fd, const PutAttributes& attributes);
 
   // Removes the object. NOT_FOUND: there is none; PERMISSION_DENIED: it is a directory. Directories that become empty go
   // too, if a store has made them (own_folder.h), but for the first `kept_folders` of the URI. Descriptors that have been
@@ -110,15 +138,24 @@ class Store {
   // Else as Delete(), but for objects that have expired, which are there.
   absl::Status DeleteIf(absl::string_view uri, absl::FunctionRef<bool(int fd)> wanted);
 
-  // One page of the objects whose URIs begin with the prefix, of those that `permitted` (empty entries: none).
+  // One page of the objects whose URIs begin with the prefix, of those that may be seen (empty entries: none).
+  absl::StatusOr<ListPage> List(const ListQuery& query, const ListFilter& filter);
+  // The same, asking for each.
   absl::StatusOr<ListPage> List(const ListQuery& query,
                                 absl::FunctionRef<bool(absl::string_view uri)> permitted);
+
+  // What pages of listings are to be made of, and kept for.
+  ListRoom* list_room() { return &list_room_; }
+  // Whether List() reads the tree, which may take long, rather than the catalog.
+  bool ListWalks() const;
 
   // Removes what puts have left behind whose process was killed; returns how many there were (leftovers.h). For a server's
   // start; reads the whole tree.
   absl::StatusOr<size_t> RemoveLeftovers();
 
  private:
+  class FdPutInSteps;
+
   // Held while an object takes a name, or is judged and removed from it, by the name's last component (which is the same
   // in all its spellings). Names that share one wait for each other.
   net::Mutex& LockOf(absl::string_view name);
@@ -137,6 +174,7 @@ class Store {
   absl::Status DeleteOnDisk(absl::string_view uri, size_t kept_folders);
 
   const Options options_;
+  ListRoom list_room_{64 * 1024 * 1024};
   std::array<net::Mutex, 64> name_locks_;
 };
 

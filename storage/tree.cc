@@ -57,8 +57,8 @@ bool HasDotDot(absl::string_view path) {
 }
 
 // Copies `uri` without its leading slashes to `path`, NUL-terminated. Refuses what the kernel
-// would misread (NUL) or has no business with ("..": inside symbolic links it is allowed).
-absl::Status CopyPath(absl::string_view uri, char (&path)[PATH_MAX]) {
+// would misread (NUL) or has no business with ("..": inside symbolic links it is allowed; walks of thousands of levels).
+absl::Status CopyPath(absl::string_view uri, char (&path)[PATH_MAX], size_t depth_max = kDepthMax) {
   absl::string_view relative = uri;
   while (!relative.empty() && relative.front() == '/') relative.remove_prefix(1);
   if (relative.empty()) return absl::InvalidArgumentError("the URI is empty");
@@ -72,6 +72,9 @@ absl::Status CopyPath(absl::string_view uri, char (&path)[PATH_MAX]) {
   if (HasDotDot(relative)) {
     return absl::PermissionDeniedError(
         absl::StrCat("open ", Quoted(uri), ": \"..\" is not allowed"));
+  }
+  if (IsDeeperThan(relative, depth_max)) {
+    return absl::OutOfRangeError(absl::StrCat("open ", Quoted(uri), ": deeper than ", kDepthMax, " levels"));
   }
   if (HasReservedName(relative)) {
     return absl::PermissionDeniedError(
@@ -99,10 +102,6 @@ const char* KindOf(mode_t mode) {
     default:
       return "of an unknown kind";
   }
-}
-
-int64_t Nanoseconds(const timespec& time) {
-  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
 // O_NONBLOCK: a FIFO without a writer, a leased file or a device would block us in open(2).
@@ -267,7 +266,9 @@ absl::StatusOr<Description> Tree::DescribeOnDisk(absl::string_view uri, Wait wai
 
 absl::StatusOr<net::UniqueFd> Tree::Resolve(absl::string_view uri, int flags, Wait wait) const {
   char path[PATH_MAX];
-  if (absl::Status status = CopyPath(uri, path); !status.ok()) return status;
+  // One more level is what lies in a directory.
+  const size_t depth_max = (flags & O_DIRECTORY) == 0 ? kDepthMax : kDepthMax - 1;
+  if (absl::Status status = CopyPath(uri, path, depth_max); !status.ok()) return status;
   uint64_t resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
   if (wait == Wait::kCachedOnly) resolve |= RESOLVE_CACHED;
   int error = 0;
@@ -295,6 +296,15 @@ absl::StatusOr<net::UniqueFd> Tree::Resolve(absl::string_view uri, int flags, Wa
   return ResolveError(error, uri);
 }
 
+bool IsDeeperThan(absl::string_view uri, size_t levels) {
+  if (uri.size() / 2 < levels) return false;  // a level takes two bytes, but for the last one
+  size_t depth = 0;
+  for (size_t i = 0; i < uri.size(); ++i) {
+    if (uri[i] != '/' && (i == 0 || uri[i - 1] == '/')) ++depth;
+  }
+  return depth > levels;
+}
+
 bool IsPlainName(absl::string_view name) {
   return !name.empty() && name.size() <= NAME_MAX && name != "." && name != ".." && !IsReservedName(name) &&
          memchr(name.data(), '/', name.size()) == nullptr && memchr(name.data(), '\0', name.size()) == nullptr;
@@ -317,8 +327,8 @@ absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri) {
   }
   ObjectInfo info;
   info.size = static_cast<uint64_t>(status.st_size);
-  info.mtime_ns = Nanoseconds(status.st_mtim);
-  info.ctime_ns = Nanoseconds(status.st_ctim);
+  info.mtime_ns = NanosecondsOf(status.st_mtim);
+  info.ctime_ns = NanosecondsOf(status.st_ctim);
   info.device = status.st_dev;
   info.inode = status.st_ino;
   return info;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -25,6 +26,11 @@
 
 namespace objmapper::storage {
 
+// How many components a URI may have: far more than anybody's folders, and few enough that to walk down all of them costs
+// microseconds. Doubled slashes make none.
+inline constexpr size_t kDepthMax = 256;
+bool IsDeeperThan(absl::string_view uri, size_t levels);
+
 // kMayBlock: the disk may be asked for directories and inodes.
 // kCachedOnly: answered from the kernel's caches or not at all (RESOLVE_CACHED); for event loops.
 enum class Wait : uint8_t { kMayBlock, kCachedOnly };
@@ -39,7 +45,7 @@ class Tree {
   // Opens the object that `uri` names.
   //
   //   INVALID_ARGUMENT    the URI is empty or holds a NUL
-  //   OUT_OF_RANGE        it, or a name in it, is longer than the file system allows
+  //   OUT_OF_RANGE        it, or a name in it, is longer than the file system allows, or it is deeper than kDepthMax
   //   NOT_FOUND           no such object, or it has expired (attributes.h)
   //   PERMISSION_DENIED   the URI holds a ".." component, or a name that the server keeps for itself
   //                       (reserved_name.h); it leads out of the root (a symbolic

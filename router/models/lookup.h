@@ -10,6 +10,7 @@
 #include "router/answers.h"
 #include "router/models/context.h"
 #include "storage/description.h"
+#include "storage/list_room.h"
 
 namespace objmapper::router::models {
 
@@ -23,6 +24,7 @@ struct Found {
   Extent extent;             // of the object, as the request wants it
   std::string answer;        // of an operation: the whole of it, with `bytes` of an object stored
   uint64_t bytes = 0;
+  storage::ListRoom::Lease room;  // of a listing
 };
 
 // May wait for the disk. Any thread.

@@ -46,6 +46,7 @@ Found FoundBy(copypath::Outcome outcome) {
   found.status = outcome.status;
   found.answer = std::move(outcome.answer);
   found.bytes = outcome.bytes;
+  found.room = std::move(outcome.room);
   return found;
 }
 
@@ -64,7 +65,7 @@ std::optional<Found> Operator::Do(Session* session, const Request& request, net:
   operand.socket = session->fd();
   switch (request.mode) {
     case Mode::kPutFd:
-      return FoundBy(copypath::PutFd(operand, std::move(fd)));
+      return FoundBy(copypath::PutFd(operand, session->fd(), std::move(fd)));
     case Mode::kDelete:
       return FoundBy(copypath::Delete(operand));
     case Mode::kList:

@@ -80,6 +80,16 @@ void Sender::Count(Session* session, const std::vector<Receipt>& receipts) {
 bool Sender::Answer(Session* session, const Request& request, Found found) {
   session->answered.Add();
   const protocol::Dialect dialect = session->dialect();
+  if (found.answer.size() > kGatheredBytes) {
+    // A listing, sent as it is: each thread of ours would keep a copy's memory.
+    if (!message_.fds().empty() && !Flush(session)) return false;
+    message_.BeginAnswer(request, found.status, found.bytes);
+    body_receipts_ = message_.receipts();
+    const bool all = SendAll(session, message_.bytes(), found.answer, {}) == Sent::kAll;
+    message_.Clear();
+    if (all) Count(session, body_receipts_);
+    return all;
+  }
   if (!found.answer.empty()) {
     message_.BeginAnswer(request, found.status, found.bytes);
     message_.text()->append(found.answer);
