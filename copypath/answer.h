@@ -37,16 +37,23 @@ class AnswerQueue {
   size_t size() const { return answers_.size() - head_; }
   Answer& operator[](size_t i) { return answers_[head_ + i]; }
   const Answer& operator[](size_t i) const { return answers_[head_ + i]; }
-  void Push(Answer answer) { answers_.push_back(std::move(answer)); }
+  void Push(Answer answer) {
+    if (answer.request.priority()) ++priorities_;
+    answers_.push_back(std::move(answer));
+  }
+  // How many of them have PRIORITY: where there are none, nobody needs to look for one.
+  size_t priorities() const { return priorities_; }
 
   // Puts back what was taken: it is the oldest again. Rare.
   void PushFront(Answer answer) {
+    if (answer.request.priority()) ++priorities_;
     answers_.insert(answers_.begin() + static_cast<ptrdiff_t>(head_), std::move(answer));
   }
 
   // Takes the i-th out; 0 is the usual case and costs O(1).
   Answer Take(size_t i) {
     Answer taken = std::move(answers_[head_ + i]);
+    if (taken.request.priority()) --priorities_;
     if (i == 0) {
       ++head_;
     } else {
@@ -71,6 +78,7 @@ class AnswerQueue {
 
   std::vector<Answer> answers_;
   size_t head_ = 0;
+  size_t priorities_ = 0;
 };
 
 }  // namespace objmapper::copypath

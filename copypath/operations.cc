@@ -26,6 +26,8 @@ namespace {
 constexpr size_t kMetadataHeaderBytes = 3;
 // Of an entry of a listing, beside its URI.
 constexpr size_t kEntryBytes = 18;
+// Of a listing's page, at most (docs/protocol.md).
+constexpr size_t kPageBytes = 1024 * 1024;
 
 // How many of the folders on its way stay, though they be empty.
 size_t KeptFolders(const Operand& operand) {
@@ -150,15 +152,18 @@ Outcome Delete(const Operand& operand) {
   return outcome;
 }
 
-Outcome List(const Operand& operand, const router::Access* access, const net::PeerCredentials& peer, int socket) {
-  storage::ListQuery query;
-  const size_t nul = operand.uri.find('\0');
-  query.prefix = operand.uri.substr(0, nul);
-  if (nul != std::string::npos) query.cursor = operand.uri.substr(nul + 1);
+namespace {
+
+// One page, of as many bytes as there is room for in `room`.
+Outcome ListWith(const Operand& operand, storage::ListQuery query, const storage::ListFilter& filter,
+                 storage::ListRoom::Lease room) {
+  if (room.bytes() == 0) {
+    return Failed(operand, absl::UnavailableError("too much of what others have listed waits to be read by them; try again"));
+  }
   Outcome outcome;
-  outcome.room = operand.store->list_room()->Take(query.bytes_max);
+  outcome.room = std::move(room);
   query.bytes_max = outcome.room.bytes();
-  absl::StatusOr<storage::ListPage> page = operand.store->List(query, MayRead(access, peer, socket));
+  absl::StatusOr<storage::ListPage> page = operand.store->List(query, filter);
   if (!page.ok()) return Failed(operand, page.status());
   // A page ends with an entry that can be named to go on from: CURSOR is metadata, and comes back behind the prefix.
   const size_t cursor_max = std::min(protocol::kMetadataBytesMax - kMetadataHeaderBytes,
@@ -168,6 +173,8 @@ Outcome List(const Operand& operand, const router::Access* access, const net::Pe
     page->cursor = page->entries.back().uri;
   }
   if (page->cursor.size() > cursor_max) {
+    // A larger page may have an end that can be named.
+    if (query.bytes_max < kPageBytes) return ListWith(operand, query, filter, operand.store->list_room()->TakeWhole(kPageBytes));
     return Failed(operand, absl::InternalError(absl::StrCat("a page cannot end at a URI of more than ", cursor_max,
                                                             " bytes; ask with a longer prefix")));
   }
@@ -184,6 +191,16 @@ Outcome List(const Operand& operand, const router::Access* access, const net::Pe
   router::AppendList(operand.dialect, operand.request.id, page->cursor, body, &outcome.answer);
   outcome.room.Shrink(outcome.answer.size());
   return outcome;
+}
+
+}  // namespace
+
+Outcome List(const Operand& operand, const router::Access* access, const net::PeerCredentials& peer, int socket) {
+  storage::ListQuery query;
+  const size_t nul = operand.uri.find('\0');
+  query.prefix = operand.uri.substr(0, nul);
+  if (nul != std::string::npos) query.cursor = operand.uri.substr(nul + 1);
+  return ListWith(operand, query, MayRead(access, peer, socket), operand.store->list_room()->Take(kPageBytes));
 }
 
 }  // namespace objmapper::copypath

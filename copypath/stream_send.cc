@@ -111,6 +111,7 @@ std::optional<size_t> Stream::NextAnswer() {
     if ((i > 0 && answer.request.ordered()) || !IsReady(answer)) continue;
     if (answer.request.priority()) return i;
     if (!first_ready.has_value()) first_ready = i;
+    if (queue_.priorities() == 0) break;
   }
   return first_ready;
 }

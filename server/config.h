@@ -67,6 +67,7 @@ struct Config {
   bool catalog = true;
   size_t catalog_watches = 100'000;
   absl::Duration catalog_rescan;
+  uint64_t catalog_memory = UINT64_MAX;  // bytes
   storage::DiskLevel disk_evict_at, disk_refuse_at;
   uint64_t memory_limit = 0;  // bytes of objects in memory; 0: there are none
   std::string tcp_local_congestion;

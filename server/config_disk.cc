@@ -15,6 +15,9 @@ DEFINE_int64(catalog_watches, 100'000,
              "Folders in which the catalog follows by inotify what others change; about 1 KiB of kernel memory each, and "
              "fs.inotify.max_user_watches allows how many. The others are looked at every --catalog_rescan.");
 DEFINE_string(catalog_rescan, "1m", "How often folders that cannot be watched are looked at again.");
+DEFINE_string(catalog_memory, "2G",
+              "How much memory the list of all objects may take. Clients' objects beyond that are refused as UNAVAILABLE; where "
+              "others put more into the folder, OP_LIST walks it. Empty: no bound.");
 DEFINE_string(disk_evict_at, "",
               "How full the disk may become before the objects go that were used longest ago, with --writable: a share of "
               "the file system (85%), whatever fills it, or bytes of objects (200G). Empty: none goes.");
@@ -26,6 +29,8 @@ namespace objmapper::server {
 namespace {
 
 using Of = storage::DiskLevel::Of;
+
+constexpr uint64_t kCatalogBytesMin = 65536;
 
 absl::Status ReadLevel(const char* flag, const std::string& text, const Config& config, storage::DiskLevel* level) {
   const absl::StatusOr<storage::DiskLevel> parsed = storage::ParseDiskLevel(text);
@@ -46,6 +51,13 @@ absl::Status ReadDisk(Config* config) {
   if (!absl::ParseDuration(FLAGS_catalog_rescan, &config->catalog_rescan) ||
       config->catalog_rescan < absl::Milliseconds(1) || config->catalog_rescan > absl::Hours(24 * 365)) {
     return Bad("catalog_rescan", FLAGS_catalog_rescan, "it is a duration such as 30s or 5m, from 1ms to a year");
+  }
+  if (!FLAGS_catalog_memory.empty()) {
+    const absl::StatusOr<storage::DiskLevel> memory = storage::ParseDiskLevel(FLAGS_catalog_memory);
+    if (!memory.ok() || memory->of != Of::kObjects || memory->value < kCatalogBytesMin) {
+      return Bad("catalog_memory", FLAGS_catalog_memory, "it is a number of bytes such as 64M or 2G, 64K or more, or empty");
+    }
+    config->catalog_memory = memory->value;
   }
   const storage::DiskLevel& evict_at = config->disk_evict_at;
   const storage::DiskLevel& refuse_at = config->disk_refuse_at;

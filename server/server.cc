@@ -13,6 +13,7 @@
 #include "net/clock.h"
 #include "net/listener.h"
 #include "server/admin/connections_text.h"
+#include "storage/case_folding.h"
 
 namespace objmapper::server {
 
@@ -45,6 +46,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
     house.rescan = config.catalog_rescan;
     house.evict_at = config.disk_evict_at;
     house.refuse_at = config.disk_refuse_at;
+    house.catalog_memory = config.catalog_memory;
+    house.warn_of_folding = !config.rules_file.empty();
     absl::StatusOr<std::unique_ptr<storage::Housekeeping>> opened = storage::Housekeeping::Open(house);
     if (!opened.ok()) return opened.status();
     server->house_ = *std::move(opened);
@@ -58,6 +61,13 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   if (!config.rules_file.empty()) {
     absl::StatusOr<router::AccessRules> rules = router::AccessRules::Load(config.rules_file);
     if (!rules.ok()) return rules.status();
+    // Rules go by how a name is spelled.
+    const absl::StatusOr<net::UniqueFd> root = server->tree_->OpenDirectory("", storage::Wait::kMayBlock);
+    if (root.ok() && storage::FoldsCase(root->get())) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("--rules_file: names in ", config.root, " do not tell upper from lower case, so that a rule about one spelling says "
+                       "nothing of the others: serve a folder that does, or no rules"));
+    }
     server->access_ = std::make_unique<router::Access>(*std::move(rules));
     server->limits_.access = server->access_.get();
   }

@@ -50,11 +50,45 @@ absl::weak_ordering Catalog::ByUri::operator()(absl::string_view a, const Owned&
   return Compare(a, b->uri());
 }
 
+// What an object takes: its record, malloc's share, the tree's; half as much again of the second tree, should it expire.
+uint64_t Catalog::CostOf(absl::string_view uri) { return (offsetof(Record, chars) + uri.size() + 15) / 16 * 16 + 16 + 16; }
+
+bool Catalog::HasRoomFor(absl::string_view uri) const {
+  return memory() + CostOf(uri) <= memory_max_ || Find(uri).has_value();
+}
+
+// A number of 18 bits, and how far it is shifted. 0: all of its size; no bytes at all are 0, shifted.
+void Catalog::Entry::SetTaken(uint64_t bytes) {
+  constexpr uint64_t kNumbers = uint64_t{1} << 18;
+  if (bytes >= size) {
+    taken_code = 0;
+    return;
+  }
+  uint64_t shift = bytes == 0 ? 1 : 0;
+  while (bytes >= kNumbers) {
+    bytes = bytes / 2 + bytes % 2;
+    ++shift;
+  }
+  taken_code = shift * kNumbers + bytes;
+}
+
+uint64_t Catalog::Entry::taken() const {
+  constexpr uint64_t kNumbers = uint64_t{1} << 18;
+  const uint64_t code = taken_code;
+  return code == 0 ? size : std::min(size, code % kNumbers << code / kNumbers);
+}
+
+int64_t ToMtime(int64_t seconds) {
+  constexpr int64_t kMax = (int64_t{1} << 38) - 1;
+  return std::clamp(seconds, -kMax, kMax);
+}
+
 uint32_t ToSeconds32(int64_t seconds) {
   return static_cast<uint32_t>(std::clamp<int64_t>(seconds, 0, std::numeric_limits<uint32_t>::max()));
 }
 
-Catalog::Catalog() : settled_(std::make_unique<std::atomic<Ticket>[]>(kCounts)) {}
+Catalog::Catalog(uint64_t memory_max)
+    : settled_(std::make_unique<std::atomic<Ticket>[]>(kCounts)), memory_max_(memory_max) {}
 Catalog::~Catalog() = default;
 
 std::atomic<Catalog::Ticket>& Catalog::CountOf(absl::string_view uri) const {
@@ -101,6 +135,12 @@ void Catalog::Note(absl::string_view uri, const Entry& entry) {
   DCHECK_LE(uri.size(), std::numeric_limits<uint16_t>::max());
   auto at = records_.lower_bound(uri);
   if (at == records_.end() || (*at)->uri() != uri) {
+    if (memory() + CostOf(uri) > memory_max_) {
+      left_out_.store(true, std::memory_order_relaxed);
+      complete_.store(false, std::memory_order_release);
+      return;
+    }
+    memory_.fetch_add(CostOf(uri), std::memory_order_relaxed);
     void* const memory = malloc(std::max(sizeof(Record), offsetof(Record, chars) + uri.size()));
     if (memory == nullptr) throw std::bad_alloc();
     Owned record(new (memory) Record{{}, static_cast<uint16_t>(uri.size())});
@@ -113,7 +153,7 @@ void Catalog::Note(absl::string_view uri, const Entry& entry) {
     if (record.entry.expires_s != 0) by_expiry_.erase({record.entry.expires_s, &record});
     if (entry.expires_s != 0) by_expiry_.insert({entry.expires_s, &record});
   }
-  bytes_.fetch_add(entry.size - record.entry.size, std::memory_order_relaxed);  // modulo 2^64, as they were added
+  bytes_.fetch_add(entry.taken() - record.entry.taken(), std::memory_order_relaxed);  // modulo 2^64, as they were added
   const uint32_t used_s = std::max(record.entry.used_s, entry.used_s);
   record.entry = entry;
   record.entry.used_s = used_s;
@@ -124,8 +164,9 @@ void Catalog::Forget(absl::string_view uri) {
   if (at == records_.end()) return;
   const Record& record = **at;
   if (record.entry.expires_s != 0) by_expiry_.erase({record.entry.expires_s, &record});
-  bytes_.fetch_sub(record.entry.size, std::memory_order_relaxed);
+  bytes_.fetch_sub(record.entry.taken(), std::memory_order_relaxed);
   objects_.fetch_sub(1, std::memory_order_relaxed);
+  memory_.fetch_sub(CostOf(uri), std::memory_order_relaxed);
   records_.erase(at);
 }
 

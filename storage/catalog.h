@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,10 +36,16 @@ class Catalog {
   // Times are seconds since the epoch. Those in 32 bits end in 2106: ToSeconds32().
   struct Entry {
     uint64_t size = 0;  // bytes
-    int64_t mtime_s : 63 = 0;
+    int64_t mtime_s : 39 = 0;  // of the last and the next 8700 years
     bool link : 1 = false;  // a symbolic link, which may lead to an object: size 0
+    uint64_t taken_code : 24 = 0;  // SetTaken()
     uint32_t used_s = 0;     // when it was last used, as far as is known
     uint32_t expires_s = 0;  // 0: never
+
+    // What it takes on the disk, where that is less than its size, since it has holes; to a 100,000th, and not less. Of a sparse
+    // file the size says nothing about what comes back when it goes.
+    void SetTaken(uint64_t bytes);
+    uint64_t taken() const;
   };
   struct Object {
     std::string uri;
@@ -51,7 +58,8 @@ class Catalog {
     Ticket ticket = 0;
   };
 
-  Catalog();
+  // memory_max: bytes that it may take, as it counts them. What would take more is left out, and then it is not complete().
+  explicit Catalog(uint64_t memory_max = std::numeric_limits<uint64_t>::max());
   ~Catalog();
   Catalog(const Catalog&) = delete;
   Catalog& operator=(const Catalog&) = delete;
@@ -94,10 +102,17 @@ class Catalog {
 
   // Any time, without the lock.
   uint64_t objects() const { return objects_.load(std::memory_order_relaxed); }
-  uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }  // of their sizes
+  uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }  // that they take: of their sizes, without holes
   // Whether the whole tree has been walked: until then what is not here may exist all the same.
   bool complete() const { return complete_.load(std::memory_order_acquire); }
   void SetComplete() { complete_.store(true, std::memory_order_release); }
+  // Whether there is room for `uri`, or it is known already.
+  bool HasRoomFor(absl::string_view uri) const;
+  // Whether something has been left out since TakeLeftOut(), and whether so much has gone since that another walk is worth it.
+  bool left_out() const { return left_out_.load(std::memory_order_relaxed); }
+  bool HasRoomAgain() const { return memory() <= memory_max_ - memory_max_ / 8; }
+  void TakeLeftOut() { left_out_.store(false, std::memory_order_relaxed); }
+  uint64_t memory() const { return memory_.load(std::memory_order_relaxed); }  // bytes
 
  private:
   struct Record;
@@ -114,6 +129,7 @@ class Catalog {
   };
   using Records = absl::btree_set<Owned, ByUri>;
 
+  static uint64_t CostOf(absl::string_view uri);
   std::atomic<Ticket>& CountOf(absl::string_view uri) const;
   void Note(absl::string_view uri, const Entry& entry) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Forget(absl::string_view uri) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -124,8 +140,13 @@ class Catalog {
   absl::btree_set<std::pair<uint32_t, const Record*>> by_expiry_ GUARDED_BY(mutex_);  // those that do expire
   std::unique_ptr<std::atomic<Ticket>[]> settled_;  // changed under the lock, read without
   std::atomic<uint64_t> objects_{0}, bytes_{0};
-  std::atomic<bool> complete_{false};
+  const uint64_t memory_max_;
+  std::atomic<uint64_t> memory_{0};
+  std::atomic<bool> complete_{false}, left_out_{false};
 };
+
+// What it may be as an entry's mtime_s.
+int64_t ToMtime(int64_t seconds);
 
 // Seconds that do not fit become the first or the last that do.
 uint32_t ToSeconds32(int64_t seconds);

@@ -6,6 +6,7 @@
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -50,7 +51,7 @@ bool SaysNone(int error) {
 // Of an object, or of a symbolic link, which may lead to one.
 Entry EntryOf(const struct stat& status) {
   Entry entry;
-  entry.mtime_s = status.st_mtim.tv_sec;
+  entry.mtime_s = ToMtime(status.st_mtim.tv_sec);
   entry.link = S_ISLNK(status.st_mode);
   if (!entry.link) entry.size = static_cast<uint64_t>(status.st_size);
   // atime is when the kernel last saw it read: with "relatime" it is right for the first read after a change, and to a
@@ -59,22 +60,28 @@ Entry EntryOf(const struct stat& status) {
   return entry;
 }
 
+// Notes what `path` below `directory`, of which `status` was told, takes if it has holes. Fewer blocks than its size needs are a hint
+// and no more: they may be packed, or not be counted yet.
+void NoteHoles(int directory, const std::string& path, const struct stat& status, Entry* entry) {
+  const uint64_t blocks_bytes = static_cast<uint64_t>(status.st_blocks) * 512;  // stat(2), whatever st_blksize says
+  if (!S_ISREG(status.st_mode) || blocks_bytes >= entry->size) return;
+  const net::UniqueFd file(OpenPlain(directory, path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+  if (!file.valid()) return;
+  const off_t hole = lseek(file.get(), 0, SEEK_HOLE);
+  if (hole >= 0 && static_cast<uint64_t>(hole) < entry->size) entry->SetTaken(blocks_bytes);
+}
+
 // The same of an open one (O_PATH), with its expiry. nullopt: it is neither.
-std::optional<Entry> EntryOf(int fd) {
+std::optional<Entry> EntryOf(int fd, int directory, const std::string& path) {
   struct stat status;
   if (fstat(fd, &status) != 0 || !(S_ISREG(status.st_mode) || S_ISLNK(status.st_mode))) return std::nullopt;
   Entry entry = EntryOf(status);
+  NoteHoles(directory, path, status, &entry);
   if (S_ISREG(status.st_mode) && MayExpire(status.st_mode)) {
     const std::optional<int64_t> expires_s = ExpiryOf(fd);
     if (expires_s.has_value()) entry.expires_s = std::max<uint32_t>(1, ToSeconds32(*expires_s));
   }
   return entry;
-}
-
-// As a walk would name it: a client may have written more slashes, or ".".
-std::string AsWalked(absl::string_view uri) {
-  const auto counts = [](absl::string_view part) { return !part.empty() && part != "."; };
-  return absl::StrJoin(absl::StrSplit(uri, '/', counts), "/");
 }
 
 std::string Join(const std::string& path, absl::string_view name) {
@@ -86,6 +93,11 @@ uint64_t HashOf(absl::string_view name, bool directory) { return absl::HashOf(na
 
 }  // namespace
 
+std::string CatalogFeed::NameOf(absl::string_view uri) {
+  const auto counts = [](absl::string_view part) { return !part.empty() && part != "."; };
+  return absl::StrJoin(absl::StrSplit(uri, '/', counts), "/");
+}
+
 absl::StatusOr<CatalogFeed> CatalogFeed::Open(const Tree& tree, Catalog* catalog) {
   absl::StatusOr<net::UniqueFd> root = tree.OpenDirectory("", Wait::kMayBlock);
   if (!root.ok()) return root.status();
@@ -96,14 +108,14 @@ CatalogFeed::CatalogFeed(CatalogFeed&& other) noexcept
     : catalog_(other.catalog_), root_(std::move(other.root_)), lost_(other.lost_.load()), removes_leftovers_(other.removes_leftovers_.load()) {}
 
 void CatalogFeed::Refresh(absl::string_view asked) {
-  const std::string uri = AsWalked(asked);
+  const std::string uri = NameOf(asked);
   if (uri.empty() || uri.size() > kUriBytesMax || IsDeeperThan(uri, kDepthMax) || HasReservedName(uri)) return;
   while (true) {
     const Catalog::Ticket ticket = catalog_->Before(uri);
     std::optional<Entry> entry;
     const net::UniqueFd fd(OpenPlain(root_.get(), uri, O_PATH));
     if (fd.valid()) {
-      entry = EntryOf(fd.get());
+      entry = EntryOf(fd.get(), root_.get(), uri);
     } else if (!SaysNone(errno)) {
       lost_.store(true);
       return;
@@ -165,9 +177,10 @@ bool CatalogFeed::Read(net::UniqueFd directory, const std::string& path,
       is_directory = S_ISDIR(status.st_mode);
       if (!is_directory && !S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode)) continue;
       looked.object.entry = EntryOf(status);
+      NoteHoles(fd, found->d_name, status, &looked.object.entry);
       if (S_ISREG(status.st_mode) && MayExpire(status.st_mode)) {
         const net::UniqueFd object(OpenPlain(fd, found->d_name, O_PATH));
-        const std::optional<Entry> entry = object.valid() ? EntryOf(object.get()) : std::nullopt;
+        const std::optional<Entry> entry = object.valid() ? EntryOf(object.get(), fd, found->d_name) : std::nullopt;
         if (!entry.has_value()) continue;
         looked.object.entry = *entry;
       }

@@ -24,6 +24,9 @@ class CatalogFeed {
   static absl::StatusOr<CatalogFeed> Open(const Tree& tree, Catalog* catalog);
   CatalogFeed(CatalogFeed&& other) noexcept;
 
+  // `uri` as the catalog has it: a client may have written more slashes, or ".".
+  static std::string NameOf(absl::string_view uri);
+
   // Afterwards the catalog says of `uri` what the disk said at some moment since the call. To be called by whoever has
   // changed it, before anybody is told of the change. Some microseconds; may wait for the disk. What cannot be asked
   // (no descriptors) stays as it was, and TakeLost() says so.

@@ -8,9 +8,11 @@
 
 #include <glog/logging.h>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
+#include "storage/case_folding.h"
 #include "storage/reserved_name.h"
 #include "text/printable.h"
 
@@ -20,6 +22,10 @@ namespace {
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 // Before the whole tree is walked again.
 constexpr absl::Duration kPauseMin = absl::Milliseconds(100);
+// Of the paths of directories that cannot be watched. Beyond that all of the tree is looked at, rather than those.
+constexpr size_t kUnwatchedBytesMax = 32 * 1024 * 1024;
+// What an entry of a set takes beside its characters.
+constexpr size_t kEntryBytes = 96;
 
 }  // namespace
 
@@ -64,11 +70,27 @@ void CatalogKeeper::Sleep() {
 bool CatalogKeeper::Attend() {
   if (stop_.load()) return false;
   TakeChanges();
+  WatchRoom();
   const int64_t now_ns = net::NowNs();
   if (woken_.exchange(false) || now_ns >= upkeep_at_ns_) {
     upkeep_at_ns_ = options_.upkeep == nullptr ? kNever : options_.upkeep(now_ns);
   }
   return !stop_.load();
+}
+
+// What does not fit is left out, until there is room for it again.
+void CatalogKeeper::WatchRoom() {
+  Catalog* const catalog = options_.catalog;
+  if (!catalog->left_out()) return;
+  if (!said_full_) {
+    said_full_ = true;
+    LOG(WARNING) << "catalog: it is full with " << catalog->objects() << " objects (--catalog_memory): the others are not known, and "
+                 << "OP_LIST walks the folder";
+  }
+  if (walking_all_ || all_is_due_ || !catalog->HasRoomAgain()) return;
+  catalog->TakeLeftOut();
+  said_full_ = false;
+  WalkAllSoon("there is room in the catalog again");
 }
 
 void CatalogKeeper::TakeChanges() {
@@ -101,8 +123,8 @@ void CatalogKeeper::Rescan() {
   rescans_.fetch_add(1, std::memory_order_relaxed);
   rescan_at_ns_ = kNever;
   walk_began_ns_ = net::NowNs();
-  if (all_is_due_) {
-    all_is_due_ = false;
+  if (all_is_due_ || unwatched_lost_) {
+    all_is_due_ = unwatched_lost_ = false;
     walking_all_ = true;
     to_visit_.insert("");
   } else {
@@ -116,7 +138,7 @@ void CatalogKeeper::FinishedWalk() {
   if (walking_all_) {
     walking_all_ = false;
     pause_ns_ = absl::ToInt64Nanoseconds(std::max(kPauseMin, took));
-    if (!all_is_due_ && !options_.catalog->complete()) {
+    if (!all_is_due_ && !options_.catalog->complete() && !options_.catalog->left_out()) {
       options_.catalog->SetComplete();
       LOG(INFO) << "catalog: complete after " << took << ": " << options_.catalog->objects() << " objects of "
                 << options_.catalog->bytes() << " bytes; " << watched() << " directories are watched";
@@ -124,7 +146,7 @@ void CatalogKeeper::FinishedWalk() {
   }
   if (all_is_due_) {
     rescan_at_ns_ = now_ns + pause_ns_;
-  } else if (unwatched_.empty()) {
+  } else if (unwatched_.empty() && !unwatched_lost_) {
     rescan_at_ns_ = kNever;
   } else if (rescan_at_ns_ == kNever) {
     rescan_at_ns_ = now_ns + absl::ToInt64Nanoseconds(options_.rescan);
@@ -133,15 +155,19 @@ void CatalogKeeper::FinishedWalk() {
 
 void CatalogKeeper::SetUnwatched(const std::string& path, bool unwatched) {
   if (unwatched) {
-    unwatched_.insert(path);
+    if (unwatched_bytes_ + path.size() + kEntryBytes > kUnwatchedBytesMax) {
+      unwatched_lost_ = unwatched_lost_ || unwatched_.count(path) == 0;
+    } else if (unwatched_.insert(path).second) {
+      unwatched_bytes_ += path.size() + kEntryBytes;
+    }
     if (!said_unwatched_) {
       said_unwatched_ = true;
       LOG(WARNING) << "catalog: more directories than can be watched (" << watched()
                    << " are: --catalog_watches, fs.inotify.max_user_watches); the others are looked at every "
                    << options_.rescan;
     }
-  } else {
-    unwatched_.erase(path);
+  } else if (unwatched_.erase(path) != 0) {
+    unwatched_bytes_ -= path.size() + kEntryBytes;
   }
   unwatched_count_.store(unwatched_.size(), std::memory_order_relaxed);
 }
@@ -153,6 +179,10 @@ void CatalogKeeper::Visit(const std::string& path) {
     LOG_EVERY_N(WARNING, 1000) << "catalog: " << text::Quoted(path) << " is left out: " << directory.status().message();
     SetUnwatched(path, true);  // so that it is tried again
     return;
+  }
+  if (options_.warn_of_folding && FoldsCaseByAttribute(directory->get())) {
+    LOG_EVERY_N(ERROR, 100) << "rules: names in \"" << absl::CHexEscape(path) << "\" do not tell upper from lower case (chattr +F): rules about "
+                            << "what lies in it can be got around by another spelling";
   }
   const TreeWatch::Added added = watch_.Add(directory->get(), path);
   SetUnwatched(path, added == TreeWatch::Added::kRefused);
@@ -169,8 +199,9 @@ void CatalogKeeper::Visit(const std::string& path) {
 void CatalogKeeper::Vanished(const std::string& path) {
   const std::string below = absl::StrCat(path, "/");
   watch_.Remove(path);
-  unwatched_.erase(path);
+  if (unwatched_.erase(path) != 0) unwatched_bytes_ -= path.size() + kEntryBytes;
   for (auto at = unwatched_.lower_bound(below); at != unwatched_.end() && absl::StartsWith(*at, below);) {
+    unwatched_bytes_ -= at->size() + kEntryBytes;
     unwatched_.erase(at++);
   }
   unwatched_count_.store(unwatched_.size(), std::memory_order_relaxed);

@@ -30,6 +30,8 @@ class CatalogKeeper {
     size_t watches_max = 0;  // directories that may be watched; the kernel's own limit counts too
     // How long after one look at the directories that are not watched the next one begins.
     absl::Duration rescan = absl::Minutes(1);
+    // Whether a directory whose names do not tell upper from lower case is something to be warned of: there are rules.
+    bool warn_of_folding = false;
     // What else is to be done on this thread, or nothing: is told the time (net::NowNs()) and says when it wants to be
     // called again (at the latest: Wake()). Also called during walks. Not for long.
     std::function<int64_t(int64_t now_ns)> upkeep;
@@ -60,6 +62,7 @@ class CatalogKeeper {
   void Visit(const std::string& path);
   void Vanished(const std::string& path);
   void SetUnwatched(const std::string& path, bool unwatched);
+  void WatchRoom();
   void WalkAllSoon(const char* why);
   void Rescan();
   void FinishedWalk();
@@ -72,7 +75,10 @@ class CatalogKeeper {
   std::atomic<size_t> unwatched_count_{0};
   // The thread's own.
   std::set<std::string> to_visit_;   // directories; a set, since a burst of events names one many times
-  std::set<std::string> unwatched_;  // directories
+  std::set<std::string> unwatched_;  // directories; as many as fit
+  size_t unwatched_bytes_ = 0;       // of their paths
+  bool unwatched_lost_ = false;      // some did not fit: all are to be looked at
+  bool said_full_ = false;
   bool said_unwatched_ = false;
   bool walking_all_ = true;  // what is to be visited holds, or held, the root, and all below it follows
   bool all_is_due_ = false;  // it has to be walked from the root once what is to be visited has been

@@ -1,6 +1,7 @@
 #include "storage/eviction.h"
 
 #include <sys/stat.h>
+#include <time.h>
 
 #include <algorithm>
 #include <optional>
@@ -53,13 +54,27 @@ Eviction::Result Eviction::Evict(uint64_t bytes, size_t objects_max) {
     }
     uint64_t size = 0;
     uint32_t read_s = 0;
+    bool passed_over = false;
     const absl::Status deleted = options_.delete_if(candidate.uri, [&](int fd) {
       struct stat status;
       if (fstat(fd, &status) != 0) return false;
-      size = static_cast<uint64_t>(status.st_size);
+      size = std::min(static_cast<uint64_t>(status.st_size), static_cast<uint64_t>(status.st_blocks) * 512);
       read_s = ToSeconds32(std::max(status.st_atim.tv_sec, status.st_mtim.tv_sec));
-      return read_s <= candidate.entry.used_s;
+      if (read_s > candidate.entry.used_s) return false;
+      passed_over = options_.pass_over != nullptr && options_.pass_over(fd);
+      return !passed_over;
     });
+    if (passed_over) {
+      // It is in use at this moment. Others may not be.
+      options_.catalog->Touch(candidate.uri, ToSeconds32(time(nullptr)));
+      if (++passed_over_ < options_.catalog->objects()) {
+        result.stuck = false;
+      } else {
+        passed_over_ = 0;
+      }
+      continue;
+    }
+    passed_over_ = 0;
     result.stuck = result.stuck && !deleted.ok() && !absl::IsAborted(deleted) && !absl::IsNotFound(deleted);
     if (deleted.ok()) {
       result.bytes += size;

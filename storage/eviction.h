@@ -35,6 +35,9 @@ class Eviction {
     Catalog* catalog = nullptr;  // outlives it
     DeleteIf delete_if;
     size_t candidates_max = 4096;  // picked in one pass
+    // Whether an object, of which it is given a descriptor, is to be passed over, since nobody would know when its bytes come back.
+    // null: none is.
+    std::function<bool(int fd)> pass_over;
   };
   explicit Eviction(Options options) : options_(std::move(options)) {}
 
@@ -53,6 +56,7 @@ class Eviction {
 
   const Options options_;
   std::vector<Catalog::Object> candidates_;  // the first to go is the last
+  uint64_t passed_over_ = 0;  // one after the other
   std::atomic<uint64_t> evicted_{0}, evicted_bytes_{0};
 };
 

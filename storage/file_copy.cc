@@ -62,6 +62,11 @@ absl::StatusOr<bool> FileCopy::Clone() {
     struct stat status;
     if (fstat(to_, &status) != 0) return net::ErrnoToStatus(errno, "fstat");
     if (static_cast<uint64_t>(status.st_size) != size_) return Shrunk();
+    // They count for who counts what objects take.
+    if (limits_.admit != nullptr && size_ != 0) {
+      const uint64_t bytes = std::min<uint64_t>(size_, static_cast<uint64_t>(status.st_blocks) * 512);
+      if (absl::Status admitted = limits_.admit(bytes); !admitted.ok()) return admitted;
+    }
     return true;
   }
   // O_NONBLOCK: not even a lease is waited for.
@@ -102,6 +107,9 @@ absl::Status FileCopy::CheckRoom(uint64_t bytes) const {
   if (data_bytes_ > limits_.data_bytes) {
     return absl::UnavailableError(
         absl::StrCat("the descriptor's file holds more than the ", limits_.data_bytes, " bytes that it may"));
+  }
+  if (limits_.admit != nullptr) {
+    if (absl::Status admitted = limits_.admit(bytes); !admitted.ok()) return admitted;
   }
   struct statvfs status;
   if (fstatvfs(to_, &status) != 0) return net::ErrnoToStatus(errno, "fstatvfs");
@@ -216,7 +224,7 @@ absl::StatusOr<bool> FileCopy::CopyBlind() {
         continue;
       }
       data_bytes_ += end - done;
-      if (data_bytes_ > limits_.data_bytes) return CheckRoom(0);
+      if (data_bytes_ > limits_.data_bytes) return CheckRoom(0);  // which says so
       while (done < end) {
         const ssize_t put = pwrite(to_, buffer_.get() + done, end - done, static_cast<off_t>(at_ + done));
         if (put < 0 && errno == EINTR) continue;

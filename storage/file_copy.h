@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "absl/functional/function_ref.h"
@@ -30,6 +31,9 @@ class FileCopy {
 
   struct Limits {
     uint64_t data_bytes = UINT64_MAX;  // that may be written; holes are none
+    // Asked before the first byte is written whether so many may be, and again for what its writers put into holes meanwhile. An error
+    // ends the copy, and is its error. null: nobody is asked.
+    std::function<absl::Status(uint64_t bytes)> admit;
   };
 
   // from: a regular file, open for reading; borrowed. Its offset is neither used nor moved. It may change all the time.

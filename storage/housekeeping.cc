@@ -1,10 +1,30 @@
 #include "storage/housekeeping.h"
 
+#include <sys/resource.h>
 #include <time.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace objmapper::storage {
+namespace {
+
+// Descriptors that may be spent on files that are deleted and open: an eighth of what there are, but for very few and very many.
+size_t UnlinkedMax() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 256;
+  return static_cast<size_t>(std::clamp<rlim_t>(limit.rlim_cur / 8, 256, 16384));
+}
+
+}  // namespace
+
+Housekeeping::Housekeeping(const Options& options)
+    : options_(options), catalog_(options.catalog_memory), unlinked_(UnlinkedMax()) {}
+
+absl::Status Housekeeping::CheckCatalogRoom(absl::string_view uri) const {
+  if (catalog_.HasRoomFor(CatalogFeed::NameOf(uri))) return absl::OkStatus();
+  return absl::UnavailableError("there are as many objects as may be (--catalog_memory): try again when some have gone");
+}
 
 absl::StatusOr<std::unique_ptr<Housekeeping>> Housekeeping::Open(const Options& options) {
   std::unique_ptr<Housekeeping> house(new Housekeeping(options));
@@ -30,6 +50,7 @@ void Housekeeping::Start(DeleteIf delete_if) {
   keeper.feed = &*feed_;
   keeper.watches_max = options_.watches_max;
   keeper.rescan = options_.rescan;
+  keeper.warn_of_folding = options_.warn_of_folding;
   if (delete_if != nullptr) {
     feed_->RemoveLeftovers();
     Upkeep::Options upkeep;

@@ -35,6 +35,8 @@ class Housekeeping {
     size_t watches_max = 0;      // as CatalogKeeper::Options
     absl::Duration rescan;
     DiskLevel evict_at, refuse_at;  // as DiskLimits::Options
+    uint64_t catalog_memory = UINT64_MAX;  // bytes
+    bool warn_of_folding = false;          // as CatalogKeeper::Options
   };
   // Errors as Tree::OpenDirectory() of the root.
   static absl::StatusOr<std::unique_ptr<Housekeeping>> Open(const Options& options);
@@ -49,6 +51,8 @@ class Housekeeping {
   // ---- For who stores and deletes ----
   // Room for an object that is to be stored, to be kept until Changed() or until it is given up. UNAVAILABLE: there is none.
   absl::StatusOr<DiskLimits::Room> Reserve(uint64_t bytes) { return limits_->Reserve(bytes); }
+  // UNAVAILABLE: one more object would be more than the catalog may hold.
+  absl::Status CheckCatalogRoom(absl::string_view uri) const;
   // `uri` has been stored or deleted.
   void Changed(absl::string_view uri) { feed_->Refresh(uri); }
   // A file that has just lost its name, open for reading.
@@ -75,14 +79,11 @@ class Housekeeping {
   Counts Read() const;
 
  private:
-  explicit Housekeeping(const Options& options) : options_(options) {}
-
-  // Descriptors that may be spent on files that are deleted and open.
-  static constexpr size_t kUnlinkedMax = 256;
+  explicit Housekeeping(const Options& options);
 
   const Options options_;
   Catalog catalog_;
-  UnlinkedFiles unlinked_{kUnlinkedMax};
+  UnlinkedFiles unlinked_;
   UseMarks marks_;
   std::optional<CatalogFeed> feed_;
   std::unique_ptr<DiskLimits> limits_;

@@ -4,7 +4,7 @@
 //   query.bytes_max = room.bytes();            // a page may be as small as it likes: there is a cursor
 //   ... room.Shrink(answer.size()); ...        // and it is kept until the answer has gone
 //
-// Nobody waits for room, and nobody is refused: pages become smaller as it becomes scarce, down to some kilobytes, which is no more
+// Nobody waits for room: pages become smaller as it becomes scarce, down to some kilobytes, which is no more
 // than what an idle connection costs anyway. So a thousand clients that do not read take what sixty used to.
 #pragma once
 
@@ -56,6 +56,15 @@ class ListRoom {
     const size_t bytes = std::min(wanted, std::max(share, kLeastBytes));
     used_.fetch_add(bytes, std::memory_order_relaxed);
     return Lease(this, bytes);
+  }
+
+  // All of it or, where there is not so much, nothing: a lease of 0 bytes.
+  Lease TakeWhole(size_t wanted) {
+    size_t used = used_.load(std::memory_order_relaxed);
+    do {
+      if (used > bytes_max_ || wanted > bytes_max_ - used) return Lease();
+    } while (!used_.compare_exchange_weak(used, used + wanted, std::memory_order_relaxed));
+    return Lease(this, wanted);
   }
 
   size_t used() const { return used_.load(std::memory_order_relaxed); }

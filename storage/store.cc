@@ -10,6 +10,7 @@
 
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/hash/hash.h"
 #include "absl/strings/match.h"
@@ -187,7 +188,8 @@ void Store::Changed(absl::string_view uri) {
   options_.tree->NoteChange();
 }
 
-absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, uint64_t size, PutAttributes attributes) {
+absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, uint64_t size, uint64_t reserve,
+                                                       PutAttributes attributes) {
   if (absl::Status fit = options_.tree->CheckName(uri); !fit.ok()) return fit;
   auto [path, name] = SplitUri(uri);
   if (name.size() > NAME_MAX) {
@@ -207,7 +209,8 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
   }
   DiskLimits::Room room;
   if (options_.house != nullptr) {
-    absl::StatusOr<DiskLimits::Room> reserved = options_.house->Reserve(size);
+    if (absl::Status known = options_.house->CheckCatalogRoom(uri); !known.ok()) return About(What("store", uri), known);
+    absl::StatusOr<DiskLimits::Room> reserved = options_.house->Reserve(reserve);
     if (!reserved.ok()) return About(What("store", uri), reserved.status());
     room = *std::move(reserved);
   }
@@ -242,7 +245,7 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
 
 absl::StatusOr<std::unique_ptr<NewObject>> Store::Begin(absl::string_view uri, uint64_t size,
                                                         const PutAttributes& attributes) {
-  absl::StatusOr<std::unique_ptr<NewObject>> object = Make(uri, size, attributes);
+  absl::StatusOr<std::unique_ptr<NewObject>> object = Make(uri, size, size, attributes);
   if (!object.ok() || size == 0) return object;
   // What has no room is refused before it is sent. The size stays 0, so that Commit() sees what is missing.
   int result;
@@ -283,12 +286,22 @@ class Store::FdPutInSteps : public FdPut {
     size_ = *size;
     const absl::StatusOr<bool> adopted = store_->Adopt(uri_, &fd_, attributes_);
     if (!adopted.ok() || *adopted) return adopted;
-    // No room is kept beforehand: shared extents need none.
-    absl::StatusOr<std::unique_ptr<NewObject>> object = store_->Make(uri_, size_, attributes_);
+    // Nothing is reserved before it is known what is no hole.
+    absl::StatusOr<std::unique_ptr<NewObject>> object = store_->Make(uri_, size_, /*reserve=*/0, attributes_);
     if (!object.ok()) return object.status();
     object_ = *std::move(object);
-    copy_.emplace(fd_.get(), size_, object_->fd());
+    FileCopy::Limits limits;
+    limits.admit = [this](uint64_t bytes) { return Reserve(bytes); };
+    copy_.emplace(fd_.get(), size_, object_->fd(), limits);
     return Step();
+  }
+
+  absl::Status Reserve(uint64_t bytes) {
+    if (store_->options_.house == nullptr) return absl::OkStatus();
+    absl::StatusOr<DiskLimits::Room> room = store_->options_.house->Reserve(bytes);
+    if (!room.ok()) return room.status();
+    rooms_.push_back(*std::move(room));
+    return absl::OkStatus();
   }
 
   absl::StatusOr<bool> Finish() {
@@ -301,6 +314,7 @@ class Store::FdPutInSteps : public FdPut {
   net::UniqueFd fd_;
   const PutAttributes attributes_;
   uint64_t size_ = 0;
+  std::vector<DiskLimits::Room> rooms_;  // until the catalog knows of the object
   std::unique_ptr<NewObject> object_;
   std::optional<FileCopy> copy_;
   bool copied_ = false;

@@ -165,8 +165,9 @@ class Store {
                       net::UniqueFd file, size_t kept_folders);
   void Changed(absl::string_view uri);
 
-  // As Begin(), without keeping room.
-  absl::StatusOr<std::unique_ptr<NewObject>> Make(absl::string_view uri, uint64_t size, PutAttributes attributes);
+  // As Begin(), without keeping room on the disk. reserve: bytes that are reserved of what the disk may hold.
+  absl::StatusOr<std::unique_ptr<NewObject>> Make(absl::string_view uri, uint64_t size, uint64_t reserve,
+                                                  PutAttributes attributes);
 
   // Whether the descriptor, which is taken then, is an object in memory now. False: it is to be copied, or Make() says what
   // is wrong.

@@ -10,18 +10,18 @@
 
 namespace objmapper::storage {
 namespace {
+// Two system calls each.
+constexpr size_t kProbedAtOnce = 1024;
+}  // namespace
 
-// Whether another descriptor or mapping of the file exists. False when the kernel does not tell. A lease that is got ends
-// with the descriptor at the latest; F_UNLCK is for when it stays.
-bool IsOpenElsewhere(int file) {
+// A lease that is got ends with the descriptor at the latest; F_UNLCK is for when it stays.
+bool UnlinkedFiles::IsOpenElsewhere(int file) {
   if (fcntl(file, F_SETLEASE, F_WRLCK) == 0) {
     fcntl(file, F_SETLEASE, F_UNLCK);
     return false;
   }
   return errno == EAGAIN;
 }
-
-}  // namespace
 
 void UnlinkedFiles::Take(net::UniqueFd file) {
   struct stat status;
@@ -40,10 +40,13 @@ void UnlinkedFiles::Take(net::UniqueFd file) {
 void UnlinkedFiles::Probe() {
   std::vector<Kept> freed;  // closed without the lock: the last close(2) of a large file takes its time
   const net::MutexLock lock(&mutex_);
-  const auto first = std::partition(kept_.begin(), kept_.end(),
-                                    [](const Kept& kept) { return IsOpenElsewhere(kept.file.get()); });
-  std::move(first, kept_.end(), std::back_inserter(freed));
-  kept_.erase(first, kept_.end());
+  if (next_ >= kept_.size()) next_ = 0;
+  const auto from = kept_.begin() + static_cast<ptrdiff_t>(next_);
+  const auto to = from + static_cast<ptrdiff_t>(std::min(kProbedAtOnce, kept_.size() - next_));
+  const auto first = std::partition(from, to, [](const Kept& kept) { return IsOpenElsewhere(kept.file.get()); });
+  next_ = static_cast<size_t>(first - kept_.begin());
+  std::move(first, to, std::back_inserter(freed));
+  kept_.erase(first, to);
   for (const Kept& kept : freed) {
     files_.fetch_sub(1, std::memory_order_relaxed);
     bytes_.fetch_sub(kept.bytes, std::memory_order_relaxed);

@@ -26,8 +26,13 @@ class UnlinkedFiles {
   // A file that has just lost a name, open for reading and nothing else. Kept if it has lost its last name and somebody
   // has it open.
   void Take(net::UniqueFd file);
-  // Lets go of those that nobody has open any more. To be called now and then.
+  // Lets go of those that nobody has open any more: some of them at each call, in turns. To be called now and then.
   void Probe();
+
+  // Whether one more could not be kept.
+  bool full() const { return files() >= files_max_; }
+  // Whether somebody else has `file` (open for reading and nothing else) open. False when the kernel does not tell.
+  static bool IsOpenElsewhere(int file);
 
   uint64_t files() const { return files_.load(std::memory_order_relaxed); }
   // That they take on the disk.
@@ -44,6 +49,7 @@ class UnlinkedFiles {
   const size_t files_max_;
   net::Mutex mutex_;
   std::vector<Kept> kept_ GUARDED_BY(mutex_);
+  size_t next_ GUARDED_BY(mutex_) = 0;  // to be probed
   std::atomic<uint64_t> files_{0}, bytes_{0}, untold_{0};
 };
 

@@ -29,7 +29,14 @@ constexpr int64_t kTurnNs = 60 * kSecondNs;
 }  // namespace
 
 Upkeep::Upkeep(Options options)
-    : options_(std::move(options)), eviction_({.catalog = options_.catalog, .delete_if = options_.delete_if}) {}
+    : options_(std::move(options)),
+      eviction_({.catalog = options_.catalog,
+                 .delete_if = options_.delete_if,
+                 // While there are more removed files open than can be kept, what somebody has open would only be one more, whose
+                 // bytes do not come back and are not known to be on their way: everything would go for nothing.
+                 .pass_over = [unlinked = options_.unlinked](int fd) {
+                   return unlinked->full() && UnlinkedFiles::IsOpenElsewhere(fd);
+                 }}) {}
 
 int64_t Upkeep::Do(int64_t now_ns) {
   TakeMarks(now_ns);
@@ -79,7 +86,8 @@ bool Upkeep::Evict(int64_t now_ns) {
   // Whatever the levels are, this is what asks the file system now and then.
   const DiskLimits::Fill fill = options_.limits->Ask();
   // Until the walk is over nobody knows what was used longest ago.
-  if (fill.excess == 0 || options_.marks == nullptr || !options_.catalog->complete()) {
+  if (fill.excess == 0 || options_.marks == nullptr ||
+      !(options_.catalog->complete() || options_.catalog->left_out())) {
     to_free_ = 0;
     return false;
   }

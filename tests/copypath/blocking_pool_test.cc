@@ -123,5 +123,49 @@ TEST(BlockingPoolTest, StopWaitsForWhatHasBegun) {
   EXPECT_FALSE(late_ran);
 }
 
+// Long work has half of the threads: what is short runs, however much long work there is and however long it takes.
+TEST(BlockingPoolTest, ShortWorkDoesNotWaitForLong) {
+  BlockingPool pool(4);
+  Gate first, second;
+  pool.Run(first.Work(), BlockingPool::Length::kLong);
+  pool.Run(second.Work(), BlockingPool::Length::kLong);
+  EXPECT_TRUE(first.AwaitBegin());
+  EXPECT_TRUE(second.AwaitBegin());
+  std::atomic<int> long_ran{0}, short_ran{0};
+  for (int i = 0; i < 20; ++i) pool.Run([&long_ran] { ++long_ran; }, BlockingPool::Length::kLong);
+  for (int i = 0; i < 20; ++i) pool.Run([&short_ran] { ++short_ran; });
+  EXPECT_TRUE(Eventually([&] { return short_ran == 20; }));
+  EXPECT_EQ(long_ran, 0);
+  first.Open();
+  EXPECT_TRUE(Eventually([&] { return long_ran == 20; }));
+  second.Open();
+  pool.Stop();
+}
+
+// One thread takes turns: pieces of long work that are queued anew each time do not keep what is short from running, nor the
+// other way round.
+TEST(BlockingPoolTest, OneThreadTakesTurns) {
+  BlockingPool pool(1);
+  Gate gate;
+  pool.Run(gate.Work());
+  EXPECT_TRUE(gate.AwaitBegin());
+  std::atomic<int> pieces{0};
+  std::function<void()> piece = [&] {
+    if (++pieces < 1000) pool.Run(piece, BlockingPool::Length::kLong);
+  };
+  pool.Run(piece, BlockingPool::Length::kLong);
+  std::atomic<int> before_short{0}, short_ran{0};
+  for (int i = 0; i < 10; ++i) {
+    pool.Run([&] {
+      if (++short_ran == 10) before_short = pieces.load();
+    });
+  }
+  gate.Open();
+  EXPECT_TRUE(Eventually([&] { return pieces == 1000 && short_ran == 10; }));
+  EXPECT_LE(before_short, 11);
+  EXPECT_GE(before_short, 9);
+  pool.Stop();
+}
+
 }  // namespace
 }  // namespace objmapper::copypath

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <future>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "tests/client/temporary_folder.h"
 #include "tests/copypath/eviction.h"
 #include "tests/copypath/pattern.h"
+#include "tests/net/eventually.h"
 #include "tests/net/open_fds.h"
 
 namespace objmapper::copypath {
@@ -129,6 +131,51 @@ TEST_F(CachedObjectTest, WindowsCoverTheObject) {
   EXPECT_EQ(object->Window(0), (Window{0, kWindowBytes}));
   EXPECT_EQ(object->Window(1), (Window{kWindowBytes, 2 * kWindowBytes}));
   EXPECT_EQ(object->Window(2), (Window{2 * kWindowBytes, kBytes}));
+}
+
+// A sparse file of terabytes costs its owner nothing; here it costs no addresses, and nothing for windows that nobody asks for.
+TEST_F(CachedObjectTest, SparseTerabytes) {
+  folder_.Write("sparse", "");
+  const uint64_t bytes = uint64_t{8} << 40;
+  ASSERT_EQ(truncate(folder_.Path("sparse").c_str(), static_cast<off_t>(bytes)), 0);
+  const ObjectRef object = Loaded("sparse");
+  ASSERT_TRUE(object->Map().ok());
+  EXPECT_EQ(object->map(), nullptr);
+  EXPECT_EQ(object->windows_known(), 0u);
+  const size_t last = bytes / kWindowBytes - 1;
+  EXPECT_EQ(object->Window(last).second, bytes);
+  // Its windows are asked for as any others.
+  EXPECT_EQ(object->ResidencyOf(last, 0), Residency::kUnknown);
+  char page[4096];
+  for (uint64_t at = object->Window(last).first; at < bytes; at += sizeof(page)) {
+    ASSERT_EQ(pread(object->fd(), page, sizeof(page), static_cast<off_t>(at)), ssize_t{sizeof(page)});
+  }
+  EXPECT_EQ(object->ResidencyOf(last, 0), Residency::kResident);
+  // Only those of late are remembered, but for what is on its way.
+  object->SetResidency(7, Residency::kComing, 0);
+  for (size_t i = 0; i < 10'000; ++i) object->SetResidency(100 + i, Residency::kResident, static_cast<int64_t>(i) * 1'000'000);
+  EXPECT_LT(object->windows_known(), 1000u);
+  EXPECT_EQ(object->ResidencyOf(7, kLongNs), Residency::kComing);
+  object->SetResidency(7, Residency::kResident, 0);
+}
+
+// What is large is let go of by the pool: freeing the blocks of a file that was removed takes its time.
+TEST_F(CachedObjectTest, TheLargeAreClosedElsewhere) {
+  folder_.Write("large", "");
+  ASSERT_EQ(truncate(folder_.Path("large").c_str(), 64 << 20), 0);
+  BlockingPool pool(1);
+  std::promise<void> held;
+  pool.Run([&held] { held.get_future().wait(); });
+  const ptrdiff_t before = net::OpenFds();
+  {
+    const ObjectRef object = Loaded("large");
+    object->set_closer(&pool);
+    ASSERT_TRUE(object->Map().ok());
+  }
+  EXPECT_EQ(net::OpenFds(), before + 1) << "the pool has not come to it";
+  held.set_value();
+  EXPECT_TRUE(net::Eventually([&] { return net::OpenFds() == before; }));
+  pool.Stop();
 }
 
 // ---- Residency ----

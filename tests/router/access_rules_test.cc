@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -148,6 +150,50 @@ TEST(AccessRulesTest, FilesThatCannotBeRead) {
   EXPECT_FALSE(AccessRules::Load("/").ok());
   const absl::Status endless = AccessRules::Load("/dev/zero").status();
   EXPECT_TRUE(absl::StrContains(endless.message(), "longer than")) << endless;
+}
+
+// A walk of all names in their order that asks where to go on sees all that may be read, and little else.
+TEST(AccessRulesTest, AWalkPassesOverWhatIsDenied) {
+  std::vector<std::string> names;
+  for (const char* folder : {"a", "a-b", "a/x", "a/x/y", "b", "b-", "b/secret", "b/secret/open", "b/secret-", "c", "z"}) {
+    for (int i = 0; i < 20; ++i) names.push_back(absl::StrCat(folder, "/", 10 + i));
+  }
+  names.insert(names.end(), {"a0", "b/secret0", "single", "b/secret/x"});
+  std::sort(names.begin(), names.end());
+  const struct {
+    const char* rules;
+    size_t denied_max;  // that are looked at all the same
+  } cases[] = {{"", 1},
+               {"any / read\n", 0},
+               {"any / none\n", 1},
+               {"any /b read\n", 3},
+               {"any /b/secret none\nany / read\n", 2},
+               {"any /b/secret/open read\nany /b/secret none\nany /b read\nany / none\n", 5},
+               {"any /a/x read\nany /z read\nany /single read\n", 5},
+               {"any /a/x none\nany /a read\nany /a read\n", 3},
+               {"any /nowhere read\n", 2}};
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.rules);
+    const Grants grants = GrantsOf(c.rules, kAlice);
+    std::vector<std::string> wanted, got;
+    for (const std::string& name : names) {
+      if (grants.Permits(name, Right::kRead)) wanted.push_back(name);
+    }
+    size_t denied = 0;
+    for (auto at = names.begin(); at != names.end();) {
+      if (grants.Permits(*at, Right::kRead)) {
+        got.push_back(*at++);
+        continue;
+      }
+      ++denied;
+      const std::optional<std::string> next = grants.NextAfter(*at, Right::kRead);
+      if (!next.has_value()) break;
+      ASSERT_GT(*next, *at);
+      at = std::lower_bound(at, names.end(), *next);
+    }
+    EXPECT_EQ(got, wanted);
+    EXPECT_LE(denied, c.denied_max);
+  }
 }
 
 }  // namespace

@@ -549,12 +549,17 @@ TEST_F(ConfigTest, Catalog) {
   EXPECT_EQ(ReadWith("catalog_watches", "0").catalog_watches, 0u);
   EXPECT_EQ(ReadWith("catalog_rescan", "5s").catalog_rescan, absl::Seconds(5));
   for (const auto& [flag, value] : {std::pair("catalog_watches", "-1"), std::pair("catalog_rescan", "0"),
-                                    std::pair("catalog_rescan", "often"), std::pair("catalog_rescan", "10000h")}) {
+                                    std::pair("catalog_rescan", "often"), std::pair("catalog_rescan", "10000h"),
+                                    std::pair("catalog_memory", "50%"), std::pair("catalog_memory", "1K"),
+                                    std::pair("catalog_memory", "-1")}) {
     Set(flag, value);
     ExpectRefused(flag, value);
     Set("catalog_watches", "1");
     Set("catalog_rescan", "1m");
+    Set("catalog_memory", "2G");
   }
+  EXPECT_EQ(Read().catalog_memory, uint64_t{2} << 30);
+  EXPECT_EQ(ReadWith("catalog_memory", "").catalog_memory, UINT64_MAX);
 }
 
 TEST_F(ConfigTest, MemoryLimit) {
@@ -582,7 +587,7 @@ TEST_F(ConfigTest, EveryFlagIsTried) {
       "allow_uids allow_gids listen_unix_mode listen_unix_owner listen_unix_group rules_file "
       "rate_limit_per_conn rate_limit_burst max_connections_per_uid slow_request_us log_requests "
       "user group take_over listen_udp udp_max_payload writable durability "
-      "catalog catalog_watches catalog_rescan disk_evict_at disk_refuse_at memory_limit tcp_local_congestion "
+      "catalog catalog_watches catalog_rescan catalog_memory disk_evict_at disk_refuse_at memory_limit tcp_local_congestion "
       "unix_send_buffer_bytes",
       ' ');
   std::set<std::string> defined;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <set>
 #include <string>
@@ -192,6 +193,79 @@ TEST(ToSeconds32Test, ClampsToWhatFits) {
   EXPECT_EQ(ToSeconds32(-1), 0u);
   EXPECT_EQ(ToSeconds32(1'700'000'000), 1'700'000'000u);
   EXPECT_EQ(ToSeconds32(int64_t{1} << 40), 0xffffffffu);
+}
+
+// Who passes over what he has no use for sees all else once, wherever what he passes over ends.
+TEST_F(CatalogTest, PassesOverWhatIsNotWanted) {
+  for (int i = 0; i < 1000; ++i) {
+    Put(absl::StrCat("a/", 1000 + i));
+    Put(absl::StrCat("b/", 1000 + i));
+  }
+  Put("c");
+  for (const char* from : {"a/1001", "a/1128", "a/1500", "b/1000", "b0", "c", "d"}) {
+    SCOPED_TRACE(from);
+    std::vector<std::string> seen;
+    catalog_.ForEachFrom("", "", [&](const Catalog::Object& object, std::string* next) {
+      seen.push_back(object.uri);
+      if (object.uri == "a/1000") *next = from;
+      return true;
+    });
+    std::vector<std::string> wanted = All();
+    wanted.erase(std::remove_if(wanted.begin() + 1, wanted.end(), [&](const std::string& uri) { return uri < from; }), wanted.end());
+    EXPECT_EQ(seen, wanted);
+  }
+}
+
+// It takes no more memory than it may: what is too much is left out, and then it is not complete. What is known can change.
+TEST(CatalogRoomTest, LeavesOutWhatIsTooMuch) {
+  Catalog catalog(/*memory_max=*/10'000);
+  const auto put = [&](const std::string& uri, uint64_t size) {
+    Catalog::Entry entry;
+    entry.size = size;
+    EXPECT_TRUE(catalog.Settle(uri, catalog.Before(uri), entry));
+  };
+  catalog.SetComplete();
+  int stored = 0;
+  while (catalog.HasRoomFor(absl::StrCat("object", stored))) put(absl::StrCat("object", stored++), 1);
+  EXPECT_GT(stored, 50);
+  EXPECT_TRUE(catalog.complete());
+  put("one more", 1);
+  EXPECT_TRUE(catalog.left_out());
+  EXPECT_FALSE(catalog.complete());
+  EXPECT_EQ(catalog.objects(), static_cast<uint64_t>(stored));
+  EXPECT_LE(catalog.memory(), 10'000u);
+  EXPECT_FALSE(catalog.HasRoomAgain());
+  EXPECT_TRUE(catalog.HasRoomFor("object0"));
+  put("object0", 77);
+  EXPECT_EQ(catalog.Find("object0")->size, 77u);
+  for (int i = 0; i < stored; ++i) {
+    const std::string uri = absl::StrCat("object", i);
+    EXPECT_TRUE(catalog.Settle(uri, catalog.Before(uri), std::nullopt));
+  }
+  EXPECT_TRUE(catalog.HasRoomAgain());
+  EXPECT_EQ(catalog.memory(), 0u);
+}
+
+// An object with holes counts as what it takes.
+TEST_F(CatalogTest, HolesDoNotCount) {
+  for (const uint64_t bytes : {uint64_t{0}, uint64_t{1}, uint64_t{4096}, uint64_t{262143}, uint64_t{262145}, uint64_t{123'456'789'012}}) {
+    Entry entry;
+    entry.size = uint64_t{15} << 40;
+    entry.SetTaken(bytes);
+    EXPECT_GE(entry.taken(), bytes);
+    EXPECT_LE(entry.taken(), bytes + bytes / 100'000);
+    Put("sparse", entry);
+    EXPECT_EQ(catalog_.bytes(), entry.taken());
+    EXPECT_EQ(catalog_.Find("sparse")->size, uint64_t{15} << 40);
+  }
+  Entry whole;
+  whole.size = 1000;
+  whole.SetTaken(4096);
+  EXPECT_EQ(whole.taken(), 1000u);
+  Put("sparse", whole);
+  EXPECT_EQ(catalog_.bytes(), 1000u);
+  Erase("sparse");
+  EXPECT_EQ(catalog_.bytes(), 0u);
 }
 
 }  // namespace

@@ -11,15 +11,20 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <limits>
+#include <optional>
 #include <set>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include <glog/logging.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "storage/attributes.h"
@@ -543,6 +548,114 @@ TEST_F(StoreTest, AFullDiskRefusesAtOnce) {
   EXPECT_EQ(passed.code(), absl::StatusCode::kUnavailable) << passed;
   EXPECT_TRUE(fits.ok()) << fits;
   EXPECT_EQ(names, (std::set<std::string>{"small", "small/a", "small/a/fits"}));
+}
+
+// A URI may be so deep and no deeper, for every operation; what is made on the way for nothing is not left.
+TEST_F(StoreTest, DepthHasABound) {
+  const auto deep = [](size_t levels) {
+    std::string uri = "d";
+    for (size_t i = 1; i < levels; ++i) absl::StrAppend(&uri, "/d");
+    return uri;
+  };
+  ASSERT_TRUE(Put(deep(kDepthMax), "deepest").ok());
+  ExpectContent(deep(kDepthMax), "deepest");
+  EXPECT_EQ(List({}), deep(kDepthMax));
+  EXPECT_TRUE(store_->Delete(deep(kDepthMax)).ok());
+  EXPECT_EQ(Names(), std::set<std::string>{});
+  const std::string deeper = deep(kDepthMax + 1);
+  EXPECT_EQ(CodeOf(deeper), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(Put(deeper, "x").code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(store_->Delete(deeper).code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(store_->PutFd(deeper, net::Memfd("x"), {}).code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(Names(), std::set<std::string>{});
+  // Doubled slashes make no levels.
+  ASSERT_TRUE(Put("a" + std::string(2000, '/') + "b", "x").ok());
+  ExpectContent("a/b", "x");
+}
+
+// What others have made deeper than that is nobody's object, and keeps no listing from what is; a listing has a few descriptors open.
+TEST_F(StoreTest, ListsBesideTreesOfAnyDepth) {
+  ASSERT_TRUE(Put("a", "x").ok());
+  ASSERT_TRUE(Put("z/z", "x").ok());
+  net::UniqueFd at(open(scratch_.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  for (int level = 0; level < 3000; ++level) {
+    ASSERT_EQ(mkdirat(at.get(), "m", 0755), 0);
+    at.Reset(openat(at.get(), "m", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_TRUE(at.valid());
+    if (level % 100 == 0) net::UniqueFd file(openat(at.get(), "object", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+  }
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit few = before;
+  few.rlim_cur = static_cast<rlim_t>(net::UniqueFd(dup(at.get())).get()) + 5;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  ListQuery query;
+  const absl::StatusOr<ListPage> page = store_->List(query, Everything);
+  const absl::StatusOr<size_t> removed = store_->RemoveLeftovers();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_TRUE(removed.ok()) << removed.status();
+  ASSERT_TRUE(page.ok()) << page.status();
+  // The root's, "m"'s, and those at 101 and 201 levels.
+  ASSERT_EQ(page->entries.size(), 5u);
+  EXPECT_EQ(page->entries.front().uri, "a");
+  EXPECT_EQ(page->entries.back().uri, "z/z");
+  // rm(1) would not do it by paths.
+  at.Reset();
+  ASSERT_EQ(system(("rm -rf '" + scratch_.PathOf("m") + "'").c_str()), 0);
+}
+
+// Folders that a peer may see nothing of are not read, and those that the prefix does not lead to neither.
+TEST_F(StoreTest, ListReadsOnlyWhatMayBeSeen) {
+  for (const char* uri : {"closed/a", "open/a", "open/b/c", "open/secret/d"}) ASSERT_TRUE(Put(uri, "x").ok());
+  class Open : public ListFilter {
+   public:
+    bool Permits(absl::string_view uri) const override {
+      asked.emplace_back(uri);
+      return absl::StartsWith(uri, "open/") && !absl::StartsWith(uri, "open/secret/");
+    }
+    std::optional<std::string> After(absl::string_view uri) const override {
+      if (uri < "open/") return "open/";
+      if (absl::StartsWith(uri, "open/secret/")) return "open/secret0";
+      return std::nullopt;
+    }
+    mutable std::vector<std::string> asked;
+  };
+  const Open filter;
+  const absl::StatusOr<ListPage> page = store_->List({}, filter);
+  ASSERT_TRUE(page.ok());
+  ASSERT_EQ(page->entries.size(), 2u);
+  EXPECT_EQ(page->entries[0].uri, "open/a");
+  EXPECT_EQ(page->entries[1].uri, "open/b/c");
+  for (const std::string& uri : filter.asked) {
+    EXPECT_TRUE(uri != "closed/a" && uri != "open/secret/d") << uri << " was looked at";
+  }
+  ListQuery query;
+  query.prefix = "open/b/";
+  const Open other;
+  ASSERT_TRUE(store_->List(query, other).ok());
+  EXPECT_EQ(other.asked, (std::vector<std::string>{"open/", "open/b/", "open/b/c"}));
+}
+
+// Attributes are anybody's who may write to the file: numbers that fit nothing are no accident.
+TEST_F(StoreTest, ForeignAttributesAreOnlyNumbers) {
+  scratch_.Write("object", "content");
+  const std::string path = scratch_.PathOf("object");
+  ASSERT_EQ(chmod(path.c_str(), 01644), 0);
+  const auto set = [&](const char* name, const std::string& value) {
+    return setxattr(path.c_str(), name, value.data(), value.size(), 0) == 0;
+  };
+  if (!set("user.objmapper.expires", "9223372036854775807")) GTEST_SKIP() << "no extended attributes here";
+  ExpectContent("object", "content");
+  for (const char* expired : {"-9223372036854775808", "-1", "0", "1"}) {
+    ASSERT_TRUE(set("user.objmapper.expires", expired));
+    EXPECT_EQ(CodeOf("object"), absl::StatusCode::kNotFound) << expired;
+  }
+  ASSERT_TRUE(set("user.objmapper.expires", "99999999999999999999999"));  // no number: it never expires
+  ExpectContent("object", "content");
+  for (const char* kept : {"-9223372036854775808", "9223372036854775807"}) {
+    ASSERT_TRUE(set("user.objmapper.etag", absl::StrCat("xxh3-0 7 0 ", kept)));
+    EXPECT_TRUE(tree_->Describe("object", Wait::kMayBlock).ok());
+  }
 }
 
 }  // namespace
