@@ -104,6 +104,11 @@ void Stream::OnReceived(absl::string_view bytes, bool fds_refused) {
   session_->received_ns.store(loop_->now_ns(), std::memory_order_relaxed);
   absl::string_view input = bytes;
   const size_t begin = session_->unread.size();
+  if (begin > kUnreadEverMax) {
+    LOG(ERROR) << session_->PeerName() << ": closed, " << begin << " of its bytes are unread and more keep coming";
+    Abort();
+    return;
+  }
   if (!session_->unread.empty()) {
     session_->unread.append(bytes.data(), bytes.size());
     input = session_->unread;

@@ -95,6 +95,9 @@ class Stream : public Channel {
 
   // Above this many unread bytes, nothing more is received.
   static constexpr size_t kUnreadMax = 16 * 1024;
+  // What a ring has received before it could be stopped comes on top: all its buffers at most, a megabyte. A connection of
+  // which more piles up is not kept.
+  static constexpr size_t kUnreadEverMax = 4 << 20;
   // Nor above this many descriptors that wait for their requests to be taken.
   static constexpr size_t kArrivalsMax = 16;
 

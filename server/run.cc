@@ -17,6 +17,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "server/admin/admin.h"
 #include "server/handover/door.h"
 #include "server/handover/predecessor.h"
@@ -186,7 +187,6 @@ class Life {
   void TakeConnections() {
     const absl::StatusOr<uint64_t> taken =
         predecessor_->TakeConnections(kPredecessorPatience, [this](handover::Frame frame) -> absl::Status {
-          if (frame.fds.empty()) return absl::InternalError("it came without its socket");
           auto session = handover::Revive(std::move(frame), server_->counters(), server_->limits());
           if (!session.ok()) return session.status();
           server_->Arrive(*std::move(session));
@@ -252,8 +252,11 @@ class Life {
     const auto take = [&](const router::Session& session) {
       if (!said.ok()) return said;
       std::vector<int> fds;
-      const std::string text = handover::Describe(session, &fds);
-      said = successor->Send(text, fds);
+      const std::vector<std::string> frames = handover::Describe(session, &fds);
+      for (size_t i = 0; i < frames.size() && said.ok(); ++i) {
+        const bool last = i + 1 == frames.size();
+        said = successor->Send(frames[i], last ? absl::MakeConstSpan(fds) : absl::Span<const int>());
+      }
       return said;
     };
     if (!server_->HandOver(take, &count)) {

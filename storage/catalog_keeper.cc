@@ -181,7 +181,7 @@ void CatalogKeeper::Visit(const std::string& path) {
     return;
   }
   if (options_.warn_of_folding && FoldsCaseByAttribute(directory->get())) {
-    LOG_EVERY_N(ERROR, 100) << "rules: names in \"" << absl::CHexEscape(path) << "\" do not tell upper from lower case (chattr +F): rules about "
+    LOG_EVERY_N(ERROR, 100) << "rules: names in " << text::Quoted(path) << " do not tell upper from lower case (chattr +F): rules about "
                             << "what lies in it can be got around by another spelling";
   }
   const TreeWatch::Added added = watch_.Add(directory->get(), path);

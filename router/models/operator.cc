@@ -109,10 +109,12 @@ Operator::Came Operator::TakeBody(Session* session, int file, uint64_t* left, in
   uint64_t offset = 0;
   bool stray = false;
   while (*left > 0) {
-    // What has been read already, up to a whole buffer's worth; then what comes.
+    // What has been read already; then what comes. Never a byte behind the body: that stays where it is, so that nothing
+    // piles up here that the next turn has no room for.
+    const size_t wanted = static_cast<size_t>(std::min<uint64_t>(kBufferBytes, *left));
     size_t have = 0;
     if (!session->unread.empty()) {
-      have = std::min(session->unread.size(), kBufferBytes);
+      have = std::min(session->unread.size(), wanted);
       memcpy(buffer_.get(), session->unread.data(), have);
     } else {
       if (session->peer_done) return Came::kEnded;
@@ -125,7 +127,7 @@ Operator::Came Operator::TakeBody(Session* session, int file, uint64_t* left, in
         default:
           return Came::kBroken;
       }
-      const ssize_t got = Receive(session, absl::MakeSpan(buffer_.get(), kBufferBytes), 0);
+      const ssize_t got = Receive(session, absl::MakeSpan(buffer_.get(), wanted), 0);
       if (got < 0 && errno == EAGAIN) continue;
       if (got < 0) return Came::kBroken;
       if (got == 0) {
@@ -135,17 +137,12 @@ Operator::Came Operator::TakeBody(Session* session, int file, uint64_t* left, in
       session->received_ns.store(net::NowNs(), std::memory_order_relaxed);
       have = static_cast<size_t>(got);
     }
-    const size_t bytes = static_cast<size_t>(std::min<uint64_t>(have, *left));
-    stray = stray || HasStrayFds(*session, bytes);
-    if (session->unread.empty()) {
-      KeepUnread(session, absl::string_view(buffer_.get(), have), bytes);
-    } else {
-      KeepUnread(session, session->unread, bytes);
-    }
-    *left -= bytes;
-    if (!stray) *error = WriteAll(file, buffer_.get(), bytes, offset);
+    stray = stray || HasStrayFds(*session, have);
+    KeepUnread(session, session->unread.empty() ? absl::string_view(buffer_.get(), have) : session->unread, have);
+    *left -= have;
+    if (!stray) *error = WriteAll(file, buffer_.get(), have, offset);
     if (*error != 0) return Came::kFailed;
-    offset += bytes;
+    offset += have;
   }
   return stray ? Came::kStray : Came::kAll;
 }

@@ -1,12 +1,14 @@
 #include "router/models/turn.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include <algorithm>
 
 #include "net/clock.h"
 #include "net/scm_rights.h"
 #include "protocol/capabilities.h"
+#include "protocol/limits.h"
 #include "router/receive.h"
 
 namespace objmapper::router::models {
@@ -15,15 +17,18 @@ namespace {
 constexpr size_t kBytesMax = 64 * 1024;
 // How many of them are taken before another connection may have its turn.
 constexpr size_t kRequestsMax = net::kFdsPerMessageMax;
+// So what fills the buffer begins with a whole message, or is a part of a body that is dropped.
+static_assert(kBytesMax > 2 * (protocol::kUriBytesMax + protocol::kMetadataBytesMax));
 }  // namespace
 
 // Left as the allocator gives it: pages that are never written cost nothing.
 Turn::Turn() : bytes_(new char[kBytesMax]) {}
 
 bool Turn::Receive(Session* session, bool draining) {
-  size_t have = session->unread.size();
-  std::copy(session->unread.begin(), session->unread.end(), bytes_.get());
-  bool read_some = false;
+  // There may be more unread than the buffer holds: a connection that came from another owner brings what that one has read.
+  size_t have = std::min(session->unread.size(), kBytesMax);
+  memcpy(bytes_.get(), session->unread.data(), have);
+  const bool all = have == session->unread.size();
   // More than half a buffer unread means complete requests: serve those first.
   if (!session->peer_done && have <= kBytesMax / 2) {
     const ssize_t got = router::Receive(session, absl::MakeSpan(bytes_.get(), kBytesMax), have);
@@ -42,7 +47,8 @@ bool Turn::Receive(Session* session, bool draining) {
   OrderForService(*session, &burst_.requests);
   requests_ = absl::MakeConstSpan(burst_.requests);
   requests_ = requests_.first(std::min<uint64_t>(requests_.size(), session->allowance()));
-  KeepUnread(session, input, burst_.consumed);
+  KeepUnread(session, all ? input : absl::string_view(session->unread), burst_.consumed);
+  if (!all && burst_.end == Burst::End::kNeedMore) burst_.end = Burst::End::kFull;  // the rest is at hand
   if (draining && read_some && burst_.end == Burst::End::kNeedMore) {
     burst_.end = Burst::End::kFull;  // read until the socket is empty
   }

@@ -71,8 +71,9 @@ void Predecessor::Abandon() { shutdown(wire_.fd(), SHUT_RDWR); }
 absl::StatusOr<uint64_t> Predecessor::TakeConnections(absl::Duration patience,
                                                       const std::function<absl::Status(Frame)>& adopt) {
   uint64_t taken = 0;
+  std::string unread;  // of the connection that comes next
   while (true) {
-    absl::StatusOr<Frame> frame = wire_.Receive(patience);
+    absl::StatusOr<Frame> frame = wire_.ReceiveSome(patience);
     if (!frame.ok()) return frame.status();
     absl::string_view text = frame->text;
     if (absl::ConsumePrefix(&text, "end")) {
@@ -83,6 +84,8 @@ absl::StatusOr<uint64_t> Predecessor::TakeConnections(absl::Duration patience,
       }
       break;
     }
+    if (AddPart(*frame, &unread)) continue;
+    frame->unread = std::exchange(unread, {});
     absl::Status adopted = adopt(*std::move(frame));
     if (!adopted.ok()) {
       LOG(ERROR) << "hand-over: a connection was lost: " << adopted.message();

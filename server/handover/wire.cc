@@ -20,6 +20,11 @@ namespace objmapper::server::handover {
 namespace {
 
 constexpr absl::string_view kConnection = "connection ";
+// One whose first bytes came in parts. Who does not know the word loses the connection, and not its place in it.
+constexpr absl::string_view kConnectionInParts = "connection-in-parts ";
+constexpr absl::string_view kPart = "unread\n";
+// Of a connection's unread bytes, in one frame: with room for what else it says.
+constexpr size_t kPartBytes = kFrameBytesMax / 2;
 
 absl::Status Failed(int error, absl::string_view what) {
   if (error == EAGAIN) return absl::DeadlineExceededError(absl::StrCat(what, ": nothing happened for too long"));
@@ -55,52 +60,76 @@ absl::Status Wire::Send(absl::string_view text, absl::Span<const int> fds) {
     if (sent == 0 && !fds.empty()) net::AttachFds(fds, &control, &message);
     const ssize_t went = sendmsg(fd(), &message, MSG_NOSIGNAL);
     if (went < 0 && errno == EINTR) continue;
+    if (went < 0 && errno == ETOOMANYREFS && absl::Now() < deadline) {
+      absl::SleepFor(absl::Milliseconds(2));
+      continue;
+    }
     if (went < 0) return Failed(errno, "send to the other server");
     sent += static_cast<size_t>(went);
   }
   return absl::OkStatus();
 }
 
-absl::Status Wire::ReadExactly(char* to, size_t bytes, absl::Time deadline, std::vector<net::UniqueFd>* fds) {
+absl::Status Wire::ReadExactly(char* to, size_t bytes, absl::Time deadline, Frame* frame) {
   for (size_t have = 0; have < bytes;) {
     // Of each read anew, so that a byte now and then does not prolong it.
     const absl::Duration left = deadline - absl::Now();
     if (left <= absl::ZeroDuration()) return Failed(EAGAIN, "hear from the other server");
     SetTimeout(fd(), SO_RCVTIMEO, std::max(left, absl::Milliseconds(1)));  // 0 would be for ever
     const absl::StatusOr<net::Received> got =
-        net::RecvWithFds(fd(), absl::MakeSpan(to + have, bytes - have), net::kFdsPerMessageMax, fds);
+        net::RecvWithFds(fd(), absl::MakeSpan(to + have, bytes - have), net::kFdsPerMessageMax, &frame->fds);
     if (!got.ok()) {
       if (absl::IsResourceExhausted(got.status())) return Failed(EAGAIN, "hear from the other server");  // SO_RCVTIMEO
       return got.status();
     }
     if (got->bytes == 0) return Failed(0, "hear from the other server");
-    if (got->fds_lost) return absl::InternalError("descriptors from the other server were lost (RLIMIT_NOFILE)");
-    if (fds->size() > net::kFdsPerMessageMax) return absl::InternalError("the other server sends too many descriptors");
+    if (frame->fds.size() > net::kFdsPerMessageMax) {
+      return absl::InternalError("the other server sends too many descriptors");
+    }
+    frame->fds_lost = frame->fds_lost || got->fds_lost;
     have += got->bytes;
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<Frame> Wire::Receive(absl::Duration patience) {
-  Frame frame;
-  unsigned char size[4];
-  if (absl::Status s = ReadExactly(reinterpret_cast<char*>(size), 1, absl::Now() + patience, &frame.fds); !s.ok()) {
-    return s;
+  absl::StatusOr<Frame> frame = ReceiveUpTo(kFrameBytesMax, patience);
+  if (!frame.ok()) return frame;
+  if (frame->too_long != 0) {
+    return absl::InternalError(
+        absl::StrCat("the other server announces ", frame->too_long, " bytes; that is no hand-over"));
   }
-  const absl::Time deadline = absl::Now() + kPatience;
-  if (absl::Status s = ReadExactly(reinterpret_cast<char*>(size) + 1, sizeof(size) - 1, deadline, &frame.fds); !s.ok()) {
-    return s;
-  }
-  const size_t bytes = size_t{size[0]} << 24 | size_t{size[1]} << 16 | size_t{size[2]} << 8 | size[3];
-  if (bytes > kFrameBytesMax) {
-    return absl::InternalError(absl::StrCat("the other server announces ", bytes, " bytes; that is no hand-over"));
-  }
-  frame.text.resize(bytes);
-  if (absl::Status s = ReadExactly(frame.text.data(), bytes, deadline, &frame.fds); !s.ok()) return s;
+  if (frame->fds_lost) return absl::InternalError("descriptors from the other server were lost (RLIMIT_NOFILE)");
   return frame;
 }
 
-std::string Describe(const router::Session& session, std::vector<int>* fds) {
+absl::StatusOr<Frame> Wire::ReceiveSome(absl::Duration patience) {
+  // A predecessor of old puts all that is unread into one.
+  return ReceiveUpTo(kUnreadBytesMax + kFrameBytesMax, patience);
+}
+
+absl::StatusOr<Frame> Wire::ReceiveUpTo(size_t bytes_max, absl::Duration patience) {
+  Frame frame;
+  unsigned char size[4];
+  char* const rest = reinterpret_cast<char*>(size) + 1;
+  if (absl::Status s = ReadExactly(rest - 1, 1, absl::Now() + patience, &frame); !s.ok()) return s;
+  const absl::Time deadline = absl::Now() + kPatience;
+  if (absl::Status s = ReadExactly(rest, sizeof(size) - 1, deadline, &frame); !s.ok()) return s;
+  size_t bytes = size_t{size[0]} << 24 | size_t{size[1]} << 16 | size_t{size[2]} << 8 | size[3];
+  if (bytes <= bytes_max) {
+    frame.text.resize(bytes);
+    if (absl::Status s = ReadExactly(frame.text.data(), bytes, deadline, &frame); !s.ok()) return s;
+    return frame;
+  }
+  frame.too_long = bytes;
+  std::string dropped(kPartBytes, '\0');
+  for (; bytes > 0; bytes -= std::min(bytes, dropped.size())) {
+    if (absl::Status s = ReadExactly(dropped.data(), std::min(bytes, dropped.size()), deadline, &frame); !s.ok()) return s;
+  }
+  return frame;
+}
+
+std::vector<std::string> Describe(const router::Session& session, std::vector<int>* fds) {
   fds->assign(1, session.fd());
   // Four numbers for each read that brought descriptors; most connections have none.
   std::string arrivals;
@@ -112,54 +141,88 @@ std::string Describe(const router::Session& session, std::vector<int>* fds) {
     if (!fits) continue;
     for (const net::UniqueFd& fd : arrival.fds) fds->push_back(fd.get());
   }
+  std::vector<std::string> frames;
+  absl::string_view unread = session.unread;
+  while (unread.size() > kPartBytes) {
+    frames.push_back(absl::StrCat(kPart, unread.substr(0, kPartBytes)));
+    unread.remove_prefix(kPartBytes);
+  }
   const protocol::RequestParser::State state = session.parser.state();
-  return absl::StrCat(kConnection, session.transport == router::Transport::kUnix ? "unix" : "tcp", " ",
-                      static_cast<int>(state.dialect), " ", state.capabilities, " ", state.max_pipeline, " ",
-                      state.to_skip, " ", session.answered.get(), " ", session.bytes.get(), " ",
-                      session.fds_at.has_value() ? static_cast<int64_t>(*session.fds_at) : -1, arrivals,
-                      "\n",
-                      session.unread);
+  // What is left of a body that is dropped may be any 64-bit number; successors of old read 63 bits. None ever sends so much.
+  const uint64_t to_skip = std::min<uint64_t>(state.to_skip, INT64_MAX);
+  frames.push_back(absl::StrCat(frames.empty() ? kConnection : kConnectionInParts,
+                                session.transport == router::Transport::kUnix ? "unix" : "tcp", " ",
+                                static_cast<int>(state.dialect), " ", state.capabilities, " ", state.max_pipeline, " ",
+                                to_skip, " ", session.answered.get(), " ", session.bytes.get(), " ",
+                                session.fds_at.has_value() ? static_cast<int64_t>(*session.fds_at) : -1, arrivals, "\n",
+                                unread));
+  return frames;
+}
+
+bool AddPart(const Frame& frame, std::string* unread) {
+  absl::string_view text = frame.text;
+  if (!absl::ConsumePrefix(&text, kPart)) return false;
+  unread->append(text.data(), std::min(text.size(), kUnreadBytesMax + 1 - std::min(unread->size(), kUnreadBytesMax + 1)));
+  return true;
 }
 
 absl::StatusOr<std::unique_ptr<router::Session>> Revive(Frame frame, router::ConnectionCounters* counters,
                                                         const router::SessionLimits* limits) {
   const absl::Status wrong = absl::InternalError("the other server describes a connection in another way");
+  if (frame.too_long != 0) {
+    return absl::InternalError(absl::StrCat("the other server describes it in ", frame.too_long, " bytes, which is too much"));
+  }
   const absl::string_view text = frame.text;
   const size_t line = text.find('\n');
   absl::string_view head = text.substr(0, line);
-  if (line == text.npos || !absl::ConsumePrefix(&head, kConnection) || frame.fds.empty()) return wrong;
+  if (frame.fds.empty()) {
+    return absl::InternalError(frame.fds_lost ? "no descriptor was left for its socket (RLIMIT_NOFILE)"
+                                              : "it came without its socket");
+  }
+  const absl::string_view wanted = frame.unread.empty() ? kConnection : kConnectionInParts;
+  if (line == text.npos || !absl::ConsumePrefix(&head, wanted)) return wrong;
+  if (frame.unread.size() > kUnreadBytesMax) {
+    return absl::InternalError(absl::StrCat("more than ", kUnreadBytesMax, " of its bytes are unread"));
+  }
   const std::vector<absl::string_view> words = absl::StrSplit(head, ' ');
   if (words.size() < 8 || words.size() % 4 != 0 || (words[0] != "unix" && words[0] != "tcp")) return wrong;
+  constexpr size_t kToSkip = 3;
+  protocol::RequestParser::State state;
   std::vector<int64_t> numbers(words.size() - 1);
   for (size_t i = 0; i < numbers.size(); ++i) {
-    if (!absl::SimpleAtoi(words[i + 1], &numbers[i])) return wrong;
+    // What is left of a body: a predecessor may say all of its 64 bits.
+    if (i == kToSkip ? !absl::SimpleAtoi(words[i + 1], &state.to_skip) : !absl::SimpleAtoi(words[i + 1], &numbers[i])) {
+      return wrong;
+    }
   }
-  protocol::RequestParser::State state;
   if (numbers[0] < 0 || numbers[0] > 2 || numbers[1] < 0 || numbers[1] > UINT16_MAX || numbers[2] < 1 ||
-      numbers[2] > UINT16_MAX || numbers[3] < 0) {
+      numbers[2] > UINT16_MAX) {
     return wrong;
   }
   state.dialect = static_cast<protocol::Dialect>(numbers[0]);
   state.capabilities = static_cast<uint16_t>(numbers[1]);
   state.max_pipeline = static_cast<uint16_t>(numbers[2]);
-  state.to_skip = static_cast<uint64_t>(numbers[3]);
   const auto transport = words[0] == "unix" ? router::Transport::kUnix : router::Transport::kTcp;
   auto session = std::make_unique<router::Session>(router::ConnectionSlot(counters),
                                                    std::move(frame.fds[0]), transport, limits);
   session->parser.Restore(state);
   session->answered.Add(static_cast<uint64_t>(std::max<int64_t>(numbers[4], 0)));
   session->bytes.Add(static_cast<uint64_t>(std::max<int64_t>(numbers[5], 0)));
-  session->unread = std::string(text.substr(line + 1));
+  session->unread = std::move(frame.unread);
+  session->unread.append(text.data() + line + 1, text.size() - line - 1);
   if (numbers[6] >= 0) session->fds_at = static_cast<size_t>(numbers[6]);
   size_t next_fd = 1;
   for (size_t i = 7; i + 3 < numbers.size(); i += 4) {
     const auto count = static_cast<uint64_t>(numbers[i + 3]);
-    if (numbers[i] < 0 || numbers[i + 1] < numbers[i] || count > frame.fds.size() - next_fd) return wrong;
+    if (numbers[i] < 0 || numbers[i + 1] < numbers[i] || (count > frame.fds.size() - next_fd && !frame.fds_lost)) {
+      return wrong;
+    }
     router::Arrival arrival;
     arrival.begin = static_cast<size_t>(numbers[i]);
     arrival.last = static_cast<size_t>(numbers[i + 1]);
-    arrival.lost = numbers[i + 2] != 0;
-    for (uint64_t fd = 0; fd < count; ++fd) arrival.fds.push_back(std::move(frame.fds[next_fd++]));
+    const bool all = count <= frame.fds.size() - next_fd;
+    arrival.lost = numbers[i + 2] != 0 || !all;
+    for (uint64_t fd = 0; all && fd < count; ++fd) arrival.fds.push_back(std::move(frame.fds[next_fd++]));
     session->NoteArrival(std::move(arrival));
   }
   return session;
