@@ -5,6 +5,9 @@
 #include "absl/hash/hash.h"
 
 namespace objmapper::storage {
+namespace {
+constexpr size_t kUriBytesMax = 1024;
+}  // namespace
 
 Index::Index(size_t entries_max, absl::Duration valid)
     : entries_per_shard_((entries_max + kShards - 1) / kShards),
@@ -26,7 +29,8 @@ std::optional<Description> Index::Find(absl::string_view uri, int64_t now_ns, ui
 }
 
 void Index::Put(absl::string_view uri, Description description, int64_t now_ns, uint64_t changes) {
-  if (entries_per_shard_ == 0) return;
+  // One object has many spellings ("a//b"), of 4 KiB each: they are not worth their memory.
+  if (entries_per_shard_ == 0 || uri.size() > kUriBytesMax) return;
   Shard& shard = shards_[ShardOf(uri)];
   net::MutexLock lock(&shard.mutex);
   const auto [it, is_new] = shard.entries.try_emplace(uri);

@@ -35,7 +35,7 @@ class Index {
   std::optional<Description> Find(absl::string_view uri, int64_t now_ns, uint64_t changes = 0) const;
 
   // Remembers what was seen at `now_ns`, unless something later is known. When the shard is full
-  // an old entry goes. changes: Tree::changes(), as it was before the file system was asked.
+  // an old entry goes; URIs of more than 1 KiB are not remembered. changes: Tree::changes(), as it was before the file system was asked.
   void Put(absl::string_view uri, Description description, int64_t now_ns, uint64_t changes = 0);
 
   // Forgets `uri`: it has been replaced or deleted, or was not found.

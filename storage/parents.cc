@@ -143,12 +143,17 @@ absl::StatusOr<Parent> Make(const Tree& tree, const std::string& path, size_t* k
 }  // namespace
 
 std::pair<std::string, std::string> SplitUri(absl::string_view uri) {
-  while (!uri.empty() && uri.front() == '/') uri.remove_prefix(1);
   const size_t slash = uri.rfind('/');
   if (slash == uri.npos) return {"", std::string(uri)};
-  absl::string_view path = uri.substr(0, slash);
-  while (!path.empty() && path.back() == '/') path.remove_suffix(1);
-  return {std::string(path), std::string(uri.substr(slash + 1))};
+  // Four thousand slashes are no four thousand directories to be looked at one after the other.
+  std::string path;
+  for (size_t begin = 0; begin < slash;) {
+    const size_t end = std::min(uri.find('/', begin), slash);
+    const absl::string_view part = uri.substr(begin, end - begin);
+    if (!part.empty() && part != ".") absl::StrAppend(&path, path.empty() ? "" : "/", part);
+    begin = end + 1;
+  }
+  return {path, std::string(uri.substr(slash + 1))};
 }
 
 absl::StatusOr<Parent> MakeParents(const Tree& tree, const std::string& path, size_t* kept) {

@@ -15,7 +15,7 @@
 
 namespace objmapper::storage {
 
-// A URI as its directory's path ("" is the root) and its last name, without leading slashes.
+// A URI as its directory's path ("" is the root), without "." and doubled slashes, and its last name.
 std::pair<std::string, std::string> SplitUri(absl::string_view uri);
 
 struct Parent {

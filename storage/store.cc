@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -168,8 +169,10 @@ class Incoming : public NewObject {
 
 // Whether a part of the way to `uri` is an object.
 bool LeadsThrough(absl::string_view uri, absl::FunctionRef<bool(absl::string_view)> is_object) {
-  for (size_t slash = uri.find('/', 1); slash != uri.npos; slash = uri.find('/', slash + 1)) {
-    if (is_object(uri.substr(0, slash))) return true;
+  const std::string path = SplitUri(uri).first;
+  for (size_t end = 0; end < path.size();) {
+    end = std::min(path.find('/', end + 1), path.size());
+    if (is_object(absl::string_view(path).substr(0, end))) return true;
   }
   return false;
 }

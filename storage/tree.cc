@@ -300,7 +300,9 @@ bool IsDeeperThan(absl::string_view uri, size_t levels) {
   if (uri.size() / 2 < levels) return false;  // a level takes two bytes, but for the last one
   size_t depth = 0;
   for (size_t i = 0; i < uri.size(); ++i) {
-    if (uri[i] != '/' && (i == 0 || uri[i - 1] == '/')) ++depth;
+    if (uri[i] == '/' || (i > 0 && uri[i - 1] != '/')) continue;
+    const bool is_dot = uri[i] == '.' && (i + 1 == uri.size() || uri[i + 1] == '/');
+    if (!is_dot) ++depth;
   }
   return depth > levels;
 }

@@ -27,7 +27,7 @@
 namespace objmapper::storage {
 
 // How many components a URI may have: far more than anybody's folders, and few enough that to walk down all of them costs
-// microseconds. Doubled slashes make none.
+// microseconds. Doubled slashes and "." make none.
 inline constexpr size_t kDepthMax = 256;
 bool IsDeeperThan(absl::string_view uri, size_t levels);
 

@@ -278,5 +278,32 @@ TEST_F(UpkeepTest, DoesNotEvictMoreForWhatIsHeldOpen) {
   EXPECT_GE(catalog_.objects(), 7u);
 }
 
+// Once more removed files are open than can be told apart, what somebody has open does not go: its bytes would be gone from sight, and
+// everything else would follow them. What nobody has open does.
+TEST_F(UpkeepTest, EvictsNothingMoreThatIsHeldOpen) {
+  std::vector<net::UniqueFd> held;
+  for (int i = 0; i < 10; ++i) {
+    scratch_.Write("removed", "x");
+    net::UniqueFd own(open(scratch_.PathOf("removed").c_str(), O_RDONLY | O_CLOEXEC));
+    held.emplace_back(open(scratch_.PathOf("removed").c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_EQ(unlink(scratch_.PathOf("removed").c_str()), 0);
+    unlinked_.Take(std::move(own));
+  }
+  if (!unlinked_.full()) GTEST_SKIP() << "no leases on this file system";
+  Open("1000", "2000");
+  for (int i = 0; i < 200; ++i) {
+    Put(absl::StrCat("held", 100 + i), 10, i);
+    held.emplace_back(open(scratch_.PathOf(absl::StrCat("held", 100 + i)).c_str(), O_RDONLY | O_CLOEXEC));
+  }
+  for (int i = 0; i < 5; ++i) Put(absl::StrCat("free", i), 100, 1000 + i);
+  DoAll();
+  EXPECT_EQ(catalog_.objects(), 200u);
+  EXPECT_EQ(upkeep_->eviction().evicted(), 5u);
+  held.clear();
+  Pass(60);
+  DoAll();
+  EXPECT_EQ(catalog_.bytes(), 1000u);
+}
+
 }  // namespace
 }  // namespace objmapper::storage
