@@ -38,6 +38,9 @@ struct Catalog::Record {
   absl::string_view uri() const { return {chars, length}; }
 };
 
+// There is one for each object of the folder.
+static_assert(sizeof(Catalog::Entry) == 24);
+
 void Catalog::Delete::operator()(Record* record) const { free(record); }
 
 absl::weak_ordering Catalog::ByUri::operator()(const Owned& a, const Owned& b) const {

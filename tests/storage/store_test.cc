@@ -212,6 +212,28 @@ TEST_F(StoreTest, TakesDescriptors) {
   ExpectContent("empty", "");
 }
 
+// The etag is that of the content, whether its zeros take room or not; where the holes are more than may be hashed it is the version's.
+TEST_F(StoreTest, HolesHashAsTheZerosThatTheyAre) {
+  std::string content(3'000'000, '\0');
+  content.replace(1'000'000, 5, "bytes");
+  const net::UniqueFd sparse = net::Memfd("", /*seals=*/0);
+  ASSERT_EQ(ftruncate(sparse.get(), static_cast<off_t>(content.size())), 0);
+  ASSERT_EQ(pwrite(sparse.get(), "bytes", 5, 1'000'000), 5);
+  ASSERT_TRUE(store_->PutFd("sparse", net::UniqueFd(dup(sparse.get())), {}).ok());
+  ASSERT_TRUE(Put("dense", content).ok());
+  ExpectContent("sparse", content);
+  const absl::StatusOr<Description> one = tree_->Describe("sparse", Wait::kMayBlock);
+  const absl::StatusOr<Description> other = tree_->Describe("dense", Wait::kMayBlock);
+  ASSERT_TRUE(one.ok() && other.ok());
+  if (!absl::StartsWith(other->etag, "xxh3-")) GTEST_SKIP() << "no extended attributes here";
+  EXPECT_EQ(one->etag, other->etag);
+  ASSERT_EQ(ftruncate(sparse.get(), off_t{15} << 40), 0);
+  ASSERT_TRUE(store_->PutFd("huge", net::UniqueFd(dup(sparse.get())), {}).ok());
+  const absl::StatusOr<Description> huge = tree_->Describe("huge", Wait::kMayBlock);
+  ASSERT_TRUE(huge.ok());
+  EXPECT_FALSE(absl::StartsWith(huge->etag, "xxh3-"));
+}
+
 // A client that cuts and grows its file while it is copied gets an object of one of the sizes, or is told so; there is never one
 // of another size, and nothing else is left.
 TEST_F(StoreTest, CopiesAFileThatChangesOrSaysSo) {
