@@ -23,7 +23,8 @@ Operation::~Operation() {
 
 size_t Operation::TakeBody(absl::string_view input, Engine* engine) {
   size_t taken = 0;
-  while (body_left_ > 0 && taken < input.size() && !full()) {
+  // What comes after an error is dropped once nothing is in flight.
+  while (begun.ok() && body_left_ > 0 && taken < input.size() && !full()) {
     if (filling_.bytes == nullptr || filling_.room < std::min<uint64_t>(kBufferBytes, body_left_)) {
       // Of a small body no more than it needs.
       DCHECK_EQ(filling_.size, 0u);
@@ -32,6 +33,7 @@ size_t Operation::TakeBody(absl::string_view input, Engine* engine) {
     }
     const size_t bytes = static_cast<size_t>(
         std::min<uint64_t>({input.size() - taken, filling_.room - filling_.size, body_left_}));
+    if (begun = object->Extend(bytes); !begun.ok()) break;
     memcpy(filling_.bytes.get() + filling_.size, input.data() + taken, bytes);
     filling_.size += bytes;
     taken += bytes;

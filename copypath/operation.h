@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "copypath/blocking_pool.h"
+#include "copypath/body_pace.h"
 #include "copypath/engine.h"
 #include "copypath/operations.h"
 #include "net/unique_fd.h"
@@ -44,7 +45,8 @@ class Operation : public Write {
 
   // ---- The body; step kBody ----
 
-  // Takes what there is room for, and begins to write where that can be. Returns how many bytes it took.
+  // Takes what there is room for, and begins to write where that can be. Returns how many bytes it took. Where the disk has
+  // no room for them, `begun` says so.
   size_t TakeBody(absl::string_view input, Engine* engine);
   // A write has ended. An errno when it failed; 0: it went well, and the next may have begun.
   int WriteEnded(ssize_t result, Engine* engine);
@@ -62,7 +64,9 @@ class Operation : public Write {
   net::UniqueFd fd;                             // OP_PUT_FD, until its first step
   std::unique_ptr<storage::FdPut> put;          // and from then on
   std::shared_ptr<storage::NewObject> object;  // OP_PUT, from kBody on
-  absl::Status begun;                           // OP_PUT: what came of kBeginning
+  absl::Status begun;                           // OP_PUT: what came of kBeginning, and went wrong since
+  BodyPace pace;                                // OP_PUT, in kBody
+  int64_t awaits_since_ns = 0;                  // its sender; 0: it does not
   Outcome outcome;                              // of kFinishing
 
  private:

@@ -38,6 +38,7 @@ storage::PutAttributes AttributesOf(const Operand& operand) {
   storage::PutAttributes attributes;
   if (operand.request.ttl_s != 0) attributes.ttl = absl::Seconds(operand.request.ttl_s);
   attributes.kept_folders = KeptFolders(operand);
+  attributes.peer = operand.peer_key;
   return attributes;
 }
 

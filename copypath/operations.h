@@ -2,7 +2,7 @@
 // or of a synchronous model.
 //
 //   absl::StatusOr<std::unique_ptr<storage::NewObject>> object = BeginPut(work);
-//   ...                                                   // the body is written to it
+//   ...                                                   // Extend() for what comes of the body, which is written to it
 //   Outcome outcome = object.ok() ? CommitPut(work, object->get()) : Failed(work, object.status());
 //
 // Every call may wait for the disk. Any thread, but one at a time for one Operand.
@@ -37,6 +37,7 @@ struct Operand {
   const router::Access* access = nullptr;
   net::PeerCredentials peer;
   int socket = -1;
+  std::string peer_key;  // Session::PeerKey(), of who stores
 };
 
 // The whole answer.

@@ -33,6 +33,7 @@ void Stream::EnqueueOperation(const Request& request, net::UniqueFd fd) {
   operand.socket = session_->fd();
   operand.request = request;
   operand.request.uri = {};
+  if (request.mode == Mode::kPut || request.mode == Mode::kPutFd) operand.peer_key = session_->PeerKey();
   operation_->fd = std::move(fd);
   operation_->set_body_left(request.body_length);
   Answer answer;
@@ -98,6 +99,7 @@ void Stream::OnOperationJobEnded() {
     return;
   }
   operation->step = Operation::Step::kBody;
+  operation->pace = BodyPace(*session_->limits);
   UpdateDeadline(/*progress=*/true);
   TakeBody(session_->unread);
 }
@@ -105,7 +107,10 @@ void Stream::OnOperationJobEnded() {
 // Goes on with the body: takes what of `input`, which begins with session->unread, is its, and commits it when it is whole.
 void Stream::TakeBody(absl::string_view input) {
   Operation* operation = operation_.get();
+  if (operation->awaits_since_ns != 0) operation->pace.Waited(loop_->now_ns() - operation->awaits_since_ns);
+  operation->awaits_since_ns = 0;
   const size_t taken = operation->TakeBody(input, &loop_->engine());
+  operation->pace.Came(taken);
   const bool stray_fds = router::HasStrayFds(*session_, taken);
   router::KeepUnread(session_.get(), input, taken);
   if (taken > 0) UpdateDeadline(/*progress=*/true);
@@ -133,6 +138,11 @@ void Stream::TakeBody(absl::string_view input) {
     }, large ? BlockingPool::Length::kLong : BlockingPool::Length::kShort);
   } else if (session_->peer_done && AwaitsBody()) {
     AbandonOperation(Status::kProtocolError, "the connection ended in the middle of a request");
+  } else if (AwaitsBody() && operation->pace.too_slow()) {
+    loop_->options().connections->timed_out.fetch_add(1, std::memory_order_relaxed);
+    AbandonOperation(Status::kTimeout, operation->pace.Why(operation->operand.uri, operation->body_left()));
+  } else if (AwaitsBody()) {
+    operation->awaits_since_ns = loop_->now_ns();
   }
 }
 

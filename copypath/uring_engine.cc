@@ -200,8 +200,9 @@ void UringEngine::Handle(net::Ring::Event* told) {
       break;
     case Operation::kCancel:
       channel->cancelling_ = false;
-      // Receiving was wanted again while the cancel was on its way.
+      // Receiving was wanted again while the cancel was on its way; or that came too early for what was begun since.
       if (channel->receive_wanted_ && !channel->receive_armed_) Arm(channel);
+      if (!channel->receive_wanted_ && event.result == -ENOENT) CancelReceive(channel);
       break;
     case Operation::kEvent:
     case Operation::kWrite:

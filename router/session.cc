@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -89,6 +90,27 @@ void Session::NoteArrival(Arrival arrival) {
 uint16_t Session::CapabilitiesOn(Transport transport) {
   if (transport == Transport::kUnix) return protocol::kAllCapabilities;
   return protocol::kAllCapabilities & ~(protocol::kFdInHeader | protocol::kFdBatch);
+}
+
+std::string Session::PeerKey() const {
+  if (transport == Transport::kUnix) return peer.known() ? absl::StrCat("uid ", peer.uid) : "a unix peer";
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  if (getpeername(fd(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return "a tcp peer";
+  char text[INET6_ADDRSTRLEN] = "?";
+  if (address.ss_family != AF_INET6) {
+    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&address)->sin_addr, text, sizeof(text));
+    return absl::StrCat("tcp ", text);
+  }
+  in6_addr network = reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr;
+  if (IN6_IS_ADDR_V4MAPPED(&network)) {
+    inet_ntop(AF_INET, &network.s6_addr[12], text, sizeof(text));
+    return absl::StrCat("tcp ", text);
+  }
+  const bool whole = IN6_IS_ADDR_LOOPBACK(&network);
+  if (!whole) std::fill(&network.s6_addr[8], &network.s6_addr[16], 0);
+  inet_ntop(AF_INET6, &network, text, sizeof(text));
+  return absl::StrCat("tcp ", text, whole ? "" : "/64");
 }
 
 std::string Session::PeerName() const {

@@ -44,6 +44,7 @@ struct SessionLimits {
   bool log_requests = false;
   int64_t slow_request_ns = 0;                         // such requests are logged; 0: none
   bool writable = false;                               // OP_PUT, OP_PUT_FD and OP_DELETE are offered
+  uint64_t put_rate_min = 0;  // bytes a second that a body has to come with, for longer than request_timeout; 0: any
 };
 
 // Descriptors that one read brought.
@@ -131,6 +132,9 @@ struct Session {
 
   // "unix peer (pid 12, uid 1000)" or "tcp peer 127.0.0.1:4711", for messages; asks the kernel.
   std::string PeerName() const;
+  // The same for all connections of whom bounds regard as one: "uid 1000", "tcp 192.0.2.7"; of IPv6 the network of 64 bits,
+  // "tcp 2001:db8:1:2::/64", since who has one address there has them all. Asks the kernel.
+  std::string PeerKey() const;
 
   protocol::Dialect dialect() const { return parser.dialect(); }
   bool v2() const { return parser.dialect() == protocol::Dialect::kV2; }

@@ -64,6 +64,8 @@ struct Config {
   size_t index_entries = 65536;
   bool writable = false;
   storage::Durability durability = storage::Durability::kData;
+  uint64_t put_rate_min = 256;      // bytes a second; 0: any
+  uint32_t put_room_per_peer = 90;  // per cent
   bool catalog = true;
   size_t catalog_watches = 100'000;
   absl::Duration catalog_rescan;

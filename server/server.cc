@@ -24,6 +24,7 @@ Server::Server(const Config& config) : config_(config) {
   limits_.max_pipeline = config.max_pipeline;
   limits_.rate = config.rate;
   limits_.writable = config.writable;
+  limits_.put_rate_min = config.put_rate_min;
   limits_.log_requests = config.log_requests;
   limits_.slow_request_ns = absl::ToInt64Nanoseconds(config.slow_request);
   limits_.parallelism =
@@ -48,6 +49,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
     house.refuse_at = config.disk_refuse_at;
     house.catalog_memory = config.catalog_memory;
     house.warn_of_folding = !config.rules_file.empty();
+    house.peer_percent = config.put_room_per_peer;
     absl::StatusOr<std::unique_ptr<storage::Housekeeping>> opened = storage::Housekeeping::Open(house);
     if (!opened.ok()) return opened.status();
     server->house_ = *std::move(opened);

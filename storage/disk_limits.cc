@@ -4,6 +4,7 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -67,6 +68,7 @@ void DiskLimits::AskFileSystem() {
   const uint64_t used = (status.f_blocks - status.f_bfree) * block;
   disk_used_.store(used, std::memory_order_relaxed);
   disk_bytes_.store(used + status.f_bavail * block, std::memory_order_relaxed);  // without what root alone may use
+  fsid_.store(status.f_fsid, std::memory_order_relaxed);
   reserved_since_.store(0, std::memory_order_relaxed);
 }
 
@@ -84,23 +86,71 @@ uint64_t DiskLimits::used() const {
   return disk_used_.load(std::memory_order_relaxed) + reserved_since_.load(std::memory_order_relaxed);
 }
 
-absl::StatusOr<DiskLimits::Room> DiskLimits::Reserve(uint64_t bytes) {
-  const net::MutexLock lock(&mutex_);
+absl::Status DiskLimits::CheckNow(uint64_t bytes, absl::string_view peer) const {
+  // What objects, and others, leave to those that are on their way.
+  const uint64_t coming = reserved_.load(std::memory_order_relaxed);
+  uint64_t room = UINT64_MAX;
   if (options_.refuse_at.of != Of::kNothing) {
-    const auto fits = [&] {
-      const uint64_t limit = BytesOf(options_.refuse_at);
-      return bytes <= limit && used() <= limit - bytes;
-    };
-    if (!fits()) AskFileSystem();
-    if (!fits()) {
-      refused_.fetch_add(1, std::memory_order_relaxed);
+    const uint64_t limit = BytesOf(options_.refuse_at), all = used();
+    if (bytes > limit || all > limit - bytes) {
       return absl::UnavailableError("the disk is filled up to its limit (--disk_refuse_at): try again later");
     }
+    room = limit - (all - std::min(all, coming));
   }
-  reserved_since_.fetch_add(bytes, std::memory_order_relaxed);
-  reserved_.fetch_add(bytes, std::memory_order_relaxed);
-  reserved_total_ += bytes;
-  return Room(this, bytes);
+  if (peer.empty() || options_.peer_percent >= 100) return absl::OkStatus();
+  if (const uint64_t disk = disk_bytes_.load(std::memory_order_relaxed); disk != 0) {
+    const uint64_t taken =
+        disk_used_.load(std::memory_order_relaxed) + reserved_since_.load(std::memory_order_relaxed);
+    room = std::min(room, disk - std::min(disk, taken) + coming);
+  }
+  room = room / 100 * options_.peer_percent;
+  const auto found = by_peer_.find(peer);
+  const uint64_t its = found == by_peer_.end() ? 0 : found->second;
+  if (bytes <= room && its <= room - bytes) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(bytes, " bytes more of ", peer, ", of which ", its, " are under way, are above the ",
+                                             room, " that one peer may take (--put_room_per_peer): try again later"));
+}
+
+absl::Status DiskLimits::CheckAndAsk(uint64_t bytes, absl::string_view peer) {
+  if (CheckNow(bytes, peer).ok()) return absl::OkStatus();
+  AskFileSystem();
+  absl::Status fits = CheckNow(bytes, peer);
+  if (!fits.ok()) refused_.fetch_add(1, std::memory_order_relaxed);
+  return fits;
+}
+
+absl::Status DiskLimits::Check(uint64_t bytes) {
+  const net::MutexLock lock(&mutex_);
+  if (const uint64_t evict_at = evict_at_bytes(); options_.evict_at.of != Of::kNothing && bytes > evict_at) {
+    refused_.fetch_add(1, std::memory_order_relaxed);
+    return absl::UnavailableError(absl::StrCat(bytes, " bytes are more than can stay: above ", evict_at,
+                                               " objects are evicted (--disk_evict_at)"));
+  }
+  return CheckAndAsk(bytes, "");
+}
+
+absl::StatusOr<DiskLimits::Room> DiskLimits::Reserve(uint64_t bytes, absl::string_view peer) {
+  Room room = Open(peer);
+  if (absl::Status fits = room.Extend(bytes); !fits.ok()) return fits;
+  return room;
+}
+
+absl::Status DiskLimits::Room::Fits(uint64_t bytes) const {
+  if (limits_ == nullptr) return absl::OkStatus();
+  const net::MutexLock lock(&limits_->mutex_);
+  return limits_->CheckAndAsk(bytes, peer_);
+}
+
+absl::Status DiskLimits::Room::Extend(uint64_t bytes) {
+  if (limits_ == nullptr || bytes == 0) return absl::OkStatus();
+  const net::MutexLock lock(&limits_->mutex_);
+  if (absl::Status fits = limits_->CheckAndAsk(bytes, peer_); !fits.ok()) return fits;
+  limits_->reserved_since_.fetch_add(bytes, std::memory_order_relaxed);
+  limits_->reserved_.fetch_add(bytes, std::memory_order_relaxed);
+  limits_->reserved_total_ += bytes;
+  limits_->by_peer_[peer_] += bytes;
+  bytes_ += bytes;
+  return absl::OkStatus();
 }
 
 DiskLimits::Fill DiskLimits::Ask() {
@@ -124,16 +174,21 @@ DiskLimits::Fill DiskLimits::Ask() {
 }
 
 DiskLimits::Room::Room(Room&& other) noexcept
-    : limits_(std::exchange(other.limits_, nullptr)), bytes_(other.bytes_) {}
+    : limits_(std::exchange(other.limits_, nullptr)), peer_(std::move(other.peer_)), bytes_(other.bytes_) {}
 
 DiskLimits::Room& DiskLimits::Room::operator=(Room&& other) noexcept {
   std::swap(limits_, other.limits_);
+  std::swap(peer_, other.peer_);
   std::swap(bytes_, other.bytes_);
   return *this;
 }
 
 DiskLimits::Room::~Room() {
-  if (limits_ != nullptr) limits_->reserved_.fetch_sub(bytes_, std::memory_order_relaxed);
+  if (limits_ == nullptr || bytes_ == 0) return;
+  const net::MutexLock lock(&limits_->mutex_);
+  limits_->reserved_.fetch_sub(bytes_, std::memory_order_relaxed);
+  const auto found = limits_->by_peer_.find(peer_);
+  if ((found->second -= bytes_) == 0) limits_->by_peer_.erase(found);
 }
 
 }  // namespace objmapper::storage

@@ -34,6 +34,7 @@ absl::StatusOr<std::unique_ptr<Housekeeping>> Housekeeping::Open(const Options& 
   DiskLimits::Options limits;
   limits.evict_at = options.evict_at;
   limits.refuse_at = options.refuse_at;
+  limits.peer_percent = options.peer_percent;
   limits.catalog = &house->catalog_;
   limits.unlinked = &house->unlinked_;
   absl::StatusOr<std::unique_ptr<DiskLimits>> opened = DiskLimits::Open(*options.tree, limits);

@@ -37,6 +37,7 @@ class Housekeeping {
     DiskLevel evict_at, refuse_at;  // as DiskLimits::Options
     uint64_t catalog_memory = UINT64_MAX;  // bytes
     bool warn_of_folding = false;          // as CatalogKeeper::Options
+    uint32_t peer_percent = 100;
   };
   // Errors as Tree::OpenDirectory() of the root.
   static absl::StatusOr<std::unique_ptr<Housekeeping>> Open(const Options& options);
@@ -49,10 +50,10 @@ class Housekeeping {
   void Stop();
 
   // ---- For who stores and deletes ----
-  // Room for an object that is to be stored, to be kept until Changed() or until it is given up. UNAVAILABLE: there is none.
-  absl::StatusOr<DiskLimits::Room> Reserve(uint64_t bytes) { return limits_->Reserve(bytes); }
   // UNAVAILABLE: one more object would be more than the catalog may hold.
   absl::Status CheckCatalogRoom(absl::string_view uri) const;
+  // Room for an object that is to be stored, to be kept until Changed() or until it is given up.
+  DiskLimits& limits() { return *limits_; }
   // `uri` has been stored or deleted.
   void Changed(absl::string_view uri) { feed_->Refresh(uri); }
   // A file that has just lost its name, open for reading.

@@ -43,7 +43,7 @@ size_t HashOf(absl::string_view name) { return absl::Hash<absl::string_view>()(n
 
 int64_t RealtimeNs() { return absl::GetCurrentTimeNanos(); }
 
-// What an object takes of the room. Its size, not its blocks: who maps a hole and reads it fills it.
+// What an object takes of the room.
 uint64_t Charge(uint64_t size) {
   static const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   return std::max<uint64_t>(1, (size + page - 1) / page) * page;
@@ -138,10 +138,10 @@ std::vector<MemoryTier::Held> MemoryTier::TakeExpired() {
 }
 
 absl::StatusOr<bool> MemoryTier::Adopt(absl::string_view uri, net::UniqueFd* fd, absl::Duration ttl,
-                                       absl::FunctionRef<absl::Status()> remove_from_disk) {
+                                       absl::FunctionRef<absl::Status()> remove_from_disk, absl::string_view owner) {
   struct stat status;
   const bool fits = IsSealedMemfd(fd->get()) && fstat(fd->get(), &status) == 0 &&
-                    Charge(static_cast<uint64_t>(status.st_size)) <= bytes_max_;
+                    Charge(static_cast<uint64_t>(status.st_size)) <= bytes_max_ && status.st_blocks * 512 >= status.st_size;
   // Allowed to the memfd's owner and to root. Before it is seen, since it changes the ctime.
   if (fits) static_cast<void>(fchmod(fd->get(), 0444));
   if (!fits || !OpenAnew(fd->get(), uri).ok()) {
@@ -152,7 +152,7 @@ absl::StatusOr<bool> MemoryTier::Adopt(absl::string_view uri, net::UniqueFd* fd,
   const std::string name(NameOf(uri, &room));
   const int64_t expires_ns =
       ttl == absl::InfiniteDuration() ? INT64_MAX : absl::ToUnixNanos(absl::Now() + ttl);  // saturates
-  const auto object = std::make_shared<const Object>(Object{std::move(*fd), expires_ns, HashOf(name)});
+  const auto object = std::make_shared<Object>(Object{std::move(*fd), expires_ns, HashOf(name)});
 
   expired_ += TakeExpired().size();
   const net::MutexLock name_lock(&LockOf(name));
@@ -162,8 +162,12 @@ absl::StatusOr<bool> MemoryTier::Adopt(absl::string_view uri, net::UniqueFd* fd,
     const bool replaces = objects_.Peek(name) != nullptr;
     // Before it is there: a lookup that finds the filter empty must be right.
     filter_[object->hash % kFilterSlots].fetch_add(1, std::memory_order_release);
-    // It fits, as was judged above.
-    static_cast<void>(objects_.Insert(name, object, Charge(static_cast<uint64_t>(status.st_size)), &evicted));
+    if (!objects_.Insert(owner, name, object, Charge(static_cast<uint64_t>(status.st_size)), &evicted)) {
+      Forget(object);
+      *fd = std::move(object->fd);
+      ++refusals_;
+      return false;
+    }
     for (const Held& gone : evicted) Forget(gone);
     evictions_ += evicted.size() - (replaces ? 1 : 0);
     if (expires_ns != INT64_MAX) expiries_.emplace(expires_ns, name);

@@ -5,12 +5,13 @@
 //   tier->Adopt("frames/17", &fd, absl::Seconds(10), remove_from_disk);
 //
 // Such objects are ephemeral: there is no copy on the disk, they go when the server ends, when their time has come, and when
-// others need the room (s3_fifo.h). An object here hides one of its name on the disk; who stores one there, or removes it,
+// others need the room: each owner has its share (fair_fifo.h). An object here hides one of its name on the disk; who stores one there, or removes it,
 // does so by Replace() and Remove(), so that of each name there is one object.
 //
 // What may be adopted is a memfd sealed against writing, growing and shrinking, so that nobody can change a byte of it again,
 // its owner included. F_SEAL_SEAL is not asked for: seals can only be added (fcntl(2)). F_SEAL_FUTURE_WRITE is not enough:
-// mappings made before it still write. Files on hugetlbfs are not adopted: their sizes are those of huge pages.
+// mappings made before it still write. Files on hugetlbfs are not adopted: their sizes are those of huge pages. Nor are those
+// with holes: a hole costs its giver nothing, and here it would take others' room, since a reader's mapping fills it.
 //
 // Each reader gets an open file description of its own: the memfd is opened anew through /proc/self/fd, read-only. A
 // duplicate would share its offset with all other readers; docs/memory.md has what each costs. A descriptor that has been
@@ -44,8 +45,8 @@
 #include "absl/time/time.h"
 #include "net/mutex.h"
 #include "net/unique_fd.h"
+#include "storage/fair_fifo.h"
 #include "storage/overlay.h"
-#include "storage/s3_fifo.h"
 
 namespace objmapper::storage {
 
@@ -59,7 +60,7 @@ class MemoryTier : public Overlay {
     size_t objects_max = 1024;  // 1 or more; each keeps a descriptor open
   };
   struct Counts {
-    uint64_t objects = 0, bytes = 0;  // now; bytes in whole pages, holes included: readers' mappings fill them
+    uint64_t objects = 0, bytes = 0;  // now; bytes in whole pages
     uint64_t bytes_max = 0;
     uint64_t hits = 0, misses = 0;  // of opens
     uint64_t adoptions = 0;
@@ -72,8 +73,8 @@ class MemoryTier : public Overlay {
   // the operator.
   static absl::StatusOr<std::unique_ptr<MemoryTier>> Create(const Options& options);
 
-  // Makes `*fd`, a client's descriptor, the object `uri`, and takes it. False: it is not sealed, too large, or cannot be
-  // opened, and nothing has changed: it is to be copied.
+  // Makes `*fd`, a client's descriptor, the object `uri`, and takes it. owner: whom it counts for. False: it is not sealed, has
+  // holes, is too large for what the others leave the owner, or cannot be opened, and nothing has changed: it is to be copied.
   //
   // Readers see the old object or the new one, and never the old one again: `remove_from_disk` is called once the new one is
   // there. NOT_FOUND is as good as OK; with another error, which is returned, the new one is taken back (it may have been
@@ -81,7 +82,7 @@ class MemoryTier : public Overlay {
   //
   // The caller has judged the URI (Tree::CheckName()).
   absl::StatusOr<bool> Adopt(absl::string_view uri, net::UniqueFd* fd, absl::Duration ttl,
-                             absl::FunctionRef<absl::Status()> remove_from_disk);
+                             absl::FunctionRef<absl::Status()> remove_from_disk, absl::string_view owner = "");
 
   // Calls `store`, which makes the object on the disk visible, and if that went well forgets the one here. Adopt() of
   // the name waits meanwhile.
@@ -132,7 +133,7 @@ class MemoryTier : public Overlay {
   std::array<net::Mutex, kNameLocks> name_locks_;  // taken before mutex_
 
   mutable net::Mutex mutex_;  // held for no system call
-  mutable S3Fifo<Held> objects_ GUARDED_BY(mutex_);
+  mutable FairFifo<Held> objects_ GUARDED_BY(mutex_);
   std::set<std::pair<int64_t, std::string>> expiries_ GUARDED_BY(mutex_);  // may hold names that have gone since
   const std::unique_ptr<std::atomic<uint32_t>[]> filter_;  // changed under mutex_
 

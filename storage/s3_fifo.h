@@ -53,10 +53,21 @@ class S3Fifo {
     return found == entries_.end() ? nullptr : &found->second->value;
   }
 
+  // What it was said to take; 0: it is not kept.
+  uint64_t BytesOf(absl::string_view key) const {
+    const auto found = entries_.find(key);
+    return found == entries_.end() ? 0 : found->second->bytes;
+  }
+
   // Keeps `value` under `key`, in place of what was there. What goes for it is added to `evicted`, what it replaces too.
   // False: it is larger than all the room, and nothing has changed.
   bool Insert(absl::string_view key, Value value, uint64_t bytes, std::vector<Value>* evicted) {
-    if (bytes > options_.bytes_max || options_.entries_max == 0) return false;
+    return InsertWithin(options_, key, std::move(value), bytes, evicted);
+  }
+  // The same where for now there is less room than the options say.
+  bool InsertWithin(const S3FifoOptions& room, absl::string_view key, Value value, uint64_t bytes,
+                    std::vector<Value>* evicted) {
+    if (bytes > room.bytes_max || room.entries_max == 0) return false;
     // Remembered before anything is pushed out, which could push the memory of it out too.
     const bool returns = TakeGhost(key);
     bool was_main = false;
@@ -64,7 +75,7 @@ class S3Fifo {
       was_main = found->second->in_main;
       evicted->push_back(Unlink(found->second));
     }
-    while (bytes_ + bytes > options_.bytes_max || entries_.size() >= options_.entries_max) {
+    while (bytes_ + bytes > room.bytes_max || entries_.size() >= room.entries_max) {
       evicted->push_back(EvictOne());
     }
     const bool to_main = returns || was_main;
@@ -83,6 +94,9 @@ class S3Fifo {
     *value = Unlink(found->second);
     return true;
   }
+
+  // Takes what is to go first. There is at least one entry.
+  Value Evict() { return EvictOne(); }
 
   // Each entry: visit(key, value). In no order.
   template <typename Visit>

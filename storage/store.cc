@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,6 +50,28 @@ absl::Status About(absl::string_view what, const absl::Status& status) {
 // The second of now and of the end of a time to live: none is gone before its time.
 int64_t ExpiryAfter(absl::Duration ttl) { return time(nullptr) + absl::ToInt64Seconds(ttl) + 1; }
 
+// Whether the file system of the new file `fd` has room for so many bytes now. UNAVAILABLE: it has not. One that does not say
+// takes what comes until it says no.
+absl::Status HasRoom(int fd, uint64_t bytes) {
+  // More than any disk has, and any file.
+  constexpr uint64_t kBytesMax = uint64_t{1} << 60;
+  if (bytes > kBytesMax) return DiskError(EFBIG, absl::StrCat("room for ", bytes, " bytes"));
+  struct statvfs disk;
+  if (fstatvfs(fd, &disk) != 0 || disk.f_blocks == 0) return absl::OkStatus();
+  const uint64_t free_blocks = geteuid() == 0 ? disk.f_bfree : disk.f_bavail;  // root may have the last ones too
+  return bytes / disk.f_frsize <= free_blocks ? absl::OkStatus()
+                                              : DiskError(ENOSPC, absl::StrCat("room for ", bytes, " bytes"));
+}
+
+// What is still to come of a body is its sender's to send. Elsewhere than on the root's file system nobody knows how much room
+// there is to be shared.
+DiskLimits::Room RoomOf(Housekeeping* house, int fd, absl::string_view peer) {
+  if (house == nullptr) return {};
+  struct statvfs disk;
+  const bool here = fstatvfs(fd, &disk) == 0 && house->limits().IsHere(disk.f_fsid);
+  return house->limits().Open(here ? peer : "");
+}
+
 // A file under way to its name in the tree.
 class Incoming : public NewObject {
  public:
@@ -72,6 +95,10 @@ class Incoming : public NewObject {
 
   int fd() const override { return file_->fd(); }
   uint64_t size() const override { return size_; }
+  absl::Status Extend(uint64_t bytes) override {
+    const absl::Status fits = room_.Extend(bytes);
+    return fits.ok() ? fits : About(What("store", uri_), fits);
+  }
 
   absl::StatusOr<bool> Prepare() override {
     if (etag_.has_value()) return true;
@@ -164,7 +191,7 @@ class Incoming : public NewObject {
   bool made_directories_;
   bool committed_ = false;
   net::Mutex* const name_lock_;  // the store's
-  const DiskLimits::Room room_;  // lives until the catalog knows of the object
+  DiskLimits::Room room_;  // lives until the catalog knows of the object
 };
 
 // Whether a part of the way to `uri` is an object.
@@ -191,7 +218,7 @@ void Store::Changed(absl::string_view uri) {
   options_.tree->NoteChange();
 }
 
-absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, uint64_t size, uint64_t reserve,
+absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, uint64_t size, uint64_t stored,
                                                        PutAttributes attributes) {
   if (absl::Status fit = options_.tree->CheckName(uri); !fit.ok()) return fit;
   auto [path, name] = SplitUri(uri);
@@ -210,12 +237,9 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
   if (options_.memory != nullptr && LeadsThrough(uri, in_memory)) {
     return absl::AlreadyExistsError(absl::StrCat(What("store", uri), ": a part of the way is an object"));
   }
-  DiskLimits::Room room;
   if (options_.house != nullptr) {
     if (absl::Status known = options_.house->CheckCatalogRoom(uri); !known.ok()) return About(What("store", uri), known);
-    absl::StatusOr<DiskLimits::Room> reserved = options_.house->Reserve(reserve);
-    if (!reserved.ok()) return About(What("store", uri), reserved.status());
-    room = *std::move(reserved);
+    if (absl::Status fits = options_.house->limits().Check(stored); !fits.ok()) return About(What("store", uri), fits);
   }
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     absl::StatusOr<Parent> parent = MakeParents(*options_.tree, path, &attributes.kept_folders);
@@ -233,8 +257,11 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
       if (parent->made) PruneParents(*options_.tree, path, attributes.kept_folders);
       return About(What("store", uri), file.status());
     }
+    DiskLimits::Room room = RoomOf(options_.house, file->fd(), attributes.peer);
+    const absl::Status fits = room.Fits(stored);
     auto object = std::make_unique<Incoming>(options_, std::string(uri), size, attributes, path, *std::move(file),
                                              parent->made, &LockOf(name), std::move(room));
+    if (!fits.ok()) return About(What("store", uri), fits);
     if (attributes.ttl < absl::InfiniteDuration()) {
       // Set anew at the end; what the file system cannot do is said before the bytes are sent.
       absl::Status set = SetExpiry(object->fd(), ExpiryAfter(attributes.ttl));
@@ -249,17 +276,9 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
 absl::StatusOr<std::unique_ptr<NewObject>> Store::Begin(absl::string_view uri, uint64_t size,
                                                         const PutAttributes& attributes) {
   absl::StatusOr<std::unique_ptr<NewObject>> object = Make(uri, size, size, attributes);
-  if (!object.ok() || size == 0) return object;
-  // What has no room is refused before it is sent. The size stays 0, so that Commit() sees what is missing.
-  int result;
-  do {
-    result = size > static_cast<uint64_t>(INT64_MAX)
-                 ? (errno = EFBIG, -1)
-                 : fallocate((*object)->fd(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size));
-  } while (result != 0 && errno == EINTR);
-  if (result != 0 && errno != EOPNOTSUPP && errno != ENOSYS) {
-    return DiskError(errno, absl::StrCat(What("store", uri), ": room for ", size, " bytes"));
-  }
+  if (!object.ok()) return object;
+  // What has no room is refused before it is sent.
+  if (absl::Status room = HasRoom((*object)->fd(), size); !room.ok()) return About(What("store", uri), room);
   return object;
 }
 
@@ -289,22 +308,17 @@ class Store::FdPutInSteps : public FdPut {
     size_ = *size;
     const absl::StatusOr<bool> adopted = store_->Adopt(uri_, &fd_, attributes_);
     if (!adopted.ok() || *adopted) return adopted;
-    // Nothing is reserved before it is known what is no hole.
-    absl::StatusOr<std::unique_ptr<NewObject>> object = store_->Make(uri_, size_, /*reserve=*/0, attributes_);
+    // Nothing is taken before it is known what is no hole. We copy it, so nobody can hold the room by being slow: it counts as
+    // nobody's in particular.
+    PutAttributes attributes = attributes_;
+    attributes.peer.clear();
+    absl::StatusOr<std::unique_ptr<NewObject>> object = store_->Make(uri_, size_, /*stored=*/0, attributes);
     if (!object.ok()) return object.status();
     object_ = *std::move(object);
     FileCopy::Limits limits;
-    limits.admit = [this](uint64_t bytes) { return Reserve(bytes); };
+    limits.admit = [this](uint64_t bytes) { return object_->Extend(bytes); };
     copy_.emplace(fd_.get(), size_, object_->fd(), limits);
     return Step();
-  }
-
-  absl::Status Reserve(uint64_t bytes) {
-    if (store_->options_.house == nullptr) return absl::OkStatus();
-    absl::StatusOr<DiskLimits::Room> room = store_->options_.house->Reserve(bytes);
-    if (!room.ok()) return room.status();
-    rooms_.push_back(*std::move(room));
-    return absl::OkStatus();
   }
 
   absl::StatusOr<bool> Finish() {
@@ -317,7 +331,6 @@ class Store::FdPutInSteps : public FdPut {
   net::UniqueFd fd_;
   const PutAttributes attributes_;
   uint64_t size_ = 0;
-  std::vector<DiskLimits::Room> rooms_;  // until the catalog knows of the object
   std::unique_ptr<NewObject> object_;
   std::optional<FileCopy> copy_;
   bool copied_ = false;
@@ -344,7 +357,8 @@ absl::StatusOr<bool> Store::Adopt(absl::string_view uri, net::UniqueFd* fd, cons
   if (LeadsThrough(uri, [&](absl::string_view part) { return tree.Stat(part, Wait::kMayBlock).ok(); })) return false;
   // DeleteOnDisk() notes its change before the name may change again: see Tree::InBoth().
   absl::StatusOr<bool> adopted =
-      options_.memory->Adopt(uri, fd, attributes.ttl, [&] { return DeleteOnDisk(uri, attributes.kept_folders); });
+      options_.memory->Adopt(uri, fd, attributes.ttl, [&] { return DeleteOnDisk(uri, attributes.kept_folders); },
+                              attributes.peer);
   tree.NoteChange();
   return adopted;
 }

@@ -1,7 +1,8 @@
 // The life of objects: what the server may do with them besides reading.
 //
 //   absl::StatusOr<std::unique_ptr<NewObject>> object = store.Begin("a/b.bin", size, {});
-//   ...                                        // size bytes are written to (*object)->fd()
+//   (*object)->Extend(bytes)                   // so many have come
+//   ...                                        // and are written to (*object)->fd(), until all are there
 //   absl::Status stored = (*object)->Commit();  // now it is there, whole; readers saw the old one until now
 //
 // All that changes the tree goes through here, so that caches learn of it (Tree::NoteChange()).
@@ -42,6 +43,7 @@ enum class Durability : uint8_t {
 struct PutAttributes {
   absl::Duration ttl = absl::InfiniteDuration();  // afterwards it is gone
   size_t kept_folders = 0;  // as of Store::Delete(), should it come to nothing
+  std::string peer;  // who sends it, as far as it counts as one (Session::PeerKey()); empty: nobody in particular
 };
 
 // An object that is being stored, invisible until Commit(). One thread's at a time. One that dies without
@@ -52,6 +54,9 @@ class NewObject {
   // Open for writing; size() bytes are to be written to it, in any order, by anybody (io_uring, pwrite(2)).
   virtual int fd() const = 0;
   virtual uint64_t size() const = 0;
+  // So many bytes of it have come: called before they are written, and so that all calls together say size() or less. Takes
+  // the room for them; never waits but for a moment. UNAVAILABLE: there is none (DiskLimits::Room::Extend()).
+  virtual absl::Status Extend(uint64_t bytes) = 0;
   // A piece, of some milliseconds, of what Commit() has to do once all has been written: true when no more is left of it than
   // what cannot be cut in pieces (the disk's own work). Commit() does what is left, so nobody needs to call this. Errors as
   // Commit().
@@ -108,13 +113,14 @@ class Store {
   explicit Store(const Options& options);
   ~Store();
 
-  // Begins to store `uri`, of `size` bytes. Directories on the way are made.
+  // Begins to store `uri`, of `size` bytes. Directories on the way are made. The size is the sender's word: what could not
+  // be kept, or has no room now, is refused by it before it is sent, but room is taken for nothing that has not come.
   //
   //   INVALID_ARGUMENT, OUT_OF_RANGE, PERMISSION_DENIED   as Tree::OpenObject(): what could never be read is
   //                       not stored; also names that the server keeps for itself (".objmapper-...")
   //   ALREADY_EXISTS      a part of the way is an object, or the name is a directory, but for an empty one that a store
   //                       has made (CONFLICT on the wire)
-  //   UNAVAILABLE         no room: ENOSPC, EDQUOT, EFBIG, or the disk is filled above its limit
+  //   UNAVAILABLE         no room: ENOSPC, EDQUOT, EFBIG, or as DiskLimits::Check() and Room::Fits()
   //   UNIMPLEMENTED       a time to live, on a file system without extended attributes
   //   RESOURCE_EXHAUSTED  descriptors or memory; DATA_LOSS: the disk failed
   absl::StatusOr<std::unique_ptr<NewObject>> Begin(absl::string_view uri, uint64_t size,
@@ -165,8 +171,8 @@ class Store {
                       net::UniqueFd file, size_t kept_folders);
   void Changed(absl::string_view uri);
 
-  // As Begin(), without keeping room on the disk. reserve: bytes that are reserved of what the disk may hold.
-  absl::StatusOr<std::unique_ptr<NewObject>> Make(absl::string_view uri, uint64_t size, uint64_t reserve,
+  // As Begin(). stored: how many of the bytes will take room.
+  absl::StatusOr<std::unique_ptr<NewObject>> Make(absl::string_view uri, uint64_t size, uint64_t stored,
                                                   PutAttributes attributes);
 
   // Whether the descriptor, which is taken then, is an object in memory now. False: it is to be copied, or Make() says what

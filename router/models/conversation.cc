@@ -44,7 +44,7 @@ Next Conversation::Serve(Connection* connection) {
     if (found.has_value()) {
       open = sender_.Answer(session, request, *std::move(found));
     } else if (missing == Operator::Missing::kLate) {
-      EndLate(context_, std::move(connection->session));
+      EndLate(context_, std::move(connection->session), operator_.why_late());
       return Next::kEnded;
     } else {
       open = missing == Operator::Missing::kEnded;
@@ -134,14 +134,13 @@ Next Settle(Context* context, Connection* connection, const Turn& turn, Sender* 
   return Next::kWait;
 }
 
-void EndLate(Context* context, std::unique_ptr<Session> session) {
+void EndLate(Context* context, std::unique_ptr<Session> session, absl::string_view why) {
+  if (why.empty()) why = "the rest of the request did not arrive in time";
   context->options.connections->timed_out.fetch_add(1, std::memory_order_relaxed);
   std::string farewell;
   if (IsHalfSaid(*session)) {
-    LOG_EVERY_T(WARNING, 1) << session->PeerName()
-                            << ": closed, the rest of its request did not arrive in time";
-    AppendFatal(session->dialect(), 0, Status::kTimeout,
-                "the rest of the request did not arrive in time", &farewell);
+    LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": closed, " << why;
+    AppendFatal(session->dialect(), 0, Status::kTimeout, why, &farewell);
   } else {
     AppendClose(session->dialect(), CloseReason::kIdleTimeout, &farewell);
   }

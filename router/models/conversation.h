@@ -48,8 +48,9 @@ class Conversation {
 // the last words when the conversation is over. For models that do not use Serve().
 Next Settle(Context* context, Connection* connection, const Turn& turn, Sender* sender);
 
-// Ends a connection whose deadline has come while it was waited for. Never blocks.
-void EndLate(Context* context, std::unique_ptr<Session> session);
+// Ends a connection whose deadline has come while it was waited for. why: for the client, where it is half a request that
+// was waited for; empty: the usual words. Never blocks.
+void EndLate(Context* context, std::unique_ptr<Session> session, absl::string_view why = "");
 
 // Answers what has been asked with UNAVAILABLE and `why`, and ends the connection. Never blocks.
 void Refuse(Context* context, std::unique_ptr<Session> session, absl::string_view why);

@@ -12,6 +12,7 @@
 #include <glog/logging.h>
 
 #include "absl/status/status.h"
+#include "copypath/body_pace.h"
 #include "copypath/operations.h"
 #include "net/clock.h"
 #include "protocol/mode.h"
@@ -63,6 +64,7 @@ std::optional<Found> Operator::Do(Session* session, const Request& request, net:
   operand.access = session->limits->access;
   operand.peer = session->peer;
   operand.socket = session->fd();
+  if (request.mode == Mode::kPut || request.mode == Mode::kPutFd) operand.peer_key = session->PeerKey();
   switch (request.mode) {
     case Mode::kPutFd:
       return FoundBy(copypath::PutFd(operand, session->fd(), std::move(fd)));
@@ -79,8 +81,8 @@ std::optional<Found> Operator::Do(Session* session, const Request& request, net:
     session->parser.SkipBody(left);
     return FoundBy(copypath::Failed(operand, object.status()));
   }
-  int error = 0;
-  switch (TakeBody(session, (*object)->fd(), &left, &error)) {
+  absl::Status error;
+  switch (TakeBody(session, operand, object->get(), &left, &error)) {
     case Came::kAll:
       return FoundBy(copypath::CommitPut(operand, object->get()));
     case Came::kStray:
@@ -89,7 +91,7 @@ std::optional<Found> Operator::Do(Session* session, const Request& request, net:
           operand, absl::InvalidArgumentError("descriptors came with the body of an object")));
     case Came::kFailed:
       session->parser.SkipBody(left);
-      return FoundBy(copypath::Failed(operand, copypath::BodyError(operand, error)));
+      return FoundBy(copypath::Failed(operand, error));
     case Came::kEnded:
       *missing = Missing::kEnded;
       break;
@@ -104,10 +106,13 @@ std::optional<Found> Operator::Do(Session* session, const Request& request, net:
   return std::nullopt;
 }
 
-Operator::Came Operator::TakeBody(Session* session, int file, uint64_t* left, int* error) {
+Operator::Came Operator::TakeBody(Session* session, const copypath::Operand& operand, storage::NewObject* object,
+                                  uint64_t* left, absl::Status* error) {
   if (buffer_ == nullptr) buffer_.reset(new char[kBufferBytes]);
   uint64_t offset = 0;
   bool stray = false;
+  why_late_.clear();
+  copypath::BodyPace pace(*session->limits);
   while (*left > 0) {
     // What has been read already; then what comes. Never a byte behind the body: that stays where it is, so that nothing
     // piles up here that the next turn has no room for.
@@ -118,8 +123,15 @@ Operator::Came Operator::TakeBody(Session* session, int file, uint64_t* left, in
       memcpy(buffer_.get(), session->unread.data(), have);
     } else {
       if (session->peer_done) return Came::kEnded;
-      const int64_t until_ns = DeadlineNs(net::NowNs(), session->limits->request_timeout);
-      switch (context_->phase.Wait(session->fd(), POLLIN, until_ns)) {
+      if (pace.too_slow()) {
+        why_late_ = pace.Why(operand.uri, *left);
+        return Came::kLate;
+      }
+      const int64_t since_ns = net::NowNs();
+      const Phase::Woken woken = context_->phase.Wait(session->fd(), POLLIN,
+                                                      DeadlineNs(since_ns, session->limits->request_timeout));
+      pace.Waited(net::NowNs() - since_ns);
+      switch (woken) {
         case Phase::Woken::kReady:
           break;
         case Phase::Woken::kLate:
@@ -139,9 +151,14 @@ Operator::Came Operator::TakeBody(Session* session, int file, uint64_t* left, in
     }
     stray = stray || HasStrayFds(*session, have);
     KeepUnread(session, session->unread.empty() ? absl::string_view(buffer_.get(), have) : session->unread, have);
+    pace.Came(have);
     *left -= have;
-    if (!stray) *error = WriteAll(file, buffer_.get(), have, offset);
-    if (*error != 0) return Came::kFailed;
+    if (stray) continue;
+    if (*error = object->Extend(have); !error->ok()) return Came::kFailed;
+    if (const int failed = WriteAll(object->fd(), buffer_.get(), have, offset); failed != 0) {
+      *error = copypath::BodyError(operand, failed);
+      return Came::kFailed;
+    }
     offset += have;
   }
   return stray ? Came::kStray : Came::kAll;

@@ -59,7 +59,9 @@ void Seda::Lookup() {
         event->found.push_back(*std::move(found));
       } else {
         open = missing == Operator::Missing::kEnded;
-        if (missing == Operator::Missing::kLate) EndLate(&context_, std::move(event->connection->session));
+        if (missing == Operator::Missing::kLate) {
+          EndLate(&context_, std::move(event->connection->session), op.why_late());
+        }
       }
     }
     if (open) to_send_.Push(std::move(event));

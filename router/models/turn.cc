@@ -29,6 +29,7 @@ bool Turn::Receive(Session* session, bool draining) {
   size_t have = std::min(session->unread.size(), kBytesMax);
   memcpy(bytes_.get(), session->unread.data(), have);
   const bool all = have == session->unread.size();
+  bool read_some = false;
   // More than half a buffer unread means complete requests: serve those first.
   if (!session->peer_done && have <= kBytesMax / 2) {
     const ssize_t got = router::Receive(session, absl::MakeSpan(bytes_.get(), kBytesMax), have);

@@ -143,7 +143,6 @@ const Failure kFailures[] = {
     {"NoRoomForADirectory", {"mkdirat"}, ENOSPC, Status::kUnavailable, 1, "made/for/nothing"},
     {"NoRoomForTheFile", {"openat"}, ENOSPC, Status::kUnavailable},
     {"NoDescriptorForTheFile", {"openat"}, EMFILE, Status::kUnavailable, 0, "made/for/nothing"},
-    {"NoRoomForTheBody", {"fallocate"}, ENOSPC, Status::kUnavailable, 0, "made/for/nothing"},
     {"NoRoomInMidBody", {"pwrite", "ring_write"}, ENOSPC, Status::kUnavailable, 2},
     {"NoRoomInMidBodyOfANewOne", {"pwrite", "ring_write"}, EDQUOT, Status::kUnavailable, 2, "made/for/nothing"},
     {"TheDiskFailsInMidBody", {"pwrite", "ring_write"}, EIO, kStorageError, 2},
@@ -256,8 +255,8 @@ TEST_P(PutFaultTest, LostCompletionsLeaveNoObjectWithAHole) {
   EXPECT_EQ(client.Get({.mode = kCopy, .uri = "made/warm"}).body, "as it was");
 }
 
-// A real disk that fills up in the middle of a body, as those do on which room cannot be kept beforehand; and while a
-// descriptor is copied, for which no room is kept.
+// A real disk that has no room for a body when it is announced, which is told before a byte of it is sent; and one that fills
+// up in the middle of it, as when others store at the same time; and while a descriptor is copied.
 TEST_P(PutFaultTest, ADiskThatFillsUpInMidBody) {
   const std::string root = tree_.outside() + "/small";
   std::filesystem::create_directory(root);
@@ -266,8 +265,14 @@ TEST_P(PutFaultTest, ADiskThatFillsUpInMidBody) {
   StartInjected({}, root);
   RawClient client = Client();
   EXPECT_TRUE(client.Get(Put("a/old", "as it was")).ok());
-  Fail({"fallocate"}, EOPNOTSUPP);
   const std::string body = Pattern(1, 3'000'000);
+  std::vector<uint32_t> announced;
+  RawClient patient = Client();
+  patient.wire().Send(patient.Encode({Put("made/for/nothing", body)}, &announced).substr(0, 100));
+  ExpectRefused(patient.Next(), Status::kUnavailable);
+  ExpectBelow(root, {"a", "a/old"});
+  // From here on the disk does not say how much room it has.
+  Fail({"fstatvfs"}, ENOSYS);
   const net::UniqueFd fd(memfd_create("object", MFD_CLOEXEC));
   ASSERT_EQ(write(fd.get(), body.data(), body.size()), static_cast<ssize_t>(body.size()));
   for (const std::string uri : {"a/old", "made/for/nothing"}) {
@@ -286,7 +291,7 @@ TEST_P(PutFaultTest, ADiskThatFillsUpInMidBody) {
       ExpectBelow(root, {"a", "a/old"});
     }
   }
-  EXPECT_GT(Mend({"fallocate"}), 0u);
+  EXPECT_GT(Mend({"fstatvfs"}), 0u);
   // The room is there again at once.
   EXPECT_TRUE(client.Get(Put("fits", Pattern(2, 900'000))).ok());
   EXPECT_TRUE(client.Get({.mode = kCopy, .uri = "fits"}).body == Pattern(2, 900'000));

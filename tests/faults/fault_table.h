@@ -13,7 +13,7 @@ namespace objmapper::faults {
 inline constexpr const char* kCalls[] = {
     "accept4", "recv",     "recvmsg", "send",   "sendmsg", "read",      "pread",     "preadv2",      "openat2",
     "fstat",   "mmap",     "splice",  "sendfile", "pipe2", "epoll_ctl", "epoll_wait", "io_uring_submit",
-    "ring_recv", "ring_send", "ring_sendmsg", "ring_madvise", "sendmmsg",
+    "ring_recv", "ring_send", "ring_sendmsg", "ring_madvise", "sendmmsg", "fstatvfs",
     "openat", "mkdirat", "fallocate", "pwrite", "ring_write", "copy_file_range", "fsetxattr", "fchmod",
     "fsync", "flock", "linkat", "renameat", "unlinkat",
     // The first of the completions that wait is lost, as where the kernel has no memory to keep it. No errno.

@@ -22,6 +22,7 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/xattr.h>
@@ -255,6 +256,11 @@ ssize_t sendfile(int to, int from, off_t* at, size_t bytes) {
   static auto* const real = Real<ssize_t(int, int, off_t*, size_t)>("sendfile");
   DieIfDue();
   return Fails("sendfile", &bytes) ? -1 : real(to, from, at, bytes);
+}
+
+int fstatvfs(int fd, struct statvfs* to) {
+  static auto* const real = Real<int(int, struct statvfs*)>("fstatvfs");
+  return Fails("fstatvfs") ? -1 : real(fd, to);
 }
 
 // ---- What changes the tree ----

@@ -127,6 +127,14 @@ TEST_F(SessionTest, NamesThePeer) {
             absl::StrCat("tcp peer 127.0.0.1:", ntohs(address.sin_port)));
 }
 
+// All connections of a user are one peer's, and over TCP those from an address.
+TEST_F(SessionTest, KnowsPeersThatAreOne) {
+  SocketPair local = SocketPair::Unix(), tcp = SocketPair::Tcp(), other = SocketPair::Tcp();
+  EXPECT_EQ(Make(std::move(local.ours), Transport::kUnix)->PeerKey(), absl::StrCat("uid ", getuid()));
+  EXPECT_EQ(Make(std::move(tcp.ours), Transport::kTcp)->PeerKey(), "tcp 127.0.0.1");
+  EXPECT_EQ(Make(std::move(other.ours), Transport::kTcp)->PeerKey(), "tcp 127.0.0.1");
+}
+
 // A peer that can no longer be asked for still has some name.
 TEST_F(SessionTest, NamesAPeerThatHasGone) {
   SocketPair tcp = SocketPair::Tcp();

@@ -562,6 +562,21 @@ TEST_F(ConfigTest, Catalog) {
   EXPECT_EQ(ReadWith("catalog_memory", "").catalog_memory, UINT64_MAX);
 }
 
+// Bodies have a floor and each peer a share, unless somebody says otherwise.
+TEST_F(ConfigTest, Bodies) {
+  EXPECT_EQ(Read().put_rate_min, 256u);
+  EXPECT_EQ(Read().put_room_per_peer, 90u);
+  EXPECT_EQ(ReadWith("put_rate_min", "0").put_rate_min, 0u);
+  EXPECT_EQ(ReadWith("put_room_per_peer", "100").put_room_per_peer, 100u);
+  Set("put_rate_min", "-1");
+  ExpectRefused("put_rate_min", "-1");
+  Set("put_rate_min", "1");
+  for (const char* value : {"0", "101", "-5"}) {
+    Set("put_room_per_peer", value);
+    ExpectRefused("put_room_per_peer", value);
+  }
+}
+
 TEST_F(ConfigTest, MemoryLimit) {
   EXPECT_EQ(Read().memory_limit, 0u);
   Set("memory_limit", "64M");
@@ -588,7 +603,7 @@ TEST_F(ConfigTest, EveryFlagIsTried) {
       "rate_limit_per_conn rate_limit_burst max_connections_per_uid slow_request_us log_requests "
       "user group take_over listen_udp udp_max_payload writable durability "
       "catalog catalog_watches catalog_rescan catalog_memory disk_evict_at disk_refuse_at memory_limit tcp_local_congestion "
-      "unix_send_buffer_bytes",
+      "unix_send_buffer_bytes put_rate_min put_room_per_peer",
       ' ');
   std::set<std::string> defined;
   std::vector<gflags::CommandLineFlagInfo> flags;

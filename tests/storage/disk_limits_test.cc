@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "tests/storage/scratch_root.h"
 #include "tests/storage/small_disk.h"
 
@@ -46,6 +47,7 @@ class DiskLimitsTest : public testing::Test {
     DiskLimits::Options options;
     options.evict_at = *ParseDiskLevel(evict_at);
     options.refuse_at = *ParseDiskLevel(refuse_at);
+    options.peer_percent = peer_percent_;
     options.catalog = &catalog_;
     options.unlinked = &unlinked_;
     absl::StatusOr<std::unique_ptr<DiskLimits>> limits = DiskLimits::Open(*tree, options);
@@ -63,6 +65,7 @@ class DiskLimitsTest : public testing::Test {
   }
 
   const ScratchRoot scratch_;
+  uint32_t peer_percent_ = 100;
   Catalog catalog_;
   UnlinkedFiles unlinked_{10};
 };
@@ -161,6 +164,45 @@ TEST_F(DiskLimitsTest, WhatIsDeletedAndOpenIsNoExcess) {
   client.Reset();
   unlinked_.Probe();
   EXPECT_TRUE(limits->Reserve(1 * kMiB).ok());
+}
+
+// What is announced takes no room, what has come does; and what could never stay is refused by its announcement.
+TEST_F(DiskLimitsTest, AnAnnouncementTakesNothing) {
+  const std::unique_ptr<DiskLimits> limits = Open("800", "1000");
+  EXPECT_TRUE(limits->Check(800).ok());
+  EXPECT_TRUE(limits->Check(800).ok());
+  EXPECT_EQ(limits->used(), 0u);
+  const absl::Status never = limits->Check(801);
+  EXPECT_TRUE(absl::IsUnavailable(never) && absl::StrContains(never.message(), "--disk_evict_at")) << never;
+  DiskLimits::Room room = limits->Open("uid 1");
+  EXPECT_TRUE(room.Extend(300).ok());
+  EXPECT_TRUE(room.Extend(300).ok());
+  EXPECT_EQ(limits->used(), 600u);
+  const absl::Status full = limits->Check(401);
+  EXPECT_TRUE(absl::IsUnavailable(full) && absl::StrContains(full.message(), "--disk_refuse_at")) << full;
+  EXPECT_FALSE(room.Extend(401).ok());
+  EXPECT_EQ(limits->used(), 600u);
+  EXPECT_TRUE(room.Extend(400).ok());
+  EXPECT_EQ(limits->Ask().reserved_total, 1000u);
+}
+
+// What one peer has under way leaves some of the room to others, however many objects it is; who ends gives it back.
+TEST_F(DiskLimitsTest, APeerLeavesRoomToOthers) {
+  peer_percent_ = 50;
+  const std::unique_ptr<DiskLimits> limits = Open("", "1000");
+  Put("there", 200);
+  DiskLimits::Room one = limits->Open("uid 1"), other = limits->Open("uid 1"), theirs = limits->Open("uid 2");
+  EXPECT_TRUE(one.Extend(300).ok());
+  EXPECT_TRUE(other.Extend(100).ok());
+  const absl::Status refused = other.Extend(1);
+  EXPECT_TRUE(absl::IsUnavailable(refused) && absl::StrContains(refused.message(), "--put_room_per_peer") &&
+              absl::StrContains(refused.message(), "uid 1"))
+      << refused;
+  EXPECT_FALSE(limits->Open("uid 1").Fits(1).ok());
+  EXPECT_TRUE(theirs.Extend(400).ok());
+  one = DiskLimits::Room();
+  EXPECT_TRUE(other.Extend(300).ok());
+  EXPECT_FALSE(other.Extend(1).ok());
 }
 
 }  // namespace

@@ -222,6 +222,39 @@ TEST_F(MemoryTierTest, KeepsToItsBound) {
   EXPECT_EQ(net::OpenFds(), before + 8);
 }
 
+// What costs its giver nothing takes no room from others: a memfd with a hole in it is not adopted, and none goes for it.
+TEST_F(MemoryTierTest, RefusesHoles) {
+  ASSERT_TRUE(Adopt("there", std::string(4 * kPage, 'x')));
+  for (const size_t written : {size_t{0}, size_t{1}, static_cast<size_t>(7 * kPage)}) {
+    net::UniqueFd hollow(memfd_create("hollow", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    ASSERT_EQ(write(hollow.get(), std::string(written, 'x').data(), written), static_cast<ssize_t>(written));
+    ASSERT_EQ(ftruncate(hollow.get(), 8 * kPage), 0);
+    ASSERT_EQ(fcntl(hollow.get(), F_ADD_SEALS, net::kSealed), 0);
+    const absl::StatusOr<bool> adopted = AdoptFd("hollow", &hollow);
+    EXPECT_TRUE(adopted.ok() && !*adopted) << written;
+    EXPECT_TRUE(hollow.valid());
+  }
+  ExpectContent("there", std::string(4 * kPage, 'x'));
+}
+
+// Nobody pushes others out of their share, with one large object or with many.
+TEST_F(MemoryTierTest, EachOwnerHasAShare) {
+  const auto adopt = [&](const std::string& owner, const std::string& uri, size_t pages) {
+    net::UniqueFd fd = net::Memfd(std::string(pages * kPage, owner[0]));
+    const absl::StatusOr<bool> adopted = tier_->Adopt(uri, &fd, absl::InfiniteDuration(), [&] { return Unlink(uri); }, owner);
+    EXPECT_TRUE(adopted.ok()) << adopted.status();
+    EXPECT_NE(fd.valid(), adopted.value_or(false)) << "what is not adopted is still the caller's";
+    return adopted.value_or(false);
+  };
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(adopt("uid 1", absl::StrCat("mine/", i), 1));
+  EXPECT_FALSE(adopt("uid 2", "large", 8));
+  EXPECT_FALSE(adopt("uid 2", "large", 5));
+  EXPECT_EQ(tier_->Read().evictions, 0u);
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(adopt("uid 2", absl::StrCat("theirs/", i), 1));
+  EXPECT_EQ(tier_->List("mine/", "").size(), 4u);
+  EXPECT_EQ(tier_->List("theirs/", "").size(), 4u);
+}
+
 // No more descriptors are kept than allowed, however small the objects.
 TEST_F(MemoryTierTest, KeepsToItsDescriptors) {
   Make({.bytes_max = 1 << 30, .objects_max = 3});

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "storage/fair_fifo.h"
 #include "tools/microbench/lru.h"
 #include "tools/microbench/zipf.h"
 
@@ -138,6 +139,84 @@ TEST(S3FifoTest, BeatsLruWhereScansPollute) {
     lru_hits += lru.Ask(object) ? 1 : 0;
   }
   EXPECT_GT(fifo_hits, lru_hits + kRequests / 100);
+}
+
+// ---- Shared by owners (fair_fifo.h) ----
+
+using Shared = FairFifo<std::string>;
+
+// Inserts `key` with its own name as the value; what went, or "refused".
+std::vector<std::string> Insert(Shared* shared, absl::string_view owner, absl::string_view key, uint64_t bytes) {
+  std::vector<std::string> evicted;
+  const bool inserted = shared->Insert(owner, key, std::string(key), bytes, &evicted);
+  EXPECT_TRUE(inserted || evicted.empty());
+  if (!inserted) return {"refused"};
+  EXPECT_NE(shared->Peek(key), nullptr);
+  return evicted;
+}
+uint64_t BytesOf(const Shared& shared, char owner) {
+  uint64_t bytes = 0;
+  shared.ForEach([&](absl::string_view, const std::string& value) { bytes += value[0] == owner ? 1 : 0; });
+  return bytes;
+}
+
+// One owner alone has all the room, and its own values go when it wants more.
+TEST(FairFifoTest, OneAloneHasAll) {
+  Shared shared({.bytes_max = 10});
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(Insert(&shared, "a", absl::StrCat("a", i), 1).empty());
+  EXPECT_EQ(Insert(&shared, "a", "a10", 1), std::vector<std::string>{"a0"});
+  EXPECT_EQ(Insert(&shared, "a", "a11", 10).size(), 10u);
+  EXPECT_EQ(Insert(&shared, "a", "a12", 11), std::vector<std::string>{"refused"});
+  EXPECT_EQ(shared.bytes(), 10u);
+}
+
+// Another gets its share from who has more, and nothing beyond: then its own go. Whatever is announced at once.
+TEST(FairFifoTest, NobodyIsPushedOutOfHisShare) {
+  Shared shared({.bytes_max = 10});
+  for (int i = 0; i < 10; ++i) Insert(&shared, "a", absl::StrCat("a", i), 1);
+  EXPECT_EQ(Insert(&shared, "b", "all", 10), std::vector<std::string>{"refused"});
+  EXPECT_EQ(Insert(&shared, "b", "too much", 6), std::vector<std::string>{"refused"});
+  EXPECT_EQ(shared.size(), 10u);
+  for (int i = 0; i < 100; ++i) Insert(&shared, "b", absl::StrCat("b", i), 1);
+  EXPECT_EQ(BytesOf(shared, 'a'), 5u);
+  EXPECT_EQ(BytesOf(shared, 'b'), 5u);
+  // A third one takes from both, and what one has left is the others' again.
+  for (int i = 0; i < 100; ++i) Insert(&shared, "c", absl::StrCat("c", i), 1);
+  EXPECT_EQ(BytesOf(shared, 'c'), 3u);
+  EXPECT_GE(BytesOf(shared, 'a'), 3u);
+  EXPECT_GE(BytesOf(shared, 'b'), 3u);
+  std::string value;
+  for (int i = 0; i < 100; ++i) shared.Erase(absl::StrCat("b", i), &value);
+  for (int i = 0; i < 100; ++i) Insert(&shared, "c", absl::StrCat("c", i), 1);
+  EXPECT_EQ(BytesOf(shared, 'c') + BytesOf(shared, 'a'), 10u);
+  EXPECT_GE(BytesOf(shared, 'a'), 3u);
+}
+
+// The same of the number of values; and what is free is anybody's.
+TEST(FairFifoTest, SharesTheNumberToo) {
+  Shared shared({.bytes_max = 1000, .entries_max = 6});
+  for (int i = 0; i < 6; ++i) Insert(&shared, "a", absl::StrCat("a", i), 1);
+  for (int i = 0; i < 50; ++i) Insert(&shared, "b", absl::StrCat("b", i), 1);
+  EXPECT_EQ(BytesOf(shared, 'a'), 3u);
+  EXPECT_EQ(BytesOf(shared, 'b'), 3u);
+  EXPECT_EQ(shared.size(), 6u);
+  EXPECT_TRUE(Insert(&shared, "b", "b49", 900) == std::vector<std::string>{"b49"}) << "there is room for that";
+}
+
+// A name is one value, whoever stores it: what it replaces is out, and is not counted twice.
+TEST(FairFifoTest, ANameChangesItsOwner) {
+  Shared shared({.bytes_max = 10});
+  Insert(&shared, "a", "x", 6);
+  EXPECT_EQ(Insert(&shared, "b", "x", 8), std::vector<std::string>{"x"});
+  EXPECT_EQ(shared.size(), 1u);
+  EXPECT_EQ(shared.bytes(), 8u);
+  EXPECT_TRUE(Insert(&shared, "b", "y", 2).empty());
+  EXPECT_EQ(Insert(&shared, "b", "x", 3), std::vector<std::string>{"x"});
+  std::string value;
+  EXPECT_TRUE(shared.Erase("x", &value));
+  EXPECT_TRUE(shared.Erase("y", &value));
+  EXPECT_FALSE(shared.Erase("y", &value));
+  EXPECT_EQ(shared.bytes(), 0u);
 }
 
 }  // namespace

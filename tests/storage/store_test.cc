@@ -144,6 +144,17 @@ TEST_F(StoreTest, RefusesWhatHasNoRoom) {
   EXPECT_TRUE(Names().empty());
 }
 
+// An announced size takes no room; what comes is the object all the same.
+TEST_F(StoreTest, AnAnnouncedSizeTakesNoRoom) {
+  absl::StatusOr<std::unique_ptr<NewObject>> object = store_->Begin("x", 1 << 20, {});
+  ASSERT_TRUE(object.ok()) << object.status();
+  struct stat status;
+  ASSERT_EQ(fstat((*object)->fd(), &status), 0);
+  EXPECT_EQ(status.st_blocks, 0);
+  EXPECT_TRUE((*object)->Extend(1).ok());
+  EXPECT_FALSE((*object)->Commit().ok()) << "a byte of a million";
+}
+
 // A link is replaced, not written through; a directory behind a link is found as readers find it, and none outside.
 TEST_F(StoreTest, FollowsNoLinkOut) {
   ASSERT_TRUE(Put("target", "target").ok());
