@@ -15,6 +15,7 @@
 #include "net/address.h"
 #include "net/dial.h"
 #include "net/errno_status.h"
+#include "net/pass_rights.h"
 #include "net/peer_credentials.h"
 #include "net/scm_rights.h"
 #include "protocol/encode.h"
@@ -86,7 +87,7 @@ Channel::Channel(net::UniqueFd socket, std::string url, bool is_unix, const Opti
       is_unix_(is_unix),
       options_(options),
       parser_(options.dialect) {
-  if (is_unix_) net::SetPassRights(socket_.get(), rights_pass_ = false);
+  if (is_unix_) net::AllowFds(socket_.get(), rights_pass_ = false);
 }
 
 absl::StatusOr<std::unique_ptr<Channel>> Channel::Open(absl::string_view url,

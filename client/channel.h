@@ -7,7 +7,7 @@
 //
 // A descriptor is taken only while the answer to an FDPASS request is due, and never more of them than there are such
 // answers: others are the kernel's to close, and end the channel. While none is due the kernel does not even let the
-// server send one (net::SetPassRights(), Linux 6.16). What does not hold: a server may pass, where a descriptor is due,
+// server send one (net::AllowFds(), Linux 6.16). What does not hold: a server may pass, where a descriptor is due,
 // one whose close(2) waits (a TCP socket with SO_LINGER, a file of FUSE's); the call then waits for as long as that.
 //
 // Once an error leaves the stream at an unknown place the channel is broken: its socket and all
@@ -179,7 +179,7 @@ class Channel {
   std::deque<net::UniqueFd> fds_;  // received, not taken yet, in stream order
   // The most of them that there may be: FDPASS requests without an answer, and answers whose descriptor was not taken.
   size_t fds_due_ = 0;
-  bool rights_pass_ = true;        // as net::SetPassRights()
+  bool rights_pass_ = true;        // as net::AllowFds()
   bool fds_lost_ = false;          // since outstanding_ was last 0
   size_t begin_ = 0;               // input_[begin_, end_) is read and not parsed
   size_t end_ = 0;

@@ -13,6 +13,7 @@
 #include "client/error.h"
 #include "client/sigpipe_block.h"
 #include "net/errno_status.h"
+#include "net/pass_rights.h"
 #include "net/scm_rights.h"
 #include "protocol/encode.h"
 #include "protocol/limits.h"
@@ -106,7 +107,7 @@ absl::StatusOr<uint32_t> Channel::Queue(protocol::RequestToSend request) {
     mode_ = request.mode;
     const bool brings_fds = mode_ == protocol::Mode::kFdPass;
     if (is_unix_ && rights_pass_ != brings_fds) {
-      net::SetPassRights(socket_.get(), rights_pass_ = brings_fds);
+      net::AllowFds(socket_.get(), rights_pass_ = brings_fds);
     }
   }
   assert(request.mode == mode_);
@@ -148,6 +149,9 @@ absl::StatusOr<bool> Channel::SendSome() {
       fd_to_send_ = -1;
     } else if (errno == EAGAIN) {
       return false;
+    } else if (errno == EPERM && fd_to_send_ >= 0) {
+      // The server takes none on this connection (SO_PASSRIGHTS): without it, it says why.
+      fd_to_send_ = -1;
     } else if (errno == EPIPE || errno == ECONNRESET) {
       send_failed_ = true;
     } else {

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
 #include "net/errno_status.h"
+#include "net/foreign_fd.h"
 #include "text/printable.h"
 
 namespace objmapper::copypath {
@@ -44,6 +45,7 @@ struct Held {
   Held(const Held&) = delete;
   ~Held() {
     if (map != nullptr) munmap(map, bytes);
+    net::Dispose(std::move(fd));
   }
 };
 
@@ -69,6 +71,7 @@ bool MincoreTells(int fd) {
 
 CachedObject::~CachedObject() {
   DCHECK(waiters_.empty());
+  // The file may have lost its name, or have been a client's memory, and this be the last that has it.
   if (closer_ != nullptr && state_ == State::kReady && size() >= kLargeBytes) {
     closer_->Run([held = std::make_shared<Held>(std::move(loaded_.fd), map_, size())] {});
   } else if (map_ != nullptr) {

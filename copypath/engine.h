@@ -18,7 +18,6 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "net/unique_fd.h"
 
 namespace objmapper::copypath {
 
@@ -29,17 +28,17 @@ inline constexpr size_t kPiecesMax = 64;
 class Channel {
  public:
   // `socket`: borrowed until OnDetached(); O_NONBLOCK or not, it makes no difference. `unix_socket`: AF_UNIX, else TCP.
-  // takes_fds: what descriptors come (a few at a time, net/scm_rights.h) are wanted.
-  Channel(int socket, bool unix_socket, bool takes_fds = false)
-      : socket_(socket), unix_socket_(unix_socket), takes_fds_(takes_fds) {}
+  // may_bring_fds: descriptors may come, which are left in the socket: OnFdsWait() tells.
+  Channel(int socket, bool unix_socket, bool may_bring_fds = false)
+      : socket_(socket), unix_socket_(unix_socket), may_bring_fds_(may_bring_fds) {}
   virtual ~Channel() = default;
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
-  // Descriptors that rode on the bytes of the OnReceived() that follows at once.
-  virtual void OnReceivedFds(std::vector<net::UniqueFd> fds) { fds.clear(); }
+  // The next `bytes` in the socket have descriptors with them (net::RecvBeforeFds()). Receiving has stopped.
+  virtual void OnFdsWait(size_t bytes) { static_cast<void>(bytes); }
   // `bytes` have arrived, valid during the call. fds_refused: descriptors rode on them and were
-  // dropped by the kernel (net/scm_rights.h), all but those just told. May still come after StopReceiving().
+  // dropped by the kernel (net/scm_rights.h). May still come after StopReceiving().
   virtual void OnReceived(absl::string_view bytes, bool fds_refused) = 0;
   // The peer has shut its sending side (error 0), or the connection broke (an errno). Once.
   virtual void OnReceiveEnd(int error) = 0;
@@ -60,7 +59,7 @@ class Channel {
 
   const int socket_;
   const bool unix_socket_;
-  const bool takes_fds_;
+  const bool may_bring_fds_;
   // The engines' own state of the channel.
   bool receive_wanted_ = false;
   bool receive_armed_ = false;    // uring: a multishot receive is in flight

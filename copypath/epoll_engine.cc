@@ -176,13 +176,17 @@ bool EpollEngine::Wait(int64_t timeout_ns, int64_t* now_ns) {
 
 void EpollEngine::Receive(Channel* channel) {
   bool fds_refused = false;
-  std::vector<net::UniqueFd> fds;
+  size_t with_fds = 0;
   const ssize_t got =
-      channel->takes_fds_
-          ? net::RecvTakingFds(channel->socket(), absl::MakeSpan(scratch_), &fds, &fds_refused)
+      channel->may_bring_fds_
+          ? net::RecvBeforeFds(channel->socket(), absl::MakeSpan(scratch_), &with_fds)
           : net::RecvRefusingFds(channel->socket(), absl::MakeSpan(scratch_), &fds_refused);
+  if (with_fds > 0) {
+    StopReceiving(channel);
+    channel->OnFdsWait(with_fds);
+    return;
+  }
   if (got > 0) {
-    if (!fds.empty()) channel->OnReceivedFds(std::move(fds));
     channel->OnReceived(absl::string_view(scratch_.data(), static_cast<size_t>(got)), fds_refused);
     return;
   }

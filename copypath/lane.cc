@@ -2,6 +2,9 @@
 
 #include <glog/logging.h>
 
+#include "absl/strings/str_cat.h"
+#include "net/clock.h"
+
 namespace objmapper::copypath {
 
 absl::StatusOr<std::unique_ptr<CopyPathLane>> CopyPathLane::Create(LoopOptions options,
@@ -9,6 +12,7 @@ absl::StatusOr<std::unique_ptr<CopyPathLane>> CopyPathLane::Create(LoopOptions o
   CHECK_GE(threads.loops, 1);
   auto lane = std::unique_ptr<CopyPathLane>(new CopyPathLane(threads));
   options.pool = &lane->pool_;
+  options.foreign_pool = &lane->foreign_pool_;
   const char* const name = options.lane == router::LaneKind::kFdPass ? "fdpass" : "copypath";
   if (threads.bulk_loops == 0) options.bulk_bytes_min = 0;
   for (int i = 0; i < threads.loops + threads.bulk_loops; ++i) {
@@ -38,11 +42,22 @@ void CopyPathLane::AskPulse() { router::AskPulseOfAll(loops_); }
 
 std::string CopyPathLane::WithoutPulse() const { return router::FirstWithoutPulse(loops_, loops_.front()->name()); }
 
+std::string CopyPathLane::WithoutThreads(absl::Duration patience) const {
+  const int64_t now_ns = net::NowNs();
+  for (const BlockingPool* pool : {&pool_, &foreign_pool_}) {
+    if (pool->WaitingNs(now_ns) > absl::ToInt64Nanoseconds(patience)) {
+      return absl::StrCat(loops_.front()->name(), "'s ", pool->name(), " threads");
+    }
+  }
+  return "";
+}
+
 size_t CopyPathLane::QueueDepth() const { return router::QueueDepthOfAll(loops_); }
 
 void CopyPathLane::Stop() {
   for (const auto& loop : loops_) loop->Stop();
   pool_.Stop();
+  foreign_pool_.Stop();
 }
 
 }  // namespace objmapper::copypath

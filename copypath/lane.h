@@ -34,6 +34,7 @@ class CopyPathLane : public router::Lane {
   void Stop() override;
   void AskPulse() override;
   std::string WithoutPulse() const override;
+  std::string WithoutThreads(absl::Duration patience) const override;
   size_t QueueDepth() const override;
 
   // "uring" or "epoll".
@@ -42,10 +43,15 @@ class CopyPathLane : public router::Lane {
   const std::vector<std::unique_ptr<Loop>>& loops() const { return loops_; }
 
  private:
-  explicit CopyPathLane(const Threads& threads) : threads_(threads), pool_(threads.splice) {}
+  // At so many clients' files it is waited at the same time; who comes then waits for one of them to answer.
+  static constexpr int kForeignThreadsMax = 32;
+
+  explicit CopyPathLane(const Threads& threads)
+      : threads_(threads), pool_(threads.splice), foreign_pool_(0, "putfd", kForeignThreadsMax) {}
 
   const Threads threads_;
   BlockingPool pool_;
+  BlockingPool foreign_pool_;
   std::vector<std::unique_ptr<Loop>> loops_;  // those for large bodies are the last
   router::LeastLoaded least_loaded_;
 };

@@ -164,6 +164,8 @@ void Loop::ReadMail() {
       OnPagedIn(*window);
     } else if (const auto* job = std::get_if<JobEnded>(&letter)) {
       job->stream->OnOperationJobEnded();
+    } else if (const auto* fetch = std::get_if<FetchEnded>(&letter)) {
+      fetch->stream->OnFetched();
     } else {
       const TransferEnded& ended = std::get<TransferEnded>(letter);
       --transfers_;
@@ -409,6 +411,20 @@ void Loop::RunJob(Stream* stream, std::function<bool()> job, BlockingPool::Lengt
         }
       },
       length);
+}
+
+void Loop::RunForeignJob(Stream* stream, std::function<void()> job) {
+  options_.foreign_pool->Run([this, stream, job = std::move(job)] {
+    job();
+    mailbox_.Put(JobEnded{stream});
+  });
+}
+
+void Loop::RunFetch(Stream* stream, std::function<void()> fetch) {
+  options_.foreign_pool->Run([this, stream, fetch = std::move(fetch)] {
+    fetch();
+    mailbox_.Put(FetchEnded{stream});
+  });
 }
 
 }  // namespace objmapper::copypath

@@ -44,7 +44,8 @@ struct LoopOptions {
   router::ConnectionCounters* connections = nullptr;
   router::TallyBoard* board = nullptr;  // null: its answers are counted for nobody
   router::Switchboard* switchboard = nullptr;
-  BlockingPool* pool = nullptr;  // all outlive the loop
+  BlockingPool* pool = nullptr;
+  BlockingPool* foreign_pool = nullptr;  // for what waits for clients' files; all outlive the loop
   EngineKind engine = EngineKind::kAuto;
   size_t cache_entries = 1024;
   absl::Duration cache_valid = absl::Milliseconds(20);
@@ -152,6 +153,10 @@ class Loop {
   // Runs `job` of the stream's operation on a thread of the pool, again and again until it says true: each time it says false it
   // goes behind what else is long there. Stream::OnOperationJobEnded() tells. length: of the first time.
   void RunJob(Stream* stream, std::function<bool()> job, BlockingPool::Length length);
+  // The same, once, on a thread for what waits for clients' files.
+  void RunForeignJob(Stream* stream, std::function<void()> job);
+  // The same, but Stream::OnFetched() tells.
+  void RunFetch(Stream* stream, std::function<void()> fetch);
   void StartDeadline(Stream* stream, bool idle);
   void StopDeadline(Stream* stream);
   bool IsBusy(Stream* stream) const { return busy_.Has(stream); }
@@ -171,8 +176,11 @@ class Loop {
   struct JobEnded {
     Stream* stream;
   };
+  struct FetchEnded {
+    Stream* stream;
+  };
   struct Window;
-  using Letter = std::variant<std::unique_ptr<router::Session>, Loading*, Window*, TransferEnded, JobEnded>;
+  using Letter = std::variant<std::unique_ptr<router::Session>, Loading*, Window*, TransferEnded, JobEnded, FetchEnded>;
   using Deadlines = net::DeadlineList<Stream, &Stream::deadline>;
   using Retries = net::DeadlineList<Passing, &Passing::retry>;
 

@@ -19,7 +19,7 @@
 #include "copypath/body_pace.h"
 #include "copypath/engine.h"
 #include "copypath/operations.h"
-#include "net/unique_fd.h"
+#include "net/foreign_fd.h"
 #include "storage/store.h"
 
 namespace objmapper::copypath {
@@ -61,8 +61,7 @@ class Operation : public Write {
   Step step = Step::kWaiting;
   bool job_in_flight = false;
   Operand operand;
-  net::UniqueFd fd;                             // OP_PUT_FD, until its first step
-  std::unique_ptr<storage::FdPut> put;          // and from then on
+  net::ForeignFd fd;                            // OP_PUT_FD
   std::shared_ptr<storage::NewObject> object;  // OP_PUT, from kBody on
   absl::Status begun;                           // OP_PUT: what came of kBeginning, and went wrong since
   BodyPace pace;                                // OP_PUT, in kBody

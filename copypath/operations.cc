@@ -129,27 +129,11 @@ absl::Status BodyError(const Operand& operand, int error) {
   return net::ErrnoToStatus(error, what);
 }
 
-std::optional<Outcome> StepPutFd(const Operand& operand, int socket, net::UniqueFd fd,
-                                 std::unique_ptr<storage::FdPut>* put) {
-  if (*put == nullptr) {
-    *put = operand.store->BeginPutFd(operand.uri, std::move(fd), AttributesOf(operand));
-  } else if (HasGone(socket)) {
-    put->reset();
-    return Failed(operand, absl::CancelledError("the client has gone"));
-  }
-  const absl::StatusOr<bool> stored = (*put)->Step();
-  if (stored.ok() && !*stored) return std::nullopt;
-  put->reset();
-  if (!stored.ok()) return Failed(operand, stored.status());
+Outcome PutFd(const Operand& operand, net::ForeignFd fd) {
+  const absl::Status stored = operand.store->PutFd(operand.uri, std::move(fd), AttributesOf(operand),
+                                                   [&operand] { return !HasGone(operand.socket); });
+  if (!stored.ok()) return Failed(operand, stored);
   return Stored(operand, operand.tree->Describe(operand.uri, storage::Wait::kMayBlock));
-}
-
-Outcome PutFd(const Operand& operand, int socket, net::UniqueFd fd) {
-  std::unique_ptr<storage::FdPut> put;
-  while (true) {
-    std::optional<Outcome> outcome = StepPutFd(operand, socket, std::move(fd), &put);
-    if (outcome.has_value()) return *std::move(outcome);
-  }
 }
 
 Outcome Delete(const Operand& operand) {

@@ -16,7 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "net/peer_credentials.h"
-#include "net/unique_fd.h"
+#include "net/foreign_fd.h"
 #include "protocol/capabilities.h"
 #include "protocol/request_parser.h"
 #include "protocol/status.h"
@@ -61,12 +61,8 @@ Outcome CommitPut(const Operand& operand, storage::NewObject* object);
 // What went wrong when a part of the body was written: UNAVAILABLE when there is no room.
 absl::Status BodyError(const Operand& operand, int error);
 
-// In pieces; nullopt: call it again. A client that has gone is not worked for: what one piece cannot do is given up then.
-// put: null at first, and then it is made of `fd`; and again when it is over, so that its descriptors are closed here.
-std::optional<Outcome> StepPutFd(const Operand& operand, int socket, net::UniqueFd fd,
-                                 std::unique_ptr<storage::FdPut>* put);
-// All pieces.
-Outcome PutFd(const Operand& operand, int socket, net::UniqueFd fd);
+// A client that has gone is not worked for: what takes longer than a moment is given up then.
+Outcome PutFd(const Operand& operand, net::ForeignFd fd);
 Outcome Delete(const Operand& operand);
 
 // access: null, or whose rules say what `peer` sees; `socket` is its connection.

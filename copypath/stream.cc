@@ -28,7 +28,7 @@ constexpr size_t kBurstMax = 4096;
 }  // namespace
 
 Stream::Stream(std::unique_ptr<router::Session> session, Loop* loop)
-    : Channel(session->fd(), session->transport == router::Transport::kUnix, session->takes_fds()),
+    : Channel(session->fd(), session->transport == router::Transport::kUnix, session->may_bring_fds),
       session_(std::move(session)),
       loop_(loop) {}
 
@@ -48,6 +48,8 @@ Stream::~Stream() {
 void Stream::Start() {
   UpdateDeadline(/*progress=*/true);
   loop_->engine().StartReceiving(this);
+  // Another lane has left them to us, with the beginning of what they come with.
+  if (session_->fds_wait) return;
   if (loop_->draining() && loop_->options().switchboard->Departing()) {
     Drain();
     return;
@@ -90,7 +92,7 @@ void Stream::PauseReceiving() {
 }
 
 void Stream::ResumeReceiving() {
-  if (!receiving_paused_ || session_->unread.size() > kUnreadMax ||
+  if (!receiving_paused_ || fetch_ != nullptr || session_->unread.size() > kUnreadMax ||
       session_->arrivals.size() > kArrivalsMax) {
     return;
   }
@@ -98,13 +100,44 @@ void Stream::ResumeReceiving() {
   loop_->engine().StartReceiving(this);
 }
 
-void Stream::OnReceivedFds(std::vector<net::UniqueFd> fds) { arriving_ = std::move(fds); }
+void Stream::OnFdsWait(size_t bytes) {
+  if (exit_ != Exit::kStay) return;
+  if (!session_->takes_fds()) {
+    LOG_EVERY_T(WARNING, 1) << session_->PeerName() << ": closed, it sent descriptors where none are taken";
+    Abort();
+    return;
+  }
+  fetch_ = std::make_unique<Fetch>();
+  loop_->RunFetch(this, [fetch = fetch_.get(), fd = socket(), bytes, patience = session_->limits->request_timeout] {
+    fetch->received = net::ReceiveElsewhere(fd, bytes, patience);
+  });
+}
+
+void Stream::OnFetched() {
+  const std::unique_ptr<Fetch> fetch = std::move(fetch_);
+  if (exit_ != Exit::kStay) {
+    if (!transferring_ && !HasJob()) loop_->engine().Detach(this);  // Abort() or Leave() left it to us
+    return;
+  }
+  if (!fetch->received.ok()) {
+    LOG_EVERY_T(WARNING, 1) << session_->PeerName() << ": closed, its descriptors cannot be taken: "
+                            << fetch->received.status().message();
+    Abort();
+    return;
+  }
+  session_->fds_wait = false;
+  // Not what is still to be taken up, nor when others go on.
+  if (!receiving_paused_ && !other_lane_ && !ending_) loop_->engine().StartReceiving(this);
+  if (fetch->received->bytes.empty()) return;  // the end, which is told by the engine
+  session_->NoteArrival(session_->unread.size(), &*fetch->received);
+  OnReceived(fetch->received->bytes, /*fds_refused=*/false);
+  if (exit_ == Exit::kStay && !owes()) OnNothingOwed();
+}
 
 void Stream::OnReceived(absl::string_view bytes, bool fds_refused) {
   session_->received_ns.store(loop_->now_ns(), std::memory_order_relaxed);
   absl::string_view input = bytes;
-  const size_t begin = session_->unread.size();
-  if (begin > kUnreadEverMax) {
+  if (const size_t begin = session_->unread.size(); begin > kUnreadEverMax) {
     LOG(ERROR) << session_->PeerName() << ": closed, " << begin << " of its bytes are unread and more keep coming";
     Abort();
     return;
@@ -113,20 +146,13 @@ void Stream::OnReceived(absl::string_view bytes, bool fds_refused) {
     session_->unread.append(bytes.data(), bytes.size());
     input = session_->unread;
   }
-  if (session_->takes_fds()) {
-    if (fds_refused || !arriving_.empty()) {
-      session_->NoteArrival({begin, input.size() - 1, std::move(arriving_), fds_refused});
-      arriving_.clear();
-    }
-  } else if (fds_refused && !session_->fds_at.has_value()) {
-    session_->fds_at = input.size() - 1;
-  }
+  if (fds_refused && !session_->fds_at.has_value()) session_->fds_at = input.size() - 1;
   if (operation_ != nullptr && operation_->step == Operation::Step::kBody && exit_ == Exit::kStay) {
     TakeBody(input);
     return;
   }
   if (exit_ != Exit::kStay || ending_ || intake_paused_ || other_lane_) {
-    router::KeepUnread(session_.get(), input, 0);
+    router::KeepUnread(session_.get(), input, 0, operation_ == nullptr ? 0 : operation_->body_left());
     if (session_->unread.size() > kUnreadMax || session_->arrivals.size() > kArrivalsMax) PauseReceiving();
     return;
   }
@@ -177,7 +203,7 @@ void Stream::Intake(absl::string_view input) {
       Enqueue(request);
     }
   }
-  router::KeepUnread(session_.get(), input, burst->consumed);
+  router::KeepUnread(session_.get(), input, burst->consumed, operation_ == nullptr ? 0 : operation_->body_left());
   intake_paused_ = false;
   switch (burst->end) {
     case Burst::End::kNeedMore:
@@ -376,7 +402,7 @@ void Stream::Leave(Exit exit) {
   DCHECK(!sending_ && !transferring_);
   exit_ = exit;
   loop_->StopDeadline(this);
-  loop_->engine().Detach(this);
+  if (fetch_ == nullptr) loop_->engine().Detach(this);
 }
 
 void Stream::Abort() {
@@ -385,7 +411,7 @@ void Stream::Abort() {
   loop_->StopDeadline(this);
   // Ends sends and transfers in flight.
   shutdown(socket(), SHUT_RDWR);
-  if (!transferring_ && (operation_ == nullptr || !operation_->in_flight())) loop_->engine().Detach(this);
+  if (!transferring_ && !HasJob()) loop_->engine().Detach(this);
 }
 
 void Stream::OnDetached() {

@@ -24,6 +24,7 @@
 #include "copypath/pipe.h"
 #include "copypath/transfer.h"
 #include "net/deadline_list.h"
+#include "net/expendable.h"
 #include "net/send_queue.h"
 #include "router/answers.h"
 #include "router/intake.h"
@@ -50,6 +51,8 @@ class Stream : public Channel {
   void OnTransferEnded(Transfer::Outcome outcome);
   // Of the operation: a job on the pool has ended; a write of its body has.
   void OnOperationJobEnded();
+  // What was to be received elsewhere has been, or cannot be.
+  void OnFetched();
   void OnBodyWritten(ssize_t result);
   void OnDeadline(bool idle);
   // The files that were to be opened are open, or cannot be had so.
@@ -58,7 +61,7 @@ class Stream : public Channel {
   void OnRetry() { SendMessage(); }
 
   // Channel:
-  void OnReceivedFds(std::vector<net::UniqueFd> fds) override;
+  void OnFdsWait(size_t bytes) override;
   void OnReceived(absl::string_view bytes, bool fds_refused) override;
   void OnReceiveEnd(int error) override;
   void OnSent(ssize_t result) override;
@@ -114,8 +117,9 @@ class Stream : public Channel {
   bool LeaveRestToOthers();
   void LeaveRestToSuccessor();
   // stream_store.cc: operations.
-  void EnqueueOperation(const protocol::Request& request, net::UniqueFd fd);
+  void EnqueueOperation(const protocol::Request& request, net::ForeignFd fd);
   bool StartOperation();
+  bool HasJob() const { return fetch_ != nullptr || (operation_ != nullptr && operation_->in_flight()); }
   void TakeBody(absl::string_view input);
   void FailOperation(const absl::Status& error);
   void FinishOperation(Outcome outcome);
@@ -166,7 +170,7 @@ class Stream : public Channel {
   void UpdateDeadline(bool progress);
   bool ResumeIntake();
   bool owes() const {
-    return !queue_.empty() || body_.object || sending_ || transferring_ || awaiting_room_;
+    return !queue_.empty() || body_.object || sending_ || transferring_ || awaiting_room_ || fetch_ != nullptr;
   }
 
   std::unique_ptr<router::Session> session_;
@@ -183,7 +187,11 @@ class Stream : public Channel {
 
   std::unique_ptr<Operation> operation_;  // its answer is the last of queue_
   storage::ListRoom::Lease list_room_;    // of the listing that is being sent
-  std::vector<net::UniqueFd> arriving_;   // came with the bytes that are told next
+  // Bytes that come with descriptors, while a thread has another process receive them.
+  struct Fetch {
+    absl::StatusOr<net::ReceivedElsewhere> received = absl::UnknownError("not yet");
+  };
+  std::unique_ptr<Fetch> fetch_;
 
   std::string farewell_;
   Exit exit_ = Exit::kStay;

@@ -20,7 +20,7 @@ namespace {
 constexpr uint64_t kLargeBytes = 16 * 1024 * 1024;
 }  // namespace
 
-void Stream::EnqueueOperation(const Request& request, net::UniqueFd fd) {
+void Stream::EnqueueOperation(const Request& request, net::ForeignFd fd) {
   DCHECK(operation_ == nullptr);
   operation_ = std::make_unique<Operation>(this, loop_->options().pool);
   Operand& operand = operation_->operand;
@@ -60,18 +60,16 @@ bool Stream::StartOperation() {
     return true;
   }
   operation->step = Operation::Step::kFinishing;
+  if (operation->operand.request.mode == Mode::kPutFd) {
+    // The client's file may keep whoever looks at it waiting for --request_timeout: not those who wait for the disk.
+    loop_->RunForeignJob(this, [operation] { operation->outcome = PutFd(operation->operand, std::move(operation->fd)); });
+    return true;
+  }
   // A tree that is walked may be a large one.
   const bool walks = operation->operand.request.mode == Mode::kList && operation->operand.store->ListWalks();
   loop_->RunJob(this, [operation, session = session_.get()] {
     // Of the session only what is the same for its whole life.
     switch (operation->operand.request.mode) {
-      case Mode::kPutFd: {
-        std::optional<Outcome> outcome =
-            StepPutFd(operation->operand, session->fd(), std::move(operation->fd), &operation->put);
-        if (!outcome.has_value()) return false;
-        operation->outcome = *std::move(outcome);
-        return true;
-      }
       case Mode::kDelete:
         operation->outcome = Delete(operation->operand);
         return true;
@@ -87,7 +85,7 @@ void Stream::OnOperationJobEnded() {
   Operation* operation = operation_.get();
   operation->job_in_flight = false;
   if (exit_ != Exit::kStay) {
-    loop_->engine().Detach(this);  // Abort() left it to us
+    if (!HasJob()) loop_->engine().Detach(this);  // Abort() left it to us
     return;
   }
   if (operation->step == Operation::Step::kFinishing) {
@@ -112,7 +110,7 @@ void Stream::TakeBody(absl::string_view input) {
   const size_t taken = operation->TakeBody(input, &loop_->engine());
   operation->pace.Came(taken);
   const bool stray_fds = router::HasStrayFds(*session_, taken);
-  router::KeepUnread(session_.get(), input, taken);
+  router::KeepUnread(session_.get(), input, taken, operation->body_left());
   if (taken > 0) UpdateDeadline(/*progress=*/true);
   if (stray_fds && operation->begun.ok()) {
     operation->begun = absl::InvalidArgumentError("descriptors came with the body of an object");
@@ -151,7 +149,7 @@ void Stream::OnBodyWritten(ssize_t result) {
   const bool stays = exit_ == Exit::kStay;
   const int error = operation->WriteEnded(result, &loop_->engine());
   if (!stays) {
-    if (!operation->in_flight()) loop_->engine().Detach(this);  // Abort() left it to us
+    if (!HasJob()) loop_->engine().Detach(this);  // Abort() left it to us
     return;
   }
   if (error != 0) {

@@ -12,9 +12,14 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "net/clock.h"
+#include "absl/types/span.h"
 #include "net/scm_rights.h"
 
 namespace objmapper::copypath {
+namespace {
+// What one ReceiveNow() brings at most.
+constexpr size_t kScratchBytes = 16 * 1024;
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<UringEngine>> UringEngine::Create(int event_fd) {
   absl::StatusOr<std::unique_ptr<net::Ring>> ring = net::Ring::Create({});
@@ -23,7 +28,7 @@ absl::StatusOr<std::unique_ptr<UringEngine>> UringEngine::Create(int event_fd) {
 }
 
 UringEngine::UringEngine(std::unique_ptr<net::Ring> ring, int event_fd)
-    : ring_(std::move(ring)), event_fd_(event_fd) {}
+    : ring_(std::move(ring)), scratch_(kScratchBytes), event_fd_(event_fd) {}
 
 int UringEngine::Attach(Channel* channel) {
   CHECK_EQ(reinterpret_cast<uint64_t>(channel) & 15, 0u) << "Tag() needs aligned objects";
@@ -40,6 +45,11 @@ void UringEngine::StartReceiving(Channel* channel) {
 void UringEngine::Arm(Channel* channel) {
   channel->receive_armed_ = true;
   ++channel->in_flight_;
+  if (channel->may_bring_fds_) {
+    // The ring has no way to look at what comes before it takes it.
+    ring_->AwaitReadable(channel->socket(), WhatOf(*channel), Tag(channel, Operation::kReceive));
+    return;
+  }
   ring_->ReceiveMultishot(channel->socket(), WhatOf(*channel),
                           Tag(channel, Operation::kReceive));
 }
@@ -107,7 +117,7 @@ void UringEngine::BeginWrite(Write* write, int fd, const char* data, size_t byte
 
 net::Ring::Receive UringEngine::WhatOf(const Channel& channel) {
   if (!channel.unix_socket_) return net::Ring::Receive::kBytes;
-  return channel.takes_fds_ ? net::Ring::Receive::kTakeFds : net::Ring::Receive::kRefuseFds;
+  return net::Ring::Receive::kRefuseFds;
 }
 
 bool UringEngine::Wait(int64_t timeout_ns, int64_t* now_ns) {
@@ -214,10 +224,14 @@ void UringEngine::Handle(net::Ring::Event* told) {
 void UringEngine::HandleReceive(Channel* channel, net::Ring::Event* told) {
   const net::Ring::Event& event = *told;
   if (!event.more) channel->receive_armed_ = false;
-  if (!event.fds.empty()) channel->OnReceivedFds(std::move(told->fds));
   if (!event.bytes.empty()) channel->OnReceived(event.bytes, event.fds_refused);
   if (event.buffer >= 0) ring_->ReturnBuffer(event.buffer);
   if (event.more) return;
+  if (channel->may_bring_fds_ && event.result > 0) {
+    // Wanted again while a cancel is on its way: begun anew when that has ended.
+    if (channel->receive_wanted_ && !channel->cancelling_) ReceiveNow(channel);
+    return;
+  }
   const bool out_of_buffers = event.result == -ENOBUFS;
   const bool cancelled = event.result == -ECANCELED || event.result == -EINTR;
   // EAGAIN: the socket is in non-blocking mode, for bodies that are moved inside the kernel, and had nothing. It is waited for
@@ -235,9 +249,29 @@ void UringEngine::HandleReceive(Channel* channel, net::Ring::Event* told) {
     ring_->AwaitReadable(channel->socket(), WhatOf(*channel), Tag(channel, Operation::kReceive));
     return;
   }
+  EndReceive(channel, -event.result);
+}
+
+void UringEngine::EndReceive(Channel* channel, int error) {
   channel->receive_ended_ = true;
   channel->receive_wanted_ = false;
-  channel->OnReceiveEnd(-event.result);
+  channel->OnReceiveEnd(error);
+}
+
+void UringEngine::ReceiveNow(Channel* channel) {
+  size_t with_fds = 0;
+  const ssize_t got = net::RecvBeforeFds(channel->socket(), absl::MakeSpan(scratch_), &with_fds);
+  if (with_fds > 0) {
+    channel->receive_wanted_ = false;
+    channel->OnFdsWait(with_fds);
+    return;
+  }
+  if (got == 0 || (got < 0 && errno != EAGAIN)) {
+    EndReceive(channel, got == 0 ? 0 : errno);
+    return;
+  }
+  if (got > 0) channel->OnReceived(absl::string_view(scratch_.data(), static_cast<size_t>(got)), false);
+  if (channel->receive_wanted_ && !channel->receive_armed_ && !channel->cancelling_ && !channel->detaching_) Arm(channel);
 }
 
 void UringEngine::FinishDetach(Channel* channel) {

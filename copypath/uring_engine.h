@@ -48,12 +48,15 @@ class UringEngine : public Engine {
   static net::Ring::Receive WhatOf(const Channel& channel);
   void Handle(net::Ring::Event* event);
   void HandleReceive(Channel* channel, net::Ring::Event* event);
+  void ReceiveNow(Channel* channel);
+  void EndReceive(Channel* channel, int error);
   void Arm(Channel* channel);
   void CancelReceive(Channel* channel);
   void FinishDetach(Channel* channel);
   void Recover(absl::Span<net::Ring::Event> told);
 
   std::unique_ptr<net::Ring> ring_;
+  std::vector<char> scratch_;  // what one ReceiveNow() brings
   const int event_fd_;
   // What may have something in flight, for when completions are lost.
   absl::flat_hash_set<Channel*> channels_;

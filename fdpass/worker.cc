@@ -239,13 +239,13 @@ bool Worker::ReadAndServe(Peer* peer) {
   if (!session->peer_done && input.size() <= kScratchBytes / 2) {
     size_t have = input.size();
     std::copy(input.begin(), input.end(), scratch_.begin());
-    got = router::Receive(session, absl::MakeSpan(scratch_), have);
+    got = router::Receive(session, absl::MakeSpan(scratch_), have, router::OnFds::kLeave);
     if (got > 0) {
       session->received_ns.store(now_ns_, std::memory_order_relaxed);
       have += static_cast<size_t>(got);
     } else if (got == 0) {
       session->peer_done = true;
-    } else if (errno != EAGAIN) {
+    } else if (errno != EAGAIN && !session->fds_wait) {
       EndPeer(peer);
       return false;
     }
@@ -273,6 +273,8 @@ bool Worker::ReadAndServe(Peer* peer) {
       !options_.switchboard->Departing()) {
     burst_.end = Burst::End::kFull;  // draining: read until the socket is empty
   }
+  // Descriptors come next: the copypath's to take, once what has been asked is answered.
+  if (session->fds_wait && burst_.end == Burst::End::kNeedMore) burst_.end = Burst::End::kOtherLane;
   return Settle(peer, burst_.end);
 }
 

@@ -20,7 +20,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
+#include "net/foreign_fd.h"
 #include "net/listen_lock.h"
+#include "net/pass_rights.h"
 
 namespace objmapper::net {
 namespace {
@@ -189,6 +191,8 @@ absl::StatusOr<Listener> Listener::OpenUnix(const Address& address, const Socket
   if (!IsAbstract(address)) {
     if (absl::Status dressed = Dress(address.path, status, file, what); !dressed.ok()) return dressed;
   }
+  // Before the first connection, each of which inherits it.
+  AllowFds(listener.fd(), false);
   if (listen(listener.fd(), kBacklog) != 0) return net::ErrnoToStatus(errno, what);
   return listener;
 }
@@ -251,6 +255,8 @@ absl::StatusOr<Listener> Listener::Adopt(UniqueFd fd, File file) {
   if (getsockname(fd.get(), reinterpret_cast<sockaddr*>(&name), &length) != 0) {
     return net::ErrnoToStatus(errno, "getsockname");
   }
+  // What waits to be accepted may hold some already: Session looks at each connection.
+  AllowFds(fd.get(), false);
   Address address;
   const size_t bytes = length - offsetof(sockaddr_un, sun_path);
   if (bytes > 0 && name.sun_path[0] == '\0') {
@@ -266,9 +272,20 @@ absl::StatusOr<Listener> Listener::Adopt(UniqueFd fd, File file) {
 }
 
 Listener::~Listener() {
-  if (!fd_.valid() || address_.kind != Address::Kind::kUnix || IsAbstract(address_) || file_ != File::kOurs) {
-    return;
+  if (!fd_.valid() || address_.kind != Address::Kind::kUnix || file_ != File::kOurs) return;
+  RemoveFile();
+  if (!AllowsFds(fd_.get())) return;
+  // What waits to be accepted would be closed with it, and what descriptors it has been sent.
+  shutdown(fd_.get(), SHUT_RDWR);
+  while (true) {
+    UniqueFd waiting(accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!waiting.valid()) break;
+    DisposeSocket(std::move(waiting));
   }
+}
+
+void Listener::RemoveFile() {
+  if (IsAbstract(address_)) return;
   // Before the socket is closed: as long as it listens, no other server takes the path over, and
   // as it pins its inode (unix_bind() in the kernel keeps the path), no other file can have its
   // number.

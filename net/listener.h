@@ -64,6 +64,8 @@ class Listener {
   Listener(UniqueFd fd, Address address, dev_t device, ino_t inode)
       : fd_(std::move(fd)), address_(std::move(address)), device_(device), inode_(inode) {}
 
+  void RemoveFile();
+
   UniqueFd fd_;
   Address address_;
   // The socket file's identity: only our own file is removed, not a successor's.

@@ -120,13 +120,6 @@ absl::StatusOr<Received> RecvWithFds(int socket, absl::Span<char> buffer, size_t
   return received;
 }
 
-void SetPassRights(int socket, bool on) {
-  // include/uapi/asm-generic/socket.h; the headers here may be older than the kernel.
-  constexpr int kSoPassRights = 83;
-  const int value = on ? 1 : 0;
-  setsockopt(socket, SOL_SOCKET, kSoPassRights, &value, sizeof(value));
-}
-
 ssize_t RecvRefusingFds(int socket, absl::Span<char> buffer, bool* fds_refused) {
   iovec iov{buffer.data(), buffer.size()};
   msghdr message{};
@@ -139,6 +132,49 @@ ssize_t RecvRefusingFds(int socket, absl::Span<char> buffer, bool* fds_refused) 
     got = recvmsg(socket, &message, MSG_DONTWAIT);
   } while (got < 0 && errno == EINTR);
   *fds_refused = got >= 0 && (message.msg_flags & MSG_CTRUNC) != 0;
+  return got;
+}
+
+ssize_t RecvBeforeFds(int socket, absl::Span<char> buffer, size_t* with_fds) {
+  *with_fds = 0;
+  iovec iov{buffer.data(), buffer.size()};
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  ssize_t got;
+  do {
+    // A look takes references of its own, and gives them back: never the last.
+    got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_PEEK);
+  } while (got < 0 && errno == EINTR);
+  if (got <= 0) return got;
+  if ((message.msg_flags & MSG_CTRUNC) != 0) {
+    *with_fds = static_cast<size_t>(got);
+    errno = EBADMSG;
+    return -1;
+  }
+  const size_t bytes = static_cast<size_t>(got);
+  do {
+    got = recv(socket, buffer.data(), bytes, MSG_DONTWAIT);
+  } while (got < 0 && errno == EINTR);
+  return got;
+}
+
+ssize_t RecvAllFds(int socket, absl::Span<char> buffer, int flags, std::vector<UniqueFd>* fds, bool* fds_lost) {
+  iovec iov{buffer.data(), buffer.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kFdsPerMessageMax)];
+  msghdr message{};
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  ssize_t got;
+  do {
+    got = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
+  } while (got < 0 && errno == EINTR);
+  *fds_lost = false;
+  if (got < 0) return got;
+  OwnFds(control, message.msg_controllen, fds);
+  *fds_lost = (message.msg_flags & MSG_CTRUNC) != 0;
   return got;
 }
 

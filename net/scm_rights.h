@@ -68,15 +68,8 @@ struct Received {
 absl::StatusOr<Received> RecvWithFds(int socket, absl::Span<char> buffer, size_t fds_max,
                                      std::vector<UniqueFd>* fds);
 
-// Whether descriptors can come by `socket` at all: on, as a new socket has it, or off. Off, who sends one gets EPERM,
-// so that none waits in our socket for somebody to close it, which may take as long as its sender likes (close(2) of a
-// TCP socket with SO_LINGER, of a file of FUSE's). Those that wait there already stay.
-//
-// Does nothing where the kernel does not know of it: Linux before 6.16, other sockets than AF_UNIX.
-// Source: SO_PASSRIGHTS, net/core/sock.c.
-void SetPassRights(int socket, bool on);
-
-// The server's read: never blocks, takes no descriptors. Descriptors that ride on the bytes are
+// The server's read of a socket to which no descriptors can be sent: TCP, or Unix with net/pass_rights.h. (To others the
+// next one is for: what the kernel closes here may keep the caller waiting.) Never blocks, takes no descriptors. Descriptors that ride on the bytes are
 // closed by the kernel without ever entering this process's table; *fds_refused then says so. The
 // read stops after the message that carried them (unix(7)), so they belong to the request that
 // holds the last byte returned.
@@ -84,6 +77,16 @@ void SetPassRights(int socket, bool on);
 // Returns bytes read, 0 at the end of the stream, or -1 with errno (EAGAIN, ECONNRESET, ...).
 // EINTR is retried. Works on TCP sockets too.
 ssize_t RecvRefusingFds(int socket, absl::Span<char> buffer, bool* fds_refused);
+
+// The server's read of a socket to which descriptors may be sent: as RecvRefusingFds(), but stops before a message that carries
+// some. Then -1 with errno EBADMSG, and *with_fds is how many bytes a read up to the end of that message would bring: for a
+// process that may hang (net/expendable.h). No descriptor of a peer's choosing comes into this process's table: already its
+// close(2) waits where the file system has something to do for each one (FLUSH on one in user space), not only for the last.
+ssize_t RecvBeforeFds(int socket, absl::Span<char> buffer, size_t* with_fds);
+
+// As recvmsg(2) with `flags`, taking all descriptors (close-on-exec), appended to `fds`. *fds_lost: there was no room for some in
+// our table (RLIMIT_NOFILE).
+ssize_t RecvAllFds(int socket, absl::Span<char> buffer, int flags, std::vector<UniqueFd>* fds, bool* fds_lost);
 
 // Room for descriptors where one is expected: a second one shows that there were too many, and what is more the kernel
 // drops.

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
 #include "net/errno_status.h"
+#include "net/pass_rights.h"
 #include "net/scm_rights.h"
 #include "protocol/encode.h"
 #include "router/answers.h"
@@ -47,24 +48,30 @@ bool SendShort(int fd, absl::string_view bytes) {
 
 net::UniqueFd OpenReserve() { return net::UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
-// Takes `bytes` that have been looked at off the socket. Descriptors that ride on them are dropped by
-// the kernel, since recv(2) takes none; it may stop after each message that carried some.
-void DropBytes(int fd, size_t bytes) {
+// Takes `bytes` that have been looked at off the socket. False: descriptors ride on them.
+bool DropBytes(const Session& session, size_t bytes) {
   char buffer[kPeekBytes];
   while (bytes > 0) {
-    const ssize_t got = recv(fd, buffer, std::min(bytes, sizeof(buffer)), MSG_DONTWAIT);
+    size_t with_fds = 0;
+    const absl::Span<char> room(buffer, std::min(bytes, sizeof(buffer)));
+    const ssize_t got = session.may_bring_fds ? net::RecvBeforeFds(session.fd(), room, &with_fds)
+                                              : recv(session.fd(), room.data(), room.size(), MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return;  // reset meanwhile: the next look at the socket says so
+    if (with_fds > 0) return false;
+    if (got <= 0) return true;  // reset meanwhile: the next look at the socket says so
     bytes -= static_cast<size_t>(got);
   }
+  return true;
 }
 
 // Reads and drops what has arrived. True: the peer may send more; false: it has finished or gone.
-bool DropInput(int fd) {
+bool DropInput(const Session& session) {
+  // It is closed by somebody else, unread: a Unix socket's peer loses nothing of what it was sent.
+  if (session.may_bring_fds) return false;
   char buffer[16384];
   // Bounded: a peer that sends for ever is cut off by the linger deadline instead.
   for (int i = 0; i < 16; ++i) {
-    const ssize_t got = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+    const ssize_t got = recv(session.fd(), buffer, sizeof(buffer), MSG_DONTWAIT);
     if (got > 0) continue;
     return got < 0 && (errno == EAGAIN || errno == EINTR);
   }
@@ -157,7 +164,9 @@ void Demultiplexer::Route(std::unique_ptr<Session> session) {
   }
   protocol::Mode mode;
   Lane* lane = DefaultLane(session->transport);
-  if (session->parser.PeekMode(session->unread, &mode) == RequestParser::Peek::kKnown) {
+  if (session->fds_wait) {
+    lane = copypath_;
+  } else if (session->parser.PeekMode(session->unread, &mode) == RequestParser::Peek::kKnown) {
     lane = LaneFor(mode, session->transport);
   }
   counters_->migrated.fetch_add(1, std::memory_order_relaxed);
@@ -186,7 +195,7 @@ void Demultiplexer::Arrive(std::unique_ptr<Session> session) {
 void Demultiplexer::Retire(std::unique_ptr<Session> session) {
   shutdown(session->fd(), SHUT_WR);
   // Most peers have said all they had to say: then nothing is left to wait for.
-  if (!DropInput(session->fd())) return;
+  if (!DropInput(*session)) return;
   lingering_.Put(std::move(session));
 }
 
@@ -240,10 +249,12 @@ void Demultiplexer::Run() {
   CloseListeners();
 }
 
+Transport Demultiplexer::TransportOf(const ListenerSource& source) {
+  return source.listener.address().kind == net::Address::Kind::kUnix ? Transport::kUnix : Transport::kTcp;
+}
+
 bool Demultiplexer::AcceptFrom(ListenerSource* source) {
-  const Transport transport = source->listener.address().kind == net::Address::Kind::kUnix
-                                  ? Transport::kUnix
-                                  : Transport::kTcp;
+  const Transport transport = TransportOf(*source);
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     // Blocking sockets: io_uring waits by itself only on those, and other calls say MSG_DONTWAIT.
     net::UniqueFd socket(accept4(source->listener.fd(), nullptr, nullptr, SOCK_CLOEXEC));
@@ -281,6 +292,8 @@ void Demultiplexer::Admit(net::UniqueFd socket, Transport transport) {
     counters_->accepted.fetch_add(1, std::memory_order_relaxed);
     auto session = std::make_unique<Session>(ConnectionSlot(counters_), std::move(socket), transport,
                                              limits_);
+    // Of a listener that somebody else has made: it may have been connected to before we came.
+    if (session->may_bring_fds) net::AllowFds(session->fd(), false);
     AddGuest(Source::Kind::kOpener, std::move(session));
     return;
   }
@@ -308,8 +321,8 @@ void Demultiplexer::RefuseForLackOfDescriptors(ListenerSource* source) {
                 "the server is out of file descriptors; try again", &answer);
     SendShort(socket.get(), answer);
     shutdown(socket.get(), SHUT_WR);
-    DropInput(socket.get());
-    socket.Reset();
+    const Session session(ConnectionSlot(), std::move(socket), TransportOf(*source), limits_);
+    DropInput(session);
   }
   reserve_ = OpenReserve();
   if (!reserve_.valid()) PauseListeners();
@@ -411,7 +424,12 @@ void Demultiplexer::OnOpener(Guest* guest, bool peer_done) {
         }
         const RequestParser::Result result = session->parser.Next(input);
         if (result.kind == RequestParser::Kind::kHello) {
-          DropBytes(session->fd(), result.consumed);
+          if (!DropBytes(*session, result.consumed)) {
+            LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": closed, it sent descriptors with HELLO";
+            RemoveGuest(guest);
+            return;
+          }
+          session->AllowFds();
           char ack[protocol::kHelloAckBytes];
           const size_t size =
               protocol::EncodeHelloAck(session->parser.capabilities(), session->parser.max_pipeline(),
@@ -462,7 +480,7 @@ void Demultiplexer::OnOpener(Guest* guest, bool peer_done) {
 }
 
 void Demultiplexer::OnLingerer(Guest* guest) {
-  if (!DropInput(guest->session->fd())) RemoveGuest(guest);
+  if (!DropInput(*guest->session)) RemoveGuest(guest);
 }
 
 void Demultiplexer::EndOpeners() {

@@ -108,6 +108,7 @@ class Demultiplexer : public Switchboard {
   enum class Phase : int { kServing, kDraining, kStopping };
 
   void Run();
+  static Transport TransportOf(const ListenerSource& source);
   // Accepts a turn's worth. True: more may be waiting.
   bool AcceptFrom(ListenerSource* source);
   void Admit(net::UniqueFd socket, Transport transport);

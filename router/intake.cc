@@ -7,6 +7,9 @@
 
 #include <glog/logging.h>
 
+#include "net/expendable.h"
+#include "net/foreign_kind.h"
+
 namespace objmapper::router {
 namespace {
 
@@ -46,8 +49,8 @@ void JudgeOperation(const Session& session, Request* request) {
 }
 
 // Finds what descriptors came with the request in bytes [begin, end) of the input, and refuses it when they are not what
-// it takes. The one of OP_PUT_FD goes to `fd`, the others are closed.
-void ClaimFds(Session* session, size_t begin, size_t end, Request* request, net::UniqueFd* fd) {
+// it takes. The one of OP_PUT_FD goes to `fd`, the others are let go of.
+void ClaimFds(Session* session, size_t begin, size_t end, Request* request, net::ForeignFd* fd) {
   if (session->fds_at.has_value() && *session->fds_at >= begin && *session->fds_at < end &&
       (request->mode != Mode::kPutFd || session->takes_fds())) {
     Refuse(request, Status::kInvalidRequest, "descriptors came with a request that takes none");
@@ -58,8 +61,12 @@ void ClaimFds(Session* session, size_t begin, size_t end, Request* request, net:
     if (arrival.claimed) continue;
     if (wants && arrival.begin <= begin && begin <= arrival.last) {
       wants = false;
-      if (arrival.fds.size() > 1) {
+      if (arrival.several || arrival.fds.size() > 1) {
         Refuse(request, Status::kInvalidRequest, "more than one descriptor came with it");
+      } else if (arrival.verdict == net::ReceivedElsewhere::kNoVerdict) {
+        Refuse(request, Status::kUnavailable, net::WhyUnfit(arrival.verdict));
+      } else if (arrival.verdict != 0) {
+        Refuse(request, Status::kInvalidRequest, net::WhyUnfit(arrival.verdict));
       } else if (arrival.lost || arrival.fds.empty()) {
         Refuse(request, Status::kUnavailable, "the server has no room for one more descriptor; try again");
       } else {
@@ -123,6 +130,44 @@ void Judge(Session* session, Request* request) {
   }
 }
 
+// Lets go of descriptors that no request in session->unread will claim, nor one of which only the beginning is there. Who
+// sends a request byte by byte, with descriptors on each, is refused in the end; until then none of them is kept.
+void LetGoOfStrays(Session* session, uint64_t body) {
+  if (std::all_of(session->arrivals.begin(), session->arrivals.end(), [](const Arrival& a) { return a.fds.empty(); })) {
+    return;
+  }
+  std::vector<bool> wanted(session->arrivals.size());
+  const auto want = [&](size_t first_byte) {
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      const Arrival& arrival = session->arrivals[i];
+      if (arrival.claimed || wanted[i] || first_byte < arrival.begin || first_byte > arrival.last) continue;
+      wanted[i] = true;
+      return;
+    }
+  };
+  // As TakeBurst() will do, without taking anything.
+  RequestParser parser = session->parser;
+  if (body > 0) parser.SkipBody(body);
+  const absl::string_view input = session->unread;
+  for (size_t at = 0; at < input.size();) {
+    const absl::string_view rest = input.substr(at);
+    const size_t begin = at + std::min<uint64_t>(parser.to_skip(), rest.size());
+    if (begin == input.size()) break;
+    Mode mode;
+    const RequestParser::Peek peek = parser.PeekMode(rest, &mode);
+    if (peek == RequestParser::Peek::kNeedMore || (peek == RequestParser::Peek::kKnown && mode == Mode::kPutFd)) {
+      want(begin);
+    }
+    const RequestParser::Result result = parser.Next(rest);
+    if (result.kind != RequestParser::Kind::kRequest) break;
+    if (result.request.mode == Mode::kPut) parser.SkipBody(result.request.body_length);
+    at += result.consumed;
+  }
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    if (!wanted[i]) session->arrivals[i].fds.clear();
+  }
+}
+
 }  // namespace
 
 bool IsOperation(Mode mode) {
@@ -138,7 +183,7 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
                size_t outstanding, size_t requests_max, Burst* burst,
                const InPlace* in_place) {
   burst->requests.clear();
-  burst->fd = net::UniqueFd();
+  burst->fd.Reset();
   burst->consumed = 0;
   burst->dropped = false;
   RequestParser& parser = session->parser;
@@ -214,7 +259,7 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
       burst->end = Burst::End::kOperation;
       return;
     }
-    burst->fd = net::UniqueFd();
+    burst->fd.Reset();
   }
 }
 
@@ -224,7 +269,7 @@ bool HasStrayFds(const Session& session, size_t bytes) {
                      [bytes](const Arrival& a) { return !a.claimed && a.last < bytes; });
 }
 
-void KeepUnread(Session* session, absl::string_view input, size_t consumed) {
+void KeepUnread(Session* session, absl::string_view input, size_t consumed, uint64_t body) {
   DCHECK_LE(consumed, input.size());
   if (session->fds_at.has_value()) {
     if (*session->fds_at < consumed) {
@@ -251,6 +296,7 @@ void KeepUnread(Session* session, absl::string_view input, size_t consumed) {
   } else {
     session->unread.assign(rest.data(), rest.size());
   }
+  if (!session->arrivals.empty()) LetGoOfStrays(session, body);
 }
 
 void OrderForService(const Session& session, std::vector<protocol::Request>* requests) {

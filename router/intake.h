@@ -11,7 +11,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
-#include "net/unique_fd.h"
+#include "net/foreign_fd.h"
 #include "protocol/request_parser.h"
 #include "router/access_rules.h"
 #include "router/lane.h"
@@ -37,7 +37,7 @@ struct Burst {
   std::vector<protocol::Request> requests;
   // kOperation: what OP_PUT_FD stores. Behind an OP_PUT its body follows, body_length bytes of the input from `consumed`
   // on; who does not take them lets the parser skip them.
-  net::UniqueFd fd;
+  net::ForeignFd fd;
   End end = End::kNeedMore;
   protocol::RequestParser::Result fatal;  // kFatal: status, reason, id
   size_t consumed = 0;                    // bytes of the input
@@ -74,8 +74,11 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
 bool HasStrayFds(const Session& session, size_t bytes);
 
 // Stores what of `input` is left after `consumed` bytes as session->unread, and moves the marks of
-// descriptors along; those that came before are closed. `input` may point into session->unread.
-void KeepUnread(Session* session, absl::string_view input, size_t consumed);
+// descriptors along; those that came before are let go of. So are those that can be no OP_PUT_FD's, whose first byte they would
+// have come with: a connection keeps no others. `input` may point into session->unread.
+//
+// body: how many of the bytes kept, and of those to come, are still of an OP_PUT's body that is being taken.
+void KeepUnread(Session* session, absl::string_view input, size_t consumed, uint64_t body = 0);
 
 // Orders a burst for service: PRIORITY requests first where the client allows answers out of order
 // (OOO_REPLIES), but none that is ORDERED; otherwise the order stays.

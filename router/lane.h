@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/time/time.h"
 #include "protocol/mode.h"
 #include "router/session.h"
 
@@ -43,6 +44,13 @@ class Lane {
   virtual void AskPulse() {}
   // The thread of a loop that has not answered, "fdpass/0"; empty when all have. Any thread.
   virtual std::string WithoutPulse() const { return ""; }
+
+  // For the same: whose threads have all been at what they do, while more waits for them, for longer than `patience`; empty
+  // when none have. Any thread.
+  virtual std::string WithoutThreads(absl::Duration patience) const {
+    static_cast<void>(patience);
+    return "";
+  }
 
   // How many wait for a thread now: sessions, or in a model what its queues hold. Any thread.
   virtual size_t QueueDepth() const = 0;

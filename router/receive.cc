@@ -1,29 +1,51 @@
 #include "router/receive.h"
 
-#include <utility>
-#include <vector>
+#include <errno.h>
+#include <string.h>
 
+#include <algorithm>
+
+#include <glog/logging.h>
+
+#include "absl/status/statusor.h"
+#include "net/expendable.h"
 #include "net/scm_rights.h"
-#include "net/unique_fd.h"
 
 namespace objmapper::router {
 
-ssize_t Receive(Session* session, absl::Span<char> buffer, size_t have) {
+ssize_t Receive(Session* session, absl::Span<char> buffer, size_t have, OnFds on_fds) {
   const absl::Span<char> room = buffer.subspan(have);
-  if (!session->takes_fds()) {
+  if (!session->may_bring_fds) {
     bool fds_refused = false;
     const ssize_t got = net::RecvRefusingFds(session->fd(), room, &fds_refused);
     if (fds_refused && !session->fds_at.has_value()) session->fds_at = have + static_cast<size_t>(got) - 1;
     return got;
   }
-  Arrival arrival;
-  const ssize_t got = net::RecvTakingFds(session->fd(), room, &arrival.fds, &arrival.lost);
-  if (got > 0 && (arrival.lost || !arrival.fds.empty())) {
-    arrival.begin = have;
-    arrival.last = have + static_cast<size_t>(got) - 1;
-    session->NoteArrival(std::move(arrival));
+  size_t with_fds = 0;
+  const ssize_t got = net::RecvBeforeFds(session->fd(), room, &with_fds);
+  if (got >= 0 || errno != EBADMSG) return got;
+  if (!session->takes_fds()) {
+    LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": closed, it sent descriptors where none are taken";
+    errno = EPROTO;
+    return -1;
   }
-  return got;
+  session->fds_wait = true;
+  if (on_fds == OnFds::kLeave) {
+    errno = EBADMSG;
+    return -1;
+  }
+  absl::StatusOr<net::ReceivedElsewhere> received =
+      net::ReceiveElsewhere(session->fd(), with_fds, session->limits->request_timeout);
+  if (!received.ok()) {
+    LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": closed, its descriptors cannot be taken: "
+                            << received.status().message();
+    errno = EPROTO;
+    return -1;
+  }
+  session->fds_wait = false;
+  memcpy(room.data(), received->bytes.data(), received->bytes.size());
+  session->NoteArrival(have, &*received);
+  return static_cast<ssize_t>(received->bytes.size());
 }
 
 }  // namespace objmapper::router

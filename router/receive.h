@@ -10,9 +10,15 @@
 
 namespace objmapper::router {
 
-// Reads into `buffer` behind its first `have` bytes, which are what session->unread holds: net::RecvRefusingFds(), or, on
-// a connection that takes_fds(), with what descriptors came noted in session->arrivals. Those that were dropped are
-// marked with session->fds_at. Returns and errno as there. Never blocks.
-ssize_t Receive(Session* session, absl::Span<char> buffer, size_t have);
+// What a thread does that comes upon descriptors.
+enum class OnFds : uint8_t {
+  kWait,   // it waits for another process to take them (net/expendable.h), for --request_timeout at most
+  kLeave,  // it leaves them: -1 with errno EBADMSG, and session->fds_wait is set
+};
+
+// Reads into `buffer` behind its first `have` bytes, which are what session->unread holds. What descriptors came is noted in
+// session->arrivals, where the connection takes_fds(); else its peer does what nobody may, and is cut off: -1 with errno EPROTO.
+// Returns and errno as net::RecvBeforeFds() else. Never blocks but for kWait.
+ssize_t Receive(Session* session, absl::Span<char> buffer, size_t have, OnFds on_fds);
 
 }  // namespace objmapper::router

@@ -9,12 +9,21 @@
 
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
+#include "net/expendable.h"
+#include "net/pass_rights.h"
 
 namespace objmapper::router {
 namespace {
 
 Session::Peer PeerOf(int fd, Transport transport) {
   return transport == Transport::kUnix ? net::PeerCredentialsOf(fd) : Session::Peer();
+}
+
+// Else the kernel would throw away such a byte, and what rides on it, while we read the next (manage_oob() in
+// net/unix/af_unix.c).
+void ReadOutOfBandInline(int fd) {
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 }
 
 // The class of connections that end after so many answers.
@@ -66,10 +75,15 @@ Session::Session(ConnectionSlot slot_in, net::UniqueFd socket_in, Transport tran
       peer(PeerOf(socket.get(), transport_in)),
       opened_ns(net::NowNs()),
       received_ns(opened_ns) {
+  if (transport == Transport::kUnix && net::AllowsFds(fd())) {
+    may_bring_fds = true;
+    ReadOutOfBandInline(fd());
+  }
   if (slot.counters() != nullptr) slot.counters()->list.Enter(this);
 }
 
 Session::~Session() {
+  if (may_bring_fds) net::DisposeSocket(std::move(socket));
   ConnectionCounters* const counters = slot.counters();
   if (counters == nullptr) return;
   counters->list.Leave(this);
@@ -77,7 +91,20 @@ Session::~Session() {
   counters->ended_answers.fetch_add(answered, std::memory_order_relaxed);
 }
 
+void Session::AllowFds() {
+  if (transport != Transport::kUnix) return;
+  // At the bound (net/expendable.h) their sender is told so by EPERM.
+  const bool wanted = takes_fds() && !net::ExpendableFull();
+  if (!net::AllowFds(fd(), wanted) || !wanted) return;
+  may_bring_fds = true;
+  ReadOutOfBandInline(fd());
+}
+
 void Session::NoteArrival(Arrival arrival) {
+  if (net::ExpendableFull()) {
+    arrival.lost = true;
+    arrival.fds.clear();
+  }
   // A client that has max_pipeline requests under way, and what a ring has received before it could be stopped.
   constexpr size_t kArrivalsMax = 192;
   if (arrivals.size() < kArrivalsMax) {
@@ -85,6 +112,18 @@ void Session::NoteArrival(Arrival arrival) {
   } else if (!fds_at.has_value()) {
     fds_at = arrival.last;
   }
+}
+
+void Session::NoteArrival(size_t begin, net::ReceivedElsewhere* received) {
+  if (received->fds == 0 && !received->lost) return;
+  Arrival arrival;
+  arrival.begin = begin;
+  arrival.last = begin + received->bytes.size() - 1;
+  arrival.lost = received->lost;
+  arrival.several = received->fds > 1;
+  arrival.verdict = received->verdict;
+  if (received->fd.valid()) arrival.fds.emplace_back(std::move(received->fd));
+  NoteArrival(std::move(arrival));
 }
 
 uint16_t Session::CapabilitiesOn(Transport transport) {

@@ -20,6 +20,8 @@
 #include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
 #include "net/counter.h"
+#include "net/expendable.h"
+#include "net/foreign_fd.h"
 #include "net/mutex.h"
 #include "net/peer_credentials.h"
 #include "net/unique_fd.h"
@@ -53,8 +55,10 @@ struct Arrival {
   // read ended with it or within it (unix(7): a read stops after a message with descriptors).
   size_t begin = 0;
   size_t last = 0;
-  std::vector<net::UniqueFd> fds;
-  bool lost = false;     // there were more than these
+  std::vector<net::ForeignFd> fds;  // one at most: one that came alone, and may be here
+  bool lost = false;     // there were some for which there was no room
+  bool several = false;  // there were more than one
+  int verdict = 0;       // of one that may not be here: net::WhyUnfit()
   bool claimed = false;  // a request has been found that they came with
 };
 
@@ -143,14 +147,23 @@ struct Session {
   bool exhausted() const {
     return limits->requests_max != 0 && answered >= limits->requests_max;
   }
-  // Whether descriptors may come with its requests: OP_PUT_FD is offered. Where not, the kernel drops them before they
-  // are ours.
+  // Whether descriptors may come with its requests: OP_PUT_FD is offered.
   bool takes_fds() const {
     return limits->writable && transport == Transport::kUnix && parser.Has(protocol::kObjectOps);
   }
-  // Notes what rode on bytes [begin, last] of `unread`. More than an honest client can have under way are closed, and
-  // refused like those that the kernel dropped.
+  // To be called when HELLO has been taken, before it is answered: lets descriptors be sent to a connection that takes_fds(),
+  // and to no other, where the kernel heeds that (net/pass_rights.h).
+  void AllowFds();
+  // Notes what rode on bytes [begin, last] of `unread`. More than an honest client can have under way are let go of, and
+  // refused as those that found no room.
   void NoteArrival(Arrival arrival);
+  // The same of what another process has read for this one.
+  void NoteArrival(size_t begin, net::ReceivedElsewhere* received);
+  // Gives the socket up to another process that has it too.
+  void LeaveSocket() {
+    if (may_bring_fds) net::Dispose(std::move(socket));
+    socket.Reset();
+  }
   // How many more requests may be answered.
   uint64_t allowance() const {
     return limits->requests_max == 0 ? std::numeric_limits<uint64_t>::max()
@@ -160,6 +173,10 @@ struct Session {
   ConnectionSlot slot;  // first, so that it outlives the socket: a free slot means a closed socket
   net::UniqueFd socket;  // blocking mode; every call that must not block says so (MSG_DONTWAIT)
   Transport transport;
+  // Descriptors may be in its socket, or come to it: it is read by net::RecvBeforeFds(), and closed by another process when
+  // something in it is unread. False: the kernel refuses them to whoever sends them.
+  bool may_bring_fds = false;
+  bool fds_wait = false;  // what comes next from the socket has some: for a lane that can fetch them
   const SessionLimits* limits;  // outlives all sessions
   protocol::RequestParser parser;
   std::string unread;  // read from the socket, not yet parsed

@@ -17,11 +17,16 @@
 #include <gflags/gflags.h>
 #include <glog/logging.h>
 
+#include "net/address.h"
+#include "net/expendable.h"
+#include "net/foreign_kind.h"
 #include "net/standard_streams.h"
 #include "server/config.h"
+#include "server/privileges.h"
 #include "server/run.h"
 #include "server/signals.h"
 #include "server/systemd.h"
+#include "storage/foreign_task.h"
 #include "text/printable.h"
 
 DECLARE_bool(help);
@@ -55,6 +60,12 @@ void CompareDescriptorLimit(const objmapper::server::Config& config) {
 int main(int argc, char** argv) {
   objmapper::net::HoldStandardStreams();
   objmapper::server::PrepareSignals();
+  // What ps(1) shows: the process that is forked below is no second server.
+  const size_t title_bytes = static_cast<size_t>(argv[argc - 1] + strlen(argv[argc - 1]) - argv[0]);
+  const auto title = [first = argv[0], title_bytes] {
+    memset(first, 0, title_bytes);
+    strncpy(first, "objmapper: lets go of clients' descriptors", title_bytes);
+  };
   // Set before parsing, so that --logtostderr=false still has a say.
   FLAGS_logtostderr = true;
   gflags::SetUsageMessage(
@@ -95,6 +106,21 @@ int main(int argc, char** argv) {
   }
   for (const std::string& warning : config->warnings) LOG(WARNING) << warning;
   CompareDescriptorLimit(*config);
+  // Before there is any thread. It opens nothing later on, and needs no more rights than the server will have.
+  const auto prepare = [&config, title] {
+    title();
+    return config->become.has_value() ? objmapper::server::BecomeForGood(*config->become) : absl::OkStatus();
+  };
+  const bool any_unix = config->Has(objmapper::net::Address::Kind::kUnix) || !config->take_over.empty() ||
+                        (config->admin_listen.has_value() && config->admin_listen->kind == objmapper::net::Address::Kind::kUnix);
+  if (any_unix) {
+    const absl::Status started = objmapper::net::StartExpendable(
+        objmapper::storage::DoForeignTask, objmapper::net::JudgeForeignFd, prepare);
+    if (!started.ok()) {
+      LOG(ERROR) << "cannot start: the process that lets go of clients' descriptors: " << started.message();
+      return 1;
+    }
+  }
   const int status = objmapper::server::Run(*config, *std::move(inherited));
   google::FlushLogFiles(google::INFO);
   // A thread that waits for a second signal may still run: no destructors below it.

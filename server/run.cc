@@ -3,6 +3,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,7 +19,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "absl/types/span.h"
+#include "net/expendable.h"
+#include "net/pass_rights.h"
 #include "server/admin/admin.h"
 #include "server/handover/door.h"
 #include "server/handover/predecessor.h"
@@ -36,6 +41,21 @@ constexpr absl::Duration kPredecessorPatience = absl::Hours(1);
 // What WaitForEnd() returns for a successor; no signal's number.
 constexpr int kSuccessor = 0;
 
+// What --drain_timeout leaves to threads that are cut off.
+constexpr absl::Duration kGrace = absl::Seconds(3);
+
+// A thread that cannot be ended keeps the process's descriptors; those who connect must not wait for it.
+void CloseListeners() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  for (rlim_t fd = 3; fd < std::min<rlim_t>(limit.rlim_cur, 65536); ++fd) {
+    int listens = 0;
+    socklen_t size = sizeof(listens);
+    const int number = static_cast<int>(fd);
+    if (getsockopt(number, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens == 1) close(number);
+  }
+}
+
 class Life {
  public:
   explicit Life(Config config) : config_(std::move(config)) {}
@@ -47,6 +67,7 @@ class Life {
       return 1;
     }
     const int signal = WaitForEnd();
+    EndInTime(signal == kSuccessor ? handover::kPatience : absl::ZeroDuration());
     std::thread([] {
       const sigset_t signals = StopSignals();
       int second = 0;
@@ -97,6 +118,12 @@ class Life {
     if (!started.ok()) return started.status();
     server_ = *std::move(started);
     for (const std::string& url : server_->urls()) LOG(INFO) << "listening on " << url;
+    if (config_.Has(net::Address::Kind::kUnix)) {
+      LOG(INFO) << "descriptors that nobody asked for are "
+                << (net::CanRefuseFds() ? "refused by the kernel (SO_PASSRIGHTS)"
+                                        : "taken and let go of (the kernel has no SO_PASSRIGHTS)")
+                << (net::HasExpendable() ? ", and let go of by processes that may hang" : "");
+    }
     if (predecessor_ != nullptr) Succeed(&unwanted);
     if (!config_.take_over.empty()) {
       absl::Status opened = OpenDoor();
@@ -220,6 +247,21 @@ class Life {
           return number;
       }
     }
+  }
+
+  // Whatever hangs: a thread in a system call that never returns is not joined for ever. What is still held may be the last of
+  // something that cannot be closed, so it is given away before.
+  // more: what else may be waited for.
+  void EndInTime(absl::Duration more) {
+    if (config_.drain_timeout == absl::InfiniteDuration()) return;
+    std::thread([patience = config_.drain_timeout + more + kGrace] {
+      absl::SleepFor(patience);
+      LOG(ERROR) << "something hangs: ended without it, after --drain_timeout and " << kGrace;
+      net::DisposeOfAll();
+      CloseListeners();
+      google::FlushLogFiles(google::INFO);
+      _exit(0);
+    }).detach();
   }
 
   void Reload() {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "net/clock.h"
+#include "net/expendable.h"
 #include "net/listener.h"
 #include "server/admin/connections_text.h"
 #include "storage/case_folding.h"
@@ -34,6 +35,7 @@ Server::Server(const Config& config) : config_(config) {
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
                                                       std::vector<net::Listener> inherited) {
   auto server = std::unique_ptr<Server>(new Server(config));
+  net::AbandonExpendable(false);
   absl::StatusOr<storage::Tree> tree = storage::Tree::Open(config.root);
   if (!tree.ok()) return tree.status();
   server->tree_ = std::make_unique<storage::Tree>(*std::move(tree));
@@ -58,7 +60,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   server->store_ = std::make_unique<storage::Store>(storage::Store::Options{.tree = server->tree_.get(),
                                                                             .durability = config.durability,
                                                                             .house = server->house_.get(),
-                                                                            .memory = server->memory_.get()});
+                                                                            .memory = server->memory_.get(),
+                                                                            .foreign_patience = server->PoolPatience()});
 
   if (!config.rules_file.empty()) {
     absl::StatusOr<router::AccessRules> rules = router::AccessRules::Load(config.rules_file);
@@ -234,6 +237,8 @@ absl::Status Server::MakeModel() {
 }
 
 Server::~Server() {
+  // Who waits for a client's file waits no longer.
+  net::AbandonExpendable(true);
   // The router first: it gives the lanes nothing new. What lanes give back to it after that waits
   // in its mailbox and dies with it.
   if (demultiplexer_ != nullptr) demultiplexer_->Stop();
@@ -255,20 +260,51 @@ absl::StatusOr<size_t> Server::ReloadRules() {
 }
 
 std::string Server::WithoutPulse() {
+  // Two may ask (the watchdog, and whoever answers /readyz): a loop has time to answer one before it is looked at for the other.
+  constexpr int64_t kAtMostEveryNs = 100'000'000;
+  const net::MutexLock lock(&watch_mutex_);
+  const int64_t now_ns = net::NowNs();
+  if (watched_ns_ != 0 && now_ns - watched_ns_ < kAtMostEveryNs) return silent_;
+  watched_ns_ = now_ns;
   router::Lane* const lanes[] = {fdpass_.get(), copypath_.get(), model_.get()};
-  std::string silent = demultiplexer_->HasPulse() ? "" : "router";
+  silent_ = demultiplexer_->HasPulse() ? "" : "router";
   for (const router::Lane* lane : lanes) {
-    if (silent.empty() && lane != nullptr) silent = lane->WithoutPulse();
+    if (silent_.empty() && lane != nullptr) silent_ = lane->WithoutPulse();
   }
-  if (silent.empty() && udp_ != nullptr && !udp_->HasPulse()) silent = "udp/0";
+  if (silent_.empty() && udp_ != nullptr && !udp_->HasPulse()) silent_ = "udp/0";
   // Who has not answered is not asked again, so that the answer shows when it comes.
-  if (!silent.empty()) return silent;
-  demultiplexer_->AskPulse();
-  for (router::Lane* lane : lanes) {
-    if (lane != nullptr) lane->AskPulse();
+  if (silent_.empty()) {
+    silent_since_ns_ = 0;
+    demultiplexer_->AskPulse();
+    for (router::Lane* lane : lanes) {
+      if (lane != nullptr) lane->AskPulse();
+    }
+    if (udp_ != nullptr) udp_->AskPulse();
+    for (const router::Lane* lane : lanes) {
+      if (silent_.empty() && lane != nullptr) silent_ = lane->WithoutThreads(PoolPatience());
+    }
+  } else if (silent_since_ns_ == 0) {
+    silent_since_ns_ = now_ns;
   }
-  if (udp_ != nullptr) udp_->AskPulse();
-  return "";
+  return silent_;
+}
+
+void Server::Look() { WithoutPulse(); }
+
+std::string Server::Stuck() const {
+  for (const router::Lane* lane : {fdpass_.get(), static_cast<router::Lane*>(copypath_.get()), model_.get()}) {
+    if (lane == nullptr) continue;
+    const std::string threads = lane->WithoutThreads(PoolPatience());
+    if (!threads.empty()) return absl::StrCat(threads, " are all stuck, and more waits for them");
+  }
+  const net::MutexLock lock(&watch_mutex_);
+  const bool long_silent =
+      silent_since_ns_ != 0 && net::NowNs() - silent_since_ns_ > absl::ToInt64Nanoseconds(kStuckAfter);
+  return long_silent ? absl::StrCat(silent_, " does not go round") : "";
+}
+
+absl::Duration Server::PoolPatience() const {
+  return config_.request_timeout == absl::ZeroDuration() ? absl::Seconds(30) : config_.request_timeout;
 }
 
 bool Server::HandOver(absl::FunctionRef<absl::Status(const router::Session&)> take, uint64_t* count) {
@@ -282,6 +318,7 @@ bool Server::HandOver(absl::FunctionRef<absl::Status(const router::Session&)> ta
     for (const std::unique_ptr<router::Session>& session : demultiplexer_->TakeDeparted()) {
       if (failed.ok()) failed = take(*session);
       if (failed.ok()) {
+        session->LeaveSocket();
         ++*count;
       } else {
         LOG(ERROR) << session->PeerName() << ": closed, nobody takes it over: " << failed.message();
@@ -382,6 +419,7 @@ Vitals Server::Read() const {
   vitals.index_misses = index_->misses();
   if (house_ != nullptr) vitals.objects = house_->Read();
   if (memory_ != nullptr) vitals.memory = memory_->Read();
+  vitals.expendable = net::ReadExpendable();
   vitals.process = ReadProcess();
   return vitals;
 }

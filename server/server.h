@@ -16,6 +16,7 @@
 #include "copypath/lane.h"
 #include "fdpass/lane.h"
 #include "net/listener.h"
+#include "net/mutex.h"
 #include "router/access.h"
 #include "router/demultiplexer.h"
 #include "router/lane.h"
@@ -52,6 +53,12 @@ class Server {
   // For a watchdog, any thread: the thread of an event loop that has not gone round since the last call, which asked it to;
   // empty when all have, and then they are asked again.
   std::string WithoutPulse();
+  // To be called about once a second by whoever asks for Stuck(). Any thread.
+  void Look();
+  // What has not gone on for kStuckAfter, as a sentence: a loop, the router, or the threads of a pool that more waits for;
+  // empty when all do. Any thread.
+  std::string Stuck() const;
+  static constexpr absl::Duration kStuckAfter = absl::Seconds(3);
 
   // What it listens on, for a successor. Any thread, before Drain() and HandOver().
   std::vector<router::Demultiplexer::Listening> listening() const { return demultiplexer_->listening(); }
@@ -92,6 +99,9 @@ class Server {
   bool AllDone() const;
   void DrainLanes();
 
+  // How long all threads of a pool may be at what they do while more waits.
+  absl::Duration PoolPatience() const;
+
   const Config config_;
   router::SessionLimits limits_;
   std::unique_ptr<router::Access> access_;  // null: no rules
@@ -109,6 +119,10 @@ class Server {
   std::unique_ptr<udp::UdpListener> udp_;  // null: none is asked for
   std::string fdpass_engine_;            // "epoll", "uring"; for the log
   std::vector<std::string> urls_;
+  mutable net::Mutex watch_mutex_;
+  int64_t watched_ns_ GUARDED_BY(watch_mutex_) = 0;     // when WithoutPulse() last looked
+  std::string silent_ GUARDED_BY(watch_mutex_);         // what it found
+  int64_t silent_since_ns_ GUARDED_BY(watch_mutex_) = 0;
 };
 
 }  // namespace objmapper::server

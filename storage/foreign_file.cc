@@ -2,20 +2,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
 
 namespace objmapper::storage {
 namespace {
-
-#ifndef FUSE_SUPER_MAGIC
-constexpr long FUSE_SUPER_MAGIC = 0x65735546;
-#endif
 
 absl::Status Unfit(absl::string_view what) {
   return absl::InvalidArgumentError(
@@ -24,7 +20,7 @@ absl::Status Unfit(absl::string_view what) {
 
 }  // namespace
 
-absl::StatusOr<uint64_t> JudgeForeignFile(int fd) {
+absl::StatusOr<ForeignFile> JudgeForeignFile(int fd) {
   const int flags = fcntl(fd, F_GETFL);
   struct stat status;
   if (flags < 0 || fstat(fd, &status) != 0) return net::ErrnoToStatus(errno, "look at the descriptor");
@@ -47,11 +43,11 @@ absl::StatusOr<uint64_t> JudgeForeignFile(int fd) {
   }
   if ((flags & O_PATH) != 0) return Unfit("a mere place in the file system (O_PATH)");
   if ((flags & O_ACCMODE) == O_WRONLY) return Unfit("open for writing alone");
-  struct statfs system;
-  if (fstatfs(fd, &system) == 0 && system.f_type == FUSE_SUPER_MAGIC) {
-    return Unfit("on a file system in user space (FUSE)");
-  }
-  return static_cast<uint64_t>(status.st_size);
+  ForeignFile file;
+  file.size = static_cast<uint64_t>(status.st_size);
+  // stat(2): blocks of 512 bytes, whatever st_blksize says.
+  file.data_bytes = std::min(file.size, static_cast<uint64_t>(status.st_blocks) * 512);
+  return file;
 }
 
 }  // namespace objmapper::storage

@@ -6,14 +6,21 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace objmapper::storage {
 
-// The size of the file. INVALID_ARGUMENT, which names what it is: it is no regular file open for reading (O_PATH,
-// write-only, a pipe, a socket, a directory, a device, ...), or lies on a file system in user space (FUSE), whose
-// client could keep the server waiting for ever.
-absl::StatusOr<uint64_t> JudgeForeignFile(int fd);
+struct ForeignFile {
+  uint64_t size = 0;
+  uint64_t data_bytes = 0;  // what is no hole, as far as the file system tells by its blocks; `size` at most
+};
+
+// May wait for ever, whatever the file is: never in the server's own process (storage/foreign_task.h).
+//
+// INVALID_ARGUMENT, which names what it is: it is no regular file open for reading (O_PATH,
+// write-only, a pipe, a socket, a directory, a device, ...).
+absl::StatusOr<ForeignFile> JudgeForeignFile(int fd);
 
 }  // namespace objmapper::storage

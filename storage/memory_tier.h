@@ -44,6 +44,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "net/mutex.h"
+#include "net/foreign_fd.h"
 #include "net/unique_fd.h"
 #include "storage/fair_fifo.h"
 #include "storage/overlay.h"
@@ -107,7 +108,7 @@ class MemoryTier : public Overlay {
 
  private:
   struct Object {
-    net::UniqueFd fd;
+    net::ForeignFd fd;  // the last of gigabytes, maybe
     int64_t expires_ns;  // Unix time; INT64_MAX: never
     size_t hash;         // of its name
   };

@@ -21,8 +21,7 @@
 #include "storage/attributes.h"
 #include "storage/content_etag.h"
 #include "storage/disk_error.h"
-#include "storage/file_copy.h"
-#include "storage/foreign_file.h"
+#include "storage/foreign_task.h"
 #include "storage/leftovers.h"
 #include "storage/list_catalog.h"
 #include "storage/list_merge.h"
@@ -282,83 +281,50 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Begin(absl::string_view uri, u
   return object;
 }
 
-class Store::FdPutInSteps : public FdPut {
- public:
-  FdPutInSteps(Store* store, absl::string_view uri, net::UniqueFd fd, const PutAttributes& attributes)
-      : store_(store), uri_(uri), fd_(std::move(fd)), attributes_(attributes) {}
-
-  absl::StatusOr<bool> Step() override {
-    if (object_ == nullptr) return Begin();
-    if (!copied_) {
-      const absl::StatusOr<bool> copied = copy_->Step();
-      if (!copied.ok()) return About(What("store", uri_), copied.status());
-      copied_ = *copied;
-      // What was done with one piece is finished with it.
-      return copied_ && size_ <= FileCopy::kPieceBytes ? Finish() : false;
-    }
-    absl::StatusOr<bool> prepared = object_->Prepare();
-    if (!prepared.ok() || !*prepared) return prepared;
-    return Finish();
+absl::Status Store::PutFd(absl::string_view uri, net::ForeignFd fd, const PutAttributes& attributes,
+                          absl::FunctionRef<bool()> go_on) {
+  const absl::StatusOr<bool> adopted = Adopt(uri, &fd, attributes);
+  if (!adopted.ok() || *adopted) return adopted.status();
+  const absl::StatusOr<ForeignFile> file = JudgeElsewhere(fd.get(), options_.foreign_patience, go_on);
+  if (!file.ok()) return About(What("store", uri), file.status());
+  // Room for what is no hole. We copy it, so nobody can hold the room by being slow: it counts as nobody's in particular.
+  PutAttributes nobodys = attributes;
+  nobodys.peer.clear();
+  absl::StatusOr<std::unique_ptr<NewObject>> made = Make(uri, file->size, file->data_bytes, nobodys);
+  if (!made.ok()) return made.status();
+  NewObject& object = **made;
+  if (absl::Status fits = object.Extend(file->data_bytes); !fits.ok()) return fits;
+  const absl::Status copied = CopyElsewhere(fd.get(), file->size, object.fd(), options_.foreign_patience, go_on);
+  if (!copied.ok()) return About(What("store", uri), copied);
+  // Its writers may have filled holes meanwhile, and blocks may have been packed there.
+  struct stat status;
+  if (fstat(object.fd(), &status) != 0) return net::ErrnoToStatus(errno, What("store", uri));
+  const uint64_t taken = std::min(file->size, static_cast<uint64_t>(status.st_blocks) * 512);
+  if (taken > file->data_bytes) {
+    if (absl::Status fits = object.Extend(taken - file->data_bytes); !fits.ok()) return fits;
   }
-
- private:
-  absl::StatusOr<bool> Begin() {
-    const absl::StatusOr<uint64_t> size = JudgeForeignFile(fd_.get());
-    if (!size.ok()) return About(What("store", uri_), size.status());
-    size_ = *size;
-    const absl::StatusOr<bool> adopted = store_->Adopt(uri_, &fd_, attributes_);
-    if (!adopted.ok() || *adopted) return adopted;
-    // Nothing is taken before it is known what is no hole. We copy it, so nobody can hold the room by being slow: it counts as
-    // nobody's in particular.
-    PutAttributes attributes = attributes_;
-    attributes.peer.clear();
-    absl::StatusOr<std::unique_ptr<NewObject>> object = store_->Make(uri_, size_, /*stored=*/0, attributes);
-    if (!object.ok()) return object.status();
-    object_ = *std::move(object);
-    FileCopy::Limits limits;
-    limits.admit = [this](uint64_t bytes) { return object_->Extend(bytes); };
-    copy_.emplace(fd_.get(), size_, object_->fd(), limits);
-    return Step();
+  for (absl::StatusOr<bool> prepared = false; !*prepared;) {
+    prepared = object.Prepare();
+    if (!prepared.ok()) return prepared.status();
+    if (!*prepared && !go_on()) return absl::CancelledError(absl::StrCat(What("store", uri), ": nobody waits for it any more"));
   }
-
-  absl::StatusOr<bool> Finish() {
-    if (absl::Status stored = object_->Commit(); !stored.ok()) return stored;
-    return true;
-  }
-
-  Store* const store_;
-  const std::string uri_;
-  net::UniqueFd fd_;
-  const PutAttributes attributes_;
-  uint64_t size_ = 0;
-  std::unique_ptr<NewObject> object_;
-  std::optional<FileCopy> copy_;
-  bool copied_ = false;
-};
-
-std::unique_ptr<FdPut> Store::BeginPutFd(absl::string_view uri, net::UniqueFd fd, const PutAttributes& attributes) {
-  return std::make_unique<FdPutInSteps>(this, uri, std::move(fd), attributes);
+  return object.Commit();
 }
 
-absl::Status Store::PutFd(absl::string_view uri, net::UniqueFd fd, const PutAttributes& attributes) {
-  FdPutInSteps put(this, uri, std::move(fd), attributes);
-  while (true) {
-    const absl::StatusOr<bool> done = put.Step();
-    if (!done.ok()) return done.status();
-    if (*done) return absl::OkStatus();
-  }
-}
-
-absl::StatusOr<bool> Store::Adopt(absl::string_view uri, net::UniqueFd* fd, const PutAttributes& attributes) {
+absl::StatusOr<bool> Store::Adopt(absl::string_view uri, net::ForeignFd* fd, const PutAttributes& attributes) {
   const Tree& tree = *options_.tree;
   if (options_.memory == nullptr || !IsSealedMemfd(fd->get())) return false;
+  // Through a descriptor that its sender could not read by, it is not read either: JudgeElsewhere() says so.
+  if ((fcntl(fd->get(), F_GETFL) & O_ACCMODE) == O_WRONLY) return false;
   if (!Tree::CheckName(uri).ok() || !IsPlainName(SplitUri(uri).second)) return false;
   if (tree.OpenDirectory(uri, Wait::kMayBlock).ok()) return false;
   if (LeadsThrough(uri, [&](absl::string_view part) { return tree.Stat(part, Wait::kMayBlock).ok(); })) return false;
   // DeleteOnDisk() notes its change before the name may change again: see Tree::InBoth().
+  net::UniqueFd memory = fd->Release();
   absl::StatusOr<bool> adopted =
-      options_.memory->Adopt(uri, fd, attributes.ttl, [&] { return DeleteOnDisk(uri, attributes.kept_folders); },
+      options_.memory->Adopt(uri, &memory, attributes.ttl, [&] { return DeleteOnDisk(uri, attributes.kept_folders); },
                               attributes.peer);
+  *fd = net::ForeignFd(std::move(memory));
   tree.NoteChange();
   return adopted;
 }

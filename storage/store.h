@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "net/foreign_fd.h"
 #include "net/mutex.h"
 #include "net/unique_fd.h"
 #include "storage/housekeeping.h"
@@ -66,15 +67,6 @@ class NewObject {
   virtual absl::Status Commit() = 0;
 };
 
-// A descriptor that is being stored, in pieces. One thread's at a time. One that dies before it is done leaves nothing behind.
-class FdPut {
- public:
-  virtual ~FdPut() = default;
-  // Does the next piece, of some milliseconds (but for what the disk needs at the end). True: it is stored. After that, or an error,
-  // it is not to be called again. Errors as Store::PutFd().
-  virtual absl::StatusOr<bool> Step() = 0;
-};
-
 struct ListQuery {
   std::string prefix;  // of URIs, bytes; not of path components
   std::string cursor;  // from the page before; empty: from the start
@@ -108,6 +100,7 @@ class Store {
     Durability durability = Durability::kData;
     Housekeeping* house = nullptr;  // outlives it; null: there is no catalog, and nothing is limited
     MemoryTier* memory = nullptr;  // the tree's overlay; outlives the store; null: there is none
+    absl::Duration foreign_patience = absl::Seconds(30);  // how long a client's file may keep us waiting
   };
 
   explicit Store(const Options& options);
@@ -129,10 +122,13 @@ class Store {
   // Stores the whole of `fd`, a client's descriptor, as `uri`: by reflink or copy inside the kernel (holes stay
   // holes, and room for what is none is looked for first: file_copy.h), or as it is where it is a memfd sealed against writing, growing and shrinking and there is a memory tier.
   // INVALID_ARGUMENT names what it is when it is no regular file open for reading (O_PATH, write-only, a pipe,
-  // a socket, a directory, a device). Else as Begin() and Commit().
-  absl::Status PutFd(absl::string_view uri, net::UniqueFd fd, const PutAttributes& attributes);
-  // The same in pieces; what is small is done with the first. The store outlives it.
-  std::unique_ptr<FdPut> BeginPutFd(absl::string_view uri, net::UniqueFd fd, const PutAttributes& attributes);
+  // a socket, a directory, a device). UNAVAILABLE: it kept us waiting for foreign_patience. CANCELLED: `go_on`, which is asked
+  // now and then, said no. Else as Begin() and Commit().
+  absl::Status PutFd(absl::string_view uri, net::ForeignFd fd, const PutAttributes& attributes,
+                     absl::FunctionRef<bool()> go_on);
+  absl::Status PutFd(absl::string_view uri, net::ForeignFd fd, const PutAttributes& attributes) {
+    return PutFd(uri, std::move(fd), attributes, [] { return true; });
+  }
 
   // Removes the object. NOT_FOUND: there is none; PERMISSION_DENIED: it is a directory. Directories that become empty go
   // too, if a store has made them (own_folder.h), but for the first `kept_folders` of the URI. Descriptors that have been
@@ -160,8 +156,6 @@ class Store {
   absl::StatusOr<size_t> RemoveLeftovers();
 
  private:
-  class FdPutInSteps;
-
   // Held while an object takes a name, or is judged and removed from it, by the name's last component (which is the same
   // in all its spellings). Names that share one wait for each other.
   net::Mutex& LockOf(absl::string_view name);
@@ -177,7 +171,7 @@ class Store {
 
   // Whether the descriptor, which is taken then, is an object in memory now. False: it is to be copied, or Make() says what
   // is wrong.
-  absl::StatusOr<bool> Adopt(absl::string_view uri, net::UniqueFd* fd, const PutAttributes& attributes);
+  absl::StatusOr<bool> Adopt(absl::string_view uri, net::ForeignFd* fd, const PutAttributes& attributes);
   absl::Status DeleteOnDisk(absl::string_view uri, size_t kept_folders);
 
   const Options options_;

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
+#include "net/foreign_fd.h"
 #include "net/unique_fd.h"
 #include "protocol/request_parser.h"
 #include "protocol/status.h"
@@ -16,6 +18,14 @@ namespace objmapper::router::models {
 
 // Everything an answer needs but the bytes of its object.
 struct Found {
+  Found() = default;
+  Found(Found&&) = default;
+  Found& operator=(Found&&) = default;
+  // The last of a large object is closed by a process that may take its time.
+  ~Found() {
+    if (size >= net::kLargeFileBytes) net::Dispose(std::move(fd));
+  }
+
   protocol::Status status = protocol::Status::kOk;
   std::string message;       // when it is not kOk
   uint64_t size = 0;         // when it is, of the whole object; STAT: see `description`

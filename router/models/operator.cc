@@ -53,7 +53,7 @@ Found FoundBy(copypath::Outcome outcome) {
 
 }  // namespace
 
-std::optional<Found> Operator::Do(Session* session, const Request& request, net::UniqueFd fd,
+std::optional<Found> Operator::Do(Session* session, const Request& request, net::ForeignFd fd,
                                   Missing* missing) {
   copypath::Operand operand;
   operand.store = context_->options.store;
@@ -67,7 +67,7 @@ std::optional<Found> Operator::Do(Session* session, const Request& request, net:
   if (request.mode == Mode::kPut || request.mode == Mode::kPutFd) operand.peer_key = session->PeerKey();
   switch (request.mode) {
     case Mode::kPutFd:
-      return FoundBy(copypath::PutFd(operand, session->fd(), std::move(fd)));
+      return FoundBy(copypath::PutFd(operand, std::move(fd)));
     case Mode::kDelete:
       return FoundBy(copypath::Delete(operand));
     case Mode::kList:
@@ -139,7 +139,7 @@ Operator::Came Operator::TakeBody(Session* session, const copypath::Operand& ope
         default:
           return Came::kBroken;
       }
-      const ssize_t got = Receive(session, absl::MakeSpan(buffer_.get(), wanted), 0);
+      const ssize_t got = Receive(session, absl::MakeSpan(buffer_.get(), wanted), 0, OnFds::kWait);
       if (got < 0 && errno == EAGAIN) continue;
       if (got < 0) return Came::kBroken;
       if (got == 0) {
@@ -150,7 +150,8 @@ Operator::Came Operator::TakeBody(Session* session, const copypath::Operand& ope
       have = static_cast<size_t>(got);
     }
     stray = stray || HasStrayFds(*session, have);
-    KeepUnread(session, session->unread.empty() ? absl::string_view(buffer_.get(), have) : session->unread, have);
+    KeepUnread(session, session->unread.empty() ? absl::string_view(buffer_.get(), have) : session->unread, have,
+               *left - have);
     pace.Came(have);
     *left -= have;
     if (stray) continue;

@@ -11,7 +11,7 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "net/unique_fd.h"
+#include "net/foreign_fd.h"
 #include "protocol/request_parser.h"
 #include "router/models/context.h"
 #include "router/models/lookup.h"
@@ -36,7 +36,7 @@ class Operator {
 
   // Does what `request`, the last of a turn that ends with kOperation, asks for; all that was asked before has been
   // answered. fd: what OP_PUT_FD stores. nullopt: *missing says why.
-  std::optional<Found> Do(Session* session, const protocol::Request& request, net::UniqueFd fd, Missing* missing);
+  std::optional<Found> Do(Session* session, const protocol::Request& request, net::ForeignFd fd, Missing* missing);
   // kLate: for the client.
   const std::string& why_late() const { return why_late_; }
 

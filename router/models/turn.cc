@@ -32,7 +32,7 @@ bool Turn::Receive(Session* session, bool draining) {
   bool read_some = false;
   // More than half a buffer unread means complete requests: serve those first.
   if (!session->peer_done && have <= kBytesMax / 2) {
-    const ssize_t got = router::Receive(session, absl::MakeSpan(bytes_.get(), kBytesMax), have);
+    const ssize_t got = router::Receive(session, absl::MakeSpan(bytes_.get(), kBytesMax), have, OnFds::kWait);
     if (got > 0) {
       have += static_cast<size_t>(got);
       session->received_ns.store(net::NowNs(), std::memory_order_relaxed);
@@ -48,7 +48,9 @@ bool Turn::Receive(Session* session, bool draining) {
   OrderForService(*session, &burst_.requests);
   requests_ = absl::MakeConstSpan(burst_.requests);
   requests_ = requests_.first(std::min<uint64_t>(requests_.size(), session->allowance()));
-  KeepUnread(session, all ? input : absl::string_view(session->unread), burst_.consumed);
+  const bool body_follows = burst_.end == Burst::End::kOperation && burst_.requests.back().mode == protocol::Mode::kPut;
+  KeepUnread(session, all ? input : absl::string_view(session->unread), burst_.consumed,
+             body_follows ? burst_.requests.back().body_length : 0);
   if (!all && burst_.end == Burst::End::kNeedMore) burst_.end = Burst::End::kFull;  // the rest is at hand
   if (draining && read_some && burst_.end == Burst::End::kNeedMore) {
     burst_.end = Burst::End::kFull;  // read until the socket is empty

@@ -6,7 +6,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "net/unique_fd.h"
+#include "net/foreign_fd.h"
 #include "protocol/request_parser.h"
 #include "router/intake.h"
 #include "router/session.h"
@@ -28,7 +28,7 @@ class Turn {
   // Whether a part of a refused request's body came.
   bool dropped() const { return burst_.dropped; }
   // kOperation: what OP_PUT_FD stores.
-  net::UniqueFd TakeFd() { return std::move(burst_.fd); }
+  net::ForeignFd TakeFd() { return std::move(burst_.fd); }
   // kFatal: why.
   const protocol::RequestParser::Result& fatal() const { return burst_.fatal; }
 

@@ -79,7 +79,7 @@ class AdminServer : public Admin {
     http_.reset();
   }
 
-  void Serve(const Server* server) override {
+  void Serve(Server* server) override {
     const net::MutexLock lock(&mutex_);
     server_ = server;
     State starting = State::kStarting;
@@ -107,17 +107,32 @@ class AdminServer : public Admin {
     return vitals;
   }
 
+  // Whether all goes round, for /readyz.
+  void Look() {
+    std::string stuck;
+    {
+      const net::MutexLock lock(&mutex_);
+      if (server_ == nullptr) return;
+      server_->Look();
+      stuck = server_->Stuck();
+    }
+    const net::MutexLock lock(&stuck_mutex_);
+    stuck_ = std::move(stuck);
+  }
+
   void Sample() {
     while (true) {
       sampled_ns_.store(net::NowNs());
       if (const std::optional<Vitals> vitals = Read()) history_.Add(*vitals);
+      Look();
       const net::MutexLock lock(&mutex_);
       if (!stopping_) wake_.wait_for(mutex_, kSampleEvery);
       if (stopping_) return;
     }
   }
 
-  // What is answered whatever hangs: nothing here takes a lock or asks another thread.
+  // What is answered whatever hangs: nothing here asks another thread, or takes a lock that is held for longer than it takes to
+  // copy a sentence.
   std::optional<HttpAnswer> Quick(const HttpRequest& request) const {
     if (request.path == "/healthz") return HttpAnswer{.body = "alive\n"};
     if (request.path == "/readyz") {
@@ -130,6 +145,8 @@ class AdminServer : public Admin {
       if (net::NowNs() - sampled_ns_.load() > kSampleHangsNs) {
         return HttpAnswer{.status = 503, .body = "the server's figures cannot be read: something in it hangs\n"};
       }
+      const net::MutexLock lock(&stuck_mutex_);
+      if (!stuck_.empty()) return HttpAnswer{.status = 503, .body = stuck_ + "\n"};
       return HttpAnswer{.body = "ready\n"};
     }
     for (const char* page : {"/", "/metrics", "/stats", "/connz", "/flagz"}) {
@@ -173,9 +190,11 @@ class AdminServer : public Admin {
   History history_;
   std::atomic<State> state_{State::kStarting};
   std::atomic<int64_t> sampled_ns_{net::NowNs()};  // when the sampler began its last round
+  mutable net::Mutex stuck_mutex_;
+  std::string stuck_ GUARDED_BY(stuck_mutex_);  // as the sampler last saw it; empty: all goes round
   net::Mutex mutex_;
   std::condition_variable_any wake_;
-  const Server* server_ GUARDED_BY(mutex_) = nullptr;
+  Server* server_ GUARDED_BY(mutex_) = nullptr;
   bool stopping_ GUARDED_BY(mutex_) = false;
   std::thread sampler_;
   std::optional<HttpServer> http_;  // last: it uses the others

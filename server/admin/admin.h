@@ -5,7 +5,7 @@
 //   (*admin)->Drain();                                                           // /readyz says 503 again
 //
 //   /          the status page          /metrics   Prometheus            /stats   JSON
-//   /healthz   200 while it is alive    /readyz    200 while it serves, else 503
+//   /healthz   200 while it is alive    /readyz    200 while it serves and all its threads go on, else 503
 //   /flagz     the flags                /connz     the connections, ?n= of them
 //
 // Read only, and on threads of its own: nothing here is asked of a lane. No access control of its own: a Unix
@@ -36,7 +36,7 @@ class Admin {
   virtual ~Admin() = default;
 
   // From now on there is a server to be looked at. It outlives this object or Leave().
-  virtual void Serve(const Server* server) = 0;
+  virtual void Serve(Server* server) = 0;
   virtual void Drain() = 0;
   // The server goes: waits until nobody looks at it.
   virtual void Leave() = 0;

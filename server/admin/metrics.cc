@@ -271,6 +271,24 @@ void AddMemory(const storage::MemoryTier::Counts& memory, Families& out) {
   AddFigures(memory, kFigures, out);
 }
 
+void AddForeign(const net::ExpendableCounts& foreign, Families& out) {
+  using Counts = net::ExpendableCounts;
+  constexpr Figure<Counts> kFigures[] = {
+      {"objmapper_foreign_fds_total", "Clients' descriptors, and sockets that may hold some, given to processes that may hang.",
+       MetricType::Counter, &Counts::disposed},
+      {"objmapper_foreign_fds_waiting", "Of these, not given yet since all such processes hang; above a bound, none are taken.",
+       MetricType::Gauge, &Counts::waiting},
+      {"objmapper_foreign_tasks_total", "Questions to clients' files, and copies of them.", MetricType::Counter,
+       &Counts::tasks},
+      {"objmapper_foreign_tasks_late_total", "Of these, not answered within --request_timeout.", MetricType::Counter,
+       &Counts::tasks_late},
+      {"objmapper_foreign_workers", "Such processes.", MetricType::Gauge, &Counts::workers},
+      {"objmapper_foreign_workers_stuck", "Of these, over their time and killed in vain.", MetricType::Gauge, &Counts::stuck},
+      {"objmapper_foreign_workers_killed_total", "Of these, killed for being late.", MetricType::Counter, &Counts::killed},
+  };
+  AddFigures(foreign, kFigures, out);
+}
+
 void AddProcess(const Vitals::Process& process, Families& out) {
   out.Counter("process_cpu_seconds_total", "CPU time of the process, user and system.",
               process.cpu_user_s + process.cpu_system_s);
@@ -291,6 +309,7 @@ std::string ToPrometheus(const Vitals& vitals) {
   if (vitals.udp.has_value()) AddUdp(*vitals.udp, families);
   if (vitals.objects.has_value()) AddObjects(*vitals.objects, families);
   if (vitals.memory.has_value()) AddMemory(*vitals.memory, families);
+  if (vitals.expendable.running) AddForeign(vitals.expendable, families);
   AddProcess(vitals.process, families);
   return prometheus::TextSerializer().Serialize(families.all());
 }

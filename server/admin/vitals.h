@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "net/expendable.h"
 #include "router/session.h"
 #include "router/tally.h"
 #include "storage/housekeeping.h"
@@ -56,6 +57,7 @@ struct Vitals {
   uint64_t index_hits = 0, index_misses = 0;  // OP_STAT
   std::optional<storage::Housekeeping::Counts> objects;  // nullopt: there is no catalog
   std::optional<storage::MemoryTier::Counts> memory;  // nullopt: there is no memory tier
+  net::ExpendableCounts expendable;  // clients' descriptors on their way out
   Process process;
 };
 

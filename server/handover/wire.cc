@@ -14,6 +14,8 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "net/errno_status.h"
+#include "net/foreign_fd.h"
+#include "net/pass_rights.h"
 #include "net/scm_rights.h"
 
 namespace objmapper::server::handover {
@@ -42,6 +44,11 @@ void SetTimeout(int fd, int option, absl::Duration timeout) {
 }  // namespace
 
 Wire::Wire(net::UniqueFd socket) : socket_(std::move(socket)) { SetTimeout(fd(), SO_SNDTIMEO, kPatience); }
+
+Wire::~Wire() {
+  // Whoever came may have sent some.
+  if (net::AllowsFds(fd())) net::DisposeSocket(std::move(socket_));
+}
 
 absl::Status Wire::Send(absl::string_view text, absl::Span<const int> fds) {
   const uint32_t size = static_cast<uint32_t>(text.size());
@@ -136,10 +143,11 @@ std::vector<std::string> Describe(const router::Session& session, std::vector<in
   for (const router::Arrival& arrival : session.arrivals) {
     if (arrival.claimed) continue;
     const bool fits = fds->size() + arrival.fds.size() <= net::kFdsPerMessageMax;
-    absl::StrAppend(&arrivals, " ", arrival.begin, " ", arrival.last, " ", arrival.lost || !fits ? 1 : 0, " ",
+    const int fate = (arrival.lost || !fits ? 1 : 0) + (arrival.several ? 2 : 0) + 4 * (arrival.verdict & 0xff);
+    absl::StrAppend(&arrivals, " ", arrival.begin, " ", arrival.last, " ", fate, " ",
                     fits ? arrival.fds.size() : 0);
     if (!fits) continue;
-    for (const net::UniqueFd& fd : arrival.fds) fds->push_back(fd.get());
+    for (const net::ForeignFd& fd : arrival.fds) fds->push_back(fd.get());
   }
   std::vector<std::string> frames;
   absl::string_view unread = session.unread;
@@ -206,6 +214,7 @@ absl::StatusOr<std::unique_ptr<router::Session>> Revive(Frame frame, router::Con
   auto session = std::make_unique<router::Session>(router::ConnectionSlot(counters),
                                                    std::move(frame.fds[0]), transport, limits);
   session->parser.Restore(state);
+  session->AllowFds();  // as this server wants it
   session->answered.Add(static_cast<uint64_t>(std::max<int64_t>(numbers[4], 0)));
   session->bytes.Add(static_cast<uint64_t>(std::max<int64_t>(numbers[5], 0)));
   session->unread = std::move(frame.unread);
@@ -221,7 +230,9 @@ absl::StatusOr<std::unique_ptr<router::Session>> Revive(Frame frame, router::Con
     arrival.begin = static_cast<size_t>(numbers[i]);
     arrival.last = static_cast<size_t>(numbers[i + 1]);
     const bool all = count <= frame.fds.size() - next_fd;
-    arrival.lost = numbers[i + 2] != 0 || !all;
+    arrival.lost = (numbers[i + 2] & 1) != 0 || !all;
+    arrival.several = (numbers[i + 2] & 2) != 0;
+    arrival.verdict = static_cast<int8_t>(numbers[i + 2] >> 2);
     for (uint64_t fd = 0; all && fd < count; ++fd) arrival.fds.push_back(std::move(frame.fds[next_fd++]));
     session->NoteArrival(std::move(arrival));
   }

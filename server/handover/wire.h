@@ -55,6 +55,7 @@ struct Frame {
 class Wire {
  public:
   explicit Wire(net::UniqueFd socket);
+  ~Wire();
 
   // Errors: UNAVAILABLE (the other end is gone), DEADLINE_EXCEEDED (it did not take all of it within kPatience, nor all but
   // what it was then given). Waits as long where too many descriptors of this user are on their way somewhere

@@ -28,12 +28,12 @@ enum class Transport { kUnix, kTcp };
 // A socket, its peer, and what the engine told of it.
 class Recorder : public Channel {
  public:
-  explicit Recorder(net::SocketPair pair_in, Transport transport, bool takes_fds = false)
-      : Channel(pair_in.ours.get(), transport == Transport::kUnix, takes_fds), pair(std::move(pair_in)) {}
+  explicit Recorder(net::SocketPair pair_in, Transport transport, bool may_bring_fds = false)
+      : Channel(pair_in.ours.get(), transport == Transport::kUnix, may_bring_fds), pair(std::move(pair_in)) {}
 
-  void OnReceivedFds(std::vector<net::UniqueFd> came) override {
+  void OnFdsWait(size_t bytes) override {
     EXPECT_FALSE(detached || end.has_value());
-    fds.emplace_back(received.size(), std::move(came));
+    fds_wait.push_back(bytes);
   }
   void OnReceived(absl::string_view bytes, bool fds_refused) override {
     EXPECT_FALSE(detached || end.has_value());
@@ -66,7 +66,7 @@ class Recorder : public Channel {
   net::SocketPair pair;
   std::string received;
   std::vector<size_t> refused;  // how much had been received when descriptors had come
-  std::vector<std::pair<size_t, std::vector<net::UniqueFd>>> fds;  // and how much had been received before
+  std::vector<size_t> fds_wait;  // how many bytes, each time
   std::optional<int> end;
   std::vector<ssize_t> sent;
   int writable = 0;
@@ -97,10 +97,10 @@ class EngineTestBase : public testing::Test {
     engine_.reset();
   }
 
-  Recorder* NewChannel(Transport transport, bool takes_fds = false) {
+  Recorder* NewChannel(Transport transport, bool may_bring_fds = false) {
     channels_.push_back(std::make_unique<Recorder>(
         transport == Transport::kUnix ? net::SocketPair::Unix() : net::SocketPair::Tcp(),
-        transport, takes_fds));
+        transport, may_bring_fds));
     EXPECT_EQ(engine_->Attach(channels_.back().get()), 0);
     return channels_.back().get();
   }

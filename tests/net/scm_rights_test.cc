@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "net/pass_rights.h"
 #include "tests/net/fds_left.h"
 #include "tests/net/open_fds.h"
 
@@ -144,12 +145,12 @@ TEST_F(ScmRightsTest, NoneAskedFor) {
 
 // Where the kernel knows of SO_PASSRIGHTS, none can be sent to who does not want them, and again to who does.
 TEST_F(ScmRightsTest, RightsDoNotPass) {
-  SetPassRights(receiver_.get(), false);
+  AllowFds(receiver_.get(), false);
   const std::vector<int> one = {null_.get()};
   if (SendWithFds(sender_.get(), "x", one) >= 0) GTEST_SKIP() << "this kernel has no SO_PASSRIGHTS";
   EXPECT_EQ(errno, EPERM);
   Send("x", 0);
-  SetPassRights(receiver_.get(), true);
+  AllowFds(receiver_.get(), true);
   Send("y", 1);
   EXPECT_EQ(Bytes(Receive(1)), "xy");
   EXPECT_EQ(fds_.size(), 1u);

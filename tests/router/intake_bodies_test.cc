@@ -172,8 +172,8 @@ TEST_F(IntakeTest, PutFdGetsItsDescriptor) {
   const std::string put = V2({.mode = Mode::kPutFd, .uri = "x"});
   const std::string copy = V2({.mode = Mode::kCopy, .uri = "y"});
   const auto fds = [](int count) {
-    std::vector<net::UniqueFd> some;
-    for (int i = 0; i < count; ++i) some.push_back(net::UniqueFd(dup(0)));
+    std::vector<net::ForeignFd> some;
+    for (int i = 0; i < count; ++i) some.emplace_back(net::UniqueFd(dup(0)));
     return some;
   };
   for (size_t last = 0; last < put.size(); ++last) {

@@ -341,6 +341,10 @@ class Connection:
         except (BrokenPipeError, ConnectionResetError):
             self._send_failed = True
             return 0
+        except PermissionError as error:
+            if rights:  # the server takes none on this connection (SO_PASSRIGHTS): without them, it says why
+                return self._send(parts, [], flags)
+            self._end(ConnectionFailed(f"{self.url}: {error.strerror}"))
         except OSError as error:
             self._end(ConnectionFailed(f"{self.url}: {error.strerror}"))
 
