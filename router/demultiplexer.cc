@@ -305,7 +305,7 @@ void Demultiplexer::Admit(net::UniqueFd socket, Transport transport) {
   AppendError(protocol::Dialect::kV1, 0, refusal->status, refusal->message, &answer);
   SendShort(session->fd(), answer);
   shutdown(session->fd(), SHUT_WR);
-  if (DropInput(session->fd())) AddGuest(Source::Kind::kRefused, std::move(session));
+  if (DropInput(*session)) AddGuest(Source::Kind::kRefused, std::move(session));
 }
 
 void Demultiplexer::RefuseForLackOfDescriptors(ListenerSource* source) {

@@ -164,7 +164,7 @@ absl::StatusOr<bool> MemoryTier::Adopt(absl::string_view uri, net::UniqueFd* fd,
     filter_[object->hash % kFilterSlots].fetch_add(1, std::memory_order_release);
     if (!objects_.Insert(owner, name, object, Charge(static_cast<uint64_t>(status.st_size)), &evicted)) {
       Forget(object);
-      *fd = std::move(object->fd);
+      *fd = object->fd.Release();
       ++refusals_;
       return false;
     }

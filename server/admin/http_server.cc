@@ -12,6 +12,10 @@
 #include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "net/address.h"
+#include "net/foreign_fd.h"
+#include "net/scm_rights.h"
 
 namespace objmapper::server {
 namespace {
@@ -56,14 +60,11 @@ HttpAnswer Text(int status, absl::string_view text) {
 
 net::UniqueFd OpenReserve() { return net::UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
-// A descriptor that rides on a visitor's bytes would be closed by the loop's thread, and some wait when they are. From
-// Linux 6.16 on the kernel refuses to send them (EPERM); older ones refuse the option, and so does TCP.
-void TakeNoDescriptors(int fd) {
-#ifndef SO_PASSRIGHTS
-  constexpr int SO_PASSRIGHTS = 83;  // asm-generic/socket.h
-#endif
-  const int off = 0;
-  setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+// What a visitor says. A descriptor that rides on its bytes would be closed by the loop's thread, and some wait when they are:
+// the kernel refuses to send them (net/listener.h), or, where it cannot, they stay in the socket and the visit is over (EBADMSG).
+ssize_t Hear(int fd, char* buffer, size_t bytes) {
+  size_t with_fds;
+  return net::RecvBeforeFds(fd, absl::MakeSpan(buffer, bytes), &with_fds);
 }
 
 void* TagOf(uint64_t id) { return reinterpret_cast<void*>(static_cast<uintptr_t>(id)); }
@@ -72,7 +73,6 @@ void* TagOf(uint64_t id) { return reinterpret_cast<void*>(static_cast<uintptr_t>
 
 HttpServer::HttpServer(net::Listener listener, Options options)
     : listener_(std::move(listener)), options_(std::move(options)), reserve_(OpenReserve()) {
-  TakeNoDescriptors(listener_.fd());
   CHECK_EQ(epoll_.Add(listener_.fd(), EPOLLIN, TagOf(kListenerTag)), 0);
   CHECK_EQ(epoll_.Add(made_.event_fd(), EPOLLIN, TagOf(kMadeTag)), 0);
   page_thread_ = std::thread([this] {
@@ -155,7 +155,6 @@ void HttpServer::Accept() {
                               << " visitors; the one that keeps it waiting longest is closed for each that comes";
       MakeRoom(nullptr, /*writers_alone=*/false, 0);
     }
-    TakeNoDescriptors(socket.get());
     auto visitor = std::make_unique<Visitor>();
     visitor->id = next_id_++;
     visitor->socket = std::move(socket);
@@ -189,9 +188,7 @@ void HttpServer::OnEvent(uint64_t id, uint32_t events) {
 void HttpServer::Read(Visitor* visitor) {
   char buffer[kHeadBytesMax];
   while (visitor->input.size() < kHeadBytesMax) {
-    const ssize_t got =
-        recv(visitor->socket.get(), buffer, kHeadBytesMax - visitor->input.size(), MSG_DONTWAIT);
-    if (got < 0 && errno == EINTR) continue;
+    const ssize_t got = Hear(visitor->socket.get(), buffer, kHeadBytesMax - visitor->input.size());
     if (got < 0 && errno == EAGAIN) break;
     if (got < 0) return End(visitor);
     if (got == 0) {
@@ -290,8 +287,7 @@ void HttpServer::Write(Visitor* visitor) {
 void HttpServer::HearOut(Visitor* visitor) {
   char buffer[16384];
   while (visitor->dropped < kLeaveBytesMax) {
-    const ssize_t got = recv(visitor->socket.get(), buffer, sizeof(buffer), MSG_DONTWAIT);
-    if (got < 0 && errno == EINTR) continue;
+    const ssize_t got = Hear(visitor->socket.get(), buffer, sizeof(buffer));
     if (got < 0 && errno == EAGAIN) return Watch(visitor, EPOLLIN);
     if (got <= 0) break;
     visitor->dropped += static_cast<size_t>(got);
@@ -320,6 +316,8 @@ void HttpServer::End(Visitor* visitor) {
     pages_.erase(std::remove_if(pages_.begin(), pages_.end(), is_its), pages_.end());
   }
   epoll_.Remove(visitor->socket.get());
+  // On what is unread of a Unix socket descriptors may ride.
+  if (listener_.address().kind == net::Address::Kind::kUnix) net::DisposeSocket(std::move(visitor->socket));
   visitors_.erase(visitor->id);  // closes
 }
 
