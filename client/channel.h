@@ -114,8 +114,8 @@ class Channel {
 
   // The next answer. Errors, after which the channel is broken: UNAVAILABLE (the server closed or
   // reset the connection, or said CLOSE), DEADLINE_EXCEEDED (silent for request_timeout), INTERNAL
-  // (not this protocol, such as a body where the mode has none). An answer behind which the server hangs up (URI_TOO_LONG, PROTOCOL_ERROR,
-  // VERSION_MISMATCH) is returned, and the channel is broken.
+  // (not this protocol, such as a body where the mode has none). An answer behind which the server
+  // hangs up (URI_TOO_LONG, PROTOCOL_ERROR, VERSION_MISMATCH) is returned, and the channel is broken.
   absl::StatusOr<Answer> Receive();
   // True when Receive() would find bytes without reading the socket.
   bool has_input() const { return begin_ != end_; }

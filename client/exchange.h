@@ -31,8 +31,9 @@ absl::StatusOr<Answer> AwaitAnswer(Channel& channel, uint32_t id, absl::string_v
 // The error in `answer`, which is not OK. The message says when the connection ends with it.
 absl::Status ErrorIn(const Channel& channel, const Answer& answer, absl::string_view what);
 
-// The descriptor behind an OK FDPASS answer: of a regular file that is open for reading and has the bytes granted. What it is
-// is found out without asking the file system behind it, which might let us wait (statx(2), AT_STATX_DONT_SYNC).
+// The descriptor behind an OK FDPASS answer: of a regular file that is open for reading and has the bytes
+// granted. What it is, is found out without asking the file system behind it, which might let us wait (statx(2),
+// AT_STATX_DONT_SYNC).
 // Errors: Channel::TakeFd(); INTERNAL when the server granted another range than asked for, contradicts itself, or passed
 // something else than such a file; DATA_LOSS, and the channel goes on, when the file is shorter than what was granted: it
 // may have been cut meanwhile.

@@ -108,8 +108,8 @@ typedef struct om_options {
 /* Connects to "unix:/path", "unix:@abstract" or "tcp://host:port".
  *
  * options: NULL means the defaults. *client: the caller's, to om_close(); NULL after an error.
- * Errors: OM_INVALID (the URL, an option), OM_CONNECTION (also: somebody else's server is there), OM_TIMEOUT, OM_PROTOCOL, OM_UNAVAILABLE (the server is at
- * its limit of connections).
+ * Errors: OM_INVALID (the URL, an option), OM_CONNECTION (also: somebody else's server is there), OM_TIMEOUT,
+ * OM_PROTOCOL, OM_UNAVAILABLE (the server is at its limit of connections).
  */
 om_code om_connect(const char* url, const om_options* options, om_client** client, om_error* error);
 

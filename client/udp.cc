@@ -224,7 +224,8 @@ absl::StatusOr<UdpObject> UdpClient::Get(absl::string_view uri, const std::optio
       if (asked.length != 0) due = std::min(due, asked.length);
       if (got.offset != asked.offset || got.length != due) {
         return Broken(WhatWasAsked(Mode::kCopy, uri),
-                      absl::StrCat(got.length, " bytes at ", got.offset, ", where ", due, " at ", asked.offset, " were asked for"));
+                      absl::StrCat(got.length, " bytes at ", got.offset, ", where ", due, " at ", asked.offset,
+                                   " were asked for"));
       }
       return UdpObject{std::string(whole->body), std::move(whole->info)};
     }

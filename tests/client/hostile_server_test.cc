@@ -369,7 +369,8 @@ class FakeDatagrams {
       sockaddr_in from{};
       while (true) {
         socklen_t from_bytes = sizeof(from);
-        const ssize_t got = recvfrom(socket_.get(), bytes, sizeof(bytes), 0, reinterpret_cast<sockaddr*>(&from), &from_bytes);
+        const ssize_t got = recvfrom(socket_.get(), bytes, sizeof(bytes), 0,
+                                     reinterpret_cast<sockaddr*>(&from), &from_bytes);
         if (got < 5) return;  // our own goodbye, or the socket's end
         uint32_t id;
         memcpy(&id, bytes + 1, sizeof(id));
