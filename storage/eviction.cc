@@ -67,12 +67,11 @@ Eviction::Result Eviction::Evict(uint64_t bytes, size_t objects_max) {
     if (passed_over) {
       // It is in use at this moment. Others may not be.
       options_.catalog->Touch(candidate.uri, ToSeconds32(time(nullptr)));
-      if (++passed_over_ < options_.catalog->objects()) {
-        result.stuck = false;
-      } else {
-        passed_over_ = 0;
-      }
-      continue;
+      result.stuck = false;
+      if (++passed_over_ < options_.catalog->objects()) continue;
+      passed_over_ = 0;
+      result.stuck = true;  // all there is has been passed over
+      return result;
     }
     passed_over_ = 0;
     result.stuck = result.stuck && !deleted.ok() && !absl::IsAborted(deleted) && !absl::IsNotFound(deleted);
