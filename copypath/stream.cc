@@ -108,7 +108,9 @@ void Stream::OnFdsWait(size_t bytes) {
     return;
   }
   fetch_ = std::make_unique<Fetch>();
-  loop_->RunFetch(this, [fetch = fetch_.get(), fd = socket(), bytes, patience = session_->limits->request_timeout] {
+  const absl::Duration timeout = session_->limits->request_timeout;
+  const absl::Duration patience = timeout == absl::ZeroDuration() ? absl::Seconds(30) : timeout;
+  loop_->RunFetch(this, [fetch = fetch_.get(), fd = socket(), bytes, patience] {
     fetch->received = net::ReceiveElsewhere(fd, bytes, patience);
   });
 }

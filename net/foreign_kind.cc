@@ -162,7 +162,7 @@ const char* WhyUnfit(int verdict) {
     case kUnreadable:
       return "the descriptor's file tells nothing of itself";
     default:
-      return "the descriptor's file, or what it lies on, did not answer in time (--request_timeout): send its bytes with OP_PUT";
+      return "the descriptor's file, or what it lies on, did not say in time what it is: send its bytes with OP_PUT";
   }
 }
 

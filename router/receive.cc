@@ -8,10 +8,19 @@
 #include <glog/logging.h>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "net/expendable.h"
 #include "net/scm_rights.h"
 
 namespace objmapper::router {
+namespace {
+// A file that is local tells what it is at once; a thread of a synchronous model waits no longer for one that is not.
+absl::Duration Patience(const Session& session) {
+  constexpr absl::Duration kMost = absl::Seconds(5);
+  const absl::Duration timeout = session.limits->request_timeout;
+  return timeout == absl::ZeroDuration() ? kMost : std::min(timeout, kMost);
+}
+}  // namespace
 
 ssize_t Receive(Session* session, absl::Span<char> buffer, size_t have, OnFds on_fds) {
   const absl::Span<char> room = buffer.subspan(have);
@@ -35,7 +44,7 @@ ssize_t Receive(Session* session, absl::Span<char> buffer, size_t have, OnFds on
     return -1;
   }
   absl::StatusOr<net::ReceivedElsewhere> received =
-      net::ReceiveElsewhere(session->fd(), with_fds, session->limits->request_timeout);
+      net::ReceiveElsewhere(session->fd(), with_fds, Patience(*session));
   if (!received.ok()) {
     LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": closed, its descriptors cannot be taken: "
                             << received.status().message();

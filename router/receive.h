@@ -12,7 +12,7 @@ namespace objmapper::router {
 
 // What a thread does that comes upon descriptors.
 enum class OnFds : uint8_t {
-  kWait,   // it waits for another process to take them (net/expendable.h), for --request_timeout at most
+  kWait,   // it waits for another process to take them (net/expendable.h), for seconds at most
   kLeave,  // it leaves them: -1 with errno EBADMSG, and session->fds_wait is set
 };
 
