@@ -43,13 +43,9 @@ void CopyPathLane::AskPulse() { router::AskPulseOfAll(loops_); }
 std::string CopyPathLane::WithoutPulse() const { return router::FirstWithoutPulse(loops_, loops_.front()->name()); }
 
 std::string CopyPathLane::WithoutThreads(absl::Duration patience) const {
-  const int64_t now_ns = net::NowNs();
-  for (const BlockingPool* pool : {&pool_, &foreign_pool_}) {
-    if (pool->WaitingNs(now_ns) > absl::ToInt64Nanoseconds(patience)) {
-      return absl::StrCat(loops_.front()->name(), "'s ", pool->name(), " threads");
-    }
-  }
-  return "";
+  // Not those that wait for clients' files: else a client could have the server restarted.
+  if (pool_.WaitingNs(net::NowNs()) <= absl::ToInt64Nanoseconds(patience)) return "";
+  return absl::StrCat(loops_.front()->name(), "'s ", pool_.name(), " threads");
 }
 
 size_t CopyPathLane::QueueDepth() const { return router::QueueDepthOfAll(loops_); }
