@@ -331,7 +331,10 @@ TEST_P(HostileForeignFdTest, MoreThanThereAreProcesses) {
     std::vector<uint32_t> ids;
     Send(&clients.back().wire(), clients.back().Encode({{.mode = kCopy, .uri = "object"}}, &ids),
          lingering.back().get(), /*expected=*/true);
+    // In some models each has a thread for as long as it stays.
+    if (clients.size() == 16) clients.clear();
   }
+  clients.clear();
   ExpectServes();
   // Those that linger are killed, and so go in the end.
   EXPECT_TRUE(MetricBecomes(admin(), "objmapper_foreign_fds_waiting", 0));
