@@ -225,6 +225,15 @@ TEST_P(HostileBodyTest, WhatIsAnnouncedEvictsNothing) {
       refused.wire().Send(Announce("scratch/y", bytes));
       ExpectRefused(refused.Next(), Status::kUnavailable);
     }
+    // Nor by a size that is all hole, which takes nothing.
+    const net::UniqueFd hollow(memfd_create("hollow", MFD_CLOEXEC));
+    ASSERT_EQ(ftruncate(hollow.get(), 12 * kMiB), 0);
+    if (level == "18M") {
+      RawClient giver = Client();
+      std::vector<uint32_t> ids;
+      giver.wire().Send(giver.Encode({{.mode = kPutFd, .uri = "scratch/hollow"}}, &ids), {hollow.get()});
+      EXPECT_TRUE(giver.Next().ok());
+    }
     // Several looks at the disk.
     absl::SleepFor(absl::Seconds(1));
     for (RawClient& enemy : enemies) enemy.wire().Reset();
