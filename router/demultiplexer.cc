@@ -66,13 +66,14 @@ bool DropBytes(const Session& session, size_t bytes) {
 
 // Reads and drops what has arrived. True: the peer may send more; false: it has finished or gone.
 bool DropInput(const Session& session) {
-  // It is closed by somebody else, unread: a Unix socket's peer loses nothing of what it was sent.
-  if (session.may_bring_fds) return false;
   char buffer[16384];
   // Bounded: a peer that sends for ever is cut off by the linger deadline instead.
   for (int i = 0; i < 16; ++i) {
-    const ssize_t got = recv(session.fd(), buffer, sizeof(buffer), MSG_DONTWAIT);
+    size_t with_fds = 0;
+    const ssize_t got = session.may_bring_fds ? net::RecvBeforeFds(session.fd(), absl::MakeSpan(buffer), &with_fds)
+                                              : recv(session.fd(), buffer, sizeof(buffer), MSG_DONTWAIT);
     if (got > 0) continue;
+    // With descriptors: it is closed unread, by somebody else (net::DisposeSocket()).
     return got < 0 && (errno == EAGAIN || errno == EINTR);
   }
   return true;
