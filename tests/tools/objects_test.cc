@@ -96,10 +96,10 @@ TEST_F(ObjectsTest, StandardInput) {
 TEST_F(ObjectsTest, Ls) {
   EXPECT_EQ(Good("ls"), "");
   Good("put -r d");
-  EXPECT_EQ(Good("ls"), "d/-r\nd/a b\nd/e/deep/empty\nd/e/\xff\nd/n\\x0al\n");
-  EXPECT_EQ(Good("ls d/e"), "d/e/deep/empty\nd/e/\xff\n");
+  EXPECT_EQ(Good("ls"), "d/-r\nd/a b\nd/e/deep/empty\nd/e/\\xff\nd/n\\x0al\n");
+  EXPECT_EQ(Good("ls d/e"), "d/e/deep/empty\nd/e/\\xff\n");
   EXPECT_EQ(Good("ls -d"), "d/\n");
-  EXPECT_EQ(Good("ls -d d/e/"), "d/e/deep/\nd/e/\xff\n");
+  EXPECT_EQ(Good("ls -d d/e/"), "d/e/deep/\nd/e/\\xff\n");
   EXPECT_EQ(Good("ls nothing"), "");
   const std::string row = Good("ls -l d/a");
   EXPECT_TRUE(absl::StartsWith(row, "      12 B  20")) << row;
@@ -126,7 +126,7 @@ TEST_F(ObjectsTest, Rm) {
   EXPECT_EQ(Good("ls"), before);
   Good("rm -r p");
   EXPECT_EQ(Good("ls p/"), "");
-  EXPECT_EQ(Good("ls"), "p2/-r\np2/a b\np2/e/deep/empty\np2/e/\xff\np2/n\\x0al\n");
+  EXPECT_EQ(Good("ls"), "p2/-r\np2/a b\np2/e/deep/empty\np2/e/\\xff\np2/n\\x0al\n");
   const Outcome again = Run("rm -r p");
   EXPECT_EQ(again.exit_code, 1);
   EXPECT_EQ(again.err, "objmapper: there is no object below p/\n");
