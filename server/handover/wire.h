@@ -39,7 +39,7 @@ inline constexpr size_t kFrameBytesMax = 1 << 20;
 inline constexpr absl::Duration kPatience = absl::Seconds(30);
 
 // How much can have been read of a connection and not been taken: far more than any owner of a connection reads ahead.
-inline constexpr size_t kUnreadBytesMax = 16 << 20;
+inline constexpr size_t kUnreadBytesMax = 5 << 20;
 
 struct Frame {
   std::string text;
