@@ -275,7 +275,7 @@ class Expendable {
   }
 
   // Where the process has died. Those that find no thread stay open.
-  void CloseElsewhere(UniqueFd fd) {
+  void CloseElsewhere(UniqueFd fd) EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (hanging_.fetch_add(1) >= kHangingThreadsMax) {
       hanging_.fetch_sub(1);
       waiting_.push_back(std::move(fd));

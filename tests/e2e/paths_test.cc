@@ -78,7 +78,8 @@ TEST_P(PathsTest, ErrorsAboutNamesThatAreNoTextAreText) {
   // A cut in the middle of a character is no text either: metadata holds 1024 bytes at most.
   for (size_t shift = 0; shift < 4; ++shift) {
     std::string uri(shift, 'x');
-    while (uri.size() < 3000) uri += "\xf0\x9f\x93\xa6/";  // one character of four bytes
+    // Characters of four bytes, in names that are no more than there may be.
+    while (uri.size() < 3000) uri += "\xf0\x9f\x93\xa6\xf0\x9f\x93\xa6\xf0\x9f\x93\xa6\xf0\x9f\x93\xa6/";
     ExpectAllRefused(Server(), uri, Status::kNotFound);
   }
 }

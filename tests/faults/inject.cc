@@ -87,14 +87,18 @@ bool Fails(const char* name, size_t* bytes = nullptr, const msghdr* message = nu
   return false;
 }
 
-// Does not return when the process is to die before this call, which changes the tree.
+// The server; processes that it forks have another.
+const pid_t server_pid = getpid();
+
+// Does not return when the server is to die before this call, which changes the tree. What is done in its place by a process
+// that it has forked (net/expendable.h) is of the server's doing, too.
 void DieIfDue() {
   FaultTable* const table = Table();
   if (table == nullptr) return;
   const int64_t kill_at = table->kill_at.load();
   if (kill_at == 0 || table->changes.fetch_add(1) + 1 != kill_at) return;
-  kill(getpid(), SIGKILL);
-  while (true) pause();
+  kill(server_pid, SIGKILL);
+  while (true) kill(getpid(), SIGKILL);
 }
 
 // DieIfDue() and Fails().
