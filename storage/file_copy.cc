@@ -112,7 +112,8 @@ absl::Status FileCopy::CheckRoom(uint64_t bytes) const {
     if (absl::Status admitted = limits_.admit(bytes); !admitted.ok()) return admitted;
   }
   struct statvfs status;
-  if (fstatvfs(to_, &status) != 0) return net::ErrnoToStatus(errno, "fstatvfs");
+  // One that does not say how much there is takes what comes until it says no.
+  if (fstatvfs(to_, &status) != 0 || status.f_blocks == 0) return absl::OkStatus();
   // f_bavail is without what root alone may use: that is not for objects.
   const uint64_t free = static_cast<uint64_t>(status.f_bavail) * static_cast<uint64_t>(status.f_frsize);
   if (bytes > free) {
