@@ -23,6 +23,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tests/e2e/matrix.h"
+#include "tests/net/sanitized.h"
 
 namespace objmapper::e2e {
 namespace {
@@ -33,11 +34,7 @@ int Times() {
 }
 
 // Sanitizers keep freed memory back, to see who uses it.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int64_t kGrowthMax = int64_t{768} << 20;
-#else
-constexpr int64_t kGrowthMax = int64_t{8} << 20;
-#endif
+constexpr int64_t kGrowthMax = int64_t{net::kSanitized ? 768 : 8} << 20;
 
 class EnduranceTest : public EngineTest {
  protected:

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tests/e2e/matrix.h"
+#include "tests/net/sanitized.h"
 #include "tests/net/short_folder.h"
 
 namespace objmapper::e2e {
@@ -26,11 +27,7 @@ constexpr int kVisitorsMax = 64;
 constexpr size_t kHeadBytesMax = 8192;
 
 // Sanitizers keep much of what has been freed, and more beside it.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int64_t kResidentBytesMax = 512 << 20;
-#else
-constexpr int64_t kResidentBytesMax = 64 << 20;
-#endif
+constexpr int64_t kResidentBytesMax = int64_t{net::kSanitized ? 512 : 64} << 20;
 
 class HostileDoorTest : public testing::TestWithParam<const char*> {
  protected:
