@@ -115,6 +115,9 @@ TEST_P(HostileRulesTest, FoldersOfOthersStay) {
       std::vector<uint32_t> ids;
       const std::string request = gone.Encode({Put(absl::StrCat(uri, "/more"), std::string(100'000, 'x'))}, &ids);
       gone.wire().Send(request.substr(0, 50'000));
+      // Begun, and ended: from here on names only go.
+      gone.wire().HalfClose();
+      ExpectRefused(gone.Next(), Status::kProtocolError);
     }
   }
   ExpectNames({"inbox", "inbox/theirs", "drop", "granted"});
