@@ -44,9 +44,10 @@ FaultTable* Table() {
     if (path == nullptr) return nullptr;
     const int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0) return nullptr;
-    // Not by mmap(2) of this library.
-    void* const memory = reinterpret_cast<void*>(
-        syscall(SYS_mmap, nullptr, sizeof(FaultTable), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+    // Not by mmap(2) of this library. All of them longs, as syscall() takes them: of an int on the stack it would see
+    // more than its caller has written.
+    void* const memory = reinterpret_cast<void*>(syscall(SYS_mmap, 0L, static_cast<long>(sizeof(FaultTable)),
+                                                         long{PROT_READ | PROT_WRITE}, long{MAP_SHARED}, long{fd}, 0L));
     close(fd);
     return memory == MAP_FAILED ? nullptr : static_cast<FaultTable*>(memory);
   }();
