@@ -19,6 +19,8 @@ BIG = 3_000_000
 # What a library that was built with a sanitizer needs of the program, too.
 SANITIZERS = {"__asan_init": "-fsanitize=address", "__tsan_init": "-fsanitize=thread",
               "__ubsan_handle_type_mismatch_v1_abort": "-fsanitize=undefined"}
+# What only clang's want (.bazelrc, --config=asan).
+CLANGS = "__sanitizer_cov_8bit_counters_init"
 
 
 def run(*command, **options):
@@ -51,14 +53,18 @@ class InstalledTest(ServerTest):
         cls.environment = {"PATH": os.environ["PATH"], **dict(said)}
         undefined = run("nm", "-D", "-u", cls.prefix / "lib/libobjmapper.so").stdout.decode().split()
         cls.sanitizers = [flag for symbol, flag in SANITIZERS.items() if symbol in undefined]
+        # Each compiler's sanitizers have a run time of their own.
+        cls.compiler, cls.run_time = "gcc", []
+        if CLANGS in undefined:
+            cls.compiler, cls.run_time = "clang", ["-fsanitize-link-c++-runtime", "-lstdc++"]
 
     def build(self, source, *flags):
         """As the page says: gcc $(pkg-config --cflags --libs objmapper)."""
         found = run("pkg-config", "--cflags", "--libs", "objmapper", env=self.environment)
         self.assertEqual(found.returncode, 0, found.stderr)
         program = self.folder / pathlib.Path(source).stem
-        built = run("gcc", *flags, *self.sanitizers, source, *found.stdout.decode().split(), "-o", program,
-                    env=self.environment)
+        built = run(self.compiler, *flags, *self.sanitizers, source, *found.stdout.decode().split(), *self.run_time,
+                    "-o", program, env=self.environment)
         self.assertEqual((built.returncode, built.stderr), (0, b""))
         return program
 
