@@ -184,10 +184,13 @@ TEST_F(UdpTest, ColdObjects) {
   ServerProcess server(tree_.root(), With());
   Datagrams udp(UdpPort(server));
   EXPECT_EQ(udp.Ask({.mode = kStat, .uri = "large"}).status, Status::kOk);
-  if (!copypath::Evict(tree_.Path("large"))) GTEST_SKIP() << "this file system keeps its pages";
   const double before = Metric("objmapper_udp_cold_total");
-  EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "large", .flags = kWithRange, .offset = 50'000, .length = 1000}).body,
-            Pattern(2, 100'000).substr(50'000, 1000));
+  // Where the machine is busy the kernel may have the pages again by the time that the request has come.
+  for (int attempt = 0; attempt < 20 && Metric("objmapper_udp_cold_total") == before; ++attempt) {
+    if (!copypath::Evict(tree_.Path("large"))) GTEST_SKIP() << "this file system keeps its pages";
+    EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "large", .flags = kWithRange, .offset = 50'000, .length = 1000}).body,
+              Pattern(2, 100'000).substr(50'000, 1000));
+  }
   EXPECT_GT(Metric("objmapper_udp_cold_total"), before);
   EXPECT_TRUE(Becomes("objmapper_udp_cold_pending", 0));
 }
