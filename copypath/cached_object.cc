@@ -149,7 +149,17 @@ void CachedObject::SetResidency(size_t index, Residency residency, int64_t now_n
   windows_[index] = {residency, now_ns};
 }
 
+bool CachedObject::IsComing(size_t index) const {
+  const auto known = windows_.find(index);
+  return known != windows_.end() && known->second.residency == Residency::kComing;
+}
+
 absl::Status CachedObject::ReadChecked(uint64_t offset, size_t bytes, char* out) const {
+  const absl::Status read = Read(offset, bytes, out);
+  return read.ok() ? CheckUnchanged() : read;
+}
+
+absl::Status CachedObject::Read(uint64_t offset, size_t bytes, char* out) const {
   size_t have = 0;
   int flags = RWF_NOWAIT;
   while (have < bytes) {
@@ -167,7 +177,7 @@ absl::Status CachedObject::ReadChecked(uint64_t offset, size_t bytes, char* out)
       return net::ErrnoToStatus(errno, absl::StrCat("read ", text::Quoted(uri_)));
     }
   }
-  return CheckUnchanged();
+  return absl::OkStatus();
 }
 
 absl::Status CachedObject::CheckUnchanged() const {

@@ -26,6 +26,10 @@ class Stream;
 // one is sent.
 inline constexpr uint64_t kWindowBytes = 2 * 1024 * 1024;
 
+// Shorter parts of objects than this are read into memory to be sent: to map them costs more, and to unmap them far more where
+// another core has seen the mapping. Also the most that is kept of an object as a copy.
+inline constexpr uint64_t kPartBytesMax = 64 * 1024 - 1;
+
 // A sparse file of terabytes costs its owner nothing, so it must cost us nothing: neither addresses, of which a process has 128 TiB,
 // nor something for each of its windows.
 inline constexpr uint64_t kMappedBytesMax = uint64_t{64} << 30;
@@ -54,6 +58,8 @@ class CachedObject {
   // Null when the object is sent from a mapping.
   const char* snapshot() const { return loaded_.snapshot.get(); }
   bool small() const { return loaded_.snapshot != nullptr; }
+  // What its copy takes.
+  size_t copy_bytes() const { return small() ? loaded_.info.size : 0; }
 
   // When the name was last seen to mean this version.
   int64_t checked_ns() const { return checked_ns_; }
@@ -71,6 +77,8 @@ class CachedObject {
   // few milliseconds: then the kernel is asked again with mincore(2)).
   Residency ResidencyOf(size_t index, int64_t now_ns);
   void SetResidency(size_t index, Residency residency, int64_t now_ns);
+  // Whether the disk is being asked for window `index`.
+  bool IsComing(size_t index) const;
   // Bytes [begin, end) of window `index`.
   std::pair<uint64_t, uint64_t> Window(size_t index) const;
 
@@ -78,9 +86,11 @@ class CachedObject {
   // length. What was only appended to, renamed or deleted is as good as it was. ABORTED: it is not.
   absl::Status CheckUnchanged() const;
 
-  // Reads [offset, offset+bytes) of a mapped object into `out` through read(2), which unlike the
-  // mapping sees the end of a file that has been cut, and then asks CheckUnchanged(). The pages are expected in the cache: UNAVAILABLE when they
-  // are not; ABORTED when the object has changed.
+  // Reads [offset, offset+bytes) of the object into `out` through read(2), which unlike a
+  // mapping sees the end of a file that has been cut. The pages are expected in the cache: UNAVAILABLE when they
+  // are not; ABORTED when the object has become shorter.
+  absl::Status Read(uint64_t offset, size_t bytes, char* out) const;
+  // And then asks CheckUnchanged().
   absl::Status ReadChecked(uint64_t offset, size_t bytes, char* out) const;
 
   // What a large object holds, its descriptor and its mapping, is let go of on a thread of `pool`, which outlives it: should the file
@@ -121,6 +131,7 @@ class CachedObject {
   std::vector<Stream*> waiters_;
   int references_ = 0;
   std::list<CachedObject*>::iterator in_lru_;  // while the cache has it
+  size_t counted_bytes_ = 0;                   // and what of copy_bytes() it has counted
 };
 
 // Keeps an object alive.

@@ -1,5 +1,7 @@
 #include "copypath/gather.h"
 
+#include <utility>
+
 namespace objmapper::copypath {
 
 void Gather::Text(absl::string_view text) {
@@ -17,6 +19,13 @@ void Gather::Bytes(const ObjectRef& object, const char* data, size_t bytes) {
   pieces_.push_back({data, 0, bytes});
   held_.push_back(object);
   bytes_ += bytes;
+}
+
+void Gather::Own(std::unique_ptr<char[]> data, size_t bytes) {
+  pieces_.push_back({data.get(), 0, bytes});
+  owned_.push_back(std::move(data));
+  bytes_ += bytes;
+  owned_bytes_ += bytes;
 }
 
 absl::Span<iovec> Gather::Seal() {
@@ -49,7 +58,8 @@ void Gather::Clear() {
   pieces_.clear();
   vectors_.clear();
   held_.clear();
-  bytes_ = 0;
+  owned_.clear();
+  bytes_ = owned_bytes_ = 0;
   receipts_.clear();
   first_ = 0;
 }

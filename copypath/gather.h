@@ -2,6 +2,7 @@
 //
 //   gather.Text(header);                       // copied
 //   gather.Bytes(object, data, size);          // borrowed, with a reference that keeps it alive
+//   gather.Own(std::move(copy), size);
 //   engine.Send(channel, gather.Seal());       // until Advance() says that all has gone
 //
 // One stream's, one send at a time.
@@ -10,6 +11,7 @@
 #include <sys/uio.h>
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,12 +26,14 @@ class Gather {
  public:
   void Text(absl::string_view text);
   void Bytes(const ObjectRef& object, const char* data, size_t bytes);
+  void Own(std::unique_ptr<char[]> data, size_t bytes);
   // One more answer is whole with what has been gathered.
   void EndAnswer(const router::Receipt& receipt) { receipts_.push_back(receipt); }
 
   bool empty() const { return pieces_.empty(); }
   size_t piece_count() const { return pieces_.size(); }
   size_t bytes() const { return bytes_; }
+  size_t owned_bytes() const { return owned_bytes_; }
   size_t answers() const { return receipts_.size(); }
   const std::vector<router::Receipt>& receipts() const { return receipts_; }
 
@@ -54,8 +58,10 @@ class Gather {
   std::vector<Piece> pieces_;
   std::vector<iovec> vectors_;
   std::vector<ObjectRef> held_;
+  std::vector<std::unique_ptr<char[]>> owned_;
   std::vector<router::Receipt> receipts_;
   size_t bytes_ = 0;
+  size_t owned_bytes_ = 0;
   size_t first_ = 0;  // of vectors_: the first that has not gone whole
 };
 

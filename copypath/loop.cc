@@ -13,6 +13,7 @@
 #include "copypath/uring_engine.h"
 #include "net/clock.h"
 #include "net/errno_status.h"
+#include "storage/load.h"
 #include "text/printable.h"
 
 namespace objmapper::copypath {
@@ -41,10 +42,22 @@ struct Loop::Window {
   int error = 0;  // the pool's, until it is told
 };
 
+namespace {
+
+// The largest object that a loop keeps a copy of. What goes inside the kernel, or to a splice thread, is not copied.
+size_t CopiedBytesMax(const LoopOptions& options) {
+  if (!options.async_copy) return storage::kSnapshotBytesMax;
+  const uint64_t moved = std::min(options.sendfile_bytes_min, options.splice_bytes_min);
+  return std::clamp<uint64_t>(moved, storage::kSnapshotBytesMax + 1, kPartBytesMax + 1) - 1;
+}
+
+}  // namespace
+
 Loop::Loop(const LoopOptions& options, const char* name)
     : options_(options),
       name_(name),
-      cache_(options.cache_entries),
+      copied_bytes_max_(CopiedBytesMax(options)),
+      cache_(options.cache_entries, options.cache_entries * storage::kSnapshotBytesMax),
       idle_(options.limits->idle_timeout),
       busy_(options.limits->request_timeout),
       retries_(kRetryAfter),
@@ -314,7 +327,7 @@ absl::StatusOr<ObjectRef> Loop::Lookup(absl::string_view uri) {
   object->set_changes(changes);
   object->set_closer(options_.pool);
   absl::StatusOr<storage::LoadedObject> loaded =
-      storage::Load(*options_.tree, uri, storage::Wait::kCachedOnly);
+      storage::Load(*options_.tree, uri, storage::Wait::kCachedOnly, copied_bytes_max_);
   if (loaded.ok()) {
     object->Fill(*std::move(loaded), now_ns_);
     cache_.Insert(object.get());
@@ -326,7 +339,7 @@ absl::StatusOr<ObjectRef> Loop::Lookup(absl::string_view uri) {
   auto* loading = new Loading{object};
   loading_.insert(loading);
   options_.pool->Run([this, loading, uri = std::string(uri)] {
-    loading->result = storage::Load(*options_.tree, uri, storage::Wait::kMayBlock);
+    loading->result = storage::Load(*options_.tree, uri, storage::Wait::kMayBlock, copied_bytes_max_);
     mailbox_.Put(loading);
   });
   return object;
@@ -334,13 +347,15 @@ absl::StatusOr<ObjectRef> Loop::Lookup(absl::string_view uri) {
 
 bool Loop::HasSmall(absl::string_view uri) {
   const absl::StatusOr<ObjectRef> object = Lookup(uri);
-  return object.ok() && (*object)->state() == CachedObject::State::kReady && (*object)->small();
+  return object.ok() && (*object)->state() == CachedObject::State::kReady && (*object)->small() &&
+         (*object)->size() <= storage::kSnapshotBytesMax;
 }
 
 void Loop::OnLoaded(Loading* loading) {
   ObjectRef object = loading->object;
   if (loading->result.ok()) {
     object->Fill(*std::move(loading->result), now_ns_);
+    cache_.NoteFilled(object.get());
   } else {
     object->Fail(loading->result.status());
     cache_.Erase(object.get());  // the next request asks again

@@ -202,6 +202,7 @@ class Loop {
   std::unique_ptr<Engine> engine_;
   const char* engine_name_ = "";
   PipePool pipes_;
+  const size_t copied_bytes_max_;
   ObjectCache cache_;
   absl::flat_hash_set<Stream*> streams_;  // owned
   absl::flat_hash_set<Loading*> loading_;  // owned; in the pool's hands

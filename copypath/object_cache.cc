@@ -24,7 +24,21 @@ void ObjectCache::Insert(CachedObject* object) {
   lru_.push_front(object);
   object->in_lru_ = lru_.begin();
   objects_.emplace(object->uri(), object);
-  while (objects_.size() > entries_max_) Drop(lru_.back());
+  object->counted_bytes_ = object->copy_bytes();
+  copies_bytes_ += object->counted_bytes_;
+  DropExcess();
+}
+
+void ObjectCache::NoteFilled(CachedObject* object) {
+  const auto found = objects_.find(object->uri());
+  if (found == objects_.end() || found->second != object) return;
+  copies_bytes_ += object->copy_bytes() - object->counted_bytes_;
+  object->counted_bytes_ = object->copy_bytes();
+  DropExcess();
+}
+
+void ObjectCache::DropExcess() {
+  while (objects_.size() > entries_max_ || (copies_bytes_ > copies_max_ && !lru_.empty())) Drop(lru_.back());
 }
 
 void ObjectCache::Erase(CachedObject* object) {
@@ -44,6 +58,7 @@ void ObjectCache::DropNameless() {
 void ObjectCache::Drop(CachedObject* object) {
   objects_.erase(object->uri());
   lru_.erase(object->in_lru_);
+  copies_bytes_ -= object->counted_bytes_;
   object->Unref();
 }
 

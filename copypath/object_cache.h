@@ -17,16 +17,20 @@ namespace objmapper::copypath {
 
 class ObjectCache {
  public:
-  // entries_max: 0 keeps nothing beyond its use.
-  explicit ObjectCache(size_t entries_max) : entries_max_(entries_max) {}
+  // entries_max: 0 keeps nothing beyond its use. copies_max: bytes of objects' copies in memory, all together.
+  explicit ObjectCache(size_t entries_max, size_t copies_max = SIZE_MAX)
+      : entries_max_(entries_max), copies_max_(copies_max) {}
   ~ObjectCache();
 
   // The object kept under `uri`, whatever its state and age, or nullptr. Makes it the most recent.
   CachedObject* Find(absl::string_view uri);
 
   // Keeps `object` under its URI, in place of what was there. The least recent objects beyond
-  // entries_max go; those that somebody holds a reference to live on until they are done with.
+  // entries_max and copies_max go; those that somebody holds a reference to live on until they are done with.
   void Insert(CachedObject* object);
+
+  // `object`, which may be kept here, has been filled: now its copy counts.
+  void NoteFilled(CachedObject* object);
 
   // Forgets `object` if it is the one kept under its URI.
   void Erase(CachedObject* object);
@@ -36,11 +40,15 @@ class ObjectCache {
   void DropNameless();
 
   size_t size() const { return objects_.size(); }
+  size_t copies_bytes() const { return copies_bytes_; }
 
  private:
   void Drop(CachedObject* object);
+  void DropExcess();
 
   const size_t entries_max_;
+  const size_t copies_max_;
+  size_t copies_bytes_ = 0;  // what objects_ have counted
   // Keys point into the objects.
   absl::flat_hash_map<absl::string_view, CachedObject*> objects_;
   std::list<CachedObject*> lru_;  // most recent first

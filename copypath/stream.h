@@ -130,6 +130,12 @@ class Stream : public Channel {
   void Compose();
   bool ComposeAnswer(size_t index);
   bool ComposeObject(Answer answer);
+  bool LookUpAgain(Answer answer);
+  bool IsRead(protocol::Mode mode, const router::Extent& extent);
+  bool IsComing(CachedObject* object, const router::Extent& extent) const;
+  bool ComposePart(Answer answer, const router::Extent& extent);
+  void BringIn(CachedObject* object, const router::Extent& extent);
+  void Foresee(const Answer& answer);
   bool ComposeBody();
   // stream_move.cc: large bodies, moved inside the kernel.
   bool MoveBody();

@@ -70,6 +70,12 @@ bool Stream::IsReady(const Answer& answer) {
   const std::optional<router::Extent> extent =
       router::ResolveExtent(answer.request, object->size());
   if (!extent.has_value() || extent->length == 0) return true;
+  if (IsRead(answer.request.mode, *extent)) {
+    // Reading it tells; but what is on its way is waited for.
+    if (!IsComing(object, *extent)) return true;
+    WaitFor(object);
+    return false;
+  }
   if (!object->error().ok() || !object->Map().ok()) return true;  // the answer will say so
   if (loop_->EnsureResident(object, extent->offset / kWindowBytes) ==
       CachedObject::Residency::kResident) {
@@ -77,6 +83,17 @@ bool Stream::IsReady(const Answer& answer) {
   }
   WaitFor(object);
   return false;
+}
+
+// Whether this much of an object is sent from a copy that is made for it.
+bool Stream::IsRead(Mode mode, const router::Extent& extent) {
+  return extent.length > 0 && extent.length <= kPartBytesMax && !GoesInKernel(mode, extent.length);
+}
+
+// Whether the disk is being asked for some of it. A part has two windows at most.
+bool Stream::IsComing(CachedObject* object, const router::Extent& extent) const {
+  return object->IsComing(extent.offset / kWindowBytes) ||
+         object->IsComing((extent.offset + extent.length - 1) / kWindowBytes);
 }
 
 // OP_SPLICE is for the splice threads where it would wait for the disk. What is in the page cache the loop
@@ -165,23 +182,16 @@ bool Stream::ComposeAnswer(size_t index) {
 bool Stream::ComposeObject(Answer answer) {
   CachedObject* object = answer.object.get();
   const Request& request = answer.request;
-  if (!object->small() && object->checked_ns() != loop_->now_ns()) {
+  const std::optional<router::Extent> extent = router::ResolveExtent(request, object->size());
+  const bool read = !object->small() && extent.has_value() && IsRead(request.mode, *extent) &&
+                    !GoesToSpliceThread(answer);
+  if (!object->small() && !read && object->checked_ns() != loop_->now_ns()) {
     // It may have been changed in place since it was cached. Better to find out now, and serve what
     // it is now, than in the middle of the body.
     const absl::StatusOr<storage::ObjectInfo> info = storage::InfoOf(object->fd(), object->uri());
-    if (info.ok() && *info != object->info()) {
-      loop_->Forget(object);
-      absl::StatusOr<ObjectRef> again = loop_->Lookup(object->uri());
-      if (!again.ok()) {
-        return SayError(request, router::WireStatus(again.status()), again.status().message());
-      }
-      answer.object = *std::move(again);
-      if (answer.object->state() == CachedObject::State::kLoading) WaitFor(answer.object.get());
-      queue_.PushFront(std::move(answer));
-      return true;
-    }
+    if (info.ok() && *info != object->info()) return LookUpAgain(std::move(answer));
   }
-  const std::optional<router::Extent> extent = router::ResolveExtent(request, object->size());
+  if (read) return ComposePart(std::move(answer), *extent);
   if (!extent.has_value()) {
     return SayError(request, Status::kRangeNotSatisfiable,
                 router::RangeMessage(request, object->size()));
@@ -229,6 +239,84 @@ bool Stream::ComposeObject(Answer answer) {
   body_.begun = false;
   body_.receipt = receipt;
   return true;
+}
+
+// The object has changed since it was found: the answer begins anew with what it is now.
+bool Stream::LookUpAgain(Answer answer) {
+  const ObjectRef old = answer.object;
+  loop_->Forget(old.get());
+  absl::StatusOr<ObjectRef> again = loop_->Lookup(old->uri());
+  if (!again.ok()) {
+    return SayError(answer.request, router::WireStatus(again.status()), again.status().message());
+  }
+  answer.object = *std::move(again);
+  if (answer.object->state() == CachedObject::State::kLoading) WaitFor(answer.object.get());
+  queue_.PushFront(std::move(answer));
+  return true;
+}
+
+// Adds a short part of a large object, which is read here and now: in the page cache it is one call, and what is not there is
+// brought in first.
+bool Stream::ComposePart(Answer answer, const router::Extent& extent) {
+  CachedObject* object = answer.object.get();
+  const Request& request = answer.request;
+  auto bytes = std::make_unique_for_overwrite<char[]>(extent.length);
+  const bool seen_now = object->checked_ns() == loop_->now_ns();
+  absl::Status read = object->error().ok() ? object->Read(extent.offset, extent.length, bytes.get())
+                                           : object->error();
+  if (absl::IsUnavailable(read)) {
+    BringIn(object, extent);
+    queue_.PushFront(std::move(answer));
+    // Where one of them is not there, others may not be either: the disk is asked for all at once.
+    for (size_t i = 1; i < queue_.size(); ++i) Foresee(queue_[i]);
+    return true;
+  }
+  if (read.ok()) {
+    const absl::StatusOr<storage::ObjectInfo> after = storage::InfoOf(object->fd(), object->uri());
+    if (!after.ok()) {
+      read = after.status();
+    } else if (*after != object->info()) {
+      if (!seen_now) return LookUpAgain(std::move(answer));
+      read = object->CheckUnchanged();  // it may have been appended to
+    }
+  } else if (absl::IsAborted(read) && !seen_now) {
+    return LookUpAgain(std::move(answer));
+  }
+  if (absl::IsAborted(read)) {
+    read = absl::ResourceExhaustedError(
+        absl::StrCat(text::Quoted(object->uri()), " is being changed; try again"));
+  }
+  if (!read.ok()) return SayError(request, router::WireStatus(read), read.message());
+  char header[protocol::kResponseBytesMax];
+  out_->Text({header, router::EncodeBodyHeader(session_->dialect(), request, extent, object->size(), header)});
+  out_->Own(std::move(bytes), extent.length);
+  out_->EndAnswer(router::ReceiptOf(request, Status::kOk, extent.length));
+  // These copies are this connection's own, and stay for as long as its client does not read.
+  return out_->owned_bytes() < kPartBytesMax;
+}
+
+// Has what is not in the page cache of a short part brought there.
+void Stream::BringIn(CachedObject* object, const router::Extent& extent) {
+  const size_t first = extent.offset / kWindowBytes;
+  const size_t last = (extent.offset + extent.length - 1) / kWindowBytes;
+  for (size_t index = first; index <= last; ++index) loop_->BringIn(object, index);
+  WaitFor(object);
+}
+
+// Begins to bring in a short part that a queued answer will send, if it is not there.
+void Stream::Foresee(const Answer& answer) {
+  CachedObject* object = answer.object.get();
+  if (answer.kind != Answer::Kind::kObject || object->state() != CachedObject::State::kReady ||
+      object->small() || GoesToSpliceThread(answer)) {
+    return;
+  }
+  const std::optional<router::Extent> extent = router::ResolveExtent(answer.request, object->size());
+  if (!extent.has_value() || !IsRead(answer.request.mode, *extent)) return;
+  if (!object->error().ok() || !object->Map().ok()) return;
+  const size_t index = extent->offset / kWindowBytes;
+  if (object->ResidencyOf(index, loop_->now_ns()) == CachedObject::Residency::kUnknown) {
+    loop_->BringIn(object, index);
+  }
 }
 
 // Adds the next part of the mapped body. False: gathering must stop here, because the part must

@@ -38,18 +38,18 @@ absl::Status ReadWhole(int fd, const ObjectInfo& info, Wait wait, char* out,
 }  // namespace
 
 absl::StatusOr<LoadedObject> Load(const Tree& tree, absl::string_view uri,
-                                  Wait wait) {
+                                  Wait wait, size_t snapshot_max) {
   absl::StatusOr<OpenedObject> opened = tree.OpenObject(uri, wait);
   if (!opened.ok()) return std::move(opened).status();
   LoadedObject object;
   object.fd = std::move(opened->fd);
   object.info = opened->info;
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
-    if (object.info.size > kSnapshotBytesMax) {
+    if (object.info.size > snapshot_max) {
       object.snapshot.reset();
       return object;
     }
-    object.snapshot = std::make_unique<char[]>(object.info.size);
+    object.snapshot = std::make_unique_for_overwrite<char[]>(object.info.size);
     const absl::Status read =
         ReadWhole(object.fd.get(), object.info, wait, object.snapshot.get(), uri);
     if (!read.ok() && !absl::IsAborted(read)) return read;

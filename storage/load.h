@@ -13,19 +13,21 @@
 namespace objmapper::storage {
 
 // Objects up to this size are kept as a copy: one send then takes header and body from memory, and
-// no file that shrinks can get in between. Larger ones are sent from a mapping of the page cache.
+// no file that shrinks can get in between.
 inline constexpr size_t kSnapshotBytesMax = 16 * 1024;
 
 struct LoadedObject {
   net::UniqueFd fd;
   ObjectInfo info;
-  std::unique_ptr<char[]> snapshot;  // info.size bytes; null when the object is larger than that
+  std::unique_ptr<char[]> snapshot;  // info.size bytes; null when the object is larger than was asked for
 };
 
+// snapshot_max: objects of at most so many bytes are copied.
+//
 // Any thread. Errors as Tree::OpenObject(); kCachedOnly: also UNAVAILABLE when the bytes of a small
 // object are not in the page cache (preadv2(2), RWF_NOWAIT). RESOURCE_EXHAUSTED: it changed each
 // time that it was read.
 absl::StatusOr<LoadedObject> Load(const Tree& tree, absl::string_view uri,
-                                  Wait wait);
+                                  Wait wait, size_t snapshot_max = kSnapshotBytesMax);
 
 }  // namespace objmapper::storage

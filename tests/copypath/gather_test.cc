@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <random>
 #include <string>
 #include <utility>
@@ -65,6 +66,20 @@ TEST_F(GatherTest, TextsInARowAreOnePiece) {
   EXPECT_EQ(gather_.piece_count(), 1u);
   EXPECT_FALSE(gather_.empty());
   EXPECT_EQ(gather_.Seal().size(), 1u);
+}
+
+// What it is given is its own until Clear(), and counts apart.
+TEST_F(GatherTest, OwnsWhatItIsGiven) {
+  gather_.Text("header ");
+  auto bytes = std::make_unique<char[]>(4);
+  std::string("part").copy(bytes.get(), 4);
+  gather_.Own(std::move(bytes), 4);
+  AddObject(" object");
+  EXPECT_EQ(gather_.owned_bytes(), 4u);
+  EXPECT_EQ(gather_.bytes(), 18u);
+  EXPECT_EQ(Read(gather_.Seal()), "header part object");
+  gather_.Clear();
+  EXPECT_EQ(gather_.owned_bytes(), 0u);
 }
 
 // However a send is cut short, what is left is what has not gone, to the last byte.

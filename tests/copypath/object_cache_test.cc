@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -26,6 +27,19 @@ class ObjectCacheTest : public testing::Test {
     loaded.fd = net::UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
     object->Fill(std::move(loaded), 0);
     return object;
+  }
+  // One with a copy of `bytes` in memory.
+  static ObjectRef NewCopied(absl::string_view uri, size_t bytes) {
+    ObjectRef object(new CachedObject(uri));
+    object->Fill(Copied(bytes), 0);
+    return object;
+  }
+  static storage::LoadedObject Copied(size_t bytes) {
+    storage::LoadedObject loaded;
+    loaded.fd = net::UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    loaded.info.size = bytes;
+    loaded.snapshot = std::make_unique<char[]>(bytes);
+    return loaded;
   }
   ptrdiff_t Living() const { return net::OpenFds() - open_fds_; }
 
@@ -70,6 +84,46 @@ TEST_F(ObjectCacheTest, TheBoundHolds) {
     EXPECT_LE(Living(), 5);
     EXPECT_NE(cache.Find(absl::StrCat(i % 37)), nullptr);
   }
+}
+
+// Copies in memory are bounded by what they take, however few they are; the least recently used go first.
+TEST_F(ObjectCacheTest, CopiesAreBoundedByTheirBytes) {
+  ObjectCache cache(100, /*copies_max=*/1000);
+  for (const char* uri : {"a", "b", "c"}) cache.Insert(NewCopied(uri, 300).get());
+  EXPECT_EQ(cache.copies_bytes(), 900u);
+  EXPECT_NE(cache.Find("a"), nullptr);
+  cache.Insert(NewCopied("d", 400).get());
+  EXPECT_EQ(cache.Find("b"), nullptr);
+  EXPECT_EQ(cache.copies_bytes(), 1000u);
+  // What has no copy counts nothing, and what is replaced or erased counts no longer.
+  cache.Insert(NewObject("e").get());
+  cache.Insert(NewCopied("a", 100).get());
+  EXPECT_EQ(cache.copies_bytes(), 800u);
+  cache.Erase(cache.Find("d"));
+  EXPECT_EQ(cache.copies_bytes(), 400u);
+  // One that is larger than all of them may be is not kept.
+  {
+    const ObjectRef large = NewCopied("f", 1001);
+    cache.Insert(large.get());
+    EXPECT_EQ(cache.Find("f"), nullptr);
+  }
+  EXPECT_LE(cache.copies_bytes(), 1000u);
+}
+
+// What is kept while it is loaded counts from when it is there.
+TEST_F(ObjectCacheTest, CopiesCountWhenTheyAreThere) {
+  ObjectCache cache(100, /*copies_max=*/1000);
+  cache.Insert(NewCopied("older", 600).get());
+  const ObjectRef coming(new CachedObject("coming"));
+  cache.Insert(coming.get());
+  EXPECT_EQ(cache.copies_bytes(), 600u);
+  coming->Fill(Copied(500), 0);
+  cache.NoteFilled(coming.get());
+  EXPECT_EQ(cache.copies_bytes(), 500u);
+  EXPECT_EQ(cache.Find("older"), nullptr);
+  // Told of one that it does not keep, it counts nothing.
+  cache.NoteFilled(NewCopied("stranger", 300).get());
+  EXPECT_EQ(cache.copies_bytes(), 500u);
 }
 
 // What has lost its name is forgotten, and what still has one, or is still being opened, is not.

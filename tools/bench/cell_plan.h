@@ -24,6 +24,8 @@ struct CellPlan {
   LoadOptions load;
   std::vector<ObjectSet::Object> objects;
   bool sparse = false;                 // the objects are holes: for those that are never read
+  std::string folder;                  // the objects have this folder to themselves, until the cell ends; empty: the one of all cells
+  uint64_t files_max = UINT64_MAX;     // so many files are made for them; what is more are further names of these
   std::vector<std::string> extra_flags;  // for our models' servers
 
   // What a slow contender takes to answer each connection once. A warm-up lasts one lap at least and a sample two, whatever
@@ -69,7 +71,7 @@ const std::vector<Workload>& Workloads();
 // The cells of a workload, or of "all". INVALID_ARGUMENT: there is no such workload; names all.
 absl::StatusOr<std::vector<CellPlan>> PlanOf(const std::string& workload, const Settings& settings);
 
-// One file for each family: plan_fdpass.cc, plan_copy.cc, plan_cold.cc, plan_mixed.cc, plan_put.cc.
+// One file for each family: plan_fdpass.cc, plan_copy.cc, plan_cold.cc, plan_mixed.cc, plan_put.cc, plan_sets.cc.
 std::vector<CellPlan> PlanFdpass(const Settings& settings);
 std::vector<CellPlan> PlanThroughput(const Settings& settings);
 std::vector<CellPlan> PlanScalability(const Settings& settings);
@@ -80,6 +82,7 @@ std::vector<CellPlan> PlanCopy(const Settings& settings);
 std::vector<CellPlan> PlanSplice(const Settings& settings);
 std::vector<CellPlan> PlanCold(const Settings& settings);
 std::vector<CellPlan> PlanPut(const Settings& settings);
+std::vector<CellPlan> PlanSets(const Settings& settings);
 std::vector<CellPlan> PlanMixed(const Settings& settings);
 
 }  // namespace objmapper::bench

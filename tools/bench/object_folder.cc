@@ -29,7 +29,7 @@ absl::Status WriteObject(const std::string& path, uint64_t bytes, bool sparse) {
     return net::ErrnoToStatus(errno, absl::StrCat("make ", path, " as large as ", bytes));
   }
   std::mt19937_64 random(bytes);
-  std::vector<uint64_t> block(64 << 10);
+  std::vector<uint64_t> block(std::min<uint64_t>(64 << 10, bytes / sizeof(uint64_t) + 1));
   for (uint64_t done = 0; done < bytes;) {
     for (uint64_t& word : block) word = random();
     const size_t part = std::min<uint64_t>(bytes - done, block.size() * sizeof(block[0]));
@@ -76,12 +76,30 @@ absl::StatusOr<std::string> ObjectFolder::Room(const std::string& name) {
 }
 
 absl::StatusOr<ObjectSet> ObjectFolder::Prepare(const std::vector<ObjectSet::Object>& objects,
-                                                bool sparse) {
-  for (const ObjectSet::Object& object : objects) {
-    absl::Status status = WriteObject(PathOf(object.name), object.bytes, sparse);
-    if (!status.ok()) return status;
+                                                bool sparse, const std::string& folder,
+                                                uint64_t files_max) {
+  const std::string root = folder.empty() ? path_ + "/objects" : absl::StrCat(path_, "/", folder);
+  if (mkdir(root.c_str(), 0755) != 0 && errno != EEXIST) {
+    return net::ErrnoToStatus(errno, absl::StrCat("make ", root));
   }
-  return ObjectSet{.root = path_ + "/objects", .objects = objects};
+  for (size_t i = 0; i < objects.size(); ++i) {
+    const std::string path = absl::StrCat(root, "/", objects[i].name);
+    if (i < files_max) {
+      absl::Status status = WriteObject(path, objects[i].bytes, sparse);
+      if (!status.ok()) return status;
+      continue;
+    }
+    const std::string file = absl::StrCat(root, "/", objects[i % files_max].name);
+    if (link(file.c_str(), path.c_str()) != 0 && errno != EEXIST) {
+      return net::ErrnoToStatus(errno, absl::StrCat("link ", file, " to ", path));
+    }
+  }
+  return ObjectSet{.root = root, .objects = objects};
+}
+
+void ObjectFolder::Drop(const std::string& folder) {
+  std::error_code ignored;  // as in the destructor, which tries again
+  if (!folder.empty()) std::filesystem::remove_all(absl::StrCat(path_, "/", folder), ignored);
 }
 
 std::string ObjectFolder::PathOf(const std::string& object) const {

@@ -25,8 +25,13 @@ class ObjectFolder {
   absl::StatusOr<std::string> Room(const std::string& name);
 
   // Makes those that are not there yet. `sparse`: holes; else every byte is written, and no two
-  // blocks are alike.
-  absl::StatusOr<ObjectSet> Prepare(const std::vector<ObjectSet::Object>& objects, bool sparse);
+  // blocks are alike. `folder`: they have it to themselves; empty: where all are that have none. The objects from
+  // `files_max` on, which have the sizes of the first, are further names of theirs.
+  absl::StatusOr<ObjectSet> Prepare(const std::vector<ObjectSet::Object>& objects, bool sparse,
+                                    const std::string& folder = "", uint64_t files_max = UINT64_MAX);
+
+  // Removes such a folder, and what is in it.
+  void Drop(const std::string& folder);
 
   std::string PathOf(const std::string& object) const;
   std::vector<std::string> PathsOf(const std::vector<std::string>& objects) const;

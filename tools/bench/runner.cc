@@ -29,7 +29,7 @@ class Rounds {
       : plan_(plan), settings_(settings), folder_(folder), progress_(progress) {}
 
   absl::StatusOr<Cell> Run() {
-    absl::StatusOr<ObjectSet> objects = folder_.Prepare(plan_.objects, plan_.sparse);
+    absl::StatusOr<ObjectSet> objects = folder_.Prepare(plan_.objects, plan_.sparse, plan_.folder, plan_.files_max);
     if (!objects.ok()) return objects.status();
     objects_ = *std::move(objects);
     cell_.workload = plan_.workload;
@@ -164,7 +164,9 @@ class Rounds {
 
 absl::StatusOr<Cell> RunCell(const CellPlan& plan, const Settings& settings, ObjectFolder& folder,
                              Progress& progress) {
-  return Rounds(plan, settings, folder, progress).Run();
+  absl::StatusOr<Cell> cell = Rounds(plan, settings, folder, progress).Run();
+  folder.Drop(plan.folder);
+  return cell;
 }
 
 }  // namespace objmapper::bench

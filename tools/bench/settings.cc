@@ -22,6 +22,8 @@ DEFINE_uint64(requests_per_conn, 0, "The client reconnects after so many answers
 DEFINE_string(baseline, "", "The contender that ratios are taken to. Default: the workload's floor.");
 DEFINE_string(conns, "", "Connections, with commas. Default: the workload's.");
 DEFINE_string(file_size, "", "Sizes of objects, with commas: 1K,1M. Default: the workload's.");
+DEFINE_string(objects, "", "sets: numbers of objects asked for in turn, with commas. Default: 100 to 100000.");
+DEFINE_string(modes, "fdpass,copy,splice", "sets: the modes to ask in.");
 DEFINE_string(transport, "unix,tcp", "unix, tcp, or both; descriptors pass over unix alone.");
 DEFINE_string(depth, "", "Requests outstanding per connection, with commas. Default: the workload's.");
 DEFINE_double(rate, 0, "Open loop: requests a second in all. 0: the workload's own loop.");
@@ -120,6 +122,16 @@ absl::Status ReadTransports(Settings& settings) {
                                      : absl::OkStatus();
 }
 
+absl::Status ReadModes(Settings& settings) {
+  settings.modes = Names(FLAGS_modes);
+  for (const std::string& mode : settings.modes) {
+    if (mode != "fdpass" && mode != "copy" && mode != "splice") {
+      return BadFlag("modes", FLAGS_modes, "it takes fdpass, copy and splice, with commas");
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<Settings> SettingsFromFlags() {
@@ -128,6 +140,7 @@ absl::StatusOr<Settings> SettingsFromFlags() {
        {ReadContenders(settings), ReadTransports(settings),
         ReadCounts("conns", FLAGS_conns, settings.connections),
         ReadCounts("depth", FLAGS_depth, settings.depths),
+        ReadCounts("objects", FLAGS_objects, settings.object_counts), ReadModes(settings),
         ReadDuration("duration", FLAGS_duration, settings.duration),
         ReadDuration("warmup", FLAGS_warmup, settings.warmup)}) {
     if (!status.ok()) return status;

@@ -21,6 +21,8 @@ struct Settings {
   std::vector<int> connections;    // empty: the workload's
   std::vector<uint64_t> sizes;     // empty: the workload's
   std::vector<int> depths;         // empty: the workload's
+  std::vector<int> object_counts;  // empty: the workload's
+  std::vector<std::string> modes;  // "fdpass", "copy", "splice"
   std::vector<Transport> transports;
   uint64_t requests_per_conn = 0;  // the client reconnects after so many; 0: never
   double rate = 0;

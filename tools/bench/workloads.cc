@@ -14,6 +14,7 @@ const std::vector<Workload>& Workloads() {
       {"splice", "bytes by SPLICE, 1K to 10M, in the page cache", PlanSplice},
       {"cold", "bytes from the disk, alone and beside a hot connection", PlanCold},
       {"put", "objects stored, as bytes and as descriptors", PlanPut},
+      {"sets", "100 to 100000 objects in turn, 1K to 10M: no size and no number may be a cliff", PlanSets},
       {"mixed", "descriptors and bytes together, saturated and at half load", PlanMixed},
       {"pipeline", "descriptors, 1 to 64 outstanding, batched and not", PlanPipeline},
       {"idle", "memory and threads for 100 to 10000 idle connections", PlanIdle},
