@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -28,6 +29,7 @@
 #include "server/systemd.h"
 #include "storage/foreign_task.h"
 #include "text/printable.h"
+#include "text/version.h"
 
 DECLARE_bool(help);
 
@@ -71,6 +73,7 @@ int main(int argc, char** argv) {
   gflags::SetUsageMessage(
       "serves the files under a folder as objects, over Unix and TCP sockets.\n"
       "  server --root=DIR [--listen_unix=PATH,...] [--listen_tcp=HOST:PORT,...]");
+  gflags::SetVersionString(std::string(objmapper::text::kVersion));
   gflags::ParseCommandLineNonHelpFlags(&argc, &argv, /*remove_flags=*/true);
   if (FLAGS_help) {
     // Our own flags alone; --helpfull shows those of the libraries too.
@@ -83,6 +86,7 @@ int main(int argc, char** argv) {
     LOG(ERROR) << objmapper::text::Quoted(argv[1]) << " is no flag; see --help.";
     return 2;
   }
+  LOG(INFO) << "objmapper " << objmapper::text::kVersion;
   // "bazel run" starts programs in a folder of its own and tells where it was called: relative paths
   // mean that place.
   if (const char* called_from = getenv("BUILD_WORKING_DIRECTORY"); called_from != nullptr) {

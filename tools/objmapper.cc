@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "net/standard_streams.h"
+#include "text/version.h"
 #include "tools/cli/command_line.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/exit_code.h"
@@ -25,7 +26,7 @@ ExitCode Run(const CommandLine& line) {
       fwrite(HelpText(line.topic).data(), 1, HelpText(line.topic).size(), stdout);
       return kExitOk;
     case CommandLine::Command::kVersion:
-      PrintLine(kVersionText);
+      PrintLine(absl::StrCat("objmapper ", text::kVersion));
       return kExitOk;
     case CommandLine::Command::kGet:
       return RunGet(line);

@@ -12,8 +12,11 @@
 #include "client/client.h"
 #include "client/objmapper.h"
 #include "client/options.h"
+#include "text/version.h"
 
 namespace {
+
+static_assert(objmapper::text::kVersion == OM_VERSION, "text/version.h and client/objmapper.h name different versions");
 
 using objmapper::client::Client;
 using objmapper::client::Guarded;

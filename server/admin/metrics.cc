@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "protocol/status.h"
+#include "text/version.h"
 
 namespace objmapper::server {
 namespace {
@@ -297,6 +298,9 @@ void AddProcess(const Vitals::Process& process, Families& out) {
   out.Gauge("process_max_fds", "The most descriptors it may have.", static_cast<double>(process.max_fds));
   out.Gauge("process_threads", "Threads.", static_cast<double>(process.threads));
   out.Gauge("process_start_time_seconds", "When it was started, in Unix time.", process.start_s);
+  With(out.Begin("objmapper_build_info", "Always 1; what runs is in the labels.", MetricType::Gauge),
+       {{"version", std::string(text::kVersion)}})
+      .gauge.value = 1;
 }
 
 }  // namespace

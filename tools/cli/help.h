@@ -5,8 +5,6 @@
 
 namespace objmapper::tools {
 
-inline constexpr absl::string_view kVersionText = "objmapper 0.1.0";
-
 // The help of one command ("get", "put", ...); of everything else the overview.
 absl::string_view HelpText(absl::string_view topic);
 
