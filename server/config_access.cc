@@ -16,6 +16,9 @@
 #include "absl/strings/str_split.h"
 #include "net/peer_credentials.h"
 #include "server/flag_errors.h"
+#include "text/printable.h"
+
+DECLARE_bool(writable);
 
 DEFINE_string(allow_uids, "",
               "Users who may connect to Unix sockets, by name or number, separated by commas. With neither "
@@ -52,6 +55,12 @@ DEFINE_string(take_over, "",
               "A Unix socket by which one server takes over from another. Who serves there now hands its listeners and "
               "connections to this server, and exits; this one then waits there for its own successor. Empty: "
               "neither.");
+DEFINE_bool(unprotected_writes, false,
+            "Everybody whom the network lets reach --listen_tcp may store, replace and delete every object. Without it a server that "
+            "is --writable, has no --rules_file and listens on more than this machine's loopback does not start.");
+DEFINE_bool(check, false,
+            "Say whether a server with these flags would start, and end: 0 yes; 1 the rules, the root, a socket's folder or a system "
+            "call that is refused would keep it from it; 2 a flag makes no sense. No socket is opened, and a running server is not disturbed.");
 DEFINE_bool(log_requests, false, "Log every request: who, what, how it ended, how long it took.");
 
 namespace objmapper::server {
@@ -159,6 +168,29 @@ absl::Status ReadRate(Config* config) {
   return absl::OkStatus();
 }
 
+// Who can be reached by everybody and asks nobody who they are says so at least, and does not let them write.
+absl::Status ReadOpenness(Config* config) {
+  if (FLAGS_unprotected_writes && !FLAGS_writable) {
+    return Bad("unprotected_writes", "true", "without --writable nobody writes");
+  }
+  std::string open;  // the first address that others than this machine reach
+  for (const std::vector<net::Address>* addresses : {&config->listen, &config->inherited}) {
+    for (const net::Address& address : *addresses) {
+      if (open.empty() && address.kind == net::Address::Kind::kTcp && !IsLoopback(address.host)) open = address.ToUrl();
+    }
+  }
+  if (open.empty() || !config->rules_file.empty()) return absl::OkStatus();
+  if (FLAGS_writable && !FLAGS_unprotected_writes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--writable makes no sense on ", text::Printable(open), " without --rules_file: everybody who reaches it over the network could "
+        "store, replace and delete every object. Say with --rules_file what they may, listen on 127.0.0.1, or, if that is what "
+        "is wanted, give --unprotected_writes."));
+  }
+  config->warnings.push_back(absl::StrCat(
+      "everybody who reaches ", text::Printable(open), " over the network may read ", FLAGS_writable ? "and write " : "", "every object: there is no --rules_file"));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status ReadAccess(Config* config) {
@@ -212,7 +244,7 @@ absl::Status ReadAccess(Config* config) {
       config->warnings.push_back(absl::StrCat("--rules_file=", FLAGS_rules_file, ": ", doubt));
     }
   }
-  return absl::OkStatus();
+  return ReadOpenness(config);
 }
 
 }  // namespace objmapper::server

@@ -1,8 +1,10 @@
 // objmapper's server: reads the flags, serves until a signal, drains, exits.
 //
-// Exit codes: 0 served, and stopped by a signal; 1 could not start; 2 a flag makes no sense; 130 stopped
+// Exit codes: 0 served, and stopped by a signal, or would start (--check); 1 could not start; 2 a flag makes no sense; 130 stopped
 // at once by a second signal.
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -18,11 +20,15 @@
 #include <gflags/gflags.h>
 #include <glog/logging.h>
 
+#include "absl/strings/str_cat.h"
 #include "net/address.h"
 #include "net/expendable.h"
 #include "net/foreign_kind.h"
 #include "net/standard_streams.h"
+#include "server/check.h"
+#include "server/command_line.h"
 #include "server/config.h"
+#include "server/needed_calls.h"
 #include "server/privileges.h"
 #include "server/run.h"
 #include "server/signals.h"
@@ -31,6 +37,7 @@
 #include "text/printable.h"
 #include "text/version.h"
 
+DECLARE_bool(check);
 DECLARE_bool(help);
 
 namespace {
@@ -57,6 +64,24 @@ void CompareDescriptorLimit(const objmapper::server::Config& config) {
                << wanted << " would be wanted; clients are told UNAVAILABLE when there are none left.";
 }
 
+// --check: 0, 1 or 2, as the process would end if it started and could not. A unit's sockets are systemd's to judge.
+int Check() {
+  const absl::StatusOr<objmapper::server::Config> config = objmapper::server::ConfigFromFlags();
+  if (!config.ok()) {
+    LOG(ERROR) << config.status().message();
+    return 2;
+  }
+  for (const std::string& warning : config->warnings) LOG(WARNING) << warning;
+  CompareDescriptorLimit(*config);
+  if (const absl::Status start = objmapper::server::CheckStart(*config); !start.ok()) {
+    LOG(ERROR) << "--check: cannot start: " << start.message();
+    return 1;
+  }
+  LOG(INFO) << "--check: would start, and serve " << objmapper::text::Printable(config->root) << (config->writable ? ", writable" : "")
+            << (config->rules_file.empty() ? "" : absl::StrCat(", by ", objmapper::text::Printable(config->rules_file)));
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -74,28 +99,28 @@ int main(int argc, char** argv) {
       "serves the files under a folder as objects, over Unix and TCP sockets.\n"
       "  server --root=DIR [--listen_unix=PATH,...] [--listen_tcp=HOST:PORT,...]");
   gflags::SetVersionString(std::string(objmapper::text::kVersion));
-  gflags::ParseCommandLineNonHelpFlags(&argc, &argv, /*remove_flags=*/true);
-  if (FLAGS_help) {
+  // "bazel run" starts programs in a folder of its own and tells where it was called: relative paths
+  // mean that place.
+  if (const char* called_from = getenv("BUILD_WORKING_DIRECTORY"); called_from != nullptr) {
+    if (chdir(called_from) != 0) fprintf(stderr, "cannot enter %s: %s\n", called_from, strerror(errno));
+  }
+  const objmapper::server::CommandLine said = objmapper::server::ReadCommandLine(argc, argv);
+  if (said.errors.empty() && FLAGS_help) {
     // Our own flags alone; --helpfull shows those of the libraries too.
     gflags::ShowUsageWithFlagsRestrict(argv[0], "server/config");
     return 0;
   }
-  gflags::HandleCommandLineHelpFlags();
+  if (said.errors.empty()) gflags::HandleCommandLineHelpFlags();
   google::InitGoogleLogging(argv[0]);
-  if (argc > 1) {
-    LOG(ERROR) << objmapper::text::Quoted(argv[1]) << " is no flag; see --help.";
-    return 2;
-  }
+  for (const std::string& error : said.errors) LOG(ERROR) << error;
+  if (!said.errors.empty()) return 2;
+  for (const std::string& warning : said.warnings) LOG(WARNING) << warning;
   LOG(INFO) << "objmapper " << objmapper::text::kVersion;
-  // "bazel run" starts programs in a folder of its own and tells where it was called: relative paths
-  // mean that place.
-  if (const char* called_from = getenv("BUILD_WORKING_DIRECTORY"); called_from != nullptr) {
-    if (chdir(called_from) != 0) PLOG(WARNING) << "cannot enter " << objmapper::text::Printable(called_from);
-  }
   // Nothing is executed from here on; nothing that were could gain rights (prctl(2)). Before any thread.
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) PLOG(WARNING) << "PR_SET_NO_NEW_PRIVS";
   RaiseDescriptorLimit();
 
+  if (FLAGS_check) return Check();
   absl::StatusOr<objmapper::server::InheritedSockets> inherited = objmapper::server::TakeInheritedSockets();
   if (!inherited.ok()) {
     LOG(ERROR) << "cannot start: " << inherited.status().message();
@@ -110,6 +135,10 @@ int main(int argc, char** argv) {
   }
   for (const std::string& warning : config->warnings) LOG(WARNING) << warning;
   CompareDescriptorLimit(*config);
+  if (const absl::Status calls = objmapper::server::TryNeededCalls(*config); !calls.ok()) {
+    LOG(ERROR) << "cannot start: " << calls.message();
+    return 1;
+  }
   // Before there is any thread. It opens nothing later on, and needs no more rights than the server will have.
   const auto prepare = [&config, title] {
     title();

@@ -30,6 +30,7 @@
 #include "server/log_files.h"
 #include "server/server.h"
 #include "server/signals.h"
+#include "text/printable.h"
 
 namespace objmapper::server {
 namespace {
@@ -68,11 +69,8 @@ class Life {
     }
     const int signal = WaitForEnd();
     EndInTime(signal == kSuccessor ? handover::kPatience : absl::ZeroDuration());
-    std::thread([] {
-      const sigset_t signals = StopSignals();
-      int second = 0;
-      sigwait(&signals, &second);
-      LOG(WARNING) << strsignal(second) << ": stopped at once";
+    std::thread([asked = signal != kSuccessor] {
+      LOG(WARNING) << strsignal(AwaitStopAtOnce(asked)) << ": stopped at once";
       _exit(130);
     }).detach();
     systemd_.Stopping(config_.drain_timeout);
@@ -237,8 +235,7 @@ class Life {
           break;
         case SIGHUP:
           systemd_.Reloading();
-          Reload();
-          systemd_.Reloaded();
+          systemd_.Reloaded(Reload());
           break;
         case SIGUSR1:
           LOG(INFO) << "SIGUSR1: " << ReopenLogFiles();
@@ -264,20 +261,26 @@ class Life {
     }).detach();
   }
 
-  void Reload() {
+  // What to say about it in `systemctl status`.
+  std::string Reload() {
     const absl::StatusOr<size_t> rules = server_->ReloadRules();
+    const std::string now = absl::FormatTime("%Y-%m-%d %H:%M:%S", absl::Now(), absl::LocalTimeZone());
     if (rules.ok()) {
       LOG(INFO) << "SIGHUP: " << *rules << " rules are in force now";
-    } else if (absl::IsFailedPrecondition(rules.status())) {
-      LOG(INFO) << "SIGHUP: " << rules.status().message();
-    } else {
-      LOG(ERROR) << "SIGHUP: the rules stay as they are: " << rules.status().message();
+      return absl::StrCat(*rules, " rules, read at ", now, "; ", server_->Shape());
     }
+    if (absl::IsFailedPrecondition(rules.status())) {
+      LOG(INFO) << "SIGHUP: " << rules.status().message();
+      return server_->Shape();
+    }
+    LOG(ERROR) << "SIGHUP: the rules stay as they are: " << rules.status().message();
+    return absl::StrCat("RELOAD FAILED at ", now, ", the rules stay as they were: ", text::Printable(rules.status().message()), "; ",
+                        server_->Shape());
   }
 
   void Drain(int signal) {
     LOG(INFO) << strsignal(signal) << ": draining, for at most " << config_.drain_timeout
-              << "; a second signal stops at once";
+              << "; a second one, a second or more from now, stops at once";
     door_.reset();
     if (admin_ != nullptr) admin_->Drain();
     if (!server_->Drain()) LOG(WARNING) << "cut off what was not finished within --drain_timeout";

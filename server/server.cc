@@ -14,7 +14,7 @@
 #include "net/expendable.h"
 #include "net/listener.h"
 #include "server/admin/connections_text.h"
-#include "storage/case_folding.h"
+#include "server/root_check.h"
 
 namespace objmapper::server {
 
@@ -66,13 +66,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   if (!config.rules_file.empty()) {
     absl::StatusOr<router::AccessRules> rules = router::AccessRules::Load(config.rules_file);
     if (!rules.ok()) return rules.status();
-    // Rules go by how a name is spelled.
-    const absl::StatusOr<net::UniqueFd> root = server->tree_->OpenDirectory("", storage::Wait::kMayBlock);
-    if (root.ok() && storage::FoldsCase(root->get())) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("--rules_file: names in ", config.root, " do not tell upper from lower case, so that a rule about one spelling says "
-                       "nothing of the others: serve a folder that does, or no rules"));
-    }
+    if (absl::Status spelling = CheckSpelling(config, *server->tree_); !spelling.ok()) return spelling;
+    server->NoteRules(rules);
     server->access_ = std::make_unique<router::Access>(*std::move(rules));
     server->limits_.access = server->access_.get();
   }
@@ -96,6 +91,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   if (config.become.has_value()) {
     if (absl::Status became = BecomeForGood(*config.become); !became.ok()) return became;
   }
+  if (const std::string doubt = DoubtAboutWriting(config); !doubt.empty()) LOG(WARNING) << doubt;
   if (server->house_ != nullptr) {
     storage::Store* const store = config.writable ? server->store_.get() : nullptr;
     server->house_->Start(store == nullptr ? storage::DeleteIf()
@@ -252,11 +248,27 @@ Server::~Server() {
 absl::StatusOr<size_t> Server::ReloadRules() {
   if (access_ == nullptr) return absl::FailedPreconditionError("there is no --rules_file to read again");
   absl::StatusOr<router::AccessRules> rules = router::AccessRules::Load(config_.rules_file);
+  NoteRules(rules);
   if (!rules.ok()) return rules.status();
   for (const std::string& doubt : rules->Doubts()) LOG(WARNING) << "--rules_file=" << config_.rules_file << ": " << doubt;
   const size_t count = rules->size();
   access_->Replace(*std::move(rules));
   return count;
+}
+
+void Server::NoteRules(const absl::StatusOr<router::AccessRules>& rules) {
+  const net::MutexLock lock(&rules_mutex_);
+  const bool first = !rules_.has_value();
+  if (first) rules_.emplace();
+  if (rules.ok()) {
+    rules_->count = rules->size();
+    rules_->read_unix_s = static_cast<double>(absl::ToUnixMicros(absl::Now())) / 1e6;
+    rules_->error.clear();
+    if (!first) ++rules_->reloads;
+  } else {
+    rules_->error = std::string(rules.status().message());
+    ++rules_->reloads_failed;
+  }
 }
 
 std::string Server::WithoutPulse() {
@@ -419,6 +431,12 @@ Vitals Server::Read() const {
   vitals.index_misses = index_->misses();
   if (house_ != nullptr) vitals.objects = house_->Read();
   if (memory_ != nullptr) vitals.memory = memory_->Read();
+  {
+    const net::MutexLock lock(&rules_mutex_);
+    vitals.rules = rules_;
+  }
+  vitals.root = config_.root;
+  vitals.writable = config_.writable;
   vitals.expendable = net::ReadExpendable();
   vitals.process = ReadProcess();
   return vitals;

@@ -102,6 +102,9 @@ class Server {
   // How long all threads of a pool may be at what they do while more waits.
   absl::Duration PoolPatience() const;
 
+  // Where the rules that are in force are from, for the operator.
+  void NoteRules(const absl::StatusOr<router::AccessRules>& rules);
+
   const Config config_;
   router::SessionLimits limits_;
   std::unique_ptr<router::Access> access_;  // null: no rules
@@ -119,6 +122,8 @@ class Server {
   std::unique_ptr<udp::UdpListener> udp_;  // null: none is asked for
   std::string fdpass_engine_;            // "epoll", "uring"; for the log
   std::vector<std::string> urls_;
+  mutable net::Mutex rules_mutex_;
+  std::optional<Vitals::Rules> rules_ GUARDED_BY(rules_mutex_);  // nullopt: there are none
   mutable net::Mutex watch_mutex_;
   int64_t watched_ns_ GUARDED_BY(watch_mutex_) = 0;     // when WithoutPulse() last looked
   std::string silent_ GUARDED_BY(watch_mutex_);         // what it found

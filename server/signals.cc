@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -13,6 +14,7 @@
 #include <glog/logging.h>
 
 #include "absl/time/clock.h"
+#include "net/clock.h"
 
 namespace objmapper::server {
 namespace {
@@ -50,6 +52,28 @@ sigset_t StopSignals() {
   sigemptyset(&signals);
   for (const int number : {SIGTERM, SIGINT, SIGQUIT}) sigaddset(&signals, number);
   return signals;
+}
+
+int AwaitStopAtOnce(bool asked) {
+  constexpr int64_t kOneWordNs = 1'000'000'000;
+  const sigset_t signals = StopSignals();
+  int number = 0;
+  if (!asked) {
+    sigwait(&signals, &number);
+    LOG(INFO) << strsignal(number) << ": it is ending already; another one, a second or more from now, stops at once";
+  }
+  // At least once, however late this thread is: what has come by then came with the first.
+  const int64_t until_ns = net::NowNs() + kOneWordNs;
+  int64_t left_ns = kOneWordNs;
+  do {
+    const timespec left{left_ns / 1'000'000'000, left_ns % 1'000'000'000};
+    if ((number = sigtimedwait(&signals, nullptr, &left)) > 0) {
+      LOG(INFO) << strsignal(number) << ": within a second of the first, and taken for the same";
+    }
+    left_ns = std::max<int64_t>(0, until_ns - net::NowNs());
+  } while (left_ns > 0 || number > 0);
+  sigwait(&signals, &number);
+  return number;
 }
 
 void PrepareSignals() {

@@ -27,6 +27,13 @@ void PrepareSignals();
 // SIGTERM, SIGINT and SIGQUIT: the operator wants an end; again while it drains: at once.
 sigset_t StopSignals();
 
+// Waits until an operator who has asked for an end wants it at once: for a stop signal that comes a second or more after the first
+// one. What comes before belongs to the first: timeout(1) sends two, one to its child and one to its group, and so does who
+// presses Ctrl-C on a script and what it started. Returns that signal's number. A thread of its own; after PrepareSignals().
+//
+// asked: whether the first one has been taken; if not (it ends since another server takes over) the first is waited for too.
+int AwaitStopAtOnce(bool asked);
+
 // The signals that PrepareSignals() has blocked, one after the other. One thread.
 class SignalQueue {
  public:

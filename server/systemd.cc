@@ -115,7 +115,7 @@ void ServiceNotifier::Reloading() {
   Notify(absl::StrCat("RELOADING=1\nMONOTONIC_USEC=", net::NowNs() / 1000));
 }
 
-void ServiceNotifier::Reloaded() { Notify("READY=1"); }
+void ServiceNotifier::Reloaded(const std::string& status) { Notify(absl::StrCat("READY=1\nSTATUS=", status)); }
 
 void ServiceNotifier::Stopping(absl::Duration most) {
   std::string state = "STOPPING=1\nSTATUS=draining";

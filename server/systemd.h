@@ -35,7 +35,8 @@ class ServiceNotifier {
   void Ready(const std::string& shape, std::function<std::string()> stuck);
   // Before and after the configuration is read again.
   void Reloading();
-  void Reloaded();
+  // status: for `systemctl status`.
+  void Reloaded(const std::string& status);
   // Stopping takes up to `most`: systemd is asked to wait that long.
   void Stopping(absl::Duration most);
   // `stuck` is not asked any more once it returns.

@@ -42,6 +42,14 @@ struct Vitals {
     double start_s = 0;  // Unix time
   };
 
+  // Of --rules_file.
+  struct Rules {
+    uint64_t count = 0;      // in force
+    double read_unix_s = 0;  // when they were read
+    uint64_t reloads = 0, reloads_failed = 0;
+    std::string error;  // why the last reload failed, so that older ones are in force; empty: it did not
+  };
+
   int64_t now_ns = 0;  // net::NowNs()
   std::string shape;   // Server::Shape()
   bool draining = false;
@@ -57,6 +65,9 @@ struct Vitals {
   uint64_t index_hits = 0, index_misses = 0;  // OP_STAT
   std::optional<storage::Housekeeping::Counts> objects;  // nullopt: there is no catalog
   std::optional<storage::MemoryTier::Counts> memory;  // nullopt: there is no memory tier
+  std::optional<Rules> rules;  // nullopt: there is no --rules_file
+  std::string root;            // --root, absolute
+  bool writable = false;
   net::ExpendableCounts expendable;  // clients' descriptors on their way out
   Process process;
 };

@@ -1,0 +1,72 @@
+#include "server/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <string>
+
+#include <glog/logging.h>
+
+#include "absl/strings/str_cat.h"
+#include "net/errno_status.h"
+#include "server/handover/trust.h"
+#include "server/needed_calls.h"
+#include "server/privileges.h"
+#include "server/root_check.h"
+#include "storage/tree.h"
+#include "text/printable.h"
+
+namespace objmapper::server {
+namespace {
+
+// Whether a socket file can be made at `path`, or is there.
+absl::Status CheckSocketPath(const char* flag, const std::string& path) {
+  if (path.empty() || path[0] == '@') return absl::OkStatus();
+  const std::string what = absl::StrCat(flag, ": ", text::Printable(path));
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  struct stat status;
+  if (stat(folder.c_str(), &status) != 0) return net::ErrnoToStatus(errno, absl::StrCat(what, ": the folder ", folder));
+  if (!S_ISDIR(status.st_mode)) return absl::FailedPreconditionError(absl::StrCat(what, ": ", folder, " is no folder"));
+  if (faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0 && (errno == EACCES || errno == EROFS)) {
+    return net::ErrnoToStatus(errno, absl::StrCat(what, ": uid ", geteuid(), " may not make files in ", folder));
+  }
+  if (lstat(path.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat(what, ": the file exists and is no socket; it belongs to uid ", status.st_uid));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckStart(const Config& config) {
+  if (absl::Status calls = TryNeededCalls(config); !calls.ok()) return calls;
+  const absl::StatusOr<storage::Tree> tree = storage::Tree::Open(config.root);
+  if (!tree.ok()) return tree.status();
+  if (absl::Status spelling = CheckSpelling(config, *tree); !spelling.ok()) return spelling;
+  for (const net::Address& address : config.listen) {
+    if (address.kind != net::Address::Kind::kUnix) continue;
+    if (absl::Status path = CheckSocketPath("--listen_unix", address.path); !path.ok()) return path;
+  }
+  if (config.admin_listen.has_value() && config.admin_listen->kind == net::Address::Kind::kUnix) {
+    if (absl::Status path = CheckSocketPath("--admin_listen", config.admin_listen->path); !path.ok()) return path;
+  }
+  if (!config.take_over.empty()) {
+    handover::Trust trust;
+    if (config.become.has_value()) trust.become = config.become->uid;
+    if (absl::Status folder = trust.CheckFolderOf(config.take_over); !folder.ok()) {
+      return absl::Status(folder.code(), absl::StrCat("--take_over=", config.take_over, ": ", folder.message()));
+    }
+    if (absl::Status path = CheckSocketPath("--take_over", config.take_over); !path.ok()) return path;
+  }
+  if (config.become.has_value()) {
+    if (absl::Status became = BecomeForGood(*config.become); !became.ok()) return became;
+  }
+  if (const std::string doubt = DoubtAboutWriting(config); !doubt.empty()) LOG(WARNING) << doubt;
+  return absl::OkStatus();
+}
+
+}  // namespace objmapper::server

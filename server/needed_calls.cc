@@ -1,0 +1,186 @@
+#include "server/needed_calls.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "net/errno_status.h"
+#include "net/unique_fd.h"
+#include "text/printable.h"
+
+namespace objmapper::server {
+namespace {
+
+enum class For : uint8_t { kAll, kUnix, kWritable };
+
+// What a call with no valid argument fails with when the kernel sees it.
+struct Probe {
+  long number;
+  const char* name;
+  For whom;
+  const char* purpose;
+};
+
+// Descriptor -1, pointers to nothing, flags that no kernel knows: each of these is refused by the kernel for its arguments.
+constexpr Probe kProbes[] = {
+    {SYS_openat2, "openat2", For::kAll, "no name can be kept beneath the root"},
+    {SYS_fstat, "fstat", For::kAll, "no object's size is known"},
+    {SYS_pread64, "pread64", For::kAll, "no object can be read"},
+    {SYS_sendfile, "sendfile", For::kAll, "no object can be sent"},
+    {SYS_splice, "splice", For::kAll, "no object can be sent"},
+    {SYS_pipe2, "pipe2", For::kAll, "no object can be sent"},
+    {SYS_epoll_create1, "epoll_create1", For::kAll, "nothing can be waited for"},
+    {SYS_epoll_ctl, "epoll_ctl", For::kAll, "nothing can be waited for"},
+    {SYS_eventfd2, "eventfd2", For::kAll, "no thread can wake another"},
+    {SYS_signalfd4, "signalfd4", For::kAll, "no signal can be read"},
+    {SYS_accept4, "accept4", For::kAll, "no connection can be taken"},
+    {SYS_recvmsg, "recvmsg", For::kAll, "no request can be read"},
+    {SYS_sendmsg, "sendmsg", For::kAll, "nothing can be answered"},
+    {SYS_getsockopt, "getsockopt", For::kAll, "nobody knows who connects"},
+    {SYS_setsockopt, "setsockopt", For::kAll, "no socket can be set up"},
+    {SYS_socketpair, "socketpair", For::kUnix, "clients' descriptors cannot be let go of elsewhere"},
+    {SYS_pwrite64, "pwrite64", For::kWritable, "nothing can be stored"},
+    {SYS_linkat, "linkat", For::kWritable, "no object gets its name"},
+    {SYS_renameat2, "renameat2", For::kWritable, "no object takes another's place"},
+    {SYS_unlinkat, "unlinkat", For::kWritable, "nothing can be deleted"},
+    {SYS_mkdirat, "mkdirat", For::kWritable, "no folder can be made"},
+    {SYS_fsync, "fsync", For::kWritable, "nothing is on the disk for certain"},
+};
+
+// Whether `error` is the kernel's answer to the arguments, not somebody's to the call.
+bool IsAboutTheArguments(int error) {
+  return error == EBADF || error == EFAULT || error == EINVAL || error == ENOTSOCK || error == ENOENT || error == EOPNOTSUPP;
+}
+
+int ErrnoOf(long number) {
+  switch (number) {
+    case SYS_epoll_create1:
+    case SYS_eventfd2:
+      // Their first arguments are numbers: flags, and a count with its flags.
+      return syscall(number, -1, -1) < 0 ? errno : 0;
+    case SYS_pipe2:
+      return syscall(number, nullptr, -1) < 0 ? errno : 0;
+    case SYS_socketpair:
+      return syscall(number, AF_UNIX, SOCK_STREAM, 0, nullptr) < 0 ? errno : 0;
+    case SYS_sendfile:
+    case SYS_splice:
+      // No pointers, and a length: with none the call would have nothing to do.
+      return syscall(number, -1, number == SYS_splice ? 0L : -1L, number == SYS_splice ? -1L : 0L, number == SYS_splice ? 0L : 1L, 1L,
+                     0L) < 0
+                 ? errno
+                 : 0;
+    case SYS_linkat:
+    case SYS_renameat2:
+      return syscall(number, -1, nullptr, -1, nullptr, 0) < 0 ? errno : 0;
+    default:
+      return syscall(number, -1, nullptr, nullptr, nullptr, nullptr, nullptr) < 0 ? errno : 0;
+  }
+}
+
+bool IsNeeded(const Probe& probe, const Config& config) {
+  switch (probe.whom) {
+    case For::kAll:
+      return true;
+    case For::kUnix:
+      return config.Has(net::Address::Kind::kUnix);
+    case For::kWritable:
+      return config.writable;
+  }
+  return true;
+}
+
+// Whether this process's system calls go through a filter. Source: proc(5), /proc/PID/status, Seccomp.
+bool IsFiltered() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (absl::StartsWith(line, "Seccomp:")) return absl::StrContains(line, "2");
+  }
+  return true;  // nobody says
+}
+
+std::string Cause(bool openat2) {
+  utsname kernel{};
+  uname(&kernel);
+  if (!IsFiltered()) {
+    return absl::StrCat("No seccomp filter is in force here, so it is the kernel that has none: it is ", kernel.release,
+                        ", and 5.6 or later is needed");
+  }
+  return absl::StrCat("A seccomp filter is in force here (the kernel is ", kernel.release, "). In a systemd unit look for ",
+                      openat2 ? "RestrictSUIDSGID=yes, which refuses all of openat2(2), and for " : "", "SystemCallFilter=; in a container for ",
+                      "its seccomp profile, which an old run-time may bring, or an old libseccomp");
+}
+
+// What --listen_tcp needs sockets for. Its type is none, which the kernel looks at first: EINVAL. Names may stand for either
+// family, so only numeric addresses are tried.
+absl::Status TryAddressFamilies(const Config& config) {
+  for (const net::Address& address : config.listen) {
+    if (address.kind != net::Address::Kind::kTcp) continue;
+    in_addr v4;
+    const bool v6 = absl::StrContains(address.host, ':');
+    if (!v6 && !address.host.empty() && inet_aton(address.host.c_str(), &v4) == 0) continue;
+    if (socket(v6 ? AF_INET6 : AF_INET, -1, 0) < 0 && errno != EINVAL) {
+      return absl::UnimplementedError(absl::StrCat(
+          "--listen_tcp: a socket for ", address.ToUrl(), " is refused with ", strerrorname_np(errno), " before the kernel sees it: a ",
+          "seccomp filter is in force here. In a systemd unit, RestrictAddressFamilies= has to name ", v6 ? "AF_INET6" : "AF_INET"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status TryNeededCalls(const Config& config) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return net::ErrnoToStatus(errno, "pipe2");
+  net::UniqueFd from(ends[0]), to(ends[1]);
+  const pid_t child = fork();
+  if (child < 0) return net::ErrnoToStatus(errno, "fork");
+  if (child == 0) {
+    // Whoever filters by SIGSYS means us to end; the parent sees after how many answers.
+    signal(SIGSYS, SIG_DFL);
+    for (const Probe& probe : kProbes) {
+      const int error = IsNeeded(probe, config) ? ErrnoOf(probe.number) : EBADF;
+      if (write(to.get(), &error, sizeof(error)) != sizeof(error)) break;
+    }
+    _exit(0);
+  }
+  to.Reset();
+  std::vector<std::string> refused;
+  bool openat2 = false;
+  for (const Probe& probe : kProbes) {
+    int error = 0;
+    ssize_t got;
+    do {
+      got = read(from.get(), &error, sizeof(error));
+    } while (got < 0 && errno == EINTR);
+    const bool ended = got != sizeof(error);
+    if (!ended && (error == 0 || IsAboutTheArguments(error))) continue;
+    openat2 = openat2 || probe.number == SYS_openat2;
+    refused.push_back(absl::StrCat(probe.name, "(2) ",
+                                   ended ? "ends the process (SIGSYS)" : absl::StrCat("is refused with ", strerrorname_np(error)),
+                                   ", and without it ", probe.purpose));
+    if (ended) break;
+  }
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (refused.empty()) return TryAddressFamilies(config);
+  return absl::UnimplementedError(absl::StrCat(absl::StrJoin(refused, "; "), ". ", Cause(openat2), " (--root=",
+                                               text::Printable(config.root), " is not served)."));
+}
+
+}  // namespace objmapper::server
