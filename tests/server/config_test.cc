@@ -603,7 +603,9 @@ TEST_F(ConfigTest, EveryFlagIsTried) {
       "rate_limit_per_conn rate_limit_burst max_connections_per_uid slow_request_us log_requests "
       "user group take_over listen_udp udp_max_payload writable durability "
       "catalog catalog_watches catalog_rescan catalog_memory disk_evict_at disk_refuse_at memory_limit tcp_local_congestion "
-      "unix_send_buffer_bytes put_rate_min put_room_per_peer",
+      "unix_send_buffer_bytes put_rate_min put_room_per_peer "
+      // In tests/e2e/flagfile_test.cc: what they say is about the whole process.
+      "check unprotected_writes",
       ' ');
   std::set<std::string> defined;
   std::vector<gflags::CommandLineFlagInfo> flags;
