@@ -1,10 +1,13 @@
 #include "server/admin/admin.h"
 
+#include <limits.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <memory>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -18,6 +21,7 @@
 #include "net/listener.h"
 #include "net/mutex.h"
 #include "server/admin/connections_text.h"
+#include "server/admin/disk_watch.h"
 #include "server/admin/history.h"
 #include "server/admin/http_server.h"
 #include "server/admin/metrics.h"
@@ -46,6 +50,12 @@ std::string FlagsText() {
                     "\n");
   }
   return text;
+}
+
+std::string HostName() {
+  char name[HOST_NAME_MAX + 1] = "";
+  if (gethostname(name, sizeof(name) - 1) != 0) return "";
+  return name;
 }
 
 class AdminServer : public Admin {
@@ -103,6 +113,11 @@ class AdminServer : public Admin {
     const net::MutexLock lock(&mutex_);
     if (server_ == nullptr) return std::nullopt;
     Vitals vitals = server_->Read();
+    if (disk_ == nullptr) disk_ = std::make_unique<DiskWatch>(vitals.root);
+    const DiskWatch::Fill fill = disk_->Read();
+    vitals.disk_bytes = fill.bytes;
+    vitals.disk_available_bytes = fill.available_bytes;
+    vitals.host = HostName();
     vitals.draining = state_.load() == State::kDraining;
     return vitals;
   }
@@ -196,6 +211,7 @@ class AdminServer : public Admin {
   std::condition_variable_any wake_;
   Server* server_ GUARDED_BY(mutex_) = nullptr;
   bool stopping_ GUARDED_BY(mutex_) = false;
+  std::unique_ptr<DiskWatch> disk_ GUARDED_BY(mutex_);  // null: nobody has looked yet
   std::thread sampler_;
   std::optional<HttpServer> http_;  // last: it uses the others
 };

@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include "protocol/status.h"
+
 namespace objmapper::server {
 namespace {
 
@@ -13,6 +15,10 @@ double UnixSeconds() {
 
 double Microseconds(int64_t ns) { return static_cast<double>(ns) / 1e3; }
 
+uint64_t Misses(const router::TallySnapshot::PerWay& way) {
+  return way.by_status[static_cast<size_t>(protocol::Status::kNotFound)];
+}
+
 History::Point::PerWay Between(const router::TallySnapshot::PerWay& before,
                                const router::TallySnapshot::PerWay& after, double seconds) {
   const auto rate = [seconds](uint64_t from, uint64_t to) {
@@ -21,7 +27,9 @@ History::Point::PerWay Between(const router::TallySnapshot::PerWay& before,
   const router::LatencySnapshot service = after.service.Since(before.service);
   History::Point::PerWay way;
   way.requests_per_s = rate(before.requests(), after.requests());
-  way.errors_per_s = rate(before.errors(), after.errors());
+  // NOT_FOUND is an answer like any other to who asks whether there is something.
+  way.misses_per_s = rate(Misses(before), Misses(after));
+  way.errors_per_s = rate(before.errors() - Misses(before), after.errors() - Misses(after));
   way.bytes_per_s = rate(before.bytes, after.bytes);
   way.p50_us = Microseconds(service.Quantile(0.5));
   way.p99_us = Microseconds(service.Quantile(0.99));

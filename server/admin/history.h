@@ -23,7 +23,7 @@ class History {
   // What happened between two readings.
   struct Point {
     struct PerWay {
-      double requests_per_s = 0, errors_per_s = 0, bytes_per_s = 0;
+      double requests_per_s = 0, misses_per_s = 0, errors_per_s = 0, bytes_per_s = 0;
       double p50_us = 0, p99_us = 0, p999_us = 0;  // 0: nothing was answered
     };
     struct PerLane {

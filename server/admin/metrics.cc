@@ -305,6 +305,29 @@ void AddProcess(const Vitals::Process& process, Families& out) {
 
 }  // namespace
 
+namespace {
+
+void AddRules(const Vitals::Rules& rules, Families& out) {
+  out.Gauge("objmapper_rules", "Rules of --rules_file that are in force.", static_cast<double>(rules.count));
+  MetricFamily& reloads = out.Begin("objmapper_rules_reloads_total", "Times that SIGHUP had --rules_file read again, by how it went.",
+                                    MetricType::Counter);
+  With(reloads, {{"result", "ok"}}).counter.value = static_cast<double>(rules.reloads);
+  With(reloads, {{"result", "failed"}}).counter.value = static_cast<double>(rules.reloads_failed);
+  out.Gauge("objmapper_rules_last_reload_successful", "1, or 0: the last reload failed, and older rules are in force.",
+            rules.error.empty() ? 1 : 0);
+  out.Gauge("objmapper_rules_read_timestamp_seconds", "When those in force were read, in Unix time.", rules.read_unix_s);
+}
+
+void AddRoot(const Vitals& vitals, Families& out) {
+  out.Gauge("objmapper_writable", "1 with --writable.", vitals.writable ? 1 : 0);
+  if (vitals.disk_bytes == 0) return;
+  out.Gauge("objmapper_root_size_bytes", "Size of the file system that --root is on.", static_cast<double>(vitals.disk_bytes));
+  out.Gauge("objmapper_root_available_bytes", "What is left of it, for who is not root.",
+            static_cast<double>(vitals.disk_available_bytes));
+}
+
+}  // namespace
+
 std::string ToPrometheus(const Vitals& vitals) {
   Families families;
   AddRequests(vitals.tally, families);
@@ -313,6 +336,8 @@ std::string ToPrometheus(const Vitals& vitals) {
   if (vitals.udp.has_value()) AddUdp(*vitals.udp, families);
   if (vitals.objects.has_value()) AddObjects(*vitals.objects, families);
   if (vitals.memory.has_value()) AddMemory(*vitals.memory, families);
+  if (vitals.rules.has_value()) AddRules(*vitals.rules, families);
+  AddRoot(vitals, families);
   if (vitals.expendable.running) AddForeign(vitals.expendable, families);
   AddProcess(vitals.process, families);
   return prometheus::TextSerializer().Serialize(families.all());

@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "protocol/status.h"
+#include "text/version.h"
 
 namespace objmapper::server {
 namespace {
@@ -78,6 +79,16 @@ Json Totals(const Vitals& vitals) {
               {"hits", counts.hits},           {"misses", counts.misses},       {"adoptions", counts.adoptions},
               {"refusals", counts.refusals},   {"evictions", counts.evictions}, {"expired", counts.expired}};
   }
+  Json disk = Json::object();
+  if (vitals.disk_bytes != 0) disk = {{"bytes", vitals.disk_bytes}, {"available_bytes", vitals.disk_available_bytes}};
+  Json rules;  // null: there is no --rules_file
+  if (vitals.rules.has_value()) {
+    rules = {{"count", vitals.rules->count},
+             {"read_unix_s", vitals.rules->read_unix_s},
+             {"reloads", vitals.rules->reloads},
+             {"reloads_failed", vitals.rules->reloads_failed},
+             {"error", vitals.rules->error}};  // empty: the last reload did not fail
+  }
   Json by_answers = Json::array();
   for (const uint64_t n : vitals.ended_by_answers) by_answers.push_back(n);
   Json udp;  // null: it does not listen there
@@ -105,6 +116,8 @@ Json Totals(const Vitals& vitals) {
       {"index", {{"hits", vitals.index_hits}, {"misses", vitals.index_misses}}},
       {"objects", std::move(objects)},  // empty without a catalog
       {"memory", std::move(memory)},  // empty without a memory tier
+      {"disk", std::move(disk)},      // the root's file system; empty: not known
+      {"rules", std::move(rules)},
       {"process",
        {{"cpu_user_s", vitals.process.cpu_user_s},
         {"cpu_system_s", vitals.process.cpu_system_s},
@@ -121,7 +134,7 @@ Json ToJson(const History::Point& point) {
   for (size_t w = 0; w < router::kWays; ++w) {
     const History::Point::PerWay& way = point.ways[w];
     modes[NameOf(static_cast<router::Way>(w))] = {
-        {"requests_per_s", way.requests_per_s}, {"errors_per_s", way.errors_per_s},
+        {"requests_per_s", way.requests_per_s}, {"misses_per_s", way.misses_per_s}, {"errors_per_s", way.errors_per_s},
         {"object_bytes_per_s", way.bytes_per_s}, {"p50_us", way.p50_us},
         {"p99_us", way.p99_us},                 {"p999_us", way.p999_us}};
   }
@@ -148,6 +161,10 @@ std::string ToJson(const Vitals& vitals, const std::vector<History::Point>& hist
   for (const History::Point& point : history) points.push_back(ToJson(point));
   Json json = {{"shape", vitals.shape},
                {"state", vitals.draining ? "draining" : "serving"},
+               {"version", std::string(text::kVersion)},
+               {"host", vitals.host},
+               {"root", vitals.root},
+               {"writable", vitals.writable},
                {"totals", Totals(vitals)},
                {"now", points.empty() ? Json() : points.back()},
                {"history", std::move(points)}};

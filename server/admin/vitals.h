@@ -66,7 +66,9 @@ struct Vitals {
   std::optional<storage::Housekeeping::Counts> objects;  // nullopt: there is no catalog
   std::optional<storage::MemoryTier::Counts> memory;  // nullopt: there is no memory tier
   std::optional<Rules> rules;  // nullopt: there is no --rules_file
+  std::string host;            // this machine's name
   std::string root;            // --root, absolute
+  uint64_t disk_bytes = 0, disk_available_bytes = 0;  // of the root's file system; 0: not known
   bool writable = false;
   net::ExpendableCounts expendable;  // clients' descriptors on their way out
   Process process;

@@ -2,7 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
+
+#include <fstream>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -118,8 +121,78 @@ TEST_P(AdminTest, HealthAndReadiness) {
   EXPECT_TRUE(absl::StrContains(ready.status().message(), "503: draining")) << ready.status();
   EXPECT_EQ(Text("/healthz"), "alive\n");
   EXPECT_TRUE(absl::StrContains(Text("/stats"), "\"state\":\"draining\""));
+  absl::SleepFor(absl::Milliseconds(1200));  // what comes sooner is the same word
   server.Signal(SIGTERM);  // enough
   server.WaitForExit();
+}
+
+// A reload that fails is seen by who only looks at figures, until one goes well.
+TEST_P(AdminTest, ReloadsAreCounted) {
+  const std::string rules = folder_.Path("rules");
+  const auto write = [&](const char* text) { std::ofstream(rules) << text; };
+  write("any / read\nany /a write\n");
+  ServerProcess server = Start({"--rules_file=" + rules});
+  const std::string metrics = Text("/metrics");
+  EXPECT_EQ(MetricIn(metrics, "objmapper_rules"), 2);
+  EXPECT_EQ(MetricIn(metrics, "objmapper_rules_last_reload_successful"), 1);
+  EXPECT_EQ(MetricIn(metrics, "objmapper_rules_reloads_total{result=\"failed\"}"), 0);
+  write("any / read\nnobody knows what this is\n");
+  server.Signal(SIGHUP);
+  EXPECT_TRUE(Becomes("objmapper_rules_last_reload_successful", 0));
+  EXPECT_EQ(Metric("objmapper_rules"), 2);
+  EXPECT_EQ(Metric("objmapper_rules_reloads_total{result=\"failed\"}"), 1);
+  EXPECT_TRUE(absl::StrContains(Text("/stats"), "line 2")) << "the sentence";
+  ASSERT_EQ(unlink(rules.c_str()), 0);
+  server.Signal(SIGHUP);
+  EXPECT_TRUE(Becomes("objmapper_rules_reloads_total{result=\"failed\"}", 2));
+  write("any / read\n");
+  server.Signal(SIGHUP);
+  EXPECT_TRUE(Becomes("objmapper_rules_last_reload_successful", 1));
+  EXPECT_EQ(Metric("objmapper_rules"), 1);
+  EXPECT_EQ(Metric("objmapper_rules_reloads_total{result=\"ok\"}"), 1);
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  // Without rules there is nothing that could fail.
+  ServerProcess without = Start();
+  without.Signal(SIGHUP);
+  EXPECT_TRUE(without.WaitForLog("SIGHUP: "));
+  EXPECT_FALSE(absl::StrContains(Text("/metrics"), "objmapper_rules"));
+}
+
+// What is not there is a miss: an answer, and no error.
+TEST_P(AdminTest, MissesAreNoErrors) {
+  ServerProcess server = Start();
+  RawClient client = RawClient::V1(server.Unix());
+  std::string stats;
+  const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
+  const auto nonzero = [&](const char* name) {
+    for (size_t at = stats.find(name); at != stats.npos; at = stats.find(name, at + 1)) {
+      if (stats[at + strlen(name)] != '0') return true;
+    }
+    return false;
+  };
+  do {
+    EXPECT_FALSE(client.Get({.mode = kCopy, .uri = "missing"}).ok());
+    absl::SleepFor(absl::Milliseconds(10));
+    stats = Text("/stats");
+  } while (!nonzero("\"misses_per_s\":") && absl::Now() < give_up);
+  EXPECT_TRUE(nonzero("\"misses_per_s\":")) << stats;
+  EXPECT_FALSE(nonzero("\"errors_per_s\":")) << stats;
+}
+
+// Who looks at a page or a scrape is told what it is that he looks at.
+TEST_P(AdminTest, WhatItIs) {
+  ServerProcess server = Start({"--writable"});
+  EXPECT_TRUE(Becomes("objmapper_writable", 1));
+  const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
+  while (!absl::StrContains(Text("/metrics"), "objmapper_root_available_bytes") && absl::Now() < give_up) {
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  EXPECT_GT(Metric("objmapper_root_size_bytes"), Metric("objmapper_root_available_bytes"));
+  const std::string stats = Text("/stats");
+  for (const std::string& word : {std::string("\"version\":\""), std::string("\"host\":\""), "\"root\":\"" + SharedTree().root() + "\"",
+                                  std::string("\"writable\":true"), std::string("\"rules\":null")}) {
+    EXPECT_TRUE(absl::StrContains(stats, word)) << word << " in " << stats;
+  }
 }
 
 TEST_P(AdminTest, FlagsAndPage) {

@@ -178,6 +178,56 @@ class PageTest(unittest.TestCase):
         self.assertFalse(load.is_alive())
         wait_until(lambda: self.number("rate") == 0, "rest, when nobody asks")
 
+    def test_it_says_what_it_is_and_holds(self):
+        wait_until(lambda: self.number("rate") is not None, "a first figure")
+        who = self.text("who")
+        for word in ("version ", f"on {socket.gethostname()}", "up ", f"{self.folder}/root", "read only"):
+            self.assertIn(word, who)
+        wait_until(lambda: self.number("objects") == 1, "the one object")
+        self.assertIn("5 KB", self.text("objects-more"))
+        self.assertIn("--memory_limit", self.text("tier-more"))
+        wait_until(lambda: self.text("disk") != "–", "what is left on the disk")
+        self.assertEqual(self.text("rules"), "none")
+
+    def test_a_miss_is_no_error_and_a_descriptor_moves_nothing(self):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(PATIENCE_S)
+            client.connect(self.path)
+
+            def ask(mode, name, head):
+                client.sendall(mode + len(name).to_bytes(2, "big") + name)
+                client.recv(head, socket.MSG_WAITALL)
+
+            def asked():
+                for _ in range(20):
+                    ask(b"1", b"object", 12)  # V1: status, size, length of the metadata; and the byte that carries the descriptor
+                    ask(b"1", b"nothing", 11)
+                return "for what is not there" in self.text("misses") and not self.text("misses").split(", ")[1].startswith("0 ")
+
+            wait_until(asked, "misses")
+            self.assertEqual(self.number("errors"), 0)
+            self.assertEqual(self.text("bytes"), "0 B")
+            self.assertFalse(self.text("passed").endswith("; beside it, 0 B behind descriptors"))
+
+    def test_charts_can_be_read(self):
+        wait_until(lambda: self.number("rate") is not None and self.run_script("return Chart.getChart('c-p99') !== undefined"), "charts")
+        self.assertEqual(self.run_script("return Chart.getChart('c-p99').options.scales.y.type"), "logarithmic")
+        self.addCleanup(self.browser, "Emulation.clearDeviceMetricsOverride", {})
+        for width in (390, 1280):
+            self.set_size(width, 900)
+            time.sleep(0.5)
+            for chart in CHARTS:
+                colours = self.run_script(f"return Chart.getChart('{chart}').data.datasets.map((set) => set.borderColor)")
+                self.assertEqual(len(colours), len(set(colours)), f"{chart}: two lines of one colour")
+                # Left and right edge of each label, as drawn: none touches the next.
+                edges = self.run_script(
+                    f"const scale = Chart.getChart('{chart}').scales.x; const context = Chart.getChart('{chart}').ctx;"
+                    "return scale.ticks.filter((tick) => tick.label).map((tick) => {"
+                    "const right = scale.getPixelForValue(tick.value); return [right - context.measureText(tick.label).width, right]; })")
+                self.assertGreaterEqual(len(edges), 3, chart)
+                for (_, right), (left, _) in zip(edges, edges[1:]):
+                    self.assertGreater(left - right, 4, f"{chart} at {width}: {edges}")
+
     def test_it_fits_a_phone(self):
         self.addCleanup(self.browser, "Emulation.clearDeviceMetricsOverride", {})
         for width in (360, 390, 768, 1200):

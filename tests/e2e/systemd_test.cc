@@ -163,6 +163,29 @@ TEST_F(SystemdTest, SocketsThatMakeNoSense) {
   }
 }
 
+// `systemctl status` tells of a reload that failed, and that older rules are in force, until one goes well.
+TEST_F(SystemdTest, AReloadThatFailsIsTold) {
+  NotifySocket notify;
+  const std::string rules = directory_.path() + "/rules";
+  std::ofstream(rules) << "any / read\n";
+  ServerOptions options = Plain({"--listen_unix=" + path_, "--rules_file=" + rules});
+  options.environment = {notify.Environment()};
+  ServerProcess server(tree_.root(), options);
+  notify.Await("READY=1");
+  std::ofstream(rules) << "any / read\nanybody / read\n";
+  server.Signal(SIGHUP);
+  notify.Await("RELOADING=1");
+  const std::string failed = notify.Await("READY=1");
+  EXPECT_TRUE(absl::StrContains(failed, "STATUS=RELOAD FAILED")) << failed;
+  EXPECT_TRUE(absl::StrContains(failed, "line 2")) << failed;
+  EXPECT_EQ(Ask(Wire::ToUnix(path_)), "object");
+  std::ofstream(rules) << "any / read\n";
+  server.Signal(SIGHUP);
+  const std::string well = notify.Await("READY=1");
+  EXPECT_TRUE(absl::StrContains(well, "STATUS=1 rules, read at ")) << well;
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+}
+
 // The operator's door is for this machine alone, whoever has opened it.
 TEST_F(SystemdTest, TheOperatorsDoorIsNotForTheNetwork) {
   net::Address everywhere;
