@@ -10,7 +10,7 @@
   const pointsMax = 120;
 
   const number = (value) => value >= 100 ? Math.round(value).toLocaleString('en')
-    : String(Number(value.toPrecision(3)));
+    : value < 0.001 ? '0' : String(Number(value.toPrecision(3)));
   const size = (bytes) => {
     const units = ['B', 'KB', 'MB', 'GB', 'TB'];
     let unit = 0;
