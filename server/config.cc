@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <thread>
 
 #include <gflags/gflags.h>
 
@@ -22,6 +21,7 @@
 #include "server/config_disk.h"
 #include "server/config_objects.h"
 #include "server/config_memory.h"
+#include "server/cores.h"
 #include "server/flag_errors.h"
 
 DEFINE_string(listen_unix, "",
@@ -49,7 +49,7 @@ DEFINE_string(concurrency_model, "mode_routing",
               "work_stealing, epoll, uring or seda (docs/concurrency.md).");
 DEFINE_int32(pool_size, 0,
              "Workers of the fdpass lane, of thread_pool, accept_pool and work_stealing, and of each "
-             "stage of seda; 0: one for each core.");
+             "stage of seda; 0: one for each core that the server may use (affinity, cgroup).");
 DEFINE_int64(max_queue_depth, 1000,
              "Connections that may wait in a queue for a worker. Beyond that thread_pool tells one more "
              "UNAVAILABLE and closes it; in accept_pool and seda requests wait in their sockets.");
@@ -266,7 +266,9 @@ absl::Status ReadModel(Config* config) {
 }
 
 absl::Status ReadThreads(Config* config) {
-  const int cores = std::max(1u, std::thread::hardware_concurrency());
+  const Cores allowed = CoresAllowed();
+  const int cores = allowed.count;
+  config->cores = absl::StrCat("cores: ", allowed.why, "; that is how many threads there are of a kind, unless flags say how many");
   if (absl::Status s = CheckRange("pool_size", FLAGS_pool_size, 0, 1024); !s.ok()) return s;
   if (absl::Status s = CheckRange("splice_pool_size", FLAGS_splice_pool_size, 0, 1024); !s.ok()) {
     return s;

@@ -35,6 +35,7 @@ struct Config {
   bool fdpass_lane = true;  // false: no listener can reach it (--concurrency_model=auto)
   std::string concurrency_model;
   std::optional<router::models::Model> model;  // nullopt: the lanes, routed to by mode
+  std::string cores;  // how many the process may use, and why: a line for the log
   int pool_size = 1;
   size_t max_queue_depth = 1000;
   size_t max_threads = 1000;

@@ -1,11 +1,13 @@
 #include "server/config_disk.h"
 
+#include <algorithm>
 #include <string>
 
 #include <gflags/gflags.h>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "server/cores.h"
 #include "server/flag_errors.h"
 
 DEFINE_bool(catalog, true,
@@ -17,7 +19,8 @@ DEFINE_int64(catalog_watches, 100'000,
 DEFINE_string(catalog_rescan, "1m", "How often folders that cannot be watched are looked at again.");
 DEFINE_string(catalog_memory, "2G",
               "How much memory the list of all objects may take. Clients' objects beyond that are refused as UNAVAILABLE; where "
-              "others put more into the folder, OP_LIST walks it. Empty: no bound.");
+              "others put more into the folder, OP_LIST walks it. Unless it is given, at most half of what the machine and its cgroup "
+              "have. Empty: no bound.");
 DEFINE_string(disk_evict_at, "",
               "How full the disk may become before the objects go that were used longest ago, with --writable: a share of "
               "the file system (85%), whatever fills it, or bytes of objects (200G). Empty: none goes.");
@@ -58,6 +61,11 @@ absl::Status ReadDisk(Config* config) {
       return Bad("catalog_memory", FLAGS_catalog_memory, "it is a number of bytes such as 64M or 2G, 64K or more, or empty");
     }
     config->catalog_memory = memory->value;
+    // The default is for machines that have more.
+    const uint64_t half = std::max(kCatalogBytesMin, MemoryAllowed() / 2);
+    if (gflags::GetCommandLineFlagInfoOrDie("catalog_memory").is_default) {
+      config->catalog_memory = std::min(config->catalog_memory, half);
+    }
   }
   const storage::DiskLevel& evict_at = config->disk_evict_at;
   const storage::DiskLevel& refuse_at = config->disk_refuse_at;

@@ -6,6 +6,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "server/cores.h"
 #include "server/flag_errors.h"
 
 DEFINE_string(memory_limit, "0",
@@ -45,6 +47,11 @@ absl::Status ReadMemory(Config* config) {
   }
   if (config->memory_limit != 0 && !config->writable) {
     return Bad("memory_limit", FLAGS_memory_limit, "nobody can store objects in a server without --writable");
+  }
+  if (const uint64_t allowed = MemoryAllowed(); config->memory_limit > allowed) {
+    config->warnings.push_back(absl::StrCat("--memory_limit=", FLAGS_memory_limit, " is more than this process may have (", allowed,
+                                            " bytes: the machine's memory, or memory.max of its cgroup); the kernel ends it before "
+                                            "so much is in memory."));
   }
   return absl::OkStatus();
 }

@@ -4,22 +4,38 @@
 #include <glog/logging.h>
 
 #include "absl/time/clock.h"
+#include "server/log_writer.h"
 
 namespace objmapper::server {
 
-std::string ReopenLogFiles() {
-  if (FLAGS_logtostderr) {
-    return "the log goes to standard error, and there is no file to be opened anew; whoever reads it there rotates it";
-  }
-  google::FlushLogFiles(google::GLOG_INFO);
-  if (FLAGS_timestamp_in_logfile_name) {
-    const absl::Time now = absl::Now();
-    absl::SleepFor(absl::FromUnixSeconds(absl::ToUnixSeconds(now) + 1) - now);
-  }
+namespace {
+
+// What is on its way to the files is there after that.
+constexpr absl::Duration kPatience = absl::Seconds(5);
+
+// On the writing thread, which nobody waits for but us: a mount that hangs holds up no line of the log.
+void CloseFiles() {
+  // Nothing is left to be written when glog closes them, with a lock that every line needs.
+  for (int level = 0; level < google::NUM_SEVERITIES; ++level) google::base::GetLogger(level)->Flush();
   // glog closes its files when what their names end with changes. A line of another thread's between the two calls makes
   // a file with that ending.
   google::SetLogFilenameExtension(".rotating");
   google::SetLogFilenameExtension("");
+}
+
+}  // namespace
+
+std::string ReopenLogFiles() {
+  if (!LogHasFiles()) {
+    return "the log goes to standard error, and there is no file to be opened anew; whoever reads it there rotates it";
+  }
+  if (FLAGS_timestamp_in_logfile_name) {
+    const absl::Time now = absl::Now();
+    absl::SleepFor(absl::FromUnixSeconds(absl::ToUnixSeconds(now) + 1) - now);
+  }
+  if (!FlushLog(kPatience) || !RunInLogWriter(CloseFiles, kPatience)) {
+    return "the log's files cannot be written at the moment; they are closed, and opened anew, when they can";
+  }
   return "the log's files have been closed, and are opened anew";
 }
 

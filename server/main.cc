@@ -29,6 +29,7 @@
 #include "server/command_line.h"
 #include "server/config.h"
 #include "server/needed_calls.h"
+#include "server/log_writer.h"
 #include "server/privileges.h"
 #include "server/run.h"
 #include "server/signals.h"
@@ -154,8 +155,10 @@ int main(int argc, char** argv) {
       return 1;
     }
   }
+  objmapper::server::StartLogWriter();
+  LOG(INFO) << config->cores;
   const int status = objmapper::server::Run(*config, *std::move(inherited));
-  google::FlushLogFiles(google::INFO);
+  objmapper::server::FlushLog(objmapper::server::kLogPatience);
   // A thread that waits for a second signal may still run: no destructors below it.
   _exit(status);
 }

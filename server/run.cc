@@ -28,6 +28,7 @@
 #include "server/handover/predecessor.h"
 #include "server/handover/trust.h"
 #include "server/log_files.h"
+#include "server/log_writer.h"
 #include "server/server.h"
 #include "server/signals.h"
 #include "text/printable.h"
@@ -71,6 +72,7 @@ class Life {
     EndInTime(signal == kSuccessor ? handover::kPatience : absl::ZeroDuration());
     std::thread([asked = signal != kSuccessor] {
       LOG(WARNING) << strsignal(AwaitStopAtOnce(asked)) << ": stopped at once";
+      FlushLog(kLogPatience);
       _exit(130);
     }).detach();
     systemd_.Stopping(config_.drain_timeout);
@@ -256,7 +258,7 @@ class Life {
       LOG(ERROR) << "something hangs: ended without it, after --drain_timeout and " << kGrace;
       net::DisposeOfAll();
       CloseListeners();
-      google::FlushLogFiles(google::INFO);
+      FlushLog(kLogPatience);
       _exit(0);
     }).detach();
   }

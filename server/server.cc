@@ -14,6 +14,7 @@
 #include "net/expendable.h"
 #include "net/listener.h"
 #include "server/admin/connections_text.h"
+#include "server/log_writer.h"
 #include "server/root_check.h"
 
 namespace objmapper::server {
@@ -439,6 +440,7 @@ Vitals Server::Read() const {
   vitals.writable = config_.writable;
   vitals.expendable = net::ReadExpendable();
   vitals.process = ReadProcess();
+  vitals.log_lines_dropped = LogLinesDropped();
   return vitals;
 }
 

@@ -15,6 +15,7 @@
 
 #include "absl/time/clock.h"
 #include "net/clock.h"
+#include "server/log_writer.h"
 
 namespace objmapper::server {
 namespace {
@@ -128,7 +129,7 @@ void StartWatch::Run(absl::Duration patience) {
     if (poll(polled, 1, static_cast<int>(absl::ToInt64Milliseconds(most)) + 1) > 0) return;
   }
   LOG(ERROR) << "stopped while it started: that took longer than --drain_timeout";
-  google::FlushLogFiles(google::GLOG_INFO);
+  FlushLog(kLogPatience);
   _exit(130);
 }
 

@@ -339,6 +339,9 @@ std::string ToPrometheus(const Vitals& vitals) {
   if (vitals.rules.has_value()) AddRules(*vitals.rules, families);
   AddRoot(vitals, families);
   if (vitals.expendable.running) AddForeign(vitals.expendable, families);
+  families.Counter("objmapper_log_lines_dropped_total",
+                   "Lines of the log that were lost, since whoever takes it was too slow, or the disk full.",
+                   static_cast<double>(vitals.log_lines_dropped));
   AddProcess(vitals.process, families);
   return prometheus::TextSerializer().Serialize(families.all());
 }

@@ -71,6 +71,7 @@ struct Vitals {
   uint64_t disk_bytes = 0, disk_available_bytes = 0;  // of the root's file system; 0: not known
   bool writable = false;
   net::ExpendableCounts expendable;  // clients' descriptors on their way out
+  uint64_t log_lines_dropped = 0;
   Process process;
 };
 

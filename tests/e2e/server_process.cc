@@ -115,6 +115,15 @@ bool Refuse(long call, int error) {
       *end = '\0';
     }
   }
+  if (options.on_one_core) {
+    cpu_set_t allowed, one;
+    if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) _exit(126);
+    CPU_ZERO(&one);
+    for (int core = 0; core < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++core) {
+      if (CPU_ISSET(core, &allowed)) CPU_SET(core, &one);
+    }
+    if (sched_setaffinity(0, sizeof(one), &one) != 0) _exit(126);
+  }
   if (chdir(options.working_directory.c_str()) != 0) _exit(126);
   dup2(log, STDERR_FILENO);
   dup2(log, STDOUT_FILENO);
@@ -264,12 +273,24 @@ void ServerProcess::ReadLog() {
   while (true) {
     const ssize_t got = read(log_pipe_.get(), buffer, sizeof(buffer));
     if (got < 0 && errno == EINTR) continue;
-    const std::lock_guard<std::mutex> lock(mutex_);
+    std::unique_lock<std::mutex> lock(mutex_);
     if (got > 0) log_.append(buffer, got);
     log_ended_ = got <= 0;
     log_grew_.notify_all();
     if (log_ended_) return;
+    log_grew_.wait(lock, [this] { return !log_left_; });
   }
+}
+
+void ServerProcess::LeaveLog() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  log_left_ = true;
+}
+
+void ServerProcess::TakeLog() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  log_left_ = false;
+  log_grew_.notify_all();
 }
 
 std::string ServerProcess::log() const {

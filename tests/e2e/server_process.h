@@ -43,6 +43,7 @@ struct ServerOptions {
   // What Docker's default profile refuses without further capabilities is refused (docs.docker.com/engine/security/seccomp):
   // io_uring among it.
   bool like_in_docker = false;
+  bool on_one_core = false;  // it may use one of the machine's cores alone (sched_setaffinity(2))
   // Listening sockets, handed over as systemd does (sd_listen_fds(3)), and their names, with colons between.
   std::vector<int> inherited_sockets;
   std::string inherited_names;
@@ -103,6 +104,10 @@ class ServerProcess {
   int LowestFreeDescriptor() const;
   void LimitDescriptors(rlim_t limit) const;
 
+  // From now on nobody takes its log, so that the pipe that it is written to fills; and again.
+  void LeaveLog();
+  void TakeLog();
+
   std::string log() const;
   // Waits until the log holds `text`; false after kPatience.
   bool WaitForLog(absl::string_view text) const;
@@ -122,10 +127,11 @@ class ServerProcess {
   uint16_t tcp6_port_ = 0;
   net::UniqueFd log_pipe_;
   std::thread log_reader_;
-  mutable std::mutex mutex_;  // log_, log_ended_
-  mutable std::condition_variable log_grew_;
+  mutable std::mutex mutex_;  // log_, log_ended_, log_left_
+  mutable std::condition_variable log_grew_;  // or is taken again
   std::string log_;
   bool log_ended_ = false;
+  bool log_left_ = false;
 };
 
 // server.Descriptors(), once connections that have just ended are gone from it.

@@ -10,7 +10,6 @@
 #include <fstream>
 #include <set>
 #include <string>
-#include <thread>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -21,6 +20,7 @@
 #include "net/address.h"
 #include "net/send_buffer.h"
 #include "net/udp.h"
+#include "server/cores.h"
 #include "tests/client/temporary_folder.h"
 
 namespace objmapper::server {
@@ -78,7 +78,7 @@ class ConfigTest : public testing::Test {
 // Without flags it is what --help says.
 TEST_F(ConfigTest, Defaults) {
   const Config config = Read();
-  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int cores = CoresAllowed().count;
   EXPECT_EQ(Urls(config), UrlList{"unix:/tmp/objmapper.sock"});
   EXPECT_TRUE(config.fdpass_lane);
   EXPECT_EQ(config.concurrency_model, "mode_routing");
@@ -303,7 +303,7 @@ TEST_F(ConfigTest, BusyPoll) {
 
 // Loops for large bodies over TCP are made where there is TCP.
 TEST_F(ConfigTest, BulkLoops) {
-  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int cores = CoresAllowed().count;
   EXPECT_EQ(ReadWith("bulk_loops", "3").bulk_loops, 0);
   Set("listen_tcp", "127.0.0.1:0");
   EXPECT_EQ(ReadWith("bulk_loops", "3").bulk_loops, 3);
