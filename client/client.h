@@ -46,7 +46,7 @@ namespace objmapper::client {
 //                RESOURCE_EXHAUSTED (RLIMIT_NOFILE, Options::bytes_max)
 class Client {
  public:
-  // Connects to "unix:/path", "unix:@abstract" or "tcp://host:port".
+  // Connects to "unix:/path", "unix:@abstract" or "tcp://host:port"; a path that begins with "/", "./" or "../" may stand alone.
   //
   // Errors: INVALID_ARGUMENT (the URL or an option); kConnection: UNAVAILABLE (nobody listens),
   // DEADLINE_EXCEEDED; kServer: what the server said in place of a handshake, such as UNAVAILABLE

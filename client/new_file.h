@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "client/place.h"
 #include "net/unique_fd.h"
 
 namespace objmapper::client {
@@ -15,41 +16,62 @@ namespace objmapper::client {
 // A new, empty file in its target's folder, without its target's name until Commit(). One that dies
 // before is gone; where the file system has O_TMPFILE (open(2)) even when the process is killed.
 // Movable. Not thread-safe.
+//
+// What is replaced lends the new file its permissions (less set-user-ID and set-group-ID, as when it is written to), owner,
+// group, access list and user.* attributes. It is another file all the same: who has the old one open, or other hard links to
+// it, keeps the old bytes.
+//
+// Where a file may be written to, but not replaced (the folder takes no new file, it is a mount of its own, its owner
+// could not be kept), the bytes wait in a nameless file in $TMPDIR or /tmp, and Commit() writes them into it, once the
+// room for them is there.
 class NewFile {
  public:
   // What the file is before Commit().
   enum class Meanwhile : uint8_t {
-    kUnnamedIfPossible,  // O_TMPFILE, or kNamed where the file system has no such thing
+    kUnnamedIfPossible,  // O_TMPFILE, or kNamed where there is no such thing, or no /proc to name it by
     kNamed,              // ".objmapper-<random>.partial"
   };
 
-  // path: what Commit() will create or replace. A symbolic link is followed, so that its target is
-  // replaced and not the link. Permissions are those of any new file (0666 and the umask).
+  // path: what Commit() will create or replace. Symbolic links are followed, so that what they lead to is made or
+  // replaced, and not they. A new file's permissions are 0666 and the umask.
   //
   // Errors: INVALID_ARGUMENT (empty), FAILED_PRECONDITION (a folder, or another thing that is no
-  // regular file), or as ErrnoToStatus; the message names the path.
+  // regular file), PERMISSION_DENIED (a file that may not be written to), or as ErrnoToStatus; the message names the path.
   static absl::StatusOr<NewFile> Create(absl::string_view path,
                                         Meanwhile meanwhile = Meanwhile::kUnnamedIfPossible);
+  // The same, for what FindPlace(path) has found.
+  static absl::StatusOr<NewFile> CreateAt(absl::string_view path, Place place,
+                                          Meanwhile meanwhile = Meanwhile::kUnnamedIfPossible);
 
   NewFile(NewFile&& other) noexcept
       : fd_(std::move(other.fd_)),
-        target_(std::move(other.target_)),
-        temporary_(std::exchange(other.temporary_, std::string())) {}
+        place_(std::move(other.place_)),
+        temporary_(std::exchange(other.temporary_, std::string())),
+        in_place_(other.in_place_) {}
   NewFile& operator=(NewFile&&) = delete;
   ~NewFile();
 
   int fd() const { return fd_.get(); }
 
-  // Gives the file its name, replacing what had it. Call once. Errors as ErrnoToStatus.
+  // Gives the file its name, replacing what had it. Call once. Errors as ErrnoToStatus. Where the bytes have to be written
+  // into the old file, a disk that fails in the midst of it leaves a part of both; the message says so.
   absl::Status Commit();
 
  private:
-  NewFile(net::UniqueFd fd, std::string target, std::string temporary)
-      : fd_(std::move(fd)), target_(std::move(target)), temporary_(std::move(temporary)) {}
+  NewFile(net::UniqueFd fd, Place place, std::string temporary, bool in_place)
+      : fd_(std::move(fd)), place_(std::move(place)), temporary_(std::move(temporary)), in_place_(in_place) {}
+
+  static absl::StatusOr<NewFile> CreateBeside(absl::string_view path, const Place& place, Meanwhile meanwhile);
+  absl::Status WriteInPlace();
 
   net::UniqueFd fd_;
-  std::string target_;
+  Place place_;            // kNew or kFile
   std::string temporary_;  // the name it has meanwhile; empty: none
+  bool in_place_;          // fd_ is elsewhere, and is to be copied
 };
+
+// A file without a name in $TMPDIR, or in /tmp, for what may be more than fits in memory; open for reading and writing.
+// Errors as ErrnoToStatus; the message names the folder.
+absl::StatusOr<net::UniqueFd> TemporaryFile();
 
 }  // namespace objmapper::client

@@ -1,45 +1,105 @@
 #include "client/to_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "client/error.h"
-#include "client/new_file.h"
+#include "client/output.h"
 #include "net/errno_status.h"
-#include "net/unique_fd.h"
 
 namespace objmapper::client {
 namespace {
 
 constexpr size_t kBufferBytes = 256 * 1024;
+// An object's size is asked for so many times before it counts as one that does not stay.
+constexpr int kSizeAttempts = 8;
+
+// The last `bytes` of an object of `size`, or all of a shorter one.
+Range LastOf(uint64_t size, uint64_t bytes) {
+  const uint64_t length = std::min(size, bytes);
+  return Range{size - length, length};
+}
+
+// From a descriptor to `out` by way of options.inspect, which has to see the bytes.
+absl::Status CopyInspected(const FdObject& object, int out, absl::string_view out_name, const ToFileOptions& options) {
+  std::string buffer(kBufferBytes, '\0');
+  uint64_t done = 0;
+  while (done < object.info.length) {
+    const size_t wanted = std::min<uint64_t>(buffer.size(), object.info.length - done);
+    const ssize_t got = pread(object.fd.get(), &buffer[0], wanted, static_cast<off_t>(object.info.offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return net::ErrnoToStatus(errno, "read of the received descriptor");
+    if (got == 0) return absl::DataLossError(absl::StrCat("the object has shrunk to ", done, " bytes"));
+    const absl::string_view piece(buffer.data(), static_cast<size_t>(got));
+    if (absl::Status seen = options.inspect(piece); !seen.ok()) return seen;
+    if (absl::Status written = WriteAll(out, piece, out_name); !written.ok()) return written;
+    done += piece.size();
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<FileResult> FromDescriptor(Client& client, absl::string_view uri, int out,
                                           absl::string_view out_name,
                                           const ToFileOptions& options) {
-  absl::StatusOr<FdObject> object = client.GetFd(uri, options.range);
+  absl::StatusOr<FdObject> object = client.GetFd(uri, options.last.has_value() ? std::nullopt : options.range);
   if (!object.ok()) return object.status();
+  if (options.last.has_value()) {
+    const Range last = LastOf(object->info.size, *options.last);
+    object->info.offset = last.offset;
+    object->info.length = last.length;
+  }
+  if (options.inspect) {
+    const absl::Status copied = CopyInspected(*object, out, out_name, options);
+    if (!copied.ok()) return About(WhatWasAsked(options.mode, uri), copied);
+    return FileResult{std::move(object->info), CopyMethod::kReadWrite};
+  }
   const absl::StatusOr<CopyMethod> method = CopyRange(
       object->fd.get(), object->info.offset, object->info.length, out, out_name, options.progress);
   if (!method.ok()) return About(WhatWasAsked(options.mode, uri), method.status());
   return FileResult{std::move(object->info), *method};
 }
 
+// The body of what is asked for. The last bytes are asked for in two steps, since only the size tells where they begin; where
+// the object is replaced by one of another size between the two, again.
+absl::StatusOr<Body> OpenAsked(Client& client, absl::string_view uri, const ToFileOptions& options) {
+  if (!options.last.has_value()) return client.OpenBody(uri, options.mode, options.range);
+  for (int i = 0; i < kSizeAttempts; ++i) {
+    const absl::StatusOr<ObjectInfo> now = client.Stat(uri);
+    if (!now.ok()) return now.status();
+    // A range that begins at the end is none.
+    std::optional<Range> last;
+    if (now->size > 0) last = LastOf(now->size, *options.last);
+    absl::StatusOr<Body> body = client.OpenBody(uri, options.mode, last);
+    if (!body.ok() && !absl::IsOutOfRange(body.status())) return body;
+    if (body.ok() && body->info().size == now->size) return body;
+    if (body.ok()) {
+      char buffer[4096];
+      while (body->left() > 0) {
+        const absl::StatusOr<size_t> got = body->Read(absl::MakeSpan(buffer, sizeof(buffer)));
+        if (!got.ok()) return got.status();
+      }
+    }
+  }
+  return About(WhatWasAsked(options.mode, uri), absl::AbortedError("its size changes all the time"));
+}
+
 absl::StatusOr<FileResult> FromConnection(Client& client, absl::string_view uri, int out,
                                           absl::string_view out_name,
                                           const ToFileOptions& options) {
-  absl::StatusOr<Body> body = client.OpenBody(uri, options.mode, options.range);
+  absl::StatusOr<Body> body = OpenAsked(client, uri, options);
   if (!body.ok()) return body.status();
   const uint64_t total = body->info().length;
   std::string buffer(std::min<uint64_t>(total, kBufferBytes), '\0');
   while (body->left() > 0) {
     const absl::StatusOr<size_t> got = body->Read(absl::MakeSpan(&buffer[0], buffer.size()));
     if (!got.ok()) return got.status();
-    const absl::Status written = WriteAll(out, absl::string_view(buffer.data(), *got), out_name);
+    const absl::string_view piece(buffer.data(), *got);
+    absl::Status written = options.inspect ? options.inspect(piece) : absl::OkStatus();
+    if (written.ok()) written = WriteAll(out, piece, out_name);
     if (!written.ok()) return About(WhatWasAsked(options.mode, uri), written);
     if (options.progress) options.progress(total - body->left(), total);
   }
@@ -54,33 +114,20 @@ absl::StatusOr<FileResult> Get(Client& client, absl::string_view uri, int out,
              : FromConnection(client, uri, out, out_name, options);
 }
 
-bool IsDeviceOrFifo(const std::string& path) {
-  struct stat attributes;
-  return stat(path.c_str(), &attributes) == 0 &&
-         (S_ISCHR(attributes.st_mode) || S_ISBLK(attributes.st_mode) ||
-          S_ISFIFO(attributes.st_mode));
-}
-
 }  // namespace
 
 absl::StatusOr<FileResult> GetToFd(Client& client, absl::string_view uri, int out,
                                    const ToFileOptions& options) {
-  return Get(client, uri, out, absl::StrCat("descriptor ", out), options);
+  return Get(client, uri, out, out == STDOUT_FILENO ? "standard output" : absl::StrCat("descriptor ", out), options);
 }
 
 absl::StatusOr<FileResult> GetToFile(Client& client, absl::string_view uri, absl::string_view path,
                                      const ToFileOptions& options) {
-  const std::string name(path);
-  if (IsDeviceOrFifo(name)) {
-    const net::UniqueFd device(open(name.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
-    if (!device.valid()) return net::ErrnoToStatus(errno, absl::StrCat("open ", path));
-    return Get(client, uri, device.get(), path, options);
-  }
-  absl::StatusOr<NewFile> file = NewFile::Create(path);
-  if (!file.ok()) return file.status();
-  absl::StatusOr<FileResult> result = Get(client, uri, file->fd(), path, options);
+  absl::StatusOr<Output> output = Output::Open(path);
+  if (!output.ok()) return output.status();
+  absl::StatusOr<FileResult> result = Get(client, uri, output->fd(), path, options);
   if (!result.ok()) return result;
-  if (absl::Status status = file->Commit(); !status.ok()) {
+  if (absl::Status status = output->Commit(); !status.ok()) {
     return About(WhatWasAsked(options.mode, uri), status);
   }
   return result;

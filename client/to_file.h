@@ -3,9 +3,12 @@
 //   GetToFile(client, "models/a.bin", "/tmp/a.bin", {.mode = protocol::Mode::kFdPass});
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "client/client.h"
@@ -21,7 +24,10 @@ struct ToFileOptions {
   // fixed size.
   protocol::Mode mode = protocol::Mode::kCopy;
   std::optional<Range> range;
+  std::optional<uint64_t> last;  // in place of `range`: the last so many bytes, or all of a shorter object
   ProgressCallback progress;  // may be empty
+  // May be empty. Sees each piece before it is written; an error keeps it from that, and ends the call.
+  std::function<absl::Status(absl::string_view piece)> inspect;
 };
 
 struct FileResult {
@@ -38,9 +44,10 @@ absl::StatusOr<FileResult> GetToFd(Client& client, absl::string_view uri, int ou
                                    const ToFileOptions& options = ToFileOptions());
 
 // Creates or replaces the file `path` with the object: whole, or not at all (client/new_file.h).
-// When `path` is a device or a FIFO the bytes are written to it as they come.
+// What is no file (a device, a FIFO, an open descriptor such as /dev/stdout) is written to as the bytes come
+// (client/output.h).
 //
-// Errors: as GetToFd() and NewFile::Create(). Nothing is asked of the server when the file cannot
+// Errors: as GetToFd() and Output::Open(). Nothing is asked of the server when the file cannot
 // be created.
 absl::StatusOr<FileResult> GetToFile(Client& client, absl::string_view uri, absl::string_view path,
                                      const ToFileOptions& options = ToFileOptions());

@@ -5,6 +5,7 @@
 #include <sys/un.h>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -100,6 +101,10 @@ absl::StatusOr<Address> TcpAddress(const HostPort& parts, absl::string_view whol
 
 }  // namespace
 
+bool IsSocketPath(absl::string_view text) {
+  return absl::StartsWith(text, "/") || absl::StartsWith(text, "./") || absl::StartsWith(text, "../");
+}
+
 std::string Address::ToUrl() const {
   if (kind == Kind::kUnix) return absl::StrCat("unix:", path);
   const bool v6 = host.find(':') != std::string::npos;
@@ -124,9 +129,10 @@ absl::StatusOr<Address> UnixAddress(absl::string_view path) {
 
 absl::StatusOr<Address> ParseUrl(absl::string_view url) {
   absl::string_view rest = url;
-  if (absl::ConsumePrefix(&rest, "unix:")) return UnixAddress(rest);
+  if (absl::ConsumePrefix(&rest, "unix:") || IsSocketPath(rest)) return UnixAddress(rest);
   if (!absl::ConsumePrefix(&rest, "tcp://")) {
-    return Invalid(url, "expected unix:/path, unix:@name, tcp://host:port or tcp://[v6]:port");
+    return Invalid(url, "expected unix:/path, unix:@name, tcp://host:port or tcp://[v6]:port, or a path such as /run/x.sock or "
+                        "./x.sock");
   }
   absl::StatusOr<HostPort> parts = Split(rest, url);
   if (!parts.ok()) return parts.status();

@@ -23,9 +23,13 @@ struct Address {
   std::string ToUrl() const;
 };
 
-// Reads "unix:/path", "unix:@name", "tcp://host:port" or "tcp://[v6]:port".
+// Reads "unix:/path", "unix:@name", "tcp://host:port" or "tcp://[v6]:port"; and a socket's path alone where it cannot be
+// anything else: one that begins with "/", "./" or "../".
 // INVALID_ARGUMENT: anything else; the message quotes `url` and says what was expected.
 absl::StatusOr<Address> ParseUrl(absl::string_view url);
+
+// Whether ParseUrl() takes `text` for a socket's path without "unix:".
+bool IsSocketPath(absl::string_view text);
 
 // Reads the value of a listen flag: "host:port", "[v6]:port", ":port" (loopback) or "port"
 // (loopback). INVALID_ARGUMENT as above.

@@ -23,6 +23,7 @@
 #include "server/config_memory.h"
 #include "server/cores.h"
 #include "server/flag_errors.h"
+#include "text/duration.h"
 
 DEFINE_string(listen_unix, "",
               "Unix sockets to listen on: paths, or @names in the abstract namespace, separated by "
@@ -135,10 +136,7 @@ namespace objmapper::server {
 namespace {
 
 absl::Status ReadDuration(absl::string_view flag, const std::string& text, absl::Duration* out) {
-  if (text != "0" && !absl::ParseDuration(text, out)) {
-    return Bad(flag, text, "it is a time such as 500ms, 30s or 5m");
-  }
-  if (text == "0") *out = absl::ZeroDuration();
+  if (!text::ParseDuration(text, out)) return Bad(flag, text, "it is a time such as 500ms, 30s or 5m, or seconds");
   if (*out < absl::ZeroDuration() || (*out > absl::Hours(24 * 365) && *out != absl::InfiniteDuration())) {
     return Bad(flag, text, "it is a time from 0 to a year");
   }

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "server/cores.h"
 #include "server/flag_errors.h"
+#include "text/duration.h"
 
 DEFINE_bool(catalog, true,
             "Keep a list of all objects in memory (about 100 bytes each), so that OP_LIST need not walk the folder, and "
@@ -51,7 +52,7 @@ absl::Status ReadDisk(Config* config) {
   config->catalog = FLAGS_catalog;
   if (absl::Status s = CheckRange("catalog_watches", FLAGS_catalog_watches, 0, 100'000'000); !s.ok()) return s;
   config->catalog_watches = static_cast<size_t>(FLAGS_catalog_watches);
-  if (!absl::ParseDuration(FLAGS_catalog_rescan, &config->catalog_rescan) ||
+  if (!text::ParseDuration(FLAGS_catalog_rescan, &config->catalog_rescan) ||
       config->catalog_rescan < absl::Milliseconds(1) || config->catalog_rescan > absl::Hours(24 * 365)) {
     return Bad("catalog_rescan", FLAGS_catalog_rescan, "it is a duration such as 30s or 5m, from 1ms to a year");
   }

@@ -1,13 +1,16 @@
 // The command-line client. tools/cli/help.cc says what it does.
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <string>
 
-#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "net/standard_streams.h"
 #include "text/version.h"
@@ -54,16 +57,19 @@ ExitCode Run(const CommandLine& line) {
 
 namespace {
 
-// /dev/stdout and the like of a descriptor that is closed, among the arguments: what stands in for it could be opened by
-// that name, and would swallow an object or be an empty one. Empty: there is none.
+// A descriptor that is not open and named among the arguments, as /dev/stdout, /dev/fd/N or the like: what stands in for it, or
+// is opened under its number later, could be opened by that name, and would swallow an object or be an empty one. Empty: there
+// is none. closed: those of 0, 1 and 2 that are. Before anything is opened.
 std::string ClosedStream(absl::Span<const char* const> arguments, int closed) {
-  for (int fd = 0; fd < 3; ++fd) {
-    if ((closed & 1 << fd) == 0) continue;
-    const std::string named = absl::StrCat("/dev/", fd == 0 ? "stdin" : fd == 1 ? "stdout" : "stderr");
-    for (const char* argument : arguments) {
-      for (const std::string& name : {named, absl::StrCat("/dev/fd/", fd), absl::StrCat("/proc/self/fd/", fd)}) {
-        if (absl::EndsWith(argument, name)) return name;
-      }
+  for (const absl::string_view argument : arguments) {
+    for (const absl::string_view folder : {"/dev/std", "/dev/fd/", "/proc/self/fd/"}) {
+      const size_t at = argument.find(folder);
+      if (at == absl::string_view::npos) continue;
+      const absl::string_view name = argument.substr(at + folder.size());
+      int fd = name == "in" ? 0 : name == "out" ? 1 : name == "err" ? 2 : -1;
+      if (fd < 0 && (!absl::SimpleAtoi(name, &fd) || fd < 0)) continue;
+      const bool is_closed = fd < 3 ? (closed & 1 << fd) != 0 : fcntl(fd, F_GETFD) < 0;
+      if (is_closed) return std::string(argument.substr(at));
     }
   }
   return "";
@@ -95,5 +101,7 @@ ExitCode Main(absl::Span<const char* const> arguments, int closed_streams) {
 
 int main(int argc, char** argv) {
   const int closed = objmapper::net::HoldStandardStreams();
+  // A file that would become larger than it may (ulimit -f) is an error with a name, not an end without a word.
+  signal(SIGXFSZ, SIG_IGN);
   return objmapper::tools::Main(absl::MakeSpan(argv + 1, argc > 0 ? argc - 1 : 0), closed);
 }

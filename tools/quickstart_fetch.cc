@@ -33,6 +33,7 @@
 #include "net/standard_streams.h"
 #include "net/unique_fd.h"
 #include "protocol/mode.h"
+#include "tools/checked_flags.h"
 
 DEFINE_string(root, "", "The server's root, to compare with");
 DEFINE_string(servers, "", "Comma-separated: unix:/path, tcp://host:port");
@@ -230,6 +231,10 @@ int Main(const std::vector<std::string>& uris) {
 int main(int argc, char** argv) {
   objmapper::net::HoldStandardStreams();
   gflags::SetUsageMessage("--root=DIR --servers=URL,... URI...");
+  if (const absl::Status checked = objmapper::tools::CheckFlags(argc, argv); !checked.ok()) {
+    absl::FPrintF(stderr, "quickstart_fetch: %s\n", std::string(checked.message()));
+    return 2;
+  }
   gflags::ParseCommandLineFlags(&argc, &argv, /*remove_flags=*/true);
   return objmapper::tools::Main(std::vector<std::string>(argv + 1, argv + argc));
 }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "client/error.h"
 #include "tests/client/fake_server.h"
 #include "tests/client/temporary_folder.h"
@@ -187,6 +189,75 @@ TEST_P(ToFileTest, FifoIsWrittenTo) {
   char buffer[16];
   EXPECT_EQ(std::string(buffer, std::max<ssize_t>(0, read(reader.get(), buffer, 16))), "hello");
   EXPECT_EQ(folder_.Names(), std::vector<std::string>{"fifo"});
+}
+
+// An open descriptor, by its name in /dev/fd, is written to where it stands; a socket's file, and a descriptor that is
+// not open for writing, are refused before anything is asked.
+TEST_P(ToFileTest, DescriptorsByName) {
+  FakeServer server([](Peer& peer) {
+    Answer(peer, "hello");
+    Answer(peer, " world");
+    peer.AwaitEnd();
+  });
+  Client client = Connected(server);
+  ToFileOptions options;
+  options.mode = GetParam();
+  folder_.Write("out", ">");
+  const net::UniqueFd out(open(folder_.Path("out").c_str(), O_RDWR | O_APPEND));
+  const std::string name = absl::StrCat("/dev/fd/", out.get());
+  for (const char* uri : {"a", "b"}) ASSERT_TRUE(GetToFile(client, uri, name, options).ok());
+  EXPECT_EQ(folder_.Read("out"), ">hello world");
+  EXPECT_EQ(ContentOf(out.get()), ">hello world");
+  const net::UniqueFd read_only(open(folder_.Path("out").c_str(), O_RDONLY));
+  const std::string bad = absl::StrCat("/dev/fd/", read_only.get());
+  const absl::string_view socket = absl::string_view(server.url()).substr(strlen("unix:"));
+  for (const absl::string_view path : {absl::string_view(bad), absl::string_view("/dev/fd/1000000"), socket}) {
+    if (path == socket && socket[0] == '@') continue;
+    const absl::Status status = GetToFile(client, "c", path, options).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    EXPECT_TRUE(client.status().ok());
+  }
+}
+
+// The last bytes of an object, or all of a shorter one; where it changes its size between the question and the answer, of the
+// one that is answered.
+TEST_P(ToFileTest, LastBytes) {
+  const auto size_is = [](Peer& peer, uint64_t size) {
+    const Asked asked = peer.ReadRequest();
+    EXPECT_EQ(asked.request.mode, Mode::kStat);
+    peer.Send(Ok(asked.id, 0, [size](MetadataWriter& m) { m.AddU64(protocol::MetadataType::kSize, size); }));
+  };
+  const bool asks_first = GetParam() != Mode::kFdPass;
+  FakeServer server([&](Peer& peer) {
+    if (asks_first) size_is(peer, 5);
+    Answer(peer, "hello");
+    if (asks_first) size_is(peer, 5);
+    Answer(peer, "hello");
+    if (asks_first) {
+      size_is(peer, 6);
+      Answer(peer, "a longer one");
+      size_is(peer, 12);
+    }
+    Answer(peer, "a longer one");
+    if (asks_first) size_is(peer, 0);
+    Answer(peer, "");
+    peer.AwaitEnd();
+  });
+  Client client = Connected(server);
+  ToFileOptions options;
+  options.mode = GetParam();
+  options.last = 3;
+  const auto got = [&] {
+    const absl::StatusOr<FileResult> result = GetToFile(client, "a", folder_.Path("a"), options);
+    EXPECT_TRUE(result.ok()) << result.status();
+    return folder_.Read("a");
+  };
+  EXPECT_EQ(got(), "llo");
+  options.last = ~uint64_t{0};
+  EXPECT_EQ(got(), "hello");
+  options.last = 3;
+  EXPECT_EQ(got(), "one");
+  EXPECT_EQ(got(), "");
 }
 
 }  // namespace

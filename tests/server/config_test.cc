@@ -350,6 +350,9 @@ TEST_F(ConfigTest, TimesWithoutEnd) {
   }
   EXPECT_EQ(ReadWith("idle_timeout", "0").idle_timeout, absl::ZeroDuration());
   EXPECT_EQ(ReadWith("idle_timeout", "inf").idle_timeout, absl::InfiniteDuration());
+  // Seconds, as on the command line of the client.
+  EXPECT_EQ(ReadWith("idle_timeout", "5").idle_timeout, absl::Seconds(5));
+  EXPECT_EQ(ReadWith("catalog_rescan", "0.5").catalog_rescan, absl::Milliseconds(500));
 }
 
 // Without persistent connections each has one answer; a flag that says more contradicts it.
@@ -400,7 +403,7 @@ INSTANTIATE_TEST_SUITE_P(
                     std::pair("listen_unix_group", "-1"), std::pair("rate_limit_per_conn", "-1"),
                     std::pair("rate_limit_burst", "-1"), std::pair("max_connections_per_uid", "-1"),
                     std::pair("slow_request_us", "-1"),
-                    std::pair("idle_timeout", ""), std::pair("idle_timeout", "5"),
+                    std::pair("idle_timeout", ""), std::pair("idle_timeout", "5x"),
                     std::pair("idle_timeout", "-5s"), std::pair("idle_timeout", "9000h"),
                     std::pair("request_timeout", "soon"), std::pair("request_timeout", "-1ms"),
                     std::pair("request_timeout", "9000h"), std::pair("drain_timeout", "soon"),

@@ -43,6 +43,12 @@ class ObjectsTest : public testing::Test {
                                  " ", arguments),
                     folder_.Path("stderr"));
   }
+  // Runs a line of the shell in folder_, in which the program finds the server.
+  Outcome Shell(const std::string& line) {
+    return RunShell(absl::StrCat("cd ", folder_.path(), " && export OBJMAPPER_SERVER=unix:", server_->socket_path(), " && ( ",
+                                 line, " )"),
+                    folder_.Path("stderr"));
+  }
   // The same where all must go well. Returns stdout.
   std::string Good(const std::string& arguments) {
     const Outcome outcome = Run(arguments);
@@ -247,6 +253,118 @@ TEST_F(ObjectsTest, BrokenPipe) {
   RunShell(absl::StrCat("(trap '' PIPE; ", program_, " ls --server=unix:", server_->socket_path(), "; echo $? >", code,
                         ") | true"), "/dev/null");
   EXPECT_EQ(folder_.Read("code"), "5\n");
+}
+
+// ---- Where objects go: what is no file, and what a file was ----
+
+// Standard output and other open descriptors by their names are written to as they are, one object behind the other, also
+// where their file has gone; nothing of /dev is replaced, not even by root.
+TEST_F(ObjectsTest, OutputToOpenDescriptors) {
+  Good("put d/e/deep/empty empty");
+  Good("put 'd/a b' a");
+  const std::string stdout_link = std::filesystem::read_symlink("/dev/stdout").string();
+  EXPECT_EQ(Good("get a -o /dev/stdout"), "with a blank");
+  for (const char* mode : {"fdpass", "copy"}) {
+    const std::string get = absl::StrCat(program_, " get a --mode=", mode, " -o ");
+    for (const char* name : {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/proc/thread-self/fd/1", "link"}) {
+      const Outcome twice = Shell(absl::StrCat("ln -sf /dev/stdout link && (", get, name, " && ", get, name,
+                                             ") >f && cat f && rm f link"));
+      EXPECT_EQ(twice.out, "with a blankwith a blank") << name << twice.err;
+    }
+    const Outcome gone = Shell(absl::StrCat("(rm f && ", get, "/dev/stdout && ", get, "/dev/stdout) >f"));
+    EXPECT_EQ(gone.exit_code, 0) << gone.err;
+    EXPECT_EQ(Shell(absl::StrCat(get, "/dev/fd/7 7>f && cat f")).out, "with a blank");
+    EXPECT_EQ(Shell(absl::StrCat(get, "/dev/stdout | cat")).out, "with a blank");
+  }
+  EXPECT_EQ(std::filesystem::read_symlink("/dev/stdout").string(), stdout_link);
+  EXPECT_EQ(Good("get a a -o /dev/stdout"), "with a blankwith a blank");
+  EXPECT_EQ(Run("get a -o /dev/fd/7").exit_code, 5);
+  EXPECT_EQ(Run("get a -o /dev/fd/7 7</dev/null").exit_code, 5);
+  EXPECT_EQ(Run("get a -o /dev/stdout --json").exit_code, 2);
+  EXPECT_EQ(Run("get a -o /dev/null --json").exit_code, 0);
+  const Outcome socket = Run(absl::StrCat("get a -o ", server_->socket_path()));
+  EXPECT_EQ(socket.exit_code, 5);
+  EXPECT_TRUE(absl::StrContains(socket.err, "it is a socket")) << socket.err;
+}
+
+// A file keeps what it is, by get and cp alike: its permissions, and the links that lead to it.
+TEST_F(ObjectsTest, OutputKeepsWhatAFileIs) {
+  Good("put -r d");
+  for (const char* command : {"get 'd/a b' -o link", "get 'd/a b' --mode=copy -o link", "cp 'obj:d/a b' link"}) {
+    EXPECT_EQ(Shell(absl::StrCat("rm -rf f g link && echo old >f && chmod 600 f && ln f g && ln -s f link && ",
+                               program_, " ", command, " && stat -c '%a %F' f link && cat f g"))
+                  .out,
+              "600 regular file\n777 symbolic link\nwith a blankold\n")
+        << command;
+    EXPECT_EQ(Shell(absl::StrCat("rm -rf link w && mkdir w && ln -s w/none link && ", program_, " ",
+                               command, " && cat w/none && stat -c %F link"))
+                  .out,
+              "with a blanksymbolic link\n")
+        << command;
+  }
+  EXPECT_EQ(Shell(absl::StrCat("mkdir -p o && echo old >'o/a b' && chmod 640 'o/a b' && ", program_,
+                             " cp -r obj:d o && stat -c %a 'o/a b' && cat 'o/a b'"))
+                .out,
+            "640\nwith a blank");
+}
+
+// A limit on files' sizes is an error with a name and leaves nothing, whatever way the bytes come, and go.
+TEST_F(ObjectsTest, FilesThatMayNotBeSoLarge) {
+  folder_.Write("big", std::string(100'000, 'x'));
+  Good("put big");
+  for (const char* command : {"get big -o f", "get big --mode=copy -o f", "get big --mode=splice -o f", "get big >/dev/null -o f",
+                              "cp -r obj: f", "get big >f", "put - x <big"}) {
+    const Outcome outcome = Shell(absl::StrCat("rm -rf f && ulimit -f 8 && ", program_, " ", command));
+    EXPECT_EQ(outcome.exit_code, 5) << command << outcome.err;
+    EXPECT_TRUE(absl::StrContains(outcome.err, "ulimit -f")) << command << outcome.err;
+    EXPECT_EQ(std::filesystem::is_regular_file(folder_.Path("f")), absl::StrContains(command, ">f")) << command;
+  }
+  for (const std::string& name : folder_.Names()) EXPECT_FALSE(absl::StrContains(name, ".partial")) << name;
+}
+
+// A file that is a mount of its own, as containers have them, cannot be replaced: it is written into.
+TEST_F(ObjectsTest, OutputThatIsAMount) {
+  Good("put 'd/a b' a");
+  folder_.Write("f", "something longer than that");
+  folder_.Write("mounted", "");
+  const std::string mount = "unshare -m sh -c 'mount --bind f mounted'";
+  if (Shell(mount).exit_code != 0) GTEST_SKIP() << "nothing can be mounted here";
+  const Outcome outcome = Shell(absl::StrCat("unshare -m sh -c 'mount --bind f mounted && ", program_,
+                                           " get a -o mounted' && cat f"));
+  EXPECT_EQ(outcome.out, "with a blank") << outcome.err;
+}
+
+// What is no text does not go to a terminal unless somebody says so.
+TEST_F(ObjectsTest, Terminals) {
+  folder_.Write("noise", std::string("\x00\x01\x02\xff", 4));
+  Good("put noise");
+  Good("put 'd/a b' text");
+  const auto on_terminal = [&](const std::string& arguments) {
+    return Shell(absl::StrCat("script -qec '", program_, " ", arguments, "' /dev/null </dev/null"));
+  };
+  if (on_terminal("version").exit_code != 0) GTEST_SKIP() << "there is no script(1)";
+  for (const char* mode : {"fdpass", "copy", "splice"}) {
+    const Outcome refused = on_terminal(absl::StrCat("get noise --mode=", mode));
+    EXPECT_EQ(refused.exit_code, 5) << mode;
+    EXPECT_TRUE(absl::StrContains(refused.out, "it is no text")) << refused.out;
+    EXPECT_FALSE(absl::StrContains(refused.out, "\xff"));
+    EXPECT_EQ(on_terminal(absl::StrCat("get text --mode=", mode)).out, "with a blank");
+    EXPECT_TRUE(absl::StrContains(on_terminal(absl::StrCat("get noise -o - --mode=", mode)).out, "\x01\x02\xff"));
+  }
+  EXPECT_EQ(Run("get noise | cat").out, std::string("\x00\x01\x02\xff", 4));
+}
+
+// The last bytes of an object, by every way.
+TEST_F(ObjectsTest, LastBytes) {
+  folder_.Write("ten", "0123456789");
+  Good("put ten");
+  Good("put d/e/deep/empty empty");
+  for (const char* mode : {"fdpass", "copy", "splice"}) {
+    EXPECT_EQ(Good(absl::StrCat("get ten --range=-3 --mode=", mode)), "789");
+    EXPECT_EQ(Good(absl::StrCat("get ten --range=-10 --mode=", mode)), "0123456789");
+    EXPECT_EQ(Good(absl::StrCat("get ten --range=-1T --mode=", mode)), "0123456789");
+    EXPECT_EQ(Good(absl::StrCat("get empty --range=-3 --mode=", mode)), "");
+  }
 }
 
 }  // namespace

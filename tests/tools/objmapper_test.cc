@@ -472,6 +472,25 @@ TEST_F(ObjmapperTest, SquattedDefaultAddress) {
   }
 }
 
+// gflags' own errors are sentences of the program's too, with the exit code of usage errors.
+TEST_F(ObjmapperTest, FlagsOfOtherTools) {
+  const auto run = [&](const std::string& arguments) {
+    return RunShell(absl::StrCat("tools/quickstart_fetch ", arguments), folder_.Path("stderr"));
+  };
+  for (const auto& [arguments, text] : std::vector<std::pair<std::string, std::string>>{
+           {"--nope=3", "--nope=3: there is no such flag"},
+           {"--nonope", "--nonope: there is no such flag"},
+           {"--root", "--root: it needs a value"},
+           {"--logtostderr=perhaps", "--logtostderr=perhaps: expected true or false"},
+           {"--minloglevel=many", "--minloglevel=many: expected a value of type int32"},
+           {"--flagfile=/no/such/file", "--flagfile=/no/such/file cannot be read"}}) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << arguments;
+    EXPECT_TRUE(absl::StartsWith(outcome.err, absl::StrCat("quickstart_fetch: ", text))) << outcome.err;
+  }
+  EXPECT_EQ(run("--logtostderr --nologtostderr -- --nope").exit_code, 0);
+}
+
 // The help is this program's, not a list of every library's flags.
 TEST_F(ObjmapperTest, HelpIsForStrangers) {
   const Outcome help = Run("--help");

@@ -12,11 +12,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "net/standard_streams.h"
+#include "text/version.h"
 #include "tools/bench/bench.h"
 #include "tools/bench/contenders/contender.h"
 #include "tools/bench/contenders/floor/floor_main.h"
 #include "tools/bench/docs_run.h"
 #include "tools/bench/interrupt.h"
+#include "tools/checked_flags.h"
 
 DECLARE_bool(help);
 
@@ -76,6 +78,8 @@ int Main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     if (strcmp(argv[i], "--peers") == 0 || strcmp(argv[i], "-peers") == 0) argv[i] = fitting;
   }
+  if (const absl::Status checked = tools::CheckFlags(argc, argv); !checked.ok()) return Fail(checked, 2);
+  gflags::SetVersionString(std::string(text::kVersion));
   gflags::ParseCommandLineNonHelpFlags(&argc, &argv, /*remove_flags=*/true);
   if (FLAGS_help || argc < 2) {
     PrintHelp();

@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "text/duration.h"
 #include "tools/bench/contenders/contender.h"
 #include "tools/bench/size_text.h"
 
@@ -67,7 +68,7 @@ absl::Status ReadCounts(const std::string& flag, const std::string& list, std::v
 }
 
 absl::Status ReadDuration(const std::string& flag, const std::string& text, absl::Duration& value) {
-  if (!absl::ParseDuration(text, &value) || value < absl::Milliseconds(1) ||
+  if (!text::ParseDuration(text, &value) || value < absl::Milliseconds(1) ||
       value > absl::Hours(1)) {
     return BadFlag(flag, text, "it takes 300ms, 1s or 2m, up to 1h");
   }

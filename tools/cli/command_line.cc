@@ -3,9 +3,10 @@
 #include <gflags/gflags.h>
 #include <pwd.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmath>
 #include <limits>
 
 #include "absl/strings/ascii.h"
@@ -13,15 +14,17 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "net/address.h"
 #include "protocol/limits.h"
+#include "text/duration.h"
 #include "tools/cli/admin_fetch.h"
 #include "tools/cli/range_text.h"
 
-DEFINE_string(server, "", "where the server is: unix:/path, unix:@name, tcp://host:port or udp://host:port");
+DEFINE_string(server, "", "where the server is: unix:/path, a path alone, unix:@name, tcp://host:port or udp://host:port");
 DEFINE_string(server_user, "", "whose the server may be: a user's name or uid, or any");
 DEFINE_string(mode, "", "how the object comes: fdpass, copy or splice");
 DEFINE_string(o, "-", "where the bytes go: a file, an existing folder, or - for standard output");
-DEFINE_string(range, "", "a part of the object: OFF-END, OFF- or OFF:LEN");
+DEFINE_string(range, "", "a part of the object: OFF-END, OFF-, OFF:LEN or -LAST");
 DEFINE_string(timeout, "30s", "how long to wait for the server: 500ms, 30s, 2m");
 DEFINE_bool(retry, true, "ask again, after the time it says, what the server is too busy for");
 DEFINE_bool(json, false, "one JSON object a line for each result");
@@ -33,7 +36,8 @@ DEFINE_bool(fd, false, "send the file's descriptor instead of its bytes");
 DEFINE_bool(dry_run, false, "say what would be done, and do nothing");
 DEFINE_bool(l, false, "size and time too");
 DEFINE_bool(d, false, "one level: what has a further / in its name is shown as one line");
-DEFINE_string(admin, "", "where the server's --admin_listen is: unix:/path, unix:@name or tcp://host:port");
+DEFINE_bool(verbose, false, "a line for each object that is done");
+DEFINE_string(admin, "", "where the server's --admin_listen is: unix:/path, a path alone, unix:@name or tcp://host:port");
 
 namespace objmapper::tools {
 namespace {
@@ -46,15 +50,15 @@ constexpr int kJobsMax = 256;  // threads and connections, each
 struct CommandEntry {
   const char* name;
   Command command;
-  absl::string_view flags[10];  // the names it takes
+  absl::string_view flags[11];  // the names it takes
 };
 
 constexpr CommandEntry kCommands[] = {
-    {"get", Command::kGet, {"server", "server_user", "mode", "o", "range", "timeout", "retry", "json"}},
-    {"put", Command::kPut, {"server", "server_user", "r", "ttl", "fd", "jobs", "timeout", "retry", "json"}},
-    {"rm", Command::kRm, {"server", "server_user", "r", "dry_run", "jobs", "timeout", "retry", "json"}},
+    {"get", Command::kGet, {"server", "server_user", "mode", "o", "range", "verbose", "timeout", "retry", "json"}},
+    {"put", Command::kPut, {"server", "server_user", "r", "ttl", "fd", "jobs", "verbose", "timeout", "retry", "json"}},
+    {"rm", Command::kRm, {"server", "server_user", "r", "dry_run", "jobs", "verbose", "timeout", "retry", "json"}},
     {"ls", Command::kLs, {"server", "server_user", "l", "d", "timeout", "retry", "json"}},
-    {"cp", Command::kCp, {"server", "server_user", "r", "ttl", "fd", "mode", "jobs", "timeout", "retry", "json"}},
+    {"cp", Command::kCp, {"server", "server_user", "r", "ttl", "fd", "mode", "jobs", "verbose", "timeout", "retry", "json"}},
     {"stat", Command::kStat, {"server", "server_user", "timeout", "retry", "json"}},
     {"ping", Command::kPing, {"server", "server_user", "n", "timeout", "json"}},
     {"stats", Command::kStats, {"admin", "timeout", "json"}},
@@ -103,25 +107,65 @@ std::optional<Command> HelpOrVersion(absl::string_view argument) {
   return std::nullopt;
 }
 
+bool Takes(const CommandEntry& entry, absl::string_view name) {
+  for (const absl::string_view flag : entry.flags) {
+    if (!name.empty() && flag == name) return true;
+  }
+  return false;
+}
+
+// -v is glog's among the names of flags.
+std::string FullName(absl::string_view name) { return name == "v" ? "verbose" : std::string(name); }
+
+// Gives one flag to gflags.
+absl::Status Set(const std::string& name, const std::string& value, absl::string_view type) {
+  // Returns an empty string, and has printed nothing, when the value is not of the flag's type.
+  if (!gflags::SetCommandLineOption(name.c_str(), value.c_str()).empty()) return absl::OkStatus();
+  return Usage(absl::StrCat("--", name, "=", value, ": expected ", type == "bool" ? "true or false" : "a number"));
+}
+
+// Flags of one letter in one argument, as in "-rv", "-ofile" and "-n5". Moves *i as SetFlag() does.
+absl::Status SetLetters(const CommandEntry& entry, absl::Span<const char* const> arguments, size_t* i) {
+  const absl::string_view argument = arguments[*i];
+  for (size_t at = 1; at < argument.size(); ++at) {
+    const std::string name = FullName(argument.substr(at, 1));
+    gflags::CommandLineFlagInfo info;
+    if (!Takes(entry, name) || !gflags::GetCommandLineFlagInfo(name.c_str(), &info)) {
+      const std::string letter = at == 1 ? "" : absl::StrCat(": there is no -", argument.substr(at, 1));
+      return Usage(absl::StrCat("objmapper ", entry.name, " has no flag ", argument, letter));
+    }
+    if (info.type == "bool") {
+      if (absl::Status set = Set(name, "true", info.type); !set.ok()) return set;
+      continue;
+    }
+    std::string value(argument.substr(at + 1));
+    if (value.empty()) {
+      if (*i + 1 >= arguments.size()) return Usage(absl::StrCat(argument, " needs a value: ", info.description));
+      value = arguments[++*i];
+    }
+    return Set(name, value, info.type);
+  }
+  return absl::OkStatus();
+}
+
 // Gives the flag at arguments[*i] to gflags; moves *i when the value is the next argument.
 absl::Status SetFlag(const CommandEntry& entry, absl::Span<const char* const> arguments,
                      size_t* i) {
-  FlagText text = SplitFlag(arguments[*i]);
-  const auto takes = [&entry](absl::string_view name) {
-    for (const absl::string_view flag : entry.flags) {
-      if (!name.empty() && flag == name) return true;
-    }
-    return false;
-  };
+  const absl::string_view argument = arguments[*i];
+  FlagText text = SplitFlag(argument);
+  text.name = FullName(text.name);
   // gflags' way to switch a bool off.
-  if (!takes(text.name) && absl::StartsWith(text.name, "no") && takes(text.name.substr(2)) &&
+  if (!Takes(entry, text.name) && absl::StartsWith(text.name, "no") && Takes(entry, text.name.substr(2)) &&
       !text.value.has_value()) {
     text.name = text.name.substr(2);
     text.value = "false";
   }
   gflags::CommandLineFlagInfo info;
-  if (!takes(text.name) || !gflags::GetCommandLineFlagInfo(text.name.c_str(), &info)) {
-    return Usage(absl::StrCat("objmapper ", entry.name, " has no flag ", arguments[*i]));
+  if (!Takes(entry, text.name) || !gflags::GetCommandLineFlagInfo(text.name.c_str(), &info)) {
+    if (argument.size() > 2 && argument[1] != '-' && Takes(entry, FullName(argument.substr(1, 1)))) {
+      return SetLetters(entry, arguments, i);
+    }
+    return Usage(absl::StrCat("objmapper ", entry.name, " has no flag ", argument));
   }
   if (!text.value.has_value() && info.type == "bool") text.value = "true";
   if (!text.value.has_value()) {
@@ -130,26 +174,15 @@ absl::Status SetFlag(const CommandEntry& entry, absl::Span<const char* const> ar
     }
     text.value = arguments[++*i];
   }
-  // Returns an empty string, and has printed nothing, when the value is not of the flag's type.
-  if (gflags::SetCommandLineOption(text.name.c_str(), text.value->c_str()).empty()) {
-    return Usage(absl::StrCat("--", text.name, "=", *text.value, ": expected ",
-                              info.type == "bool" ? "true or false" : "a number"));
-  }
-  return absl::OkStatus();
+  return Set(text.name, *text.value, info.type);
 }
 
 // The value of a flag: a number of seconds, or one with a unit.
 absl::StatusOr<absl::Duration> ReadDuration(absl::string_view flag, const std::string& text) {
   absl::Duration duration;
-  double seconds;
-  if (absl::SimpleAtod(text, &seconds) && std::isfinite(seconds)) {
-    duration = absl::Seconds(seconds);
-  } else if (!absl::ParseDuration(text, &duration)) {
-    duration = absl::ZeroDuration();
-  }
-  if (duration <= absl::ZeroDuration()) {
+  if (!text::ParseDuration(text, &duration) || duration <= absl::ZeroDuration()) {
     return Usage(absl::StrCat("--", flag, "=", text, ": expected a time longer than nothing, ",
-                              "for instance 500ms, 30s or 2m"));
+                              "for instance 500ms, 30s, 2m, or a number of seconds"));
   }
   return duration;
 }
@@ -195,6 +228,13 @@ absl::Status ReadServerUser(CommandLine* line) {
     if (!line->server_is_default) return absl::OkStatus();
     line->server_uids = {geteuid()};
     if (geteuid() != 0) line->server_uids.push_back(0);
+    // Whom root has given the unit's folder may listen in it, too.
+    struct stat folder;
+    const std::string at = line->server.substr(0, line->server.rfind('/'));
+    if (line->server == absl::StrCat("unix:", kUnitSocket) && stat(at.c_str() + strlen("unix:"), &folder) == 0 &&
+        folder.st_uid != 0 && folder.st_uid != geteuid()) {
+      line->server_uids.push_back(folder.st_uid);
+    }
     return absl::OkStatus();
   }
   uid_t uid = 0;
@@ -210,10 +250,12 @@ absl::Status ReadServerUser(CommandLine* line) {
 // The flags have been set; reads them into `line`.
 absl::Status ReadFlags(CommandLine* line) {
   line->server = FLAGS_server.empty() ? DefaultServer() : FLAGS_server;
+  if (net::IsSocketPath(line->server)) line->server = absl::StrCat("unix:", line->server);
   const char* const server = getenv("OBJMAPPER_SERVER");
   line->server_is_default = FLAGS_server.empty() && (server == nullptr || *server == '\0');
   if (absl::Status status = ReadServerUser(line); !status.ok()) return status;
   line->json = FLAGS_json;
+  line->verbose = FLAGS_verbose;
   line->retry = FLAGS_retry;
   absl::StatusOr<absl::Duration> timeout = ReadDuration("timeout", FLAGS_timeout);
   if (!timeout.ok()) return timeout.status();
@@ -254,11 +296,13 @@ absl::Status ReadFlags(CommandLine* line) {
   line->mode = *mode;
   if (line->command == Command::kCp) return absl::OkStatus();
   line->output = FLAGS_o;
+  line->output_given = !gflags::GetCommandLineFlagInfoOrDie("o").is_default;
   if (line->output.empty()) return Usage("-o needs a file, a folder, or - for standard output");
   if (FLAGS_range.empty()) return absl::OkStatus();
-  absl::StatusOr<client::Range> range = ParseRange(FLAGS_range);
-  if (!range.ok()) return Usage(range.status().message());
-  line->range = *range;
+  const absl::StatusOr<AskedRange> asked = ParseRange(FLAGS_range);
+  if (!asked.ok()) return Usage(asked.status().message());
+  line->range = asked->range;
+  line->last = asked->last;
   return absl::OkStatus();
 }
 
@@ -297,12 +341,18 @@ absl::Status ReadOperands(const CommandEntry& entry, CommandLine* line) {
 
 }  // namespace
 
-std::string DefaultServer() {
+std::string DefaultServer(absl::string_view unit_socket) {
   const char* server = getenv("OBJMAPPER_SERVER");
   if (server != nullptr && *server != '\0') return server;
   const char* folder = getenv("XDG_RUNTIME_DIR");
-  return absl::StrCat("unix:", folder == nullptr || *folder == '\0' ? "/tmp" : folder,
-                      "/objmapper.sock");
+  const std::string own =
+      absl::StrCat(folder == nullptr || *folder == '\0' ? "/tmp" : folder, "/objmapper.sock");
+  const std::string unit(unit_socket);
+  struct stat attributes;
+  const bool is_there = stat(unit.c_str(), &attributes) == 0 && S_ISSOCK(attributes.st_mode);
+  // Who is not in the unit's group may have a server of his own; if not, the unit's says what is missing.
+  const bool takes = is_there && (access(unit.c_str(), W_OK) == 0 || access(own.c_str(), W_OK) != 0);
+  return absl::StrCat("unix:", takes ? unit : own);
 }
 
 absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> arguments) {

@@ -29,6 +29,7 @@ struct CommandLine {
   absl::Duration timeout;  // for connecting and for each wait
   bool retry = true;       // ask again what was UNAVAILABLE, within `timeout`
   bool json = false;
+  bool verbose = false;    // kGet, kPut, kRm, kCp: a line for each object that is done
   // kGet, kStat, kRm: one or more; kLs: one prefix, may be empty. Each can be sent.
   std::vector<std::string> uris;
   std::vector<std::string> operands;  // kPut: one or more; kCp: two; files and URIs, not checked yet
@@ -41,14 +42,16 @@ struct CommandLine {
   bool one_level = false;             // kLs
   protocol::Mode mode = protocol::Mode::kCopy;  // kGet, kCp
   std::optional<client::Range> range;           // kGet
+  std::optional<uint64_t> last;                 // kGet: the last bytes, in place of `range`
   std::string output = "-";                     // kGet: a file, a folder, or "-" for stdout
+  bool output_given = false;                    // kGet: somebody said so; else no terminal gets what is no text
   int count = 0;                                // kPing: 1 or more; kTop: 0 is for ever
   std::string admin;                            // kStats, kTop: a URL; not checked yet
 };
 
 // Reads the arguments behind the program's name into a CommandLine. The flags are gflags' (so that
 // each is checked by its type and documented in one place), but the walk over the arguments is
-// here: each command takes its own flags only, "-o FILE" and "-h" work, and every mistake is
+// here: each command takes its own flags only, "-o FILE", "-oFILE", "-rv" and "-h" work, and every mistake is
 // answered in one sentence and with one exit code.
 //
 // $OBJMAPPER_SERVER and $XDG_RUNTIME_DIR are read for the default of --server, $OBJMAPPER_SERVER_USER for that of
@@ -56,8 +59,11 @@ struct CommandLine {
 // INVALID_ARGUMENT: the message says what is wrong and what would be right.
 absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> arguments);
 
-// Where a client looks for a server when nobody says otherwise: $OBJMAPPER_SERVER, or
-// "unix:${XDG_RUNTIME_DIR:-/tmp}/objmapper.sock".
-std::string DefaultServer();
+// Where the unit of tools/systemd listens.
+inline constexpr absl::string_view kUnitSocket = "/run/objmapper/objmapper.sock";
+
+// Where a client looks for a server when nobody says otherwise: $OBJMAPPER_SERVER; else the socket at `unit_socket`, where there
+// is one, unless only "${XDG_RUNTIME_DIR:-/tmp}/objmapper.sock" may be connected to; else that one.
+std::string DefaultServer(absl::string_view unit_socket = kUnitSocket);
 
 }  // namespace objmapper::tools

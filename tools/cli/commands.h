@@ -38,6 +38,8 @@ void PrintStat(const CommandLine& line, const std::string& uri, const client::Ob
 // INVALID_ARGUMENT: several objects and one file, two objects of one name, a URI whose last part
 // is no file name, or --json and stdout.
 absl::StatusOr<std::vector<std::string>> PlanOutputs(const CommandLine& line);
+// Whether what is no text is kept from standard output: a terminal that nobody has named (-o -).
+bool IsGuarded(const CommandLine& line);
 // OK unless `output`, one of those, is in a folder and what lies there under its name is a symbolic link, which may lead
 // out of it, or no regular file. Errors as PlaceIn().
 absl::Status CheckPlace(const CommandLine& line, const std::string& output);

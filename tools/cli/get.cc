@@ -9,6 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "client/place.h"
 #include "client/to_file.h"
 #include "net/standard_streams.h"
 #include "protocol/mode.h"
@@ -18,6 +19,7 @@
 #include "tools/cli/local_tree.h"
 #include "tools/cli/progress.h"
 #include "tools/cli/report.h"
+#include "tools/cli/terminal_guard.h"
 
 namespace objmapper::tools {
 namespace {
@@ -38,17 +40,37 @@ absl::StatusOr<client::FileResult> GetOne(client::Client& client, const std::str
   client::ToFileOptions options;
   options.mode = line.mode;
   options.range = line.range;
+  options.last = line.last;
   // A bar among the bytes that scroll by on the same terminal would help nobody.
   const bool bytes_on_terminal = output == kStdout && isatty(STDOUT_FILENO) == 1;
   ProgressBar bar(stderr, LastPart(uri));
   if (!bytes_on_terminal) {
     options.progress = [&bar](uint64_t done, uint64_t total) { bar.Update(done, total); };
   }
-  return output == kStdout ? client::GetToFd(client, uri, STDOUT_FILENO, options)
-                           : client::GetToFile(client, uri, output, options);
+  if (output != kStdout) return client::GetToFile(client, uri, output, options);
+  TerminalGuard guard;
+  if (IsGuarded(line)) options.inspect = [&guard](absl::string_view piece) { return guard.Check(piece); };
+  return client::GetToFd(client, uri, STDOUT_FILENO, options);
+}
+
+// Whether what is written to `output` comes one behind the other: a device, a FIFO, /dev/stdout.
+bool IsStream(const std::string& output) {
+  const absl::StatusOr<client::Place> place = client::FindPlace(output);
+  return place.ok() &&
+         (place->kind == client::Place::Kind::kStream || place->kind == client::Place::Kind::kDescriptor);
+}
+
+// Whether `output` is standard output by another name.
+bool IsStandardOutput(const std::string& output) {
+  const absl::StatusOr<client::Place> place = client::FindPlace(output);
+  return place.ok() && place->kind == client::Place::Kind::kDescriptor && place->fd == STDOUT_FILENO;
 }
 
 }  // namespace
+
+bool IsGuarded(const CommandLine& line) {
+  return line.output == kStdout && !line.output_given && isatty(STDOUT_FILENO) == 1;
+}
 
 absl::Status CheckPlace(const CommandLine& line, const std::string& output) {
   if (output == line.output) return absl::OkStatus();
@@ -57,7 +79,10 @@ absl::Status CheckPlace(const CommandLine& line, const std::string& output) {
 
 void PrintGot(const std::string& uri, const std::string& output, const CommandLine& line,
               const client::FileResult& result, double seconds) {
-  if (!line.json) return;
+  if (!line.json) {
+    if (line.verbose && output != kStdout) PrintLine(absl::StrCat(uri, " -> ", output));
+    return;
+  }
   JsonLine json;
   json.AddText("uri", uri);
   json.AddBool("ok", true);
@@ -72,7 +97,7 @@ void PrintGot(const std::string& uri, const std::string& output, const CommandLi
 }
 
 absl::StatusOr<std::vector<std::string>> PlanOutputs(const CommandLine& line) {
-  if (line.output == kStdout) {
+  if (line.output == kStdout || (line.json && IsStandardOutput(line.output))) {
     if (line.json) {
       return absl::InvalidArgumentError(
           "--json needs -o with a file or folder: objects and JSON do not mix on standard output");
@@ -80,7 +105,7 @@ absl::StatusOr<std::vector<std::string>> PlanOutputs(const CommandLine& line) {
     return std::vector<std::string>(line.uris.size(), line.output);
   }
   if (!IsFolder(line.output)) {
-    if (line.uris.size() == 1) return std::vector<std::string>{line.output};
+    if (line.uris.size() == 1 || IsStream(line.output)) return std::vector<std::string>(line.uris.size(), line.output);
     return absl::InvalidArgumentError(absl::StrCat(
         "several objects need -o with an existing folder, which ", line.output, " is not"));
   }

@@ -37,17 +37,25 @@ absl::Status Invalid(absl::string_view text, absl::string_view why) {
 
 }  // namespace
 
-absl::StatusOr<client::Range> ParseRange(absl::string_view text) {
+absl::StatusOr<AskedRange> ParseRange(absl::string_view text) {
   const size_t mark = text.find_first_of("-:");
   if (mark == absl::string_view::npos) {
-    return Invalid(text, "expected OFF-END, OFF- or OFF:LEN, for instance 0-99 or 1M:64K");
+    return Invalid(text, "expected OFF-END, OFF-, OFF:LEN or -LAST, for instance 0-99 or 1M:64K");
+  }
+  if (mark == 0 && text[mark] == '-') {
+    const std::optional<uint64_t> last = ReadBytes(text.substr(1));
+    if (!last.has_value()) {
+      return Invalid(text, "expected how many of the last bytes, a number or one with K, M, G or T, behind the \"-\"");
+    }
+    if (*last == 0) return Invalid(text, "a length of 0 asks for nothing");
+    return AskedRange{std::nullopt, *last};
   }
   const std::optional<uint64_t> offset = ReadBytes(text.substr(0, mark));
   if (!offset.has_value()) {
     return Invalid(text, "expected a number of bytes, or one with K, M, G or T, in front");
   }
   const absl::string_view rest = text.substr(mark + 1);
-  if (text[mark] == '-' && rest.empty()) return client::Range{*offset, 0};
+  if (text[mark] == '-' && rest.empty()) return AskedRange{client::Range{*offset, 0}, std::nullopt};
   const std::optional<uint64_t> number = ReadBytes(rest);
   if (!number.has_value()) {
     return Invalid(text, absl::StrCat("expected a number of bytes, or one with K, M, G or T, "
@@ -57,13 +65,13 @@ absl::StatusOr<client::Range> ParseRange(absl::string_view text) {
   uint64_t length = *number;
   if (text[mark] == '-') {
     if (*number < *offset) return Invalid(text, "the end is before the start");
-    if (*number - *offset == kMax) return client::Range{0, 0};  // all that there can be
+    if (*number - *offset == kMax) return AskedRange{client::Range{0, 0}, std::nullopt};  // all that there can be
     length = *number - *offset + 1;
   }
   // On the wire 0 means "to the end".
   if (length == 0) return Invalid(text, "a length of 0 asks for nothing");
   if (length > kMax - *offset) return Invalid(text, "it ends past the largest offset");
-  return client::Range{*offset, length};
+  return AskedRange{client::Range{*offset, length}, std::nullopt};
 }
 
 }  // namespace objmapper::tools

@@ -37,11 +37,11 @@ class Board {
     bar_.Update(done_, total_);
   }
 
-  void Done(const JsonLine& json) {
-    if (!line_.json) return;
+  void Done(const Item& item, const JsonLine& json) {
+    if (!line_.json && !line_.verbose) return;
     const std::lock_guard<std::mutex> lock(mutex_);
     bar_.Clear();
-    PrintLine(json.ToString());
+    PrintLine(line_.json ? json.ToString() : item.uri);
   }
 
   void Failed(const std::string& uri, const absl::Status& error, ExitCode code) {
@@ -113,7 +113,7 @@ ExitCode DoAll(const CommandLine& line, int connections, const std::vector<Item>
     });
     if (status.ok()) {
       progress(item.size, item.size);
-      board.Done(json);
+      board.Done(item, json);
     } else {
       board.Failed(item.uri, status, ExitCodeOf(status));
     }

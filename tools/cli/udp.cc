@@ -1,7 +1,4 @@
 // objmapper get and stat by UDP.
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -12,15 +9,18 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/copy_range.h"
-#include "client/new_file.h"
+#include "client/output.h"
 #include "client/udp.h"
-#include "net/errno_status.h"
-#include "net/unique_fd.h"
+#include "text/printable.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/report.h"
+#include "tools/cli/terminal_guard.h"
 
 namespace objmapper::tools {
 namespace {
+
+// As in client/to_file.cc.
+constexpr int kSizeAttempts = 8;
 
 std::optional<client::UdpClient> OpenOrReport(const CommandLine& line, ExitCode* code) {
   client::UdpOptions options;
@@ -33,19 +33,26 @@ std::optional<client::UdpClient> OpenOrReport(const CommandLine& line, ExitCode*
   return std::nullopt;
 }
 
-// Whole or not at all where `path` is a file; what is no file (a device, a FIFO) is written to as it is.
 absl::Status WriteTo(const std::string& path, absl::string_view bytes) {
   if (path == "-") return client::WriteAll(STDOUT_FILENO, bytes, "standard output");
-  struct stat attributes;
-  if (stat(path.c_str(), &attributes) == 0 && !S_ISREG(attributes.st_mode) && !S_ISDIR(attributes.st_mode)) {
-    const net::UniqueFd device(open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
-    if (!device.valid()) return net::ErrnoToStatus(errno, absl::StrCat("open ", path));
-    return client::WriteAll(device.get(), bytes, path);
+  absl::StatusOr<client::Output> output = client::Output::Open(path);
+  if (!output.ok()) return output.status();
+  if (absl::Status written = client::WriteAll(output->fd(), bytes, path); !written.ok()) return written;
+  return output->Commit();
+}
+
+// The object, or the part of it that is asked for. Only the size tells where the last bytes begin.
+absl::StatusOr<client::UdpObject> Get(client::UdpClient& client, const std::string& uri, const CommandLine& line) {
+  if (!line.last.has_value()) return client.Get(uri, line.range);
+  for (int i = 0; i < kSizeAttempts; ++i) {
+    const absl::StatusOr<client::ObjectInfo> now = client.Stat(uri);
+    if (!now.ok()) return now.status();
+    std::optional<client::Range> range;
+    if (now->size > *line.last) range = client::Range{now->size - *line.last, *line.last};
+    absl::StatusOr<client::UdpObject> object = client.Get(uri, range);
+    if (object.ok() ? object->info.size == now->size : !absl::IsOutOfRange(object.status())) return object;
   }
-  absl::StatusOr<client::NewFile> file = client::NewFile::Create(path);
-  if (!file.ok()) return file.status();
-  if (absl::Status written = client::WriteAll(file->fd(), bytes, path); !written.ok()) return written;
-  return file->Commit();
+  return absl::AbortedError(absl::StrCat(text::Quoted(uri), ": its size changes all the time"));
 }
 
 // The first error decides, and the others are still tried.
@@ -80,9 +87,13 @@ ExitCode RunUdpGet(const CommandLine& line, const std::vector<std::string>& outp
   if (!client.has_value()) return code;
   for (size_t i = 0; i < line.uris.size(); ++i) {
     const auto start = std::chrono::steady_clock::now();
-    absl::StatusOr<client::UdpObject> object = client->Get(line.uris[i], line.range);
+    absl::StatusOr<client::UdpObject> object = Get(*client, line.uris[i], line);
     absl::Status result = object.status();
     if (result.ok()) result = CheckPlace(line, outputs[i]);
+    if (result.ok() && IsGuarded(line)) {
+      TerminalGuard guard;
+      result = guard.Check(object->bytes);
+    }
     if (result.ok()) result = WriteTo(outputs[i], object->bytes);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     if (result.ok()) {

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <map>
@@ -11,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/copy_range.h"
+#include "client/new_file.h"
 #include "net/errno_status.h"
 #include "net/unique_fd.h"
 #include "protocol/limits.h"
@@ -38,11 +38,9 @@ bool IsPrefix(absl::string_view uri) { return uri.empty() || absl::EndsWith(uri,
 // All that standard input has, in a file that has no name and is gone when it is closed: a PUT says first
 // how long it is. In $TMPDIR or /tmp, since it may be more than fits in memory.
 absl::StatusOr<net::UniqueFd> SpoolStdin() {
-  const char* variable = getenv("TMPDIR");
-  std::string path = absl::StrCat(variable == nullptr || *variable == '\0' ? "/tmp" : variable, "/objmapper-XXXXXX");
-  net::UniqueFd file(mkostemp(&path[0], O_CLOEXEC));
-  if (!file.valid()) return net::ErrnoToStatus(errno, absl::StrCat("make temporary file ", path));
-  unlink(path.c_str());
+  absl::StatusOr<net::UniqueFd> made = client::TemporaryFile();
+  if (!made.ok()) return made.status();
+  net::UniqueFd file = *std::move(made);
   std::string buffer(256 * 1024, '\0');
   while (true) {
     const ssize_t got = read(STDIN_FILENO, &buffer[0], buffer.size());

@@ -3,12 +3,20 @@
 #include <gflags/gflags.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 
 namespace objmapper::tools {
 namespace {
@@ -73,6 +81,43 @@ TEST_F(CommandLineTest, FlagsInEverySpelling) {
   EXPECT_EQ(Good({"ping", "--timeout=inf"}).timeout, absl::InfiniteDuration());
 }
 
+// Flags of one letter may be joined, the last one with its value.
+TEST_F(CommandLineTest, JoinedLetters) {
+  EXPECT_EQ(Good({"get", "a", "-ofile"}).output, "file");
+  EXPECT_EQ(Good({"get", "a", "-vofile"}).output, "file");
+  EXPECT_TRUE(Good({"get", "a", "-vo", "file"}).verbose);
+  EXPECT_EQ(Good({"get", "a", "-o-"}).output, "-");
+  EXPECT_EQ(Good({"ping", "-n7"}).count, 7);
+  const CommandLine ls = Good({"ls", "-ld", "p"});
+  EXPECT_TRUE(ls.long_form);
+  EXPECT_TRUE(ls.one_level);
+  const CommandLine cp = Good({"cp", "-rv", "a", "obj:b"});
+  EXPECT_TRUE(cp.recursive);
+  EXPECT_TRUE(cp.verbose);
+  EXPECT_TRUE(Good({"put", "-fd", "a"}).as_fd);  // a flag of two letters
+  EXPECT_TRUE(Good({"rm", "a", "--verbose"}).verbose);
+}
+
+// What is no text goes to a terminal where somebody said so.
+TEST_F(CommandLineTest, OutputThatSomebodyNamed) {
+  EXPECT_FALSE(Good({"get", "a"}).output_given);
+  EXPECT_TRUE(Good({"get", "a", "-o", "-"}).output_given);
+}
+
+// A time without a unit is in seconds.
+TEST_F(CommandLineTest, Times) {
+  EXPECT_EQ(Good({"ping", "--timeout=5"}).timeout, absl::Seconds(5));
+  EXPECT_EQ(Good({"ping", "--timeout=0.25"}).timeout, absl::Milliseconds(250));
+  EXPECT_EQ(Good({"put", "a", "--ttl=1h30m"}).ttl, absl::Minutes(90));
+}
+
+// A part of an object, from either end.
+TEST_F(CommandLineTest, Ranges) {
+  EXPECT_EQ(Good({"get", "a", "--range=-5"}).last, 5u);
+  EXPECT_EQ(Good({"get", "a", "--range", "-5"}).last, 5u);
+  EXPECT_FALSE(Good({"get", "a", "--range=-5"}).range.has_value());
+}
+
 // The commands that change and list take what the others do not.
 TEST_F(CommandLineTest, PutRmLsCp) {
   const CommandLine put = Good({"put", "-r", "d", "p/", "--ttl=10m", "--fd", "--jobs=7"});
@@ -120,6 +165,39 @@ TEST_F(CommandLineTest, ServerFromTheEnvironment) {
   EXPECT_EQ(Good({"ping"}).server, "tcp://h:1");
   EXPECT_EQ(Good({"get", "a"}).mode, protocol::Mode::kCopy);
   EXPECT_EQ(Good({"ping", "--server=unix:/s"}).server, "unix:/s");
+  // A path may stand alone.
+  for (const char* path : {"/s", "./s", "../s"}) {
+    setenv("OBJMAPPER_SERVER", path, 1);
+    EXPECT_EQ(Good({"ping"}).server, std::string("unix:") + path);
+    EXPECT_EQ(Good({"get", "a"}).mode, protocol::Mode::kFdPass);
+    EXPECT_EQ(Good({"ping", "--server_user=root"}).server_uids, std::vector<uid_t>{0});
+  }
+}
+
+// Where nobody says where the server is, the unit's socket comes before the user's own, unless it is not for him.
+TEST_F(CommandLineTest, TheUnitsSocket) {
+  char folder[] = "/tmp/om.XXXXXX";
+  ASSERT_NE(mkdtemp(folder), nullptr);
+  const absl::Cleanup gone = [&folder] { std::filesystem::remove_all(folder); };
+  const std::string unit = absl::StrCat(folder, "/unit.sock");
+  setenv("XDG_RUNTIME_DIR", folder, 1);
+  const std::string own = absl::StrCat("unix:", folder, "/objmapper.sock");
+  EXPECT_EQ(DefaultServer(unit), own);
+  std::ofstream(unit) << "no socket";
+  EXPECT_EQ(DefaultServer(unit), own);
+  std::filesystem::remove(unit);
+  const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  memcpy(address.sun_path, unit.data(), unit.size());
+  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  EXPECT_EQ(DefaultServer(unit), absl::StrCat("unix:", unit));
+  chmod(unit.c_str(), 0);
+  std::ofstream(absl::StrCat(folder, "/objmapper.sock")) << "a server of one's own";
+  EXPECT_EQ(DefaultServer(unit), geteuid() == 0 ? absl::StrCat("unix:", unit) : own);
+  setenv("OBJMAPPER_SERVER", "unix:/s", 1);
+  EXPECT_EQ(DefaultServer(unit), "unix:/s");
+  close(listener);
 }
 
 // Where nobody says where the server is, it is to be the caller's or root's; where somebody does, anybody's, unless
@@ -190,6 +268,11 @@ TEST_F(CommandLineTest, Mistakes) {
       {{"get", "a", "--nomode"}, "--mode=false"},
       {{"get", "a", "--mode=fd"}, "expected fdpass, copy or splice"},
       {{"get", "a", "--range=9-8"}, "the end is before the start"},
+      {{"get", "a", "-ox", "-vq"}, "has no flag -vq: there is no -q"},
+      {{"get", "a", "-qv"}, "has no flag -qv"},
+      {{"get", "a", "-vo"}, "-vo needs a value"},
+      {{"ping", "-nmany"}, "expected a number"},
+      {{"get", "a", "--range=-0"}, "asks for nothing"},
       {{"get", "a", "--timeout=soon"}, "--timeout=soon"},
       {{"get", "a", "--timeout=-1"}, "longer than nothing"},
       {{"get", "a", "--timeout=nan"}, "longer than nothing"},

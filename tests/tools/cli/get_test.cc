@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "tests/client/temporary_folder.h"
 #include "tools/cli/commands.h"
+#include "tools/cli/terminal_guard.h"
 
 namespace objmapper::tools {
 namespace {
@@ -52,6 +53,26 @@ TEST_F(PlanOutputsTest, Folder) {
   }
   const absl::Status twice = Plan(folder_.path(), {"x/a", "y/a"}).status();
   EXPECT_TRUE(absl::StrContains(twice.message(), "two of the objects would both be")) << twice;
+}
+
+// Text is what a terminal shows, in whatever pieces it comes; all else is kept from it.
+TEST(TerminalGuardTest, TextAlone) {
+  const auto check = [](const std::vector<std::string>& pieces) {
+    TerminalGuard guard;
+    for (const std::string& piece : pieces) {
+      if (!guard.Check(piece).ok()) return false;
+    }
+    return true;
+  };
+  EXPECT_TRUE(check({"", "a line\n", "\ttabs, \x1b[1mcolours\x1b[0m\r\n"}));
+  EXPECT_TRUE(check({"\xc3", "\xa4", "\xe2\x82", "\xac", "\xf0\x9f", "\x98", "\x80"}));
+  EXPECT_FALSE(check({std::string("a\0b", 3)}));
+  EXPECT_FALSE(check({"a", "\x01"}));
+  EXPECT_FALSE(check({"\x7f"}));
+  EXPECT_FALSE(check({"\xff"}));
+  EXPECT_FALSE(check({"\xc3", "a"}));
+  EXPECT_FALSE(check({"\xe2\x82", "a"}));
+  EXPECT_FALSE(check({"\x80"}));
 }
 
 }  // namespace

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <utility>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
@@ -28,10 +31,18 @@ TEST(ParseRangeTest, ReadsEveryForm) {
       {"18446744073709551614:1", ~uint64_t{0} - 1, 1},
   };
   for (const auto& c : cases) {
-    const absl::StatusOr<client::Range> range = ParseRange(c.text);
-    ASSERT_TRUE(range.ok()) << range.status();
-    EXPECT_EQ(range->offset, c.offset) << c.text;
-    EXPECT_EQ(range->length, c.length) << c.text;
+    const absl::StatusOr<AskedRange> asked = ParseRange(c.text);
+    ASSERT_TRUE(asked.ok()) << asked.status();
+    ASSERT_TRUE(asked->range.has_value());
+    EXPECT_FALSE(asked->last.has_value());
+    EXPECT_EQ(asked->range->offset, c.offset) << c.text;
+    EXPECT_EQ(asked->range->length, c.length) << c.text;
+  }
+  for (const auto& [text, last] : {std::pair("-5", uint64_t{5}), {"-2K", 2048}, {"-18446744073709551615", ~uint64_t{0}}}) {
+    const absl::StatusOr<AskedRange> asked = ParseRange(text);
+    ASSERT_TRUE(asked.ok()) << asked.status();
+    EXPECT_FALSE(asked->range.has_value());
+    EXPECT_EQ(asked->last, last) << text;
   }
 }
 
@@ -41,7 +52,10 @@ TEST(ParseRangeTest, RefusesTheRest) {
                            "5",
                            "-",
                            ":",
-                           "-5",
+                           "-0",
+                           "--5",
+                           "-5-",
+                           "-x",
                            ":5",
                            "5:",
                            "5:0",
