@@ -284,6 +284,21 @@ Listener::~Listener() {
   }
 }
 
+Listener::FileIdentity Listener::file_identity() const {
+  if (address_.kind != Address::Kind::kUnix || IsAbstract(address_)) return {};
+  return {address_.path, device_, inode_};
+}
+
+Listener::PathLeads Listener::FileIdentity::Look() const {
+  if (path.empty()) return PathLeads::kHere;
+  struct stat status;
+  if (lstat(path.c_str(), &status) != 0) {
+    // What cannot be looked at may well be there.
+    return errno == ENOENT || errno == ENOTDIR ? PathLeads::kNowhere : PathLeads::kHere;
+  }
+  return status.st_dev == device && status.st_ino == inode ? PathLeads::kHere : PathLeads::kElsewhere;
+}
+
 void Listener::RemoveFile() {
   if (IsAbstract(address_)) return;
   // Before the socket is closed: as long as it listens, no other server takes the path over, and

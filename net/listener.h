@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -52,6 +53,17 @@ class Listener {
   Listener(Listener&&) = default;
   Listener& operator=(Listener&&) = delete;
   ~Listener();
+
+  // What a Unix socket's path leads to, to whoever connects: this socket, nothing (its file has been removed or renamed), or something
+  // else. kHere for what has no file. A look at the file system, which may wait for a disk; touches nothing of the listener.
+  enum class PathLeads : uint8_t { kHere, kNowhere, kElsewhere };
+  struct FileIdentity {
+    std::string path;  // empty: it has no file
+    dev_t device = 0;
+    ino_t inode = 0;
+    PathLeads Look() const;
+  };
+  FileIdentity file_identity() const;
 
   int fd() const { return fd_.get(); }
   // As bound: a TCP host is numeric, and port 0 has become the port the kernel chose.

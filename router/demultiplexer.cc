@@ -126,11 +126,47 @@ void Demultiplexer::Depart() {
 
 std::vector<Demultiplexer::Listening> Demultiplexer::listening() const {
   std::vector<Listening> listening;
+  const net::MutexLock lock(&listeners_mutex_);
   for (const auto& source : listeners_) {
-    listening.push_back({source->listener.fd(), source->listener.address().ToUrl(),
-                         source->listener.file() != net::Listener::File::kTheirs});
+    const net::Listener& listener = source->listener;
+    listening.push_back({listener.fd(), listener.address().ToUrl(),
+                         listener.file() != net::Listener::File::kTheirs, listener.address(),
+                         listener.file_identity()});
   }
   return listening;
+}
+
+void Demultiplexer::Renew(net::Listener listener) {
+  {
+    const net::MutexLock lock(&listeners_mutex_);
+    renewed_.push_back(std::move(listener));
+  }
+  lingering_.Wake();
+}
+
+// Between rounds of events, none of which then means a listener that has gone.
+void Demultiplexer::TakeRenewed() {
+  std::vector<net::Listener> renewed;
+  {
+    const net::MutexLock lock(&listeners_mutex_);
+    renewed.swap(renewed_);
+  }
+  for (net::Listener& listener : renewed) {
+    for (auto& source : listeners_) {
+      if (source->listener.address().ToUrl() != listener.address().ToUrl()) continue;
+      while (AcceptFrom(source.get())) {
+      }
+      auto fresh = std::make_unique<ListenerSource>(std::move(listener));
+      if (!source->paused) epoll_.Remove(source->listener.fd());
+      fresh->paused = source->paused;
+      if (!fresh->paused) CHECK_EQ(epoll_.Add(fresh->listener.fd(), EPOLLIN, fresh.get()), 0);
+      source->before.reset();
+      fresh->before = std::move(source);
+      const net::MutexLock lock(&listeners_mutex_);
+      source = std::move(fresh);
+      break;
+    }
+  }
 }
 
 void Demultiplexer::Stop() {
@@ -233,6 +269,7 @@ void Demultiplexer::Run() {
       }
     }
     Expire();
+    TakeRenewed();
     pulse_.Answer();
     const Phase phase = phase_.load();
     if (phase == Phase::kStopping) break;
@@ -358,7 +395,13 @@ void Demultiplexer::CloseListeners() {
   for (const auto& listener : listeners_) {
     if (!listener->paused) epoll_.Remove(listener->listener.fd());
   }
-  listeners_.clear();  // removes the socket files
+  std::vector<std::unique_ptr<ListenerSource>> closing;
+  {
+    const net::MutexLock lock(&listeners_mutex_);
+    closing.swap(listeners_);
+    renewed_.clear();
+  }
+  closing.clear();  // removes the socket files
   resume_ns_ = net::kNever;
 }
 

@@ -18,6 +18,7 @@
 #include "net/epoll.h"
 #include "net/listener.h"
 #include "net/mailbox.h"
+#include "net/mutex.h"
 #include "net/pulse.h"
 #include "net/tcp.h"
 #include "router/admission.h"
@@ -59,13 +60,20 @@ class Demultiplexer : public Switchboard {
   // so, and closed. Any thread, one at a time.
   void Arrive(std::unique_ptr<Session> session);
 
-  // What it listens on, by its number and its URL. Only before Drain() and Depart().
+  // What it listens on, by its number and its URL. Any thread, before Drain() and Depart(); the numbers are good until
+  // the second Renew() of that address.
   struct Listening {
     int fd;
     std::string url;
     bool file_is_ours;
+    net::Address address;
+    net::Listener::FileIdentity file;
   };
   std::vector<Listening> listening() const;
+
+  // Listens on `listener` in place of the one with the same address, whose socket file is gone, once it has accepted who came before.
+  // Any thread.
+  void Renew(net::Listener listener);
 
   // Ends the thread; connections still here are closed. Once.
   void Stop();
@@ -93,6 +101,7 @@ class Demultiplexer : public Switchboard {
     explicit ListenerSource(net::Listener listener_in)
         : Source(Kind::kListener), listener(std::move(listener_in)) {}
     net::Listener listener;
+    std::unique_ptr<ListenerSource> before;  // the one that this one has replaced, for who still has its number
     bool paused = false;  // out of the epoll set until `resume_ns_`
   };
   // A connection between accept and its lane (kOpener), or between its last answer and close
@@ -116,6 +125,7 @@ class Demultiplexer : public Switchboard {
   void PauseListeners();
   void ResumeListeners();
   void CloseListeners();
+  void TakeRenewed();
   void OnOpener(Guest* guest, bool peer_done);
   void OnLingerer(Guest* guest);
   void AddGuest(Source::Kind kind, std::unique_ptr<Session> session);
@@ -144,7 +154,10 @@ class Demultiplexer : public Switchboard {
   net::Mailbox<std::unique_ptr<Session>> departed_;
   std::atomic<bool> departing_{false};
   std::atomic<bool> take_over_files_{false};
+  mutable net::Mutex listeners_mutex_;
+  // Changed by the thread alone, with the mutex held.
   std::vector<std::unique_ptr<ListenerSource>> listeners_;
+  std::vector<net::Listener> renewed_ GUARDED_BY(listeners_mutex_);
   absl::flat_hash_set<Guest*> guests_;  // owned
   size_t lingerers_ = 0;
   size_t refused_ = 0;   // of kRefused

@@ -40,6 +40,9 @@ namespace {
 // once.
 constexpr absl::Duration kPredecessorPatience = absl::Hours(1);
 
+// How often the listeners' socket files are looked at.
+constexpr int kLookEveryMs = 2000;
+
 // What WaitForEnd() returns for a successor; no signal's number.
 constexpr int kSuccessor = 0;
 
@@ -230,7 +233,12 @@ class Life {
   int WaitForEnd() {
     while (true) {
       pollfd polled[] = {{signals_.fd(), POLLIN, 0}, {door_ == nullptr ? -1 : door_->fd(), POLLIN, 0}};
-      if (poll(polled, 2, -1) < 0) continue;  // EINTR
+      const int found = poll(polled, 2, kLookEveryMs);
+      if (found < 0) continue;  // EINTR
+      if (found == 0) {
+        server_->LookAtSockets();
+        continue;
+      }
       if (polled[1].revents != 0) return kSuccessor;
       switch (const int number = signals_.Take(); number) {
         case 0:

@@ -106,6 +106,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
     if (*removed > 0) LOG(INFO) << "removed " << *removed << " files that killed puts had left behind";
   }
   server->demultiplexer_ = std::make_unique<router::Demultiplexer>(std::move(router_options));
+  server->socket_watch_ = std::make_unique<SocketWatch>(server->demultiplexer_.get(), config.socket_file);
 
   const absl::Status made = config.model.has_value() ? server->MakeModel() : server->MakeLanes();
   if (!made.ok()) return made;
@@ -310,10 +311,13 @@ std::string Server::Stuck() const {
     const std::string threads = lane->WithoutThreads(PoolPatience());
     if (!threads.empty()) return absl::StrCat(threads, " are all stuck, and more waits for them");
   }
-  const net::MutexLock lock(&watch_mutex_);
-  const bool long_silent =
-      silent_since_ns_ != 0 && net::NowNs() - silent_since_ns_ > absl::ToInt64Nanoseconds(kStuckAfter);
-  return long_silent ? absl::StrCat(silent_, " does not go round") : "";
+  {
+    const net::MutexLock lock(&watch_mutex_);
+    const bool long_silent =
+        silent_since_ns_ != 0 && net::NowNs() - silent_since_ns_ > absl::ToInt64Nanoseconds(kStuckAfter);
+    if (long_silent) return absl::StrCat(silent_, " does not go round");
+  }
+  return socket_watch_->Trouble();
 }
 
 absl::Duration Server::PoolPatience() const {

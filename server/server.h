@@ -24,6 +24,7 @@
 #include "router/tally.h"
 #include "server/admin/vitals.h"
 #include "server/config.h"
+#include "server/socket_watch.h"
 #include "server/udp/listener.h"
 #include "storage/housekeeping.h"
 #include "storage/index.h"
@@ -56,11 +57,13 @@ class Server {
   // To be called about once a second by whoever asks for Stuck(). Any thread.
   void Look();
   // What has not gone on for kStuckAfter, as a sentence: a loop, the router, or the threads of a pool that more waits for;
-  // empty when all do. Any thread.
+  // or which listeners nobody can connect to. Empty when all is well. Any thread.
   std::string Stuck() const;
   static constexpr absl::Duration kStuckAfter = absl::Seconds(3);
 
   // What it listens on, for a successor. Any thread, before Drain() and HandOver().
+  // Listens anew where a socket's file is gone (server/socket_watch.h); for a thread that may wait, every two seconds or so.
+  void LookAtSockets() { socket_watch_->Look(); }
   std::vector<router::Demultiplexer::Listening> listening() const { return demultiplexer_->listening(); }
   // Stops listening, leaving the socket files, and gives each connection, once nothing is owed on it, to `take`: the
   // socket is another process's then. As Drain() else; how many there were goes to `*count`.
@@ -116,6 +119,7 @@ class Server {
   std::unique_ptr<storage::Housekeeping> house_;  // null: there is no catalog
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<router::Demultiplexer> demultiplexer_;
+  std::unique_ptr<SocketWatch> socket_watch_;
   std::unique_ptr<router::Lane> fdpass_;
   std::unique_ptr<copypath::CopyPathLane> copypath_;
   std::unique_ptr<router::Lane> model_;  // in place of both lanes

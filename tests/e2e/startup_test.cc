@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,6 +65,54 @@ TEST_F(StartupTest, SeveralListenersServeAtOnce) {
   EXPECT_TRUE(absl::StrContains(server.log(), absl::StrCat("listening on unix:", second)));
   // Descriptors travel on the abstract name as well.
   EXPECT_TRUE(RawClient::V1(Wire::ToUnix(name)).Get({.mode = kFdPass, .uri = "small"}).fd.valid());
+}
+
+// ---- Socket files that go ----
+
+// A socket file that is removed while the server runs, or goes with its folder, is made again as it was asked for, with whoever is
+// connected none the wiser; and removed at the end.
+TEST_F(StartupTest, ListensAnewWhereItsSocketFileIsGone) {
+  const std::string folder = directory_.path() + "/run";
+  const std::string path = folder + "/socket";
+  ASSERT_EQ(mkdir(folder.c_str(), 0755), 0);
+  ServerProcess server(SharedTree().root(),
+                       {.flags = {"--listen_unix=" + path, "--listen_unix_mode=0640"}, .socket_path = path});
+  RawClient connected = RawClient::V1(server.Unix());
+  EXPECT_EQ(connected.Get({.mode = kCopy, .uri = "small"}).body, "small object");
+  for (const bool with_folder : {false, true}) {
+    ASSERT_EQ(unlink(path.c_str()), 0);
+    if (with_folder) {
+      ASSERT_EQ(rmdir(folder.c_str()), 0);
+      EXPECT_TRUE(server.WaitForLog("cannot be made anew"));
+      ASSERT_EQ(mkdir(folder.c_str(), 0755), 0);
+    }
+    struct stat file {};
+    for (int i = 0; i < 200 && (stat(path.c_str(), &file) != 0 || (file.st_mode & 0777) != 0640); ++i) {
+      absl::SleepFor(absl::Milliseconds(50));
+    }
+    EXPECT_EQ(file.st_mode & 0777, 0640u);
+    absl::SleepFor(absl::Milliseconds(100));  // it is taken by the router a moment after it is made
+    EXPECT_TRUE(Serves(server.Unix()));
+    EXPECT_EQ(connected.Get({.mode = kCopy, .uri = "small"}).body, "small object");
+  }
+  const auto sockets = server.Descriptors()["socket"];
+  EXPECT_TRUE(absl::StrContains(server.log(), "listening anew"));
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  EXPECT_NE(access(path.c_str(), F_OK), 0);
+  EXPECT_LT(sockets, 10) << "listeners that were replaced are kept";
+}
+
+// What somebody else has put there is left alone, and said.
+TEST_F(StartupTest, LeavesWhatIsInItsSocketFilesPlace) {
+  ServerProcess server(SharedTree().root(), {.flags = {"--listen_unix=" + path_}, .socket_path = path_});
+  ASSERT_EQ(unlink(path_.c_str()), 0);
+  const net::Address address{.kind = net::Address::Kind::kUnix, .path = path_};
+  const absl::StatusOr<net::Listener> other = net::Listener::Open(address);
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_TRUE(server.WaitForLog("has been replaced"));
+  EXPECT_TRUE(absl::StrContains(server.log(), "a server is running there already"));
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  EXPECT_EQ(access(path_.c_str(), F_OK), 0);
 }
 
 TEST_F(StartupTest, UnixAloneAndTcpAloneAreEnough) {
@@ -265,7 +314,7 @@ constexpr Nonsense kNonsense[] = {
     {"max_pipeline", "-5"},
     {"idle_timeout", "soon"},
     {"idle_timeout", "-1s"},
-    {"request_timeout", "5"},
+    {"request_timeout", "5 parsecs"},
     {"request_timeout", "-1ms"},
     {"drain_timeout", "never-ever"},
     {"drain_timeout", "-2s"},
