@@ -13,6 +13,7 @@ namespace objmapper::client {
 namespace {
 
 constexpr char kAccessList[] = "system.posix_acl_access";
+constexpr char kOfServers[] = "user.objmapper.";
 // What the kernel allows at most (xattr(7)).
 constexpr size_t kNamesBytesMax = 65536;
 constexpr size_t kValueBytesMax = 65536;
@@ -28,7 +29,8 @@ bool KeepExtended(const std::string& old_path, int fd) {
   std::string value(kValueBytesMax, '\0');
   for (size_t at = 0; at < names.size(); at += strlen(&names[at]) + 1) {
     const char* const name = &names[at];
-    if (!absl::StartsWith(name, "user.") && absl::string_view(name) != kAccessList) continue;
+    const bool is_users = absl::StartsWith(name, "user.") && !absl::StartsWith(name, kOfServers);
+    if (!is_users && absl::string_view(name) != kAccessList) continue;
     const ssize_t size = lgetxattr(old_path.c_str(), name, &value[0], value.size());
     if (size < 0 && IsNone(errno)) continue;
     if (size < 0 || fsetxattr(fd, name, value.data(), static_cast<size_t>(size), 0) != 0) return false;
@@ -44,7 +46,7 @@ bool KeepAttributes(const std::string& old_path, const struct stat& old, int fd)
   if ((now.st_uid != old.st_uid || now.st_gid != old.st_gid) && fchown(fd, old.st_uid, old.st_gid) != 0) return false;
   // The folder's default list has made one for the new file.
   if (fremovexattr(fd, kAccessList) != 0 && !IsNone(errno)) return false;
-  if (fchmod(fd, old.st_mode & 01777) != 0) return false;
+  if (fchmod(fd, old.st_mode & 0777) != 0) return false;
   return KeepExtended(old_path, fd);
 }
 

@@ -28,22 +28,26 @@ For instance:
   objmapper ping --server=tcp://127.0.0.1:7070
 
 Every command but stats and top takes:
-  --server=URL    unix:/path, unix:@name (abstract), tcp://host:port, or for get and stat
-                  udp://host:port. Default: the environment's
-                  $OBJMAPPER_SERVER, else unix:$XDG_RUNTIME_DIR/objmapper.sock (or /tmp/... when
-                  that is not set), where the server listens unless told otherwise.
+  --server=URL    unix:/path, or a path alone that begins with /, ./ or ../; unix:@name (abstract),
+                  tcp://host:port, or for get and stat udp://host:port. Default: the environment's
+                  $OBJMAPPER_SERVER; else /run/objmapper/objmapper.sock, where systemd's unit
+                  listens, when it is there and you may use it; else
+                  $XDG_RUNTIME_DIR/objmapper.sock (or /tmp/... when that is not set), where the
+                  server listens unless told otherwise.
   --server_user=USER  whose the server may be on a Unix socket: a name, a uid, or any. Default:
                   $OBJMAPPER_SERVER_USER, else any where --server or $OBJMAPPER_SERVER says where
-                  it is, and where nothing does, your own or root's alone: in /tmp anybody may
-                  listen.
+                  it is, and where nothing does, your own or root's alone (in /run/objmapper also
+                  its owner's): in /tmp anybody may listen.
   --timeout=TIME  how long to wait for a connection, and for each next sign of life: 500ms, 30s,
-                  2m. A large object may take longer in all. Default: 30s.
+                  2m, or a number of seconds. A large object may take longer in all. Default: 30s.
   --retry         ask again what the server is too busy for (UNAVAILABLE), after the time that it
                   asks for and as long as --timeout. The default, but for ping; --noretry takes
                   the first answer.
   --json          results as one JSON object a line, on standard output. Errors are there too,
                   with "ok":false. Bytes that are not UTF-8 read U+FFFD; then a member with "_hex"
                   behind its name holds them all.
+Flags have one dash or two, and stand anywhere behind the command; those of one letter may be
+joined (-rv, -ofile). Behind -- nothing is a flag: objmapper get -- -a-uri-with-a-dash
 
 Exit codes:
   0  all is well
@@ -59,10 +63,15 @@ long as the server can be reached, by get and stat unless the connection is lost
 constexpr absl::string_view kGet = R"(objmapper get URI... [flags] fetches objects.
 
   -o FILE      Write the object to FILE. It appears whole or not at all: the bytes go to a
-               temporary file in the same folder first. A device or FIFO is written to as it is.
+               temporary file in the same folder first. Symbolic links are followed. What FILE
+               was lends its permissions, owner, access list and user attributes; other hard
+               links of it keep the old content. Where FILE cannot be replaced, but written to
+               (the folder takes no new file, it is a mount of its own), its content is, once
+               all is there. A device, a FIFO, /dev/stdout or /dev/fd/N is written to as it is.
   -o FOLDER    Write each object into an existing folder, under the last part of its URI, unless a
                symbolic link or something else that is no regular file has that name there.
-  -o -         Write the objects to standard output, one behind the other. The default.
+  -o -         Write the objects to standard output, one behind the other. The default; but
+               without it what is no text (UTF-8) does not go to a terminal.
   --mode=MODE  How the object comes:
                  fdpass  as an open file, then copied from it here: by reflink where the file
                          system can share blocks, else inside the kernel. Unix sockets only, and
@@ -73,7 +82,9 @@ constexpr absl::string_view kGet = R"(objmapper get URI... [flags] fetches objec
   --range=PART Only a part:
                  0-99    bytes 0 to 99, both included, as in HTTP
                  4096-   from byte 4096 to the end
+                 -5      the last 5 bytes, or all of a shorter object
                  1M:64K  64 KiB from byte 1048576 (K, M, G, T are units of 1024)
+  -v           A line for each file that is written.
   --server=URL, --timeout=TIME, --json: see objmapper help. --json needs -o with a file or folder.
 
 A progress bar with rate and time left is shown on a terminal when it takes a moment.
@@ -93,10 +104,11 @@ With -r a symbolic link counts as the file that it leads to; one to a folder, an
 file nor folder, is an error. Empty folders are not stored: there are only objects.
 
   -r           Folders too, with all that is in them.
-  --ttl=TIME   The objects are gone after that time: 90s, 10m, 24h. Default: they stay.
+  --ttl=TIME   The objects are gone after that time: 90s, 10m, 24h, or seconds. Default: they stay.
   --fd         Send each file's descriptor instead of its bytes; the server copies from it, by reflink
                where it can. Unix sockets only.
   --jobs=N     At most N files are on their way at a time, each on a connection of its own. Default: 4.
+  -v           A line for each object that is stored.
   --server=URL, --timeout=TIME, --retry, --json: see objmapper help.
 
 A progress bar for all files together is shown on a terminal when it takes a moment.
@@ -111,6 +123,7 @@ The server must be --writable. Descriptors and mappings of a removed object stay
   -r           All below a name. An error when there is nothing.
   --dry_run    Only say what would be removed.
   --jobs=N     With -r: at most N at a time, each on a connection of its own. Default: 4.
+  -v           A line for each object that is removed.
   --server=URL, --timeout=TIME, --retry, --json: see objmapper help.
 )";
 
@@ -142,14 +155,14 @@ something there that is no regular file, is refused.
   --mode=MODE  How objects come: fdpass, copy or splice, as with get.
   --ttl=TIME, --fd: as with put.
   --jobs=N     At most N objects are on their way at a time, each on a connection of its own. Default: 4.
+  -v           A line for each object that has arrived.
   --server=URL, --timeout=TIME, --retry, --json: see objmapper help.
 
 What fails is listed, the rest is still done, and the exit code is that of the first error.
 )";
 
 constexpr absl::string_view kStat =
-    R"(objmapper stat URI... [flags] tells an object's size, time, etag, type, tier and when it expires, as far as the
-server says.
+    R"(objmapper stat URI... [flags] tells an object's size, time, etag and tier.
 
   --server=URL, --timeout=TIME, --json: see objmapper help.
 )";
@@ -165,7 +178,8 @@ constexpr absl::string_view kStats =
     R"(objmapper stats [flags] shows a server's figures since its start.
 objmapper top [flags] shows those of the last second, again each second.
 
-  --admin=URL  where the server's --admin_listen is: unix:/path, unix:@name or tcp://host:port.
+  --admin=URL  where the server's --admin_listen is: unix:/path, a path alone, unix:@name or
+               tcp://host:port.
                Default: the environment's $OBJMAPPER_ADMIN.
   -n COUNT     top: how many pictures. Default: until it is interrupted.
   --json       stats: one JSON object, with the totals and the last second.

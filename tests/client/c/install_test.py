@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """libobjmapper as its users have it: installed below a prefix, found by pkg-config, built against by plain gcc.
 
-Usage: install_test SERVER LIBRARY CPP_EXAMPLE [InstallTest|StoringTest]
+Usage: install_test SERVER LIBRARY CPP_EXAMPLE CLI [InstallTest|StoringTest]
 """
 
 import os
@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import unittest
 
 sys.path[:0] = ["tests/client/python"]
 
@@ -32,6 +33,7 @@ class InstalledTest(ServerTest):
 
     library = ""
     cpp_example = ""
+    cli = ""
 
     @classmethod
     def setUpClass(cls):
@@ -45,7 +47,7 @@ class InstalledTest(ServerTest):
         cls.prefix = cls.folder / "prefix"
         # Twice: what is installed is replaced.
         for _ in range(2):
-            installed = run("tools/install_client", "--library", os.path.abspath(cls.library), cls.prefix)
+            installed = cls.install(cls.prefix)
             if installed.returncode != 0:
                 raise AssertionError(installed.stderr.decode())
         # Exactly what the script says that one has to set.
@@ -57,6 +59,11 @@ class InstalledTest(ServerTest):
         cls.compiler, cls.run_time = "gcc", []
         if CLANGS in undefined:
             cls.compiler, cls.run_time = "clang", ["-fsanitize-link-c++-runtime", "-lstdc++"]
+
+    @classmethod
+    def install(cls, *arguments, **options):
+        return run("tools/install_client", "--library", os.path.abspath(cls.library), "--cli", os.path.abspath(cls.cli),
+                   *arguments, **options)
 
     def build(self, source, *flags):
         """As the page says: gcc $(pkg-config --cflags --libs objmapper)."""
@@ -135,9 +142,53 @@ class InstallTest(InstalledTest):
                          [f"{self.prefix}/lib/python3/dist-packages/objmapper/__init__.py", "hello"], done.stderr)
         self.assertTrue((self.prefix / "lib/python3/dist-packages/objmapper/py.typed").exists())
 
+    # So is the command line, which says the same version.
+    def test_cli(self):
+        version = run(self.prefix / "bin/objmapper", "version").stdout.decode()
+        self.assertIn(f'#define OM_VERSION "{version.split()[-1]}"', (self.prefix / "include/objmapper.h").read_text())
+        got = run(self.prefix / "bin/objmapper", "get", "hello.txt", f"--server={self.server.url}")
+        self.assertEqual((got.returncode, got.stdout), (0, b"hello\n"))
+
+    # Below /usr/local, as a package would have it: where Debian's Python looks, and nothing of this machine is touched.
+    @unittest.skipUnless(os.path.exists("/usr/bin/python3") and os.path.exists("/etc/debian_version"), "no Debian")
+    def test_destdir(self):
+        staged = self.folder / "staged"
+        environment = {**os.environ, "DESTDIR": str(staged)}
+        done = self.install("--python", "/usr/bin/python3", "/usr/local", env=environment)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        where = run("/usr/bin/python3", "-c", "import sysconfig; print(sysconfig.get_path('purelib', 'posix_local'))")
+        packages = pathlib.Path(f"{staged}{where.stdout.decode().strip()}")
+        self.assertRegex(str(packages), r"staged/usr/local/lib/python3\.\d+/dist-packages$")
+        imported = run("/usr/bin/python3", "-I", "-c", "import sys; sys.path.insert(0, sys.argv[1]); import objmapper;"
+                       "print(objmapper.__file__)", packages)
+        self.assertEqual(imported.stdout.decode(), f"{packages}/objmapper/__init__.py\n", imported.stderr)
+        self.assertIn("prefix=/usr/local\n", (staged / "usr/local/lib/pkgconfig/objmapper.pc").read_text())
+
+    # The manifest has all that was installed, and what it has is all that goes, with what Python has made of it.
+    def test_uninstall(self):
+        prefix = self.folder / "other"
+        (prefix / "bin").mkdir(parents=True)
+        (prefix / "bin/somebody_elses").touch()
+        self.assertEqual(self.install(prefix).returncode, 0)
+        listed = set((prefix / "share/objmapper/manifest").read_text().splitlines())
+        there = {str(path) for path in prefix.rglob("*") if not path.is_dir()}
+        self.assertEqual(there - listed, {f"{prefix}/bin/somebody_elses", f"{prefix}/share/objmapper/manifest"})
+        self.assertEqual(listed - there, set())
+        package = next(prefix.rglob("objmapper/__init__.py")).parent
+        run(sys.executable, "-m", "compileall", package)
+        self.assertTrue((package / "__pycache__").exists())
+        removed = run("tools/install_client", "--uninstall", prefix)
+        self.assertEqual((removed.returncode, removed.stderr), (0, b""))
+        self.assertEqual(sorted(str(path.relative_to(prefix)) for path in prefix.rglob("*")), ["bin", "bin/somebody_elses"])
+        again = run("tools/install_client", "--uninstall", prefix)
+        self.assertEqual(again.returncode, 1)
+        self.assertIn(b"tools/install_client: nothing was installed", again.stderr)
+
     # What cannot be done is refused, with a sentence, before anything is copied.
     def test_refusals(self):
         for arguments in ((), ("relative",), ("--library",), ("--library", "/no/such", f"{self.folder}/x"),
+                          ("--cli", "/no/such", f"{self.folder}/x"), ("--python", "/no/such", f"{self.folder}/x"),
+                          ("--nope", f"{self.folder}/x"),
                           (f"{self.folder}/x", f"{self.folder}/y"), (f"{self.folder}/x y",)):
             done = run("tools/install_client", *arguments)
             self.assertEqual(done.returncode, 2)
@@ -165,5 +216,5 @@ class StoringTest(InstalledTest):
 
 
 if __name__ == "__main__":
-    InstalledTest.library, InstalledTest.cpp_example = sys.argv[2:4]
-    main(sys.argv[4:])
+    InstalledTest.library, InstalledTest.cpp_example, InstalledTest.cli = sys.argv[2:5]
+    main(sys.argv[5:])
