@@ -45,7 +45,7 @@ class VersionTest(unittest.TestCase):
 
     # The log's first line, also of a server that does not start.
     def test_log(self):
-        done = says(SERVER, "--root=/nowhere/at/all", "--listen_unix=/nowhere/at/all/s")
+        done = says(SERVER, "--root=/no/such/folder", "--listen_unix=/no/such/folder/s")
         self.assertNotEqual(done.returncode, 0)
         self.assertRegex(done.stderr.splitlines()[0], rf"^I.*\] objmapper {re.escape(self.version)}$")
 
