@@ -129,7 +129,10 @@ absl::StatusOr<Address> UnixAddress(absl::string_view path) {
 
 absl::StatusOr<Address> ParseUrl(absl::string_view url) {
   absl::string_view rest = url;
-  if (absl::ConsumePrefix(&rest, "unix:") || IsSocketPath(rest)) return UnixAddress(rest);
+  if (absl::ConsumePrefix(&rest, "unix:") || IsSocketPath(rest)) {
+    if (rest.empty()) return Invalid(url, "a Unix socket needs a path, or '@' and a name");
+    return UnixAddress(rest);
+  }
   if (!absl::ConsumePrefix(&rest, "tcp://")) {
     return Invalid(url, "expected unix:/path, unix:@name, tcp://host:port or tcp://[v6]:port, or a path such as /run/x.sock or "
                         "./x.sock");

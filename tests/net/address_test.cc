@@ -36,6 +36,17 @@ TEST(ParseUrlTest, FillsTheParts) {
   EXPECT_EQ(tcp_address->port, 7070);
 }
 
+// A socket's path may stand alone where it can be nothing else.
+TEST(ParseUrlTest, PathsAlone) {
+  for (const std::string path : {"/run/x.sock", "./x.sock", "../x.sock", "/@"}) {
+    EXPECT_TRUE(IsSocketPath(path));
+    const absl::StatusOr<Address> address = ParseUrl(path);
+    ASSERT_TRUE(address.ok()) << address.status();
+    EXPECT_EQ(address->ToUrl(), absl::StrCat("unix:", path));
+  }
+  for (const char* other : {"", "x.sock", ".x", "unix:/x", "tcp://h:1", "@x"}) EXPECT_FALSE(IsSocketPath(other)) << other;
+}
+
 struct BadText {
   const char* text;
   const char* reason;  // a piece of the message
@@ -53,7 +64,7 @@ TEST_P(BadUrlTest, IsRefused) {
 INSTANTIATE_TEST_SUITE_P(
     All, BadUrlTest,
     testing::Values(
-        BadText{"", "expected unix:/path"}, BadText{"/run/x.sock", "bad address \"/run/x.sock\""},
+        BadText{"", "expected unix:/path"}, BadText{"run/x.sock", "bad address \"run/x.sock\""}, BadText{"x.sock", "or a path such as"},
         BadText{"http://host:80", "expected unix:/path"}, BadText{"unix:", "path"},
         BadText{"unix:@", "needs a name"}, BadText{"tcp:127.0.0.1:80", "expected unix:/path"},
         BadText{"tcp://", "expected tcp://host:port"},

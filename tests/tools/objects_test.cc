@@ -255,6 +255,37 @@ TEST_F(ObjectsTest, BrokenPipe) {
   EXPECT_EQ(folder_.Read("code"), "5\n");
 }
 
+// What has no size before it is read is read to its end: FIFOs, and files that do not say how long they are.
+TEST_F(ObjectsTest, SourcesWithoutASize) {
+  EXPECT_EQ(Shell(absl::StrCat("echo from a pipe | ", program_, " put /dev/stdin a && ", program_, " get a")).out,
+            "from a pipe\n");
+  EXPECT_EQ(Shell(absl::StrCat("mkfifo fifo && (echo from a fifo >fifo &) && ", program_, " cp fifo obj:b && ", program_,
+                               " get b"))
+                .out,
+            "from a fifo\n");
+  const Outcome nameless = Run("put fifo");
+  EXPECT_EQ(nameless.exit_code, 2);
+  EXPECT_TRUE(absl::StrContains(nameless.err, "say which URI it becomes")) << nameless.err;
+  for (const char* flags : {"", "--fd"}) {
+    EXPECT_EQ(Shell(absl::StrCat(program_, " put ", flags, " /proc/version c && ", program_, " get c | cmp - /proc/version"))
+                  .exit_code,
+              0)
+        << flags;
+  }
+  EXPECT_EQ(Run("put /dev/null d").exit_code, 5);
+}
+
+// What is not there leaves nothing behind, and how the server was missed is told by the exit code.
+TEST_F(ObjectsTest, NothingThere) {
+  EXPECT_EQ(Run("cp -r obj:none into").exit_code, 1);
+  EXPECT_FALSE(std::filesystem::exists(folder_.Path("into")));
+  EXPECT_EQ(Run("stats --admin=nowhere").exit_code, 2);
+  EXPECT_EQ(Run("stats --admin=/no/such/socket").exit_code, 3);
+  EXPECT_EQ(Run(absl::StrCat("stats --timeout=5 --admin=", server_->socket_path())).exit_code, 4);
+  EXPECT_EQ(Run("get a", "udp://127.0.0.1:1").exit_code, 3);
+  EXPECT_EQ(Run("put -r d", "udp://127.0.0.1:1").exit_code, 2);
+}
+
 // ---- Where objects go: what is no file, and what a file was ----
 
 // Standard output and other open descriptors by their names are written to as they are, one object behind the other, also

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "client/error.h"
 #include "net/address.h"
 #include "net/dial.h"
 #include "net/errno_status.h"
@@ -19,7 +20,7 @@ namespace {
 constexpr size_t kBytesMax = 64 << 20;
 
 absl::Status Lost(const std::string& url, absl::string_view why) {
-  return absl::DataLossError(absl::StrCat(url, " sent no whole HTTP answer: ", why));
+  return client::ConnectionError(absl::DataLossError(absl::StrCat(url, " sent no whole HTTP answer: ", why)));
 }
 
 // Everything until the peer hangs up, which HTTP/1.0 makes it do.
@@ -32,9 +33,9 @@ absl::StatusOr<std::string> ReadToEnd(int fd, const std::string& url) {
     if (got > 0) {
       text.append(buffer, static_cast<size_t>(got));
     } else if (errno == EAGAIN) {
-      return absl::DeadlineExceededError(absl::StrCat(url, " did not answer in time"));
+      return client::ConnectionError(absl::DeadlineExceededError(absl::StrCat(url, " did not answer in time")));
     } else if (errno != EINTR) {
-      return net::ErrnoToStatus(errno, absl::StrCat("read from ", url));
+      return client::ConnectionError(net::ErrnoToStatus(errno, absl::StrCat("read from ", url)));
     }
   }
   return Lost(url, "it does not end");
@@ -60,7 +61,7 @@ absl::StatusOr<std::string> BodyOf(const std::string& answer, const std::string&
   }
   if (status == 200) return body;
   absl::StripAsciiWhitespace(&body);
-  return absl::UnavailableError(absl::StrCat(url, " answered ", status, ": ", body.substr(0, 200)));
+  return absl::FailedPreconditionError(absl::StrCat(url, " answered ", status, ": ", body.substr(0, 200)));
 }
 
 }  // namespace
@@ -76,7 +77,7 @@ absl::StatusOr<std::string> FetchFromAdmin(const std::string& url, const std::st
   const std::string request = absl::StrCat("GET ", path, " HTTP/1.0\r\nHost: localhost\r\n\r\n");
   const ssize_t sent = send(socket->get(), request.data(), request.size(), MSG_NOSIGNAL);
   if (sent != static_cast<ssize_t>(request.size())) {
-    return net::ErrnoToStatus(errno, absl::StrCat("write to ", url));
+    return client::ConnectionError(net::ErrnoToStatus(errno, absl::StrCat("write to ", url)));
   }
   absl::StatusOr<std::string> answer = ReadToEnd(socket->get(), url);
   if (!answer.ok()) return answer.status();

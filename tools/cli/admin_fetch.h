@@ -8,9 +8,10 @@
 
 namespace objmapper::tools {
 
-// The body of `GET path`. url: unix:/path, unix:@name or tcp://host:port.
-// Errors: as net::Dial(); DEADLINE_EXCEEDED when nothing comes for `timeout`; UNAVAILABLE when the server answers
-// otherwise than with 200; DATA_LOSS when what comes is no HTTP answer, or not whole.
+// The body of `GET path`. url: as net::ParseUrl().
+// Errors: INVALID_ARGUMENT (the URL); as net::Dial(); FAILED_PRECONDITION when the server answers otherwise than with 200; and
+// the connection's (client/error.h): DEADLINE_EXCEEDED when nothing comes for `timeout`, DATA_LOSS when what comes is no HTTP
+// answer, or not whole.
 absl::StatusOr<std::string> FetchFromAdmin(const std::string& url, const std::string& path,
                                            absl::Duration timeout);
 

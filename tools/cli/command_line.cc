@@ -285,6 +285,11 @@ absl::Status ReadFlags(CommandLine* line) {
     line->ttl = *ttl;
   }
   const bool is_unix = !absl::StartsWith(line->server, "tcp:") && !absl::StartsWith(line->server, "udp:");
+  const bool goes_by_udp = line->command == Command::kGet || line->command == Command::kStat;
+  const bool asks_objects = line->command != Command::kStats && line->command != Command::kTop;
+  if (absl::StartsWith(line->server, "udp:") && asks_objects && !goes_by_udp) {
+    return Usage(absl::StrCat("--server=", line->server, ": UDP carries get and stat alone"));
+  }
   line->as_fd = FLAGS_fd;
   if (line->as_fd && !is_unix) return Usage("--fd: descriptors pass only through Unix sockets");
   if (line->command != Command::kGet && line->command != Command::kCp) return absl::OkStatus();
@@ -362,7 +367,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> argum
     line.command = *command;
     if (*command == Command::kVersion || arguments.size() == 1) return line;
     line.topic = arguments[1];
-    if (FindCommand(line.topic) != nullptr) return line;
+    if (FindCommand(line.topic) != nullptr || HelpOrVersion(line.topic).has_value()) return line;
     return Usage(absl::StrCat("there is no command ", line.topic, " to help with"));
   }
   const CommandEntry* entry = FindCommand(arguments[0]);

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/error.h"
 #include "client/options.h"
@@ -24,7 +25,9 @@ absl::StatusOr<client::Client> Connect(const CommandLine& line) {
   options.server_uids = line.server_uids;
   absl::StatusOr<client::Client> client =
       client::Retry(RetryPolicyOf(line), [&] { return client::Client::Connect(line.server, options); });
-  if (line.server_is_default && absl::IsPermissionDenied(client.status()) &&
+  // Not where connect(2) is refused: the socket's mode says who may.
+  const bool is_somebodys = absl::StrContains(client.status().message(), ": who listens there is ");
+  if (line.server_is_default && is_somebodys && absl::IsPermissionDenied(client.status()) &&
       client::SourceOf(client.status()) == client::ErrorSource::kConnection) {
     return absl::Status(client.status().code(),
                         absl::StrCat(client.status().message(), ". Where nobody says where the server is, it is to be "

@@ -46,14 +46,6 @@ ExitCode FetchOne(const CommandLine& line, const std::string& uri, const std::st
 // All objects below `uri` into the folder `target`.
 ExitCode FetchAll(const CommandLine& line, const std::string& uri, const std::string& target) {
   const std::string prefix = AsFolder(uri);
-  std::error_code made;
-  std::filesystem::create_directories(target, made);
-  if (made && !IsFolder(target)) {
-    const absl::Status error =
-        net::ErrnoToStatus(made.value(), absl::StrCat("make folder ", text::Printable(target)));
-    ReportError(line.json, "file", target, error, kExitLocal);
-    return kExitLocal;
-  }
   std::vector<Item> items;
   {
     ExitCode code;
@@ -69,6 +61,14 @@ ExitCode FetchAll(const CommandLine& line, const std::string& uri, const std::st
         absl::NotFoundError(absl::StrCat("there is no object below obj:", text::Printable(prefix)));
     ReportError(line.json, "uri", prefix, none, kExitServerSaidNo);
     return kExitServerSaidNo;
+  }
+  std::error_code made;
+  std::filesystem::create_directories(target, made);
+  if (made && !IsFolder(target)) {
+    const absl::Status error =
+        net::ErrnoToStatus(made.value(), absl::StrCat("make folder ", text::Printable(target)));
+    ReportError(line.json, "file", target, error, kExitLocal);
+    return kExitLocal;
   }
   const Work work = [&](const Item& item, client::Client& client, const client::ProgressCallback& progress,
                         JsonLine* json) -> absl::Status {

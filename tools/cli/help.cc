@@ -95,11 +95,11 @@ objmapper put FILE URI [flags]         stores FILE as the object URI.
 objmapper put FILE... PREFIX/ [flags]  stores each FILE as PREFIX/ and its own name.
 objmapper put -r FOLDER [PREFIX]       stores all files in FOLDER, however deep, as PREFIX/ and their
                                        names below FOLDER. PREFIX is FOLDER's own name by default.
-objmapper put - URI                    stores what comes on standard input.
+objmapper put - URI                    stores what comes on standard input, or from a FIFO in place of -.
 
 The server must be --writable. An object appears whole or not at all, and replaces what had its name.
-A PUT says first how long it is, so standard input is read to its end before anything is sent, into
-a nameless file in $TMPDIR (or /tmp).
+A PUT says first how long it is, so standard input, a FIFO, and a file that is longer than it says
+(as those of /proc) are read to the end before anything is sent, into a nameless file in $TMPDIR (or /tmp).
 With -r a symbolic link counts as the file that it leads to; one to a folder, and whatever is neither
 file nor folder, is an error. Empty folders are not stored: there are only objects.
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "absl/time/clock.h"
+#include "client/error.h"
 #include "tools/cli/admin_fetch.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/report.h"
@@ -11,14 +12,25 @@
 namespace objmapper::tools {
 namespace {
 
+// For an error of FetchFromAdmin().
+ExitCode AdminExitCodeOf(const absl::Status& error) {
+  if (client::SourceOf(error) == client::ErrorSource::kConnection) return kExitBroken;
+  if (absl::IsInvalidArgument(error)) return kExitUsage;
+  return absl::IsFailedPrecondition(error) ? kExitServerSaidNo : kExitUnreachable;
+}
+
 // Fetches and turns into text; an error has been reported.
 absl::StatusOr<std::string> FetchText(const CommandLine& line,
                                       absl::StatusOr<std::string> (*form)(absl::string_view),
                                       ExitCode* code) {
   absl::StatusOr<std::string> text = FetchFromAdmin(line.admin, "/stats", line.timeout);
-  if (text.ok()) text = form(*text);
   if (!text.ok()) {
-    *code = ExitCodeOf(text.status());
+    *code = AdminExitCodeOf(text.status());
+  } else {
+    text = form(*text);
+    *code = kExitBroken;
+  }
+  if (!text.ok()) {
     ReportError(line.json, "server", line.admin, text.status(), *code);
   }
   return text;

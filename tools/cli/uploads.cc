@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -35,23 +37,49 @@ absl::StatusOr<std::string> OwnName(absl::string_view path) {
 
 bool IsPrefix(absl::string_view uri) { return uri.empty() || absl::EndsWith(uri, "/"); }
 
-// All that standard input has, in a file that has no name and is gone when it is closed: a PUT says first
-// how long it is. In $TMPDIR or /tmp, since it may be more than fits in memory.
-absl::StatusOr<net::UniqueFd> SpoolStdin() {
+// All that `in` has, in a file that has no name and is gone when it is closed: a PUT says first how long it is. In
+// $TMPDIR or /tmp, since it may be more than fits in memory. name: of `in`, for messages.
+absl::StatusOr<net::UniqueFd> Spool(int in, const std::string& name) {
   absl::StatusOr<net::UniqueFd> made = client::TemporaryFile();
   if (!made.ok()) return made.status();
   net::UniqueFd file = *std::move(made);
   std::string buffer(256 * 1024, '\0');
   while (true) {
-    const ssize_t got = read(STDIN_FILENO, &buffer[0], buffer.size());
+    const ssize_t got = read(in, &buffer[0], buffer.size());
     if (got == 0) return file;
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return net::ErrnoToStatus(errno, "read standard input");
-    absl::Status written =
-        client::WriteAll(file.get(), absl::string_view(buffer.data(), static_cast<size_t>(got)),
-                         "temporary file for standard input");
+    if (got < 0) return net::ErrnoToStatus(errno, absl::StrCat("read ", name));
+    absl::Status written = client::WriteAll(file.get(), absl::string_view(buffer.data(), static_cast<size_t>(got)),
+                                            absl::StrCat("temporary file for ", name));
     if (!written.ok()) return written;
   }
+}
+
+bool IsFifo(const std::string& path) {
+  struct stat attributes;
+  return stat(path.c_str(), &attributes) == 0 && S_ISFIFO(attributes.st_mode);
+}
+
+// What comes through standard input, or a FIFO, which is read once for all.
+bool IsStream(const std::string& source) { return source == kStdin || IsFifo(source); }
+
+absl::StatusOr<net::UniqueFd> SpoolStream(const std::string& source) {
+  if (source == kStdin) return Spool(STDIN_FILENO, "standard input");
+  const net::UniqueFd fifo(open(source.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (!fifo.valid()) return net::ErrnoToStatus(errno, absl::StrCat("open ", text::Printable(source)));
+  return Spool(fifo.get(), text::Printable(source));
+}
+
+// Files such as those of /proc are longer than they say. nullopt: this one is not.
+absl::StatusOr<std::optional<net::UniqueFd>> SpoolIfLonger(int file, const std::string& path) {
+  struct stat attributes;
+  char byte;
+  if (fstat(file, &attributes) != 0 || attributes.st_size != 0 || pread(file, &byte, 1, 0) != 1) {
+    return std::optional<net::UniqueFd>();
+  }
+  absl::StatusOr<net::UniqueFd> spooled = Spool(file, text::Printable(path));
+  if (!spooled.ok()) return spooled.status();
+  return std::optional<net::UniqueFd>(*std::move(spooled));
 }
 
 class Planner {
@@ -59,11 +87,13 @@ class Planner {
   Planner(const std::optional<std::string>& uri, bool recursive) : uri_(uri), recursive_(recursive) {}
 
   absl::Status Add(const std::string& source) {
-    if (source == kStdin) {
-      if (uri_.has_value() && !IsPrefix(*uri_)) return AddItem(source, *uri_, 0);
-      return Senseless("standard input (-) has no name: say which URI it becomes");
-    }
     if (source.empty()) return Senseless("a file's name must not be empty");
+    if (IsStream(source)) {
+      if (uri_.has_value() && !IsPrefix(*uri_)) return AddItem(source, *uri_, 0);
+      return Senseless(source == kStdin
+                           ? "standard input (-) has no name: say which URI it becomes"
+                           : absl::StrCat(text::Printable(source), " is a FIFO: say which URI it becomes"));
+    }
     if (IsFolder(source)) return AddFolder(source);
     const absl::StatusOr<uint64_t> size = FileSize(source);
     if (!size.ok()) {
@@ -116,15 +146,18 @@ class Planner {
   std::map<std::string, std::string> taken_;  // URI -> path
 };
 
-// Sends one file. spooled: what standard input had; -1 when it is not among the sources.
+// Sends one file. spooled: what a stream had; -1 when there is none among the sources.
 absl::Status Send(const CommandLine& line, const Item& item, int spooled, client::Client& client,
                   const client::ProgressCallback& progress, JsonLine* json) {
   net::UniqueFd opened;
   int file = spooled;
-  if (item.path != kStdin) {
+  if (file < 0) {
     // Not to wait for the writer of what has become a FIFO meanwhile.
     opened.Reset(open(item.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     if (!opened.valid()) return net::ErrnoToStatus(errno, absl::StrCat("open ", text::Printable(item.path)));
+    absl::StatusOr<std::optional<net::UniqueFd>> longer = SpoolIfLonger(opened.get(), item.path);
+    if (!longer.ok()) return longer.status();
+    if (longer->has_value()) opened = *std::move(*longer);
     file = opened.get();
   }
   client::PutOptions options;
@@ -161,10 +194,11 @@ ExitCode RunUploads(const CommandLine& line, absl::Span<const std::string> sourc
   }
   for (const auto& [path, error] : plan->failures) ReportError(line.json, "file", path, error, kExitLocal);
   net::UniqueFd spooled;
-  if (sources[0] == kStdin) {
-    absl::StatusOr<net::UniqueFd> file = SpoolStdin();
+  // It is the only source: several need a URI that ends in /, which no stream can have.
+  if (!plan->items.empty() && IsStream(sources[0])) {
+    absl::StatusOr<net::UniqueFd> file = SpoolStream(sources[0]);
     if (!file.ok()) {
-      ReportError(line.json, "file", kStdin, file.status(), kExitLocal);
+      ReportError(line.json, "file", sources[0], file.status(), kExitLocal);
       return kExitLocal;
     }
     spooled = *std::move(file);

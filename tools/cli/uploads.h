@@ -28,7 +28,7 @@ struct UploadPlan {
 //   a folder and a URI: its files under the URI and a '/', by their names below the folder
 //   several of them: the same, each; the URI must end in '/' or be empty
 //   no URI: as if it were the own name of the file, or of the folder
-//   kStdin: needs a URI that ends otherwise
+//   kStdin, or a FIFO: needs a URI that ends otherwise
 //
 // INVALID_ARGUMENT: this makes no sense, a folder without `recursive`, two files that would be one
 // object, or a URI that is too long. Nothing has been sent then.
