@@ -6,8 +6,10 @@ Usage: version_test SERVER OBJMAPPER
 
 import pathlib
 import re
+import socket
 import subprocess
 import sys
+import tempfile
 import unittest
 
 SERVER, OBJMAPPER = sys.argv[1:3]
@@ -48,6 +50,23 @@ class VersionTest(unittest.TestCase):
         done = says(SERVER, "--root=/no/such/folder", "--listen_unix=/no/such/folder/s")
         self.assertNotEqual(done.returncode, 0)
         self.assertRegex(done.stderr.splitlines()[0], rf"^I.*\] objmapper {re.escape(self.version)}$")
+
+    # What monitoring sees.
+    def test_metrics(self):
+        with tempfile.TemporaryDirectory(prefix="om.", dir="/tmp") as folder:
+            server = subprocess.Popen([SERVER, f"--root={folder}", f"--listen_unix={folder}/s", f"--admin_listen={folder}/admin"],
+                                      stderr=subprocess.PIPE, text=True)
+            try:
+                self.assertTrue(any("ready" in line for line in server.stderr))
+                with socket.socket(socket.AF_UNIX) as door:
+                    door.settimeout(60)
+                    door.connect(f"{folder}/admin")
+                    door.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+                    answer = door.makefile().read()
+            finally:
+                server.terminate()
+                server.communicate(timeout=60)
+        self.assertRegex(answer, rf'(?m)^objmapper_build_info{{version="{re.escape(self.version)}".*}} 1$')
 
 
 if __name__ == "__main__":

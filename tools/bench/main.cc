@@ -81,11 +81,15 @@ int Main(int argc, char** argv) {
   if (const absl::Status checked = tools::CheckFlags(argc, argv); !checked.ok()) return Fail(checked, 2);
   gflags::SetVersionString(std::string(text::kVersion));
   gflags::ParseCommandLineNonHelpFlags(&argc, &argv, /*remove_flags=*/true);
-  if (FLAGS_help || argc < 2) {
+  if (FLAGS_help) {
     PrintHelp();
-    return FLAGS_help ? 0 : 2;
+    return 0;
   }
   gflags::HandleCommandLineHelpFlags();
+  if (argc < 2) {
+    PrintHelp();
+    return 2;
+  }
   if (argc > 2) {
     return Fail(absl::InvalidArgumentError(absl::StrCat("\"", argv[2], "\" after the workload \"",
                                                         argv[1], "\" is no flag; see --help")),
