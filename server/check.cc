@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <string>
@@ -11,6 +13,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
+#include "net/ring_setup.h"
+#include "net/unique_fd.h"
 #include "server/handover/trust.h"
 #include "server/needed_calls.h"
 #include "server/privileges.h"
@@ -40,6 +44,21 @@ absl::Status CheckSocketPath(const char* flag, const std::string& path) {
   return absl::OkStatus();
 }
 
+// Where a flag insists on rings: whether there are any. With "auto" there is always epoll.
+absl::Status CheckRings(const Config& config) {
+  const bool lanes = !config.model.has_value() &&
+                     (config.io_engine == copypath::EngineKind::kUring || config.fdpass_engine == copypath::EngineKind::kUring);
+  if (!lanes && config.model != router::models::Model::kUring) return absl::OkStatus();
+  io_uring_params params{};
+  const net::UniqueFd ring(static_cast<int>(syscall(SYS_io_uring_setup, 8, &params)));
+  if (ring.valid()) return absl::OkStatus();
+  const absl::Status why = net::RingSetupError(errno);
+  return absl::Status(why.code(), absl::StrCat(config.model.has_value()                                 ? "--concurrency_model=uring"
+                                               : config.io_engine == copypath::EngineKind::kUring ? "--io_engine=uring"
+                                                                                                  : "--fdpass_engine=uring",
+                                               ": ", why.message()));
+}
+
 }  // namespace
 
 absl::Status CheckStart(const Config& config) {
@@ -47,6 +66,7 @@ absl::Status CheckStart(const Config& config) {
   const absl::StatusOr<storage::Tree> tree = storage::Tree::Open(config.root);
   if (!tree.ok()) return tree.status();
   if (absl::Status spelling = CheckSpelling(config, *tree); !spelling.ok()) return spelling;
+  if (absl::Status rings = CheckRings(config); !rings.ok()) return rings;
   for (const net::Address& address : config.listen) {
     if (address.kind != net::Address::Kind::kUnix) continue;
     if (absl::Status path = CheckSocketPath("--listen_unix", address.path); !path.ok()) return path;

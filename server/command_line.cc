@@ -232,6 +232,11 @@ class Reader {
     for (char** entry = environ; *entry != nullptr; ++entry) {
       absl::string_view name = *entry;
       name = name.substr(0, name.find('='));
+      // What the unit for systemd puts on our command line is in OBJMAPPER_FLAGS.
+      constexpr absl::string_view kUnits = "OBJMAPPER_FLAGS";
+      if (name != kUnits && name.size() <= kUnits.size() + 2 && Distance(name, kUnits) <= 2) {
+        said_.warnings.push_back(absl::StrCat(text::Printable(name), " is in the environment and has no effect; is ", kUnits, " meant?"));
+      }
       if (asked_.count(std::string(name)) > 0 || !absl::ConsumePrefix(&name, "FLAGS_")) continue;
       CommandLineFlagInfo flag;
       if (!gflags::GetCommandLineFlagInfo(std::string(name).c_str(), &flag)) continue;

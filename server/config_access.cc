@@ -194,6 +194,12 @@ absl::Status ReadOpenness(Config* config) {
 }  // namespace
 
 absl::Status ReadAccess(Config* config) {
+  // "--rules_file=$RULES", and nobody has set RULES.
+  for (const char* flag : {"rules_file", "allow_uids", "allow_gids", "user", "root"}) {
+    const gflags::CommandLineFlagInfo info = gflags::GetCommandLineFlagInfoOrDie(flag);
+    if (info.is_default || !info.current_value.empty()) continue;
+    config->warnings.push_back(absl::StrCat("--", flag, "= is given, and empty: it is as if it were not there"));
+  }
   router::Admission& admission = config->admission;
   if (absl::Status s = ReadIds("allow_uids", FLAGS_allow_uids, UidOf, "user", &admission.uids); !s.ok()) {
     return s;

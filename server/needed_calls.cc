@@ -120,7 +120,8 @@ std::string Cause(bool openat2) {
                         ", and 5.6 or later is needed");
   }
   return absl::StrCat("A seccomp filter is in force here (the kernel is ", kernel.release, "). In a systemd unit look for ",
-                      openat2 ? "RestrictSUIDSGID=yes, which refuses all of openat2(2), and for " : "", "SystemCallFilter=; in a container for ",
+                      openat2 ? "RestrictSUIDSGID=yes, which refuses all of openat2(2) (DynamicUser=yes implies it), and for " : "",
+                      "SystemCallFilter=; in a container for ",
                       "its seccomp profile, which an old run-time may bring, or an old libseccomp");
 }
 

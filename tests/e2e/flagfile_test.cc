@@ -1,6 +1,7 @@
 // What the command line, flagfiles and the environment say counts, or is refused by name: nothing is skipped. The settings in
 // tools/flagfiles/ are settings that the server takes, and serves with.
 #include <gtest/gtest.h>
+#include <errno.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -184,6 +185,10 @@ TEST_F(FlagsTest, TheEnvironment) {
   EXPECT_EQ(said.exit_status, 0) << said.log;
   EXPECT_TRUE(absl::StrContains(said.log, "FLAGS_writable is in the environment and has no effect")) << said.log;
   EXPECT_FALSE(absl::StrContains(said.log, ", writable")) << said.log;
+  // A variable that the unit for systemd would not put on the command line, for want of a letter.
+  said = Check({}, {"OBJMAPPER_FLAG=--writable"});
+  EXPECT_EQ(said.exit_status, 0) << said.log;
+  EXPECT_TRUE(absl::StrContains(said.log, "OBJMAPPER_FLAG is in the environment and has no effect; is OBJMAPPER_FLAGS meant?")) << said.log;
 }
 
 // --undefok is somebody's word that a flag may be unknown: it is, and is told; nothing else is.
@@ -243,6 +248,27 @@ TEST_F(FlagsTest, CheckSaysWhetherItWouldStart) {
     EXPECT_TRUE(absl::StrContains(said.log, "nothing can be stored in " + tree_.root())) << said.log;
     EXPECT_TRUE(absl::StrContains(said.log, "uid 65534")) << said.log;
   }
+}
+
+// What a variable that is not set leaves of "--rules_file=$RULES" is not passed over.
+TEST_F(FlagsTest, NothingIsGiven) {
+  for (const char* flag : {"--rules_file=", "--allow_uids=", "--allow_gids=", "--user=", "--root="}) {
+    const ServerProcess::Refusal said = Check({flag});
+    EXPECT_EQ(said.exit_status, absl::string_view(flag) == "--root=" ? 2 : 0) << said.log;  // there is no ./objects here
+    EXPECT_TRUE(absl::string_view(flag) == "--root=" || absl::StrContains(said.log, absl::StrCat(flag, " is given, and empty"))) << said.log;
+  }
+}
+
+// A start that insists on rings would fail where they are refused.
+TEST_F(FlagsTest, CheckKnowsOfRings) {
+  for (const char* flag : {"--io_engine=uring", "--fdpass_engine=uring", "--concurrency_model=uring"}) {
+    const ServerProcess::Refusal said = ServerProcess::StartRefused(
+        tree_.root(), {.flags = {"--check", "--root=" + tree_.root(), flag}, .only_flags = true, .io_uring_errno = EPERM});
+    ExpectRefused(said, {flag, "EPERM"}, 1);
+  }
+  const ServerProcess::Refusal said = ServerProcess::StartRefused(
+      tree_.root(), {.flags = {"--check", "--root=" + tree_.root()}, .only_flags = true, .io_uring_errno = EPERM});
+  EXPECT_EQ(said.exit_status, 0) << said.log;
 }
 
 // A server that everybody may reach and write to is somebody's decision.

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -47,6 +48,20 @@ class PutFailureTest : public WritableTest {
   static std::string Timeout() { return absl::StrCat("--request_timeout=", absl::FormatDuration(kTimeout)); }
 };
 INSTANTIATE_TEST_SUITE_P(Everything, PutFailureTest, testing::ValuesIn(kEverything), EngineName);
+
+// `ulimit -f`: what the process may not write (RLIMIT_FSIZE) is refused; nobody is ended by SIGXFSZ.
+TEST_P(PutFailureTest, TheProcesssLimitOfAFilesSize) {
+  StartWarm({});
+  const rlimit limit{65536, 65536};
+  ASSERT_EQ(prlimit(Server().pid(), RLIMIT_FSIZE, &limit, nullptr), 0);
+  RawClient client = Client();
+  EXPECT_FALSE(client.Get(Put("a/large", std::string(100'000, 'l'))).ok());
+  RawClient other = Client();
+  EXPECT_TRUE(other.Get(Put("a/small", std::string(60'000, 's'))).ok());
+  EXPECT_EQ(other.Get({.mode = kCopy, .uri = "a/old"}).body, "as it was");
+  EXPECT_FALSE(other.Get({.mode = kCopy, .uri = "a/large"}).ok());
+  EXPECT_TRUE(Server().Running());
+}
 
 // Slow is not stopped: a body that keeps coming is taken, though all of it takes much longer than --request_timeout, and than
 // --idle_timeout. So is one that is dropped, since what it was for was refused.

@@ -242,6 +242,25 @@ TEST_P(ShutdownTest, SecondSignalStopsAtOnce) {
   }
 }
 
+// A server that hands over is ending already: the first signal is no second one.
+TEST_P(ShutdownTest, ASignalWhileItHandsOver) {
+  const std::string door = absl::StrCat("--take_over=", server_door_.path(), "/door");
+  ServerProcess old = With({door, "--drain_timeout=1h", "--request_timeout=1h"});
+  RawClient stuck = Open(old, Transport::kUnix, Dialect::kV2);
+  stuck.Ask({.mode = kCopy, .uri = "big"});
+  Answer answer = stuck.NextHead();
+  EXPECT_TRUE(answer.ok());
+  ServerProcess next(SharedTree().root(), {.engine = GetParam(), .flags = {door}, .socket_path = old.socket_path()});
+  old.Signal(SIGTERM);
+  old.Signal(SIGINT);
+  EXPECT_TRUE(old.WaitForLog("it is ending already"));
+  EXPECT_TRUE(old.Running());
+  stuck.ReadBody(&answer, kBig);
+  EXPECT_TRUE(answer.body == Big());
+  EXPECT_EQ(old.WaitForExit(), 0);
+  EXPECT_EQ(next.Stop(SIGTERM), 0);
+}
+
 // A new server may take the place at once: on the same socket, while the old one still finishes.
 TEST_P(ShutdownTest, SuccessorMayStartWhileTheOldOneDrains) {
   ServerProcess old = With({"--drain_timeout=1h"});

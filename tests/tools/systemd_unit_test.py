@@ -171,6 +171,11 @@ class FilterTest(unittest.TestCase):
             # Nobody has to start it to be told.
             self.assertIn(f"{call}(2)", self.refused(unit, "--check"))
 
+    def test_a_filter_that_kills_is_named(self):
+        said = self.refused(self.unit.replace("SystemCallErrorNumber=EPERM", "SystemCallFilter=~openat2"))
+        for word in ("openat2(2)", "SIGSYS", "SystemCallFilter="):
+            self.assertIn(word, said)
+
     def test_what_only_storing_needs_is_asked_of_who_stores(self):
         unit = self.unit.replace("SystemCallErrorNumber=EPERM", "SystemCallFilter=~linkat\nSystemCallErrorNumber=EPERM")
         self.assertIn("linkat(2)", self.refused(unit, "--writable"))

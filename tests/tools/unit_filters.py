@@ -51,7 +51,8 @@ def library():
 
 
 def refuse(error):
-    return 0x00050000 | error  # SCMP_ACT_ERRNO
+    """error: an errno; None: the process is killed, as systemd does where no SystemCallErrorNumber= says otherwise."""
+    return 0x80000000 if error is None else 0x00050000 | error  # SCMP_ACT_KILL_PROCESS, SCMP_ACT_ERRNO
 
 
 class Filter:
@@ -223,11 +224,11 @@ def settings_of(unit):
 
 def filters_of(unit):
     pairs = settings_of(unit)
-    error = dict(pairs).get("SystemCallErrorNumber", "EPERM")
+    error = dict(pairs).get("SystemCallErrorNumber", "kill")
     made = []
     lines = [value for name, value in pairs if name == "SystemCallFilter"]
     if lines:
-        made.append(system_call_filter(lines, getattr(errno, error)))
+        made.append(system_call_filter(lines, None if error == "kill" else getattr(errno, error)))
     for name, value in dict(pairs).items():
         if name in SWITCHES:
             if value == "yes":
