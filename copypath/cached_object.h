@@ -68,6 +68,11 @@ class CachedObject {
   uint64_t changes() const { return changes_; }
   void set_changes(uint64_t changes) { changes_ = changes; }
 
+  // Whether it has been opened for one answer alone, which takes its descriptor; no cache has it.
+  bool apart() const { return apart_; }
+  void set_apart() { apart_ = true; }
+  net::UniqueFd TakeFd() { return std::move(loaded_.fd); }
+
   // Maps the whole object, read-only and shared, on first use, but for one that is larger than kMappedBytesMax, or for which there are
   // no addresses: then map() stays null, and its bytes can only be moved inside the kernel. Errors as ErrnoToStatus.
   absl::Status Map();
@@ -126,6 +131,7 @@ class CachedObject {
   char* map_ = nullptr;
   bool mincore_tells_ = false;
   bool prepared_ = false;  // Map() has been called
+  bool apart_ = false;
   absl::flat_hash_map<size_t, WindowState> windows_;  // those that were asked for lately
   BlockingPool* closer_ = nullptr;
   std::vector<Stream*> waiters_;

@@ -13,6 +13,7 @@ absl::StatusOr<std::unique_ptr<CopyPathLane>> CopyPathLane::Create(LoopOptions o
   auto lane = std::unique_ptr<CopyPathLane>(new CopyPathLane(threads));
   options.pool = &lane->pool_;
   options.foreign_pool = &lane->foreign_pool_;
+  options.slow_pool = &lane->slow_pool_;
   const char* const name = options.lane == router::LaneKind::kFdPass ? "fdpass" : "copypath";
   if (threads.bulk_loops == 0) options.bulk_bytes_min = 0;
   for (int i = 0; i < threads.loops + threads.bulk_loops; ++i) {
@@ -54,6 +55,7 @@ void CopyPathLane::Stop() {
   for (const auto& loop : loops_) loop->Stop();
   pool_.Stop();
   foreign_pool_.Stop();
+  slow_pool_.Stop();
 }
 
 }  // namespace objmapper::copypath

@@ -6,7 +6,9 @@
 // docs/tuning.md says. Small objects keep the one loop, and do not wait behind a megabyte.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -37,6 +39,9 @@ class CopyPathLane : public router::Lane {
   std::string WithoutThreads(absl::Duration patience) const override;
   size_t QueueDepth() const override;
 
+  // Runs `work`, which is known to take long (storage/slow_opens.h), on a thread of those for that. Any thread.
+  void RunSlowly(std::function<void()> work) { slow_pool_.Run(std::move(work)); }
+
   // "uring" or "epoll".
   const char* engine_name() const { return loops_.front()->engine_name(); }
   int splice_threads() const { return threads_.splice; }
@@ -46,12 +51,19 @@ class CopyPathLane : public router::Lane {
   // At so many clients' files it is waited at the same time; who comes then waits for one of them to answer.
   static constexpr int kForeignThreadsMax = 32;
 
+  // And so many opens of file systems that are slow at it.
+  static constexpr int kSlowThreadsMax = 32;
+
   explicit CopyPathLane(const Threads& threads)
-      : threads_(threads), pool_(threads.splice), foreign_pool_(0, "putfd", kForeignThreadsMax) {}
+      : threads_(threads),
+        pool_(threads.splice),
+        foreign_pool_(0, "putfd", kForeignThreadsMax),
+        slow_pool_(0, "slow", kSlowThreadsMax) {}
 
   const Threads threads_;
   BlockingPool pool_;
   BlockingPool foreign_pool_;
+  BlockingPool slow_pool_;
   std::vector<std::unique_ptr<Loop>> loops_;  // those for large bodies are the last
   router::LeastLoaded least_loaded_;
 };

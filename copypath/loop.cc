@@ -72,7 +72,12 @@ absl::Status Loop::Start(int number) {
     pthread_setname_np(pthread_self(), absl::StrCat(name_, "/", number).c_str());
     const absl::Status made = MakeEngine();  // a ring belongs to the thread that makes it
     started.set_value(made);
-    if (made.ok()) Run();
+    if (made.ok()) {
+      const storage::SlowOpens::Watched watched(&options_.tree->slow_opens(), [this] {
+        if (files_ != nullptr) files_->CutShort();
+      });
+      Run();
+    }
     engine_.reset();
     files_.reset();
   });
@@ -253,7 +258,11 @@ void Loop::OpenFiles() {
   do {
     for (net::UniqueFd& fd : passed_) files_->Close(std::move(fd));
     passed_.clear();
-    files_->Submit();
+    {
+      const storage::SlowOpens::Timer timer(&options_.tree->slow_opens());
+      files_->Submit();
+      round_took_ns_ = awaiting_files_.empty() ? 0 : timer.Elapsed();
+    }
     for (const std::unique_ptr<Passing>& orphan : orphans_) {
       for (const Passing::Opening& opening : orphan->openings) net::UniqueFd unwanted(std::max(opening.result, -1));
     }
@@ -263,6 +272,22 @@ void Loop::OpenFiles() {
     // What a stream does now ends none of the others: endings are told from inside Engine::Wait().
     for (Stream* stream : streams) stream->OnFilesOpened();
   } while (!awaiting_files_.empty() || !passed_.empty());
+}
+
+absl::StatusOr<storage::OpenedObject> Loop::TakeOpened(net::UniqueFd fd, absl::string_view uri) {
+  absl::StatusOr<storage::OpenedObject> opened = directories_.Take(std::move(fd), uri);
+  // Which of a slow round's it was cannot be told; most are of one file system.
+  if (round_took_ns_ > 0 && opened.ok()) options_.tree->slow_opens().Note(opened->info.device, round_took_ns_, /*sure=*/true);
+  return opened;
+}
+
+void Loop::NotOpened(int directory) {
+  if (round_took_ns_ == 0) return;
+  options_.tree->slow_opens().Note(storage::SlowOpens::DeviceOf(directory), round_took_ns_, /*sure=*/true);
+}
+
+std::shared_ptr<const net::UniqueFd> Loop::CloseApart(net::UniqueFd fd) {
+  return {new net::UniqueFd(std::move(fd)), [pool = options_.slow_pool](net::UniqueFd* owned) { pool->Run([owned] { delete owned; }); }};
 }
 
 void Loop::Orphan(Stream* stream, std::unique_ptr<Passing> passing) {
@@ -336,12 +361,29 @@ absl::StatusOr<ObjectRef> Loop::Lookup(absl::string_view uri) {
   if (!absl::IsUnavailable(loaded.status())) return loaded.status();
   // The disk must be asked: elsewhere. Others that want the same object meanwhile wait for this one.
   cache_.Insert(object.get());
+  BeginLoading(object);
+  return object;
+}
+
+void Loop::BeginLoading(const ObjectRef& object) {
   auto* loading = new Loading{object};
   loading_.insert(loading);
-  options_.pool->Run([this, loading, uri = std::string(uri)] {
+  // What waits for a disk must not wait behind what waits for somebody.
+  const bool slowly = opens_slowly() || options_.tree->slow_opens().waits_elsewhere();
+  BlockingPool* const pool = slowly ? options_.slow_pool : options_.pool;
+  pool->Run([this, loading, uri = object->uri()] {
+    const storage::SlowOpens::Elsewhere elsewhere(&options_.tree->slow_opens());
     loading->result = storage::Load(*options_.tree, uri, storage::Wait::kMayBlock, copied_bytes_max_);
     mailbox_.Put(loading);
   });
+}
+
+ObjectRef Loop::OpenApart(absl::string_view uri) {
+  ObjectRef object(new CachedObject(uri));
+  object->set_changes(options_.tree->changes());
+  object->set_closer(options_.pool);
+  object->set_apart();
+  BeginLoading(object);
   return object;
 }
 

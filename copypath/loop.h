@@ -45,7 +45,8 @@ struct LoopOptions {
   router::TallyBoard* board = nullptr;  // null: its answers are counted for nobody
   router::Switchboard* switchboard = nullptr;
   BlockingPool* pool = nullptr;
-  BlockingPool* foreign_pool = nullptr;  // for what waits for clients' files; all outlive the loop
+  BlockingPool* foreign_pool = nullptr;  // for what waits for clients' files
+  BlockingPool* slow_pool = nullptr;  // for opens that are known to take long (storage/slow_opens.h); all outlive the loop
   EngineKind engine = EngineKind::kAuto;
   size_t cache_entries = 1024;
   absl::Duration cache_valid = absl::Milliseconds(20);
@@ -131,16 +132,22 @@ class Loop {
   absl::StatusOr<storage::OpenedObject> OpenToPass(absl::string_view uri, storage::Wait wait) {
     return directories_.OpenObject(uri, now_ns_, wait);
   }
-  // Whether files are opened together, once for each round of the loop: on rings.
-  bool opens_together() const { return files_ != nullptr; }
+  // The object that `uri` means now, opened for one answer alone, where that may take long: loading.
+  ObjectRef OpenApart(absl::string_view uri);
+  // Whether opening files takes long somewhere.
+  bool opens_slowly() const { return options_.tree->slow_opens().any(); }
+  // Whether files are opened together, once for each round of the loop: on rings, unless they are to be looked at one by one.
+  bool opens_together() const { return files_ != nullptr && !opens_slowly(); }
   // Queues the opening of answer.text, where that can be done so; Stream::OnFilesOpened() tells, after AwaitFiles().
   void BeginOpen(Passing::Opening* opening);
   void AwaitFiles(Stream* stream) { awaiting_files_.push_back(stream); }
   // The stream goes before it was told.
   void Orphan(Stream* stream, std::unique_ptr<Passing> passing);
-  absl::StatusOr<storage::OpenedObject> TakeOpened(net::UniqueFd fd, absl::string_view uri) {
-    return directories_.Take(std::move(fd), uri);
-  }
+  absl::StatusOr<storage::OpenedObject> TakeOpened(net::UniqueFd fd, absl::string_view uri);
+  // What was to be opened in `directory` could not be.
+  void NotOpened(int directory);
+  // Closes elsewhere what was opened there: that may take as long.
+  std::shared_ptr<const net::UniqueFd> CloseApart(net::UniqueFd fd);
   // Closes what has been passed, at the end of the round at the latest.
   void CloseFds(router::Message* message);
   std::unique_ptr<Passing> NewPassing(Stream* stream);
@@ -185,6 +192,7 @@ class Loop {
   using Retries = net::DeadlineList<Passing, &Passing::retry>;
 
   absl::Status MakeEngine();
+  void BeginLoading(const ObjectRef& object);
   void Run();
   void ReadMail();
   void Welcome(std::unique_ptr<router::Session> session);
@@ -214,6 +222,7 @@ class Loop {
   int64_t next_sweep_ns_ = 0;
   storage::DirectoryCache directories_;  // for descriptors
   std::unique_ptr<net::FileBatch> files_;  // null: each is opened by itself
+  int64_t round_took_ns_ = 0;              // the opens of this round, if that is to be noted
   std::vector<Stream*> awaiting_files_;
   std::vector<std::unique_ptr<Passing>> orphans_;  // of streams that have gone, while files_ knows of them
   std::vector<net::UniqueFd> passed_;

@@ -65,7 +65,11 @@ void Stream::OnFilesOpened() {
   openings.swap(passing_->openings);
   std::vector<net::UniqueFd> fds(openings.size());
   for (size_t i = 0; i < openings.size(); ++i) {
-    if (openings[i].result >= 0) fds[i].Reset(openings[i].result);
+    if (openings[i].result >= 0) {
+      fds[i].Reset(openings[i].result);
+    } else if (openings[i].directory != nullptr) {
+      loop_->NotOpened(openings[i].directory->get());
+    }
   }
   if (exit_ != Exit::kStay) return;
   const bool batch = session_->parser.Has(protocol::kFdBatch);
@@ -108,13 +112,29 @@ bool Stream::AddFd(Answer* answer, net::UniqueFd fd) {
     return true;
   };
   absl::StatusOr<storage::OpenedObject> opened = absl::UnavailableError("not opened yet");
-  if (fd.valid()) opened = loop_->TakeOpened(std::move(fd), answer->text);
-  if (!opened.ok()) {
+  const bool apart = answer->object && answer->object->apart();
+  if (apart) {
+    CachedObject* const object = answer->object.get();
+    if (object->state() == CachedObject::State::kReady) {
+      opened = storage::OpenedObject{object->TakeFd(), object->info()};
+    } else {
+      opened = object->error();
+    }
+    if (absl::IsUnavailable(opened.status())) opened = absl::ResourceExhaustedError(opened.status().message());
+  } else if (fd.valid()) {
+    opened = loop_->TakeOpened(std::move(fd), answer->text);
+  }
+  if (!opened.ok() && !apart) {
     // The second time the disk has been asked already (some walks can never be done from the kernel's
     // caches alone: RESOLVE_CACHED gives up at symbolic links with "..").
     const storage::Wait wait =
-        answer->object ? storage::Wait::kMayBlock : storage::Wait::kCachedOnly;
+        answer->object && !loop_->opens_slowly() ? storage::Wait::kMayBlock : storage::Wait::kCachedOnly;
     opened = loop_->OpenToPass(answer->text, wait);
+  }
+  if (absl::IsUnavailable(opened.status()) && !apart && loop_->opens_slowly()) {
+    answer->object = loop_->OpenApart(answer->text);
+    WaitFor(answer->object.get());
+    return false;
   }
   if (absl::IsUnavailable(opened.status()) && !answer->object) {
     absl::StatusOr<ObjectRef> object = loop_->Lookup(answer->text);
@@ -137,7 +157,9 @@ bool Stream::AddFd(Answer* answer, net::UniqueFd fd) {
   char header[protocol::kResponseBytesMax];
   const size_t header_bytes = router::EncodeFdHeader(session_->dialect(), in_header, answer->request,
                                                      *extent, header);
-  if (in_header) {
+  if (in_header && apart) {
+    message->BeginAnswerWithFd(answer->request, loop_->CloseApart(std::move(opened->fd)), extent->length);
+  } else if (in_header) {
     message->BeginAnswerWithFd(answer->request, std::move(opened->fd), extent->length);
   } else {
     message->BeginAnswer(answer->request, Status::kOk, extent->length);

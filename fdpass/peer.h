@@ -1,15 +1,20 @@
 // A connection as a worker of the fdpass lane sees it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "net/deadline_list.h"
 #include "net/send_queue.h"
 #include "net/unique_fd.h"
 #include "protocol/request_parser.h"
 #include "router/session.h"
+#include "storage/object_info.h"
+#include "storage/tree.h"
 
 namespace objmapper::fdpass {
 
@@ -29,6 +34,7 @@ struct Peer {
     kNo,
     kSocketFull,  // for EPOLLOUT
     kKernelFull,  // for a while: too many descriptors in flight, or no memory; POLLOUT is no help
+    kOpening,     // for nothing: the next object is being opened elsewhere, since that takes long
   };
 
   // Looked at for every request, so kept together.
@@ -45,6 +51,8 @@ struct Peer {
   std::string farewell;               // said when nothing else is owed
   net::DeadlineHook retry;            // Blocked::kKernelFull
   net::SendQueue queue;               // Blocked::kSocketFull
+  uint64_t ticket = 0;                // Blocked::kOpening
+  std::optional<absl::StatusOr<storage::OpenedObject>> opened;  // what came of it, for the next request
 };
 
 }  // namespace objmapper::fdpass

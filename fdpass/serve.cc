@@ -74,7 +74,13 @@ ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
       AnswerWithBytes(*session, request);
       continue;
     }
-    absl::StatusOr<Passed> passed = OpenToPass(request.uri);
+    absl::StatusOr<Passed> passed = OpenToPass(peer, request.uri);
+    if (absl::IsUnavailable(passed.status())) {
+      // What comes before it goes first.
+      if (!message_.empty() && !flush()) break;
+      OpenApart(peer, request.uri);
+      break;
+    }
     if (!passed.ok()) {
       AnswerError(*session, request, router::WireStatus(passed.status()),
                   passed.status().message());
@@ -105,7 +111,11 @@ ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
       continue;
     }
     if (!batch && !message_.empty() && !flush()) break;  // a descriptor's answer starts a message
-    if (passed->shared == nullptr) {
+    if (passed->apart) {
+      const auto close_apart = [run = options_.run_slowly](net::UniqueFd* fd) { run([fd] { delete fd; }); };
+      message_.BeginAnswerWithFd(request, std::shared_ptr<const net::UniqueFd>(new net::UniqueFd(std::move(passed->fd)), close_apart),
+                                 extent->length);
+    } else if (passed->shared == nullptr) {
       message_.BeginAnswerWithFd(request, std::move(passed->fd), extent->length);
     } else {
       const net::UniqueFd* fd = &passed->shared->fd;
@@ -121,8 +131,23 @@ ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
   return gone ? -1 : static_cast<ssize_t>(sent);
 }
 
-absl::StatusOr<Worker::Passed> Worker::OpenToPass(absl::string_view uri) {
+absl::StatusOr<Worker::Passed> Worker::OpenToPass(Peer* peer, absl::string_view uri) {
   Passed passed;
+  const bool slowly = options_.run_slowly != nullptr && options_.tree->slow_opens().any();
+  if (peer->opened.has_value() || slowly) {
+    absl::StatusOr<storage::OpenedObject> object = absl::UnavailableError("");
+    passed.apart = peer->opened.has_value();
+    if (passed.apart) {
+      object = *std::exchange(peer->opened, std::nullopt);
+      if (absl::IsUnavailable(object.status())) object = absl::ResourceExhaustedError(object.status().message());
+    } else {
+      object = directories_.OpenObject(uri, now_ns_, storage::Wait::kCachedOnly);
+    }
+    if (!object.ok()) return std::move(object).status();
+    passed.fd = std::move(object->fd);
+    passed.object_size = object->info.size;
+    return passed;
+  }
   if (shared_fds_.has_value()) {
     auto shared = shared_fds_->Open(uri, now_ns_);
     if (!shared.ok()) return std::move(shared).status();
@@ -135,6 +160,42 @@ absl::StatusOr<Worker::Passed> Worker::OpenToPass(absl::string_view uri) {
   passed.fd = std::move(object->fd);
   passed.object_size = object->info.size;
   return passed;
+}
+
+void Worker::OpenApart(Peer* peer, absl::string_view uri) {
+  Block(peer, Peer::Blocked::kOpening);
+  peer->ticket = ++last_ticket_;
+  opening_.emplace(peer->ticket, peer);
+  options_.run_slowly([apart = apart_, tree = options_.tree, ticket = peer->ticket, uri = std::string(uri)] {
+    absl::StatusOr<storage::OpenedObject> object = absl::UnknownError("not opened yet");
+    {
+      const storage::SlowOpens::Elsewhere elsewhere(&tree->slow_opens());
+      object = tree->OpenObject(uri, storage::Wait::kMayBlock);
+    }
+    const net::MutexLock lock(&apart->mutex);
+    if (apart->worker == nullptr) return;
+    apart->opened.emplace_back(ticket, std::move(object));
+    apart->worker->mailbox_.Wake();
+  });
+}
+
+void Worker::TakeOpened() {
+  std::vector<std::pair<uint64_t, absl::StatusOr<storage::OpenedObject>>> opened;
+  {
+    const net::MutexLock lock(&apart_->mutex);
+    opened.swap(apart_->opened);
+  }
+  for (auto& [ticket, object] : opened) {
+    const auto waits = opening_.find(ticket);
+    if (waits == opening_.end()) {
+      if (object.ok()) options_.run_slowly([fd = std::make_shared<net::UniqueFd>(std::move(object->fd))] {});
+      continue;
+    }
+    Peer* const peer = waits->second;
+    opening_.erase(waits);
+    peer->opened = std::move(object);
+    Turn(peer);
+  }
 }
 
 void Worker::AnswerError(const Session& session, const Request& request, Status status,
@@ -282,6 +343,13 @@ Worker::Sent Worker::SendX(Peer* peer, net::UniqueFd fd) {
 void Worker::Block(Peer* peer, Peer::Blocked how) {
   DCHECK(peer->blocked == Peer::Blocked::kNo);
   peer->blocked = how;
+  if (how == Peer::Blocked::kOpening) {
+    // It is we who are late: nothing it does, nor its time, counts until then.
+    epoll_.Remove(peer->session->fd());
+    idle_.Stop(peer);
+    busy_.Stop(peer);
+    return;
+  }
   // Nothing is read from a peer that does not take its answers.
   const uint32_t events = how == Peer::Blocked::kSocketFull ? uint32_t{EPOLLOUT} : 0;
   epoll_.Modify(peer->session->fd(), events, peer);
@@ -296,11 +364,24 @@ void Worker::Block(Peer* peer, Peer::Blocked how) {
   }
 }
 
-void Worker::Unblock(Peer* peer) {
-  if (peer->blocked == Peer::Blocked::kNo) return;
+bool Worker::Unblock(Peer* peer) {
+  if (peer->blocked == Peer::Blocked::kNo) return true;
+  const bool in_epoll = peer->blocked != Peer::Blocked::kOpening;
   retries_.Stop(peer);
+  if (in_epoll) {
+    peer->blocked = Peer::Blocked::kNo;
+    epoll_.Modify(peer->session->fd(), EPOLLIN, peer);
+    return true;
+  }
+  const int error = epoll_.Add(peer->session->fd(), EPOLLIN, peer);
+  if (error != 0) {
+    LOG(WARNING) << peer->session->PeerName() << ": " << net::ErrnoToStatus(error, "epoll_ctl").message();
+    EndPeer(peer);
+    return false;
+  }
   peer->blocked = Peer::Blocked::kNo;
-  epoll_.Modify(peer->session->fd(), EPOLLIN, peer);
+  UpdateDeadline(peer, /*progress=*/true);
+  return true;
 }
 
 }  // namespace objmapper::fdpass

@@ -60,6 +60,10 @@ Worker::Worker(const Options& options)
       directories_(options.tree, options.directories, options.cache_valid),
       small_objects_(options.tree, options.small_objects, options.cache_valid),
       tally_(options.board, "fdpass") {
+  {
+    const net::MutexLock lock(&apart_->mutex);
+    apart_->worker = this;
+  }
   CHECK_EQ(epoll_.Add(mailbox_.event_fd(), EPOLLIN, nullptr), 0);
   if (options.shared_fds > 0) {
     shared_fds_.emplace(options.tree, options.shared_fds, options.cache_valid);
@@ -92,15 +96,22 @@ void Worker::Stop() {
   phase_.store(Phase::kStopping);
   mailbox_.Wake();
   if (thread_.joinable()) thread_.join();
+  {
+    const net::MutexLock lock(&apart_->mutex);
+    apart_->worker = nullptr;
+    apart_->opened.clear();
+  }
   while (!peers_.empty()) EndPeer(*peers_.begin());
   mailbox_.TakeAll();
 }
 
 void Worker::Run() {
+  const storage::SlowOpens::Watched watched(&options_.tree->slow_opens());
   while (true) {
     for (const epoll_event& event : WaitForEvents()) {
       if (event.data.ptr == nullptr) {
         for (auto& session : mailbox_.TakeAll()) Welcome(std::move(session));
+        TakeOpened();
       } else {
         Turn(static_cast<Peer*>(event.data.ptr));
       }
@@ -172,6 +183,7 @@ void Worker::Welcome(std::unique_ptr<Session> session) {
 // ---- One peer's turn ----
 
 bool Worker::Turn(Peer* peer) {
+  if (peer->blocked == Peer::Blocked::kOpening && !peer->opened.has_value()) return true;
   if (peer->blocked != Peer::Blocked::kNo && !PayDebts(peer)) return false;
   if (peer->blocked != Peer::Blocked::kNo) return true;
   if (peer->ending) return Finish(peer);
@@ -179,7 +191,7 @@ bool Worker::Turn(Peer* peer) {
 }
 
 bool Worker::PayDebts(Peer* peer) {
-  Unblock(peer);
+  if (!Unblock(peer)) return false;
   if (!peer->out.empty()) {
     const ssize_t sent = net::SendWithFds(peer->session->fd(), peer->out, {});
     if (sent < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM) {
@@ -347,6 +359,7 @@ bool Worker::Finish(Peer* peer) {
 // ---- Time and life ----
 
 void Worker::UpdateDeadline(Peer* peer, bool progress) {
+  if (peer->blocked == Peer::Blocked::kOpening) return;  // its time begins again after that
   const bool owes_or_waits = peer->blocked != Peer::Blocked::kNo || !peer->session->unread.empty() ||
                              peer->session->parser.skipping();
   if (!owes_or_waits) {
@@ -396,7 +409,8 @@ int64_t Worker::NextDeadlineNs() const {
 }
 
 std::unique_ptr<Session> Worker::Release(Peer* peer) {
-  epoll_.Remove(peer->session->fd());
+  if (peer->blocked != Peer::Blocked::kOpening) epoll_.Remove(peer->session->fd());
+  opening_.erase(peer->ticket);
   idle_.Stop(peer);
   busy_.Stop(peer);
   retries_.Stop(peer);

@@ -8,11 +8,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
 #include "fdpass/peer.h"
@@ -21,6 +24,7 @@
 #include "net/deadline_list.h"
 #include "net/epoll.h"
 #include "net/mailbox.h"
+#include "net/mutex.h"
 #include "net/pulse.h"
 #include "router/intake.h"
 #include "router/lane.h"
@@ -56,6 +60,8 @@ class Worker {
     size_t small_objects = 0;                    // kept to answer OP_COPY in place; 0: never in place
     uint64_t splice_bytes_min = 0;               // OP_SPLICE of smaller ones may be answered as OP_COPY
     absl::Duration cache_valid;                  // how long all of these are believed
+    // Runs something that takes long on another thread (storage/slow_opens.h); null: the worker opens everything itself.
+    std::function<void(std::function<void()>)> run_slowly;
   };
 
   explicit Worker(const Options& options);
@@ -111,15 +117,20 @@ class Worker {
     net::UniqueFd fd;
     std::shared_ptr<const storage::OpenedObject> shared;
     uint64_t object_size = 0;
+    bool apart = false;  // opened elsewhere: closing it may take as long
   };
-  absl::StatusOr<Passed> OpenToPass(absl::string_view uri);
+  // UNAVAILABLE: it is to be opened elsewhere.
+  absl::StatusOr<Passed> OpenToPass(Peer* peer, absl::string_view uri);
+  // Has the object opened by somebody who may wait; the peer is blocked until then, and touched by nothing.
+  void OpenApart(Peer* peer, absl::string_view uri);
+  void TakeOpened();
   // Sends message_: all of it, a part (the rest is in peer->out), or nothing (the peer is blocked).
   enum class Sent : uint8_t { kAll, kPart, kNothing, kGone };
   Sent SendMessage(Peer* peer);
   Sent SendMessageThenX(Peer* peer, net::UniqueFd fd);
   Sent SendX(Peer* peer, net::UniqueFd fd);
   void Block(Peer* peer, Peer::Blocked how);
-  void Unblock(Peer* peer);
+  bool Unblock(Peer* peer);  // false: it has gone
 
   void UpdateDeadline(Peer* peer, bool progress);
   void Expire();
@@ -143,6 +154,15 @@ class Worker {
   storage::DirectoryCache directories_;
   storage::SmallObjects small_objects_;
   std::optional<SharedFds> shared_fds_;  // --fd_sharing=always
+  // What has been opened elsewhere, for whom; whoever opens may outlive the worker.
+  struct Apart {
+    net::Mutex mutex;
+    Worker* worker GUARDED_BY(mutex) = nullptr;
+    std::vector<std::pair<uint64_t, absl::StatusOr<storage::OpenedObject>>> opened GUARDED_BY(mutex);
+  };
+  const std::shared_ptr<Apart> apart_ = std::make_shared<Apart>();
+  absl::flat_hash_map<uint64_t, Peer*> opening_;  // by ticket
+  uint64_t last_ticket_ = 0;
   WorkerCounters counters_;
   router::TallyLease tally_;
   std::atomic<size_t> load_{0};

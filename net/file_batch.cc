@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include <glog/logging.h>
 
@@ -16,6 +17,8 @@ namespace objmapper::net {
 namespace {
 
 constexpr unsigned kEntries = 256;
+// Two that exclude each other: EINVAL (openat2(2)).
+constexpr uint64_t kCut = RESOLVE_BENEATH | RESOLVE_IN_ROOT;
 constexpr int kNeededOperations[] = {IORING_OP_OPENAT2, IORING_OP_CLOSE};
 
 open_how ReadCached() {
@@ -30,7 +33,7 @@ uint64_t CloseTag(int fd) { return static_cast<uint64_t>(fd) << 1 | 1; }
 
 }  // namespace
 
-FileBatch::FileBatch() : ring_(std::make_unique<io_uring>()) {}
+FileBatch::FileBatch() : ring_(std::make_unique<io_uring>()), how_(ReadCached()) {}
 
 absl::StatusOr<std::unique_ptr<FileBatch>> FileBatch::Create() {
   auto batch = std::unique_ptr<FileBatch>(new FileBatch());
@@ -51,13 +54,12 @@ FileBatch::~FileBatch() {
 }
 
 void FileBatch::Open(int directory, const char* name, int* result) {
-  static open_how how = ReadCached();
   io_uring_sqe* entry = io_uring_get_sqe(ring_.get());
   if (entry == nullptr) {
     Enter();
     entry = io_uring_get_sqe(ring_.get());
   }
-  io_uring_prep_openat2(entry, directory, name, &how);
+  io_uring_prep_openat2(entry, directory, name, &how_);
   *result = -EAGAIN;  // stays, should the kernel lose the completion
   entry->user_data = reinterpret_cast<uint64_t>(result);
   ++queued_;
@@ -81,7 +83,11 @@ void FileBatch::Submit() {
   }
   closes_.clear();
   if (queued_ > 0) Enter();
+  std::atomic_ref<__u64> resolve(how_.resolve);
+  if (resolve.load(std::memory_order_relaxed) == kCut) resolve.store(RESOLVE_CACHED, std::memory_order_relaxed);
 }
+
+void FileBatch::CutShort() { std::atomic_ref<__u64>(how_.resolve).store(kCut, std::memory_order_relaxed); }
 
 // Submits what is in the queue and takes what came of it. None of it waits, so all completes inside.
 void FileBatch::Enter() {

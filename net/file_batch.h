@@ -10,6 +10,8 @@
 // One thread's, the one that creates it. Source: io_uring_enter(2); io_uring/openclose.c in the kernel.
 #pragma once
 
+#include <linux/openat2.h>
+
 #include <memory>
 #include <vector>
 
@@ -35,12 +37,16 @@ class FileBatch {
   void Close(UniqueFd fd) { closes_.push_back(std::move(fd)); }
   // Does all that is queued.
   void Submit();
+  // What a thread is inside Submit() for, and has not come to yet, is not opened any more: such results are errors. For one that
+  // noticed that an open hangs, behind which the others wait. It may take effect on the next Submit() instead. Any thread.
+  void CutShort();
 
  private:
   FileBatch();
   void Enter();
 
   std::unique_ptr<io_uring> ring_;
+  open_how how_;  // of all opens; the kernel reads it as it comes to each
   std::vector<UniqueFd> closes_;
   unsigned queued_ = 0;
   unsigned lost_seen_ = 0;  // of the kernel's count of lost completions

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include <glog/logging.h>
@@ -40,6 +41,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   absl::StatusOr<storage::Tree> tree = storage::Tree::Open(config.root);
   if (!tree.ok()) return tree.status();
   server->tree_ = std::make_unique<storage::Tree>(*std::move(tree));
+  server->tree_->slow_opens().Start();
   server->index_ = std::make_unique<storage::Index>(config.index_entries, config.fd_cache_valid);
   if (absl::Status made = server->MakeMemory(); !made.ok()) return made;
 
@@ -204,6 +206,7 @@ absl::Status Server::MakeFdPassLane(copypath::LoopOptions loop) {
   worker.small_objects = config_.answer_in_place ? config_.fd_cache_entries : 0;
   worker.splice_bytes_min = config_.splice_bytes_min;
   worker.cache_valid = config_.fd_cache_valid;
+  worker.run_slowly = [lane = copypath_.get()](std::function<void()> work) { lane->RunSlowly(std::move(work)); };
   fdpass_ = std::make_unique<fdpass::FdPassLane>(worker, config_.pool_size);
   fdpass_engine_ = "epoll";
   return absl::OkStatus();
@@ -445,6 +448,8 @@ Vitals Server::Read() const {
   vitals.expendable = net::ReadExpendable();
   vitals.process = ReadProcess();
   vitals.log_lines_dropped = LogLinesDropped();
+  vitals.slow_opens = tree_->slow_opens().slow_opens();
+  vitals.slow_file_systems = tree_->slow_opens().file_systems();
   return vitals;
 }
 

@@ -1,10 +1,13 @@
 #include "storage/slow_opens.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include <glog/logging.h>
 
@@ -51,7 +54,7 @@ bool SlowOpens::IsSlow(dev_t device) const {
                      [device](const Device& known) { return known.device == device && known.slow; });
 }
 
-void SlowOpens::Note(dev_t device, int64_t took_ns) {
+void SlowOpens::Note(dev_t device, int64_t took_ns, bool sure) {
   const int64_t now_ns = CoarseNowNs();
   bool is_new = false;
   {
@@ -62,6 +65,7 @@ void SlowOpens::Note(dev_t device, int64_t took_ns) {
       if (known != devices_.end()) ++known->quick;
       return;
     }
+    if (!sure && (known == devices_.end() || !known->slow)) return;
     slow_opens_.fetch_add(1, std::memory_order_relaxed);
     if (known == devices_.end()) {
       if (devices_.size() == kDevicesMax) devices_.erase(devices_.begin());
@@ -103,6 +107,7 @@ void SlowOpens::Look(int64_t now_ns) {
   }
   hanging_.store(hanging, std::memory_order_relaxed);
   const bool waits_elsewhere = !elsewhere_.empty() && now_ns - *elsewhere_.begin() >= kSlowNs;
+  waits_elsewhere_.store(waits_elsewhere, std::memory_order_relaxed);
   for (Device& device : devices_) {
     const int64_t quick_ns = now_ns - device.slow_ns;
     if (quick_ns >= device.period_ns && device.quick >= kQuickOpens && !waits_elsewhere) device.slow = false;
@@ -115,6 +120,12 @@ void SlowOpens::UpdateAny() {
   const bool any = hanging_.load(std::memory_order_relaxed) ||
                    std::any_of(devices_.begin(), devices_.end(), [](const Device& device) { return device.slow; });
   any_.store(any, std::memory_order_relaxed);
+}
+
+dev_t SlowOpens::DeviceOf(int fd) {
+  struct statx status;
+  if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &status) != 0) return 0;
+  return makedev(status.stx_dev_major, status.stx_dev_minor);
 }
 
 size_t SlowOpens::file_systems() const {
@@ -139,12 +150,13 @@ SlowOpens::Watched::~Watched() {
   this_thread_ = nullptr;
 }
 
-SlowOpens::Elsewhere::Elsewhere(SlowOpens* slow) : slow_(slow) {
+SlowOpens::Elsewhere::Elsewhere(SlowOpens* slow) : slow_(slow), watched_(std::exchange(this_thread_, nullptr)) {
   const net::MutexLock lock(&slow_->mutex_);
   since_ = slow_->elsewhere_.insert(CoarseNowNs());
 }
 
 SlowOpens::Elsewhere::~Elsewhere() {
+  this_thread_ = watched_;
   const net::MutexLock lock(&slow_->mutex_);
   slow_->elsewhere_.erase(since_);
 }

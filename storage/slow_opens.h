@@ -8,7 +8,7 @@
 //
 //   SlowOpens::Timer timer(&slow);              // about an open that this thread makes
 //   ... openat2(2), fstat(2) ...
-//   timer.Took(device);
+//   timer.Took(device, /*cached=*/true);
 //
 // What a quick open pays for this is two readings of a clock that costs 5 ns, and a store. Thread-safe.
 #pragma once
@@ -31,6 +31,8 @@
 namespace objmapper::storage {
 
 class SlowOpens {
+  struct Slot;
+
  public:
   // What is slow: more than a disk takes, and than a cgroup without any of its quota left waits for the next period.
   static constexpr int64_t kSlowNs = 100'000'000;
@@ -47,8 +49,11 @@ class SlowOpens {
   // Whether files of this file system are not to be opened by threads that must not wait. While an open of such a thread hangs, of
   // which nobody knows yet where: those of none are.
   bool IsSlow(dev_t device) const;
-  // An open on it took so long.
-  void Note(dev_t device, int64_t took_ns);
+  // An open on it took so long. sure: of which the disk can be no reason, or which held up a thread that must not wait; else it
+  // counts only where opens are slow already.
+  void Note(dev_t device, int64_t took_ns, bool sure);
+  // Whether something that is opened elsewhere has waited long. Any thread.
+  bool waits_elsewhere() const { return waits_elsewhere_.load(std::memory_order_relaxed); }
 
   // Times one open on this thread.
   class Timer {
@@ -65,9 +70,9 @@ class SlowOpens {
       const int64_t took_ns = CoarseNowNs() - since_ns_;
       return took_ns >= kSlowNs || slow_->any() ? took_ns : 0;
     }
-    // The file is on `device`.
-    void Took(dev_t device) const {
-      if (const int64_t took_ns = Elapsed(); took_ns > 0) slow_->Note(device, took_ns);
+    // The file is on `device`. cached: the way to it was in the kernel's caches.
+    void Took(dev_t device, bool cached) const {
+      if (const int64_t took_ns = Elapsed(); took_ns > 0) slow_->Note(device, took_ns, cached || this_thread_ != nullptr);
     }
 
    private:
@@ -87,7 +92,8 @@ class SlowOpens {
     SlowOpens* const slow_;
   };
 
-  // While this lives, an open is made where it may wait. As long as one of them waits, nothing counts as quick again.
+  // While this lives, an open is made where it may wait, and this thread is not watched. As long as one of them waits, nothing
+  // counts as quick again.
   class Elsewhere {
    public:
     explicit Elsewhere(SlowOpens* slow);
@@ -96,8 +102,12 @@ class SlowOpens {
 
    private:
     SlowOpens* const slow_;
+    Slot* const watched_;
     std::multiset<int64_t>::iterator since_;
   };
+
+  // The file system that `fd` is on, without asking it: it may be one that does not answer (statx(2)). 0: unknown.
+  static dev_t DeviceOf(int fd);
 
   uint64_t slow_opens() const { return slow_opens_.load(std::memory_order_relaxed); }  // since the start
   size_t file_systems() const;                                                         // that are slow now
@@ -130,6 +140,7 @@ class SlowOpens {
 
   std::atomic<bool> any_{false};
   std::atomic<bool> hanging_{false};
+  std::atomic<bool> waits_elsewhere_{false};
   std::atomic<uint64_t> slow_opens_{0};
   mutable net::Mutex mutex_;
   std::vector<Slot*> slots_ GUARDED_BY(mutex_);

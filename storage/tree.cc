@@ -119,6 +119,10 @@ absl::StatusOr<OpenedObject> AsObject(net::UniqueFd fd, absl::string_view uri) {
   return OpenedObject{std::move(fd), *info};
 }
 
+absl::Status NotAtHand(absl::string_view uri) {
+  return absl::UnavailableError(absl::StrCat("open ", Quoted(uri), ": not in the kernel's caches"));
+}
+
 absl::Status ResolveError(int error, absl::string_view uri) {
   const std::string what = absl::StrCat("open ", Quoted(uri));
   switch (error) {
@@ -186,9 +190,33 @@ absl::StatusOr<OpenedObject> Tree::OpenObject(absl::string_view uri, Wait wait) 
 }
 
 absl::StatusOr<OpenedObject> Tree::OpenOnDisk(absl::string_view uri, Wait wait) const {
+  if (wait == Wait::kCachedOnly && slow_opens_->any() && IsSlow(uri)) return NotAtHand(uri);
+  const SlowOpens::Timer timer(slow_opens_.get());
   absl::StatusOr<net::UniqueFd> fd = Resolve(uri, O_RDONLY | kNeverBlock, wait);
-  if (!fd.ok()) return std::move(fd).status();
-  return AsObject(*std::move(fd), uri);
+  if (!fd.ok()) {
+    NoteFailure(timer, uri, wait);
+    return std::move(fd).status();
+  }
+  absl::StatusOr<OpenedObject> object = AsObject(*std::move(fd), uri);
+  if (object.ok()) timer.Took(object->info.device, wait == Wait::kCachedOnly);
+  return object;
+}
+
+bool Tree::IsSlow(absl::string_view uri) const {
+  // O_PATH opens nothing, so nobody is asked.
+  const absl::StatusOr<net::UniqueFd> fd = Resolve(uri, O_PATH, Wait::kCachedOnly);
+  return fd.ok() && slow_opens_->IsSlow(SlowOpens::DeviceOf(fd->get()));
+}
+
+bool Tree::IsSlow(int directory, const char* name) const {
+  const net::UniqueFd fd(OpenAt2(directory, name, O_PATH | O_NOFOLLOW, RESOLVE_CACHED));
+  return fd.valid() && slow_opens_->IsSlow(SlowOpens::DeviceOf(fd.get()));
+}
+
+void Tree::NoteFailure(const SlowOpens::Timer& timer, absl::string_view uri, Wait wait) const {
+  if (timer.Elapsed() < SlowOpens::kSlowNs) return;
+  const absl::StatusOr<net::UniqueFd> fd = Resolve(uri, O_PATH, Wait::kCachedOnly);
+  if (fd.ok()) timer.Took(SlowOpens::DeviceOf(fd->get()), wait == Wait::kCachedOnly);
 }
 
 absl::Status Tree::CheckName(absl::string_view uri) {
@@ -213,23 +241,29 @@ absl::StatusOr<OpenedObject> Tree::OpenIn(int directory, absl::string_view name,
   path[name.size()] = '\0';
   // Who must not wait for the disk must not wait for a FIFO either.
   if (wait == Wait::kCachedOnly) seen_regular = false;
+  if (wait == Wait::kCachedOnly && slow_opens_->any() && IsSlow(directory, path)) return NotAtHand(uri);
   const int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | (seen_regular ? O_NOCTTY : kNeverBlock);
+  const SlowOpens::Timer timer(slow_opens_.get());
   // openat(2) is the cheaper one, and a plain name needs no RESOLVE_BENEATH.
   net::UniqueFd fd(wait == Wait::kMayBlock ? openat(directory, path, flags)
                                            : OpenAt2(directory, path, flags, RESOLVE_CACHED));
   if (!fd.valid()) {
-    if (wait == Wait::kCachedOnly && (errno == EAGAIN || errno == EINVAL)) {
-      return absl::UnavailableError(
-          absl::StrCat("open ", Quoted(uri), ": not in the kernel's caches"));
-    }
+    const int error = errno;
+    NoteFailure(timer, uri, wait);
+    if (wait == Wait::kCachedOnly && (error == EAGAIN || error == EINVAL)) return NotAtHand(uri);
     // EINTR is not retried: the caller's other way never blocks.
-    if (errno == EINTR) return absl::ResourceExhaustedError("interrupted");
-    return ResolveError(errno, uri);
+    if (error == EINTR) return absl::ResourceExhaustedError("interrupted");
+    return ResolveError(error, uri);
   }
   MarkUse(uri);
-  if (!seen_regular) return AsObject(std::move(fd), uri);
+  if (!seen_regular) {
+    absl::StatusOr<OpenedObject> object = AsObject(std::move(fd), uri);
+    if (object.ok()) timer.Took(object->info.device, wait == Wait::kCachedOnly);
+    return object;
+  }
   absl::StatusOr<ObjectInfo> info = InfoOf(fd.get(), uri);
   if (!info.ok()) return std::move(info).status();
+  timer.Took(info->device, wait == Wait::kCachedOnly);
   return OpenedObject{std::move(fd), *info};
 }
 
@@ -280,10 +314,7 @@ absl::StatusOr<net::UniqueFd> Tree::Resolve(absl::string_view uri, int flags, Wa
     }
     error = errno;
     // Linux before 5.12 does not know RESOLVE_CACHED and says EINVAL.
-    if (wait == Wait::kCachedOnly && (error == EAGAIN || error == EINVAL)) {
-      return absl::UnavailableError(
-          absl::StrCat("open ", Quoted(uri), ": not in the kernel's caches"));
-    }
+    if (wait == Wait::kCachedOnly && (error == EAGAIN || error == EINVAL)) return NotAtHand(uri);
     // A rename during a walk through ".." (in a symbolic link): the kernel cannot tell whether it
     // stayed beneath the root (openat2(2)).
     if (error != EAGAIN) break;

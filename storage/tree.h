@@ -22,6 +22,7 @@
 #include "storage/description.h"
 #include "storage/object_info.h"
 #include "storage/overlay.h"
+#include "storage/slow_opens.h"
 #include "storage/use_marks.h"
 
 namespace objmapper::storage {
@@ -32,7 +33,8 @@ inline constexpr size_t kDepthMax = 256;
 bool IsDeeperThan(absl::string_view uri, size_t levels);
 
 // kMayBlock: the disk may be asked for directories and inodes.
-// kCachedOnly: answered from the kernel's caches or not at all (RESOLVE_CACHED); for event loops.
+// kCachedOnly: answered from the kernel's caches or not at all (RESOLVE_CACHED), nor opened on a file system where that is known
+// to take long (slow_opens.h); for event loops.
 enum class Wait : uint8_t { kMayBlock, kCachedOnly };
 
 // Thread-safe: any number of threads may call it at once. Movable.
@@ -53,7 +55,7 @@ class Tree {
   //                       file's permissions forbid it
   //   RESOURCE_EXHAUSTED  out of descriptors or memory (EMFILE, ENFILE, ENOMEM), or the tree was
   //                       being renamed all the time: try again
-  //   UNAVAILABLE         kCachedOnly alone: the disk would have to be asked
+  //   UNAVAILABLE         kCachedOnly alone: the disk would have to be asked, or opening takes long there
   //   DATA_LOSS           the disk failed (EIO)
   //
   // Messages name the URI (escaped), never the root: they go out to clients.
@@ -92,6 +94,9 @@ class Tree {
   void SetOverlay(Overlay* overlay) { overlay_ = overlay; }
   Overlay* overlay() const { return overlay_; }
 
+  // Which file systems are slow to open files on.
+  SlowOpens& slow_opens() const { return *slow_opens_; }
+
   const std::string& root() const { return root_path_; }
 
   // From now on each object that is found is marked in `marks`, which outlives the tree; null: in none. Before threads
@@ -118,11 +123,18 @@ class Tree {
   absl::StatusOr<OpenedObject> OpenOnDisk(absl::string_view uri, Wait wait) const;
   absl::StatusOr<Description> DescribeOnDisk(absl::string_view uri, Wait wait) const;
   absl::StatusOr<net::UniqueFd> Resolve(absl::string_view uri, int flags, Wait wait) const;
+  // What is to be done elsewhere, by who must not wait: the file that `uri` names, and `name` in `directory`, is on a file system
+  // where opening takes long.
+  bool IsSlow(absl::string_view uri) const;
+  bool IsSlow(int directory, const char* name) const;
+  // An open has failed.
+  void NoteFailure(const SlowOpens::Timer& timer, absl::string_view uri, Wait wait) const;
 
   std::string root_path_;
   net::UniqueFd root_;  // O_PATH | O_DIRECTORY
   UseMarks* marks_ = nullptr;
   Overlay* overlay_ = nullptr;
+  std::unique_ptr<SlowOpens> slow_opens_ = std::make_unique<SlowOpens>();
   std::unique_ptr<std::atomic<uint64_t>> changes_ = std::make_unique<std::atomic<uint64_t>>(0);
 };
 

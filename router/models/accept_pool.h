@@ -36,6 +36,7 @@ class AcceptPool : public Lane {
 
   Context context_;
   BoundedQueue<std::unique_ptr<Connection>> ready_;
+  StandIns stand_ins_;
   Parking parking_;
   std::vector<std::thread> workers_;
 };

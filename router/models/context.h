@@ -3,13 +3,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <utility>
 
 #include "absl/time/time.h"
 #include "net/deadline_list.h"
+#include "net/mutex.h"
 #include "router/lane.h"
 #include "router/models/phase.h"
+#include "router/models/thread_group.h"
 #include "router/session.h"
 #include "router/tally.h"
 #include "storage/index.h"
@@ -39,10 +42,44 @@ struct Options {
   size_t threads_max = 1000;              // of models that start threads as they need them
 };
 
+// Threads that work in the place of a pool's while those wait for a file that takes long to open (storage/slow_opens.h). They
+// are started as they are needed, and stay. Thread-safe.
+class StandIns {
+ public:
+  // work: what a thread of the pool does; it returns when the model stops. name: of 15 characters at most.
+  StandIns(const char* name, std::function<void()> work) : name_(name), work_(std::move(work)), threads_(kMost) {}
+
+  // While this lives, the calling thread waits.
+  class Waiting {
+   public:
+    explicit Waiting(StandIns* stand_ins);
+    ~Waiting();
+    Waiting(const Waiting&) = delete;
+
+   private:
+    StandIns* const stand_ins_;
+  };
+
+  // Starts no more. Then, when the pool's threads have ended: Join().
+  void Close() { threads_.Close(); }
+  void Join() { threads_.Join(); }
+
+ private:
+  static constexpr size_t kMost = 32;
+
+  const char* const name_;
+  const std::function<void()> work_;
+  ThreadGroup threads_;
+  net::Mutex mutex_;
+  size_t waiting_ GUARDED_BY(mutex_) = 0;
+  size_t started_ GUARDED_BY(mutex_) = 0;
+};
+
 struct Context {
   explicit Context(const Options& options_in) : options(options_in) {}
   const Options options;
   Phase phase;
+  StandIns* stand_ins = nullptr;  // null: who waits holds up its own connection alone
 };
 
 // Like the session it holds: one thread's at a time, and moved by its pointer.

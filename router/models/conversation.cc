@@ -36,7 +36,7 @@ Next Conversation::Serve(Connection* connection) {
   for (const Request& request : turn_.requests()) {
     if (!open) break;
     if (turn_.end() != Burst::End::kOperation) {
-      open = sender_.Answer(session, request, Find(request, context_->options));
+      open = sender_.Answer(session, request, Find(request, *context_));
       continue;
     }
     Operator::Missing missing;

@@ -31,13 +31,24 @@ Found FindForStat(const protocol::Request& request, const Options& options) {
   return found;
 }
 
+// Where opening takes long, somebody takes this thread's place meanwhile.
+absl::StatusOr<storage::OpenedObject> Open(absl::string_view uri, const Context& context) {
+  const storage::Tree& tree = *context.options.tree;
+  if (context.stand_ins == nullptr || !tree.slow_opens().any()) return tree.OpenObject(uri, storage::Wait::kMayBlock);
+  absl::StatusOr<storage::OpenedObject> at_hand = tree.OpenObject(uri, storage::Wait::kCachedOnly);
+  if (!absl::IsUnavailable(at_hand.status())) return at_hand;
+  const StandIns::Waiting waiting(context.stand_ins);
+  const storage::SlowOpens::Elsewhere elsewhere(&tree.slow_opens());
+  return tree.OpenObject(uri, storage::Wait::kMayBlock);
+}
+
 }  // namespace
 
-Found Find(const protocol::Request& request, const Options& options) {
+Found Find(const protocol::Request& request, const Context& context) {
+  const Options& options = context.options;
   if (request.refusal != protocol::Status::kOk) return Refused(request.refusal, request.reason);
   if (request.mode == protocol::Mode::kStat) return FindForStat(request, options);
-  absl::StatusOr<storage::OpenedObject> object =
-      options.tree->OpenObject(request.uri, storage::Wait::kMayBlock);
+  absl::StatusOr<storage::OpenedObject> object = Open(request.uri, context);
   if (!object.ok()) return Refused(object.status());
   const std::optional<Extent> extent = ResolveExtent(request, object->info.size);
   if (!extent.has_value()) {

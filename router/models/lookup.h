@@ -38,6 +38,6 @@ struct Found {
 };
 
 // May wait for the disk. Any thread.
-Found Find(const protocol::Request& request, const Options& options);
+Found Find(const protocol::Request& request, const Context& context);
 
 }  // namespace objmapper::router::models

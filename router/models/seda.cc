@@ -16,7 +16,9 @@ Seda::Seda(const Options& options)
       to_parse_(options.queue_depth_max),
       to_look_up_(options.queue_depth_max),
       to_send_(options.queue_depth_max),
+      stand_ins_("model/lookup", [this] { Lookup(); }),
       parking_(&context_, [this](std::unique_ptr<Connection> c) { to_parse_.Push(std::move(c)); }) {
+  context_.stand_ins = &stand_ins_;
   for (int i = 0; i < options.pool_size; ++i) {
     threads_.emplace_back([this] { Parse(); });
     threads_.emplace_back([this] { Lookup(); });
@@ -42,6 +44,7 @@ void Seda::Parse() {
 
 void Seda::Lookup() {
   pthread_setname_np(pthread_self(), "model/lookup");
+  const storage::SlowOpens::Watched watched(&context_.options.tree->slow_opens());
   Operator op(&context_);
   while (std::optional<std::unique_ptr<Event>> taken = to_look_up_.Pop()) {
     std::unique_ptr<Event> event = *std::move(taken);
@@ -49,7 +52,7 @@ void Seda::Lookup() {
     Session* const session = event->connection->session.get();
     for (const protocol::Request& request : event->turn.requests()) {
       if (event->turn.end() != Burst::End::kOperation) {
-        event->found.push_back(Find(request, context_.options));
+        event->found.push_back(Find(request, context_));
         continue;
       }
       // All that came before it has been sent: an operation has its turn for itself.
@@ -103,11 +106,13 @@ void Seda::Drain() {
 
 void Seda::Stop() {
   context_.phase.Stop();
+  stand_ins_.Close();
   to_parse_.Close();
   to_look_up_.Close();
   to_send_.Close();
   parking_.Stop();
   for (std::thread& thread : threads_) thread.join();
+  stand_ins_.Join();
   parking_.Clear();  // what they have given back meanwhile
 }
 

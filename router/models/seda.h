@@ -55,6 +55,7 @@ class Seda : public Lane {
   BoundedQueue<std::unique_ptr<Connection>> to_parse_;
   BoundedQueue<std::unique_ptr<Event>> to_look_up_;
   BoundedQueue<std::unique_ptr<Event>> to_send_;
+  StandIns stand_ins_;
   Parking parking_;
   std::vector<std::thread> threads_;
 };

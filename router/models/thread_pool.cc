@@ -9,7 +9,8 @@
 namespace objmapper::router::models {
 
 ThreadPool::ThreadPool(const Options& options)
-    : context_(options), queue_(options.queue_depth_max) {
+    : context_(options), queue_(options.queue_depth_max), stand_ins_("model/pool", [this] { Work(); }) {
+  context_.stand_ins = &stand_ins_;
   for (int i = 0; i < options.pool_size; ++i) workers_.emplace_back([this] { Work(); });
 }
 
@@ -21,6 +22,7 @@ void ThreadPool::Adopt(std::unique_ptr<Session> session) {
 
 void ThreadPool::Work() {
   pthread_setname_np(pthread_self(), "model/pool");
+  const storage::SlowOpens::Watched watched(&context_.options.tree->slow_opens());
   Conversation conversation(&context_);
   while (std::optional<std::unique_ptr<Session>> session = queue_.Pop()) {
     Connection connection(*std::move(session));
@@ -33,8 +35,10 @@ void ThreadPool::Drain() { context_.phase.Drain(); }
 
 void ThreadPool::Stop() {
   context_.phase.Stop();
+  stand_ins_.Close();
   queue_.Close();
   for (std::thread& worker : workers_) worker.join();
+  stand_ins_.Join();
 }
 
 }  // namespace objmapper::router::models

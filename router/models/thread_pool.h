@@ -36,6 +36,7 @@ class ThreadPool : public Lane {
 
   Context context_;
   BoundedQueue<std::unique_ptr<Session>> queue_;
+  StandIns stand_ins_;
   std::vector<std::thread> workers_;
 };
 

@@ -10,7 +10,9 @@ namespace objmapper::router::models {
 
 WorkStealing::WorkStealing(const Options& options)
     : context_(options),
+      stand_ins_("model/steal", [this] { Work(next_home_.fetch_add(1, std::memory_order_relaxed) % deques_.size()); }),
       parking_(&context_, [this](std::unique_ptr<Connection> c) { Push(std::move(c)); }) {
+  context_.stand_ins = &stand_ins_;
   const size_t workers = static_cast<size_t>(options.pool_size);
   for (size_t i = 0; i < workers; ++i) deques_.push_back(std::make_unique<Deque>());
   for (size_t i = 0; i < workers; ++i) workers_.emplace_back([this, i] { Work(i); });
@@ -37,6 +39,7 @@ void WorkStealing::Push(std::unique_ptr<Connection> connection) {
 
 void WorkStealing::Work(size_t self) {
   pthread_setname_np(pthread_self(), "model/steal");
+  const storage::SlowOpens::Watched watched(&context_.options.tree->slow_opens());
   Conversation conversation(&context_);
   while (AwaitWork()) {
     std::unique_ptr<Connection> connection = TakeOrSteal(self);
@@ -87,12 +90,14 @@ void WorkStealing::Drain() {
 
 void WorkStealing::Stop() {
   context_.phase.Stop();
+  stand_ins_.Close();
   {
     net::MutexLock lock(&mutex_);  // nobody is between looking at the phase and going to sleep
     pushed_.notify_all();
   }
   parking_.Stop();
   for (std::thread& worker : workers_) worker.join();
+  stand_ins_.Join();
   parking_.Clear();  // what they have given back meanwhile
   for (const auto& deque : deques_) {
     net::MutexLock lock(&deque->mutex);

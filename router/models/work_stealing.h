@@ -63,6 +63,7 @@ class WorkStealing : public Lane {
   mutable net::Mutex mutex_;
   std::condition_variable_any pushed_;
   size_t unclaimed_ GUARDED_BY(mutex_) = 0;
+  StandIns stand_ins_;
   Parking parking_;
   std::vector<std::thread> workers_;
 };

@@ -342,6 +342,11 @@ std::string ToPrometheus(const Vitals& vitals) {
   families.Counter("objmapper_log_lines_dropped_total",
                    "Lines of the log that were lost, since whoever takes it was too slow, or the disk full.",
                    static_cast<double>(vitals.log_lines_dropped));
+  families.Counter("objmapper_slow_opens_total",
+                   "Opens that took 100 ms or more, though the way to the file was in the kernel's caches.",
+                   static_cast<double>(vitals.slow_opens));
+  families.Gauge("objmapper_slow_file_systems", "File systems whose files are opened by threads of their own, since that takes long.",
+                 static_cast<double>(vitals.slow_file_systems));
   AddProcess(vitals.process, families);
   return prometheus::TextSerializer().Serialize(families.all());
 }

@@ -76,6 +76,7 @@ void UdpListener::AskPulse() {
 }
 
 void UdpListener::Run() {
+  const storage::SlowOpens::Watched watched(&options_.objects.tree->slow_opens());
   while (true) {
     if (now_ns_ != 0) (*tally_)->Worked(router::CountingNowNs() - now_ns_);
     const absl::Span<epoll_event> events = epoll_.Wait(-1);

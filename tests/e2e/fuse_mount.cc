@@ -28,8 +28,14 @@ constexpr uint64_t kFileNode = 2;
 
 class Daemon {
  public:
-  Daemon(int device, absl::string_view contents, std::atomic<uint32_t>* hanging, std::atomic<uint32_t>* unanswered)
-      : device_(device), contents_(contents), hanging_(hanging), unanswered_(unanswered) {}
+  Daemon(int device, absl::string_view contents, bool believed, std::atomic<uint32_t>* hanging,
+         std::atomic<uint32_t>* unanswered, std::atomic<uint32_t>* delay_ms)
+      : device_(device),
+        contents_(contents),
+        believed_s_(believed ? 3600 : 0),
+        hanging_(hanging),
+        unanswered_(unanswered),
+        delay_ms_(delay_ms) {}
 
   void Run() {
     static char request[1 << 18];
@@ -43,6 +49,7 @@ class Daemon {
       if ((hanging_->load() & kind) != 0) {
         unanswered_->fetch_add(1);
       } else {
+        if (kind == FuseMount::kOpen && *delay_ms_ != 0) absl::SleepFor(absl::Milliseconds(delay_ms_->load()));
         Answer(header, request + sizeof(header));
       }
     }
@@ -85,7 +92,7 @@ class Daemon {
     return attributes;
   }
 
-  // Nothing is believed for any time, so that everything is asked.
+  // Unless it is to be believed, nothing is for any time, so that everything is asked.
   void Answer(const fuse_in_header& header, const char* body) {
     switch (header.opcode) {
       case FUSE_INIT: {
@@ -102,12 +109,14 @@ class Daemon {
         if (strcmp(body, "file") != 0) return Say(header, ENOENT);
         fuse_entry_out out{};
         out.nodeid = kFileNode;
+        out.entry_valid = out.attr_valid = believed_s_;
         out.attr = AttributesOf(kFileNode);
         return Say(header, 0, &out, sizeof(out));
       }
       case FUSE_GETATTR: {
         fuse_attr_out out{};
         out.attr = AttributesOf(header.nodeid);
+        out.attr_valid = believed_s_;
         return Say(header, 0, &out, sizeof(out));
       }
       case FUSE_OPEN:
@@ -146,13 +155,15 @@ class Daemon {
 
   const int device_;
   const std::string contents_;
+  const uint64_t believed_s_;
   std::atomic<uint32_t>* const hanging_;
   std::atomic<uint32_t>* const unanswered_;
+  std::atomic<uint32_t>* const delay_ms_;
 };
 
 }  // namespace
 
-std::unique_ptr<FuseMount> FuseMount::Make(absl::string_view contents) {
+std::unique_ptr<FuseMount> FuseMount::Make(absl::string_view contents, bool believed) {
   auto fuse = std::unique_ptr<FuseMount>(new FuseMount());
   net::UniqueFd device(open("/dev/fuse", O_RDWR | O_CLOEXEC));
   if (!device.valid()) return nullptr;
@@ -160,13 +171,14 @@ std::unique_ptr<FuseMount> FuseMount::Make(absl::string_view contents) {
       absl::StrCat("fd=", device.get(), ",rootmode=40000,user_id=", geteuid(), ",group_id=", getegid(), ",allow_other");
   if (mount("test", fuse->directory().c_str(), "fuse", MS_NOSUID | MS_NODEV, options.c_str()) != 0) return nullptr;
   void* const shared =
-      mmap(nullptr, 2 * sizeof(std::atomic<uint32_t>), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+      mmap(nullptr, 3 * sizeof(std::atomic<uint32_t>), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   fuse->hanging_ = new (shared) std::atomic<uint32_t>(0);
   fuse->unanswered_ = new (fuse->hanging_ + 1) std::atomic<uint32_t>(0);
+  fuse->delay_ms_ = new (fuse->hanging_ + 2) std::atomic<uint32_t>(0);
   fuse->daemon_ = fork();
   if (fuse->daemon_ == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    Daemon(device.get(), contents, fuse->hanging_, fuse->unanswered_).Run();
+    Daemon(device.get(), contents, believed, fuse->hanging_, fuse->unanswered_, fuse->delay_ms_).Run();
     _exit(0);
   }
   return fuse;
@@ -192,7 +204,7 @@ FuseMount::~FuseMount() {
   Abort();
   if (hanging_ == nullptr) return;
   umount2(directory().c_str(), MNT_DETACH);
-  munmap(hanging_, 2 * sizeof(std::atomic<uint32_t>));
+  munmap(hanging_, 3 * sizeof(std::atomic<uint32_t>));
 }
 
 }  // namespace objmapper::e2e

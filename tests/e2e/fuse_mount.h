@@ -26,8 +26,9 @@ class FuseMount {
   // Requests that can be left without an answer.
   enum Request : uint32_t { kOpen = 1, kRead = 2, kFlush = 4, kGetattr = 8, kRelease = 16, kStatfs = 32 };
 
-  // Null: this machine does not let us.
-  static std::unique_ptr<FuseMount> Make(absl::string_view contents);
+  // Null: this machine does not let us. believed: what it says of names and attributes the kernel may keep, so that
+  // the way to its file is in the kernel's caches.
+  static std::unique_ptr<FuseMount> Make(absl::string_view contents, bool believed = false);
   ~FuseMount();
 
   const std::string& directory() const { return directory_.path(); }
@@ -37,6 +38,8 @@ class FuseMount {
     *unanswered_ = 0;
     *hanging_ = requests;
   }
+  // From now on the answer to each OPEN takes so long, one after the other.
+  void DelayOpens(uint32_t milliseconds) { *delay_ms_ = milliseconds; }
   // Whether one was left unanswered; waits for it.
   bool AwaitHanging() const;
   // Ends the daemon: who waits gets an error.
@@ -48,6 +51,7 @@ class FuseMount {
   TempDir directory_;
   std::atomic<uint32_t>* hanging_ = nullptr;  // shared with the daemon
   std::atomic<uint32_t>* unanswered_ = nullptr;
+  std::atomic<uint32_t>* delay_ms_ = nullptr;
   pid_t daemon_ = -1;
 };
 

@@ -65,10 +65,13 @@ TEST_P(HostileTest, DescriptorsSentToUsAreClosed) {
                                            std::vector<int>(count, write_end.get()));
       EXPECT_TRUE(sent || errno == EPERM) << errno;
       if (!sent) client.Ask({.mode = kSplice, .uri = "small"});
-      EXPECT_EQ(client.Next().body, kObject);
+      const Answer before_it = client.Next();
       if (!sent) {
+        EXPECT_EQ(before_it.body, kObject);
         EXPECT_EQ(client.Next().body, kObject);
       } else {
+        // What one receive brings together with descriptors is dropped with them: nobody knows on which byte they came.
+        EXPECT_TRUE(before_it.body == kObject || before_it.kind == Answer::Kind::kEnd);
         EXPECT_TRUE(client.wire().AtEnd());
         client = Client();
       }

@@ -1,11 +1,23 @@
 // What the machine really is: fewer cores than it has, a log that nobody takes, files whose opening is held up.
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/fanotify.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <deque>
+#include <fstream>
+#include <memory>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -13,6 +25,8 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "net/unique_fd.h"
+#include "tests/e2e/fuse_mount.h"
 #include "tests/e2e/matrix.h"
 #include "tests/e2e/metrics.h"
 
@@ -110,6 +124,183 @@ TEST_P(UntakenLogTest, HoldsUpNoEnd) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, UntakenLogTest, testing::ValuesIn(kEngines), EngineName);
+
+// ---- Files that are slow to open ----
+
+// A scanner that looks at each file of a tree before anybody opens it (fanotify(7)), and takes its time. Needs the machine's own root.
+class Scanner {
+ public:
+  // Null: this machine does not let us. All files of `folder`'s mount are held, but for those of others: `folder` should be one of its own.
+  static std::unique_ptr<Scanner> Make(const std::string& folder) {
+    auto scanner = std::unique_ptr<Scanner>(new Scanner());
+    scanner->fd_.Reset(static_cast<int>(syscall(SYS_fanotify_init, FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY | O_LARGEFILE)));
+    if (!scanner->fd_.valid()) return nullptr;
+    if (fanotify_mark(scanner->fd_.get(), FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_OPEN_PERM, AT_FDCWD, folder.c_str()) != 0) return nullptr;
+    scanner->thread_ = std::thread([s = scanner.get()] { s->Run(); });
+    return scanner;
+  }
+  ~Scanner() {
+    ending_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  void Hold(absl::Duration time) { hold_ms_ = absl::ToInt64Milliseconds(time); }
+
+ private:
+  Scanner() = default;
+
+  // Each open is held from its own beginning on, however many there are.
+  void Run() {
+    std::deque<std::pair<absl::Time, net::UniqueFd>> held;
+    while (!ending_ || !held.empty()) {
+      pollfd polled{fd_.get(), POLLIN, 0};
+      poll(&polled, 1, 5);
+      if (polled.revents != 0) {
+        alignas(fanotify_event_metadata) char buffer[4096];
+        ssize_t left = read(fd_.get(), buffer, sizeof(buffer));
+        auto* event = reinterpret_cast<fanotify_event_metadata*>(buffer);
+        for (; FAN_EVENT_OK(event, left); event = FAN_EVENT_NEXT(event, left)) {
+          held.emplace_back(absl::Now() + absl::Milliseconds(event->pid == getpid() ? 0 : hold_ms_.load()), event->fd);
+        }
+      }
+      for (auto one = held.begin(); one != held.end();) {
+        if (one->first > absl::Now() && !ending_) {
+          ++one;
+          continue;
+        }
+        const fanotify_response response{one->second.get(), FAN_ALLOW};
+        EXPECT_EQ(write(fd_.get(), &response, sizeof(response)), static_cast<ssize_t>(sizeof(response)));
+        one = held.erase(one);
+      }
+    }
+  }
+
+  net::UniqueFd fd_;
+  std::atomic<int64_t> hold_ms_{0};
+  std::atomic<bool> ending_{false};
+  std::thread thread_;
+};
+
+constexpr absl::Duration kHeld = absl::Seconds(2);
+
+class SlowOpenTest : public EngineTest {
+ protected:
+  // A tree with a mount of its own in it.
+  void SetUp() override {
+    EngineTest::SetUp();
+    if (IsSkipped()) return;
+    tree_.Add("quick", "a quick object");
+    tree_.Add("slow/0", "");
+    slow_ = tree_.root() + "/slow";
+  }
+  void TearDown() override {
+    if (mounted_) umount2(slow_.c_str(), MNT_DETACH);
+  }
+  bool MountTmpfs() {
+    mounted_ = mount("slow", slow_.c_str(), "tmpfs", 0, "") == 0;
+    for (int i = 0; mounted_ && i < 64; ++i) std::ofstream(absl::StrCat(slow_, "/", i)) << "slow object " << i;
+    return mounted_;
+  }
+  bool Bind(const std::string& folder) {
+    mounted_ = mount(folder.c_str(), slow_.c_str(), nullptr, MS_BIND, nullptr) == 0;
+    return mounted_;
+  }
+  ServerProcess Serve() {
+    return ServerProcess(tree_.root(), {.engine = GetParam(), .flags = {"--admin_listen=" + admin(), "--pool_size=2", "--splice_pool_size=2",
+                                                                         "--fd_cache_valid_ms=0"}});
+  }
+  std::string admin() const { return door_.path() + "/admin"; }
+
+  // Asks for what is quick, again and again for a while, in both ways, on connections that each worker has one of; returns how
+  // long the longest answer took.
+  static absl::Duration LongestOfQuick(const ServerProcess& server, absl::Duration time) {
+    std::vector<RawClient> clients;
+    for (int i = 0; i < 4; ++i) clients.push_back(Open(server, Transport::kUnix, Dialect::kV2));
+    absl::Duration longest;
+    for (const absl::Time until = absl::Now() + time; absl::Now() < until;) {
+      for (RawClient& client : clients) {
+        for (const char mode : {kFdPass, kCopy}) {
+          const absl::Time since = absl::Now();
+          EXPECT_TRUE(client.Get({.mode = mode, .uri = "quick"}).ok());
+          longest = std::max(longest, absl::Now() - since);
+        }
+      }
+      absl::SleepFor(absl::Milliseconds(2));
+    }
+    return longest;
+  }
+
+  ObjectTree tree_;
+  TempDir door_;
+  std::string slow_;
+  bool mounted_ = false;
+};
+
+// A scanner holds each open of a mount for two seconds. Once that is known (the first may hold up one worker's connections), what is
+// on other mounts is answered at once, however many ask for what is held, in pipelines too; and that is answered, when it may be.
+TEST_P(SlowOpenTest, AScanner) {
+  if (!MountTmpfs()) GTEST_SKIP() << "mount(2) is not allowed here";
+  const std::unique_ptr<Scanner> scanner = Scanner::Make(slow_);
+  if (scanner == nullptr) GTEST_SKIP() << "fanotify_init(2) with FAN_CLASS_CONTENT is not allowed here";
+  ServerProcess server = Serve();
+  RawClient first = Open(server, Transport::kUnix, Dialect::kV2);
+  ASSERT_TRUE(first.Get({.mode = kFdPass, .uri = "slow/0"}).ok());
+  ASSERT_EQ(first.Get({.mode = kCopy, .uri = "slow/0"}).body, "slow object 0");
+  scanner->Hold(kHeld);
+  ASSERT_TRUE(first.Get({.mode = kFdPass, .uri = "slow/1"}).ok());
+  EXPECT_TRUE(MetricBecomes(admin(), "objmapper_slow_file_systems", 1));
+
+  std::vector<RawClient> waiting;
+  for (int i = 0; i < 12; ++i) {
+    waiting.push_back(Open(server, Transport::kUnix, i % 3 == 0 ? Dialect::kV1 : i % 3 == 1 ? Dialect::kV2 : Dialect::kV2FdBatch));
+    for (int k = 0; k < (i % 3 == 0 ? 1 : 2); ++k) {
+      waiting.back().Ask({.mode = i % 4 == 3 ? kCopy : kFdPass, .uri = absl::StrCat("slow/", 2 + i * 3 + k)});
+    }
+  }
+  EXPECT_LT(LongestOfQuick(server, kHeld / 2), kHeld / 2);
+  for (int i = 0; i < 12; ++i) {
+    for (int k = 0; k < (i % 3 == 0 ? 1 : 2); ++k) EXPECT_TRUE(waiting[i].Next().ok()) << i;
+  }
+  // It becomes quick again, and is noticed to be.
+  scanner->Hold(absl::ZeroDuration());
+  const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
+  while (Metric(admin(), "objmapper_slow_file_systems") != 0) {
+    ASSERT_TRUE(first.Get({.mode = kFdPass, .uri = "slow/63"}).ok());
+    ASSERT_LT(absl::Now(), give_up);
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  EXPECT_TRUE(first.Get({.mode = kFdPass, .uri = "slow/63"}).ok());
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+}
+
+// A file system in user space answers no OPEN at all, though the way to its file is in the kernel's caches.
+TEST_P(SlowOpenTest, AFileSystemThatDoesNotAnswer) {
+  const std::unique_ptr<FuseMount> fuse = FuseMount::Make("a slow object", /*believed=*/true);
+  if (fuse == nullptr || !Bind(fuse->directory())) GTEST_SKIP() << "mount(2) is not allowed here";
+  ServerProcess server = Serve();
+  RawClient first = Open(server, Transport::kUnix, Dialect::kV2);
+  ASSERT_TRUE(first.Get({.mode = kFdPass, .uri = "slow/file"}).ok());
+  fuse->DelayOpens(400);
+  ASSERT_TRUE(first.Get({.mode = kFdPass, .uri = "slow/file"}).ok());
+  ASSERT_TRUE(first.Get({.mode = kFdPass, .uri = "slow/file"}).ok());
+  EXPECT_TRUE(MetricBecomes(admin(), "objmapper_slow_file_systems", 1));
+  fuse->DelayOpens(0);
+  fuse->Hang(FuseMount::kOpen);
+  std::vector<RawClient> waiting;
+  for (int i = 0; i < 6; ++i) {
+    waiting.push_back(Open(server, Transport::kUnix, i % 2 == 0 ? Dialect::kV1 : Dialect::kV2));
+    waiting.back().Ask({.mode = i % 3 == 2 ? kCopy : kFdPass, .uri = "slow/file"});
+  }
+  EXPECT_TRUE(fuse->AwaitHanging());
+  EXPECT_LT(LongestOfQuick(server, absl::Seconds(1)), absl::Seconds(1));
+  // One that goes while it waits is nobody's.
+  waiting.pop_back();
+  fuse->Abort();
+  for (RawClient& client : waiting) EXPECT_FALSE(client.Next().ok());
+  EXPECT_LT(LongestOfQuick(server, absl::ZeroDuration()), absl::Seconds(1));
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, SlowOpenTest, testing::ValuesIn(kEngines), EngineName);
 
 }  // namespace
 }  // namespace objmapper::e2e
