@@ -14,6 +14,7 @@
 from .client import Client, Mode, Source, connect
 from .errors import (
     ClientBusy,
+    ClientClosed,
     Conflict,
     ConnectionClosed,
     ConnectionFailed,
@@ -31,13 +32,14 @@ from .errors import (
     Unsupported,
 )
 from .memory import sealed_memfd
-from .objects import EmptyMapping, Entry, FdObject, Item, ObjectInfo
+from .objects import EmptyMapping, Entry, FdObject, Item, Mapping, ObjectInfo
 
 __version__ = "1.0.0"
 
 __all__ = [
     "Client",
     "ClientBusy",
+    "ClientClosed",
     "Conflict",
     "ConnectionClosed",
     "ConnectionFailed",
@@ -47,6 +49,7 @@ __all__ = [
     "FdObject",
     "InvalidRequest",
     "Item",
+    "Mapping",
     "Mode",
     "NotFound",
     "ObjectInfo",

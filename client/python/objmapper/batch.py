@@ -6,7 +6,7 @@ from typing import Callable, Deque, Iterable, Iterator, Optional, Tuple, TypeVar
 
 from . import wire
 from .connection import Connection
-from .errors import ConnectionClosed, ConnectionFailed, InvalidRequest, ObjmapperError
+from .errors import ClientClosed, ConnectionClosed, ConnectionFailed, InvalidRequest, ObjmapperError
 from .objects import Item
 
 T = TypeVar("T")
@@ -24,7 +24,9 @@ def run(connection: Connection, connect_anew: Callable[[], Connection], all_take
     take: gets what follows an OK answer off the connection. all_taken: called before the last item is given out, since
     a caller who counts, or zip(), does not come back for the end. Where the server says CLOSE (it gives each
     connection only so many answers, or another server takes over), the rest is asked over a new connection.
-    Raises ConnectionFailed when the connection ends otherwise: what had been asked by then has no items.
+    An object that costs the connection (its bytes broke off, or are more than are wanted) has that as its own item's error; the
+    rest is asked over a new one, too. Raises ConnectionFailed when the connection ends before an answer: what had been asked by
+    then has no items.
     """
     source = iter(uris)
     pending: Deque[_Pending] = deque()
@@ -34,9 +36,14 @@ def run(connection: Connection, connect_anew: Callable[[], Connection], all_take
         item: Item[T] = Item(uri, None, error)
         if error is None:
             what = wire.what(mode, raw)
+            taking = False
             try:
                 connection.flush_or_await_input()
-                item = Item(uri, take(connection, connection.receive(id, mode, what), what), None)
+                answer = connection.receive(id, mode, what)
+                taking = True
+                item = Item(uri, take(connection, answer, what), None)
+            except ClientClosed:
+                raise
             except ConnectionClosed:
                 if connection.answers == 0:
                     raise  # a server that only ever says CLOSE
@@ -45,10 +52,18 @@ def run(connection: Connection, connect_anew: Callable[[], Connection], all_take
                 connection = connect_anew()
                 more = _fill_window(connection, mode, source, pending)
                 continue
-            except ConnectionFailed:
-                raise
+            except ConnectionFailed as failed:
+                if not taking:
+                    raise
+                item = Item(uri, None, failed)  # it is this object that broke off
             except ObjmapperError as answered:
                 item = Item(uri, None, answered)
+            if connection.dropped and (pending or more):
+                # What else was asked over it has no answers.
+                source = itertools.chain([asked for _, asked, _, _ in pending], source)
+                pending.clear()
+                connection = connect_anew()
+                more = _fill_window(connection, mode, source, pending)
         # In half windows, so that requests and answers travel several at a time. After a lost descriptor nobody knows
         # whose the next ones are, until nothing is outstanding.
         if more and len(pending) <= connection.window // 2 and not (connection.fds_lost and connection.outstanding):

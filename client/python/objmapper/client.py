@@ -11,15 +11,26 @@ import threading
 from types import TracebackType
 from typing import BinaryIO, Callable, FrozenSet, Iterable, Iterator, List, Literal, NoReturn, Optional, Tuple, Type, TypeVar, Union, cast
 
-from . import batch, wire
-from .address import Address, parse_url
+from . import batch, objects, wire
+from .address import Address, default_url, parse_url
 from .connection import Connection
-from .errors import (ClientBusy, ConnectionClosed, InvalidRequest, ObjmapperError, ProtocolError, ServerFault,
+from .errors import (ClientBusy, ClientClosed, ConnectionClosed, InvalidRequest, ObjmapperError, ProtocolError, ServerFault,
                      TooLarge)
 from .memory import Buffer, sealed_memfd
 from .objects import EmptyMapping, Entry, FdObject, Item, ObjectInfo
 
 T = TypeVar("T")
+
+# Of those that find themselves in a child. A child has its own.
+_fork_lock = threading.Lock()
+
+
+def _renew_fork_lock() -> None:
+    global _fork_lock
+    _fork_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_fork_lock)
 
 Mapping = mmap.mmap  # the class below has a method of that name
 Uri = Union[str, bytes]
@@ -30,30 +41,42 @@ Ttl = Union[int, float, datetime.timedelta, None]
 # So many pages of a list in a row may bring nothing but where to go on: what lies there may be for others.
 _EMPTY_PAGES_MAX = 10000
 
+# A wait that is longer is for ever: a clock's sums would not hold it.
+_LONGEST_WAIT_S = 1e9
+
 _MODES = {"copy": wire.COPY, "splice": wire.SPLICE}
 # Python's own buffered files, whose file descriptor holds what they read; a gzip file's, for one, does not.
 _PLAIN_FILES = (io.FileIO, io.BufferedReader, io.BufferedRandom)
 
 
-def connect(url: str, *, timeout: Optional[float] = 30.0, max_pipeline: int = 0, bytes_max: int = 4 << 30,
+def connect(url: Optional[str] = None, *, timeout: Union[float, datetime.timedelta, None] = 30.0, max_pipeline: int = 0, bytes_max: int = 4 << 30,
             server_uids: Iterable[int] = ()) -> "Client":
-    """Connects to "unix:/path", "unix:@abstract" or "tcp://host:port".
+    """Connects to "unix:/path", "unix:@abstract" or "tcp://host:port"; a path alone, "/path" or "./path", is a Unix socket's.
 
-    timeout: seconds that a server may be silent when it owes an answer, or take nothing; None: for ever. It bounds
-    each wait, not the whole of a large object. max_pipeline: the most requests of a batch that are outstanding; 0: as
+    url: None: $OBJMAPPER_SERVER; else /run/objmapper/objmapper.sock, the systemd unit's, where there is one; else objmapper.sock in
+    $XDG_RUNTIME_DIR, or in /tmp. These paths have to be this user's own server's, or root's, unless server_uids says otherwise.
+
+    timeout: seconds that connecting may take, that a server may take to begin an answer that it owes, or between two pieces of a
+    large object, or to make room for more of one; None, or infinity: for ever. It is a deadline, whatever signals come; and
+    bounds each such wait, not the whole of a large object. max_pipeline: the most requests of a batch that are outstanding; 0: as
     many as the server allows. bytes_max: `get()` and `get_many()` refuse a larger answer, so that a server's word alone
     cannot make this process allocate any amount. server_uids: who may have made the Unix socket (called listen(2)); none:
     anybody. For addresses where others may be there first, such as one in /tmp; what systemd listens on is root's: 0.
 
     Raises InvalidRequest (the URL, or server_uids over TCP), ConnectionFailed, Unavailable (the server is at its limit of connections).
     """
-    if timeout is not None and not timeout > 0:
-        raise ValueError("a timeout must be longer than nothing; None waits for ever")
-    address = parse_url(url)
+    seconds = _wait_seconds(timeout)
+    if not 0 <= max_pipeline <= 0xFFFF:
+        raise ValueError(f"max_pipeline is {max_pipeline}; it is 0 to {0xFFFF}")
     uids = frozenset(server_uids)
+    if url is None:
+        url = default_url()
+        if not uids and not os.environ.get("OBJMAPPER_SERVER"):
+            uids = frozenset((0, os.geteuid()))
+    address = parse_url(url)
     if uids and not address.is_unix:
         raise InvalidRequest(f"{url}: whose server it is can be told of a Unix socket alone")
-    client = Client(address, timeout, max_pipeline, bytes_max, uids)
+    client = Client(address, seconds, max_pipeline, bytes_max, uids)
     client.ping()
     return client
 
@@ -66,7 +89,8 @@ class Client:
     Where the server says CLOSE, which tells that it was not, a new connection is made without a word: so an idle
     time-out, a limit of answers per connection, or a server that another takes over from are not seen.
 
-    Threads: use one client per thread. Calls from several threads are safe, but wait for each other.
+    Threads: use one client per thread. Calls from several threads are safe, but wait for each other. `close()` does not wait: a
+    call that another thread is in raises ClientClosed.
 
     Fork: a child may use its parent's client (the workers of a data loader): it finds itself in another process, lets
     go of the parent's connection, and makes its own with the next call. The two never share a socket. A generator that
@@ -87,6 +111,7 @@ class Client:
         self._connection: Optional[Connection] = None
         self._holder: Optional[object] = None  # the call or generator whose answers come next
         self._lock = threading.RLock()
+        self._inside = threading.Lock()  # whose thread has it uses the connection, and alone may close its descriptor
         self._pid = os.getpid()
 
     # ---- Open files ----
@@ -112,10 +137,11 @@ class Client:
         """The object as a read-only, buffered, binary file. Unix sockets only."""
         return self.get_fd(uri).open()
 
-    def mmap(self, uri: Uri) -> Union[Mapping, EmptyMapping]:
+    def mmap(self, uri: Uri) -> Union[objects.Mapping, EmptyMapping]:
         """The object's pages, mapped read-only: no copy of it is made. Unix sockets only.
 
-        The mapping keeps a descriptor of its own until it is closed. An empty object, of which the kernel makes no
+        The mapping keeps a descriptor of its own until it is closed, and lives as long as its views: so what
+        numpy.frombuffer(mapping) gives may be returned from a `with client.mmap(uri) as mapping`. An empty object, of which the kernel makes no
         mapping, comes as an `EmptyMapping`: an empty bytes object with a mapping's methods.
         """
         with self.get_fd(uri) as opened:
@@ -257,10 +283,11 @@ class Client:
     def get_many(self, uris: Iterable[Uri], *, mode: Mode = "copy") -> Iterator[Item[bytes]]:
         """Many objects' bytes: one `Item` for each URI, in their order.
 
-        An item's `error` concerns its own URI; the others go on. Requests are sent ahead, as many as the server allows,
+        An item's `error` concerns its own URI, whatever is wrong with that: it is no URI, there is no such object, it is larger
+        than `bytes_max`, or its bytes broke off. The others go on, over a new connection where need be. Requests are sent ahead, as many as the server allows,
         and `uris` is read as they are. Until the last item has been taken the client answers other calls with
         ClientBusy; a generator that is closed or dropped before that costs the connection. Raises ConnectionFailed when
-        the connection ends.
+        the connection ends, or is silent, before an answer has begun: then nobody knows whose fault it is.
         """
         way = _way(mode)
         return self._batch(way, uris, lambda connection, answer, what: self._take_bytes(connection, answer, what, None))
@@ -286,11 +313,24 @@ class Client:
         self._run(lambda connection: None)
 
     def close(self) -> None:
-        """Ends the connection. May be called again; other calls then raise ValueError."""
+        """Ends the connection. May be called again; other calls then raise ClientClosed, which is a ValueError: those that other
+        threads are in, too. Does not wait."""
         self._closed = True
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        if self._pid != os.getpid():
+            self._forked()
+        while self._connection is not None:
+            if self._inside.acquire(blocking=False):
+                try:
+                    connection, self._connection = self._connection, None
+                    if connection is not None:
+                        connection.close()
+                finally:
+                    self._inside.release()
+            else:  # a call of another thread, or the one that a signal has interrupted to come here: at its end it closes it
+                connection = self._connection
+                if connection is not None:
+                    connection.interrupt()
+                return
 
     def __enter__(self) -> "Client":
         return self
@@ -313,22 +353,27 @@ class Client:
         if self._pid != os.getpid():
             self._forked()
         with self._lock:
-            while True:
-                connection = self._hold(action)
-                is_new = connection.answers == 0
-                try:
-                    return action(connection)
-                except ConnectionClosed:
-                    # The server closed it as idle just when it was to be used.
-                    if is_new:
-                        raise
-                except ObjmapperError:
-                    raise
-                except BaseException as error:  # for one KeyboardInterrupt, which may have lost bytes
-                    connection.drop(f"{type(error).__name__} interrupted a call")
-                    raise
-                finally:
-                    self._release(action)
+            self._hold(action)
+            try:
+                with self._inside:
+                    while True:
+                        connection = self._good_connection()
+                        is_new = connection.answers == 0
+                        try:
+                            return action(connection)
+                        except ConnectionClosed:
+                            # The server closed it as idle just when it was to be used.
+                            if is_new:
+                                raise
+                        except ObjmapperError:
+                            raise
+                        except BaseException as error:  # for one KeyboardInterrupt, which may have lost bytes
+                            connection.drop(f"{type(error).__name__} interrupted a call")
+                            raise
+                        finally:
+                            self._tidy()
+            finally:
+                self._release(action)
 
     def _batch(self, mode: bytes, uris: Iterable[Uri],
                take: Callable[[Connection, wire.Answer, str], T]) -> Iterator[Item[T]]:
@@ -336,46 +381,82 @@ class Client:
             self._forked()
         holder = object()
         with self._lock:
-            connection = self._hold(holder)
+            self._hold(holder)
+        inside = self._inside  # of this process: a child has another
+        items: Optional[Iterator[Item[T]]] = None
         try:
-            yield from batch.run(connection, self._connect_anew, lambda: self._release(holder), mode, uris, take)
+            while True:
+                with inside:
+                    if items is None:
+                        items = batch.run(self._good_connection(), self._connect_anew, lambda: self._release(holder),
+                                          mode, uris, take)
+                    item = next(items, None)
+                if self._closed:
+                    self.close()  # what it had to leave to us
+                if item is None:
+                    return
+                yield item
         finally:
-            self._release(holder)
+            # Else it was released before the last item was given out, and others may be inside.
+            if self._holder is holder:
+                with inside:
+                    items = None
+                    self._tidy()
+                self._release(holder)
 
     def _connect_anew(self) -> Connection:
-        connection = self._connection = Connection(self._address, self._timeout, self._max_pipeline, self._server_uids)
+        """Who calls it is inside."""
+        connection = Connection(self._address, self._timeout, self._server_uids, lambda: not self._closed)
+        self._connection = connection  # from now on close() finds it
+        if self._closed:
+            connection.interrupt()
+        connection.shake_hands(self._max_pipeline)
         return connection
 
-    def _hold(self, holder: object) -> Connection:
-        """A good connection, for `holder` alone. The lock alone would let a thread's calls into one another."""
+    def _hold(self, holder: object) -> None:
+        """The client is `holder`'s alone, until _release(). The lock alone would let a thread's calls into one another."""
         if self._closed:
-            raise ValueError("this client is closed")
+            raise ClientClosed("this client is closed")
         if self._holder is not None:
             raise ClientBusy("this client is in the middle of get_many(), get_fds() or another call: end that first, "
                              "or use another client")
+        self._holder = holder
+
+    def _good_connection(self) -> Connection:
+        """Who calls it is inside."""
+        if self._closed:
+            raise ClientClosed("this client is closed")
         connection = self._connection
         if connection is None or connection.dropped or connection.is_stale():
             if connection is not None:
                 connection.drop("the server had closed it")
             connection = self._connect_anew()
-        self._holder = holder
         return connection
 
     def _release(self, holder: object) -> None:
         if self._holder is not holder:
             return  # this process forked from the one that held it
         self._holder = None
+        if self._closed:
+            self.close()  # what it had to leave to us
+
+    def _tidy(self) -> None:
+        """At the end of an exchange. Who calls it is inside."""
         if self._connection is not None and not self._connection.idle():
             self._connection.drop("what was asked on it was not taken to the end")
 
     def _forked(self) -> None:
-        """In a child, at its first call: nothing of the parent's is used, not even its lock, which may be taken."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.drop("it belongs to the process that forked this one")
-        self._holder = None
-        self._lock = threading.RLock()
-        self._pid = os.getpid()
+        """In a child, at its first call: nothing of the parent's is used, not even its locks, which may be taken."""
+        with _fork_lock:
+            if self._pid == os.getpid():
+                return  # another thread of the child's was first
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.drop("it belongs to the process that forked this one")
+            self._holder = None
+            self._lock = threading.RLock()
+            self._inside = threading.Lock()
+            self._pid = os.getpid()
 
     def _take_bytes(self, connection: Connection, answer: wire.Answer, what: str,
                     wanted: Optional[Tuple[int, int]]) -> bytes:
@@ -507,6 +588,19 @@ def _list_page(connection: Connection, asked: bytes, prefix: bytes,
         _broken(connection, f"{what}: {error}")
 
 
+def _wait_seconds(timeout: Union[float, datetime.timedelta, None]) -> Optional[float]:
+    """What connect() was given, as what the waits go by: None for ever."""
+    if timeout is None:
+        return None
+    try:
+        seconds = timeout.total_seconds() if isinstance(timeout, datetime.timedelta) else float(timeout)
+    except OverflowError:
+        seconds = math.inf
+    if not seconds > 0:  # nor is "not a number" longer than nothing
+        raise ValueError(f"a timeout of {timeout}: it must be longer than nothing; None waits for ever")
+    return None if seconds > _LONGEST_WAIT_S else seconds
+
+
 def _way(mode: str) -> bytes:
     if mode not in _MODES:
         raise ValueError(f"mode is {mode!r}; there are 'copy' and 'splice'")
@@ -532,7 +626,8 @@ def _seconds(ttl: Ttl) -> Optional[int]:
     """Whole seconds, rounded up."""
     if ttl is None:
         return None
-    seconds = math.ceil(ttl.total_seconds() if isinstance(ttl, datetime.timedelta) else ttl)
+    exact = ttl.total_seconds() if isinstance(ttl, datetime.timedelta) else ttl
+    seconds = math.ceil(exact) if math.isfinite(exact) else 0
     if not 1 <= seconds <= wire.TTL_SECONDS_MAX:
         raise InvalidRequest(f"a time to live of {ttl}: it is 1 to {wire.TTL_SECONDS_MAX} seconds")
     return seconds

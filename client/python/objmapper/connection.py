@@ -14,12 +14,13 @@ import os
 import select
 import socket
 from collections import deque
-from typing import Deque, FrozenSet, List, NoReturn, Optional, Tuple, Union
+from typing import Callable, Deque, FrozenSet, List, NoReturn, Optional, Tuple, Union
 
 from . import wire
 from .address import Address, dial
-from .errors import (ConnectionClosed, ConnectionFailed, DescriptorsLost, InvalidRequest, ObjmapperError, ProtocolError,
-                     TimedOut, Unsupported, from_answer)
+from .errors import (ClientClosed, ConnectionClosed, ConnectionFailed, DescriptorsLost, InvalidRequest, ObjmapperError,
+                     ProtocolError, TimedOut, Unsupported, from_answer)
+from .patience import Patience
 
 _READ_BYTES = 64 * 1024
 # The rest of a body that is smaller comes through the buffer, which may bring the next answer too.
@@ -36,11 +37,11 @@ _Control = List[Tuple[int, int, bytes]]
 
 
 class Connection:
-    """Used by one thread at a time, in the process that made it."""
+    """Used by one thread at a time, in the process that made it; but any thread may interrupt() that one."""
 
-    def __init__(self, address: Address, timeout: Optional[float], max_pipeline: int,
-                 server_uids: FrozenSet[int] = frozenset()) -> None:
-        """Connects and says HELLO. Raises ConnectionFailed, or what the server says in place of HELLO_ACK."""
+    def __init__(self, address: Address, timeout: Optional[float], server_uids: FrozenSet[int] = frozenset(),
+                 is_wanted: Callable[[], bool] = lambda: True) -> None:
+        """Connects; shake_hands() is next. Raises ConnectionFailed."""
         self.pid = os.getpid()
         self.url = address.url
         self.is_unix = address.is_unix
@@ -63,7 +64,8 @@ class Connection:
         self._fds_due = 0
         self._rights_pass = True  # whether the kernel lets descriptors come
         self._mode = b""  # of what is outstanding: all are of one
-        self._socket = dial(address, timeout, server_uids)
+        self._interrupted = False
+        self._socket = dial(address, timeout, server_uids, is_wanted)
         self._let_rights_pass(False)
         self._readable = select.poll()
         self._readable.register(self._socket, select.POLLIN)
@@ -71,6 +73,9 @@ class Connection:
         self._writable.register(self._socket, select.POLLOUT)
         self._ready = select.poll()
         self._ready.register(self._socket, select.POLLIN | select.POLLOUT)
+
+    def shake_hands(self, max_pipeline: int) -> None:
+        """Says HELLO. Raises ConnectionFailed, or what the server says in place of HELLO_ACK; then it is dropped."""
         try:
             self._shake_hands(max_pipeline)
         except BaseException:
@@ -95,8 +100,9 @@ class Connection:
             return
         self.dropped = why
         self._socket.close()
-        self._in.clear()
-        self._out.clear()
+        # Not cleared: in a process that forked beside a thread in a call, that thread's views of them are there for ever.
+        self._in = bytearray()
+        self._out = bytearray()
         while self._fds:
             os.close(self._fds.popleft())
 
@@ -107,7 +113,16 @@ class Connection:
                 self._socket.send(bytes([wire.CLOSE, 0]), socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
             except OSError:
                 pass  # it has gone already
+        self._interrupted = True
         self.drop("the client is closed")
+
+    def interrupt(self) -> None:
+        """Wakes the thread that is in a call, which raises ClientClosed. Any thread."""
+        self._interrupted = True
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it has gone already
 
     # ---- Out ----
 
@@ -140,7 +155,7 @@ class Connection:
         self._check()
         while (self._out or body) and not self._is_refused(len(body)):
             parts = [part for part in (self._out, body[:_PIECE_BYTES]) if part]
-            sent = self._send(parts, flags=socket.MSG_DONTWAIT if body else 0)
+            sent = self._send(parts)
             if sent == 0:
                 self._await_room(len(body))
             in_head = min(sent, len(self._out))
@@ -151,7 +166,12 @@ class Connection:
         """Sends what is queued, `fd` riding on its first byte. fd: borrowed."""
         self._check()
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]).tobytes())]
-        del self._out[:self._send([self._out], rights)]
+        while not self._send_failed:
+            sent = self._send([self._out], rights)
+            if sent > 0:
+                del self._out[:sent]
+                break
+            self._await_room(0)
         self.flush()
 
     def flush_file(self, fd: int, offset: int, length: int) -> None:
@@ -195,6 +215,7 @@ class Connection:
 
     def receive(self, id: int, mode: bytes, what: str) -> wire.Answer:
         """The answer to request `id`. Raises what it says when it is not OK."""
+        patience: Optional[Patience] = None
         while True:
             self._check()
             try:
@@ -208,7 +229,9 @@ class Connection:
                 self._end(ProtocolError(f"{self.url} does not speak this protocol: {error}"))
             if parsed is not None:
                 break
-            self._fill(what)
+            # One deadline for the whole of it: a byte now and then does not prolong it.
+            patience = patience or Patience(self._timeout)
+            self._fill(what, patience=patience)
         answer, consumed = parsed
         del self._in[:consumed]
         self.outstanding -= 1
@@ -235,7 +258,7 @@ class Connection:
     def take_fd(self, what: str) -> int:
         """The descriptor of the OK FDPASS answer that receive() returned last; the caller's. Raises DescriptorsLost."""
         if not self.has(wire.FD_IN_HEADER | wire.FD_BATCH):
-            while not self._in:
+            if not self._in:
                 self._fill(what)
             if self._in[:1] != b"X":
                 self._end(ProtocolError(f"{what}: something else in place of the byte that carries a descriptor"))
@@ -297,10 +320,14 @@ class Connection:
     def _check(self) -> None:
         if self.pid != os.getpid():
             raise ConnectionFailed(f"this connection belongs to process {self.pid}, which forked this one")
+        if self._interrupted:
+            self._end(ClientClosed("this client is closed"))
         if self.dropped:
             raise ConnectionFailed(f"this connection can no longer be used: {self.dropped}")
 
     def _end(self, error: ObjmapperError) -> NoReturn:
+        if self._interrupted:  # which looks from here as if the server had gone
+            error = ClientClosed("this client was closed in the middle of a call")
         self.drop(str(error))
         raise error
 
@@ -309,16 +336,17 @@ class Connection:
         self._out += wire.hello(offer, max_pipeline)
         self.flush()
         what = f"HELLO to {self.url}"
+        patience = Patience(self._timeout)
         try:
             while len(self._in) < wire.HELLO_ACK_BYTES:
-                self._fill(what)
+                self._fill(what, patience=patience)
             if self._in[:1] != b"O":
                 # A V1 error in HELLO_ACK's place; the server hangs up behind it.
                 while True:
                     error = wire.parse_v1_error(self._in)
                     if error is not None:
                         break
-                    self._fill(what)
+                    self._fill(what, patience=patience)
                 answer, _ = error
                 raise from_answer(answer.status, what, answer.metadata.error, answer.metadata.retry_after_ms)
             self.capabilities, window = wire.parse_hello_ack(bytes(self._in[:wire.HELLO_ACK_BYTES]))
@@ -330,26 +358,24 @@ class Connection:
         if self.has(wire.PIPELINING):
             self.window = max(1, min(window, max_pipeline or window))
 
-    def _send(self, parts: List[Union[bytearray, memoryview]], rights: _Control = [], flags: int = 0) -> int:
-        """How many bytes went; 0: with MSG_DONTWAIT there is no room, or the peer has gone."""
+    def _send(self, parts: List[Union[bytearray, memoryview]], rights: _Control = []) -> int:
+        """How many bytes went; 0: there is no room, or the peer has gone. Never waits."""
         try:
-            return self._socket.sendmsg(parts, rights, socket.MSG_NOSIGNAL | flags)
+            return self._socket.sendmsg(parts, rights, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
         except BlockingIOError:
-            if flags & socket.MSG_DONTWAIT:
-                return 0
-            self._end(TimedOut(f"{self.url} took nothing for {self._timeout} s"))
+            return 0
         except (BrokenPipeError, ConnectionResetError):
             self._send_failed = True
             return 0
         except PermissionError as error:
             if rights:  # the server takes none on this connection (SO_PASSRIGHTS): without them, it says why
-                return self._send(parts, [], flags)
+                return self._send(parts)
             self._end(ConnectionFailed(f"{self.url}: {error.strerror}"))
         except OSError as error:
             self._end(ConnectionFailed(f"{self.url}: {error.strerror}"))
 
     def _await(self, poll: select.poll) -> None:
-        if not poll.poll(None if self._timeout is None else self._timeout * 1000):
+        if not Patience(self._timeout).wait(poll):
             self._end(TimedOut(f"{self.url} took nothing for {self._timeout} s"))
 
     def _await_room(self, left: int) -> None:
@@ -364,9 +390,9 @@ class Connection:
             self._send_failed = True
         return self._send_failed
 
-    def _fill(self, what: str, done: Optional[int] = None) -> None:
+    def _fill(self, what: str, done: Optional[int] = None, patience: Optional[Patience] = None) -> None:
         self._check()
-        got = self._receive_into(self._scratch)
+        got = self._receive_into(self._scratch, patience)
         if got == 0:
             if done is not None:
                 where = f"after {done} bytes of its body"
@@ -386,16 +412,25 @@ class Connection:
             except OSError:
                 pass  # an older kernel
 
-    def _receive_into(self, out: memoryview) -> int:
+    def _receive_into(self, out: memoryview, patience: Optional[Patience] = None) -> int:
+        """How many bytes came; 0: the end. Waits as long as `patience` lasts, which mostly begins here."""
+        if patience is None:
+            patience = Patience(self._timeout)
         due = min(self._fds_due - len(self._fds), wire.FDS_PER_MESSAGE_MAX)
         # Not CMSG_SPACE(), whose padding has room for one more.
         control_bytes = socket.CMSG_LEN(due * 4) if due else 0
-        try:
-            got, control, flags, _ = self._socket.recvmsg_into([out], control_bytes, socket.MSG_CMSG_CLOEXEC)
-        except BlockingIOError:
-            self._end(TimedOut(f"{self.url} was silent for {self._timeout} s"))
-        except OSError as error:
-            self._end(ConnectionFailed(f"{self.url}: {error.strerror}"))
+        while True:
+            # Waiting in recvmsg(2) would be a call less, but Python begins it anew, and its time, after each signal.
+            if not patience.wait(self._readable):
+                self._end(TimedOut(f"{self.url} was silent for {self._timeout} s"))
+            try:
+                got, control, flags, _ = self._socket.recvmsg_into([out], control_bytes,
+                                                                   socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT)
+                break
+            except BlockingIOError:
+                continue  # somebody has looked, and it was nothing
+            except OSError as error:
+                self._end(ConnectionFailed(f"{self.url}: {error.strerror}"))
         came = self._own(control) if control else 0
         if flags & socket.MSG_CTRUNC:
             self.fds_lost = True

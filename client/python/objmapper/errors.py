@@ -81,6 +81,10 @@ class ProtocolError(ConnectionFailed):
     """One side did not understand the other."""
 
 
+class ClientClosed(ConnectionFailed, ValueError):
+    """The client was closed, before the call or, by another thread, in the middle of it."""
+
+
 class ClientBusy(ObjmapperError):
     """The client's answers still belong to a generator of `get_many()` or `get_fds()`: finish or close that first."""
 

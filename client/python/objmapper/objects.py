@@ -56,6 +56,35 @@ class Item(Generic[T]):
         return f"Item({self.uri!r}, {self.error if self.error is not None else self._value!r})"
 
 
+class Mapping(mmap.mmap):
+    """An object's pages, mapped read-only.
+
+    Views of it (memoryview, an array of numpy.frombuffer() or torch.frombuffer()) keep it alive: `close()`, or the end of a
+    `with`, unmaps it at once where there are none, and else when the last of them has gone.
+    """
+
+    _let_go = False
+
+    def close(self) -> None:
+        """May be called again."""
+        self._let_go = True
+        try:
+            super().close()
+        except BufferError:
+            pass  # the last view's end is the mapping's, too
+
+    @property
+    def closed(self) -> bool:
+        """True after close(), although views may still be there."""
+        return self._let_go or super().closed
+
+    def __enter__(self) -> "Mapping":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
 class EmptyMapping(bytes):
     """Stands for the mapping of an empty object, which the kernel does not make (mmap(2), EINVAL)."""
 
@@ -125,12 +154,12 @@ class FdObject:
         """A file object that owns the descriptor from now on."""
         return os.fdopen(self.detach(), "rb")
 
-    def mmap(self) -> Union[mmap.mmap, EmptyMapping]:
-        """The whole object, mapped read-only. The mapping outlives this object."""
+    def mmap(self) -> Union[Mapping, EmptyMapping]:
+        """The whole object, mapped read-only. The mapping outlives this object, and lives as long as its views."""
         size = os.fstat(self.fileno()).st_size
         if size == 0:
             return EmptyMapping()
-        return mmap.mmap(self.fileno(), size, mmap.MAP_SHARED, mmap.PROT_READ)
+        return Mapping(self.fileno(), size, mmap.MAP_SHARED, mmap.PROT_READ)
 
     def close(self) -> None:
         """Closes the descriptor. May be called again."""

@@ -100,9 +100,14 @@ class Answer:
 def uri_bytes(uri: Union[str, bytes]) -> bytes:
     """A URI as it goes out: names are bytes, and those that are not UTF-8 are surrogates in a str, as in os.fsencode().
 
-    Raises InvalidRequest for one that is empty or too long.
+    Raises InvalidRequest for one that is empty, too long, or no name at all.
     """
-    raw = uri if isinstance(uri, bytes) else uri.encode("utf-8", "surrogateescape")
+    if not isinstance(uri, (str, bytes)):
+        raise InvalidRequest(f"a URI is str or bytes, not {type(uri).__name__}")
+    try:
+        raw = uri if isinstance(uri, bytes) else uri.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"a URI that cannot be written as UTF-8: {ascii(uri)}") from None
     if not raw:
         raise InvalidRequest("a URI must not be empty")
     if len(raw) > URI_BYTES_MAX:

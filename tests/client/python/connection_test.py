@@ -5,8 +5,10 @@ Usage: connection_test SERVER
 """
 
 import array
+import datetime
 import os
 import resource
+import signal
 import socket
 import struct
 import sys
@@ -17,6 +19,7 @@ import time
 sys.path[:0] = ["client/python", "tests/client/python"]
 
 import objmapper
+import objmapper.address
 from objmapper import client as client_module
 from objmapper import wire
 from server_process import PATIENCE_S, ServerTest, main, open_fds
@@ -219,14 +222,70 @@ class ConnectionTest(ServerTest):
 
     # What is no URL, and where nobody listens.
     def test_no_connection(self):
-        for url in ("", "/run/s", "unix:", "tcp://", "tcp://host", "tcp://host:0", "tcp://:1", "http://x:1",
+        for url in ("", "run/s", "unix:", "unix:@", "unix:/a\0b", "tcp://", "tcp://host", "tcp://host:0", "tcp://:1", "http://x:1",
                     "unix:" + "p" * 200):
             with self.assertRaises(objmapper.InvalidRequest):
                 objmapper.connect(url)
         with self.assertRaises(objmapper.ConnectionFailed):
             objmapper.connect("unix:/tmp/there-is-no-such-socket")
         with self.assertRaises(ValueError):
-            objmapper.connect(self.server.url, timeout=0)
+            objmapper.connect(self.server.url, max_pipeline=1 << 16)
+        for timeout in (0, -1, float("nan"), float("-inf")):
+            with self.assertRaises(ValueError):
+                objmapper.connect(self.server.url, timeout=timeout)
+
+    # However long a timeout is.
+    def test_long_timeouts(self):
+        for timeout in (None, float("inf"), 1e300, 10 ** 400, 1 << 62, datetime.timedelta.max, 3e6):
+            with self.subTest(timeout), objmapper.connect(self.server.url, timeout=timeout) as client:
+                self.assertEqual(client.get("o/1"), b"1" * 1000)
+
+    # A Unix socket's path alone is an address, and the environment says where a server is that nobody has named.
+    def test_default_address(self):
+        path = self.server.url[len("unix:"):]
+        folder = os.getcwd()
+        self.addCleanup(os.chdir, folder)
+        os.chdir(os.path.dirname(path))
+        for url in (path, "./s", f"../{os.path.basename(os.path.dirname(path))}/s"):
+            with objmapper.connect(url) as client:
+                self.assertEqual(client.get("o/1"), b"1" * 1000)
+        before = dict(os.environ)
+        self.addCleanup(os.environ.update, before)
+        for server in (path, self.server.url, self.server.tcp_url):
+            os.environ["OBJMAPPER_SERVER"] = server
+            with objmapper.connect() as client:
+                self.assertEqual(client.get("o/1"), b"1" * 1000)
+        os.environ.pop("OBJMAPPER_SERVER")
+        os.environ["XDG_RUNTIME_DIR"] = os.path.dirname(path)
+        if not os.path.exists("/run/objmapper/objmapper.sock"):
+            self.assertEqual(objmapper.address.default_url(), f"unix:{os.path.dirname(path)}/objmapper.sock")
+        objmapper.address._UNIT_SOCKET, unit = path, objmapper.address._UNIT_SOCKET
+        self.addCleanup(setattr, objmapper.address, "_UNIT_SOCKET", unit)
+        with objmapper.connect() as client:  # that of the unit, which is this user's, or root's
+            self.assertEqual(client.get("o/1"), b"1" * 1000)
+
+    # A backlog that is full is waited for, until the timeout and no longer.
+    def test_full_backlog(self):
+        with tempfile.TemporaryDirectory(prefix="om.", dir="/tmp") as folder, socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(f"{folder}/s")
+            listener.listen(0)
+            with socket.socket(socket.AF_UNIX) as first:
+                first.connect(f"{folder}/s")
+                with self.assertRaisesRegex(objmapper.TimedOut, "no connection within"):
+                    objmapper.connect(f"unix:{folder}/s", timeout=0.2)
+
+                def serve():
+                    time.sleep(0.2)
+                    listener.accept()[0].close()
+                    with listener.accept()[0] as connection:
+                        connection.recv(65536)
+                        connection.sendall(HELLO_ACK)
+                        connection.recv(65536)
+
+                server = threading.Thread(target=serve)
+                server.start()
+                objmapper.connect(f"unix:{folder}/s", timeout=PATIENCE_S).close()
+                server.join()
 
     # A server at its limit of connections is Unavailable, and says when to come back.
     def test_refused(self):
@@ -282,6 +341,190 @@ class ConnectionTest(ServerTest):
             with self.assertRaises(objmapper.ConnectionClosed):
                 list(client.get_many(["a", "b"]))
         self.assertEqual(fake.connections, 2)
+
+    # A timeout is a deadline, whatever signals come, and a byte now and then does not prolong that of an answer.
+    def test_timeout_is_a_deadline(self):
+        signal.signal(signal.SIGUSR1, lambda *_: None)
+        over = threading.Event()
+        main_thread = threading.main_thread().ident
+
+        def disturb():
+            end = time.monotonic() + PATIENCE_S
+            while not over.wait(0.02) and time.monotonic() < end:
+                signal.pthread_kill(main_thread, signal.SIGUSR1)
+            over.set()
+
+        def trickle(connection):
+            try:
+                for byte in answer(1000, metadata(1000, None)):
+                    connection.sendall(bytes([byte]))
+                    over.wait(0.2)
+            except OSError:
+                pass  # the other side has given up
+
+        for says in (None, trickle):
+            with self.subTest(says):
+                fake = self.fake(HELLO_ACK, says)
+                with objmapper.connect(fake.url, timeout=0.3) as client:
+                    over.clear()
+                    disturber = threading.Thread(target=disturb)
+                    disturber.start()
+                    try:
+                        with self.assertRaises(objmapper.TimedOut):
+                            client.get("a")
+                        self.assertFalse(over.is_set(), "it was waited for until the signals ceased")
+                    finally:
+                        over.set()
+                        disturber.join()
+
+    # Who was stopped while the answer came finds it.
+    def test_stopped_client(self):
+        asked, may_answer = threading.Event(), threading.Event()
+
+        def say(connection):
+            asked.set()
+            may_answer.wait(PATIENCE_S)
+            connection.sendall(answer(5) + b"hello")
+
+        fake = self.fake(HELLO_ACK, say)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                with objmapper.connect(fake.url, timeout=0.7) as client:
+                    os._exit(0 if client.get("a") == b"hello" else 1)
+            except BaseException as error:
+                os.write(2, f"in the child: {error!r}\n".encode())
+            os._exit(1)
+        asked.wait(PATIENCE_S)
+        os.kill(pid, signal.SIGSTOP)
+        os.waitpid(pid, os.WUNTRACED)
+        may_answer.set()
+        time.sleep(1)
+        os.kill(pid, signal.SIGCONT)
+        self.assertEqual(os.waitpid(pid, 0)[1], 0)
+
+    # close() wakes the threads that are in a call, or are waiting for one; nothing stays open.
+    def test_close_wakes_others(self):
+        for call in (lambda client: client.get("a"), lambda client: list(client.get_many(["a", "b"])),
+                     lambda client: client.put("a", b"x" * 10_000_000), lambda client: next(client.list())):
+            with self.subTest(call):
+                asked = threading.Event()
+
+                def say(connection):
+                    asked.set()
+                    while connection.recv(1):  # slowly
+                        if over.wait(0.01):
+                            return
+
+                over = threading.Event()
+                fake = self.fake(HELLO_ACK, say)
+                before = open_fds()
+                client = objmapper.connect(fake.url, timeout=None)
+                caught = []
+
+                def work():
+                    try:
+                        call(client)
+                    except objmapper.ObjmapperError as error:
+                        caught.append(error)
+
+                threads = [threading.Thread(target=work) for _ in range(3)]
+                for thread in threads:
+                    thread.start()
+                asked.wait(PATIENCE_S)
+                client.close()
+                for thread in threads:
+                    thread.join(PATIENCE_S)
+                    self.assertFalse(thread.is_alive())
+                over.set()
+                # While a batch runs the others are told that it does.
+                self.assertEqual(len(caught), 3)
+                for error in caught:
+                    self.assertIsInstance(error, (objmapper.ClientClosed, objmapper.ClientBusy))
+                self.assertIn(objmapper.ClientClosed, [type(error) for error in caught])
+                self.assertIsNone(client._connection)
+                fake.close()
+                self.assertLessEqual(open_fds(), before)
+
+    # Who has forked beside a thread that is in a call inherits its views of the connection's buffers.
+    def test_fork_beside_views(self):
+        with objmapper.connect(self.server.url) as client:
+            connection = client._connection
+            connection._in += b"x"
+            views = [memoryview(connection._in), memoryview(connection._out)]
+            self.assertTrue(in_child(lambda: self.assertEqual(client.get("o/1"), b"1" * 1000)))
+            for view in views:
+                view.release()
+            connection._in.clear()
+
+    # And for real: children of a process whose threads never rest.
+    def test_fork_beside_threads(self):
+        stop = threading.Event()
+        clients = [objmapper.connect(self.server.url) for _ in range(3)]
+
+        def work(client):
+            while not stop.is_set():
+                for item in client.get_many(f"o/{i}" for i in range(20)):
+                    item.value
+                client.get("o/1")
+
+        threads = [threading.Thread(target=work, args=(client,)) for client in clients]
+        for thread in threads:
+            thread.start()
+        try:
+            def child():
+                for client in clients:
+                    assert client.get("o/2") == b"2" * 1000
+                    client.close()
+
+            for _ in range(20):
+                self.assertTrue(in_child(child))
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+            for client in clients:
+                client.close()
+
+    # An object whose bytes break off is its own item's error; what else was asked goes over a new connection.
+    def test_a_body_that_breaks_off_in_a_batch(self):
+        rest = [answer(5, id=1) + b"hello", answer(5, id=2) + b"world"]
+        sent = []
+
+        def say(connection):
+            sent.append(1)
+            if len(sent) == 1:
+                connection.sendall(answer(100, id=1) + b"half")
+                connection.shutdown(socket.SHUT_RDWR)
+            else:
+                connection.sendall(b"".join(rest))
+
+        fake = self.fake(HELLO_ACK, say)
+        with objmapper.connect(fake.url) as client:
+            items = list(client.get_many(["broken", "b", "c"]))
+        self.assertIsInstance(items[0].error, objmapper.ConnectionFailed)
+        self.assertEqual([item.value for item in items[1:]], [b"hello", b"world"])
+
+    # Whatever is wrong with one of many concerns that one.
+    def test_bad_ones_among_many(self):
+        bad = (None, 5, "", "x" * 5000, "\ud800", b"", "a\0b", "../etc/passwd", "o", "o/none", ["o/1"])
+        with objmapper.connect(self.server.url, bytes_max=1000) as client:
+            for many in (client.get_many, client.get_fds):
+                uris = [uri for one in bad for uri in (one, "o/1")] * 20
+                items = list(many(uris))
+                self.assertEqual([item.uri for item in items], uris)
+                for uri, item in zip(uris, items):
+                    if uri != "o/1":
+                        self.assertIsInstance(item.error, objmapper.ObjmapperError)
+                    elif many == client.get_many:
+                        self.assertEqual(item.value, b"1" * 1000)
+                    else:
+                        item.value.close()
+            # More than is wanted costs the connection, but not the others.
+            uris = ["o/1", "o/10", "o/1", "o/11", "o/12", "o/1"]
+            for uri, item in zip(uris, client.get_many(uris)):
+                self.assertEqual(isinstance(item.error, objmapper.TooLarge), uri != "o/1")
+            self.assertEqual(client.get("o/1"), b"1" * 1000)
 
     # A server that goes in the middle is a ConnectionFailed that says where, and nothing is asked twice.
     def test_server_goes(self):

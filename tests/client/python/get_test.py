@@ -166,6 +166,41 @@ class GetTest(ServerTest):
             self.assertEqual((len(empty), empty.size(), bytes(empty), empty[:5], empty.find(b"a")), (0, 0, b"", b"", -1))
             self.assertEqual(len(memoryview(empty)), 0)
 
+    # A mapping lives as long as its views, whatever becomes of the `with` that it was made in.
+    def test_views_outlive_the_mapping(self):
+        with objmapper.connect(self.server.url) as client:
+            def view(uri):
+                with client.mmap(uri) as mapping:
+                    return memoryview(mapping)
+
+            views = [view("folder/big"), view("empty")]
+            self.assertEqual(bytes(views[0][-5:]), self.big[-5:])
+            self.assertEqual(len(views[1]), 0)
+            mapping = client.mmap("folder/big")
+            part = memoryview(mapping)[7:9]
+            mapping.close()
+            mapping.close()
+            self.assertTrue(mapping.closed)
+            self.assertEqual(bytes(part), self.big[7:9])
+            part.release()
+            mapping.close()
+            with self.assertRaises(ValueError):
+                mapping[0]
+            with client.get_fd("folder/big") as opened, opened.mmap() as mapped:
+                part = memoryview(mapped)
+            self.assertEqual(part[0], self.big[0])
+            try:
+                import numpy
+            except ImportError:
+                numpy = None
+            if numpy is not None:
+                with client.mmap("folder/big") as mapped:
+                    array = numpy.frombuffer(mapped, dtype=numpy.uint8)
+                del mapped
+                self.assertEqual(int(array[-1]), self.big[-1])
+                del array
+            del views, part
+
     # Over TCP a descriptor is refused here, with the reason.
     def test_no_descriptors_over_tcp(self):
         with objmapper.connect(self.server.tcp_url) as client:
