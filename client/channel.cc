@@ -1,6 +1,7 @@
 #include "client/channel.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -186,18 +187,24 @@ absl::Status Channel::Break(absl::Status why) {
   return ConnectionError(std::move(why));
 }
 
-absl::StatusOr<size_t> Channel::Read(absl::Span<char> out) {
+absl::StatusOr<size_t> Channel::Read(absl::Span<char> out, net::Patience* patience, bool began) {
   std::vector<net::UniqueFd> received;
   // Behind a lost descriptor fds_ no longer tells how many have come.
-  const size_t due = fds_due_ - fds_.size();
+  const size_t due = std::min(fds_due_ - fds_.size(), net::kFdsPerMessageMax);
+  // The whole wait is mostly one call, and the kernel keeps its time (SO_RCVTIMEO). It forgets it when a signal comes, and may have
+  // been stopped with us: what is left of it is ours to keep.
+  bool interrupted = false;
   absl::StatusOr<net::Received> got =
-      net::RecvWithFds(socket_.get(), out, std::min(due, net::kFdsPerMessageMax), &received);
-  if (!got.ok()) {
-    // On a blocking stream socket this code is EAGAIN's alone: SO_RCVTIMEO has passed.
-    if (got.status().code() == absl::StatusCode::kResourceExhausted) {
+      net::RecvWithFds(socket_.get(), out, due, &received, began ? 0 : MSG_DONTWAIT, &interrupted);
+  // On a stream socket this code is EAGAIN's, and EINTR's, alone.
+  while (got.status().code() == absl::StatusCode::kResourceExhausted) {
+    if (!patience->Await(socket_.get(), POLLIN)) {
       return Break(absl::DeadlineExceededError(
           absl::StrCat(url_, " was silent for ", absl::FormatDuration(receive_timeout_))));
     }
+    got = net::RecvWithFds(socket_.get(), out, due, &received, MSG_DONTWAIT, &interrupted);
+  }
+  if (!got.ok()) {
     return Break(absl::Status(got.status().code(),
                               absl::StrCat("read from ", url_, ": ", got.status().message())));
   }
@@ -215,13 +222,13 @@ absl::Status Channel::TooManyFds() const {
       absl::StrCat(url_, " sent more descriptors than OK answers that carry one"));
 }
 
-absl::Status Channel::FillInput() {
+absl::Status Channel::FillInput(net::Patience* patience, bool began) {
   if (begin_ > 0) {
     memmove(input_, input_ + begin_, end_ - begin_);
     end_ -= begin_;
     begin_ = 0;
   }
-  absl::StatusOr<size_t> got = Read(absl::MakeSpan(input_ + end_, kInputBytes - end_));
+  absl::StatusOr<size_t> got = Read(absl::MakeSpan(input_ + end_, kInputBytes - end_), patience, began);
   if (!got.ok()) return got.status();
   if (*got == 0) {
     return Break(absl::UnavailableError(
@@ -233,6 +240,9 @@ absl::Status Channel::FillInput() {
 }
 
 absl::StatusOr<Message> Channel::NextMessage() {
+  // For the whole of it: a byte now and then does not prolong it.
+  net::Patience patience(receive_timeout_);
+  bool began = true;
   while (true) {
     if (!broken_.ok()) return broken_;
     Message message = parser_.Next(input());
@@ -244,7 +254,7 @@ absl::StatusOr<Message> Channel::NextMessage() {
       begin_ += message.consumed;  // its views stay good until the next read
       return message;
     }
-    if (absl::Status status = FillInput(); !status.ok()) return status;
+    if (absl::Status status = FillInput(&patience, std::exchange(began, false)); !status.ok()) return status;
   }
 }
 
@@ -290,9 +300,10 @@ absl::StatusOr<Answer> Channel::Receive() {
 absl::StatusOr<net::UniqueFd> Channel::TakeFd() {
   if (!Has(protocol::kFdInHeader)) {
     // The descriptor rides on a byte of its own behind the header.
+    net::Patience patience(receive_timeout_);
     while (!has_input()) {
       if (!broken_.ok()) return broken_;
-      if (absl::Status status = FillInput(); !status.ok()) return status;
+      if (absl::Status status = FillInput(&patience, /*began=*/true); !status.ok()) return status;
     }
     if (input_[begin_++] != 'X') {
       return Break(absl::InternalError(absl::StrCat(

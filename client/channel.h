@@ -30,6 +30,7 @@
 #include "client/copy_range.h"
 #include "client/object.h"
 #include "client/options.h"
+#include "net/patience.h"
 #include "net/unique_fd.h"
 #include "protocol/encode.h"
 #include "protocol/metadata.h"
@@ -146,10 +147,15 @@ class Channel {
   absl::Status SetReceiveTimeout(absl::Duration timeout);
   // Takes the next message off the stream, reading as needed.
   absl::StatusOr<protocol::ResponseParser::Result> NextMessage();
-  absl::Status FillInput();
+  absl::Status FillInput(net::Patience* patience, bool began);
   absl::Status TooManyFds() const;
-  // One recvmsg into `out`; 0 at the stream's end. Owns the descriptors that came.
-  absl::StatusOr<size_t> Read(absl::Span<char> out);
+  // One recvmsg into `out`; 0 at the stream's end. Owns the descriptors that came. Waits as long as `patience` lasts, which
+  // began with this wait (`began`), or with another read of it.
+  absl::StatusOr<size_t> Read(absl::Span<char> out, net::Patience* patience, bool began);
+  absl::StatusOr<size_t> Read(absl::Span<char> out) {
+    net::Patience patience(receive_timeout_);
+    return Read(out, &patience, /*began=*/true);
+  }
   // Sends some of output_; false when the socket is full.
   absl::StatusOr<bool> SendSome();
   absl::Status AwaitSocket(short events);

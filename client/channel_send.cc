@@ -162,16 +162,7 @@ absl::StatusOr<bool> Channel::SendSome() {
 }
 
 absl::Status Channel::AwaitSocket(short events) {
-  pollfd entry{socket_.get(), events, 0};
-  int ready;
-  do {
-    // poll(2) counts milliseconds and takes a negative number for "forever".
-    const int64_t ms =
-        absl::ToInt64Milliseconds(absl::Ceil(options_.request_timeout, absl::Milliseconds(1)));
-    ready = poll(&entry, 1, ms > INT32_MAX ? -1 : static_cast<int>(ms));
-  } while (ready < 0 && errno == EINTR);
-  if (ready > 0) return absl::OkStatus();
-  if (ready < 0) return Break(net::ErrnoToStatus(errno, absl::StrCat("poll for ", url_)));
+  if (net::Patience(options_.request_timeout).Await(socket_.get(), events)) return absl::OkStatus();
   return Break(absl::DeadlineExceededError(
       absl::StrCat(url_, " took nothing for ", absl::FormatDuration(options_.request_timeout))));
 }

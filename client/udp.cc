@@ -120,11 +120,14 @@ absl::StatusOr<UdpClient::Arrival> UdpClient::Receive(Mode mode, absl::string_vi
   while (true) {
     absl::Time due = absl::InfiniteFuture();
     const absl::Time now = absl::Now();
+    // Nobody is late before the socket has been looked at once more: the process may have been stopped meanwhile.
+    absl::Status late;
     for (auto& [id, flight] : flights_) {
       if (now - flight.first_sent >= options_.request_timeout) {
-        if (flight.refused) return flight.answer;
-        return ConnectionError(absl::DeadlineExceededError(
-            absl::StrCat(WhatWasAsked(mode, uri), ": no answer for ", absl::FormatDuration(options_.request_timeout))));
+        late = flight.refused ? flight.answer
+                              : ConnectionError(absl::DeadlineExceededError(absl::StrCat(
+                                    WhatWasAsked(mode, uri), ": no answer for ", absl::FormatDuration(options_.request_timeout))));
+        break;
       }
       if (now >= flight.due) {
         ++lost_;
@@ -133,8 +136,11 @@ absl::StatusOr<UdpClient::Arrival> UdpClient::Receive(Mode mode, absl::string_vi
       due = std::min({due, flight.due, flight.first_sent + options_.request_timeout});
     }
     pollfd readable{socket_.get(), POLLIN, 0};
-    const int64_t wait_ms = std::max<int64_t>(absl::ToInt64Milliseconds(due - now) + 1, 0);
-    if (poll(&readable, 1, static_cast<int>(std::min<int64_t>(wait_ms, 60'000))) <= 0) continue;
+    const int64_t wait_ms = late.ok() ? std::max<int64_t>(absl::ToInt64Milliseconds(due - now) + 1, 0) : 0;
+    if (poll(&readable, 1, static_cast<int>(std::min<int64_t>(wait_ms, 60'000))) <= 0) {
+      if (!late.ok()) return late;
+      continue;
+    }
     const ssize_t got = recv(socket_.get(), &inbox_[0], inbox_.size(), MSG_DONTWAIT);
     if (got < 0) {
       if (errno == EINTR || errno == EAGAIN) continue;  // EAGAIN: its checksum was wrong

@@ -7,7 +7,8 @@
 //
 // Each byte a second of SessionLimits::put_rate_min buys a second's wait; what has been waited beyond that may grow to
 // request_timeout. Bytes that come early buy nothing: who has sent much at once may not rest on it for hours. The time that
-// the server takes itself, for its disk or for others, does not count.
+// the server takes itself, for its disk or for others, does not count; nor, beyond request_timeout, what one wait took: who says
+// nothing for longer is let go by another clock, so that it was the server that was stopped meanwhile.
 #pragma once
 
 #include <algorithm>
@@ -31,7 +32,7 @@ class BodyPace {
         patience_ns_(absl::ToInt64Nanoseconds(
             limits.request_timeout == absl::ZeroDuration() ? absl::Seconds(30) : limits.request_timeout)) {}
 
-  void Waited(int64_t ns) { late_ns_ += std::max<int64_t>(ns, 0); }
+  void Waited(int64_t ns) { late_ns_ += std::clamp<int64_t>(ns, 0, patience_ns_); }
   void Came(uint64_t bytes) {
     if (rate_ == 0) return;
     const double bought_ns = static_cast<double>(bytes) / static_cast<double>(rate_) * 1e9;

@@ -164,12 +164,14 @@ void Loop::Run() {
   }
 }
 
-int64_t Loop::TimeoutNs() const {
+// Also notes when the loop begins to look at what has come; not where nobody is waited for.
+int64_t Loop::TimeoutNs() {
   if (seen_phase_ == Phase::kStopping) return 10'000'000;
   const int64_t sweep_ns = cache_.size() == 0 ? net::kNever : next_sweep_ns_;
   const int64_t next_ns = std::min({idle_.NextExpiryNs(), busy_.NextExpiryNs(), retries_.NextExpiryNs(), sweep_ns});
   if (next_ns == net::kNever) return -1;
-  return std::max<int64_t>(next_ns - net::NowNs(), 0);
+  looked_ns_ = net::NowNs();
+  return std::max<int64_t>(next_ns - looked_ns_, 0);
 }
 
 void Loop::ReadMail() {
@@ -233,8 +235,8 @@ void Loop::StopDeadline(Stream* stream) {
 
 void Loop::Expire() {
   while (Passing* passing = retries_.PopExpired(now_ns_)) passing->stream->OnRetry();
-  while (Stream* stream = idle_.PopExpired(now_ns_)) stream->OnDeadline(/*idle=*/true);
-  while (Stream* stream = busy_.PopExpired(now_ns_)) stream->OnDeadline(/*idle=*/false);
+  while (Stream* stream = idle_.PopLate(looked_ns_)) stream->OnDeadline(/*idle=*/true);
+  while (Stream* stream = busy_.PopLate(looked_ns_)) stream->OnDeadline(/*idle=*/false);
   if (now_ns_ >= next_sweep_ns_) {
     cache_.DropNameless();
     next_sweep_ns_ = now_ns_ + kSweepEveryNs;

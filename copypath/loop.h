@@ -166,6 +166,8 @@ class Loop {
   void RunFetch(Stream* stream, std::function<void()> fetch);
   void StartDeadline(Stream* stream, bool idle);
   void StopDeadline(Stream* stream);
+  // For Stream::OnDeadline(): its time once more. False: it has had that already.
+  bool ExcuseDeadline(Stream* stream, bool idle) { return (idle ? idle_ : busy_).Excuse(stream, now_ns_); }
   bool IsBusy(Stream* stream) const { return busy_.Has(stream); }
   // Forgets and deletes the stream.
   void Remove(Stream* stream);
@@ -201,7 +203,7 @@ class Loop {
   void TellWaiters(CachedObject* object);
   void OpenFiles();
   void Expire();
-  int64_t TimeoutNs() const;
+  int64_t TimeoutNs();
 
   const LoopOptions options_;
   const char* const name_;
@@ -227,7 +229,8 @@ class Loop {
   std::vector<std::unique_ptr<Passing>> orphans_;  // of streams that have gone, while files_ knows of them
   std::vector<net::UniqueFd> passed_;
   std::vector<std::unique_ptr<Passing>> spare_;
-  int64_t now_ns_ = 0;
+  int64_t now_ns_ = 0;     // when the last events came
+  int64_t looked_ns_ = 0;  // and when it was begun to look for them
   router::Burst burst_;
   LoopCounters counters_;
   router::TallyLease tally_;

@@ -10,6 +10,7 @@
 #include <glog/logging.h>
 
 #include "copypath/loop.h"
+#include "net/readable.h"
 #include "protocol/encode.h"
 #include "storage/find_description.h"
 
@@ -446,6 +447,7 @@ void Stream::UpdateDeadline(bool progress) {
 void Stream::OnDeadline(bool idle) {
   const bool stalled_reader = sending_ || awaiting_room_;
   if (!idle && AwaitsBody()) {
+    if (net::IsReadable(socket()) && loop_->ExcuseDeadline(this, idle)) return;
     loop_->options().connections->timed_out.fetch_add(1, std::memory_order_relaxed);
     AbandonOperation(Status::kTimeout, "the rest of the request did not arrive in time");
     return;
@@ -458,6 +460,9 @@ void Stream::OnDeadline(bool idle) {
     UpdateDeadline(/*progress=*/true);  // it reads, though not so much that there is room
     return;
   }
+  // Here it is the client that is to speak. What this round had no room for, or what came while the process was stopped, is
+  // taken first.
+  if (!stalled_reader && !session_->peer_done && net::IsReadable(socket()) && loop_->ExcuseDeadline(this, idle)) return;
   loop_->options().connections->timed_out.fetch_add(1, std::memory_order_relaxed);
   if (stalled_reader) {
     LOG_EVERY_T(WARNING, 1) << session_->PeerName()

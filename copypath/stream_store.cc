@@ -8,6 +8,7 @@
 #include "copypath/loop.h"
 #include "copypath/operations.h"
 #include "copypath/stream.h"
+#include "net/readable.h"
 
 namespace objmapper::copypath {
 
@@ -105,7 +106,11 @@ void Stream::OnOperationJobEnded() {
 // Goes on with the body: takes what of `input`, which begins with session->unread, is its, and commits it when it is whole.
 void Stream::TakeBody(absl::string_view input) {
   Operation* operation = operation_.get();
-  if (operation->awaits_since_ns != 0) operation->pace.Waited(loop_->now_ns() - operation->awaits_since_ns);
+  const int64_t waited_ns = operation->awaits_since_ns == 0 ? 0 : loop_->now_ns() - operation->awaits_since_ns;
+  // After all that an earlier round had brought. What this one brings may come in pieces, of which each but the last has more
+  // behind it.
+  const bool was_too_slow = operation->pace.too_slow() && waited_ns > 0;
+  operation->pace.Waited(waited_ns);
   operation->awaits_since_ns = 0;
   const size_t taken = operation->TakeBody(input, &loop_->engine());
   operation->pace.Came(taken);
@@ -136,7 +141,7 @@ void Stream::TakeBody(absl::string_view input) {
     }, large ? BlockingPool::Length::kLong : BlockingPool::Length::kShort);
   } else if (session_->peer_done && AwaitsBody()) {
     AbandonOperation(Status::kProtocolError, "the connection ended in the middle of a request");
-  } else if (AwaitsBody() && operation->pace.too_slow()) {
+  } else if (AwaitsBody() && was_too_slow && operation->pace.too_slow() && !net::IsReadable(socket())) {
     loop_->options().connections->timed_out.fetch_add(1, std::memory_order_relaxed);
     AbandonOperation(Status::kTimeout, operation->pace.Why(operation->operand.uri, operation->body_left()));
   } else if (AwaitsBody()) {

@@ -134,6 +134,7 @@ class Worker {
 
   void UpdateDeadline(Peer* peer, bool progress);
   void Expire();
+  bool HasMoreToSay(Peer* peer, Deadlines* deadlines);
   std::unique_ptr<router::Session> Release(Peer* peer);
   void EndPeer(Peer* peer);  // closes at once
   int64_t NextDeadlineNs() const;
@@ -148,6 +149,7 @@ class Worker {
   Deadlines busy_;
   Retries retries_;
   int64_t now_ns_ = 0;  // when the last events came
+  int64_t looked_ns_ = 0;  // and when it was begun to look for them
   std::vector<char> scratch_;  // what one receive brings; shared by all peers
   router::Burst burst_;
   router::Message message_;

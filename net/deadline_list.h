@@ -3,7 +3,13 @@
 //   struct Peer { DeadlineHook deadline; ... };
 //   DeadlineList<Peer, &Peer::deadline> idle(absl::Seconds(60));
 //   idle.Start(&peer, now_ns);              // starts anew if it was running
-//   while (Peer* p = idle.PopExpired(now_ns)) ...
+//   while (Peer* p = idle.PopLate(looked_ns)) {
+//     if (IsReadable(p->socket) && idle.Excuse(p, now_ns)) continue;   // net/readable.h
+//     ...
+//   }
+//
+// Who waits for others' bytes judges by when it last *began to look* for them, never by when it comes to judge: a process may
+// be stopped (SIGSTOP), frozen (cgroups) or suspended with its machine between the two, and what came meanwhile came in time.
 //
 // Since every entry waits equally long, the order of starting is the order of expiry, and nothing
 // needs a heap. Starting anew, which happens at every request, only writes down when: moving the
@@ -34,9 +40,13 @@ struct DeadlineHook {
   DeadlineHook* next = nullptr;
   int64_t expires_ns = 0;  // by which the list is ordered: never later than the true time
   int64_t started_ns = 0;  // last
+  bool excused = false;    // since then
 };
 
 inline constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+
+// So long after a time that it was to wake at, a thread has not been running: its process was stopped, or has too much to do.
+inline constexpr int64_t kOversleptNs = 1'000'000'000;
 
 template <typename T, DeadlineHook T::*hook>
 class DeadlineList {
@@ -58,6 +68,7 @@ class DeadlineList {
     DeadlineHook* h = &(entry->*hook);
     DCHECK(h->owner == nullptr || h->list == this) << "in another list: Stop() it there first";
     h->started_ns = now_ns;
+    h->excused = false;
     if (h->owner != nullptr) return;
     h->owner = entry;
     h->list = this;
@@ -90,6 +101,25 @@ class DeadlineList {
       InsertBehind(before, h);
     }
     return nullptr;
+  }
+
+  // As PopExpired(), for those who are waited for: one that is found late only since nobody has looked for a second or more
+  // has its time once more. Its bytes may be on their way still, and it may have been frozen with us.
+  // looked_ns: when it was begun to look at what has come; all that had come by then has been told to its entry.
+  T* PopLate(int64_t looked_ns) {
+    while (T* entry = PopExpired(looked_ns)) {
+      const bool overslept = looked_ns - (entry->*hook).started_ns - after_ns_ > kOversleptNs;
+      if (!overslept || !Excuse(entry, looked_ns)) return entry;
+    }
+    return nullptr;
+  }
+
+  // Gives one that has been popped its time once more. False: it has had that already since Start().
+  bool Excuse(T* entry, int64_t now_ns) {
+    if ((entry->*hook).excused) return false;
+    Start(entry, now_ns);
+    (entry->*hook).excused = true;
+    return true;
   }
 
   // When PopExpired() is to be asked next: no entry expires earlier. kNever when there is none.

@@ -14,7 +14,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "net/clock.h"
+#include "net/deadline_list.h"
 #include "net/errno_status.h"
 
 namespace objmapper::net {
@@ -53,15 +54,18 @@ absl::StatusOr<UniqueFd> Connect(const sockaddr* address, socklen_t size, absl::
                                  absl::Duration timeout) {
   UniqueFd socket(::socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return ErrnoToStatus(errno, absl::StrCat("socket for ", url));
-  const absl::Time deadline = absl::Now() + timeout;
+  // A timeout as long as the clock can count is for ever.
+  const int64_t began_ns = NowNs();
+  const int64_t timeout_ns = std::clamp<int64_t>(absl::ToInt64Nanoseconds(timeout), 0, kNever - began_ns);
   while (true) {
-    // A zero timeval would mean "forever".
-    const absl::Duration left = std::max(deadline - absl::Now(), absl::Microseconds(1));
+    // A signal does not begin the time anew. Where it is up when we get to run again, because we were stopped, it is tried once
+    // more: there may be room by now. A zero timeval would mean "forever".
+    const int64_t left_ns = began_ns + timeout_ns - NowNs();
+    const absl::Duration left = absl::Nanoseconds(std::max<int64_t>(left_ns, 1'000'000));
     if (absl::Status status = SetSendTimeout(socket.get(), left); !status.ok()) return status;
     if (connect(socket.get(), address, size) == 0 || errno == EISCONN) break;
-    // On Linux a connect() that a signal interrupted may be called again: it waits for the same
-    // attempt.
-    if (errno == EINTR && absl::Now() < deadline) continue;
+    // On Linux a connect() that a signal interrupted may be called again: it waits for the same attempt.
+    if (errno == EINTR && left_ns > 0) continue;
     return ConnectError(errno == EINTR ? EAGAIN : errno, url);
   }
   if (absl::Status status = SetSendTimeout(socket.get(), absl::ZeroDuration()); !status.ok()) {

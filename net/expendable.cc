@@ -93,6 +93,7 @@ class Expendable {
     write_end.Reset();
     std::string answer;
     while (true) {
+      const int64_t looked_ns = NowNs();
       pollfd polled{read_end.get(), POLLIN, 0};
       poll(&polled, 1, kLookEveryMs);
       char bytes[1024];
@@ -109,7 +110,7 @@ class Expendable {
                    ? Late()
                    : absl::UnavailableError("the process that looked at the file has died");
       }
-      if (NowNs() > until_ns) return Late();
+      if (looked_ns > until_ns) return Late();
       if (got <= 0 && !go_on()) return absl::CancelledError("nobody waits for it any more");
     }
   }
@@ -198,11 +199,11 @@ class Expendable {
 
   absl::Status SendTask(absl::string_view message, absl::Span<const int> fds, int64_t until_ns,
                         absl::FunctionRef<bool()> go_on) {
-    while (SendWithFds(sockets_[kTasker].get(), message, fds) < 0) {
+    for (int64_t looked_ns = NowNs(); SendWithFds(sockets_[kTasker].get(), message, fds) < 0; looked_ns = NowNs()) {
       if (errno != EAGAIN && errno != ETOOMANYREFS && errno != ENOBUFS && errno != ENOMEM) {
         return absl::UnavailableError("the process that looks at foreign files has died");
       }
-      if (NowNs() > until_ns) return Late();
+      if (looked_ns > until_ns) return Late();
       if (!go_on()) return absl::CancelledError("nobody waits for it any more");
       pollfd room{sockets_[kTasker].get(), POLLOUT, 0};
       poll(&room, 1, kLookEveryMs);
@@ -216,13 +217,14 @@ class Expendable {
                               absl::FunctionRef<bool()> go_on) {
     const int64_t until_ns = NowNs() + patience_ns;
     while (true) {
+      const int64_t looked_ns = NowNs();
       pollfd polled{socket, POLLIN, 0};
       poll(&polled, 1, kLookEveryMs);
       bool lost = false;
       const ssize_t got = RecvAllFds(socket, absl::MakeSpan(*answer), MSG_DONTWAIT, fds, &lost);
       if (got >= 0) return static_cast<size_t>(got);
       if (errno != EAGAIN) return size_t{0};
-      if (NowNs() > until_ns) return Late();
+      if (looked_ns > until_ns) return Late();
       if (!go_on()) return absl::CancelledError("nobody waits for it any more");
     }
   }

@@ -89,7 +89,7 @@ int SendThenX(int socket, absl::string_view bytes, int fd, size_t* bytes_sent) {
 }
 
 absl::StatusOr<Received> RecvWithFds(int socket, absl::Span<char> buffer, size_t fds_max,
-                                     std::vector<UniqueFd>* fds) {
+                                     std::vector<UniqueFd>* fds, int flags, bool* interrupted) {
   DCHECK_LE(fds_max, kFdsPerMessageMax);
   iovec iov{buffer.data(), buffer.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kFdsPerMessageMax)];
@@ -103,9 +103,10 @@ absl::StatusOr<Received> RecvWithFds(int socket, absl::Span<char> buffer, size_t
   }
   ssize_t got;
   do {
-    got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
-  if (got < 0) return ErrnoToStatus(errno, "recvmsg");
+    got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags);
+  } while (got < 0 && errno == EINTR && interrupted == nullptr);
+  if (interrupted != nullptr) *interrupted = got < 0 && errno == EINTR;
+  if (got < 0) return ErrnoToStatus(errno == EINTR ? EAGAIN : errno, "recvmsg");
 
   // Own first, judge second: the kernel has already installed these in our table.
   size_t count = fds->size();

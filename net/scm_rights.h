@@ -64,9 +64,11 @@ struct Received {
 //
 // fds_max: 0..kFdsPerMessageMax; descriptors beyond it are closed by the kernel (fds_lost).
 // Errors: RESOURCE_EXHAUSTED (EAGAIN on a non-blocking socket or SO_RCVTIMEO), UNAVAILABLE (reset),
-// or as ErrnoToStatus. EINTR is retried.
+// or as ErrnoToStatus. flags: of recvmsg(2), such as MSG_DONTWAIT.
+// EINTR is retried, and with it SO_RCVTIMEO begins anew: who counts on that gives `interrupted`, which is true, beside
+// RESOURCE_EXHAUSTED, when a signal came before anything else.
 absl::StatusOr<Received> RecvWithFds(int socket, absl::Span<char> buffer, size_t fds_max,
-                                     std::vector<UniqueFd>* fds);
+                                     std::vector<UniqueFd>* fds, int flags = 0, bool* interrupted = nullptr);
 
 // The server's read of a socket to which no descriptors can be sent: TCP, or Unix with net/pass_rights.h. (To others the
 // next one is for: what the kernel closes here may keep the caller waiting.) Never blocks, takes no descriptors. Descriptors that ride on the bytes are

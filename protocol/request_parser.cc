@@ -22,6 +22,12 @@ constexpr size_t kRangeBytes = 16;
 constexpr size_t kBodyLengthBytes = 8;
 constexpr size_t kMetadataLengthBytes = 2;
 
+}  // namespace
+
+const char kPing[] = "a ping: the URI is a NUL byte, which no object's is";
+
+namespace {
+
 bool Stores(uint8_t mode) {
   return static_cast<Mode>(mode) == Mode::kPut || static_cast<Mode>(mode) == Mode::kPutFd;
 }
@@ -31,6 +37,26 @@ void Fail(Status status, const char* reason, uint32_t id, RequestParser::Result*
   result->status = status;
   result->reason = reason;
   result->id = id;
+}
+
+// What a stranger's connection begins with, for a sentence that helps.
+constexpr const char* kHttpMethods[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "PRI"};
+
+bool IsHttp(absl::string_view input) {
+  for (absl::string_view method : kHttpMethods) {
+    if (input.size() > method.size() + 1 && input.substr(0, method.size()) == method && input[method.size()] == ' ') return true;
+  }
+  return false;
+}
+
+const char* const kHttpReason =
+    "this is HTTP, and here the server speaks objmapper's own protocol; its status page is on --admin_listen";
+
+const char* ReasonOfFirstByte(absl::string_view input) {
+  constexpr char kTlsHandshake = 0x16;  // RFC 8446, 5.1
+  if (IsHttp(input)) return kHttpReason;
+  if (input[0] == kTlsHandshake) return "this is TLS, and here the server speaks objmapper's own protocol, unencrypted";
+  return "the first byte opens neither a request nor a HELLO: this is not objmapper's protocol";
 }
 
 void FailForLongUri(uint32_t id, RequestParser::Result* result) {
@@ -48,7 +74,8 @@ void JudgeUri(bool empty_allowed, Request* request) {
     if (!empty_allowed) Refuse(Status::kInvalidRequest, "the URI is empty", request);
   } else if (request->mode != Mode::kList &&
              std::memchr(request->uri.data(), '\0', request->uri.size()) != nullptr) {
-    Refuse(Status::kInvalidRequest, "the URI contains a NUL byte", request);
+    const bool ping = request->mode == Mode::kStat && request->uri.size() == 1;
+    Refuse(Status::kInvalidRequest, ping ? kPing : "the URI contains a NUL byte", request);
   }
 }
 
@@ -72,8 +99,9 @@ void RequestParser::NextHello(absl::string_view input, Result* result) {
     const bool magic_is_right = comparable == kOpeningBytes &&
                                 std::memcmp(input.data(), kOpening, kOpeningBytes - 1) == 0;
     Fail(Status::kVersionMismatch,
-         magic_is_right ? "HELLO asks for a version other than 2"
-                        : "HELLO does not open with the magic OBJM",
+         magic_is_right  ? "HELLO asks for a version other than 2"
+         : IsHttp(input) ? kHttpReason
+                         : "HELLO does not open with the magic OBJM",
          0, result);
     return;
   }
@@ -99,7 +127,11 @@ void RequestParser::NextV1(absl::string_view input, Result* result) {
   if (input.size() < kV1RequestHeaderBytes) return;
   const uint8_t mode = GetU8(input.data());
   const size_t uri_bytes = GetU16(input.data() + 1);
-  if (uri_bytes > kUriBytesMax) return FailForLongUri(0, result);
+  if (uri_bytes > kUriBytesMax) {
+    FailForLongUri(0, result);
+    if (IsHttp(input)) result->reason = kHttpReason;  // DELETE: no URI that may be has a length of "EL"
+    return;
+  }
   if (input.size() < kV1RequestHeaderBytes + uri_bytes) return;
 
   result->kind = Kind::kRequest;
@@ -197,7 +229,7 @@ RequestParser::Result RequestParser::Next(absl::string_view input) {
         if (first == GetU8(kOpening)) {
           NextHello(input, &result);
         } else {
-          Fail(Status::kInvalidMode, "the first byte is neither a mode nor HELLO's", 0, &result);
+          Fail(Status::kInvalidMode, ReasonOfFirstByte(input), 0, &result);
         }
         break;
     }

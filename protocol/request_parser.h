@@ -26,6 +26,10 @@
 
 namespace objmapper::protocol {
 
+// Request::reason (the pointer, not the text) of an OP_STAT whose URI is one NUL byte. No object has that name: whoever asks for it
+// wants to know whether somebody answers, and its refusal is what is wanted.
+extern const char kPing[];
+
 // One request. `uri` points into the input given to Next().
 struct Request {
   uint32_t id = 0;      // V1: 0

@@ -545,18 +545,23 @@ void Demultiplexer::EndOpeners() {
 }
 
 void Demultiplexer::Expire() {
-  const int64_t now_ns = net::NowNs();
-  if (now_ns >= resume_ns_) ResumeListeners();
-  while (Guest* guest = leaving_.PopExpired(now_ns)) RemoveGuest(guest);
-  while (Guest* guest = turned_away_.PopExpired(now_ns)) RemoveGuest(guest);
-  while (Guest* guest = silent_.PopExpired(now_ns)) {
+  if (looked_ns_ >= resume_ns_) ResumeListeners();
+  for (Deadlines* leaving : {&leaving_, &turned_away_}) {
+    while (Guest* guest = leaving->PopExpired(looked_ns_)) {
+      DropInput(*guest->session);  // to close over unread bytes would take back what was said last
+      RemoveGuest(guest);
+    }
+  }
+  while (Guest* guest = silent_.PopLate(looked_ns_)) {
+    if (HasSpoken(guest, /*half_said=*/false)) continue;
     counters_->timed_out.fetch_add(1, std::memory_order_relaxed);
     std::string farewell;
     AppendClose(guest->session->dialect(), protocol::CloseReason::kIdleTimeout, &farewell);
     SendShort(guest->session->fd(), farewell);
     Retire(RemoveGuest(guest));
   }
-  while (Guest* guest = half_said_.PopExpired(now_ns)) {
+  while (Guest* guest = half_said_.PopLate(looked_ns_)) {
+    if (HasSpoken(guest, /*half_said=*/true)) continue;
     counters_->timed_out.fetch_add(1, std::memory_order_relaxed);
     std::string answer;
     AppendFatal(guest->session->dialect(), 0, protocol::Status::kTimeout,
@@ -566,10 +571,23 @@ void Demultiplexer::Expire() {
   }
 }
 
-int Demultiplexer::SleepMs() const {
+// Looks once more at an opener whose time is up; half_said: with the rest of its first request. True: it has said something that
+// takes it further. More of half a request does not.
+bool Demultiplexer::HasSpoken(Guest* guest, bool half_said) {
+  OnOpener(guest, /*peer_done=*/false);
+  if (!guests_.contains(guest) || silent_.Has(guest)) return true;  // a request, the end; HELLO
+  if (!half_said_.Has(guest)) return false;
+  if (!half_said) return true;
+  half_said_.Stop(guest);
+  return false;
+}
+
+// Also notes when the thread begins to look.
+int Demultiplexer::SleepMs() {
+  looked_ns_ = net::NowNs();
   const int64_t next = std::min({silent_.NextExpiryNs(), half_said_.NextExpiryNs(),
                                  leaving_.NextExpiryNs(), turned_away_.NextExpiryNs(), resume_ns_});
-  return next == net::kNever ? -1 : net::SleepMs(next, net::NowNs());
+  return next == net::kNever ? -1 : net::SleepMs(next, looked_ns_);
 }
 
 }  // namespace objmapper::router

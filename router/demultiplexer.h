@@ -132,7 +132,8 @@ class Demultiplexer : public Switchboard {
   std::unique_ptr<Session> RemoveGuest(Guest* guest);
   void EndOpeners();
   void Expire();
-  int SleepMs() const;
+  bool HasSpoken(Guest* guest, bool half_said);
+  int SleepMs();
   // Any thread.
   static void HandTo(Lane* lane, std::unique_ptr<Session> session);
   Lane* DefaultLane(Transport transport) const;
@@ -165,6 +166,8 @@ class Demultiplexer : public Switchboard {
   Deadlines half_said_;  // openers that have sent a part of their first request
   Deadlines leaving_;    // lingerers
   Deadlines turned_away_;  // those that were not let in
+  // When the thread last began to look at what has come; all that had come by then has been seen to.
+  int64_t looked_ns_ = 0;
   int64_t resume_ns_ = net::kNever;  // when paused listeners are listened to again
   net::UniqueFd reserve_;  // given up for a moment to refuse a client when descriptors are out
   std::atomic<Phase> phase_{Phase::kServing};

@@ -148,8 +148,7 @@ om_code om_get_fds(om_client* client, const char* const* uris, size_t count, om_
     std::vector<std::string> names;
     names.reserve(count);
     for (size_t i = 0; i < count; ++i) {
-      if (uris[i] == nullptr) return absl::InvalidArgumentError(absl::StrCat("the URI at ", i, " is a null pointer"));
-      names.emplace_back(uris[i]);
+      names.emplace_back(uris[i] == nullptr ? "" : uris[i]);  // neither is one: that is its own error, and no other's
     }
     absl::Status end = connected.status();
     objmapper::client::BatchGetFd(connected, names, [&](size_t index, absl::StatusOr<FdObject> object) {

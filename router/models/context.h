@@ -90,6 +90,7 @@ struct Connection {
   bool half_said = false;  // a part of a request has come
   // When it is over with the client's silence: idle too long, or with the rest of a request.
   int64_t deadline_ns = net::kNever;
+  bool excused = false;   // once, since it was given that deadline
   bool in_epoll = false;  // Parking's
   int64_t ready_ns = 0;   // since when it waits for a thread; 0: it doesn't
   size_t home = 0;        // WorkStealing's: the worker that served it last

@@ -124,11 +124,12 @@ Next Settle(Context* context, Connection* connection, const Turn& turn, Sender* 
   if (turn.end() == Burst::End::kFull || turn.end() == Burst::End::kOperation) return Next::kAgain;
   const int64_t now_ns = net::NowNs();
   if (!IsHalfSaid(*session)) {
-    connection->half_said = false;
+    connection->half_said = connection->excused = false;
     connection->deadline_ns = DeadlineNs(now_ns, session->limits->idle_timeout);
   } else if (!connection->half_said || !turn.requests().empty() || turn.dropped()) {
     // From its beginning on: a byte now and then does not extend a request's time. A body that is dropped may be slow.
     connection->half_said = true;
+    connection->excused = false;
     connection->deadline_ns = DeadlineNs(now_ns, session->limits->request_timeout);
   }
   return Next::kWait;

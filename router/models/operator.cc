@@ -15,6 +15,7 @@
 #include "copypath/body_pace.h"
 #include "copypath/operations.h"
 #include "net/clock.h"
+#include "net/readable.h"
 #include "protocol/mode.h"
 #include "router/intake.h"
 #include "router/receive.h"
@@ -123,7 +124,7 @@ Operator::Came Operator::TakeBody(Session* session, const copypath::Operand& ope
       memcpy(buffer_.get(), session->unread.data(), have);
     } else {
       if (session->peer_done) return Came::kEnded;
-      if (pace.too_slow()) {
+      if (pace.too_slow() && !net::IsReadable(session->fd())) {
         why_late_ = pace.Why(operand.uri, *left);
         return Came::kLate;
       }

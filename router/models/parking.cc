@@ -10,6 +10,7 @@
 
 #include "net/clock.h"
 #include "net/errno_status.h"
+#include "net/readable.h"
 #include "router/models/conversation.h"
 
 namespace objmapper::router::models {
@@ -97,8 +98,15 @@ void Parking::Run() {
       arrived->ready_ns = net::NowNs();
       on_ready_(std::move(arrived));
     }
-    for (std::unique_ptr<Connection>& late : TakeUntil(net::NowNs())) {
-      EndLate(context_, std::move(late->session));
+    for (std::unique_ptr<Connection>& late : TakeUntil(looked_ns_)) {
+      if (!MayGoOn(late.get())) {
+        EndLate(context_, std::move(late->session));
+      } else if (late->deadline_ns > looked_ns_) {
+        Park(std::move(late));
+      } else {
+        late->ready_ns = net::NowNs();
+        on_ready_(std::move(late));
+      }
     }
     if (context_->phase.draining()) {
       for (auto& connection : TakeUntil(net::kNever)) on_ready_(std::move(connection));
@@ -106,8 +114,22 @@ void Parking::Run() {
   }
 }
 
+// What came while the process was stopped, or found no room in this round, is served. The deadline stays: should it be no whole
+// request, the connection is late at the next look.
+bool Parking::MayGoOn(Connection* connection) {
+  const Session& session = *connection->session;
+  if (!session.peer_done && net::IsReadable(session.fd())) return true;
+  const int64_t late_ns = looked_ns_ - connection->deadline_ns;
+  if (late_ns <= net::kOversleptNs || connection->excused) return false;
+  // Found late only since nobody has looked: as much time again, for what may be on its way still.
+  const SessionLimits& limits = *session.limits;
+  connection->deadline_ns = DeadlineNs(looked_ns_, connection->half_said ? limits.request_timeout : limits.idle_timeout);
+  connection->excused = true;
+  return true;
+}
+
 int Parking::SleepMs() {
-  const int64_t now_ns = net::NowNs();
+  const int64_t now_ns = looked_ns_ = net::NowNs();
   net::MutexLock lock(&mutex_);
   wakes_at_ns_ = sleep_max_ns_ == net::kNever ? net::kNever : now_ns + sleep_max_ns_;
   if (!parked_.empty()) wakes_at_ns_ = std::min(wakes_at_ns_, parked_.begin()->first);

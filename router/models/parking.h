@@ -52,6 +52,8 @@ class Parking {
 
   void Run();
   int SleepMs();
+  // Whether one that has been taken out is to be served all the same, and not told that it is late.
+  bool MayGoOn(Connection* connection);
   std::unique_ptr<Connection> Take(Connection* connection);
   // Takes out those whose deadline is `until_ns` or earlier.
   std::vector<std::unique_ptr<Connection>> TakeUntil(int64_t until_ns);
@@ -66,6 +68,7 @@ class Parking {
   absl::btree_set<Parked> parked_ GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<Connection>> arrived_ GUARDED_BY(mutex_);  // to be served whatever their sockets say
   int64_t wakes_at_ns_ GUARDED_BY(mutex_) = 0;  // when the thread will look at the deadlines again
+  int64_t looked_ns_ = 0;  // the thread's: when it last began to look at what has come
   std::thread thread_;
 };
 

@@ -287,7 +287,7 @@ bool Sender::WaitToSend(Session* session, int error, int64_t* until_ns) {
   Phase::Woken woken;
   if (kernel_full) {
     woken = context_->phase.Wait(-1, 0, std::min(*until_ns, now_ns + kPauseNs));
-    if (woken == Phase::Woken::kLate && net::NowNs() < *until_ns) return true;
+    if (woken == Phase::Woken::kLate && now_ns < *until_ns) return true;  // once more after its end, too
   } else {
     net::SendQueue queue;
     queue.Watch(session->fd());

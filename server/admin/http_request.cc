@@ -76,6 +76,9 @@ HeadResult ReadHead(absl::string_view input, size_t* consumed, HttpRequest* requ
     return Refuse(431, absl::StrCat("the head of a request has at most ", kHeadBytesMax, " bytes here"), refusal);
   };
   if (!TakeLine(&rest, &line)) {
+    // Nobody who speaks something else waits for the rest of a line that never comes.
+    if (!input.empty() && input[0] == 0x16) return Refuse(400, "this is TLS, and plain HTTP is spoken here", refusal);
+    if (HasControls(absl::StripSuffix(input, "\r"))) return Refuse(400, "this is no HTTP request", refusal);
     if (input.size() < kRequestLineBytesMax) return HeadResult::kNeedMore;
     return Refuse(414, absl::StrCat("a request line has at most ", kRequestLineBytesMax, " bytes here"), refusal);
   }

@@ -14,7 +14,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "net/address.h"
+#include "net/deadline_list.h"
 #include "net/foreign_fd.h"
+#include "net/readable.h"
 #include "net/scm_rights.h"
 
 namespace objmapper::server {
@@ -122,7 +124,7 @@ void HttpServer::Run() {
         Advance(visitor->second.get());
       }
     }
-    Expire(net::NowNs());
+    Expire();
   }
 }
 
@@ -299,6 +301,7 @@ void HttpServer::Enter(Visitor* visitor, Visitor::State state, int64_t allowed_n
   visitor->state = state;
   visitor->since_ns = net::NowNs();
   visitor->deadline_ns = visitor->since_ns + allowed_ns;
+  visitor->excused = false;
 }
 
 void HttpServer::Watch(Visitor* visitor, uint32_t events) {
@@ -345,7 +348,19 @@ bool HttpServer::MakeRoom(const Visitor* but, bool writers_alone, int64_t least_
   return true;
 }
 
-void HttpServer::Expire(int64_t now_ns) {
+// Whether one whose time is up has more, once: there is something to read that no round has taken, or it is found late only
+// since nobody has looked for a while. The process was stopped then, or frozen, and maybe its visitors with it.
+bool HttpServer::MayGoOn(Visitor* visitor) {
+  const bool overslept = looked_ns_ - visitor->deadline_ns > net::kOversleptNs;
+  const bool says_more = visitor->state == Visitor::State::kReading && net::IsReadable(visitor->socket.get());
+  if (visitor->excused || !(overslept || says_more)) return false;
+  visitor->deadline_ns = looked_ns_ + (visitor->deadline_ns - visitor->since_ns);
+  visitor->excused = true;
+  return true;
+}
+
+void HttpServer::Expire() {
+  const int64_t now_ns = looked_ns_;
   // Somebody else may have been quicker when it was given up.
   if (!reserve_.valid()) reserve_ = OpenReserve();
   if (resting_ && now_ns >= rest_until_ns_) {
@@ -360,6 +375,7 @@ void HttpServer::Expire(int64_t now_ns) {
     const auto found = visitors_.find(id);
     if (found == visitors_.end()) continue;  // had to make room for another's answer
     Visitor* const visitor = found->second.get();
+    if (MayGoOn(visitor)) continue;
     const bool half_said = visitor->state == Visitor::State::kReading && !visitor->input.empty();
     visitor->close = true;
     if (half_said) {
@@ -372,11 +388,13 @@ void HttpServer::Expire(int64_t now_ns) {
   }
 }
 
-int HttpServer::SleepMs() const {
+// Also notes when the loop begins to look.
+int HttpServer::SleepMs() {
+  looked_ns_ = net::NowNs();
   if (!again_.empty()) return 0;
   int64_t next_ns = resting_ ? rest_until_ns_ : INT64_MAX;
   for (const auto& [id, visitor] : visitors_) next_ns = std::min(next_ns, visitor->deadline_ns);
-  return next_ns == INT64_MAX ? -1 : net::SleepMs(next_ns, net::NowNs());
+  return next_ns == INT64_MAX ? -1 : net::SleepMs(next_ns, looked_ns_);
 }
 
 void HttpServer::MakePages() {

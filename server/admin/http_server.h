@@ -74,6 +74,7 @@ class HttpServer {
     State state = State::kReading;
     int64_t since_ns = 0;     // when it got into that state, or began a request
     int64_t deadline_ns = 0;  // when it is closed
+    bool excused = false;     // since then: its time has begun anew
     uint32_t events = 0;      // what epoll is asked for
     std::string input;        // at most kHeadBytesMax
     std::string output;
@@ -110,8 +111,9 @@ class HttpServer {
   void End(Visitor* visitor);
   // Closes the one that has kept us waiting longest, but not `but`. False: there is no other that has for `least_ns`.
   bool MakeRoom(const Visitor* but, bool writers_alone, int64_t least_ns);
-  void Expire(int64_t now_ns);
-  int SleepMs() const;
+  void Expire();
+  bool MayGoOn(Visitor* visitor);
+  int SleepMs();
   void MakePages();
 
   net::Listener listener_;
@@ -123,6 +125,7 @@ class HttpServer {
   bool resting_ = false;   // the listener is not polled: no descriptor was to be had
   int64_t rest_until_ns_ = 0;
   uint64_t next_id_ = kFirstId;
+  int64_t looked_ns_ = 0;         // when it was last begun to look at what has come
   std::map<uint64_t, std::unique_ptr<Visitor>> visitors_;
   size_t output_bytes_ = 0;       // of all visitors
   std::vector<uint64_t> again_;   // who have had an answer, and had sent more: one request a round

@@ -16,6 +16,7 @@
 #include "net/errno_status.h"
 #include "net/foreign_fd.h"
 #include "net/pass_rights.h"
+#include "net/readable.h"
 #include "net/scm_rights.h"
 
 namespace objmapper::server::handover {
@@ -59,7 +60,7 @@ absl::Status Wire::Send(absl::string_view text, absl::Span<const int> fds) {
   size_t sent = 0;
   const absl::Time deadline = absl::Now() + kPatience;
   while (sent < frame.size()) {
-    if (absl::Now() > deadline) return Failed(EAGAIN, "send to the other server");
+    const bool late = absl::Now() > deadline;
     iovec part{frame.data() + sent, frame.size() - sent};
     msghdr message{};
     message.msg_iov = &part;
@@ -73,6 +74,7 @@ absl::Status Wire::Send(absl::string_view text, absl::Span<const int> fds) {
     }
     if (went < 0) return Failed(errno, "send to the other server");
     sent += static_cast<size_t>(went);
+    if (late && sent < frame.size()) return Failed(EAGAIN, "send to the other server");  // it takes a byte now and then
   }
   return absl::OkStatus();
 }
@@ -81,7 +83,7 @@ absl::Status Wire::ReadExactly(char* to, size_t bytes, absl::Time deadline, Fram
   for (size_t have = 0; have < bytes;) {
     // Of each read anew, so that a byte now and then does not prolong it.
     const absl::Duration left = deadline - absl::Now();
-    if (left <= absl::ZeroDuration()) return Failed(EAGAIN, "hear from the other server");
+    if (left <= absl::ZeroDuration() && !net::IsReadable(fd())) return Failed(EAGAIN, "hear from the other server");
     SetTimeout(fd(), SO_RCVTIMEO, std::max(left, absl::Milliseconds(1)));  // 0 would be for ever
     const absl::StatusOr<net::Received> got =
         net::RecvWithFds(fd(), absl::MakeSpan(to + have, bytes - have), net::kFdsPerMessageMax, &frame->fds);

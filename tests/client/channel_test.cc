@@ -2,12 +2,18 @@
 #include "client/channel.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <signal.h>
 
+#include <atomic>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "client/client.h"
 #include "client/error.h"
 #include "protocol/encode.h"
@@ -159,6 +165,58 @@ TEST_F(ChannelTest, SilentServerTimesOutTheHandshake) {
   const absl::Status status = Client::Connect(server.url(), options).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
   EXPECT_EQ(SourceOf(status), ErrorSource::kConnection);
+}
+
+// A timeout is a deadline, whatever signals come: of the answer, and of the handshake.
+TEST_F(ChannelTest, SignalsDoNotProlongATimeout) {
+  struct sigaction heed {}, before {};
+  heed.sa_handler = [](int) {};  // without SA_RESTART
+  ASSERT_EQ(sigaction(SIGUSR1, &heed, &before), 0);
+  std::atomic<bool> over{false};
+  std::thread disturber([&, client = pthread_self()] {
+    for (const absl::Time end = absl::Now() + absl::Seconds(20); !over && absl::Now() < end;) {
+      pthread_kill(client, SIGUSR1);
+      absl::SleepFor(kShort / 5);
+    }
+    over = true;
+  });
+  FakeServer mute([](Peer& peer) { peer.AwaitEnd(); });
+  FakeServer silent([](Peer& peer) {
+    peer.ReadRequest();
+    peer.AwaitEnd();
+  });
+  Options options;
+  options.connect_timeout = kShort;
+  EXPECT_EQ(Client::Connect(mute.url(), options).status().code(), absl::StatusCode::kDeadlineExceeded);
+  options.connect_timeout = absl::Seconds(20);
+  options.request_timeout = kShort;
+  absl::StatusOr<Client> client = Client::Connect(silent.url(), options);
+  EXPECT_TRUE(client.ok()) << client.status();
+  if (client.ok()) EXPECT_EQ(client->Stat("a").status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_FALSE(over) << "it was waited for until the signals ceased";
+  over = true;
+  disturber.join();
+  sigaction(SIGUSR1, &before, nullptr);
+}
+
+// A byte now and then does not prolong the time that an answer has.
+TEST_F(ChannelTest, ATrickleDoesNotProlongATimeout) {
+  std::atomic<bool> over{false};
+  FakeServer server([&](Peer& peer) {
+    const std::string answer = Ok(peer.ReadRequest().id, 5);
+    for (size_t i = 0; i + 1 < answer.size() && !over; ++i) {
+      peer.Send(answer.substr(i, 1));
+      absl::SleepFor(absl::Milliseconds(400));
+    }
+    over = true;
+  });
+  Options options;
+  options.request_timeout = absl::Milliseconds(600);
+  absl::StatusOr<Client> client = Client::Connect(server.url(), options);
+  ASSERT_TRUE(client.ok()) << client.status();
+  EXPECT_EQ(client->GetBytes("a").status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_FALSE(over);
+  over = true;
 }
 
 // ---- Broken connections ----

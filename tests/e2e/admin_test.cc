@@ -77,6 +77,19 @@ TEST_P(AdminTest, CountsWhatWasAnswered) {
   EXPECT_GT(MetricIn(metrics, "process_resident_memory_bytes"), 0);
 }
 
+// A ping is a request for what no object is called: that it is refused is what it is for, and counts as no error.
+TEST_P(AdminTest, APingIsNoError) {
+  ServerProcess server = Start();
+  RawClient client = RawClient::V1(server.Unix());
+  const std::string nobody(1, '\0');
+  ExpectRefused(client.Get({.mode = kStat, .uri = nobody}), Status::kInvalidRequest);
+  ExpectRefused(client.Get({.mode = kCopy, .uri = nobody}), Status::kInvalidRequest);
+  ExpectRefused(client.Get({.mode = kStat, .uri = nobody}), Status::kInvalidRequest);
+  EXPECT_TRUE(Becomes("objmapper_requests_total{mode=\"copy\",status=\"invalid_request\"}", 1));
+  EXPECT_TRUE(Becomes("objmapper_requests_total{mode=\"other\",status=\"ok\"}", 2));
+  EXPECT_LE(MetricIn(Text("/metrics"), "objmapper_requests_total{mode=\"other\",status=\"invalid_request\"}"), 0);
+}
+
 TEST_P(AdminTest, ConnectionsAreListedWhileTheyAreOpen) {
   ServerProcess server = Start();
   int asked = 0;

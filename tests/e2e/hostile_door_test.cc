@@ -109,6 +109,37 @@ struct Refused {
   int status;
 };
 
+// Who speaks something else is told so at once: it does not wait for the end of a line that never comes.
+TEST_P(HostileDoorTest, WhatIsNoHttpIsToldAtOnce) {
+  ServerProcess server = Start();
+  const std::string tls = Ask(server, std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11));
+  EXPECT_TRUE(Has(tls, 400)) << tls;
+  EXPECT_TRUE(absl::EndsWith(tls, "\r\n\r\nthis is TLS, and plain HTTP is spoken here\n")) << tls;
+  EXPECT_TRUE(Has(Ask(server, std::string("OBJM\2\0\0\0\0", 9)), 400));
+  ExpectAlive(server);
+}
+
+// A request whose rest came while the server was stopped is answered, although its time had gone by; and so is one that comes
+// a moment later, since its sender may have been stopped, too.
+TEST_P(HostileDoorTest, StoppedInTheMiddleOfARequest) {
+  ServerProcess server = Start();
+  const std::string request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+  Wire early = Visit(server), late = Visit(server);
+  early.Send(request.substr(0, 20));
+  late.Send(request.substr(0, 20));
+  ExpectAlive(server);  // it has seen both
+  server.Signal(SIGSTOP);
+  early.Send(request.substr(20));
+  absl::SleepFor(absl::Milliseconds(6500));  // a request has 5 s, and who slept for 1 s longer has been stopped
+  server.Signal(SIGCONT);
+  absl::SleepFor(absl::Milliseconds(100));
+  late.Send(request.substr(20));
+  for (Wire* wire : {&early, &late}) {
+    const std::string answer = wire->ReadToEnd();
+    EXPECT_TRUE(absl::EndsWith(answer, "\r\n\r\nalive\n")) << answer;
+  }
+}
+
 // What is no request that this door answers is told why, and the connection is closed.
 TEST_P(HostileDoorTest, RequestsThatMakeNoSense) {
   ServerProcess server = Start();

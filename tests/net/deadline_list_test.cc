@@ -127,6 +127,26 @@ TEST(DeadlineListDeathTest, AnEntryMustBeStoppedBeforeItDies) {
 }
 #endif
 
+// Who is found late only since nobody has looked for a second has its time once more, and once only; a new start gives that anew.
+TEST_F(DeadlineListTest, OversleepingIsExcusedOnce) {
+  const int64_t slept_ns = kAfterNs + kOversleptNs;
+  list_.Start(&a_, 0);
+  EXPECT_EQ(list_.PopLate(slept_ns), &a_);
+  list_.Start(&a_, 0);
+  EXPECT_EQ(list_.PopLate(slept_ns + 1), nullptr);
+  EXPECT_EQ(list_.PopLate(slept_ns + kAfterNs), nullptr);
+  EXPECT_EQ(list_.PopLate(2 * slept_ns + kAfterNs + 2), &a_);
+  list_.Start(&a_, 0);
+  EXPECT_EQ(list_.PopExpired(kAfterNs), &a_);
+  EXPECT_TRUE(list_.Excuse(&a_, kAfterNs));
+  EXPECT_EQ(list_.PopExpired(2 * kAfterNs), &a_);
+  EXPECT_FALSE(list_.Excuse(&a_, 2 * kAfterNs));
+  list_.Start(&a_, 0);
+  EXPECT_EQ(list_.PopExpired(kAfterNs), &a_);
+  EXPECT_TRUE(list_.Excuse(&a_, kAfterNs));
+  list_.Stop(&a_);
+}
+
 // Whatever is started, stopped and popped in whatever order, an entry comes out after its time and
 // never before, and the time to ask next is never too late, nor one at which nothing is to be had.
 TEST_F(DeadlineListTest, NoneIsEarlyAndNoneForgotten) {

@@ -198,6 +198,22 @@ TEST(RequestFatalTest, AnUnknownFirstByte) {
   }
 }
 
+// Who speaks something well known is told so, in a whole sentence; a ping is recognized by its refusal.
+TEST(RequestFatalTest, SaysWhatItIs) {
+  const auto why = [](absl::string_view bytes) { return std::string(RequestParser({}).Next(bytes).reason); };
+  for (const char* http : {"GET / HTTP/1.1\r\n", "HEAD / HTTP/1.1\r\n", "POST /x HTTP/1.0\r\n", "PUT /x HTTP/1.1\r\n", "DELETE /x HTTP/1.1\r\n",
+                           "OPTIONS * HTTP/1.1\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"}) {
+    EXPECT_NE(why(http).find("this is HTTP"), std::string::npos) << http;
+  }
+  EXPECT_NE(why("\x16\x03\x01\x02"s).find("this is TLS"), std::string::npos);
+  EXPECT_NE(why("\x7f").find("not objmapper's protocol"), std::string::npos);
+  EXPECT_NE(why("OBJX").find("magic"), std::string::npos);
+  const auto is_ping = [](int mode, absl::string_view uri) { return V1Parser().Next(V1Request(mode, uri)).request.reason == kPing; };
+  EXPECT_TRUE(is_ping('S', "\0"s));
+  EXPECT_FALSE(is_ping('S', "a\0"s));
+  EXPECT_FALSE(is_ping('2', "\0"s));
+}
+
 // A wrong magic or version is seen at its first wrong byte: a client that waits for an answer after
 // those bytes gets one.
 TEST(RequestFatalTest, AWrongMagicOrVersion) {

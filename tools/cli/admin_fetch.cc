@@ -1,6 +1,7 @@
 #include "tools/cli/admin_fetch.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -12,6 +13,7 @@
 #include "net/address.h"
 #include "net/dial.h"
 #include "net/errno_status.h"
+#include "net/patience.h"
 
 namespace objmapper::tools {
 namespace {
@@ -24,16 +26,19 @@ absl::Status Lost(const std::string& url, absl::string_view why) {
 }
 
 // Everything until the peer hangs up, which HTTP/1.0 makes it do.
-absl::StatusOr<std::string> ReadToEnd(int fd, const std::string& url) {
+absl::StatusOr<std::string> ReadToEnd(int fd, const std::string& url, absl::Duration timeout) {
+  net::Patience patience(timeout);
   std::string text;
   char buffer[65536];
   while (text.size() < kBytesMax) {
-    const ssize_t got = recv(fd, buffer, sizeof(buffer), 0);
+    const ssize_t got = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
     if (got == 0) return text;
     if (got > 0) {
       text.append(buffer, static_cast<size_t>(got));
     } else if (errno == EAGAIN) {
-      return client::ConnectionError(absl::DeadlineExceededError(absl::StrCat(url, " did not answer in time")));
+      if (!patience.Await(fd, POLLIN)) {
+        return client::ConnectionError(absl::DeadlineExceededError(absl::StrCat(url, " did not answer in time")));
+      }
     } else if (errno != EINTR) {
       return client::ConnectionError(net::ErrnoToStatus(errno, absl::StrCat("read from ", url)));
     }
@@ -72,14 +77,12 @@ absl::StatusOr<std::string> FetchFromAdmin(const std::string& url, const std::st
   if (!address.ok()) return address.status();
   absl::StatusOr<net::UniqueFd> socket = net::Dial(*address, timeout);
   if (!socket.ok()) return socket.status();
-  const timeval limit = absl::ToTimeval(timeout);
-  setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
   const std::string request = absl::StrCat("GET ", path, " HTTP/1.0\r\nHost: localhost\r\n\r\n");
   const ssize_t sent = send(socket->get(), request.data(), request.size(), MSG_NOSIGNAL);
   if (sent != static_cast<ssize_t>(request.size())) {
     return client::ConnectionError(net::ErrnoToStatus(errno, absl::StrCat("write to ", url)));
   }
-  absl::StatusOr<std::string> answer = ReadToEnd(socket->get(), url);
+  absl::StatusOr<std::string> answer = ReadToEnd(socket->get(), url, timeout);
   if (!answer.ok()) return answer.status();
   return BodyOf(*answer, url);
 }

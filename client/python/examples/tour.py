@@ -19,6 +19,11 @@ def read(client: objmapper.Client) -> None:
     with client.mmap("tour/data") as mapping:
         print("mapped:", len(mapping), "bytes, the last one", mapping[-1])
 
+    # A view of it, such as numpy.frombuffer(mapping) is, keeps the mapping for as long as it lives itself.
+    with client.mmap("tour/data") as mapping:
+        view = memoryview(mapping)
+    print("still there:", view[-1])
+
     # Copies of its bytes, or of some of them; over TCP, too.
     print("copied:", client.get("tour/text"))
     print("a part:", client.get("tour/data", offset=1000, length=4))

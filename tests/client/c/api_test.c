@@ -227,12 +227,12 @@ static void test_batch(const char* url) {
   om_client* client = connect_to(url);
   const char* uris[kCount];
   for (int i = 0; i < kCount; ++i) uris[i] = i % 2 == 0 ? "hello.txt" : "big";
-  const char* const some[] = {"hello.txt", "none", "", "big"};
+  const char* const some[] = {"hello.txt", "none", "", "big", NULL};
   const int first = dup(0);
   close(first);
   struct results results = {0, 0, 0, 0, 0};
-  EXPECT(OM_OK, om_get_fds(client, some, 4, take_fd, &results, &error));
-  CHECK(results.calls == 4 && results.opened == 2 && results.not_found == 1 && results.invalid == 1);
+  EXPECT(OM_OK, om_get_fds(client, some, 5, take_fd, &results, &error));
+  CHECK(results.calls == 5 && results.opened == 2 && results.not_found == 1 && results.invalid == 2);
   close_from(first);
   memset(&results, 0, sizeof(results));
   EXPECT(OM_OK, om_get_fds(client, uris, kCount, take_fd, &results, &error));
