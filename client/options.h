@@ -19,7 +19,8 @@ struct Options {
   absl::Duration connect_timeout = absl::Seconds(5);
 
   // How long a server that owes us something may stay silent, or one that we send to may take
-  // nothing. It bounds each wait, not the whole of a large object. InfiniteDuration(): forever.
+  // nothing. It bounds each wait, not the whole of a large object; of an answer, up to where its body
+  // begins, the whole. Signals do not begin it anew (net/patience.h). InfiniteDuration(): forever.
   absl::Duration request_timeout = absl::Seconds(30);
 
   // What HELLO offers (V2). What concerns descriptors is left out on TCP.

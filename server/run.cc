@@ -262,7 +262,10 @@ class Life {
   void EndInTime(absl::Duration more) {
     if (config_.drain_timeout == absl::InfiniteDuration()) return;
     std::thread([patience = config_.drain_timeout + more + kGrace] {
-      absl::SleepFor(patience);
+      // A sleep in which the process was stopped counts as no longer than it was to be.
+      for (absl::Duration left = patience; left > absl::ZeroDuration(); left -= absl::Seconds(1)) {
+        absl::SleepFor(std::min(left, absl::Seconds(1)));
+      }
       LOG(ERROR) << "something hangs: ended without it, after --drain_timeout and " << kGrace;
       net::DisposeOfAll();
       CloseListeners();

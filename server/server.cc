@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "net/clock.h"
+#include "net/deadline_list.h"
 #include "net/expendable.h"
 #include "net/listener.h"
 #include "server/admin/connections_text.h"
@@ -19,6 +20,28 @@
 #include "server/root_check.h"
 
 namespace objmapper::server {
+namespace {
+
+// A duration of the time in which this process was running: that it was stopped for a while, between two looks, is not the
+// doing of those who are waited for.
+class Allowance {
+ public:
+  explicit Allowance(absl::Duration allowed) : allowed_ns_(absl::ToInt64Nanoseconds(allowed)) {}
+
+  bool IsOver() {
+    const int64_t now_ns = net::NowNs();
+    if (now_ns - looked_ns_ < net::kOversleptNs) used_ns_ += now_ns - looked_ns_;
+    looked_ns_ = now_ns;
+    return used_ns_ >= allowed_ns_;
+  }
+
+ private:
+  const int64_t allowed_ns_;
+  int64_t looked_ns_ = net::NowNs();
+  int64_t used_ns_ = 0;
+};
+
+}  // namespace
 
 Server::Server(const Config& config) : config_(config) {
   limits_.idle_timeout = config.idle_timeout;
@@ -330,7 +353,7 @@ absl::Duration Server::PoolPatience() const {
 bool Server::HandOver(absl::FunctionRef<absl::Status(const router::Session&)> take, uint64_t* count) {
   demultiplexer_->Depart();
   DrainLanes();
-  const absl::Time until = absl::Now() + config_.drain_timeout;
+  Allowance allowed(config_.drain_timeout);
   absl::Status failed;
   while (true) {
     // Read before the box is looked at: what is counted then is in the box, or still at work.
@@ -345,7 +368,7 @@ bool Server::HandOver(absl::FunctionRef<absl::Status(const router::Session&)> ta
       }
     }
     if (over) return true;
-    if (absl::Now() >= until) return false;
+    if (allowed.IsOver()) return false;
     absl::SleepFor(absl::Milliseconds(1));
   }
 }
@@ -353,9 +376,9 @@ bool Server::HandOver(absl::FunctionRef<absl::Status(const router::Session&)> ta
 bool Server::Drain() {
   demultiplexer_->Drain();
   DrainLanes();
-  const absl::Time until = absl::Now() + config_.drain_timeout;
+  Allowance allowed(config_.drain_timeout);
   while (!AllDone()) {
-    if (absl::Now() >= until) return false;
+    if (allowed.IsOver()) return false;
     absl::SleepFor(absl::Milliseconds(5));
   }
   return true;

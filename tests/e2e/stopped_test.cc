@@ -63,7 +63,7 @@ class StoppedTest : public WritableTest {
     const std::string bytes = kept->Encode({question}, &ids);
     rest = std::min(rest, bytes.size());
     kept->wire().Send(bytes.substr(0, bytes.size() - rest));
-    rests_.push_back({kept, bytes.substr(bytes.size() - rest), absl::StrCat(question.mode, " but for ", rest, " bytes")});
+    rests_.push_back({kept, bytes.substr(bytes.size() - rest), absl::StrCat(std::string(1, question.mode), " but for ", rest, " bytes")});
     return kept;
   }
 
@@ -162,6 +162,26 @@ TEST_P(StoppedCrowdTest, OfManyNobodyIsForgotten) {
   ExpectAnswers();
 }
 
+// A drain that was stopped goes on to its end: what is owed is still taken.
+class StoppedDrainTest : public EngineTest {};
+
+TEST_P(StoppedDrainTest, ADrainGoesOn) {
+  ServerProcess server(SharedTree().root(), {.engine = GetParam(), .flags = {"--drain_timeout=1500ms"}});
+  SharedTree().AddSparseOnce("big", kBig);
+  RawClient reader = RawClient::V2(server.Unix(), kInOrder);
+  reader.Ask({.mode = kCopy, .uri = "big"});
+  Answer big = reader.NextHead();
+  server.Signal(SIGTERM);
+  EXPECT_TRUE(server.WaitForLog("draining"));
+  server.Signal(SIGSTOP);
+  absl::SleepFor(absl::Seconds(5));  // longer than --drain_timeout, and what threads that are cut off get beyond it
+  server.Signal(SIGCONT);
+  reader.ReadBody(&big, kBig);
+  EXPECT_FALSE(big.cut);
+  EXPECT_EQ(server.WaitForExit(), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, StoppedDrainTest, testing::ValuesIn(kEngines), EngineName);
 INSTANTIATE_TEST_SUITE_P(All, StoppedTest, testing::ValuesIn(kEverything), EngineName);
 INSTANTIATE_TEST_SUITE_P(All, StoppedCrowdTest, testing::Values("uring", "epoll", "model_accept_pool"), EngineName);
 
