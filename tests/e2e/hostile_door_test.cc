@@ -297,10 +297,13 @@ TEST_P(HostileDoorTest, OutOfDescriptors) {
 TEST_P(HostileDoorTest, APageThatHangs) {
   ServerProcess server = Start();
   pid_t thread = 0;
-  for (const auto& task : std::filesystem::directory_iterator(absl::StrCat("/proc/", server.pid(), "/task"))) {
-    std::string name;
-    std::getline(std::ifstream(task.path() / "comm"), name);
-    if (name == "admin/pages") thread = static_cast<pid_t>(std::stoi(task.path().filename()));
+  // A thread gets its name when it first runs.
+  for (const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience); thread == 0 && absl::Now() < give_up;) {
+    for (const auto& task : std::filesystem::directory_iterator(absl::StrCat("/proc/", server.pid(), "/task"))) {
+      std::string name;
+      std::getline(std::ifstream(task.path() / "comm"), name);
+      if (name == "admin/pages") thread = static_cast<pid_t>(std::stoi(task.path().filename()));
+    }
   }
   ASSERT_NE(thread, 0);
   if (ptrace(PTRACE_SEIZE, thread, nullptr, nullptr) != 0) GTEST_SKIP() << "ptrace(2) is not allowed here";

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <signal.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <deque>
@@ -20,11 +21,12 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "tests/e2e/writable.h"
+#include "tests/net/sanitized.h"
 
 namespace objmapper::e2e {
 namespace {
 
-constexpr absl::Duration kTimeout = absl::Seconds(2);
+constexpr absl::Duration kTimeout = absl::Seconds(net::kSanitized ? 5 : 2);
 constexpr absl::Duration kOversleep = absl::Seconds(1);  // net::kOversleptNs
 constexpr uint64_t kBig = 16 << 20;
 
@@ -35,11 +37,8 @@ class StoppedTest : public WritableTest {
     if (IsSkipped()) return;
     tree_.Add("small", "small object");
     tree_.AddSparseOnce("big", kBig);
-    std::vector<std::string> flags = {absl::StrCat("--request_timeout=", absl::FormatDuration(kTimeout)),
-                                      absl::StrCat("--idle_timeout=", absl::FormatDuration(kTimeout))};
-    // A thread of thread_pool serves one connection to its end.
-    if (GetParam() == "model_thread_pool") flags.push_back("--pool_size=32");
-    Start(flags);
+    Start({absl::StrCat("--request_timeout=", absl::FormatDuration(kTimeout)),
+           absl::StrCat("--idle_timeout=", absl::FormatDuration(kTimeout))});
   }
 
   void StopFor(absl::Duration time, const std::function<void()>& meanwhile) {
@@ -102,6 +101,16 @@ class StoppedTest : public WritableTest {
     }
   }
 
+  // Until so many bytes lie in the client's socket.
+  static void AwaitBytes(RawClient& client, int bytes) {
+    const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
+    int there = 0;
+    while (ioctl(client.wire().fd(), FIONREAD, &there) == 0 && there < bytes) {
+      ASSERT_LT(absl::Now(), give_up);
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+  }
+
   struct Rest {
     RawClient* client;
     std::string bytes;
@@ -122,6 +131,7 @@ TEST_P(StoppedTest, WhatCameMeanwhileCameInTime) {
   RawClient reader = Client();
   reader.Ask({.mode = kCopy, .uri = "big"});
   Answer big = reader.NextHead();
+  AwaitBytes(reader, 65536);
   StopFor(kTimeout + absl::Milliseconds(400), [&] {
     SendRests();
     wire.Send(hello.substr(4));
