@@ -461,7 +461,9 @@ void Loop::RunTransfer(Stream* stream, Transfer* transfer) {
 }
 
 void Loop::RunJob(Stream* stream, std::function<bool()> job, BlockingPool::Length length) {
-  options_.pool->Run(
+  // A scanner holds up who creates files, too.
+  BlockingPool* const pool = length == BlockingPool::Length::kShort && opens_slowly() ? options_.slow_pool : options_.pool;
+  pool->Run(
       [this, stream, job = std::move(job)]() mutable {
         if (job()) {
           mailbox_.Put(JobEnded{stream});

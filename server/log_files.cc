@@ -10,8 +10,8 @@ namespace objmapper::server {
 
 namespace {
 
-// What is on its way to the files is there after that.
-constexpr absl::Duration kPatience = absl::Seconds(5);
+// What is on its way to the files is there after that. Signals wait meanwhile.
+constexpr absl::Duration kPatience = absl::Seconds(2);
 
 // On the writing thread, which nobody waits for but us: a mount that hangs holds up no line of the log.
 void CloseFiles() {
@@ -33,7 +33,7 @@ std::string ReopenLogFiles() {
     const absl::Time now = absl::Now();
     absl::SleepFor(absl::FromUnixSeconds(absl::ToUnixSeconds(now) + 1) - now);
   }
-  if (!FlushLog(kPatience) || !RunInLogWriter(CloseFiles, kPatience)) {
+  if (!RunInLogWriter(CloseFiles, kPatience)) {
     return "the log's files cannot be written at the moment; they are closed, and opened anew, when they can";
   }
   return "the log's files have been closed, and are opened anew";

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include <glog/logging.h>
@@ -24,6 +25,47 @@ constexpr int64_t kForgottenNs = 600'000'000'000;
 constexpr int kQuickOpens = 3;
 // How many file systems are remembered.
 constexpr size_t kDevicesMax = 64;
+
+// Times in which the whole process did not get to run: stopped, in a frozen cgroup, or out of its quota. The threads that look are
+// late then by as much, and an open that seems long need not have been.
+class Stalls {
+ public:
+  // A thread that meant to sleep for kLookEvery has slept for so long, until `now_ns`.
+  void Slept(int64_t now_ns, int64_t slept_ns) {
+    const net::MutexLock lock(&mutex_);
+    looked_ns_ = now_ns;
+    const int64_t late_ns = slept_ns - kEveryNs;
+    if (late_ns < kEveryNs) return;
+    stalls_[next_++ % std::size(stalls_)] = {now_ns, late_ns};
+  }
+  // How much of the last `time_ns` it was.
+  int64_t Of(int64_t now_ns, int64_t time_ns) const {
+    const net::MutexLock lock(&mutex_);
+    // Whoever looks may not have come to it yet.
+    int64_t stalled_ns = looked_ns_ == 0 ? 0 : std::max<int64_t>(0, now_ns - looked_ns_ - 2 * kEveryNs);
+    for (const Stall& stall : stalls_) {
+      if (stall.until_ns > now_ns - time_ns) stalled_ns += stall.late_ns;
+    }
+    return stalled_ns;
+  }
+
+ private:
+  static constexpr int64_t kEveryNs = std::chrono::nanoseconds(kLookEvery).count();
+  struct Stall {
+    int64_t until_ns = 0;
+    int64_t late_ns = 0;
+  };
+
+  mutable net::Mutex mutex_;
+  int64_t looked_ns_ GUARDED_BY(mutex_) = 0;
+  Stall stalls_[16] GUARDED_BY(mutex_);
+  size_t next_ GUARDED_BY(mutex_) = 0;
+};
+
+Stalls& TheStalls() {
+  static Stalls* const stalls = new Stalls;
+  return *stalls;
+}
 
 }  // namespace
 
@@ -56,6 +98,7 @@ bool SlowOpens::IsSlow(dev_t device) const {
 
 void SlowOpens::Note(dev_t device, int64_t took_ns, bool sure) {
   const int64_t now_ns = CoarseNowNs();
+  if (took_ns >= kSlowNs) took_ns -= TheStalls().Of(now_ns, took_ns);
   bool is_new = false;
   {
     const net::MutexLock lock(&mutex_);
@@ -91,9 +134,13 @@ void SlowOpens::Note(dev_t device, int64_t took_ns, bool sure) {
 
 void SlowOpens::Watch() {
   const net::MutexLock lock(&mutex_);
+  int64_t before_ns = CoarseNowNs();
   while (!stopping_) {
     stop_.wait_for(mutex_, kLookEvery);
-    Look(CoarseNowNs());
+    const int64_t now_ns = CoarseNowNs();
+    TheStalls().Slept(now_ns, now_ns - before_ns);
+    before_ns = now_ns;
+    Look(now_ns);
   }
 }
 
@@ -102,6 +149,7 @@ void SlowOpens::Look(int64_t now_ns) {
   for (Slot* slot : slots_) {
     const int64_t since_ns = slot->since_ns.load(std::memory_order_relaxed);
     if (since_ns == 0 || now_ns - since_ns < kSlowNs) continue;
+    if (now_ns - since_ns - TheStalls().Of(now_ns, now_ns - since_ns) < kSlowNs) continue;
     hanging = true;
     if (slot->hangs != nullptr) slot->hangs();
   }
