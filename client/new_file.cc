@@ -127,6 +127,8 @@ absl::Status NewFile::Commit() {
     absl::StatusOr<std::string> name = WithFreshName(FolderOf(place_.path), [&self](const char* fresh) {
       return linkat(AT_FDCWD, self.c_str(), AT_FDCWD, fresh, AT_SYMLINK_FOLLOW) == 0;
     });
+    // As where files that somebody else owns now may not be linked (proc(5), protected_hardlinks).
+    if (!name.ok() && replaces) return WriteInPlace();
     if (!name.ok()) return name.status();
     temporary_ = *std::move(name);
   }

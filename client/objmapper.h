@@ -105,7 +105,7 @@ typedef struct om_options {
 
 #define OM_OPTIONS_INIT {sizeof(om_options), 0, 0, 0, 0, 0, 0}
 
-/* Connects to "unix:/path", "unix:@abstract" or "tcp://host:port".
+/* Connects to "unix:/path", "unix:@abstract" or "tcp://host:port"; a path that begins with "/", "./" or "../" may stand alone.
  *
  * options: NULL means the defaults. *client: the caller's, to om_close(); NULL after an error.
  * Errors: OM_INVALID (the URL, an option), OM_CONNECTION (also: somebody else's server is there), OM_TIMEOUT,

@@ -58,6 +58,13 @@ std::optional<int> DescriptorNumber(const std::string& name) {
   return absl::SimpleAtoi(name, &number) ? std::optional<int>(number) : std::nullopt;
 }
 
+// The number that is meant by /dev/stdout and the like; -1: it is none of them.
+int StandardStream(absl::string_view path) {
+  if (path == "/dev/stdin") return STDIN_FILENO;
+  if (path == "/dev/stdout") return STDOUT_FILENO;
+  return path == "/dev/stderr" ? STDERR_FILENO : -1;
+}
+
 bool IsOnProc(const std::string& folder) {
   struct statfs system;
   return statfs(folder.c_str(), &system) == 0 && system.f_type == PROC_SUPER_MAGIC;
@@ -122,8 +129,16 @@ absl::StatusOr<Place> FindPlace(absl::string_view given) {
     }
     if (folder.empty()) return net::ErrnoToStatus(folder_errno, what);
     path = In(folder, name);
-    if (lstat(path.c_str(), &attributes) != 0) {
-      if (errno != ENOENT) return net::ErrnoToStatus(errno, what);
+    const bool is_there = lstat(path.c_str(), &attributes) == 0;
+    if (!is_there && errno != ENOENT) return net::ErrnoToStatus(errno, what);
+    // Some roots have no such links in /dev, and in some an older program has put a file in their place.
+    if (const int fd = StandardStream(path); fd >= 0 && (!is_there || S_ISREG(attributes.st_mode))) {
+      Place place;
+      place.kind = Place::Kind::kDescriptor;
+      place.fd = fd;
+      return place;
+    }
+    if (!is_there) {
       Place place;
       place.path = path;
       return place;

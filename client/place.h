@@ -23,7 +23,7 @@ struct Place {
   Kind kind = Kind::kNew;
   std::string path;       // behind all links; not of kDescriptor
   int fd = -1;            // kDescriptor: its number, which need not be open
-  struct stat attributes = {};  // kFile
+  struct stat attributes = {};  // kFile, kStream
   // kFile: false for another process's open file (/proc/PID/fd/N), which has no name here to be replaced under.
   bool has_name = true;
 };

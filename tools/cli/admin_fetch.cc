@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -20,6 +21,9 @@ namespace {
 
 // An answer of the door's is a few hundred KB at most.
 constexpr size_t kBytesMax = 64 << 20;
+
+// Where the unit of tools/systemd has its door.
+constexpr char kUnitDoor[] = "/run/objmapper/admin";
 
 absl::Status Lost(const std::string& url, absl::string_view why) {
   return client::ConnectionError(absl::DataLossError(absl::StrCat(url, " sent no whole HTTP answer: ", why)));
@@ -89,7 +93,10 @@ absl::StatusOr<std::string> FetchFromAdmin(const std::string& url, const std::st
 
 std::string DefaultAdmin() {
   const char* const admin = getenv("OBJMAPPER_ADMIN");
-  return admin == nullptr ? "" : admin;
+  if (admin != nullptr && *admin != '\0') return admin;
+  struct stat attributes;
+  const bool is_there = stat(kUnitDoor, &attributes) == 0 && S_ISSOCK(attributes.st_mode);
+  return is_there ? absl::StrCat("unix:", kUnitDoor) : "";
 }
 
 }  // namespace objmapper::tools

@@ -15,7 +15,8 @@ namespace objmapper::tools {
 absl::StatusOr<std::string> FetchFromAdmin(const std::string& url, const std::string& path,
                                            absl::Duration timeout);
 
-// Where a server's door is looked for when nobody says: $OBJMAPPER_ADMIN; empty when that is not set.
+// Where a server's door is looked for when nobody says: $OBJMAPPER_ADMIN, else where the unit of tools/systemd has its own; empty
+// when neither is there.
 std::string DefaultAdmin();
 
 }  // namespace objmapper::tools

@@ -1,5 +1,6 @@
 // objmapper get: objects to files or stdout.
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -53,11 +54,13 @@ absl::StatusOr<client::FileResult> GetOne(client::Client& client, const std::str
   return client::GetToFd(client, uri, STDOUT_FILENO, options);
 }
 
-// Whether what is written to `output` comes one behind the other: a device, a FIFO, /dev/stdout.
+// Whether several objects can be written to `output`, one behind the other: a device, /dev/stdout. Not a FIFO, which is opened
+// for each and whose reader has seen the end of the first.
 bool IsStream(const std::string& output) {
   const absl::StatusOr<client::Place> place = client::FindPlace(output);
   return place.ok() &&
-         (place->kind == client::Place::Kind::kStream || place->kind == client::Place::Kind::kDescriptor);
+         (place->kind == client::Place::Kind::kDescriptor ||
+          (place->kind == client::Place::Kind::kStream && S_ISCHR(place->attributes.st_mode)));
 }
 
 // Whether `output` is standard output by another name.

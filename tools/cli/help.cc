@@ -180,7 +180,8 @@ objmapper top [flags] shows those of the last second, again each second.
 
   --admin=URL  where the server's --admin_listen is: unix:/path, a path alone, unix:@name or
                tcp://host:port.
-               Default: the environment's $OBJMAPPER_ADMIN.
+               Default: the environment's $OBJMAPPER_ADMIN, else /run/objmapper/admin, where that
+               of systemd's unit is.
   -n COUNT     top: how many pictures. Default: until it is interrupted.
   --json       stats: one JSON object, with the totals and the last second.
   --timeout=TIME: see objmapper help.

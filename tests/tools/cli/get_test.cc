@@ -1,5 +1,6 @@
 // Where `objmapper get` puts what it gets.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <string>
 #include <vector>
@@ -40,6 +41,12 @@ TEST_F(PlanOutputsTest, OneFile) {
   const absl::Status several = Plan("out", {"a", "b"}).status();
   EXPECT_EQ(several.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_TRUE(absl::StrContains(several.message(), "existing folder, which out is not"));
+  // What takes them one behind the other does; the second one would find a FIFO without its reader.
+  EXPECT_EQ(Plan("/dev/null", {"a", "b"}).value(), (Paths{"/dev/null", "/dev/null"}));
+  EXPECT_EQ(Plan("/dev/stdout", {"a", "b"}).value(), (Paths{"/dev/stdout", "/dev/stdout"}));
+  EXPECT_EQ(Plan("/dev/stdout", {"a"}, true).status().code(), absl::StatusCode::kInvalidArgument);
+  ASSERT_EQ(mkfifo(folder_.Path("fifo").c_str(), 0600), 0);
+  EXPECT_EQ(Plan(folder_.Path("fifo"), {"a", "b"}).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 // In a folder the last part of the URI is the name; no URI leads out of the folder, and no object
