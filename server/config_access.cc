@@ -179,7 +179,13 @@ absl::Status ReadOpenness(Config* config) {
       if (open.empty() && address.kind == net::Address::Kind::kTcp && !IsLoopback(address.host)) open = address.ToUrl();
     }
   }
-  if (open.empty() || !config->rules_file.empty()) return absl::OkStatus();
+  if (!config->rules_file.empty()) return absl::OkStatus();
+  for (const net::Address& address : config->listen_udp) {
+    if (IsLoopback(address.host)) continue;
+    config->warnings.push_back(absl::StrCat("everybody who reaches --listen_udp=", text::Printable(address.host), ":", address.port,
+                                            " over the network may read every object: there is no --rules_file"));
+  }
+  if (open.empty()) return absl::OkStatus();
   if (FLAGS_writable && !FLAGS_unprotected_writes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--writable makes no sense on ", text::Printable(open), " without --rules_file: everybody who reaches it over the network could "

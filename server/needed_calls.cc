@@ -15,17 +15,18 @@
 #include <string>
 #include <vector>
 
+#include <glog/logging.h>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "net/errno_status.h"
 #include "net/unique_fd.h"
 #include "text/printable.h"
 
 namespace objmapper::server {
 namespace {
 
-enum class For : uint8_t { kAll, kUnix, kWritable };
+enum class For : uint8_t { kAll, kUnix, kUdp, kWritable };
 
 // What a call with no valid argument fails with when the kernel sees it.
 struct Probe {
@@ -45,6 +46,9 @@ constexpr Probe kProbes[] = {
     {SYS_pipe2, "pipe2", For::kAll, "no object can be sent"},
     {SYS_epoll_create1, "epoll_create1", For::kAll, "nothing can be waited for"},
     {SYS_epoll_ctl, "epoll_ctl", For::kAll, "nothing can be waited for"},
+#ifdef SYS_epoll_wait  // what epoll_wait(3) makes; newer architectures have epoll_pwait(2) alone
+    {SYS_epoll_wait, "epoll_wait", For::kAll, "nothing can be waited for"},
+#endif
     {SYS_eventfd2, "eventfd2", For::kAll, "no thread can wake another"},
     {SYS_signalfd4, "signalfd4", For::kAll, "no signal can be read"},
     {SYS_accept4, "accept4", For::kAll, "no connection can be taken"},
@@ -53,6 +57,8 @@ constexpr Probe kProbes[] = {
     {SYS_getsockopt, "getsockopt", For::kAll, "nobody knows who connects"},
     {SYS_setsockopt, "setsockopt", For::kAll, "no socket can be set up"},
     {SYS_socketpair, "socketpair", For::kUnix, "clients' descriptors cannot be let go of elsewhere"},
+    {SYS_recvmmsg, "recvmmsg", For::kUdp, "no datagram can be read"},
+    {SYS_sendmmsg, "sendmmsg", For::kUdp, "no datagram can be answered"},
     {SYS_pwrite64, "pwrite64", For::kWritable, "nothing can be stored"},
     {SYS_linkat, "linkat", For::kWritable, "no object gets its name"},
     {SYS_renameat2, "renameat2", For::kWritable, "no object takes another's place"},
@@ -97,6 +103,8 @@ bool IsNeeded(const Probe& probe, const Config& config) {
       return true;
     case For::kUnix:
       return config.Has(net::Address::Kind::kUnix);
+    case For::kUdp:
+      return !config.listen_udp.empty();
     case For::kWritable:
       return config.writable;
   }
@@ -146,10 +154,17 @@ absl::Status TryAddressFamilies(const Config& config) {
 
 absl::Status TryNeededCalls(const Config& config) {
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return net::ErrnoToStatus(errno, "pipe2");
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    return absl::UnimplementedError(absl::StrCat("pipe2(2) is refused with ", strerrorname_np(errno), ", and without it no object can be sent. ",
+                                                 Cause(/*openat2=*/false)));
+  }
   net::UniqueFd from(ends[0]), to(ends[1]);
   const pid_t child = fork();
-  if (child < 0) return net::ErrnoToStatus(errno, "fork");
+  if (child < 0) {
+    // No room for a process now (pids.max): what is refused shows itself later.
+    LOG(WARNING) << "the system calls that the server needs are not tried: fork: " << strerror(errno);
+    return absl::OkStatus();
+  }
   if (child == 0) {
     // Whoever filters by SIGSYS means us to end; the parent sees after how many answers.
     signal(SIGSYS, SIG_DFL);

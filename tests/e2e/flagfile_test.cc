@@ -292,6 +292,10 @@ TEST_F(FlagsTest, WritesFromTheNetworkNeedRules) {
     EXPECT_EQ(said.exit_status, 0) << address << said.log;
   }
   ExpectRefused(Check({"--unprotected_writes"}), {"--unprotected_writes", "--writable"});
+  // Datagrams only read.
+  const ServerProcess::Refusal said = Check({"--listen_udp=0.0.0.0:0", "--writable"});
+  EXPECT_EQ(said.exit_status, 0) << said.log;
+  EXPECT_TRUE(absl::StrContains(said.log, "everybody who reaches --listen_udp=0.0.0.0:0")) << said.log;
 }
 
 }  // namespace

@@ -182,6 +182,13 @@ class FilterTest(unittest.TestCase):
         server, log = self.serve(unit)
         self.stop(server, log)
 
+    def test_what_only_datagrams_need_is_asked_of_who_takes_them(self):
+        unit = self.unit.replace("SystemCallErrorNumber=EPERM", "SystemCallFilter=~recvmmsg\nSystemCallErrorNumber=EPERM").replace(
+            "RestrictAddressFamilies=AF_UNIX", "RestrictAddressFamilies=AF_UNIX AF_INET")
+        self.assertIn("recvmmsg(2)", self.refused(unit, "--listen_udp=127.0.0.1:0"))
+        server, log = self.serve(unit)
+        self.stop(server, log)
+
     def test_tcp_without_its_family(self):
         said = self.refused(self.unit, "--listen_tcp=127.0.0.1:0")
         for word in ("--listen_tcp", "EAFNOSUPPORT", "RestrictAddressFamilies=", "AF_INET"):
