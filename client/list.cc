@@ -14,7 +14,7 @@
 namespace objmapper::client {
 namespace {
 
-// An entry: uri_length u16 | uri | size u64 | mtime u64.
+// An entry: uri_length u16 | uri | size u64 | mtime i64.
 constexpr size_t kLengthBytes = 2;
 constexpr size_t kNumberBytes = 8;
 
@@ -61,7 +61,7 @@ absl::StatusOr<std::vector<ListEntry>> ParseListBody(absl::string_view body, abs
     ListEntry entry;
     entry.uri = std::string(uri);
     entry.size = Number(body.substr(length, kNumberBytes));
-    entry.mtime_s = Number(body.substr(length + kNumberBytes, kNumberBytes));
+    entry.mtime_s = static_cast<int64_t>(Number(body.substr(length + kNumberBytes, kNumberBytes)));
     body.remove_prefix(length + 2 * kNumberBytes);
     entries.push_back(std::move(entry));
   }

@@ -13,7 +13,7 @@ namespace objmapper::client {
 struct ListEntry {
   std::string uri;
   uint64_t size = 0;     // bytes
-  uint64_t mtime_s = 0;  // seconds since the epoch
+  int64_t mtime_s = 0;   // seconds since the epoch; before it, below 0
 };
 
 struct ListPage {

@@ -22,7 +22,7 @@ struct ObjectInfo {
   // `size`.
   uint64_t offset = 0;
   uint64_t length = 0;
-  std::optional<uint64_t> mtime_s;  // seconds since the epoch
+  std::optional<int64_t> mtime_s;   // seconds since the epoch; before it, below 0
   std::optional<std::string> etag;  // changes whenever the content does
   std::optional<std::string> mime;
   std::optional<uint8_t> backend;      // the storage tier that has it: 1 disk, 2 memory

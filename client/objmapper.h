@@ -129,7 +129,7 @@ typedef struct om_info {
   uint64_t size;      /* bytes of the whole object */
   uint64_t offset;    /* the part that was granted: what was asked for, cut at the object's end */
   uint64_t length;
-  uint64_t mtime_s;   /* seconds since the epoch; 0 where the server did not say */
+  uint64_t mtime_s;   /* seconds since the epoch, (int64_t) of it: below 0 before 1970; 0 where the server did not say */
   char etag[72];      /* changes whenever the content does; empty where the server did not say */
 } om_info;
 

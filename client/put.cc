@@ -76,8 +76,8 @@ absl::StatusOr<ObjectInfo> Store(Channel& channel, absl::string_view uri, uint64
   return InfoOfStored(*answer, size);
 }
 
-// The size of `file`, which must be one that can be read from.
-absl::StatusOr<uint64_t> SizeOf(int file, absl::string_view what) {
+// The size of `file`, which must be one that can be read from. blocks: how many it takes.
+absl::StatusOr<uint64_t> SizeOf(int file, absl::string_view what, uint64_t* blocks = nullptr) {
   struct stat attributes;
   const int flags = fcntl(file, F_GETFL);
   if (flags < 0 || fstat(file, &attributes) != 0) {
@@ -91,7 +91,48 @@ absl::StatusOr<uint64_t> SizeOf(int file, absl::string_view what) {
     return absl::InvalidArgumentError(
         absl::StrCat(what, ": descriptor ", file, " is not open for reading"));
   }
+  if (blocks != nullptr) *blocks = static_cast<uint64_t>(attributes.st_blocks);
   return static_cast<uint64_t>(attributes.st_size);
+}
+
+absl::StatusOr<size_t> ReadAt(int file, uint64_t offset, absl::Span<char> out) {
+  ssize_t got;
+  do {
+    got = pread(file, out.data(), out.size(), static_cast<off_t>(offset));
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) return net::ErrnoToStatus(errno, absl::StrCat("read descriptor ", file));
+  return static_cast<size_t>(got);
+}
+
+// Files that say that they take no blocks may hold more than their size (procfs: 0) or less (sysfs: a page). A larger one has holes.
+constexpr uint64_t kDoubtedBytesMax = 64 * 1024;
+// What such a file may hold.
+constexpr uint64_t kMadeUpBytesMax = 256 * 1024 * 1024;
+
+// All that such a file holds, in memory; nothing, where it is what it says.
+absl::StatusOr<net::UniqueFd> Spooled(int file, uint64_t* size) {
+  std::string piece(kDoubtedBytesMax + 1, '\0');
+  net::UniqueFd memory;
+  uint64_t have = 0;
+  while (true) {
+    const absl::StatusOr<size_t> got = ReadAt(file, have, absl::MakeSpan(&piece[0], piece.size()));
+    if (!got.ok()) return got.status();
+    if (*got == 0) break;
+    if (!memory.valid()) memory.Reset(memfd_create("objmapper-put", MFD_CLOEXEC));
+    if (!memory.valid()) return net::ErrnoToStatus(errno, "memfd_create");
+    absl::Status written = WriteAll(memory.get(), absl::string_view(piece.data(), *got), "a memfd");
+    if (!written.ok()) return written;
+    have += *got;
+    if (have > kMadeUpBytesMax) {
+      return absl::OutOfRangeError(absl::StrCat("descriptor ", file, " says that it holds ", *size, " bytes, and has more than ",
+                                                kMadeUpBytesMax, ": copy it to a file first"));
+    }
+  }
+  if (have == *size) return net::UniqueFd();
+  if (!memory.valid()) memory.Reset(memfd_create("objmapper-put", MFD_CLOEXEC));
+  if (!memory.valid()) return net::ErrnoToStatus(errno, "memfd_create");
+  *size = have;
+  return memory;
 }
 
 }  // namespace
@@ -116,18 +157,19 @@ absl::StatusOr<ObjectInfo> Client::PutFrom(absl::string_view uri, uint64_t size,
 
 absl::StatusOr<ObjectInfo> Client::PutFile(absl::string_view uri, int file,
                                            const PutOptions& options) {
-  const absl::StatusOr<uint64_t> size = SizeOf(file, WhatWasAsked(Mode::kPut, uri));
+  uint64_t blocks = 0;
+  absl::StatusOr<uint64_t> size = SizeOf(file, WhatWasAsked(Mode::kPut, uri), &blocks);
   if (!size.ok()) return size.status();
+  net::UniqueFd spooled;
+  if (blocks == 0 && *size <= kDoubtedBytesMax) {
+    absl::StatusOr<net::UniqueFd> all = Spooled(file, &*size);
+    if (!all.ok()) return About(WhatWasAsked(Mode::kPut, uri), all.status());
+    spooled = *std::move(all);
+    if (spooled.valid()) file = spooled.get();
+  }
   UploadBody body;
   body.file = file;
-  body.read = [file](uint64_t offset, absl::Span<char> out) -> absl::StatusOr<size_t> {
-    ssize_t got;
-    do {
-      got = pread(file, out.data(), out.size(), static_cast<off_t>(offset));
-    } while (got < 0 && errno == EINTR);
-    if (got < 0) return net::ErrnoToStatus(errno, absl::StrCat("read descriptor ", file));
-    return static_cast<size_t>(got);
-  };
+  body.read = [file](uint64_t offset, absl::Span<char> out) { return ReadAt(file, offset, out); };
   return Store(*channel_, uri, *size, std::move(body), options);
 }
 

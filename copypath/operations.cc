@@ -16,14 +16,13 @@
 #include "protocol/limits.h"
 #include "router/answers.h"
 #include "storage/description.h"
+#include "storage/list_cursor.h"
 #include "storage/object_info.h"
 #include "text/printable.h"
 
 namespace objmapper::copypath {
 namespace {
 
-// type u8, length u16 before the data.
-constexpr size_t kMetadataHeaderBytes = 3;
 // Of an entry of a listing, beside its URI.
 constexpr size_t kEntryBytes = 18;
 // Of a listing's page, at most (docs/protocol.md).
@@ -123,15 +122,17 @@ Outcome CommitPut(const Operand& operand, storage::NewObject* object) {
 
 absl::Status BodyError(const Operand& operand, int error) {
   const std::string what = absl::StrCat("write ", text::Quoted(operand.uri));
-  if (error == ENOSPC || error == EDQUOT) {
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
     return absl::UnavailableError(absl::StrCat(what, ": no room on the disk (", strerrorname_np(error), ")"));
   }
   return net::ErrnoToStatus(error, what);
 }
 
 Outcome PutFd(const Operand& operand, net::ForeignFd fd) {
-  const absl::Status stored = operand.store->PutFd(operand.uri, std::move(fd), AttributesOf(operand),
-                                                   [&operand] { return !HasGone(operand.socket); });
+  absl::Status stored = operand.store->PutFd(operand.uri, std::move(fd), AttributesOf(operand),
+                                             [&operand] { return !HasGone(operand.socket); });
+  // Whose file it is that holds something else than it says is no fault of the server's.
+  if (absl::IsAborted(stored)) stored = absl::InvalidArgumentError(stored.message());
   if (!stored.ok()) return Failed(operand, stored);
   return Stored(operand, operand.tree->Describe(operand.uri, storage::Wait::kMayBlock));
 }
@@ -144,55 +145,38 @@ Outcome Delete(const Operand& operand) {
   return outcome;
 }
 
-namespace {
-
-// One page, of as many bytes as there is room for in `room`.
-Outcome ListWith(const Operand& operand, storage::ListQuery query, const storage::ListFilter& filter,
-                 storage::ListRoom::Lease room) {
-  if (room.bytes() == 0) {
-    return Failed(operand, absl::UnavailableError("too much of what others have listed waits to be read by them; try again"));
+Outcome List(const Operand& operand, const router::Access* access, const net::PeerCredentials& peer, int socket) {
+  const MayRead filter(access, peer, socket);
+  storage::ListQuery query;
+  const size_t nul = operand.uri.find('\0');
+  query.prefix = operand.uri.substr(0, nul);
+  if (nul != std::string::npos) {
+    absl::StatusOr<std::string> place = storage::DecodeCursor(
+        query.prefix, absl::string_view(operand.uri).substr(nul + 1),
+        [&](const storage::ListQuery& searched) { return operand.store->List(searched, filter); });
+    if (!place.ok()) return Failed(operand, place.status());
+    query.cursor = *std::move(place);
   }
   Outcome outcome;
-  outcome.room = std::move(room);
+  outcome.room = operand.store->list_room()->Take(kPageBytes);
   query.bytes_max = outcome.room.bytes();
   absl::StatusOr<storage::ListPage> page = operand.store->List(query, filter);
   if (!page.ok()) return Failed(operand, page.status());
-  // A page ends with an entry that can be named to go on from: CURSOR is metadata, and comes back behind the prefix.
-  const size_t cursor_max = std::min(protocol::kMetadataBytesMax - kMetadataHeaderBytes,
-                                     protocol::kUriBytesMax - std::min(protocol::kUriBytesMax, query.prefix.size() + 1));
-  while (page->cursor.size() > cursor_max && page->entries.size() > 1) {
-    page->entries.pop_back();
-    page->cursor = page->entries.back().uri;
-  }
-  if (page->cursor.size() > cursor_max) {
-    // A larger page may have an end that can be named.
-    if (query.bytes_max < kPageBytes) return ListWith(operand, query, filter, operand.store->list_room()->TakeWhole(kPageBytes));
-    return Failed(operand, absl::InternalError(absl::StrCat("a page cannot end at a URI of more than ", cursor_max,
-                                                            " bytes; ask with a longer prefix")));
-  }
+  const std::string cursor =
+      page->cursor.empty() ? "" : storage::EncodeCursor(query.prefix, page->cursor, page->next);
   size_t bytes = 0;
   for (const storage::ListEntry& entry : page->entries) bytes += kEntryBytes + entry.uri.size();
   std::string body;
   body.reserve(bytes);
   for (const storage::ListEntry& entry : page->entries) {
-    protocol::AppendListEntry({entry.uri, entry.size, entry.mtime_s}, &body);
+    protocol::AppendListEntry({entry.uri, entry.size, static_cast<uint64_t>(entry.mtime_s)}, &body);
   }
   page->entries.clear();
   // It may wait for its reader for long: in a piece of memory of its own size.
   outcome.answer.reserve(bytes + protocol::kResponseBytesMax);
-  router::AppendList(operand.dialect, operand.request.id, page->cursor, body, &outcome.answer);
+  router::AppendList(operand.dialect, operand.request.id, cursor, body, &outcome.answer);
   outcome.room.Shrink(outcome.answer.size());
   return outcome;
-}
-
-}  // namespace
-
-Outcome List(const Operand& operand, const router::Access* access, const net::PeerCredentials& peer, int socket) {
-  storage::ListQuery query;
-  const size_t nul = operand.uri.find('\0');
-  query.prefix = operand.uri.substr(0, nul);
-  if (nul != std::string::npos) query.cursor = operand.uri.substr(nul + 1);
-  return ListWith(operand, query, MayRead(access, peer, socket), operand.store->list_room()->Take(kPageBytes));
 }
 
 }  // namespace objmapper::copypath

@@ -21,12 +21,23 @@ absl::StatusCode CodeOf(int error) {
     case ELOOP:
     case EXDEV:
     case ENXIO:
+    case EROFS:
+    case ENOKEY:
+    case EKEYEXPIRED:
+    case EKEYREVOKED:
+    case EKEYREJECTED:
       return absl::StatusCode::kPermissionDenied;
+    case EBUSY:
+    case ETXTBSY:
+    case EISDIR:
+    case ENOTEMPTY:
+      return absl::StatusCode::kFailedPrecondition;
     case EMFILE:
     case ENFILE:
     case ENOMEM:
     case ENOBUFS:
     case ETOOMANYREFS:
+    case ENOLCK:
     case EAGAIN:
       return absl::StatusCode::kResourceExhausted;
     case EPIPE:
@@ -36,9 +47,12 @@ absl::StatusCode CodeOf(int error) {
     case ENOTCONN:
     case EHOSTUNREACH:
     case ENETUNREACH:
+    case EHOSTDOWN:
+    case ENETDOWN:
       return absl::StatusCode::kUnavailable;
     case EINVAL:
     case ENAMETOOLONG:
+    case EILSEQ:
       return absl::StatusCode::kInvalidArgument;
     case ETIMEDOUT:
       return absl::StatusCode::kDeadlineExceeded;
@@ -47,6 +61,11 @@ absl::StatusCode CodeOf(int error) {
       return absl::StatusCode::kAlreadyExists;
     case EIO:
     case EUCLEAN:
+    case EBADMSG:
+    case EREMOTEIO:
+    case ENOMEDIUM:
+    case ENODATA:
+    case ENOLINK:
     case ESTALE:
     case EFAULT:
       return absl::StatusCode::kDataLoss;

@@ -28,6 +28,7 @@ protocol::Status WireStatus(const absl::Status& status) {
     case absl::StatusCode::kDataLoss:
       return Status::kStorageError;
     case absl::StatusCode::kAlreadyExists:
+    case absl::StatusCode::kFailedPrecondition:
       return Status::kConflict;
     case absl::StatusCode::kUnimplemented:
       return Status::kUnsupportedOp;

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 
 #include <gflags/gflags.h>
 
@@ -240,7 +242,15 @@ absl::Status ReadRoot(Config* config) {
         "files to serve with --root=DIR.");
   }
   if (!S_ISDIR(status.st_mode)) return Bad("root", wanted, "it is not a folder");
-  // Absolute, for the log: a relative path tells little to who reads it later.
+  // Absolute, for the log: a relative path tells little to who reads it later. Links in it stay, so that SIGHUP follows one that leads
+  // elsewhere by then; but for one that a ".." comes behind, which only the file system can resolve.
+  if (!absl::StrContains(wanted, "..")) {
+    std::error_code error;
+    std::string path = std::filesystem::absolute(wanted, error).lexically_normal().string();
+    while (path.size() > 1 && path.back() == '/') path.pop_back();
+    config->root = error ? wanted : path;
+    return absl::OkStatus();
+  }
   char* absolute = realpath(wanted.c_str(), nullptr);
   config->root = absolute == nullptr ? wanted : absolute;
   free(absolute);

@@ -17,7 +17,9 @@ DEFINE_bool(catalog, true,
 DEFINE_int64(catalog_watches, 100'000,
              "Folders in which the catalog follows by inotify what others change; about 1 KiB of kernel memory each, and "
              "fs.inotify.max_user_watches allows how many. The others are looked at every --catalog_rescan.");
-DEFINE_string(catalog_rescan, "1m", "How often folders that cannot be watched are looked at again.");
+DEFINE_string(catalog_rescan, "1m",
+              "How often all of the folder is looked at again, whatever inotify has told of it; a look that takes more than a tenth "
+              "of that is followed by a rest of nine times as long.");
 DEFINE_string(catalog_memory, "2G",
               "How much memory the list of all objects may take. Clients' objects beyond that are refused as UNAVAILABLE; where "
               "others put more into the folder, OP_LIST walks it. Unless it is given, at most half of what the machine and its cgroup "

@@ -15,7 +15,11 @@ namespace objmapper::server {
 absl::Status CheckSpelling(const Config& config, const storage::Tree& tree) {
   if (config.rules_file.empty()) return absl::OkStatus();
   const absl::StatusOr<net::UniqueFd> root = tree.OpenDirectory("", storage::Wait::kMayBlock);
-  if (!root.ok() || !storage::FoldsCase(root->get())) return absl::OkStatus();
+  return root.ok() ? CheckSpelling(config, root->get()) : absl::OkStatus();
+}
+
+absl::Status CheckSpelling(const Config& config, int root) {
+  if (config.rules_file.empty() || !storage::FoldsCase(root)) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat("--rules_file: names in ", config.root, " do not tell upper from lower case, so that a rule about one spelling says "
                    "nothing of the others: serve a folder that does, or no rules"));

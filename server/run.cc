@@ -276,8 +276,17 @@ class Life {
 
   // What to say about it in `systemctl status`.
   std::string Reload() {
+    const absl::Status root = server_->FollowRoot();  // which says what it found
+    const std::string said = ReloadRules();
+    return root.ok() ? said
+                     : absl::StrCat("RELOAD FAILED at ", TimeNow(), ", the root stays as it was: ", text::Printable(root.message()), "; ", said);
+  }
+
+  static std::string TimeNow() { return absl::FormatTime("%Y-%m-%d %H:%M:%S", absl::Now(), absl::LocalTimeZone()); }
+
+  std::string ReloadRules() {
     const absl::StatusOr<size_t> rules = server_->ReloadRules();
-    const std::string now = absl::FormatTime("%Y-%m-%d %H:%M:%S", absl::Now(), absl::LocalTimeZone());
+    const std::string now = TimeNow();
     if (rules.ok()) {
       LOG(INFO) << "SIGHUP: " << *rules << " rules are in force now";
       return absl::StrCat(*rules, " rules, read at ", now, "; ", server_->Shape());

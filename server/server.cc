@@ -65,6 +65,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   if (!tree.ok()) return tree.status();
   server->tree_ = std::make_unique<storage::Tree>(*std::move(tree));
   server->tree_->slow_opens().Start();
+  server->root_watch_ = std::make_unique<storage::RootWatch>(server->tree_.get());
   server->index_ = std::make_unique<storage::Index>(config.index_entries, config.fd_cache_valid);
   if (absl::Status made = server->MakeMemory(); !made.ok()) return made;
 
@@ -78,6 +79,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
     house.catalog_memory = config.catalog_memory;
     house.warn_of_folding = !config.rules_file.empty();
     house.peer_percent = config.put_room_per_peer;
+    house.each_second = [watch = server->root_watch_.get()] { watch->Check().IgnoreError(); };
     absl::StatusOr<std::unique_ptr<storage::Housekeeping>> opened = storage::Housekeeping::Open(house);
     if (!opened.ok()) return opened.status();
     server->house_ = *std::move(opened);
@@ -273,6 +275,20 @@ Server::~Server() {
   if (house_ != nullptr) house_->Stop();
 }
 
+absl::Status Server::FollowRoot() {
+  absl::StatusOr<bool> followed = tree_->FollowRoot([this](int root) { return CheckSpelling(config_, root); });
+  if (followed.ok() && *followed && house_ != nullptr) {
+    if (absl::Status known = house_->FollowRoot(); !known.ok()) followed = known;
+  }
+  if (!followed.ok()) {
+    LOG(ERROR) << "the root stays as it is: " << followed.status().message();
+  } else if (*followed) {
+    LOG(INFO) << "the root is what " << config_.root << " means now";
+  }
+  root_watch_->Check().IgnoreError();
+  return followed.status();
+}
+
 absl::StatusOr<size_t> Server::ReloadRules() {
   if (access_ == nullptr) return absl::FailedPreconditionError("there is no --rules_file to read again");
   absl::StatusOr<router::AccessRules> rules = router::AccessRules::Load(config_.rules_file);
@@ -343,7 +359,8 @@ std::string Server::Stuck() const {
         silent_since_ns_ != 0 && net::NowNs() - silent_since_ns_ > absl::ToInt64Nanoseconds(kStuckAfter);
     if (long_silent) return absl::StrCat(silent_, " does not go round");
   }
-  return socket_watch_->Trouble();
+  std::string trouble = socket_watch_->Trouble();
+  return trouble.empty() ? std::string(root_watch_->Check().message()) : trouble;
 }
 
 absl::Duration Server::PoolPatience() const {

@@ -30,6 +30,7 @@
 #include "storage/index.h"
 #include "storage/store.h"
 #include "storage/memory_tier.h"
+#include "storage/root_watch.h"
 #include "storage/tree.h"
 
 namespace objmapper::server {
@@ -47,6 +48,11 @@ class Server {
   // has. Errors: there is none (FAILED_PRECONDITION), or it cannot be had; then the rules stay as they are.
   absl::StatusOr<size_t> ReloadRules();
 
+  // Has the name of the root looked up again, and serves what it means now; OK, too, where that is what it was. Says in the log what
+  // it found. Errors: as Tree::Open(), and FAILED_PRECONDITION where there are rules and names there do not tell upper from lower
+  // case; then the root stays.
+  absl::Status FollowRoot();
+
   // Stops accepting, removes the socket files, and lets clients have what they asked for. True when
   // all was done within config.drain_timeout; the rest is cut off by the destructor.
   bool Drain();
@@ -57,7 +63,8 @@ class Server {
   // To be called about once a second by whoever asks for Stuck(). Any thread.
   void Look();
   // What has not gone on for kStuckAfter, as a sentence: a loop, the router, or the threads of a pool that more waits for;
-  // or which listeners nobody can connect to. Empty when all is well. Any thread.
+  // which listeners nobody can connect to; or what has become of the root (storage/root_watch.h), which may wait for the disk. Empty
+  // when all is well. Any thread.
   std::string Stuck() const;
   static constexpr absl::Duration kStuckAfter = absl::Seconds(3);
 
@@ -115,6 +122,7 @@ class Server {
   router::TallyBoard board_;
   std::unique_ptr<storage::MemoryTier> memory_;  // the tree's overlay; null: --memory_limit=0
   std::unique_ptr<storage::Tree> tree_;
+  std::unique_ptr<storage::RootWatch> root_watch_;
   std::unique_ptr<storage::Index> index_;
   std::unique_ptr<storage::Housekeeping> house_;  // null: there is no catalog
   std::unique_ptr<storage::Store> store_;

@@ -72,7 +72,7 @@ absl::Status SetExpiry(int fd, int64_t expires_s) {
   }
   struct stat status;
   if (fstat(fd, &status) != 0 || fchmod(fd, (status.st_mode & 07777) | S_ISVTX) != 0) {
-    return net::ErrnoToStatus(errno, "fchmod");
+    return DiskError(errno, "fchmod");
   }
   return absl::OkStatus();
 }

@@ -106,6 +106,7 @@ class Catalog {
   // Whether the whole tree has been walked: until then what is not here may exist all the same.
   bool complete() const { return complete_.load(std::memory_order_acquire); }
   void SetComplete() { complete_.store(true, std::memory_order_release); }
+  void SetIncomplete() { complete_.store(false, std::memory_order_release); }
   // Whether there is room for `uri`, or it is known already.
   bool HasRoomFor(absl::string_view uri) const;
   // Whether something has been left out since TakeLeftOut(), and whether so much has gone since that another walk is worth it.

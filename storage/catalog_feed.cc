@@ -43,9 +43,10 @@ int OpenPlain(int root, const std::string& path, int flags) {
   return static_cast<int>(fd);
 }
 
-// Whether errno says that there is no such object or directory; else the disk has not been asked.
+// Whether errno says that there is no such object or directory; else the disk has not been asked. What lies in a directory that may
+// not be searched nobody can have from us.
 bool SaysNone(int error) {
-  return error == ENOENT || error == ENOTDIR || error == ELOOP || error == EXDEV || error == ENAMETOOLONG;
+  return error == ENOENT || error == ENOTDIR || error == ELOOP || error == EXDEV || error == ENAMETOOLONG || error == EACCES;
 }
 
 // Of an object, or of a symbolic link, which may lead to one.
@@ -104,6 +105,13 @@ absl::StatusOr<CatalogFeed> CatalogFeed::Open(const Tree& tree, Catalog* catalog
   return CatalogFeed(catalog, *std::move(root));
 }
 
+absl::Status CatalogFeed::FollowRoot(const Tree& tree) {
+  const absl::StatusOr<net::UniqueFd> root = tree.OpenDirectory("", Wait::kMayBlock);
+  if (!root.ok()) return root.status();
+  if (dup3(root->get(), root_.get(), O_CLOEXEC) < 0) return net::ErrnoToStatus(errno, "catalog: the root");
+  return absl::OkStatus();
+}
+
 CatalogFeed::CatalogFeed(CatalogFeed&& other) noexcept
     : catalog_(other.catalog_), root_(std::move(other.root_)), lost_(other.lost_.load()), removes_leftovers_(other.removes_leftovers_.load()) {}
 
@@ -127,7 +135,7 @@ void CatalogFeed::Refresh(absl::string_view asked) {
 absl::StatusOr<net::UniqueFd> CatalogFeed::OpenDirectory(const std::string& path) const {
   net::UniqueFd fd(OpenPlain(root_.get(), path.empty() ? "." : path, O_RDONLY | O_DIRECTORY));
   if (fd.valid()) return fd;
-  if (SaysNone(errno)) return absl::NotFoundError("no such directory");
+  if (errno != EACCES && SaysNone(errno)) return absl::NotFoundError("no such directory");
   return net::ErrnoToStatus(errno, "open a directory");
 }
 

@@ -24,6 +24,9 @@ class CatalogFeed {
   static absl::StatusOr<CatalogFeed> Open(const Tree& tree, Catalog* catalog);
   CatalogFeed(CatalogFeed&& other) noexcept;
 
+  // The tree has followed its root: from now on all is said of that one. Errors as Open().
+  absl::Status FollowRoot(const Tree& tree);
+
   // `uri` as the catalog has it: a client may have written more slashes, or ".".
   static std::string NameOf(absl::string_view uri);
 
@@ -32,7 +35,8 @@ class CatalogFeed {
   // (no descriptors) stays as it was, and TakeLost() says so.
   void Refresh(absl::string_view uri);
 
-  // A directory, open for Read(); "" is the root. NOT_FOUND: there is none, or it is a symbolic link; else as ErrnoToStatus.
+  // A directory, open for Read(); "" is the root. NOT_FOUND: there is none, or it is a symbolic link; PERMISSION_DENIED: it
+  // may not be read; else as ErrnoToStatus.
   absl::StatusOr<net::UniqueFd> OpenDirectory(const std::string& path) const;
 
   // Brings all objects directly in `directory` (of OpenDirectory(path)) into the catalog, and takes out those that are gone.

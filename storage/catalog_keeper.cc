@@ -22,6 +22,9 @@ namespace {
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 // Before the whole tree is walked again.
 constexpr absl::Duration kPauseMin = absl::Milliseconds(100);
+// How many times as long as a walk of all the tree took is rested before the next one that is not due for a reason.
+constexpr int kRest = 9;
+constexpr int64_t kSecondNs = 1'000'000'000;
 // Of the paths of directories that cannot be watched. Beyond that all of the tree is looked at, rather than those.
 constexpr size_t kUnwatchedBytesMax = 32 * 1024 * 1024;
 // What an entry of a set takes beside its characters.
@@ -45,6 +48,12 @@ void CatalogKeeper::Wake() {
   wake_.Signal();
 }
 
+void CatalogKeeper::WalkAnew() {
+  anew_.store(true);
+  options_.catalog->SetIncomplete();
+  wake_.Signal();
+}
+
 void CatalogKeeper::Run() {
   walk_began_ns_ = net::NowNs();
   to_visit_.insert("");
@@ -61,7 +70,7 @@ void CatalogKeeper::Run() {
 }
 
 void CatalogKeeper::Sleep() {
-  const int64_t until_ns = std::min(rescan_at_ns_, upkeep_at_ns_);
+  const int64_t until_ns = std::min({rescan_at_ns_, upkeep_at_ns_, second_at_ns_});
   pollfd polled[] = {{wake_.fd(), POLLIN, 0}, {watch_.fd(), POLLIN, 0}};  // poll(2) ignores a descriptor of -1
   poll(polled, 2, net::SleepMs(until_ns, net::NowNs()));
   wake_.Clear();  // what it was for is in stop_ or woken_
@@ -71,7 +80,16 @@ bool CatalogKeeper::Attend() {
   if (stop_.load()) return false;
   TakeChanges();
   WatchRoom();
+  if (anew_.exchange(false)) {
+    options_.catalog->SetIncomplete();
+    pause_ns_ = 0;
+    WalkAllSoon("the root is another directory");
+  }
   const int64_t now_ns = net::NowNs();
+  if (now_ns >= second_at_ns_) {
+    second_at_ns_ = options_.each_second == nullptr ? kNever : now_ns + kSecondNs;
+    if (options_.each_second != nullptr) options_.each_second();
+  }
   if (woken_.exchange(false) || now_ns >= upkeep_at_ns_) {
     upkeep_at_ns_ = options_.upkeep == nullptr ? kNever : options_.upkeep(now_ns);
   }
@@ -121,9 +139,10 @@ void CatalogKeeper::WalkAllSoon(const char* why) {
 
 void CatalogKeeper::Rescan() {
   rescans_.fetch_add(1, std::memory_order_relaxed);
-  rescan_at_ns_ = kNever;
   walk_began_ns_ = net::NowNs();
-  if (all_is_due_ || unwatched_lost_) {
+  rescan_at_ns_ = unwatched_at_ns_ = kNever;
+  if (all_is_due_ || unwatched_lost_ || walk_began_ns_ >= all_at_ns_) {
+    all_at_ns_ = kNever;
     all_is_due_ = unwatched_lost_ = false;
     walking_all_ = true;
     to_visit_.insert("");
@@ -135,8 +154,10 @@ void CatalogKeeper::Rescan() {
 void CatalogKeeper::FinishedWalk() {
   const int64_t now_ns = net::NowNs();
   const absl::Duration took = absl::Nanoseconds(now_ns - walk_began_ns_);
+  const int64_t rescan_ns = absl::ToInt64Nanoseconds(options_.rescan);
   if (walking_all_) {
     walking_all_ = false;
+    all_at_ns_ = now_ns + std::max(rescan_ns, kRest * absl::ToInt64Nanoseconds(took));
     pause_ns_ = absl::ToInt64Nanoseconds(std::max(kPauseMin, took));
     if (!all_is_due_ && !options_.catalog->complete() && !options_.catalog->left_out()) {
       options_.catalog->SetComplete();
@@ -146,11 +167,14 @@ void CatalogKeeper::FinishedWalk() {
   }
   if (all_is_due_) {
     rescan_at_ns_ = now_ns + pause_ns_;
-  } else if (unwatched_.empty() && !unwatched_lost_) {
-    rescan_at_ns_ = kNever;
-  } else if (rescan_at_ns_ == kNever) {
-    rescan_at_ns_ = now_ns + absl::ToInt64Nanoseconds(options_.rescan);
+    return;
   }
+  if (unwatched_.empty() && !unwatched_lost_) {
+    unwatched_at_ns_ = kNever;
+  } else if (unwatched_at_ns_ == kNever) {
+    unwatched_at_ns_ = now_ns + rescan_ns;
+  }
+  rescan_at_ns_ = std::min(unwatched_at_ns_, all_at_ns_);
 }
 
 void CatalogKeeper::SetUnwatched(const std::string& path, bool unwatched) {
@@ -175,6 +199,12 @@ void CatalogKeeper::SetUnwatched(const std::string& path, bool unwatched) {
 void CatalogKeeper::Visit(const std::string& path) {
   absl::StatusOr<net::UniqueFd> directory = options_.feed->OpenDirectory(path);
   if (absl::IsNotFound(directory.status())) return Vanished(path);
+  if (absl::IsPermissionDenied(directory.status())) {
+    // "lost+found", say. Whoever may read it one day is found by the next walk of all.
+    LOG_EVERY_N(WARNING, 1000) << "catalog: " << text::Quoted(path) << " may not be read, and is left out with all that is below it: "
+                               << directory.status().message();
+    return Vanished(path);
+  }
   if (!directory.ok()) {
     LOG_EVERY_N(WARNING, 1000) << "catalog: " << text::Quoted(path) << " is left out: " << directory.status().message();
     SetUnwatched(path, true);  // so that it is tried again

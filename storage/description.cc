@@ -15,7 +15,7 @@ std::string EtagOf(int fd, const ObjectInfo& info, Tier tier) {
 }
 
 Description Describe(int fd, const ObjectInfo& info, Tier tier) {
-  return Description{info.size, info.mtime_ns / 1'000'000'000, EtagOf(fd, info, tier), tier};
+  return Description{info.size, info.mtime_s, EtagOf(fd, info, tier), tier};
 }
 
 }  // namespace objmapper::storage

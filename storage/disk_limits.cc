@@ -1,6 +1,12 @@
 #include "storage/disk_limits.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 #include <glog/logging.h>
 
@@ -10,6 +16,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "net/errno_status.h"
 
 namespace objmapper::storage {
 namespace {
@@ -65,7 +72,15 @@ void DiskLimits::AskFileSystem() {
     return;
   }
   const uint64_t block = static_cast<uint64_t>(status.f_frsize);
-  const uint64_t used = (status.f_blocks - status.f_bfree) * block;
+  // What file systems in user space say need not add up.
+  const uint64_t used = (status.f_blocks - std::min<uint64_t>(status.f_bfree, status.f_blocks)) * block;
+  if (status.f_blocks == 0) {
+    // ramfs and the like: that there are no blocks means that nobody counts them.
+    const bool of_share = options_.evict_at.of == Of::kFileSystem || options_.refuse_at.of == Of::kFileSystem;
+    LOG_IF_EVERY_N(WARNING, of_share, 10000)
+        << "disk limits: the file system of the root does not say how large it is: no share of it is ever reached";
+  }
+  blocks_.store(status.f_blocks, std::memory_order_relaxed);
   disk_used_.store(used, std::memory_order_relaxed);
   disk_bytes_.store(used + status.f_bavail * block, std::memory_order_relaxed);  // without what root alone may use
   fsid_.store(status.f_fsid, std::memory_order_relaxed);
@@ -81,6 +96,28 @@ uint64_t DiskLimits::BytesOf(const DiskLevel& level) const {
   return level.value;
 }
 
+bool DiskLimits::Frees(int fd) const {
+  if (options_.evict_at.of != Of::kFileSystem) return true;
+  struct statfs system;
+  uint64_t fsid;
+  static_assert(sizeof(fsid) == sizeof(system.f_fsid));
+  if (fstatfs(fd, &system) != 0) return true;
+  // As statvfs(3) puts it together.
+  memcpy(&fsid, &system.f_fsid, sizeof(fsid));
+  if (IsHere(fsid)) return true;
+  // Each subvolume has a number of its own, and all have the same blocks.
+  return system.f_type == BTRFS_SUPER_MAGIC && system.f_blocks == blocks_.load(std::memory_order_relaxed);
+}
+
+absl::Status DiskLimits::FollowRoot(const Tree& tree) {
+  const absl::StatusOr<net::UniqueFd> root = tree.OpenDirectory("", Wait::kMayBlock);
+  if (!root.ok()) return root.status();
+  if (dup3(root->get(), root_.get(), O_CLOEXEC) < 0) return net::ErrnoToStatus(errno, "disk limits: the root");
+  const net::MutexLock lock(&mutex_);
+  AskFileSystem();
+  return absl::OkStatus();
+}
+
 uint64_t DiskLimits::used() const {
   if (OfObjects()) return options_.catalog->bytes() + reserved_.load(std::memory_order_relaxed);
   return disk_used_.load(std::memory_order_relaxed) + reserved_since_.load(std::memory_order_relaxed);
@@ -90,7 +127,7 @@ absl::Status DiskLimits::CheckNow(uint64_t bytes, absl::string_view peer) const 
   // What objects, and others, leave to those that are on their way.
   const uint64_t coming = reserved_.load(std::memory_order_relaxed);
   uint64_t room = UINT64_MAX;
-  if (options_.refuse_at.of != Of::kNothing) {
+  if (IsLimit(options_.refuse_at)) {
     const uint64_t limit = BytesOf(options_.refuse_at), all = used();
     if (bytes > limit || all > limit - bytes) {
       return absl::UnavailableError("the disk is filled up to its limit (--disk_refuse_at): try again later");
@@ -121,7 +158,7 @@ absl::Status DiskLimits::CheckAndAsk(uint64_t bytes, absl::string_view peer) {
 
 absl::Status DiskLimits::Check(uint64_t bytes) {
   const net::MutexLock lock(&mutex_);
-  if (const uint64_t evict_at = evict_at_bytes(); options_.evict_at.of != Of::kNothing && bytes > evict_at) {
+  if (const uint64_t evict_at = evict_at_bytes(); IsLimit(options_.evict_at) && bytes > evict_at) {
     refused_.fetch_add(1, std::memory_order_relaxed);
     return absl::UnavailableError(absl::StrCat(bytes, " bytes are more than can stay: above ", evict_at,
                                                " objects are evicted (--disk_evict_at)"));
@@ -169,7 +206,7 @@ DiskLimits::Fill DiskLimits::Ask() {
     fill.used = on_disk > going ? on_disk - going : 0;
   }
   const uint64_t limit = evict_at_bytes();
-  if (limit != 0 && fill.used > limit) fill.excess = fill.used - limit;
+  if (IsLimit(options_.evict_at) && fill.used > limit) fill.excess = fill.used - limit;
   return fill;
 }
 

@@ -80,6 +80,13 @@ class DiskLimits {
   // Whether a file with this f_fsid (statvfs(3)) is on the root's file system: only there it is known how much room is left.
   bool IsHere(uint64_t fsid) const { return fsid == fsid_.load(std::memory_order_relaxed); }
 
+  // Whether to remove the file `fd` brings the level down at which objects are evicted: not so of one on another file system, which is
+  // mounted below the root, where the level is a share of the root's.
+  bool Frees(int fd) const;
+
+  // The tree has followed its root: what is said of the file system is said of that one from now on. Errors as Open().
+  absl::Status FollowRoot(const Tree& tree);
+
   struct Fill {
     uint64_t used = 0;            // bytes that count against evict_at
     bool exact = false;           // they are those of objects, known as soon as one comes or goes; else the file system's
@@ -102,6 +109,11 @@ class DiskLimits {
   DiskLimits(const Options& options, net::UniqueFd root) : options_(options), root_(std::move(root)) {}
 
   uint64_t BytesOf(const DiskLevel& level) const;
+  // Whether there is such a level: none is a share of a file system that does not know its size.
+  bool IsLimit(const DiskLevel& level) const {
+    if (level.of == DiskLevel::Of::kFileSystem) return disk_bytes_.load(std::memory_order_relaxed) != 0;
+    return level.of != DiskLevel::Of::kNothing;
+  }
   void AskFileSystem() EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckNow(uint64_t bytes, absl::string_view peer) const EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckAndAsk(uint64_t bytes, absl::string_view peer) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -110,7 +122,7 @@ class DiskLimits {
   const net::UniqueFd root_;
   net::Mutex mutex_;
   // Written under the lock, read without.
-  std::atomic<uint64_t> disk_used_{0}, disk_bytes_{0}, fsid_{0};  // as last asked; bytes 0: it has no end
+  std::atomic<uint64_t> disk_used_{0}, disk_bytes_{0}, fsid_{0}, blocks_{0};  // as last asked; bytes 0: it has no end
   std::atomic<uint64_t> reserved_since_{0};             // after that
   std::atomic<uint64_t> reserved_{0};                   // by all rooms that live
   uint64_t reserved_total_ GUARDED_BY(mutex_) = 0;

@@ -27,7 +27,8 @@ constexpr size_t kReadBytes = 256 * 1024;
 constexpr size_t kPageBytes = 4096;
 
 absl::Status Shrunk() {
-  return absl::AbortedError("the descriptor's file changed its size while it was copied");
+  return absl::AbortedError(
+      "the descriptor's file was cut while it was copied, or holds fewer bytes than it says (as files of sysfs do)");
 }
 
 absl::Status FromError(int error) { return DiskError(error, "copy from the descriptor"); }

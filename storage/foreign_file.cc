@@ -43,6 +43,21 @@ absl::StatusOr<ForeignFile> JudgeForeignFile(int fd) {
   }
   if ((flags & O_PATH) != 0) return Unfit("a mere place in the file system (O_PATH)");
   if ((flags & O_ACCMODE) == O_WRONLY) return Unfit("open for writing alone");
+  // Of procfs and the like: copied by its size, it would be an empty object.
+  if (status.st_size == 0) {
+    char byte;
+    ssize_t got;
+    do {
+      got = pread(fd, &byte, 1, 0);
+    } while (got < 0 && errno == EINTR);
+    struct stat now;
+    if (got > 0 && fstat(fd, &now) == 0 && now.st_size == 0) {
+      return absl::InvalidArgumentError(
+          "the descriptor's file says that it is empty, and is not (procfs and its like are made up while they are read): its bytes can "
+          "be put, not its descriptor");
+    }
+    if (got > 0) status = now;
+  }
   ForeignFile file;
   file.size = static_cast<uint64_t>(status.st_size);
   // stat(2): blocks of 512 bytes, whatever st_blksize says.

@@ -20,7 +20,7 @@ struct ForeignFile {
 // May wait for ever, whatever the file is: never in the server's own process (storage/foreign_task.h).
 //
 // INVALID_ARGUMENT, which names what it is: it is no regular file open for reading (O_PATH,
-// write-only, a pipe, a socket, a directory, a device, ...).
+// write-only, a pipe, a socket, a directory, a device, ...), or its size is not what it holds (0, and there are bytes).
 absl::StatusOr<ForeignFile> JudgeForeignFile(int fd);
 
 }  // namespace objmapper::storage

@@ -52,6 +52,7 @@ void Housekeeping::Start(DeleteIf delete_if) {
   keeper.watches_max = options_.watches_max;
   keeper.rescan = options_.rescan;
   keeper.warn_of_folding = options_.warn_of_folding;
+  keeper.each_second = options_.each_second;
   if (delete_if != nullptr) {
     feed_->RemoveLeftovers();
     Upkeep::Options upkeep;
@@ -65,6 +66,13 @@ void Housekeeping::Start(DeleteIf delete_if) {
     keeper.upkeep = [this](int64_t now_ns) { return upkeep_->Do(now_ns); };
   }
   keeper_ = std::make_unique<CatalogKeeper>(std::move(keeper));
+}
+
+absl::Status Housekeeping::FollowRoot() {
+  if (absl::Status followed = feed_->FollowRoot(*options_.tree); !followed.ok()) return followed;
+  absl::Status followed = limits_->FollowRoot(*options_.tree);
+  if (keeper_ != nullptr) keeper_->WalkAnew();
+  return followed;
 }
 
 void Housekeeping::Stop() {

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -38,6 +39,7 @@ class Housekeeping {
     uint64_t catalog_memory = UINT64_MAX;  // bytes
     bool warn_of_folding = false;          // as CatalogKeeper::Options
     uint32_t peer_percent = 100;
+    std::function<void()> each_second;  // as CatalogKeeper::Options
   };
   // Errors as Tree::OpenDirectory() of the root.
   static absl::StatusOr<std::unique_ptr<Housekeeping>> Open(const Options& options);
@@ -46,6 +48,8 @@ class Housekeeping {
   // Begins to walk the tree and to follow it. delete_if: how objects that have expired, or have to make room, are removed;
   // null: nothing is ever removed, else what killed puts have left behind goes too.
   void Start(DeleteIf delete_if);
+  // The tree has followed its root: all that is known is of another directory. It is walked anew. Errors as Open(). Any thread.
+  absl::Status FollowRoot();
   // No object is removed any more, and what is known grows old. What else there is may be called on.
   void Stop();
 

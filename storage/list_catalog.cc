@@ -31,17 +31,18 @@ ListPage ListCatalog(const Catalog& catalog, const Tree& tree, const ListQuery& 
       return true;
     }
     if (object.entry.expires_s != 0 && object.entry.expires_s <= now_s) return true;
-    ListEntry entry{object.uri, object.entry.size, static_cast<uint64_t>(object.entry.mtime_s)};
+    ListEntry entry{object.uri, object.entry.size, object.entry.mtime_s};
     if (object.entry.link) {
       const absl::StatusOr<ObjectInfo> info = tree.Stat(object.uri, Wait::kMayBlock);
       if (!info.ok()) return true;  // it leads to no object
       entry.size = info->size;
-      entry.mtime_s = static_cast<uint64_t>(info->mtime_ns / 1'000'000'000);
+      entry.mtime_s = info->mtime_s;
     }
     bytes += kEntryBytes + object.uri.size();
     // A page has one entry at least, or there would be no end.
     if (!page.entries.empty() && bytes > query.bytes_max) {
       page.cursor = page.entries.back().uri;
+      page.next = std::move(entry.uri);
       return false;
     }
     page.entries.push_back(std::move(entry));

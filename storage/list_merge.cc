@@ -16,24 +16,36 @@ ListPage MergeListing(ListPage disk, std::vector<MemoryTier::Listed> memory, con
   const auto add = [&](ListEntry entry) {
     bytes += kEntryBytes + entry.uri.size();
     // A page has one entry at least, or there would be no end.
-    if (!merged.entries.empty() && bytes > query.bytes_max) return false;
+    if (!merged.entries.empty() && bytes > query.bytes_max) {
+      merged.next = std::move(entry.uri);
+      return false;
+    }
     merged.entries.push_back(std::move(entry));
     return true;
   };
   bool full = false;
   auto next = disk.entries.begin();
   for (MemoryTier::Listed& listed : memory) {
+    if (full) break;
     // What comes after the disk's page is on a later one.
-    if (full || (!disk.cursor.empty() && listed.uri > disk.cursor)) break;
+    if (!disk.cursor.empty() && listed.uri > disk.cursor && disk.next < listed.uri) break;
     if (!filter.Permits(listed.uri)) continue;
+    if (!disk.cursor.empty() && listed.uri > disk.cursor) {
+      disk.next = std::move(listed.uri);
+      break;
+    }
     for (; !full && next != disk.entries.end() && next->uri < listed.uri; ++next) full = !add(*next);
     if (full) break;
     if (next != disk.entries.end() && next->uri == listed.uri) ++next;
-    const auto mtime_s = static_cast<uint64_t>(listed.info.mtime_ns / 1'000'000'000);
-    full = !add(ListEntry{std::move(listed.uri), listed.info.size, mtime_s});
+    full = !add(ListEntry{std::move(listed.uri), listed.info.size, listed.info.mtime_s});
   }
   for (; !full && next != disk.entries.end(); ++next) full = !add(*next);
-  merged.cursor = full ? merged.entries.back().uri : disk.cursor;
+  if (full) {
+    merged.cursor = merged.entries.back().uri;
+  } else {
+    merged.cursor = std::move(disk.cursor);
+    merged.next = std::move(disk.next);
+  }
   return merged;
 }
 

@@ -58,15 +58,6 @@ class ListRoom {
     return Lease(this, bytes);
   }
 
-  // All of it or, where there is not so much, nothing: a lease of 0 bytes.
-  Lease TakeWhole(size_t wanted) {
-    size_t used = used_.load(std::memory_order_relaxed);
-    do {
-      if (used > bytes_max_ || wanted > bytes_max_ - used) return Lease();
-    } while (!used_.compare_exchange_weak(used, used + wanted, std::memory_order_relaxed));
-    return Lease(this, wanted);
-  }
-
   size_t used() const { return used_.load(std::memory_order_relaxed); }
 
  private:

@@ -113,20 +113,21 @@ class Walk {
   void Object(int directory, const std::string& name, const std::string& uri) {
     struct stat status;
     if (fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;
-    ListEntry entry{uri, static_cast<uint64_t>(status.st_size), static_cast<uint64_t>(status.st_mtim.tv_sec)};
+    ListEntry entry{uri, static_cast<uint64_t>(status.st_size), status.st_mtim.tv_sec};
     if (!S_ISREG(status.st_mode) || (status.st_mode & S_ISVTX) != 0) {
       // A link that leads to an object, or an object that may have expired: as a reader finds it.
       if (!S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode)) return;
       const absl::StatusOr<ObjectInfo> info = tree_.Stat(uri, Wait::kMayBlock);
       if (!info.ok()) return;
       entry.size = info->size;
-      entry.mtime_s = static_cast<uint64_t>(info->mtime_ns / 1'000'000'000);
+      entry.mtime_s = info->mtime_s;
     }
     const size_t bytes = kEntryBytes + uri.size();
     // A page has one entry at least, or there would be no end.
     if (!page_.entries.empty() && bytes_ + bytes > query_.bytes_max) {
       full_ = true;
       page_.cursor = page_.entries.back().uri;
+      page_.next = uri;
       return;
     }
     bytes_ += bytes;

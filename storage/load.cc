@@ -35,6 +35,22 @@ absl::Status ReadWhole(int fd, const ObjectInfo& info, Wait wait, char* out,
   return absl::OkStatus();
 }
 
+// Whether a file that says that it is empty is. Some in user space (FUSE) are not: their size is known when they have been read.
+// Nothing of such a one may be told as all of it.
+absl::Status CheckEmpty(int fd, Wait wait, absl::string_view uri) {
+  ObjectInfo one;
+  one.size = 1;
+  char byte;
+  const absl::Status read = ReadWhole(fd, one, wait, &byte, uri);
+  if (absl::IsAborted(read)) return absl::OkStatus();
+  if (!read.ok()) return read;
+  // It may have grown since it was looked at.
+  const absl::StatusOr<ObjectInfo> now = InfoOf(fd, uri);
+  if (!now.ok() || now->size != 0) return now.status();
+  return absl::PermissionDeniedError(
+      absl::StrCat("read ", text::Quoted(uri), ": it says that it is empty, and is not: it has no size to go by"));
+}
+
 }  // namespace
 
 absl::StatusOr<LoadedObject> Load(const Tree& tree, absl::string_view uri,
@@ -45,6 +61,9 @@ absl::StatusOr<LoadedObject> Load(const Tree& tree, absl::string_view uri,
   object.fd = std::move(opened->fd);
   object.info = opened->info;
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    if (object.info.size == 0) {
+      if (absl::Status empty = CheckEmpty(object.fd.get(), wait, uri); !empty.ok()) return empty;
+    }
     if (object.info.size > snapshot_max) {
       object.snapshot.reset();
       return object;

@@ -26,7 +26,7 @@ struct LoadedObject {
 //
 // Any thread. Errors as Tree::OpenObject(); kCachedOnly: also UNAVAILABLE when the bytes of a small
 // object are not in the page cache (preadv2(2), RWF_NOWAIT). RESOURCE_EXHAUSTED: it changed each
-// time that it was read.
+// time that it was read. PERMISSION_DENIED: also of a file that says it is empty, and is not.
 absl::StatusOr<LoadedObject> Load(const Tree& tree, absl::string_view uri,
                                   Wait wait, size_t snapshot_max = kSnapshotBytesMax);
 

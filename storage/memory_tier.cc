@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,8 +15,8 @@
 #include "absl/hash/hash.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "net/errno_status.h"
+#include "storage/object_info.h"
 #include "storage/tree.h"
 
 namespace objmapper::storage {
@@ -41,7 +42,18 @@ absl::string_view NameOf(absl::string_view uri, std::string* room) {
 
 size_t HashOf(absl::string_view name) { return absl::Hash<absl::string_view>()(name); }
 
-int64_t RealtimeNs() { return absl::GetCurrentTimeNanos(); }
+// What times to live are counted by: no clock that anybody sets, and one that goes on while the machine sleeps.
+int64_t LifeNs() {
+  timespec now;
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return NanosecondsOf(now);
+}
+
+// Saturates.
+int64_t LifeNsAfter(absl::Duration ttl) {
+  int64_t end_ns;
+  return __builtin_add_overflow(LifeNs(), absl::ToInt64Nanoseconds(ttl), &end_ns) ? INT64_MAX - 1 : end_ns;
+}
 
 // What an object takes of the room.
 uint64_t Charge(uint64_t size) {
@@ -107,7 +119,7 @@ MemoryTier::Held MemoryTier::Find(absl::string_view uri, bool used) const {
     const Held* const found = used ? objects_.Find(name) : objects_.Peek(name);
     if (found != nullptr) held = *found;
   }
-  if (held != nullptr && held->expires_ns != INT64_MAX && RealtimeNs() >= held->expires_ns) return nullptr;
+  if (held != nullptr && held->expires_ns != INT64_MAX && LifeNs() >= held->expires_ns) return nullptr;
   return held;
 }
 
@@ -120,7 +132,7 @@ MemoryTier::Held MemoryTier::Take(absl::string_view name) {
 
 std::vector<MemoryTier::Held> MemoryTier::TakeExpired() {
   std::vector<Held> gone;
-  const int64_t now_ns = RealtimeNs();
+  const int64_t now_ns = LifeNs();
   const net::MutexLock lock(&mutex_);
   while (!expiries_.empty() && expiries_.begin()->first <= now_ns) {
     const std::string& name = expiries_.begin()->second;
@@ -150,8 +162,7 @@ absl::StatusOr<bool> MemoryTier::Adopt(absl::string_view uri, net::UniqueFd* fd,
   }
   std::string room;
   const std::string name(NameOf(uri, &room));
-  const int64_t expires_ns =
-      ttl == absl::InfiniteDuration() ? INT64_MAX : absl::ToUnixNanos(absl::Now() + ttl);  // saturates
+  const int64_t expires_ns = ttl == absl::InfiniteDuration() ? INT64_MAX : LifeNsAfter(ttl);
   const auto object = std::make_shared<Object>(Object{std::move(*fd), expires_ns, HashOf(name)});
 
   expired_ += TakeExpired().size();
@@ -197,7 +208,7 @@ absl::Status MemoryTier::Remove(absl::string_view uri, absl::FunctionRef<absl::S
   absl::Status removed = remove_from_disk();
   if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
   const Held held = Take(name);
-  const bool was_here = held != nullptr && RealtimeNs() < held->expires_ns;
+  const bool was_here = held != nullptr && LifeNs() < held->expires_ns;
   return was_here ? absl::OkStatus() : removed;
 }
 
@@ -210,7 +221,7 @@ std::vector<MemoryTier::Listed> MemoryTier::List(absl::string_view prefix, absl:
     });
   }
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  const int64_t now_ns = RealtimeNs();
+  const int64_t now_ns = LifeNs();
   std::vector<Listed> listed;
   for (auto& [name, held] : found) {
     if (now_ns >= held->expires_ns) continue;

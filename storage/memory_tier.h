@@ -109,7 +109,7 @@ class MemoryTier : public Overlay {
  private:
   struct Object {
     net::ForeignFd fd;  // the last of gigabytes, maybe
-    int64_t expires_ns;  // Unix time; INT64_MAX: never
+    int64_t expires_ns;  // by CLOCK_BOOTTIME, so that nobody who sets the clock ends it or keeps it; INT64_MAX: never
     size_t hash;         // of its name
   };
   using Held = std::shared_ptr<const Object>;

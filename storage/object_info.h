@@ -13,7 +13,8 @@ namespace objmapper::storage {
 // system can tell: a writer that changes a file in place within one tick of its ctime is not seen.
 struct ObjectInfo {
   uint64_t size = 0;     // bytes
-  int64_t mtime_ns = 0;  // since the epoch
+  int64_t mtime_s = 0;   // since the epoch, rounded down: what is told of it
+  int64_t mtime_ns = 0;  // the same, as far as it fits (NanosecondsOf()): what tells versions apart
   int64_t ctime_ns = 0;
   dev_t device = 0;
   ino_t inode = 0;
@@ -21,8 +22,8 @@ struct ObjectInfo {
   friend bool operator==(const ObjectInfo&, const ObjectInfo&) = default;
 };
 
-// Nanoseconds since the epoch; times that do not fit (before 1677, after 2262: anybody may give a file such) become the first or the
-// last that does.
+// Nanoseconds since the epoch, before it below 0; times that do not fit (before 1677, after 2262: anybody may give a file such) become
+// the first or the last that does.
 int64_t NanosecondsOf(const timespec& time);
 
 // A strong validator: differs whenever two infos differ. Printable ASCII, at most 64 bytes.

@@ -56,7 +56,7 @@ absl::Status HasRoom(int fd, uint64_t bytes) {
   constexpr uint64_t kBytesMax = uint64_t{1} << 60;
   if (bytes > kBytesMax) return DiskError(EFBIG, absl::StrCat("room for ", bytes, " bytes"));
   struct statvfs disk;
-  if (fstatvfs(fd, &disk) != 0 || disk.f_blocks == 0) return absl::OkStatus();
+  if (fstatvfs(fd, &disk) != 0 || disk.f_blocks == 0 || disk.f_frsize == 0) return absl::OkStatus();
   const uint64_t free_blocks = geteuid() == 0 ? disk.f_bfree : disk.f_bavail;  // root may have the last ones too
   return bytes / disk.f_frsize <= free_blocks ? absl::OkStatus()
                                               : DiskError(ENOSPC, absl::StrCat("room for ", bytes, " bytes"));
@@ -372,7 +372,7 @@ absl::Status Store::DeleteIf(absl::string_view uri, absl::FunctionRef<bool(int f
 absl::Status Store::Unlink(absl::string_view uri, int directory, const std::string& path, const std::string& name,
                            net::UniqueFd file, size_t kept_folders) {
   if (unlinkat(directory, name.c_str(), 0) != 0) {
-    if (errno == EISDIR) return options_.tree->Stat(uri, Wait::kMayBlock).status();
+    if (errno == EISDIR) return options_.tree->StatOnDisk(uri, Wait::kMayBlock).status();
     return DiskError(errno, What("delete", uri));
   }
   Changed(uri);

@@ -75,11 +75,12 @@ struct ListQuery {
 struct ListEntry {
   std::string uri;
   uint64_t size = 0;
-  uint64_t mtime_s = 0;  // since the epoch
+  int64_t mtime_s = 0;  // since the epoch
 };
 struct ListPage {
   std::vector<ListEntry> entries;  // sorted by URI, as bytes
-  std::string cursor;              // empty: there is no more
+  std::string cursor;              // the last of them, when there is more: ListQuery::cursor of the next page; else empty
+  std::string next;                // and the least that is still to come; what a client is told is made of both (list_cursor.h)
 };
 
 // What of a listing may be seen.
@@ -122,7 +123,8 @@ class Store {
   // Stores the whole of `fd`, a client's descriptor, as `uri`: by reflink or copy inside the kernel (holes stay
   // holes, and room for what is none is looked for first: file_copy.h), or as it is where it is a memfd sealed against writing, growing and shrinking and there is a memory tier.
   // INVALID_ARGUMENT names what it is when it is no regular file open for reading (O_PATH, write-only, a pipe,
-  // a socket, a directory, a device). UNAVAILABLE: it kept us waiting for foreign_patience. CANCELLED: `go_on`, which is asked
+  // a socket, a directory, a device), or that it is empty by its size alone. ABORTED: it became smaller, or holds fewer bytes than
+  // it says. UNAVAILABLE: it kept us waiting for foreign_patience. CANCELLED: `go_on`, which is asked
   // now and then, said no. Else as Begin() and Commit().
   absl::Status PutFd(absl::string_view uri, net::ForeignFd fd, const PutAttributes& attributes,
                      absl::FunctionRef<bool()> go_on);
@@ -130,7 +132,8 @@ class Store {
     return PutFd(uri, std::move(fd), attributes, [] { return true; });
   }
 
-  // Removes the object. NOT_FOUND: there is none; PERMISSION_DENIED: it is a directory. Directories that become empty go
+  // Removes the object. NOT_FOUND: there is none; FAILED_PRECONDITION: it is a directory, or something is
+  // mounted on it. Directories that become empty go
   // too, if a store has made them (own_folder.h), but for the first `kept_folders` of the URI. Descriptors that have been
   // handed out stay good. DATA_LOSS: it is gone, but may come back when power fails (kFull).
   absl::Status Delete(absl::string_view uri, size_t kept_folders = 0);

@@ -3,16 +3,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "net/clock.h"
 #include "net/errno_status.h"
 #include "storage/attributes.h"
 #include "storage/reserved_name.h"
@@ -104,6 +107,50 @@ const char* KindOf(mode_t mode) {
   }
 }
 
+bool IsMadeUpBy(int64_t file_system) {
+  switch (file_system) {
+    case PROC_SUPER_MAGIC:
+    case SYSFS_MAGIC:
+    case DEBUGFS_MAGIC:
+    case TRACEFS_MAGIC:
+    case SECURITYFS_MAGIC:
+    case SELINUX_MAGIC:
+    case SMACK_MAGIC:
+    case CGROUP_SUPER_MAGIC:
+    case CGROUP2_SUPER_MAGIC:
+    case BINFMTFS_MAGIC:
+    case BPF_FS_MAGIC:
+    case NSFS_MAGIC:
+    case RDTGROUP_SUPER_MAGIC:
+    // Those that have no name in linux/magic.h.
+    case 0x62656570:  // configfs
+    case 0x65735543:  // fusectl
+    case 0x6E667364:  // nfsd
+    case 0x19800202:  // mqueue
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Whether the kernel makes the file up while it is read, so that its size says nothing: 0, or a page. Asked of files that take no
+// blocks alone, and of one file system once a second: a number of a device comes again.
+bool IsMadeUp(int fd, dev_t device) {
+  constexpr int64_t kBelievedNs = 1'000'000'000;
+  struct Known {
+    dev_t device = 0;
+    bool made_up = false;
+    int64_t until_ns = 0;
+  };
+  thread_local Known known;
+  const int64_t now_ns = net::NowNs();
+  if (known.device == device && now_ns < known.until_ns) return known.made_up;
+  struct statfs system;
+  if (fstatfs(fd, &system) != 0) return false;
+  known = {device, IsMadeUpBy(system.f_type), now_ns + kBelievedNs};
+  return known.made_up;
+}
+
 // O_NONBLOCK: a FIFO without a writer, a leased file or a device would block us in open(2).
 // O_NOCTTY: a terminal in the tree must not become ours.
 constexpr int kNeverBlock = O_NONBLOCK | O_NOCTTY;
@@ -136,6 +183,9 @@ absl::Status ResolveError(int error, absl::string_view uri) {
     case EAGAIN:
       return absl::ResourceExhaustedError(absl::StrCat(
           what, ": renamed at this moment, or a writer holds a lease; try again (EAGAIN)"));
+    case ETIMEDOUT:
+      // Of a file system that is on the other end of a network: the client itself was not late.
+      return absl::DataLossError(absl::StrCat(what, ": the file system did not answer in time (ETIMEDOUT)"));
     default:
       return net::ErrnoToStatus(error, what);
   }
@@ -143,7 +193,10 @@ absl::Status ResolveError(int error, absl::string_view uri) {
 
 }  // namespace
 
-absl::StatusOr<Tree> Tree::Open(const std::string& root) {
+namespace {
+
+// The root's directory, O_PATH. Errors as Tree::Open().
+absl::StatusOr<net::UniqueFd> OpenRoot(const std::string& root) {
   const std::string what = absl::StrCat("open the root ", root);
   net::UniqueFd fd(OpenAt2(AT_FDCWD, root.c_str(), O_PATH | O_DIRECTORY, 0));
   if (!fd.valid()) {
@@ -170,7 +223,56 @@ absl::StatusOr<Tree> Tree::Open(const std::string& root) {
   const net::UniqueFd probe(
       OpenAt2(fd.get(), ".", O_PATH, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS));
   if (!probe.valid()) return net::ErrnoToStatus(errno, what);
-  return Tree(root, std::move(fd));
+  return fd;
+}
+
+}  // namespace
+
+absl::StatusOr<Tree> Tree::Open(const std::string& root) {
+  absl::StatusOr<net::UniqueFd> fd = OpenRoot(root);
+  if (!fd.ok()) return fd.status();
+  // When an object expires is asked by the name that its descriptor has there, and new files get theirs by it. Without, objects
+  // would be served for ever.
+  if (access(absl::StrCat("/proc/self/fd/", fd->get()).c_str(), F_OK) != 0) {
+    return absl::UnimplementedError(
+        absl::StrCat("open the root ", root, ": there is no /proc here, by which its files are reached: mount it (mount -t proc proc /proc; "
+                     "MountAPIVFS=yes in a unit with RootDirectory=)"));
+  }
+  return Tree(root, *std::move(fd));
+}
+
+absl::Status Tree::CheckRoot() const {
+  struct stat held, named;
+  if (fstat(root_.get(), &held) != 0) return net::ErrnoToStatus(errno, absl::StrCat("the root ", root_path_));
+  const char* const then = "; SIGHUP has its name looked up again";
+  if (held.st_nlink == 0) {
+    return absl::FailedPreconditionError(absl::StrCat("the root ", root_path_, " has been removed", then));
+  }
+  if (stat(root_path_.c_str(), &named) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the root ", root_path_, " has been moved away: what it was is served still", then));
+    }
+    return absl::OkStatus();  // not ours to look at: who gave its rights up may still serve what it opened before
+  }
+  if (held.st_dev == named.st_dev && held.st_ino == named.st_ino) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the root ", root_path_, " is another directory by now: what it was is served still", then));
+}
+
+absl::StatusOr<bool> Tree::FollowRoot(absl::FunctionRef<absl::Status(int root)> accept) const {
+  const absl::StatusOr<net::UniqueFd> fd = OpenRoot(root_path_);
+  if (!fd.ok()) return fd.status();
+  struct stat held, named;
+  if (fstat(root_.get(), &held) != 0 || fstat(fd->get(), &named) != 0) {
+    return net::ErrnoToStatus(errno, absl::StrCat("the root ", root_path_));
+  }
+  if (held.st_dev == named.st_dev && held.st_ino == named.st_ino) return false;
+  if (absl::Status accepted = accept(fd->get()); !accepted.ok()) return accepted;
+  // In one step, so that every thread has the one or the other.
+  if (dup3(fd->get(), root_.get(), O_CLOEXEC) < 0) return net::ErrnoToStatus(errno, absl::StrCat("the root ", root_path_));
+  NoteChange();
+  return true;
 }
 
 template <typename Ask, typename AskDisk>
@@ -319,8 +421,9 @@ absl::StatusOr<net::UniqueFd> Tree::Resolve(absl::string_view uri, int flags, Wa
     // stayed beneath the root (openat2(2)).
     if (error != EAGAIN) break;
   }
-  // What opening a socket, or a device that is absent, in use or empty gives: O_PATH tells which.
-  const bool special = error == ENXIO || error == ENODEV || error == EBUSY || error == ENOMEDIUM;
+  // What opening a socket, or a device that is absent, in use or empty gives, or what may not be read: O_PATH tells which.
+  const bool special =
+      error == ENXIO || error == ENODEV || error == EBUSY || error == ENOMEDIUM || error == EACCES;
   if (special && (flags & O_PATH) == 0) {
     if (absl::Status status = StatOnDisk(uri, wait).status(); !status.ok()) return status;
   }
@@ -352,14 +455,20 @@ absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri) {
     return net::ErrnoToStatus(errno, absl::StrCat("stat ", Quoted(uri)));
   }
   if (!S_ISREG(status.st_mode)) {
+    return absl::Status(S_ISDIR(status.st_mode) ? absl::StatusCode::kFailedPrecondition : absl::StatusCode::kPermissionDenied,
+                        absl::StrCat("open ", Quoted(uri), ": it is ", KindOf(status.st_mode), ", not an object"));
+  }
+  if (status.st_blocks == 0 && IsMadeUp(fd, status.st_dev)) {
     return absl::PermissionDeniedError(
-        absl::StrCat("open ", Quoted(uri), ": it is ", KindOf(status.st_mode), ", not an object"));
+        absl::StrCat("open ", Quoted(uri), ": the kernel makes this file up while it is read, so that it has no size to go by, and is "
+                     "not an object"));
   }
   if (MayExpire(status.st_mode) && HasExpired(fd)) {
     return absl::NotFoundError(absl::StrCat("open ", Quoted(uri), ": it has expired"));
   }
   ObjectInfo info;
   info.size = static_cast<uint64_t>(status.st_size);
+  info.mtime_s = status.st_mtim.tv_sec;  // the nanoseconds go on from there, before the epoch too
   info.mtime_ns = NanosecondsOf(status.st_mtim);
   info.ctime_ns = NanosecondsOf(status.st_ctim);
   info.device = status.st_dev;

@@ -15,6 +15,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -41,8 +42,17 @@ enum class Wait : uint8_t { kMayBlock, kCachedOnly };
 class Tree {
  public:
   // Opens the root itself. NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (not a directory),
-  // UNIMPLEMENTED (the kernel has no openat2(2): it is older than 5.6). The message names `root`.
+  // UNIMPLEMENTED (the kernel has no openat2(2): it is older than 5.6; or there is no /proc, by which attributes are read and files
+  // get their names). The message names `root`.
   static absl::StatusOr<Tree> Open(const std::string& root);
+
+  // Whether the root that was opened is still what its name means: FAILED_PRECONDITION says what has become of it. A tree stays with
+  // the directory that it has, since another one that comes under its name may be a disk that is not mounted yet. Asks the disk.
+  absl::Status CheckRoot() const;
+  // Has the name resolved anew, and serves what it means now; false: it is what it was. accept: may say no to the directory (O_PATH),
+  // which is the result then. Errors as Open(); the tree stays as it was then. Who has opened something of the root itself does so
+  // again (FollowRoot() of the feed and of the limits). Any thread, one at a time.
+  absl::StatusOr<bool> FollowRoot(absl::FunctionRef<absl::Status(int root)> accept) const;
 
   // Opens the object that `uri` names.
   //
@@ -51,8 +61,9 @@ class Tree {
   //   NOT_FOUND           no such object, or it has expired (attributes.h)
   //   PERMISSION_DENIED   the URI holds a ".." component, or a name that the server keeps for itself
   //                       (reserved_name.h); it leads out of the root (a symbolic
-  //                       link, a magic link); it is a directory, device, FIFO or socket; or the
-  //                       file's permissions forbid it
+  //                       link, a magic link); it is a device, FIFO or socket, or a file that the kernel makes up
+  //                       while it is read (procfs, sysfs), which has no size to go by; or the file's permissions forbid it
+  //   FAILED_PRECONDITION it is a directory (CONFLICT on the wire)
   //   RESOURCE_EXHAUSTED  out of descriptors or memory (EMFILE, ENFILE, ENOMEM), or the tree was
   //                       being renamed all the time: try again
   //   UNAVAILABLE         kCachedOnly alone: the disk would have to be asked, or opening takes long there
@@ -131,7 +142,7 @@ class Tree {
   void NoteFailure(const SlowOpens::Timer& timer, absl::string_view uri, Wait wait) const;
 
   std::string root_path_;
-  net::UniqueFd root_;  // O_PATH | O_DIRECTORY
+  net::UniqueFd root_;  // O_PATH | O_DIRECTORY; its number stays, what it means FollowRoot() changes
   UseMarks* marks_ = nullptr;
   Overlay* overlay_ = nullptr;
   std::unique_ptr<SlowOpens> slow_opens_ = std::make_unique<SlowOpens>();
@@ -142,8 +153,8 @@ class Tree {
 // reserved (reserved_name.h), nor with a slash or NUL.
 bool IsPlainName(absl::string_view name);
 
-// ObjectInfo of an open descriptor (fstat(2)); `uri` names it in errors. PERMISSION_DENIED when it
-// is no regular file, NOT_FOUND when it has expired, else as ErrnoToStatus.
+// ObjectInfo of an open descriptor (fstat(2)); `uri` names it in errors. FAILED_PRECONDITION when it is a directory, PERMISSION_DENIED
+// when it is another thing that is no regular file, or one that the kernel makes up, NOT_FOUND when it has expired, else as ErrnoToStatus.
 absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri);
 
 }  // namespace objmapper::storage

@@ -32,10 +32,10 @@ Upkeep::Upkeep(Options options)
     : options_(std::move(options)),
       eviction_({.catalog = options_.catalog,
                  .delete_if = options_.delete_if,
-                 // While there are more removed files open than can be kept, what somebody has open would only be one more, whose
+                 // What lies on another file system brings nothing back here. While there are more removed files open than can be kept, what somebody has open would only be one more, whose
                  // bytes do not come back and are not known to be on their way: everything would go for nothing.
-                 .pass_over = [unlinked = options_.unlinked](int fd) {
-                   return unlinked->full() && UnlinkedFiles::IsOpenElsewhere(fd);
+                 .pass_over = [unlinked = options_.unlinked, limits = options_.limits](int fd) {
+                   return !limits->Frees(fd) || (unlinked->full() && UnlinkedFiles::IsOpenElsewhere(fd));
                  }}) {}
 
 int64_t Upkeep::Do(int64_t now_ns) {

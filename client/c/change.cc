@@ -79,7 +79,7 @@ om_code om_delete(om_client* client, const char* uri, om_error* error) {
 om_code om_list(om_client* client, const char* prefix, om_list_callback callback, void* context, om_error* error) {
   return Call(client, prefix, callback != nullptr, error, [&](Client& connected) {
     return connected.ListAll(prefix, [&](ListEntry entry) {
-      return callback(context, entry.uri.c_str(), entry.size, entry.mtime_s) == 0;
+      return callback(context, entry.uri.c_str(), entry.size, static_cast<uint64_t>(entry.mtime_s)) == 0;
     });
   });
 }

@@ -113,7 +113,7 @@ void Describe(const ObjectInfo& info, om_info* out) {
   out->size = info.size;
   out->offset = info.offset;
   out->length = info.length;
-  out->mtime_s = info.mtime_s.value_or(0);
+  out->mtime_s = static_cast<uint64_t>(info.mtime_s.value_or(0));
   // A cut etag could be two contents' own; one with a NUL would be cut there.
   const bool fits = info.etag.has_value() && info.etag->size() < sizeof(out->etag) &&
                     info.etag->find('\0') == std::string::npos;

@@ -1,9 +1,12 @@
 // What the server does with the objects in its folder by itself, and what it tells operators of it.
 #include <gtest/gtest.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -13,11 +16,13 @@
 #include <functional>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tests/e2e/matrix.h"
 #include "tests/e2e/metrics.h"
 #include "tests/storage/small_disk.h"
+#include "tools/cli/admin_fetch.h"
 
 namespace objmapper::e2e {
 namespace {
@@ -160,6 +165,150 @@ TEST_F(CatalogTest, EvictsTheOlderOne) {
   EXPECT_TRUE(client.Get({.mode = kFdPass, .uri = "newer"}).ok());
   EXPECT_TRUE(Becomes("objmapper_objects_bytes", 600));
   EXPECT_EQ(server.Stop(SIGTERM), 0);
+}
+
+// What the kernel tells nothing of is found by the next walk: a file that is written through a name outside the root, cut by its path,
+// or that its writer keeps open. LIST, and what eviction goes by, are right then.
+TEST_F(CatalogTest, EventsAreHints) {
+  tree_.Add("linked", "1");
+  tree_.Add("d/cut", "12345678");
+  tree_.Add("open", "");
+  const std::string beside = absl::StrCat(tree_.outside(), "/beside");
+  ASSERT_EQ(link(tree_.Path("linked").c_str(), beside.c_str()), 0);
+  ServerProcess server = Start({"--catalog_rescan=20ms"});
+  EXPECT_TRUE(Becomes("objmapper_objects_bytes", 9));
+  std::ofstream(beside) << "123456";
+  EXPECT_TRUE(Becomes("objmapper_objects_bytes", 14));
+  ASSERT_EQ(truncate(tree_.Path("d/cut").c_str(), 3), 0);
+  EXPECT_TRUE(Becomes("objmapper_objects_bytes", 9));
+  const net::UniqueFd writer(open(tree_.Path("open").c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_EQ(write(writer.get(), "1234567890", 10), 10);
+  EXPECT_TRUE(Becomes("objmapper_objects_bytes", 19));
+  RawClient client = RawClient::V2(server.Unix(), kInOrder);
+  const Answer listed = client.Get({.mode = kList, .uri = "open"});
+  ASSERT_EQ(listed.body.size(), 2u + 4 + 16);
+  EXPECT_EQ(BigEndian(absl::string_view(listed.body).substr(6, 8)), 10u);
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+}
+
+// A file system that is mounted below the root, and goes again, is followed.
+TEST_F(CatalogTest, FollowsMounts) {
+  tree_.Add("d/under", "123");
+  ServerProcess server = Start({"--catalog_rescan=20ms"});
+  EXPECT_TRUE(Becomes("objmapper_objects_bytes", 3));
+  {
+    const storage::SmallDisk disk(tree_.Path("d"), "1m");
+    if (!disk.mounted()) GTEST_SKIP() << disk.why_not();
+    EXPECT_TRUE(Becomes("objmapper_objects_bytes", 0));
+    std::ofstream(tree_.Path("d/over")) << "12345";
+    EXPECT_TRUE(Becomes("objmapper_objects_bytes", 5));
+  }
+  EXPECT_TRUE(Becomes("objmapper_objects_bytes", 3));
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+}
+
+// What lies on another file system below the root brings nothing back on the root's: it is not evicted for that.
+TEST_F(CatalogTest, EvictsNothingFromAnotherFileSystem) {
+  const storage::SmallDisk disk(tree_.root(), "16m");
+  if (!disk.mounted()) GTEST_SKIP() << disk.why_not();
+  std::filesystem::create_directory(tree_.Path("other"));
+  const storage::SmallDisk other(tree_.Path("other"), "4m");
+  ASSERT_TRUE(other.mounted());
+  for (int i = 0; i < 3; ++i) Write(absl::StrCat("other/o", i), 1 << 20, i);  // the oldest of all
+  for (int i = 0; i < 12; ++i) Write(absl::StrCat("o", 10 + i), 1 << 20, 10 + i);
+  ServerProcess server = Start({"--writable", "--disk_evict_at=50%"});
+  EXPECT_TRUE(Eventually([&] { return Metric("objmapper_disk_used_bytes") <= Metric("objmapper_disk_evict_at_bytes"); }));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Exists(absl::StrCat("other/o", i)));
+  EXPECT_FALSE(Exists("o10"));
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+}
+
+// A file system that does not say how large it is (ramfs: 0 blocks) is not a full one.
+TEST_F(CatalogTest, NoSizeIsNotFull) {
+  if (mount("objmapper-test", tree_.root().c_str(), "ramfs", MS_NOSUID | MS_NODEV, "") != 0) {
+    GTEST_SKIP() << "no file system can be mounted: " << strerror(errno);
+  }
+  {
+    ServerProcess server = Start({"--writable", "--disk_evict_at=50%", "--disk_refuse_at=90%", "--durability=none"});
+    EXPECT_TRUE(Becomes("objmapper_catalog_complete", 1));
+    RawClient client = RawClient::V2(server.Unix(), kInOrder);
+    EXPECT_TRUE(client.Get({.mode = kPut, .uri = "a", .body = "body"}).ok());
+    EXPECT_EQ(client.Get({.mode = kCopy, .uri = "a"}).body, "body");
+    EXPECT_EQ(Metric("objmapper_objects_evicted_total"), 0);
+    EXPECT_EQ(server.Stop(SIGTERM), 0);
+  }
+  EXPECT_EQ(umount2(tree_.root().c_str(), MNT_DETACH), 0);
+}
+
+// A directory that may not be read is said to be one, and not to be more than can be watched.
+TEST_F(CatalogTest, UnreadableDirectoriesAreNotTooMany) {
+  if (geteuid() == 0 && !ServerProcess::CanBecomeNobody()) GTEST_SKIP() << "root reads any folder";
+  tree_.Add("lost+found/a", "1");
+  tree_.Add("b", "1");
+  ASSERT_EQ(chmod(tree_.Path("lost+found").c_str(), 0), 0);
+  ServerProcess server(tree_.root(), {.flags = {"--catalog_rescan=20ms"}, .as_nobody = true});
+  EXPECT_TRUE(server.WaitForLog("\"lost+found\" may not be read"));
+  EXPECT_TRUE(server.WaitForLog("catalog: complete"));
+  RawClient client = RawClient::V2(server.Unix(), kInOrder);
+  EXPECT_EQ(client.Get({.mode = kList, .uri = ""}).body.size(), 2u + 1 + 16);
+  EXPECT_FALSE(absl::StrContains(server.log(), "than can be watched")) << server.log();
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  ASSERT_EQ(chmod(tree_.Path("lost+found").c_str(), 0755), 0);
+}
+
+// A root that is replaced by another directory of its name, and a link to it that is led elsewhere: the log and /readyz say so, and
+// SIGHUP has the server serve, list and count what the name means by then.
+TEST_F(CatalogTest, FollowsAnotherRootAtSighup) {
+  tree_.Add("old", "1");
+  const std::string way = absl::StrCat(tree_.outside(), "/way"), second = absl::StrCat(tree_.outside(), "/second");
+  ASSERT_EQ(symlink(tree_.root().c_str(), way.c_str()), 0);
+  std::filesystem::create_directory(second);
+  std::ofstream(second + "/second") << "12";
+  for (const std::string catalog : {"true", "false"}) {
+    ServerProcess server(way, {.flags = {absl::StrCat("--admin_listen=", admin()), "--writable", "--catalog=" + catalog}});
+    RawClient client = RawClient::V2(server.Unix(), kInOrder);
+    const auto body = [&](const std::string& uri) { return client.Get({.mode = kCopy, .uri = uri}).body; };
+    const auto listed = [&] { return client.Get({.mode = kList, .uri = ""}).body; };
+    const auto ready = [&] {
+      const absl::StatusOr<std::string> page =
+          tools::FetchFromAdmin(absl::StrCat("unix:", admin()), "/readyz", absl::Seconds(20));
+      return page.ok() ? *page : std::string(page.status().message());
+    };
+    EXPECT_TRUE(Eventually([&] { return ready() == "ready\n"; }));
+    EXPECT_EQ(body("old"), "1");
+
+    std::filesystem::remove(way);
+    ASSERT_EQ(symlink(second.c_str(), way.c_str()), 0);
+    EXPECT_TRUE(Eventually([&] { return absl::StrContains(ready(), "is another directory"); })) << ready();
+    EXPECT_TRUE(server.WaitForLog("is another directory"));
+    EXPECT_EQ(body("old"), "1");
+    server.Signal(SIGHUP);
+    EXPECT_TRUE(Eventually([&] { return body("second") == "12"; }));
+    EXPECT_EQ(client.Get({.mode = kStat, .uri = "old"}).status, Status::kNotFound);
+    EXPECT_TRUE(absl::StrContains(listed(), "second") && !absl::StrContains(listed(), "old"));
+    EXPECT_TRUE(Eventually([&] { return ready() == "ready\n"; }));
+    if (catalog == "true") {
+      EXPECT_TRUE(Becomes("objmapper_objects_bytes", 2));
+    }
+
+    // And one that is removed.
+    std::filesystem::remove_all(second);
+    EXPECT_TRUE(Eventually([&] { return absl::StrContains(ready(), "has been "); })) << ready();
+    server.Signal(SIGHUP);
+    EXPECT_TRUE(server.WaitForLog("the root stays as it is"));
+    std::filesystem::create_directory(second);
+    std::ofstream(second + "/second") << "1234";
+    server.Signal(SIGHUP);
+    EXPECT_TRUE(Eventually([&] { return body("second") == "1234"; }));
+    EXPECT_TRUE(client.Get({.mode = kPut, .uri = "d/new", .body = "1"}).ok());
+    EXPECT_TRUE(absl::StrContains(listed(), "d/new"));
+    EXPECT_EQ(server.Stop(SIGTERM), 0);
+    std::filesystem::remove_all(second);
+    std::filesystem::create_directory(second);
+    std::ofstream(second + "/second") << "12";
+    std::filesystem::remove(way);
+    ASSERT_EQ(symlink(tree_.root().c_str(), way.c_str()), 0);
+  }
 }
 
 // Without a catalog there is none in the figures, and the server serves as ever.

@@ -1,6 +1,12 @@
 // OP_DELETE and OP_LIST, on every engine and in every model.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <fstream>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -131,6 +137,129 @@ TEST_P(DeleteListTest, PagesOfLongNames) {
     uri = absl::StrCat("pages/", absl::string_view("\0", 1), page.metadata.at(kCursorEntry));
   }
   EXPECT_EQ(got, all);
+}
+
+// All pages of `prefix`, each of which is told to `each` before the next one is asked for.
+UriList AllPages(RawClient* client, const std::string& prefix, const std::function<UriList(absl::string_view body)>& uris,
+                 int* pages) {
+  UriList got;
+  std::string uri = prefix;
+  for (*pages = 1; *pages < 1000; ++*pages) {
+    const Answer page = client->Get({.mode = kList, .uri = uri});
+    EXPECT_TRUE(page.ok()) << page.status;
+    if (!page.ok()) return got;
+    for (const std::string& listed : uris(page.body)) got.push_back(listed);
+    if (!page.Has(kCursorEntry)) return got;
+    EXPECT_LE(prefix.size() + 1 + page.metadata.at(kCursorEntry).size(), 4096u);
+    uri = absl::StrCat(prefix, absl::string_view("\0", 1), page.metadata.at(kCursorEntry));
+  }
+  ADD_FAILURE() << "there is no end";
+  return got;
+}
+
+// Names of which none fits a cursor, and that all have more than a cursor holds in common: they are listed all the same, by the catalog
+// and by the walk, with long prefixes and short ones, and while what has been listed is removed (rm -r).
+TEST_P(DeleteListTest, PagesOfNamesThatNoCursorHolds) {
+  std::string deep;
+  for (int i = 0; i < 5; ++i) absl::StrAppend(&deep, std::string(205, 'd'), "/");
+  UriList all;
+  for (int i = 0; i < 1100; ++i) {
+    all.push_back(absl::StrCat(deep, 10'000 + i, "\x01\xff\n", std::string(20, 'n')));
+    tree_.AddOnce(all.back(), "");
+  }
+  Start({GetParam().size() % 2 == 0 ? "--catalog=false" : "--catalog=true"});
+  RawClient client = Client();
+  const auto uris = [](absl::string_view body) { return Uris(Entries(body)); };
+  int pages;
+  for (const size_t bytes : {size_t{0}, size_t{10}, size_t{1020}, deep.size()}) {
+    EXPECT_EQ(AllPages(&client, deep.substr(0, bytes), uris, &pages), all) << bytes;
+    EXPECT_GT(pages, 1);
+  }
+  RawClient other = Client();
+  EXPECT_EQ(AllPages(
+                &client, "",
+                [&](absl::string_view body) {
+                  UriList page = uris(body);
+                  for (const std::string& uri : page) EXPECT_TRUE(other.Get({.mode = kDelete, .uri = uri}).ok());
+                  return page;
+                },
+                &pages),
+            all);
+  EXPECT_EQ(List(&client, ""), UriList());
+}
+
+// The longest names there can be, with prefixes of any length: the field that has both has room for both.
+TEST_P(DeleteListTest, PagesOfTheLongestNames) {
+  std::string folder;
+  net::UniqueFd directory(open(tree_.root().c_str(), O_DIRECTORY | O_CLOEXEC));
+  while (folder.size() < 3850) {
+    const std::string name(200, 'd');
+    ASSERT_EQ(mkdirat(directory.get(), name.c_str(), 0755), 0);
+    directory.Reset(openat(directory.get(), name.c_str(), O_DIRECTORY | O_CLOEXEC));
+    absl::StrAppend(&folder, name, "/");
+  }
+  UriList all;
+  for (int i = 0; i < 300; ++i) {
+    std::string name(4095 - folder.size() - 3, 'n');
+    absl::StrAppend(&name, 100 + i);
+    const net::UniqueFd file(openat(directory.get(), name.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+    ASSERT_TRUE(file.valid());
+    all.push_back(folder + name);
+  }
+  RawClient client = Client();
+  const auto uris = [](absl::string_view body) { return Uris(Entries(body)); };
+  int pages;
+  for (const size_t bytes : {0, 1, 1021, 1022, 2000, 3070, 3080, 4000, 4092}) {
+    EXPECT_EQ(AllPages(&client, all[0].substr(0, bytes), uris, &pages), all) << bytes;
+    EXPECT_GT(pages, 1);
+  }
+}
+
+// What is no cursor of ours is refused with a sentence, or is a place like any other.
+TEST_P(DeleteListTest, CursorsThatNobodyGave) {
+  for (const char* uri : {"a", "b", "c"}) tree_.AddOnce(uri, "");
+  RawClient client = Client();
+  const auto with = [](absl::string_view cursor) { return absl::StrCat(absl::string_view("\0", 1), cursor); };
+  for (const char* cursor : {"//", "//?", "//+", "//#", "//#0123", "//!a"}) {
+    ExpectRefused(client.Get({.mode = kList, .uri = with(cursor)}), Status::kInvalidRequest);
+  }
+  const std::string unknown = absl::StrCat("//#", std::string(32, '0'), "0400b");
+  ExpectRefused(client.Get({.mode = kList, .uri = with(unknown + "beginning")}), Status::kInvalidRequest);
+  ExpectRefused(client.Get({.mode = kList, .uri = with(unknown + std::string(1021 - unknown.size(), 'b'))}), Status::kUnavailable);
+  EXPECT_EQ(Uris(Entries(client.Get({.mode = kList, .uri = with("a")}).body)), (UriList{"b", "c"}));
+  EXPECT_EQ(Uris(Entries(client.Get({.mode = kList, .uri = with("//=a")}).body)), (UriList{"b", "c"}));
+  EXPECT_EQ(Uris(Entries(client.Get({.mode = kList, .uri = with("//+b")}).body)), (UriList{"b", "c"}));
+}
+
+// A directory is CONFLICT to all that may be asked of it, in every model, and to what would take its name.
+TEST_P(DeleteListTest, DirectoriesAreConflicts) {
+  tree_.AddOnce("d/x", "x");
+  RawClient client = Client();
+  for (const char mode : {kFdPass, kCopy, kSplice, kStat, kDelete}) {
+    ExpectRefused(client.Get({.mode = mode, .uri = "d"}), kConflict);
+  }
+  ExpectRefused(client.Get(Put("d", "body")), kConflict);
+  EXPECT_EQ(client.Get({.mode = kCopy, .uri = "d/x"}).body, "x");
+}
+
+// Times before 1970 and beyond what nanoseconds hold are told as they are, by LIST and by STAT.
+TEST_P(DeleteListTest, TimesOfAnyAge) {
+  const std::vector<std::pair<std::string, int64_t>> times = {
+      {"1969", -1}, {"1901", -2'147'483'648}, {"2200", 7'258'118'400}, {"2300", 10'413'792'000}};
+  for (const auto& [uri, seconds] : times) {
+    tree_.AddOnce(uri, "x");
+    const timespec stamp = {seconds, seconds == -1 ? 500'000'000 : 0};
+    const timespec stamps[] = {stamp, stamp};
+    ASSERT_EQ(utimensat(AT_FDCWD, tree_.Path(uri).c_str(), stamps, 0), 0);
+  }
+  RawClient client = Client();
+  for (const Entry& entry : Entries(client.Get({.mode = kList, .uri = ""}).body)) {
+    struct stat status;
+    ASSERT_EQ(stat(tree_.Path(entry.uri).c_str(), &status), 0);  // a file system may not keep them all
+    EXPECT_EQ(static_cast<int64_t>(entry.mtime_s), status.st_mtim.tv_sec) << entry.uri;
+    const Answer told = client.Get({.mode = kStat, .uri = entry.uri});
+    EXPECT_EQ(static_cast<int64_t>(told.Number(kMtimeEntry)), status.st_mtim.tv_sec) << entry.uri;
+  }
 }
 
 // Whoever may not read an object does not see it.

@@ -8,7 +8,11 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <string>
+#include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "tests/e2e/matrix.h"
 
 namespace objmapper::e2e {
@@ -154,10 +158,8 @@ TEST_P(PathsTest, NothingOutsideTheRootIsServed) {
 
 TEST_P(PathsTest, OnlyFilesAreObjects) {
   SharedTree().AddOnce("a/b/c", "deep");
-  ExpectDenied("a");
-  ExpectDenied("a/b");
-  ExpectDenied("a/b/");
-  ExpectDenied(".");
+  // A directory is CONFLICT, whatever is asked of it.
+  for (const char* directory : {"a", "a/b", "a/b/", "."}) ExpectAllRefused(Server(), directory, static_cast<Status>(0x09));
 
   const std::string fifo = SharedTree().Path("fifo");
   unlink(fifo.c_str());
@@ -187,6 +189,29 @@ TEST_P(PathsTest, MagicLinksAreDenied) {
   for (const std::string link : {"self/exe", "self/fd/0", "self/root/etc/passwd", "self/cwd"}) {
     ExpectAllRefused(server, link, Status::kPermissionDenied);
   }
+}
+
+// What the kernel makes up while it is read has no size to go by: 0 in procfs, a page in sysfs. It is refused with a sentence, and
+// never an empty object, or one that ends early.
+TEST_P(PathsTest, WhatTheKernelMakesUpIsDenied) {
+  for (const auto& [root, uri] : {std::pair("/proc", "version"), std::pair("/proc", "sys/kernel/ostype"),
+                                  std::pair("/sys/kernel", "profiling"), std::pair("/sys/kernel", "uevent_seqnum")}) {
+    if (access(absl::StrCat(root, "/", uri).c_str(), R_OK) != 0) continue;
+    ServerProcess server(root, {.engine = GetParam()});
+    ExpectAllRefused(server, uri, Status::kPermissionDenied);
+    EXPECT_TRUE(absl::StrContains(RawClient::V1(server.Unix()).Get({.mode = kCopy, .uri = uri}).metadata.at(kErrorEntry), "makes"))
+        << uri;
+  }
+}
+
+// A directory that the server's user may not read is one all the same.
+TEST_P(PathsTest, UnreadableDirectoryIsADirectory) {
+  ObjectTree tree;
+  tree.Add("d/x", "x");
+  ASSERT_EQ(chmod(tree.Path("d").c_str(), 0), 0);
+  ServerProcess server(tree.root(), {.engine = GetParam(), .as_nobody = true});
+  ExpectAllRefused(server, "d", static_cast<Status>(0x09));
+  ASSERT_EQ(chmod(tree.Path("d").c_str(), 0755), 0);
 }
 
 // A file that the server's user may not read.

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -312,6 +313,36 @@ TEST_P(PutFaultTest, ADiskThatFillsUpInMidBody) {
   EXPECT_TRUE(client.Get({.mode = kCopy, .uri = "fits"}).body == Pattern(2, 900'000));
   EXPECT_EQ(Server().Stop(SIGTERM), 0);
   server_.reset();
+}
+
+// A name on which something is mounted cannot be given to another object, nor removed: that is a conflict, and not the server's fault.
+// A file system that is read-only says so. Each names the object.
+TEST_P(PutFailureTest, MountsAreInTheWay) {
+  tree_.AddOnce("d/mounted", "below");
+  tree_.AddOnce("other", "above");
+  const std::string name = tree_.Path("d/mounted");
+  if (mount(tree_.Path("other").c_str(), name.c_str(), nullptr, MS_BIND, nullptr) != 0) GTEST_SKIP() << "nothing can be mounted";
+  RawClient client = Client();
+  EXPECT_EQ(client.Get({.mode = kCopy, .uri = "d/mounted"}).body, "above");
+  for (const Question& question : {Put("d/mounted", "new"), Question{.mode = kDelete, .uri = "d/mounted"}}) {
+    const Answer answer = client.Get(question);
+    ExpectRefused(answer, kConflict);
+    EXPECT_TRUE(absl::StrContains(answer.metadata.at(kErrorEntry), "\"d/mounted\"")) << answer.metadata.at(kErrorEntry);
+    EXPECT_TRUE(absl::StrContains(answer.metadata.at(kErrorEntry), "mounted there")) << answer.metadata.at(kErrorEntry);
+  }
+  ASSERT_EQ(umount2(name.c_str(), MNT_DETACH), 0);
+  const std::string folder = tree_.Path("d");
+  ASSERT_EQ(mount(folder.c_str(), folder.c_str(), nullptr, MS_BIND, nullptr), 0);
+  ASSERT_EQ(mount(nullptr, folder.c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr), 0);
+  for (const Question& question : {Put("d/new", "new"), Put("d/deep/new", "new"), Question{.mode = kDelete, .uri = "d/mounted"}}) {
+    const Answer answer = client.Get(question);
+    ExpectRefused(answer, Status::kPermissionDenied);
+    EXPECT_TRUE(absl::StrContains(answer.metadata.at(kErrorEntry), "read-only")) << answer.metadata.at(kErrorEntry);
+    EXPECT_TRUE(absl::StrContains(answer.metadata.at(kErrorEntry), "d/")) << answer.metadata.at(kErrorEntry);
+  }
+  ASSERT_EQ(umount2(folder.c_str(), MNT_DETACH), 0);
+  EXPECT_TRUE(client.Get(Put("d/mounted", "new")).ok());
+  EXPECT_EQ(Client().Get({.mode = kCopy, .uri = "d/mounted"}).body, "new");
 }
 
 }  // namespace

@@ -171,5 +171,16 @@ TEST_P(PutFdTest, WhereItIsNotOffered) {
   }
 }
 
+// A file of procfs says that it is empty, one of sysfs that it has a page: neither becomes an object of that size.
+TEST_P(PutFdTest, FilesThatAreMadeUp) {
+  RawClient client = Client();
+  for (const char* path : {"/proc/version", "/proc/self/status", "/sys/kernel/uevent_seqnum"}) {
+    const net::UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC));
+    if (!fd.valid()) continue;
+    ExpectRefused(Get(&client, {.mode = kPutFd, .uri = "x"}, {fd.get()}), Status::kInvalidRequest);
+    ExpectRefused(client.Get({.mode = kStat, .uri = "x"}), Status::kNotFound);
+  }
+}
+
 }  // namespace
 }  // namespace objmapper::e2e

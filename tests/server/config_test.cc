@@ -212,6 +212,9 @@ TEST_F(ConfigTest, RootIsAbsolute) {
   EXPECT_EQ(ReadWith("root", "objects").root, objects);
   EXPECT_EQ(ReadWith("root", "./objects/../objects").root, objects);
   EXPECT_EQ(ReadWith("root", "").root, objects);
+  // A link stays one: where it leads may change (SIGHUP).
+  std::filesystem::create_directory_symlink("objects", folder_.Path("way"));
+  EXPECT_EQ(ReadWith("root", ".//way/").root, absl::StrCat(objects.substr(0, objects.rfind('/')), "/way"));
 }
 
 // What is no folder is refused.

@@ -71,7 +71,7 @@ TEST_F(DirectoryCacheTest, OpensInTwoSteps) {
   EXPECT_EQ(object->info.size, 5u);
 
   net::UniqueFd directory(openat(place->directory->get(), ".", O_RDONLY | O_CLOEXEC));
-  EXPECT_TRUE(absl::IsPermissionDenied(cache_->Take(std::move(directory), "a/b/object").status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(cache_->Take(std::move(directory), "a/b/object").status()));
 }
 
 // A name that is no plain one has no place: it could lead elsewhere.
@@ -97,7 +97,7 @@ TEST_F(DirectoryCacheTest, RefusesWhatReplacesAnObject) {
   EXPECT_EQ(Content("a/b/object"), "first");
   ASSERT_EQ(unlink(scratch_.PathOf("a/b/object").c_str()), 0);
   scratch_.MakeDirectory("a/b/object");
-  EXPECT_EQ(Code("a/b/object"), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(Code("a/b/object"), absl::StatusCode::kFailedPrecondition);
   ASSERT_EQ(rmdir(scratch_.PathOf("a/b/object").c_str()), 0);
   scratch_.Link("a/b/object", scratch_.outside() + "/secret");
   EXPECT_EQ(Code("a/b/object"), absl::StatusCode::kPermissionDenied);
@@ -108,7 +108,7 @@ TEST_F(DirectoryCacheTest, FallsBackToTheLongWay) {
   scratch_.Link("a/b/link", "object");
   for (int i = 0; i < 2; ++i) EXPECT_EQ(Content("a/b/link"), "first");
   EXPECT_EQ(Content("/a/b/object"), "first");
-  EXPECT_EQ(Code("a/b/"), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(Code("a/b/"), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(Code("a/b/.."), absl::StatusCode::kPermissionDenied);
   EXPECT_EQ(Code("a/../a/b/object"), absl::StatusCode::kPermissionDenied);
   EXPECT_EQ(Code("nowhere/object"), absl::StatusCode::kNotFound);
@@ -137,9 +137,9 @@ TEST_F(DirectoryCacheTest, ObjectsOfTheRoot) {
   EXPECT_EQ(Content("top"), "second");
   ASSERT_EQ(unlink(scratch_.PathOf("top").c_str()), 0);
   EXPECT_EQ(Code("top"), absl::StatusCode::kNotFound);
-  EXPECT_EQ(Code("a"), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(Code("a"), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(Code(".."), absl::StatusCode::kPermissionDenied);
-  EXPECT_EQ(Code("."), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(Code("."), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(Code(""), absl::StatusCode::kInvalidArgument);
 }
 

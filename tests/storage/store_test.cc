@@ -186,7 +186,7 @@ TEST_F(StoreTest, DeletesWithEmptyDirectories) {
   EXPECT_EQ(ReadAll(open->fd.get()), "x");
   EXPECT_EQ(Names(), (std::set<std::string>{"a", "a/other"}));
   EXPECT_EQ(store_->Delete("a/b/c/object").code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(store_->Delete("a").code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(store_->Delete("a").code(), absl::StatusCode::kFailedPrecondition);
   ASSERT_TRUE(store_->Delete("a/other").ok());
   EXPECT_TRUE(Names().empty());
   EXPECT_EQ(access(scratch_.path().c_str(), F_OK), 0);
@@ -391,7 +391,7 @@ TEST_F(StoreTest, LeavesDirectoriesOfOthers) {
   for (const char* uri : {"inbox", "inbox/theirs", "other/way", "inbox//theirs", "./inbox"}) {
     EXPECT_EQ(Put(uri, "x").code(), absl::StatusCode::kAlreadyExists) << uri;
     EXPECT_EQ(store_->PutFd(uri, net::Memfd("x", /*seals=*/0), {}).code(), absl::StatusCode::kAlreadyExists) << uri;
-    EXPECT_EQ(store_->Delete(uri).code(), absl::StatusCode::kPermissionDenied) << uri;
+    EXPECT_EQ(store_->Delete(uri).code(), absl::StatusCode::kFailedPrecondition) << uri;
   }
   EXPECT_EQ(Names(), before);
   ASSERT_TRUE(Put("inbox/theirs/a", "x").ok());

@@ -4,10 +4,14 @@
 #include <gtest/gtest.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <string>
@@ -72,6 +76,7 @@ TEST_F(TreeTest, InfoIsTheFiles) {
   ASSERT_TRUE(object.ok()) << object.status();
   EXPECT_EQ(object->info.size, uint64_t{5} << 30);
   EXPECT_EQ(object->info.mtime_ns, -1'000'000'001);
+  EXPECT_EQ(object->info.mtime_s, -2) << "rounded down, as everywhere";
   EXPECT_EQ(object->info.ctime_ns,
             status.st_ctim.tv_sec * int64_t{1'000'000'000} + status.st_ctim.tv_nsec);
   EXPECT_EQ(object->info.device, status.st_dev);
@@ -304,6 +309,47 @@ TEST_F(TreeTest, UnsearchableRootIsRefused) {
   const WithoutPrivileges ordinary_user;
   const absl::Status status = Tree::Open(scratch_.PathOf("locked")).status();
   EXPECT_EQ(status.code(), StatusCode::kPermissionDenied) << status;
+}
+
+// Without /proc it is not known when objects expire, and new files get no names: that is said at the start, and not found out later.
+TEST_F(TreeTest, NeedsProc) {
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        umount2("/proc", MNT_DETACH) != 0 || access("/proc/self", F_OK) == 0) {
+      _exit(2);
+    }
+    const absl::Status status = Tree::Open(scratch_.path()).status();
+    _exit(absl::IsUnimplemented(status) && absl::StrContains(status.message(), "no /proc") ? 0 : 1);
+  }
+  int status;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 2) GTEST_SKIP() << "nothing can be unmounted here";
+  EXPECT_EQ(status, 0);
+}
+
+// What has become of the root is told; another directory of its name is served from when that is asked for, by what is open already.
+TEST_F(TreeTest, FollowsItsRoot) {
+  const auto any = [](int) { return absl::OkStatus(); };
+  scratch_.Write("a", "first");
+  EXPECT_TRUE(tree_->CheckRoot().ok());
+  EXPECT_EQ(tree_->FollowRoot(any).value_or(true), false);
+  const std::string moved = scratch_.outside() + "/moved";
+  ASSERT_EQ(rename(scratch_.path().c_str(), moved.c_str()), 0);
+  EXPECT_TRUE(absl::StrContains(tree_->CheckRoot().message(), "moved away"));
+  EXPECT_TRUE(absl::IsNotFound(tree_->FollowRoot(any).status()));
+  ExpectContent("a", "first");
+  ASSERT_EQ(mkdir(scratch_.path().c_str(), 0755), 0);
+  scratch_.Write("a", "second");
+  EXPECT_TRUE(absl::StrContains(tree_->CheckRoot().message(), "another directory"));
+  EXPECT_TRUE(absl::IsAborted(tree_->FollowRoot([](int) { return absl::AbortedError("no"); }).status()));
+  ExpectContent("a", "first");
+  const uint64_t before = tree_->changes();
+  EXPECT_TRUE(tree_->FollowRoot(any).value_or(false));
+  EXPECT_GT(tree_->changes(), before);
+  ExpectContent("a", "second");
+  EXPECT_TRUE(tree_->CheckRoot().ok());
 }
 
 }  // namespace

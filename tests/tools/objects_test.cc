@@ -154,6 +154,20 @@ TEST_F(ObjectsTest, ReadOnlyServer) {
   EXPECT_EQ(Good("get a"), "with a blank");
 }
 
+// A file of procfs says that it is empty, one of sysfs that it has a page: what is read of them is what is stored.
+TEST_F(ObjectsTest, PutOfWhatTheKernelMakesUp) {
+  Good("put /proc/version v");
+  EXPECT_TRUE(absl::StartsWith(Good("get v"), "Linux version "));
+  if (access("/sys/kernel/uevent_seqnum", R_OK) == 0) {
+    Good("put /sys/kernel/uevent_seqnum u");
+    EXPECT_LT(Good("get u").size(), 30u);
+    EXPECT_TRUE(absl::EndsWith(Good("get u"), "\n"));
+  }
+  folder_.Write("d/empty one", "");
+  Good("put 'd/empty one' e");
+  EXPECT_EQ(Good("get e"), "");
+}
+
 // What cannot be read or stored is named, the others are stored, and the exit code says whose fault it was.
 TEST_F(ObjectsTest, PartialFailures) {
   const Outcome missing = Run("put nowhere 'd/a b' m/");

@@ -21,6 +21,7 @@ class JsonLine {
   // What is not printable (text/printable.h) is escaped, so that the line may be shown on a terminal.
   void AddText(absl::string_view name, absl::string_view value);
   void AddNumber(absl::string_view name, uint64_t value);
+  void AddNumber(absl::string_view name, int64_t value);
   void AddNumber(absl::string_view name, double value);  // not finite: null
   void AddBool(absl::string_view name, bool value);
 

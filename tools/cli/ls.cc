@@ -24,7 +24,7 @@ struct Row {
   bool is_group = false;
   uint64_t objects = 1;
   uint64_t size = 0;     // of all of them
-  uint64_t mtime_s = 0;  // the latest
+  int64_t mtime_s = 0;   // the latest
 };
 
 void Print(const CommandLine& line, const Row& row) {

@@ -69,8 +69,8 @@ std::string FormatTime(absl::Duration time) {
   return absl::StrFormat("%d:%02d:%02d", seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
 
-std::string FormatMtime(uint64_t mtime_s) {
-  return absl::FormatTime("%Y-%m-%d %H:%M:%S %Ez", absl::FromUnixSeconds(static_cast<int64_t>(mtime_s)),
+std::string FormatMtime(int64_t mtime_s) {
+  return absl::FormatTime("%Y-%m-%d %H:%M:%S %Ez", absl::FromUnixSeconds(mtime_s),
                           absl::LocalTimeZone());
 }
 

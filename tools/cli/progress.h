@@ -19,7 +19,7 @@ std::string FormatBytes(uint64_t bytes);
 std::string FormatTime(absl::Duration time);
 
 // A time since the epoch, in the local zone: "2026-01-31 23:59:58 +01:00".
-std::string FormatMtime(uint64_t mtime_s);
+std::string FormatMtime(int64_t mtime_s);
 
 // One line of at most `columns` bytes: name, percent, bar, bytes, rate (the average since the
 // start) and the time left at that rate:

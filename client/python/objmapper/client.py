@@ -43,6 +43,8 @@ _EMPTY_PAGES_MAX = 10000
 
 # A wait that is longer is for ever: a clock's sums would not hold it.
 _LONGEST_WAIT_S = 1e9
+# Up to this size a file that takes no blocks may hold another number of bytes than it says.
+_DOUBTED_BYTES_MAX = 65536
 
 _MODES = {"copy": wire.COPY, "splice": wire.SPLICE}
 # Python's own buffered files, whose file descriptor holds what they read; a gzip file's, for one, does not.
@@ -471,7 +473,12 @@ class Client:
         if isinstance(file, io.BufferedRandom):
             file.flush()
         begin = file.tell()
-        length = max(0, os.fstat(file.fileno()).st_size - begin)
+        told = os.fstat(file.fileno())
+        if told.st_blocks == 0 and told.st_size <= _DOUBTED_BYTES_MAX:
+            # It may hold more than its size (procfs: 0) or less (sysfs: a page); empty and small sparse ones do not.
+            view = memoryview(file.read())
+            return self._put(uri, len(view), ttl, lambda connection: connection.flush(view))
+        length = max(0, told.st_size - begin)
         info = self._put(uri, length, ttl,
                          lambda connection: connection.flush_file(file.fileno(), begin, length))
         file.seek(begin + length)

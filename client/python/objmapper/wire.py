@@ -51,7 +51,7 @@ _VERSION = 2
 _RESPONSE_HEAD = struct.Struct(">BIBQH")  # type, id, status, content_length, metadata_length
 _V1_HEAD = struct.Struct(">BQH")  # what answers HELLO when the server will not have us
 _ENTRY_HEAD = struct.Struct(">H")
-_ENTRY_TAIL = struct.Struct(">QQ")
+_ENTRY_TAIL = struct.Struct(">Qq")
 
 URI_BYTES_MAX = 4096
 METADATA_BYTES_MAX = 1024
@@ -224,7 +224,7 @@ def _parse_metadata(data: bytes) -> Metadata:
         if kind == 0x01:
             result.size = _integer(value, 8)
         elif kind == 0x02:
-            result.mtime = _integer(value, 8)
+            result.mtime = _integer(value, 8, signed=True)
         elif kind == 0x03:
             result.etag = value.decode("utf-8", "replace")
         elif kind == 0x04:
@@ -244,7 +244,7 @@ def _parse_metadata(data: bytes) -> Metadata:
     return result
 
 
-def _integer(value: bytes, length: int) -> int:
+def _integer(value: bytes, length: int, signed: bool = False) -> int:
     if len(value) != length:
         raise Malformed(f"a field of metadata has {len(value)} bytes in place of {length}")
-    return int.from_bytes(value, "big")
+    return int.from_bytes(value, "big", signed=signed)

@@ -55,6 +55,7 @@ class PutTest(ServerTest):
             "file": (open(file, "rb"), big),
             "raw file": (open(file, "rb", buffering=0), big),
             "in memory": (io.BytesIO(b"abc"), b"abc"),
+            "made up by the kernel": ("/proc/version", open("/proc/version", "rb").read()),
             "not its descriptor's bytes": (gzip.GzipFile(fileobj=io.BytesIO(packed)), b"unpacked"),
         }
         for url in (self.server.url, self.server.tcp_url):
