@@ -181,11 +181,15 @@ class Shell:
         return int(end.group(1)), lines + before
 
     def end(self):
+        """Ends it and all that it has started: job control gives each a group of its own, but the session is the shell's."""
         self.process.stdin.close()
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        for entry in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            try:
+                session = int(entry.read_text().rpartition(")")[2].split()[3])
+                if session == self.process.pid:
+                    os.kill(int(entry.parent.name), signal.SIGKILL)
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # it has ended meanwhile
         self.process.wait(PATIENCE_S)
         self.reader.join(PATIENCE_S)
         self.process.stdout.close()

@@ -395,6 +395,7 @@ TEST_F(ObjectsTest, Terminals) {
     EXPECT_FALSE(absl::StrContains(refused.out, "\xff"));
     EXPECT_EQ(on_terminal(absl::StrCat("get text --mode=", mode)).out, "with a blank");
     EXPECT_TRUE(absl::StrContains(on_terminal(absl::StrCat("get noise -o - --mode=", mode)).out, "\x01\x02\xff"));
+    EXPECT_TRUE(absl::StrContains(on_terminal(absl::StrCat("cp obj:noise - --mode=", mode)).out, "\x01\x02\xff"));
   }
   EXPECT_EQ(Run("get noise | cat").out, std::string("\x00\x01\x02\xff", 4));
 }

@@ -40,6 +40,7 @@ ExitCode FetchOne(const CommandLine& line, const std::string& uri, const std::st
   CommandLine get = line;
   get.uris = {uri};
   get.output = target;
+  get.output_given = true;
   return RunGet(get);
 }
 
