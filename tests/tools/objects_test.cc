@@ -296,7 +296,6 @@ TEST_F(ObjectsTest, NothingThere) {
   EXPECT_EQ(Run("stats --admin=nowhere").exit_code, 2);
   EXPECT_EQ(Run("stats --admin=/no/such/socket").exit_code, 3);
   EXPECT_EQ(Run(absl::StrCat("stats --timeout=5 --admin=", server_->socket_path())).exit_code, 4);
-  EXPECT_EQ(Run("get a", "udp://127.0.0.1:1").exit_code, 3);
   EXPECT_EQ(Run("put -r d", "udp://127.0.0.1:1").exit_code, 2);
 }
 

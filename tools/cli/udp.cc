@@ -9,7 +9,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/copy_range.h"
-#include "client/error.h"
 #include "client/output.h"
 #include "client/udp.h"
 #include "text/printable.h"
@@ -58,10 +57,7 @@ absl::StatusOr<client::UdpObject> Get(client::UdpClient& client, const std::stri
 
 // The first error decides, and the others are still tried.
 void Report(const CommandLine& line, const std::string& uri, const absl::Status& error, ExitCode* code) {
-  // The first datagram, not a connection, finds out that nobody is there.
-  const ExitCode mine = absl::IsUnavailable(error) && client::SourceOf(error) == client::ErrorSource::kConnection
-                            ? kExitUnreachable
-                            : ExitCodeOf(error);
+  const ExitCode mine = ExitCodeOf(error);
   if (*code == kExitOk) *code = mine;
   ReportError(line.json, "uri", uri, error, mine);
 }
