@@ -105,7 +105,7 @@ class GetTest(ServerTest):
     # An error tells what was asked and why not, by its class and its text, and the connection goes on.
     def test_errors(self):
         for client in self.clients():
-            for uri, kind, status in (("none", objmapper.NotFound, 0x01), ("folder", objmapper.PermissionDenied, 0x06),
+            for uri, kind, status in (("none", objmapper.NotFound, 0x01), ("folder", objmapper.Conflict, 0x09),
                                       ("../etc", objmapper.PermissionDenied, 0x06), ("a\0b", objmapper.InvalidRequest, 0x02),
                                       ("n" * 300, objmapper.InvalidRequest, 0x04)):
                 with self.assertRaises(kind) as caught:
