@@ -15,9 +15,8 @@ constexpr absl::Duration kPatience = absl::Seconds(2);
 
 // On the writing thread, which nobody waits for but us: a mount that hangs holds up no line of the log.
 void CloseFiles() {
-  // Nothing is left to be written when glog closes them, with a lock that every line needs.
-  for (int level = 0; level < google::NUM_SEVERITIES; ++level) google::base::GetLogger(level)->Flush();
-  // glog closes its files when what their names end with changes. A line of another thread's between the two calls makes
+  // glog closes its files when what their names end with changes, with a lock that every line needs; nothing is left to be
+  // written then. A line of another thread's between the two calls makes
   // a file with that ending.
   google::SetLogFilenameExtension(".rotating");
   google::SetLogFilenameExtension("");

@@ -70,6 +70,7 @@ class Writer {
   const int stream_;     // standard error or output
   const int threshold_;  // severities from this one on go to it
   const bool to_files_;
+  const bool in_color_;
   std::array<google::base::Logger*, google::NUM_SEVERITIES> files_{};  // glog's
   // Of the line that glog is telling, level by level from its severity down.
   int severity_ = -1;
@@ -118,7 +119,8 @@ std::atomic<Writer*> the_writer{nullptr};  // never deleted: lines may come unti
 Writer::Writer()
     : stream_(FLAGS_logtostdout ? STDOUT_FILENO : STDERR_FILENO),
       threshold_(Threshold()),
-      to_files_(!FLAGS_logtostderr && !FLAGS_logtostdout) {
+      to_files_(!FLAGS_logtostderr && !FLAGS_logtostdout),
+      in_color_((FLAGS_logtostdout ? FLAGS_colorlogtostdout : FLAGS_colorlogtostderr) && isatty(stream_) == 1) {
   for (int level = 0; level < google::NUM_SEVERITIES; ++level) {
     files_[static_cast<size_t>(level)] = google::base::GetLogger(level);
     google::base::SetLogger(level, new Relay(this, level));
@@ -239,7 +241,9 @@ void Writer::Write(const Item& item) {
 void Writer::Append(const Item& item) {
   if (item.severity >= threshold_) {
     if (out_.size() + item.line.size() > kWholeBytes) WriteStream();
-    out_.append(item.line);
+    // As glog has them: yellow, red.
+    const char* const color = !in_color_ || item.severity == google::GLOG_INFO ? "" : item.severity == google::GLOG_WARNING ? "\033[0;33m" : "\033[0;31m";
+    absl::StrAppend(&out_, color, item.line, *color == '\0' ? "" : "\033[m");
   }
   if (!to_files_) return;
   for (int level = item.severity; level >= 0; --level) {
@@ -316,7 +320,14 @@ bool LogHasFiles() {
 
 bool RunInLogWriter(std::function<void()> work, absl::Duration patience) {
   Writer* const writer = the_writer.load();
-  if (writer != nullptr) return writer->Do(std::move(work), patience);
+  if (writer != nullptr) {
+    return writer->Do(
+        [writer, work = std::move(work)] {
+          writer->FlushFiles();
+          work();
+        },
+        patience);
+  }
   work();
   return true;
 }
