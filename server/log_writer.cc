@@ -241,9 +241,12 @@ void Writer::Write(const Item& item) {
 void Writer::Append(const Item& item) {
   if (item.severity >= threshold_) {
     if (out_.size() + item.line.size() > kWholeBytes) WriteStream();
-    // As glog has them: yellow, red.
-    const char* const color = !in_color_ || item.severity == google::GLOG_INFO ? "" : item.severity == google::GLOG_WARNING ? "\033[0;33m" : "\033[0;31m";
-    absl::StrAppend(&out_, color, item.line, *color == '\0' ? "" : "\033[m");
+    if (in_color_ && item.severity > google::GLOG_INFO) {
+      const bool warns = item.severity == google::GLOG_WARNING;
+      absl::StrAppend(&out_, warns ? "\033[0;33m" : "\033[0;31m", item.line, "\033[m");  // yellow, or red, as glog has it
+    } else {
+      out_.append(item.line);
+    }
   }
   if (!to_files_) return;
   for (int level = item.severity; level >= 0; --level) {

@@ -34,8 +34,9 @@ bool FlushLog(absl::Duration patience);
 // Whether it goes to files too, or alone. Any thread.
 bool LogHasFiles();
 
-// Runs `work` on the writing thread, after what has been logged so far, and files are flushed; it may not log. False: it has not been done within
-// `patience`, and will be when whoever takes the log goes on. Where there is no such thread it is done at once.
+// Runs `work` on the writing thread, after what has been logged so far, and files are flushed; it may not log. False: it has not
+// been done within `patience`, and will be when whoever takes the log goes on. Where there is no such thread it is done at
+// once.
 bool RunInLogWriter(std::function<void()> work, absl::Duration patience);
 
 // Lines that were dropped since the start. Any thread.

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <sys/fanotify.h>
 #include <sys/mount.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -127,15 +126,17 @@ INSTANTIATE_TEST_SUITE_P(Engines, UntakenLogTest, testing::ValuesIn(kEngines), E
 
 // ---- Files that are slow to open ----
 
-// A scanner that looks at each file of a tree before anybody opens it (fanotify(7)), and takes its time. Needs the machine's own root.
+// A scanner that looks at each file of a mount before anybody opens it (fanotify(7)), and takes its time. Needs the machine's own
+// root.
 class Scanner {
  public:
-  // Null: this machine does not let us. All files of `folder`'s mount are held, but for those of others: `folder` should be one of its own.
+  // Null: this machine does not let us. All files of `folder`'s mount are held.
   static std::unique_ptr<Scanner> Make(const std::string& folder) {
     auto scanner = std::unique_ptr<Scanner>(new Scanner());
-    scanner->fd_.Reset(static_cast<int>(syscall(SYS_fanotify_init, FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY | O_LARGEFILE)));
+    scanner->fd_.Reset(fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY | O_LARGEFILE));
     if (!scanner->fd_.valid()) return nullptr;
-    if (fanotify_mark(scanner->fd_.get(), FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_OPEN_PERM, AT_FDCWD, folder.c_str()) != 0) return nullptr;
+    const int marked = fanotify_mark(scanner->fd_.get(), FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_OPEN_PERM, AT_FDCWD, folder.c_str());
+    if (marked != 0) return nullptr;
     scanner->thread_ = std::thread([s = scanner.get()] { s->Run(); });
     return scanner;
   }

@@ -51,6 +51,19 @@ std::string ReadAll(int fd) {
   return got < 0 ? "error" : std::string(bytes, static_cast<size_t>(got));
 }
 
+// What is cut short opens nothing, and closes all the same; the next round is as ever.
+TEST_F(FileBatchTest, CutShort) {
+  Write("a", "a");
+  const ptrdiff_t before = OpenFds();
+  files_->Close(UniqueFd(OpenNow("a")));
+  files_->CutShort();
+  EXPECT_EQ(OpenNow("a"), -EINVAL);
+  EXPECT_EQ(OpenFds(), before);
+  const UniqueFd again(OpenNow("a"));
+  ASSERT_TRUE(again.valid());
+  EXPECT_EQ(ReadAll(again.get()), "a");
+}
+
 // More than the queue holds: each gets the file it asked for, and what is closed in the same breath is closed.
 TEST_F(FileBatchTest, OpensAndClosesManyAtOnce) {
   for (int i = 0; i < 10; ++i) Write(std::to_string(i), "bytes of " + std::to_string(i));
