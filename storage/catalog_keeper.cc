@@ -148,6 +148,7 @@ void CatalogKeeper::Rescan() {
     to_visit_.insert("");
   } else {
     to_visit_ = unwatched_;
+    if (to_visit_.empty()) FinishedWalk();  // they have gone meanwhile: what is due next is still to be told
   }
 }
 

@@ -46,6 +46,12 @@ absl::Status About(absl::string_view what, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(what, ": ", status.message()));
 }
 
+// An error of a file that could not be made: a root that has gone is said to have. File systems say ENOENT or EPERM to that.
+absl::Status WithoutRoot(const Tree& tree, const absl::Status& status) {
+  if (!absl::IsFailedPrecondition(tree.CheckRoot())) return status;
+  return absl::UnavailableError(absl::StrCat(status.message(), "; the folder that the server serves has been removed or replaced"));
+}
+
 // The second of now and of the end of a time to live: none is gone before its time.
 int64_t ExpiryAfter(absl::Duration ttl) { return time(nullptr) + absl::ToInt64Seconds(ttl) + 1; }
 
@@ -254,7 +260,7 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
     if (absl::IsNotFound(file.status())) continue;
     if (!file.ok()) {
       if (parent->made) PruneParents(*options_.tree, path, attributes.kept_folders);
-      return About(What("store", uri), file.status());
+      return WithoutRoot(*options_.tree, About(What("store", uri), file.status()));
     }
     DiskLimits::Room room = RoomOf(options_.house, file->fd(), attributes.peer);
     const absl::Status fits = room.Fits(stored);
@@ -268,8 +274,8 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
     }
     return object;
   }
-  return absl::ResourceExhaustedError(
-      absl::StrCat(What("store", uri), ": its directory is removed all the time; try again"));
+  return WithoutRoot(*options_.tree, absl::ResourceExhaustedError(absl::StrCat(
+                                         What("store", uri), ": its directory is removed all the time; try again")));
 }
 
 absl::StatusOr<std::unique_ptr<NewObject>> Store::Begin(absl::string_view uri, uint64_t size,

@@ -294,6 +294,9 @@ TEST_F(CatalogTest, FollowsAnotherRootAtSighup) {
     // And one that is removed.
     std::filesystem::remove_all(second);
     EXPECT_TRUE(Eventually([&] { return absl::StrContains(ready(), "has been "); })) << ready();
+    const Answer put = client.Get({.mode = kPut, .uri = "x", .body = "1"});
+    EXPECT_EQ(put.status, Status::kUnavailable);
+    EXPECT_TRUE(absl::StrContains(put.metadata.at(kErrorEntry), "the folder that the server serves")) << put.metadata.at(kErrorEntry);
     server.Signal(SIGHUP);
     EXPECT_TRUE(server.WaitForLog("the root stays as it is"));
     std::filesystem::create_directory(second);

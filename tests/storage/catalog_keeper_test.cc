@@ -182,6 +182,36 @@ TEST_F(CatalogKeeperTest, RescansWhatItCannotWatch) {
   EXPECT_GT(keeper_->rescans(), 0u);
 }
 
+// All is looked at again and again, whatever is told: what no event tells of is found, in what is watched too, and also when there was
+// something that could not be watched, and has gone.
+TEST_F(CatalogKeeperTest, WalksAllWhateverIsTold) {
+  std::filesystem::create_directories(scratch_.PathOf("a/b"));
+  scratch_.Write("c", "1");
+  const std::string beside = scratch_.outside() + "/beside";
+  ASSERT_EQ(link(scratch_.PathOf("c").c_str(), beside.c_str()), 0);
+  Start(/*watches_max=*/1, absl::Milliseconds(2));
+  EXPECT_EQ(keeper_->unwatched(), 2u);
+  std::filesystem::remove_all(scratch_.PathOf("a"));
+  EXPECT_TRUE(net::Eventually([this] { return keeper_->unwatched() == 0; }));
+  for (const int size : {5, 9, 2}) {
+    ASSERT_EQ(truncate(beside.c_str(), size), 0);
+    EXPECT_TRUE(net::Eventually([&] { return catalog_.Find("c")->size == static_cast<uint64_t>(size); }));
+  }
+}
+
+// What may not be read is left out, with what was known to be in it, and is looked for again.
+TEST_F(CatalogKeeperTest, AnUnreadableDirectoryIsLeftOut) {
+  if (geteuid() == 0) GTEST_SKIP() << "root reads any folder";
+  scratch_.MakeDirectory("d");
+  scratch_.Write("d/a", "1");
+  Start(/*watches_max=*/1000, absl::Milliseconds(2));
+  ASSERT_EQ(chmod(scratch_.PathOf("d").c_str(), 0), 0);
+  EXPECT_TRUE(Becomes(""));
+  EXPECT_EQ(keeper_->unwatched(), 0u);
+  ASSERT_EQ(chmod(scratch_.PathOf("d").c_str(), 0755), 0);
+  EXPECT_TRUE(Becomes("d/a"));
+}
+
 // A change that is told is in the catalog when the call returns, whatever spelling of its name it was made by, and whatever
 // becomes of events: here none come.
 TEST_F(CatalogKeeperTest, KnowsWhatItIsTold) {

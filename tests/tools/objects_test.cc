@@ -154,6 +154,22 @@ TEST_F(ObjectsTest, ReadOnlyServer) {
   EXPECT_EQ(Good("get a"), "with a blank");
 }
 
+// Names of which none fits a cursor: ls, cp -r and rm -r see all of them.
+TEST_F(ObjectsTest, NamesThatNoCursorHolds) {
+  std::string deep;
+  for (int i = 0; i < 5; ++i) deep += std::string(210, 'd') + "/";
+  std::string names;
+  for (int i = 0; i < 1020; ++i) {
+    tree_.Add(absl::StrCat("long/", deep, 1000 + i), "x");
+    absl::StrAppend(&names, "long/", deep, 1000 + i, "\n");
+  }
+  EXPECT_EQ(Good("ls"), names);
+  Good("cp -r obj:long copied");
+  EXPECT_TRUE(absl::StrContains(Good("rm -r long --dry_run"), absl::StrCat("would remove long/", deep, "2019\n")));
+  Good("rm -r long");
+  EXPECT_EQ(Good("ls"), "");
+}
+
 // A file of procfs says that it is empty, one of sysfs that it has a page: what is read of them is what is stored.
 TEST_F(ObjectsTest, PutOfWhatTheKernelMakesUp) {
   Good("put /proc/version v");
