@@ -289,6 +289,7 @@ void Stream::Enqueue(const Request& request) {
     answer.kind = Answer::Kind::kFd;
     answer.text.assign(request.uri.data(), request.uri.size());
     queue_.Push(std::move(answer));
+    OpenAheadApart();
     return;
   }
   absl::StatusOr<ObjectRef> object = loop_->Lookup(request.uri);

@@ -154,6 +154,7 @@ class Stream : public Channel {
   void PassFds(size_t index);
   void OpenTogether(size_t index);
   bool AddFd(Answer* answer, net::UniqueFd fd);
+  void OpenAheadApart();
   void StartMessage();
   bool SendMessageNow();
   void CountMessage();

@@ -2,6 +2,8 @@
 // connection, and in the models that have one loop for everything.
 #include <errno.h>
 
+#include <algorithm>
+
 #include <glog/logging.h>
 
 #include "copypath/loop.h"
@@ -16,6 +18,8 @@ using protocol::Status;
 
 // Of a client without FD_BATCH, how many of the files that it asked for are opened at once.
 constexpr size_t kOpenedAheadMax = 32;
+// The same, where opening takes long: they stay open until their turn comes, whether the client reads or not.
+constexpr size_t kApartAheadMax = 8;
 
 }  // namespace
 
@@ -33,6 +37,7 @@ void Stream::PassFds(size_t index) {
     Answer answer = queue_.Take(*next);
     if (!AddFd(&answer, net::UniqueFd())) {
       queue_.PushFront(std::move(answer));
+      OpenAheadApart();
       break;
     }
     if (passing_->x_fd.valid()) break;  // it follows its header at once
@@ -81,6 +86,7 @@ void Stream::OnFilesOpened() {
   }
   // Whose turn has not come are the oldest again.
   for (size_t i = openings.size(); i > done; --i) queue_.PushFront(std::move(openings[i - 1].answer));
+  OpenAheadApart();
   openings.clear();
   passing_->openings.swap(openings);  // its memory
   StartMessage();
@@ -167,6 +173,17 @@ bool Stream::AddFd(Answer* answer, net::UniqueFd fd) {
   }
   message->text()->append(header, header_bytes);
   return true;
+}
+
+// Where the oldest is opened elsewhere, so are some of those behind it: what takes long is waited for at the same time.
+void Stream::OpenAheadApart() {
+  if (queue_.empty() || !queue_[0].object || !queue_[0].object->apart()) return;
+  for (size_t i = 0; i < std::min(queue_.size(), kApartAheadMax); ++i) {
+    Answer& answer = queue_[i];
+    if (answer.kind != Answer::Kind::kFd || answer.object) continue;
+    answer.object = loop_->OpenApart(answer.text);
+    WaitFor(answer.object.get());
+  }
 }
 
 // Sends the message at once, rather than with the loop's next round. False: some of it, or all, is still to go.
