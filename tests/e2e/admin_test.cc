@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <regex>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -223,8 +224,12 @@ TEST_P(AdminTest, StatsAreForPeopleToo) {
   RawClient client = RawClient::V1(server.Unix());
   EXPECT_TRUE(client.Get({.mode = kFdPass, .uri = "small"}).ok());
   EXPECT_TRUE(Becomes("objmapper_requests_total{mode=\"fdpass\",status=\"ok\"}", 1));
+  client.Get({.mode = kCopy, .uri = "missing"});
+  EXPECT_TRUE(Becomes("objmapper_requests_total{mode=\"copy\",status=\"not_found\"}", 1));
   const absl::StatusOr<std::string> totals = tools::TotalsText(Text("/stats"));
   ASSERT_TRUE(totals.ok()) << totals.status();
+  // What is not there is a miss, and no error.
+  EXPECT_TRUE(std::regex_search(*totals, std::regex("copy +1 +1 +0 "))) << *totals;
   EXPECT_TRUE(absl::StartsWith(*totals, "serving: serving ")) << *totals;
   EXPECT_TRUE(absl::StrContains(*totals, "connections 1 open (")) << *totals;
   EXPECT_TRUE(tools::TopText(Text("/stats")).ok());

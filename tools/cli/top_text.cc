@@ -63,12 +63,12 @@ std::string Now(const Json& stats) {
   std::string text = Head(stats);
   const Json& now = stats.at("now");
   if (now.is_null()) return text + "\nno second has passed yet\n";
-  absl::StrAppendFormat(&text, "\n%-10s %12s %10s %12s %10s %10s %10s\n", "mode", "requests/s",
-                        "errors/s", "objects/s", "p50 us", "p99 us", "p999 us");
+  absl::StrAppendFormat(&text, "\n%-10s %12s %10s %10s %12s %10s %10s %10s\n", "mode", "requests/s",
+                        "misses/s", "errors/s", "objects/s", "p50 us", "p99 us", "p999 us");
   for (const auto& [name, mode] : now.at("modes").items()) {
     absl::StrAppendFormat(
-        &text, "%-10s %12.0f %10.0f %12s %s\n", name, mode.at("requests_per_s").get<double>(),
-        mode.at("errors_per_s").get<double>(),
+        &text, "%-10s %12.0f %10.0f %10.0f %12s %s\n", name, mode.at("requests_per_s").get<double>(),
+        mode.value("misses_per_s", 0.0), mode.at("errors_per_s").get<double>(),
         FormatBytes(static_cast<uint64_t>(mode.at("object_bytes_per_s").get<double>())),
         Latencies(mode));
   }
@@ -85,13 +85,16 @@ std::string Now(const Json& stats) {
 
 std::string Totals(const Json& stats) {
   std::string text = Head(stats);
-  absl::StrAppendFormat(&text, "\n%-10s %14s %10s %12s %10s %10s %10s\n", "mode", "requests",
-                        "errors", "objects", "p50 us", "p99 us", "p999 us");
+  absl::StrAppendFormat(&text, "\n%-10s %14s %10s %10s %12s %10s %10s %10s\n", "mode", "requests",
+                        "misses", "errors", "objects", "p50 us", "p99 us", "p999 us");
   for (const auto& [name, mode] : stats.at("totals").at("modes").items()) {
-    uint64_t errors = 0;
-    for (const auto& [status, count] : mode.at("errors").items()) errors += count.get<uint64_t>();
-    absl::StrAppendFormat(&text, "%-10s %14d %10d %12s %s\n", name,
-                          mode.at("requests").get<uint64_t>(), errors, Bytes(mode.at("object_bytes")),
+    // That there is no such object is an answer, as everywhere.
+    uint64_t errors = 0, misses = 0;
+    for (const auto& [status, count] : mode.at("errors").items()) {
+      (status == "not_found" ? misses : errors) += count.get<uint64_t>();
+    }
+    absl::StrAppendFormat(&text, "%-10s %14d %10d %10d %12s %s\n", name,
+                          mode.at("requests").get<uint64_t>(), misses, errors, Bytes(mode.at("object_bytes")),
                           Latencies(mode));
   }
   return text;
