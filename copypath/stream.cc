@@ -108,6 +108,7 @@ void Stream::OnFdsWait(size_t bytes) {
     Abort();
     return;
   }
+  CHECK(fetch_ == nullptr) << "two processes would take descriptors off one socket";
   fetch_ = std::make_unique<Fetch>();
   const absl::Duration timeout = session_->limits->request_timeout;
   const absl::Duration patience = timeout == absl::ZeroDuration() ? absl::Seconds(30) : timeout;
@@ -130,7 +131,7 @@ void Stream::OnFetched() {
   }
   session_->fds_wait = false;
   // Not what is still to be taken up, nor when others go on.
-  if (!receiving_paused_ && !other_lane_ && !ending_) loop_->engine().StartReceiving(this);
+  if (MayReceive()) loop_->engine().StartReceiving(this);
   if (fetch->received->bytes.empty()) return;  // the end, which is told by the engine
   session_->NoteArrival(session_->unread.size(), &*fetch->received);
   OnReceived(fetch->received->bytes, /*fds_refused=*/false);

@@ -112,6 +112,9 @@ class Stream : public Channel {
   void Prefetch(const Answer& answer);
   void WaitFor(CachedObject* object);
 
+  // Whether something that ends may begin to receive again. Not while another process takes descriptors off the socket: what is
+  // found there is what it is about to take.
+  bool MayReceive() const { return !receiving_paused_ && !other_lane_ && !ending_ && fetch_ == nullptr; }
   void PauseReceiving();
   void ResumeReceiving();
   bool LeaveRestToOthers();

@@ -461,7 +461,7 @@ void Stream::OnTransferEnded(Transfer::Outcome outcome) {
     return;
   }
   // A receive that was armed anew meanwhile met a non-blocking socket and gave up.
-  if (!receiving_paused_ && !other_lane_ && !ending_) loop_->engine().StartReceiving(this);
+  if (MayReceive()) loop_->engine().StartReceiving(this);
   switch (outcome) {
     case Transfer::Outcome::kDone:
       transfer_object_.reset();

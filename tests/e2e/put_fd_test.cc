@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "net/unique_fd.h"
+#include "tests/copypath/eviction.h"
 #include "tests/e2e/writable.h"
 #include "tests/net/memfd.h"
 
@@ -68,6 +69,23 @@ TEST_P(PutFdTest, APipelineOfThem) {
       EXPECT_EQ(client.Get({.mode = i % 2 == 0 ? kFdPass : kCopy, .uri = uri}).status, Status::kOk);
       EXPECT_EQ(client.Get({.mode = kCopy, .uri = uri}).body, absl::StrCat(round, " of ", uri));
     }
+  }
+}
+
+// One right behind a body that a splice thread has sent: the client has all of it before the server knows that the thread has ended,
+// and by then another process takes the descriptor.
+TEST_P(PutFdTest, RightBehindASpliceOfWhatWasCold) {
+  const std::string contents = Pattern(1, 200'000);
+  tree_.Add("cold", contents);
+  RawClient client = Client();
+  for (int i = 0; i < 40; ++i) {
+    copypath::Evict(tree_.Path("cold"));
+    ASSERT_TRUE(client.Get({.mode = kSplice, .uri = "cold"}).body == contents);
+    const std::string stored = absl::StrCat("the ", i, "th");
+    const net::UniqueFd fd = Memory(stored);
+    const Answer answer = Get(&client, {.mode = kPutFd, .uri = "behind"}, {fd.get()});
+    ASSERT_TRUE(answer.ok()) << answer.status;
+    EXPECT_EQ(client.Get({.mode = kCopy, .uri = "behind"}).body, stored);
   }
 }
 
