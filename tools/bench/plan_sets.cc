@@ -25,8 +25,9 @@ constexpr Way kWays[] = {{"fdpass", Ask::kFdPass}, {"copy", Ask::kCopy}, {"splic
 
 
 
-// One below and one above: 16 KiB, 64 KiB, 256 KiB, 512 KiB, 2 MiB.
-constexpr uint64_t kSizes[] = {1 << 10,   4 << 10,       (16 << 10) - 1, (16 << 10) + 1, 32 << 10,
+// One below and one above: 16 KiB, 24 KiB, 64 KiB, 256 KiB, 512 KiB, 2 MiB.
+constexpr uint64_t kSizes[] = {1 << 10,   4 << 10,       (16 << 10) - 1, (16 << 10) + 1, (24 << 10) - 1,
+                               (24 << 10) + 1, 32 << 10,
                                48 << 10,  (64 << 10) - 1, (64 << 10) + 1, 100 << 10,     (256 << 10) - 1,
                                (256 << 10) + 1, (512 << 10) + 1, 1 << 20, (2 << 20) + 1, 10 << 20};
 
