@@ -303,7 +303,7 @@ absl::StatusOr<size_t> Server::ReloadRules() {
 void Server::NoteRules(const absl::StatusOr<router::AccessRules>& rules) {
   const net::MutexLock lock(&rules_mutex_);
   const bool first = !rules_.has_value();
-  if (first) rules_.emplace();
+  if (first) rules_.emplace(Vitals::Rules{});
   if (rules.ok()) {
     rules_->count = rules->size();
     rules_->read_unix_s = static_cast<double>(absl::ToUnixMicros(absl::Now())) / 1e6;
