@@ -59,7 +59,7 @@ struct LoopOptions {
   bool splice_in_loop = true;
   // Longer parts of objects than this are moved inside the kernel (sendfile(2), splice(2)), on the loop's thread; shorter ones
   // are sent from memory, which is checked.
-  uint64_t sendfile_bytes_min = 24 * 1024;
+  uint64_t sendfile_bytes_min = 16 * 1024;
   // SO_SNDBUF of Unix sockets that large bodies are moved to; 0: as it comes.
   int unix_send_buffer_bytes = 0;
   // TCP connections whose bodies are so long belong to loops of their own (CopyPathLane); 0: there are none.

@@ -114,7 +114,7 @@ DEFINE_bool(use_async_copy, true,
 DEFINE_bool(splice_in_loop, true,
             "Whether the event loop itself moves OP_SPLICE of objects that are in the page cache, and splice "
             "threads only those that are not. false: all of --splice_bytes_min or more go to the threads.");
-DEFINE_int64(sendfile_bytes_min, 24576,
+DEFINE_int64(sendfile_bytes_min, 16384,
              "OP_COPY of at least so many bytes is moved by sendfile(2) rather than copied into the socket; "
              "a file that is rewritten in place, not replaced, while it is sent may then show through. "
              "0: all that is not held in memory.");

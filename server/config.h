@@ -75,7 +75,7 @@ struct Config {
   uint64_t memory_limit = 0;  // bytes of objects in memory; 0: there are none
   std::string tcp_local_congestion;
   uint64_t splice_bytes_min = 65536;
-  uint64_t sendfile_bytes_min = 24576;
+  uint64_t sendfile_bytes_min = 16384;
   int unix_send_buffer_bytes = 524288;  // at most what the system allows; 0: as it comes
   bool splice_in_loop = true;
   bool use_async_copy = true;

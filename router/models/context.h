@@ -32,7 +32,7 @@ struct Options {
   Switchboard* switchboard = nullptr;
 
   uint64_t splice_bytes_min = 64 * 1024;  // OP_SPLICE of less is answered as OP_COPY is
-  uint64_t sendfile_bytes_min = 24 * 1024;  // an event loop moves OP_COPY of more inside the kernel
+  uint64_t sendfile_bytes_min = 16 * 1024;  // an event loop moves OP_COPY of more inside the kernel
   int unix_send_buffer_bytes = 0;         // of an event loop's Unix sockets with large bodies; 0: the system's
   int pool_size = 1;                      // workers; 1 or more
   int splice_threads = 2;                 // behind an event loop

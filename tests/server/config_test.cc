@@ -104,7 +104,7 @@ TEST_F(ConfigTest, Defaults) {
   EXPECT_TRUE(config.answer_in_place);
   EXPECT_TRUE(config.splice_in_loop);
   EXPECT_TRUE(config.use_async_copy);
-  EXPECT_EQ(config.sendfile_bytes_min, 24576u);
+  EXPECT_EQ(config.sendfile_bytes_min, 16384u);
 }
 
 // The socket's default place is the user's own folder where there is one.
