@@ -3,16 +3,14 @@
 #include <pthread.h>
 #include <sys/statvfs.h>
 
+#include <chrono>
 #include <thread>
 #include <utility>
-
-#include "absl/time/clock.h"
 
 namespace objmapper::server {
 namespace {
 
-constexpr absl::Duration kEvery = absl::Seconds(5);
-constexpr absl::Duration kLooksForItsEnd = absl::Milliseconds(100);
+constexpr std::chrono::seconds kEvery{5};
 
 }  // namespace
 
@@ -23,7 +21,13 @@ DiskWatch::DiskWatch(std::string folder) : state_(std::make_shared<State>()) {
   }).detach();
 }
 
-DiskWatch::~DiskWatch() { state_->over.store(true); }
+DiskWatch::~DiskWatch() {
+  {
+    const net::MutexLock lock(&state_->mutex);
+    state_->over = true;
+  }
+  state_->ends.notify_all();
+}
 
 void DiskWatch::Ask(const std::string& folder, const std::shared_ptr<State>& state) {
   while (true) {
@@ -32,10 +36,9 @@ void DiskWatch::Ask(const std::string& folder, const std::shared_ptr<State>& sta
       state->available.store(static_cast<uint64_t>(status.f_bavail) * status.f_frsize);
       state->bytes.store(static_cast<uint64_t>(status.f_blocks) * status.f_frsize);
     }
-    for (absl::Duration slept; slept < kEvery; slept += kLooksForItsEnd) {
-      if (state->over.load()) return;
-      absl::SleepFor(kLooksForItsEnd);
-    }
+    const net::MutexLock lock(&state->mutex);
+    if (!state->over) state->ends.wait_for(state->mutex, kEvery);
+    if (state->over) return;
   }
 }
 

@@ -5,9 +5,12 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <string>
+
+#include "net/mutex.h"
 
 namespace objmapper::server {
 
@@ -27,7 +30,9 @@ class DiskWatch {
  private:
   struct State {
     std::atomic<uint64_t> bytes{0}, available{0};
-    std::atomic<bool> over{false};
+    net::Mutex mutex;
+    std::condition_variable_any ends;
+    bool over GUARDED_BY(mutex) = false;
   };
   static void Ask(const std::string& folder, const std::shared_ptr<State>& state);
 
