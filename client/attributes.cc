@@ -19,7 +19,9 @@ constexpr size_t kNamesBytesMax = 65536;
 constexpr size_t kValueBytesMax = 65536;
 
 // There is no such attribute here, or none at all on this file system, or no file any more.
-bool IsNone(int error) { return error == ENODATA || error == EOPNOTSUPP || error == ENOENT || error == ENOSYS; }
+bool IsNone(int error) {
+  return error == ENODATA || error == EOPNOTSUPP || error == ENOENT || error == ENOSYS;
+}
 
 bool KeepExtended(const std::string& old_path, int fd) {
   std::string names(kNamesBytesMax, '\0');
@@ -33,7 +35,8 @@ bool KeepExtended(const std::string& old_path, int fd) {
     if (!is_users && absl::string_view(name) != kAccessList) continue;
     const ssize_t size = lgetxattr(old_path.c_str(), name, &value[0], value.size());
     if (size < 0 && IsNone(errno)) continue;
-    if (size < 0 || fsetxattr(fd, name, value.data(), static_cast<size_t>(size), 0) != 0) return false;
+    if (size < 0 || fsetxattr(fd, name, value.data(), static_cast<size_t>(size), 0) != 0)
+      return false;
   }
   return true;
 }
@@ -43,7 +46,9 @@ bool KeepExtended(const std::string& old_path, int fd) {
 bool KeepAttributes(const std::string& old_path, const struct stat& old, int fd) {
   struct stat now;
   if (fstat(fd, &now) != 0) return false;
-  if ((now.st_uid != old.st_uid || now.st_gid != old.st_gid) && fchown(fd, old.st_uid, old.st_gid) != 0) return false;
+  if ((now.st_uid != old.st_uid || now.st_gid != old.st_gid) &&
+      fchown(fd, old.st_uid, old.st_gid) != 0)
+    return false;
   // The folder's default list has made one for the new file.
   if (fremovexattr(fd, kAccessList) != 0 && !IsNone(errno)) return false;
   if (fchmod(fd, old.st_mode & 0777) != 0) return false;

@@ -102,8 +102,9 @@ absl::StatusOr<std::unique_ptr<Channel>> Channel::Open(absl::string_view url,
   absl::StatusOr<net::Address> address = net::ParseUrl(url);
   if (!address.ok()) return address.status();
   if (!options.server_uids.empty() && address->kind != net::Address::Kind::kUnix) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "options: whose server it is can be told of a Unix socket alone, not of ", address->ToUrl()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("options: whose server it is can be told of a Unix socket alone, not of ",
+                     address->ToUrl()));
   }
   absl::StatusOr<net::UniqueFd> socket = net::Dial(*address, options.connect_timeout);
   if (!socket.ok()) return ConnectionError(socket.status());
@@ -122,7 +123,8 @@ absl::Status Channel::CheckServerUser() const {
   if (options_.server_uids.empty()) return absl::OkStatus();
   // Of a connection that was made, the peer is who called listen(2) (unix(7), SO_PEERCRED).
   const net::PeerCredentials peer = net::PeerCredentialsOf(socket_.get());
-  if (peer.known() && absl::c_linear_search(options_.server_uids, peer.uid)) return absl::OkStatus();
+  if (peer.known() && absl::c_linear_search(options_.server_uids, peer.uid))
+    return absl::OkStatus();
   return ConnectionError(absl::PermissionDeniedError(absl::StrCat(
       url_, ": who listens there is ", peer.known() ? absl::StrCat("uid ", peer.uid) : "not known",
       ", not uid ", absl::StrJoin(options_.server_uids, " or "), "; nothing was asked")));
@@ -191,8 +193,8 @@ absl::StatusOr<size_t> Channel::Read(absl::Span<char> out, net::Patience* patien
   std::vector<net::UniqueFd> received;
   // Behind a lost descriptor fds_ no longer tells how many have come.
   const size_t due = std::min(fds_due_ - fds_.size(), net::kFdsPerMessageMax);
-  // The whole wait is mostly one call, and the kernel keeps its time (SO_RCVTIMEO). It forgets it when a signal comes, and may have
-  // been stopped with us: what is left of it is ours to keep.
+  // The whole wait is mostly one call, and the kernel keeps its time (SO_RCVTIMEO). It forgets it
+  // when a signal comes, and may have been stopped with us: what is left of it is ours to keep.
   bool interrupted = false;
   absl::StatusOr<net::Received> got =
       net::RecvWithFds(socket_.get(), out, due, &received, began ? 0 : MSG_DONTWAIT, &interrupted);
@@ -228,7 +230,8 @@ absl::Status Channel::FillInput(net::Patience* patience, bool began) {
     end_ -= begin_;
     begin_ = 0;
   }
-  absl::StatusOr<size_t> got = Read(absl::MakeSpan(input_ + end_, kInputBytes - end_), patience, began);
+  absl::StatusOr<size_t> got =
+      Read(absl::MakeSpan(input_ + end_, kInputBytes - end_), patience, began);
   if (!got.ok()) return got.status();
   if (*got == 0) {
     return Break(absl::UnavailableError(
@@ -254,7 +257,8 @@ absl::StatusOr<Message> Channel::NextMessage() {
       begin_ += message.consumed;  // its views stay good until the next read
       return message;
     }
-    if (absl::Status status = FillInput(&patience, std::exchange(began, false)); !status.ok()) return status;
+    if (absl::Status status = FillInput(&patience, std::exchange(began, false)); !status.ok())
+      return status;
   }
 }
 

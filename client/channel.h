@@ -5,10 +5,11 @@
 // stops after each such message (unix(7)), so descriptors arrive in stream order, and the k-th one
 // belongs to the k-th OK FDPASS answer, in every dialect.
 //
-// A descriptor is taken only while the answer to an FDPASS request is due, and never more of them than there are such
-// answers: others are the kernel's to close, and end the channel. While none is due the kernel does not even let the
-// server send one (net::AllowFds(), Linux 6.16). What does not hold: a server may pass, where a descriptor is due,
-// one whose close(2) waits (a TCP socket with SO_LINGER, a file of FUSE's); the call then waits for as long as that.
+// A descriptor is taken only while the answer to an FDPASS request is due, and never more of them
+// than there are such answers: others are the kernel's to close, and end the channel. While none is
+// due the kernel does not even let the server send one (net::AllowFds(), Linux 6.16). What does not
+// hold: a server may pass, where a descriptor is due, one whose close(2) waits (a TCP socket with
+// SO_LINGER, a file of FUSE's); the call then waits for as long as that.
 //
 // Once an error leaves the stream at an unknown place the channel is broken: its socket and all
 // descriptors it still holds are closed, and every later call returns why.
@@ -107,16 +108,17 @@ class Channel {
   size_t unsent() const { return send_failed_ ? 0 : output_.size() - sent_; }
   // True when the server has said something, or hung up: Receive() would not wait long.
   bool HasAnswer() const;
-  // Sends what is queued and then the first `length` bytes of `file` (borrowed, a regular file) with
-  // sendfile(2), until the server says something. Returns how many of the file's went out: fewer
-  // too when the kernel has no sendfile for such a file.
-  // DATA_LOSS when the file ends before `length`; then, as after any error, the channel is broken.
+  // Sends what is queued and then the first `length` bytes of `file` (borrowed, a regular file)
+  // with sendfile(2), until the server says something. Returns how many of the file's went out:
+  // fewer too when the kernel has no sendfile for such a file. DATA_LOSS when the file ends before
+  // `length`; then, as after any error, the channel is broken.
   absl::StatusOr<uint64_t> SendFile(int file, uint64_t length, const ProgressCallback& progress);
 
   // The next answer. Errors, after which the channel is broken: UNAVAILABLE (the server closed or
   // reset the connection, or said CLOSE), DEADLINE_EXCEEDED (silent for request_timeout), INTERNAL
   // (not this protocol, such as a body where the mode has none). An answer behind which the server
-  // hangs up (URI_TOO_LONG, PROTOCOL_ERROR, VERSION_MISMATCH) is returned, and the channel is broken.
+  // hangs up (URI_TOO_LONG, PROTOCOL_ERROR, VERSION_MISMATCH) is returned, and the channel is
+  // broken.
   absl::StatusOr<Answer> Receive();
   // True when Receive() would find bytes without reading the socket.
   bool has_input() const { return begin_ != end_; }
@@ -149,8 +151,8 @@ class Channel {
   absl::StatusOr<protocol::ResponseParser::Result> NextMessage();
   absl::Status FillInput(net::Patience* patience, bool began);
   absl::Status TooManyFds() const;
-  // One recvmsg into `out`; 0 at the stream's end. Owns the descriptors that came. Waits as long as `patience` lasts, which
-  // began with this wait (`began`), or with another read of it.
+  // One recvmsg into `out`; 0 at the stream's end. Owns the descriptors that came. Waits as long as
+  // `patience` lasts, which began with this wait (`began`), or with another read of it.
   absl::StatusOr<size_t> Read(absl::Span<char> out, net::Patience* patience, bool began);
   absl::StatusOr<size_t> Read(absl::Span<char> out) {
     net::Patience patience(receive_timeout_);
@@ -176,18 +178,19 @@ class Channel {
   uint32_t next_id_ = 1;  // 0 is the id of answers that concern no request
   size_t outstanding_ = 0;
   protocol::Mode mode_ = protocol::Mode::kStat;  // of what is outstanding
-  std::string output_;  // encoded requests; those before sent_ are gone
+  std::string output_;                           // encoded requests; those before sent_ are gone
   size_t sent_ = 0;
   int fd_to_send_ = -1;  // borrowed; rides on the next byte sent
   // The peer takes no more bytes. What it said before may explain why, so reading goes on.
   bool send_failed_ = false;
 
   std::deque<net::UniqueFd> fds_;  // received, not taken yet, in stream order
-  // The most of them that there may be: FDPASS requests without an answer, and answers whose descriptor was not taken.
+  // The most of them that there may be: FDPASS requests without an answer, and answers whose
+  // descriptor was not taken.
   size_t fds_due_ = 0;
-  bool rights_pass_ = true;        // as net::AllowFds()
-  bool fds_lost_ = false;          // since outstanding_ was last 0
-  size_t begin_ = 0;               // input_[begin_, end_) is read and not parsed
+  bool rights_pass_ = true;  // as net::AllowFds()
+  bool fds_lost_ = false;    // since outstanding_ was last 0
+  size_t begin_ = 0;         // input_[begin_, end_) is read and not parsed
   size_t end_ = 0;
   char input_[kInputBytes];
 };

@@ -220,8 +220,8 @@ absl::StatusOr<uint64_t> Channel::SendFile(int file, uint64_t length,
         sent += static_cast<uint64_t>(n);
         if (progress) progress(sent, length);
       } else if (n == 0) {
-        end = absl::DataLossError(absl::StrCat("the file has ended after ", sent, " of the ", length,
-                                               " bytes that it had: it was cut meanwhile"));
+        end = absl::DataLossError(absl::StrCat("the file has ended after ", sent, " of the ",
+                                               length, " bytes that it had: it was cut meanwhile"));
         break;
       } else if (errno == EPIPE || errno == ECONNRESET) {
         send_failed_ = true;

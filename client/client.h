@@ -46,7 +46,8 @@ namespace objmapper::client {
 //                RESOURCE_EXHAUSTED (RLIMIT_NOFILE, Options::bytes_max)
 class Client {
  public:
-  // Connects to "unix:/path", "unix:@abstract" or "tcp://host:port"; a path that begins with "/", "./" or "../" may stand alone.
+  // Connects to "unix:/path", "unix:@abstract" or "tcp://host:port"; a path that begins with "/",
+  // "./" or "../" may stand alone.
   //
   // Errors: INVALID_ARGUMENT (the URL or an option); kConnection: UNAVAILABLE (nobody listens),
   // DEADLINE_EXCEEDED; kServer: what the server said in place of a handshake, such as UNAVAILABLE
@@ -69,23 +70,25 @@ class Client {
   // ---- Changing what there is: a V2 connection with OBJECT_OPS, and a server with --writable ----
   //
   // Beside the errors above: kLocal FAILED_PRECONDITION (no such connection), INVALID_ARGUMENT (the
-  // time to live); kServer UNIMPLEMENTED (the server is read-only), ABORTED (CONFLICT: the name is a
-  // directory, or a part of the way is an object), UNAVAILABLE (no room; may be asked again).
-  // An object appears whole or not at all, in place of what had its name, before the call returns.
-  // The info is what the server says of it then.
+  // time to live); kServer UNIMPLEMENTED (the server is read-only), ABORTED (CONFLICT: the name is
+  // a directory, or a part of the way is an object), UNAVAILABLE (no room; may be asked again). An
+  // object appears whole or not at all, in place of what had its name, before the call returns. The
+  // info is what the server says of it then.
 
   // Stores `bytes`.
   absl::StatusOr<ObjectInfo> Put(absl::string_view uri, absl::string_view bytes,
                                  const PutOptions& options = PutOptions());
-  // Stores the whole of `file`, a regular file open for reading (borrowed; its offset is neither used
-  // nor moved), through the connection. What comes behind its size as of now is left out.
-  // kLocal: INVALID_ARGUMENT (no such file); DATA_LOSS (it got shorter), which breaks the connection.
+  // Stores the whole of `file`, a regular file open for reading (borrowed; its offset is neither
+  // used nor moved), through the connection. What comes behind its size as of now is left out.
+  // kLocal: INVALID_ARGUMENT (no such file); DATA_LOSS (it got shorter), which breaks the
+  // connection.
   absl::StatusOr<ObjectInfo> PutFile(absl::string_view uri, int file,
                                      const PutOptions& options = PutOptions());
   // Stores the `size` bytes that `source` brings, of which few are in memory at a time.
   //
-  // These three break the connection when the server refuses a body with more than 1 MiB left to send
-  // (kSentAfterRefusalMax in client/upload.h): the error is the server's, and status() is not OK.
+  // These three break the connection when the server refuses a body with more than 1 MiB left to
+  // send (kSentAfterRefusalMax in client/upload.h): the error is the server's, and status() is not
+  // OK.
   absl::StatusOr<ObjectInfo> PutFrom(absl::string_view uri, uint64_t size, const PutSource& source,
                                      const PutOptions& options = PutOptions());
 
@@ -108,9 +111,9 @@ class Client {
   // cursor: from the page before; empty: the first. Not a snapshot: what comes and goes between two
   // pages is in the later ones or not.
   absl::StatusOr<ListPage> List(absl::string_view prefix, absl::string_view cursor = "");
-  // All pages, entry by entry, until `each` returns false. It must not use the client. Entries come in order and once;
-  // a server whose list is not so, or never gets on, breaks the protocol. How many there are is the server's word alone:
-  // who keeps them sets a bound of his own.
+  // All pages, entry by entry, until `each` returns false. It must not use the client. Entries come
+  // in order and once; a server whose list is not so, or never gets on, breaks the protocol. How
+  // many there are is the server's word alone: who keeps them sets a bound of his own.
   absl::Status ListAll(absl::string_view prefix, absl::FunctionRef<bool(ListEntry entry)> each);
 
   // Asks about the object alone. offset is 0 and length is size.

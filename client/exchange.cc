@@ -40,10 +40,12 @@ uint64_t LengthWithin(const Range& range, uint64_t size) {
 }
 
 absl::Status Contradiction(Channel& channel, absl::string_view what, absl::string_view why) {
-  return channel.Break(absl::InternalError(absl::StrCat(what, ": the server contradicts itself: ", why)));
+  return channel.Break(
+      absl::InternalError(absl::StrCat(what, ": the server contradicts itself: ", why)));
 }
 
-// Bytes from another place than asked for must not pass for the right ones, nor more than were asked for.
+// Bytes from another place than asked for must not pass for the right ones, nor more than were
+// asked for.
 absl::Status CheckGrant(Channel& channel, const ObjectInfo& info, const std::optional<Range>& range,
                         absl::string_view what) {
   if (!range.has_value()) return absl::OkStatus();
@@ -67,7 +69,8 @@ absl::Status LookAt(int fd, uint64_t* size) {
     return net::ErrnoToStatus(errno, "statx of the received descriptor");
   }
   if (!S_ISREG(file.stx_mode)) {
-    return absl::InternalError("the server passed a descriptor of something else than a regular file");
+    return absl::InternalError(
+        "the server passed a descriptor of something else than a regular file");
   }
   *size = file.stx_size;
   return absl::OkStatus();
@@ -122,8 +125,9 @@ absl::StatusOr<FdObject> TakeObject(Channel& channel, const Answer& answer,
   std::optional<uint64_t> size = answer.metadata.size;
   if (length_known && !range.has_value()) {
     if (size.value_or(answer.content_length) != answer.content_length) {
-      return Contradiction(channel, what, absl::StrCat("an object of ", *size, " bytes and of ",
-                                                       answer.content_length));
+      return Contradiction(
+          channel, what,
+          absl::StrCat("an object of ", *size, " bytes and of ", answer.content_length));
     }
     size = answer.content_length;
   }
@@ -134,8 +138,9 @@ absl::StatusOr<FdObject> TakeObject(Channel& channel, const Answer& answer,
     info.offset = answer.metadata.range->offset;
     info.length = answer.metadata.range->length;
     if (length_known && info.length != answer.content_length) {
-      return Contradiction(channel, what, absl::StrCat("a part of ", info.length, " bytes and of ",
-                                                       answer.content_length));
+      return Contradiction(
+          channel, what,
+          absl::StrCat("a part of ", info.length, " bytes and of ", answer.content_length));
     }
   } else {
     info.offset = range->offset;
@@ -165,8 +170,9 @@ absl::StatusOr<ObjectInfo> TakeBodyInfo(Channel& channel, const Answer& answer,
   if (answer.metadata.range.has_value()) {
     info.offset = answer.metadata.range->offset;
     if (answer.metadata.range->length != info.length) {
-      return Contradiction(channel, what, absl::StrCat("a part of ", answer.metadata.range->length,
-                                                       " bytes in ", info.length));
+      return Contradiction(
+          channel, what,
+          absl::StrCat("a part of ", answer.metadata.range->length, " bytes in ", info.length));
     }
   }
   if (absl::Status status = CheckGrant(channel, info, range, what); !status.ok()) return status;
@@ -174,8 +180,9 @@ absl::StatusOr<ObjectInfo> TakeBodyInfo(Channel& channel, const Answer& answer,
   if (answer.metadata.size.has_value() &&
       (info.length != LengthWithin(range.value_or(Range()), info.size) ||
        (!range.has_value() && info.offset != 0))) {
-    return Contradiction(channel, what, absl::StrCat(info.length, " bytes at ", info.offset,
-                                                     " of an object of ", info.size));
+    return Contradiction(
+        channel, what,
+        absl::StrCat(info.length, " bytes at ", info.offset, " of an object of ", info.size));
   }
   return info;
 }

@@ -31,12 +31,12 @@ absl::StatusOr<Answer> AwaitAnswer(Channel& channel, uint32_t id, absl::string_v
 // The error in `answer`, which is not OK. The message says when the connection ends with it.
 absl::Status ErrorIn(const Channel& channel, const Answer& answer, absl::string_view what);
 
-// The descriptor behind an OK FDPASS answer: of a regular file that is open for reading and has the bytes
-// granted. What it is, is found out without asking the file system behind it, which might let us wait (statx(2),
-// AT_STATX_DONT_SYNC).
-// Errors: Channel::TakeFd(); INTERNAL when the server granted another range than asked for, contradicts itself, or passed
-// something else than such a file; DATA_LOSS, and the channel goes on, when the file is shorter than what was granted: it
-// may have been cut meanwhile.
+// The descriptor behind an OK FDPASS answer: of a regular file that is open for reading and has the
+// bytes granted. What it is, is found out without asking the file system behind it, which might let
+// us wait (statx(2), AT_STATX_DONT_SYNC). Errors: Channel::TakeFd(); INTERNAL when the server
+// granted another range than asked for, contradicts itself, or passed something else than such a
+// file; DATA_LOSS, and the channel goes on, when the file is shorter than what was granted: it may
+// have been cut meanwhile.
 absl::StatusOr<FdObject> TakeObject(Channel& channel, const Answer& answer,
                                     const std::optional<Range>& range, absl::string_view what);
 
@@ -44,7 +44,8 @@ absl::StatusOr<FdObject> TakeObject(Channel& channel, const Answer& answer,
 ObjectInfo InfoIn(const Answer& answer);
 
 // What an OK COPY or SPLICE answer says; info.length bytes of body follow.
-// INTERNAL when that is not what was asked for, cut at the object's end, or the server contradicts itself.
+// INTERNAL when that is not what was asked for, cut at the object's end, or the server contradicts
+// itself.
 absl::StatusOr<ObjectInfo> TakeBodyInfo(Channel& channel, const Answer& answer,
                                         const std::optional<Range>& range, absl::string_view what);
 
@@ -53,8 +54,8 @@ absl::StatusOr<ObjectInfo> TakeBodyInfo(Channel& channel, const Answer& answer,
 absl::StatusOr<std::string> TakeBytes(Channel& channel, const Answer& answer,
                                       const std::optional<Range>& range, absl::string_view what);
 
-// The `length` bytes of body that follow. Memory is taken as they come: the announcement alone takes little.
-// Errors: Channel::ReadBody().
+// The `length` bytes of body that follow. Memory is taken as they come: the announcement alone
+// takes little. Errors: Channel::ReadBody().
 absl::StatusOr<std::string> TakeBody(Channel& channel, uint64_t length, absl::string_view what);
 
 }  // namespace objmapper::client

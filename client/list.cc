@@ -32,7 +32,8 @@ uint64_t Number(absl::string_view bytes) {
 }
 
 // Why `uri` cannot be what comes behind `before` in a list of `prefix`; empty: it can.
-absl::string_view WrongName(absl::string_view uri, absl::string_view prefix, absl::string_view before) {
+absl::string_view WrongName(absl::string_view uri, absl::string_view prefix,
+                            absl::string_view before) {
   if (uri.empty()) return "it is empty";
   if (uri.size() > protocol::kUriBytesMax) return "it is too long";
   if (absl::StrContains(uri, '\0')) return "it holds a NUL";
@@ -43,7 +44,8 @@ absl::string_view WrongName(absl::string_view uri, absl::string_view prefix, abs
 
 }  // namespace
 
-absl::StatusOr<std::vector<ListEntry>> ParseListBody(absl::string_view body, absl::string_view prefix,
+absl::StatusOr<std::vector<ListEntry>> ParseListBody(absl::string_view body,
+                                                     absl::string_view prefix,
                                                      absl::string_view after) {
   std::vector<ListEntry> entries;
   const absl::Status cut = absl::InternalError("an entry of the list is cut short");
@@ -53,7 +55,8 @@ absl::StatusOr<std::vector<ListEntry>> ParseListBody(absl::string_view body, abs
     body.remove_prefix(kLengthBytes);
     if (body.size() < length + 2 * kNumberBytes) return cut;
     const absl::string_view uri = body.substr(0, length);
-    const absl::string_view before = entries.empty() ? after : absl::string_view(entries.back().uri);
+    const absl::string_view before =
+        entries.empty() ? after : absl::string_view(entries.back().uri);
     if (const absl::string_view wrong = WrongName(uri, prefix, before); !wrong.empty()) {
       return absl::InternalError(
           absl::StrCat("the server lists ", text::Quoted(uri), ", which cannot be there: ", wrong));
@@ -87,9 +90,9 @@ absl::StatusOr<ListPage> Client::ListBehind(absl::string_view prefix, absl::stri
   absl::StatusOr<Answer> answer = Ask(*channel_, kMode, joined, std::nullopt);
   if (!answer.ok()) return answer.status();
   if (answer->content_length > kPageBytesMax) {
-    return channel_->Break(absl::InternalError(
-        absl::StrCat(what, ": a page of ", answer->content_length, " bytes, where ",
-                     kPageBytesMax, " are the most")));
+    return channel_->Break(
+        absl::InternalError(absl::StrCat(what, ": a page of ", answer->content_length,
+                                         " bytes, where ", kPageBytesMax, " are the most")));
   }
   const absl::StatusOr<std::string> body = TakeBody(*channel_, answer->content_length, what);
   if (!body.ok()) return body.status();

@@ -17,26 +17,28 @@ namespace objmapper::client {
 // before is gone; where the file system has O_TMPFILE (open(2)) even when the process is killed.
 // Movable. Not thread-safe.
 //
-// What is replaced lends the new file its permissions (less set-user-ID and set-group-ID, as when it is written to), owner,
-// group, access list and user.* attributes. It is another file all the same: who has the old one open, or other hard links to
-// it, keeps the old bytes.
+// What is replaced lends the new file its permissions (less set-user-ID and set-group-ID, as when
+// it is written to), owner, group, access list and user.* attributes. It is another file all the
+// same: who has the old one open, or other hard links to it, keeps the old bytes.
 //
-// Where a file may be written to, but not replaced (the folder takes no new file, it is a mount of its own, its owner
-// could not be kept), the bytes wait in a nameless file in $TMPDIR or /tmp, and Commit() writes them into it, once the
-// room for them is there.
+// Where a file may be written to, but not replaced (the folder takes no new file, it is a mount of
+// its own, its owner could not be kept), the bytes wait in a nameless file in $TMPDIR or /tmp, and
+// Commit() writes them into it, once the room for them is there.
 class NewFile {
  public:
   // What the file is before Commit().
   enum class Meanwhile : uint8_t {
-    kUnnamedIfPossible,  // O_TMPFILE, or kNamed where there is no such thing, or no /proc to name it by
-    kNamed,              // ".objmapper-<random>.partial"
+    // O_TMPFILE, or kNamed where there is no such thing, or no /proc to name it by
+    kUnnamedIfPossible,
+    kNamed,  // ".objmapper-<random>.partial"
   };
 
-  // path: what Commit() will create or replace. Symbolic links are followed, so that what they lead to is made or
-  // replaced, and not they. A new file's permissions are 0666 and the umask.
+  // path: what Commit() will create or replace. Symbolic links are followed, so that what they lead
+  // to is made or replaced, and not they. A new file's permissions are 0666 and the umask.
   //
   // Errors: INVALID_ARGUMENT (empty), FAILED_PRECONDITION (a folder, or another thing that is no
-  // regular file), PERMISSION_DENIED (a file that may not be written to), or as ErrnoToStatus; the message names the path.
+  // regular file), PERMISSION_DENIED (a file that may not be written to), or as ErrnoToStatus; the
+  // message names the path.
   static absl::StatusOr<NewFile> Create(absl::string_view path,
                                         Meanwhile meanwhile = Meanwhile::kUnnamedIfPossible);
   // The same, for what FindPlace(path) has found.
@@ -53,15 +55,20 @@ class NewFile {
 
   int fd() const { return fd_.get(); }
 
-  // Gives the file its name, replacing what had it. Call once. Errors as ErrnoToStatus. Where the bytes have to be written
-  // into the old file, a disk that fails in the midst of it leaves a part of both; the message says so.
+  // Gives the file its name, replacing what had it. Call once. Errors as ErrnoToStatus. Where the
+  // bytes have to be written into the old file, a disk that fails in the midst of it leaves a part
+  // of both; the message says so.
   absl::Status Commit();
 
  private:
   NewFile(net::UniqueFd fd, Place place, std::string temporary, bool in_place)
-      : fd_(std::move(fd)), place_(std::move(place)), temporary_(std::move(temporary)), in_place_(in_place) {}
+      : fd_(std::move(fd)),
+        place_(std::move(place)),
+        temporary_(std::move(temporary)),
+        in_place_(in_place) {}
 
-  static absl::StatusOr<NewFile> CreateBeside(absl::string_view path, const Place& place, Meanwhile meanwhile);
+  static absl::StatusOr<NewFile> CreateBeside(absl::string_view path, const Place& place,
+                                              Meanwhile meanwhile);
   absl::Status WriteInPlace();
 
   net::UniqueFd fd_;
@@ -70,8 +77,8 @@ class NewFile {
   bool in_place_;          // fd_ is elsewhere, and is to be copied
 };
 
-// A file without a name in $TMPDIR, or in /tmp, for what may be more than fits in memory; open for reading and writing.
-// Errors as ErrnoToStatus; the message names the folder.
+// A file without a name in $TMPDIR, or in /tmp, for what may be more than fits in memory; open for
+// reading and writing. Errors as ErrnoToStatus; the message names the folder.
 absl::StatusOr<net::UniqueFd> TemporaryFile();
 
 }  // namespace objmapper::client

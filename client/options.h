@@ -19,8 +19,9 @@ struct Options {
   absl::Duration connect_timeout = absl::Seconds(5);
 
   // How long a server that owes us something may stay silent, or one that we send to may take
-  // nothing. It bounds each wait, not the whole of a large object; of an answer, up to where its body
-  // begins, the whole. Signals do not begin it anew (net/patience.h). InfiniteDuration(): forever.
+  // nothing. It bounds each wait, not the whole of a large object; of an answer, up to where its
+  // body begins, the whole. Signals do not begin it anew (net/patience.h). InfiniteDuration():
+  // forever.
   absl::Duration request_timeout = absl::Seconds(30);
 
   // What HELLO offers (V2). What concerns descriptors is left out on TCP.
@@ -33,9 +34,9 @@ struct Options {
   // client allocate any amount.
   uint64_t bytes_max = uint64_t{4} << 30;
 
-  // Who may have made the Unix socket that is connected to (who called listen(2)): their uids; empty: anybody. For
-  // addresses where others may be there first, such as one in /tmp. A server that systemd listens for, or that began as
-  // root, is root's: 0. With TCP it is INVALID_ARGUMENT.
+  // Who may have made the Unix socket that is connected to (who called listen(2)): their uids;
+  // empty: anybody. For addresses where others may be there first, such as one in /tmp. A server
+  // that systemd listens for, or that began as root, is root's: 0. With TCP it is INVALID_ARGUMENT.
   std::vector<uid_t> server_uids;
 };
 

@@ -14,12 +14,15 @@
 namespace objmapper::client {
 namespace {
 
-// A second number for it: both share one offset, so what is written to one by one comes one behind the other.
+// A second number for it: both share one offset, so what is written to one by one comes one behind
+// the other.
 absl::StatusOr<net::UniqueFd> Duplicate(int fd, const std::string& what) {
   const int flags = fcntl(fd, F_GETFL);
-  if (flags < 0) return absl::FailedPreconditionError(absl::StrCat(what, ": descriptor ", fd, " is not open"));
+  if (flags < 0)
+    return absl::FailedPreconditionError(absl::StrCat(what, ": descriptor ", fd, " is not open"));
   if ((flags & O_ACCMODE) == O_RDONLY || (flags & O_PATH) != 0) {
-    return absl::FailedPreconditionError(absl::StrCat(what, ": descriptor ", fd, " is not open for writing"));
+    return absl::FailedPreconditionError(
+        absl::StrCat(what, ": descriptor ", fd, " is not open for writing"));
   }
   net::UniqueFd copy(fcntl(fd, F_DUPFD_CLOEXEC, 3));
   if (!copy.valid()) return net::ErrnoToStatus(errno, what);
@@ -46,8 +49,9 @@ absl::StatusOr<Output> Output::Open(absl::string_view path) {
     return absl::FailedPreconditionError(absl::StrCat(what, ": it is a socket"));
   }
   if (place->kind == Place::Kind::kDescriptor || place->kind == Place::Kind::kStream) {
-    absl::StatusOr<net::UniqueFd> stream =
-        place->kind == Place::Kind::kDescriptor ? Duplicate(place->fd, what) : OpenStream(*place, what);
+    absl::StatusOr<net::UniqueFd> stream = place->kind == Place::Kind::kDescriptor
+                                               ? Duplicate(place->fd, what)
+                                               : OpenStream(*place, what);
     if (!stream.ok()) return stream.status();
     return Output(*std::move(stream));
   }

@@ -12,15 +12,16 @@
 
 namespace objmapper::client {
 
-// A file that is made or replaced, whole or not at all (client/new_file.h); or what is written to as it is: a device, a
-// FIFO, an open descriptor of this process (/dev/stdout, /dev/fd/N). Movable. Not thread-safe.
+// A file that is made or replaced, whole or not at all (client/new_file.h); or what is written to
+// as it is: a device, a FIFO, an open descriptor of this process (/dev/stdout, /dev/fd/N). Movable.
+// Not thread-safe.
 class Output {
  public:
-  // Opens it. A FIFO without a reader is waited for. What FIFOs and files others have put into a folder like /tmp the
-  // kernel guards (proc(5), protected_fifos).
+  // Opens it. A FIFO without a reader is waited for. What FIFOs and files others have put into a
+  // folder like /tmp the kernel guards (proc(5), protected_fifos).
   //
-  // Errors: as FindPlace() and NewFile::Create(); FAILED_PRECONDITION for a folder, a socket, and a descriptor that is
-  // open for reading only or not open.
+  // Errors: as FindPlace() and NewFile::Create(); FAILED_PRECONDITION for a folder, a socket, and a
+  // descriptor that is open for reading only or not open.
   static absl::StatusOr<Output> Open(absl::string_view path);
 
   // Where the bytes go, from its file offset on.

@@ -4,9 +4,9 @@
 //              [&](size_t i, Client& client) { Use(i, client.GetBytes(uris[i])); },
 //              [&](size_t i, const absl::Status& why) { Report(i, why); });
 //
-// For what a batch (client/batch.h) does not do: bodies that go out, and work between the requests, such
-// as on files. A server reads one connection's bodies one after the other, so only several connections
-// overlap.
+// For what a batch (client/batch.h) does not do: bodies that go out, and work between the requests,
+// such as on files. A server reads one connection's bodies one after the other, so only several
+// connections overlap.
 #pragma once
 
 #include <cstddef>
@@ -25,11 +25,11 @@ struct ParallelOptions {
   std::function<absl::StatusOr<Client>()> connect;
 };
 
-// Calls `work` once for each of 0..count-1, in this order but several at a time, each from one thread
-// with a connection of that thread's. A client that was broken by then is replaced by a new connection
-// before the next call. When no connection can be made any more, `skip` is told of all that is left, with
-// the reason; a thread whose connection cannot be made while others have theirs (a server's limit) ends
-// quietly. Returns when all is done.
+// Calls `work` once for each of 0..count-1, in this order but several at a time, each from one
+// thread with a connection of that thread's. A client that was broken by then is replaced by a new
+// connection before the next call. When no connection can be made any more, `skip` is told of all
+// that is left, with the reason; a thread whose connection cannot be made while others have theirs
+// (a server's limit) ends quietly. Returns when all is done.
 //
 // Both must be thread-safe.
 void InParallel(size_t count, const ParallelOptions& options,

@@ -48,13 +48,15 @@ bool ListsOurs(const std::string& folder) {
   const std::string process = Real("/proc/self");
   absl::string_view rest = folder;
   if (process.empty() || !absl::ConsumePrefix(&rest, process)) return false;
-  if (absl::ConsumePrefix(&rest, "/task/")) rest.remove_prefix(std::min(rest.find('/'), rest.size()));
+  if (absl::ConsumePrefix(&rest, "/task/"))
+    rest.remove_prefix(std::min(rest.find('/'), rest.size()));
   return rest == "/fd";
 }
 
 std::optional<int> DescriptorNumber(const std::string& name) {
   int number = 0;
-  if (name.empty() || !std::all_of(name.begin(), name.end(), absl::ascii_isdigit)) return std::nullopt;
+  if (name.empty() || !std::all_of(name.begin(), name.end(), absl::ascii_isdigit))
+    return std::nullopt;
   return absl::SimpleAtoi(name, &number) ? std::optional<int>(number) : std::nullopt;
 }
 
@@ -119,7 +121,8 @@ absl::StatusOr<Place> FindPlace(absl::string_view given) {
     const std::string folder = Real(FolderOf(path));
     const int folder_errno = errno;
     // Without /proc its names still say what is meant.
-    const bool says_ours = absl::StartsWith(path, "/proc/self/fd/") || absl::StartsWith(path, "/dev/fd/");
+    const bool says_ours =
+        absl::StartsWith(path, "/proc/self/fd/") || absl::StartsWith(path, "/dev/fd/");
     if (const std::optional<int> number = DescriptorNumber(name);
         number.has_value() && (folder.empty() ? says_ours : ListsOurs(folder))) {
       Place place;
@@ -131,8 +134,10 @@ absl::StatusOr<Place> FindPlace(absl::string_view given) {
     path = In(folder, name);
     const bool is_there = lstat(path.c_str(), &attributes) == 0;
     if (!is_there && errno != ENOENT) return net::ErrnoToStatus(errno, what);
-    // Some roots have no such links in /dev, and in some an older program has put a file in their place.
-    if (const int fd = StandardStream(path); fd >= 0 && (!is_there || S_ISREG(attributes.st_mode))) {
+    // Some roots have no such links in /dev, and in some an older program has put a file in their
+    // place.
+    if (const int fd = StandardStream(path);
+        fd >= 0 && (!is_there || S_ISREG(attributes.st_mode))) {
       Place place;
       place.kind = Place::Kind::kDescriptor;
       place.fd = fd;

@@ -104,7 +104,8 @@ absl::StatusOr<size_t> ReadAt(int file, uint64_t offset, absl::Span<char> out) {
   return static_cast<size_t>(got);
 }
 
-// Files that say that they take no blocks may hold more than their size (procfs: 0) or less (sysfs: a page). A larger one has holes.
+// Files that say that they take no blocks may hold more than their size (procfs: 0) or less (sysfs:
+// a page). A larger one has holes.
 constexpr uint64_t kDoubtedBytesMax = 64 * 1024;
 // What such a file may hold.
 constexpr uint64_t kMadeUpBytesMax = 256 * 1024 * 1024;
@@ -124,8 +125,9 @@ absl::StatusOr<net::UniqueFd> Spooled(int file, uint64_t* size) {
     if (!written.ok()) return written;
     have += *got;
     if (have > kMadeUpBytesMax) {
-      return absl::OutOfRangeError(absl::StrCat("descriptor ", file, " says that it holds ", *size, " bytes, and has more than ",
-                                                kMadeUpBytesMax, ": copy it to a file first"));
+      return absl::OutOfRangeError(absl::StrCat("descriptor ", file, " says that it holds ", *size,
+                                                " bytes, and has more than ", kMadeUpBytesMax,
+                                                ": copy it to a file first"));
     }
   }
   if (have == *size) return net::UniqueFd();

@@ -12,8 +12,8 @@ std::optional<absl::Duration> Backoff::Next(const absl::Status& status) {
   ++attempts_;
   const absl::Duration asked = RetryAfter(status).value_or(absl::ZeroDuration());
   const absl::Duration spread = std::max(asked / 2, doubling);
-  const absl::Duration wait =
-      std::min(asked + spread * std::uniform_real_distribution<double>(0, 1)(random_), policy_.wait_max);
+  const absl::Duration wait = std::min(
+      asked + spread * std::uniform_real_distribution<double>(0, 1)(random_), policy_.wait_max);
   if (absl::Now() + wait - began_ > policy_.total_max) return std::nullopt;
   return wait;
 }

@@ -1,11 +1,12 @@
-// Asking again what was UNAVAILABLE: when the server said so, with jitter, so that many clients that were
-// refused together do not come back together.
+// Asking again what was UNAVAILABLE: when the server said so, with jitter, so that many clients
+// that were refused together do not come back together.
 //
-//   absl::StatusOr<FdObject> object = Retry(RetryPolicy(), [&] { return client.GetFd("models/a"); });
+//   absl::StatusOr<FdObject> object = Retry(RetryPolicy(), [&] { return client.GetFd("models/a");
+//   });
 //
-// A server answers UNAVAILABLE past a limit of its own (rate, queue, descriptors, connections) and says in
-// RETRY_AFTER how long to wait. Only such an answer is asked again: it has changed nothing, so any call may be. A
-// connection that broke is not mended here.
+// A server answers UNAVAILABLE past a limit of its own (rate, queue, descriptors, connections) and
+// says in RETRY_AFTER how long to wait. Only such an answer is asked again: it has changed nothing,
+// so any call may be. A connection that broke is not mended here.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,8 @@ namespace objmapper::client {
 struct RetryPolicy {
   int attempts_max = 5;                                // calls in all; 1: no retry
   absl::Duration first_wait = absl::Milliseconds(10);  // doubles with each attempt
-  absl::Duration wait_max = absl::Seconds(5);          // no single wait is longer, whatever the server says
-  absl::Duration total_max = absl::Seconds(30);        // no attempt begins later than that
+  absl::Duration wait_max = absl::Seconds(5);  // no single wait is longer, whatever the server says
+  absl::Duration total_max = absl::Seconds(30);  // no attempt begins later than that
 };
 
 // The waits between attempts. One call's.
@@ -32,9 +33,9 @@ class Backoff {
  public:
   explicit Backoff(const RetryPolicy& policy) : policy_(policy), began_(absl::Now()) {}
 
-  // How long to wait before the next attempt after one that ended with `status`; nullopt: no more, `status` is
-  // the result. At least what the server asked for, and up to half as much again or, if that is more, the
-  // doubling wait: by chance.
+  // How long to wait before the next attempt after one that ended with `status`; nullopt: no more,
+  // `status` is the result. At least what the server asked for, and up to half as much again or, if
+  // that is more, the doubling wait: by chance.
   std::optional<absl::Duration> Next(const absl::Status& status);
 
  private:
@@ -50,7 +51,8 @@ const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
   return result.status();
 }
 
-// Calls `ask` until it succeeds, fails for good, or the policy ends; returns what the last call did.
+// Calls `ask` until it succeeds, fails for good, or the policy ends; returns what the last call
+// did.
 template <typename Ask>
 auto Retry(const RetryPolicy& policy, Ask&& ask) -> decltype(ask()) {
   Backoff backoff(policy);

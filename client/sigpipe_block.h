@@ -5,9 +5,9 @@
 
 namespace objmapper::client {
 
-// While it lives, SIGPIPE does not reach the thread that made it: sendfile(2) on a socket whose peer
-// has gone then fails with EPIPE alone. A library must not change the whole process's handling.
-// One that was pending before stays pending; one that came meanwhile is taken away.
+// While it lives, SIGPIPE does not reach the thread that made it: sendfile(2) on a socket whose
+// peer has gone then fails with EPIPE alone. A library must not change the whole process's
+// handling. One that was pending before stays pending; one that came meanwhile is taken away.
 class SigpipeBlock {
  public:
   SigpipeBlock() {

@@ -25,15 +25,18 @@ Range LastOf(uint64_t size, uint64_t bytes) {
 }
 
 // From a descriptor to `out` by way of options.inspect, which has to see the bytes.
-absl::Status CopyInspected(const FdObject& object, int out, absl::string_view out_name, const ToFileOptions& options) {
+absl::Status CopyInspected(const FdObject& object, int out, absl::string_view out_name,
+                           const ToFileOptions& options) {
   std::string buffer(kBufferBytes, '\0');
   uint64_t done = 0;
   while (done < object.info.length) {
     const size_t wanted = std::min<uint64_t>(buffer.size(), object.info.length - done);
-    const ssize_t got = pread(object.fd.get(), &buffer[0], wanted, static_cast<off_t>(object.info.offset + done));
+    const ssize_t got =
+        pread(object.fd.get(), &buffer[0], wanted, static_cast<off_t>(object.info.offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return net::ErrnoToStatus(errno, "read of the received descriptor");
-    if (got == 0) return absl::DataLossError(absl::StrCat("the object has shrunk to ", done, " bytes"));
+    if (got == 0)
+      return absl::DataLossError(absl::StrCat("the object has shrunk to ", done, " bytes"));
     const absl::string_view piece(buffer.data(), static_cast<size_t>(got));
     if (absl::Status seen = options.inspect(piece); !seen.ok()) return seen;
     if (absl::Status written = WriteAll(out, piece, out_name); !written.ok()) return written;
@@ -45,7 +48,8 @@ absl::Status CopyInspected(const FdObject& object, int out, absl::string_view ou
 absl::StatusOr<FileResult> FromDescriptor(Client& client, absl::string_view uri, int out,
                                           absl::string_view out_name,
                                           const ToFileOptions& options) {
-  absl::StatusOr<FdObject> object = client.GetFd(uri, options.last.has_value() ? std::nullopt : options.range);
+  absl::StatusOr<FdObject> object =
+      client.GetFd(uri, options.last.has_value() ? std::nullopt : options.range);
   if (!object.ok()) return object.status();
   if (options.last.has_value()) {
     const Range last = LastOf(object->info.size, *options.last);
@@ -63,9 +67,11 @@ absl::StatusOr<FileResult> FromDescriptor(Client& client, absl::string_view uri,
   return FileResult{std::move(object->info), *method};
 }
 
-// The body of what is asked for. The last bytes are asked for in two steps, since only the size tells where they begin; where
-// the object is replaced by one of another size between the two, again.
-absl::StatusOr<Body> OpenAsked(Client& client, absl::string_view uri, const ToFileOptions& options) {
+// The body of what is asked for. The last bytes are asked for in two steps, since only the size
+// tells where they begin; where the object is replaced by one of another size between the two,
+// again.
+absl::StatusOr<Body> OpenAsked(Client& client, absl::string_view uri,
+                               const ToFileOptions& options) {
   if (!options.last.has_value()) return client.OpenBody(uri, options.mode, options.range);
   for (int i = 0; i < kSizeAttempts; ++i) {
     const absl::StatusOr<ObjectInfo> now = client.Stat(uri);
@@ -84,7 +90,8 @@ absl::StatusOr<Body> OpenAsked(Client& client, absl::string_view uri, const ToFi
       }
     }
   }
-  return About(WhatWasAsked(options.mode, uri), absl::AbortedError("its size changes all the time"));
+  return About(WhatWasAsked(options.mode, uri),
+               absl::AbortedError("its size changes all the time"));
 }
 
 absl::StatusOr<FileResult> FromConnection(Client& client, absl::string_view uri, int out,
@@ -118,7 +125,8 @@ absl::StatusOr<FileResult> Get(Client& client, absl::string_view uri, int out,
 
 absl::StatusOr<FileResult> GetToFd(Client& client, absl::string_view uri, int out,
                                    const ToFileOptions& options) {
-  return Get(client, uri, out, out == STDOUT_FILENO ? "standard output" : absl::StrCat("descriptor ", out), options);
+  return Get(client, uri, out,
+             out == STDOUT_FILENO ? "standard output" : absl::StrCat("descriptor ", out), options);
 }
 
 absl::StatusOr<FileResult> GetToFile(Client& client, absl::string_view uri, absl::string_view path,

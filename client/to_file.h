@@ -24,9 +24,11 @@ struct ToFileOptions {
   // fixed size.
   protocol::Mode mode = protocol::Mode::kCopy;
   std::optional<Range> range;
-  std::optional<uint64_t> last;  // in place of `range`: the last so many bytes, or all of a shorter object
+  // in place of `range`: the last so many bytes, or all of a shorter object
+  std::optional<uint64_t> last;
   ProgressCallback progress;  // may be empty
-  // May be empty. Sees each piece before it is written; an error keeps it from that, and ends the call.
+  // May be empty. Sees each piece before it is written; an error keeps it from that, and ends the
+  // call.
   std::function<absl::Status(absl::string_view piece)> inspect;
 };
 
@@ -44,8 +46,8 @@ absl::StatusOr<FileResult> GetToFd(Client& client, absl::string_view uri, int ou
                                    const ToFileOptions& options = ToFileOptions());
 
 // Creates or replaces the file `path` with the object: whole, or not at all (client/new_file.h).
-// What is no file (a device, a FIFO, an open descriptor such as /dev/stdout) is written to as the bytes come
-// (client/output.h).
+// What is no file (a device, a FIFO, an open descriptor such as /dev/stdout) is written to as the
+// bytes come (client/output.h).
 //
 // Errors: as GetToFd() and Output::Open(). Nothing is asked of the server when the file cannot
 // be created.

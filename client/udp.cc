@@ -25,21 +25,25 @@ using protocol::Mode;
 
 // What is asked for of a server that does not say how much it grants.
 constexpr uint64_t kPieceBytes = 1024;
-// A server that grants less at a time is none: the least --udp_max_payload leaves three times as much.
+// A server that grants less at a time is none: the least --udp_max_payload leaves three times as
+// much.
 constexpr uint64_t kPieceBytesMin = 256;
 // Memory for an object is taken by so much, or as much as has come already.
 constexpr uint64_t kGrowBytes = 1 << 20;
-// What the kernel counts for a datagram beside its bytes, generously (struct sk_buff and its pages).
+// What the kernel counts for a datagram beside its bytes, generously (struct sk_buff and its
+// pages).
 constexpr uint64_t kDatagramCostBytes = 1024;
 constexpr int kReceiveBufferBytes = 4 << 20;  // less, where net.core.rmem_max says so
 
 absl::Status Broken(absl::string_view what, absl::string_view why) {
-  return ConnectionError(absl::InternalError(absl::StrCat(what, ": the server broke the protocol: ", why)));
+  return ConnectionError(
+      absl::InternalError(absl::StrCat(what, ": the server broke the protocol: ", why)));
 }
 
 absl::Status FromSocket(absl::string_view what, int error) {
   if (error == ECONNREFUSED) {
-    return ConnectionError(absl::UnavailableError(absl::StrCat(what, ": nobody listens there (ECONNREFUSED)")));
+    return ConnectionError(
+        absl::UnavailableError(absl::StrCat(what, ": nobody listens there (ECONNREFUSED)")));
   }
   return ConnectionError(net::ErrnoToStatus(error, what));
 }
@@ -53,10 +57,13 @@ protocol::ResponseParser AfterHello() {
 }
 
 // The version, as one text; versions that are told apart by nothing else differ in size at least.
-std::string VersionOf(const ObjectInfo& info) { return absl::StrCat(info.size, " ", info.etag.value_or("")); }
+std::string VersionOf(const ObjectInfo& info) {
+  return absl::StrCat(info.size, " ", info.etag.value_or(""));
+}
 
 absl::Status Changed(absl::string_view uri) {
-  return absl::AbortedError(absl::StrCat(WhatWasAsked(Mode::kCopy, uri), ": it was replaced each time while it was fetched"));
+  return absl::AbortedError(absl::StrCat(WhatWasAsked(Mode::kCopy, uri),
+                                         ": it was replaced each time while it was fetched"));
 }
 
 }  // namespace
@@ -67,7 +74,8 @@ UdpClient::UdpClient(net::UniqueFd socket, const UdpOptions& options)
       inbox_(net::kDatagramBytesMax + 1, '\0'),
       random_(std::random_device()()),
       next_id_(std::random_device()()) {
-  setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUF, &kReceiveBufferBytes, sizeof(kReceiveBufferBytes));
+  setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUF, &kReceiveBufferBytes,
+             sizeof(kReceiveBufferBytes));
 }
 
 absl::StatusOr<UdpClient> UdpClient::Open(absl::string_view url, const UdpOptions& options) {
@@ -80,8 +88,8 @@ absl::StatusOr<UdpClient> UdpClient::Open(absl::string_view url, const UdpOption
 
 absl::Status UdpClient::Send(Mode mode, absl::string_view uri, const std::optional<Range>& range) {
   if (uri.empty() || uri.size() > protocol::kUriBytesMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a URI has 1 to ", protocol::kUriBytesMax, " bytes, this one has ", uri.size()));
+    return absl::InvalidArgumentError(absl::StrCat("a URI has 1 to ", protocol::kUriBytesMax,
+                                                   " bytes, this one has ", uri.size()));
   }
   protocol::RequestToSend request;
   request.mode = mode;
@@ -120,13 +128,15 @@ absl::StatusOr<UdpClient::Arrival> UdpClient::Receive(Mode mode, absl::string_vi
   while (true) {
     absl::Time due = absl::InfiniteFuture();
     const absl::Time now = absl::Now();
-    // Nobody is late before the socket has been looked at once more: the process may have been stopped meanwhile.
+    // Nobody is late before the socket has been looked at once more: the process may have been
+    // stopped meanwhile.
     absl::Status late;
     for (auto& [id, flight] : flights_) {
       if (now - flight.first_sent >= options_.request_timeout) {
         late = flight.refused ? flight.answer
-                              : ConnectionError(absl::DeadlineExceededError(absl::StrCat(
-                                    WhatWasAsked(mode, uri), ": no answer for ", absl::FormatDuration(options_.request_timeout))));
+                              : ConnectionError(absl::DeadlineExceededError(
+                                    absl::StrCat(WhatWasAsked(mode, uri), ": no answer for ",
+                                                 absl::FormatDuration(options_.request_timeout))));
         break;
       }
       if (now >= flight.due) {
@@ -136,7 +146,8 @@ absl::StatusOr<UdpClient::Arrival> UdpClient::Receive(Mode mode, absl::string_vi
       due = std::min({due, flight.due, flight.first_sent + options_.request_timeout});
     }
     pollfd readable{socket_.get(), POLLIN, 0};
-    const int64_t wait_ms = late.ok() ? std::max<int64_t>(absl::ToInt64Milliseconds(due - now) + 1, 0) : 0;
+    const int64_t wait_ms =
+        late.ok() ? std::max<int64_t>(absl::ToInt64Milliseconds(due - now) + 1, 0) : 0;
     if (poll(&readable, 1, static_cast<int>(std::min<int64_t>(wait_ms, 60'000))) <= 0) {
       if (!late.ok()) return late;
       continue;
@@ -153,7 +164,8 @@ absl::StatusOr<UdpClient::Arrival> UdpClient::Receive(Mode mode, absl::string_vi
   }
 }
 
-absl::StatusOr<std::optional<UdpClient::Arrival>> UdpClient::Read(absl::string_view datagram, Mode mode,
+absl::StatusOr<std::optional<UdpClient::Arrival>> UdpClient::Read(absl::string_view datagram,
+                                                                  Mode mode,
                                                                   absl::string_view uri) {
   protocol::ResponseParser parser = AfterHello();
   const protocol::ResponseParser::Result result = parser.Next(datagram);
@@ -167,13 +179,15 @@ absl::StatusOr<std::optional<UdpClient::Arrival>> UdpClient::Read(absl::string_v
   Arrival arrival;
   arrival.asked = found->second.range;
   arrival.body = datagram.substr(result.consumed);
-  if (arrival.body.size() != response.content_length) return Broken(what, "the body is not as long as it says");
+  if (arrival.body.size() != response.content_length)
+    return Broken(what, "the body is not as long as it says");
   if (response.status == protocol::Status::kUnavailable && options_.retry) {
     // Asked again when the server wants it; until request_timeout.
     Flight& flight = found->second;
     flight.refused = true;
     flight.answer = ServerError(response.status, what, *metadata);
-    flight.due = std::max(flight.due, absl::Now() + RetryAfter(flight.answer).value_or(absl::ZeroDuration()));
+    flight.due = std::max(flight.due,
+                          absl::Now() + RetryAfter(flight.answer).value_or(absl::ZeroDuration()));
     return std::nullopt;
   }
   arrival.has_size = metadata->size.has_value();
@@ -230,8 +244,8 @@ absl::StatusOr<UdpObject> UdpClient::Get(absl::string_view uri, const std::optio
       if (asked.length != 0) due = std::min(due, asked.length);
       if (got.offset != asked.offset || got.length != due) {
         return Broken(WhatWasAsked(Mode::kCopy, uri),
-                      absl::StrCat(got.length, " bytes at ", got.offset, ", where ", due, " at ", asked.offset,
-                                   " were asked for"));
+                      absl::StrCat(got.length, " bytes at ", got.offset, ", where ", due, " at ",
+                                   asked.offset, " were asked for"));
       }
       return UdpObject{std::string(whole->body), std::move(whole->info)};
     }
@@ -242,8 +256,9 @@ absl::StatusOr<UdpObject> UdpClient::Get(absl::string_view uri, const std::optio
     Range extent{wanted.offset, size - wanted.offset};
     if (wanted.length != 0) extent.length = std::min(extent.length, wanted.length);
     if (extent.length > options_.bytes_max) {
-      return absl::ResourceExhaustedError(absl::StrCat(WhatWasAsked(Mode::kCopy, uri), ": it has ", extent.length,
-                                                       " bytes, more than the ", options_.bytes_max, " allowed"));
+      return absl::ResourceExhaustedError(absl::StrCat(WhatWasAsked(Mode::kCopy, uri), ": it has ",
+                                                       extent.length, " bytes, more than the ",
+                                                       options_.bytes_max, " allowed"));
     }
     const uint64_t piece = std::min<uint64_t>(whole->info.length, options_.range_bytes_max);
     if (whole->info.length < kPieceBytesMin) {
@@ -251,7 +266,9 @@ absl::StatusOr<UdpObject> UdpClient::Get(absl::string_view uri, const std::optio
                     absl::StrCat("it grants ranges of ", whole->info.length, " bytes"));
     }
     absl::StatusOr<UdpObject> object = GetRanges(uri, extent, size, piece);
-    if (object.ok() || !absl::IsAborted(object.status()) || WireStatusOf(object.status()).has_value()) return object;
+    if (object.ok() || !absl::IsAborted(object.status()) ||
+        WireStatusOf(object.status()).has_value())
+      return object;
   }
   return Changed(uri);
 }
@@ -265,14 +282,15 @@ size_t UdpClient::WindowFor(uint64_t piece) const {
   return std::clamp<size_t>(fit, 1, std::max<size_t>(options_.window_max, 1));
 }
 
-absl::StatusOr<UdpObject> UdpClient::GetRanges(absl::string_view uri, const Range& extent, uint64_t size,
-                                               uint64_t piece) {
+absl::StatusOr<UdpObject> UdpClient::GetRanges(absl::string_view uri, const Range& extent,
+                                               uint64_t size, uint64_t piece) {
   flights_.clear();
   UdpObject object;
   uint64_t asked = 0, have = 0;  // bytes
   std::optional<std::string> version;
   const double window_max = static_cast<double>(WindowFor(piece));
-  // As TCP does: half as many on their way when something was lost, one more for each window of answers.
+  // As TCP does: half as many on their way when something was lost, one more for each window of
+  // answers.
   double window = std::min(window_max, 8.0);
   uint64_t lost = lost_;
   while (have < extent.length) {
@@ -286,19 +304,23 @@ absl::StatusOr<UdpObject> UdpClient::GetRanges(absl::string_view uri, const Rang
     if (!arrival.ok()) return arrival.status();
     if (arrival->past_the_end) return Changed(uri);
     if (!arrival->status.ok()) return arrival->status;
-    if (!arrival->info.etag.has_value()) return Broken(WhatWasAsked(Mode::kCopy, uri), "a range without ETAG");
+    if (!arrival->info.etag.has_value())
+      return Broken(WhatWasAsked(Mode::kCopy, uri), "a range without ETAG");
     if (!version.has_value()) version = VersionOf(arrival->info);
     if (arrival->info.size != size || VersionOf(arrival->info) != *version) return Changed(uri);
     // It has the size that it had, so all that was asked for is granted.
-    if (arrival->info.offset != arrival->asked.offset || arrival->body.size() != arrival->asked.length) {
+    if (arrival->info.offset != arrival->asked.offset ||
+        arrival->body.size() != arrival->asked.length) {
       return Broken(WhatWasAsked(Mode::kCopy, uri), "a range that was not asked for");
     }
     const uint64_t at = arrival->asked.offset - extent.offset;
     const uint64_t end = at + arrival->body.size();
     if (end > object.bytes.size()) {
-      object.bytes.resize(std::min(extent.length, std::max(end, 2 * object.bytes.size() + kGrowBytes)));
+      object.bytes.resize(
+          std::min(extent.length, std::max(end, 2 * object.bytes.size() + kGrowBytes)));
     }
-    std::copy(arrival->body.begin(), arrival->body.end(), object.bytes.begin() + static_cast<ptrdiff_t>(at));
+    std::copy(arrival->body.begin(), arrival->body.end(),
+              object.bytes.begin() + static_cast<ptrdiff_t>(at));
     have += arrival->body.size();
     window = lost_ != lost ? std::max(window / 2, 1.0) : std::min(window + 1 / window, window_max);
     lost = lost_;

@@ -25,8 +25,8 @@ class Sender {
       const absl::StatusOr<size_t> got = body_.read(queued_ + have, room.subspan(have));
       if (!got.ok()) return got.status();
       if (*got == 0 || *got > room.size() - have) {
-        return absl::DataLossError(absl::StrCat("the body ended after ", queued_ + have, " of ",
-                                                length_, " bytes"));
+        return absl::DataLossError(
+            absl::StrCat("the body ended after ", queued_ + have, " of ", length_, " bytes"));
       }
       have += *got;
     }
@@ -45,7 +45,8 @@ class Sender {
     while (queued_ < length_) {
       if (absl::Status status = QueueChunk(); !status.ok()) return status;
       if (absl::Status status = channel_.FlushOrAwaitInput(); !status.ok()) return status;
-      if (body_.progress) body_.progress(queued_ - std::min<uint64_t>(channel_.unsent(), queued_), length_);
+      if (body_.progress)
+        body_.progress(queued_ - std::min<uint64_t>(channel_.unsent(), queued_), length_);
       if (queued_ < length_ && channel_.HasAnswer()) return absl::OkStatus();
     }
     return channel_.FlushOrAwaitInput();
@@ -95,7 +96,8 @@ absl::StatusOr<Answer> Upload(Channel& channel, const protocol::RequestToSend& r
   if (left > kSentAfterRefusalMax) {
     channel.Abandon(absl::StrCat(what, " was refused with ", left, " bytes left to send"));
   } else if (sent = sender.SendRest(); !sent.ok()) {
-    channel.Abandon(absl::StrCat(what, " was refused, and the rest of it not sent: ", sent.message()));
+    channel.Abandon(
+        absl::StrCat(what, " was refused, and the rest of it not sent: ", sent.message()));
   }
   return answer;
 }

@@ -13,11 +13,12 @@ namespace objmapper::copypath {
 
 struct Answer {
   enum class Kind : uint8_t {
-    kText,    // `text` is the whole answer: an error, a STAT that was known, what an operation came to
+    kText,    // `text` is the whole answer: an error, a STAT that was known, what an operation came
+              // to
     kObject,  // the bytes of `object`, which may still be loading
     kStat,    // a STAT that had to ask the disk: `object` is loading
-    kFd,      // a descriptor, opened when its turn comes; `text` is the URI, and `object` is set once the
-              // disk had to be asked for the way to it
+    kFd,  // a descriptor, opened when its turn comes; `text` is the URI, and `object` is set once
+          // the disk had to be asked for the way to it
     kOperation,  // what the stream's operation will come to
   };
 
@@ -25,7 +26,7 @@ struct Answer {
   Kind kind = Kind::kText;
   std::string text;
   protocol::Status status = protocol::Status::kOk;  // kText: what the text says
-  uint64_t bytes = 0;  // kText: of the object that was stored
+  uint64_t bytes = 0;                               // kText: of the object that was stored
   ObjectRef object;
 };
 

@@ -1,12 +1,11 @@
 #include "copypath/blocking_pool.h"
 
+#include <glog/logging.h>
 #include <pthread.h>
 
 #include <algorithm>
 #include <string>
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"

@@ -1,8 +1,9 @@
 #include "copypath/cached_object.h"
 
 #include <errno.h>
-#include <sched.h>
+#include <glog/logging.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -12,8 +13,6 @@
 #include <algorithm>
 #include <memory>
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
@@ -41,7 +40,8 @@ struct Held {
   net::UniqueFd fd;
   char* const map;
   const uint64_t bytes;
-  Held(net::UniqueFd fd_in, char* map_in, uint64_t bytes_in) : fd(std::move(fd_in)), map(map_in), bytes(bytes_in) {}
+  Held(net::UniqueFd fd_in, char* map_in, uint64_t bytes_in)
+      : fd(std::move(fd_in)), map(map_in), bytes(bytes_in) {}
   Held(const Held&) = delete;
   ~Held() {
     if (map != nullptr) munmap(map, bytes);
@@ -71,7 +71,8 @@ bool MincoreTells(int fd) {
 
 CachedObject::~CachedObject() {
   DCHECK(waiters_.empty());
-  // The file may have lost its name, or have been a client's memory, and this be the last that has it.
+  // The file may have lost its name, or have been a client's memory, and this be the last that has
+  // it.
   if (closer_ != nullptr && state_ == State::kReady && size() >= kLargeBytes) {
     closer_->Run([held = std::make_shared<Held>(std::move(loaded_.fd), map_, size())] {});
   } else if (map_ != nullptr) {
@@ -116,7 +117,8 @@ CachedObject::Residency CachedObject::ResidencyOf(size_t index, int64_t now_ns) 
   if (known != windows_.end()) {
     const WindowState& window = known->second;
     if (window.residency == Residency::kComing) return window.residency;
-    if (window.residency == Residency::kResident && now_ns - window.seen_ns <= kResidentForNs) return window.residency;
+    if (window.residency == Residency::kResident && now_ns - window.seen_ns <= kResidentForNs)
+      return window.residency;
     windows_.erase(known);
   }
   if (!mincore_tells_ || !IsInPageCache(index)) return Residency::kUnknown;
@@ -134,8 +136,9 @@ bool CachedObject::IsInPageCache(size_t index) const {
   }
   unsigned char pages[kWindowBytes / kPageBytes];
   const size_t count = (end - begin + kPageBytes - 1) / kPageBytes;
-  const bool all = mincore(window, end - begin, pages) == 0 &&
-                   std::all_of(pages, pages + count, [](unsigned char page) { return (page & 1) != 0; });
+  const bool all =
+      mincore(window, end - begin, pages) == 0 &&
+      std::all_of(pages, pages + count, [](unsigned char page) { return (page & 1) != 0; });
   if (map_ == nullptr) munmap(window, end - begin);
   return all;
 }
@@ -143,7 +146,8 @@ bool CachedObject::IsInPageCache(size_t index) const {
 void CachedObject::SetResidency(size_t index, Residency residency, int64_t now_ns) {
   if (windows_.size() >= kWindowsMax) {
     absl::erase_if(windows_, [now_ns](const auto& window) {
-      return window.second.residency != Residency::kComing && now_ns - window.second.seen_ns > kResidentForNs;
+      return window.second.residency != Residency::kComing &&
+             now_ns - window.second.seen_ns > kResidentForNs;
     });
   }
   windows_[index] = {residency, now_ns};
@@ -196,8 +200,7 @@ absl::Status CachedObject::CheckUnchanged() const {
         continue;
       }
     }
-    return absl::AbortedError(
-        absl::StrCat(text::Quoted(uri_), " was changed while it was sent"));
+    return absl::AbortedError(absl::StrCat(text::Quoted(uri_), " was changed while it was sent"));
   }
 }
 

@@ -1,5 +1,5 @@
-// An object as the copypath's loop keeps it: descriptor, copy or mapping, and what of it is known to
-// be in the page cache.
+// An object as the copypath's loop keeps it: descriptor, copy or mapping, and what of it is known
+// to be in the page cache.
 //
 // One loop's, touched by its thread alone; reference-counted without atomics. The descriptor may be
 // lent to a splice thread while a reference is held here.
@@ -26,12 +26,13 @@ class Stream;
 // one is sent.
 inline constexpr uint64_t kWindowBytes = 2 * 1024 * 1024;
 
-// Shorter parts of objects than this are read into memory to be sent: to map them costs more, and to unmap them far more where
-// another core has seen the mapping. Also the most that is kept of an object as a copy.
+// Shorter parts of objects than this are read into memory to be sent: to map them costs more, and
+// to unmap them far more where another core has seen the mapping. Also the most that is kept of an
+// object as a copy.
 inline constexpr uint64_t kPartBytesMax = 64 * 1024 - 1;
 
-// A sparse file of terabytes costs its owner nothing, so it must cost us nothing: neither addresses, of which a process has 128 TiB,
-// nor something for each of its windows.
+// A sparse file of terabytes costs its owner nothing, so it must cost us nothing: neither
+// addresses, of which a process has 128 TiB, nor something for each of its windows.
 inline constexpr uint64_t kMappedBytesMax = uint64_t{64} << 30;
 
 class CachedObject {
@@ -73,8 +74,9 @@ class CachedObject {
   void set_apart() { apart_ = true; }
   net::UniqueFd TakeFd() { return std::move(loaded_.fd); }
 
-  // Maps the whole object, read-only and shared, on first use, but for one that is larger than kMappedBytesMax, or for which there are
-  // no addresses: then map() stays null, and its bytes can only be moved inside the kernel. Errors as ErrnoToStatus.
+  // Maps the whole object, read-only and shared, on first use, but for one that is larger than
+  // kMappedBytesMax, or for which there are no addresses: then map() stays null, and its bytes can
+  // only be moved inside the kernel. Errors as ErrnoToStatus.
   absl::Status Map();
   char* map() const { return map_; }
 
@@ -87,19 +89,21 @@ class CachedObject {
   // Bytes [begin, end) of window `index`.
   std::pair<uint64_t, uint64_t> Window(size_t index) const;
 
-  // Whether the object is still the version that was promised: not shorter, and not rewritten at the same
-  // length. What was only appended to, renamed or deleted is as good as it was. ABORTED: it is not.
+  // Whether the object is still the version that was promised: not shorter, and not rewritten at
+  // the same length. What was only appended to, renamed or deleted is as good as it was. ABORTED:
+  // it is not.
   absl::Status CheckUnchanged() const;
 
   // Reads [offset, offset+bytes) of the object into `out` through read(2), which unlike a
-  // mapping sees the end of a file that has been cut. The pages are expected in the cache: UNAVAILABLE when they
-  // are not; ABORTED when the object has become shorter.
+  // mapping sees the end of a file that has been cut. The pages are expected in the cache:
+  // UNAVAILABLE when they are not; ABORTED when the object has become shorter.
   absl::Status Read(uint64_t offset, size_t bytes, char* out) const;
   // And then asks CheckUnchanged().
   absl::Status ReadChecked(uint64_t offset, size_t bytes, char* out) const;
 
-  // What a large object holds, its descriptor and its mapping, is let go of on a thread of `pool`, which outlives it: should the file
-  // have been removed, that frees its blocks. null: where the last reference goes.
+  // What a large object holds, its descriptor and its mapping, is let go of on a thread of `pool`,
+  // which outlives it: should the file have been removed, that frees its blocks. null: where the
+  // last reference goes.
   void set_closer(BlockingPool* pool) { closer_ = pool; }
   // How many windows something is remembered of.
   size_t windows_known() const { return windows_.size(); }

@@ -1,14 +1,13 @@
 #include "copypath/epoll_engine.h"
 
 #include <errno.h>
+#include <glog/logging.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "net/clock.h"
 #include "net/scm_rights.h"
@@ -107,7 +106,8 @@ void EpollEngine::Queue(Channel* channel) {
   endings_.push_back(channel);
 }
 
-void EpollEngine::BeginWrite(Write* write, int fd, const char* data, size_t bytes, uint64_t offset) {
+void EpollEngine::BeginWrite(Write* write, int fd, const char* data, size_t bytes,
+                             uint64_t offset) {
   run_elsewhere_([this, write, fd, data, bytes, offset] {
     const ssize_t written = pwrite(fd, data, bytes, static_cast<off_t>(offset));
     AddDone({write, written < 0 ? -errno : written});
@@ -163,8 +163,8 @@ bool EpollEngine::Wait(int64_t timeout_ns, int64_t* now_ns) {
       channel->receive_ended_ = true;
       channel->OnReceiveEnd(ECONNRESET);
     }
-    // EPOLLHUP and EPOLLERR cannot be masked: a peer that has gone would wake the loop for ever while
-    // its channel waits for something else, such as a disk.
+    // EPOLLHUP and EPOLLERR cannot be masked: a peer that has gone would wake the loop for ever
+    // while its channel waits for something else, such as a disk.
     if (broken && !channel->detaching_ && channel->epoll_events_ == 0 && !channel->out_of_set_) {
       channel->out_of_set_ = true;
       epoll_.Remove(channel->socket());

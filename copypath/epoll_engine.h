@@ -1,4 +1,5 @@
-// The engine on epoll(7): for machines where io_uring is refused. Page-ins and writes run on the blocking pool.
+// The engine on epoll(7): for machines where io_uring is refused. Page-ins and writes run on the
+// blocking pool.
 #pragma once
 
 #include <functional>
@@ -52,8 +53,8 @@ class EpollEngine : public Engine {
   net::Mutex mutex_;
   std::vector<Done> done_ GUARDED_BY(mutex_);
   std::vector<Channel*> endings_;  // channels with a send or a detach to tell of
-  std::vector<char> scratch_;   // what one receive brings
-  std::vector<char> control_;   // what one send says of descriptors
+  std::vector<char> scratch_;      // what one receive brings
+  std::vector<char> control_;      // what one send says of descriptors
 };
 
 }  // namespace objmapper::copypath

@@ -41,7 +41,9 @@ void CopyPathLane::Drain() {
 
 void CopyPathLane::AskPulse() { router::AskPulseOfAll(loops_); }
 
-std::string CopyPathLane::WithoutPulse() const { return router::FirstWithoutPulse(loops_, loops_.front()->name()); }
+std::string CopyPathLane::WithoutPulse() const {
+  return router::FirstWithoutPulse(loops_, loops_.front()->name());
+}
 
 std::string CopyPathLane::WithoutThreads(absl::Duration patience) const {
   // Not those that wait for clients' files: else a client could have the server restarted.

@@ -1,9 +1,11 @@
 // A lane of event loops, and the splice threads behind them: the copypath, with one loop unless
-// --copy_loops says more; and the fdpass lane where its workers run on rings, with num_cores of them.
+// --copy_loops says more; and the fdpass lane where its workers run on rings, with num_cores of
+// them.
 //
-// The copypath has loops besides for TCP connections with large bodies. There the kernel does the receiver's half of the protocol on
-// the sender's thread, and it is the thread's time that bounds what moves, not the wake-ups that one loop for all saves: measured, as
-// docs/tuning.md says. Small objects keep the one loop, and do not wait behind a megabyte.
+// The copypath has loops besides for TCP connections with large bodies. There the kernel does the
+// receiver's half of the protocol on the sender's thread, and it is the thread's time that bounds
+// what moves, not the wake-ups that one loop for all saves: measured, as docs/tuning.md says. Small
+// objects keep the one loop, and do not wait behind a megabyte.
 #pragma once
 
 #include <functional>
@@ -28,7 +30,8 @@ class CopyPathLane : public router::Lane {
   };
   // `options.pool` is set here. FAILED_PRECONDITION: the engine asked for cannot be had; the
   // message says why.
-  static absl::StatusOr<std::unique_ptr<CopyPathLane>> Create(LoopOptions options, const Threads& threads);
+  static absl::StatusOr<std::unique_ptr<CopyPathLane>> Create(LoopOptions options,
+                                                              const Threads& threads);
 
   // A connection goes to the loop that has the fewest of its kind.
   void Adopt(std::unique_ptr<router::Session> session) override;
@@ -39,7 +42,8 @@ class CopyPathLane : public router::Lane {
   std::string WithoutThreads(absl::Duration patience) const override;
   size_t QueueDepth() const override;
 
-  // Runs `work`, which is known to take long (storage/slow_opens.h), on a thread of those for that. Any thread.
+  // Runs `work`, which is known to take long (storage/slow_opens.h), on a thread of those for that.
+  // Any thread.
   void RunSlowly(std::function<void()> work) { slow_pool_.Run(std::move(work)); }
 
   // "uring" or "epoll".
@@ -48,7 +52,8 @@ class CopyPathLane : public router::Lane {
   const std::vector<std::unique_ptr<Loop>>& loops() const { return loops_; }
 
  private:
-  // At so many clients' files it is waited at the same time; who comes then waits for one of them to answer.
+  // At so many clients' files it is waited at the same time; who comes then waits for one of them
+  // to answer.
   static constexpr int kForeignThreadsMax = 32;
 
   // And so many opens of file systems that are slow at it.

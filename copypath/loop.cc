@@ -1,11 +1,10 @@
 #include "copypath/loop.h"
 
+#include <glog/logging.h>
 #include <pthread.h>
 
 #include <algorithm>
 #include <future>
-
-#include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
 #include "copypath/epoll_engine.h"
@@ -25,7 +24,8 @@ constexpr absl::Duration kRetryAfter = absl::Milliseconds(5);
 // Directories that are kept resolved, and messages that are kept for their memory.
 constexpr size_t kDirectories = 256;
 constexpr size_t kSpareMax = 64;
-// How often objects without a name are looked for. Until then their bytes take room on the disk or in memory.
+// How often objects without a name are looked for. Until then their bytes take room on the disk or
+// in memory.
 constexpr int64_t kSweepEveryNs = 5'000'000'000;
 
 // Whose loop it is, for the metrics.
@@ -44,7 +44,8 @@ struct Loop::Window {
 
 namespace {
 
-// The largest object that a loop keeps a copy of. What goes inside the kernel, or to a splice thread, is not copied.
+// The largest object that a loop keeps a copy of. What goes inside the kernel, or to a splice
+// thread, is not copied.
 size_t CopiedBytesMax(const LoopOptions& options) {
   if (!options.async_copy) return storage::kSnapshotBytesMax;
   const uint64_t moved = std::min(options.sendfile_bytes_min, options.splice_bytes_min);
@@ -168,7 +169,8 @@ void Loop::Run() {
 int64_t Loop::TimeoutNs() {
   if (seen_phase_ == Phase::kStopping) return 10'000'000;
   const int64_t sweep_ns = cache_.size() == 0 ? net::kNever : next_sweep_ns_;
-  const int64_t next_ns = std::min({idle_.NextExpiryNs(), busy_.NextExpiryNs(), retries_.NextExpiryNs(), sweep_ns});
+  const int64_t next_ns =
+      std::min({idle_.NextExpiryNs(), busy_.NextExpiryNs(), retries_.NextExpiryNs(), sweep_ns});
   if (next_ns == net::kNever) return -1;
   looked_ns_ = net::NowNs();
   return std::max<int64_t>(next_ns - looked_ns_, 0);
@@ -266,7 +268,8 @@ void Loop::OpenFiles() {
       round_took_ns_ = awaiting_files_.empty() ? 0 : timer.Elapsed();
     }
     for (const std::unique_ptr<Passing>& orphan : orphans_) {
-      for (const Passing::Opening& opening : orphan->openings) net::UniqueFd unwanted(std::max(opening.result, -1));
+      for (const Passing::Opening& opening : orphan->openings)
+        net::UniqueFd unwanted(std::max(opening.result, -1));
     }
     orphans_.clear();
     std::vector<Stream*> streams;
@@ -279,17 +282,21 @@ void Loop::OpenFiles() {
 absl::StatusOr<storage::OpenedObject> Loop::TakeOpened(net::UniqueFd fd, absl::string_view uri) {
   absl::StatusOr<storage::OpenedObject> opened = directories_.Take(std::move(fd), uri);
   // Which of a slow round's it was cannot be told; most are of one file system.
-  if (round_took_ns_ > 0 && opened.ok()) options_.tree->slow_opens().Note(opened->info.device, round_took_ns_, /*sure=*/true);
+  if (round_took_ns_ > 0 && opened.ok())
+    options_.tree->slow_opens().Note(opened->info.device, round_took_ns_, /*sure=*/true);
   return opened;
 }
 
 void Loop::NotOpened(int directory) {
   if (round_took_ns_ == 0) return;
-  options_.tree->slow_opens().Note(storage::SlowOpens::DeviceOf(directory), round_took_ns_, /*sure=*/true);
+  options_.tree->slow_opens().Note(storage::SlowOpens::DeviceOf(directory), round_took_ns_,
+                                   /*sure=*/true);
 }
 
 std::shared_ptr<const net::UniqueFd> Loop::CloseApart(net::UniqueFd fd) {
-  return {new net::UniqueFd(std::move(fd)), [pool = options_.slow_pool](net::UniqueFd* owned) { pool->Run([owned] { delete owned; }); }};
+  return {new net::UniqueFd(std::move(fd)), [pool = options_.slow_pool](net::UniqueFd* owned) {
+            pool->Run([owned] { delete owned; });
+          }};
 }
 
 void Loop::Orphan(Stream* stream, std::unique_ptr<Passing> passing) {
@@ -326,8 +333,8 @@ void Loop::Recycle(std::unique_ptr<Passing> passing) {
 // ---- Objects ----
 
 absl::StatusOr<ObjectRef> Loop::Lookup(absl::string_view uri) {
-  // What was seen, or begun to be loaded, before this server last changed something is not believed: whoever has been told
-  // of the change must see it.
+  // What was seen, or begun to be loaded, before this server last changed something is not
+  // believed: whoever has been told of the change must see it.
   const uint64_t changes = options_.tree->changes();
   CachedObject* known = cache_.Find(uri);
   if (known != nullptr && known->state() == CachedObject::State::kLoading) {
@@ -361,7 +368,8 @@ absl::StatusOr<ObjectRef> Loop::Lookup(absl::string_view uri) {
     return object;
   }
   if (!absl::IsUnavailable(loaded.status())) return loaded.status();
-  // The disk must be asked: elsewhere. Others that want the same object meanwhile wait for this one.
+  // The disk must be asked: elsewhere. Others that want the same object meanwhile wait for this
+  // one.
   cache_.Insert(object.get());
   BeginLoading(object);
   return object;
@@ -375,7 +383,8 @@ void Loop::BeginLoading(const ObjectRef& object) {
   BlockingPool* const pool = slowly ? options_.slow_pool : options_.pool;
   pool->Run([this, loading, uri = object->uri()] {
     const storage::SlowOpens::Elsewhere elsewhere(&options_.tree->slow_opens());
-    loading->result = storage::Load(*options_.tree, uri, storage::Wait::kMayBlock, copied_bytes_max_);
+    loading->result =
+        storage::Load(*options_.tree, uri, storage::Wait::kMayBlock, copied_bytes_max_);
     mailbox_.Put(loading);
   });
 }
@@ -433,12 +442,13 @@ void Loop::OnPagedIn(Window* window) {
   counters_.page_ins_done.Add();
   ObjectRef object = window->object;
   if (window->error != 0) {
-    object->set_read_error(net::ErrnoToStatus(
-        window->error, absl::StrCat("read ", text::Quoted(object->uri()))));
+    object->set_read_error(
+        net::ErrnoToStatus(window->error, absl::StrCat("read ", text::Quoted(object->uri()))));
     LOG_EVERY_T(WARNING, 1) << object->error().message();
     cache_.Erase(object.get());  // the next request asks the disk again
   }
-  // Should the file have become shorter: sending finds out where it ends, and so does the check of the last piece.
+  // Should the file have become shorter: sending finds out where it ends, and so does the check of
+  // the last piece.
   object->SetResidency(window->index, CachedObject::Residency::kResident, now_ns_);
   page_ins_.erase(window);
   delete window;
@@ -462,7 +472,8 @@ void Loop::RunTransfer(Stream* stream, Transfer* transfer) {
 
 void Loop::RunJob(Stream* stream, std::function<bool()> job, BlockingPool::Length length) {
   // A scanner holds up who creates files, too.
-  BlockingPool* const pool = length == BlockingPool::Length::kShort && opens_slowly() ? options_.slow_pool : options_.pool;
+  BlockingPool* const pool =
+      length == BlockingPool::Length::kShort && opens_slowly() ? options_.slow_pool : options_.pool;
   pool->Run(
       [this, stream, job = std::move(job)]() mutable {
         if (job()) {

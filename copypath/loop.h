@@ -46,7 +46,8 @@ struct LoopOptions {
   router::Switchboard* switchboard = nullptr;
   BlockingPool* pool = nullptr;
   BlockingPool* foreign_pool = nullptr;  // for what waits for clients' files
-  BlockingPool* slow_pool = nullptr;  // for opens that are known to take long (storage/slow_opens.h); all outlive the loop
+  // for opens that are known to take long (storage/slow_opens.h); all outlive the loop
+  BlockingPool* slow_pool = nullptr;
   EngineKind engine = EngineKind::kAuto;
   size_t cache_entries = 1024;
   absl::Duration cache_valid = absl::Milliseconds(20);
@@ -57,17 +58,19 @@ struct LoopOptions {
   bool async_copy = true;
   // Whether OP_SPLICE of what is in the page cache is moved on the loop's thread.
   bool splice_in_loop = true;
-  // Longer parts of objects than this are moved inside the kernel (sendfile(2), splice(2)), on the loop's thread; shorter ones
-  // are sent from memory, which is checked.
+  // Longer parts of objects than this are moved inside the kernel (sendfile(2), splice(2)), on the
+  // loop's thread; shorter ones are sent from memory, which is checked.
   uint64_t sendfile_bytes_min = 16 * 1024;
   // SO_SNDBUF of Unix sockets that large bodies are moved to; 0: as it comes.
   int unix_send_buffer_bytes = 0;
-  // TCP connections whose bodies are so long belong to loops of their own (CopyPathLane); 0: there are none.
+  // TCP connections whose bodies are so long belong to loops of their own (CopyPathLane); 0: there
+  // are none.
   uint64_t bulk_bytes_min = 0;
   // Whose requests are answered here: a lane's, or all (nullopt).
   std::optional<router::LaneKind> lane = router::LaneKind::kCopyPath;
-  // Whether the other lane's cheap requests are answered here too, rather than by moving the connection:
-  // descriptors, which are O(1); and by the fdpass lane, small objects that are at hand.
+  // Whether the other lane's cheap requests are answered here too, rather than by moving the
+  // connection: descriptors, which are O(1); and by the fdpass lane, small objects that are at
+  // hand.
   bool in_place = false;
 };
 
@@ -77,8 +80,8 @@ struct alignas(64) LoopCounters {
   net::Counter transfers_done;  // and given back
   net::Counter cache_hits;
   net::Counter cache_misses;
-  net::Counter page_ins;        // windows that were not in the page cache
-  net::Counter page_ins_done;   // and have come, or failed
+  net::Counter page_ins;       // windows that were not in the page cache
+  net::Counter page_ins_done;  // and have come, or failed
 };
 
 class Loop {
@@ -132,13 +135,16 @@ class Loop {
   absl::StatusOr<storage::OpenedObject> OpenToPass(absl::string_view uri, storage::Wait wait) {
     return directories_.OpenObject(uri, now_ns_, wait);
   }
-  // The object that `uri` means now, opened for one answer alone, where that may take long: loading.
+  // The object that `uri` means now, opened for one answer alone, where that may take long:
+  // loading.
   ObjectRef OpenApart(absl::string_view uri);
   // Whether opening files takes long somewhere.
   bool opens_slowly() const { return options_.tree->slow_opens().any(); }
-  // Whether files are opened together, once for each round of the loop: on rings, unless they are to be looked at one by one.
+  // Whether files are opened together, once for each round of the loop: on rings, unless they are
+  // to be looked at one by one.
   bool opens_together() const { return files_ != nullptr && !opens_slowly(); }
-  // Queues the opening of answer.text, where that can be done so; Stream::OnFilesOpened() tells, after AwaitFiles().
+  // Queues the opening of answer.text, where that can be done so; Stream::OnFilesOpened() tells,
+  // after AwaitFiles().
   void BeginOpen(Passing::Opening* opening);
   void AwaitFiles(Stream* stream) { awaiting_files_.push_back(stream); }
   // The stream goes before it was told.
@@ -157,8 +163,9 @@ class Loop {
   void StopRetry(Passing* passing) { retries_.Stop(passing); }
   // Runs the stream's transfer on a splice thread; Stream::OnTransferEnded() tells.
   void RunTransfer(Stream* stream, Transfer* transfer);
-  // Runs `job` of the stream's operation on a thread of the pool, again and again until it says true: each time it says false it
-  // goes behind what else is long there. Stream::OnOperationJobEnded() tells. length: of the first time.
+  // Runs `job` of the stream's operation on a thread of the pool, again and again until it says
+  // true: each time it says false it goes behind what else is long there.
+  // Stream::OnOperationJobEnded() tells. length: of the first time.
   void RunJob(Stream* stream, std::function<bool()> job, BlockingPool::Length length);
   // The same, once, on a thread for what waits for clients' files.
   void RunForeignJob(Stream* stream, std::function<void()> job);
@@ -167,7 +174,9 @@ class Loop {
   void StartDeadline(Stream* stream, bool idle);
   void StopDeadline(Stream* stream);
   // For Stream::OnDeadline(): its time once more. False: it has had that already.
-  bool ExcuseDeadline(Stream* stream, bool idle) { return (idle ? idle_ : busy_).Excuse(stream, now_ns_); }
+  bool ExcuseDeadline(Stream* stream, bool idle) {
+    return (idle ? idle_ : busy_).Excuse(stream, now_ns_);
+  }
   bool IsBusy(Stream* stream) const { return busy_.Has(stream); }
   // Forgets and deletes the stream.
   void Remove(Stream* stream);
@@ -189,7 +198,8 @@ class Loop {
     Stream* stream;
   };
   struct Window;
-  using Letter = std::variant<std::unique_ptr<router::Session>, Loading*, Window*, TransferEnded, JobEnded, FetchEnded>;
+  using Letter = std::variant<std::unique_ptr<router::Session>, Loading*, Window*, TransferEnded,
+                              JobEnded, FetchEnded>;
   using Deadlines = net::DeadlineList<Stream, &Stream::deadline>;
   using Retries = net::DeadlineList<Passing, &Passing::retry>;
 
@@ -214,7 +224,7 @@ class Loop {
   PipePool pipes_;
   const size_t copied_bytes_max_;
   ObjectCache cache_;
-  absl::flat_hash_set<Stream*> streams_;  // owned
+  absl::flat_hash_set<Stream*> streams_;   // owned
   absl::flat_hash_set<Loading*> loading_;  // owned; in the pool's hands
   absl::flat_hash_set<Window*> page_ins_;  // owned; in the pool's hands
   int transfers_ = 0;                      // in the pool's hands
@@ -222,11 +232,12 @@ class Loop {
   Deadlines busy_;
   Retries retries_;
   int64_t next_sweep_ns_ = 0;
-  storage::DirectoryCache directories_;  // for descriptors
+  storage::DirectoryCache directories_;    // for descriptors
   std::unique_ptr<net::FileBatch> files_;  // null: each is opened by itself
   int64_t round_took_ns_ = 0;              // the opens of this round, if that is to be noted
   std::vector<Stream*> awaiting_files_;
-  std::vector<std::unique_ptr<Passing>> orphans_;  // of streams that have gone, while files_ knows of them
+  // of streams that have gone, while files_ knows of them
+  std::vector<std::unique_ptr<Passing>> orphans_;
   std::vector<net::UniqueFd> passed_;
   std::vector<std::unique_ptr<Passing>> spare_;
   int64_t now_ns_ = 0;     // when the last events came

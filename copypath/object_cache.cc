@@ -38,7 +38,8 @@ void ObjectCache::NoteFilled(CachedObject* object) {
 }
 
 void ObjectCache::DropExcess() {
-  while (objects_.size() > entries_max_ || (copies_bytes_ > copies_max_ && !lru_.empty())) Drop(lru_.back());
+  while (objects_.size() > entries_max_ || (copies_bytes_ > copies_max_ && !lru_.empty()))
+    Drop(lru_.back());
 }
 
 void ObjectCache::Erase(CachedObject* object) {
@@ -50,7 +51,8 @@ void ObjectCache::DropNameless() {
   for (auto next = lru_.begin(); next != lru_.end();) {
     CachedObject* const object = *next++;
     struct stat status;
-    if (object->state() != CachedObject::State::kReady || fstat(object->fd(), &status) != 0) continue;
+    if (object->state() != CachedObject::State::kReady || fstat(object->fd(), &status) != 0)
+      continue;
     if (status.st_nlink == 0) Drop(object);
   }
 }

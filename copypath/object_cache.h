@@ -17,7 +17,8 @@ namespace objmapper::copypath {
 
 class ObjectCache {
  public:
-  // entries_max: 0 keeps nothing beyond its use. copies_max: bytes of objects' copies in memory, all together.
+  // entries_max: 0 keeps nothing beyond its use. copies_max: bytes of objects' copies in memory,
+  // all together.
   explicit ObjectCache(size_t entries_max, size_t copies_max = SIZE_MAX)
       : entries_max_(entries_max), copies_max_(copies_max) {}
   ~ObjectCache();
@@ -26,7 +27,8 @@ class ObjectCache {
   CachedObject* Find(absl::string_view uri);
 
   // Keeps `object` under its URI, in place of what was there. The least recent objects beyond
-  // entries_max and copies_max go; those that somebody holds a reference to live on until they are done with.
+  // entries_max and copies_max go; those that somebody holds a reference to live on until they are
+  // done with.
   void Insert(CachedObject* object);
 
   // `object`, which may be kept here, has been filled: now its copy counts.
@@ -35,8 +37,9 @@ class ObjectCache {
   // Forgets `object` if it is the one kept under its URI.
   void Erase(CachedObject* object);
 
-  // Forgets objects that have no name left: deleted, replaced or evicted ones, whose bytes nobody gets back while they are open; and
-  // those in memory, which never had one, to be opened again when they are asked for. One fstat(2) for each object that is kept.
+  // Forgets objects that have no name left: deleted, replaced or evicted ones, whose bytes nobody
+  // gets back while they are open; and those in memory, which never had one, to be opened again
+  // when they are asked for. One fstat(2) for each object that is kept.
   void DropNameless();
 
   size_t size() const { return objects_.size(); }

@@ -1,12 +1,11 @@
 #include "copypath/operation.h"
 
 #include <errno.h>
+#include <glog/logging.h>
 #include <string.h>
 
 #include <algorithm>
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "copypath/stream.h"
 
@@ -52,7 +51,8 @@ void Operation::BeginWrite(Engine* engine) {
 
 void Operation::ContinueWrite(Engine* engine) {
   writing_ = true;
-  engine->BeginWrite(this, object->fd(), written_.bytes.get() + done_, written_.size - done_, offset_ + done_);
+  engine->BeginWrite(this, object->fd(), written_.bytes.get() + done_, written_.size - done_,
+                     offset_ + done_);
 }
 
 int Operation::WriteEnded(ssize_t result, Engine* engine) {

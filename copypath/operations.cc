@@ -30,7 +30,9 @@ constexpr size_t kPageBytes = 1024 * 1024;
 
 // How many of the folders on its way stay, though they be empty.
 size_t KeptFolders(const Operand& operand) {
-  return operand.access == nullptr ? 0 : operand.access->KeptFolders(operand.peer, operand.socket, operand.uri);
+  return operand.access == nullptr
+             ? 0
+             : operand.access->KeptFolders(operand.peer, operand.socket, operand.uri);
 }
 
 storage::PutAttributes AttributesOf(const Operand& operand) {
@@ -54,14 +56,16 @@ Outcome Stored(const Operand& operand, const absl::StatusOr<storage::Description
   return outcome;
 }
 
-// Whether nobody can have the answer any more. A Unix socket's peer that has closed it, or ended the process, shows as POLLHUP; one that
-// has only said all it will (shutdown(2)) as POLLRDHUP, and is still owed its answers. Of a TCP peer only a reset shows.
+// Whether nobody can have the answer any more. A Unix socket's peer that has closed it, or ended
+// the process, shows as POLLHUP; one that has only said all it will (shutdown(2)) as POLLRDHUP, and
+// is still owed its answers. Of a TCP peer only a reset shows.
 bool HasGone(int socket) {
   pollfd asked{socket, 0, 0};
   return poll(&asked, 1, 0) == 1 && (asked.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
-// What a peer may see of a listing: nothing any more once it has gone, so that nobody walks on for it.
+// What a peer may see of a listing: nothing any more once it has gone, so that nobody walks on for
+// it.
 class MayRead : public storage::ListFilter {
  public:
   MayRead(const router::Access* access, const net::PeerCredentials& peer, int socket)
@@ -70,7 +74,8 @@ class MayRead : public storage::ListFilter {
   bool Permits(absl::string_view uri) const override {
     if (++asked_ % kAskedBetweenLooks == 0) gone_ = gone_ || HasGone(socket_);
     if (gone_) return false;
-    return access_ == nullptr || access_->Permits(&standing_, peer_, socket_, uri, router::Right::kRead);
+    return access_ == nullptr ||
+           access_->Permits(&standing_, peer_, socket_, uri, router::Right::kRead);
   }
   std::optional<std::string> After(absl::string_view uri) const override {
     if (gone_) return std::nullopt;
@@ -85,7 +90,8 @@ class MayRead : public storage::ListFilter {
   const int socket_;
   mutable size_t asked_ = 0;
   mutable bool gone_ = false;
-  mutable std::unique_ptr<router::Standing> standing_;  // the connection's own is its owner's thread's
+  // the connection's own is its owner's thread's
+  mutable std::unique_ptr<router::Standing> standing_;
 };
 
 }  // namespace
@@ -93,7 +99,8 @@ class MayRead : public storage::ListFilter {
 Outcome Failed(const Operand& operand, const absl::Status& error) {
   Outcome outcome;
   outcome.status = router::WireStatus(error);
-  router::AppendError(operand.dialect, operand.request.id, outcome.status, error.message(), &outcome.answer);
+  router::AppendError(operand.dialect, operand.request.id, outcome.status, error.message(),
+                      &outcome.answer);
   return outcome;
 }
 
@@ -123,7 +130,8 @@ Outcome CommitPut(const Operand& operand, storage::NewObject* object) {
 absl::Status BodyError(const Operand& operand, int error) {
   const std::string what = absl::StrCat("write ", text::Quoted(operand.uri));
   if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
-    return absl::UnavailableError(absl::StrCat(what, ": no room on the disk (", strerrorname_np(error), ")"));
+    return absl::UnavailableError(
+        absl::StrCat(what, ": no room on the disk (", strerrorname_np(error), ")"));
   }
   return net::ErrnoToStatus(error, what);
 }
@@ -145,7 +153,8 @@ Outcome Delete(const Operand& operand) {
   return outcome;
 }
 
-Outcome List(const Operand& operand, const router::Access* access, const net::PeerCredentials& peer, int socket) {
+Outcome List(const Operand& operand, const router::Access* access, const net::PeerCredentials& peer,
+             int socket) {
   const MayRead filter(access, peer, socket);
   storage::ListQuery query;
   const size_t nul = operand.uri.find('\0');

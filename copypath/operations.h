@@ -1,9 +1,10 @@
-// What OP_PUT, OP_PUT_FD, OP_DELETE and OP_LIST come to, and their answers. For whoever may wait: the threads of a pool,
-// or of a synchronous model.
+// What OP_PUT, OP_PUT_FD, OP_DELETE and OP_LIST come to, and their answers. For whoever may wait:
+// the threads of a pool, or of a synchronous model.
 //
 //   absl::StatusOr<std::unique_ptr<storage::NewObject>> object = BeginPut(work);
-//   ...                                                   // Extend() for what comes of the body, which is written to it
-//   Outcome outcome = object.ok() ? CommitPut(work, object->get()) : Failed(work, object.status());
+//   ...                                                   // Extend() for what comes of the body,
+//   which is written to it Outcome outcome = object.ok() ? CommitPut(work, object->get()) :
+//   Failed(work, object.status());
 //
 // Every call may wait for the disk. Any thread, but one at a time for one Operand.
 #pragma once
@@ -15,8 +16,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "net/peer_credentials.h"
 #include "net/foreign_fd.h"
+#include "net/peer_credentials.h"
 #include "protocol/capabilities.h"
 #include "protocol/request_parser.h"
 #include "protocol/status.h"
@@ -44,7 +45,7 @@ struct Operand {
 struct Outcome {
   protocol::Status status = protocol::Status::kOk;
   std::string answer;
-  uint64_t bytes = 0;  // of the object that is stored now
+  uint64_t bytes = 0;             // of the object that is stored now
   storage::ListRoom::Lease room;  // OP_LIST: to be kept until the answer has gone
 };
 
@@ -53,8 +54,8 @@ Outcome Failed(const Operand& operand, const absl::Status& error);
 
 // Errors as Store::Begin().
 absl::StatusOr<std::unique_ptr<storage::NewObject>> BeginPut(const Operand& operand);
-// All of the body has been written. In pieces, of some milliseconds each (but for what the disk needs at the end); nullopt: call it
-// again.
+// All of the body has been written. In pieces, of some milliseconds each (but for what the disk
+// needs at the end); nullopt: call it again.
 std::optional<Outcome> StepCommitPut(const Operand& operand, storage::NewObject* object);
 // All pieces.
 Outcome CommitPut(const Operand& operand, storage::NewObject* object);
@@ -66,6 +67,7 @@ Outcome PutFd(const Operand& operand, net::ForeignFd fd);
 Outcome Delete(const Operand& operand);
 
 // access: null, or whose rules say what `peer` sees; `socket` is its connection.
-Outcome List(const Operand& operand, const router::Access* access, const net::PeerCredentials& peer, int socket);
+Outcome List(const Operand& operand, const router::Access* access, const net::PeerCredentials& peer,
+             int socket);
 
 }  // namespace objmapper::copypath

@@ -17,7 +17,8 @@ namespace {
 int PageInByReading(int fd, uint64_t offset, size_t bytes) {
   char scratch[64 * 1024];
   while (bytes > 0) {
-    const ssize_t got = pread(fd, scratch, std::min(bytes, sizeof(scratch)), static_cast<off_t>(offset));
+    const ssize_t got =
+        pread(fd, scratch, std::min(bytes, sizeof(scratch)), static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return errno;
     if (got == 0) return 0;

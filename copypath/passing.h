@@ -27,9 +27,9 @@ struct Passing {
 
   std::vector<Opening> openings;  // not in the message yet; unmoved while the batch knows of them
   router::Message message;
-  iovec rest{};             // of message.bytes(): what has not been sent
-  net::UniqueFd x_fd;       // without FD_IN_HEADER: rides on the 'X' that follows the message
-  bool is_x = false;        // the message is that 'X': an answer that has been counted
+  iovec rest{};        // of message.bytes(): what has not been sent
+  net::UniqueFd x_fd;  // without FD_IN_HEADER: rides on the 'X' that follows the message
+  bool is_x = false;   // the message is that 'X': an answer that has been counted
   Stream* stream = nullptr;
   net::DeadlineHook retry;  // when the kernel, not the peer, was out of room
 };

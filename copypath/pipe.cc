@@ -2,11 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <unistd.h>
 
 #include <algorithm>
-
-#include <glog/logging.h>
 
 #include "net/errno_status.h"
 

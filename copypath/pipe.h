@@ -14,14 +14,14 @@
 
 namespace objmapper::copypath {
 
-// /dev/null, where pages go without being touched; one for all, for ever. -1: it could not be opened, and a pipe with something
-// in it is thrown away instead.
+// /dev/null, where pages go without being touched; one for all, for ever. -1: it could not be
+// opened, and a pipe with something in it is thrown away instead.
 int DevNull();
 
 class Pipe {
  public:
-  // Of so many bytes, or what the user's limit allows (pipe(7), pipe-max-size and pipe-user-pages-soft).
-  // RESOURCE_EXHAUSTED: no descriptor left.
+  // Of so many bytes, or what the user's limit allows (pipe(7), pipe-max-size and
+  // pipe-user-pages-soft). RESOURCE_EXHAUSTED: no descriptor left.
   static absl::StatusOr<Pipe> Create(int capacity_wanted = 256 * 1024);
 
   Pipe(Pipe&&) = default;
@@ -50,8 +50,8 @@ class Pipe {
 
   net::UniqueFd read_end_;
   net::UniqueFd write_end_;
-  size_t capacity_;     // bytes
-  size_t held_ = 0;     // bytes filled and not yet drained
+  size_t capacity_;  // bytes
+  size_t held_ = 0;  // bytes filled and not yet drained
 };
 
 }  // namespace objmapper::copypath

@@ -1,8 +1,8 @@
 #include "copypath/pipe_pool.h"
 
-#include <utility>
-
 #include <glog/logging.h>
+
+#include <utility>
 
 namespace objmapper::copypath {
 namespace {
@@ -20,11 +20,13 @@ std::unique_ptr<Pipe> PipePool::Take() {
     if (too_small_) return nullptr;
     absl::StatusOr<Pipe> made = Pipe::Create(kPipeBytes);
     if (!made.ok()) {
-      LOG_EVERY_T(WARNING, 1) << "no pipe for a large body, sendfile moves it: " << made.status().message();
+      LOG_EVERY_T(WARNING, 1) << "no pipe for a large body, sendfile moves it: "
+                              << made.status().message();
       return nullptr;
     }
     if (made->capacity() < kPipeBytesMin) {
-      LOG(WARNING) << "this user may have no more large pipes (pipe-user-pages-soft): when all are out, sendfile moves "
+      LOG(WARNING) << "this user may have no more large pipes (pipe-user-pages-soft): when all are "
+                      "out, sendfile moves "
                       "large bodies";
       too_small_ = true;
       return nullptr;

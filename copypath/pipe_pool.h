@@ -9,15 +9,16 @@
 
 namespace objmapper::copypath {
 
-// A body borrows a pipe and gives it back when it is empty. Where the socket is full the body keeps it with what is in it, up
-// to a megabyte of the page cache; who comes when all are out does without.
+// A body borrows a pipe and gives it back when it is empty. Where the socket is full the body keeps
+// it with what is in it, up to a megabyte of the page cache; who comes when all are out does
+// without.
 class PipePool {
  public:
   // Half of what all pipes of a user may hold (pipe(7), pipe-user-pages-soft).
   static constexpr size_t kPipesMax = 32;
 
-  // An empty pipe; null: none is left, or none can be made, or the user may have none that is larger than sendfile's own
-  // (pipe(7), pipe-user-pages-soft).
+  // An empty pipe; null: none is left, or none can be made, or the user may have none that is
+  // larger than sendfile's own (pipe(7), pipe-user-pages-soft).
   std::unique_ptr<Pipe> Take();
   // Empty or not: what is in it is discarded.
   void Give(std::unique_ptr<Pipe> pipe);

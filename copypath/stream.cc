@@ -1,13 +1,12 @@
 #include "copypath/stream.h"
 
 #include <errno.h>
+#include <glog/logging.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-
-#include <glog/logging.h>
 
 #include "copypath/loop.h"
 #include "net/readable.h"
@@ -29,7 +28,8 @@ constexpr size_t kBurstMax = 4096;
 }  // namespace
 
 Stream::Stream(std::unique_ptr<router::Session> session, Loop* loop)
-    : Channel(session->fd(), session->transport == router::Transport::kUnix, session->may_bring_fds),
+    : Channel(session->fd(), session->transport == router::Transport::kUnix,
+              session->may_bring_fds),
       session_(std::move(session)),
       loop_(loop) {}
 
@@ -70,10 +70,13 @@ void Stream::Drain() {
   if (exit_ == Exit::kStay && !owes()) OnNothingOwed();
 }
 
-// What is asked from now on is for others: once nothing is owed, the session is routed. False: not so, since who has said all
-// it will needs nobody else, and an operation is finished first, with the body that may still come.
+// What is asked from now on is for others: once nothing is owed, the session is routed. False: not
+// so, since who has said all it will needs nobody else, and an operation is finished first, with
+// the body that may still come.
 bool Stream::LeaveRestToOthers() {
-  if (exit_ != Exit::kStay || ending_ || other_lane_ || operation_ != nullptr || session_->peer_done) return false;
+  if (exit_ != Exit::kStay || ending_ || other_lane_ || operation_ != nullptr ||
+      session_->peer_done)
+    return false;
   other_lane_ = true;
   loop_->engine().StopReceiving(this);
   return true;
@@ -104,7 +107,8 @@ void Stream::ResumeReceiving() {
 void Stream::OnFdsWait(size_t bytes) {
   if (exit_ != Exit::kStay) return;
   if (!session_->takes_fds()) {
-    LOG_EVERY_T(WARNING, 1) << session_->PeerName() << ": closed, it sent descriptors where none are taken";
+    LOG_EVERY_T(WARNING, 1) << session_->PeerName()
+                            << ": closed, it sent descriptors where none are taken";
     Abort();
     return;
   }
@@ -120,7 +124,8 @@ void Stream::OnFdsWait(size_t bytes) {
 void Stream::OnFetched() {
   const std::unique_ptr<Fetch> fetch = std::move(fetch_);
   if (exit_ != Exit::kStay) {
-    if (!transferring_ && !HasJob()) loop_->engine().Detach(this);  // Abort() or Leave() left it to us
+    // Abort() or Leave() left it to us
+    if (!transferring_ && !HasJob()) loop_->engine().Detach(this);
     return;
   }
   if (!fetch->received.ok()) {
@@ -142,7 +147,8 @@ void Stream::OnReceived(absl::string_view bytes, bool fds_refused) {
   session_->received_ns.store(loop_->now_ns(), std::memory_order_relaxed);
   absl::string_view input = bytes;
   if (const size_t begin = session_->unread.size(); begin > kUnreadEverMax) {
-    LOG(ERROR) << session_->PeerName() << ": closed, " << begin << " of its bytes are unread and more keep coming";
+    LOG(ERROR) << session_->PeerName() << ": closed, " << begin
+               << " of its bytes are unread and more keep coming";
     Abort();
     return;
   }
@@ -156,8 +162,10 @@ void Stream::OnReceived(absl::string_view bytes, bool fds_refused) {
     return;
   }
   if (exit_ != Exit::kStay || ending_ || intake_paused_ || other_lane_) {
-    router::KeepUnread(session_.get(), input, 0, operation_ == nullptr ? 0 : operation_->body_left());
-    if (session_->unread.size() > kUnreadMax || session_->arrivals.size() > kArrivalsMax) PauseReceiving();
+    router::KeepUnread(session_.get(), input, 0,
+                       operation_ == nullptr ? 0 : operation_->body_left());
+    if (session_->unread.size() > kUnreadMax || session_->arrivals.size() > kArrivalsMax)
+      PauseReceiving();
     return;
   }
   Intake(input);
@@ -180,13 +188,15 @@ void Stream::OnReceiveEnd(int error) {
 }
 
 void Stream::Intake(absl::string_view input) {
-  // What is in the kernel's or a splice thread's hands is not counted: the client may have it already, and
-  // ask again before we are told.
+  // What is in the kernel's or a splice thread's hands is not counted: the client may have it
+  // already, and ask again before we are told.
   const size_t outstanding = queue_.size() + (body_.object || awaiting_room_ ? 1 : 0);
   // For --requests_per_conn they count: each is an answer.
-  const size_t taken =
-      outstanding + (transferring_ ? 1 : 0) + (out_ != nullptr ? out_->answers() : 0) +
-      (passing_ != nullptr && !passing_->is_x ? passing_->message.answer_count() + passing_->openings.size() : 0);
+  const size_t taken = outstanding + (transferring_ ? 1 : 0) +
+                       (out_ != nullptr ? out_->answers() : 0) +
+                       (passing_ != nullptr && !passing_->is_x
+                            ? passing_->message.answer_count() + passing_->openings.size()
+                            : 0);
   const uint64_t allowance =
       session_->allowance() - std::min<uint64_t>(session_->allowance(), taken);
   size_t room = kBurstMax;
@@ -207,7 +217,8 @@ void Stream::Intake(absl::string_view input) {
       Enqueue(request);
     }
   }
-  router::KeepUnread(session_.get(), input, burst->consumed, operation_ == nullptr ? 0 : operation_->body_left());
+  router::KeepUnread(session_.get(), input, burst->consumed,
+                     operation_ == nullptr ? 0 : operation_->body_left());
   intake_paused_ = false;
   switch (burst->end) {
     case Burst::End::kNeedMore:
@@ -254,7 +265,8 @@ bool Stream::AnswersInPlace(const Request& request) {
 
 // Takes requests that wait in `unread`. True: some were taken.
 bool Stream::ResumeIntake() {
-  if (!intake_paused_ || ending_ || other_lane_ || operation_ != nullptr || session_->exhausted()) return false;
+  if (!intake_paused_ || ending_ || other_lane_ || operation_ != nullptr || session_->exhausted())
+    return false;
   // Not for every answer that leaves: what waits is judged by how many are outstanding.
   const size_t few = std::min<size_t>(session_->parser.max_pipeline(), kEarlyMax) / 2;
   if (queue_.size() > few) return false;
@@ -313,8 +325,8 @@ void Stream::EnqueueStat(const Request& request) {
   answer.request = request;
   answer.request.uri = {};
   const absl::StatusOr<storage::Description> found =
-      storage::FindDescription(*loop_->options().tree, loop_->options().index, request.uri, loop_->now_ns(),
-                               storage::Wait::kCachedOnly);
+      storage::FindDescription(*loop_->options().tree, loop_->options().index, request.uri,
+                               loop_->now_ns(), storage::Wait::kCachedOnly);
   if (found.ok()) {
     router::AppendStatOf(session_->dialect(), request.id, *found, &answer.text);
     queue_.Push(std::move(answer));
@@ -334,7 +346,8 @@ void Stream::EnqueueStat(const Request& request) {
     error = object.status();
   }
   answer.status = router::WireStatus(error);
-  router::AppendError(session_->dialect(), request.id, answer.status, error.message(), &answer.text);
+  router::AppendError(session_->dialect(), request.id, answer.status, error.message(),
+                      &answer.text);
   queue_.Push(std::move(answer));
 }
 
@@ -462,9 +475,11 @@ void Stream::OnDeadline(bool idle) {
     UpdateDeadline(/*progress=*/true);  // it reads, though not so much that there is room
     return;
   }
-  // Here it is the client that is to speak. What this round had no room for, or what came while the process was stopped, is
-  // taken first.
-  if (!stalled_reader && !session_->peer_done && net::IsReadable(socket()) && loop_->ExcuseDeadline(this, idle)) return;
+  // Here it is the client that is to speak. What this round had no room for, or what came while the
+  // process was stopped, is taken first.
+  if (!stalled_reader && !session_->peer_done && net::IsReadable(socket()) &&
+      loop_->ExcuseDeadline(this, idle))
+    return;
   loop_->options().connections->timed_out.fetch_add(1, std::memory_order_relaxed);
   if (stalled_reader) {
     LOG_EVERY_T(WARNING, 1) << session_->PeerName()

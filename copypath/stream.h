@@ -1,13 +1,15 @@
 // A connection in the copypath lane: requests in, bytes out, in an order the client allows.
 //
-// A state machine driven by the engine (received, sent, writable, written), by the cache (an object or a
-// window of it has come) and by the splice threads (a transfer or a job of an operation has ended). At most one send or
-// transfer is in flight; whatever ends calls Advance(), which decides what to do next.
+// A state machine driven by the engine (received, sent, writable, written), by the cache (an object
+// or a window of it has come) and by the splice threads (a transfer or a job of an operation has
+// ended). At most one send or transfer is in flight; whatever ends calls Advance(), which decides
+// what to do next.
 //
 // Every body is sent so that a file which changes under it cannot make up bytes: small objects from
-// a copy, larger ones from a mapping but for the last piece, which is read and checked after the rest
-// has left (see CachedObject::ReadChecked), the largest are moved inside the kernel, checked before each part.
-// Sending part of a body and then closing is how the client learns that there is no more.
+// a copy, larger ones from a mapping but for the last piece, which is read and checked after the
+// rest has left (see CachedObject::ReadChecked), the largest are moved inside the kernel, checked
+// before each part. Sending part of a body and then closing is how the client learns that there is
+// no more.
 #pragma once
 
 #include <cstdint>
@@ -81,15 +83,16 @@ class Stream : public Channel {
     uint64_t at = 0;   // the next byte
     uint64_t end = 0;  // one past the last byte of the answer
     bool in_kernel = false;
-    bool begun = false;           // in the kernel: some has been sent, or was to be
-    std::unique_ptr<Pipe> pipe;   // with what is on its way to a full socket: the bytes from `at` on
+    bool begun = false;          // in the kernel: some has been sent, or was to be
+    std::unique_ptr<Pipe> pipe;  // with what is on its way to a full socket: the bytes from `at` on
     router::Receipt receipt;
   };
 
   // After so many requests of the other lane without one of this lane's the connection moves, if it
   // may: whoever mixes modes stays, whoever has changed its mode goes where that is served best.
   static constexpr uint16_t kStrangersMax = 64;
-  // And so many small bodies after a connection's last large one it goes back to the loops of small ones.
+  // And so many small bodies after a connection's last large one it goes back to the loops of small
+  // ones.
   static constexpr uint16_t kSmallBodiesMax = 64;
 
   // How many requests a client without PIPELINING may have waiting here; it may send more, which
@@ -98,8 +101,8 @@ class Stream : public Channel {
 
   // Above this many unread bytes, nothing more is received.
   static constexpr size_t kUnreadMax = 16 * 1024;
-  // What a ring has received before it could be stopped comes on top: all its buffers at most, a megabyte. A connection of
-  // which more piles up is not kept.
+  // What a ring has received before it could be stopped comes on top: all its buffers at most, a
+  // megabyte. A connection of which more piles up is not kept.
   static constexpr size_t kUnreadEverMax = 4 << 20;
   // Nor above this many descriptors that wait for their requests to be taken.
   static constexpr size_t kArrivalsMax = 16;
@@ -112,9 +115,11 @@ class Stream : public Channel {
   void Prefetch(const Answer& answer);
   void WaitFor(CachedObject* object);
 
-  // Whether something that ends may begin to receive again. Not while another process takes descriptors off the socket: what is
-  // found there is what it is about to take.
-  bool MayReceive() const { return !receiving_paused_ && !other_lane_ && !ending_ && fetch_ == nullptr; }
+  // Whether something that ends may begin to receive again. Not while another process takes
+  // descriptors off the socket: what is found there is what it is about to take.
+  bool MayReceive() const {
+    return !receiving_paused_ && !other_lane_ && !ending_ && fetch_ == nullptr;
+  }
   void PauseReceiving();
   void ResumeReceiving();
   bool LeaveRestToOthers();
@@ -122,7 +127,9 @@ class Stream : public Channel {
   // stream_store.cc: operations.
   void EnqueueOperation(const protocol::Request& request, net::ForeignFd fd);
   bool StartOperation();
-  bool HasJob() const { return fetch_ != nullptr || (operation_ != nullptr && operation_->in_flight()); }
+  bool HasJob() const {
+    return fetch_ != nullptr || (operation_ != nullptr && operation_->in_flight());
+  }
   void TakeBody(absl::string_view input);
   void FailOperation(const absl::Status& error);
   void FinishOperation(Outcome outcome);
@@ -180,7 +187,8 @@ class Stream : public Channel {
   void UpdateDeadline(bool progress);
   bool ResumeIntake();
   bool owes() const {
-    return !queue_.empty() || body_.object || sending_ || transferring_ || awaiting_room_ || fetch_ != nullptr;
+    return !queue_.empty() || body_.object || sending_ || transferring_ || awaiting_room_ ||
+           fetch_ != nullptr;
   }
 
   std::unique_ptr<router::Session> session_;
@@ -205,21 +213,21 @@ class Stream : public Channel {
 
   std::string farewell_;
   Exit exit_ = Exit::kStay;
-  // The socket's mode. Changed with the first body that is moved inside the kernel: sendfile(2) and splice(2) have no flag
-  // for it. Whoever has the session next finds it blocking, as it came.
+  // The socket's mode. Changed with the first body that is moved inside the kernel: sendfile(2) and
+  // splice(2) have no flag for it. Whoever has the session next finds it blocking, as it came.
   bool blocking_ = true;
-  bool widened_ = false;  // a Unix socket, for large bodies
+  bool widened_ = false;       // a Unix socket, for large bodies
   std::optional<bool> paced_;  // TCP: net::Paces(), once it was asked
   net::SendQueue unsent_;      // while sending_ or awaiting_room_
   bool sending_ = false;
-  bool transferring_ = false;      // a splice thread has transfer_
-  bool awaiting_room_ = false;     // transfer_ waits for its socket
-  bool intake_paused_ = false;     // session->unread may hold complete requests
+  bool transferring_ = false;   // a splice thread has transfer_
+  bool awaiting_room_ = false;  // transfer_ waits for its socket
+  bool intake_paused_ = false;  // session->unread may hold complete requests
   bool receiving_paused_ = false;
-  uint16_t strangers_ = 0;         // requests of the other lane answered here since the last of our own
-  uint16_t small_bodies_ = 0;      // on a loop for large ones, since the last of those
-  bool other_lane_ = false;        // the next request is another lane's, or another loop's
-  bool ending_ = false;            // no more requests: farewell_, then retire
+  uint16_t strangers_ = 0;     // requests of the other lane answered here since the last of our own
+  uint16_t small_bodies_ = 0;  // on a loop for large ones, since the last of those
+  bool other_lane_ = false;    // the next request is another lane's, or another loop's
+  bool ending_ = false;        // no more requests: farewell_, then retire
   bool farewell_said_ = false;
 };
 

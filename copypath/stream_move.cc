@@ -1,11 +1,13 @@
-// Large bodies out of the page cache without a copy, on the loop's thread: sendfile(2), and for the largest splice(2) through a
-// pipe of a megabyte, which sendfile does 64 KiB at a time.
+// Large bodies out of the page cache without a copy, on the loop's thread: sendfile(2), and for the
+// largest splice(2) through a pipe of a megabyte, which sendfile does 64 KiB at a time.
 //
 // The pages themselves are queued, so the bytes are copied once, by the receiver; a copying
-// send needs two. What is not in the page cache is brought in first, as for every body: nothing here
-// waits for a disk. The price: a page that waits in the socket shows what is written over it, as with
-// OP_SPLICE. Objects that are replaced (rename(2)) rather than rewritten are not touched by that.
+// send needs two. What is not in the page cache is brought in first, as for every body: nothing
+// here waits for a disk. The price: a page that waits in the socket shows what is written over it,
+// as with OP_SPLICE. Objects that are replaced (rename(2)) rather than rewritten are not touched by
+// that.
 #include <errno.h>
+#include <glog/logging.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
@@ -13,8 +15,6 @@
 
 #include <algorithm>
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "copypath/loop.h"
 #include "copypath/stream.h"
@@ -28,10 +28,11 @@ namespace {
 
 // What one stream moves before the others have their turn.
 constexpr uint64_t kMoveBytesMax = 2 * kWindowBytes;
-// TCP takes megabytes at once, which are out of the processor's caches again when the receiver comes to read them.
+// TCP takes megabytes at once, which are out of the processor's caches again when the receiver
+// comes to read them.
 constexpr uint64_t kTcpMoveBytesMax = 1024 * 1024;
-// What is longer goes from a mapping where TCP paces, OP_SPLICE's too: a copying send hands over a megabyte at once, the pages of
-// one are handed over sixteen at a time.
+// What is longer goes from a mapping where TCP paces, OP_SPLICE's too: a copying send hands over a
+// megabyte at once, the pages of one are handed over sixteen at a time.
 constexpr uint64_t kPacedBytesMax = 512 * 1024;
 // Through a pipe it is two system calls: shorter parts go by one.
 constexpr uint64_t kPipedBytesMin = 256 * 1024;
@@ -45,8 +46,8 @@ bool Stream::GoesInKernel(protocol::Mode mode, uint64_t bytes) {
   return !*paced_;
 }
 
-// Sends what is gathered, header included, by a call of its own, so that the body can follow at once.
-// False: it did not all go, and the rest is on its way.
+// Sends what is gathered, header included, by a call of its own, so that the body can follow at
+// once. False: it did not all go, and the rest is on its way.
 bool Stream::SendGatheredNow() {
   const absl::Span<iovec> pieces = out_->Seal();
   msghdr message{};
@@ -68,8 +69,8 @@ bool Stream::SendGatheredNow() {
   return false;
 }
 
-// Moves what the socket takes of the body. True: all of it has gone. False: the rest waits for the socket
-// or the disk, or the connection is over.
+// Moves what the socket takes of the body. True: all of it has gone. False: the rest waits for the
+// socket or the disk, or the connection is over.
 bool Stream::MoveBody() {
   CachedObject* object = body_.object.get();
   const auto give_up = [&](absl::string_view why) {
@@ -111,14 +112,15 @@ bool Stream::MoveBody() {
       Abort();
       return false;
     }
-    return give_up(absl::StrCat(text::Quoted(object->uri()), ": ", strerror(static_cast<int>(-sent))));
+    return give_up(
+        absl::StrCat(text::Quoted(object->uri()), ": ", strerror(static_cast<int>(-sent))));
   }
   EndBody();
   return true;
 }
 
-// Moves from body_.at on what the socket takes of `bytes`, which are in the page cache. Returns bytes moved (0: the file ends
-// here) or -errno (-EAGAIN: the socket is full).
+// Moves from body_.at on what the socket takes of `bytes`, which are in the page cache. Returns
+// bytes moved (0: the file ends here) or -errno (-EAGAIN: the socket is full).
 ssize_t Stream::MovePart(uint64_t bytes) {
   if (body_.pipe == nullptr && bytes >= kPipedBytesMin) TakePipe();
   if (body_.pipe != nullptr) return MoveThroughPipe(bytes);
@@ -141,16 +143,19 @@ ssize_t Stream::MoveThroughPipe(uint64_t bytes) {
   }
   const bool more = !unix_socket() && body_.at + pipe->held() < body_.end;
   const ssize_t sent = pipe->Drain(socket(), more);
-  // What a full Unix socket leaves stays in the pipe for later. TCP clients may be slow for long: others have the pipe meanwhile,
-  // and filling the rest in again costs nothing that could be measured.
+  // What a full Unix socket leaves stays in the pipe for later. TCP clients may be slow for long:
+  // others have the pipe meanwhile, and filling the rest in again costs nothing that could be
+  // measured.
   if (pipe->empty() || (sent < 0 && !unix_socket())) GivePipeBack();
   return sent;
 }
 
-// A pipe's worth is best taken at once: with the 208 KiB that a Unix socket takes as it comes, server and reader wake each other
-// five times for a megabyte. Only here, because whoever never asks for large bodies has nothing from it, and holds more if he stalls.
+// A pipe's worth is best taken at once: with the 208 KiB that a Unix socket takes as it comes,
+// server and reader wake each other five times for a megabyte. Only here, because whoever never
+// asks for large bodies has nothing from it, and holds more if he stalls.
 void Stream::TakePipe() {
-  if (unix_socket() && !std::exchange(widened_, true)) net::WidenSendBuffer(socket(), loop_->options().unix_send_buffer_bytes);
+  if (unix_socket() && !std::exchange(widened_, true))
+    net::WidenSendBuffer(socket(), loop_->options().unix_send_buffer_bytes);
   body_.pipe = loop_->pipes()->Take();
 }
 
@@ -158,7 +163,8 @@ void Stream::GivePipeBack() {
   if (body_.pipe != nullptr) loop_->pipes()->Give(std::move(body_.pipe));
 }
 
-// Stays as it is from one body to the next: to set and reset it for each costs 7 % of a body of 100 KB.
+// Stays as it is from one body to the next: to set and reset it for each costs 7 % of a body of 100
+// KB.
 void Stream::SetBlocking(bool blocking) {
   if (blocking == blocking_) return;
   int nonblocking = blocking ? 0 : 1;

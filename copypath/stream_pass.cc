@@ -1,10 +1,9 @@
 // Descriptors out: how the loop answers OP_FDPASS itself, where that costs less than moving the
 // connection, and in the models that have one loop for everything.
 #include <errno.h>
+#include <glog/logging.h>
 
 #include <algorithm>
-
-#include <glog/logging.h>
 
 #include "copypath/loop.h"
 #include "copypath/stream.h"
@@ -18,7 +17,8 @@ using protocol::Status;
 
 // Of a client without FD_BATCH, how many of the files that it asked for are opened at once.
 constexpr size_t kOpenedAheadMax = 32;
-// The same, where opening takes long: they stay open until their turn comes, whether the client reads or not.
+// The same, where opening takes long: they stay open until their turn comes, whether the client
+// reads or not.
 constexpr size_t kApartAheadMax = 8;
 
 }  // namespace
@@ -47,10 +47,12 @@ void Stream::PassFds(size_t index) {
   StartMessage();
 }
 
-// Takes the answers that may go now, and has their files opened with those of the loop's other streams.
+// Takes the answers that may go now, and has their files opened with those of the loop's other
+// streams.
 void Stream::OpenTogether(size_t index) {
   std::vector<Passing::Opening>& openings = passing_->openings;
-  const size_t most = session_->parser.Has(protocol::kFdBatch) ? net::kFdsPerMessageMax : kOpenedAheadMax;
+  const size_t most =
+      session_->parser.Has(protocol::kFdBatch) ? net::kFdsPerMessageMax : kOpenedAheadMax;
   std::optional<size_t> next = index;
   do {
     openings.emplace_back().answer = queue_.Take(*next);
@@ -81,11 +83,13 @@ void Stream::OnFilesOpened() {
   size_t done = 0;
   while (done < openings.size() && AddFd(&openings[done].answer, std::move(fds[done]))) {
     ++done;
-    // Without FD_BATCH each has a message of its own: all but the last go at once, if the socket takes them.
+    // Without FD_BATCH each has a message of its own: all but the last go at once, if the socket
+    // takes them.
     if (!batch && done < openings.size() && !SendMessageNow()) break;
   }
   // Whose turn has not come are the oldest again.
-  for (size_t i = openings.size(); i > done; --i) queue_.PushFront(std::move(openings[i - 1].answer));
+  for (size_t i = openings.size(); i > done; --i)
+    queue_.PushFront(std::move(openings[i - 1].answer));
   OpenAheadApart();
   openings.clear();
   passing_->openings.swap(openings);  // its memory
@@ -126,15 +130,17 @@ bool Stream::AddFd(Answer* answer, net::UniqueFd fd) {
     } else {
       opened = object->error();
     }
-    if (absl::IsUnavailable(opened.status())) opened = absl::ResourceExhaustedError(opened.status().message());
+    if (absl::IsUnavailable(opened.status()))
+      opened = absl::ResourceExhaustedError(opened.status().message());
   } else if (fd.valid()) {
     opened = loop_->TakeOpened(std::move(fd), answer->text);
   }
   if (!opened.ok() && !apart) {
-    // The second time the disk has been asked already (some walks can never be done from the kernel's
-    // caches alone: RESOLVE_CACHED gives up at symbolic links with "..").
-    const storage::Wait wait =
-        answer->object && !loop_->opens_slowly() ? storage::Wait::kMayBlock : storage::Wait::kCachedOnly;
+    // The second time the disk has been asked already (some walks can never be done from the
+    // kernel's caches alone: RESOLVE_CACHED gives up at symbolic links with "..").
+    const storage::Wait wait = answer->object && !loop_->opens_slowly()
+                                   ? storage::Wait::kMayBlock
+                                   : storage::Wait::kCachedOnly;
     opened = loop_->OpenToPass(answer->text, wait);
   }
   if (absl::IsUnavailable(opened.status()) && !apart && loop_->opens_slowly()) {
@@ -161,10 +167,11 @@ bool Stream::AddFd(Answer* answer, net::UniqueFd fd) {
   }
   const bool in_header = session_->parser.Has(protocol::kFdInHeader);
   char header[protocol::kResponseBytesMax];
-  const size_t header_bytes = router::EncodeFdHeader(session_->dialect(), in_header, answer->request,
-                                                     *extent, header);
+  const size_t header_bytes =
+      router::EncodeFdHeader(session_->dialect(), in_header, answer->request, *extent, header);
   if (in_header && apart) {
-    message->BeginAnswerWithFd(answer->request, loop_->CloseApart(std::move(opened->fd)), extent->length);
+    message->BeginAnswerWithFd(answer->request, loop_->CloseApart(std::move(opened->fd)),
+                               extent->length);
   } else if (in_header) {
     message->BeginAnswerWithFd(answer->request, std::move(opened->fd), extent->length);
   } else {
@@ -175,7 +182,8 @@ bool Stream::AddFd(Answer* answer, net::UniqueFd fd) {
   return true;
 }
 
-// Where the oldest is opened elsewhere, so are some of those behind it: what takes long is waited for at the same time.
+// Where the oldest is opened elsewhere, so are some of those behind it: what takes long is waited
+// for at the same time.
 void Stream::OpenAheadApart() {
   if (queue_.empty() || !queue_[0].object || !queue_[0].object->apart()) return;
   for (size_t i = 0; i < std::min(queue_.size(), kApartAheadMax); ++i) {
@@ -186,7 +194,8 @@ void Stream::OpenAheadApart() {
   }
 }
 
-// Sends the message at once, rather than with the loop's next round. False: some of it, or all, is still to go.
+// Sends the message at once, rather than with the loop's next round. False: some of it, or all, is
+// still to go.
 bool Stream::SendMessageNow() {
   router::Message* message = &passing_->message;
   const absl::string_view bytes = message->bytes();
@@ -206,7 +215,8 @@ bool Stream::SendMessageNow() {
 // The message has gone.
 void Stream::CountMessage() {
   session_->answered.Add(passing_->message.answer_count());
-  for (const router::Receipt& receipt : passing_->message.receipts()) Account(receipt, loop_->now_ns());
+  for (const router::Receipt& receipt : passing_->message.receipts())
+    Account(receipt, loop_->now_ns());
 }
 
 void Stream::SendMessage() {
@@ -218,8 +228,8 @@ void Stream::OnMessageSent(ssize_t result) {
   router::Message* message = &passing_->message;
   const bool promised = passing_->is_x;  // its header has gone: the descriptor must follow
   if (result == -ETOOMANYREFS && !promised) {
-    // unix(7): too many descriptors of this user are in flight, sent and not yet received. The client
-    // is told, rather than kept waiting for what others must take first.
+    // unix(7): too many descriptors of this user are in flight, sent and not yet received. The
+    // client is told, rather than kept waiting for what others must take first.
     message->RefuseFds(session_->dialect(),
                        "too many descriptors in flight (ETOOMANYREFS); try again");
     passing_->rest = {const_cast<char*>(message->bytes().data()), message->bytes().size()};

@@ -1,14 +1,12 @@
 // The sending half of Stream: which answer goes next, from where, and on what.
-#include "copypath/stream.h"
-
 #include <errno.h>
+#include <glog/logging.h>
 #include <string.h>
 
 #include <algorithm>
 
-#include <glog/logging.h>
-
 #include "copypath/loop.h"
+#include "copypath/stream.h"
 #include "protocol/encode.h"
 #include "router/account.h"
 #include "storage/description.h"
@@ -96,8 +94,8 @@ bool Stream::IsComing(CachedObject* object, const router::Extent& extent) const 
          object->IsComing((extent.offset + extent.length - 1) / kWindowBytes);
 }
 
-// OP_SPLICE is for the splice threads where it would wait for the disk. What is in the page cache the loop
-// moves itself: the two wake-ups of a hand-over cost more than moving 100 KB.
+// OP_SPLICE is for the splice threads where it would wait for the disk. What is in the page cache
+// the loop moves itself: the two wake-ups of a hand-over cost more than moving 100 KB.
 bool Stream::GoesToSpliceThread(const Answer& answer) const {
   const LoopOptions& options = loop_->options();
   CachedObject* object = answer.object.get();
@@ -155,8 +153,8 @@ bool Stream::ComposeAnswer(size_t index) {
     absl::StatusOr<storage::Description> found =
         loop_->options().tree->Describe(object->uri(), storage::Wait::kCachedOnly);
     if (absl::IsUnavailable(found.status())) {
-      // Some walks can never be done from the caches alone (RESOLVE_CACHED gives up at symbolic links
-      // with ".."): then it is the opening that knows.
+      // Some walks can never be done from the caches alone (RESOLVE_CACHED gives up at symbolic
+      // links with ".."): then it is the opening that knows.
       if (object->state() == CachedObject::State::kReady) {
         // What is in memory has been found without it.
         found = storage::Describe(object->fd(), object->info(), storage::Tier::kDisk);
@@ -194,11 +192,12 @@ bool Stream::ComposeObject(Answer answer) {
   if (read) return ComposePart(std::move(answer), *extent);
   if (!extent.has_value()) {
     return SayError(request, Status::kRangeNotSatisfiable,
-                router::RangeMessage(request, object->size()));
+                    router::RangeMessage(request, object->size()));
   }
   char header[protocol::kResponseBytesMax];
   const absl::string_view header_bytes(
-      header, router::EncodeBodyHeader(session_->dialect(), request, *extent, object->size(), header));
+      header,
+      router::EncodeBodyHeader(session_->dialect(), request, *extent, object->size(), header));
 
   const router::Receipt receipt = router::ReceiptOf(request, Status::kOk, extent->length);
   if (GoesToSpliceThread(answer)) {
@@ -255,8 +254,8 @@ bool Stream::LookUpAgain(Answer answer) {
   return true;
 }
 
-// Adds a short part of a large object, which is read here and now: in the page cache it is one call, and what is not there is
-// brought in first.
+// Adds a short part of a large object, which is read here and now: in the page cache it is one
+// call, and what is not there is brought in first.
 bool Stream::ComposePart(Answer answer, const router::Extent& extent) {
   CachedObject* object = answer.object.get();
   const Request& request = answer.request;
@@ -288,7 +287,8 @@ bool Stream::ComposePart(Answer answer, const router::Extent& extent) {
   }
   if (!read.ok()) return SayError(request, router::WireStatus(read), read.message());
   char header[protocol::kResponseBytesMax];
-  out_->Text({header, router::EncodeBodyHeader(session_->dialect(), request, extent, object->size(), header)});
+  out_->Text({header, router::EncodeBodyHeader(session_->dialect(), request, extent, object->size(),
+                                               header)});
   out_->Own(std::move(bytes), extent.length);
   out_->EndAnswer(router::ReceiptOf(request, Status::kOk, extent.length));
   // These copies are this connection's own, and stay for as long as its client does not read.
@@ -310,7 +310,8 @@ void Stream::Foresee(const Answer& answer) {
       object->small() || GoesToSpliceThread(answer)) {
     return;
   }
-  const std::optional<router::Extent> extent = router::ResolveExtent(answer.request, object->size());
+  const std::optional<router::Extent> extent =
+      router::ResolveExtent(answer.request, object->size());
   if (!extent.has_value() || !IsRead(answer.request.mode, *extent)) return;
   if (!object->error().ok() || !object->Map().ok()) return;
   const size_t index = extent->offset / kWindowBytes;
@@ -329,8 +330,8 @@ bool Stream::ComposeBody() {
   }
   const size_t index = body_.at / kWindowBytes;
   if (!object->error().ok()) {
-    LOG_EVERY_T(WARNING, 1) << session_->PeerName() << ": closed in the middle of a body: "
-                            << object->error().message();
+    LOG_EVERY_T(WARNING, 1) << session_->PeerName()
+                            << ": closed in the middle of a body: " << object->error().message();
     Abort();
     return false;
   }
@@ -358,8 +359,8 @@ bool Stream::ComposeBody() {
     return false;
   }
   if (!read.ok()) {
-    LOG_EVERY_T(WARNING, 1) << session_->PeerName() << ": closed in the middle of a body: "
-                            << read.message();
+    LOG_EVERY_T(WARNING, 1) << session_->PeerName()
+                            << ": closed in the middle of a body: " << read.message();
     Abort();
     return false;
   }
@@ -434,7 +435,8 @@ void Stream::Account(const router::Receipt& receipt, int64_t now_ns) {
   if (!unix_socket() && loop_->options().bulk_bytes_min != 0) FindLoop(receipt.bytes);
 }
 
-// After a body: whether the connection belongs to another loop of the lane, to which it then goes as soon as nothing is owed.
+// After a body: whether the connection belongs to another loop of the lane, to which it then goes
+// as soon as nothing is owed.
 void Stream::FindLoop(uint64_t body_bytes) {
   const bool large = body_bytes >= loop_->options().bulk_bytes_min;
   if (large == session_->bulk) {

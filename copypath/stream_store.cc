@@ -1,8 +1,8 @@
 // The storing half of Stream: operations, one at a time, and the bodies of OP_PUT.
+#include <glog/logging.h>
+
 #include <optional>
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "absl/status/status.h"
 #include "copypath/loop.h"
@@ -34,7 +34,8 @@ void Stream::EnqueueOperation(const Request& request, net::ForeignFd fd) {
   operand.socket = session_->fd();
   operand.request = request;
   operand.request.uri = {};
-  if (request.mode == Mode::kPut || request.mode == Mode::kPutFd) operand.peer_key = session_->PeerKey();
+  if (request.mode == Mode::kPut || request.mode == Mode::kPutFd)
+    operand.peer_key = session_->PeerKey();
   operation_->fd = std::move(fd);
   operation_->set_body_left(request.body_length);
   Answer answer;
@@ -43,8 +44,9 @@ void Stream::EnqueueOperation(const Request& request, net::ForeignFd fd) {
   queue_.Push(std::move(answer));
 }
 
-// Begins the operation, if one waits and all that was asked before it has been answered: a descriptor that was asked for
-// before an OP_PUT is the old object's. True: nothing can be sent until it is over, or until what is gathered has gone.
+// Begins the operation, if one waits and all that was asked before it has been answered: a
+// descriptor that was asked for before an OP_PUT is the old object's. True: nothing can be sent
+// until it is over, or until what is gathered has gone.
 bool Stream::StartOperation() {
   if (operation_ == nullptr || queue_.size() > 1) return false;
   Operation* operation = operation_.get();
@@ -52,33 +54,44 @@ bool Stream::StartOperation() {
   operation->job_in_flight = true;
   if (operation->operand.request.mode == Mode::kPut) {
     operation->step = Operation::Step::kBeginning;
-    loop_->RunJob(this, [operation] {
-      absl::StatusOr<std::unique_ptr<storage::NewObject>> object = BeginPut(operation->operand);
-      operation->begun = object.status();
-      if (object.ok()) operation->object = *std::move(object);
-      return true;
-    }, BlockingPool::Length::kShort);
+    loop_->RunJob(
+        this,
+        [operation] {
+          absl::StatusOr<std::unique_ptr<storage::NewObject>> object = BeginPut(operation->operand);
+          operation->begun = object.status();
+          if (object.ok()) operation->object = *std::move(object);
+          return true;
+        },
+        BlockingPool::Length::kShort);
     return true;
   }
   operation->step = Operation::Step::kFinishing;
   if (operation->operand.request.mode == Mode::kPutFd) {
-    // The client's file may keep whoever looks at it waiting for --request_timeout: not those who wait for the disk.
-    loop_->RunForeignJob(this, [operation] { operation->outcome = PutFd(operation->operand, std::move(operation->fd)); });
+    // The client's file may keep whoever looks at it waiting for --request_timeout: not those who
+    // wait for the disk.
+    loop_->RunForeignJob(this, [operation] {
+      operation->outcome = PutFd(operation->operand, std::move(operation->fd));
+    });
     return true;
   }
   // A tree that is walked may be a large one.
-  const bool walks = operation->operand.request.mode == Mode::kList && operation->operand.store->ListWalks();
-  loop_->RunJob(this, [operation, session = session_.get()] {
-    // Of the session only what is the same for its whole life.
-    switch (operation->operand.request.mode) {
-      case Mode::kDelete:
-        operation->outcome = Delete(operation->operand);
-        return true;
-      default:
-        operation->outcome = List(operation->operand, session->limits->access, session->peer, session->fd());
-        return true;
-    }
-  }, walks ? BlockingPool::Length::kLong : BlockingPool::Length::kShort);
+  const bool walks =
+      operation->operand.request.mode == Mode::kList && operation->operand.store->ListWalks();
+  loop_->RunJob(
+      this,
+      [operation, session = session_.get()] {
+        // Of the session only what is the same for its whole life.
+        switch (operation->operand.request.mode) {
+          case Mode::kDelete:
+            operation->outcome = Delete(operation->operand);
+            return true;
+          default:
+            operation->outcome =
+                List(operation->operand, session->limits->access, session->peer, session->fd());
+            return true;
+        }
+      },
+      walks ? BlockingPool::Length::kLong : BlockingPool::Length::kShort);
   return true;
 }
 
@@ -103,12 +116,14 @@ void Stream::OnOperationJobEnded() {
   TakeBody(session_->unread);
 }
 
-// Goes on with the body: takes what of `input`, which begins with session->unread, is its, and commits it when it is whole.
+// Goes on with the body: takes what of `input`, which begins with session->unread, is its, and
+// commits it when it is whole.
 void Stream::TakeBody(absl::string_view input) {
   Operation* operation = operation_.get();
-  const int64_t waited_ns = operation->awaits_since_ns == 0 ? 0 : loop_->now_ns() - operation->awaits_since_ns;
-  // After all that an earlier round had brought. What this one brings may come in pieces, of which each but the last has more
-  // behind it.
+  const int64_t waited_ns =
+      operation->awaits_since_ns == 0 ? 0 : loop_->now_ns() - operation->awaits_since_ns;
+  // After all that an earlier round had brought. What this one brings may come in pieces, of which
+  // each but the last has more behind it.
   const bool was_too_slow = operation->pace.too_slow() && waited_ns > 0;
   operation->pace.Waited(waited_ns);
   operation->awaits_since_ns = 0;
@@ -132,18 +147,24 @@ void Stream::TakeBody(absl::string_view input) {
     operation->step = Operation::Step::kFinishing;
     operation->job_in_flight = true;
     const bool large = operation->object->size() > kLargeBytes;
-    loop_->RunJob(this, [operation] {
-      std::optional<Outcome> outcome = StepCommitPut(operation->operand, operation->object.get());
-      if (!outcome.has_value()) return false;
-      operation->outcome = *std::move(outcome);
-      operation->object.reset();  // closing it may take its time
-      return true;
-    }, large ? BlockingPool::Length::kLong : BlockingPool::Length::kShort);
+    loop_->RunJob(
+        this,
+        [operation] {
+          std::optional<Outcome> outcome =
+              StepCommitPut(operation->operand, operation->object.get());
+          if (!outcome.has_value()) return false;
+          operation->outcome = *std::move(outcome);
+          operation->object.reset();  // closing it may take its time
+          return true;
+        },
+        large ? BlockingPool::Length::kLong : BlockingPool::Length::kShort);
   } else if (session_->peer_done && AwaitsBody()) {
     AbandonOperation(Status::kProtocolError, "the connection ended in the middle of a request");
-  } else if (AwaitsBody() && was_too_slow && operation->pace.too_slow() && !net::IsReadable(socket())) {
+  } else if (AwaitsBody() && was_too_slow && operation->pace.too_slow() &&
+             !net::IsReadable(socket())) {
     loop_->options().connections->timed_out.fetch_add(1, std::memory_order_relaxed);
-    AbandonOperation(Status::kTimeout, operation->pace.Why(operation->operand.uri, operation->body_left()));
+    AbandonOperation(Status::kTimeout,
+                     operation->pace.Why(operation->operand.uri, operation->body_left()));
   } else if (AwaitsBody()) {
     operation->awaits_since_ns = loop_->now_ns();
   }
@@ -177,7 +198,8 @@ void Stream::FinishOperation(Outcome outcome) {
   answer.text = std::move(outcome.answer);
   answer.status = outcome.status;
   answer.bytes = outcome.bytes;
-  list_room_ = std::move(outcome.room);  // nothing else is gathered or sent now: until CountGathered()
+  // nothing else is gathered or sent now: until CountGathered()
+  list_room_ = std::move(outcome.room);
   operation_.reset();
   ResumeReceiving();
   if (loop_->draining()) LeaveRestToSuccessor();
@@ -196,8 +218,8 @@ void Stream::AbandonOperation(Status status, absl::string_view why) {
 
 // Whether nothing happens until the client sends more of the body.
 bool Stream::AwaitsBody() const {
-  return operation_ != nullptr && operation_->step == Operation::Step::kBody && !operation_->in_flight() &&
-         operation_->body_left() > 0 && session_->unread.empty();
+  return operation_ != nullptr && operation_->step == Operation::Step::kBody &&
+         !operation_->in_flight() && operation_->body_left() > 0 && session_->unread.empty();
 }
 
 }  // namespace objmapper::copypath

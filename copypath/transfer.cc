@@ -2,14 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <poll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <optional>
-
-#include <glog/logging.h>
 
 #include "copypath/pipe.h"
 
@@ -22,8 +21,8 @@ constexpr uint64_t kBytesPerTurn = 16 * 1024 * 1024;
 // through the loop costs two wake-ups. A client that is slower than this is parked.
 constexpr int kPatienceMs = 5;
 
-// Puts a socket into non-blocking mode for as long as it lives, unless it is: splice(2) to a socket heeds the
-// file's O_NONBLOCK alone.
+// Puts a socket into non-blocking mode for as long as it lives, unless it is: splice(2) to a socket
+// heeds the file's O_NONBLOCK alone.
 class NonBlocking {
  public:
   explicit NonBlocking(int fd) : fd_(fd), flags_(fcntl(fd, F_GETFL)) {
@@ -91,7 +90,8 @@ Transfer::Outcome Transfer::SendHeader(const BlockingPool* pool) {
 Transfer::Outcome Transfer::MoveBodyWithoutPipe(const BlockingPool* pool) {
   uint64_t moved_this_turn = 0;
   while (remaining > 0) {
-    if (moved_this_turn >= kBytesPerTurn && (pool == nullptr || OthersWait(pool))) return Outcome::kYield;
+    if (moved_this_turn >= kBytesPerTurn && (pool == nullptr || OthersWait(pool)))
+      return Outcome::kYield;
     off_t at = static_cast<off_t>(offset);
     const ssize_t sent = sendfile(socket, file, &at, std::min<uint64_t>(remaining, kBytesPerTurn));
     if (sent > 0) {
@@ -115,7 +115,8 @@ Transfer::Outcome Transfer::MoveBody(const BlockingPool* pool) {
   if (!pipe.has_value()) {
     absl::StatusOr<Pipe> made = Pipe::Create();
     if (!made.ok()) {
-      LOG_EVERY_T(WARNING, 1) << "no pipe for a splice, sendfile does it: " << made.status().message();
+      LOG_EVERY_T(WARNING, 1) << "no pipe for a splice, sendfile does it: "
+                              << made.status().message();
       return MoveBodyWithoutPipe(pool);
     }
     pipe.emplace(*std::move(made));
@@ -130,7 +131,8 @@ Transfer::Outcome Transfer::MoveBody(const BlockingPool* pool) {
 
   uint64_t moved_this_turn = 0;
   while (remaining > 0) {
-    if (moved_this_turn >= kBytesPerTurn && (pool == nullptr || OthersWait(pool))) return leave(Outcome::kYield);
+    if (moved_this_turn >= kBytesPerTurn && (pool == nullptr || OthersWait(pool)))
+      return leave(Outcome::kYield);
     const ssize_t filled = pipe->Fill(file, offset, remaining);
     if (filled == 0) return leave(Outcome::kShrunk);
     if (filled < 0) {

@@ -22,8 +22,8 @@ struct Transfer {
     kFailed,      // the disk or the process: `error`
   };
 
-  int socket = -1;        // borrowed
-  int file = -1;          // borrowed
+  int socket = -1;  // borrowed
+  int file = -1;    // borrowed
   bool unix_socket = true;
   std::string header;
   size_t header_sent = 0;
@@ -31,11 +31,11 @@ struct Transfer {
   uint64_t remaining = 0;  // bytes
   int error = 0;           // kFailed: errno
 
-  // Moves on. A thread of `pool`; nobody else touches the transfer or sends on the socket meanwhile.
-  // The socket's mode (O_NONBLOCK) is the same before and after.
+  // Moves on. A thread of `pool`; nobody else touches the transfer or sends on the socket
+  // meanwhile. The socket's mode (O_NONBLOCK) is the same before and after.
   Outcome Run(const BlockingPool& pool) { return RunOn(&pool); }
-  // The same on a thread that is in no pool, and that no other transfer waits for. It still yields now
-  // and then, so that the caller can see whether it is to stop.
+  // The same on a thread that is in no pool, and that no other transfer waits for. It still yields
+  // now and then, so that the caller can see whether it is to stop.
   Outcome Run() { return RunOn(nullptr); }
 
  private:

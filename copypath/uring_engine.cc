@@ -1,6 +1,7 @@
 #include "copypath/uring_engine.h"
 
 #include <errno.h>
+#include <glog/logging.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -8,11 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include <glog/logging.h>
-
 #include "absl/container/flat_hash_map.h"
-#include "net/clock.h"
 #include "absl/types/span.h"
+#include "net/clock.h"
 #include "net/scm_rights.h"
 
 namespace objmapper::copypath {
@@ -50,8 +49,7 @@ void UringEngine::Arm(Channel* channel) {
     ring_->AwaitReadable(channel->socket(), WhatOf(*channel), Tag(channel, Operation::kReceive));
     return;
   }
-  ring_->ReceiveMultishot(channel->socket(), WhatOf(*channel),
-                          Tag(channel, Operation::kReceive));
+  ring_->ReceiveMultishot(channel->socket(), WhatOf(*channel), Tag(channel, Operation::kReceive));
 }
 
 void UringEngine::StopReceiving(Channel* channel) {
@@ -110,7 +108,8 @@ void UringEngine::Detach(Channel* channel) {
   }
 }
 
-void UringEngine::BeginWrite(Write* write, int fd, const char* data, size_t bytes, uint64_t offset) {
+void UringEngine::BeginWrite(Write* write, int fd, const char* data, size_t bytes,
+                             uint64_t offset) {
   writes_.insert(write);
   ring_->Write(fd, data, bytes, offset, Tag(write, Operation::kWrite));
 }
@@ -136,11 +135,13 @@ bool UringEngine::Wait(int64_t timeout_ns, int64_t* now_ns) {
   return event_seen_;
 }
 
-// Completions have been lost. Of what a connection has received a part may be missing, and of what was sent to it nobody knows
-// how much has gone: those where that may be so end, as if they had been reset. The others, and the loop, go on.
+// Completions have been lost. Of what a connection has received a part may be missing, and of what
+// was sent to it nobody knows how much has gone: those where that may be so end, as if they had
+// been reset. The others, and the loop, go on.
 void UringEngine::Recover(absl::Span<net::Ring::Event> told) {
   const net::Ring::Remains remains = ring_->Recover();
-  // How each operation ended that is known to have ended. Multishot receives that go on have been cancelled since.
+  // How each operation ended that is known to have ended. Multishot receives that go on have been
+  // cancelled since.
   absl::flat_hash_map<uint64_t, int> ended;
   const auto note = [&ended](const net::Ring::Event& event) {
     if (!event.more) ended[event.user_data] = event.result;
@@ -168,7 +169,8 @@ void UringEngine::Recover(absl::Span<net::Ring::Event> told) {
     if (channel->cancelling_) end(channel, Operation::kCancel, 0);
   }
   for (Write* write : writes_) {
-    if (remains.all_ended || ended.contains(Tag(write, Operation::kWrite))) end(write, Operation::kWrite, -EIO);
+    if (remains.all_ended || ended.contains(Tag(write, Operation::kWrite)))
+      end(write, Operation::kWrite, -EIO);
   }
   event_armed_ = false;
   LOG(ERROR) << "io_uring lost completions for want of memory (EBADR): " << broken
@@ -210,7 +212,8 @@ void UringEngine::Handle(net::Ring::Event* told) {
       break;
     case Operation::kCancel:
       channel->cancelling_ = false;
-      // Receiving was wanted again while the cancel was on its way; or that came too early for what was begun since.
+      // Receiving was wanted again while the cancel was on its way; or that came too early for what
+      // was begun since.
       if (channel->receive_wanted_ && !channel->receive_armed_) Arm(channel);
       if (!channel->receive_wanted_ && event.result == -ENOENT) CancelReceive(channel);
       break;
@@ -234,8 +237,8 @@ void UringEngine::HandleReceive(Channel* channel, net::Ring::Event* told) {
   }
   const bool out_of_buffers = event.result == -ENOBUFS;
   const bool cancelled = event.result == -ECANCELED || event.result == -EINTR;
-  // EAGAIN: the socket is in non-blocking mode, for bodies that are moved inside the kernel, and had nothing. It is waited for
-  // by polling, which heeds no mode.
+  // EAGAIN: the socket is in non-blocking mode, for bodies that are moved inside the kernel, and
+  // had nothing. It is waited for by polling, which heeds no mode.
   const bool nothing_there = event.result == -EAGAIN;
   if (event.result > 0 || out_of_buffers || cancelled || nothing_there) {
     // The kernel ends a multishot receive for reasons of its own, too: begin again if still wanted.
@@ -270,8 +273,11 @@ void UringEngine::ReceiveNow(Channel* channel) {
     EndReceive(channel, got == 0 ? 0 : errno);
     return;
   }
-  if (got > 0) channel->OnReceived(absl::string_view(scratch_.data(), static_cast<size_t>(got)), false);
-  if (channel->receive_wanted_ && !channel->receive_armed_ && !channel->cancelling_ && !channel->detaching_) Arm(channel);
+  if (got > 0)
+    channel->OnReceived(absl::string_view(scratch_.data(), static_cast<size_t>(got)), false);
+  if (channel->receive_wanted_ && !channel->receive_armed_ && !channel->cancelling_ &&
+      !channel->detaching_)
+    Arm(channel);
 }
 
 void UringEngine::FinishDetach(Channel* channel) {

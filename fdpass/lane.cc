@@ -1,10 +1,9 @@
 #include "fdpass/lane.h"
 
+#include <glog/logging.h>
 #include <pthread.h>
 
 #include <chrono>
-
-#include <glog/logging.h>
 
 #include "net/clock.h"
 
@@ -47,7 +46,9 @@ void FdPassLane::Drain() {
 
 void FdPassLane::AskPulse() { router::AskPulseOfAll(workers_); }
 
-std::string FdPassLane::WithoutPulse() const { return router::FirstWithoutPulse(workers_, "fdpass"); }
+std::string FdPassLane::WithoutPulse() const {
+  return router::FirstWithoutPulse(workers_, "fdpass");
+}
 
 size_t FdPassLane::QueueDepth() const { return router::QueueDepthOfAll(workers_); }
 

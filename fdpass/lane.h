@@ -1,5 +1,5 @@
-// The fdpass lane: a pool of synchronous workers, num_cores of them, that own their connections, and
-// somebody who watches that none of them hangs in a system call.
+// The fdpass lane: a pool of synchronous workers, num_cores of them, that own their connections,
+// and somebody who watches that none of them hangs in a system call.
 #pragma once
 
 #include <condition_variable>
@@ -31,8 +31,9 @@ class FdPassLane : public router::Lane {
 
  private:
   // Interrupts workers that have been busy with one turn for too long: a name that was an object a
-  // moment ago can have become a FIFO, and opening that blocks (storage/directory_cache.h). A turn that
-  // is long because the disk is slow is not disturbed: waiting for a disk cannot be interrupted.
+  // moment ago can have become a FIFO, and opening that blocks (storage/directory_cache.h). A turn
+  // that is long because the disk is slow is not disturbed: waiting for a disk cannot be
+  // interrupted.
   void Watch();
 
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -52,7 +52,8 @@ struct Peer {
   net::DeadlineHook retry;            // Blocked::kKernelFull
   net::SendQueue queue;               // Blocked::kSocketFull
   uint64_t ticket = 0;                // Blocked::kOpening
-  std::optional<absl::StatusOr<storage::OpenedObject>> opened;  // what came of it, for the next request
+  // what came of it, for the next request
+  std::optional<absl::StatusOr<storage::OpenedObject>> opened;
 };
 
 }  // namespace objmapper::fdpass

@@ -1,15 +1,13 @@
 // The answering half of Worker: one request at a time, start to finish on this thread: open, send,
 // next.
-#include "fdpass/worker.h"
-
 #include <errno.h>
 #include <fcntl.h>
+#include <glog/logging.h>
 
 #include <algorithm>
 #include <string>
 
-#include <glog/logging.h>
-
+#include "fdpass/worker.h"
 #include "net/clock.h"
 #include "net/errno_status.h"
 #include "net/scm_rights.h"
@@ -112,8 +110,12 @@ ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
     }
     if (!batch && !message_.empty() && !flush()) break;  // a descriptor's answer starts a message
     if (passed->apart) {
-      const auto close_apart = [run = options_.run_slowly](net::UniqueFd* fd) { run([fd] { delete fd; }); };
-      message_.BeginAnswerWithFd(request, std::shared_ptr<const net::UniqueFd>(new net::UniqueFd(std::move(passed->fd)), close_apart),
+      const auto close_apart = [run = options_.run_slowly](net::UniqueFd* fd) {
+        run([fd] { delete fd; });
+      };
+      message_.BeginAnswerWithFd(request,
+                                 std::shared_ptr<const net::UniqueFd>(
+                                     new net::UniqueFd(std::move(passed->fd)), close_apart),
                                  extent->length);
     } else if (passed->shared == nullptr) {
       message_.BeginAnswerWithFd(request, std::move(passed->fd), extent->length);
@@ -139,7 +141,8 @@ absl::StatusOr<Worker::Passed> Worker::OpenToPass(Peer* peer, absl::string_view 
     passed.apart = peer->opened.has_value();
     if (passed.apart) {
       object = *std::exchange(peer->opened, std::nullopt);
-      if (absl::IsUnavailable(object.status())) object = absl::ResourceExhaustedError(object.status().message());
+      if (absl::IsUnavailable(object.status()))
+        object = absl::ResourceExhaustedError(object.status().message());
     } else {
       object = directories_.OpenObject(uri, now_ns_, storage::Wait::kCachedOnly);
     }
@@ -166,17 +169,18 @@ void Worker::OpenApart(Peer* peer, absl::string_view uri) {
   Block(peer, Peer::Blocked::kOpening);
   peer->ticket = ++last_ticket_;
   opening_.emplace(peer->ticket, peer);
-  options_.run_slowly([apart = apart_, tree = options_.tree, ticket = peer->ticket, uri = std::string(uri)] {
-    absl::StatusOr<storage::OpenedObject> object = absl::UnknownError("not opened yet");
-    {
-      const storage::SlowOpens::Elsewhere elsewhere(&tree->slow_opens());
-      object = tree->OpenObject(uri, storage::Wait::kMayBlock);
-    }
-    const net::MutexLock lock(&apart->mutex);
-    if (apart->worker == nullptr) return;
-    apart->opened.emplace_back(ticket, std::move(object));
-    apart->worker->mailbox_.Wake();
-  });
+  options_.run_slowly(
+      [apart = apart_, tree = options_.tree, ticket = peer->ticket, uri = std::string(uri)] {
+        absl::StatusOr<storage::OpenedObject> object = absl::UnknownError("not opened yet");
+        {
+          const storage::SlowOpens::Elsewhere elsewhere(&tree->slow_opens());
+          object = tree->OpenObject(uri, storage::Wait::kMayBlock);
+        }
+        const net::MutexLock lock(&apart->mutex);
+        if (apart->worker == nullptr) return;
+        apart->opened.emplace_back(ticket, std::move(object));
+        apart->worker->mailbox_.Wake();
+      });
 }
 
 void Worker::TakeOpened() {
@@ -188,7 +192,8 @@ void Worker::TakeOpened() {
   for (auto& [ticket, object] : opened) {
     const auto waits = opening_.find(ticket);
     if (waits == opening_.end()) {
-      if (object.ok()) options_.run_slowly([fd = std::make_shared<net::UniqueFd>(std::move(object->fd))] {});
+      if (object.ok())
+        options_.run_slowly([fd = std::make_shared<net::UniqueFd>(std::move(object->fd))] {});
       continue;
     }
     Peer* const peer = waits->second;
@@ -223,8 +228,8 @@ void Worker::AnswerWithBytes(const Session& session, const Request& request) {
   }
   message_.BeginAnswer(request, Status::kOk, extent->length);
   char header[protocol::kResponseBytesMax];
-  const size_t header_bytes = router::EncodeBodyHeader(session.dialect(), request, *extent,
-                                                       object->info.size, header);
+  const size_t header_bytes =
+      router::EncodeBodyHeader(session.dialect(), request, *extent, object->info.size, header);
   message_.text()->append(header, header_bytes);
   message_.text()->append(object->bytes.get() + extent->offset, extent->length);
 }
@@ -285,8 +290,8 @@ Worker::Sent Worker::SendMessage(Peer* peer) {
   }
 }
 
-// Sends message_ and the 'X' with its descriptor behind it. What the socket does not take of either is
-// the peer's to wait for, once any byte has gone.
+// Sends message_ and the 'X' with its descriptor behind it. What the socket does not take of either
+// is the peer's to wait for, once any byte has gone.
 Worker::Sent Worker::SendMessageThenX(Peer* peer, net::UniqueFd fd) {
   size_t bytes_sent = 0;
   switch (net::SendThenX(peer->session->fd(), message_.bytes(), fd.get(), &bytes_sent)) {
@@ -375,7 +380,8 @@ bool Worker::Unblock(Peer* peer) {
   }
   const int error = epoll_.Add(peer->session->fd(), EPOLLIN, peer);
   if (error != 0) {
-    LOG(WARNING) << peer->session->PeerName() << ": " << net::ErrnoToStatus(error, "epoll_ctl").message();
+    LOG(WARNING) << peer->session->PeerName() << ": "
+                 << net::ErrnoToStatus(error, "epoll_ctl").message();
     EndPeer(peer);
     return false;
   }

@@ -19,8 +19,7 @@ absl::StatusOr<std::shared_ptr<const storage::OpenedObject>> SharedFds::Open(abs
     }
     entries_.erase(found);
   }
-  absl::StatusOr<storage::OpenedObject> opened =
-      tree_->OpenObject(uri, storage::Wait::kMayBlock);
+  absl::StatusOr<storage::OpenedObject> opened = tree_->OpenObject(uri, storage::Wait::kMayBlock);
   if (!opened.ok()) return std::move(opened).status();
   auto object = std::make_shared<const storage::OpenedObject>(*std::move(opened));
   // Full: an arbitrary one goes. Opening it again costs what not sharing would.

@@ -1,8 +1,8 @@
 // Descriptors that are opened once and passed many times: --fd_sharing=always.
 //
 // All receivers of one share its open file description: one client's lseek(2) moves every other's
-// offset, one's fcntl(2) flags and flock(2) are everyone's. Only for clients that trust each other and
-// use positional reads (pread, mmap). It saves the opening, about a third of an answer's work.
+// offset, one's fcntl(2) flags and flock(2) are everyone's. Only for clients that trust each other
+// and use positional reads (pread, mmap). It saves the opening, about a third of an answer's work.
 //
 // One worker's, touched by its thread alone.
 #pragma once
@@ -26,7 +26,8 @@ class SharedFds {
   SharedFds(const storage::Tree* tree, size_t entries_max, absl::Duration valid)
       : tree_(tree), entries_max_(entries_max), valid_ns_(absl::ToInt64Nanoseconds(valid)) {}
 
-  // The object, opened now or lately, and since this server last changed anything; whoever holds it keeps it open. Errors as Tree::OpenObject().
+  // The object, opened now or lately, and since this server last changed anything; whoever holds it
+  // keeps it open. Errors as Tree::OpenObject().
   absl::StatusOr<std::shared_ptr<const storage::OpenedObject>> Open(absl::string_view uri,
                                                                     int64_t now_ns);
 

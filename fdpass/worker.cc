@@ -1,13 +1,12 @@
 #include "fdpass/worker.h"
 
 #include <errno.h>
+#include <glog/logging.h>
 #include <pthread.h>
 #include <signal.h>
 
 #include <algorithm>
 #include <string>
-
-#include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
@@ -42,7 +41,8 @@ void InstallInterruptHandler() {
   PCHECK(sigaction(kInterruptSignal, &action, nullptr) == 0) << "sigaction";
 }
 
-// The server blocks the signal everywhere else: somebody's kill(1) can do what Interrupt() does, and no more.
+// The server blocks the signal everywhere else: somebody's kill(1) can do what Interrupt() does,
+// and no more.
 void LetInterruptIn() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -281,7 +281,8 @@ bool Worker::ReadAndServe(Peer* peer) {
     }
   }
   router::KeepUnread(session, input, burst_.consumed);
-  // Half a request is no progress: a byte now and then does not extend its time. A body that is dropped may be slow.
+  // Half a request is no progress: a byte now and then does not extend its time. A body that is
+  // dropped may be slow.
   if (got > 0 || served > 0) UpdateDeadline(peer, served > 0 || burst_.dropped);
   if (got > 0 && seen_phase_ != Phase::kServing && burst_.end == Burst::End::kNeedMore &&
       !options_.switchboard->Departing()) {
@@ -300,7 +301,8 @@ bool Worker::Settle(Peer* peer, Burst::End end) {
     peer->ending = true;
   } else {
     const bool goes_on = end == Burst::End::kNeedMore || end == Burst::End::kFull;
-    if (goes_on && seen_phase_ != Phase::kServing && !session->peer_done && options_.switchboard->Departing()) {
+    if (goes_on && seen_phase_ != Phase::kServing && !session->peer_done &&
+        options_.switchboard->Departing()) {
       end = Burst::End::kOtherLane;  // whatever it wants next, somebody else answers it
     }
     switch (end) {
@@ -362,8 +364,8 @@ bool Worker::Finish(Peer* peer) {
 
 void Worker::UpdateDeadline(Peer* peer, bool progress) {
   if (peer->blocked == Peer::Blocked::kOpening) return;  // its time begins again after that
-  const bool owes_or_waits = peer->blocked != Peer::Blocked::kNo || !peer->session->unread.empty() ||
-                             peer->session->parser.skipping();
+  const bool owes_or_waits = peer->blocked != Peer::Blocked::kNo ||
+                             !peer->session->unread.empty() || peer->session->parser.skipping();
   if (!owes_or_waits) {
     busy_.Stop(peer);
     idle_.Start(peer, now_ns_);
@@ -408,10 +410,11 @@ void Worker::Expire() {
   }
 }
 
-// Whether one whose time is up, and that is to speak, has more in its socket than this round took; then it may go on a while.
+// Whether one whose time is up, and that is to speak, has more in its socket than this round took;
+// then it may go on a while.
 bool Worker::HasMoreToSay(Peer* peer, Deadlines* deadlines) {
-  return peer->blocked == Peer::Blocked::kNo && !peer->session->peer_done && net::IsReadable(peer->session->fd()) &&
-         deadlines->Excuse(peer, now_ns_);
+  return peer->blocked == Peer::Blocked::kNo && !peer->session->peer_done &&
+         net::IsReadable(peer->session->fd()) && deadlines->Excuse(peer, now_ns_);
 }
 
 int64_t Worker::NextDeadlineNs() const {

@@ -1,9 +1,9 @@
 // One worker of the fdpass lane: a thread, an epoll set, and the connections it owns.
 //
-// A ready connection is served synchronously, start to finish on this thread: receive, look up, open,
-// send. It blocks on nothing else: a socket that is full waits for EPOLLOUT while the others are
-// served, and a budget keeps a busy client from holding the worker. Owning many connections is what
-// saves the hand-off per request, which would cost more than the request.
+// A ready connection is served synchronously, start to finish on this thread: receive, look up,
+// open, send. It blocks on nothing else: a socket that is full waits for EPOLLOUT while the others
+// are served, and a budget keeps a busy client from holding the worker. Owning many connections is
+// what saves the hand-off per request, which would cost more than the request.
 #pragma once
 
 #include <atomic>
@@ -50,32 +50,35 @@ class Worker {
   struct Options {
     const router::SessionLimits* limits = nullptr;
     const storage::Tree* tree = nullptr;
-    storage::Index* index = nullptr;             // for STAT
+    storage::Index* index = nullptr;  // for STAT
     router::ConnectionCounters* connections = nullptr;
     router::TallyBoard* board = nullptr;         // null: its answers are counted for nobody
     router::Switchboard* switchboard = nullptr;  // all outlive the worker
     absl::Duration busy_poll;                    // how long to look for work before sleeping
     size_t shared_fds = 0;                       // 0: each answer gets a descriptor of its own
     size_t directories = 256;                    // that may be kept resolved
-    size_t small_objects = 0;                    // kept to answer OP_COPY in place; 0: never in place
-    uint64_t splice_bytes_min = 0;               // OP_SPLICE of smaller ones may be answered as OP_COPY
-    absl::Duration cache_valid;                  // how long all of these are believed
-    // Runs something that takes long on another thread (storage/slow_opens.h); null: the worker opens everything itself.
+    size_t small_objects = 0;       // kept to answer OP_COPY in place; 0: never in place
+    uint64_t splice_bytes_min = 0;  // OP_SPLICE of smaller ones may be answered as OP_COPY
+    absl::Duration cache_valid;     // how long all of these are believed
+    // Runs something that takes long on another thread (storage/slow_opens.h); null: the worker
+    // opens everything itself.
     std::function<void(std::function<void()>)> run_slowly;
   };
 
   explicit Worker(const Options& options);
   ~Worker();
 
-  void Start(int number);  // the thread is named "fdpass/<number>"
+  void Start(int number);                                // the thread is named "fdpass/<number>"
   void Adopt(std::unique_ptr<router::Session> session);  // any thread
   void Drain();                                          // any thread
   void Stop();                                           // once; joins the thread
 
   const WorkerCounters& counters() const { return counters_; }
-  // Since when (net::NowNs()) it has been serving without a pause; 0: it waits for work. Any thread.
+  // Since when (net::NowNs()) it has been serving without a pause; 0: it waits for work. Any
+  // thread.
   int64_t busy_since_ns() const { return busy_since_ns_.load(std::memory_order_relaxed); }
-  // Interrupts a system call that blocks the worker, by a signal; any thread. See FdPassLane::Watch().
+  // Interrupts a system call that blocks the worker, by a signal; any thread. See
+  // FdPassLane::Watch().
   void Interrupt();
   // How many connections it has; any thread.
   size_t queue_depth() const { return mailbox_.size(); }
@@ -106,8 +109,8 @@ class Worker {
   // is blocked or has had all its answers. -1: the peer has gone.
   ssize_t Serve(Peer* peer, absl::Span<const protocol::Request> requests);
   void AnswerStat(const router::Session& session, const protocol::Request& request);
-  // Whether a request of the copypath's is answered here rather than by moving the connection: it is
-  // for a small object that is in the kernel's caches, so that answering cannot block.
+  // Whether a request of the copypath's is answered here rather than by moving the connection: it
+  // is for a small object that is in the kernel's caches, so that answering cannot block.
   bool AnswersInPlace(const protocol::Request& request);
   void AnswerWithBytes(const router::Session& session, const protocol::Request& request);
   void AnswerError(const router::Session& session, const protocol::Request& request,
@@ -121,7 +124,8 @@ class Worker {
   };
   // UNAVAILABLE: it is to be opened elsewhere.
   absl::StatusOr<Passed> OpenToPass(Peer* peer, absl::string_view uri);
-  // Has the object opened by somebody who may wait; the peer is blocked until then, and touched by nothing.
+  // Has the object opened by somebody who may wait; the peer is blocked until then, and touched by
+  // nothing.
   void OpenApart(Peer* peer, absl::string_view uri);
   void TakeOpened();
   // Sends message_: all of it, a part (the rest is in peer->out), or nothing (the peer is blocked).
@@ -148,8 +152,8 @@ class Worker {
   Deadlines idle_;
   Deadlines busy_;
   Retries retries_;
-  int64_t now_ns_ = 0;  // when the last events came
-  int64_t looked_ns_ = 0;  // and when it was begun to look for them
+  int64_t now_ns_ = 0;         // when the last events came
+  int64_t looked_ns_ = 0;      // and when it was begun to look for them
   std::vector<char> scratch_;  // what one receive brings; shared by all peers
   router::Burst burst_;
   router::Message message_;
@@ -160,7 +164,8 @@ class Worker {
   struct Apart {
     net::Mutex mutex;
     Worker* worker GUARDED_BY(mutex) = nullptr;
-    std::vector<std::pair<uint64_t, absl::StatusOr<storage::OpenedObject>>> opened GUARDED_BY(mutex);
+    std::vector<std::pair<uint64_t, absl::StatusOr<storage::OpenedObject>>> opened
+        GUARDED_BY(mutex);
   };
   const std::shared_ptr<Apart> apart_ = std::make_shared<Apart>();
   absl::flat_hash_map<uint64_t, Peer*> opening_;  // by ticket

@@ -102,7 +102,8 @@ absl::StatusOr<Address> TcpAddress(const HostPort& parts, absl::string_view whol
 }  // namespace
 
 bool IsSocketPath(absl::string_view text) {
-  return absl::StartsWith(text, "/") || absl::StartsWith(text, "./") || absl::StartsWith(text, "../");
+  return absl::StartsWith(text, "/") || absl::StartsWith(text, "./") ||
+         absl::StartsWith(text, "../");
 }
 
 std::string Address::ToUrl() const {
@@ -134,8 +135,10 @@ absl::StatusOr<Address> ParseUrl(absl::string_view url) {
     return UnixAddress(rest);
   }
   if (!absl::ConsumePrefix(&rest, "tcp://")) {
-    return Invalid(url, "expected unix:/path, unix:@name, tcp://host:port or tcp://[v6]:port, or a path such as /run/x.sock or "
-                        "./x.sock");
+    return Invalid(url,
+                   "expected unix:/path, unix:@name, tcp://host:port or tcp://[v6]:port, or a path "
+                   "such as /run/x.sock or "
+                   "./x.sock");
   }
   absl::StatusOr<HostPort> parts = Split(rest, url);
   if (!parts.ok()) return parts.status();

@@ -23,8 +23,8 @@ struct Address {
   std::string ToUrl() const;
 };
 
-// Reads "unix:/path", "unix:@name", "tcp://host:port" or "tcp://[v6]:port"; and a socket's path alone where it cannot be
-// anything else: one that begins with "/", "./" or "../".
+// Reads "unix:/path", "unix:@name", "tcp://host:port" or "tcp://[v6]:port"; and a socket's path
+// alone where it cannot be anything else: one that begins with "/", "./" or "../".
 // INVALID_ARGUMENT: anything else; the message quotes `url` and says what was expected.
 absl::StatusOr<Address> ParseUrl(absl::string_view url);
 

@@ -3,8 +3,9 @@
 //   counter.Add();                 // its thread: a load, an addition and a store
 //   uint64_t now = counter.get();  // any thread
 //
-// With one writer no locked instruction is needed, so counting costs the hot path less than a nanosecond,
-// as long as counters of different threads do not share a cache line: the owner sees to that (alignas(64)).
+// With one writer no locked instruction is needed, so counting costs the hot path less than a
+// nanosecond, as long as counters of different threads do not share a cache line: the owner sees to
+// that (alignas(64)).
 #pragma once
 
 #include <atomic>

@@ -8,20 +8,21 @@
 //     ...
 //   }
 //
-// Who waits for others' bytes judges by when it last *began to look* for them, never by when it comes to judge: a process may
-// be stopped (SIGSTOP), frozen (cgroups) or suspended with its machine between the two, and what came meanwhile came in time.
+// Who waits for others' bytes judges by when it last *began to look* for them, never by when it
+// comes to judge: a process may be stopped (SIGSTOP), frozen (cgroups) or suspended with its
+// machine between the two, and what came meanwhile came in time.
 //
 // Since every entry waits equally long, the order of starting is the order of expiry, and nothing
 // needs a heap. Starting anew, which happens at every request, only writes down when: moving the
-// entry would touch its neighbours' memory too. An entry that comes to the front before its time is put
-// back where it belongs. One thread. Entries are borrowed: Stop() an entry before it dies (the hook
-// checks).
+// entry would touch its neighbours' memory too. An entry that comes to the front before its time is
+// put back where it belongs. One thread. Entries are borrowed: Stop() an entry before it dies (the
+// hook checks).
 #pragma once
+
+#include <glog/logging.h>
 
 #include <cstdint>
 #include <limits>
-
-#include <glog/logging.h>
 
 #include "absl/time/time.h"
 
@@ -45,7 +46,8 @@ struct DeadlineHook {
 
 inline constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
-// So long after a time that it was to wake at, a thread has not been running: its process was stopped, or has too much to do.
+// So long after a time that it was to wake at, a thread has not been running: its process was
+// stopped, or has too much to do.
 inline constexpr int64_t kOversleptNs = 1'000'000'000;
 
 template <typename T, DeadlineHook T::*hook>
@@ -103,9 +105,10 @@ class DeadlineList {
     return nullptr;
   }
 
-  // As PopExpired(), for those who are waited for: one that is found late only since nobody has looked for a second or more
-  // has its time once more. Its bytes may be on their way still, and it may have been frozen with us.
-  // looked_ns: when it was begun to look at what has come; all that had come by then has been told to its entry.
+  // As PopExpired(), for those who are waited for: one that is found late only since nobody has
+  // looked for a second or more has its time once more. Its bytes may be on their way still, and it
+  // may have been frozen with us. looked_ns: when it was begun to look at what has come; all that
+  // had come by then has been told to its entry.
   T* PopLate(int64_t looked_ns) {
     while (T* entry = PopExpired(looked_ns)) {
       const bool overslept = looked_ns - (entry->*hook).started_ns - after_ns_ > kOversleptNs;
@@ -114,7 +117,8 @@ class DeadlineList {
     return nullptr;
   }
 
-  // Gives one that has been popped its time once more. False: it has had that already since Start().
+  // Gives one that has been popped its time once more. False: it has had that already since
+  // Start().
   bool Excuse(T* entry, int64_t now_ns) {
     if ((entry->*hook).excused) return false;
     Start(entry, now_ns);

@@ -56,15 +56,18 @@ absl::StatusOr<UniqueFd> Connect(const sockaddr* address, socklen_t size, absl::
   if (!socket.valid()) return ErrnoToStatus(errno, absl::StrCat("socket for ", url));
   // A timeout as long as the clock can count is for ever.
   const int64_t began_ns = NowNs();
-  const int64_t timeout_ns = std::clamp<int64_t>(absl::ToInt64Nanoseconds(timeout), 0, kNever - began_ns);
+  const int64_t timeout_ns =
+      std::clamp<int64_t>(absl::ToInt64Nanoseconds(timeout), 0, kNever - began_ns);
   while (true) {
-    // A signal does not begin the time anew. Where it is up when we get to run again, because we were stopped, it is tried once
-    // more: there may be room by now. A zero timeval would mean "forever".
+    // A signal does not begin the time anew. Where it is up when we get to run again, because we
+    // were stopped, it is tried once more: there may be room by now. A zero timeval would mean
+    // "forever".
     const int64_t left_ns = began_ns + timeout_ns - NowNs();
     const absl::Duration left = absl::Nanoseconds(std::max<int64_t>(left_ns, 1'000'000));
     if (absl::Status status = SetSendTimeout(socket.get(), left); !status.ok()) return status;
     if (connect(socket.get(), address, size) == 0 || errno == EISCONN) break;
-    // On Linux a connect() that a signal interrupted may be called again: it waits for the same attempt.
+    // On Linux a connect() that a signal interrupted may be called again: it waits for the same
+    // attempt.
     if (errno == EINTR && left_ns > 0) continue;
     return ConnectError(errno == EINTR ? EAGAIN : errno, url);
   }

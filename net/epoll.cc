@@ -1,7 +1,6 @@
 #include "net/epoll.h"
 
 #include <errno.h>
-
 #include <glog/logging.h>
 
 namespace objmapper::net {

@@ -84,8 +84,8 @@ absl::Status ErrnoToStatus(int error, absl::string_view what) {
   // The GNU variants: strerror_r may return a static string instead of using `buffer`.
   const char* reason = strerror_r(error, buffer, sizeof(buffer));
   const char* name = strerrorname_np(error);
-  return absl::Status(CodeOf(error),
-                      absl::StrCat(text::Printable(what), ": ", reason, " (", name == nullptr ? "?" : name, ")"));
+  return absl::Status(CodeOf(error), absl::StrCat(text::Printable(what), ": ", reason, " (",
+                                                  name == nullptr ? "?" : name, ")"));
 }
 
 }  // namespace objmapper::net

@@ -1,12 +1,11 @@
 #include "net/event_fd.h"
 
 #include <errno.h>
+#include <glog/logging.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cstdint>
-
-#include <glog/logging.h>
 
 namespace objmapper::net {
 

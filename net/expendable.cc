@@ -1,10 +1,11 @@
 #include "net/expendable.h"
 
 #include <dirent.h>
-#include <pthread.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -22,8 +23,6 @@
 #include <thread>
 #include <utility>
 #include <vector>
-
-#include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
@@ -70,15 +69,17 @@ class Expendable {
   }
 
   bool full() const {
-    return !alive_.load(std::memory_order_relaxed) || waiting_count_.load(std::memory_order_relaxed) > waiting_max_;
+    return !alive_.load(std::memory_order_relaxed) ||
+           waiting_count_.load(std::memory_order_relaxed) > waiting_max_;
   }
 
-  absl::StatusOr<std::string> Run(absl::string_view request, absl::Span<const int> fds, absl::Duration patience,
-                                  absl::FunctionRef<bool()> go_on) {
+  absl::StatusOr<std::string> Run(absl::string_view request, absl::Span<const int> fds,
+                                  absl::Duration patience, absl::FunctionRef<bool()> go_on) {
     DCHECK_LE(request.size(), kTaskBytesMax);
     tasks_.fetch_add(1, std::memory_order_relaxed);
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return ErrnoToStatus(errno, "a pipe for the answer");
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+      return ErrnoToStatus(errno, "a pipe for the answer");
     const UniqueFd read_end(ends[0]);
     UniqueFd write_end(ends[1]);
     const int64_t patience_ns = PatienceNs(patience);
@@ -129,7 +130,8 @@ class Expendable {
     header.receive_bytes = bytes;
     const int all[] = {theirs.get(), socket};
     const absl::string_view message(reinterpret_cast<const char*>(&header), sizeof(header));
-    if (absl::Status sent = SendTask(message, all, NowNs() + header.patience_ns, go_on); !sent.ok()) return sent;
+    if (absl::Status sent = SendTask(message, all, NowNs() + header.patience_ns, go_on); !sent.ok())
+      return sent;
     theirs.Reset();
     ReceivedElsewhere received;
     std::string answer(sizeof(ReceiptHeader) + bytes, '\0');
@@ -137,7 +139,8 @@ class Expendable {
     absl::StatusOr<size_t> got = Hear(ours.get(), &answer, &fds, header.patience_ns, go_on);
     if (!got.ok()) return got.status();
     ReceiptHeader receipt;
-    if (*got < sizeof(receipt)) return absl::UnavailableError("the process that reads in our place has died");
+    if (*got < sizeof(receipt))
+      return absl::UnavailableError("the process that reads in our place has died");
     memcpy(&receipt, answer.data(), sizeof(receipt));
     if (receipt.result < 0) return ErrnoToStatus(static_cast<int>(-receipt.result), "recvmsg");
     received.bytes = answer.substr(sizeof(receipt), *got - sizeof(receipt));
@@ -151,7 +154,8 @@ class Expendable {
     memcpy(&receipt, answer.data(), sizeof(receipt));
     received.verdict = receipt.verdict;
     if (!fds.empty()) received.fd = std::move(fds.front());
-    if (receipt.verdict == 0 && !received.fd.valid()) received.lost = true;  // our own table is full
+    // our own table is full
+    if (receipt.verdict == 0 && !received.fd.valid()) received.lost = true;
     return received;
   }
 
@@ -160,7 +164,8 @@ class Expendable {
     if (DIR* const directory = opendir("/proc/self/fd"); directory != nullptr) {
       while (const dirent* const entry = readdir(directory)) {
         const int fd = atoi(entry->d_name);
-        const bool ours = fd == sockets_[0].get() || fd == sockets_[1].get() || fd == dirfd(directory);
+        const bool ours =
+            fd == sockets_[0].get() || fd == sockets_[1].get() || fd == dirfd(directory);
         if (fd > 2 && !ours) all.push_back(fd);
       }
       closedir(directory);
@@ -168,7 +173,8 @@ class Expendable {
     // Those that cannot be sent, such as rings, must not keep others back.
     const int64_t until_ns = NowNs() + 200'000'000;
     for (const int fd : all) {
-      while (alive_.load() && !Send(fd, kUntilTheEnd) && errno == EAGAIN && NowNs() < until_ns) usleep(1'000);
+      while (alive_.load() && !Send(fd, kUntilTheEnd) && errno == EAGAIN && NowNs() < until_ns)
+        usleep(1'000);
     }
   }
 
@@ -194,12 +200,14 @@ class Expendable {
 
  private:
   static int64_t PatienceNs(absl::Duration patience) {
-    return std::clamp<int64_t>(absl::ToInt64Nanoseconds(patience), 1'000'000, int64_t{3600} * 1'000'000'000);
+    return std::clamp<int64_t>(absl::ToInt64Nanoseconds(patience), 1'000'000,
+                               int64_t{3600} * 1'000'000'000);
   }
 
   absl::Status SendTask(absl::string_view message, absl::Span<const int> fds, int64_t until_ns,
                         absl::FunctionRef<bool()> go_on) {
-    for (int64_t looked_ns = NowNs(); SendWithFds(sockets_[kTasker].get(), message, fds) < 0; looked_ns = NowNs()) {
+    for (int64_t looked_ns = NowNs(); SendWithFds(sockets_[kTasker].get(), message, fds) < 0;
+         looked_ns = NowNs()) {
       if (errno != EAGAIN && errno != ETOOMANYREFS && errno != ENOBUFS && errno != ENOMEM) {
         return absl::UnavailableError("the process that looks at foreign files has died");
       }
@@ -213,8 +221,8 @@ class Expendable {
   }
 
   // The next message of a worker's; 0: there is none any more.
-  absl::StatusOr<size_t> Hear(int socket, std::string* answer, std::vector<UniqueFd>* fds, int64_t patience_ns,
-                              absl::FunctionRef<bool()> go_on) {
+  absl::StatusOr<size_t> Hear(int socket, std::string* answer, std::vector<UniqueFd>* fds,
+                              int64_t patience_ns, absl::FunctionRef<bool()> go_on) {
     const int64_t until_ns = NowNs() + patience_ns;
     while (true) {
       const int64_t looked_ns = NowNs();
@@ -234,7 +242,8 @@ class Expendable {
     return absl::DeadlineExceededError("the file did not answer in time");
   }
 
-  // Sends a copy and closes `*fd`, in this order, and so that the copy is closed last. False: there is no room now, or nobody.
+  // Sends a copy and closes `*fd`, in this order, and so that the copy is closed last. False: there
+  // is no room now, or nobody.
   bool Give(UniqueFd* fd) {
     const int32_t ticket = TakeTicket();
     if (ticket < 0) {
@@ -256,7 +265,8 @@ class Expendable {
     for (uint32_t i = 0; i < kTickets; ++i) {
       const uint32_t ticket = (start + i) % kTickets;
       Ticket free = Ticket::kFree;
-      if (shared_->tickets[ticket].compare_exchange_strong(free, Ticket::kSent)) return static_cast<int32_t>(ticket);
+      if (shared_->tickets[ticket].compare_exchange_strong(free, Ticket::kSent))
+        return static_cast<int32_t>(ticket);
     }
     return -1;
   }
@@ -269,7 +279,8 @@ class Expendable {
     if (SendWithFds(sockets_[kCloser].get(), bytes, absl::MakeConstSpan(&fd, 1)) > 0) return true;
     if (errno == EPIPE || errno == ECONNRESET || errno == ECONNREFUSED || errno == ENOTCONN) {
       if (alive_.exchange(false)) {
-        LOG(ERROR) << "the process that lets go of foreign descriptors has died: threads of this one do so instead, at most "
+        LOG(ERROR) << "the process that lets go of foreign descriptors has died: threads of this "
+                      "one do so instead, at most "
                    << kHangingThreadsMax;
       }
     }
@@ -297,7 +308,8 @@ class Expendable {
       poll(&room, 1, kLookEveryMs);
       usleep(1'000);  // ETOOMANYREFS is no want of room in the socket
       if (full()) {
-        LOG_EVERY_T(WARNING, 60) << waiting_count_.load() << " foreign descriptors wait to be let go of: no more are taken";
+        LOG_EVERY_T(WARNING, 60) << waiting_count_.load()
+                                 << " foreign descriptors wait to be let go of: no more are taken";
       }
       const MutexLock lock(&mutex_);
       for (size_t left = waiting_.size(); left > 0; --left) {
@@ -355,7 +367,8 @@ void CloseOthers(UniqueFd keep[kExpendableKinds]) {
   std::sort(std::begin(numbers), std::end(numbers));
   unsigned first = 3;
   for (const int number : numbers) {
-    if (static_cast<unsigned>(number) > first) close_range(first, static_cast<unsigned>(number) - 1, 0);
+    if (static_cast<unsigned>(number) > first)
+      close_range(first, static_cast<unsigned>(number) - 1, 0);
     first = static_cast<unsigned>(number) + 1;
   }
   close_range(first, ~0u, 0);
@@ -363,19 +376,21 @@ void CloseOthers(UniqueFd keep[kExpendableKinds]) {
 
 }  // namespace
 
-absl::Status StartExpendable(ExpendableTask task, ForeignJudge judge, const std::function<absl::Status()>& prepare) {
+absl::Status StartExpendable(ExpendableTask task, ForeignJudge judge,
+                             const std::function<absl::Status()>& prepare) {
   CHECK(expendable == nullptr);
   Judge() = std::move(judge);
   Task() = std::move(task);
   UniqueFd ours[kExpendableKinds], theirs[kExpendableKinds];
   for (int kind = 0; kind < kExpendableKinds; ++kind) {
     int ends[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return ErrnoToStatus(errno, "socketpair");
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+      return ErrnoToStatus(errno, "socketpair");
     ours[kind].Reset(ends[0]);
     theirs[kind].Reset(ends[1]);
   }
-  void* const memory =
-      mmap(nullptr, sizeof(ExpendableShared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* const memory = mmap(nullptr, sizeof(ExpendableShared), PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return ErrnoToStatus(errno, "shared memory");
   auto* const shared = new (memory) ExpendableShared();
   const pid_t child = fork();
@@ -395,7 +410,8 @@ void AbandonExpendable(bool abandon) { abandoned.store(abandon); }
 
 bool HasExpendable() { return expendable != nullptr; }
 
-absl::StatusOr<std::string> RunExpendable(absl::string_view request, absl::Span<const int> fds, absl::Duration patience,
+absl::StatusOr<std::string> RunExpendable(absl::string_view request, absl::Span<const int> fds,
+                                          absl::Duration patience,
                                           absl::FunctionRef<bool()> go_on) {
   if (expendable != nullptr) return expendable->Run(request, fds, patience, go_on);
   return absl::UnavailableError("there is no process to do it");
@@ -406,14 +422,17 @@ absl::StatusOr<std::string> RunExpendable(absl::string_view request, absl::Span<
   return RunExpendable(request, fds, patience, [] { return !abandoned.load(); });
 }
 
-absl::StatusOr<ReceivedElsewhere> ReceiveElsewhere(int socket, size_t bytes, absl::Duration patience) {
+absl::StatusOr<ReceivedElsewhere> ReceiveElsewhere(int socket, size_t bytes,
+                                                   absl::Duration patience) {
   bytes = std::min(bytes, kReceiveBytesMax);
-  if (expendable != nullptr) return expendable->Receive(socket, bytes, patience, [] { return !abandoned.load(); });
+  if (expendable != nullptr)
+    return expendable->Receive(socket, bytes, patience, [] { return !abandoned.load(); });
   // Tests of a part of the server: here, then.
   ReceivedElsewhere received;
   received.bytes.resize(bytes);
   std::vector<UniqueFd> fds;
-  const ssize_t got = RecvAllFds(socket, absl::MakeSpan(received.bytes), MSG_DONTWAIT, &fds, &received.lost);
+  const ssize_t got =
+      RecvAllFds(socket, absl::MakeSpan(received.bytes), MSG_DONTWAIT, &fds, &received.lost);
   if (got < 0) return ErrnoToStatus(errno, "recvmsg");
   received.bytes.resize(static_cast<size_t>(got));
   received.fds = fds.size();
@@ -427,7 +446,9 @@ void DisposeOfAll() {
   if (expendable != nullptr) expendable->GiveAll();
 }
 
-ExpendableCounts ReadExpendable() { return expendable == nullptr ? ExpendableCounts() : expendable->Read(); }
+ExpendableCounts ReadExpendable() {
+  return expendable == nullptr ? ExpendableCounts() : expendable->Read();
+}
 
 void Dispose(UniqueFd fd) {
   if (!fd.valid()) return;

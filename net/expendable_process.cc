@@ -25,7 +25,8 @@
 namespace objmapper::net {
 namespace {
 
-// How long one close(2) may take before its worker is killed: then a TCP socket lingers no more, and whatever else goes on.
+// How long one close(2) may take before its worker is killed: then a TCP socket lingers no more,
+// and whatever else goes on.
 constexpr int64_t kClosePatienceNs = 2'000'000'000;
 // How long the server may take to close its own: it does nothing else in between.
 constexpr int64_t kServerPatienceNs = 3600'000'000'000;
@@ -42,9 +43,15 @@ constexpr int64_t kFarewellNs = 500'000'000;
 
 class Worker {
  public:
-  Worker(ExpendableShared* shared, int kind, int place, int socket, int wake, const ExpendableTask& task,
-         const ForeignJudge& judge)
-      : shared_(shared), kind_(kind), slot_(&shared->slots[kind][place]), socket_(socket), wake_(wake), task_(task), judge_(judge) {}
+  Worker(ExpendableShared* shared, int kind, int place, int socket, int wake,
+         const ExpendableTask& task, const ForeignJudge& judge)
+      : shared_(shared),
+        kind_(kind),
+        slot_(&shared->slots[kind][place]),
+        socket_(socket),
+        wake_(wake),
+        task_(task),
+        judge_(judge) {}
 
   [[noreturn]] void Run() {
     while (true) {
@@ -66,7 +73,9 @@ class Worker {
         Receive(header, fds[0].get(), fds[1].get());
         fds.clear();
       } else if (!lost && !fds.empty()) {
-        Do(header, absl::string_view(bytes + sizeof(header), static_cast<size_t>(got) - sizeof(header)), &fds);
+        Do(header,
+           absl::string_view(bytes + sizeof(header), static_cast<size_t>(got) - sizeof(header)),
+           &fds);
       }
       slot_->until_ns.store(0);
     }
@@ -75,7 +84,8 @@ class Worker {
  private:
   void Begin(int64_t patience_ns) {
     const int64_t now_ns = NowNs();
-    const bool idled = slot_->until_ns.exchange(now_ns + std::min(patience_ns, INT64_MAX - now_ns)) == 0;
+    const bool idled =
+        slot_->until_ns.exchange(now_ns + std::min(patience_ns, INT64_MAX - now_ns)) == 0;
     if (!idled) return;
     // The supervisor looks after those who are at work, and has to know when there is nobody else.
     if (shared_->asleep.exchange(false) || !SomebodyIdles()) {
@@ -84,7 +94,8 @@ class Worker {
     }
   }
 
-  // Waits until the server has closed its own. It does so right after sending; should it end instead, so do we.
+  // Waits until the server has closed its own. It does so right after sending; should it end
+  // instead, so do we.
   void AwaitServer(int32_t ticket) {
     if (ticket < 0 || ticket >= kTickets) {
       while (true) pause();
@@ -103,10 +114,12 @@ class Worker {
 
   void Receive(const ExpendableHeader& header, int answer_to, int from) {
     Begin(header.patience_ns);
-    std::string answer(sizeof(ReceiptHeader) + std::min(header.receive_bytes, uint64_t{kReceiveBytesMax}), '\0');
+    std::string answer(
+        sizeof(ReceiptHeader) + std::min(header.receive_bytes, uint64_t{kReceiveBytesMax}), '\0');
     std::vector<UniqueFd> fds;
     ReceiptHeader receipt;
-    const ssize_t got = RecvAllFds(from, absl::MakeSpan(answer).subspan(sizeof(receipt)), MSG_DONTWAIT, &fds, &receipt.lost);
+    const ssize_t got = RecvAllFds(from, absl::MakeSpan(answer).subspan(sizeof(receipt)),
+                                   MSG_DONTWAIT, &fds, &receipt.lost);
     receipt.result = got < 0 ? -errno : got;
     receipt.fds = static_cast<uint32_t>(fds.size());
     memcpy(answer.data(), &receipt, sizeof(receipt));
@@ -116,7 +129,8 @@ class Worker {
       slot_->until_ns.store(NowNs() + header.patience_ns);
       receipt.verdict = judge_(fds[0].get());
       const int fd = fds[0].get();
-      SendWithFds(answer_to, absl::string_view(reinterpret_cast<const char*>(&receipt), sizeof(receipt)),
+      SendWithFds(answer_to,
+                  absl::string_view(reinterpret_cast<const char*>(&receipt), sizeof(receipt)),
                   absl::MakeConstSpan(&fd, receipt.verdict == 0 ? 1 : 0));
     }
     for (UniqueFd& fd : fds) {
@@ -158,8 +172,8 @@ class Worker {
 
 class Supervisor {
  public:
-  Supervisor(ExpendableShared* shared, UniqueFd sockets[kExpendableKinds], const ExpendableTask& task,
-             const ForeignJudge& judge)
+  Supervisor(ExpendableShared* shared, UniqueFd sockets[kExpendableKinds],
+             const ExpendableTask& task, const ForeignJudge& judge)
       : shared_(shared), task_(task), judge_(judge) {
     for (int kind = 0; kind < kExpendableKinds; ++kind) {
       sockets_[kind] = std::move(sockets[kind]);
@@ -170,7 +184,8 @@ class Supervisor {
     wake_read_.Reset(ends[0]);
     wake_write_.Reset(ends[1]);
     supervisor_ = getpid();
-    // Stop signals come to all of a terminal or of a service (systemd.kill(5)): this one ends with its server.
+    // Stop signals come to all of a terminal or of a service (systemd.kill(5)): this one ends with
+    // its server.
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, nullptr);
@@ -208,7 +223,8 @@ class Supervisor {
         if (AnyAtWork()) continue;  // it began between the two
       }
       timespec timeout{timeout_ns / 1'000'000'000, timeout_ns % 1'000'000'000};
-      const int ready = ppoll(polled, kExpendableKinds + 1, timeout_ns < 0 ? nullptr : &timeout, &while_waiting_);
+      const int ready =
+          ppoll(polled, kExpendableKinds + 1, timeout_ns < 0 ? nullptr : &timeout, &while_waiting_);
       shared_->asleep.store(false);
       char drop[64];
       while (read(wake_read_.get(), drop, sizeof(drop)) > 0) lively_until_ns_ = now_ns + kLivelyNs;
@@ -223,7 +239,8 @@ class Supervisor {
  private:
   int Idle(int kind) const {
     int idle = 0;
-    for (const ExpendableSlot& slot : shared_->slots[kind]) idle += slot.pid.load() != 0 && slot.until_ns.load() == 0;
+    for (const ExpendableSlot& slot : shared_->slots[kind])
+      idle += slot.pid.load() != 0 && slot.until_ns.load() == 0;
     return idle;
   }
 
@@ -312,7 +329,8 @@ class Supervisor {
     }
   }
 
-  // The server has ended: what is under way may end, too. Workers see the end of their socket; whoever hangs dies with us.
+  // The server has ended: what is under way may end, too. Workers see the end of their socket;
+  // whoever hangs dies with us.
   [[noreturn]] void End() {
     const int64_t until_ns = NowNs() + kFarewellNs;
     while (NowNs() < until_ns) {
@@ -321,7 +339,8 @@ class Supervisor {
       for (int kind = 0; kind < kExpendableKinds; ++kind) {
         int queued = 0;
         // Nobody is there to take what waits.
-        if (Idle(kind) == 0 && recv(sockets_[kind].get(), &queued, 1, MSG_PEEK | MSG_DONTWAIT) > 0) Fork(kind, FreePlace(kind));
+        if (Idle(kind) == 0 && recv(sockets_[kind].get(), &queued, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+          Fork(kind, FreePlace(kind));
         for (const ExpendableSlot& slot : shared_->slots[kind]) any |= slot.pid.load() != 0;
       }
       if (!any) break;
@@ -351,8 +370,8 @@ class Supervisor {
 
 }  // namespace
 
-void RunSupervisor(ExpendableShared* shared, UniqueFd sockets[kExpendableKinds], const ExpendableTask& task,
-                   const ForeignJudge& judge) {
+void RunSupervisor(ExpendableShared* shared, UniqueFd sockets[kExpendableKinds],
+                   const ExpendableTask& task, const ForeignJudge& judge) {
   Supervisor(shared, sockets, task, judge).Run();
 }
 

@@ -13,16 +13,17 @@ namespace objmapper::net {
 
 enum ExpendableKind : int { kCloser = 0, kTasker = 1, kExpendableKinds = 2 };
 
-// Before the bytes of each message. Of a kTasker's, the first descriptor is where its answer goes: any number of '.', which
-// show that it makes progress, then '=' and the answer, then the end.
+// Before the bytes of each message. Of a kTasker's, the first descriptor is where its answer goes:
+// any number of '.', which show that it makes progress, then '=' and the answer, then the end.
 struct ExpendableHeader {
-  uint64_t receive_bytes = 0;  // kTasker: the descriptor behind is a socket to be read, ReceivedElsewhere is the answer
+  // kTasker: the descriptor behind is a socket to be read, ReceivedElsewhere is the answer
+  uint64_t receive_bytes = 0;
   int64_t patience_ns = 0;  // kTasker: how long it may be at it without a sign of progress
   int32_t ticket = 0;       // kCloser: which of ExpendableShared::tickets, or kUntilTheEnd
 };
 
-// A worker has a descriptor as soon as it was sent, and must not let go of it before the server has: else the server's would be
-// the last. The server writes in the message's ticket when it has.
+// A worker has a descriptor as soon as it was sent, and must not let go of it before the server
+// has: else the server's would be the last. The server writes in the message's ticket when it has.
 enum class Ticket : uint8_t { kFree, kSent, kClosedHere };
 inline constexpr int kTickets = 4096;
 // The server is about to end, and closes it then.
@@ -43,11 +44,11 @@ struct ExpendableShared {
 };
 
 // The supervisor's life. sockets: where workers of each kind receive. Returns never.
-[[noreturn]] void RunSupervisor(ExpendableShared* shared, UniqueFd sockets[kExpendableKinds], const ExpendableTask& task,
-                                const ForeignJudge& judge);
+[[noreturn]] void RunSupervisor(ExpendableShared* shared, UniqueFd sockets[kExpendableKinds],
+                                const ExpendableTask& task, const ForeignJudge& judge);
 
-// The answer to receive_bytes, on a SOCK_SEQPACKET: this and the bytes; then, where it was one descriptor, another with its
-// verdict, and it, where that is 0.
+// The answer to receive_bytes, on a SOCK_SEQPACKET: this and the bytes; then, where it was one
+// descriptor, another with its verdict, and it, where that is 0.
 struct ReceiptHeader {
   int64_t result = 0;  // as recvmsg(2); -errno
   uint32_t fds = 0;

@@ -2,14 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <liburing.h>
 #include <linux/openat2.h>
 #include <string.h>
 
 #include <algorithm>
 #include <atomic>
-
-#include <glog/logging.h>
 
 #include "net/ring_setup.h"
 
@@ -28,7 +27,8 @@ open_how ReadCached() {
   return how;
 }
 
-// A close carries its descriptor, to be named if it fails; an open the address of its result, which is even.
+// A close carries its descriptor, to be named if it fails; an open the address of its result, which
+// is even.
 uint64_t CloseTag(int fd) { return static_cast<uint64_t>(fd) << 1 | 1; }
 
 }  // namespace
@@ -39,11 +39,13 @@ absl::StatusOr<std::unique_ptr<FileBatch>> FileBatch::Create() {
   auto batch = std::unique_ptr<FileBatch>(new FileBatch());
   io_uring_params params{};
   params.flags = IORING_SETUP_CLAMP | IORING_SETUP_COOP_TASKRUN;
-  if (const int error = io_uring_queue_init_params(kEntries, batch->ring_.get(), &params); error != 0) {
+  if (const int error = io_uring_queue_init_params(kEntries, batch->ring_.get(), &params);
+      error != 0) {
     batch->ring_.reset();
     return RingSetupError(-error);
   }
-  if (absl::Status can = CheckOperations(batch->ring_.get(), kNeededOperations); !can.ok()) return can;
+  if (absl::Status can = CheckOperations(batch->ring_.get(), kNeededOperations); !can.ok())
+    return can;
   return batch;
 }
 
@@ -84,19 +86,23 @@ void FileBatch::Submit() {
   closes_.clear();
   if (queued_ > 0) Enter();
   std::atomic_ref<__u64> resolve(how_.resolve);
-  if (resolve.load(std::memory_order_relaxed) == kCut) resolve.store(RESOLVE_CACHED, std::memory_order_relaxed);
+  if (resolve.load(std::memory_order_relaxed) == kCut)
+    resolve.store(RESOLVE_CACHED, std::memory_order_relaxed);
 }
 
-void FileBatch::CutShort() { std::atomic_ref<__u64>(how_.resolve).store(kCut, std::memory_order_relaxed); }
+void FileBatch::CutShort() {
+  std::atomic_ref<__u64>(how_.resolve).store(kCut, std::memory_order_relaxed);
+}
 
-// Submits what is in the queue and takes what came of it. None of it waits, so all completes inside.
+// Submits what is in the queue and takes what came of it. None of it waits, so all completes
+// inside.
 void FileBatch::Enter() {
   while (queued_ > 0) {
     const int submitted = io_uring_submit_and_wait(ring_.get(), queued_);
-    // EBADR: completions were lost for want of memory; the kernel's count says how many. (The queue holds all of a round,
-    // so that it should never come to that.)
-    CHECK(submitted >= 0 || submitted == -EINTR || submitted == -EAGAIN || submitted == -EBUSY || submitted == -ENOMEM ||
-          submitted == -EBADR)
+    // EBADR: completions were lost for want of memory; the kernel's count says how many. (The queue
+    // holds all of a round, so that it should never come to that.)
+    CHECK(submitted >= 0 || submitted == -EINTR || submitted == -EAGAIN || submitted == -EBUSY ||
+          submitted == -ENOMEM || submitted == -EBADR)
         << "io_uring_enter: " << strerror(-submitted);
     unsigned head;
     unsigned count = 0;
@@ -106,7 +112,8 @@ void FileBatch::Enter() {
       if ((cqe->user_data & 1) == 0) {
         *reinterpret_cast<int*>(cqe->user_data) = cqe->res;
       } else {
-        CHECK_NE(cqe->res, -EBADF) << "descriptor " << (cqe->user_data >> 1) << " was closed by somebody else";
+        CHECK_NE(cqe->res, -EBADF)
+            << "descriptor " << (cqe->user_data >> 1) << " was closed by somebody else";
       }
     }
     io_uring_cq_advance(ring_.get(), count);

@@ -60,23 +60,26 @@ bool IsLocalPath(const std::string& path) {
   return statfs(path.c_str(), &system) == 0 && IsLocal(static_cast<long>(system.f_type));
 }
 
-// The layers of the overlay with this mount id, as its mount options name them; empty: it is not to be seen, or they cannot be
-// told.
+// The layers of the overlay with this mount id, as its mount options name them; empty: it is not to
+// be seen, or they cannot be told.
 std::vector<std::string> LayersOf(absl::string_view mount_id) {
   std::ifstream mounts("/proc/self/mountinfo");
   std::string line;
   while (std::getline(mounts, line)) {
-    // 36 35 98:0 /root /where options - type source superoptions (proc(5)); the kernel escapes spaces.
+    // 36 35 98:0 /root /where options - type source superoptions (proc(5)); the kernel escapes
+    // spaces.
     if (!absl::StartsWith(line, absl::StrCat(mount_id, " "))) continue;
     const size_t dash = line.find(" - overlay ");
     if (dash == line.npos) return {};
     std::vector<std::string> layers;
     const std::string options = line.substr(line.rfind(' ') + 1);
     for (absl::string_view option : absl::StrSplit(options, ',')) {
-      // "lowerdir+" and "datadir+" are one each, "lowerdir" is several; an escaped name is not resolved.
+      // "lowerdir+" and "datadir+" are one each, "lowerdir" is several; an escaped name is not
+      // resolved.
       if (absl::ConsumePrefix(&option, "lowerdir=") || absl::ConsumePrefix(&option, "lowerdir+=") ||
           absl::ConsumePrefix(&option, "datadir+=")) {
-        for (absl::string_view layer : absl::StrSplit(option, ':', absl::SkipEmpty())) layers.emplace_back(layer);
+        for (absl::string_view layer : absl::StrSplit(option, ':', absl::SkipEmpty()))
+          layers.emplace_back(layer);
       } else if (absl::ConsumePrefix(&option, "upperdir=")) {
         layers.emplace_back(option);
       }
@@ -107,7 +110,8 @@ bool IsLocalOverlay(int fd) {
 int JudgeForeignFd(int fd) {
   const int flags = fcntl(fd, F_GETFL);
   if (flags < 0) return kUnreadable;
-  // Of a memfd or a file of tmpfs it tells seals, and to all others it says EINVAL, without asking their file systems.
+  // Of a memfd or a file of tmpfs it tells seals, and to all others it says EINVAL, without asking
+  // their file systems.
   const bool in_memory = fcntl(fd, F_GET_SEALS) >= 0;
   struct stat status;
   if (fstat(fd, &status) != 0) return kUnreadable;
@@ -150,19 +154,24 @@ const char* WhyUnfit(int verdict) {
     case kLink:
       return "the descriptor is a symbolic link; it has to be a regular file, open for reading";
     case kNoFile:
-      return "the descriptor is no file at all (an epoll set, an eventfd, a timer or the like); it has to be a regular file, "
+      return "the descriptor is no file at all (an epoll set, an eventfd, a timer or the like); it "
+             "has to be a regular file, "
              "open for reading";
     case kPath:
-      return "the descriptor is a mere place in the file system (O_PATH); it has to be a regular file, open for reading";
+      return "the descriptor is a mere place in the file system (O_PATH); it has to be a regular "
+             "file, open for reading";
     case kWriteOnly:
-      return "the descriptor is open for writing alone; it has to be a regular file, open for reading";
+      return "the descriptor is open for writing alone; it has to be a regular file, open for "
+             "reading";
     case kNotLocal:
-      return "the descriptor's file is not on a file system that the server knows to be local (it may be in user space, FUSE, "
+      return "the descriptor's file is not on a file system that the server knows to be local (it "
+             "may be in user space, FUSE, "
              "or on another machine), and could keep it waiting: send its bytes with OP_PUT";
     case kUnreadable:
       return "the descriptor's file tells nothing of itself";
     default:
-      return "the descriptor's file, or what it lies on, did not say in time what it is: send its bytes with OP_PUT";
+      return "the descriptor's file, or what it lies on, did not say in time what it is: send its "
+             "bytes with OP_PUT";
   }
 }
 

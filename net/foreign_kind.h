@@ -1,14 +1,16 @@
-// What a descriptor of a peer's is, and whether it may come into the server's process: a regular file, open for reading, on a
-// file system of this machine's own. There close(2) of one that is not the last waits for nobody.
+// What a descriptor of a peer's is, and whether it may come into the server's process: a regular
+// file, open for reading, on a file system of this machine's own. There close(2) of one that is not
+// the last waits for nobody.
 #pragma once
 
 namespace objmapper::net {
 
-// 0: it may come. Else why not, for WhyUnfit(). May wait for ever: in a process that may hang (net/expendable.h).
+// 0: it may come. Else why not, for WhyUnfit(). May wait for ever: in a process that may hang
+// (net/expendable.h).
 //
-// Which file systems are local is a list: what it does not hold may be in user space (FUSE), or on another machine. An overlay is
-// local when all its layers are, which its mount tells; one that is not to be seen from here, as that of another container, is
-// not.
+// Which file systems are local is a list: what it does not hold may be in user space (FUSE), or on
+// another machine. An overlay is local when all its layers are, which its mount tells; one that is
+// not to be seen from here, as that of another container, is not.
 int JudgeForeignFd(int fd);
 
 // A static sentence; for ReceivedElsewhere::kNoVerdict too.

@@ -14,7 +14,8 @@
 namespace objmapper::net {
 namespace {
 
-// How long another server of ours may hold the lock: its start takes microseconds, but it may be stopped there.
+// How long another server of ours may hold the lock: its start takes microseconds, but it may be
+// stopped there.
 constexpr int kAttempts = 100;
 constexpr useconds_t kPauseUs = 20'000;
 
@@ -31,9 +32,9 @@ bool IsTrusted(uid_t owner, const std::string& folder) {
 // Why the file in the lock's place cannot be the lock; OK: it can.
 absl::Status Judge(const struct stat& file, const std::string& path, absl::string_view what) {
   const auto refuse = [&](absl::string_view why) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(what, ": ", path, ", of uid ", file.st_uid, ", is in the place of the lock file, but ", why,
-                     "; remove it, or listen in a folder where nobody else can make files"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        what, ": ", path, ", of uid ", file.st_uid, ", is in the place of the lock file, but ", why,
+        "; remove it, or listen in a folder where nobody else can make files"));
   };
   if (!S_ISREG(file.st_mode)) return refuse("is no regular file");
   if (!IsTrusted(file.st_uid, FolderOf(path))) return refuse("belongs to somebody else");
@@ -45,20 +46,25 @@ absl::Status Judge(const struct stat& file, const std::string& path, absl::strin
   return absl::OkStatus();
 }
 
-bool IsSameFile(const struct stat& a, const struct stat& b) { return a.st_dev == b.st_dev && a.st_ino == b.st_ino; }
+bool IsSameFile(const struct stat& a, const struct stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
 
 }  // namespace
 
-absl::StatusOr<ListenLock> ListenLock::Take(const std::string& socket_path, absl::string_view what) {
+absl::StatusOr<ListenLock> ListenLock::Take(const std::string& socket_path,
+                                            absl::string_view what) {
   const std::string folder = FolderOf(socket_path);
   const std::string path = absl::StrCat(folder, ".", socket_path.substr(folder.size()), ".lock");
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     const bool ours = fd.valid();
-    if (!ours && errno != EEXIST) return net::ErrnoToStatus(errno, absl::StrCat(what, ": create ", path));
+    if (!ours && errno != EEXIST)
+      return net::ErrnoToStatus(errno, absl::StrCat(what, ": create ", path));
     struct stat file;
     if (!ours) {
-      // What somebody has put there is looked at before it is opened: to open a FIFO or a device is to wait for it.
+      // What somebody has put there is looked at before it is opened: to open a FIFO or a device is
+      // to wait for it.
       if (lstat(path.c_str(), &file) != 0) continue;  // gone by now
       if (absl::Status judged = Judge(file, path, what); !judged.ok()) return judged;
       fd.Reset(open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
@@ -66,7 +72,8 @@ absl::StatusOr<ListenLock> ListenLock::Take(const std::string& socket_path, absl
     if (fd.valid() && fstat(fd.get(), &file) == 0) {
       absl::Status judged = ours ? absl::OkStatus() : Judge(file, path, what);
       if (!judged.ok()) return judged;
-      // Who had it removes the file and then unlocks: what we have locked may be no file of the folder's any more.
+      // Who had it removes the file and then unlocks: what we have locked may be no file of the
+      // folder's any more.
       struct stat named;
       if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR) {
@@ -76,7 +83,8 @@ absl::StatusOr<ListenLock> ListenLock::Take(const std::string& socket_path, absl
         return ListenLock(std::move(fd), path);
       }
     }
-    usleep(kPauseUs);  // another server is starting: root's, or the folder's owner's, if we may not open its file
+    // another server is starting: root's, or the folder's owner's, if we may not open its file
+    usleep(kPauseUs);
   }
   return absl::UnavailableError(absl::StrCat(what, ": another server keeps ", path, " locked"));
 }

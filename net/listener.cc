@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -14,8 +15,6 @@
 #include <optional>
 #include <string>
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -63,8 +62,8 @@ absl::Status AlreadyRunning(absl::string_view what) {
 
 // The same, with who made the file: in /tmp anybody can have been there first.
 absl::Status AlreadyRunning(absl::string_view what, const struct stat& file) {
-  return absl::AlreadyExistsError(
-      absl::StrCat(what, ": a server is running there already; the socket file belongs to uid ", file.st_uid));
+  return absl::AlreadyExistsError(absl::StrCat(
+      what, ": a server is running there already; the socket file belongs to uid ", file.st_uid));
 }
 
 // Makes way for a socket file: removes one that nobody listens on. Called under the lock.
@@ -74,8 +73,8 @@ absl::Status RemoveStale(const UnixName& name, const std::string& path, absl::st
     return errno == ENOENT ? absl::OkStatus() : net::ErrnoToStatus(errno, what);
   }
   if (!S_ISSOCK(status.st_mode)) {
-    return absl::AlreadyExistsError(
-        absl::StrCat(what, ": the file exists and is no socket; it belongs to uid ", status.st_uid));
+    return absl::AlreadyExistsError(absl::StrCat(
+        what, ": the file exists and is no socket; it belongs to uid ", status.st_uid));
   }
   const UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe.valid()) return net::ErrnoToStatus(errno, what);
@@ -92,17 +91,19 @@ absl::Status RemoveStale(const UnixName& name, const std::string& path, absl::st
       return net::ErrnoToStatus(error, absl::StrCat(what, ": is a server running there? connect"));
   }
   if (unlink(path.c_str()) != 0 && errno != ENOENT) {
-    return net::ErrnoToStatus(errno, absl::StrCat(what, ": remove the stale socket of uid ", status.st_uid));
+    return net::ErrnoToStatus(
+        errno, absl::StrCat(what, ": remove the stale socket of uid ", status.st_uid));
   }
   LOG(INFO) << what << ": replaced a socket file that nobody listened on";
   return absl::OkStatus();
 }
 
-// Gives the socket file that has just been bound, `ours`, the owner and mode that are asked for; whatever somebody
-// else has put in its place is left alone.
+// Gives the socket file that has just been bound, `ours`, the owner and mode that are asked for;
+// whatever somebody else has put in its place is left alone.
 absl::Status Dress(const std::string& path, const struct stat& ours, const SocketFile& file,
                    absl::string_view what) {
-  if (!file.mode.has_value() && !file.owner.has_value() && !file.group.has_value()) return absl::OkStatus();
+  if (!file.mode.has_value() && !file.owner.has_value() && !file.group.has_value())
+    return absl::OkStatus();
   const UniqueFd fd(open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat status;
   if (!fd.valid() || fstat(fd.get(), &status) != 0) return net::ErrnoToStatus(errno, what);
@@ -113,10 +114,12 @@ absl::Status Dress(const std::string& path, const struct stat& ours, const Socke
   if ((file.owner.has_value() || file.group.has_value()) &&
       fchownat(fd.get(), "", file.owner.value_or(static_cast<uid_t>(-1)),
                file.group.value_or(static_cast<gid_t>(-1)), AT_EMPTY_PATH) != 0) {
-    return net::ErrnoToStatus(errno, absl::StrCat(what, ": give the socket file its owner and group"));
+    return net::ErrnoToStatus(errno,
+                              absl::StrCat(what, ": give the socket file its owner and group"));
   }
   // fchmod(2) refuses descriptors of O_PATH.
-  if (file.mode.has_value() && chmod(absl::StrCat("/proc/self/fd/", fd.get()).c_str(), *file.mode) != 0) {
+  if (file.mode.has_value() &&
+      chmod(absl::StrCat("/proc/self/fd/", fd.get()).c_str(), *file.mode) != 0) {
     return net::ErrnoToStatus(errno, absl::StrCat(what, ": give the socket file its mode"));
   }
   return absl::OkStatus();
@@ -189,7 +192,8 @@ absl::StatusOr<Listener> Listener::OpenUnix(const Address& address, const Socket
   // From here on the destructor removes the file.
   Listener listener(std::move(fd), address, status.st_dev, status.st_ino);
   if (!IsAbstract(address)) {
-    if (absl::Status dressed = Dress(address.path, status, file, what); !dressed.ok()) return dressed;
+    if (absl::Status dressed = Dress(address.path, status, file, what); !dressed.ok())
+      return dressed;
   }
   // Before the first connection, each of which inherits it.
   AllowFds(listener.fd(), false);
@@ -239,7 +243,8 @@ absl::StatusOr<Listener> Listener::Adopt(UniqueFd fd, File file) {
   if (family < 0) return refuse("it is no socket");
   if (option(SO_TYPE) != SOCK_STREAM) return refuse("it is no stream socket (ListenStream=)");
   if (option(SO_ACCEPTCONN) != 1) return refuse("it does not listen (Accept=no is wanted)");
-  if (family != AF_UNIX && family != AF_INET && family != AF_INET6) return refuse("it is neither Unix nor TCP");
+  if (family != AF_UNIX && family != AF_INET && family != AF_INET6)
+    return refuse("it is neither Unix nor TCP");
   const int flags = fcntl(fd.get(), F_GETFL);
   if (flags < 0 || fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0 ||
       fcntl(fd.get(), F_SETFD, FD_CLOEXEC) != 0) {
@@ -296,7 +301,8 @@ Listener::PathLeads Listener::FileIdentity::Look() const {
     // What cannot be looked at may well be there.
     return errno == ENOENT || errno == ENOTDIR ? PathLeads::kNowhere : PathLeads::kHere;
   }
-  return status.st_dev == device && status.st_ino == inode ? PathLeads::kHere : PathLeads::kElsewhere;
+  return status.st_dev == device && status.st_ino == inode ? PathLeads::kHere
+                                                           : PathLeads::kElsewhere;
 }
 
 void Listener::RemoveFile() {

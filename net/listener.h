@@ -14,15 +14,16 @@
 
 namespace objmapper::net {
 
-// Who may connect to a Unix socket's path: who may write to its file (unix(7)). What is not set stays as
-// bind(2) makes it.
+// Who may connect to a Unix socket's path: who may write to its file (unix(7)). What is not set
+// stays as bind(2) makes it.
 struct SocketFile {
   std::optional<mode_t> mode;  // 0 to 0777
   std::optional<uid_t> owner;
   std::optional<gid_t> group;
 };
 
-// A bound, listening, non-blocking stream socket; removes the socket file that it made when it dies. Movable.
+// A bound, listening, non-blocking stream socket; removes the socket file that it made when it
+// dies. Movable.
 class Listener {
  public:
   // Binds and listens on `address`.
@@ -37,10 +38,10 @@ class Listener {
   // file: what is asked of a Unix socket's file. It is so before the first connect(2) can succeed.
   static absl::StatusOr<Listener> Open(const Address& address, const SocketFile& file = {});
 
-  // A socket that somebody else has bound and listens on, such as systemd (sd_listen_fds(3)). Whether its file, if it
-  // has one, is ours to remove, `file` says. FAILED_PRECONDITION: it is no stream socket of these families that listens; the
-  // message says what it is.
-  // kPredecessors: it becomes ours by TakeOverFile().
+  // A socket that somebody else has bound and listens on, such as systemd (sd_listen_fds(3)).
+  // Whether its file, if it has one, is ours to remove, `file` says. FAILED_PRECONDITION: it is no
+  // stream socket of these families that listens; the message says what it is. kPredecessors: it
+  // becomes ours by TakeOverFile().
   enum class File : uint8_t { kOurs, kTheirs, kPredecessors };
   static absl::StatusOr<Listener> Adopt(UniqueFd fd, File file = File::kTheirs);
 
@@ -54,8 +55,9 @@ class Listener {
   Listener& operator=(Listener&&) = delete;
   ~Listener();
 
-  // What a Unix socket's path leads to, to whoever connects: this socket, nothing (its file has been removed or renamed), or something
-  // else. kHere for what has no file. A look at the file system, which may wait for a disk; touches nothing of the listener.
+  // What a Unix socket's path leads to, to whoever connects: this socket, nothing (its file has
+  // been removed or renamed), or something else. kHere for what has no file. A look at the file
+  // system, which may wait for a disk; touches nothing of the listener.
   enum class PathLeads : uint8_t { kHere, kNowhere, kElsewhere };
   struct FileIdentity {
     std::string path;  // empty: it has no file

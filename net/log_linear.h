@@ -1,6 +1,6 @@
-// Log-linear buckets: values of any size in a bounded number of buckets, each at most 1/2^kSubBits of its
-// values wide, so that a quantile read from them is off by no more than that, however long the tail. The
-// scheme of HdrHistogram, which Debian does not package.
+// Log-linear buckets: values of any size in a bounded number of buckets, each at most 1/2^kSubBits
+// of its values wide, so that a quantile read from them is off by no more than that, however long
+// the tail. The scheme of HdrHistogram, which Debian does not package.
 #pragma once
 
 #include <bit>
@@ -16,7 +16,8 @@ struct LogLinear {
   // How many buckets hold all values below 2^bits.
   static constexpr size_t Count(int bits) { return (bits + 1 - kSubBits) * kSubBuckets; }
 
-  // Values below 2^(kSubBits + 1) have a bucket each; above, 2^kSubBits buckets share each power of two.
+  // Values below 2^(kSubBits + 1) have a bucket each; above, 2^kSubBits buckets share each power of
+  // two.
   static constexpr size_t BucketOf(uint64_t value) {
     if (value < 2 * kSubBuckets) return value;
     const int shift = std::bit_width(value) - 1 - kSubBits;

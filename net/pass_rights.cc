@@ -9,14 +9,17 @@
 namespace objmapper::net {
 namespace {
 
-// Kernel headers before 6.16 do not name it. The architectures that number it differently are not ours (SPARC, PA-RISC).
+// Kernel headers before 6.16 do not name it. The architectures that number it differently are not
+// ours (SPARC, PA-RISC).
 #ifdef SO_PASSRIGHTS
 constexpr int kPassRights = SO_PASSRIGHTS;
 #else
 constexpr int kPassRights = 83;
 #endif
 
-bool Set(int socket, int value) { return setsockopt(socket, SOL_SOCKET, kPassRights, &value, sizeof(value)) == 0; }
+bool Set(int socket, int value) {
+  return setsockopt(socket, SOL_SOCKET, kPassRights, &value, sizeof(value)) == 0;
+}
 
 int Get(int socket) {
   int value = -1;

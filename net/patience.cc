@@ -1,11 +1,10 @@
 #include "net/patience.h"
 
 #include <errno.h>
+#include <glog/logging.h>
 #include <poll.h>
 
 #include <algorithm>
-
-#include <glog/logging.h>
 
 #include "net/clock.h"
 #include "net/deadline_list.h"

@@ -5,9 +5,10 @@
 //     if (!patience.Await(fd, POLLIN)) return "silent for 1 s";
 //   }
 //
-// A signal does not begin the time anew, and nobody is called late before the socket has been looked at after the time was up: the
-// process may have been stopped (SIGSTOP) or frozen in between, and what came meanwhile came in time. When that was for a second
-// or more, the other side may have been frozen too: then, once, there is as much time again.
+// A signal does not begin the time anew, and nobody is called late before the socket has been
+// looked at after the time was up: the process may have been stopped (SIGSTOP) or frozen in
+// between, and what came meanwhile came in time. When that was for a second or more, the other side
+// may have been frozen too: then, once, there is as much time again.
 #pragma once
 
 #include <cstdint>
@@ -22,11 +23,12 @@ class Patience {
   // From now on. InfiniteDuration(): for ever.
   explicit Patience(absl::Duration timeout);
 
-  // Waits until poll(2) reports one of `events`, an error or the end. False: the time is up, and there was none of these.
+  // Waits until poll(2) reports one of `events`, an error or the end. False: the time is up, and
+  // there was none of these.
   bool Await(int fd, short events);
 
  private:
-  int64_t until_ns_;     // CLOCK_MONOTONIC; kNever
+  int64_t until_ns_;  // CLOCK_MONOTONIC; kNever
   int64_t timeout_ns_;
   bool excused_ = false;
 };

@@ -16,7 +16,8 @@
 namespace objmapper::net {
 namespace {
 
-// Of a small file in /proc; empty when it cannot be read. A map has at most 340 lines (user_namespaces(7)).
+// Of a small file in /proc; empty when it cannot be read. A map has at most 340 lines
+// (user_namespaces(7)).
 std::string ReadSmall(const char* path) {
   const UniqueFd file(open(path, O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return "";
@@ -35,32 +36,42 @@ IdNames::IdNames(absl::string_view map, absl::string_view overflow) {
   constexpr uint64_t kIds = UINT32_MAX;
   uint64_t mapped = 0;
   for (const absl::string_view line : absl::StrSplit(map, '\n', absl::SkipEmpty())) {
-    const std::vector<absl::string_view> numbers = absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+    const std::vector<absl::string_view> numbers =
+        absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
     uint64_t count = 0;
-    if (numbers.size() == 3 && absl::SimpleAtoi(numbers[2], &count) && count <= kIds) mapped += count;
+    if (numbers.size() == 3 && absl::SimpleAtoi(numbers[2], &count) && count <= kIds)
+      mapped += count;
   }
   whole_ = mapped >= kIds;
 }
 
 const IdNames& IdNames::Users() {
-  static const IdNames names(ReadSmall("/proc/self/uid_map"), ReadSmall("/proc/sys/kernel/overflowuid"));
+  static const IdNames names(ReadSmall("/proc/self/uid_map"),
+                             ReadSmall("/proc/sys/kernel/overflowuid"));
   return names;
 }
 
 const IdNames& IdNames::Groups() {
-  static const IdNames names(ReadSmall("/proc/self/gid_map"), ReadSmall("/proc/sys/kernel/overflowgid"));
+  static const IdNames names(ReadSmall("/proc/self/gid_map"),
+                             ReadSmall("/proc/sys/kernel/overflowgid"));
   return names;
 }
 
-bool PeerCredentials::IsUser(uid_t user) const { return known() && uid == user && IdNames::Users().Tells(uid); }
+bool PeerCredentials::IsUser(uid_t user) const {
+  return known() && uid == user && IdNames::Users().Tells(uid);
+}
 
-bool PeerCredentials::IsGroup(gid_t group) const { return known() && gid == group && IdNames::Groups().Tells(gid); }
+bool PeerCredentials::IsGroup(gid_t group) const {
+  return known() && gid == group && IdNames::Groups().Tells(gid);
+}
 
 std::string IdDoubt(bool user, uint32_t id) {
   if ((user ? IdNames::Users() : IdNames::Groups()).Tells(id)) return "";
   return absl::StrCat(user ? "uid " : "gid ", id, user ? " is no user" : " is no group",
-                      " here: in this user namespace the kernel tells it of everybody whom the namespace does not map (",
-                      user ? "/proc/self/uid_map" : "/proc/self/gid_map", "), so it matches nobody.");
+                      " here: in this user namespace the kernel tells it of everybody whom the "
+                      "namespace does not map (",
+                      user ? "/proc/self/uid_map" : "/proc/self/gid_map",
+                      "), so it matches nobody.");
 }
 
 PeerCredentials PeerCredentialsOf(int fd) {

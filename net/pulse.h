@@ -17,7 +17,8 @@ class Pulse {
   // The loop's thread.
   void Answer() {
     const uint64_t asked = asked_.load(std::memory_order_relaxed);
-    if (answered_.load(std::memory_order_relaxed) != asked) answered_.store(asked, std::memory_order_relaxed);
+    if (answered_.load(std::memory_order_relaxed) != asked)
+      answered_.store(asked, std::memory_order_relaxed);
   }
   // Any thread: whether all that was asked has been answered.
   bool answered() const {

@@ -1,15 +1,14 @@
 #include "net/ring.h"
 
-#include <poll.h>
 #include <errno.h>
+#include <glog/logging.h>
 #include <liburing.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "net/errno_status.h"
 #include "net/ring_setup.h"
@@ -21,13 +20,13 @@ namespace {
 constexpr int kBufferGroup = 1;
 
 // Operations this class queues; all must be there, or the epoll engine is the better choice.
-constexpr int kNeededOperations[] = {IORING_OP_RECV,     IORING_OP_RECVMSG, IORING_OP_SEND,
-                                     IORING_OP_SENDMSG,  IORING_OP_POLL_ADD, IORING_OP_MADVISE,
-                                     IORING_OP_WRITE,    IORING_OP_ASYNC_CANCEL};
+constexpr int kNeededOperations[] = {IORING_OP_RECV,    IORING_OP_RECVMSG,     IORING_OP_SEND,
+                                     IORING_OP_SENDMSG, IORING_OP_POLL_ADD,    IORING_OP_MADVISE,
+                                     IORING_OP_WRITE,   IORING_OP_ASYNC_CANCEL};
 
 // The ring's own bits of user_data: how to read the completion of a receive.
-constexpr uint64_t kMessageBit = 1;                    // a RECVMSG
-constexpr uint64_t kFdsBit = uint64_t{1} << 63;        // with room for descriptors
+constexpr uint64_t kMessageBit = 1;              // a RECVMSG
+constexpr uint64_t kFdsBit = uint64_t{1} << 63;  // with room for descriptors
 // Of Recover()'s own operations: nobody's address.
 constexpr uint64_t kCancelAll = ~uint64_t{0};
 
@@ -74,16 +73,18 @@ absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const Options& options) {
     ring->ring_.reset();  // nothing to io_uring_queue_exit()
     return RingSetupError(-error);
   }
-  if (absl::Status can = CheckOperations(ring->ring_.get(), kNeededOperations); !can.ok()) return can;
+  if (absl::Status can = CheckOperations(ring->ring_.get(), kNeededOperations); !can.ok())
+    return can;
 
   // A ring of receive buffers, so that idle connections hold none.
   const size_t ring_bytes = options.receive_buffers * sizeof(io_uring_buf);
-  void* memory = mmap(nullptr, ring_bytes, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+  void* memory =
+      mmap(nullptr, ring_bytes, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
   if (memory == MAP_FAILED) return ErrnoToStatus(errno, "mmap for receive buffers");
   ring->buffers_ = static_cast<io_uring_buf_ring*>(memory);
   // Not touched here: pages that nobody has received into cost no memory.
-  ring->buffer_memory_ =
-      std::make_unique_for_overwrite<char[]>(size_t{options.receive_buffers} * options.receive_buffer_bytes);
+  ring->buffer_memory_ = std::make_unique_for_overwrite<char[]>(size_t{options.receive_buffers} *
+                                                                options.receive_buffer_bytes);
   if (absl::Status registered = ring->RegisterBuffers(); !registered.ok()) return registered;
   return ring;
 }
@@ -198,7 +199,8 @@ void Ring::Judge(int error) {
       lost_ = true;
       return;
     default:
-      // EBADF, EBADFD, EEXIST, EFAULT, EINVAL, ENXIO, EOPNOTSUPP, EOWNERDEAD: not the ring, thread or set-up that we made.
+      // EBADF, EBADFD, EEXIST, EFAULT, EINVAL, ENXIO, EOPNOTSUPP, EOWNERDEAD: not the ring, thread
+      // or set-up that we made.
       LOG(FATAL) << "io_uring_enter: " << strerror(-error);
   }
 }
@@ -212,7 +214,8 @@ absl::Span<Ring::Event> Ring::Wait(int64_t timeout_ns) {
   } else {
     io_uring_cqe* first = nullptr;
     __kernel_timespec timeout{timeout_ns / 1'000'000'000, timeout_ns % 1'000'000'000};
-    result = io_uring_submit_and_wait_timeout(ring_.get(), &first, 1, timeout_ns < 0 ? nullptr : &timeout, nullptr);
+    result = io_uring_submit_and_wait_timeout(ring_.get(), &first, 1,
+                                              timeout_ns < 0 ? nullptr : &timeout, nullptr);
   }
   if (result < 0) Judge(result);
   Drain();
@@ -223,7 +226,8 @@ absl::Span<Ring::Event> Ring::Wait(int64_t timeout_ns) {
   return absl::MakeSpan(events_);
 }
 
-// Cancels what it can. How many operations there were, or -1: that was not to be learned. Their events are in pending_.
+// Cancels what it can. How many operations there were, or -1: that was not to be learned. Their
+// events are in pending_.
 int Ring::CancelAll() {
   io_uring_sqe* const entry = NextEntry();
   io_uring_prep_cancel(entry, nullptr, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
@@ -249,7 +253,8 @@ Ring::Remains Ring::Recover() {
   for (int round = 0;; ++round) {
     const int found = CancelAll();
     if (found == 0) break;
-    // Not before it is known that what can be cancelled is: who forgot an operation that goes on would be told of it later.
+    // Not before it is known that what can be cancelled is: who forgot an operation that goes on
+    // would be told of it later.
     if (round >= kRecoverRounds && found > 0) {
       remains.all_ended = false;
       break;
@@ -257,7 +262,8 @@ Ring::Remains Ring::Recover() {
     // What a kernel worker is in the middle of ends by itself.
     if (round > 1) nanosleep(&pause, nullptr);
   }
-  // Ended operations' completions may still be on their way from a worker: they come with the next entering.
+  // Ended operations' completions may still be on their way from a worker: they come with the next
+  // entering.
   const int result = io_uring_submit_and_get_events(ring_.get());
   if (result < 0) Judge(result);
   Drain();
@@ -297,13 +303,12 @@ void Ring::Drain() {
         // RECVMSG: a header stands before the bytes, and control bytes behind it.
         const bool takes_fds = (event.user_data & kFdsBit) != 0;
         msghdr* shape = takes_fds ? &taking_shape_ : &refusing_shape_;
-        io_uring_recvmsg_out* out =
-            io_uring_recvmsg_validate(data, static_cast<int>(size), shape);
+        io_uring_recvmsg_out* out = io_uring_recvmsg_validate(data, static_cast<int>(size), shape);
         CHECK(out != nullptr) << "the kernel wrote a short recvmsg header";
         if (takes_fds && out->controllen > 0) OwnFds(out + 1, out->controllen, &event.fds);
-        event.bytes = absl::string_view(
-            static_cast<const char*>(io_uring_recvmsg_payload(out, shape)),
-            io_uring_recvmsg_payload_length(out, static_cast<int>(size), shape));
+        event.bytes =
+            absl::string_view(static_cast<const char*>(io_uring_recvmsg_payload(out, shape)),
+                              io_uring_recvmsg_payload_length(out, static_cast<int>(size), shape));
         event.result = static_cast<int>(event.bytes.size());
         event.fds_refused = (out->flags & MSG_CTRUNC) != 0;
       } else {
@@ -314,8 +319,8 @@ void Ring::Drain() {
     pending_.push_back(std::move(event));
   }
   io_uring_cq_advance(ring_.get(), count);
-  // Counted before what is lost could be missed: whoever has seen a later completion sees this, too. EBADR comes later, when
-  // the thread enters with nothing to submit.
+  // Counted before what is lost could be missed: whoever has seen a later completion sees this,
+  // too. EBADR comes later, when the thread enters with nothing to submit.
   if (*static_cast<volatile unsigned*>(ring_->cq.koverflow) != lost_seen_) lost_ = true;
 }
 

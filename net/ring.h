@@ -35,27 +35,27 @@ namespace objmapper::net {
 class Ring {
  public:
   struct Options {
-    unsigned entries = 1024;        // of the submission queue; the completion queue is larger
+    unsigned entries = 1024;         // of the submission queue; the completion queue is larger
     unsigned receive_buffers = 128;  // of ReceiveMultishot; a power of two
     unsigned receive_buffer_bytes = 8192;
   };
 
   // What is received from a socket.
   enum class Receive : uint8_t {
-    kBytes,       // TCP
-    kRefuseFds,   // a Unix socket; descriptors are dropped by the kernel
-    kTakeFds,     // a Unix socket; kFdsTakenMax (net/scm_rights.h) of them are taken
+    kBytes,      // TCP
+    kRefuseFds,  // a Unix socket; descriptors are dropped by the kernel
+    kTakeFds,    // a Unix socket; kFdsTakenMax (net/scm_rights.h) of them are taken
   };
 
   // One completion.
   struct Event {
     uint64_t user_data = 0;
-    int result = 0;             // as the system call: >= 0, or -errno
-    bool more = false;          // a multishot operation goes on
+    int result = 0;     // as the system call: >= 0, or -errno
+    bool more = false;  // a multishot operation goes on
     // ReceiveMultishot: what arrived, valid until ReturnBuffer(buffer).
     int buffer = -1;
     absl::string_view bytes;
-    bool fds_refused = false;   // descriptors came along and were dropped by the kernel, some or all
+    bool fds_refused = false;  // descriptors came along and were dropped by the kernel, some or all
     std::vector<UniqueFd> fds;  // kTakeFds: those that were not (close-on-exec)
   };
 
@@ -65,20 +65,20 @@ class Ring {
   static absl::StatusOr<std::unique_ptr<Ring>> Create(const Options& options);
   ~Ring();
 
-  // ---- Queueing. Each operation completes with an Event that carries `user_data`, whose lowest and highest
-  // bit must be 0, as in an address: they are the ring's own. ----
+  // ---- Queueing. Each operation completes with an Event that carries `user_data`, whose lowest
+  // and highest bit must be 0, as in an address: they are the ring's own. ----
 
   // Receives until cancelled, the end of the stream (result 0), an error, or -ENOBUFS (all buffers
   // are in use: return some and begin again).
   void ReceiveMultishot(int fd, Receive what, uint64_t user_data);
-  // Waits until there is something to receive. Completes, and is cancelled, as a ReceiveMultishot() of the same
-  // `user_data` that brought no bytes: with a positive result.
+  // Waits until there is something to receive. Completes, and is cancelled, as a ReceiveMultishot()
+  // of the same `user_data` that brought no bytes: with a positive result.
   void AwaitReadable(int fd, Receive what, uint64_t user_data);
   // `poll_first`: the socket was full a moment ago: wait for room before trying.
   void Send(int fd, const void* data, size_t bytes, bool poll_first, uint64_t user_data);
   void SendMessage(int fd, const msghdr* message, bool poll_first, uint64_t user_data);
-  // pwrite(2) to a file. What would wait for a disk is done by a kernel worker thread. `data` stays as it is until the
-  // end.
+  // pwrite(2) to a file. What would wait for a disk is done by a kernel worker thread. `data` stays
+  // as it is until the end.
   void Write(int fd, const void* data, size_t bytes, uint64_t offset, uint64_t user_data);
   void PollOnce(int fd, uint32_t poll_mask, uint64_t user_data);
   // Cancels the ReceiveMultishot() that has `target` as its user_data, which then completes
@@ -97,19 +97,23 @@ class Ring {
 
   // ---- Loss ----
 
-  // Whether completions have been lost: the completion queue was full, and the kernel had no memory to keep more of them
-  // (io_uring_enter(2): EBADR). Which, nobody knows: an operation in flight may have ended long ago, and of what
-  // ReceiveMultishot() has brought since, a part may be missing before it: what the last Wait() handed out counts as
-  // that, too. Stays true until Recover().
+  // Whether completions have been lost: the completion queue was full, and the kernel had no memory
+  // to keep more of them (io_uring_enter(2): EBADR). Which, nobody knows: an operation in flight
+  // may have ended long ago, and of what ReceiveMultishot() has brought since, a part may be
+  // missing before it: what the last Wait() handed out counts as that, too. Stays true until
+  // Recover().
   bool lost() const { return lost_; }
 
   struct Remains {
-    std::vector<Event> events;  // without bytes and buffers, which are the kernel's again; what has come besides is in them
-    bool all_ended = true;      // false: a Write() may still go on, and will be told of; all the rest has ended
+    // without bytes and buffers, which are the kernel's again; what has come besides is in them
+    std::vector<Event> events;
+    bool all_ended =
+        true;  // false: a Write() may still go on, and will be told of; all the rest has ended
   };
-  // Cancels all that is in flight, waits until it has ended (about a second, for what a disk keeps), and takes the ring into
-  // use again. What was in flight and is neither in the result nor was handed out by the last Wait() has been lost. All buffers
-  // that events have are returned by this call.
+  // Cancels all that is in flight, waits until it has ended (about a second, for what a disk
+  // keeps), and takes the ring into use again. What was in flight and is neither in the result nor
+  // was handed out by the last Wait() has been lost. All buffers that events have are returned by
+  // this call.
   Remains Recover();
 
  private:
@@ -118,20 +122,22 @@ class Ring {
   void Drain();
   absl::Status RegisterBuffers();
   int CancelAll();
-  // What io_uring_enter(2) said; `error` is negative. Anything that is not the world's fault ends the process.
+  // What io_uring_enter(2) said; `error` is negative. Anything that is not the world's fault ends
+  // the process.
   void Judge(int error);
 
   std::unique_ptr<io_uring> ring_;
   io_uring_buf_ring* buffers_ = nullptr;
   std::unique_ptr<char[]> buffer_memory_;
   Options options_;
-  // RECVMSG multishot reads these at every arrival: no name, and no control or room for descriptors.
+  // RECVMSG multishot reads these at every arrival: no name, and no control or room for
+  // descriptors.
   msghdr refusing_shape_{};
   msghdr taking_shape_{};
   std::vector<Event> pending_;  // drained while queueing found the queue full, or by Wait()
   std::vector<Event> events_;   // what Wait() handed out
   bool lost_ = false;
-  unsigned lost_seen_ = 0;      // of the kernel's count of lost completions
+  unsigned lost_seen_ = 0;  // of the kernel's count of lost completions
 };
 
 }  // namespace objmapper::net

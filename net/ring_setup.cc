@@ -18,9 +18,9 @@ absl::Status RingSetupError(int error) {
           "): the sysctl kernel.io_uring_disabled, or a seccomp filter such as a container's"));
     case ENOSYS:
     case EOPNOTSUPP:
-      return absl::UnimplementedError(
-          absl::StrCat("there is no io_uring (", strerrorname_np(error),
-                       "): the kernel is built without it, or a seccomp filter or sandbox hides it"));
+      return absl::UnimplementedError(absl::StrCat(
+          "there is no io_uring (", strerrorname_np(error),
+          "): the kernel is built without it, or a seccomp filter or sandbox hides it"));
     case ENOMEM:
       return absl::ResourceExhaustedError(
           "no memory for a ring (ENOMEM): RLIMIT_MEMLOCK or the memory cgroup is too small");
@@ -35,7 +35,8 @@ absl::Status CheckOperations(io_uring* ring, absl::Span<const int> operations) {
   absl::Status lacking;
   for (int operation : operations) {
     if (!io_uring_opcode_supported(probe, operation)) {
-      lacking = absl::UnimplementedError(absl::StrCat("this kernel's io_uring lacks operation ", operation));
+      lacking = absl::UnimplementedError(
+          absl::StrCat("this kernel's io_uring lacks operation ", operation));
     }
   }
   io_uring_free_probe(probe);

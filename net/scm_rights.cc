@@ -1,10 +1,9 @@
 #include "net/scm_rights.h"
 
 #include <errno.h>
+#include <glog/logging.h>
 #include <string.h>
 #include <sys/socket.h>
-
-#include <glog/logging.h>
 
 #include "net/errno_status.h"
 
@@ -160,7 +159,8 @@ ssize_t RecvBeforeFds(int socket, absl::Span<char> buffer, size_t* with_fds) {
   return got;
 }
 
-ssize_t RecvAllFds(int socket, absl::Span<char> buffer, int flags, std::vector<UniqueFd>* fds, bool* fds_lost) {
+ssize_t RecvAllFds(int socket, absl::Span<char> buffer, int flags, std::vector<UniqueFd>* fds,
+                   bool* fds_lost) {
   iovec iov{buffer.data(), buffer.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kFdsPerMessageMax)];
   msghdr message{};
@@ -179,7 +179,8 @@ ssize_t RecvAllFds(int socket, absl::Span<char> buffer, int flags, std::vector<U
   return got;
 }
 
-ssize_t RecvTakingFds(int socket, absl::Span<char> buffer, std::vector<UniqueFd>* fds, bool* fds_lost) {
+ssize_t RecvTakingFds(int socket, absl::Span<char> buffer, std::vector<UniqueFd>* fds,
+                      bool* fds_lost) {
   iovec iov{buffer.data(), buffer.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kFdsTakenMax)];
   msghdr message{};

@@ -16,7 +16,9 @@ int Counted(int socket) {
   return getsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, &size) == 0 ? bytes : 0;
 }
 
-void Set(int socket, int bytes) { setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)); }
+void Set(int socket, int bytes) {
+  setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
 
 }  // namespace
 

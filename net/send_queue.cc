@@ -8,8 +8,8 @@
 namespace objmapper::net {
 namespace {
 
-// What was sent and the peer has not taken: not acknowledged over TCP (tcp(7)), not read over a Unix socket. There it
-// counts what the pieces take up in memory.
+// What was sent and the peer has not taken: not acknowledged over TCP (tcp(7)), not read over a
+// Unix socket. There it counts what the pieces take up in memory.
 int Queued(int socket) {
   int bytes = 0;
   return ioctl(socket, SIOCOUTQ, &bytes) == 0 ? bytes : INT_MAX;

@@ -10,8 +10,8 @@ int HoldStandardStreams() {
   int closed = 0;
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
-    // open(2) returns the lowest number that is free, and all below are taken. Not O_CLOEXEC: a program that we start
-    // has the same right to them.
+    // open(2) returns the lowest number that is free, and all below are taken. Not O_CLOEXEC: a
+    // program that we start has the same right to them.
     int got = open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
     // A chroot without devices. O_PATH can be neither read nor written.
     if (got < 0) got = open("/", O_PATH | O_DIRECTORY);

@@ -15,7 +15,8 @@ namespace objmapper::net {
 namespace {
 
 int Set(int socket, const std::string& name) {
-  return setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, name.data(), static_cast<socklen_t>(name.size()));
+  return setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, name.data(),
+                    static_cast<socklen_t>(name.size()));
 }
 
 // Empty: it has none.

@@ -24,9 +24,11 @@ absl::StatusOr<AddressList> Resolve(const Address& address, int flags, absl::str
   hints.ai_socktype = SOCK_DGRAM;
   hints.ai_flags = flags | AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  const int error = getaddrinfo(address.host.c_str(), absl::StrCat(address.port).c_str(), &hints, &found);
+  const int error =
+      getaddrinfo(address.host.c_str(), absl::StrCat(address.port).c_str(), &hints, &found);
   if (error == EAI_SYSTEM) return net::ErrnoToStatus(errno, what);
-  if (error == EAI_AGAIN) return absl::UnavailableError(absl::StrCat(what, ": ", gai_strerror(error)));
+  if (error == EAI_AGAIN)
+    return absl::UnavailableError(absl::StrCat(what, ": ", gai_strerror(error)));
   if (error != 0) return absl::InvalidArgumentError(absl::StrCat(what, ": ", gai_strerror(error)));
   return AddressList(found, &freeaddrinfo);
 }
@@ -41,9 +43,10 @@ UniqueFd BindTo(const addrinfo& info, bool shared) {
   UniqueFd fd(socket(info.ai_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, info.ai_protocol));
   if (!fd.valid()) return fd;
   const bool v6 = info.ai_family == AF_INET6;
-  const bool set = (!v6 || Set(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY)) &&
-                   (!shared || Set(fd.get(), SOL_SOCKET, SO_REUSEPORT)) &&
-                   (v6 ? Set(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO) : Set(fd.get(), IPPROTO_IP, IP_PKTINFO));
+  const bool set =
+      (!v6 || Set(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY)) &&
+      (!shared || Set(fd.get(), SOL_SOCKET, SO_REUSEPORT)) &&
+      (v6 ? Set(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO) : Set(fd.get(), IPPROTO_IP, IP_PKTINFO));
   if (!set || bind(fd.get(), info.ai_addr, info.ai_addrlen) != 0) {
     const int error = errno;  // closing may change it
     fd.Reset();
@@ -58,14 +61,15 @@ absl::StatusOr<Address> NameOf(int fd, absl::string_view what) {
   auto* const any = reinterpret_cast<sockaddr*>(&name);
   if (getsockname(fd, any, &size) != 0) return net::ErrnoToStatus(errno, what);
   char host[NI_MAXHOST], port[NI_MAXSERV];
-  const int error =
-      getnameinfo(any, size, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+  const int error = getnameinfo(any, size, host, sizeof(host), port, sizeof(port),
+                                NI_NUMERICHOST | NI_NUMERICSERV);
   if (error != 0) return absl::InternalError(absl::StrCat(what, ": ", gai_strerror(error)));
   Address address;
   address.kind = Address::Kind::kTcp;
   address.host = host;
   uint32_t number = 0;
-  if (!absl::SimpleAtoi(port, &number)) return absl::InternalError(absl::StrCat(what, ": port ", port));
+  if (!absl::SimpleAtoi(port, &number))
+    return absl::InternalError(absl::StrCat(what, ": port ", port));
   address.port = static_cast<uint16_t>(number);
   return address;
 }
@@ -79,13 +83,15 @@ std::string UdpUrl(const Address& address) {
 absl::StatusOr<Address> ParseUdpUrl(absl::string_view url) {
   absl::string_view rest = url;
   const size_t colon = url.rfind(':');
-  if (!absl::ConsumePrefix(&rest, "udp://") || colon < url.size() - rest.size() || absl::StartsWith(rest, ":")) {
+  if (!absl::ConsumePrefix(&rest, "udp://") || colon < url.size() - rest.size() ||
+      absl::StartsWith(rest, ":")) {
     return absl::InvalidArgumentError(
         absl::StrCat("bad address \"", url, "\": expected udp://host:port or udp://[v6]:port"));
   }
   absl::StatusOr<Address> address = ParseHostPort(rest);
   if (address.ok() && address->port == 0) {
-    return absl::InvalidArgumentError(absl::StrCat("bad address \"", url, "\": port 0 is nobody's"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("bad address \"", url, "\": port 0 is nobody's"));
   }
   return address;
 }
@@ -96,7 +102,8 @@ absl::StatusOr<BoundUdp> BindUdp(const Address& address, bool shared) {
   if (!found.ok()) return found.status();
   UniqueFd fd;
   int error = 0;
-  // A name may have addresses of a family that this machine lacks; one that is in use ends the search.
+  // A name may have addresses of a family that this machine lacks; one that is in use ends the
+  // search.
   for (const addrinfo* info = found->get(); info != nullptr; info = info->ai_next) {
     fd = BindTo(*info, shared);
     if (fd.valid()) break;

@@ -1,9 +1,8 @@
 #include "net/unique_fd.h"
 
 #include <errno.h>
-#include <unistd.h>
-
 #include <glog/logging.h>
+#include <unistd.h>
 
 namespace objmapper::net {
 
@@ -13,7 +12,8 @@ void UniqueFd::Reset(int fd) {
   if (old < 0) return;
   // The caller may be about to look at errno of the call that failed before.
   const int saved_errno = errno;
-  if (close(old) != 0) CHECK_NE(errno, EBADF) << "descriptor " << old << " was closed by somebody else";
+  if (close(old) != 0)
+    CHECK_NE(errno, EBADF) << "descriptor " << old << " was closed by somebody else";
   errno = saved_errno;
 }
 

@@ -9,19 +9,19 @@ namespace objmapper::protocol {
 inline constexpr uint16_t kOutOfOrderReplies = 0x0001;
 inline constexpr uint16_t kPipelining = 0x0002;
 inline constexpr uint16_t kFdInHeader = 0x0100;  // the descriptor rides on RESPONSE's first byte
-inline constexpr uint16_t kFdBatch = 0x0200;  // several RESPONSEs a message; implies kFdInHeader
+inline constexpr uint16_t kFdBatch = 0x0200;     // several RESPONSEs a message; implies kFdInHeader
 inline constexpr uint16_t kRange = 0x0400;
 inline constexpr uint16_t kObjectOps = 0x0800;
 inline constexpr uint16_t kMetadata = 0x1000;  // PUT and PUT_FD may carry metadata
 inline constexpr uint16_t kAllCapabilities =
-    kOutOfOrderReplies | kPipelining | kFdInHeader | kFdBatch | kRange | kObjectOps |
-    kMetadata;
+    kOutOfOrderReplies | kPipelining | kFdInHeader | kFdBatch | kRange | kObjectOps | kMetadata;
 
 // Bits of a V2 request's `flags` field.
 inline constexpr uint8_t kFlagOrdered = 0x01;   // answered only after all earlier requests
 inline constexpr uint8_t kFlagPriority = 0x02;  // served before queued requests without it
 inline constexpr uint8_t kFlagRange = 0x04;     // offset and length follow uri_length
-inline constexpr uint8_t kFlagMetadata = 0x08;  // PUT and PUT_FD: metadata_length and metadata are there
+// PUT and PUT_FD: metadata_length and metadata are there
+inline constexpr uint8_t kFlagMetadata = 0x08;
 inline constexpr uint8_t kAllFlags = kFlagOrdered | kFlagPriority | kFlagRange | kFlagMetadata;
 
 // Why a V2 connection is closed: the byte of CLOSE.

@@ -55,12 +55,13 @@ size_t EncodeHello(uint16_t capabilities, uint16_t max_pipeline, char* out);
 struct RequestToSend {
   Mode mode = Mode::kCopy;
   absl::string_view uri;
-  uint32_t id = 0;      // V2
-  uint8_t flags = 0;    // V2; kFlagRange makes offset and length go out
-  uint64_t offset = 0;  // V2
-  uint64_t length = 0;  // V2; 0 means "to the end"
+  uint32_t id = 0;           // V2
+  uint8_t flags = 0;         // V2; kFlagRange makes offset and length go out
+  uint64_t offset = 0;       // V2
+  uint64_t length = 0;       // V2; 0 means "to the end"
   uint64_t body_length = 0;  // V2, kPut alone
-  absl::string_view metadata;  // V2, kPut and kPutFd, goes out with kFlagMetadata; from MetadataWriter
+  // V2, kPut and kPutFd, goes out with kFlagMetadata; from MetadataWriter
+  absl::string_view metadata;
 };
 
 // Appends the request's bytes to `out`. V1 sends mode and URI alone.

@@ -16,7 +16,7 @@ inline constexpr size_t kMetadataBytesMax = 1024;
 // include/net/scm.h; a 254th gives EINVAL.
 inline constexpr size_t kFdsPerMessageMax = 253;
 
-inline constexpr size_t kV1RequestHeaderBytes = 3;    // mode u8, uri_length u16
+inline constexpr size_t kV1RequestHeaderBytes = 3;  // mode u8, uri_length u16
 // status u8, content_length u64, metadata_length u16
 inline constexpr size_t kV1ResponseHeaderBytes = 11;
 inline constexpr size_t kHelloBytes = 9;
@@ -29,6 +29,7 @@ inline constexpr size_t kCloseAckBytes = 6;
 // metadata_length u16.
 inline constexpr size_t kV2RequestHeaderBytesMax = 1 + 4 + 1 + 1 + 2 + 8 + 8 + 8 + 2;
 // The longest request without its body: what a reader must be able to hold to parse any request.
-inline constexpr size_t kRequestBytesMax = kV2RequestHeaderBytesMax + kUriBytesMax + kMetadataBytesMax;
+inline constexpr size_t kRequestBytesMax =
+    kV2RequestHeaderBytesMax + kUriBytesMax + kMetadataBytesMax;
 
 }  // namespace objmapper::protocol

@@ -40,22 +40,27 @@ void Fail(Status status, const char* reason, uint32_t id, RequestParser::Result*
 }
 
 // What a stranger's connection begins with, for a sentence that helps.
-constexpr const char* kHttpMethods[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "PRI"};
+constexpr const char* kHttpMethods[] = {"GET",     "HEAD",  "POST",    "PUT",   "DELETE",
+                                        "OPTIONS", "PATCH", "CONNECT", "TRACE", "PRI"};
 
 bool IsHttp(absl::string_view input) {
   for (absl::string_view method : kHttpMethods) {
-    if (input.size() > method.size() + 1 && input.substr(0, method.size()) == method && input[method.size()] == ' ') return true;
+    if (input.size() > method.size() + 1 && input.substr(0, method.size()) == method &&
+        input[method.size()] == ' ')
+      return true;
   }
   return false;
 }
 
 const char* const kHttpReason =
-    "this is HTTP, and here the server speaks objmapper's own protocol; its status page is on --admin_listen";
+    "this is HTTP, and here the server speaks objmapper's own protocol; its status page is on "
+    "--admin_listen";
 
 const char* ReasonOfFirstByte(absl::string_view input) {
   constexpr char kTlsHandshake = 0x16;  // RFC 8446, 5.1
   if (IsHttp(input)) return kHttpReason;
-  if (input[0] == kTlsHandshake) return "this is TLS, and here the server speaks objmapper's own protocol, unencrypted";
+  if (input[0] == kTlsHandshake)
+    return "this is TLS, and here the server speaks objmapper's own protocol, unencrypted";
   return "the first byte opens neither a request nor a HELLO: this is not objmapper's protocol";
 }
 
@@ -96,8 +101,8 @@ void RequestParser::NextHello(absl::string_view input, Result* result) {
   static_assert(kOpeningBytes <= kHelloBytes);
   const size_t comparable = std::min(input.size(), kOpeningBytes);
   if (std::memcmp(input.data(), kOpening, comparable) != 0) {
-    const bool magic_is_right = comparable == kOpeningBytes &&
-                                std::memcmp(input.data(), kOpening, kOpeningBytes - 1) == 0;
+    const bool magic_is_right =
+        comparable == kOpeningBytes && std::memcmp(input.data(), kOpening, kOpeningBytes - 1) == 0;
     Fail(Status::kVersionMismatch,
          magic_is_right  ? "HELLO asks for a version other than 2"
          : IsHttp(input) ? kHttpReason
@@ -129,7 +134,8 @@ void RequestParser::NextV1(absl::string_view input, Result* result) {
   const size_t uri_bytes = GetU16(input.data() + 1);
   if (uri_bytes > kUriBytesMax) {
     FailForLongUri(0, result);
-    if (IsHttp(input)) result->reason = kHttpReason;  // DELETE: no URI that may be has a length of "EL"
+    if (IsHttp(input))
+      result->reason = kHttpReason;  // DELETE: no URI that may be has a length of "EL"
     return;
   }
   if (input.size() < kV1RequestHeaderBytes + uri_bytes) return;

@@ -26,19 +26,20 @@
 
 namespace objmapper::protocol {
 
-// Request::reason (the pointer, not the text) of an OP_STAT whose URI is one NUL byte. No object has that name: whoever asks for it
-// wants to know whether somebody answers, and its refusal is what is wanted.
+// Request::reason (the pointer, not the text) of an OP_STAT whose URI is one NUL byte. No object
+// has that name: whoever asks for it wants to know whether somebody answers, and its refusal is
+// what is wanted.
 extern const char kPing[];
 
 // One request. `uri` points into the input given to Next().
 struct Request {
-  uint32_t id = 0;      // V1: 0
-  uint8_t flags = 0;    // kFlag...; V1: 0
+  uint32_t id = 0;            // V1: 0
+  uint8_t flags = 0;          // kFlag...; V1: 0
   Mode mode = Mode::kFdPass;  // may be a byte that is no mode: then refusal is kInvalidMode
-  uint64_t offset = 0;  // with kFlagRange
-  uint64_t length = 0;  // with kFlagRange; 0 means "to the end"
-  uint64_t body_length = 0;  // kPut alone; the body follows, see SkipBody()
-  uint32_t ttl_s = 0;        // kPut and kPutFd with kFlagMetadata: seconds to live; 0: for ever
+  uint64_t offset = 0;        // with kFlagRange
+  uint64_t length = 0;        // with kFlagRange; 0 means "to the end"
+  uint64_t body_length = 0;   // kPut alone; the body follows, see SkipBody()
+  uint32_t ttl_s = 0;         // kPut and kPutFd with kFlagMetadata: seconds to live; 0: for ever
   absl::string_view uri;
   // Not kOk when the request must be refused although its frame was sound: the connection goes on.
   // `reason` is a static sentence for the ERROR metadata.
@@ -46,7 +47,8 @@ struct Request {
   const char* reason = "";
   // When it was taken off its socket, CLOCK_MONOTONIC; for who took it to set, 0 from the parser.
   int64_t received_ns = 0;
-  // For who refuses it with UNAVAILABLE: when it may come again, in milliseconds; 0: as for anything.
+  // For who refuses it with UNAVAILABLE: when it may come again, in milliseconds; 0: as for
+  // anything.
   uint32_t retry_after_ms = 0;
   // A copy of `uri` that outlives the input, for who wants one; null from the parser.
   std::shared_ptr<const std::string> name;
@@ -87,16 +89,16 @@ class RequestParser {
   // Takes the next message off the front of `input`, which may be empty.
   //
   // Refusals (kRequest with refusal, the connection goes on), the first that applies: a mode byte
-  // that is none (INVALID_MODE; V1: only after the first request), unknown flag bits (so is METADATA
-  // without its capability, or with a mode that stores nothing), RANGE flag without the RANGE
-  // capability (CAPABILITY_ERROR), metadata that is unsound or a TTL of 0, empty URI (but for V2's LIST, whose prefix may
-  // be empty), NUL in a URI (but for LIST, which joins prefix and cursor with one). Those without
-  // a status here are INVALID_REQUEST. A refused kPut has its body_length too.
-  // Fatal: first byte neither 'O' nor a mode (INVALID_MODE), wrong magic or version
-  // (VERSION_MISMATCH, seen at the first wrong byte), unknown V2 message type (PROTOCOL_ERROR),
-  // URI over kUriBytesMax (URI_TOO_LONG, as soon as the length is read), metadata over
-  // kMetadataBytesMax (PROTOCOL_ERROR, likewise).
-  // After kFatal or kClose, Next() must not be called again.
+  // that is none (INVALID_MODE; V1: only after the first request), unknown flag bits (so is
+  // METADATA without its capability, or with a mode that stores nothing), RANGE flag without the
+  // RANGE capability (CAPABILITY_ERROR), metadata that is unsound or a TTL of 0, empty URI (but for
+  // V2's LIST, whose prefix may be empty), NUL in a URI (but for LIST, which joins prefix and
+  // cursor with one). Those without a status here are INVALID_REQUEST. A refused kPut has its
+  // body_length too. Fatal: first byte neither 'O' nor a mode (INVALID_MODE), wrong magic or
+  // version (VERSION_MISMATCH, seen at the first wrong byte), unknown V2 message type
+  // (PROTOCOL_ERROR), URI over kUriBytesMax (URI_TOO_LONG, as soon as the length is read), metadata
+  // over kMetadataBytesMax (PROTOCOL_ERROR, likewise). After kFatal or kClose, Next() must not be
+  // called again.
   Result Next(absl::string_view input);
 
   // The mode byte of the request at the front of `input`, without taking it: the router's view.
@@ -112,7 +114,8 @@ class RequestParser {
   // Bytes that Next() will drop before it looks at anything.
   uint64_t to_skip() const { return skip_; }
 
-  // All that it keeps between messages, to go on elsewhere: Restore() in a parser of the same offer.
+  // All that it keeps between messages, to go on elsewhere: Restore() in a parser of the same
+  // offer.
   struct State {
     Dialect dialect = Dialect::kUnknown;
     uint16_t capabilities = 0;

@@ -14,7 +14,8 @@ void Access::Replace(AccessRules rules) {
 bool Access::Permits(std::unique_ptr<Standing>* standing, const net::PeerCredentials& peer, int fd,
                      absl::string_view uri, Right right) const {
   if (*standing == nullptr) *standing = std::make_unique<Standing>();
-  if ((*standing)->generation != generation_.load(std::memory_order_acquire)) Renew(standing->get(), peer, fd);
+  if ((*standing)->generation != generation_.load(std::memory_order_acquire))
+    Renew(standing->get(), peer, fd);
   return (*standing)->grants.Permits(uri, right);
 }
 

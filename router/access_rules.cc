@@ -24,10 +24,11 @@ namespace {
 
 constexpr size_t kFileBytesMax = 1 << 20;
 
-// Whether the kernel would take `uri` for another name than the one it spells: empty components and ".".
+// Whether the kernel would take `uri` for another name than the one it spells: empty components and
+// ".".
 bool IsPlain(absl::string_view uri) {
-  return !absl::StrContains(uri, "//") && !absl::StrContains(uri, "/./") && !absl::StartsWith(uri, "./") &&
-         !absl::EndsWith(uri, "/.") && uri != ".";
+  return !absl::StrContains(uri, "//") && !absl::StrContains(uri, "/./") &&
+         !absl::StartsWith(uri, "./") && !absl::EndsWith(uri, "/.") && uri != ".";
 }
 
 // The components of `path` that mean something, with a slash between.
@@ -41,8 +42,8 @@ std::string Normal(absl::string_view path) {
 }
 
 bool IsWithin(absl::string_view name, absl::string_view prefix) {
-  return prefix.empty() ||
-         (absl::StartsWith(name, prefix) && (name.size() == prefix.size() || name[prefix.size()] == '/'));
+  return prefix.empty() || (absl::StartsWith(name, prefix) &&
+                            (name.size() == prefix.size() || name[prefix.size()] == '/'));
 }
 
 absl::Status Wrong(absl::string_view what, absl::string_view wanted) {
@@ -74,9 +75,11 @@ bool Grants::Permits(absl::string_view uri, Right right) const {
 
 size_t Grants::KeptFolders(absl::string_view uri) const {
   const std::string normal = Normal(uri);
-  for (size_t end = normal.rfind('/'); end != std::string::npos && end != 0; end = normal.rfind('/', end - 1)) {
+  for (size_t end = normal.rfind('/'); end != std::string::npos && end != 0;
+       end = normal.rfind('/', end - 1)) {
     const absl::string_view folder = absl::string_view(normal).substr(0, end);
-    if (!Permits(folder, Right::kWrite)) return static_cast<size_t>(std::count(folder.begin(), folder.end(), '/')) + 1;
+    if (!Permits(folder, Right::kWrite))
+      return static_cast<size_t>(std::count(folder.begin(), folder.end(), '/')) + 1;
   }
   return 0;
 }
@@ -94,7 +97,8 @@ std::optional<std::string> Grants::NextAfter(absl::string_view uri, Right right)
       if (decides == nullptr) decides = &grant;
       within_one_that_gives = within_one_that_gives || grant.Gives(right);
     } else if (grant.Gives(right)) {
-      // What a rule speaks of is the name itself and, further on ("a-" lies between "a" and "a/"), all below it.
+      // What a rule speaks of is the name itself and, further on ("a-" lies between "a" and "a/"),
+      // all below it.
       const std::string below = absl::StrCat(grant.prefix, "/");
       if (grant.prefix > uri) {
         consider(grant.prefix);
@@ -116,14 +120,16 @@ std::optional<std::string> Grants::NextAfter(absl::string_view uri, Right right)
 }
 
 absl::StatusOr<AccessRules::Rule> AccessRules::ParseLine(absl::string_view line) {
-  std::vector<absl::string_view> words = absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+  std::vector<absl::string_view> words =
+      absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
   Rule rule{};
   size_t next = 1;
   const absl::string_view who = words[0];
   if (who == "any" || who == "tcp") {
     rule.who = who == "any" ? Who::kAny : Who::kTcp;
   } else if (who == "uid" || who == "user" || who == "gid" || who == "group") {
-    if (words.size() < 2) return absl::InvalidArgumentError(absl::StrCat("behind ", text::Quoted(who), " it ends"));
+    if (words.size() < 2)
+      return absl::InvalidArgumentError(absl::StrCat("behind ", text::Quoted(who), " it ends"));
     const std::string name(words[next++]);
     rule.who = who[0] == 'u' ? Who::kUid : Who::kGid;
     if (who == "uid" || who == "gid") {
@@ -175,7 +181,8 @@ absl::StatusOr<AccessRules> AccessRules::Parse(absl::string_view text) {
     if (line.empty()) continue;
     absl::StatusOr<Rule> rule = ParseLine(line);
     if (!rule.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat("line ", number, ": ", rule.status().message()));
+      return absl::InvalidArgumentError(
+          absl::StrCat("line ", number, ": ", rule.status().message()));
     }
     rules.rules_.push_back(*std::move(rule));
   }
@@ -195,11 +202,14 @@ absl::StatusOr<AccessRules> AccessRules::Load(const std::string& path) {
     have += static_cast<size_t>(got);
   }
   if (have > kFileBytesMax) {
-    return absl::InvalidArgumentError(absl::StrCat(text::Printable(path), ": longer than ", kFileBytesMax, " bytes"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(text::Printable(path), ": longer than ", kFileBytesMax, " bytes"));
   }
   text.resize(have);
   absl::StatusOr<AccessRules> rules = Parse(text);
-  if (!rules.ok()) return absl::InvalidArgumentError(absl::StrCat(text::Printable(path), ": ", rules.status().message()));
+  if (!rules.ok())
+    return absl::InvalidArgumentError(
+        absl::StrCat(text::Printable(path), ": ", rules.status().message()));
   return rules;
 }
 

@@ -9,8 +9,8 @@
 
 namespace objmapper::router {
 
-// The owner's thread. Session::answered is the caller's to keep: it is what --requests_per_conn goes by, and
-// counts as early as that needs.
+// The owner's thread. Session::answered is the caller's to keep: it is what --requests_per_conn
+// goes by, and counts as early as that needs.
 inline void Account(const Receipt& receipt, int64_t now_ns, Session* session, TallyLease* tally) {
   if (kCounting) {
     (*tally)->Answered(receipt, now_ns);

@@ -21,25 +21,29 @@ std::optional<Admission::Refusal> Admission::Judge(int socket, Transport transpo
   return transport == Transport::kUnix ? JudgeUser(socket, counters, 0) : std::nullopt;
 }
 
-std::optional<Admission::Refusal> Admission::JudgeArrival(const Session& session,
-                                                          const ConnectionCounters& counters) const {
+std::optional<Admission::Refusal> Admission::JudgeArrival(
+    const Session& session, const ConnectionCounters& counters) const {
   if (std::optional<Refusal> refusal = JudgeCount(counters, 1); refusal.has_value()) return refusal;
   if (session.transport == Transport::kUnix) return JudgeUser(session.fd(), counters, 1);
   if (uids.empty() && gids.empty()) return std::nullopt;
-  return Refusal{protocol::Status::kPermissionDenied,
-                 "of those who come by TCP the kernel knows no user, and the server serves known users alone",
-                 "--allow_uids, --allow_gids"};
+  return Refusal{
+      protocol::Status::kPermissionDenied,
+      "of those who come by TCP the kernel knows no user, and the server serves known users alone",
+      "--allow_uids, --allow_gids"};
 }
 
-std::optional<Admission::Refusal> Admission::JudgeCount(const ConnectionCounters& counters, uint64_t counted) const {
-  if (counters.open.load(std::memory_order_relaxed) < connections_max + counted) return std::nullopt;
+std::optional<Admission::Refusal> Admission::JudgeCount(const ConnectionCounters& counters,
+                                                        uint64_t counted) const {
+  if (counters.open.load(std::memory_order_relaxed) < connections_max + counted)
+    return std::nullopt;
   return Refusal{protocol::Status::kUnavailable,
                  absl::StrCat("the server has reached its limit of ", connections_max,
                               " connections; try again"),
                  "--max_connections"};
 }
 
-std::optional<Admission::Refusal> Admission::JudgeUser(int socket, const ConnectionCounters& counters,
+std::optional<Admission::Refusal> Admission::JudgeUser(int socket,
+                                                       const ConnectionCounters& counters,
                                                        uint64_t counted) const {
   using protocol::Status;
   const bool anybody = uids.empty() && gids.empty();
@@ -48,7 +52,8 @@ std::optional<Admission::Refusal> Admission::JudgeUser(int socket, const Connect
   const bool named = (net::IdNames::Users().Tells(peer.uid) && Has(uids, peer.uid)) ||
                      (net::IdNames::Groups().Tells(peer.gid) && Has(gids, peer.gid));
   if (!anybody && !named) {
-    const std::vector<gid_t> groups = gids.empty() ? std::vector<gid_t>() : net::PeerGroupsOf(socket);
+    const std::vector<gid_t> groups =
+        gids.empty() ? std::vector<gid_t>() : net::PeerGroupsOf(socket);
     if (std::none_of(groups.begin(), groups.end(), [&](gid_t gid) { return Has(gids, gid); })) {
       return Refusal{Status::kPermissionDenied,
                      absl::StrCat("uid ", peer.uid, " is not among those whom the server serves"),

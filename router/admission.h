@@ -16,7 +16,8 @@ namespace objmapper::router {
 struct Admission {
   uint64_t connections_max = 1000;
   uint64_t per_uid_max = 0;  // of one uid's; 0: no such limit. TCP peers have no uid.
-  // Who may connect to Unix sockets: a peer with one of these uids, or in one of these groups. Both empty: all.
+  // Who may connect to Unix sockets: a peer with one of these uids, or in one of these groups. Both
+  // empty: all.
   std::vector<uid_t> uids;
   std::vector<gid_t> gids;
 
@@ -26,14 +27,17 @@ struct Admission {
     const char* flag;     // for the log
   };
   // nullopt: let in. socket: of the new connection, not yet counted.
-  std::optional<Refusal> Judge(int socket, Transport transport, const ConnectionCounters& counters) const;
-  // The same for a connection that another process has let in, by other rules perhaps, and that is counted. One of TCP
-  // is refused where only known users are wanted.
-  std::optional<Refusal> JudgeArrival(const Session& session, const ConnectionCounters& counters) const;
+  std::optional<Refusal> Judge(int socket, Transport transport,
+                               const ConnectionCounters& counters) const;
+  // The same for a connection that another process has let in, by other rules perhaps, and that is
+  // counted. One of TCP is refused where only known users are wanted.
+  std::optional<Refusal> JudgeArrival(const Session& session,
+                                      const ConnectionCounters& counters) const;
 
  private:
   // counted: how often the connection itself is among `counters`.
-  std::optional<Refusal> JudgeUser(int socket, const ConnectionCounters& counters, uint64_t counted) const;
+  std::optional<Refusal> JudgeUser(int socket, const ConnectionCounters& counters,
+                                   uint64_t counted) const;
   std::optional<Refusal> JudgeCount(const ConnectionCounters& counters, uint64_t counted) const;
 };
 

@@ -98,11 +98,13 @@ void AppendDone(Dialect dialect, uint32_t id, std::string* out) {
   out->append(buffer, protocol::EncodeResponse(dialect, id, Status::kOk, 0, "", buffer));
 }
 
-void AppendList(Dialect dialect, uint32_t id, absl::string_view cursor, absl::string_view body, std::string* out) {
+void AppendList(Dialect dialect, uint32_t id, absl::string_view cursor, absl::string_view body,
+                std::string* out) {
   MetadataWriter metadata;
   if (!cursor.empty()) metadata.AddText(MetadataType::kCursor, cursor);
   char buffer[protocol::kResponseBytesMax];
-  out->append(buffer, protocol::EncodeResponse(dialect, id, Status::kOk, body.size(), metadata.bytes(), buffer));
+  out->append(buffer, protocol::EncodeResponse(dialect, id, Status::kOk, body.size(),
+                                               metadata.bytes(), buffer));
   out->append(body.data(), body.size());
 }
 

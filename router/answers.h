@@ -22,8 +22,8 @@ protocol::Status WireStatus(const absl::Status& status);
 // Milliseconds after which a client may try again what was UNAVAILABLE; for RETRY_AFTER.
 inline constexpr uint32_t kRetryAfterMs = 100;
 
-// Appends an error answer. RETRY_AFTER goes along when `status` is UNAVAILABLE: `retry_after_ms`, or, when that
-// is 0, kRetryAfterMs.
+// Appends an error answer. RETRY_AFTER goes along when `status` is UNAVAILABLE: `retry_after_ms`,
+// or, when that is 0, kRetryAfterMs.
 void AppendError(protocol::Dialect dialect, uint32_t id, protocol::Status status,
                  absl::string_view message, std::string* out, uint32_t retry_after_ms = 0);
 
@@ -33,8 +33,8 @@ struct Extent {
   uint64_t length = 0;
 };
 
-// What `request` gets of an object of `size` bytes: all of it without a range, else the range cut at
-// the end of the object. nullopt: the offset is past the end (RANGE_NOT_SATISFIABLE).
+// What `request` gets of an object of `size` bytes: all of it without a range, else the range cut
+// at the end of the object. nullopt: the offset is past the end (RANGE_NOT_SATISFIABLE).
 std::optional<Extent> ResolveExtent(const protocol::Request& request, uint64_t size);
 
 // The message for that.
@@ -60,16 +60,19 @@ struct StatFields {
 void AppendStat(protocol::Dialect dialect, uint32_t id, const StatFields& fields, std::string* out);
 // The same of a storage::Description, which this folder does not know.
 template <typename Description>
-void AppendStatOf(protocol::Dialect dialect, uint32_t id, const Description& object, std::string* out) {
-  AppendStat(dialect, id, {object.size, object.mtime_s, object.etag, static_cast<uint8_t>(object.tier)}, out);
+void AppendStatOf(protocol::Dialect dialect, uint32_t id, const Description& object,
+                  std::string* out) {
+  AppendStat(dialect, id,
+             {object.size, object.mtime_s, object.etag, static_cast<uint8_t>(object.tier)}, out);
 }
 
 // Appends an OK answer that says no more.
 void AppendDone(protocol::Dialect dialect, uint32_t id, std::string* out);
 
-// Appends the answer to a LIST with that body, from protocol::AppendListEntry(). cursor: empty when there is no more.
-void AppendList(protocol::Dialect dialect, uint32_t id, absl::string_view cursor, absl::string_view body,
-                std::string* out);
+// Appends the answer to a LIST with that body, from protocol::AppendListEntry(). cursor: empty when
+// there is no more.
+void AppendList(protocol::Dialect dialect, uint32_t id, absl::string_view cursor,
+                absl::string_view body, std::string* out);
 
 // Appends what ends a V2 conversation after the last answer; V1 has no such words.
 void AppendClose(protocol::Dialect dialect, protocol::CloseReason reason, std::string* out);

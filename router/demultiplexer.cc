@@ -2,14 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <string>
-
-#include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
@@ -28,8 +27,9 @@ using protocol::RequestParser;
 constexpr absl::Duration kLinger = absl::Seconds(1);
 // How many retired connections may linger; beyond it they are closed at once.
 constexpr size_t kLingerersMax = 1024;
-// The same for those that were not let in. They are in nobody's limits, so a flood of them is to take few descriptors for a
-// short time; a client reads why as long as it is closed behind the answer rather than over what it has sent.
+// The same for those that were not let in. They are in nobody's limits, so a flood of them is to
+// take few descriptors for a short time; a client reads why as long as it is closed behind the
+// answer rather than over what it has sent.
 constexpr absl::Duration kRefusedLinger = absl::Milliseconds(200);
 constexpr size_t kRefusedMax = 64;
 // How many connections one turn accepts before it looks at the others again.
@@ -54,8 +54,9 @@ bool DropBytes(const Session& session, size_t bytes) {
   while (bytes > 0) {
     size_t with_fds = 0;
     const absl::Span<char> room(buffer, std::min(bytes, sizeof(buffer)));
-    const ssize_t got = session.may_bring_fds ? net::RecvBeforeFds(session.fd(), room, &with_fds)
-                                              : recv(session.fd(), room.data(), room.size(), MSG_DONTWAIT);
+    const ssize_t got = session.may_bring_fds
+                            ? net::RecvBeforeFds(session.fd(), room, &with_fds)
+                            : recv(session.fd(), room.data(), room.size(), MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
     if (with_fds > 0) return false;
     if (got <= 0) return true;  // reset meanwhile: the next look at the socket says so
@@ -70,8 +71,9 @@ bool DropInput(const Session& session) {
   // Bounded: a peer that sends for ever is cut off by the linger deadline instead.
   for (int i = 0; i < 16; ++i) {
     size_t with_fds = 0;
-    const ssize_t got = session.may_bring_fds ? net::RecvBeforeFds(session.fd(), absl::MakeSpan(buffer), &with_fds)
-                                              : recv(session.fd(), buffer, sizeof(buffer), MSG_DONTWAIT);
+    const ssize_t got = session.may_bring_fds
+                            ? net::RecvBeforeFds(session.fd(), absl::MakeSpan(buffer), &with_fds)
+                            : recv(session.fd(), buffer, sizeof(buffer), MSG_DONTWAIT);
     if (got > 0) continue;
     // With descriptors: it is closed unread, by somebody else (net::DisposeSocket()).
     return got < 0 && (errno == EAGAIN || errno == EINTR);
@@ -94,7 +96,8 @@ Demultiplexer::Demultiplexer(Options options)
   CHECK_EQ(epoll_.Add(lingering_.event_fd(), EPOLLIN, &mailbox_source_), 0);
   CHECK_EQ(epoll_.Add(arriving_.event_fd(), EPOLLIN, &arrivals_source_), 0);
   for (net::Listener& listener : options.listeners) {
-    if (listener.address().kind == net::Address::Kind::kTcp) congestion_.PrepareListener(listener.fd());
+    if (listener.address().kind == net::Address::Kind::kTcp)
+      congestion_.PrepareListener(listener.fd());
     listeners_.push_back(std::make_unique<ListenerSource>(std::move(listener)));
   }
 }
@@ -217,16 +220,18 @@ void Demultiplexer::Arrive(std::unique_ptr<Session> session) {
     return;
   }
   counters_->refused.fetch_add(1, std::memory_order_relaxed);
-  LOG_EVERY_T(WARNING, 1) << "hand-over: refused " << session->PeerName() << ": " << refusal->message << " ("
-                          << refusal->flag << ")";
-  // Nothing is owed on it: to V1 this is the answer to its next request, to V2, with no request's number, to all.
+  LOG_EVERY_T(WARNING, 1) << "hand-over: refused " << session->PeerName() << ": "
+                          << refusal->message << " (" << refusal->flag << ")";
+  // Nothing is owed on it: to V1 this is the answer to its next request, to V2, with no request's
+  // number, to all.
   const protocol::Dialect dialect = session->v2() ? protocol::Dialect::kV2 : protocol::Dialect::kV1;
   std::string farewell;
   AppendError(dialect, 0, refusal->status, refusal->message, &farewell);
   AppendClose(dialect, protocol::CloseReason::kShuttingDown, &farewell);
   SendShort(session->fd(), farewell);
   // Counted no longer, so that it takes nobody's place while it lingers.
-  Retire(std::make_unique<Session>(ConnectionSlot(), std::move(session->socket), session->transport, limits_));
+  Retire(std::make_unique<Session>(ConnectionSlot(), std::move(session->socket), session->transport,
+                                   limits_));
 }
 
 void Demultiplexer::Retire(std::unique_ptr<Session> session) {
@@ -252,7 +257,8 @@ void Demultiplexer::Run() {
         case Source::Kind::kArrivals:
           for (auto& session : arriving_.TakeAll()) {
             if (session->unread.empty()) {
-              AddGuest(Source::Kind::kOpener, std::move(session));  // whose next request shows where it belongs
+              // whose next request shows where it belongs
+              AddGuest(Source::Kind::kOpener, std::move(session));
             } else {
               Route(std::move(session));
             }
@@ -288,7 +294,8 @@ void Demultiplexer::Run() {
 }
 
 Transport Demultiplexer::TransportOf(const ListenerSource& source) {
-  return source.listener.address().kind == net::Address::Kind::kUnix ? Transport::kUnix : Transport::kTcp;
+  return source.listener.address().kind == net::Address::Kind::kUnix ? Transport::kUnix
+                                                                     : Transport::kTcp;
 }
 
 bool Demultiplexer::AcceptFrom(ListenerSource* source) {
@@ -325,11 +332,12 @@ void Demultiplexer::Admit(net::UniqueFd socket, Transport transport) {
     net::SendAtOnce(socket.get());
     congestion_.Prepare(socket.get());
   }
-  const std::optional<Admission::Refusal> refusal = admission_.Judge(socket.get(), transport, *counters_);
+  const std::optional<Admission::Refusal> refusal =
+      admission_.Judge(socket.get(), transport, *counters_);
   if (!refusal.has_value()) {
     counters_->accepted.fetch_add(1, std::memory_order_relaxed);
-    auto session = std::make_unique<Session>(ConnectionSlot(counters_), std::move(socket), transport,
-                                             limits_);
+    auto session =
+        std::make_unique<Session>(ConnectionSlot(counters_), std::move(socket), transport, limits_);
     // Of a listener that somebody else has made: it may have been connected to before we came.
     if (session->may_bring_fds) net::AllowFds(session->fd(), false);
     AddGuest(Source::Kind::kOpener, std::move(session));
@@ -391,7 +399,8 @@ void Demultiplexer::CloseListeners() {
   if (take_over_files_.load(std::memory_order_acquire)) {
     for (const auto& listener : listeners_) listener->listener.TakeOverFile();
   }
-  // A socket that another process has too goes on after our close(2), and so would its place in the epoll set.
+  // A socket that another process has too goes on after our close(2), and so would its place in the
+  // epoll set.
   for (const auto& listener : listeners_) {
     if (!listener->paused) epoll_.Remove(listener->listener.fd());
   }
@@ -469,15 +478,16 @@ void Demultiplexer::OnOpener(Guest* guest, bool peer_done) {
         const RequestParser::Result result = session->parser.Next(input);
         if (result.kind == RequestParser::Kind::kHello) {
           if (!DropBytes(*session, result.consumed)) {
-            LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": closed, it sent descriptors with HELLO";
+            LOG_EVERY_T(WARNING, 1)
+                << session->PeerName() << ": closed, it sent descriptors with HELLO";
             RemoveGuest(guest);
             return;
           }
           session->AllowFds();
           char ack[protocol::kHelloAckBytes];
           const size_t size =
-              protocol::EncodeHelloAck(session->parser.capabilities(), session->parser.max_pipeline(),
-                                       limits_->parallelism, ack);
+              protocol::EncodeHelloAck(session->parser.capabilities(),
+                                       session->parser.max_pipeline(), limits_->parallelism, ack);
           if (!SendShort(session->fd(), absl::string_view(ack, size))) {
             RemoveGuest(guest);
             return;
@@ -571,8 +581,8 @@ void Demultiplexer::Expire() {
   }
 }
 
-// Looks once more at an opener whose time is up; half_said: with the rest of its first request. True: it has said something that
-// takes it further. More of half a request does not.
+// Looks once more at an opener whose time is up; half_said: with the rest of its first request.
+// True: it has said something that takes it further. More of half a request does not.
 bool Demultiplexer::HasSpoken(Guest* guest, bool half_said) {
   OnOpener(guest, /*peer_done=*/false);
   if (!guests_.contains(guest) || silent_.Has(guest)) return true;  // a request, the end; HELLO

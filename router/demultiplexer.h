@@ -31,9 +31,9 @@ class Demultiplexer : public Switchboard {
  public:
   struct Options {
     std::vector<net::Listener> listeners;
-    const SessionLimits* limits = nullptr;      // outlives the demultiplexer
-    ConnectionCounters* counters = nullptr;     // outlives it and all sessions
-    std::string tcp_local_congestion;           // net::CongestionControl
+    const SessionLimits* limits = nullptr;   // outlives the demultiplexer
+    ConnectionCounters* counters = nullptr;  // outlives it and all sessions
+    std::string tcp_local_congestion;        // net::CongestionControl
     Admission admission;
   };
 
@@ -48,20 +48,21 @@ class Demultiplexer : public Switchboard {
   // goodbye to connections that have asked nothing. Any thread; does not wait.
   void Drain();
 
-  // As Drain(), but nobody is told goodbye: connections that owe nothing are to be had by TakeDeparted(), those that lanes
-  // route too. The listeners' socket files stay. Before the lanes' Drain(). Any thread; does not wait.
+  // As Drain(), but nobody is told goodbye: connections that owe nothing are to be had by
+  // TakeDeparted(), those that lanes route too. The listeners' socket files stay. Before the lanes'
+  // Drain(). Any thread; does not wait.
   void Depart();
   std::vector<std::unique_ptr<Session>> TakeDeparted() { return departed_.TakeAll(); }
 
   // What was a predecessor's socket file is ours to remove. Any thread.
   void TakeOverFiles() { take_over_files_.store(true, std::memory_order_release); }
 
-  // Takes in a connection that another process has served, between two of its requests; who is not admitted here is told
-  // so, and closed. Any thread, one at a time.
+  // Takes in a connection that another process has served, between two of its requests; who is not
+  // admitted here is told so, and closed. Any thread, one at a time.
   void Arrive(std::unique_ptr<Session> session);
 
-  // What it listens on, by its number and its URL. Any thread, before Drain() and Depart(); the numbers are good until
-  // the second Renew() of that address.
+  // What it listens on, by its number and its URL. Any thread, before Drain() and Depart(); the
+  // numbers are good until the second Renew() of that address.
   struct Listening {
     int fd;
     std::string url;
@@ -71,8 +72,8 @@ class Demultiplexer : public Switchboard {
   };
   std::vector<Listening> listening() const;
 
-  // Listens on `listener` in place of the one with the same address, whose socket file is gone, once it has accepted who came before.
-  // Any thread.
+  // Listens on `listener` in place of the one with the same address, whose socket file is gone,
+  // once it has accepted who came before. Any thread.
   void Renew(net::Listener listener);
 
   // Ends the thread; connections still here are closed. Once.
@@ -101,7 +102,8 @@ class Demultiplexer : public Switchboard {
     explicit ListenerSource(net::Listener listener_in)
         : Source(Kind::kListener), listener(std::move(listener_in)) {}
     net::Listener listener;
-    std::unique_ptr<ListenerSource> before;  // the one that this one has replaced, for who still has its number
+    // the one that this one has replaced, for who still has its number
+    std::unique_ptr<ListenerSource> before;
     bool paused = false;  // out of the epoll set until `resume_ns_`
   };
   // A connection between accept and its lane (kOpener), or between its last answer and close
@@ -161,12 +163,13 @@ class Demultiplexer : public Switchboard {
   std::vector<net::Listener> renewed_ GUARDED_BY(listeners_mutex_);
   absl::flat_hash_set<Guest*> guests_;  // owned
   size_t lingerers_ = 0;
-  size_t refused_ = 0;   // of kRefused
-  Deadlines silent_;     // openers that have sent nothing
-  Deadlines half_said_;  // openers that have sent a part of their first request
-  Deadlines leaving_;    // lingerers
+  size_t refused_ = 0;     // of kRefused
+  Deadlines silent_;       // openers that have sent nothing
+  Deadlines half_said_;    // openers that have sent a part of their first request
+  Deadlines leaving_;      // lingerers
   Deadlines turned_away_;  // those that were not let in
-  // When the thread last began to look at what has come; all that had come by then has been seen to.
+  // When the thread last began to look at what has come; all that had come by then has been seen
+  // to.
   int64_t looked_ns_ = 0;
   int64_t resume_ns_ = net::kNever;  // when paused listeners are listened to again
   net::UniqueFd reserve_;  // given up for a moment to refuse a client when descriptors are out

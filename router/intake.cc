@@ -1,11 +1,11 @@
 #include "router/intake.h"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "net/expendable.h"
 #include "net/foreign_kind.h"
@@ -48,8 +48,8 @@ void JudgeOperation(const Session& session, Request* request) {
   }
 }
 
-// Finds what descriptors came with the request in bytes [begin, end) of the input, and refuses it when they are not what
-// it takes. The one of OP_PUT_FD goes to `fd`, the others are let go of.
+// Finds what descriptors came with the request in bytes [begin, end) of the input, and refuses it
+// when they are not what it takes. The one of OP_PUT_FD goes to `fd`, the others are let go of.
 void ClaimFds(Session* session, size_t begin, size_t end, Request* request, net::ForeignFd* fd) {
   if (session->fds_at.has_value() && *session->fds_at >= begin && *session->fds_at < end &&
       (request->mode != Mode::kPutFd || session->takes_fds())) {
@@ -68,7 +68,8 @@ void ClaimFds(Session* session, size_t begin, size_t end, Request* request, net:
       } else if (arrival.verdict != 0) {
         Refuse(request, Status::kInvalidRequest, net::WhyUnfit(arrival.verdict));
       } else if (arrival.lost || arrival.fds.empty()) {
-        Refuse(request, Status::kUnavailable, "the server has no room for one more descriptor; try again");
+        Refuse(request, Status::kUnavailable,
+               "the server has no room for one more descriptor; try again");
       } else {
         *fd = std::move(arrival.fds[0]);
       }
@@ -87,7 +88,8 @@ void ClaimFds(Session* session, size_t begin, size_t end, Request* request, net:
 bool IsDenied(Session* session, const Request& request) {
   const Access* const access = session->limits->access;
   return access != nullptr && request.mode != Mode::kList &&
-         !access->Permits(&session->standing, session->peer, session->fd(), request.uri, RightFor(request.mode));
+         !access->Permits(&session->standing, session->peer, session->fd(), request.uri,
+                          RightFor(request.mode));
 }
 
 // Refusals that depend on the server rather than on the frame.
@@ -114,8 +116,10 @@ void Judge(Session* session, Request* request) {
     // What is refused anyhow counts too: it is work all the same.
     const int64_t wait_ns = limits.rate.Take(request->received_ns, &session->rate_full_ns);
     if (wait_ns > 0) {
-      Refuse(request, Status::kUnavailable, "more requests than this connection may send (rate limit)");
-      request->retry_after_ms = static_cast<uint32_t>(std::min<int64_t>(wait_ns / 1'000'000 + 1, UINT32_MAX));
+      Refuse(request, Status::kUnavailable,
+             "more requests than this connection may send (rate limit)");
+      request->retry_after_ms =
+          static_cast<uint32_t>(std::min<int64_t>(wait_ns / 1'000'000 + 1, UINT32_MAX));
     }
   }
   if (request->refusal == Status::kOk && IsDenied(session, *request)) {
@@ -130,17 +134,20 @@ void Judge(Session* session, Request* request) {
   }
 }
 
-// Lets go of descriptors that no request in session->unread will claim, nor one of which only the beginning is there. Who
-// sends a request byte by byte, with descriptors on each, is refused in the end; until then none of them is kept.
+// Lets go of descriptors that no request in session->unread will claim, nor one of which only the
+// beginning is there. Who sends a request byte by byte, with descriptors on each, is refused in the
+// end; until then none of them is kept.
 void LetGoOfStrays(Session* session, uint64_t body) {
-  if (std::all_of(session->arrivals.begin(), session->arrivals.end(), [](const Arrival& a) { return a.fds.empty(); })) {
+  if (std::all_of(session->arrivals.begin(), session->arrivals.end(),
+                  [](const Arrival& a) { return a.fds.empty(); })) {
     return;
   }
   std::vector<bool> wanted(session->arrivals.size());
   const auto want = [&](size_t first_byte) {
     for (size_t i = 0; i < wanted.size(); ++i) {
       const Arrival& arrival = session->arrivals[i];
-      if (arrival.claimed || wanted[i] || first_byte < arrival.begin || first_byte > arrival.last) continue;
+      if (arrival.claimed || wanted[i] || first_byte < arrival.begin || first_byte > arrival.last)
+        continue;
       wanted[i] = true;
       return;
     }
@@ -155,7 +162,8 @@ void LetGoOfStrays(Session* session, uint64_t body) {
     if (begin == input.size()) break;
     Mode mode;
     const RequestParser::Peek peek = parser.PeekMode(rest, &mode);
-    if (peek == RequestParser::Peek::kNeedMore || (peek == RequestParser::Peek::kKnown && mode == Mode::kPutFd)) {
+    if (peek == RequestParser::Peek::kNeedMore ||
+        (peek == RequestParser::Peek::kKnown && mode == Mode::kPutFd)) {
       want(begin);
     }
     const RequestParser::Result result = parser.Next(rest);
@@ -180,8 +188,7 @@ Right RightFor(Mode mode) {
 }
 
 void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind> lane,
-               size_t outstanding, size_t requests_max, Burst* burst,
-               const InPlace* in_place) {
+               size_t outstanding, size_t requests_max, Burst* burst, const InPlace* in_place) {
   burst->requests.clear();
   burst->fd.Reset();
   burst->consumed = 0;
@@ -189,7 +196,8 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
   RequestParser& parser = session->parser;
   // Without PIPELINING a client that sends early is served in order, as a V1 client is: there is
   // no number that it could have exceeded.
-  const size_t outstanding_max = parser.Has(protocol::kPipelining) ? parser.max_pipeline() : SIZE_MAX;
+  const size_t outstanding_max =
+      parser.Has(protocol::kPipelining) ? parser.max_pipeline() : SIZE_MAX;
   size_t taken = 0;
   while (true) {
     const absl::string_view rest = input.substr(burst->consumed);
@@ -200,7 +208,8 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
     bool others = false;  // another lane's, unless it is answered in place
     Mode mode;
     if (parser.PeekMode(rest, &mode) == RequestParser::Peek::kKnown) {
-      const std::optional<LaneKind> wanted = LaneOf(mode, session->transport, session->limits->writable);
+      const std::optional<LaneKind> wanted =
+          LaneOf(mode, session->transport, session->limits->writable);
       others = lane.has_value() && wanted.has_value() && *wanted != *lane;
       if (others && in_place == nullptr) {
         burst->end = Burst::End::kOtherLane;
@@ -215,13 +224,13 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
     const size_t begin = burst->consumed + std::min<uint64_t>(parser.to_skip(), rest.size());
     burst->dropped = burst->dropped || begin > burst->consumed;
     RequestParser::Result result = parser.Next(rest);
-    // Whoever answers in place looks for the object. For whom the rules deny it nobody looks: neither the time that it takes
-    // nor where the connection goes tells whether it is there.
+    // Whoever answers in place looks for the object. For whom the rules deny it nobody looks:
+    // neither the time that it takes nor where the connection goes tells whether it is there.
     if (others && result.kind == RequestParser::Kind::kRequest &&
-        result.request.refusal == Status::kOk && (IsOperation(mode) || !IsDenied(session, result.request)) &&
-        !(*in_place)(result.request)) {
-      // Not taken after all. A request of these modes leaves no trace in the parser, but what was to
-      // be skipped before it has been.
+        result.request.refusal == Status::kOk &&
+        (IsOperation(mode) || !IsDenied(session, result.request)) && !(*in_place)(result.request)) {
+      // Not taken after all. A request of these modes leaves no trace in the parser, but what was
+      // to be skipped before it has been.
       burst->consumed = begin;
       burst->end = Burst::End::kOtherLane;
       return;

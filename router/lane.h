@@ -39,14 +39,14 @@ class Lane {
   // Ends the threads; sessions still here are closed as they are. Once, before destruction.
   virtual void Stop() = 0;
 
-  // For a watchdog: asks each event loop of the lane to show that it goes round. Any thread; does not wait. A lane
-  // whose threads wait in system calls for single clients has none.
+  // For a watchdog: asks each event loop of the lane to show that it goes round. Any thread; does
+  // not wait. A lane whose threads wait in system calls for single clients has none.
   virtual void AskPulse() {}
   // The thread of a loop that has not answered, "fdpass/0"; empty when all have. Any thread.
   virtual std::string WithoutPulse() const { return ""; }
 
-  // For the same: whose threads have all been at what they do, while more waits for them, for longer than `patience`; empty
-  // when none have. Any thread.
+  // For the same: whose threads have all been at what they do, while more waits for them, for
+  // longer than `patience`; empty when none have. Any thread.
   virtual std::string WithoutThreads(absl::Duration patience) const {
     static_cast<void>(patience);
     return "";
@@ -64,8 +64,8 @@ class Switchboard {
   // The front of session->unread is a request for another lane: hands the session to it.
   virtual void Route(std::unique_ptr<Session> session) = 0;
 
-  // True: sessions are to be routed as soon as nothing is owed on them, whatever they want next: another process goes
-  // on with them. Lanes ask it while they drain. Any thread.
+  // True: sessions are to be routed as soon as nothing is owed on them, whatever they want next:
+  // another process goes on with them. Lanes ask it while they drain. Any thread.
   virtual bool Departing() const { return false; }
 
   // All that the peer is to get has been sent: closes so that the peer can read it.

@@ -1,5 +1,5 @@
-// Latencies, counted by one thread and read by any: log-linear buckets, 16 to each power of two, so that a
-// quantile is off by at most 1/16 of its value. 4 KiB; recording is two additions.
+// Latencies, counted by one thread and read by any: log-linear buckets, 16 to each power of two, so
+// that a quantile is off by at most 1/16 of its value. 4 KiB; recording is two additions.
 #pragma once
 
 #include <algorithm>
@@ -47,7 +47,8 @@ class LatencyHistogram {
   // Its thread. What is negative (clocks of two threads) counts as 0.
   void Record(int64_t ns) {
     constexpr uint64_t kMost = (uint64_t{1} << LatencySnapshot::kBits) - 1;
-    const uint64_t value = std::min<uint64_t>(static_cast<uint64_t>(std::max<int64_t>(ns, 0)), kMost);
+    const uint64_t value =
+        std::min<uint64_t>(static_cast<uint64_t>(std::max<int64_t>(ns, 0)), kMost);
     buckets_[LatencySnapshot::Buckets::BucketOf(value)].Add();
     sum_ns_.Add(value);
   }

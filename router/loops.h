@@ -1,4 +1,5 @@
-// What a lane of event loops does with all of them alike: choosing one for a connection, their watchdog, their gauges.
+// What a lane of event loops does with all of them alike: choosing one for a connection, their
+// watchdog, their gauges.
 #pragma once
 
 #include <atomic>
@@ -12,7 +13,8 @@
 
 namespace objmapper::router {
 
-// Chooses the loop that has the fewest connections. Where several have equally few, they take turns. Any thread.
+// Chooses the loop that has the fewest connections. Where several have equally few, they take
+// turns. Any thread.
 class LeastLoaded {
  public:
   template <typename Loop>

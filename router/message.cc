@@ -32,7 +32,8 @@ void Message::CloseFds() {
 }
 
 void Message::ReleaseFds(std::vector<net::UniqueFd>* out) {
-  out->insert(out->end(), std::make_move_iterator(fds_.begin()), std::make_move_iterator(fds_.end()));
+  out->insert(out->end(), std::make_move_iterator(fds_.begin()),
+              std::make_move_iterator(fds_.end()));
   CloseFds();
 }
 

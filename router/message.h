@@ -36,8 +36,8 @@ class Message {
     fds_.push_back(std::move(fd));
   }
   // The same for a descriptor that is shared with other answers.
-  void BeginAnswerWithFd(const protocol::Request& request,
-                         std::shared_ptr<const net::UniqueFd> fd, uint64_t bytes) {
+  void BeginAnswerWithFd(const protocol::Request& request, std::shared_ptr<const net::UniqueFd> fd,
+                         uint64_t bytes) {
     answers_.push_back({text_.size(), request.id, /*has_fd=*/true});
     receipts_.push_back(ReceiptOf(request, protocol::Status::kOk, bytes));
     numbers_.push_back(fd->get());

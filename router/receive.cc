@@ -1,11 +1,10 @@
 #include "router/receive.h"
 
 #include <errno.h>
+#include <glog/logging.h>
 #include <string.h>
 
 #include <algorithm>
-
-#include <glog/logging.h>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -14,7 +13,8 @@
 
 namespace objmapper::router {
 namespace {
-// A file that is local tells what it is at once; a thread of a synchronous model waits no longer for one that is not.
+// A file that is local tells what it is at once; a thread of a synchronous model waits no longer
+// for one that is not.
 absl::Duration Patience(const Session& session) {
   constexpr absl::Duration kMost = absl::Seconds(5);
   const absl::Duration timeout = session.limits->request_timeout;
@@ -27,14 +27,16 @@ ssize_t Receive(Session* session, absl::Span<char> buffer, size_t have, OnFds on
   if (!session->may_bring_fds) {
     bool fds_refused = false;
     const ssize_t got = net::RecvRefusingFds(session->fd(), room, &fds_refused);
-    if (fds_refused && !session->fds_at.has_value()) session->fds_at = have + static_cast<size_t>(got) - 1;
+    if (fds_refused && !session->fds_at.has_value())
+      session->fds_at = have + static_cast<size_t>(got) - 1;
     return got;
   }
   size_t with_fds = 0;
   const ssize_t got = net::RecvBeforeFds(session->fd(), room, &with_fds);
   if (got >= 0 || errno != EBADMSG) return got;
   if (!session->takes_fds()) {
-    LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": closed, it sent descriptors where none are taken";
+    LOG_EVERY_T(WARNING, 1) << session->PeerName()
+                            << ": closed, it sent descriptors where none are taken";
     errno = EPROTO;
     return -1;
   }

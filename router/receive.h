@@ -16,9 +16,10 @@ enum class OnFds : uint8_t {
   kLeave,  // it leaves them: -1 with errno EBADMSG, and session->fds_wait is set
 };
 
-// Reads into `buffer` behind its first `have` bytes, which are what session->unread holds. What descriptors came is noted in
-// session->arrivals, where the connection takes_fds(); else its peer does what nobody may, and is cut off: -1 with errno EPROTO.
-// Returns and errno as net::RecvBeforeFds() else. Never blocks but for kWait.
+// Reads into `buffer` behind its first `have` bytes, which are what session->unread holds. What
+// descriptors came is noted in session->arrivals, where the connection takes_fds(); else its peer
+// does what nobody may, and is cut off: -1 with errno EPROTO. Returns and errno as
+// net::RecvBeforeFds() else. Never blocks but for kWait.
 ssize_t Receive(Session* session, absl::Span<char> buffer, size_t have, OnFds on_fds);
 
 }  // namespace objmapper::router

@@ -1,8 +1,8 @@
 #include "router/request_log.h"
 
-#include <string>
-
 #include <glog/logging.h>
+
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "net/mutex.h"
@@ -47,8 +47,8 @@ class Gate {
 std::string Line(const Session& session, const Receipt& receipt, int64_t took_ns) {
   const absl::string_view name = *receipt.name;
   return absl::StrCat(session.PeerName(), ": ", protocol::ModeName(receipt.mode), " ",
-                      text::Quoted(name, kShownMax), ": ", protocol::StatusName(receipt.status), ", ", receipt.bytes, " bytes, ",
-                      took_ns / 1000, " us");
+                      text::Quoted(name, kShownMax), ": ", protocol::StatusName(receipt.status),
+                      ", ", receipt.bytes, " bytes, ", took_ns / 1000, " us");
 }
 
 }  // namespace

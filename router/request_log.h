@@ -10,9 +10,9 @@
 
 namespace objmapper::router {
 
-// Writes what SessionLimits asks for about an answer that has gone: a line when all requests are logged, or when
-// it took slow_request_ns or more. Of slow ones at most ten a second are written; the next says how many were not.
-// The owner's thread.
+// Writes what SessionLimits asks for about an answer that has gone: a line when all requests are
+// logged, or when it took slow_request_ns or more. Of slow ones at most ten a second are written;
+// the next says how many were not. The owner's thread.
 void LogAnswer(const Session& session, const Receipt& receipt, int64_t now_ns);
 
 }  // namespace objmapper::router

@@ -19,8 +19,8 @@ Session::Peer PeerOf(int fd, Transport transport) {
   return transport == Transport::kUnix ? net::PeerCredentialsOf(fd) : Session::Peer();
 }
 
-// Else the kernel would throw away such a byte, and what rides on it, while we read the next (manage_oob() in
-// net/unix/af_unix.c).
+// Else the kernel would throw away such a byte, and what rides on it, while we read the next
+// (manage_oob() in net/unix/af_unix.c).
 void ReadOutOfBandInline(int fd) {
   const int on = 1;
   setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
@@ -39,7 +39,8 @@ size_t ClassOf(uint64_t answered) {
 
 void ConnectionList::ForEach(absl::FunctionRef<void(const Session&)> look) const {
   const net::MutexLock lock(&mutex_);
-  for (const Session* session = first_; session != nullptr; session = session->next_) look(*session);
+  for (const Session* session = first_; session != nullptr; session = session->next_)
+    look(*session);
 }
 
 void ConnectionList::Enter(Session* session) {
@@ -71,7 +72,8 @@ Session::Session(ConnectionSlot slot_in, net::UniqueFd socket_in, Transport tran
       socket(std::move(socket_in)),
       transport(transport_in),
       limits(limits_in),
-      parser({.capabilities = CapabilitiesOn(transport_in), .max_pipeline = limits_in->max_pipeline}),
+      parser(
+          {.capabilities = CapabilitiesOn(transport_in), .max_pipeline = limits_in->max_pipeline}),
       peer(PeerOf(socket.get(), transport_in)),
       opened_ns(net::NowNs()),
       received_ns(opened_ns) {
@@ -105,7 +107,8 @@ void Session::NoteArrival(Arrival arrival) {
     arrival.lost = true;
     arrival.fds.clear();
   }
-  // A client that has max_pipeline requests under way, and what a ring has received before it could be stopped.
+  // A client that has max_pipeline requests under way, and what a ring has received before it could
+  // be stopped.
   constexpr size_t kArrivalsMax = 192;
   if (arrivals.size() < kArrivalsMax) {
     arrivals.push_back(std::move(arrival));
@@ -132,13 +135,15 @@ uint16_t Session::CapabilitiesOn(Transport transport) {
 }
 
 std::string Session::PeerKey() const {
-  if (transport == Transport::kUnix) return peer.known() ? absl::StrCat("uid ", peer.uid) : "a unix peer";
+  if (transport == Transport::kUnix)
+    return peer.known() ? absl::StrCat("uid ", peer.uid) : "a unix peer";
   sockaddr_storage address{};
   socklen_t size = sizeof(address);
   if (getpeername(fd(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return "a tcp peer";
   char text[INET6_ADDRSTRLEN] = "?";
   if (address.ss_family != AF_INET6) {
-    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&address)->sin_addr, text, sizeof(text));
+    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&address)->sin_addr, text,
+              sizeof(text));
     return absl::StrCat("tcp ", text);
   }
   in6_addr network = reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr;

@@ -36,40 +36,43 @@ enum class Transport : uint8_t { kUnix, kTcp };
 
 // What an operator allows one connection; the same for all, fixed at start.
 struct SessionLimits {
-  absl::Duration idle_timeout = absl::Minutes(5);      // nothing asked, nothing owed; 0: never
-  absl::Duration request_timeout = absl::Seconds(30);  // half a request, or answers not read; 0: never
-  uint64_t requests_max = 0;                           // per connection; 0: unlimited
+  absl::Duration idle_timeout = absl::Minutes(5);  // nothing asked, nothing owed; 0: never
+  // half a request, or answers not read; 0: never
+  absl::Duration request_timeout = absl::Seconds(30);
+  uint64_t requests_max = 0;  // per connection; 0: unlimited
   uint16_t max_pipeline = 64;
-  uint8_t parallelism = 1;                             // told to clients in HELLO_ACK
-  RateLimit rate;                                      // of each connection's requests
-  const Access* access = nullptr;                      // who may ask for what; null: everybody for all
+  uint8_t parallelism = 1;         // told to clients in HELLO_ACK
+  RateLimit rate;                  // of each connection's requests
+  const Access* access = nullptr;  // who may ask for what; null: everybody for all
   bool log_requests = false;
-  int64_t slow_request_ns = 0;                         // such requests are logged; 0: none
-  bool writable = false;                               // OP_PUT, OP_PUT_FD and OP_DELETE are offered
-  uint64_t put_rate_min = 0;  // bytes a second that a body has to come with, for longer than request_timeout; 0: any
+  int64_t slow_request_ns = 0;  // such requests are logged; 0: none
+  bool writable = false;        // OP_PUT, OP_PUT_FD and OP_DELETE are offered
+  // bytes a second that a body has to come with, for longer than request_timeout; 0: any
+  uint64_t put_rate_min = 0;
 };
 
 // Descriptors that one read brought.
 struct Arrival {
-  // Where in Session::unread the bytes of the read stand. The message that carried them begins at one of these, and the
-  // read ended with it or within it (unix(7): a read stops after a message with descriptors).
+  // Where in Session::unread the bytes of the read stand. The message that carried them begins at
+  // one of these, and the read ended with it or within it (unix(7): a read stops after a message
+  // with descriptors).
   size_t begin = 0;
   size_t last = 0;
   std::vector<net::ForeignFd> fds;  // one at most: one that came alone, and may be here
-  bool lost = false;     // there were some for which there was no room
-  bool several = false;  // there were more than one
-  int verdict = 0;       // of one that may not be here: net::WhyUnfit()
-  bool claimed = false;  // a request has been found that they came with
+  bool lost = false;                // there were some for which there was no room
+  bool several = false;             // there were more than one
+  int verdict = 0;                  // of one that may not be here: net::WhyUnfit()
+  bool claimed = false;             // a request has been found that they came with
 };
 
 struct Session;
 
-// The open connections, for those who want to look at them (/connz). Thread-safe; entered and left once per
-// connection.
+// The open connections, for those who want to look at them (/connz). Thread-safe; entered and left
+// once per connection.
 class ConnectionList {
  public:
-  // Calls `look` for each, with the list held: none comes or goes meanwhile. Of a session only what says that
-  // any thread may read it is to be looked at.
+  // Calls `look` for each, with the list held: none comes or goes meanwhile. Of a session only what
+  // says that any thread may read it is to be looked at.
   void ForEach(absl::FunctionRef<void(const Session&)> look) const;
   // How many are this user's, of Unix sockets.
   uint64_t CountOf(uid_t uid) const;
@@ -91,9 +94,9 @@ struct ConnectionCounters {
 
   std::atomic<uint64_t> open{0};
   std::atomic<uint64_t> accepted{0};
-  std::atomic<uint64_t> refused{0};    // over a limit, not admitted, or out of descriptors
+  std::atomic<uint64_t> refused{0};  // over a limit, not admitted, or out of descriptors
   std::atomic<uint64_t> timed_out{0};
-  std::atomic<uint64_t> migrated{0};   // moved to another lane after their first request
+  std::atomic<uint64_t> migrated{0};  // moved to another lane after their first request
   std::array<std::atomic<uint64_t>, kByAnswers> ended_by_answers{};
   std::atomic<uint64_t> ended_answers{0};  // the sum over those that have ended
   ConnectionList list;
@@ -136,26 +139,25 @@ struct Session {
 
   // "unix peer (pid 12, uid 1000)" or "tcp peer 127.0.0.1:4711", for messages; asks the kernel.
   std::string PeerName() const;
-  // The same for all connections of whom bounds regard as one: "uid 1000", "tcp 192.0.2.7"; of IPv6 the network of 64 bits,
-  // "tcp 2001:db8:1:2::/64", since who has one address there has them all. Asks the kernel.
+  // The same for all connections of whom bounds regard as one: "uid 1000", "tcp 192.0.2.7"; of IPv6
+  // the network of 64 bits, "tcp 2001:db8:1:2::/64", since who has one address there has them all.
+  // Asks the kernel.
   std::string PeerKey() const;
 
   protocol::Dialect dialect() const { return parser.dialect(); }
   bool v2() const { return parser.dialect() == protocol::Dialect::kV2; }
   int fd() const { return socket.get(); }
   // True when the connection has had all the answers it may have (--requests_per_conn).
-  bool exhausted() const {
-    return limits->requests_max != 0 && answered >= limits->requests_max;
-  }
+  bool exhausted() const { return limits->requests_max != 0 && answered >= limits->requests_max; }
   // Whether descriptors may come with its requests: OP_PUT_FD is offered.
   bool takes_fds() const {
     return limits->writable && transport == Transport::kUnix && parser.Has(protocol::kObjectOps);
   }
-  // To be called when HELLO has been taken, before it is answered: lets descriptors be sent to a connection that takes_fds(),
-  // and to no other, where the kernel heeds that (net/pass_rights.h).
+  // To be called when HELLO has been taken, before it is answered: lets descriptors be sent to a
+  // connection that takes_fds(), and to no other, where the kernel heeds that (net/pass_rights.h).
   void AllowFds();
-  // Notes what rode on bytes [begin, last] of `unread`. More than an honest client can have under way are let go of, and
-  // refused as those that found no room.
+  // Notes what rode on bytes [begin, last] of `unread`. More than an honest client can have under
+  // way are let go of, and refused as those that found no room.
   void NoteArrival(Arrival arrival);
   // The same of what another process has read for this one.
   void NoteArrival(size_t begin, net::ReceivedElsewhere* received);
@@ -170,36 +172,40 @@ struct Session {
                                      : limits->requests_max - answered;
   }
 
-  ConnectionSlot slot;  // first, so that it outlives the socket: a free slot means a closed socket
+  ConnectionSlot slot;   // first, so that it outlives the socket: a free slot means a closed socket
   net::UniqueFd socket;  // blocking mode; every call that must not block says so (MSG_DONTWAIT)
   Transport transport;
-  // Descriptors may be in its socket, or come to it: it is read by net::RecvBeforeFds(), and closed by another process when
-  // something in it is unread. False: the kernel refuses them to whoever sends them.
+  // Descriptors may be in its socket, or come to it: it is read by net::RecvBeforeFds(), and closed
+  // by another process when something in it is unread. False: the kernel refuses them to whoever
+  // sends them.
   bool may_bring_fds = false;
-  bool fds_wait = false;  // what comes next from the socket has some: for a lane that can fetch them
+  // what comes next from the socket has some: for a lane that can fetch them
+  bool fds_wait = false;
   const SessionLimits* limits;  // outlives all sessions
   protocol::RequestParser parser;
   std::string unread;  // read from the socket, not yet parsed
   // Where in `unread` the last byte of a read stood that brought descriptors: the request that
   // holds it is refused.
   std::optional<size_t> fds_at;
-  // Descriptors that reads brought, on a connection that takes_fds(), oldest first: kept until their request is taken.
+  // Descriptors that reads brought, on a connection that takes_fds(), oldest first: kept until
+  // their request is taken.
   std::vector<Arrival> arrivals;
-  int64_t handed_ns = 0;  // net::NowNs(), when it was put into its lane's queue
-  int64_t rate_full_ns = 0;  // limits->rate's bucket
+  int64_t handed_ns = 0;               // net::NowNs(), when it was put into its lane's queue
+  int64_t rate_full_ns = 0;            // limits->rate's bucket
   std::unique_ptr<Standing> standing;  // by limits->access; null until it is asked
-  bool bulk = false;       // TCP: its bodies are large; the copypath lane keeps such connections by themselves
+  bool bulk =
+      false;  // TCP: its bodies are large; the copypath lane keeps such connections by themselves
   bool peer_done = false;  // the peer has shut its side down: no more requests, answers still go
 
   // ---- Any thread may read these; the owner alone writes them ----
 
   const Peer peer;
   const int64_t opened_ns;
-  std::atomic<int64_t> received_ns;            // when something last came
-  std::atomic<const char*> lane{"router"};     // who has it: static names
-  std::atomic<protocol::Mode> last_mode{};     // of the last answer; with `answered` 0: none yet
+  std::atomic<int64_t> received_ns;         // when something last came
+  std::atomic<const char*> lane{"router"};  // who has it: static names
+  std::atomic<protocol::Mode> last_mode{};  // of the last answer; with `answered` 0: none yet
   net::Counter answered;
-  net::Counter bytes;                          // of objects, handed over
+  net::Counter bytes;  // of objects, handed over
 
  private:
   friend class ConnectionList;

@@ -4,8 +4,8 @@
 //   tally->Answered(ReceiptOf(request, status, bytes), now_ns);
 //   TallySnapshot all = board->Read();              // any thread: the sum, by mode and by lane
 //
-// A tally has one writer at a time and shares no cache line with another, so that counting takes no lock and
-// no locked instruction; the reader adds up what it finds.
+// A tally has one writer at a time and shares no cache line with another, so that counting takes no
+// lock and no locked instruction; the reader adds up what it finds.
 #pragma once
 
 #include <array>
@@ -25,7 +25,8 @@
 
 namespace objmapper::router {
 
-// A build that counts nothing, so that what counting costs can be measured (docs/operations.md): --copt=-DOBJMAPPER_UNCOUNTED.
+// A build that counts nothing, so that what counting costs can be measured (docs/operations.md):
+// --copt=-DOBJMAPPER_UNCOUNTED.
 #ifdef OBJMAPPER_UNCOUNTED
 inline constexpr bool kCounting = false;
 #else
@@ -53,7 +54,8 @@ struct Receipt {
 // That a ping is refused is its answer, and no error.
 inline Receipt ReceiptOf(const protocol::Request& request, protocol::Status status,
                          uint64_t bytes = 0) {
-  if (status == protocol::Status::kInvalidRequest && request.reason == protocol::kPing) status = protocol::Status::kOk;
+  if (status == protocol::Status::kInvalidRequest && request.reason == protocol::kPing)
+    status = protocol::Status::kOk;
   return {request.mode, status, request.received_ns, bytes, request.name};
 }
 
@@ -70,10 +72,10 @@ struct TallySnapshot {
   };
   struct PerLane {
     std::string name;
-    uint64_t threads = 0;    // that serve it now
-    uint64_t busy_ns = 0;    // time of its threads outside of waiting
-    uint64_t taken_up = 0;   // connections handed to it and taken up by a thread
-    LatencySnapshot wait;    // from handed over to taken up
+    uint64_t threads = 0;   // that serve it now
+    uint64_t busy_ns = 0;   // time of its threads outside of waiting
+    uint64_t taken_up = 0;  // connections handed to it and taken up by a thread
+    LatencySnapshot wait;   // from handed over to taken up
   };
   std::array<PerWay, kWays> ways;
   std::vector<PerLane> lanes;  // by name

@@ -2,14 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <linux/io_uring.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <string>
-
-#include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
@@ -32,31 +31,38 @@ absl::Status CheckSocketPath(const char* flag, const std::string& path) {
   const size_t slash = path.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   struct stat status;
-  if (stat(folder.c_str(), &status) != 0) return net::ErrnoToStatus(errno, absl::StrCat(what, ": the folder ", folder));
-  if (!S_ISDIR(status.st_mode)) return absl::FailedPreconditionError(absl::StrCat(what, ": ", folder, " is no folder"));
-  if (faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0 && (errno == EACCES || errno == EROFS)) {
-    return net::ErrnoToStatus(errno, absl::StrCat(what, ": uid ", geteuid(), " may not make files in ", folder));
+  if (stat(folder.c_str(), &status) != 0)
+    return net::ErrnoToStatus(errno, absl::StrCat(what, ": the folder ", folder));
+  if (!S_ISDIR(status.st_mode))
+    return absl::FailedPreconditionError(absl::StrCat(what, ": ", folder, " is no folder"));
+  if (faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0 &&
+      (errno == EACCES || errno == EROFS)) {
+    return net::ErrnoToStatus(
+        errno, absl::StrCat(what, ": uid ", geteuid(), " may not make files in ", folder));
   }
   if (lstat(path.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode)) {
-    return absl::AlreadyExistsError(
-        absl::StrCat(what, ": the file exists and is no socket; it belongs to uid ", status.st_uid));
+    return absl::AlreadyExistsError(absl::StrCat(
+        what, ": the file exists and is no socket; it belongs to uid ", status.st_uid));
   }
   return absl::OkStatus();
 }
 
 // Where a flag insists on rings: whether there are any. With "auto" there is always epoll.
 absl::Status CheckRings(const Config& config) {
-  const bool lanes = !config.model.has_value() &&
-                     (config.io_engine == copypath::EngineKind::kUring || config.fdpass_engine == copypath::EngineKind::kUring);
+  const bool lanes =
+      !config.model.has_value() && (config.io_engine == copypath::EngineKind::kUring ||
+                                    config.fdpass_engine == copypath::EngineKind::kUring);
   if (!lanes && config.model != router::models::Model::kUring) return absl::OkStatus();
   io_uring_params params{};
   const net::UniqueFd ring(static_cast<int>(syscall(SYS_io_uring_setup, 8, &params)));
   if (ring.valid()) return absl::OkStatus();
   const absl::Status why = net::RingSetupError(errno);
-  return absl::Status(why.code(), absl::StrCat(config.model.has_value()                                 ? "--concurrency_model=uring"
-                                               : config.io_engine == copypath::EngineKind::kUring ? "--io_engine=uring"
-                                                                                                  : "--fdpass_engine=uring",
-                                               ": ", why.message()));
+  return absl::Status(
+      why.code(),
+      absl::StrCat(config.model.has_value()                           ? "--concurrency_model=uring"
+                   : config.io_engine == copypath::EngineKind::kUring ? "--io_engine=uring"
+                                                                      : "--fdpass_engine=uring",
+                   ": ", why.message()));
 }
 
 }  // namespace
@@ -72,15 +78,19 @@ absl::Status CheckStart(const Config& config) {
     if (absl::Status path = CheckSocketPath("--listen_unix", address.path); !path.ok()) return path;
   }
   if (config.admin_listen.has_value() && config.admin_listen->kind == net::Address::Kind::kUnix) {
-    if (absl::Status path = CheckSocketPath("--admin_listen", config.admin_listen->path); !path.ok()) return path;
+    if (absl::Status path = CheckSocketPath("--admin_listen", config.admin_listen->path);
+        !path.ok())
+      return path;
   }
   if (!config.take_over.empty()) {
     handover::Trust trust;
     if (config.become.has_value()) trust.become = config.become->uid;
     if (absl::Status folder = trust.CheckFolderOf(config.take_over); !folder.ok()) {
-      return absl::Status(folder.code(), absl::StrCat("--take_over=", config.take_over, ": ", folder.message()));
+      return absl::Status(folder.code(),
+                          absl::StrCat("--take_over=", config.take_over, ": ", folder.message()));
     }
-    if (absl::Status path = CheckSocketPath("--take_over", config.take_over); !path.ok()) return path;
+    if (absl::Status path = CheckSocketPath("--take_over", config.take_over); !path.ok())
+      return path;
   }
   if (config.become.has_value()) {
     if (absl::Status became = BecomeForGood(*config.become); !became.ok()) return became;

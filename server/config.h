@@ -24,13 +24,15 @@ struct Config {
   // Whether it listens, by itself or by inheritance, on an address of this kind.
   bool Has(net::Address::Kind kind) const;
 
-  std::vector<net::Address> listen;     // to be listened on; none or more
-  std::vector<net::Address> inherited;  // listened on already; with `listen` and `listen_udp` one or more
+  std::vector<net::Address> listen;  // to be listened on; none or more
+  // listened on already; with `listen` and `listen_udp` one or more
+  std::vector<net::Address> inherited;
   std::vector<net::Address> listen_udp;  // host and port; none or more
   size_t udp_payload_max = 1400;         // bytes
-  std::optional<Identity> become;       // after what needs root has been had
+  std::optional<Identity> become;        // after what needs root has been had
   std::optional<net::Address> admin_listen;
-  std::vector<std::string> admin_hosts;  // further names that the operator's door answers to, without brackets
+  // further names that the operator's door answers to, without brackets
+  std::vector<std::string> admin_hosts;
   std::string root;
   bool fdpass_lane = true;  // false: no listener can reach it (--concurrency_model=auto)
   std::string concurrency_model;
@@ -47,7 +49,7 @@ struct Config {
   copypath::EngineKind fdpass_engine = copypath::EngineKind::kAuto;
   bool fd_sharing = false;
   bool answer_in_place = true;
-  absl::Duration busy_poll;  // 0: the workers sleep at once
+  absl::Duration busy_poll;     // 0: the workers sleep at once
   router::Admission admission;  // who is let in, and how many
   net::SocketFile socket_file;  // of --listen_unix
   std::string take_over;        // the hand-over door; empty: none
@@ -86,11 +88,12 @@ struct Config {
 // Reads the flags. INVALID_ARGUMENT: one of them makes no sense; the message is a sentence that
 // names the flag and its value and says what would make sense.
 //
-// inherited: where somebody listens for us already. Such an address is not listened on again, and where there is
-// one, the default socket is not needed.
+// inherited: where somebody listens for us already. Such an address is not listened on again, and
+// where there is one, the default socket is not needed.
 absl::StatusOr<Config> ConfigFromFlags(const std::vector<net::Address>& inherited = {});
 
-// Whether only this machine reaches `host`. Whoever reaches the operator's door may look, so it opens to nobody else.
+// Whether only this machine reaches `host`. Whoever reaches the operator's door may look, so it
+// opens to nobody else.
 bool IsLoopback(const std::string& host);
 
 // Where the server listens when no flag says where: $XDG_RUNTIME_DIR/objmapper.sock, or

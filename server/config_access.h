@@ -6,8 +6,8 @@
 
 namespace objmapper::server {
 
-// Reads them into config->admission, socket_file, rules_file, rate and the log's settings; config->listen is
-// filled. INVALID_ARGUMENT as ConfigFromFlags().
+// Reads them into config->admission, socket_file, rules_file, rate and the log's settings;
+// config->listen is filled. INVALID_ARGUMENT as ConfigFromFlags().
 absl::Status ReadAccess(Config* config);
 
 }  // namespace objmapper::server

@@ -6,7 +6,8 @@
 
 namespace objmapper::server {
 
-// Reads them into config->catalog and what follows it; config->writable is filled. INVALID_ARGUMENT as ConfigFromFlags().
+// Reads them into config->catalog and what follows it; config->writable is filled. INVALID_ARGUMENT
+// as ConfigFromFlags().
 absl::Status ReadDisk(Config* config);
 
 }  // namespace objmapper::server

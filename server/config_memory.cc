@@ -1,8 +1,8 @@
 #include "server/config_memory.h"
 
-#include <string>
-
 #include <gflags/gflags.h>
+
+#include <string>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -11,8 +11,10 @@
 #include "server/flag_errors.h"
 
 DEFINE_string(memory_limit, "0",
-              "Bytes of clients' sealed memfds (OP_PUT_FD) that are kept as objects in memory, with no copy on the disk: "
-              "64M, 2G. They go when others need the room, and when the server ends (docs/memory.md). 0: all are copied "
+              "Bytes of clients' sealed memfds (OP_PUT_FD) that are kept as objects in memory, "
+              "with no copy on the disk: "
+              "64M, 2G. They go when others need the room, and when the server ends "
+              "(docs/memory.md). 0: all are copied "
               "to the disk.");
 
 namespace objmapper::server {
@@ -40,18 +42,22 @@ bool ParseBytes(absl::string_view text, uint64_t* bytes) {
 
 absl::Status ReadMemory(Config* config) {
   if (!ParseBytes(FLAGS_memory_limit, &config->memory_limit)) {
-    return Bad("memory_limit", FLAGS_memory_limit, "it is a number of bytes such as 64M or 2G, or 0");
+    return Bad("memory_limit", FLAGS_memory_limit,
+               "it is a number of bytes such as 64M or 2G, or 0");
   }
   if (config->memory_limit != 0 && config->memory_limit < 65536) {
-    return Bad("memory_limit", FLAGS_memory_limit, "it is 64K or more, or 0: each object takes whole pages");
+    return Bad("memory_limit", FLAGS_memory_limit,
+               "it is 64K or more, or 0: each object takes whole pages");
   }
   if (config->memory_limit != 0 && !config->writable) {
-    return Bad("memory_limit", FLAGS_memory_limit, "nobody can store objects in a server without --writable");
+    return Bad("memory_limit", FLAGS_memory_limit,
+               "nobody can store objects in a server without --writable");
   }
   if (const uint64_t allowed = MemoryAllowed(); config->memory_limit > allowed) {
-    config->warnings.push_back(absl::StrCat("--memory_limit=", FLAGS_memory_limit, " is more than this process may have (", allowed,
-                                            " bytes: the machine's memory, or memory.max of its cgroup); the kernel ends it before "
-                                            "so much is in memory."));
+    config->warnings.push_back(absl::StrCat(
+        "--memory_limit=", FLAGS_memory_limit, " is more than this process may have (", allowed,
+        " bytes: the machine's memory, or memory.max of its cgroup); the kernel ends it before "
+        "so much is in memory."));
   }
   return absl::OkStatus();
 }

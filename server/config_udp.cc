@@ -1,8 +1,8 @@
 #include "server/config_udp.h"
 
-#include <string>
-
 #include <gflags/gflags.h>
+
+#include <string>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
@@ -12,14 +12,21 @@
 #include "server/udp/reply.h"
 
 DEFINE_string(listen_udp, "",
-              "UDP addresses to answer OP_COPY and OP_STAT on, a datagram each, separated by commas: host:port, "
-              "[v6]:port, or :port and port for loopback. Port 0 lets the kernel choose. A sender's address can be "
-              "forged, and then somebody who has not asked gets the answer: only for networks that are trusted. Neither "
-              "--rate_limit_per_conn nor --max_connections applies; --rules_file does, as to TCP peers. Off unless given.");
+              "UDP addresses to answer OP_COPY and OP_STAT on, a datagram each, separated by "
+              "commas: host:port, "
+              "[v6]:port, or :port and port for loopback. Port 0 lets the kernel choose. A "
+              "sender's address can be "
+              "forged, and then somebody who has not asked gets the answer: only for networks that "
+              "are trusted. Neither "
+              "--rate_limit_per_conn nor --max_connections applies; --rules_file does, as to TCP "
+              "peers. Off unless given.");
 DEFINE_int32(udp_max_payload, 1400,
-             "Bytes of the largest datagram that is sent, 1040 to 65507; a larger answer is TOO_LARGE, and the client asks "
-             "for ranges. 1400 crosses Ethernet and most tunnels unfragmented, so that one lost packet costs one "
-             "answer, and a forged question is multiplied by 38 at most; 65507 is best where all clients are on "
+             "Bytes of the largest datagram that is sent, 1040 to 65507; a larger answer is "
+             "TOO_LARGE, and the client asks "
+             "for ranges. 1400 crosses Ethernet and most tunnels unfragmented, so that one lost "
+             "packet costs one "
+             "answer, and a forged question is multiplied by 38 at most; 65507 is best where all "
+             "clients are on "
              "this machine, since loopback does not fragment it.");
 
 namespace objmapper::server {

@@ -25,7 +25,8 @@
 namespace objmapper::server {
 namespace {
 
-// The kernel refuses a set that is smaller than its own (sched_setaffinity(2), "Handling systems with large CPU affinity masks").
+// The kernel refuses a set that is smaller than its own (sched_setaffinity(2), "Handling systems
+// with large CPU affinity masks").
 int CoresInMask() {
   for (int room = 1024; room <= 1 << 20; room *= 2) {
     cpu_set_t* const set = CPU_ALLOC(static_cast<size_t>(room));
@@ -53,13 +54,15 @@ std::optional<std::string> FirstLine(const std::string& path) {
 std::string Unescaped(absl::string_view text) {
   std::string plain;
   for (size_t i = 0; i < text.size(); ++i) {
-    const bool octal = text[i] == '\\' && i + 3 < text.size() && text[i + 1] >= '0' && text[i + 1] <= '3' &&
-                       text[i + 2] >= '0' && text[i + 2] <= '7' && text[i + 3] >= '0' && text[i + 3] <= '7';
+    const bool octal = text[i] == '\\' && i + 3 < text.size() && text[i + 1] >= '0' &&
+                       text[i + 1] <= '3' && text[i + 2] >= '0' && text[i + 2] <= '7' &&
+                       text[i + 3] >= '0' && text[i + 3] <= '7';
     if (!octal) {
       plain.push_back(text[i]);
       continue;
     }
-    plain.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0')));
+    plain.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 +
+                                      (text[i + 3] - '0')));
     i += 3;
   }
   return plain;
@@ -78,10 +81,12 @@ std::vector<Mount> CgroupMounts(const std::string& prefix) {
   std::vector<Mount> mounts;
   std::ifstream file(absl::StrCat(prefix, "/proc/self/mountinfo"));
   for (std::string line; std::getline(file, line);) {
-    const std::pair<absl::string_view, absl::string_view> halves = absl::StrSplit(line, absl::MaxSplits(" - ", 1));
+    const std::pair<absl::string_view, absl::string_view> halves =
+        absl::StrSplit(line, absl::MaxSplits(" - ", 1));
     const std::vector<absl::string_view> left = absl::StrSplit(halves.first, ' ');
     const std::vector<absl::string_view> right = absl::StrSplit(halves.second, ' ');
-    if (left.size() < 5 || right.size() < 3 || (right[0] != "cgroup" && right[0] != "cgroup2")) continue;
+    if (left.size() < 5 || right.size() < 3 || (right[0] != "cgroup" && right[0] != "cgroup2"))
+      continue;
     Mount& mount = mounts.emplace_back();
     mount.v2 = right[0] == "cgroup2";
     mount.controllers = absl::StrSplit(right[2], ',');
@@ -91,8 +96,8 @@ std::vector<Mount> CgroupMounts(const std::string& prefix) {
   return mounts;
 }
 
-// Calls `look` with the folder of our cgroup, and with each above it that can be seen, in the hierarchy of `controller`:
-// version 1's if it has that controller, and version 2's.
+// Calls `look` with the folder of our cgroup, and with each above it that can be seen, in the
+// hierarchy of `controller`: version 1's if it has that controller, and version 2's.
 void ForEachFolder(const std::string& prefix, absl::string_view controller,
                    absl::FunctionRef<void(bool v2, const std::string& folder)> look) {
   const std::vector<Mount> mounts = CgroupMounts(prefix);
@@ -103,12 +108,14 @@ void ForEachFolder(const std::string& prefix, absl::string_view controller,
     if (parts.size() != 3) continue;
     const bool v2 = parts[0] == "0" && parts[1].empty();
     const std::vector<std::string> controllers = absl::StrSplit(parts[1], ',');
-    const auto has = [&](const std::vector<std::string>& of) { return std::find(of.begin(), of.end(), controller) != of.end(); };
+    const auto has = [&](const std::vector<std::string>& of) {
+      return std::find(of.begin(), of.end(), controller) != of.end();
+    };
     if (!v2 && !has(controllers)) continue;
     for (const Mount& mount : mounts) {
       if (mount.v2 != v2 || (!v2 && !has(mount.controllers))) continue;
-      // A container may see its own cgroup as the topmost, whatever the path says, and one may have been moved out of what
-      // it sees ("/../other"): then the mount point is all there is.
+      // A container may see its own cgroup as the topmost, whatever the path says, and one may have
+      // been moved out of what it sees ("/../other"): then the mount point is all there is.
       absl::string_view below = parts[2];
       const absl::string_view root = mount.root == "/" ? absl::string_view() : mount.root;
       const bool inside = absl::ConsumePrefix(&below, root) && (below.empty() || below[0] == '/') &&
@@ -133,7 +140,8 @@ std::optional<double> QuotaOf(const std::string& prefix, bool v2, const std::str
   std::string quota_text, period_text;
   if (v2) {
     // "max 100000", "150000 100000": microseconds.
-    const std::vector<std::string> parts = absl::StrSplit(FirstLine(absl::StrCat(path, "/cpu.max")).value_or(""), ' ');
+    const std::vector<std::string> parts =
+        absl::StrSplit(FirstLine(absl::StrCat(path, "/cpu.max")).value_or(""), ' ');
     quota_text = parts[0];
     period_text = parts.size() > 1 ? parts[1] : "100000";
   } else {
@@ -141,7 +149,8 @@ std::optional<double> QuotaOf(const std::string& prefix, bool v2, const std::str
     period_text = FirstLine(absl::StrCat(path, "/cpu.cfs_period_us")).value_or("100000");
   }
   int64_t quota = 0, period = 0;
-  if (!absl::SimpleAtoi(quota_text, &quota) || !absl::SimpleAtoi(period_text, &period)) return std::nullopt;
+  if (!absl::SimpleAtoi(quota_text, &quota) || !absl::SimpleAtoi(period_text, &period))
+    return std::nullopt;
   if (quota <= 0 || period <= 0) return std::nullopt;
   return static_cast<double>(quota) / static_cast<double>(period);
 }
@@ -162,7 +171,8 @@ Cores CoresAllowed(const std::string& prefix) {
   cores.count = mask;
   if (quota < mask) cores.count = std::max(1, static_cast<int>(std::ceil(quota - 1e-9)));
   const int machine = std::max(mask, get_nprocs());
-  cores.why = machine == 1 ? "the machine's only one" : absl::StrCat(cores.count, " of the machine's ", machine);
+  cores.why = machine == 1 ? "the machine's only one"
+                           : absl::StrCat(cores.count, " of the machine's ", machine);
   if (mask < machine) absl::StrAppend(&cores.why, "; the affinity mask has ", mask);
   if (quota < mask) absl::StrAppend(&cores.why, "; ", where, " allows ", quota);
   return cores;
@@ -176,7 +186,8 @@ uint64_t MemoryAllowed(const std::string& prefix) {
     const std::string name = v2 ? "memory.max" : "memory.limit_in_bytes";
     uint64_t limit = 0;
     // "max", or for version 1 a number beyond all memory, means none.
-    if (!absl::SimpleAtoi(FirstLine(absl::StrCat(prefix, folder, "/", name)).value_or(""), &limit)) return;
+    if (!absl::SimpleAtoi(FirstLine(absl::StrCat(prefix, folder, "/", name)).value_or(""), &limit))
+      return;
     least = std::min(least, limit);
   });
   return least;

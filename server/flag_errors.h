@@ -1,4 +1,5 @@
-// How a flag that makes no sense is refused: a sentence with its name, its value and what would make sense.
+// How a flag that makes no sense is refused: a sentence with its name, its value and what would
+// make sense.
 #pragma once
 
 #include <cstdint>

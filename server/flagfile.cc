@@ -32,7 +32,8 @@ absl::StatusOr<std::string> Contents(const std::string& path) {
     if (got == 0) return contents;
     contents.append(buffer, static_cast<size_t>(got));
   }
-  return absl::InvalidArgumentError(absl::StrCat(what, ": it is longer than ", kBytesMax, " bytes"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(what, ": it is longer than ", kBytesMax, " bytes"));
 }
 
 }  // namespace
@@ -46,14 +47,16 @@ Flagfile ParseFlagfile(absl::string_view contents, absl::string_view path) {
     line = absl::StripAsciiWhitespace(line);
     if (line.empty() || line[0] == '#') continue;
     const auto wrong = [&](absl::string_view why) {
-      file.errors.push_back(
-          absl::StrCat(text::Printable(path), ", line ", number, ": ", text::Quoted(line, 100), " is no flag: ", why, "."));
+      file.errors.push_back(absl::StrCat(text::Printable(path), ", line ", number, ": ",
+                                         text::Quoted(line, 100), " is no flag: ", why, "."));
     };
     if (absl::StrContains(line, '\0')) {
       wrong("it holds a NUL byte; a flagfile is plain text, in ASCII or UTF-8");
     } else if (line[0] != '-') {
-      wrong("a line is --name=value, or a comment that begins with #. Sections for single programs, as gflags has them, are "
-            "not read: give each program a file of its own");
+      wrong(
+          "a line is --name=value, or a comment that begins with #. Sections for single programs, "
+          "as gflags has them, are "
+          "not read: give each program a file of its own");
     } else if (line.find_first_not_of('-') == line.npos) {
       wrong("there is no name behind the dashes");
     } else {

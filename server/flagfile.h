@@ -4,8 +4,8 @@
 //   --root=/srv/objects
 //   --writable
 //
-// It is gflags' format less what lets a mistake pass: there, a line without dashes names programs, for which alone the
-// rest of the file is meant, and a flag that does not exist is skipped.
+// It is gflags' format less what lets a mistake pass: there, a line without dashes names programs,
+// for which alone the rest of the file is meant, and a flag that does not exist is skipped.
 //
 // Spaces around a line are dropped, and so is the carriage return of an editor that writes them.
 #pragma once
@@ -25,7 +25,8 @@ struct FlagfileLine {
 
 struct Flagfile {
   std::vector<FlagfileLine> lines;
-  std::vector<std::string> errors;  // sentences about lines that are no flags, each with the file and its number
+  // sentences about lines that are no flags, each with the file and its number
+  std::vector<std::string> errors;
 };
 
 // Reads the file, or what comes out of a pipe until its end.

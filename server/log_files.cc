@@ -13,11 +13,12 @@ namespace {
 // What is on its way to the files is there after that. Signals wait meanwhile.
 constexpr absl::Duration kPatience = absl::Seconds(2);
 
-// On the writing thread, which nobody waits for but us: a mount that hangs holds up no line of the log.
+// On the writing thread, which nobody waits for but us: a mount that hangs holds up no line of the
+// log.
 void CloseFiles() {
-  // glog closes its files when what their names end with changes, with a lock that every line needs; nothing is left to be
-  // written then. A line of another thread's between the two calls makes
-  // a file with that ending.
+  // glog closes its files when what their names end with changes, with a lock that every line
+  // needs; nothing is left to be written then. A line of another thread's between the two calls
+  // makes a file with that ending.
   google::SetLogFilenameExtension(".rotating");
   google::SetLogFilenameExtension("");
 }
@@ -26,14 +27,16 @@ void CloseFiles() {
 
 std::string ReopenLogFiles() {
   if (!LogHasFiles()) {
-    return "the log goes to standard error, and there is no file to be opened anew; whoever reads it there rotates it";
+    return "the log goes to standard error, and there is no file to be opened anew; whoever reads "
+           "it there rotates it";
   }
   if (FLAGS_timestamp_in_logfile_name) {
     const absl::Time now = absl::Now();
     absl::SleepFor(absl::FromUnixSeconds(absl::ToUnixSeconds(now) + 1) - now);
   }
   if (!RunInLogWriter(CloseFiles, kPatience)) {
-    return "the log's files cannot be written at the moment; they are closed, and opened anew, when they can";
+    return "the log's files cannot be written at the moment; they are closed, and opened anew, "
+           "when they can";
   }
   return "the log's files have been closed, and are opened anew";
 }

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gflags/gflags.h>
+#include <glog/logging.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/syscall.h>
@@ -18,9 +20,6 @@
 #include <string>
 #include <thread>
 #include <utility>
-
-#include <gflags/gflags.h>
-#include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -90,7 +89,8 @@ class Writer {
   uint64_t untold_ = 0;     // lost ones, of which nobody has been told yet
 };
 
-// Stands where glog's own loggers stood, one for each severity. A line is told to that of its severity and to all below.
+// Stands where glog's own loggers stood, one for each severity. A line is told to that of its
+// severity and to all below.
 class Relay : public google::base::Logger {
  public:
   Relay(Writer* writer, int level) : writer_(writer), level_(level) {}
@@ -101,7 +101,8 @@ class Relay : public google::base::Logger {
       writer_->OnLine(level_, when, absl::string_view(line, bytes));
     }
   }
-  void Flush() override {}  // FlushLog() is there for it: glog would hold a lock meanwhile that every line needs
+  // FlushLog() is there for it: glog would hold a lock meanwhile that every line needs
+  void Flush() override {}
   google::uint32 LogSize() override { return 0; }
 
  private:
@@ -120,12 +121,14 @@ Writer::Writer()
     : stream_(FLAGS_logtostdout ? STDOUT_FILENO : STDERR_FILENO),
       threshold_(Threshold()),
       to_files_(!FLAGS_logtostderr && !FLAGS_logtostdout),
-      in_color_((FLAGS_logtostdout ? FLAGS_colorlogtostdout : FLAGS_colorlogtostderr) && isatty(stream_) == 1) {
+      in_color_((FLAGS_logtostdout ? FLAGS_colorlogtostdout : FLAGS_colorlogtostderr) &&
+                isatty(stream_) == 1) {
   for (int level = 0; level < google::NUM_SEVERITIES; ++level) {
     files_[static_cast<size_t>(level)] = google::base::GetLogger(level);
     google::base::SetLogger(level, new Relay(this, level));
   }
-  // glog itself writes no line to a stream any more: it would wait for its reader, with a lock that every line needs.
+  // glog itself writes no line to a stream any more: it would wait for its reader, with a lock that
+  // every line needs.
   FLAGS_stderrthreshold = google::NUM_SEVERITIES;
   FLAGS_alsologtostderr = false;
   FLAGS_logtostdout = false;
@@ -154,8 +157,8 @@ void Writer::OnLine(int level, time_t when, absl::string_view line) {
   Put(std::move(item));
 }
 
-// glog asks for this when a line was FATAL, and then writes where it was to standard error itself, as it ends the process. Nobody
-// must keep it from that end.
+// glog asks for this when a line was FATAL, and then writes where it was to standard error itself,
+// as it ends the process. Nobody must keep it from that end.
 void Writer::OnFlush() {
   if (!std::exchange(fatal_, false) || Do([this] { FlushFiles(); }, kLogPatience)) return;
   const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -206,7 +209,8 @@ void Writer::Run() {
         wake_.wait(mutex_);
         waits_ = false;
       }
-      // What is taken out still counts until it is written: only some is, so that little waits beyond the bound.
+      // What is taken out still counts until it is written: only some is, so that little waits
+      // beyond the bound.
       for (size_t taken = 0; !queue_.empty() && taken < kWholeBytes;) {
         taken += queue_.front().line.size();
         items.push_back(std::move(queue_.front()));
@@ -243,14 +247,16 @@ void Writer::Append(const Item& item) {
     if (out_.size() + item.line.size() > kWholeBytes) WriteStream();
     if (in_color_ && item.severity > google::GLOG_INFO) {
       const bool warns = item.severity == google::GLOG_WARNING;
-      absl::StrAppend(&out_, warns ? "\033[0;33m" : "\033[0;31m", item.line, "\033[m");  // yellow, or red, as glog has it
+      // yellow, or red, as glog has it
+      absl::StrAppend(&out_, warns ? "\033[0;33m" : "\033[0;31m", item.line, "\033[m");
     } else {
       out_.append(item.line);
     }
   }
   if (!to_files_) return;
   for (int level = item.severity; level >= 0; --level) {
-    files_[static_cast<size_t>(level)]->Write(level > FLAGS_logbuflevel, item.when, item.line.data(), item.line.size());
+    files_[static_cast<size_t>(level)]->Write(level > FLAGS_logbuflevel, item.when,
+                                              item.line.data(), item.line.size());
   }
 }
 
@@ -262,9 +268,11 @@ void Writer::SayLost(uint64_t lost) {
   item.when = absl::ToTimeT(now);
   if (FLAGS_log_prefix) {
     const absl::TimeZone zone = FLAGS_log_utc_time ? absl::UTCTimeZone() : absl::LocalTimeZone();
-    item.line = absl::StrFormat("W%s %5d log_writer.cc:%d] ",
-                                absl::FormatTime(FLAGS_log_year_in_prefix ? "%Y%m%d %H:%M:%E6S" : "%m%d %H:%M:%E6S", now, zone),
-                                syscall(SYS_gettid), __LINE__);
+    item.line = absl::StrFormat(
+        "W%s %5d log_writer.cc:%d] ",
+        absl::FormatTime(FLAGS_log_year_in_prefix ? "%Y%m%d %H:%M:%E6S" : "%m%d %H:%M:%E6S", now,
+                         zone),
+        syscall(SYS_gettid), __LINE__);
   }
   absl::StrAppend(&item.line, "the log was not taken as fast as it grew: ", lost,
                   " lines were lost here (objmapper_log_lines_dropped_total)\n");

@@ -1,9 +1,11 @@
 // objmapper's server: reads the flags, serves until a signal, drains, exits.
 //
-// Exit codes: 0 served, and stopped by a signal, or would start (--check); 1 could not start; 2 a flag makes no sense; 130 stopped
-// at once by a second signal.
+// Exit codes: 0 served, and stopped by a signal, or would start (--check); 1 could not start; 2 a
+// flag makes no sense; 130 stopped at once by a second signal.
 
 #include <errno.h>
+#include <gflags/gflags.h>
+#include <glog/logging.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +19,6 @@
 #include <utility>
 #include <vector>
 
-#include <gflags/gflags.h>
-#include <glog/logging.h>
-
 #include "absl/strings/str_cat.h"
 #include "net/address.h"
 #include "net/expendable.h"
@@ -28,8 +27,8 @@
 #include "server/check.h"
 #include "server/command_line.h"
 #include "server/config.h"
-#include "server/needed_calls.h"
 #include "server/log_writer.h"
+#include "server/needed_calls.h"
 #include "server/privileges.h"
 #include "server/run.h"
 #include "server/signals.h"
@@ -52,20 +51,23 @@ void RaiseDescriptorLimit() {
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0) PLOG(WARNING) << "RLIMIT_NOFILE stays as it is";
 }
 
-// Each connection takes a descriptor, and each object that is kept open; the server itself, and what is refused or leaving,
-// some more. Where they run out, clients are told UNAVAILABLE long before the limit that the operator has set.
+// Each connection takes a descriptor, and each object that is kept open; the server itself, and
+// what is refused or leaving, some more. Where they run out, clients are told UNAVAILABLE long
+// before the limit that the operator has set.
 void CompareDescriptorLimit(const objmapper::server::Config& config) {
   constexpr uint64_t kOwn = 256;
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
   const uint64_t wanted = config.admission.connections_max + config.fd_cache_entries + kOwn;
   if (limit.rlim_cur >= wanted) return;
-  LOG(WARNING) << "--max_connections=" << config.admission.connections_max << " and --fd_cache_entries="
-               << config.fd_cache_entries << " do not fit into " << limit.rlim_cur << " descriptors (RLIMIT_NOFILE): "
-               << wanted << " would be wanted; clients are told UNAVAILABLE when there are none left.";
+  LOG(WARNING) << "--max_connections=" << config.admission.connections_max
+               << " and --fd_cache_entries=" << config.fd_cache_entries << " do not fit into "
+               << limit.rlim_cur << " descriptors (RLIMIT_NOFILE): " << wanted
+               << " would be wanted; clients are told UNAVAILABLE when there are none left.";
 }
 
-// --check: 0, 1 or 2, as the process would end if it started and could not. A unit's sockets are systemd's to judge.
+// --check: 0, 1 or 2, as the process would end if it started and could not. A unit's sockets are
+// systemd's to judge.
 int Check() {
   const absl::StatusOr<objmapper::server::Config> config = objmapper::server::ConfigFromFlags();
   if (!config.ok()) {
@@ -78,8 +80,11 @@ int Check() {
     LOG(ERROR) << "--check: cannot start: " << start.message();
     return 1;
   }
-  LOG(INFO) << "--check: would start, and serve " << objmapper::text::Printable(config->root) << (config->writable ? ", writable" : "")
-            << (config->rules_file.empty() ? "" : absl::StrCat(", by ", objmapper::text::Printable(config->rules_file)));
+  LOG(INFO) << "--check: would start, and serve " << objmapper::text::Printable(config->root)
+            << (config->writable ? ", writable" : "")
+            << (config->rules_file.empty()
+                    ? ""
+                    : absl::StrCat(", by ", objmapper::text::Printable(config->rules_file)));
   return 0;
 }
 
@@ -100,10 +105,11 @@ int main(int argc, char** argv) {
       "serves the files under a folder as objects, over Unix and TCP sockets.\n"
       "  server --root=DIR [--listen_unix=PATH,...] [--listen_tcp=HOST:PORT,...]");
   gflags::SetVersionString(std::string(objmapper::text::kVersion));
-  // "bazel run" starts programs in a folder of its own and tells where it was called: relative paths
-  // mean that place.
+  // "bazel run" starts programs in a folder of its own and tells where it was called: relative
+  // paths mean that place.
   if (const char* called_from = getenv("BUILD_WORKING_DIRECTORY"); called_from != nullptr) {
-    if (chdir(called_from) != 0) fprintf(stderr, "cannot enter %s: %s\n", called_from, strerror(errno));
+    if (chdir(called_from) != 0)
+      fprintf(stderr, "cannot enter %s: %s\n", called_from, strerror(errno));
   }
   const objmapper::server::CommandLine said = objmapper::server::ReadCommandLine(argc, argv);
   if (said.errors.empty() && FLAGS_help) {
@@ -117,19 +123,22 @@ int main(int argc, char** argv) {
   if (!said.errors.empty()) return 2;
   for (const std::string& warning : said.warnings) LOG(WARNING) << warning;
   LOG(INFO) << "objmapper " << objmapper::text::kVersion;
-  // Nothing is executed from here on; nothing that were could gain rights (prctl(2)). Before any thread.
+  // Nothing is executed from here on; nothing that were could gain rights (prctl(2)). Before any
+  // thread.
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) PLOG(WARNING) << "PR_SET_NO_NEW_PRIVS";
   RaiseDescriptorLimit();
 
   if (FLAGS_check) return Check();
-  absl::StatusOr<objmapper::server::InheritedSockets> inherited = objmapper::server::TakeInheritedSockets();
+  absl::StatusOr<objmapper::server::InheritedSockets> inherited =
+      objmapper::server::TakeInheritedSockets();
   if (!inherited.ok()) {
     LOG(ERROR) << "cannot start: " << inherited.status().message();
     return 1;
   }
   std::vector<objmapper::net::Address> addresses;
   for (const auto& listener : inherited->listeners) addresses.push_back(listener.address());
-  const absl::StatusOr<objmapper::server::Config> config = objmapper::server::ConfigFromFlags(addresses);
+  const absl::StatusOr<objmapper::server::Config> config =
+      objmapper::server::ConfigFromFlags(addresses);
   if (!config.ok()) {
     LOG(ERROR) << config.status().message();
     return 2;
@@ -140,18 +149,23 @@ int main(int argc, char** argv) {
     LOG(ERROR) << "cannot start: " << calls.message();
     return 1;
   }
-  // Before there is any thread. It opens nothing later on, and needs no more rights than the server will have.
+  // Before there is any thread. It opens nothing later on, and needs no more rights than the server
+  // will have.
   const auto prepare = [&config, title] {
     title();
-    return config->become.has_value() ? objmapper::server::BecomeForGood(*config->become) : absl::OkStatus();
+    return config->become.has_value() ? objmapper::server::BecomeForGood(*config->become)
+                                      : absl::OkStatus();
   };
-  const bool any_unix = config->Has(objmapper::net::Address::Kind::kUnix) || !config->take_over.empty() ||
-                        (config->admin_listen.has_value() && config->admin_listen->kind == objmapper::net::Address::Kind::kUnix);
+  const bool any_unix = config->Has(objmapper::net::Address::Kind::kUnix) ||
+                        !config->take_over.empty() ||
+                        (config->admin_listen.has_value() &&
+                         config->admin_listen->kind == objmapper::net::Address::Kind::kUnix);
   if (any_unix) {
     const absl::Status started = objmapper::net::StartExpendable(
         objmapper::storage::DoForeignTask, objmapper::net::JudgeForeignFd, prepare);
     if (!started.ok()) {
-      LOG(ERROR) << "cannot start: the process that lets go of clients' descriptors: " << started.message();
+      LOG(ERROR) << "cannot start: the process that lets go of clients' descriptors: "
+                 << started.message();
       return 1;
     }
   }

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,8 +15,6 @@
 #include <fstream>
 #include <string>
 #include <vector>
-
-#include <glog/logging.h>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -36,7 +35,8 @@ struct Probe {
   const char* purpose;
 };
 
-// Descriptor -1, pointers to nothing, flags that no kernel knows: each of these is refused by the kernel for its arguments.
+// Descriptor -1, pointers to nothing, flags that no kernel knows: each of these is refused by the
+// kernel for its arguments.
 constexpr Probe kProbes[] = {
     {SYS_openat2, "openat2", For::kAll, "no name can be kept beneath the root"},
     {SYS_fstat, "fstat", For::kAll, "no object's size is known"},
@@ -56,7 +56,8 @@ constexpr Probe kProbes[] = {
     {SYS_sendmsg, "sendmsg", For::kAll, "nothing can be answered"},
     {SYS_getsockopt, "getsockopt", For::kAll, "nobody knows who connects"},
     {SYS_setsockopt, "setsockopt", For::kAll, "no socket can be set up"},
-    {SYS_socketpair, "socketpair", For::kUnix, "clients' descriptors cannot be let go of elsewhere"},
+    {SYS_socketpair, "socketpair", For::kUnix,
+     "clients' descriptors cannot be let go of elsewhere"},
     {SYS_recvmmsg, "recvmmsg", For::kUdp, "no datagram can be read"},
     {SYS_sendmmsg, "sendmmsg", For::kUdp, "no datagram can be answered"},
     {SYS_pwrite64, "pwrite64", For::kWritable, "nothing can be stored"},
@@ -69,7 +70,8 @@ constexpr Probe kProbes[] = {
 
 // Whether `error` is the kernel's answer to the arguments, not somebody's to the call.
 bool IsAboutTheArguments(int error) {
-  return error == EBADF || error == EFAULT || error == EINVAL || error == ENOTSOCK || error == ENOENT || error == EOPNOTSUPP;
+  return error == EBADF || error == EFAULT || error == EINVAL || error == ENOTSOCK ||
+         error == ENOENT || error == EOPNOTSUPP;
 }
 
 int ErrnoOf(long number) {
@@ -85,8 +87,8 @@ int ErrnoOf(long number) {
     case SYS_sendfile:
     case SYS_splice:
       // No pointers, and a length: with none the call would have nothing to do.
-      return syscall(number, -1, number == SYS_splice ? 0L : -1L, number == SYS_splice ? -1L : 0L, number == SYS_splice ? 0L : 1L, 1L,
-                     0L) < 0
+      return syscall(number, -1, number == SYS_splice ? 0L : -1L, number == SYS_splice ? -1L : 0L,
+                     number == SYS_splice ? 0L : 1L, 1L, 0L) < 0
                  ? errno
                  : 0;
     case SYS_linkat:
@@ -111,7 +113,8 @@ bool IsNeeded(const Probe& probe, const Config& config) {
   return true;
 }
 
-// Whether this process's system calls go through a filter. Source: proc(5), /proc/PID/status, Seccomp.
+// Whether this process's system calls go through a filter. Source: proc(5), /proc/PID/status,
+// Seccomp.
 bool IsFiltered() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
@@ -124,17 +127,21 @@ std::string Cause(bool openat2) {
   utsname kernel{};
   uname(&kernel);
   if (!IsFiltered()) {
-    return absl::StrCat("No seccomp filter is in force here, so it is the kernel that has none: it is ", kernel.release,
-                        ", and 5.6 or later is needed");
+    return absl::StrCat(
+        "No seccomp filter is in force here, so it is the kernel that has none: it is ",
+        kernel.release, ", and 5.6 or later is needed");
   }
-  return absl::StrCat("A seccomp filter is in force here (the kernel is ", kernel.release, "). In a systemd unit look for ",
-                      openat2 ? "RestrictSUIDSGID=yes, which refuses all of openat2(2) (DynamicUser=yes implies it), and for " : "",
+  return absl::StrCat("A seccomp filter is in force here (the kernel is ", kernel.release,
+                      "). In a systemd unit look for ",
+                      openat2 ? "RestrictSUIDSGID=yes, which refuses all of openat2(2) "
+                                "(DynamicUser=yes implies it), and for "
+                              : "",
                       "SystemCallFilter=; in a container for ",
                       "its seccomp profile, which an old run-time may bring, or an old libseccomp");
 }
 
-// What --listen_tcp needs sockets for. Its type is none, which the kernel looks at first: EINVAL. Names may stand for either
-// family, so only numeric addresses are tried.
+// What --listen_tcp needs sockets for. Its type is none, which the kernel looks at first: EINVAL.
+// Names may stand for either family, so only numeric addresses are tried.
 absl::Status TryAddressFamilies(const Config& config) {
   for (const net::Address& address : config.listen) {
     if (address.kind != net::Address::Kind::kTcp) continue;
@@ -142,9 +149,12 @@ absl::Status TryAddressFamilies(const Config& config) {
     const bool v6 = absl::StrContains(address.host, ':');
     if (!v6 && !address.host.empty() && inet_aton(address.host.c_str(), &v4) == 0) continue;
     if (socket(v6 ? AF_INET6 : AF_INET, -1, 0) < 0 && errno != EINVAL) {
-      return absl::UnimplementedError(absl::StrCat(
-          "--listen_tcp: a socket for ", address.ToUrl(), " is refused with ", strerrorname_np(errno), " before the kernel sees it: a ",
-          "seccomp filter is in force here. In a systemd unit, RestrictAddressFamilies= has to name ", v6 ? "AF_INET6" : "AF_INET"));
+      return absl::UnimplementedError(absl::StrCat("--listen_tcp: a socket for ", address.ToUrl(),
+                                                   " is refused with ", strerrorname_np(errno),
+                                                   " before the kernel sees it: a ",
+                                                   "seccomp filter is in force here. In a systemd "
+                                                   "unit, RestrictAddressFamilies= has to name ",
+                                                   v6 ? "AF_INET6" : "AF_INET"));
     }
   }
   return absl::OkStatus();
@@ -155,14 +165,16 @@ absl::Status TryAddressFamilies(const Config& config) {
 absl::Status TryNeededCalls(const Config& config) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) {
-    return absl::UnimplementedError(absl::StrCat("pipe2(2) is refused with ", strerrorname_np(errno), ", and without it no object can be sent. ",
-                                                 Cause(/*openat2=*/false)));
+    return absl::UnimplementedError(
+        absl::StrCat("pipe2(2) is refused with ", strerrorname_np(errno),
+                     ", and without it no object can be sent. ", Cause(/*openat2=*/false)));
   }
   net::UniqueFd from(ends[0]), to(ends[1]);
   const pid_t child = fork();
   if (child < 0) {
     // No room for a process now (pids.max): what is refused shows itself later.
-    LOG(WARNING) << "the system calls that the server needs are not tried: fork: " << strerror(errno);
+    LOG(WARNING) << "the system calls that the server needs are not tried: fork: "
+                 << strerror(errno);
     return absl::OkStatus();
   }
   if (child == 0) {
@@ -187,7 +199,8 @@ absl::Status TryNeededCalls(const Config& config) {
     if (!ended && (error == 0 || IsAboutTheArguments(error))) continue;
     openat2 = openat2 || probe.number == SYS_openat2;
     refused.push_back(absl::StrCat(probe.name, "(2) ",
-                                   ended ? "ends the process (SIGSYS)" : absl::StrCat("is refused with ", strerrorname_np(error)),
+                                   ended ? "ends the process (SIGSYS)"
+                                         : absl::StrCat("is refused with ", strerrorname_np(error)),
                                    ", and without it ", probe.purpose));
     if (ended) break;
   }
@@ -195,8 +208,9 @@ absl::Status TryNeededCalls(const Config& config) {
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   if (refused.empty()) return TryAddressFamilies(config);
-  return absl::UnimplementedError(absl::StrCat(absl::StrJoin(refused, "; "), ". ", Cause(openat2), " (--root=",
-                                               text::Printable(config.root), " is not served)."));
+  return absl::UnimplementedError(absl::StrCat(absl::StrJoin(refused, "; "), ". ", Cause(openat2),
+                                               " (--root=", text::Printable(config.root),
+                                               " is not served)."));
 }
 
 }  // namespace objmapper::server

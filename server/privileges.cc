@@ -12,7 +12,8 @@ namespace objmapper::server {
 absl::Status BecomeForGood(const Identity& identity) {
   const std::string what = absl::StrCat("become uid ", identity.uid, ", gid ", identity.gid);
   if (geteuid() == identity.uid && getegid() == identity.gid && geteuid() != 0) {
-    // Nothing to give up but groups, which only a privileged process may: who started us has chosen them.
+    // Nothing to give up but groups, which only a privileged process may: who started us has chosen
+    // them.
     return absl::OkStatus();
   }
   const int groups = identity.name.empty() ? setgroups(0, nullptr)

@@ -16,8 +16,9 @@ struct Identity {
   std::string name;  // whose supplementary groups it gets (initgroups(3)); empty: none
 };
 
-// Becomes `identity` for good, in all threads: groups, then gid, then uid, real, effective and saved.
-// PERMISSION_DENIED: the process is not root and not that user already. INTERNAL: it could still go back.
+// Becomes `identity` for good, in all threads: groups, then gid, then uid, real, effective and
+// saved. PERMISSION_DENIED: the process is not root and not that user already. INTERNAL: it could
+// still go back.
 absl::Status BecomeForGood(const Identity& identity);
 
 }  // namespace objmapper::server

@@ -21,22 +21,26 @@ absl::Status CheckSpelling(const Config& config, const storage::Tree& tree) {
 absl::Status CheckSpelling(const Config& config, int root) {
   if (config.rules_file.empty() || !storage::FoldsCase(root)) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat("--rules_file: names in ", config.root, " do not tell upper from lower case, so that a rule about one spelling says "
+      absl::StrCat("--rules_file: names in ", config.root,
+                   " do not tell upper from lower case, so that a rule about one spelling says "
                    "nothing of the others: serve a folder that does, or no rules"));
 }
 
 std::string DoubtAboutWriting(const Config& config) {
-  if (!config.writable || faccessat(AT_FDCWD, config.root.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return "";
+  if (!config.writable || faccessat(AT_FDCWD, config.root.c_str(), W_OK | X_OK, AT_EACCESS) == 0)
+    return "";
   const int error = errno;
   if (error != EACCES && error != EROFS) return "";  // nobody knows
   struct stat status {};
   stat(config.root.c_str(), &status);
-  return absl::StrCat("--writable, but nothing can be stored in ", text::Printable(config.root), ": ", strerror(error), " (",
-                      strerrorname_np(error), ") ",
-                      error == EROFS ? absl::StrCat("where it is mounted. In a systemd unit ReadWritePaths=", text::Printable(config.root),
-                                                    " makes it writable")
-                                     : absl::StrCat("for uid ", geteuid(), "; it belongs to uid ", status.st_uid, ", gid ", status.st_gid,
-                                                    ": chown gives it to the server's user"));
+  return absl::StrCat(
+      "--writable, but nothing can be stored in ", text::Printable(config.root), ": ",
+      strerror(error), " (", strerrorname_np(error), ") ",
+      error == EROFS
+          ? absl::StrCat("where it is mounted. In a systemd unit ReadWritePaths=",
+                         text::Printable(config.root), " makes it writable")
+          : absl::StrCat("for uid ", geteuid(), "; it belongs to uid ", status.st_uid, ", gid ",
+                         status.st_gid, ": chown gives it to the server's user"));
 }
 
 }  // namespace objmapper::server

@@ -1,5 +1,6 @@
 #include "server/run.h"
 
+#include <glog/logging.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -14,8 +15,6 @@
 #include <thread>
 #include <utility>
 #include <vector>
-
-#include <glog/logging.h>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -36,8 +35,8 @@
 namespace objmapper::server {
 namespace {
 
-// A predecessor's last connection comes when its --drain_timeout ends at the latest; one that has died is noticed at
-// once.
+// A predecessor's last connection comes when its --drain_timeout ends at the latest; one that has
+// died is noticed at once.
 constexpr absl::Duration kPredecessorPatience = absl::Hours(1);
 
 // How often the listeners' socket files are looked at.
@@ -49,7 +48,8 @@ constexpr int kSuccessor = 0;
 // What --drain_timeout leaves to threads that are cut off.
 constexpr absl::Duration kGrace = absl::Seconds(3);
 
-// A thread that cannot be ended keeps the process's descriptors; those who connect must not wait for it.
+// A thread that cannot be ended keeps the process's descriptors; those who connect must not wait
+// for it.
 void CloseListeners() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -57,7 +57,8 @@ void CloseListeners() {
     int listens = 0;
     socklen_t size = sizeof(listens);
     const int number = static_cast<int>(fd);
-    if (getsockopt(number, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens == 1) close(number);
+    if (getsockopt(number, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens == 1)
+      close(number);
   }
 }
 
@@ -107,8 +108,8 @@ class Life {
     if (!config_.take_over.empty()) {
       auto found = handover::Predecessor::Find(config_.take_over, WhomToBelieve());
       if (!found.ok()) {
-        return absl::Status(found.status().code(),
-                            absl::StrCat("--take_over=", config_.take_over, ": ", found.status().message()));
+        return absl::Status(found.status().code(), absl::StrCat("--take_over=", config_.take_over,
+                                                                ": ", found.status().message()));
       }
       predecessor_ = *std::move(found);
       if (predecessor_ != nullptr) SortListeners(&inherited.listeners, &unwanted);
@@ -144,7 +145,8 @@ class Life {
     if (admin_ == nullptr && config_.admin_listen.has_value()) {
       auto opened = Admin::Open(*config_.admin_listen, config_.admin_hosts);
       if (!opened.ok()) {
-        return absl::Status(opened.status().code(), absl::StrCat("--admin_listen: ", opened.status().message()));
+        return absl::Status(opened.status().code(),
+                            absl::StrCat("--admin_listen: ", opened.status().message()));
       }
       admin_ = *std::move(opened);
     }
@@ -163,32 +165,38 @@ class Life {
       handover::Listeners result;
       for (const auto& listening : server_->listening()) {
         result.fds.push_back(listening.fd);
-        result.urls.push_back(absl::StrCat(listening.file_is_ours ? "ours " : "theirs ", listening.url));
+        result.urls.push_back(
+            absl::StrCat(listening.file_is_ours ? "ours " : "theirs ", listening.url));
       }
       return result;
     };
     auto door = handover::Door::Open(config_.take_over, WhomToBelieve(), std::move(listeners));
     if (!door.ok()) {
-      return absl::Status(door.status().code(), absl::StrCat("--take_over: ", door.status().message()));
+      return absl::Status(door.status().code(),
+                          absl::StrCat("--take_over: ", door.status().message()));
     }
     door_ = *std::move(door);
     LOG(INFO) << "hand-over: a successor is waited for at " << config_.take_over;
     return absl::OkStatus();
   }
 
-  // Which of the predecessor's listeners the flags ask for: those go to `wanted`, and are not opened again.
+  // Which of the predecessor's listeners the flags ask for: those go to `wanted`, and are not
+  // opened again.
   void SortListeners(std::vector<net::Listener>* wanted, std::vector<net::Listener>* unwanted) {
     for (net::Listener& listener : predecessor_->TakeListeners()) {
       const net::Address& address = listener.address();
-      const auto asked = std::find_if(config_.listen.begin(), config_.listen.end(), [&](const net::Address& other) {
-        // Port 0 is any port.
-        return other.ToUrl() == address.ToUrl() ||
-               (other.kind == net::Address::Kind::kTcp && address.kind == other.kind && other.port == 0 &&
-                other.host == address.host);
-      });
+      const auto asked = std::find_if(
+          config_.listen.begin(), config_.listen.end(), [&](const net::Address& other) {
+            // Port 0 is any port.
+            return other.ToUrl() == address.ToUrl() ||
+                   (other.kind == net::Address::Kind::kTcp && address.kind == other.kind &&
+                    other.port == 0 && other.host == address.host);
+          });
       if (asked == config_.listen.end()) {
-        LOG(WARNING) << "hand-over: no flag asks for " << address.ToUrl() << " any more: it will be closed"
-                     << (address.kind == net::Address::Kind::kUnix ? "; its socket file stays" : "");
+        LOG(WARNING) << "hand-over: no flag asks for " << address.ToUrl()
+                     << " any more: it will be closed"
+                     << (address.kind == net::Address::Kind::kUnix ? "; its socket file stays"
+                                                                   : "");
         unwanted->push_back(std::move(listener));
       } else {
         config_.inherited.push_back(address);
@@ -203,7 +211,8 @@ class Life {
     absl::Status released = predecessor_->Release();
     // Whether it let go or died: the sockets are ours alone now.
     server_->TakeOverFiles();
-    // Their files stay: only what our own flags name is ours to remove, not what a predecessor says.
+    // Their files stay: only what our own flags name is ours to remove, not what a predecessor
+    // says.
     unwanted->clear();
     // From here on a failure ends nothing: there are clients, and nobody else to serve them.
     if (absl::Status opened = OpenAdmin(); !opened.ok()) LOG(ERROR) << opened.message();
@@ -215,8 +224,8 @@ class Life {
   }
 
   void TakeConnections() {
-    const absl::StatusOr<uint64_t> taken =
-        predecessor_->TakeConnections(kPredecessorPatience, [this](handover::Frame frame) -> absl::Status {
+    const absl::StatusOr<uint64_t> taken = predecessor_->TakeConnections(
+        kPredecessorPatience, [this](handover::Frame frame) -> absl::Status {
           auto session = handover::Revive(std::move(frame), server_->counters(), server_->limits());
           if (!session.ok()) return session.status();
           server_->Arrive(*std::move(session));
@@ -232,7 +241,8 @@ class Life {
   // Serves until it is to end; returns why: a signal, or kSuccessor.
   int WaitForEnd() {
     while (true) {
-      pollfd polled[] = {{signals_.fd(), POLLIN, 0}, {door_ == nullptr ? -1 : door_->fd(), POLLIN, 0}};
+      pollfd polled[] = {{signals_.fd(), POLLIN, 0},
+                         {door_ == nullptr ? -1 : door_->fd(), POLLIN, 0}};
       const int found = poll(polled, 2, kLookEveryMs);
       if (found < 0) continue;  // EINTR
       if (found == 0) {
@@ -256,8 +266,8 @@ class Life {
     }
   }
 
-  // Whatever hangs: a thread in a system call that never returns is not joined for ever. What is still held may be the last of
-  // something that cannot be closed, so it is given away before.
+  // Whatever hangs: a thread in a system call that never returns is not joined for ever. What is
+  // still held may be the last of something that cannot be closed, so it is given away before.
   // more: what else may be waited for.
   void EndInTime(absl::Duration more) {
     if (config_.drain_timeout == absl::InfiniteDuration()) return;
@@ -279,10 +289,14 @@ class Life {
     const absl::Status root = server_->FollowRoot();  // which says what it found
     const std::string said = ReloadRules();
     return root.ok() ? said
-                     : absl::StrCat("RELOAD FAILED at ", TimeNow(), ", the root stays as it was: ", text::Printable(root.message()), "; ", said);
+                     : absl::StrCat("RELOAD FAILED at ", TimeNow(),
+                                    ", the root stays as it was: ", text::Printable(root.message()),
+                                    "; ", said);
   }
 
-  static std::string TimeNow() { return absl::FormatTime("%Y-%m-%d %H:%M:%S", absl::Now(), absl::LocalTimeZone()); }
+  static std::string TimeNow() {
+    return absl::FormatTime("%Y-%m-%d %H:%M:%S", absl::Now(), absl::LocalTimeZone());
+  }
 
   std::string ReloadRules() {
     const absl::StatusOr<size_t> rules = server_->ReloadRules();
@@ -296,8 +310,8 @@ class Life {
       return server_->Shape();
     }
     LOG(ERROR) << "SIGHUP: the rules stay as they are: " << rules.status().message();
-    return absl::StrCat("RELOAD FAILED at ", now, ", the rules stay as they were: ", text::Printable(rules.status().message()), "; ",
-                        server_->Shape());
+    return absl::StrCat("RELOAD FAILED at ", now, ", the rules stay as they were: ",
+                        text::Printable(rules.status().message()), "; ", server_->Shape());
   }
 
   void Drain(int signal) {
@@ -322,7 +336,8 @@ class Life {
       const std::vector<std::string> frames = handover::Describe(session, &fds);
       for (size_t i = 0; i < frames.size() && said.ok(); ++i) {
         const bool last = i + 1 == frames.size();
-        said = successor->Send(frames[i], last ? absl::MakeConstSpan(fds) : absl::Span<const int>());
+        said =
+            successor->Send(frames[i], last ? absl::MakeConstSpan(fds) : absl::Span<const int>());
       }
       return said;
     };
@@ -330,7 +345,8 @@ class Life {
       LOG(WARNING) << "cut off what was not finished within --drain_timeout";
     }
     if (said.ok()) said = successor->Send(absl::StrCat("end ", count));
-    if (said.ok()) said = successor->Receive().status();  // "taken": it has told of those that it lost itself
+    if (said.ok())
+      said = successor->Receive().status();  // "taken": it has told of those that it lost itself
     if (said.ok()) {
       LOG(INFO) << "hand-over: handed over " << count << " connections";
     } else {
@@ -363,6 +379,8 @@ class Life {
 
 }  // namespace
 
-int Run(Config config, InheritedSockets inherited) { return Life(std::move(config)).Live(std::move(inherited)); }
+int Run(Config config, InheritedSockets inherited) {
+  return Life(std::move(config)).Live(std::move(inherited));
+}
 
 }  // namespace objmapper::server

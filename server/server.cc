@@ -1,12 +1,11 @@
 #include "server/server.h"
 
+#include <glog/logging.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <functional>
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -22,8 +21,8 @@
 namespace objmapper::server {
 namespace {
 
-// A duration of the time in which this process was running: that it was stopped for a while, between two looks, is not the
-// doing of those who are waited for.
+// A duration of the time in which this process was running: that it was stopped for a while,
+// between two looks, is not the doing of those who are waited for.
 class Allowance {
  public:
   explicit Allowance(absl::Duration allowed) : allowed_ns_(absl::ToInt64Nanoseconds(allowed)) {}
@@ -80,21 +79,24 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
     house.warn_of_folding = !config.rules_file.empty();
     house.peer_percent = config.put_room_per_peer;
     house.each_second = [watch = server->root_watch_.get()] { watch->Check().IgnoreError(); };
-    absl::StatusOr<std::unique_ptr<storage::Housekeeping>> opened = storage::Housekeeping::Open(house);
+    absl::StatusOr<std::unique_ptr<storage::Housekeeping>> opened =
+        storage::Housekeeping::Open(house);
     if (!opened.ok()) return opened.status();
     server->house_ = *std::move(opened);
     server->tree_->MarkUses(server->house_->marks());
   }
-  server->store_ = std::make_unique<storage::Store>(storage::Store::Options{.tree = server->tree_.get(),
-                                                                            .durability = config.durability,
-                                                                            .house = server->house_.get(),
-                                                                            .memory = server->memory_.get(),
-                                                                            .foreign_patience = server->PoolPatience()});
+  server->store_ = std::make_unique<storage::Store>(
+      storage::Store::Options{.tree = server->tree_.get(),
+                              .durability = config.durability,
+                              .house = server->house_.get(),
+                              .memory = server->memory_.get(),
+                              .foreign_patience = server->PoolPatience()});
 
   if (!config.rules_file.empty()) {
     absl::StatusOr<router::AccessRules> rules = router::AccessRules::Load(config.rules_file);
     if (!rules.ok()) return rules.status();
-    if (absl::Status spelling = CheckSpelling(config, *server->tree_); !spelling.ok()) return spelling;
+    if (absl::Status spelling = CheckSpelling(config, *server->tree_); !spelling.ok())
+      return spelling;
     server->NoteRules(rules);
     server->access_ = std::make_unique<router::Access>(*std::move(rules));
     server->limits_.access = server->access_.get();
@@ -122,18 +124,21 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   if (const std::string doubt = DoubtAboutWriting(config); !doubt.empty()) LOG(WARNING) << doubt;
   if (server->house_ != nullptr) {
     storage::Store* const store = config.writable ? server->store_.get() : nullptr;
-    server->house_->Start(store == nullptr ? storage::DeleteIf()
-                                           : [store](absl::string_view uri, absl::FunctionRef<bool(int fd)> wanted) {
-                                               return store->DeleteIf(uri, wanted);
-                                             });
+    server->house_->Start(
+        store == nullptr ? storage::DeleteIf()
+                         : [store](absl::string_view uri, absl::FunctionRef<bool(int fd)> wanted) {
+                             return store->DeleteIf(uri, wanted);
+                           });
   } else if (config.writable) {
     // Where nobody walks the tree anyway.
     const absl::StatusOr<size_t> removed = server->store_->RemoveLeftovers();
     if (!removed.ok()) return removed.status();
-    if (*removed > 0) LOG(INFO) << "removed " << *removed << " files that killed puts had left behind";
+    if (*removed > 0)
+      LOG(INFO) << "removed " << *removed << " files that killed puts had left behind";
   }
   server->demultiplexer_ = std::make_unique<router::Demultiplexer>(std::move(router_options));
-  server->socket_watch_ = std::make_unique<SocketWatch>(server->demultiplexer_.get(), config.socket_file);
+  server->socket_watch_ =
+      std::make_unique<SocketWatch>(server->demultiplexer_.get(), config.socket_file);
 
   const absl::Status made = config.model.has_value() ? server->MakeModel() : server->MakeLanes();
   if (!made.ok()) return made;
@@ -153,8 +158,8 @@ absl::Status Server::BindUdp() {
   options.log_requests = config_.log_requests;
   udp_ = std::make_unique<udp::UdpListener>(options);
   for (const net::Address& address : config_.listen_udp) {
-    // Datagrams have no listener that could be handed over: a successor binds the address beside us, and we answer
-    // what has come to us until then.
+    // Datagrams have no listener that could be handed over: a successor binds the address beside
+    // us, and we answer what has come to us until then.
     const bool shared = !config_.take_over.empty();
     if (absl::Status bound = udp_->Bind(address, shared); !bound.ok()) return bound;
   }
@@ -168,10 +173,13 @@ absl::Status Server::MakeMemory() {
   options.bytes_max = config_.memory_limit;
   // Each object keeps a descriptor open; most are for connections and answers.
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) options.objects_max = std::max<size_t>(1, limit.rlim_cur / 4);
-  absl::StatusOr<std::unique_ptr<storage::MemoryTier>> memory = storage::MemoryTier::Create(options);
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+    options.objects_max = std::max<size_t>(1, limit.rlim_cur / 4);
+  absl::StatusOr<std::unique_ptr<storage::MemoryTier>> memory =
+      storage::MemoryTier::Create(options);
   if (!memory.ok()) {
-    return absl::Status(memory.status().code(), absl::StrCat("--memory_limit: ", memory.status().message()));
+    return absl::Status(memory.status().code(),
+                        absl::StrCat("--memory_limit: ", memory.status().message()));
   }
   memory_ = *std::move(memory);
   tree_->SetOverlay(memory_.get());
@@ -197,8 +205,10 @@ absl::Status Server::MakeLanes() {
   loop.unix_send_buffer_bytes = config_.unix_send_buffer_bytes;
   loop.in_place = config_.answer_in_place;
   loop.bulk_bytes_min = config_.bulk_bytes_min;
-  absl::StatusOr<std::unique_ptr<copypath::CopyPathLane>> copypath = copypath::CopyPathLane::Create(
-      loop, {.loops = config_.copy_loops, .bulk_loops = config_.bulk_loops, .splice = config_.splice_pool_size});
+  absl::StatusOr<std::unique_ptr<copypath::CopyPathLane>> copypath =
+      copypath::CopyPathLane::Create(loop, {.loops = config_.copy_loops,
+                                            .bulk_loops = config_.bulk_loops,
+                                            .splice = config_.splice_pool_size});
   if (!copypath.ok()) return copypath.status();
   copypath_ = *std::move(copypath);
 
@@ -231,7 +241,9 @@ absl::Status Server::MakeFdPassLane(copypath::LoopOptions loop) {
   worker.small_objects = config_.answer_in_place ? config_.fd_cache_entries : 0;
   worker.splice_bytes_min = config_.splice_bytes_min;
   worker.cache_valid = config_.fd_cache_valid;
-  worker.run_slowly = [lane = copypath_.get()](std::function<void()> work) { lane->RunSlowly(std::move(work)); };
+  worker.run_slowly = [lane = copypath_.get()](std::function<void()> work) {
+    lane->RunSlowly(std::move(work));
+  };
   fdpass_ = std::make_unique<fdpass::FdPassLane>(worker, config_.pool_size);
   fdpass_engine_ = "epoll";
   return absl::OkStatus();
@@ -276,7 +288,8 @@ Server::~Server() {
 }
 
 absl::Status Server::FollowRoot() {
-  absl::StatusOr<bool> followed = tree_->FollowRoot([this](int root) { return CheckSpelling(config_, root); });
+  absl::StatusOr<bool> followed =
+      tree_->FollowRoot([this](int root) { return CheckSpelling(config_, root); });
   if (followed.ok() && *followed && house_ != nullptr) {
     if (absl::Status known = house_->FollowRoot(); !known.ok()) followed = known;
   }
@@ -290,11 +303,13 @@ absl::Status Server::FollowRoot() {
 }
 
 absl::StatusOr<size_t> Server::ReloadRules() {
-  if (access_ == nullptr) return absl::FailedPreconditionError("there is no --rules_file to read again");
+  if (access_ == nullptr)
+    return absl::FailedPreconditionError("there is no --rules_file to read again");
   absl::StatusOr<router::AccessRules> rules = router::AccessRules::Load(config_.rules_file);
   NoteRules(rules);
   if (!rules.ok()) return rules.status();
-  for (const std::string& doubt : rules->Doubts()) LOG(WARNING) << "--rules_file=" << config_.rules_file << ": " << doubt;
+  for (const std::string& doubt : rules->Doubts())
+    LOG(WARNING) << "--rules_file=" << config_.rules_file << ": " << doubt;
   const size_t count = rules->size();
   access_->Replace(*std::move(rules));
   return count;
@@ -316,7 +331,8 @@ void Server::NoteRules(const absl::StatusOr<router::AccessRules>& rules) {
 }
 
 std::string Server::WithoutPulse() {
-  // Two may ask (the watchdog, and whoever answers /readyz): a loop has time to answer one before it is looked at for the other.
+  // Two may ask (the watchdog, and whoever answers /readyz): a loop has time to answer one before
+  // it is looked at for the other.
   constexpr int64_t kAtMostEveryNs = 100'000'000;
   const net::MutexLock lock(&watch_mutex_);
   const int64_t now_ns = net::NowNs();
@@ -348,15 +364,16 @@ std::string Server::WithoutPulse() {
 void Server::Look() { WithoutPulse(); }
 
 std::string Server::Stuck() const {
-  for (const router::Lane* lane : {fdpass_.get(), static_cast<router::Lane*>(copypath_.get()), model_.get()}) {
+  for (const router::Lane* lane :
+       {fdpass_.get(), static_cast<router::Lane*>(copypath_.get()), model_.get()}) {
     if (lane == nullptr) continue;
     const std::string threads = lane->WithoutThreads(PoolPatience());
     if (!threads.empty()) return absl::StrCat(threads, " are all stuck, and more waits for them");
   }
   {
     const net::MutexLock lock(&watch_mutex_);
-    const bool long_silent =
-        silent_since_ns_ != 0 && net::NowNs() - silent_since_ns_ > absl::ToInt64Nanoseconds(kStuckAfter);
+    const bool long_silent = silent_since_ns_ != 0 && net::NowNs() - silent_since_ns_ >
+                                                          absl::ToInt64Nanoseconds(kStuckAfter);
     if (long_silent) return absl::StrCat(silent_, " does not go round");
   }
   std::string trouble = socket_watch_->Trouble();
@@ -364,10 +381,12 @@ std::string Server::Stuck() const {
 }
 
 absl::Duration Server::PoolPatience() const {
-  return config_.request_timeout == absl::ZeroDuration() ? absl::Seconds(30) : config_.request_timeout;
+  return config_.request_timeout == absl::ZeroDuration() ? absl::Seconds(30)
+                                                         : config_.request_timeout;
 }
 
-bool Server::HandOver(absl::FunctionRef<absl::Status(const router::Session&)> take, uint64_t* count) {
+bool Server::HandOver(absl::FunctionRef<absl::Status(const router::Session&)> take,
+                      uint64_t* count) {
   demultiplexer_->Depart();
   DrainLanes();
   Allowance allowed(config_.drain_timeout);
@@ -402,7 +421,8 @@ bool Server::Drain() {
 }
 
 bool Server::AllDone() const {
-  return counters_.open.load(std::memory_order_acquire) == 0 && (udp_ == nullptr || udp_->drained());
+  return counters_.open.load(std::memory_order_acquire) == 0 &&
+         (udp_ == nullptr || udp_->drained());
 }
 
 void Server::DrainLanes() {
@@ -499,17 +519,19 @@ std::string Server::Shape() const {
     threads = router::models::ThreadsOf(*config_.model, config_.pool_size, config_.max_threads);
   } else {
     threads = absl::StrCat(
-        fdpass_ == nullptr ? "no fdpass lane (no Unix socket), "
-                           : absl::StrCat(config_.pool_size, " fdpass workers on ", fdpass_engine_, ", "),
+        fdpass_ == nullptr
+            ? "no fdpass lane (no Unix socket), "
+            : absl::StrCat(config_.pool_size, " fdpass workers on ", fdpass_engine_, ", "),
         config_.copy_loops, " copy loop(s)",
-        config_.bulk_loops == 0 ? "" : absl::StrCat(" and ", config_.bulk_loops, " for large bodies over TCP"), " on ",
-        copypath_->engine_name(), ", ",
-        config_.splice_pool_size, " splice threads");
+        config_.bulk_loops == 0
+            ? ""
+            : absl::StrCat(" and ", config_.bulk_loops, " for large bodies over TCP"),
+        " on ", copypath_->engine_name(), ", ", config_.splice_pool_size, " splice threads");
   }
-  return absl::StrCat("serving ", config_.root, config_.writable ? ", writable, on " : " on ", absl::StrJoin(urls_, ", "), "; ",
-                      config_.concurrency_model, ": ", threads, "; at most ",
-                      config_.admission.connections_max, " connections, ", config_.max_pipeline,
-                      " requests in a pipeline");
+  return absl::StrCat("serving ", config_.root, config_.writable ? ", writable, on " : " on ",
+                      absl::StrJoin(urls_, ", "), "; ", config_.concurrency_model, ": ", threads,
+                      "; at most ", config_.admission.connections_max, " connections, ",
+                      config_.max_pipeline, " requests in a pipeline");
 }
 
 }  // namespace objmapper::server

@@ -28,55 +28,60 @@
 #include "server/udp/listener.h"
 #include "storage/housekeeping.h"
 #include "storage/index.h"
-#include "storage/store.h"
 #include "storage/memory_tier.h"
 #include "storage/root_watch.h"
+#include "storage/store.h"
 #include "storage/tree.h"
 
 namespace objmapper::server {
 
 class Server {
  public:
-  // Listens, on `inherited` too, and serves. Errors: the root or a listener cannot be had, or the engine asked for; the
-  // message is for the operator.
+  // Listens, on `inherited` too, and serves. Errors: the root or a listener cannot be had, or the
+  // engine asked for; the message is for the operator.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const Config& config,
                                                        std::vector<net::Listener> inherited = {});
   // Stops at once what still runs.
   ~Server();
 
-  // Reads --rules_file again: requests from now on go by it, on open connections too. Returns how many rules it
-  // has. Errors: there is none (FAILED_PRECONDITION), or it cannot be had; then the rules stay as they are.
+  // Reads --rules_file again: requests from now on go by it, on open connections too. Returns how
+  // many rules it has. Errors: there is none (FAILED_PRECONDITION), or it cannot be had; then the
+  // rules stay as they are.
   absl::StatusOr<size_t> ReloadRules();
 
-  // Has the name of the root looked up again, and serves what it means now; OK, too, where that is what it was. Says in the log what
-  // it found. Errors: as Tree::Open(), and FAILED_PRECONDITION where there are rules and names there do not tell upper from lower
-  // case; then the root stays.
+  // Has the name of the root looked up again, and serves what it means now; OK, too, where that is
+  // what it was. Says in the log what it found. Errors: as Tree::Open(), and FAILED_PRECONDITION
+  // where there are rules and names there do not tell upper from lower case; then the root stays.
   absl::Status FollowRoot();
 
   // Stops accepting, removes the socket files, and lets clients have what they asked for. True when
   // all was done within config.drain_timeout; the rest is cut off by the destructor.
   bool Drain();
 
-  // For a watchdog, any thread: the thread of an event loop that has not gone round since the last call, which asked it to;
-  // empty when all have, and then they are asked again.
+  // For a watchdog, any thread: the thread of an event loop that has not gone round since the last
+  // call, which asked it to; empty when all have, and then they are asked again.
   std::string WithoutPulse();
   // To be called about once a second by whoever asks for Stuck(). Any thread.
   void Look();
-  // What has not gone on for kStuckAfter, as a sentence: a loop, the router, or the threads of a pool that more waits for;
-  // which listeners nobody can connect to; or what has become of the root (storage/root_watch.h), which may wait for the disk. Empty
-  // when all is well. Any thread.
+  // What has not gone on for kStuckAfter, as a sentence: a loop, the router, or the threads of a
+  // pool that more waits for; which listeners nobody can connect to; or what has become of the root
+  // (storage/root_watch.h), which may wait for the disk. Empty when all is well. Any thread.
   std::string Stuck() const;
   static constexpr absl::Duration kStuckAfter = absl::Seconds(3);
 
   // What it listens on, for a successor. Any thread, before Drain() and HandOver().
-  // Listens anew where a socket's file is gone (server/socket_watch.h); for a thread that may wait, every two seconds or so.
+  // Listens anew where a socket's file is gone (server/socket_watch.h); for a thread that may wait,
+  // every two seconds or so.
   void LookAtSockets() { socket_watch_->Look(); }
-  std::vector<router::Demultiplexer::Listening> listening() const { return demultiplexer_->listening(); }
-  // Stops listening, leaving the socket files, and gives each connection, once nothing is owed on it, to `take`: the
-  // socket is another process's then. As Drain() else; how many there were goes to `*count`.
+  std::vector<router::Demultiplexer::Listening> listening() const {
+    return demultiplexer_->listening();
+  }
+  // Stops listening, leaving the socket files, and gives each connection, once nothing is owed on
+  // it, to `take`: the socket is another process's then. As Drain() else; how many there were goes
+  // to `*count`.
   bool HandOver(absl::FunctionRef<absl::Status(const router::Session&)> take, uint64_t* count);
-  // Takes in a connection that a predecessor hands over. Any thread. What that has stored for the connection, we have not
-  // seen: what we know of objects is not to be believed any more.
+  // Takes in a connection that a predecessor hands over. Any thread. What that has stored for the
+  // connection, we have not seen: what we know of objects is not to be believed any more.
   void Arrive(std::unique_ptr<router::Session> session) {
     tree_->NoteChange();
     demultiplexer_->Arrive(std::move(session));
@@ -130,15 +135,15 @@ class Server {
   std::unique_ptr<SocketWatch> socket_watch_;
   std::unique_ptr<router::Lane> fdpass_;
   std::unique_ptr<copypath::CopyPathLane> copypath_;
-  std::unique_ptr<router::Lane> model_;  // in place of both lanes
+  std::unique_ptr<router::Lane> model_;    // in place of both lanes
   std::unique_ptr<udp::UdpListener> udp_;  // null: none is asked for
-  std::string fdpass_engine_;            // "epoll", "uring"; for the log
+  std::string fdpass_engine_;              // "epoll", "uring"; for the log
   std::vector<std::string> urls_;
   mutable net::Mutex rules_mutex_;
   std::optional<Vitals::Rules> rules_ GUARDED_BY(rules_mutex_);  // nullopt: there are none
   mutable net::Mutex watch_mutex_;
-  int64_t watched_ns_ GUARDED_BY(watch_mutex_) = 0;     // when WithoutPulse() last looked
-  std::string silent_ GUARDED_BY(watch_mutex_);         // what it found
+  int64_t watched_ns_ GUARDED_BY(watch_mutex_) = 0;  // when WithoutPulse() last looked
+  std::string silent_ GUARDED_BY(watch_mutex_);      // what it found
   int64_t silent_since_ns_ GUARDED_BY(watch_mutex_) = 0;
 };
 

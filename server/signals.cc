@@ -1,5 +1,6 @@
 #include "server/signals.h"
 
+#include <glog/logging.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -11,8 +12,6 @@
 #include <algorithm>
 #include <cstdint>
 
-#include <glog/logging.h>
-
 #include "absl/time/clock.h"
 #include "net/clock.h"
 #include "server/log_writer.h"
@@ -20,10 +19,11 @@
 namespace objmapper::server {
 namespace {
 
-// Each would end the process, or stop it, for no reason of ours. SIGPIPE: a client that has gone shows itself as EPIPE, and
-// splice(2) has no MSG_NOSIGNAL. SIGXFSZ: an object past RLIMIT_FSIZE is EFBIG for who stores it. SIGTTOU, SIGTTIN: a
-// server in the background of a terminal logs to it.
-constexpr int kIgnored[] = {SIGPIPE, SIGXFSZ, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT, SIGTTOU, SIGTTIN};
+// Each would end the process, or stop it, for no reason of ours. SIGPIPE: a client that has gone
+// shows itself as EPIPE, and splice(2) has no MSG_NOSIGNAL. SIGXFSZ: an object past RLIMIT_FSIZE is
+// EFBIG for who stores it. SIGTTOU, SIGTTIN: a server in the background of a terminal logs to it.
+constexpr int kIgnored[] = {SIGPIPE, SIGXFSZ, SIGALRM,   SIGVTALRM, SIGPROF,
+                            SIGIO,   SIGPWR,  SIGSTKFLT, SIGTTOU,   SIGTTIN};
 
 sigset_t AllRead() {
   sigset_t signals = StopSignals();
@@ -31,8 +31,8 @@ sigset_t AllRead() {
   return signals;
 }
 
-// The first realtime signals are glibc's, which sigaction(3) does not touch: it installs handlers when it needs them, and
-// those look at who sent it. Until then a signal from outside would end us.
+// The first realtime signals are glibc's, which sigaction(3) does not touch: it installs handlers
+// when it needs them, and those look at who sent it. Until then a signal from outside would end us.
 void IgnoreUnlessUsed(int number) {
   struct KernelAction {  // rt_sigaction(2)
     uintptr_t handler;
@@ -61,7 +61,8 @@ int AwaitStopAtOnce(bool asked) {
   int number = 0;
   if (!asked) {
     sigwait(&signals, &number);
-    LOG(INFO) << strsignal(number) << ": it is ending already; another one, a second or more from now, stops at once";
+    LOG(INFO) << strsignal(number)
+              << ": it is ending already; another one, a second or more from now, stops at once";
   }
   // At least once, however late this thread is: what has come by then came with the first.
   const int64_t until_ns = net::NowNs() + kOneWordNs;
@@ -100,7 +101,8 @@ int SignalQueue::Take() {
   const timespec at_once{};
   if (const int number = sigtimedwait(&first, nullptr, &at_once); number > 0) return number;
   signalfd_siginfo info;
-  return read(fd_.get(), &info, sizeof(info)) == sizeof(info) ? static_cast<int>(info.ssi_signo) : 0;
+  return read(fd_.get(), &info, sizeof(info)) == sizeof(info) ? static_cast<int>(info.ssi_signo)
+                                                              : 0;
 }
 
 StartWatch::StartWatch(absl::Duration patience) {
@@ -125,7 +127,8 @@ void StartWatch::Run(absl::Duration patience) {
   if (polled[0].revents != 0) return;
   const absl::Time until = absl::Now() + patience;
   while (absl::Now() < until) {
-    const absl::Duration most = std::min(until - absl::Now(), absl::Hours(1));  // what fits into poll's milliseconds
+    // what fits into poll's milliseconds
+    const absl::Duration most = std::min(until - absl::Now(), absl::Hours(1));
     if (poll(polled, 1, static_cast<int>(absl::ToInt64Milliseconds(most)) + 1) > 0) return;
   }
   LOG(ERROR) << "stopped while it started: that took longer than --drain_timeout";

@@ -1,8 +1,8 @@
 #include "server/socket_watch.h"
 
-#include <utility>
-
 #include <glog/logging.h>
+
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -34,10 +34,12 @@ void SocketWatch::Look() {
       absl::StrAppend(&trouble, trouble.empty() ? "" : "; ", known.said);
       continue;
     }
-    std::string now = absl::StrCat("nobody can connect to ", listening.url, " any more: its socket file ",
-                                   leads == PathLeads::kNowhere ? "is gone" : "has been replaced");
+    std::string now =
+        absl::StrCat("nobody can connect to ", listening.url, " any more: its socket file ",
+                     leads == PathLeads::kNowhere ? "is gone" : "has been replaced");
     if (!listening.file_is_ours) {
-      absl::StrAppend(&now, "; it was not made by this server: restart the socket unit, or whoever made it");
+      absl::StrAppend(
+          &now, "; it was not made by this server: restart the socket unit, or whoever made it");
     } else {
       absl::StatusOr<net::Listener> renewed = net::Listener::Open(listening.address, file_);
       if (renewed.ok()) {

@@ -1,5 +1,6 @@
-// Socket files that go while the server runs: removed by hand, by a cleaner of /tmp, with their folder. Who is connected notices
-// nothing, and nobody else can connect; so the server listens anew.
+// Socket files that go while the server runs: removed by hand, by a cleaner of /tmp, with their
+// folder. Who is connected notices nothing, and nobody else can connect; so the server listens
+// anew.
 //
 //   SocketWatch watch(&demultiplexer, config.socket_file);
 //   watch.Look();                      // every two seconds or so
@@ -20,8 +21,9 @@ class SocketWatch {
   // demultiplexer: borrowed, started. file: what is asked of a socket file that is made.
   SocketWatch(router::Demultiplexer* demultiplexer, net::SocketFile file);
 
-  // Looks at each socket file, and listens anew where one is gone. One of another server's is left alone, and so is
-  // what systemd has made: then Trouble() says so. Says in the log what it found, once. May wait for a disk. One thread.
+  // Looks at each socket file, and listens anew where one is gone. One of another server's is left
+  // alone, and so is what systemd has made: then Trouble() says so. Says in the log what it found,
+  // once. May wait for a disk. One thread.
   void Look();
 
   // Which listeners nobody can connect to, and why; empty when there is none. Any thread.

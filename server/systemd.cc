@@ -1,5 +1,6 @@
 #include "server/systemd.h"
 
+#include <glog/logging.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
@@ -8,8 +9,6 @@
 #include <condition_variable>
 #include <thread>
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
@@ -37,11 +36,12 @@ absl::StatusOr<InheritedSockets> TakeInheritedSockets() {
   for (int i = 0; i < count; ++i) {
     const std::string name = names != nullptr && names[i] != nullptr ? names[i] : "";
     free(names == nullptr ? nullptr : names[i]);
-    absl::StatusOr<net::Listener> listener = net::Listener::Adopt(net::UniqueFd(SD_LISTEN_FDS_START + i));
+    absl::StatusOr<net::Listener> listener =
+        net::Listener::Adopt(net::UniqueFd(SD_LISTEN_FDS_START + i));
     if (!listener.ok()) {
-      error = absl::FailedPreconditionError(
-          absl::StrCat("socket ", i + 1, " of ", count, " from systemd, ", text::Quoted(name), ": ",
-                       listener.status().message()));
+      error = absl::FailedPreconditionError(absl::StrCat("socket ", i + 1, " of ", count,
+                                                         " from systemd, ", text::Quoted(name),
+                                                         ": ", listener.status().message()));
     } else if (name != "admin") {
       sockets.listeners.push_back(*std::move(listener));
     } else if (sockets.admin.has_value()) {
@@ -78,7 +78,8 @@ class ServiceNotifier::Watchdog {
       if (thread.empty()) {
         Notify("WATCHDOG=1");
       } else if (thread != last) {
-        LOG(ERROR) << "watchdog: " << thread << " does not go round; systemd is not told that we are alive";
+        LOG(ERROR) << "watchdog: " << thread
+                   << " does not go round; systemd is not told that we are alive";
       }
       last = thread;
       const net::MutexLock lock(&mutex_);
@@ -104,7 +105,8 @@ void ServiceNotifier::Ready(const std::string& shape, std::function<std::string(
   Notify(absl::StrCat("READY=1\nSTATUS=", shape));
   uint64_t period_us = 0;
   const int enabled = sd_watchdog_enabled(/*unset_environment=*/0, &period_us);
-  if (enabled < 0) LOG(WARNING) << net::ErrnoToStatus(-enabled, "WATCHDOG_USEC makes no sense").message();
+  if (enabled < 0)
+    LOG(WARNING) << net::ErrnoToStatus(-enabled, "WATCHDOG_USEC makes no sense").message();
   if (enabled > 0) {
     watchdog_ = std::make_unique<Watchdog>(std::chrono::microseconds(period_us), std::move(stuck));
   }
@@ -115,12 +117,15 @@ void ServiceNotifier::Reloading() {
   Notify(absl::StrCat("RELOADING=1\nMONOTONIC_USEC=", net::NowNs() / 1000));
 }
 
-void ServiceNotifier::Reloaded(const std::string& status) { Notify(absl::StrCat("READY=1\nSTATUS=", status)); }
+void ServiceNotifier::Reloaded(const std::string& status) {
+  Notify(absl::StrCat("READY=1\nSTATUS=", status));
+}
 
 void ServiceNotifier::Stopping(absl::Duration most) {
   std::string state = "STOPPING=1\nSTATUS=draining";
   if (most > absl::ZeroDuration() && most < absl::Hours(24 * 365)) {
-    absl::StrAppend(&state, "\nEXTEND_TIMEOUT_USEC=", absl::ToInt64Microseconds(most + absl::Seconds(5)));
+    absl::StrAppend(&state,
+                    "\nEXTEND_TIMEOUT_USEC=", absl::ToInt64Microseconds(most + absl::Seconds(5)));
   }
   Notify(state);
 }

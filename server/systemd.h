@@ -1,5 +1,5 @@
-// What systemd says to a service, and wants to hear: sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3).
-// Without systemd (its variables are not set) all of it does nothing.
+// What systemd says to a service, and wants to hear: sd_listen_fds(3), sd_notify(3),
+// sd_watchdog_enabled(3). Without systemd (its variables are not set) all of it does nothing.
 #pragma once
 
 #include <functional>
@@ -20,8 +20,8 @@ struct InheritedSockets {
   std::optional<net::Listener> admin;  // the one that is named so (FileDescriptorName=admin)
 };
 
-// Takes them; once. FAILED_PRECONDITION: one is no stream socket that listens (the message says which, and what it
-// is), or there are two for the operator.
+// Takes them; once. FAILED_PRECONDITION: one is no stream socket that listens (the message says
+// which, and what it is), or there are two for the operator.
 absl::StatusOr<InheritedSockets> TakeInheritedSockets();
 
 // Tells systemd how we are. One thread, but for the watchdog's own.
@@ -30,8 +30,9 @@ class ServiceNotifier {
   ServiceNotifier();
   ~ServiceNotifier();
 
-  // shape: for `systemctl status`. With a watchdog (WatchdogSec=) `stuck` is asked from now on, three times in each
-  // of its periods; where it names a thread, nothing is said to systemd, which then ends us.
+  // shape: for `systemctl status`. With a watchdog (WatchdogSec=) `stuck` is asked from now on,
+  // three times in each of its periods; where it names a thread, nothing is said to systemd, which
+  // then ends us.
   void Ready(const std::string& shape, std::function<std::string()> stuck);
   // Before and after the configuration is read again.
   void Reloading();

@@ -21,9 +21,10 @@ constexpr char kExpires[] = "user.objmapper.expires";
 constexpr char kEtag[] = "user.objmapper.etag";
 constexpr size_t kValueMax = 256;
 
-// Setting the attribute, and giving the finished file its name, change the ctime of the file; who writes its bytes and turns the
-// mtime back changes it too. They are told apart by time: ours is the one within an instant of the stamp that is kept. Two
-// ticks of the clock that the kernel stamps files with, where it ticks slowest (100 Hz).
+// Setting the attribute, and giving the finished file its name, change the ctime of the file; who
+// writes its bytes and turns the mtime back changes it too. They are told apart by time: ours is
+// the one within an instant of the stamp that is kept. Two ticks of the clock that the kernel
+// stamps files with, where it ticks slowest (100 Hz).
 constexpr int64_t kInstantNs = 20'000'000;
 // How often it is kept anew where the instant was over before the work was done.
 constexpr int kAttemptsMax = 8;
@@ -38,7 +39,8 @@ std::optional<std::string> Get(int fd, const char* name) {
   char value[kValueMax];
   ssize_t size = fgetxattr(fd, name, value, sizeof(value));
   // A descriptor of O_PATH is asked by the name that it has in /proc.
-  if (size < 0 && errno == EBADF) size = getxattr(absl::StrCat("/proc/self/fd/", fd).c_str(), name, value, sizeof(value));
+  if (size < 0 && errno == EBADF)
+    size = getxattr(absl::StrCat("/proc/self/fd/", fd).c_str(), name, value, sizeof(value));
   if (size < 0) return std::nullopt;
   return std::string(value, static_cast<size_t>(size));
 }
@@ -66,7 +68,8 @@ absl::Status SetExpiry(int fd, int64_t expires_s) {
   const std::string value = absl::StrCat(expires_s);
   if (fsetxattr(fd, kExpires, value.data(), value.size(), 0) != 0) {
     if (errno == EOPNOTSUPP) {
-      return absl::UnimplementedError("an object that expires needs a file system with extended attributes (EOPNOTSUPP)");
+      return absl::UnimplementedError(
+          "an object that expires needs a file system with extended attributes (EOPNOTSUPP)");
     }
     return DiskError(errno, "fsetxattr");
   }
@@ -99,12 +102,14 @@ bool KeepContentEtag(int fd, const std::string& etag) {
   if (!before.has_value()) return false;
   if (KnownContentEtag(fd, *before) == etag) return true;
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
-    // The clock of the kernel's own stamps, which is behind the exact one: the ctime is never earlier than this.
-    const std::string value =
-        absl::StrCat(etag, " ", before->size, " ", before->mtime_ns, " ", NowNs(CLOCK_REALTIME_COARSE));
+    // The clock of the kernel's own stamps, which is behind the exact one: the ctime is never
+    // earlier than this.
+    const std::string value = absl::StrCat(etag, " ", before->size, " ", before->mtime_ns, " ",
+                                           NowNs(CLOCK_REALTIME_COARSE));
     if (fsetxattr(fd, kEtag, value.data(), value.size(), 0) != 0) return false;
     const std::optional<ObjectInfo> info = TimesOf(fd);
-    if (!info.has_value() || info->size != before->size || info->mtime_ns != before->mtime_ns) return false;
+    if (!info.has_value() || info->size != before->size || info->mtime_ns != before->mtime_ns)
+      return false;
     if (KnownContentEtag(fd, *info).has_value()) return true;
   }
   return false;
@@ -116,15 +121,16 @@ std::optional<std::string> KnownContentEtag(int fd, const ObjectInfo& info) {
   const std::vector<std::string> parts = absl::StrSplit(*value, ' ');
   uint64_t size;
   int64_t mtime_ns, kept_ns;
-  if (parts.size() != 4 || !absl::SimpleAtoi(parts[1], &size) || !absl::SimpleAtoi(parts[2], &mtime_ns) ||
-      !absl::SimpleAtoi(parts[3], &kept_ns)) {
+  if (parts.size() != 4 || !absl::SimpleAtoi(parts[1], &size) ||
+      !absl::SimpleAtoi(parts[2], &mtime_ns) || !absl::SimpleAtoi(parts[3], &kept_ns)) {
     return std::nullopt;
   }
   // Whoever may write to the file may have put anything there.
   if (!MayBeEtag(parts[0])) return std::nullopt;
   int64_t since_ns;  // others may have set any number
   const bool same = size == info.size && mtime_ns == info.mtime_ns &&
-                    !__builtin_sub_overflow(info.ctime_ns, kept_ns, &since_ns) && since_ns >= 0 && since_ns <= kInstantNs;
+                    !__builtin_sub_overflow(info.ctime_ns, kept_ns, &since_ns) && since_ns >= 0 &&
+                    since_ns <= kInstantNs;
   return same ? std::optional<std::string>(parts[0]) : std::nullopt;
 }
 

@@ -39,11 +39,13 @@ constexpr size_t kTriesMax = 64;
 
 std::string OtherSpelling(const std::string& name) {
   std::string other = name;
-  for (char& c : other) c = absl::ascii_islower(c) ? absl::ascii_toupper(c) : absl::ascii_tolower(c);
+  for (char& c : other)
+    c = absl::ascii_islower(c) ? absl::ascii_toupper(c) : absl::ascii_tolower(c);
   return other;
 }
 
-// By its names: whether one is found by another spelling too, without being in the directory under that.
+// By its names: whether one is found by another spelling too, without being in the directory under
+// that.
 bool FindsOtherSpelling(int directory) {
   const absl::StatusOr<std::vector<DirectoryName>> names = NamesIn(directory);
   if (!names.ok()) return false;
@@ -54,12 +56,13 @@ bool FindsOtherSpelling(int directory) {
     if (++tries > kTriesMax) return false;
     struct stat as_named, as_other;
     if (fstatat(directory, name.name.c_str(), &as_named, AT_SYMLINK_NOFOLLOW) != 0 ||
-        fstatat(directory, other.c_str(), &as_other, AT_SYMLINK_NOFOLLOW) != 0 || as_named.st_ino != as_other.st_ino ||
-        as_named.st_dev != as_other.st_dev) {
+        fstatat(directory, other.c_str(), &as_other, AT_SYMLINK_NOFOLLOW) != 0 ||
+        as_named.st_ino != as_other.st_ino || as_named.st_dev != as_other.st_dev) {
       continue;
     }
     // Two hard links may be spelled so.
-    const bool both = std::any_of(names->begin(), names->end(), [&](const DirectoryName& n) { return n.name == other; });
+    const bool both = std::any_of(names->begin(), names->end(),
+                                  [&](const DirectoryName& n) { return n.name == other; });
     if (!both) return true;
   }
   return false;
@@ -79,7 +82,9 @@ bool FoldsCase(int directory) {
   struct statfs system;
   if (fstatfs(directory, &system) == 0) {
     const auto magic = static_cast<unsigned long>(system.f_type) & 0xffffffffUL;
-    if (std::find(std::begin(kFoldingSystems), std::end(kFoldingSystems), magic) != std::end(kFoldingSystems)) return true;
+    if (std::find(std::begin(kFoldingSystems), std::end(kFoldingSystems), magic) !=
+        std::end(kFoldingSystems))
+      return true;
   }
   const net::UniqueFd own(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   return own.valid() && (FoldsCaseByAttribute(own.get()) || FindsOtherSpelling(own.get()));

@@ -18,7 +18,8 @@ namespace {
 
 // Counts that URIs share. A clash of two that are looked at in the same moment costs one more look.
 constexpr size_t kCounts = 16384;
-// How many objects are visited, or settled, before the lock is let go: some ten microseconds' worth.
+// How many objects are visited, or settled, before the lock is let go: some ten microseconds'
+// worth.
 constexpr size_t kSlice = 128;
 
 absl::weak_ordering Compare(absl::string_view a, absl::string_view b) {
@@ -53,14 +54,18 @@ absl::weak_ordering Catalog::ByUri::operator()(absl::string_view a, const Owned&
   return Compare(a, b->uri());
 }
 
-// What an object takes: its record, malloc's share, the tree's; half as much again of the second tree, should it expire.
-uint64_t Catalog::CostOf(absl::string_view uri) { return (offsetof(Record, chars) + uri.size() + 15) / 16 * 16 + 16 + 16; }
+// What an object takes: its record, malloc's share, the tree's; half as much again of the second
+// tree, should it expire.
+uint64_t Catalog::CostOf(absl::string_view uri) {
+  return (offsetof(Record, chars) + uri.size() + 15) / 16 * 16 + 16 + 16;
+}
 
 bool Catalog::HasRoomFor(absl::string_view uri) const {
   return memory() + CostOf(uri) <= memory_max_ || Find(uri).has_value();
 }
 
-// A number of 18 bits, and how far it is shifted. 0: all of its size; no bytes at all are 0, shifted.
+// A number of 18 bits, and how far it is shifted. 0: all of its size; no bytes at all are 0,
+// shifted.
 void Catalog::Entry::SetTaken(uint64_t bytes) {
   constexpr uint64_t kNumbers = uint64_t{1} << 18;
   if (bytes >= size) {
@@ -87,7 +92,8 @@ int64_t ToMtime(int64_t seconds) {
 }
 
 uint32_t ToSeconds32(int64_t seconds) {
-  return static_cast<uint32_t>(std::clamp<int64_t>(seconds, 0, std::numeric_limits<uint32_t>::max()));
+  return static_cast<uint32_t>(
+      std::clamp<int64_t>(seconds, 0, std::numeric_limits<uint32_t>::max()));
 }
 
 Catalog::Catalog(uint64_t memory_max)
@@ -98,7 +104,9 @@ std::atomic<Catalog::Ticket>& Catalog::CountOf(absl::string_view uri) const {
   return settled_[absl::Hash<absl::string_view>{}(uri) % kCounts];
 }
 
-Catalog::Ticket Catalog::Before(absl::string_view uri) const { return CountOf(uri).load(std::memory_order_acquire); }
+Catalog::Ticket Catalog::Before(absl::string_view uri) const {
+  return CountOf(uri).load(std::memory_order_acquire);
+}
 
 bool Catalog::Settle(absl::string_view uri, Ticket ticket, const std::optional<Entry>& found) {
   std::atomic<Ticket>& count = CountOf(uri);
@@ -156,7 +164,8 @@ void Catalog::Note(absl::string_view uri, const Entry& entry) {
     if (record.entry.expires_s != 0) by_expiry_.erase({record.entry.expires_s, &record});
     if (entry.expires_s != 0) by_expiry_.insert({entry.expires_s, &record});
   }
-  bytes_.fetch_add(entry.taken() - record.entry.taken(), std::memory_order_relaxed);  // modulo 2^64, as they were added
+  // modulo 2^64, as they were added
+  bytes_.fetch_add(entry.taken() - record.entry.taken(), std::memory_order_relaxed);
   const uint32_t used_s = std::max(record.entry.used_s, entry.used_s);
   record.entry = entry;
   record.entry.used_s = used_s;
@@ -191,8 +200,9 @@ void Catalog::ForEach(absl::string_view prefix, absl::string_view after,
   ForEachFrom(prefix, after, [&](const Object& object, std::string*) { return visit(object); });
 }
 
-void Catalog::ForEachFrom(absl::string_view prefix, absl::string_view after,
-                          absl::FunctionRef<bool(const Object& object, std::string* from)> visit) const {
+void Catalog::ForEachFrom(
+    absl::string_view prefix, absl::string_view after,
+    absl::FunctionRef<bool(const Object& object, std::string* from)> visit) const {
   std::vector<Object> slice(kSlice);  // whose strings keep their memory
   bool inclusive = after < prefix;    // whether what is at `position` is to be seen
   std::string position(inclusive ? prefix : after);
@@ -223,7 +233,8 @@ void Catalog::ForEachFrom(absl::string_view prefix, absl::string_view after,
   } while (filled == kSlice || inclusive);
 }
 
-std::vector<Catalog::Child> Catalog::Children(absl::string_view directory, size_t max, std::string* position) const {
+std::vector<Catalog::Child> Catalog::Children(absl::string_view directory, size_t max,
+                                              std::string* position) const {
   std::vector<Child> children;
   if (position->empty()) position->assign(directory.data(), directory.size());
   while (children.size() < max) {

@@ -43,10 +43,11 @@ int OpenPlain(int root, const std::string& path, int flags) {
   return static_cast<int>(fd);
 }
 
-// Whether errno says that there is no such object or directory; else the disk has not been asked. What lies in a directory that may
-// not be searched nobody can have from us.
+// Whether errno says that there is no such object or directory; else the disk has not been asked.
+// What lies in a directory that may not be searched nobody can have from us.
 bool SaysNone(int error) {
-  return error == ENOENT || error == ENOTDIR || error == ELOOP || error == EXDEV || error == ENAMETOOLONG || error == EACCES;
+  return error == ENOENT || error == ENOTDIR || error == ELOOP || error == EXDEV ||
+         error == ENAMETOOLONG || error == EACCES;
 }
 
 // Of an object, or of a symbolic link, which may lead to one.
@@ -55,16 +56,17 @@ Entry EntryOf(const struct stat& status) {
   entry.mtime_s = ToMtime(status.st_mtim.tv_sec);
   entry.link = S_ISLNK(status.st_mode);
   if (!entry.link) entry.size = static_cast<uint64_t>(status.st_size);
-  // atime is when the kernel last saw it read: with "relatime" it is right for the first read after a change, and to a
-  // day for the others (mount(8)); with "noatime" it stands still.
+  // atime is when the kernel last saw it read: with "relatime" it is right for the first read after
+  // a change, and to a day for the others (mount(8)); with "noatime" it stands still.
   entry.used_s = ToSeconds32(std::max(status.st_atim.tv_sec, status.st_mtim.tv_sec));
   return entry;
 }
 
-// Notes what `path` below `directory`, of which `status` was told, takes if it has holes. Fewer blocks than its size needs are a hint
-// and no more: they may be packed, or not be counted yet.
+// Notes what `path` below `directory`, of which `status` was told, takes if it has holes. Fewer
+// blocks than its size needs are a hint and no more: they may be packed, or not be counted yet.
 void NoteHoles(int directory, const std::string& path, const struct stat& status, Entry* entry) {
-  const uint64_t blocks_bytes = static_cast<uint64_t>(status.st_blocks) * 512;  // stat(2), whatever st_blksize says
+  // stat(2), whatever st_blksize says
+  const uint64_t blocks_bytes = static_cast<uint64_t>(status.st_blocks) * 512;
   if (!S_ISREG(status.st_mode) || blocks_bytes >= entry->size) return;
   const net::UniqueFd file(OpenPlain(directory, path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
   if (!file.valid()) return;
@@ -75,7 +77,8 @@ void NoteHoles(int directory, const std::string& path, const struct stat& status
 // The same of an open one (O_PATH), with its expiry. nullopt: it is neither.
 std::optional<Entry> EntryOf(int fd, int directory, const std::string& path) {
   struct stat status;
-  if (fstat(fd, &status) != 0 || !(S_ISREG(status.st_mode) || S_ISLNK(status.st_mode))) return std::nullopt;
+  if (fstat(fd, &status) != 0 || !(S_ISREG(status.st_mode) || S_ISLNK(status.st_mode)))
+    return std::nullopt;
   Entry entry = EntryOf(status);
   NoteHoles(directory, path, status, &entry);
   if (S_ISREG(status.st_mode) && MayExpire(status.st_mode)) {
@@ -89,7 +92,8 @@ std::string Join(const std::string& path, absl::string_view name) {
   return path.empty() ? std::string(name) : absl::StrCat(path, "/", name);
 }
 
-// 64 bits for 1 million names: two that clash would hide that one of them is gone, once in 10^7 walks.
+// 64 bits for 1 million names: two that clash would hide that one of them is gone, once in 10^7
+// walks.
 uint64_t HashOf(absl::string_view name, bool directory) { return absl::HashOf(name, directory); }
 
 }  // namespace
@@ -108,16 +112,22 @@ absl::StatusOr<CatalogFeed> CatalogFeed::Open(const Tree& tree, Catalog* catalog
 absl::Status CatalogFeed::FollowRoot(const Tree& tree) {
   const absl::StatusOr<net::UniqueFd> root = tree.OpenDirectory("", Wait::kMayBlock);
   if (!root.ok()) return root.status();
-  if (dup3(root->get(), root_.get(), O_CLOEXEC) < 0) return net::ErrnoToStatus(errno, "catalog: the root");
+  if (dup3(root->get(), root_.get(), O_CLOEXEC) < 0)
+    return net::ErrnoToStatus(errno, "catalog: the root");
   return absl::OkStatus();
 }
 
 CatalogFeed::CatalogFeed(CatalogFeed&& other) noexcept
-    : catalog_(other.catalog_), root_(std::move(other.root_)), lost_(other.lost_.load()), removes_leftovers_(other.removes_leftovers_.load()) {}
+    : catalog_(other.catalog_),
+      root_(std::move(other.root_)),
+      lost_(other.lost_.load()),
+      removes_leftovers_(other.removes_leftovers_.load()) {}
 
 void CatalogFeed::Refresh(absl::string_view asked) {
   const std::string uri = NameOf(asked);
-  if (uri.empty() || uri.size() > kUriBytesMax || IsDeeperThan(uri, kDepthMax) || HasReservedName(uri)) return;
+  if (uri.empty() || uri.size() > kUriBytesMax || IsDeeperThan(uri, kDepthMax) ||
+      HasReservedName(uri))
+    return;
   while (true) {
     const Catalog::Ticket ticket = catalog_->Before(uri);
     std::optional<Entry> entry;
@@ -140,7 +150,8 @@ absl::StatusOr<net::UniqueFd> CatalogFeed::OpenDirectory(const std::string& path
 }
 
 bool CatalogFeed::Read(net::UniqueFd directory, const std::string& path,
-                       absl::FunctionRef<void(std::string path)> on_directory, absl::FunctionRef<bool()> between) {
+                       absl::FunctionRef<void(std::string path)> on_directory,
+                       absl::FunctionRef<bool()> between) {
   const int fd = directory.get();
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(fd), closedir);
   if (stream == nullptr) {
@@ -162,13 +173,16 @@ bool CatalogFeed::Read(net::UniqueFd directory, const std::string& path,
     batch.clear();
     again.clear();
   };
-  // Deeper ones nobody can ask for either. How deep others make their folders is no measure for what a walk costs.
-  const bool is_deepest = IsDeeperThan(path, kDepthMax - 2), too_deep = IsDeeperThan(path, kDepthMax - 1);
+  // Deeper ones nobody can ask for either. How deep others make their folders is no measure for
+  // what a walk costs.
+  const bool is_deepest = IsDeeperThan(path, kDepthMax - 2),
+             too_deep = IsDeeperThan(path, kDepthMax - 1);
   while (const dirent* const found = readdir(stream.get())) {
     const absl::string_view name = found->d_name;
     if (name == "." || name == "..") continue;
     if (IsReservedName(name)) {
-      if (removes_leftovers_.load(std::memory_order_relaxed)) RemoveIfAbandoned(fd, std::string(name));
+      if (removes_leftovers_.load(std::memory_order_relaxed))
+        RemoveIfAbandoned(fd, std::string(name));
       continue;
     }
     const auto type = found->d_type;
@@ -188,7 +202,8 @@ bool CatalogFeed::Read(net::UniqueFd directory, const std::string& path,
       NoteHoles(fd, found->d_name, status, &looked.object.entry);
       if (S_ISREG(status.st_mode) && MayExpire(status.st_mode)) {
         const net::UniqueFd object(OpenPlain(fd, found->d_name, O_PATH));
-        const std::optional<Entry> entry = object.valid() ? EntryOf(object.get(), fd, found->d_name) : std::nullopt;
+        const std::optional<Entry> entry =
+            object.valid() ? EntryOf(object.get(), fd, found->d_name) : std::nullopt;
         if (!entry.has_value()) continue;
         looked.object.entry = *entry;
       }
@@ -206,7 +221,10 @@ bool CatalogFeed::Read(net::UniqueFd directory, const std::string& path,
   settle();
   if (known) {
     DropVanished(
-        path, [&](absl::string_view name, bool is_directory) { return seen.contains(HashOf(name, is_directory)); },
+        path,
+        [&](absl::string_view name, bool is_directory) {
+          return seen.contains(HashOf(name, is_directory));
+        },
         on_directory);
   }
   return between();

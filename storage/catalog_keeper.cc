@@ -1,12 +1,11 @@
 #include "storage/catalog_keeper.h"
 
+#include <glog/logging.h>
 #include <poll.h>
 
 #include <algorithm>
 #include <limits>
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -22,10 +21,12 @@ namespace {
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 // Before the whole tree is walked again.
 constexpr absl::Duration kPauseMin = absl::Milliseconds(100);
-// How many times as long as a walk of all the tree took is rested before the next one that is not due for a reason.
+// How many times as long as a walk of all the tree took is rested before the next one that is not
+// due for a reason.
 constexpr int kRest = 9;
 constexpr int64_t kSecondNs = 1'000'000'000;
-// Of the paths of directories that cannot be watched. Beyond that all of the tree is looked at, rather than those.
+// Of the paths of directories that cannot be watched. Beyond that all of the tree is looked at,
+// rather than those.
 constexpr size_t kUnwatchedBytesMax = 32 * 1024 * 1024;
 // What an entry of a set takes beside its characters.
 constexpr size_t kEntryBytes = 96;
@@ -71,7 +72,8 @@ void CatalogKeeper::Run() {
 
 void CatalogKeeper::Sleep() {
   const int64_t until_ns = std::min({rescan_at_ns_, upkeep_at_ns_, second_at_ns_});
-  pollfd polled[] = {{wake_.fd(), POLLIN, 0}, {watch_.fd(), POLLIN, 0}};  // poll(2) ignores a descriptor of -1
+  // poll(2) ignores a descriptor of -1
+  pollfd polled[] = {{wake_.fd(), POLLIN, 0}, {watch_.fd(), POLLIN, 0}};
   poll(polled, 2, net::SleepMs(until_ns, net::NowNs()));
   wake_.Clear();  // what it was for is in stop_ or woken_
 }
@@ -102,7 +104,8 @@ void CatalogKeeper::WatchRoom() {
   if (!catalog->left_out()) return;
   if (!said_full_) {
     said_full_ = true;
-    LOG(WARNING) << "catalog: it is full with " << catalog->objects() << " objects (--catalog_memory): the others are not known, and "
+    LOG(WARNING) << "catalog: it is full with " << catalog->objects()
+                 << " objects (--catalog_memory): the others are not known, and "
                  << "OP_LIST walks the folder";
   }
   if (walking_all_ || all_is_due_ || !catalog->HasRoomAgain()) return;
@@ -116,7 +119,8 @@ void CatalogKeeper::TakeChanges() {
   do {
     changes.clear();
     if (!watch_.Read(&changes)) {
-      WalkAllSoon("the kernel had more changes to tell than it keeps (fs.inotify.max_queued_events)");
+      WalkAllSoon(
+          "the kernel had more changes to tell than it keeps (fs.inotify.max_queued_events)");
       return;
     }
     for (TreeWatch::Change& change : changes) {
@@ -127,7 +131,8 @@ void CatalogKeeper::TakeChanges() {
       }
     }
   } while (!changes.empty() && !stop_.load());
-  if (options_.feed->TakeLost()) WalkAllSoon("something could not be looked at: no descriptors, or a failing disk");
+  if (options_.feed->TakeLost())
+    WalkAllSoon("something could not be looked at: no descriptors, or a failing disk");
 }
 
 void CatalogKeeper::WalkAllSoon(const char* why) {
@@ -148,7 +153,8 @@ void CatalogKeeper::Rescan() {
     to_visit_.insert("");
   } else {
     to_visit_ = unwatched_;
-    if (to_visit_.empty()) FinishedWalk();  // they have gone meanwhile: what is due next is still to be told
+    // they have gone meanwhile: what is due next is still to be told
+    if (to_visit_.empty()) FinishedWalk();
   }
 }
 
@@ -162,8 +168,9 @@ void CatalogKeeper::FinishedWalk() {
     pause_ns_ = absl::ToInt64Nanoseconds(std::max(kPauseMin, took));
     if (!all_is_due_ && !options_.catalog->complete() && !options_.catalog->left_out()) {
       options_.catalog->SetComplete();
-      LOG(INFO) << "catalog: complete after " << took << ": " << options_.catalog->objects() << " objects of "
-                << options_.catalog->bytes() << " bytes; " << watched() << " directories are watched";
+      LOG(INFO) << "catalog: complete after " << took << ": " << options_.catalog->objects()
+                << " objects of " << options_.catalog->bytes() << " bytes; " << watched()
+                << " directories are watched";
     }
   }
   if (all_is_due_) {
@@ -188,7 +195,8 @@ void CatalogKeeper::SetUnwatched(const std::string& path, bool unwatched) {
     if (!said_unwatched_) {
       said_unwatched_ = true;
       LOG(WARNING) << "catalog: more directories than can be watched (" << watched()
-                   << " are: --catalog_watches, fs.inotify.max_user_watches); the others are looked at every "
+                   << " are: --catalog_watches, fs.inotify.max_user_watches); the others are "
+                      "looked at every "
                    << options_.rescan;
     }
   } else if (unwatched_.erase(path) != 0) {
@@ -202,27 +210,33 @@ void CatalogKeeper::Visit(const std::string& path) {
   if (absl::IsNotFound(directory.status())) return Vanished(path);
   if (absl::IsPermissionDenied(directory.status())) {
     // "lost+found", say. Whoever may read it one day is found by the next walk of all.
-    LOG_EVERY_N(WARNING, 1000) << "catalog: " << text::Quoted(path) << " may not be read, and is left out with all that is below it: "
+    LOG_EVERY_N(WARNING, 1000) << "catalog: " << text::Quoted(path)
+                               << " may not be read, and is left out with all that is below it: "
                                << directory.status().message();
     return Vanished(path);
   }
   if (!directory.ok()) {
-    LOG_EVERY_N(WARNING, 1000) << "catalog: " << text::Quoted(path) << " is left out: " << directory.status().message();
+    LOG_EVERY_N(WARNING, 1000) << "catalog: " << text::Quoted(path)
+                               << " is left out: " << directory.status().message();
     SetUnwatched(path, true);  // so that it is tried again
     return;
   }
   if (options_.warn_of_folding && FoldsCaseByAttribute(directory->get())) {
-    LOG_EVERY_N(ERROR, 100) << "rules: names in " << text::Quoted(path) << " do not tell upper from lower case (chattr +F): rules about "
+    LOG_EVERY_N(ERROR, 100) << "rules: names in " << text::Quoted(path)
+                            << " do not tell upper from lower case (chattr +F): rules about "
                             << "what lies in it can be got around by another spelling";
   }
   const TreeWatch::Added added = watch_.Add(directory->get(), path);
   SetUnwatched(path, added == TreeWatch::Added::kRefused);
   // Below a directory that was watched all the time, what is known has been followed too.
-  const auto known = [&](const std::string& child) { return watch_.Has(child) || unwatched_.count(child) != 0; };
+  const auto known = [&](const std::string& child) {
+    return watch_.Has(child) || unwatched_.count(child) != 0;
+  };
   options_.feed->Read(
       *std::move(directory), path,
       [&](std::string child) {
-        if (walking_all_ || added != TreeWatch::Added::kSame || !known(child)) to_visit_.insert(std::move(child));
+        if (walking_all_ || added != TreeWatch::Added::kSame || !known(child))
+          to_visit_.insert(std::move(child));
       },
       [this] { return Attend(); });
 }
@@ -231,7 +245,8 @@ void CatalogKeeper::Vanished(const std::string& path) {
   const std::string below = absl::StrCat(path, "/");
   watch_.Remove(path);
   if (unwatched_.erase(path) != 0) unwatched_bytes_ -= path.size() + kEntryBytes;
-  for (auto at = unwatched_.lower_bound(below); at != unwatched_.end() && absl::StartsWith(*at, below);) {
+  for (auto at = unwatched_.lower_bound(below);
+       at != unwatched_.end() && absl::StartsWith(*at, below);) {
     unwatched_bytes_ -= at->size() + kEntryBytes;
     unwatched_.erase(at++);
   }

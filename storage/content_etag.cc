@@ -58,8 +58,10 @@ void ContentHash::NextExtent() {
 
 absl::StatusOr<bool> ContentHash::Step() {
   if (state_ == nullptr) return absl::ResourceExhaustedError("no memory for a hash");
-  if (piece_ == nullptr) piece_.reset(new char[std::max<uint64_t>(1, std::min<uint64_t>(kPieceBytes, size_))]);
-  const size_t room = static_cast<size_t>(std::max<uint64_t>(1, std::min<uint64_t>(kPieceBytes, size_)));
+  if (piece_ == nullptr)
+    piece_.reset(new char[std::max<uint64_t>(1, std::min<uint64_t>(kPieceBytes, size_))]);
+  const size_t room =
+      static_cast<size_t>(std::max<uint64_t>(1, std::min<uint64_t>(kPieceBytes, size_)));
   uint64_t bytes = 0;
   for (int pieces = 0; pieces < kStepPieces && bytes < kStepBytes; ++pieces) {
     const uint64_t before = at_;
@@ -71,8 +73,9 @@ absl::StatusOr<bool> ContentHash::Step() {
     }
     const uint64_t from = at_;
     // At its end too: a file that has grown is found out.
-    const ssize_t got = pread(fd_, piece_.get(), static_cast<size_t>(std::min<uint64_t>(room, data_end_ - at_)),
-                              static_cast<off_t>(at_));
+    const ssize_t got =
+        pread(fd_, piece_.get(), static_cast<size_t>(std::min<uint64_t>(room, data_end_ - at_)),
+              static_cast<off_t>(at_));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return net::ErrnoToStatus(errno, "read");
     if (got == 0) {

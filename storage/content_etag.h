@@ -1,13 +1,16 @@
-// The etag of an object's content: XXH3, 128 bits. The same content has the same one, on any machine and at any time.
+// The etag of an object's content: XXH3, 128 bits. The same content has the same one, on any
+// machine and at any time.
 //
-// It is computed once, when the object is stored, and kept with its file (attributes.h), for as long as nobody changes the file
-// (also: its name or mode) behind the server's back. Etag() of object_info.h is the other kind, made of what the file system says
-// of a version: it costs nothing, so it is for files that came by another way. Both change whenever the content does, and are
-// never mistaken for each other ("xxh3-" begins none of those). description.h tells which of them an answer carries.
-// Source: https://github.com/Cyan4973/xxHash, XXH3_128bits.
+// It is computed once, when the object is stored, and kept with its file (attributes.h), for as
+// long as nobody changes the file (also: its name or mode) behind the server's back. Etag() of
+// object_info.h is the other kind, made of what the file system says of a version: it costs
+// nothing, so it is for files that came by another way. Both change whenever the content does, and
+// are never mistaken for each other ("xxh3-" begins none of those). description.h tells which of
+// them an answer carries. Source: https://github.com/Cyan4973/xxHash, XXH3_128bits.
 //
-// Holes are hashed as the zeros that they read as, without being read. An object with more of them than kHolesMax has no such etag
-// but the other kind: what takes no room must not take a thread for hours.
+// Holes are hashed as the zeros that they read as, without being read. An object with more of them
+// than kHolesMax has no such etag but the other kind: what takes no room must not take a thread for
+// hours.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +33,8 @@ class ContentHash {
   ContentHash(const ContentHash&) = delete;
   ContentHash& operator=(const ContentHash&) = delete;
 
-  // Reads on, for some milliseconds. True: etag() is known. Waits for the disk. ABORTED: the file has another size than `size`.
-  // Else as net::ErrnoToStatus.
+  // Reads on, for some milliseconds. True: etag() is known. Waits for the disk. ABORTED: the file
+  // has another size than `size`. Else as net::ErrnoToStatus.
   absl::StatusOr<bool> Step();
   // Empty: there are too many holes.
   const std::string& etag() const { return etag_; }

@@ -1,4 +1,5 @@
-// What OP_STAT tells of an object, in one piece: what the index remembers, and what every lane and model answers from.
+// What OP_STAT tells of an object, in one piece: what the index remembers, and what every lane and
+// model answers from.
 #pragma once
 
 #include <cstdint>
@@ -23,9 +24,11 @@ struct Description {
   friend bool operator==(const Description&, const Description&) = default;
 };
 
-// The etag of the object that `fd` is, in that tier. On the disk: of its content, where that is known (attributes.h), so that equal
-// bytes have the same one wherever and whenever they were stored; else of the version (Etag()), which costs no reading, as it is in
-// memory, where `fd` is not looked at. fd: O_PATH is enough. info: of `fd`, a moment ago. One system call; waits for no disk but the inode's.
+// The etag of the object that `fd` is, in that tier. On the disk: of its content, where that is
+// known (attributes.h), so that equal bytes have the same one wherever and whenever they were
+// stored; else of the version (Etag()), which costs no reading, as it is in memory, where `fd` is
+// not looked at. fd: O_PATH is enough. info: of `fd`, a moment ago. One system call; waits for no
+// disk but the inode's.
 std::string EtagOf(int fd, const ObjectInfo& info, Tier tier);
 
 // Parameters as EtagOf().

@@ -12,10 +12,11 @@ DirectoryCache::DirectoryCache(const Tree* tree, size_t entries_max, absl::Durat
     : tree_(tree), entries_max_(entries_max), valid_ns_(absl::ToInt64Nanoseconds(valid)) {}
 
 absl::StatusOr<OpenedObject> DirectoryCache::OpenObject(absl::string_view uri, int64_t now_ns,
-                                                       Wait wait) {
+                                                        Wait wait) {
   if (entries_max_ == 0 || valid_ns_ <= 0) return tree_->OpenObject(uri, wait);
   if (Overlay* const overlay = tree_->overlay()) {
-    if (std::optional<absl::StatusOr<OpenedObject>> object = overlay->Open(uri)) return *std::move(object);
+    if (std::optional<absl::StatusOr<OpenedObject>> object = overlay->Open(uri))
+      return *std::move(object);
   }
   const size_t slash = uri.rfind('/');
   const size_t name_at = slash == absl::string_view::npos ? 0 : slash + 1;
@@ -36,7 +37,8 @@ absl::StatusOr<OpenedObject> DirectoryCache::OpenObject(absl::string_view uri, i
   return tree_->OpenObject(uri, wait);
 }
 
-std::optional<DirectoryCache::Place> DirectoryCache::Locate(absl::string_view uri, int64_t now_ns, Wait wait) {
+std::optional<DirectoryCache::Place> DirectoryCache::Locate(absl::string_view uri, int64_t now_ns,
+                                                            Wait wait) {
   if (entries_max_ == 0 || valid_ns_ <= 0) return std::nullopt;
   if (tree_->overlay() != nullptr && tree_->overlay()->Has(uri)) return std::nullopt;
   const size_t slash = uri.rfind('/');
@@ -53,8 +55,7 @@ absl::StatusOr<OpenedObject> DirectoryCache::Take(net::UniqueFd fd, absl::string
   return OpenedObject{std::move(fd), *info};
 }
 
-DirectoryCache::Directory* DirectoryCache::Find(absl::string_view path, int64_t now_ns,
-                                                Wait wait) {
+DirectoryCache::Directory* DirectoryCache::Find(absl::string_view path, int64_t now_ns, Wait wait) {
   const auto found = directories_.find(path);
   if (found != directories_.end() && now_ns - found->second.resolved_ns < valid_ns_) {
     return &found->second;

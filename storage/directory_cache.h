@@ -1,5 +1,5 @@
-// Opens objects through directories that were resolved a moment ago, so that the way to an object is
-// not walked for every answer.
+// Opens objects through directories that were resolved a moment ago, so that the way to an object
+// is not walked for every answer.
 //
 //   DirectoryCache directories(&tree, 256, absl::Milliseconds(20));
 //   absl::StatusOr<OpenedObject> object = directories.OpenObject("a/b/c/model.bin", now_ns);
@@ -7,9 +7,9 @@
 // The last name is looked up afresh each time, so an object that is replaced or deleted is seen at
 // once. A directory on the way that is renamed or replaced is seen after `valid` at the latest.
 //
-// A name that was an object within `valid` is opened without O_NONBLOCK, which saves clearing it. A FIFO
-// that takes its place in that time blocks the caller until a signal interrupts it, so a thread that
-// uses this wants somebody who watches it (fdpass/lane.h). One thread's.
+// A name that was an object within `valid` is opened without O_NONBLOCK, which saves clearing it. A
+// FIFO that takes its place in that time blocks the caller until a signal interrupts it, so a
+// thread that uses this wants somebody who watches it (fdpass/lane.h). One thread's.
 #pragma once
 
 #include <cstddef>
@@ -30,17 +30,17 @@ namespace objmapper::storage {
 
 class DirectoryCache {
  public:
-  // tree: borrowed. entries_max: descriptors that may be kept; 0: none. valid: how long a directory's
-  // path is believed; 0: not at all. Then every call is Tree::OpenObject().
+  // tree: borrowed. entries_max: descriptors that may be kept; 0: none. valid: how long a
+  // directory's path is believed; 0: not at all. Then every call is Tree::OpenObject().
   DirectoryCache(const Tree* tree, size_t entries_max, absl::Duration valid);
 
-  // As Tree::OpenObject(uri, wait), errors included: whatever does not work the short way is done the
-  // long way. now_ns: a monotonic clock.
+  // As Tree::OpenObject(uri, wait), errors included: whatever does not work the short way is done
+  // the long way. now_ns: a monotonic clock.
   absl::StatusOr<OpenedObject> OpenObject(absl::string_view uri, int64_t now_ns,
                                           Wait wait = Wait::kMayBlock);
 
-  // The same in two steps, for who opens many at once (net/file_batch.h): Locate(), then openat2(2) without following
-  // links, then Take().
+  // The same in two steps, for who opens many at once (net/file_batch.h): Locate(), then openat2(2)
+  // without following links, then Take().
   struct Place {
     std::shared_ptr<const net::UniqueFd> directory;  // O_PATH
     size_t name_at;  // in the URI: the last name, one that may be opened in the directory

@@ -9,9 +9,10 @@
 
 namespace objmapper::storage {
 
-// Opens the directory `path` below `root` (borrowed; O_PATH will do), to read it; "" is `root` itself. No part of the way is a symbolic
-// link, and none leads out. Invalid, and errno, when there is none. So a walk of a tree needs to keep none open while it is
-// in those below: it comes back by the path.
+// Opens the directory `path` below `root` (borrowed; O_PATH will do), to read it; "" is `root`
+// itself. No part of the way is a symbolic link, and none leads out. Invalid, and errno, when there
+// is none. So a walk of a tree needs to keep none open while it is in those below: it comes back by
+// the path.
 net::UniqueFd OpenDirectoryBelow(int root, const std::string& path);
 
 struct DirectoryName {
@@ -19,8 +20,8 @@ struct DirectoryName {
   bool is_directory = false;  // itself: a link to one is none
 };
 
-// All names in `directory` (borrowed, O_PATH will do) but "." and "..", reserved ones too, in no order. Waits for the disk.
-// Errors as net::ErrnoToStatus.
+// All names in `directory` (borrowed, O_PATH will do) but "." and "..", reserved ones too, in no
+// order. Waits for the disk. Errors as net::ErrnoToStatus.
 absl::StatusOr<std::vector<DirectoryName>> NamesIn(int directory);
 
 }  // namespace objmapper::storage

@@ -18,13 +18,17 @@ absl::Status DiskError(int error, absl::string_view what) {
     case ENAMETOOLONG:
       return absl::OutOfRangeError(status.message());
     case EROFS:
-      return absl::PermissionDeniedError(absl::StrCat(status.message(), ": the file system is read-only"));
+      return absl::PermissionDeniedError(
+          absl::StrCat(status.message(), ": the file system is read-only"));
     case EBUSY:
-      return absl::FailedPreconditionError(absl::StrCat(status.message(), ": something is mounted there, or holds it in use"));
+      return absl::FailedPreconditionError(
+          absl::StrCat(status.message(), ": something is mounted there, or holds it in use"));
     case ETXTBSY:
-      return absl::FailedPreconditionError(absl::StrCat(status.message(), ": it is a program that runs, or swap"));
+      return absl::FailedPreconditionError(
+          absl::StrCat(status.message(), ": it is a program that runs, or swap"));
     case ETIMEDOUT:
-      return absl::DataLossError(absl::StrCat(status.message(), ": the file system did not answer in time"));
+      return absl::DataLossError(
+          absl::StrCat(status.message(), ": the file system did not answer in time"));
     default:
       return status;
   }

@@ -11,8 +11,9 @@ namespace objmapper::storage {
 //   UNAVAILABLE          no room: ENOSPC, EDQUOT, EFBIG, EMLINK
 //   OUT_OF_RANGE         a name is too long
 //   PERMISSION_DENIED    the file system is read-only
-//   FAILED_PRECONDITION  something is mounted on the name, or the file runs: EBUSY, ETXTBSY (CONFLICT on the wire)
-//   DATA_LOSS            a file system on the other end of a network does not answer: ETIMEDOUT
+//   FAILED_PRECONDITION  something is mounted on the name, or the file runs: EBUSY, ETXTBSY
+//   (CONFLICT on the wire) DATA_LOSS            a file system on the other end of a network does
+//   not answer: ETIMEDOUT
 absl::Status DiskError(int error, absl::string_view what);
 
 }  // namespace objmapper::storage

@@ -2,13 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
-
-#include <glog/logging.h>
 
 #include <algorithm>
 #include <utility>
@@ -30,7 +29,8 @@ constexpr double kBytesMax = 1e17;
 
 absl::StatusOr<DiskLevel> ParseDiskLevel(absl::string_view text) {
   const absl::Status wrong = absl::InvalidArgumentError(
-      "it is a share of the file system from 1% to 100%, such as 90%, or bytes of objects, such as 200G");
+      "it is a share of the file system from 1% to 100%, such as 90%, or bytes of objects, such as "
+      "200G");
   if (text.empty()) return DiskLevel{};
   if (absl::ConsumeSuffix(&text, "%")) {
     uint32_t percent = 0;
@@ -47,13 +47,15 @@ absl::StatusOr<DiskLevel> ParseDiskLevel(absl::string_view text) {
   }
   double number = 0;
   // Digits alone: SimpleAtod() knows "inf", "1e9" and "-1" too.
-  if (text.find_first_not_of("0123456789.") != text.npos || !absl::SimpleAtod(text, &number)) return wrong;
+  if (text.find_first_not_of("0123456789.") != text.npos || !absl::SimpleAtod(text, &number))
+    return wrong;
   number *= factor;
   if (number < 1 || number > kBytesMax) return wrong;
   return DiskLevel{Of::kObjects, static_cast<uint64_t>(number)};
 }
 
-absl::StatusOr<std::unique_ptr<DiskLimits>> DiskLimits::Open(const Tree& tree, const Options& options) {
+absl::StatusOr<std::unique_ptr<DiskLimits>> DiskLimits::Open(const Tree& tree,
+                                                             const Options& options) {
   CHECK(options.evict_at.of == Of::kNothing || options.refuse_at.of == Of::kNothing ||
         options.evict_at.of == options.refuse_at.of);
   absl::StatusOr<net::UniqueFd> root = tree.OpenDirectory("", Wait::kMayBlock);
@@ -73,16 +75,20 @@ void DiskLimits::AskFileSystem() {
   }
   const uint64_t block = static_cast<uint64_t>(status.f_frsize);
   // What file systems in user space say need not add up.
-  const uint64_t used = (status.f_blocks - std::min<uint64_t>(status.f_bfree, status.f_blocks)) * block;
+  const uint64_t used =
+      (status.f_blocks - std::min<uint64_t>(status.f_bfree, status.f_blocks)) * block;
   if (status.f_blocks == 0) {
     // ramfs and the like: that there are no blocks means that nobody counts them.
-    const bool of_share = options_.evict_at.of == Of::kFileSystem || options_.refuse_at.of == Of::kFileSystem;
+    const bool of_share =
+        options_.evict_at.of == Of::kFileSystem || options_.refuse_at.of == Of::kFileSystem;
     LOG_IF_EVERY_N(WARNING, of_share, 10000)
-        << "disk limits: the file system of the root does not say how large it is: no share of it is ever reached";
+        << "disk limits: the file system of the root does not say how large it is: no share of it "
+           "is ever reached";
   }
   blocks_.store(status.f_blocks, std::memory_order_relaxed);
   disk_used_.store(used, std::memory_order_relaxed);
-  disk_bytes_.store(used + status.f_bavail * block, std::memory_order_relaxed);  // without what root alone may use
+  // without what root alone may use
+  disk_bytes_.store(used + status.f_bavail * block, std::memory_order_relaxed);
   fsid_.store(status.f_fsid, std::memory_order_relaxed);
   reserved_since_.store(0, std::memory_order_relaxed);
 }
@@ -92,7 +98,8 @@ bool DiskLimits::OfObjects() const {
 }
 
 uint64_t DiskLimits::BytesOf(const DiskLevel& level) const {
-  if (level.of == Of::kFileSystem) return disk_bytes_.load(std::memory_order_relaxed) / 100 * level.value;
+  if (level.of == Of::kFileSystem)
+    return disk_bytes_.load(std::memory_order_relaxed) / 100 * level.value;
   return level.value;
 }
 
@@ -106,13 +113,15 @@ bool DiskLimits::Frees(int fd) const {
   memcpy(&fsid, &system.f_fsid, sizeof(fsid));
   if (IsHere(fsid)) return true;
   // Each subvolume has a number of its own, and all have the same blocks.
-  return system.f_type == BTRFS_SUPER_MAGIC && system.f_blocks == blocks_.load(std::memory_order_relaxed);
+  return system.f_type == BTRFS_SUPER_MAGIC &&
+         system.f_blocks == blocks_.load(std::memory_order_relaxed);
 }
 
 absl::Status DiskLimits::FollowRoot(const Tree& tree) {
   const absl::StatusOr<net::UniqueFd> root = tree.OpenDirectory("", Wait::kMayBlock);
   if (!root.ok()) return root.status();
-  if (dup3(root->get(), root_.get(), O_CLOEXEC) < 0) return net::ErrnoToStatus(errno, "disk limits: the root");
+  if (dup3(root->get(), root_.get(), O_CLOEXEC) < 0)
+    return net::ErrnoToStatus(errno, "disk limits: the root");
   const net::MutexLock lock(&mutex_);
   AskFileSystem();
   return absl::OkStatus();
@@ -120,7 +129,8 @@ absl::Status DiskLimits::FollowRoot(const Tree& tree) {
 
 uint64_t DiskLimits::used() const {
   if (OfObjects()) return options_.catalog->bytes() + reserved_.load(std::memory_order_relaxed);
-  return disk_used_.load(std::memory_order_relaxed) + reserved_since_.load(std::memory_order_relaxed);
+  return disk_used_.load(std::memory_order_relaxed) +
+         reserved_since_.load(std::memory_order_relaxed);
 }
 
 absl::Status DiskLimits::CheckNow(uint64_t bytes, absl::string_view peer) const {
@@ -130,22 +140,24 @@ absl::Status DiskLimits::CheckNow(uint64_t bytes, absl::string_view peer) const 
   if (IsLimit(options_.refuse_at)) {
     const uint64_t limit = BytesOf(options_.refuse_at), all = used();
     if (bytes > limit || all > limit - bytes) {
-      return absl::UnavailableError("the disk is filled up to its limit (--disk_refuse_at): try again later");
+      return absl::UnavailableError(
+          "the disk is filled up to its limit (--disk_refuse_at): try again later");
     }
     room = limit - (all - std::min(all, coming));
   }
   if (peer.empty() || options_.peer_percent >= 100) return absl::OkStatus();
   if (const uint64_t disk = disk_bytes_.load(std::memory_order_relaxed); disk != 0) {
-    const uint64_t taken =
-        disk_used_.load(std::memory_order_relaxed) + reserved_since_.load(std::memory_order_relaxed);
+    const uint64_t taken = disk_used_.load(std::memory_order_relaxed) +
+                           reserved_since_.load(std::memory_order_relaxed);
     room = std::min(room, disk - std::min(disk, taken) + coming);
   }
   room = room / 100 * options_.peer_percent;
   const auto found = by_peer_.find(peer);
   const uint64_t its = found == by_peer_.end() ? 0 : found->second;
   if (bytes <= room && its <= room - bytes) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat(bytes, " bytes more of ", peer, ", of which ", its, " are under way, are above the ",
-                                             room, " that one peer may take (--put_room_per_peer): try again later"));
+  return absl::UnavailableError(absl::StrCat(
+      bytes, " bytes more of ", peer, ", of which ", its, " are under way, are above the ", room,
+      " that one peer may take (--put_room_per_peer): try again later"));
 }
 
 absl::Status DiskLimits::CheckAndAsk(uint64_t bytes, absl::string_view peer) {
@@ -160,8 +172,8 @@ absl::Status DiskLimits::Check(uint64_t bytes) {
   const net::MutexLock lock(&mutex_);
   if (const uint64_t evict_at = evict_at_bytes(); IsLimit(options_.evict_at) && bytes > evict_at) {
     refused_.fetch_add(1, std::memory_order_relaxed);
-    return absl::UnavailableError(absl::StrCat(bytes, " bytes are more than can stay: above ", evict_at,
-                                               " objects are evicted (--disk_evict_at)"));
+    return absl::UnavailableError(absl::StrCat(bytes, " bytes are more than can stay: above ",
+                                               evict_at, " objects are evicted (--disk_evict_at)"));
   }
   return CheckAndAsk(bytes, "");
 }
@@ -211,7 +223,9 @@ DiskLimits::Fill DiskLimits::Ask() {
 }
 
 DiskLimits::Room::Room(Room&& other) noexcept
-    : limits_(std::exchange(other.limits_, nullptr)), peer_(std::move(other.peer_)), bytes_(other.bytes_) {}
+    : limits_(std::exchange(other.limits_, nullptr)),
+      peer_(std::move(other.peer_)),
+      bytes_(other.bytes_) {}
 
 DiskLimits::Room& DiskLimits::Room::operator=(Room&& other) noexcept {
   std::swap(limits_, other.limits_);

@@ -1,13 +1,12 @@
 #include "storage/eviction.h"
 
+#include <glog/logging.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include <algorithm>
 #include <optional>
 #include <utility>
-
-#include <glog/logging.h>
 
 namespace objmapper::storage {
 namespace {
@@ -48,7 +47,8 @@ Eviction::Result Eviction::Evict(uint64_t bytes, size_t objects_max) {
     const Object candidate = std::move(candidates_.back());
     candidates_.pop_back();
     const std::optional<Catalog::Entry> now = options_.catalog->Find(candidate.uri);
-    if (!now.has_value() || now->used_s > candidate.entry.used_s) {  // gone, or used since it was picked
+    // gone, or used since it was picked
+    if (!now.has_value() || now->used_s > candidate.entry.used_s) {
       result.stuck = false;
       continue;
     }
@@ -58,7 +58,8 @@ Eviction::Result Eviction::Evict(uint64_t bytes, size_t objects_max) {
     const absl::Status deleted = options_.delete_if(candidate.uri, [&](int fd) {
       struct stat status;
       if (fstat(fd, &status) != 0) return false;
-      size = std::min(static_cast<uint64_t>(status.st_size), static_cast<uint64_t>(status.st_blocks) * 512);
+      size = std::min(static_cast<uint64_t>(status.st_size),
+                      static_cast<uint64_t>(status.st_blocks) * 512);
       read_s = ToSeconds32(std::max(status.st_atim.tv_sec, status.st_mtim.tv_sec));
       if (read_s > candidate.entry.used_s) return false;
       passed_over = options_.pass_over != nullptr && options_.pass_over(fd);
@@ -74,7 +75,8 @@ Eviction::Result Eviction::Evict(uint64_t bytes, size_t objects_max) {
       return result;
     }
     passed_over_ = 0;
-    result.stuck = result.stuck && !deleted.ok() && !absl::IsAborted(deleted) && !absl::IsNotFound(deleted);
+    result.stuck =
+        result.stuck && !deleted.ok() && !absl::IsAborted(deleted) && !absl::IsNotFound(deleted);
     if (deleted.ok()) {
       result.bytes += size;
       evicted_.fetch_add(1, std::memory_order_relaxed);

@@ -28,12 +28,15 @@ constexpr size_t kPageBytes = 4096;
 
 absl::Status Shrunk() {
   return absl::AbortedError(
-      "the descriptor's file was cut while it was copied, or holds fewer bytes than it says (as files of sysfs do)");
+      "the descriptor's file was cut while it was copied, or holds fewer bytes than it says (as "
+      "files of sysfs do)");
 }
 
 absl::Status FromError(int error) { return DiskError(error, "copy from the descriptor"); }
 
-bool IsZeros(const char* bytes, size_t size) { return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0; }
+bool IsZeros(const char* bytes, size_t size) {
+  return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
 
 }  // namespace
 
@@ -65,18 +68,23 @@ absl::StatusOr<bool> FileCopy::Clone() {
     if (static_cast<uint64_t>(status.st_size) != size_) return Shrunk();
     // They count for who counts what objects take.
     if (limits_.admit != nullptr && size_ != 0) {
-      const uint64_t bytes = std::min<uint64_t>(size_, static_cast<uint64_t>(status.st_blocks) * 512);
+      const uint64_t bytes =
+          std::min<uint64_t>(size_, static_cast<uint64_t>(status.st_blocks) * 512);
       if (absl::Status admitted = limits_.admit(bytes); !admitted.ok()) return admitted;
     }
     return true;
   }
   // O_NONBLOCK: not even a lease is waited for.
-  own_.Reset(open(absl::StrCat("/proc/self/fd/", from_).c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  own_.Reset(open(absl::StrCat("/proc/self/fd/", from_).c_str(),
+                  O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!own_.valid()) {
     struct stat status;
     if (fstat(from_, &status) != 0) return net::ErrnoToStatus(errno, "fstat");
-    // stat(2): blocks of 512 bytes, whatever st_blksize says. Some file systems share or pack them: a bound, if a rough one.
-    if (absl::Status room = CheckRoom(std::min<uint64_t>(size_, static_cast<uint64_t>(status.st_blocks) * 512)); !room.ok()) {
+    // stat(2): blocks of 512 bytes, whatever st_blksize says. Some file systems share or pack them:
+    // a bound, if a rough one.
+    if (absl::Status room =
+            CheckRoom(std::min<uint64_t>(size_, static_cast<uint64_t>(status.st_blocks) * 512));
+        !room.ok()) {
       return room;
     }
     state_ = State::kCopyBlind;
@@ -90,7 +98,8 @@ absl::StatusOr<bool> FileCopy::Clone() {
 absl::StatusOr<FileCopy::Extent> FileCopy::NextExtent(uint64_t at) const {
   const off_t data = lseek(own_.get(), static_cast<off_t>(at), SEEK_DATA);
   if (data < 0) {
-    if (errno == ENXIO) return Extent{size_, size_};  // none, or the file ends before `at`: Finish() sees that
+    if (errno == ENXIO)
+      return Extent{size_, size_};  // none, or the file ends before `at`: Finish() sees that
     // A file system that knows no holes says EINVAL.
     if (errno == EINVAL) return Extent{at, size_};
     return FromError(errno);
@@ -99,15 +108,16 @@ absl::StatusOr<FileCopy::Extent> FileCopy::NextExtent(uint64_t at) const {
   const off_t hole = lseek(own_.get(), data, SEEK_HOLE);
   if (hole < 0 && errno != ENXIO) return FromError(errno);
   // Punched out between the two calls: one page, rather than all that is left.
-  const uint64_t end = hole <= data ? static_cast<uint64_t>(data) + kPageBytes : static_cast<uint64_t>(hole);
+  const uint64_t end =
+      hole <= data ? static_cast<uint64_t>(data) + kPageBytes : static_cast<uint64_t>(hole);
   return Extent{static_cast<uint64_t>(data), std::min(end, size_)};
 }
 
 // Whether there is room for `bytes` more, of data_bytes_ in all.
 absl::Status FileCopy::CheckRoom(uint64_t bytes) const {
   if (data_bytes_ > limits_.data_bytes) {
-    return absl::UnavailableError(
-        absl::StrCat("the descriptor's file holds more than the ", limits_.data_bytes, " bytes that it may"));
+    return absl::UnavailableError(absl::StrCat("the descriptor's file holds more than the ",
+                                               limits_.data_bytes, " bytes that it may"));
   }
   if (limits_.admit != nullptr) {
     if (absl::Status admitted = limits_.admit(bytes); !admitted.ok()) return admitted;
@@ -116,10 +126,11 @@ absl::Status FileCopy::CheckRoom(uint64_t bytes) const {
   // One that does not say how much there is takes what comes until it says no.
   if (fstatvfs(to_, &status) != 0 || status.f_blocks == 0) return absl::OkStatus();
   // f_bavail is without what root alone may use: that is not for objects.
-  const uint64_t free = static_cast<uint64_t>(status.f_bavail) * static_cast<uint64_t>(status.f_frsize);
+  const uint64_t free =
+      static_cast<uint64_t>(status.f_bavail) * static_cast<uint64_t>(status.f_frsize);
   if (bytes > free) {
-    return absl::UnavailableError(
-        absl::StrCat("no room on the disk: the descriptor's file holds ", bytes, " bytes, and ", free, " are free"));
+    return absl::UnavailableError(absl::StrCat("no room on the disk: the descriptor's file holds ",
+                                               bytes, " bytes, and ", free, " are free"));
   }
   return absl::OkStatus();
 }
@@ -153,7 +164,8 @@ absl::StatusOr<bool> FileCopy::Reserve() {
                          static_cast<off_t>(extent->end - extent->begin));
     } while (result != 0 && errno == EINTR);
     if (result == 0) continue;
-    if (errno != EOPNOTSUPP && errno != ENOSYS) return DiskError(errno, absl::StrCat("room for ", data_bytes_, " bytes"));
+    if (errno != EOPNOTSUPP && errno != ENOSYS)
+      return DiskError(errno, absl::StrCat("room for ", data_bytes_, " bytes"));
     at_ = size_;  // it cannot be kept here
   }
   if (at_ < size_) return false;
@@ -167,8 +179,10 @@ int64_t FileCopy::MoveSome(uint64_t bytes) {
   if (!by_sendfile_) {
     off_t in = static_cast<off_t>(at_), out = in;
     const ssize_t moved = copy_file_range(own_.get(), &in, to_, &out, bytes, 0);
-    // Between file systems of different kinds, such as a memfd's and a disk's, and for files that have no such thing.
-    const bool cannot = moved < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS);
+    // Between file systems of different kinds, such as a memfd's and a disk's, and for files that
+    // have no such thing.
+    const bool cannot =
+        moved < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS);
     if (!cannot) return moved;
     by_sendfile_ = true;
   }
@@ -211,13 +225,16 @@ absl::StatusOr<bool> FileCopy::CopyBlind() {
   if (buffer_ == nullptr) buffer_.reset(new char[kReadBytes]);
   for (uint64_t left = kPieceBytes; at_ < size_ && left > 0;) {
     const ssize_t got =
-        pread(from_, buffer_.get(), std::min<uint64_t>({kReadBytes, size_ - at_, left}), static_cast<off_t>(at_));
+        pread(from_, buffer_.get(), std::min<uint64_t>({kReadBytes, size_ - at_, left}),
+              static_cast<off_t>(at_));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return FromError(errno);
     if (got == 0) return Shrunk();
     const size_t bytes = static_cast<size_t>(got);
     // Pages as the file has them: what was got may end within one.
-    const auto page_end = [&](size_t done) { return std::min(done + kPageBytes - (at_ + done) % kPageBytes, bytes); };
+    const auto page_end = [&](size_t done) {
+      return std::min(done + kPageBytes - (at_ + done) % kPageBytes, bytes);
+    };
     for (size_t done = 0; done < bytes;) {
       size_t end = done;
       while (end < bytes && !IsZeros(buffer_.get() + end, page_end(end) - end)) end = page_end(end);
@@ -228,7 +245,8 @@ absl::StatusOr<bool> FileCopy::CopyBlind() {
       data_bytes_ += end - done;
       if (data_bytes_ > limits_.data_bytes) return CheckRoom(0);  // which says so
       while (done < end) {
-        const ssize_t put = pwrite(to_, buffer_.get() + done, end - done, static_cast<off_t>(at_ + done));
+        const ssize_t put =
+            pwrite(to_, buffer_.get() + done, end - done, static_cast<off_t>(at_ + done));
         if (put < 0 && errno == EINTR) continue;
         if (put <= 0) return FromError(put == 0 ? ENOSPC : errno);
         done += static_cast<size_t>(put);
@@ -250,7 +268,8 @@ absl::StatusOr<bool> FileCopy::Finish() const {
   return true;
 }
 
-absl::Status CopyFile(int from, uint64_t size, int to, absl::FunctionRef<bool()> go_on, const FileCopy::Limits& limits) {
+absl::Status CopyFile(int from, uint64_t size, int to, absl::FunctionRef<bool()> go_on,
+                      const FileCopy::Limits& limits) {
   FileCopy copy(from, size, to, limits);
   while (true) {
     const absl::StatusOr<bool> done = copy.Step();

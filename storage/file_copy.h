@@ -1,16 +1,19 @@
-// The bytes of one file made another's: holes stay holes, room is made before the first byte is written, and the work is done
-// in pieces, between which its caller does something else or gives up.
+// The bytes of one file made another's: holes stay holes, room is made before the first byte is
+// written, and the work is done in pieces, between which its caller does something else or gives
+// up.
 //
 //   FileCopy copy(from, size, to);
 //   absl::StatusOr<bool> done = false;
 //   while (done.ok() && !*done && wanted()) done = copy.Step();
 //
-// Knows two descriptors and nothing of a server, so that it can as well be called in another process. Not thread-safe. Waits for
-// both files' disks, and for whatever else `from` waits for: which files may be asked at all is its caller's to know.
+// Knows two descriptors and nothing of a server, so that it can as well be called in another
+// process. Not thread-safe. Waits for both files' disks, and for whatever else `from` waits for:
+// which files may be asked at all is its caller's to know.
 //
-// Where the holes are is asked of a description of our own (opened anew through /proc/self/fd), since lseek(2) would move the offset that
-// whoever gave us `from` shares with us. Where it cannot be had (no /proc, no permission), all is read, and pages of zeros become holes.
-// Source: lseek(2), SEEK_DATA; copy_file_range(2); sendfile(2); ioctl_ficlone(2); fallocate(2), FALLOC_FL_KEEP_SIZE.
+// Where the holes are is asked of a description of our own (opened anew through /proc/self/fd),
+// since lseek(2) would move the offset that whoever gave us `from` shares with us. Where it cannot
+// be had (no /proc, no permission), all is read, and pages of zeros become holes. Source: lseek(2),
+// SEEK_DATA; copy_file_range(2); sendfile(2); ioctl_ficlone(2); fallocate(2), FALLOC_FL_KEEP_SIZE.
 #pragma once
 
 #include <cstdint>
@@ -31,25 +34,27 @@ class FileCopy {
 
   struct Limits {
     uint64_t data_bytes = UINT64_MAX;  // that may be written; holes are none
-    // Asked before the first byte is written whether so many may be, and again for what its writers put into holes meanwhile. An error
-    // ends the copy, and is its error. null: nobody is asked.
+    // Asked before the first byte is written whether so many may be, and again for what its writers
+    // put into holes meanwhile. An error ends the copy, and is its error. null: nobody is asked.
     std::function<absl::Status(uint64_t bytes)> admit;
   };
 
-  // from: a regular file, open for reading; borrowed. Its offset is neither used nor moved. It may change all the time.
-  // size: how much of it is to be copied, from its beginning on: all of it, as it was when it was judged.
-  // to:   an empty regular file, open for reading and writing; borrowed. Its offset is moved.
+  // from: a regular file, open for reading; borrowed. Its offset is neither used nor moved. It may
+  // change all the time. size: how much of it is to be copied, from its beginning on: all of it, as
+  // it was when it was judged. to:   an empty regular file, open for reading and writing; borrowed.
+  // Its offset is moved.
   FileCopy(int from, uint64_t size, int to) : FileCopy(from, size, to, Limits()) {}
   FileCopy(int from, uint64_t size, int to, const Limits& limits);
   ~FileCopy();
   FileCopy(const FileCopy&) = delete;
   FileCopy& operator=(const FileCopy&) = delete;
 
-  // Does the next piece. True: all is done, and `to` has `size` bytes. After that, or an error, it is not to be called again; what
-  // `to` holds after an error is nothing in particular.
+  // Does the next piece. True: all is done, and `to` has `size` bytes. After that, or an error, it
+  // is not to be called again; what `to` holds after an error is nothing in particular.
   //   ABORTED      the file has become smaller than `size`
-  //   UNAVAILABLE  no room on the disk of `to` (nothing has been written, where the holes are known), or above limits.data_bytes
-  //   else as net::ErrnoToStatus, DATA_LOSS for a disk that failed
+  //   UNAVAILABLE  no room on the disk of `to` (nothing has been written, where the holes are
+  //   known), or above limits.data_bytes else as net::ErrnoToStatus, DATA_LOSS for a disk that
+  //   failed
   absl::StatusOr<bool> Step();
 
  private:
@@ -74,15 +79,17 @@ class FileCopy {
   const Limits limits_;
   net::UniqueFd own_;  // `from`, with an offset of our own
   State state_ = State::kClone;
-  uint64_t at_ = 0;    // in kSurvey, kReserve and kCopy: how far it has come
-  Extent extent_;      // kCopy: the one that `at_` is in
-  uint64_t data_bytes_ = 0;  // that there are, as far as is known, and that room has been looked for
-  uint64_t copied_ = 0;      // of them, in the extents up to this one
+  uint64_t at_ = 0;  // in kSurvey, kReserve and kCopy: how far it has come
+  Extent extent_;    // kCopy: the one that `at_` is in
+  // that there are, as far as is known, and that room has been looked for
+  uint64_t data_bytes_ = 0;
+  uint64_t copied_ = 0;  // of them, in the extents up to this one
   bool by_sendfile_ = false;
   std::unique_ptr<char[]> buffer_;  // kCopyBlind
 };
 
-// All of it. go_on: asked between two pieces, not before the first; false: CANCELLED. Else as FileCopy::Step().
+// All of it. go_on: asked between two pieces, not before the first; false: CANCELLED. Else as
+// FileCopy::Step().
 absl::Status CopyFile(int from, uint64_t size, int to, absl::FunctionRef<bool()> go_on,
                       const FileCopy::Limits& limits = {});
 

@@ -11,9 +11,10 @@
 
 namespace objmapper::storage {
 
-// What there is to tell of `uri`: from the index where it knows, else from the tree, and then the index knows it too.
-// now_ns: net::NowNs(), a moment ago. Errors as Tree::OpenObject(). Thread-safe.
-absl::StatusOr<Description> FindDescription(const Tree& tree, Index* index, absl::string_view uri, int64_t now_ns,
-                                            Wait wait);
+// What there is to tell of `uri`: from the index where it knows, else from the tree, and then the
+// index knows it too. now_ns: net::NowNs(), a moment ago. Errors as Tree::OpenObject().
+// Thread-safe.
+absl::StatusOr<Description> FindDescription(const Tree& tree, Index* index, absl::string_view uri,
+                                            int64_t now_ns, Wait wait);
 
 }  // namespace objmapper::storage

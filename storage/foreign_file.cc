@@ -23,7 +23,8 @@ absl::Status Unfit(absl::string_view what) {
 absl::StatusOr<ForeignFile> JudgeForeignFile(int fd) {
   const int flags = fcntl(fd, F_GETFL);
   struct stat status;
-  if (flags < 0 || fstat(fd, &status) != 0) return net::ErrnoToStatus(errno, "look at the descriptor");
+  if (flags < 0 || fstat(fd, &status) != 0)
+    return net::ErrnoToStatus(errno, "look at the descriptor");
   switch (status.st_mode & S_IFMT) {
     case S_IFREG:
       break;
@@ -53,7 +54,8 @@ absl::StatusOr<ForeignFile> JudgeForeignFile(int fd) {
     struct stat now;
     if (got > 0 && fstat(fd, &now) == 0 && now.st_size == 0) {
       return absl::InvalidArgumentError(
-          "the descriptor's file says that it is empty, and is not (procfs and its like are made up while they are read): its bytes can "
+          "the descriptor's file says that it is empty, and is not (procfs and its like are made "
+          "up while they are read): its bytes can "
           "be put, not its descriptor");
     }
     if (got > 0) status = now;

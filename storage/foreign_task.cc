@@ -25,7 +25,8 @@ std::string Encode(const absl::StatusOr<ForeignFile>& result) {
 }
 
 absl::StatusOr<ForeignFile> Decode(absl::string_view answer) {
-  const absl::Status unclear = absl::InternalError("the process that looks at foreign files answers in another way");
+  const absl::Status unclear =
+      absl::InternalError("the process that looks at foreign files answers in another way");
   const size_t space = answer.find(' ');
   int code = 0;
   if (space == answer.npos || !absl::SimpleAtoi(answer.substr(0, space), &code)) return unclear;
@@ -40,37 +41,43 @@ absl::StatusOr<ForeignFile> Decode(absl::string_view answer) {
   return file;
 }
 
-absl::StatusOr<ForeignFile> Ask(absl::string_view request, absl::Span<const int> fds, absl::Duration patience,
-                                absl::FunctionRef<bool()> go_on) {
+absl::StatusOr<ForeignFile> Ask(absl::string_view request, absl::Span<const int> fds,
+                                absl::Duration patience, absl::FunctionRef<bool()> go_on) {
   // Tests of the storage alone: here, then.
   if (!net::HasExpendable()) return Decode(DoForeignTask(request, fds, go_on));
   const absl::StatusOr<std::string> answer = net::RunExpendable(request, fds, patience, go_on);
   if (answer.ok()) return Decode(*answer);
   if (absl::IsCancelled(answer.status())) return answer.status();
   if (absl::IsDeadlineExceeded(answer.status())) {
-    return absl::UnavailableError(absl::StrCat("the descriptor's file, or what it lies on, did not answer for ",
-                                               absl::FormatDuration(patience), " (--request_timeout)"));
+    return absl::UnavailableError(
+        absl::StrCat("the descriptor's file, or what it lies on, did not answer for ",
+                     absl::FormatDuration(patience), " (--request_timeout)"));
   }
-  return absl::UnavailableError(absl::StrCat("the descriptor's file cannot be looked at: ", answer.status().message()));
+  return absl::UnavailableError(
+      absl::StrCat("the descriptor's file cannot be looked at: ", answer.status().message()));
 }
 
 }  // namespace
 
-std::string DoForeignTask(absl::string_view request, absl::Span<const int> fds, absl::FunctionRef<bool()> go_on) {
+std::string DoForeignTask(absl::string_view request, absl::Span<const int> fds,
+                          absl::FunctionRef<bool()> go_on) {
   if (request == kJudge && fds.size() == 1) return Encode(JudgeForeignFile(fds[0]));
   uint64_t size = 0;
   if (absl::ConsumePrefix(&request, kCopy) && absl::SimpleAtoi(request, &size) && fds.size() == 2) {
     const absl::Status copied = CopyFile(fds[0], size, fds[1], go_on);
-    return Encode(copied.ok() ? absl::StatusOr<ForeignFile>(ForeignFile()) : absl::StatusOr<ForeignFile>(copied));
+    return Encode(copied.ok() ? absl::StatusOr<ForeignFile>(ForeignFile())
+                              : absl::StatusOr<ForeignFile>(copied));
   }
   return Encode(absl::InternalError("no such task"));
 }
 
-absl::StatusOr<ForeignFile> JudgeElsewhere(int fd, absl::Duration patience, absl::FunctionRef<bool()> go_on) {
+absl::StatusOr<ForeignFile> JudgeElsewhere(int fd, absl::Duration patience,
+                                           absl::FunctionRef<bool()> go_on) {
   return Ask(kJudge, {fd}, patience, go_on);
 }
 
-absl::Status CopyElsewhere(int from, uint64_t size, int to, absl::Duration patience, absl::FunctionRef<bool()> go_on) {
+absl::Status CopyElsewhere(int from, uint64_t size, int to, absl::Duration patience,
+                           absl::FunctionRef<bool()> go_on) {
   return Ask(absl::StrCat(kCopy, size), {from, to}, patience, go_on).status();
 }
 

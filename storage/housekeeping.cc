@@ -9,7 +9,8 @@
 namespace objmapper::storage {
 namespace {
 
-// Descriptors that may be spent on files that are deleted and open: an eighth of what there are, but for very few and very many.
+// Descriptors that may be spent on files that are deleted and open: an eighth of what there are,
+// but for very few and very many.
 size_t UnlinkedMax() {
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 256;
@@ -23,7 +24,8 @@ Housekeeping::Housekeeping(const Options& options)
 
 absl::Status Housekeeping::CheckCatalogRoom(absl::string_view uri) const {
   if (catalog_.HasRoomFor(CatalogFeed::NameOf(uri))) return absl::OkStatus();
-  return absl::UnavailableError("there are as many objects as may be (--catalog_memory): try again when some have gone");
+  return absl::UnavailableError(
+      "there are as many objects as may be (--catalog_memory): try again when some have gone");
 }
 
 absl::StatusOr<std::unique_ptr<Housekeeping>> Housekeeping::Open(const Options& options) {

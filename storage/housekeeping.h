@@ -1,4 +1,5 @@
-// The catalog and all that lives by it, in one piece: what a server has of it, and what its Store tells it.
+// The catalog and all that lives by it, in one piece: what a server has of it, and what its Store
+// tells it.
 //
 //   absl::StatusOr<std::unique_ptr<Housekeeping>> house = Housekeeping::Open(options);
 //   (*house)->Start(delete_if);  // once rights are given up: the walk begins
@@ -35,7 +36,7 @@ class Housekeeping {
     const Tree* tree = nullptr;  // outlives it
     size_t watches_max = 0;      // as CatalogKeeper::Options
     absl::Duration rescan;
-    DiskLevel evict_at, refuse_at;  // as DiskLimits::Options
+    DiskLevel evict_at, refuse_at;         // as DiskLimits::Options
     uint64_t catalog_memory = UINT64_MAX;  // bytes
     bool warn_of_folding = false;          // as CatalogKeeper::Options
     uint32_t peer_percent = 100;
@@ -45,12 +46,15 @@ class Housekeeping {
   static absl::StatusOr<std::unique_ptr<Housekeeping>> Open(const Options& options);
   ~Housekeeping();
 
-  // Begins to walk the tree and to follow it. delete_if: how objects that have expired, or have to make room, are removed;
-  // null: nothing is ever removed, else what killed puts have left behind goes too.
+  // Begins to walk the tree and to follow it. delete_if: how objects that have expired, or have to
+  // make room, are removed; null: nothing is ever removed, else what killed puts have left behind
+  // goes too.
   void Start(DeleteIf delete_if);
-  // The tree has followed its root: all that is known is of another directory. It is walked anew. Errors as Open(). Any thread.
+  // The tree has followed its root: all that is known is of another directory. It is walked anew.
+  // Errors as Open(). Any thread.
   absl::Status FollowRoot();
-  // No object is removed any more, and what is known grows old. What else there is may be called on.
+  // No object is removed any more, and what is known grows old. What else there is may be called
+  // on.
   void Stop();
 
   // ---- For who stores and deletes ----
@@ -77,7 +81,7 @@ class Housekeeping {
     uint64_t expired = 0;
     uint64_t evicted = 0, evicted_bytes = 0;
     uint64_t refused = 0;
-    uint64_t used_bytes = 0;                          // as --disk_evict_at and --disk_refuse_at count them
+    uint64_t used_bytes = 0;  // as --disk_evict_at and --disk_refuse_at count them
     uint64_t evict_at_bytes = 0, refuse_at_bytes = 0;  // 0: no such level
     uint64_t unlinked = 0, unlinked_bytes = 0, unlinked_untold = 0;
   };

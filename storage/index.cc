@@ -14,7 +14,8 @@ Index::Index(size_t entries_max, absl::Duration valid)
       valid_ns_(absl::ToInt64Nanoseconds(valid)),
       shards_(kShards) {}
 
-std::optional<Description> Index::Find(absl::string_view uri, int64_t now_ns, uint64_t changes) const {
+std::optional<Description> Index::Find(absl::string_view uri, int64_t now_ns,
+                                       uint64_t changes) const {
   if (entries_per_shard_ == 0) return std::nullopt;
   const Shard& shard = shards_[ShardOf(uri)];
   net::MutexLock lock(&shard.mutex);

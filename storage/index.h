@@ -1,9 +1,10 @@
 // What has been seen of objects lately: a bounded, concurrent hash map from URI to Description.
 //
 // It saves STAT the walk through the file system, and never lies for longer than `valid`: an entry
-// older than that is as if it were not there, and so is one from before this server changed anything (Tree::changes(),
-// asked by the caller before it looks). Times come from the caller's clock, which must be
-// monotonic and the same for all callers. find_description.h is the one way to ask it.
+// older than that is as if it were not there, and so is one from before this server changed
+// anything (Tree::changes(), asked by the caller before it looks). Times come from the caller's
+// clock, which must be monotonic and the same for all callers. find_description.h is the one way to
+// ask it.
 //
 // Thread-safe. Sharded by hash; one uncontended lock of ~20 ns an operation. Not used by FDPASS,
 // whose fresh open sees the truth anyway.
@@ -32,10 +33,12 @@ class Index {
 
   // What is known of `uri`, if it was seen less than `valid` before `now_ns`.
   // changes: Tree::changes(), now.
-  std::optional<Description> Find(absl::string_view uri, int64_t now_ns, uint64_t changes = 0) const;
+  std::optional<Description> Find(absl::string_view uri, int64_t now_ns,
+                                  uint64_t changes = 0) const;
 
   // Remembers what was seen at `now_ns`, unless something later is known. When the shard is full
-  // an old entry goes; URIs of more than 1 KiB are not remembered. changes: Tree::changes(), as it was before the file system was asked.
+  // an old entry goes; URIs of more than 1 KiB are not remembered. changes: Tree::changes(), as it
+  // was before the file system was asked.
   void Put(absl::string_view uri, Description description, int64_t now_ns, uint64_t changes = 0);
 
   // Forgets `uri`: it has been replaced or deleted, or was not found.

@@ -27,7 +27,8 @@ absl::StatusOr<size_t> CleanOne(int directory, std::vector<std::string>* below) 
   return removed;
 }
 
-// Goes through the directories below `path` ("" or "a/b/"), which has those of `names` in it. One is open at a time.
+// Goes through the directories below `path` ("" or "a/b/"), which has those of `names` in it. One
+// is open at a time.
 size_t CleanBelow(int root, const std::string& path, const std::vector<std::string>& names) {
   size_t removed = 0;
   for (const std::string& name : names) {

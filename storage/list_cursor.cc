@@ -25,9 +25,10 @@ constexpr size_t kCursorMax = 1021;
 constexpr size_t kUriMax = 4096;
 
 // No URI begins with a slash, and nothing that follows a prefix in one with two.
-constexpr absl::string_view kRest = "//=";    // what follows the prefix in the last URI
-constexpr absl::string_view kFrom = "//+";    // from here on, this included
-constexpr absl::string_view kHashed = "//#";  // the same, told by a hash: hash, length, byte, beginning
+constexpr absl::string_view kRest = "//=";  // what follows the prefix in the last URI
+constexpr absl::string_view kFrom = "//+";  // from here on, this included
+// the same, told by a hash: hash, length, byte, beginning
+constexpr absl::string_view kHashed = "//#";
 constexpr size_t kHashDigits = 32, kLengthDigits = 4;
 constexpr size_t kBeginningMax = kCursorMax - kHashed.size() - kHashDigits - kLengthDigits - 1;
 
@@ -76,11 +77,13 @@ std::string EncodeCursor(absl::string_view prefix, absl::string_view last, absl:
                       next.substr(common, 1), rest.substr(0, kBeginningMax));
 }
 
-absl::StatusOr<std::string> DecodeCursor(absl::string_view prefix, absl::string_view cursor,
-                                         absl::FunctionRef<absl::StatusOr<ListPage>(const ListQuery& query)> list) {
+absl::StatusOr<std::string> DecodeCursor(
+    absl::string_view prefix, absl::string_view cursor,
+    absl::FunctionRef<absl::StatusOr<ListPage>(const ListQuery& query)> list) {
   if (cursor.empty()) return std::string();
   if (absl::ConsumePrefix(&cursor, kRest)) return absl::StrCat(prefix, cursor);
-  const absl::Status alien = absl::InvalidArgumentError("list: what follows the NUL is no CURSOR of this server");
+  const absl::Status alien =
+      absl::InvalidArgumentError("list: what follows the NUL is no CURSOR of this server");
   if (absl::ConsumePrefix(&cursor, kFrom)) {
     if (cursor.empty()) return alien;
     return JustBefore(absl::StrCat(prefix, cursor));
@@ -89,7 +92,8 @@ absl::StatusOr<std::string> DecodeCursor(absl::string_view prefix, absl::string_
     if (absl::StartsWith(cursor, "//")) return alien;
     return TellsWhole(prefix) ? std::string(cursor) : absl::StrCat(prefix, cursor);
   }
-  // All of ours have the whole beginning, so that nobody makes us search more than the names that are so much alike.
+  // All of ours have the whole beginning, so that nobody makes us search more than the names that
+  // are so much alike.
   if (cursor.size() != kHashDigits + kLengthDigits + 1 + kBeginningMax) return alien;
   const absl::string_view hash = cursor.substr(0, kHashDigits);
   uint32_t common = 0;
@@ -102,12 +106,14 @@ absl::StatusOr<std::string> DecodeCursor(absl::string_view prefix, absl::string_
     if (!page.ok()) return page.status();
     for (const ListEntry& entry : page->entries) {
       const absl::string_view begins = absl::string_view(entry.uri).substr(0, common);
-      if (begins.size() == common && HashOf(begins) == hash) return JustBefore(absl::StrCat(begins, byte));
+      if (begins.size() == common && HashOf(begins) == hash)
+        return JustBefore(absl::StrCat(begins, byte));
     }
     if (page->cursor.empty()) break;
     query.cursor = page->cursor;
   }
-  return absl::UnavailableError("list: the objects that it had come to have gone, or the server is another one: list anew");
+  return absl::UnavailableError(
+      "list: the objects that it had come to have gone, or the server is another one: list anew");
 }
 
 }  // namespace objmapper::storage

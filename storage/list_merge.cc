@@ -34,7 +34,8 @@ ListPage MergeListing(ListPage disk, std::vector<MemoryTier::Listed> memory, con
       disk.next = std::move(listed.uri);
       break;
     }
-    for (; !full && next != disk.entries.end() && next->uri < listed.uri; ++next) full = !add(*next);
+    for (; !full && next != disk.entries.end() && next->uri < listed.uri; ++next)
+      full = !add(*next);
     if (full) break;
     if (next != disk.entries.end() && next->uri == listed.uri) ++next;
     full = !add(ListEntry{std::move(listed.uri), listed.info.size, listed.info.mtime_s});

@@ -8,8 +8,8 @@
 
 namespace objmapper::storage {
 
-// `disk`: the page that `query` gave of the disk; `memory`: all objects in memory that fit the query, sorted. Of a name that
-// is in both the one in memory is told, as readers find it.
+// `disk`: the page that `query` gave of the disk; `memory`: all objects in memory that fit the
+// query, sorted. Of a name that is in both the one in memory is told, as readers find it.
 ListPage MergeListing(ListPage disk, std::vector<MemoryTier::Listed> memory, const ListQuery& query,
                       const ListFilter& filter);
 

@@ -1,11 +1,14 @@
-// The memory that listings may take while they wait for clients to read them, of all connections together.
+// The memory that listings may take while they wait for clients to read them, of all connections
+// together.
 //
 //   ListRoom::Lease room = list_room.Take(1024 * 1024);
-//   query.bytes_max = room.bytes();            // a page may be as small as it likes: there is a cursor
+//   query.bytes_max = room.bytes();            // a page may be as small as it likes: there is a
+//   cursor
 //   ... room.Shrink(answer.size()); ...        // and it is kept until the answer has gone
 //
-// Nobody waits for room: pages become smaller as it becomes scarce, down to some kilobytes, which is no more
-// than what an idle connection costs anyway. So a thousand clients that do not read take what sixty used to.
+// Nobody waits for room: pages become smaller as it becomes scarce, down to some kilobytes, which
+// is no more than what an idle connection costs anyway. So a thousand clients that do not read take
+// what sixty used to.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +29,8 @@ class ListRoom {
   class Lease {
    public:
     Lease() = default;
-    Lease(Lease&& other) noexcept : room_(std::exchange(other.room_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+    Lease(Lease&& other) noexcept
+        : room_(std::exchange(other.room_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
     Lease& operator=(Lease&& other) noexcept {
       std::swap(room_, other.room_);
       std::swap(bytes_, other.bytes_);
@@ -49,7 +53,8 @@ class ListRoom {
     size_t bytes_ = 0;
   };
 
-  // `wanted` bytes while there is plenty of room; a share of what is left else, kLeastBytes at the least.
+  // `wanted` bytes while there is plenty of room; a share of what is left else, kLeastBytes at the
+  // least.
   Lease Take(size_t wanted) {
     const size_t used = used_.load(std::memory_order_relaxed);
     const size_t share = used < bytes_max_ ? (bytes_max_ - used) / kShares : 0;

@@ -37,15 +37,17 @@ class Walk {
   }
 
  private:
-  // Lists what lies in the directory whose URIs begin with `before` ("" or "a/b/"). Stops when the page is full. It is not held
-  // open while those in it are listed: however deep a tree is, a walk has one directory open.
+  // Lists what lies in the directory whose URIs begin with `before` ("" or "a/b/"). Stops when the
+  // page is full. It is not held open while those in it are listed: however deep a tree is, a walk
+  // has one directory open.
   absl::Status Directory(const std::string& before) {
     net::UniqueFd here;
     const auto open_here = [&]() -> absl::Status {
       if (!here.valid()) here = OpenDirectoryBelow(root_.get(), before);
       if (here.valid()) return absl::OkStatus();
       // Gone, or not ours to read: then it holds nothing that we could serve.
-      const bool none = errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ELOOP || errno == ENAMETOOLONG;
+      const bool none = errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ELOOP ||
+                        errno == ENAMETOOLONG;
       return none ? absl::NotFoundError("no such directory") : net::ErrnoToStatus(errno, "list");
     };
     std::vector<std::string> names;
@@ -53,19 +55,22 @@ class Walk {
       if (!IsPlainName(only)) return absl::OkStatus();
       names.push_back(absl::StrCat(only, "/"));
     } else {
-      if (absl::Status opened = open_here(); !opened.ok()) return absl::IsNotFound(opened) ? absl::OkStatus() : opened;
+      if (absl::Status opened = open_here(); !opened.ok())
+        return absl::IsNotFound(opened) ? absl::OkStatus() : opened;
       absl::StatusOr<std::vector<std::string>> all = SortedNames(here.get(), before);
       if (!all.ok()) return all.status();
       names = *std::move(all);
     }
     // As for objects, of which each has a level of its own: deeper ones nobody can ask for.
-    const bool is_deepest = IsDeeperThan(before, kDepthMax - 2), too_deep = IsDeeperThan(before, kDepthMax - 1);
+    const bool is_deepest = IsDeeperThan(before, kDepthMax - 2),
+               too_deep = IsDeeperThan(before, kDepthMax - 1);
     for (const std::string& name : names) {
       if (full_) return absl::OkStatus();
       const std::string uri = before + name;
       if (uri.back() != '/') {
         if (too_deep || !Fits(uri)) continue;
-        if (absl::Status opened = open_here(); !opened.ok()) return absl::IsNotFound(opened) ? absl::OkStatus() : opened;
+        if (absl::Status opened = open_here(); !opened.ok())
+          return absl::IsNotFound(opened) ? absl::OkStatus() : opened;
         Object(here.get(), name, uri);
         continue;
       }
@@ -76,8 +81,8 @@ class Walk {
     return absl::OkStatus();
   }
 
-  // The one name in the directory `before` that the prefix leads through, if it leads further down: then there is no need to
-  // read the others.
+  // The one name in the directory `before` that the prefix leads through, if it leads further down:
+  // then there is no need to read the others.
   absl::string_view OnlyName(const std::string& before) const {
     if (!absl::StartsWith(query_.prefix, before)) return "";
     const absl::string_view rest = absl::string_view(query_.prefix).substr(before.size());
@@ -101,7 +106,8 @@ class Walk {
 
   // Whether anything whose URI begins with `before` can be on this page.
   bool MayHold(const std::string& before) const {
-    if (!absl::StartsWith(before, query_.prefix) && !absl::StartsWith(query_.prefix, before)) return false;
+    if (!absl::StartsWith(before, query_.prefix) && !absl::StartsWith(query_.prefix, before))
+      return false;
     if (before <= query_.cursor && !absl::StartsWith(query_.cursor, before)) return false;
     return filter_.MayHold(before);
   }
@@ -145,7 +151,8 @@ class Walk {
 
 }  // namespace
 
-absl::StatusOr<ListPage> ListByWalking(const Tree& tree, const ListQuery& query, const ListFilter& filter) {
+absl::StatusOr<ListPage> ListByWalking(const Tree& tree, const ListQuery& query,
+                                       const ListFilter& filter) {
   return Walk(tree, query, filter).Run();
 }
 

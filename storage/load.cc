@@ -35,15 +35,16 @@ absl::Status ReadWhole(int fd, const ObjectInfo& info, Wait wait, char* out,
   return absl::OkStatus();
 }
 
-// Whether a file that says that it is empty is. Some in user space (FUSE) are not: their size is known when they have been read.
-// Nothing of such a one may be told as all of it.
-// was: what it said.
+// Whether a file that says that it is empty is. Some in user space (FUSE) are not: their size is
+// known when they have been read. Nothing of such a one may be told as all of it. was: what it
+// said.
 absl::Status CheckEmpty(int fd, const ObjectInfo& was, Wait wait, absl::string_view uri) {
   ObjectInfo one;
   one.size = 1;
   char byte;
-  // It may have grown since it was looked at, and been cut again; in the middle of either, size and time are not of one moment. That
-  // this looks the same so many times in a row, nobody can bring about.
+  // It may have grown since it was looked at, and been cut again; in the middle of either, size and
+  // time are not of one moment. That this looks the same so many times in a row, nobody can bring
+  // about.
   for (int look = 0; look < kAttemptsMax; ++look) {
     const absl::Status read = ReadWhole(fd, one, wait, &byte, uri);
     if (absl::IsAborted(read)) return absl::OkStatus();
@@ -52,13 +53,14 @@ absl::Status CheckEmpty(int fd, const ObjectInfo& was, Wait wait, absl::string_v
     if (!now.ok() || *now != was) return now.status();
   }
   return absl::PermissionDeniedError(
-      absl::StrCat("read ", text::Quoted(uri), ": it says that it is empty, and is not: it has no size to go by"));
+      absl::StrCat("read ", text::Quoted(uri),
+                   ": it says that it is empty, and is not: it has no size to go by"));
 }
 
 }  // namespace
 
-absl::StatusOr<LoadedObject> Load(const Tree& tree, absl::string_view uri,
-                                  Wait wait, size_t snapshot_max) {
+absl::StatusOr<LoadedObject> Load(const Tree& tree, absl::string_view uri, Wait wait,
+                                  size_t snapshot_max) {
   absl::StatusOr<OpenedObject> opened = tree.OpenObject(uri, wait);
   if (!opened.ok()) return std::move(opened).status();
   LoadedObject object;
@@ -66,7 +68,8 @@ absl::StatusOr<LoadedObject> Load(const Tree& tree, absl::string_view uri,
   object.info = opened->info;
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     if (object.info.size == 0) {
-      if (absl::Status empty = CheckEmpty(object.fd.get(), object.info, wait, uri); !empty.ok()) return empty;
+      if (absl::Status empty = CheckEmpty(object.fd.get(), object.info, wait, uri); !empty.ok())
+        return empty;
     }
     if (object.info.size > snapshot_max) {
       object.snapshot.reset();

@@ -19,7 +19,8 @@ inline constexpr size_t kSnapshotBytesMax = 16 * 1024;
 struct LoadedObject {
   net::UniqueFd fd;
   ObjectInfo info;
-  std::unique_ptr<char[]> snapshot;  // info.size bytes; null when the object is larger than was asked for
+  // info.size bytes; null when the object is larger than was asked for
+  std::unique_ptr<char[]> snapshot;
 };
 
 // snapshot_max: objects of at most so many bytes are copied.
@@ -27,7 +28,7 @@ struct LoadedObject {
 // Any thread. Errors as Tree::OpenObject(); kCachedOnly: also UNAVAILABLE when the bytes of a small
 // object are not in the page cache (preadv2(2), RWF_NOWAIT). RESOURCE_EXHAUSTED: it changed each
 // time that it was read. PERMISSION_DENIED: also of a file that says it is empty, and is not.
-absl::StatusOr<LoadedObject> Load(const Tree& tree, absl::string_view uri,
-                                  Wait wait, size_t snapshot_max = kSnapshotBytesMax);
+absl::StatusOr<LoadedObject> Load(const Tree& tree, absl::string_view uri, Wait wait,
+                                  size_t snapshot_max = kSnapshotBytesMax);
 
 }  // namespace objmapper::storage

@@ -27,7 +27,8 @@ constexpr int kSeals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK;
 // The name that a URI means, as a view of the URI where it is one already, else of `room`.
 absl::string_view NameOf(absl::string_view uri, std::string* room) {
   while (absl::StartsWith(uri, "/")) uri.remove_prefix(1);
-  const bool plain = !absl::StrContains(uri, "//") && !absl::StrContains(uri, "/./") && !absl::StartsWith(uri, "./");
+  const bool plain = !absl::StrContains(uri, "//") && !absl::StrContains(uri, "/./") &&
+                     !absl::StartsWith(uri, "./");
   if (plain) return uri;
   // What ends in '/' or "/." names a directory, and no object: it keeps its end.
   while (!uri.empty()) {
@@ -42,7 +43,8 @@ absl::string_view NameOf(absl::string_view uri, std::string* room) {
 
 size_t HashOf(absl::string_view name) { return absl::Hash<absl::string_view>()(name); }
 
-// What times to live are counted by: no clock that anybody sets, and one that goes on while the machine sleeps.
+// What times to live are counted by: no clock that anybody sets, and one that goes on while the
+// machine sleeps.
 int64_t LifeNs() {
   timespec now;
   clock_gettime(CLOCK_BOOTTIME, &now);
@@ -52,7 +54,8 @@ int64_t LifeNs() {
 // Saturates.
 int64_t LifeNsAfter(absl::Duration ttl) {
   int64_t end_ns;
-  return __builtin_add_overflow(LifeNs(), absl::ToInt64Nanoseconds(ttl), &end_ns) ? INT64_MAX - 1 : end_ns;
+  return __builtin_add_overflow(LifeNs(), absl::ToInt64Nanoseconds(ttl), &end_ns) ? INT64_MAX - 1
+                                                                                  : end_ns;
 }
 
 // What an object takes of the room.
@@ -64,7 +67,8 @@ uint64_t Charge(uint64_t size) {
 }  // namespace
 
 bool IsSealedMemfd(int fd) {
-  // Fails with EINVAL for all but files of tmpfs and hugetlbfs. Files that have a name in a tmpfs cannot be sealed.
+  // Fails with EINVAL for all but files of tmpfs and hugetlbfs. Files that have a name in a tmpfs
+  // cannot be sealed.
   const int seals = fcntl(fd, F_GET_SEALS);
   if (seals < 0 || (seals & kSeals) != kSeals) return false;
   struct statfs system;
@@ -80,14 +84,16 @@ MemoryTier::MemoryTier(const Options& options, net::UniqueFd descriptors)
 absl::StatusOr<std::unique_ptr<MemoryTier>> MemoryTier::Create(const Options& options) {
   net::UniqueFd descriptors(open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!descriptors.valid()) {
-    return absl::UnimplementedError("objects in memory are opened through /proc/self/fd, which is not there: "
-                                    "mount /proc, or leave the memory tier off");
+    return absl::UnimplementedError(
+        "objects in memory are opened through /proc/self/fd, which is not there: "
+        "mount /proc, or leave the memory tier off");
   }
   auto tier = std::unique_ptr<MemoryTier>(new MemoryTier(options, std::move(descriptors)));
   const net::UniqueFd probe(memfd_create("objmapper-probe", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!probe.valid() || !tier->OpenAnew(probe.get(), "probe").ok()) {
-    return absl::UnimplementedError("this system does not let a memfd be opened anew through /proc/self/fd: "
-                                    "leave the memory tier off");
+    return absl::UnimplementedError(
+        "this system does not let a memfd be opened anew through /proc/self/fd: "
+        "leave the memory tier off");
   }
   return tier;
 }
@@ -100,10 +106,13 @@ absl::StatusOr<net::UniqueFd> MemoryTier::OpenAnew(int fd, absl::string_view uri
   const int error = errno;
   // The object is there: a /proc that has gone since the start must not look like its absence.
   if (error == ENOENT) return absl::InternalError("open an object in memory: /proc has gone");
-  return net::ErrnoToStatus(error, absl::StrCat("open an object in memory of ", uri.size(), " bytes of name"));
+  return net::ErrnoToStatus(
+      error, absl::StrCat("open an object in memory of ", uri.size(), " bytes of name"));
 }
 
-net::Mutex& MemoryTier::LockOf(absl::string_view name) { return name_locks_[HashOf(name) % kNameLocks]; }
+net::Mutex& MemoryTier::LockOf(absl::string_view name) {
+  return name_locks_[HashOf(name) % kNameLocks];
+}
 
 void MemoryTier::Forget(const Held& object) const {
   filter_[object->hash % kFilterSlots].fetch_sub(1, std::memory_order_release);
@@ -119,7 +128,8 @@ MemoryTier::Held MemoryTier::Find(absl::string_view uri, bool used) const {
     const Held* const found = used ? objects_.Find(name) : objects_.Peek(name);
     if (found != nullptr) held = *found;
   }
-  if (held != nullptr && held->expires_ns != INT64_MAX && LifeNs() >= held->expires_ns) return nullptr;
+  if (held != nullptr && held->expires_ns != INT64_MAX && LifeNs() >= held->expires_ns)
+    return nullptr;
   return held;
 }
 
@@ -150,10 +160,12 @@ std::vector<MemoryTier::Held> MemoryTier::TakeExpired() {
 }
 
 absl::StatusOr<bool> MemoryTier::Adopt(absl::string_view uri, net::UniqueFd* fd, absl::Duration ttl,
-                                       absl::FunctionRef<absl::Status()> remove_from_disk, absl::string_view owner) {
+                                       absl::FunctionRef<absl::Status()> remove_from_disk,
+                                       absl::string_view owner) {
   struct stat status;
   const bool fits = IsSealedMemfd(fd->get()) && fstat(fd->get(), &status) == 0 &&
-                    Charge(static_cast<uint64_t>(status.st_size)) <= bytes_max_ && status.st_blocks * 512 >= status.st_size;
+                    Charge(static_cast<uint64_t>(status.st_size)) <= bytes_max_ &&
+                    status.st_blocks * 512 >= status.st_size;
   // Allowed to the memfd's owner and to root. Before it is seen, since it changes the ctime.
   if (fits) static_cast<void>(fchmod(fd->get(), 0444));
   if (!fits || !OpenAnew(fd->get(), uri).ok()) {
@@ -173,7 +185,8 @@ absl::StatusOr<bool> MemoryTier::Adopt(absl::string_view uri, net::UniqueFd* fd,
     const bool replaces = objects_.Peek(name) != nullptr;
     // Before it is there: a lookup that finds the filter empty must be right.
     filter_[object->hash % kFilterSlots].fetch_add(1, std::memory_order_release);
-    if (!objects_.Insert(owner, name, object, Charge(static_cast<uint64_t>(status.st_size)), &evicted)) {
+    if (!objects_.Insert(owner, name, object, Charge(static_cast<uint64_t>(status.st_size)),
+                         &evicted)) {
       Forget(object);
       *fd = object->fd.Release();
       ++refusals_;
@@ -200,7 +213,8 @@ absl::Status MemoryTier::Replace(absl::string_view uri, absl::FunctionRef<absl::
   return stored;
 }
 
-absl::Status MemoryTier::Remove(absl::string_view uri, absl::FunctionRef<absl::Status()> remove_from_disk) {
+absl::Status MemoryTier::Remove(absl::string_view uri,
+                                absl::FunctionRef<absl::Status()> remove_from_disk) {
   std::string room;
   const absl::string_view name = NameOf(uri, &room);
   const net::MutexLock name_lock(&LockOf(name));
@@ -212,15 +226,18 @@ absl::Status MemoryTier::Remove(absl::string_view uri, absl::FunctionRef<absl::S
   return was_here ? absl::OkStatus() : removed;
 }
 
-std::vector<MemoryTier::Listed> MemoryTier::List(absl::string_view prefix, absl::string_view after) const {
+std::vector<MemoryTier::Listed> MemoryTier::List(absl::string_view prefix,
+                                                 absl::string_view after) const {
   std::vector<std::pair<std::string, Held>> found;
   {
     const net::MutexLock lock(&mutex_);
     objects_.ForEach([&](absl::string_view name, const Held& held) {
-      if (absl::StartsWith(name, prefix) && name > after) found.emplace_back(std::string(name), held);
+      if (absl::StartsWith(name, prefix) && name > after)
+        found.emplace_back(std::string(name), held);
     });
   }
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::sort(found.begin(), found.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
   const int64_t now_ns = LifeNs();
   std::vector<Listed> listed;
   for (auto& [name, held] : found) {

@@ -23,7 +23,8 @@ absl::Status FileError(int error, const char* what) {
     case EISDIR:
     case ENOTEMPTY:
     case EEXIST:
-      return absl::AlreadyExistsError(absl::StrCat(status.message(), ": a directory has this name"));
+      return absl::AlreadyExistsError(
+          absl::StrCat(status.message(), ": a directory has this name"));
     default:
       return status;
   }
@@ -34,7 +35,8 @@ absl::Status FileError(int error, const char* what) {
 absl::StatusOr<NewFile> NewFile::Make(int directory, const std::string& name) {
   net::UniqueFd fd(openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, kMode));
   if (fd.valid()) return NewFile(std::move(fd), net::UniqueFd(), name, "");
-  // EISDIR: a kernel or file system that does not know O_TMPFILE sees a directory to be written (open(2)).
+  // EISDIR: a kernel or file system that does not know O_TMPFILE sees a directory to be written
+  // (open(2)).
   if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) return FileError(errno, "open");
   net::UniqueFd named_in(fcntl(directory, F_DUPFD_CLOEXEC, 0));
   if (!named_in.valid()) return FileError(errno, "dup");
@@ -51,7 +53,8 @@ NewFile::~NewFile() {
 }
 
 bool NewFile::Link(int directory, const std::string& name) const {
-  // By the descriptor itself only who may search everything can link (linkat(2), AT_EMPTY_PATH); by /proc everybody.
+  // By the descriptor itself only who may search everything can link (linkat(2), AT_EMPTY_PATH); by
+  // /proc everybody.
   const std::string path = absl::StrCat("/proc/self/fd/", fd_.get());
   if (linkat(AT_FDCWD, path.c_str(), directory, name.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
   if (errno != ENOENT) return false;
@@ -69,7 +72,8 @@ absl::Status NewFile::Publish(int directory) {
   if (!named_in.valid()) return FileError(errno, "dup");
   const std::string reserved = NewReservedName();
   if (!Link(directory, reserved)) {
-    return errno == ENOENT ? absl::NotFoundError("the directory has been removed") : FileError(errno, "link");
+    return errno == ENOENT ? absl::NotFoundError("the directory has been removed")
+                           : FileError(errno, "link");
   }
   named_in_ = std::move(named_in);
   reserved_ = reserved;
@@ -78,7 +82,8 @@ absl::Status NewFile::Publish(int directory) {
 
 absl::Status NewFile::Rename(int directory) {
   if (renameat(named_in_.get(), reserved_.c_str(), directory, name_.c_str()) != 0) {
-    return errno == ENOENT ? absl::NotFoundError("the directory has been removed") : FileError(errno, "rename");
+    return errno == ENOENT ? absl::NotFoundError("the directory has been removed")
+                           : FileError(errno, "rename");
   }
   reserved_.clear();
   return absl::OkStatus();

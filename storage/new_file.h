@@ -4,10 +4,11 @@
 //   ... write to file->fd() ...
 //   absl::Status published = file->Publish(directory);
 //
-// It is made without a name (O_TMPFILE) and linked. A name that is taken cannot be linked over, so there it gets a reserved
-// name first (reserved_name.h) and is renamed: who opens the name finds the old file or the new one, never none. Where the
-// file system has no O_TMPFILE it has a reserved name from the start. One that dies unpublished is gone.
-// Source: open(2), O_TMPFILE; linkat(2); rename(2).
+// It is made without a name (O_TMPFILE) and linked. A name that is taken cannot be linked over, so
+// there it gets a reserved name first (reserved_name.h) and is renamed: who opens the name finds
+// the old file or the new one, never none. Where the file system has no O_TMPFILE it has a reserved
+// name from the start. One that dies unpublished is gone. Source: open(2), O_TMPFILE; linkat(2);
+// rename(2).
 #pragma once
 
 #include <string>
@@ -30,14 +31,17 @@ class NewFile {
   // Open for reading and writing.
   int fd() const { return fd_.get(); }
 
-  // Gives it its name in `directory`, which may be another than it was made in (it was pruned, and made again). Once it
-  // has succeeded it is not to be called again.
-  // NOT_FOUND: the directory has been removed: try again with the next one. ALREADY_EXISTS: the name is a directory.
+  // Gives it its name in `directory`, which may be another than it was made in (it was pruned, and
+  // made again). Once it has succeeded it is not to be called again. NOT_FOUND: the directory has
+  // been removed: try again with the next one. ALREADY_EXISTS: the name is a directory.
   absl::Status Publish(int directory);
 
  private:
   NewFile(net::UniqueFd fd, net::UniqueFd named_in, std::string name, std::string reserved)
-      : fd_(std::move(fd)), named_in_(std::move(named_in)), name_(std::move(name)), reserved_(std::move(reserved)) {}
+      : fd_(std::move(fd)),
+        named_in_(std::move(named_in)),
+        name_(std::move(name)),
+        reserved_(std::move(reserved)) {}
 
   bool Link(int directory, const std::string& name) const;
   absl::Status Rename(int directory);

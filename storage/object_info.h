@@ -22,13 +22,13 @@ struct ObjectInfo {
   friend bool operator==(const ObjectInfo&, const ObjectInfo&) = default;
 };
 
-// Nanoseconds since the epoch, before it below 0; times that do not fit (before 1677, after 2262: anybody may give a file such) become
-// the first or the last that does.
+// Nanoseconds since the epoch, before it below 0; times that do not fit (before 1677, after 2262:
+// anybody may give a file such) become the first or the last that does.
 int64_t NanosecondsOf(const timespec& time);
 
 // A strong validator: differs whenever two infos differ. Printable ASCII, at most 64 bytes.
-// Of the version, not of the content: equal bytes in another file have another one. Where the content has been read, its own
-// is told instead (description.h).
+// Of the version, not of the content: equal bytes in another file have another one. Where the
+// content has been read, its own is told instead (description.h).
 std::string Etag(const ObjectInfo& info);
 
 }  // namespace objmapper::storage

@@ -19,8 +19,9 @@ struct OpenedObject {
   Tier tier = Tier::kDisk;
 };
 
-// Thread-safe. Never waits for a disk, so event loops may ask it. nullopt: it has no such object, and the disk is to be
-// asked; an error: it has it, and cannot give it. The URI comes as the client sent it, unchecked.
+// Thread-safe. Never waits for a disk, so event loops may ask it. nullopt: it has no such object,
+// and the disk is to be asked; an error: it has it, and cannot give it. The URI comes as the client
+// sent it, unchecked.
 class Overlay {
  public:
   virtual ~Overlay() = default;

@@ -23,16 +23,17 @@ constexpr char kMade[] = "user.objmapper.made";
 // How often one that who removes leftovers has met is made again.
 constexpr int kAttemptsMax = 8;
 
-// A file system may give the number of what was removed to what is made next: the time of birth tells them apart, where it
-// is known.
+// A file system may give the number of what was removed to what is made next: the time of birth
+// tells them apart, where it is known.
 using Identity = std::tuple<uint64_t, uint64_t, int64_t, uint32_t>;
 
 std::optional<Identity> IdentityOf(int above, const std::string& name) {
   struct statx status;
-  if (statx(above, name.c_str(), AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME, &status) != 0) return std::nullopt;
+  if (statx(above, name.c_str(), AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME, &status) != 0)
+    return std::nullopt;
   if ((status.stx_mask & STATX_BTIME) == 0) status.stx_btime = {};
-  return Identity{uint64_t{status.stx_dev_major} << 32 | status.stx_dev_minor, status.stx_ino, status.stx_btime.tv_sec,
-                  status.stx_btime.tv_nsec};
+  return Identity{uint64_t{status.stx_dev_major} << 32 | status.stx_dev_minor, status.stx_ino,
+                  status.stx_btime.tv_sec, status.stx_btime.tv_nsec};
 }
 
 // What could not be marked.
@@ -70,7 +71,9 @@ Remembered& Unmarked() {
 }
 
 // By way of /proc, since `above` may be of O_PATH. The last component is not followed.
-std::string PathOf(int above, const std::string& name) { return absl::StrCat("/proc/self/fd/", above, "/", name); }
+std::string PathOf(int above, const std::string& name) {
+  return absl::StrCat("/proc/self/fd/", above, "/", name);
+}
 
 // Gives what stands under a reserved name its own. 0, or an errno: EEXIST where something has it.
 int Rename(int above, const std::string& reserved, const std::string& name) {
@@ -88,7 +91,8 @@ int MakeFolder(int above, const std::string& name) {
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     const std::string reserved = NewReservedName();
     if (mkdirat(above, reserved.c_str(), 0777) != 0) return errno;
-    if (lsetxattr(PathOf(above, reserved).c_str(), kMade, "", 0, 0) != 0) Unmarked().Add(above, reserved);
+    if (lsetxattr(PathOf(above, reserved).c_str(), kMade, "", 0, 0) != 0)
+      Unmarked().Add(above, reserved);
     const int error = Rename(above, reserved, name);
     if (error == 0) return 0;
     Unmarked().Forget(Unmarked().Find(above, reserved));

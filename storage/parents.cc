@@ -20,7 +20,8 @@
 namespace objmapper::storage {
 namespace {
 
-// A pruned directory is made again; a peer that prunes in the same rhythm does not keep us for ever.
+// A pruned directory is made again; a peer that prunes in the same rhythm does not keep us for
+// ever.
 constexpr int kAttemptsMax = 64;
 
 std::string ParentOf(const std::string& path) {
@@ -42,7 +43,8 @@ absl::Status SyncDirectory(int directory, absl::string_view path) {
 // How many directories deep `path` leads.
 size_t DepthOf(const std::string& path) {
   size_t depth = 0;
-  for (const absl::string_view part : absl::StrSplit(path, '/', absl::SkipEmpty())) depth += part != "." ? 1 : 0;
+  for (const absl::string_view part : absl::StrSplit(path, '/', absl::SkipEmpty()))
+    depth += part != "." ? 1 : 0;
   return depth;
 }
 
@@ -55,10 +57,11 @@ std::vector<size_t> ComponentEnds(absl::string_view path) {
   return ends;
 }
 
-// Opens what of `path` there is: *found is how many components. By halves, since what is above a directory that is there is there
-// too: a path is never walked more than a few times, whatever its depth.
-absl::StatusOr<net::UniqueFd> OpenDeepest(const Tree& tree, const std::string& path, const std::vector<size_t>& ends,
-                                          size_t* found) {
+// Opens what of `path` there is: *found is how many components. By halves, since what is above a
+// directory that is there is there too: a path is never walked more than a few times, whatever its
+// depth.
+absl::StatusOr<net::UniqueFd> OpenDeepest(const Tree& tree, const std::string& path,
+                                          const std::vector<size_t>& ends, size_t* found) {
   absl::StatusOr<net::UniqueFd> deepest = tree.OpenDirectory(path, Wait::kMayBlock);
   *found = ends.size() - 1;
   if (deepest.ok() || !absl::IsNotFound(deepest.status()) || *found == 0) return deepest;
@@ -67,7 +70,8 @@ absl::StatusOr<net::UniqueFd> OpenDeepest(const Tree& tree, const std::string& p
   size_t there = 0, missing = ends.size() - 1;
   while (missing - there > 1) {
     const size_t middle = there + (missing - there) / 2;
-    absl::StatusOr<net::UniqueFd> directory = tree.OpenDirectory(path.substr(0, ends[middle]), Wait::kMayBlock);
+    absl::StatusOr<net::UniqueFd> directory =
+        tree.OpenDirectory(path.substr(0, ends[middle]), Wait::kMayBlock);
     if (directory.ok()) {
       deepest = std::move(directory);
       there = middle;
@@ -81,10 +85,10 @@ absl::StatusOr<net::UniqueFd> OpenDeepest(const Tree& tree, const std::string& p
   return deepest;
 }
 
-// Makes what is missing below what is there, one in the other; *kept as in MakeParents(). NOT_FOUND: something has gone or
-// come meanwhile; try again.
-absl::StatusOr<Parent> MakeOnce(const Tree& tree, const std::string& path, const std::vector<size_t>& ends, bool* made,
-                                size_t* kept) {
+// Makes what is missing below what is there, one in the other; *kept as in MakeParents().
+// NOT_FOUND: something has gone or come meanwhile; try again.
+absl::StatusOr<Parent> MakeOnce(const Tree& tree, const std::string& path,
+                                const std::vector<size_t>& ends, bool* made, size_t* kept) {
   Parent parent;
   size_t at;
   absl::StatusOr<net::UniqueFd> deepest = OpenDeepest(tree, path, ends, &at);
@@ -94,7 +98,9 @@ absl::StatusOr<Parent> MakeOnce(const Tree& tree, const std::string& path, const
   for (; at + 1 < ends.size(); ++at) {
     const std::string name = NameOf(path.substr(0, ends[at + 1]));
     if (name == ".") continue;
-    const auto what = [&] { return absl::StrCat("make directory ", text::Quoted(path.substr(0, ends[at + 1]))); };
+    const auto what = [&] {
+      return absl::StrCat("make directory ", text::Quoted(path.substr(0, ends[at + 1])));
+    };
     const int error = MakeFolder(parent.directory.get(), name);
     if (error == 0) {
       *made = true;
@@ -105,20 +111,22 @@ absl::StatusOr<Parent> MakeOnce(const Tree& tree, const std::string& path, const
       return DiskError(error, what());
     } else {
       struct stat status;
-      const bool gone = fstatat(parent.directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0;
+      const bool gone =
+          fstatat(parent.directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0;
       if (gone) return again;
       if (S_ISLNK(status.st_mode)) {
         // It may have come a moment ago, and lead somewhere: that is looked at as the readers do.
         if (tree.OpenDirectory(path.substr(0, ends[at + 1]), Wait::kMayBlock).ok()) return again;
-        return absl::AlreadyExistsError(
-            absl::StrCat(what(), ": there is a link of this name that leads to no directory (EEXIST)"));
+        return absl::AlreadyExistsError(absl::StrCat(
+            what(), ": there is a link of this name that leads to no directory (EEXIST)"));
       }
       if (!S_ISDIR(status.st_mode)) {
-        return absl::AlreadyExistsError(absl::StrCat(what(), ": there is an object of this name (EEXIST)"));
+        return absl::AlreadyExistsError(
+            absl::StrCat(what(), ": there is an object of this name (EEXIST)"));
       }
     }
-    net::UniqueFd next(
-        openat(parent.directory.get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    net::UniqueFd next(openat(parent.directory.get(), name.c_str(),
+                              O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!next.valid()) {
       if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return again;
       return net::ErrnoToStatus(errno, what());
@@ -136,8 +144,8 @@ absl::StatusOr<Parent> Make(const Tree& tree, const std::string& path, size_t* k
     if (parent.ok()) parent->made = made;
     if (!absl::IsNotFound(parent.status())) return parent;
   }
-  return absl::ResourceExhaustedError(
-      absl::StrCat("make directory ", text::Quoted(path), ": it is removed all the time; try again"));
+  return absl::ResourceExhaustedError(absl::StrCat("make directory ", text::Quoted(path),
+                                                   ": it is removed all the time; try again"));
 }
 
 }  // namespace
@@ -201,7 +209,8 @@ bool PruneBelow(int directory, const std::string& name, int levels_max) {
     if (entry_name == "." || entry_name == "..") continue;
     // Looked at before anything is removed: an object beside it keeps all of them.
     struct stat status;
-    if (fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(status.st_mode)) return false;
+    if (fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(status.st_mode))
+      return false;
     below.emplace_back(entry_name);
   }
   for (const std::string& next : below) {

@@ -41,7 +41,8 @@ bool LockReserved(int fd) {
 }
 
 bool RemoveIfAbandoned(int directory, const std::string& name) {
-  const net::UniqueFd fd(openat(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+  const net::UniqueFd fd(
+      openat(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.valid() || !LockReserved(fd.get())) return false;
   // A folder on its way to its name (own_folder.h) has it, or is made again.
   return unlinkat(directory, name.c_str(), 0) == 0 ||

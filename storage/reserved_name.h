@@ -1,7 +1,9 @@
-// Names that the server keeps for itself: ".objmapper-...". They are never served, listed or stored under.
+// Names that the server keeps for itself: ".objmapper-...". They are never served, listed or stored
+// under.
 //
-// An object that replaces another has such a name, in the directory where it belongs, for the moment between being
-// complete and taking the other's place; and a folder while it is made. After a crash in that moment the name is left behind.
+// An object that replaces another has such a name, in the directory where it belongs, for the
+// moment between being complete and taking the other's place; and a folder while it is made. After
+// a crash in that moment the name is left behind.
 #pragma once
 
 #include <string>
@@ -16,15 +18,17 @@ bool IsReservedName(absl::string_view name);
 // Whether one of a URI's components is reserved.
 bool HasReservedName(absl::string_view uri);
 
-// A name that no other object of this machine's servers has or has had, as far as anybody could tell.
+// A name that no other object of this machine's servers has or has had, as far as anybody could
+// tell.
 std::string NewReservedName();
 
-// Who has made a file under a reserved name holds this lock on it until the name is gone. False: errno says why.
+// Who has made a file under a reserved name holds this lock on it until the name is gone. False:
+// errno says why.
 bool LockReserved(int fd);
 
-// Removes `name`, which is reserved, from `directory`, unless a process that lives is at work with it (LockReserved()).
-// True: it has been removed.
-// Source: flock(2): the kernel releases a lock with the last descriptor of a process that is killed.
+// Removes `name`, which is reserved, from `directory`, unless a process that lives is at work with
+// it (LockReserved()). True: it has been removed. Source: flock(2): the kernel releases a lock with
+// the last descriptor of a process that is killed.
 bool RemoveIfAbandoned(int directory, const std::string& name);
 
 }  // namespace objmapper::storage

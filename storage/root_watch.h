@@ -1,4 +1,5 @@
-// Whether the root that is served is still what its name means, as operators are told it: in the log when it changes, and in /readyz.
+// Whether the root that is served is still what its name means, as operators are told it: in the
+// log when it changes, and in /readyz.
 #pragma once
 
 #include <string>
@@ -15,7 +16,8 @@ class RootWatch {
   // tree: outlives it.
   explicit RootWatch(const Tree* tree) : tree_(tree) {}
 
-  // Tree::CheckRoot(), and a line in the log where it says another thing than the last time. Waits for the disk.
+  // Tree::CheckRoot(), and a line in the log where it says another thing than the last time. Waits
+  // for the disk.
   absl::Status Check();
 
  private:

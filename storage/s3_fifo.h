@@ -5,12 +5,14 @@
 //   cache.Insert("a", "value", /*bytes=*/5, &evicted);
 //   std::string* value = cache.Find("a");  // a use: it stays longer
 //
-// What comes enters a small queue. What was used there more than once when its turn comes moves to the main queue; the
-// rest goes, and leaves its name's hash in a ghost queue: should it come again soon, it enters the main queue at once.
-// The main queue is a clock: what was used since it was last looked at goes round again. So what is asked for once (a
-// scan) passes through a tenth of the room and never pushes out what is used, and a use writes one counter.
+// What comes enters a small queue. What was used there more than once when its turn comes moves to
+// the main queue; the rest goes, and leaves its name's hash in a ghost queue: should it come again
+// soon, it enters the main queue at once. The main queue is a clock: what was used since it was
+// last looked at goes round again. So what is asked for once (a scan) passes through a tenth of the
+// room and never pushes out what is used, and a use writes one counter.
 //
-// Source: Yang, Zhang, Qiu, Yue, Vinayak: "FIFO queues are all you need for cache eviction", SOSP '23.
+// Source: Yang, Zhang, Qiu, Yue, Vinayak: "FIFO queues are all you need for cache eviction", SOSP
+// '23.
 //
 // One thread's at a time.
 #pragma once
@@ -59,8 +61,8 @@ class S3Fifo {
     return found == entries_.end() ? 0 : found->second->bytes;
   }
 
-  // Keeps `value` under `key`, in place of what was there. What goes for it is added to `evicted`, what it replaces too.
-  // False: it is larger than all the room, and nothing has changed.
+  // Keeps `value` under `key`, in place of what was there. What goes for it is added to `evicted`,
+  // what it replaces too. False: it is larger than all the room, and nothing has changed.
   bool Insert(absl::string_view key, Value value, uint64_t bytes, std::vector<Value>* evicted) {
     return InsertWithin(options_, key, std::move(value), bytes, evicted);
   }
@@ -137,7 +139,8 @@ class S3Fifo {
   // There is at least one entry.
   Value EvictOne() {
     while (true) {
-      const bool from_small = !small_.empty() && (main_.empty() || small_bytes_ >= options_.bytes_max / kSmallShare);
+      const bool from_small =
+          !small_.empty() && (main_.empty() || small_bytes_ >= options_.bytes_max / kSmallShare);
       if (from_small) {
         const Place last = std::prev(small_.end());
         if (last->uses <= 1) {
@@ -168,7 +171,9 @@ class S3Fifo {
       ForgetGhost(ghosts_.back().hash);
     }
   }
-  bool TakeGhost(absl::string_view key) { return ForgetGhost(absl::Hash<absl::string_view>()(key)); }
+  bool TakeGhost(absl::string_view key) {
+    return ForgetGhost(absl::Hash<absl::string_view>()(key));
+  }
   bool ForgetGhost(size_t hash) {
     const auto found = by_hash_.find(hash);
     if (found == by_hash_.end()) return false;

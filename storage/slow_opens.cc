@@ -1,6 +1,7 @@
 #include "storage/slow_opens.h"
 
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <pthread.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -10,14 +11,12 @@
 #include <iterator>
 #include <utility>
 
-#include <glog/logging.h>
-
 namespace objmapper::storage {
 namespace {
 
 constexpr std::chrono::milliseconds kLookEvery{50};
-// How long a file system's opens must have been quick before it counts as such; twice as long each time that it turns out
-// not to be, up to the maximum, unless it has been quick for a long time.
+// How long a file system's opens must have been quick before it counts as such; twice as long each
+// time that it turns out not to be, up to the maximum, unless it has been quick for a long time.
 constexpr int64_t kPeriodNs = 2'000'000'000;
 constexpr int64_t kPeriodMaxNs = 300'000'000'000;
 constexpr int64_t kForgottenNs = 600'000'000'000;
@@ -26,8 +25,9 @@ constexpr int kQuickOpens = 3;
 // How many file systems are remembered.
 constexpr size_t kDevicesMax = 64;
 
-// Times in which the whole process did not get to run: stopped, in a frozen cgroup, or out of its quota. The threads that look are
-// late then by as much, and an open that seems long need not have been.
+// Times in which the whole process did not get to run: stopped, in a frozen cgroup, or out of its
+// quota. The threads that look are late then by as much, and an open that seems long need not have
+// been.
 class Stalls {
  public:
   // A thread that meant to sleep for kLookEvery has slept for so long, until `now_ns`.
@@ -42,7 +42,8 @@ class Stalls {
   int64_t Of(int64_t now_ns, int64_t time_ns) const {
     const net::MutexLock lock(&mutex_);
     // Whoever looks may not have come to it yet.
-    int64_t stalled_ns = looked_ns_ == 0 ? 0 : std::max<int64_t>(0, now_ns - looked_ns_ - 2 * kEveryNs);
+    int64_t stalled_ns =
+        looked_ns_ == 0 ? 0 : std::max<int64_t>(0, now_ns - looked_ns_ - 2 * kEveryNs);
     for (const Stall& stall : stalls_) {
       if (stall.until_ns > now_ns - time_ns) stalled_ns += stall.late_ns;
     }
@@ -92,8 +93,9 @@ bool SlowOpens::IsSlow(dev_t device) const {
   if (!any()) return false;
   if (hanging_.load(std::memory_order_relaxed)) return true;
   const net::MutexLock lock(&mutex_);
-  return std::any_of(devices_.begin(), devices_.end(),
-                     [device](const Device& known) { return known.device == device && known.slow; });
+  return std::any_of(devices_.begin(), devices_.end(), [device](const Device& known) {
+    return known.device == device && known.slow;
+  });
 }
 
 void SlowOpens::Note(dev_t device, int64_t took_ns, bool sure) {
@@ -102,8 +104,8 @@ void SlowOpens::Note(dev_t device, int64_t took_ns, bool sure) {
   bool is_new = false;
   {
     const net::MutexLock lock(&mutex_);
-    const auto known =
-        std::find_if(devices_.begin(), devices_.end(), [device](const Device& one) { return one.device == device; });
+    const auto known = std::find_if(devices_.begin(), devices_.end(),
+                                    [device](const Device& one) { return one.device == device; });
     if (took_ns < kSlowNs) {
       if (known != devices_.end()) ++known->quick;
       return;
@@ -126,8 +128,10 @@ void SlowOpens::Note(dev_t device, int64_t took_ns, bool sure) {
     UpdateAny();
   }
   if (is_new) {
-    LOG(WARNING) << "opening a file on device " << major(device) << ':' << minor(device) << " took " << took_ns / 1'000'000
-                 << " ms (a scanner, or a file system that asks somebody?): such are opened by threads of their own until they are "
+    LOG(WARNING) << "opening a file on device " << major(device) << ':' << minor(device) << " took "
+                 << took_ns / 1'000'000
+                 << " ms (a scanner, or a file system that asks somebody?): such are opened by "
+                    "threads of their own until they are "
                     "opened quickly again";
   }
 }
@@ -158,15 +162,19 @@ void SlowOpens::Look(int64_t now_ns) {
   waits_elsewhere_.store(waits_elsewhere, std::memory_order_relaxed);
   for (Device& device : devices_) {
     const int64_t quick_ns = now_ns - device.slow_ns;
-    if (quick_ns >= device.period_ns && device.quick >= kQuickOpens && !waits_elsewhere) device.slow = false;
+    if (quick_ns >= device.period_ns && device.quick >= kQuickOpens && !waits_elsewhere)
+      device.slow = false;
   }
-  std::erase_if(devices_, [now_ns](const Device& device) { return !device.slow && now_ns - device.slow_ns > kForgottenNs; });
+  std::erase_if(devices_, [now_ns](const Device& device) {
+    return !device.slow && now_ns - device.slow_ns > kForgottenNs;
+  });
   UpdateAny();
 }
 
 void SlowOpens::UpdateAny() {
   const bool any = hanging_.load(std::memory_order_relaxed) ||
-                   std::any_of(devices_.begin(), devices_.end(), [](const Device& device) { return device.slow; });
+                   std::any_of(devices_.begin(), devices_.end(),
+                               [](const Device& device) { return device.slow; });
   any_.store(any, std::memory_order_relaxed);
 }
 
@@ -178,8 +186,8 @@ dev_t SlowOpens::DeviceOf(int fd) {
 
 size_t SlowOpens::file_systems() const {
   const net::MutexLock lock(&mutex_);
-  return static_cast<size_t>(
-      std::count_if(devices_.begin(), devices_.end(), [](const Device& device) { return device.slow; }));
+  return static_cast<size_t>(std::count_if(devices_.begin(), devices_.end(),
+                                           [](const Device& device) { return device.slow; }));
 }
 
 SlowOpens::Watched::Watched(SlowOpens* slow, std::function<void()> hangs) : slow_(slow) {
@@ -198,7 +206,8 @@ SlowOpens::Watched::~Watched() {
   this_thread_ = nullptr;
 }
 
-SlowOpens::Elsewhere::Elsewhere(SlowOpens* slow) : slow_(slow), watched_(std::exchange(this_thread_, nullptr)) {
+SlowOpens::Elsewhere::Elsewhere(SlowOpens* slow)
+    : slow_(slow), watched_(std::exchange(this_thread_, nullptr)) {
   const net::MutexLock lock(&slow_->mutex_);
   since_ = slow_->elsewhere_.insert(CoarseNowNs());
 }

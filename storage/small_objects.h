@@ -30,8 +30,9 @@ class SmallObjects {
   // Find() finds nothing. valid: how long a copy is believed before the file system is asked again.
   SmallObjects(const Tree* tree, size_t entries_max, absl::Duration valid);
 
-  // The object, as it was within `valid`, and since this server last changed anything. nullptr: somebody else must answer, for it is large, or not
-  // in the kernel's caches, or cannot be had. Valid until the next call. now_ns: a monotonic clock.
+  // The object, as it was within `valid`, and since this server last changed anything. nullptr:
+  // somebody else must answer, for it is large, or not in the kernel's caches, or cannot be had.
+  // Valid until the next call. now_ns: a monotonic clock.
   const SmallObject* Find(absl::string_view uri, int64_t now_ns);
 
  private:

@@ -46,30 +46,34 @@ absl::Status About(absl::string_view what, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(what, ": ", status.message()));
 }
 
-// An error of a file that could not be made: a root that has gone is said to have. File systems say ENOENT or EPERM to that.
+// An error of a file that could not be made: a root that has gone is said to have. File systems say
+// ENOENT or EPERM to that.
 absl::Status WithoutRoot(const Tree& tree, const absl::Status& status) {
   if (!absl::IsFailedPrecondition(tree.CheckRoot())) return status;
-  return absl::UnavailableError(absl::StrCat(status.message(), "; the folder that the server serves has been removed or replaced"));
+  return absl::UnavailableError(absl::StrCat(
+      status.message(), "; the folder that the server serves has been removed or replaced"));
 }
 
 // The second of now and of the end of a time to live: none is gone before its time.
 int64_t ExpiryAfter(absl::Duration ttl) { return time(nullptr) + absl::ToInt64Seconds(ttl) + 1; }
 
-// Whether the file system of the new file `fd` has room for so many bytes now. UNAVAILABLE: it has not. One that does not say
-// takes what comes until it says no.
+// Whether the file system of the new file `fd` has room for so many bytes now. UNAVAILABLE: it has
+// not. One that does not say takes what comes until it says no.
 absl::Status HasRoom(int fd, uint64_t bytes) {
   // More than any disk has, and any file.
   constexpr uint64_t kBytesMax = uint64_t{1} << 60;
   if (bytes > kBytesMax) return DiskError(EFBIG, absl::StrCat("room for ", bytes, " bytes"));
   struct statvfs disk;
   if (fstatvfs(fd, &disk) != 0 || disk.f_blocks == 0 || disk.f_frsize == 0) return absl::OkStatus();
-  const uint64_t free_blocks = geteuid() == 0 ? disk.f_bfree : disk.f_bavail;  // root may have the last ones too
-  return bytes / disk.f_frsize <= free_blocks ? absl::OkStatus()
-                                              : DiskError(ENOSPC, absl::StrCat("room for ", bytes, " bytes"));
+  // root may have the last ones too
+  const uint64_t free_blocks = geteuid() == 0 ? disk.f_bfree : disk.f_bavail;
+  return bytes / disk.f_frsize <= free_blocks
+             ? absl::OkStatus()
+             : DiskError(ENOSPC, absl::StrCat("room for ", bytes, " bytes"));
 }
 
-// What is still to come of a body is its sender's to send. Elsewhere than on the root's file system nobody knows how much room
-// there is to be shared.
+// What is still to come of a body is its sender's to send. Elsewhere than on the root's file system
+// nobody knows how much room there is to be shared.
 DiskLimits::Room RoomOf(Housekeeping* house, int fd, absl::string_view peer) {
   if (house == nullptr) return {};
   struct statvfs disk;
@@ -80,8 +84,9 @@ DiskLimits::Room RoomOf(Housekeeping* house, int fd, absl::string_view peer) {
 // A file under way to its name in the tree.
 class Incoming : public NewObject {
  public:
-  Incoming(const Store::Options& options, std::string uri, uint64_t size, const PutAttributes& attributes,
-           std::string path, NewFile file, bool made, net::Mutex* name_lock, DiskLimits::Room room)
+  Incoming(const Store::Options& options, std::string uri, uint64_t size,
+           const PutAttributes& attributes, std::string path, NewFile file, bool made,
+           net::Mutex* name_lock, DiskLimits::Room room)
       : options_(options),
         uri_(std::move(uri)),
         size_(size),
@@ -92,10 +97,12 @@ class Incoming : public NewObject {
         name_lock_(name_lock),
         room_(std::move(room)) {}
 
-  // Directories that were made for nothing go again, after the file, which may have a reserved name in one of them.
+  // Directories that were made for nothing go again, after the file, which may have a reserved name
+  // in one of them.
   ~Incoming() override {
     file_.reset();
-    if (made_directories_ && !committed_) PruneParents(*options_.tree, path_, attributes_.kept_folders);
+    if (made_directories_ && !committed_)
+      PruneParents(*options_.tree, path_, attributes_.kept_folders);
   }
 
   int fd() const override { return file_->fd(); }
@@ -165,7 +172,8 @@ class Incoming : public NewObject {
     struct stat status;
     if (fstat(fd(), &status) != 0) return net::ErrnoToStatus(errno, "fstat");
     if (static_cast<uint64_t>(status.st_size) != size_) {
-      return absl::InternalError(absl::StrCat(status.st_size, " of ", size_, " bytes were written"));
+      return absl::InternalError(
+          absl::StrCat(status.st_size, " of ", size_, " bytes were written"));
     }
     return absl::OkStatus();
   }
@@ -179,8 +187,10 @@ class Incoming : public NewObject {
     if (attributes_.ttl < absl::InfiniteDuration()) {
       if (absl::Status set = SetExpiry(fd(), ExpiryAfter(attributes_.ttl)); !set.ok()) return set;
     }
-    if (options_.durability != Durability::kNone && fsync(fd()) != 0) return DiskError(errno, "fsync");
-    // Last, since the disk may have taken its time (attributes.h). Should a crash take it, it is made anew from the content.
+    if (options_.durability != Durability::kNone && fsync(fd()) != 0)
+      return DiskError(errno, "fsync");
+    // Last, since the disk may have taken its time (attributes.h). Should a crash take it, it is
+    // made anew from the content.
     KeepEtag();
     return absl::OkStatus();
   }
@@ -196,7 +206,7 @@ class Incoming : public NewObject {
   bool made_directories_;
   bool committed_ = false;
   net::Mutex* const name_lock_;  // the store's
-  DiskLimits::Room room_;  // lives until the catalog knows of the object
+  DiskLimits::Room room_;        // lives until the catalog knows of the object
 };
 
 // Whether a part of the way to `uri` is an object.
@@ -223,8 +233,8 @@ void Store::Changed(absl::string_view uri) {
   options_.tree->NoteChange();
 }
 
-absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, uint64_t size, uint64_t stored,
-                                                       PutAttributes attributes) {
+absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, uint64_t size,
+                                                       uint64_t stored, PutAttributes attributes) {
   if (absl::Status fit = options_.tree->CheckName(uri); !fit.ok()) return fit;
   auto [path, name] = SplitUri(uri);
   if (name.size() > NAME_MAX) {
@@ -233,28 +243,35 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
   if (!IsPlainName(name)) {
     return absl::PermissionDeniedError(absl::StrCat(What("store", uri), ": it names no object"));
   }
-  // Above the process's own limit the kernel would send a signal that ends the server (setrlimit(2), SIGXFSZ).
+  // Above the process's own limit the kernel would send a signal that ends the server
+  // (setrlimit(2), SIGXFSZ).
   rlimit limit;
   if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur) {
-    return DiskError(EFBIG, absl::StrCat(What("store", uri), ": ", size, " bytes, above the process's limit"));
+    return DiskError(
+        EFBIG, absl::StrCat(What("store", uri), ": ", size, " bytes, above the process's limit"));
   }
   const auto in_memory = [this](absl::string_view part) { return options_.memory->Has(part); };
   if (options_.memory != nullptr && LeadsThrough(uri, in_memory)) {
-    return absl::AlreadyExistsError(absl::StrCat(What("store", uri), ": a part of the way is an object"));
+    return absl::AlreadyExistsError(
+        absl::StrCat(What("store", uri), ": a part of the way is an object"));
   }
   if (options_.house != nullptr) {
-    if (absl::Status known = options_.house->CheckCatalogRoom(uri); !known.ok()) return About(What("store", uri), known);
-    if (absl::Status fits = options_.house->limits().Check(stored); !fits.ok()) return About(What("store", uri), fits);
+    if (absl::Status known = options_.house->CheckCatalogRoom(uri); !known.ok())
+      return About(What("store", uri), known);
+    if (absl::Status fits = options_.house->limits().Check(stored); !fits.ok())
+      return About(What("store", uri), fits);
   }
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     absl::StatusOr<Parent> parent = MakeParents(*options_.tree, path, &attributes.kept_folders);
     if (!parent.ok()) return About(What("store", uri), parent.status());
     struct stat status;
-    if (fstatat(parent->directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) &&
-        // Empty ones that a store has made are no part of an object's way, but what is left of one: by a put or a delete that
-        // was killed.
+    if (fstatat(parent->directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISDIR(status.st_mode) &&
+        // Empty ones that a store has made are no part of an object's way, but what is left of one:
+        // by a put or a delete that was killed.
         !PruneBelow(parent->directory.get(), name)) {
-      return absl::AlreadyExistsError(absl::StrCat(What("store", uri), ": a directory has this name"));
+      return absl::AlreadyExistsError(
+          absl::StrCat(What("store", uri), ": a directory has this name"));
     }
     absl::StatusOr<NewFile> file = NewFile::Make(parent->directory.get(), name);
     if (absl::IsNotFound(file.status())) continue;
@@ -264,8 +281,9 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
     }
     DiskLimits::Room room = RoomOf(options_.house, file->fd(), attributes.peer);
     const absl::Status fits = room.Fits(stored);
-    auto object = std::make_unique<Incoming>(options_, std::string(uri), size, attributes, path, *std::move(file),
-                                             parent->made, &LockOf(name), std::move(room));
+    auto object =
+        std::make_unique<Incoming>(options_, std::string(uri), size, attributes, path,
+                                   *std::move(file), parent->made, &LockOf(name), std::move(room));
     if (!fits.ok()) return About(What("store", uri), fits);
     if (attributes.ttl < absl::InfiniteDuration()) {
       // Set anew at the end; what the file system cannot do is said before the bytes are sent.
@@ -275,7 +293,8 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
     return object;
   }
   return WithoutRoot(*options_.tree, absl::ResourceExhaustedError(absl::StrCat(
-                                         What("store", uri), ": its directory is removed all the time; try again")));
+                                         What("store", uri),
+                                         ": its directory is removed all the time; try again")));
 }
 
 absl::StatusOr<std::unique_ptr<NewObject>> Store::Begin(absl::string_view uri, uint64_t size,
@@ -283,7 +302,8 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Begin(absl::string_view uri, u
   absl::StatusOr<std::unique_ptr<NewObject>> object = Make(uri, size, size, attributes);
   if (!object.ok()) return object;
   // What has no room is refused before it is sent.
-  if (absl::Status room = HasRoom((*object)->fd(), size); !room.ok()) return About(What("store", uri), room);
+  if (absl::Status room = HasRoom((*object)->fd(), size); !room.ok())
+    return About(What("store", uri), room);
   return object;
 }
 
@@ -291,16 +311,20 @@ absl::Status Store::PutFd(absl::string_view uri, net::ForeignFd fd, const PutAtt
                           absl::FunctionRef<bool()> go_on) {
   const absl::StatusOr<bool> adopted = Adopt(uri, &fd, attributes);
   if (!adopted.ok() || *adopted) return adopted.status();
-  const absl::StatusOr<ForeignFile> file = JudgeElsewhere(fd.get(), options_.foreign_patience, go_on);
+  const absl::StatusOr<ForeignFile> file =
+      JudgeElsewhere(fd.get(), options_.foreign_patience, go_on);
   if (!file.ok()) return About(What("store", uri), file.status());
-  // Room for what is no hole. We copy it, so nobody can hold the room by being slow: it counts as nobody's in particular.
+  // Room for what is no hole. We copy it, so nobody can hold the room by being slow: it counts as
+  // nobody's in particular.
   PutAttributes nobodys = attributes;
   nobodys.peer.clear();
-  absl::StatusOr<std::unique_ptr<NewObject>> made = Make(uri, file->size, file->data_bytes, nobodys);
+  absl::StatusOr<std::unique_ptr<NewObject>> made =
+      Make(uri, file->size, file->data_bytes, nobodys);
   if (!made.ok()) return made.status();
   NewObject& object = **made;
   if (absl::Status fits = object.Extend(file->data_bytes); !fits.ok()) return fits;
-  const absl::Status copied = CopyElsewhere(fd.get(), file->size, object.fd(), options_.foreign_patience, go_on);
+  const absl::Status copied =
+      CopyElsewhere(fd.get(), file->size, object.fd(), options_.foreign_patience, go_on);
   if (!copied.ok()) return About(What("store", uri), copied);
   // Its writers may have filled holes meanwhile, and blocks may have been packed there.
   struct stat status;
@@ -312,24 +336,30 @@ absl::Status Store::PutFd(absl::string_view uri, net::ForeignFd fd, const PutAtt
   for (absl::StatusOr<bool> prepared = false; !*prepared;) {
     prepared = object.Prepare();
     if (!prepared.ok()) return prepared.status();
-    if (!*prepared && !go_on()) return absl::CancelledError(absl::StrCat(What("store", uri), ": nobody waits for it any more"));
+    if (!*prepared && !go_on())
+      return absl::CancelledError(
+          absl::StrCat(What("store", uri), ": nobody waits for it any more"));
   }
   return object.Commit();
 }
 
-absl::StatusOr<bool> Store::Adopt(absl::string_view uri, net::ForeignFd* fd, const PutAttributes& attributes) {
+absl::StatusOr<bool> Store::Adopt(absl::string_view uri, net::ForeignFd* fd,
+                                  const PutAttributes& attributes) {
   const Tree& tree = *options_.tree;
   if (options_.memory == nullptr || !IsSealedMemfd(fd->get())) return false;
-  // Through a descriptor that its sender could not read by, it is not read either: JudgeElsewhere() says so.
+  // Through a descriptor that its sender could not read by, it is not read either: JudgeElsewhere()
+  // says so.
   if ((fcntl(fd->get(), F_GETFL) & O_ACCMODE) == O_WRONLY) return false;
   if (!Tree::CheckName(uri).ok() || !IsPlainName(SplitUri(uri).second)) return false;
   if (tree.OpenDirectory(uri, Wait::kMayBlock).ok()) return false;
-  if (LeadsThrough(uri, [&](absl::string_view part) { return tree.Stat(part, Wait::kMayBlock).ok(); })) return false;
+  if (LeadsThrough(uri,
+                   [&](absl::string_view part) { return tree.Stat(part, Wait::kMayBlock).ok(); }))
+    return false;
   // DeleteOnDisk() notes its change before the name may change again: see Tree::InBoth().
   net::UniqueFd memory = fd->Release();
-  absl::StatusOr<bool> adopted =
-      options_.memory->Adopt(uri, &memory, attributes.ttl, [&] { return DeleteOnDisk(uri, attributes.kept_folders); },
-                              attributes.peer);
+  absl::StatusOr<bool> adopted = options_.memory->Adopt(
+      uri, &memory, attributes.ttl, [&] { return DeleteOnDisk(uri, attributes.kept_folders); },
+      attributes.peer);
   *fd = net::ForeignFd(std::move(memory));
   tree.NoteChange();
   return adopted;
@@ -345,9 +375,11 @@ absl::Status Store::Delete(absl::string_view uri, size_t kept_folders) {
 
 absl::Status Store::DeleteOnDisk(absl::string_view uri, size_t kept_folders) {
   // As a reader finds it: what is no object cannot be deleted.
-  if (absl::Status there = options_.tree->StatOnDisk(uri, Wait::kMayBlock).status(); !there.ok()) return there;
+  if (absl::Status there = options_.tree->StatOnDisk(uri, Wait::kMayBlock).status(); !there.ok())
+    return there;
   const auto [path, name] = SplitUri(uri);
-  const absl::StatusOr<net::UniqueFd> directory = options_.tree->OpenDirectory(path, Wait::kMayBlock);
+  const absl::StatusOr<net::UniqueFd> directory =
+      options_.tree->OpenDirectory(path, Wait::kMayBlock);
   if (!directory.ok()) return directory.status();
   // So that it is known whether somebody still has it, when it has no name any more.
   net::UniqueFd file;
@@ -357,7 +389,8 @@ absl::Status Store::DeleteOnDisk(absl::string_view uri, size_t kept_folders) {
 
 absl::Status Store::DeleteIf(absl::string_view uri, absl::FunctionRef<bool(int fd)> wanted) {
   const auto [path, name] = SplitUri(uri);
-  const absl::StatusOr<net::UniqueFd> directory = options_.tree->OpenDirectory(path, Wait::kMayBlock);
+  const absl::StatusOr<net::UniqueFd> directory =
+      options_.tree->OpenDirectory(path, Wait::kMayBlock);
   if (absl::IsNotFound(directory.status())) Changed(uri);
   if (!directory.ok()) return directory.status();
   const net::MutexLock lock(&LockOf(name));
@@ -375,15 +408,16 @@ absl::Status Store::DeleteIf(absl::string_view uri, absl::FunctionRef<bool(int f
   return Unlink(uri, directory->get(), path, name, std::move(file), /*kept_folders=*/0);
 }
 
-absl::Status Store::Unlink(absl::string_view uri, int directory, const std::string& path, const std::string& name,
-                           net::UniqueFd file, size_t kept_folders) {
+absl::Status Store::Unlink(absl::string_view uri, int directory, const std::string& path,
+                           const std::string& name, net::UniqueFd file, size_t kept_folders) {
   if (unlinkat(directory, name.c_str(), 0) != 0) {
     if (errno == EISDIR) return options_.tree->StatOnDisk(uri, Wait::kMayBlock).status();
     return DiskError(errno, What("delete", uri));
   }
   Changed(uri);
   absl::Status synced;
-  if (options_.durability == Durability::kFull) synced = SyncParents(*options_.tree, directory, path);
+  if (options_.durability == Durability::kFull)
+    synced = SyncParents(*options_.tree, directory, path);
   PruneParents(*options_.tree, path, kept_folders);
   // A reader between the two may have come to know a directory that is no more.
   options_.tree->NoteChange();
@@ -399,23 +433,29 @@ bool ListFilter::MayHold(absl::string_view before) const {
   return next.has_value() && absl::StartsWith(*next, before);
 }
 
-bool Store::ListWalks() const { return options_.house == nullptr || !options_.house->catalog().complete(); }
+bool Store::ListWalks() const {
+  return options_.house == nullptr || !options_.house->catalog().complete();
+}
 
 absl::StatusOr<ListPage> Store::List(const ListQuery& query, const ListFilter& filter) {
-  absl::StatusOr<ListPage> page = ListWalks()
-                                      ? ListByWalking(*options_.tree, query, filter)
-                                      : ListCatalog(options_.house->catalog(), *options_.tree, query, filter);
+  absl::StatusOr<ListPage> page =
+      ListWalks() ? ListByWalking(*options_.tree, query, filter)
+                  : ListCatalog(options_.house->catalog(), *options_.tree, query, filter);
   if (!page.ok() || options_.memory == nullptr) return page;
-  return MergeListing(*std::move(page), options_.memory->List(query.prefix, query.cursor), query, filter);
+  return MergeListing(*std::move(page), options_.memory->List(query.prefix, query.cursor), query,
+                      filter);
 }
 
 absl::StatusOr<ListPage> Store::List(const ListQuery& query,
                                      absl::FunctionRef<bool(absl::string_view uri)> permitted) {
   class Each : public ListFilter {
    public:
-    explicit Each(absl::FunctionRef<bool(absl::string_view uri)> permitted) : permitted_(permitted) {}
+    explicit Each(absl::FunctionRef<bool(absl::string_view uri)> permitted)
+        : permitted_(permitted) {}
     bool Permits(absl::string_view uri) const override { return permitted_(uri); }
-    std::optional<std::string> After(absl::string_view uri) const override { return absl::StrCat(uri, kLeast); }
+    std::optional<std::string> After(absl::string_view uri) const override {
+      return absl::StrCat(uri, kLeast);
+    }
 
    private:
     const absl::string_view kLeast{"", 1};  // a NUL

@@ -60,7 +60,8 @@ bool HasDotDot(absl::string_view path) {
 }
 
 // Copies `uri` without its leading slashes to `path`, NUL-terminated. Refuses what the kernel
-// would misread (NUL) or has no business with ("..": inside symbolic links it is allowed; walks of thousands of levels).
+// would misread (NUL) or has no business with ("..": inside symbolic links it is allowed; walks of
+// thousands of levels).
 absl::Status CopyPath(absl::string_view uri, char (&path)[PATH_MAX], size_t depth_max = kDepthMax) {
   absl::string_view relative = uri;
   while (!relative.empty() && relative.front() == '/') relative.remove_prefix(1);
@@ -77,7 +78,8 @@ absl::Status CopyPath(absl::string_view uri, char (&path)[PATH_MAX], size_t dept
         absl::StrCat("open ", Quoted(uri), ": \"..\" is not allowed"));
   }
   if (IsDeeperThan(relative, depth_max)) {
-    return absl::OutOfRangeError(absl::StrCat("open ", Quoted(uri), ": deeper than ", kDepthMax, " levels"));
+    return absl::OutOfRangeError(
+        absl::StrCat("open ", Quoted(uri), ": deeper than ", kDepthMax, " levels"));
   }
   if (HasReservedName(relative)) {
     return absl::PermissionDeniedError(
@@ -133,8 +135,9 @@ bool IsMadeUpBy(int64_t file_system) {
   }
 }
 
-// Whether the kernel makes the file up while it is read, so that its size says nothing: 0, or a page. Asked of files that take no
-// blocks alone, and of one file system once a second: a number of a device comes again.
+// Whether the kernel makes the file up while it is read, so that its size says nothing: 0, or a
+// page. Asked of files that take no blocks alone, and of one file system once a second: a number of
+// a device comes again.
 bool IsMadeUp(int fd, dev_t device) {
   constexpr int64_t kBelievedNs = 1'000'000'000;
   struct Known {
@@ -185,7 +188,8 @@ absl::Status ResolveError(int error, absl::string_view uri) {
           what, ": renamed at this moment, or a writer holds a lease; try again (EAGAIN)"));
     case ETIMEDOUT:
       // Of a file system that is on the other end of a network: the client itself was not late.
-      return absl::DataLossError(absl::StrCat(what, ": the file system did not answer in time (ETIMEDOUT)"));
+      return absl::DataLossError(
+          absl::StrCat(what, ": the file system did not answer in time (ETIMEDOUT)"));
     default:
       return net::ErrnoToStatus(error, what);
   }
@@ -208,9 +212,10 @@ absl::StatusOr<net::UniqueFd> OpenRoot(const std::string& root) {
         return absl::InvalidArgumentError(absl::StrCat(what, ": it is not a directory"));
       }
       case ENOSYS:
-        return absl::UnimplementedError(
-            absl::StrCat(what, ": there is no openat2(2) (ENOSYS): Linux 5.6 or later is needed, and no seccomp filter "
-                               "that does not know it"));
+        return absl::UnimplementedError(absl::StrCat(what,
+                                                     ": there is no openat2(2) (ENOSYS): Linux 5.6 "
+                                                     "or later is needed, and no seccomp filter "
+                                                     "that does not know it"));
       case EPERM:
         // A missing permission is EACCES; container run-times answer EPERM to unknown calls.
         return absl::PermissionDeniedError(
@@ -231,33 +236,37 @@ absl::StatusOr<net::UniqueFd> OpenRoot(const std::string& root) {
 absl::StatusOr<Tree> Tree::Open(const std::string& root) {
   absl::StatusOr<net::UniqueFd> fd = OpenRoot(root);
   if (!fd.ok()) return fd.status();
-  // When an object expires is asked by the name that its descriptor has there, and new files get theirs by it. Without, objects
-  // would be served for ever.
+  // When an object expires is asked by the name that its descriptor has there, and new files get
+  // theirs by it. Without, objects would be served for ever.
   if (access(absl::StrCat("/proc/self/fd/", fd->get()).c_str(), F_OK) != 0) {
-    return absl::UnimplementedError(
-        absl::StrCat("open the root ", root, ": there is no /proc here, by which its files are reached: mount it (mount -t proc proc /proc; "
-                     "MountAPIVFS=yes in a unit with RootDirectory=)"));
+    return absl::UnimplementedError(absl::StrCat("open the root ", root,
+                                                 ": there is no /proc here, by which its files are "
+                                                 "reached: mount it (mount -t proc proc /proc; "
+                                                 "MountAPIVFS=yes in a unit with RootDirectory=)"));
   }
   return Tree(root, *std::move(fd));
 }
 
 absl::Status Tree::CheckRoot() const {
   struct stat held, named;
-  if (fstat(root_.get(), &held) != 0) return net::ErrnoToStatus(errno, absl::StrCat("the root ", root_path_));
+  if (fstat(root_.get(), &held) != 0)
+    return net::ErrnoToStatus(errno, absl::StrCat("the root ", root_path_));
   const char* const then = "; SIGHUP has its name looked up again";
   if (held.st_nlink == 0) {
-    return absl::FailedPreconditionError(absl::StrCat("the root ", root_path_, " has been removed", then));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the root ", root_path_, " has been removed", then));
   }
   if (stat(root_path_.c_str(), &named) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("the root ", root_path_, " has been moved away: what it was is served still", then));
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the root ", root_path_, " has been moved away: what it was is served still", then));
     }
-    return absl::OkStatus();  // not ours to look at: who gave its rights up may still serve what it opened before
+    // not ours to look at: who gave its rights up may still serve what it opened before
+    return absl::OkStatus();
   }
   if (held.st_dev == named.st_dev && held.st_ino == named.st_ino) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("the root ", root_path_, " is another directory by now: what it was is served still", then));
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the root ", root_path_, " is another directory by now: what it was is served still", then));
 }
 
 absl::StatusOr<bool> Tree::FollowRoot(absl::FunctionRef<absl::Status(int root)> accept) const {
@@ -270,7 +279,8 @@ absl::StatusOr<bool> Tree::FollowRoot(absl::FunctionRef<absl::Status(int root)> 
   if (held.st_dev == named.st_dev && held.st_ino == named.st_ino) return false;
   if (absl::Status accepted = accept(fd->get()); !accepted.ok()) return accepted;
   // In one step, so that every thread has the one or the other.
-  if (dup3(fd->get(), root_.get(), O_CLOEXEC) < 0) return net::ErrnoToStatus(errno, absl::StrCat("the root ", root_path_));
+  if (dup3(fd->get(), root_.get(), O_CLOEXEC) < 0)
+    return net::ErrnoToStatus(errno, absl::StrCat("the root ", root_path_));
   NoteChange();
   return true;
 }
@@ -282,13 +292,15 @@ auto Tree::InBoth(absl::string_view uri, Ask ask, AskDisk ask_disk) const -> dec
     if (auto found = ask()) return *std::move(found);
     auto result = ask_disk();
     const bool may_have_moved = changes() != before || overlay_->Has(uri);
-    if (!absl::IsNotFound(result.status()) || !may_have_moved || attempt == kMovesMax) return result;
+    if (!absl::IsNotFound(result.status()) || !may_have_moved || attempt == kMovesMax)
+      return result;
   }
 }
 
 absl::StatusOr<OpenedObject> Tree::OpenObject(absl::string_view uri, Wait wait) const {
   if (overlay_ == nullptr) return OpenOnDisk(uri, wait);
-  return InBoth(uri, [&] { return overlay_->Open(uri); }, [&] { return OpenOnDisk(uri, wait); });
+  return InBoth(
+      uri, [&] { return overlay_->Open(uri); }, [&] { return OpenOnDisk(uri, wait); });
 }
 
 absl::StatusOr<OpenedObject> Tree::OpenOnDisk(absl::string_view uri, Wait wait) const {
@@ -343,7 +355,8 @@ absl::StatusOr<OpenedObject> Tree::OpenIn(int directory, absl::string_view name,
   path[name.size()] = '\0';
   // Who must not wait for the disk must not wait for a FIFO either.
   if (wait == Wait::kCachedOnly) seen_regular = false;
-  if (wait == Wait::kCachedOnly && slow_opens_->any() && IsSlow(directory, path)) return NotAtHand(uri);
+  if (wait == Wait::kCachedOnly && slow_opens_->any() && IsSlow(directory, path))
+    return NotAtHand(uri);
   const int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | (seen_regular ? O_NOCTTY : kNeverBlock);
   const SlowOpens::Timer timer(slow_opens_.get());
   // openat(2) is the cheaper one, and a plain name needs no RESOLVE_BENEATH.
@@ -371,7 +384,8 @@ absl::StatusOr<OpenedObject> Tree::OpenIn(int directory, absl::string_view name,
 
 absl::StatusOr<ObjectInfo> Tree::Stat(absl::string_view uri, Wait wait) const {
   if (overlay_ == nullptr) return StatOnDisk(uri, wait);
-  return InBoth(uri, [&] { return overlay_->Stat(uri); }, [&] { return StatOnDisk(uri, wait); });
+  return InBoth(
+      uri, [&] { return overlay_->Stat(uri); }, [&] { return StatOnDisk(uri, wait); });
 }
 
 absl::StatusOr<ObjectInfo> Tree::StatOnDisk(absl::string_view uri, Wait wait) const {
@@ -421,7 +435,8 @@ absl::StatusOr<net::UniqueFd> Tree::Resolve(absl::string_view uri, int flags, Wa
     // stayed beneath the root (openat2(2)).
     if (error != EAGAIN) break;
   }
-  // What opening a socket, or a device that is absent, in use or empty gives, or what may not be read: O_PATH tells which.
+  // What opening a socket, or a device that is absent, in use or empty gives, or what may not be
+  // read: O_PATH tells which.
   const bool special =
       error == ENXIO || error == ENODEV || error == EBUSY || error == ENOMEDIUM || error == EACCES;
   if (special && (flags & O_PATH) == 0) {
@@ -442,26 +457,30 @@ bool IsDeeperThan(absl::string_view uri, size_t levels) {
 }
 
 bool IsPlainName(absl::string_view name) {
-  return !name.empty() && name.size() <= NAME_MAX && name != "." && name != ".." && !IsReservedName(name) &&
-         memchr(name.data(), '/', name.size()) == nullptr && memchr(name.data(), '\0', name.size()) == nullptr;
+  return !name.empty() && name.size() <= NAME_MAX && name != "." && name != ".." &&
+         !IsReservedName(name) && memchr(name.data(), '/', name.size()) == nullptr &&
+         memchr(name.data(), '\0', name.size()) == nullptr;
 }
 
 absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri) {
-  // The system call itself: glibc's fstat() goes through newfstatat(2), which looks at an empty path
-  // first and takes a fifth longer. On 64-bit machines the kernel fills struct stat as it is.
+  // The system call itself: glibc's fstat() goes through newfstatat(2), which looks at an empty
+  // path first and takes a fifth longer. On 64-bit machines the kernel fills struct stat as it is.
   static_assert(sizeof(long) == 8);
   struct stat status;
   if (syscall(SYS_fstat, fd, &status) != 0) {
     return net::ErrnoToStatus(errno, absl::StrCat("stat ", Quoted(uri)));
   }
   if (!S_ISREG(status.st_mode)) {
-    return absl::Status(S_ISDIR(status.st_mode) ? absl::StatusCode::kFailedPrecondition : absl::StatusCode::kPermissionDenied,
-                        absl::StrCat("open ", Quoted(uri), ": it is ", KindOf(status.st_mode), ", not an object"));
+    return absl::Status(
+        S_ISDIR(status.st_mode) ? absl::StatusCode::kFailedPrecondition
+                                : absl::StatusCode::kPermissionDenied,
+        absl::StrCat("open ", Quoted(uri), ": it is ", KindOf(status.st_mode), ", not an object"));
   }
   if (status.st_blocks == 0 && IsMadeUp(fd, status.st_dev)) {
-    return absl::PermissionDeniedError(
-        absl::StrCat("open ", Quoted(uri), ": the kernel makes this file up while it is read, so that it has no size to go by, and is "
-                     "not an object"));
+    return absl::PermissionDeniedError(absl::StrCat(
+        "open ", Quoted(uri),
+        ": the kernel makes this file up while it is read, so that it has no size to go by, and is "
+        "not an object"));
   }
   if (MayExpire(status.st_mode) && HasExpired(fd)) {
     return absl::NotFoundError(absl::StrCat("open ", Quoted(uri), ": it has expired"));

@@ -1,11 +1,10 @@
 #include "storage/tree_watch.h"
 
 #include <errno.h>
+#include <glog/logging.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <unistd.h>
-
-#include <glog/logging.h>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -13,10 +12,11 @@
 namespace objmapper::storage {
 namespace {
 
-// IN_CLOSE_WRITE, not IN_MODIFY: a file that is being written would tell of each write(2). IN_ATTRIB: times, the sticky
-// bit, attributes. IN_EXCL_UNLINK: what becomes of a file that has no name any more is nobody's business.
-constexpr uint32_t kEvents = IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_ATTRIB |
-                             IN_EXCL_UNLINK | IN_ONLYDIR;
+// IN_CLOSE_WRITE, not IN_MODIFY: a file that is being written would tell of each write(2).
+// IN_ATTRIB: times, the sticky bit, attributes. IN_EXCL_UNLINK: what becomes of a file that has no
+// name any more is nobody's business.
+constexpr uint32_t kEvents = IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE |
+                             IN_ATTRIB | IN_EXCL_UNLINK | IN_ONLYDIR;
 // Room for some hundred events (the name is padded: inotify(7)).
 constexpr size_t kReadBytes = 16 * 1024;
 
@@ -27,7 +27,8 @@ TreeWatch::TreeWatch(size_t watches_max) : watches_max_(watches_max) { Open(); }
 void TreeWatch::Open() {
   inotify_.Reset(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
   if (!inotify_.valid()) {
-    PLOG(WARNING) << "catalog: no inotify, so that changes made past the server are seen late (fs.inotify.max_user_instances)";
+    PLOG(WARNING) << "catalog: no inotify, so that changes made past the server are seen late "
+                     "(fs.inotify.max_user_instances)";
   }
 }
 
@@ -36,7 +37,8 @@ TreeWatch::Added TreeWatch::Add(int directory, const std::string& path) {
   int watch = -1;
   // The directory itself, not what has its name by now.
   if (inotify_.valid() && (known != by_path_.end() || by_path_.size() < watches_max_)) {
-    watch = inotify_add_watch(inotify_.get(), absl::StrCat("/proc/self/fd/", directory).c_str(), kEvents);
+    watch = inotify_add_watch(inotify_.get(), absl::StrCat("/proc/self/fd/", directory).c_str(),
+                              kEvents);
   }
   if (known != by_path_.end()) {
     if (known->second == watch) return Added::kSame;
@@ -52,7 +54,8 @@ TreeWatch::Added TreeWatch::Add(int directory, const std::string& path) {
 }
 
 void TreeWatch::Forget(Paths::iterator at, bool tell_kernel) {
-  if (tell_kernel) inotify_rm_watch(inotify_.get(), at->second);  // fails when the directory has gone: so has the watch
+  // fails when the directory has gone: so has the watch
+  if (tell_kernel) inotify_rm_watch(inotify_.get(), at->second);
   by_watch_.erase(at->second);
   by_path_.erase(at);
   watches_.store(by_path_.size(), std::memory_order_relaxed);
@@ -62,7 +65,8 @@ void TreeWatch::Remove(const std::string& path) {
   const auto self = by_path_.find(path);
   if (self != by_path_.end()) Forget(self, /*tell_kernel=*/true);
   const std::string below = absl::StrCat(path, "/");
-  for (auto at = by_path_.lower_bound(below); at != by_path_.end() && absl::StartsWith(at->first, below);) {
+  for (auto at = by_path_.lower_bound(below);
+       at != by_path_.end() && absl::StartsWith(at->first, below);) {
     Forget(at++, /*tell_kernel=*/true);
   }
 }

@@ -1,8 +1,8 @@
 // What changes in the tree behind the server's back, told by inotify(7).
 //
-// Directories are watched one by one, as far as the kernel and a bound allow: who gets kRefused looks for itself now and
-// then. A change is told as a name to look at, never as what happened to it: events come late, and what matters is what is
-// there when one looks.
+// Directories are watched one by one, as far as the kernel and a bound allow: who gets kRefused
+// looks for itself now and then. A change is told as a name to look at, never as what happened to
+// it: events come late, and what matters is what is there when one looks.
 //
 // One thread; watches() is any thread's.
 #pragma once
@@ -31,8 +31,8 @@ class TreeWatch {
     kNew,      // from now on it is
     kRefused,  // it is not, nor what was at this path before
   };
-  // directory: open for reading, borrowed. path: as catalog_feed.h has it. To be added first and read then, so that
-  // nothing changes in between.
+  // directory: open for reading, borrowed. path: as catalog_feed.h has it. To be added first and
+  // read then, so that nothing changes in between.
   Added Add(int directory, const std::string& path);
   bool Has(const std::string& path) const { return by_path_.count(path) != 0; }
   // Forgets a directory and all below it.
@@ -42,8 +42,9 @@ class TreeWatch {
     std::string path;
     bool directory = false;  // it is or was one
   };
-  // Takes what has come, some hundred events at most, without waiting; none: the end for now. False: the kernel had more
-  // than it keeps, and some were lost. Then nothing is watched any more, and all is to be added and read anew.
+  // Takes what has come, some hundred events at most, without waiting; none: the end for now.
+  // False: the kernel had more than it keeps, and some were lost. Then nothing is watched any more,
+  // and all is to be added and read anew.
   [[nodiscard]] bool Read(std::vector<Change>* changes);
 
   size_t watches() const { return watches_.load(std::memory_order_relaxed); }

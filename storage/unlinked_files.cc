@@ -25,25 +25,29 @@ bool UnlinkedFiles::IsOpenElsewhere(int file) {
 
 void UnlinkedFiles::Take(net::UniqueFd file) {
   struct stat status;
-  if (fstat(file.get(), &status) != 0 || status.st_nlink != 0 || !IsOpenElsewhere(file.get())) return;
+  if (fstat(file.get(), &status) != 0 || status.st_nlink != 0 || !IsOpenElsewhere(file.get()))
+    return;
   const net::MutexLock lock(&mutex_);
   if (kept_.size() >= files_max_) {
     untold_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  const uint64_t bytes = static_cast<uint64_t>(status.st_blocks) * 512;  // stat(2): of 512 bytes, whatever st_blksize says
+  // stat(2): of 512 bytes, whatever st_blksize says
+  const uint64_t bytes = static_cast<uint64_t>(status.st_blocks) * 512;
   kept_.push_back({std::move(file), bytes});
   files_.fetch_add(1, std::memory_order_relaxed);
   bytes_.fetch_add(bytes, std::memory_order_relaxed);
 }
 
 void UnlinkedFiles::Probe() {
-  std::vector<Kept> freed;  // closed without the lock: the last close(2) of a large file takes its time
+  // closed without the lock: the last close(2) of a large file takes its time
+  std::vector<Kept> freed;
   const net::MutexLock lock(&mutex_);
   if (next_ >= kept_.size()) next_ = 0;
   const auto from = kept_.begin() + static_cast<ptrdiff_t>(next_);
   const auto to = from + static_cast<ptrdiff_t>(std::min(kProbedAtOnce, kept_.size() - next_));
-  const auto first = std::partition(from, to, [](const Kept& kept) { return IsOpenElsewhere(kept.file.get()); });
+  const auto first =
+      std::partition(from, to, [](const Kept& kept) { return IsOpenElsewhere(kept.file.get()); });
   next_ = static_cast<size_t>(first - kept_.begin());
   std::move(first, to, std::back_inserter(freed));
   kept_.erase(first, to);

@@ -1,10 +1,11 @@
-// Files that the server has deleted and that somebody still has open: their bytes are on the disk until he closes them, and
-// no directory shows them.
+// Files that the server has deleted and that somebody still has open: their bytes are on the disk
+// until he closes them, and no directory shows them.
 //
-// Whether somebody has a file open the kernel tells who asks for a write lease on it: he gets it if nobody else has
-// (fcntl(2), F_SETLEASE). Nobody new can come, since the file has no name, so that a lease that was given stops nobody.
-// Told apart are not: another process and a cache of this one. Not known: files of other users (without CAP_LEASE), on file
-// systems without leases, and more than files_max at once, since each costs a descriptor.
+// Whether somebody has a file open the kernel tells who asks for a write lease on it: he gets it if
+// nobody else has (fcntl(2), F_SETLEASE). Nobody new can come, since the file has no name, so that
+// a lease that was given stops nobody. Told apart are not: another process and a cache of this one.
+// Not known: files of other users (without CAP_LEASE), on file systems without leases, and more
+// than files_max at once, since each costs a descriptor.
 //
 // Thread-safe.
 #pragma once
@@ -23,15 +24,17 @@ class UnlinkedFiles {
  public:
   explicit UnlinkedFiles(size_t files_max) : files_max_(files_max) {}
 
-  // A file that has just lost a name, open for reading and nothing else. Kept if it has lost its last name and somebody
-  // has it open.
+  // A file that has just lost a name, open for reading and nothing else. Kept if it has lost its
+  // last name and somebody has it open.
   void Take(net::UniqueFd file);
-  // Lets go of those that nobody has open any more: some of them at each call, in turns. To be called now and then.
+  // Lets go of those that nobody has open any more: some of them at each call, in turns. To be
+  // called now and then.
   void Probe();
 
   // Whether one more could not be kept.
   bool full() const { return files() >= files_max_; }
-  // Whether somebody else has `file` (open for reading and nothing else) open. False when the kernel does not tell.
+  // Whether somebody else has `file` (open for reading and nothing else) open. False when the
+  // kernel does not tell.
   static bool IsOpenElsewhere(int file);
 
   uint64_t files() const { return files_.load(std::memory_order_relaxed); }

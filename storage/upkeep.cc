@@ -1,12 +1,12 @@
 #include "storage/upkeep.h"
 
+#include <glog/logging.h>
+
 #include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <glog/logging.h>
 
 #include "absl/strings/string_view.h"
 #include "storage/attributes.h"
@@ -32,10 +32,13 @@ Upkeep::Upkeep(Options options)
     : options_(std::move(options)),
       eviction_({.catalog = options_.catalog,
                  .delete_if = options_.delete_if,
-                 // What lies on another file system brings nothing back here. While there are more removed files open than can be kept, what somebody has open would only be one more, whose
-                 // bytes do not come back and are not known to be on their way: everything would go for nothing.
+                 // What lies on another file system brings nothing back here. While there are more
+                 // removed files open than can be kept, what somebody has open would only be one
+                 // more, whose bytes do not come back and are not known to be on their way:
+                 // everything would go for nothing.
                  .pass_over = [unlinked = options_.unlinked, limits = options_.limits](int fd) {
-                   return !limits->Frees(fd) || (unlinked->full() && UnlinkedFiles::IsOpenElsewhere(fd));
+                   return !limits->Frees(fd) ||
+                          (unlinked->full() && UnlinkedFiles::IsOpenElsewhere(fd));
                  }}) {}
 
 int64_t Upkeep::Do(int64_t now_ns) {
@@ -93,9 +96,10 @@ bool Upkeep::Evict(int64_t now_ns) {
   }
   if (now_ns < evict_at_ns_) return false;
   if (to_free_ == 0) {
-    // Some file systems (btrfs) free what is deleted only when they next write a checkpoint. Who went by what they say
-    // of their room until then would delete all there is.
-    const uint64_t came_back = before_.used + (fill.reserved_total - before_.reserved_total) - fill.used;
+    // Some file systems (btrfs) free what is deleted only when they next write a checkpoint. Who
+    // went by what they say of their room until then would delete all there is.
+    const uint64_t came_back =
+        before_.used + (fill.reserved_total - before_.reserved_total) - fill.used;
     const bool is_back = static_cast<int64_t>(came_back) >= static_cast<int64_t>(freed_ / 2);
     if (!fill.exact && freed_ != 0 && !is_back && now_ns < patience_ns_) return false;
     to_free_ = fill.excess;

@@ -1,5 +1,5 @@
-// What a server that may write does to its objects by itself: those that have expired go, and when the disk is full those
-// that were used longest ago. For CatalogKeeper's thread.
+// What a server that may write does to its objects by itself: those that have expired go, and when
+// the disk is full those that were used longest ago. For CatalogKeeper's thread.
 #pragma once
 
 #include <atomic>
@@ -27,7 +27,8 @@ class Upkeep {
   };
   explicit Upkeep(Options options);
 
-  // Does what is due, as much of it as takes some milliseconds. Returns when to be called again: within a second.
+  // Does what is due, as much of it as takes some milliseconds. Returns when to be called again:
+  // within a second.
   int64_t Do(int64_t now_ns);
 
   // Any thread.

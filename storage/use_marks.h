@@ -1,12 +1,12 @@
 // Which objects have been used lately: a word from the threads that serve to the one that evicts.
 //
-//   marks.Used(uri);                            // a lane, for every object that it opens: some 10 ns
-//   for (const std::string& uri : marks.Take())  // the catalog's thread, now and then
+//   marks.Used(uri);                            // a lane, for every object that it opens: some 10
+//   ns for (const std::string& uri : marks.Take())  // the catalog's thread, now and then
 //     catalog.Touch(uri, now);
 //
-// A thread says of an object once in a turn (a minute, say) that it was used; the rest of its uses cost a hash and a look
-// into a table of its own. No more than kWaitingMax wait to be taken: what is used beyond that is marked by a later use.
-// Thread-safe.
+// A thread says of an object once in a turn (a minute, say) that it was used; the rest of its uses
+// cost a hash and a look into a table of its own. No more than kWaitingMax wait to be taken: what
+// is used beyond that is marked by a later use. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -28,8 +28,8 @@ class UseMarks {
 
   void Used(absl::string_view uri);
 
-  // What was said since the last call, as the clients spelled it; an object as often as threads, and their tables'
-  // clashes, would have it.
+  // What was said since the last call, as the clients spelled it; an object as often as threads,
+  // and their tables' clashes, would have it.
   std::vector<std::string> Take();
   // From now on every use is news again.
   void NextTurn() { turn_.fetch_add(1, std::memory_order_relaxed); }

@@ -13,9 +13,9 @@ struct Span {
 
 // The header's list, in order; ASCII and the noncharacters at each plane's end apart.
 constexpr Span kHidden[] = {
-    {0x80, 0x9F},     {0xAD, 0xAD},     {0x034F, 0x034F},   {0x061C, 0x061C},     {0x115F, 0x1160},
-    {0x17B4, 0x17B5}, {0x180B, 0x180F}, {0x200B, 0x200F},   {0x2028, 0x202E},     {0x2060, 0x206F},
-    {0x3164, 0x3164}, {0xFDD0, 0xFDEF}, {0xFEFF, 0xFEFF},   {0xFFA0, 0xFFA0},     {0xFFF0, 0xFFFB},
+    {0x80, 0x9F},       {0xAD, 0xAD},       {0x034F, 0x034F}, {0x061C, 0x061C}, {0x115F, 0x1160},
+    {0x17B4, 0x17B5},   {0x180B, 0x180F},   {0x200B, 0x200F}, {0x2028, 0x202E}, {0x2060, 0x206F},
+    {0x3164, 0x3164},   {0xFDD0, 0xFDEF},   {0xFEFF, 0xFEFF}, {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFFB},
     {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF},
 };
 
@@ -34,7 +34,8 @@ void AppendEscaped(absl::string_view bytes, std::string* out) {
   for (const char byte : bytes) absl::StrAppendFormat(out, "\\x%02x", static_cast<uint8_t>(byte));
 }
 
-// What stands behind the backslash in C for a byte that has a letter there, or needs one within quotes; 0: none.
+// What stands behind the backslash in C for a byte that has a letter there, or needs one within
+// quotes; 0: none.
 char LetterOf(char byte) {
   switch (byte) {
     case '\n':

@@ -37,7 +37,8 @@ absl::Status CheckFlags(int argc, char** argv) {
     if (!gflags::GetCommandLineFlagInfo(name.c_str(), &info)) {
       // gflags' way to switch a bool off.
       const bool off = absl::StartsWith(name, "no") && !value.has_value() &&
-                       gflags::GetCommandLineFlagInfo(name.c_str() + 2, &info) && info.type == "bool";
+                       gflags::GetCommandLineFlagInfo(name.c_str() + 2, &info) &&
+                       info.type == "bool";
       if (!off) return Wrong(argument, "there is no such flag");
       continue;
     }
@@ -48,11 +49,14 @@ absl::Status CheckFlags(int argc, char** argv) {
     }
     if (name == "flagfile") {
       if (access(value->c_str(), R_OK) == 0) continue;
-      return absl::NotFoundError(absl::StrCat("--flagfile=", text::Printable(*value), " cannot be read"));
+      return absl::NotFoundError(
+          absl::StrCat("--flagfile=", text::Printable(*value), " cannot be read"));
     }
     if (gflags::SetCommandLineOption(name.c_str(), value->c_str()).empty()) {
       return Wrong(absl::StrCat("--", name, "=", *value),
-                   absl::StrCat("expected ", info.type == "bool" ? "true or false" : absl::StrCat("a value of type ", info.type)));
+                   absl::StrCat("expected ", info.type == "bool"
+                                                 ? "true or false"
+                                                 : absl::StrCat("a value of type ", info.type)));
     }
   }
   return absl::OkStatus();

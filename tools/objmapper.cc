@@ -57,9 +57,10 @@ ExitCode Run(const CommandLine& line) {
 
 namespace {
 
-// A descriptor that is not open and named among the arguments, as /dev/stdout, /dev/fd/N or the like: what stands in for it, or
-// is opened under its number later, could be opened by that name, and would swallow an object or be an empty one. Empty: there
-// is none. closed: those of 0, 1 and 2 that are. Before anything is opened.
+// A descriptor that is not open and named among the arguments, as /dev/stdout, /dev/fd/N or the
+// like: what stands in for it, or is opened under its number later, could be opened by that name,
+// and would swallow an object or be an empty one. Empty: there is none. closed: those of 0, 1 and 2
+// that are. Before anything is opened.
 std::string ClosedStream(absl::Span<const char* const> arguments, int closed) {
   for (const absl::string_view argument : arguments) {
     for (const absl::string_view folder : {"/dev/std", "/dev/fd/", "/proc/self/fd/"}) {
@@ -84,16 +85,19 @@ ExitCode Main(absl::Span<const char* const> arguments, int closed_streams) {
     return kExitUsage;
   }
   if (const std::string closed = ClosedStream(arguments, closed_streams); !closed.empty()) {
-    ReportError(/*json=*/false, "", "", absl::FailedPreconditionError(absl::StrCat(closed, " is closed")), kExitLocal);
+    ReportError(/*json=*/false, "", "",
+                absl::FailedPreconditionError(absl::StrCat(closed, " is closed")), kExitLocal);
     return kExitLocal;
   }
   const ExitCode code = Run(*line);
-  // What was printed must have got through: a full disk behind ">" is an error too, and some file systems say so at close.
+  // What was printed must have got through: a full disk behind ">" is an error too, and some file
+  // systems say so at close.
   errno = 0;
   const bool flushed = fflush(stdout) == 0;
   const bool closed = close(STDOUT_FILENO) == 0 || errno == EINTR;
   if (flushed && closed && ferror(stdout) == 0) return code;
-  fprintf(stderr, "objmapper: write to standard output: %s\n", errno == 0 ? "it failed" : strerror(errno));
+  fprintf(stderr, "objmapper: write to standard output: %s\n",
+          errno == 0 ? "it failed" : strerror(errno));
   return code == kExitOk ? kExitLocal : code;
 }
 
@@ -101,7 +105,8 @@ ExitCode Main(absl::Span<const char* const> arguments, int closed_streams) {
 
 int main(int argc, char** argv) {
   const int closed = objmapper::net::HoldStandardStreams();
-  // A file that would become larger than it may (ulimit -f) is an error with a name, not an end without a word.
+  // A file that would become larger than it may (ulimit -f) is an error with a name, not an end
+  // without a word.
   signal(SIGXFSZ, SIG_IGN);
   return objmapper::tools::Main(absl::MakeSpan(argv + 1, argc > 0 ? argc - 1 : 0), closed);
 }

@@ -8,6 +8,7 @@
 // them.
 #include <errno.h>
 #include <fcntl.h>
+#include <gflags/gflags.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,8 +19,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <gflags/gflags.h>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -124,7 +123,8 @@ absl::Status Compare(Client* client, const std::string& uri, const Way& way,
                      absl::string_view expected) {
   absl::string_view left = expected;
   absl::Status status = way.fetch(client, uri, [&left](absl::string_view piece) {
-    if (left.substr(0, piece.size()) != piece) return absl::DataLossError("other bytes than the file");
+    if (left.substr(0, piece.size()) != piece)
+      return absl::DataLossError("other bytes than the file");
     left.remove_prefix(piece.size());
     return absl::OkStatus();
   });
@@ -182,8 +182,8 @@ void Print(const Line& line, const char* transport) {
   // The "µ" has two bytes and one column, which a field's width does not know.
   const std::string time = TimeText(us);
   const int width = 12 + (time.find("µ") != std::string::npos ? 1 : 0);
-  absl::PrintF("%-19s%-11s%9s%*s%16s\n", line.way.name, transport, SizeText(line.bytes), width, time,
-               rate);
+  absl::PrintF("%-19s%-11s%9s%*s%16s\n", line.way.name, transport, SizeText(line.bytes), width,
+               time, rate);
 }
 
 absl::Status MeasureServer(const std::string& url, const std::vector<std::string>& uris) {

@@ -16,7 +16,8 @@
 
 namespace {
 
-static_assert(objmapper::text::kVersion == OM_VERSION, "text/version.h and client/objmapper.h name different versions");
+static_assert(objmapper::text::kVersion == OM_VERSION,
+              "text/version.h and client/objmapper.h name different versions");
 
 using objmapper::client::Client;
 using objmapper::client::Guarded;
@@ -27,13 +28,14 @@ absl::Status Read(const om_options* given, om_options* options) {
   *options = OM_OPTIONS_INIT;
   if (given == nullptr) return absl::OkStatus();
   if (given->struct_bytes < sizeof(size_t) || given->struct_bytes > sizeof(om_options)) {
-    return absl::InvalidArgumentError(absl::StrCat("om_options.struct_bytes is ", given->struct_bytes, ", not ",
-                                                   sizeof(om_options), ": begin with OM_OPTIONS_INIT"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("om_options.struct_bytes is ", given->struct_bytes, ", not ",
+                     sizeof(om_options), ": begin with OM_OPTIONS_INIT"));
   }
   memcpy(options, given, given->struct_bytes);
   if (options->max_pipeline > UINT16_MAX) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("om_options.max_pipeline is ", options->max_pipeline, "; at most ", UINT16_MAX));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "om_options.max_pipeline is ", options->max_pipeline, "; at most ", UINT16_MAX));
   }
   return absl::OkStatus();
 }
@@ -46,23 +48,27 @@ const char* om_version(void) { return OM_VERSION; }
 
 const char* om_code_name(int code) {
   static constexpr const char* kNames[] = {
-      "OM_OK",          "OM_NOT_FOUND",        "OM_INVALID",   "OM_UNSUPPORTED", "OM_PERMISSION_DENIED",
-      "OM_RANGE",       "OM_TOO_LARGE",        "OM_CONFLICT",  "OM_UNAVAILABLE", "OM_SERVER",
-      "OM_TIMEOUT",     "OM_CONNECTION",       "OM_PROTOCOL",  "OM_DESCRIPTORS_LOST",
-      "OM_NO_MEMORY",   "OM_LOCAL"};
+      "OM_OK",      "OM_NOT_FOUND",  "OM_INVALID",  "OM_UNSUPPORTED",      "OM_PERMISSION_DENIED",
+      "OM_RANGE",   "OM_TOO_LARGE",  "OM_CONFLICT", "OM_UNAVAILABLE",      "OM_SERVER",
+      "OM_TIMEOUT", "OM_CONNECTION", "OM_PROTOCOL", "OM_DESCRIPTORS_LOST", "OM_NO_MEMORY",
+      "OM_LOCAL"};
   static_assert(std::size(kNames) == OM_LOCAL + 1);
   return code >= 0 && code <= OM_LOCAL ? kNames[code] : "unknown";
 }
 
-om_code om_connect(const char* url, const om_options* options, om_client** client, om_error* error) {
+om_code om_connect(const char* url, const om_options* options, om_client** client,
+                   om_error* error) {
   if (client != nullptr) *client = nullptr;
   return Guarded(error, [&]() -> absl::Status {
-    if (url == nullptr || client == nullptr) return absl::InvalidArgumentError("a null pointer where none may be");
+    if (url == nullptr || client == nullptr)
+      return absl::InvalidArgumentError("a null pointer where none may be");
     om_options given;
     if (absl::Status bad = Read(options, &given); !bad.ok()) return bad;
     Options native;
-    if (given.connect_timeout_ms != 0) native.connect_timeout = absl::Milliseconds(given.connect_timeout_ms);
-    if (given.request_timeout_ms != 0) native.request_timeout = absl::Milliseconds(given.request_timeout_ms);
+    if (given.connect_timeout_ms != 0)
+      native.connect_timeout = absl::Milliseconds(given.connect_timeout_ms);
+    if (given.request_timeout_ms != 0)
+      native.request_timeout = absl::Milliseconds(given.request_timeout_ms);
     if (given.bytes_max != 0) native.bytes_max = given.bytes_max;
     native.max_pipeline = static_cast<uint16_t>(given.max_pipeline);
     if (given.check_server_uid != 0) native.server_uids = {given.server_uid};

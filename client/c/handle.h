@@ -24,8 +24,8 @@ struct om_client {
 
 namespace objmapper::client {
 
-// Runs `body`, which returns an absl::Status, and reports how it ended: exceptions end here. `body` leaves the caller's
-// results alone when it fails.
+// Runs `body`, which returns an absl::Status, and reports how it ended: exceptions end here. `body`
+// leaves the caller's results alone when it fails.
 template <typename Body>
 om_code Guarded(om_error* error, Body&& body) noexcept {
   try {
@@ -39,16 +39,19 @@ om_code Guarded(om_error* error, Body&& body) noexcept {
   }
 }
 
-// The same for a call on `handle` about `name`, a URI or a prefix; `complete`: no pointer that must not be null is.
+// The same for a call on `handle` about `name`, a URI or a prefix; `complete`: no pointer that must
+// not be null is.
 template <typename Body>
-om_code Call(om_client* handle, const char* name, bool complete, om_error* error, Body&& body) noexcept {
+om_code Call(om_client* handle, const char* name, bool complete, om_error* error,
+             Body&& body) noexcept {
   return Guarded(error, [&]() -> absl::Status {
     if (handle == nullptr || name == nullptr || !complete) {
       return absl::InvalidArgumentError("a null pointer where none may be");
     }
     if (handle->process != getpid()) {
-      return absl::InvalidArgumentError(absl::StrCat("this client belongs to process ", handle->process,
-                                                     ", which forked this one: om_close() it and om_connect() anew"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("this client belongs to process ", handle->process,
+                       ", which forked this one: om_close() it and om_connect() anew"));
     }
     return body(handle->client);
   });

@@ -70,7 +70,8 @@ om_code CodeOf(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
       return OM_INVALID;
-    case absl::StatusCode::kFailedPrecondition:  // a capability that this connection did not agree on
+    case absl::StatusCode::kFailedPrecondition:  // a capability that this connection did not agree
+                                                 // on
       return OM_UNSUPPORTED;
     case absl::StatusCode::kResourceExhausted:
       return OM_DESCRIPTORS_LOST;
@@ -103,7 +104,8 @@ om_code Report(const absl::Status& status, om_error* error) {
   const std::optional<protocol::Status> wire = WireStatusOf(status);
   error->wire_status = wire.has_value() ? static_cast<int32_t>(*wire) : -1;
   const std::optional<absl::Duration> wait = RetryAfter(status);
-  error->retry_after_ms = wait.has_value() ? static_cast<uint32_t>(absl::ToInt64Milliseconds(*wait)) : 0;
+  error->retry_after_ms =
+      wait.has_value() ? static_cast<uint32_t>(absl::ToInt64Milliseconds(*wait)) : 0;
   CopyText(text::Printable(status.message()), error->message, sizeof(error->message));
   return code;
 }
@@ -117,7 +119,8 @@ void Describe(const ObjectInfo& info, om_info* out) {
   // A cut etag could be two contents' own; one with a NUL would be cut there.
   const bool fits = info.etag.has_value() && info.etag->size() < sizeof(out->etag) &&
                     info.etag->find('\0') == std::string::npos;
-  CopyText(fits ? absl::string_view(*info.etag) : absl::string_view(), out->etag, sizeof(out->etag));
+  CopyText(fits ? absl::string_view(*info.etag) : absl::string_view(), out->etag,
+           sizeof(out->etag));
 }
 
 }  // namespace objmapper::client

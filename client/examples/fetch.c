@@ -1,4 +1,5 @@
-/* Writes an object to the standard output: reads it through a descriptor, or asks for its bytes over TCP.
+/* Writes an object to the standard output: reads it through a descriptor, or asks for its bytes
+ * over TCP.
  *
  *   gcc fetch.c $(pkg-config --cflags --libs objmapper) -o fetch
  *   ./fetch unix:/run/objmapper.sock models/a.json
@@ -62,7 +63,8 @@ int main(int argc, char** argv) {
   om_error error;
   if (om_connect(argv[1], NULL, &client, &error) != OM_OK) return fail(&error);
   const int is_unix = strncmp(argv[1], "unix:", 5) == 0;
-  const int result = is_unix ? fetch_by_descriptor(client, argv[2]) : fetch_by_copy(client, argv[2]);
+  const int result =
+      is_unix ? fetch_by_descriptor(client, argv[2]) : fetch_by_copy(client, argv[2]);
   om_close(client);
   return result;
 }

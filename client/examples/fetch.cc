@@ -1,4 +1,5 @@
-// Writes an object to the standard output: reads it through a descriptor, or asks for its bytes over TCP.
+// Writes an object to the standard output: reads it through a descriptor, or asks for its bytes
+// over TCP.
 //
 //   bazel run //client/examples:fetch -- unix:/run/objmapper.sock models/a.json
 #include <unistd.h>

@@ -1,7 +1,8 @@
 /* Stores a file as an object, shows what is beside it, and removes it again.
  *
  *   gcc store.c $(pkg-config --cflags --libs objmapper) -o store
- *   ./store unix:/run/objmapper.sock a.json models/a.json     # of a server that runs with --writable
+ *   ./store unix:/run/objmapper.sock a.json models/a.json     # of a server that runs with
+ * --writable
  */
 #include <fcntl.h>
 #include <objmapper.h>
@@ -16,7 +17,8 @@ static int fail(const om_error* error) {
 
 static int print_entry(void* context, const char* uri, uint64_t size, uint64_t mtime_s) {
   (void)context;
-  printf("%s: %llu bytes, changed at %llu\n", uri, (unsigned long long)size, (unsigned long long)mtime_s);
+  printf("%s: %llu bytes, changed at %llu\n", uri, (unsigned long long)size,
+         (unsigned long long)mtime_s);
   return 0; /* go on */
 }
 
@@ -28,7 +30,8 @@ static int store(om_client* client, const char* path, const char* uri) {
     perror(path);
     return OM_LOCAL;
   }
-  /* The descriptor is passed: the server copies the file, without its bytes going through the connection. */
+  /* The descriptor is passed: the server copies the file, without its bytes going through the
+   * connection. */
   const om_code stored = om_put_fd(client, uri, fd, 0, &info, &error);
   close(fd);
   if (stored != OM_OK) return fail(&error);

@@ -1,14 +1,15 @@
 // accept_pool: one thread watches all connections and queues those that are ready for the workers.
 //
 // What it is. The classic: an epoll thread, a queue with a condition variable, a fixed number of
-// workers. A worker takes a ready connection, answers what has arrived, and gives it back to the set.
-// When the queue is full, the epoll thread waits, and requests wait in their sockets.
+// workers. A worker takes a ready connection, answers what has arrived, and gives it back to the
+// set. When the queue is full, the epoll thread waits, and requests wait in their sockets.
 //
-// Where it wins. Any number of connections on a fixed number of threads, and fairness: one queue, oldest
-// first. A request that takes long holds one worker, not those behind it in some other queue.
+// Where it wins. Any number of connections on a fixed number of threads, and fairness: one queue,
+// oldest first. A request that takes long holds one worker, not those behind it in some other
+// queue.
 //
-// Where it loses. Each request crosses threads: the epoll thread wakes, then a worker does, and under
-// load all of them meet at one lock. The two wake-ups cost more than a short request's work.
+// Where it loses. Each request crosses threads: the epoll thread wakes, then a worker does, and
+// under load all of them meet at one lock. The two wake-ups cost more than a short request's work.
 #pragma once
 
 #include <memory>

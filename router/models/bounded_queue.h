@@ -33,8 +33,8 @@ class BoundedQueue {
     if (!closed_) PushLocked(std::move(item));
   }
 
-  // Puts back what was taken from a queue a moment ago. Does not wait for room: a thread that empties
-  // the queue and waited for room in it would wait for itself.
+  // Puts back what was taken from a queue a moment ago. Does not wait for room: a thread that
+  // empties the queue and waited for room in it would wait for itself.
   void PutBack(T item) {
     net::MutexLock lock(&mutex_);
     if (!closed_) PushLocked(std::move(item));

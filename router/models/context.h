@@ -31,23 +31,26 @@ struct Options {
   TallyBoard* board = nullptr;  // null: answers are counted for nobody
   Switchboard* switchboard = nullptr;
 
-  uint64_t splice_bytes_min = 64 * 1024;  // OP_SPLICE of less is answered as OP_COPY is
+  uint64_t splice_bytes_min = 64 * 1024;    // OP_SPLICE of less is answered as OP_COPY is
   uint64_t sendfile_bytes_min = 16 * 1024;  // an event loop moves OP_COPY of more inside the kernel
-  int unix_send_buffer_bytes = 0;         // of an event loop's Unix sockets with large bodies; 0: the system's
-  int pool_size = 1;                      // workers; 1 or more
-  int splice_threads = 2;                 // behind an event loop
-  size_t cache_entries = 1024;            // objects that an event loop keeps open
-  absl::Duration cache_valid;             // how long they are believed
-  size_t queue_depth_max = 1000;          // connections that may wait in a queue
-  size_t threads_max = 1000;              // of models that start threads as they need them
+  int unix_send_buffer_bytes =
+      0;                   // of an event loop's Unix sockets with large bodies; 0: the system's
+  int pool_size = 1;       // workers; 1 or more
+  int splice_threads = 2;  // behind an event loop
+  size_t cache_entries = 1024;    // objects that an event loop keeps open
+  absl::Duration cache_valid;     // how long they are believed
+  size_t queue_depth_max = 1000;  // connections that may wait in a queue
+  size_t threads_max = 1000;      // of models that start threads as they need them
 };
 
-// Threads that work in the place of a pool's while those wait for a file that takes long to open (storage/slow_opens.h). They
-// are started as they are needed, and stay. Thread-safe.
+// Threads that work in the place of a pool's while those wait for a file that takes long to open
+// (storage/slow_opens.h). They are started as they are needed, and stay. Thread-safe.
 class StandIns {
  public:
-  // work: what a thread of the pool does; it returns when the model stops. name: of 15 characters at most.
-  StandIns(const char* name, std::function<void()> work) : name_(name), work_(std::move(work)), threads_(kMost) {}
+  // work: what a thread of the pool does; it returns when the model stops. name: of 15 characters
+  // at most.
+  StandIns(const char* name, std::function<void()> work)
+      : name_(name), work_(std::move(work)), threads_(kMost) {}
 
   // While this lives, the calling thread waits.
   class Waiting {

@@ -1,12 +1,11 @@
 #include "router/models/conversation.h"
 
+#include <glog/logging.h>
 #include <poll.h>
 
 #include <optional>
 #include <string>
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "net/clock.h"
 #include "net/scm_rights.h"
@@ -27,7 +26,8 @@ bool IsHalfSaid(const Session& session) {
 
 }  // namespace
 
-Conversation::Conversation(Context* context) : context_(context), sender_(context), operator_(context) {}
+Conversation::Conversation(Context* context)
+    : context_(context), sender_(context), operator_(context) {}
 
 Next Conversation::Serve(Connection* connection) {
   const Sender::Work work(&sender_, connection);
@@ -127,7 +127,8 @@ Next Settle(Context* context, Connection* connection, const Turn& turn, Sender* 
     connection->half_said = connection->excused = false;
     connection->deadline_ns = DeadlineNs(now_ns, session->limits->idle_timeout);
   } else if (!connection->half_said || !turn.requests().empty() || turn.dropped()) {
-    // From its beginning on: a byte now and then does not extend a request's time. A body that is dropped may be slow.
+    // From its beginning on: a byte now and then does not extend a request's time. A body that is
+    // dropped may be slow.
     connection->half_said = true;
     connection->excused = false;
     connection->deadline_ns = DeadlineNs(now_ns, session->limits->request_timeout);

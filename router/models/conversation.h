@@ -1,5 +1,5 @@
-// The request code that all models of this folder share: one connection's turn, start to finish on the
-// calling thread.
+// The request code that all models of this folder share: one connection's turn, start to finish on
+// the calling thread.
 //
 //   Conversation conversation(&context);                 // one a thread
 //   switch (conversation.Serve(connection.get())) {
@@ -48,8 +48,8 @@ class Conversation {
 // the last words when the conversation is over. For models that do not use Serve().
 Next Settle(Context* context, Connection* connection, const Turn& turn, Sender* sender);
 
-// Ends a connection whose deadline has come while it was waited for. why: for the client, where it is half a request that
-// was waited for; empty: the usual words. Never blocks.
+// Ends a connection whose deadline has come while it was waited for. why: for the client, where it
+// is half a request that was waited for; empty: the usual words. Never blocks.
 void EndLate(Context* context, std::unique_ptr<Session> session, absl::string_view why = "");
 
 // Answers what has been asked with UNAVAILABLE and `why`, and ends the connection. Never blocks.

@@ -34,7 +34,8 @@ Found FindForStat(const protocol::Request& request, const Options& options) {
 // Where opening takes long, somebody takes this thread's place meanwhile.
 absl::StatusOr<storage::OpenedObject> Open(absl::string_view uri, const Context& context) {
   const storage::Tree& tree = *context.options.tree;
-  if (context.stand_ins == nullptr || !tree.slow_opens().any()) return tree.OpenObject(uri, storage::Wait::kMayBlock);
+  if (context.stand_ins == nullptr || !tree.slow_opens().any())
+    return tree.OpenObject(uri, storage::Wait::kMayBlock);
   absl::StatusOr<storage::OpenedObject> at_hand = tree.OpenObject(uri, storage::Wait::kCachedOnly);
   if (!absl::IsUnavailable(at_hand.status())) return at_hand;
   const StandIns::Waiting waiting(context.stand_ins);

@@ -27,12 +27,12 @@ struct Found {
   }
 
   protocol::Status status = protocol::Status::kOk;
-  std::string message;       // when it is not kOk
-  uint64_t size = 0;         // when it is, of the whole object; STAT: see `description`
+  std::string message;               // when it is not kOk
+  uint64_t size = 0;                 // when it is, of the whole object; STAT: see `description`
   storage::Description description;  // STAT alone
-  net::UniqueFd fd;          // the object, opened for this answer alone; STAT: none
-  Extent extent;             // of the object, as the request wants it
-  std::string answer;        // of an operation: the whole of it, with `bytes` of an object stored
+  net::UniqueFd fd;                  // the object, opened for this answer alone; STAT: none
+  Extent extent;                     // of the object, as the request wants it
+  std::string answer;  // of an operation: the whole of it, with `bytes` of an object stored
   uint64_t bytes = 0;
   storage::ListRoom::Lease room;  // of a listing
 };

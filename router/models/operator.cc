@@ -1,6 +1,7 @@
 #include "router/models/operator.h"
 
 #include <errno.h>
+#include <glog/logging.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,8 +9,6 @@
 #include <algorithm>
 #include <string>
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "absl/status/status.h"
 #include "copypath/body_pace.h"
@@ -65,14 +64,16 @@ std::optional<Found> Operator::Do(Session* session, const Request& request, net:
   operand.access = session->limits->access;
   operand.peer = session->peer;
   operand.socket = session->fd();
-  if (request.mode == Mode::kPut || request.mode == Mode::kPutFd) operand.peer_key = session->PeerKey();
+  if (request.mode == Mode::kPut || request.mode == Mode::kPutFd)
+    operand.peer_key = session->PeerKey();
   switch (request.mode) {
     case Mode::kPutFd:
       return FoundBy(copypath::PutFd(operand, std::move(fd)));
     case Mode::kDelete:
       return FoundBy(copypath::Delete(operand));
     case Mode::kList:
-      return FoundBy(copypath::List(operand, session->limits->access, session->peer, session->fd()));
+      return FoundBy(
+          copypath::List(operand, session->limits->access, session->peer, session->fd()));
     default:
       break;
   }
@@ -107,16 +108,16 @@ std::optional<Found> Operator::Do(Session* session, const Request& request, net:
   return std::nullopt;
 }
 
-Operator::Came Operator::TakeBody(Session* session, const copypath::Operand& operand, storage::NewObject* object,
-                                  uint64_t* left, absl::Status* error) {
+Operator::Came Operator::TakeBody(Session* session, const copypath::Operand& operand,
+                                  storage::NewObject* object, uint64_t* left, absl::Status* error) {
   if (buffer_ == nullptr) buffer_.reset(new char[kBufferBytes]);
   uint64_t offset = 0;
   bool stray = false;
   why_late_.clear();
   copypath::BodyPace pace(*session->limits);
   while (*left > 0) {
-    // What has been read already; then what comes. Never a byte behind the body: that stays where it is, so that nothing
-    // piles up here that the next turn has no room for.
+    // What has been read already; then what comes. Never a byte behind the body: that stays where
+    // it is, so that nothing piles up here that the next turn has no room for.
     const size_t wanted = static_cast<size_t>(std::min<uint64_t>(kBufferBytes, *left));
     size_t have = 0;
     if (!session->unread.empty()) {
@@ -129,8 +130,8 @@ Operator::Came Operator::TakeBody(Session* session, const copypath::Operand& ope
         return Came::kLate;
       }
       const int64_t since_ns = net::NowNs();
-      const Phase::Woken woken = context_->phase.Wait(session->fd(), POLLIN,
-                                                      DeadlineNs(since_ns, session->limits->request_timeout));
+      const Phase::Woken woken = context_->phase.Wait(
+          session->fd(), POLLIN, DeadlineNs(since_ns, session->limits->request_timeout));
       pace.Waited(net::NowNs() - since_ns);
       switch (woken) {
         case Phase::Woken::kReady:
@@ -151,8 +152,9 @@ Operator::Came Operator::TakeBody(Session* session, const copypath::Operand& ope
       have = static_cast<size_t>(got);
     }
     stray = stray || HasStrayFds(*session, have);
-    KeepUnread(session, session->unread.empty() ? absl::string_view(buffer_.get(), have) : session->unread, have,
-               *left - have);
+    KeepUnread(session,
+               session->unread.empty() ? absl::string_view(buffer_.get(), have) : session->unread,
+               have, *left - have);
     pace.Came(have);
     *left -= have;
     if (stray) continue;

@@ -1,12 +1,11 @@
 #include "router/models/parking.h"
 
+#include <glog/logging.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "net/clock.h"
 #include "net/errno_status.h"
@@ -18,8 +17,8 @@ namespace {
 constexpr uint32_t kEvents = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT;
 }  // namespace
 
-// The thread never sleeps longer than the shortest timeout, so that one who parks hardly ever has to
-// wake it for the sake of the deadline.
+// The thread never sleeps longer than the shortest timeout, so that one who parks hardly ever has
+// to wake it for the sake of the deadline.
 Parking::Parking(Context* context, OnReady on_ready)
     : context_(context),
       on_ready_(std::move(on_ready)),
@@ -114,8 +113,8 @@ void Parking::Run() {
   }
 }
 
-// What came while the process was stopped, or found no room in this round, is served. The deadline stays: should it be no whole
-// request, the connection is late at the next look.
+// What came while the process was stopped, or found no room in this round, is served. The deadline
+// stays: should it be no whole request, the connection is late at the next look.
 bool Parking::MayGoOn(Connection* connection) {
   const Session& session = *connection->session;
   if (!session.peer_done && net::IsReadable(session.fd())) return true;
@@ -123,7 +122,8 @@ bool Parking::MayGoOn(Connection* connection) {
   if (late_ns <= net::kOversleptNs || connection->excused) return false;
   // Found late only since nobody has looked: as much time again, for what may be on its way still.
   const SessionLimits& limits = *session.limits;
-  connection->deadline_ns = DeadlineNs(looked_ns_, connection->half_said ? limits.request_timeout : limits.idle_timeout);
+  connection->deadline_ns =
+      DeadlineNs(looked_ns_, connection->half_said ? limits.request_timeout : limits.idle_timeout);
   connection->excused = true;
   return true;
 }

@@ -33,8 +33,9 @@ class Parking {
   void Start();
   // Any thread. The caller must not touch the connection afterwards: it may be served already.
   void Park(std::unique_ptr<Connection> connection);
-  // The same with a connection that is new here. Its request waits in its socket, which is looked at at once; but of one
-  // that another server has handed over a whole request may have been read already, and then nothing more need ever come.
+  // The same with a connection that is new here. Its request waits in its socket, which is looked
+  // at at once; but of one that another server has handed over a whole request may have been read
+  // already, and then nothing more need ever come.
   void Adopt(std::unique_ptr<Connection> connection);
   // Makes the thread see that the phase has changed. Any thread.
   void Wake() { wake_.Signal(); }
@@ -66,7 +67,8 @@ class Parking {
   net::EventFd wake_;
   net::Mutex mutex_;
   absl::btree_set<Parked> parked_ GUARDED_BY(mutex_);
-  std::vector<std::unique_ptr<Connection>> arrived_ GUARDED_BY(mutex_);  // to be served whatever their sockets say
+  // to be served whatever their sockets say
+  std::vector<std::unique_ptr<Connection>> arrived_ GUARDED_BY(mutex_);
   int64_t wakes_at_ns_ GUARDED_BY(mutex_) = 0;  // when the thread will look at the deadlines again
   int64_t looked_ns_ = 0;  // the thread's: when it last began to look at what has come
   std::thread thread_;

@@ -1,9 +1,8 @@
 #include "router/models/phase.h"
 
 #include <errno.h>
-#include <poll.h>
-
 #include <glog/logging.h>
+#include <poll.h>
 
 #include "net/clock.h"
 #include "net/deadline_list.h"
@@ -40,10 +39,12 @@ Phase::Woken Phase::WaitHeeding(const net::EventFd& end, int fd, int16_t events,
         poll(wait, 2, until_ns == net::kNever ? -1 : net::SleepMs(until_ns, looked_ns));
     PCHECK(ready >= 0 || errno == EINTR) << "poll";
     if (ready <= 0) {
-      if (looked_ns >= until_ns) return Woken::kLate;  // of what came before it was looked at once more, nothing is for us
+      // of what came before it was looked at once more, nothing is for us
+      if (looked_ns >= until_ns) return Woken::kLate;
       const int64_t now_ns = net::NowNs();
       if (until_ns == net::kNever || now_ns - until_ns <= net::kOversleptNs || excused) continue;
-      // We were stopped meanwhile. What was waited for may be on its way still, and may have been frozen with us.
+      // We were stopped meanwhile. What was waited for may be on its way still, and may have been
+      // frozen with us.
       until_ns = now_ns + (until_ns - looked_ns);
       excused = true;
       continue;

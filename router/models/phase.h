@@ -1,7 +1,7 @@
 // Serving, draining, stopping: what all threads of a model heed, also while they sleep.
 //
-// A synchronous thread sleeps in poll(2) until its client asks or takes its answers. So that it can be
-// told of the end there too, each end is a descriptor that becomes readable and stays so.
+// A synchronous thread sleeps in poll(2) until its client asks or takes its answers. So that it can
+// be told of the end there too, each end is a descriptor that becomes readable and stays so.
 // Thread-safe.
 #pragma once
 
@@ -22,8 +22,8 @@ class Phase {
 
   enum class Woken : uint8_t { kReady, kLate, kDraining, kStopping };
 
-  // Sleeps until `fd` has one of `events` (poll(2); an error or a hang-up counts), `until_ns` has come
-  // (net::kNever: never does), or the model stops. fd: borrowed; -1: none, to sleep only.
+  // Sleeps until `fd` has one of `events` (poll(2); an error or a hang-up counts), `until_ns` has
+  // come (net::kNever: never does), or the model stops. fd: borrowed; -1: none, to sleep only.
   Woken Wait(int fd, int16_t events, int64_t until_ns) const;
   // The same, and ends with the beginning of the drain too.
   Woken WaitOrDrain(int fd, int16_t events, int64_t until_ns) const;

@@ -1,18 +1,19 @@
-// seda: a staged, event-driven architecture: parse → lookup → send, each with its own queue and pool.
+// seda: a staged, event-driven architecture: parse → lookup → send, each with its own queue and
+// pool.
 //
-// What it is. An epoll thread queues ready connections for the parse stage, which receives and parses; the
-// lookup stage finds and opens the objects; the send stage sends and gives the connection back. Each
-// stage has pool_size threads and a queue of bounded length; a full queue holds up the stage before it.
-// A turn travels as one event with its connection, so the answers of a connection keep their order
-// although stages work on many connections at once.
-// (M. Welsh, D. Culler, E. Brewer: SEDA, SOSP 2001.)
+// What it is. An epoll thread queues ready connections for the parse stage, which receives and
+// parses; the lookup stage finds and opens the objects; the send stage sends and gives the
+// connection back. Each stage has pool_size threads and a queue of bounded length; a full queue
+// holds up the stage before it. A turn travels as one event with its connection, so the answers of
+// a connection keep their order although stages work on many connections at once. (M. Welsh, D.
+// Culler, E. Brewer: SEDA, SOSP 2001.)
 //
-// Where it wins. Overload that can be seen and steered: each stage's queue tells what is short, and a
-// slow disk keeps only lookup threads busy, a slow client only send threads.
+// Where it wins. Overload that can be seen and steered: each stage's queue tells what is short, and
+// a slow disk keeps only lookup threads busy, a slow client only send threads.
 //
-// Where it loses. Four hand-overs per turn, each of which may wake a thread on another core: the dearest
-// way to serve a request of a few microseconds. What is looked up but not sent holds its descriptors open
-// in a queue.
+// Where it loses. Four hand-overs per turn, each of which may wake a thread on another core: the
+// dearest way to serve a request of a few microseconds. What is looked up but not sent holds its
+// descriptors open in a queue.
 #pragma once
 
 #include <memory>

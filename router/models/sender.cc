@@ -1,6 +1,7 @@
 #include "router/models/sender.h"
 
 #include <errno.h>
+#include <glog/logging.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -8,8 +9,6 @@
 
 #include <algorithm>
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "copypath/transfer.h"
 #include "net/clock.h"
@@ -61,7 +60,8 @@ bool CutShort(const Session& session, ssize_t got) {
 
 }  // namespace
 
-Sender::Sender(const Context* context) : context_(context), tally_(context->options.board, "model"), body_(new char[kBodyBytes]) {}
+Sender::Sender(const Context* context)
+    : context_(context), tally_(context->options.board, "model"), body_(new char[kBodyBytes]) {}
 
 Sender::Work::Work(Sender* sender, Connection* connection)
     : sender_(sender), since_ns_(net::NowNs()) {
@@ -112,8 +112,8 @@ bool Sender::Answer(Session* session, const Request& request, Found found) {
   if (!message_.fds().empty() && !Flush(session)) return false;
   message_.BeginAnswer(request, Status::kOk, found.extent.length);
   char header[protocol::kResponseBytesMax];
-  message_.text()->append(
-      header, EncodeBodyHeader(dialect, request, found.extent, found.size, header));
+  message_.text()->append(header,
+                          EncodeBodyHeader(dialect, request, found.extent, found.size, header));
   const bool splice = request.mode == Mode::kSplice && found.extent.length > 0 &&
                       found.extent.length >= context_->options.splice_bytes_min;
   return splice ? Splice(session, found.fd.get(), found.extent)
@@ -124,7 +124,8 @@ bool Sender::PassFd(Session* session, const Request& request, Found found) {
   const bool in_header = session->parser.Has(protocol::kFdInHeader);
   const bool batch = session->parser.Has(protocol::kFdBatch);
   char header[protocol::kResponseBytesMax];
-  const size_t header_bytes = EncodeFdHeader(session->dialect(), in_header, request, found.extent, header);
+  const size_t header_bytes =
+      EncodeFdHeader(session->dialect(), in_header, request, found.extent, header);
   if (!in_header) {
     message_.BeginAnswer(request, Status::kOk, found.extent.length);
     message_.text()->append(header, header_bytes);
@@ -223,8 +224,8 @@ bool Sender::Flush(Session* session) {
   if (message_.empty()) return true;
   Sent sent = SendAll(session, message_.bytes(), {}, message_.fds());
   if (sent == Sent::kTooManyFds) {
-    // unix(7): too many descriptors of this user are in flight, sent and not yet received. The client
-    // is told, rather than kept waiting for what others must take first.
+    // unix(7): too many descriptors of this user are in flight, sent and not yet received. The
+    // client is told, rather than kept waiting for what others must take first.
     message_.RefuseFds(session->dialect(),
                        "too many descriptors in flight (ETOOMANYREFS); try again");
     sent = SendAll(session, message_.bytes(), {}, {});
@@ -287,13 +288,15 @@ bool Sender::WaitToSend(Session* session, int error, int64_t* until_ns) {
   Phase::Woken woken;
   if (kernel_full) {
     woken = context_->phase.Wait(-1, 0, std::min(*until_ns, now_ns + kPauseNs));
-    if (woken == Phase::Woken::kLate && now_ns < *until_ns) return true;  // once more after its end, too
+    // once more after its end, too
+    if (woken == Phase::Woken::kLate && now_ns < *until_ns) return true;
   } else {
     net::SendQueue queue;
     queue.Watch(session->fd());
     woken = context_->phase.Wait(session->fd(), POLLOUT, *until_ns);
     while (woken == Phase::Woken::kLate && queue.Shrank(session->fd())) {
-      *until_ns = DeadlineNs(net::NowNs(), session->limits->request_timeout);  // it reads, though not so much that there is room
+      // it reads, though not so much that there is room
+      *until_ns = DeadlineNs(net::NowNs(), session->limits->request_timeout);
       woken = context_->phase.Wait(session->fd(), POLLOUT, *until_ns);
     }
   }

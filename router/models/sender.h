@@ -1,10 +1,10 @@
 // The last third of serving a connection: answers on their way out.
 //
-// Answers are gathered as far as they may share a message, and sent when the message is full, when the
-// next one may not join it, or by Flush().
+// Answers are gathered as far as they may share a message, and sent when the message is full, when
+// the next one may not join it, or by Flush().
 //
-// When the socket is full, the thread waits in poll(2) until the client has read: that is what makes
-// these models synchronous. A client that reads nothing for --request_timeout is let go.
+// When the socket is full, the thread waits in poll(2) until the client has read: that is what
+// makes these models synchronous. A client that reads nothing for --request_timeout is let go.
 #pragma once
 
 #include <memory>
@@ -20,9 +20,9 @@
 
 namespace objmapper::router::models {
 
-// One thread's, reused for all its connections. Every call returns false when the conversation cannot
-// go on: the peer has gone or reads nothing, an object shrank under its answer, or the model stops. The
-// socket is then to be closed as it is, after Drop().
+// One thread's, reused for all its connections. Every call returns false when the conversation
+// cannot go on: the peer has gone or reads nothing, an object shrank under its answer, or the model
+// stops. The socket is then to be closed as it is, after Drop().
 class Sender {
  public:
   explicit Sender(const Context* context);
@@ -34,8 +34,8 @@ class Sender {
   // Forgets what was gathered for a connection that has ended.
   void Drop() { message_.Clear(); }
 
-  // Counts what a thread does for `connection` between the two ends of its scope, as work; and how long the
-  // connection has waited for it.
+  // Counts what a thread does for `connection` between the two ends of its scope, as work; and how
+  // long the connection has waited for it.
   class Work {
    public:
     Work(Sender* sender, Connection* connection);

@@ -1,11 +1,10 @@
 #include "router/models/thread_group.h"
 
+#include <glog/logging.h>
 #include <pthread.h>
 
 #include <memory>
 #include <utility>
-
-#include <glog/logging.h>
 
 namespace objmapper::router::models {
 

@@ -19,8 +19,8 @@ class ThreadGroup {
   explicit ThreadGroup(size_t threads_max) : threads_max_(threads_max) {}
   ~ThreadGroup();
 
-  // Runs `*work` on a new thread, whose name is `name` (15 characters at most). False, and `*work` is
-  // untouched: threads_max run already, or the kernel has no thread to give.
+  // Runs `*work` on a new thread, whose name is `name` (15 characters at most). False, and `*work`
+  // is untouched: threads_max run already, or the kernel has no thread to give.
   bool TryRun(const char* name, absl::AnyInvocable<void()>* work);
 
   // Waits until fewer than threads_max run. False: Close() was called.

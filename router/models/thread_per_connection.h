@@ -1,13 +1,14 @@
 // thread_per_connection: a thread for each connection, for as long as it lives.
 //
-// What it is. The thread waits for a request, answers it, and waits for the next. At most threads_max
-// connections are served; one more is told UNAVAILABLE and closed.
+// What it is. The thread waits for a request, answers it, and waits for the next. At most
+// threads_max connections are served; one more is told UNAVAILABLE and closed.
 //
-// Where it wins. Simplicity; few connections that are always busy; requests that wait for the disk or
-// for their client, since each waits alone. The kernel's scheduler is the fairest queue there is.
+// Where it wins. Simplicity; few connections that are always busy; requests that wait for the disk
+// or for their client, since each waits alone. The kernel's scheduler is the fairest queue there
+// is.
 //
-// Where it loses. Many connections: each costs a stack and a thread even while it is silent, and each
-// request wakes a thread that was asleep, which costs more than answering it.
+// Where it loses. Many connections: each costs a stack and a thread even while it is silent, and
+// each request wakes a thread that was asleep, which costs more than answering it.
 #pragma once
 
 #include <memory>

@@ -1,14 +1,15 @@
 // thread_per_request: a new thread for each request.
 //
-// What it is. One thread watches all connections in an epoll set. When one becomes readable, a detached
-// thread is started, answers what has arrived, gives the connection back to the set and ends. At most
-// threads_max run; then requests wait in their sockets until a thread ends.
+// What it is. One thread watches all connections in an epoll set. When one becomes readable, a
+// detached thread is started, answers what has arrived, gives the connection back to the set and
+// ends. At most threads_max run; then requests wait in their sockets until a thread ends.
 //
-// Where it wins. Requests that each take long (a cold disk, a big body, a slow client): they hold up
-// nobody, and between requests a connection costs no thread. Nothing needs tuning.
+// Where it wins. Requests that each take long (a cold disk, a big body, a slow client): they hold
+// up nobody, and between requests a connection costs no thread. Nothing needs tuning.
 //
-// Where it loses. Short requests. Creating a thread and running its first instruction takes longer than
-// opening a file and passing its descriptor, and is paid again for each: this is the baseline to beat.
+// Where it loses. Short requests. Creating a thread and running its first instruction takes longer
+// than opening a file and passing its descriptor, and is paid again for each: this is the baseline
+// to beat.
 #pragma once
 
 #include <memory>

@@ -9,7 +9,9 @@
 namespace objmapper::router::models {
 
 ThreadPool::ThreadPool(const Options& options)
-    : context_(options), queue_(options.queue_depth_max), stand_ins_("model/pool", [this] { Work(); }) {
+    : context_(options),
+      queue_(options.queue_depth_max),
+      stand_ins_("model/pool", [this] { Work(); }) {
   context_.stand_ins = &stand_ins_;
   for (int i = 0; i < options.pool_size; ++i) workers_.emplace_back([this] { Work(); });
 }

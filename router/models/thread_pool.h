@@ -4,12 +4,12 @@
 // through the time in which its client asks nothing. When the queue is full, a connection is told
 // UNAVAILABLE and closed.
 //
-// Where it wins. Short connections with few requests each: no thread is created, nothing is handed over
-// per request, and the number of threads is what the machine can use.
+// Where it wins. Short connections with few requests each: no thread is created, nothing is handed
+// over per request, and the number of threads is what the machine can use.
 //
-// Where it loses. Persistent connections. With pool_size of them open, the next waits until one closes,
-// however idle they are: its latency is the others' lifetime, and the timeouts that hold for a silent
-// client do not help it. Only --idle_timeout and --requests_per_conn free a worker.
+// Where it loses. Persistent connections. With pool_size of them open, the next waits until one
+// closes, however idle they are: its latency is the others' lifetime, and the timeouts that hold
+// for a silent client do not help it. Only --idle_timeout and --requests_per_conn free a worker.
 #pragma once
 
 #include <memory>

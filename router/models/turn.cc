@@ -25,14 +25,16 @@ static_assert(kBytesMax > 2 * (protocol::kUriBytesMax + protocol::kMetadataBytes
 Turn::Turn() : bytes_(new char[kBytesMax]) {}
 
 bool Turn::Receive(Session* session, bool draining) {
-  // There may be more unread than the buffer holds: a connection that came from another owner brings what that one has read.
+  // There may be more unread than the buffer holds: a connection that came from another owner
+  // brings what that one has read.
   size_t have = std::min(session->unread.size(), kBytesMax);
   memcpy(bytes_.get(), session->unread.data(), have);
   const bool all = have == session->unread.size();
   bool read_some = false;
   // More than half a buffer unread means complete requests: serve those first.
   if (!session->peer_done && have <= kBytesMax / 2) {
-    const ssize_t got = router::Receive(session, absl::MakeSpan(bytes_.get(), kBytesMax), have, OnFds::kWait);
+    const ssize_t got =
+        router::Receive(session, absl::MakeSpan(bytes_.get(), kBytesMax), have, OnFds::kWait);
     if (got > 0) {
       have += static_cast<size_t>(got);
       session->received_ns.store(net::NowNs(), std::memory_order_relaxed);
@@ -48,10 +50,12 @@ bool Turn::Receive(Session* session, bool draining) {
   OrderForService(*session, &burst_.requests);
   requests_ = absl::MakeConstSpan(burst_.requests);
   requests_ = requests_.first(std::min<uint64_t>(requests_.size(), session->allowance()));
-  const bool body_follows = burst_.end == Burst::End::kOperation && burst_.requests.back().mode == protocol::Mode::kPut;
+  const bool body_follows =
+      burst_.end == Burst::End::kOperation && burst_.requests.back().mode == protocol::Mode::kPut;
   KeepUnread(session, all ? input : absl::string_view(session->unread), burst_.consumed,
              body_follows ? burst_.requests.back().body_length : 0);
-  if (!all && burst_.end == Burst::End::kNeedMore) burst_.end = Burst::End::kFull;  // the rest is at hand
+  // the rest is at hand
+  if (!all && burst_.end == Burst::End::kNeedMore) burst_.end = Burst::End::kFull;
   if (draining && read_some && burst_.end == Burst::End::kNeedMore) {
     burst_.end = Burst::End::kFull;  // read until the socket is empty
   }

@@ -10,7 +10,9 @@ namespace objmapper::router::models {
 
 WorkStealing::WorkStealing(const Options& options)
     : context_(options),
-      stand_ins_("model/steal", [this] { Work(next_home_.fetch_add(1, std::memory_order_relaxed) % deques_.size()); }),
+      stand_ins_(
+          "model/steal",
+          [this] { Work(next_home_.fetch_add(1, std::memory_order_relaxed) % deques_.size()); }),
       parking_(&context_, [this](std::unique_ptr<Connection> c) { Push(std::move(c)); }) {
   context_.stand_ins = &stand_ins_;
   const size_t workers = static_cast<size_t>(options.pool_size);
@@ -66,15 +68,15 @@ bool WorkStealing::AwaitWork() {
 }
 
 std::unique_ptr<Connection> WorkStealing::TakeOrSteal(size_t self) {
-  // One that this worker has claimed is in some deque, but a thief may be a step ahead of it there: then
-  // what that one has claimed is still to be found.
+  // One that this worker has claimed is in some deque, but a thief may be a step ahead of it there:
+  // then what that one has claimed is still to be found.
   for (size_t i = self;; ++i) {
     if (auto connection = TakeTop(deques_[i % deques_.size()].get())) return connection;
   }
 }
 
-// The oldest, for the owner too: the youngest would have warmer caches, but under load the oldest would
-// wait for ever.
+// The oldest, for the owner too: the youngest would have warmer caches, but under load the oldest
+// would wait for ever.
 std::unique_ptr<Connection> WorkStealing::TakeTop(Deque* deque) {
   net::MutexLock lock(&deque->mutex);
   if (deque->ready.empty()) return nullptr;

@@ -1,18 +1,18 @@
 // work_stealing: a queue for each worker, and idle workers take from the others'.
 //
-// What it is. An epoll thread puts a ready connection into the deque of the worker that served it last.
-// A worker takes from its own deque; when that is empty, it steals from the top of another's, and the
-// connection is its own from then on.
+// What it is. An epoll thread puts a ready connection into the deque of the worker that served it
+// last. A worker takes from its own deque; when that is empty, it steals from the top of another's,
+// and the connection is its own from then on.
 //
-// Where it wins. Uneven work: a worker that is busy with something long loses what waits behind it to
-// those that are idle, and what is even stays where its caches are warm.
+// Where it wins. Uneven work: a worker that is busy with something long loses what waits behind it
+// to those that are idle, and what is even stays where its caches are warm.
 //
-// Where it loses. As accept_pool does: each request is handed from the epoll thread to a worker, which
-// must be woken. Stealing balances work; it does not make it cheaper, and a request that is served in
-// microseconds is over before anybody could steal it.
+// Where it loses. As accept_pool does: each request is handed from the epoll thread to a worker,
+// which must be woken. Stealing balances work; it does not make it cheaper, and a request that is
+// served in microseconds is over before anybody could steal it.
 //
-// A mutex for each deque, rather than Chase and Lev's lock-free one: it is taken twice per request, mostly
-// by one thread, in some 20 ns, beside a wake-up of 20 µs and more.
+// A mutex for each deque, rather than Chase and Lev's lock-free one: it is taken twice per request,
+// mostly by one thread, in some 20 ns, beside a wake-up of 20 µs and more.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,6 @@
 #include "server/admin/admin.h"
 
+#include <gflags/gflags.h>
 #include <limits.h>
 #include <pthread.h>
 #include <unistd.h>
@@ -11,8 +12,6 @@
 #include <optional>
 #include <thread>
 #include <utility>
-
-#include <gflags/gflags.h>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -46,7 +45,9 @@ std::string FlagsText() {
   for (const gflags::CommandLineFlagInfo& flag : flags) {
     if (!absl::StrContains(flag.filename, "server/config")) continue;
     absl::StrAppend(&text, "--", flag.name, "=", text::Printable(flag.current_value),
-                    flag.is_default ? "" : absl::StrCat("  (default: ", text::Printable(flag.default_value), ")"),
+                    flag.is_default
+                        ? ""
+                        : absl::StrCat("  (default: ", text::Printable(flag.default_value), ")"),
                     "\n");
   }
   return text;
@@ -60,12 +61,13 @@ std::string HostName() {
 
 class AdminServer : public Admin {
  public:
-  AdminServer(net::Listener listener, std::vector<std::string> hosts) : url_(listener.address().ToUrl()) {
+  AdminServer(net::Listener listener, std::vector<std::string> hosts)
+      : url_(listener.address().ToUrl()) {
     HttpServer::Options options;
     if (listener.address().kind == net::Address::Kind::kTcp) {
       options.hosts = std::move(hosts);
-      for (const std::string& host : {std::string("localhost"), std::string("127.0.0.1"), std::string("::1"),
-                                      listener.address().host}) {
+      for (const std::string& host : {std::string("localhost"), std::string("127.0.0.1"),
+                                      std::string("::1"), listener.address().host}) {
         options.hosts.push_back(host);
       }
       options.hosts_flag = "--admin_hosts";
@@ -146,19 +148,23 @@ class AdminServer : public Admin {
     }
   }
 
-  // What is answered whatever hangs: nothing here asks another thread, or takes a lock that is held for longer than it takes to
-  // copy a sentence.
+  // What is answered whatever hangs: nothing here asks another thread, or takes a lock that is held
+  // for longer than it takes to copy a sentence.
   std::optional<HttpAnswer> Quick(const HttpRequest& request) const {
     if (request.path == "/healthz") return HttpAnswer{.body = "alive\n"};
     if (request.path == "/readyz") {
       switch (state_.load()) {
-        case State::kStarting: return HttpAnswer{.status = 503, .body = "starting\n"};
-        case State::kDraining: return HttpAnswer{.status = 503, .body = "draining\n"};
-        case State::kServing: break;
+        case State::kStarting:
+          return HttpAnswer{.status = 503, .body = "starting\n"};
+        case State::kDraining:
+          return HttpAnswer{.status = 503, .body = "draining\n"};
+        case State::kServing:
+          break;
       }
       // What the sampler waits for, clients may wait for too.
       if (net::NowNs() - sampled_ns_.load() > kSampleHangsNs) {
-        return HttpAnswer{.status = 503, .body = "the server's figures cannot be read: something in it hangs\n"};
+        return HttpAnswer{.status = 503,
+                          .body = "the server's figures cannot be read: something in it hangs\n"};
       }
       const net::MutexLock lock(&stuck_mutex_);
       if (!stuck_.empty()) return HttpAnswer{.status = 503, .body = stuck_ + "\n"};
@@ -191,7 +197,8 @@ class AdminServer : public Admin {
     if (const std::optional<std::string> asked = request.Parameter("n"); asked.has_value()) {
       if (!absl::SimpleAtoi(*asked, &lines_max) || lines_max > kConnectionsShownMax) {
         return {.status = 400,
-                .body = absl::StrCat("?n= is the most connections to show, a number up to ", kConnectionsShownMax, "\n")};
+                .body = absl::StrCat("?n= is the most connections to show, a number up to ",
+                                     kConnectionsShownMax, "\n")};
       }
     }
     const net::MutexLock lock(&mutex_);
@@ -199,7 +206,9 @@ class AdminServer : public Admin {
     return {.body = ConnectionsText(server_->connections(), lines_max)};
   }
 
-  static HttpAnswer NoServer() { return {.status = 503, .body = "there is no server to look at now\n"}; }
+  static HttpAnswer NoServer() {
+    return {.status = 503, .body = "there is no server to look at now\n"};
+  }
 
   const std::string url_;
   History history_;
@@ -218,7 +227,8 @@ class AdminServer : public Admin {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Admin>> Admin::Open(const net::Address& address, std::vector<std::string> hosts) {
+absl::StatusOr<std::unique_ptr<Admin>> Admin::Open(const net::Address& address,
+                                                   std::vector<std::string> hosts) {
   absl::StatusOr<net::Listener> listener = net::Listener::Open(address);
   if (!listener.ok()) return listener.status();
   return On(*std::move(listener), std::move(hosts));

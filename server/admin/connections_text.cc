@@ -15,9 +15,7 @@ bool IsHot(const router::Session& session, int64_t now_ns) {
          now_ns - session.received_ns.load(std::memory_order_relaxed) < kHotNs;
 }
 
-std::string IdText(uint32_t id) {
-  return id == static_cast<uint32_t>(-1) ? "-" : absl::StrCat(id);
-}
+std::string IdText(uint32_t id) { return id == static_cast<uint32_t>(-1) ? "-" : absl::StrCat(id); }
 
 }  // namespace
 
@@ -32,14 +30,13 @@ std::string ConnectionsText(const router::ConnectionList& list, size_t lines_max
     if (connections > lines_max) return;
     const uint64_t answered = session.answered;
     const protocol::Mode mode = session.last_mode.load(std::memory_order_relaxed);
-    absl::StrAppendFormat(
-        &lines, "%-5s %8s %8s %-9s %-10s %10.1f %10d %14d %s\n",
-        session.transport == router::Transport::kUnix ? "unix" : "tcp",
-        session.peer.pid == 0 ? "-" : absl::StrCat(session.peer.pid), IdText(session.peer.uid),
-        session.lane.load(std::memory_order_relaxed),
-        answered == 0 ? "-" : std::string(protocol::ModeName(mode)),
-        static_cast<double>(now_ns - session.opened_ns) / 1e9, answered, session.bytes.get(),
-        is_hot ? "hot" : "idle");
+    absl::StrAppendFormat(&lines, "%-5s %8s %8s %-9s %-10s %10.1f %10d %14d %s\n",
+                          session.transport == router::Transport::kUnix ? "unix" : "tcp",
+                          session.peer.pid == 0 ? "-" : absl::StrCat(session.peer.pid),
+                          IdText(session.peer.uid), session.lane.load(std::memory_order_relaxed),
+                          answered == 0 ? "-" : std::string(protocol::ModeName(mode)),
+                          static_cast<double>(now_ns - session.opened_ns) / 1e9, answered,
+                          session.bytes.get(), is_hot ? "hot" : "idle");
   });
   std::string text = absl::StrCat(connections, " open, ", hot, " of them hot\n");
   absl::StrAppendFormat(&text, "%-5s %8s %8s %-9s %-10s %10s %10s %14s %s\n", "via", "pid", "uid",

@@ -7,8 +7,8 @@
 
 namespace objmapper::server {
 
-// A line for each connection, `lines_max` at most, and above them how many there are in all. Any thread; holds
-// connections up from coming and going while it looks.
+// A line for each connection, `lines_max` at most, and above them how many there are in all. Any
+// thread; holds connections up from coming and going while it looks.
 std::string ConnectionsText(const router::ConnectionList& list, size_t lines_max);
 
 // How many sent something in the last second.

@@ -1,7 +1,8 @@
 // How full the file system below a folder is, as of a few seconds ago.
 //
-// It is asked by a thread of its own, which nobody waits for: a file system on a disk or a machine that has gone may not answer for
-// ever (statfs(2) sleeps uninterruptibly), and then the figure is old, but whoever reads it goes on.
+// It is asked by a thread of its own, which nobody waits for: a file system on a disk or a machine
+// that has gone may not answer for ever (statfs(2) sleeps uninterruptibly), and then the figure is
+// old, but whoever reads it goes on.
 #pragma once
 
 #include <atomic>

@@ -93,8 +93,9 @@ void History::Add(const Vitals& vitals) {
     point.connections_hot = vitals.connections_hot;
     const Vitals::Process& before = last_->process;
     const Vitals::Process& after = vitals.process;
-    point.cpu_cores = (after.cpu_user_s + after.cpu_system_s - before.cpu_user_s -
-                       before.cpu_system_s) / point.seconds;
+    point.cpu_cores =
+        (after.cpu_user_s + after.cpu_system_s - before.cpu_user_s - before.cpu_system_s) /
+        point.seconds;
     const uint64_t hits = Hits(vitals) - Hits(*last_), misses = Misses(vitals) - Misses(*last_);
     if (hits + misses > 0) {
       point.cache_hit_share = static_cast<double>(hits) / static_cast<double>(hits + misses);

@@ -1,5 +1,5 @@
-// The last minutes of a server's figures, a point each second: what the status page draws at once, and what
-// "p99 now" means.
+// The last minutes of a server's figures, a point each second: what the status page draws at once,
+// and what "p99 now" means.
 #pragma once
 
 #include <array>
@@ -32,13 +32,13 @@ class History {
       double wait_p99_us = 0;
       uint64_t queue_depth = 0;  // at its end
     };
-    double seconds = 0;      // its length
+    double seconds = 0;  // its length
     double end_unix_s = 0;
     std::array<PerWay, router::kWays> ways;
     std::vector<PerLane> lanes;
     uint64_t connections_open = 0, connections_hot = 0;  // at its end
-    double cpu_cores = 0;    // CPU time over time
-    double cache_hit_share = -1;  // of lookups, -1: there were none
+    double cpu_cores = 0;                                // CPU time over time
+    double cache_hit_share = -1;                         // of lookups, -1: there were none
   };
 
   // A reading; the difference to the one before becomes a point.

@@ -17,7 +17,8 @@ HeadResult Refuse(int status, absl::string_view reason, HttpRefusal* refusal) {
   return HeadResult::kRefused;
 }
 
-// The next line of `*rest`, without its end: CR LF, or the LF that people type. False: it has not come whole.
+// The next line of `*rest`, without its end: CR LF, or the LF that people type. False: it has not
+// come whole.
 bool TakeLine(absl::string_view* rest, absl::string_view* line) {
   const size_t end = rest->find('\n');
   if (end == rest->npos) return false;
@@ -26,9 +27,11 @@ bool TakeLine(absl::string_view* rest, absl::string_view* line) {
   return true;
 }
 
-// Whether a line has bytes that no honest one has: controls, NUL and a CR that ends no line among them.
+// Whether a line has bytes that no honest one has: controls, NUL and a CR that ends no line among
+// them.
 bool HasControls(absl::string_view line) {
-  return std::any_of(line.begin(), line.end(), [](char c) { return (absl::ascii_iscntrl(c) && c != '\t'); });
+  return std::any_of(line.begin(), line.end(),
+                     [](char c) { return (absl::ascii_iscntrl(c) && c != '\t'); });
 }
 
 bool IsToken(absl::string_view text) {
@@ -38,20 +41,25 @@ bool IsToken(absl::string_view text) {
   });
 }
 
-bool ReadRequestLine(absl::string_view line, bool* http_1_1, HttpRequest* request, HttpRefusal* refusal) {
+bool ReadRequestLine(absl::string_view line, bool* http_1_1, HttpRequest* request,
+                     HttpRefusal* refusal) {
   const auto refuse = [&](int status, absl::string_view reason) {
     Refuse(status, reason, refusal);
     return false;
   };
   const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
   if (words.size() != 3 || !IsToken(words[0])) return refuse(400, "this is no HTTP request");
-  if (words[2] != "HTTP/1.1" && words[2] != "HTTP/1.0") return refuse(505, "HTTP/1.1 and HTTP/1.0 are spoken here");
+  if (words[2] != "HTTP/1.1" && words[2] != "HTTP/1.0")
+    return refuse(505, "HTTP/1.1 and HTTP/1.0 are spoken here");
   *http_1_1 = words[2] == "HTTP/1.1";
   request->head = words[0] == "HEAD";
-  if (words[0] != "GET" && !request->head) return refuse(405, "GET and HEAD are answered, nothing can be changed here");
+  if (words[0] != "GET" && !request->head)
+    return refuse(405, "GET and HEAD are answered, nothing can be changed here");
   // "GET http://elsewhere/" would say another host than Host does.
-  if (!absl::StartsWith(words[1], "/")) return refuse(400, "the target is a path of this server's, such as /metrics");
-  const std::pair<absl::string_view, absl::string_view> target = absl::StrSplit(words[1], absl::MaxSplits('?', 1));
+  if (!absl::StartsWith(words[1], "/"))
+    return refuse(400, "the target is a path of this server's, such as /metrics");
+  const std::pair<absl::string_view, absl::string_view> target =
+      absl::StrSplit(words[1], absl::MaxSplits('?', 1));
   request->path = std::string(target.first);
   request->query = std::string(target.second);
   return true;
@@ -61,29 +69,39 @@ bool ReadRequestLine(absl::string_view line, bool* http_1_1, HttpRequest* reques
 
 std::optional<std::string> HttpRequest::Parameter(absl::string_view name) const {
   for (absl::string_view part : absl::StrSplit(query, '&')) {
-    const std::pair<absl::string_view, absl::string_view> pair = absl::StrSplit(part, absl::MaxSplits('=', 1));
+    const std::pair<absl::string_view, absl::string_view> pair =
+        absl::StrSplit(part, absl::MaxSplits('=', 1));
     if (pair.first == name) return std::string(pair.second);
   }
   return std::nullopt;
 }
 
-HeadResult ReadHead(absl::string_view input, size_t* consumed, HttpRequest* request, HttpRefusal* refusal) {
+HeadResult ReadHead(absl::string_view input, size_t* consumed, HttpRequest* request,
+                    HttpRefusal* refusal) {
   *request = {};
   absl::string_view rest = input;
   absl::string_view line;
   const auto need_more = [&] {
     if (input.size() < kHeadBytesMax) return HeadResult::kNeedMore;
-    return Refuse(431, absl::StrCat("the head of a request has at most ", kHeadBytesMax, " bytes here"), refusal);
+    return Refuse(431,
+                  absl::StrCat("the head of a request has at most ", kHeadBytesMax, " bytes here"),
+                  refusal);
   };
   if (!TakeLine(&rest, &line)) {
     // Nobody who speaks something else waits for the rest of a line that never comes.
-    if (!input.empty() && input[0] == 0x16) return Refuse(400, "this is TLS, and plain HTTP is spoken here", refusal);
-    if (HasControls(absl::StripSuffix(input, "\r"))) return Refuse(400, "this is no HTTP request", refusal);
+    if (!input.empty() && input[0] == 0x16)
+      return Refuse(400, "this is TLS, and plain HTTP is spoken here", refusal);
+    if (HasControls(absl::StripSuffix(input, "\r")))
+      return Refuse(400, "this is no HTTP request", refusal);
     if (input.size() < kRequestLineBytesMax) return HeadResult::kNeedMore;
-    return Refuse(414, absl::StrCat("a request line has at most ", kRequestLineBytesMax, " bytes here"), refusal);
+    return Refuse(414,
+                  absl::StrCat("a request line has at most ", kRequestLineBytesMax, " bytes here"),
+                  refusal);
   }
   if (line.size() > kRequestLineBytesMax) {
-    return Refuse(414, absl::StrCat("a request line has at most ", kRequestLineBytesMax, " bytes here"), refusal);
+    return Refuse(414,
+                  absl::StrCat("a request line has at most ", kRequestLineBytesMax, " bytes here"),
+                  refusal);
   }
   bool http_1_1 = false;
   if (HasControls(line)) return Refuse(400, "this is no HTTP request", refusal);
@@ -94,9 +112,11 @@ HeadResult ReadHead(absl::string_view input, size_t* consumed, HttpRequest* requ
     if (!TakeLine(&rest, &line)) return need_more();
     if (line.empty()) break;
     if (lines == kHeaderLinesMax) {
-      return Refuse(431, absl::StrCat("a request has at most ", kHeaderLinesMax, " headers here"), refusal);
+      return Refuse(431, absl::StrCat("a request has at most ", kHeaderLinesMax, " headers here"),
+                    refusal);
     }
-    const std::pair<absl::string_view, absl::string_view> header = absl::StrSplit(line, absl::MaxSplits(':', 1));
+    const std::pair<absl::string_view, absl::string_view> header =
+        absl::StrSplit(line, absl::MaxSplits(':', 1));
     if (HasControls(line) || line.find(':') == line.npos || !IsToken(header.first)) {
       return Refuse(400, "a header makes no sense", refusal);
     }
@@ -114,7 +134,9 @@ HeadResult ReadHead(absl::string_view input, size_t* consumed, HttpRequest* requ
     }
   }
   if (input.size() - rest.size() > kHeadBytesMax) {
-    return Refuse(431, absl::StrCat("the head of a request has at most ", kHeadBytesMax, " bytes here"), refusal);
+    return Refuse(431,
+                  absl::StrCat("the head of a request has at most ", kHeadBytesMax, " bytes here"),
+                  refusal);
   }
   if (hosts > 1 || (http_1_1 && request->host.empty())) {
     return Refuse(400, "a request has one Host header", refusal);
@@ -128,12 +150,14 @@ bool IsAmongHosts(absl::string_view host, const std::vector<std::string>& hosts)
   // "[::1]:9100", "localhost:9100", "localhost".
   absl::string_view name = host;
   absl::string_view port;
-  if (const size_t colon = host.rfind(':'); colon != host.npos && host.find(']', colon) == host.npos) {
+  if (const size_t colon = host.rfind(':');
+      colon != host.npos && host.find(']', colon) == host.npos) {
     name = host.substr(0, colon);
     port = host.substr(colon + 1);
   }
   if (!std::all_of(port.begin(), port.end(), absl::ascii_isdigit)) return false;
-  if (absl::StartsWith(name, "[") && absl::EndsWith(name, "]")) name = name.substr(1, name.size() - 2);
+  if (absl::StartsWith(name, "[") && absl::EndsWith(name, "]"))
+    name = name.substr(1, name.size() - 2);
   return std::any_of(hosts.begin(), hosts.end(),
                      [&](const std::string& known) { return absl::EqualsIgnoreCase(name, known); });
 }

@@ -1,4 +1,5 @@
-// What a visitor of the operator's door asks: the head of an HTTP/1 request (RFC 9112), read strictly, within bounds.
+// What a visitor of the operator's door asks: the head of an HTTP/1 request (RFC 9112), read
+// strictly, within bounds.
 //
 //   HttpRequest request;
 //   HttpRefusal refusal;
@@ -37,13 +38,16 @@ struct HttpRefusal {
 
 enum class HeadResult { kNeedMore, kRequest, kRefused };
 
-// Looks at `input`, what has come of a visitor's bytes and is not used up. kRequest: *request is set, and the first
-// *consumed bytes are used up. kRefused: *refusal is set; nothing that comes behind can be read. GET and HEAD without a
-// body are taken; a body, even one that is announced, is refused, and so are targets that name a host of their own.
-HeadResult ReadHead(absl::string_view input, size_t* consumed, HttpRequest* request, HttpRefusal* refusal);
+// Looks at `input`, what has come of a visitor's bytes and is not used up. kRequest: *request is
+// set, and the first *consumed bytes are used up. kRefused: *refusal is set; nothing that comes
+// behind can be read. GET and HEAD without a body are taken; a body, even one that is announced, is
+// refused, and so are targets that name a host of their own.
+HeadResult ReadHead(absl::string_view input, size_t* consumed, HttpRequest* request,
+                    HttpRefusal* refusal);
 
-// Whether the Host that a request names is among `hosts`, without its port and whatever the case of its letters. A browser
-// that a stranger's page leads here by a name of the stranger's (DNS rebinding) names that.
+// Whether the Host that a request names is among `hosts`, without its port and whatever the case of
+// its letters. A browser that a stranger's page leads here by a name of the stranger's (DNS
+// rebinding) names that.
 bool IsAmongHosts(absl::string_view host, const std::vector<std::string>& hosts);
 
 }  // namespace objmapper::server

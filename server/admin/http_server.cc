@@ -2,14 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
@@ -23,7 +22,8 @@ namespace objmapper::server {
 namespace {
 
 constexpr int64_t kSecondNs = 1'000'000'000;
-// A request, from the visitor's coming or its first byte on; a byte now and then does not prolong it.
+// A request, from the visitor's coming or its first byte on; a byte now and then does not prolong
+// it.
 constexpr int64_t kRequestNs = 5 * kSecondNs;
 constexpr int64_t kPageNs = 30 * kSecondNs;
 // To take the whole of an answer: a status page through a slow tunnel.
@@ -36,17 +36,28 @@ constexpr int64_t kRestNs = kSecondNs / 10;
 
 const char* ReasonOf(int status) {
   switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 421: return "Misdirected Request";
-    case 431: return "Request Header Fields Too Large";
-    case 503: return "Service Unavailable";
-    case 505: return "HTTP Version Not Supported";
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 413:
+      return "Content Too Large";
+    case 414:
+      return "URI Too Long";
+    case 421:
+      return "Misdirected Request";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 503:
+      return "Service Unavailable";
+    case 505:
+      return "HTTP Version Not Supported";
   }
   return "Error";
 }
@@ -62,8 +73,9 @@ HttpAnswer Text(int status, absl::string_view text) {
 
 net::UniqueFd OpenReserve() { return net::UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
-// What a visitor says. A descriptor that rides on its bytes would be closed by the loop's thread, and some wait when they are:
-// the kernel refuses to send them (net/listener.h), or, where it cannot, they stay in the socket and the visit is over (EBADMSG).
+// What a visitor says. A descriptor that rides on its bytes would be closed by the loop's thread,
+// and some wait when they are: the kernel refuses to send them (net/listener.h), or, where it
+// cannot, they stay in the socket and the visit is over (EBADMSG).
 ssize_t Hear(int fd, char* buffer, size_t bytes) {
   size_t with_fds;
   return net::RecvBeforeFds(fd, absl::MakeSpan(buffer, bytes), &with_fds);
@@ -109,7 +121,8 @@ void HttpServer::Run() {
         for (Made& made : made_.TakeAll()) {
           // Who has gone meanwhile is not waited for by anybody.
           const auto visitor = visitors_.find(made.visitor);
-          if (visitor == visitors_.end() || visitor->second->state != Visitor::State::kWaiting) continue;
+          if (visitor == visitors_.end() || visitor->second->state != Visitor::State::kWaiting)
+            continue;
           Answer(visitor->second.get(), made.answer);
         }
       } else {
@@ -134,7 +147,8 @@ void HttpServer::Accept() {
     if (!socket.valid()) {
       const int error = errno;
       if (error == EAGAIN) return;
-      if (error != EMFILE && error != ENFILE && error != ENOMEM && error != ENOBUFS) continue;  // the visitor's own
+      if (error != EMFILE && error != ENFILE && error != ENOMEM && error != ENOBUFS)
+        continue;  // the visitor's own
       // accept(2) wants a number before it looks whether anybody waits.
       pollfd waits{listener_.fd(), POLLIN, 0};
       if (poll(&waits, 1, 0) == 0) return;
@@ -145,7 +159,8 @@ void HttpServer::Accept() {
       }
       if (MakeRoom(nullptr, /*writers_alone=*/false, kRestNs)) continue;
       if (visitors_.empty()) {
-        LOG_EVERY_T(WARNING, 1) << "the operator's door: nobody can be let in: out of descriptors (RLIMIT_NOFILE)";
+        LOG_EVERY_T(WARNING, 1)
+            << "the operator's door: nobody can be let in: out of descriptors (RLIMIT_NOFILE)";
       }
       epoll_.Remove(listener_.fd());
       resting_ = true;
@@ -153,8 +168,9 @@ void HttpServer::Accept() {
       return;
     }
     if (visitors_.size() >= kVisitorsMax) {
-      LOG_EVERY_T(WARNING, 1) << "the operator's door: there are " << kVisitorsMax
-                              << " visitors; the one that keeps it waiting longest is closed for each that comes";
+      LOG_EVERY_T(WARNING, 1)
+          << "the operator's door: there are " << kVisitorsMax
+          << " visitors; the one that keeps it waiting longest is closed for each that comes";
       MakeRoom(nullptr, /*writers_alone=*/false, 0);
     }
     auto visitor = std::make_unique<Visitor>();
@@ -198,7 +214,8 @@ void HttpServer::Read(Visitor* visitor) {
       break;
     }
     // A request that begins has its time from now on.
-    if (!visitor->begun && visitor->answers > 0) Enter(visitor, Visitor::State::kReading, kRequestNs);
+    if (!visitor->begun && visitor->answers > 0)
+      Enter(visitor, Visitor::State::kReading, kRequestNs);
     visitor->begun = true;
     visitor->input.append(buffer, static_cast<size_t>(got));
   }
@@ -207,7 +224,8 @@ void HttpServer::Read(Visitor* visitor) {
 
 void HttpServer::Advance(Visitor* visitor) {
   // Lines that are empty before a request are somebody's left-overs (RFC 9112, 2.2).
-  visitor->input.erase(0, std::min(visitor->input.find_first_not_of("\r\n"), visitor->input.size()));
+  visitor->input.erase(0,
+                       std::min(visitor->input.find_first_not_of("\r\n"), visitor->input.size()));
   HttpRequest request;
   HttpRefusal refusal;
   size_t consumed = 0;
@@ -227,10 +245,12 @@ void HttpServer::Advance(Visitor* visitor) {
 void HttpServer::Dispatch(Visitor* visitor, HttpRequest request) {
   visitor->head = request.head;
   visitor->close = !request.keep_alive || ++visitor->answers >= kAnswersMax;
-  if (!request.host.empty() && !options_.hosts.empty() && !IsAmongHosts(request.host, options_.hosts)) {
+  if (!request.host.empty() && !options_.hosts.empty() &&
+      !IsAmongHosts(request.host, options_.hosts)) {
     visitor->close = true;
-    return Answer(visitor, Text(421, absl::StrCat("the name in Host is none of this server's; ", options_.hosts_flag,
-                                                  " adds to those it answers to")));
+    return Answer(visitor,
+                  Text(421, absl::StrCat("the name in Host is none of this server's; ",
+                                         options_.hosts_flag, " adds to those it answers to")));
   }
   if (std::optional<HttpAnswer> answer = options_.quick(request); answer.has_value()) {
     return Answer(visitor, *answer);
@@ -241,19 +261,21 @@ void HttpServer::Dispatch(Visitor* visitor, HttpRequest request) {
     full = pages_.size() >= kPagesMax;
     if (!full) pages_.push_back({visitor->id, std::move(request)});
   }
-  if (full) return Answer(visitor, Text(503, absl::StrCat(kPagesMax, " pages wait to be made; try again")));
+  if (full)
+    return Answer(visitor, Text(503, absl::StrCat(kPagesMax, " pages wait to be made; try again")));
   wake_.notify_one();
   Enter(visitor, Visitor::State::kWaiting, kPageNs);
   Watch(visitor, 0);
 }
 
 void HttpServer::Answer(Visitor* visitor, const HttpAnswer& answer) {
-  visitor->output = absl::StrCat(
-      "HTTP/1.1 ", answer.status, " ", ReasonOf(answer.status), "\r\nContent-Type: ", answer.type,
-      "\r\nContent-Length: ", answer.body.size(), "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-      "Cross-Origin-Resource-Policy: same-origin\r\n",
-      answer.headers, "Connection: ", visitor->close ? "close" : "keep-alive", "\r\n\r\n",
-      visitor->head ? "" : answer.body);
+  visitor->output =
+      absl::StrCat("HTTP/1.1 ", answer.status, " ", ReasonOf(answer.status),
+                   "\r\nContent-Type: ", answer.type, "\r\nContent-Length: ", answer.body.size(),
+                   "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+                   "Cross-Origin-Resource-Policy: same-origin\r\n",
+                   answer.headers, "Connection: ", visitor->close ? "close" : "keep-alive",
+                   "\r\n\r\n", visitor->head ? "" : answer.body);
   visitor->sent = 0;
   output_bytes_ += visitor->output.size();
   Enter(visitor, Visitor::State::kWriting, kAnswerNs);
@@ -315,31 +337,40 @@ void HttpServer::End(Visitor* visitor) {
   if (visitor->state == Visitor::State::kWaiting) {
     // A page that nobody waits for is not made.
     const net::MutexLock lock(&mutex_);
-    const auto is_its = [visitor](const HttpServer::Page& page) { return page.visitor == visitor->id; };
+    const auto is_its = [visitor](const HttpServer::Page& page) {
+      return page.visitor == visitor->id;
+    };
     pages_.erase(std::remove_if(pages_.begin(), pages_.end(), is_its), pages_.end());
   }
   epoll_.Remove(visitor->socket.get());
   // On what is unread of a Unix socket descriptors may ride.
-  if (listener_.address().kind == net::Address::Kind::kUnix) net::DisposeSocket(std::move(visitor->socket));
+  if (listener_.address().kind == net::Address::Kind::kUnix)
+    net::DisposeSocket(std::move(visitor->socket));
   visitors_.erase(visitor->id);  // closes
 }
 
 bool HttpServer::MakeRoom(const Visitor* but, bool writers_alone, int64_t least_ns) {
-  // In the order in which they can best be spared: said goodbye to, silent, slow to take, and last who waits for us.
+  // In the order in which they can best be spared: said goodbye to, silent, slow to take, and last
+  // who waits for us.
   const auto rank = [](const Visitor& visitor) {
     switch (visitor.state) {
-      case Visitor::State::kLeaving: return 0;
-      case Visitor::State::kReading: return 1;
-      case Visitor::State::kWriting: return 2;
-      case Visitor::State::kWaiting: return 3;
+      case Visitor::State::kLeaving:
+        return 0;
+      case Visitor::State::kReading:
+        return 1;
+      case Visitor::State::kWriting:
+        return 2;
+      case Visitor::State::kWaiting:
+        return 3;
     }
     return 3;
   };
   Visitor* longest = nullptr;
   for (const auto& [id, visitor] : visitors_) {
-    if (visitor.get() == but || (writers_alone && visitor->state != Visitor::State::kWriting)) continue;
-    if (longest == nullptr ||
-        std::pair(rank(*visitor), visitor->since_ns) < std::pair(rank(*longest), longest->since_ns)) {
+    if (visitor.get() == but || (writers_alone && visitor->state != Visitor::State::kWriting))
+      continue;
+    if (longest == nullptr || std::pair(rank(*visitor), visitor->since_ns) <
+                                  std::pair(rank(*longest), longest->since_ns)) {
       longest = visitor.get();
     }
   }
@@ -348,11 +379,13 @@ bool HttpServer::MakeRoom(const Visitor* but, bool writers_alone, int64_t least_
   return true;
 }
 
-// Whether one whose time is up has more, once: there is something to read that no round has taken, or it is found late only
-// since nobody has looked for a while. The process was stopped then, or frozen, and maybe its visitors with it.
+// Whether one whose time is up has more, once: there is something to read that no round has taken,
+// or it is found late only since nobody has looked for a while. The process was stopped then, or
+// frozen, and maybe its visitors with it.
 bool HttpServer::MayGoOn(Visitor* visitor) {
   const bool overslept = looked_ns_ - visitor->deadline_ns > net::kOversleptNs;
-  const bool says_more = visitor->state == Visitor::State::kReading && net::IsReadable(visitor->socket.get());
+  const bool says_more =
+      visitor->state == Visitor::State::kReading && net::IsReadable(visitor->socket.get());
   if (visitor->excused || !(overslept || says_more)) return false;
   visitor->deadline_ns = looked_ns_ + (visitor->deadline_ns - visitor->since_ns);
   visitor->excused = true;

@@ -1,8 +1,10 @@
-// HTTP for the operator's door: a loop of its own that nothing can hold up, and a thread that makes pages.
+// HTTP for the operator's door: a loop of its own that nothing can hold up, and a thread that makes
+// pages.
 //
-// The loop's thread accepts, reads and writes, and never waits for a visitor: who is silent, slow, or sends without end
-// costs a place among kVisitorsMax. When all are taken the one that has kept the server waiting longest is closed, so
-// there is always room for the next. What is quick is answered by the loop itself, whatever the pages' thread does.
+// The loop's thread accepts, reads and writes, and never waits for a visitor: who is silent, slow,
+// or sends without end costs a place among kVisitorsMax. When all are taken the one that has kept
+// the server waiting longest is closed, so there is always room for the next. What is quick is
+// answered by the loop itself, whatever the pages' thread does.
 #pragma once
 
 #include <atomic>
@@ -45,10 +47,12 @@ class HttpServer {
   static constexpr size_t kPagesMax = 16;
 
   struct Options {
-    // What may stand in Host, without port and brackets; empty: anything (a Unix socket, which no browser reaches).
+    // What may stand in Host, without port and brackets; empty: anything (a Unix socket, which no
+    // browser reaches).
     std::vector<std::string> hosts;
     std::string hosts_flag;  // which flag adds to them, for the refusal
-    // Answers at once, on the loop's thread, without a lock that a page may hold; nullopt: it is a page.
+    // Answers at once, on the loop's thread, without a lock that a page may hold; nullopt: it is a
+    // page.
     std::function<std::optional<HttpAnswer>(const HttpRequest&)> quick;
     // Makes a page, on a thread of its own, and may wait.
     std::function<HttpAnswer(const HttpRequest&)> page;
@@ -79,12 +83,12 @@ class HttpServer {
     std::string input;        // at most kHeadBytesMax
     std::string output;
     size_t sent = 0;
-    size_t dropped = 0;       // kLeaving: bytes that came
+    size_t dropped = 0;  // kLeaving: bytes that came
     int answers = 0;
-    bool begun = false;       // the first byte of its request has come
-    bool head = false;        // of the request that is being answered
-    bool close = false;       // after its answer
-    bool peer_done = false;   // it has shut its side down
+    bool begun = false;      // the first byte of its request has come
+    bool head = false;       // of the request that is being answered
+    bool close = false;      // after its answer
+    bool peer_done = false;  // it has shut its side down
   };
   struct Page {
     uint64_t visitor = 0;
@@ -109,7 +113,8 @@ class HttpServer {
   void Enter(Visitor* visitor, Visitor::State state, int64_t allowed_ns);
   void Watch(Visitor* visitor, uint32_t events);
   void End(Visitor* visitor);
-  // Closes the one that has kept us waiting longest, but not `but`. False: there is no other that has for `least_ns`.
+  // Closes the one that has kept us waiting longest, but not `but`. False: there is no other that
+  // has for `least_ns`.
   bool MakeRoom(const Visitor* but, bool writers_alone, int64_t least_ns);
   void Expire();
   bool MayGoOn(Visitor* visitor);
@@ -125,10 +130,10 @@ class HttpServer {
   bool resting_ = false;   // the listener is not polled: no descriptor was to be had
   int64_t rest_until_ns_ = 0;
   uint64_t next_id_ = kFirstId;
-  int64_t looked_ns_ = 0;         // when it was last begun to look at what has come
+  int64_t looked_ns_ = 0;  // when it was last begun to look at what has come
   std::map<uint64_t, std::unique_ptr<Visitor>> visitors_;
-  size_t output_bytes_ = 0;       // of all visitors
-  std::vector<uint64_t> again_;   // who have had an answer, and had sent more: one request a round
+  size_t output_bytes_ = 0;      // of all visitors
+  std::vector<uint64_t> again_;  // who have had an answer, and had sent more: one request a round
 
   net::Mailbox<Made> made_;
   net::Mutex mutex_;

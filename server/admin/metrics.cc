@@ -23,8 +23,8 @@ using Labels = std::vector<std::pair<const char*, std::string>>;
 
 constexpr double kNs = 1e-9;
 
-// Upper bounds of the histograms' buckets: powers of two from 1 µs to 17 s. They are a view on finer ones, so
-// what they count is right to within 1/16 of the bound.
+// Upper bounds of the histograms' buckets: powers of two from 1 µs to 17 s. They are a view on
+// finer ones, so what they count is right to within 1/16 of the bound.
 constexpr int kFirstBound = 10, kLastBound = 34;
 
 class Families {
@@ -66,13 +66,14 @@ void AddHistogram(MetricFamily& family, const Labels& labels, const LatencySnaps
 }
 
 void AddRequests(const router::TallySnapshot& tally, Families& out) {
-  MetricFamily& answers = out.Begin("objmapper_requests_total",
-                                    "Requests that were answered, by mode and status.",
-                                    MetricType::Counter);
+  MetricFamily& answers =
+      out.Begin("objmapper_requests_total", "Requests that were answered, by mode and status.",
+                MetricType::Counter);
   for (size_t w = 0; w < router::kWays; ++w) {
     const char* const mode = NameOf(static_cast<router::Way>(w));
     for (size_t s = 0; s < router::kStatuses; ++s) {
-      // All modes are there from the beginning, so that a rate can be taken; a status once it has been seen.
+      // All modes are there from the beginning, so that a rate can be taken; a status once it has
+      // been seen.
       if (tally.ways[w].by_status[s] == 0 && s != 0) continue;
       const absl::string_view name = protocol::StatusName(static_cast<protocol::Status>(s));
       With(answers, {{"mode", mode}, {"status", absl::AsciiStrToLower(name)}}).counter.value =
@@ -95,8 +96,8 @@ void AddRequests(const router::TallySnapshot& tally, Families& out) {
 }
 
 void AddLanes(const Vitals& vitals, Families& out) {
-  MetricFamily& threads =
-      out.Begin("objmapper_lane_threads", "Threads that serve a lane's connections.", MetricType::Gauge);
+  MetricFamily& threads = out.Begin("objmapper_lane_threads",
+                                    "Threads that serve a lane's connections.", MetricType::Gauge);
   MetricFamily& busy = out.Begin(
       "objmapper_lane_busy_seconds_total",
       "Time of a lane's threads outside of waiting; its rate is the number of busy threads.",
@@ -114,7 +115,7 @@ void AddLanes(const Vitals& vitals, Families& out) {
     const char* name;
     const char* help;
     MetricType type;
-    uint64_t Vitals::Lane::* value;
+    uint64_t Vitals::Lane::*value;
   };
   constexpr Figure kFigures[] = {
       {"objmapper_queue_depth", "What waits for one of a lane's threads.", MetricType::Gauge,
@@ -145,7 +146,8 @@ void AddLanes(const Vitals& vitals, Families& out) {
 void AddConnections(const Vitals& vitals, Families& out) {
   out.Gauge("objmapper_connections_open", "Connections that are open.",
             static_cast<double>(vitals.connections_open));
-  out.Gauge("objmapper_connections_hot", "Of the open ones, those that sent something in the last second.",
+  out.Gauge("objmapper_connections_hot",
+            "Of the open ones, those that sent something in the last second.",
             static_cast<double>(vitals.connections_hot));
   out.Gauge("objmapper_connections_max", "--max_connections.",
             static_cast<double>(vitals.connections_max));
@@ -187,16 +189,19 @@ void AddUdp(const Vitals::Udp& udp, Families& out) {
   };
   const Figure figures[] = {
       {"objmapper_udp_received_total", "Datagrams that came.", udp.received},
-      {"objmapper_udp_dropped_total", "Datagrams that are no request, and got no answer.", udp.dropped},
+      {"objmapper_udp_dropped_total", "Datagrams that are no request, and got no answer.",
+       udp.dropped},
       {"objmapper_udp_answered_total", "Datagrams that were sent.", udp.answered},
-      {"objmapper_udp_too_large_total", "Answers that did not fit --udp_max_payload: TOO_LARGE was sent.",
-       udp.too_large},
-      {"objmapper_udp_errors_total", "Answers that the kernel did not take, and failures to receive.", udp.errors},
+      {"objmapper_udp_too_large_total",
+       "Answers that did not fit --udp_max_payload: TOO_LARGE was sent.", udp.too_large},
+      {"objmapper_udp_errors_total",
+       "Answers that the kernel did not take, and failures to receive.", udp.errors},
       {"objmapper_udp_cold_total", "Requests that had to wait for the disk.", udp.cold},
       {"objmapper_udp_received_bytes_total", "Bytes of the datagrams that came.", udp.bytes_in},
       {"objmapper_udp_sent_bytes_total", "Bytes of the datagrams that were sent.", udp.bytes_out},
   };
-  for (const Figure& figure : figures) out.Counter(figure.name, figure.help, static_cast<double>(figure.value));
+  for (const Figure& figure : figures)
+    out.Counter(figure.name, figure.help, static_cast<double>(figure.value));
   out.Gauge("objmapper_udp_cold_pending", "Requests that wait for the disk now.",
             static_cast<double>(udp.cold_waiting));
 }
@@ -207,7 +212,7 @@ struct Figure {
   const char* name;
   const char* help;
   MetricType type;
-  uint64_t Counts::* value;
+  uint64_t Counts::*value;
 };
 
 template <typename Counts, size_t kFigures>
@@ -220,35 +225,42 @@ void AddFigures(const Counts& counts, const Figure<Counts> (&figures)[kFigures],
 }
 
 void AddObjects(const storage::Housekeeping::Counts& objects, Families& out) {
-  out.Gauge("objmapper_catalog_complete", "1 when all objects are known; 0 until the folder has been walked.",
+  out.Gauge("objmapper_catalog_complete",
+            "1 when all objects are known; 0 until the folder has been walked.",
             objects.complete ? 1 : 0);
   using Counts = storage::Housekeeping::Counts;
   constexpr Figure<Counts> kFigures[] = {
       {"objmapper_objects", "Objects that the catalog knows.", MetricType::Gauge, &Counts::objects},
       {"objmapper_objects_bytes", "Their sizes.", MetricType::Gauge, &Counts::bytes},
-      {"objmapper_catalog_folders_watched", "Folders in which changes are followed.", MetricType::Gauge, &Counts::watched},
-      {"objmapper_catalog_folders_unwatched", "Folders that are looked at every --catalog_rescan instead.",
-       MetricType::Gauge, &Counts::unwatched},
-      {"objmapper_catalog_rescans_total", "Times that folders were begun to be looked at again.", MetricType::Counter,
-       &Counts::rescans},
-      {"objmapper_objects_expired_total", "Objects removed since their time had come.", MetricType::Counter,
-       &Counts::expired},
-      {"objmapper_objects_evicted_total", "Objects removed to make room (--disk_evict_at).", MetricType::Counter,
-       &Counts::evicted},
-      {"objmapper_objects_evicted_bytes_total", "Their sizes.", MetricType::Counter, &Counts::evicted_bytes},
-      {"objmapper_stores_refused_total", "Objects that were not taken for want of room (--disk_refuse_at).",
-       MetricType::Counter, &Counts::refused},
-      {"objmapper_disk_used_bytes", "What counts against --disk_evict_at and --disk_refuse_at.", MetricType::Gauge,
-       &Counts::used_bytes},
+      {"objmapper_catalog_folders_watched", "Folders in which changes are followed.",
+       MetricType::Gauge, &Counts::watched},
+      {"objmapper_catalog_folders_unwatched",
+       "Folders that are looked at every --catalog_rescan instead.", MetricType::Gauge,
+       &Counts::unwatched},
+      {"objmapper_catalog_rescans_total", "Times that folders were begun to be looked at again.",
+       MetricType::Counter, &Counts::rescans},
+      {"objmapper_objects_expired_total", "Objects removed since their time had come.",
+       MetricType::Counter, &Counts::expired},
+      {"objmapper_objects_evicted_total", "Objects removed to make room (--disk_evict_at).",
+       MetricType::Counter, &Counts::evicted},
+      {"objmapper_objects_evicted_bytes_total", "Their sizes.", MetricType::Counter,
+       &Counts::evicted_bytes},
+      {"objmapper_stores_refused_total",
+       "Objects that were not taken for want of room (--disk_refuse_at).", MetricType::Counter,
+       &Counts::refused},
+      {"objmapper_disk_used_bytes", "What counts against --disk_evict_at and --disk_refuse_at.",
+       MetricType::Gauge, &Counts::used_bytes},
       {"objmapper_disk_evict_at_bytes", "--disk_evict_at in bytes; 0: not set.", MetricType::Gauge,
        &Counts::evict_at_bytes},
-      {"objmapper_disk_refuse_at_bytes", "--disk_refuse_at in bytes; 0: not set.", MetricType::Gauge,
-       &Counts::refuse_at_bytes},
-      {"objmapper_unlinked_files", "Files that the server has deleted and somebody has open.", MetricType::Gauge,
-       &Counts::unlinked},
-      {"objmapper_unlinked_bytes", "What they take on the disk.", MetricType::Gauge, &Counts::unlinked_bytes},
-      {"objmapper_unlinked_untold_total", "Such files beyond those that are counted, since the start.",
-       MetricType::Counter, &Counts::unlinked_untold},
+      {"objmapper_disk_refuse_at_bytes", "--disk_refuse_at in bytes; 0: not set.",
+       MetricType::Gauge, &Counts::refuse_at_bytes},
+      {"objmapper_unlinked_files", "Files that the server has deleted and somebody has open.",
+       MetricType::Gauge, &Counts::unlinked},
+      {"objmapper_unlinked_bytes", "What they take on the disk.", MetricType::Gauge,
+       &Counts::unlinked_bytes},
+      {"objmapper_unlinked_untold_total",
+       "Such files beyond those that are counted, since the start.", MetricType::Counter,
+       &Counts::unlinked_untold},
   };
   AddFigures(objects, kFigures, out);
 }
@@ -259,15 +271,19 @@ void AddMemory(const storage::MemoryTier::Counts& memory, Families& out) {
       {"objmapper_memory_objects", "Objects in memory.", MetricType::Gauge, &Counts::objects},
       {"objmapper_memory_bytes", "Their sizes in whole pages.", MetricType::Gauge, &Counts::bytes},
       {"objmapper_memory_max_bytes", "--memory_limit.", MetricType::Gauge, &Counts::bytes_max},
-      {"objmapper_memory_hits_total", "Opens of objects in memory.", MetricType::Counter, &Counts::hits},
-      {"objmapper_memory_misses_total", "Opens for which the disk was asked.", MetricType::Counter, &Counts::misses},
-      {"objmapper_memory_adoptions_total", "Sealed memfds that became objects.", MetricType::Counter, &Counts::adoptions},
-      {"objmapper_memory_refusals_total", "Sealed memfds that were copied to the disk: too large, or not to be opened.",
+      {"objmapper_memory_hits_total", "Opens of objects in memory.", MetricType::Counter,
+       &Counts::hits},
+      {"objmapper_memory_misses_total", "Opens for which the disk was asked.", MetricType::Counter,
+       &Counts::misses},
+      {"objmapper_memory_adoptions_total", "Sealed memfds that became objects.",
+       MetricType::Counter, &Counts::adoptions},
+      {"objmapper_memory_refusals_total",
+       "Sealed memfds that were copied to the disk: too large, or not to be opened.",
        MetricType::Counter, &Counts::refusals},
-      {"objmapper_memory_evictions_total", "Objects that went since others needed the room.", MetricType::Counter,
-       &Counts::evictions},
-      {"objmapper_memory_expired_total", "Objects removed since their time had come.", MetricType::Counter,
-       &Counts::expired},
+      {"objmapper_memory_evictions_total", "Objects that went since others needed the room.",
+       MetricType::Counter, &Counts::evictions},
+      {"objmapper_memory_expired_total", "Objects removed since their time had come.",
+       MetricType::Counter, &Counts::expired},
   };
   AddFigures(memory, kFigures, out);
 }
@@ -275,17 +291,21 @@ void AddMemory(const storage::MemoryTier::Counts& memory, Families& out) {
 void AddForeign(const net::ExpendableCounts& foreign, Families& out) {
   using Counts = net::ExpendableCounts;
   constexpr Figure<Counts> kFigures[] = {
-      {"objmapper_foreign_fds_total", "Clients' descriptors, and sockets that may hold some, given to processes that may hang.",
+      {"objmapper_foreign_fds_total",
+       "Clients' descriptors, and sockets that may hold some, given to processes that may hang.",
        MetricType::Counter, &Counts::disposed},
-      {"objmapper_foreign_fds_waiting", "Of these, not given yet since all such processes hang; above a bound, none are taken.",
+      {"objmapper_foreign_fds_waiting",
+       "Of these, not given yet since all such processes hang; above a bound, none are taken.",
        MetricType::Gauge, &Counts::waiting},
-      {"objmapper_foreign_tasks_total", "Questions to clients' files, and copies of them.", MetricType::Counter,
-       &Counts::tasks},
-      {"objmapper_foreign_tasks_late_total", "Of these, not answered within --request_timeout.", MetricType::Counter,
-       &Counts::tasks_late},
+      {"objmapper_foreign_tasks_total", "Questions to clients' files, and copies of them.",
+       MetricType::Counter, &Counts::tasks},
+      {"objmapper_foreign_tasks_late_total", "Of these, not answered within --request_timeout.",
+       MetricType::Counter, &Counts::tasks_late},
       {"objmapper_foreign_workers", "Such processes.", MetricType::Gauge, &Counts::workers},
-      {"objmapper_foreign_workers_stuck", "Of these, over their time and killed in vain.", MetricType::Gauge, &Counts::stuck},
-      {"objmapper_foreign_workers_killed_total", "Of these, killed for being late.", MetricType::Counter, &Counts::killed},
+      {"objmapper_foreign_workers_stuck", "Of these, over their time and killed in vain.",
+       MetricType::Gauge, &Counts::stuck},
+      {"objmapper_foreign_workers_killed_total", "Of these, killed for being late.",
+       MetricType::Counter, &Counts::killed},
   };
   AddFigures(foreign, kFigures, out);
 }
@@ -293,13 +313,16 @@ void AddForeign(const net::ExpendableCounts& foreign, Families& out) {
 void AddProcess(const Vitals::Process& process, Families& out) {
   out.Counter("process_cpu_seconds_total", "CPU time of the process, user and system.",
               process.cpu_user_s + process.cpu_system_s);
-  out.Gauge("process_resident_memory_bytes", "Resident memory.", static_cast<double>(process.rss_bytes));
+  out.Gauge("process_resident_memory_bytes", "Resident memory.",
+            static_cast<double>(process.rss_bytes));
   out.Gauge("process_open_fds", "Open descriptors.", static_cast<double>(process.open_fds));
-  out.Gauge("process_max_fds", "The most descriptors it may have.", static_cast<double>(process.max_fds));
+  out.Gauge("process_max_fds", "The most descriptors it may have.",
+            static_cast<double>(process.max_fds));
   out.Gauge("process_threads", "Threads.", static_cast<double>(process.threads));
   out.Gauge("process_start_time_seconds", "When it was started, in Unix time.", process.start_s);
-  With(out.Begin("objmapper_build_info", "Always 1; what runs is in the labels.", MetricType::Gauge),
-       {{"version", std::string(text::kVersion)}})
+  With(
+      out.Begin("objmapper_build_info", "Always 1; what runs is in the labels.", MetricType::Gauge),
+      {{"version", std::string(text::kVersion)}})
       .gauge.value = 1;
 }
 
@@ -308,20 +331,25 @@ void AddProcess(const Vitals::Process& process, Families& out) {
 namespace {
 
 void AddRules(const Vitals::Rules& rules, Families& out) {
-  out.Gauge("objmapper_rules", "Rules of --rules_file that are in force.", static_cast<double>(rules.count));
-  MetricFamily& reloads = out.Begin("objmapper_rules_reloads_total", "Times that SIGHUP had --rules_file read again, by how it went.",
-                                    MetricType::Counter);
+  out.Gauge("objmapper_rules", "Rules of --rules_file that are in force.",
+            static_cast<double>(rules.count));
+  MetricFamily& reloads = out.Begin(
+      "objmapper_rules_reloads_total",
+      "Times that SIGHUP had --rules_file read again, by how it went.", MetricType::Counter);
   With(reloads, {{"result", "ok"}}).counter.value = static_cast<double>(rules.reloads);
   With(reloads, {{"result", "failed"}}).counter.value = static_cast<double>(rules.reloads_failed);
-  out.Gauge("objmapper_rules_last_reload_successful", "1, or 0: the last reload failed, and older rules are in force.",
+  out.Gauge("objmapper_rules_last_reload_successful",
+            "1, or 0: the last reload failed, and older rules are in force.",
             rules.error.empty() ? 1 : 0);
-  out.Gauge("objmapper_rules_read_timestamp_seconds", "When those in force were read, in Unix time.", rules.read_unix_s);
+  out.Gauge("objmapper_rules_read_timestamp_seconds",
+            "When those in force were read, in Unix time.", rules.read_unix_s);
 }
 
 void AddRoot(const Vitals& vitals, Families& out) {
   out.Gauge("objmapper_writable", "1 with --writable.", vitals.writable ? 1 : 0);
   if (vitals.disk_bytes == 0) return;
-  out.Gauge("objmapper_root_size_bytes", "Size of the file system that --root is on.", static_cast<double>(vitals.disk_bytes));
+  out.Gauge("objmapper_root_size_bytes", "Size of the file system that --root is on.",
+            static_cast<double>(vitals.disk_bytes));
   out.Gauge("objmapper_root_available_bytes", "What is left of it, for who is not root.",
             static_cast<double>(vitals.disk_available_bytes));
 }
@@ -339,14 +367,18 @@ std::string ToPrometheus(const Vitals& vitals) {
   if (vitals.rules.has_value()) AddRules(*vitals.rules, families);
   AddRoot(vitals, families);
   if (vitals.expendable.running) AddForeign(vitals.expendable, families);
-  families.Counter("objmapper_log_lines_dropped_total",
-                   "Lines of the log that were lost, since whoever takes it was too slow, or the disk full.",
-                   static_cast<double>(vitals.log_lines_dropped));
-  families.Counter("objmapper_slow_opens_total",
-                   "Opens that took 100 ms or more, though the way to the file was in the kernel's caches.",
-                   static_cast<double>(vitals.slow_opens));
-  families.Gauge("objmapper_slow_file_systems", "File systems whose files are opened by threads of their own, since that takes long.",
-                 static_cast<double>(vitals.slow_file_systems));
+  families.Counter(
+      "objmapper_log_lines_dropped_total",
+      "Lines of the log that were lost, since whoever takes it was too slow, or the disk full.",
+      static_cast<double>(vitals.log_lines_dropped));
+  families.Counter(
+      "objmapper_slow_opens_total",
+      "Opens that took 100 ms or more, though the way to the file was in the kernel's caches.",
+      static_cast<double>(vitals.slow_opens));
+  families.Gauge(
+      "objmapper_slow_file_systems",
+      "File systems whose files are opened by threads of their own, since that takes long.",
+      static_cast<double>(vitals.slow_file_systems));
   AddProcess(vitals.process, families);
   return prometheus::TextSerializer().Serialize(families.all());
 }

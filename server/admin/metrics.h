@@ -7,8 +7,8 @@
 
 namespace objmapper::server {
 
-// Names begin with objmapper_, or process_ where Prometheus' client libraries have settled on one; units are
-// seconds and bytes. Any thread.
+// Names begin with objmapper_, or process_ where Prometheus' client libraries have settled on one;
+// units are seconds and bytes. Any thread.
 std::string ToPrometheus(const Vitals& vitals);
 
 }  // namespace objmapper::server

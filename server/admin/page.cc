@@ -21,12 +21,12 @@ constexpr char kChartJs[] =
 }  // namespace
 
 const std::string& Page() {
-  static const auto* const page = new std::string(absl::StrCat(
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<title>objmapper</title><link rel=\"icon\" href=\"data:,\">\n<style>\n",
-      kStyle, "</style></head>\n<body>\n", kBody, "<script>\n", kChartJs, "\n</script>\n<script>\n",
-      kScript, "</script>\n</body></html>\n"));
+  static const auto* const page = new std::string(
+      absl::StrCat("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+                   "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                   "<title>objmapper</title><link rel=\"icon\" href=\"data:,\">\n<style>\n",
+                   kStyle, "</style></head>\n<body>\n", kBody, "<script>\n", kChartJs,
+                   "\n</script>\n<script>\n", kScript, "</script>\n</body></html>\n"));
   return *page;
 }
 

@@ -31,9 +31,9 @@ uint64_t EntriesOf(const char* folder) {
 
 // proc(5), /proc/pid/stat: the fields behind the name, which may hold blanks and brackets.
 struct Stat {
-  uint64_t threads = 0;       // field 20
-  uint64_t start_ticks = 0;   // field 22, since boot
-  uint64_t rss_pages = 0;     // field 24
+  uint64_t threads = 0;      // field 20
+  uint64_t start_ticks = 0;  // field 22, since boot
+  uint64_t rss_pages = 0;    // field 24
 };
 
 Stat ReadStat() {
@@ -75,8 +75,9 @@ Vitals::Process ReadProcess() {
   clock_gettime(CLOCK_REALTIME, &real);
   clock_gettime(CLOCK_BOOTTIME, &boot);
   const double up_s = static_cast<double>(boot.tv_sec) + static_cast<double>(boot.tv_nsec) / 1e9;
-  process.start_s = static_cast<double>(real.tv_sec) + static_cast<double>(real.tv_nsec) / 1e9 - up_s +
-                    static_cast<double>(stat.start_ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  process.start_s =
+      static_cast<double>(real.tv_sec) + static_cast<double>(real.tv_nsec) / 1e9 - up_s +
+      static_cast<double>(stat.start_ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
   return process;
 }
 

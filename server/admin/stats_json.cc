@@ -75,12 +75,15 @@ Json Totals(const Vitals& vitals) {
   Json memory = Json::object();
   if (vitals.memory.has_value()) {
     const storage::MemoryTier::Counts& counts = *vitals.memory;
-    memory = {{"objects", counts.objects},     {"bytes", counts.bytes},         {"max_bytes", counts.bytes_max},
-              {"hits", counts.hits},           {"misses", counts.misses},       {"adoptions", counts.adoptions},
-              {"refusals", counts.refusals},   {"evictions", counts.evictions}, {"expired", counts.expired}};
+    memory = {{"objects", counts.objects},     {"bytes", counts.bytes},
+              {"max_bytes", counts.bytes_max}, {"hits", counts.hits},
+              {"misses", counts.misses},       {"adoptions", counts.adoptions},
+              {"refusals", counts.refusals},   {"evictions", counts.evictions},
+              {"expired", counts.expired}};
   }
   Json disk = Json::object();
-  if (vitals.disk_bytes != 0) disk = {{"bytes", vitals.disk_bytes}, {"available_bytes", vitals.disk_available_bytes}};
+  if (vitals.disk_bytes != 0)
+    disk = {{"bytes", vitals.disk_bytes}, {"available_bytes", vitals.disk_available_bytes}};
   Json rules;  // null: there is no --rules_file
   if (vitals.rules.has_value()) {
     rules = {{"count", vitals.rules->count},
@@ -93,10 +96,14 @@ Json Totals(const Vitals& vitals) {
   for (const uint64_t n : vitals.ended_by_answers) by_answers.push_back(n);
   Json udp;  // null: it does not listen there
   if (vitals.udp.has_value()) {
-    udp = {{"received", vitals.udp->received},     {"dropped", vitals.udp->dropped},
-           {"answered", vitals.udp->answered},     {"too_large", vitals.udp->too_large},
-           {"errors", vitals.udp->errors},         {"cold", vitals.udp->cold},
-           {"cold_pending", vitals.udp->cold_waiting}, {"bytes_in", vitals.udp->bytes_in},
+    udp = {{"received", vitals.udp->received},
+           {"dropped", vitals.udp->dropped},
+           {"answered", vitals.udp->answered},
+           {"too_large", vitals.udp->too_large},
+           {"errors", vitals.udp->errors},
+           {"cold", vitals.udp->cold},
+           {"cold_pending", vitals.udp->cold_waiting},
+           {"bytes_in", vitals.udp->bytes_in},
            {"bytes_out", vitals.udp->bytes_out}};
   }
   return {
@@ -115,8 +122,8 @@ Json Totals(const Vitals& vitals) {
       {"udp", std::move(udp)},
       {"index", {{"hits", vitals.index_hits}, {"misses", vitals.index_misses}}},
       {"objects", std::move(objects)},  // empty without a catalog
-      {"memory", std::move(memory)},  // empty without a memory tier
-      {"disk", std::move(disk)},      // the root's file system; empty: not known
+      {"memory", std::move(memory)},    // empty without a memory tier
+      {"disk", std::move(disk)},        // the root's file system; empty: not known
       {"rules", std::move(rules)},
       {"process",
        {{"cpu_user_s", vitals.process.cpu_user_s},
@@ -133,10 +140,13 @@ Json ToJson(const History::Point& point) {
   Json modes = Json::object();
   for (size_t w = 0; w < router::kWays; ++w) {
     const History::Point::PerWay& way = point.ways[w];
-    modes[NameOf(static_cast<router::Way>(w))] = {
-        {"requests_per_s", way.requests_per_s}, {"misses_per_s", way.misses_per_s}, {"errors_per_s", way.errors_per_s},
-        {"object_bytes_per_s", way.bytes_per_s}, {"p50_us", way.p50_us},
-        {"p99_us", way.p99_us},                 {"p999_us", way.p999_us}};
+    modes[NameOf(static_cast<router::Way>(w))] = {{"requests_per_s", way.requests_per_s},
+                                                  {"misses_per_s", way.misses_per_s},
+                                                  {"errors_per_s", way.errors_per_s},
+                                                  {"object_bytes_per_s", way.bytes_per_s},
+                                                  {"p50_us", way.p50_us},
+                                                  {"p99_us", way.p99_us},
+                                                  {"p999_us", way.p999_us}};
   }
   Json lanes = Json::object();
   for (const History::Point::PerLane& lane : point.lanes) {

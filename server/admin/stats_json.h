@@ -9,8 +9,8 @@
 
 namespace objmapper::server {
 
-// One object: "totals" since the start, "now" (the last second), "history" (oldest first). Latencies are in µs,
-// sizes in bytes. Any thread.
+// One object: "totals" since the start, "now" (the last second), "history" (oldest first).
+// Latencies are in µs, sizes in bytes. Any thread.
 std::string ToJson(const Vitals& vitals, const std::vector<History::Point>& history);
 
 }  // namespace objmapper::server

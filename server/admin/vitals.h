@@ -1,4 +1,5 @@
-// The server's state in figures, read at one moment: what /metrics, /stats and the status page show.
+// The server's state in figures, read at one moment: what /metrics, /stats and the status page
+// show.
 #pragma once
 
 #include <array>
@@ -15,7 +16,8 @@
 
 namespace objmapper::server {
 
-// What became of datagrams, since the start; and those that wait for the disk now (udp/listener.h: UdpCounters).
+// What became of datagrams, since the start; and those that wait for the disk now (udp/listener.h:
+// UdpCounters).
 struct UdpVitals {
   uint64_t received = 0, dropped = 0, answered = 0, too_large = 0, errors = 0;
   uint64_t cold = 0, cold_waiting = 0;
@@ -25,8 +27,8 @@ struct UdpVitals {
 struct Vitals {
   using Udp = UdpVitals;
   struct Lane {
-    std::string name;        // "fdpass", "copypath", "model"
-    std::string engine;      // "uring", "epoll"; empty where it has none
+    std::string name;    // "fdpass", "copypath", "model"
+    std::string engine;  // "uring", "epoll"; empty where it has none
     uint64_t queue_depth = 0;
     uint64_t splice_threads = 0;
     // Of its loops; 0 where it has none.
@@ -47,7 +49,8 @@ struct Vitals {
     uint64_t count = 0;      // in force
     double read_unix_s = 0;  // when they were read
     uint64_t reloads = 0, reloads_failed = 0;
-    std::string error;  // why the last reload failed, so that older ones are in force; empty: it did not
+    // why the last reload failed, so that older ones are in force; empty: it did not
+    std::string error;
   };
 
   int64_t now_ns = 0;  // net::NowNs()
@@ -62,13 +65,13 @@ struct Vitals {
   uint64_t accepted = 0, refused = 0, timed_out = 0, migrated = 0;
   std::array<uint64_t, router::ConnectionCounters::kByAnswers> ended_by_answers{};
   uint64_t ended_answers = 0;
-  uint64_t index_hits = 0, index_misses = 0;  // OP_STAT
+  uint64_t index_hits = 0, index_misses = 0;             // OP_STAT
   std::optional<storage::Housekeeping::Counts> objects;  // nullopt: there is no catalog
-  std::optional<storage::MemoryTier::Counts> memory;  // nullopt: there is no memory tier
-  std::optional<Rules> rules;  // nullopt: there is no --rules_file
-  std::string host;            // this machine's name
-  std::string root;            // --root, absolute
-  uint64_t disk_bytes = 0, disk_available_bytes = 0;  // of the root's file system; 0: not known
+  std::optional<storage::MemoryTier::Counts> memory;     // nullopt: there is no memory tier
+  std::optional<Rules> rules;                            // nullopt: there is no --rules_file
+  std::string host;                                      // this machine's name
+  std::string root;                                      // --root, absolute
+  uint64_t disk_bytes = 0, disk_available_bytes = 0;     // of the root's file system; 0: not known
   bool writable = false;
   net::ExpendableCounts expendable;  // clients' descriptors on their way out
   uint64_t log_lines_dropped = 0;

@@ -1,14 +1,13 @@
 #include "server/handover/door.h"
 
 #include <errno.h>
+#include <glog/logging.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -57,7 +56,8 @@ void Door::Run() {
     if (polled[1].revents != 0) return;
     net::UniqueFd socket(accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!socket.valid()) {
-      // Without a descriptor to be had the visitor stays where it is, and would be reported without a pause.
+      // Without a descriptor to be had the visitor stays where it is, and would be reported without
+      // a pause.
       if (errno != EAGAIN) poll(&polled[1], 1, kAcceptPauseMs);
       continue;
     }
@@ -79,12 +79,15 @@ bool Door::Greet(net::UniqueFd socket) {
   if (!hello.ok()) return refuse(std::string(hello.status().message()));
   if (hello->text != kHello) return refuse(absl::StrCat("here \"", kHello, "\" is spoken"));
   const Listeners listeners = listeners_();
-  if (listeners.fds.size() > net::kFdsPerMessageMax) return refuse("too many listeners for one message");
-  absl::Status said = wire->Send(absl::StrCat("listeners\n", absl::StrJoin(listeners.urls, "\n")), listeners.fds);
+  if (listeners.fds.size() > net::kFdsPerMessageMax)
+    return refuse("too many listeners for one message");
+  absl::Status said =
+      wire->Send(absl::StrCat("listeners\n", absl::StrJoin(listeners.urls, "\n")), listeners.fds);
   const absl::StatusOr<Frame> answer = said.ok() ? wire->Receive() : absl::StatusOr<Frame>(said);
   if (!answer.ok() || answer->text != "serving") {
     LOG(WARNING) << "hand-over: pid " << peer.pid << " did not come to serve ("
-                 << (answer.ok() ? "it said something else" : answer.status().message()) << "); we go on";
+                 << (answer.ok() ? "it said something else" : answer.status().message())
+                 << "); we go on";
     return false;
   }
   LOG(INFO) << "hand-over: pid " << peer.pid << " serves on our sockets now";

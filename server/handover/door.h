@@ -1,8 +1,8 @@
 // Where a running server waits for its successor.
 //
 //   auto door = Door::Open(path, trust, listeners);   // a thread waits
-//   ...                                               // (*door)->fd() is readable: a successor serves on our listeners
-//   std::unique_ptr<Wire> successor = (*door)->TakeSuccessor();
+//   ...                                               // (*door)->fd() is readable: a successor
+//   serves on our listeners std::unique_ptr<Wire> successor = (*door)->TakeSuccessor();
 #pragma once
 
 #include <functional>
@@ -28,8 +28,8 @@ struct Listeners {
 
 class Door {
  public:
-  // Listens on the Unix socket `path`, of mode 0600. trust: who may take over. listeners: asked once for each who comes.
-  // Errors: as Trust::CheckFolderOf() and net::Listener::Open().
+  // Listens on the Unix socket `path`, of mode 0600. trust: who may take over. listeners: asked
+  // once for each who comes. Errors: as Trust::CheckFolderOf() and net::Listener::Open().
   static absl::StatusOr<std::unique_ptr<Door>> Open(const std::string& path, const Trust& trust,
                                                     std::function<Listeners()> listeners);
   // Ends the thread, removes the socket file.

@@ -1,8 +1,7 @@
 #include "server/handover/predecessor.h"
 
-#include <sys/socket.h>
-
 #include <glog/logging.h>
+#include <sys/socket.h>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -16,7 +15,8 @@
 
 namespace objmapper::server::handover {
 
-absl::StatusOr<std::unique_ptr<Predecessor>> Predecessor::Find(const std::string& path, const Trust& trust) {
+absl::StatusOr<std::unique_ptr<Predecessor>> Predecessor::Find(const std::string& path,
+                                                               const Trust& trust) {
   const absl::StatusOr<net::Address> address = net::UnixAddress(path);
   if (!address.ok()) return address.status();
   if (absl::Status folder = trust.CheckFolderOf(path); !folder.ok()) return folder;
@@ -27,9 +27,11 @@ absl::StatusOr<std::unique_ptr<Predecessor>> Predecessor::Find(const std::string
     return socket.status();
   }
   // As of its listen(2): what it says is believed, so it must be one of ours.
-  if (const net::PeerCredentials other = net::PeerCredentialsOf(socket->get()); !trust.In(other.uid)) {
-    return absl::FailedPreconditionError(absl::StrCat("uid ", other.uid, " (pid ", other.pid,
-                                                      ") listens there, who is neither our own user nor root"));
+  if (const net::PeerCredentials other = net::PeerCredentialsOf(socket->get());
+      !trust.In(other.uid)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("uid ", other.uid, " (pid ", other.pid,
+                     ") listens there, who is neither our own user nor root"));
   }
   auto predecessor = std::unique_ptr<Predecessor>(new Predecessor(*std::move(socket)));
   if (absl::Status said = predecessor->wire_.Send(kHello); !said.ok()) return said;
@@ -37,11 +39,13 @@ absl::StatusOr<std::unique_ptr<Predecessor>> Predecessor::Find(const std::string
   if (!answer.ok()) return answer.status();
   absl::string_view text = answer->text;
   if (absl::ConsumePrefix(&text, "refused\n")) {
-    return absl::FailedPreconditionError(absl::StrCat("the running server refuses: ", text::Printable(text)));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the running server refuses: ", text::Printable(text)));
   }
   // A line for each descriptor: whose its socket file is, and its URL.
   std::vector<absl::string_view> lines;
-  if (absl::ConsumePrefix(&text, "listeners\n")) lines = absl::StrSplit(text, '\n', absl::SkipEmpty());
+  if (absl::ConsumePrefix(&text, "listeners\n"))
+    lines = absl::StrSplit(text, '\n', absl::SkipEmpty());
   if (lines.empty() || lines.size() != answer->fds.size()) {
     return absl::FailedPreconditionError("what listens there is no server that hands over");
   }
@@ -68,8 +72,8 @@ absl::Status Predecessor::Release() {
 
 void Predecessor::Abandon() { shutdown(wire_.fd(), SHUT_RDWR); }
 
-absl::StatusOr<uint64_t> Predecessor::TakeConnections(absl::Duration patience,
-                                                      const std::function<absl::Status(Frame)>& adopt) {
+absl::StatusOr<uint64_t> Predecessor::TakeConnections(
+    absl::Duration patience, const std::function<absl::Status(Frame)>& adopt) {
   uint64_t taken = 0;
   std::string unread;  // of the connection that comes next
   while (true) {
@@ -79,8 +83,8 @@ absl::StatusOr<uint64_t> Predecessor::TakeConnections(absl::Duration patience,
     if (absl::ConsumePrefix(&text, "end")) {
       uint64_t handed = 0;
       if (!absl::SimpleAtoi(text, &handed) || handed != taken) {
-        LOG(ERROR) << "hand-over: the running server says that it handed over" << (text.empty() ? " ?" : text)
-                   << " connections, " << taken << " were taken";
+        LOG(ERROR) << "hand-over: the running server says that it handed over"
+                   << (text.empty() ? " ?" : text) << " connections, " << taken << " were taken";
       }
       break;
     }

@@ -23,14 +23,16 @@ namespace objmapper::server::handover {
 namespace {
 
 constexpr absl::string_view kConnection = "connection ";
-// One whose first bytes came in parts. Who does not know the word loses the connection, and not its place in it.
+// One whose first bytes came in parts. Who does not know the word loses the connection, and not its
+// place in it.
 constexpr absl::string_view kConnectionInParts = "connection-in-parts ";
 constexpr absl::string_view kPart = "unread\n";
 // Of a connection's unread bytes, in one frame: with room for what else it says.
 constexpr size_t kPartBytes = kFrameBytesMax / 2;
 
 absl::Status Failed(int error, absl::string_view what) {
-  if (error == EAGAIN) return absl::DeadlineExceededError(absl::StrCat(what, ": nothing happened for too long"));
+  if (error == EAGAIN)
+    return absl::DeadlineExceededError(absl::StrCat(what, ": nothing happened for too long"));
   if (error == 0 || error == EPIPE || error == ECONNRESET) {
     return absl::UnavailableError(absl::StrCat(what, ": the other server is gone"));
   }
@@ -44,7 +46,9 @@ void SetTimeout(int fd, int option, absl::Duration timeout) {
 
 }  // namespace
 
-Wire::Wire(net::UniqueFd socket) : socket_(std::move(socket)) { SetTimeout(fd(), SO_SNDTIMEO, kPatience); }
+Wire::Wire(net::UniqueFd socket) : socket_(std::move(socket)) {
+  SetTimeout(fd(), SO_SNDTIMEO, kPatience);
+}
 
 Wire::~Wire() {
   // Whoever came may have sent some.
@@ -74,7 +78,8 @@ absl::Status Wire::Send(absl::string_view text, absl::Span<const int> fds) {
     }
     if (went < 0) return Failed(errno, "send to the other server");
     sent += static_cast<size_t>(went);
-    if (late && sent < frame.size()) return Failed(EAGAIN, "send to the other server");  // it takes a byte now and then
+    // it takes a byte now and then
+    if (late && sent < frame.size()) return Failed(EAGAIN, "send to the other server");
   }
   return absl::OkStatus();
 }
@@ -83,12 +88,15 @@ absl::Status Wire::ReadExactly(char* to, size_t bytes, absl::Time deadline, Fram
   for (size_t have = 0; have < bytes;) {
     // Of each read anew, so that a byte now and then does not prolong it.
     const absl::Duration left = deadline - absl::Now();
-    if (left <= absl::ZeroDuration() && !net::IsReadable(fd())) return Failed(EAGAIN, "hear from the other server");
+    if (left <= absl::ZeroDuration() && !net::IsReadable(fd()))
+      return Failed(EAGAIN, "hear from the other server");
     SetTimeout(fd(), SO_RCVTIMEO, std::max(left, absl::Milliseconds(1)));  // 0 would be for ever
-    const absl::StatusOr<net::Received> got =
-        net::RecvWithFds(fd(), absl::MakeSpan(to + have, bytes - have), net::kFdsPerMessageMax, &frame->fds);
+    const absl::StatusOr<net::Received> got = net::RecvWithFds(
+        fd(), absl::MakeSpan(to + have, bytes - have), net::kFdsPerMessageMax, &frame->fds);
     if (!got.ok()) {
-      if (absl::IsResourceExhausted(got.status())) return Failed(EAGAIN, "hear from the other server");  // SO_RCVTIMEO
+      // SO_RCVTIMEO
+      if (absl::IsResourceExhausted(got.status()))
+        return Failed(EAGAIN, "hear from the other server");
       return got.status();
     }
     if (got->bytes == 0) return Failed(0, "hear from the other server");
@@ -105,10 +113,11 @@ absl::StatusOr<Frame> Wire::Receive(absl::Duration patience) {
   absl::StatusOr<Frame> frame = ReceiveUpTo(kFrameBytesMax, patience);
   if (!frame.ok()) return frame;
   if (frame->too_long != 0) {
-    return absl::InternalError(
-        absl::StrCat("the other server announces ", frame->too_long, " bytes; that is no hand-over"));
+    return absl::InternalError(absl::StrCat("the other server announces ", frame->too_long,
+                                            " bytes; that is no hand-over"));
   }
-  if (frame->fds_lost) return absl::InternalError("descriptors from the other server were lost (RLIMIT_NOFILE)");
+  if (frame->fds_lost)
+    return absl::InternalError("descriptors from the other server were lost (RLIMIT_NOFILE)");
   return frame;
 }
 
@@ -133,7 +142,10 @@ absl::StatusOr<Frame> Wire::ReceiveUpTo(size_t bytes_max, absl::Duration patienc
   frame.too_long = bytes;
   std::string dropped(kPartBytes, '\0');
   for (; bytes > 0; bytes -= std::min(bytes, dropped.size())) {
-    if (absl::Status s = ReadExactly(dropped.data(), std::min(bytes, dropped.size()), deadline, &frame); !s.ok()) return s;
+    if (absl::Status s =
+            ReadExactly(dropped.data(), std::min(bytes, dropped.size()), deadline, &frame);
+        !s.ok())
+      return s;
   }
   return frame;
 }
@@ -145,7 +157,8 @@ std::vector<std::string> Describe(const router::Session& session, std::vector<in
   for (const router::Arrival& arrival : session.arrivals) {
     if (arrival.claimed) continue;
     const bool fits = fds->size() + arrival.fds.size() <= net::kFdsPerMessageMax;
-    const int fate = (arrival.lost || !fits ? 1 : 0) + (arrival.several ? 2 : 0) + 4 * (arrival.verdict & 0xff);
+    const int fate =
+        (arrival.lost || !fits ? 1 : 0) + (arrival.several ? 2 : 0) + 4 * (arrival.verdict & 0xff);
     absl::StrAppend(&arrivals, " ", arrival.begin, " ", arrival.last, " ", fate, " ",
                     fits ? arrival.fds.size() : 0);
     if (!fits) continue;
@@ -158,55 +171,66 @@ std::vector<std::string> Describe(const router::Session& session, std::vector<in
     unread.remove_prefix(kPartBytes);
   }
   const protocol::RequestParser::State state = session.parser.state();
-  // What is left of a body that is dropped may be any 64-bit number; successors of old read 63 bits. None ever sends so much.
+  // What is left of a body that is dropped may be any 64-bit number; successors of old read 63
+  // bits. None ever sends so much.
   const uint64_t to_skip = std::min<uint64_t>(state.to_skip, INT64_MAX);
-  frames.push_back(absl::StrCat(frames.empty() ? kConnection : kConnectionInParts,
-                                session.transport == router::Transport::kUnix ? "unix" : "tcp", " ",
-                                static_cast<int>(state.dialect), " ", state.capabilities, " ", state.max_pipeline, " ",
-                                to_skip, " ", session.answered.get(), " ", session.bytes.get(), " ",
-                                session.fds_at.has_value() ? static_cast<int64_t>(*session.fds_at) : -1, arrivals, "\n",
-                                unread));
+  frames.push_back(absl::StrCat(
+      frames.empty() ? kConnection : kConnectionInParts,
+      session.transport == router::Transport::kUnix ? "unix" : "tcp", " ",
+      static_cast<int>(state.dialect), " ", state.capabilities, " ", state.max_pipeline, " ",
+      to_skip, " ", session.answered.get(), " ", session.bytes.get(), " ",
+      session.fds_at.has_value() ? static_cast<int64_t>(*session.fds_at) : -1, arrivals, "\n",
+      unread));
   return frames;
 }
 
 bool AddPart(const Frame& frame, std::string* unread) {
   absl::string_view text = frame.text;
   if (!absl::ConsumePrefix(&text, kPart)) return false;
-  unread->append(text.data(), std::min(text.size(), kUnreadBytesMax + 1 - std::min(unread->size(), kUnreadBytesMax + 1)));
+  unread->append(
+      text.data(),
+      std::min(text.size(), kUnreadBytesMax + 1 - std::min(unread->size(), kUnreadBytesMax + 1)));
   return true;
 }
 
-absl::StatusOr<std::unique_ptr<router::Session>> Revive(Frame frame, router::ConnectionCounters* counters,
+absl::StatusOr<std::unique_ptr<router::Session>> Revive(Frame frame,
+                                                        router::ConnectionCounters* counters,
                                                         const router::SessionLimits* limits) {
-  const absl::Status wrong = absl::InternalError("the other server describes a connection in another way");
+  const absl::Status wrong =
+      absl::InternalError("the other server describes a connection in another way");
   if (frame.too_long != 0) {
-    return absl::InternalError(absl::StrCat("the other server describes it in ", frame.too_long, " bytes, which is too much"));
+    return absl::InternalError(absl::StrCat("the other server describes it in ", frame.too_long,
+                                            " bytes, which is too much"));
   }
   const absl::string_view text = frame.text;
   const size_t line = text.find('\n');
   absl::string_view head = text.substr(0, line);
   if (frame.fds.empty()) {
-    return absl::InternalError(frame.fds_lost ? "no descriptor was left for its socket (RLIMIT_NOFILE)"
-                                              : "it came without its socket");
+    return absl::InternalError(frame.fds_lost
+                                   ? "no descriptor was left for its socket (RLIMIT_NOFILE)"
+                                   : "it came without its socket");
   }
   const absl::string_view wanted = frame.unread.empty() ? kConnection : kConnectionInParts;
   if (line == text.npos || !absl::ConsumePrefix(&head, wanted)) return wrong;
   if (frame.unread.size() > kUnreadBytesMax) {
-    return absl::InternalError(absl::StrCat("more than ", kUnreadBytesMax, " of its bytes are unread"));
+    return absl::InternalError(
+        absl::StrCat("more than ", kUnreadBytesMax, " of its bytes are unread"));
   }
   const std::vector<absl::string_view> words = absl::StrSplit(head, ' ');
-  if (words.size() < 8 || words.size() % 4 != 0 || (words[0] != "unix" && words[0] != "tcp")) return wrong;
+  if (words.size() < 8 || words.size() % 4 != 0 || (words[0] != "unix" && words[0] != "tcp"))
+    return wrong;
   constexpr size_t kToSkip = 3;
   protocol::RequestParser::State state;
   std::vector<int64_t> numbers(words.size() - 1);
   for (size_t i = 0; i < numbers.size(); ++i) {
     // What is left of a body: a predecessor may say all of its 64 bits.
-    if (i == kToSkip ? !absl::SimpleAtoi(words[i + 1], &state.to_skip) : !absl::SimpleAtoi(words[i + 1], &numbers[i])) {
+    if (i == kToSkip ? !absl::SimpleAtoi(words[i + 1], &state.to_skip)
+                     : !absl::SimpleAtoi(words[i + 1], &numbers[i])) {
       return wrong;
     }
   }
-  if (numbers[0] < 0 || numbers[0] > 2 || numbers[1] < 0 || numbers[1] > UINT16_MAX || numbers[2] < 1 ||
-      numbers[2] > UINT16_MAX) {
+  if (numbers[0] < 0 || numbers[0] > 2 || numbers[1] < 0 || numbers[1] > UINT16_MAX ||
+      numbers[2] < 1 || numbers[2] > UINT16_MAX) {
     return wrong;
   }
   state.dialect = static_cast<protocol::Dialect>(numbers[0]);
@@ -225,7 +249,8 @@ absl::StatusOr<std::unique_ptr<router::Session>> Revive(Frame frame, router::Con
   size_t next_fd = 1;
   for (size_t i = 7; i + 3 < numbers.size(); i += 4) {
     const auto count = static_cast<uint64_t>(numbers[i + 3]);
-    if (numbers[i] < 0 || numbers[i + 1] < numbers[i] || (count > frame.fds.size() - next_fd && !frame.fds_lost)) {
+    if (numbers[i] < 0 || numbers[i + 1] < numbers[i] ||
+        (count > frame.fds.size() - next_fd && !frame.fds_lost)) {
       return wrong;
     }
     router::Arrival arrival;
@@ -235,7 +260,8 @@ absl::StatusOr<std::unique_ptr<router::Session>> Revive(Frame frame, router::Con
     arrival.lost = (numbers[i + 2] & 1) != 0 || !all;
     arrival.several = (numbers[i + 2] & 2) != 0;
     arrival.verdict = static_cast<int8_t>(numbers[i + 2] >> 2);
-    for (uint64_t fd = 0; all && fd < count; ++fd) arrival.fds.push_back(std::move(frame.fds[next_fd++]));
+    for (uint64_t fd = 0; all && fd < count; ++fd)
+      arrival.fds.push_back(std::move(frame.fds[next_fd++]));
     session->NoteArrival(std::move(arrival));
   }
   return session;

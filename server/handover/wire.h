@@ -2,19 +2,22 @@
 //
 //   successor                                 outgoing server
 //   "objmapper hand-over 1"            ──►
-//                                      ◄──    "listeners\nunix:/run/x.sock\n…", each with its socket
+//                                      ◄──    "listeners\nunix:/run/x.sock\n…", each with its
+//                                      socket
 //                                             (or "refused\nWHY", and the end)
 //   opens its root, makes its lanes, serves
 //   "serving"                          ──►    no longer listens; its doors are closed
 //                                      ◄──    "go"
-//                                      ◄──    "connection …", with its socket: each as soon as nothing is owed on it; what
-//                                             has been read of it and is too long for one frame goes ahead, as "unread\n…"
+//                                      ◄──    "connection …", with its socket: each as soon as
+//                                      nothing is owed on it; what
+//                                             has been read of it and is too long for one frame
+//                                             goes ahead, as "unread\n…"
 //                                      ◄──    "end COUNT"
 //   "taken COUNT"                      ──►    exits
 //
-// Until "serving" the outgoing server serves as if nothing were; from then on its successor does, whatever becomes of
-// the other. A frame is a length (u32, big-endian) and so many bytes; its descriptors ride on the first of them. Every
-// wait has an end.
+// Until "serving" the outgoing server serves as if nothing were; from then on its successor does,
+// whatever becomes of the other. A frame is a length (u32, big-endian) and so many bytes; its
+// descriptors ride on the first of them. Every wait has an end.
 #pragma once
 
 #include <cstdint>
@@ -38,15 +41,16 @@ inline constexpr size_t kFrameBytesMax = 1 << 20;
 // How long either side waits for the other's next word, while it has nothing but that to do.
 inline constexpr absl::Duration kPatience = absl::Seconds(30);
 
-// How much can have been read of a connection and not been taken: far more than any owner of a connection reads ahead.
+// How much can have been read of a connection and not been taken: far more than any owner of a
+// connection reads ahead.
 inline constexpr size_t kUnreadBytesMax = 5 << 20;
 
 struct Frame {
   std::string text;
   std::vector<net::UniqueFd> fds;
   // ReceiveSome() alone: what is wrong with it.
-  bool fds_lost = false;    // there were more descriptors (RLIMIT_NOFILE)
-  uint64_t too_long = 0;    // it had so many bytes, which have been dropped: `text` is empty
+  bool fds_lost = false;  // there were more descriptors (RLIMIT_NOFILE)
+  uint64_t too_long = 0;  // it had so many bytes, which have been dropped: `text` is empty
   // What came before a connection's frame, as parts of its unread bytes.
   std::string unread;
 };
@@ -57,14 +61,15 @@ class Wire {
   explicit Wire(net::UniqueFd socket);
   ~Wire();
 
-  // Errors: UNAVAILABLE (the other end is gone), DEADLINE_EXCEEDED (it did not take all of it within kPatience, nor all but
-  // what it was then given). Waits as long where too many descriptors of this user are on their way somewhere
-  // (ETOOMANYREFS, unix(7)): they are others' doing.
+  // Errors: UNAVAILABLE (the other end is gone), DEADLINE_EXCEEDED (it did not take all of it
+  // within kPatience, nor all but what it was then given). Waits as long where too many descriptors
+  // of this user are on their way somewhere (ETOOMANYREFS, unix(7)): they are others' doing.
   absl::Status Send(absl::string_view text, absl::Span<const int> fds = {});
-  // patience: until the frame begins to come; then all of it comes within kPatience. Errors: as Send(); INTERNAL: a frame
-  // that is too long, or lost descriptors (RLIMIT_NOFILE).
+  // patience: until the frame begins to come; then all of it comes within kPatience. Errors: as
+  // Send(); INTERNAL: a frame that is too long, or lost descriptors (RLIMIT_NOFILE).
   absl::StatusOr<Frame> Receive(absl::Duration patience = kPatience);
-  // The same for one of many frames: what is wrong with it alone is noted in it, and the next can be received.
+  // The same for one of many frames: what is wrong with it alone is noted in it, and the next can
+  // be received.
   absl::StatusOr<Frame> ReceiveSome(absl::Duration patience);
 
   int fd() const { return socket_.get(); }
@@ -78,17 +83,19 @@ class Wire {
   net::UniqueFd socket_;
 };
 
-// A connection between two requests: what its successor must know of it, unread bytes included, as the frames to be sent in
-// this order; all but the last are AddPart()'s. `fds`: what goes along with the last, borrowed: its socket, and what came
-// with requests that have not been taken. Whatever the client has sent, it can be said: every connection arrives.
+// A connection between two requests: what its successor must know of it, unread bytes included, as
+// the frames to be sent in this order; all but the last are AddPart()'s. `fds`: what goes along
+// with the last, borrowed: its socket, and what came with requests that have not been taken.
+// Whatever the client has sent, it can be said: every connection arrives.
 std::vector<std::string> Describe(const router::Session& session, std::vector<int>* fds);
 
-// Whether the frame is a part of the unread bytes of the connection that follows; then they are added to `*unread`, of
-// which no more than kUnreadBytesMax + 1 are kept.
+// Whether the frame is a part of the unread bytes of the connection that follows; then they are
+// added to `*unread`, of which no more than kUnreadBytesMax + 1 are kept.
 bool AddPart(const Frame& frame, std::string* unread);
 
 // The session that the frame describes. INTERNAL: it does not.
-absl::StatusOr<std::unique_ptr<router::Session>> Revive(Frame frame, router::ConnectionCounters* counters,
+absl::StatusOr<std::unique_ptr<router::Session>> Revive(Frame frame,
+                                                        router::ConnectionCounters* counters,
                                                         const router::SessionLimits* limits);
 
 }  // namespace objmapper::server::handover

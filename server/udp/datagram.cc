@@ -17,8 +17,8 @@ namespace {
 // A datagram that fills it is too long to be a request.
 constexpr size_t kBufferBytes = protocol::kRequestBytesMax + 1;
 
-// The interface by which a question came is not always the one that leads back; for link-local addresses alone it
-// is part of the address.
+// The interface by which a question came is not always the one that leads back; for link-local
+// addresses alone it is part of the address.
 void ForgetInterface(cmsghdr* message) {
   if (message->cmsg_level == IPPROTO_IP && message->cmsg_type == IP_PKTINFO) {
     reinterpret_cast<in_pktinfo*>(CMSG_DATA(message))->ipi_ifindex = 0;
@@ -62,7 +62,8 @@ absl::Span<const Incoming> Receiver::Receive(int socket, int* error) {
   for (size_t i = 0; i < count; ++i) {
     msghdr& header = buffers_->messages[i].msg_hdr;
     Incoming& incoming = buffers_->incoming[i];
-    incoming.bytes = {buffers_->bytes[i].data(), std::min<size_t>(buffers_->messages[i].msg_len, kBufferBytes)};
+    incoming.bytes = {buffers_->bytes[i].data(),
+                      std::min<size_t>(buffers_->messages[i].msg_len, kBufferBytes)};
     incoming.cut = (header.msg_flags & MSG_TRUNC) != 0;
     incoming.sender.address_bytes = header.msg_namelen;
     incoming.sender.local_bytes = header.msg_controllen;
@@ -92,15 +93,16 @@ int SendSome(absl::Span<const Outgoing> answers) {
   }
   int sent;
   do {
-    sent = sendmmsg(answers[0].socket, messages.data(), static_cast<unsigned>(answers.size()), MSG_DONTWAIT);
+    sent = sendmmsg(answers[0].socket, messages.data(), static_cast<unsigned>(answers.size()),
+                    MSG_DONTWAIT);
   } while (sent < 0 && errno == EINTR);
   return sent;
 }
 
 std::string Sender::Name() const {
   char host[NI_MAXHOST], port[NI_MAXSERV];
-  if (getnameinfo(reinterpret_cast<const sockaddr*>(&address), address_bytes, host, sizeof(host), port, sizeof(port),
-                  NI_NUMERICHOST | NI_NUMERICSERV | NI_DGRAM) != 0) {
+  if (getnameinfo(reinterpret_cast<const sockaddr*>(&address), address_bytes, host, sizeof(host),
+                  port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV | NI_DGRAM) != 0) {
     return "unknown";
   }
   const bool v6 = absl::StrContains(host, ":");

@@ -43,7 +43,8 @@ class Receiver {
   Receiver();
   ~Receiver();
 
-  // What has arrived on `socket`, at most kBatch; never waits. Empty: nothing has, or *error says why not.
+  // What has arrived on `socket`, at most kBatch; never waits. Empty: nothing has, or *error says
+  // why not.
   absl::Span<const Incoming> Receive(int socket, int* error);
 
  private:
@@ -58,20 +59,23 @@ struct Outgoing {
   router::Receipt receipt;
 };
 
-// Gives the answers to the kernel in order; never waits. Calls `done(answer, error)` for each: 0, or the errno with
-// which it was not taken (EAGAIN, ENOBUFS: no room; EMSGSIZE: more than the way carries; ECONNREFUSED: an earlier one
-// found nobody; EPERM: a firewall, ...). All of these concern one answer, not the socket.
+// Gives the answers to the kernel in order; never waits. Calls `done(answer, error)` for each: 0,
+// or the errno with which it was not taken (EAGAIN, ENOBUFS: no room; EMSGSIZE: more than the way
+// carries; ECONNREFUSED: an earlier one found nobody; EPERM: a firewall, ...). All of these concern
+// one answer, not the socket.
 template <typename Done>
 void Send(absl::Span<const Outgoing> answers, Done&& done);
 
-// At most kBatch answers of one socket. Returns how many were taken, 1 or more; -1: the first was not, see errno.
+// At most kBatch answers of one socket. Returns how many were taken, 1 or more; -1: the first was
+// not, see errno.
 int SendSome(absl::Span<const Outgoing> answers);
 
 template <typename Done>
 void Send(absl::Span<const Outgoing> answers, Done&& done) {
   while (!answers.empty()) {
     size_t same = 1;
-    while (same < answers.size() && same < kBatch && answers[same].socket == answers[0].socket) ++same;
+    while (same < answers.size() && same < kBatch && answers[same].socket == answers[0].socket)
+      ++same;
     const int sent = SendSome(answers.first(same));
     const int error = sent < 0 ? errno : 0;
     const size_t over = sent < 0 ? 1 : static_cast<size_t>(sent);

@@ -1,11 +1,10 @@
 #include "server/udp/listener.h"
 
+#include <glog/logging.h>
 #include <pthread.h>
 #include <string.h>
 
 #include <utility>
-
-#include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
@@ -16,11 +15,12 @@
 namespace objmapper::server::udp {
 namespace {
 
-// Threads that may wait for the disk, and requests that wait for one of them: an answer that comes later than some
-// hundred others before it has been asked for again already.
+// Threads that may wait for the disk, and requests that wait for one of them: an answer that comes
+// later than some hundred others before it has been asked for again already.
 constexpr int kColdThreads = 4;
 constexpr size_t kColdMax = 256;
-// What of a socket's queue is still answered when the server drains, so that a flood does not keep it.
+// What of a socket's queue is still answered when the server drains, so that a flood does not keep
+// it.
 constexpr size_t kLastMax = 4096;
 // How long the disk may take then.
 constexpr int64_t kLastNs = 5'000'000'000;
@@ -30,7 +30,8 @@ constexpr size_t kOutgoingMax = kBatch;
 
 }  // namespace
 
-UdpListener::UdpListener(const Options& options) : options_(options), pool_(kColdThreads, "udp-disk") {
+UdpListener::UdpListener(const Options& options)
+    : options_(options), pool_(kColdThreads, "udp-disk") {
   CHECK_EQ(epoll_.Add(mailbox_.event_fd(), EPOLLIN, nullptr), 0);
 }
 
@@ -148,7 +149,8 @@ void UdpListener::Take(int socket, const Incoming& incoming) {
   }
   request->received_ns = net::NowNs();
   if (options_.access != nullptr && request->refusal == protocol::Status::kOk &&
-      !options_.access->Permits(&standing_, net::PeerCredentials(), socket, request->uri, router::Right::kRead)) {
+      !options_.access->Permits(&standing_, net::PeerCredentials(), socket, request->uri,
+                                router::Right::kRead)) {
     request->refusal = protocol::Status::kPermissionDenied;
     request->reason = "the server's rules do not allow you this";
   }
@@ -159,16 +161,21 @@ void UdpListener::Take(int socket, const Incoming& incoming) {
 
 void UdpListener::TakeCold(int socket, const Incoming& incoming, const protocol::Request& request) {
   if (cold_waiting() >= kColdMax) {
-    return Answer(request, ErrorReply(request, protocol::Status::kUnavailable, "too many requests wait for the disk"),
-                  {socket, incoming.sender, "", {}});
+    return Answer(
+        request,
+        ErrorReply(request, protocol::Status::kUnavailable, "too many requests wait for the disk"),
+        {socket, incoming.sender, "", {}});
   }
   counters_.cold.Add();
   cold_waiting_.fetch_add(1, std::memory_order_relaxed);
-  auto cold = std::make_shared<std::unique_ptr<Cold>>(std::make_unique<Cold>());  // copyable, as std::function wants it
+  // copyable, as std::function wants it
+  auto cold = std::make_shared<std::unique_ptr<Cold>>(std::make_unique<Cold>());
   (*cold)->datagram = std::string(incoming.bytes);
   (*cold)->request = request;
-  (*cold)->request.uri = absl::string_view((*cold)->datagram)
-                             .substr(static_cast<size_t>(request.uri.data() - incoming.bytes.data()), request.uri.size());
+  (*cold)->request.uri =
+      absl::string_view((*cold)->datagram)
+          .substr(static_cast<size_t>(request.uri.data() - incoming.bytes.data()),
+                  request.uri.size());
   (*cold)->answer = {socket, incoming.sender, "", {}};
   pool_.Run([this, cold] {
     Reply reply = *ReplyTo((*cold)->request, options_.objects, storage::Wait::kMayBlock);
@@ -188,9 +195,10 @@ void UdpListener::Answer(const protocol::Request& request, Reply reply, Outgoing
   out.receipt = router::ReceiptOf(request, reply.status, reply.object_bytes);
   out.bytes = std::move(reply.bytes);
   if (options_.log_requests) {
-    LOG(INFO) << "request: udp peer " << out.to.Name() << ": " << protocol::ModeName(request.mode) << " "
-              << text::Quoted(request.uri) << ": " << protocol::StatusName(reply.status)
-              << ", " << reply.object_bytes << " bytes, " << (net::NowNs() - request.received_ns) / 1000 << " us";
+    LOG(INFO) << "request: udp peer " << out.to.Name() << ": " << protocol::ModeName(request.mode)
+              << " " << text::Quoted(request.uri) << ": " << protocol::StatusName(reply.status)
+              << ", " << reply.object_bytes << " bytes, "
+              << (net::NowNs() - request.received_ns) / 1000 << " us";
   }
   outgoing_.push_back(std::move(out));
   if (outgoing_.size() >= kOutgoingMax) Flush();
@@ -202,7 +210,8 @@ void UdpListener::Flush() {
   Send(outgoing_, [this, now_ns](const Outgoing& answer, int error) {
     if (error != 0) {
       counters_.errors.Add();
-      VLOG(1) << "udp: " << net::ErrnoToStatus(error, absl::StrCat("answer ", answer.to.Name())).message();
+      VLOG(1) << "udp: "
+              << net::ErrnoToStatus(error, absl::StrCat("answer ", answer.to.Name())).message();
       return;
     }
     counters_.answered.Add();

@@ -7,13 +7,15 @@
 //   udp.Drain();                           // what has arrived is still answered
 //   while (!udp.drained()) ...
 //
-// A datagram is a conversation of its own: there is no session and no lane. The thread takes what has come in batches
-// (recvmmsg(2)), answers from the kernel's caches, and sends in batches (sendmmsg(2)); it waits for nothing else. What
-// would wait for the disk goes to a few threads that may, at most kColdMax at once; beyond that the answer is UNAVAILABLE.
-// An answer that the kernel does not take is dropped, as the network might have, and counted: the client asks again.
+// A datagram is a conversation of its own: there is no session and no lane. The thread takes what
+// has come in batches (recvmmsg(2)), answers from the kernel's caches, and sends in batches
+// (sendmmsg(2)); it waits for nothing else. What would wait for the disk goes to a few threads that
+// may, at most kColdMax at once; beyond that the answer is UNAVAILABLE. An answer that the kernel
+// does not take is dropped, as the network might have, and counted: the client asks again.
 //
-// Answers go to who is named as the sender and to nobody else, at most one for each datagram. But a sender's address
-// can be forged, so that a short question makes the server send a longer answer to somebody who has not asked: hence
+// Answers go to who is named as the sender and to nobody else, at most one for each datagram. But a
+// sender's address can be forged, so that a short question makes the server send a longer answer to
+// somebody who has not asked: hence
 // --udp_max_payload is small unless the operator raises it, and this is for trusted networks.
 #pragma once
 
@@ -42,13 +44,13 @@ namespace objmapper::server::udp {
 
 // Written by the thread, read by any.
 struct UdpCounters {
-  net::Counter received;     // datagrams
-  net::Counter dropped;      // of those: not a request
-  net::Counter answered;     // datagrams given to the kernel
-  net::Counter too_large;    // of those: TOO_LARGE
-  net::Counter errors;       // answers that the kernel did not take, and failures to receive
-  net::Counter cold;         // requests that had to wait for the disk
-  net::Counter bytes_in;     // of datagrams, without their headers
+  net::Counter received;   // datagrams
+  net::Counter dropped;    // of those: not a request
+  net::Counter answered;   // datagrams given to the kernel
+  net::Counter too_large;  // of those: TOO_LARGE
+  net::Counter errors;     // answers that the kernel did not take, and failures to receive
+  net::Counter cold;       // requests that had to wait for the disk
+  net::Counter bytes_in;   // of datagrams, without their headers
   net::Counter bytes_out;
 };
 
@@ -76,7 +78,8 @@ class UdpListener {
 
   // As router::Lane has it.
   void AskPulse();
-  bool HasPulse() const { return drained() || pulse_.answered(); }  // a thread that has ended owes none
+  // a thread that has ended owes none
+  bool HasPulse() const { return drained() || pulse_.answered(); }
 
   // "udp://127.0.0.1:7071", as bound.
   const std::vector<std::string>& urls() const { return urls_; }

@@ -40,7 +40,8 @@ Reply ErrorReply(const protocol::Request& request, const absl::Status& error) {
   return udp::ErrorReply(request, router::WireStatus(error), error.message());
 }
 
-std::optional<Reply> ReplyToStat(const protocol::Request& request, const Objects& objects, Wait wait) {
+std::optional<Reply> ReplyToStat(const protocol::Request& request, const Objects& objects,
+                                 Wait wait) {
   const absl::StatusOr<storage::Description> found =
       storage::FindDescription(*objects.tree, objects.index, request.uri, net::NowNs(), wait);
   if (NotCached(found.status(), wait)) return std::nullopt;
@@ -58,30 +59,34 @@ void EncodeHeader(const protocol::Request& request, const router::Extent& extent
   metadata.AddText(MetadataType::kEtag, etag);
   if (request.has_range()) metadata.AddRange(extent.offset, extent.length);
   out->resize(protocol::kResponseBytesMax);
-  out->resize(protocol::EncodeResponse(Dialect::kV2, request.id, Status::kOk, extent.length, metadata.bytes(),
-                                       &(*out)[0]));
+  out->resize(protocol::EncodeResponse(Dialect::kV2, request.id, Status::kOk, extent.length,
+                                       metadata.bytes(), &(*out)[0]));
 }
 
 // TOO_LARGE, with the size, and in RANGE the most that is granted from the extent's offset on.
 Reply TooLarge(const protocol::Request& request, const router::Extent& extent, uint64_t size,
                absl::string_view etag, size_t payload_max) {
-  const size_t header_bytes = protocol::kV2ResponseHeaderBytes + kEntryHeaderBytes + sizeof(uint64_t) +
-                              kEntryHeaderBytes + etag.size() + kEntryHeaderBytes + 2 * sizeof(uint64_t);
+  const size_t header_bytes = protocol::kV2ResponseHeaderBytes + kEntryHeaderBytes +
+                              sizeof(uint64_t) + kEntryHeaderBytes + etag.size() +
+                              kEntryHeaderBytes + 2 * sizeof(uint64_t);
   protocol::MetadataWriter metadata;
   metadata.AddU64(MetadataType::kSize, size);
   metadata.AddRange(extent.offset, payload_max - header_bytes);
-  metadata.AddText(MetadataType::kError, absl::StrCat(extent.length, " bytes do not fit a datagram of at most ",
-                                                      payload_max, " bytes; ask for ranges"));
+  metadata.AddText(MetadataType::kError,
+                   absl::StrCat(extent.length, " bytes do not fit a datagram of at most ",
+                                payload_max, " bytes; ask for ranges"));
   Reply reply;
   reply.status = Status::kTooLarge;
   reply.bytes.resize(protocol::kResponseBytesMax);
-  reply.bytes.resize(protocol::EncodeResponse(Dialect::kV2, request.id, Status::kTooLarge, 0, metadata.bytes(),
-                                              &reply.bytes[0]));
+  reply.bytes.resize(protocol::EncodeResponse(Dialect::kV2, request.id, Status::kTooLarge, 0,
+                                              metadata.bytes(), &reply.bytes[0]));
   return reply;
 }
 
-// Reads `bytes` at `offset`. UNAVAILABLE: kCachedOnly, and some are not cached. ABORTED: the file has become shorter.
-absl::Status ReadAt(int fd, uint64_t offset, char* out, size_t bytes, Wait wait, absl::string_view uri) {
+// Reads `bytes` at `offset`. UNAVAILABLE: kCachedOnly, and some are not cached. ABORTED: the file
+// has become shorter.
+absl::Status ReadAt(int fd, uint64_t offset, char* out, size_t bytes, Wait wait,
+                    absl::string_view uri) {
   size_t have = 0;
   while (have < bytes) {
     const iovec piece{out + have, bytes - have};
@@ -100,7 +105,8 @@ absl::Status ReadAt(int fd, uint64_t offset, char* out, size_t bytes, Wait wait,
   return absl::OkStatus();
 }
 
-std::optional<Reply> ReplyToCopy(const protocol::Request& request, const Objects& objects, Wait wait) {
+std::optional<Reply> ReplyToCopy(const protocol::Request& request, const Objects& objects,
+                                 Wait wait) {
   const absl::StatusOr<storage::OpenedObject> object = objects.tree->OpenObject(request.uri, wait);
   if (NotCached(object.status(), wait)) return std::nullopt;
   if (!object.ok()) return ErrorReply(request, object.status());
@@ -108,7 +114,8 @@ std::optional<Reply> ReplyToCopy(const protocol::Request& request, const Objects
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     const std::optional<router::Extent> extent = router::ResolveExtent(request, info.size);
     if (!extent.has_value()) {
-      return udp::ErrorReply(request, Status::kRangeNotSatisfiable, router::RangeMessage(request, info.size));
+      return udp::ErrorReply(request, Status::kRangeNotSatisfiable,
+                             router::RangeMessage(request, info.size));
     }
     const std::string etag = storage::EtagOf(object->fd.get(), info, object->tier);
     Reply reply;
@@ -119,11 +126,12 @@ std::optional<Reply> ReplyToCopy(const protocol::Request& request, const Objects
     }
     reply.object_bytes = extent->length;
     reply.bytes.resize(header_bytes + extent->length);
-    const absl::Status read =
-        ReadAt(object->fd.get(), extent->offset, &reply.bytes[header_bytes], extent->length, wait, request.uri);
+    const absl::Status read = ReadAt(object->fd.get(), extent->offset, &reply.bytes[header_bytes],
+                                     extent->length, wait, request.uri);
     if (NotCached(read, wait)) return std::nullopt;
     if (!read.ok() && !absl::IsAborted(read)) return ErrorReply(request, read);
-    const absl::StatusOr<storage::ObjectInfo> after = storage::InfoOf(object->fd.get(), request.uri);
+    const absl::StatusOr<storage::ObjectInfo> after =
+        storage::InfoOf(object->fd.get(), request.uri);
     if (!after.ok()) return ErrorReply(request, after.status());
     if (read.ok() && *after == info) return reply;
     info = *after;
@@ -143,7 +151,8 @@ std::optional<protocol::Request> ParseDatagram(absl::string_view datagram) {
   if (result.kind != RequestParser::Kind::kRequest) return std::nullopt;
   protocol::Request& request = result.request;
   if (datagram.size() - result.consumed != request.body_length) return std::nullopt;
-  if (request.refusal == Status::kOk && request.mode != Mode::kCopy && request.mode != Mode::kStat) {
+  if (request.refusal == Status::kOk && request.mode != Mode::kCopy &&
+      request.mode != Mode::kStat) {
     request.refusal = Status::kInvalidMode;
     request.reason = "UDP carries OP_COPY and OP_STAT alone";
   }
@@ -153,13 +162,16 @@ std::optional<protocol::Request> ParseDatagram(absl::string_view datagram) {
 Reply ErrorReply(const protocol::Request& request, Status status, absl::string_view message) {
   Reply reply;
   reply.status = status;
-  router::AppendError(Dialect::kV2, request.id, status, message, &reply.bytes, request.retry_after_ms);
+  router::AppendError(Dialect::kV2, request.id, status, message, &reply.bytes,
+                      request.retry_after_ms);
   return reply;
 }
 
 std::optional<Reply> ReplyTo(const protocol::Request& request, const Objects& objects, Wait wait) {
-  if (request.refusal != Status::kOk) return udp::ErrorReply(request, request.refusal, request.reason);
-  return request.mode == Mode::kStat ? ReplyToStat(request, objects, wait) : ReplyToCopy(request, objects, wait);
+  if (request.refusal != Status::kOk)
+    return udp::ErrorReply(request, request.refusal, request.reason);
+  return request.mode == Mode::kStat ? ReplyToStat(request, objects, wait)
+                                     : ReplyToCopy(request, objects, wait);
 }
 
 }  // namespace objmapper::server::udp

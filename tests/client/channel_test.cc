@@ -169,7 +169,8 @@ TEST_F(ChannelTest, SilentServerTimesOutTheHandshake) {
 
 // A timeout is a deadline, whatever signals come: of the answer, and of the handshake.
 TEST_F(ChannelTest, SignalsDoNotProlongATimeout) {
-  struct sigaction heed {}, before {};
+  struct sigaction heed {
+  }, before{};
   heed.sa_handler = [](int) {};  // without SA_RESTART
   ASSERT_EQ(sigaction(SIGUSR1, &heed, &before), 0);
   std::atomic<bool> over{false};
@@ -187,7 +188,8 @@ TEST_F(ChannelTest, SignalsDoNotProlongATimeout) {
   });
   Options options;
   options.connect_timeout = kShort;
-  EXPECT_EQ(Client::Connect(mute.url(), options).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(Client::Connect(mute.url(), options).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
   options.connect_timeout = absl::Seconds(20);
   options.request_timeout = kShort;
   absl::StatusOr<Client> client = Client::Connect(silent.url(), options);

@@ -41,8 +41,8 @@ class Peer {
   // The next request. A HELLO in front of it is answered with HELLO_ACK. A test failure and an
   // empty request when none comes.
   Asked ReadRequest();
-  // The next `bytes` bytes: the body of a PUT whose request was read. Fewer, and a test failure, when
-  // they do not come.
+  // The next `bytes` bytes: the body of a PUT whose request was read. Fewer, and a test failure,
+  // when they do not come.
   std::string ReadBody(size_t bytes);
   // The first descriptor that came and was not taken; invalid when there is none.
   net::UniqueFd TakeFd();

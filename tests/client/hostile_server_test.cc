@@ -1,5 +1,6 @@
-// Servers that answer something else than was asked: every client call says so, ends the connection where nobody knows
-// what comes next, and keeps neither descriptors nor memory that the answer alone made it take.
+// Servers that answer something else than was asked: every client call says so, ends the connection
+// where nobody knows what comes next, and keeps neither descriptors nor memory that the answer
+// alone made it take.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -49,7 +50,8 @@ class HostileServerTest : public testing::Test {
   }
 
   // `status` is a broken protocol's, and nothing more can be asked.
-  static void ExpectBroken(const Client& client, const absl::Status& status, absl::string_view piece) {
+  static void ExpectBroken(const Client& client, const absl::Status& status,
+                           absl::string_view piece) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInternal) << status;
     EXPECT_EQ(SourceOf(status), ErrorSource::kConnection) << status;
     EXPECT_TRUE(absl::StrContains(status.message(), piece)) << status << " without " << piece;
@@ -69,8 +71,8 @@ Metadata Said(std::optional<uint64_t> size, std::optional<Range> range) {
 
 // ---- Bytes ----
 
-// Never more bytes than were asked for, nor others, nor fewer than there are; and an answer that says two things says
-// nothing.
+// Never more bytes than were asked for, nor others, nor fewer than there are; and an answer that
+// says two things says nothing.
 TEST_F(HostileServerTest, OtherBytes) {
   const struct {
     std::optional<Range> asked;
@@ -139,7 +141,9 @@ uint64_t PeakBytes() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
     uint64_t kb = 0;
-    if (absl::StartsWith(line, "VmPeak:") && absl::SimpleAtoi(line.substr(7, line.size() - 10), &kb)) return kb << 10;
+    if (absl::StartsWith(line, "VmPeak:") &&
+        absl::SimpleAtoi(line.substr(7, line.size() - 10), &kb))
+      return kb << 10;
   }
   ADD_FAILURE() << "no VmPeak";
   return 0;
@@ -203,8 +207,8 @@ TEST_F(HostileServerTest, DescriptorsOfOtherThings) {
   }
 }
 
-// Whoever maps as many bytes as he was told of must find them there. A file that is too short may have been cut
-// meanwhile, so the connection goes on.
+// Whoever maps as many bytes as he was told of must find them there. A file that is too short may
+// have been cut meanwhile, so the connection goes on.
 TEST_F(HostileServerTest, FilesThatAreTooShort) {
   const net::UniqueFd file = FileWith("0123456789");
   FakeServer server([&](Peer& peer) {
@@ -224,8 +228,8 @@ TEST_F(HostileServerTest, FilesThatAreTooShort) {
   ExpectBroken(client, client.GetFd("a").status(), "contradicts itself");
 }
 
-// Descriptors that nobody asked for are never this process's. Where the kernel has SO_PASSRIGHTS, nobody can even send
-// them; where not, they end the connection.
+// Descriptors that nobody asked for are never this process's. Where the kernel has SO_PASSRIGHTS,
+// nobody can even send them; where not, they end the connection.
 TEST_F(HostileServerTest, UnaskedDescriptorsAreNotKept) {
   const net::UniqueFd file = FileWith("hello");
   const std::vector<int> many(protocol::kFdsPerMessageMax, file.get());
@@ -247,7 +251,8 @@ TEST_F(HostileServerTest, UnaskedDescriptorsAreNotKept) {
   }
 }
 
-// Those that follow one that was asked for, while the kernel still lets them through, are not kept either.
+// Those that follow one that was asked for, while the kernel still lets them through, are not kept
+// either.
 TEST_F(HostileServerTest, DescriptorsBehindTheOneAskedFor) {
   const net::UniqueFd file = FileWith("hello");
   const std::vector<int> many(protocol::kFdsPerMessageMax, file.get());
@@ -266,7 +271,8 @@ TEST_F(HostileServerTest, DescriptorsBehindTheOneAskedFor) {
     absl::StatusOr<FdObject> object = client.GetFd("a");
     ASSERT_TRUE(object.ok()) << object.status();
     sent.WaitForNotification();
-    ExpectBroken(client, next == Mode::kCopy ? client.GetBytes("b").status() : client.GetFd("b").status(),
+    ExpectBroken(client,
+                 next == Mode::kCopy ? client.GetBytes("b").status() : client.GetFd("b").status(),
                  "more descriptors than OK answers");
   }
 }
@@ -277,7 +283,8 @@ TEST_F(HostileServerTest, BatchWithOneTooMany) {
   FakeServer server([&](Peer& peer) {
     const Asked first = peer.ReadRequest();
     const Asked second = peer.ReadRequest();
-    peer.Send(Ok(first.id, 5) + Error(second.id, protocol::Status::kNotFound, "no"), {file.get(), file.get()});
+    peer.Send(Ok(first.id, 5) + Error(second.id, protocol::Status::kNotFound, "no"),
+              {file.get(), file.get()});
     peer.AwaitEnd();
   });
   Client client = Connected(server);
@@ -296,12 +303,15 @@ std::string Entry(absl::string_view uri) {
 }
 
 void AnswerList(Peer& peer, const std::string& body, const std::string& cursor = "") {
-  peer.Send(Ok(peer.ReadRequest().id, body.size(), [&](MetadataWriter& metadata) {
-              if (!cursor.empty()) metadata.AddText(MetadataType::kCursor, cursor);
-            }) + body);
+  peer.Send(Ok(peer.ReadRequest().id, body.size(),
+               [&](MetadataWriter& metadata) {
+                 if (!cursor.empty()) metadata.AddText(MetadataType::kCursor, cursor);
+               }) +
+            body);
 }
 
-// A list holds names that begin with what was asked for, in order and once: who uses them may rely on it.
+// A list holds names that begin with what was asked for, in order and once: who uses them may rely
+// on it.
 TEST_F(HostileServerTest, ListsOfOtherThings) {
   const struct {
     std::string first, second;  // pages
@@ -312,11 +322,13 @@ TEST_F(HostileServerTest, ListsOfOtherThings) {
       {Entry(""), "", "it is empty"},
       {Entry("abc/x\0y"s), "", "lists \"abc/x\\x00y\", which cannot be there: it holds a NUL"},
       {Entry("abc" + std::string(4094, 'x')), "", "it is too long"},
-      {Entry("abc/b") + Entry("abc/a"), "", "lists \"abc/a\", which cannot be there: it does not come behind"},
+      {Entry("abc/b") + Entry("abc/a"), "",
+       "lists \"abc/a\", which cannot be there: it does not come behind"},
       {Entry("abc/a") + Entry("abc/a"), "", "it does not come behind"},
       {Entry("abc/b"), Entry("abc/b"), "it does not come behind"},
       {Entry("abc/b"), Entry("abc/a"), "it does not come behind"},
-      {Entry("abc/\x1b[2J") + Entry("abc/\x9b"), Entry("q\xe2\x80\xae"), "lists \"q\\xe2\\x80\\xae\""},
+      {Entry("abc/\x1b[2J") + Entry("abc/\x9b"), Entry("q\xe2\x80\xae"),
+       "lists \"q\\xe2\\x80\\xae\""},
   };
   for (const auto& c : cases) {
     FakeServer server([&](Peer& peer) {
@@ -345,7 +357,8 @@ TEST_F(HostileServerTest, ListThatNeverGetsOn) {
     for (int i = 0; peer.AwaitMore(); ++i) AnswerList(peer, "", absl::StrCat(i));
   });
   Client client = Connected(server);
-  ExpectBroken(client, client.ListAll("", [](const ListEntry&) { return true; }), "round in circles");
+  ExpectBroken(client, client.ListAll("", [](const ListEntry&) { return true; }),
+               "round in circles");
 }
 
 // ---- Datagrams ----
@@ -375,7 +388,8 @@ class FakeDatagrams {
         uint32_t id;
         memcpy(&id, bytes + 1, sizeof(id));
         const std::string reply = answer(ntohl(id));
-        sendto(socket_.get(), reply.data(), reply.size(), 0, reinterpret_cast<sockaddr*>(&from), from_bytes);
+        sendto(socket_.get(), reply.data(), reply.size(), 0, reinterpret_cast<sockaddr*>(&from),
+               from_bytes);
       }
     });
   }
@@ -407,12 +421,36 @@ TEST_F(HostileServerTest, OtherDatagrams) {
     FakeDatagrams::Answer answer;
     const char* piece;
   } cases[] = {
-      {std::nullopt, [](uint32_t id) { return Ok(id, 5, Said(10, Range{2, 5})) + "hello"; }, "5 bytes at 2"},
-      {std::nullopt, [](uint32_t id) { return Ok(id, 5, Said(10, Range{0, 5})) + "hello"; }, "where 10 at 0"},
-      {Range{2, 3}, [](uint32_t id) { return Ok(id, 5, Said(10, Range{2, 5})) + "hello"; }, "where 3 at 2"},
-      {Range{2, 5}, [](uint32_t id) { return Ok(id, 5, Said(10, Range{3, 5})) + "hello"; }, "5 bytes at 3"},
-      {Range{2, 9}, [](uint32_t id) { return Ok(id, 5, Said(100, Range{2, 5})) + "hello"; }, "where 9 at 2"},
-      {std::nullopt, [](uint32_t id) { return TooLarge(id, 1 << 30, Range{0, 1}); }, "ranges of 1 bytes"},
+      {std::nullopt,
+       [](uint32_t id) {
+         return Ok(id, 5, Said(10, Range{2, 5})) + "hello";
+       },
+       "5 bytes at 2"},
+      {std::nullopt,
+       [](uint32_t id) {
+         return Ok(id, 5, Said(10, Range{0, 5})) + "hello";
+       },
+       "where 10 at 0"},
+      {Range{2, 3},
+       [](uint32_t id) {
+         return Ok(id, 5, Said(10, Range{2, 5})) + "hello";
+       },
+       "where 3 at 2"},
+      {Range{2, 5},
+       [](uint32_t id) {
+         return Ok(id, 5, Said(10, Range{3, 5})) + "hello";
+       },
+       "5 bytes at 3"},
+      {Range{2, 9},
+       [](uint32_t id) {
+         return Ok(id, 5, Said(100, Range{2, 5})) + "hello";
+       },
+       "where 9 at 2"},
+      {std::nullopt,
+       [](uint32_t id) {
+         return TooLarge(id, 1 << 30, Range{0, 1});
+       },
+       "ranges of 1 bytes"},
   };
   for (const auto& c : cases) {
     FakeDatagrams server(c.answer);
@@ -421,7 +459,8 @@ TEST_F(HostileServerTest, OtherDatagrams) {
     EXPECT_TRUE(absl::StrContains(status.message(), c.piece)) << status << " without " << c.piece;
   }
   FakeDatagrams server([](uint32_t id) { return Ok(id, 5, Said(10, {})) + "hello"; });
-  EXPECT_EQ(UdpClient::Open(server.url()).value().Stat("a").status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(UdpClient::Open(server.url()).value().Stat("a").status().code(),
+            absl::StatusCode::kInternal);
 }
 
 // A size that is only said takes no memory.
@@ -445,7 +484,8 @@ TEST_F(HostileServerTest, SomebodyElsesServer) {
     const absl::Status status = Client::Connect(server.url(), options).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << status;
     EXPECT_EQ(SourceOf(status), ErrorSource::kConnection) << status;
-    EXPECT_TRUE(absl::StrContains(status.message(), absl::StrCat("is uid ", geteuid(), ", not uid ", geteuid() + 1)))
+    EXPECT_TRUE(absl::StrContains(status.message(),
+                                  absl::StrCat("is uid ", geteuid(), ", not uid ", geteuid() + 1)))
         << status;
   }
   options.server_uids.push_back(geteuid());
@@ -455,7 +495,8 @@ TEST_F(HostileServerTest, SomebodyElsesServer) {
     peer.AwaitEnd();
   });
   EXPECT_TRUE(Client::Connect(server.url(), options).ok());
-  EXPECT_EQ(Client::Connect("tcp://127.0.0.1:1", options).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Client::Connect("tcp://127.0.0.1:1", options).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

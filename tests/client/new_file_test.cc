@@ -101,7 +101,8 @@ TEST_P(NewFileTest, FollowsSymbolicLinks) {
   EXPECT_EQ(folder_.Read("target"), "new");
 }
 
-// One that leads to nothing yet stays one too: the file is made where it leads to, in another folder as well.
+// One that leads to nothing yet stays one too: the file is made where it leads to, in another
+// folder as well.
 TEST_P(NewFileTest, FollowsDanglingLinks) {
   std::filesystem::create_directory(folder_.Path("d"));
   std::filesystem::create_symlink("d/second", folder_.Path("link"));
@@ -128,13 +129,15 @@ TEST_P(NewFileTest, HasTheOldFilesAttributes) {
   ASSERT_TRUE(file.ok()) << file.status();
   struct stat attributes;
   ASSERT_EQ(fstat(file->fd(), &attributes), 0);
-  EXPECT_EQ(attributes.st_mode & 077, 0u) << "the object can be read meanwhile by whom the old file did not let";
+  EXPECT_EQ(attributes.st_mode & 077, 0u)
+      << "the object can be read meanwhile by whom the old file did not let";
   ASSERT_EQ(write(file->fd(), "new", 3), 3);
   ASSERT_TRUE(file->Commit().ok());
   ASSERT_EQ(stat(folder_.Path("a").c_str(), &attributes), 0);
   EXPECT_EQ(attributes.st_mode & 07777, 0601u);
   char value[16];
-  EXPECT_TRUE(!extended || getxattr(folder_.Path("a").c_str(), "user.colour", value, sizeof(value)) == 4);
+  EXPECT_TRUE(!extended ||
+              getxattr(folder_.Path("a").c_str(), "user.colour", value, sizeof(value)) == 4);
   EXPECT_EQ(folder_.Read("a"), "new");
   EXPECT_EQ(folder_.Read("b"), "old");
 }
@@ -144,7 +147,8 @@ TEST_P(NewFileTest, HasTheOldFilesOwnerAndList) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can give files away";
   folder_.Write("a", "old");
   if (chown(folder_.Path("a").c_str(), 65534, 65533) != 0) GTEST_SKIP() << "no other user here";
-  // user::rw- user:65533:r-- group::--- mask::r-- other::--- (acl(5), and the kernel's posix_acl_xattr.h).
+  // user::rw- user:65533:r-- group::--- mask::r-- other::--- (acl(5), and the kernel's
+  // posix_acl_xattr.h).
   struct Entry {
     uint16_t tag, permissions;
     uint32_t id;
@@ -164,11 +168,12 @@ TEST_P(NewFileTest, HasTheOldFilesOwnerAndList) {
   EXPECT_EQ(attributes.st_gid, 65533u);
   char value[sizeof(list)];
   const ptrdiff_t got = getxattr(folder_.Path("a").c_str(), kName, value, sizeof(value));
-  EXPECT_TRUE(!lists || (got == ptrdiff_t{sizeof(list)} && memcmp(value, &list, sizeof(list)) == 0)) << got;
+  EXPECT_TRUE(!lists || (got == ptrdiff_t{sizeof(list)} && memcmp(value, &list, sizeof(list)) == 0))
+      << got;
 }
 
-// A file that may be written to, in a folder that takes no new one, is written to; one that may not is refused, in
-// whatever folder.
+// A file that may be written to, in a folder that takes no new one, is written to; one that may not
+// is refused, in whatever folder.
 TEST_P(NewFileTest, FolderThatTakesNoFile) {
   std::filesystem::create_directory(folder_.Path("d"));
   folder_.Write("d/a", "something longer");
@@ -193,7 +198,9 @@ TEST_P(NewFileTest, FolderThatTakesNoFile) {
   ASSERT_EQ(stat(folder_.Path("d/a").c_str(), &after), 0);
   EXPECT_EQ(after.st_ino, before.st_ino);
   for (const char* name : {"d/b", "d/none", "c"}) {
-    EXPECT_EQ(NewFile::Create(folder_.Path(name), GetParam()).status().code(), absl::StatusCode::kPermissionDenied) << name;
+    EXPECT_EQ(NewFile::Create(folder_.Path(name), GetParam()).status().code(),
+              absl::StatusCode::kPermissionDenied)
+        << name;
   }
 }
 
@@ -208,7 +215,8 @@ TEST_P(NewFileTest, FilesWithoutAName) {
   }
   ASSERT_EQ(unlink(folder_.Path("a").c_str()), 0);
   {
-    absl::StatusOr<NewFile> file = NewFile::Create(absl::StrCat("/proc/", child, "/fd/", kept.get()), GetParam());
+    absl::StatusOr<NewFile> file =
+        NewFile::Create(absl::StrCat("/proc/", child, "/fd/", kept.get()), GetParam());
     ASSERT_TRUE(file.ok()) << file.status();
     ASSERT_EQ(write(file->fd(), "new", 3), 3);
     const absl::Status committed = file->Commit();
@@ -225,8 +233,9 @@ TEST_P(NewFileTest, FilesWithoutAName) {
 TEST_P(NewFileTest, OwnDescriptors) {
   std::filesystem::create_symlink("/dev/fd/9", folder_.Path("link"));
   for (const std::string& path :
-       {std::string("/dev/fd/9"), std::string("/proc/self/fd/9"), std::string("/proc/thread-self/fd/9"),
-        std::string("/dev/../dev/fd/9"), absl::StrCat("/proc/", getpid(), "/fd/9"), folder_.Path("link")}) {
+       {std::string("/dev/fd/9"), std::string("/proc/self/fd/9"),
+        std::string("/proc/thread-self/fd/9"), std::string("/dev/../dev/fd/9"),
+        absl::StrCat("/proc/", getpid(), "/fd/9"), folder_.Path("link")}) {
     const absl::StatusOr<Place> place = FindPlace(path);
     ASSERT_TRUE(place.ok()) << place.status();
     EXPECT_EQ(place->kind, Place::Kind::kDescriptor) << path;
@@ -234,7 +243,8 @@ TEST_P(NewFileTest, OwnDescriptors) {
   }
   EXPECT_EQ(FindPlace("/dev/stdout")->fd, 1);
   EXPECT_EQ(FindPlace("/dev/null")->kind, Place::Kind::kStream);
-  EXPECT_EQ(FindPlace(absl::string_view("a\0b", 3)).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(FindPlace(absl::string_view("a\0b", 3)).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 // The longest name that a folder can hold is no special case.

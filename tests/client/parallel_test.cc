@@ -58,7 +58,8 @@ void Greet(Peer& peer) {
   }
 }
 
-// Each piece is done once, whatever the numbers, and no more connections are made than there is work.
+// Each piece is done once, whatever the numbers, and no more connections are made than there is
+// work.
 TEST_F(ParallelTest, EachPieceOnce) {
   for (const size_t count : {0, 1, 3, 100}) {
     for (const size_t connections : {1, 4, 300}) {
@@ -95,8 +96,8 @@ TEST_F(ParallelTest, ConnectionsThatBreakAreReplaced) {
   EXPECT_EQ(broken.load(), 10);
 }
 
-// A server that takes fewer connections than were asked for is enough; one that takes none any more leaves
-// the rest, and says why.
+// A server that takes fewer connections than were asked for is enough; one that takes none any more
+// leaves the rest, and says why.
 TEST_F(ParallelTest, FewerConnections) {
   const auto server = FakeServer::ForMany(Greet);
   allowed_ = 2;

@@ -63,10 +63,11 @@ class PutTest : public testing::Test {
 };
 
 // Bytes of any size arrive as they are, whichever way they are given, one object after the other on
-// one connection: in one message with the request, in several, by sendfile(2) and by a callback that
-// brings little at a time.
+// one connection: in one message with the request, in several, by sendfile(2) and by a callback
+// that brings little at a time.
 TEST_F(PutTest, BodiesOfAllSizesFromAllSources) {
-  for (const size_t size : {size_t{0}, size_t{1}, size_t{256 * 1024}, size_t{256 * 1024 + 1}, size_t{9'000'001}}) {
+  for (const size_t size :
+       {size_t{0}, size_t{1}, size_t{256 * 1024}, size_t{256 * 1024 + 1}, size_t{9'000'001}}) {
     const std::string bytes = Bytes(size);
     FakeServer server([&](Peer& peer) {
       for (int i = 0; i < 3; ++i) EXPECT_TRUE(TakePut(peer) == bytes) << i << " " << size;
@@ -111,16 +112,18 @@ TEST_F(PutTest, TimeToLive) {
     peer.AwaitEnd();
   });
   Client client = Connected(server);
-  for (const absl::Duration ttl : {absl::InfiniteDuration(), absl::Milliseconds(1), absl::Minutes(10),
-                                   absl::Seconds(4294967295)}) {
+  for (const absl::Duration ttl : {absl::InfiniteDuration(), absl::Milliseconds(1),
+                                   absl::Minutes(10), absl::Seconds(4294967295)}) {
     PutOptions options;
     options.ttl = ttl;
     EXPECT_TRUE(client.Put("a", "x", options).ok()) << ttl;
   }
-  for (const absl::Duration ttl : {absl::ZeroDuration(), absl::Seconds(-1), absl::Seconds(4294967296)}) {
+  for (const absl::Duration ttl :
+       {absl::ZeroDuration(), absl::Seconds(-1), absl::Seconds(4294967296)}) {
     PutOptions options;
     options.ttl = ttl;
-    EXPECT_EQ(client.Put("a", "x", options).status().code(), absl::StatusCode::kInvalidArgument) << ttl;
+    EXPECT_EQ(client.Put("a", "x", options).status().code(), absl::StatusCode::kInvalidArgument)
+        << ttl;
   }
 }
 
@@ -137,12 +140,13 @@ TEST_F(PutTest, SmallRefusedBodyKeepsTheConnection) {
   const absl::Status refused = client.Put("a", Bytes(700'000)).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kAborted);
   EXPECT_EQ(SourceOf(refused), ErrorSource::kServer);
-  EXPECT_TRUE(absl::StrContains(refused.message(), "OP_PUT \"a\": CONFLICT: it is a directory")) << refused;
+  EXPECT_TRUE(absl::StrContains(refused.message(), "OP_PUT \"a\": CONFLICT: it is a directory"))
+      << refused;
   EXPECT_TRUE(client.Put("b", "next").ok());
 }
 
-// One that leaves much is not sent to its end: the answer is the server's, the connection is over. The
-// server takes nothing of the body here, so a client that does not listen would never learn.
+// One that leaves much is not sent to its end: the answer is the server's, the connection is over.
+// The server takes nothing of the body here, so a client that does not listen would never learn.
 TEST_F(PutTest, LargeRefusedBodyIsLeftUnsent) {
   for (const bool from_file : {false, true}) {
     FakeServer server([](Peer& peer) {
@@ -160,8 +164,8 @@ TEST_F(PutTest, LargeRefusedBodyIsLeftUnsent) {
   }
 }
 
-// A server that dies in the middle is an error of the connection, and raises no signal: neither from
-// send(2) nor from sendfile(2).
+// A server that dies in the middle is an error of the connection, and raises no signal: neither
+// from send(2) nor from sendfile(2).
 TEST_F(PutTest, ServerGoesAway) {
   for (const bool from_file : {false, true}) {
     FakeServer server([](Peer& peer) {
@@ -189,20 +193,22 @@ TEST_F(PutTest, SourceFails) {
       peer.AwaitEnd();
     });
     Client client = Connected(server);
-    const PutSource source = [ends](uint64_t offset, absl::Span<char> out) -> absl::StatusOr<size_t> {
+    const PutSource source = [ends](uint64_t offset,
+                                    absl::Span<char> out) -> absl::StatusOr<size_t> {
       if (offset < 300'000) return out.size();
       if (ends) return 0;
       return absl::PermissionDeniedError("the source's own words");
     };
     const absl::Status failed = client.PutFrom("a", 1'000'000, source).status();
-    EXPECT_EQ(failed.code(), ends ? absl::StatusCode::kDataLoss : absl::StatusCode::kPermissionDenied);
+    EXPECT_EQ(failed.code(),
+              ends ? absl::StatusCode::kDataLoss : absl::StatusCode::kPermissionDenied);
     EXPECT_EQ(SourceOf(failed), ErrorSource::kLocal) << failed;
     EXPECT_FALSE(client.status().ok());
   }
 }
 
-// A descriptor arrives on the request's first byte and names the same file; a sealed memfd is made of
-// bytes, which nobody can change any more.
+// A descriptor arrives on the request's first byte and names the same file; a sealed memfd is made
+// of bytes, which nobody can change any more.
 TEST_F(PutTest, Descriptors) {
   FakeServer server([](Peer& peer) {
     for (const char* expected : {"of a file", "of memory", ""}) {
@@ -245,20 +251,24 @@ TEST_F(PutTest, BadArguments) {
   }
   EXPECT_FALSE(client.PutFd("a", -1).ok());
   EXPECT_EQ(client.Put("", "x").status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(client.Put(std::string(4097, 'u'), "x").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(client.Put(std::string(4097, 'u'), "x").status().code(),
+            absl::StatusCode::kInvalidArgument);
   EXPECT_TRUE(client.Put("a", "good").ok());
 }
 
 // Without the capabilities nothing is sent, and the message names the one that is missing.
 TEST_F(PutTest, NeedsTheCapability) {
-  FakeServer server([](Peer& peer) {
-    peer.ReadHello();
-    peer.AnswerHello();
-    peer.AwaitEnd();
-  }, Offer{.capabilities = protocol::kPipelining});
+  FakeServer server(
+      [](Peer& peer) {
+        peer.ReadHello();
+        peer.AnswerHello();
+        peer.AwaitEnd();
+      },
+      Offer{.capabilities = protocol::kPipelining});
   Client client = Connected(server);
-  for (const absl::Status& status : {client.Put("a", "x").status(), client.Delete("a"), client.List("").status(),
-                                     client.PutMemory("a", "x").status()}) {
+  for (const absl::Status& status :
+       {client.Put("a", "x").status(), client.Delete("a"), client.List("").status(),
+        client.PutMemory("a", "x").status()}) {
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
     EXPECT_TRUE(absl::StrContains(status.message(), "OBJECT_OPS")) << status;
   }
@@ -313,13 +323,16 @@ std::string Entry(absl::string_view uri, char size) {
 }
 
 // Sends `body` as the answer to the next LIST, whose URI field must be `asked_for`.
-void AnswerList(Peer& peer, const std::string& asked_for, const std::string& body, absl::string_view cursor) {
+void AnswerList(Peer& peer, const std::string& asked_for, const std::string& body,
+                absl::string_view cursor) {
   const Asked asked = peer.ReadRequest();
   EXPECT_EQ(asked.request.mode, Mode::kList);
   EXPECT_EQ(asked.uri, asked_for);
-  peer.Send(Ok(asked.id, body.size(), [cursor](MetadataWriter& metadata) {
-              if (!cursor.empty()) metadata.AddText(MetadataType::kCursor, cursor);
-            }) + body);
+  peer.Send(Ok(asked.id, body.size(),
+               [cursor](MetadataWriter& metadata) {
+                 if (!cursor.empty()) metadata.AddText(MetadataType::kCursor, cursor);
+               }) +
+            body);
 }
 
 // All pages come, each asked for with the cursor of the one before; odd names survive.
@@ -334,10 +347,14 @@ TEST_F(PutTest, ListsPageByPage) {
   });
   Client client = Connected(server);
   std::string seen;
-  ASSERT_TRUE(client.ListAll("p", [&](ListEntry entry) {
-                seen += entry.uri + "=" + std::to_string(entry.size) + "@" + std::to_string(entry.mtime_s) + ";";
-                return true;
-              }).ok());
+  ASSERT_TRUE(client
+                  .ListAll("p",
+                           [&](ListEntry entry) {
+                             seen += entry.uri + "=" + std::to_string(entry.size) + "@" +
+                                     std::to_string(entry.mtime_s) + ";";
+                             return true;
+                           })
+                  .ok());
   EXPECT_EQ(seen, "p\n\xff=5@9;p1=0@9;p2=7@9;");
   EXPECT_TRUE(client.List("").value().entries.empty());
   // A walk that was stopped asks for no more.
@@ -362,7 +379,8 @@ TEST_F(PutTest, BadLists) {
     peer.AwaitEnd();
   });
   Client client = Connected(server);
-  EXPECT_EQ(client.ListAll("", [](const ListEntry&) { return true; }).code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(client.ListAll("", [](const ListEntry&) { return true; }).code(),
+            absl::StatusCode::kInternal);
 }
 
 }  // namespace

@@ -57,9 +57,9 @@ TEST(BackoffTest, EndsWithItsAttemptsAndItsTime) {
 
 // Only a server's UNAVAILABLE is asked again: what failed for good is not, nor a broken connection.
 TEST(RetryTest, OnlyWhatTheServerPutsOff) {
-  const absl::Status others[] = {
-      absl::UnavailableError("local"), ConnectionError(absl::UnavailableError("gone")),
-      ServerError(protocol::Status::kNotFound, "OP_COPY \"a\"", {})};
+  const absl::Status others[] = {absl::UnavailableError("local"),
+                                 ConnectionError(absl::UnavailableError("gone")),
+                                 ServerError(protocol::Status::kNotFound, "OP_COPY \"a\"", {})};
   for (const absl::Status& status : others) {
     int calls = 0;
     const absl::Status result = Retry(RetryPolicy(), [&] {
@@ -73,10 +73,11 @@ TEST(RetryTest, OnlyWhatTheServerPutsOff) {
 
 TEST(RetryTest, UntilItSucceeds) {
   int calls = 0;
-  const absl::StatusOr<std::string> result = Retry(RetryPolicy(), [&]() -> absl::StatusOr<std::string> {
-    if (++calls < 3) return Unavailable(1);
-    return std::string("bytes");
-  });
+  const absl::StatusOr<std::string> result =
+      Retry(RetryPolicy(), [&]() -> absl::StatusOr<std::string> {
+        if (++calls < 3) return Unavailable(1);
+        return std::string("bytes");
+      });
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(*result, "bytes");
   EXPECT_EQ(calls, 3);

@@ -191,8 +191,8 @@ TEST_P(ToFileTest, FifoIsWrittenTo) {
   EXPECT_EQ(folder_.Names(), std::vector<std::string>{"fifo"});
 }
 
-// An open descriptor, by its name in /dev/fd, is written to where it stands; a socket's file, and a descriptor that is
-// not open for writing, are refused before anything is asked.
+// An open descriptor, by its name in /dev/fd, is written to where it stands; a socket's file, and a
+// descriptor that is not open for writing, are refused before anything is asked.
 TEST_P(ToFileTest, DescriptorsByName) {
   FakeServer server([](Peer& peer) {
     Answer(peer, "hello");
@@ -211,7 +211,8 @@ TEST_P(ToFileTest, DescriptorsByName) {
   const net::UniqueFd read_only(open(folder_.Path("out").c_str(), O_RDONLY));
   const std::string bad = absl::StrCat("/dev/fd/", read_only.get());
   const absl::string_view socket = absl::string_view(server.url()).substr(strlen("unix:"));
-  for (const absl::string_view path : {absl::string_view(bad), absl::string_view("/dev/fd/1000000"), socket}) {
+  for (const absl::string_view path :
+       {absl::string_view(bad), absl::string_view("/dev/fd/1000000"), socket}) {
     if (path == socket && socket[0] == '@') continue;
     const absl::Status status = GetToFile(client, "c", path, options).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
@@ -219,13 +220,14 @@ TEST_P(ToFileTest, DescriptorsByName) {
   }
 }
 
-// The last bytes of an object, or all of a shorter one; where it changes its size between the question and the answer, of the
-// one that is answered.
+// The last bytes of an object, or all of a shorter one; where it changes its size between the
+// question and the answer, of the one that is answered.
 TEST_P(ToFileTest, LastBytes) {
   const auto size_is = [](Peer& peer, uint64_t size) {
     const Asked asked = peer.ReadRequest();
     EXPECT_EQ(asked.request.mode, Mode::kStat);
-    peer.Send(Ok(asked.id, 0, [size](MetadataWriter& m) { m.AddU64(protocol::MetadataType::kSize, size); }));
+    peer.Send(Ok(asked.id, 0,
+                 [size](MetadataWriter& m) { m.AddU64(protocol::MetadataType::kSize, size); }));
   };
   const bool asks_first = GetParam() != Mode::kFdPass;
   FakeServer server([&](Peer& peer) {

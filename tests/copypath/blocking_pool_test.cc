@@ -123,7 +123,8 @@ TEST(BlockingPoolTest, StopWaitsForWhatHasBegun) {
   EXPECT_FALSE(late_ran);
 }
 
-// Long work has half of the threads: what is short runs, however much long work there is and however long it takes.
+// Long work has half of the threads: what is short runs, however much long work there is and
+// however long it takes.
 TEST(BlockingPoolTest, ShortWorkDoesNotWaitForLong) {
   BlockingPool pool(4);
   Gate first, second;
@@ -142,8 +143,8 @@ TEST(BlockingPoolTest, ShortWorkDoesNotWaitForLong) {
   pool.Stop();
 }
 
-// One thread takes turns: pieces of long work that are queued anew each time do not keep what is short from running, nor the
-// other way round.
+// One thread takes turns: pieces of long work that are queued anew each time do not keep what is
+// short from running, nor the other way round.
 TEST(BlockingPoolTest, OneThreadTakesTurns) {
   BlockingPool pool(1);
   Gate gate;

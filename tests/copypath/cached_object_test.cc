@@ -40,7 +40,8 @@ class CachedObjectTest : public testing::Test {
   // An object as the loop has it after loading.
   ObjectRef Loaded(const std::string& name = "object") {
     ObjectRef object(new CachedObject(name));
-    absl::StatusOr<storage::LoadedObject> loaded = storage::Load(*tree_, name, storage::Wait::kMayBlock);
+    absl::StatusOr<storage::LoadedObject> loaded =
+        storage::Load(*tree_, name, storage::Wait::kMayBlock);
     EXPECT_TRUE(loaded.ok()) << loaded.status();
     if (loaded.ok()) object->Fill(*std::move(loaded), /*now_ns=*/0);
     return object;
@@ -67,7 +68,8 @@ TEST_F(CachedObjectTest, LoadingEndsOneWayOrTheOther) {
   ObjectRef object(new CachedObject("object"));
   EXPECT_EQ(object->state(), State::kLoading);
   EXPECT_EQ(object->uri(), "object");
-  absl::StatusOr<storage::LoadedObject> loaded = storage::Load(*tree_, "object", storage::Wait::kMayBlock);
+  absl::StatusOr<storage::LoadedObject> loaded =
+      storage::Load(*tree_, "object", storage::Wait::kMayBlock);
   ASSERT_TRUE(loaded.ok());
   const storage::ObjectInfo info = loaded->info;
   object->Fill(*std::move(loaded), /*now_ns=*/77);
@@ -133,7 +135,8 @@ TEST_F(CachedObjectTest, WindowsCoverTheObject) {
   EXPECT_EQ(object->Window(2), (Window{2 * kWindowBytes, kBytes}));
 }
 
-// A sparse file of terabytes costs its owner nothing; here it costs no addresses, and nothing for windows that nobody asks for.
+// A sparse file of terabytes costs its owner nothing; here it costs no addresses, and nothing for
+// windows that nobody asks for.
 TEST_F(CachedObjectTest, SparseTerabytes) {
   folder_.Write("sparse", "");
   const uint64_t bytes = uint64_t{8} << 40;
@@ -148,18 +151,21 @@ TEST_F(CachedObjectTest, SparseTerabytes) {
   EXPECT_EQ(object->ResidencyOf(last, 0), Residency::kUnknown);
   char page[4096];
   for (uint64_t at = object->Window(last).first; at < bytes; at += sizeof(page)) {
-    ASSERT_EQ(pread(object->fd(), page, sizeof(page), static_cast<off_t>(at)), ssize_t{sizeof(page)});
+    ASSERT_EQ(pread(object->fd(), page, sizeof(page), static_cast<off_t>(at)),
+              ssize_t{sizeof(page)});
   }
   EXPECT_EQ(object->ResidencyOf(last, 0), Residency::kResident);
   // Only those of late are remembered, but for what is on its way.
   object->SetResidency(7, Residency::kComing, 0);
-  for (size_t i = 0; i < 10'000; ++i) object->SetResidency(100 + i, Residency::kResident, static_cast<int64_t>(i) * 1'000'000);
+  for (size_t i = 0; i < 10'000; ++i)
+    object->SetResidency(100 + i, Residency::kResident, static_cast<int64_t>(i) * 1'000'000);
   EXPECT_LT(object->windows_known(), 1000u);
   EXPECT_EQ(object->ResidencyOf(7, kLongNs), Residency::kComing);
   object->SetResidency(7, Residency::kResident, 0);
 }
 
-// What is large is let go of by the pool: freeing the blocks of a file that was removed takes its time.
+// What is large is let go of by the pool: freeing the blocks of a file that was removed takes its
+// time.
 TEST_F(CachedObjectTest, TheLargeAreClosedElsewhere) {
   folder_.Write("large", "");
   ASSERT_EQ(truncate(folder_.Path("large").c_str(), 64 << 20), 0);

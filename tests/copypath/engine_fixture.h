@@ -29,7 +29,8 @@ enum class Transport { kUnix, kTcp };
 class Recorder : public Channel {
  public:
   explicit Recorder(net::SocketPair pair_in, Transport transport, bool may_bring_fds = false)
-      : Channel(pair_in.ours.get(), transport == Transport::kUnix, may_bring_fds), pair(std::move(pair_in)) {}
+      : Channel(pair_in.ours.get(), transport == Transport::kUnix, may_bring_fds),
+        pair(std::move(pair_in)) {}
 
   void OnFdsWait(size_t bytes) override {
     EXPECT_FALSE(detached || end.has_value());
@@ -65,7 +66,7 @@ class Recorder : public Channel {
 
   net::SocketPair pair;
   std::string received;
-  std::vector<size_t> refused;  // how much had been received when descriptors had come
+  std::vector<size_t> refused;   // how much had been received when descriptors had come
   std::vector<size_t> fds_wait;  // how many bytes, each time
   std::optional<int> end;
   std::vector<ssize_t> sent;
@@ -99,8 +100,8 @@ class EngineTestBase : public testing::Test {
 
   Recorder* NewChannel(Transport transport, bool may_bring_fds = false) {
     channels_.push_back(std::make_unique<Recorder>(
-        transport == Transport::kUnix ? net::SocketPair::Unix() : net::SocketPair::Tcp(),
-        transport, may_bring_fds));
+        transport == Transport::kUnix ? net::SocketPair::Unix() : net::SocketPair::Tcp(), transport,
+        may_bring_fds));
     EXPECT_EQ(engine_->Attach(channels_.back().get()), 0);
     return channels_.back().get();
   }
@@ -182,8 +183,8 @@ inline std::string NameOf(const Setting& setting) {
          (setting.nonblocking ? "NonBlocking" : "");
 }
 
-#define INSTANTIATE_ENGINE_TESTS()                                                       \
-  INSTANTIATE_TEST_SUITE_P(Engines, EngineTest, testing::ValuesIn(AllSettings()),        \
+#define INSTANTIATE_ENGINE_TESTS()                                                \
+  INSTANTIATE_TEST_SUITE_P(Engines, EngineTest, testing::ValuesIn(AllSettings()), \
                            [](const auto& info) { return NameOf(info.param); })
 
 }  // namespace objmapper::copypath

@@ -1,6 +1,4 @@
 // What both engines promise of sending: bytes, descriptors, and waiting for room.
-#include "copypath/engine.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -10,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "copypath/engine.h"
 #include "net/scm_rights.h"
 #include "tests/copypath/engine_fixture.h"
 #include "tests/copypath/pattern.h"

@@ -1,4 +1,5 @@
-// What both engines promise: receiving, writing, and waiting for it all. Sending: engine_send_test.cc.
+// What both engines promise: receiving, writing, and waiting for it all. Sending:
+// engine_send_test.cc.
 #include "copypath/engine.h"
 
 #include <errno.h>
@@ -266,8 +267,9 @@ TEST_P(OnEachEngineTest, SendingBeyondTheEndIsEfault) {
   munmap(map, kBytes);
 }
 
-// Where descriptors may come they are left where they are, with the bytes that they ride on and what was sent before in the
-// same read, and receiving stops; what comes before is received as ever, and so is what comes behind when they are gone.
+// Where descriptors may come they are left where they are, with the bytes that they ride on and
+// what was sent before in the same read, and receiving stops; what comes before is received as
+// ever, and so is what comes behind when they are gone.
 TEST_P(OnEachEngineTest, LeavesDescriptors) {
   Recorder* channel = NewChannel(Transport::kUnix, /*may_bring_fds=*/true);
   const net::UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
@@ -286,7 +288,9 @@ TEST_P(OnEachEngineTest, LeavesDescriptors) {
   char bytes[4];
   std::vector<net::UniqueFd> fds;
   bool lost = false;
-  ASSERT_EQ(net::RecvAllFds(channel->pair.ours.get(), absl::MakeSpan(bytes), MSG_DONTWAIT, &fds, &lost), 4);
+  ASSERT_EQ(
+      net::RecvAllFds(channel->pair.ours.get(), absl::MakeSpan(bytes), MSG_DONTWAIT, &fds, &lost),
+      4);
   EXPECT_EQ(fds.size(), 9u);
   EXPECT_FALSE(lost);
   engine_->StartReceiving(channel);
@@ -296,7 +300,8 @@ TEST_P(OnEachEngineTest, LeavesDescriptors) {
   EXPECT_EQ(channel->end, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, OnEachEngineTest, testing::Values(EngineName::kUring, EngineName::kEpoll),
+INSTANTIATE_TEST_SUITE_P(Engines, OnEachEngineTest,
+                         testing::Values(EngineName::kUring, EngineName::kEpoll),
                          [](const auto& info) { return NameOf(info.param); });
 
 INSTANTIATE_ENGINE_TESTS();

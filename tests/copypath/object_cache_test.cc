@@ -86,7 +86,8 @@ TEST_F(ObjectCacheTest, TheBoundHolds) {
   }
 }
 
-// Copies in memory are bounded by what they take, however few they are; the least recently used go first.
+// Copies in memory are bounded by what they take, however few they are; the least recently used go
+// first.
 TEST_F(ObjectCacheTest, CopiesAreBoundedByTheirBytes) {
   ObjectCache cache(100, /*copies_max=*/1000);
   for (const char* uri : {"a", "b", "c"}) cache.Insert(NewCopied(uri, 300).get());

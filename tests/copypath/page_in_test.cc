@@ -2,14 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <memory>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "net/unique_fd.h"
 
@@ -21,7 +20,8 @@ constexpr size_t kPages = 1024;
 
 class PageInTest : public testing::Test {
  protected:
-  // A file that no folder holds, on the disk, and out of the page cache as far as the kernel can be asked to.
+  // A file that no folder holds, on the disk, and out of the page cache as far as the kernel can be
+  // asked to.
   void SetUp() override {
     file_.reset(tmpfile());
     ASSERT_NE(file_, nullptr);
@@ -48,7 +48,8 @@ class PageInTest : public testing::Test {
   std::unique_ptr<FILE, Closer> file_;
 };
 
-// Every page of the range is there afterwards, wherever it begins and ends, and the descriptor's own offset has not moved.
+// Every page of the range is there afterwards, wherever it begins and ends, and the descriptor's
+// own offset has not moved.
 TEST_F(PageInTest, BringsTheRangeIn) {
   const bool was_out = Resident(256, 512) == 0;
   ASSERT_EQ(lseek(fd(), 5, SEEK_SET), 5);

@@ -22,7 +22,9 @@ class AccessTest : public EngineTest {
     tree_.Add("closed/b", kObject);
   }
   std::string RulesPath() const { return tree_.outside() + "/rules"; }
-  void WriteRules(const std::string& text) const { std::ofstream(RulesPath(), std::ios::trunc) << text; }
+  void WriteRules(const std::string& text) const {
+    std::ofstream(RulesPath(), std::ios::trunc) << text;
+  }
 
   static Answer Ask(RawClient* client, char mode, const std::string& uri) {
     return client->Get({.mode = mode, .uri = uri});
@@ -32,15 +34,18 @@ class AccessTest : public EngineTest {
   ObjectTree tree_;
 };
 
-// Each mode goes by the rules, on an open connection, however the name is spelt; what is refused looks the same
-// whether it is there or not. SIGHUP brings new rules; a broken file leaves the old ones and says why.
+// Each mode goes by the rules, on an open connection, however the name is spelt; what is refused
+// looks the same whether it is there or not. SIGHUP brings new rules; a broken file leaves the old
+// ones and says why.
 TEST_P(AccessTest, RulesHoldAndAreReloaded) {
   WriteRules("any /open read\n");
-  ServerProcess server(tree_.root(), {.engine = GetParam(), .flags = {"--rules_file=" + RulesPath()}});
+  ServerProcess server(tree_.root(),
+                       {.engine = GetParam(), .flags = {"--rules_file=" + RulesPath()}});
   RawClient client = Open(server, Transport::kUnix, Dialect::kV2);
   for (const char mode : {kFdPass, kCopy, kSplice, kStat}) {
     EXPECT_TRUE(Ask(&client, mode, "open/a").ok()) << mode;
-    for (const char* uri : {"closed/b", "closed//b", "./closed/b", "closed/none", "other", "open2"}) {
+    for (const char* uri :
+         {"closed/b", "closed//b", "./closed/b", "closed/none", "other", "open2"}) {
       ExpectRefused(Ask(&client, mode, uri), Status::kPermissionDenied);
     }
   }
@@ -61,8 +66,10 @@ TEST_P(AccessTest, RulesHoldAndAreReloaded) {
 
 // Rules know a user from another, and a TCP peer from both.
 TEST_P(AccessTest, RulesKnowWhoAsks) {
-  WriteRules(absl::StrCat("uid ", getuid(), " /closed read\nuid ", getuid() + 1, " /open read\ntcp /open read\n"));
-  ServerProcess server(tree_.root(), {.engine = GetParam(), .flags = {"--rules_file=" + RulesPath()}});
+  WriteRules(absl::StrCat("uid ", getuid(), " /closed read\nuid ", getuid() + 1,
+                          " /open read\ntcp /open read\n"));
+  ServerProcess server(tree_.root(),
+                       {.engine = GetParam(), .flags = {"--rules_file=" + RulesPath()}});
   RawClient unix_client = RawClient::V1(server.Unix());
   EXPECT_EQ(Ask(&unix_client, kCopy, "closed/b").body, kObject);
   ExpectRefused(Ask(&unix_client, kCopy, "open/a"), Status::kPermissionDenied);
@@ -71,10 +78,12 @@ TEST_P(AccessTest, RulesKnowWhoAsks) {
   ExpectRefused(Ask(&tcp_client, kCopy, "closed/b"), Status::kPermissionDenied);
 }
 
-// More than a connection's rate is UNAVAILABLE with the time to wait; another connection has its own.
+// More than a connection's rate is UNAVAILABLE with the time to wait; another connection has its
+// own.
 TEST_P(AccessTest, RateLimit) {
-  ServerProcess server(tree_.root(), {.engine = GetParam(),
-                                      .flags = {"--rate_limit_per_conn=1", "--rate_limit_burst=3"}});
+  ServerProcess server(
+      tree_.root(),
+      {.engine = GetParam(), .flags = {"--rate_limit_per_conn=1", "--rate_limit_burst=3"}});
   RawClient client = RawClient::V2(server.Unix(), kInOrder);
   const absl::Time began = absl::Now();
   int served = 0, put_off = 0;
@@ -119,7 +128,8 @@ class AdmissionTest : public testing::Test {
 
 TEST_F(AdmissionTest, ByUserAndGroup) {
   {
-    ServerProcess server(tree_.root(), UnixOnly({absl::StrCat("--allow_uids=", getuid() + 1, ",", getuid())}));
+    ServerProcess server(tree_.root(),
+                         UnixOnly({absl::StrCat("--allow_uids=", getuid() + 1, ",", getuid())}));
     EXPECT_TRUE(Serves());
   }
   {
@@ -128,16 +138,18 @@ TEST_F(AdmissionTest, ByUserAndGroup) {
     EXPECT_TRUE(Serves());
   }
   ServerProcess server(tree_.root(), UnixOnly({absl::StrCat("--allow_uids=", getuid() + 1)}));
-  // The socket may be closed before the question is read; what the client reads is the reason, all the same.
+  // The socket may be closed before the question is read; what the client reads is the reason, all
+  // the same.
   ExpectRefused(Refusal(), Status::kPermissionDenied);
-  EXPECT_TRUE(server.WaitForLog("is not among those whom the server serves (--allow_uids, --allow_gids)"));
+  EXPECT_TRUE(
+      server.WaitForLog("is not among those whom the server serves (--allow_uids, --allow_gids)"));
 }
 
 TEST_F(AdmissionTest, ByTheSocketFile) {
   const mode_t before = umask(0);
-  ServerProcess server(tree_.root(),
-                       UnixOnly({"--listen_unix_mode=0640", absl::StrCat("--listen_unix_owner=", getuid()),
-                                 absl::StrCat("--listen_unix_group=", getgid())}));
+  ServerProcess server(tree_.root(), UnixOnly({"--listen_unix_mode=0640",
+                                               absl::StrCat("--listen_unix_owner=", getuid()),
+                                               absl::StrCat("--listen_unix_group=", getgid())}));
   umask(before);
   struct stat status;
   ASSERT_EQ(stat(path_.c_str(), &status), 0);
@@ -173,7 +185,8 @@ TEST_F(AdmissionTest, RequestLog) {
   RawClient client = RawClient::V2(server.Unix(), kInOrder);
   EXPECT_TRUE(client.Get({.mode = kCopy, .uri = "a"}).ok());
   EXPECT_TRUE(client.Get({.mode = kFdPass, .uri = "a"}).ok());
-  ExpectRefused(client.Get({.mode = kSplice, .uri = "evil\nI1124 ready: \x1b[2J\""}), Status::kNotFound);
+  ExpectRefused(client.Get({.mode = kSplice, .uri = "evil\nI1124 ready: \x1b[2J\""}),
+                Status::kNotFound);
   EXPECT_TRUE(server.WaitForLog("OP_COPY \"a\": OK, 6 bytes"));
   EXPECT_TRUE(server.WaitForLog("OP_FDPASS \"a\": OK, 6 bytes"));
   EXPECT_TRUE(server.WaitForLog("OP_SPLICE \"evil\\nI1124 ready: \\x1b[2J\\\"\": NOT_FOUND"));

@@ -1,6 +1,5 @@
 // The operator's door, on the real server: what it shows is what happened.
 #include <gtest/gtest.h>
-
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -78,7 +77,8 @@ TEST_P(AdminTest, CountsWhatWasAnswered) {
   EXPECT_GT(MetricIn(metrics, "process_resident_memory_bytes"), 0);
 }
 
-// A ping is a request for what no object is called: that it is refused is what it is for, and counts as no error.
+// A ping is a request for what no object is called: that it is refused is what it is for, and
+// counts as no error.
 TEST_P(AdminTest, APingIsNoError) {
   ServerProcess server = Start();
   RawClient client = RawClient::V1(server.Unix());
@@ -88,7 +88,9 @@ TEST_P(AdminTest, APingIsNoError) {
   ExpectRefused(client.Get({.mode = kStat, .uri = nobody}), Status::kInvalidRequest);
   EXPECT_TRUE(Becomes("objmapper_requests_total{mode=\"copy\",status=\"invalid_request\"}", 1));
   EXPECT_TRUE(Becomes("objmapper_requests_total{mode=\"other\",status=\"ok\"}", 2));
-  EXPECT_LE(MetricIn(Text("/metrics"), "objmapper_requests_total{mode=\"other\",status=\"invalid_request\"}"), 0);
+  EXPECT_LE(MetricIn(Text("/metrics"),
+                     "objmapper_requests_total{mode=\"other\",status=\"invalid_request\"}"),
+            0);
 }
 
 TEST_P(AdminTest, ConnectionsAreListedWhileTheyAreOpen) {
@@ -96,7 +98,8 @@ TEST_P(AdminTest, ConnectionsAreListedWhileTheyAreOpen) {
   int asked = 0;
   {
     RawClient client = RawClient::V1(server.Unix());
-    // Hot is who has asked within a second: on a busy machine it may have cooled down before we look.
+    // Hot is who has asked within a second: on a busy machine it may have cooled down before we
+    // look.
     std::string connections;
     const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
     do {
@@ -136,7 +139,7 @@ TEST_P(AdminTest, HealthAndReadiness) {
   EXPECT_EQ(Text("/healthz"), "alive\n");
   EXPECT_TRUE(absl::StrContains(Text("/stats"), "\"state\":\"draining\""));
   absl::SleepFor(absl::Milliseconds(1200));  // what comes sooner is the same word
-  server.Signal(SIGTERM);  // enough
+  server.Signal(SIGTERM);                    // enough
   server.WaitForExit();
 }
 
@@ -198,13 +201,16 @@ TEST_P(AdminTest, WhatItIs) {
   ServerProcess server = Start({"--writable"});
   EXPECT_TRUE(Becomes("objmapper_writable", 1));
   const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
-  while (!absl::StrContains(Text("/metrics"), "objmapper_root_available_bytes") && absl::Now() < give_up) {
+  while (!absl::StrContains(Text("/metrics"), "objmapper_root_available_bytes") &&
+         absl::Now() < give_up) {
     absl::SleepFor(absl::Milliseconds(10));
   }
   EXPECT_GT(Metric("objmapper_root_size_bytes"), Metric("objmapper_root_available_bytes"));
   const std::string stats = Text("/stats");
-  for (const std::string& word : {std::string("\"version\":\""), std::string("\"host\":\""), "\"root\":\"" + SharedTree().root() + "\"",
-                                  std::string("\"writable\":true"), std::string("\"rules\":null")}) {
+  for (const std::string& word :
+       {std::string("\"version\":\""), std::string("\"host\":\""),
+        "\"root\":\"" + SharedTree().root() + "\"", std::string("\"writable\":true"),
+        std::string("\"rules\":null")}) {
     EXPECT_TRUE(absl::StrContains(stats, word)) << word << " in " << stats;
   }
 }
@@ -236,7 +242,8 @@ TEST_P(AdminTest, StatsAreForPeopleToo) {
   EXPECT_FALSE(tools::TopText("{}").ok());
   EXPECT_FALSE(tools::TopText("no JSON").ok());
   // Another door's words may be nested as deep as they like.
-  const std::string deep = absl::StrCat("{\"totals\":", std::string(1000000, '['), std::string(1000000, ']'), "}");
+  const std::string deep =
+      absl::StrCat("{\"totals\":", std::string(1000000, '['), std::string(1000000, ']'), "}");
   EXPECT_FALSE(tools::StatsLine(deep).ok());
   EXPECT_EQ(tools::StatsLine(Text("/stats"))->find("\"history\""), std::string::npos);
 }

@@ -1,6 +1,5 @@
 // TCP connections with large bodies: they move to loops of their own and back, and nobody notices.
 #include <gtest/gtest.h>
-
 #include <signal.h>
 
 #include <algorithm>
@@ -83,7 +82,8 @@ TEST_P(BulkTest, OthersStay) {
   EXPECT_EQ(Moves(), before);
   // A part of a large object is what is sent of it.
   RawClient tcp_client = RawClient::V2(server.Tcp(), kInOrder);
-  const Answer part = tcp_client.Get({.mode = kCopy, .uri = "large", .flags = kWithRange, .offset = 1});
+  const Answer part =
+      tcp_client.Get({.mode = kCopy, .uri = "large", .flags = kWithRange, .offset = 1});
   EXPECT_EQ(part.body.size(), kLarge - 1);
   Get(tcp_client, "small");
   EXPECT_EQ(Moves(), before);
@@ -100,7 +100,8 @@ TEST_P(BulkTest, NobodyMovesWithoutSuchLoops) {
 
 TEST_P(BulkTest, SaysHowManyLoopsThereAre) {
   const ServerProcess server = Start({"--bulk_loops=3"});
-  EXPECT_TRUE(absl::StrContains(server.log(), "1 copy loop(s) and 3 for large bodies over TCP on ")) << server.log();
+  EXPECT_TRUE(absl::StrContains(server.log(), "1 copy loop(s) and 3 for large bodies over TCP on "))
+      << server.log();
 }
 
 // What is asked meanwhile moves along, in order and whole.
@@ -111,10 +112,12 @@ TEST_P(BulkTest, PipelinesSurviveTheMoves) {
   for (int round = 0; round < 4; ++round) {
     std::vector<Question> questions;
     for (int i = 0; i < 12; ++i) {
-      for (int k = 0; k < 1 + 4 * i; ++k) questions.push_back({.mode = k % 2 == 0 ? kCopy : kSplice, .uri = "small"});
+      for (int k = 0; k < 1 + 4 * i; ++k)
+        questions.push_back({.mode = k % 2 == 0 ? kCopy : kSplice, .uri = "small"});
       questions.push_back({.mode = i % 2 == 0 ? kCopy : kSplice, .uri = "large"});
     }
-    for (int i = 0; i < 3 * kSmallBodiesMax; ++i) questions.push_back({.mode = kCopy, .uri = "small"});
+    for (int i = 0; i < 3 * kSmallBodiesMax; ++i)
+      questions.push_back({.mode = kCopy, .uri = "small"});
     // As many at a time as the pipeline takes.
     for (size_t begin = 0; begin < questions.size(); begin += 60) {
       const size_t end = std::min(questions.size(), begin + 60);

@@ -1,8 +1,7 @@
 // What the server does with the objects in its folder by itself, and what it tells operators of it.
-#include <gtest/gtest.h>
-
 #include <errno.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +61,8 @@ class CatalogTest : public testing::Test {
   const TempDir folder_;
 };
 
-// Objects that others copy in, move and delete while the server runs are counted within moments; directories too.
+// Objects that others copy in, move and delete while the server runs are counted within moments;
+// directories too.
 TEST_F(CatalogTest, FollowsWhatOthersDo) {
   tree_.Add("a/b", "123");
   ServerProcess server = Start();
@@ -99,7 +99,8 @@ TEST_F(CatalogTest, RecoversFromALossOfEvents) {
   EXPECT_TRUE(Becomes("objmapper_catalog_complete", 1));
   int queued_max = 0;
   std::ifstream("/proc/sys/fs/inotify/max_queued_events") >> queued_max;
-  if (queued_max == 0 || queued_max > 100'000) GTEST_SKIP() << "the kernel keeps " << queued_max << " events";
+  if (queued_max == 0 || queued_max > 100'000)
+    GTEST_SKIP() << "the kernel keeps " << queued_max << " events";
   server.Signal(SIGSTOP);
   const std::string path = tree_.Path("busy");
   // Twice as many as there is room for: it may have read some before it came to stand.
@@ -114,7 +115,8 @@ TEST_F(CatalogTest, RecoversFromALossOfEvents) {
   EXPECT_TRUE(server.WaitForLog("the whole tree is walked again"));
 }
 
-// An object whose time has come is removed from the disk by a server that may write, and by no other.
+// An object whose time has come is removed from the disk by a server that may write, and by no
+// other.
 TEST_F(CatalogTest, RemovesWhatHasExpired) {
   const std::string path = tree_.Add("d/mortal", "1");
   const std::string then = absl::StrCat(absl::ToUnixSeconds(absl::Now()) - 1);
@@ -135,7 +137,8 @@ TEST_F(CatalogTest, RemovesWhatHasExpired) {
   EXPECT_EQ(server.Stop(SIGTERM), 0);
 }
 
-// On a file system that fills up, the objects go that were used longest ago, until it is below the level.
+// On a file system that fills up, the objects go that were used longest ago, until it is below the
+// level.
 TEST_F(CatalogTest, EvictsFromAFullFileSystem) {
   const storage::SmallDisk disk(tree_.root(), "16m");
   if (!disk.mounted()) GTEST_SKIP() << disk.why_not();
@@ -143,7 +146,8 @@ TEST_F(CatalogTest, EvictsFromAFullFileSystem) {
   ServerProcess server = Start({"--writable", "--disk_evict_at=50%", "--disk_refuse_at=90%"});
   EXPECT_TRUE(Eventually([&] {
     const double used = Metric("objmapper_disk_used_bytes");
-    return Metric("objmapper_objects_evicted_total") >= 4 && used <= Metric("objmapper_disk_evict_at_bytes");
+    return Metric("objmapper_objects_evicted_total") >= 4 &&
+           used <= Metric("objmapper_disk_evict_at_bytes");
   }));
   EXPECT_FALSE(Exists("o10"));
   EXPECT_TRUE(Exists("o21"));
@@ -151,7 +155,8 @@ TEST_F(CatalogTest, EvictsFromAFullFileSystem) {
   EXPECT_EQ(server.Stop(SIGTERM), 0);
 }
 
-// The older of two goes when others bring a second one; who has it open keeps it, and the other one is served.
+// The older of two goes when others bring a second one; who has it open keeps it, and the other one
+// is served.
 TEST_F(CatalogTest, EvictsTheOlderOne) {
   Write("held", 600, 1);
   ServerProcess server = Start({"--writable", "--disk_evict_at=1000"});
@@ -167,8 +172,9 @@ TEST_F(CatalogTest, EvictsTheOlderOne) {
   EXPECT_EQ(server.Stop(SIGTERM), 0);
 }
 
-// What the kernel tells nothing of is found by the next walk: a file that is written through a name outside the root, cut by its path,
-// or that its writer keeps open. LIST, and what eviction goes by, are right then.
+// What the kernel tells nothing of is found by the next walk: a file that is written through a name
+// outside the root, cut by its path, or that its writer keeps open. LIST, and what eviction goes
+// by, are right then.
 TEST_F(CatalogTest, EventsAreHints) {
   tree_.Add("linked", "1");
   tree_.Add("d/cut", "12345678");
@@ -207,7 +213,8 @@ TEST_F(CatalogTest, FollowsMounts) {
   EXPECT_EQ(server.Stop(SIGTERM), 0);
 }
 
-// What lies on another file system below the root brings nothing back on the root's: it is not evicted for that.
+// What lies on another file system below the root brings nothing back on the root's: it is not
+// evicted for that.
 TEST_F(CatalogTest, EvictsNothingFromAnotherFileSystem) {
   const storage::SmallDisk disk(tree_.root(), "16m");
   if (!disk.mounted()) GTEST_SKIP() << disk.why_not();
@@ -217,7 +224,9 @@ TEST_F(CatalogTest, EvictsNothingFromAnotherFileSystem) {
   for (int i = 0; i < 3; ++i) Write(absl::StrCat("other/o", i), 1 << 20, i);  // the oldest of all
   for (int i = 0; i < 12; ++i) Write(absl::StrCat("o", 10 + i), 1 << 20, 10 + i);
   ServerProcess server = Start({"--writable", "--disk_evict_at=50%"});
-  EXPECT_TRUE(Eventually([&] { return Metric("objmapper_disk_used_bytes") <= Metric("objmapper_disk_evict_at_bytes"); }));
+  EXPECT_TRUE(Eventually([&] {
+    return Metric("objmapper_disk_used_bytes") <= Metric("objmapper_disk_evict_at_bytes");
+  }));
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(Exists(absl::StrCat("other/o", i)));
   EXPECT_FALSE(Exists("o10"));
   EXPECT_EQ(server.Stop(SIGTERM), 0);
@@ -229,7 +238,8 @@ TEST_F(CatalogTest, NoSizeIsNotFull) {
     GTEST_SKIP() << "no file system can be mounted: " << strerror(errno);
   }
   {
-    ServerProcess server = Start({"--writable", "--disk_evict_at=50%", "--disk_refuse_at=90%", "--durability=none"});
+    ServerProcess server =
+        Start({"--writable", "--disk_evict_at=50%", "--disk_refuse_at=90%", "--durability=none"});
     EXPECT_TRUE(Becomes("objmapper_catalog_complete", 1));
     RawClient client = RawClient::V2(server.Unix(), kInOrder);
     EXPECT_TRUE(client.Get({.mode = kPut, .uri = "a", .body = "body"}).ok());
@@ -256,18 +266,23 @@ TEST_F(CatalogTest, UnreadableDirectoriesAreNotTooMany) {
   ASSERT_EQ(chmod(tree_.Path("lost+found").c_str(), 0755), 0);
 }
 
-// A root that is replaced by another directory of its name, and a link to it that is led elsewhere: the log and /readyz say so, and
-// SIGHUP has the server serve, list and count what the name means by then.
+// A root that is replaced by another directory of its name, and a link to it that is led elsewhere:
+// the log and /readyz say so, and SIGHUP has the server serve, list and count what the name means
+// by then.
 TEST_F(CatalogTest, FollowsAnotherRootAtSighup) {
   tree_.Add("old", "1");
-  const std::string way = absl::StrCat(tree_.outside(), "/way"), second = absl::StrCat(tree_.outside(), "/second");
+  const std::string way = absl::StrCat(tree_.outside(), "/way"),
+                    second = absl::StrCat(tree_.outside(), "/second");
   ASSERT_EQ(symlink(tree_.root().c_str(), way.c_str()), 0);
   std::filesystem::create_directory(second);
   std::ofstream(second + "/second") << "12";
   for (const std::string catalog : {"true", "false"}) {
-    ServerProcess server(way, {.flags = {absl::StrCat("--admin_listen=", admin()), "--writable", "--catalog=" + catalog}});
+    ServerProcess server(way, {.flags = {absl::StrCat("--admin_listen=", admin()), "--writable",
+                                         "--catalog=" + catalog}});
     RawClient client = RawClient::V2(server.Unix(), kInOrder);
-    const auto body = [&](const std::string& uri) { return client.Get({.mode = kCopy, .uri = uri}).body; };
+    const auto body = [&](const std::string& uri) {
+      return client.Get({.mode = kCopy, .uri = uri}).body;
+    };
     const auto listed = [&] { return client.Get({.mode = kList, .uri = ""}).body; };
     const auto ready = [&] {
       const absl::StatusOr<std::string> page =
@@ -279,7 +294,8 @@ TEST_F(CatalogTest, FollowsAnotherRootAtSighup) {
 
     std::filesystem::remove(way);
     ASSERT_EQ(symlink(second.c_str(), way.c_str()), 0);
-    EXPECT_TRUE(Eventually([&] { return absl::StrContains(ready(), "is another directory"); })) << ready();
+    EXPECT_TRUE(Eventually([&] { return absl::StrContains(ready(), "is another directory"); }))
+        << ready();
     EXPECT_TRUE(server.WaitForLog("is another directory"));
     EXPECT_EQ(body("old"), "1");
     server.Signal(SIGHUP);
@@ -296,7 +312,9 @@ TEST_F(CatalogTest, FollowsAnotherRootAtSighup) {
     EXPECT_TRUE(Eventually([&] { return absl::StrContains(ready(), "has been "); })) << ready();
     const Answer put = client.Get({.mode = kPut, .uri = "x", .body = "1"});
     EXPECT_EQ(put.status, Status::kUnavailable);
-    EXPECT_TRUE(absl::StrContains(put.metadata.at(kErrorEntry), "the folder that the server serves")) << put.metadata.at(kErrorEntry);
+    EXPECT_TRUE(
+        absl::StrContains(put.metadata.at(kErrorEntry), "the folder that the server serves"))
+        << put.metadata.at(kErrorEntry);
     server.Signal(SIGHUP);
     EXPECT_TRUE(server.WaitForLog("the root stays as it is"));
     std::filesystem::create_directory(second);

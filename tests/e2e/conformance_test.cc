@@ -60,7 +60,8 @@ std::vector<Setup> AllSetups() {
   std::vector<Setup> setups = Setups(kAllTransports, kAllDialects);
   if (getenv("OBJMAPPER_MODEL") != nullptr) return setups;
   for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
-    for (const Dialect dialect : {Dialect::kV1, Dialect::kV2}) setups.push_back({"container", transport, dialect});
+    for (const Dialect dialect : {Dialect::kV1, Dialect::kV2})
+      setups.push_back({"container", transport, dialect});
   }
   return setups;
 }

@@ -1,6 +1,5 @@
 // Many peers at once: slow ones, silent ones, and simply a thousand.
 #include <gtest/gtest.h>
-
 #include <sys/epoll.h>
 
 #include "absl/strings/str_cat.h"

@@ -27,7 +27,8 @@ DatagramAnswer TakeApart(absl::string_view datagram) {
   answer.content_length = BigEndian(datagram.substr(6, 8));
   const size_t metadata_bytes = BigEndian(datagram.substr(14, 2));
   EXPECT_GE(datagram.size(), kV2HeaderBytes + metadata_bytes);
-  const std::optional<Metadata> metadata = ParseMetadata(datagram.substr(kV2HeaderBytes, metadata_bytes));
+  const std::optional<Metadata> metadata =
+      ParseMetadata(datagram.substr(kV2HeaderBytes, metadata_bytes));
   EXPECT_TRUE(metadata.has_value());
   answer.metadata = metadata.value_or(Metadata());
   answer.body = std::string(datagram.substr(kV2HeaderBytes + metadata_bytes));
@@ -64,7 +65,8 @@ Datagrams::Datagrams(uint16_t port) : socket_(socket(AF_INET, SOCK_DGRAM | SOCK_
 }
 
 void Datagrams::Send(absl::string_view datagram) {
-  EXPECT_EQ(send(socket_.get(), datagram.data(), datagram.size(), 0), static_cast<ssize_t>(datagram.size()));
+  EXPECT_EQ(send(socket_.get(), datagram.data(), datagram.size(), 0),
+            static_cast<ssize_t>(datagram.size()));
 }
 
 bool Datagrams::HasMore() {

@@ -12,7 +12,8 @@
 
 namespace objmapper::e2e {
 
-// The port that the server's log names for its first UDP listener on 127.0.0.1; 0, and a failure, when there is none.
+// The port that the server's log names for its first UDP listener on 127.0.0.1; 0, and a failure,
+// when there is none.
 uint16_t UdpPort(const ServerProcess& server);
 
 // One answer, taken apart.
@@ -34,8 +35,8 @@ class Datagrams {
   void Send(absl::string_view datagram);
   // The next datagram; nullopt, and a failure, when none comes within kPatience.
   std::optional<DatagramAnswer> Receive();
-  // Sends the question and returns its answer, which must have its id. Asks again when none comes for a while: the
-  // kernel may drop a datagram of a busy machine.
+  // Sends the question and returns its answer, which must have its id. Asks again when none comes
+  // for a while: the kernel may drop a datagram of a busy machine.
   DatagramAnswer Ask(const Question& question);
   // Whether a datagram has come already.
   bool HasMore();

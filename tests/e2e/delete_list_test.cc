@@ -51,7 +51,8 @@ class DeleteListTest : public WritableTest {
 INSTANTIATE_TEST_SUITE_P(Everything, DeleteListTest, testing::ValuesIn(kEverything), EngineName);
 using UriList = std::vector<std::string>;
 
-// A deleted object is gone for everybody; there is no second time; a descriptor that was passed stays good.
+// A deleted object is gone for everybody; there is no second time; a descriptor that was passed
+// stays good.
 TEST_P(DeleteListTest, Delete) {
   tree_.AddOnce("a/b/c", "contents");
   tree_.AddOnce("a/d", "stays");
@@ -90,7 +91,8 @@ TEST_P(DeleteListTest, List) {
   EXPECT_EQ(List(&client, "b/"), (UriList{"b/new", "b/y"}));
 }
 
-// What does not fit one answer comes in pages, none of which is larger than 1 MiB, nothing twice and nothing left out.
+// What does not fit one answer comes in pages, none of which is larger than 1 MiB, nothing twice
+// and nothing left out.
 TEST_P(DeleteListTest, Pages) {
   UriList all;
   for (int i = 0; i < 6000; ++i) {
@@ -140,8 +142,8 @@ TEST_P(DeleteListTest, PagesOfLongNames) {
 }
 
 // All pages of `prefix`, each of which is told to `each` before the next one is asked for.
-UriList AllPages(RawClient* client, const std::string& prefix, const std::function<UriList(absl::string_view body)>& uris,
-                 int* pages) {
+UriList AllPages(RawClient* client, const std::string& prefix,
+                 const std::function<UriList(absl::string_view body)>& uris, int* pages) {
   UriList got;
   std::string uri = prefix;
   for (*pages = 1; *pages < 1000; ++*pages) {
@@ -157,8 +159,9 @@ UriList AllPages(RawClient* client, const std::string& prefix, const std::functi
   return got;
 }
 
-// Names of which none fits a cursor, and that all have more than a cursor holds in common: they are listed all the same, by the catalog
-// and by the walk, with long prefixes and short ones, and while what has been listed is removed (rm -r).
+// Names of which none fits a cursor, and that all have more than a cursor holds in common: they are
+// listed all the same, by the catalog and by the walk, with long prefixes and short ones, and while
+// what has been listed is removed (rm -r).
 TEST_P(DeleteListTest, PagesOfNamesThatNoCursorHolds) {
   std::string deep;
   for (int i = 0; i < 5; ++i) absl::StrAppend(&deep, std::string(205, 'd'), "/");
@@ -180,7 +183,8 @@ TEST_P(DeleteListTest, PagesOfNamesThatNoCursorHolds) {
                 &client, "",
                 [&](absl::string_view body) {
                   UriList page = uris(body);
-                  for (const std::string& uri : page) EXPECT_TRUE(other.Get({.mode = kDelete, .uri = uri}).ok());
+                  for (const std::string& uri : page)
+                    EXPECT_TRUE(other.Get({.mode = kDelete, .uri = uri}).ok());
                   return page;
                 },
                 &pages),
@@ -188,7 +192,8 @@ TEST_P(DeleteListTest, PagesOfNamesThatNoCursorHolds) {
   EXPECT_EQ(List(&client, ""), UriList());
 }
 
-// The longest names there can be, with prefixes of any length: the field that has both has room for both.
+// The longest names there can be, with prefixes of any length: the field that has both has room for
+// both.
 TEST_P(DeleteListTest, PagesOfTheLongestNames) {
   std::string folder;
   net::UniqueFd directory(open(tree_.root().c_str(), O_DIRECTORY | O_CLOEXEC));
@@ -202,7 +207,8 @@ TEST_P(DeleteListTest, PagesOfTheLongestNames) {
   for (int i = 0; i < 300; ++i) {
     std::string name(4095 - folder.size() - 3, 'n');
     absl::StrAppend(&name, 100 + i);
-    const net::UniqueFd file(openat(directory.get(), name.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+    const net::UniqueFd file(
+        openat(directory.get(), name.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
     ASSERT_TRUE(file.valid());
     all.push_back(folder + name);
   }
@@ -219,19 +225,27 @@ TEST_P(DeleteListTest, PagesOfTheLongestNames) {
 TEST_P(DeleteListTest, CursorsThatNobodyGave) {
   for (const char* uri : {"a", "b", "c"}) tree_.AddOnce(uri, "");
   RawClient client = Client();
-  const auto with = [](absl::string_view cursor) { return absl::StrCat(absl::string_view("\0", 1), cursor); };
+  const auto with = [](absl::string_view cursor) {
+    return absl::StrCat(absl::string_view("\0", 1), cursor);
+  };
   for (const char* cursor : {"//", "//?", "//+", "//#", "//#0123", "//!a"}) {
     ExpectRefused(client.Get({.mode = kList, .uri = with(cursor)}), Status::kInvalidRequest);
   }
   const std::string unknown = absl::StrCat("//#", std::string(32, '0'), "0400b");
-  ExpectRefused(client.Get({.mode = kList, .uri = with(unknown + "beginning")}), Status::kInvalidRequest);
-  ExpectRefused(client.Get({.mode = kList, .uri = with(unknown + std::string(1021 - unknown.size(), 'b'))}), Status::kUnavailable);
+  ExpectRefused(client.Get({.mode = kList, .uri = with(unknown + "beginning")}),
+                Status::kInvalidRequest);
+  ExpectRefused(
+      client.Get({.mode = kList, .uri = with(unknown + std::string(1021 - unknown.size(), 'b'))}),
+      Status::kUnavailable);
   EXPECT_EQ(Uris(Entries(client.Get({.mode = kList, .uri = with("a")}).body)), (UriList{"b", "c"}));
-  EXPECT_EQ(Uris(Entries(client.Get({.mode = kList, .uri = with("//=a")}).body)), (UriList{"b", "c"}));
-  EXPECT_EQ(Uris(Entries(client.Get({.mode = kList, .uri = with("//+b")}).body)), (UriList{"b", "c"}));
+  EXPECT_EQ(Uris(Entries(client.Get({.mode = kList, .uri = with("//=a")}).body)),
+            (UriList{"b", "c"}));
+  EXPECT_EQ(Uris(Entries(client.Get({.mode = kList, .uri = with("//+b")}).body)),
+            (UriList{"b", "c"}));
 }
 
-// A directory is CONFLICT to all that may be asked of it, in every model, and to what would take its name.
+// A directory is CONFLICT to all that may be asked of it, in every model, and to what would take
+// its name.
 TEST_P(DeleteListTest, DirectoriesAreConflicts) {
   tree_.AddOnce("d/x", "x");
   RawClient client = Client();
@@ -255,7 +269,8 @@ TEST_P(DeleteListTest, TimesOfAnyAge) {
   RawClient client = Client();
   for (const Entry& entry : Entries(client.Get({.mode = kList, .uri = ""}).body)) {
     struct stat status;
-    ASSERT_EQ(stat(tree_.Path(entry.uri).c_str(), &status), 0);  // a file system may not keep them all
+    // a file system may not keep them all
+    ASSERT_EQ(stat(tree_.Path(entry.uri).c_str(), &status), 0);
     EXPECT_EQ(static_cast<int64_t>(entry.mtime_s), status.st_mtim.tv_sec) << entry.uri;
     const Answer told = client.Get({.mode = kStat, .uri = entry.uri});
     EXPECT_EQ(static_cast<int64_t>(told.Number(kMtimeEntry)), status.st_mtim.tv_sec) << entry.uri;

@@ -1,8 +1,7 @@
 // What FDPASS hands out, and on which byte it rides.
-#include <gtest/gtest.h>
-
 #include <errno.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -170,9 +169,9 @@ TEST_P(DescriptorTest, IsFreshForEachAnswer) {
 // --fd_sharing=always: all get the same open file description, and so one offset (the flag's text
 // warns of that); it is still the object, read-only, and nobody else's.
 TEST_P(DescriptorTest, IsTheSameForAllWhenShared) {
-  ServerProcess server(SharedTree().root(),
-                       {.engine = GetParam(), .flags = {"--fd_sharing=always", "--fdpass_engine=epoll",
-                                                     "--pool_size=1"}});
+  ServerProcess server(SharedTree().root(), {.engine = GetParam(),
+                                             .flags = {"--fd_sharing=always",
+                                                       "--fdpass_engine=epoll", "--pool_size=1"}});
   RawClient mine = RawClient::V1(server.Unix());
   RawClient theirs = RawClient::V1(server.Unix());
   const Answer first = mine.Get({.mode = kFdPass, .uri = "file"});

@@ -1,6 +1,7 @@
 // Long and hostile: what a server holds stays what it was, and who behaves is served.
 //
-// $OBJMAPPER_ENDURANCE multiplies what is done (1 when it is not set); docs/reliability.md has figures of a run with 20.
+// $OBJMAPPER_ENDURANCE multiplies what is done (1 when it is not set); docs/reliability.md has
+// figures of a run with 20.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -46,7 +47,8 @@ class EnduranceTest : public EngineTest {
   std::unique_ptr<ServerProcess> Start(std::vector<std::string> flags = {}) {
     flags.push_back("--max_connections=20000");
     return std::make_unique<ServerProcess>(
-        tree_.root(), ServerOptions{.engine = GetParam(), .flags = std::move(flags), .socket_path = path_});
+        tree_.root(),
+        ServerOptions{.engine = GetParam(), .flags = std::move(flags), .socket_path = path_});
   }
   bool Get(RawClient* client, char mode) {
     const Answer answer = client->Get({.mode = mode, .uri = "small"});
@@ -72,13 +74,20 @@ TEST_P(EnduranceTest, ManyRequestsLeaveNothing) {
     RawClient& client = clients[is_unix ? 0 : 1];
     std::vector<Question> questions;
     for (int i = 0; i < 50; ++i) {
-      const char mode = i % 10 == 9 ? kSplice : i % 10 == 8 ? kStat : is_unix && i % 10 != 7 ? kFdPass : kCopy;
-      questions.push_back({.mode = mode, .uri = number % 50 == 0 && i == 9 ? "large" : i % 25 == 24 ? "none" : "small"});
+      const char mode = i % 10 == 9              ? kSplice
+                        : i % 10 == 8            ? kStat
+                        : is_unix && i % 10 != 7 ? kFdPass
+                                                 : kCopy;
+      questions.push_back({.mode = mode,
+                           .uri = number % 50 == 0 && i == 9 ? "large"
+                                  : i % 25 == 24             ? "none"
+                                                             : "small"});
     }
     client.AskAll(questions);
     for (int i = 0; i < 50; ++i) {
       const Answer answer = client.Next();
-      ASSERT_TRUE(answer.ok() || questions[i].uri == "none") << "burst " << number << ", request " << i;
+      ASSERT_TRUE(answer.ok() || questions[i].uri == "none")
+          << "burst " << number << ", request " << i;
     }
   };
   int number = 0;
@@ -90,13 +99,13 @@ TEST_P(EnduranceTest, ManyRequestsLeaveNothing) {
   ExpectDescriptorsBack(*server, descriptors);
   EXPECT_EQ(server->thread_count(), threads);
   EXPECT_LT(server->resident_bytes() - resident, kGrowthMax);
-  printf("%s: %d requests: RSS %ld -> %ld KiB, %d threads, %zu kinds of descriptors\n", GetParam().c_str(), bursts * 50,
-         static_cast<long>(resident / 1024), static_cast<long>(server->resident_bytes() / 1024), threads,
-         descriptors.size());
+  printf("%s: %d requests: RSS %ld -> %ld KiB, %d threads, %zu kinds of descriptors\n",
+         GetParam().c_str(), bursts * 50, static_cast<long>(resident / 1024),
+         static_cast<long>(server->resident_bytes() / 1024), threads, descriptors.size());
 }
 
-// Thousands of clients that have said half a request, and say a byte now and then, are beside others who are served all
-// the while; in the end they are let go.
+// Thousands of clients that have said half a request, and say a byte now and then, are beside
+// others who are served all the while; in the end they are let go.
 TEST_P(EnduranceTest, SlowlorisBesideService) {
   rlimit limit;
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
@@ -125,11 +134,13 @@ TEST_P(EnduranceTest, SlowlorisBesideService) {
     slow.back().wire().Send(request.substr(0, 1 + i % 3));
   }
   const auto beside = percentiles();
-  printf("%s: p50 %ld us, p99 %ld us; beside %zu slow clients p50 %ld us, p99 %ld us: %.2f and %.2f times\n",
-         GetParam().c_str(), static_cast<long>(alone.first), static_cast<long>(alone.second), slow.size(),
-         static_cast<long>(beside.first), static_cast<long>(beside.second),
-         static_cast<double>(beside.first) / static_cast<double>(alone.first),
-         static_cast<double>(beside.second) / static_cast<double>(alone.second));
+  printf(
+      "%s: p50 %ld us, p99 %ld us; beside %zu slow clients p50 %ld us, p99 %ld us: %.2f and %.2f "
+      "times\n",
+      GetParam().c_str(), static_cast<long>(alone.first), static_cast<long>(alone.second),
+      slow.size(), static_cast<long>(beside.first), static_cast<long>(beside.second),
+      static_cast<double>(beside.first) / static_cast<double>(alone.first),
+      static_cast<double>(beside.second) / static_cast<double>(alone.second));
   // A byte more does not buy more time: each gets the answer TIMEOUT, and the end.
   for (RawClient& client : slow) client.wire().Send(request.substr(3, 1));
   for (RawClient& client : slow) {
@@ -142,7 +153,8 @@ TEST_P(EnduranceTest, SlowlorisBesideService) {
   setrlimit(RLIMIT_NOFILE, &before);
 }
 
-// Who takes descriptors and never closes them costs the server nothing; nor does who comes and goes without end.
+// Who takes descriptors and never closes them costs the server nothing; nor does who comes and goes
+// without end.
 TEST_P(EnduranceTest, HoardersAndComersAndGoers) {
   std::unique_ptr<ServerProcess> server = Start();
   RawClient hoarder = RawClient::V1(server->Unix());
@@ -180,7 +192,8 @@ TEST_P(EnduranceTest, KilledClients) {
     if (child == 0) {
       RawClient client = RawClient::V2(server->Unix(), kInOrder | kFdInHeader | kFdBatch);
       while (true) {
-        client.AskAll(std::vector<Question>(20, {.mode = i % 2 == 0 ? kFdPass : kCopy, .uri = "large"}));
+        client.AskAll(
+            std::vector<Question>(20, {.mode = i % 2 == 0 ? kFdPass : kCopy, .uri = "large"}));
         for (int k = 0; k < 20; ++k) client.Next();
       }
     }
@@ -195,8 +208,8 @@ TEST_P(EnduranceTest, KilledClients) {
   EXPECT_TRUE(Get(&client, kFdPass));
 }
 
-// A server that is killed under load and started again on the same socket serves the same clients again; what they got
-// before that was right or cut, never wrong.
+// A server that is killed under load and started again on the same socket serves the same clients
+// again; what they got before that was right or cut, never wrong.
 TEST_P(EnduranceTest, KilledServer) {
   std::unique_ptr<ServerProcess> server = Start();
   std::atomic<bool> stop{false};

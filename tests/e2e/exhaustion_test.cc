@@ -1,7 +1,6 @@
 // A server that has run out of descriptors, or may have no more of them in flight: it says so,
 // never that the object is missing, and recovers by itself.
 #include <gtest/gtest.h>
-
 #include <sys/ioctl.h>
 
 #include <thread>

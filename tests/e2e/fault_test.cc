@@ -1,5 +1,5 @@
-// System calls that fail while a server serves: what its clients see, that nothing stays behind, that it goes on. Each row
-// here is one of docs/reliability.md's.
+// System calls that fail while a server serves: what its clients see, that nothing stays behind,
+// that it goes on. Each row here is one of docs/reliability.md's.
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -21,11 +21,11 @@ using faults::Fault;
 
 // What a client may see of a fault, besides right answers. Wrong bytes never.
 enum class Sees : uint8_t {
-  kNothing,      // every answer is right
-  kUnavailable,  // UNAVAILABLE with RETRY_AFTER; the connection goes on
+  kNothing,           // every answer is right
+  kUnavailable,       // UNAVAILABLE with RETRY_AFTER; the connection goes on
   kUnavailableOrCut,  // the same, but where a body has begun the connection ends in it
-  kStorage,      // STORAGE_ERROR, or an answer that is cut: the disk's bytes cannot be had
-  kEnd,          // the connection ends
+  kStorage,           // STORAGE_ERROR, or an answer that is cut: the disk's bytes cannot be had
+  kEnd,               // the connection ends
 };
 
 struct Row {
@@ -39,11 +39,19 @@ struct Row {
 std::ostream& operator<<(std::ostream& out, const Row& row) { return out << row.name; }
 
 const Row kRows[] = {
-    {"EintrOnSockets", {"accept4", "recv", "recvmsg", "send", "sendmsg", "sendmmsg"}, EINTR, 3, Sees::kNothing},
+    {"EintrOnSockets",
+     {"accept4", "recv", "recvmsg", "send", "sendmsg", "sendmmsg"},
+     EINTR,
+     3,
+     Sees::kNothing},
     {"EintrOnWaiting", {"epoll_wait", "io_uring_submit"}, EINTR, 3, Sees::kNothing},
     {"EintrOnFiles", {"pread", "preadv2", "splice", "sendfile"}, EINTR, 3, Sees::kNothing},
     {"EintrOnTheRing", {"ring_send", "ring_sendmsg", "ring_recv"}, EINTR, 3, Sees::kNothing},
-    {"EagainOnSockets", {"accept4", "recvmsg", "send", "sendmsg", "sendmmsg", "sendfile"}, EAGAIN, 3, Sees::kNothing},
+    {"EagainOnSockets",
+     {"accept4", "recvmsg", "send", "sendmsg", "sendmmsg", "sendfile"},
+     EAGAIN,
+     3,
+     Sees::kNothing},
     {"EagainOnTheRing", {"ring_send", "ring_sendmsg", "ring_recv"}, EAGAIN, 3, Sees::kNothing},
     {"ShortWrites", {"send", "sendfile", "splice", "ring_send"}, 0, 2, Sees::kNothing},
     {"ShortReads", {"recv", "recvmsg", "pread"}, 0, 2, Sees::kNothing},
@@ -66,7 +74,11 @@ const Row kRows[] = {
     {"EioOnOpen", {"openat2"}, EIO, 3, Sees::kStorage},
     {"EioOnReading", {"pread", "preadv2", "sendfile", "splice"}, EIO, 3, Sees::kStorage},
     {"EconnresetOnReceiving", {"recv", "recvmsg", "ring_recv"}, ECONNRESET, 4, Sees::kEnd},
-    {"EconnresetOnSending", {"send", "sendmsg", "sendmmsg", "ring_send", "ring_sendmsg"}, ECONNRESET, 4, Sees::kEnd},
+    {"EconnresetOnSending",
+     {"send", "sendmsg", "sendmmsg", "ring_send", "ring_sendmsg"},
+     ECONNRESET,
+     4,
+     Sees::kEnd},
 };
 
 class FaultTest : public testing::TestWithParam<std::tuple<std::string, Row>> {
@@ -115,7 +127,8 @@ class FaultTest : public testing::TestWithParam<std::tuple<std::string, Row>> {
   bool Check(const Answer& answer, char mode, int object) {
     const std::string wanted = Contents(object);
     if (answer.kind != Answer::Kind::kResponse || answer.cut) {
-      EXPECT_TRUE(row().sees == Sees::kEnd || row().sees == Sees::kStorage || row().sees == Sees::kUnavailableOrCut)
+      EXPECT_TRUE(row().sees == Sees::kEnd || row().sees == Sees::kStorage ||
+                  row().sees == Sees::kUnavailableOrCut)
           << "the connection ended, on mode " << mode << ", object " << object;
       if (mode != kFdPass && answer.cut) {
         EXPECT_EQ(answer.body, wanted.substr(0, answer.body.size()));
@@ -186,7 +199,8 @@ class FaultTest : public testing::TestWithParam<std::tuple<std::string, Row>> {
   // Many at once, with their descriptors in few messages.
   void AskInABatch(RawClient* client) {
     std::vector<Question> questions;
-    for (int i = 0; i < 48; ++i) questions.push_back({.mode = i % 3 == 2 ? kCopy : kFdPass, .uri = Uri(i % kObjects)});
+    for (int i = 0; i < 48; ++i)
+      questions.push_back({.mode = i % 3 == 2 ? kCopy : kFdPass, .uri = Uri(i % kObjects)});
     client->AskAll(questions);
     for (int i = 0; i < 48; ++i) {
       if (!Check(client->Next(), questions[i].mode, i % kObjects)) return;
@@ -201,7 +215,8 @@ class FaultTest : public testing::TestWithParam<std::tuple<std::string, Row>> {
 };
 
 TEST_P(FaultTest, IsSeenForWhatItIsAndGoesBy) {
-  // Warm: what the server opens once is open. But pipes, which it keeps, are not to be had from the beginning on.
+  // Warm: what the server opens once is open. But pipes, which it keeps, are not to be had from the
+  // beginning on.
   const bool keeps = row().calls == std::vector<const char*>{"pipe2"};
   if (keeps) Switch(true);
   AskForEverything();
@@ -231,9 +246,11 @@ TEST_P(FaultTest, IsSeenForWhatItIsAndGoesBy) {
   EXPECT_EQ(server_->Stop(SIGTERM), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Rows, FaultTest, testing::Combine(testing::ValuesIn(kEngines), testing::ValuesIn(kRows)),
+INSTANTIATE_TEST_SUITE_P(Rows, FaultTest,
+                         testing::Combine(testing::ValuesIn(kEngines), testing::ValuesIn(kRows)),
                          [](const auto& info) {
-                           return absl::StrCat(std::get<1>(info.param).name, "_", std::get<0>(info.param));
+                           return absl::StrCat(std::get<1>(info.param).name, "_",
+                                               std::get<0>(info.param));
                          });
 
 }  // namespace

@@ -1,7 +1,7 @@
-// What the command line, flagfiles and the environment say counts, or is refused by name: nothing is skipped. The settings in
-// tools/flagfiles/ are settings that the server takes, and serves with.
-#include <gtest/gtest.h>
+// What the command line, flagfiles and the environment say counts, or is refused by name: nothing
+// is skipped. The settings in tools/flagfiles/ are settings that the server takes, and serves with.
 #include <errno.h>
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -56,17 +56,22 @@ class FlagsTest : public testing::Test {
     return path;
   }
   // A whole command line, or "--check" and the root in front of it; run to its end.
-  ServerProcess::Refusal Run(std::vector<std::string> flags, std::vector<std::string> environment = {}) {
+  ServerProcess::Refusal Run(std::vector<std::string> flags,
+                             std::vector<std::string> environment = {}) {
     return ServerProcess::StartRefused(
-        tree_.root(), {.flags = std::move(flags), .only_flags = true, .environment = std::move(environment)});
+        tree_.root(),
+        {.flags = std::move(flags), .only_flags = true, .environment = std::move(environment)});
   }
-  ServerProcess::Refusal Check(std::vector<std::string> flags, std::vector<std::string> environment = {}) {
+  ServerProcess::Refusal Check(std::vector<std::string> flags,
+                               std::vector<std::string> environment = {}) {
     flags.insert(flags.begin(), {"--check", "--root=" + tree_.root()});
     return Run(std::move(flags), std::move(environment));
   }
-  void ExpectRefused(const ServerProcess::Refusal& refusal, const std::vector<std::string>& words, int status = 2) {
+  void ExpectRefused(const ServerProcess::Refusal& refusal, const std::vector<std::string>& words,
+                     int status = 2) {
     EXPECT_EQ(refusal.exit_status, status) << refusal.log;
-    for (const std::string& word : words) EXPECT_TRUE(absl::StrContains(refusal.log, word)) << word << " in:\n" << refusal.log;
+    for (const std::string& word : words)
+      EXPECT_TRUE(absl::StrContains(refusal.log, word)) << word << " in:\n" << refusal.log;
     EXPECT_FALSE(absl::StrContains(refusal.log, "would start")) << refusal.log;
   }
 
@@ -121,27 +126,36 @@ TEST_F(FlagsTest, NothingIsSkipped) {
 TEST_F(FlagsTest, AllMistakesAreTold) {
   const std::string path = File("f", "--nope\nx\n--pool_size=y\n");
   ExpectRefused(Check({"--flagfile=" + path, "--neither", "stray"}),
-                {"line 1: --nope", "line 2: \"x\"", "line 3: --pool_size=y", "--neither is no flag", "\"stray\" is no flag"});
+                {"line 1: --nope", "line 2: \"x\"", "line 3: --pool_size=y", "--neither is no flag",
+                 "\"stray\" is no flag"});
 }
 
 TEST_F(FlagsTest, FilesThatAreNone) {
-  ExpectRefused(Check({"--flagfile=/no/such/file"}), {"--flagfile=/no/such/file cannot be read", "ENOENT"});
-  ExpectRefused(Check({"--flagfile=" + directory_.path()}), {"--flagfile=" + directory_.path(), "EISDIR"});
+  ExpectRefused(Check({"--flagfile=/no/such/file"}),
+                {"--flagfile=/no/such/file cannot be read", "ENOENT"});
+  ExpectRefused(Check({"--flagfile=" + directory_.path()}),
+                {"--flagfile=" + directory_.path(), "EISDIR"});
   ExpectRefused(Check({"--flagfile=/dev/zero"}), {"--flagfile=/dev/zero", "longer"});
-  ExpectRefused(Check({"--flagfile=" + File("a", "--writable") + ",/no/such/file"}), {"/no/such/file"});
+  ExpectRefused(Check({"--flagfile=" + File("a", "--writable") + ",/no/such/file"}),
+                {"/no/such/file"});
   const std::string a = directory_.path() + "/a";
   const std::string b = File("b", "--flagfile=" + a);
   File("a", "--flagfile=" + b);
   ExpectRefused(Check({"--flagfile=" + a}), {b + ", line 1", "they name each other"});
-  ExpectRefused(Check({"--flagfile=" + File("self", "--flagfile=" + directory_.path() + "/self")}), {"they name each other"});
+  ExpectRefused(Check({"--flagfile=" + File("self", "--flagfile=" + directory_.path() + "/self")}),
+                {"they name each other"});
 }
 
-// Carriage returns, a byte order mark, blanks and a missing last newline are an editor's, not a part of what is said.
+// Carriage returns, a byte order mark, blanks and a missing last newline are an editor's, not a
+// part of what is said.
 TEST_F(FlagsTest, WhatEditorsWrite) {
-  const std::string path = File("f", absl::StrCat("\xef\xbb\xbf--root=", tree_.root(), "\r\n\r\n  # a comment\r\n\t--max-pipeline=7  \r\n",
-                                                  "--listen_unix=", directory_.path(), "/s\r\n-nopersistent_connections"));
-  ServerProcess server(tree_.root(),
-                       {.flags = {"--flagfile=" + path}, .only_flags = true, .socket_path = directory_.path() + "/s"});
+  const std::string path = File(
+      "f", absl::StrCat("\xef\xbb\xbf--root=", tree_.root(),
+                        "\r\n\r\n  # a comment\r\n\t--max-pipeline=7  \r\n",
+                        "--listen_unix=", directory_.path(), "/s\r\n-nopersistent_connections"));
+  ServerProcess server(tree_.root(), {.flags = {"--flagfile=" + path},
+                                      .only_flags = true,
+                                      .socket_path = directory_.path() + "/s"});
   EXPECT_TRUE(absl::StrContains(server.log(), "7 requests in a pipeline")) << server.log();
   EXPECT_EQ(RawClient::V1(server.Unix()).Get({.mode = kCopy, .uri = "object"}).body, "an object");
   EXPECT_EQ(server.Stop(SIGTERM), 0);
@@ -150,10 +164,14 @@ TEST_F(FlagsTest, WhatEditorsWrite) {
 // Of two that set one flag the later one counts, wherever they stand; in one file that is told.
 TEST_F(FlagsTest, TheLaterOneCounts) {
   const std::string inner = File("inner", "--max_pipeline=2\n");
-  const std::string outer = File("outer", absl::StrCat("--max_pipeline=1\n--flagfile=", inner, "\n"));
+  const std::string outer =
+      File("outer", absl::StrCat("--max_pipeline=1\n--flagfile=", inner, "\n"));
   const auto pipeline = [&](std::vector<std::string> flags) {
-    flags.insert(flags.begin(), {"--root=" + tree_.root(), "--listen_unix=" + directory_.path() + "/s"});
-    ServerProcess server(tree_.root(), {.flags = flags, .only_flags = true, .socket_path = directory_.path() + "/s"});
+    flags.insert(flags.begin(),
+                 {"--root=" + tree_.root(), "--listen_unix=" + directory_.path() + "/s"});
+    ServerProcess server(
+        tree_.root(),
+        {.flags = flags, .only_flags = true, .socket_path = directory_.path() + "/s"});
     const std::string log = server.log();
     EXPECT_EQ(server.Stop(SIGTERM), 0);
     const size_t end = log.find(" requests in a pipeline");
@@ -165,15 +183,19 @@ TEST_F(FlagsTest, TheLaterOneCounts) {
   const std::string twice = File("twice", "--max_pipeline=1\n--writable\n--max_pipeline=3\n");
   const ServerProcess::Refusal said = Check({"--flagfile=" + twice});
   EXPECT_EQ(said.exit_status, 0) << said.log;
-  EXPECT_TRUE(absl::StrContains(said.log, "--max_pipeline is on line 1 and again on line 3")) << said.log;
+  EXPECT_TRUE(absl::StrContains(said.log, "--max_pipeline is on line 1 and again on line 3"))
+      << said.log;
 }
 
 // The environment is read where a flag asks for it; a variable that nobody asks for is told.
 TEST_F(FlagsTest, TheEnvironment) {
   const std::string bad = File("bad", "--rule_file=x\n");
-  ExpectRefused(Check({"--fromenv=flagfile"}, {"FLAGS_flagfile=" + bad}), {bad + ", line 1: --rule_file is no flag"});
-  ExpectRefused(Check({"--tryfromenv=flagfile"}, {"FLAGS_flagfile=" + bad}), {bad + ", line 1: --rule_file is no flag"});
-  ExpectRefused(Check({"--fromenv=pool_size"}, {"FLAGS_pool_size=x"}), {"$FLAGS_pool_size: --pool_size=x makes no sense"});
+  ExpectRefused(Check({"--fromenv=flagfile"}, {"FLAGS_flagfile=" + bad}),
+                {bad + ", line 1: --rule_file is no flag"});
+  ExpectRefused(Check({"--tryfromenv=flagfile"}, {"FLAGS_flagfile=" + bad}),
+                {bad + ", line 1: --rule_file is no flag"});
+  ExpectRefused(Check({"--fromenv=pool_size"}, {"FLAGS_pool_size=x"}),
+                {"$FLAGS_pool_size: --pool_size=x makes no sense"});
   ExpectRefused(Check({"--fromenv=pool_size"}), {"there is no FLAGS_pool_size"});
   ExpectRefused(Check({"--fromenv=pol_size"}), {"pol_size is no flag", "--pool_size meant"});
   ServerProcess::Refusal said = Check({"--tryfromenv=pool_size"});
@@ -183,12 +205,16 @@ TEST_F(FlagsTest, TheEnvironment) {
   EXPECT_TRUE(absl::StrContains(said.log, ", writable")) << said.log;
   said = Check({}, {"FLAGS_writable=true"});
   EXPECT_EQ(said.exit_status, 0) << said.log;
-  EXPECT_TRUE(absl::StrContains(said.log, "FLAGS_writable is in the environment and has no effect")) << said.log;
+  EXPECT_TRUE(absl::StrContains(said.log, "FLAGS_writable is in the environment and has no effect"))
+      << said.log;
   EXPECT_FALSE(absl::StrContains(said.log, ", writable")) << said.log;
   // A variable that the unit for systemd would not put on the command line, for want of a letter.
   said = Check({}, {"OBJMAPPER_FLAG=--writable"});
   EXPECT_EQ(said.exit_status, 0) << said.log;
-  EXPECT_TRUE(absl::StrContains(said.log, "OBJMAPPER_FLAG is in the environment and has no effect; is OBJMAPPER_FLAGS meant?")) << said.log;
+  EXPECT_TRUE(absl::StrContains(
+      said.log,
+      "OBJMAPPER_FLAG is in the environment and has no effect; is OBJMAPPER_FLAGS meant?"))
+      << said.log;
 }
 
 // --undefok is somebody's word that a flag may be unknown: it is, and is told; nothing else is.
@@ -196,8 +222,11 @@ TEST_F(FlagsTest, Undefok) {
   const std::string newer = File("newer", "--of_tomorrow=3\n--noneither\n");
   ServerProcess::Refusal said = Check({"--flagfile=" + newer, "--undefok=of_tomorrow,neither"});
   EXPECT_EQ(said.exit_status, 0) << said.log;
-  EXPECT_TRUE(absl::StrContains(said.log, "--of_tomorrow is no flag of this server, and is left out")) << said.log;
-  ExpectRefused(Check({"--flagfile=" + newer, "--undefok=of_tomorrow"}), {newer + ", line 2: --noneither"});
+  EXPECT_TRUE(
+      absl::StrContains(said.log, "--of_tomorrow is no flag of this server, and is left out"))
+      << said.log;
+  ExpectRefused(Check({"--flagfile=" + newer, "--undefok=of_tomorrow"}),
+                {newer + ", line 2: --noneither"});
   ExpectRefused(Check({"--undefok=pool_size", "--pool_size=x"}), {"--pool_size=x makes no sense"});
 }
 
@@ -219,8 +248,9 @@ TEST_F(FlagsTest, TheCommandLine) {
 // 0, 1 or 2 as a start would go; and nothing is touched.
 TEST_F(FlagsTest, CheckSaysWhetherItWouldStart) {
   const std::string socket = directory_.path() + "/s";
-  const std::vector<std::string> flags = {"--listen_unix=" + socket, "--writable", "--admin_listen=" + directory_.path() + "/admin",
-                                          "--take_over=" + directory_.path() + "/door", "--listen_tcp=127.0.0.1:0"};
+  const std::vector<std::string> flags = {
+      "--listen_unix=" + socket, "--writable", "--admin_listen=" + directory_.path() + "/admin",
+      "--take_over=" + directory_.path() + "/door", "--listen_tcp=127.0.0.1:0"};
   EXPECT_EQ(Check(flags).exit_status, 0);
   EXPECT_FALSE(std::filesystem::exists(socket));
   std::vector<std::string> started = flags;
@@ -236,47 +266,61 @@ TEST_F(FlagsTest, CheckSaysWhetherItWouldStart) {
   EXPECT_EQ(server.Stop(SIGTERM), 0);
 
   ExpectRefused(Check({"--root=/no/such/folder"}), {"/no/such/folder"});
-  ExpectRefused(Check({"--rules_file=" + File("rules", "user nobody /x read\nmistake\n")}), {"--rules_file=", "line 2"});
+  ExpectRefused(Check({"--rules_file=" + File("rules", "user nobody /x read\nmistake\n")}),
+                {"--rules_file=", "line 2"});
   ExpectRefused(Check({"--rules_file=/no/rules"}), {"--rules_file=/no/rules"});
   ExpectRefused(Check({"--listen_unix=/no/folder/s"}), {"--listen_unix", "/no/folder"}, 1);
   ExpectRefused(Check({"--listen_unix=" + File("plain", "")}), {"is no socket"}, 1);
   ExpectRefused(Check({"--admin_listen=/no/folder/s"}), {"--admin_listen", "/no/folder"}, 1);
   if (ServerProcess::CanBecomeNobody()) {
     std::filesystem::permissions(tree_.root(), std::filesystem::perms(0755));
-    const ServerProcess::Refusal said = Check({"--listen_unix=" + socket, "--writable", "--user=65534", "--listen_tcp=127.0.0.1:0"});
+    const ServerProcess::Refusal said = Check(
+        {"--listen_unix=" + socket, "--writable", "--user=65534", "--listen_tcp=127.0.0.1:0"});
     EXPECT_EQ(said.exit_status, 0) << said.log;
-    EXPECT_TRUE(absl::StrContains(said.log, "nothing can be stored in " + tree_.root())) << said.log;
+    EXPECT_TRUE(absl::StrContains(said.log, "nothing can be stored in " + tree_.root()))
+        << said.log;
     EXPECT_TRUE(absl::StrContains(said.log, "uid 65534")) << said.log;
   }
 }
 
 // What a variable that is not set leaves of "--rules_file=$RULES" is not passed over.
 TEST_F(FlagsTest, NothingIsGiven) {
-  for (const char* flag : {"--rules_file=", "--allow_uids=", "--allow_gids=", "--user=", "--root="}) {
+  for (const char* flag :
+       {"--rules_file=", "--allow_uids=", "--allow_gids=", "--user=", "--root="}) {
     const ServerProcess::Refusal said = Check({flag});
-    EXPECT_EQ(said.exit_status, absl::string_view(flag) == "--root=" ? 2 : 0) << said.log;  // there is no ./objects here
-    EXPECT_TRUE(absl::string_view(flag) == "--root=" || absl::StrContains(said.log, absl::StrCat(flag, " is given, and empty"))) << said.log;
+    // there is no ./objects here
+    EXPECT_EQ(said.exit_status, absl::string_view(flag) == "--root=" ? 2 : 0) << said.log;
+    EXPECT_TRUE(absl::string_view(flag) == "--root=" ||
+                absl::StrContains(said.log, absl::StrCat(flag, " is given, and empty")))
+        << said.log;
   }
 }
 
 // A start that insists on rings would fail where they are refused.
 TEST_F(FlagsTest, CheckKnowsOfRings) {
-  for (const char* flag : {"--io_engine=uring", "--fdpass_engine=uring", "--concurrency_model=uring"}) {
+  for (const char* flag :
+       {"--io_engine=uring", "--fdpass_engine=uring", "--concurrency_model=uring"}) {
     const ServerProcess::Refusal said = ServerProcess::StartRefused(
-        tree_.root(), {.flags = {"--check", "--root=" + tree_.root(), flag}, .only_flags = true, .io_uring_errno = EPERM});
+        tree_.root(), {.flags = {"--check", "--root=" + tree_.root(), flag},
+                       .only_flags = true,
+                       .io_uring_errno = EPERM});
     ExpectRefused(said, {flag, "EPERM"}, 1);
   }
-  const ServerProcess::Refusal said = ServerProcess::StartRefused(
-      tree_.root(), {.flags = {"--check", "--root=" + tree_.root()}, .only_flags = true, .io_uring_errno = EPERM});
+  const ServerProcess::Refusal said =
+      ServerProcess::StartRefused(tree_.root(), {.flags = {"--check", "--root=" + tree_.root()},
+                                                 .only_flags = true,
+                                                 .io_uring_errno = EPERM});
   EXPECT_EQ(said.exit_status, 0) << said.log;
 }
 
 // A server that everybody may reach and write to is somebody's decision.
 TEST_F(FlagsTest, WritesFromTheNetworkNeedRules) {
-  for (const char* address : {"0.0.0.0:0", "[::]:0", "192.0.2.7:1", "node.example:1", "127.example:1"}) {
+  for (const char* address :
+       {"0.0.0.0:0", "[::]:0", "192.0.2.7:1", "node.example:1", "127.example:1"}) {
     SCOPED_TRACE(address);
     const std::string listen = absl::StrCat("--listen_tcp=127.0.0.1:0,", address);
-    ExpectRefused(Check({listen, "--writable"}), {"--writable", address, "--rules_file", "--unprotected_writes"});
+    ExpectRefused(Check({listen, "--writable"}),
+                  {"--writable", address, "--rules_file", "--unprotected_writes"});
     ServerProcess::Refusal said = Check({listen, "--writable", "--unprotected_writes"});
     EXPECT_EQ(said.exit_status, 0) << said.log;
     EXPECT_TRUE(absl::StrContains(said.log, "may read and write every object")) << said.log;
@@ -288,14 +332,16 @@ TEST_F(FlagsTest, WritesFromTheNetworkNeedRules) {
     EXPECT_FALSE(absl::StrContains(said.log, "every object")) << said.log;
   }
   for (const char* address : {"127.0.0.1:0", "[::1]:0", "localhost:0", "127.1.2.3:0", ":0"}) {
-    const ServerProcess::Refusal said = Check({absl::StrCat("--listen_tcp=", address), "--writable"});
+    const ServerProcess::Refusal said =
+        Check({absl::StrCat("--listen_tcp=", address), "--writable"});
     EXPECT_EQ(said.exit_status, 0) << address << said.log;
   }
   ExpectRefused(Check({"--unprotected_writes"}), {"--unprotected_writes", "--writable"});
   // Datagrams only read.
   const ServerProcess::Refusal said = Check({"--listen_udp=0.0.0.0:0", "--writable"});
   EXPECT_EQ(said.exit_status, 0) << said.log;
-  EXPECT_TRUE(absl::StrContains(said.log, "everybody who reaches --listen_udp=0.0.0.0:0")) << said.log;
+  EXPECT_TRUE(absl::StrContains(said.log, "everybody who reaches --listen_udp=0.0.0.0:0"))
+      << said.log;
 }
 
 }  // namespace

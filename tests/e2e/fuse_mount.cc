@@ -49,7 +49,8 @@ class Daemon {
       if ((hanging_->load() & kind) != 0) {
         unanswered_->fetch_add(1);
       } else {
-        if (kind == FuseMount::kOpen && *delay_ms_ != 0) absl::SleepFor(absl::Milliseconds(delay_ms_->load()));
+        if (kind == FuseMount::kOpen && *delay_ms_ != 0)
+          absl::SleepFor(absl::Milliseconds(delay_ms_->load()));
         Answer(header, request + sizeof(header));
       }
     }
@@ -76,7 +77,8 @@ class Daemon {
   }
 
   void Say(const fuse_in_header& to, int error, const void* data = nullptr, size_t bytes = 0) {
-    fuse_out_header header{static_cast<uint32_t>(sizeof(fuse_out_header) + bytes), -error, to.unique};
+    fuse_out_header header{static_cast<uint32_t>(sizeof(fuse_out_header) + bytes), -error,
+                           to.unique};
     std::string answer(reinterpret_cast<const char*>(&header), sizeof(header));
     answer.append(static_cast<const char*>(data), bytes);
     [[maybe_unused]] const ssize_t written = write(device_, answer.data(), answer.size());
@@ -129,7 +131,8 @@ class Daemon {
         fuse_read_in in;
         memcpy(&in, body, sizeof(in));
         const uint64_t at = std::min<uint64_t>(in.offset, contents_.size());
-        return Say(header, 0, contents_.data() + at, std::min<uint64_t>(in.size, contents_.size() - at));
+        return Say(header, 0, contents_.data() + at,
+                   std::min<uint64_t>(in.size, contents_.size() - at));
       }
       case FUSE_READDIR:
         return Say(header, 0);
@@ -168,17 +171,20 @@ std::unique_ptr<FuseMount> FuseMount::Make(absl::string_view contents, bool beli
   net::UniqueFd device(open("/dev/fuse", O_RDWR | O_CLOEXEC));
   if (!device.valid()) return nullptr;
   const std::string options =
-      absl::StrCat("fd=", device.get(), ",rootmode=40000,user_id=", geteuid(), ",group_id=", getegid(), ",allow_other");
-  if (mount("test", fuse->directory().c_str(), "fuse", MS_NOSUID | MS_NODEV, options.c_str()) != 0) return nullptr;
-  void* const shared =
-      mmap(nullptr, 3 * sizeof(std::atomic<uint32_t>), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+      absl::StrCat("fd=", device.get(), ",rootmode=40000,user_id=", geteuid(),
+                   ",group_id=", getegid(), ",allow_other");
+  if (mount("test", fuse->directory().c_str(), "fuse", MS_NOSUID | MS_NODEV, options.c_str()) != 0)
+    return nullptr;
+  void* const shared = mmap(nullptr, 3 * sizeof(std::atomic<uint32_t>), PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   fuse->hanging_ = new (shared) std::atomic<uint32_t>(0);
   fuse->unanswered_ = new (fuse->hanging_ + 1) std::atomic<uint32_t>(0);
   fuse->delay_ms_ = new (fuse->hanging_ + 2) std::atomic<uint32_t>(0);
   fuse->daemon_ = fork();
   if (fuse->daemon_ == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    Daemon(device.get(), contents, believed, fuse->hanging_, fuse->unanswered_, fuse->delay_ms_).Run();
+    Daemon(device.get(), contents, believed, fuse->hanging_, fuse->unanswered_, fuse->delay_ms_)
+        .Run();
     _exit(0);
   }
   return fuse;

@@ -5,8 +5,9 @@
 //   net::UniqueFd fd(open(fuse->file().c_str(), O_RDONLY));
 //   fuse->Hang(FuseMount::kRead);      // from now on nobody gets an answer to READ
 //
-// It speaks the kernel's protocol (linux/fuse.h) on /dev/fuse, in a process of its own: what waits for it may be beyond SIGKILL,
-// until that process ends, with this object at the latest. One thread.
+// It speaks the kernel's protocol (linux/fuse.h) on /dev/fuse, in a process of its own: what waits
+// for it may be beyond SIGKILL, until that process ends, with this object at the latest. One
+// thread.
 #pragma once
 
 #include <sys/types.h>
@@ -24,10 +25,17 @@ namespace objmapper::e2e {
 class FuseMount {
  public:
   // Requests that can be left without an answer.
-  enum Request : uint32_t { kOpen = 1, kRead = 2, kFlush = 4, kGetattr = 8, kRelease = 16, kStatfs = 32 };
+  enum Request : uint32_t {
+    kOpen = 1,
+    kRead = 2,
+    kFlush = 4,
+    kGetattr = 8,
+    kRelease = 16,
+    kStatfs = 32
+  };
 
-  // Null: this machine does not let us. believed: what it says of names and attributes the kernel may keep, so that
-  // the way to its file is in the kernel's caches.
+  // Null: this machine does not let us. believed: what it says of names and attributes the kernel
+  // may keep, so that the way to its file is in the kernel's caches.
   static std::unique_ptr<FuseMount> Make(absl::string_view contents, bool believed = false);
   ~FuseMount();
 

@@ -1,5 +1,5 @@
-// What visitors of the operator's door may do wrong: it costs little, and /healthz and /readyz are answered all the
-// same.
+// What visitors of the operator's door may do wrong: it costs little, and /healthz and /readyz are
+// answered all the same.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/ptrace.h>
@@ -39,8 +39,10 @@ class HostileDoorTest : public testing::TestWithParam<const char*> {
     if (descriptors_max != 0) {
       flags.insert(flags.end(), {"--pool_size=1", "--splice_pool_size=1", "--bulk_loops=1"});
     }
-    flags.push_back(absl::StrCat("--admin_listen=", IsTcp() ? "127.0.0.1:0" : folder_.Path("admin")));
-    return ServerProcess(SharedTree().root(), {.flags = std::move(flags), .descriptors_max = descriptors_max});
+    flags.push_back(
+        absl::StrCat("--admin_listen=", IsTcp() ? "127.0.0.1:0" : folder_.Path("admin")));
+    return ServerProcess(SharedTree().root(),
+                         {.flags = std::move(flags), .descriptors_max = descriptors_max});
   }
   Wire Visit(const ServerProcess& server) const {
     if (!IsTcp()) return Wire::ToUnix(folder_.Path("admin"));
@@ -49,7 +51,8 @@ class HostileDoorTest : public testing::TestWithParam<const char*> {
     const size_t at = log.find(said);
     int port = 0;
     if (at != log.npos) {
-      const std::string digits = log.substr(at + said.size(), log.find('\n', at) - at - said.size());
+      const std::string digits =
+          log.substr(at + said.size(), log.find('\n', at) - at - said.size());
       EXPECT_TRUE(absl::SimpleAtoi(digits, &port)) << digits;
     }
     return Wire::ToTcp(static_cast<uint16_t>(port));
@@ -61,7 +64,8 @@ class HostileDoorTest : public testing::TestWithParam<const char*> {
     return wire.ReadToEnd();
   }
   std::string Get(const ServerProcess& server, const std::string& page) const {
-    return Ask(server, absl::StrCat("GET ", page, " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+    return Ask(server, absl::StrCat("GET ", page,
+                                    " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
   }
   void ExpectAlive(const ServerProcess& server) const {
     EXPECT_TRUE(absl::EndsWith(Get(server, "/healthz"), "\r\n\r\nalive\n"));
@@ -80,20 +84,22 @@ class HostileDoorTest : public testing::TestWithParam<const char*> {
   const net::ShortFolder folder_;
 };
 
-// A head that does not end is refused when it has the most bytes that are taken; no more of it is kept, whatever comes.
+// A head that does not end is refused when it has the most bytes that are taken; no more of it is
+// kept, whatever comes.
 TEST_P(HostileDoorTest, HeadsWithoutEnd) {
   ServerProcess server = Start();
   ExpectAlive(server);
   const int64_t before = server.resident_bytes();
   const std::string piece(65536, 'a');
-  for (const char* start :
-       {"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: ", "GET /", "", "GET / HTTP/1.1\r\n a", "\r\n"}) {
+  for (const char* start : {"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: ", "GET /", "",
+                            "GET / HTTP/1.1\r\n a", "\r\n"}) {
     Wire wire = Visit(server);
     wire.Send(start);
     EXPECT_LT(SendOnAndOn(&wire, piece, 64 << 20), size_t{64} << 20) << start;
   }
   // Headers without end, and empty lines.
-  for (const std::string& line : {std::string("X: y\r\n"), std::string("\r\n"), std::string("\n")}) {
+  for (const std::string& line :
+       {std::string("X: y\r\n"), std::string("\r\n"), std::string("\n")}) {
     std::string lines;
     while (lines.size() < 65536) lines += line;
     Wire wire = Visit(server);
@@ -109,28 +115,32 @@ struct Refused {
   int status;
 };
 
-// Who speaks something else is told so at once: it does not wait for the end of a line that never comes.
+// Who speaks something else is told so at once: it does not wait for the end of a line that never
+// comes.
 TEST_P(HostileDoorTest, WhatIsNoHttpIsToldAtOnce) {
   ServerProcess server = Start();
-  const std::string tls = Ask(server, std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11));
+  const std::string tls =
+      Ask(server, std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11));
   EXPECT_TRUE(Has(tls, 400)) << tls;
   EXPECT_TRUE(absl::EndsWith(tls, "\r\n\r\nthis is TLS, and plain HTTP is spoken here\n")) << tls;
   EXPECT_TRUE(Has(Ask(server, std::string("OBJM\2\0\0\0\0", 9)), 400));
   ExpectAlive(server);
 }
 
-// A request whose rest came while the server was stopped is answered, although its time had gone by; and so is one that comes
-// a moment later, since its sender may have been stopped, too.
+// A request whose rest came while the server was stopped is answered, although its time had gone
+// by; and so is one that comes a moment later, since its sender may have been stopped, too.
 TEST_P(HostileDoorTest, StoppedInTheMiddleOfARequest) {
   ServerProcess server = Start();
-  const std::string request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+  const std::string request =
+      "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
   Wire early = Visit(server), late = Visit(server);
   early.Send(request.substr(0, 20));
   late.Send(request.substr(0, 20));
   ExpectAlive(server);  // it has seen both
   server.Signal(SIGSTOP);
   early.Send(request.substr(20));
-  absl::SleepFor(absl::Milliseconds(6500));  // a request has 5 s, and who slept for 1 s longer has been stopped
+  // a request has 5 s, and who slept for 1 s longer has been stopped
+  absl::SleepFor(absl::Milliseconds(6500));
   server.Signal(SIGCONT);
   absl::SleepFor(absl::Milliseconds(100));
   late.Send(request.substr(20));
@@ -147,7 +157,9 @@ TEST_P(HostileDoorTest, RequestsThatMakeNoSense) {
   for (int i = 0; i < 200; ++i) absl::StrAppend(&many, "X", i, ": y\r\n");
   const std::string host = "Host: localhost\r\n";
   const Refused cases[] = {
-      {absl::StrCat("GET /metrics HTTP/1.1\r\n", host, "X: ", std::string(kHeadBytesMax, 'x'), "\r\n\r\n"), 431},
+      {absl::StrCat("GET /metrics HTTP/1.1\r\n", host, "X: ", std::string(kHeadBytesMax, 'x'),
+                    "\r\n\r\n"),
+       431},
       {many + "\r\n", 431},
       {absl::StrCat("GET /", std::string(4000, 'x'), " HTTP/1.1\r\n", host, "\r\n"), 414},
       {"POST /metrics HTTP/1.1\r\n" + host + "\r\n", 405},
@@ -173,7 +185,8 @@ TEST_P(HostileDoorTest, RequestsThatMakeNoSense) {
   };
   for (const Refused& one : cases) {
     const std::string answer = Ask(server, one.request);
-    EXPECT_TRUE(Has(answer, one.status)) << one.request.substr(0, 80) << "\n-> " << answer.substr(0, 200);
+    EXPECT_TRUE(Has(answer, one.status))
+        << one.request.substr(0, 80) << "\n-> " << answer.substr(0, 200);
   }
   ExpectAlive(server);
 }
@@ -184,7 +197,8 @@ TEST_P(HostileDoorTest, RequestsThatMakeSense) {
   EXPECT_TRUE(absl::EndsWith(Ask(server, "GET /healthz HTTP/1.0\r\n\r\n"), "alive\n"));
   EXPECT_TRUE(absl::EndsWith(Ask(server, "GET /healthz HTTP/1.0\n\n"), "alive\n"));
   EXPECT_TRUE(absl::EndsWith(
-      Ask(server, "\r\nGET /healthz?x=1 HTTP/1.1\r\nhOsT:localhost:1\r\nconnection: Close\r\n\r\n"), "alive\n"));
+      Ask(server, "\r\nGET /healthz?x=1 HTTP/1.1\r\nhOsT:localhost:1\r\nconnection: Close\r\n\r\n"),
+      "alive\n"));
   const std::string head = Ask(server, "HEAD /healthz HTTP/1.0\r\n\r\n");
   EXPECT_TRUE(Has(head, 200) && absl::StrContains(head, "Content-Length: 6\r\n")) << head;
   EXPECT_TRUE(absl::EndsWith(head, "\r\n\r\n")) << head;
@@ -205,7 +219,8 @@ TEST_P(HostileDoorTest, APipeline) {
   Wire wire = Visit(server);
   std::string requests;
   for (int i = 0; i < kRequests; ++i) {
-    absl::StrAppend(&requests, "GET ", i % 3 == 0 ? "/flagz" : "/healthz", " HTTP/1.1\r\nHost: localhost\r\n",
+    absl::StrAppend(&requests, "GET ", i % 3 == 0 ? "/flagz" : "/healthz",
+                    " HTTP/1.1\r\nHost: localhost\r\n",
                     i == kRequests - 1 ? "Connection: close\r\n" : "", "\r\n");
   }
   ASSERT_TRUE(wire.Send(requests));
@@ -221,16 +236,17 @@ TEST_P(HostileDoorTest, APipeline) {
   EXPECT_EQ(found, kRequests);
 }
 
-// Visitors who say nothing, half of something, or read nothing, many more than there is room for: each costs a place
-// at most, and who comes next is answered. The server's clients notice nothing.
+// Visitors who say nothing, half of something, or read nothing, many more than there is room for:
+// each costs a place at most, and who comes next is answered. The server's clients notice nothing.
 TEST_P(HostileDoorTest, VisitorsWhoStay) {
   ServerProcess server = Start({}, /*descriptors_max=*/256);
   ExpectAlive(server);
   const int64_t before = server.resident_bytes();
   const int sockets = server.Descriptors()["socket"];
-  for (const char* says : {"", "GET /metrics HT", "GET /metrics HTTP/1.1\r\nHost: localhost\r\n",
-                           "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
-                           "GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n"}) {
+  for (const char* says :
+       {"", "GET /metrics HT", "GET /metrics HTTP/1.1\r\nHost: localhost\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n"}) {
     SCOPED_TRACE(says);
     std::vector<Wire> visitors;
     for (int i = 0; i < 5 * kVisitorsMax; ++i) {
@@ -245,7 +261,8 @@ TEST_P(HostileDoorTest, VisitorsWhoStay) {
     while (Has(metrics, 503) && absl::Now() < give_up) metrics = Get(server, "/metrics");
     EXPECT_TRUE(Has(metrics, 200)) << metrics.substr(0, 200);
     EXPECT_LE(server.Descriptors()["socket"], sockets + kVisitorsMax + 4);
-    EXPECT_EQ(RawClient::V1(server.Unix()).Get({.mode = kCopy, .uri = "small"}).body, "small object");
+    EXPECT_EQ(RawClient::V1(server.Unix()).Get({.mode = kCopy, .uri = "small"}).body,
+              "small object");
   }
   EXPECT_LT(server.resident_bytes() - before, kResidentBytesMax);
   EXPECT_TRUE(absl::StrContains(server.log(), "the operator's door: there are 64 visitors"));
@@ -269,8 +286,8 @@ TEST_P(HostileDoorTest, ASlowVisitorIsNotWaitedFor) {
   ExpectAlive(server);
 }
 
-// Clients have used up all descriptors: those who ask whether the server is alive are still let in, one after the
-// other.
+// Clients have used up all descriptors: those who ask whether the server is alive are still let in,
+// one after the other.
 TEST_P(HostileDoorTest, OutOfDescriptors) {
   constexpr rlim_t kDescriptors = 160;
   ServerProcess server = Start({}, kDescriptors);
@@ -285,28 +302,32 @@ TEST_P(HostileDoorTest, OutOfDescriptors) {
     ExpectAlive(server);
   }
   const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
-  while (server.LowestFreeDescriptor() > static_cast<int>(kDescriptors) / 2 && absl::Now() < give_up) {
+  while (server.LowestFreeDescriptor() > static_cast<int>(kDescriptors) / 2 &&
+         absl::Now() < give_up) {
     absl::SleepFor(absl::Milliseconds(20));
   }
   EXPECT_EQ(RawClient::V1(server.Unix()).Get({.mode = kCopy, .uri = "small"}).body, "small object");
   EXPECT_TRUE(Has(Get(server, "/metrics"), 200));
 }
 
-// The thread that makes pages hangs: /healthz and /readyz do not, pages that wait are told, and with it going on all is
-// well.
+// The thread that makes pages hangs: /healthz and /readyz do not, pages that wait are told, and
+// with it going on all is well.
 TEST_P(HostileDoorTest, APageThatHangs) {
   ServerProcess server = Start();
   pid_t thread = 0;
   // A thread gets its name when it first runs.
-  for (const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience); thread == 0 && absl::Now() < give_up;) {
-    for (const auto& task : std::filesystem::directory_iterator(absl::StrCat("/proc/", server.pid(), "/task"))) {
+  for (const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
+       thread == 0 && absl::Now() < give_up;) {
+    for (const auto& task :
+         std::filesystem::directory_iterator(absl::StrCat("/proc/", server.pid(), "/task"))) {
       std::string name;
       std::getline(std::ifstream(task.path() / "comm"), name);
       if (name == "admin/pages") thread = static_cast<pid_t>(std::stoi(task.path().filename()));
     }
   }
   ASSERT_NE(thread, 0);
-  if (ptrace(PTRACE_SEIZE, thread, nullptr, nullptr) != 0) GTEST_SKIP() << "ptrace(2) is not allowed here";
+  if (ptrace(PTRACE_SEIZE, thread, nullptr, nullptr) != 0)
+    GTEST_SKIP() << "ptrace(2) is not allowed here";
   ASSERT_EQ(ptrace(PTRACE_INTERRUPT, thread, nullptr, nullptr), 0);
   int status = 0;
   ASSERT_EQ(waitpid(thread, &status, __WALL), thread);
@@ -322,15 +343,19 @@ TEST_P(HostileDoorTest, APageThatHangs) {
   EXPECT_TRUE(Has(Get(server, "/metrics"), 200));
 }
 
-// A browser that a stranger's page leads here by a name of the stranger's is not answered, on no page.
+// A browser that a stranger's page leads here by a name of the stranger's is not answered, on no
+// page.
 TEST_P(HostileDoorTest, NamesOfStrangers) {
   ServerProcess server = Start({"--admin_hosts=node1.example,[fd00::1]"});
   const auto with_host = [&](const std::string& host, const std::string& page) {
-    return Ask(server, absl::StrCat("GET ", page, " HTTP/1.1\r\nHost: ", host, "\r\nConnection: close\r\n\r\n"));
+    return Ask(server, absl::StrCat("GET ", page, " HTTP/1.1\r\nHost: ", host,
+                                    "\r\nConnection: close\r\n\r\n"));
   };
-  for (const char* page : {"/", "/metrics", "/stats", "/connz", "/flagz", "/healthz", "/readyz", "/nothing"}) {
-    for (const char* host : {"evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example",
-                             "localhost:x", "[::2]", "localhost@evil.example", "0.0.0.0", "node2.example"}) {
+  for (const char* page :
+       {"/", "/metrics", "/stats", "/connz", "/flagz", "/healthz", "/readyz", "/nothing"}) {
+    for (const char* host :
+         {"evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example",
+          "localhost:x", "[::2]", "localhost@evil.example", "0.0.0.0", "node2.example"}) {
       const std::string answer = with_host(host, page);
       EXPECT_EQ(Has(answer, 421), IsTcp()) << host << page << "\n" << answer.substr(0, 200);
       if (IsTcp()) {
@@ -338,8 +363,8 @@ TEST_P(HostileDoorTest, NamesOfStrangers) {
       }
     }
   }
-  for (const char* host : {"localhost", "LocalHost:9", "127.0.0.1", "127.0.0.1:9100", "[::1]", "[::1]:9100",
-                           "node1.example:443", "NODE1.example", "[fd00::1]:1"}) {
+  for (const char* host : {"localhost", "LocalHost:9", "127.0.0.1", "127.0.0.1:9100", "[::1]",
+                           "[::1]:9100", "node1.example:443", "NODE1.example", "[fd00::1]:1"}) {
     EXPECT_TRUE(Has(with_host(host, "/healthz"), 200)) << host;
   }
 }

@@ -1,5 +1,5 @@
-// Descriptors whose last close(2) never returns, and files that do not answer: none of the server's threads waits for them,
-// wherever they come to it.
+// Descriptors whose last close(2) never returns, and files that do not answer: none of the server's
+// threads waits for them, wherever they come to it.
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -37,7 +37,8 @@ constexpr char kObject[] = "what the server serves";
 // What makes a server believe that its kernel is older than Linux 6.16 (net/pass_rights.h).
 constexpr char kOldKernel[] = "OBJMAPPER_WITHOUT_PASSRIGHTS=1";
 
-// A TCP connection to nobody who reads, with bytes that cannot leave, and SO_LINGER: who closes it last waits for 1000 s.
+// A TCP connection to nobody who reads, with bytes that cannot leave, and SO_LINGER: who closes it
+// last waits for 1000 s.
 class Lingering {
  public:
   Lingering() {
@@ -69,7 +70,8 @@ class Lingering {
     if (closer_.joinable()) closer_.join();
   }
   int fd() const { return fd_.get(); }
-  // It is the server's alone from now on. (Where that has let go of it already, ours is the last, and who closes it waits.)
+  // It is the server's alone from now on. (Where that has let go of it already, ours is the last,
+  // and who closes it waits.)
   void Leave() {
     closer_ = std::thread([fd = std::make_shared<net::UniqueFd>(std::move(fd_))] { fd->Reset(); });
   }
@@ -149,7 +151,8 @@ class HostileForeignFdTest : public testing::TestWithParam<Case> {
   }
 
   ServerProcess& Start(std::vector<std::string> flags = {}, const std::string& root = "") {
-    flags.insert(flags.begin(), {"--drain_timeout=1s", "--request_timeout=2s", "--admin_listen=" + admin()});
+    flags.insert(flags.begin(),
+                 {"--drain_timeout=1s", "--request_timeout=2s", "--admin_listen=" + admin()});
     ServerOptions options{.engine = GetParam().engine, .flags = flags};
     if (GetParam().old_kernel) options.environment = {kOldKernel};
     server_ = std::make_unique<ServerProcess>(root.empty() ? tree_.root() : root, options);
@@ -169,7 +172,8 @@ class HostileForeignFdTest : public testing::TestWithParam<Case> {
       RawClient unix_client = RawClient::V1(server_->Unix());
       EXPECT_EQ(unix_client.Get({.mode = kCopy, .uri = "object"}).body, kObject);
       EXPECT_EQ(Contents(unix_client.Get({.mode = kFdPass, .uri = "object"}).fd.get()), kObject);
-      EXPECT_EQ(RawClient::V1(server_->Tcp()).Get({.mode = kSplice, .uri = "object"}).body, kObject);
+      EXPECT_EQ(RawClient::V1(server_->Tcp()).Get({.mode = kSplice, .uri = "object"}).body,
+                kObject);
       RawClient v2 = RawClient::V2(server_->Unix(), kInOrder);
       EXPECT_TRUE(v2.Get({.mode = kList}).ok());
     }
@@ -200,7 +204,8 @@ class HostileForeignFdTest : public testing::TestWithParam<Case> {
 };
 INSTANTIATE_TEST_SUITE_P(Everything, HostileForeignFdTest, testing::ValuesIn(Cases()), CaseName);
 
-// On the first byte, which the router looks at; on HELLO, which it takes; in the middle of that, and behind it.
+// On the first byte, which the router looks at; on HELLO, which it takes; in the middle of that,
+// and behind it.
 TEST_P(HostileForeignFdTest, OnWhatTheRouterReads) {
   for (const bool writable : {false, true}) {
     server_.reset();
@@ -213,7 +218,8 @@ TEST_P(HostileForeignFdTest, OnWhatTheRouterReads) {
     Send(&wires[1], hello, &lingering[1]);
     wires[2].Send(hello.substr(0, 3));
     Send(&wires[2], hello.substr(3), &lingering[2]);
-    Send(&wires[3], absl::StrCat(hello, V2Request(1, {.mode = kCopy, .uri = "object"})), &lingering[3]);
+    Send(&wires[3], absl::StrCat(hello, V2Request(1, {.mode = kCopy, .uri = "object"})),
+         &lingering[3]);
     ExpectServes();
     wires.clear();
     ExpectServes();
@@ -233,7 +239,8 @@ TEST_P(HostileForeignFdTest, OnRequestsThatTakeNone) {
     Send(&wires.back(), V1Request(mode, "object"), lingering.back().get());
     lingering.push_back(std::make_unique<Lingering>());
     RawClient v2 = RawClient::V2(server_->Unix(), kInOrder);
-    Send(&v2.wire(), V2Request(1, {.mode = mode, .uri = "object", .body = mode == kPut ? "body" : ""}),
+    Send(&v2.wire(),
+         V2Request(1, {.mode = mode, .uri = "object", .body = mode == kPut ? "body" : ""}),
          lingering.back().get());
     wires.push_back(std::move(v2.wire()));
   }
@@ -253,7 +260,8 @@ TEST_P(HostileForeignFdTest, FromARefusedPeer) {
   const std::string path = admin_directory_.path() + "/only";
   const std::string& engine = GetParam().engine;
   ServerOptions options{.only_flags = true, .socket_path = path};
-  options.flags = {"--root=" + tree_.root(), "--listen_unix=" + path, "--drain_timeout=1s", "--allow_uids=4711",
+  options.flags = {"--root=" + tree_.root(), "--listen_unix=" + path, "--drain_timeout=1s",
+                   "--allow_uids=4711",
                    absl::StartsWith(engine, "model_") ? "--concurrency_model=" + engine.substr(6)
                                                       : "--io_engine=" + engine};
   if (GetParam().old_kernel) options.environment = {kOldKernel};
@@ -273,8 +281,8 @@ TEST_P(HostileForeignFdTest, FromARefusedPeer) {
   }
 }
 
-// On a connection that takes descriptors: with OP_PUT_FD, with what else there is, by the hundred, behind the end of the
-// conversation, and unread when it ends.
+// On a connection that takes descriptors: with OP_PUT_FD, with what else there is, by the hundred,
+// behind the end of the conversation, and unread when it ends.
 TEST_P(HostileForeignFdTest, OnAConnectionThatTakesSome) {
   StartWritable();
   std::vector<RawClient> clients;
@@ -286,16 +294,19 @@ TEST_P(HostileForeignFdTest, OnAConnectionThatTakesSome) {
   };
   Lingering* one = next();
   std::vector<uint32_t> ids;
-  Send(&clients.back().wire(), clients.back().Encode({{.mode = kPutFd, .uri = "x"}}, &ids), one, /*expected=*/true);
+  Send(&clients.back().wire(), clients.back().Encode({{.mode = kPutFd, .uri = "x"}}, &ids), one,
+       /*expected=*/true);
   ExpectRefused(clients.back().Next(), Status::kInvalidRequest);
 
   one = next();
-  Send(&clients.back().wire(), clients.back().Encode({{.mode = kCopy, .uri = "object"}}, &ids), one, /*expected=*/true);
+  Send(&clients.back().wire(), clients.back().Encode({{.mode = kCopy, .uri = "object"}}, &ids), one,
+       /*expected=*/true);
   ExpectRefused(clients.back().Next(), Status::kInvalidRequest);
 
   one = next();
   const std::vector<int> many(kFdsMost, one->fd());
-  EXPECT_TRUE(clients.back().wire().Send(clients.back().Encode({{.mode = kPutFd, .uri = "x"}}, &ids), many));
+  EXPECT_TRUE(clients.back().wire().Send(
+      clients.back().Encode({{.mode = kPutFd, .uri = "x"}}, &ids), many));
   one->Leave();
   ExpectRefused(clients.back().Next(), Status::kInvalidRequest);
 
@@ -341,8 +352,8 @@ TEST_P(HostileForeignFdTest, MoreThanThereAreProcesses) {
   EXPECT_TRUE(MetricBecomes(admin(), "objmapper_foreign_workers_stuck", 0));
 }
 
-// A connection keeps one descriptor for each OP_PUT_FD whose first byte is there, and no other: not those that come with the
-// rest of a request, nor several with one.
+// A connection keeps one descriptor for each OP_PUT_FD whose first byte is there, and no other: not
+// those that come with the rest of a request, nor several with one.
 TEST_P(HostileForeignFdTest, UnfinishedRequestsKeepFew) {
   StartWritable();
   const net::UniqueFd memory = net::Memfd("contents", 0);
@@ -352,7 +363,8 @@ TEST_P(HostileForeignFdTest, UnfinishedRequestsKeepFew) {
   const int before = CountOf(SettledDescriptors(*server_));
   for (RawClient& client : clients) {
     std::vector<uint32_t> ids;
-    const std::string request = client.Encode({{.mode = kPutFd, .uri = std::string(300, 'a')}}, &ids);
+    const std::string request =
+        client.Encode({{.mode = kPutFd, .uri = std::string(300, 'a')}}, &ids);
     for (size_t i = 0; i + 1 < request.size(); ++i) {
       const std::vector<int> fds(i == 0 ? 1 : 2, memory.get());
       if (!client.wire().Send(request.substr(i, 1), fds)) break;
@@ -369,11 +381,13 @@ TEST_P(HostileForeignFdTest, WithoutTheExpendableProcess) {
   Lingering first, second;
   RawClient client = Writer();
   std::vector<uint32_t> ids;
-  Send(&client.wire(), client.Encode({{.mode = kCopy, .uri = "object"}}, &ids), &first, /*expected=*/true);
+  Send(&client.wire(), client.Encode({{.mode = kCopy, .uri = "object"}}, &ids), &first,
+       /*expected=*/true);
   ExpectRefused(client.Next(), Status::kInvalidRequest);
   for (const pid_t child : ChildrenOf(server_->pid())) kill(child, SIGKILL);
   absl::SleepFor(absl::Milliseconds(100));
-  Send(&client.wire(), client.Encode({{.mode = kCopy, .uri = "object"}}, &ids), &second, /*expected=*/true);
+  Send(&client.wire(), client.Encode({{.mode = kCopy, .uri = "object"}}, &ids), &second,
+       /*expected=*/true);
   EXPECT_TRUE(client.wire().AtEnd()) << "nobody can take them any more";
   const net::UniqueFd memory = net::Memfd("contents", 0);
   RawClient next = Writer();
@@ -422,15 +436,16 @@ class SilentFileTest : public HostileForeignFdTest {
     const net::UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
     EXPECT_TRUE(fd.valid());
     std::vector<uint32_t> ids;
-    EXPECT_TRUE(client->wire().Send(client->Encode({{.mode = kPutFd, .uri = uri}}, &ids), {fd.get()}));
+    EXPECT_TRUE(
+        client->wire().Send(client->Encode({{.mode = kPutFd, .uri = uri}}, &ids), {fd.get()}));
   }
 
   std::unique_ptr<FuseMount> fuse_;
 };
 INSTANTIATE_TEST_SUITE_P(Everything, SilentFileTest, testing::ValuesIn(Cases()), CaseName);
 
-// One that does is refused all the same: it could stop at any time. So is a file of an overlay that lies over such ones; one
-// whose layers are local is stored.
+// One that does is refused all the same: it could stop at any time. So is a file of an overlay that
+// lies over such ones; one whose layers are local is stored.
 TEST_P(SilentFileTest, WhatIsNotLocalIsRefused) {
   StartWritable();
   RawClient client = Writer();
@@ -454,7 +469,8 @@ TEST_P(SilentFileTest, WhatIsNotLocalIsRefused) {
   ExpectServes();
 }
 
-// Neither its attributes, nor its bytes, nor its end: the request is answered in time, and nobody else waits.
+// Neither its attributes, nor its bytes, nor its end: the request is answered in time, and nobody
+// else waits.
 TEST_P(SilentFileTest, NobodyElseWaits) {
   StartWritable();
   for (const uint32_t request : {FuseMount::kGetattr, FuseMount::kStatfs, FuseMount::kFlush}) {
@@ -470,7 +486,8 @@ TEST_P(SilentFileTest, NobodyElseWaits) {
     fuse_->Hang(request);
     for (int i = 0; i < 3; ++i) {
       std::vector<uint32_t> ids;
-      clients[i].wire().Send(clients[i].Encode({{.mode = kPutFd, .uri = absl::StrCat("s", i)}}, &ids), {fds[i].get()});
+      clients[i].wire().Send(
+          clients[i].Encode({{.mode = kPutFd, .uri = absl::StrCat("s", i)}}, &ids), {fds[i].get()});
     }
     EXPECT_TRUE(fuse_->AwaitHanging());
     ExpectServes();

@@ -1,5 +1,5 @@
-// Peers whom the rules deny something, or who were not let in: they learn nothing of what is there, remove nothing that is not
-// theirs, and cost next to nothing.
+// Peers whom the rules deny something, or who were not let in: they learn nothing of what is there,
+// remove nothing that is not theirs, and cost next to nothing.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
@@ -31,7 +31,9 @@ class HostileRulesTest : public WritableTest {
     std::ofstream(path, std::ios::trunc) << rules;
     Start({"--rules_file=" + path});
   }
-  std::set<std::string> Names() const { return storage::NamesBelow(tree_.root(), storage::Which::kAll); }
+  std::set<std::string> Names() const {
+    return storage::NamesBelow(tree_.root(), storage::Which::kAll);
+  }
   // Waits until these are all names there are; a body that was given up is closed a moment later.
   void ExpectNames(const std::set<std::string>& wanted) {
     const absl::Time until = absl::Now() + absl::FromChrono(kPatience);
@@ -49,8 +51,9 @@ class HostileRulesTest : public WritableTest {
 };
 INSTANTIATE_TEST_SUITE_P(Everything, HostileRulesTest, testing::ValuesIn(kEverything), EngineName);
 
-// Whatever a name stands for that the rules deny, and however it is spelt, the answer is the same to the byte: an object, one
-// that others have asked for a moment ago, a folder, a name below an object, a link, nothing.
+// Whatever a name stands for that the rules deny, and however it is spelt, the answer is the same
+// to the byte: an object, one that others have asked for a moment ago, a folder, a name below an
+// object, a link, nothing.
 TEST_P(HostileRulesTest, WhatIsDeniedLooksLikeNothing) {
   tree_.Add("open/a", "open");
   tree_.Add("closed/there", "secret");
@@ -68,9 +71,10 @@ TEST_P(HostileRulesTest, WhatIsDeniedLooksLikeNothing) {
       RawClient peer = Client(transport);
       const Answer nothing = Ask(&peer, mode, "closed/nothing");
       ExpectRefused(nothing, Status::kPermissionDenied);
-      for (const char* uri : {"closed/there", "closed//there", "./closed/there", "/closed/./there", "closed/there/below", "closed",
-                              "closed/", "closed/folder", "closed/folder/object", "closed/empty", "closed/link", "closed/out",
-                              "closed/.objmapper-1-1-1"}) {
+      for (const char* uri :
+           {"closed/there", "closed//there", "./closed/there", "/closed/./there",
+            "closed/there/below", "closed", "closed/", "closed/folder", "closed/folder/object",
+            "closed/empty", "closed/link", "closed/out", "closed/.objmapper-1-1-1"}) {
         SCOPED_TRACE(absl::StrCat(std::string(1, mode), " ", uri));
         const Answer answer = Ask(&peer, mode, uri);
         EXPECT_EQ(answer.status, nothing.status);
@@ -91,10 +95,12 @@ TEST_P(HostileRulesTest, WhatIsDeniedLooksLikeNothing) {
   EXPECT_EQ(Names(), before);
 }
 
-// A put over somebody's folder is CONFLICT, though the folder be empty; neither that nor a delete nor a put that comes to nothing
-// removes a folder that the server has not made, or that lies above what the peer was granted.
+// A put over somebody's folder is CONFLICT, though the folder be empty; neither that nor a delete
+// nor a put that comes to nothing removes a folder that the server has not made, or that lies above
+// what the peer was granted.
 TEST_P(HostileRulesTest, FoldersOfOthersStay) {
-  for (const char* folder : {"inbox", "inbox/theirs", "drop"}) std::filesystem::create_directory(tree_.Path(folder));
+  for (const char* folder : {"inbox", "inbox/theirs", "drop"})
+    std::filesystem::create_directory(tree_.Path(folder));
   StartWith("any /granted/mine read,write\nany /granted read\nany / read,write\n");
   RawClient client = Client();
   for (const char mode : {kPut, kPutFd}) {
@@ -113,7 +119,8 @@ TEST_P(HostileRulesTest, FoldersOfOthersStay) {
     {
       RawClient gone = Client();
       std::vector<uint32_t> ids;
-      const std::string request = gone.Encode({Put(absl::StrCat(uri, "/more"), std::string(100'000, 'x'))}, &ids);
+      const std::string request =
+          gone.Encode({Put(absl::StrCat(uri, "/more"), std::string(100'000, 'x'))}, &ids);
       gone.wire().Send(request.substr(0, 50'000));
       // Begun, and ended: from here on names only go.
       gone.wire().HalfClose();
@@ -137,7 +144,8 @@ class NobodyTest : public testing::Test {
   // On a Unix socket alone, in a namespace where everybody's number is that of "nobody".
   ServerOptions Hidden(std::vector<std::string> flags) {
     flags.insert(flags.begin(), {"--root=" + tree_.root(), "--listen_unix=" + path_});
-    return {.flags = std::move(flags), .only_flags = true, .without_users = true, .socket_path = path_};
+    return {
+        .flags = std::move(flags), .only_flags = true, .without_users = true, .socket_path = path_};
   }
   Answer Get() { return RawClient::V1(Wire::ToUnix(path_)).Get({.mode = kCopy, .uri = "a"}); }
 
@@ -146,8 +154,8 @@ class NobodyTest : public testing::Test {
   const std::string path_ = directory_.path() + "/socket";
 };
 
-// In a user namespace the kernel tells everybody whom it does not map as one number, that of "nobody": a rule or a flag that
-// names it lets in nobody, and the log says so at the start.
+// In a user namespace the kernel tells everybody whom it does not map as one number, that of
+// "nobody": a rule or a flag that names it lets in nobody, and the log says so at the start.
 TEST_F(NobodyTest, IsNotEverybodyWhomTheNamespaceHides) {
   for (const char* flag : {"--allow_uids=65534", "--allow_gids=65534", "--allow_uids=0,65534"}) {
     SCOPED_TRACE(flag);
@@ -156,7 +164,8 @@ TEST_F(NobodyTest, IsNotEverybodyWhomTheNamespaceHides) {
     ExpectRefused(Get(), Status::kPermissionDenied);
   }
   const std::string rules = tree_.outside() + "/rules";
-  for (const char* rule : {"uid 65534 / read", "gid 65534 / read", "uid 65534 / read\ngid 65534 / read\ntcp / read"}) {
+  for (const char* rule :
+       {"uid 65534 / read", "gid 65534 / read", "uid 65534 / read\ngid 65534 / read\ntcp / read"}) {
     SCOPED_TRACE(rule);
     std::ofstream(rules, std::ios::trunc) << rule << "\n";
     ServerProcess server(tree_.root(), Hidden({"--rules_file=" + rules}));
@@ -178,13 +187,15 @@ int Sockets(const ServerProcess& server) {
   return found == all.end() ? 0 : found->second;
 }
 
-// However many come who are not let in, and say nothing and stay, they hold few descriptors and for a moment; each reads why.
+// However many come who are not let in, and say nothing and stay, they hold few descriptors and for
+// a moment; each reads why.
 TEST_P(TurnedAwayTest, HoldFewDescriptors) {
   ObjectTree tree;
   tree.Add("a", "object");
   ServerProcess server(tree.root(), {.engine = GetParam(), .flags = {"--max_connections=2"}});
   RawClient inside[] = {RawClient::V1(server.Unix()), RawClient::V1(server.Tcp())};
-  for (RawClient& client : inside) EXPECT_EQ(client.Get({.mode = kCopy, .uri = "a"}).body, "object");
+  for (RawClient& client : inside)
+    EXPECT_EQ(client.Get({.mode = kCopy, .uri = "a"}).body, "object");
   const int before = Sockets(server);
   std::vector<RawClient> turned_away;
   int most = 0;
@@ -201,7 +212,8 @@ TEST_P(TurnedAwayTest, HoldFewDescriptors) {
   const absl::Time until = absl::Now() + absl::FromChrono(kPatience);
   while (Sockets(server) > before && absl::Now() < until) absl::SleepFor(absl::Milliseconds(5));
   EXPECT_EQ(Sockets(server), before);
-  for (RawClient& client : inside) EXPECT_EQ(client.Get({.mode = kCopy, .uri = "a"}).body, "object");
+  for (RawClient& client : inside)
+    EXPECT_EQ(client.Get({.mode = kCopy, .uri = "a"}).body, "object");
   EXPECT_EQ(server.Stop(SIGTERM), 0);
 }
 
@@ -209,8 +221,11 @@ TEST_P(TurnedAwayTest, HoldFewDescriptors) {
 TEST_P(TurnedAwayTest, LimitsThatDoNotFitAreNamed) {
   ObjectTree tree;
   {
-    ServerProcess server(tree.root(), {.engine = GetParam(), .flags = {"--max_connections=5000"}, .descriptors_max = 1000});
-    EXPECT_TRUE(server.WaitForLog("--max_connections=5000 and --fd_cache_entries=1024 do not fit into 1000 descriptors"));
+    ServerProcess server(
+        tree.root(),
+        {.engine = GetParam(), .flags = {"--max_connections=5000"}, .descriptors_max = 1000});
+    EXPECT_TRUE(server.WaitForLog(
+        "--max_connections=5000 and --fd_cache_entries=1024 do not fit into 1000 descriptors"));
   }
   ServerProcess server(tree.root(), {.engine = GetParam(),
                                      .flags = {"--max_connections=100", "--fd_cache_entries=16"},

@@ -1,9 +1,8 @@
 // Peers that break the rules, or just break: they get a clear answer or an end, and cost the
 // server nothing that stays.
 #include <errno.h>
-#include <gtest/gtest.h>
-
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -47,8 +46,9 @@ class HostileTest : public SetupTest {
   }
 };
 
-// Descriptors sent to us never stay: whoever waits for their end sees it, with the connection still open. Their sender is
-// told at once, by EPERM, and nothing of that message has come; where the kernel cannot do that the connection ends.
+// Descriptors sent to us never stay: whoever waits for their end sees it, with the connection still
+// open. Their sender is told at once, by EPERM, and nothing of that message has come; where the
+// kernel cannot do that the connection ends.
 TEST_P(HostileTest, DescriptorsSentToUsAreClosed) {
   if (!GetParam().is_unix()) GTEST_SKIP() << "descriptors travel over Unix sockets alone";
   RawClient client = Client();
@@ -61,8 +61,9 @@ TEST_P(HostileTest, DescriptorsSentToUsAreClosed) {
       net::UniqueFd read_end(ends[0]), write_end(ends[1]);
       client.Ask({.mode = kCopy, .uri = "small"});
       const Question question = {.mode = mode, .uri = "small"};
-      const bool sent = client.wire().Send(GetParam().is_v2() ? V2Request(1, question) : V1Request(mode, "small"),
-                                           std::vector<int>(count, write_end.get()));
+      const bool sent =
+          client.wire().Send(GetParam().is_v2() ? V2Request(1, question) : V1Request(mode, "small"),
+                             std::vector<int>(count, write_end.get()));
       EXPECT_TRUE(sent || errno == EPERM) << errno;
       if (!sent) client.Ask({.mode = kSplice, .uri = "small"});
       const Answer before_it = client.Next();
@@ -70,7 +71,8 @@ TEST_P(HostileTest, DescriptorsSentToUsAreClosed) {
         EXPECT_EQ(before_it.body, kObject);
         EXPECT_EQ(client.Next().body, kObject);
       } else {
-        // What one receive brings together with descriptors is dropped with them: nobody knows on which byte they came.
+        // What one receive brings together with descriptors is dropped with them: nobody knows on
+        // which byte they came.
         EXPECT_TRUE(before_it.body == kObject || before_it.kind == Answer::Kind::kEnd);
         EXPECT_TRUE(client.wire().AtEnd());
         client = Client();
@@ -109,8 +111,8 @@ TEST_P(HostileTest, DescriptorOfARefusedPutFdIsClosed) {
   ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
   net::UniqueFd read_end(ends[0]), write_end(ends[1]);
   const Question question = {.mode = kPutFd, .uri = "small"};
-  const bool sent = client.wire().Send(GetParam().is_v2() ? V2Request(1, question) : V1Request(kPutFd, "small"),
-                                       {write_end.get()});
+  const bool sent = client.wire().Send(
+      GetParam().is_v2() ? V2Request(1, question) : V1Request(kPutFd, "small"), {write_end.get()});
   EXPECT_TRUE(sent || errno == EPERM) << errno;
   write_end.Reset();
   pollfd hung_up{read_end.get(), 0, 0};

@@ -1,5 +1,6 @@
-// Clients that ask for much with little: descriptors of files that are nearly all holes, copies that nobody waits for any more, URIs of
-// thousands of levels, listings that are not read. Others are served meanwhile, and what it costs the server has a bound.
+// Clients that ask for much with little: descriptors of files that are nearly all holes, copies
+// that nobody waits for any more, URIs of thousands of levels, listings that are not read. Others
+// are served meanwhile, and what it costs the server has a bound.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -67,11 +68,15 @@ class HostileWorkTest : public WritableTest {
     }
     return uris;
   }
-  bool IsRing() const { return GetParam().find("uring") != std::string::npos || GetParam().find("epoll") != std::string::npos; }
+  bool IsRing() const {
+    return GetParam().find("uring") != std::string::npos ||
+           GetParam().find("epoll") != std::string::npos;
+  }
 };
 INSTANTIATE_TEST_SUITE_P(Everything, HostileWorkTest, testing::ValuesIn(kEverything), EngineName);
 
-// What takes no room with the client takes none here, nor time: its holes stay holes. What is read of it are its bytes.
+// What takes no room with the client takes none here, nor time: its holes stay holes. What is read
+// of it are its bytes.
 TEST_P(HostileWorkTest, HolesStayHoles) {
   RawClient client = Client();
   for (const uint64_t bytes : {300 * kMiB, 20 * 1024 * kMiB, 15 * kTiB}) {
@@ -82,9 +87,15 @@ TEST_P(HostileWorkTest, HolesStayHoles) {
     EXPECT_EQ(stored.Number(kSizeEntry), bytes);
     EXPECT_LE(BlocksOf("a/sparse"), 64 * 1024);
     for (const char mode : {kCopy, kSplice}) {
-      EXPECT_EQ(client.Get({.mode = mode, .uri = "a/sparse", .flags = kWithRange, .offset = 0, .length = 9}).body, "beginning");
-      EXPECT_EQ(client.Get({.mode = mode, .uri = "a/sparse", .flags = kWithRange, .offset = bytes - 4}).body,
-                std::string("\0end", 4));
+      EXPECT_EQ(
+          client
+              .Get({.mode = mode, .uri = "a/sparse", .flags = kWithRange, .offset = 0, .length = 9})
+              .body,
+          "beginning");
+      EXPECT_EQ(
+          client.Get({.mode = mode, .uri = "a/sparse", .flags = kWithRange, .offset = bytes - 4})
+              .body,
+          std::string("\0end", 4));
     }
   }
 }
@@ -97,7 +108,8 @@ TEST_P(HostileWorkTest, SparseTerabytesCostNothing) {
   const auto ask = [&](const std::string& uri, uint64_t at) {
     for (const char mode : {kCopy, kSplice}) {
       for (const uint64_t length : {uint64_t{1}, 100 * uint64_t{1024}, 3 * kMiB}) {
-        const Answer answer = client.Get({.mode = mode, .uri = uri, .flags = kWithRange, .offset = at, .length = length});
+        const Answer answer = client.Get(
+            {.mode = mode, .uri = uri, .flags = kWithRange, .offset = at, .length = length});
         EXPECT_TRUE(answer.ok()) << answer.status;
         EXPECT_EQ(answer.body.size(), length);
       }
@@ -108,7 +120,8 @@ TEST_P(HostileWorkTest, SparseTerabytesCostNothing) {
   ask("warm", kMiB);
   const int64_t before = Server().resident_bytes();
   for (int i = 0; i < 10; ++i) ask(absl::StrCat("huge", i), 7 * kTiB);
-  EXPECT_LT(Server().resident_bytes() - before, static_cast<int64_t>((net::kSanitized ? 400 : 40) * kMiB));
+  EXPECT_LT(Server().resident_bytes() - before,
+            static_cast<int64_t>((net::kSanitized ? 400 : 40) * kMiB));
 }
 
 // Nobody's copy is not finished, and others do not wait for it.
@@ -142,7 +155,8 @@ TEST_P(HostileWorkTest, AClientThatHasSaidAllIsWorkedFor) {
   EXPECT_TRUE(client.Next().ok());
 }
 
-// More levels than anybody needs are refused as too long by every operation; the connection goes on, and nothing is left.
+// More levels than anybody needs are refused as too long by every operation; the connection goes
+// on, and nothing is left.
 TEST_P(HostileWorkTest, DepthHasABound) {
   RawClient client = Client();
   const net::UniqueFd fd = Sparse(1000);
@@ -156,14 +170,16 @@ TEST_P(HostileWorkTest, DepthHasABound) {
   EXPECT_EQ(BlocksOf("d"), -1);
   const std::string deepest = Levels(256);
   EXPECT_TRUE(client.Get(Put(deepest, "body")).ok());
-  for (const char mode : {kCopy, kSplice}) EXPECT_EQ(client.Get({.mode = mode, .uri = deepest}).body, "body");
+  for (const char mode : {kCopy, kSplice})
+    EXPECT_EQ(client.Get({.mode = mode, .uri = deepest}).body, "body");
   EXPECT_EQ(Contents(client.Get({.mode = kFdPass, .uri = deepest}).fd.get()), "body");
   EXPECT_EQ(ListAll(&client), std::set<std::string>{deepest});
   EXPECT_TRUE(client.Get({.mode = kDelete, .uri = deepest}).ok());
   EXPECT_EQ(BlocksOf("d"), -1);
 }
 
-// A tree that others have made deeper keeps nobody from listing what is beside it, with a catalog or without.
+// A tree that others have made deeper keeps nobody from listing what is beside it, with a catalog
+// or without.
 TEST_P(HostileWorkTest, DeepTreesOfOthersBreakNoListing) {
   tree_.AddOnce("a", "x");
   net::UniqueFd at(open(tree_.root().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -184,12 +200,14 @@ TEST_P(HostileWorkTest, DeepTreesOfOthersBreakNoListing) {
   EXPECT_EQ(ListAll(&other), std::set<std::string>{"a"});
 }
 
-// Listings that nobody reads take a bounded amount of memory together; who does read gets all, page by page.
+// Listings that nobody reads take a bounded amount of memory together; who does read gets all, page
+// by page.
 TEST_P(HostileWorkTest, UnreadListingsHaveABound) {
   if (!IsRing()) GTEST_SKIP() << "its threads wait for who does not read, one each";
   std::set<std::string> all;
   for (int i = 0; i < 1500; ++i) {
-    all.insert(absl::StrCat("pages/", 10'000 + i, std::string(220, 'n'), "/", std::string(240, 'n'), "/", std::string(240, 'n')));
+    all.insert(absl::StrCat("pages/", 10'000 + i, std::string(220, 'n'), "/", std::string(240, 'n'),
+                            "/", std::string(240, 'n')));
     tree_.AddOnce(*all.rbegin(), "");
   }
   RawClient honest = Client();
@@ -202,17 +220,20 @@ TEST_P(HostileWorkTest, UnreadListingsHaveABound) {
   }
   // Answered, as far as the sockets take it.
   EXPECT_EQ(ListAll(&honest), all);
-  EXPECT_LT(Server().resident_bytes() - before, static_cast<int64_t>((net::kSanitized ? 640 : 110) * kMiB));
+  EXPECT_LT(Server().resident_bytes() - before,
+            static_cast<int64_t>((net::kSanitized ? 640 : 110) * kMiB));
   for (RawClient& client : clients) EXPECT_TRUE(client.Next().ok());
   EXPECT_EQ(ListAll(&honest), all);
 }
 
-// More objects than the catalog may hold are not stored; those that are there can be replaced, and those that others put there are
-// listed all the same.
+// More objects than the catalog may hold are not stored; those that are there can be replaced, and
+// those that others put there are listed all the same.
 TEST_P(HostileWorkTest, TheCatalogHasABound) {
   Start({"--catalog_memory=64K"});
   RawClient client = Client();
-  const auto uri = [](int i) { return absl::StrCat(std::string(200, 'n'), "/", std::string(200, 'n'), "/", i); };
+  const auto uri = [](int i) {
+    return absl::StrCat(std::string(200, 'n'), "/", std::string(200, 'n'), "/", i);
+  };
   std::set<std::string> all;
   Answer last;
   for (int i = 0; i < 1000; ++i) {

@@ -1,7 +1,7 @@
-// What the machine really is: fewer cores than it has, a log that nobody takes, files whose opening is held up.
-#include <gtest/gtest.h>
-
+// What the machine really is: fewer cores than it has, a log that nobody takes, files whose opening
+// is held up.
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -36,18 +36,23 @@ namespace {
 
 class CoresTest : public EngineTest {};
 
-// A server that may use one core has one worker, whatever the machine has; and what it says at the start tells why.
+// A server that may use one core has one worker, whatever the machine has; and what it says at the
+// start tells why.
 TEST_P(CoresTest, ThreadsGoByWhatItMayUse) {
   SharedTree().AddOnce("small", "small object");
   TempDir door;
   const std::string admin = door.path() + "/admin";
-  ServerProcess server(SharedTree().root(), {.engine = GetParam(), .flags = {"--admin_listen=" + admin}, .on_one_core = true});
+  ServerProcess server(
+      SharedTree().root(),
+      {.engine = GetParam(), .flags = {"--admin_listen=" + admin}, .on_one_core = true});
   EXPECT_TRUE(server.WaitForLog("cores: ")) << server.log();
   cpu_set_t set;
   ASSERT_EQ(sched_getaffinity(server.pid(), sizeof(set), &set), 0);
   ASSERT_EQ(CPU_COUNT(&set), 1);
   const std::string log = server.log();
-  EXPECT_TRUE(absl::StrContains(log, "cores: 1 of the machine's ") || absl::StrContains(log, "cores: the machine's only one")) << log;
+  EXPECT_TRUE(absl::StrContains(log, "cores: 1 of the machine's ") ||
+              absl::StrContains(log, "cores: the machine's only one"))
+      << log;
   RawClient client = Open(server, Transport::kUnix, Dialect::kV2);
   EXPECT_EQ(client.Get({.mode = kCopy, .uri = "small"}).body, "small object");
   EXPECT_TRUE(client.Get({.mode = kFdPass, .uri = "small"}).ok());
@@ -72,20 +77,24 @@ class UntakenLogTest : public EngineTest {
     const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
     while (Metric(admin, "objmapper_log_lines_dropped_total") < 100) {
       for (int i = 0; i < 500; ++i) {
-        ASSERT_FALSE(client.Get({.mode = i % 2 == 0 ? kCopy : kFdPass, .uri = absl::StrCat(name, i)}).ok());
+        ASSERT_FALSE(
+            client.Get({.mode = i % 2 == 0 ? kCopy : kFdPass, .uri = absl::StrCat(name, i)}).ok());
       }
       ASSERT_LT(absl::Now(), give_up) << "nothing is lost";
     }
   }
 };
 
-// Nobody takes the log, and peers bring about more of it than the pipe and what is before it hold: every request is answered all
-// the same, on old connections and new ones. Who takes the log again reads how many lines were lost, and then what comes.
+// Nobody takes the log, and peers bring about more of it than the pipe and what is before it hold:
+// every request is answered all the same, on old connections and new ones. Who takes the log again
+// reads how many lines were lost, and then what comes.
 TEST_P(UntakenLogTest, HoldsUpNoRequest) {
   SharedTree().AddOnce("small", "small object");
   TempDir door;
   const std::string admin = door.path() + "/admin";
-  ServerProcess server(SharedTree().root(), {.engine = GetParam(), .flags = {"--admin_listen=" + admin, "--log_requests"}});
+  ServerProcess server(
+      SharedTree().root(),
+      {.engine = GetParam(), .flags = {"--admin_listen=" + admin, "--log_requests"}});
   EXPECT_EQ(Metric(admin, "objmapper_log_lines_dropped_total"), 0);
   server.LeaveLog();
   ASSERT_NO_FATAL_FAILURE(Overfill(server, admin));
@@ -115,7 +124,9 @@ TEST_P(UntakenLogTest, HoldsUpNoRequest) {
 TEST_P(UntakenLogTest, HoldsUpNoEnd) {
   TempDir door;
   const std::string admin = door.path() + "/admin";
-  ServerProcess server(SharedTree().root(), {.engine = GetParam(), .flags = {"--admin_listen=" + admin, "--log_requests"}});
+  ServerProcess server(
+      SharedTree().root(),
+      {.engine = GetParam(), .flags = {"--admin_listen=" + admin, "--log_requests"}});
   server.LeaveLog();
   ASSERT_NO_FATAL_FAILURE(Overfill(server, admin));
   EXPECT_EQ(server.Stop(SIGTERM), 0);
@@ -126,8 +137,8 @@ INSTANTIATE_TEST_SUITE_P(Engines, UntakenLogTest, testing::ValuesIn(kEngines), E
 
 // ---- Files that are slow to open ----
 
-// A scanner that looks at each file of a mount before anybody opens it (fanotify(7)), and takes its time. Needs the machine's own
-// root.
+// A scanner that looks at each file of a mount before anybody opens it (fanotify(7)), and takes its
+// time. Needs the machine's own root.
 class Scanner {
  public:
   // Null: this machine does not let us. All files of `folder`'s mount are held.
@@ -135,7 +146,8 @@ class Scanner {
     auto scanner = std::unique_ptr<Scanner>(new Scanner());
     scanner->fd_.Reset(fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY | O_LARGEFILE));
     if (!scanner->fd_.valid()) return nullptr;
-    const int marked = fanotify_mark(scanner->fd_.get(), FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_OPEN_PERM, AT_FDCWD, folder.c_str());
+    const int marked = fanotify_mark(scanner->fd_.get(), FAN_MARK_ADD | FAN_MARK_MOUNT,
+                                     FAN_OPEN_PERM, AT_FDCWD, folder.c_str());
     if (marked != 0) return nullptr;
     scanner->thread_ = std::thread([s = scanner.get()] { s->Run(); });
     return scanner;
@@ -160,7 +172,9 @@ class Scanner {
         ssize_t left = read(fd_.get(), buffer, sizeof(buffer));
         auto* event = reinterpret_cast<fanotify_event_metadata*>(buffer);
         for (; FAN_EVENT_OK(event, left); event = FAN_EVENT_NEXT(event, left)) {
-          held.emplace_back(absl::Now() + absl::Milliseconds(event->pid == getpid() ? 0 : hold_ms_.load()), event->fd);
+          held.emplace_back(
+              absl::Now() + absl::Milliseconds(event->pid == getpid() ? 0 : hold_ms_.load()),
+              event->fd);
         }
       }
       for (auto one = held.begin(); one != held.end();) {
@@ -169,7 +183,8 @@ class Scanner {
           continue;
         }
         const fanotify_response response{one->second.get(), FAN_ALLOW};
-        EXPECT_EQ(write(fd_.get(), &response, sizeof(response)), static_cast<ssize_t>(sizeof(response)));
+        EXPECT_EQ(write(fd_.get(), &response, sizeof(response)),
+                  static_cast<ssize_t>(sizeof(response)));
         one = held.erase(one);
       }
     }
@@ -190,7 +205,8 @@ class SlowOpenTest : public EngineTest {
   // A tree with a mount of its own in it.
   void SetUp() override {
     EngineTest::SetUp();
-    if (GetParam() == "model_thread_pool") GTEST_SKIP() << "its threads belong to connections, whatever those ask for";
+    if (GetParam() == "model_thread_pool")
+      GTEST_SKIP() << "its threads belong to connections, whatever those ask for";
     if (IsSkipped()) return;
     tree_.Add("quick", "a quick object");
     tree_.Add("slow/0", "");
@@ -201,7 +217,8 @@ class SlowOpenTest : public EngineTest {
   }
   bool MountTmpfs() {
     mounted_ = mount("slow", slow_.c_str(), "tmpfs", 0, "") == 0;
-    for (int i = 0; mounted_ && i < 64; ++i) std::ofstream(absl::StrCat(slow_, "/", i)) << "slow object " << i;
+    for (int i = 0; mounted_ && i < 64; ++i)
+      std::ofstream(absl::StrCat(slow_, "/", i)) << "slow object " << i;
     return mounted_;
   }
   bool Bind(const std::string& folder) {
@@ -209,14 +226,16 @@ class SlowOpenTest : public EngineTest {
     return mounted_;
   }
   ServerProcess Serve() {
-    return ServerProcess(tree_.root(), {.engine = GetParam(), .flags = {"--admin_listen=" + admin(), "--pool_size=2", "--splice_pool_size=2"}});
+    return ServerProcess(tree_.root(), {.engine = GetParam(),
+                                        .flags = {"--admin_listen=" + admin(), "--pool_size=2",
+                                                  "--splice_pool_size=2"}});
   }
   std::string admin() const { return door_.path() + "/admin"; }
   // A thread of a connection's own may wait as long as it likes.
   bool counts() const { return !absl::StartsWith(GetParam(), "model_thread_per"); }
 
-  // Asks for what is quick, again and again for a while, in both ways, on connections that each worker has one of; returns how
-  // long the longest answer took.
+  // Asks for what is quick, again and again for a while, in both ways, on connections that each
+  // worker has one of; returns how long the longest answer took.
   static absl::Duration LongestOfQuick(const ServerProcess& server, absl::Duration time) {
     std::vector<RawClient> clients;
     for (int i = 0; i < 4; ++i) clients.push_back(Open(server, Transport::kUnix, Dialect::kV2));
@@ -240,18 +259,21 @@ class SlowOpenTest : public EngineTest {
   bool mounted_ = false;
 };
 
-// A scanner holds each open of a mount for three seconds. Once that is known (the first may hold up one worker's connections), what is
-// on other mounts is answered at once, however many ask for what is held, in pipelines too; and that is answered, when it may be.
+// A scanner holds each open of a mount for three seconds. Once that is known (the first may hold up
+// one worker's connections), what is on other mounts is answered at once, however many ask for what
+// is held, in pipelines too; and that is answered, when it may be.
 TEST_P(SlowOpenTest, AScanner) {
   if (!MountTmpfs()) GTEST_SKIP() << "mount(2) is not allowed here";
   const std::unique_ptr<Scanner> scanner = Scanner::Make(slow_);
-  if (scanner == nullptr) GTEST_SKIP() << "fanotify_init(2) with FAN_CLASS_CONTENT is not allowed here";
+  if (scanner == nullptr)
+    GTEST_SKIP() << "fanotify_init(2) with FAN_CLASS_CONTENT is not allowed here";
   ServerProcess server = Serve();
   RawClient first = Open(server, Transport::kUnix, Dialect::kV2);
   ASSERT_TRUE(first.Get({.mode = kFdPass, .uri = "slow/0"}).ok());
   ASSERT_EQ(first.Get({.mode = kCopy, .uri = "slow/0"}).body, "slow object 0");
   scanner->Hold(kHeld);
-  // Those that one connection asks for in one breath hold up its worker for as long as one does, not for their sum.
+  // Those that one connection asks for in one breath hold up its worker for as long as one does,
+  // not for their sum.
   RawClient pipeline = Open(server, Transport::kUnix, Dialect::kV2FdBatch);
   const absl::Time since = absl::Now();
   for (int i = 40; i < 44; ++i) pipeline.Ask({.mode = kFdPass, .uri = absl::StrCat("slow/", i)});
@@ -267,9 +289,13 @@ TEST_P(SlowOpenTest, AScanner) {
 
   std::vector<RawClient> waiting;
   for (int i = 0; i < 12; ++i) {
-    waiting.push_back(Open(server, Transport::kUnix, i % 3 == 0 ? Dialect::kV1 : i % 3 == 1 ? Dialect::kV2 : Dialect::kV2FdBatch));
+    waiting.push_back(Open(server, Transport::kUnix,
+                           i % 3 == 0   ? Dialect::kV1
+                           : i % 3 == 1 ? Dialect::kV2
+                                        : Dialect::kV2FdBatch));
     for (int k = 0; k < (i % 3 == 0 ? 1 : 2); ++k) {
-      waiting.back().Ask({.mode = i % 4 == 3 ? kCopy : kFdPass, .uri = absl::StrCat("slow/", 2 + i * 3 + k)});
+      waiting.back().Ask(
+          {.mode = i % 4 == 3 ? kCopy : kFdPass, .uri = absl::StrCat("slow/", 2 + i * 3 + k)});
     }
   }
   EXPECT_LT(LongestOfQuick(server, absl::Seconds(1)), kAtOnce);
@@ -288,7 +314,8 @@ TEST_P(SlowOpenTest, AScanner) {
   EXPECT_EQ(server.Stop(SIGTERM), 0);
 }
 
-// A file system in user space answers no OPEN at all, though the way to its file is in the kernel's caches.
+// A file system in user space answers no OPEN at all, though the way to its file is in the kernel's
+// caches.
 TEST_P(SlowOpenTest, AFileSystemThatDoesNotAnswer) {
   const std::unique_ptr<FuseMount> fuse = FuseMount::Make("a slow object", /*believed=*/true);
   if (fuse == nullptr || !Bind(fuse->directory())) GTEST_SKIP() << "mount(2) is not allowed here";

@@ -1,6 +1,7 @@
 #include "tests/e2e/matrix.h"
 
 #include <errno.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,6 @@
 
 #include <map>
 #include <memory>
-
-#include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
 
@@ -42,7 +41,8 @@ class SharedServers : public testing::Environment {
       server = std::make_unique<ServerProcess>(
           SharedTree().root(),
           ServerOptions{.engine = engine,
-                        .flags = {"--max_pipeline=1000", "--splice_bytes_min=4096", "--bulk_bytes_min=65536"}});
+                        .flags = {"--max_pipeline=1000", "--splice_bytes_min=4096",
+                                  "--bulk_bytes_min=65536"}});
     }
     return *server;
   }

@@ -2,10 +2,10 @@
 // one for each engine, that the tests of one program share where no flag of theirs matters.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <string>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "tests/e2e/object_tree.h"
 #include "tests/e2e/raw_client.h"
@@ -36,8 +36,8 @@ std::vector<Setup> Setups(const std::vector<Transport>& transports,
 inline const std::vector<Transport> kAllTransports = {Transport::kUnix, Transport::kTcp,
                                                       Transport::kTcp6};
 inline const std::vector<Dialect> kAllDialects = {Dialect::kV1, Dialect::kV2, Dialect::kV2FdBatch};
-// What serves, as ServerOptions::engine says it: both engines of mode_routing, or the one concurrency
-// model that the environment variable OBJMAPPER_MODEL names.
+// What serves, as ServerOptions::engine says it: both engines of mode_routing, or the one
+// concurrency model that the environment variable OBJMAPPER_MODEL names.
 std::vector<std::string> Engines();
 inline const std::vector<std::string> kEngines = Engines();
 
@@ -71,8 +71,9 @@ class EngineTest : public testing::TestWithParam<std::string> {
 // The tree that all shared servers serve. Lives as long as the program.
 ObjectTree& SharedTree();
 // The shared server with `engine`, started when first asked for: it pipelines 1000 requests, and
-// splices what has 4 KiB or more, so that small objects go both ways, and over TCP has loops of their own
-// for bodies of 64 KiB or more. It is stopped when the program's tests are over, and must then exit with 0.
+// splices what has 4 KiB or more, so that small objects go both ways, and over TCP has loops of
+// their own for bodies of 64 KiB or more. It is stopped when the program's tests are over, and must
+// then exit with 0.
 ServerProcess& SharedServer(const std::string& engine);
 
 }  // namespace objmapper::e2e

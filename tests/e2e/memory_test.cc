@@ -26,8 +26,10 @@ constexpr size_t kPage = 4096;
 
 // Whether both are the same file: the same memory.
 bool SameFile(int a, int b) {
-  struct stat one {}, other {};
-  return fstat(a, &one) == 0 && fstat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+  struct stat one {
+  }, other{};
+  return fstat(a, &one) == 0 && fstat(b, &other) == 0 && one.st_dev == other.st_dev &&
+         one.st_ino == other.st_ino;
 }
 
 class MemoryTest : public WritableTest {
@@ -72,8 +74,9 @@ class MemoryTest : public WritableTest {
 };
 INSTANTIATE_TEST_SUITE_P(Everything, MemoryTest, testing::ValuesIn(kEverything), EngineName);
 
-// A sealed memfd is the object: what FDPASS hands out is that very file, read-only, with an offset of each receiver's own.
-// Every mode and lane serves it, LIST has it, and the disk knows nothing of it.
+// A sealed memfd is the object: what FDPASS hands out is that very file, read-only, with an offset
+// of each receiver's own. Every mode and lane serves it, LIST has it, and the disk knows nothing of
+// it.
 TEST_P(MemoryTest, ASealedMemfdIsTheObjectItself) {
   StartWith("16M");
   RawClient client = MemoryClient();
@@ -98,7 +101,8 @@ TEST_P(MemoryTest, ASealedMemfdIsTheObjectItself) {
     EXPECT_EQ(read(one.get(), half.data(), half.size()), static_cast<ssize_t>(half.size()));
     EXPECT_TRUE(half == contents.substr(0, half.size()));
     EXPECT_EQ(lseek(other.get(), 0, SEEK_CUR), 0) << "two receivers share an offset";
-    EXPECT_EQ(lseek(fd.get(), 0, SEEK_CUR), offset) << "a receiver shares its offset with the giver";
+    EXPECT_EQ(lseek(fd.get(), 0, SEEK_CUR), offset)
+        << "a receiver shares its offset with the giver";
     EXPECT_TRUE(Contents(other.get()) == contents);
 
     for (RawClient* reader : {&client, &tcp}) {
@@ -107,13 +111,16 @@ TEST_P(MemoryTest, ASealedMemfdIsTheObjectItself) {
       EXPECT_EQ(reader->Get({.mode = kStat, .uri = uri}).metadata, stored.metadata);
     }
   }
-  const Answer range = client.Get({.mode = kCopy, .uri = "in/memory/300000", .flags = kWithRange, .offset = 7, .length = 9});
+  const Answer range = client.Get(
+      {.mode = kCopy, .uri = "in/memory/300000", .flags = kWithRange, .offset = 7, .length = 9});
   EXPECT_EQ(range.body, Pattern(300'001, 300'000).substr(7, 9));
-  EXPECT_EQ(Listed(&client), (std::set<std::string>{"in/memory/0", "in/memory/100", "in/memory/300000"}));
+  EXPECT_EQ(Listed(&client),
+            (std::set<std::string>{"in/memory/0", "in/memory/100", "in/memory/300000"}));
   EXPECT_TRUE(DiskIsEmpty());
 }
 
-// What somebody could still write, and what is too large, is copied to the disk: served as well, but no longer the client's.
+// What somebody could still write, and what is too large, is copied to the disk: served as well,
+// but no longer the client's.
 TEST_P(MemoryTest, WhatIsNotAdoptedIsCopied) {
   StartWith(absl::StrCat(16 * kPage));
   RawClient client = MemoryClient();
@@ -121,7 +128,8 @@ TEST_P(MemoryTest, WhatIsNotAdoptedIsCopied) {
       {"unsealed", net::Memfd(Pattern(1, 5000), 0)},
       {"may-grow", net::Memfd(Pattern(2, 5000), F_SEAL_WRITE | F_SEAL_SHRINK)},
       {"may-shrink", net::Memfd(Pattern(3, 5000), F_SEAL_WRITE | F_SEAL_GROW)},
-      {"mapped-may-write", net::Memfd(Pattern(4, 5000), F_SEAL_FUTURE_WRITE | F_SEAL_GROW | F_SEAL_SHRINK)},
+      {"mapped-may-write",
+       net::Memfd(Pattern(4, 5000), F_SEAL_FUTURE_WRITE | F_SEAL_GROW | F_SEAL_SHRINK)},
       {"too-large", net::Memfd(Pattern(5, 16 * kPage + 1))}};
   std::set<std::string> names;
   for (const auto& [name, fd] : files) {
@@ -143,8 +151,8 @@ TEST_P(MemoryTest, WhatIsNotAdoptedIsCopied) {
   EXPECT_EQ(Listed(&client), names);
 }
 
-// When there is no more room, what came and was used once goes, and what is used again and again stays. What has gone is
-// NOT_FOUND, is not on the disk, and whoever holds it open reads on.
+// When there is no more room, what came and was used once goes, and what is used again and again
+// stays. What has gone is NOT_FOUND, is not on the disk, and whoever holds it open reads on.
 TEST_P(MemoryTest, WhatIsUsedStaysAndTheOthersGo) {
   // Twenty objects of a page; nothing but the tier remembers what is in it.
   StartWith(absl::StrCat(20 * kPage), {"--fd_cache_entries=0", "--index_entries=0"});
@@ -157,7 +165,8 @@ TEST_P(MemoryTest, WhatIsUsedStaysAndTheOthersGo) {
     const std::string uri = absl::StrCat("once/", i);
     const net::UniqueFd fd = net::Memfd(uri);
     ASSERT_TRUE(Give(&client, uri, fd.get()).ok());
-    ASSERT_TRUE(SameFile(Open(&client, uri).get(), fd.get())) << uri << " is on the disk, though it fits";
+    ASSERT_TRUE(SameFile(Open(&client, uri).get(), fd.get()))
+        << uri << " is on the disk, though it fits";
   }
   EXPECT_EQ(client.Get({.mode = kCopy, .uri = "hot"}).body, "used again and again");
   for (const char mode : {kFdPass, kCopy, kSplice, kStat}) {
@@ -172,7 +181,8 @@ TEST_P(MemoryTest, WhatIsUsedStaysAndTheOthersGo) {
   EXPECT_TRUE(DiskIsEmpty());
 }
 
-// Of each name there is one object, wherever it is: the last one that was stored. DELETE leaves none of an older one.
+// Of each name there is one object, wherever it is: the last one that was stored. DELETE leaves
+// none of an older one.
 TEST_P(MemoryTest, OneObjectOfAName) {
   StartWith("16M");
   RawClient client = MemoryClient();
@@ -217,7 +227,8 @@ TEST_P(MemoryTest, OneObjectOfAName) {
   }
 }
 
-// What has gone gives its descriptor back, and so its memory, also where a loop's cache had it open: until its next sweep.
+// What has gone gives its descriptor back, and so its memory, also where a loop's cache had it
+// open: until its next sweep.
 TEST_P(MemoryTest, WhatHasGoneIsHeldNoLonger) {
   StartWith("16M");
   RawClient client = MemoryClient();
@@ -230,17 +241,21 @@ TEST_P(MemoryTest, WhatHasGoneIsHeldNoLonger) {
     EXPECT_EQ(client.Get({.mode = kCopy, .uri = uri}).body, uri);
   }
   int held = 0;
-  for (const auto& [kind, count] : Server().Descriptors()) held += kind.find("memfd:object") != kind.npos ? count : 0;
+  for (const auto& [kind, count] : Server().Descriptors())
+    held += kind.find("memfd:object") != kind.npos ? count : 0;
   EXPECT_GE(held, 20);
   for (int i = 0; i < 20; ++i) {
     const std::string uri = absl::StrCat("gone/", i);
     // By each of the ways to go.
-    ASSERT_TRUE(client.Get(i % 2 == 0 ? Question{.mode = kDelete, .uri = uri} : Put(uri, "on the disk")).ok());
+    ASSERT_TRUE(
+        client.Get(i % 2 == 0 ? Question{.mode = kDelete, .uri = uri} : Put(uri, "on the disk"))
+            .ok());
   }
   ExpectDescriptorsBack(Server(), before);
 }
 
-// A server that starts again has the objects of the disk, and none of memory, not even what it replaced there.
+// A server that starts again has the objects of the disk, and none of memory, not even what it
+// replaced there.
 TEST_P(MemoryTest, IsEphemeral) {
   StartWith("16M");
   net::UniqueFd held;
@@ -269,7 +284,8 @@ TEST_P(MemoryTest, IsEphemeral) {
   EXPECT_EQ(Contents(held.get()), "goes, too") << "a descriptor does not outlive the server";
 }
 
-// An object with a time to live is there until then and not afterwards, in memory as on the disk; a longer one stays.
+// An object with a time to live is there until then and not afterwards, in memory as on the disk; a
+// longer one stays.
 TEST_P(MemoryTest, ATimeToLive) {
   StartWith("16M");
   RawClient client = MemoryClient();
@@ -291,7 +307,8 @@ TEST_P(MemoryTest, ATimeToLive) {
       }
       ExpectRefused(answer, Status::kNotFound);
       EXPECT_GE(absl::Now() - before, absl::Seconds(1)) << *uri << " is gone before its time";
-      for (const char mode : {kFdPass, kStat}) ExpectRefused(client.Get({.mode = mode, .uri = *uri}), Status::kNotFound);
+      for (const char mode : {kFdPass, kStat})
+        ExpectRefused(client.Get({.mode = mode, .uri = *uri}), Status::kNotFound);
       EXPECT_EQ(Listed(&client).count(*uri), 0u);
       uri = left.erase(uri);
     }

@@ -41,7 +41,8 @@ std::string V2Request(uint32_t id, const Question& question) {
     out += Integer(question.length, 8);
   }
   if (question.mode == kPut) out += Integer(question.body.size(), 8);
-  // The flag is one of those that store alone; in other requests it is an unknown one, and nothing belongs to it.
+  // The flag is one of those that store alone; in other requests it is an unknown one, and nothing
+  // belongs to it.
   const bool stores = question.mode == kPut || question.mode == kPutFd;
   const bool with_metadata = stores && (question.flags & kWithMetadata) != 0;
   if (with_metadata) out += Integer(question.metadata.size(), 2);

@@ -81,9 +81,9 @@ struct Question {
   char mode = kCopy;
   std::string uri;
   uint8_t flags = 0;
-  uint64_t offset = 0;  // with kWithRange
-  uint64_t length = 0;  // with kWithRange; 0: to the end
-  std::string body;     // kPut
+  uint64_t offset = 0;   // with kWithRange
+  uint64_t length = 0;   // with kWithRange; 0: to the end
+  std::string body;      // kPut
   std::string metadata;  // with kWithMetadata; see TimeToLive()
 };
 

@@ -27,10 +27,12 @@ double Metric(const std::string& admin, absl::string_view name) {
   return MetricIn(text.value_or(""), name);
 }
 
-::testing::AssertionResult MetricBecomes(const std::string& admin, absl::string_view name, double wanted) {
+::testing::AssertionResult MetricBecomes(const std::string& admin, absl::string_view name,
+                                         double wanted) {
   const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
   double value;
-  while ((value = Metric(admin, name)) != wanted && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(5));
+  while ((value = Metric(admin, name)) != wanted && absl::Now() < give_up)
+    absl::SleepFor(absl::Milliseconds(5));
   if (value == wanted) return ::testing::AssertionSuccess();
   return ::testing::AssertionFailure() << name << " is " << value << ", not " << wanted;
 }

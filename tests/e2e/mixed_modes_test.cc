@@ -1,7 +1,6 @@
-// One connection that mixes modes and sizes: whichever lane, thread or path of the kernel answers, the
-// answers are those that the questions asked for, in their order.
+// One connection that mixes modes and sizes: whichever lane, thread or path of the kernel answers,
+// the answers are those that the questions asked for, in their order.
 #include <gtest/gtest.h>
-
 #include <signal.h>
 #include <unistd.h>
 

@@ -1,6 +1,5 @@
 // What sets the concurrency models apart, and the flags that bound them.
 #include <gtest/gtest.h>
-
 #include <poll.h>
 #include <signal.h>
 
@@ -32,8 +31,8 @@ class ModelsTest : public testing::Test {
   }
 };
 
-// A worker of thread_pool keeps its connection: with one worker the second connection waits until the
-// first closes, however idle that is.
+// A worker of thread_pool keeps its connection: with one worker the second connection waits until
+// the first closes, however idle that is.
 TEST_F(ModelsTest, ThreadPoolKeepsAConnectionUntilItCloses) {
   ServerProcess server = With("thread_pool", {"--pool_size=1"});
   RawClient second = RawClient::V1(server.Unix());
@@ -77,8 +76,8 @@ TEST_F(ModelsTest, ThreadPoolRefusesWhenItsQueueIsFull) {
   }
 }
 
-// --max_threads: thread_per_connection refuses the connection that has no thread, and takes the next
-// when one has ended.
+// --max_threads: thread_per_connection refuses the connection that has no thread, and takes the
+// next when one has ended.
 TEST_F(ModelsTest, ThreadPerConnectionRefusesBeyondMaxThreads) {
   ServerProcess server = With("thread_per_connection", {"--max_threads=1"});
   {

@@ -1,6 +1,7 @@
 #include "tests/e2e/object_tree.h"
 
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,8 +9,6 @@
 
 #include <algorithm>
 #include <filesystem>
-
-#include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
 #include "net/unique_fd.h"

@@ -1,7 +1,6 @@
 // Which names under the root are objects: files reached without leaving the tree, and nothing else.
-#include <gtest/gtest.h>
-
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -83,7 +82,8 @@ TEST_P(PathsTest, ErrorsAboutNamesThatAreNoTextAreText) {
   for (size_t shift = 0; shift < 4; ++shift) {
     std::string uri(shift, 'x');
     // Characters of four bytes, in names that are no more than there may be.
-    while (uri.size() < 3000) uri += "\xf0\x9f\x93\xa6\xf0\x9f\x93\xa6\xf0\x9f\x93\xa6\xf0\x9f\x93\xa6/";
+    while (uri.size() < 3000)
+      uri += "\xf0\x9f\x93\xa6\xf0\x9f\x93\xa6\xf0\x9f\x93\xa6\xf0\x9f\x93\xa6/";
     ExpectAllRefused(Server(), uri, Status::kNotFound);
   }
 }
@@ -159,7 +159,8 @@ TEST_P(PathsTest, NothingOutsideTheRootIsServed) {
 TEST_P(PathsTest, OnlyFilesAreObjects) {
   SharedTree().AddOnce("a/b/c", "deep");
   // A directory is CONFLICT, whatever is asked of it.
-  for (const char* directory : {"a", "a/b", "a/b/", "."}) ExpectAllRefused(Server(), directory, static_cast<Status>(0x09));
+  for (const char* directory : {"a", "a/b", "a/b/", "."})
+    ExpectAllRefused(Server(), directory, static_cast<Status>(0x09));
 
   const std::string fifo = SharedTree().Path("fifo");
   unlink(fifo.c_str());
@@ -191,15 +192,18 @@ TEST_P(PathsTest, MagicLinksAreDenied) {
   }
 }
 
-// What the kernel makes up while it is read has no size to go by: 0 in procfs, a page in sysfs. It is refused with a sentence, and
-// never an empty object, or one that ends early.
+// What the kernel makes up while it is read has no size to go by: 0 in procfs, a page in sysfs. It
+// is refused with a sentence, and never an empty object, or one that ends early.
 TEST_P(PathsTest, WhatTheKernelMakesUpIsDenied) {
-  for (const auto& [root, uri] : {std::pair("/proc", "version"), std::pair("/proc", "sys/kernel/ostype"),
-                                  std::pair("/sys/kernel", "profiling"), std::pair("/sys/kernel", "uevent_seqnum")}) {
+  for (const auto& [root, uri] :
+       {std::pair("/proc", "version"), std::pair("/proc", "sys/kernel/ostype"),
+        std::pair("/sys/kernel", "profiling"), std::pair("/sys/kernel", "uevent_seqnum")}) {
     if (access(absl::StrCat(root, "/", uri).c_str(), R_OK) != 0) continue;
     ServerProcess server(root, {.engine = GetParam()});
     ExpectAllRefused(server, uri, Status::kPermissionDenied);
-    EXPECT_TRUE(absl::StrContains(RawClient::V1(server.Unix()).Get({.mode = kCopy, .uri = uri}).metadata.at(kErrorEntry), "makes"))
+    EXPECT_TRUE(absl::StrContains(
+        RawClient::V1(server.Unix()).Get({.mode = kCopy, .uri = uri}).metadata.at(kErrorEntry),
+        "makes"))
         << uri;
   }
 }

@@ -1,5 +1,6 @@
-// OP_PUT and OP_PUT_FD that come to no good end: clients that are slow, silent or gone, and disks that fail. Whatever happens,
-// what had the name still has it, nothing is left behind, and who can be told is told.
+// OP_PUT and OP_PUT_FD that come to no good end: clients that are slow, silent or gone, and disks
+// that fail. Whatever happens, what had the name still has it, nothing is left behind, and who can
+// be told is told.
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -32,7 +33,9 @@ constexpr Status kStorageError = static_cast<Status>(0x11);
 class PutFailureTest : public WritableTest {
  protected:
   // Everything below the root, directories included: what a PUT makes on its way goes with it.
-  static std::set<std::string> Below(const std::string& root) { return storage::NamesBelow(root, storage::Which::kAll); }
+  static std::set<std::string> Below(const std::string& root) {
+    return storage::NamesBelow(root, storage::Which::kAll);
+  }
   // Waits until these are all there is.
   static void ExpectBelow(const std::string& root, const std::set<std::string>& wanted) {
     const absl::Time until = absl::Now() + absl::FromChrono(kPatience);
@@ -46,11 +49,14 @@ class PutFailureTest : public WritableTest {
     for (int i = 0; i < 8; ++i) EXPECT_TRUE(client.Get(Put("a/old", "as it was")).ok());
     EXPECT_EQ(client.Get({.mode = kCopy, .uri = "a/old"}).body, "as it was");
   }
-  static std::string Timeout() { return absl::StrCat("--request_timeout=", absl::FormatDuration(kTimeout)); }
+  static std::string Timeout() {
+    return absl::StrCat("--request_timeout=", absl::FormatDuration(kTimeout));
+  }
 };
 INSTANTIATE_TEST_SUITE_P(Everything, PutFailureTest, testing::ValuesIn(kEverything), EngineName);
 
-// `ulimit -f`: what the process may not write (RLIMIT_FSIZE) is refused; nobody is ended by SIGXFSZ.
+// `ulimit -f`: what the process may not write (RLIMIT_FSIZE) is refused; nobody is ended by
+// SIGXFSZ.
 TEST_P(PutFailureTest, TheProcesssLimitOfAFilesSize) {
   StartWarm({});
   const rlimit limit{65536, 65536};
@@ -64,13 +70,15 @@ TEST_P(PutFailureTest, TheProcesssLimitOfAFilesSize) {
   EXPECT_TRUE(Server().Running());
 }
 
-// Slow is not stopped: a body that keeps coming is taken, though all of it takes much longer than --request_timeout, and than
+// Slow is not stopped: a body that keeps coming is taken, though all of it takes much longer than
+// --request_timeout, and than
 // --idle_timeout. So is one that is dropped, since what it was for was refused.
 TEST_P(PutFailureTest, ASlowBodyIsTaken) {
   Start({Timeout(), absl::StrCat("--idle_timeout=", absl::FormatDuration(kTimeout))});
   tree_.AddOnce("folder/object", "there");
   const std::string body = Pattern(1, 400'000);
-  RawClient clients[] = {Client(Transport::kUnix), Client(Transport::kTcp), Client(Transport::kUnix)};
+  RawClient clients[] = {Client(Transport::kUnix), Client(Transport::kTcp),
+                         Client(Transport::kUnix)};
   const std::string uris[] = {"by/unix", "by/tcp", "folder"};
   std::string requests[3];
   std::vector<uint32_t> ids;
@@ -79,8 +87,10 @@ TEST_P(PutFailureTest, ASlowBodyIsTaken) {
   constexpr int kSteps = 20;
   for (int step = 0; step < kSteps; ++step) {
     for (int i = 0; i < 3; ++i) {
-      const size_t from = requests[i].size() * step / kSteps, to = requests[i].size() * (step + 1) / kSteps;
-      EXPECT_TRUE(clients[i].wire().Send(absl::string_view(requests[i]).substr(from, to - from))) << uris[i] << ", " << step;
+      const size_t from = requests[i].size() * step / kSteps,
+                   to = requests[i].size() * (step + 1) / kSteps;
+      EXPECT_TRUE(clients[i].wire().Send(absl::string_view(requests[i]).substr(from, to - from)))
+          << uris[i] << ", " << step;
     }
     absl::SleepFor(kTimeout / 8);
   }
@@ -93,8 +103,9 @@ TEST_P(PutFailureTest, ASlowBodyIsTaken) {
   EXPECT_EQ(clients[2].Get({.mode = kCopy, .uri = "folder/object"}).body, "there");
 }
 
-// A client that falls silent in the middle of a body is told TIMEOUT and let go, wherever in it that is, and also when the
-// body is only waited for to be dropped. It costs nothing afterwards, while it still holds on.
+// A client that falls silent in the middle of a body is told TIMEOUT and let go, wherever in it
+// that is, and also when the body is only waited for to be dropped. It costs nothing afterwards,
+// while it still holds on.
 TEST_P(PutFailureTest, ASilentClientIsLetGo) {
   StartWarm({Timeout()});
   const auto before = SettledDescriptors(Server());
@@ -105,7 +116,8 @@ TEST_P(PutFailureTest, ASilentClientIsLetGo) {
       clients.push_back(Client(transport));
       clients.back().wire().Send(V2Request(1, Put("a/old", body)).substr(0, sent));
       clients.push_back(Client(transport));
-      clients.back().wire().Send(V2Request(1, Put(absl::StrCat("made/for/", clients.size()), body)).substr(0, sent));
+      clients.back().wire().Send(
+          V2Request(1, Put(absl::StrCat("made/for/", clients.size()), body)).substr(0, sent));
     }
   }
   for (RawClient& client : clients) {
@@ -126,7 +138,8 @@ TEST_P(PutFailureTest, ASilentClientIsLetGo) {
   EXPECT_EQ(Client().Get({.mode = kCopy, .uri = "a/old"}).body, "as it was");
 }
 
-// So is one that is gone, at once, though it could have taken its time: no file and no directory stays.
+// So is one that is gone, at once, though it could have taken its time: no file and no directory
+// stays.
 TEST_P(PutFailureTest, AVanishedClientLeavesNothing) {
   StartWarm({"--request_timeout=10m"});
   const auto before = SettledDescriptors(Server());
@@ -160,7 +173,12 @@ const Failure kFailures[] = {
     {"NoRoomForTheFile", {"openat"}, ENOSPC, Status::kUnavailable},
     {"NoDescriptorForTheFile", {"openat"}, EMFILE, Status::kUnavailable, 0, "made/for/nothing"},
     {"NoRoomInMidBody", {"pwrite", "ring_write"}, ENOSPC, Status::kUnavailable, 2},
-    {"NoRoomInMidBodyOfANewOne", {"pwrite", "ring_write"}, EDQUOT, Status::kUnavailable, 2, "made/for/nothing"},
+    {"NoRoomInMidBodyOfANewOne",
+     {"pwrite", "ring_write"},
+     EDQUOT,
+     Status::kUnavailable,
+     2,
+     "made/for/nothing"},
     {"TheDiskFailsInMidBody", {"pwrite", "ring_write"}, EIO, kStorageError, 2},
     {"TheDiskFailsAtTheEnd", {"fsync"}, EIO, kStorageError},
     {"NoRoomForTheName", {"linkat"}, ENOSPC, Status::kUnavailable, 0, "made/for/nothing"},
@@ -199,8 +217,9 @@ class PutFaultTest : public PutFailureTest {
 };
 INSTANTIATE_TEST_SUITE_P(Everything, PutFaultTest, testing::ValuesIn(kEverything), EngineName);
 
-// The answer says which object and what kind of failure; the rest of the body is dropped, and the connection goes on: what it
-// asks next is answered right. Nothing has changed on the disk, and the same is stored when the disk is well again.
+// The answer says which object and what kind of failure; the rest of the body is dropped, and the
+// connection goes on: what it asks next is answered right. Nothing has changed on the disk, and the
+// same is stored when the disk is well again.
 TEST_P(PutFaultTest, AFailureOfTheDiskIsToldAndChangesNothing) {
   tree_.Add("a/old", "as it was");
   // Without caches, which keep files open that are gone.
@@ -232,8 +251,9 @@ TEST_P(PutFaultTest, AFailureOfTheDiskIsToldAndChangesNothing) {
   ExpectDescriptorsBack(Server(), before);
 }
 
-// A ring whose completions are lost has lost bytes of bodies, too, or the news that they were written: the connection ends, and
-// what is stored is whole. An object with a hole in it would be worse than none.
+// A ring whose completions are lost has lost bytes of bodies, too, or the news that they were
+// written: the connection ends, and what is stored is whole. An object with a hole in it would be
+// worse than none.
 TEST_P(PutFaultTest, LostCompletionsLeaveNoObjectWithAHole) {
   StartInjected({});
   constexpr int kPuts = 40;
@@ -251,7 +271,8 @@ TEST_P(PutFaultTest, LostCompletionsLeaveNoObjectWithAHole) {
     RawClient client = Client(i % 2 == 0 ? Transport::kUnix : Transport::kTcp);
     const Answer answer = client.Get(Put(uri(i), content(i)));
     if (answer.ok()) told.insert(i);
-    EXPECT_TRUE(answer.ok() || answer.kind == Answer::Kind::kEnd || answer.status == kStorageError) << answer.status;
+    EXPECT_TRUE(answer.ok() || answer.kind == Answer::Kind::kEnd || answer.status == kStorageError)
+        << answer.status;
   }
   lost.every = 0;
   RecordProperty("touched", static_cast<int>(lost.touched));
@@ -271,8 +292,9 @@ TEST_P(PutFaultTest, LostCompletionsLeaveNoObjectWithAHole) {
   EXPECT_EQ(client.Get({.mode = kCopy, .uri = "made/warm"}).body, "as it was");
 }
 
-// A real disk that has no room for a body when it is announced, which is told before a byte of it is sent; and one that fills
-// up in the middle of it, as when others store at the same time; and while a descriptor is copied.
+// A real disk that has no room for a body when it is announced, which is told before a byte of it
+// is sent; and one that fills up in the middle of it, as when others store at the same time; and
+// while a descriptor is copied.
 TEST_P(PutFaultTest, ADiskThatFillsUpInMidBody) {
   const std::string root = tree_.outside() + "/small";
   std::filesystem::create_directory(root);
@@ -315,30 +337,38 @@ TEST_P(PutFaultTest, ADiskThatFillsUpInMidBody) {
   server_.reset();
 }
 
-// A name on which something is mounted cannot be given to another object, nor removed: that is a conflict, and not the server's fault.
-// A file system that is read-only says so. Each names the object.
+// A name on which something is mounted cannot be given to another object, nor removed: that is a
+// conflict, and not the server's fault. A file system that is read-only says so. Each names the
+// object.
 TEST_P(PutFailureTest, MountsAreInTheWay) {
   tree_.AddOnce("d/mounted", "below");
   tree_.AddOnce("other", "above");
   const std::string name = tree_.Path("d/mounted");
-  if (mount(tree_.Path("other").c_str(), name.c_str(), nullptr, MS_BIND, nullptr) != 0) GTEST_SKIP() << "nothing can be mounted";
+  if (mount(tree_.Path("other").c_str(), name.c_str(), nullptr, MS_BIND, nullptr) != 0)
+    GTEST_SKIP() << "nothing can be mounted";
   RawClient client = Client();
   EXPECT_EQ(client.Get({.mode = kCopy, .uri = "d/mounted"}).body, "above");
-  for (const Question& question : {Put("d/mounted", "new"), Question{.mode = kDelete, .uri = "d/mounted"}}) {
+  for (const Question& question :
+       {Put("d/mounted", "new"), Question{.mode = kDelete, .uri = "d/mounted"}}) {
     const Answer answer = client.Get(question);
     ExpectRefused(answer, kConflict);
-    EXPECT_TRUE(absl::StrContains(answer.metadata.at(kErrorEntry), "\"d/mounted\"")) << answer.metadata.at(kErrorEntry);
-    EXPECT_TRUE(absl::StrContains(answer.metadata.at(kErrorEntry), "mounted there")) << answer.metadata.at(kErrorEntry);
+    EXPECT_TRUE(absl::StrContains(answer.metadata.at(kErrorEntry), "\"d/mounted\""))
+        << answer.metadata.at(kErrorEntry);
+    EXPECT_TRUE(absl::StrContains(answer.metadata.at(kErrorEntry), "mounted there"))
+        << answer.metadata.at(kErrorEntry);
   }
   ASSERT_EQ(umount2(name.c_str(), MNT_DETACH), 0);
   const std::string folder = tree_.Path("d");
   ASSERT_EQ(mount(folder.c_str(), folder.c_str(), nullptr, MS_BIND, nullptr), 0);
   ASSERT_EQ(mount(nullptr, folder.c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr), 0);
-  for (const Question& question : {Put("d/new", "new"), Put("d/deep/new", "new"), Question{.mode = kDelete, .uri = "d/mounted"}}) {
+  for (const Question& question : {Put("d/new", "new"), Put("d/deep/new", "new"),
+                                   Question{.mode = kDelete, .uri = "d/mounted"}}) {
     const Answer answer = client.Get(question);
     ExpectRefused(answer, Status::kPermissionDenied);
-    EXPECT_TRUE(absl::StrContains(answer.metadata.at(kErrorEntry), "read-only")) << answer.metadata.at(kErrorEntry);
-    EXPECT_TRUE(absl::StrContains(answer.metadata.at(kErrorEntry), "d/")) << answer.metadata.at(kErrorEntry);
+    EXPECT_TRUE(absl::StrContains(answer.metadata.at(kErrorEntry), "read-only"))
+        << answer.metadata.at(kErrorEntry);
+    EXPECT_TRUE(absl::StrContains(answer.metadata.at(kErrorEntry), "d/"))
+        << answer.metadata.at(kErrorEntry);
   }
   ASSERT_EQ(umount2(folder.c_str(), MNT_DETACH), 0);
   EXPECT_TRUE(client.Get(Put("d/mounted", "new")).ok());

@@ -53,7 +53,8 @@ TEST_P(PutFdTest, WhatIsStoredComesBack) {
   }
 }
 
-// Each of a pipeline gets its own, on whichever lane the connection was, and however many come at once.
+// Each of a pipeline gets its own, on whichever lane the connection was, and however many come at
+// once.
 TEST_P(PutFdTest, APipelineOfThem) {
   RawClient client = Client();
   for (int round = 0; round < 3; ++round) {
@@ -72,8 +73,8 @@ TEST_P(PutFdTest, APipelineOfThem) {
   }
 }
 
-// One right behind a body that a splice thread has sent: the client has all of it before the server knows that the thread has ended,
-// and by then another process takes the descriptor.
+// One right behind a body that a splice thread has sent: the client has all of it before the server
+// knows that the thread has ended, and by then another process takes the descriptor.
 TEST_P(PutFdTest, RightBehindASpliceOfWhatWasCold) {
   const std::string contents = Pattern(1, 200'000);
   tree_.Add("cold", contents);
@@ -94,19 +95,23 @@ TEST_P(PutFdTest, WhereverItsMessageEnds) {
   RawClient client = Client();
   const net::UniqueFd fd = Memory("contents");
   std::vector<uint32_t> ids;
-  client.wire().Send(client.Encode({{.mode = kPutFd, .uri = "x"}, {.mode = kCopy, .uri = "x"}, Put("y", "why")}, &ids),
-                     {fd.get()});
+  client.wire().Send(
+      client.Encode({{.mode = kPutFd, .uri = "x"}, {.mode = kCopy, .uri = "x"}, Put("y", "why")},
+                    &ids),
+      {fd.get()});
   EXPECT_TRUE(client.Next().ok());
   EXPECT_EQ(client.Next().body, "contents");
   EXPECT_TRUE(client.Next().ok());
-  const std::string request = client.Encode({{.mode = kPutFd, .uri = "z"}, {.mode = kCopy, .uri = "z"}}, &ids);
+  const std::string request =
+      client.Encode({{.mode = kPutFd, .uri = "z"}, {.mode = kCopy, .uri = "z"}}, &ids);
   client.wire().Send(request.substr(0, 1), {fd.get()});
   client.wire().SendByteByByte(request.substr(1));
   EXPECT_TRUE(client.Next().ok());
   EXPECT_EQ(client.Next().body, "contents");
 }
 
-// Not exactly one descriptor, or not of a regular file that can be read, is INVALID_REQUEST, and the connection goes on.
+// Not exactly one descriptor, or not of a regular file that can be read, is INVALID_REQUEST, and
+// the connection goes on.
 TEST_P(PutFdTest, OneRegularFileAndNothingElse) {
   tree_.AddOnce("file", "contents");
   RawClient client = Client();
@@ -124,13 +129,15 @@ TEST_P(PutFdTest, OneRegularFileAndNothingElse) {
   const net::UniqueFd write_only(open(tree_.Path("file").c_str(), O_WRONLY | O_CLOEXEC));
   const net::UniqueFd folder(open(tree_.root().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const net::UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
-  for (const int fd : {in.get(), path.get(), write_only.get(), folder.get(), null.get(), client.wire().fd()}) {
+  for (const int fd :
+       {in.get(), path.get(), write_only.get(), folder.get(), null.get(), client.wire().fd()}) {
     ExpectRefused(Get(&client, put, {fd}), Status::kInvalidRequest);
   }
   ExpectRefused(client.Get({.mode = kStat, .uri = "x"}), Status::kNotFound);
 }
 
-// Descriptors with anything else, a body included, are INVALID_REQUEST; nothing is stored, and none leaks.
+// Descriptors with anything else, a body included, are INVALID_REQUEST; nothing is stored, and none
+// leaks.
 TEST_P(PutFdTest, NowhereElse) {
   tree_.AddOnce("file", "contents");
   RawClient client = Client();
@@ -153,7 +160,8 @@ TEST_P(PutFdTest, NowhereElse) {
   ExpectDescriptorsBack(Server(), before);
 }
 
-// A client that sends nothing but descriptors costs a bounded number of them, and for no longer than it stays.
+// A client that sends nothing but descriptors costs a bounded number of them, and for no longer
+// than it stays.
 TEST_P(PutFdTest, AFloodOfDescriptors) {
   tree_.AddOnce("file", "contents");
   RawClient honest = Client();
@@ -178,8 +186,8 @@ TEST_P(PutFdTest, WhereItIsNotOffered) {
   ExpectRefused(Client(Transport::kTcp).Get({.mode = kPutFd, .uri = "x"}), Status::kInvalidMode);
   RawClient plain = Client(Transport::kUnix, kPipelining);
   ExpectRefused(plain.Get({.mode = kPutFd, .uri = "x"}), Status::kCapabilityError);
-  // A descriptor is refused to its sender, and nothing has come of its message; a kernel that cannot do that leaves the end of
-  // the connection to tell.
+  // A descriptor is refused to its sender, and nothing has come of its message; a kernel that
+  // cannot do that leaves the end of the connection to tell.
   const net::UniqueFd fd = Memory("m");
   if (plain.wire().Send(V2Request(7, {.mode = kPutFd, .uri = "x"}), {fd.get()})) {
     EXPECT_TRUE(plain.wire().AtEnd());
@@ -189,7 +197,8 @@ TEST_P(PutFdTest, WhereItIsNotOffered) {
   }
 }
 
-// A file of procfs says that it is empty, one of sysfs that it has a page: neither becomes an object of that size.
+// A file of procfs says that it is empty, one of sysfs that it has a page: neither becomes an
+// object of that size.
 TEST_P(PutFdTest, FilesThatAreMadeUp) {
   RawClient client = Client();
   for (const char* path : {"/proc/version", "/proc/self/status", "/sys/kernel/uevent_seqnum"}) {

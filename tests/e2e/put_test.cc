@@ -1,4 +1,5 @@
-// OP_PUT: what is stored is there, whole, for everybody, from its answer on; and nothing else ever is.
+// OP_PUT: what is stored is there, whole, for everybody, from its answer on; and nothing else ever
+// is.
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -24,7 +25,9 @@ namespace {
 class PutTest : public WritableTest {
  protected:
   // Everything below the root, temporary names included.
-  std::set<std::string> Files() const { return storage::NamesBelow(tree_.root(), storage::Which::kFiles); }
+  std::set<std::string> Files() const {
+    return storage::NamesBelow(tree_.root(), storage::Which::kFiles);
+  }
   // Waits until these are all there is.
   void ExpectFiles(const std::set<std::string>& wanted) const {
     const absl::Time until = absl::Now() + absl::FromChrono(kPatience);
@@ -34,8 +37,8 @@ class PutTest : public WritableTest {
 };
 INSTANTIATE_TEST_SUITE_P(Everything, PutTest, testing::ValuesIn(kEverything), EngineName);
 
-// Objects of every size come back as they were stored, in every mode, over every transport, and the answer tells what
-// STAT tells. A second one in place of the first is seen at once.
+// Objects of every size come back as they were stored, in every mode, over every transport, and the
+// answer tells what STAT tells. A second one in place of the first is seen at once.
 TEST_P(PutTest, WhatIsStoredComesBack) {
   for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
     RawClient client = Client(transport);
@@ -64,14 +67,21 @@ TEST_P(PutTest, WhatIsStoredComesBack) {
   }
 }
 
-// On one connection each request sees what those before it did and nothing of those behind it, however they arrive.
+// On one connection each request sees what those before it did and nothing of those behind it,
+// however they arrive.
 TEST_P(PutTest, OneConnectionIsInOrder) {
-  for (const uint16_t capabilities : {kInOrder, static_cast<uint16_t>(kInOrder | kFdBatch | kFdInHeader)}) {
+  for (const uint16_t capabilities :
+       {kInOrder, static_cast<uint16_t>(kInOrder | kFdBatch | kFdInHeader)}) {
     RawClient client = Client(Transport::kUnix, capabilities);
     const std::string one = Pattern(1, 40'000), two = Pattern(2, 100);
-    std::vector<Question> questions = {{.mode = kCopy, .uri = "x"}, Put("x", one), {.mode = kFdPass, .uri = "x"},
-                                       {.mode = kCopy, .uri = "x"}, Put("x", two), {.mode = kFdPass, .uri = "x"},
-                                       {.mode = kSplice, .uri = "x"}, {.mode = kDelete, .uri = "x"},
+    std::vector<Question> questions = {{.mode = kCopy, .uri = "x"},
+                                       Put("x", one),
+                                       {.mode = kFdPass, .uri = "x"},
+                                       {.mode = kCopy, .uri = "x"},
+                                       Put("x", two),
+                                       {.mode = kFdPass, .uri = "x"},
+                                       {.mode = kSplice, .uri = "x"},
+                                       {.mode = kDelete, .uri = "x"},
                                        {.mode = kStat, .uri = "x"}};
     for (int round = 0; round < 3; ++round) {
       client.AskAll(questions);
@@ -88,14 +98,16 @@ TEST_P(PutTest, OneConnectionIsInOrder) {
     // And byte by byte: the body is no request, whatever it looks like.
     std::vector<uint32_t> ids;
     const std::string body = V2Request(7, {.mode = kDelete, .uri = "x"});
-    client.wire().SendByteByByte(client.Encode({Put("x", body), {.mode = kCopy, .uri = "x"}}, &ids));
+    client.wire().SendByteByByte(
+        client.Encode({Put("x", body), {.mode = kCopy, .uri = "x"}}, &ids));
     EXPECT_TRUE(client.Next().ok());
     EXPECT_EQ(client.Next().body, body);
     EXPECT_TRUE(client.Get({.mode = kDelete, .uri = "x"}).ok());
   }
 }
 
-// Whoever asks after the answer gets that version, on whatever connection, in whatever mode: no cache remembers longer.
+// Whoever asks after the answer gets that version, on whatever connection, in whatever mode: no
+// cache remembers longer.
 TEST_P(PutTest, NobodySeesThePastAfterTheAnswer) {
   RawClient writer = Client(Transport::kTcp);
   RawClient copier = Client(Transport::kTcp);

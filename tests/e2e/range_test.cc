@@ -89,8 +89,8 @@ TEST_P(RangeTest, BytesAreThePartAskedFor) {
   }
 }
 
-// Short parts of large objects, more of them than are kept open and some not in the page cache, all asked for at once: each is
-// what it should be, on whichever side of a window it lies.
+// Short parts of large objects, more of them than are kept open and some not in the page cache, all
+// asked for at once: each is what it should be, on whichever side of a window it lies.
 TEST_P(RangeTest, ShortPartsOfManyObjects) {
   constexpr size_t kLarge = 2 * 1024 * 1024 + 300'000;  // a window and a part
   constexpr int kObjects = 24;
@@ -101,8 +101,10 @@ TEST_P(RangeTest, ShortPartsOfManyObjects) {
     if (i % 3 == 0) copypath::Evict(SharedTree().Path(absl::StrCat("large", i)));
   }
   RawClient client = Client();
-  for (const uint64_t offset : {uint64_t{0}, uint64_t{4095}, uint64_t{2 * 1024 * 1024 - 1000}, uint64_t{kLarge - 20'000}}) {
-    for (const uint64_t length : {uint64_t{1}, uint64_t{5000}, uint64_t{65'535}, uint64_t{65'536}}) {
+  for (const uint64_t offset :
+       {uint64_t{0}, uint64_t{4095}, uint64_t{2 * 1024 * 1024 - 1000}, uint64_t{kLarge - 20'000}}) {
+    for (const uint64_t length :
+         {uint64_t{1}, uint64_t{5000}, uint64_t{65'535}, uint64_t{65'536}}) {
       SCOPED_TRACE(testing::Message() << offset << "+" << length);
       std::vector<Question> questions;
       for (int i = 0; i < kObjects; ++i) {
@@ -124,8 +126,8 @@ TEST_P(RangeTest, ShortPartsOfManyObjects) {
   }
 }
 
-// A part of an object that is rewritten in place while it is asked for, over and over, is of one version, or is refused and can
-// be asked for again: the connection goes on.
+// A part of an object that is rewritten in place while it is asked for, over and over, is of one
+// version, or is refused and can be asked for again: the connection goes on.
 TEST_P(RangeTest, ShortPartsOfWhatIsRewritten) {
   const std::string a(kBytes, 'a'), b(kBytes, 'b');
   SharedTree().Add("rewritten", a);
@@ -134,15 +136,21 @@ TEST_P(RangeTest, ShortPartsOfWhatIsRewritten) {
   for (int i = 0; i < 60; ++i) {
     const std::string& now = i % 2 == 0 ? a : b;
     ASSERT_EQ(pwrite(file.get(), now.data(), now.size(), 0), static_cast<ssize_t>(now.size()));
-    const Answer answer = client.Get(
-        {.mode = kCopy, .uri = "rewritten", .flags = kWithRange, .offset = 100'000, .length = 30'000});
+    const Answer answer = client.Get({.mode = kCopy,
+                                      .uri = "rewritten",
+                                      .flags = kWithRange,
+                                      .offset = 100'000,
+                                      .length = 30'000});
     ASSERT_TRUE(answer.ok()) << answer.status;
     EXPECT_TRUE(answer.body == now.substr(0, 30'000)) << i;
   }
   // Cut to less than the part: what is left of it, as of any object of that size.
   ASSERT_EQ(ftruncate(file.get(), 110'000), 0);
-  const Answer cut = client.Get(
-      {.mode = kCopy, .uri = "rewritten", .flags = kWithRange, .offset = 100'000, .length = 30'000});
+  const Answer cut = client.Get({.mode = kCopy,
+                                 .uri = "rewritten",
+                                 .flags = kWithRange,
+                                 .offset = 100'000,
+                                 .length = 30'000});
   ASSERT_TRUE(cut.ok()) << cut.status;
   EXPECT_EQ(cut.body.size(), 10'000u);
   EXPECT_EQ(cut.Number(kSizeEntry), 110'000u);

@@ -1,9 +1,8 @@
 #include "tests/e2e/raw_client.h"
 
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <gtest/gtest.h>
 
 namespace objmapper::e2e {
 

@@ -1,5 +1,5 @@
-// What docs/security.md says that a receiver can do with a descriptor, and how it can be kept from it: each
-// statement here, done.
+// What docs/security.md says that a receiver can do with a descriptor, and how it can be kept from
+// it: each statement here, done.
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <functional>
@@ -61,7 +61,8 @@ class ReceivedDescriptorTest : public EngineTest {
   std::unique_ptr<ServerProcess> server_;
 };
 
-// "It is opened for reading alone": it can neither be written to, nor made longer or shorter, nor mapped to write.
+// "It is opened for reading alone": it can neither be written to, nor made longer or shorter, nor
+// mapped to write.
 TEST_P(ReceivedDescriptorTest, IsForReadingAlone) {
   const net::UniqueFd fd = Receive(server());
   EXPECT_EQ(fcntl(fd.get(), F_GETFL) & O_ACCMODE, O_RDONLY);
@@ -74,7 +75,8 @@ TEST_P(ReceivedDescriptorTest, IsForReadingAlone) {
   EXPECT_EQ(Contents(fd.get()), kContents);
 }
 
-// "Offset and flags are the receiver's own": each answer is another open file description (open(2)).
+// "Offset and flags are the receiver's own": each answer is another open file description
+// (open(2)).
 TEST_P(ReceivedDescriptorTest, OffsetAndFlagsAreItsOwn) {
   const ServerProcess& serving = server();
   const net::UniqueFd mine = Receive(serving), other = Receive(serving);
@@ -85,7 +87,8 @@ TEST_P(ReceivedDescriptorTest, OffsetAndFlagsAreItsOwn) {
   EXPECT_EQ(Contents(Receive(serving).get()), kContents);
 }
 
-// "It can lock the file against others": flock(2) needs no right to write, and the server does not mind.
+// "It can lock the file against others": flock(2) needs no right to write, and the server does not
+// mind.
 TEST_P(ReceivedDescriptorTest, CanBeLockedAgainstOthers) {
   const ServerProcess& serving = server();
   const net::UniqueFd mine = Receive(serving), other = Receive(serving);
@@ -105,7 +108,8 @@ TEST_P(ReceivedDescriptorTest, CannotBeTakenBack) {
   EXPECT_EQ(Contents(fd.get()), kContents);
 }
 
-// "A receiver that has the file's own permission to write can reopen it through /proc/self/fd": same owner.
+// "A receiver that has the file's own permission to write can reopen it through /proc/self/fd":
+// same owner.
 TEST_P(ReceivedDescriptorTest, TheOwnerCanReopenItToWrite) {
   ASSERT_EQ(chmod(path_.c_str(), 0600), 0);
   const net::UniqueFd fd = Receive(server());
@@ -115,10 +119,12 @@ TEST_P(ReceivedDescriptorTest, TheOwnerCanReopenItToWrite) {
   EXPECT_EQ(Contents(fd.get()).substr(0, 1), "X");
 }
 
-// "A uid of the server's own and files of mode 0600 keep everybody else from it": the reader reads, but can neither
-// reopen the file, nor change its mode or owner. A file that anybody may write to is not kept.
+// "A uid of the server's own and files of mode 0600 keep everybody else from it": the reader reads,
+// but can neither reopen the file, nor change its mode or owner. A file that anybody may write to
+// is not kept.
 TEST_P(ReceivedDescriptorTest, ADedicatedUidKeepsOthersFromReopening) {
-  if (geteuid() != 0 || !ServerProcess::CanBecomeNobody()) GTEST_SKIP() << "needs two users: root, and nobody";
+  if (geteuid() != 0 || !ServerProcess::CanBecomeNobody())
+    GTEST_SKIP() << "needs two users: root, and nobody";
   ASSERT_EQ(chmod(path_.c_str(), 0600), 0);
   const net::UniqueFd fd = Receive(server());
   const int number = fd.get();
@@ -128,12 +134,16 @@ TEST_P(ReceivedDescriptorTest, ADedicatedUidKeepsOthersFromReopening) {
             }),
             0);
   for (const int flags : {O_WRONLY, O_RDWR, O_RDONLY}) {
-    EXPECT_EQ(AsNobody([number, flags] { return open(Reopened(number).c_str(), flags) >= 0 ? 0 : errno; }), EACCES);
+    EXPECT_EQ(AsNobody([number, flags] {
+                return open(Reopened(number).c_str(), flags) >= 0 ? 0 : errno;
+              }),
+              EACCES);
   }
   EXPECT_EQ(AsNobody([number] { return fchmod(number, 0666) == 0 ? 0 : errno; }), EPERM);
   EXPECT_EQ(AsNobody([number] { return fchown(number, 65534, 65534) == 0 ? 0 : errno; }), EPERM);
   ASSERT_EQ(chmod(path_.c_str(), 0666), 0);
-  EXPECT_EQ(AsNobody([number] { return open(Reopened(number).c_str(), O_WRONLY) >= 0 ? 0 : errno; }), 0);
+  EXPECT_EQ(
+      AsNobody([number] { return open(Reopened(number).c_str(), O_WRONLY) >= 0 ? 0 : errno; }), 0);
 }
 
 // "A root that is mounted read-only keeps everybody from it", the owner and root too.
@@ -142,10 +152,12 @@ TEST_P(ReceivedDescriptorTest, AReadOnlyMountKeepsEverybody) {
   const std::string root = tree_.root();
   const pid_t child = fork();
   if (child == 0) {
-    // Not _exit(3): there ThreadSanitizer looks for threads that nobody joined, and finds those of our parent.
+    // Not _exit(3): there ThreadSanitizer looks for threads that nobody joined, and finds those of
+    // our parent.
     const auto leave = [](int code) { syscall(SYS_exit_group, code); };
     // A mount namespace of its own, which ends with it.
-    if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+    if (unshare(CLONE_NEWNS) != 0 ||
+        mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         mount(root.c_str(), root.c_str(), nullptr, MS_BIND, nullptr) != 0 ||
         mount(nullptr, root.c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr) != 0) {
       leave(77);
@@ -159,7 +171,8 @@ TEST_P(ReceivedDescriptorTest, AReadOnlyMountKeepsEverybody) {
   }
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 77) GTEST_SKIP() << "mounting is not allowed here";
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+    GTEST_SKIP() << "mounting is not allowed here";
   EXPECT_EQ(status, 0) << "exit status " << WEXITSTATUS(status);
 }
 

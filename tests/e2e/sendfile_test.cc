@@ -1,7 +1,6 @@
-// Bodies that sendfile(2) moves on the loop's thread: objects that change in the middle, readers that
-// are slow, and readers that ask again at once.
+// Bodies that sendfile(2) moves on the loop's thread: objects that change in the middle, readers
+// that are slow, and readers that ask again at once.
 #include <gtest/gtest.h>
-
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -53,7 +52,8 @@ class SendfileTest : public EngineTest {
     change(path);
     client.ReadBody(&answer, answer.content_length - answer.body.size());
     EXPECT_EQ(answer.cut, !whole) << answer.body.size() << " bytes came";
-    const size_t certain = whole ? answer.body.size() : std::min(answer.body.size(), kMiddle - begin);
+    const size_t certain =
+        whole ? answer.body.size() : std::min(answer.body.size(), kMiddle - begin);
     EXPECT_TRUE(absl::string_view(answer.body).substr(0, certain) ==
                 absl::string_view(old).substr(begin, certain))
         << "not the bytes that were asked for";
@@ -71,8 +71,9 @@ class SendfileTest : public EngineTest {
 TEST_P(SendfileTest, OfATruncatedObjectIsCutOff) {
   for (const uint64_t begin : {0, 100'001}) {
     SCOPED_TRACE(begin);
-    ReadAcross(begin, [](const std::string& path) { ASSERT_EQ(truncate(path.c_str(), kMiddle), 0); },
-               /*whole=*/false);
+    ReadAcross(
+        begin, [](const std::string& path) { ASSERT_EQ(truncate(path.c_str(), kMiddle), 0); },
+        /*whole=*/false);
   }
 }
 
@@ -80,8 +81,9 @@ TEST_P(SendfileTest, OfATruncatedObjectIsCutOff) {
 TEST_P(SendfileTest, OfAReplacedObjectIsTheOldOne) {
   for (const uint64_t begin : {0, 100'001}) {
     SCOPED_TRACE(begin);
-    ReadAcross(begin, [&](const std::string&) { tree_.Add("big", VersionOf(2, kBig / 4)); },
-               /*whole=*/true);
+    ReadAcross(
+        begin, [&](const std::string&) { tree_.Add("big", VersionOf(2, kBig / 4)); },
+        /*whole=*/true);
   }
 }
 
@@ -114,7 +116,8 @@ TEST_P(SendfileTest, SlowReadersHoldUpNobody) {
   }
 }
 
-// What a reader that has stopped finds in its socket in the end. It has asked for `object` as often as it may.
+// What a reader that has stopped finds in its socket in the end. It has asked for `object` as often
+// as it may.
 size_t HeldFor(const ServerProcess& server, const std::string& object) {
   RawClient client = RawClient::V2(server.Unix(), kInOrder);
   client.AskAll(std::vector<Question>(16, {.mode = kCopy, .uri = object}));
@@ -129,10 +132,12 @@ size_t HeldFor(const ServerProcess& server, const std::string& object) {
   return static_cast<size_t>(held);
 }
 
-// A socket takes more than it came with once large bodies go there, as the flag says, and no sooner.
+// A socket takes more than it came with once large bodies go there, as the flag says, and no
+// sooner.
 TEST_P(SendfileTest, SocketsAreWidenedForLargeBodies) {
   constexpr int kWide = 512 * 1024;
-  if (net::SendBufferAllowed(kWide) < kWide) GTEST_SKIP() << "net.core.wmem_max is less than " << kWide;
+  if (net::SendBufferAllowed(kWide) < kWide)
+    GTEST_SKIP() << "net.core.wmem_max is less than " << kWide;
   tree_.Add("big", VersionOf(1, kBig));
   tree_.Add("middling", VersionOf(1, 100'000));
   ServerProcess wide(tree_.root(), Options({absl::StrCat("--unix_send_buffer_bytes=", kWide)}));

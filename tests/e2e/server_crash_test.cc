@@ -1,10 +1,12 @@
-// The whole server under SIGKILL: a client asks it to store or to remove something, and it is killed in place of each of the
-// calls in turn that this takes on the disk. Then a server starts on the same root, and what it serves is judged.
+// The whole server under SIGKILL: a client asks it to store or to remove something, and it is
+// killed in place of each of the calls in turn that this takes on the disk. Then a server starts on
+// the same root, and what it serves is judged.
 //
-// How it works: a library that stands between the server and the C library counts the calls that change the tree, in all
-// threads, and kills the process in place of the n-th (tests/faults), for n = 1, 2, ..., until the server has answered before
-// it came so far; it is killed then. Between two of these calls the disk stays as it is, so every state of it is seen. The
-// server that has been judged is the next one to be killed: starting servers is what takes the time here.
+// How it works: a library that stands between the server and the C library counts the calls that
+// change the tree, in all threads, and kills the process in place of the n-th (tests/faults), for n
+// = 1, 2, ..., until the server has answered before it came so far; it is killed then. Between two
+// of these calls the disk stays as it is, so every state of it is seen. The server that has been
+// judged is the next one to be killed: starting servers is what takes the time here.
 // tests/storage/store_crash_test.cc does the same to the storage alone, at every system call.
 #include <errno.h>
 #include <fcntl.h>
@@ -52,14 +54,18 @@ class ServerCrashTest : public testing::TestWithParam<std::tuple<std::string, st
 
   std::unique_ptr<ServerProcess> Start() {
     return std::make_unique<ServerProcess>(
-        tree_.root(), ServerOptions{.engine = engine(),
-                                    // Nothing is remembered of the tree as it was before it was made anew.
-                                    .flags = {"--writable", "--durability=" + durability(), "--memory_limit=16M",
-                                              "--fd_cache_valid_ms=0", "--index_entries=0"},
-                                    .environment = injection_.environment()});
+        tree_.root(),
+        ServerOptions{.engine = engine(),
+                      // Nothing is remembered of the tree as it was before it was made anew.
+                      .flags = {"--writable", "--durability=" + durability(), "--memory_limit=16M",
+                                "--fd_cache_valid_ms=0", "--index_entries=0"},
+                      .environment = injection_.environment()});
   }
-  static RawClient Client(const ServerProcess& server) { return RawClient::V2(server.Unix(), kInOrder); }
-  static Answer PutFd(RawClient* client, const std::string& uri, const std::string& contents, bool sealed) {
+  static RawClient Client(const ServerProcess& server) {
+    return RawClient::V2(server.Unix(), kInOrder);
+  }
+  static Answer PutFd(RawClient* client, const std::string& uri, const std::string& contents,
+                      bool sealed) {
     const net::UniqueFd fd = net::Memfd(contents, sealed ? net::kSealed : 0);
     std::vector<uint32_t> ids;
     client->wire().Send(client->Encode({{.mode = kPutFd, .uri = uri}}, &ids), {fd.get()});
@@ -103,9 +109,10 @@ class ServerCrashTest : public testing::TestWithParam<std::tuple<std::string, st
     EXPECT_TRUE(seen.objects == Objects({{"a/object", new_}}) ||
                 (!seen.acknowledged && seen.objects == Objects({{"a/object", old_}})));
   }
-  // Kills a server in place of each change in turn that `act` makes it do, each time on a tree that `prepare` has made anew;
-  // `check` says what a server may find that starts afterwards.
-  void AtEachChange(const std::function<void()>& prepare, const std::function<Answer(RawClient*)>& act,
+  // Kills a server in place of each change in turn that `act` makes it do, each time on a tree that
+  // `prepare` has made anew; `check` says what a server may find that starts afterwards.
+  void AtEachChange(const std::function<void()>& prepare,
+                    const std::function<Answer(RawClient*)>& act,
                     const std::function<void(const Seen&)>& check, int rounds_min) {
     faults::FaultTable& table = injection_.table();
     std::unique_ptr<ServerProcess> server = Start();
@@ -113,7 +120,8 @@ class ServerCrashTest : public testing::TestWithParam<std::tuple<std::string, st
     for (bool killed = true; killed && !HasFailure();) {
       ++rounds;
       ASSERT_LT(rounds, kChangesMax);
-      for (const auto& entry : std::filesystem::directory_iterator(tree_.root())) std::filesystem::remove_all(entry.path());
+      for (const auto& entry : std::filesystem::directory_iterator(tree_.root()))
+        std::filesystem::remove_all(entry.path());
       prepare();
       Seen seen;
       {
@@ -132,13 +140,16 @@ class ServerCrashTest : public testing::TestWithParam<std::tuple<std::string, st
         EXPECT_EQ(server->WaitForExit(), 128 + SIGKILL);
         table.kill_at = 0;
       }
-      SCOPED_TRACE(absl::StrCat(killed ? "killed in place of change " : "killed after its answer; changes and one: ", rounds));
+      SCOPED_TRACE(absl::StrCat(
+          killed ? "killed in place of change " : "killed after its answer; changes and one: ",
+          rounds));
       server = Start();
       RawClient client = Client(*server);
       seen.objects = Served(&client);
       // What was left behind goes as the tree is read, while requests are answered already.
       const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
-      while (OnDisk() != seen.objects && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(2));
+      while (OnDisk() != seen.objects && absl::Now() < give_up)
+        absl::SleepFor(absl::Milliseconds(2));
       EXPECT_TRUE(OnDisk() == seen.objects) << "what is on the disk is not what is served";
       EXPECT_TRUE(Served(&client) == seen.objects) << "what is served changes when leftovers go";
       check(seen);
@@ -161,29 +172,30 @@ TEST_P(ServerCrashTest, ANewObject) {
   // Two directories, the file, room for it, two writes, its name.
   AtEachChange([] {}, [&](RawClient* client) { return client->Get(Put("a/b/object", new_)); },
                [&](const Seen& seen) {
-                 EXPECT_TRUE(seen.objects == Objects({{"a/b/object", new_}}) || (!seen.acknowledged && seen.objects.empty()));
+                 EXPECT_TRUE(seen.objects == Objects({{"a/b/object", new_}}) ||
+                             (!seen.acknowledged && seen.objects.empty()));
                },
                7);
 }
 
-// Of an object that is replaced there is the old one or the new one; once that has been acknowledged, the new one.
+// Of an object that is replaced there is the old one or the new one; once that has been
+// acknowledged, the new one.
 TEST_P(ServerCrashTest, AReplacedObject) {
   // As above but for the directories; a name of the server's own first, then the object's.
   AtEachChange([&] { tree_.Add("a/object", old_); },
                [&](RawClient* client) { return client->Get(Put("a/object", new_)); },
-               [&](const Seen& seen) { ExpectNewOrOld(seen); },
-               8);
+               [&](const Seen& seen) { ExpectNewOrOld(seen); }, 8);
 }
 
 // The same for one that is copied from a client's descriptor.
 TEST_P(ServerCrashTest, AnObjectOfADescriptor) {
   AtEachChange([&] { tree_.Add("a/object", old_); },
                [&](RawClient* client) { return PutFd(client, "a/object", new_, /*sealed=*/false); },
-               [&](const Seen& seen) { ExpectNewOrOld(seen); },
-               5);
+               [&](const Seen& seen) { ExpectNewOrOld(seen); }, 5);
 }
 
-// An object in memory goes with its server. What it replaced on the disk comes back only if it has not been acknowledged.
+// An object in memory goes with its server. What it replaced on the disk comes back only if it has
+// not been acknowledged.
 TEST_P(ServerCrashTest, AnObjectInMemory) {
   AtEachChange([&] { tree_.Add("a/object", old_); },
                [&](RawClient* client) { return PutFd(client, "a/object", new_, /*sealed=*/true); },
@@ -194,33 +206,38 @@ TEST_P(ServerCrashTest, AnObjectInMemory) {
                3);
 }
 
-// An object that is deleted is there whole, or gone; once that has been acknowledged, it is gone. Others stay.
+// An object that is deleted is there whole, or gone; once that has been acknowledged, it is gone.
+// Others stay.
 TEST_P(ServerCrashTest, ADeletedObject) {
   const auto prepare = [&] {
     tree_.Add("a/b/c/object", old_);
     tree_.Add("a/neighbour", "stays");
     // As if the server had made them.
     for (const char* folder : {"a", "a/b", "a/b/c"}) {
-      EXPECT_EQ(setxattr(tree_.Path(folder).c_str(), "user.objmapper.made", "", 0, 0), 0) << strerror(errno);
+      EXPECT_EQ(setxattr(tree_.Path(folder).c_str(), "user.objmapper.made", "", 0, 0), 0)
+          << strerror(errno);
     }
   };
   const Objects before = {{"a/b/c/object", old_}, {"a/neighbour", "stays"}};
   // It, and the two directories that only it kept.
-  AtEachChange(prepare, [&](RawClient* client) { return client->Get({.mode = kDelete, .uri = "a/b/c/object"}); },
-               [&](const Seen& seen) {
-                 EXPECT_TRUE(seen.objects == Objects({{"a/neighbour", "stays"}}) ||
-                             (!seen.acknowledged && seen.objects == before));
-               },
-               3);
+  AtEachChange(
+      prepare,
+      [&](RawClient* client) { return client->Get({.mode = kDelete, .uri = "a/b/c/object"}); },
+      [&](const Seen& seen) {
+        EXPECT_TRUE(seen.objects == Objects({{"a/neighbour", "stays"}}) ||
+                    (!seen.acknowledged && seen.objects == before));
+      },
+      3);
 }
 
-INSTANTIATE_TEST_SUITE_P(Durabilities, ServerCrashTest,
-                         // What differs on epoll is who writes, and "full" takes all the steps that there are.
-                         testing::Values(std::tuple("auto", "none"), std::tuple("auto", "data"), std::tuple("auto", "full"),
-                                         std::tuple("epoll", "full")),
-                         [](const auto& info) {
-                           return absl::StrCat(std::get<0>(info.param), "_", std::get<1>(info.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Durabilities, ServerCrashTest,
+    // What differs on epoll is who writes, and "full" takes all the steps that there are.
+    testing::Values(std::tuple("auto", "none"), std::tuple("auto", "data"),
+                    std::tuple("auto", "full"), std::tuple("epoll", "full")),
+    [](const auto& info) {
+      return absl::StrCat(std::get<0>(info.param), "_", std::get<1>(info.param));
+    });
 
 }  // namespace
 }  // namespace objmapper::e2e

@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glog/logging.h>
+#include <gtest/gtest.h>
 #include <limits.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -20,9 +22,6 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-
-#include <glog/logging.h>
-#include <gtest/gtest.h>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -43,16 +42,56 @@ std::string ServerBinary() {
   return path;
 }
 
-// What Docker's default profile does not allow to a container without added capabilities. clone3(2) is ENOSYS there, since
-// its flags cannot be looked at; the rest is EPERM.
-constexpr long kNotInDocker[] = {
-    SYS_acct, SYS_add_key, SYS_bpf, SYS_clock_adjtime, SYS_clock_settime, SYS_delete_module, SYS_fanotify_init,
-    SYS_finit_module, SYS_fsconfig, SYS_fsmount, SYS_fsopen, SYS_fspick, SYS_get_mempolicy, SYS_init_module,
-    SYS_io_uring_enter, SYS_io_uring_register, SYS_io_uring_setup, SYS_ioperm, SYS_iopl, SYS_kcmp, SYS_kexec_file_load,
-    SYS_kexec_load, SYS_keyctl, SYS_mbind, SYS_mount, SYS_move_mount, SYS_move_pages, SYS_open_by_handle_at, SYS_open_tree,
-    SYS_perf_event_open, SYS_pivot_root, SYS_process_vm_readv, SYS_process_vm_writev, SYS_quotactl, SYS_reboot,
-    SYS_request_key, SYS_set_mempolicy, SYS_setdomainname, SYS_sethostname, SYS_setns, SYS_settimeofday, SYS_swapoff,
-    SYS_swapon, SYS_syslog, SYS_umount2, SYS_unshare, SYS_userfaultfd, SYS_vhangup};
+// What Docker's default profile does not allow to a container without added capabilities. clone3(2)
+// is ENOSYS there, since its flags cannot be looked at; the rest is EPERM.
+constexpr long kNotInDocker[] = {SYS_acct,
+                                 SYS_add_key,
+                                 SYS_bpf,
+                                 SYS_clock_adjtime,
+                                 SYS_clock_settime,
+                                 SYS_delete_module,
+                                 SYS_fanotify_init,
+                                 SYS_finit_module,
+                                 SYS_fsconfig,
+                                 SYS_fsmount,
+                                 SYS_fsopen,
+                                 SYS_fspick,
+                                 SYS_get_mempolicy,
+                                 SYS_init_module,
+                                 SYS_io_uring_enter,
+                                 SYS_io_uring_register,
+                                 SYS_io_uring_setup,
+                                 SYS_ioperm,
+                                 SYS_iopl,
+                                 SYS_kcmp,
+                                 SYS_kexec_file_load,
+                                 SYS_kexec_load,
+                                 SYS_keyctl,
+                                 SYS_mbind,
+                                 SYS_mount,
+                                 SYS_move_mount,
+                                 SYS_move_pages,
+                                 SYS_open_by_handle_at,
+                                 SYS_open_tree,
+                                 SYS_perf_event_open,
+                                 SYS_pivot_root,
+                                 SYS_process_vm_readv,
+                                 SYS_process_vm_writev,
+                                 SYS_quotactl,
+                                 SYS_reboot,
+                                 SYS_request_key,
+                                 SYS_set_mempolicy,
+                                 SYS_setdomainname,
+                                 SYS_sethostname,
+                                 SYS_setns,
+                                 SYS_settimeofday,
+                                 SYS_swapoff,
+                                 SYS_swapon,
+                                 SYS_syslog,
+                                 SYS_umount2,
+                                 SYS_unshare,
+                                 SYS_userfaultfd,
+                                 SYS_vhangup};
 
 // Makes `call` fail from now on. False: it cannot be had.
 bool Refuse(long call, int error) {
@@ -63,7 +102,8 @@ bool Refuse(long call, int error) {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   const sock_fprog program{sizeof(filter) / sizeof(filter[0]), filter};
-  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
 // The child between fork and exec: system calls alone, since other threads of the test may have
@@ -99,7 +139,8 @@ bool Refuse(long call, int error) {
     log = fcntl(log, F_DUPFD_CLOEXEC, kAway);
     int away[16];
     int count = 0;
-    for (const int fd : options.inherited_sockets) away[count++] = fcntl(fd, F_DUPFD_CLOEXEC, kAway);
+    for (const int fd : options.inherited_sockets)
+      away[count++] = fcntl(fd, F_DUPFD_CLOEXEC, kAway);
     for (int i = 0; i < count; ++i) dup2(away[i], 3 + i);
     // "LISTEN_PID=" has been left room for our number.
     for (char** entry = environment; *entry != nullptr; ++entry) {
@@ -209,7 +250,8 @@ void ServerProcess::Launch(const std::string& root, const ServerOptions& options
     added.push_back("LISTEN_FDNAMES=" + options.inherited_names);
   }
   std::vector<char*> environment;
-  for (std::string& entry : added) environment.push_back(entry.data());  // the first of a name counts
+  // the first of a name counts
+  for (std::string& entry : added) environment.push_back(entry.data());
   for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
   environment.push_back(nullptr);
 
@@ -227,7 +269,9 @@ void ServerProcess::Launch(const std::string& root, const ServerOptions& options
 
   pid_ = fork();
   PCHECK(pid_ >= 0);
-  if (pid_ == 0) BecomeServer(options, become_nobody, binary.get(), log_in.get(), argv.data(), environment.data());
+  if (pid_ == 0)
+    BecomeServer(options, become_nobody, binary.get(), log_in.get(), argv.data(),
+                 environment.data());
   pidfd_.Reset(syscall(SYS_pidfd_open, pid_, 0));
   PCHECK(pidfd_.valid());
   log_reader_ = std::thread([this] { ReadLog(); });
@@ -416,7 +460,8 @@ void ExpectDescriptorsBack(const ServerProcess& server, const std::map<std::stri
     for (const auto& [kind, count] : server.Descriptors()) {
       const auto known = before.find(kind);
       int allowed = known == before.end() ? 0 : known->second;
-      // Both ends: each splice thread's, and a loop's, which makes more only for readers that are slow at the same time.
+      // Both ends: each splice thread's, and a loop's, which makes more only for readers that are
+      // slow at the same time.
       if (kind == "pipe") allowed += 2 * (splice_threads + 4);
       if (kind == "/dev/null") allowed += splice_threads;
       // Directories that are resolved, and objects that are kept open: one for each loop.

@@ -32,7 +32,8 @@ namespace objmapper::e2e {
 
 struct ServerOptions {
   // "auto", "uring", "epoll": mode_routing with both lanes on that engine (--io_engine,
-  // --fdpass_engine). "model_NAME": --concurrency_model=NAME. "container": "auto", with like_in_docker.
+  // --fdpass_engine). "model_NAME": --concurrency_model=NAME. "container": "auto", with
+  // like_in_docker.
   std::string engine = "auto";
   std::vector<std::string> flags;  // after --root, --listen_… and the engines, so they win
   bool only_flags = false;         // none of those: `flags` is the whole command line
@@ -40,16 +41,17 @@ struct ServerOptions {
   rlim_t descriptors_max = 0;  // RLIMIT_NOFILE, soft and hard; 0: the test's own
   int io_uring_errno = 0;      // a seccomp filter makes io_uring_setup(2) fail with this
   int openat2_errno = 0;       // and openat2(2) with this
-  // What Docker's default profile refuses without further capabilities is refused (docs.docker.com/engine/security/seccomp):
-  // io_uring among it.
+  // What Docker's default profile refuses without further capabilities is refused
+  // (docs.docker.com/engine/security/seccomp): io_uring among it.
   bool like_in_docker = false;
   bool on_one_core = false;  // it may use one of the machine's cores alone (sched_setaffinity(2))
-  // Listening sockets, handed over as systemd does (sd_listen_fds(3)), and their names, with colons between.
+  // Listening sockets, handed over as systemd does (sd_listen_fds(3)), and their names, with colons
+  // between.
   std::vector<int> inherited_sockets;
   std::string inherited_names;
   std::vector<std::string> environment;  // "NAME=value", beside the test's own
-  bool without_users = false;  // in a user namespace that maps nobody: CanHideUsers()
-  bool as_nobody = false;      // when the test is root and CanBecomeNobody(), the server is not
+  bool without_users = false;            // in a user namespace that maps nobody: CanHideUsers()
+  bool as_nobody = false;  // when the test is root and CanBecomeNobody(), the server is not
   std::string working_directory = "/";
   std::string socket_path;  // empty: one in a directory of its own
 };
@@ -127,7 +129,7 @@ class ServerProcess {
   uint16_t tcp6_port_ = 0;
   net::UniqueFd log_pipe_;
   std::thread log_reader_;
-  mutable std::mutex mutex_;  // log_, log_ended_, log_left_
+  mutable std::mutex mutex_;                  // log_, log_ended_, log_left_
   mutable std::condition_variable log_grew_;  // or is taken again
   std::string log_;
   bool log_ended_ = false;
@@ -138,8 +140,8 @@ class ServerProcess {
 std::map<std::string, int> SettledDescriptors(const ServerProcess& server);
 // Waits until the server holds no more descriptors of any kind than `before`: all that a scenario
 // cost has been given back. `before` is taken once caches are warm. What each thread keeps for
-// itself may still have come to it meanwhile: a directory or an object that it keeps open (each worker's
-// loop), a pipe and a /dev/null to empty it into (each of the 2 × cores splice threads).
+// itself may still have come to it meanwhile: a directory or an object that it keeps open (each
+// worker's loop), a pipe and a /dev/null to empty it into (each of the 2 × cores splice threads).
 void ExpectDescriptorsBack(const ServerProcess& server, const std::map<std::string, int>& before);
 
 }  // namespace objmapper::e2e

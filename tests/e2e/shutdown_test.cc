@@ -1,7 +1,6 @@
 // The end of a server: what was asked is finished, everybody is told, nothing is left behind.
-#include <gtest/gtest.h>
-
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -66,7 +65,8 @@ TEST_P(ShutdownTest, IdleServerExitsAndRemovesItsSocket) {
   }
 }
 
-// No signal but those that ask for it ends the server, or holds it up: docs/operations.md has the table.
+// No signal but those that ask for it ends the server, or holds it up: docs/operations.md has the
+// table.
 TEST_P(ShutdownTest, OtherSignalsEndNothing) {
   ServerProcess server = With({absl::StrCat("--take_over=", server_door_.path(), "/door")});
   RawClient client = Open(server, Transport::kUnix, Dialect::kV2);
@@ -74,8 +74,9 @@ TEST_P(ShutdownTest, OtherSignalsEndNothing) {
     return client.Get({.mode = kCopy, .uri = "small"}).body == "small object" &&
            client.Get({.mode = kFdPass, .uri = "small"}).ok();
   };
-  std::vector<int> signals = {SIGHUP,    SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM,  SIGVTALRM, SIGPROF,   SIGIO,  SIGPWR,
-                              SIGSTKFLT, SIGXFSZ, SIGTTIN, SIGTTOU, SIGWINCH, SIGURG,    SIGCHLD, SIGCONT};
+  std::vector<int> signals = {SIGHUP,  SIGUSR1,  SIGUSR2, SIGPIPE,   SIGALRM, SIGVTALRM,
+                              SIGPROF, SIGIO,    SIGPWR,  SIGSTKFLT, SIGXFSZ, SIGTTIN,
+                              SIGTTOU, SIGWINCH, SIGURG,  SIGCHLD,   SIGCONT};
   // The first two are glibc's own.
   for (int number = 32; number <= SIGRTMAX; ++number) signals.push_back(number);
   for (const int number : signals) {
@@ -98,10 +99,12 @@ TEST_P(ShutdownTest, SignalsDuringTheStart) {
   }
 }
 
-// SIGUSR1 is what whoever rotates logs sends: the file that has been renamed is let go of, and one of its name made.
+// SIGUSR1 is what whoever rotates logs sends: the file that has been renamed is let go of, and one
+// of its name made.
 TEST_P(ShutdownTest, LogFilesAreRotated) {
-  ServerProcess server = With({"--logtostderr=false", "--alsologtostderr", "--timestamp_in_logfile_name=false",
-                               "--logbuflevel=-1", absl::StrCat("--log_dir=", server_door_.path())});
+  ServerProcess server =
+      With({"--logtostderr=false", "--alsologtostderr", "--timestamp_in_logfile_name=false",
+            "--logbuflevel=-1", absl::StrCat("--log_dir=", server_door_.path())});
   const auto files = [&] {
     std::vector<std::string> names;
     for (const auto& file : std::filesystem::directory_iterator(server_door_.path())) {
@@ -112,14 +115,17 @@ TEST_P(ShutdownTest, LogFilesAreRotated) {
   const std::vector<std::string> before = files();
   ASSERT_FALSE(before.empty());
   for (const std::string& name : before) {
-    std::filesystem::rename(server_door_.path() + "/" + name, server_door_.path() + "/rotated." + name);
+    std::filesystem::rename(server_door_.path() + "/" + name,
+                            server_door_.path() + "/rotated." + name);
   }
   server.Signal(SIGUSR1);
   EXPECT_TRUE(server.WaitForLog("SIGUSR1: the log's files have been closed"));
   server.Signal(SIGHUP);
   EXPECT_TRUE(server.WaitForLog("SIGHUP: "));
   const std::vector<std::string> after = files();
-  EXPECT_EQ(std::count_if(after.begin(), after.end(), [](const std::string& name) { return !name.starts_with("rotated."); }), 1)
+  EXPECT_EQ(std::count_if(after.begin(), after.end(),
+                          [](const std::string& name) { return !name.starts_with("rotated."); }),
+            1)
       << "it has one of its level's name again";
   for (const auto& [name, count] : server.Descriptors()) {
     EXPECT_EQ(name.find("/rotated."), std::string::npos) << name;
@@ -210,8 +216,9 @@ TEST_P(ShutdownTest, DrainTimeoutEndsTheWait) {
   EXPECT_FALSE(std::filesystem::exists(server.socket_path()));
 }
 
-// timeout(1) sends its signal to its child and to the group that both are in, and so does who presses Ctrl-C on a script: two, or more,
-// within a moment are one. Without a second signal the server would wait for this client for an hour.
+// timeout(1) sends its signal to its child and to the group that both are in, and so does who
+// presses Ctrl-C on a script: two, or more, within a moment are one. Without a second signal the
+// server would wait for this client for an hour.
 TEST_P(ShutdownTest, SignalsWithinAMomentAreOne) {
   ServerProcess server = With({"--drain_timeout=1h", "--request_timeout=1h"});
   RawClient client = Open(server, Transport::kUnix, Dialect::kV2);
@@ -250,7 +257,8 @@ TEST_P(ShutdownTest, ASignalWhileItHandsOver) {
   stuck.Ask({.mode = kCopy, .uri = "big"});
   Answer answer = stuck.NextHead();
   EXPECT_TRUE(answer.ok());
-  ServerProcess next(SharedTree().root(), {.engine = GetParam(), .flags = {door}, .socket_path = old.socket_path()});
+  ServerProcess next(SharedTree().root(),
+                     {.engine = GetParam(), .flags = {door}, .socket_path = old.socket_path()});
   old.Signal(SIGTERM);
   old.Signal(SIGINT);
   EXPECT_TRUE(old.WaitForLog("it is ending already"));

@@ -1,7 +1,6 @@
 // --fd_cache_valid_ms: no cache makes the server's view of the tree older than that.
-#include <gtest/gtest.h>
-
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

@@ -1,8 +1,7 @@
 // Starting: where the server listens, and what it refuses, each with a sentence.
-#include <gtest/gtest.h>
-
 #include <errno.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -69,14 +68,15 @@ TEST_F(StartupTest, SeveralListenersServeAtOnce) {
 
 // ---- Socket files that go ----
 
-// A socket file that is removed while the server runs, or goes with its folder, is made again as it was asked for, with whoever is
-// connected none the wiser; and removed at the end.
+// A socket file that is removed while the server runs, or goes with its folder, is made again as it
+// was asked for, with whoever is connected none the wiser; and removed at the end.
 TEST_F(StartupTest, ListensAnewWhereItsSocketFileIsGone) {
   const std::string folder = directory_.path() + "/run";
   const std::string path = folder + "/socket";
   ASSERT_EQ(mkdir(folder.c_str(), 0755), 0);
-  ServerProcess server(SharedTree().root(),
-                       {.flags = {"--listen_unix=" + path, "--listen_unix_mode=0640"}, .socket_path = path});
+  ServerProcess server(
+      SharedTree().root(),
+      {.flags = {"--listen_unix=" + path, "--listen_unix_mode=0640"}, .socket_path = path});
   RawClient connected = RawClient::V1(server.Unix());
   EXPECT_EQ(connected.Get({.mode = kCopy, .uri = "small"}).body, "small object");
   for (const bool with_folder : {false, true}) {
@@ -87,7 +87,8 @@ TEST_F(StartupTest, ListensAnewWhereItsSocketFileIsGone) {
       ASSERT_EQ(mkdir(folder.c_str(), 0755), 0);
     }
     struct stat file {};
-    for (int i = 0; i < 200 && (stat(path.c_str(), &file) != 0 || (file.st_mode & 0777) != 0640); ++i) {
+    for (int i = 0; i < 200 && (stat(path.c_str(), &file) != 0 || (file.st_mode & 0777) != 0640);
+         ++i) {
       absl::SleepFor(absl::Milliseconds(50));
     }
     EXPECT_EQ(file.st_mode & 0777, 0640u);
@@ -104,7 +105,8 @@ TEST_F(StartupTest, ListensAnewWhereItsSocketFileIsGone) {
 
 // What somebody else has put there is left alone, and said.
 TEST_F(StartupTest, LeavesWhatIsInItsSocketFilesPlace) {
-  ServerProcess server(SharedTree().root(), {.flags = {"--listen_unix=" + path_}, .socket_path = path_});
+  ServerProcess server(SharedTree().root(),
+                       {.flags = {"--listen_unix=" + path_}, .socket_path = path_});
   ASSERT_EQ(unlink(path_.c_str()), 0);
   const net::Address address{.kind = net::Address::Kind::kUnix, .path = path_};
   const absl::StatusOr<net::Listener> other = net::Listener::Open(address);
@@ -185,14 +187,15 @@ bool Listens(const std::string& path) {
     address.sun_family = AF_UNIX;
     path.copy(address.sun_path, sizeof(address.sun_path) - 1);
     const net::UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (connect(probe.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) return true;
+    if (connect(probe.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0)
+      return true;
     absl::SleepFor(absl::Milliseconds(10));
   }
   return false;
 }
 
-// Whichever of descriptors 0 to 2 are closed at the start, none becomes a socket or a file, and no line of the log goes to
-// a client.
+// Whichever of descriptors 0 to 2 are closed at the start, none becomes a socket or a file, and no
+// line of the log goes to a client.
 TEST_F(StartupTest, ClosedStandardStreams) {
   for (int closed = 1; closed < 8; ++closed) {
     SCOPED_TRACE(closed);
@@ -201,15 +204,16 @@ TEST_F(StartupTest, ClosedStandardStreams) {
       for (int fd = 0; fd < 3; ++fd) {
         if ((closed & 1 << fd) != 0) close(fd);
       }
-      execl(getenv("OBJMAPPER_SERVER"), "server", root_.c_str(), ("--listen_unix=" + path_).c_str(), "--log_requests",
-            "--alsologtostderr", nullptr);
+      execl(getenv("OBJMAPPER_SERVER"), "server", root_.c_str(), ("--listen_unix=" + path_).c_str(),
+            "--log_requests", "--alsologtostderr", nullptr);
       _exit(127);
     }
     ASSERT_TRUE(Listens(path_));
     for (int i = 0; i < 20; ++i) EXPECT_TRUE(Serves(Wire::ToUnix(path_)));
     for (int fd = 0; fd < 3; ++fd) {
       if ((closed & 1 << fd) == 0) continue;
-      EXPECT_EQ(std::filesystem::read_symlink(absl::StrCat("/proc/", pid, "/fd/", fd)), "/dev/null") << fd;
+      EXPECT_EQ(std::filesystem::read_symlink(absl::StrCat("/proc/", pid, "/fd/", fd)), "/dev/null")
+          << fd;
     }
     kill(pid, SIGTERM);
     int status = 0;
@@ -218,7 +222,8 @@ TEST_F(StartupTest, ClosedStandardStreams) {
   }
 }
 
-// A start that hangs, here on a predecessor that says nothing, is ended by SIGTERM, after --drain_timeout.
+// A start that hangs, here on a predecessor that says nothing, is ended by SIGTERM, after
+// --drain_timeout.
 TEST_F(StartupTest, SigtermEndsAStartThatHangs) {
   const std::string door_path = directory_.path() + "/door";
   net::Address address;
@@ -245,9 +250,10 @@ TEST_F(StartupTest, SigtermEndsAStartThatHangs) {
 TEST_F(StartupTest, LockedFoldersAreNoObstacle) {
   const net::UniqueFd folder(open(directory_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   ASSERT_EQ(flock(folder.get(), LOCK_EX), 0);
-  ServerProcess server(SharedTree().root(), {.flags = {"--admin_listen=" + directory_.path() + "/admin",
-                                                       "--take_over=" + directory_.path() + "/door"},
-                                             .socket_path = path_});
+  ServerProcess server(SharedTree().root(),
+                       {.flags = {"--admin_listen=" + directory_.path() + "/admin",
+                                  "--take_over=" + directory_.path() + "/door"},
+                        .socket_path = path_});
   EXPECT_TRUE(Serves(server.Unix()));
   EXPECT_EQ(server.Stop(SIGTERM), 0);
   EXPECT_TRUE(std::filesystem::is_empty(directory_.path()));
@@ -382,8 +388,8 @@ TEST_P(RefusedRingTest, UringRefusesToStart) {
 INSTANTIATE_TEST_SUITE_P(All, RefusedRingTest, testing::Values(EPERM, ENOSYS, ENOMEM),
                          [](const auto& info) { return strerrorname_np(info.param); });
 
-// Without openat2(2) no name could be kept beneath the root: the server does not start, and says what is missing. Older
-// container run-times refuse it with EPERM.
+// Without openat2(2) no name could be kept beneath the root: the server does not start, and says
+// what is missing. Older container run-times refuse it with EPERM.
 TEST(RefusedOpenat2Test, RefusesToStart) {
   for (const int error : {EPERM, ENOSYS}) {
     ExpectRefusedStart({.openat2_errno = error}, {"openat2", SharedTree().root()});

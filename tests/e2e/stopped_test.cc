@@ -1,11 +1,11 @@
-// A server that is stopped for longer than its time-outs: SIGSTOP here; a frozen cgroup and a machine that is suspended look the
-// same to it. What came meanwhile came in time.
+// A server that is stopped for longer than its time-outs: SIGSTOP here; a frozen cgroup and a
+// machine that is suspended look the same to it. What came meanwhile came in time.
 //
-// How it works: one server for each case; many connections are brought into a state each, the process is stopped, they say what
-// they owe, the time-outs go by, and it goes on. It is stopped for less than a second over the time-out (then nothing but the
-// look before the judgement saves anybody), or for more (then who was to speak has its time once more).
+// How it works: one server for each case; many connections are brought into a state each, the
+// process is stopped, they say what they owe, the time-outs go by, and it goes on. It is stopped
+// for less than a second over the time-out (then nothing but the look before the judgement saves
+// anybody), or for more (then who was to speak has its time once more).
 #include <gtest/gtest.h>
-
 #include <signal.h>
 #include <sys/ioctl.h>
 
@@ -62,11 +62,13 @@ class StoppedTest : public WritableTest {
     const std::string bytes = kept->Encode({question}, &ids);
     rest = std::min(rest, bytes.size());
     kept->wire().Send(bytes.substr(0, bytes.size() - rest));
-    rests_.push_back({kept, bytes.substr(bytes.size() - rest), absl::StrCat(std::string(1, question.mode), " but for ", rest, " bytes")});
+    rests_.push_back({kept, bytes.substr(bytes.size() - rest),
+                      absl::StrCat(std::string(1, question.mode), " but for ", rest, " bytes")});
     return kept;
   }
 
-  // Connections in every state in which a client is to speak: unknown, half known, idle, in the middle of a request, of a body.
+  // Connections in every state in which a client is to speak: unknown, half known, idle, in the
+  // middle of a request, of a body.
   void AskHalf() {
     constexpr size_t kAll = 1 << 20;
     const Question copy = {.mode = kCopy, .uri = "small"}, pass = {.mode = kFdPass, .uri = "small"};
@@ -83,9 +85,11 @@ class StoppedTest : public WritableTest {
       AskInTwo(Client(transport), copy, 12);  // of V2's header, without the mode
       AskInTwo(served(copy), copy, kAll);
       AskInTwo(served(copy), copy, 3);
-      AskInTwo(served(copy), Put(absl::StrCat("put", rests_.size()), std::string(60000, 'p')), 30000);
+      AskInTwo(served(copy), Put(absl::StrCat("put", rests_.size()), std::string(60000, 'p')),
+               30000);
       if (transport == Transport::kTcp) continue;
-      AskInTwo(served(copy), Put(absl::StrCat("put", rests_.size()), std::string(60000, 'p')), 60000);
+      AskInTwo(served(copy), Put(absl::StrCat("put", rests_.size()), std::string(60000, 'p')),
+               60000);
       AskInTwo(served(pass), pass, kAll);
       AskInTwo(served(pass), pass, 3);
     }
@@ -97,7 +101,8 @@ class StoppedTest : public WritableTest {
     for (const Rest& rest : rests_) {
       SCOPED_TRACE(rest.what);
       const Answer answer = rest.client->Next();
-      EXPECT_TRUE(answer.ok()) << static_cast<int>(answer.kind) << ", " << answer.status << ", reason " << answer.reason;
+      EXPECT_TRUE(answer.ok()) << static_cast<int>(answer.kind) << ", " << answer.status
+                               << ", reason " << answer.reason;
     }
   }
 
@@ -144,7 +149,8 @@ TEST_P(StoppedTest, WhatCameMeanwhileCameInTime) {
   EXPECT_EQ(big.body.size(), kBig);
 }
 
-// Bytes may be on their way still, and who sends them may have been stopped with the server: there is time once more, once.
+// Bytes may be on their way still, and who sends them may have been stopped with the server: there
+// is time once more, once.
 TEST_P(StoppedTest, WhoWasStoppedWithItHasItsTimeOnceMore) {
   AskHalf();
   RawClient silent = Client(), half = Client();
@@ -167,7 +173,8 @@ TEST_P(StoppedTest, WhoWasStoppedWithItHasItsTimeOnceMore) {
 class StoppedCrowdTest : public StoppedTest {};
 
 TEST_P(StoppedCrowdTest, OfManyNobodyIsForgotten) {
-  for (int i = 0; i < 300; ++i) AskInTwo(Client(), {.mode = i % 2 == 0 ? kCopy : kFdPass, .uri = "small"}, 1 << 20);
+  for (int i = 0; i < 300; ++i)
+    AskInTwo(Client(), {.mode = i % 2 == 0 ? kCopy : kFdPass, .uri = "small"}, 1 << 20);
   StopFor(kTimeout + absl::Milliseconds(400), [&] { SendRests(); });
   ExpectAnswers();
 }
@@ -176,7 +183,8 @@ TEST_P(StoppedCrowdTest, OfManyNobodyIsForgotten) {
 class StoppedDrainTest : public EngineTest {};
 
 TEST_P(StoppedDrainTest, ADrainGoesOn) {
-  ServerProcess server(SharedTree().root(), {.engine = GetParam(), .flags = {"--drain_timeout=1500ms"}});
+  ServerProcess server(SharedTree().root(),
+                       {.engine = GetParam(), .flags = {"--drain_timeout=1500ms"}});
   SharedTree().AddSparseOnce("big", kBig);
   RawClient reader = RawClient::V2(server.Unix(), kInOrder);
   reader.Ask({.mode = kCopy, .uri = "big"});
@@ -184,7 +192,8 @@ TEST_P(StoppedDrainTest, ADrainGoesOn) {
   server.Signal(SIGTERM);
   EXPECT_TRUE(server.WaitForLog("draining"));
   server.Signal(SIGSTOP);
-  absl::SleepFor(absl::Seconds(5));  // longer than --drain_timeout, and what threads that are cut off get beyond it
+  // longer than --drain_timeout, and what threads that are cut off get beyond it
+  absl::SleepFor(absl::Seconds(5));
   server.Signal(SIGCONT);
   reader.ReadBody(&big, kBig);
   EXPECT_FALSE(big.cut);
@@ -193,7 +202,8 @@ TEST_P(StoppedDrainTest, ADrainGoesOn) {
 
 INSTANTIATE_TEST_SUITE_P(All, StoppedDrainTest, testing::ValuesIn(kEngines), EngineName);
 INSTANTIATE_TEST_SUITE_P(All, StoppedTest, testing::ValuesIn(kEverything), EngineName);
-INSTANTIATE_TEST_SUITE_P(All, StoppedCrowdTest, testing::Values("uring", "epoll", "model_accept_pool"), EngineName);
+INSTANTIATE_TEST_SUITE_P(All, StoppedCrowdTest,
+                         testing::Values("uring", "epoll", "model_accept_pool"), EngineName);
 
 }  // namespace
 }  // namespace objmapper::e2e

@@ -1,8 +1,8 @@
 // Objects that change while they are served: an answer is all of one version, or the connection
 // closes inside it; it is never a mix that looks whole.
-#include <gtest/gtest.h>
-
 #include <fcntl.h>
+#include <glog/logging.h>
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,8 +10,6 @@
 #include <filesystem>
 #include <functional>
 #include <thread>
-
-#include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
 #include "tests/e2e/matrix.h"

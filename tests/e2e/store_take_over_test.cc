@@ -1,5 +1,6 @@
-// Storing while one server takes over from another on the same root: an object under way is finished by the server that began
-// it, what is asked afterwards is the successor's, and nothing is stored by halves.
+// Storing while one server takes over from another on the same root: an object under way is
+// finished by the server that began it, what is asked afterwards is the successor's, and nothing is
+// stored by halves.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -32,17 +33,21 @@ class StoreTakeOverTest : public testing::TestWithParam<std::string> {
   // One of a row of servers on the same sockets and the same root.
   std::unique_ptr<ServerProcess> Start(const std::string& drain_timeout = "60s") {
     return std::make_unique<ServerProcess>(
-        tree_.root(), ServerOptions{.engine = GetParam(),
-                                    .flags = {"--writable", "--durability=none", "--memory_limit=16M",
-                                              "--take_over=" + directory_.path() + "/door",
-                                              "--drain_timeout=" + drain_timeout},
-                                    .socket_path = directory_.path() + "/socket"});
+        tree_.root(),
+        ServerOptions{.engine = GetParam(),
+                      .flags = {"--writable", "--durability=none", "--memory_limit=16M",
+                                "--take_over=" + directory_.path() + "/door",
+                                "--drain_timeout=" + drain_timeout},
+                      .socket_path = directory_.path() + "/socket"});
   }
   RawClient Client(const ServerProcess& server, Transport transport = Transport::kUnix) {
     return RawClient::V2(Connect(server, transport), kInOrder);
   }
-  std::set<std::string> Files() const { return storage::NamesBelow(tree_.root(), storage::Which::kFiles); }
-  // Whether the other server comes to serve this: what it knew of the name before it believes for --fd_cache_valid_ms.
+  std::set<std::string> Files() const {
+    return storage::NamesBelow(tree_.root(), storage::Which::kFiles);
+  }
+  // Whether the other server comes to serve this: what it knew of the name before it believes for
+  // --fd_cache_valid_ms.
   static bool ComesToServe(RawClient* client, const std::string& uri, const std::string& contents) {
     const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
     while (client->Get({.mode = kCopy, .uri = uri}).body != contents) {
@@ -57,15 +62,17 @@ class StoreTakeOverTest : public testing::TestWithParam<std::string> {
 };
 INSTANTIATE_TEST_SUITE_P(Everything, StoreTakeOverTest, testing::ValuesIn(kEverything), EngineName);
 
-// A connection that rests goes over with its capabilities: it stores and removes by the new server what it could by the old
-// one. Objects on the disk are there; those in memory went with the old server, and who holds one open keeps it.
+// A connection that rests goes over with its capabilities: it stores and removes by the new server
+// what it could by the old one. Objects on the disk are there; those in memory went with the old
+// server, and who holds one open keeps it.
 TEST_P(StoreTakeOverTest, AnOldConnectionStoresByTheNewServer) {
   std::unique_ptr<ServerProcess> old = Start();
   RawClient unix_client = Client(*old), tcp_client = Client(*old, Transport::kTcp);
   ASSERT_TRUE(unix_client.Get(Put("a/disk", "by the old one")).ok());
   std::vector<uint32_t> ids;
   const net::UniqueFd memfd = net::Memfd("in memory");
-  unix_client.wire().Send(unix_client.Encode({{.mode = kPutFd, .uri = "a/memory"}}, &ids), {memfd.get()});
+  unix_client.wire().Send(unix_client.Encode({{.mode = kPutFd, .uri = "a/memory"}}, &ids),
+                          {memfd.get()});
   ASSERT_TRUE(unix_client.Next().ok());
   const net::UniqueFd held = unix_client.Get({.mode = kFdPass, .uri = "a/memory"}).fd;
   const net::UniqueFd held_on_disk = unix_client.Get({.mode = kFdPass, .uri = "a/disk"}).fd;
@@ -84,7 +91,8 @@ TEST_P(StoreTakeOverTest, AnOldConnectionStoresByTheNewServer) {
     ASSERT_TRUE(client->Get({.mode = kDelete, .uri = "b"}).ok());
   }
   // The new one has a tier of its own, and takes descriptors from a connection that is not.
-  unix_client.wire().Send(unix_client.Encode({{.mode = kPutFd, .uri = "a/memory"}}, &ids), {memfd.get()});
+  unix_client.wire().Send(unix_client.Encode({{.mode = kPutFd, .uri = "a/memory"}}, &ids),
+                          {memfd.get()});
   EXPECT_TRUE(unix_client.Next().ok());
   EXPECT_EQ(tcp_client.Get({.mode = kCopy, .uri = "a/memory"}).body, "in memory");
   EXPECT_EQ(Contents(held.get()), "in memory");
@@ -92,8 +100,9 @@ TEST_P(StoreTakeOverTest, AnOldConnectionStoresByTheNewServer) {
   EXPECT_EQ(Files(), std::set<std::string>{"a/disk"});
 }
 
-// A body that is on its way when the successor comes is taken by the old server, which waits for it; the object appears
-// whole, for the new server's clients too. Then the connection is the new server's.
+// A body that is on its way when the successor comes is taken by the old server, which waits for
+// it; the object appears whole, for the new server's clients too. Then the connection is the new
+// server's.
 TEST_P(StoreTakeOverTest, AnObjectUnderWayIsFinished) {
   tree_.Add("replaced", "as it was");
   std::unique_ptr<ServerProcess> old = Start();
@@ -106,7 +115,8 @@ TEST_P(StoreTakeOverTest, AnObjectUnderWayIsFinished) {
   for (int i = 0; i < 3; ++i) {
     clients.push_back(Client(*old, i == 2 ? Transport::kTcp : Transport::kUnix));
     // With a request behind it, which is answered too, by whichever.
-    requests.push_back(clients.back().Encode({Put(uris[i], body), {.mode = kCopy, .uri = uris[i]}}, &ids));
+    requests.push_back(
+        clients.back().Encode({Put(uris[i], body), {.mode = kCopy, .uri = uris[i]}}, &ids));
     clients.back().wire().Send(requests.back().substr(0, 600'000));
   }
   // Once this is answered on a connection made later, the others have been taken by the old one.
@@ -114,7 +124,8 @@ TEST_P(StoreTakeOverTest, AnObjectUnderWayIsFinished) {
   const std::unique_ptr<ServerProcess> next = Start();
   RawClient reader = Client(*next);
   EXPECT_TRUE(old->Running());
-  // Its walk of the tree, in which it removes what killed servers have left, takes nothing away from the old one.
+  // Its walk of the tree, in which it removes what killed servers have left, takes nothing away
+  // from the old one.
   EXPECT_TRUE(next->WaitForLog("catalog: complete"));
   EXPECT_EQ(reader.Get({.mode = kCopy, .uri = "replaced"}).body, "as it was");
   ExpectRefused(reader.Get({.mode = kCopy, .uri = "made/anew"}), Status::kNotFound);
@@ -122,7 +133,8 @@ TEST_P(StoreTakeOverTest, AnObjectUnderWayIsFinished) {
     clients[i].wire().Send(absl::string_view(requests[i]).substr(600'000));
     const Answer stored = clients[i].Next();
     EXPECT_TRUE(stored.ok()) << uris[i] << " " << stored.status;
-    // A server asks the disk for what it has never served; what it has, it may believe for a moment.
+    // A server asks the disk for what it has never served; what it has, it may believe for a
+    // moment.
     EXPECT_TRUE(ComesToServe(&reader, uris[i], body)) << uris[i];
     EXPECT_TRUE(clients[i].Next().body == body) << uris[i];
   }
@@ -134,14 +146,16 @@ TEST_P(StoreTakeOverTest, AnObjectUnderWayIsFinished) {
   EXPECT_EQ(Files(), (std::set<std::string>{"made/anew", "replaced", "replaced-too"}));
 }
 
-// A descriptor whose request has not come to its end goes over with the connection, and is stored by the new server.
+// A descriptor whose request has not come to its end goes over with the connection, and is stored
+// by the new server.
 TEST_P(StoreTakeOverTest, ADescriptorGoesOverWithItsRequest) {
   std::unique_ptr<ServerProcess> old = Start();
   RawClient client = Client(*old);
   EXPECT_EQ(client.Get({.mode = kStat, .uri = "x"}).status, Status::kNotFound);
   std::vector<uint32_t> ids;
   const net::UniqueFd fd = net::Memfd("contents", /*seals=*/0);
-  const std::string request = client.Encode({{.mode = kPutFd, .uri = "x"}, {.mode = kCopy, .uri = "x"}}, &ids);
+  const std::string request =
+      client.Encode({{.mode = kPutFd, .uri = "x"}, {.mode = kCopy, .uri = "x"}}, &ids);
   client.wire().Send(request.substr(0, 5), {fd.get()});
   const std::unique_ptr<ServerProcess> next = Start();
   EXPECT_EQ(old->WaitForExit(), 0);
@@ -151,8 +165,8 @@ TEST_P(StoreTakeOverTest, ADescriptorGoesOverWithItsRequest) {
   EXPECT_EQ(client.Next().body, "contents");
 }
 
-// A client whose body does not come holds the old server no longer than --drain_timeout. It is cut off, nothing of its object
-// stays, and the new server is not harmed.
+// A client whose body does not come holds the old server no longer than --drain_timeout. It is cut
+// off, nothing of its object stays, and the new server is not harmed.
 TEST_P(StoreTakeOverTest, ABodyThatDoesNotComeHoldsNobody) {
   tree_.Add("replaced", "as it was");
   std::unique_ptr<ServerProcess> old = Start("500ms");
@@ -160,7 +174,8 @@ TEST_P(StoreTakeOverTest, ABodyThatDoesNotComeHoldsNobody) {
   for (const std::string uri : {"replaced", "made/anew"}) {
     clients.push_back(Client(*old));
     std::vector<uint32_t> ids;
-    clients.back().wire().Send(clients.back().Encode({Put(uri, Pattern(1, 1'000'000))}, &ids).substr(0, 600'000));
+    clients.back().wire().Send(
+        clients.back().Encode({Put(uri, Pattern(1, 1'000'000))}, &ids).substr(0, 600'000));
   }
   EXPECT_TRUE(Client(*old).Get({.mode = kCopy, .uri = "replaced"}).ok());
   const std::unique_ptr<ServerProcess> next = Start();

@@ -1,5 +1,5 @@
-// Run by systemd, or by somebody who does as systemd does: sockets that listen already, notifications, a watchdog,
-// rights that are given up.
+// Run by systemd, or by somebody who does as systemd does: sockets that listen already,
+// notifications, a watchdog, rights that are given up.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -27,7 +27,8 @@ namespace {
 // systemd's end of $NOTIFY_SOCKET.
 class NotifySocket {
  public:
-  NotifySocket() : fd_(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)), path_(directory_.path() + "/notify") {
+  NotifySocket()
+      : fd_(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)), path_(directory_.path() + "/notify") {
     sockaddr_un name{};
     name.sun_family = AF_UNIX;
     path_.copy(name.sun_path, sizeof(name.sun_path) - 1);
@@ -81,15 +82,17 @@ class SystemdTest : public testing::Test {
     flags.insert(flags.begin(), "--root=" + tree_.root());
     return {.flags = std::move(flags), .only_flags = true};
   }
-  static std::string Ask(Wire wire) { return RawClient::V1(std::move(wire)).Get({.mode = kCopy, .uri = "a"}).body; }
+  static std::string Ask(Wire wire) {
+    return RawClient::V1(std::move(wire)).Get({.mode = kCopy, .uri = "a"}).body;
+  }
 
   ObjectTree tree_;
   TempDir directory_;
   const std::string path_ = directory_.path() + "/socket";
 };
 
-// It serves on the sockets that it was given and on no other, says that it is ready and that it stops, and leaves
-// the files of sockets that are not its own.
+// It serves on the sockets that it was given and on no other, says that it is ready and that it
+// stops, and leaves the files of sockets that are not its own.
 TEST_F(SystemdTest, SocketActivation) {
   NotifySocket notify;
   const net::Listener unix_socket = Listen(path_);
@@ -150,8 +153,9 @@ TEST_F(SystemdTest, SocketsThatMakeNoSense) {
   const net::UniqueFd datagrams(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const net::UniqueFd mute(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const net::UniqueFd file(open("/dev/null", O_RDONLY | O_CLOEXEC));
-  const std::pair<int, const char*> cases[] = {
-      {datagrams.get(), "no stream socket"}, {mute.get(), "does not listen"}, {file.get(), "no socket"}};
+  const std::pair<int, const char*> cases[] = {{datagrams.get(), "no stream socket"},
+                                               {mute.get(), "does not listen"},
+                                               {file.get(), "no socket"}};
   for (const auto& [fd, word] : cases) {
     ServerOptions options = Plain();
     options.inherited_sockets = {fd};
@@ -163,7 +167,8 @@ TEST_F(SystemdTest, SocketsThatMakeNoSense) {
   }
 }
 
-// `systemctl status` tells of a reload that failed, and that older rules are in force, until one goes well.
+// `systemctl status` tells of a reload that failed, and that older rules are in force, until one
+// goes well.
 TEST_F(SystemdTest, AReloadThatFailsIsTold) {
   NotifySocket notify;
   const std::string rules = directory_.path() + "/rules";
@@ -203,7 +208,8 @@ TEST_F(SystemdTest, TheOperatorsDoorIsNotForTheNetwork) {
 
 // The threads of `pid` by name.
 pid_t ThreadNamed(pid_t pid, const std::string& name) {
-  for (const auto& task : std::filesystem::directory_iterator(absl::StrCat("/proc/", pid, "/task"))) {
+  for (const auto& task :
+       std::filesystem::directory_iterator(absl::StrCat("/proc/", pid, "/task"))) {
     std::string comm;
     std::getline(std::ifstream(task.path() / "comm"), comm);
     if (comm == name) return static_cast<pid_t>(std::stoi(task.path().filename()));
@@ -211,8 +217,8 @@ pid_t ThreadNamed(pid_t pid, const std::string& name) {
   return 0;
 }
 
-// The watchdog hears of it while all loops go round. With one of them held still it hears nothing; when that goes on, it
-// does again.
+// The watchdog hears of it while all loops go round. With one of them held still it hears nothing;
+// when that goes on, it does again.
 TEST_F(SystemdTest, WatchdogBeatsWhileAllLoopsGoRound) {
   for (const char* name : {"router", "copypath/0", "fdpass/0"}) {
     SCOPED_TRACE(name);
@@ -223,12 +229,14 @@ TEST_F(SystemdTest, WatchdogBeatsWhileAllLoopsGoRound) {
     for (int i = 0; i < 5; ++i) notify.Await("WATCHDOG=1");
     const pid_t thread = ThreadNamed(server.pid(), name);
     ASSERT_NE(thread, 0);
-    if (ptrace(PTRACE_SEIZE, thread, nullptr, nullptr) != 0) GTEST_SKIP() << "ptrace(2) is not allowed here";
+    if (ptrace(PTRACE_SEIZE, thread, nullptr, nullptr) != 0)
+      GTEST_SKIP() << "ptrace(2) is not allowed here";
     ASSERT_EQ(ptrace(PTRACE_INTERRUPT, thread, nullptr, nullptr), 0);
     int status = 0;
     ASSERT_EQ(waitpid(thread, &status, __WALL), thread);
     ASSERT_TRUE(server.WaitForLog(absl::StrCat("watchdog: ", name, " does not go round")));
-    // What it said may have been about an earlier moment of a busy machine: one more beat can be under way.
+    // What it said may have been about an earlier moment of a busy machine: one more beat can be
+    // under way.
     absl::SleepFor(absl::Milliseconds(300));
     notify.Forget();
     absl::SleepFor(absl::Milliseconds(400));  // several beats' time
@@ -246,7 +254,8 @@ TEST_F(SystemdTest, RightsAreGivenUp) {
   EXPECT_EQ(Ask(server.Unix()), "object");
   EXPECT_TRUE(RawClient::V1(server.Unix()).Get({.mode = kFdPass, .uri = "a"}).fd.valid());
   int threads = 0;
-  for (const auto& task : std::filesystem::directory_iterator(absl::StrCat("/proc/", server.pid(), "/task"))) {
+  for (const auto& task :
+       std::filesystem::directory_iterator(absl::StrCat("/proc/", server.pid(), "/task"))) {
     std::ifstream file(task.path() / "status");
     std::stringstream text;
     text << file.rdbuf();
@@ -261,13 +270,15 @@ TEST_F(SystemdTest, RightsAreGivenUp) {
   // What only root may read is not served any more.
   tree_.Add("secret", "root's own");
   ASSERT_EQ(chmod(tree_.Path("secret").c_str(), 0600), 0);
-  ExpectRefused(RawClient::V1(server.Unix()).Get({.mode = kCopy, .uri = "secret"}), Status::kPermissionDenied);
+  ExpectRefused(RawClient::V1(server.Unix()).Get({.mode = kCopy, .uri = "secret"}),
+                Status::kPermissionDenied);
 }
 
 // Who is not root cannot become somebody else, and does not start as if it had.
 TEST_F(SystemdTest, RightsThatCannotBeGivenUp) {
   ServerOptions options = {.flags = {"--user=12345", "--group=12345"}, .as_nobody = true};
-  if (geteuid() == 0 && !ServerProcess::CanBecomeNobody()) GTEST_SKIP() << "needs another user than root";
+  if (geteuid() == 0 && !ServerProcess::CanBecomeNobody())
+    GTEST_SKIP() << "needs another user than root";
   const ServerProcess::Refusal refusal = ServerProcess::StartRefused(tree_.root(), options);
   EXPECT_EQ(refusal.exit_status, 1) << refusal.log;
   EXPECT_TRUE(absl::StrContains(refusal.log, "--user: become uid 12345, gid 12345")) << refusal.log;

@@ -1,4 +1,5 @@
-// One server takes over from another: nobody is refused, nothing fails, whatever either of them does wrong.
+// One server takes over from another: nobody is refused, nothing fails, whatever either of them
+// does wrong.
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -44,7 +45,8 @@ class TakeOverTest : public EngineTest {
                                     .flags = {"--take_over=" + door_, "--drain_timeout=60s"},
                                     .socket_path = path_});
   }
-  static bool Get(RawClient* client, char mode, const std::string& uri, absl::string_view contents) {
+  static bool Get(RawClient* client, char mode, const std::string& uri,
+                  absl::string_view contents) {
     Answer answer = client->Get({.mode = mode, .uri = uri});
     if (mode == kStat) return answer.ok() && answer.Number(kSizeEntry) == contents.size();
     return answer.ok() && (mode == kFdPass ? Contents(answer.fd.get()) : answer.body) == contents;
@@ -56,7 +58,9 @@ class TakeOverTest : public EngineTest {
     EXPECT_TRUE(socket.ok()) << socket.status();
     return socket.ok() ? *std::move(socket) : net::UniqueFd();
   }
-  bool Serves() const { return RawClient::V1(Wire::ToUnix(path_)).Get({.mode = kCopy, .uri = "small"}).body == kSmall; }
+  bool Serves() const {
+    return RawClient::V1(Wire::ToUnix(path_)).Get({.mode = kCopy, .uri = "small"}).body == kSmall;
+  }
 
   static constexpr char kSmall[] = "bytes that anybody would recognize";
   const std::string large_ = Pattern(7, 300'000);
@@ -73,8 +77,9 @@ struct Count {
   std::atomic<uint64_t> refused{0};
 };
 
-// Servers follow each other while clients ask as fast as they can, on connections that they keep, of all kinds, and on
-// new ones all the time. Every answer comes and is right; no connection is refused or closed.
+// Servers follow each other while clients ask as fast as they can, on connections that they keep,
+// of all kinds, and on new ones all the time. Every answer comes and is right; no connection is
+// refused or closed.
 TEST_P(TakeOverTest, UnderFullLoadNothingFails) {
   std::unique_ptr<ServerProcess> server = Start();
   const uint16_t port = server->tcp_port();
@@ -85,7 +90,8 @@ TEST_P(TakeOverTest, UnderFullLoadNothingFails) {
     for (size_t i = 0; !stop; ++i) {
       const bool large = i % 7 == 0;
       const char mode = modes[i % modes.size()];
-      const bool ok = Get(&client, mode, large ? "large" : "small", large ? absl::string_view(large_) : kSmall);
+      const bool ok =
+          Get(&client, mode, large ? "large" : "small", large ? absl::string_view(large_) : kSmall);
       ++(ok ? count.answered : count.failed);
       if (!ok) return;  // its connection is of no use any more
     }
@@ -106,7 +112,8 @@ TEST_P(TakeOverTest, UnderFullLoadNothingFails) {
     for (int i = 0; i < 16; ++i) client.Ask({.mode = i % 2 == 0 ? kFdPass : kCopy, .uri = "small"});
     for (int i = 0; !stop; ++i) {
       Answer answer = client.Next();
-      const bool ok = answer.ok() && (answer.mode == kFdPass ? Contents(answer.fd.get()) : answer.body) == kSmall;
+      const bool ok = answer.ok() &&
+                      (answer.mode == kFdPass ? Contents(answer.fd.get()) : answer.body) == kSmall;
       ++(ok ? count.answered : count.failed);
       if (!ok) return;
       client.Ask({.mode = i % 2 == 0 ? kFdPass : kCopy, .uri = "small"});
@@ -165,7 +172,8 @@ TEST_P(TakeOverTest, ASuccessorThatDies) {
     ASSERT_TRUE(wire.Send(kHello).ok());
     const absl::StatusOr<Frame> listeners = wire.Receive();
     ASSERT_TRUE(listeners.ok()) << listeners.status();
-    EXPECT_TRUE(absl::StartsWith(listeners->text, absl::StrCat("listeners\nours unix:", path_))) << listeners->text;
+    EXPECT_TRUE(absl::StartsWith(listeners->text, absl::StrCat("listeners\nours unix:", path_)))
+        << listeners->text;
     EXPECT_GE(listeners->fds.size(), 2u);
   }
   EXPECT_TRUE(server->WaitForLog("did not come to serve"));
@@ -185,8 +193,9 @@ TEST_P(TakeOverTest, ASuccessorThatDies) {
   EXPECT_TRUE(Serves());
 }
 
-// Nor does one that dies later keep its predecessor from its end: when it has just said that it serves, or with half of the
-// connections. Whose connection nobody takes is told nothing but its end.
+// Nor does one that dies later keep its predecessor from its end: when it has just said that it
+// serves, or with half of the connections. Whose connection nobody takes is told nothing but its
+// end.
 TEST_P(TakeOverTest, ASuccessorThatDiesLater) {
   for (const int words : {0, 1, 2}) {
     SCOPED_TRACE(words);
@@ -224,7 +233,8 @@ TEST_P(TakeOverTest, APredecessorThatDies) {
     server::handover::Wire wire(net::UniqueFd(accept4(door->fd(), nullptr, nullptr, SOCK_CLOEXEC)));
     EXPECT_EQ(wire.Receive()->text, kHello);
     const int fd = listener->fd();
-    EXPECT_TRUE(wire.Send(absl::StrCat("listeners\nours unix:", path_), absl::MakeSpan(&fd, 1)).ok());
+    EXPECT_TRUE(
+        wire.Send(absl::StrCat("listeners\nours unix:", path_), absl::MakeSpan(&fd, 1)).ok());
     EXPECT_EQ(wire.Receive()->text, "serving");
     // As a process does that is killed: its sockets close, its files stay.
     listener->LeaveFile();
@@ -266,7 +276,8 @@ TEST_P(TakeOverTest, SomebodyElseIsRefused) {
     server::handover::Wire wire(ConnectToDoor());
     const bool sent = wire.Send(kHello).ok();
     const absl::StatusOr<Frame> answer = wire.Receive();
-    _exit(sent && answer.ok() && answer->text == "refused\nonly our own user and root may take over" &&
+    _exit(sent && answer.ok() &&
+                  answer->text == "refused\nonly our own user and root may take over" &&
                   answer->fds.empty()
               ? 0
               : 2);
@@ -277,7 +288,8 @@ TEST_P(TakeOverTest, SomebodyElseIsRefused) {
   EXPECT_TRUE(Serves());
 }
 
-// Plays a server of ours at the door: answers what `says` are, one after each word of the successor's, and is gone.
+// Plays a server of ours at the door: answers what `says` are, one after each word of the
+// successor's, and is gone.
 class Imposter {
  public:
   Imposter(const std::string& door, std::vector<std::pair<std::string, std::vector<int>>> says) {
@@ -285,14 +297,16 @@ class Imposter {
     address.path = door;
     absl::StatusOr<net::Listener> listener = net::Listener::Open(address);
     EXPECT_TRUE(listener.ok()) << listener.status();
-    thread_ = std::thread([listener = std::make_shared<net::Listener>(*std::move(listener)), says = std::move(says)] {
-      fcntl(listener->fd(), F_SETFL, 0);
-      server::handover::Wire wire(net::UniqueFd(accept4(listener->fd(), nullptr, nullptr, SOCK_CLOEXEC)));
-      for (const auto& [text, fds] : says) {
-        if (!wire.Receive().ok()) return;
-        wire.Send(text, fds).IgnoreError();
-      }
-    });
+    thread_ = std::thread(
+        [listener = std::make_shared<net::Listener>(*std::move(listener)), says = std::move(says)] {
+          fcntl(listener->fd(), F_SETFL, 0);
+          server::handover::Wire wire(
+              net::UniqueFd(accept4(listener->fd(), nullptr, nullptr, SOCK_CLOEXEC)));
+          for (const auto& [text, fds] : says) {
+            if (!wire.Receive().ok()) return;
+            wire.Send(text, fds).IgnoreError();
+          }
+        });
   }
   ~Imposter() { thread_.join(); }
 
@@ -320,7 +334,8 @@ TEST_P(TakeOverTest, NonsenseAtTheDoor) {
     SCOPED_TRACE(text.substr(0, 40));
     const Imposter imposter(door_, {{text, fds}});
     const ServerProcess::Refusal refusal = ServerProcess::StartRefused(
-        tree_.root(), {.engine = GetParam(), .flags = {"--take_over=" + door_}, .socket_path = path_});
+        tree_.root(),
+        {.engine = GetParam(), .flags = {"--take_over=" + door_}, .socket_path = path_});
     EXPECT_EQ(refusal.exit_status, 1) << refusal.log;
     EXPECT_TRUE(absl::StrContains(refusal.log, "--take_over=" + door_)) << refusal.log;
   }
@@ -338,9 +353,10 @@ TEST_P(TakeOverTest, FilesThatNoFlagNames) {
   ASSERT_TRUE(asked_for.ok());
   asked_for->LeaveFile();
   {
-    const Imposter imposter(door_, {{absl::StrCat("listeners\nours unix:", elsewhere, "\nours unix:", path_),
-                                     {listener->fd(), asked_for->fd()}},
-                                    {"go", {}}});
+    const Imposter imposter(
+        door_, {{absl::StrCat("listeners\nours unix:", elsewhere, "\nours unix:", path_),
+                 {listener->fd(), asked_for->fd()}},
+                {"go", {}}});
     const std::unique_ptr<ServerProcess> server = Start();
     EXPECT_TRUE(Serves());
     EXPECT_TRUE(server->WaitForLog("no flag asks for unix:" + elsewhere));
@@ -351,7 +367,8 @@ TEST_P(TakeOverTest, FilesThatNoFlagNames) {
   EXPECT_NE(lstat(path_.c_str(), &status), 0);
 }
 
-// A predecessor that tells nonsense of its connections costs those, nothing else; neither does one that does not go on.
+// A predecessor that tells nonsense of its connections costs those, nothing else; neither does one
+// that does not go on.
 TEST_P(TakeOverTest, NonsenseAboutConnections) {
   net::Address address;
   address.path = path_;
@@ -372,13 +389,15 @@ TEST_P(TakeOverTest, NonsenseAboutConnections) {
         net::UniqueFd(accept4(door->fd(), nullptr, nullptr, SOCK_CLOEXEC)));
     EXPECT_EQ(wire->Receive()->text, kHello);
     const int fd = listener->fd();
-    EXPECT_TRUE(wire->Send(absl::StrCat("listeners\nours unix:", path_), absl::MakeSpan(&fd, 1)).ok());
+    EXPECT_TRUE(
+        wire->Send(absl::StrCat("listeners\nours unix:", path_), absl::MakeSpan(&fd, 1)).ok());
     EXPECT_EQ(wire->Receive()->text, "serving");
     { const net::Listener gone = *std::move(door); }
     EXPECT_TRUE(wire->Send("go").ok());
     const int connection = one.get();
-    for (const char* text : {"", "connection", "connection unix\n", "connection tcp a b c d e f g\n",
-                             "connection unix 9 9 9 9 9 9 9\n", "connection unix 1 0 64 0 0 0 -1 1 0 0 5\n", "nonsense"}) {
+    for (const char* text : {"", "connection", "connection unix\n",
+                             "connection tcp a b c d e f g\n", "connection unix 9 9 9 9 9 9 9\n",
+                             "connection unix 1 0 64 0 0 0 -1 1 0 0 5\n", "nonsense"}) {
       EXPECT_TRUE(wire->Send(text, absl::MakeSpan(&connection, 1)).ok());
     }
     EXPECT_TRUE(wire->Send("connection unix 1 0 64 0 0 0 -1\n").ok());  // without its socket
@@ -413,7 +432,8 @@ TEST_P(TakeOverTest, SomebodyElseAtTheDoor) {
   char byte;
   ASSERT_EQ(read(told.get(), &byte, 1), 1);
   const ServerProcess::Refusal refusal = ServerProcess::StartRefused(
-      tree_.root(), {.engine = GetParam(), .flags = {"--take_over=" + door_}, .socket_path = path_});
+      tree_.root(),
+      {.engine = GetParam(), .flags = {"--take_over=" + door_}, .socket_path = path_});
   EXPECT_EQ(refusal.exit_status, 1) << refusal.log;
   EXPECT_TRUE(absl::StrContains(refusal.log, "uid 65534")) << refusal.log;
   kill(child, SIGKILL);
@@ -427,16 +447,19 @@ TEST_P(TakeOverTest, SomebodyElseAtTheDoor) {
       ASSERT_EQ(chown(directory_.path().c_str(), 65534, 65534), 0);
     }
     const ServerProcess::Refusal unsafe = ServerProcess::StartRefused(
-        tree_.root(), {.engine = GetParam(), .flags = {"--take_over=" + door_}, .socket_path = path_});
+        tree_.root(),
+        {.engine = GetParam(), .flags = {"--take_over=" + door_}, .socket_path = path_});
     EXPECT_EQ(unsafe.exit_status, 1) << unsafe.log;
     EXPECT_TRUE(absl::StrContains(unsafe.log, directory_.path())) << unsafe.log;
   }
 }
 
-// Old connections are judged by the new server's flags as new ones are: whom it does not admit is told so, and closed.
+// Old connections are judged by the new server's flags as new ones are: whom it does not admit is
+// told so, and closed.
 TEST_P(TakeOverTest, NewFlagsForOldConnections) {
   const auto start = [&](const std::vector<std::string>& more) {
-    std::vector<std::string> flags = {"--root=" + tree_.root(), "--listen_unix=" + path_, "--take_over=" + door_};
+    std::vector<std::string> flags = {"--root=" + tree_.root(), "--listen_unix=" + path_,
+                                      "--take_over=" + door_};
     flags.insert(flags.end(), more.begin(), more.end());
     return std::make_unique<ServerProcess>(
         tree_.root(), ServerOptions{.flags = flags, .only_flags = true, .socket_path = path_});
@@ -445,7 +468,8 @@ TEST_P(TakeOverTest, NewFlagsForOldConnections) {
   const std::string stranger = absl::StrCat(geteuid() + 1);
   const std::pair<std::vector<std::string>, const char*> cases[] = {
       {{"--allow_uids=" + stranger}, "is not among those whom the server serves"},
-      {{"--allow_gids=" + absl::StrCat(getegid() + 1)}, "is not among those whom the server serves"},
+      {{"--allow_gids=" + absl::StrCat(getegid() + 1)},
+       "is not among those whom the server serves"},
       {{"--max_connections_per_uid=1"}, "has reached its limit of 1 connections"},
       {{"--max_connections=1"}, "has reached its limit of 1 connections"},
   };
@@ -459,7 +483,8 @@ TEST_P(TakeOverTest, NewFlagsForOldConnections) {
     clients.push_back(RawClient::V2(old->Unix(), kInOrder | kFdInHeader | kFdBatch));
     const bool tcp = absl::StrContains(flags[0], "allow");
     if (tcp) clients.push_back(RawClient::V2(old->Tcp(), kInOrder));
-    for (size_t i = 1; i < clients.size(); ++i) EXPECT_TRUE(Get(&clients[i], kCopy, "small", kSmall));
+    for (size_t i = 1; i < clients.size(); ++i)
+      EXPECT_TRUE(Get(&clients[i], kCopy, "small", kSmall));
     EXPECT_TRUE(Get(&clients[3], kFdPass, "small", kSmall));
     const std::unique_ptr<ServerProcess> next = start(flags);
     EXPECT_EQ(old->WaitForExit(), 0);
@@ -470,7 +495,8 @@ TEST_P(TakeOverTest, NewFlagsForOldConnections) {
       clients[i].Ask({.mode = kCopy, .uri = "small"});
       clients[i].wire().HalfClose();
       const std::string said = clients[i].wire().ReadToEnd();
-      const bool refused = absl::StrContains(said, why) || (i == 4 && absl::StrContains(said, "by TCP"));
+      const bool refused =
+          absl::StrContains(said, why) || (i == 4 && absl::StrContains(said, "by TCP"));
       if (!refused) ++kept;
       EXPECT_EQ(!refused, absl::StrContains(said, kSmall)) << i << ": " << said;
     }

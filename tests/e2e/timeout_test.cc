@@ -1,7 +1,6 @@
 // --request_timeout and --idle_timeout: who waits for a client, waits so long and no longer.
-#include <gtest/gtest.h>
-
 #include <errno.h>
+#include <gtest/gtest.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -28,10 +27,9 @@ class TimeoutTest : public SetupTest {
   }
 
   ServerProcess Impatient(const std::string& flag, absl::Duration timeout = kTimeout) {
-    return ServerProcess(
-        SharedTree().root(),
-        {.engine = GetParam().engine,
-         .flags = {absl::StrCat("--", flag, "=", absl::FormatDuration(timeout))}});
+    return ServerProcess(SharedTree().root(),
+                         {.engine = GetParam().engine,
+                          .flags = {absl::StrCat("--", flag, "=", absl::FormatDuration(timeout))}});
   }
   RawClient Connection(const ServerProcess& server) {
     return Open(server, GetParam().transport, GetParam().dialect);
@@ -126,12 +124,16 @@ TEST_P(TimeoutTest, ClientThatOnlyAsksIsLetGo) {
     EXPECT_TRUE(Connection(server).Get({.mode = mode, .uri = "small"}).ok());
     const auto before = SettledDescriptors(server);
     const int64_t resident_before = server.resident_bytes();
-    // Over TCP one that doesn't grow, so that it is full soon (tcp(7), tcp_rmem): what it takes is progress.
-    RawClient client = GetParam().is_unix() ? Connection(server)
-                                            : Open(server.Tcp(/*receive_bytes=*/65536), GetParam().dialect);
-    EXPECT_TRUE(client.Get({.mode = mode, .uri = "small"}).ok());  // it is one of the server's sockets
-    // Segments of a few bytes take up so much more memory than the window says, that TCP drops some of them, and with them
-    // the news of what else has arrived: then it is minutes until the two agree again, and no question comes through.
+    // Over TCP one that doesn't grow, so that it is full soon (tcp(7), tcp_rmem): what it takes is
+    // progress.
+    RawClient client = GetParam().is_unix()
+                           ? Connection(server)
+                           : Open(server.Tcp(/*receive_bytes=*/65536), GetParam().dialect);
+    EXPECT_TRUE(
+        client.Get({.mode = mode, .uri = "small"}).ok());  // it is one of the server's sockets
+    // Segments of a few bytes take up so much more memory than the window says, that TCP drops some
+    // of them, and with them the news of what else has arrived: then it is minutes until the two
+    // agree again, and no question comes through.
     const std::string uri = GetParam().is_unix() ? "small" : "pages";
     std::vector<uint32_t> ids;
     const std::string questions =
@@ -139,8 +141,8 @@ TEST_P(TimeoutTest, ClientThatOnlyAsksIsLetGo) {
     // Until neither side's socket takes more and the server has hung up.
     const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
     size_t at = 0;
-    // A reset that is lost is noticed when TCP tries again, which may take longer than we have: so the server's side counts
-    // as well.
+    // A reset that is lost is noticed when TCP tries again, which may take longer than we have: so
+    // the server's side counts as well.
     bool hung_up = false;
     while (!hung_up && absl::Now() < give_up) {
       const ssize_t sent = send(client.wire().fd(), questions.data() + at, questions.size() - at,
@@ -176,32 +178,42 @@ TEST_P(TimeoutTest, SteadySlowReaderGetsEverything) {
   }
 }
 
-// Nor is who reads so little that for several timeouts there is no room for more: the kernel tells of room when a third of what a TCP
-// socket holds is free, which may be megabytes, and three quarters of what a Unix socket does.
+// Nor is who reads so little that for several timeouts there is no room for more: the kernel tells
+// of room when a third of what a TCP socket holds is free, which may be megabytes, and three
+// quarters of what a Unix socket does.
 TEST_P(TimeoutTest, TrickleOfReadingIsNotLate) {
-  ServerProcess server(SharedTree().root(),
-                       {.engine = GetParam().engine,
-                        .flags = {"--max_pipeline=1000", absl::StrCat("--request_timeout=", absl::FormatDuration(kTimeout))}});
+  ServerProcess server(
+      SharedTree().root(),
+      {.engine = GetParam().engine,
+       .flags = {"--max_pipeline=1000",
+                 absl::StrCat("--request_timeout=", absl::FormatDuration(kTimeout))}});
   constexpr int kDescriptors = 600;  // with as many 'X': more messages than a socket holds
   RawClient copying = Connection(server), splicing = Connection(server);
-  RawClient passing = GetParam().is_v2() ? RawClient::V2(Connect(server, GetParam().transport), kInOrder, /*max_pipeline=*/1000)
+  RawClient passing = GetParam().is_v2() ? RawClient::V2(Connect(server, GetParam().transport),
+                                                         kInOrder, /*max_pipeline=*/1000)
                                          : Connection(server);
   copying.Ask({.mode = kCopy, .uri = "big"});
   splicing.Ask({.mode = kSplice, .uri = "big"});
   Answer copied = copying.NextHead(), spliced = splicing.NextHead();
   const bool passes = GetParam().is_unix();
-  if (passes) passing.AskAll(std::vector<Question>(kDescriptors, Question{.mode = kFdPass, .uri = "small"}));
-  int answered = 0;  // with a descriptor, or without where too many of this user are in flight (unix(7)), others' too
+  if (passes)
+    passing.AskAll(std::vector<Question>(kDescriptors, Question{.mode = kFdPass, .uri = "small"}));
+  // with a descriptor, or without where too many of this user are in flight (unix(7)), others' too
+  int answered = 0;
   const auto read = [&](size_t bytes, int answers) {
     copying.ReadBody(&copied, bytes);
     splicing.ReadBody(&spliced, bytes);
-    for (; passes && answers > 0 && answered < kDescriptors && passing.Next().kind == Answer::Kind::kResponse; --answers) ++answered;
+    for (; passes && answers > 0 && answered < kDescriptors &&
+           passing.Next().kind == Answer::Kind::kResponse;
+         --answers)
+      ++answered;
   };
   for (int step = 0; step < 20; ++step) {
     absl::SleepFor(kTimeout / 8);
     read(32768, 1);
   }
-  while (copied.body.size() < kBig && !copied.cut && !spliced.cut) read(std::min<uint64_t>(1 << 20, kBig - copied.body.size()), 10);
+  while (copied.body.size() < kBig && !copied.cut && !spliced.cut)
+    read(std::min<uint64_t>(1 << 20, kBig - copied.body.size()), 10);
   for (const Answer* answer : {&copied, &spliced}) {
     EXPECT_TRUE(answer->ok()) << answer->mode;
     EXPECT_EQ(answer->body.size(), kBig) << answer->mode;

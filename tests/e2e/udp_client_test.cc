@@ -1,6 +1,5 @@
-// The client for datagrams against the real server, over a way that drops, doubles and reorders them.
-#include "client/udp.h"
-
+// The client for datagrams against the real server, over a way that drops, doubles and reorders
+// them.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -20,6 +19,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/error.h"
+#include "client/udp.h"
 #include "net/unique_fd.h"
 #include "tests/e2e/datagrams.h"
 #include "tests/e2e/matrix.h"
@@ -38,7 +38,8 @@ struct Faults {
   unsigned drop = 0, twice = 0, late = 0;
 };
 
-// Stands between one client and the server, and does to datagrams what its seed says. A thread of its own.
+// Stands between one client and the server, and does to datagrams what its seed says. A thread of
+// its own.
 class BadWay {
  public:
   BadWay(uint16_t server_port, Faults faults, unsigned seed) : faults_(faults), random_(seed) {
@@ -60,7 +61,9 @@ class BadWay {
   std::string url() const { return absl::StrCat("udp://127.0.0.1:", port_); }
 
  private:
-  static net::UniqueFd Socket() { return net::UniqueFd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)); }
+  static net::UniqueFd Socket() {
+    return net::UniqueFd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  }
   static sockaddr_in Loopback(uint16_t port) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -78,8 +81,8 @@ class BadWay {
         std::string buffer(70'000, '\0');
         sockaddr_in from{};
         socklen_t size = sizeof(from);
-        const ssize_t got = recvfrom(to_server ? front_.get() : back_.get(), &buffer[0], buffer.size(), 0,
-                                     reinterpret_cast<sockaddr*>(&from), &size);
+        const ssize_t got = recvfrom(to_server ? front_.get() : back_.get(), &buffer[0],
+                                     buffer.size(), 0, reinterpret_cast<sockaddr*>(&from), &size);
         if (got >= 0 && to_server) client_ = from;
         std::string& held = late[to_server ? 1 : 0];
         if (got >= 0) {
@@ -107,7 +110,8 @@ class BadWay {
     if (to_server) {
       send(back_.get(), datagram.data(), datagram.size(), 0);
     } else {
-      sendto(front_.get(), datagram.data(), datagram.size(), 0, reinterpret_cast<const sockaddr*>(&client_), sizeof(client_));
+      sendto(front_.get(), datagram.data(), datagram.size(), 0,
+             reinterpret_cast<const sockaddr*>(&client_), sizeof(client_));
     }
   }
 
@@ -167,7 +171,8 @@ TEST_F(UdpClientTest, GetsAndStats) {
   EXPECT_EQ(part->info.length, 100'000u);
   EXPECT_EQ(client.Get("large", client::Range{299'000, 0})->bytes, large_.substr(299'000));
   EXPECT_EQ(client.Get("missing").status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(client.Get("large", client::Range{300'001, 0}).status().code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(client.Get("large", client::Range{300'001, 0}).status().code(),
+            absl::StatusCode::kOutOfRange);
   EXPECT_EQ(client.Get("").status().code(), absl::StatusCode::kInvalidArgument);
 }
 
@@ -207,7 +212,8 @@ TEST_F(UdpClientTest, NobodyListens) {
   const absl::Status status = client.Stat("large").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
   EXPECT_EQ(SourceOf(status), ErrorSource::kConnection);
-  for (const char* bad : {"udp://", "udp://127.0.0.1", "udp://:7", "udp://127.0.0.1:0", "udp://[::1]", "tcp://a:1", "x"}) {
+  for (const char* bad : {"udp://", "udp://127.0.0.1", "udp://:7", "udp://127.0.0.1:0",
+                          "udp://[::1]", "tcp://a:1", "x"}) {
     EXPECT_EQ(UdpClient::Open(bad).status().code(), absl::StatusCode::kInvalidArgument) << bad;
   }
 }
@@ -244,12 +250,14 @@ TEST_F(UdpClientTest, VersionsDoNotMix) {
 TEST_F(UdpClientTest, RefusesWhatIsTooMuch) {
   UdpOptions options = Patient();
   options.bytes_max = 299'999;
-  EXPECT_EQ(Open(Url(), options).Get("large").status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(Open(Url(), options).Get("large").status().code(),
+            absl::StatusCode::kResourceExhausted);
 }
 
 // With datagrams as large as there are, too.
 TEST_F(UdpClientTest, TheLargestDatagrams) {
-  const ServerProcess server(tree_.root(), {.flags = {"--listen_udp=127.0.0.1:0", "--udp_max_payload=65507"}});
+  const ServerProcess server(tree_.root(),
+                             {.flags = {"--listen_udp=127.0.0.1:0", "--udp_max_payload=65507"}});
   UdpClient client = Open(absl::StrCat("udp://127.0.0.1:", UdpPort(server)));
   const absl::StatusOr<client::UdpObject> large = client.Get("large");
   ASSERT_TRUE(large.ok()) << large.status();
@@ -262,7 +270,8 @@ TEST_F(UdpClientTest, CommandLine) {
   ASSERT_NE(cli, nullptr);
   const std::string file = tree_.outside() + "/got";
   const auto run = [&](const std::string& arguments) {
-    return WEXITSTATUS(system(absl::StrCat(cli, " ", arguments, " --server=", Url(), " 2>&1").c_str()));
+    return WEXITSTATUS(
+        system(absl::StrCat(cli, " ", arguments, " --server=", Url(), " 2>&1").c_str()));
   };
   EXPECT_EQ(run("get large -o " + file), 0);
   std::stringstream got;

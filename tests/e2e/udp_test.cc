@@ -45,7 +45,8 @@ class UdpTest : public testing::Test {
   TempDir sockets_;
 };
 
-// A question is answered with the object's bytes, its size and its version, under the question's id.
+// A question is answered with the object's bytes, its size and its version, under the question's
+// id.
 TEST_F(UdpTest, CopyAndStat) {
   ServerProcess server(tree_.root(), With());
   Datagrams udp(UdpPort(server));
@@ -69,14 +70,15 @@ TEST_F(UdpTest, CopyAndStat) {
   EXPECT_TRUE(Becomes("objmapper_object_bytes_total{mode=\"copy\"}", 1000));
 }
 
-// What does not fit a datagram is TOO_LARGE and says what would: as much as that is granted, in a datagram of
-// no more than --udp_max_payload, and not a byte more.
+// What does not fit a datagram is TOO_LARGE and says what would: as much as that is granted, in a
+// datagram of no more than --udp_max_payload, and not a byte more.
 TEST_F(UdpTest, TooLargeSaysWhatFits) {
   for (const size_t payload : {size_t{1040}, kPayload, size_t{65507}}) {
     SCOPED_TRACE(payload);
     ServerProcess server(tree_.root(), With({absl::StrCat("--udp_max_payload=", payload)}));
     Datagrams udp(UdpPort(server));
-    const DatagramAnswer refused = udp.Ask({.mode = kCopy, .uri = "large", .flags = kWithRange, .offset = 7});
+    const DatagramAnswer refused =
+        udp.Ask({.mode = kCopy, .uri = "large", .flags = kWithRange, .offset = 7});
     EXPECT_EQ(refused.status, kTooLarge);
     ASSERT_EQ(refused.metadata.count(kSizeEntry), 1u);
     EXPECT_EQ(refused.Number(kSizeEntry), 100'000u);
@@ -88,7 +90,12 @@ TEST_F(UdpTest, TooLargeSaysWhatFits) {
     EXPECT_EQ(granted.status, Status::kOk);
     EXPECT_EQ(granted.body, Pattern(2, 100'000).substr(7, fits));
     EXPECT_EQ(granted.bytes, payload);
-    EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "large", .flags = kWithRange, .offset = 7, .length = fits + 1}).status,
+    EXPECT_EQ(udp.Ask({.mode = kCopy,
+                       .uri = "large",
+                       .flags = kWithRange,
+                       .offset = 7,
+                       .length = fits + 1})
+                  .status,
               kTooLarge);
     EXPECT_TRUE(Becomes("objmapper_udp_too_large_total", 2));
   }
@@ -98,11 +105,13 @@ TEST_F(UdpTest, TooLargeSaysWhatFits) {
 TEST_F(UdpTest, Ranges) {
   ServerProcess server(tree_.root(), With());
   Datagrams udp(UdpPort(server));
-  const DatagramAnswer end = udp.Ask({.mode = kCopy, .uri = "large", .flags = kWithRange, .offset = 99'990, .length = 99});
+  const DatagramAnswer end =
+      udp.Ask({.mode = kCopy, .uri = "large", .flags = kWithRange, .offset = 99'990, .length = 99});
   EXPECT_EQ(end.status, Status::kOk);
   EXPECT_EQ(end.body, Pattern(2, 100'000).substr(99'990));
   EXPECT_EQ(BigEndian(end.metadata.at(kRangeEntry).substr(8)), 10u);
-  EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "large", .flags = kWithRange, .offset = 100'000}).status, Status::kOk);
+  EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "large", .flags = kWithRange, .offset = 100'000}).status,
+            Status::kOk);
   EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "large", .flags = kWithRange, .offset = 100'001}).status,
             Status::kRangeNotSatisfiable);
 }
@@ -115,21 +124,24 @@ TEST_F(UdpTest, OtherModesAreRefused) {
     EXPECT_EQ(udp.Ask({.mode = mode, .uri = "small"}).status, Status::kInvalidMode) << mode;
   }
   EXPECT_EQ(udp.Ask({.mode = kPut, .uri = "new", .body = "bytes"}).status, Status::kInvalidMode);
-  EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "small", .flags = 0x80}).status, Status::kInvalidRequest);
-  EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "small", .flags = kOrdered | kPriority}).status, Status::kOk);
+  EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "small", .flags = 0x80}).status,
+            Status::kInvalidRequest);
+  EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "small", .flags = kOrdered | kPriority}).status,
+            Status::kOk);
   EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "new"}).status, Status::kNotFound);
   EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "small"}).status, Status::kOk);
 }
 
-// What is no request gets no answer, and is counted: each beginning of one, one with something behind it, what other
-// transports understand, and what is longer than any request.
+// What is no request gets no answer, and is counted: each beginning of one, one with something
+// behind it, what other transports understand, and what is longer than any request.
 TEST_F(UdpTest, WhatDoesNotParseIsDroppedAndCounted) {
   ServerProcess server(tree_.root(), With());
   Datagrams udp(UdpPort(server));
   const std::string request =
       V2Request(1, {.mode = kCopy, .uri = "small", .flags = kWithRange, .offset = 3, .length = 4});
   std::vector<std::string> garbage;
-  for (size_t bytes = 0; bytes < request.size(); ++bytes) garbage.push_back(request.substr(0, bytes));
+  for (size_t bytes = 0; bytes < request.size(); ++bytes)
+    garbage.push_back(request.substr(0, bytes));
   garbage.push_back(request + "x");
   garbage.push_back(request + request);
   garbage.push_back(Hello(kInOrder, 8));
@@ -143,7 +155,8 @@ TEST_F(UdpTest, WhatDoesNotParseIsDroppedAndCounted) {
     udp.Send(datagram);
     ++sent;
     // One after the other, so that none is lost for want of room.
-    ASSERT_TRUE(Becomes("objmapper_udp_dropped_total", static_cast<double>(sent))) << datagram.size() << " bytes";
+    ASSERT_TRUE(Becomes("objmapper_udp_dropped_total", static_cast<double>(sent)))
+        << datagram.size() << " bytes";
   }
   EXPECT_FALSE(udp.HasMore());
   EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "small"}).status, Status::kOk);
@@ -155,8 +168,11 @@ TEST_F(UdpTest, WhatDoesNotParseIsDroppedAndCounted) {
 TEST_F(UdpTest, TheLongestRequestIsAnswered) {
   ServerProcess server(tree_.root(), With());
   Datagrams udp(UdpPort(server));
-  const DatagramAnswer answer = udp.Ask(
-      {.mode = kCopy, .uri = std::string(kUriBytesMax, 'a'), .flags = kWithRange, .offset = 1, .length = 2});
+  const DatagramAnswer answer = udp.Ask({.mode = kCopy,
+                                         .uri = std::string(kUriBytesMax, 'a'),
+                                         .flags = kWithRange,
+                                         .offset = 1,
+                                         .length = 2});
   EXPECT_EQ(answer.status, Status::kUriTooLong);
   EXPECT_LE(answer.bytes, kPayload);
 }
@@ -185,10 +201,16 @@ TEST_F(UdpTest, ColdObjects) {
   Datagrams udp(UdpPort(server));
   EXPECT_EQ(udp.Ask({.mode = kStat, .uri = "large"}).status, Status::kOk);
   const double before = Metric("objmapper_udp_cold_total");
-  // Where the machine is busy the kernel may have the pages again by the time that the request has come.
+  // Where the machine is busy the kernel may have the pages again by the time that the request has
+  // come.
   for (int attempt = 0; attempt < 20 && Metric("objmapper_udp_cold_total") == before; ++attempt) {
     if (!copypath::Evict(tree_.Path("large"))) GTEST_SKIP() << "this file system keeps its pages";
-    EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "large", .flags = kWithRange, .offset = 50'000, .length = 1000}).body,
+    EXPECT_EQ(udp.Ask({.mode = kCopy,
+                       .uri = "large",
+                       .flags = kWithRange,
+                       .offset = 50'000,
+                       .length = 1000})
+                  .body,
               Pattern(2, 100'000).substr(50'000, 1000));
   }
   EXPECT_GT(Metric("objmapper_udp_cold_total"), before);
@@ -209,12 +231,13 @@ TEST_F(UdpTest, RulesApply) {
 
 // It serves by UDP alone, with every model, and makes no other socket.
 TEST_F(UdpTest, UdpAloneWithEachModel) {
-  for (const char* model : {"mode_routing", "auto", "thread_per_request", "thread_per_connection", "thread_pool",
-                            "accept_pool", "work_stealing", "epoll", "seda"}) {
+  for (const char* model : {"mode_routing", "auto", "thread_per_request", "thread_per_connection",
+                            "thread_pool", "accept_pool", "work_stealing", "epoll", "seda"}) {
     SCOPED_TRACE(model);
-    ServerProcess server(tree_.root(), {.flags = {"--root=" + tree_.root(), "--listen_udp=127.0.0.1:0",
-                                                  absl::StrCat("--concurrency_model=", model)},
-                                        .only_flags = true});
+    ServerProcess server(tree_.root(),
+                         {.flags = {"--root=" + tree_.root(), "--listen_udp=127.0.0.1:0",
+                                    absl::StrCat("--concurrency_model=", model)},
+                          .only_flags = true});
     EXPECT_FALSE(absl::StrContains(server.log(), "listening on unix:"));
     Datagrams udp(UdpPort(server));
     EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "small"}).body, Pattern(1, 1000));
@@ -229,7 +252,8 @@ TEST_F(UdpTest, DrainAnswersWhatHasArrived) {
   EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "small"}).status, Status::kOk);
   server.Signal(SIGSTOP);
   constexpr uint32_t kWaiting = 100;
-  for (uint32_t id = 0; id < kWaiting; ++id) udp.Send(V2Request(id, {.mode = kStat, .uri = "small"}));
+  for (uint32_t id = 0; id < kWaiting; ++id)
+    udp.Send(V2Request(id, {.mode = kStat, .uri = "small"}));
   server.Signal(SIGTERM);
   server.Signal(SIGCONT);
   EXPECT_EQ(server.WaitForExit(), 0);
@@ -244,13 +268,15 @@ TEST_F(UdpTest, DrainAnswersWhatHasArrived) {
 // A port that somebody has is refused; by a successor it is shared, until the predecessor has gone.
 TEST_F(UdpTest, ASuccessorTakesThePort) {
   const std::string door = "--take_over=" + sockets_.path() + "/door";
-  ServerProcess first(tree_.root(), {.flags = {"--listen_udp=127.0.0.1:0", door}, .socket_path = sockets_.path() + "/s"});
+  ServerProcess first(tree_.root(), {.flags = {"--listen_udp=127.0.0.1:0", door},
+                                     .socket_path = sockets_.path() + "/s"});
   const uint16_t port = UdpPort(first);
   Datagrams udp(port);
   EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "small"}).status, Status::kOk);
   const std::string listen = absl::StrCat("--listen_udp=127.0.0.1:", port);
   EXPECT_NE(ServerProcess::StartRefused(tree_.root(), {.flags = {listen}}).exit_status, 0);
-  ServerProcess second(tree_.root(), {.flags = {listen, door}, .socket_path = sockets_.path() + "/s"});
+  ServerProcess second(tree_.root(),
+                       {.flags = {listen, door}, .socket_path = sockets_.path() + "/s"});
   EXPECT_EQ(first.WaitForExit(), 0);
   EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "small"}).body, Pattern(1, 1000));
 }

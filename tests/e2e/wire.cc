@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -13,8 +14,6 @@
 
 #include <algorithm>
 
-#include <gtest/gtest.h>
-
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 
@@ -24,7 +23,8 @@ namespace {
 constexpr size_t kFdsPerMessageMax = 253;  // include/net/scm.h: SCM_MAX_FD
 constexpr size_t kGrowBytes = 1024 * 1024;
 
-net::UniqueFd Connect(int family, const sockaddr* address, socklen_t length, int receive_bytes = 0) {
+net::UniqueFd Connect(int family, const sockaddr* address, socklen_t length,
+                      int receive_bytes = 0) {
   net::UniqueFd socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   // Bounds connect(2) and send(2); reads are bounded by poll(2).
   const timeval patience{kPatience.count(), 0};
@@ -34,11 +34,13 @@ net::UniqueFd Connect(int family, const sockaddr* address, socklen_t length, int
     setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   }
   if (receive_bytes > 0) {
-    EXPECT_EQ(setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes)), 0);
+    EXPECT_EQ(
+        setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes)), 0);
   }
   int error = connect(socket.get(), address, length) == 0 ? 0 : errno;
   if (error == EINTR) {
-    // With SO_SNDTIMEO a signal ends the wait (signal(7)), not the attempt, which goes on (connect(2), EINTR).
+    // With SO_SNDTIMEO a signal ends the wait (signal(7)), not the attempt, which goes on
+    // (connect(2), EINTR).
     pollfd done{socket.get(), POLLOUT, 0};
     while (poll(&done, 1, static_cast<int>(kPatience.count()) * 1000) < 0 && errno == EINTR) {
     }
@@ -70,8 +72,8 @@ Wire Wire::ToTcp(uint16_t port, int receive_bytes) {
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return Wire(
-      Connect(AF_INET, reinterpret_cast<const sockaddr*>(&address), sizeof(address), receive_bytes));
+  return Wire(Connect(AF_INET, reinterpret_cast<const sockaddr*>(&address), sizeof(address),
+                      receive_bytes));
 }
 
 Wire Wire::ToTcp6(uint16_t port) {
@@ -152,8 +154,8 @@ Wire::Got Wire::ReadInto(size_t bytes, std::string* out) {
       got = Got::kTimeout;
       break;
     }
-    // Grown as it is filled: who clears tens of megabytes first, on a busy machine with a sanitizer, does not read for so
-    // long that a server with a short time-out gives up.
+    // Grown as it is filled: who clears tens of megabytes first, on a busy machine with a
+    // sanitizer, does not read for so long that a server with a short time-out gives up.
     if (at == out->size()) out->resize(std::min(end, at + kGrowBytes));
     iovec iov{out->data() + at, out->size() - at};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kFdsPerMessageMax)];

@@ -11,8 +11,8 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
-#include <utility>
 #include <string>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -29,8 +29,8 @@ class Wire {
   // Connects; a connection that fails is a test failure and leaves a closed wire. `path` may be
   // "@name" for the abstract namespace.
   static Wire ToUnix(absl::string_view path);
-  // 127.0.0.1. receive_bytes: SO_RCVBUF, set before the peer is told of a window that it could not take back; 0: the
-  // system's.
+  // 127.0.0.1. receive_bytes: SO_RCVBUF, set before the peer is told of a window that it could not
+  // take back; 0: the system's.
   static Wire ToTcp(uint16_t port, int receive_bytes = 0);
   static Wire ToTcp6(uint16_t port);  // ::1
   // A connection that somebody else has made.

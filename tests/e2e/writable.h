@@ -1,11 +1,11 @@
 // A writable server of its own for each test, on every engine and in every concurrency model.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "tests/e2e/matrix.h"
 #include "tests/e2e/object_tree.h"
@@ -18,10 +18,16 @@ inline constexpr uint8_t kMtimeEntry = 0x02;
 inline constexpr uint8_t kCursorEntry = 0x11;
 inline constexpr Status kConflict = static_cast<Status>(0x09);
 
-inline const std::vector<std::string> kEverything = {
-    "uring",           "epoll",           "model_uring",         "model_epoll",
-    "model_seda",      "model_accept_pool", "model_thread_pool", "model_work_stealing",
-    "model_thread_per_connection", "model_thread_per_request"};
+inline const std::vector<std::string> kEverything = {"uring",
+                                                     "epoll",
+                                                     "model_uring",
+                                                     "model_epoll",
+                                                     "model_seda",
+                                                     "model_accept_pool",
+                                                     "model_thread_pool",
+                                                     "model_work_stealing",
+                                                     "model_thread_per_connection",
+                                                     "model_thread_per_request"};
 
 class WritableTest : public testing::TestWithParam<std::string> {
  protected:
@@ -40,8 +46,9 @@ class WritableTest : public testing::TestWithParam<std::string> {
   void Start(std::vector<std::string> flags = {}, const std::string& root = "",
              const std::vector<std::string>& environment = {}) {
     flags.insert(flags.begin(), {"--writable", "--durability=none"});
-    server_ = std::make_unique<ServerProcess>(root.empty() ? tree_.root() : root,
-                                              ServerOptions{.engine = GetParam(), .flags = flags, .environment = environment});
+    server_ = std::make_unique<ServerProcess>(
+        root.empty() ? tree_.root() : root,
+        ServerOptions{.engine = GetParam(), .flags = flags, .environment = environment});
   }
   ServerProcess& Server() {
     if (server_ == nullptr) Start();

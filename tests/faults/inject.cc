@@ -1,9 +1,11 @@
-// Preloaded into a server under test (ld.so(8): LD_PRELOAD): stands between it and the C library, and liburing, and makes
-// calls fail as the shared table says. A call that fails is not made. An operation on a ring is replaced by a NOP on its
-// way in, and its completion gets the error on its way out: to the server it is as if the kernel had said it. Before
-// calls that change the tree of objects the process can also be killed.
+// Preloaded into a server under test (ld.so(8): LD_PRELOAD): stands between it and the C library,
+// and liburing, and makes calls fail as the shared table says. A call that fails is not made. An
+// operation on a ring is replaced by a NOP on its way in, and its completion gets the error on its
+// way out: to the server it is as if the kernel had said it. Before calls that change the tree of
+// objects the process can also be killed.
 
-// The checked forms of these calls are inline functions in the headers: no room for ours beside them.
+// The checked forms of these calls are inline functions in the headers: no room for ours beside
+// them.
 #undef _FORTIFY_SOURCE
 
 #include <dlfcn.h>
@@ -44,18 +46,19 @@ FaultTable* Table() {
     if (path == nullptr) return nullptr;
     const int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0) return nullptr;
-    // Not by mmap(2) of this library. All of them longs, as syscall() takes them: of an int on the stack it would see
-    // more than its caller has written.
-    void* const memory = reinterpret_cast<void*>(syscall(SYS_mmap, 0L, static_cast<long>(sizeof(FaultTable)),
-                                                         long{PROT_READ | PROT_WRITE}, long{MAP_SHARED}, long{fd}, 0L));
+    // Not by mmap(2) of this library. All of them longs, as syscall() takes them: of an int on the
+    // stack it would see more than its caller has written.
+    void* const memory = reinterpret_cast<void*>(
+        syscall(SYS_mmap, 0L, static_cast<long>(sizeof(FaultTable)), long{PROT_READ | PROT_WRITE},
+                long{MAP_SHARED}, long{fd}, 0L));
     close(fd);
     return memory == MAP_FAILED ? nullptr : static_cast<FaultTable*>(memory);
   }();
   return table;
 }
 
-// The fault that touches this call of `name`; null: none. message: what it sends, if it sends a message: without
-// descriptors none of them can be too many.
+// The fault that touches this call of `name`; null: none. message: what it sends, if it sends a
+// message: without descriptors none of them can be too many.
 const Fault* Due(const char* name, const msghdr* message = nullptr) {
   FaultTable* const table = Table();
   if (table == nullptr) return nullptr;
@@ -63,7 +66,8 @@ const Fault* Due(const char* name, const msghdr* message = nullptr) {
     if (strcmp(objmapper::faults::kCalls[i], name) != 0) continue;
     Fault& fault = table->faults[i];
     const int every = fault.every.load();
-    if (fault.error.load() == ETOOMANYREFS && (message == nullptr || message->msg_controllen == 0)) return nullptr;
+    if (fault.error.load() == ETOOMANYREFS && (message == nullptr || message->msg_controllen == 0))
+      return nullptr;
     if (every == 0 || fault.calls.fetch_add(1) % static_cast<uint64_t>(every) != 0) return nullptr;
     fault.touched.fetch_add(1);
     return &fault;
@@ -91,8 +95,8 @@ bool Fails(const char* name, size_t* bytes = nullptr, const msghdr* message = nu
 // The server; processes that it forks have another.
 const pid_t server_pid = getpid();
 
-// Does not return when the server is to die before this call, which changes the tree. What is done in its place by a process
-// that it has forked (net/expendable.h) is of the server's doing, too.
+// Does not return when the server is to die before this call, which changes the tree. What is done
+// in its place by a process that it has forked (net/expendable.h) is of the server's doing, too.
 void DieIfDue() {
   FaultTable* const table = Table();
   if (table == nullptr) return;
@@ -128,7 +132,8 @@ struct Cut {
 
 // ---- The ring ----
 
-thread_local std::map<uint64_t, int> failing;  // user_data of operations that became NOPs, and their errno
+// user_data of operations that became NOPs, and their errno
+thread_local std::map<uint64_t, int> failing;
 
 const char* NameOf(const io_uring_sqe& entry) {
   switch (entry.opcode) {
@@ -272,7 +277,8 @@ int fstatvfs(int fd, struct statvfs* to) {
 
 int openat(int directory, const char* path, int flags, ...) {
   static auto* const real = Real<int(int, const char*, int, ...)>("openat");
-  if ((flags & O_CREAT) == 0 && (flags & O_TMPFILE) != O_TMPFILE) return real(directory, path, flags);
+  if ((flags & O_CREAT) == 0 && (flags & O_TMPFILE) != O_TMPFILE)
+    return real(directory, path, flags);
   va_list list;
   va_start(list, flags);
   const mode_t mode = va_arg(list, mode_t);
@@ -295,8 +301,10 @@ ssize_t pwrite(int fd, const void* from, size_t bytes, off_t at) {
   return ChangeFails("pwrite", &bytes) ? -1 : real(fd, from, bytes, at);
 }
 
-ssize_t copy_file_range(int from, off64_t* from_at, int to, off64_t* to_at, size_t bytes, unsigned flags) {
-  static auto* const real = Real<ssize_t(int, off64_t*, int, off64_t*, size_t, unsigned)>("copy_file_range");
+ssize_t copy_file_range(int from, off64_t* from_at, int to, off64_t* to_at, size_t bytes,
+                        unsigned flags) {
+  static auto* const real =
+      Real<ssize_t(int, off64_t*, int, off64_t*, size_t, unsigned)>("copy_file_range");
   return ChangeFails("copy_file_range", &bytes) ? -1 : real(from, from_at, to, to_at, bytes, flags);
 }
 
@@ -352,7 +360,8 @@ int pipe2(int ends[2], int flags) {
 
 int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) {
   static auto* const real = Real<int(int, int, int, epoll_event*)>("epoll_ctl");
-  if (operation == EPOLL_CTL_ADD && Fails("epoll_ctl")) return -1;  // the others cannot fail for want of memory
+  // the others cannot fail for want of memory
+  if (operation == EPOLL_CTL_ADD && Fails("epoll_ctl")) return -1;
   return real(epoll, operation, fd, event);
 }
 
@@ -391,10 +400,11 @@ int io_uring_submit_and_get_events(io_uring* ring) {
   return result;
 }
 
-int io_uring_submit_and_wait_timeout(io_uring* ring, io_uring_cqe** first, unsigned count, __kernel_timespec* timeout,
-                                     sigset_t* signals) {
+int io_uring_submit_and_wait_timeout(io_uring* ring, io_uring_cqe** first, unsigned count,
+                                     __kernel_timespec* timeout, sigset_t* signals) {
   static auto* const real =
-      Real<int(io_uring*, io_uring_cqe**, unsigned, __kernel_timespec*, sigset_t*)>("io_uring_submit_and_wait_timeout");
+      Real<int(io_uring*, io_uring_cqe**, unsigned, __kernel_timespec*, sigset_t*)>(
+          "io_uring_submit_and_wait_timeout");
   if (Fails("io_uring_submit")) return -errno;
   TouchEntries(ring);
   const int result = real(ring, first, count, timeout, signals);

@@ -1,13 +1,12 @@
 #include "tests/faults/injection.h"
 
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <new>
-
-#include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
 #include "net/unique_fd.h"
@@ -18,7 +17,8 @@ Injection::Injection(const std::string& directory) {
   const std::string path = directory + "/faults";
   const net::UniqueFd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   PCHECK(file.valid() && ftruncate(file.get(), sizeof(FaultTable)) == 0) << path;
-  void* const memory = mmap(nullptr, sizeof(FaultTable), PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  void* const memory =
+      mmap(nullptr, sizeof(FaultTable), PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
   PCHECK(memory != MAP_FAILED);
   table_ = new (memory) FaultTable;
   const char* const library = getenv("OBJMAPPER_INJECT");
@@ -27,7 +27,8 @@ Injection::Injection(const std::string& directory) {
   PCHECK(absolute != nullptr) << library;
   const char* const sanitizer = getenv("ASAN_OPTIONS");
   environment_ = {absl::StrCat("LD_PRELOAD=", absolute), absl::StrCat(kVariable, "=", path),
-                  absl::StrCat("ASAN_OPTIONS=", sanitizer == nullptr ? "" : sanitizer, ":verify_asan_link_order=0")};
+                  absl::StrCat("ASAN_OPTIONS=", sanitizer == nullptr ? "" : sanitizer,
+                               ":verify_asan_link_order=0")};
   free(absolute);
 }
 

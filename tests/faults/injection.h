@@ -5,7 +5,8 @@
 //   faults.Of("fsync").error = EIO;
 //   faults.Of("fsync").every = 1;   // from now on
 //
-// The test's $OBJMAPPER_INJECT names the library. Not with tsan: it stands before libc, too. One thread.
+// The test's $OBJMAPPER_INJECT names the library. Not with tsan: it stands before libc, too. One
+// thread.
 #pragma once
 
 #include <string>

@@ -252,8 +252,8 @@ TEST_F(WorkerTest, RefusalsDoNotEndTheConversation) {
   ExpectAnswer(&client, 3, /*in_header=*/true);
 }
 
-// Descriptors that come with a request, where the kernel has let them through, end its connection, and are never held; others
-// are served.
+// Descriptors that come with a request, where the kernel has let them through, end its connection,
+// and are never held; others are served.
 TEST_F(WorkerTest, RefusesDescriptors) {
   WriteObjects();
   Start();

@@ -44,7 +44,8 @@ TEST(ParseUrlTest, PathsAlone) {
     ASSERT_TRUE(address.ok()) << address.status();
     EXPECT_EQ(address->ToUrl(), absl::StrCat("unix:", path));
   }
-  for (const char* other : {"", "x.sock", ".x", "unix:/x", "tcp://h:1", "@x"}) EXPECT_FALSE(IsSocketPath(other)) << other;
+  for (const char* other : {"", "x.sock", ".x", "unix:/x", "tcp://h:1", "@x"})
+    EXPECT_FALSE(IsSocketPath(other)) << other;
 }
 
 struct BadText {
@@ -64,9 +65,10 @@ TEST_P(BadUrlTest, IsRefused) {
 INSTANTIATE_TEST_SUITE_P(
     All, BadUrlTest,
     testing::Values(
-        BadText{"", "expected unix:/path"}, BadText{"run/x.sock", "bad address \"run/x.sock\""}, BadText{"x.sock", "or a path such as"},
-        BadText{"http://host:80", "expected unix:/path"}, BadText{"unix:", "path"},
-        BadText{"unix:@", "needs a name"}, BadText{"tcp:127.0.0.1:80", "expected unix:/path"},
+        BadText{"", "expected unix:/path"}, BadText{"run/x.sock", "bad address \"run/x.sock\""},
+        BadText{"x.sock", "or a path such as"}, BadText{"http://host:80", "expected unix:/path"},
+        BadText{"unix:", "path"}, BadText{"unix:@", "needs a name"},
+        BadText{"tcp:127.0.0.1:80", "expected unix:/path"},
         BadText{"tcp://", "expected tcp://host:port"},
         BadText{"tcp://:80", "expected tcp://host:port"},
         BadText{"tcp://80", "expected tcp://host:port"},

@@ -127,7 +127,8 @@ TEST(DeadlineListDeathTest, AnEntryMustBeStoppedBeforeItDies) {
 }
 #endif
 
-// Who is found late only since nobody has looked for a second has its time once more, and once only; a new start gives that anew.
+// Who is found late only since nobody has looked for a second has its time once more, and once
+// only; a new start gives that anew.
 TEST_F(DeadlineListTest, OversleepingIsExcusedOnce) {
   const int64_t slept_ns = kAfterNs + kOversleptNs;
   list_.Start(&a_, 0);

@@ -76,7 +76,8 @@ TEST_F(EpollTest, ManyReadyOnesAllComeUp) {
   std::set<void*> told;
   for (int turn = 0; turn < 10; ++turn) {
     for (const epoll_event& event : epoll_.Wait(0)) {
-      void* const tag = event.data.ptr;  // a copy: the struct is packed (epoll_ctl(2)), a reference into it would be askew
+      // a copy: the struct is packed (epoll_ctl(2)), a reference into it would be askew
+      void* const tag = event.data.ptr;
       told.insert(tag);
     }
   }

@@ -1,8 +1,10 @@
-// What may hang, hangs elsewhere: descriptors are let go of, asked and received by other processes, and those are replaced.
+// What may hang, hangs elsewhere: descriptors are let go of, asked and received by other processes,
+// and those are replaced.
 #include "net/expendable.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -13,8 +15,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
@@ -41,7 +41,8 @@ bool Until(absl::FunctionRef<bool()> condition) {
 }
 
 // In a worker.
-std::string Task(absl::string_view request, absl::Span<const int> fds, absl::FunctionRef<bool()> go_on) {
+std::string Task(absl::string_view request, absl::Span<const int> fds,
+                 absl::FunctionRef<bool()> go_on) {
   if (request == "hang") {
     while (true) pause();
   }
@@ -54,7 +55,8 @@ std::string Task(absl::string_view request, absl::Span<const int> fds, absl::Fun
   }
   std::string contents(100, '\0');
   const ssize_t got = fds.empty() ? 0 : pread(fds[0], contents.data(), contents.size(), 0);
-  return absl::StrCat("did ", request, " ", contents.substr(0, static_cast<size_t>(std::max<ssize_t>(got, 0))));
+  return absl::StrCat("did ", request, " ",
+                      contents.substr(0, static_cast<size_t>(std::max<ssize_t>(got, 0))));
 }
 
 class ExpendableTest : public testing::Test {
@@ -115,7 +117,8 @@ TEST_F(ExpendableTest, WhatIsLetGoOfIsClosed) {
   }
 }
 
-// Who hangs in close(2) keeps nobody back: neither the caller, nor what is let go of next; and is gone in the end.
+// Who hangs in close(2) keeps nobody back: neither the caller, nor what is let go of next; and is
+// gone in the end.
 TEST_F(ExpendableTest, OneThatHangsKeepsNobodyBack) {
   std::vector<Lingering> lingering(6);
   const uint64_t killed = ReadExpendable().killed;
@@ -125,7 +128,8 @@ TEST_F(ExpendableTest, OneThatHangsKeepsNobodyBack) {
   Watched watched;
   Dispose(std::move(watched.write_end));
   EXPECT_TRUE(Until([&] { return watched.closed(); }));
-  EXPECT_TRUE(Until([&] { return ReadExpendable().killed >= killed + 6 && ReadExpendable().stuck == 0; }));
+  EXPECT_TRUE(
+      Until([&] { return ReadExpendable().killed >= killed + 6 && ReadExpendable().stuck == 0; }));
   EXPECT_EQ(ReadExpendable().waiting, 0u);
 }
 
@@ -139,17 +143,21 @@ TEST_F(ExpendableTest, ATaskIsDoneWithItsDescriptors) {
   }
 }
 
-// One that makes progress may take longer than it may be silent; one that does not is given up, and one that dies is told of.
+// One that makes progress may take longer than it may be silent; one that does not is given up, and
+// one that dies is told of.
 TEST_F(ExpendableTest, TasksThatDoNotAnswer) {
   EXPECT_EQ(RunExpendable("slowly", {}, absl::Seconds(1)).value_or(""), "did slowly ");
-  EXPECT_TRUE(absl::IsDeadlineExceeded(RunExpendable("hang", {}, absl::Milliseconds(300)).status()));
+  EXPECT_TRUE(
+      absl::IsDeadlineExceeded(RunExpendable("hang", {}, absl::Milliseconds(300)).status()));
   EXPECT_TRUE(absl::IsUnavailable(RunExpendable("die", {}, kLong).status()));
-  EXPECT_TRUE(absl::IsCancelled(RunExpendable("hang", {}, absl::Seconds(1), [] { return false; }).status()));
+  EXPECT_TRUE(absl::IsCancelled(
+      RunExpendable("hang", {}, absl::Seconds(1), [] { return false; }).status()));
   EXPECT_TRUE(RunExpendable("it", {}, kLong).ok());
   EXPECT_TRUE(Until([] { return ReadExpendable().stuck == 0; }));
 }
 
-// What rides on bytes comes with them, if it is one, and of a kind that may; else it is told what it was.
+// What rides on bytes comes with them, if it is one, and of a kind that may; else it is told what
+// it was.
 TEST_F(ExpendableTest, DescriptorsAreReceivedAndJudged) {
   int ends[2];
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);

@@ -8,8 +8,8 @@
 
 namespace objmapper::net {
 
-// While it lives, so many descriptors can be opened and then EMFILE. Where numbers below the highest that is open are free, those
-// count as well. Not to be nested.
+// While it lives, so many descriptors can be opened and then EMFILE. Where numbers below the
+// highest that is open are free, those count as well. Not to be nested.
 class FdsLeft {
  public:
   explicit FdsLeft(int left) {

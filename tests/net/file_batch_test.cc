@@ -2,14 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glog/logging.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <string>
 #include <vector>
-
-#include <glog/logging.h>
-#include <gtest/gtest.h>
 
 #include "tests/net/fds_left.h"
 #include "tests/net/open_fds.h"
@@ -64,7 +63,8 @@ TEST_F(FileBatchTest, CutShort) {
   EXPECT_EQ(ReadAll(again.get()), "a");
 }
 
-// More than the queue holds: each gets the file it asked for, and what is closed in the same breath is closed.
+// More than the queue holds: each gets the file it asked for, and what is closed in the same breath
+// is closed.
 TEST_F(FileBatchTest, OpensAndClosesManyAtOnce) {
   for (int i = 0; i < 10; ++i) Write(std::to_string(i), "bytes of " + std::to_string(i));
   const ptrdiff_t before = OpenFds();
@@ -86,8 +86,8 @@ TEST_F(FileBatchTest, OpensAndClosesManyAtOnce) {
   }
 }
 
-// What a client gets is a plain description: read-only, closed at exec, and without O_NONBLOCK, with which io_uring's
-// reads of its own would fail instead of waiting for the disk.
+// What a client gets is a plain description: read-only, closed at exec, and without O_NONBLOCK,
+// with which io_uring's reads of its own would fail instead of waiting for the disk.
 TEST_F(FileBatchTest, GivesPlainDescriptions) {
   Write("a", "x");
   const UniqueFd fd(OpenNow("a"));
@@ -96,7 +96,8 @@ TEST_F(FileBatchTest, GivesPlainDescriptions) {
   EXPECT_EQ(fcntl(fd.get(), F_GETFD), FD_CLOEXEC);
 }
 
-// A FIFO without a writer, which would block open(2) for ever, is opened at once: who asked sees what it is.
+// A FIFO without a writer, which would block open(2) for ever, is opened at once: who asked sees
+// what it is.
 TEST_F(FileBatchTest, BlocksOnNoFifo) {
   ASSERT_EQ(mkfifo(folder_.Path("fifo").c_str(), 0600), 0);
   const UniqueFd fd(OpenNow("fifo"));
@@ -106,7 +107,8 @@ TEST_F(FileBatchTest, BlocksOnNoFifo) {
   EXPECT_TRUE(S_ISFIFO(status.st_mode));
 }
 
-// What cannot be opened says why, and no link is followed, so that nothing leads out of the directory.
+// What cannot be opened says why, and no link is followed, so that nothing leads out of the
+// directory.
 TEST_F(FileBatchTest, SaysWhatIsWrong) {
   Write("a", "x");
   ASSERT_EQ(symlink("/etc/passwd", folder_.Path("link").c_str()), 0);

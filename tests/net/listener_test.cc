@@ -256,7 +256,8 @@ TEST_F(ListenerTest, GivesUpOnALockThatIsHeld) {
   EXPECT_FALSE(Exists(Path()));
 }
 
-// One that was killed at that moment leaves its file, which is no obstacle; and nobody leaves it otherwise.
+// One that was killed at that moment leaves its file, which is no obstacle; and nobody leaves it
+// otherwise.
 TEST_F(ListenerTest, ALockThatWasLeft) {
   UniqueFd(open(LockPath().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)).Reset();
   absl::StatusOr<Listener> listener = Listener::Open(Unix(Path()));
@@ -264,7 +265,8 @@ TEST_F(ListenerTest, ALockThatWasLeft) {
   EXPECT_FALSE(Exists(LockPath()));
 }
 
-// What others have put in the lock's place, or can hold a lock on, is told with its name, and touched by nobody.
+// What others have put in the lock's place, or can hold a lock on, is told with its name, and
+// touched by nobody.
 TEST_F(ListenerTest, WhatLiesInTheLocksPlace) {
   const auto expect_refused = [&](absl::string_view reason) {
     ExpectRefused(StatusCode::kFailedPrecondition, reason);

@@ -81,7 +81,9 @@ class RingTest : public testing::Test {
 class RingSocketTest : public RingTest, public testing::WithParamInterface<bool> {
  protected:
   bool is_unix() const { return GetParam(); }
-  Ring::Receive what() const { return is_unix() ? Ring::Receive::kRefuseFds : Ring::Receive::kBytes; }
+  Ring::Receive what() const {
+    return is_unix() ? Ring::Receive::kRefuseFds : Ring::Receive::kBytes;
+  }
   SocketPair pair_ = GetParam() ? SocketPair::Unix() : SocketPair::Tcp();
 };
 

@@ -1,4 +1,5 @@
-// Whether this was compiled for a sanitizer that keeps freed memory back, to see who uses it: figures of memory say little then.
+// Whether this was compiled for a sanitizer that keeps freed memory back, to see who uses it:
+// figures of memory say little then.
 #pragma once
 
 // gcc defines names, clang has features.

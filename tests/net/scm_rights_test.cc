@@ -119,8 +119,8 @@ TEST_F(ScmRightsTest, ReadStopsAfterAMessageWithDescriptors) {
 
 class ExtraFdsTest : public ScmRightsTest, public testing::WithParamInterface<size_t> {};
 
-// A received descriptor is either returned or closed, whatever the peer sends; the padding of an odd limit in the
-// control buffer has no room for one more than was asked for.
+// A received descriptor is either returned or closed, whatever the peer sends; the padding of an
+// odd limit in the control buffer has no room for one more than was asked for.
 TEST_P(ExtraFdsTest, AreAllClosed) {
   Send("x", GetParam());
   const Received got = Receive(1);
@@ -143,7 +143,8 @@ TEST_F(ScmRightsTest, NoneAskedFor) {
   EXPECT_TRUE(fds_.empty());
 }
 
-// Where the kernel knows of SO_PASSRIGHTS, none can be sent to who does not want them, and again to who does.
+// Where the kernel knows of SO_PASSRIGHTS, none can be sent to who does not want them, and again to
+// who does.
 TEST_F(ScmRightsTest, RightsDoNotPass) {
   AllowFds(receiver_.get(), false);
   const std::vector<int> one = {null_.get()};
@@ -220,9 +221,11 @@ TEST_F(ScmRightsTest, RefusingReadTakesNoDescriptors) {
   EXPECT_EQ(RecvRefusingFds(receiver_.get(), absl::MakeSpan(buffer_), &refused), 0);
 }
 
-// As many as there is room for are taken, close-on-exec; of the others it is said that they were lost.
+// As many as there is room for are taken, close-on-exec; of the others it is said that they were
+// lost.
 TEST_F(ScmRightsTest, TakesAFew) {
-  for (const size_t sent : {size_t{0}, size_t{1}, kFdsTakenMax, kFdsTakenMax + 1, kFdsPerMessageMax}) {
+  for (const size_t sent :
+       {size_t{0}, size_t{1}, kFdsTakenMax, kFdsTakenMax + 1, kFdsPerMessageMax}) {
     std::vector<UniqueFd> fds;
     bool lost = true;
     Send("bytes", sent);

@@ -17,7 +17,8 @@ size_t Takes(const SocketPair& pair) {
   const std::string piece(16 * 1024, 'x');
   size_t taken = 0;
   while (true) {
-    const ssize_t sent = send(pair.ours.get(), piece.data(), piece.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t sent =
+        send(pair.ours.get(), piece.data(), piece.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent <= 0) return taken;
     taken += static_cast<size_t>(sent);
   }
@@ -46,7 +47,8 @@ TEST(SendBuffer, IsNeverNarrowed) {
     EXPECT_EQ(Takes(pair), Takes(SocketPair::Unix()));
   }
   const SocketPair twice = SocketPair::Unix(), once = SocketPair::Unix();
-  for (const SocketPair* pair : {&twice, &once}) WidenSendBuffer(pair->ours.get(), SendBufferAllowed(512 * 1024));
+  for (const SocketPair* pair : {&twice, &once})
+    WidenSendBuffer(pair->ours.get(), SendBufferAllowed(512 * 1024));
   WidenSendBuffer(twice.ours.get(), SendBufferAllowed(256 * 1024));
   EXPECT_EQ(Takes(twice), Takes(once));
 }

@@ -1,4 +1,5 @@
-// A folder whose path is short: a socket's file has 107 characters (unix(7)), and the test's own folder may use them up.
+// A folder whose path is short: a socket's file has 107 characters (unix(7)), and the test's own
+// folder may use them up.
 #pragma once
 
 #include <gtest/gtest.h>

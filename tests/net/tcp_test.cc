@@ -22,7 +22,9 @@ std::string ControlOf(int socket) {
   return name;
 }
 
-std::string SystemsControl() { return ControlOf(UniqueFd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)).get()); }
+std::string SystemsControl() {
+  return ControlOf(UniqueFd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)).get());
+}
 
 // One that this process may choose and the system has not; empty: there is none.
 std::string AnotherControl() {

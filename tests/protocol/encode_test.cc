@@ -15,14 +15,14 @@ using namespace std::string_literals;
 std::string Response(Dialect dialect, Status status, uint64_t content_length,
                      absl::string_view metadata) {
   char out[kResponseBytesMax];
-  return std::string(out, EncodeResponse(dialect, 0x01020304, status, content_length, metadata,
-                                         out));
+  return std::string(out,
+                     EncodeResponse(dialect, 0x01020304, status, content_length, metadata, out));
 }
 
 std::string Error(Dialect dialect, absl::string_view message, uint32_t retry_after_ms) {
   char out[kResponseBytesMax];
-  return std::string(out, EncodeError(dialect, 0x01020304, Status::kUnavailable, message,
-                                      retry_after_ms, out));
+  return std::string(
+      out, EncodeError(dialect, 0x01020304, Status::kUnavailable, message, retry_after_ms, out));
 }
 
 std::string Request(Dialect dialect, const RequestToSend& request) {
@@ -114,10 +114,11 @@ TEST(EncodeTest, V2Request) {
   EXPECT_EQ(Request(Dialect::kV2, request), "\1\1\2\3\4\2W\0\00312345678a/b"s);
 }
 
-// Metadata goes out with its flag alone, in requests that store, its length last in the header and its
-// bytes behind the URI.
+// Metadata goes out with its flag alone, in requests that store, its length last in the header and
+// its bytes behind the URI.
 TEST(EncodeTest, V2RequestMetadata) {
-  RequestToSend request = {.mode = Mode::kPutFd, .uri = "a", .id = 1, .body_length = 2, .metadata = "mm"};
+  RequestToSend request = {
+      .mode = Mode::kPutFd, .uri = "a", .id = 1, .body_length = 2, .metadata = "mm"};
   EXPECT_EQ(Request(Dialect::kV2, request), "\1\0\0\0\1\0F\0\1a"s);
   request.flags = kFlagMetadata;
   EXPECT_EQ(Request(Dialect::kV2, request), "\1\0\0\0\1\10F\0\1\0\2amm"s);

@@ -1,8 +1,9 @@
 // Runs a fuzz target's function under any compiler, without libFuzzer.
 //
-// How it works: the target is linked in, and the first argument names its corpus folder. The function
-// gets every file of it, then a fixed number of mutations of them: parts joined, bytes changed,
-// inserted and removed, ends cut off. The generator's seed is constant, so a failure repeats.
+// How it works: the target is linked in, and the first argument names its corpus folder. The
+// function gets every file of it, then a fixed number of mutations of them: parts joined, bytes
+// changed, inserted and removed, ends cut off. The generator's seed is constant, so a failure
+// repeats.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -21,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 namespace {
 
-int mutations = 50000;  // unless the second argument says otherwise
+int mutations = 50000;                  // unless the second argument says otherwise
 constexpr size_t kInputBytesMax = 600;  // of a mutation: long ones cost and add nothing
 
 std::string* corpus_folder = nullptr;

@@ -187,7 +187,9 @@ TEST(MetadataWriterTest, AnErrorIsUtf8WhateverItQuotes) {
   EXPECT_EQ(ErrorAsRead(""), "");
   EXPECT_EQ(ErrorAsRead("plain\n\x7F"), "plain\n\x7F");
   EXPECT_EQ(ErrorAsRead("a\0b"s), "a\0b"s);
-  EXPECT_EQ(ErrorAsRead("a\xFF\xFE" "b"), "a??b");
+  EXPECT_EQ(ErrorAsRead("a\xFF\xFE"
+                        "b"),
+            "a??b");
   EXPECT_EQ(ErrorAsRead("\x80\xBF"), "??");                  // continuations of nothing
   EXPECT_EQ(ErrorAsRead("\xC3"), "?");                       // cut short by the end
   EXPECT_EQ(ErrorAsRead("\xC3z\xE2\x82z"), "?z??z");         // cut short by another character

@@ -47,8 +47,8 @@ RequestParser V1Parser() {
 // `bytes` are one request that `parser` refuses with `status`, and the request behind it is read:
 // the refused one's frame, and its body if it has one, were understood.
 void ExpectRefused(RequestParser parser, const std::string& bytes, Status status) {
-  const std::string good = parser.dialect() == Dialect::kV2 ? V2Request('S', 0, "good")
-                                                            : V1Request('S', "good");
+  const std::string good =
+      parser.dialect() == Dialect::kV2 ? V2Request('S', 0, "good") : V1Request('S', "good");
   const RequestParser::Result result = parser.Next(bytes + good);
   ASSERT_EQ(result.kind, Kind::kRequest);
   EXPECT_EQ(result.request.refusal, status);
@@ -136,8 +136,8 @@ TEST(RequestRefusalTest, RangeThatWasNotNegotiated) {
   }
 }
 
-// METADATA is refused as an unknown flag is: without its capability, and with every mode that stores
-// nothing. Only a mode that stores has the fields, negotiated or not.
+// METADATA is refused as an unknown flag is: without its capability, and with every mode that
+// stores nothing. Only a mode that stores has the fields, negotiated or not.
 TEST(RequestRefusalTest, MetadataWhereItMeansNothing) {
   for (const char mode : "123SDL"s) {
     ExpectRefused(V2Parser(), V2Request(mode, kFlagMetadata, "x"), Status::kInvalidRequest);
@@ -150,22 +150,25 @@ TEST(RequestRefusalTest, MetadataWhereItMeansNothing) {
 
 // Metadata that is cut short, of a wrong size, or asks for no time at all is refused, and skipped.
 TEST(RequestRefusalTest, UnsoundMetadata) {
-  for (const std::string& metadata : {"\x13"s, "\x13\0\4\0\0"s, "\x13\0\3\0\0\1"s, "\x13\0\4\0\0\0\0"s}) {
+  for (const std::string& metadata :
+       {"\x13"s, "\x13\0\4\0\0"s, "\x13\0\3\0\0\1"s, "\x13\0\4\0\0\0\0"s}) {
     for (const Mode mode : {Mode::kPut, Mode::kPutFd}) {
-      ExpectRefused(V2Parser(),
-                    Encoded(Dialect::kV2, {.mode = mode,
-                                           .uri = "x",
-                                           .id = kId,
-                                           .flags = kFlagMetadata,
-                                           .metadata = metadata}),
-                    Status::kInvalidRequest);
+      ExpectRefused(
+          V2Parser(),
+          Encoded(
+              Dialect::kV2,
+              {.mode = mode, .uri = "x", .id = kId, .flags = kFlagMetadata, .metadata = metadata}),
+          Status::kInvalidRequest);
     }
   }
 }
 
 // More metadata than a request may carry is not read: it is known from its length.
 TEST(RequestFatalTest, MetadataThatIsTooLong) {
-  ExpectFatal(V2Parser(), "\1\x0A\x0B\x0C\x0D\x08" "F\0\1\4\1"s, Status::kProtocolError, kId);
+  ExpectFatal(V2Parser(),
+              "\1\x0A\x0B\x0C\x0D\x08"
+              "F\0\1\4\1"s,
+              Status::kProtocolError, kId);
   ExpectFatal(V2Parser(), "\1\x0A\x0B\x0C\x0D\x08W\0\1\0\0\0\0\0\0\0\0\xFF\xFF"s,
               Status::kProtocolError, kId);
 }
@@ -198,17 +201,23 @@ TEST(RequestFatalTest, AnUnknownFirstByte) {
   }
 }
 
-// Who speaks something well known is told so, in a whole sentence; a ping is recognized by its refusal.
+// Who speaks something well known is told so, in a whole sentence; a ping is recognized by its
+// refusal.
 TEST(RequestFatalTest, SaysWhatItIs) {
-  const auto why = [](absl::string_view bytes) { return std::string(RequestParser({}).Next(bytes).reason); };
-  for (const char* http : {"GET / HTTP/1.1\r\n", "HEAD / HTTP/1.1\r\n", "POST /x HTTP/1.0\r\n", "PUT /x HTTP/1.1\r\n", "DELETE /x HTTP/1.1\r\n",
-                           "OPTIONS * HTTP/1.1\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"}) {
+  const auto why = [](absl::string_view bytes) {
+    return std::string(RequestParser({}).Next(bytes).reason);
+  };
+  for (const char* http :
+       {"GET / HTTP/1.1\r\n", "HEAD / HTTP/1.1\r\n", "POST /x HTTP/1.0\r\n", "PUT /x HTTP/1.1\r\n",
+        "DELETE /x HTTP/1.1\r\n", "OPTIONS * HTTP/1.1\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"}) {
     EXPECT_NE(why(http).find("this is HTTP"), std::string::npos) << http;
   }
   EXPECT_NE(why("\x16\x03\x01\x02"s).find("this is TLS"), std::string::npos);
   EXPECT_NE(why("\x7f").find("not objmapper's protocol"), std::string::npos);
   EXPECT_NE(why("OBJX").find("magic"), std::string::npos);
-  const auto is_ping = [](int mode, absl::string_view uri) { return V1Parser().Next(V1Request(mode, uri)).request.reason == kPing; };
+  const auto is_ping = [](int mode, absl::string_view uri) {
+    return V1Parser().Next(V1Request(mode, uri)).request.reason == kPing;
+  };
   EXPECT_TRUE(is_ping('S', "\0"s));
   EXPECT_FALSE(is_ping('S', "a\0"s));
   EXPECT_FALSE(is_ping('2', "\0"s));
@@ -241,8 +250,8 @@ TEST(RequestFatalTest, AUriThatIsTooLong) {
     for (const char mode : "123SWFDL"s) {
       ExpectFatal(RequestParser({}), mode + length, Status::kUriTooLong);
       ExpectFatal(V1Parser(), mode + length, Status::kUriTooLong);
-      ExpectFatal(V2Parser(), "\x01\x0A\x0B\x0C\x0D"s + '\x04' + mode + length,
-                  Status::kUriTooLong, kId);
+      ExpectFatal(V2Parser(), "\x01\x0A\x0B\x0C\x0D"s + '\x04' + mode + length, Status::kUriTooLong,
+                  kId);
     }
     ExpectFatal(V1Parser(), '?' + length, Status::kUriTooLong);
     ExpectFatal(V2Parser(), "\x01\x0A\x0B\x0C\x0D\xFF?"s + length, Status::kUriTooLong, kId);

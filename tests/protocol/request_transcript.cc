@@ -69,9 +69,9 @@ std::string Describe(const RequestParser& parser, const RequestParser::Result& r
   const Request& request = result.request;
   return absl::StrCat("request id=", request.id, " flags=", request.flags,
                       " mode=", static_cast<int>(request.mode), " offset=", request.offset,
-                      " length=", request.length, " body=", request.body_length, " ttl=", request.ttl_s,
-                      " uri=", absl::CHexEscape(request.uri), " ", StatusName(request.refusal),
-                      ": ", request.reason);
+                      " length=", request.length, " body=", request.body_length,
+                      " ttl=", request.ttl_s, " uri=", absl::CHexEscape(request.uri), " ",
+                      StatusName(request.refusal), ": ", request.reason);
 }
 
 std::vector<std::string> TranscribeRequests(absl::string_view stream, RequestParser::Offer offer,
@@ -109,8 +109,7 @@ std::vector<std::string> TranscribeRequests(absl::string_view stream, RequestPar
     if (result.kind == Kind::kClose || result.kind == Kind::kFatal) return lines;
     if (result.kind == Kind::kRequest) parser.SkipBody(result.request.body_length);
   }
-  lines.push_back(
-      absl::StrCat("unread ", end - begin, parser.skipping() ? " inside a body" : ""));
+  lines.push_back(absl::StrCat("unread ", end - begin, parser.skipping() ? " inside a body" : ""));
   return lines;
 }
 

@@ -50,7 +50,8 @@ TEST(AccessRulesTest, TheFirstMatchDecides) {
 // However a name is spelt, it is the file that counts which the kernel would open.
 TEST(AccessRulesTest, SpellingsOfANameAreOne) {
   const Grants grants = GrantsOf("any /a/b none\nany / read", kAlice);
-  for (const char* uri : {"a/b", "/a/b", "//a/b", "a//b", "a/./b", "./a/b", "a/b/", "a/b/.", "a/b//c", "/./a///./b/c"}) {
+  for (const char* uri : {"a/b", "/a/b", "//a/b", "a//b", "a/./b", "./a/b", "a/b/", "a/b/.",
+                          "a/b//c", "/./a///./b/c"}) {
     EXPECT_FALSE(grants.Permits(uri, Right::kRead)) << uri;
   }
   for (const char* uri : {"a", "a/bc", "a/b2/c", "ab", "b", "a/.b", "a.", "..a/b"}) {
@@ -95,12 +96,18 @@ TEST(AccessRulesTest, SupplementaryGroups) {
 
 TEST(AccessRulesTest, NonsenseIsNamedWithItsLine) {
   const std::pair<const char*, const char*> cases[] = {
-      {"uid", "behind \"uid\""},         {"uid x / read", "\"x\" is not a uid"},
-      {"everybody / read", "everybody"}, {"any", "something is missing"},
-      {"any / read now", "too much"},    {"any models read", "begins with \"/\""},
-      {"any /a/../b read", ".."},        {"any / reed", "\"reed\" is not read"},
-      {"any / read,none", "read,none"},  {"user no-such-user-here / read", "no-such-user-here"},
-      {"group no-such-group / read", "no-such-group"}, {"any /\x01 \x02", "\\x02"},
+      {"uid", "behind \"uid\""},
+      {"uid x / read", "\"x\" is not a uid"},
+      {"everybody / read", "everybody"},
+      {"any", "something is missing"},
+      {"any / read now", "too much"},
+      {"any models read", "begins with \"/\""},
+      {"any /a/../b read", ".."},
+      {"any / reed", "\"reed\" is not read"},
+      {"any / read,none", "read,none"},
+      {"user no-such-user-here / read", "no-such-user-here"},
+      {"group no-such-group / read", "no-such-group"},
+      {"any /\x01 \x02", "\\x02"},
   };
   for (const auto& [line, word] : cases) {
     const absl::Status status = AccessRules::Parse(absl::StrCat("any / read\n\n", line)).status();
@@ -125,18 +132,21 @@ TEST(AccessRulesTest, FoldersThatAreKept) {
   EXPECT_EQ(kept("any /a/b none\nany /a write", "a/b/c/object"), 3u);
 }
 
-// A user namespace that does not map everybody tells all the others as one number, which is nobody in particular then.
+// A user namespace that does not map everybody tells all the others as one number, which is nobody
+// in particular then.
 TEST(AccessRulesTest, NumbersThatNameNobody) {
   const net::IdNames initial("         0          0 4294967295\n", "65534\n");
   EXPECT_TRUE(initial.Tells(65534));
   EXPECT_TRUE(initial.Tells(1000));
-  for (const char* map : {"", "0 1000 1\n", "0 100000 65536\n", "0 0 1000\n1000 1000 4294966294\n", "nonsense", "0 0 x\n"}) {
+  for (const char* map : {"", "0 1000 1\n", "0 100000 65536\n", "0 0 1000\n1000 1000 4294966294\n",
+                          "nonsense", "0 0 x\n"}) {
     const net::IdNames partial(map, "65534\n");
     EXPECT_FALSE(partial.Tells(65534)) << map;
     EXPECT_TRUE(partial.Tells(0)) << map;
     EXPECT_TRUE(partial.Tells(1000)) << map;
   }
-  EXPECT_TRUE(net::IdNames("0 0 2147483648\n2147483648 2147483648 2147483647\n", "65534").Tells(65534));
+  EXPECT_TRUE(
+      net::IdNames("0 0 2147483648\n2147483648 2147483648 2147483647\n", "65534").Tells(65534));
   const net::IdNames other("0 1000 1", "4242");
   EXPECT_FALSE(other.Tells(4242));
   EXPECT_TRUE(other.Tells(65534));
@@ -152,10 +162,12 @@ TEST(AccessRulesTest, FilesThatCannotBeRead) {
   EXPECT_TRUE(absl::StrContains(endless.message(), "longer than")) << endless;
 }
 
-// A walk of all names in their order that asks where to go on sees all that may be read, and little else.
+// A walk of all names in their order that asks where to go on sees all that may be read, and little
+// else.
 TEST(AccessRulesTest, AWalkPassesOverWhatIsDenied) {
   std::vector<std::string> names;
-  for (const char* folder : {"a", "a-b", "a/x", "a/x/y", "b", "b-", "b/secret", "b/secret/open", "b/secret-", "c", "z"}) {
+  for (const char* folder : {"a", "a-b", "a/x", "a/x/y", "b", "b-", "b/secret", "b/secret/open",
+                             "b/secret-", "c", "z"}) {
     for (int i = 0; i < 20; ++i) names.push_back(absl::StrCat(folder, "/", 10 + i));
   }
   names.insert(names.end(), {"a0", "b/secret0", "single", "b/secret/x"});

@@ -63,8 +63,8 @@ Request RangeRequest(uint64_t offset, uint64_t length) {
 
 // ---- Statuses ----
 
-// Each code that a lookup, a read or an operation can end with has its status; running out of something is never
-// "not found", and what nobody foresaw is the server's fault.
+// Each code that a lookup, a read or an operation can end with has its status; running out of
+// something is never "not found", and what nobody foresaw is the server's fault.
 TEST(WireStatusTest, OfEveryCode) {
   const struct {
     absl::StatusCode code;
@@ -216,7 +216,8 @@ TEST_P(DialectTest, BodyHeader) {
 
 // STAT tells size, time and etag, and no body follows.
 TEST_P(DialectTest, Stat) {
-  AppendStat(GetParam(), kId, {.size = kMost, .mtime_s = 1'700'000'000, .etag = "e-1", .backend = 2}, &out_);
+  AppendStat(GetParam(), kId,
+             {.size = kMost, .mtime_s = 1'700'000'000, .etag = "e-1", .backend = 2}, &out_);
   Reader reader(GetParam(), out_);
   const auto result = reader.Next();
   ASSERT_EQ(result.kind, Kind::kResponse);

@@ -218,8 +218,8 @@ INSTANTIATE_TEST_SUITE_P(
                     std::pair("OX", Status::kVersionMismatch),  // seen at the first wrong byte
                     std::pair("OBJM\x03", Status::kVersionMismatch)));
 
-// Descriptors on HELLO never enter this process's table: where the kernel can refuse them it does, and the connection is as if
-// nothing were; else it ends.
+// Descriptors on HELLO never enter this process's table: where the kernel can refuse them it does,
+// and the connection is as if nothing were; else it ends.
 TEST_F(DemultiplexerTest, DescriptorsOnHelloAreRefused) {
   Start();
   ClientEnd client = Client(Dialect::kV2);

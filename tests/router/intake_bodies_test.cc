@@ -1,12 +1,11 @@
 // What rides on requests or follows them: descriptors, bodies, operations.
-#include "router/intake.h"
-
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <string>
 #include <vector>
 
+#include "router/intake.h"
 #include "tests/router/intake_fixture.h"
 
 namespace objmapper::router {
@@ -137,8 +136,8 @@ TEST_F(IntakeTest, ConnectionsMoveWithABodyToSkip) {
 
 // ---- Operations ----
 
-// On a writable server an operation has its burst for itself: what comes before it is taken first, and what comes behind
-// it after it is done. The body of a PUT is left to whoever stores it.
+// On a writable server an operation has its burst for itself: what comes before it is taken first,
+// and what comes behind it after it is done. The body of a PUT is left to whoever stores it.
 TEST_F(IntakeTest, AnOperationHasItsBurstForItself) {
   limits_.writable = true;
   auto session = Make(Dialect::kV2, Transport::kTcp);
@@ -165,8 +164,8 @@ TEST_F(IntakeTest, AnOperationHasItsBurstForItself) {
   }
 }
 
-// The k-th descriptor is the k-th OP_PUT_FD's, wherever the reads that brought them began and ended; it goes to the
-// caller when its request does, and is closed with a refusal.
+// The k-th descriptor is the k-th OP_PUT_FD's, wherever the reads that brought them began and
+// ended; it goes to the caller when its request does, and is closed with a refusal.
 TEST_F(IntakeTest, PutFdGetsItsDescriptor) {
   limits_.writable = true;
   const std::string put = V2({.mode = Mode::kPutFd, .uri = "x"});

@@ -47,7 +47,8 @@ class IntakeTest : public testing::Test {
             std::optional<LaneKind> lane = LaneKind::kCopyPath) {
     TakeBurst(session, input, lane, /*outstanding=*/0, kPlenty, &burst_);
   }
-  // The same for a caller that answers `answered` in place; asked_ are those that it was asked about.
+  // The same for a caller that answers `answered` in place; asked_ are those that it was asked
+  // about.
   void TakeInPlace(Session* session, absl::string_view input, LaneKind lane,
                    const std::vector<std::string>& answered) {
     asked_.clear();

@@ -1,11 +1,10 @@
 // What one lane answers for the other.
-#include "router/intake.h"
-
 #include <gtest/gtest.h>
 
 #include <string>
 #include <utility>
 
+#include "router/intake.h"
 #include "tests/router/intake_fixture.h"
 
 namespace objmapper::router {
@@ -108,8 +107,8 @@ TEST_F(IntakeTest, RefusedIsNotAskedAbout) {
                             V2({.mode = Mode::kDelete, .uri = "delete"});
   TakeInPlace(session.get(), input, LaneKind::kFdPass, {});
   EXPECT_EQ(asked_, UriList());
-  EXPECT_EQ(Refusals(), (StatusList{Status::kInvalidRequest, Status::kInvalidRequest,
-                                    Status::kUnsupportedOp}));
+  EXPECT_EQ(Refusals(),
+            (StatusList{Status::kInvalidRequest, Status::kInvalidRequest, Status::kUnsupportedOp}));
   EXPECT_EQ(burst_.end, End::kNeedMore);
   auto tcp = Make(Dialect::kV2, Transport::kTcp);
   TakeInPlace(tcp.get(), V2({.mode = Mode::kFdPass, .uri = "a"}), LaneKind::kCopyPath, {"a"});
@@ -117,7 +116,8 @@ TEST_F(IntakeTest, RefusedIsNotAskedAbout) {
   EXPECT_EQ(Refusals(), (StatusList{Status::kInvalidMode}));
 }
 
-// Nor about what the rules deny, which may be there or not: it is refused here, and the connection stays.
+// Nor about what the rules deny, which may be there or not: it is refused here, and the connection
+// stays.
 TEST_F(IntakeTest, DeniedIsNotAskedAbout) {
   const Access access(*AccessRules::Parse("any /open read"));
   limits_.access = &access;
@@ -126,13 +126,15 @@ TEST_F(IntakeTest, DeniedIsNotAskedAbout) {
       const Mode others = lane == LaneKind::kFdPass ? Mode::kCopy : Mode::kFdPass;
       auto session = Make(dialect);
       std::string input;
-      for (const char* uri : {"closed/there", "closed/none", "open/a", "closed//there", "./closed/there"}) {
+      for (const char* uri :
+           {"closed/there", "closed/none", "open/a", "closed//there", "./closed/there"}) {
         input += RequestBytes(dialect, {.mode = others, .uri = uri});
       }
       TakeInPlace(session.get(), input, lane, {"closed/there", "open/a"});
       EXPECT_EQ(asked_, (UriList{"open/a"}));
-      EXPECT_EQ(Refusals(), (StatusList{Status::kPermissionDenied, Status::kPermissionDenied, Status::kOk,
-                                        Status::kPermissionDenied, Status::kPermissionDenied}));
+      EXPECT_EQ(Refusals(),
+                (StatusList{Status::kPermissionDenied, Status::kPermissionDenied, Status::kOk,
+                            Status::kPermissionDenied, Status::kPermissionDenied}));
       EXPECT_EQ(burst_.end, End::kNeedMore);
     }
   }

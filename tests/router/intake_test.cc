@@ -172,7 +172,8 @@ TEST_F(IntakeTest, RefusalsByModeAndTransport) {
       for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
         auto session = Make(dialect, transport);
         // A V1 connection may not open with a byte that is no mode.
-        Take(session.get(), RequestBytes(dialect, {.mode = Mode::kStat, .uri = "first"}), std::nullopt);
+        Take(session.get(), RequestBytes(dialect, {.mode = Mode::kStat, .uri = "first"}),
+             std::nullopt);
         const std::string input = RequestBytes(dialect, {.mode = c.mode, .uri = "a"});
         Take(session.get(), input, std::nullopt);
         ASSERT_EQ(burst_.requests.size(), 1u);
@@ -305,7 +306,8 @@ TEST_F(IntakeTest, RateLimitPutsOff) {
   auto session = Make(Dialect::kV2);
   session->received_ns = 1'000'000'000;
   const std::string three = V2({.mode = Mode::kCopy, .uri = "a", .flags = 0x80}) +
-                            V2({.mode = Mode::kCopy, .uri = "b"}) + V2({.mode = Mode::kCopy, .uri = "c"});
+                            V2({.mode = Mode::kCopy, .uri = "b"}) +
+                            V2({.mode = Mode::kCopy, .uri = "c"});
   Take(session.get(), three);
   EXPECT_EQ(Refusals(), (StatusList{Status::kInvalidRequest, Status::kOk, Status::kUnavailable}));
   EXPECT_EQ(burst_.requests[2].retry_after_ms, 101u);  // 100 ms, and not a moment too early
@@ -319,7 +321,8 @@ TEST_F(IntakeTest, RulesRefuse) {
   const Access access(*AccessRules::Parse("tcp /a read"));
   limits_.access = &access;
   auto session = Make(Dialect::kV2, Transport::kTcp);
-  Take(session.get(), V2({.mode = Mode::kCopy, .uri = "a/b"}) + V2({.mode = Mode::kStat, .uri = "b"}));
+  Take(session.get(),
+       V2({.mode = Mode::kCopy, .uri = "a/b"}) + V2({.mode = Mode::kStat, .uri = "b"}));
   EXPECT_EQ(Refusals(), (StatusList{Status::kOk, Status::kPermissionDenied}));
   EXPECT_EQ(RightFor(Mode::kDelete), Right::kWrite);
   EXPECT_EQ(RightFor(Mode::kPut), Right::kWrite);

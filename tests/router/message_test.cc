@@ -132,8 +132,8 @@ TEST_F(MessageTest, ClearEmptiesAndCloses) {
   EXPECT_EQ(message_.fds(), std::vector<int>{fd});
 }
 
-// Once the first bytes have gone the descriptors have, too: they are closed, and the answers stay as
-// they are for what is left to send. A shared one loses this user alone.
+// Once the first bytes have gone the descriptors have, too: they are closed, and the answers stay
+// as they are for what is left to send. A shared one loses this user alone.
 TEST_F(MessageTest, CloseFdsKeepsTheText) {
   AddFd(1, 10);
   AddText(2, Status::kOk, 5);
@@ -156,7 +156,8 @@ TEST_F(MessageTest, CloseFdsKeepsTheText) {
 // One that dies closes what it still has.
 TEST_F(MessageTest, DeathCloses) {
   Message message;
-  message.BeginAnswerWithFd(WithId(1), net::UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)), /*bytes=*/1);
+  message.BeginAnswerWithFd(WithId(1), net::UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)),
+                            /*bytes=*/1);
   // Checked by the fixture.
 }
 

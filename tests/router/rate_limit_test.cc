@@ -33,7 +33,8 @@ TEST(RateLimitTest, TheLongRun) {
   const RateLimit limit = RateLimit::Of(1000, 50);
   int64_t bucket = 0;
   int passed = 0;
-  for (int64_t now = kSecond; now < 3 * kSecond; now += 137'731) passed += limit.Take(now, &bucket) == 0 ? 1 : 0;
+  for (int64_t now = kSecond; now < 3 * kSecond; now += 137'731)
+    passed += limit.Take(now, &bucket) == 0 ? 1 : 0;
   EXPECT_LE(passed, 2050);
   EXPECT_GE(passed, 1990);
   // A pause fills the bucket, and no further.

@@ -130,7 +130,8 @@ TEST_F(SessionTest, NamesThePeer) {
 // All connections of a user are one peer's, and over TCP those from an address.
 TEST_F(SessionTest, KnowsPeersThatAreOne) {
   SocketPair local = SocketPair::Unix(), tcp = SocketPair::Tcp(), other = SocketPair::Tcp();
-  EXPECT_EQ(Make(std::move(local.ours), Transport::kUnix)->PeerKey(), absl::StrCat("uid ", getuid()));
+  EXPECT_EQ(Make(std::move(local.ours), Transport::kUnix)->PeerKey(),
+            absl::StrCat("uid ", getuid()));
   EXPECT_EQ(Make(std::move(tcp.ours), Transport::kTcp)->PeerKey(), "tcp 127.0.0.1");
   EXPECT_EQ(Make(std::move(other.ours), Transport::kTcp)->PeerKey(), "tcp 127.0.0.1");
 }

@@ -40,8 +40,8 @@ TEST(TallyTest, CountsByModeAndStatus) {
   EXPECT_EQ(Of(all, Way::kOther).errors(), 1u);
 }
 
-// Threads that have ended are counted no more, but what they counted is; those that come later go on with
-// their tallies, so that a server of short-lived threads does not grow.
+// Threads that have ended are counted no more, but what they counted is; those that come later go
+// on with their tallies, so that a server of short-lived threads does not grow.
 TEST(TallyTest, WhatAThreadCountedStays) {
   TallyBoard board;
   for (int i = 0; i < 100; ++i) {
@@ -75,7 +75,8 @@ TEST(TallyTest, LanesAreApart) {
   EXPECT_EQ(all.lanes[1].threads, 2u);
 }
 
-// Nothing is lost when many write and one reads meanwhile, and no reading is smaller than one before.
+// Nothing is lost when many write and one reads meanwhile, and no reading is smaller than one
+// before.
 TEST(TallyTest, ReadWhileWritten) {
   TallyBoard board;
   constexpr int kThreads = 4, kEach = 20000;

@@ -216,7 +216,8 @@ TEST_F(ConfigTest, RootIsAbsolute) {
   EXPECT_EQ(ReadWith("root", "").root, objects);
   // A link stays one: where it leads may change (SIGHUP).
   std::filesystem::create_directory_symlink("objects", folder_.Path("way"));
-  EXPECT_EQ(ReadWith("root", ".//way/").root, absl::StrCat(objects.substr(0, objects.rfind('/')), "/way"));
+  EXPECT_EQ(ReadWith("root", ".//way/").root,
+            absl::StrCat(objects.substr(0, objects.rfind('/')), "/way"));
 }
 
 // What is no folder is refused.
@@ -379,40 +380,41 @@ TEST_P(NonsenseTest, IsRefused) {
 
 INSTANTIATE_TEST_SUITE_P(
     Values, NonsenseTest,
-    testing::Values(std::pair("concurrency_model", "quantum"), std::pair("concurrency_model", ""),
-                    std::pair("io_engine", "kqueue"), std::pair("io_engine", ""),
-                    std::pair("fdpass_engine", "kqueue"), std::pair("fdpass_engine", ""),
-                    std::pair("sendfile_bytes_min", "-1"), std::pair("unix_send_buffer_bytes", "-1"),
-                    std::pair("unix_send_buffer_bytes", "1073741824"), std::pair("tcp_local_congestion", "carrier_pigeon"),
-                    std::pair("fd_sharing", "sometimes"), std::pair("fd_sharing", ""),
-                    std::pair("durability", "some"), std::pair("durability", ""),
-                    std::pair("pool_size", "-1"), std::pair("pool_size", "1025"),
-                    std::pair("splice_pool_size", "-1"), std::pair("splice_pool_size", "1025"),
-                    std::pair("copy_pool_size", "-1"), std::pair("copy_pool_size", "1025"),
-                    std::pair("copy_loops", "0"), std::pair("copy_loops", "-1"),
-                    std::pair("copy_loops", "257"), std::pair("bulk_loops", "-2"), std::pair("bulk_loops", "257"),
-                    std::pair("bulk_bytes_min", "0"), std::pair("busy_poll_us", "-1"),
-                    std::pair("busy_poll_us", "1000001"), std::pair("max_connections", "0"),
-                    std::pair("max_connections", "-1"), std::pair("max_connections", "10000001"),
-                    std::pair("max_pipeline", "0"), std::pair("max_pipeline", "-1"),
-                    std::pair("max_pipeline", "65536"), std::pair("requests_per_conn", "-1"),
-                    std::pair("fd_cache_entries", "-1"), std::pair("fd_cache_entries", "1000001"),
-                    std::pair("fd_cache_valid_ms", "-1"), std::pair("fd_cache_valid_ms", "3600001"),
-                    std::pair("index_entries", "-1"), std::pair("index_entries", "1000000001"),
-                    std::pair("splice_bytes_min", "-1"), std::pair("max_queue_depth", "0"),
-                    std::pair("max_threads", "0"), std::pair("idle_timeout", "soon"),
-                    std::pair("allow_uids", "no-such-user-here"), std::pair("allow_uids", "4294967295"),
-                    std::pair("allow_uids", ","), std::pair("allow_gids", "no-such-group-here"),
-                    std::pair("listen_unix_mode", "0888"), std::pair("listen_unix_mode", "1777"),
-                    std::pair("listen_unix_mode", "rw"), std::pair("listen_unix_owner", "no-such-user-here"),
-                    std::pair("listen_unix_group", "-1"), std::pair("rate_limit_per_conn", "-1"),
-                    std::pair("rate_limit_burst", "-1"), std::pair("max_connections_per_uid", "-1"),
-                    std::pair("slow_request_us", "-1"),
-                    std::pair("idle_timeout", ""), std::pair("idle_timeout", "5x"),
-                    std::pair("idle_timeout", "-5s"), std::pair("idle_timeout", "9000h"),
-                    std::pair("request_timeout", "soon"), std::pair("request_timeout", "-1ms"),
-                    std::pair("request_timeout", "9000h"), std::pair("drain_timeout", "soon"),
-                    std::pair("drain_timeout", "-inf"), std::pair("drain_timeout", "9000h")));
+    testing::Values(
+        std::pair("concurrency_model", "quantum"), std::pair("concurrency_model", ""),
+        std::pair("io_engine", "kqueue"), std::pair("io_engine", ""),
+        std::pair("fdpass_engine", "kqueue"), std::pair("fdpass_engine", ""),
+        std::pair("sendfile_bytes_min", "-1"), std::pair("unix_send_buffer_bytes", "-1"),
+        std::pair("unix_send_buffer_bytes", "1073741824"),
+        std::pair("tcp_local_congestion", "carrier_pigeon"), std::pair("fd_sharing", "sometimes"),
+        std::pair("fd_sharing", ""), std::pair("durability", "some"), std::pair("durability", ""),
+        std::pair("pool_size", "-1"), std::pair("pool_size", "1025"),
+        std::pair("splice_pool_size", "-1"), std::pair("splice_pool_size", "1025"),
+        std::pair("copy_pool_size", "-1"), std::pair("copy_pool_size", "1025"),
+        std::pair("copy_loops", "0"), std::pair("copy_loops", "-1"), std::pair("copy_loops", "257"),
+        std::pair("bulk_loops", "-2"), std::pair("bulk_loops", "257"),
+        std::pair("bulk_bytes_min", "0"), std::pair("busy_poll_us", "-1"),
+        std::pair("busy_poll_us", "1000001"), std::pair("max_connections", "0"),
+        std::pair("max_connections", "-1"), std::pair("max_connections", "10000001"),
+        std::pair("max_pipeline", "0"), std::pair("max_pipeline", "-1"),
+        std::pair("max_pipeline", "65536"), std::pair("requests_per_conn", "-1"),
+        std::pair("fd_cache_entries", "-1"), std::pair("fd_cache_entries", "1000001"),
+        std::pair("fd_cache_valid_ms", "-1"), std::pair("fd_cache_valid_ms", "3600001"),
+        std::pair("index_entries", "-1"), std::pair("index_entries", "1000000001"),
+        std::pair("splice_bytes_min", "-1"), std::pair("max_queue_depth", "0"),
+        std::pair("max_threads", "0"), std::pair("idle_timeout", "soon"),
+        std::pair("allow_uids", "no-such-user-here"), std::pair("allow_uids", "4294967295"),
+        std::pair("allow_uids", ","), std::pair("allow_gids", "no-such-group-here"),
+        std::pair("listen_unix_mode", "0888"), std::pair("listen_unix_mode", "1777"),
+        std::pair("listen_unix_mode", "rw"), std::pair("listen_unix_owner", "no-such-user-here"),
+        std::pair("listen_unix_group", "-1"), std::pair("rate_limit_per_conn", "-1"),
+        std::pair("rate_limit_burst", "-1"), std::pair("max_connections_per_uid", "-1"),
+        std::pair("slow_request_us", "-1"), std::pair("idle_timeout", ""),
+        std::pair("idle_timeout", "5x"), std::pair("idle_timeout", "-5s"),
+        std::pair("idle_timeout", "9000h"), std::pair("request_timeout", "soon"),
+        std::pair("request_timeout", "-1ms"), std::pair("request_timeout", "9000h"),
+        std::pair("drain_timeout", "soon"), std::pair("drain_timeout", "-inf"),
+        std::pair("drain_timeout", "9000h")));
 
 // ---- Who may ----
 
@@ -493,9 +495,9 @@ TEST_F(ConfigTest, Logging) {
 TEST_F(ConfigTest, AdminListen) {
   EXPECT_FALSE(ConfigFromFlags()->admin_listen.has_value());
   const std::pair<const char*, const char*> good[] = {
-      {"/run/admin", "unix:/run/admin"},     {"unix:admin.sock", "unix:admin.sock"},
-      {"@admin", "unix:@admin"},             {"9100", "tcp://127.0.0.1:9100"},
-      {"[::1]:9100", "tcp://[::1]:9100"},    {"127.0.0.5:9100", "tcp://127.0.0.5:9100"},
+      {"/run/admin", "unix:/run/admin"},  {"unix:admin.sock", "unix:admin.sock"},
+      {"@admin", "unix:@admin"},          {"9100", "tcp://127.0.0.1:9100"},
+      {"[::1]:9100", "tcp://[::1]:9100"}, {"127.0.0.5:9100", "tcp://127.0.0.5:9100"},
   };
   for (const auto& [text, url] : good) {
     gflags::SetCommandLineOption("admin_listen", text);
@@ -515,7 +517,8 @@ TEST_F(ConfigTest, AdminHosts) {
   EXPECT_TRUE(Read().admin_hosts.empty());
   EXPECT_EQ(ReadWith("admin_hosts", "node1.example, [fd00::1],10.0.0.1").admin_hosts,
             (std::vector<std::string>{"node1.example", "fd00::1", "10.0.0.1"}));
-  for (const char* value : {"node1:9100", "*", "http://node1", "a b", "[fd00::1", "fd00::1", "[]", ","}) {
+  for (const char* value :
+       {"node1:9100", "*", "http://node1", "a b", "[fd00::1", "fd00::1", "[]", ","}) {
     Set("admin_hosts", value);
     ExpectRefused("admin_hosts", value);
   }
@@ -556,10 +559,11 @@ TEST_F(ConfigTest, Catalog) {
   EXPECT_FALSE(ReadWith("catalog", "false").catalog);
   EXPECT_EQ(ReadWith("catalog_watches", "0").catalog_watches, 0u);
   EXPECT_EQ(ReadWith("catalog_rescan", "5s").catalog_rescan, absl::Seconds(5));
-  for (const auto& [flag, value] : {std::pair("catalog_watches", "-1"), std::pair("catalog_rescan", "0"),
-                                    std::pair("catalog_rescan", "often"), std::pair("catalog_rescan", "10000h"),
-                                    std::pair("catalog_memory", "50%"), std::pair("catalog_memory", "1K"),
-                                    std::pair("catalog_memory", "-1")}) {
+  for (const auto& [flag, value] :
+       {std::pair("catalog_watches", "-1"), std::pair("catalog_rescan", "0"),
+        std::pair("catalog_rescan", "often"), std::pair("catalog_rescan", "10000h"),
+        std::pair("catalog_memory", "50%"), std::pair("catalog_memory", "1K"),
+        std::pair("catalog_memory", "-1")}) {
     Set(flag, value);
     ExpectRefused(flag, value);
     Set("catalog_watches", "1");
@@ -601,16 +605,19 @@ TEST_F(ConfigTest, MemoryLimit) {
 // Every flag is tried above: one that is added and forgotten here is noticed.
 TEST_F(ConfigTest, EveryFlagIsTried) {
   const std::set<std::string> tried = absl::StrSplit(
-      "listen_unix listen_tcp admin_listen admin_hosts root concurrency_model pool_size max_queue_depth max_threads "
+      "listen_unix listen_tcp admin_listen admin_hosts root concurrency_model pool_size "
+      "max_queue_depth max_threads "
       "splice_pool_size copy_pool_size "
-      "copy_loops bulk_loops bulk_bytes_min io_engine optimize_for_latency busy_poll_us max_connections max_pipeline "
+      "copy_loops bulk_loops bulk_bytes_min io_engine optimize_for_latency busy_poll_us "
+      "max_connections max_pipeline "
       "persistent_connections requests_per_conn idle_timeout request_timeout drain_timeout "
       "fd_sharing fd_cache_entries fd_cache_valid_ms index_entries splice_bytes_min "
       "fdpass_engine answer_in_place splice_in_loop sendfile_bytes_min use_async_copy "
       "allow_uids allow_gids listen_unix_mode listen_unix_owner listen_unix_group rules_file "
       "rate_limit_per_conn rate_limit_burst max_connections_per_uid slow_request_us log_requests "
       "user group take_over listen_udp udp_max_payload writable durability "
-      "catalog catalog_watches catalog_rescan catalog_memory disk_evict_at disk_refuse_at memory_limit tcp_local_congestion "
+      "catalog catalog_watches catalog_rescan catalog_memory disk_evict_at disk_refuse_at "
+      "memory_limit tcp_local_congestion "
       "unix_send_buffer_bytes put_rate_min put_room_per_peer "
       // In tests/e2e/flagfile_test.cc: what they say is about the whole process.
       "check unprotected_writes",

@@ -1,16 +1,19 @@
-// Fuzzes a whole connection: bytes from a stranger into the router and the lanes or the model, of a server in this process.
+// Fuzzes a whole connection: bytes from a stranger into the router and the lanes or the model, of a
+// server in this process.
 //
-// How it works: the input is what a client says; its last byte says to which server (mode_routing on rings and on epoll, and
-// each concurrency model), in pieces of which size, and how the client ends. Where "\xF7RUN" stands in it, the three bytes
-// behind that are a length, up to 512 KiB, and the next one a byte that is said so many times: bodies, and what comes behind
-// them, are longer than an input. A parser of our own tells which requests the stream holds. The server's side of a
-// socketpair is given to the server as a connection between two requests. What comes back is read to its end, and must be:
-// well-formed; an answer for each request, in their order unless OOO_REPLIES was agreed on; the right bytes; one
-// descriptor, of the right file, for each OK answer that owes one, and no other. Then the connection must be gone from
-// the server's count. Whoever waits longer than 20 s has found something.
+// How it works: the input is what a client says; its last byte says to which server (mode_routing
+// on rings and on epoll, and each concurrency model), in pieces of which size, and how the client
+// ends. Where "\xF7RUN" stands in it, the three bytes behind that are a length, up to 512 KiB, and
+// the next one a byte that is said so many times: bodies, and what comes behind them, are longer
+// than an input. A parser of our own tells which requests the stream holds. The server's side of a
+// socketpair is given to the server as a connection between two requests. What comes back is read
+// to its end, and must be: well-formed; an answer for each request, in their order unless
+// OOO_REPLIES was agreed on; the right bytes; one descriptor, of the right file, for each OK answer
+// that owes one, and no other. Then the connection must be gone from the server's count. Whoever
+// waits longer than 20 s has found something.
 //
-// The servers take objects, but by a rules file only those below "w", of which nothing is checked but that they are whole
-// messages: what else there is stays as it was made.
+// The servers take objects, but by a rules file only those below "w", of which nothing is checked
+// but that they are whole messages: what else there is stays as it was made.
 //
 //   tools/fuzz connection_fuzz 60
 //
@@ -65,7 +68,8 @@ using protocol::Status;
 const std::map<std::string, std::string>& Objects() {
   static const auto* const objects = [] {
     auto* made = new std::map<std::string, std::string>;
-    for (const char* name : {"a", "b", "models/a", "models/a.bin", "object", "x"}) (*made)[name] = std::string("the object ") + name;
+    for (const char* name : {"a", "b", "models/a", "models/a.bin", "object", "x"})
+      (*made)[name] = std::string("the object ") + name;
     (*made)["empty"] = "";
     (*made)["large"] = std::string(150'000, 'l');
     return made;
@@ -102,8 +106,9 @@ struct Servers {
     config.catalog_watches = 0;
     config.pool_size = 1;
     config.max_pipeline = 16;
-    // Some kernels forget to tell a multishot receive of an end that comes right behind bytes ("io_uring/poll: fix multishot
-    // recv missing EOF on wakeup race", 2026): then these end the connection.
+    // Some kernels forget to tell a multishot receive of an end that comes right behind bytes
+    // ("io_uring/poll: fix multishot recv missing EOF on wakeup race", 2026): then these end the
+    // connection.
     config.request_timeout = config.idle_timeout = absl::Seconds(4);
     config.fd_cache_valid = absl::Milliseconds(20);
     config.concurrency_model = "mode_routing";
@@ -113,8 +118,9 @@ struct Servers {
     }
     config.pool_size = 2;
     using router::models::Model;
-    for (const Model model : {Model::kThreadPerRequest, Model::kThreadPerConnection, Model::kThreadPool, Model::kAcceptPool,
-                              Model::kWorkStealing, Model::kSeda, Model::kEpoll, Model::kUring}) {
+    for (const Model model :
+         {Model::kThreadPerRequest, Model::kThreadPerConnection, Model::kThreadPool,
+          Model::kAcceptPool, Model::kWorkStealing, Model::kSeda, Model::kEpoll, Model::kUring}) {
       config.model = model;
       config.concurrency_model = std::string(router::models::ModelName(model));
       Start(config);
@@ -122,7 +128,10 @@ struct Servers {
   }
   void Start(const Config& config) {
     auto started = Server::Start(config);
-    if (config.model == router::models::Model::kUring && absl::IsFailedPrecondition(started.status())) return;  // no rings here
+    // no rings here
+    if (config.model == router::models::Model::kUring &&
+        absl::IsFailedPrecondition(started.status()))
+      return;
     CHECK(started.ok()) << config.concurrency_model << ": " << started.status();
     servers.push_back(*std::move(started));
   }
@@ -140,7 +149,8 @@ struct Transcript {
   std::vector<Asked> requests;
   Dialect dialect = Dialect::kUnknown;
   uint16_t capabilities = 0;
-  bool cut_body = false;         // the last request is a PUT whose body is not whole: it has no answer of its own, if it was taken
+  bool cut_body = false;  // the last request is a PUT whose body is not whole: it has no answer of
+                          // its own, if it was taken
   bool ended_by_itself = false;  // CLOSE, or something after which nothing can be understood
 };
 
@@ -163,8 +173,8 @@ Transcript Transcribe(absl::string_view stream, uint16_t max_pipeline) {
       return transcript;
     }
     const protocol::Request& request = result.request;
-    transcript.requests.push_back({request.id, request.mode, std::string(request.uri), request.has_range(),
-                                   request.offset, request.length});
+    transcript.requests.push_back({request.id, request.mode, std::string(request.uri),
+                                   request.has_range(), request.offset, request.length});
     if (request.mode == Mode::kPut) parser.SkipBody(request.body_length);
   }
 }
@@ -197,7 +207,8 @@ class Client {
   // False: the end.
   bool ReadSome() {
     char buffer[65536];
-    const auto got = net::RecvWithFds(socket_.get(), absl::MakeSpan(buffer), net::kFdsPerMessageMax, &fds);
+    const auto got =
+        net::RecvWithFds(socket_.get(), absl::MakeSpan(buffer), net::kFdsPerMessageMax, &fds);
     // Reset: it hung up while we were still talking.
     if (!got.ok() && errno == ECONNRESET) return false;
     CHECK(got.ok()) << "nothing comes, and no end: " << got.status();
@@ -235,7 +246,8 @@ void Check(const Transcript& said, const Client& client, bool whole) {
   const bool in_order = (said.capabilities & protocol::kOutOfOrderReplies) == 0;
   std::set<uint32_t> ids;
   for (const Asked& asked : said.requests) ids.insert(asked.id);
-  // Who lets answers come in any order and gives two requests one number cannot tell which is which; nor can we.
+  // Who lets answers come in any order and gives two requests one number cannot tell which is
+  // which; nor can we.
   if (!in_order && ids.size() < said.requests.size()) return;
   const bool in_header = (said.capabilities & protocol::kFdInHeader) != 0;
   while (!rest.empty()) {
@@ -266,15 +278,18 @@ void Check(const Transcript& said, const Client& client, bool whole) {
     }
     const Asked* asked = &said.requests[index];
     if (!in_order) {
-      // Ids are the client's; those of this stream may be anything, so that only one that is there is looked for.
+      // Ids are the client's; those of this stream may be anything, so that only one that is there
+      // is looked for.
       const auto found = std::find_if(said.requests.begin(), said.requests.end(),
                                       [&](const Asked& a) { return a.id == result.response.id; });
       CHECK(found != said.requests.end() || !ok) << "an answer to nothing";
       if (found == said.requests.end()) continue;
       asked = &*found;
     } else if (said.dialect == Dialect::kV2) {
-      const bool ended_in_body = said.cut_body && index + 1 == said.requests.size() && !ok && result.response.id == 0;
-      CHECK(result.response.id == asked->id || ended_in_body) << "answer " << index << " to " << result.response.id;
+      const bool ended_in_body =
+          said.cut_body && index + 1 == said.requests.size() && !ok && result.response.id == 0;
+      CHECK(result.response.id == asked->id || ended_in_body)
+          << "answer " << index << " to " << result.response.id;
     }
     if (!ok) continue;
     const auto object = Objects().find(asked->uri);
@@ -289,7 +304,8 @@ void Check(const Transcript& said, const Client& client, bool whole) {
     } else if (asked->mode == Mode::kFdPass) {
       if (!in_header && !rest.empty() && rest[0] == 'X') rest.remove_prefix(1);
       ++fds;
-    } else if (asked->mode == Mode::kCopy || asked->mode == Mode::kSplice || asked->mode == Mode::kList) {
+    } else if (asked->mode == Mode::kCopy || asked->mode == Mode::kSplice ||
+               asked->mode == Mode::kList) {
       const uint64_t length = result.response.content_length;
       if (rest.size() < length) {
         CHECK(!whole) << "a body is cut";
@@ -321,7 +337,9 @@ std::string Expand(absl::string_view input) {
     const size_t at = input.find(kMark);
     stream.append(input.data(), std::min(at, input.size()));
     if (at == input.npos || input.size() < at + kMark.size() + 4) break;
-    const auto byte = [&](size_t i) { return static_cast<size_t>(static_cast<uint8_t>(input[at + kMark.size() + i])); };
+    const auto byte = [&](size_t i) {
+      return static_cast<size_t>(static_cast<uint8_t>(input[at + kMark.size() + i]));
+    };
     const size_t length = std::min(byte(0) << 16 | byte(1) << 8 | byte(2), kRunMax);
     if (stream.size() + length <= kStreamMax) stream.append(length, input[at + kMark.size() + 3]);
     input.remove_prefix(at + kMark.size() + 4);
@@ -338,7 +356,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0 || size > 4096) return 0;
   static auto* const servers = new Servers;
   const uint8_t control = data[size - 1];
-  const std::string stream = Expand(absl::string_view(reinterpret_cast<const char*>(data), size - 1));
+  const std::string stream =
+      Expand(absl::string_view(reinterpret_cast<const char*>(data), size - 1));
   const size_t which = (control & 1u) | (control >> 5u) << 1;
   Server* const server = servers->servers[which % servers->servers.size()].get();
 

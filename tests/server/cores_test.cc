@@ -14,8 +14,8 @@
 namespace objmapper::server {
 namespace {
 
-// A machine's /proc and /sys in a folder. The affinity mask is the test's own, so quotas are shares of less than a core where
-// they are to be the ones that count.
+// A machine's /proc and /sys in a folder. The affinity mask is the test's own, so quotas are shares
+// of less than a core where they are to be the ones that count.
 class CoresTest : public ::testing::Test {
  protected:
   void Write(const std::string& path, const std::string& text) {
@@ -27,8 +27,10 @@ class CoresTest : public ::testing::Test {
     mounts_ += "30 24 0:26 " + root + " " + at + " rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n";
     Write("proc/self/mountinfo", mounts_);
   }
-  void MountV1(const std::string& controllers, const std::string& at, const std::string& root = "/") {
-    mounts_ += "31 24 0:27 " + root + " " + at + " rw shared:9 - cgroup cgroup rw," + controllers + "\n";
+  void MountV1(const std::string& controllers, const std::string& at,
+               const std::string& root = "/") {
+    mounts_ +=
+        "31 24 0:27 " + root + " " + at + " rw shared:9 - cgroup cgroup rw," + controllers + "\n";
     Write("proc/self/mountinfo", mounts_);
   }
   void Cgroup(const std::string& text) { Write("proc/self/cgroup", text); }
@@ -56,7 +58,8 @@ TEST_F(CoresTest, WithoutQuota) {
   Write("sys/fs/cgroup/user.slice/a.scope/cpu.max", "max 100000\n");
   EXPECT_EQ(Read().count, Mask());
   EXPECT_FALSE(absl::StrContains(Read().why, "cpu.max"));
-  for (const char* nonsense : {"", "max", "-1 100000\n", "0 100000\n", "100000 0\n", "many\n", "99999999999999999999 100000\n"}) {
+  for (const char* nonsense : {"", "max", "-1 100000\n", "0 100000\n", "100000 0\n", "many\n",
+                               "99999999999999999999 100000\n"}) {
     Write("sys/fs/cgroup/user.slice/a.scope/cpu.max", nonsense);
     EXPECT_EQ(Read().count, Mask()) << nonsense;
   }
@@ -66,7 +69,8 @@ TEST_F(CoresTest, WithoutQuota) {
 TEST_F(CoresTest, QuotasAreRoundedUp) {
   MountV2();
   Cgroup("0::/a\n");
-  for (const char* share : {"1000 100000\n", "50000 100000\n", "99999 100000\n", "100000 100000\n", "20000 50000\n", "100000"}) {
+  for (const char* share : {"1000 100000\n", "50000 100000\n", "99999 100000\n", "100000 100000\n",
+                            "20000 50000\n", "100000"}) {
     Write("sys/fs/cgroup/a/cpu.max", share);
     EXPECT_EQ(Read().count, 1) << share;
   }
@@ -84,9 +88,11 @@ TEST_F(CoresTest, TheTightestOnTheWayUp) {
   Write("sys/fs/cgroup/a.slice/b.slice/cpu.max", "70000 100000\n");
   Write("sys/fs/cgroup/a.slice/cpu.max", "90000 100000\n");
   EXPECT_EQ(Read().count, 1);
-  EXPECT_TRUE(absl::StrContains(Read().why, "cpu.max of /sys/fs/cgroup/a.slice/b.slice allows 0.7")) << Read().why;
+  EXPECT_TRUE(absl::StrContains(Read().why, "cpu.max of /sys/fs/cgroup/a.slice/b.slice allows 0.7"))
+      << Read().why;
   Write("sys/fs/cgroup/a.slice/cpu.max", "60000 100000\n");
-  EXPECT_TRUE(absl::StrContains(Read().why, "cpu.max of /sys/fs/cgroup/a.slice allows 0.6")) << Read().why;
+  EXPECT_TRUE(absl::StrContains(Read().why, "cpu.max of /sys/fs/cgroup/a.slice allows 0.6"))
+      << Read().why;
 }
 
 // A container with a namespace of cgroups sees its own as the topmost.
@@ -104,14 +110,17 @@ TEST_F(CoresTest, ContainerWithoutNamespace) {
   Write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "50000\n");
   Write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n");
   EXPECT_EQ(Read().count, 1);
-  EXPECT_TRUE(absl::StrContains(Read().why, "cpu.cfs_quota_us of /sys/fs/cgroup/cpu,cpuacct allows 0.5")) << Read().why;
+  EXPECT_TRUE(
+      absl::StrContains(Read().why, "cpu.cfs_quota_us of /sys/fs/cgroup/cpu,cpuacct allows 0.5"))
+      << Read().why;
   // Below what is mounted.
   Cgroup("5:cpu,cpuacct:/docker/0123/worker\n");
   Write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n");
   Write("sys/fs/cgroup/cpu,cpuacct/worker/cpu.cfs_quota_us", "30000\n");
   Write("sys/fs/cgroup/cpu,cpuacct/worker/cpu.cfs_period_us", "100000\n");
   EXPECT_EQ(Read().count, 1);
-  // A name that only begins alike, and a place outside of what is seen: the mount point is all there is.
+  // A name that only begins alike, and a place outside of what is seen: the mount point is all
+  // there is.
   Cgroup("5:cpu,cpuacct:/docker/01234\n");
   EXPECT_EQ(Read().count, Mask());
   Write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "50000\n");

@@ -24,7 +24,8 @@
 namespace objmapper::server {
 namespace {
 
-// The log is a process's, so each case has one of its own: with the standard error that it is given, and what it says there.
+// The log is a process's, so each case has one of its own: with the standard error that it is
+// given, and what it says there.
 class LogWriterTest : public ::testing::Test {
  protected:
   LogWriterTest() {
@@ -34,8 +35,10 @@ class LogWriterTest : public ::testing::Test {
     write_end_.Reset(ends[1]);
   }
 
-  // Runs `body` in a child, the log written to `error`; returns how it ended, as waitpid(2) does, or -1 after `patience`.
-  int Run(int error, const std::function<void()>& body, absl::Duration patience = absl::Seconds(60)) {
+  // Runs `body` in a child, the log written to `error`; returns how it ended, as waitpid(2) does,
+  // or -1 after `patience`.
+  int Run(int error, const std::function<void()>& body,
+          absl::Duration patience = absl::Seconds(60)) {
     const pid_t child = fork();
     if (child == 0) {
       dup2(error, STDERR_FILENO);
@@ -62,7 +65,8 @@ class LogWriterTest : public ::testing::Test {
   std::string Said() {
     std::string said;
     char buffer[65536];
-    for (ssize_t got; (got = read(read_end_.get(), buffer, sizeof(buffer))) > 0;) said.append(buffer, static_cast<size_t>(got));
+    for (ssize_t got; (got = read(read_end_.get(), buffer, sizeof(buffer))) > 0;)
+      said.append(buffer, static_cast<size_t>(got));
     return said;
   }
 
@@ -106,7 +110,8 @@ TEST_F(LogWriterTest, FatalGetsOut) {
   });
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) << status;
   const std::string said = Said();
-  const size_t before = said.find("before\n"), fatal = said.find("the last word\n"), trace = said.find("Check failure stack trace");
+  const size_t before = said.find("before\n"), fatal = said.find("the last word\n"),
+               trace = said.find("Check failure stack trace");
   EXPECT_LT(before, fatal) << said;
   EXPECT_LT(fatal, trace) << said;
   EXPECT_NE(trace, said.npos) << said;
@@ -117,7 +122,8 @@ TEST_F(LogWriterTest, FatalDoesNotWaitForEver) {
   FLAGS_logtostderr = true;
   Fill();
   const int status = Run(error(), [] {
-    for (int i = 0; i < 20000; ++i) LOG(INFO) << "line " << i << " of many, which are more than there is room for";
+    for (int i = 0; i < 20000; ++i)
+      LOG(INFO) << "line " << i << " of many, which are more than there is room for";
     if (LogLinesDropped() == 0) _exit(1);
     LOG(FATAL) << "the last word";
   });
@@ -138,7 +144,8 @@ TEST_F(LogWriterTest, FullDisk) {
   });
   EXPECT_EQ(status, 0);
   const std::string said = Said();
-  const size_t lost = said.find(": 3 lines were lost here"), room = said.find("there is room again");
+  const size_t lost = said.find(": 3 lines were lost here"),
+               room = said.find("there is room again");
   EXPECT_LT(lost, room) << said;
   EXPECT_NE(room, said.npos) << said;
 }
@@ -159,7 +166,8 @@ TEST_F(LogWriterTest, NobodyThere) {
   EXPECT_EQ(status, 0);
 }
 
-// --stderrthreshold and --log_dir mean what they meant: each level's file has its own and what is above it.
+// --stderrthreshold and --log_dir mean what they meant: each level's file has its own and what is
+// above it.
 TEST_F(LogWriterTest, FilesAndThreshold) {
   const client::TemporaryFolder folder;
   FLAGS_logtostderr = false;

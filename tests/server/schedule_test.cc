@@ -1,20 +1,24 @@
 // The hand-over of connections between router and lanes, in every order that can happen.
 //
-// A schedule is a sequence of acts, each of a client, of time, of the operator, or of one of the server's threads:
+// A schedule is a sequence of acts, each of a client, of time, of the operator, or of one of the
+// server's threads:
 //
 //   A  a client connects                     T  all time-outs pass
 //   F  it asks for a descriptor (fdpass)     D  the server drains
-//   C  it asks for bytes (copypath)          P  the server departs: a successor takes the connections over
-//   H  it has said all it has to say         r f c  one turn of the router's, the fdpass lane's, the copypath
-//   X  it closes                                    lane's event loop
+//   C  it asks for bytes (copypath)          P  the server departs: a successor takes the
+//   connections over H  it has said all it has to say         r f c  one turn of the router's, the
+//   fdpass lane's, the copypath X  it closes                                    lane's event loop
 //
-// All schedules of one client up to kLength acts are run, in both dialects, on both engines; then seeded ones, longer, of
-// several clients. After the acts whoever has something to do gets its turn, until nobody has; whatever was not
-// answered by then was forgotten. What must hold is in Play::Finish().
+// All schedules of one client up to kLength acts are run, in both dialects, on both engines; then
+// seeded ones, longer, of several clients. After the acts whoever has something to do gets its
+// turn, until nobody has; whatever was not answered by then was forgotten. What must hold is in
+// Play::Finish().
 //
 //   bazel test //tests/server:schedule_test
-//   ... --test_env=OBJMAPPER_SCHEDULE=A0F0r0f0     runs one; as a failure prints it: each act and its client
-//   ... --test_env=OBJMAPPER_SCHEDULE_LENGTH=7     longer ones: about five times as many for each act more
+//   ... --test_env=OBJMAPPER_SCHEDULE=A0F0r0f0     runs one; as a failure prints it: each act and
+//   its client
+//   ... --test_env=OBJMAPPER_SCHEDULE_LENGTH=7     longer ones: about five times as many for each
+//   act more
 #include <errno.h>
 #include <glog/logging.h>
 #include <gtest/gtest.h>
@@ -59,7 +63,7 @@ using protocol::ResponseParser;
 constexpr char kContent[] = "what the object holds";
 constexpr char kName[] = "object";
 constexpr int kLength = 5;
-constexpr int kAsksMax = 3;        // of one client
+constexpr int kAsksMax = 3;  // of one client
 constexpr absl::Duration kTimeout = absl::Seconds(30);
 constexpr absl::Duration kLater = absl::Seconds(61);  // every time-out of the server is over
 
@@ -80,14 +84,20 @@ struct Client {
   size_t asked_in_peace = 0;  // before time-outs, drain and departure
   bool half_closed = false;
   bool closed = false;
-  bool refused = false;       // nobody listened any more
+  bool refused = false;  // nobody listened any more
 };
 
 // One schedule.
 class Play {
  public:
   Play(copypath::EngineKind engine, Dialect dialect, const std::string& folder, size_t clients)
-      : dialect_(dialect), splice_threads_(engine == copypath::EngineKind::kEpoll ? 1 : 2), clients_(clients), address_{net::Address::Kind::kUnix, absl::StrCat("@", folder.substr(folder.size() - std::min<size_t>(folder.size(), 100))), "", 0} {
+      : dialect_(dialect),
+        splice_threads_(engine == copypath::EngineKind::kEpoll ? 1 : 2),
+        clients_(clients),
+        address_{
+            net::Address::Kind::kUnix,
+            absl::StrCat("@", folder.substr(folder.size() - std::min<size_t>(folder.size(), 100))),
+            "", 0} {
     Config config;
     config.root = absl::StrCat(folder, "/", "root");
     config.listen = {address_};
@@ -96,8 +106,9 @@ class Play {
     config.pool_size = config.copy_loops = config.splice_pool_size = 1;
     config.max_pipeline = 16;
     config.idle_timeout = config.request_timeout = kTimeout;
-    config.drain_timeout = absl::ZeroDuration();  // so that Drain() and HandOver() begin, and do not wait
-    config.answer_in_place = false;               // each change of mode is a hand-over
+    // so that Drain() and HandOver() begin, and do not wait
+    config.drain_timeout = absl::ZeroDuration();
+    config.answer_in_place = false;  // each change of mode is a hand-over
     config.fd_cache_valid = absl::Milliseconds(20);
     // The kernel gives the memory of a closed ring back a little later.
     for (int attempt = 0; server_ == nullptr; ++attempt) {
@@ -107,7 +118,8 @@ class Play {
       if (server_ == nullptr) absl::SleepFor(absl::Milliseconds(5));
     }
     Stage::Get().Raise();
-    server_->WithoutPulse();  // they wait already; this makes each go round, and come to wait on the stage
+    // they wait already; this makes each go round, and come to wait on the stage
+    server_->WithoutPulse();
     Stage::Get().AwaitActors({kRouter, kFdPass, kCopyPath});
     RunToRest();
   }
@@ -134,7 +146,8 @@ class Play {
       acts.push_back({'C', i});
     }
     if (!ending_) acts.insert(acts.end(), {{'D', 0}, {'P', 0}});
-    const bool any = std::any_of(clients_.begin(), clients_.end(), [](const Client& c) { return c.socket.valid(); });
+    const bool any = std::any_of(clients_.begin(), clients_.end(),
+                                 [](const Client& c) { return c.socket.valid(); });
     if (any && !time_passed_) acts.push_back({'T', 0});
     for (const char* actor : {kRouter, kFdPass, kCopyPath}) {
       if (Stage::Get().Ready(actor)) acts.push_back({actor[0], 0});
@@ -201,13 +214,15 @@ class Play {
     for (Client& client : clients_) {
       if (client.socket.valid()) CheckClient(&client, &unanswered);
     }
-    // What is not answered goes on to the successor: nothing is lost, nothing is answered twice. Of who has closed
-    // this cannot be told.
-    const bool all_there = std::none_of(clients_.begin(), clients_.end(), [](const Client& c) { return c.closed; });
+    // What is not answered goes on to the successor: nothing is lost, nothing is answered twice. Of
+    // who has closed this cannot be told.
+    const bool all_there =
+        std::none_of(clients_.begin(), clients_.end(), [](const Client& c) { return c.closed; });
     if (departing_ && all_there && !time_passed_) {
       EXPECT_EQ(remaining, unanswered) << "requests that a successor finds";
     }
-    // Nobody has looked in all that time, so who is to speak has as much once more (net/deadline_list.h).
+    // Nobody has looked in all that time, so who is to speak has as much once more
+    // (net/deadline_list.h).
     Stage::Get().PassTime(kLater);
     RunToRest();
     Stage::Get().PassTime(kLater);  // who still says nothing is told to go,
@@ -231,7 +246,8 @@ class Play {
     std::string bytes;
     if (dialect_ == Dialect::kV2 && client->asked.empty()) {
       char hello[64];
-      bytes.append(hello, protocol::EncodeHello(protocol::kPipelining | protocol::kFdInHeader, 16, hello));
+      bytes.append(hello,
+                   protocol::EncodeHello(protocol::kPipelining | protocol::kFdInHeader, 16, hello));
     }
     protocol::RequestToSend request;
     request.id = static_cast<uint32_t>(client->asked.size());
@@ -241,8 +257,10 @@ class Play {
     client->asked.push_back(mode);
     if (!ending_ && !time_passed_) client->asked_in_peace = client->asked.size();
     // Who has been told to go may not hear it before it asks.
-    const ssize_t sent = send(client->socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    ASSERT_TRUE(sent == static_cast<ssize_t>(bytes.size()) || errno == EPIPE || errno == ECONNRESET) << strerror(errno);
+    const ssize_t sent =
+        send(client->socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    ASSERT_TRUE(sent == static_cast<ssize_t>(bytes.size()) || errno == EPIPE || errno == ECONNRESET)
+        << strerror(errno);
   }
 
   void Turn(const char* actor) {
@@ -270,7 +288,8 @@ class Play {
       std::vector<net::UniqueFd> got_fds;
       pollfd one{fd, POLLIN, 0};
       if (poll(&one, 1, 0) <= 0) return false;
-      const auto got = net::RecvWithFds(fd, absl::MakeSpan(buffer), net::kFdsPerMessageMax, &got_fds);
+      const auto got =
+          net::RecvWithFds(fd, absl::MakeSpan(buffer), net::kFdsPerMessageMax, &got_fds);
       if (!got.ok() || got->bytes == 0) return true;
       if (bytes != nullptr) bytes->append(buffer, got->bytes);
       if (fds != nullptr) std::move(got_fds.begin(), got_fds.end(), std::back_inserter(*fds));
@@ -304,7 +323,8 @@ class Play {
       }
       ASSERT_LT(passed, fds.size()) << "no descriptor";
       char content[sizeof(kContent)] = {};
-      ASSERT_EQ(pread(fds[passed++].get(), content, sizeof(content), 0), static_cast<ssize_t>(sizeof(kContent) - 1));
+      ASSERT_EQ(pread(fds[passed++].get(), content, sizeof(content), 0),
+                static_cast<ssize_t>(sizeof(kContent) - 1));
       ASSERT_STREQ(content, kContent);
     }
     ASSERT_EQ(passed, fds.size()) << "a descriptor for nothing";
@@ -313,7 +333,8 @@ class Play {
     EXPECT_GE(answers, client->asked_in_peace) << "a request was forgotten";
     EXPECT_TRUE(answers == client->asked.size() || ended) << "a client that waits for ever";
     EXPECT_TRUE(ended || !(ending_ || client->half_closed)) << "nobody said goodbye";
-    EXPECT_TRUE(!ended || ending_ || client->half_closed || time_passed_) << "closed without a reason";
+    EXPECT_TRUE(!ended || ending_ || client->half_closed || time_passed_)
+        << "closed without a reason";
   }
 
   // How many requests lie in what was read and in the socket.
@@ -348,7 +369,8 @@ class Play {
       const net::UniqueFd socket(accept4(successors_.get(), nullptr, nullptr, SOCK_CLOEXEC));
       if (!socket.valid()) return;
       departed_requests_.push_back(CountRequests(
-          protocol::RequestParser({.capabilities = protocol::kAllCapabilities, .max_pipeline = 16}), "", socket.get()));
+          protocol::RequestParser({.capabilities = protocol::kAllCapabilities, .max_pipeline = 16}),
+          "", socket.get()));
     }
   }
 
@@ -383,12 +405,14 @@ class Schedules : public testing::TestWithParam<std::tuple<copypath::EngineKind,
 
   static std::vector<Act> Parse(const std::string& text) {
     std::vector<Act> acts;
-    for (size_t i = 0; i + 1 < text.size(); i += 2) acts.push_back({text[i], static_cast<size_t>(text[i + 1] - '0')});
+    for (size_t i = 0; i + 1 < text.size(); i += 2)
+      acts.push_back({text[i], static_cast<size_t>(text[i + 1] - '0')});
     return acts;
   }
 
   std::unique_ptr<Play> NewPlay(size_t clients) {
-    return std::make_unique<Play>(std::get<0>(GetParam()), std::get<1>(GetParam()), folder_.path(), clients);
+    return std::make_unique<Play>(std::get<0>(GetParam()), std::get<1>(GetParam()), folder_.path(),
+                                  clients);
   }
 
   void Run(const std::vector<Act>& acts) {
@@ -399,7 +423,8 @@ class Schedules : public testing::TestWithParam<std::tuple<copypath::EngineKind,
     play->Finish();
   }
 
-  // `choose` gives the index of the next act among those possible; a negative one is the end. False: it failed.
+  // `choose` gives the index of the next act among those possible; a negative one is the end.
+  // False: it failed.
   bool RunOne(size_t clients, absl::FunctionRef<int(const std::vector<Act>&)> choose) {
     std::string name;
     {
@@ -441,7 +466,8 @@ TEST_P(Schedules, AllOfOneClient) {
       if (depth == length) return -1;
       if (depth == path.size()) path.push_back({0, static_cast<int>(possible.size())});
       if (path[depth].of != static_cast<int>(possible.size())) {
-        // The machine has interfered (see stage.h), now or before: what follows these acts is begun again.
+        // The machine has interfered (see stage.h), now or before: what follows these acts is begun
+        // again.
         ++disturbed;
         path.resize(depth);
         path.push_back({0, static_cast<int>(possible.size())});
@@ -453,7 +479,8 @@ TEST_P(Schedules, AllOfOneClient) {
     while (!path.empty() && path.back().taken + 1 == path.back().of) path.pop_back();
     if (!path.empty()) ++path.back().taken;
   } while (!path.empty());
-  std::cout << "every schedule of " << length << " acts: " << runs << ", disturbed: " << disturbed << "\n";
+  std::cout << "every schedule of " << length << " acts: " << runs << ", disturbed: " << disturbed
+            << "\n";
   EXPECT_LE(disturbed, 20 + runs / 100) << "the same acts lead elsewhere: not deterministic";
   RecordProperty("schedules", std::to_string(runs));
   EXPECT_GT(runs, length);
@@ -477,11 +504,14 @@ TEST_P(Schedules, SeededOnesOfSeveralClients) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, Schedules,
-                         testing::Combine(testing::Values(copypath::EngineKind::kEpoll, copypath::EngineKind::kUring),
+                         testing::Combine(testing::Values(copypath::EngineKind::kEpoll,
+                                                          copypath::EngineKind::kUring),
                                           testing::Values(Dialect::kV1, Dialect::kV2)),
                          [](const auto& info) {
-                           return absl::StrCat(std::get<0>(info.param) == copypath::EngineKind::kEpoll ? "epoll" : "uring",
-                                               std::get<1>(info.param) == Dialect::kV1 ? "V1" : "V2");
+                           return absl::StrCat(
+                               std::get<0>(info.param) == copypath::EngineKind::kEpoll ? "epoll"
+                                                                                       : "uring",
+                               std::get<1>(info.param) == Dialect::kV1 ? "V1" : "V2");
                          });
 
 }  // namespace

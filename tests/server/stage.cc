@@ -111,7 +111,8 @@ void Stage::AwaitRest(const std::string& prefix, size_t count) {
       const ssize_t got = pread(other, stat, sizeof(stat) - 1, 0);
       CHECK_GT(got, 0);
       stat[got] = '\0';
-      // proc_pid_stat(5): "tid (name) state ..."; S is an interruptible sleep. Who has been woken is R before its waker goes on.
+      // proc_pid_stat(5): "tid (name) state ..."; S is an interruptible sleep. Who has been woken
+      // is R before its waker goes on.
       const char* const state = strrchr(stat, ')');
       if (state != nullptr && state[2] == 'S') break;
       sched_yield();
@@ -160,23 +161,28 @@ extern "C" {
 
 int epoll_wait(int epoll, epoll_event* events, int events_max, int timeout_ms) {
   const auto ready = [epoll] { return objmapper::server::Readable(epoll); };
-  if (objmapper::server::Stage::Get().Hold(timeout_ms < 0 ? -1 : int64_t{timeout_ms} * 1'000'000, ready)) timeout_ms = 0;
-  return static_cast<int>(syscall(SYS_epoll_pwait, epoll, events, events_max, timeout_ms, nullptr, 8));
+  if (objmapper::server::Stage::Get().Hold(timeout_ms < 0 ? -1 : int64_t{timeout_ms} * 1'000'000,
+                                           ready))
+    timeout_ms = 0;
+  return static_cast<int>(
+      syscall(SYS_epoll_pwait, epoll, events, events_max, timeout_ms, nullptr, 8));
 }
 
 int io_uring_submit_and_get_events(io_uring* ring) {
   using Function = int (*)(io_uring*);
-  static const auto system = reinterpret_cast<Function>(dlsym(RTLD_NEXT, "io_uring_submit_and_get_events"));
+  static const auto system =
+      reinterpret_cast<Function>(dlsym(RTLD_NEXT, "io_uring_submit_and_get_events"));
   // Not waiting at all is a turn too, that comes when the test says.
   const auto ready = [] { return true; };
   objmapper::server::Stage::Get().Hold(0, ready);
   return system(ring);
 }
 
-int io_uring_submit_and_wait_timeout(io_uring* ring, io_uring_cqe** cqe, unsigned wanted, __kernel_timespec* timeout,
-                                     sigset_t* mask) {
+int io_uring_submit_and_wait_timeout(io_uring* ring, io_uring_cqe** cqe, unsigned wanted,
+                                     __kernel_timespec* timeout, sigset_t* mask) {
   using Function = int (*)(io_uring*, io_uring_cqe**, unsigned, __kernel_timespec*, sigset_t*);
-  static const auto system = reinterpret_cast<Function>(dlsym(RTLD_NEXT, "io_uring_submit_and_wait_timeout"));
+  static const auto system =
+      reinterpret_cast<Function>(dlsym(RTLD_NEXT, "io_uring_submit_and_wait_timeout"));
   // One look decides: who is held without having submitted would never find anything ready.
   if (!objmapper::server::is_up.load()) return system(ring, cqe, wanted, timeout, mask);
   // What has been prepared takes its effect before the wait.
@@ -184,9 +190,13 @@ int io_uring_submit_and_wait_timeout(io_uring* ring, io_uring_cqe** cqe, unsigne
     const int submitted = io_uring_submit(ring);
     if (submitted < 0) return submitted;
   }
-  const auto ready = [ring] { return io_uring_cq_ready(ring) > 0 || objmapper::server::Readable(ring->ring_fd); };
-  const int64_t timeout_ns = timeout == nullptr ? -1 : timeout->tv_sec * 1'000'000'000 + timeout->tv_nsec;
-  if (!objmapper::server::Stage::Get().Hold(timeout_ns, ready)) return system(ring, cqe, wanted, timeout, mask);
+  const auto ready = [ring] {
+    return io_uring_cq_ready(ring) > 0 || objmapper::server::Readable(ring->ring_fd);
+  };
+  const int64_t timeout_ns =
+      timeout == nullptr ? -1 : timeout->tv_sec * 1'000'000'000 + timeout->tv_nsec;
+  if (!objmapper::server::Stage::Get().Hold(timeout_ns, ready))
+    return system(ring, cqe, wanted, timeout, mask);
   const int result = io_uring_get_events(ring);
   if (result < 0) return result;
   return io_uring_cq_ready(ring) > 0 ? 0 : -ETIME;

@@ -70,8 +70,9 @@ class CatalogKeeperTest : public testing::Test {
   std::unique_ptr<CatalogKeeper> keeper_;
 };
 
-// What is there at the start is listed with its size and time once the catalog says that it is complete: regular files
-// and symbolic links, none of the server's own names, and nothing that lies behind a link.
+// What is there at the start is listed with its size and time once the catalog says that it is
+// complete: regular files and symbolic links, none of the server's own names, and nothing that lies
+// behind a link.
 TEST_F(CatalogKeeperTest, WalksTheTree) {
   for (const char* name : {"a", "a/b", "empty", ".objmapper-trash"}) scratch_.MakeDirectory(name);
   scratch_.Write("top", "12345");
@@ -101,7 +102,8 @@ TEST_F(CatalogKeeperTest, WalksTheTree) {
 TEST_F(CatalogKeeperTest, ReadsWhatExpires) {
   for (const char* name : {"mortal", "immortal", "unmarked"}) scratch_.Write(name, "1");
   for (const char* name : {"mortal", "unmarked"}) {
-    if (setxattr(scratch_.PathOf(name).c_str(), "user.objmapper.expires", "4000000000", 10, 0) != 0) {
+    if (setxattr(scratch_.PathOf(name).c_str(), "user.objmapper.expires", "4000000000", 10, 0) !=
+        0) {
       GTEST_SKIP() << "no extended attributes here: " << strerror(errno);
     }
   }
@@ -182,8 +184,8 @@ TEST_F(CatalogKeeperTest, RescansWhatItCannotWatch) {
   EXPECT_GT(keeper_->rescans(), 0u);
 }
 
-// All is looked at again and again, whatever is told: what no event tells of is found, in what is watched too, and also when there was
-// something that could not be watched, and has gone.
+// All is looked at again and again, whatever is told: what no event tells of is found, in what is
+// watched too, and also when there was something that could not be watched, and has gone.
 TEST_F(CatalogKeeperTest, WalksAllWhateverIsTold) {
   std::filesystem::create_directories(scratch_.PathOf("a/b"));
   scratch_.Write("c", "1");
@@ -195,7 +197,8 @@ TEST_F(CatalogKeeperTest, WalksAllWhateverIsTold) {
   EXPECT_TRUE(net::Eventually([this] { return keeper_->unwatched() == 0; }));
   for (const int size : {5, 9, 2}) {
     ASSERT_EQ(truncate(beside.c_str(), size), 0);
-    EXPECT_TRUE(net::Eventually([&] { return catalog_.Find("c")->size == static_cast<uint64_t>(size); }));
+    EXPECT_TRUE(
+        net::Eventually([&] { return catalog_.Find("c")->size == static_cast<uint64_t>(size); }));
   }
 }
 
@@ -212,8 +215,8 @@ TEST_F(CatalogKeeperTest, AnUnreadableDirectoryIsLeftOut) {
   EXPECT_TRUE(Becomes("d/a"));
 }
 
-// A change that is told is in the catalog when the call returns, whatever spelling of its name it was made by, and whatever
-// becomes of events: here none come.
+// A change that is told is in the catalog when the call returns, whatever spelling of its name it
+// was made by, and whatever becomes of events: here none come.
 TEST_F(CatalogKeeperTest, KnowsWhatItIsTold) {
   Start(/*watches_max=*/0);
   scratch_.MakeDirectory("d");
@@ -234,7 +237,8 @@ TEST_F(CatalogKeeperTest, KnowsWhatItIsTold) {
   EXPECT_EQ(Uris(), "");
 }
 
-// Threads that change the same names at once leave the catalog as the disk is, though the walk goes over it all the time.
+// Threads that change the same names at once leave the catalog as the disk is, though the walk goes
+// over it all the time.
 TEST_F(CatalogKeeperTest, ManyChangersLeaveTheTruth) {
   scratch_.MakeDirectory("d");
   Start(/*watches_max=*/0, absl::ZeroDuration());

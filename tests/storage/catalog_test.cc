@@ -21,7 +21,9 @@ class CatalogTest : public testing::Test {
   void Put(absl::string_view uri, Entry entry = {}) {
     ASSERT_TRUE(catalog_.Settle(uri, catalog_.Before(uri), entry));
   }
-  void Erase(absl::string_view uri) { ASSERT_TRUE(catalog_.Settle(uri, catalog_.Before(uri), std::nullopt)); }
+  void Erase(absl::string_view uri) {
+    ASSERT_TRUE(catalog_.Settle(uri, catalog_.Before(uri), std::nullopt));
+  }
   std::vector<std::string> All(absl::string_view prefix = "", absl::string_view after = "") const {
     std::vector<std::string> uris;
     catalog_.ForEach(prefix, after, [&](const Catalog::Object& object) {
@@ -38,7 +40,8 @@ class CatalogTest : public testing::Test {
       const std::vector<Catalog::Child> children = catalog_.Children(directory, max, &position);
       if (children.empty()) return names;
       EXPECT_LE(children.size(), max);
-      for (const Catalog::Child& child : children) names.push_back(child.name + (child.directory ? "/" : ""));
+      for (const Catalog::Child& child : children)
+        names.push_back(child.name + (child.directory ? "/" : ""));
     }
   }
 
@@ -65,18 +68,21 @@ TEST_F(CatalogTest, HoldsWhatWasSettledLast) {
   EXPECT_EQ(catalog_.bytes(), 20u);
 }
 
-// Objects come in the order of their bytes, which are unsigned, whatever order they came in; a name is before what it begins.
+// Objects come in the order of their bytes, which are unsigned, whatever order they came in; a name
+// is before what it begins.
 TEST_F(CatalogTest, IsInTheOrderOfBytes) {
   for (const char* uri : {"b/c", "\xff", "a/b", "a-b", "a0", "b", "a", "a/b/c"}) Put(uri);
   EXPECT_EQ(All(), (Names{"a", "a-b", "a/b", "a/b/c", "a0", "b", "b/c", "\xff"}));
   EXPECT_EQ(All("a/"), (Names{"a/b", "a/b/c"}));
   EXPECT_EQ(All("a", "a-b"), (Names{"a/b", "a/b/c", "a0"}));
-  EXPECT_EQ(All("a/", "a"), (Names{"a/b", "a/b/c"})) << "a place before the prefix is its beginning";
+  EXPECT_EQ(All("a/", "a"), (Names{"a/b", "a/b/c"}))
+      << "a place before the prefix is its beginning";
   EXPECT_EQ(All("a/", "b"), Names{});
   EXPECT_EQ(All("c"), Names{});
 }
 
-// A visit goes on from slice to slice without missing or repeating one, and ends where it is told to.
+// A visit goes on from slice to slice without missing or repeating one, and ends where it is told
+// to.
 TEST_F(CatalogTest, VisitsManyExactlyOnce) {
   std::set<std::string> wanted;
   for (int i = 0; i < 5000; ++i) {
@@ -127,7 +133,8 @@ TEST_F(CatalogTest, RefusesWhatIsOlderThanItKnows) {
   EXPECT_FALSE(catalog_.Settle("a", early, std::nullopt));
   EXPECT_EQ(catalog_.Find("a")->size, 2u);
   std::vector<std::string> again;
-  catalog_.SettleAll({{{"a", {.size = 1}}, early}, {{"b", {.size = 5}}, catalog_.Before("b")}}, &again);
+  catalog_.SettleAll({{{"a", {.size = 1}}, early}, {{"b", {.size = 5}}, catalog_.Before("b")}},
+                     &again);
   EXPECT_EQ(again, Names{"a"});
   EXPECT_EQ(catalog_.Find("a")->size, 2u);
   EXPECT_EQ(catalog_.Find("b")->size, 5u);
@@ -150,7 +157,8 @@ TEST_F(CatalogTest, ABatchSettlesWhole) {
 
 // The names in a directory are told once each, without what lies below them, in pieces of any size.
 TEST_F(CatalogTest, TellsADirectorysNames) {
-  for (const char* uri : {"a/x", "a/y/1", "a/y/2", "a/y/z/3", "a/y-", "a/y0", "a/z", "b", "c/d/e"}) Put(uri);
+  for (const char* uri : {"a/x", "a/y/1", "a/y/2", "a/y/z/3", "a/y-", "a/y0", "a/z", "b", "c/d/e"})
+    Put(uri);
   for (size_t max : {1, 2, 3, 100}) {
     EXPECT_EQ(ChildrenOf("", max), (Names{"a/", "b", "c/"}));
     EXPECT_EQ(ChildrenOf("a/", max), (Names{"x", "y-", "y/", "y0", "z"}));
@@ -211,12 +219,15 @@ TEST_F(CatalogTest, PassesOverWhatIsNotWanted) {
       return true;
     });
     std::vector<std::string> wanted = All();
-    wanted.erase(std::remove_if(wanted.begin() + 1, wanted.end(), [&](const std::string& uri) { return uri < from; }), wanted.end());
+    wanted.erase(std::remove_if(wanted.begin() + 1, wanted.end(),
+                                [&](const std::string& uri) { return uri < from; }),
+                 wanted.end());
     EXPECT_EQ(seen, wanted);
   }
 }
 
-// It takes no more memory than it may: what is too much is left out, and then it is not complete. What is known can change.
+// It takes no more memory than it may: what is too much is left out, and then it is not complete.
+// What is known can change.
 TEST(CatalogRoomTest, LeavesOutWhatIsTooMuch) {
   Catalog catalog(/*memory_max=*/10'000);
   const auto put = [&](const std::string& uri, uint64_t size) {
@@ -226,7 +237,8 @@ TEST(CatalogRoomTest, LeavesOutWhatIsTooMuch) {
   };
   catalog.SetComplete();
   int stored = 0;
-  while (catalog.HasRoomFor(absl::StrCat("object", stored))) put(absl::StrCat("object", stored++), 1);
+  while (catalog.HasRoomFor(absl::StrCat("object", stored)))
+    put(absl::StrCat("object", stored++), 1);
   EXPECT_GT(stored, 50);
   EXPECT_TRUE(catalog.complete());
   put("one more", 1);
@@ -248,7 +260,8 @@ TEST(CatalogRoomTest, LeavesOutWhatIsTooMuch) {
 
 // An object with holes counts as what it takes.
 TEST_F(CatalogTest, HolesDoNotCount) {
-  for (const uint64_t bytes : {uint64_t{0}, uint64_t{1}, uint64_t{4096}, uint64_t{262143}, uint64_t{262145}, uint64_t{123'456'789'012}}) {
+  for (const uint64_t bytes : {uint64_t{0}, uint64_t{1}, uint64_t{4096}, uint64_t{262143},
+                               uint64_t{262145}, uint64_t{123'456'789'012}}) {
     Entry entry;
     entry.size = uint64_t{15} << 40;
     entry.SetTaken(bytes);

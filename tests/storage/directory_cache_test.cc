@@ -57,10 +57,11 @@ TEST_F(DirectoryCacheTest, SeesReplacedAndDeletedObjectsAtOnce) {
   EXPECT_EQ(Code("a/b/object"), absl::StatusCode::kNotFound);
 }
 
-// In two steps, as in one: the place of a name is its directory, held open whatever becomes of the cache, and what was
-// opened there is judged as strictly.
+// In two steps, as in one: the place of a name is its directory, held open whatever becomes of the
+// cache, and what was opened there is judged as strictly.
 TEST_F(DirectoryCacheTest, OpensInTwoSteps) {
-  const std::optional<DirectoryCache::Place> place = cache_->Locate("a/b/object", now_, Wait::kMayBlock);
+  const std::optional<DirectoryCache::Place> place =
+      cache_->Locate("a/b/object", now_, Wait::kMayBlock);
   ASSERT_TRUE(place.has_value());
   EXPECT_EQ(place->name_at, 4u);
   cache_.reset();
@@ -71,7 +72,8 @@ TEST_F(DirectoryCacheTest, OpensInTwoSteps) {
   EXPECT_EQ(object->info.size, 5u);
 
   net::UniqueFd directory(openat(place->directory->get(), ".", O_RDONLY | O_CLOEXEC));
-  EXPECT_TRUE(absl::IsFailedPrecondition(cache_->Take(std::move(directory), "a/b/object").status()));
+  EXPECT_TRUE(
+      absl::IsFailedPrecondition(cache_->Take(std::move(directory), "a/b/object").status()));
 }
 
 // A name that is no plain one has no place: it could lead elsewhere.

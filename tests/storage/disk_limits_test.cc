@@ -25,7 +25,8 @@ TEST(ParseDiskLevelTest, KnowsSharesAndSizes) {
   const auto level = [](absl::string_view text) {
     const absl::StatusOr<DiskLevel> parsed = ParseDiskLevel(text);
     EXPECT_TRUE(parsed.ok()) << text << ": " << parsed.status();
-    return parsed.ok() ? std::pair(parsed->of, parsed->value) : std::pair(Of::kNothing, uint64_t{0});
+    return parsed.ok() ? std::pair(parsed->of, parsed->value)
+                       : std::pair(Of::kNothing, uint64_t{0});
   };
   EXPECT_EQ(level(""), std::pair(Of::kNothing, uint64_t{0}));
   EXPECT_EQ(level("90%"), std::pair(Of::kFileSystem, uint64_t{90}));
@@ -33,8 +34,8 @@ TEST(ParseDiskLevelTest, KnowsSharesAndSizes) {
   EXPECT_EQ(level("1000000"), std::pair(Of::kObjects, uint64_t{1'000'000}));
   EXPECT_EQ(level("200G"), std::pair(Of::kObjects, uint64_t{200} << 30));
   EXPECT_EQ(level("1.5T"), std::pair(Of::kObjects, uint64_t{1536} << 30));
-  for (const char* text : {"0%", "101%", "%", "-5%", "90.5%", "G", "0", "-1", "1e9", "inf", "nan", "5g", "5 G", "5GB",
-                           "1.2.3M", "99999999T", "90 %", "x"}) {
+  for (const char* text : {"0%", "101%", "%", "-5%", "90.5%", "G", "0", "-1", "1e9", "inf", "nan",
+                           "5g", "5 G", "5GB", "1.2.3M", "99999999T", "90 %", "x"}) {
     EXPECT_TRUE(absl::IsInvalidArgument(ParseDiskLevel(text).status())) << text;
   }
 }
@@ -59,7 +60,8 @@ class DiskLimitsTest : public testing::Test {
   }
   // A file with all its bytes on the disk.
   void Fill(const std::string& name, uint64_t bytes) {
-    const net::UniqueFd fd(open(scratch_.PathOf(name).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    const net::UniqueFd fd(
+        open(scratch_.PathOf(name).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     ASSERT_TRUE(fd.valid());
     ASSERT_EQ(posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes)), 0);
   }
@@ -78,7 +80,8 @@ TEST_F(DiskLimitsTest, WithoutLevelsNothingIsRefused) {
   EXPECT_EQ(limits->refuse_at_bytes(), 0u);
 }
 
-// Objects, and those that are being stored, count until they are deleted or given up; exactly what fits is taken.
+// Objects, and those that are being stored, count until they are deleted or given up; exactly what
+// fits is taken.
 TEST_F(DiskLimitsTest, RefusesAboveBytesOfObjects) {
   const std::unique_ptr<DiskLimits> limits = Open("", "1000");
   Put("a", 400);
@@ -128,7 +131,8 @@ TEST_F(DiskLimitsTest, TellsTheExcessOfObjects) {
   EXPECT_EQ(limits->Ask().reserved_total, 100u);
 }
 
-// Shares go by what is on the file system, whoever put it there; it is asked again before anything is refused.
+// Shares go by what is on the file system, whoever put it there; it is asked again before anything
+// is refused.
 TEST_F(DiskLimitsTest, GoesByTheFileSystem) {
   const SmallDisk disk(scratch_.path(), "16m");
   if (!disk.mounted()) GTEST_SKIP() << disk.why_not();
@@ -147,7 +151,8 @@ TEST_F(DiskLimitsTest, GoesByTheFileSystem) {
   EXPECT_EQ(limits->Ask().excess, 0u);
 }
 
-// What is deleted but still open fills the disk, so that nothing may be stored, but evicting more would not free it.
+// What is deleted but still open fills the disk, so that nothing may be stored, but evicting more
+// would not free it.
 TEST_F(DiskLimitsTest, WhatIsDeletedAndOpenIsNoExcess) {
   const SmallDisk disk(scratch_.path(), "16m");
   if (!disk.mounted()) GTEST_SKIP() << disk.why_not();
@@ -166,36 +171,42 @@ TEST_F(DiskLimitsTest, WhatIsDeletedAndOpenIsNoExcess) {
   EXPECT_TRUE(limits->Reserve(1 * kMiB).ok());
 }
 
-// What is announced takes no room, what has come does; and what could never stay is refused by its announcement.
+// What is announced takes no room, what has come does; and what could never stay is refused by its
+// announcement.
 TEST_F(DiskLimitsTest, AnAnnouncementTakesNothing) {
   const std::unique_ptr<DiskLimits> limits = Open("800", "1000");
   EXPECT_TRUE(limits->Check(800).ok());
   EXPECT_TRUE(limits->Check(800).ok());
   EXPECT_EQ(limits->used(), 0u);
   const absl::Status never = limits->Check(801);
-  EXPECT_TRUE(absl::IsUnavailable(never) && absl::StrContains(never.message(), "--disk_evict_at")) << never;
+  EXPECT_TRUE(absl::IsUnavailable(never) && absl::StrContains(never.message(), "--disk_evict_at"))
+      << never;
   DiskLimits::Room room = limits->Open("uid 1");
   EXPECT_TRUE(room.Extend(300).ok());
   EXPECT_TRUE(room.Extend(300).ok());
   EXPECT_EQ(limits->used(), 600u);
   const absl::Status full = limits->Check(401);
-  EXPECT_TRUE(absl::IsUnavailable(full) && absl::StrContains(full.message(), "--disk_refuse_at")) << full;
+  EXPECT_TRUE(absl::IsUnavailable(full) && absl::StrContains(full.message(), "--disk_refuse_at"))
+      << full;
   EXPECT_FALSE(room.Extend(401).ok());
   EXPECT_EQ(limits->used(), 600u);
   EXPECT_TRUE(room.Extend(400).ok());
   EXPECT_EQ(limits->Ask().reserved_total, 1000u);
 }
 
-// What one peer has under way leaves some of the room to others, however many objects it is; who ends gives it back.
+// What one peer has under way leaves some of the room to others, however many objects it is; who
+// ends gives it back.
 TEST_F(DiskLimitsTest, APeerLeavesRoomToOthers) {
   peer_percent_ = 50;
   const std::unique_ptr<DiskLimits> limits = Open("", "1000");
   Put("there", 200);
-  DiskLimits::Room one = limits->Open("uid 1"), other = limits->Open("uid 1"), theirs = limits->Open("uid 2");
+  DiskLimits::Room one = limits->Open("uid 1"), other = limits->Open("uid 1"),
+                   theirs = limits->Open("uid 2");
   EXPECT_TRUE(one.Extend(300).ok());
   EXPECT_TRUE(other.Extend(100).ok());
   const absl::Status refused = other.Extend(1);
-  EXPECT_TRUE(absl::IsUnavailable(refused) && absl::StrContains(refused.message(), "--put_room_per_peer") &&
+  EXPECT_TRUE(absl::IsUnavailable(refused) &&
+              absl::StrContains(refused.message(), "--put_room_per_peer") &&
               absl::StrContains(refused.message(), "uid 1"))
       << refused;
   EXPECT_FALSE(limits->Open("uid 1").Fits(1).ok());

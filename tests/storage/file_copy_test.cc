@@ -25,11 +25,13 @@ class FileCopyTest : public testing::Test {
   static net::UniqueFd Sparse(uint64_t size, uint64_t at = 0, absl::string_view data = "") {
     net::UniqueFd fd = net::Memfd("", /*seals=*/0);
     EXPECT_EQ(ftruncate(fd.get(), static_cast<off_t>(size)), 0);
-    EXPECT_EQ(pwrite(fd.get(), data.data(), data.size(), static_cast<off_t>(at)), static_cast<ssize_t>(data.size()));
+    EXPECT_EQ(pwrite(fd.get(), data.data(), data.size(), static_cast<off_t>(at)),
+              static_cast<ssize_t>(data.size()));
     return fd;
   }
   net::UniqueFd NewFile(const std::string& name = "copy") const {
-    return net::UniqueFd(open(scratch_.PathOf(name).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    return net::UniqueFd(
+        open(scratch_.PathOf(name).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   }
   static struct stat StatOf(const net::UniqueFd& fd) {
     struct stat status;
@@ -52,7 +54,10 @@ bool Always() { return true; }
 TEST_F(FileCopyTest, HolesStayHoles) {
   const struct {
     uint64_t size, at;
-  } cases[] = {{300 * kMiB, 0}, {300 * kMiB, 100 * kMiB + 123}, {300 * kMiB, 300 * kMiB - 5}, {uint64_t{1} << 40, kMiB}};
+  } cases[] = {{300 * kMiB, 0},
+               {300 * kMiB, 100 * kMiB + 123},
+               {300 * kMiB, 300 * kMiB - 5},
+               {uint64_t{1} << 40, kMiB}};
   for (const auto& c : cases) {
     SCOPED_TRACE(c.at);
     const net::UniqueFd from = Sparse(c.size, c.at, "bytes"), to = NewFile();
@@ -96,7 +101,8 @@ TEST_F(FileCopyTest, IsDoneInPieces) {
 
   const net::UniqueFd given_up = NewFile("given_up");
   int asked = 0;
-  const absl::Status status = CopyFile(from.get(), size, given_up.get(), [&] { return ++asked < 3; });
+  const absl::Status status =
+      CopyFile(from.get(), size, given_up.get(), [&] { return ++asked < 3; });
   EXPECT_EQ(status.code(), absl::StatusCode::kCancelled) << status;
   EXPECT_EQ(asked, 3);
 }
@@ -104,13 +110,15 @@ TEST_F(FileCopyTest, IsDoneInPieces) {
 // More than there may be, or than the disk holds, is refused before a byte is written.
 TEST_F(FileCopyTest, RoomIsLookedForFirst) {
   const net::UniqueFd from = net::Memfd(std::string(3 * kMiB, 'x'), /*seals=*/0), to = NewFile();
-  const absl::Status limited = CopyFile(from.get(), 3 * kMiB, to.get(), Always, {.data_bytes = 2 * kMiB});
+  const absl::Status limited =
+      CopyFile(from.get(), 3 * kMiB, to.get(), Always, {.data_bytes = 2 * kMiB});
   EXPECT_EQ(limited.code(), absl::StatusCode::kUnavailable) << limited;
   EXPECT_EQ(StatOf(to).st_blocks, 0);
 
   const std::string mount_point = scratch_.PathOf("small");
   scratch_.MakeDirectory("small");
-  if (mount("tmpfs", mount_point.c_str(), "tmpfs", 0, "size=1m") != 0) GTEST_SKIP() << "only root can mount";
+  if (mount("tmpfs", mount_point.c_str(), "tmpfs", 0, "size=1m") != 0)
+    GTEST_SKIP() << "only root can mount";
   {
     const net::UniqueFd small = NewFile("small/copy");
     const absl::Status full = CopyFile(from.get(), 3 * kMiB, small.get(), Always);
@@ -123,7 +131,8 @@ TEST_F(FileCopyTest, RoomIsLookedForFirst) {
   ASSERT_EQ(umount(mount_point.c_str()), 0);
 }
 
-// What may not be opened anew is read, and its zeros become holes all the same. Root may open everything.
+// What may not be opened anew is read, and its zeros become holes all the same. Root may open
+// everything.
 TEST_F(FileCopyTest, WithoutAnOffsetOfItsOwn) {
   const net::UniqueFd from = Sparse(20 * kMiB, kMiB + 1, "bytes"), to = NewFile();
   ASSERT_EQ(fchmod(from.get(), 0), 0);

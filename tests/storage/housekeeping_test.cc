@@ -43,7 +43,8 @@ class HousekeepingTest : public testing::Test {
     ASSERT_TRUE(house.ok()) << house.status();
     house_ = *std::move(house);
     tree_->MarkUses(house_->marks());
-    store_.emplace(Store::Options{.tree = &*tree_, .durability = Durability::kNone, .house = house_.get()});
+    store_.emplace(
+        Store::Options{.tree = &*tree_, .durability = Durability::kNone, .house = house_.get()});
     house_->Start([this](absl::string_view uri, absl::FunctionRef<bool(int)> wanted) {
       return store_->DeleteIf(uri, wanted);
     });
@@ -52,14 +53,18 @@ class HousekeepingTest : public testing::Test {
   void TearDown() override {
     if (house_ != nullptr) house_->Stop();
   }
-  absl::Status Put(const std::string& uri, const std::string& bytes, absl::Duration ttl = absl::InfiniteDuration()) {
-    absl::StatusOr<std::unique_ptr<NewObject>> object = store_->Begin(uri, bytes.size(), {.ttl = ttl});
+  absl::Status Put(const std::string& uri, const std::string& bytes,
+                   absl::Duration ttl = absl::InfiniteDuration()) {
+    absl::StatusOr<std::unique_ptr<NewObject>> object =
+        store_->Begin(uri, bytes.size(), {.ttl = ttl});
     if (!object.ok()) return object.status();
-    EXPECT_EQ(pwrite((*object)->fd(), bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+    EXPECT_EQ(pwrite((*object)->fd(), bytes.data(), bytes.size(), 0),
+              static_cast<ssize_t>(bytes.size()));
     return (*object)->Commit();
   }
   // All pages, "uri:size ...", none of them larger than asked for.
-  static std::string List(Store* store, const std::string& prefix, size_t bytes_max, absl::string_view refused = "!") {
+  static std::string List(Store* store, const std::string& prefix, size_t bytes_max,
+                          absl::string_view refused = "!") {
     std::vector<std::string> entries;
     ListQuery query;
     query.prefix = prefix;
@@ -86,7 +91,8 @@ class HousekeepingTest : public testing::Test {
   std::optional<Store> store_;
 };
 
-// What puts that were killed have left behind is gone once the tree has been walked; what somebody is at work with stays.
+// What puts that were killed have left behind is gone once the tree has been walked; what somebody
+// is at work with stays.
 TEST_F(HousekeepingTest, RemovesLeftovers) {
   scratch_.MakeDirectory("a");
   scratch_.Write("a/.objmapper-1-1-1", "left behind");
@@ -112,7 +118,8 @@ TEST_F(HousekeepingTest, ListsWhatItHasJustDone) {
   EXPECT_EQ(house_->Read().bytes, 1u);
 }
 
-// The catalog lists what a walk over the tree lists, link by link and page by page, whatever the size of the pages.
+// The catalog lists what a walk over the tree lists, link by link and page by page, whatever the
+// size of the pages.
 TEST_F(HousekeepingTest, ListsAsAWalkDoes) {
   for (const char* name : {"d", "d/e", "d-f", "empty"}) scratch_.MakeDirectory(name);
   for (int i = 0; i < 300; ++i) scratch_.Write(absl::StrCat("d/e/", i), std::string(i, 'x'));
@@ -125,20 +132,23 @@ TEST_F(HousekeepingTest, ListsAsAWalkDoes) {
   Store walking(Store::Options{.tree = &*tree_});
   for (const char* prefix : {"", "d", "d/", "d/e/1", "d/link", "none", "d/e/299"}) {
     for (size_t bytes_max : {1, 100, 1000, 1'000'000}) {
-      EXPECT_EQ(List(&*store_, prefix, bytes_max), List(&walking, prefix, bytes_max)) << prefix << " " << bytes_max;
+      EXPECT_EQ(List(&*store_, prefix, bytes_max), List(&walking, prefix, bytes_max))
+          << prefix << " " << bytes_max;
     }
   }
   EXPECT_EQ(List(&*store_, "", 100, "1"), List(&walking, "", 100, "1"));
   EXPECT_TRUE(absl::StrContains(List(&*store_, "", 1000), "d/link:7"));
 }
 
-// A page does not hold up those that change objects: names that come and go while it is asked for who may see it.
+// A page does not hold up those that change objects: names that come and go while it is asked for
+// who may see it.
 TEST_F(HousekeepingTest, AFilterMayTakeItsTime) {
   Start();
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(Put(absl::StrCat(i), "1").ok());
   int asked = 0;
   const absl::StatusOr<ListPage> page = store_->List({}, [&](absl::string_view) {
-    EXPECT_TRUE(Put(absl::StrCat("new", ++asked), "1").ok());  // would wait for itself, were the lock held
+    // would wait for itself, were the lock held
+    EXPECT_TRUE(Put(absl::StrCat("new", ++asked), "1").ok());
     return false;
   });
   ASSERT_TRUE(page.ok());
@@ -158,7 +168,8 @@ TEST_F(HousekeepingTest, ExpiredObjectsGo) {
   EXPECT_TRUE(net::Eventually([this] { return house_->Read().expired == 1; }));
 }
 
-// Above the first level objects go by themselves; above the second none is taken until there is room again.
+// Above the first level objects go by themselves; above the second none is taken until there is
+// room again.
 TEST_F(HousekeepingTest, KeepsTheLevels) {
   Start("1000", "2000");
   EXPECT_TRUE(absl::IsUnavailable(Put("large", std::string(2001, 'x'))));
@@ -173,7 +184,8 @@ TEST_F(HousekeepingTest, KeepsTheLevels) {
   }
   EXPECT_TRUE(net::Eventually([this] { return house_->Read().bytes <= 1000; }));
   // They are counted after they are gone.
-  EXPECT_TRUE(net::Eventually([this] { return house_->Read().evicted == 6 && house_->Read().evicted_bytes == 2400; }));
+  EXPECT_TRUE(net::Eventually(
+      [this] { return house_->Read().evicted == 6 && house_->Read().evicted_bytes == 2400; }));
 }
 
 // An object that takes the name of one that is judged is not removed in its place.
@@ -184,7 +196,9 @@ TEST_F(HousekeepingTest, RemovesWhatItHasJudgedOrNothing) {
   EXPECT_TRUE(absl::IsNotFound(store_->DeleteIf("b", [](int) { return true; })));
   EXPECT_TRUE(absl::IsNotFound(store_->DeleteIf("b/c", [](int) { return true; })));
   struct stat status;
-  EXPECT_TRUE(store_->DeleteIf("a", [&](int fd) { return fstat(fd, &status) == 0 && status.st_size == 3; }).ok());
+  EXPECT_TRUE(
+      store_->DeleteIf("a", [&](int fd) { return fstat(fd, &status) == 0 && status.st_size == 3; })
+          .ok());
   EXPECT_EQ(List(&*store_, "", 1000), "");
   EXPECT_EQ(house_->Read().objects, 0u);
 }
@@ -195,7 +209,8 @@ TEST_F(HousekeepingTest, CountsWhatIsDeletedAndOpen) {
   ASSERT_TRUE(Put("a", std::string(10'000, 'x')).ok());
   absl::StatusOr<OpenedObject> client = tree_->OpenObject("a", Wait::kMayBlock);
   ASSERT_TRUE(client.ok());
-  if (fcntl(client->fd.get(), F_SETLEASE, F_WRLCK) != 0) GTEST_SKIP() << "no leases on this file system";
+  if (fcntl(client->fd.get(), F_SETLEASE, F_WRLCK) != 0)
+    GTEST_SKIP() << "no leases on this file system";
   ASSERT_EQ(fcntl(client->fd.get(), F_SETLEASE, F_UNLCK), 0);
   ASSERT_TRUE(store_->Delete("a").ok());
   EXPECT_EQ(house_->Read().unlinked, 1u);

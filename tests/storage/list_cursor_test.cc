@@ -32,21 +32,27 @@ absl::StatusOr<ListPage> PageOf(const Uris& uris, const ListQuery& query) {
   return page;
 }
 
-absl::StatusOr<std::string> Decode(const Uris& uris, absl::string_view prefix, absl::string_view cursor) {
+absl::StatusOr<std::string> Decode(const Uris& uris, absl::string_view prefix,
+                                   absl::string_view cursor) {
   return DecodeCursor(prefix, cursor, [&](const ListQuery& query) { return PageOf(uris, query); });
 }
 
 // Names of all lengths up to the most, with folders in common or not, of any bytes but NUL.
 Uris SomeUris(std::mt19937* random) {
-  const auto below = [random](size_t n) { return std::uniform_int_distribution<size_t>(0, n - 1)(*random); };
+  const auto below = [random](size_t n) {
+    return std::uniform_int_distribution<size_t>(0, n - 1)(*random);
+  };
   std::string common;
-  for (size_t bytes = below(4000); common.size() < bytes;) absl::StrAppend(&common, std::string(1 + below(250), 'c'), "/");
+  for (size_t bytes = below(4000); common.size() < bytes;)
+    absl::StrAppend(&common, std::string(1 + below(250), 'c'), "/");
   Uris uris;
   for (size_t i = 0; i < 12; ++i) {
-    std::string uri = common.substr(0, below(2) == 0 ? common.size() : common.find('/', below(common.size() + 1)));
+    std::string uri = common.substr(
+        0, below(2) == 0 ? common.size() : common.find('/', below(common.size() + 1)));
     if (uri.size() < common.size() && !absl::EndsWith(uri, "/")) uri += '/';
     if (absl::StartsWith(uri, "/")) uri = "";
-    for (size_t bytes = below(std::min<size_t>(4095 - std::min<size_t>(uri.size(), 4090), 250)) + 1; bytes > 0; --bytes) {
+    for (size_t bytes = below(std::min<size_t>(4095 - std::min<size_t>(uri.size(), 4090), 250)) + 1;
+         bytes > 0; --bytes) {
       const char byte = static_cast<char>(1 + below(255));
       uri += byte == '/' || below(2) == 0 ? 'x' : byte;
     }
@@ -55,15 +61,19 @@ Uris SomeUris(std::mt19937* random) {
   return uris;
 }
 
-// Between any two neighbours, for any prefix of both: it fits, all that was listed is behind it and all that comes is before it; also
-// when all has gone that had been listed, as long as what comes is there.
+// Between any two neighbours, for any prefix of both: it fits, all that was listed is behind it and
+// all that comes is before it; also when all has gone that had been listed, as long as what comes
+// is there.
 TEST(ListCursorTest, SaysThePlace) {
   std::mt19937 random(1);
   for (int round = 0; round < 400; ++round) {
     const Uris uris = SomeUris(&random);
     for (auto last = uris.begin(), next = std::next(last); next != uris.end(); ++last, ++next) {
-      const size_t common = static_cast<size_t>(std::mismatch(last->begin(), last->end(), next->begin(), next->end()).first - last->begin());
-      for (const size_t bytes : {size_t{0}, size_t{1}, common / 2, common, size_t{1020}, size_t{1021}, size_t{1022}, size_t{3000}}) {
+      const size_t common = static_cast<size_t>(
+          std::mismatch(last->begin(), last->end(), next->begin(), next->end()).first -
+          last->begin());
+      for (const size_t bytes : {size_t{0}, size_t{1}, common / 2, common, size_t{1020},
+                                 size_t{1021}, size_t{1022}, size_t{3000}}) {
         if (bytes > common) continue;
         const std::string prefix = last->substr(0, bytes);
         const std::string cursor = EncodeCursor(prefix, *last, *next);
@@ -100,7 +110,8 @@ TEST(ListCursorTest, TheObjectOfThePrefix) {
   EXPECT_LT(*place, prefix + "\x01");
 }
 
-// Where all has gone that is beside the place, the client is told to begin anew, rather than anything wrong.
+// Where all has gone that is beside the place, the client is told to begin anew, rather than
+// anything wrong.
 TEST(ListCursorTest, APlaceThatHasGone) {
   const std::string deep(2000, 'd');
   const std::string cursor = EncodeCursor("", deep + "a", deep + "b");

@@ -50,10 +50,12 @@ class MemoryTierTest : public TreeTest {
     if (unlink(scratch_.PathOf(uri).c_str()) == 0) return absl::OkStatus();
     return errno == ENOENT ? absl::NotFoundError("") : absl::UnavailableError("");
   }
-  absl::StatusOr<bool> AdoptFd(const std::string& uri, net::UniqueFd* fd, absl::Duration ttl = absl::InfiniteDuration()) {
+  absl::StatusOr<bool> AdoptFd(const std::string& uri, net::UniqueFd* fd,
+                               absl::Duration ttl = absl::InfiniteDuration()) {
     return tier_->Adopt(uri, fd, ttl, [&] { return Unlink(uri); });
   }
-  bool Adopt(const std::string& uri, absl::string_view content, absl::Duration ttl = absl::InfiniteDuration()) {
+  bool Adopt(const std::string& uri, absl::string_view content,
+             absl::Duration ttl = absl::InfiniteDuration()) {
     net::UniqueFd fd = net::Memfd(content);
     const absl::StatusOr<bool> adopted = AdoptFd(uri, &fd, ttl);
     EXPECT_TRUE(adopted.ok()) << adopted.status();
@@ -63,8 +65,8 @@ class MemoryTierTest : public TreeTest {
   std::unique_ptr<MemoryTier> tier_;
 };
 
-// An adopted memfd is served itself, the same inode: nothing is copied. All ways through the tree lead to it, from an event
-// loop too.
+// An adopted memfd is served itself, the same inode: nothing is copied. All ways through the tree
+// lead to it, from an event loop too.
 TEST_F(MemoryTierTest, ServesTheMemfdItself) {
   net::UniqueFd fd = net::Memfd("in memory");
   const ino_t inode = InodeOf(fd.get());
@@ -96,7 +98,8 @@ TEST_F(MemoryTierTest, EachReaderHasItsOwnDescription) {
   EXPECT_EQ(fcntl(first->fd.get(), F_GETFL) & (O_ACCMODE | O_NONBLOCK), O_RDONLY);
   EXPECT_EQ(fcntl(first->fd.get(), F_GETFD), FD_CLOEXEC);
   // Whoever opens it anew for writing cannot write all the same.
-  const net::UniqueFd writer(open(absl::StrCat("/proc/self/fd/", first->fd.get()).c_str(), O_RDWR | O_CLOEXEC));
+  const net::UniqueFd writer(
+      open(absl::StrCat("/proc/self/fd/", first->fd.get()).c_str(), O_RDWR | O_CLOEXEC));
   if (writer.valid()) {
     EXPECT_LT(pwrite(writer.get(), "x", 1, 0), 0);
     EXPECT_NE(ftruncate(writer.get(), 0), 0);
@@ -117,7 +120,8 @@ TEST_F(MemoryTierTest, InfoStandsStill) {
 TEST_F(MemoryTierTest, RefusesWhatIsNotSealed) {
   scratch_.Write("file", "on disk");
   std::vector<net::UniqueFd> fds;
-  for (const int missing : {F_SEAL_WRITE, F_SEAL_GROW, F_SEAL_SHRINK, net::kSealed}) fds.push_back(net::Memfd("x", net::kSealed & ~missing));
+  for (const int missing : {F_SEAL_WRITE, F_SEAL_GROW, F_SEAL_SHRINK, net::kSealed})
+    fds.push_back(net::Memfd("x", net::kSealed & ~missing));
   fds.push_back(net::Memfd("x", F_SEAL_FUTURE_WRITE | F_SEAL_GROW | F_SEAL_SHRINK));
   fds.emplace_back(open(scratch_.PathOf("file").c_str(), O_RDONLY | O_CLOEXEC));
   int pipe[2];
@@ -127,7 +131,8 @@ TEST_F(MemoryTierTest, RefusesWhatIsNotSealed) {
   fds.emplace_back();
   // Where there are no huge pages it cannot be written, but be made and sealed.
   net::UniqueFd huge(memfd_create("huge", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB));
-  if (huge.valid() && fcntl(huge.get(), F_ADD_SEALS, net::kSealed) == 0) fds.push_back(std::move(huge));
+  if (huge.valid() && fcntl(huge.get(), F_ADD_SEALS, net::kSealed) == 0)
+    fds.push_back(std::move(huge));
   for (net::UniqueFd& fd : fds) {
     const int number = fd.get();
     const absl::StatusOr<bool> adopted = AdoptFd("x", &fd);
@@ -146,7 +151,8 @@ TEST_F(MemoryTierTest, FurtherSealsAreFine) {
   EXPECT_TRUE(adopted.ok() && *adopted);
 }
 
-// An adopted object takes the place of the one on the disk, which does not come back when it has been evicted.
+// An adopted object takes the place of the one on the disk, which does not come back when it has
+// been evicted.
 TEST_F(MemoryTierTest, TheDiskObjectDoesNotComeBack) {
   scratch_.Write("x", "on disk");
   ASSERT_TRUE(Adopt("x", "in memory"));
@@ -160,19 +166,24 @@ TEST_F(MemoryTierTest, IsTakenBackWhereTheOldOneStays) {
   scratch_.Write("x", "on disk");
   net::UniqueFd fd = net::Memfd("in memory");
   const auto fail = [] { return absl::DataLossError("disk"); };
-  EXPECT_EQ(tier_->Adopt("x", &fd, absl::InfiniteDuration(), fail).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(tier_->Adopt("x", &fd, absl::InfiniteDuration(), fail).status().code(),
+            absl::StatusCode::kDataLoss);
   ExpectContent("x", "on disk");
 }
 
-// What is stored on the disk replaces the object here once it is visible; what could not be stored does not.
+// What is stored on the disk replaces the object here once it is visible; what could not be stored
+// does not.
 TEST_F(MemoryTierTest, IsReplacedByTheDisk) {
   ASSERT_TRUE(Adopt("x", "in memory"));
   EXPECT_FALSE(tier_->Replace("x", [] { return absl::UnavailableError("no room"); }).ok());
   ExpectContent("x", "in memory");
-  EXPECT_TRUE(tier_->Replace("x", [&] {
-                     scratch_.Write("x", "on disk");
-                     return absl::OkStatus();
-                   }).ok());
+  EXPECT_TRUE(tier_
+                  ->Replace("x",
+                            [&] {
+                              scratch_.Write("x", "on disk");
+                              return absl::OkStatus();
+                            })
+                  .ok());
   ExpectContent("x", "on disk");
 }
 
@@ -203,7 +214,8 @@ TEST_F(MemoryTierTest, HandedOutDescriptorsOutliveTheObject) {
   EXPECT_EQ(ReadAll(second->fd.get()), "second");
 }
 
-// No more bytes are kept than allowed, holes included; what is larger than all the room is refused. What went is closed.
+// No more bytes are kept than allowed, holes included; what is larger than all the room is refused.
+// What went is closed.
 TEST_F(MemoryTierTest, KeepsToItsBound) {
   net::UniqueFd hollow(memfd_create("hollow", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   ASSERT_EQ(ftruncate(hollow.get(), 8 * kPage + 1), 0);
@@ -222,12 +234,14 @@ TEST_F(MemoryTierTest, KeepsToItsBound) {
   EXPECT_EQ(net::OpenFds(), before + 8);
 }
 
-// What costs its giver nothing takes no room from others: a memfd with a hole in it is not adopted, and none goes for it.
+// What costs its giver nothing takes no room from others: a memfd with a hole in it is not adopted,
+// and none goes for it.
 TEST_F(MemoryTierTest, RefusesHoles) {
   ASSERT_TRUE(Adopt("there", std::string(4 * kPage, 'x')));
   for (const size_t written : {size_t{0}, size_t{1}, static_cast<size_t>(7 * kPage)}) {
     net::UniqueFd hollow(memfd_create("hollow", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    ASSERT_EQ(write(hollow.get(), std::string(written, 'x').data(), written), static_cast<ssize_t>(written));
+    ASSERT_EQ(write(hollow.get(), std::string(written, 'x').data(), written),
+              static_cast<ssize_t>(written));
     ASSERT_EQ(ftruncate(hollow.get(), 8 * kPage), 0);
     ASSERT_EQ(fcntl(hollow.get(), F_ADD_SEALS, net::kSealed), 0);
     const absl::StatusOr<bool> adopted = AdoptFd("hollow", &hollow);
@@ -241,7 +255,8 @@ TEST_F(MemoryTierTest, RefusesHoles) {
 TEST_F(MemoryTierTest, EachOwnerHasAShare) {
   const auto adopt = [&](const std::string& owner, const std::string& uri, size_t pages) {
     net::UniqueFd fd = net::Memfd(std::string(pages * kPage, owner[0]));
-    const absl::StatusOr<bool> adopted = tier_->Adopt(uri, &fd, absl::InfiniteDuration(), [&] { return Unlink(uri); }, owner);
+    const absl::StatusOr<bool> adopted = tier_->Adopt(
+        uri, &fd, absl::InfiniteDuration(), [&] { return Unlink(uri); }, owner);
     EXPECT_TRUE(adopted.ok()) << adopted.status();
     EXPECT_NE(fd.valid(), adopted.value_or(false)) << "what is not adopted is still the caller's";
     return adopted.value_or(false);
@@ -265,8 +280,10 @@ TEST_F(MemoryTierTest, KeepsToItsDescriptors) {
 // All spellings of a name are one object, as on the disk; what names a directory is none.
 TEST_F(MemoryTierTest, SpellingsOfOneName) {
   ASSERT_TRUE(Adopt("//a/./b//c", "x"));
-  for (const char* uri : {"a/b/c", "/a/b/c", "./a/b/c", "a//b/././c", "///a/.//b/c"}) ExpectContent(uri, "x");
-  for (const char* uri : {"a/b/c/", "a/b/c/.", "a/b", "b/c", "a/b/c/d"}) EXPECT_FALSE(tier_->Has(uri)) << uri;
+  for (const char* uri : {"a/b/c", "/a/b/c", "./a/b/c", "a//b/././c", "///a/.//b/c"})
+    ExpectContent(uri, "x");
+  for (const char* uri : {"a/b/c/", "a/b/c/.", "a/b", "b/c", "a/b/c/d"})
+    EXPECT_FALSE(tier_->Has(uri)) << uri;
   ASSERT_EQ(tier_->List("", "").size(), 1u);
   EXPECT_EQ(tier_->List("", "")[0].uri, "a/b/c");
 }
@@ -300,7 +317,8 @@ TEST_F(MemoryTierTest, Lists) {
   EXPECT_EQ(uris, (std::vector<std::string>{"b/2", "b/3"}));
 }
 
-// Readers among adoptions, replacements and removals of one name see one of its objects whole, or none.
+// Readers among adoptions, replacements and removals of one name see one of its objects whole, or
+// none.
 TEST_F(MemoryTierTest, ReadersSeeWholeObjects) {
   std::atomic<bool> done{false};
   std::vector<std::thread> threads;

@@ -20,7 +20,11 @@ std::vector<ObjectInfo> DistinctInfos() {
       for (const int64_t ctime : {int64_t{0}, std::numeric_limits<int64_t>::max()}) {
         for (const dev_t device : {dev_t{0}, std::numeric_limits<dev_t>::max()}) {
           for (const ino_t inode : {ino_t{0}, ino_t{1}, std::numeric_limits<ino_t>::max()}) {
-            infos.push_back({.size = size, .mtime_ns = mtime, .ctime_ns = ctime, .device = device, .inode = inode});
+            infos.push_back({.size = size,
+                             .mtime_ns = mtime,
+                             .ctime_ns = ctime,
+                             .device = device,
+                             .inode = inode});
           }
         }
       }

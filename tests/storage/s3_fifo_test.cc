@@ -22,7 +22,8 @@ std::vector<std::string> Insert(Cache* cache, absl::string_view key, uint64_t by
   return evicted;
 }
 
-// What is inserted is found, what replaces it is found instead, and what is erased is not; each value comes out once.
+// What is inserted is found, what replaces it is found instead, and what is erased is not; each
+// value comes out once.
 TEST(S3FifoTest, IsAMap) {
   Cache cache({.bytes_max = 100});
   EXPECT_EQ(cache.Find("a"), nullptr);
@@ -58,7 +59,8 @@ TEST(S3FifoTest, AScanPassesThrough) {
   for (int i = 0; i < 3; ++i) ASSERT_NE(cache.Find("hot"), nullptr);
   std::vector<std::string> gone;
   for (int i = 0; i < 100; ++i) {
-    for (std::string& name : Insert(&cache, absl::StrCat("scan", i))) gone.push_back(std::move(name));
+    for (std::string& name : Insert(&cache, absl::StrCat("scan", i)))
+      gone.push_back(std::move(name));
   }
   EXPECT_NE(cache.Peek("hot"), nullptr);
   ASSERT_EQ(gone.size(), 91u);
@@ -83,8 +85,8 @@ TEST(S3FifoTest, BoundsEntries) {
   EXPECT_EQ(cache.bytes(), 3u);
 }
 
-// After any sequence of calls: no more bytes or entries than allowed, and exactly those values are inside that have not come
-// out, each under its name.
+// After any sequence of calls: no more bytes or entries than allowed, and exactly those values are
+// inside that have not come out, each under its name.
 TEST(S3FifoTest, LosesAndInventsNothing) {
   Cache cache({.bytes_max = 500, .entries_max = 40});
   Zipf random(100, 0.7);
@@ -102,7 +104,8 @@ TEST(S3FifoTest, LosesAndInventsNothing) {
       }
       default: {
         const uint64_t bytes = random.Random() % 60;
-        for (const std::string& gone : Insert(&cache, name, bytes)) EXPECT_EQ(model.erase(gone), 1u);
+        for (const std::string& gone : Insert(&cache, name, bytes))
+          EXPECT_EQ(model.erase(gone), 1u);
         model[name] = bytes;
       }
     }
@@ -120,7 +123,8 @@ TEST(S3FifoTest, LosesAndInventsNothing) {
   EXPECT_TRUE(model.empty());
 }
 
-// On a Zipf trace through which scans run, it hits more often than LRU does, by a hundredth of all requests at least.
+// On a Zipf trace through which scans run, it hits more often than LRU does, by a hundredth of all
+// requests at least.
 TEST(S3FifoTest, BeatsLruWhereScansPollute) {
   constexpr size_t kObjects = 10'000, kRoom = 500, kRequests = 400'000;
   Zipf zipf(kObjects, 1.0);
@@ -146,7 +150,8 @@ TEST(S3FifoTest, BeatsLruWhereScansPollute) {
 using Shared = FairFifo<std::string>;
 
 // Inserts `key` with its own name as the value; what went, or "refused".
-std::vector<std::string> Insert(Shared* shared, absl::string_view owner, absl::string_view key, uint64_t bytes) {
+std::vector<std::string> Insert(Shared* shared, absl::string_view owner, absl::string_view key,
+                                uint64_t bytes) {
   std::vector<std::string> evicted;
   const bool inserted = shared->Insert(owner, key, std::string(key), bytes, &evicted);
   EXPECT_TRUE(inserted || evicted.empty());
@@ -156,7 +161,8 @@ std::vector<std::string> Insert(Shared* shared, absl::string_view owner, absl::s
 }
 uint64_t BytesOf(const Shared& shared, char owner) {
   uint64_t bytes = 0;
-  shared.ForEach([&](absl::string_view, const std::string& value) { bytes += value[0] == owner ? 1 : 0; });
+  shared.ForEach(
+      [&](absl::string_view, const std::string& value) { bytes += value[0] == owner ? 1 : 0; });
   return bytes;
 }
 
@@ -170,7 +176,8 @@ TEST(FairFifoTest, OneAloneHasAll) {
   EXPECT_EQ(shared.bytes(), 10u);
 }
 
-// Another gets its share from who has more, and nothing beyond: then its own go. Whatever is announced at once.
+// Another gets its share from who has more, and nothing beyond: then its own go. Whatever is
+// announced at once.
 TEST(FairFifoTest, NobodyIsPushedOutOfHisShare) {
   Shared shared({.bytes_max = 10});
   for (int i = 0; i < 10; ++i) Insert(&shared, "a", absl::StrCat("a", i), 1);
@@ -200,7 +207,8 @@ TEST(FairFifoTest, SharesTheNumberToo) {
   EXPECT_EQ(BytesOf(shared, 'a'), 3u);
   EXPECT_EQ(BytesOf(shared, 'b'), 3u);
   EXPECT_EQ(shared.size(), 6u);
-  EXPECT_TRUE(Insert(&shared, "b", "b49", 900) == std::vector<std::string>{"b49"}) << "there is room for that";
+  EXPECT_TRUE(Insert(&shared, "b", "b49", 900) == std::vector<std::string>{"b49"})
+      << "there is room for that";
 }
 
 // A name is one value, whoever stores it: what it replaces is out, and is not counted twice.

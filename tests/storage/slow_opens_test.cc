@@ -38,7 +38,8 @@ TEST(SlowOpensTest, OneFileSystem) {
   EXPECT_EQ(slow.file_systems(), 1u);
 }
 
-// It is quick again when it has been so for a while, and for some opens: not when nobody has looked.
+// It is quick again when it has been so for a while, and for some opens: not when nobody has
+// looked.
 TEST(SlowOpensTest, QuickAgain) {
   SlowOpens slow;
   slow.Start();
@@ -51,7 +52,8 @@ TEST(SlowOpensTest, QuickAgain) {
   EXPECT_EQ(slow.file_systems(), 0u);
 }
 
-// An open that hangs is noticed while it does, before anybody knows where: no thread that must not wait opens anything then.
+// An open that hangs is noticed while it does, before anybody knows where: no thread that must not
+// wait opens anything then.
 TEST(SlowOpensTest, AnOpenThatHangs) {
   SlowOpens slow;
   slow.Start();
@@ -68,17 +70,20 @@ TEST(SlowOpensTest, AnOpenThatHangs) {
   EXPECT_TRUE(Becomes(slow, true));
   EXPECT_TRUE(slow.IsSlow(8));
   EXPECT_GT(told, 0);
-  absl::SleepFor(absl::Milliseconds(500));  // longer than this process may have been kept from running
+  // longer than this process may have been kept from running
+  absl::SleepFor(absl::Milliseconds(500));
   over = true;
   worker.join();
-  for (const absl::Time until = absl::Now() + absl::Seconds(30); slow.IsSlow(8) && absl::Now() < until;) {
+  for (const absl::Time until = absl::Now() + absl::Seconds(30);
+       slow.IsSlow(8) && absl::Now() < until;) {
     absl::SleepFor(absl::Milliseconds(5));
   }
   EXPECT_FALSE(slow.IsSlow(8));
   EXPECT_TRUE(slow.IsSlow(7));
 }
 
-// What is opened elsewhere may hang: that is no hanging worker, but nothing is quick again as long as it does.
+// What is opened elsewhere may hang: that is no hanging worker, but nothing is quick again as long
+// as it does.
 TEST(SlowOpensTest, Elsewhere) {
   SlowOpens slow;
   slow.Start();

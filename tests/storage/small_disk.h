@@ -10,12 +10,14 @@
 
 namespace objmapper::storage {
 
-// Only the machine's own root may; others' tests are skipped: if (!disk.mounted()) GTEST_SKIP() << disk.why_not().
+// Only the machine's own root may; others' tests are skipped: if (!disk.mounted()) GTEST_SKIP() <<
+// disk.why_not().
 class SmallDisk {
  public:
   // size: as mount(8) has it: "16m". folder: there, and empty.
   SmallDisk(const std::string& folder, const std::string& size) : folder_(folder) {
-    mounted_ = mount("objmapper-test", folder.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, ("size=" + size).c_str()) == 0;
+    mounted_ = mount("objmapper-test", folder.c_str(), "tmpfs", MS_NOSUID | MS_NODEV,
+                     ("size=" + size).c_str()) == 0;
     if (!mounted_) why_not_ = std::string("no file system can be mounted: ") + strerror(errno);
   }
   // What is still open in it keeps it in memory, not in the folder.

@@ -1,11 +1,14 @@
-// The store under SIGKILL: a child does one thing with it, and is killed at each of its system calls in turn, before it
-// and after it. Then the tree is looked at as a server that starts again would find it.
+// The store under SIGKILL: a child does one thing with it, and is killed at each of its system
+// calls in turn, before it and after it. Then the tree is looked at as a server that starts again
+// would find it.
 //
-// How it works: the child asks to be traced and stops; its parent lets it run from one edge of a system call to the next
-// (PTRACE_SYSCALL) and kills it at the n-th, for n = 1, 2, ..., until the child comes to its end unharmed. Every state that the disk
-// can be in between two system calls is seen. What the loss of power does to what the kernel has not written back is not.
+// How it works: the child asks to be traced and stops; its parent lets it run from one edge of a
+// system call to the next (PTRACE_SYSCALL) and kills it at the n-th, for n = 1, 2, ..., until the
+// child comes to its end unharmed. Every state that the disk can be in between two system calls is
+// seen. What the loss of power does to what the kernel has not written back is not.
 #include <errno.h>
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -15,8 +18,6 @@
 #include <filesystem>
 #include <functional>
 #include <set>
-
-#include <glog/logging.h>
 
 #include "absl/strings/str_cat.h"
 #include "storage/store.h"
@@ -29,7 +30,8 @@ namespace {
 // Above all that one of the things below takes.
 constexpr int kEdgesMax = 2000;
 
-// Runs `act` in a child that is killed at the n-th edge of a system call. False: it came to its end before.
+// Runs `act` in a child that is killed at the n-th edge of a system call. False: it came to its end
+// before.
 bool KilledAt(int n, const std::function<void()>& act) {
   const pid_t child = fork();
   PCHECK(child >= 0) << "fork";
@@ -78,8 +80,8 @@ class StoreCrashTest : public testing::TestWithParam<Durability> {
     return ReadAll(object->fd.get());
   }
 
-  // Starts anew with what is left, and returns the names of all files that are on the disk then. A listing has no others,
-  // neither before what is left over is removed nor afterwards.
+  // Starts anew with what is left, and returns the names of all files that are on the disk then. A
+  // listing has no others, neither before what is left over is removed nor afterwards.
   std::set<std::string> NamesAfterAStart() {
     absl::StatusOr<Tree> tree = Tree::Open(scratch_.path());
     CHECK(tree.ok());
@@ -101,9 +103,10 @@ class StoreCrashTest : public testing::TestWithParam<Durability> {
     return uris;
   }
 
-  // Kills `act` at each edge in turn, each time from a tree that `prepare` has made anew; `check` looks at what is left.
-  // killed: false in the last round, in which nobody was killed.
-  void AtEachSystemCall(const std::function<void()>& prepare, const std::function<void(Store*)>& act,
+  // Kills `act` at each edge in turn, each time from a tree that `prepare` has made anew; `check`
+  // looks at what is left. killed: false in the last round, in which nobody was killed.
+  void AtEachSystemCall(const std::function<void()>& prepare,
+                        const std::function<void(Store*)>& act,
                         const std::function<void(bool killed)>& check) {
     int rounds = 0;
     for (bool killed = true; killed; ++rounds) {
@@ -152,7 +155,8 @@ TEST_P(StoreCrashTest, NewObject) {
                        EXPECT_TRUE(content.has_value());
                      }
                      const std::set<std::string> names = NamesAfterAStart();
-                     EXPECT_EQ(names, content.has_value() ? std::set<std::string>{"a/b/object"} : std::set<std::string>{});
+                     EXPECT_EQ(names, content.has_value() ? std::set<std::string>{"a/b/object"}
+                                                          : std::set<std::string>{});
                      // What directories are left are known as ours, and in nobody's way.
                      if (!content.has_value()) {
                        absl::StatusOr<Tree> tree = Tree::Open(scratch_.path());
@@ -172,9 +176,11 @@ TEST_P(StoreCrashTest, ReplacedObject) {
                    [&](bool killed) {
                      const std::optional<std::string> content = Content("object");
                      ASSERT_TRUE(content.has_value());
-                     EXPECT_TRUE(*content == "new content" || (killed && *content == "old")) << *content;
+                     EXPECT_TRUE(*content == "new content" || (killed && *content == "old"))
+                         << *content;
                      EXPECT_EQ(NamesAfterAStart(), std::set<std::string>{"object"});
-                     EXPECT_EQ(NamesAfterAStart(), std::set<std::string>{"object"});  // and no more to remove
+                     // and no more to remove
+                     EXPECT_EQ(NamesAfterAStart(), std::set<std::string>{"object"});
                    });
 }
 
@@ -189,7 +195,8 @@ TEST_P(StoreCrashTest, ObjectOfADescriptor) {
                    [&](bool killed) {
                      const std::optional<std::string> content = Content("object");
                      ASSERT_TRUE(content.has_value());
-                     EXPECT_TRUE(*content == "new content" || (killed && *content == "old")) << *content;
+                     EXPECT_TRUE(*content == "new content" || (killed && *content == "old"))
+                         << *content;
                      EXPECT_EQ(NamesAfterAStart(), std::set<std::string>{"object"});
                    });
 }

@@ -22,7 +22,8 @@ class StoreMemoryTest : public TreeTest {
  protected:
   void SetUp() override {
     TreeTest::SetUp();
-    absl::StatusOr<std::unique_ptr<MemoryTier>> tier = MemoryTier::Create({.bytes_max = 65536, .objects_max = 100});
+    absl::StatusOr<std::unique_ptr<MemoryTier>> tier =
+        MemoryTier::Create({.bytes_max = 65536, .objects_max = 100});
     ASSERT_TRUE(tier.ok()) << tier.status();
     tier_ = *std::move(tier);
     tree_->SetOverlay(tier_.get());
@@ -42,11 +43,16 @@ class StoreMemoryTest : public TreeTest {
   absl::Status Put(absl::string_view uri, absl::string_view content) {
     absl::StatusOr<std::unique_ptr<NewObject>> object = store_->Begin(uri, content.size(), {});
     if (!object.ok()) return object.status();
-    EXPECT_EQ(pwrite((*object)->fd(), content.data(), content.size(), 0), static_cast<ssize_t>(content.size()));
+    EXPECT_EQ(pwrite((*object)->fd(), content.data(), content.size(), 0),
+              static_cast<ssize_t>(content.size()));
     return (*object)->Commit();
   }
-  absl::Status PutFd(absl::string_view uri, absl::string_view content) { return store_->PutFd(uri, net::Memfd(content), {}); }
-  bool OnDisk(const std::string& uri) const { return access(scratch_.PathOf(uri).c_str(), F_OK) == 0; }
+  absl::Status PutFd(absl::string_view uri, absl::string_view content) {
+    return store_->PutFd(uri, net::Memfd(content), {});
+  }
+  bool OnDisk(const std::string& uri) const {
+    return access(scratch_.PathOf(uri).c_str(), F_OK) == 0;
+  }
 
   std::unique_ptr<MemoryTier> tier_;
   std::optional<Store> store_;
@@ -112,8 +118,9 @@ TEST_F(StoreMemoryTest, NamesDoNotCollide) {
 
 // Names that could never be stored on the disk are refused for memory too.
 TEST_F(StoreMemoryTest, RefusesWhatTheDiskRefuses) {
-  for (const std::string& uri : {std::string(""), std::string("../x"), std::string("a/"), std::string("."),
-                                 std::string(".objmapper-x"), std::string("a\0b", 3), std::string(300, 'x')}) {
+  for (const std::string& uri :
+       {std::string(""), std::string("../x"), std::string("a/"), std::string("."),
+        std::string(".objmapper-x"), std::string("a\0b", 3), std::string(300, 'x')}) {
     EXPECT_FALSE(PutFd(uri, "x").ok()) << uri;
   }
   EXPECT_EQ(tier_->Read().objects, 0u);
@@ -127,7 +134,8 @@ TEST_F(StoreMemoryTest, Expires) {
   EXPECT_EQ(CodeOf("x"), absl::StatusCode::kNotFound);
 }
 
-// All objects are listed once, in order, page by page, whatever is where and however small the pages are.
+// All objects are listed once, in order, page by page, whatever is where and however small the
+// pages are.
 TEST_F(StoreMemoryTest, ListsBothInOrder) {
   std::vector<std::string> expected;
   for (int i = 10; i < 40; ++i) {
@@ -158,7 +166,8 @@ TEST_F(StoreMemoryTest, ListsBothInOrder) {
   }
 }
 
-// Writers to both tiers race: afterwards there is one object, that of one of the last writes, and readers never miss it.
+// Writers to both tiers race: afterwards there is one object, that of one of the last writes, and
+// readers never miss it.
 TEST_F(StoreMemoryTest, RacingWritersLeaveOneObject) {
   ASSERT_TRUE(Put("x", "0").ok());
   std::atomic<bool> done{false};

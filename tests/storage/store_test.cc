@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -11,7 +13,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -21,8 +22,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <glog/logging.h>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -52,18 +51,22 @@ class StoreTest : public TreeTest {
     TreeTest::TearDown();
   }
 
-  absl::Status Put(absl::string_view uri, absl::string_view content, const PutAttributes& attributes = {}) {
-    absl::StatusOr<std::unique_ptr<NewObject>> object = store_->Begin(uri, content.size(), attributes);
+  absl::Status Put(absl::string_view uri, absl::string_view content,
+                   const PutAttributes& attributes = {}) {
+    absl::StatusOr<std::unique_ptr<NewObject>> object =
+        store_->Begin(uri, content.size(), attributes);
     if (!object.ok()) return object.status();
-    CHECK_EQ(pwrite((*object)->fd(), content.data(), content.size(), 0), static_cast<ssize_t>(content.size()));
+    CHECK_EQ(pwrite((*object)->fd(), content.data(), content.size(), 0),
+             static_cast<ssize_t>(content.size()));
     return (*object)->Commit();
   }
 
   std::string List(const ListQuery& query) {
     absl::StatusOr<ListPage> page = store_->List(query, Everything);
     if (!page.ok()) return page.status().ToString();
-    return absl::StrJoin(page->entries, " ",
-                         [](std::string* out, const ListEntry& entry) { absl::StrAppend(out, entry.uri); });
+    return absl::StrJoin(page->entries, " ", [](std::string* out, const ListEntry& entry) {
+      absl::StrAppend(out, entry.uri);
+    });
   }
 
   // All names below the root, reserved ones too.
@@ -98,7 +101,8 @@ TEST_F(StoreTest, ReplacesWithoutTouchingTheOldOne) {
   EXPECT_EQ(Names(), std::set<std::string>{"a"});
 }
 
-// One that is given up, or is short of bytes, leaves nothing: no name, no directory, no change of what was there.
+// One that is given up, or is short of bytes, leaves nothing: no name, no directory, no change of
+// what was there.
 TEST_F(StoreTest, LeavesNothingOfWhatIsGivenUp) {
   ASSERT_TRUE(Put("kept", "kept").ok());
   const std::set<std::string> before = Names();
@@ -155,7 +159,8 @@ TEST_F(StoreTest, AnAnnouncedSizeTakesNoRoom) {
   EXPECT_FALSE((*object)->Commit().ok()) << "a byte of a million";
 }
 
-// A link is replaced, not written through; a directory behind a link is found as readers find it, and none outside.
+// A link is replaced, not written through; a directory behind a link is found as readers find it,
+// and none outside.
 TEST_F(StoreTest, FollowsNoLinkOut) {
   ASSERT_TRUE(Put("target", "target").ok());
   ASSERT_EQ(symlink("target", scratch_.PathOf("link").c_str()), 0);
@@ -174,7 +179,8 @@ TEST_F(StoreTest, FollowsNoLinkOut) {
   EXPECT_EQ(access(absl::StrCat(scratch_.outside(), "/secret").c_str(), F_OK), 0);
 }
 
-// What is deleted is gone at once, with the directories that it leaves empty; descriptors stay good.
+// What is deleted is gone at once, with the directories that it leaves empty; descriptors stay
+// good.
 TEST_F(StoreTest, DeletesWithEmptyDirectories) {
   ASSERT_TRUE(Put("a/b/c/object", "x").ok());
   ASSERT_TRUE(Put("a/other", "x").ok());
@@ -203,7 +209,8 @@ TEST_F(StoreTest, OutlivesThePruningOfItsDirectory) {
   ExpectContent("a/b/object", "x");
 }
 
-// A client's file becomes an object without a use of its offset; the object is not the client's file.
+// A client's file becomes an object without a use of its offset; the object is not the client's
+// file.
 TEST_F(StoreTest, TakesDescriptors) {
   scratch_.Write("file", "a file");
   const net::UniqueFd file(open(scratch_.PathOf("file").c_str(), O_RDWR | O_CLOEXEC));
@@ -223,7 +230,8 @@ TEST_F(StoreTest, TakesDescriptors) {
   ExpectContent("empty", "");
 }
 
-// The etag is that of the content, whether its zeros take room or not; where the holes are more than may be hashed it is the version's.
+// The etag is that of the content, whether its zeros take room or not; where the holes are more
+// than may be hashed it is the version's.
 TEST_F(StoreTest, HolesHashAsTheZerosThatTheyAre) {
   std::string content(3'000'000, '\0');
   content.replace(1'000'000, 5, "bytes");
@@ -245,8 +253,8 @@ TEST_F(StoreTest, HolesHashAsTheZerosThatTheyAre) {
   EXPECT_FALSE(absl::StartsWith(huge->etag, "xxh3-"));
 }
 
-// A client that cuts and grows its file while it is copied gets an object of one of the sizes, or is told so; there is never one
-// of another size, and nothing else is left.
+// A client that cuts and grows its file while it is copied gets an object of one of the sizes, or
+// is told so; there is never one of another size, and nothing else is left.
 TEST_F(StoreTest, CopiesAFileThatChangesOrSaysSo) {
   constexpr off_t kSmall = 1'000, kLarge = 700'000;
   const net::UniqueFd file = net::Memfd(std::string(kLarge, 'x'), /*seals=*/0);
@@ -258,7 +266,8 @@ TEST_F(StoreTest, CopiesAFileThatChangesOrSaysSo) {
     }
   });
   for (int i = 0; i < 100; ++i) {
-    const absl::Status put = store_->PutFd("object", net::UniqueFd(fcntl(file.get(), F_DUPFD_CLOEXEC, 0)), {});
+    const absl::Status put =
+        store_->PutFd("object", net::UniqueFd(fcntl(file.get(), F_DUPFD_CLOEXEC, 0)), {});
     EXPECT_TRUE(put.ok() || absl::IsAborted(put)) << put;
     if (!put.ok()) continue;
     const absl::StatusOr<ObjectInfo> info = tree_->Stat("object", Wait::kMayBlock);
@@ -295,7 +304,8 @@ TEST_F(StoreTest, RefusesOtherDescriptorsByName) {
   EXPECT_EQ(Names(), std::set<std::string>{"file"});
 }
 
-// An object that has expired is not found by any opener, nor listed; one that has not is as any other.
+// An object that has expired is not found by any opener, nor listed; one that has not is as any
+// other.
 TEST_F(StoreTest, EndsWithItsTime) {
   PutAttributes attributes;
   attributes.ttl = absl::Hours(1);
@@ -313,8 +323,8 @@ TEST_F(StoreTest, EndsWithItsTime) {
   ExpectContent("a/object", "for ever");
 }
 
-// The content's etag depends on the content alone, is kept with the file, and is forgotten when the file is rewritten in
-// place, even by somebody who turns its mtime back.
+// The content's etag depends on the content alone, is kept with the file, and is forgotten when the
+// file is rewritten in place, even by somebody who turns its mtime back.
 TEST_F(StoreTest, KnowsTheContentsEtag) {
   const auto etag = [this](absl::string_view uri) {
     absl::StatusOr<OpenedObject> object = Open(uri);
@@ -336,8 +346,11 @@ TEST_F(StoreTest, KnowsTheContentsEtag) {
   ASSERT_EQ(stat(path.c_str(), &before), 0);
   const timespec times[2] = {before.st_atim, before.st_mtim};
   const net::UniqueFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC));
-  const auto ns = [](const timespec& time) { return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; };
-  // Once more until it happens later than the instant in which the store's own changes count as such.
+  const auto ns = [](const timespec& time) {
+    return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+  };
+  // Once more until it happens later than the instant in which the store's own changes count as
+  // such.
   do {
     ASSERT_EQ(pwrite(fd.get(), "SAME bytes", 10, 0), 10);
     ASSERT_EQ(futimens(fd.get(), times), 0);
@@ -350,25 +363,27 @@ TEST_F(StoreTest, KnowsTheContentsEtag) {
   EXPECT_NE(EtagOf(fd.get(), *info, Tier::kDisk), kept);
 }
 
-// What lies in a file's attribute may be anybody's writing: only what an etag can be is taken for one.
+// What lies in a file's attribute may be anybody's writing: only what an etag can be is taken for
+// one.
 TEST_F(StoreTest, ForeignEtags) {
   ASSERT_TRUE(Put("one", "bytes").ok());
   const net::UniqueFd fd(open(scratch_.PathOf("one").c_str(), O_RDWR | O_CLOEXEC));
   if (!KeepContentEtag(fd.get(), "fine")) GTEST_SKIP() << "no extended attributes here";
-  for (const std::string& bad : {std::string("e\x1b[2J"), std::string("\xc2\x9b"), std::string("caf\xc3\xa9"), std::string(),
-                                 std::string(65, 'e')}) {
+  for (const std::string& bad : {std::string("e\x1b[2J"), std::string("\xc2\x9b"),
+                                 std::string("caf\xc3\xa9"), std::string(), std::string(65, 'e')}) {
     EXPECT_FALSE(KeepContentEtag(fd.get(), bad)) << bad.size();
   }
   const absl::StatusOr<ObjectInfo> info = InfoOf(fd.get(), "one");
   ASSERT_TRUE(info.ok());
   // A time so long ago that a difference to it overflows.
-  const std::string value = absl::StrCat("e ", info->size, " ", info->mtime_ns, " ", std::numeric_limits<int64_t>::min());
+  const std::string value =
+      absl::StrCat("e ", info->size, " ", info->mtime_ns, " ", std::numeric_limits<int64_t>::min());
   ASSERT_EQ(fsetxattr(fd.get(), "user.objmapper.etag", value.data(), value.size(), 0), 0);
   EXPECT_FALSE(KnownContentEtag(fd.get(), *info).has_value());
 }
 
-// Empty directories that a store has made, such as a put that was killed leaves, are in nobody's way, however many; with an
-// object in one they are.
+// Empty directories that a store has made, such as a put that was killed leaves, are in nobody's
+// way, however many; with an object in one they are.
 TEST_F(StoreTest, TakesTheNameOfEmptyDirectories) {
   for (const char* uri : {"a/x", "b/c/d/x", "b/e/x", "f/g/x"}) {
     ASSERT_TRUE(Put(uri, "x").ok());
@@ -383,21 +398,26 @@ TEST_F(StoreTest, TakesTheNameOfEmptyDirectories) {
   ExpectContent("f/g/object", "x");
 }
 
-// A directory that somebody else has made is never removed, though it be empty, or become so: not by a put of its name, nor by
-// a delete, a put that comes to nothing, or one of the store's own directories going.
+// A directory that somebody else has made is never removed, though it be empty, or become so: not
+// by a put of its name, nor by a delete, a put that comes to nothing, or one of the store's own
+// directories going.
 TEST_F(StoreTest, LeavesDirectoriesOfOthers) {
-  for (const char* directory : {"inbox", "inbox/theirs", "other", "other/way"}) scratch_.MakeDirectory(directory);
+  for (const char* directory : {"inbox", "inbox/theirs", "other", "other/way"})
+    scratch_.MakeDirectory(directory);
   const std::set<std::string> before = Names();
   for (const char* uri : {"inbox", "inbox/theirs", "other/way", "inbox//theirs", "./inbox"}) {
     EXPECT_EQ(Put(uri, "x").code(), absl::StatusCode::kAlreadyExists) << uri;
-    EXPECT_EQ(store_->PutFd(uri, net::Memfd("x", /*seals=*/0), {}).code(), absl::StatusCode::kAlreadyExists) << uri;
+    EXPECT_EQ(store_->PutFd(uri, net::Memfd("x", /*seals=*/0), {}).code(),
+              absl::StatusCode::kAlreadyExists)
+        << uri;
     EXPECT_EQ(store_->Delete(uri).code(), absl::StatusCode::kFailedPrecondition) << uri;
   }
   EXPECT_EQ(Names(), before);
   ASSERT_TRUE(Put("inbox/theirs/a", "x").ok());
   ASSERT_TRUE(Put("other/way/ours/a", "x").ok());
   scratch_.Write("inbox/file", "not by a store");
-  for (const char* uri : {"inbox/theirs/a", "other/way/ours/a", "inbox/file"}) EXPECT_TRUE(store_->Delete(uri).ok()) << uri;
+  for (const char* uri : {"inbox/theirs/a", "other/way/ours/a", "inbox/file"})
+    EXPECT_TRUE(store_->Delete(uri).ok()) << uri;
   ASSERT_TRUE(store_->Begin("inbox/theirs/ours/a", 1, {}).ok());  // and given up
   EXPECT_EQ(Names(), before);
   // Made anew by somebody else, under a name that was the store's.
@@ -408,8 +428,8 @@ TEST_F(StoreTest, LeavesDirectoriesOfOthers) {
   EXPECT_EQ(Put("inbox/made", "x").code(), absl::StatusCode::kAlreadyExists);
 }
 
-// Directories that a caller is not to remove stay, though the store has made them; but what a put has made it takes back, if it
-// comes to nothing.
+// Directories that a caller is not to remove stay, though the store has made them; but what a put
+// has made it takes back, if it comes to nothing.
 TEST_F(StoreTest, KeepsTheDirectoriesItIsTold) {
   ASSERT_TRUE(Put("a/b/c/one", "x").ok());
   ASSERT_TRUE(store_->Delete("a/b/c/one", /*kept_folders=*/2).ok());
@@ -429,7 +449,8 @@ TEST_F(StoreTest, KeepsTheDirectoriesItIsTold) {
 TEST_F(StoreTest, KnowsItsDirectoriesWithoutAttributesToo) {
   scratch_.MakeDirectory("plain");
   const std::string mount_point = scratch_.PathOf("plain");
-  if (mount("ramfs", mount_point.c_str(), "ramfs", 0, "") != 0) GTEST_SKIP() << "only root can mount";
+  if (mount("ramfs", mount_point.c_str(), "ramfs", 0, "") != 0)
+    GTEST_SKIP() << "only root can mount";
   scratch_.MakeDirectory("plain/theirs");
   const absl::Status put = Put("plain/ours/a/b", "x");
   const absl::Status put_theirs = Put("plain/theirs/a", "x");
@@ -438,7 +459,8 @@ TEST_F(StoreTest, KnowsItsDirectoriesWithoutAttributesToo) {
   const absl::Status over = Put("plain/theirs", "x");
   const std::set<std::string> names = Names();
   ASSERT_EQ(umount(mount_point.c_str()), 0);
-  for (const absl::Status& status : {put, put_theirs, deleted, deleted_theirs}) EXPECT_TRUE(status.ok()) << status;
+  for (const absl::Status& status : {put, put_theirs, deleted, deleted_theirs})
+    EXPECT_TRUE(status.ok()) << status;
   EXPECT_EQ(over.code(), absl::StatusCode::kAlreadyExists) << over;
   EXPECT_EQ(names, (std::set<std::string>{"plain", "plain/theirs"}));
 }
@@ -460,16 +482,19 @@ TEST_F(StoreTest, RefusesMoreThanTheProcessMayWrite) {
   const rlimit small{1000, before.rlim_max};
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
   const absl::Status begun = store_->Begin("x/y", 1001, {}).status();
-  const absl::Status passed = store_->PutFd("x/y", net::Memfd(std::string(900, 'x'), /*seals=*/0), {});
+  const absl::Status passed =
+      store_->PutFd("x/y", net::Memfd(std::string(900, 'x'), /*seals=*/0), {});
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
   EXPECT_EQ(begun.code(), absl::StatusCode::kUnavailable) << begun;
   EXPECT_TRUE(passed.ok()) << passed;
   EXPECT_EQ(Names(), (std::set<std::string>{"x", "x/y"}));
 }
 
-// Pages follow each other in the order of bytes, each URI once, whatever the pages' size; "a-b" comes before "a/b".
+// Pages follow each other in the order of bytes, each URI once, whatever the pages' size; "a-b"
+// comes before "a/b".
 TEST_F(StoreTest, ListsInOrderPageByPage) {
-  const std::set<std::string> uris = {"a-b", "a/b", "a/b.c", "a/b-/x", "a0", "b/c/d/e", "b/c/d0", "z"};
+  const std::set<std::string> uris = {"a-b", "a/b",     "a/b.c",  "a/b-/x",
+                                      "a0",  "b/c/d/e", "b/c/d0", "z"};
   for (const std::string& uri : uris) ASSERT_TRUE(Put(uri, "xy").ok());
   scratch_.MakeDirectory("hollow");
   scratch_.Write(".objmapper-1-2-3", "not listed");
@@ -508,7 +533,9 @@ TEST_F(StoreTest, ListsWhatIsPermitted) {
 // Putting, deleting and reading one name at once: whoever finds it finds one whole version of it.
 TEST_F(StoreTest, ShowsWholeVersionsToThoseWhoRace) {
   constexpr int kVersions = 150;
-  const auto content = [](int version) { return std::string(1000 + 37 * version, static_cast<char>('a' + version % 26)); };
+  const auto content = [](int version) {
+    return std::string(1000 + 37 * version, static_cast<char>('a' + version % 26));
+  };
   std::atomic<int> writers{3};
   std::vector<std::thread> threads;
   for (int w = 0; w < 2; ++w) {
@@ -538,7 +565,8 @@ TEST_F(StoreTest, ShowsWholeVersionsToThoseWhoRace) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_GT(found, 0);
-  for (const std::string& name : Names()) EXPECT_FALSE(absl::StrContains(name, ".objmapper-")) << name;
+  for (const std::string& name : Names())
+    EXPECT_FALSE(absl::StrContains(name, ".objmapper-")) << name;
 }
 
 // What is left of a process that was killed goes; what one is at work with stays.
@@ -571,9 +599,11 @@ TEST_F(StoreTest, RemovesLeftoversEverywhere) {
 TEST_F(StoreTest, AFullDiskRefusesAtOnce) {
   scratch_.MakeDirectory("small");
   const std::string mount_point = scratch_.PathOf("small");
-  if (mount("tmpfs", mount_point.c_str(), "tmpfs", 0, "size=64k") != 0) GTEST_SKIP() << "only root can mount";
+  if (mount("tmpfs", mount_point.c_str(), "tmpfs", 0, "size=64k") != 0)
+    GTEST_SKIP() << "only root can mount";
   const absl::Status begun = store_->Begin("small/a/big", 1'000'000, {}).status();
-  const absl::Status passed = store_->PutFd("small/a/big", net::Memfd(std::string(1'000'000, 'x'), /*seals=*/0), {});
+  const absl::Status passed =
+      store_->PutFd("small/a/big", net::Memfd(std::string(1'000'000, 'x'), /*seals=*/0), {});
   const absl::Status fits = Put("small/a/fits", "x");
   const std::set<std::string> names = Names();
   ASSERT_EQ(umount(mount_point.c_str()), 0);
@@ -583,7 +613,8 @@ TEST_F(StoreTest, AFullDiskRefusesAtOnce) {
   EXPECT_EQ(names, (std::set<std::string>{"small", "small/a", "small/a/fits"}));
 }
 
-// A URI may be so deep and no deeper, for every operation; what is made on the way for nothing is not left.
+// A URI may be so deep and no deeper, for every operation; what is made on the way for nothing is
+// not left.
 TEST_F(StoreTest, DepthHasABound) {
   const auto deep = [](size_t levels) {
     std::string uri = "d";
@@ -606,7 +637,8 @@ TEST_F(StoreTest, DepthHasABound) {
   ExpectContent("a/b", "x");
 }
 
-// What others have made deeper than that is nobody's object, and keeps no listing from what is; a listing has a few descriptors open.
+// What others have made deeper than that is nobody's object, and keeps no listing from what is; a
+// listing has a few descriptors open.
 TEST_F(StoreTest, ListsBesideTreesOfAnyDepth) {
   ASSERT_TRUE(Put("a", "x").ok());
   ASSERT_TRUE(Put("z/z", "x").ok());
@@ -615,7 +647,8 @@ TEST_F(StoreTest, ListsBesideTreesOfAnyDepth) {
     ASSERT_EQ(mkdirat(at.get(), "m", 0755), 0);
     at.Reset(openat(at.get(), "m", O_PATH | O_DIRECTORY | O_CLOEXEC));
     ASSERT_TRUE(at.valid());
-    if (level % 100 == 0) net::UniqueFd file(openat(at.get(), "object", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+    if (level % 100 == 0)
+      net::UniqueFd file(openat(at.get(), "object", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
   }
   rlimit before;
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -637,9 +670,11 @@ TEST_F(StoreTest, ListsBesideTreesOfAnyDepth) {
   ASSERT_EQ(system(("rm -rf '" + scratch_.PathOf("m") + "'").c_str()), 0);
 }
 
-// Folders that a peer may see nothing of are not read, and those that the prefix does not lead to neither.
+// Folders that a peer may see nothing of are not read, and those that the prefix does not lead to
+// neither.
 TEST_F(StoreTest, ListReadsOnlyWhatMayBeSeen) {
-  for (const char* uri : {"closed/a", "open/a", "open/b/c", "open/secret/d"}) ASSERT_TRUE(Put(uri, "x").ok());
+  for (const char* uri : {"closed/a", "open/a", "open/b/c", "open/secret/d"})
+    ASSERT_TRUE(Put(uri, "x").ok());
   class Open : public ListFilter {
    public:
     bool Permits(absl::string_view uri) const override {
@@ -677,13 +712,15 @@ TEST_F(StoreTest, ForeignAttributesAreOnlyNumbers) {
   const auto set = [&](const char* name, const std::string& value) {
     return setxattr(path.c_str(), name, value.data(), value.size(), 0) == 0;
   };
-  if (!set("user.objmapper.expires", "9223372036854775807")) GTEST_SKIP() << "no extended attributes here";
+  if (!set("user.objmapper.expires", "9223372036854775807"))
+    GTEST_SKIP() << "no extended attributes here";
   ExpectContent("object", "content");
   for (const char* expired : {"-9223372036854775808", "-1", "0", "1"}) {
     ASSERT_TRUE(set("user.objmapper.expires", expired));
     EXPECT_EQ(CodeOf("object"), absl::StatusCode::kNotFound) << expired;
   }
-  ASSERT_TRUE(set("user.objmapper.expires", "99999999999999999999999"));  // no number: it never expires
+  // no number: it never expires
+  ASSERT_TRUE(set("user.objmapper.expires", "99999999999999999999999"));
   ExpectContent("object", "content");
   for (const char* kept : {"-9223372036854775808", "9223372036854775807"}) {
     ASSERT_TRUE(set("user.objmapper.etag", absl::StrCat("xxh3-0 7 0 ", kept)));

@@ -311,12 +311,14 @@ TEST_F(TreeTest, UnsearchableRootIsRefused) {
   EXPECT_EQ(status.code(), StatusCode::kPermissionDenied) << status;
 }
 
-// Without /proc it is not known when objects expire, and new files get no names: that is said at the start, and not found out later.
+// Without /proc it is not known when objects expire, and new files get no names: that is said at
+// the start, and not found out later.
 TEST_F(TreeTest, NeedsProc) {
   const pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
-    if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+    if (unshare(CLONE_NEWNS) != 0 ||
+        mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         umount2("/proc", MNT_DETACH) != 0 || access("/proc/self", F_OK) == 0) {
       _exit(2);
     }
@@ -325,11 +327,13 @@ TEST_F(TreeTest, NeedsProc) {
   }
   int status;
   ASSERT_EQ(waitpid(child, &status, 0), child);
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 2) GTEST_SKIP() << "nothing can be unmounted here";
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
+    GTEST_SKIP() << "nothing can be unmounted here";
   EXPECT_EQ(status, 0);
 }
 
-// What has become of the root is told; another directory of its name is served from when that is asked for, by what is open already.
+// What has become of the root is told; another directory of its name is served from when that is
+// asked for, by what is open already.
 TEST_F(TreeTest, FollowsItsRoot) {
   const auto any = [](int) { return absl::OkStatus(); };
   scratch_.Write("a", "first");
@@ -343,7 +347,8 @@ TEST_F(TreeTest, FollowsItsRoot) {
   ASSERT_EQ(mkdir(scratch_.path().c_str(), 0755), 0);
   scratch_.Write("a", "second");
   EXPECT_TRUE(absl::StrContains(tree_->CheckRoot().message(), "another directory"));
-  EXPECT_TRUE(absl::IsAborted(tree_->FollowRoot([](int) { return absl::AbortedError("no"); }).status()));
+  EXPECT_TRUE(
+      absl::IsAborted(tree_->FollowRoot([](int) { return absl::AbortedError("no"); }).status()));
   ExpectContent("a", "first");
   const uint64_t before = tree_->changes();
   EXPECT_TRUE(tree_->FollowRoot(any).value_or(false));

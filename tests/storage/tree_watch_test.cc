@@ -29,14 +29,16 @@ class TreeWatchTest : public testing::Test {
     EXPECT_TRUE(fd.valid()) << path;
     return watch->Add(fd.get(), path);
   }
-  // Names that changed; directories with a '/' behind them. inotify tells of a change before the call that makes it returns.
+  // Names that changed; directories with a '/' behind them. inotify tells of a change before the
+  // call that makes it returns.
   Names Changes(TreeWatch* watch) {
     Names names;
     std::vector<TreeWatch::Change> changes;
     do {
       changes.clear();
       EXPECT_TRUE(watch->Read(&changes));
-      for (const TreeWatch::Change& change : changes) names.insert(change.path + (change.directory ? "/" : ""));
+      for (const TreeWatch::Change& change : changes)
+        names.insert(change.path + (change.directory ? "/" : ""));
     } while (!changes.empty());
     return names;
   }
@@ -47,7 +49,8 @@ class TreeWatchTest : public testing::Test {
   const ScratchRoot scratch_;
 };
 
-// Whatever is done to a name in a watched directory is told, with the path that the directory was added under.
+// Whatever is done to a name in a watched directory is told, with the path that the directory was
+// added under.
 TEST_F(TreeWatchTest, TellsEveryKindOfChange) {
   scratch_.MakeDirectory("d");
   scratch_.Write("d/old", "1");
@@ -100,7 +103,8 @@ TEST_F(TreeWatchTest, RefusesBeyondItsBound) {
   EXPECT_EQ(Add(&none, "b"), Added::kRefused);
 }
 
-// A directory that is renamed is let go with all below it, so that nothing is told under names that are no more.
+// A directory that is renamed is let go with all below it, so that nothing is told under names that
+// are no more.
 TEST_F(TreeWatchTest, LetsGoOfADirectoryThatIsRenamed) {
   scratch_.MakeDirectory("a");
   scratch_.MakeDirectory("a/b");
@@ -131,7 +135,8 @@ TEST_F(TreeWatchTest, FollowsADirectoryThatIsFoundFirst) {
   EXPECT_EQ(Changes(&watch), Names{"z/file"});
 }
 
-// Another directory under a known path is not the same one, and events of the old one are not told under it.
+// Another directory under a known path is not the same one, and events of the old one are not told
+// under it.
 TEST_F(TreeWatchTest, TellsApartDirectoriesOfOneName) {
   scratch_.MakeDirectory("a");
   TreeWatch watch(100);
@@ -149,7 +154,8 @@ TEST_F(TreeWatchTest, TellsApartDirectoriesOfOneName) {
 TEST_F(TreeWatchTest, SaysWhenEventsWereLost) {
   int queued_max = 0;
   std::ifstream("/proc/sys/fs/inotify/max_queued_events") >> queued_max;
-  if (queued_max == 0 || queued_max > 1'000'000) GTEST_SKIP() << "the kernel keeps too many events: " << queued_max;
+  if (queued_max == 0 || queued_max > 1'000'000)
+    GTEST_SKIP() << "the kernel keeps too many events: " << queued_max;
   TreeWatch watch(100);
   Add(&watch, "");
   const ptrdiff_t fds = net::OpenFds();

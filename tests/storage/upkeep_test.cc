@@ -54,7 +54,8 @@ class UpkeepTest : public testing::Test {
     options.unlinked = &unlinked_;
     options.marks = &marks_;
     options.unix_seconds = [this] { return now_s_; };
-    options.delete_if = [this](absl::string_view uri, absl::FunctionRef<bool(int fd)> wanted) -> absl::Status {
+    options.delete_if = [this](absl::string_view uri,
+                               absl::FunctionRef<bool(int fd)> wanted) -> absl::Status {
       if (delete_fails_) return absl::PermissionDeniedError("not today");
       const std::string path = scratch_.PathOf(uri);
       net::UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -81,7 +82,8 @@ class UpkeepTest : public testing::Test {
     scratch_.Write(uri, "x");
     const std::string text = absl::StrCat(expires_s);
     const std::string path = scratch_.PathOf(uri);
-    if (setxattr(path.c_str(), "user.objmapper.expires", text.data(), text.size(), 0) != 0) return false;
+    if (setxattr(path.c_str(), "user.objmapper.expires", text.data(), text.size(), 0) != 0)
+      return false;
     EXPECT_EQ(chmod(path.c_str(), 01644), 0);
     feed_->Refresh(uri);
     return true;
@@ -124,7 +126,8 @@ class UpkeepTest : public testing::Test {
 
 // An object goes when its time has come, not before; others stay.
 TEST_F(UpkeepTest, RemovesWhatHasExpired) {
-  if (!PutMortal("a", now_s_ + 10)) GTEST_SKIP() << "no extended attributes here: " << strerror(errno);
+  if (!PutMortal("a", now_s_ + 10))
+    GTEST_SKIP() << "no extended attributes here: " << strerror(errno);
   PutMortal("b", now_s_ + 20);
   Put("c", 1, 0);
   Pass(9);
@@ -139,9 +142,11 @@ TEST_F(UpkeepTest, RemovesWhatHasExpired) {
   EXPECT_EQ(Uris(), "c");
 }
 
-// An object that has taken an expired one's name is not taken for it, although the catalog has not heard of it.
+// An object that has taken an expired one's name is not taken for it, although the catalog has not
+// heard of it.
 TEST_F(UpkeepTest, SparesTheSuccessorOfWhatHasExpired) {
-  if (!PutMortal("a", now_s_ + 10)) GTEST_SKIP() << "no extended attributes here: " << strerror(errno);
+  if (!PutMortal("a", now_s_ + 10))
+    GTEST_SKIP() << "no extended attributes here: " << strerror(errno);
   unlink(scratch_.PathOf("a").c_str());
   scratch_.Write("a", "immortal");
   Pass(20);
@@ -153,7 +158,8 @@ TEST_F(UpkeepTest, SparesTheSuccessorOfWhatHasExpired) {
 
 // What cannot be removed is tried again later, not all the time; many are removed in one go.
 TEST_F(UpkeepTest, TriesAgainLater) {
-  if (!PutMortal("a", now_s_ + 1)) GTEST_SKIP() << "no extended attributes here: " << strerror(errno);
+  if (!PutMortal("a", now_s_ + 1))
+    GTEST_SKIP() << "no extended attributes here: " << strerror(errno);
   for (int i = 0; i < 200; ++i) PutMortal(absl::StrCat("m", i), now_s_ + 1);
   Pass(2);
   delete_fails_ = true;
@@ -166,7 +172,8 @@ TEST_F(UpkeepTest, TriesAgainLater) {
   EXPECT_EQ(upkeep_->expired(), 201u);
 }
 
-// Above the level the ones that were used longest ago go, the larger of two first, and no more than have to.
+// Above the level the ones that were used longest ago go, the larger of two first, and no more than
+// have to.
 TEST_F(UpkeepTest, EvictsWhatWasUsedLongestAgo) {
   Open("1000", "2000");
   Put("new", 400, 50);
@@ -180,7 +187,8 @@ TEST_F(UpkeepTest, EvictsWhatWasUsedLongestAgo) {
   EXPECT_EQ(upkeep_->eviction().evicted_bytes(), 510u);
 }
 
-// An object that was being stored while others went, and is there afterwards, is no reason to wait for their bytes.
+// An object that was being stored while others went, and is there afterwards, is no reason to wait
+// for their bytes.
 TEST_F(UpkeepTest, AnObjectOnItsWayHoldsNothingUp) {
   Open("1000", "");
   Put("a", 400, 1);
@@ -207,7 +215,8 @@ TEST_F(UpkeepTest, SparesWhatIsMarked) {
   EXPECT_EQ(Uris(), "a");
 }
 
-// What was read past the server, as the file system says, has a second chance; the next one goes in its place.
+// What was read past the server, as the file system says, has a second chance; the next one goes in
+// its place.
 TEST_F(UpkeepTest, SparesWhatWasReadElsewhere) {
   Open("1000", "2000");
   Put("a", 600, 10);
@@ -254,7 +263,8 @@ TEST_F(UpkeepTest, EvictsUntilTheFileSystemIsBelow) {
   EXPECT_EQ(Uris().substr(Uris().size() - 3), "o21");
 }
 
-// What clients still have open does not come back when it is deleted: the rest of the objects does not go for it.
+// What clients still have open does not come back when it is deleted: the rest of the objects does
+// not go for it.
 TEST_F(UpkeepTest, DoesNotEvictMoreForWhatIsHeldOpen) {
   const SmallDisk disk(scratch_.path(), "16m");
   if (!disk.mounted()) GTEST_SKIP() << disk.why_not();
@@ -264,7 +274,8 @@ TEST_F(UpkeepTest, DoesNotEvictMoreForWhatIsHeldOpen) {
   std::vector<net::UniqueFd> clients;
   for (int i = 0; i < 12; ++i) {
     Put(absl::StrCat("o", 10 + i), 1 << 20, i);
-    clients.emplace_back(open(scratch_.PathOf(absl::StrCat("o", 10 + i)).c_str(), O_RDONLY | O_CLOEXEC));
+    clients.emplace_back(
+        open(scratch_.PathOf(absl::StrCat("o", 10 + i)).c_str(), O_RDONLY | O_CLOEXEC));
   }
   DoAll();
   Pass(100);
@@ -278,8 +289,8 @@ TEST_F(UpkeepTest, DoesNotEvictMoreForWhatIsHeldOpen) {
   EXPECT_GE(catalog_.objects(), 7u);
 }
 
-// Once more removed files are open than can be told apart, what somebody has open does not go: its bytes would be gone from sight, and
-// everything else would follow them. What nobody has open does.
+// Once more removed files are open than can be told apart, what somebody has open does not go: its
+// bytes would be gone from sight, and everything else would follow them. What nobody has open does.
 TEST_F(UpkeepTest, EvictsNothingMoreThatIsHeldOpen) {
   std::vector<net::UniqueFd> held;
   for (int i = 0; i < 10; ++i) {
@@ -293,7 +304,8 @@ TEST_F(UpkeepTest, EvictsNothingMoreThatIsHeldOpen) {
   Open("1000", "2000");
   for (int i = 0; i < 200; ++i) {
     Put(absl::StrCat("held", 100 + i), 10, i);
-    held.emplace_back(open(scratch_.PathOf(absl::StrCat("held", 100 + i)).c_str(), O_RDONLY | O_CLOEXEC));
+    held.emplace_back(
+        open(scratch_.PathOf(absl::StrCat("held", 100 + i)).c_str(), O_RDONLY | O_CLOEXEC));
   }
   for (int i = 0; i < 5; ++i) Put(absl::StrCat("free", i), 100, 1000 + i);
   DoAll();

@@ -29,7 +29,8 @@ TEST(UseMarksTest, TellsOnceInATurn) {
   EXPECT_EQ(marks.Take(), Uris{"b"});
 }
 
-// What one instance has been told another has not, on the same thread; nor what another thread has told.
+// What one instance has been told another has not, on the same thread; nor what another thread has
+// told.
 TEST(UseMarksTest, InstancesAndThreadsAreApart) {
   UseMarks one, two;
   one.Used("a");

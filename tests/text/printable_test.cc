@@ -40,19 +40,26 @@ TEST(Utf8LengthTest, Edges) {
 
 // What people write stays as it is, backslashes too.
 TEST(PrintableTest, KeepsText) {
-  for (const char* text : {"", "a b\\c\"", "caf\xc3\xa9", "\xe6\x97\xa5\xe6\x9c\xac", "\xd7\xa9\xd7\x9c", "\xf0\x9f\x98\x80"}) {
+  for (const char* text : {"", "a b\\c\"", "caf\xc3\xa9", "\xe6\x97\xa5\xe6\x9c\xac",
+                           "\xd7\xa9\xd7\x9c", "\xf0\x9f\x98\x80"}) {
     EXPECT_EQ(Printable(text), text);
   }
 }
 
-// Every byte that is no text on its own, and every character that a terminal obeys or that cannot be seen, is
-// escaped; what is escaped once is not a second time.
+// Every byte that is no text on its own, and every character that a terminal obeys or that cannot
+// be seen, is escaped; what is escaped once is not a second time.
 TEST(PrintableTest, EscapesTheRest) {
   EXPECT_EQ(Printable("\x1b[2J\r\n"), "\\x1b[2J\\x0d\\x0a");
   EXPECT_EQ(Printable(absl::string_view("a\0b\x7f", 4)), "a\\x00b\\x7f");
-  EXPECT_EQ(Printable("\x9b" "2J"), "\\x9b2J");
-  EXPECT_EQ(Printable("\xc2\x9b" "2J"), "\\xc2\\x9b2J");
-  EXPECT_EQ(Printable("\xe2\x80\xae" "gpj"), "\\xe2\\x80\\xaegpj");
+  EXPECT_EQ(Printable("\x9b"
+                      "2J"),
+            "\\x9b2J");
+  EXPECT_EQ(Printable("\xc2\x9b"
+                      "2J"),
+            "\\xc2\\x9b2J");
+  EXPECT_EQ(Printable("\xe2\x80\xae"
+                      "gpj"),
+            "\\xe2\\x80\\xaegpj");
   EXPECT_EQ(Printable("caf\xc3"), "caf\\xc3");
   for (int byte = 0x80; byte < 0x100; ++byte) {
     const std::string shown = Printable(std::string(1, static_cast<char>(byte)));
@@ -65,11 +72,12 @@ TEST(PrintableTest, EscapesTheRest) {
 TEST(PrintableTest, Edges) {
   const struct {
     char32_t first, last;
-  } hidden[] = {{0x80, 0x9F},     {0xAD, 0xAD},     {0x61C, 0x61C},     {0x200B, 0x200F}, {0x2028, 0x202E},
-                {0x2060, 0x206F}, {0xFDD0, 0xFDEF}, {0xFEFF, 0xFEFF},   {0xFFF0, 0xFFFB}, {0xFFFE, 0xFFFF},
-                {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF}};
+  } hidden[] = {{0x80, 0x9F},     {0xAD, 0xAD},     {0x61C, 0x61C},     {0x200B, 0x200F},
+                {0x2028, 0x202E}, {0x2060, 0x206F}, {0xFDD0, 0xFDEF},   {0xFEFF, 0xFEFF},
+                {0xFFF0, 0xFFFB}, {0xFFFE, 0xFFFF}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF}};
   for (const auto& span : hidden) {
-    for (const char32_t c : std::initializer_list<char32_t>{span.first, (span.first + span.last) / 2, span.last}) {
+    for (const char32_t c :
+         std::initializer_list<char32_t>{span.first, (span.first + span.last) / 2, span.last}) {
       EXPECT_FALSE(FirstCharacter(Utf8(c)).printable) << std::hex << static_cast<uint32_t>(c);
       EXPECT_EQ(FirstCharacter(Utf8(c)).code_point, c);
     }
@@ -83,7 +91,8 @@ TEST(PrintableTest, Edges) {
   EXPECT_FALSE(FirstCharacter(Utf8(0x10FFFF)).printable);
 }
 
-// A name in quotes cannot pass for what stands around it, however long it is and wherever it is cut.
+// A name in quotes cannot pass for what stands around it, however long it is and wherever it is
+// cut.
 TEST(QuotedTest, IsOneWord) {
   EXPECT_EQ(Quoted("a b"), "\"a b\"");
   EXPECT_EQ(Quoted("a\": OK \\\n"), "\"a\\\": OK \\\\\\n\"");

@@ -1,4 +1,5 @@
-// put, ls, rm and cp as their user sees them, against the real server: files, output and exit codes.
+// put, ls, rm and cp as their user sees them, against the real server: files, output and exit
+// codes.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -39,14 +40,14 @@ class ObjectsTest : public testing::Test {
   // Runs the program in folder_.
   Outcome Run(const std::string& arguments, const std::string& url = "") {
     return RunShell(absl::StrCat("cd ", folder_.path(), " && OBJMAPPER_SERVER=",
-                                 url.empty() ? absl::StrCat("unix:", server_->socket_path()) : url, " ", program_,
-                                 " ", arguments),
+                                 url.empty() ? absl::StrCat("unix:", server_->socket_path()) : url,
+                                 " ", program_, " ", arguments),
                     folder_.Path("stderr"));
   }
   // Runs a line of the shell in folder_, in which the program finds the server.
   Outcome Shell(const std::string& line) {
-    return RunShell(absl::StrCat("cd ", folder_.path(), " && export OBJMAPPER_SERVER=unix:", server_->socket_path(), " && ( ",
-                                 line, " )"),
+    return RunShell(absl::StrCat("cd ", folder_.path(), " && export OBJMAPPER_SERVER=unix:",
+                                 server_->socket_path(), " && ( ", line, " )"),
                     folder_.Path("stderr"));
   }
   // The same where all must go well. Returns stdout.
@@ -57,7 +58,8 @@ class ObjectsTest : public testing::Test {
     return outcome.out;
   }
   void ExpectSame(const std::string& a, const std::string& b) {
-    const Outcome diff = RunShell(absl::StrCat("cd ", folder_.path(), " && diff -r ", a, " ", b), "/dev/null");
+    const Outcome diff =
+        RunShell(absl::StrCat("cd ", folder_.path(), " && diff -r ", a, " ", b), "/dev/null");
     EXPECT_EQ(diff.exit_code, 0) << diff.out;
   }
 
@@ -67,8 +69,8 @@ class ObjectsTest : public testing::Test {
   std::optional<e2e::ServerProcess> server_;
 };
 
-// A folder comes back as it was, whatever its files' names and sizes are and whichever way they went; and
-// the same again, over what is there already.
+// A folder comes back as it was, whatever its files' names and sizes are and whichever way they
+// went; and the same again, over what is there already.
 TEST_F(ObjectsTest, FoldersThereAndBack) {
   folder_.Write("d/big", e2e::Pattern(1, 64 << 20));
   EXPECT_EQ(Good("put -r d p/"), "");
@@ -88,8 +90,11 @@ TEST_F(ObjectsTest, FoldersThereAndBack) {
 
 // What is put on standard input, by a pipe or a file, is the object; an empty one too.
 TEST_F(ObjectsTest, StandardInput) {
-  EXPECT_EQ(RunShell(absl::StrCat("printf hello | ", program_, " put - s/in --server=unix:", server_->socket_path()),
-                     folder_.Path("stderr")).exit_code, 0);
+  EXPECT_EQ(RunShell(absl::StrCat("printf hello | ", program_,
+                                  " put - s/in --server=unix:", server_->socket_path()),
+                     folder_.Path("stderr"))
+                .exit_code,
+            0);
   EXPECT_EQ(Good("get s/in"), "hello");
   Good("put - s/in < d/'a b'");
   EXPECT_EQ(Good("get s/in"), "with a blank");
@@ -97,8 +102,8 @@ TEST_F(ObjectsTest, StandardInput) {
   EXPECT_EQ(Good("get s/in"), "");
 }
 
-// ls tells all names in order, one a line, or with -d one level of them; what a terminal would obey is
-// shown harmlessly, and --json has it as it is.
+// ls tells all names in order, one a line, or with -d one level of them; what a terminal would obey
+// is shown harmlessly, and --json has it as it is.
 TEST_F(ObjectsTest, Ls) {
   EXPECT_EQ(Good("ls"), "");
   Good("put -r d");
@@ -113,11 +118,12 @@ TEST_F(ObjectsTest, Ls) {
   const std::string json = Good("ls --json");
   EXPECT_TRUE(absl::StrContains(json, "{\"uri\":\"d/n\\nl\",\"size\":14,\"mtime\":")) << json;
   EXPECT_TRUE(absl::StrContains(json, "\"uri_hex\":\"642f652fff\"")) << json;
-  EXPECT_TRUE(absl::StrContains(Good("ls -d --json d/"), "{\"prefix\":\"d/e/\",\"objects\":2,\"size\":9,"));
+  EXPECT_TRUE(
+      absl::StrContains(Good("ls -d --json d/"), "{\"prefix\":\"d/e/\",\"objects\":2,\"size\":9,"));
 }
 
-// rm removes what it was told and no more; --dry_run removes nothing; what is not there is an error, and the
-// others go all the same.
+// rm removes what it was told and no more; --dry_run removes nothing; what is not there is an
+// error, and the others go all the same.
 TEST_F(ObjectsTest, Rm) {
   Good("put -r d p/");
   Good("put -r d p2/");
@@ -165,12 +171,14 @@ TEST_F(ObjectsTest, NamesThatNoCursorHolds) {
   }
   EXPECT_EQ(Good("ls"), names);
   Good("cp -r obj:long copied");
-  EXPECT_TRUE(absl::StrContains(Good("rm -r long --dry_run"), absl::StrCat("would remove long/", deep, "2019\n")));
+  EXPECT_TRUE(absl::StrContains(Good("rm -r long --dry_run"),
+                                absl::StrCat("would remove long/", deep, "2019\n")));
   Good("rm -r long");
   EXPECT_EQ(Good("ls"), "");
 }
 
-// A file of procfs says that it is empty, one of sysfs that it has a page: what is read of them is what is stored.
+// A file of procfs says that it is empty, one of sysfs that it has a page: what is read of them is
+// what is stored.
 TEST_F(ObjectsTest, PutOfWhatTheKernelMakesUp) {
   Good("put /proc/version v");
   EXPECT_TRUE(absl::StartsWith(Good("get v"), "Linux version "));
@@ -184,11 +192,13 @@ TEST_F(ObjectsTest, PutOfWhatTheKernelMakesUp) {
   EXPECT_EQ(Good("get e"), "");
 }
 
-// What cannot be read or stored is named, the others are stored, and the exit code says whose fault it was.
+// What cannot be read or stored is named, the others are stored, and the exit code says whose fault
+// it was.
 TEST_F(ObjectsTest, PartialFailures) {
   const Outcome missing = Run("put nowhere 'd/a b' m/");
   EXPECT_EQ(missing.exit_code, 5);
-  EXPECT_TRUE(absl::StrContains(missing.err, "open nowhere: No such file or directory")) << missing.err;
+  EXPECT_TRUE(absl::StrContains(missing.err, "open nowhere: No such file or directory"))
+      << missing.err;
   EXPECT_TRUE(absl::StrContains(missing.err, "1 of 2 failed")) << missing.err;
   EXPECT_EQ(Good("ls"), "m/a b\n");
   const Outcome conflict = Run("put d/-r 'm/a b/x'");
@@ -197,7 +207,9 @@ TEST_F(ObjectsTest, PartialFailures) {
   const Outcome json = Run("put --json -- nowhere d/-r j/");
   EXPECT_EQ(json.exit_code, 5);
   EXPECT_TRUE(absl::StrContains(json.out, "{\"file\":\"nowhere\",\"ok\":false")) << json.out;
-  EXPECT_TRUE(absl::StrContains(json.out, "{\"uri\":\"j/-r\",\"ok\":true,\"file\":\"d/-r\",\"size\":11")) << json.out;
+  EXPECT_TRUE(
+      absl::StrContains(json.out, "{\"uri\":\"j/-r\",\"ok\":true,\"file\":\"d/-r\",\"size\":11"))
+      << json.out;
   EXPECT_EQ(json.err, "");
 }
 
@@ -226,7 +238,8 @@ TEST_F(ObjectsTest, TimeToLive) {
   Good("put 'd/a b' short --ttl=1s");
   Good("put 'd/a b' long --ttl=24h");
   const absl::Time limit = absl::Now() + absl::Minutes(1);
-  while (Run("get short").exit_code == 0 && absl::Now() < limit) absl::SleepFor(absl::Milliseconds(50));
+  while (Run("get short").exit_code == 0 && absl::Now() < limit)
+    absl::SleepFor(absl::Milliseconds(50));
   const Outcome gone = Run("get short");
   EXPECT_EQ(gone.exit_code, 1);
   EXPECT_TRUE(absl::StrContains(gone.err, "NOT_FOUND")) << gone.err;
@@ -256,7 +269,8 @@ TEST_F(ObjectsTest, NamesThatLeaveTheFolder) {
       const client::Asked asked = peer.ReadRequest();
       std::string body;
       for (const std::string name : {"p/../../evil", "p//etc", "p/ok"}) {
-        body += std::string("\0", 1) + static_cast<char>(name.size()) + name + std::string(16, '\0');
+        body +=
+            std::string("\0", 1) + static_cast<char>(name.size()) + name + std::string(16, '\0');
       }
       if (asked.request.mode == protocol::Mode::kList) {
         peer.Send(client::Ok(asked.id, body.size()) + body);
@@ -268,36 +282,43 @@ TEST_F(ObjectsTest, NamesThatLeaveTheFolder) {
   });
   const Outcome outcome = Run("cp -r obj:p out --mode=copy", liar->url());
   EXPECT_EQ(outcome.exit_code, 5);
-  EXPECT_TRUE(absl::StrContains(outcome.err, "object \"../../evil\" has no place in out")) << outcome.err;
+  EXPECT_TRUE(absl::StrContains(outcome.err, "object \"../../evil\" has no place in out"))
+      << outcome.err;
   EXPECT_TRUE(absl::StrContains(outcome.err, "2 of 3 failed")) << outcome.err;
   EXPECT_EQ(folder_.Read("out/ok"), "ok");
   EXPECT_FALSE(std::filesystem::exists(folder_.Path("../evil")));
 }
 
-// Output that nobody reads ends the program: quietly by the signal, or as an error where that is ignored.
+// Output that nobody reads ends the program: quietly by the signal, or as an error where that is
+// ignored.
 TEST_F(ObjectsTest, BrokenPipe) {
   for (int i = 0; i < 700; ++i) tree_.Add(absl::StrCat(std::string(200, 'n'), i), "");
   const std::string code = folder_.Path("code");
   // More than a pipe holds, to a reader that reads nothing.
   EXPECT_EQ(Run(absl::StrCat("ls | true")).err, "");
-  RunShell(absl::StrCat("(trap '' PIPE; ", program_, " ls --server=unix:", server_->socket_path(), "; echo $? >", code,
-                        ") | true"), "/dev/null");
+  RunShell(absl::StrCat("(trap '' PIPE; ", program_, " ls --server=unix:", server_->socket_path(),
+                        "; echo $? >", code, ") | true"),
+           "/dev/null");
   EXPECT_EQ(folder_.Read("code"), "5\n");
 }
 
-// What has no size before it is read is read to its end: FIFOs, and files that do not say how long they are.
+// What has no size before it is read is read to its end: FIFOs, and files that do not say how long
+// they are.
 TEST_F(ObjectsTest, SourcesWithoutASize) {
-  EXPECT_EQ(Shell(absl::StrCat("echo from a pipe | ", program_, " put /dev/stdin a && ", program_, " get a")).out,
+  EXPECT_EQ(Shell(absl::StrCat("echo from a pipe | ", program_, " put /dev/stdin a && ", program_,
+                               " get a"))
+                .out,
             "from a pipe\n");
-  EXPECT_EQ(Shell(absl::StrCat("mkfifo fifo && (echo from a fifo >fifo &) && ", program_, " cp fifo obj:b && ", program_,
-                               " get b"))
+  EXPECT_EQ(Shell(absl::StrCat("mkfifo fifo && (echo from a fifo >fifo &) && ", program_,
+                               " cp fifo obj:b && ", program_, " get b"))
                 .out,
             "from a fifo\n");
   const Outcome nameless = Run("put fifo");
   EXPECT_EQ(nameless.exit_code, 2);
   EXPECT_TRUE(absl::StrContains(nameless.err, "say which URI it becomes")) << nameless.err;
   for (const char* flags : {"", "--fd"}) {
-    EXPECT_EQ(Shell(absl::StrCat(program_, " put ", flags, " /proc/version c && ", program_, " get c | cmp - /proc/version"))
+    EXPECT_EQ(Shell(absl::StrCat(program_, " put ", flags, " /proc/version c && ", program_,
+                                 " get c | cmp - /proc/version"))
                   .exit_code,
               0)
         << flags;
@@ -317,8 +338,8 @@ TEST_F(ObjectsTest, NothingThere) {
 
 // ---- Where objects go: what is no file, and what a file was ----
 
-// Standard output and other open descriptors by their names are written to as they are, one object behind the other, also
-// where their file has gone; nothing of /dev is replaced, not even by root.
+// Standard output and other open descriptors by their names are written to as they are, one object
+// behind the other, also where their file has gone; nothing of /dev is replaced, not even by root.
 TEST_F(ObjectsTest, OutputToOpenDescriptors) {
   Good("put d/e/deep/empty empty");
   Good("put 'd/a b' a");
@@ -326,12 +347,14 @@ TEST_F(ObjectsTest, OutputToOpenDescriptors) {
   EXPECT_EQ(Good("get a -o /dev/stdout"), "with a blank");
   for (const char* mode : {"fdpass", "copy"}) {
     const std::string get = absl::StrCat(program_, " get a --mode=", mode, " -o ");
-    for (const char* name : {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/proc/thread-self/fd/1", "link"}) {
-      const Outcome twice = Shell(absl::StrCat("ln -sf /dev/stdout link && (", get, name, " && ", get, name,
-                                             ") >f && cat f && rm f link"));
+    for (const char* name :
+         {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/proc/thread-self/fd/1", "link"}) {
+      const Outcome twice = Shell(absl::StrCat("ln -sf /dev/stdout link && (", get, name, " && ",
+                                               get, name, ") >f && cat f && rm f link"));
       EXPECT_EQ(twice.out, "with a blankwith a blank") << name << twice.err;
     }
-    const Outcome gone = Shell(absl::StrCat("(rm f && ", get, "/dev/stdout && ", get, "/dev/stdout) >f"));
+    const Outcome gone =
+        Shell(absl::StrCat("(rm f && ", get, "/dev/stdout && ", get, "/dev/stdout) >f"));
     EXPECT_EQ(gone.exit_code, 0) << gone.err;
     EXPECT_EQ(Shell(absl::StrCat(get, "/dev/fd/7 7>f && cat f")).out, "with a blank");
     EXPECT_EQ(Shell(absl::StrCat(get, "/dev/stdout | cat")).out, "with a blank");
@@ -350,47 +373,56 @@ TEST_F(ObjectsTest, OutputToOpenDescriptors) {
 // A file keeps what it is, by get and cp alike: its permissions, and the links that lead to it.
 TEST_F(ObjectsTest, OutputKeepsWhatAFileIs) {
   Good("put -r d");
-  for (const char* command : {"get 'd/a b' -o link", "get 'd/a b' --mode=copy -o link", "cp 'obj:d/a b' link"}) {
-    EXPECT_EQ(Shell(absl::StrCat("rm -rf f g link && echo old >f && chmod 600 f && ln f g && ln -s f link && ",
-                               program_, " ", command, " && stat -c '%a %F' f link && cat f g"))
-                  .out,
-              "600 regular file\n777 symbolic link\nwith a blankold\n")
+  for (const char* command :
+       {"get 'd/a b' -o link", "get 'd/a b' --mode=copy -o link", "cp 'obj:d/a b' link"}) {
+    EXPECT_EQ(
+        Shell(absl::StrCat(
+                  "rm -rf f g link && echo old >f && chmod 600 f && ln f g && ln -s f link && ",
+                  program_, " ", command, " && stat -c '%a %F' f link && cat f g"))
+            .out,
+        "600 regular file\n777 symbolic link\nwith a blankold\n")
         << command;
     EXPECT_EQ(Shell(absl::StrCat("rm -rf link w && mkdir w && ln -s w/none link && ", program_, " ",
-                               command, " && cat w/none && stat -c %F link"))
+                                 command, " && cat w/none && stat -c %F link"))
                   .out,
               "with a blanksymbolic link\n")
         << command;
   }
   EXPECT_EQ(Shell(absl::StrCat("mkdir -p o && echo old >'o/a b' && chmod 640 'o/a b' && ", program_,
-                             " cp -r obj:d o && stat -c %a 'o/a b' && cat 'o/a b'"))
+                               " cp -r obj:d o && stat -c %a 'o/a b' && cat 'o/a b'"))
                 .out,
             "640\nwith a blank");
 }
 
-// A limit on files' sizes is an error with a name and leaves nothing, whatever way the bytes come, and go.
+// A limit on files' sizes is an error with a name and leaves nothing, whatever way the bytes come,
+// and go.
 TEST_F(ObjectsTest, FilesThatMayNotBeSoLarge) {
   folder_.Write("big", std::string(100'000, 'x'));
   Good("put big");
-  for (const char* command : {"get big -o f", "get big --mode=copy -o f", "get big --mode=splice -o f", "get big >/dev/null -o f",
-                              "cp -r obj: f", "get big >f", "put - x <big"}) {
-    const Outcome outcome = Shell(absl::StrCat("rm -rf f && ulimit -f 8 && ", program_, " ", command));
+  for (const char* command :
+       {"get big -o f", "get big --mode=copy -o f", "get big --mode=splice -o f",
+        "get big >/dev/null -o f", "cp -r obj: f", "get big >f", "put - x <big"}) {
+    const Outcome outcome =
+        Shell(absl::StrCat("rm -rf f && ulimit -f 8 && ", program_, " ", command));
     EXPECT_EQ(outcome.exit_code, 5) << command << outcome.err;
     EXPECT_TRUE(absl::StrContains(outcome.err, "ulimit -f")) << command << outcome.err;
-    EXPECT_EQ(std::filesystem::is_regular_file(folder_.Path("f")), absl::StrContains(command, ">f")) << command;
+    EXPECT_EQ(std::filesystem::is_regular_file(folder_.Path("f")), absl::StrContains(command, ">f"))
+        << command;
   }
-  for (const std::string& name : folder_.Names()) EXPECT_FALSE(absl::StrContains(name, ".partial")) << name;
+  for (const std::string& name : folder_.Names())
+    EXPECT_FALSE(absl::StrContains(name, ".partial")) << name;
 }
 
-// A file that is a mount of its own, as containers have them, cannot be replaced: it is written into.
+// A file that is a mount of its own, as containers have them, cannot be replaced: it is written
+// into.
 TEST_F(ObjectsTest, OutputThatIsAMount) {
   Good("put 'd/a b' a");
   folder_.Write("f", "something longer than that");
   folder_.Write("mounted", "");
   const std::string mount = "unshare -m sh -c 'mount --bind f mounted'";
   if (Shell(mount).exit_code != 0) GTEST_SKIP() << "nothing can be mounted here";
-  const Outcome outcome = Shell(absl::StrCat("unshare -m sh -c 'mount --bind f mounted && ", program_,
-                                           " get a -o mounted' && cat f"));
+  const Outcome outcome = Shell(absl::StrCat("unshare -m sh -c 'mount --bind f mounted && ",
+                                             program_, " get a -o mounted' && cat f"));
   EXPECT_EQ(outcome.out, "with a blank") << outcome.err;
 }
 
@@ -409,8 +441,10 @@ TEST_F(ObjectsTest, Terminals) {
     EXPECT_TRUE(absl::StrContains(refused.out, "it is no text")) << refused.out;
     EXPECT_FALSE(absl::StrContains(refused.out, "\xff"));
     EXPECT_EQ(on_terminal(absl::StrCat("get text --mode=", mode)).out, "with a blank");
-    EXPECT_TRUE(absl::StrContains(on_terminal(absl::StrCat("get noise -o - --mode=", mode)).out, "\x01\x02\xff"));
-    EXPECT_TRUE(absl::StrContains(on_terminal(absl::StrCat("cp obj:noise - --mode=", mode)).out, "\x01\x02\xff"));
+    EXPECT_TRUE(absl::StrContains(on_terminal(absl::StrCat("get noise -o - --mode=", mode)).out,
+                                  "\x01\x02\xff"));
+    EXPECT_TRUE(absl::StrContains(on_terminal(absl::StrCat("cp obj:noise - --mode=", mode)).out,
+                                  "\x01\x02\xff"));
   }
   EXPECT_EQ(Run("get noise | cat").out, std::string("\x00\x01\x02\xff", 4));
 }

@@ -151,8 +151,9 @@ TEST_F(ObjmapperTest, Stat) {
       EXPECT_TRUE(absl::StrContains(outcome.out, "2048 bytes (2.0 KiB)")) << outcome.out;
       EXPECT_TRUE(absl::StrContains(outcome.out, "  tier      memory\n")) << outcome.out;
     } else {
-      EXPECT_EQ(outcome.out,
-                "{\"uri\":\"a\",\"ok\":true,\"size\":2048,\"mtime\":0,\"etag\":\"tag\",\"backend\":2}\n");
+      EXPECT_EQ(
+          outcome.out,
+          "{\"uri\":\"a\",\"ok\":true,\"size\":2048,\"mtime\":0,\"etag\":\"tag\",\"backend\":2}\n");
     }
   }
 }
@@ -225,7 +226,8 @@ TEST_F(ObjmapperTest, ExitCodes) {
   EXPECT_EQ(Run("help >/dev/full").exit_code, 5);
 }
 
-// What was to be printed, and cannot be, is an error, however standard output was lost; no data are gone in silence.
+// What was to be printed, and cannot be, is an error, however standard output was lost; no data are
+// gone in silence.
 TEST_F(ObjmapperTest, OutputThatIsLost) {
   // Nothing is asked of a server when there is nowhere to put it.
   const Outcome closed = Run("get a --server=unix:/nowhere/s >&-");
@@ -233,17 +235,22 @@ TEST_F(ObjmapperTest, OutputThatIsLost) {
   EXPECT_EQ(closed.err, "objmapper: standard output is closed; say with -o where to put it\n");
   EXPECT_EQ(Run("get a --server=unix:/nowhere/s >&- <&-").exit_code, 5);
   EXPECT_EQ(Run("get a --server=udp://127.0.0.1:1 >&-").exit_code, 5);
-  EXPECT_EQ(Run("get a -o /dev/stdout --server=unix:/nowhere/s >&-").err, "objmapper: /dev/stdout is closed\n");
+  EXPECT_EQ(Run("get a -o /dev/stdout --server=unix:/nowhere/s >&-").err,
+            "objmapper: /dev/stdout is closed\n");
   EXPECT_EQ(Run("get a -o=/proc/self/fd/1 --server=unix:/nowhere/s >&-").exit_code, 5);
-  EXPECT_EQ(Run("put /dev/stdin a --server=unix:/nowhere/s <&-").err, "objmapper: /dev/stdin is closed\n");
-  for (const char* where : {">&-", ">/dev/full", "1</dev/null"}) EXPECT_EQ(Run(absl::StrCat("help ", where)).exit_code, 5);
-  EXPECT_TRUE(absl::StrContains(Run("help >&-").err, "write to standard output: Bad file descriptor"));
+  EXPECT_EQ(Run("put /dev/stdin a --server=unix:/nowhere/s <&-").err,
+            "objmapper: /dev/stdin is closed\n");
+  for (const char* where : {">&-", ">/dev/full", "1</dev/null"})
+    EXPECT_EQ(Run(absl::StrCat("help ", where)).exit_code, 5);
+  EXPECT_TRUE(
+      absl::StrContains(Run("help >&-").err, "write to standard output: Bad file descriptor"));
   for (const char* mode : {"fdpass", "copy", "splice"}) {
     FakeServer server([](Peer& peer) {
       Answer(peer, std::string(300'000, 'x'));
       peer.AwaitEnd();
     });
-    const Outcome full = Run(absl::StrCat("get a --mode=", mode, " --server=", server.url(), " >/dev/full"));
+    const Outcome full =
+        Run(absl::StrCat("get a --mode=", mode, " --server=", server.url(), " >/dev/full"));
     EXPECT_EQ(full.exit_code, 5) << mode << full.err;
     EXPECT_TRUE(absl::StrContains(full.err, "No space left")) << mode << full.err;
   }
@@ -254,7 +261,8 @@ TEST_F(ObjmapperTest, OutputThatIsLost) {
       peer.AwaitEnd();
     });
     const std::string file = folder_.Path("got");
-    EXPECT_EQ(Run(absl::StrCat("get a -o ", file, " --server=", server.url(), " <&- >&-")).exit_code, 0);
+    EXPECT_EQ(
+        Run(absl::StrCat("get a -o ", file, " --server=", server.url(), " <&- >&-")).exit_code, 0);
     EXPECT_EQ(RunShell(absl::StrCat("cat ", file), folder_.Path("stderr")).out, "hello");
   }
   {
@@ -276,11 +284,15 @@ void ExpectFitToShow(const std::string& text) {
   }
 }
 
-// As many as a name, an attribute or a server's text can hold: CSI in both spellings, a whole escape sequence, a line's
-// end, the other direction of writing, half a character.
-constexpr char kEvil[] = "e\x1b[2J\x9b" "31m\xc2\x9b" "7m\r\n\xe2\x80\xae\xe2\x80\xa8\x7f\xc3";
+// As many as a name, an attribute or a server's text can hold: CSI in both spellings, a whole
+// escape sequence, a line's end, the other direction of writing, half a character.
+constexpr char kEvil[] =
+    "e\x1b[2J\x9b"
+    "31m\xc2\x9b"
+    "7m\r\n\xe2\x80\xae\xe2\x80\xa8\x7f\xc3";
 
-// What a server says of an object, and how it refuses, is shown and not obeyed; with --json too, where it can be read back.
+// What a server says of an object, and how it refuses, is shown and not obeyed; with --json too,
+// where it can be read back.
 TEST_F(ObjmapperTest, WhatAServerSaysIsShownOnly) {
   for (const char* json : {"", " --json"}) {
     FakeServer server([](Peer& peer) {
@@ -291,7 +303,8 @@ TEST_F(ObjmapperTest, WhatAServerSaysIsShownOnly) {
       }));
       const Asked asked = peer.ReadRequest();
       // Past the writer's own filter.
-      std::string answer = Error(asked.id, protocol::Status::kNotFound, std::string(sizeof(kEvil) - 1, 'x'));
+      std::string answer =
+          Error(asked.id, protocol::Status::kNotFound, std::string(sizeof(kEvil) - 1, 'x'));
       answer.replace(answer.size() - (sizeof(kEvil) - 1), std::string::npos, kEvil);
       peer.Send(answer);
       peer.AwaitEnd();
@@ -302,10 +315,13 @@ TEST_F(ObjmapperTest, WhatAServerSaysIsShownOnly) {
     ExpectFitToShow(outcome.out);
     ExpectFitToShow(outcome.err);
     if (*json == '\0') {
-      EXPECT_TRUE(absl::StrContains(outcome.out, "  etag      e\\x1b[2J\\x9b31m\\xc2\\x9b7m\\x0d\\x0a")) << outcome.out;
+      EXPECT_TRUE(
+          absl::StrContains(outcome.out, "  etag      e\\x1b[2J\\x9b31m\\xc2\\x9b7m\\x0d\\x0a"))
+          << outcome.out;
       EXPECT_TRUE(absl::StrContains(outcome.err, "NOT_FOUND: e\\x1b[2J")) << outcome.err;
     } else {
-      EXPECT_TRUE(absl::StrContains(outcome.out, R"("etag":"e\u001b[2J\ufffd31m\u009b7m)")) << outcome.out;
+      EXPECT_TRUE(absl::StrContains(outcome.out, R"("etag":"e\u001b[2J\ufffd31m\u009b7m)"))
+          << outcome.out;
       EXPECT_TRUE(absl::StrContains(outcome.out, "\"etag_hex\":\"651b5b324a9b")) << outcome.out;
     }
   }
@@ -317,9 +333,10 @@ TEST_F(ObjmapperTest, PathsAreShownOnly) {
   for (const std::string& arguments :
        {absl::StrCat("get a --server='unix:/\x1b[2J'"), absl::StrCat("get a --server='\x1b[2J'"),
         absl::StrCat("cp -r '", evil, "' obj:x --server=unix:/nowhere/s"),
-        absl::StrCat("put '", evil, "' --server=unix:/nowhere/s"), absl::StrCat("stat a --timeout='\x1b[2J'"),
-        absl::StrCat("get 'a\x1b[2J/' -o ", folder_.path(), " --server=unix:/nowhere/s"), absl::StrCat("'\x1b[2J'"),
-        absl::StrCat("stats --admin='unix:/\x1b[2J'")}) {
+        absl::StrCat("put '", evil, "' --server=unix:/nowhere/s"),
+        absl::StrCat("stat a --timeout='\x1b[2J'"),
+        absl::StrCat("get 'a\x1b[2J/' -o ", folder_.path(), " --server=unix:/nowhere/s"),
+        absl::StrCat("'\x1b[2J'"), absl::StrCat("stats --admin='unix:/\x1b[2J'")}) {
     const Outcome outcome = Run(arguments);
     EXPECT_NE(outcome.exit_code, 0);
     EXPECT_NE(outcome.err, "");
@@ -352,22 +369,26 @@ std::unique_ptr<FakeServer> Listing(std::vector<std::string> uris) {
   });
 }
 
-// A list of something else than what was asked for moves nothing: neither in the folder, nor beside it, nor on the server.
+// A list of something else than what was asked for moves nothing: neither in the folder, nor beside
+// it, nor on the server.
 TEST_F(ObjmapperTest, ListsThatLie) {
-  for (const std::string& uri : {std::string("p"), std::string(""), std::string("q/a"), std::string("p/a\0b", 5)}) {
+  for (const std::string& uri :
+       {std::string("p"), std::string(""), std::string("q/a"), std::string("p/a\0b", 5)}) {
     for (const char* command : {"cp -r obj:p $INTO --mode=copy", "rm -r p", "ls p/"}) {
       const std::unique_ptr<FakeServer> server = Listing({uri});
-      const Outcome outcome = Run(absl::StrCat(absl::StrReplaceAll(command, {{"$INTO", folder_.Path("into")}}),
-                                               " --server=", server->url()));
-      EXPECT_EQ(outcome.exit_code, 4) << command << " " << text::Printable(uri) << ": " << outcome.err;
+      const Outcome outcome =
+          Run(absl::StrCat(absl::StrReplaceAll(command, {{"$INTO", folder_.Path("into")}}),
+                           " --server=", server->url()));
+      EXPECT_EQ(outcome.exit_code, 4)
+          << command << " " << text::Printable(uri) << ": " << outcome.err;
       EXPECT_TRUE(absl::StrContains(outcome.err, "cannot be there")) << outcome.err;
       EXPECT_EQ(outcome.out, "");
     }
   }
 }
 
-// Of names that are allowed to be there, none leads out of the folder or into what lies there and is no regular file; the
-// others arrive.
+// Of names that are allowed to be there, none leads out of the folder or into what lies there and
+// is no regular file; the others arrive.
 TEST_F(ObjmapperTest, NamesThatLeadElsewhere) {
   const std::string into = folder_.Path("into");
   ASSERT_EQ(mkdir(into.c_str(), 0777), 0);
@@ -376,9 +397,10 @@ TEST_F(ObjmapperTest, NamesThatLeadElsewhere) {
   ASSERT_EQ(symlink(folder_.path().c_str(), folder_.Path("into/up").c_str()), 0);
   ASSERT_EQ(mkfifo(folder_.Path("into/pipe").c_str(), 0666), 0);
   const std::unique_ptr<FakeServer> server =
-      Listing({"p/", "p/\x1b[2J/../a", "p/..", "p/../a", "p/./a", "p//a", "p/folder", "p/good", "p/good2/a", "p/link",
-               "p/pipe", "p/up/a", "p/\xc2\x9b"});
-  const Outcome outcome = Run(absl::StrCat("cp -r obj:p ", into, " --mode=copy --server=", server->url()));
+      Listing({"p/", "p/\x1b[2J/../a", "p/..", "p/../a", "p/./a", "p//a", "p/folder", "p/good",
+               "p/good2/a", "p/link", "p/pipe", "p/up/a", "p/\xc2\x9b"});
+  const Outcome outcome =
+      Run(absl::StrCat("cp -r obj:p ", into, " --mode=copy --server=", server->url()));
   EXPECT_EQ(outcome.exit_code, 5) << outcome.err;
   EXPECT_TRUE(absl::StrContains(outcome.err, "10 of 13 failed")) << outcome.err;
   ExpectFitToShow(outcome.err);
@@ -390,15 +412,15 @@ TEST_F(ObjmapperTest, NamesThatLeadElsewhere) {
   EXPECT_EQ(names, (std::vector<std::string>{"into", "stderr"}));
 }
 
-// Nor does get into a folder follow a link that lies there under an object's name: whoever may write to the folder would
-// choose what is replaced.
+// Nor does get into a folder follow a link that lies there under an object's name: whoever may
+// write to the folder would choose what is replaced.
 TEST_F(ObjmapperTest, GetToAFolderWithALink) {
   ASSERT_EQ(mkdir(folder_.Path("into").c_str(), 0777), 0);
   folder_.Write("outside", "mine");
   ASSERT_EQ(symlink(folder_.Path("outside").c_str(), folder_.Path("into/link").c_str()), 0);
   const std::unique_ptr<FakeServer> server = Listing({});
-  const Outcome outcome =
-      Run(absl::StrCat("get x/link x/good --mode=copy -o ", folder_.Path("into"), " --server=", server->url()));
+  const Outcome outcome = Run(absl::StrCat("get x/link x/good --mode=copy -o ",
+                                           folder_.Path("into"), " --server=", server->url()));
   EXPECT_EQ(outcome.exit_code, 5) << outcome.err;
   EXPECT_TRUE(absl::StrContains(outcome.err, "is a symbolic link")) << outcome.err;
   EXPECT_EQ(folder_.Read("outside"), "mine");
@@ -443,7 +465,8 @@ class SquattedSocket {
   bool listens_ = false;
 };
 
-// Where nobody says where the server is, somebody else's that is there first is not asked; a way to say so is told.
+// Where nobody says where the server is, somebody else's that is there first is not asked; a way to
+// say so is told.
 TEST_F(ObjmapperTest, SquattedDefaultAddress) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can make a server that is somebody else's";
   // A socket's path has 107 bytes at most, which the test's own folder may exceed.
@@ -461,14 +484,20 @@ TEST_F(ObjmapperTest, SquattedDefaultAddress) {
   };
   const Outcome refused = run("", "");
   EXPECT_EQ(refused.exit_code, 3);
-  EXPECT_TRUE(absl::StrContains(refused.err, absl::StrCat("unix:", path, ": who listens there is uid 65534"))) << refused.err;
+  EXPECT_TRUE(absl::StrContains(refused.err,
+                                absl::StrCat("unix:", path, ": who listens there is uid 65534")))
+      << refused.err;
   EXPECT_TRUE(absl::StrContains(refused.err, "--server_user=NAME")) << refused.err;
   // Whoever says that it is meant gets as far as ever: to a server that is silent.
   for (const auto& [before, behind] : std::vector<std::pair<std::string, std::string>>{
-           {"", "--server_user=65534"}, {"", "--server_user=any"}, {"OBJMAPPER_SERVER_USER=65534", ""},
-           {"", absl::StrCat("--server=unix:", path)}, {absl::StrCat("OBJMAPPER_SERVER=unix:", path), ""}}) {
+           {"", "--server_user=65534"},
+           {"", "--server_user=any"},
+           {"OBJMAPPER_SERVER_USER=65534", ""},
+           {"", absl::StrCat("--server=unix:", path)},
+           {absl::StrCat("OBJMAPPER_SERVER=unix:", path), ""}}) {
     const Outcome outcome = run(before, behind);
-    EXPECT_TRUE(absl::StrContains(outcome.err, "was silent for 1s")) << before << behind << ": " << outcome.err;
+    EXPECT_TRUE(absl::StrContains(outcome.err, "was silent for 1s"))
+        << before << behind << ": " << outcome.err;
   }
 }
 
@@ -486,7 +515,8 @@ TEST_F(ObjmapperTest, FlagsOfOtherTools) {
            {"--flagfile=/no/such/file", "--flagfile=/no/such/file cannot be read"}}) {
     const Outcome outcome = run(arguments);
     EXPECT_EQ(outcome.exit_code, 2) << arguments;
-    EXPECT_TRUE(absl::StartsWith(outcome.err, absl::StrCat("quickstart_fetch: ", text))) << outcome.err;
+    EXPECT_TRUE(absl::StartsWith(outcome.err, absl::StrCat("quickstart_fetch: ", text)))
+        << outcome.err;
   }
   EXPECT_EQ(run("--logtostderr --nologtostderr -- --nope").exit_code, 0);
 }

@@ -10,8 +10,8 @@
 
 namespace objmapper::bench {
 
-// Measures all cells; each one's table goes to stdout when it is done. Interrupted, it ends early with
-// the cells that are complete. `command`: as typed, for the report.
+// Measures all cells; each one's table goes to stdout when it is done. Interrupted, it ends early
+// with the cells that are complete. `command`: as typed, for the report.
 absl::StatusOr<Report> RunAll(const std::vector<CellPlan>& plans, const Settings& settings,
                               const std::string& command);
 

@@ -18,7 +18,8 @@ struct DefaultCast {
   std::vector<std::string> peers;  // with --peers
 };
 
-// Fills plan.contenders and plan.baseline. --baseline joins the contenders when it is not among them.
+// Fills plan.contenders and plan.baseline. --baseline joins the contenders when it is not among
+// them.
 void ChooseCast(const Settings& settings, const DefaultCast& cast, CellPlan& plan);
 
 // `chosen` unless it is empty.

@@ -23,31 +23,35 @@ struct CellPlan {
   Transport transport = Transport::kUnix;
   LoadOptions load;
   std::vector<ObjectSet::Object> objects;
-  bool sparse = false;                 // the objects are holes: for those that are never read
-  std::string folder;                  // the objects have this folder to themselves, until the cell ends; empty: the one of all cells
-  uint64_t files_max = UINT64_MAX;     // so many files are made for them; what is more are further names of these
+  bool sparse = false;  // the objects are holes: for those that are never read
+  std::string folder;   // the objects have this folder to themselves, until the cell ends; empty:
+                        // the one of all cells
+  uint64_t files_max =
+      UINT64_MAX;  // so many files are made for them; what is more are further names of these
   std::vector<std::string> extra_flags;  // for our models' servers
 
-  // What a slow contender takes to answer each connection once. A warm-up lasts one lap at least and a sample two, whatever
-  // the flags say: in less, nothing may be answered at all (100 connections, 10 MiB each), or an odd share of it.
+  // What a slow contender takes to answer each connection once. A warm-up lasts one lap at least
+  // and a sample two, whatever the flags say: in less, nothing may be answered at all (100
+  // connections, 10 MiB each), or an odd share of it.
   absl::Duration lap = absl::ZeroDuration();
 
-  // Open loop at this share of the baseline's throughput when it is asked `saturating` in a closed loop;
-  // all contenders get the same rate. 0: `load.rate` as it is.
+  // Open loop at this share of the baseline's throughput when it is asked `saturating` in a closed
+  // loop; all contenders get the same rate. 0: `load.rate` as it is.
   double rate_share = 0;
   LoadOptions saturating;
-  // Rounds for each of --rounds. More than one where a figure jumps from round to round: a disk's, and a p99 below saturation,
-  // which a few moments decide, those at which the scheduler put client and server on one core.
+  // Rounds for each of --rounds. More than one where a figure jumps from round to round: a disk's,
+  // and a p99 below saturation, which a few moments decide, those at which the scheduler put client
+  // and server on one core.
   int rounds_times = 1;
 
   // A second load on the same server while the first runs; the latencies are then its own. (A hot
   // connection beside cold ones.)
   absl::optional<LoadOptions> beside;
-  // The objects of `load` leave the page cache before each sample. Each contender is started anew for
-  // each sample, since what a process has mapped does not leave.
+  // The objects of `load` leave the page cache before each sample. Each contender is started anew
+  // for each sample, since what a process has mapped does not leave.
   bool cold = false;
-  // Each contender runs alone and is started anew for each sample: where one that polls would disturb
-  // the others, or where its memory is the question.
+  // Each contender runs alone and is started anew for each sample: where one that polls would
+  // disturb the others, or where its memory is the question.
   bool alone = false;
   // Memory and threads are the question: no warm-up, and RSS is looked at before clients connect.
   bool idle = false;
@@ -57,7 +61,9 @@ struct CellPlan {
   bool cp = false;
 };
 
-inline int RoundsOf(const CellPlan& plan, const Settings& settings) { return settings.rounds * plan.rounds_times; }
+inline int RoundsOf(const CellPlan& plan, const Settings& settings) {
+  return settings.rounds * plan.rounds_times;
+}
 
 struct Workload {
   const char* name;
@@ -71,7 +77,8 @@ const std::vector<Workload>& Workloads();
 // The cells of a workload, or of "all". INVALID_ARGUMENT: there is no such workload; names all.
 absl::StatusOr<std::vector<CellPlan>> PlanOf(const std::string& workload, const Settings& settings);
 
-// One file for each family: plan_fdpass.cc, plan_copy.cc, plan_cold.cc, plan_mixed.cc, plan_put.cc, plan_sets.cc.
+// One file for each family: plan_fdpass.cc, plan_copy.cc, plan_cold.cc, plan_mixed.cc, plan_put.cc,
+// plan_sets.cc.
 std::vector<CellPlan> PlanFdpass(const Settings& settings);
 std::vector<CellPlan> PlanThroughput(const Settings& settings);
 std::vector<CellPlan> PlanScalability(const Settings& settings);

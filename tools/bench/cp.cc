@@ -15,8 +15,10 @@ extern char** environ;
 namespace objmapper::bench {
 
 absl::StatusOr<Sample> RunCp(const std::vector<std::string>& files, uint64_t bytes_each) {
-  std::string folder = absl::StrCat(files.front().substr(0, files.front().rfind('/')), "/../copies");
-  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return net::ErrnoToStatus(errno, "mkdir for cp");
+  std::string folder =
+      absl::StrCat(files.front().substr(0, files.front().rfind('/')), "/../copies");
+  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
+    return net::ErrnoToStatus(errno, "mkdir for cp");
   // A shared extent would be no copy.
   std::string words[] = {"cp", "--reflink=never"};
   std::vector<char*> argv = {words[0].data(), words[1].data()};
@@ -26,7 +28,8 @@ absl::StatusOr<Sample> RunCp(const std::vector<std::string>& files, uint64_t byt
 
   const absl::Time begin = absl::Now();
   pid_t pid;
-  if (const int error = posix_spawnp(&pid, "cp", nullptr, nullptr, argv.data(), environ); error != 0) {
+  if (const int error = posix_spawnp(&pid, "cp", nullptr, nullptr, argv.data(), environ);
+      error != 0) {
     return net::ErrnoToStatus(error, "start cp");
   }
   int status;
@@ -38,7 +41,9 @@ absl::StatusOr<Sample> RunCp(const std::vector<std::string>& files, uint64_t byt
   sample.seconds = absl::ToDoubleSeconds(absl::Now() - begin);
   sample.requests = files.size();
   sample.bytes = files.size() * bytes_each;
-  const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + time.tv_usec / 1e6; };
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + time.tv_usec / 1e6;
+  };
   sample.server_cpu_s = seconds(used.ru_utime) + seconds(used.ru_stime);
   sample.threads = 1;
   return sample;

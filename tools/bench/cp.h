@@ -11,8 +11,9 @@ namespace objmapper::bench {
 
 inline constexpr char kCp[] = "cp";
 
-// Copies all files, from the page cache, over those of the run before, in a folder beside them: one process for all of
-// them, which copies one after the other and waits for no disk. What an object costs therefore has a share of starting it.
+// Copies all files, from the page cache, over those of the run before, in a folder beside them: one
+// process for all of them, which copies one after the other and waits for no disk. What an object
+// costs therefore has a share of starting it.
 absl::StatusOr<Sample> RunCp(const std::vector<std::string>& files, uint64_t bytes_each);
 
 }  // namespace objmapper::bench

@@ -11,8 +11,8 @@ namespace objmapper::bench {
 
 namespace {
 
-// The scenarios. Fixed, whatever flags say, so that two reports compare; rounds, duration, peers and
-// the working folder may be chosen.
+// The scenarios. Fixed, whatever flags say, so that two reports compare; rounds, duration, peers
+// and the working folder may be chosen.
 std::vector<CellPlan> Scenarios(const Settings& chosen) {
   Settings settings;
   settings.transports = {Transport::kUnix, Transport::kTcp};
@@ -20,7 +20,8 @@ std::vector<CellPlan> Scenarios(const Settings& chosen) {
   settings.peer_names = chosen.peer_names;
   settings.client_threads = chosen.client_threads;
   std::vector<CellPlan> plans;
-  // The four scenarios, then what else is promised: latency, pipelining, the disk, memory; and storing.
+  // The four scenarios, then what else is promised: latency, pipelining, the disk, memory; and
+  // storing.
   for (auto* plan : {PlanFdpass, PlanThroughput, PlanCopy, PlanSplice, PlanMixed, PlanLatency,
                      PlanPipeline, PlanCold, PlanIdle}) {
     for (CellPlan& one : plan(settings)) plans.push_back(std::move(one));

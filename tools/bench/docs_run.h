@@ -8,8 +8,8 @@
 
 namespace objmapper::bench {
 
-// Measures the scenarios (or reads --from_json), and writes --out, and --json and --html when given.
-// An interrupted run writes the forms but leaves --out as it was.
+// Measures the scenarios (or reads --from_json), and writes --out, and --json and --html when
+// given. An interrupted run writes the forms but leaves --out as it was.
 absl::Status WriteDocs(const Settings& settings, const std::string& command);
 
 }  // namespace objmapper::bench

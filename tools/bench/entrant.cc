@@ -19,8 +19,8 @@ constexpr absl::Duration kWarmupMax = absl::Seconds(10);
 // A contender that answers so much more than a moment ago is still warming up.
 constexpr double kStillWarming = 1.2;
 
-// Until something has been answered, and no longer much more each time: the first megabytes that a process touches may take
-// longer than many later ones.
+// Until something has been answered, and no longer much more each time: the first megabytes that a
+// process touches may take longer than many later ones.
 absl::Status WarmUp(Load& load, absl::Duration duration) {
   const absl::Time give_up = absl::Now() + kWarmupMax;
   double before = 0;
@@ -59,7 +59,8 @@ class Beside {
       const absl::Time start = absl::Now();
       absl::StatusOr<LoadResult> piece = load->Run(kBesidePiece);
       if (absl::IsDeadlineExceeded(piece.status())) {
-        // No answer in the whole piece: a stall, and the longest latency there is, not a reason to stop.
+        // No answer in the whole piece: a stall, and the longest latency there is, not a reason to
+        // stop.
         sum_.first.latency.Record(absl::ToInt64Nanoseconds(absl::Now() - start));
         continue;
       }
@@ -108,10 +109,11 @@ absl::Status Entrant::Start(const ObjectSet& objects) {
   options.other_server = settings_.other_server;
   options.name = name_;
   options.work_dir = *room;
-  // Twice: those of the run before may still be closing, and saturating takes connections of its own.
-  options.connections_max =
-      plan_.load.connections + std::max(plan_.load.connections, plan_.saturating.connections) +
-      (plan_.beside ? plan_.beside->connections : 0) + 16;
+  // Twice: those of the run before may still be closing, and saturating takes connections of its
+  // own.
+  options.connections_max = plan_.load.connections +
+                            std::max(plan_.load.connections, plan_.saturating.connections) +
+                            (plan_.beside ? plan_.beside->connections : 0) + 16;
   if (kind_ == Kind::kModel) {
     options.flags = plan_.extra_flags;
     options.flags.insert(options.flags.end(), settings_.server_flags.begin(),
@@ -220,8 +222,7 @@ absl::StatusOr<Sample> Entrant::Measure() {
                    .wall_s = wall_s,
                    .client_cpu_s = sample.client_cpu_s,
                    .server_cpu_s = sample.server_cpu_s,
-                   .others_cpu_s =
-                       std::max(0.0, cores_after.busy - cores_before.busy - ours),
+                   .others_cpu_s = std::max(0.0, cores_after.busy - cores_before.busy - ours),
                    .stolen_s = cores_after.stolen - cores_before.stolen,
                    .polling = plan_.load.poll};
   return sample;

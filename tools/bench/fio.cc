@@ -21,8 +21,8 @@ absl::StatusOr<Sample> SampleFrom(const std::string& output, size_t files) {
     sample.bytes = read.at("io_bytes").get<uint64_t>();
     sample.errors = job.at("error").get<uint64_t>();
     // usr_cpu and sys_cpu are percentages of the run time summed over the jobs.
-    sample.server_cpu_s = (job.at("usr_cpu").get<double>() + job.at("sys_cpu").get<double>()) / 100 *
-                          job.at("job_runtime").get<double>() / 1e3;
+    sample.server_cpu_s = (job.at("usr_cpu").get<double>() + job.at("sys_cpu").get<double>()) /
+                          100 * job.at("job_runtime").get<double>() / 1e3;
     sample.threads = static_cast<int>(files);
   } catch (const nlohmann::json::exception& error) {
     return absl::InternalError(absl::StrCat("fio's output makes no sense: ", error.what()));

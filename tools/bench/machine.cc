@@ -29,14 +29,15 @@ std::string Field(const char* file, absl::string_view key, char separator) {
   for (std::string line; std::getline(in, line);) {
     const std::vector<std::string> parts = absl::StrSplit(line, absl::MaxSplits(separator, 1));
     if (parts.size() == 2 && absl::StripAsciiWhitespace(parts[0]) == key) {
-      return std::string(absl::StripPrefix(
-          absl::StripSuffix(absl::StripAsciiWhitespace(parts[1]), "\""), "\""));
+      return std::string(
+          absl::StripPrefix(absl::StripSuffix(absl::StripAsciiWhitespace(parts[1]), "\""), "\""));
     }
   }
   return "unknown";
 }
 
-// Rounds of a fixed piece of work per second, for 20 ms on `core`; 0 where this thread may not run there.
+// Rounds of a fixed piece of work per second, for 20 ms on `core`; 0 where this thread may not run
+// there.
 double SpeedOf(int core) {
   cpu_set_t set;
   CPU_ZERO(&set);

@@ -11,8 +11,9 @@ namespace objmapper::bench {
 
 Machine ThisMachine();
 
-// How fast the slowest of these cores counts, of how fast the fastest does; 1 when they are equal. A neighbour on the same physical
-// core, of another virtual machine say, shows here and in nothing that the kernel reports. Takes 20 ms for each core.
+// How fast the slowest of these cores counts, of how fast the fastest does; 1 when they are equal.
+// A neighbour on the same physical core, of another virtual machine say, shows here and in nothing
+// that the kernel reports. Takes 20 ms for each core.
 double SlowestOf(const std::vector<int>& cores);
 
 // The numbers of the cores that this process may use, at least one (sched_getaffinity(2)).
@@ -27,7 +28,8 @@ std::string ThisVersion();
 // UTC, ISO 8601.
 std::string Now();
 
-// Time that the whole machine's cores have spent since it started, in seconds (proc(5), /proc/stat).
+// Time that the whole machine's cores have spent since it started, in seconds (proc(5),
+// /proc/stat).
 struct CoreTime {
   double busy = 0;    // of any process here
   double stolen = 0;  // wanted, but given to another virtual machine

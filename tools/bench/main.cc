@@ -3,12 +3,11 @@
 // Exit codes: 0 measured and written; 1 something failed; 2 the command line makes no sense; 130
 // interrupted (what was complete has been written).
 
+#include <gflags/gflags.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <gflags/gflags.h>
 
 #include "absl/strings/str_cat.h"
 #include "net/standard_streams.h"
@@ -33,7 +32,8 @@ int Fail(const absl::Status& status, int code) {
 
 void PrintHelp() {
   printf("bench WORKLOAD [flags]: measures object servers against each other.\n\nWorkloads:\n");
-  for (const Workload& workload : Workloads()) printf("  %-12s %s\n", workload.name, workload.about);
+  for (const Workload& workload : Workloads())
+    printf("  %-12s %s\n", workload.name, workload.about);
   printf("  %-12s %s\n  %-12s %s\n", "all", "all of these", "report",
          "the scenarios of docs/benchmarks.md, which it writes");
   constexpr const char* kHeads[] = {"Models:", "Floors:", "Peers: "};
@@ -78,7 +78,8 @@ int Main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     if (strcmp(argv[i], "--peers") == 0 || strcmp(argv[i], "-peers") == 0) argv[i] = fitting;
   }
-  if (const absl::Status checked = tools::CheckFlags(argc, argv); !checked.ok()) return Fail(checked, 2);
+  if (const absl::Status checked = tools::CheckFlags(argc, argv); !checked.ok())
+    return Fail(checked, 2);
   gflags::SetVersionString(std::string(text::kVersion));
   gflags::ParseCommandLineNonHelpFlags(&argc, &argv, /*remove_flags=*/true);
   if (FLAGS_help) {
@@ -95,7 +96,8 @@ int Main(int argc, char** argv) {
                                                         argv[1], "\" is no flag; see --help")),
                 2);
   }
-  // "bazel run" starts programs elsewhere and tells where it was called: relative paths mean that place.
+  // "bazel run" starts programs elsewhere and tells where it was called: relative paths mean that
+  // place.
   const char* const called_from = getenv("BUILD_WORKING_DIRECTORY");
   if (called_from != nullptr && chdir(called_from) != 0) perror("bench: the working folder");
 

@@ -10,7 +10,8 @@
 
 namespace objmapper::bench {
 
-// Owns a working folder: objects/ below it, and what contenders put there. Removed in the destructor.
+// Owns a working folder: objects/ below it, and what contenders put there. Removed in the
+// destructor.
 class ObjectFolder {
  public:
   // `work_dir`: a new folder is made in it; empty: in /tmp. The path is kept short, since a Unix
@@ -25,10 +26,12 @@ class ObjectFolder {
   absl::StatusOr<std::string> Room(const std::string& name);
 
   // Makes those that are not there yet. `sparse`: holes; else every byte is written, and no two
-  // blocks are alike. `folder`: they have it to themselves; empty: where all are that have none. The objects from
-  // `files_max` on, which have the sizes of the first, are further names of theirs.
+  // blocks are alike. `folder`: they have it to themselves; empty: where all are that have none.
+  // The objects from `files_max` on, which have the sizes of the first, are further names of
+  // theirs.
   absl::StatusOr<ObjectSet> Prepare(const std::vector<ObjectSet::Object>& objects, bool sparse,
-                                    const std::string& folder = "", uint64_t files_max = UINT64_MAX);
+                                    const std::string& folder = "",
+                                    uint64_t files_max = UINT64_MAX);
 
   // Removes such a folder, and what is in it.
   void Drop(const std::string& folder);

@@ -50,9 +50,11 @@ absl::Status TouchFreeMemory(size_t bytes) {
   constexpr size_t kHugePage = 2 << 20;
   bytes = std::min(bytes, MemoryAvailable() / 2) / kHugePage * kHugePage;
   if (bytes == 0) return absl::OkStatus();
-  void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const memory =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return net::ErrnoToStatus(errno, absl::StrCat("map ", bytes, " bytes"));
-  // Both are for a steadier figure only; an old kernel (before 5.14 for the second) measures without.
+  // Both are for a steadier figure only; an old kernel (before 5.14 for the second) measures
+  // without.
   (void)madvise(memory, bytes, MADV_HUGEPAGE);
   (void)madvise(memory, bytes, MADV_POPULATE_WRITE);
   munmap(memory, bytes);

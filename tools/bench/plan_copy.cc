@@ -43,9 +43,9 @@ std::vector<CellPlan> PlanCopy(const Settings& settings) {
 }
 
 std::vector<CellPlan> PlanSplice(const Settings& settings) {
-  return Bodies("splice", Ask::kSplice, settings,
-                {.floors = {"floor_splice", "floor_sendfile"},
-                 .peers = {"nginx", "lighttpd", "h2o"}});
+  return Bodies(
+      "splice", Ask::kSplice, settings,
+      {.floors = {"floor_splice", "floor_sendfile"}, .peers = {"nginx", "lighttpd", "h2o"}});
 }
 
 }  // namespace objmapper::bench

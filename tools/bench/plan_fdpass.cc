@@ -69,8 +69,8 @@ std::vector<CellPlan> PlanLatency(const Settings& settings) {
   for (const int count : Or(settings.connections, {1000})) {
     CellPlan plan = Descriptors("latency", settings, count);
     AddConnections(plan);
-    plan.parameters.emplace_back("rate", settings.rate > 0 ? absl::StrCat(settings.rate)
-                                                           : "half of the baseline's most");
+    plan.parameters.emplace_back(
+        "rate", settings.rate > 0 ? absl::StrCat(settings.rate) : "half of the baseline's most");
     if (settings.rate == 0) plan.rate_share = 0.5;
     plan.saturating = plan.load;
     plan.rounds_times = kJumpyRounds;

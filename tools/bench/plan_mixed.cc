@@ -10,7 +10,8 @@ namespace {
 constexpr uint64_t kCopyBytes = 100 << 10;
 constexpr int kManyClients = 16;
 
-CellPlan Mixed(const Settings& settings, int connections, uint64_t copy_bytes, bool per_connection, int clients) {
+CellPlan Mixed(const Settings& settings, int connections, uint64_t copy_bytes, bool per_connection,
+               int clients) {
   CellPlan plan = BasicPlan("mixed", settings);
   plan.load.first = Ask::kFdPass;
   plan.load.second = Ask::kCopy;
@@ -32,8 +33,8 @@ DefaultCast Cast() {
   return {.models = {"mode_routing", "thread_per_request", "thread_pool", "epoll", "uring"}};
 }
 
-// One client thread has one of a small machine's cores and is what bounds the fast contenders. Many are what a thousand
-// connections come from: there the server's threads compete with theirs.
+// One client thread has one of a small machine's cores and is what bounds the fast contenders. Many
+// are what a thousand connections come from: there the server's threads compete with theirs.
 std::vector<int> ClientThreads(const Settings& settings, int connections) {
   if (settings.client_threads > 1 || connections < kManyClients) return {settings.client_threads};
   return {1, kManyClients};
@@ -55,7 +56,8 @@ std::vector<CellPlan> PlanMixed(const Settings& settings) {
           plan.parameters.emplace_back("mix", per_connection ? "by connection" : "by request");
           add(std::move(plan));
         }
-        // Half load: FDPASS's own latency, with the copies and without them, at the same FDPASS rate.
+        // Half load: FDPASS's own latency, with the copies and without them, at the same FDPASS
+        // rate.
         for (const bool with_copies : {true, false}) {
           CellPlan plan = Mixed(settings, count, size, /*per_connection=*/true, clients);
           plan.saturating = plan.load;

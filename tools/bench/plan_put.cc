@@ -13,7 +13,7 @@ constexpr uint64_t kNames = 64;
 constexpr uint64_t kBytesAll = 160 * kMebibyte;
 
 struct Way {
-  const char* name;        // what the report calls it
+  const char* name;  // what the report calls it
   Ask ask;
   const char* durability;  // --durability
   const char* memory;      // --memory_limit
@@ -27,7 +27,8 @@ constexpr Way kWays[] = {
     {"PUT_FD, adopted in memory", Ask::kPutFd, "none", "1G", false},
 };
 
-CellPlan Storing(const Way& way, Transport transport, int connections, uint64_t size, const Settings& settings) {
+CellPlan Storing(const Way& way, Transport transport, int connections, uint64_t size,
+                 const Settings& settings) {
   CellPlan plan = BasicPlan("put", settings);
   plan.transport = transport;
   plan.parameters = {{"way", way.name},
@@ -40,7 +41,8 @@ CellPlan Storing(const Way& way, Transport transport, int connections, uint64_t 
   // A disk is slower than memory.
   plan.lap = (std::string(way.durability) == "none" ? 1 : 10) * LapOf(connections, size);
   if (!settings.depths.empty()) plan.load.depth = settings.depths.front();
-  // What a server is asked for first, to see that it serves: what is stored into the memory of one is gone from the disk for the next.
+  // What a server is asked for first, to see that it serves: what is stored into the memory of one
+  // is gone from the disk for the next.
   plan.objects = {{"ready", 1}};
   const uint64_t names = std::max<uint64_t>(1, std::min(kNames, kBytesAll / size));
   for (uint64_t i = 0; i < names; ++i) {
@@ -65,8 +67,8 @@ std::vector<CellPlan> PlanPut(const Settings& settings) {
     for (const Transport transport : settings.transports) {
       if (way.ask == Ask::kPutFd && transport != Transport::kUnix) continue;
       for (const int connections : Or(settings.connections, {16})) {
-        for (const uint64_t size :
-             Or<uint64_t>(settings.sizes, {1 << 10, 10 << 10, 100 << 10, kMebibyte, 10 * kMebibyte})) {
+        for (const uint64_t size : Or<uint64_t>(
+                 settings.sizes, {1 << 10, 10 << 10, 100 << 10, kMebibyte, 10 * kMebibyte})) {
           plans.push_back(Storing(way, transport, connections, size, settings));
         }
       }

@@ -1,6 +1,6 @@
-// Working sets: many objects in turn, of sizes on both sides of every bound that the server has (how small ones are kept, how
-// large ones are moved), so that a cliff shows: a size whose neighbours cost much less, or a number of objects from which on each
-// one costs much more.
+// Working sets: many objects in turn, of sizes on both sides of every bound that the server has
+// (how small ones are kept, how large ones are moved), so that a cliff shows: a size whose
+// neighbours cost much less, or a number of objects from which on each one costs much more.
 #include <algorithm>
 
 #include "absl/algorithm/container.h"
@@ -12,8 +12,8 @@ namespace objmapper::bench {
 
 namespace {
 
-// What is on the disk, and so in the page cache, for each size: what is more are names for the same files, which servers that keep
-// objects by their names cannot tell from files of their own.
+// What is on the disk, and so in the page cache, for each size: what is more are names for the same
+// files, which servers that keep objects by their names cannot tell from files of their own.
 constexpr uint64_t kBytesOfFiles = uint64_t{1} << 30;
 constexpr int kConnections = 16;
 
@@ -23,13 +23,12 @@ struct Way {
 };
 constexpr Way kWays[] = {{"fdpass", Ask::kFdPass}, {"copy", Ask::kCopy}, {"splice", Ask::kSplice}};
 
-
-
 // One below and one above: 16 KiB, 24 KiB, 64 KiB, 256 KiB, 512 KiB, 2 MiB.
-constexpr uint64_t kSizes[] = {1 << 10,   4 << 10,       (16 << 10) - 1, (16 << 10) + 1, (24 << 10) - 1,
-                               (24 << 10) + 1, 32 << 10,
-                               48 << 10,  (64 << 10) - 1, (64 << 10) + 1, 100 << 10,     (256 << 10) - 1,
-                               (256 << 10) + 1, (512 << 10) + 1, 1 << 20, (2 << 20) + 1, 10 << 20};
+constexpr uint64_t kSizes[] = {1 << 10,         4 << 10,         (16 << 10) - 1, (16 << 10) + 1,
+                               (24 << 10) - 1,  (24 << 10) + 1,  32 << 10,       48 << 10,
+                               (64 << 10) - 1,  (64 << 10) + 1,  100 << 10,      (256 << 10) - 1,
+                               (256 << 10) + 1, (512 << 10) + 1, 1 << 20,        (2 << 20) + 1,
+                               10 << 20};
 
 CellPlan Set(const Way& way, Transport transport, int connections, uint64_t size, int count,
              const Settings& settings) {
@@ -64,7 +63,8 @@ std::vector<CellPlan> PlanSets(const Settings& settings) {
       if (way.ask == Ask::kFdPass && transport != Transport::kUnix) continue;
       for (const int connections : Or(settings.connections, {kConnections})) {
         for (const int count : Or(settings.object_counts, {100, 1000, 10'000, 100'000})) {
-          for (const uint64_t size : Or<uint64_t>(settings.sizes, {std::begin(kSizes), std::end(kSizes)})) {
+          for (const uint64_t size :
+               Or<uint64_t>(settings.sizes, {std::begin(kSizes), std::end(kSizes)})) {
             plans.push_back(Set(way, transport, connections, size, count, settings));
           }
         }

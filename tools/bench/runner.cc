@@ -29,7 +29,8 @@ class Rounds {
       : plan_(plan), settings_(settings), folder_(folder), progress_(progress) {}
 
   absl::StatusOr<Cell> Run() {
-    absl::StatusOr<ObjectSet> objects = folder_.Prepare(plan_.objects, plan_.sparse, plan_.folder, plan_.files_max);
+    absl::StatusOr<ObjectSet> objects =
+        folder_.Prepare(plan_.objects, plan_.sparse, plan_.folder, plan_.files_max);
     if (!objects.ok()) return objects.status();
     objects_ = *std::move(objects);
     cell_.workload = plan_.workload;
@@ -48,18 +49,21 @@ class Rounds {
         MeasureOnce(which);
       }
       if (plan_.fio) MeasureProgram(kFio, &fio_, [this] { return ReadByFio(); });
-      if (plan_.cp) MeasureProgram(kCp, &cp_, [this] { return RunCp(Paths(), plan_.load.stored_bytes); });
+      if (plan_.cp)
+        MeasureProgram(kCp, &cp_, [this] { return RunCp(Paths(), plan_.load.stored_bytes); });
     }
     if (plan_.fio) cell_.series.push_back(fio_);
     if (plan_.cp) cell_.series.push_back(cp_);
-    cell_.warnings = WarningsOf(cell_, surroundings_, plan_.load.client_threads, ThisMachine().cores);
+    cell_.warnings =
+        WarningsOf(cell_, surroundings_, plan_.load.client_threads, ThisMachine().cores);
     return std::move(cell_);
   }
 
  private:
-  // Cores are not equally fast where others share the processor: one at 0.6 of its neighbour has been seen, for an hour. Left to
-  // the scheduler, client and server of a contender keep to the cores they happened to begin on, and that decides more than what
-  // is measured. So the client has one core in a round, the same for all contenders, and the next one in the next.
+  // Cores are not equally fast where others share the processor: one at 0.6 of its neighbour has
+  // been seen, for an hour. Left to the scheduler, client and server of a contender keep to the
+  // cores they happened to begin on, and that decides more than what is measured. So the client has
+  // one core in a round, the same for all contenders, and the next one in the next.
   int CoreOfClient(int round) const {
     return plan_.load.client_threads == 1 ? cores_[static_cast<size_t>(round) % cores_.size()] : -1;
   }
@@ -89,7 +93,8 @@ class Rounds {
     return true;
   }
 
-  // Half of what the baseline can do, say; of the first contender that can tell, if that is missing.
+  // Half of what the baseline can do, say; of the first contender that can tell, if that is
+  // missing.
   void ChooseRate() {
     double rate = 0;
     for (const bool baseline : {true, false}) {
@@ -135,7 +140,8 @@ class Rounds {
   }
 
   // One sample of a program that is no server.
-  void MeasureProgram(const char* name, Series* series, absl::FunctionRef<absl::StatusOr<Sample>()> measure) {
+  void MeasureProgram(const char* name, Series* series,
+                      absl::FunctionRef<absl::StatusOr<Sample>()> measure) {
     series->contender = name;
     series->kind = Kind::kPeer;
     if (!series->missing.empty()) return;

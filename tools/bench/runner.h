@@ -9,9 +9,9 @@
 
 namespace objmapper::bench {
 
-// Starts every contender, and then measures each once in each round, in an order that moves on by one
-// from round to round. A contender that does not start, or fails on the way, is in the result as missing,
-// with the reason. All processes have ended when this returns.
+// Starts every contender, and then measures each once in each round, in an order that moves on by
+// one from round to round. A contender that does not start, or fails on the way, is in the result
+// as missing, with the reason. All processes have ended when this returns.
 //
 // `progress` makes rounds × contenders steps.
 // CANCELLED: it was interrupted. Else: the objects could not be made.

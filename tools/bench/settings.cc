@@ -11,37 +11,48 @@
 #include "tools/bench/contenders/contender.h"
 #include "tools/bench/size_text.h"
 
-DEFINE_string(model, "", "Contenders, by name, with commas: our models, floors, peers. "
-                         "Default: what fits the workload.");
-DEFINE_string(peers, "", "Other people's servers too: --peers takes those that fit the workload, "
-                         "--peers=nginx,redis these.");
+DEFINE_string(model, "",
+              "Contenders, by name, with commas: our models, floors, peers. "
+              "Default: what fits the workload.");
+DEFINE_string(peers, "",
+              "Other people's servers too: --peers takes those that fit the workload, "
+              "--peers=nginx,redis these.");
 DEFINE_string(server_flags, "", "More flags for our models' servers, with blanks between them.");
-DEFINE_string(other_server, "", "The server's binary of another build: the contender other_build, as mode_routing.");
+DEFINE_string(other_server, "",
+              "The server's binary of another build: the contender other_build, as mode_routing.");
 DEFINE_int32(pool_size, 0, "Our models' --pool_size; 0: their default.");
 DEFINE_bool(persistent, true, "false: the client reconnects for each request.");
 DEFINE_uint64(requests_per_conn, 0, "The client reconnects after so many answers; 0: never.");
-DEFINE_string(baseline, "", "The contender that ratios are taken to. Default: the workload's floor.");
+DEFINE_string(baseline, "",
+              "The contender that ratios are taken to. Default: the workload's floor.");
 DEFINE_string(conns, "", "Connections, with commas. Default: the workload's.");
 DEFINE_string(file_size, "", "Sizes of objects, with commas: 1K,1M. Default: the workload's.");
-DEFINE_string(objects, "", "sets: numbers of objects asked for in turn, with commas. Default: 100 to 100000.");
+DEFINE_string(objects, "",
+              "sets: numbers of objects asked for in turn, with commas. Default: 100 to 100000.");
 DEFINE_string(modes, "fdpass,copy,splice", "sets: the modes to ask in.");
 DEFINE_string(transport, "unix,tcp", "unix, tcp, or both; descriptors pass over unix alone.");
-DEFINE_string(depth, "", "Requests outstanding per connection, with commas. Default: the workload's.");
+DEFINE_string(depth, "",
+              "Requests outstanding per connection, with commas. Default: the workload's.");
 DEFINE_double(rate, 0, "Open loop: requests a second in all. 0: the workload's own loop.");
 DEFINE_double(fdpass_ratio, 0.8, "mixed: the share of requests (or connections) that ask FDPASS.");
-DEFINE_int32(client_threads, 1, "Threads of the load generator. With one, mixed also has cells with 16.");
+DEFINE_int32(client_threads, 1,
+             "Threads of the load generator. With one, mixed also has cells with 16.");
 DEFINE_string(duration, "1s", "How long a contender is measured in each round.");
 DEFINE_string(warmup, "300ms", "How long it is warmed up before the first round.");
-DEFINE_int32(rounds, 5, "Rounds; each measures every contender once. Three times as many for a load below saturation and for the disk, whose figures jump.");
+DEFINE_int32(rounds, 5,
+             "Rounds; each measures every contender once. Three times as many for a load below "
+             "saturation and for the disk, whose figures jump.");
 DEFINE_string(json, "", "Writes everything measured to this file.");
 DEFINE_string(html, "", "Writes a page with charts to this file.");
-DEFINE_string(work_dir, "", "Where objects, sockets and logs go while it runs; a short path. "
-                            "Default: a new folder in /tmp.");
+DEFINE_string(work_dir, "",
+              "Where objects, sockets and logs go while it runs; a short path. "
+              "Default: a new folder in /tmp.");
 DEFINE_string(chart_js, "/usr/share/javascript/chart.js/chart.min.js",
               "Chart.js 3, which --html copies into the page (Debian: libjs-chart.js).");
 DEFINE_string(out, "docs/benchmarks.md", "report: the file to write.");
-DEFINE_string(from_json, "", "report: writes from this file instead of measuring. "
-                             "With --html: the page, too.");
+DEFINE_string(from_json, "",
+              "report: writes from this file instead of measuring. "
+              "With --html: the page, too.");
 
 namespace objmapper::bench {
 
@@ -56,7 +67,8 @@ absl::Status BadFlag(const std::string& flag, const std::string& value, const st
       absl::StrCat("--", flag, "=", value, " makes no sense: ", sense));
 }
 
-absl::Status ReadCounts(const std::string& flag, const std::string& list, std::vector<int>& counts) {
+absl::Status ReadCounts(const std::string& flag, const std::string& list,
+                        std::vector<int>& counts) {
   for (const std::string& text : Names(list)) {
     int count = 0;
     if (!absl::SimpleAtoi(text, &count) || count < 1) {
@@ -148,10 +160,12 @@ absl::StatusOr<Settings> SettingsFromFlags() {
   }
   for (const std::string& text : Names(FLAGS_file_size)) {
     absl::StatusOr<uint64_t> size = ParseSize(text);
-    if (!size.ok()) return BadFlag("file_size", FLAGS_file_size, std::string(size.status().message()));
+    if (!size.ok())
+      return BadFlag("file_size", FLAGS_file_size, std::string(size.status().message()));
     settings.sizes.push_back(*size);
   }
-  if (FLAGS_rounds < 1) return BadFlag("rounds", absl::StrCat(FLAGS_rounds), "at least 1 is needed");
+  if (FLAGS_rounds < 1)
+    return BadFlag("rounds", absl::StrCat(FLAGS_rounds), "at least 1 is needed");
   if (FLAGS_client_threads < 1 || FLAGS_client_threads > 64) {
     return BadFlag("client_threads", absl::StrCat(FLAGS_client_threads), "1 to 64 do");
   }

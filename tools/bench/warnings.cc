@@ -22,8 +22,9 @@ void AddNoise(const Cell& cell, std::vector<std::string>& warnings) {
     if (!spread || spread->median <= 0) continue;
     const double distance = (spread->high - spread->low) / spread->median;
     if (distance <= kNoisySpread) continue;
-    warnings.push_back(absl::StrFormat("noisy: the quartiles of %s's %s lie %.0f %% of the median apart",
-                                       series.contender, NameOf(headline), distance * 100));
+    warnings.push_back(
+        absl::StrFormat("noisy: the quartiles of %s's %s lie %.0f %% of the median apart",
+                        series.contender, NameOf(headline), distance * 100));
   }
 }
 
@@ -42,8 +43,8 @@ void AddOthers(const std::vector<Surroundings>& surroundings, int cores,
                                        others / capacity * 100));
   }
   if (stolen > kNoisyOthers * capacity) {
-    warnings.push_back(absl::StrFormat("noisy: other virtual machines took %.0f %% of the cores' time",
-                                       stolen / capacity * 100));
+    warnings.push_back(absl::StrFormat(
+        "noisy: other virtual machines took %.0f %% of the cores' time", stolen / capacity * 100));
   }
 }
 
@@ -79,13 +80,13 @@ void AddFailures(const Cell& cell, std::vector<std::string>& warnings) {
       requests += sample.requests;
     }
     if (errors > 0) {
-      warnings.push_back(
-          absl::StrCat(series.contender, " answered ", errors, " of ", requests + errors, " wrongly",
-                                      first.empty() ? "" : ": ", first));
+      warnings.push_back(absl::StrCat(series.contender, " answered ", errors, " of ",
+                                      requests + errors, " wrongly", first.empty() ? "" : ": ",
+                                      first));
     }
     if (behind > 0) {
-      warnings.push_back(absl::StrCat("the open loop fell behind for ", series.contender, ": ", behind,
-                                      " requests were due but not answered at the end"));
+      warnings.push_back(absl::StrCat("the open loop fell behind for ", series.contender, ": ",
+                                      behind, " requests were due but not answered at the end"));
     }
   }
 }
@@ -97,7 +98,8 @@ std::vector<std::string> WarningsOf(const Cell& cell, const std::vector<Surround
   std::vector<std::string> warnings;
   AddFailures(cell, warnings);
   // Where memory is the question, the client's speed is none.
-  if (HeadlineOf(cell) != Measure::kRssPerConnection) AddClientLimits(surroundings, client_threads, cores, warnings);
+  if (HeadlineOf(cell) != Measure::kRssPerConnection)
+    AddClientLimits(surroundings, client_threads, cores, warnings);
   AddNoise(cell, warnings);
   AddOthers(surroundings, cores, warnings);
   return warnings;

@@ -14,7 +14,8 @@ const std::vector<Workload>& Workloads() {
       {"splice", "bytes by SPLICE, 1K to 10M, in the page cache", PlanSplice},
       {"cold", "bytes from the disk, alone and beside a hot connection", PlanCold},
       {"put", "objects stored, as bytes and as descriptors", PlanPut},
-      {"sets", "100 to 100000 objects in turn, 1K to 10M: no size and no number may be a cliff", PlanSets},
+      {"sets", "100 to 100000 objects in turn, 1K to 10M: no size and no number may be a cliff",
+       PlanSets},
       {"mixed", "descriptors and bytes together, saturated and at half load", PlanMixed},
       {"pipeline", "descriptors, 1 to 64 outstanding, batched and not", PlanPipeline},
       {"idle", "memory and threads for 100 to 10000 idle connections", PlanIdle},
@@ -22,7 +23,8 @@ const std::vector<Workload>& Workloads() {
   return *kWorkloads;
 }
 
-absl::StatusOr<std::vector<CellPlan>> PlanOf(const std::string& workload, const Settings& settings) {
+absl::StatusOr<std::vector<CellPlan>> PlanOf(const std::string& workload,
+                                             const Settings& settings) {
   std::vector<CellPlan> plans;
   std::string known;
   for (const Workload& one : Workloads()) {
@@ -35,9 +37,8 @@ absl::StatusOr<std::vector<CellPlan>> PlanOf(const std::string& workload, const 
         absl::StrCat("there is no workload \"", workload, "\"; there are:", known, " all report"));
   }
   for (const std::string& peer : settings.peer_names) {
-    const bool takes_part = absl::c_any_of(plans, [&](const CellPlan& plan) {
-      return absl::c_linear_search(plan.contenders, peer);
-    });
+    const bool takes_part = absl::c_any_of(
+        plans, [&](const CellPlan& plan) { return absl::c_linear_search(plan.contenders, peer); });
     if (!takes_part) {
       return absl::InvalidArgumentError(absl::StrCat(
           "--peers: ", peer, " cannot do what the workload \"", workload, "\" asks of it"));

@@ -26,7 +26,8 @@ constexpr size_t kBytesMax = 64 << 20;
 constexpr char kUnitDoor[] = "/run/objmapper/admin";
 
 absl::Status Lost(const std::string& url, absl::string_view why) {
-  return client::ConnectionError(absl::DataLossError(absl::StrCat(url, " sent no whole HTTP answer: ", why)));
+  return client::ConnectionError(
+      absl::DataLossError(absl::StrCat(url, " sent no whole HTTP answer: ", why)));
 }
 
 // Everything until the peer hangs up, which HTTP/1.0 makes it do.
@@ -41,7 +42,8 @@ absl::StatusOr<std::string> ReadToEnd(int fd, const std::string& url, absl::Dura
       text.append(buffer, static_cast<size_t>(got));
     } else if (errno == EAGAIN) {
       if (!patience.Await(fd, POLLIN)) {
-        return client::ConnectionError(absl::DeadlineExceededError(absl::StrCat(url, " did not answer in time")));
+        return client::ConnectionError(
+            absl::DeadlineExceededError(absl::StrCat(url, " did not answer in time")));
       }
     } else if (errno != EINTR) {
       return client::ConnectionError(net::ErrnoToStatus(errno, absl::StrCat("read from ", url)));
@@ -70,7 +72,8 @@ absl::StatusOr<std::string> BodyOf(const std::string& answer, const std::string&
   }
   if (status == 200) return body;
   absl::StripAsciiWhitespace(&body);
-  return absl::FailedPreconditionError(absl::StrCat(url, " answered ", status, ": ", body.substr(0, 200)));
+  return absl::FailedPreconditionError(
+      absl::StrCat(url, " answered ", status, ": ", body.substr(0, 200)));
 }
 
 }  // namespace

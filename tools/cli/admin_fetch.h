@@ -9,14 +9,14 @@
 namespace objmapper::tools {
 
 // The body of `GET path`. url: as net::ParseUrl().
-// Errors: INVALID_ARGUMENT (the URL); as net::Dial(); FAILED_PRECONDITION when the server answers otherwise than with 200; and
-// the connection's (client/error.h): DEADLINE_EXCEEDED when nothing comes for `timeout`, DATA_LOSS when what comes is no HTTP
-// answer, or not whole.
+// Errors: INVALID_ARGUMENT (the URL); as net::Dial(); FAILED_PRECONDITION when the server answers
+// otherwise than with 200; and the connection's (client/error.h): DEADLINE_EXCEEDED when nothing
+// comes for `timeout`, DATA_LOSS when what comes is no HTTP answer, or not whole.
 absl::StatusOr<std::string> FetchFromAdmin(const std::string& url, const std::string& path,
                                            absl::Duration timeout);
 
-// Where a server's door is looked for when nobody says: $OBJMAPPER_ADMIN, else where the unit of tools/systemd has its own; empty
-// when neither is there.
+// Where a server's door is looked for when nobody says: $OBJMAPPER_ADMIN, else where the unit of
+// tools/systemd has its own; empty when neither is there.
 std::string DefaultAdmin();
 
 }  // namespace objmapper::tools

@@ -20,7 +20,9 @@
 #include "tools/cli/admin_fetch.h"
 #include "tools/cli/range_text.h"
 
-DEFINE_string(server, "", "where the server is: unix:/path, a path alone, unix:@name, tcp://host:port or udp://host:port");
+DEFINE_string(server, "",
+              "where the server is: unix:/path, a path alone, unix:@name, tcp://host:port or "
+              "udp://host:port");
 DEFINE_string(server_user, "", "whose the server may be: a user's name or uid, or any");
 DEFINE_string(mode, "", "how the object comes: fdpass, copy or splice");
 DEFINE_string(o, "-", "where the bytes go: a file, an existing folder, or - for standard output");
@@ -31,13 +33,16 @@ DEFINE_bool(json, false, "one JSON object a line for each result");
 DEFINE_int32(n, -1, "how many: round trips of ping, pictures of top");
 DEFINE_bool(r, false, "whole folders, or all objects under a prefix");
 DEFINE_string(ttl, "", "how long what is stored lives: 90s, 10m, 24h");
-DEFINE_int32(jobs, 4, "how many objects are on their way at a time, each on a connection of its own");
+DEFINE_int32(jobs, 4,
+             "how many objects are on their way at a time, each on a connection of its own");
 DEFINE_bool(fd, false, "send the file's descriptor instead of its bytes");
 DEFINE_bool(dry_run, false, "say what would be done, and do nothing");
 DEFINE_bool(l, false, "size and time too");
 DEFINE_bool(d, false, "one level: what has a further / in its name is shown as one line");
 DEFINE_bool(verbose, false, "a line for each object that is done");
-DEFINE_string(admin, "", "where the server's --admin_listen is: unix:/path, a path alone, unix:@name or tcp://host:port");
+DEFINE_string(admin, "",
+              "where the server's --admin_listen is: unix:/path, a path alone, unix:@name or "
+              "tcp://host:port");
 
 namespace objmapper::tools {
 namespace {
@@ -54,11 +59,20 @@ struct CommandEntry {
 };
 
 constexpr CommandEntry kCommands[] = {
-    {"get", Command::kGet, {"server", "server_user", "mode", "o", "range", "verbose", "timeout", "retry", "json"}},
-    {"put", Command::kPut, {"server", "server_user", "r", "ttl", "fd", "jobs", "verbose", "timeout", "retry", "json"}},
-    {"rm", Command::kRm, {"server", "server_user", "r", "dry_run", "jobs", "verbose", "timeout", "retry", "json"}},
+    {"get",
+     Command::kGet,
+     {"server", "server_user", "mode", "o", "range", "verbose", "timeout", "retry", "json"}},
+    {"put",
+     Command::kPut,
+     {"server", "server_user", "r", "ttl", "fd", "jobs", "verbose", "timeout", "retry", "json"}},
+    {"rm",
+     Command::kRm,
+     {"server", "server_user", "r", "dry_run", "jobs", "verbose", "timeout", "retry", "json"}},
     {"ls", Command::kLs, {"server", "server_user", "l", "d", "timeout", "retry", "json"}},
-    {"cp", Command::kCp, {"server", "server_user", "r", "ttl", "fd", "mode", "jobs", "verbose", "timeout", "retry", "json"}},
+    {"cp",
+     Command::kCp,
+     {"server", "server_user", "r", "ttl", "fd", "mode", "jobs", "verbose", "timeout", "retry",
+      "json"}},
     {"stat", Command::kStat, {"server", "server_user", "timeout", "retry", "json"}},
     {"ping", Command::kPing, {"server", "server_user", "n", "timeout", "json"}},
     {"stats", Command::kStats, {"admin", "timeout", "json"}},
@@ -121,17 +135,20 @@ std::string FullName(absl::string_view name) { return name == "v" ? "verbose" : 
 absl::Status Set(const std::string& name, const std::string& value, absl::string_view type) {
   // Returns an empty string, and has printed nothing, when the value is not of the flag's type.
   if (!gflags::SetCommandLineOption(name.c_str(), value.c_str()).empty()) return absl::OkStatus();
-  return Usage(absl::StrCat("--", name, "=", value, ": expected ", type == "bool" ? "true or false" : "a number"));
+  return Usage(absl::StrCat("--", name, "=", value, ": expected ",
+                            type == "bool" ? "true or false" : "a number"));
 }
 
 // Flags of one letter in one argument, as in "-rv", "-ofile" and "-n5". Moves *i as SetFlag() does.
-absl::Status SetLetters(const CommandEntry& entry, absl::Span<const char* const> arguments, size_t* i) {
+absl::Status SetLetters(const CommandEntry& entry, absl::Span<const char* const> arguments,
+                        size_t* i) {
   const absl::string_view argument = arguments[*i];
   for (size_t at = 1; at < argument.size(); ++at) {
     const std::string name = FullName(argument.substr(at, 1));
     gflags::CommandLineFlagInfo info;
     if (!Takes(entry, name) || !gflags::GetCommandLineFlagInfo(name.c_str(), &info)) {
-      const std::string letter = at == 1 ? "" : absl::StrCat(": there is no -", argument.substr(at, 1));
+      const std::string letter =
+          at == 1 ? "" : absl::StrCat(": there is no -", argument.substr(at, 1));
       return Usage(absl::StrCat("objmapper ", entry.name, " has no flag ", argument, letter));
     }
     if (info.type == "bool") {
@@ -140,7 +157,8 @@ absl::Status SetLetters(const CommandEntry& entry, absl::Span<const char* const>
     }
     std::string value(argument.substr(at + 1));
     if (value.empty()) {
-      if (*i + 1 >= arguments.size()) return Usage(absl::StrCat(argument, " needs a value: ", info.description));
+      if (*i + 1 >= arguments.size())
+        return Usage(absl::StrCat(argument, " needs a value: ", info.description));
       value = arguments[++*i];
     }
     return Set(name, value, info.type);
@@ -155,14 +173,15 @@ absl::Status SetFlag(const CommandEntry& entry, absl::Span<const char* const> ar
   FlagText text = SplitFlag(argument);
   text.name = FullName(text.name);
   // gflags' way to switch a bool off.
-  if (!Takes(entry, text.name) && absl::StartsWith(text.name, "no") && Takes(entry, text.name.substr(2)) &&
-      !text.value.has_value()) {
+  if (!Takes(entry, text.name) && absl::StartsWith(text.name, "no") &&
+      Takes(entry, text.name.substr(2)) && !text.value.has_value()) {
     text.name = text.name.substr(2);
     text.value = "false";
   }
   gflags::CommandLineFlagInfo info;
   if (!Takes(entry, text.name) || !gflags::GetCommandLineFlagInfo(text.name.c_str(), &info)) {
-    if (argument.size() > 2 && argument[1] != '-' && Takes(entry, FullName(argument.substr(1, 1)))) {
+    if (argument.size() > 2 && argument[1] != '-' &&
+        Takes(entry, FullName(argument.substr(1, 1)))) {
       return SetLetters(entry, arguments, i);
     }
     return Usage(absl::StrCat("objmapper ", entry.name, " has no flag ", argument));
@@ -191,7 +210,8 @@ absl::StatusOr<absl::Duration> ReadDuration(absl::string_view flag, const std::s
 absl::StatusOr<absl::Duration> ReadTtl(const std::string& text) {
   absl::StatusOr<absl::Duration> ttl = ReadDuration("ttl", text);
   if (!ttl.ok() || *ttl <= absl::Seconds(std::numeric_limits<uint32_t>::max())) return ttl;
-  return Usage(absl::StrCat("--ttl=", text, ": expected 1 to ", std::numeric_limits<uint32_t>::max(),
+  return Usage(absl::StrCat("--ttl=", text, ": expected 1 to ",
+                            std::numeric_limits<uint32_t>::max(),
                             " seconds; without the flag an object lives for ever"));
 }
 
@@ -213,8 +233,9 @@ absl::Status CheckUri(const std::string& uri) {
                             uri.substr(0, 40), "... has ", uri.size()));
 }
 
-// Whose server it may be. The default address is in a folder where others may listen too, such as /tmp: there it is to
-// be the caller's own server, or root's (systemd's sockets are), unless somebody says otherwise.
+// Whose server it may be. The default address is in a folder where others may listen too, such as
+// /tmp: there it is to be the caller's own server, or root's (systemd's sockets are), unless
+// somebody says otherwise.
 absl::Status ReadServerUser(CommandLine* line) {
   const bool is_unix = absl::StartsWith(line->server, "unix:");
   std::string user = FLAGS_server_user;
@@ -231,8 +252,9 @@ absl::Status ReadServerUser(CommandLine* line) {
     // Whom root has given the unit's folder may listen in it, too.
     struct stat folder;
     const std::string at = line->server.substr(0, line->server.rfind('/'));
-    if (line->server == absl::StrCat("unix:", kUnitSocket) && stat(at.c_str() + strlen("unix:"), &folder) == 0 &&
-        folder.st_uid != 0 && folder.st_uid != geteuid()) {
+    if (line->server == absl::StrCat("unix:", kUnitSocket) &&
+        stat(at.c_str() + strlen("unix:"), &folder) == 0 && folder.st_uid != 0 &&
+        folder.st_uid != geteuid()) {
       line->server_uids.push_back(folder.st_uid);
     }
     return absl::OkStatus();
@@ -240,7 +262,8 @@ absl::Status ReadServerUser(CommandLine* line) {
   uid_t uid = 0;
   if (!absl::SimpleAtoi(user, &uid)) {
     const passwd* const found = getpwnam(user.c_str());
-    if (found == nullptr) return Usage(absl::StrCat("--server_user=", user, ": there is no such user here"));
+    if (found == nullptr)
+      return Usage(absl::StrCat("--server_user=", user, ": there is no such user here"));
     uid = found->pw_uid;
   }
   line->server_uids = {uid};
@@ -284,7 +307,8 @@ absl::Status ReadFlags(CommandLine* line) {
     if (!ttl.ok()) return ttl.status();
     line->ttl = *ttl;
   }
-  const bool is_unix = !absl::StartsWith(line->server, "tcp:") && !absl::StartsWith(line->server, "udp:");
+  const bool is_unix =
+      !absl::StartsWith(line->server, "tcp:") && !absl::StartsWith(line->server, "udp:");
   const bool goes_by_udp = line->command == Command::kGet || line->command == Command::kStat;
   const bool asks_objects = line->command != Command::kStats && line->command != Command::kTop;
   if (absl::StartsWith(line->server, "udp:") && asks_objects && !goes_by_udp) {
@@ -324,11 +348,13 @@ absl::Status ReadOperands(const CommandEntry& entry, CommandLine* line) {
       line->operands = std::move(given);
       given.clear();
       if (line->operands.size() == 2) return absl::OkStatus();
-      return Usage(absl::StrCat("objmapper cp needs two places, of which one begins with obj:, but was given ",
-                                line->operands.size()));
+      return Usage(absl::StrCat(
+          "objmapper cp needs two places, of which one begins with obj:, but was given ",
+          line->operands.size()));
     case Command::kLs:
       if (given.empty()) given.emplace_back();
-      if (given.size() > 1) return Usage(absl::StrCat("objmapper ls takes one prefix, but was given ", given.size()));
+      if (given.size() > 1)
+        return Usage(absl::StrCat("objmapper ls takes one prefix, but was given ", given.size()));
       return given[0].empty() ? absl::OkStatus() : CheckUri(given[0]);
     case Command::kGet:
     case Command::kStat:
@@ -340,7 +366,8 @@ absl::Status ReadOperands(const CommandEntry& entry, CommandLine* line) {
       return absl::OkStatus();
     default:
       if (given.empty()) return absl::OkStatus();
-      return Usage(absl::StrCat("objmapper ", entry.name, " takes no URI, but was given ", given[0]));
+      return Usage(
+          absl::StrCat("objmapper ", entry.name, " takes no URI, but was given ", given[0]));
   }
 }
 
@@ -355,14 +382,17 @@ std::string DefaultServer(absl::string_view unit_socket) {
   const std::string unit(unit_socket);
   struct stat attributes;
   const bool is_there = stat(unit.c_str(), &attributes) == 0 && S_ISSOCK(attributes.st_mode);
-  // Who is not in the unit's group may have a server of his own; if not, the unit's says what is missing.
-  const bool takes = is_there && (access(unit.c_str(), W_OK) == 0 || access(own.c_str(), W_OK) != 0);
+  // Who is not in the unit's group may have a server of his own; if not, the unit's says what is
+  // missing.
+  const bool takes =
+      is_there && (access(unit.c_str(), W_OK) == 0 || access(own.c_str(), W_OK) != 0);
   return absl::StrCat("unix:", takes ? unit : own);
 }
 
 absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> arguments) {
   CommandLine line;
-  if (arguments.empty()) return Usage("what should it do? objmapper get, put, rm, ls, cp, stat, ping, stats or top");
+  if (arguments.empty())
+    return Usage("what should it do? objmapper get, put, rm, ls, cp, stat, ping, stats or top");
   if (const std::optional<Command> command = HelpOrVersion(arguments[0])) {
     line.command = *command;
     if (*command == Command::kVersion || arguments.size() == 1) return line;

@@ -18,43 +18,55 @@ namespace objmapper::tools {
 
 struct CommandLine {
   enum class Command : uint8_t {
-    kHelp, kVersion, kGet, kPut, kRm, kLs, kCp, kStat, kPing, kStats, kTop
+    kHelp,
+    kVersion,
+    kGet,
+    kPut,
+    kRm,
+    kLs,
+    kCp,
+    kStat,
+    kPing,
+    kStats,
+    kTop
   };
   Command command = Command::kHelp;
   std::string topic;  // kHelp: the command asked about; empty: all
 
-  std::string server;      // a URL; not checked yet
-  bool server_is_default = false;   // nobody said where it is
-  std::vector<uid_t> server_uids;   // whose it may be, as client::Options has it
-  absl::Duration timeout;  // for connecting and for each wait
-  bool retry = true;       // ask again what was UNAVAILABLE, within `timeout`
+  std::string server;              // a URL; not checked yet
+  bool server_is_default = false;  // nobody said where it is
+  std::vector<uid_t> server_uids;  // whose it may be, as client::Options has it
+  absl::Duration timeout;          // for connecting and for each wait
+  bool retry = true;               // ask again what was UNAVAILABLE, within `timeout`
   bool json = false;
-  bool verbose = false;    // kGet, kPut, kRm, kCp: a line for each object that is done
+  bool verbose = false;  // kGet, kPut, kRm, kCp: a line for each object that is done
   // kGet, kStat, kRm: one or more; kLs: one prefix, may be empty. Each can be sent.
   std::vector<std::string> uris;
-  std::vector<std::string> operands;  // kPut: one or more; kCp: two; files and URIs, not checked yet
-  bool recursive = false;             // kPut, kRm, kCp
+  // kPut: one or more; kCp: two; files and URIs, not checked yet
+  std::vector<std::string> operands;
+  bool recursive = false;                         // kPut, kRm, kCp
   absl::Duration ttl = absl::InfiniteDuration();  // kPut, kCp
-  int jobs = 1;                       // kPut, kRm, kCp: connections, 1 or more
-  bool as_fd = false;                 // kPut, kCp: the descriptor is sent, not the bytes
-  bool dry_run = false;               // kRm
-  bool long_form = false;             // kLs
-  bool one_level = false;             // kLs
+  int jobs = 1;                                   // kPut, kRm, kCp: connections, 1 or more
+  bool as_fd = false;                           // kPut, kCp: the descriptor is sent, not the bytes
+  bool dry_run = false;                         // kRm
+  bool long_form = false;                       // kLs
+  bool one_level = false;                       // kLs
   protocol::Mode mode = protocol::Mode::kCopy;  // kGet, kCp
   std::optional<client::Range> range;           // kGet
   std::optional<uint64_t> last;                 // kGet: the last bytes, in place of `range`
   std::string output = "-";                     // kGet: a file, a folder, or "-" for stdout
-  bool output_given = false;                    // kGet: somebody said so; else no terminal gets what is no text
-  int count = 0;                                // kPing: 1 or more; kTop: 0 is for ever
-  std::string admin;                            // kStats, kTop: a URL; not checked yet
+  bool output_given = false;  // kGet: somebody said so; else no terminal gets what is no text
+  int count = 0;              // kPing: 1 or more; kTop: 0 is for ever
+  std::string admin;          // kStats, kTop: a URL; not checked yet
 };
 
 // Reads the arguments behind the program's name into a CommandLine. The flags are gflags' (so that
 // each is checked by its type and documented in one place), but the walk over the arguments is
-// here: each command takes its own flags only, "-o FILE", "-oFILE", "-rv" and "-h" work, and every mistake is
-// answered in one sentence and with one exit code.
+// here: each command takes its own flags only, "-o FILE", "-oFILE", "-rv" and "-h" work, and every
+// mistake is answered in one sentence and with one exit code.
 //
-// $OBJMAPPER_SERVER and $XDG_RUNTIME_DIR are read for the default of --server, $OBJMAPPER_SERVER_USER for that of
+// $OBJMAPPER_SERVER and $XDG_RUNTIME_DIR are read for the default of --server,
+// $OBJMAPPER_SERVER_USER for that of
 // --server_user.
 // INVALID_ARGUMENT: the message says what is wrong and what would be right.
 absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> arguments);
@@ -62,8 +74,9 @@ absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> argum
 // Where the unit of tools/systemd listens.
 inline constexpr absl::string_view kUnitSocket = "/run/objmapper/objmapper.sock";
 
-// Where a client looks for a server when nobody says otherwise: $OBJMAPPER_SERVER; else the socket at `unit_socket`, where there
-// is one, unless only "${XDG_RUNTIME_DIR:-/tmp}/objmapper.sock" may be connected to; else that one.
+// Where a client looks for a server when nobody says otherwise: $OBJMAPPER_SERVER; else the socket
+// at `unit_socket`, where there is one, unless only "${XDG_RUNTIME_DIR:-/tmp}/objmapper.sock" may
+// be connected to; else that one.
 std::string DefaultServer(absl::string_view unit_socket = kUnitSocket);
 
 }  // namespace objmapper::tools

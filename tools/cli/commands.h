@@ -40,8 +40,8 @@ void PrintStat(const CommandLine& line, const std::string& uri, const client::Ob
 absl::StatusOr<std::vector<std::string>> PlanOutputs(const CommandLine& line);
 // Whether what is no text is kept from standard output: a terminal that nobody has named (-o -).
 bool IsGuarded(const CommandLine& line);
-// OK unless `output`, one of those, is in a folder and what lies there under its name is a symbolic link, which may lead
-// out of it, or no regular file. Errors as PlaceIn().
+// OK unless `output`, one of those, is in a folder and what lies there under its name is a symbolic
+// link, which may lead out of it, or no regular file. Errors as PlaceIn().
 absl::Status CheckPlace(const CommandLine& line, const std::string& output);
 
 }  // namespace objmapper::tools

@@ -53,7 +53,8 @@ ExitCode FetchAll(const CommandLine& line, const std::string& uri, const std::st
     absl::StatusOr<client::Client> client = ConnectOrReport(line, &code);
     if (!client.ok()) return code;
     code = ListToKeepOrReport(line, *client, prefix, [&](const client::ListEntry& entry) {
-      items.push_back({entry.uri, absl::StrCat(AsFolder(target), entry.uri.substr(prefix.size())), entry.size});
+      items.push_back(
+          {entry.uri, absl::StrCat(AsFolder(target), entry.uri.substr(prefix.size())), entry.size});
     });
     if (code != kExitOk) return code;
   }
@@ -71,15 +72,16 @@ ExitCode FetchAll(const CommandLine& line, const std::string& uri, const std::st
     ReportError(line.json, "file", target, error, kExitLocal);
     return kExitLocal;
   }
-  const Work work = [&](const Item& item, client::Client& client, const client::ProgressCallback& progress,
-                        JsonLine* json) -> absl::Status {
+  const Work work = [&](const Item& item, client::Client& client,
+                        const client::ProgressCallback& progress, JsonLine* json) -> absl::Status {
     const absl::StatusOr<std::string> place =
         PlaceIn(target, absl::string_view(item.uri).substr(prefix.size()));
     if (!place.ok()) return place.status();
     client::ToFileOptions options;
     options.mode = line.mode;
     options.progress = progress;
-    const absl::StatusOr<client::FileResult> result = client::GetToFile(client, item.uri, *place, options);
+    const absl::StatusOr<client::FileResult> result =
+        client::GetToFile(client, item.uri, *place, options);
     if (!result.ok()) return result.status();
     AddInfo(result->info, json);
     return absl::OkStatus();
@@ -95,9 +97,10 @@ ExitCode RunCp(const CommandLine& line) {
   const bool fetches = absl::ConsumePrefix(&from, kOnServer);
   const bool stores = absl::ConsumePrefix(&to, kOnServer);
   if (fetches == stores) {
-    return UsageError(fetches ? "objmapper cp: one of the two places is on this side; both begin with obj:"
-                              : "objmapper cp: one of the two places is on the server and begins with obj:, "
-                                "such as obj:models/a.bin; files of this side are cp(1)'s");
+    return UsageError(
+        fetches ? "objmapper cp: one of the two places is on this side; both begin with obj:"
+                : "objmapper cp: one of the two places is on the server and begins with obj:, "
+                  "such as obj:models/a.bin; files of this side are cp(1)'s");
   }
   if (stores) return RunUploads(line, {std::string(from)}, std::string(to));
   if (to.empty()) return UsageError("a file's name must not be empty");

@@ -50,12 +50,13 @@ absl::StatusOr<client::FileResult> GetOne(client::Client& client, const std::str
   }
   if (output != kStdout) return client::GetToFile(client, uri, output, options);
   TerminalGuard guard;
-  if (IsGuarded(line)) options.inspect = [&guard](absl::string_view piece) { return guard.Check(piece); };
+  if (IsGuarded(line))
+    options.inspect = [&guard](absl::string_view piece) { return guard.Check(piece); };
   return client::GetToFd(client, uri, STDOUT_FILENO, options);
 }
 
-// Whether several objects can be written to `output`, one behind the other: a device, /dev/stdout. Not a FIFO, which is opened
-// for each and whose reader has seen the end of the first.
+// Whether several objects can be written to `output`, one behind the other: a device, /dev/stdout.
+// Not a FIFO, which is opened for each and whose reader has seen the end of the first.
 bool IsStream(const std::string& output) {
   const absl::StatusOr<client::Place> place = client::FindPlace(output);
   return place.ok() &&
@@ -66,7 +67,8 @@ bool IsStream(const std::string& output) {
 // Whether `output` is standard output by another name.
 bool IsStandardOutput(const std::string& output) {
   const absl::StatusOr<client::Place> place = client::FindPlace(output);
-  return place.ok() && place->kind == client::Place::Kind::kDescriptor && place->fd == STDOUT_FILENO;
+  return place.ok() && place->kind == client::Place::Kind::kDescriptor &&
+         place->fd == STDOUT_FILENO;
 }
 
 }  // namespace
@@ -108,7 +110,8 @@ absl::StatusOr<std::vector<std::string>> PlanOutputs(const CommandLine& line) {
     return std::vector<std::string>(line.uris.size(), line.output);
   }
   if (!IsFolder(line.output)) {
-    if (line.uris.size() == 1 || IsStream(line.output)) return std::vector<std::string>(line.uris.size(), line.output);
+    if (line.uris.size() == 1 || IsStream(line.output))
+      return std::vector<std::string>(line.uris.size(), line.output);
     return absl::InvalidArgumentError(absl::StrCat(
         "several objects need -o with an existing folder, which ", line.output, " is not"));
   }
@@ -136,7 +139,8 @@ ExitCode RunGet(const CommandLine& line) {
     return kExitUsage;
   }
   if (line.output == kStdout && !net::StandardOutputIsOpen()) {
-    const absl::Status closed = absl::FailedPreconditionError("standard output is closed; say with -o where to put it");
+    const absl::Status closed =
+        absl::FailedPreconditionError("standard output is closed; say with -o where to put it");
     ReportError(/*json=*/false, "uri", "", closed, kExitLocal);
     return kExitLocal;
   }
@@ -146,8 +150,8 @@ ExitCode RunGet(const CommandLine& line) {
   if (!client.ok()) return code;
   for (size_t i = 0; i < line.uris.size() && client->status().ok(); ++i) {
     const auto start = std::chrono::steady_clock::now();
-    const absl::StatusOr<client::FileResult> result =
-        client::Retry(RetryPolicyOf(line), [&] { return GetOne(*client, line.uris[i], (*outputs)[i], line); });
+    const absl::StatusOr<client::FileResult> result = client::Retry(
+        RetryPolicyOf(line), [&] { return GetOne(*client, line.uris[i], (*outputs)[i], line); });
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     if (!result.ok()) {
       const ExitCode error = ExitCodeOf(result.status());

@@ -90,7 +90,8 @@ constexpr absl::string_view kGet = R"(objmapper get URI... [flags] fetches objec
 A progress bar with rate and time left is shown on a terminal when it takes a moment.
 )";
 
-constexpr absl::string_view kPut = R"(objmapper put FILE [flags]             stores FILE under its own name.
+constexpr absl::string_view kPut =
+    R"(objmapper put FILE [flags]             stores FILE under its own name.
 objmapper put FILE URI [flags]         stores FILE as the object URI.
 objmapper put FILE... PREFIX/ [flags]  stores each FILE as PREFIX/ and its own name.
 objmapper put -r FOLDER [PREFIX]       stores all files in FOLDER, however deep, as PREFIX/ and their
@@ -127,7 +128,8 @@ The server must be --writable. Descriptors and mappings of a removed object stay
   --server=URL, --timeout=TIME, --retry, --json: see objmapper help.
 )";
 
-constexpr absl::string_view kLs = R"(objmapper ls [PREFIX] [flags] lists the objects whose URIs begin with PREFIX, sorted.
+constexpr absl::string_view kLs =
+    R"(objmapper ls [PREFIX] [flags] lists the objects whose URIs begin with PREFIX, sorted.
 
 There are no folders, only names: all are shown, however many / are in them. PREFIX may end anywhere,
 even in the middle of a name. None is no error.
@@ -140,7 +142,8 @@ even in the middle of a name. None is no error.
   --json       One JSON object a line. Otherwise what a terminal obeys, or nobody sees, is shown as \x0a.
 )";
 
-constexpr absl::string_view kCp = R"(objmapper cp FILE obj:URI [flags]         stores FILE as URI, or below one that ends with a /.
+constexpr absl::string_view kCp =
+    R"(objmapper cp FILE obj:URI [flags]         stores FILE as URI, or below one that ends with a /.
 objmapper cp obj:URI FILE|FOLDER [flags]  fetches URI, as get -o does.
 objmapper cp -r FOLDER obj:PREFIX         stores all files in FOLDER, as put -r does.
 objmapper cp -r obj:PREFIX FOLDER         fetches all objects below PREFIX into FOLDER, which is made if

@@ -10,8 +10,8 @@
 namespace objmapper::tools {
 namespace {
 
-// A valid character that shows itself as it is, and as JSON has it every other (RFC 8259, section 7): what JSON
-// reserves, and what a terminal would obey that shows the line.
+// A valid character that shows itself as it is, and as JSON has it every other (RFC 8259, section
+// 7): what JSON reserves, and what a terminal would obey that shows the line.
 void AppendCharacter(absl::string_view bytes, const text::Character& character, std::string* out) {
   switch (character.code_point) {
     case '"':
@@ -67,7 +67,9 @@ void JsonLine::AddNumber(absl::string_view name, uint64_t value) {
   AddRaw(name, absl::StrCat(value));
 }
 
-void JsonLine::AddNumber(absl::string_view name, int64_t value) { AddRaw(name, absl::StrCat(value)); }
+void JsonLine::AddNumber(absl::string_view name, int64_t value) {
+  AddRaw(name, absl::StrCat(value));
+}
 
 void JsonLine::AddNumber(absl::string_view name, double value) {
   AddRaw(name, std::isfinite(value) ? absl::StrFormat("%.9g", value) : "null");

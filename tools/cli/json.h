@@ -18,7 +18,8 @@ class JsonLine {
  public:
   // `value` may be any bytes. A JSON text is UTF-8 (RFC 8259), so each byte that is not becomes
   // U+FFFD; then a second member, `name` with "_hex" behind it, holds all bytes in hexadecimal.
-  // What is not printable (text/printable.h) is escaped, so that the line may be shown on a terminal.
+  // What is not printable (text/printable.h) is escaped, so that the line may be shown on a
+  // terminal.
   void AddText(absl::string_view name, absl::string_view value);
   void AddNumber(absl::string_view name, uint64_t value);
   void AddNumber(absl::string_view name, int64_t value);

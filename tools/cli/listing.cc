@@ -34,7 +34,8 @@ ExitCode ListOrReport(const CommandLine& line, client::Client& client, const std
   return code;
 }
 
-ExitCode ListToKeepOrReport(const CommandLine& line, client::Client& client, const std::string& prefix,
+ExitCode ListToKeepOrReport(const CommandLine& line, client::Client& client,
+                            const std::string& prefix,
                             absl::FunctionRef<void(const client::ListEntry& entry)> keep) {
   uint64_t kept_bytes = 0;
   const ExitCode code = ListOrReport(line, client, prefix, [&](const client::ListEntry& entry) {
@@ -45,7 +46,8 @@ ExitCode ListToKeepOrReport(const CommandLine& line, client::Client& client, con
   });
   if (code != kExitOk || kept_bytes <= kKeptBytesMax) return code;
   const absl::Status too_long = absl::ResourceExhaustedError(
-      absl::StrCat("the list of ", text::Quoted(prefix), " is longer than ", kKeptBytesMax, " bytes; ask for a part of it"));
+      absl::StrCat("the list of ", text::Quoted(prefix), " is longer than ", kKeptBytesMax,
+                   " bytes; ask for a part of it"));
   ReportError(line.json, "prefix", prefix, too_long, kExitLocal);
   return kExitLocal;
 }

@@ -20,7 +20,6 @@
 namespace objmapper::tools {
 namespace {
 
-
 absl::Status ErrnoAbout(absl::string_view call, const std::string& path) {
   return net::ErrnoToStatus(errno, absl::StrCat(call, " ", text::Printable(path)));
 }
@@ -52,7 +51,8 @@ void WalkFolder(const std::string& folder, absl::FunctionRef<void(LocalFile file
     names.pop_back();
     const std::string path = name.empty() ? folder : absl::StrCat(folder, "/", name);
     struct stat attributes;
-    const bool is_folder = name.empty() || (lstat(path.c_str(), &attributes) == 0 && S_ISDIR(attributes.st_mode));
+    const bool is_folder =
+        name.empty() || (lstat(path.c_str(), &attributes) == 0 && S_ISDIR(attributes.st_mode));
     if (is_folder) {
       absl::StatusOr<std::vector<std::string>> inside = NamesIn(path);
       if (!inside.ok()) error(path, inside.status());
@@ -61,8 +61,9 @@ void WalkFolder(const std::string& folder, absl::FunctionRef<void(LocalFile file
         names.push_back(name.empty() ? *it : absl::StrCat(name, "/", *it));
       }
     } else if (IsFolder(path)) {
-      error(path, absl::InvalidArgumentError(absl::StrCat(
-                      text::Printable(path), " is a symbolic link to a folder, which is not followed")));
+      error(path,
+            absl::InvalidArgumentError(absl::StrCat(
+                text::Printable(path), " is a symbolic link to a folder, which is not followed")));
     } else if (const absl::StatusOr<uint64_t> size = FileSize(path); size.ok()) {
       file({path, name, *size});
     } else {
@@ -89,9 +90,9 @@ absl::StatusOr<std::string> PlaceIn(const std::string& folder, absl::string_view
   for (const std::string& part : parts) {
     // Behind a NUL the kernel sees nothing.
     if (!part.empty() && part != "." && part != ".." && !absl::StrContains(part, '\0')) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat(shown, " has no place in ", text::Printable(folder), ": a part of its name is ",
-                     text::Quoted(part)));
+    return absl::InvalidArgumentError(absl::StrCat(shown, " has no place in ",
+                                                   text::Printable(folder),
+                                                   ": a part of its name is ", text::Quoted(part)));
   }
   std::string path = folder;
   for (size_t i = 0; i < parts.size(); ++i) {
@@ -105,9 +106,9 @@ absl::StatusOr<std::string> PlaceIn(const std::string& folder, absl::string_view
       return client::About(shown, ErrnoAbout("look at", path));
     }
     if (S_ISLNK(attributes.st_mode)) {
-      return absl::PermissionDeniedError(absl::StrCat(
-          shown, ": ", text::Printable(path), " is a symbolic link, which may lead out of ",
-          text::Printable(folder)));
+      return absl::PermissionDeniedError(absl::StrCat(shown, ": ", text::Printable(path),
+                                                      " is a symbolic link, which may lead out of ",
+                                                      text::Printable(folder)));
     }
     if (!last && !S_ISDIR(attributes.st_mode)) {
       return absl::FailedPreconditionError(
@@ -115,9 +116,9 @@ absl::StatusOr<std::string> PlaceIn(const std::string& folder, absl::string_view
     }
     // A device or FIFO would be written to as it is.
     if (last && !S_ISREG(attributes.st_mode)) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          shown, ": ", text::Printable(path), " is in the way: it is ",
-          S_ISDIR(attributes.st_mode) ? "a folder" : "no regular file"));
+      return absl::FailedPreconditionError(
+          absl::StrCat(shown, ": ", text::Printable(path), " is in the way: it is ",
+                       S_ISDIR(attributes.st_mode) ? "a folder" : "no regular file"));
     }
   }
   return path;

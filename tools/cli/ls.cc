@@ -23,8 +23,8 @@ struct Row {
   std::string name;
   bool is_group = false;
   uint64_t objects = 1;
-  uint64_t size = 0;     // of all of them
-  int64_t mtime_s = 0;   // the latest
+  uint64_t size = 0;    // of all of them
+  int64_t mtime_s = 0;  // the latest
 };
 
 void Print(const CommandLine& line, const Row& row) {
@@ -53,8 +53,8 @@ ExitCode RunLs(const CommandLine& line) {
   std::optional<Row> open;  // not printed yet: more may belong to it
   code = ListOrReport(line, *client, prefix, [&](const client::ListEntry& entry) {
     const size_t slash = line.one_level ? entry.uri.find('/', prefix.size()) : std::string::npos;
-    Row row{entry.uri.substr(0, slash == std::string::npos ? slash : slash + 1), slash != std::string::npos,
-            1, entry.size, entry.mtime_s};
+    Row row{entry.uri.substr(0, slash == std::string::npos ? slash : slash + 1),
+            slash != std::string::npos, 1, entry.size, entry.mtime_s};
     if (open.has_value() && open->is_group && row.is_group && open->name == row.name) {
       ++open->objects;
       open->size += row.size;

@@ -1,4 +1,5 @@
-// How far what takes a while is: one line of a terminal, drawn over and over. Sizes and times for people.
+// How far what takes a while is: one line of a terminal, drawn over and over. Sizes and times for
+// people.
 #pragma once
 
 #include <stdio.h>
@@ -24,7 +25,8 @@ std::string FormatMtime(int64_t mtime_s);
 // One line of at most `columns` bytes: name, percent, bar, bytes, rate (the average since the
 // start) and the time left at that rate:
 //   model.bin  45% [=========>           ] 45.0 MiB of 100.0 MiB  1.2 GiB/s  0:03 left
-// A long name is cut, and the bar left out when there is no room for it. The name is escaped as text::Printable() does.
+// A long name is cut, and the bar left out when there is no room for it. The name is escaped as
+// text::Printable() does.
 std::string FormatProgress(absl::string_view name, uint64_t done, uint64_t total,
                            absl::Duration elapsed, size_t columns);
 

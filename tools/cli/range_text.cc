@@ -45,7 +45,9 @@ absl::StatusOr<AskedRange> ParseRange(absl::string_view text) {
   if (mark == 0 && text[mark] == '-') {
     const std::optional<uint64_t> last = ReadBytes(text.substr(1));
     if (!last.has_value()) {
-      return Invalid(text, "expected how many of the last bytes, a number or one with K, M, G or T, behind the \"-\"");
+      return Invalid(text,
+                     "expected how many of the last bytes, a number or one with K, M, G or T, "
+                     "behind the \"-\"");
     }
     if (*last == 0) return Invalid(text, "a length of 0 asks for nothing");
     return AskedRange{std::nullopt, *last};
@@ -65,7 +67,8 @@ absl::StatusOr<AskedRange> ParseRange(absl::string_view text) {
   uint64_t length = *number;
   if (text[mark] == '-') {
     if (*number < *offset) return Invalid(text, "the end is before the start");
-    if (*number - *offset == kMax) return AskedRange{client::Range{0, 0}, std::nullopt};  // all that there can be
+    // all that there can be
+    if (*number - *offset == kMax) return AskedRange{client::Range{0, 0}, std::nullopt};
     length = *number - *offset + 1;
   }
   // On the wire 0 means "to the end".

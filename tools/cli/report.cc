@@ -36,7 +36,8 @@ void PrintLine(absl::string_view text) {
 }
 
 void PrintLines(absl::string_view text) {
-  for (const absl::string_view line : absl::StrSplit(absl::StripSuffix(text, "\n"), '\n')) PrintLine(line);
+  for (const absl::string_view line : absl::StrSplit(absl::StripSuffix(text, "\n"), '\n'))
+    PrintLine(line);
 }
 
 void ReportError(bool json, absl::string_view name, absl::string_view about,

@@ -20,13 +20,14 @@ ExitCode Gather(const CommandLine& line, std::vector<Item>* items) {
   if (!client.ok()) return code;
   for (const std::string& uri : line.uris) {
     const size_t before = items->size();
-    const ExitCode listed = ListToKeepOrReport(line, *client, AsFolder(uri), [&](const client::ListEntry& entry) {
-      items->push_back({entry.uri, "", 0});
-    });
+    const ExitCode listed =
+        ListToKeepOrReport(line, *client, AsFolder(uri), [&](const client::ListEntry& entry) {
+          items->push_back({entry.uri, "", 0});
+        });
     if (listed != kExitOk) return listed;
     if (items->size() > before) continue;
-    const absl::Status none =
-        absl::NotFoundError(absl::StrCat("there is no object below ", text::Printable(AsFolder(uri))));
+    const absl::Status none = absl::NotFoundError(
+        absl::StrCat("there is no object below ", text::Printable(AsFolder(uri))));
     ReportError(line.json, "uri", uri, none, kExitServerSaidNo);
     if (code == kExitOk) code = kExitServerSaidNo;
   }
@@ -59,7 +60,8 @@ ExitCode RunRm(const CommandLine& line) {
     for (const Item& item : items) PrintWouldRemove(line, item);
     return code;
   }
-  const Work work = [&line](const Item& item, client::Client& client, const client::ProgressCallback&, JsonLine*) {
+  const Work work = [&line](const Item& item, client::Client& client,
+                            const client::ProgressCallback&, JsonLine*) {
     const absl::Status status = client.Delete(item.uri);
     // What was listed and has gone meanwhile is as it should be.
     return line.recursive && absl::IsNotFound(status) ? absl::OkStatus() : status;

@@ -40,7 +40,8 @@ absl::StatusOr<std::string> FetchText(const CommandLine& line,
 
 ExitCode RunStats(const CommandLine& line) {
   ExitCode code = kExitOk;
-  const absl::StatusOr<std::string> text = FetchText(line, line.json ? StatsLine : TotalsText, &code);
+  const absl::StatusOr<std::string> text =
+      FetchText(line, line.json ? StatsLine : TotalsText, &code);
   if (!text.ok()) return code;
   PrintLines(*text);
   return kExitOk;

@@ -10,7 +10,8 @@ constexpr size_t kCharacterBytesMax = 4;
 
 absl::Status NoText() {
   return absl::FailedPreconditionError(
-      "it is no text, which could confuse the terminal; -o FILE stores it, -o - shows it all the same");
+      "it is no text, which could confuse the terminal; -o FILE stores it, -o - shows it all the "
+      "same");
 }
 
 bool IsInTexts(char32_t c) {
@@ -22,7 +23,10 @@ bool IsInTexts(char32_t c) {
 bool MayBegin(absl::string_view bytes) {
   if (bytes.size() >= kCharacterBytesMax) return false;
   const auto first = static_cast<unsigned char>(bytes[0]);
-  const size_t wanted = first >= 0xf0 && first <= 0xf4 ? 4 : first >= 0xe0 && first < 0xf0 ? 3 : first >= 0xc2 && first < 0xe0 ? 2 : 0;
+  const size_t wanted = first >= 0xf0 && first <= 0xf4  ? 4
+                        : first >= 0xe0 && first < 0xf0 ? 3
+                        : first >= 0xc2 && first < 0xe0 ? 2
+                                                        : 0;
   if (bytes.size() >= wanted) return false;
   for (const char c : bytes.substr(1)) {
     if ((static_cast<unsigned char>(c) & 0xc0) != 0x80) return false;
@@ -52,6 +56,8 @@ absl::Status TerminalGuard::Check(absl::string_view piece) {
   return absl::OkStatus();
 }
 
-absl::Status TerminalGuard::CheckEnd() const { return begun_.empty() ? absl::OkStatus() : NoText(); }
+absl::Status TerminalGuard::CheckEnd() const {
+  return begun_.empty() ? absl::OkStatus() : NoText();
+}
 
 }  // namespace objmapper::tools

@@ -8,8 +8,9 @@
 
 namespace objmapper::tools {
 
-// Sees an object piece by piece, as it comes. Text is UTF-8 without control characters, but for those that texts have: tab,
-// the ends of lines and pages, backspace, bell, and escape (colours). Not thread-safe.
+// Sees an object piece by piece, as it comes. Text is UTF-8 without control characters, but for
+// those that texts have: tab, the ends of lines and pages, backspace, bell, and escape (colours).
+// Not thread-safe.
 class TerminalGuard {
  public:
   // FAILED_PRECONDITION: it is no text; the message says what to do.

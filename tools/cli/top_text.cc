@@ -1,8 +1,7 @@
 #include "tools/cli/top_text.h"
 
-#include <nlohmann/json.hpp>
-
 #include <exception>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 
 #include "absl/strings/str_cat.h"
@@ -27,7 +26,8 @@ absl::StatusOr<std::string> Shown(absl::string_view stats, Show show) {
   try {
     return show(Json::parse(stats.begin(), stats.end(), not_too_deep));
   } catch (const std::exception& error) {
-    return absl::DataLossError(absl::StrCat("these are no figures of an objmapper server: ", error.what()));
+    return absl::DataLossError(
+        absl::StrCat("these are no figures of an objmapper server: ", error.what()));
   }
 }
 
@@ -49,8 +49,10 @@ std::string Head(const Json& stats) {
                   connections.at("migrated").get<uint64_t>(), " moved between lanes\n");
   absl::StrAppendFormat(&text, "process %s, %d threads, %d descriptors of %d",
                         Bytes(process.at("rss_bytes")), process.at("threads").get<uint64_t>(),
-                        process.at("open_fds").get<uint64_t>(), process.at("max_fds").get<uint64_t>());
-  if (!now.is_null()) absl::StrAppendFormat(&text, ", %.2f cores", now.at("cpu_cores").get<double>());
+                        process.at("open_fds").get<uint64_t>(),
+                        process.at("max_fds").get<uint64_t>());
+  if (!now.is_null())
+    absl::StrAppendFormat(&text, ", %.2f cores", now.at("cpu_cores").get<double>());
   return text + "\n";
 }
 
@@ -67,18 +69,18 @@ std::string Now(const Json& stats) {
                         "misses/s", "errors/s", "objects/s", "p50 us", "p99 us", "p999 us");
   for (const auto& [name, mode] : now.at("modes").items()) {
     absl::StrAppendFormat(
-        &text, "%-10s %12.0f %10.0f %10.0f %12s %s\n", name, mode.at("requests_per_s").get<double>(),
-        mode.value("misses_per_s", 0.0), mode.at("errors_per_s").get<double>(),
+        &text, "%-10s %12.0f %10.0f %10.0f %12s %s\n", name,
+        mode.at("requests_per_s").get<double>(), mode.value("misses_per_s", 0.0),
+        mode.at("errors_per_s").get<double>(),
         FormatBytes(static_cast<uint64_t>(mode.at("object_bytes_per_s").get<double>())),
         Latencies(mode));
   }
   absl::StrAppendFormat(&text, "\n%-10s %12s %10s %12s\n", "lane", "busy", "threads", "queue");
   const Json& lanes = stats.at("totals").at("lanes");
   for (const auto& [name, lane] : now.at("lanes").items()) {
-    absl::StrAppendFormat(&text, "%-10s %12.2f %10d %12d\n", name,
-                          lane.at("busy_threads").get<double>(),
-                          lanes.at(name).at("threads").get<uint64_t>(),
-                          lane.at("queue_depth").get<uint64_t>());
+    absl::StrAppendFormat(
+        &text, "%-10s %12.2f %10d %12d\n", name, lane.at("busy_threads").get<double>(),
+        lanes.at(name).at("threads").get<uint64_t>(), lane.at("queue_depth").get<uint64_t>());
   }
   return text;
 }
@@ -94,8 +96,8 @@ std::string Totals(const Json& stats) {
       (status == "not_found" ? misses : errors) += count.get<uint64_t>();
     }
     absl::StrAppendFormat(&text, "%-10s %14d %10d %10d %12s %s\n", name,
-                          mode.at("requests").get<uint64_t>(), misses, errors, Bytes(mode.at("object_bytes")),
-                          Latencies(mode));
+                          mode.at("requests").get<uint64_t>(), misses, errors,
+                          Bytes(mode.at("object_bytes")), Latencies(mode));
   }
   return text;
 }

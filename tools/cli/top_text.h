@@ -8,8 +8,8 @@
 
 namespace objmapper::tools {
 
-// The last second, for a terminal of 80 columns and more: a line for the whole, one for each mode and each
-// lane. DATA_LOSS: `stats` is not what a server's /stats says.
+// The last second, for a terminal of 80 columns and more: a line for the whole, one for each mode
+// and each lane. DATA_LOSS: `stats` is not what a server's /stats says.
 absl::StatusOr<std::string> TopText(absl::string_view stats);
 
 // The totals since the start in the same form.

@@ -72,8 +72,8 @@ class Board {
 
 }  // namespace
 
-ExitCode DoAll(const CommandLine& line, int connections, const std::vector<Item>& items, const Work& work,
-               ExitCode before, size_t failed) {
+ExitCode DoAll(const CommandLine& line, int connections, const std::vector<Item>& items,
+               const Work& work, ExitCode before, size_t failed) {
   Board board(line, items, before, failed);
   if (items.empty()) return board.Close(failed);
   ExitCode code;
@@ -82,7 +82,8 @@ ExitCode DoAll(const CommandLine& line, int connections, const std::vector<Item>
   if (!first.ok()) return before == kExitOk ? code : before;
   client::ParallelOptions options;
   options.connections = static_cast<size_t>(connections);
-  // Where the server takes fewer connections than asked for, the work is not to wait for the others.
+  // Where the server takes fewer connections than asked for, the work is not to wait for the
+  // others.
   CommandLine at_once = line;
   at_once.retry = false;
   std::atomic<int> made{0};

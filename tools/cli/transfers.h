@@ -1,4 +1,5 @@
-// Many objects at once, for put, rm -r and cp: one progress bar, one report for each, one exit code.
+// Many objects at once, for put, rm -r and cp: one progress bar, one report for each, one exit
+// code.
 #pragma once
 
 #include <cstdint>
@@ -26,13 +27,14 @@ struct Item {
 using Work = std::function<absl::Status(const Item& item, client::Client& client,
                                         const client::ProgressCallback& progress, JsonLine* json)>;
 
-// Does `work` for all items, over at most `connections` connections: what the server is too busy for is asked
-// again, and a connection that broke made anew. Errors are reported as they come, and do not stop the
-// others; with --json what went well is too. Returns kExitOk, or the code of the first error.
+// Does `work` for all items, over at most `connections` connections: what the server is too busy
+// for is asked again, and a connection that broke made anew. Errors are reported as they come, and
+// do not stop the others; with --json what went well is too. Returns kExitOk, or the code of the
+// first error.
 //
-// before: the code of an error that there was already, for a count that tells of all: `failed` things
-// which are not among the items.
-ExitCode DoAll(const CommandLine& line, int connections, const std::vector<Item>& items, const Work& work,
-               ExitCode before = kExitOk, size_t failed = 0);
+// before: the code of an error that there was already, for a count that tells of all: `failed`
+// things which are not among the items.
+ExitCode DoAll(const CommandLine& line, int connections, const std::vector<Item>& items,
+               const Work& work, ExitCode before = kExitOk, size_t failed = 0);
 
 }  // namespace objmapper::tools

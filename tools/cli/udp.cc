@@ -1,4 +1,6 @@
 // objmapper get and stat by UDP.
+#include "client/udp.h"
+
 #include <unistd.h>
 
 #include <chrono>
@@ -10,7 +12,6 @@
 #include "absl/strings/str_cat.h"
 #include "client/copy_range.h"
 #include "client/output.h"
-#include "client/udp.h"
 #include "text/printable.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/report.h"
@@ -37,12 +38,14 @@ absl::Status WriteTo(const std::string& path, absl::string_view bytes) {
   if (path == "-") return client::WriteAll(STDOUT_FILENO, bytes, "standard output");
   absl::StatusOr<client::Output> output = client::Output::Open(path);
   if (!output.ok()) return output.status();
-  if (absl::Status written = client::WriteAll(output->fd(), bytes, path); !written.ok()) return written;
+  if (absl::Status written = client::WriteAll(output->fd(), bytes, path); !written.ok())
+    return written;
   return output->Commit();
 }
 
 // The object, or the part of it that is asked for. Only the size tells where the last bytes begin.
-absl::StatusOr<client::UdpObject> Get(client::UdpClient& client, const std::string& uri, const CommandLine& line) {
+absl::StatusOr<client::UdpObject> Get(client::UdpClient& client, const std::string& uri,
+                                      const CommandLine& line) {
   if (!line.last.has_value()) return client.Get(uri, line.range);
   for (int i = 0; i < kSizeAttempts; ++i) {
     const absl::StatusOr<client::ObjectInfo> now = client.Stat(uri);
@@ -50,13 +53,15 @@ absl::StatusOr<client::UdpObject> Get(client::UdpClient& client, const std::stri
     std::optional<client::Range> range;
     if (now->size > *line.last) range = client::Range{now->size - *line.last, *line.last};
     absl::StatusOr<client::UdpObject> object = client.Get(uri, range);
-    if (object.ok() ? object->info.size == now->size : !absl::IsOutOfRange(object.status())) return object;
+    if (object.ok() ? object->info.size == now->size : !absl::IsOutOfRange(object.status()))
+      return object;
   }
   return absl::AbortedError(absl::StrCat(text::Quoted(uri), ": its size changes all the time"));
 }
 
 // The first error decides, and the others are still tried.
-void Report(const CommandLine& line, const std::string& uri, const absl::Status& error, ExitCode* code) {
+void Report(const CommandLine& line, const std::string& uri, const absl::Status& error,
+            ExitCode* code) {
   const ExitCode mine = ExitCodeOf(error);
   if (*code == kExitOk) *code = mine;
   ReportError(line.json, "uri", uri, error, mine);
@@ -97,7 +102,8 @@ ExitCode RunUdpGet(const CommandLine& line, const std::vector<std::string>& outp
     if (result.ok()) result = WriteTo(outputs[i], object->bytes);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     if (result.ok()) {
-      PrintGot(line.uris[i], outputs[i], line, {object->info, client::CopyMethod::kSocket}, took.count());
+      PrintGot(line.uris[i], outputs[i], line, {object->info, client::CopyMethod::kSocket},
+               took.count());
     } else {
       Report(line, line.uris[i], result, &code);
     }

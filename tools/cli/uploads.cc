@@ -23,22 +23,24 @@
 namespace objmapper::tools {
 namespace {
 
-
 absl::Status Senseless(absl::string_view why) { return absl::InvalidArgumentError(why); }
 
-// "dir/a.bin" and "dir/a.bin/" -> "a.bin"; what has no name of its own (".", "..", "/") is an error.
+// "dir/a.bin" and "dir/a.bin/" -> "a.bin"; what has no name of its own (".", "..", "/") is an
+// error.
 absl::StatusOr<std::string> OwnName(absl::string_view path) {
   absl::string_view name = path;
   while (absl::EndsWith(name, "/")) name.remove_suffix(1);
   name.remove_prefix(name.rfind('/') == absl::string_view::npos ? 0 : name.rfind('/') + 1);
   if (!name.empty() && name != "." && name != "..") return std::string(name);
-  return Senseless(absl::StrCat(text::Printable(path), " has no name of its own: say under which URI it goes"));
+  return Senseless(
+      absl::StrCat(text::Printable(path), " has no name of its own: say under which URI it goes"));
 }
 
 bool IsPrefix(absl::string_view uri) { return uri.empty() || absl::EndsWith(uri, "/"); }
 
-// All that `in` has, in a file that has no name and is gone when it is closed: a PUT says first how long it is. In
-// $TMPDIR or /tmp, since it may be more than fits in memory. name: of `in`, for messages.
+// All that `in` has, in a file that has no name and is gone when it is closed: a PUT says first how
+// long it is. In $TMPDIR or /tmp, since it may be more than fits in memory. name: of `in`, for
+// messages.
 absl::StatusOr<net::UniqueFd> Spool(int in, const std::string& name) {
   absl::StatusOr<net::UniqueFd> made = client::TemporaryFile();
   if (!made.ok()) return made.status();
@@ -49,8 +51,9 @@ absl::StatusOr<net::UniqueFd> Spool(int in, const std::string& name) {
     if (got == 0) return file;
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return net::ErrnoToStatus(errno, absl::StrCat("read ", name));
-    absl::Status written = client::WriteAll(file.get(), absl::string_view(buffer.data(), static_cast<size_t>(got)),
-                                            absl::StrCat("temporary file for ", name));
+    absl::Status written =
+        client::WriteAll(file.get(), absl::string_view(buffer.data(), static_cast<size_t>(got)),
+                         absl::StrCat("temporary file for ", name));
     if (!written.ok()) return written;
   }
 }
@@ -66,7 +69,8 @@ bool IsStream(const std::string& source) { return source == kStdin || IsFifo(sou
 absl::StatusOr<net::UniqueFd> SpoolStream(const std::string& source) {
   if (source == kStdin) return Spool(STDIN_FILENO, "standard input");
   const net::UniqueFd fifo(open(source.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-  if (!fifo.valid()) return net::ErrnoToStatus(errno, absl::StrCat("open ", text::Printable(source)));
+  if (!fifo.valid())
+    return net::ErrnoToStatus(errno, absl::StrCat("open ", text::Printable(source)));
   return Spool(fifo.get(), text::Printable(source));
 }
 
@@ -84,15 +88,16 @@ absl::StatusOr<std::optional<net::UniqueFd>> SpoolIfLonger(int file, const std::
 
 class Planner {
  public:
-  Planner(const std::optional<std::string>& uri, bool recursive) : uri_(uri), recursive_(recursive) {}
+  Planner(const std::optional<std::string>& uri, bool recursive)
+      : uri_(uri), recursive_(recursive) {}
 
   absl::Status Add(const std::string& source) {
     if (source.empty()) return Senseless("a file's name must not be empty");
     if (IsStream(source)) {
       if (uri_.has_value() && !IsPrefix(*uri_)) return AddItem(source, *uri_, 0);
-      return Senseless(source == kStdin
-                           ? "standard input (-) has no name: say which URI it becomes"
-                           : absl::StrCat(text::Printable(source), " is a FIFO: say which URI it becomes"));
+      return Senseless(source == kStdin ? "standard input (-) has no name: say which URI it becomes"
+                                        : absl::StrCat(text::Printable(source),
+                                                       " is a FIFO: say which URI it becomes"));
     }
     if (IsFolder(source)) return AddFolder(source);
     const absl::StatusOr<uint64_t> size = FileSize(source);
@@ -111,7 +116,8 @@ class Planner {
  private:
   absl::Status AddFolder(const std::string& source) {
     if (!recursive_) {
-      return Senseless(absl::StrCat(text::Printable(source), " is a folder: -r sends all that is in it"));
+      return Senseless(
+          absl::StrCat(text::Printable(source), " is a folder: -r sends all that is in it"));
     }
     const absl::StatusOr<std::string> name = uri_.has_value() ? *uri_ : OwnName(source);
     if (!name.ok()) return name.status();
@@ -122,14 +128,17 @@ class Planner {
         [&](const LocalFile& file) {
           if (result.ok()) result = AddItem(file.path, absl::StrCat(prefix, file.name), file.size);
         },
-        [&](const std::string& path, const absl::Status& error) { plan_.failures.emplace_back(path, error); });
+        [&](const std::string& path, const absl::Status& error) {
+          plan_.failures.emplace_back(path, error);
+        });
     return result;
   }
 
   absl::Status AddItem(const std::string& path, const std::string& uri, uint64_t size) {
     if (uri.size() > protocol::kUriBytesMax) {
-      return Senseless(absl::StrCat("a URI has at most ", protocol::kUriBytesMax, " bytes, that of ",
-                                    text::Printable(path), " would have ", uri.size()));
+      return Senseless(absl::StrCat("a URI has at most ", protocol::kUriBytesMax,
+                                    " bytes, that of ", text::Printable(path), " would have ",
+                                    uri.size()));
     }
     const auto [taken, is_new] = taken_.emplace(uri, path);
     if (!is_new) {
@@ -154,7 +163,8 @@ absl::Status Send(const CommandLine& line, const Item& item, int spooled, client
   if (file < 0) {
     // Not to wait for the writer of what has become a FIFO meanwhile.
     opened.Reset(open(item.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-    if (!opened.valid()) return net::ErrnoToStatus(errno, absl::StrCat("open ", text::Printable(item.path)));
+    if (!opened.valid())
+      return net::ErrnoToStatus(errno, absl::StrCat("open ", text::Printable(item.path)));
     absl::StatusOr<std::optional<net::UniqueFd>> longer = SpoolIfLonger(opened.get(), item.path);
     if (!longer.ok()) return longer.status();
     if (longer->has_value()) opened = *std::move(*longer);
@@ -175,8 +185,8 @@ absl::Status Send(const CommandLine& line, const Item& item, int spooled, client
 absl::StatusOr<UploadPlan> PlanUploads(absl::Span<const std::string> sources,
                                        const std::optional<std::string>& uri, bool recursive) {
   if (sources.size() > 1 && uri.has_value() && !IsPrefix(*uri)) {
-    return Senseless(absl::StrCat("several files need a URI that ends in /, which ", text::Printable(*uri),
-                                  " does not"));
+    return Senseless(absl::StrCat("several files need a URI that ends in /, which ",
+                                  text::Printable(*uri), " does not"));
   }
   Planner planner(uri, recursive);
   for (const std::string& source : sources) {
@@ -192,7 +202,8 @@ ExitCode RunUploads(const CommandLine& line, absl::Span<const std::string> sourc
     ReportError(/*json=*/false, "", "", plan.status(), kExitUsage);
     return kExitUsage;
   }
-  for (const auto& [path, error] : plan->failures) ReportError(line.json, "file", path, error, kExitLocal);
+  for (const auto& [path, error] : plan->failures)
+    ReportError(line.json, "file", path, error, kExitLocal);
   net::UniqueFd spooled;
   // It is the only source: several need a URI that ends in /, which no stream can have.
   if (!plan->items.empty() && IsStream(sources[0])) {
@@ -203,8 +214,10 @@ ExitCode RunUploads(const CommandLine& line, absl::Span<const std::string> sourc
     }
     spooled = *std::move(file);
   }
-  const Work work = [&](const Item& item, client::Client& client, const client::ProgressCallback& progress,
-                        JsonLine* json) { return Send(line, item, spooled.get(), client, progress, json); };
+  const Work work = [&](const Item& item, client::Client& client,
+                        const client::ProgressCallback& progress, JsonLine* json) {
+    return Send(line, item, spooled.get(), client, progress, json);
+  };
   return DoAll(line, line.jobs, plan->items, work, plan->failures.empty() ? kExitOk : kExitLocal,
                plan->failures.size());
 }

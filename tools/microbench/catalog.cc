@@ -1,4 +1,7 @@
-// The catalog of a million objects: what one costs in memory, and how fast they are noted, found and listed.
+// The catalog of a million objects: what one costs in memory, and how fast they are noted, found
+// and listed.
+#include "storage/catalog.h"
+
 #include <benchmark/benchmark.h>
 #include <glog/logging.h>
 #include <malloc.h>
@@ -10,19 +13,19 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "storage/catalog.h"
 
 namespace objmapper {
 namespace {
 
 constexpr int64_t kObjects = 1'000'000;
 
-// As a store of models or images may name them: 45 characters, a thousand in a directory, in no order within one.
+// As a store of models or images may name them: 45 characters, a thousand in a directory, in no
+// order within one.
 std::string UriOf(int64_t i) {
   const int64_t scattered = i % 1000 * 7919 % 1000;
   char name[64];
-  snprintf(name, sizeof(name), "datasets/train/shard-%05d/sample-%010d.webp", static_cast<int>(i / 1000),
-           static_cast<int>(i / 1000 * 1000 + scattered));
+  snprintf(name, sizeof(name), "datasets/train/shard-%05d/sample-%010d.webp",
+           static_cast<int>(i / 1000), static_cast<int>(i / 1000 * 1000 + scattered));
   return name;
 }
 
@@ -42,7 +45,8 @@ void Fill(storage::Catalog* catalog) {
   for (int64_t i = 0; i < kObjects;) {
     for (storage::Catalog::Looked& looked : batch) {
       looked.object.uri = UriOf(i);
-      looked.object.entry = {.size = static_cast<uint64_t>(i), .mtime_s = 1'700'000'000, .used_s = 1'700'000'000};
+      looked.object.entry = {
+          .size = static_cast<uint64_t>(i), .mtime_s = 1'700'000'000, .used_s = 1'700'000'000};
       looked.ticket = catalog->Before(looked.object.uri);
       ++i;
     }

@@ -1,5 +1,6 @@
-// How often a cache has what is asked for, S3-FIFO beside LRU, and what a lookup costs. The counters are hit rates, and the
-// same in each run: objects of one size, 100,000 of them, asked for by Zipf's law; `permille` of them fit.
+// How often a cache has what is asked for, S3-FIFO beside LRU, and what a lookup costs. The
+// counters are hit rates, and the same in each run: objects of one size, 100,000 of them, asked for
+// by Zipf's law; `permille` of them fit.
 #include <benchmark/benchmark.h>
 
 #include <string>

@@ -1,4 +1,6 @@
 // Lookups in the index of what was seen lately, by size and threads.
+#include "storage/index.h"
+
 #include <benchmark/benchmark.h>
 #include <glog/logging.h>
 
@@ -7,7 +9,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "storage/index.h"
 
 namespace objmapper {
 namespace {

@@ -1,5 +1,5 @@
-// The ways to an open descriptor: the bare call, the tree from its root, and through a directory that is
-// kept resolved. By the number of directories above the object.
+// The ways to an open descriptor: the bare call, the tree from its root, and through a directory
+// that is kept resolved. By the number of directories above the object.
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
 #include <glog/logging.h>
@@ -96,7 +96,8 @@ net::UniqueFd Memfd() {
   return fd;
 }
 
-// An object in memory opened anew, by its path and from an open /proc/self/fd; duplicated, for comparison.
+// An object in memory opened anew, by its path and from an open /proc/self/fd; duplicated, for
+// comparison.
 void MemfdByPath(benchmark::State& state) {
   const net::UniqueFd memfd = Memfd();
   const std::string path = absl::StrCat("/proc/self/fd/", memfd.get());

@@ -1,5 +1,7 @@
 // Descriptors sent and received, by how many ride on one message. Time is per message; items are
 // descriptors.
+#include "net/scm_rights.h"
+
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
 #include <glog/logging.h>
@@ -7,7 +9,6 @@
 
 #include <vector>
 
-#include "net/scm_rights.h"
 #include "net/unique_fd.h"
 
 namespace objmapper {
@@ -24,8 +25,9 @@ void SendAndReceiveFds(benchmark::State& state) {
   char byte;
   for (auto _ : state) {
     PCHECK(net::SendWithFds(ours.get(), "X", fds) == 1);
-    CHECK(net::RecvWithFds(theirs.get(), absl::MakeSpan(&byte, 1), net::kFdsPerMessageMax, &received)
-              .ok());
+    CHECK(
+        net::RecvWithFds(theirs.get(), absl::MakeSpan(&byte, 1), net::kFdsPerMessageMax, &received)
+            .ok());
     CHECK_EQ(received.size(), count);
     received.clear();
   }

@@ -14,12 +14,14 @@ class Zipf {
   // The k-th of `objects` is asked for in proportion to 1/k^skew.
   Zipf(size_t objects, double skew) : cumulative_(objects) {
     double sum = 0;
-    for (size_t k = 0; k < objects; ++k) cumulative_[k] = sum += std::pow(static_cast<double>(k + 1), -skew);
+    for (size_t k = 0; k < objects; ++k)
+      cumulative_[k] = sum += std::pow(static_cast<double>(k + 1), -skew);
   }
   // The next object asked for, 0 the most popular.
   size_t Next() {
     const double at = static_cast<double>(Random() >> 11) * 0x1p-53 * cumulative_.back();
-    return static_cast<size_t>(std::upper_bound(cumulative_.begin(), cumulative_.end() - 1, at) - cumulative_.begin());
+    return static_cast<size_t>(std::upper_bound(cumulative_.begin(), cumulative_.end() - 1, at) -
+                               cumulative_.begin());
   }
   // splitmix64: <random>'s distributions differ between libraries.
   uint64_t Random() {

@@ -1,9 +1,10 @@
-/* Every call of objmapper.h, through the installed library, against the real server. tests/client/c/install_test.py
- * builds and runs it:
+/* Every call of objmapper.h, through the installed library, against the real server.
+ * tests/client/c/install_test.py builds and runs it:
  *
  *   api_test UNIX_URL TCP_URL read|store
  *
- * The server is --writable for "store". Its root has "hello.txt" ("hello\n"), "empty", and "big" (3000000 bytes, byte i being i % 251).
+ * The server is --writable for "store". Its root has "hello.txt" ("hello\n"), "empty", and "big"
+ * (3000000 bytes, byte i being i % 251).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,26 +24,27 @@
 
 static int failures = 0;
 
-#define CHECK(condition)                                                      \
-  do {                                                                        \
-    if (!(condition)) {                                                       \
+#define CHECK(condition)                                                        \
+  do {                                                                          \
+    if (!(condition)) {                                                         \
       fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-      ++failures;                                                             \
-    }                                                                         \
+      ++failures;                                                               \
+    }                                                                           \
   } while (0)
 
 static om_error error; /* of the last call */
 
 /* The call ended with this code, told by its result and in `error`, with a message if it is one. */
-#define EXPECT(expected, call)                                                                               \
-  do {                                                                                                       \
-    memset(&error, 'x', sizeof(error));                                                                      \
-    const om_code code_ = (call);                                                                            \
-    if (code_ != (expected) || error.code != (expected) || (code_ == OM_OK) != (error.message[0] == '\0')) { \
-      fprintf(stderr, "%s:%d: %s: %s, not %s: %.*s\n", __FILE__, __LINE__, #call, om_code_name(code_),       \
-              om_code_name(expected), OM_MESSAGE_BYTES, error.message);                                      \
-      ++failures;                                                                                            \
-    }                                                                                                        \
+#define EXPECT(expected, call)                                                               \
+  do {                                                                                       \
+    memset(&error, 'x', sizeof(error));                                                      \
+    const om_code code_ = (call);                                                            \
+    if (code_ != (expected) || error.code != (expected) ||                                   \
+        (code_ == OM_OK) != (error.message[0] == '\0')) {                                    \
+      fprintf(stderr, "%s:%d: %s: %s, not %s: %.*s\n", __FILE__, __LINE__, #call,            \
+              om_code_name(code_), om_code_name(expected), OM_MESSAGE_BYTES, error.message); \
+      ++failures;                                                                            \
+    }                                                                                        \
   } while (0)
 
 static om_client* connect_to(const char* url) {
@@ -81,19 +83,22 @@ static void test_bytes(const char* url) {
     CHECK(size == 0 && data != NULL && info.size == 0);
     om_free(data);
     unsigned char buffer[100];
-    EXPECT(OM_OK, om_get_into(client, "big", mode, BIG - 10, buffer, sizeof(buffer), &size, &info, &error));
+    EXPECT(OM_OK, om_get_into(client, "big", mode, BIG - 10, buffer, sizeof(buffer), &size, &info,
+                              &error));
     CHECK(size == 10 && is_big(buffer, BIG - 10, 10) && info.offset == BIG - 10);
     EXPECT(OM_OK, om_get_into(client, "big", mode, 7, buffer, sizeof(buffer), &size, NULL, &error));
     CHECK(size == sizeof(buffer) && is_big(buffer, 7, sizeof(buffer)));
     EXPECT(OM_OK, om_get_into(client, "big", mode, 7, NULL, 0, &size, NULL, &error));
     CHECK(size == 0);
-    EXPECT(OM_RANGE, om_get_into(client, "big", mode, BIG + 1, buffer, sizeof(buffer), &size, NULL, &error));
+    EXPECT(OM_RANGE,
+           om_get_into(client, "big", mode, BIG + 1, buffer, sizeof(buffer), &size, NULL, &error));
   }
   om_free(NULL);
   om_close(client);
 }
 
-/* A descriptor is the object, read-only, close-on-exec, and the caller's; over TCP there are none. */
+/* A descriptor is the object, read-only, close-on-exec, and the caller's; over TCP there are none.
+ */
 static void test_descriptor(const char* unix_url, const char* tcp_url) {
   om_client* client = connect_to(unix_url);
   om_info info;
@@ -124,7 +129,8 @@ static void test_errors(const char* url) {
   om_client* client = connect_to(url);
   om_info info;
   EXPECT(OM_OK, om_stat(client, "hello.txt", &info, &error));
-  CHECK(info.size == 6 && info.length == 6 && info.mtime_s > 0 && info.etag[0] != '\0' && error.wire_status == -1);
+  CHECK(info.size == 6 && info.length == 6 && info.mtime_s > 0 && info.etag[0] != '\0' &&
+        error.wire_status == -1);
   EXPECT(OM_NOT_FOUND, om_stat(client, "none", &info, &error));
   CHECK(error.wire_status == 1 && strstr(error.message, "OP_STAT \"none\"") != NULL);
   EXPECT(OM_PERMISSION_DENIED, om_stat(client, "../etc", &info, &error));
@@ -177,12 +183,14 @@ static void test_bad_input(const char* url) {
   om_close(NULL);
   EXPECT(OM_OK, om_stat(client, "hello.txt", NULL, &error));
   om_close(client);
-  for (int code = OM_OK; code <= OM_LOCAL; ++code) CHECK(strncmp(om_code_name(code), "OM_", 3) == 0);
+  for (int code = OM_OK; code <= OM_LOCAL; ++code)
+    CHECK(strncmp(om_code_name(code), "OM_", 3) == 0);
   CHECK(strcmp(om_code_name(-1), "unknown") == 0 && strcmp(om_code_name(99), "unknown") == 0);
   CHECK(strcmp(om_version(), OM_VERSION) == 0);
 }
 
-/* What is larger than bytes_max is refused before memory is taken for it, and ends the connection. */
+/* What is larger than bytes_max is refused before memory is taken for it, and ends the connection.
+ */
 static void test_bytes_max(const char* url) {
   om_options options = OM_OPTIONS_INIT;
   options.bytes_max = 1000;
@@ -199,7 +207,8 @@ struct results {
   size_t calls, opened, not_found, invalid, lost;
 };
 
-static void take_fd(void* context, size_t index, int fd, const om_info* info, const om_error* failure) {
+static void take_fd(void* context, size_t index, int fd, const om_info* info,
+                    const om_error* failure) {
   struct results* results = context;
   ++results->calls;
   if (fd >= 0) {
@@ -221,7 +230,8 @@ static void close_from(int first) {
   for (int fd = first; fd < 1024; ++fd) close(fd);
 }
 
-/* A batch has one result for each URI. At the limit of descriptors the rest are lost, which the client survives. */
+/* A batch has one result for each URI. At the limit of descriptors the rest are lost, which the
+ * client survives. */
 static void test_batch(const char* url) {
   enum { kCount = 200 };
   om_client* client = connect_to(url);
@@ -232,7 +242,8 @@ static void test_batch(const char* url) {
   close(first);
   struct results results = {0, 0, 0, 0, 0};
   EXPECT(OM_OK, om_get_fds(client, some, 5, take_fd, &results, &error));
-  CHECK(results.calls == 5 && results.opened == 2 && results.not_found == 1 && results.invalid == 2);
+  CHECK(results.calls == 5 && results.opened == 2 && results.not_found == 1 &&
+        results.invalid == 2);
   close_from(first);
   memset(&results, 0, sizeof(results));
   EXPECT(OM_OK, om_get_fds(client, uris, kCount, take_fd, &results, &error));
@@ -256,7 +267,8 @@ static void test_batch(const char* url) {
   om_close(client);
 }
 
-/* Bytes and descriptors are stored, replaced, and removed; what the answer tells is what the object is. */
+/* Bytes and descriptors are stored, replaced, and removed; what the answer tells is what the object
+ * is. */
 static void test_store(const char* url, int is_unix) {
   om_client* client = connect_to(url);
   om_info stored, told;
@@ -265,9 +277,11 @@ static void test_store(const char* url, int is_unix) {
   void* data;
   size_t size;
   for (size_t bytes = 0; bytes <= BIG; bytes += BIG / 2) {
-    EXPECT(OM_OK, om_put(client, "stored/object", bytes == 0 ? NULL : big, bytes, 0, &stored, &error));
+    EXPECT(OM_OK,
+           om_put(client, "stored/object", bytes == 0 ? NULL : big, bytes, 0, &stored, &error));
     EXPECT(OM_OK, om_stat(client, "stored/object", &told, &error));
-    CHECK(stored.size == bytes && told.size == bytes && strcmp(stored.etag, told.etag) == 0 && told.etag[0] != '\0');
+    CHECK(stored.size == bytes && told.size == bytes && strcmp(stored.etag, told.etag) == 0 &&
+          told.etag[0] != '\0');
     EXPECT(OM_OK, om_get(client, "stored/object", OM_COPY, NULL, &data, &size, NULL, &error));
     CHECK(size == bytes && is_big(data, 0, size));
     om_free(data);
@@ -329,7 +343,9 @@ struct seen {
 static int see(void* context, const char* uri, uint64_t size, uint64_t mtime_s) {
   struct seen* seen = context;
   ++seen->calls;
-  if (strcmp(uri, seen->last) <= 0 || size != (uint64_t)(uri[strlen(uri) - 1] - '0') || mtime_s == 0) seen->in_order = 0;
+  if (strcmp(uri, seen->last) <= 0 || size != (uint64_t)(uri[strlen(uri) - 1] - '0') ||
+      mtime_s == 0)
+    seen->in_order = 0;
   snprintf(seen->last, sizeof(seen->last), "%s", uri);
   return seen->calls == seen->stop_after;
 }
@@ -359,7 +375,8 @@ static void test_list(const char* url) {
   om_close(client);
 }
 
-/* In a forked child the client refuses to work, and closing it there leaves the parent's as it was. */
+/* In a forked child the client refuses to work, and closing it there leaves the parent's as it was.
+ */
 static void test_fork(const char* url) {
   om_client* client = connect_to(url);
   const pid_t child = fork();

@@ -49,8 +49,8 @@ class ParkingTest : public testing::Test {
   // A connection that expires at `deadline_ns`, parked; its client.
   ClientEnd Park(int64_t deadline_ns) {
     net::SocketPair pair = net::SocketPair::Unix();
-    auto connection = std::make_unique<Connection>(MakeSession(
-        std::move(pair.ours), Transport::kUnix, &limits_, &counters_, Dialect::kV2));
+    auto connection = std::make_unique<Connection>(
+        MakeSession(std::move(pair.ours), Transport::kUnix, &limits_, &counters_, Dialect::kV2));
     connection->deadline_ns = deadline_ns;
     parking_->Park(std::move(connection));
     return ClientEnd(std::move(pair.peer), Dialect::kV2, /*greeted=*/true);

@@ -174,7 +174,8 @@ TEST_F(CommandLineTest, ServerFromTheEnvironment) {
   }
 }
 
-// Where nobody says where the server is, the unit's socket comes before the user's own, unless it is not for him.
+// Where nobody says where the server is, the unit's socket comes before the user's own, unless it
+// is not for him.
 TEST_F(CommandLineTest, TheUnitsSocket) {
   char folder[] = "/tmp/om.XXXXXX";
   ASSERT_NE(mkdtemp(folder), nullptr);
@@ -200,8 +201,8 @@ TEST_F(CommandLineTest, TheUnitsSocket) {
   close(listener);
 }
 
-// Where nobody says where the server is, it is to be the caller's or root's; where somebody does, anybody's, unless
-// somebody says whose, too.
+// Where nobody says where the server is, it is to be the caller's or root's; where somebody does,
+// anybody's, unless somebody says whose, too.
 TEST_F(CommandLineTest, WhoseTheServerIs) {
   using Uids = std::vector<uid_t>;
   EXPECT_EQ(Good({"ping"}).server_uids, geteuid() == 0 ? Uids{0} : (Uids{geteuid(), 0}));

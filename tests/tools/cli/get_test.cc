@@ -46,7 +46,8 @@ TEST_F(PlanOutputsTest, OneFile) {
   EXPECT_EQ(Plan("/dev/stdout", {"a", "b"}).value(), (Paths{"/dev/stdout", "/dev/stdout"}));
   EXPECT_EQ(Plan("/dev/stdout", {"a"}, true).status().code(), absl::StatusCode::kInvalidArgument);
   ASSERT_EQ(mkfifo(folder_.Path("fifo").c_str(), 0600), 0);
-  EXPECT_EQ(Plan(folder_.Path("fifo"), {"a", "b"}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Plan(folder_.Path("fifo"), {"a", "b"}).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 // In a folder the last part of the URI is the name; no URI leads out of the folder, and no object

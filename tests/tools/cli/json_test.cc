@@ -39,12 +39,17 @@ TEST(JsonLineTest, KeepsUtf8) {
             "{\"t\":\"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\"}");
 }
 
-// Characters that a terminal obeys, or nobody sees, are escaped by JSON's rules: every reader gets them back.
+// Characters that a terminal obeys, or nobody sees, are escaped by JSON's rules: every reader gets
+// them back.
 TEST(JsonLineTest, EscapesWhatIsNotSeen) {
-  EXPECT_EQ(Text("\xc2\x9b" "2J"), R"({"t":"\u009b2J"})");                   // CSI as one character
-  EXPECT_EQ(Text("\xe2\x80\xae" "gpj.exe"), R"({"t":"\u202egpj.exe"})");    // right to left
+  EXPECT_EQ(Text("\xc2\x9b"
+                 "2J"),
+            R"({"t":"\u009b2J"})");  // CSI as one character
+  EXPECT_EQ(Text("\xe2\x80\xae"
+                 "gpj.exe"),
+            R"({"t":"\u202egpj.exe"})");  // right to left
   EXPECT_EQ(Text("\xe2\x80\xa8\xe2\x81\xa9"), R"({"t":"\u2028\u2069"})");
-  EXPECT_EQ(Text("\xf3\xa0\x81\x81"), R"({"t":"\udb40\udc41"})");           // a tag: two units of UTF-16
+  EXPECT_EQ(Text("\xf3\xa0\x81\x81"), R"({"t":"\udb40\udc41"})");  // a tag: two units of UTF-16
 }
 
 // Bytes that are not UTF-8 are replaced, and kept whole in a second member.

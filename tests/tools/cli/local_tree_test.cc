@@ -45,7 +45,9 @@ TEST_F(LocalTreeTest, Walk) {
         EXPECT_EQ(file.path, folder_.Path(file.name));
         seen.push_back(absl::StrCat(file.name, "=", file.size));
       },
-      [&](const std::string&, const absl::Status& error) { absl::StrAppend(&errors, error.message(), ";"); });
+      [&](const std::string&, const absl::Status& error) {
+        absl::StrAppend(&errors, error.message(), ";");
+      });
   EXPECT_EQ(seen, (std::vector<std::string>{"a b\n=2", "b/\xff=0", "c-link=2", "outside/x=1"}));
   EXPECT_TRUE(absl::StrContains(errors, "d-link is a symbolic link to a folder")) << errors;
   EXPECT_TRUE(absl::StrContains(errors, "e-link: No such file")) << errors;
@@ -74,7 +76,8 @@ TEST_F(LocalTreeTest, Place) {
 
 // No name leads out of the folder: not by its parts, and not through a link that lies there.
 TEST_F(LocalTreeTest, NoPlace) {
-  for (const char* name : {"", "..", ".", "../a", "a/../../b", "a/..", "/etc/passwd", "a//b", "a/", "a/./b"}) {
+  for (const char* name :
+       {"", "..", ".", "../a", "a/../../b", "a/..", "/etc/passwd", "a//b", "a/", "a/./b"}) {
     const absl::Status status = PlaceIn(folder_.path(), name).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << name;
     EXPECT_TRUE(absl::StrContains(status.message(), absl::StrCat("\"", name, "\""))) << status;
@@ -84,7 +87,8 @@ TEST_F(LocalTreeTest, NoPlace) {
   folder_.Write("file", "x");
   EXPECT_EQ(PlaceIn(folder_.path(), "link/a").status().code(), absl::StatusCode::kPermissionDenied);
   EXPECT_EQ(PlaceIn(folder_.path(), "link").status().code(), absl::StatusCode::kPermissionDenied);
-  EXPECT_EQ(PlaceIn(folder_.path(), "file/a").status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(PlaceIn(folder_.path(), "file/a").status().code(),
+            absl::StatusCode::kFailedPrecondition);
 }
 
 }  // namespace

@@ -38,7 +38,8 @@ TEST(ParseRangeTest, ReadsEveryForm) {
     EXPECT_EQ(asked->range->offset, c.offset) << c.text;
     EXPECT_EQ(asked->range->length, c.length) << c.text;
   }
-  for (const auto& [text, last] : {std::pair("-5", uint64_t{5}), {"-2K", 2048}, {"-18446744073709551615", ~uint64_t{0}}}) {
+  for (const auto& [text, last] :
+       {std::pair("-5", uint64_t{5}), {"-2K", 2048}, {"-18446744073709551615", ~uint64_t{0}}}) {
     const absl::StatusOr<AskedRange> asked = ParseRange(text);
     ASSERT_TRUE(asked.ok()) << asked.status();
     EXPECT_FALSE(asked->range.has_value());

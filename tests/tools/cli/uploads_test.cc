@@ -20,27 +20,31 @@ class UploadsTest : public testing::Test {
   void SetUp() override {
     folder_.Write("a", "1");
     folder_.Write("b", "22");
-    for (const char* name : {"d", "d/e", "d2"}) ASSERT_EQ(mkdir(folder_.Path(name).c_str(), 0777), 0);
+    for (const char* name : {"d", "d/e", "d2"})
+      ASSERT_EQ(mkdir(folder_.Path(name).c_str(), 0777), 0);
     folder_.Write("d/a", "333");
     folder_.Write("d/e/f", "");
     folder_.Write("d2/a", "");
   }
 
-  absl::StatusOr<UploadPlan> Plan(const std::vector<std::string>& names, std::optional<std::string> uri,
-                                  bool recursive = false) {
+  absl::StatusOr<UploadPlan> Plan(const std::vector<std::string>& names,
+                                  std::optional<std::string> uri, bool recursive = false) {
     std::vector<std::string> sources;
-    for (const std::string& name : names) sources.push_back(name == "-" ? name : folder_.Path(name));
+    for (const std::string& name : names)
+      sources.push_back(name == "-" ? name : folder_.Path(name));
     return PlanUploads(sources, uri, recursive);
   }
 
   // The URIs, each with its file's name and size.
-  std::string Good(const std::vector<std::string>& names, std::optional<std::string> uri, bool recursive = false) {
+  std::string Good(const std::vector<std::string>& names, std::optional<std::string> uri,
+                   bool recursive = false) {
     const absl::StatusOr<UploadPlan> plan = Plan(names, uri, recursive);
     if (!plan.ok()) return plan.status().ToString();
     EXPECT_TRUE(plan->failures.empty());
     std::string text;
     for (const Item& item : plan->items) {
-      absl::StrAppend(&text, item.uri, "<", item.path.substr(item.path == "-" ? 0 : folder_.path().size() + 1), ":",
+      absl::StrAppend(&text, item.uri, "<",
+                      item.path.substr(item.path == "-" ? 0 : folder_.path().size() + 1), ":",
                       item.size, " ");
     }
     return text;
@@ -70,8 +74,8 @@ TEST_F(UploadsTest, Folders) {
 
 // What makes no sense is refused as a whole, in words that name it.
 TEST_F(UploadsTest, Mistakes) {
-  const auto expect = [this](const std::vector<std::string>& names, std::optional<std::string> uri, bool recursive,
-                             const char* text) {
+  const auto expect = [this](const std::vector<std::string>& names, std::optional<std::string> uri,
+                             bool recursive, const char* text) {
     const absl::Status status = Plan(names, uri, recursive).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
     EXPECT_TRUE(absl::StrContains(status.message(), text)) << status;

@@ -61,8 +61,8 @@ struct ContenderOptions {
 };
 
 // Starts a contender and waits until it answers. The objects exist.
-// INVALID_ARGUMENT: no such name. NOT_FOUND: the peer is not installed; the message names the Debian
-// package. Else what went wrong, with the end of its log.
+// INVALID_ARGUMENT: no such name. NOT_FOUND: the peer is not installed; the message names the
+// Debian package. Else what went wrong, with the end of its log.
 absl::StatusOr<std::unique_ptr<Contender>> StartContender(const ContenderOptions& options,
                                                           const ObjectSet& objects);
 

@@ -22,7 +22,8 @@ namespace {
 // A bus that lets everybody who may connect (this user, and root) do everything, without the limits
 // that would end a benchmark. dbus-daemon(1), "CONFIGURATION FILE".
 std::string BusConfig(const std::string& socket, int connections_max) {
-  return absl::Substitute(R"(<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+  return absl::Substitute(
+      R"(<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <type>session</type>
@@ -45,7 +46,7 @@ std::string BusConfig(const std::string& socket, int connections_max) {
   <limit name="reply_timeout">60000</limit>
 </busconfig>
 )",
-                          socket, connections_max + 64);
+      socket, connections_max + 64);
 }
 
 // The bus is started and is to listen at `socket`; waits for it and starts the service.
@@ -53,8 +54,8 @@ absl::Status Complete(const ContenderOptions& options, const ObjectSet& objects,
                       const std::string& socket, ProcessContender* contender) {
   absl::StatusOr<std::string> service = BuiltProgram("tools/bench/contenders/dbus_service");
   if (!service.ok()) return service.status();
-  absl::Status status = contender->AddEndpoint(
-      {.wire = Wire::kDbus, .transport = Transport::kUnix, .path = socket});
+  absl::Status status =
+      contender->AddEndpoint({.wire = Wire::kDbus, .transport = Transport::kUnix, .path = socket});
   if (status.ok()) {
     status = contender->Start(options.work_dir, "_service",
                               {*service, absl::StrCat("unix:path=", socket), objects.root});
@@ -65,9 +66,9 @@ absl::Status Complete(const ContenderOptions& options, const ObjectSet& objects,
     if (absl::StrContains(log, "ready")) break;
     status = contender->usage().status();  // either may have ended
     if (status.ok() && absl::Now() > deadline) {
-      status = absl::DeadlineExceededError(
-          absl::StrCat("the service has no name on the bus after ",
-                       absl::FormatDuration(kStartTime), "; its log ends:\n", log));
+      status = absl::DeadlineExceededError(absl::StrCat("the service has no name on the bus after ",
+                                                        absl::FormatDuration(kStartTime),
+                                                        "; its log ends:\n", log));
     }
     absl::SleepFor(absl::Milliseconds(5));
   }
@@ -91,9 +92,9 @@ absl::StatusOr<net::UniqueFd> BindAt(const std::string& path, int type) {
 }
 
 // Runs dbus-broker-launch, which wants to be started by systemd: its listening socket as
-// sd_listen_fds(3) passes it, which names the process; a bus to look for systemd at, for which its own
-// serves; and the journal. Where there is none, JOURNAL stands in for it, in a mount namespace that
-// only the launcher and its broker see. That needs root.
+// sd_listen_fds(3) passes it, which names the process; a bus to look for systemd at, for which its
+// own serves; and the journal. Where there is none, JOURNAL stands in for it, in a mount namespace
+// that only the launcher and its broker see. That needs root.
 constexpr char kLaunchScript[] = R"(set -eu
 if test -n "${STANDS_IN-}"; then
   mount -t tmpfs tmpfs /run
@@ -118,9 +119,9 @@ Started StartDbusDaemon(const ContenderOptions& options, const ObjectSet& object
   absl::Status status = WriteFile(config, BusConfig(socket, options.connections_max));
   if (!status.ok()) return status;
   auto contender = std::make_unique<ProcessContender>(options.name, Kind::kPeer);
-  status = contender->Start(options.work_dir, "",
-                            {*program, "--nofork", "--nopidfile", "--nosyslog",
-                             absl::StrCat("--config-file=", config)});
+  status = contender->Start(
+      options.work_dir, "",
+      {*program, "--nofork", "--nopidfile", "--nosyslog", absl::StrCat("--config-file=", config)});
   if (status.ok()) status = Complete(options, objects, socket, contender.get());
   if (!status.ok()) return status;
   return contender;
@@ -152,9 +153,8 @@ Started StartDbusBroker(const ContenderOptions& options, const ObjectSet& object
   if (status.ok()) status = Complete(options, objects, socket, contender.get());
   contender->KeepOpen(*std::move(journal));
   if (!status.ok()) {
-    return absl::NotFoundError(
-        absl::StrCat("dbus-broker (of the Debian package dbus-broker) does not start here: ",
-                     status.message()));
+    return absl::NotFoundError(absl::StrCat(
+        "dbus-broker (of the Debian package dbus-broker) does not start here: ", status.message()));
   }
   return contender;
 }

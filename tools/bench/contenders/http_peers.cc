@@ -1,5 +1,6 @@
-// nginx, lighttpd and h2o: static files over HTTP/1.1, set up for speed as their documentation advises:
-// sendfile, a cache of open files, no access log, connections that stay, a worker for each core.
+// nginx, lighttpd and h2o: static files over HTTP/1.1, set up for speed as their documentation
+// advises: sendfile, a cache of open files, no access log, connections that stay, a worker for each
+// core.
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"

@@ -34,8 +34,8 @@ absl::Status AskOnce(const std::string& path, const std::string& name) {
   return absl::OkStatus();
 }
 
-Started StartServer(const std::string& server, const std::string& model, const ContenderOptions& options,
-                    const ObjectSet& objects) {
+Started StartServer(const std::string& server, const std::string& model,
+                    const ContenderOptions& options, const ObjectSet& objects) {
   absl::StatusOr<uint16_t> port = FreePort();
   if (!port.ok()) return port.status();
   const std::string path = absl::StrCat(options.work_dir, "/", options.name, ".sock");
@@ -82,7 +82,8 @@ Started StartModel(const ContenderOptions& options, const ObjectSet& objects) {
 
 Started StartOtherBuild(const ContenderOptions& options, const ObjectSet& objects) {
   if (options.other_server.empty()) {
-    return absl::InvalidArgumentError("other_build: which? --other_server=PATH names the server's binary");
+    return absl::InvalidArgumentError(
+        "other_build: which? --other_server=PATH names the server's binary");
   }
   return StartServer(options.other_server, "mode_routing", options, objects);
 }

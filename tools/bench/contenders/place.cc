@@ -54,8 +54,8 @@ absl::StatusOr<std::string> BuiltProgram(absl::string_view path) {
 
 absl::StatusOr<std::string> InstalledProgram(absl::string_view name, absl::string_view package) {
   const char* path = getenv("PATH");
-  const std::string directories =
-      absl::StrCat(path == nullptr ? "" : path, ":/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin");
+  const std::string directories = absl::StrCat(
+      path == nullptr ? "" : path, ":/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin");
   for (absl::string_view directory : absl::StrSplit(directories, ':', absl::SkipEmpty())) {
     std::string program = absl::StrCat(directory, "/", name);
     if (IsProgram(program)) return program;

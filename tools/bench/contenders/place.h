@@ -13,8 +13,8 @@ namespace objmapper::bench {
 // This program itself, to be executed again.
 absl::StatusOr<std::string> OwnProgram();
 
-// A program of this build by its path in the tree ("server/server"): from this program's runfiles, else
-// from bazel-bin under the working directory. NOT_FOUND: says where it was looked for.
+// A program of this build by its path in the tree ("server/server"): from this program's runfiles,
+// else from bazel-bin under the working directory. NOT_FOUND: says where it was looked for.
 absl::StatusOr<std::string> BuiltProgram(absl::string_view path);
 
 // An installed program, from $PATH and the usual sbin directories, which a user's $PATH may lack.

@@ -62,8 +62,8 @@ std::string Ending(int wait_status) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Process>> Process::Start(const ProcessOptions& options) {
-  net::UniqueFd log(open(options.log_path.c_str(),
-                         O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644));
+  net::UniqueFd log(
+      open(options.log_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644));
   if (!log.valid()) return net::ErrnoToStatus(errno, absl::StrCat("open ", options.log_path));
   std::vector<char*> argv;
   for (const std::string& argument : options.argv) {
@@ -108,8 +108,8 @@ absl::Status Process::WaitForLog(absl::string_view text, absl::Time deadline) co
     absl::Status running = Running();
     if (!running.ok()) return running;
     if (absl::Now() > deadline) {
-      return absl::DeadlineExceededError(absl::StrCat(
-          options_.argv[0], " did not say \"", text, "\" in time; its log ends:\n", LogEnd()));
+      return absl::DeadlineExceededError(absl::StrCat(options_.argv[0], " did not say \"", text,
+                                                      "\" in time; its log ends:\n", LogEnd()));
     }
     absl::SleepFor(kPause);
   }

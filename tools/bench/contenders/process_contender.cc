@@ -14,10 +14,10 @@ ProcessContender::~ProcessContender() {
 
 absl::Status ProcessContender::Start(const std::string& work_dir, const std::string& log_suffix,
                                      std::vector<std::string> argv, int descriptor_3) {
-  absl::StatusOr<std::unique_ptr<Process>> process = Process::Start(
-      {.argv = std::move(argv),
-       .log_path = absl::StrCat(work_dir, "/", name_, log_suffix, ".log"),
-       .descriptor_3 = descriptor_3});
+  absl::StatusOr<std::unique_ptr<Process>> process =
+      Process::Start({.argv = std::move(argv),
+                      .log_path = absl::StrCat(work_dir, "/", name_, log_suffix, ".log"),
+                      .descriptor_3 = descriptor_3});
   if (!process.ok()) return process.status();
   processes_.push_back(*std::move(process));
   return absl::OkStatus();
@@ -41,10 +41,9 @@ absl::Status ProcessContender::AddEndpoint(const Endpoint& endpoint) {
     }
     if (connected.ok()) break;
     if (absl::Now() > deadline) {
-      return absl::DeadlineExceededError(
-          absl::StrCat(name_, " does not accept connections at ", address.ToUrl(), ": ",
-                       connected.status().message(), "; its log ends:\n",
-                       processes_.back()->LogEnd()));
+      return absl::DeadlineExceededError(absl::StrCat(
+          name_, " does not accept connections at ", address.ToUrl(), ": ",
+          connected.status().message(), "; its log ends:\n", processes_.back()->LogEnd()));
     }
     absl::SleepFor(absl::Milliseconds(10));
   }

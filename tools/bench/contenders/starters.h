@@ -13,7 +13,8 @@ using Started = absl::StatusOr<std::unique_ptr<Contender>>;
 
 // model.cc: our server, with a concurrency model.
 Started StartModel(const ContenderOptions& options, const ObjectSet& objects);
-// mode_routing, by options.other_server: what another build, or another version, does beside this one.
+// mode_routing, by options.other_server: what another build, or another version, does beside this
+// one.
 Started StartOtherBuild(const ContenderOptions& options, const ObjectSet& objects);
 // floor_process.cc: this program again, as a floor (floor/floor_main.h).
 Started StartFloor(const ContenderOptions& options, const ObjectSet& objects);

@@ -92,9 +92,9 @@ void RemarkOnSkipped(const ObjectSet& objects, ProcessContender* contender) {
 
 absl::Status WithLog(absl::Status status, ProcessContender& contender) {
   if (status.ok()) return status;
-  return absl::Status(status.code(), absl::StrCat(contender.name(), ": ", status.message(),
-                                                  "; its log ends:\n",
-                                                  contender.last_process().LogEnd()));
+  return absl::Status(status.code(),
+                      absl::StrCat(contender.name(), ": ", status.message(), "; its log ends:\n",
+                                   contender.last_process().LogEnd()));
 }
 
 }  // namespace
@@ -106,23 +106,42 @@ Started StartRedis(const ContenderOptions& options, const ObjectSet& objects) {
   if (!port.ok()) return port.status();
   const std::string path = absl::StrCat(options.work_dir, "/", options.name, ".sock");
   auto contender = std::make_unique<ProcessContender>(options.name, Kind::kPeer);
-  // One thread, as it advises for fewer than four cores (redis.conf, "io-threads"). It answers from a fresh buffer each time;
-  // left to itself, jemalloc gives large ones back to the system at once, and on a virtual machine that gives free pages back
-  // to its host redis then all but stops: 1M at 100 connections 198 requests/s, 4219 with memory kept (jemalloc(3), "TUNING").
-  absl::Status status = contender->Start(
-      options.work_dir, "",
-      {"/usr/bin/env", "MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0",
-       *program, "--port", absl::StrCat(*port), "--bind", "127.0.0.1", "--unixsocket", path,
-       "--save", "", "--appendonly", "no", "--daemonize", "no", "--timeout", "0", "--tcp-backlog",
-       "4096", "--dir", options.work_dir, "--maxclients",
-       absl::StrCat(options.connections_max + 64)});
+  // One thread, as it advises for fewer than four cores (redis.conf, "io-threads"). It answers from
+  // a fresh buffer each time; left to itself, jemalloc gives large ones back to the system at once,
+  // and on a virtual machine that gives free pages back to its host redis then all but stops: 1M at
+  // 100 connections 198 requests/s, 4219 with memory kept (jemalloc(3), "TUNING").
+  absl::Status status =
+      contender->Start(options.work_dir, "",
+                       {"/usr/bin/env",
+                        "MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0",
+                        *program,
+                        "--port",
+                        absl::StrCat(*port),
+                        "--bind",
+                        "127.0.0.1",
+                        "--unixsocket",
+                        path,
+                        "--save",
+                        "",
+                        "--appendonly",
+                        "no",
+                        "--daemonize",
+                        "no",
+                        "--timeout",
+                        "0",
+                        "--tcp-backlog",
+                        "4096",
+                        "--dir",
+                        options.work_dir,
+                        "--maxclients",
+                        absl::StrCat(options.connections_max + 64)});
   if (status.ok()) {
-    status = contender->AddEndpoint(
-        {.wire = Wire::kRedis, .transport = Transport::kUnix, .path = path});
+    status =
+        contender->AddEndpoint({.wire = Wire::kRedis, .transport = Transport::kUnix, .path = path});
   }
   if (status.ok()) {
-    status = contender->AddEndpoint(
-        {.wire = Wire::kRedis, .transport = Transport::kTcp, .port = *port});
+    status =
+        contender->AddEndpoint({.wire = Wire::kRedis, .transport = Transport::kTcp, .port = *port});
   }
   if (status.ok()) status = WithLog(Fill({.path = path}, objects, /*redis=*/true), *contender);
   if (!status.ok()) return status;
@@ -145,9 +164,13 @@ Started StartMemcached(const ContenderOptions& options, const ObjectSet& objects
   const uint64_t item_mebibytes = largest / kMebibyte + 1;
   const uint64_t memory_mebibytes = 64 + 2 * (all / kMebibyte + item_mebibytes);
   const std::vector<std::string> argv = {
-      *program, "-u", "root",  // has an effect for root alone: stay what we are
-      "-t", absl::StrCat(Cores()), "-c", absl::StrCat(options.connections_max + 64), "-b", "4096",
-      "-m", absl::StrCat(memory_mebibytes), "-I", absl::StrCat(item_mebibytes, "m"),
+      *program, "-u",
+      "root",  // has an effect for root alone: stay what we are
+      "-t",     absl::StrCat(Cores()),
+      "-c",     absl::StrCat(options.connections_max + 64),
+      "-b",     "4096",
+      "-m",     absl::StrCat(memory_mebibytes),
+      "-I",     absl::StrCat(item_mebibytes, "m"),
       "-M",  // to refuse, not to forget, what does not fit
   };
   const std::string path = absl::StrCat(options.work_dir, "/", options.name, ".sock");
@@ -170,8 +193,7 @@ Started StartMemcached(const ContenderOptions& options, const ObjectSet& objects
         {.wire = Wire::kMemcached, .transport = Transport::kTcp, .port = *port});
   }
   if (status.ok()) {
-    const net::Address tcp{
-        .kind = net::Address::Kind::kTcp, .host = "127.0.0.1", .port = *port};
+    const net::Address tcp{.kind = net::Address::Kind::kTcp, .host = "127.0.0.1", .port = *port};
     status = WithLog(Fill(tcp, objects, /*redis=*/false), *contender);
   }
   if (!status.ok()) return status;

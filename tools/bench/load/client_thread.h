@@ -28,7 +28,8 @@ class ClientThread {
   // threads are taken) has its way once nothing has happened for a second, if it opened one.
   absl::Status Connect();
 
-  // Makes the calling thread the one that Run() wants: on this core (-1: anywhere), and woken to the microsecond.
+  // Makes the calling thread the one that Run() wants: on this core (-1: anywhere), and woken to
+  // the microsecond.
   static void Prepare(int core);
 
   // Asks within [start_ns, end_ns], `rate` requests a second on all threads together (0: closed

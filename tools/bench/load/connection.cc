@@ -143,7 +143,8 @@ Connection::Next Connection::Pump() {
   return Flush();
 }
 
-// Sends one request with its descriptor. False: there is no room yet, or the connection is over, as the next event tells.
+// Sends one request with its descriptor. False: there is no room yet, or the connection is over, as
+// the next event tells.
 bool Connection::GiveFd(Asked* asked) {
   const Plan::Item& item = bench_.plan.item(asked->item);
   bench_.outbox = item.request;
@@ -161,8 +162,8 @@ bool Connection::GiveFd(Asked* asked) {
 }
 
 Connection::Next Connection::Flush() {
-  const ssize_t sent =
-      send(socket_.get(), unsent_.data() + unsent_from_, unsent_.size() - unsent_from_, MSG_NOSIGNAL);
+  const ssize_t sent = send(socket_.get(), unsent_.data() + unsent_from_,
+                            unsent_.size() - unsent_from_, MSG_NOSIGNAL);
   if (sent > 0) unsent_from_ += static_cast<size_t>(sent);
   // What the server said before it closed is worth more than EPIPE: it is read at the next event.
   const bool over = sent < 0 && errno != EAGAIN && errno != EINTR;

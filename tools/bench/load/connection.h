@@ -104,7 +104,7 @@ class Connection {
   std::vector<Asked> asked_;
   int head_ = 0, count_ = 0, sent_ = 0;
   uint32_t next_id_ = 2;
-  std::string unsent_;     // bytes that the socket did not take,
+  std::string unsent_;      // bytes that the socket did not take,
   size_t unsent_from_ = 0;  // from here on
 
   int stage_ = 0;      // of the opening

@@ -53,7 +53,8 @@ class Dbus : public WireDriver {
   std::string Opening() const override {
     const std::string uid = absl::BytesToHexString(absl::StrCat(getuid()));
     const std::string hello = MarshalCall({.destination = kBusName,
-                                           .path = "/" "org/freedesktop/DBus",
+                                           .path = "/"
+                                                   "org/freedesktop/DBus",
                                            .interface = kBusName,
                                            .member = "Hello"},
                                           kHelloSerial);

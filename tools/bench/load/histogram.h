@@ -1,5 +1,6 @@
-// A histogram of latencies with bounded relative error: log-linear buckets (net/log_linear.h), 128 to each
-// power of two, so a quantile is off by less than 0.8 % of its value, however long the tail.
+// A histogram of latencies with bounded relative error: log-linear buckets (net/log_linear.h), 128
+// to each power of two, so a quantile is off by less than 0.8 % of its value, however long the
+// tail.
 //
 // One thread's; merge those of several.
 #pragma once

@@ -1,14 +1,13 @@
 #include "tools/bench/load/inbox.h"
 
 #include <errno.h>
+#include <glog/logging.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-
-#include <glog/logging.h>
 
 #include "net/scm_rights.h"
 #include "tools/bench/load/wire_driver.h"
@@ -18,9 +17,10 @@ namespace {
 
 constexpr size_t kReceiveBytesMax = 1 << 20;
 constexpr size_t kPageBytes = 4096;
-// What is received begins 64 bytes into a page, whatever was carried over, and so the body behind a head begins a little later. Some
-// processors (Zen) copy from a page of the page cache to between 1 and 15 bytes into another page at a sixth of the speed
-// (rep movsb; glibc's bug 30994), and where a heap happened to put the buffer decided who met that.
+// What is received begins 64 bytes into a page, whatever was carried over, and so the body behind a
+// head begins a little later. Some processors (Zen) copy from a page of the page cache to between 1
+// and 15 bytes into another page at a sixth of the speed (rep movsb; glibc's bug 30994), and where
+// a heap happened to put the buffer decided who met that.
 constexpr size_t kBeforeBytes = (kHeadBytesMax + kPageBytes - 1) / kPageBytes * kPageBytes + 64;
 constexpr size_t kControlBytes = CMSG_SPACE(net::kFdsPerMessageMax * sizeof(int));
 
@@ -30,7 +30,8 @@ constexpr size_t kKeptMax = 64;
 }  // namespace
 
 Inbox::Inbox()
-    : buffer_(static_cast<char*>(aligned_alloc(kPageBytes, kBeforeBytes + kReceiveBytesMax)), &free) {
+    : buffer_(static_cast<char*>(aligned_alloc(kPageBytes, kBeforeBytes + kReceiveBytesMax)),
+              &free) {
   CHECK(buffer_ != nullptr);
   memset(buffer_.get(), 0, kBeforeBytes + kReceiveBytesMax);  // pages exist already
 }
@@ -42,7 +43,8 @@ ssize_t Inbox::Receive(int socket, absl::string_view carry, bool descriptors) {
   fds_ = 0;
   const ssize_t received =
       descriptors ? ReceiveWithFds(socket, at) : recv(socket, at, kReceiveBytesMax, 0);
-  bytes_ = absl::string_view(begin, carry.size() + static_cast<size_t>(std::max<ssize_t>(received, 0)));
+  bytes_ =
+      absl::string_view(begin, carry.size() + static_cast<size_t>(std::max<ssize_t>(received, 0)));
   return received;
 }
 
@@ -73,13 +75,15 @@ ssize_t Inbox::ReceiveWithFds(int socket, char* at) {
   return received;
 }
 
-// The kernel hands out the lowest free numbers, so they mostly follow each other, and one close_range(2) does for many.
+// The kernel hands out the lowest free numbers, so they mostly follow each other, and one
+// close_range(2) does for many.
 void Inbox::CloseReceived() {
   std::sort(kept_.begin(), kept_.end());
   for (size_t begin = 0, end; begin < kept_.size(); begin = end) {
     end = begin + 1;
     while (end < kept_.size() && kept_[end] == kept_[end - 1] + 1) ++end;
-#ifndef __SANITIZE_THREAD__  // which does not know close_range(2), and would take these for open still
+#ifndef __SANITIZE_THREAD__  // which does not know close_range(2), and would take these for open
+                             // still
     if (end - begin > 1 && close_range(kept_[begin], kept_[end - 1], 0) == 0) continue;
 #endif
     for (size_t i = begin; i < end; ++i) close(kept_[i]);

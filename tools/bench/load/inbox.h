@@ -24,12 +24,12 @@ class Inbox {
   // front; at most kHeadBytesMax. Returns what recvmsg(2) does: bytes, 0 at the end, -1 and errno.
   // EOVERFLOW: descriptors were lost (MSG_CTRUNC).
   //
-  // With `descriptors` those that came are counted in fds(), and kept until CloseReceived(), or until there are many.
-  // Without, a plain recv(2) is made.
+  // With `descriptors` those that came are counted in fds(), and kept until CloseReceived(), or
+  // until there are many. Without, a plain recv(2) is made.
   ssize_t Receive(int socket, absl::string_view carry, bool descriptors);
 
-  // To be called when nothing else is to be received for now: many at once are closed by few system calls, and the less a
-  // request costs here, the less the client is what is measured.
+  // To be called when nothing else is to be received for now: many at once are closed by few system
+  // calls, and the less a request costs here, the less the client is what is measured.
   void CloseReceived();
 
   // The carry and what the last Receive() brought; valid until the next.

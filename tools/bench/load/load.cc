@@ -17,7 +17,8 @@
 namespace objmapper::bench {
 namespace {
 
-// What a process holds besides connections: those of one message for each thread and what is kept for a moment, and the rest.
+// What a process holds besides connections: those of one message for each thread and what is kept
+// for a moment, and the rest.
 constexpr int kDescriptorsPerThread = 512;
 constexpr int kDescriptorsBesides = 100;
 

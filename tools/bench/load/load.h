@@ -1,8 +1,8 @@
 // The load generator: one for all contenders, so that a ratio between them means something.
 //
 // It opens the connections, keeps them for as many runs as wanted, and drives them from
-// `client_threads` threads, each with its own epoll set. What arrives is read and counted, not kept;
-// a descriptor is received, checked to be one (the reply says so), and closed.
+// `client_threads` threads, each with its own epoll set. What arrives is read and counted, not
+// kept; a descriptor is received, checked to be one (the reply says so), and closed.
 //
 //   absl::StatusOr<std::unique_ptr<Load>> load = Load::Connect(endpoint, options);
 //   (*load)->Run(absl::Milliseconds(300));              // warm-up
@@ -31,8 +31,8 @@ enum class Ask : uint8_t {
 inline bool Stores(Ask ask) { return ask == Ask::kPut || ask == Ask::kPutFd; }
 
 struct LoadOptions {
-  // What is asked for. `mix_ratio` of the requests (or of the connections) ask `first`, the rest ask
-  // `second`; 1: all ask `first`. Names are asked for in turn.
+  // What is asked for. `mix_ratio` of the requests (or of the connections) ask `first`, the rest
+  // ask `second`; 1: all ask `first`. Names are asked for in turn.
   Ask first = Ask::kFdPass;
   Ask second = Ask::kCopy;
   double mix_ratio = 1;
@@ -44,18 +44,20 @@ struct LoadOptions {
 
   int connections = 16;
   int client_threads = 1;
-  int depth = 1;           // requests outstanding per connection
-  bool v1 = false;         // kObjmapper: speak V1 ('X' messages); else V2 with FD_IN_HEADER
-  bool batch = false;      // kObjmapper: FD_BATCH too
+  int depth = 1;       // requests outstanding per connection
+  bool v1 = false;     // kObjmapper: speak V1 ('X' messages); else V2 with FD_IN_HEADER
+  bool batch = false;  // kObjmapper: FD_BATCH too
   // Reconnect after so many answers; 0: never (persistent connections).
   uint64_t requests_per_conn = 0;
-  // A Run() asks this often in all and ends with the last answer, or after 5 s without one (a server that leaves
-  // connections waiting); its `seconds` is the time that the answers took. 0: it asks for its duration. (Cold files
-  // are read once each.) The names are asked for in turn over all connections.
+  // A Run() asks this often in all and ends with the last answer, or after 5 s without one (a
+  // server that leaves connections waiting); its `seconds` is the time that the answers took. 0: it
+  // asks for its duration. (Cold files are read once each.) The names are asked for in turn over
+  // all connections.
   uint64_t requests_max = 0;
-  bool poll = false;       // the client spins instead of sleeping
-  // Open loop: so many requests a second in all, each due at its time whether or not earlier ones are
-  // answered; a latency counts from when the request was due (no coordinated omission). 0: closed loop.
+  bool poll = false;  // the client spins instead of sleeping
+  // Open loop: so many requests a second in all, each due at its time whether or not earlier ones
+  // are answered; a latency counts from when the request was due (no coordinated omission). 0:
+  // closed loop.
   double rate = 0;
 };
 
@@ -69,11 +71,11 @@ struct SideResult {
 struct LoadResult {
   double seconds = 0;
   SideResult first, second;
-  uint64_t errors = 0;           // answers that were not OK, broken connections
-  std::string first_error;       // what the first of them said
-  int64_t client_cpu_ns = 0;     // of the client's threads
-  uint64_t behind = 0;           // open loop: requests still unsent, or unanswered, at the end
-  uint64_t starved = 0;          // connections that got no answer in this run
+  uint64_t errors = 0;        // answers that were not OK, broken connections
+  std::string first_error;    // what the first of them said
+  int64_t client_cpu_ns = 0;  // of the client's threads
+  uint64_t behind = 0;        // open loop: requests still unsent, or unanswered, at the end
+  uint64_t starved = 0;       // connections that got no answer in this run
   uint64_t requests() const { return first.requests + second.requests; }
   uint64_t bytes() const { return first.bytes + second.bytes; }
 };
@@ -86,8 +88,8 @@ class Load {
   static absl::StatusOr<std::unique_ptr<Load>> Connect(const Endpoint& endpoint,
                                                        const LoadOptions& options);
 
-  // Asks for `duration`, and then waits for what is outstanding (10 s at most). DEADLINE_EXCEEDED: nothing
-  // was answered at all. UNAVAILABLE: there were only errors; the message has the first.
+  // Asks for `duration`, and then waits for what is outstanding (10 s at most). DEADLINE_EXCEEDED:
+  // nothing was answered at all. UNAVAILABLE: there were only errors; the message has the first.
   virtual absl::StatusOr<LoadResult> Run(absl::Duration duration) = 0;
 
   // Changes the open loop's rate for the next Run(); 0: closed loop.

@@ -12,7 +12,8 @@ constexpr absl::string_view kValueEnd = "\r\nEND\r\n";
 class Memcached : public WireDriver {
  public:
   std::string Request(Ask ask, absl::string_view name, absl::string_view body) const override {
-    if (ask == Ask::kPut) return absl::StrCat("set ", name, " 0 0 ", body.size(), "\r\n", body, "\r\n");
+    if (ask == Ask::kPut)
+      return absl::StrCat("set ", name, " 0 0 ", body.size(), "\r\n", body, "\r\n");
     return absl::StrCat("get ", name, "\r\n");
   }
 

@@ -32,7 +32,8 @@ protocol::Mode ModeOf(Ask ask) {
 
 std::string Encode(Dialect dialect, Ask ask, absl::string_view name, absl::string_view body) {
   std::string out;
-  protocol::AppendRequest(dialect, {.mode = ModeOf(ask), .uri = name, .body_length = body.size()}, &out);
+  protocol::AppendRequest(dialect, {.mode = ModeOf(ask), .uri = name, .body_length = body.size()},
+                          &out);
   out.append(body.data(), body.size());
   return out;
 }
@@ -170,7 +171,8 @@ class V2 : public WireDriver {
 
 std::unique_ptr<WireDriver> MakeObjmapperV1() { return std::make_unique<V1>(); }
 
-std::unique_ptr<WireDriver> MakeObjmapperV2(bool descriptors, bool batch, bool stores, uint16_t depth) {
+std::unique_ptr<WireDriver> MakeObjmapperV2(bool descriptors, bool batch, bool stores,
+                                            uint16_t depth) {
   uint16_t capabilities = protocol::kPipelining;
   if (stores) capabilities |= protocol::kObjectOps;
   if (descriptors) capabilities |= protocol::kFdInHeader;

@@ -11,9 +11,10 @@ namespace objmapper::bench {
 // V1: no opening; a descriptor comes on a byte 'X' after the header.
 std::unique_ptr<WireDriver> MakeObjmapperV1();
 
-// V2 with PIPELINING, on Unix sockets FD_IN_HEADER and, with `batch`, FD_BATCH, and OBJECT_OPS with `stores`. A server that
-// grants less than that, or fewer than `depth` outstanding requests, is a broken answer to the
-// opening.
-std::unique_ptr<WireDriver> MakeObjmapperV2(bool descriptors, bool batch, bool stores, uint16_t depth);
+// V2 with PIPELINING, on Unix sockets FD_IN_HEADER and, with `batch`, FD_BATCH, and OBJECT_OPS with
+// `stores`. A server that grants less than that, or fewer than `depth` outstanding requests, is a
+// broken answer to the opening.
+std::unique_ptr<WireDriver> MakeObjmapperV2(bool descriptors, bool batch, bool stores,
+                                            uint16_t depth);
 
 }  // namespace objmapper::bench

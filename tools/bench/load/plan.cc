@@ -1,13 +1,12 @@
 #include "tools/bench/load/plan.h"
 
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmath>
 #include <utility>
-
-#include <glog/logging.h>
 
 namespace objmapper::bench {
 namespace {
@@ -29,7 +28,9 @@ net::UniqueFd SealedMemory(absl::string_view bytes) {
     PCHECK(written > 0) << "write to a memfd";
     at += static_cast<size_t>(written);
   }
-  PCHECK(fcntl(fd.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0) << "seal";
+  PCHECK(fcntl(fd.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) ==
+         0)
+      << "seal";
   return fd;
 }
 
@@ -42,10 +43,12 @@ Plan::Plan(const WireDriver& driver, const LoadOptions& options)
   const std::string body = BodyToStore(options);
   for (const std::string& name : options.first_names) Add(driver, options.first, true, name, body);
   if (options.mix_ratio >= 1) return;
-  for (const std::string& name : options.second_names) Add(driver, options.second, false, name, body);
+  for (const std::string& name : options.second_names)
+    Add(driver, options.second, false, name, body);
 }
 
-void Plan::Add(const WireDriver& driver, Ask ask, bool first, const std::string& name, absl::string_view body) {
+void Plan::Add(const WireDriver& driver, Ask ask, bool first, const std::string& name,
+               absl::string_view body) {
   Item item{ask, first, driver.Request(ask, name, ask == Ask::kPut ? body : absl::string_view())};
   if (Stores(ask)) item.stored_bytes = body.size();
   if (ask == Ask::kPutFd) {

@@ -33,7 +33,8 @@ class Plan {
   double RatioOf(int index) const;
 
  private:
-  void Add(const WireDriver& driver, Ask ask, bool first, const std::string& name, absl::string_view body);
+  void Add(const WireDriver& driver, Ask ask, bool first, const std::string& name,
+           absl::string_view body);
 
   net::UniqueFd memory_;     // kPutFd: what is stored, sealed
   std::vector<Item> items_;  // the first side's, then the second's

@@ -10,8 +10,8 @@ class Redis : public WireDriver {
  public:
   std::string Request(Ask ask, absl::string_view name, absl::string_view body) const override {
     if (ask == Ask::kPut) {
-      return absl::StrCat("*3\r\n$3\r\nSET\r\n$", name.size(), "\r\n", name, "\r\n$", body.size(), "\r\n", body,
-                          "\r\n");
+      return absl::StrCat("*3\r\n$3\r\nSET\r\n$", name.size(), "\r\n", name, "\r\n$", body.size(),
+                          "\r\n", body, "\r\n");
     }
     return absl::StrCat("*2\r\n$3\r\nGET\r\n$", name.size(), "\r\n", name, "\r\n");
   }

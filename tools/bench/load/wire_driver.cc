@@ -22,7 +22,8 @@ absl::StatusOr<std::unique_ptr<WireDriver>> MakeWireDriver(const Endpoint& endpo
   const bool asks_bytes =
       options.first != Ask::kFdPass || (options.mix_ratio < 1 && options.second != Ask::kFdPass);
   const bool stores = Stores(options.first) || (options.mix_ratio < 1 && Stores(options.second));
-  const bool gives_fd = options.first == Ask::kPutFd || (options.mix_ratio < 1 && options.second == Ask::kPutFd);
+  const bool gives_fd =
+      options.first == Ask::kPutFd || (options.mix_ratio < 1 && options.second == Ask::kPutFd);
   if (gives_fd && (endpoint.transport != Transport::kUnix || endpoint.wire != Wire::kObjmapper)) {
     return absl::InvalidArgumentError("PUT_FD is objmapper's alone, on a Unix socket");
   }
@@ -48,7 +49,8 @@ absl::StatusOr<std::unique_ptr<WireDriver>> MakeWireDriver(const Endpoint& endpo
         return absl::InvalidArgumentError(
             absl::StrCat("depth ", options.depth, ": V2's max_pipeline is at most ", UINT16_MAX));
       }
-      return MakeObjmapperV2(endpoint.transport == Transport::kUnix, options.batch, stores, options.depth);
+      return MakeObjmapperV2(endpoint.transport == Transport::kUnix, options.batch, stores,
+                             options.depth);
     case Wire::kHttp:
       return MakeHttp();
     case Wire::kRedis:

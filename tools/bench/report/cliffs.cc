@@ -23,7 +23,8 @@ CostFit FitOf(const std::vector<std::pair<double, double>>& costs) {
   }
   const double determinant = ww * xx - wx * wx;
   if (determinant > 1e-12 * ww * xx) {
-    const CostFit fit{.fixed_us = (xx * w - wx * x) / determinant, .us_per_byte = (ww * x - wx * w) / determinant};
+    const CostFit fit{.fixed_us = (xx * w - wx * x) / determinant,
+                      .us_per_byte = (ww * x - wx * w) / determinant};
     if (fit.fixed_us >= 0 && fit.us_per_byte >= 0) return fit;
     if (fit.fixed_us < 0 && xx > 0) return {.us_per_byte = x / xx};
   }
@@ -40,14 +41,16 @@ std::vector<SizeCurve> CurvesOf(const Report& report) {
       const absl::optional<Spread> cost = SpreadOver(Measure::kServerCpuUs, cell, series);
       if (!cost.has_value() || cost->median <= 0) continue;
       const std::string title =
-          absl::StrCat(series.contender, ": ", ParameterOf(cell, "mode"), ", ", ParameterOf(cell, "transport"), ", ",
-                       ParameterOf(cell, "conns"), " connections, ", ParameterOf(cell, "objects"), " objects");
+          absl::StrCat(series.contender, ": ", ParameterOf(cell, "mode"), ", ",
+                       ParameterOf(cell, "transport"), ", ", ParameterOf(cell, "conns"),
+                       " connections, ", ParameterOf(cell, "objects"), " objects");
       const auto [at, added] = known.emplace(title, curves.size());
       if (added) curves.push_back({.title = title});
       curves[at->second].costs.emplace_back(bytes, cost->median);
     }
   }
-  curves.erase(std::remove_if(curves.begin(), curves.end(), [](const SizeCurve& curve) { return curve.costs.size() < 2; }),
+  curves.erase(std::remove_if(curves.begin(), curves.end(),
+                              [](const SizeCurve& curve) { return curve.costs.size() < 2; }),
                curves.end());
   for (SizeCurve& curve : curves) {
     std::sort(curve.costs.begin(), curve.costs.end());
@@ -74,11 +77,14 @@ std::string CliffsText(const Report& report) {
     const auto& [smaller, smaller_us] = curve.costs[curve.worst];
     const auto& [larger, larger_us] = curve.costs[curve.worst + 1];
     absl::StrAppend(&text, "  ", curve.title, ": ", Figure(curve.fit.fixed_us), " µs + ",
-                    Figure(curve.fit.us_per_byte * 1e6), " µs per MB; the largest step beyond that: ", Figure(curve.step),
-                    ", between ", smaller, " bytes (", Figure(smaller_us), " µs) and ", larger, " (", Figure(larger_us),
-                    " µs)\n");
+                    Figure(curve.fit.us_per_byte * 1e6),
+                    " µs per MB; the largest step beyond that: ", Figure(curve.step), ", between ",
+                    smaller, " bytes (", Figure(smaller_us), " µs) and ", larger, " (",
+                    Figure(larger_us), " µs)\n");
   }
-  return text.empty() ? text : absl::StrCat("Server CPU per request, as a fixed cost and a cost per byte:\n", text);
+  return text.empty()
+             ? text
+             : absl::StrCat("Server CPU per request, as a fixed cost and a cost per byte:\n", text);
 }
 
 }  // namespace objmapper::bench

@@ -17,16 +17,18 @@ struct CostFit {
   double At(double bytes) const { return fixed_us + us_per_byte * bytes; }
 };
 
-// The line through (bytes, µs) that is nearest in proportion: least squares of the relative errors. Neither part is below 0.
-// `costs`: one or more, each above 0.
+// The line through (bytes, µs) that is nearest in proportion: least squares of the relative errors.
+// Neither part is below 0. `costs`: one or more, each above 0.
 CostFit FitOf(const std::vector<std::pair<double, double>>& costs);
 
 // One contender, one mode, one number of objects: its sizes in order.
 struct SizeCurve {
-  std::string title;                              // "mode_routing: copy, unix, 16 connections, 10000 objects"
-  std::vector<std::pair<uint64_t, double>> costs;  // bytes; server CPU per request in µs, the median of the rounds
+  std::string title;  // "mode_routing: copy, unix, 16 connections, 10000 objects"
+  // bytes; server CPU per request in µs, the median of the rounds
+  std::vector<std::pair<uint64_t, double>> costs;
   CostFit fit;
-  // The neighbours that differ most beyond the fit: costs[worst] and costs[worst + 1], and how many times more the dearer costs.
+  // The neighbours that differ most beyond the fit: costs[worst] and costs[worst + 1], and how many
+  // times more the dearer costs.
   size_t worst = 0;
   double step = 1;
 };

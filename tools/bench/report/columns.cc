@@ -61,7 +61,7 @@ std::vector<std::vector<std::string>> RowsOf(const Cell& cell) {
   }
   rows[0].push_back("errors");
   if (base != nullptr) {
-    rows[0].push_back(headline == Measure::kP99Us             ? "× base p99"
+    rows[0].push_back(headline == Measure::kP99Us              ? "× base p99"
                       : headline == Measure::kRssPerConnection ? "× base RSS"
                                                                : "× base req/s");
     rows[0].push_back("× base CPU");

@@ -8,8 +8,8 @@
 
 namespace objmapper::bench {
 
-// The first row is the head, the first column the contender. Columns that nobody has a figure for are
-// left out. Contenders without samples have no row.
+// The first row is the head, the first column the contender. Columns that nobody has a figure for
+// are left out. Contenders without samples have no row.
 std::vector<std::vector<std::string>> RowsOf(const Cell& cell);
 
 // Why contenders are missing, warnings: a sentence each.

@@ -23,16 +23,20 @@ std::string Head(const Report& report) {
   return absl::StrFormat(
       "# Benchmarks\n\nWritten by `tools/bench report` from what it measured; not by hand.\n\n"
       "| | |\n|---|---|\n| measured | %s |\n| version | %s |\n| machine | %s |\n"
-      "| system | %s, %s |\n| rounds | %s; longer where all connections together ask for more than that moves; each contender in turn |\n\n"
+      "| system | %s, %s |\n| rounds | %s; longer where all connections together ask for more than "
+      "that moves; each contender in turn |\n\n"
       "```\n%s\n```\n\n"
-      "All contenders of a cell run at once, in processes of their own, and are asked in turn by the same "
-      "load generator on the same machine. Where it has one thread, it keeps to one core in a round, and to "
-      "another in the next: cores of shared machines are not equally fast. A figure is the median of the rounds; a ratio is taken "
+      "All contenders of a cell run at once, in processes of their own, and are asked in turn by "
+      "the same "
+      "load generator on the same machine. Where it has one thread, it keeps to one core in a "
+      "round, and to "
+      "another in the next: cores of shared machines are not equally fast. A figure is the median "
+      "of the rounds; a ratio is taken "
       "round by round, with its quartiles in brackets. A *floor* is a bare loop that does the "
       "least the kernel allows. CPU is the server's. %s\n",
       report.date, report.version.empty() ? "unknown" : report.version, MachineText(report.machine),
-      report.machine.os, report.machine.kernel, RoundsText(report),
-      report.command, NotTheSame(report));
+      report.machine.os, report.machine.kernel, RoundsText(report), report.command,
+      NotTheSame(report));
 }
 
 const Cell* FindCell(const Report& report, const std::string& workload, const std::string& conns) {
@@ -77,16 +81,20 @@ std::string SuccessTable(const Report& report) {
     const std::string at = absl::StrCat(" at ", conns, " connections");
     row("p50, µs," + at, [&](const char* c) { return FigureOf(cell, c, Measure::kP50Us); });
     row("p99, µs," + at, [&](const char* c) { return FigureOf(cell, c, Measure::kP99Us); });
-    row("connections without any answer" + at, [&](const char* c) { return FigureOf(cell, c, Measure::kStarved); });
+    row("connections without any answer" + at,
+        [&](const char* c) { return FigureOf(cell, c, Measure::kStarved); });
     row("requests/s per core" + at, [&](const char* c) { return PerCore(report, cell, c); });
-    row("memory (RSS), MiB," + at, [&](const char* c) { return FigureOf(cell, c, Measure::kRssMib); });
+    row("memory (RSS), MiB," + at,
+        [&](const char* c) { return FigureOf(cell, c, Measure::kRssMib); });
     row("efficiency" + at, [&](const char* c) { return EfficiencyOf(cell, c); });
   }
   return absl::StrCat(
       "\n## The models side by side\n\n", MarkdownTable(rows),
-      "\nA saturated closed loop; client and server share the cores, and per core means per core of the "
+      "\nA saturated closed loop; client and server share the cores, and per core means per core "
+      "of the "
       "machine. Efficiency is work time over total time: the CPU that the bare floor spends on a "
-      "request, over what the model spends. Latencies are of answered requests only: short ones mean little beside "
+      "request, over what the model spends. Latencies are of answered requests only: short ones "
+      "mean little beside "
       "connections without any answer.\n");
 }
 
@@ -109,27 +117,30 @@ std::string WhereWeLose(const Report& report) {
   const std::vector<Loss> losses = LossesOf(report, kSubject);
   std::string text = "\n## Where we lose\n\n";
   if (losses.empty()) {
-    return absl::StrCat(text, "In no cell of this run did another model or a peer do clearly better than ",
-                        kSubject, " in throughput, p99 or server CPU.\n");
+    return absl::StrCat(
+        text, "In no cell of this run did another model or a peer do clearly better than ",
+        kSubject, " in throughput, p99 or server CPU.\n");
   }
-  return absl::StrCat(text, losses.size(), " figures in which another model or a peer did clearly better than ",
-                      kSubject, ", the worst first. The latencies of one that left more connections without any "
-                      "answer do not count.\n\n", MarkdownTable(LossRows(losses, kSubject)));
+  return absl::StrCat(
+      text, losses.size(), " figures in which another model or a peer did clearly better than ",
+      kSubject,
+      ", the worst first. The latencies of one that left more connections without any "
+      "answer do not count.\n\n",
+      MarkdownTable(LossRows(losses, kSubject)));
 }
 
 }  // namespace
 
 std::string DocsOf(const Report& report) {
-  return absl::StrCat(Head(report), SuccessTable(report), WhereWeLose(report), Beliefs(report),
-                      Scenario(report, "Few connections", {"fdpass"}),
-                      Scenario(report, "A thousand connections and more", {"throughput", "scalability"}),
-                      Scenario(report, "COPY and SPLICE by size", {"copy", "splice"}),
-                      Scenario(report, "Mixed, 80 % FDPASS", {"mixed"}),
-                      Scenario(report, "Latency below saturation", {"latency"}),
-                      Scenario(report, "Pipelined", {"pipeline"}),
-                      Scenario(report, "From the disk", {"cold"}),
-                      Scenario(report, "Idle connections", {"idle"}),
-                      Scenario(report, "Storing", {"put"}));
+  return absl::StrCat(
+      Head(report), SuccessTable(report), WhereWeLose(report), Beliefs(report),
+      Scenario(report, "Few connections", {"fdpass"}),
+      Scenario(report, "A thousand connections and more", {"throughput", "scalability"}),
+      Scenario(report, "COPY and SPLICE by size", {"copy", "splice"}),
+      Scenario(report, "Mixed, 80 % FDPASS", {"mixed"}),
+      Scenario(report, "Latency below saturation", {"latency"}),
+      Scenario(report, "Pipelined", {"pipeline"}), Scenario(report, "From the disk", {"cold"}),
+      Scenario(report, "Idle connections", {"idle"}), Scenario(report, "Storing", {"put"}));
 }
 
 }  // namespace objmapper::bench

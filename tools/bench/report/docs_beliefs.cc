@@ -17,15 +17,16 @@ absl::optional<Spread> In(const Cell& cell, const std::string& contender, Measur
   return series == nullptr ? absl::nullopt : SpreadOver(measure, cell, *series);
 }
 
-// The cell of a workload that has most, or least, of a numeric parameter, among those where `contender`
-// has figures.
+// The cell of a workload that has most, or least, of a numeric parameter, among those where
+// `contender` has figures.
 const Cell* Extreme(const Report& report, const std::string& workload, const std::string& contender,
                     bool most) {
   const Cell* best = nullptr;
   double best_conns = 0;
   for (const Cell& cell : report.cells) {
     double conns = 0;
-    if (cell.workload != workload || !absl::SimpleAtod(ParameterOf(cell, "conns"), &conns)) continue;
+    if (cell.workload != workload || !absl::SimpleAtod(ParameterOf(cell, "conns"), &conns))
+      continue;
     if (!In(cell, contender, Measure::kRequestsPerSecond)) continue;
     if (best == nullptr || (most ? conns > best_conns : conns < best_conns)) {
       best = &cell;
@@ -64,7 +65,8 @@ std::string Asynchronous(const Report& report) {
   return absl::StrCat(text, Missing("the `uring` model"));
 }
 
-// Little's law: the connections of a closed loop are all in the system, so latency = conns / throughput.
+// Little's law: the connections of a closed loop are all in the system, so latency = conns /
+// throughput.
 std::string Little(const Report& report) {
   std::string text = "\n### \"12 µs at 1000 connections\"\n\n";
   const Cell* cell = Extreme(report, "throughput", kSubject, /*most=*/true);
@@ -100,10 +102,11 @@ std::string WakeUps(const Report& report) {
   const auto cpu = In(*cell, who, Measure::kServerCpuUs);
   if (!p50 || !cpu) return absl::StrCat(text, Missing("its latency and CPU"));
   const double rest = p50->median - cpu->median;
-  absl::StrAppendFormat(&text,
-                        "With %s connection(s), where nothing is ready when a server looks, a request to "
-                        "%s takes %s µs (p50), of which the server computes %s µs. ",
-                        ParameterOf(*cell, "conns"), who, Figure(p50->median), Figure(cpu->median));
+  absl::StrAppendFormat(
+      &text,
+      "With %s connection(s), where nothing is ready when a server looks, a request to "
+      "%s takes %s µs (p50), of which the server computes %s µs. ",
+      ParameterOf(*cell, "conns"), who, Figure(p50->median), Figure(cpu->median));
   if (rest > 0) {
     absl::StrAppendFormat(
         &text, "The other %s µs (%.0f %%) are the client's share and the waking of both sides%s.\n",
@@ -115,7 +118,8 @@ std::string WakeUps(const Report& report) {
   return text;
 }
 
-// The figure of a COPY of the smallest size over a Unix socket, against FDPASS at as many connections.
+// The figure of a COPY of the smallest size over a Unix socket, against FDPASS at as many
+// connections.
 std::string WhenNotToPass(const Report& report) {
   std::string text = "\n### When FDPASS does not pay\n\n";
   for (const Cell& copy : report.cells) {
@@ -136,11 +140,13 @@ std::string WhenNotToPass(const Report& report) {
           ParameterOf(copy, "size"), Figure(copied->median), Figure(copied_rate->median),
           ParameterOf(copy, "conns"), Figure(passed->median), Figure(passed_rate->median));
       return absl::StrCat(
-          text,
-          cheaper ? "for objects this small, COPY is the cheaper way even before the client has read or "
-                    "mapped what it was given. FDPASS pays for what is large, read in part, or mapped.\n"
-                  : "even at this size passing the descriptor costs the server no more. The client still "
-                    "has to read or map what it was given, which this does not count.\n");
+          text, cheaper ? "for objects this small, COPY is the cheaper way even before the client "
+                          "has read or "
+                          "mapped what it was given. FDPASS pays for what is large, read in part, "
+                          "or mapped.\n"
+                        : "even at this size passing the descriptor costs the server no more. The "
+                          "client still "
+                          "has to read or map what it was given, which this does not count.\n");
     }
   }
   return absl::StrCat(text, Missing("COPY and FDPASS at the same number of connections"));

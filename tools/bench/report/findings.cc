@@ -48,7 +48,8 @@ bool IsLatency(Measure measure) {
   return measure == Measure::kP50Us || measure == Measure::kP99Us || measure == Measure::kP999Us;
 }
 
-// Who leaves connections waiting for the whole of a run has latencies of the others alone: no comparison.
+// Who leaves connections waiting for the whole of a run has latencies of the others alone: no
+// comparison.
 bool StarvesMore(const Cell& cell, const Series& series, const Series& own) {
   const auto theirs = SpreadOver(Measure::kStarved, cell, series);
   const auto ours = SpreadOver(Measure::kStarved, cell, own);
@@ -106,9 +107,10 @@ std::vector<Loss> LossesToFloors(const Report& report, const std::string& conten
 
 std::string MachineText(const Machine& machine) {
   constexpr double kEqual = 0.9;
-  const std::string speed = machine.slowest_core < kEqual
-                                ? absl::StrFormat(" (the slowest at %.2f of the fastest)", machine.slowest_core)
-                                : "";
+  const std::string speed =
+      machine.slowest_core < kEqual
+          ? absl::StrFormat(" (the slowest at %.2f of the fastest)", machine.slowest_core)
+          : "";
   return absl::StrFormat("%s, %d cores%s, %.1f GiB", machine.cpu, machine.cores, speed,
                          static_cast<double>(machine.memory_bytes) / (1 << 30));
 }
@@ -127,12 +129,15 @@ std::string RoundsText(const Report& report) {
 
 std::string NotTheSame(const Report& report) {
   std::string text =
-      "Not the same for all: mode_routing lets a Unix socket hold more of a large body than it comes with "
+      "Not the same for all: mode_routing lets a Unix socket hold more of a large body than it "
+      "comes with "
       "(--unix_send_buffer_bytes); floors and peers take sockets as they come.";
   if (absl::StrContains(report.machine.kernel, "TCP with bbr")) {
     text +=
-        " Over TCP the peers have this system's congestion control, bbr, which paces what they send; mode_routing and the floors "
-        "choose another (--tcp_local_congestion). Where the system has cubic, peers do better with large bodies: docs/tuning.md has figures.";
+        " Over TCP the peers have this system's congestion control, bbr, which paces what they "
+        "send; mode_routing and the floors "
+        "choose another (--tcp_local_congestion). Where the system has cubic, peers do better with "
+        "large bodies: docs/tuning.md has figures.";
   }
   return text;
 }

@@ -11,8 +11,8 @@ namespace objmapper::bench {
 
 enum class Verdict : uint8_t { kBetter, kTie, kWorse };
 
-// A difference counts when the median is off by more than 3 % and both quartiles of the rounds lie on
-// its side; anything else is a tie.
+// A difference counts when the median is off by more than 3 % and both quartiles of the rounds lie
+// on its side; anything else is a tie.
 Verdict Judge(const Spread& ratio, bool less_is_better);
 
 // The best of a cell by a measure. Floors are left out: they do less than a server must.
@@ -30,19 +30,20 @@ struct Loss {
   Spread ratio;
 };
 
-// Every cell and measure (throughput, p99, server CPU per request; memory where the cell is about it)
-// in which a model or peer did clearly better, the worst first. The latencies of one that left more connections without
-// any answer do not count. The report must outlive the result.
+// Every cell and measure (throughput, p99, server CPU per request; memory where the cell is about
+// it) in which a model or peer did clearly better, the worst first. The latencies of one that left
+// more connections without any answer do not count. The report must outlive the result.
 std::vector<Loss> LossesOf(const Report& report, const std::string& contender);
 
 // The same against floors: what the contender pays for being a server.
 std::vector<Loss> LossesToFloors(const Report& report, const std::string& contender);
 
-// What is not the same for mode_routing as for the others, and in its favour; a sentence or two. A reader who finds it out by
-// himself believes nothing else.
+// What is not the same for mode_routing as for the others, and in its favour; a sentence or two. A
+// reader who finds it out by himself believes nothing else.
 std::string NotTheSame(const Report& report);
 
-// "4 of 0.2 s, 12 where figures jump (below saturation, from the disk)": the second number as the samples have it.
+// "4 of 0.2 s, 12 where figures jump (below saturation, from the disk)": the second number as the
+// samples have it.
 std::string RoundsText(const Report& report);
 
 // "a CPU, 2 cores, 23.5 GiB", and whether the cores were equally fast.

@@ -15,11 +15,16 @@ struct Drawn {
 };
 
 constexpr Drawn kDrawn[] = {
-    {"rps", Measure::kRequestsPerSecond}, {"gbps", Measure::kGbPerSecond},
-    {"p50", Measure::kP50Us},             {"p99", Measure::kP99Us},
-    {"p999", Measure::kP999Us},           {"cpu", Measure::kServerCpuUs},
-    {"cpu_gb", Measure::kServerCpuPerGb}, {"client", Measure::kClientCpuUs},
-    {"rss", Measure::kRssMib},            {"rss_conn", Measure::kRssPerConnection},
+    {"rps", Measure::kRequestsPerSecond},
+    {"gbps", Measure::kGbPerSecond},
+    {"p50", Measure::kP50Us},
+    {"p99", Measure::kP99Us},
+    {"p999", Measure::kP999Us},
+    {"cpu", Measure::kServerCpuUs},
+    {"cpu_gb", Measure::kServerCpuPerGb},
+    {"client", Measure::kClientCpuUs},
+    {"rss", Measure::kRssMib},
+    {"rss_conn", Measure::kRssPerConnection},
     {"threads", Measure::kThreads},
 };
 

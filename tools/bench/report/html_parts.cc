@@ -39,7 +39,8 @@ std::string HtmlTable(const std::vector<std::vector<std::string>>& rows) {
 }
 
 std::string HtmlDetails(const std::string& title, const std::string& html) {
-  return absl::StrCat("<details><summary>", EscapeHtml(title), "</summary>\n", html, "</details>\n");
+  return absl::StrCat("<details><summary>", EscapeHtml(title), "</summary>\n", html,
+                      "</details>\n");
 }
 
 }  // namespace objmapper::bench

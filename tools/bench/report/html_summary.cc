@@ -69,27 +69,31 @@ std::string HtmlSummary(const Report& report, const std::string& subject) {
   const std::vector<Loss> floors = LossesToFloors(report, subject);
 
   std::string html = HtmlHeading(2, "In short");
-  absl::StrAppend(
-      &html, "<div class=\"cards\">",
-      Card("good", tally.won, absl::StrCat("cells in which ", subject, " beats every model and peer")),
-      Card("even", tally.tied, "cells in which it ties with the best other"),
-      Card("bad", tally.lost, "cells in which another is better"),
-      Card("bad", static_cast<int>(losses.size()),
-           "losses when p99 and server CPU are counted too"),
-      "</div>\n");
-  absl::StrAppend(&html, HtmlDetails("Who wins each cell", HtmlTable(winners)), HtmlParagraph(NotTheSame(report)));
+  absl::StrAppend(&html, "<div class=\"cards\">",
+                  Card("good", tally.won,
+                       absl::StrCat("cells in which ", subject, " beats every model and peer")),
+                  Card("even", tally.tied, "cells in which it ties with the best other"),
+                  Card("bad", tally.lost, "cells in which another is better"),
+                  Card("bad", static_cast<int>(losses.size()),
+                       "losses when p99 and server CPU are counted too"),
+                  "</div>\n");
+  absl::StrAppend(&html, HtmlDetails("Who wins each cell", HtmlTable(winners)),
+                  HtmlParagraph(NotTheSame(report)));
 
   absl::StrAppend(&html, "<section class=\"lose\">", HtmlHeading(2, "Where we lose"));
   if (losses.empty()) {
-    absl::StrAppend(&html, HtmlParagraph(absl::StrCat(
-                               "In none of these cells did another model or a peer do clearly better than ",
-                               subject, " in throughput, p99 or server CPU.")));
+    absl::StrAppend(
+        &html, HtmlParagraph(absl::StrCat(
+                   "In none of these cells did another model or a peer do clearly better than ",
+                   subject, " in throughput, p99 or server CPU.")));
   } else {
-    absl::StrAppend(&html,
-                    HtmlParagraph("Another model or peer was better in these, the worst first. A ratio is "
-                                  "the median of the rounds' ratios, with its quartiles. The latencies of one that "
-                                  "left more connections without any answer do not count."),
-                    HtmlTable(LossRows(losses, subject)));
+    absl::StrAppend(
+        &html,
+        HtmlParagraph(
+            "Another model or peer was better in these, the worst first. A ratio is "
+            "the median of the rounds' ratios, with its quartiles. The latencies of one that "
+            "left more connections without any answer do not count."),
+        HtmlTable(LossRows(losses, subject)));
   }
   if (!floors.empty()) {
     absl::StrAppend(&html, HtmlDetails(absl::StrCat("What being a server costs: ", floors.size(),

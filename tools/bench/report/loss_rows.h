@@ -9,6 +9,7 @@
 namespace objmapper::bench {
 
 // A row for each loss of `subject`, in their order; the first row is the head.
-std::vector<std::vector<std::string>> LossRows(const std::vector<Loss>& losses, const std::string& subject);
+std::vector<std::vector<std::string>> LossRows(const std::vector<Loss>& losses,
+                                               const std::string& subject);
 
 }  // namespace objmapper::bench

@@ -102,9 +102,9 @@ absl::optional<double> ValueOf(Measure measure, const Cell& cell, const Sample& 
       return IfAny(static_cast<double>(sample.rss_bytes) / (1 << 20));
     case Measure::kRssPerConnection:
       if (sample.rss_before_bytes == 0) return absl::nullopt;
-      return Per(static_cast<double>(sample.rss_bytes) -
-                     static_cast<double>(sample.rss_before_bytes),
-                 ConnectionsOf(cell));
+      return Per(
+          static_cast<double>(sample.rss_bytes) - static_cast<double>(sample.rss_before_bytes),
+          ConnectionsOf(cell));
     case Measure::kThreads:
       return IfAny(sample.threads);
     case Measure::kStarved:

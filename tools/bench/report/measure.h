@@ -38,8 +38,8 @@ absl::optional<Spread> SpreadOver(Measure measure, const Cell& cell, const Serie
 absl::optional<Spread> RatioOver(Measure measure, const Cell& cell, const Series& series,
                                  const Series& base);
 
-// The one that the cell is about: latency where the rate is given (open loop), memory where nothing is
-// asked, else throughput.
+// The one that the cell is about: latency where the rate is given (open loop), memory where nothing
+// is asked, else throughput.
 Measure HeadlineOf(const Cell& cell);
 
 // nullptr: the cell has no such series.

@@ -18,14 +18,14 @@ struct Sample {
   uint64_t requests = 0;
   uint64_t bytes = 0;
   uint64_t errors = 0;
-  std::string first_error;  // for the warning; not kept in JSON
+  std::string first_error;                     // for the warning; not kept in JSON
   double p50_us = 0, p99_us = 0, p999_us = 0;  // of the side that the cell is about
   double server_cpu_s = 0;
   double client_cpu_s = 0;
   uint64_t rss_bytes = 0;
   uint64_t rss_before_bytes = 0;  // before any client had connected; 0: not looked at
   int threads = 0;
-  uint64_t behind = 0;  // open loop
+  uint64_t behind = 0;   // open loop
   uint64_t starved = 0;  // connections that got no answer
 };
 

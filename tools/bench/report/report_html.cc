@@ -24,8 +24,10 @@ constexpr char kJs[] =
 
 constexpr char kHowToRead[] =
     "All contenders of a cell run at once, each in processes of its own, and are asked in turn, in "
-    "rounds; the order changes from round to round. A figure is the median of the rounds, its whisker "
-    "the quartiles. A ratio is taken round by round. Floors (grey) are bare loops that do the least the "
+    "rounds; the order changes from round to round. A figure is the median of the rounds, its "
+    "whisker "
+    "the quartiles. A ratio is taken round by round. Floors (grey) are bare loops that do the "
+    "least the "
     "kernel allows; no server can be expected to beat them.";
 
 // A script ends at "</script", whatever the language says of strings.
@@ -44,14 +46,12 @@ std::string Head(const Report& report) {
 std::string About(const Report& report) {
   const Machine& machine = report.machine;
   std::string html = absl::StrCat("<header>", HtmlHeading(1, "objmapper benchmarks"));
-  absl::StrAppend(
-      &html, "<p class=\"meta\">",
-      EscapeHtml(absl::StrFormat("%s · %srounds: %s · %s · %s · %s",
-                                 report.date,
-                                 report.version.empty() ? "" : absl::StrCat(report.version, " · "),
-                                 RoundsText(report), MachineText(machine),
-                                 machine.os, machine.kernel)),
-      "</p>\n<pre>", EscapeHtml(report.command), "</pre></header>\n");
+  absl::StrAppend(&html, "<p class=\"meta\">",
+                  EscapeHtml(absl::StrFormat(
+                      "%s · %srounds: %s · %s · %s · %s", report.date,
+                      report.version.empty() ? "" : absl::StrCat(report.version, " · "),
+                      RoundsText(report), MachineText(machine), machine.os, machine.kernel)),
+                  "</p>\n<pre>", EscapeHtml(report.command), "</pre></header>\n");
   return html;
 }
 
@@ -104,12 +104,12 @@ std::string Commands(const Report& report) {
 }  // namespace
 
 std::string ToHtml(const Report& report, const std::string& chart_js) {
-  return absl::StrCat(
-      Head(report), About(report), HtmlSummary(report, kSubject), Warnings(report), Workloads(report),
-      "<section>", HtmlHeading(2, "How to read this"), HtmlParagraph(kHowToRead), Commands(report),
-      "</section></main>\n<script type=\"application/json\" id=\"data\">",
-      ChartData(report, kSubject), "</script>\n<script>\n", InlineScript(chart_js),
-      "\n</script>\n<script>\n", InlineScript(kJs), "</script>\n</body></html>\n");
+  return absl::StrCat(Head(report), About(report), HtmlSummary(report, kSubject), Warnings(report),
+                      Workloads(report), "<section>", HtmlHeading(2, "How to read this"),
+                      HtmlParagraph(kHowToRead), Commands(report),
+                      "</section></main>\n<script type=\"application/json\" id=\"data\">",
+                      ChartData(report, kSubject), "</script>\n<script>\n", InlineScript(chart_js),
+                      "\n</script>\n<script>\n", InlineScript(kJs), "</script>\n</body></html>\n");
 }
 
 }  // namespace objmapper::bench

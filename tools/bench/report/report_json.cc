@@ -28,9 +28,9 @@ void from_json(const nlohmann::json& json, Kind& kind) {
 
 // Each struct's fields once, for both directions. A missing or mistyped field throws, inside
 // FromJson(), which turns that into a Status.
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Sample, seconds, requests, bytes, errors, p50_us, p99_us, p999_us,
-                                   server_cpu_s, client_cpu_s, rss_bytes, rss_before_bytes, threads,
-                                   behind, starved)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Sample, seconds, requests, bytes, errors, p50_us, p99_us,
+                                   p999_us, server_cpu_s, client_cpu_s, rss_bytes, rss_before_bytes,
+                                   threads, behind, starved)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Series, contender, kind, command, missing, samples)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Cell, workload, parameters, baseline, series, warnings)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Machine, kernel, cpu, os, cores, memory_bytes, slowest_core)
@@ -38,7 +38,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Report, date, command, version, machine, roun
                                    seconds_per_round, cells)
 
 std::string ToJson(const Report& report) {
-  // A contender's command or message may hold bytes that are no UTF-8; they are replaced, not thrown at.
+  // A contender's command or message may hold bytes that are no UTF-8; they are replaced, not
+  // thrown at.
   return nlohmann::json(report).dump(1, ' ', /*ensure_ascii=*/false,
                                      nlohmann::json::error_handler_t::replace);
 }
@@ -47,7 +48,8 @@ absl::StatusOr<Report> FromJson(const std::string& json) {
   try {
     return nlohmann::json::parse(json).get<Report>();
   } catch (const nlohmann::json::exception& error) {
-    return absl::InvalidArgumentError(absl::StrCat("not a report of the benchmarks: ", error.what()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("not a report of the benchmarks: ", error.what()));
   }
 }
 

@@ -1,10 +1,9 @@
 #include "tests/tools/bench/contenders/asker.h"
 
+#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
-
-#include <gtest/gtest.h>
 
 #include "net/address.h"
 #include "net/dial.h"
@@ -41,8 +40,8 @@ net::UniqueFd DialEndpoint(const Endpoint& endpoint) {
 }
 
 Asker::Asker(const Endpoint& endpoint, bool batch) : socket_(DialEndpoint(endpoint)) {
-  const uint16_t capabilities = protocol::kPipelining | protocol::kFdInHeader |
-                                (batch ? protocol::kFdBatch : 0);
+  const uint16_t capabilities =
+      protocol::kPipelining | protocol::kFdInHeader | (batch ? protocol::kFdBatch : 0);
   std::string hello = "OBJM\x02";
   Append(&hello, capabilities, 2);
   Append(&hello, 64, 2);

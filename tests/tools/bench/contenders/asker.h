@@ -26,8 +26,8 @@ class Asker {
   struct Answer {
     int status = -1;  // -1: none came
     uint32_t id = 0;
-    std::string body;   // of '2' and '3'
-    net::UniqueFd fd;   // of '1'
+    std::string body;  // of '2' and '3'
+    net::UniqueFd fd;  // of '1'
   };
   // The next answer; `descriptor`: to a request of mode '1'.
   Answer Next(bool descriptor);

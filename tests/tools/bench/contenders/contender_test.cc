@@ -114,10 +114,9 @@ TEST_F(ContenderTest, UnknownName) {
 // A server that refuses its flags says so in the error.
 TEST_F(ContenderTest, RefusedStartHasTheLog) {
   const absl::Status status =
-      StartContender({.name = "mode_routing",
-                      .flags = {"--io_engine=steam"},
-                      .work_dir = folder_.work_dir()},
-                     folder_.objects())
+      StartContender(
+          {.name = "mode_routing", .flags = {"--io_engine=steam"}, .work_dir = folder_.work_dir()},
+          folder_.objects())
           .status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(status.message(), HasSubstr("steam"));

@@ -1,9 +1,8 @@
-// Other people's servers, where they are installed: each gives the objects in its own language, over
-// each of its transports.
+// Other people's servers, where they are installed: each gives the objects in its own language,
+// over each of its transports.
+#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <systemd/sd-bus.h>
-
-#include <gtest/gtest.h>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -51,9 +50,9 @@ std::string OpenOverBus(const std::string& path, const std::string& name) {
   EXPECT_GE(sd_bus_negotiate_fds(bus, true), 0);
   EXPECT_GE(sd_bus_start(bus), 0);
   constexpr char kService[] = "org.objmapper.Bench";
-  EXPECT_GE(sd_bus_call_method(bus, kService, "/", kService, "Open", &error, &reply, "s",
-                               name.c_str()),
-            0)
+  EXPECT_GE(
+      sd_bus_call_method(bus, kService, "/", kService, "Open", &error, &reply, "s", name.c_str()),
+      0)
       << (error.message == nullptr ? "" : error.message);
   if (reply != nullptr && sd_bus_message_read(reply, "h", &fd) >= 0) content = Asker::ReadAll(fd);
   sd_bus_message_unref(reply);

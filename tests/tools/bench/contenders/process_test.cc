@@ -2,10 +2,9 @@
 #include "tools/bench/contenders/process.h"
 
 #include <errno.h>
-#include <signal.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include "absl/time/clock.h"
 #include "tests/client/temporary_folder.h"
@@ -18,8 +17,8 @@ using testing::HasSubstr;
 class ProcessTest : public testing::Test {
  protected:
   std::unique_ptr<Process> Shell(const std::string& script) {
-    auto process = Process::Start(
-        {.argv = {"/bin/sh", "-c", script}, .log_path = folder_.path() + "/log"});
+    auto process =
+        Process::Start({.argv = {"/bin/sh", "-c", script}, .log_path = folder_.path() + "/log"});
     EXPECT_TRUE(process.ok()) << process.status();
     return *std::move(process);
   }
@@ -40,7 +39,8 @@ TEST_F(ProcessTest, EndIsTold) {
 
 // A program that is not there is one that has ended.
 TEST_F(ProcessTest, NoSuchProgram) {
-  auto process = Process::Start({.argv = {"/no/such/program"}, .log_path = folder_.path() + "/log"});
+  auto process =
+      Process::Start({.argv = {"/no/such/program"}, .log_path = folder_.path() + "/log"});
   ASSERT_TRUE(process.ok()) << process.status();
   EXPECT_THAT((*process)->WaitForLog("never", Soon()).message(), HasSubstr("No such file"));
 }

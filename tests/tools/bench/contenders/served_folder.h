@@ -1,12 +1,11 @@
 // A folder with two objects, and somewhere to work: what a contender's test starts one on.
 #pragma once
 
+#include <gtest/gtest.h>
 
 #include <fstream>
 #include <memory>
 #include <string>
-
-#include <gtest/gtest.h>
 
 #include "absl/status/statusor.h"
 #include "tests/client/temporary_folder.h"

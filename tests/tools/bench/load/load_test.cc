@@ -114,7 +114,8 @@ int ThreadsKeptTo(int core) {
   std::error_code error;  // a thread may end while we look
   for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", error)) {
     std::ifstream status(task.path() / "status");
-    for (std::string line; std::getline(status, line);) count += line == absl::StrCat("Cpus_allowed_list:\t", core);
+    for (std::string line; std::getline(status, line);)
+      count += line == absl::StrCat("Cpus_allowed_list:\t", core);
   }
   return count;
 }
@@ -131,7 +132,8 @@ TEST(LoadCoreTest, ThreadsKeepToTheCore) {
   LoadOptions options;
   options.first_names = {"a"};
   options.client_threads = 2;
-  absl::StatusOr<std::unique_ptr<Load>> load = Load::Connect({.path = server.socket_path()}, options);
+  absl::StatusOr<std::unique_ptr<Load>> load =
+      Load::Connect({.path = server.socket_path()}, options);
   ASSERT_TRUE(load.ok()) << load.status();
   const auto most_kept = [&] {
     std::atomic<bool> done{false};
@@ -190,7 +192,9 @@ TEST(LoadErrorTest, NothingButRefusalsIsNotSilence) {
   ASSERT_TRUE(load.ok()) << load.status();
   const absl::Status status = (*load)->Run(absl::Milliseconds(100)).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_NE(std::string(status.message()).find("silent.sock: nothing was answered"), std::string::npos) << status;
+  EXPECT_NE(std::string(status.message()).find("silent.sock: nothing was answered"),
+            std::string::npos)
+      << status;
 }
 
 // A socket that nobody listens on is named.

@@ -44,8 +44,8 @@ TEST(CliffsTest, FitsALine) {
   EXPECT_NEAR(FitOf({{1000, 5}}).At(1000), 5, 1e-9);
 }
 
-// A size that costs three times what its neighbours do is found; curves are apart by number of objects and mode, and in the order
-// of their sizes.
+// A size that costs three times what its neighbours do is found; curves are apart by number of
+// objects and mode, and in the order of their sizes.
 TEST(CliffsTest, FindsTheStep) {
   Report report;
   for (const uint64_t bytes : {100'000, 1000, 16'000, 17'000, 70'000}) {
@@ -60,7 +60,8 @@ TEST(CliffsTest, FindsTheStep) {
   EXPECT_EQ(curves[0].costs.front().first, 1000u);
   EXPECT_NEAR(curves[0].step, 1, 1e-6);
   EXPECT_NEAR(curves[1].step, 3, 0.2);
-  EXPECT_TRUE(curves[1].costs[curves[1].worst].first == 17'000 || curves[1].costs[curves[1].worst + 1].first == 17'000);
+  EXPECT_TRUE(curves[1].costs[curves[1].worst].first == 17'000 ||
+              curves[1].costs[curves[1].worst + 1].first == 17'000);
   const std::string text = CliffsText(report);
   EXPECT_NE(text.find("10000 objects"), std::string::npos) << text;
   EXPECT_NE(text.find("17000"), std::string::npos) << text;

@@ -22,8 +22,8 @@ Cell CellOf(const std::string& workload, const std::string& conns, std::vector<S
 // 1000 connections at 50,000 requests/s are 20,000 µs by Little's law.
 TEST(DocsTest, ComputesLittlesLaw) {
   Report report;
-  report.cells = {CellOf("throughput", "1000", {SeriesOf("mode_routing", Kind::kModel,
-                                                         {SampleOf(50000, 8)})})};
+  report.cells = {
+      CellOf("throughput", "1000", {SeriesOf("mode_routing", Kind::kModel, {SampleOf(50000, 8)})})};
   EXPECT_THAT(DocsOf(report), HasSubstr("1,000 / 50,000 per second = 20,000 µs"));
 }
 
@@ -35,7 +35,8 @@ TEST(DocsTest, ComputesEfficiency) {
                          {SeriesOf("floor_fdpass", Kind::kFloor, {SampleOf(100, 5)}),
                           SeriesOf("mode_routing", Kind::kModel, {SampleOf(90, 10)})})};
   EXPECT_THAT(DocsOf(report), HasSubstr("| efficiency at 100 connections | - | - | 50 % |"));
-  EXPECT_THAT(DocsOf(report), HasSubstr("| requests/s per core at 100 connections | - | - | 45.0 |"));
+  EXPECT_THAT(DocsOf(report),
+              HasSubstr("| requests/s per core at 100 connections | - | - | 45.0 |"));
 }
 
 // The words follow the figures: whether COPY or FDPASS is cheaper is not decided beforehand.
@@ -44,8 +45,8 @@ TEST(DocsTest, ChoosesWordsByTheFigures) {
   Cell copy = CellOf("copy", "16", {SeriesOf("mode_routing", Kind::kModel, {SampleOf(100, 4)})});
   copy.parameters.emplace_back("transport", "unix");
   copy.parameters.emplace_back("size", "1K");
-  report.cells = {
-      copy, CellOf("throughput", "16", {SeriesOf("mode_routing", Kind::kModel, {SampleOf(100, 8)})})};
+  report.cells = {copy, CellOf("throughput", "16",
+                               {SeriesOf("mode_routing", Kind::kModel, {SampleOf(100, 8)})})};
   EXPECT_THAT(DocsOf(report), HasSubstr("COPY is the cheaper way"));
   report.cells[1].series[0].samples = {SampleOf(100, 2)};
   EXPECT_THAT(DocsOf(report), Not(HasSubstr("COPY is the cheaper way")));

@@ -34,16 +34,18 @@ inline Series SeriesOf(const std::string& name, Kind kind, std::vector<Sample> s
   return series;
 }
 
-// floor_fdpass 100, 200, 300 requests/s in its rounds, mode_routing 90, 180, 270, redis 120, 240, 360;
-// nginx is missing.
+// floor_fdpass 100, 200, 300 requests/s in its rounds, mode_routing 90, 180, 270, redis 120, 240,
+// 360; nginx is missing.
 inline Cell FakeCell() {
   Cell cell;
   cell.workload = "copy";
   cell.parameters = {{"size", "1K"}, {"conns", "16"}};
   cell.baseline = "floor_fdpass";
   cell.series = {
-      SeriesOf("floor_fdpass", Kind::kFloor, {SampleOf(100, 5), SampleOf(200, 5), SampleOf(300, 5)}),
-      SeriesOf("mode_routing", Kind::kModel, {SampleOf(90, 10), SampleOf(180, 10), SampleOf(270, 10)}),
+      SeriesOf("floor_fdpass", Kind::kFloor,
+               {SampleOf(100, 5), SampleOf(200, 5), SampleOf(300, 5)}),
+      SeriesOf("mode_routing", Kind::kModel,
+               {SampleOf(90, 10), SampleOf(180, 10), SampleOf(270, 10)}),
       SeriesOf("redis", Kind::kPeer, {SampleOf(120, 10), SampleOf(240, 10), SampleOf(360, 10)}),
       SeriesOf("nginx", Kind::kPeer, {}),
   };
@@ -57,7 +59,8 @@ inline Report FakeReport() {
   report.date = "2026-01-02T03:04:05Z";
   report.command = "bench copy --peers";
   report.version = "v1";
-  report.machine = {.kernel = "Linux 6.1", .cpu = "a CPU", .os = "an OS", .cores = 2, .memory_bytes = 1};
+  report.machine = {
+      .kernel = "Linux 6.1", .cpu = "a CPU", .os = "an OS", .cores = 2, .memory_bytes = 1};
   report.rounds = 3;
   report.seconds_per_round = 1;
   report.cells = {FakeCell()};

@@ -39,7 +39,8 @@ TEST(RoundsTextTest, TellsOfMoreRounds) {
   }
   EXPECT_EQ(RoundsText(report), "4 of 0.2 s");
   report.cells[0].series[0].samples.resize(12);
-  EXPECT_EQ(RoundsText(report), "4 of 0.2 s, 12 where figures jump (below saturation, from the disk)");
+  EXPECT_EQ(RoundsText(report),
+            "4 of 0.2 s, 12 where figures jump (below saturation, from the disk)");
 }
 
 // bbr holds up those who do not choose.

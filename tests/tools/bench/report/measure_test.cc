@@ -31,8 +31,7 @@ TEST(SpreadOfTest, TakesOneValueOrNone) {
 // A ratio is taken round by round: rounds that differ threefold leave it sharp.
 TEST(RatioOverTest, ComparesRoundByRound) {
   const Cell cell = FakeCell();
-  const auto ratio =
-      RatioOver(Measure::kRequestsPerSecond, cell, cell.series[1], cell.series[0]);
+  const auto ratio = RatioOver(Measure::kRequestsPerSecond, cell, cell.series[1], cell.series[0]);
   ASSERT_TRUE(ratio.has_value());
   EXPECT_DOUBLE_EQ(ratio->low, 0.9);
   EXPECT_DOUBLE_EQ(ratio->median, 0.9);

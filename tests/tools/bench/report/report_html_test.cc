@@ -22,8 +22,9 @@ TEST(ReportHtmlTest, StandsAlone) {
 // It holds the command, the machine, who is missing, the warnings, and the figures.
 TEST(ReportHtmlTest, HoldsWhatWasMeasured) {
   const std::string html = ToHtml(FakeReport(), "");
-  for (const char* text : {"bench copy --peers", "a CPU", "Linux 6.1", "nginx is missing: not installed",
-                           "noisy: a test", "Not the same for all", "0.90 (0.90–0.90)", "\"name\":\"redis\""}) {
+  for (const char* text :
+       {"bench copy --peers", "a CPU", "Linux 6.1", "nginx is missing: not installed",
+        "noisy: a test", "Not the same for all", "0.90 (0.90–0.90)", "\"name\":\"redis\""}) {
     EXPECT_THAT(html, HasSubstr(text));
   }
 }

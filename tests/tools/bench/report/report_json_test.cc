@@ -25,7 +25,8 @@ TEST(ReportJsonTest, RoundTrips) {
   EXPECT_EQ(cell.series[3].missing, "not installed");
   ASSERT_EQ(cell.series[1].samples.size(), 3u);
   EXPECT_EQ(cell.series[1].samples[2].requests, 270u);
-  EXPECT_DOUBLE_EQ(cell.series[1].samples[2].server_cpu_s, report.cells[0].series[1].samples[2].server_cpu_s);
+  EXPECT_DOUBLE_EQ(cell.series[1].samples[2].server_cpu_s,
+                   report.cells[0].series[1].samples[2].server_cpu_s);
 }
 
 // Text that is no UTF-8 does not stop a report from being written.

@@ -1,5 +1,5 @@
-// What the floors that send bodies share: one answer at a time on a connection, resumed when its socket
-// has room again. How the bytes leave is the floor's.
+// What the floors that send bodies share: one answer at a time on a connection, resumed when its
+// socket has room again. How the bytes leave is the floor's.
 #pragma once
 
 #include "tools/bench/contenders/floor/loop.h"

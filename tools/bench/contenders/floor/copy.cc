@@ -1,8 +1,8 @@
 // floor_copy_buffer and floor_copy_map: epoll, and header and body in one sendmsg.
 //
-// The buffer: 256 KiB that stay in a core's cache, repeated: the bytes are not the object's, so this is a
-// ceiling for anything that copies. The mapping: the object's own pages, mapped at the start, never
-// checked for being in memory.
+// The buffer: 256 KiB that stay in a core's cache, repeated: the bytes are not the object's, so
+// this is a ceiling for anything that copies. The mapping: the object's own pages, mapped at the
+// start, never checked for being in memory.
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -70,8 +70,7 @@ class FromMapping : public BodyServant {
 }  // namespace
 
 void ServeCopyBuffer(const Listeners& listeners, const Objects& objects) {
-  RunFloor(listeners, /*poll=*/false,
-           [&objects] { return std::make_unique<FromBuffer>(objects); });
+  RunFloor(listeners, /*poll=*/false, [&objects] { return std::make_unique<FromBuffer>(objects); });
 }
 
 void ServeCopyMap(const Listeners& listeners, const Objects& objects) {

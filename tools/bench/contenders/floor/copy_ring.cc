@@ -1,6 +1,7 @@
 // floor_copy_ring: one ring, one thread. Multishot receives; header and body in one sendmsg from a
 // mapping made at the start. A send that the socket did not take whole is asked for again.
 #include <errno.h>
+#include <glog/logging.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -8,8 +9,6 @@
 #include <unistd.h>
 
 #include <string>
-
-#include <glog/logging.h>
 
 #include "net/ring.h"
 #include "tools/bench/contenders/floor/floors.h"
@@ -69,7 +68,7 @@ class RingFloor {
   }
 
  private:
-  static constexpr uint64_t kUnixListener = 8;   // no addresses
+  static constexpr uint64_t kUnixListener = 8;  // no addresses
   static constexpr uint64_t kTcpListener = 16;
   static constexpr uint64_t kSend = 2;
 
@@ -89,9 +88,10 @@ class RingFloor {
 
   void Receive(RingConnection* connection) {
     connection->receiving = true;
-    ring_->ReceiveMultishot(connection->fd,
-                            connection->is_unix ? net::Ring::Receive::kRefuseFds : net::Ring::Receive::kBytes,
-                            reinterpret_cast<uint64_t>(connection));
+    ring_->ReceiveMultishot(
+        connection->fd,
+        connection->is_unix ? net::Ring::Receive::kRefuseFds : net::Ring::Receive::kBytes,
+        reinterpret_cast<uint64_t>(connection));
   }
 
   // No more of it: shutdown(2) completes what the kernel still has.

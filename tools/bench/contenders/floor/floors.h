@@ -1,7 +1,8 @@
 // The floors by name. Each serves for ever on the calling thread and those it starts.
 //
 // What all of them leave out: checks of names (RESOLVE_BENEATH), of file types and of anything the
-// client says; timeouts, limits, metrics, metadata of answers, V1; changes of objects while they run.
+// client says; timeouts, limits, metrics, metadata of answers, V1; changes of objects while they
+// run.
 #pragma once
 
 #include "tools/bench/contenders/floor/listeners.h"

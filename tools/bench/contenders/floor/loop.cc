@@ -1,14 +1,13 @@
 #include "tools/bench/contenders/floor/loop.h"
 
 #include <errno.h>
+#include <glog/logging.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <thread>
 #include <vector>
-
-#include <glog/logging.h>
 
 #include "net/epoll.h"
 #include "tools/bench/contenders/floor/wire.h"

@@ -31,9 +31,9 @@ class FloorServant {
   virtual std::unique_ptr<FloorConnection> NewConnection() {
     return std::make_unique<FloorConnection>();
   }
-  // Answers the whole requests at the front of `input` and returns how many bytes that took; -1: the
-  // peer has gone. With connection->blocked set it is called again, with what it left, when there is
-  // room.
+  // Answers the whole requests at the front of `input` and returns how many bytes that took; -1:
+  // the peer has gone. With connection->blocked set it is called again, with what it left, when
+  // there is room.
   virtual ssize_t Serve(FloorConnection* connection, absl::string_view input) = 0;
 };
 

@@ -21,8 +21,7 @@ absl::StatusOr<Objects> OpenObjects(const std::string& root, bool map) {
     Object object{.fd = open(path.c_str(), O_RDONLY | O_CLOEXEC), .bytes = entry->file_size()};
     if (object.fd < 0) return net::ErrnoToStatus(errno, absl::StrCat("open ", path));
     if (map && object.bytes != 0) {
-      void* data =
-          mmap(nullptr, object.bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, object.fd, 0);
+      void* data = mmap(nullptr, object.bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, object.fd, 0);
       if (data == MAP_FAILED) return net::ErrnoToStatus(errno, absl::StrCat("map ", path));
       object.data = static_cast<const char*>(data);
     }

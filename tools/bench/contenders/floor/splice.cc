@@ -1,15 +1,15 @@
-// floor_splice and floor_sendfile: epoll, the header with MSG_MORE, and the body inside the kernel, on
-// non-blocking sockets. Descriptors are opened at the start; offsets are passed, so they are shared.
+// floor_splice and floor_sendfile: epoll, the header with MSG_MORE, and the body inside the kernel,
+// on non-blocking sockets. Descriptors are opened at the start; offsets are passed, so they are
+// shared.
 #include <errno.h>
 #include <fcntl.h>
+#include <glog/logging.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <vector>
-
-#include <glog/logging.h>
 
 #include "tools/bench/contenders/floor/body.h"
 #include "tools/bench/contenders/floor/floors.h"
@@ -98,9 +98,9 @@ class BySplice : public BodyServant {
   bool Fill(SpliceConnection* to) {
     if (idle_.empty()) idle_.push_back(NewPipe());
     loff_t offset = to->offset();
-    const ssize_t got = splice(to->object->fd, &offset, idle_.back().write_end, nullptr,
-                               std::min<uint64_t>(to->object->bytes - offset, kPipeBytes),
-                               SPLICE_F_MOVE);
+    const ssize_t got =
+        splice(to->object->fd, &offset, idle_.back().write_end, nullptr,
+               std::min<uint64_t>(to->object->bytes - offset, kPipeBytes), SPLICE_F_MOVE);
     if (got <= 0) return got == 0 ? Shrunk() : false;
     to->pipe = idle_.back();
     idle_.pop_back();
@@ -114,8 +114,7 @@ class BySplice : public BodyServant {
 }  // namespace
 
 void ServeSendfile(const Listeners& listeners, const Objects& objects) {
-  RunFloor(listeners, /*poll=*/false,
-           [&objects] { return std::make_unique<BySendfile>(objects); });
+  RunFloor(listeners, /*poll=*/false, [&objects] { return std::make_unique<BySendfile>(objects); });
 }
 
 void ServeSplice(const Listeners& listeners, const Objects& objects) {
