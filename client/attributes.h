@@ -12,7 +12,7 @@ namespace objmapper::client {
 // written to, too), the access list (acl(5)), and extended attributes in "user." (xattr(7)). Not
 // its times, nor what the system sets ("security.", "trusted."), nor what a server of ours says of
 // the old content: its etag and its end ("user.objmapper.", and the sticky bit;
-// storage/attributes.h).
+// storage/tree/attributes.h).
 //
 // False when something of that cannot be kept, such as the owner without privilege: the new file is
 // not like the old one then. An old file that has gone meanwhile is no error. Any thread.

@@ -19,8 +19,8 @@
 #include "net/pass_rights.h"
 #include "net/peer_credentials.h"
 #include "net/scm_rights.h"
-#include "protocol/encode.h"
 #include "protocol/limits.h"
+#include "protocol/objm/encode.h"
 
 namespace objmapper::client {
 namespace {

@@ -33,10 +33,10 @@
 #include "client/options.h"
 #include "net/patience.h"
 #include "net/unique_fd.h"
-#include "protocol/encode.h"
-#include "protocol/metadata.h"
 #include "protocol/mode.h"
-#include "protocol/response_parser.h"
+#include "protocol/objm/encode.h"
+#include "protocol/objm/metadata.h"
+#include "protocol/objm/response_parser.h"
 #include "protocol/status.h"
 
 namespace objmapper::client {

@@ -15,8 +15,8 @@
 #include "net/errno_status.h"
 #include "net/pass_rights.h"
 #include "net/scm_rights.h"
-#include "protocol/encode.h"
 #include "protocol/limits.h"
+#include "protocol/objm/encode.h"
 
 namespace objmapper::client {
 namespace {

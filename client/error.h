@@ -13,8 +13,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "protocol/metadata.h"
 #include "protocol/mode.h"
+#include "protocol/objm/metadata.h"
 #include "protocol/status.h"
 
 namespace objmapper::client {

@@ -13,8 +13,8 @@
 #include "absl/strings/string_view.h"
 #include "client/channel.h"
 #include "client/object.h"
-#include "protocol/encode.h"
 #include "protocol/mode.h"
+#include "protocol/objm/encode.h"
 
 namespace objmapper::client {
 

@@ -8,6 +8,7 @@
 
 #include "absl/time/time.h"
 #include "protocol/capabilities.h"
+#include "protocol/dialect.h"
 
 namespace objmapper::client {
 

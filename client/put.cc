@@ -19,8 +19,8 @@
 #include "net/errno_status.h"
 #include "net/unique_fd.h"
 #include "protocol/capabilities.h"
-#include "protocol/encode.h"
-#include "protocol/metadata.h"
+#include "protocol/objm/encode.h"
+#include "protocol/objm/metadata.h"
 
 namespace objmapper::client {
 namespace {

@@ -13,10 +13,11 @@
 #include "net/errno_status.h"
 #include "net/udp.h"
 #include "protocol/capabilities.h"
-#include "protocol/encode.h"
+#include "protocol/dialect.h"
 #include "protocol/limits.h"
-#include "protocol/metadata.h"
-#include "protocol/response_parser.h"
+#include "protocol/objm/encode.h"
+#include "protocol/objm/metadata.h"
+#include "protocol/objm/response_parser.h"
 
 namespace objmapper::client {
 namespace {

@@ -7,7 +7,7 @@
 #include "absl/types/span.h"
 #include "client/channel.h"
 #include "client/put.h"
-#include "protocol/encode.h"
+#include "protocol/objm/encode.h"
 
 namespace objmapper::client {
 

@@ -21,7 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "router/session.h"
+#include "session/session.h"
 
 namespace objmapper::copypath {
 
@@ -29,7 +29,7 @@ namespace objmapper::copypath {
 class BodyPace {
  public:
   BodyPace() = default;  // any pace will do
-  explicit BodyPace(const router::SessionLimits& limits)
+  explicit BodyPace(const session::SessionLimits& limits)
       : rate_(limits.put_rate_min),
         patience_ns_(absl::ToInt64Nanoseconds(limits.request_timeout == absl::ZeroDuration()
                                                   ? absl::Seconds(30)

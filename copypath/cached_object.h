@@ -16,11 +16,13 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "copypath/blocking_pool.h"
-#include "storage/load.h"
+#include "storage/tree/load.h"
+
+namespace objmapper::loop {
+class Stream;
+}  // namespace objmapper::loop
 
 namespace objmapper::copypath {
-
-class Stream;
 
 // A mapping is brought in and sent in windows of this size: the next is read from disk while this
 // one is sent.
@@ -110,7 +112,7 @@ class CachedObject {
 
   // Streams that wait until this object is loaded or a window of it has come. They take themselves
   // off when they go.
-  std::vector<Stream*>& waiters() { return waiters_; }
+  std::vector<loop::Stream*>& waiters() { return waiters_; }
 
   void Ref() { ++references_; }
   void Unref() {
@@ -138,7 +140,7 @@ class CachedObject {
   bool apart_ = false;
   absl::flat_hash_map<size_t, WindowState> windows_;  // those that were asked for lately
   BlockingPool* closer_ = nullptr;
-  std::vector<Stream*> waiters_;
+  std::vector<loop::Stream*> waiters_;
   int references_ = 0;
   std::list<CachedObject*>::iterator in_lru_;  // while the cache has it
   size_t counted_bytes_ = 0;                   // and what of copy_bytes() it has counted

@@ -18,7 +18,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "copypath/cached_object.h"
-#include "router/tally.h"
+#include "session/tally.h"
 
 namespace objmapper::copypath {
 
@@ -28,14 +28,14 @@ class Gather {
   void Bytes(const ObjectRef& object, const char* data, size_t bytes);
   void Own(std::unique_ptr<char[]> data, size_t bytes);
   // One more answer is whole with what has been gathered.
-  void EndAnswer(const router::Receipt& receipt) { receipts_.push_back(receipt); }
+  void EndAnswer(const session::Receipt& receipt) { receipts_.push_back(receipt); }
 
   bool empty() const { return pieces_.empty(); }
   size_t piece_count() const { return pieces_.size(); }
   size_t bytes() const { return bytes_; }
   size_t owned_bytes() const { return owned_bytes_; }
   size_t answers() const { return receipts_.size(); }
-  const std::vector<router::Receipt>& receipts() const { return receipts_; }
+  const std::vector<session::Receipt>& receipts() const { return receipts_; }
 
   // Nothing more is gathered; what is to be sent. Valid until Clear().
   absl::Span<iovec> Seal();
@@ -59,7 +59,7 @@ class Gather {
   std::vector<iovec> vectors_;
   std::vector<ObjectRef> held_;
   std::vector<std::unique_ptr<char[]>> owned_;
-  std::vector<router::Receipt> receipts_;
+  std::vector<session::Receipt> receipts_;
   size_t bytes_ = 0;
   size_t owned_bytes_ = 0;
   size_t first_ = 0;  // of vectors_: the first that has not gone whole

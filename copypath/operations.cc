@@ -12,12 +12,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "net/errno_status.h"
-#include "protocol/encode.h"
 #include "protocol/limits.h"
-#include "router/answers.h"
-#include "storage/description.h"
-#include "storage/list_cursor.h"
-#include "storage/object_info.h"
+#include "protocol/objm/encode.h"
+#include "session/answers.h"
+#include "storage/store/list_cursor.h"
+#include "storage/tree/description.h"
+#include "storage/tree/object_info.h"
 #include "text/printable.h"
 
 namespace objmapper::copypath {
@@ -48,11 +48,11 @@ Outcome Stored(const Operand& operand, const absl::StatusOr<storage::Description
   Outcome outcome;
   if (!stored.ok()) {
     // It was stored, and is gone again or cannot be looked at: the client learns that much.
-    router::AppendDone(operand.dialect, operand.request.id, &outcome.answer);
+    session::AppendDone(operand.dialect, operand.request.id, &outcome.answer);
     return outcome;
   }
   outcome.bytes = stored->size;
-  router::AppendStatOf(operand.dialect, operand.request.id, *stored, &outcome.answer);
+  session::AppendStatOf(operand.dialect, operand.request.id, *stored, &outcome.answer);
   return outcome;
 }
 
@@ -68,39 +68,39 @@ bool HasGone(int socket) {
 // it.
 class MayRead : public storage::ListFilter {
  public:
-  MayRead(const router::Access* access, const net::PeerCredentials& peer, int socket)
+  MayRead(const session::Access* access, const net::PeerCredentials& peer, int socket)
       : access_(access), peer_(peer), socket_(socket) {}
 
   bool Permits(absl::string_view uri) const override {
     if (++asked_ % kAskedBetweenLooks == 0) gone_ = gone_ || HasGone(socket_);
     if (gone_) return false;
     return access_ == nullptr ||
-           access_->Permits(&standing_, peer_, socket_, uri, router::Right::kRead);
+           access_->Permits(&standing_, peer_, socket_, uri, session::Right::kRead);
   }
   std::optional<std::string> After(absl::string_view uri) const override {
     if (gone_) return std::nullopt;
-    return access_->NextAfter(standing_, uri, router::Right::kRead);
+    return access_->NextAfter(standing_, uri, session::Right::kRead);
   }
 
  private:
   static constexpr size_t kAskedBetweenLooks = 1024;
 
-  const router::Access* const access_;
+  const session::Access* const access_;
   const net::PeerCredentials& peer_;
   const int socket_;
   mutable size_t asked_ = 0;
   mutable bool gone_ = false;
   // the connection's own is its owner's thread's
-  mutable std::unique_ptr<router::Standing> standing_;
+  mutable std::unique_ptr<session::Standing> standing_;
 };
 
 }  // namespace
 
 Outcome Failed(const Operand& operand, const absl::Status& error) {
   Outcome outcome;
-  outcome.status = router::WireStatus(error);
-  router::AppendError(operand.dialect, operand.request.id, outcome.status, error.message(),
-                      &outcome.answer);
+  outcome.status = session::WireStatus(error);
+  session::AppendError(operand.dialect, operand.request.id, outcome.status, error.message(),
+                       &outcome.answer);
   return outcome;
 }
 
@@ -149,12 +149,12 @@ Outcome Delete(const Operand& operand) {
   const absl::Status deleted = operand.store->Delete(operand.uri, KeptFolders(operand));
   if (!deleted.ok()) return Failed(operand, deleted);
   Outcome outcome;
-  router::AppendDone(operand.dialect, operand.request.id, &outcome.answer);
+  session::AppendDone(operand.dialect, operand.request.id, &outcome.answer);
   return outcome;
 }
 
-Outcome List(const Operand& operand, const router::Access* access, const net::PeerCredentials& peer,
-             int socket) {
+Outcome List(const Operand& operand, const session::Access* access,
+             const net::PeerCredentials& peer, int socket) {
   const MayRead filter(access, peer, socket);
   storage::ListQuery query;
   const size_t nul = operand.uri.find('\0');
@@ -183,7 +183,7 @@ Outcome List(const Operand& operand, const router::Access* access, const net::Pe
   page->entries.clear();
   // It may wait for its reader for long: in a piece of memory of its own size.
   outcome.answer.reserve(bytes + protocol::kResponseBytesMax);
-  router::AppendList(operand.dialect, operand.request.id, cursor, body, &outcome.answer);
+  session::AppendList(operand.dialect, operand.request.id, cursor, body, &outcome.answer);
   outcome.room.Shrink(outcome.answer.size());
   return outcome;
 }

@@ -19,11 +19,12 @@
 #include "net/foreign_fd.h"
 #include "net/peer_credentials.h"
 #include "protocol/capabilities.h"
-#include "protocol/request_parser.h"
+#include "protocol/dialect.h"
+#include "protocol/objm/request_parser.h"
 #include "protocol/status.h"
-#include "router/access.h"
-#include "storage/store.h"
-#include "storage/tree.h"
+#include "session/access.h"
+#include "storage/store/store.h"
+#include "storage/tree/tree.h"
 
 namespace objmapper::copypath {
 
@@ -35,7 +36,7 @@ struct Operand {
   protocol::Request request;  // its `uri` is not to be used:
   std::string uri;
   // Whose rules say which folders the peer may remove; null: all. `socket` is its connection.
-  const router::Access* access = nullptr;
+  const session::Access* access = nullptr;
   net::PeerCredentials peer;
   int socket = -1;
   std::string peer_key;  // Session::PeerKey(), of who stores
@@ -49,7 +50,7 @@ struct Outcome {
   storage::ListRoom::Lease room;  // OP_LIST: to be kept until the answer has gone
 };
 
-// The answer that says what went wrong; codes as Store's (router::WireStatus).
+// The answer that says what went wrong; codes as Store's (session::WireStatus).
 Outcome Failed(const Operand& operand, const absl::Status& error);
 
 // Errors as Store::Begin().
@@ -67,7 +68,7 @@ Outcome PutFd(const Operand& operand, net::ForeignFd fd);
 Outcome Delete(const Operand& operand);
 
 // access: null, or whose rules say what `peer` sees; `socket` is its connection.
-Outcome List(const Operand& operand, const router::Access* access, const net::PeerCredentials& peer,
-             int socket);
+Outcome List(const Operand& operand, const session::Access* access,
+             const net::PeerCredentials& peer, int socket);
 
 }  // namespace objmapper::copypath

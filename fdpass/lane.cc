@@ -36,7 +36,7 @@ void FdPassLane::Watch() {
   }
 }
 
-void FdPassLane::Adopt(std::unique_ptr<router::Session> session) {
+void FdPassLane::Adopt(std::unique_ptr<session::Session> session) {
   least_loaded_.Of<Worker>(workers_)->Adopt(std::move(session));
 }
 
@@ -44,13 +44,13 @@ void FdPassLane::Drain() {
   for (const auto& worker : workers_) worker->Drain();
 }
 
-void FdPassLane::AskPulse() { router::AskPulseOfAll(workers_); }
+void FdPassLane::AskPulse() { session::AskPulseOfAll(workers_); }
 
 std::string FdPassLane::WithoutPulse() const {
-  return router::FirstWithoutPulse(workers_, "fdpass");
+  return session::FirstWithoutPulse(workers_, "fdpass");
 }
 
-size_t FdPassLane::QueueDepth() const { return router::QueueDepthOfAll(workers_); }
+size_t FdPassLane::QueueDepth() const { return session::QueueDepthOfAll(workers_); }
 
 void FdPassLane::Stop() {
   {

@@ -11,10 +11,10 @@
 #include "net/deadline_list.h"
 #include "net/send_queue.h"
 #include "net/unique_fd.h"
-#include "protocol/request_parser.h"
-#include "router/session.h"
-#include "storage/object_info.h"
-#include "storage/tree.h"
+#include "protocol/objm/request_parser.h"
+#include "session/session.h"
+#include "storage/tree/object_info.h"
+#include "storage/tree/tree.h"
 
 namespace objmapper::fdpass {
 
@@ -27,7 +27,7 @@ struct StoredRequest {
 // Owned by one worker, touched by its thread alone. A peer that is not blocked holds no buffer and
 // no descriptor but its socket.
 struct Peer {
-  explicit Peer(std::unique_ptr<router::Session> session_in) : session(std::move(session_in)) {}
+  explicit Peer(std::unique_ptr<session::Session> session_in) : session(std::move(session_in)) {}
 
   // What the socket waits for before anything else can be sent.
   enum class Blocked : uint8_t {
@@ -38,7 +38,7 @@ struct Peer {
   };
 
   // Looked at for every request, so kept together.
-  std::unique_ptr<router::Session> session;
+  std::unique_ptr<session::Session> session;
   Blocked blocked = Blocked::kNo;
   bool ending = false;         // after the farewell the session is retired
   bool again = false;          // in the worker's list of peers that may have more to read

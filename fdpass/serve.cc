@@ -11,11 +11,11 @@
 #include "net/clock.h"
 #include "net/errno_status.h"
 #include "net/scm_rights.h"
-#include "protocol/encode.h"
-#include "protocol/metadata.h"
-#include "router/account.h"
-#include "router/answers.h"
-#include "storage/find_description.h"
+#include "protocol/objm/encode.h"
+#include "protocol/objm/metadata.h"
+#include "session/account.h"
+#include "session/answers.h"
+#include "storage/tree/find_description.h"
 
 namespace objmapper::fdpass {
 namespace {
@@ -23,7 +23,7 @@ namespace {
 using protocol::Mode;
 using protocol::Request;
 using protocol::Status;
-using router::Session;
+using session::Session;
 
 // How many bytes of answers are gathered before they are sent.
 constexpr size_t kInPlaceBytes = 64 * 1024;
@@ -44,9 +44,9 @@ ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
   const auto settle = [&](Sent result) {
     if (result == Sent::kGone) gone = true;
     if (result == Sent::kAll || result == Sent::kPart) {
-      const int64_t now_ns = router::CountingNowNs();
-      for (const router::Receipt& receipt : message_.receipts()) {
-        router::Account(receipt, now_ns, session, &tally_);
+      const int64_t now_ns = session::CountingNowNs();
+      for (const session::Receipt& receipt : message_.receipts()) {
+        session::Account(receipt, now_ns, session, &tally_);
       }
       const size_t count = message_.answer_count();
       sent += count;
@@ -80,27 +80,27 @@ ssize_t Worker::Serve(Peer* peer, absl::Span<const Request> requests) {
       break;
     }
     if (!passed.ok()) {
-      AnswerError(*session, request, router::WireStatus(passed.status()),
+      AnswerError(*session, request, session::WireStatus(passed.status()),
                   passed.status().message());
       continue;
     }
-    const std::optional<router::Extent> extent =
-        router::ResolveExtent(request, passed->object_size);
+    const std::optional<session::Extent> extent =
+        session::ResolveExtent(request, passed->object_size);
     if (!extent.has_value()) {
       AnswerError(*session, request, Status::kRangeNotSatisfiable,
-                  router::RangeMessage(request, passed->object_size));
+                  session::RangeMessage(request, passed->object_size));
       continue;
     }
     char header[protocol::kResponseBytesMax];
     const size_t header_bytes =
-        router::EncodeFdHeader(dialect, in_header, request, *extent, header);
+        session::EncodeFdHeader(dialect, in_header, request, *extent, header);
     if (!in_header) {
       // The 'X' may have to wait for its turn: then the peer owns the descriptor.
       net::UniqueFd fd = std::move(passed->fd);
       if (passed->shared != nullptr) fd.Reset(fcntl(passed->shared->fd.get(), F_DUPFD_CLOEXEC, 0));
       if (!fd.valid()) {
         const absl::Status error = net::ErrnoToStatus(errno, "dup");
-        AnswerError(*session, request, router::WireStatus(error), error.message());
+        AnswerError(*session, request, session::WireStatus(error), error.message());
         continue;
       }
       message_.BeginAnswer(request, Status::kOk, extent->length);
@@ -207,8 +207,8 @@ void Worker::AnswerError(const Session& session, const Request& request, Status 
                          absl::string_view message) {
   counters_.errors.Add();
   message_.BeginAnswer(request, status);
-  router::AppendError(session.dialect(), request.id, status, message, message_.text(),
-                      request.retry_after_ms);
+  session::AppendError(session.dialect(), request.id, status, message, message_.text(),
+                       request.retry_after_ms);
 }
 
 // OP_COPY, and OP_SPLICE where splicing would not pay, of an object that is small and at hand.
@@ -220,22 +220,22 @@ void Worker::AnswerWithBytes(const Session& session, const Request& request) {
                 "the object changed while its answer waited to be sent; ask again");
     return;
   }
-  const std::optional<router::Extent> extent = router::ResolveExtent(request, object->info.size);
+  const std::optional<session::Extent> extent = session::ResolveExtent(request, object->info.size);
   if (!extent.has_value()) {
     AnswerError(session, request, Status::kRangeNotSatisfiable,
-                router::RangeMessage(request, object->info.size));
+                session::RangeMessage(request, object->info.size));
     return;
   }
   message_.BeginAnswer(request, Status::kOk, extent->length);
   char header[protocol::kResponseBytesMax];
   const size_t header_bytes =
-      router::EncodeBodyHeader(session.dialect(), request, *extent, object->info.size, header);
+      session::EncodeBodyHeader(session.dialect(), request, *extent, object->info.size, header);
   message_.text()->append(header, header_bytes);
   message_.text()->append(object->bytes.get() + extent->offset, extent->length);
 }
 
 bool Worker::AnswersInPlace(const Request& request) {
-  if (router::IsOperation(request.mode)) return false;
+  if (session::IsOperation(request.mode)) return false;
   const storage::SmallObject* object = small_objects_.Find(request.uri, now_ns_);
   return object != nullptr &&
          (request.mode == Mode::kCopy || object->info.size < options_.splice_bytes_min);
@@ -245,11 +245,11 @@ void Worker::AnswerStat(const Session& session, const Request& request) {
   const absl::StatusOr<storage::Description> found = storage::FindDescription(
       *options_.tree, options_.index, request.uri, now_ns_, storage::Wait::kMayBlock);
   if (!found.ok()) {
-    AnswerError(session, request, router::WireStatus(found.status()), found.status().message());
+    AnswerError(session, request, session::WireStatus(found.status()), found.status().message());
     return;
   }
   message_.BeginAnswer(request);
-  router::AppendStatOf(session.dialect(), request.id, *found, message_.text());
+  session::AppendStatOf(session.dialect(), request.id, *found, message_.text());
 }
 
 // ---- Sending ----

@@ -13,16 +13,16 @@
 #include "net/errno_status.h"
 #include "net/readable.h"
 #include "net/scm_rights.h"
-#include "router/answers.h"
-#include "router/receive.h"
+#include "session/answers.h"
+#include "session/receive.h"
 
 namespace objmapper::fdpass {
 namespace {
 
 using protocol::Request;
 using protocol::Status;
-using router::Burst;
-using router::Session;
+using session::Burst;
+using session::Session;
 
 // One receive brings at most this much: about a thousand pipelined requests.
 constexpr size_t kScratchBytes = 64 * 1024;
@@ -140,7 +140,7 @@ void Worker::Interrupt() { pthread_kill(thread_.native_handle(), kInterruptSigna
 
 absl::Span<epoll_event> Worker::WaitForEvents() {
   busy_since_ns_.store(0, std::memory_order_relaxed);
-  if (now_ns_ != 0) tally_->Worked(router::CountingNowNs() - now_ns_);
+  if (now_ns_ != 0) tally_->Worked(session::CountingNowNs() - now_ns_);
   const int64_t next_ns = again_.empty() ? NextDeadlineNs() : 0;
   absl::Span<epoll_event> events;
   if (options_.busy_poll > absl::ZeroDuration() && !peers_.empty()) {
@@ -253,7 +253,7 @@ bool Worker::ReadAndServe(Peer* peer) {
   if (!session->peer_done && input.size() <= kScratchBytes / 2) {
     size_t have = input.size();
     std::copy(input.begin(), input.end(), scratch_.begin());
-    got = router::Receive(session, absl::MakeSpan(scratch_), have, router::OnFds::kLeave);
+    got = session::Receive(session, absl::MakeSpan(scratch_), have, session::OnFds::kLeave);
     if (got > 0) {
       session->received_ns.store(now_ns_, std::memory_order_relaxed);
       have += static_cast<size_t>(got);
@@ -266,10 +266,10 @@ bool Worker::ReadAndServe(Peer* peer) {
     input = absl::string_view(scratch_.data(), have);
   }
   const auto answers_in_place = [this](const Request& r) { return AnswersInPlace(r); };
-  const router::InPlace in_place = answers_in_place;
-  router::TakeBurst(session, input, router::LaneKind::kFdPass, /*outstanding=*/0, kRequestsPerTurn,
-                    &burst_, options_.small_objects > 0 ? &in_place : nullptr);
-  router::OrderForService(*session, &burst_.requests);
+  const session::InPlace in_place = answers_in_place;
+  session::TakeBurst(session, input, session::LaneKind::kFdPass, /*outstanding=*/0,
+                     kRequestsPerTurn, &burst_, options_.small_objects > 0 ? &in_place : nullptr);
+  session::OrderForService(*session, &burst_.requests);
   const ssize_t served = Serve(peer, burst_.requests);
   if (served < 0) {
     EndPeer(peer);
@@ -280,7 +280,7 @@ bool Worker::ReadAndServe(Peer* peer) {
       peer->stored.push_back({burst_.requests[i], std::string(burst_.requests[i].uri)});
     }
   }
-  router::KeepUnread(session, input, burst_.consumed);
+  session::KeepUnread(session, input, burst_.consumed);
   // Half a request is no progress: a byte now and then does not extend its time. A body that is
   // dropped may be slow.
   if (got > 0 || served > 0) UpdateDeadline(peer, served > 0 || burst_.dropped);
@@ -297,7 +297,7 @@ bool Worker::ReadAndServe(Peer* peer) {
 bool Worker::Settle(Peer* peer, Burst::End end) {
   Session* session = peer->session.get();
   if (session->exhausted()) {
-    router::AppendClose(session->dialect(), protocol::CloseReason::kNormal, &peer->farewell);
+    session::AppendClose(session->dialect(), protocol::CloseReason::kNormal, &peer->farewell);
     peer->ending = true;
   } else {
     const bool goes_on = end == Burst::End::kNeedMore || end == Burst::End::kFull;
@@ -308,13 +308,13 @@ bool Worker::Settle(Peer* peer, Burst::End end) {
     switch (end) {
       case Burst::End::kFatal: {
         LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": " << burst_.fatal.reason;
-        router::AppendFatal(session->dialect(), burst_.fatal.id, burst_.fatal.status,
-                            burst_.fatal.reason, &peer->farewell);
+        session::AppendFatal(session->dialect(), burst_.fatal.id, burst_.fatal.status,
+                             burst_.fatal.reason, &peer->farewell);
         peer->ending = true;
         break;
       }
       case Burst::End::kClose:
-        router::AppendCloseAck(session->dialect(), &peer->farewell);
+        session::AppendCloseAck(session->dialect(), &peer->farewell);
         peer->ending = true;
         break;
       case Burst::End::kFull:
@@ -333,13 +333,14 @@ bool Worker::Settle(Peer* peer, Burst::End end) {
       case Burst::End::kNeedMore:
         if (session->peer_done) {
           if (!session->unread.empty() || session->parser.skipping()) {
-            router::AppendFatal(session->dialect(), 0, Status::kProtocolError,
-                                "the connection ended in the middle of a request", &peer->farewell);
+            session::AppendFatal(session->dialect(), 0, Status::kProtocolError,
+                                 "the connection ended in the middle of a request",
+                                 &peer->farewell);
           }
           peer->ending = true;
         } else if (seen_phase_ != Phase::kServing) {
-          router::AppendClose(session->dialect(), protocol::CloseReason::kShuttingDown,
-                              &peer->farewell);
+          session::AppendClose(session->dialect(), protocol::CloseReason::kShuttingDown,
+                               &peer->farewell);
           peer->ending = true;
         }
         break;
@@ -380,8 +381,8 @@ void Worker::Expire() {
   while (Peer* peer = idle_.PopLate(looked_ns_)) {
     if (HasMoreToSay(peer, &idle_)) continue;
     options_.connections->timed_out.fetch_add(1, std::memory_order_relaxed);
-    router::AppendClose(peer->session->dialect(), protocol::CloseReason::kIdleTimeout,
-                        &peer->farewell);
+    session::AppendClose(peer->session->dialect(), protocol::CloseReason::kIdleTimeout,
+                         &peer->farewell);
     peer->ending = true;
     Finish(peer);
   }
@@ -403,8 +404,8 @@ void Worker::Expire() {
     }
     LOG_EVERY_T(WARNING, 1) << peer->session->PeerName()
                             << ": closed, the rest of its request did not arrive in time";
-    router::AppendFatal(peer->session->dialect(), 0, Status::kTimeout,
-                        "the rest of the request did not arrive in time", &peer->farewell);
+    session::AppendFatal(peer->session->dialect(), 0, Status::kTimeout,
+                         "the rest of the request did not arrive in time", &peer->farewell);
     peer->ending = true;
     Finish(peer);
   }

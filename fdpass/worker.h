@@ -26,14 +26,14 @@
 #include "net/mailbox.h"
 #include "net/mutex.h"
 #include "net/pulse.h"
-#include "router/intake.h"
-#include "router/lane.h"
-#include "router/message.h"
-#include "router/tally.h"
-#include "storage/directory_cache.h"
-#include "storage/index.h"
-#include "storage/small_objects.h"
-#include "storage/tree.h"
+#include "session/intake.h"
+#include "session/lane.h"
+#include "session/message.h"
+#include "session/tally.h"
+#include "storage/tree/directory_cache.h"
+#include "storage/tree/small_objects.h"
+#include "storage/tree/stat_cache.h"
+#include "storage/tree/tree.h"
 
 namespace objmapper::fdpass {
 
@@ -48,30 +48,30 @@ struct alignas(64) WorkerCounters {
 class Worker {
  public:
   struct Options {
-    const router::SessionLimits* limits = nullptr;
+    const session::SessionLimits* limits = nullptr;
     const storage::Tree* tree = nullptr;
-    storage::Index* index = nullptr;  // for STAT
-    router::ConnectionCounters* connections = nullptr;
-    router::TallyBoard* board = nullptr;         // null: its answers are counted for nobody
-    router::Switchboard* switchboard = nullptr;  // all outlive the worker
-    absl::Duration busy_poll;                    // how long to look for work before sleeping
-    size_t shared_fds = 0;                       // 0: each answer gets a descriptor of its own
-    size_t directories = 256;                    // that may be kept resolved
+    storage::StatCache* index = nullptr;  // for STAT
+    session::ConnectionCounters* connections = nullptr;
+    session::TallyBoard* board = nullptr;         // null: its answers are counted for nobody
+    session::Switchboard* switchboard = nullptr;  // all outlive the worker
+    absl::Duration busy_poll;                     // how long to look for work before sleeping
+    size_t shared_fds = 0;                        // 0: each answer gets a descriptor of its own
+    size_t directories = 256;                     // that may be kept resolved
     size_t small_objects = 0;       // kept to answer OP_COPY in place; 0: never in place
     uint64_t splice_bytes_min = 0;  // OP_SPLICE of smaller ones may be answered as OP_COPY
     absl::Duration cache_valid;     // how long all of these are believed
-    // Runs something that takes long on another thread (storage/slow_opens.h); null: the worker
-    // opens everything itself.
+    // Runs something that takes long on another thread (storage/tree/slow_opens.h); null: the
+    // worker opens everything itself.
     std::function<void(std::function<void()>)> run_slowly;
   };
 
   explicit Worker(const Options& options);
   ~Worker();
 
-  void Start(int number);                                // the thread is named "fdpass/<number>"
-  void Adopt(std::unique_ptr<router::Session> session);  // any thread
-  void Drain();                                          // any thread
-  void Stop();                                           // once; joins the thread
+  void Start(int number);                                 // the thread is named "fdpass/<number>"
+  void Adopt(std::unique_ptr<session::Session> session);  // any thread
+  void Drain();                                           // any thread
+  void Stop();                                            // once; joins the thread
 
   const WorkerCounters& counters() const { return counters_; }
   // Since when (net::NowNs()) it has been serving without a pause; 0: it waits for work. Any
@@ -97,23 +97,23 @@ class Worker {
 
   void Run();
   absl::Span<epoll_event> WaitForEvents();
-  void Welcome(std::unique_ptr<router::Session> session);
+  void Welcome(std::unique_ptr<session::Session> session);
   // Each of these may end the peer's life here; they return false when it has.
   bool Turn(Peer* peer);
   bool PayDebts(Peer* peer);
   bool ReadAndServe(Peer* peer);
-  bool Settle(Peer* peer, router::Burst::End end);
+  bool Settle(Peer* peer, session::Burst::End end);
   bool Finish(Peer* peer);
 
   // Answers requests[0..n) in order and returns how many were answered; fewer than n when the peer
   // is blocked or has had all its answers. -1: the peer has gone.
   ssize_t Serve(Peer* peer, absl::Span<const protocol::Request> requests);
-  void AnswerStat(const router::Session& session, const protocol::Request& request);
+  void AnswerStat(const session::Session& session, const protocol::Request& request);
   // Whether a request of the copypath's is answered here rather than by moving the connection: it
   // is for a small object that is in the kernel's caches, so that answering cannot block.
   bool AnswersInPlace(const protocol::Request& request);
-  void AnswerWithBytes(const router::Session& session, const protocol::Request& request);
-  void AnswerError(const router::Session& session, const protocol::Request& request,
+  void AnswerWithBytes(const session::Session& session, const protocol::Request& request);
+  void AnswerError(const session::Session& session, const protocol::Request& request,
                    protocol::Status status, absl::string_view message);
   // What an answer passes: a descriptor of its own, or one that is shared.
   struct Passed {
@@ -139,13 +139,13 @@ class Worker {
   void UpdateDeadline(Peer* peer, bool progress);
   void Expire();
   bool HasMoreToSay(Peer* peer, Deadlines* deadlines);
-  std::unique_ptr<router::Session> Release(Peer* peer);
+  std::unique_ptr<session::Session> Release(Peer* peer);
   void EndPeer(Peer* peer);  // closes at once
   int64_t NextDeadlineNs() const;
 
   const Options options_;
   net::Epoll epoll_;
-  net::Mailbox<std::unique_ptr<router::Session>> mailbox_;
+  net::Mailbox<std::unique_ptr<session::Session>> mailbox_;
   net::Pulse pulse_;
   absl::flat_hash_set<Peer*> peers_;  // owned
   std::vector<Peer*> again_;          // may have complete requests in session->unread
@@ -155,8 +155,8 @@ class Worker {
   int64_t now_ns_ = 0;         // when the last events came
   int64_t looked_ns_ = 0;      // and when it was begun to look for them
   std::vector<char> scratch_;  // what one receive brings; shared by all peers
-  router::Burst burst_;
-  router::Message message_;
+  session::Burst burst_;
+  session::Message message_;
   storage::DirectoryCache directories_;
   storage::SmallObjects small_objects_;
   std::optional<SharedFds> shared_fds_;  // --fd_sharing=always
@@ -171,7 +171,7 @@ class Worker {
   absl::flat_hash_map<uint64_t, Peer*> opening_;  // by ticket
   uint64_t last_ticket_ = 0;
   WorkerCounters counters_;
-  router::TallyLease tally_;
+  session::TallyLease tally_;
   std::atomic<size_t> load_{0};
   std::atomic<int64_t> busy_since_ns_{0};
   std::atomic<Phase> phase_{Phase::kServing};

@@ -32,11 +32,4 @@ enum class CloseReason : uint8_t {
   kShuttingDown = 3,
 };
 
-// V1 has no handshake; V2 opens with HELLO.
-enum class Dialect : uint8_t {
-  kUnknown,  // neither a mode byte nor a whole HELLO has arrived
-  kV1,
-  kV2,
-};
-
 }  // namespace objmapper::protocol

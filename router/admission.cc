@@ -15,16 +15,16 @@ bool Has(const std::vector<Id>& ids, Id id) {
 
 }  // namespace
 
-std::optional<Admission::Refusal> Admission::Judge(int socket, Transport transport,
-                                                   const ConnectionCounters& counters) const {
+std::optional<Admission::Refusal> Admission::Judge(
+    int socket, session::Transport transport, const session::ConnectionCounters& counters) const {
   if (std::optional<Refusal> refusal = JudgeCount(counters, 0); refusal.has_value()) return refusal;
-  return transport == Transport::kUnix ? JudgeUser(socket, counters, 0) : std::nullopt;
+  return transport == session::Transport::kUnix ? JudgeUser(socket, counters, 0) : std::nullopt;
 }
 
 std::optional<Admission::Refusal> Admission::JudgeArrival(
-    const Session& session, const ConnectionCounters& counters) const {
+    const session::Session& session, const session::ConnectionCounters& counters) const {
   if (std::optional<Refusal> refusal = JudgeCount(counters, 1); refusal.has_value()) return refusal;
-  if (session.transport == Transport::kUnix) return JudgeUser(session.fd(), counters, 1);
+  if (session.transport == session::Transport::kUnix) return JudgeUser(session.fd(), counters, 1);
   if (uids.empty() && gids.empty()) return std::nullopt;
   return Refusal{
       protocol::Status::kPermissionDenied,
@@ -32,7 +32,7 @@ std::optional<Admission::Refusal> Admission::JudgeArrival(
       "--allow_uids, --allow_gids"};
 }
 
-std::optional<Admission::Refusal> Admission::JudgeCount(const ConnectionCounters& counters,
+std::optional<Admission::Refusal> Admission::JudgeCount(const session::ConnectionCounters& counters,
                                                         uint64_t counted) const {
   if (counters.open.load(std::memory_order_relaxed) < connections_max + counted)
     return std::nullopt;
@@ -43,7 +43,7 @@ std::optional<Admission::Refusal> Admission::JudgeCount(const ConnectionCounters
 }
 
 std::optional<Admission::Refusal> Admission::JudgeUser(int socket,
-                                                       const ConnectionCounters& counters,
+                                                       const session::ConnectionCounters& counters,
                                                        uint64_t counted) const {
   using protocol::Status;
   const bool anybody = uids.empty() && gids.empty();

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "protocol/status.h"
-#include "router/session.h"
+#include "session/session.h"
 
 namespace objmapper::router {
 
@@ -27,18 +27,19 @@ struct Admission {
     const char* flag;     // for the log
   };
   // nullopt: let in. socket: of the new connection, not yet counted.
-  std::optional<Refusal> Judge(int socket, Transport transport,
-                               const ConnectionCounters& counters) const;
+  std::optional<Refusal> Judge(int socket, session::Transport transport,
+                               const session::ConnectionCounters& counters) const;
   // The same for a connection that another process has let in, by other rules perhaps, and that is
   // counted. One of TCP is refused where only known users are wanted.
-  std::optional<Refusal> JudgeArrival(const Session& session,
-                                      const ConnectionCounters& counters) const;
+  std::optional<Refusal> JudgeArrival(const session::Session& session,
+                                      const session::ConnectionCounters& counters) const;
 
  private:
   // counted: how often the connection itself is among `counters`.
-  std::optional<Refusal> JudgeUser(int socket, const ConnectionCounters& counters,
+  std::optional<Refusal> JudgeUser(int socket, const session::ConnectionCounters& counters,
                                    uint64_t counted) const;
-  std::optional<Refusal> JudgeCount(const ConnectionCounters& counters, uint64_t counted) const;
+  std::optional<Refusal> JudgeCount(const session::ConnectionCounters& counters,
+                                    uint64_t counted) const;
 };
 
 }  // namespace objmapper::router

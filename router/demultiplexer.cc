@@ -15,8 +15,8 @@
 #include "net/errno_status.h"
 #include "net/pass_rights.h"
 #include "net/scm_rights.h"
-#include "protocol/encode.h"
-#include "router/answers.h"
+#include "protocol/objm/encode.h"
+#include "session/answers.h"
 
 namespace objmapper::router {
 namespace {
@@ -49,7 +49,7 @@ bool SendShort(int fd, absl::string_view bytes) {
 net::UniqueFd OpenReserve() { return net::UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
 // Takes `bytes` that have been looked at off the socket. False: descriptors ride on them.
-bool DropBytes(const Session& session, size_t bytes) {
+bool DropBytes(const session::Session& session, size_t bytes) {
   char buffer[kPeekBytes];
   while (bytes > 0) {
     size_t with_fds = 0;
@@ -66,7 +66,7 @@ bool DropBytes(const Session& session, size_t bytes) {
 }
 
 // Reads and drops what has arrived. True: the peer may send more; false: it has finished or gone.
-bool DropInput(const Session& session) {
+bool DropInput(const session::Session& session) {
   char buffer[16384];
   // Bounded: a peer that sends for ever is cut off by the linger deadline instead.
   for (int i = 0; i < 16; ++i) {
@@ -104,7 +104,7 @@ Demultiplexer::Demultiplexer(Options options)
 
 Demultiplexer::~Demultiplexer() { CHECK(!thread_.joinable()) << "Stop() first"; }
 
-void Demultiplexer::Start(Lane* fdpass, Lane* copypath) {
+void Demultiplexer::Start(session::Lane* fdpass, session::Lane* copypath) {
   fdpass_ = fdpass;
   copypath_ = copypath;
   for (const auto& listener : listeners_) {
@@ -182,28 +182,28 @@ void Demultiplexer::Stop() {
   departed_.TakeAll();
 }
 
-Lane* Demultiplexer::DefaultLane(Transport transport) const {
-  return transport == Transport::kUnix && fdpass_ != nullptr ? fdpass_ : copypath_;
+session::Lane* Demultiplexer::DefaultLane(session::Transport transport) const {
+  return transport == session::Transport::kUnix && fdpass_ != nullptr ? fdpass_ : copypath_;
 }
 
-Lane* Demultiplexer::LaneFor(protocol::Mode mode, Transport transport) const {
-  const std::optional<LaneKind> kind = LaneOf(mode, transport, limits_->writable);
+session::Lane* Demultiplexer::LaneFor(protocol::Mode mode, session::Transport transport) const {
+  const std::optional<session::LaneKind> kind = session::LaneOf(mode, transport, limits_->writable);
   if (!kind.has_value()) return DefaultLane(transport);
-  return *kind == LaneKind::kFdPass && fdpass_ != nullptr ? fdpass_ : copypath_;
+  return *kind == session::LaneKind::kFdPass && fdpass_ != nullptr ? fdpass_ : copypath_;
 }
 
-void Demultiplexer::HandTo(Lane* lane, std::unique_ptr<Session> session) {
+void Demultiplexer::HandTo(session::Lane* lane, std::unique_ptr<session::Session> session) {
   session->handed_ns = net::NowNs();
   lane->Adopt(std::move(session));
 }
 
-void Demultiplexer::Route(std::unique_ptr<Session> session) {
+void Demultiplexer::Route(std::unique_ptr<session::Session> session) {
   if (Departing()) {
     departed_.Put(std::move(session));
     return;
   }
   protocol::Mode mode;
-  Lane* lane = DefaultLane(session->transport);
+  session::Lane* lane = DefaultLane(session->transport);
   if (session->fds_wait) {
     lane = copypath_;
   } else if (session->parser.PeekMode(session->unread, &mode) == RequestParser::Peek::kKnown) {
@@ -213,7 +213,7 @@ void Demultiplexer::Route(std::unique_ptr<Session> session) {
   HandTo(lane, std::move(session));
 }
 
-void Demultiplexer::Arrive(std::unique_ptr<Session> session) {
+void Demultiplexer::Arrive(std::unique_ptr<session::Session> session) {
   const std::optional<Admission::Refusal> refusal = admission_.JudgeArrival(*session, *counters_);
   if (!refusal.has_value()) {
     arriving_.Put(std::move(session));
@@ -226,15 +226,15 @@ void Demultiplexer::Arrive(std::unique_ptr<Session> session) {
   // number, to all.
   const protocol::Dialect dialect = session->v2() ? protocol::Dialect::kV2 : protocol::Dialect::kV1;
   std::string farewell;
-  AppendError(dialect, 0, refusal->status, refusal->message, &farewell);
-  AppendClose(dialect, protocol::CloseReason::kShuttingDown, &farewell);
+  session::AppendError(dialect, 0, refusal->status, refusal->message, &farewell);
+  session::AppendClose(dialect, protocol::CloseReason::kShuttingDown, &farewell);
   SendShort(session->fd(), farewell);
   // Counted no longer, so that it takes nobody's place while it lingers.
-  Retire(std::make_unique<Session>(ConnectionSlot(), std::move(session->socket), session->transport,
-                                   limits_));
+  Retire(std::make_unique<session::Session>(session::ConnectionSlot(), std::move(session->socket),
+                                            session->transport, limits_));
 }
 
-void Demultiplexer::Retire(std::unique_ptr<Session> session) {
+void Demultiplexer::Retire(std::unique_ptr<session::Session> session) {
   shutdown(session->fd(), SHUT_WR);
   // Most peers have said all they had to say: then nothing is left to wait for.
   if (!DropInput(*session)) return;
@@ -293,13 +293,13 @@ void Demultiplexer::Run() {
   CloseListeners();
 }
 
-Transport Demultiplexer::TransportOf(const ListenerSource& source) {
-  return source.listener.address().kind == net::Address::Kind::kUnix ? Transport::kUnix
-                                                                     : Transport::kTcp;
+session::Transport Demultiplexer::TransportOf(const ListenerSource& source) {
+  return source.listener.address().kind == net::Address::Kind::kUnix ? session::Transport::kUnix
+                                                                     : session::Transport::kTcp;
 }
 
 bool Demultiplexer::AcceptFrom(ListenerSource* source) {
-  const Transport transport = TransportOf(*source);
+  const session::Transport transport = TransportOf(*source);
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     // Blocking sockets: io_uring waits by itself only on those, and other calls say MSG_DONTWAIT.
     net::UniqueFd socket(accept4(source->listener.fd(), nullptr, nullptr, SOCK_CLOEXEC));
@@ -327,8 +327,8 @@ bool Demultiplexer::AcceptFrom(ListenerSource* source) {
   return true;
 }
 
-void Demultiplexer::Admit(net::UniqueFd socket, Transport transport) {
-  if (transport == Transport::kTcp) {
+void Demultiplexer::Admit(net::UniqueFd socket, session::Transport transport) {
+  if (transport == session::Transport::kTcp) {
     net::SendAtOnce(socket.get());
     congestion_.Prepare(socket.get());
   }
@@ -336,19 +336,20 @@ void Demultiplexer::Admit(net::UniqueFd socket, Transport transport) {
       admission_.Judge(socket.get(), transport, *counters_);
   if (!refusal.has_value()) {
     counters_->accepted.fetch_add(1, std::memory_order_relaxed);
-    auto session =
-        std::make_unique<Session>(ConnectionSlot(counters_), std::move(socket), transport, limits_);
+    auto session = std::make_unique<session::Session>(session::ConnectionSlot(counters_),
+                                                      std::move(socket), transport, limits_);
     // Of a listener that somebody else has made: it may have been connected to before we came.
     if (session->may_bring_fds) net::AllowFds(session->fd(), false);
     AddGuest(Source::Kind::kOpener, std::move(session));
     return;
   }
   counters_->refused.fetch_add(1, std::memory_order_relaxed);
-  auto session = std::make_unique<Session>(ConnectionSlot(), std::move(socket), transport, limits_);
+  auto session = std::make_unique<session::Session>(session::ConnectionSlot(), std::move(socket),
+                                                    transport, limits_);
   LOG_EVERY_T(WARNING, 1) << "refused " << session->PeerName() << ": " << refusal->message << " ("
                           << refusal->flag << ")";
   std::string answer;
-  AppendError(protocol::Dialect::kV1, 0, refusal->status, refusal->message, &answer);
+  session::AppendError(protocol::Dialect::kV1, 0, refusal->status, refusal->message, &answer);
   SendShort(session->fd(), answer);
   shutdown(session->fd(), SHUT_WR);
   if (DropInput(*session)) AddGuest(Source::Kind::kRefused, std::move(session));
@@ -363,11 +364,12 @@ void Demultiplexer::RefuseForLackOfDescriptors(ListenerSource* source) {
   net::UniqueFd socket(accept4(source->listener.fd(), nullptr, nullptr, SOCK_CLOEXEC));
   if (socket.valid()) {
     std::string answer;
-    AppendError(protocol::Dialect::kV1, 0, protocol::Status::kUnavailable,
-                "the server is out of file descriptors; try again", &answer);
+    session::AppendError(protocol::Dialect::kV1, 0, protocol::Status::kUnavailable,
+                         "the server is out of file descriptors; try again", &answer);
     SendShort(socket.get(), answer);
     shutdown(socket.get(), SHUT_WR);
-    const Session session(ConnectionSlot(), std::move(socket), TransportOf(*source), limits_);
+    const session::Session session(session::ConnectionSlot(), std::move(socket),
+                                   TransportOf(*source), limits_);
     DropInput(session);
   }
   reserve_ = OpenReserve();
@@ -414,7 +416,7 @@ void Demultiplexer::CloseListeners() {
   resume_ns_ = net::kNever;
 }
 
-void Demultiplexer::AddGuest(Source::Kind kind, std::unique_ptr<Session> session) {
+void Demultiplexer::AddGuest(Source::Kind kind, std::unique_ptr<session::Session> session) {
   if (kind == Source::Kind::kLingerer && lingerers_ >= kLingerersMax) return;
   if (kind == Source::Kind::kRefused && refused_ >= kRefusedMax) return;
   const int fd = session->fd();
@@ -434,7 +436,7 @@ void Demultiplexer::AddGuest(Source::Kind kind, std::unique_ptr<Session> session
   guests_.insert(guest.release());
 }
 
-std::unique_ptr<Session> Demultiplexer::RemoveGuest(Guest* guest) {
+std::unique_ptr<session::Session> Demultiplexer::RemoveGuest(Guest* guest) {
   epoll_.Remove(guest->session->fd());
   silent_.Stop(guest);
   half_said_.Stop(guest);
@@ -443,13 +445,13 @@ std::unique_ptr<Session> Demultiplexer::RemoveGuest(Guest* guest) {
   if (guest->kind == Source::Kind::kLingerer) --lingerers_;
   if (guest->kind == Source::Kind::kRefused) --refused_;
   guests_.erase(guest);
-  std::unique_ptr<Session> session = std::move(guest->session);
+  std::unique_ptr<session::Session> session = std::move(guest->session);
   delete guest;
   return session;
 }
 
 void Demultiplexer::OnOpener(Guest* guest, bool peer_done) {
-  Session* session = guest->session.get();
+  session::Session* session = guest->session.get();
   while (true) {
     char buffer[kPeekBytes];
     const ssize_t got = recv(session->fd(), buffer, sizeof(buffer), MSG_PEEK | MSG_DONTWAIT);
@@ -463,7 +465,7 @@ void Demultiplexer::OnOpener(Guest* guest, bool peer_done) {
     protocol::Mode mode;
     switch (session->parser.PeekMode(input, &mode)) {
       case RequestParser::Peek::kKnown: {
-        Lane* lane = LaneFor(mode, session->transport);
+        session::Lane* lane = LaneFor(mode, session->transport);
         HandTo(lane, RemoveGuest(guest));
         return;
       }
@@ -471,7 +473,7 @@ void Demultiplexer::OnOpener(Guest* guest, bool peer_done) {
         break;
       case RequestParser::Peek::kOther: {
         if (session->dialect() != protocol::Dialect::kUnknown) {
-          Lane* lane = DefaultLane(session->transport);
+          session::Lane* lane = DefaultLane(session->transport);
           HandTo(lane, RemoveGuest(guest));
           return;
         }
@@ -498,7 +500,7 @@ void Demultiplexer::OnOpener(Guest* guest, bool peer_done) {
         }
         if (result.kind == RequestParser::Kind::kFatal) {
           std::string answer;
-          AppendError(protocol::Dialect::kV1, 0, result.status, result.reason, &answer);
+          session::AppendError(protocol::Dialect::kV1, 0, result.status, result.reason, &answer);
           LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": " << result.reason;
           SendShort(session->fd(), answer);
           Retire(RemoveGuest(guest));
@@ -512,14 +514,14 @@ void Demultiplexer::OnOpener(Guest* guest, bool peer_done) {
     int queued = 0;
     if (session->v2() && ioctl(session->fd(), FIONREAD, &queued) == 0 && queued > got) {
       // A look ends at the first message that carries descriptors; only a reader gets past it.
-      Lane* lane = DefaultLane(session->transport);
+      session::Lane* lane = DefaultLane(session->transport);
       HandTo(lane, RemoveGuest(guest));
       return;
     }
     if (peer_done) {
       std::string answer;
-      AppendFatal(session->dialect(), 0, protocol::Status::kProtocolError,
-                  "the connection ended in the middle of a request", &answer);
+      session::AppendFatal(session->dialect(), 0, protocol::Status::kProtocolError,
+                           "the connection ended in the middle of a request", &answer);
       SendShort(session->fd(), answer);
       Retire(RemoveGuest(guest));
       return;
@@ -548,7 +550,8 @@ void Demultiplexer::EndOpeners() {
     OnOpener(guest, /*peer_done=*/false);  // what it has just asked is still answered
     if (!guests_.contains(guest)) continue;
     std::string farewell;
-    AppendClose(guest->session->dialect(), protocol::CloseReason::kShuttingDown, &farewell);
+    session::AppendClose(guest->session->dialect(), protocol::CloseReason::kShuttingDown,
+                         &farewell);
     SendShort(guest->session->fd(), farewell);
     Retire(RemoveGuest(guest));
   }
@@ -566,7 +569,7 @@ void Demultiplexer::Expire() {
     if (HasSpoken(guest, /*half_said=*/false)) continue;
     counters_->timed_out.fetch_add(1, std::memory_order_relaxed);
     std::string farewell;
-    AppendClose(guest->session->dialect(), protocol::CloseReason::kIdleTimeout, &farewell);
+    session::AppendClose(guest->session->dialect(), protocol::CloseReason::kIdleTimeout, &farewell);
     SendShort(guest->session->fd(), farewell);
     Retire(RemoveGuest(guest));
   }
@@ -574,8 +577,8 @@ void Demultiplexer::Expire() {
     if (HasSpoken(guest, /*half_said=*/true)) continue;
     counters_->timed_out.fetch_add(1, std::memory_order_relaxed);
     std::string answer;
-    AppendFatal(guest->session->dialect(), 0, protocol::Status::kTimeout,
-                "the rest of the request did not arrive in time", &answer);
+    session::AppendFatal(guest->session->dialect(), 0, protocol::Status::kTimeout,
+                         "the rest of the request did not arrive in time", &answer);
     SendShort(guest->session->fd(), answer);
     Retire(RemoveGuest(guest));
   }

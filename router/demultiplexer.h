@@ -22,18 +22,18 @@
 #include "net/pulse.h"
 #include "net/tcp.h"
 #include "router/admission.h"
-#include "router/lane.h"
-#include "router/session.h"
+#include "session/lane.h"
+#include "session/session.h"
 
 namespace objmapper::router {
 
-class Demultiplexer : public Switchboard {
+class Demultiplexer : public session::Switchboard {
  public:
   struct Options {
     std::vector<net::Listener> listeners;
-    const SessionLimits* limits = nullptr;   // outlives the demultiplexer
-    ConnectionCounters* counters = nullptr;  // outlives it and all sessions
-    std::string tcp_local_congestion;        // net::CongestionControl
+    const session::SessionLimits* limits = nullptr;   // outlives the demultiplexer
+    session::ConnectionCounters* counters = nullptr;  // outlives it and all sessions
+    std::string tcp_local_congestion;                 // net::CongestionControl
     Admission admission;
   };
 
@@ -42,7 +42,7 @@ class Demultiplexer : public Switchboard {
 
   // Starts the thread. `fdpass` may be null when no listener is a Unix socket: then `copypath`
   // gets every connection. Both outlive this object's Stop().
-  void Start(Lane* fdpass, Lane* copypath);
+  void Start(session::Lane* fdpass, session::Lane* copypath);
 
   // Accepts what has been waiting, then closes the listeners and removes their socket files; says
   // goodbye to connections that have asked nothing. Any thread; does not wait.
@@ -52,14 +52,14 @@ class Demultiplexer : public Switchboard {
   // TakeDeparted(), those that lanes route too. The listeners' socket files stay. Before the lanes'
   // Drain(). Any thread; does not wait.
   void Depart();
-  std::vector<std::unique_ptr<Session>> TakeDeparted() { return departed_.TakeAll(); }
+  std::vector<std::unique_ptr<session::Session>> TakeDeparted() { return departed_.TakeAll(); }
 
   // What was a predecessor's socket file is ours to remove. Any thread.
   void TakeOverFiles() { take_over_files_.store(true, std::memory_order_release); }
 
   // Takes in a connection that another process has served, between two of its requests; who is not
   // admitted here is told so, and closed. Any thread, one at a time.
-  void Arrive(std::unique_ptr<Session> session);
+  void Arrive(std::unique_ptr<session::Session> session);
 
   // What it listens on, by its number and its URL. Any thread, before Drain() and Depart(); the
   // numbers are good until the second Renew() of that address.
@@ -87,8 +87,8 @@ class Demultiplexer : public Switchboard {
   bool HasPulse() const { return pulse_.answered(); }
 
   // Switchboard, any thread:
-  void Route(std::unique_ptr<Session> session) override;
-  void Retire(std::unique_ptr<Session> session) override;
+  void Route(std::unique_ptr<session::Session> session) override;
+  void Retire(std::unique_ptr<session::Session> session) override;
   bool Departing() const override { return departing_.load(std::memory_order_acquire); }
 
  private:
@@ -109,9 +109,9 @@ class Demultiplexer : public Switchboard {
   // A connection between accept and its lane (kOpener), or between its last answer and close
   // (kLingerer; kRefused: it was never let in, and has no place among --max_connections).
   struct Guest : Source {
-    Guest(Kind kind_in, std::unique_ptr<Session> session_in)
+    Guest(Kind kind_in, std::unique_ptr<session::Session> session_in)
         : Source(kind_in), session(std::move(session_in)) {}
-    std::unique_ptr<Session> session;
+    std::unique_ptr<session::Session> session;
     net::DeadlineHook deadline;
   };
   using Deadlines = net::DeadlineList<Guest, &Guest::deadline>;
@@ -119,10 +119,10 @@ class Demultiplexer : public Switchboard {
   enum class Phase : int { kServing, kDraining, kStopping };
 
   void Run();
-  static Transport TransportOf(const ListenerSource& source);
+  static session::Transport TransportOf(const ListenerSource& source);
   // Accepts a turn's worth. True: more may be waiting.
   bool AcceptFrom(ListenerSource* source);
-  void Admit(net::UniqueFd socket, Transport transport);
+  void Admit(net::UniqueFd socket, session::Transport transport);
   void RefuseForLackOfDescriptors(ListenerSource* source);
   void PauseListeners();
   void ResumeListeners();
@@ -130,31 +130,31 @@ class Demultiplexer : public Switchboard {
   void TakeRenewed();
   void OnOpener(Guest* guest, bool peer_done);
   void OnLingerer(Guest* guest);
-  void AddGuest(Source::Kind kind, std::unique_ptr<Session> session);
-  std::unique_ptr<Session> RemoveGuest(Guest* guest);
+  void AddGuest(Source::Kind kind, std::unique_ptr<session::Session> session);
+  std::unique_ptr<session::Session> RemoveGuest(Guest* guest);
   void EndOpeners();
   void Expire();
   bool HasSpoken(Guest* guest, bool half_said);
   int SleepMs();
   // Any thread.
-  static void HandTo(Lane* lane, std::unique_ptr<Session> session);
-  Lane* DefaultLane(Transport transport) const;
-  Lane* LaneFor(protocol::Mode mode, Transport transport) const;
+  static void HandTo(session::Lane* lane, std::unique_ptr<session::Session> session);
+  session::Lane* DefaultLane(session::Transport transport) const;
+  session::Lane* LaneFor(protocol::Mode mode, session::Transport transport) const;
 
-  const SessionLimits* const limits_;
-  ConnectionCounters* const counters_;
+  const session::SessionLimits* const limits_;
+  session::ConnectionCounters* const counters_;
   const Admission admission_;
   const net::CongestionControl congestion_;
-  Lane* fdpass_ = nullptr;
-  Lane* copypath_ = nullptr;
+  session::Lane* fdpass_ = nullptr;
+  session::Lane* copypath_ = nullptr;
 
   net::Epoll epoll_;
   Source mailbox_source_{Source::Kind::kMailbox};
-  net::Mailbox<std::unique_ptr<Session>> lingering_;  // Retire() puts, the thread takes
+  net::Mailbox<std::unique_ptr<session::Session>> lingering_;  // Retire() puts, the thread takes
   net::Pulse pulse_;
   Source arrivals_source_{Source::Kind::kArrivals};
-  net::Mailbox<std::unique_ptr<Session>> arriving_;  // Arrive() puts, the thread takes
-  net::Mailbox<std::unique_ptr<Session>> departed_;
+  net::Mailbox<std::unique_ptr<session::Session>> arriving_;  // Arrive() puts, the thread takes
+  net::Mailbox<std::unique_ptr<session::Session>> departed_;
   std::atomic<bool> departing_{false};
   std::atomic<bool> take_over_files_{false};
   mutable net::Mutex listeners_mutex_;

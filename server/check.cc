@@ -18,7 +18,7 @@
 #include "server/needed_calls.h"
 #include "server/privileges.h"
 #include "server/root_check.h"
-#include "storage/tree.h"
+#include "storage/tree/tree.h"
 #include "text/printable.h"
 
 namespace objmapper::server {
@@ -50,18 +50,18 @@ absl::Status CheckSocketPath(const char* flag, const std::string& path) {
 // Where a flag insists on rings: whether there are any. With "auto" there is always epoll.
 absl::Status CheckRings(const Config& config) {
   const bool lanes =
-      !config.model.has_value() && (config.io_engine == copypath::EngineKind::kUring ||
-                                    config.fdpass_engine == copypath::EngineKind::kUring);
-  if (!lanes && config.model != router::models::Model::kUring) return absl::OkStatus();
+      !config.model.has_value() && (config.io_engine == loop::EngineKind::kUring ||
+                                    config.fdpass_engine == loop::EngineKind::kUring);
+  if (!lanes && config.model != models::Model::kUring) return absl::OkStatus();
   io_uring_params params{};
   const net::UniqueFd ring(static_cast<int>(syscall(SYS_io_uring_setup, 8, &params)));
   if (ring.valid()) return absl::OkStatus();
   const absl::Status why = net::RingSetupError(errno);
   return absl::Status(
       why.code(),
-      absl::StrCat(config.model.has_value()                           ? "--concurrency_model=uring"
-                   : config.io_engine == copypath::EngineKind::kUring ? "--io_engine=uring"
-                                                                      : "--fdpass_engine=uring",
+      absl::StrCat(config.model.has_value()                       ? "--concurrency_model=uring"
+                   : config.io_engine == loop::EngineKind::kUring ? "--io_engine=uring"
+                                                                  : "--fdpass_engine=uring",
                    ": ", why.message()));
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "absl/status/status.h"
-#include "server/config.h"
+#include "server/flags/config.h"
 
 namespace objmapper::server {
 

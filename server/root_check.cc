@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
-#include "storage/case_folding.h"
+#include "storage/tree/case_folding.h"
 #include "text/printable.h"
 
 namespace objmapper::server {

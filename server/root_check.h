@@ -4,8 +4,8 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "server/config.h"
-#include "storage/tree.h"
+#include "server/flags/config.h"
+#include "storage/tree/tree.h"
 
 namespace objmapper::server {
 

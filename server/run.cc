@@ -330,7 +330,7 @@ class Life {
     admin_.reset();
     absl::Status said = successor->Send("go");
     uint64_t count = 0;
-    const auto take = [&](const router::Session& session) {
+    const auto take = [&](const session::Session& session) {
       if (!said.ok()) return said;
       std::vector<int> fds;
       const std::vector<std::string> frames = handover::Describe(session, &fds);

@@ -2,7 +2,7 @@
 // over; end.
 #pragma once
 
-#include "server/config.h"
+#include "server/flags/config.h"
 #include "server/systemd.h"
 
 namespace objmapper::server {

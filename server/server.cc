@@ -65,7 +65,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   server->tree_ = std::make_unique<storage::Tree>(*std::move(tree));
   server->tree_->slow_opens().Start();
   server->root_watch_ = std::make_unique<storage::RootWatch>(server->tree_.get());
-  server->index_ = std::make_unique<storage::Index>(config.index_entries, config.fd_cache_valid);
+  server->index_ =
+      std::make_unique<storage::StatCache>(config.index_entries, config.fd_cache_valid);
   if (absl::Status made = server->MakeMemory(); !made.ok()) return made;
 
   if (config.catalog) {
@@ -93,12 +94,12 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
                               .foreign_patience = server->PoolPatience()});
 
   if (!config.rules_file.empty()) {
-    absl::StatusOr<router::AccessRules> rules = router::AccessRules::Load(config.rules_file);
+    absl::StatusOr<session::AccessRules> rules = session::AccessRules::Load(config.rules_file);
     if (!rules.ok()) return rules.status();
     if (absl::Status spelling = CheckSpelling(config, *server->tree_); !spelling.ok())
       return spelling;
     server->NoteRules(rules);
-    server->access_ = std::make_unique<router::Access>(*std::move(rules));
+    server->access_ = std::make_unique<session::Access>(*std::move(rules));
     server->limits_.access = server->access_.get();
   }
 
@@ -142,7 +143,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
 
   const absl::Status made = config.model.has_value() ? server->MakeModel() : server->MakeLanes();
   if (!made.ok()) return made;
-  router::Lane* const rest =
+  session::Lane* const rest =
       config.model.has_value() ? server->model_.get() : server->copypath_.get();
   server->demultiplexer_->Start(server->fdpass_.get(), rest);
   if (server->udp_ != nullptr) server->udp_->Start();
@@ -187,7 +188,7 @@ absl::Status Server::MakeMemory() {
 }
 
 absl::Status Server::MakeLanes() {
-  copypath::LoopOptions loop;
+  loop::LoopOptions loop;
   loop.limits = &limits_;
   loop.tree = tree_.get();
   loop.index = index_.get();
@@ -205,28 +206,28 @@ absl::Status Server::MakeLanes() {
   loop.unix_send_buffer_bytes = config_.unix_send_buffer_bytes;
   loop.in_place = config_.answer_in_place;
   loop.bulk_bytes_min = config_.bulk_bytes_min;
-  absl::StatusOr<std::unique_ptr<copypath::CopyPathLane>> copypath =
-      copypath::CopyPathLane::Create(loop, {.loops = config_.copy_loops,
-                                            .bulk_loops = config_.bulk_loops,
-                                            .splice = config_.splice_pool_size});
+  absl::StatusOr<std::unique_ptr<loop::CopyPathLane>> copypath =
+      loop::CopyPathLane::Create(loop, {.loops = config_.copy_loops,
+                                        .bulk_loops = config_.bulk_loops,
+                                        .splice = config_.splice_pool_size});
   if (!copypath.ok()) return copypath.status();
   copypath_ = *std::move(copypath);
 
   return config_.fdpass_lane ? MakeFdPassLane(loop) : absl::OkStatus();
 }
 
-absl::Status Server::MakeFdPassLane(copypath::LoopOptions loop) {
-  if (config_.fdpass_engine != copypath::EngineKind::kEpoll) {
-    loop.lane = router::LaneKind::kFdPass;
-    loop.engine = copypath::EngineKind::kUring;
-    absl::StatusOr<std::unique_ptr<copypath::CopyPathLane>> lane =
-        copypath::CopyPathLane::Create(loop, {.loops = config_.pool_size, .splice = 1});
+absl::Status Server::MakeFdPassLane(loop::LoopOptions loop) {
+  if (config_.fdpass_engine != loop::EngineKind::kEpoll) {
+    loop.lane = session::LaneKind::kFdPass;
+    loop.engine = loop::EngineKind::kUring;
+    absl::StatusOr<std::unique_ptr<loop::CopyPathLane>> lane =
+        loop::CopyPathLane::Create(loop, {.loops = config_.pool_size, .splice = 1});
     if (lane.ok()) {
       fdpass_ = *std::move(lane);
       fdpass_engine_ = "uring";
       return absl::OkStatus();
     }
-    if (config_.fdpass_engine == copypath::EngineKind::kUring) return lane.status();
+    if (config_.fdpass_engine == loop::EngineKind::kUring) return lane.status();
     LOG(WARNING) << "fdpass_engine: epoll, since " << lane.status().message();
   }
   fdpass::Worker::Options worker;
@@ -250,7 +251,7 @@ absl::Status Server::MakeFdPassLane(copypath::LoopOptions loop) {
 }
 
 absl::Status Server::MakeModel() {
-  router::models::Options options;
+  models::Options options;
   options.limits = &limits_;
   options.tree = tree_.get();
   options.index = index_.get();
@@ -267,8 +268,7 @@ absl::Status Server::MakeModel() {
   options.cache_valid = config_.fd_cache_valid;
   options.queue_depth_max = config_.max_queue_depth;
   options.threads_max = config_.max_threads;
-  absl::StatusOr<std::unique_ptr<router::Lane>> model =
-      router::models::MakeModel(*config_.model, options);
+  absl::StatusOr<std::unique_ptr<session::Lane>> model = models::MakeModel(*config_.model, options);
   if (!model.ok()) return model.status();
   model_ = *std::move(model);
   return absl::OkStatus();
@@ -305,7 +305,7 @@ absl::Status Server::FollowRoot() {
 absl::StatusOr<size_t> Server::ReloadRules() {
   if (access_ == nullptr)
     return absl::FailedPreconditionError("there is no --rules_file to read again");
-  absl::StatusOr<router::AccessRules> rules = router::AccessRules::Load(config_.rules_file);
+  absl::StatusOr<session::AccessRules> rules = session::AccessRules::Load(config_.rules_file);
   NoteRules(rules);
   if (!rules.ok()) return rules.status();
   for (const std::string& doubt : rules->Doubts())
@@ -315,7 +315,7 @@ absl::StatusOr<size_t> Server::ReloadRules() {
   return count;
 }
 
-void Server::NoteRules(const absl::StatusOr<router::AccessRules>& rules) {
+void Server::NoteRules(const absl::StatusOr<session::AccessRules>& rules) {
   const net::MutexLock lock(&rules_mutex_);
   const bool first = !rules_.has_value();
   if (first) rules_.emplace(Vitals::Rules{});
@@ -338,9 +338,9 @@ std::string Server::WithoutPulse() {
   const int64_t now_ns = net::NowNs();
   if (watched_ns_ != 0 && now_ns - watched_ns_ < kAtMostEveryNs) return silent_;
   watched_ns_ = now_ns;
-  router::Lane* const lanes[] = {fdpass_.get(), copypath_.get(), model_.get()};
+  session::Lane* const lanes[] = {fdpass_.get(), copypath_.get(), model_.get()};
   silent_ = demultiplexer_->HasPulse() ? "" : "router";
-  for (const router::Lane* lane : lanes) {
+  for (const session::Lane* lane : lanes) {
     if (silent_.empty() && lane != nullptr) silent_ = lane->WithoutPulse();
   }
   if (silent_.empty() && udp_ != nullptr && !udp_->HasPulse()) silent_ = "udp/0";
@@ -348,11 +348,11 @@ std::string Server::WithoutPulse() {
   if (silent_.empty()) {
     silent_since_ns_ = 0;
     demultiplexer_->AskPulse();
-    for (router::Lane* lane : lanes) {
+    for (session::Lane* lane : lanes) {
       if (lane != nullptr) lane->AskPulse();
     }
     if (udp_ != nullptr) udp_->AskPulse();
-    for (const router::Lane* lane : lanes) {
+    for (const session::Lane* lane : lanes) {
       if (silent_.empty() && lane != nullptr) silent_ = lane->WithoutThreads(PoolPatience());
     }
   } else if (silent_since_ns_ == 0) {
@@ -364,8 +364,8 @@ std::string Server::WithoutPulse() {
 void Server::Look() { WithoutPulse(); }
 
 std::string Server::Stuck() const {
-  for (const router::Lane* lane :
-       {fdpass_.get(), static_cast<router::Lane*>(copypath_.get()), model_.get()}) {
+  for (const session::Lane* lane :
+       {fdpass_.get(), static_cast<session::Lane*>(copypath_.get()), model_.get()}) {
     if (lane == nullptr) continue;
     const std::string threads = lane->WithoutThreads(PoolPatience());
     if (!threads.empty()) return absl::StrCat(threads, " are all stuck, and more waits for them");
@@ -385,7 +385,7 @@ absl::Duration Server::PoolPatience() const {
                                                          : config_.request_timeout;
 }
 
-bool Server::HandOver(absl::FunctionRef<absl::Status(const router::Session&)> take,
+bool Server::HandOver(absl::FunctionRef<absl::Status(const session::Session&)> take,
                       uint64_t* count) {
   demultiplexer_->Depart();
   DrainLanes();
@@ -394,7 +394,7 @@ bool Server::HandOver(absl::FunctionRef<absl::Status(const router::Session&)> ta
   while (true) {
     // Read before the box is looked at: what is counted then is in the box, or still at work.
     const bool over = AllDone();
-    for (const std::unique_ptr<router::Session>& session : demultiplexer_->TakeDeparted()) {
+    for (const std::unique_ptr<session::Session>& session : demultiplexer_->TakeDeparted()) {
       if (failed.ok()) failed = take(*session);
       if (failed.ok()) {
         session->LeaveSocket();
@@ -434,16 +434,16 @@ void Server::DrainLanes() {
 
 namespace {
 
-Vitals::Lane LaneVitals(const char* name, const router::Lane& lane) {
+Vitals::Lane LaneVitals(const char* name, const session::Lane& lane) {
   Vitals::Lane vitals;
   vitals.name = name;
   vitals.queue_depth = lane.QueueDepth();
-  const auto* const loops = dynamic_cast<const copypath::CopyPathLane*>(&lane);
+  const auto* const loops = dynamic_cast<const loop::CopyPathLane*>(&lane);
   if (loops == nullptr) return vitals;
   vitals.engine = loops->engine_name();
   vitals.splice_threads = static_cast<uint64_t>(loops->splice_threads());
   for (const auto& loop : loops->loops()) {
-    const copypath::LoopCounters& counters = loop->counters();
+    const loop::LoopCounters& counters = loop->counters();
     vitals.cache_hits += counters.cache_hits;
     vitals.cache_misses += counters.cache_misses;
     // What is done is read first, so that no more can be done than was begun.
@@ -516,7 +516,7 @@ Vitals Server::Read() const {
 std::string Server::Shape() const {
   std::string threads;
   if (model_ != nullptr) {
-    threads = router::models::ThreadsOf(*config_.model, config_.pool_size, config_.max_threads);
+    threads = models::ThreadsOf(*config_.model, config_.pool_size, config_.max_threads);
   } else {
     threads = absl::StrCat(
         fdpass_ == nullptr

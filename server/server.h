@@ -13,25 +13,25 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
-#include "copypath/lane.h"
 #include "fdpass/lane.h"
+#include "loop/lane.h"
 #include "net/listener.h"
 #include "net/mutex.h"
-#include "router/access.h"
 #include "router/demultiplexer.h"
-#include "router/lane.h"
-#include "router/session.h"
-#include "router/tally.h"
 #include "server/admin/vitals.h"
-#include "server/config.h"
+#include "server/flags/config.h"
 #include "server/socket_watch.h"
 #include "server/udp/listener.h"
-#include "storage/housekeeping.h"
-#include "storage/index.h"
-#include "storage/memory_tier.h"
-#include "storage/root_watch.h"
-#include "storage/store.h"
-#include "storage/tree.h"
+#include "session/access.h"
+#include "session/lane.h"
+#include "session/session.h"
+#include "session/tally.h"
+#include "storage/catalog/housekeeping.h"
+#include "storage/memory/memory_tier.h"
+#include "storage/store/store.h"
+#include "storage/tree/root_watch.h"
+#include "storage/tree/stat_cache.h"
+#include "storage/tree/tree.h"
 
 namespace objmapper::server {
 
@@ -65,7 +65,7 @@ class Server {
   void Look();
   // What has not gone on for kStuckAfter, as a sentence: a loop, the router, or the threads of a
   // pool that more waits for; which listeners nobody can connect to; or what has become of the root
-  // (storage/root_watch.h), which may wait for the disk. Empty when all is well. Any thread.
+  // (storage/tree/root_watch.h), which may wait for the disk. Empty when all is well. Any thread.
   std::string Stuck() const;
   static constexpr absl::Duration kStuckAfter = absl::Seconds(3);
 
@@ -79,22 +79,22 @@ class Server {
   // Stops listening, leaving the socket files, and gives each connection, once nothing is owed on
   // it, to `take`: the socket is another process's then. As Drain() else; how many there were goes
   // to `*count`.
-  bool HandOver(absl::FunctionRef<absl::Status(const router::Session&)> take, uint64_t* count);
+  bool HandOver(absl::FunctionRef<absl::Status(const session::Session&)> take, uint64_t* count);
   // Takes in a connection that a predecessor hands over. Any thread. What that has stored for the
   // connection, we have not seen: what we know of objects is not to be believed any more.
-  void Arrive(std::unique_ptr<router::Session> session) {
+  void Arrive(std::unique_ptr<session::Session> session) {
     tree_->NoteChange();
     demultiplexer_->Arrive(std::move(session));
   }
   // What were a predecessor's socket files are ours to remove.
   void TakeOverFiles() { demultiplexer_->TakeOverFiles(); }
-  router::ConnectionCounters* counters() { return &counters_; }
-  const router::SessionLimits* limits() const { return &limits_; }
+  session::ConnectionCounters* counters() { return &counters_; }
+  const session::SessionLimits* limits() const { return &limits_; }
 
   // The state of everything, now. Any thread, from Start() to the destructor; takes no lane's time.
   Vitals Read() const;
   // Any thread.
-  const router::ConnectionList& connections() const { return counters_.list; }
+  const session::ConnectionList& connections() const { return counters_.list; }
 
   // Where it listens, as bound; for the log.
   const std::vector<std::string>& urls() const { return urls_; }
@@ -105,7 +105,7 @@ class Server {
   explicit Server(const Config& config);
 
   // Each makes its part of what serves.
-  absl::Status MakeFdPassLane(copypath::LoopOptions loop);
+  absl::Status MakeFdPassLane(loop::LoopOptions loop);
   absl::Status MakeLanes();
   absl::Status MakeMemory();
   absl::Status MakeModel();
@@ -118,24 +118,24 @@ class Server {
   absl::Duration PoolPatience() const;
 
   // Where the rules that are in force are from, for the operator.
-  void NoteRules(const absl::StatusOr<router::AccessRules>& rules);
+  void NoteRules(const absl::StatusOr<session::AccessRules>& rules);
 
   const Config config_;
-  router::SessionLimits limits_;
-  std::unique_ptr<router::Access> access_;  // null: no rules
-  router::ConnectionCounters counters_;
-  router::TallyBoard board_;
+  session::SessionLimits limits_;
+  std::unique_ptr<session::Access> access_;  // null: no rules
+  session::ConnectionCounters counters_;
+  session::TallyBoard board_;
   std::unique_ptr<storage::MemoryTier> memory_;  // the tree's overlay; null: --memory_limit=0
   std::unique_ptr<storage::Tree> tree_;
   std::unique_ptr<storage::RootWatch> root_watch_;
-  std::unique_ptr<storage::Index> index_;
+  std::unique_ptr<storage::StatCache> index_;
   std::unique_ptr<storage::Housekeeping> house_;  // null: there is no catalog
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<router::Demultiplexer> demultiplexer_;
   std::unique_ptr<SocketWatch> socket_watch_;
-  std::unique_ptr<router::Lane> fdpass_;
-  std::unique_ptr<copypath::CopyPathLane> copypath_;
-  std::unique_ptr<router::Lane> model_;    // in place of both lanes
+  std::unique_ptr<session::Lane> fdpass_;
+  std::unique_ptr<loop::CopyPathLane> copypath_;
+  std::unique_ptr<session::Lane> model_;   // in place of both lanes
   std::unique_ptr<udp::UdpListener> udp_;  // null: none is asked for
   std::string fdpass_engine_;              // "epoll", "uring"; for the log
   std::vector<std::string> urls_;

@@ -11,9 +11,9 @@
 //   else 503 /flagz     the flags                /connz     the connections, ?n= of them
 //
 // Read only, and on threads of its own: nothing here is asked of a lane. No access control of its
-// own: a Unix socket has its file's, and TCP is bound to loopback alone (server/config.cc), and
-// answers to names of loopback. What a visitor can cost is bounded (http_server.h); /healthz and
-// /readyz are answered while pages hang.
+// own: a Unix socket has its file's, and TCP is bound to loopback alone (server/flags/config.cc),
+// and answers to names of loopback. What a visitor can cost is bounded (http_server.h); /healthz
+// and /readyz are answered while pages hang.
 #pragma once
 
 #include <memory>

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kHotNs = 1'000'000'000;
 
-bool IsHot(const router::Session& session, int64_t now_ns) {
+bool IsHot(const session::Session& session, int64_t now_ns) {
   return session.answered > 0 &&
          now_ns - session.received_ns.load(std::memory_order_relaxed) < kHotNs;
 }
@@ -19,11 +19,11 @@ std::string IdText(uint32_t id) { return id == static_cast<uint32_t>(-1) ? "-" :
 
 }  // namespace
 
-std::string ConnectionsText(const router::ConnectionList& list, size_t lines_max) {
+std::string ConnectionsText(const session::ConnectionList& list, size_t lines_max) {
   const int64_t now_ns = net::NowNs();
   size_t connections = 0, hot = 0;
   std::string lines;
-  list.ForEach([&](const router::Session& session) {
+  list.ForEach([&](const session::Session& session) {
     ++connections;
     const bool is_hot = IsHot(session, now_ns);
     if (is_hot) ++hot;
@@ -31,7 +31,7 @@ std::string ConnectionsText(const router::ConnectionList& list, size_t lines_max
     const uint64_t answered = session.answered;
     const protocol::Mode mode = session.last_mode.load(std::memory_order_relaxed);
     absl::StrAppendFormat(&lines, "%-5s %8s %8s %-9s %-10s %10.1f %10d %14d %s\n",
-                          session.transport == router::Transport::kUnix ? "unix" : "tcp",
+                          session.transport == session::Transport::kUnix ? "unix" : "tcp",
                           session.peer.pid == 0 ? "-" : absl::StrCat(session.peer.pid),
                           IdText(session.peer.uid), session.lane.load(std::memory_order_relaxed),
                           answered == 0 ? "-" : std::string(protocol::ModeName(mode)),
@@ -48,10 +48,10 @@ std::string ConnectionsText(const router::ConnectionList& list, size_t lines_max
   return text;
 }
 
-uint64_t HotConnections(const router::ConnectionList& list) {
+uint64_t HotConnections(const session::ConnectionList& list) {
   const int64_t now_ns = net::NowNs();
   uint64_t hot = 0;
-  list.ForEach([&](const router::Session& session) { hot += IsHot(session, now_ns) ? 1 : 0; });
+  list.ForEach([&](const session::Session& session) { hot += IsHot(session, now_ns) ? 1 : 0; });
   return hot;
 }
 

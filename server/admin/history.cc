@@ -15,16 +15,16 @@ double UnixSeconds() {
 
 double Microseconds(int64_t ns) { return static_cast<double>(ns) / 1e3; }
 
-uint64_t Misses(const router::TallySnapshot::PerWay& way) {
+uint64_t Misses(const session::TallySnapshot::PerWay& way) {
   return way.by_status[static_cast<size_t>(protocol::Status::kNotFound)];
 }
 
-History::Point::PerWay Between(const router::TallySnapshot::PerWay& before,
-                               const router::TallySnapshot::PerWay& after, double seconds) {
+History::Point::PerWay Between(const session::TallySnapshot::PerWay& before,
+                               const session::TallySnapshot::PerWay& after, double seconds) {
   const auto rate = [seconds](uint64_t from, uint64_t to) {
     return to > from ? static_cast<double>(to - from) / seconds : 0;
   };
-  const router::LatencySnapshot service = after.service.Since(before.service);
+  const session::LatencySnapshot service = after.service.Since(before.service);
   History::Point::PerWay way;
   way.requests_per_s = rate(before.requests(), after.requests());
   // NOT_FOUND is an answer like any other to who asks whether there is something.
@@ -47,8 +47,8 @@ uint64_t DepthOf(const Vitals& vitals, const std::string& lane) {
 std::vector<History::Point::PerLane> LanesBetween(const Vitals& before, const Vitals& after,
                                                   double seconds) {
   std::vector<History::Point::PerLane> lanes;
-  for (const router::TallySnapshot::PerLane& now : after.tally.lanes) {
-    const router::TallySnapshot::PerLane* then = nullptr;
+  for (const session::TallySnapshot::PerLane& now : after.tally.lanes) {
+    const session::TallySnapshot::PerLane* then = nullptr;
     for (const auto& lane : before.tally.lanes) {
       if (lane.name == now.name) then = &lane;
     }
@@ -59,7 +59,7 @@ std::vector<History::Point::PerLane> LanesBetween(const Vitals& before, const Vi
     if (now.busy_ns > busy_before) {
       lane.busy_threads = static_cast<double>(now.busy_ns - busy_before) / 1e9 / seconds;
     }
-    const router::LatencySnapshot wait = then == nullptr ? now.wait : now.wait.Since(then->wait);
+    const session::LatencySnapshot wait = then == nullptr ? now.wait : now.wait.Since(then->wait);
     lane.wait_p99_us = Microseconds(wait.Quantile(0.99));
   }
   return lanes;
@@ -85,7 +85,7 @@ void History::Add(const Vitals& vitals) {
     Point point;
     point.seconds = static_cast<double>(vitals.now_ns - last_->now_ns) / 1e9;
     point.end_unix_s = UnixSeconds();
-    for (size_t w = 0; w < router::kWays; ++w) {
+    for (size_t w = 0; w < session::kWays; ++w) {
       point.ways[w] = Between(last_->tally.ways[w], vitals.tally.ways[w], point.seconds);
     }
     point.lanes = LanesBetween(*last_, vitals, point.seconds);

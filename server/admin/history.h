@@ -10,8 +10,8 @@
 
 #include "absl/types/optional.h"
 #include "net/mutex.h"
-#include "router/tally.h"
 #include "server/admin/vitals.h"
+#include "session/tally.h"
 
 namespace objmapper::server {
 
@@ -34,7 +34,7 @@ class History {
     };
     double seconds = 0;  // its length
     double end_unix_s = 0;
-    std::array<PerWay, router::kWays> ways;
+    std::array<PerWay, session::kWays> ways;
     std::vector<PerLane> lanes;
     uint64_t connections_open = 0, connections_hot = 0;  // at its end
     double cpu_cores = 0;                                // CPU time over time

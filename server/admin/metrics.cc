@@ -18,7 +18,7 @@ namespace {
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
-using router::LatencySnapshot;
+using session::LatencySnapshot;
 using Labels = std::vector<std::pair<const char*, std::string>>;
 
 constexpr double kNs = 1e-9;
@@ -65,13 +65,13 @@ void AddHistogram(MetricFamily& family, const Labels& labels, const LatencySnaps
   }
 }
 
-void AddRequests(const router::TallySnapshot& tally, Families& out) {
+void AddRequests(const session::TallySnapshot& tally, Families& out) {
   MetricFamily& answers =
       out.Begin("objmapper_requests_total", "Requests that were answered, by mode and status.",
                 MetricType::Counter);
-  for (size_t w = 0; w < router::kWays; ++w) {
-    const char* const mode = NameOf(static_cast<router::Way>(w));
-    for (size_t s = 0; s < router::kStatuses; ++s) {
+  for (size_t w = 0; w < session::kWays; ++w) {
+    const char* const mode = NameOf(static_cast<session::Way>(w));
+    for (size_t s = 0; s < session::kStatuses; ++s) {
       // All modes are there from the beginning, so that a rate can be taken; a status once it has
       // been seen.
       if (tally.ways[w].by_status[s] == 0 && s != 0) continue;
@@ -88,8 +88,8 @@ void AddRequests(const router::TallySnapshot& tally, Families& out) {
       "objmapper_service_seconds",
       "From a request being taken off its socket to its answer being with the kernel whole.",
       MetricType::Histogram);
-  for (size_t w = 0; w < router::kWays; ++w) {
-    const Labels mode = {{"mode", NameOf(static_cast<router::Way>(w))}};
+  for (size_t w = 0; w < session::kWays; ++w) {
+    const Labels mode = {{"mode", NameOf(static_cast<session::Way>(w))}};
     With(bytes, mode).counter.value = static_cast<double>(tally.ways[w].bytes);
     AddHistogram(service, mode, tally.ways[w].service);
   }
@@ -106,7 +106,7 @@ void AddLanes(const Vitals& vitals, Families& out) {
       out.Begin("objmapper_queue_wait_seconds",
                 "From a connection being put into a lane's queue to a thread taking it up.",
                 MetricType::Histogram);
-  for (const router::TallySnapshot::PerLane& lane : vitals.tally.lanes) {
+  for (const session::TallySnapshot::PerLane& lane : vitals.tally.lanes) {
     With(threads, {{"lane", lane.name}}).gauge.value = static_cast<double>(lane.threads);
     With(busy, {{"lane", lane.name}}).counter.value = static_cast<double>(lane.busy_ns) * kNs;
     AddHistogram(wait, {{"lane", lane.name}}, lane.wait);

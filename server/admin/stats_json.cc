@@ -15,15 +15,15 @@ double Microseconds(int64_t ns) { return static_cast<double>(ns) / 1e3; }
 
 Json Totals(const Vitals& vitals) {
   Json modes = Json::object();
-  for (size_t w = 0; w < router::kWays; ++w) {
-    const router::TallySnapshot::PerWay& way = vitals.tally.ways[w];
+  for (size_t w = 0; w < session::kWays; ++w) {
+    const session::TallySnapshot::PerWay& way = vitals.tally.ways[w];
     Json errors = Json::object();
-    for (size_t s = 1; s < router::kStatuses; ++s) {
+    for (size_t s = 1; s < session::kStatuses; ++s) {
       if (way.by_status[s] == 0) continue;
       const absl::string_view name = protocol::StatusName(static_cast<protocol::Status>(s));
       errors[absl::AsciiStrToLower(name)] = way.by_status[s];
     }
-    modes[NameOf(static_cast<router::Way>(w))] = {
+    modes[NameOf(static_cast<session::Way>(w))] = {
         {"requests", way.requests()},
         {"errors", std::move(errors)},
         {"object_bytes", way.bytes},
@@ -33,7 +33,7 @@ Json Totals(const Vitals& vitals) {
     };
   }
   Json lanes = Json::object();
-  for (const router::TallySnapshot::PerLane& lane : vitals.tally.lanes) {
+  for (const session::TallySnapshot::PerLane& lane : vitals.tally.lanes) {
     Json& one = lanes[lane.name];
     one = {{"threads", lane.threads},
            {"busy_s", static_cast<double>(lane.busy_ns) / 1e9},
@@ -138,15 +138,15 @@ Json Totals(const Vitals& vitals) {
 
 Json ToJson(const History::Point& point) {
   Json modes = Json::object();
-  for (size_t w = 0; w < router::kWays; ++w) {
+  for (size_t w = 0; w < session::kWays; ++w) {
     const History::Point::PerWay& way = point.ways[w];
-    modes[NameOf(static_cast<router::Way>(w))] = {{"requests_per_s", way.requests_per_s},
-                                                  {"misses_per_s", way.misses_per_s},
-                                                  {"errors_per_s", way.errors_per_s},
-                                                  {"object_bytes_per_s", way.bytes_per_s},
-                                                  {"p50_us", way.p50_us},
-                                                  {"p99_us", way.p99_us},
-                                                  {"p999_us", way.p999_us}};
+    modes[NameOf(static_cast<session::Way>(w))] = {{"requests_per_s", way.requests_per_s},
+                                                   {"misses_per_s", way.misses_per_s},
+                                                   {"errors_per_s", way.errors_per_s},
+                                                   {"object_bytes_per_s", way.bytes_per_s},
+                                                   {"p50_us", way.p50_us},
+                                                   {"p99_us", way.p99_us},
+                                                   {"p999_us", way.p999_us}};
   }
   Json lanes = Json::object();
   for (const History::Point::PerLane& lane : point.lanes) {

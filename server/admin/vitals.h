@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "net/expendable.h"
-#include "router/session.h"
-#include "router/tally.h"
-#include "storage/housekeeping.h"
-#include "storage/memory_tier.h"
+#include "session/session.h"
+#include "session/tally.h"
+#include "storage/catalog/housekeeping.h"
+#include "storage/memory/memory_tier.h"
 
 namespace objmapper::server {
 
@@ -56,14 +56,14 @@ struct Vitals {
   int64_t now_ns = 0;  // net::NowNs()
   std::string shape;   // Server::Shape()
   bool draining = false;
-  router::TallySnapshot tally;
+  session::TallySnapshot tally;
   std::vector<Lane> lanes;
   std::optional<Udp> udp;  // nullopt: it does not listen on UDP
   uint64_t connections_max = 0;
   uint64_t connections_open = 0;
   uint64_t connections_hot = 0;  // of those: asked something in the last second
   uint64_t accepted = 0, refused = 0, timed_out = 0, migrated = 0;
-  std::array<uint64_t, router::ConnectionCounters::kByAnswers> ended_by_answers{};
+  std::array<uint64_t, session::ConnectionCounters::kByAnswers> ended_by_answers{};
   uint64_t ended_answers = 0;
   uint64_t index_hits = 0, index_misses = 0;             // OP_STAT
   std::optional<storage::Housekeeping::Counts> objects;  // nullopt: there is no catalog
@@ -75,7 +75,7 @@ struct Vitals {
   bool writable = false;
   net::ExpendableCounts expendable;  // clients' descriptors on their way out
   uint64_t log_lines_dropped = 0;
-  uint64_t slow_opens = 0, slow_file_systems = 0;  // storage/slow_opens.h
+  uint64_t slow_opens = 0, slow_file_systems = 0;  // storage/tree/slow_opens.h
   Process process;
 };
 

@@ -150,11 +150,11 @@ absl::StatusOr<Frame> Wire::ReceiveUpTo(size_t bytes_max, absl::Duration patienc
   return frame;
 }
 
-std::vector<std::string> Describe(const router::Session& session, std::vector<int>* fds) {
+std::vector<std::string> Describe(const session::Session& session, std::vector<int>* fds) {
   fds->assign(1, session.fd());
   // Four numbers for each read that brought descriptors; most connections have none.
   std::string arrivals;
-  for (const router::Arrival& arrival : session.arrivals) {
+  for (const session::Arrival& arrival : session.arrivals) {
     if (arrival.claimed) continue;
     const bool fits = fds->size() + arrival.fds.size() <= net::kFdsPerMessageMax;
     const int fate =
@@ -176,7 +176,7 @@ std::vector<std::string> Describe(const router::Session& session, std::vector<in
   const uint64_t to_skip = std::min<uint64_t>(state.to_skip, INT64_MAX);
   frames.push_back(absl::StrCat(
       frames.empty() ? kConnection : kConnectionInParts,
-      session.transport == router::Transport::kUnix ? "unix" : "tcp", " ",
+      session.transport == session::Transport::kUnix ? "unix" : "tcp", " ",
       static_cast<int>(state.dialect), " ", state.capabilities, " ", state.max_pipeline, " ",
       to_skip, " ", session.answered.get(), " ", session.bytes.get(), " ",
       session.fds_at.has_value() ? static_cast<int64_t>(*session.fds_at) : -1, arrivals, "\n",
@@ -193,9 +193,9 @@ bool AddPart(const Frame& frame, std::string* unread) {
   return true;
 }
 
-absl::StatusOr<std::unique_ptr<router::Session>> Revive(Frame frame,
-                                                        router::ConnectionCounters* counters,
-                                                        const router::SessionLimits* limits) {
+absl::StatusOr<std::unique_ptr<session::Session>> Revive(Frame frame,
+                                                         session::ConnectionCounters* counters,
+                                                         const session::SessionLimits* limits) {
   const absl::Status wrong =
       absl::InternalError("the other server describes a connection in another way");
   if (frame.too_long != 0) {
@@ -236,9 +236,9 @@ absl::StatusOr<std::unique_ptr<router::Session>> Revive(Frame frame,
   state.dialect = static_cast<protocol::Dialect>(numbers[0]);
   state.capabilities = static_cast<uint16_t>(numbers[1]);
   state.max_pipeline = static_cast<uint16_t>(numbers[2]);
-  const auto transport = words[0] == "unix" ? router::Transport::kUnix : router::Transport::kTcp;
-  auto session = std::make_unique<router::Session>(router::ConnectionSlot(counters),
-                                                   std::move(frame.fds[0]), transport, limits);
+  const auto transport = words[0] == "unix" ? session::Transport::kUnix : session::Transport::kTcp;
+  auto session = std::make_unique<session::Session>(session::ConnectionSlot(counters),
+                                                    std::move(frame.fds[0]), transport, limits);
   session->parser.Restore(state);
   session->AllowFds();  // as this server wants it
   session->answered.Add(static_cast<uint64_t>(std::max<int64_t>(numbers[4], 0)));
@@ -253,7 +253,7 @@ absl::StatusOr<std::unique_ptr<router::Session>> Revive(Frame frame,
         (count > frame.fds.size() - next_fd && !frame.fds_lost)) {
       return wrong;
     }
-    router::Arrival arrival;
+    session::Arrival arrival;
     arrival.begin = static_cast<size_t>(numbers[i]);
     arrival.last = static_cast<size_t>(numbers[i + 1]);
     const bool all = count <= frame.fds.size() - next_fd;

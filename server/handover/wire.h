@@ -32,7 +32,7 @@
 #include "absl/types/span.h"
 #include "net/scm_rights.h"
 #include "net/unique_fd.h"
-#include "router/session.h"
+#include "session/session.h"
 
 namespace objmapper::server::handover {
 
@@ -87,15 +87,15 @@ class Wire {
 // the frames to be sent in this order; all but the last are AddPart()'s. `fds`: what goes along
 // with the last, borrowed: its socket, and what came with requests that have not been taken.
 // Whatever the client has sent, it can be said: every connection arrives.
-std::vector<std::string> Describe(const router::Session& session, std::vector<int>* fds);
+std::vector<std::string> Describe(const session::Session& session, std::vector<int>* fds);
 
 // Whether the frame is a part of the unread bytes of the connection that follows; then they are
 // added to `*unread`, of which no more than kUnreadBytesMax + 1 are kept.
 bool AddPart(const Frame& frame, std::string* unread);
 
 // The session that the frame describes. INTERNAL: it does not.
-absl::StatusOr<std::unique_ptr<router::Session>> Revive(Frame frame,
-                                                        router::ConnectionCounters* counters,
-                                                        const router::SessionLimits* limits);
+absl::StatusOr<std::unique_ptr<session::Session>> Revive(Frame frame,
+                                                         session::ConnectionCounters* counters,
+                                                         const session::SessionLimits* limits);
 
 }  // namespace objmapper::server::handover

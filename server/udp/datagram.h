@@ -12,7 +12,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "router/tally.h"
+#include "session/tally.h"
 
 namespace objmapper::server::udp {
 
@@ -56,7 +56,7 @@ struct Outgoing {
   int socket = -1;  // borrowed
   Sender to;
   std::string bytes;
-  router::Receipt receipt;
+  session::Receipt receipt;
 };
 
 // Gives the answers to the kernel in order; never waits. Calls `done(answer, error)` for each: 0,

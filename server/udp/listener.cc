@@ -49,7 +49,7 @@ void UdpListener::Start() {
   for (net::UniqueFd& socket : sockets_) CHECK_EQ(epoll_.Add(socket.get(), EPOLLIN, &socket), 0);
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "udp/0");
-    tally_ = std::make_unique<router::TallyLease>(options_.board, "udp");
+    tally_ = std::make_unique<session::TallyLease>(options_.board, "udp");
     Run();
     sockets_.clear();
     tally_.reset();
@@ -79,7 +79,7 @@ void UdpListener::AskPulse() {
 void UdpListener::Run() {
   const storage::SlowOpens::Watched watched(&options_.objects.tree->slow_opens());
   while (true) {
-    if (now_ns_ != 0) (*tally_)->Worked(router::CountingNowNs() - now_ns_);
+    if (now_ns_ != 0) (*tally_)->Worked(session::CountingNowNs() - now_ns_);
     const absl::Span<epoll_event> events = epoll_.Wait(-1);
     now_ns_ = net::NowNs();
     pulse_.Answer();
@@ -150,7 +150,7 @@ void UdpListener::Take(int socket, const Incoming& incoming) {
   request->received_ns = net::NowNs();
   if (options_.access != nullptr && request->refusal == protocol::Status::kOk &&
       !options_.access->Permits(&standing_, net::PeerCredentials(), socket, request->uri,
-                                router::Right::kRead)) {
+                                session::Right::kRead)) {
     request->refusal = protocol::Status::kPermissionDenied;
     request->reason = "the server's rules do not allow you this";
   }
@@ -192,7 +192,7 @@ void UdpListener::ReadMail() {
 }
 
 void UdpListener::Answer(const protocol::Request& request, Reply reply, Outgoing out) {
-  out.receipt = router::ReceiptOf(request, reply.status, reply.object_bytes);
+  out.receipt = session::ReceiptOf(request, reply.status, reply.object_bytes);
   out.bytes = std::move(reply.bytes);
   if (options_.log_requests) {
     LOG(INFO) << "request: udp peer " << out.to.Name() << ": " << protocol::ModeName(request.mode)
@@ -206,7 +206,7 @@ void UdpListener::Answer(const protocol::Request& request, Reply reply, Outgoing
 
 void UdpListener::Flush() {
   if (outgoing_.empty()) return;
-  const int64_t now_ns = router::CountingNowNs();
+  const int64_t now_ns = session::CountingNowNs();
   Send(outgoing_, [this, now_ns](const Outgoing& answer, int error) {
     if (error != 0) {
       counters_.errors.Add();
@@ -217,7 +217,7 @@ void UdpListener::Flush() {
     counters_.answered.Add();
     counters_.bytes_out.Add(answer.bytes.size());
     if (answer.receipt.status == protocol::Status::kTooLarge) counters_.too_large.Add();
-    if (router::kCounting) (*tally_)->Answered(answer.receipt, now_ns);
+    if (session::kCounting) (*tally_)->Answered(answer.receipt, now_ns);
   });
   outgoing_.clear();
 }

@@ -35,10 +35,10 @@
 #include "net/mailbox.h"
 #include "net/pulse.h"
 #include "net/udp.h"
-#include "router/access.h"
-#include "router/tally.h"
 #include "server/udp/datagram.h"
 #include "server/udp/reply.h"
+#include "session/access.h"
+#include "session/tally.h"
 
 namespace objmapper::server::udp {
 
@@ -58,8 +58,8 @@ class UdpListener {
  public:
   struct Options {
     Objects objects;
-    const router::Access* access = nullptr;  // null: everybody may ask for everything
-    router::TallyBoard* board = nullptr;
+    const session::Access* access = nullptr;  // null: everybody may ask for everything
+    session::TallyBoard* board = nullptr;
     bool log_requests = false;
   };
 
@@ -76,7 +76,7 @@ class UdpListener {
   // Ends the threads, whatever they have. Once, before destruction.
   void Stop();
 
-  // As router::Lane has it.
+  // As session::Lane has it.
   void AskPulse();
   // a thread that has ended owes none
   bool HasPulse() const { return drained() || pulse_.answered(); }
@@ -123,8 +123,8 @@ class UdpListener {
   int64_t now_ns_ = 0;
   Receiver receiver_;
   std::vector<Outgoing> outgoing_;
-  std::unique_ptr<router::Standing> standing_;  // of all senders: nothing is known of any
-  std::unique_ptr<router::TallyLease> tally_;
+  std::unique_ptr<session::Standing> standing_;  // of all senders: nothing is known of any
+  std::unique_ptr<session::TallyLease> tally_;
 
   copypath::BlockingPool pool_;
   std::thread thread_;

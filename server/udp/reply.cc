@@ -8,13 +8,13 @@
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
 #include "net/errno_status.h"
-#include "protocol/encode.h"
 #include "protocol/limits.h"
-#include "protocol/metadata.h"
-#include "router/answers.h"
-#include "storage/description.h"
-#include "storage/find_description.h"
-#include "storage/object_info.h"
+#include "protocol/objm/encode.h"
+#include "protocol/objm/metadata.h"
+#include "session/answers.h"
+#include "storage/tree/description.h"
+#include "storage/tree/find_description.h"
+#include "storage/tree/object_info.h"
 #include "text/printable.h"
 
 namespace objmapper::server::udp {
@@ -37,7 +37,7 @@ bool NotCached(const absl::Status& status, Wait wait) {
 }
 
 Reply ErrorReply(const protocol::Request& request, const absl::Status& error) {
-  return udp::ErrorReply(request, router::WireStatus(error), error.message());
+  return udp::ErrorReply(request, session::WireStatus(error), error.message());
 }
 
 std::optional<Reply> ReplyToStat(const protocol::Request& request, const Objects& objects,
@@ -47,12 +47,12 @@ std::optional<Reply> ReplyToStat(const protocol::Request& request, const Objects
   if (NotCached(found.status(), wait)) return std::nullopt;
   if (!found.ok()) return ErrorReply(request, found.status());
   Reply reply;
-  router::AppendStatOf(Dialect::kV2, request.id, *found, &reply.bytes);
+  session::AppendStatOf(Dialect::kV2, request.id, *found, &reply.bytes);
   return reply;
 }
 
 // The header of an OK answer with `extent` of an object.
-void EncodeHeader(const protocol::Request& request, const router::Extent& extent, uint64_t size,
+void EncodeHeader(const protocol::Request& request, const session::Extent& extent, uint64_t size,
                   absl::string_view etag, std::string* out) {
   protocol::MetadataWriter metadata;
   metadata.AddU64(MetadataType::kSize, size);
@@ -64,7 +64,7 @@ void EncodeHeader(const protocol::Request& request, const router::Extent& extent
 }
 
 // TOO_LARGE, with the size, and in RANGE the most that is granted from the extent's offset on.
-Reply TooLarge(const protocol::Request& request, const router::Extent& extent, uint64_t size,
+Reply TooLarge(const protocol::Request& request, const session::Extent& extent, uint64_t size,
                absl::string_view etag, size_t payload_max) {
   const size_t header_bytes = protocol::kV2ResponseHeaderBytes + kEntryHeaderBytes +
                               sizeof(uint64_t) + kEntryHeaderBytes + etag.size() +
@@ -112,10 +112,10 @@ std::optional<Reply> ReplyToCopy(const protocol::Request& request, const Objects
   if (!object.ok()) return ErrorReply(request, object.status());
   storage::ObjectInfo info = object->info;
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
-    const std::optional<router::Extent> extent = router::ResolveExtent(request, info.size);
+    const std::optional<session::Extent> extent = session::ResolveExtent(request, info.size);
     if (!extent.has_value()) {
       return udp::ErrorReply(request, Status::kRangeNotSatisfiable,
-                             router::RangeMessage(request, info.size));
+                             session::RangeMessage(request, info.size));
     }
     const std::string etag = storage::EtagOf(object->fd.get(), info, object->tier);
     Reply reply;
@@ -162,8 +162,8 @@ std::optional<protocol::Request> ParseDatagram(absl::string_view datagram) {
 Reply ErrorReply(const protocol::Request& request, Status status, absl::string_view message) {
   Reply reply;
   reply.status = status;
-  router::AppendError(Dialect::kV2, request.id, status, message, &reply.bytes,
-                      request.retry_after_ms);
+  session::AppendError(Dialect::kV2, request.id, status, message, &reply.bytes,
+                       request.retry_after_ms);
   return reply;
 }
 

@@ -14,18 +14,18 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "protocol/request_parser.h"
+#include "protocol/objm/request_parser.h"
 #include "protocol/status.h"
-#include "storage/index.h"
-#include "storage/tree.h"
+#include "storage/tree/stat_cache.h"
+#include "storage/tree/tree.h"
 
 namespace objmapper::server::udp {
 
 // Where answers come from. Both outlive the answers.
 struct Objects {
   const storage::Tree* tree = nullptr;
-  storage::Index* index = nullptr;  // for STAT
-  size_t payload_max = 0;           // bytes of a datagram: kPayloadMaxLeast or more
+  storage::StatCache* index = nullptr;  // for STAT
+  size_t payload_max = 0;               // bytes of a datagram: kPayloadMaxLeast or more
 };
 
 // The least that --udp_max_payload may be: an answer without a body is never larger.

@@ -16,7 +16,7 @@
 #include "absl/time/time.h"
 #include "client/client.h"
 #include "client/error.h"
-#include "protocol/encode.h"
+#include "protocol/objm/encode.h"
 #include "tests/client/fake_server.h"
 #include "tests/net/open_fds.h"
 

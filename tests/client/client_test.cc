@@ -11,7 +11,7 @@
 
 #include "absl/strings/match.h"
 #include "client/error.h"
-#include "protocol/encode.h"
+#include "protocol/objm/encode.h"
 #include "tests/client/fake_server.h"
 #include "tests/net/open_fds.h"
 

@@ -16,7 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "net/scm_rights.h"
-#include "protocol/encode.h"
+#include "protocol/objm/encode.h"
 
 namespace objmapper::client {
 namespace {

@@ -19,9 +19,9 @@
 
 #include "absl/strings/string_view.h"
 #include "net/unique_fd.h"
-#include "protocol/metadata.h"
 #include "protocol/mode.h"
-#include "protocol/request_parser.h"
+#include "protocol/objm/metadata.h"
+#include "protocol/objm/request_parser.h"
 #include "protocol/status.h"
 
 namespace objmapper::client {

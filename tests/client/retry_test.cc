@@ -5,7 +5,7 @@
 #include <set>
 #include <string>
 
-#include "protocol/metadata.h"
+#include "protocol/objm/metadata.h"
 
 namespace objmapper::client {
 namespace {

@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "storage/tree.h"
+#include "storage/tree/tree.h"
 #include "tests/client/temporary_folder.h"
 #include "tests/copypath/eviction.h"
 #include "tests/copypath/pattern.h"

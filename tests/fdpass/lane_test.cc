@@ -26,7 +26,7 @@ class LaneTest : public WorkerTest {
 
   ClientEnd Connect(Dialect dialect = Dialect::kV2) {
     net::SocketPair pair = net::SocketPair::Unix();
-    lane_->Adopt(MakeSession(std::move(pair.ours), router::Transport::kUnix, &limits_, &counters_,
+    lane_->Adopt(MakeSession(std::move(pair.ours), session::Transport::kUnix, &limits_, &counters_,
                              dialect, protocol::kFdInHeader));
     return ClientEnd(std::move(pair.peer), dialect, /*greeted=*/true);
   }

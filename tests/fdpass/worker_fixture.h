@@ -14,41 +14,41 @@
 #include "absl/strings/str_cat.h"
 #include "fdpass/worker.h"
 #include "net/mutex.h"
-#include "router/lane.h"
-#include "storage/index.h"
-#include "storage/tree.h"
+#include "session/lane.h"
+#include "storage/tree/stat_cache.h"
+#include "storage/tree/tree.h"
 #include "tests/client/temporary_folder.h"
 #include "tests/net/eventually.h"
 #include "tests/net/open_fds.h"
 #include "tests/net/socket_pair.h"
-#include "tests/router/client_end.h"
+#include "tests/session/client_end.h"
 
 namespace objmapper::fdpass {
 
 using protocol::Dialect;
 using protocol::Mode;
 using protocol::Status;
-using router::ClientEnd;
-using router::RequestBytes;
+using session::ClientEnd;
+using session::RequestBytes;
 
 // Keeps what a lane gives back. Like the real one it lets a retired peer read to the end.
-class CollectingSwitchboard : public router::Switchboard {
+class CollectingSwitchboard : public session::Switchboard {
  public:
-  void Route(std::unique_ptr<router::Session> session) override {
+  void Route(std::unique_ptr<session::Session> session) override {
     net::MutexLock lock(&mutex_);
     routed_.push_back(std::move(session));
   }
-  void Retire(std::unique_ptr<router::Session> session) override {
+  void Retire(std::unique_ptr<session::Session> session) override {
     shutdown(session->fd(), SHUT_WR);
     net::MutexLock lock(&mutex_);
     retired_.push_back(std::move(session));
   }
 
   // Null, and a failure, when none comes.
-  std::unique_ptr<router::Session> AwaitRouted() {
+  std::unique_ptr<session::Session> AwaitRouted() {
     return Await([this] { return TakeFirst(&routed_); });
   }
-  std::unique_ptr<router::Session> AwaitRetired() {
+  std::unique_ptr<session::Session> AwaitRetired() {
     return Await([this] { return TakeFirst(&retired_); });
   }
   // Closes those that nobody has asked for.
@@ -59,11 +59,11 @@ class CollectingSwitchboard : public router::Switchboard {
   }
 
  private:
-  using Sessions = std::vector<std::unique_ptr<router::Session>>;
+  using Sessions = std::vector<std::unique_ptr<session::Session>>;
 
   template <typename Take>
-  std::unique_ptr<router::Session> Await(Take take) {
-    std::unique_ptr<router::Session> session;
+  std::unique_ptr<session::Session> Await(Take take) {
+    std::unique_ptr<session::Session> session;
     const auto taken = [&] {
       net::MutexLock lock(&mutex_);
       session = take();
@@ -72,9 +72,9 @@ class CollectingSwitchboard : public router::Switchboard {
     EXPECT_TRUE(net::Eventually(taken)) << "the worker keeps its session";
     return session;
   }
-  static std::unique_ptr<router::Session> TakeFirst(Sessions* sessions) {
+  static std::unique_ptr<session::Session> TakeFirst(Sessions* sessions) {
     if (sessions->empty()) return nullptr;
-    std::unique_ptr<router::Session> first = std::move(sessions->front());
+    std::unique_ptr<session::Session> first = std::move(sessions->front());
     sessions->erase(sessions->begin());
     return first;
   }
@@ -141,8 +141,8 @@ class WorkerTest : public testing::Test {
       EXPECT_EQ(setsockopt(pair.ours.get(), SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof(send_bytes)),
                 0);
     }
-    worker_->Adopt(MakeSession(std::move(pair.ours), router::Transport::kUnix, &limits_, &counters_,
-                               dialect, capabilities));
+    worker_->Adopt(MakeSession(std::move(pair.ours), session::Transport::kUnix, &limits_,
+                               &counters_, dialect, capabilities));
     return ClientEnd(std::move(pair.peer), dialect, /*greeted=*/true);
   }
 
@@ -164,8 +164,8 @@ class WorkerTest : public testing::Test {
 
   // Reads the answer to the i-th of them. `in_header`: FD_IN_HEADER was agreed on.
   void ExpectAnswer(ClientEnd* client, int i, bool in_header) {
-    const router::ServerMessage answer = client->Next();
-    ASSERT_EQ(answer.kind, router::ServerMessage::Kind::kResponse) << "in place of answer " << i;
+    const session::ServerMessage answer = client->Next();
+    ASSERT_EQ(answer.kind, session::ServerMessage::Kind::kResponse) << "in place of answer " << i;
     EXPECT_EQ(answer.status, Status::kOk) << answer.metadata.error.value_or("");
     EXPECT_TRUE(answer.id == 0 || answer.id == static_cast<uint32_t>(i)) << answer.id;
     EXPECT_EQ(answer.content_length, in_header ? Content(i).size() : 0u);
@@ -177,10 +177,10 @@ class WorkerTest : public testing::Test {
 
   const ptrdiff_t open_fds_ = net::OpenFds();
   const client::TemporaryFolder folder_;
-  router::SessionLimits limits_{.max_pipeline = 60000};
-  router::ConnectionCounters counters_;
+  session::SessionLimits limits_{.max_pipeline = 60000};
+  session::ConnectionCounters counters_;
   CollectingSwitchboard switchboard_;
-  storage::Index index_{100, absl::Seconds(60)};
+  storage::StatCache index_{100, absl::Seconds(60)};
   std::optional<storage::Tree> tree_;
   Worker::Options options_;
   std::unique_ptr<Worker> worker_;

@@ -12,7 +12,7 @@
 namespace objmapper::fdpass {
 namespace {
 
-using router::ServerMessage;
+using session::ServerMessage;
 using Kind = ServerMessage::Kind;
 
 constexpr int kSmall = 4096;  // bytes of a send buffer
@@ -161,7 +161,7 @@ TEST_F(WorkerTest, OnceSlowIsNotLateForEver) {
   while (send(pair.ours.get(), "f", 1, MSG_DONTWAIT) == 1) {
   }
   EXPECT_EQ(net::ReadBytes(pair.peer.get(), 1), "f");
-  worker_->Adopt(MakeSession(std::move(pair.ours), router::Transport::kUnix, &limits_, &counters_,
+  worker_->Adopt(MakeSession(std::move(pair.ours), session::Transport::kUnix, &limits_, &counters_,
                              Dialect::kV1));
   net::SendAll(pair.peer.get(), RequestBytes(Dialect::kV1, {.mode = Mode::kFdPass, .uri = "1"}));
   EXPECT_TRUE(net::Eventually([this] { return worker_->counters().blocked == 1; }));

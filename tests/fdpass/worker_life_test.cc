@@ -12,7 +12,7 @@ namespace objmapper::fdpass {
 namespace {
 
 using protocol::CloseReason;
-using router::ServerMessage;
+using session::ServerMessage;
 using Kind = ServerMessage::Kind;
 
 constexpr absl::Duration kSoon = absl::Milliseconds(50);
@@ -61,7 +61,7 @@ TEST_P(WorkerLifeTest, ServesWhatASessionBrings) {
   WriteObjects();
   Start();
   net::SocketPair pair = net::SocketPair::Unix();
-  auto session = MakeSession(std::move(pair.ours), router::Transport::kUnix, &limits_, &counters_,
+  auto session = MakeSession(std::move(pair.ours), session::Transport::kUnix, &limits_, &counters_,
                              dialect(), protocol::kFdInHeader);
   session->unread = Ask(Mode::kFdPass, 1) + Ask(Mode::kFdPass, 2);
   worker_->Adopt(std::move(session));
@@ -214,8 +214,8 @@ TEST_P(WorkerLifeTest, DrainAnswersWhatWasAsked) {
   worker_->Drain();
   for (const bool unread : {false, true}) {
     net::SocketPair pair = net::SocketPair::Unix();
-    auto session = MakeSession(std::move(pair.ours), router::Transport::kUnix, &limits_, &counters_,
-                               dialect(), protocol::kFdInHeader);
+    auto session = MakeSession(std::move(pair.ours), session::Transport::kUnix, &limits_,
+                               &counters_, dialect(), protocol::kFdInHeader);
     const std::string requests = Ask(Mode::kFdPass, 1) + Ask(Mode::kFdPass, 2);
     if (unread) {
       session->unread = requests;

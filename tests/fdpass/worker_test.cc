@@ -16,7 +16,7 @@
 namespace objmapper::fdpass {
 namespace {
 
-using router::ServerMessage;
+using session::ServerMessage;
 
 // An old client reads 11 bytes with read(2), which would lose a descriptor on them, and then one
 // byte with recvmsg(2), which brings it.

@@ -1,11 +1,11 @@
 // The encoders' bytes, written out by hand from docs/protocol.md.
-#include "protocol/encode.h"
+#include "protocol/objm/encode.h"
 
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "protocol/metadata.h"
+#include "protocol/objm/metadata.h"
 
 namespace objmapper::protocol {
 namespace {

@@ -1,4 +1,4 @@
-#include "protocol/metadata.h"
+#include "protocol/objm/metadata.h"
 
 #include <limits>
 #include <optional>

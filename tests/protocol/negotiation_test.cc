@@ -1,11 +1,11 @@
-// HELLO: what both sides agree on (RequestParser in protocol/request_parser.h).
+// HELLO: what both sides agree on (RequestParser in protocol/objm/request_parser.h).
 #include <algorithm>
 #include <cstdint>
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "protocol/encode.h"
-#include "protocol/request_parser.h"
+#include "protocol/objm/encode.h"
+#include "protocol/objm/request_parser.h"
 #include "tests/protocol/sample_requests.h"
 
 namespace objmapper::protocol {

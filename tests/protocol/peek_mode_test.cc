@@ -1,12 +1,13 @@
-// RequestParser::PeekMode (protocol/request_parser.h). That it agrees with Next() at every step of
-// every stream is checked by TranscribeRequests(), which the other tests and the fuzzer run.
+// RequestParser::PeekMode (protocol/objm/request_parser.h). That it agrees with Next() at every
+// step of every stream is checked by TranscribeRequests(), which the other tests and the fuzzer
+// run.
 #include <cstdint>
 #include <string>
 
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
-#include "protocol/encode.h"
-#include "protocol/request_parser.h"
+#include "protocol/objm/encode.h"
+#include "protocol/objm/request_parser.h"
 #include "tests/protocol/request_transcript.h"
 #include "tests/protocol/sample_requests.h"
 

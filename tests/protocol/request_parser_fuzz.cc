@@ -21,7 +21,7 @@
 #include "absl/strings/string_view.h"
 #include "glog/logging.h"
 #include "protocol/capabilities.h"
-#include "protocol/request_parser.h"
+#include "protocol/objm/request_parser.h"
 #include "tests/protocol/request_transcript.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -1,4 +1,4 @@
-#include "protocol/request_parser.h"
+#include "protocol/objm/request_parser.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "protocol/encode.h"
+#include "protocol/objm/encode.h"
 #include "tests/protocol/request_transcript.h"
 #include "tests/protocol/sample_requests.h"
 

@@ -1,10 +1,10 @@
-// What RequestParser refuses and what it gives up on (protocol/request_parser.h).
+// What RequestParser refuses and what it gives up on (protocol/objm/request_parser.h).
 #include <cstdint>
 #include <string>
 
 #include "gtest/gtest.h"
-#include "protocol/encode.h"
-#include "protocol/request_parser.h"
+#include "protocol/objm/encode.h"
+#include "protocol/objm/request_parser.h"
 #include "tests/protocol/sample_requests.h"
 
 namespace objmapper::protocol {

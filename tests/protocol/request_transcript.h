@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "protocol/request_parser.h"
+#include "protocol/objm/request_parser.h"
 
 namespace objmapper::protocol {
 

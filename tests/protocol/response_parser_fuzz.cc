@@ -20,9 +20,9 @@
 
 #include "absl/strings/string_view.h"
 #include "glog/logging.h"
-#include "protocol/encode.h"
-#include "protocol/metadata.h"
-#include "protocol/response_parser.h"
+#include "protocol/objm/encode.h"
+#include "protocol/objm/metadata.h"
+#include "protocol/objm/response_parser.h"
 #include "tests/protocol/response_transcript.h"
 
 namespace objmapper::protocol {

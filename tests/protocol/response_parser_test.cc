@@ -1,4 +1,4 @@
-#include "protocol/response_parser.h"
+#include "protocol/objm/response_parser.h"
 
 #include <cstdint>
 #include <limits>
@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "protocol/encode.h"
+#include "protocol/objm/encode.h"
 #include "tests/protocol/response_transcript.h"
 
 namespace objmapper::protocol {

@@ -7,7 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
-#include "protocol/metadata.h"
+#include "protocol/objm/metadata.h"
 
 namespace objmapper::protocol {
 namespace {

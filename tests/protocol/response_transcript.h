@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "protocol/response_parser.h"
+#include "protocol/objm/response_parser.h"
 
 namespace objmapper::protocol {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "protocol/encode.h"
+#include "protocol/objm/encode.h"
 
 namespace objmapper::protocol {
 

@@ -15,18 +15,18 @@
 #include "net/listener.h"
 #include "net/mutex.h"
 #include "router/demultiplexer.h"
-#include "router/lane.h"
+#include "session/lane.h"
 #include "tests/net/eventually.h"
 #include "tests/net/open_fds.h"
 #include "tests/net/short_folder.h"
-#include "tests/router/client_end.h"
+#include "tests/session/client_end.h"
 
 namespace objmapper::router {
 
 // Keeps the sessions that it adopts until a test takes them.
-class CollectingLane : public Lane {
+class CollectingLane : public session::Lane {
  public:
-  void Adopt(std::unique_ptr<Session> session) override {
+  void Adopt(std::unique_ptr<session::Session> session) override {
     net::MutexLock wait_for_the_gate(&gate_);
     net::MutexLock lock(&mutex_);
     sessions_.push_back(std::move(session));
@@ -36,11 +36,11 @@ class CollectingLane : public Lane {
   size_t QueueDepth() const override { return 0; }
 
   // The one that came first; null, and a failure, when none comes.
-  std::unique_ptr<Session> Await() {
+  std::unique_ptr<session::Session> Await() {
     EXPECT_TRUE(net::Eventually([this] { return size() > 0; })) << "no session came to this lane";
     net::MutexLock lock(&mutex_);
     if (sessions_.empty()) return nullptr;
-    std::unique_ptr<Session> first = std::move(sessions_.front());
+    std::unique_ptr<session::Session> first = std::move(sessions_.front());
     sessions_.erase(sessions_.begin());
     return first;
   }
@@ -54,7 +54,7 @@ class CollectingLane : public Lane {
  private:
   net::Mutex gate_;
   net::Mutex mutex_;
-  std::vector<std::unique_ptr<Session>> sessions_ GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<session::Session>> sessions_ GUARDED_BY(mutex_);
 };
 
 class DemultiplexerTest : public testing::Test {
@@ -90,23 +90,24 @@ class DemultiplexerTest : public testing::Test {
     demultiplexer_->Start(with_fdpass ? &fdpass_ : nullptr, &copypath_);
   }
 
-  net::UniqueFd Connect(Transport transport = Transport::kUnix) {
+  net::UniqueFd Connect(session::Transport transport = session::Transport::kUnix) {
     absl::StatusOr<net::UniqueFd> socket =
-        net::Dial(transport == Transport::kUnix ? unix_ : tcp_, absl::Seconds(20));
+        net::Dial(transport == session::Transport::kUnix ? unix_ : tcp_, absl::Seconds(20));
     EXPECT_TRUE(socket.ok()) << socket.status();
     if (!socket.ok()) return net::UniqueFd();
     const timeval patience{20, 0};
     EXPECT_EQ(setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
     return *std::move(socket);
   }
-  ClientEnd Client(protocol::Dialect dialect, Transport transport = Transport::kUnix) {
+  ClientEnd Client(protocol::Dialect dialect,
+                   session::Transport transport = session::Transport::kUnix) {
     return ClientEnd(Connect(transport), dialect);
   }
   // A client that has said HELLO and read the answer.
-  ClientEnd V2Client(Transport transport = Transport::kUnix) {
+  ClientEnd V2Client(session::Transport transport = session::Transport::kUnix) {
     ClientEnd client = Client(protocol::Dialect::kV2, transport);
     client.Send(HelloBytes(protocol::kAllCapabilities, 0));
-    EXPECT_EQ(client.Next().kind, ServerMessage::Kind::kHelloAck);
+    EXPECT_EQ(client.Next().kind, session::ServerMessage::Kind::kHelloAck);
     return client;
   }
 
@@ -117,8 +118,8 @@ class DemultiplexerTest : public testing::Test {
   const net::ShortFolder folder_;
   net::Address unix_, tcp_;  // as bound, once Start() has returned
   const ptrdiff_t open_fds_ = net::OpenFds();
-  SessionLimits limits_;
-  ConnectionCounters counters_;
+  session::SessionLimits limits_;
+  session::ConnectionCounters counters_;
   CollectingLane fdpass_, copypath_;
   std::unique_ptr<Demultiplexer> demultiplexer_;
 };

@@ -16,8 +16,8 @@
 #include "tests/net/eventually.h"
 #include "tests/net/fds_left.h"
 #include "tests/net/socket_pair.h"
-#include "tests/router/client_end.h"
 #include "tests/router/demultiplexer_fixture.h"
+#include "tests/session/client_end.h"
 
 namespace objmapper::router {
 namespace {
@@ -54,7 +54,8 @@ TEST_F(DemultiplexerTest, HalfARequestTimesOut) {
   EXPECT_TRUE(half_hello.AtEnd());
 
   ClientEnd half_request = V2Client();
-  half_request.Send(RequestBytes(Dialect::kV2, {.mode = Mode::kCopy, .uri = "a"}).substr(0, 6));
+  half_request.Send(
+      session::RequestBytes(Dialect::kV2, {.mode = Mode::kCopy, .uri = "a"}).substr(0, 6));
   EXPECT_TRUE(half_request.Next().Refuses(Status::kTimeout));
   EXPECT_TRUE(half_request.Next().Closes(CloseReason::kProtocolError));
   EXPECT_TRUE(half_request.AtEnd());
@@ -79,7 +80,7 @@ TEST_F(DemultiplexerTest, DescriptorsInsideHelloTimeOut) {
 TEST_F(DemultiplexerTest, HalfClosedOpeners) {
   Start();
   ClientEnd inside = V2Client();
-  inside.Send(RequestBytes(Dialect::kV2, {.mode = Mode::kCopy, .uri = "a"}).substr(0, 6));
+  inside.Send(session::RequestBytes(Dialect::kV2, {.mode = Mode::kCopy, .uri = "a"}).substr(0, 6));
   inside.HalfClose();
   EXPECT_TRUE(inside.Next().Refuses(Status::kProtocolError));
   EXPECT_TRUE(inside.Next().Closes(CloseReason::kProtocolError));
@@ -94,7 +95,8 @@ TEST_F(DemultiplexerTest, HalfClosedOpeners) {
 TEST_F(DemultiplexerTest, HalfClosedAfterARequestIsServed) {
   Start();
   ClientEnd client = Client(Dialect::kV1);
-  const std::string request = RequestBytes(Dialect::kV1, {.mode = Mode::kCopy, .uri = "a"});
+  const std::string request =
+      session::RequestBytes(Dialect::kV1, {.mode = Mode::kCopy, .uri = "a"});
   client.Send(request);
   client.HalfClose();
   const auto session = copypath_.Await();
@@ -108,12 +110,12 @@ TEST_F(DemultiplexerTest, HalfClosedAfterARequestIsServed) {
 // can read this, even if it has asked already. When another leaves, there is room.
 TEST_F(DemultiplexerTest, MaxConnections) {
   Start(/*connections_max=*/2);
-  ClientEnd first = V2Client(Transport::kUnix);
-  ClientEnd second = V2Client(Transport::kTcp);
-  for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
+  ClientEnd first = V2Client(session::Transport::kUnix);
+  ClientEnd second = V2Client(session::Transport::kTcp);
+  for (const session::Transport transport : {session::Transport::kUnix, session::Transport::kTcp}) {
     ClientEnd third = Client(Dialect::kV1, transport);
-    third.Send(RequestBytes(Dialect::kV1, {.mode = Mode::kCopy, .uri = "a"}));
-    const ServerMessage answer = third.Next();
+    third.Send(session::RequestBytes(Dialect::kV1, {.mode = Mode::kCopy, .uri = "a"}));
+    const session::ServerMessage answer = third.Next();
     EXPECT_TRUE(answer.Refuses(Status::kUnavailable));
     EXPECT_TRUE(answer.metadata.retry_after_ms.has_value());
     EXPECT_TRUE(third.AtEnd());
@@ -143,7 +145,7 @@ TEST_F(DemultiplexerTest, OutOfDescriptors) {
   std::optional<net::FdsLeft> none(0);
   const int connected =
       connect(refused.fd(), reinterpret_cast<sockaddr*>(&address), sizeof(address));
-  const ServerMessage answer = refused.Next();
+  const session::ServerMessage answer = refused.Next();
   none.reset();
   EXPECT_EQ(connected, 0);
   EXPECT_TRUE(answer.Refuses(Status::kUnavailable));
@@ -160,7 +162,7 @@ TEST_F(DemultiplexerTest, DrainSaysGoodBye) {
   Start();
   ClientEnd silent = Client(Dialect::kV1);
   ClientEnd greeted = V2Client();
-  ClientEnd half_said = V2Client(Transport::kTcp);
+  ClientEnd half_said = V2Client(session::Transport::kTcp);
   half_said.Send("\x01");
   EXPECT_TRUE(net::Eventually([this] { return counters_.accepted == 3; }));
   demultiplexer_->Drain();
@@ -180,7 +182,8 @@ TEST_F(DemultiplexerTest, DrainSaysGoodBye) {
 TEST_F(DemultiplexerTest, DrainServesTheBacklog) {
   constexpr size_t kWaiting = 200;
   Start();
-  const std::string request = RequestBytes(Dialect::kV1, {.mode = Mode::kCopy, .uri = "a"});
+  const std::string request =
+      session::RequestBytes(Dialect::kV1, {.mode = Mode::kCopy, .uri = "a"});
   std::vector<ClientEnd> clients;
   {
     net::MutexLock keep_the_router_busy(&copypath_.gate());
@@ -202,8 +205,8 @@ TEST_F(DemultiplexerTest, RoutesAndRetiresWhileDraining) {
   demultiplexer_->Drain();
   EXPECT_TRUE(net::Eventually([this] { return access(unix_.path.c_str(), F_OK) != 0; }));
   net::SocketPair routed = net::SocketPair::Unix();
-  auto session =
-      MakeSession(std::move(routed.ours), Transport::kUnix, &limits_, &counters_, Dialect::kV1);
+  auto session = MakeSession(std::move(routed.ours), session::Transport::kUnix, &limits_,
+                             &counters_, Dialect::kV1);
   session->unread = "2";
   demultiplexer_->Route(std::move(session));
   demultiplexer_->Retire(copypath_.Await());
@@ -217,8 +220,8 @@ TEST_F(DemultiplexerTest, StopClosesEverybody) {
   Start();
   ClientEnd opener = V2Client();
   net::SocketPair lingerer = net::SocketPair::Unix();
-  demultiplexer_->Retire(
-      MakeSession(std::move(lingerer.ours), Transport::kUnix, &limits_, &counters_, Dialect::kV1));
+  demultiplexer_->Retire(MakeSession(std::move(lingerer.ours), session::Transport::kUnix, &limits_,
+                                     &counters_, Dialect::kV1));
   demultiplexer_->Stop();
   demultiplexer_.reset();
   EXPECT_TRUE(opener.AtEnd());
@@ -227,10 +230,11 @@ TEST_F(DemultiplexerTest, StopClosesEverybody) {
 
 // ---- Retiring ----
 
-class RetireTest : public DemultiplexerTest, public testing::WithParamInterface<Transport> {
+class RetireTest : public DemultiplexerTest,
+                   public testing::WithParamInterface<session::Transport> {
  protected:
   net::SocketPair pair_ =
-      GetParam() == Transport::kUnix ? net::SocketPair::Unix() : net::SocketPair::Tcp();
+      GetParam() == session::Transport::kUnix ? net::SocketPair::Unix() : net::SocketPair::Tcp();
 };
 
 // A retired peer reads all that it was sent, up to an orderly end, although it had sent more than
@@ -272,9 +276,10 @@ TEST_P(RetireTest, LingeringEnds) {
   EXPECT_TRUE(NobodyLeft());
 }
 
-INSTANTIATE_TEST_SUITE_P(Transports, RetireTest, testing::Values(Transport::kUnix, Transport::kTcp),
+INSTANTIATE_TEST_SUITE_P(Transports, RetireTest,
+                         testing::Values(session::Transport::kUnix, session::Transport::kTcp),
                          [](const auto& info) {
-                           return info.param == Transport::kUnix ? "Unix" : "Tcp";
+                           return info.param == session::Transport::kUnix ? "Unix" : "Tcp";
                          });
 
 }  // namespace

@@ -11,10 +11,10 @@
 
 #include "net/pass_rights.h"
 #include "net/scm_rights.h"
-#include "protocol/encode.h"
+#include "protocol/objm/encode.h"
 #include "tests/net/socket_pair.h"
-#include "tests/router/client_end.h"
 #include "tests/router/demultiplexer_fixture.h"
+#include "tests/session/client_end.h"
 
 namespace objmapper::router {
 namespace {
@@ -24,7 +24,7 @@ using protocol::Mode;
 using protocol::Status;
 
 // What the session's lane will read from its socket.
-std::string InSocket(const Session& session) { return net::ReadReady(session.fd()); }
+std::string InSocket(const session::Session& session) { return net::ReadReady(session.fd()); }
 
 // ---- Routing by the first mode byte ----
 
@@ -32,18 +32,19 @@ class RoutingTest : public DemultiplexerTest, public testing::WithParamInterface
  protected:
   // The lane for GetParam(): descriptors and cheap object operations go to the fdpass lane, bytes
   // to the copypath; over TCP everything goes to the copypath.
-  CollectingLane& LaneOn(Transport transport) {
+  CollectingLane& LaneOn(session::Transport transport) {
     const bool bytes = GetParam() == Mode::kCopy || GetParam() == Mode::kSplice;
-    return transport == Transport::kTcp || bytes ? copypath_ : fdpass_;
+    return transport == session::Transport::kTcp || bytes ? copypath_ : fdpass_;
   }
 };
 
 // A V1 connection goes to the lane of its first byte, and the lane finds the request whole.
 TEST_P(RoutingTest, V1ByItsFirstByte) {
   Start();
-  for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
+  for (const session::Transport transport : {session::Transport::kUnix, session::Transport::kTcp}) {
     ClientEnd client = Client(Dialect::kV1, transport);
-    const std::string request = RequestBytes(Dialect::kV1, {.mode = GetParam(), .uri = "a"});
+    const std::string request =
+        session::RequestBytes(Dialect::kV1, {.mode = GetParam(), .uri = "a"});
     client.Send(request);
     const auto session = LaneOn(transport).Await();
     ASSERT_NE(session, nullptr);
@@ -59,7 +60,7 @@ TEST_P(RoutingTest, V1OneByteIsEnough) {
   ClientEnd client = Client(Dialect::kV1);
   const char byte = static_cast<char>(GetParam());
   client.Send(absl::string_view(&byte, 1));
-  const auto session = LaneOn(Transport::kUnix).Await();
+  const auto session = LaneOn(session::Transport::kUnix).Await();
   ASSERT_NE(session, nullptr);
   EXPECT_EQ(InSocket(*session), std::string(1, byte));
 }
@@ -68,11 +69,11 @@ TEST_P(RoutingTest, V1OneByteIsEnough) {
 // HELLO behind it.
 TEST_P(RoutingTest, V2ByItsFirstRequest) {
   Start();
-  for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
+  for (const session::Transport transport : {session::Transport::kUnix, session::Transport::kTcp}) {
     ClientEnd client = V2Client(transport);
     EXPECT_EQ(fdpass_.size() + copypath_.size(), 0u) << "moved before it asked";
     const std::string request =
-        RequestBytes(Dialect::kV2, {.mode = GetParam(), .uri = "a", .id = 7});
+        session::RequestBytes(Dialect::kV2, {.mode = GetParam(), .uri = "a", .id = 7});
     client.Send(request);
     const auto session = LaneOn(transport).Await();
     ASSERT_NE(session, nullptr);
@@ -92,7 +93,7 @@ TEST_F(DemultiplexerTest, OneLaneGetsEverything) {
   Start(1000, /*with_fdpass=*/false);
   for (const Mode mode : {Mode::kFdPass, Mode::kStat, Mode::kCopy}) {
     ClientEnd client = Client(Dialect::kV1);
-    client.Send(RequestBytes(Dialect::kV1, {.mode = mode, .uri = "a"}));
+    client.Send(session::RequestBytes(Dialect::kV1, {.mode = mode, .uri = "a"}));
     EXPECT_NE(copypath_.Await(), nullptr);
   }
 }
@@ -105,17 +106,17 @@ TEST_F(DemultiplexerTest, RoutesByUnreadBytes) {
     std::string unread;
     CollectingLane* lane;
   } cases[] = {
-      {RequestBytes(Dialect::kV1, {.mode = Mode::kCopy, .uri = "a"}), &copypath_},
-      {RequestBytes(Dialect::kV1, {.mode = Mode::kFdPass, .uri = "a"}), &fdpass_},
-      {RequestBytes(Dialect::kV1, {.mode = Mode::kStat, .uri = "a"}), &fdpass_},
+      {session::RequestBytes(Dialect::kV1, {.mode = Mode::kCopy, .uri = "a"}), &copypath_},
+      {session::RequestBytes(Dialect::kV1, {.mode = Mode::kFdPass, .uri = "a"}), &fdpass_},
+      {session::RequestBytes(Dialect::kV1, {.mode = Mode::kStat, .uri = "a"}), &fdpass_},
       {"2", &copypath_},
       {"", &fdpass_},  // no reason to move: where a Unix client belongs
   };
   uint64_t migrated = 0;
   for (const auto& c : cases) {
     net::SocketPair pair = net::SocketPair::Unix();
-    auto session =
-        MakeSession(std::move(pair.ours), Transport::kUnix, &limits_, &counters_, Dialect::kV1);
+    auto session = MakeSession(std::move(pair.ours), session::Transport::kUnix, &limits_,
+                               &counters_, Dialect::kV1);
     session->unread = c.unread;
     demultiplexer_->Route(std::move(session));
     const auto routed = c.lane->Await();
@@ -134,12 +135,12 @@ TEST_F(DemultiplexerTest, HelloAgrees) {
   limits_.parallelism = 3;
   Start();
   constexpr uint16_t kAsked = protocol::kPipelining | protocol::kFdInHeader | protocol::kRange;
-  for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
+  for (const session::Transport transport : {session::Transport::kUnix, session::Transport::kTcp}) {
     ClientEnd client = Client(Dialect::kV2, transport);
     client.Send(HelloBytes(kAsked | 0x4000, 10));
-    const ServerMessage ack = client.Next();
-    ASSERT_EQ(ack.kind, ServerMessage::Kind::kHelloAck);
-    EXPECT_EQ(ack.capabilities, kAsked & Session::CapabilitiesOn(transport));
+    const session::ServerMessage ack = client.Next();
+    ASSERT_EQ(ack.kind, session::ServerMessage::Kind::kHelloAck);
+    EXPECT_EQ(ack.capabilities, kAsked & session::Session::CapabilitiesOn(transport));
     EXPECT_EQ(ack.max_pipeline, 10);
     EXPECT_EQ(ack.parallelism, 3);
   }
@@ -151,20 +152,22 @@ TEST_F(DemultiplexerTest, HelloAndRequestsInOnePiece) {
   ClientEnd client = Client(Dialect::kV2);
   std::string requests;
   for (uint32_t id = 1; id <= 20; ++id) {
-    requests += RequestBytes(Dialect::kV2, {.mode = Mode::kSplice, .uri = "some/object", .id = id});
+    requests += session::RequestBytes(Dialect::kV2,
+                                      {.mode = Mode::kSplice, .uri = "some/object", .id = id});
   }
   client.Send(HelloBytes(protocol::kAllCapabilities, 0) + requests);
   const auto session = copypath_.Await();
   ASSERT_NE(session, nullptr);
   EXPECT_EQ(InSocket(*session), requests);
-  EXPECT_EQ(client.Next().kind, ServerMessage::Kind::kHelloAck);
+  EXPECT_EQ(client.Next().kind, session::ServerMessage::Kind::kHelloAck);
 }
 
 // However the bytes are cut, the connection arrives.
 TEST_F(DemultiplexerTest, ByteByByte) {
   Start();
   ClientEnd client = Client(Dialect::kV2);
-  const std::string request = RequestBytes(Dialect::kV2, {.mode = Mode::kCopy, .uri = "a"});
+  const std::string request =
+      session::RequestBytes(Dialect::kV2, {.mode = Mode::kCopy, .uri = "a"});
   for (const char byte : HelloBytes(protocol::kAllCapabilities, 0) + request) {
     client.Send(absl::string_view(&byte, 1));
     usleep(1000);  // so that the router sees most of them alone
@@ -172,7 +175,7 @@ TEST_F(DemultiplexerTest, ByteByByte) {
   const auto session = copypath_.Await();
   ASSERT_NE(session, nullptr);
   EXPECT_EQ(net::ReadBytes(session->fd(), request.size()), request);
-  EXPECT_EQ(client.Next().kind, ServerMessage::Kind::kHelloAck);
+  EXPECT_EQ(client.Next().kind, session::ServerMessage::Kind::kHelloAck);
 }
 
 // What follows HELLO and is no request is any lane's to answer.
@@ -182,10 +185,11 @@ TEST_F(DemultiplexerTest, NoRequestAfterHelloIsALanesToAnswer) {
   protocol::EncodeClose(protocol::CloseReason::kNormal, close);
   for (const std::string& bytes :
        {std::string(close, sizeof(close)), std::string("\x7f garbage")}) {
-    for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
+    for (const session::Transport transport :
+         {session::Transport::kUnix, session::Transport::kTcp}) {
       ClientEnd client = V2Client(transport);
       client.Send(bytes);
-      CollectingLane& lane = transport == Transport::kUnix ? fdpass_ : copypath_;
+      CollectingLane& lane = transport == session::Transport::kUnix ? fdpass_ : copypath_;
       const auto session = lane.Await();
       ASSERT_NE(session, nullptr);
       EXPECT_EQ(net::ReadBytes(session->fd(), bytes.size()), bytes);
@@ -202,7 +206,7 @@ class GarbageTest : public DemultiplexerTest,
 // of it.
 TEST_P(GarbageTest, IsToldAndClosed) {
   Start();
-  for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
+  for (const session::Transport transport : {session::Transport::kUnix, session::Transport::kTcp}) {
     ClientEnd client = Client(Dialect::kV1, transport);
     client.Send(GetParam().first);
     EXPECT_TRUE(client.Next().Refuses(GetParam().second));
@@ -232,8 +236,8 @@ TEST_F(DemultiplexerTest, DescriptorsOnHelloAreRefused) {
   ASSERT_EQ(net::SendWithFds(client.fd(), hello, {STDIN_FILENO, STDOUT_FILENO}), -1);
   EXPECT_EQ(errno, EPERM);
   client.Send(hello);
-  EXPECT_EQ(client.Next().kind, ServerMessage::Kind::kHelloAck);
-  client.Send(RequestBytes(Dialect::kV2, {.mode = Mode::kCopy, .uri = "a"}));
+  EXPECT_EQ(client.Next().kind, session::ServerMessage::Kind::kHelloAck);
+  client.Send(session::RequestBytes(Dialect::kV2, {.mode = Mode::kCopy, .uri = "a"}));
   const auto session = copypath_.Await();
   ASSERT_NE(session, nullptr);
   // Besides the session's socket, the client's, and the demultiplexer's own.
@@ -248,7 +252,8 @@ TEST_F(DemultiplexerTest, DescriptorsInsideTheFirstRequestDoNotHideIt) {
   limits_.writable = true;
   Start();
   ClientEnd client = V2Client();
-  const std::string request = RequestBytes(Dialect::kV2, {.mode = Mode::kCopy, .uri = "a"});
+  const std::string request =
+      session::RequestBytes(Dialect::kV2, {.mode = Mode::kCopy, .uri = "a"});
   ASSERT_EQ(net::SendWithFds(client.fd(), request.substr(0, 3), {STDIN_FILENO}), 3);
   client.Send(request.substr(3));
   const auto session = fdpass_.Await();
@@ -261,7 +266,7 @@ TEST_F(DemultiplexerTest, SilentLeavers) {
   Start();
   for (int i = 0; i < 50; ++i) {
     Connect();
-    net::UniqueFd reset = Connect(Transport::kTcp);
+    net::UniqueFd reset = Connect(session::Transport::kTcp);
     net::Reset(&reset);
   }
   EXPECT_TRUE(net::Eventually([this] { return counters_.accepted == 100; }));

@@ -1,4 +1,4 @@
-#include "server/config.h"
+#include "server/flags/config.h"
 
 #include <gflags/gflags.h>
 #include <gtest/gtest.h>

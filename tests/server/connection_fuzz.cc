@@ -42,18 +42,19 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "models/model.h"
 #include "net/scm_rights.h"
 #include "net/unique_fd.h"
 #include "protocol/capabilities.h"
-#include "protocol/metadata.h"
-#include "protocol/request_parser.h"
-#include "protocol/response_parser.h"
+#include "protocol/dialect.h"
+#include "protocol/objm/metadata.h"
+#include "protocol/objm/request_parser.h"
+#include "protocol/objm/response_parser.h"
 #include "protocol/status.h"
-#include "router/models/model.h"
-#include "router/session.h"
-#include "server/config.h"
+#include "server/flags/config.h"
 #include "server/server.h"
-#include "storage/store.h"
+#include "session/session.h"
+#include "storage/store/store.h"
 
 namespace objmapper::server {
 namespace {
@@ -117,20 +118,19 @@ struct Servers {
       Start(config);
     }
     config.pool_size = 2;
-    using router::models::Model;
+    using models::Model;
     for (const Model model :
          {Model::kThreadPerRequest, Model::kThreadPerConnection, Model::kThreadPool,
           Model::kAcceptPool, Model::kWorkStealing, Model::kSeda, Model::kEpoll, Model::kUring}) {
       config.model = model;
-      config.concurrency_model = std::string(router::models::ModelName(model));
+      config.concurrency_model = std::string(models::ModelName(model));
       Start(config);
     }
   }
   void Start(const Config& config) {
     auto started = Server::Start(config);
     // no rings here
-    if (config.model == router::models::Model::kUring &&
-        absl::IsFailedPrecondition(started.status()))
+    if (config.model == models::Model::kUring && absl::IsFailedPrecondition(started.status()))
       return;
     CHECK(started.ok()) << config.concurrency_model << ": " << started.status();
     servers.push_back(*std::move(started));
@@ -364,9 +364,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   int ends[2];
   PCHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
   Client client{net::UniqueFd(ends[0])};
-  server->Arrive(std::make_unique<router::Session>(router::ConnectionSlot(server->counters()),
-                                                   net::UniqueFd(ends[1]), router::Transport::kUnix,
-                                                   server->limits()));
+  server->Arrive(std::make_unique<session::Session>(session::ConnectionSlot(server->counters()),
+                                                    net::UniqueFd(ends[1]),
+                                                    session::Transport::kUnix, server->limits()));
   const size_t pieces[] = {1, 2, 3, 5, 8, 13, 64, 4096};
   // Not so many that a long stream takes all day.
   client.Say(stream, std::max(pieces[(control >> 2) & 7], stream.size() / 1024));

@@ -43,12 +43,13 @@
 #include "net/scm_rights.h"
 #include "net/unique_fd.h"
 #include "protocol/capabilities.h"
-#include "protocol/encode.h"
-#include "protocol/request_parser.h"
-#include "protocol/response_parser.h"
-#include "router/session.h"
-#include "server/config.h"
+#include "protocol/dialect.h"
+#include "protocol/objm/encode.h"
+#include "protocol/objm/request_parser.h"
+#include "protocol/objm/response_parser.h"
+#include "server/flags/config.h"
 #include "server/server.h"
+#include "session/session.h"
 #include "tests/client/temporary_folder.h"
 #include "tests/net/open_fds.h"
 #include "tests/server/stage.h"
@@ -90,9 +91,9 @@ struct Client {
 // One schedule.
 class Play {
  public:
-  Play(copypath::EngineKind engine, Dialect dialect, const std::string& folder, size_t clients)
+  Play(loop::EngineKind engine, Dialect dialect, const std::string& folder, size_t clients)
       : dialect_(dialect),
-        splice_threads_(engine == copypath::EngineKind::kEpoll ? 1 : 2),
+        splice_threads_(engine == loop::EngineKind::kEpoll ? 1 : 2),
         clients_(clients),
         address_{
             net::Address::Kind::kUnix,
@@ -355,7 +356,7 @@ class Play {
   void HandOver() {
     uint64_t count = 0;
     server_->HandOver(
-        [&](const router::Session& session) {
+        [&](const session::Session& session) {
           departed_requests_.push_back(CountRequests(session.parser, session.unread, session.fd()));
           return absl::OkStatus();
         },
@@ -387,7 +388,7 @@ class Play {
   std::vector<size_t> departed_requests_;  // of each connection that departed
 };
 
-class Schedules : public testing::TestWithParam<std::tuple<copypath::EngineKind, Dialect>> {
+class Schedules : public testing::TestWithParam<std::tuple<loop::EngineKind, Dialect>> {
  protected:
   void SetUp() override {
     signal(SIGPIPE, SIG_IGN);  // as server/main.cc
@@ -503,16 +504,14 @@ TEST_P(Schedules, SeededOnesOfSeveralClients) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, Schedules,
-                         testing::Combine(testing::Values(copypath::EngineKind::kEpoll,
-                                                          copypath::EngineKind::kUring),
-                                          testing::Values(Dialect::kV1, Dialect::kV2)),
-                         [](const auto& info) {
-                           return absl::StrCat(
-                               std::get<0>(info.param) == copypath::EngineKind::kEpoll ? "epoll"
-                                                                                       : "uring",
-                               std::get<1>(info.param) == Dialect::kV1 ? "V1" : "V2");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    , Schedules,
+    testing::Combine(testing::Values(loop::EngineKind::kEpoll, loop::EngineKind::kUring),
+                     testing::Values(Dialect::kV1, Dialect::kV2)),
+    [](const auto& info) {
+      return absl::StrCat(std::get<0>(info.param) == loop::EngineKind::kEpoll ? "epoll" : "uring",
+                          std::get<1>(info.param) == Dialect::kV1 ? "V1" : "V2");
+    });
 
 }  // namespace
 }  // namespace objmapper::server

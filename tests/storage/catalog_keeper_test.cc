@@ -1,5 +1,5 @@
 // The catalog of a real tree, kept true by the thread that walks and watches it.
-#include "storage/catalog_keeper.h"
+#include "storage/catalog/catalog_keeper.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

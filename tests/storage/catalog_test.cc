@@ -1,4 +1,4 @@
-#include "storage/catalog.h"
+#include "storage/catalog/catalog.h"
 
 #include <gtest/gtest.h>
 

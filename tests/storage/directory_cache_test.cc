@@ -1,4 +1,4 @@
-#include "storage/directory_cache.h"
+#include "storage/tree/directory_cache.h"
 
 #include <fcntl.h>
 #include <pthread.h>

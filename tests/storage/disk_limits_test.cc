@@ -1,4 +1,4 @@
-#include "storage/disk_limits.h"
+#include "storage/catalog/disk_limits.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

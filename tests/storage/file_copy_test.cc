@@ -1,4 +1,4 @@
-#include "storage/file_copy.h"
+#include "storage/store/file_copy.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

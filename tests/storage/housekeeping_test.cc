@@ -1,5 +1,5 @@
 // A store that tells the catalog, lists from it and asks for room: the same answers as without one.
-#include "storage/housekeeping.h"
+#include "storage/catalog/housekeeping.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -17,8 +17,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "net/unique_fd.h"
-#include "storage/reserved_name.h"
-#include "storage/store.h"
+#include "storage/store/store.h"
+#include "storage/tree/reserved_name.h"
 #include "tests/net/eventually.h"
 #include "tests/storage/scratch_root.h"
 

@@ -1,5 +1,5 @@
 // A cursor fits its fields and says its place exactly, whatever the names are.
-#include "storage/list_cursor.h"
+#include "storage/store/list_cursor.h"
 
 #include <gtest/gtest.h>
 

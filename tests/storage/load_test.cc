@@ -1,4 +1,4 @@
-#include "storage/load.h"
+#include "storage/tree/load.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "storage/memory_tier.h"
+#include "storage/memory/memory_tier.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "storage/directory_cache.h"
+#include "storage/tree/directory_cache.h"
 #include "tests/net/memfd.h"
 #include "tests/storage/tree_fixture.h"
 

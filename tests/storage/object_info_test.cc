@@ -1,4 +1,4 @@
-#include "storage/object_info.h"
+#include "storage/tree/object_info.h"
 
 #include <gtest/gtest.h>
 

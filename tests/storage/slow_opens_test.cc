@@ -1,4 +1,4 @@
-#include "storage/slow_opens.h"
+#include "storage/tree/slow_opens.h"
 
 #include <gtest/gtest.h>
 

@@ -1,11 +1,11 @@
-#include "storage/small_objects.h"
+#include "storage/tree/small_objects.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 #include <string>
 
-#include "storage/load.h"
+#include "storage/tree/load.h"
 #include "tests/copypath/eviction.h"
 #include "tests/copypath/pattern.h"
 #include "tests/storage/tree_fixture.h"

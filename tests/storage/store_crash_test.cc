@@ -20,7 +20,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
-#include "storage/store.h"
+#include "storage/store/store.h"
 #include "tests/storage/names_below.h"
 #include "tests/storage/tree_fixture.h"
 

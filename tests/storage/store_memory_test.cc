@@ -9,8 +9,8 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "storage/memory_tier.h"
-#include "storage/store.h"
+#include "storage/memory/memory_tier.h"
+#include "storage/store/store.h"
 #include "tests/net/memfd.h"
 #include "tests/storage/tree_fixture.h"
 

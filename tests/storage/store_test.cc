@@ -1,4 +1,4 @@
-#include "storage/store.h"
+#include "storage/store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,9 +26,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "storage/attributes.h"
-#include "storage/description.h"
-#include "storage/reserved_name.h"
+#include "storage/tree/attributes.h"
+#include "storage/tree/description.h"
+#include "storage/tree/reserved_name.h"
 #include "tests/net/memfd.h"
 #include "tests/storage/names_below.h"
 #include "tests/storage/tree_fixture.h"

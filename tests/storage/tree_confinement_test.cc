@@ -14,7 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "net/unique_fd.h"
-#include "storage/tree.h"
+#include "storage/tree/tree.h"
 #include "tests/storage/tree_fixture.h"
 
 namespace objmapper::storage {

@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
-#include "storage/tree.h"
+#include "storage/tree/tree.h"
 #include "tests/net/open_fds.h"
 #include "tests/storage/scratch_root.h"
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "storage/tree.h"
+#include "storage/tree/tree.h"
 #include "tests/storage/tree_fixture.h"
 
 namespace objmapper::storage {

@@ -1,4 +1,4 @@
-#include "storage/tree.h"
+#include "storage/tree/tree.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

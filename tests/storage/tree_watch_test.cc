@@ -1,4 +1,4 @@
-#include "storage/tree_watch.h"
+#include "storage/catalog/tree_watch.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

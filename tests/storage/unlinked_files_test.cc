@@ -1,4 +1,4 @@
-#include "storage/unlinked_files.h"
+#include "storage/catalog/unlinked_files.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "storage/use_marks.h"
+#include "storage/tree/use_marks.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // The catalog of a million objects: what one costs in memory, and how fast they are noted, found
 // and listed.
-#include "storage/catalog.h"
+#include "storage/catalog/catalog.h"
 
 #include <benchmark/benchmark.h>
 #include <glog/logging.h>

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "storage/s3_fifo.h"
+#include "storage/memory/fifo_map.h"
 #include "tools/microbench/lru.h"
 #include "tools/microbench/zipf.h"
 
@@ -24,7 +24,7 @@ void Eviction(benchmark::State& state) {
   size_t fifo_hits = 0, lru_hits = 0;
   for (auto _ : state) {
     storage::Zipf zipf(kObjects, skew);
-    storage::S3Fifo<char> fifo({.bytes_max = room});
+    storage::FifoMap<char> fifo({.bytes_max = room});
     storage::Lru lru(room);
     std::vector<char> evicted;
     size_t scanned = kObjects;

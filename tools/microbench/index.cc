@@ -1,6 +1,4 @@
 // Lookups in the index of what was seen lately, by size and threads.
-#include "storage/index.h"
-
 #include <benchmark/benchmark.h>
 #include <glog/logging.h>
 
@@ -9,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "storage/tree/stat_cache.h"
 
 namespace objmapper {
 namespace {
@@ -21,7 +20,7 @@ struct Filled {
       index.Put(uris.back(), storage::Description{}, /*now_ns=*/1);
     }
   }
-  storage::Index index;
+  storage::StatCache index;
   std::vector<std::string> uris;
 };
 

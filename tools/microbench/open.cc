@@ -14,9 +14,9 @@
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
 #include "net/unique_fd.h"
-#include "storage/directory_cache.h"
-#include "storage/memory_tier.h"
-#include "storage/tree.h"
+#include "storage/memory/memory_tier.h"
+#include "storage/tree/directory_cache.h"
+#include "storage/tree/tree.h"
 
 namespace objmapper {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "protocol/encode.h"
-#include "protocol/request_parser.h"
+#include "protocol/objm/encode.h"
+#include "protocol/objm/request_parser.h"
 
 namespace objmapper {
 namespace {

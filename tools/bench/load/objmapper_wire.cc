@@ -1,11 +1,12 @@
 #include "tools/bench/load/objmapper_wire.h"
 
 #include "protocol/capabilities.h"
-#include "protocol/encode.h"
+#include "protocol/dialect.h"
 #include "protocol/limits.h"
-#include "protocol/metadata.h"
 #include "protocol/mode.h"
-#include "protocol/response_parser.h"
+#include "protocol/objm/encode.h"
+#include "protocol/objm/metadata.h"
+#include "protocol/objm/response_parser.h"
 #include "protocol/status.h"
 
 namespace objmapper::bench {

@@ -1,0 +1,63 @@
+#include "loop/lane.h"
+
+#include <glog/logging.h>
+
+#include "absl/strings/str_cat.h"
+#include "net/clock.h"
+
+namespace objmapper::loop {
+
+absl::StatusOr<std::unique_ptr<CopyPathLane>> CopyPathLane::Create(LoopOptions options,
+                                                                   const Threads& threads) {
+  CHECK_GE(threads.loops, 1);
+  auto lane = std::unique_ptr<CopyPathLane>(new CopyPathLane(threads));
+  options.pool = &lane->pool_;
+  options.foreign_pool = &lane->foreign_pool_;
+  options.slow_pool = &lane->slow_pool_;
+  const char* const name = options.lane == session::LaneKind::kFdPass ? "fdpass" : "copypath";
+  if (threads.bulk_loops == 0) options.bulk_bytes_min = 0;
+  for (int i = 0; i < threads.loops + threads.bulk_loops; ++i) {
+    auto loop = std::make_unique<Loop>(options, name);
+    const absl::Status started = loop->Start(i);
+    if (!started.ok()) {
+      lane->Stop();
+      return started;
+    }
+    lane->loops_.push_back(std::move(loop));
+  }
+  return lane;
+}
+
+void CopyPathLane::Adopt(std::unique_ptr<session::Session> session) {
+  const absl::Span<const std::unique_ptr<Loop>> all = loops_;
+  const size_t bulk_from = static_cast<size_t>(threads_.loops);
+  const bool bulk = session->bulk && threads_.bulk_loops > 0;
+  least_loaded_.Of(bulk ? all.subspan(bulk_from) : all.first(bulk_from))->Adopt(std::move(session));
+}
+
+void CopyPathLane::Drain() {
+  for (const auto& loop : loops_) loop->Drain();
+}
+
+void CopyPathLane::AskPulse() { session::AskPulseOfAll(loops_); }
+
+std::string CopyPathLane::WithoutPulse() const {
+  return session::FirstWithoutPulse(loops_, loops_.front()->name());
+}
+
+std::string CopyPathLane::WithoutThreads(absl::Duration patience) const {
+  // Not those that wait for clients' files: else a client could have the server restarted.
+  if (pool_.WaitingNs(net::NowNs()) <= absl::ToInt64Nanoseconds(patience)) return "";
+  return absl::StrCat(loops_.front()->name(), "'s ", pool_.name(), " threads");
+}
+
+size_t CopyPathLane::QueueDepth() const { return session::QueueDepthOfAll(loops_); }
+
+void CopyPathLane::Stop() {
+  for (const auto& loop : loops_) loop->Stop();
+  pool_.Stop();
+  foreign_pool_.Stop();
+  slow_pool_.Stop();
+}
+
+}  // namespace objmapper::loop

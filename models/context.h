@@ -1,0 +1,103 @@
+// What all threads of a model share, and a connection as they pass it around.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "models/phase.h"
+#include "models/thread_group.h"
+#include "net/deadline_list.h"
+#include "net/mutex.h"
+#include "session/lane.h"
+#include "session/session.h"
+#include "session/tally.h"
+#include "storage/store/store.h"
+#include "storage/tree/stat_cache.h"
+#include "storage/tree/tree.h"
+
+namespace objmapper::models {
+
+struct Options {
+  // All outlive the model.
+  const session::SessionLimits* limits = nullptr;
+  const storage::Tree* tree = nullptr;
+  storage::StatCache* index = nullptr;  // for STAT
+  storage::Store* store = nullptr;      // for operations
+  session::ConnectionCounters* connections = nullptr;
+  session::TallyBoard* board = nullptr;  // null: answers are counted for nobody
+  session::Switchboard* switchboard = nullptr;
+
+  uint64_t splice_bytes_min = 64 * 1024;    // OP_SPLICE of less is answered as OP_COPY is
+  uint64_t sendfile_bytes_min = 16 * 1024;  // an event loop moves OP_COPY of more inside the kernel
+  int unix_send_buffer_bytes =
+      0;                   // of an event loop's Unix sockets with large bodies; 0: the system's
+  int pool_size = 1;       // workers; 1 or more
+  int splice_threads = 2;  // behind an event loop
+  size_t cache_entries = 1024;    // objects that an event loop keeps open
+  absl::Duration cache_valid;     // how long they are believed
+  size_t queue_depth_max = 1000;  // connections that may wait in a queue
+  size_t threads_max = 1000;      // of models that start threads as they need them
+};
+
+// Threads that work in the place of a pool's while those wait for a file that takes long to open
+// (storage/tree/slow_opens.h). They are started as they are needed, and stay. Thread-safe.
+class StandIns {
+ public:
+  // work: what a thread of the pool does; it returns when the model stops. name: of 15 characters
+  // at most.
+  StandIns(const char* name, std::function<void()> work)
+      : name_(name), work_(std::move(work)), threads_(kMost) {}
+
+  // While this lives, the calling thread waits.
+  class Waiting {
+   public:
+    explicit Waiting(StandIns* stand_ins);
+    ~Waiting();
+    Waiting(const Waiting&) = delete;
+
+   private:
+    StandIns* const stand_ins_;
+  };
+
+  // Starts no more. Then, when the pool's threads have ended: Join().
+  void Close() { threads_.Close(); }
+  void Join() { threads_.Join(); }
+
+ private:
+  static constexpr size_t kMost = 32;
+
+  const char* const name_;
+  const std::function<void()> work_;
+  ThreadGroup threads_;
+  net::Mutex mutex_;
+  size_t waiting_ GUARDED_BY(mutex_) = 0;
+  size_t started_ GUARDED_BY(mutex_) = 0;
+};
+
+struct Context {
+  explicit Context(const Options& options_in) : options(options_in) {}
+  const Options options;
+  Phase phase;
+  StandIns* stand_ins = nullptr;  // null: who waits holds up its own connection alone
+};
+
+// Like the session it holds: one thread's at a time, and moved by its pointer.
+struct Connection {
+  explicit Connection(std::unique_ptr<session::Session> session_in)
+      : session(std::move(session_in)) {}
+
+  std::unique_ptr<session::Session> session;
+  bool half_said = false;  // a part of a request has come
+  // When it is over with the client's silence: idle too long, or with the rest of a request.
+  int64_t deadline_ns = net::kNever;
+  bool excused = false;   // once, since it was given that deadline
+  bool in_epoll = false;  // Parking's
+  int64_t ready_ns = 0;   // since when it waits for a thread; 0: it doesn't
+  size_t home = 0;        // WorkStealing's: the worker that served it last
+};
+
+}  // namespace objmapper::models

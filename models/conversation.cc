@@ -1,0 +1,173 @@
+#include "models/conversation.h"
+
+#include <glog/logging.h>
+#include <poll.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "models/lookup.h"
+#include "net/clock.h"
+#include "net/scm_rights.h"
+#include "session/answers.h"
+
+namespace objmapper::models {
+namespace {
+
+using protocol::CloseReason;
+using protocol::Request;
+using protocol::Status;
+
+// True when the rest of something has to come before the connection can be idle.
+bool IsHalfSaid(const session::Session& session) {
+  return !session.unread.empty() || session.parser.skipping();
+}
+
+}  // namespace
+
+Conversation::Conversation(Context* context)
+    : context_(context), sender_(context), operator_(context) {}
+
+Next Conversation::Serve(Connection* connection) {
+  const Sender::Work work(&sender_, connection);
+  session::Session* session = connection->session.get();
+  bool open = turn_.Receive(session, context_->phase.draining());
+  for (const Request& request : turn_.requests()) {
+    if (!open) break;
+    if (turn_.end() != session::Burst::End::kOperation) {
+      open = sender_.Answer(session, request, Find(request, *context_));
+      continue;
+    }
+    Operator::Missing missing;
+    std::optional<Found> found = operator_.Do(session, request, turn_.TakeFd(), &missing);
+    if (found.has_value()) {
+      open = sender_.Answer(session, request, *std::move(found));
+    } else if (missing == Operator::Missing::kLate) {
+      EndLate(context_, std::move(connection->session), operator_.why_late());
+      return Next::kEnded;
+    } else {
+      open = missing == Operator::Missing::kEnded;
+    }
+  }
+  if (!open) {
+    sender_.Drop();
+    connection->session.reset();
+    return Next::kEnded;
+  }
+  return Settle(context_, connection, turn_, &sender_);
+}
+
+void Conversation::ServeToTheEnd(Connection* connection) {
+  while (true) {
+    const Next next = Serve(connection);
+    if (next == Next::kEnded) return;
+    if (next == Next::kAgain) continue;
+    const int fd = connection->session->fd();
+    switch (context_->phase.WaitOrDrain(fd, POLLIN, connection->deadline_ns)) {
+      case Phase::Woken::kReady:
+      case Phase::Woken::kDraining:  // the next turn says goodbye
+        break;
+      case Phase::Woken::kLate:
+        EndLate(context_, std::move(connection->session));
+        return;
+      case Phase::Woken::kStopping:
+        connection->session.reset();
+        return;
+    }
+  }
+}
+
+Next Settle(Context* context, Connection* connection, const Turn& turn, Sender* sender) {
+  session::Session* session = connection->session.get();
+  const protocol::Dialect dialect = session->dialect();
+  const bool goes_on = turn.end() == session::Burst::End::kNeedMore ||
+                       turn.end() == session::Burst::End::kFull ||
+                       turn.end() == session::Burst::End::kOperation;
+  if (goes_on && context->phase.draining() && !session->peer_done && !session->exhausted() &&
+      context->options.switchboard->Departing()) {
+    if (!sender->Say(session, "")) {
+      sender->Drop();
+      connection->session.reset();
+    } else {
+      context->options.switchboard->Route(std::move(connection->session));
+    }
+    return Next::kEnded;
+  }
+  std::string farewell;
+  bool over = true;
+  if (session->exhausted()) {
+    session::AppendClose(dialect, CloseReason::kNormal, &farewell);
+  } else if (turn.end() == session::Burst::End::kFatal) {
+    LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": " << turn.fatal().reason;
+    session::AppendFatal(dialect, turn.fatal().id, turn.fatal().status, turn.fatal().reason,
+                         &farewell);
+  } else if (turn.end() == session::Burst::End::kClose) {
+    session::AppendCloseAck(dialect, &farewell);
+  } else if (turn.end() == session::Burst::End::kNeedMore && session->peer_done) {
+    if (IsHalfSaid(*session)) {
+      session::AppendFatal(dialect, 0, Status::kProtocolError,
+                           "the connection ended in the middle of a request", &farewell);
+    }
+  } else if (turn.end() == session::Burst::End::kNeedMore && context->phase.draining()) {
+    session::AppendClose(dialect, CloseReason::kShuttingDown, &farewell);
+  } else {
+    over = false;
+  }
+  if (!sender->Say(session, farewell)) {
+    sender->Drop();
+    connection->session.reset();
+    return Next::kEnded;
+  }
+  if (over) {
+    context->options.switchboard->Retire(std::move(connection->session));
+    return Next::kEnded;
+  }
+  if (turn.end() == session::Burst::End::kFull || turn.end() == session::Burst::End::kOperation)
+    return Next::kAgain;
+  const int64_t now_ns = net::NowNs();
+  if (!IsHalfSaid(*session)) {
+    connection->half_said = connection->excused = false;
+    connection->deadline_ns = DeadlineNs(now_ns, session->limits->idle_timeout);
+  } else if (!connection->half_said || !turn.requests().empty() || turn.dropped()) {
+    // From its beginning on: a byte now and then does not extend a request's time. A body that is
+    // dropped may be slow.
+    connection->half_said = true;
+    connection->excused = false;
+    connection->deadline_ns = DeadlineNs(now_ns, session->limits->request_timeout);
+  }
+  return Next::kWait;
+}
+
+void EndLate(Context* context, std::unique_ptr<session::Session> session, absl::string_view why) {
+  if (why.empty()) why = "the rest of the request did not arrive in time";
+  context->options.connections->timed_out.fetch_add(1, std::memory_order_relaxed);
+  std::string farewell;
+  if (IsHalfSaid(*session)) {
+    LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": closed, " << why;
+    session::AppendFatal(session->dialect(), 0, Status::kTimeout, why, &farewell);
+  } else {
+    session::AppendClose(session->dialect(), CloseReason::kIdleTimeout, &farewell);
+  }
+  // All that was owed has been sent, so there is room for this, or nobody who reads.
+  if (!farewell.empty()) net::SendWithFds(session->fd(), farewell, {});
+  context->options.switchboard->Retire(std::move(session));
+}
+
+void Refuse(Context* context, std::unique_ptr<session::Session> session, absl::string_view why) {
+  Turn turn;
+  if (!turn.Receive(session.get(), /*draining=*/false)) return;
+  std::string answers;
+  for (const Request& request : turn.requests()) {
+    session::AppendError(session->dialect(), request.id, Status::kUnavailable, why, &answers);
+  }
+  if (turn.requests().empty()) {
+    session::AppendError(session->dialect(), 0, Status::kUnavailable, why, &answers);
+  }
+  session::AppendClose(session->dialect(), CloseReason::kNormal, &answers);
+  LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": refused, " << why;
+  net::SendWithFds(session->fd(), answers, {});
+  context->options.switchboard->Retire(std::move(session));
+}
+
+}  // namespace objmapper::models

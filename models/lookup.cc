@@ -1,0 +1,68 @@
+#include "models/lookup.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "net/clock.h"
+#include "storage/tree/find_description.h"
+#include "storage/tree/tree.h"
+
+namespace objmapper::models {
+namespace {
+
+Found Refused(protocol::Status status, absl::string_view message) {
+  Found refused;
+  refused.status = status;
+  refused.message = std::string(message);
+  return refused;
+}
+
+Found Refused(const absl::Status& error) {
+  return Refused(session::WireStatus(error), error.message());
+}
+
+Found FindForStat(const protocol::Request& request, const Options& options) {
+  absl::StatusOr<storage::Description> description = storage::FindDescription(
+      *options.tree, options.index, request.uri, net::NowNs(), storage::Wait::kMayBlock);
+  if (!description.ok()) return Refused(description.status());
+  Found found;
+  found.description = *std::move(description);
+  return found;
+}
+
+// Where opening takes long, somebody takes this thread's place meanwhile.
+absl::StatusOr<storage::OpenedObject> Open(absl::string_view uri, const Context& context) {
+  const storage::Tree& tree = *context.options.tree;
+  if (context.stand_ins == nullptr || !tree.slow_opens().any())
+    return tree.OpenObject(uri, storage::Wait::kMayBlock);
+  absl::StatusOr<storage::OpenedObject> at_hand = tree.OpenObject(uri, storage::Wait::kCachedOnly);
+  if (!absl::IsUnavailable(at_hand.status())) return at_hand;
+  const StandIns::Waiting waiting(context.stand_ins);
+  const storage::SlowOpens::Elsewhere elsewhere(&tree.slow_opens());
+  return tree.OpenObject(uri, storage::Wait::kMayBlock);
+}
+
+}  // namespace
+
+Found Find(const protocol::Request& request, const Context& context) {
+  const Options& options = context.options;
+  if (request.refusal != protocol::Status::kOk) return Refused(request.refusal, request.reason);
+  if (request.mode == protocol::Mode::kStat) return FindForStat(request, options);
+  absl::StatusOr<storage::OpenedObject> object = Open(request.uri, context);
+  if (!object.ok()) return Refused(object.status());
+  const std::optional<session::Extent> extent = session::ResolveExtent(request, object->info.size);
+  if (!extent.has_value()) {
+    return Refused(protocol::Status::kRangeNotSatisfiable,
+                   session::RangeMessage(request, object->info.size));
+  }
+  Found found;
+  found.size = object->info.size;
+  found.fd = std::move(object->fd);
+  found.extent = *extent;
+  return found;
+}
+
+}  // namespace objmapper::models

@@ -1,0 +1,172 @@
+#include "models/operator.h"
+
+#include <errno.h>
+#include <glog/logging.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "copypath/body_pace.h"
+#include "copypath/operations.h"
+#include "net/clock.h"
+#include "net/readable.h"
+#include "protocol/mode.h"
+#include "session/intake.h"
+#include "session/receive.h"
+#include "storage/store/store.h"
+
+namespace objmapper::models {
+namespace {
+
+using protocol::Mode;
+using protocol::Request;
+
+constexpr size_t kBufferBytes = 256 * 1024;
+
+// 0, or an errno.
+int WriteAll(int file, const char* data, size_t bytes, uint64_t offset) {
+  while (bytes > 0) {
+    const ssize_t written = pwrite(file, data, bytes, static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return errno;
+    if (written == 0) return ENOSPC;
+    data += written;
+    bytes -= static_cast<size_t>(written);
+    offset += static_cast<uint64_t>(written);
+  }
+  return 0;
+}
+
+Found FoundBy(copypath::Outcome outcome) {
+  Found found;
+  found.status = outcome.status;
+  found.answer = std::move(outcome.answer);
+  found.bytes = outcome.bytes;
+  found.room = std::move(outcome.room);
+  return found;
+}
+
+}  // namespace
+
+std::optional<Found> Operator::Do(session::Session* session, const Request& request,
+                                  net::ForeignFd fd, Missing* missing) {
+  copypath::Operand operand;
+  operand.store = context_->options.store;
+  operand.tree = context_->options.tree;
+  operand.dialect = session->dialect();
+  operand.request = request;
+  operand.uri.assign(request.uri.data(), request.uri.size());
+  operand.access = session->limits->access;
+  operand.peer = session->peer;
+  operand.socket = session->fd();
+  if (request.mode == Mode::kPut || request.mode == Mode::kPutFd)
+    operand.peer_key = session->PeerKey();
+  switch (request.mode) {
+    case Mode::kPutFd:
+      return FoundBy(copypath::PutFd(operand, std::move(fd)));
+    case Mode::kDelete:
+      return FoundBy(copypath::Delete(operand));
+    case Mode::kList:
+      return FoundBy(
+          copypath::List(operand, session->limits->access, session->peer, session->fd()));
+    default:
+      break;
+  }
+  absl::StatusOr<std::unique_ptr<storage::NewObject>> object = copypath::BeginPut(operand);
+  uint64_t left = request.body_length;
+  if (!object.ok()) {
+    session->parser.SkipBody(left);
+    return FoundBy(copypath::Failed(operand, object.status()));
+  }
+  absl::Status error;
+  switch (TakeBody(session, operand, object->get(), &left, &error)) {
+    case Came::kAll:
+      return FoundBy(copypath::CommitPut(operand, object->get()));
+    case Came::kStray:
+      session->parser.SkipBody(left);
+      return FoundBy(copypath::Failed(
+          operand, absl::InvalidArgumentError("descriptors came with the body of an object")));
+    case Came::kFailed:
+      session->parser.SkipBody(left);
+      return FoundBy(copypath::Failed(operand, error));
+    case Came::kEnded:
+      *missing = Missing::kEnded;
+      break;
+    case Came::kLate:
+      *missing = Missing::kLate;
+      break;
+    case Came::kBroken:
+      *missing = Missing::kBroken;
+      break;
+  }
+  session->parser.SkipBody(left);
+  return std::nullopt;
+}
+
+Operator::Came Operator::TakeBody(session::Session* session, const copypath::Operand& operand,
+                                  storage::NewObject* object, uint64_t* left, absl::Status* error) {
+  if (buffer_ == nullptr) buffer_.reset(new char[kBufferBytes]);
+  uint64_t offset = 0;
+  bool stray = false;
+  why_late_.clear();
+  copypath::BodyPace pace(*session->limits);
+  while (*left > 0) {
+    // What has been read already; then what comes. Never a byte behind the body: that stays where
+    // it is, so that nothing piles up here that the next turn has no room for.
+    const size_t wanted = static_cast<size_t>(std::min<uint64_t>(kBufferBytes, *left));
+    size_t have = 0;
+    if (!session->unread.empty()) {
+      have = std::min(session->unread.size(), wanted);
+      memcpy(buffer_.get(), session->unread.data(), have);
+    } else {
+      if (session->peer_done) return Came::kEnded;
+      if (pace.too_slow() && !net::IsReadable(session->fd())) {
+        why_late_ = pace.Why(operand.uri, *left);
+        return Came::kLate;
+      }
+      const int64_t since_ns = net::NowNs();
+      const Phase::Woken woken = context_->phase.Wait(
+          session->fd(), POLLIN, DeadlineNs(since_ns, session->limits->request_timeout));
+      pace.Waited(net::NowNs() - since_ns);
+      switch (woken) {
+        case Phase::Woken::kReady:
+          break;
+        case Phase::Woken::kLate:
+          return Came::kLate;
+        default:
+          return Came::kBroken;
+      }
+      const ssize_t got =
+          Receive(session, absl::MakeSpan(buffer_.get(), wanted), 0, session::OnFds::kWait);
+      if (got < 0 && errno == EAGAIN) continue;
+      if (got < 0) return Came::kBroken;
+      if (got == 0) {
+        session->peer_done = true;
+        return Came::kEnded;
+      }
+      session->received_ns.store(net::NowNs(), std::memory_order_relaxed);
+      have = static_cast<size_t>(got);
+    }
+    stray = stray || session::HasStrayFds(*session, have);
+    session::KeepUnread(
+        session, session->unread.empty() ? absl::string_view(buffer_.get(), have) : session->unread,
+        have, *left - have);
+    pace.Came(have);
+    *left -= have;
+    if (stray) continue;
+    if (*error = object->Extend(have); !error->ok()) return Came::kFailed;
+    if (const int failed = WriteAll(object->fd(), buffer_.get(), have, offset); failed != 0) {
+      *error = copypath::BodyError(operand, failed);
+      return Came::kFailed;
+    }
+    offset += have;
+  }
+  return stray ? Came::kStray : Came::kAll;
+}
+
+}  // namespace objmapper::models

@@ -1,0 +1,315 @@
+#include "models/sender.h"
+
+#include <errno.h>
+#include <glog/logging.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "copypath/transfer.h"
+#include "net/clock.h"
+#include "net/scm_rights.h"
+#include "net/send_queue.h"
+#include "protocol/capabilities.h"
+#include "protocol/dialect.h"
+#include "protocol/objm/encode.h"
+#include "protocol/objm/metadata.h"
+#include "session/account.h"
+#include "session/answers.h"
+
+namespace objmapper::models {
+namespace {
+
+using protocol::Mode;
+using protocol::Request;
+using protocol::Status;
+
+// Bodies are read and sent in pieces of this size.
+constexpr size_t kBodyBytes = 256 * 1024;
+// Bodies up to this size are gathered with their headers and with other answers.
+constexpr size_t kGatheredBodyMax = 16 * 1024;
+// A message that has grown to this size is sent.
+constexpr size_t kGatheredBytes = 64 * 1024;
+// How long to wait when the kernel, not the peer, is out of room.
+constexpr int64_t kPauseNs = 5'000'000;
+
+// As send(2) of both, one behind the other; never blocks.
+ssize_t SendTwo(int socket, absl::string_view first, absl::string_view second) {
+  iovec pieces[2] = {{const_cast<char*>(first.data()), first.size()},
+                     {const_cast<char*>(second.data()), second.size()}};
+  msghdr message{};
+  message.msg_iov = pieces;
+  message.msg_iovlen = 2;
+  ssize_t sent;
+  do {
+    sent = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return sent;
+}
+
+// An object shrank, or the disk failed, when its header had promised more: only the end of the
+// connection can say so now.
+bool CutShort(const session::Session& session, ssize_t got) {
+  LOG_EVERY_T(WARNING, 1) << session.PeerName() << ": closed in the middle of an answer: "
+                          << (got == 0 ? "the object has become smaller" : strerror(errno));
+  return false;
+}
+
+}  // namespace
+
+Sender::Sender(const Context* context)
+    : context_(context), tally_(context->options.board, "model"), body_(new char[kBodyBytes]) {}
+
+Sender::Work::Work(Sender* sender, Connection* connection)
+    : sender_(sender), since_ns_(net::NowNs()) {
+  connection->session->lane.store("model", std::memory_order_relaxed);
+  if (connection->ready_ns != 0) sender->tally_->TookUp(since_ns_ - connection->ready_ns);
+  connection->ready_ns = 0;
+}
+
+Sender::Work::~Work() { sender_->tally_->Worked(net::NowNs() - since_ns_); }
+
+void Sender::Count(session::Session* session, const std::vector<session::Receipt>& receipts) {
+  const int64_t now_ns = net::NowNs();
+  for (const session::Receipt& receipt : receipts)
+    session::Account(receipt, now_ns, session, &tally_);
+}
+
+bool Sender::Answer(session::Session* session, const Request& request, Found found) {
+  session->answered.Add();
+  const protocol::Dialect dialect = session->dialect();
+  if (found.answer.size() > kGatheredBytes) {
+    // A listing, sent as it is: each thread of ours would keep a copy's memory.
+    if (!message_.fds().empty() && !Flush(session)) return false;
+    message_.BeginAnswer(request, found.status, found.bytes);
+    body_receipts_ = message_.receipts();
+    const bool all = SendAll(session, message_.bytes(), found.answer, {}) == Sent::kAll;
+    message_.Clear();
+    if (all) Count(session, body_receipts_);
+    return all;
+  }
+  if (!found.answer.empty()) {
+    message_.BeginAnswer(request, found.status, found.bytes);
+    message_.text()->append(found.answer);
+    return message_.bytes().size() < kGatheredBytes || Flush(session);
+  }
+  if (found.status != Status::kOk) {
+    message_.BeginAnswer(request, found.status);
+    session::AppendError(dialect, request.id, found.status, found.message, message_.text(),
+                         request.retry_after_ms);
+    return message_.bytes().size() < kGatheredBytes || Flush(session);
+  }
+  if (request.mode == Mode::kStat) {
+    message_.BeginAnswer(request);
+    session::AppendStatOf(dialect, request.id, found.description, message_.text());
+    return message_.bytes().size() < kGatheredBytes || Flush(session);
+  }
+  if (request.mode == Mode::kFdPass) return PassFd(session, request, std::move(found));
+
+  // Descriptors ride on the first byte of their message, and a body must not be in their way.
+  if (!message_.fds().empty() && !Flush(session)) return false;
+  message_.BeginAnswer(request, Status::kOk, found.extent.length);
+  char header[protocol::kResponseBytesMax];
+  message_.text()->append(
+      header, session::EncodeBodyHeader(dialect, request, found.extent, found.size, header));
+  const bool splice = request.mode == Mode::kSplice && found.extent.length > 0 &&
+                      found.extent.length >= context_->options.splice_bytes_min;
+  return splice ? Splice(session, found.fd.get(), found.extent)
+                : Copy(session, found.fd.get(), found.extent);
+}
+
+bool Sender::PassFd(session::Session* session, const Request& request, Found found) {
+  const bool in_header = session->parser.Has(protocol::kFdInHeader);
+  const bool batch = session->parser.Has(protocol::kFdBatch);
+  char header[protocol::kResponseBytesMax];
+  const size_t header_bytes =
+      session::EncodeFdHeader(session->dialect(), in_header, request, found.extent, header);
+  if (!in_header) {
+    message_.BeginAnswer(request, Status::kOk, found.extent.length);
+    message_.text()->append(header, header_bytes);
+    return SendThenX(session, found.fd.get());
+  }
+  // A message with descriptors begins with an answer that has one.
+  if (!message_.empty() && (!batch || message_.fds().empty()) && !Flush(session)) return false;
+  message_.BeginAnswerWithFd(request, std::move(found.fd), found.extent.length);
+  message_.text()->append(header, header_bytes);
+  const bool full = !batch || message_.fds().size() == protocol::kFdsPerMessageMax;
+  return !full || Flush(session);
+}
+
+bool Sender::Copy(session::Session* session, int file, session::Extent rest) {
+  std::string* text = message_.text();
+  if (rest.length <= kGatheredBodyMax) {
+    const size_t begin = text->size();
+    text->resize(begin + rest.length);
+    size_t have = 0;
+    while (have < rest.length) {
+      const ssize_t got = pread(file, text->data() + begin + have, rest.length - have,
+                                static_cast<off_t>(rest.offset + have));
+      if (got <= 0) {
+        text->resize(begin + have);
+        Flush(session);
+        return CutShort(*session, got);
+      }
+      have += static_cast<size_t>(got);
+    }
+    return text->size() < kGatheredBytes || Flush(session);
+  }
+  body_receipts_ = message_.receipts();
+  return SendBody(session, file, rest);
+}
+
+// Sends what is gathered and the body behind it, piece by piece.
+bool Sender::SendBody(session::Session* session, int file, session::Extent rest) {
+  while (rest.length > 0) {
+    if (context_->phase.stopping()) return false;
+    const ssize_t got = pread(file, body_.get(), std::min<uint64_t>(rest.length, kBodyBytes),
+                              static_cast<off_t>(rest.offset));
+    if (got <= 0) {
+      Flush(session);
+      return CutShort(*session, got);
+    }
+    // The first piece shares its call with the header.
+    const absl::string_view piece(body_.get(), static_cast<size_t>(got));
+    const Sent sent = SendAll(session, message_.bytes(), piece, {});
+    message_.Clear();
+    if (sent != Sent::kAll) return false;
+    rest.offset += piece.size();
+    rest.length -= piece.size();
+  }
+  Count(session, body_receipts_);
+  return true;
+}
+
+bool Sender::Splice(session::Session* session, int file, session::Extent rest) {
+  using Outcome = copypath::Transfer::Outcome;
+  copypath::Transfer transfer;
+  transfer.socket = session->fd();
+  transfer.file = file;
+  transfer.unix_socket = session->transport == session::Transport::kUnix;
+  transfer.header = std::string(message_.bytes());
+  body_receipts_ = message_.receipts();
+  transfer.offset = rest.offset;
+  transfer.remaining = rest.length;
+  message_.Clear();
+  int64_t until_ns = 0;
+  while (!context_->phase.stopping()) {
+    const uint64_t owed = transfer.header.size() - transfer.header_sent + transfer.remaining;
+    const Outcome outcome = transfer.Run();
+    if (transfer.header.size() - transfer.header_sent + transfer.remaining < owed) until_ns = 0;
+    switch (outcome) {
+      case Outcome::kDone:
+        Count(session, body_receipts_);
+        return true;
+      case Outcome::kYield:
+        continue;  // no other transfer waits for this thread
+      case Outcome::kSocketFull:
+        if (!WaitToSend(session, EAGAIN, &until_ns)) return false;
+        continue;
+      case Outcome::kFailed:  // no pipe to be had, or a file system that does not splice
+        message_.text()->assign(transfer.header, transfer.header_sent);
+        return SendBody(session, file, {transfer.offset, transfer.remaining});
+      case Outcome::kShrunk:
+        return CutShort(*session, 0);
+      case Outcome::kGone:
+        return false;
+    }
+  }
+  return false;
+}
+
+bool Sender::Flush(session::Session* session) {
+  if (message_.empty()) return true;
+  Sent sent = SendAll(session, message_.bytes(), {}, message_.fds());
+  if (sent == Sent::kTooManyFds) {
+    // unix(7): too many descriptors of this user are in flight, sent and not yet received. The
+    // client is told, rather than kept waiting for what others must take first.
+    message_.RefuseFds(session->dialect(),
+                       "too many descriptors in flight (ETOOMANYREFS); try again");
+    sent = SendAll(session, message_.bytes(), {}, {});
+  }
+  if (sent == Sent::kAll) Count(session, message_.receipts());
+  message_.Clear();
+  return sent == Sent::kAll;
+}
+
+bool Sender::Say(session::Session* session, absl::string_view bytes) {
+  return Flush(session) && SendAll(session, bytes, {}, {}) == Sent::kAll;
+}
+
+Sender::Sent Sender::SendAll(session::Session* session, absl::string_view first,
+                             absl::string_view second, absl::Span<const int> fds) {
+  int64_t until_ns = 0;
+  while (!first.empty() || !second.empty()) {
+    const ssize_t sent = fds.empty() ? SendTwo(session->fd(), first, second)
+                                     : net::SendWithFds(session->fd(), first, fds);
+    if (sent > 0) {
+      const size_t of_first = std::min(first.size(), static_cast<size_t>(sent));
+      first.remove_prefix(of_first);
+      second.remove_prefix(static_cast<size_t>(sent) - of_first);
+      fds = {};  // they went with the first byte
+      until_ns = 0;
+    } else if (errno == ETOOMANYREFS) {
+      return Sent::kTooManyFds;
+    } else if (!WaitToSend(session, errno, &until_ns)) {
+      return Sent::kOver;
+    }
+  }
+  return Sent::kAll;
+}
+
+// Sends what is gathered, which ends with the header of `fd`'s answer, and 'X' with `fd` behind it.
+bool Sender::SendThenX(session::Session* session, int fd) {
+  size_t bytes_sent = 0;
+  const int sent = net::SendThenX(session->fd(), message_.bytes(), fd, &bytes_sent);
+  bool ok = true;
+  if (sent < 2) {
+    const absl::string_view rest = message_.bytes().substr(sent == 0 ? 0 : bytes_sent);
+    ok = SendAll(session, rest, {}, {}) == Sent::kAll;
+    // The header has promised a descriptor, so it waits, whatever the kernel is short of.
+    int64_t until_ns = 0;
+    while (ok && net::SendWithFds(session->fd(), "X", absl::MakeConstSpan(&fd, 1)) != 1) {
+      ok = WaitToSend(session, errno, &until_ns);
+    }
+  }
+  if (ok) Count(session, message_.receipts());
+  message_.Clear();
+  return ok;
+}
+
+// Waits until what failed with `error` is worth another try.
+bool Sender::WaitToSend(session::Session* session, int error, int64_t* until_ns) {
+  const bool kernel_full = error == ETOOMANYREFS || error == ENOBUFS || error == ENOMEM;
+  if (error != EAGAIN && !kernel_full) return false;
+  const int64_t now_ns = net::NowNs();
+  if (*until_ns == 0) *until_ns = DeadlineNs(now_ns, session->limits->request_timeout);
+  Phase::Woken woken;
+  if (kernel_full) {
+    woken = context_->phase.Wait(-1, 0, std::min(*until_ns, now_ns + kPauseNs));
+    // once more after its end, too
+    if (woken == Phase::Woken::kLate && now_ns < *until_ns) return true;
+  } else {
+    net::SendQueue queue;
+    queue.Watch(session->fd());
+    woken = context_->phase.Wait(session->fd(), POLLOUT, *until_ns);
+    while (woken == Phase::Woken::kLate && queue.Shrank(session->fd())) {
+      // it reads, though not so much that there is room
+      *until_ns = DeadlineNs(net::NowNs(), session->limits->request_timeout);
+      woken = context_->phase.Wait(session->fd(), POLLOUT, *until_ns);
+    }
+  }
+  if (woken == Phase::Woken::kLate) {
+    context_->options.connections->timed_out.fetch_add(1, std::memory_order_relaxed);
+    LOG_EVERY_T(WARNING, 1)
+        << session->PeerName() << ": closed, "
+        << (kernel_full ? "the kernel took no more descriptors (ETOOMANYREFS) or memory in time"
+                        : "it did not read its answers in time");
+  }
+  return woken == Phase::Woken::kReady;
+}
+
+}  // namespace objmapper::models

@@ -1,0 +1,23 @@
+#include "absl/functional/any_invocable.h"
+#include "models/context.h"
+
+namespace objmapper::models {
+
+StandIns::Waiting::Waiting(StandIns* stand_ins) : stand_ins_(stand_ins) {
+  {
+    const net::MutexLock lock(&stand_ins_->mutex_);
+    if (++stand_ins_->waiting_ <= stand_ins_->started_) return;
+    ++stand_ins_->started_;
+  }
+  absl::AnyInvocable<void()> work = [run = stand_ins_->work_] { run(); };
+  if (stand_ins_->threads_.TryRun(stand_ins_->name_, &work)) return;
+  const net::MutexLock lock(&stand_ins_->mutex_);
+  --stand_ins_->started_;
+}
+
+StandIns::Waiting::~Waiting() {
+  const net::MutexLock lock(&stand_ins_->mutex_);
+  --stand_ins_->waiting_;
+}
+
+}  // namespace objmapper::models

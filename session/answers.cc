@@ -1,0 +1,130 @@
+#include "session/answers.h"
+
+#include "absl/strings/str_cat.h"
+#include "protocol/objm/metadata.h"
+
+namespace objmapper::session {
+
+using protocol::Dialect;
+using protocol::MetadataType;
+using protocol::MetadataWriter;
+using protocol::Status;
+
+protocol::Status WireStatus(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return Status::kOk;
+    case absl::StatusCode::kNotFound:
+      return Status::kNotFound;
+    case absl::StatusCode::kPermissionDenied:
+      return Status::kPermissionDenied;
+    case absl::StatusCode::kInvalidArgument:
+      return Status::kInvalidRequest;
+    case absl::StatusCode::kOutOfRange:
+      return Status::kUriTooLong;
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kUnavailable:
+      return Status::kUnavailable;
+    case absl::StatusCode::kDataLoss:
+      return Status::kStorageError;
+    case absl::StatusCode::kAlreadyExists:
+    case absl::StatusCode::kFailedPrecondition:
+      return Status::kConflict;
+    case absl::StatusCode::kUnimplemented:
+      return Status::kUnsupportedOp;
+    case absl::StatusCode::kDeadlineExceeded:
+      return Status::kTimeout;
+    default:
+      return Status::kInternalError;
+  }
+}
+
+void AppendError(Dialect dialect, uint32_t id, Status status, absl::string_view message,
+                 std::string* out, uint32_t retry_after_ms) {
+  char buffer[protocol::kResponseBytesMax];
+  if (status != Status::kUnavailable) {
+    retry_after_ms = 0;
+  } else if (retry_after_ms == 0) {
+    retry_after_ms = kRetryAfterMs;
+  }
+  out->append(buffer, protocol::EncodeError(dialect, id, status, message, retry_after_ms, buffer));
+}
+
+std::optional<Extent> ResolveExtent(const protocol::Request& request, uint64_t size) {
+  if (!request.has_range()) return Extent{0, size};
+  if (request.offset > size) return std::nullopt;
+  const uint64_t rest = size - request.offset;
+  const uint64_t length = request.length == 0 || request.length > rest ? rest : request.length;
+  return Extent{request.offset, length};
+}
+
+std::string RangeMessage(const protocol::Request& request, uint64_t size) {
+  return absl::StrCat("offset ", request.offset, " is past the end of an object of ", size,
+                      " bytes");
+}
+
+size_t EncodeBodyHeader(Dialect dialect, const protocol::Request& request, const Extent& extent,
+                        uint64_t object_size, char* out) {
+  MetadataWriter metadata;
+  if (dialect == Dialect::kV2) {
+    metadata.AddU64(MetadataType::kSize, object_size);
+    if (request.has_range()) metadata.AddRange(extent.offset, extent.length);
+  }
+  return protocol::EncodeResponse(dialect, request.id, Status::kOk, extent.length, metadata.bytes(),
+                                  out);
+}
+
+size_t EncodeFdHeader(protocol::Dialect dialect, bool in_header, const protocol::Request& request,
+                      const Extent& extent, char* out) {
+  protocol::MetadataWriter metadata;
+  if (request.has_range()) metadata.AddRange(extent.offset, extent.length);
+  return protocol::EncodeResponse(dialect, request.id, protocol::Status::kOk,
+                                  in_header ? extent.length : 0, metadata.bytes(), out);
+}
+
+void AppendStat(Dialect dialect, uint32_t id, const StatFields& fields, std::string* out) {
+  MetadataWriter metadata;
+  metadata.AddU64(MetadataType::kSize, fields.size);
+  metadata.AddU64(MetadataType::kMtime, static_cast<uint64_t>(fields.mtime_s));
+  metadata.AddText(MetadataType::kEtag, fields.etag);
+  if (fields.backend != 0) metadata.AddU8(MetadataType::kBackend, fields.backend);
+  char buffer[protocol::kResponseBytesMax];
+  out->append(buffer,
+              protocol::EncodeResponse(dialect, id, Status::kOk, 0, metadata.bytes(), buffer));
+}
+
+void AppendDone(Dialect dialect, uint32_t id, std::string* out) {
+  char buffer[protocol::kResponseBytesMax];
+  out->append(buffer, protocol::EncodeResponse(dialect, id, Status::kOk, 0, "", buffer));
+}
+
+void AppendList(Dialect dialect, uint32_t id, absl::string_view cursor, absl::string_view body,
+                std::string* out) {
+  MetadataWriter metadata;
+  if (!cursor.empty()) metadata.AddText(MetadataType::kCursor, cursor);
+  char buffer[protocol::kResponseBytesMax];
+  out->append(buffer, protocol::EncodeResponse(dialect, id, Status::kOk, body.size(),
+                                               metadata.bytes(), buffer));
+  out->append(body.data(), body.size());
+}
+
+void AppendClose(Dialect dialect, protocol::CloseReason reason, std::string* out) {
+  if (dialect != Dialect::kV2) return;
+  char buffer[protocol::kCloseBytes];
+  out->append(buffer, protocol::EncodeClose(reason, buffer));
+}
+
+void AppendCloseAck(Dialect dialect, std::string* out) {
+  if (dialect != Dialect::kV2) return;
+  char buffer[protocol::kCloseAckBytes];
+  // Everything owed has gone out before this message, so nothing is outstanding.
+  out->append(buffer, protocol::EncodeCloseAck(0, buffer));
+}
+
+void AppendFatal(Dialect dialect, uint32_t id, Status status, absl::string_view message,
+                 std::string* out) {
+  AppendError(dialect, id, status, message, out);
+  AppendClose(dialect, protocol::CloseReason::kProtocolError, out);
+}
+
+}  // namespace objmapper::session

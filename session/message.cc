@@ -1,0 +1,47 @@
+#include "session/message.h"
+
+#include <iterator>
+
+#include "session/answers.h"
+
+namespace objmapper::session {
+
+void Message::RefuseFds(protocol::Dialect dialect, absl::string_view reason) {
+  std::string text;
+  for (size_t i = 0; i < answers_.size(); ++i) {
+    Answer& answer = answers_[i];
+    const size_t end = i + 1 < answers_.size() ? answers_[i + 1].begin : text_.size();
+    const size_t begin = text.size();
+    if (answer.has_fd) {
+      AppendError(dialect, answer.id, protocol::Status::kUnavailable, reason, &text);
+      receipts_[i].status = protocol::Status::kUnavailable;
+      receipts_[i].bytes = 0;
+    } else {
+      text.append(text_, answer.begin, end - answer.begin);
+    }
+    answer = {begin, answer.id, /*has_fd=*/false};
+  }
+  text_ = std::move(text);
+  CloseFds();
+}
+
+void Message::CloseFds() {
+  fds_.clear();
+  shared_.clear();
+  numbers_.clear();
+}
+
+void Message::ReleaseFds(std::vector<net::UniqueFd>* out) {
+  out->insert(out->end(), std::make_move_iterator(fds_.begin()),
+              std::make_move_iterator(fds_.end()));
+  CloseFds();
+}
+
+void Message::Clear() {
+  text_.clear();
+  answers_.clear();
+  receipts_.clear();
+  CloseFds();
+}
+
+}  // namespace objmapper::session

@@ -1,0 +1,93 @@
+#include "storage/catalog/eviction.h"
+
+#include <glog/logging.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace objmapper::storage {
+namespace {
+
+using Object = Catalog::Object;
+
+// Whether `a` is to go before `b`.
+bool Sooner(const Catalog::Entry& a, const Catalog::Entry& b) {
+  return a.used_s != b.used_s ? a.used_s < b.used_s : a.size > b.size;
+}
+bool ObjectSooner(const Object& a, const Object& b) { return Sooner(a.entry, b.entry); }
+
+}  // namespace
+
+void Eviction::Pick() {
+  // A heap of those that go first; its front is the last of them.
+  options_.catalog->ForEach("", "", [this](const Object& object) {
+    if (object.entry.link) return true;
+    if (candidates_.size() == options_.candidates_max) {
+      if (!Sooner(object.entry, candidates_.front().entry)) return true;
+      std::pop_heap(candidates_.begin(), candidates_.end(), ObjectSooner);
+      candidates_.pop_back();
+    }
+    candidates_.push_back(object);
+    std::push_heap(candidates_.begin(), candidates_.end(), ObjectSooner);
+    return true;
+  });
+  std::sort_heap(candidates_.begin(), candidates_.end(), ObjectSooner);
+  std::reverse(candidates_.begin(), candidates_.end());
+}
+
+Eviction::Result Eviction::Evict(uint64_t bytes, size_t objects_max) {
+  Result result;
+  result.stuck = true;
+  for (size_t tried = 0; result.bytes < bytes && tried < objects_max; ++tried) {
+    if (candidates_.empty()) Pick();
+    if (candidates_.empty()) break;
+    const Object candidate = std::move(candidates_.back());
+    candidates_.pop_back();
+    const std::optional<Catalog::Entry> now = options_.catalog->Find(candidate.uri);
+    // gone, or used since it was picked
+    if (!now.has_value() || now->used_s > candidate.entry.used_s) {
+      result.stuck = false;
+      continue;
+    }
+    uint64_t size = 0;
+    uint32_t read_s = 0;
+    bool passed_over = false;
+    const absl::Status deleted = options_.delete_if(candidate.uri, [&](int fd) {
+      struct stat status;
+      if (fstat(fd, &status) != 0) return false;
+      size = std::min(static_cast<uint64_t>(status.st_size),
+                      static_cast<uint64_t>(status.st_blocks) * 512);
+      read_s = ToSeconds32(std::max(status.st_atim.tv_sec, status.st_mtim.tv_sec));
+      if (read_s > candidate.entry.used_s) return false;
+      passed_over = options_.pass_over != nullptr && options_.pass_over(fd);
+      return !passed_over;
+    });
+    if (passed_over) {
+      // It is in use at this moment. Others may not be.
+      options_.catalog->Touch(candidate.uri, ToSeconds32(time(nullptr)));
+      result.stuck = false;
+      if (++passed_over_ < options_.catalog->objects()) continue;
+      passed_over_ = 0;
+      result.stuck = true;  // all there is has been passed over
+      return result;
+    }
+    passed_over_ = 0;
+    result.stuck =
+        result.stuck && !deleted.ok() && !absl::IsAborted(deleted) && !absl::IsNotFound(deleted);
+    if (deleted.ok()) {
+      result.bytes += size;
+      evicted_.fetch_add(1, std::memory_order_relaxed);
+      evicted_bytes_.fetch_add(size, std::memory_order_relaxed);
+    } else if (absl::IsAborted(deleted)) {
+      options_.catalog->Touch(candidate.uri, read_s);
+    } else if (!absl::IsNotFound(deleted)) {
+      LOG_EVERY_N(WARNING, 1000) << "eviction: " << deleted.message();
+    }
+  }
+  return result;
+}
+
+}  // namespace objmapper::storage

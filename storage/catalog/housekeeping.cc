@@ -1,0 +1,109 @@
+#include "storage/catalog/housekeeping.h"
+
+#include <sys/resource.h>
+#include <time.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace objmapper::storage {
+namespace {
+
+// Descriptors that may be spent on files that are deleted and open: an eighth of what there are,
+// but for very few and very many.
+size_t UnlinkedMax() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 256;
+  return static_cast<size_t>(std::clamp<rlim_t>(limit.rlim_cur / 8, 256, 16384));
+}
+
+}  // namespace
+
+Housekeeping::Housekeeping(const Options& options)
+    : options_(options), catalog_(options.catalog_memory), unlinked_(UnlinkedMax()) {}
+
+absl::Status Housekeeping::CheckCatalogRoom(absl::string_view uri) const {
+  if (catalog_.HasRoomFor(CatalogFeed::NameOf(uri))) return absl::OkStatus();
+  return absl::UnavailableError(
+      "there are as many objects as may be (--catalog_memory): try again when some have gone");
+}
+
+absl::StatusOr<std::unique_ptr<Housekeeping>> Housekeeping::Open(const Options& options) {
+  std::unique_ptr<Housekeeping> house(new Housekeeping(options));
+  absl::StatusOr<CatalogFeed> feed = CatalogFeed::Open(*options.tree, &house->catalog_);
+  if (!feed.ok()) return feed.status();
+  house->feed_.emplace(*std::move(feed));
+  DiskLimits::Options limits;
+  limits.evict_at = options.evict_at;
+  limits.refuse_at = options.refuse_at;
+  limits.peer_percent = options.peer_percent;
+  limits.catalog = &house->catalog_;
+  limits.unlinked = &house->unlinked_;
+  absl::StatusOr<std::unique_ptr<DiskLimits>> opened = DiskLimits::Open(*options.tree, limits);
+  if (!opened.ok()) return opened.status();
+  house->limits_ = *std::move(opened);
+  return house;
+}
+
+Housekeeping::~Housekeeping() { Stop(); }
+
+void Housekeeping::Start(DeleteIf delete_if) {
+  CatalogKeeper::Options keeper;
+  keeper.catalog = &catalog_;
+  keeper.feed = &*feed_;
+  keeper.watches_max = options_.watches_max;
+  keeper.rescan = options_.rescan;
+  keeper.warn_of_folding = options_.warn_of_folding;
+  keeper.each_second = options_.each_second;
+  if (delete_if != nullptr) {
+    feed_->RemoveLeftovers();
+    Reaper::Options upkeep;
+    upkeep.catalog = &catalog_;
+    upkeep.limits = limits_.get();
+    upkeep.unlinked = &unlinked_;
+    upkeep.marks = marks();
+    upkeep.delete_if = std::move(delete_if);
+    upkeep.unix_seconds = [] { return static_cast<int64_t>(time(nullptr)); };
+    upkeep_ = std::make_unique<Reaper>(std::move(upkeep));
+    keeper.upkeep = [this](int64_t now_ns) { return upkeep_->Do(now_ns); };
+  }
+  keeper_ = std::make_unique<CatalogKeeper>(std::move(keeper));
+}
+
+absl::Status Housekeeping::FollowRoot() {
+  if (absl::Status followed = feed_->FollowRoot(*options_.tree); !followed.ok()) return followed;
+  absl::Status followed = limits_->FollowRoot(*options_.tree);
+  if (keeper_ != nullptr) keeper_->WalkAnew();
+  return followed;
+}
+
+void Housekeeping::Stop() {
+  if (keeper_ != nullptr) keeper_->Stop();
+}
+
+Housekeeping::Counts Housekeeping::Read() const {
+  Counts counts;
+  counts.complete = catalog_.complete();
+  counts.objects = catalog_.objects();
+  counts.bytes = catalog_.bytes();
+  counts.refused = limits_->refused();
+  counts.used_bytes = limits_->used();
+  counts.evict_at_bytes = limits_->evict_at_bytes();
+  counts.refuse_at_bytes = limits_->refuse_at_bytes();
+  counts.unlinked = unlinked_.files();
+  counts.unlinked_bytes = unlinked_.bytes();
+  counts.unlinked_untold = unlinked_.untold();
+  if (keeper_ != nullptr) {
+    counts.watched = keeper_->watched();
+    counts.unwatched = keeper_->unwatched();
+    counts.rescans = keeper_->rescans();
+  }
+  if (upkeep_ != nullptr) {
+    counts.expired = upkeep_->expired();
+    counts.evicted = upkeep_->eviction().evicted();
+    counts.evicted_bytes = upkeep_->eviction().evicted_bytes();
+  }
+  return counts;
+}
+
+}  // namespace objmapper::storage

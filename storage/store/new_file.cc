@@ -1,0 +1,92 @@
+#include "storage/store/new_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "storage/tree/disk_error.h"
+#include "storage/tree/reserved_name.h"
+
+namespace objmapper::storage {
+namespace {
+
+constexpr mode_t kMode = 0644;  // less what the umask takes
+
+// The caller knows the object's whole name, and says it.
+absl::Status FileError(int error, const char* what) {
+  const absl::Status status = DiskError(error, what);
+  switch (error) {
+    case EISDIR:
+    case ENOTEMPTY:
+    case EEXIST:
+      return absl::AlreadyExistsError(
+          absl::StrCat(status.message(), ": a directory has this name"));
+    default:
+      return status;
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<NewFile> NewFile::Make(int directory, const std::string& name) {
+  net::UniqueFd fd(openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, kMode));
+  if (fd.valid()) return NewFile(std::move(fd), net::UniqueFd(), name, "");
+  // EISDIR: a kernel or file system that does not know O_TMPFILE sees a directory to be written
+  // (open(2)).
+  if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) return FileError(errno, "open");
+  net::UniqueFd named_in(fcntl(directory, F_DUPFD_CLOEXEC, 0));
+  if (!named_in.valid()) return FileError(errno, "dup");
+  std::string reserved = NewReservedName();
+  fd.Reset(openat(directory, reserved.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, kMode));
+  if (!fd.valid()) return FileError(errno, "open");
+  NewFile file(std::move(fd), std::move(named_in), name, std::move(reserved));
+  if (!LockReserved(file.fd())) return FileError(errno, "flock");
+  return file;
+}
+
+NewFile::~NewFile() {
+  if (named_in_.valid() && !reserved_.empty()) unlinkat(named_in_.get(), reserved_.c_str(), 0);
+}
+
+bool NewFile::Link(int directory, const std::string& name) const {
+  // By the descriptor itself only who may search everything can link (linkat(2), AT_EMPTY_PATH); by
+  // /proc everybody.
+  const std::string path = absl::StrCat("/proc/self/fd/", fd_.get());
+  if (linkat(AT_FDCWD, path.c_str(), directory, name.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
+  if (errno != ENOENT) return false;
+  return linkat(fd_.get(), "", directory, name.c_str(), AT_EMPTY_PATH) == 0;
+}
+
+absl::Status NewFile::Publish(int directory) {
+  if (!reserved_.empty()) return Rename(directory);
+  if (Link(directory, name_)) return absl::OkStatus();
+  if (errno == ENOENT) return absl::NotFoundError("the directory has been removed");
+  if (errno != EEXIST) return FileError(errno, "link");
+  // Locked before it has the name: who finds the name knows by the lock that it is not abandoned.
+  if (!LockReserved(fd_.get())) return FileError(errno, "flock");
+  net::UniqueFd named_in(fcntl(directory, F_DUPFD_CLOEXEC, 0));
+  if (!named_in.valid()) return FileError(errno, "dup");
+  const std::string reserved = NewReservedName();
+  if (!Link(directory, reserved)) {
+    return errno == ENOENT ? absl::NotFoundError("the directory has been removed")
+                           : FileError(errno, "link");
+  }
+  named_in_ = std::move(named_in);
+  reserved_ = reserved;
+  return Rename(directory);
+}
+
+absl::Status NewFile::Rename(int directory) {
+  if (renameat(named_in_.get(), reserved_.c_str(), directory, name_.c_str()) != 0) {
+    return errno == ENOENT ? absl::NotFoundError("the directory has been removed")
+                           : FileError(errno, "rename");
+  }
+  reserved_.clear();
+  return absl::OkStatus();
+}
+
+}  // namespace objmapper::storage

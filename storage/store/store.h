@@ -1,0 +1,175 @@
+// The life of objects: what the server may do with them besides reading.
+//
+//   absl::StatusOr<std::unique_ptr<NewObject>> object = store.Begin("a/b.bin", size, {});
+//   (*object)->Extend(bytes)                   // so many have come
+//   ...                                        // and are written to (*object)->fd(), until all are
+//   there absl::Status stored = (*object)->Commit();  // now it is there, whole; readers saw the
+//   old one until now
+//
+// All that changes the tree goes through here, so that caches learn of it (Tree::NoteChange()).
+// Thread-safe. Every call may wait for the disk: never on an event loop's thread.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "net/foreign_fd.h"
+#include "net/mutex.h"
+#include "net/unique_fd.h"
+#include "storage/catalog/housekeeping.h"
+#include "storage/memory/memory_tier.h"
+#include "storage/store/list.h"
+#include "storage/store/list_room.h"
+#include "storage/tree/tree.h"
+
+namespace objmapper::storage {
+
+// What a crash of the machine may take of an object that has been acknowledged. A crash of the
+// server alone takes nothing in any case.
+enum class Durability : uint8_t {
+  // the kernel writes it back when it likes: the object may be missing afterwards, or be empty
+  kNone,
+  kData,  // its bytes are on the disk before its name is: it is whole or missing, or the old one
+  kFull,  // its bytes and its name are on the disk
+};
+
+// What a client says of an object that it stores.
+struct PutAttributes {
+  absl::Duration ttl = absl::InfiniteDuration();  // afterwards it is gone
+  size_t kept_folders = 0;  // as of Store::Delete(), should it come to nothing
+  // who sends it, as far as it counts as one (Session::PeerKey()); empty: nobody in particular
+  std::string peer;
+};
+
+// An object that is being stored, invisible until Commit(). One thread's at a time. One that dies
+// without Commit() leaves nothing behind.
+class NewObject {
+ public:
+  virtual ~NewObject() = default;
+  // Open for writing; size() bytes are to be written to it, in any order, by anybody (io_uring,
+  // pwrite(2)).
+  virtual int fd() const = 0;
+  virtual uint64_t size() const = 0;
+  // So many bytes of it have come: called before they are written, and so that all calls together
+  // say size() or less. Takes the room for them; never waits but for a moment. UNAVAILABLE: there
+  // is none (DiskLimits::Room::Extend()).
+  virtual absl::Status Extend(uint64_t bytes) = 0;
+  // A piece, of some milliseconds, of what Commit() has to do once all has been written: true when
+  // no more is left of it than what cannot be cut in pieces (the disk's own work). Commit() does
+  // what is left, so nobody needs to call this. Errors as Commit().
+  virtual absl::StatusOr<bool> Prepare() = 0;
+  // Makes it visible, in place of what had its name. Once. May wait for the disk. Errors as
+  // Store::Begin(), and INTERNAL when fewer bytes were written; then nothing has changed.
+  virtual absl::Status Commit() = 0;
+};
+
+class Store {
+ public:
+  struct Options {
+    const Tree* tree = nullptr;  // outlives the store
+    Durability durability = Durability::kData;
+    // outlives it; null: there is no catalog, and nothing is limited
+    Housekeeping* house = nullptr;
+    MemoryTier* memory = nullptr;  // the tree's overlay; outlives the store; null: there is none
+    // how long a client's file may keep us waiting
+    absl::Duration foreign_patience = absl::Seconds(30);
+  };
+
+  explicit Store(const Options& options);
+  ~Store();
+
+  // Begins to store `uri`, of `size` bytes. Directories on the way are made. The size is the
+  // sender's word: what could not be kept, or has no room now, is refused by it before it is sent,
+  // but room is taken for nothing that has not come.
+  //
+  //   INVALID_ARGUMENT, OUT_OF_RANGE, PERMISSION_DENIED   as Tree::OpenObject(): what could never
+  //   be read is
+  //                       not stored; also names that the server keeps for itself
+  //                       (".objmapper-...")
+  //   ALREADY_EXISTS      a part of the way is an object, or the name is a directory, but for an
+  //   empty one that a store
+  //                       has made (CONFLICT on the wire)
+  //   UNAVAILABLE         no room: ENOSPC, EDQUOT, EFBIG, or as DiskLimits::Check() and
+  //   Room::Fits() UNIMPLEMENTED       a time to live, on a file system without extended attributes
+  //   RESOURCE_EXHAUSTED  descriptors or memory; DATA_LOSS: the disk failed
+  absl::StatusOr<std::unique_ptr<NewObject>> Begin(absl::string_view uri, uint64_t size,
+                                                   const PutAttributes& attributes);
+
+  // Stores the whole of `fd`, a client's descriptor, as `uri`: by reflink or copy inside the kernel
+  // (holes stay holes, and room for what is none is looked for first: file_copy.h), or as it is
+  // where it is a memfd sealed against writing, growing and shrinking and there is a memory tier.
+  // INVALID_ARGUMENT names what it is when it is no regular file open for reading (O_PATH,
+  // write-only, a pipe, a socket, a directory, a device), or that it is empty by its size alone.
+  // ABORTED: it became smaller, or holds fewer bytes than it says. UNAVAILABLE: it kept us waiting
+  // for foreign_patience. CANCELLED: `go_on`, which is asked now and then, said no. Else as Begin()
+  // and Commit().
+  absl::Status PutFd(absl::string_view uri, net::ForeignFd fd, const PutAttributes& attributes,
+                     absl::FunctionRef<bool()> go_on);
+  absl::Status PutFd(absl::string_view uri, net::ForeignFd fd, const PutAttributes& attributes) {
+    return PutFd(uri, std::move(fd), attributes, [] { return true; });
+  }
+
+  // Removes the object. NOT_FOUND: there is none; FAILED_PRECONDITION: it is a directory, or
+  // something is mounted on it. Directories that become empty go too, if a store has made them
+  // (own_folder.h), but for the first `kept_folders` of the URI. Descriptors that have been handed
+  // out stay good. DATA_LOSS: it is gone, but may come back when power fails (kFull).
+  absl::Status Delete(absl::string_view uri, size_t kept_folders = 0);
+
+  // Removes the object if `wanted` says so of it: it is given a descriptor of the one that would be
+  // removed, open for reading, and no other takes its place meanwhile (but for what others do to
+  // the tree). ABORTED: it does not say so. Else as Delete(), but for objects that have expired,
+  // which are there.
+  absl::Status DeleteIf(absl::string_view uri, absl::FunctionRef<bool(int fd)> wanted);
+
+  // One page of the objects whose URIs begin with the prefix, of those that may be seen (empty
+  // entries: none).
+  absl::StatusOr<ListPage> List(const ListQuery& query, const ListFilter& filter);
+  // The same, asking for each.
+  absl::StatusOr<ListPage> List(const ListQuery& query,
+                                absl::FunctionRef<bool(absl::string_view uri)> permitted);
+
+  // What pages of listings are to be made of, and kept for.
+  ListRoom* list_room() { return &list_room_; }
+  // Whether List() reads the tree, which may take long, rather than the catalog.
+  bool ListWalks() const;
+
+  // Removes what puts have left behind whose process was killed; returns how many there were
+  // (leftovers.h). For a server's start; reads the whole tree.
+  absl::StatusOr<size_t> RemoveLeftovers();
+
+ private:
+  // Held while an object takes a name, or is judged and removed from it, by the name's last
+  // component (which is the same in all its spellings). Names that share one wait for each other.
+  net::Mutex& LockOf(absl::string_view name);
+
+  // Removes `name`, of which `file` is open for reading or is none.
+  absl::Status Unlink(absl::string_view uri, int directory, const std::string& path,
+                      const std::string& name, net::UniqueFd file, size_t kept_folders);
+  void Changed(absl::string_view uri);
+
+  // As Begin(). stored: how many of the bytes will take room.
+  absl::StatusOr<std::unique_ptr<NewObject>> Make(absl::string_view uri, uint64_t size,
+                                                  uint64_t stored, PutAttributes attributes);
+
+  // Whether the descriptor, which is taken then, is an object in memory now. False: it is to be
+  // copied, or Make() says what is wrong.
+  absl::StatusOr<bool> Adopt(absl::string_view uri, net::ForeignFd* fd,
+                             const PutAttributes& attributes);
+  absl::Status DeleteOnDisk(absl::string_view uri, size_t kept_folders);
+
+  const Options options_;
+  ListRoom list_room_{64 * 1024 * 1024};
+  std::array<net::Mutex, 64> name_locks_;
+};
+
+}  // namespace objmapper::storage

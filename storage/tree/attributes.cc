@@ -1,0 +1,137 @@
+#include "storage/tree/attributes.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <time.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "net/errno_status.h"
+#include "storage/tree/disk_error.h"
+
+namespace objmapper::storage {
+namespace {
+
+constexpr char kExpires[] = "user.objmapper.expires";
+constexpr char kEtag[] = "user.objmapper.etag";
+constexpr size_t kValueMax = 256;
+
+// Setting the attribute, and giving the finished file its name, change the ctime of the file; who
+// writes its bytes and turns the mtime back changes it too. They are told apart by time: ours is
+// the one within an instant of the stamp that is kept. Two ticks of the clock that the kernel
+// stamps files with, where it ticks slowest (100 Hz).
+constexpr int64_t kInstantNs = 20'000'000;
+// How often it is kept anew where the instant was over before the work was done.
+constexpr int kAttemptsMax = 8;
+
+int64_t NowNs(clockid_t clock) {
+  timespec now;
+  clock_gettime(clock, &now);
+  return NanosecondsOf(now);
+}
+
+std::optional<std::string> Get(int fd, const char* name) {
+  char value[kValueMax];
+  ssize_t size = fgetxattr(fd, name, value, sizeof(value));
+  // A descriptor of O_PATH is asked by the name that it has in /proc.
+  if (size < 0 && errno == EBADF)
+    size = getxattr(absl::StrCat("/proc/self/fd/", fd).c_str(), name, value, sizeof(value));
+  if (size < 0) return std::nullopt;
+  return std::string(value, static_cast<size_t>(size));
+}
+
+// As docs/protocol.md has it: 1 to 64 printable ASCII characters.
+bool MayBeEtag(absl::string_view text) {
+  return !text.empty() && text.size() <= 64 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7F; });
+}
+
+// What tells one version of a file from the next.
+std::optional<ObjectInfo> TimesOf(int fd) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) return std::nullopt;
+  ObjectInfo info;
+  info.size = static_cast<uint64_t>(status.st_size);
+  info.mtime_ns = NanosecondsOf(status.st_mtim);
+  info.ctime_ns = NanosecondsOf(status.st_ctim);
+  return info;
+}
+
+}  // namespace
+
+absl::Status SetExpiry(int fd, int64_t expires_s) {
+  const std::string value = absl::StrCat(expires_s);
+  if (fsetxattr(fd, kExpires, value.data(), value.size(), 0) != 0) {
+    if (errno == EOPNOTSUPP) {
+      return absl::UnimplementedError(
+          "an object that expires needs a file system with extended attributes (EOPNOTSUPP)");
+    }
+    return DiskError(errno, "fsetxattr");
+  }
+  struct stat status;
+  if (fstat(fd, &status) != 0 || fchmod(fd, (status.st_mode & 07777) | S_ISVTX) != 0) {
+    return DiskError(errno, "fchmod");
+  }
+  return absl::OkStatus();
+}
+
+bool MayExpire(mode_t mode) { return (mode & S_ISVTX) != 0; }
+
+std::optional<int64_t> ExpiryOf(int fd) {
+  const std::optional<std::string> value = Get(fd, kExpires);
+  int64_t expires_s;
+  if (!value.has_value() || !absl::SimpleAtoi(*value, &expires_s)) return std::nullopt;
+  return expires_s;
+}
+
+bool HasExpired(int fd) {
+  const std::optional<int64_t> expires_s = ExpiryOf(fd);
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  // In seconds: others may have set the attribute to any number, and its nanoseconds need not fit.
+  return expires_s.has_value() && now.tv_sec >= *expires_s;
+}
+
+bool KeepContentEtag(int fd, const std::string& etag) {
+  const std::optional<ObjectInfo> before = TimesOf(fd);
+  if (!before.has_value()) return false;
+  if (KnownContentEtag(fd, *before) == etag) return true;
+  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    // The clock of the kernel's own stamps, which is behind the exact one: the ctime is never
+    // earlier than this.
+    const std::string value = absl::StrCat(etag, " ", before->size, " ", before->mtime_ns, " ",
+                                           NowNs(CLOCK_REALTIME_COARSE));
+    if (fsetxattr(fd, kEtag, value.data(), value.size(), 0) != 0) return false;
+    const std::optional<ObjectInfo> info = TimesOf(fd);
+    if (!info.has_value() || info->size != before->size || info->mtime_ns != before->mtime_ns)
+      return false;
+    if (KnownContentEtag(fd, *info).has_value()) return true;
+  }
+  return false;
+}
+
+std::optional<std::string> KnownContentEtag(int fd, const ObjectInfo& info) {
+  const std::optional<std::string> value = Get(fd, kEtag);
+  if (!value.has_value()) return std::nullopt;
+  const std::vector<std::string> parts = absl::StrSplit(*value, ' ');
+  uint64_t size;
+  int64_t mtime_ns, kept_ns;
+  if (parts.size() != 4 || !absl::SimpleAtoi(parts[1], &size) ||
+      !absl::SimpleAtoi(parts[2], &mtime_ns) || !absl::SimpleAtoi(parts[3], &kept_ns)) {
+    return std::nullopt;
+  }
+  // Whoever may write to the file may have put anything there.
+  if (!MayBeEtag(parts[0])) return std::nullopt;
+  int64_t since_ns;  // others may have set any number
+  const bool same = size == info.size && mtime_ns == info.mtime_ns &&
+                    !__builtin_sub_overflow(info.ctime_ns, kept_ns, &since_ns) && since_ns >= 0 &&
+                    since_ns <= kInstantNs;
+  return same ? std::optional<std::string>(parts[0]) : std::nullopt;
+}
+
+}  // namespace objmapper::storage

@@ -1,0 +1,64 @@
+#include "storage/tree/directory_names.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "absl/strings/string_view.h"
+#include "net/errno_status.h"
+#include "net/unique_fd.h"
+
+namespace objmapper::storage {
+namespace {
+
+struct CloseDirectory {
+  void operator()(DIR* stream) const { closedir(stream); }
+};
+
+// Some file systems do not say in the directory what a name is (readdir(3), DT_UNKNOWN).
+bool IsDirectory(int directory, const dirent& entry) {
+  if (entry.d_type != DT_UNKNOWN) return entry.d_type == DT_DIR;
+  struct stat status;
+  return fstatat(directory, entry.d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+         S_ISDIR(status.st_mode);
+}
+
+}  // namespace
+
+net::UniqueFd OpenDirectoryBelow(int root, const std::string& path) {
+  open_how how{};
+  how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  long fd;
+  do {
+    fd = syscall(SYS_openat2, root, path.empty() ? "." : path.c_str(), &how, sizeof(how));
+  } while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+  return net::UniqueFd(static_cast<int>(fd));
+}
+
+absl::StatusOr<std::vector<DirectoryName>> NamesIn(int directory) {
+  net::UniqueFd own(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!own.valid()) return net::ErrnoToStatus(errno, "open a directory");
+  const std::unique_ptr<DIR, CloseDirectory> stream(fdopendir(own.get()));
+  if (stream == nullptr) return net::ErrnoToStatus(errno, "read a directory");
+  static_cast<void>(own.Release());  // the stream's
+  std::vector<DirectoryName> names;
+  while (true) {
+    errno = 0;
+    const dirent* entry = readdir(stream.get());
+    if (entry == nullptr) break;
+    const absl::string_view name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    names.push_back({std::string(name), IsDirectory(directory, *entry)});
+  }
+  if (errno != 0) return net::ErrnoToStatus(errno, "read a directory");
+  return names;
+}
+
+}  // namespace objmapper::storage

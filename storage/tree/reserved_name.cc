@@ -1,0 +1,52 @@
+#include "storage/tree/reserved_name.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "net/clock.h"
+#include "net/unique_fd.h"
+
+namespace objmapper::storage {
+namespace {
+constexpr absl::string_view kPrefix = ".objmapper-";
+}  // namespace
+
+bool IsReservedName(absl::string_view name) { return absl::StartsWith(name, kPrefix); }
+
+bool HasReservedName(absl::string_view uri) {
+  for (size_t at = uri.find(kPrefix); at != uri.npos; at = uri.find(kPrefix, at + 1)) {
+    if (at == 0 || uri[at - 1] == '/') return true;
+  }
+  return false;
+}
+
+std::string NewReservedName() {
+  static std::atomic<uint64_t> count{0};
+  // The time: a process number comes again, in another container or after a restart.
+  return absl::StrCat(kPrefix, getpid(), "-", net::NowNs(), "-", count.fetch_add(1));
+}
+
+bool LockReserved(int fd) {
+  int result;
+  do {
+    result = flock(fd, LOCK_EX | LOCK_NB);
+  } while (result != 0 && errno == EINTR);
+  return result == 0;
+}
+
+bool RemoveIfAbandoned(int directory, const std::string& name) {
+  const net::UniqueFd fd(
+      openat(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.valid() || !LockReserved(fd.get())) return false;
+  // A folder on its way to its name (own_folder.h) has it, or is made again.
+  return unlinkat(directory, name.c_str(), 0) == 0 ||
+         (errno == EISDIR && unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0);
+}
+
+}  // namespace objmapper::storage

@@ -1,0 +1,20 @@
+#include "storage/tree/root_watch.h"
+
+#include <glog/logging.h>
+
+namespace objmapper::storage {
+
+absl::Status RootWatch::Check() {
+  absl::Status status = tree_->CheckRoot();
+  const net::MutexLock lock(&mutex_);
+  if (status.message() == said_) return status;
+  said_ = std::string(status.message());
+  if (status.ok()) {
+    LOG(INFO) << "the root " << tree_->root() << " is what its name means again";
+  } else {
+    LOG(ERROR) << status.message();
+  }
+  return status;
+}
+
+}  // namespace objmapper::storage

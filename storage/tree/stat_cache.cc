@@ -1,0 +1,104 @@
+#include "storage/tree/stat_cache.h"
+
+#include <utility>
+
+#include "absl/hash/hash.h"
+
+namespace objmapper::storage {
+namespace {
+constexpr size_t kUriBytesMax = 1024;
+}  // namespace
+
+StatCache::StatCache(size_t entries_max, absl::Duration valid)
+    : entries_per_shard_((entries_max + kShards - 1) / kShards),
+      valid_ns_(absl::ToInt64Nanoseconds(valid)),
+      shards_(kShards) {}
+
+std::optional<Description> StatCache::Find(absl::string_view uri, int64_t now_ns,
+                                           uint64_t changes) const {
+  if (entries_per_shard_ == 0) return std::nullopt;
+  const Shard& shard = shards_[ShardOf(uri)];
+  net::MutexLock lock(&shard.mutex);
+  const auto found = shard.entries.find(uri);
+  if (found == shard.entries.end() || now_ns - found->second.seen_ns >= valid_ns_ ||
+      found->second.changes != changes) {
+    ++shard.misses;
+    return std::nullopt;
+  }
+  ++shard.hits;
+  return found->second.description;
+}
+
+void StatCache::Put(absl::string_view uri, Description description, int64_t now_ns,
+                    uint64_t changes) {
+  // One object has many spellings ("a//b"), of 4 KiB each: they are not worth their memory.
+  if (entries_per_shard_ == 0 || uri.size() > kUriBytesMax) return;
+  Shard& shard = shards_[ShardOf(uri)];
+  net::MutexLock lock(&shard.mutex);
+  const auto [it, is_new] = shard.entries.try_emplace(uri);
+  Entry& entry = it->second;
+  // A thread that looked earlier but was slow to tell must not undo what is known since.
+  if (!is_new && entry.seen_ns > now_ns && entry.changes >= changes) return;
+  entry.description = std::move(description);
+  entry.seen_ns = now_ns;
+  entry.changes = changes;
+  if (!is_new) return;
+
+  if (shard.order.size() < entries_per_shard_) {
+    entry.place = shard.order.size();
+    shard.order.push_back(&*it);
+    return;
+  }
+  entry.place = shard.hand;
+  shard.hand = (shard.hand + 1) % entries_per_shard_;
+  const Node* const victim = std::exchange(shard.order[entry.place], &*it);
+  shard.entries.erase(shard.entries.find(victim->first));
+}
+
+void StatCache::Erase(absl::string_view uri) {
+  if (entries_per_shard_ == 0) return;
+  Shard& shard = shards_[ShardOf(uri)];
+  net::MutexLock lock(&shard.mutex);
+  const auto found = shard.entries.find(uri);
+  if (found == shard.entries.end()) return;
+  // The last one takes the place that becomes free.
+  Node* const last = shard.order.back();
+  last->second.place = found->second.place;
+  shard.order[last->second.place] = last;
+  shard.order.pop_back();
+  shard.entries.erase(found);
+}
+
+size_t StatCache::size() const {
+  size_t total = 0;
+  for (const Shard& shard : shards_) {
+    net::MutexLock lock(&shard.mutex);
+    total += shard.entries.size();
+  }
+  return total;
+}
+
+uint64_t StatCache::hits() const {
+  uint64_t total = 0;
+  for (const Shard& shard : shards_) {
+    net::MutexLock lock(&shard.mutex);
+    total += shard.hits;
+  }
+  return total;
+}
+
+uint64_t StatCache::misses() const {
+  uint64_t total = 0;
+  for (const Shard& shard : shards_) {
+    net::MutexLock lock(&shard.mutex);
+    total += shard.misses;
+  }
+  return total;
+}
+
+size_t StatCache::ShardOf(absl::string_view uri) {
+  // The low bits choose the place within the shard's map.
+  return absl::Hash<absl::string_view>()(uri) >> 32 & (kShards - 1);
+}
+
+}  // namespace objmapper::storage

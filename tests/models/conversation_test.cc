@@ -1,0 +1,141 @@
+#include "models/conversation.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "storage/tree/stat_cache.h"
+#include "storage/tree/tree.h"
+#include "tests/client/temporary_folder.h"
+#include "tests/net/socket_pair.h"
+#include "tests/session/client_end.h"
+
+namespace objmapper::models {
+namespace {
+
+using protocol::Dialect;
+using protocol::Mode;
+using protocol::Status;
+
+class ClosingSwitchboard : public session::Switchboard {
+ public:
+  void Route(std::unique_ptr<session::Session>) override { FAIL() << "a model serves every mode"; }
+  void Retire(std::unique_ptr<session::Session> session) override { session.reset(); }
+};
+
+class ConversationTest : public testing::Test {
+ protected:
+  // Begins, with the limits as they are then.
+  ClientEnd Begin(Dialect dialect = Dialect::kV2) {
+    folder_.Write("a", "object a");
+    absl::StatusOr<storage::Tree> tree = storage::Tree::Open(folder_.path());
+    EXPECT_TRUE(tree.ok()) << tree.status();
+    tree_ = *std::move(tree);
+    Options options;
+    options.limits = &limits_;
+    options.tree = &*tree_;
+    options.index = &index_;
+    options.connections = &counters_;
+    options.switchboard = &switchboard_;
+    context_ = std::make_unique<Context>(options);
+    conversation_ = std::make_unique<Conversation>(context_.get());
+    net::SocketPair pair = net::SocketPair::Unix();
+    connection_ = std::make_unique<Connection>(MakeSession(
+        std::move(pair.ours), session::Transport::kUnix, &limits_, &counters_, dialect));
+    return ClientEnd(std::move(pair.peer), dialect, /*greeted=*/true);
+  }
+  Next Serve() { return conversation_->Serve(connection_.get()); }
+  static std::string Ask(Mode mode, const std::string& uri = "a") {
+    return session::RequestBytes(Dialect::kV2, {.mode = mode, .uri = uri});
+  }
+
+  const client::TemporaryFolder folder_;
+  session::SessionLimits limits_;
+  session::ConnectionCounters counters_;
+  ClosingSwitchboard switchboard_;
+  storage::StatCache index_{100, absl::Seconds(60)};
+  std::optional<storage::Tree> tree_;
+  std::unique_ptr<Context> context_;
+  std::unique_ptr<Conversation> conversation_;
+  std::unique_ptr<Connection> connection_;
+};
+
+// One turn answers all that has come, whatever its modes.
+TEST_F(ConversationTest, TurnAnswersEveryMode) {
+  ClientEnd client = Begin();
+  client.Send(Ask(Mode::kStat) + Ask(Mode::kFdPass) + Ask(Mode::kCopy) + Ask(Mode::kFdPass) +
+              Ask(Mode::kSplice) + Ask(Mode::kCopy, "missing"));
+  EXPECT_EQ(Serve(), Next::kWait);
+  EXPECT_EQ(client.Next().metadata.size, 8u);
+  EXPECT_EQ(client.Next().content_length, 8u);
+  EXPECT_EQ(client.Next().status, Status::kOk);
+  EXPECT_EQ(client.Body(8), "object a");
+  EXPECT_EQ(client.Next().status, Status::kOk);
+  EXPECT_EQ(client.Next().status, Status::kOk);
+  EXPECT_EQ(client.Body(8), "object a");
+  EXPECT_TRUE(client.Next().Refuses(Status::kNotFound));
+  EXPECT_TRUE(client.TakeFd().valid());
+  EXPECT_TRUE(client.TakeFd().valid());
+}
+
+// A byte now and then does not move the deadline of half a request; its answer does.
+TEST_F(ConversationTest, HalfARequestKeepsItsDeadline) {
+  ClientEnd client = Begin();
+  const std::string request = Ask(Mode::kStat);
+  client.Send(request.substr(0, 3));
+  EXPECT_EQ(Serve(), Next::kWait);
+  EXPECT_TRUE(connection_->half_said);
+  const int64_t deadline_ns = connection_->deadline_ns;
+  client.Send(request.substr(3, 1));
+  EXPECT_EQ(Serve(), Next::kWait);
+  EXPECT_EQ(connection_->deadline_ns, deadline_ns);
+  client.Send(request.substr(4));
+  EXPECT_EQ(Serve(), Next::kWait);
+  EXPECT_FALSE(connection_->half_said);
+  EXPECT_GT(connection_->deadline_ns, deadline_ns);
+}
+
+// Who reads nothing for --request_timeout is let go, and counted.
+TEST_F(ConversationTest, ReaderThatStopsIsLetGo) {
+  limits_.request_timeout = absl::Milliseconds(50);
+  folder_.Write("big", std::string(8 << 20, 'b'));
+  ClientEnd client = Begin();
+  client.Send(Ask(Mode::kCopy, "big"));
+  EXPECT_EQ(Serve(), Next::kEnded);
+  EXPECT_EQ(connection_->session, nullptr);
+  EXPECT_EQ(counters_.timed_out, 1u);
+}
+
+// Stop() reaches a thread that waits for its client to read, and one that waits for a request.
+TEST_F(ConversationTest, StopEndsEveryWait) {
+  folder_.Write("big", std::string(8 << 20, 'b'));
+  for (const std::string& said : {Ask(Mode::kCopy, "big"), std::string()}) {
+    ClientEnd client = Begin();
+    client.Send(said.empty() ? Ask(Mode::kStat) : said);
+    std::thread server([&] { conversation_->ServeToTheEnd(connection_.get()); });
+    EXPECT_EQ(client.Next().status, Status::kOk);  // it is at work
+    context_->phase.Stop();
+    server.join();
+    EXPECT_EQ(connection_->session, nullptr);
+  }
+}
+
+// Draining: what was asked is answered, then the client is told.
+TEST_F(ConversationTest, DrainAnswersFirst) {
+  ClientEnd client = Begin();
+  client.Send(Ask(Mode::kStat));
+  context_->phase.Drain();
+  conversation_->ServeToTheEnd(connection_.get());
+  EXPECT_EQ(client.Next().status, Status::kOk);
+  EXPECT_TRUE(client.Next().Closes(protocol::CloseReason::kShuttingDown));
+  EXPECT_TRUE(client.AtEnd());
+}
+
+}  // namespace
+}  // namespace objmapper::models
