@@ -11,6 +11,7 @@
 #include "net/clock.h"
 #include "net/scm_rights.h"
 #include "session/answers.h"
+#include "session/ending.h"
 
 namespace objmapper::models {
 namespace {
@@ -18,11 +19,6 @@ namespace {
 using protocol::CloseReason;
 using protocol::Request;
 using protocol::Status;
-
-// True when the rest of something has to come before the connection can be idle.
-bool IsHalfSaid(const session::Session& session) {
-  return !session.unread.empty() || session.parser.skipping();
-}
 
 }  // namespace
 
@@ -80,53 +76,27 @@ void Conversation::ServeToTheEnd(Connection* connection) {
 
 Next Settle(Context* context, Connection* connection, const Turn& turn, Sender* sender) {
   session::Session* session = connection->session.get();
-  const protocol::Dialect dialect = session->dialect();
-  const bool goes_on = turn.end() == session::Burst::End::kNeedMore ||
-                       turn.end() == session::Burst::End::kFull ||
-                       turn.end() == session::Burst::End::kOperation;
-  if (goes_on && context->phase.draining() && !session->peer_done && !session->exhausted() &&
-      context->options.switchboard->Departing()) {
-    if (!sender->Say(session, "")) {
-      sender->Drop();
-      connection->session.reset();
-    } else {
-      context->options.switchboard->Route(std::move(connection->session));
-    }
-    return Next::kEnded;
-  }
-  std::string farewell;
-  bool over = true;
-  if (session->exhausted()) {
-    session::AppendClose(dialect, CloseReason::kNormal, &farewell);
-  } else if (turn.end() == session::Burst::End::kFatal) {
-    LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": " << turn.fatal().reason;
-    session::AppendFatal(dialect, turn.fatal().id, turn.fatal().status, turn.fatal().reason,
-                         &farewell);
-  } else if (turn.end() == session::Burst::End::kClose) {
-    session::AppendCloseAck(dialect, &farewell);
-  } else if (turn.end() == session::Burst::End::kNeedMore && session->peer_done) {
-    if (IsHalfSaid(*session)) {
-      session::AppendFatal(dialect, 0, Status::kProtocolError,
-                           "the connection ended in the middle of a request", &farewell);
-    }
-  } else if (turn.end() == session::Burst::End::kNeedMore && context->phase.draining()) {
-    session::AppendClose(dialect, CloseReason::kShuttingDown, &farewell);
-  } else {
-    over = false;
-  }
-  if (!sender->Say(session, farewell)) {
+  const session::Ending ending = session::EndingOf(
+      *session, turn.burst(), context->phase.draining(), context->options.switchboard->Departing());
+  if (!sender->Say(session, ending.farewell)) {
     sender->Drop();
     connection->session.reset();
     return Next::kEnded;
   }
-  if (over) {
-    context->options.switchboard->Retire(std::move(connection->session));
-    return Next::kEnded;
+  switch (ending.next) {
+    case session::Ending::Next::kRoute:
+      context->options.switchboard->Route(std::move(connection->session));
+      return Next::kEnded;
+    case session::Ending::Next::kRetire:
+      context->options.switchboard->Retire(std::move(connection->session));
+      return Next::kEnded;
+    case session::Ending::Next::kAgain:
+      return Next::kAgain;
+    case session::Ending::Next::kGoOn:
+      break;
   }
-  if (turn.end() == session::Burst::End::kFull || turn.end() == session::Burst::End::kOperation)
-    return Next::kAgain;
   const int64_t now_ns = net::NowNs();
-  if (!IsHalfSaid(*session)) {
+  if (!session::IsHalfSaid(*session)) {
     connection->half_said = connection->excused = false;
     connection->deadline_ns = DeadlineNs(now_ns, session->limits->idle_timeout);
   } else if (!connection->half_said || !turn.requests().empty() || turn.dropped()) {
@@ -140,15 +110,8 @@ Next Settle(Context* context, Connection* connection, const Turn& turn, Sender* 
 }
 
 void EndLate(Context* context, std::unique_ptr<session::Session> session, absl::string_view why) {
-  if (why.empty()) why = "the rest of the request did not arrive in time";
   context->options.connections->timed_out.fetch_add(1, std::memory_order_relaxed);
-  std::string farewell;
-  if (IsHalfSaid(*session)) {
-    LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": closed, " << why;
-    session::AppendFatal(session->dialect(), 0, Status::kTimeout, why, &farewell);
-  } else {
-    session::AppendClose(session->dialect(), CloseReason::kIdleTimeout, &farewell);
-  }
+  const std::string farewell = session::LateFarewell(*session, session::IsHalfSaid(*session), why);
   // All that was owed has been sent, so there is room for this, or nobody who reads.
   if (!farewell.empty()) net::SendWithFds(session->fd(), farewell, {});
   context->options.switchboard->Retire(std::move(session));

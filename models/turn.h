@@ -29,8 +29,8 @@ class Turn {
   bool dropped() const { return burst_.dropped; }
   // kOperation: what OP_PUT_FD stores.
   net::ForeignFd TakeFd() { return std::move(burst_.fd); }
-  // kFatal: why.
-  const protocol::RequestParser::Result& fatal() const { return burst_.fatal; }
+  // All of it, for session/ending.h.
+  const session::Burst& burst() const { return burst_; }
 
  private:
   std::unique_ptr<char[]> bytes_;

@@ -22,7 +22,7 @@ namespace {
 // One piece or as many as are allowed leave as one, in order; never told from inside Send().
 TEST_P(EngineTest, SendsGathered) {
   for (const size_t count : {size_t{1}, size_t{2}, kPiecesMax}) {
-    std::string bytes = Pattern(count * 100, 1);
+    std::string bytes = copypath::Pattern(count * 100, 1);
     std::vector<iovec> pieces;
     for (size_t i = 0; i < count; ++i) pieces.push_back({&bytes[i * 100], 100});
     channel_->sent.clear();
@@ -37,7 +37,7 @@ TEST_P(EngineTest, SendsGathered) {
 // Much more than the socket takes goes out in parts, as its reader makes room, and every part is
 // accounted for.
 TEST_P(EngineTest, SendsMuchToASlowReader) {
-  std::string bytes = Pattern(5'000'000, 1);
+  std::string bytes = copypath::Pattern(5'000'000, 1);
   iovec piece{bytes.data(), bytes.size()};
   channel_->on_sent = [&](ssize_t result) {
     ASSERT_TRUE(result > 0 || result == -EAGAIN) << result;
@@ -151,7 +151,7 @@ TEST_P(EngineTest, SendsDescriptors) {
 // rest does so without them.
 TEST_P(EngineTest, PartialSendsBringDescriptorsOnce) {
   if (!is_unix()) return;
-  std::string bytes = Pattern(5'000'000, 1);
+  std::string bytes = copypath::Pattern(5'000'000, 1);
   iovec piece{bytes.data(), bytes.size()};
   const std::vector<int> numbers(3, STDIN_FILENO);
   channel_->on_sent = [&](ssize_t result) {

@@ -52,7 +52,7 @@ TEST_P(EngineTest, DoesNotReceiveUnasked) {
 
 // However much arrives, every byte is told, and all of them before the end.
 TEST_P(EngineTest, ReceivesMuch) {
-  const std::string bytes = Pattern(5'000'000, 1);
+  const std::string bytes = copypath::Pattern(5'000'000, 1);
   std::thread sender([&] {
     net::SendAll(peer(), bytes);
     shutdown(peer(), SHUT_WR);
@@ -81,7 +81,7 @@ TEST_P(EngineTest, StopsAndGoesOn) {
 // Starting and stopping in quick succession loses nothing and doubles nothing; the last word
 // counts.
 TEST_P(EngineTest, ChangesOfMindLoseNothing) {
-  const std::string bytes = Pattern(3000, 1);
+  const std::string bytes = copypath::Pattern(3000, 1);
   size_t sent = 0;
   for (int i = 0; i < 100; ++i) {
     engine_->StartReceiving(channel_);

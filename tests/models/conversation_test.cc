@@ -32,7 +32,7 @@ class ClosingSwitchboard : public session::Switchboard {
 class ConversationTest : public testing::Test {
  protected:
   // Begins, with the limits as they are then.
-  ClientEnd Begin(Dialect dialect = Dialect::kV2) {
+  session::ClientEnd Begin(Dialect dialect = Dialect::kV2) {
     folder_.Write("a", "object a");
     absl::StatusOr<storage::Tree> tree = storage::Tree::Open(folder_.path());
     EXPECT_TRUE(tree.ok()) << tree.status();
@@ -48,7 +48,7 @@ class ConversationTest : public testing::Test {
     net::SocketPair pair = net::SocketPair::Unix();
     connection_ = std::make_unique<Connection>(MakeSession(
         std::move(pair.ours), session::Transport::kUnix, &limits_, &counters_, dialect));
-    return ClientEnd(std::move(pair.peer), dialect, /*greeted=*/true);
+    return session::ClientEnd(std::move(pair.peer), dialect, /*greeted=*/true);
   }
   Next Serve() { return conversation_->Serve(connection_.get()); }
   static std::string Ask(Mode mode, const std::string& uri = "a") {
@@ -68,7 +68,7 @@ class ConversationTest : public testing::Test {
 
 // One turn answers all that has come, whatever its modes.
 TEST_F(ConversationTest, TurnAnswersEveryMode) {
-  ClientEnd client = Begin();
+  session::ClientEnd client = Begin();
   client.Send(Ask(Mode::kStat) + Ask(Mode::kFdPass) + Ask(Mode::kCopy) + Ask(Mode::kFdPass) +
               Ask(Mode::kSplice) + Ask(Mode::kCopy, "missing"));
   EXPECT_EQ(Serve(), Next::kWait);
@@ -86,7 +86,7 @@ TEST_F(ConversationTest, TurnAnswersEveryMode) {
 
 // A byte now and then does not move the deadline of half a request; its answer does.
 TEST_F(ConversationTest, HalfARequestKeepsItsDeadline) {
-  ClientEnd client = Begin();
+  session::ClientEnd client = Begin();
   const std::string request = Ask(Mode::kStat);
   client.Send(request.substr(0, 3));
   EXPECT_EQ(Serve(), Next::kWait);
@@ -105,7 +105,7 @@ TEST_F(ConversationTest, HalfARequestKeepsItsDeadline) {
 TEST_F(ConversationTest, ReaderThatStopsIsLetGo) {
   limits_.request_timeout = absl::Milliseconds(50);
   folder_.Write("big", std::string(8 << 20, 'b'));
-  ClientEnd client = Begin();
+  session::ClientEnd client = Begin();
   client.Send(Ask(Mode::kCopy, "big"));
   EXPECT_EQ(Serve(), Next::kEnded);
   EXPECT_EQ(connection_->session, nullptr);
@@ -116,7 +116,7 @@ TEST_F(ConversationTest, ReaderThatStopsIsLetGo) {
 TEST_F(ConversationTest, StopEndsEveryWait) {
   folder_.Write("big", std::string(8 << 20, 'b'));
   for (const std::string& said : {Ask(Mode::kCopy, "big"), std::string()}) {
-    ClientEnd client = Begin();
+    session::ClientEnd client = Begin();
     client.Send(said.empty() ? Ask(Mode::kStat) : said);
     std::thread server([&] { conversation_->ServeToTheEnd(connection_.get()); });
     EXPECT_EQ(client.Next().status, Status::kOk);  // it is at work
@@ -128,7 +128,7 @@ TEST_F(ConversationTest, StopEndsEveryWait) {
 
 // Draining: what was asked is answered, then the client is told.
 TEST_F(ConversationTest, DrainAnswersFirst) {
-  ClientEnd client = Begin();
+  session::ClientEnd client = Begin();
   client.Send(Ask(Mode::kStat));
   context_->phase.Drain();
   conversation_->ServeToTheEnd(connection_.get());

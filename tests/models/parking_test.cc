@@ -47,13 +47,13 @@ class ParkingTest : public testing::Test {
   }
 
   // A connection that expires at `deadline_ns`, parked; its client.
-  ClientEnd Park(int64_t deadline_ns) {
+  session::ClientEnd Park(int64_t deadline_ns) {
     net::SocketPair pair = net::SocketPair::Unix();
     auto connection = std::make_unique<Connection>(MakeSession(
         std::move(pair.ours), session::Transport::kUnix, &limits_, &counters_, Dialect::kV2));
     connection->deadline_ns = deadline_ns;
     parking_->Park(std::move(connection));
-    return ClientEnd(std::move(pair.peer), Dialect::kV2, /*greeted=*/true);
+    return session::ClientEnd(std::move(pair.peer), Dialect::kV2, /*greeted=*/true);
   }
   size_t Ready() {
     net::MutexLock lock(&mutex_);
@@ -80,8 +80,8 @@ class ParkingTest : public testing::Test {
 
 // Who says something is ready, nobody else; and again after it has been parked again.
 TEST_F(ParkingTest, ReadableConnectionIsReadyEachTimeItIsParked) {
-  ClientEnd silent = Park(net::kNever);
-  ClientEnd client = Park(net::kNever);
+  session::ClientEnd silent = Park(net::kNever);
+  session::ClientEnd client = Park(net::kNever);
   client.Send("a");
   for (int round = 0; round < 3; ++round) {
     ASSERT_TRUE(AwaitReady(1));
@@ -99,8 +99,8 @@ TEST_F(ParkingTest, HangUpIsReady) {
 
 // A deadline ends the connection, also one that comes before the thread meant to wake.
 TEST_F(ParkingTest, DeadlineEndsTheConnection) {
-  ClientEnd patient = Park(net::kNever);
-  ClientEnd late = Park(net::NowNs() + 20'000'000);
+  session::ClientEnd patient = Park(net::kNever);
+  session::ClientEnd late = Park(net::NowNs() + 20'000'000);
   EXPECT_TRUE(late.Next().Closes(protocol::CloseReason::kIdleTimeout));
   EXPECT_TRUE(late.AtEnd());
   EXPECT_EQ(counters_.timed_out, 1u);
@@ -111,11 +111,11 @@ TEST_F(ParkingTest, DeadlineEndsTheConnection) {
 
 // The drain lets everybody go to be told, and those who are parked after its beginning.
 TEST_F(ParkingTest, DrainMakesAllReady) {
-  ClientEnd before = Park(net::kNever);
+  session::ClientEnd before = Park(net::kNever);
   context_->phase.Drain();
   parking_->Wake();
   ASSERT_TRUE(AwaitReady(1));
-  ClientEnd after = Park(net::kNever);
+  session::ClientEnd after = Park(net::kNever);
   EXPECT_TRUE(AwaitReady(2));
 }
 

@@ -99,14 +99,14 @@ class DemultiplexerTest : public testing::Test {
     EXPECT_EQ(setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
     return *std::move(socket);
   }
-  ClientEnd Client(protocol::Dialect dialect,
-                   session::Transport transport = session::Transport::kUnix) {
-    return ClientEnd(Connect(transport), dialect);
+  session::ClientEnd Client(protocol::Dialect dialect,
+                            session::Transport transport = session::Transport::kUnix) {
+    return session::ClientEnd(Connect(transport), dialect);
   }
   // A client that has said HELLO and read the answer.
-  ClientEnd V2Client(session::Transport transport = session::Transport::kUnix) {
-    ClientEnd client = Client(protocol::Dialect::kV2, transport);
-    client.Send(HelloBytes(protocol::kAllCapabilities, 0));
+  session::ClientEnd V2Client(session::Transport transport = session::Transport::kUnix) {
+    session::ClientEnd client = Client(protocol::Dialect::kV2, transport);
+    client.Send(session::HelloBytes(protocol::kAllCapabilities, 0));
     EXPECT_EQ(client.Next().kind, session::ServerMessage::Kind::kHelloAck);
     return client;
   }

@@ -35,9 +35,9 @@ constexpr absl::Duration kSoon = absl::Milliseconds(50);
 TEST_F(DemultiplexerTest, SilentOpenersTimeOut) {
   limits_.idle_timeout = kSoon;
   Start();
-  ClientEnd v1 = Client(Dialect::kV1);
+  session::ClientEnd v1 = Client(Dialect::kV1);
   EXPECT_TRUE(v1.AtEnd());
-  ClientEnd v2 = V2Client();
+  session::ClientEnd v2 = V2Client();
   EXPECT_TRUE(v2.Next().Closes(CloseReason::kIdleTimeout));
   EXPECT_TRUE(v2.AtEnd());
   EXPECT_EQ(counters_.timed_out, 2u);
@@ -48,12 +48,12 @@ TEST_F(DemultiplexerTest, SilentOpenersTimeOut) {
 TEST_F(DemultiplexerTest, HalfARequestTimesOut) {
   limits_.request_timeout = kSoon;
   Start();
-  ClientEnd half_hello = Client(Dialect::kV1);  // it would read a V1 error
+  session::ClientEnd half_hello = Client(Dialect::kV1);  // it would read a V1 error
   half_hello.Send("OBJ");
   EXPECT_TRUE(half_hello.Next().Refuses(Status::kTimeout));
   EXPECT_TRUE(half_hello.AtEnd());
 
-  ClientEnd half_request = V2Client();
+  session::ClientEnd half_request = V2Client();
   half_request.Send(
       session::RequestBytes(Dialect::kV2, {.mode = Mode::kCopy, .uri = "a"}).substr(0, 6));
   EXPECT_TRUE(half_request.Next().Refuses(Status::kTimeout));
@@ -68,9 +68,9 @@ TEST_F(DemultiplexerTest, DescriptorsInsideHelloTimeOut) {
   if (net::CanRefuseFds()) GTEST_SKIP() << "the kernel refuses such descriptors";
   limits_.request_timeout = kSoon;
   Start();
-  ClientEnd client = Client(Dialect::kV1);
+  session::ClientEnd client = Client(Dialect::kV1);
   ASSERT_EQ(net::SendWithFds(client.fd(), "OB", {STDIN_FILENO}), 2);
-  client.Send(HelloBytes(0, 0).substr(2));
+  client.Send(session::HelloBytes(0, 0).substr(2));
   EXPECT_TRUE(client.Next().Refuses(Status::kTimeout));
   EXPECT_TRUE(client.AtEnd());
 }
@@ -79,14 +79,14 @@ TEST_F(DemultiplexerTest, DescriptorsInsideHelloTimeOut) {
 // messages it is a good-bye.
 TEST_F(DemultiplexerTest, HalfClosedOpeners) {
   Start();
-  ClientEnd inside = V2Client();
+  session::ClientEnd inside = V2Client();
   inside.Send(session::RequestBytes(Dialect::kV2, {.mode = Mode::kCopy, .uri = "a"}).substr(0, 6));
   inside.HalfClose();
   EXPECT_TRUE(inside.Next().Refuses(Status::kProtocolError));
   EXPECT_TRUE(inside.Next().Closes(CloseReason::kProtocolError));
   EXPECT_TRUE(inside.AtEnd());
 
-  ClientEnd between = V2Client();
+  session::ClientEnd between = V2Client();
   between.HalfClose();
   EXPECT_TRUE(between.AtEnd());
 }
@@ -94,7 +94,7 @@ TEST_F(DemultiplexerTest, HalfClosedOpeners) {
 // A whole request and then the end of the stream is a request.
 TEST_F(DemultiplexerTest, HalfClosedAfterARequestIsServed) {
   Start();
-  ClientEnd client = Client(Dialect::kV1);
+  session::ClientEnd client = Client(Dialect::kV1);
   const std::string request =
       session::RequestBytes(Dialect::kV1, {.mode = Mode::kCopy, .uri = "a"});
   client.Send(request);
@@ -110,10 +110,10 @@ TEST_F(DemultiplexerTest, HalfClosedAfterARequestIsServed) {
 // can read this, even if it has asked already. When another leaves, there is room.
 TEST_F(DemultiplexerTest, MaxConnections) {
   Start(/*connections_max=*/2);
-  ClientEnd first = V2Client(session::Transport::kUnix);
-  ClientEnd second = V2Client(session::Transport::kTcp);
+  session::ClientEnd first = V2Client(session::Transport::kUnix);
+  session::ClientEnd second = V2Client(session::Transport::kTcp);
   for (const session::Transport transport : {session::Transport::kUnix, session::Transport::kTcp}) {
-    ClientEnd third = Client(Dialect::kV1, transport);
+    session::ClientEnd third = Client(Dialect::kV1, transport);
     third.Send(session::RequestBytes(Dialect::kV1, {.mode = Mode::kCopy, .uri = "a"}));
     const session::ServerMessage answer = third.Next();
     EXPECT_TRUE(answer.Refuses(Status::kUnavailable));
@@ -133,7 +133,8 @@ TEST_F(DemultiplexerTest, MaxConnections) {
 // the next is served.
 TEST_F(DemultiplexerTest, OutOfDescriptors) {
   Start();
-  ClientEnd refused(net::UniqueFd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), Dialect::kV1);
+  session::ClientEnd refused(net::UniqueFd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)),
+                             Dialect::kV1);
   const timeval patience{20, 0};
   ASSERT_EQ(setsockopt(refused.fd(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
   sockaddr_un address{};
@@ -160,9 +161,9 @@ TEST_F(DemultiplexerTest, OutOfDescriptors) {
 // good-bye.
 TEST_F(DemultiplexerTest, DrainSaysGoodBye) {
   Start();
-  ClientEnd silent = Client(Dialect::kV1);
-  ClientEnd greeted = V2Client();
-  ClientEnd half_said = V2Client(session::Transport::kTcp);
+  session::ClientEnd silent = Client(Dialect::kV1);
+  session::ClientEnd greeted = V2Client();
+  session::ClientEnd half_said = V2Client(session::Transport::kTcp);
   half_said.Send("\x01");
   EXPECT_TRUE(net::Eventually([this] { return counters_.accepted == 3; }));
   demultiplexer_->Drain();
@@ -184,7 +185,7 @@ TEST_F(DemultiplexerTest, DrainServesTheBacklog) {
   Start();
   const std::string request =
       session::RequestBytes(Dialect::kV1, {.mode = Mode::kCopy, .uri = "a"});
-  std::vector<ClientEnd> clients;
+  std::vector<session::ClientEnd> clients;
   {
     net::MutexLock keep_the_router_busy(&copypath_.gate());
     for (size_t i = 0; i < kWaiting; ++i) {
@@ -218,7 +219,7 @@ TEST_F(DemultiplexerTest, RoutesAndRetiresWhileDraining) {
 // Stopping closes whoever is still here, at once.
 TEST_F(DemultiplexerTest, StopClosesEverybody) {
   Start();
-  ClientEnd opener = V2Client();
+  session::ClientEnd opener = V2Client();
   net::SocketPair lingerer = net::SocketPair::Unix();
   demultiplexer_->Retire(MakeSession(std::move(lingerer.ours), session::Transport::kUnix, &limits_,
                                      &counters_, Dialect::kV1));

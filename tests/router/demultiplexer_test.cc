@@ -42,7 +42,7 @@ class RoutingTest : public DemultiplexerTest, public testing::WithParamInterface
 TEST_P(RoutingTest, V1ByItsFirstByte) {
   Start();
   for (const session::Transport transport : {session::Transport::kUnix, session::Transport::kTcp}) {
-    ClientEnd client = Client(Dialect::kV1, transport);
+    session::ClientEnd client = Client(Dialect::kV1, transport);
     const std::string request =
         session::RequestBytes(Dialect::kV1, {.mode = GetParam(), .uri = "a"});
     client.Send(request);
@@ -57,7 +57,7 @@ TEST_P(RoutingTest, V1ByItsFirstByte) {
 // One byte is enough: the rest is the lane's to wait for.
 TEST_P(RoutingTest, V1OneByteIsEnough) {
   Start();
-  ClientEnd client = Client(Dialect::kV1);
+  session::ClientEnd client = Client(Dialect::kV1);
   const char byte = static_cast<char>(GetParam());
   client.Send(absl::string_view(&byte, 1));
   const auto session = LaneOn(session::Transport::kUnix).Await();
@@ -70,7 +70,7 @@ TEST_P(RoutingTest, V1OneByteIsEnough) {
 TEST_P(RoutingTest, V2ByItsFirstRequest) {
   Start();
   for (const session::Transport transport : {session::Transport::kUnix, session::Transport::kTcp}) {
-    ClientEnd client = V2Client(transport);
+    session::ClientEnd client = V2Client(transport);
     EXPECT_EQ(fdpass_.size() + copypath_.size(), 0u) << "moved before it asked";
     const std::string request =
         session::RequestBytes(Dialect::kV2, {.mode = GetParam(), .uri = "a", .id = 7});
@@ -92,7 +92,7 @@ INSTANTIATE_TEST_SUITE_P(Modes, RoutingTest,
 TEST_F(DemultiplexerTest, OneLaneGetsEverything) {
   Start(1000, /*with_fdpass=*/false);
   for (const Mode mode : {Mode::kFdPass, Mode::kStat, Mode::kCopy}) {
-    ClientEnd client = Client(Dialect::kV1);
+    session::ClientEnd client = Client(Dialect::kV1);
     client.Send(session::RequestBytes(Dialect::kV1, {.mode = mode, .uri = "a"}));
     EXPECT_NE(copypath_.Await(), nullptr);
   }
@@ -136,8 +136,8 @@ TEST_F(DemultiplexerTest, HelloAgrees) {
   Start();
   constexpr uint16_t kAsked = protocol::kPipelining | protocol::kFdInHeader | protocol::kRange;
   for (const session::Transport transport : {session::Transport::kUnix, session::Transport::kTcp}) {
-    ClientEnd client = Client(Dialect::kV2, transport);
-    client.Send(HelloBytes(kAsked | 0x4000, 10));
+    session::ClientEnd client = Client(Dialect::kV2, transport);
+    client.Send(session::HelloBytes(kAsked | 0x4000, 10));
     const session::ServerMessage ack = client.Next();
     ASSERT_EQ(ack.kind, session::ServerMessage::Kind::kHelloAck);
     EXPECT_EQ(ack.capabilities, kAsked & session::Session::CapabilitiesOn(transport));
@@ -149,13 +149,13 @@ TEST_F(DemultiplexerTest, HelloAgrees) {
 // HELLO and the first requests in one piece: the greeting is answered here, the rest is the lane's.
 TEST_F(DemultiplexerTest, HelloAndRequestsInOnePiece) {
   Start();
-  ClientEnd client = Client(Dialect::kV2);
+  session::ClientEnd client = Client(Dialect::kV2);
   std::string requests;
   for (uint32_t id = 1; id <= 20; ++id) {
     requests += session::RequestBytes(Dialect::kV2,
                                       {.mode = Mode::kSplice, .uri = "some/object", .id = id});
   }
-  client.Send(HelloBytes(protocol::kAllCapabilities, 0) + requests);
+  client.Send(session::HelloBytes(protocol::kAllCapabilities, 0) + requests);
   const auto session = copypath_.Await();
   ASSERT_NE(session, nullptr);
   EXPECT_EQ(InSocket(*session), requests);
@@ -165,10 +165,10 @@ TEST_F(DemultiplexerTest, HelloAndRequestsInOnePiece) {
 // However the bytes are cut, the connection arrives.
 TEST_F(DemultiplexerTest, ByteByByte) {
   Start();
-  ClientEnd client = Client(Dialect::kV2);
+  session::ClientEnd client = Client(Dialect::kV2);
   const std::string request =
       session::RequestBytes(Dialect::kV2, {.mode = Mode::kCopy, .uri = "a"});
-  for (const char byte : HelloBytes(protocol::kAllCapabilities, 0) + request) {
+  for (const char byte : session::HelloBytes(protocol::kAllCapabilities, 0) + request) {
     client.Send(absl::string_view(&byte, 1));
     usleep(1000);  // so that the router sees most of them alone
   }
@@ -187,7 +187,7 @@ TEST_F(DemultiplexerTest, NoRequestAfterHelloIsALanesToAnswer) {
        {std::string(close, sizeof(close)), std::string("\x7f garbage")}) {
     for (const session::Transport transport :
          {session::Transport::kUnix, session::Transport::kTcp}) {
-      ClientEnd client = V2Client(transport);
+      session::ClientEnd client = V2Client(transport);
       client.Send(bytes);
       CollectingLane& lane = transport == session::Transport::kUnix ? fdpass_ : copypath_;
       const auto session = lane.Await();
@@ -207,7 +207,7 @@ class GarbageTest : public DemultiplexerTest,
 TEST_P(GarbageTest, IsToldAndClosed) {
   Start();
   for (const session::Transport transport : {session::Transport::kUnix, session::Transport::kTcp}) {
-    ClientEnd client = Client(Dialect::kV1, transport);
+    session::ClientEnd client = Client(Dialect::kV1, transport);
     client.Send(GetParam().first);
     EXPECT_TRUE(client.Next().Refuses(GetParam().second));
     EXPECT_TRUE(client.AtEnd());
@@ -226,8 +226,8 @@ INSTANTIATE_TEST_SUITE_P(
 // and the connection is as if nothing were; else it ends.
 TEST_F(DemultiplexerTest, DescriptorsOnHelloAreRefused) {
   Start();
-  ClientEnd client = Client(Dialect::kV2);
-  const std::string hello = HelloBytes(protocol::kAllCapabilities, 0);
+  session::ClientEnd client = Client(Dialect::kV2);
+  const std::string hello = session::HelloBytes(protocol::kAllCapabilities, 0);
   if (!net::CanRefuseFds()) {
     ASSERT_GT(net::SendWithFds(client.fd(), hello, {STDIN_FILENO}), 0);
     EXPECT_TRUE(client.AtEnd());
@@ -251,7 +251,7 @@ TEST_F(DemultiplexerTest, DescriptorsOnHelloAreRefused) {
 TEST_F(DemultiplexerTest, DescriptorsInsideTheFirstRequestDoNotHideIt) {
   limits_.writable = true;
   Start();
-  ClientEnd client = V2Client();
+  session::ClientEnd client = V2Client();
   const std::string request =
       session::RequestBytes(Dialect::kV2, {.mode = Mode::kCopy, .uri = "a"});
   ASSERT_EQ(net::SendWithFds(client.fd(), request.substr(0, 3), {STDIN_FILENO}), 3);

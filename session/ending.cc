@@ -1,0 +1,73 @@
+// The decisions of session/ending.h. None of them touches the socket: the caller sends the words.
+#include "session/ending.h"
+
+#include <glog/logging.h>
+
+#include "protocol/capabilities.h"
+#include "session/answers.h"
+
+namespace objmapper::session {
+
+using protocol::CloseReason;
+using protocol::Status;
+
+Ending EndingOf(const Session& session, const Burst& burst, bool draining, bool departing) {
+  if (!session.exhausted()) {
+    if (burst.end == Burst::End::kFatal) {
+      Ending ending{Ending::Next::kRetire, ""};
+      LOG_EVERY_T(WARNING, 1) << session.PeerName() << ": " << burst.fatal.reason;
+      AppendFatal(session.dialect(), burst.fatal.id, burst.fatal.status, burst.fatal.reason,
+                  &ending.farewell);
+      return ending;
+    }
+    if (burst.end == Burst::End::kClose) {
+      Ending ending{Ending::Next::kRetire, ""};
+      AppendCloseAck(session.dialect(), &ending.farewell);
+      return ending;
+    }
+  }
+  return EndingAtRest(session, burst.end, draining, departing);
+}
+
+Ending EndingAtRest(const Session& session, Burst::End end, bool draining, bool departing) {
+  Ending ending{Ending::Next::kRetire, ""};
+  if (session.exhausted()) {
+    AppendClose(session.dialect(), CloseReason::kNormal, &ending.farewell);
+    return ending;
+  }
+  if (end == Burst::End::kOtherLane || (draining && departing && !session.peer_done)) {
+    ending.next = Ending::Next::kRoute;
+    return ending;
+  }
+  if (end != Burst::End::kNeedMore) {
+    ending.next = Ending::Next::kAgain;
+    return ending;
+  }
+  if (session.peer_done) {
+    if (IsHalfSaid(session)) {
+      AppendFatal(session.dialect(), 0, Status::kProtocolError,
+                  "the connection ended in the middle of a request", &ending.farewell);
+    }
+    return ending;
+  }
+  if (draining) {
+    AppendClose(session.dialect(), CloseReason::kShuttingDown, &ending.farewell);
+    return ending;
+  }
+  ending.next = Ending::Next::kGoOn;
+  return ending;
+}
+
+std::string LateFarewell(const Session& session, bool half_said, absl::string_view why) {
+  std::string farewell;
+  if (!half_said) {
+    AppendClose(session.dialect(), CloseReason::kIdleTimeout, &farewell);
+    return farewell;
+  }
+  if (why.empty()) why = "the rest of the request did not arrive in time";
+  LOG_EVERY_T(WARNING, 1) << session.PeerName() << ": closed, " << why;
+  AppendFatal(session.dialect(), 0, Status::kTimeout, why, &farewell);
+  return farewell;
+}
+
+}  // namespace objmapper::session
