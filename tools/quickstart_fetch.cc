@@ -1,5 +1,6 @@
 // tools/quickstart's stopwatch: fetches each object in every mode over every connection, compares
-// the bytes with the file, and prints how long an answer takes.
+// the bytes with the file, and prints how long an answer takes, beside open(2) and read(2) of the
+// same file without a server.
 //
 //   quickstart_fetch --root=DIR --servers=unix:/path,tcp://127.0.0.1:7070 URI...
 //
@@ -80,12 +81,10 @@ absl::Status FetchBody(Client* client, const std::string& uri, Mode mode, const 
   }
 }
 
-absl::Status FetchThroughFd(Client* client, const std::string& uri, const Sink& sink) {
-  const absl::StatusOr<client::FdObject> object = client->GetFd(uri);
-  if (!object.ok()) return object.status();
+absl::Status ReadThrough(int fd, const std::string& uri, const Sink& sink) {
   off_t offset = 0;
   while (true) {
-    const ssize_t got = pread(object->fd.get(), Buffer().data(), Buffer().size(), offset);
+    const ssize_t got = pread(fd, Buffer().data(), Buffer().size(), offset);
     if (got < 0) return net::ErrnoToStatus(errno, absl::StrCat("pread ", uri));
     if (got == 0) return absl::OkStatus();
     if (absl::Status status = sink({Buffer().data(), static_cast<size_t>(got)}); !status.ok()) {
@@ -95,16 +94,41 @@ absl::Status FetchThroughFd(Client* client, const std::string& uri, const Sink& 
   }
 }
 
+absl::Status FetchThroughFd(Client* client, const std::string& uri, const Sink& sink) {
+  const absl::StatusOr<client::FdObject> object = client->GetFd(uri);
+  if (!object.ok()) return object.status();
+  return ReadThrough(object->fd.get(), uri, sink);
+}
+
+// What a process does that may open the file itself.
+absl::StatusOr<net::UniqueFd> OpenPath(const std::string& uri) {
+  const std::string path = absl::StrCat(FLAGS_root, "/", uri);
+  net::UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return net::ErrnoToStatus(errno, absl::StrCat("open ", path));
+  return fd;
+}
+
 // One way to fetch: a line of the table for each size.
 struct Way {
   const char* name;
-  bool moves_bytes;  // false: only the descriptor is fetched, and there is no rate to tell
+  bool moves_bytes;  // false: only the descriptor is fetched, so there is no rate
   std::function<absl::Status(Client*, const std::string& uri, const Sink& sink)> fetch;
+  bool asks_server = true;
 };
 
 std::vector<Way> WaysOver(const Client& client) {
   std::vector<Way> ways;
   if (client.is_unix()) {
+    ways.push_back(
+        {"open(2)", false,
+         [](Client*, const std::string& uri, const Sink&) { return OpenPath(uri).status(); },
+         /*asks_server=*/false});
+    ways.push_back({"open(2), then read", true,
+                    [](Client*, const std::string& uri, const Sink& sink) {
+                      const absl::StatusOr<net::UniqueFd> fd = OpenPath(uri);
+                      return fd.ok() ? ReadThrough(fd->get(), uri, sink) : fd.status();
+                    },
+                    /*asks_server=*/false});
     ways.push_back({"fdpass", false, [](Client* c, const std::string& uri, const Sink&) {
                       return c->GetFd(uri).status();
                     }});
@@ -171,6 +195,7 @@ std::string SizeText(size_t bytes) {
 }
 
 std::string TimeText(double us) {
+  if (us < 10) return absl::StrFormat("%.1f µs", us);
   return us < 10'000 ? absl::StrFormat("%.0f µs", us) : absl::StrFormat("%.1f ms", us / 1000);
 }
 
@@ -182,8 +207,8 @@ void Print(const Line& line, const char* transport) {
   // The "µ" has two bytes and one column, which a field's width does not know.
   const std::string time = TimeText(us);
   const int width = 12 + (time.find("µ") != std::string::npos ? 1 : 0);
-  absl::PrintF("%-19s%-11s%9s%*s%16s\n", line.way.name, transport, SizeText(line.bytes), width,
-               time, rate);
+  absl::PrintF("%-19s%-11s%9s%*s%16s\n", line.way.name, line.way.asks_server ? transport : "-",
+               SizeText(line.bytes), width, time, rate);
 }
 
 absl::Status MeasureServer(const std::string& url, const std::vector<std::string>& uris) {

@@ -40,8 +40,8 @@ REASONS = {
 
 # What a block without a language is not to begin with: it would be commands that nobody runs.
 COMMAND = re.compile(r"(\$ |objmapper |bazel |tools/\w|curl |systemctl |gcc |cc |pip |sudo |mkdir )")
-# Written by another hand: the command that made the page, and the pages of operators.
-BARE = {"benchmarks.md", "operations.md"}
+# Pages of operators, whose blocks tools/try_unit runs.
+BARE = {"operations.md"}
 
 VARIES = [
     (r"^([IWEF])\d{8} [\d:.]+ +\d+ (\w+\.cc):\d+\] ", r"\1 \2 "),  # glog's prefix

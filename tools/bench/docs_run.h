@@ -1,4 +1,4 @@
-// "bench report": docs/benchmarks.md made anew.
+// "bench report": docs/benchmarks/tables.md made anew.
 #pragma once
 
 #include <string>

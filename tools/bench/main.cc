@@ -35,7 +35,7 @@ void PrintHelp() {
   for (const Workload& workload : Workloads())
     printf("  %-12s %s\n", workload.name, workload.about);
   printf("  %-12s %s\n  %-12s %s\n", "all", "all of these", "report",
-         "the scenarios of docs/benchmarks.md, which it writes");
+         "the scenarios of docs/benchmarks/tables.md, which it writes");
   constexpr const char* kHeads[] = {"Models:", "Floors:", "Peers: "};
   for (const Kind kind : {Kind::kModel, Kind::kFloor, Kind::kPeer}) {
     printf("\n%s", kHeads[static_cast<int>(kind)]);

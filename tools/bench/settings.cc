@@ -49,7 +49,7 @@ DEFINE_string(work_dir, "",
               "Default: a new folder in /tmp.");
 DEFINE_string(chart_js, "/usr/share/javascript/chart.js/chart.min.js",
               "Chart.js 3, which --html copies into the page (Debian: libjs-chart.js).");
-DEFINE_string(out, "docs/benchmarks.md", "report: the file to write.");
+DEFINE_string(out, "docs/benchmarks/tables.md", "report: the file to write.");
 DEFINE_string(from_json, "",
               "report: writes from this file instead of measuring. "
               "With --html: the page, too.");

@@ -1,4 +1,4 @@
-// docs/benchmarks.md from a report of `bench report`.
+// docs/benchmarks/tables.md from a report of `bench report`.
 #pragma once
 
 #include <string>

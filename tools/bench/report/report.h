@@ -69,7 +69,7 @@ struct Spread {
 };
 Spread SpreadOf(std::vector<double> values);
 
-// ---- Forms: report_text.cc, report_json.cc, report_html.cc; docs/benchmarks.md is in docs.h ----
+// ---- Forms: report_text.cc, report_json.cc, report_html.cc; the tables' page is in docs.h ----
 
 std::string CellTable(const Cell& cell);                   // for the terminal; with ratios
 std::string ToJson(const Report& report);                  // everything, every sample
