@@ -30,8 +30,7 @@ static int store(om_client* client, const char* path, const char* uri) {
     perror(path);
     return OM_LOCAL;
   }
-  /* The descriptor is passed: the server copies the file, without its bytes going through the
-   * connection. */
+  /* The descriptor is passed; the server copies the file, and no bytes cross the connection. */
   const om_code stored = om_put_fd(client, uri, fd, 0, &info, &error);
   close(fd);
   if (stored != OM_OK) return fail(&error);

@@ -196,7 +196,8 @@ class Shell:
 
 
 class ConsoleTest(unittest.TestCase):
-    def setUp(self):
+    def lay_out(self):
+        """A folder in which what is built lies as in the tree: each page has its own."""
         # A socket's path has 107 bytes at most.
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="om.", dir="/tmp"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
@@ -222,6 +223,7 @@ class ConsoleTest(unittest.TestCase):
         blocks = [block for block in blocks_of(page) if block.language in ("sh", "console") and block.marker is None]
         if not blocks:
             return 0
+        self.lay_out()
         shell = Shell(self.folder / "tree", self.environment)
         try:
             for block in blocks:
