@@ -1,3 +1,4 @@
+// Parsing of addresses. Ports are plain digits, checked here; host names are not resolved here.
 #include "net/address.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,5 @@
+// Connecting as a client. One deadline covers all addresses of a host; each failure is worded for a
+// client that looks for its server.
 #include "net/dial.h"
 
 #include <errno.h>

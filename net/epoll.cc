@@ -1,3 +1,5 @@
+// epoll(7). An error other than EINTR, and ENOSPC or ENOMEM from Add(), is a programming error, and
+// ends the process.
 #include "net/epoll.h"
 
 #include <errno.h>

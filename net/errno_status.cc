@@ -1,3 +1,5 @@
+// The table from errno to absl::StatusCode. Every other file passes its errno through here, so one
+// errno has one meaning.
 #include "net/errno_status.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+// An eventfd(2). Signalling never blocks: a counter at its maximum wakes the loop just as well.
 #include "net/event_fd.h"
 
 #include <errno.h>

@@ -1,3 +1,6 @@
+// The server's side of the expendable processes: descriptors and tasks go to them over socket
+// pairs, and nothing here waits for a foreign file. A descriptor that cannot be passed on waits in
+// a bounded queue; without the processes, detached threads close what is left.
 #include "net/expendable.h"
 
 #include <dirent.h>

@@ -1,3 +1,5 @@
+// The expendable processes themselves: one supervisor, and workers that it forks and kills. They
+// share one page of slots with the server and hold none of its listeners or connections.
 #include "net/expendable_process.h"
 
 #include <errno.h>

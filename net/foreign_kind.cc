@@ -1,3 +1,5 @@
+// Judges a client's descriptor by fstat(2), fcntl(2) and statfs(2), in a process that may hang. A
+// file system that is not in the list of local ones is refused.
 #include "net/foreign_kind.h"
 
 #include <errno.h>

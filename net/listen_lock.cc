@@ -1,3 +1,5 @@
+// The lock file beside a Unix socket, held only while a server begins to listen. A file that
+// another user could hold locked for ever is refused, with its name and owner.
 #include "net/listen_lock.h"
 
 #include <errno.h>

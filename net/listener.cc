@@ -1,3 +1,6 @@
+// socket(2), bind(2), listen(2) for Unix sockets and TCP. A socket file is replaced only under the
+// listen lock and only if no process listens on it; it has its mode and owner before the first
+// connect(2) can succeed.
 #include "net/listener.h"
 
 #include <errno.h>

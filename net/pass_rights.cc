@@ -1,3 +1,5 @@
+// SO_PASSRIGHTS, probed once per process. $OBJMAPPER_WITHOUT_PASSRIGHTS=1 simulates a kernel that
+// does not have it.
 #include "net/pass_rights.h"
 
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+// A deadline for one wait. poll(2) is asked once more after the deadline before the wait fails, so
+// bytes that arrived while the process was stopped are found.
 #include "net/patience.h"
 
 #include <errno.h>

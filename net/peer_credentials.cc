@@ -1,3 +1,5 @@
+// SO_PEERCRED and SO_PEERGROUPS, and which ids the user namespace maps. An id that stands for
+// several users is reported as unknown.
 #include "net/peer_credentials.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// The ring. Completions are copied out before they are handled, so nothing completes while an
+// operation is queued; each errno of io_uring_enter(2) has one stated meaning here.
 #include "net/ring.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// Errors of making a ring, with their probable cause (sysctl, seccomp, memory limits), and the
+// probe for the operations that a ring needs.
 #include "net/ring_setup.h"
 
 #include <errno.h>

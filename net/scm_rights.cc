@@ -1,3 +1,5 @@
+// SCM_RIGHTS messages. Every descriptor that the kernel has installed is owned before anything can
+// return.
 #include "net/scm_rights.h"
 
 #include <errno.h>

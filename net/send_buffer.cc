@@ -1,3 +1,5 @@
+// SO_SNDBUF of Unix sockets. The kernel counts twice what is set (socket(7)); sizes here are what
+// is set.
 #include "net/send_buffer.h"
 
 #include <sys/socket.h>

@@ -1,3 +1,4 @@
+// SIOCOUTQ: whether a peer has read or acknowledged anything since the last look.
 #include "net/send_queue.h"
 
 #include <linux/sockios.h>

@@ -1,3 +1,5 @@
+// Opens /dev/null on descriptors 0, 1 and 2 if they are closed, before any other descriptor gets
+// their numbers.
 #include "net/standard_streams.h"
 
 #include <errno.h>

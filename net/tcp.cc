@@ -1,3 +1,4 @@
+// TCP_NODELAY, and the congestion control of connections whose two ends are on this machine.
 #include "net/tcp.h"
 
 #include <errno.h>

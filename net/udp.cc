@@ -1,3 +1,4 @@
+// UDP sockets, bound or connected. Resolving may block: a server calls this only at its start.
 #include "net/udp.h"
 
 #include <errno.h>

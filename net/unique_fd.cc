@@ -1,3 +1,5 @@
+// Closes the descriptor. close(2) is never retried on EINTR, since Linux has freed the number by
+// then; EBADF means that other code has closed it, and ends the process.
 #include "net/unique_fd.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+// Durations: absl's format, or plain digits for seconds.
 #include "text/duration.h"
 
 #include "absl/strings/numbers.h"

@@ -1,3 +1,4 @@
+// The escaping. The table of hidden code points follows the list in the header, in ascending order.
 #include "text/printable.h"
 
 #include <algorithm>
