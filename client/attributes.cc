@@ -1,3 +1,6 @@
+// Owner, mode, access list and user.* attributes of the old file, set on the new one. An attribute
+// that a file system does not have is left out; any other failure means that the old file cannot be
+// replaced.
 #include "client/attributes.h"
 
 #include <errno.h>

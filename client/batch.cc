@@ -1,3 +1,5 @@
+// One run over many URIs: fill the window of outstanding requests, send, take the answers that have
+// arrived, again. Each URI gets exactly one result.
 #include "client/batch.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// A body that is being read. If it is destroyed before its end, the rest of the bytes is unread and
+// the connection is closed.
 #include "client/body.h"
 
 #include <algorithm>

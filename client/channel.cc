@@ -1,3 +1,5 @@
+// The connection's bytes. After Break() no further byte is read or sent, since the position in the
+// stream is unknown; a read takes descriptors only while an answer with one is expected.
 #include "client/channel.h"
 
 #include <errno.h>

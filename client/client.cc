@@ -1,3 +1,4 @@
+// Calls that are one request and one answer. Longer ones are in list.cc, put.cc and batch.cc.
 #include "client/client.h"
 
 #include "absl/strings/str_cat.h"

@@ -1,3 +1,5 @@
+// Copying between open files: reflink, then copy_file_range(2), then pread(2) and write(2). Each
+// step continues where the one before stopped.
 #include "client/copy_range.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// The payloads of a Status that say where an error arose, and the table from wire statuses to
+// codes.
 #include "client/error.h"
 
 #include "absl/strings/cord.h"

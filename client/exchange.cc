@@ -1,3 +1,5 @@
+// Checks of an answer against its request: a range, a length or a descriptor that contradicts the
+// request breaks the channel, so that wrong bytes never pass for right ones.
 #include "client/exchange.h"
 
 #include <errno.h>

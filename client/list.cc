@@ -1,3 +1,5 @@
+// Pages of OP_LIST. Names must begin with the prefix and ascend, and a list that makes no progress
+// for several pages is an error.
 #include "client/list.h"
 
 #include <utility>

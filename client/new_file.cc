@@ -1,3 +1,5 @@
+// A file without a name, or with a temporary one, that takes its name in Commit(). Until then
+// nothing exists under the target's name that was not there before.
 #include "client/new_file.h"
 
 #include <errno.h>

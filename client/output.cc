@@ -1,3 +1,5 @@
+// Opens the place that a path leads to: a new file, a duplicate of an open descriptor, or a device
+// or FIFO. A duplicate shares its offset with the original.
 #include "client/output.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// Threads that take items from one counter; each has a connection of its own and makes a new one
+// when that breaks.
 #include "client/parallel.h"
 
 #include <algorithm>

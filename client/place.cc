@@ -1,3 +1,5 @@
+// Follows a path through links to the directory and name that it means, and recognizes this
+// process's own descriptors. Nothing is created or changed here.
 #include "client/place.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+// The time until the next try: RETRY_AFTER as the minimum, with jitter above it.
 #include "client/retry.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Gets an object into an Output. The output is committed only when all bytes of one version have
+// arrived.
 #include "client/to_file.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// Objects by datagrams. The pieces of an object are combined only if their ETAG and SIZE are equal;
+// otherwise all of it is requested again.
 #include "client/udp.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// Sends a request with a body, and looks for an early answer meanwhile. The rest of a refused body
+// is sent if it is short; otherwise the connection is closed.
 #include "client/upload.h"
 
 #include <algorithm>

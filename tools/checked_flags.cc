@@ -1,3 +1,4 @@
+// Checks a command line before gflags reads it: gflags would exit with a message of its own.
 #include "tools/checked_flags.h"
 
 #include <gflags/gflags.h>

@@ -1,3 +1,5 @@
+// The tables from statuses to om_code, and texts cut to the caller's buffer at a whole UTF-8
+// character.
 #include "client/c/outcome.h"
 
 #include <algorithm>

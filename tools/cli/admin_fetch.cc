@@ -1,3 +1,5 @@
+// One HTTP/1.0 GET of the operators' address; the answer ends when the server closes. Its size is
+// limited.
 #include "tools/cli/admin_fetch.h"
 
 #include <errno.h>

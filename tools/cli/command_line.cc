@@ -1,3 +1,5 @@
+// Reads a command line: a table says which flags each command takes, and every error is a usage
+// error (exit code 2). Nothing is sent or written here.
 #include "tools/cli/command_line.h"
 
 #include <gflags/gflags.h>

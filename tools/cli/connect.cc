@@ -1,3 +1,5 @@
+// Connects for a command. At a default address the server must belong to the caller, to root, or to
+// the owner of /run/objmapper.
 #include "tools/cli/connect.h"
 
 #include <limits>

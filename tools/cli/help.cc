@@ -1,3 +1,4 @@
+// The texts of `objmapper help`, one for each command.
 #include "tools/cli/help.h"
 
 namespace objmapper::tools {

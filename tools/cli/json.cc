@@ -1,3 +1,5 @@
+// Encodes JSON (RFC 8259). Bytes that are not UTF-8 and characters that a terminal would obey are
+// escaped.
 #include "tools/cli/json.h"
 
 #include <cmath>

@@ -1,3 +1,5 @@
+// Reads all pages of a list. After a retry names that were already seen are skipped; a list that is
+// kept has a limit on its bytes.
 #include "tools/cli/listing.h"
 
 #include <optional>

@@ -1,3 +1,5 @@
+// Walks a local directory for put -r, and finds the place of an object below one for cp -r.
+// Symbolic links to directories are not followed, and no name leads out of the directory.
 #include "tools/cli/local_tree.h"
 
 #include <dirent.h>

@@ -1,3 +1,4 @@
+// The progress bar, drawn only on a terminal, and sizes and times in readable units.
 #include "tools/cli/progress.h"
 
 #include <sys/ioctl.h>

@@ -1,3 +1,4 @@
+// Parses --range. Numbers are plain digits with at most one unit.
 #include "tools/cli/range_text.h"
 
 #include <cstdint>

@@ -1,3 +1,5 @@
+// Prints results and errors. All text from a server or a file system is escaped before it is
+// printed.
 #include "tools/cli/report.h"
 
 #include <stdio.h>

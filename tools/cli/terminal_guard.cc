@@ -1,3 +1,4 @@
+// Checks the bytes for a terminal piece by piece; a character may be split between two pieces.
 #include "tools/cli/terminal_guard.h"
 
 #include "absl/strings/str_cat.h"

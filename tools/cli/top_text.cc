@@ -1,3 +1,5 @@
+// Formats /stats as text. A missing field is an error that names it, since the server may be of
+// another version.
 #include "tools/cli/top_text.h"
 
 #include <exception>

@@ -1,3 +1,5 @@
+// Runs the transfers of many items in parallel; the exit code is that of the first error, the lines
+// of one item are never mixed with another's.
 #include "tools/cli/transfers.h"
 
 #include <stdio.h>

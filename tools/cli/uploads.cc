@@ -1,3 +1,5 @@
+// Collects what put and cp send, and sends it. Streams and files with an unreliable size are first
+// copied to a temporary file, since a PUT begins with its length.
 #include "tools/cli/uploads.h"
 
 #include <errno.h>
