@@ -26,141 +26,131 @@
 #include "server/flags/flag_errors.h"
 #include "text/duration.h"
 
-DEFINE_string(
-    listen_unix, "",
-    "Unix sockets to listen on: paths, or @names in the abstract namespace, separated by "
-    "commas. When none of this, --listen_tcp and --listen_udp is given: objmapper.sock in "
-    "$XDG_RUNTIME_DIR, or in /tmp.");
+DEFINE_string(listen_unix, "",
+              "Unix sockets to listen on, separated by commas: paths, or @names in the abstract "
+              "namespace. Without this flag, --listen_tcp and --listen_udp: objmapper.sock in "
+              "$XDG_RUNTIME_DIR, or in /tmp.");
 DEFINE_string(listen_tcp, "",
               "TCP addresses to listen on, separated by commas: host:port, [v6]:port, or :port and "
-              "port for loopback. Port 0 lets the kernel choose. Off unless given.");
-DEFINE_string(
-    admin_listen, "",
-    "Where operators look: a status page, /metrics for Prometheus, /healthz, /readyz, /stats, "
-    "/connz, /flagz by HTTP. A Unix socket's path (or @name), or host:port, :port or port on "
-    "loopback. Off unless given.");
+              "port for loopback. With port 0 the kernel chooses one. Empty: no TCP.");
+DEFINE_string(admin_listen, "",
+              "Address of the operators' HTTP server, with a status page, /metrics for Prometheus, "
+              "/healthz, /readyz, /stats, /connz and /flagz: a Unix socket's path (or @name), or "
+              "host:port, :port or port on loopback. Empty: none.");
 DEFINE_string(admin_hosts, "",
-              "Names that a request to --admin_listen may give in Host, separated by commas, "
-              "beside localhost, 127.0.0.1, "
-              "[::1] and the address it listens on: those of a proxy that passes Host on. Any "
-              "other is refused (421), so "
-              "that no web page can lead a browser here by a name of its own (DNS rebinding). A "
-              "Unix socket takes any.");
-DEFINE_string(root, "",
-              "The folder whose files are the objects. When it is not given: ./objects, if that is "
-              "there.");
-DEFINE_string(
-    concurrency_model, "mode_routing",
-    "How requests are spread over threads: mode_routing (or hybrid), each mode on the lane "
-    "made for it; auto, the same without the lanes that no listener can reach; or one model "
-    "for all modes: thread_per_request, thread_per_connection, thread_pool, accept_pool, "
-    "work_stealing, epoll, uring or seda (docs/concurrency.md).");
+              "Additional host names, separated by commas, that requests to --admin_listen may "
+              "have in their Host header, such as that of a proxy that passes Host on. localhost, "
+              "127.0.0.1, [::1] and the address listened on are always accepted, all others are "
+              "refused (421), so that no web page can direct a browser here by a host name of its "
+              "own (DNS rebinding). Over a Unix socket every name is accepted.");
+DEFINE_string(root, "", "Directory whose files are the objects. Empty: ./objects, if it exists.");
+DEFINE_string(concurrency_model, "mode_routing",
+              "How requests are distributed over threads. mode_routing (or hybrid): each mode in "
+              "the lane built for it. auto: the same, without lanes that no listener can reach. Or "
+              "one model for all modes: thread_per_request, thread_per_connection, thread_pool, "
+              "accept_pool, work_stealing, epoll, uring or seda (docs/concurrency.md).");
 DEFINE_int32(
     pool_size, 0,
-    "Workers of the fdpass lane, of thread_pool, accept_pool and work_stealing, and of each "
-    "stage of seda; 0: one for each core that the server may use (affinity, cgroup).");
-DEFINE_int64(
-    max_queue_depth, 1000,
-    "Connections that may wait in a queue for a worker. Beyond that thread_pool tells one more "
-    "UNAVAILABLE and closes it; in accept_pool and seda requests wait in their sockets.");
-DEFINE_int64(
-    max_threads, 1000,
-    "Threads that thread_per_request and thread_per_connection may have at once. Beyond that "
-    "requests of the first wait in their sockets; a connection of the second is told "
-    "UNAVAILABLE and closed.");
-DEFINE_int32(
-    splice_pool_size, 0,
-    "Threads that move bytes for OP_SPLICE and open what is not in the kernel's caches; 0: "
-    "two for each core.");
+    "Number of workers of the fdpass lane, of thread_pool, accept_pool and work_stealing, and of "
+    "each stage of seda. 0: one for each core that the server may use (affinity, cgroup).");
+DEFINE_int64(max_queue_depth, 1000,
+             "Maximum number of connections that wait in a queue for a worker. Beyond it, "
+             "thread_pool answers a new connection UNAVAILABLE and closes it; in accept_pool and "
+             "seda, requests wait in their sockets.");
+DEFINE_int64(max_threads, 1000,
+             "Maximum number of threads of thread_per_request and thread_per_connection. Beyond "
+             "it, requests of thread_per_request wait in their sockets; thread_per_connection "
+             "answers a new connection UNAVAILABLE and closes it.");
+DEFINE_int32(splice_pool_size, 0,
+             "Number of threads that move bytes for OP_SPLICE and open files that are not in the "
+             "kernel's caches. 0: two for each core.");
 DEFINE_int32(copy_pool_size, 0, "Another name for --splice_pool_size.");
-DEFINE_int32(copy_loops, 1, "Event loops of the copypath lane.");
+DEFINE_int32(copy_loops, 1, "Number of event loops of the copypath lane.");
 DEFINE_int32(bulk_loops, -1,
-             "Event loops of the copypath lane for TCP connections with large bodies "
-             "(--bulk_bytes_min); -1: one for each core, "
-             "0: none, they stay with the others.");
+             "Number of event loops of the copypath lane for TCP connections with large bodies "
+             "(--bulk_bytes_min). -1: one for each core. 0: none; such connections stay on the "
+             "other loops.");
 DEFINE_int64(bulk_bytes_min, 1 << 20,
-             "A TCP connection that has had so long a body belongs to --bulk_loops.");
-DEFINE_string(
-    io_engine, "auto",
-    "What the copypath runs on: uring, epoll, or auto: uring where the kernel allows it.");
+             "Size in bytes of the body from which on a TCP connection moves to --bulk_loops.");
+DEFINE_string(io_engine, "auto",
+              "Kernel interface of the copypath lane: uring, epoll, or auto (uring if the kernel "
+              "allows it).");
 DEFINE_string(
     fdpass_engine, "auto",
     "What the workers of the fdpass lane wait and send on: epoll; uring, a ring for each worker; "
     "or auto: uring where the kernel allows it, but epoll with --optimize_for_latency and "
     "--fd_sharing=always.");
 DEFINE_bool(optimize_for_latency, false,
-            "Workers of the fdpass lane look for requests for --busy_poll_us before they sleep. "
-            "Costs a core for each worker that has connections.");
-DEFINE_int32(
-    busy_poll_us, 50,
-    "How long a worker looks for requests before it sleeps, in microseconds. Has an effect "
-    "with --optimize_for_latency.");
-DEFINE_int64(max_connections, 1000,
-             "Connections that may be open at once; one more is told UNAVAILABLE and closed.");
+            "Workers of the fdpass lane poll for requests for --busy_poll_us before they sleep. "
+            "Uses a whole core for each worker that has connections.");
+DEFINE_int32(busy_poll_us, 50,
+             "Time in microseconds for which a worker polls before it sleeps. Only with "
+             "--optimize_for_latency.");
+DEFINE_int64(
+    max_connections, 1000,
+    "Maximum number of open connections. A further one is answered UNAVAILABLE and closed.");
 DEFINE_int32(max_pipeline, 64,
-             "Requests that a connection may have outstanding; a client may ask for fewer.");
-DEFINE_bool(persistent_connections, true,
-            "Whether a connection may ask more than once. false: it is closed after one answer.");
+             "Maximum number of requests of a connection that are received and not yet answered. A "
+             "client may ask for fewer.");
+DEFINE_bool(
+    persistent_connections, true,
+    "Whether a connection may send more than one request. false: it is closed after one answer.");
 DEFINE_int64(requests_per_conn, 0,
-             "Answers after which a connection is closed; 0: as many as it likes.");
-DEFINE_string(
-    idle_timeout, "5m",
-    "How long a connection may ask nothing (500ms, 30s, 5m, ...); 0: as long as it likes.");
+             "Number of answers after which a connection is closed. 0: no limit.");
+DEFINE_string(idle_timeout, "5m",
+              "Time (500ms, 30s, 5m, ...) without a request after which a connection is closed. 0: "
+              "no limit.");
 DEFINE_string(request_timeout, "30s",
-              "How long a client may take to finish a request it has begun, and how long it may "
-              "take nothing of "
-              "the answers it is owed; 0: as long as it likes.");
+              "Maximum time for a client to complete a request that it has begun, and maximum time "
+              "during which it reads nothing of the answers that are ready. 0: no limit.");
 DEFINE_string(drain_timeout, "10s",
-              "How long requests may take to finish after SIGTERM or SIGINT.");
+              "Maximum time for accepted requests to be answered after SIGTERM or SIGINT.");
 DEFINE_string(
     fd_sharing, "never",
-    "never: each OP_FDPASS answer opens the object afresh. always: a descriptor is opened once "
-    "and passed to many, which saves the opening; then all receivers share one file offset, "
-    "its flags and its locks, so it is UNSAFE between clients that do not trust each other, "
-    "and wrong for any that do not read with pread or mmap.");
-DEFINE_int64(
-    fd_cache_entries, 1024,
-    "Objects that the copypath keeps open, and small ones in memory; 0: none. Also how many "
-    "descriptors each fdpass worker keeps with --fd_sharing=always.");
+    "never: the file is opened anew for each OP_FDPASS answer. always: a file is opened once and "
+    "its descriptor is passed to many clients, which saves the open; all receivers then share one "
+    "file offset, its flags and its locks. That is UNSAFE between clients that do not trust each "
+    "other, and wrong for clients that do not read with pread or mmap.");
+DEFINE_int64(fd_cache_entries, 1024,
+             "Maximum number of objects that the copypath lane keeps open, small ones in memory. "
+             "With --fd_sharing=always also the maximum number of descriptors that each fdpass "
+             "worker keeps. 0: none.");
 DEFINE_int32(fd_cache_valid_ms, 20,
-             "How long the copypath and OP_STAT believe what they know of an object, in "
-             "milliseconds, before they ask the file system again; 0: they always ask.");
-DEFINE_bool(
-    use_async_copy, true,
-    "Whether the event loop sends the bodies of OP_COPY itself, overlapping disk and network. "
-    "false: splice threads move those that are not held in memory, one thread to each until its "
-    "socket is full.");
-DEFINE_bool(
-    splice_in_loop, true,
-    "Whether the event loop itself moves OP_SPLICE of objects that are in the page cache, and "
-    "splice "
-    "threads only those that are not. false: all of --splice_bytes_min or more go to the threads.");
+             "Time in milliseconds for which the copypath lane and OP_STAT use what they know of "
+             "an object before they ask the file system again. 0: they ask each time.");
+DEFINE_bool(use_async_copy, true,
+            "Whether the event loop sends the bodies of OP_COPY itself, overlapping disk and "
+            "network. false: splice threads move those that are not in the cache, one thread per "
+            "body until its socket is full.");
+DEFINE_bool(splice_in_loop, true,
+            "Whether the event loop itself moves OP_SPLICE bodies that are in the page cache, and "
+            "splice threads only the others. false: splice threads move all bodies of at least "
+            "--splice_bytes_min bytes.");
 DEFINE_int64(
     sendfile_bytes_min, 16384,
-    "OP_COPY of at least so many bytes is moved by sendfile(2) rather than copied into the socket; "
-    "a file that is rewritten in place, not replaced, while it is sent may then show through. "
-    "0: all that is not held in memory.");
+    "OP_COPY bodies of at least this many bytes are moved by sendfile(2) instead of copied into "
+    "the socket. If a file is rewritten in place (not replaced) while it is sent, the client may "
+    "receive some of the new bytes. 0: all bodies that are not in the cache.");
 DEFINE_int64(unix_send_buffer_bytes, 524288,
-             "What a Unix socket takes ahead of its reader (SO_SNDBUF, socket(7)), from its first "
-             "body on that is moved through a "
-             "pipe, 256 KiB or more; at most net.core.wmem_max. A reader that stalls holds up to "
-             "twice as much of the page "
-             "cache, until --request_timeout. 0: as the system has it.");
+             "Size in bytes of a Unix socket's send buffer (SO_SNDBUF, socket(7)), set when the "
+             "first body of 256 KiB or more is moved through a pipe; limited by net.core.wmem_max. "
+             "A client that stops reading holds up to twice as much of the page cache, until "
+             "--request_timeout. 0: the system's default.");
 DEFINE_bool(
     answer_in_place, true,
-    "Whether a lane answers cheap requests of the other's modes itself instead of moving the "
-    "connection: fdpass workers OP_COPY of small objects that are in the kernel's caches, copy "
-    "loops OP_FDPASS. false: each mode is answered in its own lane alone.");
+    "Whether a lane answers cheap requests of the other lane's modes itself instead of moving the "
+    "connection: fdpass workers answer OP_COPY of small objects that are in the kernel's caches, "
+    "copy loops answer OP_FDPASS. false: each mode is answered in its own lane only.");
 DEFINE_int64(index_entries, 65536,
-             "Objects whose size and times are remembered for OP_STAT; 0: none.");
-DEFINE_string(
-    tcp_local_congestion, "reno",
-    "Congestion control (tcp(7)) of TCP connections whose client is on this machine: there is no "
-    "congestion, but "
-    "some pace what they send (bbr), at a timer for each piece. Empty: as the system has it.");
-DEFINE_int64(splice_bytes_min, 65536,
-             "OP_SPLICE of smaller objects is answered by the event loop, as OP_COPY is: handing "
-             "them to a splice thread costs more than copying them. 0: all go to a splice thread.");
+             "Maximum number of objects whose size and times are cached for OP_STAT. 0: none.");
+DEFINE_string(tcp_local_congestion, "reno",
+              "Congestion control (tcp(7)) of TCP connections whose client is on this machine, "
+              "where there is no congestion but some algorithms (bbr) pace what they send, with a "
+              "timer for each piece. Empty: the system's default.");
+DEFINE_int64(
+    splice_bytes_min, 65536,
+    "OP_SPLICE bodies smaller than this many bytes are sent by the event loop like OP_COPY: "
+    "handing them to a splice thread costs more than copying them. 0: all go to a splice thread.");
 
 namespace objmapper::server {
 namespace {

@@ -21,65 +21,56 @@ DECLARE_bool(writable);
 
 DEFINE_string(
     allow_uids, "",
-    "Users who may connect to Unix sockets, by name or number, separated by commas. With neither "
-    "this nor --allow_gids: everybody whom the socket file's mode lets in.");
-DEFINE_string(
-    allow_gids, "",
-    "Groups whose members may connect to Unix sockets, by name or number, separated by commas; "
-    "supplementary groups count.");
+    "Users who may connect to Unix sockets, by name or number, separated by commas. If both this "
+    "flag and --allow_gids are empty: every user whom the mode of the socket file admits.");
+DEFINE_string(allow_gids, "",
+              "Groups whose members may connect to Unix sockets, by name or number, separated by "
+              "commas. Supplementary groups count.");
 DEFINE_string(listen_unix_mode, "",
-              "Mode of the socket files of --listen_unix, in octal (0660); empty: as the umask "
-              "leaves it. Who "
-              "may write to a socket file may connect.");
+              "Mode of the socket files of --listen_unix, in octal (0660). A user who may write to "
+              "a socket file may connect. Empty: as the umask leaves it.");
 DEFINE_string(listen_unix_owner, "",
-              "User who gets the socket files of --listen_unix, by name or number.");
+              "Owner of the socket files of --listen_unix, by name or number.");
 DEFINE_string(listen_unix_group, "",
-              "Group that gets the socket files of --listen_unix, by name or number.");
-DEFINE_string(rules_file, "",
-              "Who may do what with which objects, a rule a line: \"user alice /models read\" "
-              "(docs/security.md). Read again at SIGHUP; a broken file then leaves the rules as "
-              "they are. What no "
-              "rule speaks of is refused. Empty: who is connected may ask for everything.");
-DEFINE_int64(
-    rate_limit_per_conn, 0,
-    "Requests that a connection may send in a second, in the long run; what is more is answered "
-    "UNAVAILABLE, with the time to wait. 0: as many as it likes.");
-DEFINE_int64(
-    rate_limit_burst, 0,
-    "Requests that a connection may send at once after a pause, under --rate_limit_per_conn; 0: as "
-    "many as in a second.");
-DEFINE_int64(
-    max_connections_per_uid, 0,
-    "Connections to Unix sockets that one user may have open at once; one more is told UNAVAILABLE "
-    "and closed. 0: as many as --max_connections.");
+              "Group of the socket files of --listen_unix, by name or number.");
+DEFINE_string(
+    rules_file, "",
+    "File of access rules, one per line: \"user alice /models read\" (docs/security.md). A request "
+    "that no rule allows is refused. The file is read again at SIGHUP; if it then has an error, "
+    "the current rules stay. Empty: every connected client may request everything.");
+DEFINE_int64(rate_limit_per_conn, 0,
+             "Maximum number of requests per second of a connection, in the long run. Requests "
+             "beyond it are answered UNAVAILABLE with the time to wait. 0: no limit.");
+DEFINE_int64(rate_limit_burst, 0,
+             "Number of requests that a connection may send at once after a pause, with "
+             "--rate_limit_per_conn. 0: as many as in one second.");
+DEFINE_int64(max_connections_per_uid, 0,
+             "Maximum number of open connections to Unix sockets of one user. A further one is "
+             "answered UNAVAILABLE and closed. 0: --max_connections.");
 DEFINE_int64(slow_request_us, 0,
-             "Requests that take so many microseconds or more, from received to answered, are "
-             "logged, at most "
-             "ten a second. 0: none. Costs each request a copy of its name.");
-DEFINE_string(user, "",
-              "Whom to become, by name or number, once listeners, the operator's door and the root "
-              "are open: root's "
-              "rights are given up for good before the first ring is made and the first request is "
-              "read. Empty: stay.");
-DEFINE_string(group, "",
-              "The group to become, by name or number, with --user; empty: the user's own.");
+             "Requests that take at least this many microseconds from receipt to answer are "
+             "logged, at most ten per second. Costs each request a copy of its name. 0: none.");
+DEFINE_string(
+    user, "",
+    "User, by name or number, that the server becomes after it has opened its listeners, the "
+    "operators' address and the root. Root's rights are given up permanently before the first ring "
+    "is made and the first request is read. Empty: the server keeps its user.");
+DEFINE_string(
+    group, "",
+    "Group, by name or number, that the server becomes, with --user. Empty: the user's own group.");
 DEFINE_string(take_over, "",
-              "A Unix socket by which one server takes over from another. Who serves there now "
-              "hands its listeners and "
-              "connections to this server, and exits; this one then waits there for its own "
-              "successor. Empty: "
-              "neither.");
+              "Unix socket through which one server takes over from another. A server that already "
+              "runs with this path hands its listeners and connections to this server and exits; "
+              "this server then waits there for its own successor. Empty: no take-over.");
 DEFINE_bool(unprotected_writes, false,
-            "Everybody whom the network lets reach --listen_tcp may store, replace and delete "
-            "every object. Without it a server that "
-            "is --writable, has no --rules_file and listens on more than this machine's loopback "
-            "does not start.");
+            "Allows every client that can reach --listen_tcp to store, replace and delete every "
+            "object. Without this flag, a server that is --writable, has no --rules_file and "
+            "listens on more than loopback does not start.");
 DEFINE_bool(check, false,
-            "Say whether a server with these flags would start, and end: 0 yes; 1 the rules, the "
-            "root, a socket's folder or a system "
-            "call that is refused would keep it from it; 2 a flag makes no sense. No socket is "
-            "opened, and a running server is not disturbed.");
-DEFINE_bool(log_requests, false, "Log every request: who, what, how it ended, how long it took.");
+            "Checks whether a server with these flags would start, and exits: 0 if so; 1 if the "
+            "rules, the root, a socket's directory or a refused system call would prevent it; 2 if "
+            "a flag is wrong. Opens no socket and does not disturb a running server.");
+DEFINE_bool(log_requests, false, "Log every request: peer, operation, URI, result and duration.");
 
 namespace objmapper::server {
 namespace {

@@ -13,33 +13,29 @@
 
 DEFINE_bool(catalog, true,
             "Keep a list of all objects in memory (about 100 bytes each), so that OP_LIST need not "
-            "walk the folder, and "
-            "objects that have expired are removed. It is read at the start, while requests are "
-            "served already.");
+            "walk the directory tree and expired objects are removed. The list is built at the "
+            "start, while requests are already served.");
 DEFINE_int64(catalog_watches, 100'000,
-             "Folders in which the catalog follows by inotify what others change; about 1 KiB of "
-             "kernel memory each, and "
-             "fs.inotify.max_user_watches allows how many. The others are looked at every "
-             "--catalog_rescan.");
+             "Maximum number of directories in which the catalog follows changes by inotify. Each "
+             "takes about 1 KiB of kernel memory; fs.inotify.max_user_watches limits their number. "
+             "All other directories are read every --catalog_rescan.");
 DEFINE_string(catalog_rescan, "1m",
-              "How often all of the folder is looked at again, whatever inotify has told of it; a "
-              "look that takes more than a tenth "
-              "of that is followed by a rest of nine times as long.");
-DEFINE_string(catalog_memory, "2G",
-              "How much memory the list of all objects may take. Clients' objects beyond that are "
-              "refused as UNAVAILABLE; where "
-              "others put more into the folder, OP_LIST walks it. Unless it is given, at most half "
-              "of what the machine and its cgroup "
-              "have. Empty: no bound.");
+              "Interval at which the whole directory tree is read again, whatever inotify has "
+              "reported. If reading takes longer than a tenth of the interval, the pause after it "
+              "is nine times as long as the reading.");
 DEFINE_string(
-    disk_evict_at, "",
-    "How full the disk may become before the objects go that were used longest ago, with "
-    "--writable: a share of "
-    "the file system (85%), whatever fills it, or bytes of objects (200G). Empty: none goes.");
+    catalog_memory, "2G",
+    "Maximum memory of the list of all objects. Beyond it, clients' new objects are refused as "
+    "UNAVAILABLE; if files are added in other ways, OP_LIST walks the directory tree. The default "
+    "is limited to half of the memory of the machine and its cgroup. Empty: no limit.");
+DEFINE_string(disk_evict_at, "",
+              "Disk usage above which least recently used objects are evicted, with --writable: a "
+              "percentage of the file system (85%), whatever uses it, or bytes of objects (200G). "
+              "Empty: nothing is evicted.");
 DEFINE_string(disk_refuse_at, "",
-              "How full the disk may become before clients' objects are refused as UNAVAILABLE, "
-              "with --writable: as "
-              "--disk_evict_at, and more. Empty: when it is full.");
+              "Disk usage above which clients' new objects are refused as UNAVAILABLE, with "
+              "--writable: a percentage or bytes, as for --disk_evict_at, and higher than that. "
+              "Empty: when the disk is full.");
 
 namespace objmapper::server {
 namespace {

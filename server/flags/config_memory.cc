@@ -10,12 +10,11 @@
 #include "server/cores.h"
 #include "server/flags/flag_errors.h"
 
-DEFINE_string(memory_limit, "0",
-              "Bytes of clients' sealed memfds (OP_PUT_FD) that are kept as objects in memory, "
-              "with no copy on the disk: "
-              "64M, 2G. They go when others need the room, and when the server ends "
-              "(docs/memory.md). 0: all are copied "
-              "to the disk.");
+DEFINE_string(
+    memory_limit, "0",
+    "Maximum number of bytes (64M, 2G) of objects in memory: sealed memfds that clients store with "
+    "OP_PUT_FD and that have no copy on the disk. They are evicted when the limit is reached, and "
+    "are gone when the server ends (docs/memory.md). 0: memfds are copied to the disk.");
 
 namespace objmapper::server {
 namespace {

@@ -6,27 +6,21 @@
 #include "storage/store/store.h"
 
 DEFINE_bool(writable, false,
-            "Clients may store and delete objects (OP_PUT, OP_PUT_FD, OP_DELETE), who --rules_file "
-            "lets, if there is "
-            "one. Without it the root is never written to.");
+            "Clients may store and delete objects (OP_PUT, OP_PUT_FD, OP_DELETE), within "
+            "--rules_file if it is given. Without this flag the root is never written to.");
 DEFINE_string(durability, "data",
-              "What a crash of the machine may take of an object whose storing was acknowledged, "
-              "with --writable: none "
-              "(anything not yet written back), data (the name, never a part of the bytes), full "
-              "(nothing). A crash of "
-              "the server alone takes nothing.");
+              "What a crash of the machine may lose of an object whose storing was acknowledged, "
+              "with --writable: none (anything not yet written back), data (the name, never part "
+              "of the bytes), full (nothing). A crash of the server alone loses nothing.");
 
 DEFINE_int64(put_rate_min, 256,
-             "Bytes a second with which the body of an object has to come (OP_PUT). A client that "
-             "keeps the server waiting for "
-             "more than --request_timeout beyond that is told TIMEOUT, and what it was storing is "
-             "dropped. 0: as slowly as it "
-             "likes, as long as something comes.");
-DEFINE_int32(
-    put_room_per_peer, 90,
-    "How much of the room that objects leave, on the disk or below --disk_refuse_at, the "
-    "unfinished objects of one "
-    "peer (a user; over TCP an address) may take, in per cent: the rest is for others. 100: all.");
+             "Minimum rate, in bytes per second, of the body of an OP_PUT. A client that is more "
+             "than --request_timeout behind this rate is answered TIMEOUT, and its unfinished "
+             "object is dropped. 0: no minimum, as long as bytes arrive.");
+DEFINE_int32(put_room_per_peer, 90,
+             "Maximum share, in per cent, of the free room (on the disk, or below "
+             "--disk_refuse_at) that unfinished objects of one peer (a user; over TCP an address) "
+             "may take. The rest is left to other peers. 100: all.");
 
 namespace objmapper::server {
 

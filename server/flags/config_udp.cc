@@ -11,23 +11,19 @@
 #include "server/flags/flag_errors.h"
 #include "server/udp/reply.h"
 
-DEFINE_string(listen_udp, "",
-              "UDP addresses to answer OP_COPY and OP_STAT on, a datagram each, separated by "
-              "commas: host:port, "
-              "[v6]:port, or :port and port for loopback. Port 0 lets the kernel choose. A "
-              "sender's address can be "
-              "forged, and then somebody who has not asked gets the answer: only for networks that "
-              "are trusted. Neither "
-              "--rate_limit_per_conn nor --max_connections applies; --rules_file does, as to TCP "
-              "peers. Off unless given.");
+DEFINE_string(
+    listen_udp, "",
+    "UDP addresses, separated by commas, on which OP_COPY and OP_STAT are answered with one "
+    "datagram each: host:port, [v6]:port, or :port and port for loopback. With port 0 the kernel "
+    "chooses one. A sender's address can be forged, so that the answer goes to a third party: only "
+    "for trusted networks. --rate_limit_per_conn and --max_connections do not apply; --rules_file "
+    "applies as to TCP peers. Empty: no UDP.");
 DEFINE_int32(udp_max_payload, 1400,
-             "Bytes of the largest datagram that is sent, 1040 to 65507; a larger answer is "
-             "TOO_LARGE, and the client asks "
-             "for ranges. 1400 crosses Ethernet and most tunnels unfragmented, so that one lost "
-             "packet costs one "
-             "answer, and a forged question is multiplied by 38 at most; 65507 is best where all "
-             "clients are on "
-             "this machine, since loopback does not fragment it.");
+             "Size in bytes of the largest datagram that is sent, 1040 to 65507. A larger answer "
+             "is TOO_LARGE, and the client requests ranges. 1400 passes Ethernet and most tunnels "
+             "unfragmented, so that one lost packet costs one answer and a forged request is "
+             "amplified by at most 38; 65507 is best if all clients are on this machine, since "
+             "loopback does not fragment it.");
 
 namespace objmapper::server {
 
