@@ -114,7 +114,7 @@ int main(int argc, char** argv) {
   const objmapper::server::CommandLine said = objmapper::server::ReadCommandLine(argc, argv);
   if (said.errors.empty() && FLAGS_help) {
     // Our own flags alone; --helpfull shows those of the libraries too.
-    gflags::ShowUsageWithFlagsRestrict(argv[0], "server/config");
+    gflags::ShowUsageWithFlagsRestrict(argv[0], "server/flags/");
     return 0;
   }
   if (said.errors.empty()) gflags::HandleCommandLineHelpFlags();

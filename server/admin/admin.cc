@@ -43,7 +43,7 @@ std::string FlagsText() {
   gflags::GetAllFlags(&flags);
   std::string text;
   for (const gflags::CommandLineFlagInfo& flag : flags) {
-    if (!absl::StrContains(flag.filename, "server/config")) continue;
+    if (!absl::StrContains(flag.filename, "server/flags/")) continue;
     absl::StrAppend(&text, "--", flag.name, "=", text::Printable(flag.current_value),
                     flag.is_default
                         ? ""
