@@ -1,43 +1,32 @@
+// The fdpass lane's workers as one.
 #include "fdpass/lane.h"
 
 #include <glog/logging.h>
-#include <pthread.h>
 
-#include <chrono>
+#include <utility>
 
-#include "net/clock.h"
+#include "absl/strings/str_cat.h"
 
 namespace objmapper::fdpass {
-namespace {
-constexpr std::chrono::milliseconds kWatchEvery{100};
-}  // namespace
 
-FdPassLane::FdPassLane(const Worker::Options& options, int workers) {
+absl::StatusOr<std::unique_ptr<FdPassLane>> FdPassLane::Create(const Options& options, int workers,
+                                                               std::optional<Engine> engine) {
   CHECK_GE(workers, 1);
+  auto lane = std::unique_ptr<FdPassLane>(new FdPassLane(engine.value_or(Engine::kUring)));
   for (int i = 0; i < workers; ++i) {
-    workers_.push_back(std::make_unique<Worker>(options));
-    workers_.back()->Start(i);
-  }
-  watcher_ = std::thread([this] {
-    pthread_setname_np(pthread_self(), "fdpass/watch");
-    Watch();
-  });
-}
-
-void FdPassLane::Watch() {
-  net::MutexLock lock(&mutex_);
-  while (!stopping_) {
-    stop_.wait_for(mutex_, kWatchEvery);
-    const int64_t hanging_since = net::NowNs() - std::chrono::nanoseconds(kWatchEvery).count();
-    for (const auto& worker : workers_) {
-      const int64_t busy_since = worker->busy_since_ns();
-      if (busy_since != 0 && busy_since < hanging_since) worker->Interrupt();
+    auto worker = std::make_unique<Worker>(options);
+    if (absl::Status started = worker->Start(i, lane->engine_); !started.ok()) {
+      lane->Stop();
+      if (engine.has_value()) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("--fdpass_engine=uring cannot be had: ", started.message()));
+      }
+      LOG(WARNING) << "fdpass_engine: epoll, since " << started.message();
+      return Create(options, workers, Engine::kEpoll);
     }
+    lane->workers_.push_back(std::move(worker));
   }
-}
-
-void FdPassLane::Adopt(std::unique_ptr<session::Session> session) {
-  least_loaded_.Of<Worker>(workers_)->Adopt(std::move(session));
+  return lane;
 }
 
 void FdPassLane::Drain() {
@@ -53,12 +42,6 @@ std::string FdPassLane::WithoutPulse() const {
 size_t FdPassLane::QueueDepth() const { return session::QueueDepthOfAll(workers_); }
 
 void FdPassLane::Stop() {
-  {
-    net::MutexLock lock(&mutex_);
-    stopping_ = true;
-  }
-  stop_.notify_all();
-  if (watcher_.joinable()) watcher_.join();
   for (const auto& worker : workers_) worker->Stop();
 }
 

@@ -1,14 +1,13 @@
-// The fdpass lane: a pool of synchronous workers, num_cores of them, that own their connections,
-// and somebody who watches that none of them hangs in a system call.
+// The fdpass lane: a pool of synchronous workers, num_cores of them, that own their connections.
 #pragma once
 
-#include <condition_variable>
 #include <memory>
-#include <thread>
+#include <optional>
+#include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "fdpass/worker.h"
-#include "net/mutex.h"
 #include "session/lane.h"
 #include "session/loops.h"
 
@@ -16,32 +15,31 @@ namespace objmapper::fdpass {
 
 class FdPassLane : public session::Lane {
  public:
-  // `workers`: 1 or more. Starts the threads.
-  FdPassLane(const Worker::Options& options, int workers);
+  // Starts `workers` threads, 1 or more. engine: nullopt: io_uring, or, where that cannot be had,
+  // epoll; the log says why. Errors: io_uring was asked for and cannot be had
+  // (net::Ring::Create()).
+  static absl::StatusOr<std::unique_ptr<FdPassLane>> Create(const Options& options, int workers,
+                                                            std::optional<Engine> engine);
 
   // A connection goes to the worker that has the fewest, and stays there for its life in this lane.
-  void Adopt(std::unique_ptr<session::Session> session) override;
+  void Adopt(std::unique_ptr<session::Session> session) override {
+    least_loaded_.Of<Worker>(workers_)->Adopt(std::move(session));
+  }
   void Drain() override;
   void Stop() override;
   void AskPulse() override;
   std::string WithoutPulse() const override;
   size_t QueueDepth() const override;
 
+  const char* engine_name() const { return engine_ == Engine::kUring ? "uring" : "epoll"; }
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
 
  private:
-  // Interrupts workers that have been busy with one turn for too long: a name that was an object a
-  // moment ago can have become a FIFO, and opening that blocks (storage/tree/directory_cache.h). A
-  // turn that is long because the disk is slow is not disturbed: waiting for a disk cannot be
-  // interrupted.
-  void Watch();
+  explicit FdPassLane(Engine engine) : engine_(engine) {}
 
+  const Engine engine_;
   std::vector<std::unique_ptr<Worker>> workers_;
   session::LeastLoaded least_loaded_;
-  net::Mutex mutex_;
-  std::condition_variable_any stop_;
-  bool stopping_ GUARDED_BY(mutex_) = false;
-  std::thread watcher_;
 };
 
 }  // namespace objmapper::fdpass

@@ -3,18 +3,17 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "fdpass/kernel.h"
+#include "fdpass/opener.h"
 #include "net/deadline_list.h"
 #include "net/send_queue.h"
 #include "net/unique_fd.h"
 #include "protocol/objm/request_parser.h"
 #include "session/session.h"
-#include "storage/tree/object_info.h"
-#include "storage/tree/tree.h"
 
 namespace objmapper::fdpass {
 
@@ -22,26 +21,27 @@ namespace objmapper::fdpass {
 struct StoredRequest {
   protocol::Request request;
   std::string uri;
+  Opening opening;  // of one that is opened apart: the ticket, and what came of it
 };
 
 // Owned by one worker, touched by its thread alone. A peer that is not blocked holds no buffer and
 // no descriptor but its socket.
-struct Peer {
-  explicit Peer(std::unique_ptr<session::Session> session_in) : session(std::move(session_in)) {}
+struct Peer : Socket {
+  using Socket::Socket;
 
-  // What the socket waits for before anything else can be sent.
+  // What the peer waits for before anything else can be sent.
   enum class Blocked : uint8_t {
     kNo,
-    kSocketFull,  // for EPOLLOUT
-    kKernelFull,  // for a while: too many descriptors in flight, or no memory; POLLOUT is no help
-    kOpening,     // for nothing: the next object is being opened elsewhere, since that takes long
+    kSocketFull,  // for room in its socket
+    kKernelFull,  // for a while: too many descriptors in flight, or no memory
+    kOpening,     // for the oldest of `stored`, which is being opened apart
   };
 
-  // Looked at for every request, so kept together.
-  std::unique_ptr<session::Session> session;
   Blocked blocked = Blocked::kNo;
   bool ending = false;         // after the farewell the session is retired
-  bool again = false;          // in the worker's list of peers that may have more to read
+  bool has_turn = false;       // in this round
+  bool again = false;          // in the round's list of those that may have more to read
+  uint16_t strangers = 0;      // requests of the other lane answered here since the last of our own
   net::DeadlineHook deadline;  // idle, or request
 
   // What is owed while blocked, in this order:
@@ -51,9 +51,6 @@ struct Peer {
   std::string farewell;               // said when nothing else is owed
   net::DeadlineHook retry;            // Blocked::kKernelFull
   net::SendQueue queue;               // Blocked::kSocketFull
-  uint64_t ticket = 0;                // Blocked::kOpening
-  // what came of it, for the next request
-  std::optional<absl::StatusOr<storage::OpenedObject>> opened;
 };
 
 }  // namespace objmapper::fdpass

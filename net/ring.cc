@@ -22,9 +22,9 @@ namespace {
 constexpr int kBufferGroup = 1;
 
 // Operations this class queues; all must be there, or the epoll engine is the better choice.
-constexpr int kNeededOperations[] = {IORING_OP_RECV,    IORING_OP_RECVMSG,     IORING_OP_SEND,
-                                     IORING_OP_SENDMSG, IORING_OP_POLL_ADD,    IORING_OP_MADVISE,
-                                     IORING_OP_WRITE,   IORING_OP_ASYNC_CANCEL};
+constexpr int kNeededOperations[] = {IORING_OP_RECV,    IORING_OP_RECVMSG,      IORING_OP_SEND,
+                                     IORING_OP_SENDMSG, IORING_OP_POLL_ADD,     IORING_OP_MADVISE,
+                                     IORING_OP_WRITE,   IORING_OP_ASYNC_CANCEL, IORING_OP_CLOSE};
 
 // The ring's own bits of user_data: how to read the completion of a receive.
 constexpr uint64_t kMessageBit = 1;              // a RECVMSG
@@ -170,6 +170,22 @@ void Ring::SendMessage(int fd, const msghdr* message, bool poll_first, uint64_t 
   if (poll_first) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
   entry->user_data = user_data;
 }
+
+void Ring::SendMessageNow(int fd, const msghdr* message, uint64_t user_data) {
+  io_uring_sqe* entry = NextEntry();
+  io_uring_prep_sendmsg(entry, fd, message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  entry->user_data = user_data;
+}
+
+void Ring::Close(int fd, uint64_t user_data) {
+  io_uring_sqe* entry = NextEntry();
+  io_uring_prep_close(entry, fd);
+  entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  entry->user_data = user_data;
+}
+
+unsigned Ring::queued() const { return io_uring_sq_ready(ring_.get()); }
 
 void Ring::Write(int fd, const void* data, size_t bytes, uint64_t offset, uint64_t user_data) {
   io_uring_sqe* entry = NextEntry();

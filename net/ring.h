@@ -77,6 +77,12 @@ class Ring {
   // `poll_first`: the socket was full a moment ago: wait for room before trying.
   void Send(int fd, const void* data, size_t bytes, bool poll_first, uint64_t user_data);
   void SendMessage(int fd, const msghdr* message, bool poll_first, uint64_t user_data);
+  // The same, but now or not at all: -EAGAIN when there is no room. It is done while it is
+  // submitted, and completes with an event only when it fails. A socket that may take a part of it
+  // (net/scm_rights.h) is not for this: that would count as well done.
+  void SendMessageNow(int fd, const msghdr* message, uint64_t user_data);
+  // close(2), behind all that was queued before. An event only when it fails.
+  void Close(int fd, uint64_t user_data);
   // pwrite(2) to a file. What would wait for a disk is done by a kernel worker thread. `data` stays
   // as it is until the end.
   void Write(int fd, const void* data, size_t bytes, uint64_t offset, uint64_t user_data);
@@ -91,6 +97,8 @@ class Ring {
   // for ever; 0: not at all). The span is valid until the next call.
   // Descriptors that nobody takes out of their event by then are closed.
   absl::Span<Event> Wait(int64_t timeout_ns);
+  // How much Wait() has not submitted, for want of memory: the next one does.
+  unsigned queued() const;
 
   // Gives a receive buffer back to the kernel.
   void ReturnBuffer(int buffer);

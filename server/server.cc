@@ -213,40 +213,32 @@ absl::Status Server::MakeLanes() {
   if (!copypath.ok()) return copypath.status();
   copypath_ = *std::move(copypath);
 
-  return config_.fdpass_lane ? MakeFdPassLane(loop) : absl::OkStatus();
+  return config_.fdpass_lane ? MakeFdPassLane() : absl::OkStatus();
 }
 
-absl::Status Server::MakeFdPassLane(loop::LoopOptions loop) {
-  if (config_.fdpass_engine != loop::EngineKind::kEpoll) {
-    loop.lane = session::LaneKind::kFdPass;
-    loop.engine = loop::EngineKind::kUring;
-    absl::StatusOr<std::unique_ptr<loop::CopyPathLane>> lane =
-        loop::CopyPathLane::Create(loop, {.loops = config_.pool_size, .splice = 1});
-    if (lane.ok()) {
-      fdpass_ = *std::move(lane);
-      fdpass_engine_ = "uring";
-      return absl::OkStatus();
-    }
-    if (config_.fdpass_engine == loop::EngineKind::kUring) return lane.status();
-    LOG(WARNING) << "fdpass_engine: epoll, since " << lane.status().message();
-  }
-  fdpass::Worker::Options worker;
-  worker.limits = &limits_;
-  worker.tree = tree_.get();
-  worker.index = index_.get();
-  worker.connections = &counters_;
-  worker.board = &board_;
-  worker.switchboard = demultiplexer_.get();
-  worker.busy_poll = config_.busy_poll;
-  worker.shared_fds = config_.fd_sharing ? config_.fd_cache_entries : 0;
-  worker.small_objects = config_.answer_in_place ? config_.fd_cache_entries : 0;
-  worker.splice_bytes_min = config_.splice_bytes_min;
-  worker.cache_valid = config_.fd_cache_valid;
-  worker.run_slowly = [lane = copypath_.get()](std::function<void()> work) {
+absl::Status Server::MakeFdPassLane() {
+  fdpass::Options options;
+  options.limits = &limits_;
+  options.tree = tree_.get();
+  options.index = index_.get();
+  options.connections = &counters_;
+  options.board = &board_;
+  options.switchboard = demultiplexer_.get();
+  options.busy_poll = config_.busy_poll;
+  options.shared_fds = config_.fd_sharing ? config_.fd_cache_entries : 0;
+  options.small_objects = config_.answer_in_place ? config_.fd_cache_entries : 0;
+  options.splice_bytes_min = config_.splice_bytes_min;
+  options.cache_valid = config_.fd_cache_valid;
+  options.run_slowly = [lane = copypath_.get()](std::function<void()> work) {
     lane->RunSlowly(std::move(work));
   };
-  fdpass_ = std::make_unique<fdpass::FdPassLane>(worker, config_.pool_size);
-  fdpass_engine_ = "epoll";
+  std::optional<fdpass::Engine> engine;
+  if (config_.fdpass_engine == loop::EngineKind::kUring) engine = fdpass::Engine::kUring;
+  if (config_.fdpass_engine == loop::EngineKind::kEpoll) engine = fdpass::Engine::kEpoll;
+  absl::StatusOr<std::unique_ptr<fdpass::FdPassLane>> lane =
+      fdpass::FdPassLane::Create(options, config_.pool_size, engine);
+  if (!lane.ok()) return lane.status();
+  fdpass_ = *std::move(lane);
   return absl::OkStatus();
 }
 
@@ -365,7 +357,7 @@ void Server::Look() { WithoutPulse(); }
 
 std::string Server::Stuck() const {
   for (const session::Lane* lane :
-       {fdpass_.get(), static_cast<session::Lane*>(copypath_.get()), model_.get()}) {
+       std::initializer_list<const session::Lane*>{fdpass_.get(), copypath_.get(), model_.get()}) {
     if (lane == nullptr) continue;
     const std::string threads = lane->WithoutThreads(PoolPatience());
     if (!threads.empty()) return absl::StrCat(threads, " are all stuck, and more waits for them");
@@ -466,7 +458,7 @@ Vitals Server::Read() const {
   vitals.tally = board_.Read();
   if (fdpass_ != nullptr) {
     vitals.lanes.push_back(LaneVitals("fdpass", *fdpass_));
-    if (vitals.lanes.back().engine.empty()) vitals.lanes.back().engine = fdpass_engine_;
+    vitals.lanes.back().engine = fdpass_->engine_name();
   }
   if (copypath_ != nullptr) vitals.lanes.push_back(LaneVitals("copypath", *copypath_));
   if (model_ != nullptr) vitals.lanes.push_back(LaneVitals("model", *model_));
@@ -521,7 +513,7 @@ std::string Server::Shape() const {
     threads = absl::StrCat(
         fdpass_ == nullptr
             ? "no fdpass lane (no Unix socket), "
-            : absl::StrCat(config_.pool_size, " fdpass workers on ", fdpass_engine_, ", "),
+            : absl::StrCat(config_.pool_size, " fdpass workers on ", fdpass_->engine_name(), ", "),
         config_.copy_loops, " copy loop(s)",
         config_.bulk_loops == 0
             ? ""

@@ -105,7 +105,7 @@ class Server {
   explicit Server(const Config& config);
 
   // Each makes its part of what serves.
-  absl::Status MakeFdPassLane(loop::LoopOptions loop);
+  absl::Status MakeFdPassLane();
   absl::Status MakeLanes();
   absl::Status MakeMemory();
   absl::Status MakeModel();
@@ -133,11 +133,10 @@ class Server {
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<router::Demultiplexer> demultiplexer_;
   std::unique_ptr<SocketWatch> socket_watch_;
-  std::unique_ptr<session::Lane> fdpass_;
+  std::unique_ptr<fdpass::FdPassLane> fdpass_;
   std::unique_ptr<loop::CopyPathLane> copypath_;
   std::unique_ptr<session::Lane> model_;   // in place of both lanes
   std::unique_ptr<udp::UdpListener> udp_;  // null: none is asked for
-  std::string fdpass_engine_;              // "epoll", "uring"; for the log
   std::vector<std::string> urls_;
   mutable net::Mutex rules_mutex_;
   std::optional<Vitals::Rules> rules_ GUARDED_BY(rules_mutex_);  // nullopt: there are none

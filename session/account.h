@@ -20,4 +20,11 @@ inline void Account(const Receipt& receipt, int64_t now_ns, Session* session, Ta
   if (receipt.name != nullptr) LogAnswer(*session, receipt, now_ns);
 }
 
+// Of an answer that was counted when it was about to go, at `now_ns`, and has not gone.
+inline void TakeBack(const Receipt& receipt, int64_t now_ns, Session* session, TallyLease* tally) {
+  if (!kCounting) return;
+  (*tally)->TakeBack(receipt, now_ns);
+  session->bytes.Add(~receipt.bytes + 1);
+}
+
 }  // namespace objmapper::session

@@ -46,11 +46,15 @@ class LatencyHistogram {
  public:
   // Its thread. What is negative (clocks of two threads) counts as 0.
   void Record(int64_t ns) {
-    constexpr uint64_t kMost = (uint64_t{1} << LatencySnapshot::kBits) - 1;
-    const uint64_t value =
-        std::min<uint64_t>(static_cast<uint64_t>(std::max<int64_t>(ns, 0)), kMost);
+    const uint64_t value = Counted(ns);
     buckets_[LatencySnapshot::Buckets::BucketOf(value)].Add();
     sum_ns_.Add(value);
+  }
+  // Of one that was recorded.
+  void TakeBack(int64_t ns) {
+    const uint64_t value = Counted(ns);
+    buckets_[LatencySnapshot::Buckets::BucketOf(value)].Add(~uint64_t{0});
+    sum_ns_.Add(~value + 1);
   }
 
   // Any thread. What is recorded meanwhile may be in or not.
@@ -62,6 +66,11 @@ class LatencyHistogram {
   }
 
  private:
+  static uint64_t Counted(int64_t ns) {
+    constexpr uint64_t kMost = (uint64_t{1} << LatencySnapshot::kBits) - 1;
+    return std::min<uint64_t>(static_cast<uint64_t>(std::max<int64_t>(ns, 0)), kMost);
+  }
+
   std::array<net::Counter, LatencySnapshot::kBuckets> buckets_;
   net::Counter sum_ns_;
 };

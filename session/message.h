@@ -61,6 +61,11 @@ class Message {
   void CloseFds();
   // The same for who closes them himself: gives those that are no others' to `out`.
   void ReleaseFds(std::vector<net::UniqueFd>* out);
+  // The same, before they have gone: their numbers stay, and so does what is shared, until Clear().
+  void TakeOwnFds(std::vector<net::UniqueFd>* out) {
+    for (net::UniqueFd& fd : fds_) out->push_back(std::move(fd));
+    fds_.clear();
+  }
 
   // Closes what descriptors are left; the message is empty again.
   void Clear();

@@ -93,6 +93,13 @@ class alignas(64) Tally {
     way.bytes.Add(receipt.bytes);
     way.service.Record(now_ns - receipt.received_ns);
   }
+  // It has not after all: for who counts what is about to go. `now_ns` as then.
+  void TakeBack(const Receipt& receipt, int64_t now_ns) {
+    PerWay& way = ways_[static_cast<size_t>(WayOf(receipt.mode))];
+    way.by_status[static_cast<size_t>(receipt.status) % kStatuses].Add(~uint64_t{0});
+    way.bytes.Add(~receipt.bytes + 1);
+    way.service.TakeBack(now_ns - receipt.received_ns);
+  }
   // A connection that had waited `ns` in the lane's queue was taken up.
   void TookUp(int64_t ns) {
     if (kCounting) wait_.Record(ns);

@@ -78,8 +78,7 @@ DEFINE_string(io_engine, "auto",
 DEFINE_string(
     fdpass_engine, "auto",
     "What the workers of the fdpass lane wait and send on: epoll; uring, a ring for each worker; "
-    "or auto: uring where the kernel allows it, but epoll with --optimize_for_latency and "
-    "--fd_sharing=always.");
+    "or auto: uring where the kernel allows it.");
 DEFINE_bool(optimize_for_latency, false,
             "Workers of the fdpass lane poll for requests for --busy_poll_us before they sleep. "
             "Uses a whole core for each worker that has connections.");
@@ -357,16 +356,6 @@ absl::Status ReadThreads(Config* config) {
   if (absl::Status s = ReadEngine("fdpass_engine", FLAGS_fdpass_engine, &config->fdpass_engine);
       !s.ok()) {
     return s;
-  }
-  // Both are made for workers that make each call themselves.
-  const char* const epoll_for = config->fd_sharing           ? "--fd_sharing=always"
-                                : FLAGS_optimize_for_latency ? "--optimize_for_latency"
-                                                             : nullptr;
-  if (epoll_for != nullptr) {
-    if (config->fdpass_engine == loop::EngineKind::kUring) {
-      return Bad("fdpass_engine", FLAGS_fdpass_engine, absl::StrCat(epoll_for, " needs epoll"));
-    }
-    config->fdpass_engine = loop::EngineKind::kEpoll;
   }
   return absl::OkStatus();
 }

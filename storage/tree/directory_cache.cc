@@ -55,6 +55,19 @@ absl::StatusOr<OpenedObject> DirectoryCache::Take(net::UniqueFd fd, absl::string
   return OpenedObject{std::move(fd), *info};
 }
 
+bool DirectoryCache::WasRegular(absl::string_view uri) const {
+  const auto found = directories_.find(uri.substr(0, uri.rfind('/') + 1));
+  return found != directories_.end() &&
+         found->second.regular.contains(uri.substr(uri.rfind('/') + 1));
+}
+
+void DirectoryCache::NoteRegular(absl::string_view uri) {
+  const auto found = directories_.find(uri.substr(0, uri.rfind('/') + 1));
+  if (found == directories_.end() || found->second.regular.size() >= kNamesMax) return;
+  const absl::string_view name = uri.substr(uri.rfind('/') + 1);
+  if (!found->second.regular.contains(name)) found->second.regular.emplace(name);
+}
+
 DirectoryCache::Directory* DirectoryCache::Find(absl::string_view path, int64_t now_ns, Wait wait) {
   const auto found = directories_.find(path);
   if (found != directories_.end() && now_ns - found->second.resolved_ns < valid_ns_) {

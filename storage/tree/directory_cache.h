@@ -49,6 +49,9 @@ class DirectoryCache {
   std::optional<Place> Locate(absl::string_view uri, int64_t now_ns, Wait wait);
   // fd: opened at its place. An error: as above.
   absl::StatusOr<OpenedObject> Take(net::UniqueFd fd, absl::string_view uri) const;
+  // For who opens without O_NONBLOCK what was an object within `valid`: whether it was; it is.
+  bool WasRegular(absl::string_view uri) const;
+  void NoteRegular(absl::string_view uri);
 
  private:
   struct Directory {

@@ -20,7 +20,10 @@ class LaneTest : public WorkerTest {
   void SetUp() override {
     WriteObjects();
     Start();  // for its options; its own worker stays without connections
-    lane_ = std::make_unique<FdPassLane>(options_, kWorkers);
+    absl::StatusOr<std::unique_ptr<FdPassLane>> lane =
+        FdPassLane::Create(options_, kWorkers, GetParam());
+    ASSERT_TRUE(lane.ok()) << lane.status();
+    lane_ = *std::move(lane);
   }
   void TearDown() override { lane_->Stop(); }
 
@@ -40,7 +43,7 @@ class LaneTest : public WorkerTest {
 };
 
 // Connections are spread evenly.
-TEST_F(LaneTest, SpreadsEvenly) {
+TEST_P(LaneTest, SpreadsEvenly) {
   ASSERT_EQ(lane_->workers().size(), kWorkers);
   std::vector<ClientEnd> clients;
   for (size_t i = 1; i <= 20; ++i) {
@@ -53,7 +56,7 @@ TEST_F(LaneTest, SpreadsEvenly) {
 
 // A new connection goes to the worker that has the fewest, so the places of those who left are
 // filled first.
-TEST_F(LaneTest, FewestConnectionsFirst) {
+TEST_P(LaneTest, FewestConnectionsFirst) {
   // Which worker has whom is found by watching the loads.
   std::vector<std::vector<ClientEnd>> clients(kWorkers);
   for (size_t i = 0; i < 4 * kWorkers; ++i) {
@@ -76,7 +79,7 @@ TEST_F(LaneTest, FewestConnectionsFirst) {
 }
 
 // Every worker serves.
-TEST_F(LaneTest, EveryWorkerServes) {
+TEST_P(LaneTest, EveryWorkerServes) {
   std::vector<ClientEnd> clients;
   for (int i = 0; i < 9; ++i) {
     clients.push_back(Connect());
@@ -90,7 +93,7 @@ TEST_F(LaneTest, EveryWorkerServes) {
 }
 
 // Draining reaches every worker.
-TEST_F(LaneTest, DrainReachesEverybody) {
+TEST_P(LaneTest, DrainReachesEverybody) {
   std::vector<ClientEnd> clients;
   for (int i = 0; i < 9; ++i) clients.push_back(Connect());
   lane_->Drain();
@@ -100,6 +103,9 @@ TEST_F(LaneTest, DrainReachesEverybody) {
     EXPECT_NE(switchboard_.AwaitRetired(), nullptr);
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Kernels, LaneTest, testing::ValuesIn(kEngines),
+                         [](const auto& info) { return NameOf(info.param); });
 
 }  // namespace
 }  // namespace objmapper::fdpass

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -107,10 +108,16 @@ inline std::string ContentOf(const net::UniqueFd& fd) {
   return got < 0 ? "not readable" : std::string(buffer, static_cast<size_t>(got));
 }
 
-class WorkerTest : public testing::Test {
+// What the workers of a test run on.
+inline std::string NameOf(Engine engine) { return engine == Engine::kUring ? "Uring" : "Epoll"; }
+inline constexpr Engine kEngines[] = {Engine::kUring, Engine::kEpoll};
+
+class WorkerTestOn : public testing::Test {
  protected:
+  explicit WorkerTestOn(Engine engine) : engine_(engine) {}
+
   // No test leaves a descriptor or a session behind.
-  ~WorkerTest() override {
+  ~WorkerTestOn() override {
     if (worker_ != nullptr) worker_->Stop();
     worker_.reset();
     switchboard_.Clear();
@@ -121,6 +128,13 @@ class WorkerTest : public testing::Test {
 
   // Begins. Set `limits_` and `options_` before.
   void Start() {
+    Prepare();
+    worker_ = std::make_unique<Worker>(options_);
+    const absl::Status started = worker_->Start(0, engine_);
+    ASSERT_TRUE(started.ok()) << started;
+  }
+  // What Start() does before there is a worker.
+  void Prepare() {
     absl::StatusOr<storage::Tree> tree = storage::Tree::Open(folder_.path());
     ASSERT_TRUE(tree.ok()) << tree.status();
     tree_ = *std::move(tree);
@@ -129,8 +143,6 @@ class WorkerTest : public testing::Test {
     options_.index = &index_;
     options_.connections = &counters_;
     options_.switchboard = &switchboard_;
-    worker_ = std::make_unique<Worker>(options_);
-    worker_->Start(0);
   }
 
   // A session on the worker, and its client. send_bytes: a small send buffer, to be full soon.
@@ -175,6 +187,7 @@ class WorkerTest : public testing::Test {
     EXPECT_EQ(ContentOf(fd), Content(i)) << "answer " << i;
   }
 
+  const Engine engine_;
   const ptrdiff_t open_fds_ = net::OpenFds();
   const client::TemporaryFolder folder_;
   session::SessionLimits limits_{.max_pipeline = 60000};
@@ -184,6 +197,21 @@ class WorkerTest : public testing::Test {
   std::optional<storage::Tree> tree_;
   Worker::Options options_;
   std::unique_ptr<Worker> worker_;
+};
+
+// On both.
+class WorkerTest : public WorkerTestOn, public testing::WithParamInterface<Engine> {
+ protected:
+  WorkerTest() : WorkerTestOn(GetParam()) {}
+};
+
+// The same, with something that varies.
+template <typename T>
+class WorkerTestWith : public WorkerTestOn,
+                       public testing::WithParamInterface<std::tuple<Engine, T>> {
+ protected:
+  WorkerTestWith() : WorkerTestOn(std::get<0>(WorkerTestWith::GetParam())) {}
+  const T& what() const { return std::get<1>(this->GetParam()); }
 };
 
 }  // namespace objmapper::fdpass

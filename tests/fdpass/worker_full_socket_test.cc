@@ -17,7 +17,7 @@ using Kind = ServerMessage::Kind;
 
 constexpr int kSmall = 4096;  // bytes of a send buffer
 
-class FullSocketTest : public WorkerTest, public testing::WithParamInterface<Speech> {
+class FullSocketTest : public WorkerTestWith<Speech> {
  protected:
   // More answers than the socket takes.
   static constexpr int kCount = 1000;
@@ -26,10 +26,10 @@ class FullSocketTest : public WorkerTest, public testing::WithParamInterface<Spe
     WriteObjects();
     Start();
   }
-  Dialect dialect() const { return GetParam().dialect; }
-  bool in_header() const { return GetParam().in_header(); }
+  Dialect dialect() const { return what().dialect; }
+  bool in_header() const { return what().in_header(); }
 
-  ClientEnd Connect() { return WorkerTest::Connect(dialect(), GetParam().capabilities, kSmall); }
+  ClientEnd Connect() { return WorkerTestOn::Connect(dialect(), what().capabilities, kSmall); }
   // Asks for kCount objects, says `last`, and reads nothing.
   ClientEnd ConnectAndAsk(absl::string_view last = "") {
     ClientEnd client = Connect();
@@ -45,7 +45,7 @@ class FullSocketTest : public WorkerTest, public testing::WithParamInterface<Spe
 // A peer that does not read holds up nobody else, and no open objects wait with it; when it reads,
 // it gets every answer, in order.
 TEST_P(FullSocketTest, HoldsUpItselfAlone) {
-  ClientEnd other = WorkerTest::Connect(Dialect::kV1);
+  ClientEnd other = WorkerTestOn::Connect(Dialect::kV1);
   ClientEnd slow = Connect();
   const ptrdiff_t before = net::OpenFds();
   slow.Send(Requests(dialect(), kCount));
@@ -133,11 +133,15 @@ TEST_P(FullSocketTest, StopClosesIt) {
   EXPECT_EQ(counters_.open, 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Speeches, FullSocketTest, testing::ValuesIn(kSpeeches),
-                         [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Speeches, FullSocketTest,
+                         testing::Combine(testing::ValuesIn(kEngines),
+                                          testing::ValuesIn(kSpeeches)),
+                         [](const auto& info) {
+                           return NameOf(std::get<0>(info.param)) + std::get<1>(info.param).name;
+                         });
 
 // Who does not read for too long is closed; others do not notice.
-TEST_F(WorkerTest, NotReadingTimesOut) {
+TEST_P(WorkerTest, NotReadingTimesOut) {
   limits_.request_timeout = absl::Milliseconds(100);
   WriteObjects();
   Start();
@@ -152,7 +156,7 @@ TEST_F(WorkerTest, NotReadingTimesOut) {
 
 // A peer that was slow once and has read everything since owes nothing and is owed nothing: it may
 // be idle as long as any other.
-TEST_F(WorkerTest, OnceSlowIsNotLateForEver) {
+TEST_P(WorkerTest, OnceSlowIsNotLateForEver) {
   limits_.request_timeout = absl::Seconds(2);
   WriteObjects();
   Start();
@@ -181,6 +185,9 @@ TEST_F(WorkerTest, OnceSlowIsNotLateForEver) {
   EXPECT_EQ(answer.status, Status::kOk) << answer.metadata.error.value_or("");
   EXPECT_EQ(counters_.timed_out, 0u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Kernels, WorkerTest, testing::ValuesIn(kEngines),
+                         [](const auto& info) { return NameOf(info.param); });
 
 }  // namespace
 }  // namespace objmapper::fdpass

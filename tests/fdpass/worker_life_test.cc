@@ -17,9 +17,9 @@ using Kind = ServerMessage::Kind;
 
 constexpr absl::Duration kSoon = absl::Milliseconds(50);
 
-class WorkerLifeTest : public WorkerTest, public testing::WithParamInterface<Dialect> {
+class WorkerLifeTest : public WorkerTestWith<Dialect> {
  protected:
-  Dialect dialect() const { return GetParam(); }
+  Dialect dialect() const { return what(); }
   std::string Ask(Mode mode, uint32_t id) {
     return RequestBytes(dialect(), {.mode = mode, .uri = Uri(static_cast<int>(id)), .id = id});
   }
@@ -94,7 +94,7 @@ TEST_P(WorkerLifeTest, PeerStopsInsideARequest) {
 }
 
 // So is the end inside a body.
-TEST_F(WorkerTest, PeerStopsInsideABody) {
+TEST_P(WorkerTest, PeerStopsInsideABody) {
   Start();
   ClientEnd client = Connect(Dialect::kV2);
   client.Send(RequestBytes(Dialect::kV2, {.mode = Mode::kPut, .uri = "a", .body_length = 10}) +
@@ -119,7 +119,7 @@ TEST_P(WorkerLifeTest, TooLongUri) {
 }
 
 // CLOSE is acknowledged after the answers, and ends the conversation.
-TEST_F(WorkerTest, CloseIsAcknowledged) {
+TEST_P(WorkerTest, CloseIsAcknowledged) {
   WriteObjects();
   Start();
   ClientEnd client = Connect(Dialect::kV2, protocol::kFdInHeader);
@@ -182,7 +182,7 @@ TEST_P(WorkerLifeTest, HalfARequestTimesOut) {
 }
 
 // Neither is a body that does not come.
-TEST_F(WorkerTest, HalfABodyTimesOut) {
+TEST_P(WorkerTest, HalfABodyTimesOut) {
   limits_.request_timeout = kSoon;
   Start();
   ClientEnd client = Connect(Dialect::kV2);
@@ -242,8 +242,16 @@ TEST_P(WorkerLifeTest, StopClosesEverybody) {
   EXPECT_EQ(counters_.open, 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Dialects, WorkerLifeTest, testing::Values(Dialect::kV1, Dialect::kV2),
-                         [](const auto& info) { return info.param == Dialect::kV1 ? "V1" : "V2"; });
+INSTANTIATE_TEST_SUITE_P(Dialects, WorkerLifeTest,
+                         testing::Combine(testing::ValuesIn(kEngines),
+                                          testing::Values(Dialect::kV1, Dialect::kV2)),
+                         [](const auto& info) {
+                           return NameOf(std::get<0>(info.param)) +
+                                  (std::get<1>(info.param) == Dialect::kV1 ? "V1" : "V2");
+                         });
+
+INSTANTIATE_TEST_SUITE_P(Kernels, WorkerTest, testing::ValuesIn(kEngines),
+                         [](const auto& info) { return NameOf(info.param); });
 
 }  // namespace
 }  // namespace objmapper::fdpass

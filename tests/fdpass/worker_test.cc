@@ -20,7 +20,7 @@ using session::ServerMessage;
 
 // An old client reads 11 bytes with read(2), which would lose a descriptor on them, and then one
 // byte with recvmsg(2), which brings it.
-TEST_F(WorkerTest, V1DescriptorRidesOnItsOwnByte) {
+TEST_P(WorkerTest, V1DescriptorRidesOnItsOwnByte) {
   WriteObjects();
   Start();
   ClientEnd client = Connect(Dialect::kV1);
@@ -39,11 +39,11 @@ TEST_F(WorkerTest, V1DescriptorRidesOnItsOwnByte) {
   EXPECT_EQ(ContentOf(fds[0]), Content(3));
 }
 
-class SpeechTest : public WorkerTest, public testing::WithParamInterface<Speech> {
+class SpeechTest : public WorkerTestWith<Speech> {
  protected:
-  Dialect dialect() const { return GetParam().dialect; }
-  bool in_header() const { return GetParam().in_header(); }
-  ClientEnd Connect() { return WorkerTest::Connect(dialect(), GetParam().capabilities); }
+  Dialect dialect() const { return what().dialect; }
+  bool in_header() const { return what().in_header(); }
+  ClientEnd Connect() { return WorkerTestOn::Connect(dialect(), what().capabilities); }
 };
 
 // One question, one answer, again and again.
@@ -112,11 +112,15 @@ TEST_P(SpeechTest, ErrorsKeepTheirPlaces) {
   EXPECT_EQ(worker_->counters().errors, 10u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Speeches, SpeechTest, testing::ValuesIn(kSpeeches),
-                         [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Speeches, SpeechTest,
+                         testing::Combine(testing::ValuesIn(kEngines),
+                                          testing::ValuesIn(kSpeeches)),
+                         [](const auto& info) {
+                           return NameOf(std::get<0>(info.param)) + std::get<1>(info.param).name;
+                         });
 
 // With FD_IN_HEADER a message carries one descriptor, on the first byte of its answer.
-TEST_F(WorkerTest, InHeaderOneDescriptorAMessage) {
+TEST_P(WorkerTest, InHeaderOneDescriptorAMessage) {
   WriteObjects();
   Start();
   ClientEnd client = Connect(Dialect::kV2, kInHeader);
@@ -134,7 +138,7 @@ TEST_F(WorkerTest, InHeaderOneDescriptorAMessage) {
 
 // With FD_BATCH a message carries as many descriptors as the kernel takes, and the rest of a burst
 // follows in another.
-TEST_F(WorkerTest, BatchesOf253) {
+TEST_P(WorkerTest, BatchesOf253) {
   constexpr int kCount = net::kFdsPerMessageMax + 47;
   WriteObjects();
   Start();
@@ -149,7 +153,7 @@ TEST_F(WorkerTest, BatchesOf253) {
 
 // A range of an object is granted as metadata, with the descriptor of the whole; one past the end
 // is refused.
-TEST_F(WorkerTest, Ranges) {
+TEST_P(WorkerTest, Ranges) {
   folder_.Write("ten", "0123456789");
   Start();
   ClientEnd client = Connect(Dialect::kV2, kInHeader);
@@ -175,7 +179,7 @@ TEST_F(WorkerTest, Ranges) {
 }
 
 // Each answer's descriptor is read-only and has an offset of its own, whoever else got the object.
-TEST_F(WorkerTest, DescriptorsAreReadOnlyAndTheirOwn) {
+TEST_P(WorkerTest, DescriptorsAreReadOnlyAndTheirOwn) {
   WriteObjects();
   Start();
   ClientEnd client = Connect(Dialect::kV2, kBatch);
@@ -192,7 +196,7 @@ TEST_F(WorkerTest, DescriptorsAreReadOnlyAndTheirOwn) {
 
 // With shared descriptors all answers for an object name the same open file, in every dialect; one
 // that replaces it is a new one.
-TEST_F(WorkerTest, SharedDescriptors) {
+TEST_P(WorkerTest, SharedDescriptors) {
   options_.shared_fds = 4;
   folder_.Write("a", "old");
   Start();
@@ -214,7 +218,7 @@ TEST_F(WorkerTest, SharedDescriptors) {
 }
 
 // STAT tells what the file system knows, the first time and when it is remembered.
-TEST_F(WorkerTest, Stat) {
+TEST_P(WorkerTest, Stat) {
   folder_.Write("a", "12345");
   struct stat truth;
   ASSERT_EQ(stat(folder_.Path("a").c_str(), &truth), 0);
@@ -239,7 +243,7 @@ TEST_F(WorkerTest, Stat) {
 }
 
 // A refused request is answered, and the one behind it and its body is served.
-TEST_F(WorkerTest, RefusalsDoNotEndTheConversation) {
+TEST_P(WorkerTest, RefusalsDoNotEndTheConversation) {
   WriteObjects();
   Start();
   ClientEnd client = Connect(Dialect::kV2, kBatch | protocol::kObjectOps);
@@ -254,7 +258,7 @@ TEST_F(WorkerTest, RefusalsDoNotEndTheConversation) {
 
 // Descriptors that come with a request, where the kernel has let them through, end its connection,
 // and are never held; others are served.
-TEST_F(WorkerTest, RefusesDescriptors) {
+TEST_P(WorkerTest, RefusesDescriptors) {
   WriteObjects();
   Start();
   ClientEnd client = Connect(Dialect::kV2, kBatch);
@@ -275,7 +279,7 @@ TEST_F(WorkerTest, RefusesDescriptors) {
 }
 
 // PRIORITY goes first where the client takes answers out of order.
-TEST_F(WorkerTest, PriorityGoesFirst) {
+TEST_P(WorkerTest, PriorityGoesFirst) {
   WriteObjects();
   Start();
   ClientEnd client = Connect(Dialect::kV2);
@@ -294,7 +298,7 @@ TEST_F(WorkerTest, PriorityGoesFirst) {
 }
 
 // Spinning instead of sleeping changes nothing that a client sees.
-TEST_F(WorkerTest, BusyPollServesTheSame) {
+TEST_P(WorkerTest, BusyPollServesTheSame) {
   options_.busy_poll = absl::Microseconds(200);
   WriteObjects();
   Start();
@@ -305,6 +309,9 @@ TEST_F(WorkerTest, BusyPollServesTheSame) {
     if (i % 5 == 0) usleep(1000);  // longer than it spins
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Kernels, WorkerTest, testing::ValuesIn(kEngines),
+                         [](const auto& info) { return NameOf(info.param); });
 
 }  // namespace
 }  // namespace objmapper::fdpass

@@ -1,0 +1,316 @@
+// The rest of a connection's life in a round: what it owes while it is blocked, when it is late,
+// and how it leaves.
+//
+// Invariant: a blocked peer is waited for what it is blocked by, and has nothing else done for it;
+// one that leaves owes nothing, or its socket is closed.
+#include <errno.h>
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "fdpass/round.h"
+#include "net/clock.h"
+#include "net/errno_status.h"
+#include "net/readable.h"
+#include "net/scm_rights.h"
+#include "session/answers.h"
+
+namespace objmapper::fdpass {
+namespace {
+
+using protocol::Mode;
+using protocol::Status;
+using session::Burst;
+using session::Session;
+
+// Of one peer, how many of its objects are opened apart at once: they stay open until their turn
+// comes, whether it reads or not.
+constexpr size_t kApartAheadMax = 8;
+
+}  // namespace
+
+Round::~Round() {
+  while (!peers_.empty()) Release(*peers_.begin());
+}
+
+void Round::Welcome(std::unique_ptr<Session> session) {
+  auto peer = std::make_unique<Peer>(std::move(session));
+  const int error = kernel_->Add(peer.get());
+  if (error != 0) {
+    LOG(WARNING) << peer->session->PeerName() << ": "
+                 << net::ErrnoToStatus(error, "epoll_ctl").message();
+    load_->fetch_sub(1, std::memory_order_relaxed);
+    return;
+  }
+  peer->session->lane.store("fdpass", std::memory_order_relaxed);
+  tally_->TookUp(now_ns_ - peer->session->handed_ns);
+  Peer* p = peer.release();
+  peers_.insert(p);
+  UpdateDeadline(p, /*progress=*/true);
+  if (draining_) kernel_->Exact(p);
+  Again(p);  // it may bring its request along
+}
+
+void Round::Drain() {
+  draining_ = true;
+  for (Peer* peer : peers_) {
+    if (peer->blocked == Peer::Blocked::kNo) kernel_->Exact(peer);
+    Again(peer);
+  }
+}
+
+void Round::Again(Peer* peer) {
+  if (std::exchange(peer->again, true)) return;
+  again_.push_back(peer);
+}
+
+// ---- Debts ----
+
+void Round::Block(Peer* peer, Peer::Blocked how) {
+  peer->blocked = how;
+  // Nothing is read from a peer that does not take its answers.
+  const bool for_room = how == Peer::Blocked::kSocketFull;
+  kernel_->SetInterest(peer, for_room ? Interest::kRoom : Interest::kNothing);
+  if (how == Peer::Blocked::kOpening) {
+    // It is we who are late: nothing it does, nor its time, counts until then.
+    idle_.Stop(peer);
+    busy_.Stop(peer);
+    return;
+  }
+  if (how == Peer::Blocked::kKernelFull) {
+    retries_.Start(peer, now_ns_);
+  } else {
+    peer->queue.Watch(peer->session->fd());
+  }
+  if (!busy_.Has(peer)) {
+    idle_.Stop(peer);
+    busy_.Start(peer, now_ns_);
+  }
+}
+
+void Round::BlockFor(Peer* peer, int error) {
+  Block(peer, error == EAGAIN ? Peer::Blocked::kSocketFull : Peer::Blocked::kKernelFull);
+}
+
+// The oldest that the peer is owed is opened apart, and so are some of those behind it: what takes
+// long is waited for at the same time.
+void Round::OpenApart(Peer* peer) {
+  size_t ahead = 0;
+  for (StoredRequest& stored : peer->stored) {
+    if (++ahead > kApartAheadMax) break;
+    if (stored.opening.ticket != 0 || stored.request.mode != Mode::kFdPass ||
+        stored.request.refusal != Status::kOk)
+      continue;
+    stored.opening.ticket = opener_.OpenApart(stored.uri);
+    opening_.emplace(stored.opening.ticket, peer);
+  }
+}
+
+void Round::TakeOpened() {
+  for (auto& [ticket, object] : opener_.TakeOpened()) {
+    const auto waits = opening_.find(ticket);
+    if (waits == opening_.end()) {
+      opener_.DropApart(std::move(object));
+      continue;
+    }
+    Peer* const peer = waits->second;
+    opening_.erase(waits);
+    for (StoredRequest& stored : peer->stored) {
+      if (stored.opening.ticket == ticket) stored.opening.apart = std::move(object);
+    }
+    Again(peer);
+  }
+}
+
+// Sends what is owed of messages that have begun to go. False: not all of it could be, or the peer
+// has gone.
+bool Round::PayDebts(Peer* peer) {
+  retries_.Stop(peer);
+  const auto unpaid = [&](int error) {
+    const bool full =
+        error == EAGAIN || error == ETOOMANYREFS || error == ENOBUFS || error == ENOMEM;
+    if (full) {
+      BlockFor(peer, error);
+    } else {
+      Release(peer);
+    }
+    return false;
+  };
+  const int socket = peer->session->fd();
+  if (!peer->out.empty()) {
+    const ssize_t sent = net::SendWithFds(socket, peer->out, {});
+    if (sent < 0) return unpaid(errno);
+    peer->out.erase(0, static_cast<size_t>(sent));
+    UpdateDeadline(peer, /*progress=*/true);
+    if (!peer->out.empty()) return unpaid(EAGAIN);
+    std::string().swap(peer->out);
+  }
+  if (peer->out_fd.valid()) {
+    const int number = peer->out_fd.get();
+    if (net::SendWithFds(socket, "X", absl::MakeConstSpan(&number, 1)) != 1) {
+      const int error = errno;
+      counters_->blocked.Add();
+      return unpaid(error);  // the header has promised a descriptor: it must wait
+    }
+    counters_->messages.Add();
+    kernel_->Close(std::move(peer->out_fd));
+    UpdateDeadline(peer, /*progress=*/true);
+  }
+  return true;
+}
+
+// Waits for the peer's requests again, if it did not. False: it has gone.
+bool Round::Listen(Peer* peer) {
+  const int error = kernel_->SetInterest(peer, Interest::kRequests);
+  if (error == 0) return true;
+  LOG(WARNING) << peer->session->PeerName() << ": "
+               << net::ErrnoToStatus(error, "epoll_ctl").message();
+  Release(peer);
+  return false;
+}
+
+// ---- The end of a turn ----
+
+// Acts on how what was received ended.
+void Round::Conclude(const Turn& turn) {
+  Peer* const peer = turn.peer;
+  Session* const session = peer->session.get();
+  const bool free = peer->blocked == Peer::Blocked::kNo;
+  if (free && peer->stored.empty() && !Listen(peer)) return;
+  Burst::End how = turn.how;
+  if (peer->ending) {
+    // It was before: what was stored is answered now.
+  } else if (session->exhausted()) {
+    session::AppendClose(session->dialect(), protocol::CloseReason::kNormal, &peer->farewell);
+    peer->ending = true;
+  } else {
+    const bool goes_on = how == Burst::End::kNeedMore || how == Burst::End::kFull;
+    if (goes_on && draining_ && !session->peer_done && options_.switchboard->Departing())
+      how = Burst::End::kOtherLane;  // whatever it wants next, somebody else answers it
+    switch (how) {
+      case Burst::End::kFatal: {
+        LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": " << turn.fatal.reason;
+        session::AppendFatal(session->dialect(), turn.fatal.id, turn.fatal.status,
+                             turn.fatal.reason, &peer->farewell);
+        peer->ending = true;
+        break;
+      }
+      case Burst::End::kClose:
+        session::AppendCloseAck(session->dialect(), &peer->farewell);
+        peer->ending = true;
+        break;
+      case Burst::End::kFull:
+        if (free) Again(peer);
+        break;
+      case Burst::End::kOperation:
+        LOG(FATAL) << "operations are the copypath's";
+        break;
+      case Burst::End::kOtherLane:
+        if (free) options_.switchboard->Route(Release(peer));  // else what is owed goes out first
+        return;
+      case Burst::End::kNeedMore:
+        if (session->peer_done) {
+          if (!session->unread.empty() || session->parser.skipping()) {
+            session::AppendFatal(session->dialect(), 0, Status::kProtocolError,
+                                 "the connection ended in the middle of a request",
+                                 &peer->farewell);
+          }
+          peer->ending = true;
+        } else if (draining_) {
+          session::AppendClose(session->dialect(), protocol::CloseReason::kShuttingDown,
+                               &peer->farewell);
+          peer->ending = true;
+        }
+        break;
+    }
+  }
+  if (peer->ending && free) Finish(peer);
+}
+
+// Says the farewell, if the peer takes it now, and retires the session.
+void Round::Finish(Peer* peer) {
+  if (!peer->farewell.empty()) peer->out = std::exchange(peer->farewell, std::string());
+  if (PayDebts(peer)) options_.switchboard->Retire(Release(peer));
+}
+
+std::unique_ptr<Session> Round::Release(Peer* peer) {
+  kernel_->Remove(peer);
+  if (!opening_.empty()) {
+    absl::erase_if(opening_, [peer](const auto& one) { return one.second == peer; });
+    for (StoredRequest& stored : peer->stored) {
+      if (stored.opening.apart.has_value()) opener_.DropApart(*std::move(stored.opening.apart));
+    }
+  }
+  if (peer->again) std::erase(again_, peer);
+  idle_.Stop(peer);
+  busy_.Stop(peer);
+  retries_.Stop(peer);
+  peers_.erase(peer);
+  load_->fetch_sub(1, std::memory_order_relaxed);
+  gone_.emplace_back(peer);
+  return std::move(peer->session);
+}
+
+// ---- Time ----
+
+void Round::UpdateDeadline(Peer* peer, bool progress) {
+  if (peer->blocked == Peer::Blocked::kOpening) return;  // its time begins again after that
+  const bool owes_or_waits = peer->blocked != Peer::Blocked::kNo ||
+                             !peer->session->unread.empty() || peer->session->parser.skipping();
+  if (!owes_or_waits) {
+    busy_.Stop(peer);
+    idle_.Start(peer, now_ns_);
+  } else if (progress || !busy_.Has(peer)) {
+    idle_.Stop(peer);
+    busy_.Start(peer, now_ns_);
+  }
+}
+
+void Round::Expire() {
+  while (Peer* peer = retries_.PopExpired(now_ns_)) Again(peer);
+  while (Peer* peer = idle_.PopLate(looked_ns_)) {
+    if (HasMoreToSay(peer, &idle_)) continue;
+    options_.connections->timed_out.fetch_add(1, std::memory_order_relaxed);
+    session::AppendClose(peer->session->dialect(), protocol::CloseReason::kIdleTimeout,
+                         &peer->farewell);
+    peer->ending = true;
+    Finish(peer);
+  }
+  while (Peer* peer = busy_.PopLate(looked_ns_)) {
+    if (HasMoreToSay(peer, &busy_)) continue;
+    if (peer->blocked == Peer::Blocked::kSocketFull && peer->queue.Shrank(peer->session->fd())) {
+      UpdateDeadline(peer, /*progress=*/true);  // it reads, though not so much that there is room
+      continue;
+    }
+    options_.connections->timed_out.fetch_add(1, std::memory_order_relaxed);
+    if (peer->blocked != Peer::Blocked::kNo) {
+      LOG_EVERY_T(WARNING, 1)
+          << peer->session->PeerName() << ": closed, "
+          << (peer->blocked == Peer::Blocked::kSocketFull
+                  ? "it did not read its answers in time"
+                  : "the kernel took no more descriptors (ETOOMANYREFS) or memory in time");
+      Release(peer);
+      continue;
+    }
+    LOG_EVERY_T(WARNING, 1) << peer->session->PeerName()
+                            << ": closed, the rest of its request did not arrive in time";
+    session::AppendFatal(peer->session->dialect(), 0, Status::kTimeout,
+                         "the rest of the request did not arrive in time", &peer->farewell);
+    peer->ending = true;
+    Finish(peer);
+  }
+}
+
+// Whether one whose time is up, and that is to speak, has more in its socket than this round took;
+// then it may go on a while.
+bool Round::HasMoreToSay(Peer* peer, Deadlines* deadlines) {
+  return peer->blocked == Peer::Blocked::kNo && !peer->session->peer_done &&
+         net::IsReadable(peer->session->fd()) && deadlines->Excuse(peer, now_ns_);
+}
+
+int64_t Round::NextDeadlineNs() const {
+  return std::min({idle_.NextExpiryNs(), busy_.NextExpiryNs(), retries_.NextExpiryNs()});
+}
+
+}  // namespace objmapper::fdpass

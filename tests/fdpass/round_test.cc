@@ -1,0 +1,250 @@
+// Rounds, one by one on the test's own thread, on a kernel that can be told to refuse what is to be
+// sent: what becomes of a message that was taken for sent, and had not gone.
+#include "fdpass/round.h"
+
+#include <errno.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "net/event_fd.h"
+#include "session/tally.h"
+#include "tests/fdpass/worker_fixture.h"
+
+namespace objmapper::fdpass {
+namespace {
+
+// Passes all on to a real one. SendLater() takes everything, so that both engines are alike in
+// that.
+class RefusingKernel : public Kernel {
+ public:
+  explicit RefusingKernel(std::unique_ptr<Kernel> real) : real_(std::move(real)) {}
+
+  // What the next message is refused with; 0: none.
+  int refuse_with = 0;
+  // As if all that was in flight had been lost.
+  bool lose = false;
+  int taken = 0;  // by SendLater()
+
+  const char* name() const override { return real_->name(); }
+  int Add(Socket* socket) override { return real_->Add(socket); }
+  int SetInterest(Socket* socket, Interest interest) override {
+    return real_->SetInterest(socket, interest);
+  }
+  void Remove(Socket* socket) override {
+    std::erase_if(refused_, [socket](const Outgoing* out) { return out->socket == socket; });
+    real_->Remove(socket);
+  }
+  void Wait(int64_t timeout_ns, Woken* woken) override {
+    real_->Wait(refused_.empty() ? timeout_ns : 0, woken);
+    woken->unsent.insert(woken->unsent.end(), refused_.begin(), refused_.end());
+    refused_.clear();
+  }
+  ssize_t Receive(Socket* socket, absl::Span<char> buffer, size_t have) override {
+    if (!lose) return real_->Receive(socket, buffer, have);
+    errno = ECONNRESET;
+    return -1;
+  }
+  void Exact(Socket* socket) override { real_->Exact(socket); }
+  void Open(int directory, const char* name, bool seen_regular, int* result) override {
+    real_->Open(directory, name, seen_regular, result);
+  }
+  void OpenAll() override { real_->OpenAll(); }
+  bool wants_seen_regular() const override { return real_->wants_seen_regular(); }
+  bool SendLater(Outgoing* out) override {
+    if (refuse_with == 0) return real_->SendLater(out);
+    ++taken;
+    out->error = std::exchange(refuse_with, 0);
+    out->bytes_sent = 0;
+    std::vector<net::UniqueFd> closed;
+    out->message.TakeOwnFds(&closed);
+    refused_.push_back(out);
+    return true;
+  }
+  void Close(net::UniqueFd fd) override { real_->Close(std::move(fd)); }
+
+ private:
+  const std::unique_ptr<Kernel> real_;
+  std::vector<Outgoing*> refused_;
+};
+
+class RoundTest : public WorkerTest {
+ protected:
+  void SetUp() override {
+    WriteObjects();
+    options_.board = &board_;
+    Prepare();
+    absl::StatusOr<std::unique_ptr<Kernel>> kernel = GetParam() == Engine::kUring
+                                                         ? MakeUringKernel(event_->fd())
+                                                         : MakeEpollKernel(event_->fd());
+    ASSERT_TRUE(kernel.ok()) << kernel.status();
+    kernel_ = std::make_unique<RefusingKernel>(*std::move(kernel));
+    round_ = std::make_unique<Round>(
+        options_, kernel_.get(), [this] { event_->Signal(); }, &counted_, &load_);
+  }
+  void TearDown() override {
+    round_.reset();
+    kernel_.reset();
+    event_.reset();
+  }
+
+  ClientEnd Connect(uint16_t capabilities = kBatch) {
+    net::SocketPair pair = net::SocketPair::Unix();
+    load_.fetch_add(1);
+    round_->Welcome(MakeSession(std::move(pair.ours), session::Transport::kUnix, &limits_,
+                                &counters_, Dialect::kV2, capabilities));
+    Step();
+    return ClientEnd(std::move(pair.peer), Dialect::kV2, /*greeted=*/true);
+  }
+  void Step() {
+    round_->Wait();
+    round_->Serve();
+  }
+  uint64_t Answers(Status status) {
+    return board_.Read()
+        .ways[static_cast<size_t>(session::Way::kFdPass)]
+        .by_status[static_cast<size_t>(status)];
+  }
+
+  std::unique_ptr<net::EventFd> event_ = std::make_unique<net::EventFd>();
+  session::TallyBoard board_;
+  WorkerCounters counted_;
+  std::atomic<size_t> load_{0};
+  std::unique_ptr<RefusingKernel> kernel_;
+  std::unique_ptr<Round> round_;
+  Kernel::Woken woken_;
+};
+
+// An answer counts as given as soon as the kernel has it, with no further round.
+TEST_P(RoundTest, CountsAtOnce) {
+  ClientEnd client = Connect();
+  client.Send(Requests(Dialect::kV2, 3));
+  Step();
+  EXPECT_EQ(counted_.requests, 3u);
+  EXPECT_EQ(Answers(Status::kOk), 3u);
+}
+
+// No room: the answers are made again when there is some, in order, each once, and counted once;
+// meanwhile no object is open.
+TEST_P(RoundTest, WhatFoundNoRoomIsMadeAgain) {
+  ClientEnd client = Connect();
+  const ptrdiff_t before = net::OpenFds();
+  client.Send(Requests(Dialect::kV2, 5));
+  kernel_->refuse_with = EAGAIN;
+  Step();
+  ASSERT_EQ(kernel_->taken, 1);
+  Step();  // learns of it, and waits for room, which there is
+  EXPECT_EQ(net::OpenFds(), before);
+  EXPECT_EQ(counted_.requests, 0u);
+  EXPECT_EQ(Answers(Status::kOk), 0u);
+  EXPECT_EQ(counted_.blocked, 1u);
+  client.Send(RequestBytes(Dialect::kV2, {.mode = Mode::kFdPass, .uri = Uri(5), .id = 5}));
+  EXPECT_TRUE(net::Eventually([&] {
+    Step();
+    return counted_.requests == 6;
+  }));
+  kernel_->Wait(0, &woken_);
+  for (int i = 0; i < 6; ++i) ExpectAnswer(&client, i, /*in_header=*/true);
+  EXPECT_EQ(client.fds_waiting(), 0u);
+  EXPECT_EQ(Answers(Status::kOk), 6u);
+}
+
+// No memory in the kernel: once more after a moment, though nobody wakes the round.
+TEST_P(RoundTest, AFullKernelIsTriedAgain) {
+  ClientEnd client = Connect();
+  client.Send(Requests(Dialect::kV2, 2));
+  kernel_->refuse_with = ENOBUFS;
+  while (counted_.requests != 2 || kernel_->taken == 0 || counted_.blocked == 0) Step();
+  kernel_->Wait(0, &woken_);
+  for (int i = 0; i < 2; ++i) ExpectAnswer(&client, i, /*in_header=*/true);
+}
+
+// Too many descriptors in flight: the client is told so, and only that.
+TEST_P(RoundTest, TooManyInFlight) {
+  ClientEnd client = Connect();
+  client.Send(Requests(Dialect::kV2, 3));
+  kernel_->refuse_with = ETOOMANYREFS;
+  Step();
+  Step();
+  for (int i = 0; i < 3; ++i) {
+    const session::ServerMessage answer = client.Next();
+    EXPECT_TRUE(answer.Refuses(Status::kUnavailable));
+    EXPECT_EQ(answer.id, static_cast<uint32_t>(i));
+  }
+  EXPECT_EQ(client.fds_waiting(), 0u);
+  EXPECT_EQ(Answers(Status::kOk), 0u);
+  EXPECT_EQ(Answers(Status::kUnavailable), 3u);
+  EXPECT_EQ(counted_.errors, 3u);
+}
+
+// Nobody there: the connection has gone, and nothing was answered.
+TEST_P(RoundTest, ThePeerHasGone) {
+  ClientEnd client = Connect();
+  client.Send(Requests(Dialect::kV2, 3));
+  kernel_->refuse_with = EPIPE;
+  Step();
+  Step();
+  EXPECT_EQ(load_, 0u);
+  EXPECT_EQ(counters_.open, 0u);
+  EXPECT_EQ(Answers(Status::kOk), 0u);
+}
+
+// Where nobody knows what was lost of a connection it ends; the round goes on with the others.
+TEST_P(RoundTest, LossEndsThoseThatLost) {
+  ClientEnd lost = Connect();
+  ClientEnd other = Connect();
+  lost.Send(Requests(Dialect::kV2, 1));
+  kernel_->lose = true;
+  Step();
+  kernel_->lose = false;
+  char byte;
+  EXPECT_LE(recv(lost.fd(), &byte, 1, 0), 0);
+  EXPECT_EQ(load_, 1u);
+  other.Send(Requests(Dialect::kV2, 2));
+  while (counted_.requests != 2) Step();
+  kernel_->Wait(0, &woken_);
+  for (int i = 0; i < 2; ++i) ExpectAnswer(&other, i, /*in_header=*/true);
+}
+
+// What is said last comes behind all answers: with CLOSE in the same breath nothing is left to
+// later.
+TEST_P(RoundTest, NothingIsLeftToLaterBehindAFarewell) {
+  ClientEnd client = Connect();
+  char close[protocol::kCloseBytes];
+  protocol::EncodeClose(protocol::CloseReason::kNormal, close);
+  client.Send(Requests(Dialect::kV2, 2) + std::string(close, sizeof(close)));
+  kernel_->refuse_with = EAGAIN;
+  Step();
+  EXPECT_EQ(kernel_->taken, 0);
+  for (int i = 0; i < 2; ++i) ExpectAnswer(&client, i, /*in_header=*/true);
+  EXPECT_EQ(client.Next().kind, session::ServerMessage::Kind::kCloseAck);
+}
+
+// A client with much to ask has its share of each round, and no more.
+TEST_P(RoundTest, TheBudgetIsFair) {
+  ClientEnd busy = Connect();
+  ClientEnd other = Connect();
+  busy.Send(Requests(Dialect::kV2, 1000));
+  other.Send(Requests(Dialect::kV2, 1));
+  uint64_t when_other = 0;
+  EXPECT_TRUE(net::Eventually([&] {
+    const uint64_t before = counted_.requests;
+    Step();
+    EXPECT_LE(counted_.requests - before, 2 * protocol::kFdsPerMessageMax);
+    if (when_other == 0 && recv(other.fd(), &when_other, 1, MSG_PEEK | MSG_DONTWAIT) == 1)
+      when_other = counted_.requests;
+    return counted_.requests == 1001;
+  }));
+  EXPECT_GT(when_other, 0u);
+  EXPECT_LE(when_other, 2 * protocol::kFdsPerMessageMax + 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, RoundTest, testing::ValuesIn(kEngines),
+                         [](const auto& info) { return NameOf(info.param); });
+
+}  // namespace
+}  // namespace objmapper::fdpass
