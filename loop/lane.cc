@@ -14,10 +14,9 @@ absl::StatusOr<std::unique_ptr<CopyPathLane>> CopyPathLane::Create(LoopOptions o
   options.pool = &lane->pool_;
   options.foreign_pool = &lane->foreign_pool_;
   options.slow_pool = &lane->slow_pool_;
-  const char* const name = options.lane == session::LaneKind::kFdPass ? "fdpass" : "copypath";
   if (threads.bulk_loops == 0) options.bulk_bytes_min = 0;
   for (int i = 0; i < threads.loops + threads.bulk_loops; ++i) {
-    auto loop = std::make_unique<Loop>(options, name);
+    auto loop = std::make_unique<Loop>(options);
     const absl::Status started = loop->Start(i);
     if (!started.ok()) {
       lane->Stop();
@@ -42,13 +41,13 @@ void CopyPathLane::Drain() {
 void CopyPathLane::AskPulse() { session::AskPulseOfAll(loops_); }
 
 std::string CopyPathLane::WithoutPulse() const {
-  return session::FirstWithoutPulse(loops_, loops_.front()->name());
+  return session::FirstWithoutPulse(loops_, "copypath");
 }
 
 std::string CopyPathLane::WithoutThreads(absl::Duration patience) const {
   // Not those that wait for clients' files: else a client could have the server restarted.
   if (pool_.WaitingNs(net::NowNs()) <= absl::ToInt64Nanoseconds(patience)) return "";
-  return absl::StrCat(loops_.front()->name(), "'s ", pool_.name(), " threads");
+  return absl::StrCat("copypath's ", pool_.name(), " threads");
 }
 
 size_t CopyPathLane::QueueDepth() const { return session::QueueDepthOfAll(loops_); }

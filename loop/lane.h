@@ -1,8 +1,7 @@
-// A lane of event loops, and the splice threads behind them: the copypath, with one loop unless
-// --copy_loops says more; and the fdpass lane where its workers run on rings, with num_cores of
-// them.
+// A lane of event loops, and the splice threads behind them: one loop, unless --copy_loops says
+// more.
 //
-// The copypath has loops besides for TCP connections with large bodies. There the kernel does the
+// It has loops besides for TCP connections with large bodies. There the kernel does the
 // receiver's half of the protocol on the sender's thread, and it is the thread's time that bounds
 // what moves, not the wake-ups that one loop for all saves: measured, as docs/tuning.md says. Small
 // objects keep the one loop, and do not wait behind a megabyte.

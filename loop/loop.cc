@@ -30,8 +30,7 @@ constexpr int64_t kSweepEveryNs = 5'000'000'000;
 
 // Whose loop it is, for the metrics.
 const char* LaneName(const std::optional<session::LaneKind>& lane) {
-  if (!lane.has_value()) return "model";
-  return *lane == session::LaneKind::kFdPass ? "fdpass" : "copypath";
+  return lane.has_value() ? "copypath" : "model";
 }
 }  // namespace
 
@@ -55,9 +54,8 @@ size_t CopiedBytesMax(const LoopOptions& options) {
 
 }  // namespace
 
-Loop::Loop(const LoopOptions& options, const char* name)
+Loop::Loop(const LoopOptions& options)
     : options_(options),
-      name_(name),
       copied_bytes_max_(CopiedBytesMax(options)),
       cache_(options.cache_entries, options.cache_entries * storage::kSnapshotBytesMax),
       idle_(options.limits->idle_timeout),
@@ -71,7 +69,7 @@ Loop::~Loop() { CHECK(!thread_.joinable()) << "Stop() first"; }
 absl::Status Loop::Start(int number) {
   std::promise<absl::Status> started;
   thread_ = std::thread([this, number, &started] {
-    pthread_setname_np(pthread_self(), absl::StrCat(name_, "/", number).c_str());
+    pthread_setname_np(pthread_self(), absl::StrCat("copypath/", number).c_str());
     const absl::Status made = MakeEngine();  // a ring belongs to the thread that makes it
     started.set_value(made);
     if (made.ok()) {
@@ -397,12 +395,6 @@ copypath::ObjectRef Loop::OpenApart(absl::string_view uri) {
   object->set_apart();
   BeginLoading(object);
   return object;
-}
-
-bool Loop::HasSmall(absl::string_view uri) {
-  const absl::StatusOr<copypath::ObjectRef> object = Lookup(uri);
-  return object.ok() && (*object)->state() == copypath::CachedObject::State::kReady &&
-         (*object)->small() && (*object)->size() <= storage::kSnapshotBytesMax;
 }
 
 void Loop::OnLoaded(Loading* loading) {

@@ -40,7 +40,7 @@ struct LoopOptions {
   const session::SessionLimits* limits = nullptr;
   const storage::Tree* tree = nullptr;
   storage::StatCache* index = nullptr;
-  storage::Store* store = nullptr;  // for operations, which a lane of kFdPass never has
+  storage::Store* store = nullptr;  // for operations
   session::ConnectionCounters* connections = nullptr;
   session::TallyBoard* board = nullptr;  // null: its answers are counted for nobody
   session::Switchboard* switchboard = nullptr;
@@ -66,11 +66,10 @@ struct LoopOptions {
   // TCP connections whose bodies are so long belong to loops of their own (CopyPathLane); 0: there
   // are none.
   uint64_t bulk_bytes_min = 0;
-  // Whose requests are answered here: a lane's, or all (nullopt).
+  // Whose requests are answered here: the copypath's, or all (nullopt).
   std::optional<session::LaneKind> lane = session::LaneKind::kCopyPath;
-  // Whether the other lane's cheap requests are answered here too, rather than by moving the
-  // connection: descriptors, which are O(1); and by the fdpass lane, small objects that are at
-  // hand.
+  // Whether the other lane's requests are answered here too, rather than by moving the connection:
+  // descriptors, which are O(1).
   bool in_place = false;
 };
 
@@ -86,8 +85,7 @@ struct alignas(64) LoopCounters {
 
 class Loop {
  public:
-  // name: of the thread, before "/<number>"; static.
-  Loop(const LoopOptions& options, const char* name);
+  explicit Loop(const LoopOptions& options);
   ~Loop();
 
   // Starts the thread, which makes its engine. Fails when the engine asked for cannot be had.
@@ -99,7 +97,6 @@ class Loop {
   const LoopCounters& counters() const { return counters_; }
   // "uring" or "epoll"; after Start().
   const char* engine_name() const { return engine_name_; }
-  const char* name() const { return name_; }
   size_t queue_depth() const { return mailbox_.size(); }
   // Any thread: as Lane's.
   void AskPulse() {
@@ -127,8 +124,6 @@ class Loop {
   void Forget(copypath::CachedObject* object) { cache_.Erase(object); }
   // Whether window `index` of a mapped object may be sent; begins to bring it in when not.
   copypath::CachedObject::Residency EnsureResident(copypath::CachedObject* object, size_t index);
-  // Whether the object is small and can be sent at once. Loads it, if it is in the kernel's caches.
-  bool HasSmall(absl::string_view uri);
   // Brings it in, whatever was known, unless it is on its way.
   void BringIn(copypath::CachedObject* object, size_t index);
   // A descriptor to pass. Errors as Tree::OpenObject(uri, wait).
@@ -216,7 +211,6 @@ class Loop {
   int64_t TimeoutNs();
 
   const LoopOptions options_;
-  const char* const name_;
   net::Mailbox<Letter> mailbox_;
   net::Pulse pulse_;
   std::unique_ptr<Engine> engine_;

@@ -254,11 +254,6 @@ void Stream::Intake(absl::string_view input) {
 // Whether a request of the other lane's is answered here.
 bool Stream::AnswersInPlace(const Request& request) {
   if (strangers_ >= kStrangersMax || session::IsOperation(request.mode)) return false;
-  if (request.mode != Mode::kFdPass) {
-    // OP_SPLICE of what is small is answered by copying, in its own lane too.
-    if (request.mode == Mode::kSplice && loop_->options().splice_bytes_min == 0) return false;
-    if (!loop_->HasSmall(request.uri)) return false;
-  }
   ++strangers_;
   return true;
 }
@@ -281,8 +276,7 @@ void Stream::Enqueue(const Request& request) {
   answer.request = request;
   answer.request.uri = {};
   // Of our own lane: what is answered in place is counted there.
-  const bool passes = request.mode == Mode::kFdPass;
-  if (passes == (loop_->options().lane == session::LaneKind::kFdPass)) strangers_ = 0;
+  if (request.mode != Mode::kFdPass) strangers_ = 0;
   const auto refuse = [&](Status status, absl::string_view message) {
     answer.kind = Answer::Kind::kText;
     answer.status = status;

@@ -5,15 +5,13 @@
 
 #include <algorithm>
 
+#include "fdpass/answer.h"
 #include "loop/loop.h"
 #include "loop/stream.h"
 #include "net/scm_rights.h"
-#include "protocol/objm/encode.h"
 
 namespace objmapper::loop {
 namespace {
-
-using protocol::Status;
 
 // Of a client without FD_BATCH, how many of the files that it asked for are opened at once.
 constexpr size_t kOpenedAheadMax = 32;
@@ -115,12 +113,6 @@ void Stream::StartMessage() {
 // Adds one answer to the message. False: it must wait for the disk, and is not taken.
 // fd: the object, opened already; or none.
 bool Stream::AddFd(Answer* answer, net::UniqueFd fd) {
-  session::Message* message = &passing_->message;
-  const auto refuse = [&](Status status, absl::string_view text) {
-    message->BeginAnswer(answer->request, status);
-    session::AppendError(session_->dialect(), answer->request.id, status, text, message->text());
-    return true;
-  };
   absl::StatusOr<storage::OpenedObject> opened = absl::UnavailableError("not opened yet");
   const bool apart = answer->object && answer->object->apart();
   if (apart) {
@@ -150,36 +142,24 @@ bool Stream::AddFd(Answer* answer, net::UniqueFd fd) {
   }
   if (absl::IsUnavailable(opened.status()) && !answer->object) {
     absl::StatusOr<copypath::ObjectRef> object = loop_->Lookup(answer->text);
-    if (!object.ok())
-      return refuse(session::WireStatus(object.status()), object.status().message());
-    answer->object = *std::move(object);
-    if (answer->object->state() == copypath::CachedObject::State::kLoading) {
-      WaitFor(answer->object.get());
-      return false;
+    if (object.ok()) {
+      answer->object = *std::move(object);
+      if (answer->object->state() == copypath::CachedObject::State::kLoading) {
+        WaitFor(answer->object.get());
+        return false;
+      }
+      opened = loop_->OpenToPass(answer->text, storage::Wait::kMayBlock);
+    } else {
+      opened = object.status();
     }
-    opened = loop_->OpenToPass(answer->text, storage::Wait::kMayBlock);
   }
-  if (!opened.ok()) return refuse(session::WireStatus(opened.status()), opened.status().message());
-  const std::optional<session::Extent> extent =
-      session::ResolveExtent(answer->request, opened->info.size);
-  if (!extent.has_value()) {
-    return refuse(Status::kRangeNotSatisfiable,
-                  session::RangeMessage(answer->request, opened->info.size));
-  }
-  const bool in_header = session_->parser.Has(protocol::kFdInHeader);
-  char header[protocol::kResponseBytesMax];
-  const size_t header_bytes =
-      session::EncodeFdHeader(session_->dialect(), in_header, answer->request, *extent, header);
-  if (in_header && apart) {
-    message->BeginAnswerWithFd(answer->request, loop_->CloseApart(std::move(opened->fd)),
-                               extent->length);
-  } else if (in_header) {
-    message->BeginAnswerWithFd(answer->request, std::move(opened->fd), extent->length);
-  } else {
-    message->BeginAnswer(answer->request, Status::kOk, extent->length);
-    passing_->x_fd = std::move(opened->fd);
-  }
-  message->text()->append(header, header_bytes);
+  absl::StatusOr<fdpass::Passable> passable =
+      opened.ok() ? absl::StatusOr<fdpass::Passable>(fdpass::Passable(*std::move(opened)))
+                  : opened.status();
+  if (passable.ok() && apart && session_->parser.Has(protocol::kFdInHeader))
+    passable->shared = loop_->CloseApart(std::move(passable->fd));
+  passing_->x_fd =
+      fdpass::AnswerWithFd(*session_, answer->request, std::move(passable), &passing_->message);
   return true;
 }
 
