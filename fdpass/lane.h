@@ -1,4 +1,5 @@
-// The fdpass lane: a pool of synchronous workers, num_cores of them, that own their connections.
+// The fdpass lane: a pool of synchronous workers, num_cores of them, that own their connections,
+// which are kept together on as few as keep up.
 #pragma once
 
 #include <memory>
@@ -7,6 +8,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "fdpass/packing.h"
 #include "fdpass/worker.h"
 #include "session/lane.h"
 #include "session/loops.h"
@@ -21,9 +24,10 @@ class FdPassLane : public session::Lane {
   static absl::StatusOr<std::unique_ptr<FdPassLane>> Create(const Options& options, int workers,
                                                             std::optional<Engine> engine);
 
-  // A connection goes to the worker that has the fewest, and stays there for its life in this lane.
+  // A connection goes to the one that has the fewest of the workers in use.
   void Adopt(std::unique_ptr<session::Session> session) override {
-    least_loaded_.Of<Worker>(workers_)->Adopt(std::move(session));
+    const absl::Span<const std::unique_ptr<Worker>> all = workers_;
+    least_loaded_.Of(all.first(static_cast<size_t>(in_use())))->Adopt(std::move(session));
   }
   void Drain() override;
   void Stop() override;
@@ -34,10 +38,25 @@ class FdPassLane : public session::Lane {
   const char* engine_name() const { return engine_ == Engine::kUring ? "uring" : "epoll"; }
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
 
+  // ---- For workers, on their threads ----
+
+  // How many of them, the first ones, are in use.
+  int in_use() const { return packing_.in_use(); }
+  // Takes a sample of what all of them do, if that is due.
+  void Look(int64_t now_ns) {
+    if (packing_.Due(now_ns)) TakeSample(now_ns);
+  }
+  // How many connections the worker has that belong to others.
+  size_t SurplusOf(const Worker& worker) const;
+  // For tests: so many are in use.
+  void Use(int workers) { packing_.Fix(workers); }
+
  private:
-  explicit FdPassLane(Engine engine) : engine_(engine) {}
+  FdPassLane(Engine engine, int workers) : engine_(engine), packing_(workers) {}
+  void TakeSample(int64_t now_ns);
 
   const Engine engine_;
+  Packing packing_;
   std::vector<std::unique_ptr<Worker>> workers_;
   session::LeastLoaded least_loaded_;
 };

@@ -52,6 +52,23 @@ void Round::Welcome(std::unique_ptr<Session> session) {
   Again(p);  // it may bring its request along
 }
 
+size_t Round::GiveAway(size_t most, absl::FunctionRef<void(std::unique_ptr<Session>)> take) {
+  if (draining_) return 0;
+  std::vector<Peer*> free;
+  for (Peer* peer : peers_) {
+    if (free.size() == most) break;
+    if (peer->blocked == Peer::Blocked::kNo && peer->stored.empty() && !peer->ending &&
+        !peer->session->peer_done && !peer->session->fds_wait)
+      free.push_back(peer);
+  }
+  for (Peer* peer : free) {
+    std::unique_ptr<Session> session = Release(peer);
+    session->handed_ns = now_ns_;
+    take(std::move(session));
+  }
+  return free.size();
+}
+
 void Round::Drain() {
   draining_ = true;
   for (Peer* peer : peers_) {

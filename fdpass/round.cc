@@ -114,7 +114,7 @@ bool Round::Wait() {
   return woken_.mail;
 }
 
-void Round::Serve() {
+void Round::Settle() {
   for (Outgoing* out : woken_.unsent) Unsent(out);
   for (size_t i = 0; i < outgoing_used_; ++i) outgoing_[i]->message.Clear();
   if (outgoing_.size() > kOutgoingKept) outgoing_.resize(kOutgoingKept);
@@ -124,7 +124,9 @@ void Round::Serve() {
   input_bytes_ = 0;
   held_.clear();
   restored_.clear();
+}
 
+void Round::Serve() {
   if (woken_.mail) TakeOpened();
   std::vector<Peer*> again;
   again.swap(again_);
@@ -386,14 +388,14 @@ Round::Sent Round::Send(Outgoing* out, bool may_wait) {
     return Sent::kLater;
   }
   SendNow(out);
-  return Settle(out);
+  return Conclude(out);
 }
 
 // Of a message that SendLater() took, and that has not gone.
 void Round::Unsent(Outgoing* out) {
   Peer* const peer = static_cast<Peer*>(out->socket);
   Count(out, /*back=*/true);
-  const Sent sent = Settle(out);
+  const Sent sent = Conclude(out);
   if (sent == Sent::kGone) {
     Release(peer);
   } else if (sent == Sent::kNothing) {
@@ -403,7 +405,7 @@ void Round::Unsent(Outgoing* out) {
 }
 
 // What is to be done after a message was to be sent: `out` says what became of it.
-Round::Sent Round::Settle(Outgoing* out) {
+Round::Sent Round::Conclude(Outgoing* out) {
   Peer* const peer = static_cast<Peer*>(out->socket);
   if (out->error == ETOOMANYREFS && out->bytes_sent == 0 && !out->message.fds().empty()) {
     // unix(7): too many descriptors of this user are in flight, sent and not yet received. The

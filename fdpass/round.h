@@ -2,6 +2,7 @@
 //
 //   while (...) {
 //     if (round.Wait()) for (...) round.Welcome(std::move(session));
+//     round.Settle();
 //     round.Serve();
 //   }
 //
@@ -22,6 +23,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
 #include "fdpass/kernel.h"
 #include "fdpass/opener.h"
@@ -53,6 +55,7 @@ struct Options {
   // Runs something that takes long on another thread (storage/tree/slow_opens.h); null: the worker
   // opens everything itself.
   std::function<void(std::function<void()>)> run_slowly;
+  int in_use = 0;  // workers that connections are kept on; 0: as few as keep up (packing.h)
 };
 
 // What a worker counts; written by its thread alone, read by any.
@@ -73,10 +76,16 @@ class Round {
 
   // Until something is to be done. True: mail may have come.
   bool Wait();
+  // What was sent before the wait has gone, or is owed again.
+  void Settle();
   void Serve();
+  // Between the two: gives at most `most` sessions that owe nothing to `take`. Returns how many.
+  size_t GiveAway(size_t most, absl::FunctionRef<void(std::unique_ptr<session::Session>)> take);
   void Welcome(std::unique_ptr<session::Session> session);
   // From now on who owes nothing and is owed nothing is let go, with a word.
   void Drain();
+
+  int64_t now_ns() const { return now_ns_; }
 
  private:
   using Deadlines = net::DeadlineList<Peer, &Peer::deadline>;
@@ -114,7 +123,7 @@ class Round {
   enum class Sent : uint8_t { kAll, kLater, kPart, kNothing, kGone };
   Outgoing* NewOutgoing(Peer* peer);
   Sent Send(Outgoing* out, bool may_wait);
-  Sent Settle(Outgoing* out);
+  Sent Conclude(Outgoing* out);
   void Unsent(Outgoing* out);
   void Count(Outgoing* out, bool back);
 

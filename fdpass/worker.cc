@@ -1,14 +1,18 @@
 // A worker's thread: its beginning, its end, and what others may ask of it in between.
 #include "fdpass/worker.h"
 
+#include <fcntl.h>
 #include <glog/logging.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include <future>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "fdpass/lane.h"
 #include "storage/tree/slow_opens.h"
 
 namespace objmapper::fdpass {
@@ -35,16 +39,19 @@ void LetInterruptIn() {
 
 }  // namespace
 
-Worker::Worker(const Options& options) : options_(options) {}
+Worker::Worker(const Options& options, FdPassLane* lane) : options_(options), lane_(lane) {}
 
 Worker::~Worker() { CHECK(!thread_.joinable()) << "Stop() first"; }
 
 absl::Status Worker::Start(int number, Engine engine) {
   InstallInterruptHandler();
+  number_ = number;
+  if (lane_ != nullptr) in_use_ = lane_->in_use();
   std::promise<absl::Status> started;
   thread_ = std::thread([this, number, engine, &started] {
     pthread_setname_np(pthread_self(), absl::StrCat("fdpass/", number).c_str());
     LetInterruptIn();
+    schedstat_.Reset(open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC));
     absl::StatusOr<std::unique_ptr<Kernel>> kernel = engine == Engine::kUring
                                                          ? MakeUringKernel(mailbox_.event_fd())
                                                          : MakeEpollKernel(mailbox_.event_fd());
@@ -69,6 +76,8 @@ void Worker::Run(Kernel* kernel) {
     if (round.Wait()) {
       for (auto& session : mailbox_.TakeAll()) round.Welcome(std::move(session));
     }
+    round.Settle();
+    if (lane_ != nullptr) KeepTogether(&round);
     round.Serve();
     pulse_.Answer();
     const Phase phase = phase_.load(std::memory_order_relaxed);
@@ -78,6 +87,34 @@ void Worker::Run(Kernel* kernel) {
       round.Drain();
     }
   }
+}
+
+// Gives connections to the other workers, when another number of them is in use.
+void Worker::KeepTogether(Round* round) {
+  lane_->Look(round->now_ns());
+  const int in_use = lane_->in_use();
+  if (in_use != in_use_) {
+    in_use_ = in_use;
+    surplus_ = lane_->SurplusOf(*this);
+  }
+  // Somebody may still give it some, who has not seen that it is not in use any more.
+  if (number_ >= in_use) surplus_ = load();
+  if (surplus_ == 0) return;
+  surplus_ -= round->GiveAway(surplus_, [this](std::unique_ptr<session::Session> session) {
+    lane_->Adopt(std::move(session));
+  });
+}
+
+uint64_t Worker::busy_ns() const {
+  // Documentation/scheduler/sched-stats.rst: time on a processor, time waited for one.
+  char text[64];
+  const ssize_t got = pread(schedstat_.get(), text, sizeof(text) - 1, 0);
+  unsigned long long ran = 0, waited = 0;
+  if (got > 0) {
+    text[got] = '\0';
+    sscanf(text, "%llu %llu", &ran, &waited);
+  }
+  return ran + waited;
 }
 
 void Worker::Drain() {

@@ -11,17 +11,21 @@
 #include "fdpass/round.h"
 #include "net/mailbox.h"
 #include "net/pulse.h"
+#include "net/unique_fd.h"
 #include "session/session.h"
 
 namespace objmapper::fdpass {
 
 enum class Engine : uint8_t { kUring, kEpoll };
 
+class FdPassLane;
+
 class Worker {
  public:
   using Options = fdpass::Options;
 
-  explicit Worker(const Options& options);
+  // lane: with which its connections are kept together; outlives the worker. Null: it keeps them.
+  explicit Worker(const Options& options, FdPassLane* lane = nullptr);
   ~Worker();
 
   // Starts the thread "fdpass/<number>", which makes its kernel. Errors: it cannot be had; as
@@ -35,6 +39,8 @@ class Worker {
   void Stop();   // once; joins the thread
 
   const WorkerCounters& counters() const { return counters_; }
+  // How long its thread has been running, or waited for a processor. Any thread, while it is there.
+  uint64_t busy_ns() const;
   // How many connections wait to be taken up; any thread.
   size_t queue_depth() const { return mailbox_.size(); }
   // Any thread: as Lane's.
@@ -50,10 +56,16 @@ class Worker {
   enum class Phase : int { kServing, kDraining, kStopping };
 
   void Run(Kernel* kernel);
+  void KeepTogether(Round* round);
   // Ends a system call that blocks the worker, by a signal; any thread.
   void Interrupt();
 
   const Options options_;
+  FdPassLane* const lane_;
+  int number_ = 0;
+  net::UniqueFd schedstat_;  // of the thread; none where the system tells no such thing
+  int in_use_ = 0;           // when it was last looked
+  size_t surplus_ = 0;       // connections to be given away
   net::Mailbox<std::unique_ptr<session::Session>> mailbox_;
   net::Pulse pulse_;
   WorkerCounters counters_;

@@ -20,6 +20,7 @@ class LaneTest : public WorkerTest {
   void SetUp() override {
     WriteObjects();
     Start();  // for its options; its own worker stays without connections
+    options_.in_use = kWorkers;
     absl::StatusOr<std::unique_ptr<FdPassLane>> lane =
         FdPassLane::Create(options_, kWorkers, GetParam());
     ASSERT_TRUE(lane.ok()) << lane.status();
@@ -90,6 +91,50 @@ TEST_P(LaneTest, EveryWorkerServes) {
   for (const auto& worker : lane_->workers()) {
     EXPECT_TRUE(net::Eventually([&] { return worker->counters().requests == 3; }));
   }
+}
+
+// Connections are brought together, and spread, by the number of workers that are in use, at
+// moments when they owe nothing: no client notices, however much it asks meanwhile.
+TEST_P(LaneTest, MovesThemUnnoticed) {
+  lane_->Use(1);
+  std::vector<ClientEnd> clients;
+  for (int i = 0; i < 12; ++i) clients.push_back(Connect());
+  EXPECT_EQ(Loads(), (std::vector<size_t>{12, 0, 0}));
+  uint32_t asked = 0, answered = 0;
+  const auto ask_all = [&](int times) {
+    for (int i = 0; i < times; ++i, ++asked) {
+      for (ClientEnd& client : clients) {
+        client.Send(RequestBytes(
+            Dialect::kV2,
+            {.mode = Mode::kFdPass, .uri = Uri(static_cast<int>(asked)), .id = asked}));
+      }
+    }
+  };
+  const auto read_all = [&] {
+    for (; answered < asked; ++answered) {
+      for (ClientEnd& client : clients)
+        ExpectAnswer(&client, static_cast<int>(answered), /*in_header=*/true);
+    }
+  };
+  for (const int in_use : {3, 2, 1, 3, 1}) {
+    ask_all(10);
+    lane_->Use(in_use);
+    ask_all(10);
+    const bool spread = net::Eventually([&] {
+      read_all();
+      ask_all(1);
+      const std::vector<size_t> loads = Loads();
+      size_t most = 0, all = 0;
+      for (size_t w = 0; w < kWorkers; ++w) {
+        all += loads[w];
+        most = std::max(most, loads[w]);
+        if (w >= static_cast<size_t>(in_use) && loads[w] > 0) return false;
+      }
+      return all == 12 && most == 12u / static_cast<size_t>(in_use);
+    });
+    EXPECT_TRUE(spread) << in_use << " in use";
+  }
+  read_all();
 }
 
 // Draining reaches every worker.

@@ -102,6 +102,7 @@ class RoundTest : public WorkerTest {
   }
   void Step() {
     round_->Wait();
+    round_->Settle();
     round_->Serve();
   }
   uint64_t Answers(Status status) {

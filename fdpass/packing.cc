@@ -1,0 +1,76 @@
+// Deciding how many workers are in use. Invariant: a trial is judged by the window after the one in
+// which connections moved, against the window before it.
+#include "fdpass/packing.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace objmapper::fdpass {
+namespace {
+
+// Of the time of those in use: from here on they hardly sleep.
+constexpr double kSaturated = 0.85;
+constexpr int kSaturatedWindows = 2;
+// All together, of one worker's time less than this: one does it easily.
+constexpr double kOneDoes = 0.5;
+// What must come of one more, and what may be lost with one fewer.
+constexpr double kGainMin = 1.05;
+constexpr double kLossMax = 0.98;
+// A window that took so much longer than it should was not one of steady work.
+constexpr int64_t kSteadyNs = 5 * Packing::kWindowNs;
+
+}  // namespace
+
+void Packing::Note(const Sample& sample) {
+  const net::MutexLock lock(&mutex_);
+  const Sample last = std::exchange(last_, sample);
+  const int64_t took_ns = sample.now_ns - last.now_ns;
+  if (took_ns <= 0) return;
+  const double rate =
+      static_cast<double>(sample.requests - last.requests) / static_cast<double>(took_ns);
+  const double busy =
+      static_cast<double>(sample.busy_ns - last.busy_ns) / static_cast<double>(took_ns);
+  const int used = in_use();
+  saturated_ = busy >= kSaturated * used ? saturated_ + 1 : 0;
+  if (settling_ > 0) {
+    --settling_;
+  } else if (trying_ != 0) {
+    Judge(took_ns < kSteadyNs ? rate : 0, sample.now_ns);
+  } else if (used > 1 && busy < kOneDoes) {
+    Use(1, sample.now_ns);
+  } else if (used < workers_ && static_cast<size_t>(used) < sample.connections &&
+             saturated_ >= kSaturatedWindows && sample.now_ns >= more_.not_before_ns) {
+    rate_before_ = rate;
+    trying_ = 1;
+    Use(used + 1, sample.now_ns);
+  } else if (used > 1 && took_ns < kSteadyNs && sample.now_ns >= fewer_.not_before_ns) {
+    rate_before_ = rate;
+    trying_ = -1;
+    Use(used - 1, sample.now_ns);
+  }
+}
+
+void Packing::Use(int workers, int64_t now_ns) {
+  in_use_.store(workers, std::memory_order_relaxed);
+  settling_ = 1;
+  saturated_ = 0;
+  // What has just changed is left alone for a while.
+  more_.not_before_ns = std::max(more_.not_before_ns, now_ns + 4 * kWindowNs);
+  fewer_.not_before_ns = std::max(fewer_.not_before_ns, now_ns + kPauseMinNs);
+}
+
+// rate: of the trial's window; 0: there was too little to go by.
+void Packing::Judge(double rate, int64_t now_ns) {
+  const bool more = trying_ > 0;
+  trying_ = 0;
+  Trial* const trial = more ? &more_ : &fewer_;
+  if (rate >= rate_before_ * (more ? kGainMin : kLossMax) && rate > 0) {
+    trial->pause_ns = kPauseMinNs;
+    return;
+  }
+  Use(in_use() + (more ? -1 : 1), now_ns);
+  trial->not_before_ns = now_ns + trial->pause_ns;
+  trial->pause_ns = std::min(2 * trial->pause_ns, kPauseMaxNs);
+}
+
+}  // namespace objmapper::fdpass

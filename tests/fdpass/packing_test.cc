@@ -1,0 +1,114 @@
+// When one worker more is taken into use, and when one fewer, on machines that are made up.
+#include "fdpass/packing.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+
+namespace objmapper::fdpass {
+namespace {
+
+// A machine on which `rate(n)` requests a second are answered by n workers, and takes `busy(n)`
+// workers' time.
+class Machine {
+ public:
+  std::function<double(int)> rate = [](int) { return 0.0; };
+  std::function<double(int)> busy = [](int) { return 0.0; };
+  size_t connections = 100;
+
+  // Lets it run; returns the share of the time in which `n` were in use.
+  double Run(Packing* packing, double seconds, int n) {
+    int windows = 0, with_n = 0;
+    for (const int64_t until_ns = now_ns_ + static_cast<int64_t>(seconds * 1e9); now_ns_ < until_ns;
+         ++windows) {
+      const int in_use = packing->in_use();
+      if (in_use == n) ++with_n;
+      now_ns_ += Packing::kWindowNs;
+      requests_ += rate(in_use) * Packing::kWindowNs / 1e9;
+      busy_ns_ += busy(in_use) * Packing::kWindowNs;
+      EXPECT_TRUE(packing->Due(now_ns_));
+      EXPECT_FALSE(packing->Due(now_ns_)) << "two would take the same sample";
+      packing->Note({now_ns_, static_cast<uint64_t>(requests_), static_cast<uint64_t>(busy_ns_),
+                     connections});
+    }
+    return static_cast<double>(with_n) / windows;
+  }
+
+ private:
+  int64_t now_ns_ = 1'000'000'000;
+  double requests_ = 0;
+  double busy_ns_ = 0;
+};
+
+// Where one keeps up, one it is.
+TEST(PackingTest, OneKeepsUp) {
+  Packing packing(4);
+  Machine machine;
+  machine.rate = [](int) { return 10'000.0; };
+  machine.busy = [](int) { return 0.4; };
+  EXPECT_EQ(machine.Run(&packing, 60, 1), 1.0);
+}
+
+// Where each one more answers more, all are taken into use soon, and stay.
+TEST(PackingTest, SpreadsWhereItPays) {
+  Packing packing(4);
+  Machine machine;
+  machine.rate = [](int n) { return 50'000.0 * n; };
+  machine.busy = [](int n) { return 1.0 * n; };
+  machine.Run(&packing, 2, 4);
+  EXPECT_GE(machine.Run(&packing, 120, 4), 0.95);
+}
+
+// Where the clients need the processors themselves, one more is tried less and less often.
+TEST(PackingTest, DoesNotInsist) {
+  Packing packing(2);
+  Machine machine;
+  machine.rate = [](int n) { return n == 1 ? 60'000.0 : 40'000.0; };
+  machine.busy = [](int n) { return n == 1 ? 0.95 : 1.4; };
+  EXPECT_GE(machine.Run(&packing, 2, 1), 0.85);
+  EXPECT_GE(machine.Run(&packing, 60, 1), 0.98);
+}
+
+// What was spread for a crowd is brought together when the crowd has gone, at once where little is
+// left, and by trial where one would do as well.
+TEST(PackingTest, BringsThemTogetherAgain) {
+  Packing packing(4);
+  Machine machine;
+  machine.rate = [](int n) { return 50'000.0 * n; };
+  machine.busy = [](int n) { return 1.0 * n; };
+  machine.Run(&packing, 3, 4);
+  machine.rate = [](int) { return 1'000.0; };
+  machine.busy = [](int) { return 0.1; };
+  machine.Run(&packing, 0.1, 1);
+  EXPECT_EQ(machine.Run(&packing, 10, 1), 1.0);
+
+  machine.rate = [](int n) { return 50'000.0 * n; };
+  machine.busy = [](int n) { return 1.0 * n; };
+  machine.Run(&packing, 3, 4);
+  machine.rate = [](int) { return 60'000.0; };
+  machine.busy = [](int n) { return n == 1 ? 0.8 : 1.2; };
+  machine.Run(&packing, 5, 1);
+  EXPECT_EQ(machine.Run(&packing, 10, 1), 1.0);
+}
+
+// One connection is nowhere better off than on one worker.
+TEST(PackingTest, OneConnectionIsNotSpread) {
+  Packing packing(4);
+  Machine machine;
+  machine.connections = 1;
+  machine.rate = [](int n) { return 50'000.0 * n; };
+  machine.busy = [](int) { return 1.0; };
+  EXPECT_EQ(machine.Run(&packing, 20, 1), 1.0);
+}
+
+// A fixed number stays.
+TEST(PackingTest, FixedIsFixed) {
+  Packing packing(4);
+  packing.Fix(3);
+  EXPECT_FALSE(packing.Due(INT64_MAX - 1));
+  EXPECT_EQ(packing.in_use(), 3);
+}
+
+}  // namespace
+}  // namespace objmapper::fdpass
