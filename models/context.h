@@ -7,7 +7,7 @@
 #include <memory>
 #include <utility>
 
-#include "absl/time/time.h"
+#include "loop/loop.h"
 #include "models/phase.h"
 #include "models/thread_group.h"
 #include "net/deadline_list.h"
@@ -21,27 +21,17 @@
 
 namespace objmapper::models {
 
-struct Options {
-  // All outlive the model.
-  const session::SessionLimits* limits = nullptr;
-  const storage::Tree* tree = nullptr;
-  storage::StatCache* index = nullptr;  // for STAT
-  storage::Store* store = nullptr;      // for operations
-  session::ConnectionCounters* connections = nullptr;
-  session::TallyBoard* board = nullptr;  // null: answers are counted for nobody
-  session::Switchboard* switchboard = nullptr;
-
-  uint64_t splice_bytes_min = 64 * 1024;    // OP_SPLICE of less is answered as OP_COPY is
-  uint64_t sendfile_bytes_min = 16 * 1024;  // an event loop moves OP_COPY of more inside the kernel
-  int unix_send_buffer_bytes =
-      0;                   // of an event loop's Unix sockets with large bodies; 0: the system's
-  int pool_size = 1;       // workers; 1 or more
-  int splice_threads = 2;  // behind an event loop
-  size_t cache_entries = 1024;    // objects that an event loop keeps open
-  absl::Duration cache_valid;     // how long they are believed
+// How many threads there are, and how much waits for them.
+struct Sizes {
+  int pool_size = 1;              // workers; 1 or more
+  int splice_threads = 2;         // behind an event loop
   size_t queue_depth_max = 1000;  // connections that may wait in a queue
   size_t threads_max = 1000;      // of models that start threads as they need them
 };
+
+// What a model works with; all of it outlives the model. Of an event loop's tuning the others use
+// splice_bytes_min alone.
+struct Options : loop::LoopOptions, Sizes {};
 
 // Threads that work in the place of a pool's while those wait for a file that takes long to open
 // (storage/tree/slow_opens.h). They are started as they are needed, and stay. Thread-safe.

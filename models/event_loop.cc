@@ -9,20 +9,11 @@ namespace objmapper::models {
 
 absl::StatusOr<std::unique_ptr<session::Lane>> MakeEventLoop(loop::EngineKind engine,
                                                              const Options& options) {
-  loop::LoopOptions loop;
-  loop.limits = options.limits;
-  loop.tree = options.tree;
-  loop.index = options.index;
-  loop.store = options.store;
-  loop.connections = options.connections;
-  loop.board = options.board;
-  loop.switchboard = options.switchboard;
+  loop::LoopOptions loop = options;
   loop.engine = engine;
-  loop.cache_entries = options.cache_entries;
-  loop.cache_valid = options.cache_valid;
-  loop.splice_bytes_min = options.splice_bytes_min;
-  loop.sendfile_bytes_min = options.sendfile_bytes_min;
-  loop.unix_send_buffer_bytes = options.unix_send_buffer_bytes;
+  // What says which of several lanes answers has no meaning here.
+  loop.in_place = false;
+  loop.async_copy = loop.splice_in_loop = true;
   loop.lane = std::nullopt;
   absl::StatusOr<std::unique_ptr<loop::CopyPathLane>> lane =
       loop::CopyPathLane::Create(loop, {.splice = options.splice_threads});

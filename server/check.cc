@@ -50,7 +50,7 @@ absl::Status CheckSocketPath(const char* flag, const std::string& path) {
 // Where a flag insists on rings: whether there are any. With "auto" there is always epoll.
 absl::Status CheckRings(const Config& config) {
   const bool lanes =
-      !config.model.has_value() && (config.io_engine == loop::EngineKind::kUring ||
+      !config.model.has_value() && (config.loop.engine == loop::EngineKind::kUring ||
                                     config.fdpass_engine == loop::EngineKind::kUring);
   if (!lanes && config.model != models::Model::kUring) return absl::OkStatus();
   io_uring_params params{};
@@ -59,9 +59,9 @@ absl::Status CheckRings(const Config& config) {
   const absl::Status why = net::RingSetupError(errno);
   return absl::Status(
       why.code(),
-      absl::StrCat(config.model.has_value()                       ? "--concurrency_model=uring"
-                   : config.io_engine == loop::EngineKind::kUring ? "--io_engine=uring"
-                                                                  : "--fdpass_engine=uring",
+      absl::StrCat(config.model.has_value()                         ? "--concurrency_model=uring"
+                   : config.loop.engine == loop::EngineKind::kUring ? "--io_engine=uring"
+                                                                    : "--fdpass_engine=uring",
                    ": ", why.message()));
 }
 

@@ -58,10 +58,10 @@ void CompareDescriptorLimit(const objmapper::server::Config& config) {
   constexpr uint64_t kOwn = 256;
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
-  const uint64_t wanted = config.admission.connections_max + config.fd_cache_entries + kOwn;
+  const uint64_t wanted = config.admission.connections_max + config.loop.cache_entries + kOwn;
   if (limit.rlim_cur >= wanted) return;
   LOG(WARNING) << "--max_connections=" << config.admission.connections_max
-               << " and --fd_cache_entries=" << config.fd_cache_entries << " do not fit into "
+               << " and --fd_cache_entries=" << config.loop.cache_entries << " do not fit into "
                << limit.rlim_cur << " descriptors (RLIMIT_NOFILE): " << wanted
                << " would be wanted; clients are told UNAVAILABLE when there are none left.";
 }
@@ -81,7 +81,7 @@ int Check() {
     return 1;
   }
   LOG(INFO) << "--check: would start, and serve " << objmapper::text::Printable(config->root)
-            << (config->writable ? ", writable" : "")
+            << (config->limits.writable ? ", writable" : "")
             << (config->rules_file.empty()
                     ? ""
                     : absl::StrCat(", by ", objmapper::text::Printable(config->rules_file)));

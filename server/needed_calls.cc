@@ -108,7 +108,7 @@ bool IsNeeded(const Probe& probe, const Config& config) {
     case For::kUdp:
       return !config.listen_udp.empty();
     case For::kWritable:
-      return config.writable;
+      return config.limits.writable;
   }
   return true;
 }

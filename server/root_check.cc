@@ -27,7 +27,8 @@ absl::Status CheckSpelling(const Config& config, int root) {
 }
 
 std::string DoubtAboutWriting(const Config& config) {
-  if (!config.writable || faccessat(AT_FDCWD, config.root.c_str(), W_OK | X_OK, AT_EACCESS) == 0)
+  if (!config.limits.writable ||
+      faccessat(AT_FDCWD, config.root.c_str(), W_OK | X_OK, AT_EACCESS) == 0)
     return "";
   const int error = errno;
   if (error != EACCES && error != EROFS) return "";  // nobody knows

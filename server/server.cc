@@ -42,18 +42,9 @@ class Allowance {
 
 }  // namespace
 
-Server::Server(const Config& config) : config_(config) {
-  limits_.idle_timeout = config.idle_timeout;
-  limits_.request_timeout = config.request_timeout;
-  limits_.requests_max = config.requests_per_conn;
-  limits_.max_pipeline = config.max_pipeline;
-  limits_.rate = config.rate;
-  limits_.writable = config.writable;
-  limits_.put_rate_min = config.put_rate_min;
-  limits_.log_requests = config.log_requests;
-  limits_.slow_request_ns = absl::ToInt64Nanoseconds(config.slow_request);
+Server::Server(const Config& config) : config_(config), limits_(config.limits) {
   limits_.parallelism =
-      static_cast<uint8_t>(std::min(255, config.pool_size + config.splice_pool_size));
+      static_cast<uint8_t>(std::min(255, config.sizes.pool_size + config.sizes.splice_threads));
 }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
@@ -66,19 +57,13 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   server->tree_->slow_opens().Start();
   server->root_watch_ = std::make_unique<storage::RootWatch>(server->tree_.get());
   server->index_ =
-      std::make_unique<storage::StatCache>(config.index_entries, config.fd_cache_valid);
+      std::make_unique<storage::StatCache>(config.index_entries, config.loop.cache_valid);
   if (absl::Status made = server->MakeMemory(); !made.ok()) return made;
 
   if (config.catalog) {
-    storage::Housekeeping::Options house;
+    storage::Housekeeping::Options house = config.house;
     house.tree = server->tree_.get();
-    house.watches_max = config.catalog_watches;
-    house.rescan = config.catalog_rescan;
-    house.evict_at = config.disk_evict_at;
-    house.refuse_at = config.disk_refuse_at;
-    house.catalog_memory = config.catalog_memory;
     house.warn_of_folding = !config.rules_file.empty();
-    house.peer_percent = config.put_room_per_peer;
     house.each_second = [watch = server->root_watch_.get()] { watch->Check().IgnoreError(); };
     absl::StatusOr<std::unique_ptr<storage::Housekeeping>> opened =
         storage::Housekeeping::Open(house);
@@ -86,12 +71,12 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
     server->house_ = *std::move(opened);
     server->tree_->MarkUses(server->house_->marks());
   }
-  server->store_ = std::make_unique<storage::Store>(
-      storage::Store::Options{.tree = server->tree_.get(),
-                              .durability = config.durability,
-                              .house = server->house_.get(),
-                              .memory = server->memory_.get(),
-                              .foreign_patience = server->PoolPatience()});
+  storage::Store::Options store = config.store;
+  store.tree = server->tree_.get();
+  store.house = server->house_.get();
+  store.memory = server->memory_.get();
+  store.foreign_patience = server->PoolPatience();
+  server->store_ = std::make_unique<storage::Store>(store);
 
   if (!config.rules_file.empty()) {
     absl::StatusOr<session::AccessRules> rules = session::AccessRules::Load(config.rules_file);
@@ -124,13 +109,13 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   }
   if (const std::string doubt = DoubtAboutWriting(config); !doubt.empty()) LOG(WARNING) << doubt;
   if (server->house_ != nullptr) {
-    storage::Store* const store = config.writable ? server->store_.get() : nullptr;
+    storage::Store* const store = config.limits.writable ? server->store_.get() : nullptr;
     server->house_->Start(
         store == nullptr ? storage::DeleteIf()
                          : [store](absl::string_view uri, absl::FunctionRef<bool(int fd)> wanted) {
                              return store->DeleteIf(uri, wanted);
                            });
-  } else if (config.writable) {
+  } else if (config.limits.writable) {
     // Where nobody walks the tree anyway.
     const absl::StatusOr<size_t> removed = server->store_->RemoveLeftovers();
     if (!removed.ok()) return removed.status();
@@ -156,7 +141,7 @@ absl::Status Server::BindUdp() {
   options.objects = {tree_.get(), index_.get(), config_.udp_payload_max};
   options.access = access_.get();
   options.board = &board_;
-  options.log_requests = config_.log_requests;
+  options.log_requests = config_.limits.log_requests;
   udp_ = std::make_unique<udp::UdpListener>(options);
   for (const net::Address& address : config_.listen_udp) {
     // Datagrams have no listener that could be handed over: a successor binds the address beside
@@ -169,9 +154,8 @@ absl::Status Server::BindUdp() {
 }
 
 absl::Status Server::MakeMemory() {
-  if (config_.memory_limit == 0) return absl::OkStatus();
-  storage::MemoryTier::Options options;
-  options.bytes_max = config_.memory_limit;
+  if (config_.memory.bytes_max == 0) return absl::OkStatus();
+  storage::MemoryTier::Options options = config_.memory;
   // Each object keeps a descriptor open; most are for connections and answers.
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
@@ -187,29 +171,23 @@ absl::Status Server::MakeMemory() {
   return absl::OkStatus();
 }
 
+loop::LoopOptions Server::Wired(loop::LoopOptions options) {
+  options.limits = &limits_;
+  options.tree = tree_.get();
+  options.index = index_.get();
+  options.store = store_.get();
+  options.connections = &counters_;
+  options.board = &board_;
+  options.switchboard = demultiplexer_.get();
+  return options;
+}
+
 absl::Status Server::MakeLanes() {
-  loop::LoopOptions loop;
-  loop.limits = &limits_;
-  loop.tree = tree_.get();
-  loop.index = index_.get();
-  loop.store = store_.get();
-  loop.connections = &counters_;
-  loop.board = &board_;
-  loop.switchboard = demultiplexer_.get();
-  loop.engine = config_.io_engine;
-  loop.cache_entries = config_.fd_cache_entries;
-  loop.cache_valid = config_.fd_cache_valid;
-  loop.splice_bytes_min = config_.splice_bytes_min;
-  loop.splice_in_loop = config_.splice_in_loop;
-  loop.async_copy = config_.use_async_copy;
-  loop.sendfile_bytes_min = config_.sendfile_bytes_min;
-  loop.unix_send_buffer_bytes = config_.unix_send_buffer_bytes;
-  loop.in_place = config_.answer_in_place;
-  loop.bulk_bytes_min = config_.bulk_bytes_min;
+  const loop::LoopOptions loop = Wired(config_.loop);
   absl::StatusOr<std::unique_ptr<loop::CopyPathLane>> copypath =
       loop::CopyPathLane::Create(loop, {.loops = config_.copy_loops,
                                         .bulk_loops = config_.bulk_loops,
-                                        .splice = config_.splice_pool_size});
+                                        .splice = config_.sizes.splice_threads});
   if (!copypath.ok()) return copypath.status();
   copypath_ = *std::move(copypath);
 
@@ -225,10 +203,10 @@ absl::Status Server::MakeFdPassLane() {
   options.board = &board_;
   options.switchboard = demultiplexer_.get();
   options.busy_poll = config_.busy_poll;
-  options.shared_fds = config_.fd_sharing ? config_.fd_cache_entries : 0;
-  options.small_objects = config_.answer_in_place ? config_.fd_cache_entries : 0;
-  options.splice_bytes_min = config_.splice_bytes_min;
-  options.cache_valid = config_.fd_cache_valid;
+  options.shared_fds = config_.fd_sharing ? config_.loop.cache_entries : 0;
+  options.small_objects = config_.loop.in_place ? config_.loop.cache_entries : 0;
+  options.splice_bytes_min = config_.loop.splice_bytes_min;
+  options.cache_valid = config_.loop.cache_valid;
   options.run_slowly = [lane = copypath_.get()](std::function<void()> work) {
     lane->RunSlowly(std::move(work));
   };
@@ -236,30 +214,14 @@ absl::Status Server::MakeFdPassLane() {
   if (config_.fdpass_engine == loop::EngineKind::kUring) engine = fdpass::Engine::kUring;
   if (config_.fdpass_engine == loop::EngineKind::kEpoll) engine = fdpass::Engine::kEpoll;
   absl::StatusOr<std::unique_ptr<fdpass::FdPassLane>> lane =
-      fdpass::FdPassLane::Create(options, config_.pool_size, engine);
+      fdpass::FdPassLane::Create(options, config_.sizes.pool_size, engine);
   if (!lane.ok()) return lane.status();
   fdpass_ = *std::move(lane);
   return absl::OkStatus();
 }
 
 absl::Status Server::MakeModel() {
-  models::Options options;
-  options.limits = &limits_;
-  options.tree = tree_.get();
-  options.index = index_.get();
-  options.store = store_.get();
-  options.connections = &counters_;
-  options.board = &board_;
-  options.switchboard = demultiplexer_.get();
-  options.splice_bytes_min = config_.splice_bytes_min;
-  options.pool_size = config_.pool_size;
-  options.sendfile_bytes_min = config_.sendfile_bytes_min;
-  options.unix_send_buffer_bytes = config_.unix_send_buffer_bytes;
-  options.splice_threads = config_.splice_pool_size;
-  options.cache_entries = config_.fd_cache_entries;
-  options.cache_valid = config_.fd_cache_valid;
-  options.queue_depth_max = config_.max_queue_depth;
-  options.threads_max = config_.max_threads;
+  const models::Options options{Wired(config_.loop), config_.sizes};
   absl::StatusOr<std::unique_ptr<session::Lane>> model = models::MakeModel(*config_.model, options);
   if (!model.ok()) return model.status();
   model_ = *std::move(model);
@@ -373,8 +335,8 @@ std::string Server::Stuck() const {
 }
 
 absl::Duration Server::PoolPatience() const {
-  return config_.request_timeout == absl::ZeroDuration() ? absl::Seconds(30)
-                                                         : config_.request_timeout;
+  return config_.limits.request_timeout == absl::ZeroDuration() ? absl::Seconds(30)
+                                                                : config_.limits.request_timeout;
 }
 
 bool Server::HandOver(absl::FunctionRef<absl::Status(const session::Session&)> take,
@@ -496,7 +458,7 @@ Vitals Server::Read() const {
     vitals.rules = rules_;
   }
   vitals.root = config_.root;
-  vitals.writable = config_.writable;
+  vitals.writable = config_.limits.writable;
   vitals.expendable = net::ReadExpendable();
   vitals.process = ReadProcess();
   vitals.log_lines_dropped = LogLinesDropped();
@@ -508,22 +470,23 @@ Vitals Server::Read() const {
 std::string Server::Shape() const {
   std::string threads;
   if (model_ != nullptr) {
-    threads = models::ThreadsOf(*config_.model, config_.pool_size, config_.max_threads);
+    threads = models::ThreadsOf(*config_.model, config_.sizes.pool_size, config_.sizes.threads_max);
   } else {
     threads = absl::StrCat(
         fdpass_ == nullptr
             ? "no fdpass lane (no Unix socket), "
-            : absl::StrCat(config_.pool_size, " fdpass workers on ", fdpass_->engine_name(), ", "),
+            : absl::StrCat(config_.sizes.pool_size, " fdpass workers on ", fdpass_->engine_name(), ", "),
         config_.copy_loops, " copy loop(s)",
         config_.bulk_loops == 0
             ? ""
             : absl::StrCat(" and ", config_.bulk_loops, " for large bodies over TCP"),
-        " on ", copypath_->engine_name(), ", ", config_.splice_pool_size, " splice threads");
+        " on ", copypath_->engine_name(), ", ", config_.sizes.splice_threads, " splice threads");
   }
-  return absl::StrCat("serving ", config_.root, config_.writable ? ", writable, on " : " on ",
+  return absl::StrCat("serving ", config_.root,
+                      config_.limits.writable ? ", writable, on " : " on ",
                       absl::StrJoin(urls_, ", "), "; ", config_.concurrency_model, ": ", threads,
                       "; at most ", config_.admission.connections_max, " connections, ",
-                      config_.max_pipeline, " requests in a pipeline");
+                      config_.limits.max_pipeline, " requests in a pipeline");
 }
 
 }  // namespace objmapper::server

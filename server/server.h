@@ -107,6 +107,8 @@ class Server {
   // Each makes its part of what serves.
   absl::Status MakeFdPassLane();
   absl::Status MakeLanes();
+  // With what all lanes and models work with.
+  loop::LoopOptions Wired(loop::LoopOptions options);
   absl::Status MakeMemory();
   absl::Status MakeModel();
   absl::Status BindUdp();

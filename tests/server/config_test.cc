@@ -26,7 +26,7 @@
 namespace objmapper::server {
 namespace {
 
-using EngineKind = decltype(Config::io_engine);
+using EngineKind = loop::EngineKind;
 
 // Starts in a folder with ./objects in it, with every flag at its default and --root given.
 class ConfigTest : public testing::Test {
@@ -82,29 +82,29 @@ TEST_F(ConfigTest, Defaults) {
   EXPECT_EQ(Urls(config), UrlList{"unix:/tmp/objmapper.sock"});
   EXPECT_TRUE(config.fdpass_lane);
   EXPECT_EQ(config.concurrency_model, "mode_routing");
-  EXPECT_EQ(config.pool_size, cores);
-  EXPECT_EQ(config.splice_pool_size, 2 * cores);
+  EXPECT_EQ(config.sizes.pool_size, cores);
+  EXPECT_EQ(config.sizes.splice_threads, 2 * cores);
   EXPECT_EQ(config.copy_loops, 1);
   EXPECT_EQ(config.bulk_loops, 0);  // nobody can reach them
-  EXPECT_EQ(config.bulk_bytes_min, 1u << 20);
-  EXPECT_EQ(config.io_engine, EngineKind::kAuto);
+  EXPECT_EQ(config.loop.bulk_bytes_min, 1u << 20);
+  EXPECT_EQ(config.loop.engine, EngineKind::kAuto);
   EXPECT_FALSE(config.fd_sharing);
   EXPECT_EQ(config.busy_poll, absl::ZeroDuration());
   EXPECT_EQ(config.admission.connections_max, 1000u);
-  EXPECT_EQ(config.max_pipeline, 64);
-  EXPECT_EQ(config.requests_per_conn, 0u);
-  EXPECT_EQ(config.idle_timeout, absl::Minutes(5));
-  EXPECT_EQ(config.request_timeout, absl::Seconds(30));
+  EXPECT_EQ(config.limits.max_pipeline, 64);
+  EXPECT_EQ(config.limits.requests_max, 0u);
+  EXPECT_EQ(config.limits.idle_timeout, absl::Minutes(5));
+  EXPECT_EQ(config.limits.request_timeout, absl::Seconds(30));
   EXPECT_EQ(config.drain_timeout, absl::Seconds(10));
-  EXPECT_EQ(config.fd_cache_entries, 1024u);
-  EXPECT_EQ(config.fd_cache_valid, absl::Milliseconds(20));
+  EXPECT_EQ(config.loop.cache_entries, 1024u);
+  EXPECT_EQ(config.loop.cache_valid, absl::Milliseconds(20));
   EXPECT_EQ(config.index_entries, 65536u);
-  EXPECT_EQ(config.splice_bytes_min, 65536u);
+  EXPECT_EQ(config.loop.splice_bytes_min, 65536u);
   EXPECT_EQ(config.fdpass_engine, EngineKind::kAuto);
-  EXPECT_TRUE(config.answer_in_place);
-  EXPECT_TRUE(config.splice_in_loop);
-  EXPECT_TRUE(config.use_async_copy);
-  EXPECT_EQ(config.sendfile_bytes_min, 16384u);
+  EXPECT_TRUE(config.loop.in_place);
+  EXPECT_TRUE(config.loop.splice_in_loop);
+  EXPECT_TRUE(config.loop.async_copy);
+  EXPECT_EQ(config.loop.sendfile_bytes_min, 16384u);
 }
 
 // The socket's default place is the user's own folder where there is one.
@@ -180,10 +180,10 @@ TEST_F(ConfigTest, Udp) {
 // More than the system allows is what it allows, and a warning, if somebody asked for it.
 TEST_F(ConfigTest, UnixSendBuffer) {
   EXPECT_TRUE(Read().warnings.empty());
-  EXPECT_EQ(Read().unix_send_buffer_bytes, net::SendBufferAllowed(524288));
+  EXPECT_EQ(Read().loop.unix_send_buffer_bytes, net::SendBufferAllowed(524288));
   const Config most = ReadWith("unix_send_buffer_bytes", "1073741823");
-  EXPECT_EQ(most.unix_send_buffer_bytes, net::SendBufferAllowed(1073741823));
-  if (most.unix_send_buffer_bytes == 1073741823) GTEST_SKIP() << "this system allows anything";
+  EXPECT_EQ(most.loop.unix_send_buffer_bytes, net::SendBufferAllowed(1073741823));
+  if (most.loop.unix_send_buffer_bytes == 1073741823) GTEST_SKIP() << "this system allows anything";
   ASSERT_EQ(most.warnings.size(), 1u);
   EXPECT_TRUE(absl::StrContains(most.warnings[0], "net.core.wmem_max")) << most.warnings[0];
 }
@@ -250,9 +250,9 @@ TEST_F(ConfigTest, ConcurrencyModels) {
 
 // Each engine can be asked for by its name.
 TEST_F(ConfigTest, Engines) {
-  EXPECT_EQ(ReadWith("io_engine", "uring").io_engine, EngineKind::kUring);
-  EXPECT_EQ(ReadWith("io_engine", "epoll").io_engine, EngineKind::kEpoll);
-  EXPECT_EQ(ReadWith("io_engine", "auto").io_engine, EngineKind::kAuto);
+  EXPECT_EQ(ReadWith("io_engine", "uring").loop.engine, EngineKind::kUring);
+  EXPECT_EQ(ReadWith("io_engine", "epoll").loop.engine, EngineKind::kEpoll);
+  EXPECT_EQ(ReadWith("io_engine", "auto").loop.engine, EngineKind::kAuto);
 }
 
 // So can that of the workers, whatever else they are told to do.
@@ -264,16 +264,16 @@ TEST_F(ConfigTest, FdpassEngines) {
       EXPECT_EQ(ReadWith("fdpass_engine", "uring").fdpass_engine, EngineKind::kUring);
       EXPECT_EQ(ReadWith("fdpass_engine", "epoll").fdpass_engine, EngineKind::kEpoll);
       EXPECT_EQ(ReadWith("fdpass_engine", "auto").fdpass_engine, EngineKind::kAuto);
-      EXPECT_EQ(Read().io_engine, EngineKind::kAuto) << "the loops keep theirs";
+      EXPECT_EQ(Read().loop.engine, EngineKind::kAuto) << "the loops keep theirs";
     }
   }
 }
 
 // What is answered where can be switched off.
 TEST_F(ConfigTest, Switches) {
-  EXPECT_FALSE(ReadWith("answer_in_place", "false").answer_in_place);
-  EXPECT_FALSE(ReadWith("splice_in_loop", "false").splice_in_loop);
-  EXPECT_FALSE(ReadWith("use_async_copy", "false").use_async_copy);
+  EXPECT_FALSE(ReadWith("answer_in_place", "false").loop.in_place);
+  EXPECT_FALSE(ReadWith("splice_in_loop", "false").loop.splice_in_loop);
+  EXPECT_FALSE(ReadWith("use_async_copy", "false").loop.async_copy);
 }
 
 // Sharing descriptors has to be asked for, and needs something that is kept to be shared.
@@ -287,10 +287,10 @@ TEST_F(ConfigTest, FdSharing) {
 
 // One pool has two names; if both are given they must agree.
 TEST_F(ConfigTest, SplicePoolHasTwoNames) {
-  EXPECT_EQ(ReadWith("splice_pool_size", "7").splice_pool_size, 7);
-  EXPECT_EQ(ReadWith("copy_pool_size", "7").splice_pool_size, 7);
+  EXPECT_EQ(ReadWith("splice_pool_size", "7").sizes.splice_threads, 7);
+  EXPECT_EQ(ReadWith("copy_pool_size", "7").sizes.splice_threads, 7);
   Set("splice_pool_size", "0");
-  EXPECT_EQ(Read().splice_pool_size, 7);
+  EXPECT_EQ(Read().sizes.splice_threads, 7);
   Set("splice_pool_size", "8");
   ExpectRefused("copy_pool_size", "7");
 }
@@ -315,30 +315,30 @@ TEST_F(ConfigTest, BulkLoops) {
 
 // What is said is what is done.
 TEST_F(ConfigTest, NumbersAndTimes) {
-  EXPECT_EQ(ReadWith("pool_size", "3").pool_size, 3);
+  EXPECT_EQ(ReadWith("pool_size", "3").sizes.pool_size, 3);
   EXPECT_EQ(ReadWith("copy_loops", "2").copy_loops, 2);
-  EXPECT_EQ(ReadWith("bulk_bytes_min", "5").bulk_bytes_min, 5u);
+  EXPECT_EQ(ReadWith("bulk_bytes_min", "5").loop.bulk_bytes_min, 5u);
   EXPECT_EQ(ReadWith("max_connections", "10000000").admission.connections_max, 10'000'000u);
-  EXPECT_EQ(ReadWith("max_pipeline", "65535").max_pipeline, 65535);
-  EXPECT_EQ(ReadWith("requests_per_conn", "9").requests_per_conn, 9u);
-  EXPECT_EQ(ReadWith("idle_timeout", "90s").idle_timeout, absl::Seconds(90));
-  EXPECT_EQ(ReadWith("request_timeout", "500ms").request_timeout, absl::Milliseconds(500));
+  EXPECT_EQ(ReadWith("max_pipeline", "65535").limits.max_pipeline, 65535);
+  EXPECT_EQ(ReadWith("requests_per_conn", "9").limits.requests_max, 9u);
+  EXPECT_EQ(ReadWith("idle_timeout", "90s").limits.idle_timeout, absl::Seconds(90));
+  EXPECT_EQ(ReadWith("request_timeout", "500ms").limits.request_timeout, absl::Milliseconds(500));
   EXPECT_EQ(ReadWith("drain_timeout", "1m30s").drain_timeout, absl::Seconds(90));
-  EXPECT_EQ(ReadWith("fd_cache_entries", "5").fd_cache_entries, 5u);
-  EXPECT_EQ(ReadWith("fd_cache_valid_ms", "0").fd_cache_valid, absl::ZeroDuration());
+  EXPECT_EQ(ReadWith("fd_cache_entries", "5").loop.cache_entries, 5u);
+  EXPECT_EQ(ReadWith("fd_cache_valid_ms", "0").loop.cache_valid, absl::ZeroDuration());
   EXPECT_EQ(ReadWith("index_entries", "0").index_entries, 0u);
-  EXPECT_FALSE(ReadWith("index_entries", "0").writable);
-  EXPECT_TRUE(ReadWith("writable", "true").writable);
-  EXPECT_EQ(ReadWith("index_entries", "0").durability, storage::Durability::kData);
-  EXPECT_EQ(ReadWith("durability", "none").durability, storage::Durability::kNone);
-  EXPECT_EQ(ReadWith("durability", "data").durability, storage::Durability::kData);
-  EXPECT_EQ(ReadWith("durability", "full").durability, storage::Durability::kFull);
-  EXPECT_EQ(ReadWith("splice_bytes_min", "1").splice_bytes_min, 1u);
-  EXPECT_EQ(ReadWith("sendfile_bytes_min", "0").sendfile_bytes_min, 0u);
-  EXPECT_EQ(ReadWith("sendfile_bytes_min", "9223372036854775807").sendfile_bytes_min,
+  EXPECT_FALSE(ReadWith("index_entries", "0").limits.writable);
+  EXPECT_TRUE(ReadWith("writable", "true").limits.writable);
+  EXPECT_EQ(ReadWith("index_entries", "0").store.durability, storage::Durability::kData);
+  EXPECT_EQ(ReadWith("durability", "none").store.durability, storage::Durability::kNone);
+  EXPECT_EQ(ReadWith("durability", "data").store.durability, storage::Durability::kData);
+  EXPECT_EQ(ReadWith("durability", "full").store.durability, storage::Durability::kFull);
+  EXPECT_EQ(ReadWith("splice_bytes_min", "1").loop.splice_bytes_min, 1u);
+  EXPECT_EQ(ReadWith("sendfile_bytes_min", "0").loop.sendfile_bytes_min, 0u);
+  EXPECT_EQ(ReadWith("sendfile_bytes_min", "9223372036854775807").loop.sendfile_bytes_min,
             9223372036854775807u);
-  EXPECT_EQ(ReadWith("unix_send_buffer_bytes", "65536").unix_send_buffer_bytes, 65536);
-  EXPECT_EQ(ReadWith("unix_send_buffer_bytes", "0").unix_send_buffer_bytes, 0);
+  EXPECT_EQ(ReadWith("unix_send_buffer_bytes", "65536").loop.unix_send_buffer_bytes, 65536);
+  EXPECT_EQ(ReadWith("unix_send_buffer_bytes", "0").loop.unix_send_buffer_bytes, 0);
   EXPECT_EQ(Read().tcp_local_congestion, "reno");
   EXPECT_EQ(ReadWith("tcp_local_congestion", "").tcp_local_congestion, "");
 }
@@ -348,17 +348,17 @@ TEST_F(ConfigTest, TimesWithoutEnd) {
   for (const char* flag : {"idle_timeout", "request_timeout", "drain_timeout"}) {
     for (const char* value : {"0", "0s", "inf"}) ReadWith(flag, value);
   }
-  EXPECT_EQ(ReadWith("idle_timeout", "0").idle_timeout, absl::ZeroDuration());
-  EXPECT_EQ(ReadWith("idle_timeout", "inf").idle_timeout, absl::InfiniteDuration());
+  EXPECT_EQ(ReadWith("idle_timeout", "0").limits.idle_timeout, absl::ZeroDuration());
+  EXPECT_EQ(ReadWith("idle_timeout", "inf").limits.idle_timeout, absl::InfiniteDuration());
   // Seconds, as on the command line of the client.
-  EXPECT_EQ(ReadWith("idle_timeout", "5").idle_timeout, absl::Seconds(5));
-  EXPECT_EQ(ReadWith("catalog_rescan", "0.5").catalog_rescan, absl::Milliseconds(500));
+  EXPECT_EQ(ReadWith("idle_timeout", "5").limits.idle_timeout, absl::Seconds(5));
+  EXPECT_EQ(ReadWith("catalog_rescan", "0.5").house.rescan, absl::Milliseconds(500));
 }
 
 // Without persistent connections each has one answer; a flag that says more contradicts it.
 TEST_F(ConfigTest, PersistentConnections) {
-  EXPECT_EQ(ReadWith("persistent_connections", "false").requests_per_conn, 1u);
-  EXPECT_EQ(ReadWith("requests_per_conn", "1").requests_per_conn, 1u);
+  EXPECT_EQ(ReadWith("persistent_connections", "false").limits.requests_max, 1u);
+  EXPECT_EQ(ReadWith("requests_per_conn", "1").limits.requests_max, 1u);
   Set("requests_per_conn", "2");
   ExpectRefused("requests_per_conn", "2");
 }
@@ -430,10 +430,10 @@ TEST_F(ConfigTest, SocketFile) {
 }
 
 TEST_F(ConfigTest, Rates) {
-  EXPECT_EQ(Read().rate.interval_ns, 0);
-  EXPECT_EQ(ReadWith("rate_limit_per_conn", "1000").rate.interval_ns, 1'000'000);
-  EXPECT_EQ(Read().rate.tolerance_ns, 999'000'000);  // as many as in a second
-  EXPECT_EQ(ReadWith("rate_limit_burst", "1").rate.tolerance_ns, 0);
+  EXPECT_EQ(Read().limits.rate.interval_ns, 0);
+  EXPECT_EQ(ReadWith("rate_limit_per_conn", "1000").limits.rate.interval_ns, 1'000'000);
+  EXPECT_EQ(Read().limits.rate.tolerance_ns, 999'000'000);  // as many as in a second
+  EXPECT_EQ(ReadWith("rate_limit_burst", "1").limits.rate.tolerance_ns, 0);
   Set("rate_limit_per_conn", "0");
   ExpectRefused("rate_limit_burst", "1");
 }
@@ -481,9 +481,9 @@ TEST_F(ConfigTest, InheritedSockets) {
 }
 
 TEST_F(ConfigTest, Logging) {
-  EXPECT_EQ(ReadWith("slow_request_us", "250").slow_request, absl::Microseconds(250));
-  EXPECT_FALSE(Read().log_requests);
-  EXPECT_TRUE(ReadWith("log_requests", "true").log_requests);
+  EXPECT_EQ(ReadWith("slow_request_us", "250").limits.slow_request_ns, 250'000);
+  EXPECT_FALSE(Read().limits.log_requests);
+  EXPECT_TRUE(ReadWith("log_requests", "true").limits.log_requests);
 }
 
 TEST_F(ConfigTest, AdminListen) {
@@ -520,13 +520,13 @@ TEST_F(ConfigTest, AdminHosts) {
 
 // Without --writable nothing is stored or removed, so that there is nothing to be limited.
 TEST_F(ConfigTest, DiskLevels) {
-  EXPECT_EQ(Read().disk_evict_at.of, storage::DiskLevel::Of::kNothing);
+  EXPECT_EQ(Read().house.evict_at.of, storage::DiskLevel::Of::kNothing);
   for (const char* flag : {"disk_evict_at", "disk_refuse_at"}) {
     Set("writable", "false");
     Set(flag, "90%");
     ExpectRefused(flag, "90%");
     Set("writable", "true");
-    EXPECT_EQ(ReadWith(flag, "90%").writable, true);
+    EXPECT_EQ(ReadWith(flag, "90%").limits.writable, true);
     Set("catalog", "false");
     ExpectRefused(flag, "90%");
     Set("catalog", "true");
@@ -537,22 +537,22 @@ TEST_F(ConfigTest, DiskLevels) {
     Set(flag, "");
   }
   Set("disk_evict_at", "85%");
-  EXPECT_EQ(ReadWith("disk_refuse_at", "86%").disk_refuse_at.value, 86u);
+  EXPECT_EQ(ReadWith("disk_refuse_at", "86%").house.refuse_at.value, 86u);
   for (const char* value : {"85%", "80%", "200G"}) {
     Set("disk_refuse_at", value);
     ExpectRefused("disk_refuse_at", value);
   }
   Set("disk_evict_at", "100G");
-  EXPECT_EQ(ReadWith("disk_refuse_at", "200G").disk_evict_at.value, uint64_t{100} << 30);
+  EXPECT_EQ(ReadWith("disk_refuse_at", "200G").house.evict_at.value, uint64_t{100} << 30);
 }
 
 TEST_F(ConfigTest, Catalog) {
   const Config config = Read();
   EXPECT_TRUE(config.catalog);
-  EXPECT_EQ(config.catalog_rescan, absl::Minutes(1));
+  EXPECT_EQ(config.house.rescan, absl::Minutes(1));
   EXPECT_FALSE(ReadWith("catalog", "false").catalog);
-  EXPECT_EQ(ReadWith("catalog_watches", "0").catalog_watches, 0u);
-  EXPECT_EQ(ReadWith("catalog_rescan", "5s").catalog_rescan, absl::Seconds(5));
+  EXPECT_EQ(ReadWith("catalog_watches", "0").house.watches_max, 0u);
+  EXPECT_EQ(ReadWith("catalog_rescan", "5s").house.rescan, absl::Seconds(5));
   for (const auto& [flag, value] :
        {std::pair("catalog_watches", "-1"), std::pair("catalog_rescan", "0"),
         std::pair("catalog_rescan", "often"), std::pair("catalog_rescan", "10000h"),
@@ -564,16 +564,16 @@ TEST_F(ConfigTest, Catalog) {
     Set("catalog_rescan", "1m");
     Set("catalog_memory", "2G");
   }
-  EXPECT_EQ(Read().catalog_memory, uint64_t{2} << 30);
-  EXPECT_EQ(ReadWith("catalog_memory", "").catalog_memory, UINT64_MAX);
+  EXPECT_EQ(Read().house.catalog_memory, uint64_t{2} << 30);
+  EXPECT_EQ(ReadWith("catalog_memory", "").house.catalog_memory, UINT64_MAX);
 }
 
 // Bodies have a floor and each peer a share, unless somebody says otherwise.
 TEST_F(ConfigTest, Bodies) {
-  EXPECT_EQ(Read().put_rate_min, 256u);
-  EXPECT_EQ(Read().put_room_per_peer, 90u);
-  EXPECT_EQ(ReadWith("put_rate_min", "0").put_rate_min, 0u);
-  EXPECT_EQ(ReadWith("put_room_per_peer", "100").put_room_per_peer, 100u);
+  EXPECT_EQ(Read().limits.put_rate_min, 256u);
+  EXPECT_EQ(Read().house.peer_percent, 90u);
+  EXPECT_EQ(ReadWith("put_rate_min", "0").limits.put_rate_min, 0u);
+  EXPECT_EQ(ReadWith("put_room_per_peer", "100").house.peer_percent, 100u);
   Set("put_rate_min", "-1");
   ExpectRefused("put_rate_min", "-1");
   Set("put_rate_min", "1");
@@ -584,12 +584,12 @@ TEST_F(ConfigTest, Bodies) {
 }
 
 TEST_F(ConfigTest, MemoryLimit) {
-  EXPECT_EQ(Read().memory_limit, 0u);
+  EXPECT_EQ(Read().memory.bytes_max, 0u);
   Set("memory_limit", "64M");
   ExpectRefused("memory_limit", "64M");  // nobody could store anything
   Set("writable", "true");
-  EXPECT_EQ(ReadWith("memory_limit", "64M").memory_limit, uint64_t{64} << 20);
-  EXPECT_EQ(ReadWith("memory_limit", "65536").memory_limit, 65536u);
+  EXPECT_EQ(ReadWith("memory_limit", "64M").memory.bytes_max, uint64_t{64} << 20);
+  EXPECT_EQ(ReadWith("memory_limit", "65536").memory.bytes_max, 65536u);
   for (const char* value : {"-1", "much", "1000", "", "64 M", "9999999999T"}) {
     Set("memory_limit", value);
     ExpectRefused("memory_limit", value);

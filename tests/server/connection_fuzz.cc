@@ -97,27 +97,31 @@ struct Servers {
     }
     const std::string rules = std::string(folder) + ".rules";
     std::ofstream(rules) << "any /w read,write\nany / read\n";
-    using EngineKind = decltype(Config::io_engine);
+    using EngineKind = loop::EngineKind;
     Config config;
     config.root = folder;
     config.rules_file = rules;
-    config.writable = true;
-    config.durability = storage::Durability::kNone;
-    config.catalog_rescan = absl::Minutes(1);
-    config.catalog_watches = 0;
-    config.pool_size = 1;
-    config.max_pipeline = 16;
+    config.limits.writable = true;
+    config.store.durability = storage::Durability::kNone;
+    config.house.rescan = absl::Minutes(1);
+    config.house.watches_max = 0;
+    config.sizes.pool_size = 1;
+    config.limits.max_pipeline = 16;
     // Some kernels forget to tell a multishot receive of an end that comes right behind bytes
     // ("io_uring/poll: fix multishot recv missing EOF on wakeup race", 2026): then these end the
     // connection.
-    config.request_timeout = config.idle_timeout = absl::Seconds(4);
-    config.fd_cache_valid = absl::Milliseconds(20);
+    config.limits.request_timeout = config.limits.idle_timeout = absl::Seconds(4);
+    config.loop.cache_valid = absl::Milliseconds(20);
+    config.loop.in_place = true;
+    config.loop.unix_send_buffer_bytes = 524288;
+    config.limits.put_rate_min = 256;
+    config.house.peer_percent = 90;
     config.concurrency_model = "mode_routing";
     for (const EngineKind engine : {EngineKind::kAuto, EngineKind::kEpoll}) {
-      config.io_engine = config.fdpass_engine = engine;
+      config.loop.engine = config.fdpass_engine = engine;
       Start(config);
     }
-    config.pool_size = 2;
+    config.sizes.pool_size = 2;
     using models::Model;
     for (const Model model :
          {Model::kThreadPerRequest, Model::kThreadPerConnection, Model::kThreadPool,

@@ -103,14 +103,14 @@ class Play {
     config.root = absl::StrCat(folder, "/", "root");
     config.listen = {address_};
     config.concurrency_model = "mode_routing";
-    config.io_engine = config.fdpass_engine = engine;
-    config.pool_size = config.copy_loops = config.splice_pool_size = 1;
-    config.max_pipeline = 16;
-    config.idle_timeout = config.request_timeout = kTimeout;
+    config.loop.engine = config.fdpass_engine = engine;
+    config.sizes.pool_size = config.copy_loops = config.sizes.splice_threads = 1;
+    config.limits.max_pipeline = 16;
+    config.limits.idle_timeout = config.limits.request_timeout = kTimeout;
     // so that Drain() and HandOver() begin, and do not wait
     config.drain_timeout = absl::ZeroDuration();
-    config.answer_in_place = false;  // each change of mode is a hand-over
-    config.fd_cache_valid = absl::Milliseconds(20);
+    config.loop.in_place = false;  // each change of mode is a hand-over
+    config.loop.cache_valid = absl::Milliseconds(20);
     // The kernel gives the memory of a closed ring back a little later.
     for (int attempt = 0; server_ == nullptr; ++attempt) {
       auto started = Server::Start(config);

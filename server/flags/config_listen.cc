@@ -1,0 +1,129 @@
+// The flags that say where the server listens: for clients, operators and a successor.
+#include <arpa/inet.h>
+#include <gflags/gflags.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "net/address.h"
+#include "net/udp.h"
+#include "server/flags/config_parts.h"
+#include "server/flags/flag.h"
+#include "server/udp/reply.h"
+
+namespace objmapper::server {
+namespace {
+
+absl::StatusOr<net::Address> AdminAddress(absl::string_view text) {
+  const bool is_unix =
+      absl::ConsumePrefix(&text, "unix:") || text[0] == '@' || absl::StrContains(text, '/');
+  absl::StatusOr<net::Address> address =
+      is_unix ? net::UnixAddress(text) : net::ParseHostPort(text);
+  if (!address.ok() || is_unix || IsLoopback(address->host)) return address;
+  return absl::InvalidArgumentError(
+      "it is a Unix socket or an address of this machine alone (127.0.0.1, ::1), since every "
+      "client "
+      "that reaches it may look");
+}
+
+// A host's name or address, without its brackets.
+absl::StatusOr<std::string> HostName(absl::string_view text) {
+  const bool bracketed = absl::ConsumePrefix(&text, "[") && absl::ConsumeSuffix(&text, "]");
+  const bool sensible = !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
+    return absl::ascii_isalnum(c) || c == '.' || c == '-' || c == '_' || (bracketed && c == ':');
+  });
+  if (sensible) return std::string(text);
+  return absl::InvalidArgumentError(
+      "it is a host's name or address, without a port, such as node1.example or [fd00::1]");
+}
+
+absl::StatusOr<std::string> SocketPath(const std::string& text) {
+  const absl::StatusOr<net::Address> address = net::UnixAddress(text);
+  if (!address.ok()) return address.status();
+  return text;
+}
+
+}  // namespace
+}  // namespace objmapper::server
+
+FLAG(string, listen_unix, "", ListOf(net::UnixAddress, "socket"), listen,
+     "Unix sockets to listen on, separated by commas: paths, or @names in the abstract "
+     "namespace. Without this flag, --listen_tcp and --listen_udp: objmapper.sock in "
+     "$XDG_RUNTIME_DIR, or in /tmp.");
+FLAG(string, listen_tcp, "", ListOf(net::ParseHostPort, "address"), listen,
+     "TCP addresses to listen on, separated by commas: host:port, [v6]:port, or :port and "
+     "port for loopback. With port 0 the kernel chooses one. Empty: no TCP.");
+FLAG(
+    string, listen_udp, "", ListOf(net::ParseHostPort, "address"), listen_udp,
+    "UDP addresses, separated by commas, on which OP_COPY and OP_STAT are answered with one "
+    "datagram each: host:port, [v6]:port, or :port and port for loopback. With port 0 the kernel "
+    "chooses one. A sender's address can be forged, so that the answer goes to a third party: only "
+    "for trusted networks. --rate_limit_per_conn and --max_connections do not apply; --rules_file "
+    "applies as to TCP peers. Empty: no UDP.");
+FLAG(int32, udp_max_payload, 1400, Number(udp::kPayloadMaxLeast, net::kDatagramBytesMax),
+     udp_payload_max,
+     "Size in bytes of the largest datagram that is sent, 1040 to 65507. A larger answer "
+     "is TOO_LARGE, and the client requests ranges. 1400 passes Ethernet and most tunnels "
+     "unfragmented, so that one lost packet costs one answer and a forged request is "
+     "amplified by at most 38; 65507 is best if all clients are on this machine, since "
+     "loopback does not fragment it.");
+FLAG(string, admin_listen, "", ParsedIfAny(AdminAddress), admin_listen,
+     "Address of the operators' HTTP server, with a status page, /metrics for Prometheus, "
+     "/healthz, /readyz, /stats, /connz and /flagz: a Unix socket's path (or @name), or "
+     "host:port, :port or port on loopback. Empty: none.");
+FLAG(string, admin_hosts, "", ListOf(HostName, "host"), admin_hosts,
+     "Additional host names, separated by commas, that requests to --admin_listen may "
+     "have in their Host header, such as that of a proxy that passes Host on. localhost, "
+     "127.0.0.1, [::1] and the address listened on are always accepted, all others are "
+     "refused (421), so that no web page can direct a browser here by a host name of its "
+     "own (DNS rebinding). Over a Unix socket every name is accepted.");
+FLAG(string, take_over, "", ParsedIfAny(SocketPath), take_over,
+     "Unix socket through which one server takes over from another. A server that already "
+     "runs with this path hands its listeners and connections to this server and exits; "
+     "this server then waits there for its own successor. Empty: no take-over.");
+
+namespace objmapper::server {
+
+bool IsLoopback(const std::string& host) {
+  if (host == "localhost") return true;
+  // A name may begin with "127." and be anywhere.
+  in6_addr v6;
+  if (inet_pton(AF_INET6, host.c_str(), &v6) == 1) return IN6_IS_ADDR_LOOPBACK(&v6);
+  in_addr v4;
+  return inet_aton(host.c_str(), &v4) != 0 && ntohl(v4.s_addr) >> 24 == 127;
+}
+
+std::string DefaultSocketPath() {
+  const char* runtime = getenv("XDG_RUNTIME_DIR");
+  const std::string folder = runtime == nullptr || *runtime == '\0' ? "/tmp" : runtime;
+  return absl::StrCat(folder, "/objmapper.sock");
+}
+
+bool Config::Has(net::Address::Kind kind) const {
+  const auto is = [kind](const net::Address& address) { return address.kind == kind; };
+  return std::any_of(listen.begin(), listen.end(), is) ||
+         std::any_of(inherited.begin(), inherited.end(), is);
+}
+
+absl::Status CheckListeners(Config* config) {
+  std::vector<net::Address>& listen = config->listen;
+  if (listen.empty() && config->inherited.empty() && config->listen_udp.empty()) {
+    absl::StatusOr<net::Address> address = net::UnixAddress(DefaultSocketPath());
+    if (!address.ok()) return address.status();
+    listen.push_back(*std::move(address));
+  }
+  // systemd and a flag may both name one socket.
+  const auto is_inherited = [config](const net::Address& address) {
+    return std::any_of(config->inherited.begin(), config->inherited.end(),
+                       [&](const net::Address& other) { return other.ToUrl() == address.ToUrl(); });
+  };
+  listen.erase(std::remove_if(listen.begin(), listen.end(), is_inherited), listen.end());
+  return absl::OkStatus();
+}
+
+}  // namespace objmapper::server
