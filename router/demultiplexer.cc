@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glog/logging.h>
-#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -93,8 +92,7 @@ Demultiplexer::Demultiplexer(Options options)
       leaving_(kLinger),
       turned_away_(kRefusedLinger),
       reserve_(OpenReserve()) {
-  CHECK_EQ(epoll_.Add(lingering_.event_fd(), EPOLLIN, &mailbox_source_), 0);
-  CHECK_EQ(epoll_.Add(arriving_.event_fd(), EPOLLIN, &arrivals_source_), 0);
+  CHECK_EQ(epoll_.Add(thread_.event_fd(), EPOLLIN, &mailbox_source_), 0);
   for (net::Listener& listener : options.listeners) {
     if (listener.address().kind == net::Address::Kind::kTcp)
       congestion_.PrepareListener(listener.fd());
@@ -102,24 +100,13 @@ Demultiplexer::Demultiplexer(Options options)
   }
 }
 
-Demultiplexer::~Demultiplexer() { CHECK(!thread_.joinable()) << "Stop() first"; }
-
 void Demultiplexer::Start(session::Lane* fdpass, session::Lane* copypath) {
   fdpass_ = fdpass;
   copypath_ = copypath;
   for (const auto& listener : listeners_) {
     CHECK_EQ(epoll_.Add(listener->listener.fd(), EPOLLIN, listener.get()), 0);
   }
-  thread_ = std::thread([this] {
-    pthread_setname_np(pthread_self(), "router");
-    Run();
-  });
-}
-
-void Demultiplexer::Drain() {
-  Phase serving = Phase::kServing;
-  phase_.compare_exchange_strong(serving, Phase::kDraining);
-  lingering_.Wake();
+  thread_.Start("router", [this] { Run(); });
 }
 
 void Demultiplexer::Depart() {
@@ -144,7 +131,7 @@ void Demultiplexer::Renew(net::Listener listener) {
     const net::MutexLock lock(&listeners_mutex_);
     renewed_.push_back(std::move(listener));
   }
-  lingering_.Wake();
+  thread_.Wake();
 }
 
 // Between rounds of events, none of which then means a listener that has gone.
@@ -173,12 +160,8 @@ void Demultiplexer::TakeRenewed() {
 }
 
 void Demultiplexer::Stop() {
-  phase_.store(Phase::kStopping);
-  lingering_.Wake();
-  if (thread_.joinable()) thread_.join();
+  thread_.Stop();
   while (!guests_.empty()) RemoveGuest(*guests_.begin());
-  lingering_.TakeAll();
-  arriving_.TakeAll();
   departed_.TakeAll();
 }
 
@@ -216,7 +199,7 @@ void Demultiplexer::Route(std::unique_ptr<session::Session> session) {
 void Demultiplexer::Arrive(std::unique_ptr<session::Session> session) {
   const std::optional<Admission::Refusal> refusal = admission_.JudgeArrival(*session, *counters_);
   if (!refusal.has_value()) {
-    arriving_.Put(std::move(session));
+    thread_.Put({Source::Kind::kOpener, std::move(session)});
     return;
   }
   counters_->refused.fetch_add(1, std::memory_order_relaxed);
@@ -238,7 +221,7 @@ void Demultiplexer::Retire(std::unique_ptr<session::Session> session) {
   shutdown(session->fd(), SHUT_WR);
   // Most peers have said all they had to say: then nothing is left to wait for.
   if (!DropInput(*session)) return;
-  lingering_.Put(std::move(session));
+  thread_.Put({Source::Kind::kLingerer, std::move(session)});
 }
 
 void Demultiplexer::Run() {
@@ -250,17 +233,12 @@ void Demultiplexer::Run() {
           AcceptFrom(static_cast<ListenerSource*>(source));
           break;
         case Source::Kind::kMailbox:
-          for (auto& session : lingering_.TakeAll()) {
-            AddGuest(Source::Kind::kLingerer, std::move(session));
-          }
-          break;
-        case Source::Kind::kArrivals:
-          for (auto& session : arriving_.TakeAll()) {
-            if (session->unread.empty()) {
-              // whose next request shows where it belongs
-              AddGuest(Source::Kind::kOpener, std::move(session));
-            } else {
+          for (auto& [becomes, session] : thread_.TakeAll()) {
+            if (becomes == Source::Kind::kOpener && !session->unread.empty()) {
               Route(std::move(session));
+            } else {
+              // an arrival that has said nothing shows with its next request where it belongs
+              AddGuest(becomes, std::move(session));
             }
           }
           break;
@@ -276,11 +254,9 @@ void Demultiplexer::Run() {
     }
     Expire();
     TakeRenewed();
-    pulse_.Answer();
-    const Phase phase = phase_.load();
-    if (phase == Phase::kStopping) break;
-    if (phase == Phase::kDraining && seen_phase_ == Phase::kServing) {
-      seen_phase_ = phase;
+    const net::ServingPhase asked = thread_.Beat();
+    if (asked == net::ServingPhase::kStopping) break;
+    if (asked == net::ServingPhase::kDraining && thread_.Enter(asked)) {
       // A client whose connect() succeeded may have asked already: it is in the backlog.
       for (const auto& listener : listeners_) {
         while (!Departing() && AcceptFrom(listener.get())) {

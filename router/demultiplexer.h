@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
@@ -19,7 +18,7 @@
 #include "net/listener.h"
 #include "net/mailbox.h"
 #include "net/mutex.h"
-#include "net/pulse.h"
+#include "net/serving_thread.h"
 #include "net/tcp.h"
 #include "router/admission.h"
 #include "session/lane.h"
@@ -38,7 +37,6 @@ class Demultiplexer : public session::Switchboard {
   };
 
   explicit Demultiplexer(Options options);
-  ~Demultiplexer() override;
 
   // Starts the thread. `fdpass` may be null when no listener is a Unix socket: then `copypath`
   // gets every connection. Both outlive this object's Stop().
@@ -46,7 +44,7 @@ class Demultiplexer : public session::Switchboard {
 
   // Accepts what has been waiting, then closes the listeners and removes their socket files; says
   // goodbye to connections that have asked nothing. Any thread; does not wait.
-  void Drain();
+  void Drain() { thread_.Drain(); }
 
   // As Drain(), but nobody is told goodbye: connections that owe nothing are to be had by
   // TakeDeparted(), those that lanes route too. The listeners' socket files stay. Before the lanes'
@@ -80,11 +78,8 @@ class Demultiplexer : public session::Switchboard {
   void Stop();
 
   // For a watchdog, any thread: asks the thread to show that it goes round; false while it has not.
-  void AskPulse() {
-    pulse_.Ask();
-    lingering_.Wake();
-  }
-  bool HasPulse() const { return pulse_.answered(); }
+  void AskPulse() { thread_.AskPulse(); }
+  bool HasPulse() const { return thread_.HasPulse(); }
 
   // Switchboard, any thread:
   void Route(std::unique_ptr<session::Session> session) override;
@@ -94,7 +89,7 @@ class Demultiplexer : public session::Switchboard {
  private:
   // What an epoll event points to.
   struct Source {
-    enum class Kind : uint8_t { kListener, kMailbox, kArrivals, kOpener, kLingerer, kRefused };
+    enum class Kind : uint8_t { kListener, kMailbox, kOpener, kLingerer, kRefused };
     explicit Source(Kind kind_in) : kind(kind_in) {}
     Kind kind;
   };
@@ -116,7 +111,11 @@ class Demultiplexer : public session::Switchboard {
   };
   using Deadlines = net::DeadlineList<Guest, &Guest::deadline>;
 
-  enum class Phase : int { kServing, kDraining, kStopping };
+  // What another thread hands to this one: by Arrive() or by Retire().
+  struct Letter {
+    Source::Kind becomes;  // kOpener, kLingerer
+    std::unique_ptr<session::Session> session;
+  };
 
   void Run();
   static session::Transport TransportOf(const ListenerSource& source);
@@ -150,10 +149,6 @@ class Demultiplexer : public session::Switchboard {
 
   net::Epoll epoll_;
   Source mailbox_source_{Source::Kind::kMailbox};
-  net::Mailbox<std::unique_ptr<session::Session>> lingering_;  // Retire() puts, the thread takes
-  net::Pulse pulse_;
-  Source arrivals_source_{Source::Kind::kArrivals};
-  net::Mailbox<std::unique_ptr<session::Session>> arriving_;  // Arrive() puts, the thread takes
   net::Mailbox<std::unique_ptr<session::Session>> departed_;
   std::atomic<bool> departing_{false};
   std::atomic<bool> take_over_files_{false};
@@ -173,9 +168,7 @@ class Demultiplexer : public session::Switchboard {
   int64_t looked_ns_ = 0;
   int64_t resume_ns_ = net::kNever;  // when paused listeners are listened to again
   net::UniqueFd reserve_;  // given up for a moment to refuse a client when descriptors are out
-  std::atomic<Phase> phase_{Phase::kServing};
-  Phase seen_phase_ = Phase::kServing;  // the thread's own
-  std::thread thread_;
+  net::ServingThread<Letter> thread_;
 };
 
 }  // namespace objmapper::router

@@ -88,21 +88,16 @@ void* TagOf(uint64_t id) { return reinterpret_cast<void*>(static_cast<uintptr_t>
 HttpServer::HttpServer(net::Listener listener, Options options)
     : listener_(std::move(listener)), options_(std::move(options)), reserve_(OpenReserve()) {
   CHECK_EQ(epoll_.Add(listener_.fd(), EPOLLIN, TagOf(kListenerTag)), 0);
-  CHECK_EQ(epoll_.Add(made_.event_fd(), EPOLLIN, TagOf(kMadeTag)), 0);
+  CHECK_EQ(epoll_.Add(loop_thread_.event_fd(), EPOLLIN, TagOf(kMadeTag)), 0);
   page_thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "admin/pages");
     MakePages();
   });
-  loop_thread_ = std::thread([this] {
-    pthread_setname_np(pthread_self(), "admin/http");
-    Run();
-  });
+  loop_thread_.Start("admin/http", [this] { Run(); });
 }
 
 HttpServer::~HttpServer() {
-  stop_.store(true);
-  made_.Wake();
-  loop_thread_.join();
+  loop_thread_.Stop();
   {
     const net::MutexLock lock(&mutex_);
     stopping_ = true;
@@ -112,13 +107,13 @@ HttpServer::~HttpServer() {
 }
 
 void HttpServer::Run() {
-  while (!stop_.load()) {
+  while (loop_thread_.Beat() != net::ServingPhase::kStopping) {
     for (const epoll_event& event : epoll_.Wait(SleepMs())) {
       const uint64_t id = reinterpret_cast<uintptr_t>(event.data.ptr);
       if (id == kListenerTag) {
         Accept();
       } else if (id == kMadeTag) {
-        for (Made& made : made_.TakeAll()) {
+        for (Made& made : loop_thread_.TakeAll()) {
           // Who has gone meanwhile is not waited for by anybody.
           const auto visitor = visitors_.find(made.visitor);
           if (visitor == visitors_.end() || visitor->second->state != Visitor::State::kWaiting)
@@ -440,7 +435,7 @@ void HttpServer::MakePages() {
       page = std::move(pages_.front());
       pages_.pop_front();
     }
-    made_.Put({page.visitor, options_.page(page.request)});
+    loop_thread_.Put({page.visitor, options_.page(page.request)});
   }
 }
 

@@ -7,7 +7,6 @@
 // answered by the loop itself, whatever the pages' thread does.
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -23,8 +22,8 @@
 #include "net/clock.h"
 #include "net/epoll.h"
 #include "net/listener.h"
-#include "net/mailbox.h"
 #include "net/mutex.h"
+#include "net/serving_thread.h"
 #include "net/unique_fd.h"
 #include "server/admin/http_request.h"
 
@@ -135,14 +134,12 @@ class HttpServer {
   size_t output_bytes_ = 0;      // of all visitors
   std::vector<uint64_t> again_;  // who have had an answer, and had sent more: one request a round
 
-  net::Mailbox<Made> made_;
   net::Mutex mutex_;
   std::condition_variable_any wake_;
   std::deque<Page> pages_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;
-  std::atomic<bool> stop_{false};
   std::thread page_thread_;
-  std::thread loop_thread_;
+  net::ServingThread<Made> loop_thread_;
 
   // Tags of epoll that are no visitor's.
   static constexpr uint64_t kListenerTag = 0, kMadeTag = 1, kFirstId = 2;

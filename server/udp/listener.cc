@@ -1,7 +1,6 @@
 #include "server/udp/listener.h"
 
 #include <glog/logging.h>
-#include <pthread.h>
 #include <string.h>
 
 #include <utility>
@@ -32,10 +31,8 @@ constexpr size_t kOutgoingMax = kBatch;
 
 UdpListener::UdpListener(const Options& options)
     : options_(options), pool_(kColdThreads, "udp-disk") {
-  CHECK_EQ(epoll_.Add(mailbox_.event_fd(), EPOLLIN, nullptr), 0);
+  CHECK_EQ(epoll_.Add(thread_.event_fd(), EPOLLIN, nullptr), 0);
 }
-
-UdpListener::~UdpListener() { CHECK(!thread_.joinable()) << "Stop() first"; }
 
 absl::Status UdpListener::Bind(const net::Address& address, bool shared) {
   absl::StatusOr<net::BoundUdp> bound = net::BindUdp(address, shared);
@@ -47,8 +44,7 @@ absl::Status UdpListener::Bind(const net::Address& address, bool shared) {
 
 void UdpListener::Start() {
   for (net::UniqueFd& socket : sockets_) CHECK_EQ(epoll_.Add(socket.get(), EPOLLIN, &socket), 0);
-  thread_ = std::thread([this] {
-    pthread_setname_np(pthread_self(), "udp/0");
+  thread_.Start("udp/0", [this] {
     tally_ = std::make_unique<session::TallyLease>(options_.board, "udp");
     Run();
     sockets_.clear();
@@ -57,23 +53,9 @@ void UdpListener::Start() {
   });
 }
 
-void UdpListener::Drain() {
-  Phase serving = Phase::kServing;
-  phase_.compare_exchange_strong(serving, Phase::kDraining);
-  mailbox_.Wake();
-}
-
 void UdpListener::Stop() {
-  phase_.store(Phase::kStopping);
-  mailbox_.Wake();
-  if (thread_.joinable()) thread_.join();
+  thread_.Stop();
   pool_.Stop();
-}
-
-void UdpListener::AskPulse() {
-  if (drained()) return;
-  pulse_.Ask();
-  mailbox_.Wake();
 }
 
 void UdpListener::Run() {
@@ -82,7 +64,6 @@ void UdpListener::Run() {
     if (now_ns_ != 0) (*tally_)->Worked(session::CountingNowNs() - now_ns_);
     const absl::Span<epoll_event> events = epoll_.Wait(-1);
     now_ns_ = net::NowNs();
-    pulse_.Answer();
     for (const epoll_event& event : events) {
       if (event.data.ptr == nullptr) {
         ReadMail();
@@ -91,15 +72,10 @@ void UdpListener::Run() {
       }
     }
     Flush();
-    switch (phase_.load(std::memory_order_relaxed)) {
-      case Phase::kServing:
-        continue;
-      case Phase::kDraining:
-        AnswerTheRest();
-        return;
-      case Phase::kStopping:
-        return;
-    }
+    const net::ServingPhase asked = thread_.Beat();
+    if (asked == net::ServingPhase::kServing) continue;
+    if (asked == net::ServingPhase::kDraining) AnswerTheRest();
+    return;
   }
 }
 
@@ -114,14 +90,13 @@ void UdpListener::AnswerTheRest() {
   }
   Flush();
   const int64_t until_ns = net::NowNs() + kLastNs;
-  while (cold_waiting() != 0 && phase_.load(std::memory_order_relaxed) == Phase::kDraining) {
+  while (cold_waiting() != 0 && thread_.Beat() == net::ServingPhase::kDraining) {
     const int64_t now_ns = net::NowNs();
     if (now_ns >= until_ns) {
       LOG(WARNING) << "udp: the disk did not answer " << cold_waiting() << " requests in time";
       return;
     }
     if (!epoll_.Wait(net::SleepMs(until_ns, now_ns)).empty()) ReadMail();
-    pulse_.Answer();
     Flush();
   }
 }
@@ -180,12 +155,12 @@ void UdpListener::TakeCold(int socket, const Incoming& incoming, const protocol:
   pool_.Run([this, cold] {
     Reply reply = *ReplyTo((*cold)->request, options_.objects, storage::Wait::kMayBlock);
     (*cold)->reply = std::move(reply);
-    mailbox_.Put(std::move(*cold));
+    thread_.Put(std::move(*cold));
   });
 }
 
 void UdpListener::ReadMail() {
-  for (std::unique_ptr<Cold>& cold : mailbox_.TakeAll()) {
+  for (std::unique_ptr<Cold>& cold : thread_.TakeAll()) {
     cold_waiting_.fetch_sub(1, std::memory_order_relaxed);
     Answer(cold->request, std::move(cold->reply), std::move(cold->answer));
   }

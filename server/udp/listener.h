@@ -24,7 +24,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -32,8 +31,7 @@
 #include "net/address.h"
 #include "net/counter.h"
 #include "net/epoll.h"
-#include "net/mailbox.h"
-#include "net/pulse.h"
+#include "net/serving_thread.h"
 #include "net/udp.h"
 #include "server/udp/datagram.h"
 #include "server/udp/reply.h"
@@ -64,22 +62,23 @@ class UdpListener {
   };
 
   explicit UdpListener(const Options& options);
-  ~UdpListener();
 
   // Errors as net::BindUdp(). Before Start().
   absl::Status Bind(const net::Address& address, bool shared);
   void Start();
 
   // Answers what has arrived by now, then closes the sockets. Any thread; does not wait.
-  void Drain();
+  void Drain() { thread_.Drain(); }
   bool drained() const { return drained_.load(std::memory_order_acquire); }
   // Ends the threads, whatever they have. Once, before destruction.
   void Stop();
 
   // As session::Lane has it.
-  void AskPulse();
+  void AskPulse() {
+    if (!drained()) thread_.AskPulse();
+  }
   // a thread that has ended owes none
-  bool HasPulse() const { return drained() || pulse_.answered(); }
+  bool HasPulse() const { return drained() || thread_.HasPulse(); }
 
   // "udp://127.0.0.1:7071", as bound.
   const std::vector<std::string>& urls() const { return urls_; }
@@ -95,7 +94,6 @@ class UdpListener {
     Reply reply;
     Outgoing answer;
   };
-  enum class Phase : uint8_t { kServing, kDraining, kStopping };
 
   void Run();
   // Takes and answers what `socket` has, one batch. Returns how many datagrams that was.
@@ -112,9 +110,6 @@ class UdpListener {
   std::vector<net::UniqueFd> sockets_;
   std::vector<std::string> urls_;
   net::Epoll epoll_;
-  net::Mailbox<std::unique_ptr<Cold>> mailbox_;
-  net::Pulse pulse_;
-  std::atomic<Phase> phase_{Phase::kServing};
   std::atomic<bool> drained_{false};
   std::atomic<size_t> cold_waiting_{0};
   UdpCounters counters_;
@@ -127,7 +122,7 @@ class UdpListener {
   std::unique_ptr<session::TallyLease> tally_;
 
   copypath::BlockingPool pool_;
-  std::thread thread_;
+  net::ServingThread<std::unique_ptr<Cold>> thread_;
 };
 
 }  // namespace objmapper::server::udp
