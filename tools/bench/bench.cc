@@ -8,6 +8,7 @@
 #include "tools/bench/object_folder.h"
 #include "tools/bench/progress.h"
 #include "tools/bench/report/cliffs.h"
+#include "tools/bench/report/few_connections.h"
 #include "tools/bench/runner.h"
 #include "tools/bench/text_file.h"
 
@@ -49,7 +50,7 @@ absl::StatusOr<Report> RunAll(const std::vector<CellPlan>& plans, const Settings
       if (!written.ok()) return written;
     }
   }
-  printf("%s", CliffsText(report).c_str());
+  printf("%s%s", CliffsText(report).c_str(), FewConnectionsText(report).c_str());
   return report;
 }
 

@@ -80,6 +80,7 @@ absl::StatusOr<std::vector<CellPlan>> PlanOf(const std::string& workload, const 
 // One file for each family: plan_fdpass.cc, plan_copy.cc, plan_cold.cc, plan_mixed.cc, plan_put.cc,
 // plan_sets.cc.
 std::vector<CellPlan> PlanFdpass(const Settings& settings);
+std::vector<CellPlan> PlanFewConnections(const Settings& settings);
 std::vector<CellPlan> PlanThroughput(const Settings& settings);
 std::vector<CellPlan> PlanScalability(const Settings& settings);
 std::vector<CellPlan> PlanLatency(const Settings& settings);

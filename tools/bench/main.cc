@@ -33,8 +33,8 @@ int Fail(const absl::Status& status, int code) {
 void PrintHelp() {
   printf("bench WORKLOAD [flags]: measures object servers against each other.\n\nWorkloads:\n");
   for (const Workload& workload : Workloads())
-    printf("  %-12s %s\n", workload.name, workload.about);
-  printf("  %-12s %s\n  %-12s %s\n", "all", "all of these", "report",
+    printf("  %-15s %s\n", workload.name, workload.about);
+  printf("  %-15s %s\n  %-15s %s\n", "all", "all of these", "report",
          "the scenarios of docs/benchmarks/tables.md, which it writes");
   constexpr const char* kHeads[] = {"Models:", "Floors:", "Peers: "};
   for (const Kind kind : {Kind::kModel, Kind::kFloor, Kind::kPeer}) {

@@ -56,6 +56,31 @@ std::vector<CellPlan> PlanFdpass(const Settings& settings) {
   return plans;
 }
 
+// The question is whether few connections, from one client thread or more, wake more threads of the
+// server than keep up: V1, one request outstanding on each connection, against bare loops with one
+// thread and with two.
+std::vector<CellPlan> PlanFewConnections(const Settings& settings) {
+  DefaultCast cast{.floors = {"floor_fdpass_v1", "floor_fdpass_v1_two"},
+                   .models = {"mode_routing"}};
+  if (!settings.other_server.empty()) cast.models.push_back("other_build");
+  std::vector<int> client_threads = {1, 2, 4, 16};
+  if (settings.client_threads > 1) client_threads = {settings.client_threads};
+  std::vector<CellPlan> plans;
+  for (const int threads : client_threads) {
+    for (const int count : Or(settings.connections, {1, 2, 4, 16, 100})) {
+      if (count < threads) continue;
+      CellPlan plan = Descriptors("few_connections", settings, count);
+      plan.load.v1 = true;
+      plan.load.client_threads = threads;
+      plan.parameters.emplace_back("client threads", absl::StrCat(threads));
+      AddConnections(plan);
+      ChooseCast(settings, cast, plan);
+      plans.push_back(std::move(plan));
+    }
+  }
+  return plans;
+}
+
 std::vector<CellPlan> PlanThroughput(const Settings& settings) {
   return Closed("throughput", settings, {16, 100, 1000});
 }

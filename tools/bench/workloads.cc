@@ -7,6 +7,9 @@ namespace objmapper::bench {
 const std::vector<Workload>& Workloads() {
   static const auto* const kWorkloads = new std::vector<Workload>{
       {"fdpass", "descriptors over 1 to 100 connections, of small and large objects", PlanFdpass},
+      {"few_connections",
+       "descriptors in V1, one request outstanding, 1 to 16 client threads x 1 to 100 connections",
+       PlanFewConnections},
       {"throughput", "descriptors at saturation, 16 to 1000 connections", PlanThroughput},
       {"scalability", "descriptors over 10 to 10000 connections", PlanScalability},
       {"latency", "descriptors, open loop at half load; one polling connection", PlanLatency},

@@ -27,6 +27,8 @@ constexpr Entry kEntries[] = {
     {"seda", Kind::kModel, StartModel},
     {"floor_fdpass", Kind::kFloor, StartFloor},
     {"floor_fdpass_poll", Kind::kFloor, StartFloor},
+    {"floor_fdpass_v1", Kind::kFloor, StartFloor},
+    {"floor_fdpass_v1_two", Kind::kFloor, StartFloor},
     {"floor_fdpass_batch", Kind::kFloor, StartFloor},
     {"floor_copy_buffer", Kind::kFloor, StartFloor},
     {"floor_copy_map", Kind::kFloor, StartFloor},

@@ -12,6 +12,9 @@ namespace objmapper::bench {
 // are left out. Contenders without samples have no row.
 std::vector<std::vector<std::string>> RowsOf(const Cell& cell);
 
+// The rows as lines, columns under each other: the first to the left, figures to the right.
+std::string TextTable(const std::vector<std::vector<std::string>>& rows);
+
 // Why contenders are missing, warnings: a sentence each.
 std::vector<std::string> NotesOf(const Cell& cell);
 

@@ -18,25 +18,27 @@ size_t PlacesOf(const std::string& text) {
 
 }  // namespace
 
-std::string CellTable(const Cell& cell) {
-  const std::vector<std::vector<std::string>> rows = RowsOf(cell);
+std::string TextTable(const std::vector<std::vector<std::string>>& rows) {
   std::vector<size_t> widths(rows[0].size());
   for (const auto& row : rows) {
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], PlacesOf(row[i]));
   }
-  std::string table = absl::StrCat(TitleOf(cell), "\n");
-  if (rows.size() > 1) {
-    for (const auto& row : rows) {
-      std::string line = " ";
-      for (size_t i = 0; i < row.size(); ++i) {
-        const std::string blanks(widths[i] - PlacesOf(row[i]), ' ');
-        // Names to the left, figures to the right.
-        absl::StrAppend(&line, " ", i == 0 ? row[i] : blanks, i == 0 ? blanks : row[i],
-                        i + 1 < row.size() ? " " : "");
-      }
-      absl::StrAppend(&table, line, "\n");
+  std::string table;
+  for (const auto& row : rows) {
+    absl::StrAppend(&table, " ");
+    for (size_t i = 0; i < row.size(); ++i) {
+      const std::string blanks(widths[i] - PlacesOf(row[i]), ' ');
+      absl::StrAppend(&table, " ", i == 0 ? row[i] : blanks, i == 0 ? blanks : row[i],
+                      i + 1 < row.size() ? " " : "\n");
     }
   }
+  return table;
+}
+
+std::string CellTable(const Cell& cell) {
+  const std::vector<std::vector<std::string>> rows = RowsOf(cell);
+  std::string table = absl::StrCat(TitleOf(cell), "\n");
+  if (rows.size() > 1) absl::StrAppend(&table, TextTable(rows));
   for (const std::string& note : NotesOf(cell)) absl::StrAppend(&table, "  ", note, "\n");
   return table;
 }

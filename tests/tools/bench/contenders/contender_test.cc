@@ -3,8 +3,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include "absl/strings/match.h"
+#include "net/scm_rights.h"
+#include "net/unique_fd.h"
 #include "tests/tools/bench/contenders/asker.h"
 #include "tests/tools/bench/contenders/served_folder.h"
 
@@ -79,6 +82,46 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) {
       return std::string(info.param.name) + "_" + std::string(1, info.param.mode);
     });
+
+struct V1Case {
+  const char* name;
+  int threads;
+};
+
+class V1FloorTest : public testing::TestWithParam<V1Case> {};
+
+// Several connections are each answered in V1, header and then 'X' with the descriptor, by as many
+// threads as the name says beside the one that accepts.
+TEST_P(V1FloorTest, Answers) {
+  const ServedFolder folder;
+  auto contender = folder.Start(GetParam().name);
+  ASSERT_TRUE(contender.ok()) << contender.status();
+  const Endpoint endpoint = (*contender)->endpoint(Transport::kUnix).value();
+  for (int connection = 0; connection < 3; ++connection) {
+    const net::UniqueFd socket = DialEndpoint(endpoint);
+    for (const bool known : {true, false, true}) {
+      const std::string name = known ? "small" : "missing";
+      const std::string request = std::string("1\0", 2) + static_cast<char>(name.size()) + name;
+      ASSERT_GT(send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL), 0);
+      char header[11];
+      ASSERT_EQ(recv(socket.get(), header, sizeof(header), MSG_WAITALL), 11);
+      EXPECT_EQ(header[0], known ? 0 : 1);
+      if (!known) continue;
+      char byte = 0;
+      std::vector<net::UniqueFd> fds;
+      ASSERT_TRUE(net::RecvWithFds(socket.get(), absl::MakeSpan(&byte, 1), 2, &fds).ok());
+      EXPECT_EQ(byte, 'X');
+      ASSERT_EQ(fds.size(), 1u);
+      EXPECT_EQ(Asker::ReadAll(fds[0].get()), ServedFolder::Content("small", 1000));
+    }
+  }
+  EXPECT_EQ((*contender)->usage()->threads, 1 + GetParam().threads);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, V1FloorTest,
+                         testing::Values(V1Case{"floor_fdpass_v1", 1},
+                                         V1Case{"floor_fdpass_v1_two", 2}),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 class ContenderTest : public testing::Test {
  protected:

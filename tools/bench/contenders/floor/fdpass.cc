@@ -1,4 +1,6 @@
 // floor_fdpass, floor_fdpass_poll, floor_fdpass_batch: epoll_wait, recv, openat, sendmsg, close.
+// floor_fdpass_v1, floor_fdpass_v1_two: the same in V1, with one thread and with two; sendmmsg,
+// since V1's descriptor follows the header in a message of its own.
 //
 // Beyond what all floors leave out: content_length is 0 (no fstat), the name is any path that
 // openat(2) resolves, and the descriptor is whatever it found.
@@ -90,10 +92,46 @@ class Batched : public FloorServant {
   int fds_[net::kFdsPerMessageMax];
 };
 
+// V1. It has no HELLO, and a client asks one at a time: the socket always has room for an answer.
+class InV1 : public FloorServant {
+ public:
+  explicit InV1(int root) : root_(root) {}
+
+  std::unique_ptr<FloorConnection> NewConnection() override {
+    auto connection = std::make_unique<FloorConnection>();
+    connection->greeted = true;
+    return connection;
+  }
+
+  ssize_t Serve(FloorConnection* connection, absl::string_view input) override {
+    const size_t all = input.size();
+    absl::string_view name;
+    while (TakeRequestV1(&input, &name)) {
+      const int fd = OpenByName(root_, name);
+      const char answer[kAnswerBytesV1] = {fd < 0 ? char{kAnswerNotFound} : char{kAnswerOk}};
+      const absl::string_view header(answer, kAnswerBytesV1);
+      size_t sent = 0;
+      const bool gone = fd < 0 ? net::SendWithFds(connection->fd, header, {}) < 0
+                               : net::SendThenX(connection->fd, header, fd, &sent) < 2;
+      if (fd >= 0) close(fd);
+      if (gone) return -1;
+    }
+    return all - input.size();
+  }
+
+ private:
+  const int root_;
+};
+
 }  // namespace
 
 void ServeFdPass(const Listeners& listeners, int root, bool poll) {
   RunFloor(listeners, poll, [root] { return std::make_unique<OneByOne>(root); });
+}
+
+void ServeFdPassV1(const Listeners& listeners, int root, int threads) {
+  RunFloor(
+      listeners, /*poll=*/false, [root] { return std::make_unique<InV1>(root); }, threads);
 }
 
 void ServeFdPassBatch(const Listeners& listeners, int root) {

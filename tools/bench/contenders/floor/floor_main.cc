@@ -57,6 +57,8 @@ int FloorMain(int argc, char** argv) {
 
   if (name == "floor_fdpass") ServeFdPass(listeners, root_fd, /*poll=*/false);
   if (name == "floor_fdpass_poll") ServeFdPass(listeners, root_fd, /*poll=*/true);
+  if (name == "floor_fdpass_v1") ServeFdPassV1(listeners, root_fd, /*threads=*/1);
+  if (name == "floor_fdpass_v1_two") ServeFdPassV1(listeners, root_fd, /*threads=*/2);
   if (name == "floor_fdpass_batch") ServeFdPassBatch(listeners, root_fd);
   if (name == "floor_copy_buffer") ServeCopyBuffer(listeners, objects);
   if (name == "floor_copy_map") ServeCopyMap(listeners, objects);

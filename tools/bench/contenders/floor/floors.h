@@ -1,7 +1,7 @@
 // The floors by name. Each serves for ever on the calling thread and those it starts.
 //
 // What all of them leave out: checks of names (RESOLVE_BENEATH), of file types and of anything the
-// client says; timeouts, limits, metrics, metadata of answers, V1; changes of objects while they
+// client says; timeouts, limits, metrics, metadata of answers; changes of objects while they
 // run.
 #pragma once
 
@@ -11,6 +11,8 @@
 namespace objmapper::bench {
 
 [[noreturn]] void ServeFdPass(const Listeners& listeners, int root, bool poll);
+// V1; `threads` threads, each with connections of its own.
+[[noreturn]] void ServeFdPassV1(const Listeners& listeners, int root, int threads);
 [[noreturn]] void ServeFdPassBatch(const Listeners& listeners, int root);
 [[noreturn]] void ServeCopyBuffer(const Listeners& listeners, const Objects& objects);
 [[noreturn]] void ServeCopyMap(const Listeners& listeners, const Objects& objects);

@@ -74,10 +74,10 @@ class FloorThread {
 }  // namespace
 
 void RunFloor(const Listeners& listeners, bool poll,
-              const std::function<std::unique_ptr<FloorServant>()>& servant) {
+              const std::function<std::unique_ptr<FloorServant>()>& servant, int threads) {
   // Neither sets nor threads are ever given back: the process ends first.
   std::vector<net::Epoll*> sets;
-  for (int i = 0; i < Cores(); ++i) {
+  for (int i = 0; i < (threads > 0 ? threads : Cores()); ++i) {
     sets.push_back(new net::Epoll);
     std::thread([set = sets.back(), poll, made = servant().release()] {
       (new FloorThread(set, poll, std::unique_ptr<FloorServant>(made)))->Run();

@@ -1,5 +1,5 @@
-// What the epoll floors share: an accepting thread that deals connections in turn to one thread for
-// each core, each with an epoll set of its own. Answering is the floor's.
+// What the epoll floors share: an accepting thread that deals connections in turn to the threads
+// that serve, each with an epoll set of its own. Answering is the floor's.
 #pragma once
 
 #include <sys/types.h>
@@ -18,7 +18,7 @@ struct FloorConnection {
   virtual ~FloorConnection() = default;
 
   int fd = -1;
-  bool greeted = false;
+  bool greeted = false;  // HELLO has been answered, or the language has none
   bool blocked = false;  // set by Serve(): the socket is full
   std::string unread;    // bytes that Serve() has left; as a rule none
 };
@@ -37,8 +37,10 @@ class FloorServant {
   virtual ssize_t Serve(FloorConnection* connection, absl::string_view input) = 0;
 };
 
-// Serves for ever. `servant` is called once for each thread. `poll`: the threads never sleep.
+// Serves for ever, with `threads` threads (0: one for each core). `servant` is called once for
+// each. `poll`: the threads never sleep.
 [[noreturn]] void RunFloor(const Listeners& listeners, bool poll,
-                           const std::function<std::unique_ptr<FloorServant>()>& servant);
+                           const std::function<std::unique_ptr<FloorServant>()>& servant,
+                           int threads = 0);
 
 }  // namespace objmapper::bench

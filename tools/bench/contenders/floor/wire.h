@@ -1,4 +1,4 @@
-// As much of docs/protocol.md, V2, as the floors need: fixed layouts, no checks.
+// As much of docs/protocol.md as the floors need: fixed layouts, no checks.
 #pragma once
 
 #include <string.h>
@@ -53,5 +53,20 @@ inline void WriteAnswer(uint32_t id, uint8_t status, uint64_t bytes, char* out) 
   memcpy(out + 6, &bytes, sizeof(bytes));
   out[14] = out[15] = 0;
 }
+
+// V1: mode u8, uri_length u16, uri. Takes the name of the request at the front of `input`; false
+// when it is not there as a whole.
+inline bool TakeRequestV1(absl::string_view* input, absl::string_view* name) {
+  constexpr size_t kBytes = 3;
+  if (input->size() < kBytes) return false;
+  const size_t length = static_cast<uint8_t>((*input)[1]) * 256 + static_cast<uint8_t>((*input)[2]);
+  if (input->size() < kBytes + length) return false;
+  *name = input->substr(kBytes, length);
+  input->remove_prefix(kBytes + length);
+  return true;
+}
+
+// status u8, content_length u64 (0), metadata_length u16 (0).
+inline constexpr size_t kAnswerBytesV1 = 11;
 
 }  // namespace objmapper::bench
