@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "tools/bench/cell_plan.h"
 #include "tools/bench/report/report.h"
@@ -17,5 +18,9 @@ absl::StatusOr<Report> RunAll(const std::vector<CellPlan>& plans, const Settings
 
 // Writes --json and --html, when given.
 absl::Status WriteForms(const Report& report, const Settings& settings);
+
+// "bench report": measures the scenarios (or reads --from_json), and writes --out, and --json and
+// --html when given. An interrupted run writes the forms but leaves --out as it was.
+absl::Status WriteDocs(const Settings& settings, const std::string& command);
 
 }  // namespace objmapper::bench

@@ -95,12 +95,8 @@ Entrant::Entrant(const CellPlan& plan, const Settings& settings, ObjectFolder& f
       settings_(settings),
       folder_(folder),
       name_(std::move(name)),
-      rate_(plan.load.rate) {
-  for (const Kind kind : {Kind::kModel, Kind::kFloor, Kind::kPeer}) {
-    const std::vector<std::string> names = ContenderNames(kind);
-    if (std::find(names.begin(), names.end(), name_) != names.end()) kind_ = kind;
-  }
-}
+      kind_(KindOf(name_).value_or(Kind::kModel)),
+      rate_(plan.load.rate) {}
 
 absl::Status Entrant::Start(const ObjectSet& objects) {
   absl::StatusOr<std::string> room = folder_.Room(name_);

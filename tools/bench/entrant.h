@@ -48,7 +48,7 @@ class Entrant {
   const Settings& settings_;
   ObjectFolder& folder_;
   const std::string name_;
-  Kind kind_ = Kind::kModel;
+  const Kind kind_;
   std::string command_;
   double rate_;
   int core_ = -1;

@@ -72,19 +72,6 @@ Machine ThisMachine() {
   return machine;
 }
 
-std::vector<int> UsableCores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::vector<int> cores;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) {
-    for (int core = 0; core < CPU_SETSIZE; ++core) {
-      if (CPU_ISSET(core, &set)) cores.push_back(core);
-    }
-  }
-  if (cores.empty()) cores.push_back(0);
-  return cores;
-}
-
 double SlowestOf(const std::vector<int>& cores) {
   double fastest = 0, slowest = 0;
   for (const int core : cores) {

@@ -16,9 +16,6 @@ Machine ThisMachine();
 // that the kernel reports. Takes 20 ms for each core.
 double SlowestOf(const std::vector<int>& cores);
 
-// The numbers of the cores that this process may use, at least one (sched_getaffinity(2)).
-std::vector<int> UsableCores();
-
 // Bytes that can be had without pushing others out (proc(5), /proc/meminfo); 0 where nobody says.
 uint64_t MemoryAvailable();
 

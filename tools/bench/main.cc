@@ -15,7 +15,6 @@
 #include "tools/bench/bench.h"
 #include "tools/bench/contenders/contender.h"
 #include "tools/bench/contenders/floor/floor_main.h"
-#include "tools/bench/docs_run.h"
 #include "tools/bench/interrupt.h"
 #include "tools/checked_flags.h"
 
@@ -36,12 +35,7 @@ void PrintHelp() {
     printf("  %-15s %s\n", workload.name, workload.about);
   printf("  %-15s %s\n  %-15s %s\n", "all", "all of these", "report",
          "the scenarios of docs/benchmarks/tables.md, which it writes");
-  constexpr const char* kHeads[] = {"Models:", "Floors:", "Peers: "};
-  for (const Kind kind : {Kind::kModel, Kind::kFloor, Kind::kPeer}) {
-    printf("\n%s", kHeads[static_cast<int>(kind)]);
-    for (const std::string& name : ContenderNames(kind)) printf(" %s", name.c_str());
-  }
-  printf("\n\nFlags:\n");
+  printf("\nContenders:\n%s\nFlags:\n", Roster().c_str());
   std::vector<gflags::CommandLineFlagInfo> flags;
   gflags::GetAllFlags(&flags);
   for (const gflags::CommandLineFlagInfo& flag : flags) {

@@ -102,13 +102,11 @@ void ObjectFolder::Drop(const std::string& folder) {
   if (!folder.empty()) std::filesystem::remove_all(absl::StrCat(path_, "/", folder), ignored);
 }
 
-std::string ObjectFolder::PathOf(const std::string& object) const {
-  return absl::StrCat(path_, "/objects/", object);
-}
-
 std::vector<std::string> ObjectFolder::PathsOf(const std::vector<std::string>& objects) const {
   std::vector<std::string> paths;
-  for (const std::string& object : objects) paths.push_back(PathOf(object));
+  for (const std::string& object : objects) {
+    paths.push_back(absl::StrCat(path_, "/objects/", object));
+  }
   return paths;
 }
 

@@ -36,7 +36,7 @@ class ObjectFolder {
   // Removes such a folder, and what is in it.
   void Drop(const std::string& folder);
 
-  std::string PathOf(const std::string& object) const;
+  // Of those that are where all are.
   std::vector<std::string> PathsOf(const std::vector<std::string>& objects) const;
 
  private:

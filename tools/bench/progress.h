@@ -17,8 +17,6 @@ class Progress {
   // "[12/240] copy size=1K: round 2 of 5, nginx - 3 min left".
   void Step(const std::string& what);
   void Clear();
-  // Steps that will not come after all.
-  void Skip(int steps) { done_ += steps; }
 
  private:
   const bool shown_;

@@ -5,12 +5,12 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
-#include "tools/bench/cp.h"
+#include "tools/bench/contenders/place.h"
 #include "tools/bench/entrant.h"
-#include "tools/bench/fio.h"
 #include "tools/bench/interrupt.h"
 #include "tools/bench/machine.h"
 #include "tools/bench/page_cache.h"
+#include "tools/bench/programs.h"
 #include "tools/bench/report/measure.h"
 #include "tools/bench/warnings.h"
 

@@ -87,24 +87,10 @@ absl::Status ReadDuration(const std::string& flag, const std::string& text, absl
   return absl::OkStatus();
 }
 
-bool IsContender(const std::string& name) {
-  for (const Kind kind : {Kind::kModel, Kind::kFloor, Kind::kPeer}) {
-    const std::vector<std::string> names = ContenderNames(kind);
-    if (std::find(names.begin(), names.end(), name) != names.end()) return true;
-  }
-  return false;
-}
-
 absl::Status CheckContender(const std::string& name) {
-  if (IsContender(name)) return absl::OkStatus();
-  std::string known;
-  constexpr const char* kHeads[] = {"\n  models:", "\n  floors:", "\n  peers: "};
-  for (const Kind kind : {Kind::kModel, Kind::kFloor, Kind::kPeer}) {
-    absl::StrAppend(&known, kHeads[static_cast<int>(kind)]);
-    for (const std::string& one : ContenderNames(kind)) absl::StrAppend(&known, " ", one);
-  }
+  if (KindOf(name).has_value()) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("there is no contender \"", name, "\"; there are", known));
+      absl::StrCat("there is no contender \"", name, "\"; there are\n", Roster()));
 }
 
 absl::Status ReadContenders(Settings& settings) {

@@ -1,6 +1,14 @@
+// What all contenders are, however they were started; and which there are.
 #include "tools/bench/contenders/contender.h"
 
+#include <unistd.h>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "net/address.h"
+#include "net/dial.h"
+#include "tools/bench/contenders/place.h"
 #include "tools/bench/contenders/starters.h"
 
 namespace objmapper::bench {
@@ -9,7 +17,7 @@ namespace {
 struct Entry {
   const char* name;
   Kind kind;
-  Started (*start)(const ContenderOptions&, const ObjectSet&);
+  void (*start)(const ContenderOptions&, const ObjectSet&, Contender&);
 };
 
 // In the order of reports.
@@ -44,7 +52,107 @@ constexpr Entry kEntries[] = {
     {"dbus_daemon", Kind::kPeer, StartDbusDaemon},
 };
 
+const Entry* Find(const std::string& name) {
+  for (const Entry& entry : kEntries) {
+    if (name == entry.name) return &entry;
+  }
+  return nullptr;
+}
+
 }  // namespace
+
+Contender::Contender(const ContenderOptions& options, Kind kind)
+    : name_(options.name),
+      kind_(kind),
+      base_(absl::StrCat(options.work_dir, "/", options.name)),
+      path_(base_ + ".sock"),
+      port_(Take(FreePort())) {
+  unlink(path_.c_str());  // of an earlier run: not every server removes it
+}
+
+Contender::~Contender() {
+  while (!processes_.empty()) processes_.pop_back();
+}
+
+std::string Contender::Write(const std::string& suffix, const std::string& text) {
+  if (status_.ok()) Check(WriteFile(base_ + suffix, text));
+  return base_ + suffix;
+}
+
+void Contender::Start(std::vector<std::string> argv, const std::string& log_suffix,
+                      int descriptor_3) {
+  if (!status_.ok()) return;
+  auto process = Take(Process::Start({.argv = std::move(argv),
+                                      .log_path = absl::StrCat(base_, log_suffix, ".log"),
+                                      .descriptor_3 = descriptor_3}));
+  if (process != nullptr) processes_.push_back(std::move(process));
+}
+
+void Contender::Await(Wire wire, Transport transport) {
+  net::Address address{.kind = net::Address::Kind::kTcp, .host = "127.0.0.1", .port = port_};
+  if (transport == Transport::kUnix) address = Take(net::UnixAddress(path_));
+  const absl::Time deadline = absl::Now() + kStartTime;
+  while (status_.ok()) {
+    const absl::StatusOr<net::UniqueFd> connected = net::Dial(address, absl::Seconds(1));
+    for (const auto& process : processes_) Check(process->Running());
+    if (connected.ok()) break;
+    if (absl::Now() > deadline) {
+      CheckWithLog(absl::DeadlineExceededError(absl::StrCat(
+          "does not accept connections at ", address.ToUrl(), ": ", connected.status().message())));
+    }
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  endpoints_.push_back({.wire = wire, .transport = transport, .path = path_, .port = port_});
+}
+
+void Contender::AwaitLog(const std::string& text) {
+  if (status_.ok()) Check(processes_.back()->WaitForLog(text, absl::Now() + kStartTime));
+}
+
+void Contender::CheckWithLog(const absl::Status& step) {
+  if (step.ok()) return;
+  Check(absl::Status(step.code(), absl::StrCat(name_, ": ", step.message(), "; its log ends:\n",
+                                               processes_.back()->LogEnd())));
+}
+
+absl::StatusOr<Endpoint> Contender::endpoint(Transport transport) const {
+  for (const Endpoint& endpoint : endpoints_) {
+    if (endpoint.transport == transport) return endpoint;
+  }
+  return absl::NotFoundError(
+      absl::StrCat(name_, " is not reached by ", transport == Transport::kUnix ? "Unix" : "TCP"));
+}
+
+std::string Contender::command() const {
+  std::string all;
+  for (const auto& process : processes_) {
+    absl::StrAppend(&all, all.empty() ? "" : " & ", process->command());
+  }
+  return all + remarks_;
+}
+
+absl::StatusOr<Usage> Contender::usage() const {
+  Usage sum;
+  for (const auto& process : processes_) {
+    absl::Status status = process->AddUsage(&sum);
+    if (!status.ok()) return status;
+  }
+  return sum;
+}
+
+absl::StatusOr<std::unique_ptr<Contender>> StartContender(const ContenderOptions& options,
+                                                          const ObjectSet& objects) {
+  if (objects.objects.empty()) return absl::InvalidArgumentError("there are no objects to serve");
+  const Entry* const entry = Find(options.name);
+  if (entry == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("there is no contender \"", options.name, "\"; there are\n", Roster()));
+  }
+  auto contender = std::make_unique<Contender>(options, entry->kind);
+  entry->start(options, objects, *contender);
+  if (!contender->status().ok()) return contender->status();
+  return contender;
+}
 
 std::vector<std::string> ContenderNames(Kind kind) {
   std::vector<std::string> names;
@@ -54,16 +162,15 @@ std::vector<std::string> ContenderNames(Kind kind) {
   return names;
 }
 
-absl::StatusOr<std::unique_ptr<Contender>> StartContender(const ContenderOptions& options,
-                                                          const ObjectSet& objects) {
-  if (objects.objects.empty()) return absl::InvalidArgumentError("there are no objects to serve");
-  for (const Entry& entry : kEntries) {
-    if (options.name == entry.name) return entry.start(options, objects);
-  }
-  std::string known;
-  for (const Entry& entry : kEntries) absl::StrAppend(&known, " ", entry.name);
-  return absl::InvalidArgumentError(
-      absl::StrCat("there is no contender \"", options.name, "\"; there are:", known));
+absl::optional<Kind> KindOf(const std::string& name) {
+  const Entry* const entry = Find(name);
+  return entry == nullptr ? absl::nullopt : absl::optional<Kind>(entry->kind);
+}
+
+std::string Roster() {
+  return absl::StrCat("  models: ", absl::StrJoin(ContenderNames(Kind::kModel), " "),
+                      "\n  floors: ", absl::StrJoin(ContenderNames(Kind::kFloor), " "),
+                      "\n  peers:  ", absl::StrJoin(ContenderNames(Kind::kPeer), " "), "\n");
 }
 
 }  // namespace objmapper::bench

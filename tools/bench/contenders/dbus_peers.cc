@@ -5,15 +5,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/substitute.h"
-#include "absl/time/clock.h"
 #include "net/address.h"
 #include "net/errno_status.h"
 #include "net/unique_fd.h"
 #include "tools/bench/contenders/place.h"
-#include "tools/bench/contenders/process_contender.h"
 #include "tools/bench/contenders/starters.h"
 
 namespace objmapper::bench {
@@ -49,30 +46,13 @@ std::string BusConfig(const std::string& socket, int connections_max) {
       socket, connections_max + 64);
 }
 
-// The bus is started and is to listen at `socket`; waits for it and starts the service.
-absl::Status Complete(const ContenderOptions& options, const ObjectSet& objects,
-                      const std::string& socket, ProcessContender* contender) {
-  absl::StatusOr<std::string> service = BuiltProgram("tools/bench/contenders/dbus_service");
-  if (!service.ok()) return service.status();
-  absl::Status status =
-      contender->AddEndpoint({.wire = Wire::kDbus, .transport = Transport::kUnix, .path = socket});
-  if (status.ok()) {
-    status = contender->Start(options.work_dir, "_service",
-                              {*service, absl::StrCat("unix:path=", socket), objects.root});
-  }
-  const absl::Time deadline = absl::Now() + kStartTime;
-  while (status.ok()) {
-    const std::string log = contender->last_process().LogEnd();
-    if (absl::StrContains(log, "ready")) break;
-    status = contender->usage().status();  // either may have ended
-    if (status.ok() && absl::Now() > deadline) {
-      status = absl::DeadlineExceededError(absl::StrCat("the service has no name on the bus after ",
-                                                        absl::FormatDuration(kStartTime),
-                                                        "; its log ends:\n", log));
-    }
-    absl::SleepFor(absl::Milliseconds(5));
-  }
-  return status;
+// The bus is started and is to listen; waits for it and starts the service.
+void Complete(const ObjectSet& objects, Contender& contender) {
+  contender.Await(Wire::kDbus, Transport::kUnix);
+  contender.Start({contender.Take(BuiltProgram("tools/bench/contenders/dbus_service")),
+                   absl::StrCat("unix:path=", contender.path()), objects.root},
+                  "_service");
+  contender.AwaitLog("ready");
 }
 
 // A socket bound to `path`, whose file stays for as long as the work folder.
@@ -110,53 +90,39 @@ exec "$@"
 
 }  // namespace
 
-Started StartDbusDaemon(const ContenderOptions& options, const ObjectSet& objects) {
-  absl::StatusOr<std::string> program = InstalledProgram("dbus-daemon", "dbus-daemon");
-  if (!program.ok()) return program.status();
-  const std::string base = absl::StrCat(options.work_dir, "/", options.name);
-  const std::string socket = base + ".sock", config = base + ".conf";
-  unlink(socket.c_str());
-  absl::Status status = WriteFile(config, BusConfig(socket, options.connections_max));
-  if (!status.ok()) return status;
-  auto contender = std::make_unique<ProcessContender>(options.name, Kind::kPeer);
-  status = contender->Start(
-      options.work_dir, "",
-      {*program, "--nofork", "--nopidfile", "--nosyslog", absl::StrCat("--config-file=", config)});
-  if (status.ok()) status = Complete(options, objects, socket, contender.get());
-  if (!status.ok()) return status;
-  return contender;
+void StartDbusDaemon(const ContenderOptions& options, const ObjectSet& objects,
+                     Contender& contender) {
+  const std::string config =
+      contender.Write(".conf", BusConfig(contender.path(), options.connections_max));
+  contender.Start({contender.Take(InstalledProgram("dbus-daemon", "dbus-daemon")), "--nofork",
+                   "--nopidfile", "--nosyslog", absl::StrCat("--config-file=", config)});
+  Complete(objects, contender);
 }
 
-Started StartDbusBroker(const ContenderOptions& options, const ObjectSet& objects) {
-  absl::StatusOr<std::string> program = InstalledProgram("dbus-broker-launch", "dbus-broker");
-  if (!program.ok()) return program.status();
-  const std::string base = absl::StrCat(options.work_dir, "/", options.name);
-  const std::string socket = base + ".sock", config = base + ".conf", script = base + ".sh";
-  absl::Status status = WriteFile(config, BusConfig(socket, options.connections_max));
-  if (status.ok()) status = WriteFile(script, kLaunchScript);
-  if (!status.ok()) return status;
-  absl::StatusOr<net::UniqueFd> listener = BindAt(socket, SOCK_STREAM);
-  if (!listener.ok()) return listener.status();
-  if (listen(listener->get(), 4096) != 0) {
-    return net::ErrnoToStatus(errno, absl::StrCat("listen at ", socket));
+void StartDbusBroker(const ContenderOptions& options, const ObjectSet& objects,
+                     Contender& contender) {
+  const std::string program = contender.Take(InstalledProgram("dbus-broker-launch", "dbus-broker"));
+  const std::string config =
+      contender.Write(".conf", BusConfig(contender.path(), options.connections_max));
+  const std::string script = contender.Write(".sh", kLaunchScript);
+  if (!contender.status().ok()) return;
+  const net::UniqueFd listener = contender.Take(BindAt(contender.path(), SOCK_STREAM));
+  if (listener.valid() && listen(listener.get(), 4096) != 0) {
+    contender.Check(net::ErrnoToStatus(errno, absl::StrCat("listen at ", contender.path())));
   }
   // Nobody reads it: the broker drops the lines that do not fit.
-  const std::string journal_path = base + "_journal.sock";
-  absl::StatusOr<net::UniqueFd> journal = BindAt(journal_path, SOCK_DGRAM);
-  if (!journal.ok()) return journal.status();
-  auto contender = std::make_unique<ProcessContender>(options.name, Kind::kPeer);
-  status = contender->Start(options.work_dir, "",
-                            {"/usr/bin/env", absl::StrCat("JOURNAL=", journal_path),
-                             absl::StrCat("DBUS_SESSION_BUS_ADDRESS=unix:path=", socket), "/bin/sh",
-                             script, *program, "--scope", "user", "--config-file", config},
-                            listener->get());
-  if (status.ok()) status = Complete(options, objects, socket, contender.get());
-  contender->KeepOpen(*std::move(journal));
-  if (!status.ok()) {
-    return absl::NotFoundError(absl::StrCat(
-        "dbus-broker (of the Debian package dbus-broker) does not start here: ", status.message()));
-  }
-  return contender;
+  const std::string journal = absl::StrCat(contender.path(), ".journal");
+  contender.KeepOpen(contender.Take(BindAt(journal, SOCK_DGRAM)));
+  contender.Start({"/usr/bin/env", absl::StrCat("JOURNAL=", journal),
+                   absl::StrCat("DBUS_SESSION_BUS_ADDRESS=unix:path=", contender.path()), "/bin/sh",
+                   script, program, "--scope", "user", "--config-file", config},
+                  "", listener.get());
+  Complete(objects, contender);
+  if (contender.status().ok()) return;
+  contender.ReplaceError(
+      absl::NotFoundError(absl::StrCat("dbus-broker (of the Debian package dbus-broker) does not "
+                                       "start here: ",
+                                       contender.status().message())));
 }
 
 }  // namespace objmapper::bench

@@ -6,47 +6,17 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/substitute.h"
 #include "tools/bench/contenders/place.h"
-#include "tools/bench/contenders/process_contender.h"
 #include "tools/bench/contenders/starters.h"
 
 namespace objmapper::bench {
 namespace {
 
-// What the three configurations are filled in with.
-struct Setting {
-  std::string program;
-  std::string socket;
-  uint16_t port = 0;
-  std::string config;  // the file's path
-};
-
-absl::StatusOr<Setting> Prepare(const ContenderOptions& options, absl::string_view program,
-                                absl::string_view package) {
-  absl::StatusOr<std::string> path = InstalledProgram(program, package);
-  if (!path.ok()) return path.status();
-  absl::StatusOr<uint16_t> port = FreePort();
-  if (!port.ok()) return port.status();
-  const std::string base = absl::StrCat(options.work_dir, "/", options.name);
-  unlink(absl::StrCat(base, ".sock").c_str());  // of an earlier run; none of the three removes it
-  return Setting{*path, absl::StrCat(base, ".sock"), *port, absl::StrCat(base, ".conf")};
-}
-
-Started Launch(const ContenderOptions& options, const Setting& setting, absl::string_view config,
-               std::vector<std::string> argv) {
-  absl::Status status = WriteFile(setting.config, config);
-  if (!status.ok()) return status;
-  auto contender = std::make_unique<ProcessContender>(options.name, Kind::kPeer);
-  status = contender->Start(options.work_dir, "", std::move(argv));
-  if (status.ok()) {
-    status = contender->AddEndpoint(
-        {.wire = Wire::kHttp, .transport = Transport::kUnix, .path = setting.socket});
-  }
-  if (status.ok()) {
-    status = contender->AddEndpoint(
-        {.wire = Wire::kHttp, .transport = Transport::kTcp, .port = setting.port});
-  }
-  if (!status.ok()) return status;
-  return contender;
+// Runs it with `config`, in the file that the last of `argv` names.
+void Launch(Contender& contender, const std::string& config, std::vector<std::string> argv) {
+  argv.push_back(contender.Write(".conf", config));
+  contender.Start(std::move(argv));
+  contender.Await(Wire::kHttp, Transport::kUnix);
+  contender.Await(Wire::kHttp, Transport::kTcp);
 }
 
 // Connections for one of several workers, if all go to the same.
@@ -54,9 +24,8 @@ int WorkerConnections(const ContenderOptions& options) { return options.connecti
 
 }  // namespace
 
-Started StartNginx(const ContenderOptions& options, const ObjectSet& objects) {
-  absl::StatusOr<Setting> setting = Prepare(options, "nginx", "nginx-light");
-  if (!setting.ok()) return setting.status();
+void StartNginx(const ContenderOptions& options, const ObjectSet& objects, Contender& contender) {
+  const std::string program = contender.Take(InstalledProgram("nginx", "nginx-light"));
   // open_file_cache: at most so many files, looked at again once a minute.
   const std::string config = absl::Substitute(
       R"($0worker_processes $1;
@@ -86,14 +55,13 @@ http {
 )",
       // Else root's workers would become www-data, which may not read the folder.
       geteuid() == 0 ? "user root;\n" : "", Cores(), options.work_dir, WorkerConnections(options),
-      objects.objects.size() + 16, setting->socket, setting->port, objects.root);
-  return Launch(options, *setting, config,
-                {setting->program, "-e", "stderr", "-p", options.work_dir, "-c", setting->config});
+      objects.objects.size() + 16, contender.path(), contender.port(), objects.root);
+  Launch(contender, config, {program, "-e", "stderr", "-p", options.work_dir, "-c"});
 }
 
-Started StartLighttpd(const ContenderOptions& options, const ObjectSet& objects) {
-  absl::StatusOr<Setting> setting = Prepare(options, "lighttpd", "lighttpd");
-  if (!setting.ok()) return setting.status();
+void StartLighttpd(const ContenderOptions& options, const ObjectSet& objects,
+                   Contender& contender) {
+  const std::string program = contender.Take(InstalledProgram("lighttpd", "lighttpd"));
   // It closes a connection after 65535 requests at the latest: the setting is 16 bits wide.
   const std::string config = absl::Substitute(
       R"(server.document-root = "$0"
@@ -111,14 +79,13 @@ server.network-backend = "sendfile"
 server.stat-cache-engine = "simple"
 server.event-handler = "linux-sysepoll"
 )",
-      objects.root, setting->socket, setting->port, Cores(), WorkerConnections(options),
+      objects.root, contender.path(), contender.port(), Cores(), WorkerConnections(options),
       2 * WorkerConnections(options) + 64);
-  return Launch(options, *setting, config, {setting->program, "-D", "-f", setting->config});
+  Launch(contender, config, {program, "-D", "-f"});
 }
 
-Started StartH2o(const ContenderOptions& options, const ObjectSet& objects) {
-  absl::StatusOr<Setting> setting = Prepare(options, "h2o", "h2o");
-  if (!setting.ok()) return setting.status();
+void StartH2o(const ContenderOptions& options, const ObjectSet& objects, Contender& contender) {
+  const std::string program = contender.Take(InstalledProgram("h2o", "h2o"));
   const std::string config = absl::Substitute(
       R"($0num-threads: $1
 max-connections: $2
@@ -139,9 +106,8 @@ hosts:
         file.dirlisting: OFF
 )",
       geteuid() == 0 ? "user: root\n" : "", Cores(), WorkerConnections(options), options.work_dir,
-      setting->socket, setting->port, objects.root);
-  return Launch(options, *setting, config,
-                {setting->program, "-m", "worker", "-c", setting->config});
+      contender.path(), contender.port(), objects.root);
+  Launch(contender, config, {program, "-m", "worker", "-c"});
 }
 
 }  // namespace objmapper::bench

@@ -1,13 +1,14 @@
-// objmapper's own server, with one of its concurrency models.
+// objmapper's own server, with one of its concurrency models; and this program again, as a floor.
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "net/address.h"
 #include "net/dial.h"
+#include "tools/bench/contenders/floor/floor_main.h"
 #include "tools/bench/contenders/place.h"
-#include "tools/bench/contenders/process_contender.h"
 #include "tools/bench/contenders/starters.h"
 
 namespace objmapper::bench {
@@ -16,14 +17,14 @@ namespace {
 // Asks for one object's metadata in V1: a server that listens need not answer yet.
 absl::Status AskOnce(const std::string& path, const std::string& name) {
   absl::StatusOr<net::UniqueFd> connection =
-      net::Dial({.kind = net::Address::Kind::kUnix, .path = path}, kStartTime);
+      net::Dial({.kind = net::Address::Kind::kUnix, .path = path}, Contender::kStartTime);
   if (!connection.ok()) return connection.status();
   const std::string request =
       absl::StrCat("S", std::string(1, '\0'), std::string(1, static_cast<char>(name.size())), name);
   pollfd answered{connection->get(), POLLIN, 0};
   char status = 0;
   if (send(connection->get(), request.data(), request.size(), MSG_NOSIGNAL) < 0 ||
-      poll(&answered, 1, absl::ToInt64Milliseconds(kStartTime)) != 1 ||
+      poll(&answered, 1, absl::ToInt64Milliseconds(Contender::kStartTime)) != 1 ||
       recv(connection->get(), &status, 1, 0) != 1) {
     return absl::UnavailableError("no answer to a first request");
   }
@@ -34,16 +35,13 @@ absl::Status AskOnce(const std::string& path, const std::string& name) {
   return absl::OkStatus();
 }
 
-Started StartServer(const std::string& server, const std::string& model,
-                    const ContenderOptions& options, const ObjectSet& objects) {
-  absl::StatusOr<uint16_t> port = FreePort();
-  if (!port.ok()) return port.status();
-  const std::string path = absl::StrCat(options.work_dir, "/", options.name, ".sock");
+void StartServer(const std::string& server, const std::string& model,
+                 const ContenderOptions& options, const ObjectSet& objects, Contender& contender) {
   std::vector<std::string> argv = {
       server,
       absl::StrCat("--root=", objects.root),
-      absl::StrCat("--listen_unix=", path),
-      absl::StrCat("--listen_tcp=127.0.0.1:", *port),
+      absl::StrCat("--listen_unix=", contender.path()),
+      absl::StrCat("--listen_tcp=127.0.0.1:", contender.port()),
       absl::StrCat("--concurrency_model=", model),
       // Some for those that look whether it is there.
       absl::StrCat("--max_connections=", options.connections_max + 16),
@@ -51,41 +49,36 @@ Started StartServer(const std::string& server, const std::string& model,
       "--drain_timeout=1s",
   };
   argv.insert(argv.end(), options.flags.begin(), options.flags.end());
-
-  auto contender = std::make_unique<ProcessContender>(options.name, Kind::kModel);
-  absl::Status status = contender->Start(options.work_dir, "", std::move(argv));
-  if (status.ok()) {
-    status = contender->AddEndpoint({.transport = Transport::kUnix, .path = path});
-  }
-  if (status.ok()) {
-    status = contender->AddEndpoint({.transport = Transport::kTcp, .port = *port});
-  }
-  if (status.ok()) {
-    status = AskOnce(path, objects.objects[0].name);
-    if (!status.ok()) {
-      status = absl::UnavailableError(absl::StrCat(options.name, ": ", status.message(),
-                                                   "; its log ends:\n",
-                                                   contender->last_process().LogEnd()));
-    }
-  }
-  if (!status.ok()) return status;
-  return contender;
+  contender.Start(std::move(argv));
+  contender.Await(Wire::kObjmapper, Transport::kUnix);
+  contender.Await(Wire::kObjmapper, Transport::kTcp);
+  if (!contender.status().ok()) return;
+  contender.CheckWithLog(AskOnce(contender.path(), objects.objects[0].name));
 }
 
 }  // namespace
 
-Started StartModel(const ContenderOptions& options, const ObjectSet& objects) {
-  absl::StatusOr<std::string> server = BuiltProgram("server/server");
-  if (!server.ok()) return server.status();
-  return StartServer(*server, options.name, options, objects);
+void StartModel(const ContenderOptions& options, const ObjectSet& objects, Contender& contender) {
+  StartServer(contender.Take(BuiltProgram("server/server")), options.name, options, objects,
+              contender);
 }
 
-Started StartOtherBuild(const ContenderOptions& options, const ObjectSet& objects) {
+void StartOtherBuild(const ContenderOptions& options, const ObjectSet& objects,
+                     Contender& contender) {
   if (options.other_server.empty()) {
-    return absl::InvalidArgumentError(
-        "other_build: which? --other_server=PATH names the server's binary");
+    contender.Check(absl::InvalidArgumentError(
+        "other_build: which? --other_server=PATH names the server's binary"));
   }
-  return StartServer(options.other_server, "mode_routing", options, objects);
+  StartServer(options.other_server, "mode_routing", options, objects, contender);
+}
+
+void StartFloor(const ContenderOptions& options, const ObjectSet& objects, Contender& contender) {
+  contender.Start({contender.Take(OwnProgram()), absl::StrCat(kFloorArgument, options.name),
+                   objects.root, contender.path(), absl::StrCat(contender.port())});
+  contender.Await(Wire::kObjmapper, Transport::kUnix);
+  // Descriptors pass over Unix sockets alone.
+  if (absl::StartsWith(options.name, "floor_fdpass")) return;
+  contender.Await(Wire::kObjmapper, Transport::kTcp);
 }
 
 }  // namespace objmapper::bench

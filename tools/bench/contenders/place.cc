@@ -1,3 +1,4 @@
+// Programs, ports, files and cores, looked for.
 #include "tools/bench/contenders/place.h"
 
 #include <arpa/inet.h>
@@ -11,6 +12,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -78,17 +80,32 @@ absl::StatusOr<uint16_t> FreePort() {
   return ntohs(address.sin_port);
 }
 
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  if (!in || !(text << in.rdbuf())) return net::ErrnoToStatus(errno, absl::StrCat("read ", path));
+  return text.str();
+}
+
 absl::Status WriteFile(const std::string& path, absl::string_view text) {
-  std::ofstream file(path);
-  file.write(text.data(), text.size());
-  file.close();
-  if (!file) return net::ErrnoToStatus(errno, absl::StrCat("write ", path));
+  std::ofstream out(path, std::ios::binary);
+  if (!(out << text) || !out.flush()) {
+    return net::ErrnoToStatus(errno, absl::StrCat("write ", path));
+  }
   return absl::OkStatus();
 }
 
-int Cores() {
+std::vector<int> UsableCores() {
   cpu_set_t set;
-  return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+  CPU_ZERO(&set);
+  std::vector<int> cores;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) {
+    for (int core = 0; core < CPU_SETSIZE; ++core) {
+      if (CPU_ISSET(core, &set)) cores.push_back(core);
+    }
+  }
+  if (cores.empty()) cores.push_back(0);
+  return cores;
 }
 
 }  // namespace objmapper::bench

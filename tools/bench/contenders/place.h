@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -25,9 +26,13 @@ absl::StatusOr<std::string> InstalledProgram(absl::string_view name, absl::strin
 // overtaken; then it says so and ends.
 absl::StatusOr<uint16_t> FreePort();
 
+// Whole text files. Errors name the file and the reason.
+absl::StatusOr<std::string> ReadFile(const std::string& path);
 absl::Status WriteFile(const std::string& path, absl::string_view text);
 
-// How many cores this process may run on: servers get as many workers.
-int Cores();
+// The numbers of the cores that this process may use, at least one (sched_getaffinity(2)); servers
+// get as many workers as there are.
+std::vector<int> UsableCores();
+inline int Cores() { return static_cast<int>(UsableCores().size()); }
 
 }  // namespace objmapper::bench

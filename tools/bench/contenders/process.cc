@@ -1,3 +1,4 @@
+// Child processes: started, watched, their use counted, ended.
 #include "tools/bench/contenders/process.h"
 
 #include <errno.h>
@@ -7,8 +8,10 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -57,6 +60,52 @@ std::string Ending(int wait_status) {
     return absl::StrCat("was killed by ", strsignal(WTERMSIG(wait_status)));
   }
   return absl::StrCat("ended with status ", WEXITSTATUS(wait_status));
+}
+
+void AddStatus(pid_t pid, Usage* usage) {
+  std::ifstream status(absl::StrCat("/proc/", pid, "/status"));
+  std::string key, line;
+  while (status >> key) {
+    uint64_t value = 0;
+    if (key == "VmRSS:" && status >> value) usage->rss_bytes += value * 1024;
+    if (key == "Threads:" && status >> value) usage->threads += static_cast<int>(value);
+    std::getline(status, line);
+  }
+}
+
+int CountDescriptors(pid_t pid) {
+  int count = 0;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(absl::StrCat("/proc/", pid, "/fd"), error), end;
+       !error && entry != end; entry.increment(error)) {
+    ++count;
+  }
+  return count;
+}
+
+// False: it has ended.
+bool AddUsageOf(pid_t pid, Usage* usage);
+
+void AddChildren(pid_t pid, Usage* usage) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator task(absl::StrCat("/proc/", pid, "/task"), error), end;
+       !error && task != end; task.increment(error)) {
+    std::ifstream children(task->path() / "children");
+    pid_t child = 0;
+    // One that has just ended is no error of its parent's.
+    while (children >> child) AddUsageOf(child, usage);
+  }
+}
+
+bool AddUsageOf(pid_t pid, Usage* usage) {
+  clockid_t clock;
+  timespec cpu;
+  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &cpu) != 0) return false;
+  usage->cpu_ns += cpu.tv_sec * int64_t{1000000000} + cpu.tv_nsec;
+  AddStatus(pid, usage);
+  usage->descriptors += CountDescriptors(pid);
+  AddChildren(pid, usage);
+  return true;
 }
 
 }  // namespace
@@ -114,6 +163,12 @@ absl::Status Process::WaitForLog(absl::string_view text, absl::Time deadline) co
     absl::SleepFor(kPause);
   }
   return absl::OkStatus();
+}
+
+absl::Status Process::AddUsage(Usage* usage) const {
+  absl::Status running = Running();
+  if (!running.ok() || AddUsageOf(pid_, usage)) return running;
+  return absl::UnavailableError(absl::StrCat(options_.argv[0], " has just ended"));
 }
 
 std::string Process::LogEnd() const {

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,14 @@
 #include "absl/time/time.h"
 
 namespace objmapper::bench {
+
+// What processes have used since they began, and hold now.
+struct Usage {
+  int64_t cpu_ns = 0;      // of all threads, those that have ended too (clock_getcpuclockid(3))
+  uint64_t rss_bytes = 0;  // VmRSS, summed over processes
+  int threads = 0;
+  int descriptors = 0;
+};
 
 struct ProcessOptions {
   std::vector<std::string> argv;  // argv[0] is the program's path
@@ -40,6 +49,10 @@ class Process {
   absl::Status Running() const;
   // Until `text` is in the log. UNAVAILABLE as above, or DEADLINE_EXCEEDED, with the log's end.
   absl::Status WaitForLog(absl::string_view text, absl::Time deadline) const;
+  // Adds what it and its descendants use. A descendant that ends meanwhile is left out.
+  // UNAVAILABLE as above.
+  // Source: proc(5): status, fd, task/*/children.
+  absl::Status AddUsage(Usage* usage) const;
   // The last lines of the log.
   std::string LogEnd() const;
   std::string command() const;

@@ -14,7 +14,6 @@
 #include "net/dial.h"
 #include "net/errno_status.h"
 #include "tools/bench/contenders/place.h"
-#include "tools/bench/contenders/process_contender.h"
 #include "tools/bench/contenders/starters.h"
 
 namespace objmapper::bench {
@@ -65,9 +64,10 @@ absl::Status Store(int socket, const std::string& path, uint64_t bytes, const st
   return absl::OkStatus();
 }
 
-// Stores all objects that fit; `redis`: else memcached's language.
+// Stores all objects that fit, at `address`. `redis`: else memcached's
+// language.
 absl::Status Fill(const net::Address& address, const ObjectSet& objects, bool redis) {
-  absl::StatusOr<net::UniqueFd> socket = net::Dial(address, kStartTime);
+  absl::StatusOr<net::UniqueFd> socket = net::Dial(address, Contender::kStartTime);
   if (!socket.ok()) return socket.status();
   for (const ObjectSet::Object& object : objects.objects) {
     if (object.bytes > kValueBytesMax) continue;
@@ -82,78 +82,61 @@ absl::Status Fill(const net::Address& address, const ObjectSet& objects, bool re
   return absl::OkStatus();
 }
 
-void RemarkOnSkipped(const ObjectSet& objects, ProcessContender* contender) {
+void FillAt(Contender& contender, Transport transport, const ObjectSet& objects, bool redis) {
+  if (!contender.status().ok()) return;
+  net::Address address{.kind = net::Address::Kind::kUnix, .path = contender.path()};
+  if (transport == Transport::kTcp) {
+    address = {.kind = net::Address::Kind::kTcp, .host = "127.0.0.1", .port = contender.port()};
+  }
+  contender.CheckWithLog(Fill(address, objects, redis));
+}
+
+void RemarkOnSkipped(const ObjectSet& objects, Contender& contender) {
   for (const ObjectSet::Object& object : objects.objects) {
     if (object.bytes > kValueBytesMax) {
-      contender->AddRemark(absl::StrCat("without ", object.name, ": above its limit of 512 MiB"));
+      contender.AddRemark(absl::StrCat("without ", object.name, ": above its limit of 512 MiB"));
     }
   }
 }
 
-absl::Status WithLog(absl::Status status, ProcessContender& contender) {
-  if (status.ok()) return status;
-  return absl::Status(status.code(),
-                      absl::StrCat(contender.name(), ": ", status.message(), "; its log ends:\n",
-                                   contender.last_process().LogEnd()));
-}
-
 }  // namespace
 
-Started StartRedis(const ContenderOptions& options, const ObjectSet& objects) {
-  absl::StatusOr<std::string> program = InstalledProgram("redis-server", "redis-server");
-  if (!program.ok()) return program.status();
-  absl::StatusOr<uint16_t> port = FreePort();
-  if (!port.ok()) return port.status();
-  const std::string path = absl::StrCat(options.work_dir, "/", options.name, ".sock");
-  auto contender = std::make_unique<ProcessContender>(options.name, Kind::kPeer);
+void StartRedis(const ContenderOptions& options, const ObjectSet& objects, Contender& contender) {
   // One thread, as it advises for fewer than four cores (redis.conf, "io-threads"). It answers from
   // a fresh buffer each time; left to itself, jemalloc gives large ones back to the system at once,
   // and on a virtual machine that gives free pages back to its host redis then all but stops: 1M at
   // 100 connections 198 requests/s, 4219 with memory kept (jemalloc(3), "TUNING").
-  absl::Status status =
-      contender->Start(options.work_dir, "",
-                       {"/usr/bin/env",
-                        "MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0",
-                        *program,
-                        "--port",
-                        absl::StrCat(*port),
-                        "--bind",
-                        "127.0.0.1",
-                        "--unixsocket",
-                        path,
-                        "--save",
-                        "",
-                        "--appendonly",
-                        "no",
-                        "--daemonize",
-                        "no",
-                        "--timeout",
-                        "0",
-                        "--tcp-backlog",
-                        "4096",
-                        "--dir",
-                        options.work_dir,
-                        "--maxclients",
-                        absl::StrCat(options.connections_max + 64)});
-  if (status.ok()) {
-    status =
-        contender->AddEndpoint({.wire = Wire::kRedis, .transport = Transport::kUnix, .path = path});
-  }
-  if (status.ok()) {
-    status =
-        contender->AddEndpoint({.wire = Wire::kRedis, .transport = Transport::kTcp, .port = *port});
-  }
-  if (status.ok()) status = WithLog(Fill({.path = path}, objects, /*redis=*/true), *contender);
-  if (!status.ok()) return status;
-  RemarkOnSkipped(objects, contender.get());
-  return contender;
+  contender.Start({"/usr/bin/env",
+                   "MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0",
+                   contender.Take(InstalledProgram("redis-server", "redis-server")),
+                   "--port",
+                   absl::StrCat(contender.port()),
+                   "--bind",
+                   "127.0.0.1",
+                   "--unixsocket",
+                   contender.path(),
+                   "--save",
+                   "",
+                   "--appendonly",
+                   "no",
+                   "--daemonize",
+                   "no",
+                   "--timeout",
+                   "0",
+                   "--tcp-backlog",
+                   "4096",
+                   "--dir",
+                   options.work_dir,
+                   "--maxclients",
+                   absl::StrCat(options.connections_max + 64)});
+  contender.Await(Wire::kRedis, Transport::kUnix);
+  contender.Await(Wire::kRedis, Transport::kTcp);
+  FillAt(contender, Transport::kUnix, objects, /*redis=*/true);
+  RemarkOnSkipped(objects, contender);
 }
 
-Started StartMemcached(const ContenderOptions& options, const ObjectSet& objects) {
-  absl::StatusOr<std::string> program = InstalledProgram("memcached", "memcached");
-  if (!program.ok()) return program.status();
-  absl::StatusOr<uint16_t> port = FreePort();
-  if (!port.ok()) return port.status();
+void StartMemcached(const ContenderOptions& options, const ObjectSet& objects,
+                    Contender& contender) {
   uint64_t all = 0, largest = kMebibyte;
   for (const ObjectSet::Object& object : objects.objects) {
     if (object.bytes > kValueBytesMax) continue;
@@ -164,42 +147,34 @@ Started StartMemcached(const ContenderOptions& options, const ObjectSet& objects
   const uint64_t item_mebibytes = largest / kMebibyte + 1;
   const uint64_t memory_mebibytes = 64 + 2 * (all / kMebibyte + item_mebibytes);
   const std::vector<std::string> argv = {
-      *program, "-u",
+      contender.Take(InstalledProgram("memcached", "memcached")),
+      "-u",
       "root",  // has an effect for root alone: stay what we are
-      "-t",     absl::StrCat(Cores()),
-      "-c",     absl::StrCat(options.connections_max + 64),
-      "-b",     "4096",
-      "-m",     absl::StrCat(memory_mebibytes),
-      "-I",     absl::StrCat(item_mebibytes, "m"),
+      "-t",
+      absl::StrCat(Cores()),
+      "-c",
+      absl::StrCat(options.connections_max + 64),
+      "-b",
+      "4096",
+      "-m",
+      absl::StrCat(memory_mebibytes),
+      "-I",
+      absl::StrCat(item_mebibytes, "m"),
       "-M",  // to refuse, not to forget, what does not fit
   };
-  const std::string path = absl::StrCat(options.work_dir, "/", options.name, ".sock");
-  auto contender = std::make_unique<ProcessContender>(options.name, Kind::kPeer);
-
   // With a Unix socket it does not listen on TCP: it takes two of them. The one that is not asked
   // sleeps, but its memory counts.
   std::vector<std::string> on_unix = argv, on_tcp = argv;
-  on_unix.insert(on_unix.end(), {"-s", path});
-  on_tcp.insert(on_tcp.end(), {"-l", "127.0.0.1", "-p", absl::StrCat(*port), "-U", "0"});
-  absl::Status status = contender->Start(options.work_dir, "", std::move(on_unix));
-  if (status.ok()) {
-    status = contender->AddEndpoint(
-        {.wire = Wire::kMemcached, .transport = Transport::kUnix, .path = path});
-  }
-  if (status.ok()) status = WithLog(Fill({.path = path}, objects, /*redis=*/false), *contender);
-  if (status.ok()) status = contender->Start(options.work_dir, "_tcp", std::move(on_tcp));
-  if (status.ok()) {
-    status = contender->AddEndpoint(
-        {.wire = Wire::kMemcached, .transport = Transport::kTcp, .port = *port});
-  }
-  if (status.ok()) {
-    const net::Address tcp{.kind = net::Address::Kind::kTcp, .host = "127.0.0.1", .port = *port};
-    status = WithLog(Fill(tcp, objects, /*redis=*/false), *contender);
-  }
-  if (!status.ok()) return status;
-  RemarkOnSkipped(objects, contender.get());
-  contender->AddRemark("two processes: one for each transport; memory is that of both");
-  return contender;
+  on_unix.insert(on_unix.end(), {"-s", contender.path()});
+  on_tcp.insert(on_tcp.end(), {"-l", "127.0.0.1", "-p", absl::StrCat(contender.port()), "-U", "0"});
+  contender.Start(std::move(on_unix));
+  contender.Await(Wire::kMemcached, Transport::kUnix);
+  FillAt(contender, Transport::kUnix, objects, /*redis=*/false);
+  contender.Start(std::move(on_tcp), "_tcp");
+  contender.Await(Wire::kMemcached, Transport::kTcp);
+  FillAt(contender, Transport::kTcp, objects, /*redis=*/false);
+  RemarkOnSkipped(objects, contender);
+  contender.AddRemark("two processes: one for each transport; memory is that of both");
 }
 
 }  // namespace objmapper::bench

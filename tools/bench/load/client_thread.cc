@@ -38,8 +38,7 @@ ClientThread::ClientThread(const Target& target, const WireDriver& driver, const
                            const LoadOptions& options, int index)
     : bench_{.target = target, .driver = driver, .plan = plan, .options = options}, index_(index) {
   bench_.epoll.Reset(epoll_create1(EPOLL_CLOEXEC));
-  bench_.descriptors =
-      options.first == Ask::kFdPass || (options.mix_ratio < 1 && options.second == Ask::kFdPass);
+  bench_.descriptors = options.Any([](Ask ask) { return ask == Ask::kFdPass; });
   for (int i = index; i < options.connections; i += options.client_threads) {
     connections_.push_back(std::make_unique<Connection>(&bench_, i));
   }

@@ -1,5 +1,4 @@
-#include "tools/bench/load/dbus_wire.h"
-
+// D-Bus: method calls that bring a descriptor.
 #include <string.h>
 #include <unistd.h>
 
@@ -7,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tools/bench/load/dbus_message.h"
+#include "tools/bench/load/wires.h"
 
 namespace objmapper::bench {
 namespace {

@@ -1,11 +1,11 @@
-#include "tools/bench/load/http_wire.h"
-
+// HTTP/1.1: a GET of a static file.
 #include <string.h>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "tools/bench/load/wires.h"
 
 namespace objmapper::bench {
 namespace {

@@ -59,6 +59,12 @@ struct LoadOptions {
   // are answered; a latency counts from when the request was due (no coordinated omission). 0:
   // closed loop.
   double rate = 0;
+
+  // Whether any request asks what is `wanted`, a predicate of an Ask.
+  template <typename Wanted>
+  bool Any(Wanted wanted) const {
+    return wanted(first) || (mix_ratio < 1 && wanted(second));
+  }
 };
 
 // One side of a mix.

@@ -1,8 +1,8 @@
-#include "tools/bench/load/memcached_wire.h"
-
+// memcached: get and set in its text protocol.
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "tools/bench/load/wires.h"
 
 namespace objmapper::bench {
 namespace {

@@ -1,5 +1,4 @@
-#include "tools/bench/load/objmapper_wire.h"
-
+// V1 and V2 of docs/protocol.md.
 #include "protocol/capabilities.h"
 #include "protocol/dialect.h"
 #include "protocol/limits.h"
@@ -8,6 +7,7 @@
 #include "protocol/objm/metadata.h"
 #include "protocol/objm/response_parser.h"
 #include "protocol/status.h"
+#include "tools/bench/load/wires.h"
 
 namespace objmapper::bench {
 namespace {

@@ -14,8 +14,7 @@ namespace {
 constexpr uint64_t kOne = uint64_t{1} << 32;
 
 std::string BodyToStore(const LoadOptions& options) {
-  const bool stores = Stores(options.first) || (options.mix_ratio < 1 && Stores(options.second));
-  std::string body(stores ? options.stored_bytes : 0, '\0');
+  std::string body(options.Any(Stores) ? options.stored_bytes : 0, '\0');
   for (size_t i = 0; i < body.size(); ++i) body[i] = static_cast<char>('a' + i % 23);
   return body;
 }

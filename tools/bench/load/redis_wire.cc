@@ -1,7 +1,7 @@
-#include "tools/bench/load/redis_wire.h"
-
+// redis: GET and SET in RESP2.
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "tools/bench/load/wires.h"
 
 namespace objmapper::bench {
 namespace {

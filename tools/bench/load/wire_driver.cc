@@ -1,11 +1,8 @@
+// Which language an endpoint is asked in, and what cannot be asked there.
 #include "tools/bench/load/wire_driver.h"
 
 #include "absl/strings/str_cat.h"
-#include "tools/bench/load/dbus_wire.h"
-#include "tools/bench/load/http_wire.h"
-#include "tools/bench/load/memcached_wire.h"
-#include "tools/bench/load/objmapper_wire.h"
-#include "tools/bench/load/redis_wire.h"
+#include "tools/bench/load/wires.h"
 
 namespace objmapper::bench {
 
@@ -17,13 +14,10 @@ void WireDriver::SetId(char*, uint32_t) const {}
 
 absl::StatusOr<std::unique_ptr<WireDriver>> MakeWireDriver(const Endpoint& endpoint,
                                                            const LoadOptions& options) {
-  const bool asks_fd =
-      options.first == Ask::kFdPass || (options.mix_ratio < 1 && options.second == Ask::kFdPass);
-  const bool asks_bytes =
-      options.first != Ask::kFdPass || (options.mix_ratio < 1 && options.second != Ask::kFdPass);
-  const bool stores = Stores(options.first) || (options.mix_ratio < 1 && Stores(options.second));
-  const bool gives_fd =
-      options.first == Ask::kPutFd || (options.mix_ratio < 1 && options.second == Ask::kPutFd);
+  const bool asks_fd = options.Any([](Ask ask) { return ask == Ask::kFdPass; });
+  const bool asks_bytes = options.Any([](Ask ask) { return ask != Ask::kFdPass; });
+  const bool gives_fd = options.Any([](Ask ask) { return ask == Ask::kPutFd; });
+  const bool stores = options.Any(Stores);
   if (gives_fd && (endpoint.transport != Transport::kUnix || endpoint.wire != Wire::kObjmapper)) {
     return absl::InvalidArgumentError("PUT_FD is objmapper's alone, on a Unix socket");
   }

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "tools/bench/load/redis_wire.h"
+#include "tools/bench/load/wires.h"
 
 namespace objmapper::bench {
 namespace {

@@ -6,11 +6,7 @@
 #include <string>
 
 #include "tools/bench/load/dbus_message.h"
-#include "tools/bench/load/dbus_wire.h"
-#include "tools/bench/load/http_wire.h"
-#include "tools/bench/load/memcached_wire.h"
-#include "tools/bench/load/objmapper_wire.h"
-#include "tools/bench/load/redis_wire.h"
+#include "tools/bench/load/wires.h"
 
 namespace objmapper::bench {
 namespace {

@@ -25,41 +25,10 @@ int OpenByName(int root, absl::string_view name) {
   return openat(root, path, O_RDONLY | O_CLOEXEC);
 }
 
-// One message for each answer.
-class OneByOne : public FloorServant {
+// V2. One message for as many answers as a receive brought, but `answers_max` at most.
+class InV2 : public FloorServant {
  public:
-  explicit OneByOne(int root) : root_(root) {}
-
-  ssize_t Serve(FloorConnection* connection, absl::string_view input) override {
-    const size_t all = input.size();
-    absl::string_view rest = input;
-    FloorRequest request;
-    while (TakeRequest(&rest, &request)) {
-      const int fd = OpenByName(root_, request.name);
-      char answer[kAnswerBytes];
-      WriteAnswer(request.id, fd < 0 ? kAnswerNotFound : kAnswerOk, 0, answer);
-      const ssize_t sent = net::SendWithFds(connection->fd, {answer, kAnswerBytes},
-                                            absl::MakeConstSpan(&fd, fd < 0 ? 0 : 1));
-      if (fd >= 0) close(fd);
-      if (sent < 0) {
-        // A message this short goes out whole or not at all: it is made again when there is room.
-        if (errno != EAGAIN) return -1;
-        connection->blocked = true;
-        break;
-      }
-      input = rest;
-    }
-    return all - input.size();
-  }
-
- private:
-  const int root_;
-};
-
-// One message for as many answers as a receive brought, or as one may carry.
-class Batched : public FloorServant {
- public:
-  explicit Batched(int root) : root_(root) {}
+  InV2(int root, size_t answers_max) : root_(root), answers_max_(answers_max) {}
 
   ssize_t Serve(FloorConnection* connection, absl::string_view input) override {
     const size_t all = input.size();
@@ -67,7 +36,7 @@ class Batched : public FloorServant {
       absl::string_view rest = input;
       FloorRequest request;
       size_t answers = 0, fds = 0;
-      while (answers < net::kFdsPerMessageMax && TakeRequest(&rest, &request)) {
+      while (answers < answers_max_ && TakeRequest(&rest, &request)) {
         const int fd = OpenByName(root_, request.name);
         WriteAnswer(request.id, fd < 0 ? kAnswerNotFound : kAnswerOk, 0,
                     bytes_ + answers++ * kAnswerBytes);
@@ -79,7 +48,7 @@ class Batched : public FloorServant {
       const int error = errno;
       for (size_t i = 0; i < fds; ++i) close(fds_[i]);
       if (sent < 0 && error != EAGAIN) return -1;
-      // Less than a page: it goes out whole or not at all.
+      // Less than a page goes out whole or not at all: it is made again when there is room.
       connection->blocked = sent < 0;
       if (sent >= 0) input = rest;
     }
@@ -88,6 +57,7 @@ class Batched : public FloorServant {
 
  private:
   const int root_;
+  const size_t answers_max_;
   char bytes_[net::kFdsPerMessageMax * kAnswerBytes];
   int fds_[net::kFdsPerMessageMax];
 };
@@ -125,17 +95,15 @@ class InV1 : public FloorServant {
 
 }  // namespace
 
-void ServeFdPass(const Listeners& listeners, int root, bool poll) {
-  RunFloor(listeners, poll, [root] { return std::make_unique<OneByOne>(root); });
+void ServeFdPass(const Listeners& listeners, int root, bool poll, bool batch) {
+  RunFloor(listeners, poll, [root, batch] {
+    return std::make_unique<InV2>(root, batch ? net::kFdsPerMessageMax : 1);
+  });
 }
 
 void ServeFdPassV1(const Listeners& listeners, int root, int threads) {
   RunFloor(
       listeners, /*poll=*/false, [root] { return std::make_unique<InV1>(root); }, threads);
-}
-
-void ServeFdPassBatch(const Listeners& listeners, int root) {
-  RunFloor(listeners, /*poll=*/false, [root] { return std::make_unique<Batched>(root); });
 }
 
 }  // namespace objmapper::bench

@@ -55,11 +55,10 @@ int FloorMain(int argc, char** argv) {
   net::CongestionControl("reno").PrepareListener(on_tcp->fd());
   const Listeners listeners{on_unix->fd(), on_tcp->fd()};
 
-  if (name == "floor_fdpass") ServeFdPass(listeners, root_fd, /*poll=*/false);
-  if (name == "floor_fdpass_poll") ServeFdPass(listeners, root_fd, /*poll=*/true);
+  const bool poll = name == "floor_fdpass_poll", batch = name == "floor_fdpass_batch";
+  if (name == "floor_fdpass" || poll || batch) ServeFdPass(listeners, root_fd, poll, batch);
   if (name == "floor_fdpass_v1") ServeFdPassV1(listeners, root_fd, /*threads=*/1);
   if (name == "floor_fdpass_v1_two") ServeFdPassV1(listeners, root_fd, /*threads=*/2);
-  if (name == "floor_fdpass_batch") ServeFdPassBatch(listeners, root_fd);
   if (name == "floor_copy_buffer") ServeCopyBuffer(listeners, objects);
   if (name == "floor_copy_map") ServeCopyMap(listeners, objects);
   if (name == "floor_copy_ring") ServeCopyRing(listeners, objects);

@@ -10,10 +10,10 @@
 
 namespace objmapper::bench {
 
-[[noreturn]] void ServeFdPass(const Listeners& listeners, int root, bool poll);
+// `batch`: one message for all answers to what a receive brought.
+[[noreturn]] void ServeFdPass(const Listeners& listeners, int root, bool poll, bool batch);
 // V1; `threads` threads, each with connections of its own.
 [[noreturn]] void ServeFdPassV1(const Listeners& listeners, int root, int threads);
-[[noreturn]] void ServeFdPassBatch(const Listeners& listeners, int root);
 [[noreturn]] void ServeCopyBuffer(const Listeners& listeners, const Objects& objects);
 [[noreturn]] void ServeCopyMap(const Listeners& listeners, const Objects& objects);
 [[noreturn]] void ServeCopyRing(const Listeners& listeners, const Objects& objects);
