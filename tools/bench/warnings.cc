@@ -24,7 +24,7 @@ void AddNoise(const Cell& cell, std::vector<std::string>& warnings) {
     if (distance <= kNoisySpread) continue;
     warnings.push_back(
         absl::StrFormat("noisy: the quartiles of %s's %s lie %.0f %% of the median apart",
-                        series.contender, NameOf(headline), distance * 100));
+                        series.contender, NameOf(headline).phrase, distance * 100));
   }
 }
 

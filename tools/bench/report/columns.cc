@@ -1,3 +1,4 @@
+// The rows of tables.
 #include "tools/bench/report/columns.h"
 
 #include "absl/strings/str_cat.h"
@@ -8,31 +9,11 @@ namespace objmapper::bench {
 
 namespace {
 
-struct Column {
-  const char* head;
-  Measure measure;
-};
-
-constexpr Column kColumns[] = {
-    {"req/s", Measure::kRequestsPerSecond},
-    {"GB/s", Measure::kGbPerSecond},
-    {"p50 µs", Measure::kP50Us},
-    {"p99 µs", Measure::kP99Us},
-    {"p999 µs", Measure::kP999Us},
-    {"CPU µs/req", Measure::kServerCpuUs},
-    {"CPU s/GB", Measure::kServerCpuPerGb},
-    {"client µs/req", Measure::kClientCpuUs},
-    {"RSS MiB", Measure::kRssMib},
-    {"RSS B/conn", Measure::kRssPerConnection},
-    {"threads", Measure::kThreads},
-    {"starved", Measure::kStarved},
-};
-
-bool Tells(const Column& column, const Cell& cell) {
+bool Tells(Measure measure, const Cell& cell) {
   for (const Series& series : cell.series) {
-    const auto spread = SpreadOver(column.measure, cell, series);
+    const auto spread = SpreadOver(measure, cell, series);
     // Connections without an answer are seldom: a column of zeros would say nothing.
-    if (spread && (column.measure != Measure::kStarved || spread->high > 0)) return true;
+    if (spread && (measure != Measure::kStarved || spread->high > 0)) return true;
   }
   return false;
 }
@@ -52,12 +33,12 @@ std::vector<std::vector<std::string>> RowsOf(const Cell& cell) {
 
   std::vector<std::vector<std::string>> rows(1);
   rows[0] = {"contender"};
-  std::vector<Column> columns;
-  for (const Column& column : kColumns) {
-    if (!Tells(column, cell)) continue;
-    columns.push_back(column);
-    rows[0].push_back(column.head);
-    if (column.measure == headline) rows[0].push_back("spread");
+  std::vector<Measure> columns;
+  for (const Measure measure : AllMeasures()) {
+    if (!Tells(measure, cell)) continue;
+    columns.push_back(measure);
+    rows[0].push_back(NameOf(measure).head);
+    if (measure == headline) rows[0].push_back("spread");
   }
   rows[0].push_back("errors");
   if (base != nullptr) {
@@ -69,10 +50,10 @@ std::vector<std::vector<std::string>> RowsOf(const Cell& cell) {
   for (const Series& series : cell.series) {
     if (series.samples.empty()) continue;
     std::vector<std::string> row = {series.contender};
-    for (const Column& column : columns) {
-      const auto spread = SpreadOver(column.measure, cell, series);
+    for (const Measure measure : columns) {
+      const auto spread = SpreadOver(measure, cell, series);
       row.push_back(Figure(spread));
-      if (column.measure == headline) row.push_back(SpreadFigure(spread));
+      if (measure == headline) row.push_back(SpreadFigure(spread));
     }
     row.push_back(absl::StrCat(ErrorsOf(series)));
     if (base == &series) {
@@ -97,6 +78,22 @@ std::vector<std::string> NotesOf(const Cell& cell) {
     notes.push_back(absl::StrCat("warning: ", warning));
   }
   return notes;
+}
+
+std::vector<std::vector<std::string>> LossRows(const std::vector<Loss>& losses,
+                                               const std::string& subject) {
+  std::vector<std::vector<std::string>> rows = {
+      {"cell", "measure", subject, "beaten by", "its figure", "ratio", "its req/s / ours"}};
+  for (const Loss& loss : losses) {
+    const Series* own = FindSeries(*loss.cell, subject);
+    rows.push_back(
+        {TitleOf(*loss.cell), NameOf(loss.measure).phrase,
+         Figure(SpreadOver(loss.measure, *loss.cell, *own)), loss.winner->contender,
+         Figure(SpreadOver(loss.measure, *loss.cell, *loss.winner)), RatioFigure(loss.ratio),
+         // A short latency of few answers is no great win: both are shown.
+         RatioFigure(RatioOver(Measure::kRequestsPerSecond, *loss.cell, *loss.winner, *own))});
+  }
+  return rows;
 }
 
 }  // namespace objmapper::bench

@@ -1,21 +1,46 @@
+// The report as Markdown.
 #include "tools/bench/report/docs.h"
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "tools/bench/report/columns.h"
 #include "tools/bench/report/docs_beliefs.h"
 #include "tools/bench/report/figure.h"
 #include "tools/bench/report/findings.h"
-#include "tools/bench/report/loss_rows.h"
-#include "tools/bench/report/markdown.h"
 #include "tools/bench/report/measure.h"
-#include "tools/bench/report/subject.h"
 
 namespace objmapper::bench {
 
 namespace {
+
+// A table; the first row is the head. Empty for no rows but the head.
+std::string MarkdownTable(const std::vector<std::vector<std::string>>& rows) {
+  if (rows.size() < 2) return "";
+  std::string table;
+  for (size_t row = 0; row < rows.size(); ++row) {
+    for (const std::string& cell : rows[row]) {
+      absl::StrAppend(&table, "| ", absl::StrReplaceAll(cell, {{"|", "\\|"}, {"\n", " "}}), " ");
+    }
+    absl::StrAppend(&table, "|\n");
+    if (row > 0) continue;
+    // Names to the left, figures to the right.
+    for (size_t i = 0; i < rows[0].size(); ++i) absl::StrAppend(&table, i == 0 ? "|---" : "|---:");
+    absl::StrAppend(&table, "|\n");
+  }
+  return table;
+}
+
+// A bullet for each.
+std::string MarkdownList(const std::vector<std::string>& items) {
+  std::string list;
+  for (const std::string& item : items) {
+    absl::StrAppend(&list, "- ", absl::StrReplaceAll(item, {{"\n", " "}}), "\n");
+  }
+  return list;
+}
 
 constexpr const char* kCompared[] = {"thread_per_request", "thread_pool", "mode_routing"};
 
@@ -47,10 +72,9 @@ const Cell* FindCell(const Report& report, const std::string& workload, const st
   return nullptr;
 }
 
-// One figure of one contender of one cell; "-" when it is missing.
-std::string FigureOf(const Cell* cell, const std::string& contender, Measure measure) {
-  const Series* series = cell == nullptr ? nullptr : FindSeries(*cell, contender);
-  return series == nullptr ? "-" : Figure(SpreadOver(measure, *cell, *series));
+// One figure of one contender of one cell; nullopt when it is missing.
+absl::optional<Spread> In(const Cell* cell, const std::string& contender, Measure measure) {
+  return cell == nullptr ? absl::nullopt : SpreadOf(measure, *cell, contender);
 }
 
 // Work time over total time: what the bare floor spends on a request, over what the contender does.
@@ -64,10 +88,8 @@ std::string EfficiencyOf(const Cell* cell, const std::string& contender) {
 }
 
 std::string PerCore(const Report& report, const Cell* cell, const std::string& contender) {
-  const Series* series = cell == nullptr ? nullptr : FindSeries(*cell, contender);
-  if (series == nullptr || report.machine.cores < 1) return "-";
-  const auto spread = SpreadOver(Measure::kRequestsPerSecond, *cell, *series);
-  return spread ? Figure(spread->median / report.machine.cores) : "-";
+  const auto spread = In(cell, contender, Measure::kRequestsPerSecond);
+  return spread && report.machine.cores > 0 ? Figure(spread->median / report.machine.cores) : "-";
 }
 
 std::string SuccessTable(const Report& report) {
@@ -80,13 +102,13 @@ std::string SuccessTable(const Report& report) {
   for (const char* conns : {"100", "1000"}) {
     const Cell* const cell = FindCell(report, "throughput", conns);
     const std::string at = absl::StrCat(" at ", conns, " connections");
-    row("p50, µs," + at, [&](const char* c) { return FigureOf(cell, c, Measure::kP50Us); });
-    row("p99, µs," + at, [&](const char* c) { return FigureOf(cell, c, Measure::kP99Us); });
+    row("p50, µs," + at, [&](const char* c) { return Figure(In(cell, c, Measure::kP50Us)); });
+    row("p99, µs," + at, [&](const char* c) { return Figure(In(cell, c, Measure::kP99Us)); });
     row("connections without any answer" + at,
-        [&](const char* c) { return FigureOf(cell, c, Measure::kStarved); });
+        [&](const char* c) { return Figure(In(cell, c, Measure::kStarved)); });
     row("requests/s per core" + at, [&](const char* c) { return PerCore(report, cell, c); });
     row("memory (RSS), MiB," + at,
-        [&](const char* c) { return FigureOf(cell, c, Measure::kRssMib); });
+        [&](const char* c) { return Figure(In(cell, c, Measure::kRssMib)); });
     row("efficiency" + at, [&](const char* c) { return EfficiencyOf(cell, c); });
   }
   return absl::StrCat(

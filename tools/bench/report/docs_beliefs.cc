@@ -1,3 +1,4 @@
+// Common beliefs, held against the figures.
 #include "tools/bench/report/docs_beliefs.h"
 
 #include "absl/strings/numbers.h"
@@ -6,16 +7,10 @@
 #include "tools/bench/report/figure.h"
 #include "tools/bench/report/findings.h"
 #include "tools/bench/report/measure.h"
-#include "tools/bench/report/subject.h"
 
 namespace objmapper::bench {
 
 namespace {
-
-absl::optional<Spread> In(const Cell& cell, const std::string& contender, Measure measure) {
-  const Series* series = FindSeries(cell, contender);
-  return series == nullptr ? absl::nullopt : SpreadOver(measure, cell, *series);
-}
 
 // The cell of a workload that has most, or least, of a numeric parameter, among those where
 // `contender` has figures.
@@ -27,7 +22,7 @@ const Cell* Extreme(const Report& report, const std::string& workload, const std
     double conns = 0;
     if (cell.workload != workload || !absl::SimpleAtod(ParameterOf(cell, "conns"), &conns))
       continue;
-    if (!In(cell, contender, Measure::kRequestsPerSecond)) continue;
+    if (!SpreadOf(Measure::kRequestsPerSecond, cell, contender)) continue;
     if (best == nullptr || (most ? conns > best_conns : conns < best_conns)) {
       best = &cell;
       best_conns = conns;
@@ -46,7 +41,7 @@ std::string Asynchronous(const Report& report) {
   for (const char* workload : {"throughput", "mixed"}) {
     const Cell* cell = Extreme(report, workload, "uring", /*most=*/true);
     if (cell == nullptr) continue;
-    const auto rate = In(*cell, "uring", Measure::kRequestsPerSecond);
+    const auto rate = SpreadOf(Measure::kRequestsPerSecond, *cell, "uring");
     absl::StrAppend(&text, "They can: the `uring` model passes them with IORING_OP_SENDMSG. In ",
                     TitleOf(*cell), " it answered ", Figure(rate), " requests/s");
     const Series* own = FindSeries(*cell, kSubject);
@@ -73,8 +68,8 @@ std::string Little(const Report& report) {
   if (cell == nullptr) return absl::StrCat(text, Missing("a saturated closed loop"));
   double conns = 0;
   if (!absl::SimpleAtod(ParameterOf(*cell, "conns"), &conns)) conns = 0;
-  const auto rate = In(*cell, kSubject, Measure::kRequestsPerSecond);
-  const auto p50 = In(*cell, kSubject, Measure::kP50Us);
+  const auto rate = SpreadOf(Measure::kRequestsPerSecond, *cell, kSubject);
+  const auto p50 = SpreadOf(Measure::kP50Us, *cell, kSubject);
   const double mean_us = conns / rate->median * 1e6;
   absl::StrAppendFormat(
       &text,
@@ -96,10 +91,10 @@ std::string WakeUps(const Report& report) {
   const Cell* cell = Extreme(report, "fdpass", kSubject, /*most=*/false);
   if (cell == nullptr) return absl::StrCat(text, Missing("FDPASS over few connections"));
   const Series* floor = BestOfKind(*cell, Measure::kP50Us, Kind::kFloor);
-  const auto p50 = floor == nullptr ? In(*cell, kSubject, Measure::kP50Us)
+  const auto p50 = floor == nullptr ? SpreadOf(Measure::kP50Us, *cell, kSubject)
                                     : SpreadOver(Measure::kP50Us, *cell, *floor);
   const std::string who = floor == nullptr ? kSubject : floor->contender;
-  const auto cpu = In(*cell, who, Measure::kServerCpuUs);
+  const auto cpu = SpreadOf(Measure::kServerCpuUs, *cell, who);
   if (!p50 || !cpu) return absl::StrCat(text, Missing("its latency and CPU"));
   const double rest = p50->median - cpu->median;
   absl::StrAppendFormat(
@@ -127,10 +122,10 @@ std::string WhenNotToPass(const Report& report) {
     for (const Cell& pass : report.cells) {
       if (pass.workload != "throughput" && pass.workload != "fdpass") continue;
       if (ParameterOf(pass, "conns") != ParameterOf(copy, "conns")) continue;
-      const auto copied = In(copy, kSubject, Measure::kServerCpuUs);
-      const auto passed = In(pass, kSubject, Measure::kServerCpuUs);
-      const auto copied_rate = In(copy, kSubject, Measure::kRequestsPerSecond);
-      const auto passed_rate = In(pass, kSubject, Measure::kRequestsPerSecond);
+      const auto copied = SpreadOf(Measure::kServerCpuUs, copy, kSubject);
+      const auto passed = SpreadOf(Measure::kServerCpuUs, pass, kSubject);
+      const auto copied_rate = SpreadOf(Measure::kRequestsPerSecond, copy, kSubject);
+      const auto passed_rate = SpreadOf(Measure::kRequestsPerSecond, pass, kSubject);
       if (!copied || !passed || !copied_rate || !passed_rate) continue;
       const bool cheaper = copied->median < passed->median;
       absl::StrAppendFormat(

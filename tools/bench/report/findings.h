@@ -9,6 +9,9 @@
 
 namespace objmapper::bench {
 
+// The contender that a report is about: its losses are shown.
+inline constexpr char kSubject[] = "mode_routing";
+
 enum class Verdict : uint8_t { kBetter, kTie, kWorse };
 
 // A difference counts when the median is off by more than 3 % and both quartiles of the rounds lie

@@ -1,6 +1,8 @@
+// Figures of samples, and ratios between contenders.
 #include "tools/bench/report/measure.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -8,6 +10,22 @@
 namespace objmapper::bench {
 
 namespace {
+
+// By Measure.
+constexpr MeasureName kNames[] = {
+    {"rps", "req/s", "requests/s"},
+    {"gbps", "GB/s", "GB/s"},
+    {"p50", "p50 µs", "p50 in µs"},
+    {"p99", "p99 µs", "p99 in µs"},
+    {"p999", "p999 µs", "p999 in µs"},
+    {"cpu", "CPU µs/req", "server CPU µs per request"},
+    {"cpu_gb", "CPU s/GB", "server CPU s per GB"},
+    {"client", "client µs/req", "client CPU µs per request"},
+    {"rss", "RSS MiB", "RSS in MiB"},
+    {"rss_conn", "RSS B/conn", "RSS bytes per connection"},
+    {"threads", "threads", "threads"},
+    {"", "starved", "connections without an answer"},
+};
 
 // A quantile of sorted values, between the two that it falls between.
 double QuantileOfSorted(const std::vector<double>& sorted, double q) {
@@ -44,38 +62,24 @@ Spread SpreadOf(std::vector<double> values) {
           .high = QuantileOfSorted(values, 0.75)};
 }
 
-bool LessIsBetter(Measure measure) {
-  return measure != Measure::kRequestsPerSecond && measure != Measure::kGbPerSecond;
+const std::vector<Measure>& AllMeasures() {
+  static const auto* const kAll = [] {
+    auto* all = new std::vector<Measure>;
+    for (size_t i = 0; i < std::size(kNames); ++i) all->push_back(static_cast<Measure>(i));
+    return all;
+  }();
+  return *kAll;
 }
 
-const char* NameOf(Measure measure) {
-  switch (measure) {
-    case Measure::kRequestsPerSecond:
-      return "requests/s";
-    case Measure::kGbPerSecond:
-      return "GB/s";
-    case Measure::kP50Us:
-      return "p50 in µs";
-    case Measure::kP99Us:
-      return "p99 in µs";
-    case Measure::kP999Us:
-      return "p999 in µs";
-    case Measure::kServerCpuUs:
-      return "server CPU µs per request";
-    case Measure::kServerCpuPerGb:
-      return "server CPU s per GB";
-    case Measure::kClientCpuUs:
-      return "client CPU µs per request";
-    case Measure::kRssMib:
-      return "RSS in MiB";
-    case Measure::kRssPerConnection:
-      return "RSS bytes per connection";
-    case Measure::kThreads:
-      return "threads";
-    case Measure::kStarved:
-      return "connections without an answer";
-  }
-  return "";
+const MeasureName& NameOf(Measure measure) { return kNames[static_cast<size_t>(measure)]; }
+
+const char* NameOf(Kind kind) {
+  constexpr const char* kKinds[] = {"model", "floor", "peer"};
+  return kKinds[static_cast<size_t>(kind)];
+}
+
+bool LessIsBetter(Measure measure) {
+  return measure != Measure::kRequestsPerSecond && measure != Measure::kGbPerSecond;
 }
 
 absl::optional<double> ValueOf(Measure measure, const Cell& cell, const Sample& sample) {
@@ -147,6 +151,11 @@ const Series* FindSeries(const Cell& cell, const std::string& contender) {
     if (series.contender == contender) return &series;
   }
   return nullptr;
+}
+
+absl::optional<Spread> SpreadOf(Measure measure, const Cell& cell, const std::string& contender) {
+  const Series* series = FindSeries(cell, contender);
+  return series == nullptr ? absl::nullopt : SpreadOver(measure, cell, *series);
 }
 
 std::string ParameterOf(const Cell& cell, const std::string& name) {

@@ -1,6 +1,9 @@
 // What can be said of a contender in figures, and how two contenders compare.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "absl/types/optional.h"
 #include "tools/bench/report/report.h"
 
@@ -21,11 +24,21 @@ enum class Measure : uint8_t {
   kStarved,  // connections that got no answer
 };
 
+struct MeasureName {
+  const char* id;      // of the charts' data; empty: no chart shows it
+  const char* head;    // of a table's column
+  const char* phrase;  // what a sentence calls it
+};
+
+// In the order of tables.
+const std::vector<Measure>& AllMeasures();
+const MeasureName& NameOf(Measure measure);
+
 // Whether a smaller value is the better one.
 bool LessIsBetter(Measure measure);
 
-// What a sentence calls it: "requests/s", "p99 in µs".
-const char* NameOf(Measure measure);
+// "model", "floor", "peer".
+const char* NameOf(Kind kind);
 
 // The value in one round. nullopt: the round does not tell (no bytes were sent, nothing answered).
 absl::optional<double> ValueOf(Measure measure, const Cell& cell, const Sample& sample);
@@ -44,6 +57,8 @@ Measure HeadlineOf(const Cell& cell);
 
 // nullptr: the cell has no such series.
 const Series* FindSeries(const Cell& cell, const std::string& contender);
+// SpreadOver() of that one; nullopt: there is none.
+absl::optional<Spread> SpreadOf(Measure measure, const Cell& cell, const std::string& contender);
 
 // The parameter's value; empty: the cell has no such parameter.
 std::string ParameterOf(const Cell& cell, const std::string& name);

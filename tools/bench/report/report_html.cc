@@ -1,14 +1,15 @@
+// The report as a page: a summary, charts, tables.
+#include <nlohmann/json.hpp>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "tools/bench/report/columns.h"
+#include "tools/bench/report/figure.h"
 #include "tools/bench/report/findings.h"
-#include "tools/bench/report/html_charts.h"
 #include "tools/bench/report/html_parts.h"
-#include "tools/bench/report/html_summary.h"
 #include "tools/bench/report/measure.h"
 #include "tools/bench/report/report.h"
-#include "tools/bench/report/subject.h"
 
 namespace objmapper::bench {
 
@@ -53,6 +54,98 @@ std::string About(const Report& report) {
                       RoundsText(report), MachineText(machine), machine.os, machine.kernel)),
                   "</p>\n<pre>", EscapeHtml(report.command), "</pre></header>\n");
   return html;
+}
+
+using Rows = std::vector<std::vector<std::string>>;
+
+struct Tally {
+  int won = 0, tied = 0, lost = 0;
+};
+
+// A row for each cell; counts the subject's fate by the cell's headline measure.
+Rows WinnerRows(const Report& report, Tally& tally) {
+  Rows rows = {{"cell", "measure", "best of models and peers", "its figure",
+                absl::StrCat(kSubject, " / best other"), "verdict",
+                absl::StrCat(kSubject, " / best floor")}};
+  for (const Cell& cell : report.cells) {
+    const Measure measure = HeadlineOf(cell);
+    const Series* best = BestOf(cell, measure);
+    if (best == nullptr) continue;
+    const Series* own = FindSeries(cell, kSubject);
+    const Series* other = own == nullptr ? nullptr : BestOf(cell, measure, own);
+    const Series* floor = BestOfKind(cell, measure, Kind::kFloor);
+    absl::optional<Spread> ratio, to_floor;
+    if (other != nullptr) ratio = RatioOver(measure, cell, *own, *other);
+    if (own != nullptr && floor != nullptr) to_floor = RatioOver(measure, cell, *own, *floor);
+    std::string verdict = "-";
+    if (ratio) {
+      switch (Judge(*ratio, LessIsBetter(measure))) {
+        case Verdict::kBetter:
+          verdict = "wins";
+          ++tally.won;
+          break;
+        case Verdict::kTie:
+          verdict = "tie";
+          ++tally.tied;
+          break;
+        case Verdict::kWorse:
+          verdict = "loses";
+          ++tally.lost;
+          break;
+      }
+    }
+    rows.push_back({TitleOf(cell), NameOf(measure).phrase, best->contender,
+                    Figure(SpreadOver(measure, cell, *best)), RatioFigure(ratio), verdict,
+                    RatioFigure(to_floor)});
+  }
+  return rows;
+}
+
+std::string Card(const std::string& kind, int count, const std::string& text) {
+  return absl::StrCat("<div class=\"card ", kind, "\"><b>", count, "</b><span>", EscapeHtml(text),
+                      "</span></div>");
+}
+
+// The top of the page: who wins each cell, and where the subject loses.
+std::string Summary(const Report& report) {
+  Tally tally;
+  const Rows winners = WinnerRows(report, tally);
+  const std::vector<Loss> losses = LossesOf(report, kSubject);
+  const std::vector<Loss> floors = LossesToFloors(report, kSubject);
+
+  std::string html = HtmlHeading(2, "In short");
+  absl::StrAppend(&html, "<div class=\"cards\">",
+                  Card("good", tally.won,
+                       absl::StrCat("cells in which ", kSubject, " beats every model and peer")),
+                  Card("even", tally.tied, "cells in which it ties with the best other"),
+                  Card("bad", tally.lost, "cells in which another is better"),
+                  Card("bad", static_cast<int>(losses.size()),
+                       "losses when p99 and server CPU are counted too"),
+                  "</div>\n");
+  absl::StrAppend(&html, HtmlDetails("Who wins each cell", HtmlTable(winners)),
+                  HtmlParagraph(NotTheSame(report)));
+
+  absl::StrAppend(&html, "<section class=\"lose\">", HtmlHeading(2, "Where we lose"));
+  if (losses.empty()) {
+    absl::StrAppend(
+        &html, HtmlParagraph(absl::StrCat(
+                   "In none of these cells did another model or a peer do clearly better than ",
+                   kSubject, " in throughput, p99 or server CPU.")));
+  } else {
+    absl::StrAppend(
+        &html,
+        HtmlParagraph(
+            "Another model or peer was better in these, the worst first. A ratio is "
+            "the median of the rounds' ratios, with its quartiles. The latencies of one that "
+            "left more connections without any answer do not count."),
+        HtmlTable(LossRows(losses, kSubject)));
+  }
+  if (!floors.empty()) {
+    absl::StrAppend(&html, HtmlDetails(absl::StrCat("What being a server costs: ", floors.size(),
+                                                    " figures behind the bare loops"),
+                                       HtmlTable(LossRows(floors, kSubject))));
+  }
+  return absl::StrCat(html, "</section>\n");
 }
 
 // Warnings of all cells, each with its cell.
@@ -101,14 +194,53 @@ std::string Commands(const Report& report) {
   return lines.empty() ? "" : HtmlDetails("The servers' command lines", HtmlList(lines));
 }
 
+nlohmann::json ValuesOf(const Cell& cell, const Series& series) {
+  nlohmann::json values = nlohmann::json::object();
+  for (const Measure measure : AllMeasures()) {
+    const auto spread = SpreadOver(measure, cell, series);
+    if (spread && *NameOf(measure).id != '\0') {
+      values[NameOf(measure).id] = {spread->median, spread->low, spread->high};
+    }
+  }
+  return values;
+}
+
+// What page.js draws from: the report's medians and quartiles as JSON, safe inside a <script>
+// element, since it has no "<".
+//   {"cells": [{"workload", "parameters": [[name, value]...], "headline", "series":
+//     [{"name", "kind", "values": {measure: [median, low, high]}}]}], "measures": {id: name},
+//    "subject": "mode_routing"}
+std::string ChartData(const Report& report) {
+  nlohmann::json data = {{"subject", kSubject}, {"cells", nlohmann::json::array()}};
+  for (const Measure measure : AllMeasures()) {
+    if (*NameOf(measure).id != '\0') data["measures"][NameOf(measure).id] = NameOf(measure).phrase;
+  }
+  for (const Cell& cell : report.cells) {
+    nlohmann::json shown = {{"workload", cell.workload},
+                            {"parameters", cell.parameters},
+                            {"headline", NameOf(HeadlineOf(cell)).id},
+                            {"series", nlohmann::json::array()}};
+    for (const Series& series : cell.series) {
+      if (series.samples.empty()) continue;
+      shown["series"].push_back({{"name", series.contender},
+                                 {"kind", NameOf(series.kind)},
+                                 {"values", ValuesOf(cell, series)}});
+    }
+    data["cells"].push_back(std::move(shown));
+  }
+  return absl::StrReplaceAll(
+      data.dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace),
+      {{"<", "\\u003c"}});
+}
+
 }  // namespace
 
 std::string ToHtml(const Report& report, const std::string& chart_js) {
-  return absl::StrCat(Head(report), About(report), HtmlSummary(report, kSubject), Warnings(report),
+  return absl::StrCat(Head(report), About(report), Summary(report), Warnings(report),
                       Workloads(report), "<section>", HtmlHeading(2, "How to read this"),
                       HtmlParagraph(kHowToRead), Commands(report),
                       "</section></main>\n<script type=\"application/json\" id=\"data\">",
-                      ChartData(report, kSubject), "</script>\n<script>\n", InlineScript(chart_js),
+                      ChartData(report), "</script>\n<script>\n", InlineScript(chart_js),
                       "\n</script>\n<script>\n", InlineScript(kJs), "</script>\n</body></html>\n");
 }
 

@@ -3,24 +3,17 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "tools/bench/report/measure.h"
 #include "tools/bench/report/report.h"
 
 namespace objmapper::bench {
 
-namespace {
-
-constexpr const char* kKinds[] = {"model", "floor", "peer"};  // by Kind
-
-}  // namespace
-
-void to_json(nlohmann::json& json, Kind kind) { json = kKinds[static_cast<int>(kind)]; }
+void to_json(nlohmann::json& json, Kind kind) { json = NameOf(kind); }
 
 void from_json(const nlohmann::json& json, Kind& kind) {
-  for (int i = 0; i < 3; ++i) {
-    if (json.get<std::string>() == kKinds[i]) {
-      kind = static_cast<Kind>(i);
-      return;
-    }
+  for (const Kind one : {Kind::kModel, Kind::kFloor, Kind::kPeer}) {
+    kind = one;
+    if (json.get<std::string>() == NameOf(one)) return;
   }
   throw nlohmann::json::type_error::create(
       302, absl::StrCat("\"", json.get<std::string>(), "\" is no kind of contender"), &json);
