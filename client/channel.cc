@@ -38,7 +38,7 @@ constexpr size_t kDirectReadBytes = 4096;
 absl::string_view CloseReasonText(protocol::CloseReason reason) {
   switch (reason) {
     case protocol::CloseReason::kNormal:
-      return "it is done with this connection";
+      return "the connection has had all its answers";
     case protocol::CloseReason::kIdleTimeout:
       return "the connection was idle for too long";
     case protocol::CloseReason::kProtocolError:
@@ -76,7 +76,7 @@ absl::string_view WrongBody(const Answer& answer, protocol::Mode mode, bool fd_i
     case protocol::Mode::kFdPass:
       return fd_in_header ? "" : "a descriptor with a body";
     default:
-      return "a body where none belongs";
+      return "an unexpected body";
   }
 }
 
@@ -99,14 +99,13 @@ absl::StatusOr<std::unique_ptr<Channel>> Channel::Open(absl::string_view url,
     return absl::InvalidArgumentError("options: the dialect must be V1 or V2");
   }
   if (!IsTimeout(options.connect_timeout) || !IsTimeout(options.request_timeout)) {
-    return absl::InvalidArgumentError("options: timeouts must be longer than nothing");
+    return absl::InvalidArgumentError("options: timeouts must be positive");
   }
   absl::StatusOr<net::Address> address = net::ParseUrl(url);
   if (!address.ok()) return address.status();
   if (!options.server_uids.empty() && address->kind != net::Address::Kind::kUnix) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("options: whose server it is can be told of a Unix socket alone, not of ",
-                     address->ToUrl()));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "options: the server's user is known only for a Unix socket, not for ", address->ToUrl()));
   }
   absl::StatusOr<net::UniqueFd> socket = net::Dial(*address, options.connect_timeout);
   if (!socket.ok()) return ConnectionError(socket.status());
@@ -128,8 +127,8 @@ absl::Status Channel::CheckServerUser() const {
   if (peer.known() && absl::c_linear_search(options_.server_uids, peer.uid))
     return absl::OkStatus();
   return ConnectionError(absl::PermissionDeniedError(absl::StrCat(
-      url_, ": who listens there is ", peer.known() ? absl::StrCat("uid ", peer.uid) : "not known",
-      ", not uid ", absl::StrJoin(options_.server_uids, " or "), "; nothing was asked")));
+      url_, ": the server there is ", peer.known() ? absl::StrCat("uid ", peer.uid) : "not known",
+      ", not uid ", absl::StrJoin(options_.server_uids, " or "), "; no request was sent")));
 }
 
 absl::Status Channel::Handshake() {
@@ -252,8 +251,8 @@ absl::StatusOr<Message> Channel::NextMessage() {
     if (!broken_.ok()) return broken_;
     Message message = parser_.Next(input());
     if (message.kind == Kind::kBroken) {
-      return Break(absl::InternalError(
-          absl::StrCat(url_, " does not speak this protocol: ", message.reason)));
+      return Break(
+          absl::InternalError(absl::StrCat(url_, " does not use this protocol: ", message.reason)));
     }
     if (message.kind != Kind::kNeedMore) {
       begin_ += message.consumed;  // its views stay good until the next read
@@ -273,7 +272,7 @@ absl::StatusOr<Answer> Channel::Receive() {
                      " (reason ", static_cast<int>(message->close_reason), ")")));
   }
   if (message->kind != Kind::kResponse || outstanding_ == 0) {
-    return Break(absl::InternalError(absl::StrCat(url_, " sent a message nobody asked for")));
+    return Break(absl::InternalError(absl::StrCat(url_, " sent an unrequested message")));
   }
   std::optional<protocol::Metadata> metadata = protocol::ParseMetadata(message->response.metadata);
   if (!metadata.has_value()) {
@@ -312,8 +311,8 @@ absl::StatusOr<net::UniqueFd> Channel::TakeFd() {
       if (absl::Status status = FillInput(&patience, /*began=*/true); !status.ok()) return status;
     }
     if (input_[begin_++] != 'X') {
-      return Break(absl::InternalError(absl::StrCat(
-          url_, " sent something else in place of the byte that carries a descriptor")));
+      return Break(absl::InternalError(
+          absl::StrCat(url_, " sent other bytes in place of the byte that carries a descriptor")));
     }
   }
   --fds_due_;

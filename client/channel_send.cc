@@ -164,7 +164,7 @@ absl::StatusOr<bool> Channel::SendSome() {
 absl::Status Channel::AwaitSocket(short events) {
   if (net::Patience(options_.request_timeout).Await(socket_.get(), events)) return absl::OkStatus();
   return Break(absl::DeadlineExceededError(
-      absl::StrCat(url_, " took nothing for ", absl::FormatDuration(options_.request_timeout))));
+      absl::StrCat(url_, " read nothing for ", absl::FormatDuration(options_.request_timeout))));
 }
 
 absl::Status Channel::Flush() {
@@ -220,8 +220,9 @@ absl::StatusOr<uint64_t> Channel::SendFile(int file, uint64_t length,
         sent += static_cast<uint64_t>(n);
         if (progress) progress(sent, length);
       } else if (n == 0) {
-        end = absl::DataLossError(absl::StrCat("the file has ended after ", sent, " of the ",
-                                               length, " bytes that it had: it was cut meanwhile"));
+        end =
+            absl::DataLossError(absl::StrCat("the file has ended after ", sent, " of the ", length,
+                                             " bytes that it had: it was truncated meanwhile"));
         break;
       } else if (errno == EPIPE || errno == ECONNRESET) {
         send_failed_ = true;
@@ -233,7 +234,7 @@ absl::StatusOr<uint64_t> Channel::SendFile(int file, uint64_t length,
       }
     }
   }
-  if (!end.ok()) Abandon(absl::StrCat("a body was not sent whole: ", end.message()));
+  if (!end.ok()) Abandon(absl::StrCat("a body was not sent completely: ", end.message()));
   return end.ok() ? absl::StatusOr<uint64_t>(sent) : end;
 }
 

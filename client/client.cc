@@ -15,8 +15,8 @@ constexpr absl::string_view kNobodysUri("\0", 1);
 
 absl::Status Client::CheckBodyMode(protocol::Mode mode) {
   if (mode == protocol::Mode::kCopy || mode == protocol::Mode::kSplice) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("bytes come by OP_COPY or OP_SPLICE, not by ", protocol::ModeName(mode)));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "bytes are requested with OP_COPY or OP_SPLICE, not with ", protocol::ModeName(mode)));
 }
 
 absl::StatusOr<Client> Client::Connect(absl::string_view url, const Options& options) {

@@ -71,8 +71,7 @@ absl::Status LookAt(int fd, uint64_t* size) {
     return net::ErrnoToStatus(errno, "statx of the received descriptor");
   }
   if (!S_ISREG(file.stx_mode)) {
-    return absl::InternalError(
-        "the server passed a descriptor of something else than a regular file");
+    return absl::InternalError("the server passed a descriptor that is not a regular file");
   }
   *size = file.stx_size;
   return absl::OkStatus();
@@ -150,7 +149,7 @@ absl::StatusOr<FdObject> TakeObject(Channel& channel, const Answer& answer,
   }
   if (absl::Status status = CheckGrant(channel, info, range, what); !status.ok()) return status;
   if (info.offset > file_bytes || info.length > file_bytes - info.offset) {
-    return absl::DataLossError(absl::StrCat(what, ": the file that came has only ",
+    return absl::DataLossError(absl::StrCat(what, ": the received file has only ",
                                             LengthWithin(Range{info.offset, 0}, file_bytes), " of ",
                                             info.length, " bytes"));
   }

@@ -38,9 +38,9 @@ absl::string_view WrongName(absl::string_view uri, absl::string_view prefix,
                             absl::string_view before) {
   if (uri.empty()) return "it is empty";
   if (uri.size() > protocol::kUriBytesMax) return "it is too long";
-  if (absl::StrContains(uri, '\0')) return "it holds a NUL";
-  if (!absl::StartsWith(uri, prefix)) return "it does not begin with what was asked for";
-  if (uri <= before) return "it does not come behind the one before it";
+  if (absl::StrContains(uri, '\0')) return "it contains a NUL";
+  if (!absl::StartsWith(uri, prefix)) return "it does not begin with the prefix";
+  if (uri <= before) return "it is not after the previous one";
   return "";
 }
 
@@ -60,8 +60,8 @@ absl::StatusOr<std::vector<ListEntry>> ParseListBody(absl::string_view body,
     const absl::string_view before =
         entries.empty() ? after : absl::string_view(entries.back().uri);
     if (const absl::string_view wrong = WrongName(uri, prefix, before); !wrong.empty()) {
-      return absl::InternalError(
-          absl::StrCat("the server lists ", text::Quoted(uri), ", which cannot be there: ", wrong));
+      return absl::InternalError(absl::StrCat("the server lists ", text::Quoted(uri),
+                                              ", which is not valid there: ", wrong));
     }
     ListEntry entry;
     entry.uri = std::string(uri);
@@ -82,7 +82,7 @@ absl::StatusOr<ListPage> Client::ListBehind(absl::string_view prefix, absl::stri
   constexpr protocol::Mode kMode = protocol::Mode::kList;
   const std::string what = WhatWasAsked(kMode, prefix);
   if (absl::StrContains(prefix, '\0')) {
-    return absl::InvalidArgumentError(absl::StrCat(what, ": no object's name holds a NUL"));
+    return absl::InvalidArgumentError(absl::StrCat(what, ": no object's name contains a NUL"));
   }
   std::string joined(prefix);
   if (!cursor.empty()) {
@@ -120,7 +120,7 @@ absl::Status Client::ListAll(absl::string_view prefix,
     if (page->cursor.empty()) return absl::OkStatus();
     if (stays) {
       return channel_->Break(absl::InternalError(absl::StrCat(
-          WhatWasAsked(protocol::Mode::kList, prefix), ": the list goes round in circles")));
+          WhatWasAsked(protocol::Mode::kList, prefix), ": the list makes no progress")));
     }
     cursor = std::move(page->cursor);
   }

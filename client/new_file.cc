@@ -167,7 +167,7 @@ absl::Status NewFile::WriteInPlace() {
   }
   if (!S_ISREG(old.st_mode)) {
     return absl::FailedPreconditionError(
-        absl::StrCat("write ", path, ": it is not a regular file any more"));
+        absl::StrCat("write ", path, ": it is no longer a regular file"));
   }
   if (absl::Status room = KeepRoom(out.get(), wanted.st_size, old.st_size, path); !room.ok())
     return room;
@@ -180,8 +180,9 @@ absl::Status NewFile::WriteInPlace() {
   if (written.ok()) return written;
   return absl::Status(
       written.code(),
-      absl::StrCat(written.message(), "; ", path,
-                   " could not be replaced, only written into, and now holds a part of it"));
+      absl::StrCat(
+          written.message(), "; ", path,
+          " could not be replaced, only overwritten, and now contains only a part of the object"));
 }
 
 absl::StatusOr<net::UniqueFd> TemporaryFile() {

@@ -109,7 +109,8 @@ absl::StatusOr<Place> FindPlace(absl::string_view given) {
   if (given.empty()) return absl::InvalidArgumentError("a file to write needs a name");
   const std::string what = absl::StrCat("write ", text::Printable(given));
   if (given.find('\0') != absl::string_view::npos) {
-    return absl::InvalidArgumentError(absl::StrCat(what, ": a file's name cannot hold a NUL byte"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, ": a file's name cannot contain a NUL byte"));
   }
   std::string path(given);
   for (int links = 0; links <= kLinksMax; ++links) {

@@ -85,7 +85,7 @@ absl::StatusOr<uint64_t> SizeOf(int file, absl::string_view what, uint64_t* bloc
   }
   if (!S_ISREG(attributes.st_mode)) {
     return absl::InvalidArgumentError(
-        absl::StrCat(what, ": descriptor ", file, " is no regular file"));
+        absl::StrCat(what, ": descriptor ", file, " is not a regular file"));
   }
   if ((flags & O_PATH) != 0 || (flags & O_ACCMODE) == O_WRONLY) {
     return absl::InvalidArgumentError(
@@ -125,7 +125,7 @@ absl::StatusOr<net::UniqueFd> Spooled(int file, uint64_t* size) {
     if (!written.ok()) return written;
     have += *got;
     if (have > kMadeUpBytesMax) {
-      return absl::OutOfRangeError(absl::StrCat("descriptor ", file, " says that it holds ", *size,
+      return absl::OutOfRangeError(absl::StrCat("descriptor ", file, " reports a size of ", *size,
                                                 " bytes, and has more than ", kMadeUpBytesMax,
                                                 ": copy it to a file first"));
     }

@@ -92,8 +92,7 @@ absl::StatusOr<Body> OpenAsked(Client& client, absl::string_view uri,
       }
     }
   }
-  return About(WhatWasAsked(options.mode, uri),
-               absl::AbortedError("its size changes all the time"));
+  return About(WhatWasAsked(options.mode, uri), absl::AbortedError("its size keeps changing"));
 }
 
 absl::StatusOr<FileResult> FromConnection(Client& client, absl::string_view uri, int out,

@@ -46,7 +46,7 @@ absl::Status Broken(absl::string_view what, absl::string_view why) {
 absl::Status FromSocket(absl::string_view what, int error) {
   if (error == ECONNREFUSED) {
     return ConnectionError(
-        absl::UnavailableError(absl::StrCat(what, ": nobody listens there (ECONNREFUSED)")));
+        absl::UnavailableError(absl::StrCat(what, ": there is no listener (ECONNREFUSED)")));
   }
   return ConnectionError(net::ErrnoToStatus(error, what));
 }
@@ -65,8 +65,8 @@ std::string VersionOf(const ObjectInfo& info) {
 }
 
 absl::Status Changed(absl::string_view uri) {
-  return absl::AbortedError(absl::StrCat(WhatWasAsked(Mode::kCopy, uri),
-                                         ": it was replaced each time while it was fetched"));
+  return absl::AbortedError(
+      absl::StrCat(WhatWasAsked(Mode::kCopy, uri), ": it was replaced during each attempt"));
 }
 
 }  // namespace
@@ -183,7 +183,7 @@ absl::StatusOr<std::optional<UdpClient::Arrival>> UdpClient::Read(absl::string_v
   arrival.asked = found->second.range;
   arrival.body = datagram.substr(result.consumed);
   if (arrival.body.size() != response.content_length)
-    return Broken(what, "the body is not as long as it says");
+    return Broken(what, "the body does not have its announced length");
   if (response.status == protocol::Status::kUnavailable && options_.retry) {
     // Asked again when the server wants it; until request_timeout.
     Flight& flight = found->second;
@@ -214,9 +214,9 @@ absl::StatusOr<std::optional<UdpClient::Arrival>> UdpClient::Read(absl::string_v
   } else if (!arrival.has_size) {
     return Broken(what, "an answer without SIZE");
   } else if (mode == Mode::kCopy && arrival.info.length != arrival.body.size()) {
-    return Broken(what, "the body is not what was granted");
+    return Broken(what, "the body is not the granted range");
   } else if (mode != Mode::kCopy && !arrival.body.empty()) {
-    return Broken(what, "a body where none belongs");
+    return Broken(what, "an unexpected body");
   }
   flights_.erase(found);
   return arrival;
@@ -248,7 +248,7 @@ absl::StatusOr<UdpObject> UdpClient::Get(absl::string_view uri, const std::optio
       if (got.offset != asked.offset || got.length != due) {
         return Broken(WhatWasAsked(Mode::kCopy, uri),
                       absl::StrCat(got.length, " bytes at ", got.offset, ", where ", due, " at ",
-                                   asked.offset, " were asked for"));
+                                   asked.offset, " were requested"));
       }
       return UdpObject{std::string(whole->body), std::move(whole->info)};
     }
@@ -314,7 +314,7 @@ absl::StatusOr<UdpObject> UdpClient::GetRanges(absl::string_view uri, const Rang
     // It has the size that it had, so all that was asked for is granted.
     if (arrival->info.offset != arrival->asked.offset ||
         arrival->body.size() != arrival->asked.length) {
-      return Broken(WhatWasAsked(Mode::kCopy, uri), "a range that was not asked for");
+      return Broken(WhatWasAsked(Mode::kCopy, uri), "a range that was not requested");
     }
     const uint64_t at = arrival->asked.offset - extent.offset;
     const uint64_t end = at + arrival->body.size();

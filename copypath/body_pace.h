@@ -47,7 +47,7 @@ class BodyPace {
   // For the client: what is wrong with the object `uri`'s body, of which `left` bytes are missing.
   std::string Why(absl::string_view uri, uint64_t left) const {
     return absl::StrCat("the body of \"", absl::CHexEscape(uri.substr(0, 100)),
-                        "\" comes too slowly: less than ", rate_, " bytes a second for ",
+                        "\" arrives too slowly: less than ", rate_, " bytes per second for ",
                         absl::FormatDuration(absl::Nanoseconds(patience_ns_)),
                         " (--put_rate_min), and ", left, " are missing");
   }

@@ -26,8 +26,7 @@ std::unique_ptr<Pipe> PipePool::Take() {
     }
     if (made->capacity() < kPipeBytesMin) {
       LOG(WARNING) << "this user may have no more large pipes (pipe-user-pages-soft): when all are "
-                      "out, sendfile moves "
-                      "large bodies";
+                      "in use, sendfile moves large bodies";
       too_small_ = true;
       return nullptr;
     }

@@ -343,7 +343,7 @@ void Round::AnswerWithBytes(const Session& session, const Request& request,
   if (object == nullptr) {
     // It was there when the request was taken, but the answer had to wait for the client to read.
     AnswerWithError(session, request, Status::kUnavailable,
-                    "the object changed while its answer waited to be sent; ask again", message);
+                    "the object changed while its answer waited to be sent; try again", message);
     return;
   }
   const std::optional<session::Extent> extent = session::ResolveExtent(request, object->info.size);

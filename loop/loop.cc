@@ -102,7 +102,7 @@ absl::Status Loop::MakeEngine() {
     }
     if (options_.engine == EngineKind::kUring) {
       return absl::FailedPreconditionError(
-          absl::StrCat("--io_engine=uring cannot be had: ", uring.status().message()));
+          absl::StrCat("--io_engine=uring is not available: ", uring.status().message()));
     }
     LOG(WARNING) << "io_engine: epoll, since " << uring.status().message();
   }

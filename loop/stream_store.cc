@@ -133,7 +133,7 @@ void Stream::TakeBody(absl::string_view input) {
   session::KeepUnread(session_.get(), input, taken, operation->body_left());
   if (taken > 0) UpdateDeadline(/*progress=*/true);
   if (stray_fds && operation->begun.ok()) {
-    operation->begun = absl::InvalidArgumentError("descriptors came with the body of an object");
+    operation->begun = absl::InvalidArgumentError("descriptors arrived with the body of an object");
   }
   if (operation->full() || session_->unread.size() > kUnreadMax) {
     PauseReceiving();

@@ -173,8 +173,8 @@ void UringEngine::Recover(absl::Span<net::Ring::Event> told) {
       end(write, Operation::kWrite, -EIO);
   }
   event_armed_ = false;
-  LOG(ERROR) << "io_uring lost completions for want of memory (EBADR): " << broken
-             << " connections of this loop are closed, since nobody knows what was lost of them";
+  LOG(ERROR) << "io_uring lost completions for lack of memory (EBADR): " << broken
+             << " connections of this loop are closed, since it is not known what was lost";
   for (net::Ring::Event& event : endings) Handle(&event);
 }
 

@@ -90,7 +90,7 @@ std::optional<Found> Operator::Do(session::Session* session, const Request& requ
     case Came::kStray:
       session->parser.SkipBody(left);
       return FoundBy(copypath::Failed(
-          operand, absl::InvalidArgumentError("descriptors came with the body of an object")));
+          operand, absl::InvalidArgumentError("descriptors arrived with the body of an object")));
     case Came::kFailed:
       session->parser.SkipBody(left);
       return FoundBy(copypath::Failed(operand, error));

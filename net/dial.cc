@@ -44,7 +44,7 @@ absl::Status ConnectError(int error, absl::string_view url) {
           absl::StrCat("connect to ", url, ": no such socket; is the server running?"));
     case ECONNREFUSED:  // AF_UNIX: also a path that is no socket
       return absl::UnavailableError(
-          absl::StrCat("connect to ", url, ": nobody listens there (ECONNREFUSED)"));
+          absl::StrCat("connect to ", url, ": there is no listener (ECONNREFUSED)"));
     default:
       return ErrnoToStatus(error, absl::StrCat("connect to ", url));
   }

@@ -112,10 +112,10 @@ class Expendable {
         // Killed for being late, or by somebody else.
         return NowNs() + kLookEveryMs * 2'000'000 > until_ns
                    ? Late()
-                   : absl::UnavailableError("the process that looked at the file has died");
+                   : absl::UnavailableError("the process that examined the file has died");
       }
       if (looked_ns > until_ns) return Late();
-      if (got <= 0 && !go_on()) return absl::CancelledError("nobody waits for it any more");
+      if (got <= 0 && !go_on()) return absl::CancelledError("it is no longer needed");
     }
   }
 
@@ -143,7 +143,7 @@ class Expendable {
     if (!got.ok()) return got.status();
     ReceiptHeader receipt;
     if (*got < sizeof(receipt))
-      return absl::UnavailableError("the process that reads in our place has died");
+      return absl::UnavailableError("the process that reads in the server's place has died");
     memcpy(&receipt, answer.data(), sizeof(receipt));
     if (receipt.result < 0) return ErrnoToStatus(static_cast<int>(-receipt.result), "recvmsg");
     received.bytes = answer.substr(sizeof(receipt), *got - sizeof(receipt));
@@ -212,10 +212,10 @@ class Expendable {
     for (int64_t looked_ns = NowNs(); SendWithFds(sockets_[kTasker].get(), message, fds) < 0;
          looked_ns = NowNs()) {
       if (errno != EAGAIN && errno != ETOOMANYREFS && errno != ENOBUFS && errno != ENOMEM) {
-        return absl::UnavailableError("the process that looks at foreign files has died");
+        return absl::UnavailableError("the process that examines foreign files has died");
       }
       if (looked_ns > until_ns) return Late();
-      if (!go_on()) return absl::CancelledError("nobody waits for it any more");
+      if (!go_on()) return absl::CancelledError("it is no longer needed");
       pollfd room{sockets_[kTasker].get(), POLLOUT, 0};
       poll(&room, 1, kLookEveryMs);
       usleep(1'000);  // ETOOMANYREFS is no want of room in the socket
@@ -236,7 +236,7 @@ class Expendable {
       if (got >= 0) return static_cast<size_t>(got);
       if (errno != EAGAIN) return size_t{0};
       if (looked_ns > until_ns) return Late();
-      if (!go_on()) return absl::CancelledError("nobody waits for it any more");
+      if (!go_on()) return absl::CancelledError("it is no longer needed");
     }
   }
 
@@ -282,8 +282,8 @@ class Expendable {
     if (SendWithFds(sockets_[kCloser].get(), bytes, absl::MakeConstSpan(&fd, 1)) > 0) return true;
     if (errno == EPIPE || errno == ECONNRESET || errno == ECONNREFUSED || errno == ENOTCONN) {
       if (alive_.exchange(false)) {
-        LOG(ERROR) << "the process that lets go of foreign descriptors has died: threads of this "
-                      "one do so instead, at most "
+        LOG(ERROR) << "the process that closes foreign descriptors has died: threads of this "
+                      "process do so instead, at most "
                    << kHangingThreadsMax;
       }
     }
@@ -312,7 +312,7 @@ class Expendable {
       usleep(1'000);  // ETOOMANYREFS is no want of room in the socket
       if (full()) {
         LOG_EVERY_T(WARNING, 60) << waiting_count_.load()
-                                 << " foreign descriptors wait to be let go of: no more are taken";
+                                 << " foreign descriptors wait to be closed: no more are accepted";
       }
       const MutexLock lock(&mutex_);
       for (size_t left = waiting_.size(); left > 0; --left) {
@@ -417,7 +417,7 @@ absl::StatusOr<std::string> RunExpendable(absl::string_view request, absl::Span<
                                           absl::Duration patience,
                                           absl::FunctionRef<bool()> go_on) {
   if (expendable != nullptr) return expendable->Run(request, fds, patience, go_on);
-  return absl::UnavailableError("there is no process to do it");
+  return absl::UnavailableError("there is no process for it");
 }
 
 absl::StatusOr<std::string> RunExpendable(absl::string_view request, absl::Span<const int> fds,

@@ -116,7 +116,7 @@ void FileBatch::Enter() {
         *reinterpret_cast<int*>(cqe->user_data) = cqe->res;
       } else {
         CHECK_NE(cqe->res, -EBADF)
-            << "descriptor " << (cqe->user_data >> 1) << " was closed by somebody else";
+            << "descriptor " << (cqe->user_data >> 1) << " was closed by other code";
       }
     }
     io_uring_cq_advance(ring_.get(), count);

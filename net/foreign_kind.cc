@@ -146,34 +146,32 @@ int JudgeForeignFd(int fd) {
 const char* WhyUnfit(int verdict) {
   switch (verdict) {
     case kDirectory:
-      return "the descriptor is a directory; it has to be a regular file, open for reading";
+      return "the descriptor is a directory; it must be a regular file, open for reading";
     case kPipe:
-      return "the descriptor is a pipe; it has to be a regular file, open for reading";
+      return "the descriptor is a pipe; it must be a regular file, open for reading";
     case kSocket:
-      return "the descriptor is a socket; it has to be a regular file, open for reading";
+      return "the descriptor is a socket; it must be a regular file, open for reading";
     case kDevice:
-      return "the descriptor is a device; it has to be a regular file, open for reading";
+      return "the descriptor is a device; it must be a regular file, open for reading";
     case kLink:
-      return "the descriptor is a symbolic link; it has to be a regular file, open for reading";
+      return "the descriptor is a symbolic link; it must be a regular file, open for reading";
     case kNoFile:
-      return "the descriptor is no file at all (an epoll set, an eventfd, a timer or the like); it "
-             "has to be a regular file, "
-             "open for reading";
+      return "the descriptor is not a file (an epoll set, an eventfd, a timer or the like); it "
+             "must be a regular file, open for reading";
     case kPath:
-      return "the descriptor is a mere place in the file system (O_PATH); it has to be a regular "
+      return "the descriptor is only a location in the file system (O_PATH); it must be a regular "
              "file, open for reading";
     case kWriteOnly:
-      return "the descriptor is open for writing alone; it has to be a regular file, open for "
-             "reading";
+      return "the descriptor is open only for writing; it must be a regular file, open for reading";
     case kNotLocal:
       return "the descriptor's file is not on a file system that the server knows to be local (it "
-             "may be in user space, FUSE, "
-             "or on another machine), and could keep it waiting: send its bytes with OP_PUT";
-    case kUnreadable:
-      return "the descriptor's file tells nothing of itself";
-    default:
-      return "the descriptor's file, or what it lies on, did not say in time what it is: send its "
+             "may be in user space, FUSE, or on another machine), and could make it wait: send its "
              "bytes with OP_PUT";
+    case kUnreadable:
+      return "the descriptor's file cannot be examined";
+    default:
+      return "the descriptor's file, or its file system, did not answer in time: send its bytes "
+             "with OP_PUT";
   }
 }
 

@@ -35,16 +35,16 @@ bool IsTrusted(uid_t owner, const std::string& folder) {
 absl::Status Judge(const struct stat& file, const std::string& path, absl::string_view what) {
   const auto refuse = [&](absl::string_view why) {
     return absl::FailedPreconditionError(absl::StrCat(
-        what, ": ", path, ", of uid ", file.st_uid, ", is in the place of the lock file, but ", why,
-        "; remove it, or listen in a folder where nobody else can make files"));
+        what, ": ", path, ", of uid ", file.st_uid, ", is in place of the lock file, but ", why,
+        "; remove it, or listen in a directory where no other user can create files"));
   };
-  if (!S_ISREG(file.st_mode)) return refuse("is no regular file");
-  if (!IsTrusted(file.st_uid, FolderOf(path))) return refuse("belongs to somebody else");
+  if (!S_ISREG(file.st_mode)) return refuse("is not a regular file");
+  if (!IsTrusted(file.st_uid, FolderOf(path))) return refuse("belongs to another user");
   // Who can open it can hold the lock for ever.
   if ((file.st_mode & 077) != 0) {
     return refuse(absl::StrFormat("others may open it (mode %04o)", file.st_mode & 07777));
   }
-  if (file.st_size != 0) return refuse("holds data, which ours never does");
+  if (file.st_size != 0) return refuse("contains data, which the lock file never does");
   return absl::OkStatus();
 }
 

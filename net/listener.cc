@@ -77,7 +77,7 @@ absl::Status RemoveStale(const UnixName& name, const std::string& path, absl::st
   }
   if (!S_ISSOCK(status.st_mode)) {
     return absl::AlreadyExistsError(absl::StrCat(
-        what, ": the file exists and is no socket; it belongs to uid ", status.st_uid));
+        what, ": the file exists and is not a socket; it belongs to uid ", status.st_uid));
   }
   const UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe.valid()) return net::ErrnoToStatus(errno, what);
@@ -97,7 +97,7 @@ absl::Status RemoveStale(const UnixName& name, const std::string& path, absl::st
     return net::ErrnoToStatus(
         errno, absl::StrCat(what, ": remove the stale socket of uid ", status.st_uid));
   }
-  LOG(INFO) << what << ": replaced a socket file that nobody listened on";
+  LOG(INFO) << what << ": replaced a socket file without a listener";
   return absl::OkStatus();
 }
 
@@ -111,7 +111,7 @@ absl::Status Dress(const std::string& path, const struct stat& ours, const Socke
   struct stat status;
   if (!fd.valid() || fstat(fd.get(), &status) != 0) return net::ErrnoToStatus(errno, what);
   if (status.st_dev != ours.st_dev || status.st_ino != ours.st_ino) {
-    return absl::AbortedError(absl::StrCat(what, ": somebody has replaced the socket file"));
+    return absl::AbortedError(absl::StrCat(what, ": the socket file has been replaced"));
   }
   // The owner first: chown(2) may take mode bits away.
   if ((file.owner.has_value() || file.group.has_value()) &&
@@ -243,9 +243,9 @@ absl::StatusOr<Listener> Listener::Adopt(UniqueFd fd, File file) {
     return getsockopt(fd.get(), SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
   };
   const int family = option(SO_DOMAIN);
-  if (family < 0) return refuse("it is no socket");
-  if (option(SO_TYPE) != SOCK_STREAM) return refuse("it is no stream socket (ListenStream=)");
-  if (option(SO_ACCEPTCONN) != 1) return refuse("it does not listen (Accept=no is wanted)");
+  if (family < 0) return refuse("it is not a socket");
+  if (option(SO_TYPE) != SOCK_STREAM) return refuse("it is not a stream socket (ListenStream=)");
+  if (option(SO_ACCEPTCONN) != 1) return refuse("it does not listen (Accept=no is required)");
   if (family != AF_UNIX && family != AF_INET && family != AF_INET6)
     return refuse("it is neither Unix nor TCP");
   const int flags = fcntl(fd.get(), F_GETFL);

@@ -69,11 +69,10 @@ bool PeerCredentials::IsGroup(gid_t group) const {
 
 std::string IdDoubt(bool user, uint32_t id) {
   if ((user ? IdNames::Users() : IdNames::Groups()).Tells(id)) return "";
-  return absl::StrCat(user ? "uid " : "gid ", id, user ? " is no user" : " is no group",
-                      " here: in this user namespace the kernel tells it of everybody whom the "
-                      "namespace does not map (",
-                      user ? "/proc/self/uid_map" : "/proc/self/gid_map",
-                      "), so it matches nobody.");
+  return absl::StrCat(
+      user ? "uid " : "gid ", id, user ? " is not a user" : " is not a group",
+      " here: in this user namespace it stands for all users that the namespace does not map (",
+      user ? "/proc/self/uid_map" : "/proc/self/gid_map", "), so it matches no client.");
 }
 
 PeerCredentials PeerCredentialsOf(int fd) {

@@ -92,7 +92,7 @@ absl::StatusOr<Address> ParseUdpUrl(absl::string_view url) {
   absl::StatusOr<Address> address = ParseHostPort(rest);
   if (address.ok() && address->port == 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat("bad address \"", url, "\": port 0 is nobody's"));
+        absl::StrCat("bad address \"", url, "\": port 0 cannot be used"));
   }
   return address;
 }

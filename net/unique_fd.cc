@@ -15,7 +15,7 @@ void UniqueFd::Reset(int fd) {
   // The caller may be about to look at errno of the call that failed before.
   const int saved_errno = errno;
   if (close(old) != 0)
-    CHECK_NE(errno, EBADF) << "descriptor " << old << " was closed by somebody else";
+    CHECK_NE(errno, EBADF) << "descriptor " << old << " was closed by other code";
   errno = saved_errno;
 }
 

@@ -26,10 +26,9 @@ std::optional<Admission::Refusal> Admission::JudgeArrival(
   if (std::optional<Refusal> refusal = JudgeCount(counters, 1); refusal.has_value()) return refusal;
   if (session.transport == session::Transport::kUnix) return JudgeUser(session.fd(), counters, 1);
   if (uids.empty() && gids.empty()) return std::nullopt;
-  return Refusal{
-      protocol::Status::kPermissionDenied,
-      "of those who come by TCP the kernel knows no user, and the server serves known users alone",
-      "--allow_uids, --allow_gids"};
+  return Refusal{protocol::Status::kPermissionDenied,
+                 "the server only serves known users, and for TCP the kernel knows no user",
+                 "--allow_uids, --allow_gids"};
 }
 
 std::optional<Admission::Refusal> Admission::JudgeCount(const session::ConnectionCounters& counters,
@@ -55,9 +54,10 @@ std::optional<Admission::Refusal> Admission::JudgeUser(int socket,
     const std::vector<gid_t> groups =
         gids.empty() ? std::vector<gid_t>() : net::PeerGroupsOf(socket);
     if (std::none_of(groups.begin(), groups.end(), [&](gid_t gid) { return Has(gids, gid); })) {
-      return Refusal{Status::kPermissionDenied,
-                     absl::StrCat("uid ", peer.uid, " is not among those whom the server serves"),
-                     "--allow_uids, --allow_gids"};
+      return Refusal{
+          Status::kPermissionDenied,
+          absl::StrCat("uid ", peer.uid, " is not among the users that the server serves"),
+          "--allow_uids, --allow_gids"};
     }
   }
   if (per_uid_max != 0 && counters.list.CountOf(peer.uid) >= per_uid_max + counted) {

@@ -32,17 +32,17 @@ absl::Status CheckSocketPath(const char* flag, const std::string& path) {
   const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   struct stat status;
   if (stat(folder.c_str(), &status) != 0)
-    return net::ErrnoToStatus(errno, absl::StrCat(what, ": the folder ", folder));
+    return net::ErrnoToStatus(errno, absl::StrCat(what, ": the directory ", folder));
   if (!S_ISDIR(status.st_mode))
-    return absl::FailedPreconditionError(absl::StrCat(what, ": ", folder, " is no folder"));
+    return absl::FailedPreconditionError(absl::StrCat(what, ": ", folder, " is not a directory"));
   if (faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0 &&
       (errno == EACCES || errno == EROFS)) {
     return net::ErrnoToStatus(
-        errno, absl::StrCat(what, ": uid ", geteuid(), " may not make files in ", folder));
+        errno, absl::StrCat(what, ": uid ", geteuid(), " may not create files in ", folder));
   }
   if (lstat(path.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode)) {
     return absl::AlreadyExistsError(absl::StrCat(
-        what, ": the file exists and is no socket; it belongs to uid ", status.st_uid));
+        what, ": the file exists and is not a socket; it belongs to uid ", status.st_uid));
   }
   return absl::OkStatus();
 }

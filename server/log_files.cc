@@ -27,18 +27,18 @@ void CloseFiles() {
 
 std::string ReopenLogFiles() {
   if (!LogHasFiles()) {
-    return "the log goes to standard error, and there is no file to be opened anew; whoever reads "
-           "it there rotates it";
+    return "the log goes to standard error, so there is no file to reopen; the program that reads "
+           "it rotates it";
   }
   if (FLAGS_timestamp_in_logfile_name) {
     const absl::Time now = absl::Now();
     absl::SleepFor(absl::FromUnixSeconds(absl::ToUnixSeconds(now) + 1) - now);
   }
   if (!RunInLogWriter(CloseFiles, kPatience)) {
-    return "the log's files cannot be written at the moment; they are closed, and opened anew, "
-           "when they can";
+    return "the log's files cannot be written at the moment; they will be closed and reopened when "
+           "they can";
   }
-  return "the log's files have been closed, and are opened anew";
+  return "the log's files have been closed and are reopened";
 }
 
 }  // namespace objmapper::server

@@ -274,7 +274,7 @@ void Writer::SayLost(uint64_t lost) {
                          zone),
         syscall(SYS_gettid), __LINE__);
   }
-  absl::StrAppend(&item.line, "the log was not taken as fast as it grew: ", lost,
+  absl::StrAppend(&item.line, "the log was not read as fast as it grew: ", lost,
                   " lines were lost here (objmapper_log_lines_dropped_total)\n");
   Append(item);
   if (item.severity >= threshold_) out_told_ += lost;

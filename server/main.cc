@@ -61,9 +61,9 @@ void CompareDescriptorLimit(const objmapper::server::Config& config) {
   const uint64_t wanted = config.admission.connections_max + config.loop.cache_entries + kOwn;
   if (limit.rlim_cur >= wanted) return;
   LOG(WARNING) << "--max_connections=" << config.admission.connections_max
-               << " and --fd_cache_entries=" << config.loop.cache_entries << " do not fit into "
+               << " and --fd_cache_entries=" << config.loop.cache_entries << " exceed "
                << limit.rlim_cur << " descriptors (RLIMIT_NOFILE): " << wanted
-               << " would be wanted; clients are told UNAVAILABLE when there are none left.";
+               << " would be needed; clients are answered UNAVAILABLE when none are left.";
 }
 
 // --check: 0, 1 or 2, as the process would end if it started and could not. A unit's sockets are
@@ -102,8 +102,8 @@ int main(int argc, char** argv) {
   // Set before parsing, so that --logtostderr=false still has a say.
   FLAGS_logtostderr = true;
   gflags::SetUsageMessage(
-      "serves the files under a folder as objects, over Unix and TCP sockets.\n"
-      "  server --root=DIR [--listen_unix=PATH,...] [--listen_tcp=HOST:PORT,...]");
+      "serves the files below a directory as objects, over Unix and TCP sockets.\n  server "
+      "--root=DIR [--listen_unix=PATH,...] [--listen_tcp=HOST:PORT,...]");
   gflags::SetVersionString(std::string(objmapper::text::kVersion));
   // "bazel run" starts programs in a folder of its own and tells where it was called: relative
   // paths mean that place.
@@ -164,7 +164,7 @@ int main(int argc, char** argv) {
     const absl::Status started = objmapper::net::StartExpendable(
         objmapper::storage::DoForeignTask, objmapper::net::JudgeForeignFd, prepare);
     if (!started.ok()) {
-      LOG(ERROR) << "cannot start: the process that lets go of clients' descriptors: "
+      LOG(ERROR) << "cannot start: the process that closes clients' descriptors: "
                  << started.message();
       return 1;
     }

@@ -38,34 +38,34 @@ struct Probe {
 // Descriptor -1, pointers to nothing, flags that no kernel knows: each of these is refused by the
 // kernel for its arguments.
 constexpr Probe kProbes[] = {
-    {SYS_openat2, "openat2", For::kAll, "no name can be kept beneath the root"},
-    {SYS_fstat, "fstat", For::kAll, "no object's size is known"},
-    {SYS_pread64, "pread64", For::kAll, "no object can be read"},
-    {SYS_sendfile, "sendfile", For::kAll, "no object can be sent"},
-    {SYS_splice, "splice", For::kAll, "no object can be sent"},
-    {SYS_pipe2, "pipe2", For::kAll, "no object can be sent"},
-    {SYS_epoll_create1, "epoll_create1", For::kAll, "nothing can be waited for"},
-    {SYS_epoll_ctl, "epoll_ctl", For::kAll, "nothing can be waited for"},
+    {SYS_openat2, "openat2", For::kAll, "names cannot be confined to the root"},
+    {SYS_fstat, "fstat", For::kAll, "objects' sizes cannot be read"},
+    {SYS_pread64, "pread64", For::kAll, "objects cannot be read"},
+    {SYS_sendfile, "sendfile", For::kAll, "objects cannot be sent"},
+    {SYS_splice, "splice", For::kAll, "objects cannot be sent"},
+    {SYS_pipe2, "pipe2", For::kAll, "objects cannot be sent"},
+    {SYS_epoll_create1, "epoll_create1", For::kAll, "the server cannot wait for events"},
+    {SYS_epoll_ctl, "epoll_ctl", For::kAll, "the server cannot wait for events"},
 #ifdef SYS_epoll_wait  // what epoll_wait(3) makes; newer architectures have epoll_pwait(2) alone
-    {SYS_epoll_wait, "epoll_wait", For::kAll, "nothing can be waited for"},
+    {SYS_epoll_wait, "epoll_wait", For::kAll, "the server cannot wait for events"},
 #endif
-    {SYS_eventfd2, "eventfd2", For::kAll, "no thread can wake another"},
-    {SYS_signalfd4, "signalfd4", For::kAll, "no signal can be read"},
-    {SYS_accept4, "accept4", For::kAll, "no connection can be taken"},
-    {SYS_recvmsg, "recvmsg", For::kAll, "no request can be read"},
-    {SYS_sendmsg, "sendmsg", For::kAll, "nothing can be answered"},
-    {SYS_getsockopt, "getsockopt", For::kAll, "nobody knows who connects"},
-    {SYS_setsockopt, "setsockopt", For::kAll, "no socket can be set up"},
+    {SYS_eventfd2, "eventfd2", For::kAll, "threads cannot wake each other"},
+    {SYS_signalfd4, "signalfd4", For::kAll, "signals cannot be read"},
+    {SYS_accept4, "accept4", For::kAll, "connections cannot be accepted"},
+    {SYS_recvmsg, "recvmsg", For::kAll, "requests cannot be read"},
+    {SYS_sendmsg, "sendmsg", For::kAll, "answers cannot be sent"},
+    {SYS_getsockopt, "getsockopt", For::kAll, "peers cannot be identified"},
+    {SYS_setsockopt, "setsockopt", For::kAll, "sockets cannot be set up"},
     {SYS_socketpair, "socketpair", For::kUnix,
-     "clients' descriptors cannot be let go of elsewhere"},
-    {SYS_recvmmsg, "recvmmsg", For::kUdp, "no datagram can be read"},
-    {SYS_sendmmsg, "sendmmsg", For::kUdp, "no datagram can be answered"},
-    {SYS_pwrite64, "pwrite64", For::kWritable, "nothing can be stored"},
-    {SYS_linkat, "linkat", For::kWritable, "no object gets its name"},
-    {SYS_renameat2, "renameat2", For::kWritable, "no object takes another's place"},
-    {SYS_unlinkat, "unlinkat", For::kWritable, "nothing can be deleted"},
-    {SYS_mkdirat, "mkdirat", For::kWritable, "no folder can be made"},
-    {SYS_fsync, "fsync", For::kWritable, "nothing is on the disk for certain"},
+     "clients' descriptors cannot be closed in another process"},
+    {SYS_recvmmsg, "recvmmsg", For::kUdp, "datagrams cannot be read"},
+    {SYS_sendmmsg, "sendmmsg", For::kUdp, "datagrams cannot be answered"},
+    {SYS_pwrite64, "pwrite64", For::kWritable, "objects cannot be stored"},
+    {SYS_linkat, "linkat", For::kWritable, "objects cannot get their names"},
+    {SYS_renameat2, "renameat2", For::kWritable, "objects cannot be replaced"},
+    {SYS_unlinkat, "unlinkat", For::kWritable, "objects cannot be deleted"},
+    {SYS_mkdirat, "mkdirat", For::kWritable, "directories cannot be created"},
+    {SYS_fsync, "fsync", For::kWritable, "objects cannot be synced to the disk"},
 };
 
 // Whether `error` is the kernel's answer to the arguments, not somebody's to the call.
@@ -127,17 +127,16 @@ std::string Cause(bool openat2) {
   utsname kernel{};
   uname(&kernel);
   if (!IsFiltered()) {
-    return absl::StrCat(
-        "No seccomp filter is in force here, so it is the kernel that has none: it is ",
-        kernel.release, ", and 5.6 or later is needed");
+    return absl::StrCat("No seccomp filter is active here, so the kernel does not have it: it is ",
+                        kernel.release, ", and 5.6 or later is required");
   }
-  return absl::StrCat("A seccomp filter is in force here (the kernel is ", kernel.release,
+  return absl::StrCat("A seccomp filter is active here (the kernel is ", kernel.release,
                       "). In a systemd unit look for ",
                       openat2 ? "RestrictSUIDSGID=yes, which refuses all of openat2(2) "
                                 "(DynamicUser=yes implies it), and for "
                               : "",
                       "SystemCallFilter=; in a container for ",
-                      "its seccomp profile, which an old run-time may bring, or an old libseccomp");
+                      "its seccomp profile, which may come from an old runtime or libseccomp");
 }
 
 // What --listen_tcp needs sockets for. Its type is none, which the kernel looks at first: EINVAL.
@@ -149,12 +148,11 @@ absl::Status TryAddressFamilies(const Config& config) {
     const bool v6 = absl::StrContains(address.host, ':');
     if (!v6 && !address.host.empty() && inet_aton(address.host.c_str(), &v4) == 0) continue;
     if (socket(v6 ? AF_INET6 : AF_INET, -1, 0) < 0 && errno != EINVAL) {
-      return absl::UnimplementedError(absl::StrCat("--listen_tcp: a socket for ", address.ToUrl(),
-                                                   " is refused with ", strerrorname_np(errno),
-                                                   " before the kernel sees it: a ",
-                                                   "seccomp filter is in force here. In a systemd "
-                                                   "unit, RestrictAddressFamilies= has to name ",
-                                                   v6 ? "AF_INET6" : "AF_INET"));
+      return absl::UnimplementedError(absl::StrCat(
+          "--listen_tcp: a socket for ", address.ToUrl(), " was refused with ",
+          strerrorname_np(errno), " before it reached the kernel: a ",
+          "seccomp filter is active here. In a systemd unit, RestrictAddressFamilies= must name ",
+          v6 ? "AF_INET6" : "AF_INET"));
     }
   }
   return absl::OkStatus();
@@ -166,14 +164,14 @@ absl::Status TryNeededCalls(const Config& config) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) {
     return absl::UnimplementedError(
-        absl::StrCat("pipe2(2) is refused with ", strerrorname_np(errno),
-                     ", and without it no object can be sent. ", Cause(/*openat2=*/false)));
+        absl::StrCat("pipe2(2) was refused with ", strerrorname_np(errno),
+                     ", and without it objects cannot be sent. ", Cause(/*openat2=*/false)));
   }
   net::UniqueFd from(ends[0]), to(ends[1]);
   const pid_t child = fork();
   if (child < 0) {
     // No room for a process now (pids.max): what is refused shows itself later.
-    LOG(WARNING) << "the system calls that the server needs are not tried: fork: "
+    LOG(WARNING) << "the system calls that the server needs could not be tried: fork: "
                  << strerror(errno);
     return absl::OkStatus();
   }

@@ -24,7 +24,7 @@ absl::Status BecomeForGood(const Identity& identity) {
     return net::ErrnoToStatus(errno, absl::StrCat("--user: ", what));
   }
   if (identity.uid != 0 && (setuid(0) == 0 || seteuid(0) == 0)) {
-    return absl::InternalError(absl::StrCat("--user: ", what, ": root's rights could be had back"));
+    return absl::InternalError(absl::StrCat("--user: ", what, ": root's rights could be regained"));
   }
   return absl::OkStatus();
 }

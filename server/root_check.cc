@@ -22,8 +22,8 @@ absl::Status CheckSpelling(const Config& config, int root) {
   if (config.rules_file.empty() || !storage::FoldsCase(root)) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat("--rules_file: names in ", config.root,
-                   " do not tell upper from lower case, so that a rule about one spelling says "
-                   "nothing of the others: serve a folder that does, or no rules"));
+                   " do not distinguish upper and lower case, so a rule for one spelling would not "
+                   "apply to the others: serve a directory that does, or use no rules"));
 }
 
 std::string DoubtAboutWriting(const Config& config) {
@@ -35,13 +35,13 @@ std::string DoubtAboutWriting(const Config& config) {
   struct stat status {};
   stat(config.root.c_str(), &status);
   return absl::StrCat(
-      "--writable, but nothing can be stored in ", text::Printable(config.root), ": ",
+      "--writable, but objects cannot be stored in ", text::Printable(config.root), ": ",
       strerror(error), " (", strerrorname_np(error), ") ",
       error == EROFS
           ? absl::StrCat("where it is mounted. In a systemd unit ReadWritePaths=",
                          text::Printable(config.root), " makes it writable")
           : absl::StrCat("for uid ", geteuid(), "; it belongs to uid ", status.st_uid, ", gid ",
-                         status.st_gid, ": chown gives it to the server's user"));
+                         status.st_gid, ": give it to the server's user with chown"));
 }
 
 }  // namespace objmapper::server

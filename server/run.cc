@@ -98,9 +98,9 @@ class Life {
       }
       const net::Address& address = inherited.admin->address();
       if (address.kind == net::Address::Kind::kTcp && !IsLoopback(address.host)) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "systemd's socket for the operator, ", address.ToUrl(),
-            ", is open to the network: it is a Unix socket or an address of this machine alone"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("systemd's socket for operators, ", address.ToUrl(),
+                         ", is open to the network: expected a Unix socket or a loopback address"));
       }
       admin_ = Admin::On(*std::move(inherited.admin), config_.admin_hosts);
     }
@@ -123,10 +123,10 @@ class Life {
     server_ = *std::move(started);
     for (const std::string& url : server_->urls()) LOG(INFO) << "listening on " << url;
     if (config_.Has(net::Address::Kind::kUnix)) {
-      LOG(INFO) << "descriptors that nobody asked for are "
+      LOG(INFO) << "unrequested descriptors are "
                 << (net::CanRefuseFds() ? "refused by the kernel (SO_PASSRIGHTS)"
-                                        : "taken and let go of (the kernel has no SO_PASSRIGHTS)")
-                << (net::HasExpendable() ? ", and let go of by processes that may hang" : "");
+                                        : "received and closed (the kernel has no SO_PASSRIGHTS)")
+                << (net::HasExpendable() ? ", in processes that may hang" : "");
     }
     if (predecessor_ != nullptr) Succeed(&unwanted);
     if (!config_.take_over.empty()) {
@@ -176,7 +176,7 @@ class Life {
                           absl::StrCat("--take_over: ", door.status().message()));
     }
     door_ = *std::move(door);
-    LOG(INFO) << "hand-over: a successor is waited for at " << config_.take_over;
+    LOG(INFO) << "hand-over: waiting for a successor at " << config_.take_over;
     return absl::OkStatus();
   }
 
@@ -193,8 +193,7 @@ class Life {
                     other.port == 0 && other.host == address.host);
           });
       if (asked == config_.listen.end()) {
-        LOG(WARNING) << "hand-over: no flag asks for " << address.ToUrl()
-                     << " any more: it will be closed"
+        LOG(WARNING) << "hand-over: no flag names " << address.ToUrl() << " any more: it is closed"
                      << (address.kind == net::Address::Kind::kUnix ? "; its socket file stays"
                                                                    : "");
         unwanted->push_back(std::move(listener));
@@ -276,7 +275,7 @@ class Life {
       for (absl::Duration left = patience; left > absl::ZeroDuration(); left -= absl::Seconds(1)) {
         absl::SleepFor(std::min(left, absl::Seconds(1)));
       }
-      LOG(ERROR) << "something hangs: ended without it, after --drain_timeout and " << kGrace;
+      LOG(ERROR) << "something hangs: exiting without it, after --drain_timeout and " << kGrace;
       net::DisposeOfAll();
       CloseListeners();
       FlushLog(kLogPatience);
@@ -290,7 +289,7 @@ class Life {
     const std::string said = ReloadRules();
     return root.ok() ? said
                      : absl::StrCat("RELOAD FAILED at ", TimeNow(),
-                                    ", the root stays as it was: ", text::Printable(root.message()),
+                                    ", the root is unchanged: ", text::Printable(root.message()),
                                     "; ", said);
   }
 
@@ -302,16 +301,17 @@ class Life {
     const absl::StatusOr<size_t> rules = server_->ReloadRules();
     const std::string now = TimeNow();
     if (rules.ok()) {
-      LOG(INFO) << "SIGHUP: " << *rules << " rules are in force now";
+      LOG(INFO) << "SIGHUP: " << *rules << " rules are now in effect";
       return absl::StrCat(*rules, " rules, read at ", now, "; ", server_->Shape());
     }
     if (absl::IsFailedPrecondition(rules.status())) {
       LOG(INFO) << "SIGHUP: " << rules.status().message();
       return server_->Shape();
     }
-    LOG(ERROR) << "SIGHUP: the rules stay as they are: " << rules.status().message();
-    return absl::StrCat("RELOAD FAILED at ", now, ", the rules stay as they were: ",
-                        text::Printable(rules.status().message()), "; ", server_->Shape());
+    LOG(ERROR) << "SIGHUP: the rules are unchanged: " << rules.status().message();
+    return absl::StrCat("RELOAD FAILED at ", now,
+                        ", the rules are unchanged: ", text::Printable(rules.status().message()),
+                        "; ", server_->Shape());
   }
 
   void Drain(int signal) {
@@ -319,12 +319,13 @@ class Life {
               << "; a second one, a second or more from now, stops at once";
     door_.reset();
     if (admin_ != nullptr) admin_->Drain();
-    if (!server_->Drain()) LOG(WARNING) << "cut off what was not finished within --drain_timeout";
+    if (!server_->Drain())
+      LOG(WARNING) << "cut off answers that were not complete within --drain_timeout";
   }
 
   void HandOver() {
     const std::unique_ptr<handover::Wire> successor = door_->TakeSuccessor();
-    CHECK(successor != nullptr) << "the door has told of a successor";
+    CHECK(successor != nullptr) << "a successor has been announced";
     door_.reset();
     if (admin_ != nullptr) admin_->Leave();
     admin_.reset();
@@ -342,7 +343,7 @@ class Life {
       return said;
     };
     if (!server_->HandOver(take, &count)) {
-      LOG(WARNING) << "cut off what was not finished within --drain_timeout";
+      LOG(WARNING) << "cut off answers that were not complete within --drain_timeout";
     }
     if (said.ok()) said = successor->Send(absl::StrCat("end ", count));
     if (said.ok())

@@ -119,8 +119,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
     // Where nobody walks the tree anyway.
     const absl::StatusOr<size_t> removed = server->store_->RemoveLeftovers();
     if (!removed.ok()) return removed.status();
-    if (*removed > 0)
-      LOG(INFO) << "removed " << *removed << " files that killed puts had left behind";
+    if (*removed > 0) LOG(INFO) << "removed " << *removed << " files left by interrupted PUTs";
   }
   server->demultiplexer_ = std::make_unique<router::Demultiplexer>(std::move(router_options));
   server->socket_watch_ =
@@ -248,9 +247,9 @@ absl::Status Server::FollowRoot() {
     if (absl::Status known = house_->FollowRoot(); !known.ok()) followed = known;
   }
   if (!followed.ok()) {
-    LOG(ERROR) << "the root stays as it is: " << followed.status().message();
+    LOG(ERROR) << "the root is unchanged: " << followed.status().message();
   } else if (*followed) {
-    LOG(INFO) << "the root is what " << config_.root << " means now";
+    LOG(INFO) << "the root is again " << config_.root << " means now";
   }
   root_watch_->Check().IgnoreError();
   return followed.status();
@@ -322,13 +321,13 @@ std::string Server::Stuck() const {
        std::initializer_list<const session::Lane*>{fdpass_.get(), copypath_.get(), model_.get()}) {
     if (lane == nullptr) continue;
     const std::string threads = lane->WithoutThreads(PoolPatience());
-    if (!threads.empty()) return absl::StrCat(threads, " are all stuck, and more waits for them");
+    if (!threads.empty()) return absl::StrCat(threads, " are all busy, and work waits for them");
   }
   {
     const net::MutexLock lock(&watch_mutex_);
     const bool long_silent = silent_since_ns_ != 0 && net::NowNs() - silent_since_ns_ >
                                                           absl::ToInt64Nanoseconds(kStuckAfter);
-    if (long_silent) return absl::StrCat(silent_, " does not go round");
+    if (long_silent) return absl::StrCat(silent_, " makes no progress");
   }
   std::string trouble = socket_watch_->Trouble();
   return trouble.empty() ? std::string(root_watch_->Check().message()) : trouble;
@@ -354,7 +353,8 @@ bool Server::HandOver(absl::FunctionRef<absl::Status(const session::Session&)> t
         session->LeaveSocket();
         ++*count;
       } else {
-        LOG(ERROR) << session->PeerName() << ": closed, nobody takes it over: " << failed.message();
+        LOG(ERROR) << session->PeerName()
+                   << ": closed, it could not be handed over: " << failed.message();
       }
     }
     if (over) return true;

@@ -62,7 +62,7 @@ int AwaitStopAtOnce(bool asked) {
   if (!asked) {
     sigwait(&signals, &number);
     LOG(INFO) << strsignal(number)
-              << ": it is ending already; another one, a second or more from now, stops at once";
+              << ": already stopping; another one, a second or more from now, stops at once";
   }
   // At least once, however late this thread is: what has come by then came with the first.
   const int64_t until_ns = net::NowNs() + kOneWordNs;
@@ -70,7 +70,7 @@ int AwaitStopAtOnce(bool asked) {
   do {
     const timespec left{left_ns / 1'000'000'000, left_ns % 1'000'000'000};
     if ((number = sigtimedwait(&signals, nullptr, &left)) > 0) {
-      LOG(INFO) << strsignal(number) << ": within a second of the first, and taken for the same";
+      LOG(INFO) << strsignal(number) << ": within a second of the first, and ignored";
     }
     left_ns = std::max<int64_t>(0, until_ns - net::NowNs());
   } while (left_ns > 0 || number > 0);
@@ -131,7 +131,7 @@ void StartWatch::Run(absl::Duration patience) {
     const absl::Duration most = std::min(until - absl::Now(), absl::Hours(1));
     if (poll(polled, 1, static_cast<int>(absl::ToInt64Milliseconds(most)) + 1) > 0) return;
   }
-  LOG(ERROR) << "stopped while it started: that took longer than --drain_timeout";
+  LOG(ERROR) << "stopped during the start, which took longer than --drain_timeout";
   FlushLog(kLogPatience);
   _exit(130);
 }

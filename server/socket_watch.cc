@@ -35,20 +35,21 @@ void SocketWatch::Look() {
       continue;
     }
     std::string now =
-        absl::StrCat("nobody can connect to ", listening.url, " any more: its socket file ",
+        absl::StrCat("clients can no longer connect to ", listening.url, ": its socket file ",
                      leads == PathLeads::kNowhere ? "is gone" : "has been replaced");
     if (!listening.file_is_ours) {
-      absl::StrAppend(
-          &now, "; it was not made by this server: restart the socket unit, or whoever made it");
+      absl::StrAppend(&now,
+                      "; this server did not create it: restart the socket unit, or the program "
+                      "that created it");
     } else {
       absl::StatusOr<net::Listener> renewed = net::Listener::Open(listening.address, file_);
       if (renewed.ok()) {
-        LOG(WARNING) << "the socket file of " << listening.url << " was gone: listening anew";
+        LOG(WARNING) << "the socket file of " << listening.url << " was gone: listening again";
         demultiplexer_->Renew(*std::move(renewed));
         known_.erase(listening.url);
         continue;
       }
-      absl::StrAppend(&now, ", and cannot be made anew: ", renewed.status().message());
+      absl::StrAppend(&now, ", and cannot be created again: ", renewed.status().message());
     }
     if (known.said != now) LOG(ERROR) << now;
     if (leads == PathLeads::kElsewhere) known.rest = kRest;

@@ -79,7 +79,7 @@ class ServiceNotifier::Watchdog {
         Notify("WATCHDOG=1");
       } else if (thread != last) {
         LOG(ERROR) << "watchdog: " << thread
-                   << " does not go round; systemd is not told that we are alive";
+                   << " makes no progress; no watchdog message is sent to systemd";
       }
       last = thread;
       const net::MutexLock lock(&mutex_);
@@ -106,7 +106,7 @@ void ServiceNotifier::Ready(const std::string& shape, std::function<std::string(
   uint64_t period_us = 0;
   const int enabled = sd_watchdog_enabled(/*unset_environment=*/0, &period_us);
   if (enabled < 0)
-    LOG(WARNING) << net::ErrnoToStatus(-enabled, "WATCHDOG_USEC makes no sense").message();
+    LOG(WARNING) << net::ErrnoToStatus(-enabled, "WATCHDOG_USEC is not valid").message();
   if (enabled > 0) {
     watchdog_ = std::make_unique<Watchdog>(std::chrono::microseconds(period_us), std::move(stuck));
   }

@@ -146,11 +146,11 @@ absl::StatusOr<AccessRules::Rule> AccessRules::ParseLine(absl::string_view line)
       rule.id = found->gr_gid;
     }
   } else {
-    return Wrong(who, "uid, user, gid, group, tcp or any, with which a rule begins");
+    return Wrong(who, "uid, user, gid, group, tcp or any at the beginning of a rule");
   }
   if (words.size() != next + 2) {
     return absl::InvalidArgumentError(
-        absl::StrCat("a rule is who, a path and what they may, here ",
+        absl::StrCat("a rule consists of a peer, a path and permissions, here ",
                      words.size() < next + 2 ? "something is missing" : "is too much"));
   }
   std::string path;

@@ -38,7 +38,8 @@ const char* ReadOnly(Mode mode) {
 
 void JudgeOperation(const Session& session, Request* request) {
   if (!session.v2()) {
-    Refuse(request, Status::kUnsupportedOp, "V1 has no operations but OP_STAT: begin with HELLO");
+    Refuse(request, Status::kUnsupportedOp,
+           "V1 has no object operations except OP_STAT: begin with HELLO");
   } else if (request->mode != Mode::kList && !session.limits->writable) {
     Refuse(request, Status::kUnsupportedOp, ReadOnly(request->mode));
   } else if (request->mode == Mode::kPutFd && session.transport != Transport::kUnix) {
@@ -53,7 +54,7 @@ void JudgeOperation(const Session& session, Request* request) {
 void ClaimFds(Session* session, size_t begin, size_t end, Request* request, net::ForeignFd* fd) {
   if (session->fds_at.has_value() && *session->fds_at >= begin && *session->fds_at < end &&
       (request->mode != Mode::kPutFd || session->takes_fds())) {
-    Refuse(request, Status::kInvalidRequest, "descriptors came with a request that takes none");
+    Refuse(request, Status::kInvalidRequest, "descriptors arrived with a request that takes none");
   }
   // The k-th descriptor of a connection is its k-th OP_PUT_FD's, and rides on its first byte.
   bool wants = request->mode == Mode::kPutFd && session->takes_fds();
@@ -62,7 +63,7 @@ void ClaimFds(Session* session, size_t begin, size_t end, Request* request, net:
     if (wants && arrival.begin <= begin && begin <= arrival.last) {
       wants = false;
       if (arrival.several || arrival.fds.size() > 1) {
-        Refuse(request, Status::kInvalidRequest, "more than one descriptor came with it");
+        Refuse(request, Status::kInvalidRequest, "more than one descriptor arrived with it");
       } else if (arrival.verdict == net::ReceivedElsewhere::kNoVerdict) {
         Refuse(request, Status::kUnavailable, net::WhyUnfit(arrival.verdict));
       } else if (arrival.verdict != 0) {
@@ -74,14 +75,15 @@ void ClaimFds(Session* session, size_t begin, size_t end, Request* request, net:
         *fd = std::move(arrival.fds[0]);
       }
     } else if (arrival.last >= begin && arrival.last < end) {
-      Refuse(request, Status::kInvalidRequest, "descriptors came with a request that takes none");
+      Refuse(request, Status::kInvalidRequest,
+             "descriptors arrived with a request that takes none");
     } else {
       continue;
     }
     arrival.claimed = true;
     arrival.fds.clear();
   }
-  if (wants) Refuse(request, Status::kInvalidRequest, "no descriptor came with it");
+  if (wants) Refuse(request, Status::kInvalidRequest, "no descriptor arrived with it");
 }
 
 // Whether the server's rules deny it. OP_LIST is judged entry by entry.
@@ -123,7 +125,7 @@ void Judge(Session* session, Request* request) {
     }
   }
   if (request->refusal == Status::kOk && IsDenied(session, *request)) {
-    Refuse(request, Status::kPermissionDenied, "the server's rules do not allow you this");
+    Refuse(request, Status::kPermissionDenied, "the server's rules do not allow this");
   }
   if (limits.log_requests || limits.slow_request_ns != 0) {
     request->name = std::make_shared<const std::string>(request->uri);

@@ -35,8 +35,7 @@ ssize_t Receive(Session* session, absl::Span<char> buffer, size_t have, OnFds on
   const ssize_t got = net::RecvBeforeFds(session->fd(), room, &with_fds);
   if (got >= 0 || errno != EBADMSG) return got;
   if (!session->takes_fds()) {
-    LOG_EVERY_T(WARNING, 1) << session->PeerName()
-                            << ": closed, it sent descriptors where none are taken";
+    LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": closed, it sent unexpected descriptors";
     errno = EPROTO;
     return -1;
   }

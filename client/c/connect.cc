@@ -61,7 +61,7 @@ om_code om_connect(const char* url, const om_options* options, om_client** clien
   if (client != nullptr) *client = nullptr;
   return Guarded(error, [&]() -> absl::Status {
     if (url == nullptr || client == nullptr)
-      return absl::InvalidArgumentError("a null pointer where none may be");
+      return absl::InvalidArgumentError("an unexpected null pointer");
     om_options given;
     if (absl::Status bad = Read(options, &given); !bad.ok()) return bad;
     Options native;

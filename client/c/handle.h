@@ -46,12 +46,12 @@ om_code Call(om_client* handle, const char* name, bool complete, om_error* error
              Body&& body) noexcept {
   return Guarded(error, [&]() -> absl::Status {
     if (handle == nullptr || name == nullptr || !complete) {
-      return absl::InvalidArgumentError("a null pointer where none may be");
+      return absl::InvalidArgumentError("an unexpected null pointer");
     }
     if (handle->process != getpid()) {
       return absl::InvalidArgumentError(
           absl::StrCat("this client belongs to process ", handle->process,
-                       ", which forked this one: om_close() it and om_connect() anew"));
+                       ", which forked this one: call om_close() and om_connect() again"));
     }
     return body(handle->client);
   });

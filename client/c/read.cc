@@ -87,36 +87,36 @@ om_code om_get_fd(om_client* client, const char* uri, const om_range* range, int
 
 om_code om_get(om_client* client, const char* uri, int mode, const om_range* range, void** data,
                size_t* size, om_info* info, om_error* error) {
-  return Call(client, uri, data != nullptr && size != nullptr, error,
-              [&](Client& connected) -> absl::Status {
-                absl::StatusOr<Body> body = Open(connected, uri, mode, Native(range));
-                if (!body.ok()) return body.status();
-                const uint64_t length = body->info().length;
-                if (length > client->bytes_max) {
-                  return AsCode(
-                      OM_TOO_LARGE,
-                      absl::ResourceExhaustedError(absl::StrCat(
-                          uri, ": its ", length, " bytes are more than om_options.bytes_max (",
-                          client->bytes_max,
-                          "); this connection ends with that. Get a part, or a descriptor")));
-                }
-                Allocated bytes(nullptr, &free);
-                // The server's word alone takes little memory: more comes as the bytes do.
-                // realloc(3) moves no large ones.
-                for (uint64_t have = 0, room = 0; bytes == nullptr || have < length; have = room) {
-                  room = std::min(length, std::max<uint64_t>(2 * have, kReservedOnWordBytes));
-                  char* const more = static_cast<char*>(realloc(bytes.get(), room == 0 ? 1 : room));
-                  if (more == nullptr) throw std::bad_alloc();
-                  bytes.release();
-                  bytes.reset(more);
-                  if (absl::Status status = ReadAll(*body, more + have, room - have); !status.ok())
-                    return status;
-                }
-                *data = bytes.release();
-                *size = length;
-                Describe(body->info(), info);
-                return absl::OkStatus();
-              });
+  return Call(
+      client, uri, data != nullptr && size != nullptr, error,
+      [&](Client& connected) -> absl::Status {
+        absl::StatusOr<Body> body = Open(connected, uri, mode, Native(range));
+        if (!body.ok()) return body.status();
+        const uint64_t length = body->info().length;
+        if (length > client->bytes_max) {
+          return AsCode(
+              OM_TOO_LARGE,
+              absl::ResourceExhaustedError(absl::StrCat(
+                  uri, ": its ", length, " bytes are more than om_options.bytes_max (",
+                  client->bytes_max, "); this connection is closed. Get a part, or a descriptor")));
+        }
+        Allocated bytes(nullptr, &free);
+        // The server's word alone takes little memory: more comes as the bytes do.
+        // realloc(3) moves no large ones.
+        for (uint64_t have = 0, room = 0; bytes == nullptr || have < length; have = room) {
+          room = std::min(length, std::max<uint64_t>(2 * have, kReservedOnWordBytes));
+          char* const more = static_cast<char*>(realloc(bytes.get(), room == 0 ? 1 : room));
+          if (more == nullptr) throw std::bad_alloc();
+          bytes.release();
+          bytes.reset(more);
+          if (absl::Status status = ReadAll(*body, more + have, room - have); !status.ok())
+            return status;
+        }
+        *data = bytes.release();
+        *size = length;
+        Describe(body->info(), info);
+        return absl::OkStatus();
+      });
 }
 
 void om_free(void* data) { free(data); }

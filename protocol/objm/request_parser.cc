@@ -51,14 +51,14 @@ bool IsHttp(absl::string_view input) {
 }
 
 const char* const kHttpReason =
-    "this is HTTP, and here the server speaks objmapper's own protocol; its status page is on "
+    "this is HTTP, but this socket uses objmapper's own protocol; the status page is at "
     "--admin_listen";
 
 const char* ReasonOfFirstByte(absl::string_view input) {
   constexpr char kTlsHandshake = 0x16;  // RFC 8446, 5.1
   if (IsHttp(input)) return kHttpReason;
   if (input[0] == kTlsHandshake)
-    return "this is TLS, and here the server speaks objmapper's own protocol, unencrypted";
+    return "this is TLS, but this socket uses objmapper's own protocol, unencrypted";
   return "the first byte opens neither a request nor a HELLO: this is not objmapper's protocol";
 }
 
@@ -86,7 +86,7 @@ void JudgeUri(bool empty_allowed, Request* request) {
 void ReadRequestMetadata(absl::string_view bytes, Request* request) {
   const std::optional<Metadata> metadata = ParseMetadata(bytes);
   if (!metadata.has_value()) {
-    Refuse(Status::kInvalidRequest, "the metadata is unsound", request);
+    Refuse(Status::kInvalidRequest, "the metadata is malformed", request);
   } else if (metadata->ttl_s.has_value()) {
     request->ttl_s = *metadata->ttl_s;
     if (request->ttl_s == 0) Refuse(Status::kInvalidRequest, "a TTL is 1 second or more", request);
@@ -102,7 +102,7 @@ void RequestParser::NextHello(absl::string_view input, Result* result) {
     const bool magic_is_right =
         comparable == kOpeningBytes && std::memcmp(input.data(), kOpening, kOpeningBytes - 1) == 0;
     Fail(Status::kVersionMismatch,
-         magic_is_right  ? "HELLO asks for a version other than 2"
+         magic_is_right  ? "HELLO requests a version other than 2"
          : IsHttp(input) ? kHttpReason
                          : "HELLO does not open with the magic OBJM",
          0, result);
@@ -144,7 +144,7 @@ void RequestParser::NextV1(absl::string_view input, Result* result) {
   request.mode = static_cast<Mode>(mode);
   request.uri = input.substr(kV1RequestHeaderBytes, uri_bytes);
   if (!IsMode(mode)) {
-    Refuse(Status::kInvalidMode, "the mode byte is none of the protocol's", &request);
+    Refuse(Status::kInvalidMode, "the mode byte is not a mode of the protocol", &request);
   } else {
     JudgeUri(/*empty_allowed=*/false, &request);
   }
@@ -198,7 +198,7 @@ void RequestParser::NextV2(absl::string_view input, Result* result) {
   if (has_body) request.body_length = GetU64(in + metadata_at - kBodyLengthBytes);
   request.uri = absl::string_view(in + header_bytes, uri_bytes);
   if (!IsMode(mode)) {
-    Refuse(Status::kInvalidMode, "the mode byte is none of the protocol's", &request);
+    Refuse(Status::kInvalidMode, "the mode byte is not a mode of the protocol", &request);
   } else if (!KnowsFlags(mode, flags)) {
     Refuse(Status::kInvalidRequest, "the request has unknown flag bits", &request);
   } else if (has_range && !Has(kRange)) {

@@ -163,8 +163,9 @@ class AdminServer : public Admin {
       }
       // What the sampler waits for, clients may wait for too.
       if (net::NowNs() - sampled_ns_.load() > kSampleHangsNs) {
-        return HttpAnswer{.status = 503,
-                          .body = "the server's figures cannot be read: something in it hangs\n"};
+        return HttpAnswer{
+            .status = 503,
+            .body = "the server's figures cannot be read: a part of the server hangs\n"};
       }
       const net::MutexLock lock(&stuck_mutex_);
       if (!stuck_.empty()) return HttpAnswer{.status = 503, .body = stuck_ + "\n"};
@@ -206,9 +207,7 @@ class AdminServer : public Admin {
     return {.body = ConnectionsText(server_->connections(), lines_max)};
   }
 
-  static HttpAnswer NoServer() {
-    return {.status = 503, .body = "there is no server to look at now\n"};
-  }
+  static HttpAnswer NoServer() { return {.status = 503, .body = "the server has stopped\n"}; }
 
   const std::string url_;
   History history_;

@@ -48,16 +48,15 @@ bool ReadRequestLine(absl::string_view line, bool* http_1_1, HttpRequest* reques
     return false;
   };
   const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
-  if (words.size() != 3 || !IsToken(words[0])) return refuse(400, "this is no HTTP request");
+  if (words.size() != 3 || !IsToken(words[0])) return refuse(400, "this is not an HTTP request");
   if (words[2] != "HTTP/1.1" && words[2] != "HTTP/1.0")
-    return refuse(505, "HTTP/1.1 and HTTP/1.0 are spoken here");
+    return refuse(505, "only HTTP/1.1 and HTTP/1.0 are supported");
   *http_1_1 = words[2] == "HTTP/1.1";
   request->head = words[0] == "HEAD";
-  if (words[0] != "GET" && !request->head)
-    return refuse(405, "GET and HEAD are answered, nothing can be changed here");
+  if (words[0] != "GET" && !request->head) return refuse(405, "only GET and HEAD are supported");
   // "GET http://elsewhere/" would say another host than Host does.
   if (!absl::StartsWith(words[1], "/"))
-    return refuse(400, "the target is a path of this server's, such as /metrics");
+    return refuse(400, "the target must be a path of this server, such as /metrics");
   const std::pair<absl::string_view, absl::string_view> target =
       absl::StrSplit(words[1], absl::MaxSplits('?', 1));
   request->path = std::string(target.first);
@@ -90,9 +89,9 @@ HeadResult ReadHead(absl::string_view input, size_t* consumed, HttpRequest* requ
   if (!TakeLine(&rest, &line)) {
     // Nobody who speaks something else waits for the rest of a line that never comes.
     if (!input.empty() && input[0] == 0x16)
-      return Refuse(400, "this is TLS, and plain HTTP is spoken here", refusal);
+      return Refuse(400, "this is TLS; only plain HTTP is supported", refusal);
     if (HasControls(absl::StripSuffix(input, "\r")))
-      return Refuse(400, "this is no HTTP request", refusal);
+      return Refuse(400, "this is not an HTTP request", refusal);
     if (input.size() < kRequestLineBytesMax) return HeadResult::kNeedMore;
     return Refuse(414,
                   absl::StrCat("a request line has at most ", kRequestLineBytesMax, " bytes here"),
@@ -104,7 +103,7 @@ HeadResult ReadHead(absl::string_view input, size_t* consumed, HttpRequest* requ
                   refusal);
   }
   bool http_1_1 = false;
-  if (HasControls(line)) return Refuse(400, "this is no HTTP request", refusal);
+  if (HasControls(line)) return Refuse(400, "this is not an HTTP request", refusal);
   if (!ReadRequestLine(line, &http_1_1, request, refusal)) return HeadResult::kRefused;
   int hosts = 0;
   bool close = false;
@@ -118,7 +117,7 @@ HeadResult ReadHead(absl::string_view input, size_t* consumed, HttpRequest* requ
     const std::pair<absl::string_view, absl::string_view> header =
         absl::StrSplit(line, absl::MaxSplits(':', 1));
     if (HasControls(line) || line.find(':') == line.npos || !IsToken(header.first)) {
-      return Refuse(400, "a header makes no sense", refusal);
+      return Refuse(400, "a header is not valid", refusal);
     }
     const absl::string_view value = absl::StripAsciiWhitespace(header.second);
     if (absl::EqualsIgnoreCase(header.first, "Host")) {
@@ -130,7 +129,7 @@ HeadResult ReadHead(absl::string_view input, size_t* consumed, HttpRequest* requ
       }
     } else if (absl::EqualsIgnoreCase(header.first, "Transfer-Encoding") ||
                (absl::EqualsIgnoreCase(header.first, "Content-Length") && value != "0")) {
-      return Refuse(413, "nothing is to be sent here: a request has no body", refusal);
+      return Refuse(413, "a request must not have a body", refusal);
     }
   }
   if (input.size() - rest.size() > kHeadBytesMax) {

@@ -155,7 +155,7 @@ void HttpServer::Accept() {
       if (MakeRoom(nullptr, /*writers_alone=*/false, kRestNs)) continue;
       if (visitors_.empty()) {
         LOG_EVERY_T(WARNING, 1)
-            << "the operator's door: nobody can be let in: out of descriptors (RLIMIT_NOFILE)";
+            << "--admin_listen: cannot accept: out of descriptors (RLIMIT_NOFILE)";
       }
       epoll_.Remove(listener_.fd());
       resting_ = true;
@@ -163,9 +163,9 @@ void HttpServer::Accept() {
       return;
     }
     if (visitors_.size() >= kVisitorsMax) {
-      LOG_EVERY_T(WARNING, 1)
-          << "the operator's door: there are " << kVisitorsMax
-          << " visitors; the one that keeps it waiting longest is closed for each that comes";
+      LOG_EVERY_T(WARNING, 1) << "--admin_listen: there are " << kVisitorsMax
+                              << " connections; for each new one, the one that has kept the server "
+                                 "waiting longest is closed";
       MakeRoom(nullptr, /*writers_alone=*/false, 0);
     }
     auto visitor = std::make_unique<Visitor>();
@@ -243,9 +243,8 @@ void HttpServer::Dispatch(Visitor* visitor, HttpRequest request) {
   if (!request.host.empty() && !options_.hosts.empty() &&
       !IsAmongHosts(request.host, options_.hosts)) {
     visitor->close = true;
-    return Answer(visitor,
-                  Text(421, absl::StrCat("the name in Host is none of this server's; ",
-                                         options_.hosts_flag, " adds to those it answers to")));
+    return Answer(visitor, Text(421, absl::StrCat("the name in Host is not one of this server; ",
+                                                  options_.hosts_flag, " adds names")));
   }
   if (std::optional<HttpAnswer> answer = options_.quick(request); answer.has_value()) {
     return Answer(visitor, *answer);
@@ -257,7 +256,8 @@ void HttpServer::Dispatch(Visitor* visitor, HttpRequest request) {
     if (!full) pages_.push_back({visitor->id, std::move(request)});
   }
   if (full)
-    return Answer(visitor, Text(503, absl::StrCat(kPagesMax, " pages wait to be made; try again")));
+    return Answer(visitor,
+                  Text(503, absl::StrCat(kPagesMax, " pages are waiting to be made; try again")));
   wake_.notify_one();
   Enter(visitor, Visitor::State::kWaiting, kPageNs);
   Watch(visitor, 0);
@@ -407,9 +407,9 @@ void HttpServer::Expire() {
     const bool half_said = visitor->state == Visitor::State::kReading && !visitor->input.empty();
     visitor->close = true;
     if (half_said) {
-      Answer(visitor, Text(408, "the rest of the request did not come in time"));
+      Answer(visitor, Text(408, "the rest of the request did not arrive in time"));
     } else if (visitor->state == Visitor::State::kWaiting) {
-      Answer(visitor, Text(503, "the page was not made in time: something in the server hangs"));
+      Answer(visitor, Text(503, "the page was not made in time: a part of the server hangs"));
     } else {
       End(visitor);
     }

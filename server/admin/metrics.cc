@@ -80,14 +80,14 @@ void AddRequests(const session::TallySnapshot& tally, Families& out) {
           static_cast<double>(tally.ways[w].by_status[s]);
     }
   }
-  MetricFamily& bytes = out.Begin(
-      "objmapper_object_bytes_total",
-      "Bytes of objects that were handed over: sent, or behind the descriptors that were passed.",
-      MetricType::Counter);
-  MetricFamily& service = out.Begin(
-      "objmapper_service_seconds",
-      "From a request being taken off its socket to its answer being with the kernel whole.",
-      MetricType::Histogram);
+  MetricFamily& bytes = out.Begin("objmapper_object_bytes_total",
+                                  "Bytes of objects that were delivered: sent, or the sizes of the "
+                                  "objects whose descriptors were passed.",
+                                  MetricType::Counter);
+  MetricFamily& service =
+      out.Begin("objmapper_service_seconds",
+                "From receiving a request to handing the last byte of its answer to the kernel.",
+                MetricType::Histogram);
   for (size_t w = 0; w < session::kWays; ++w) {
     const Labels mode = {{"mode", NameOf(static_cast<session::Way>(w))}};
     With(bytes, mode).counter.value = static_cast<double>(tally.ways[w].bytes);
@@ -104,7 +104,7 @@ void AddLanes(const Vitals& vitals, Families& out) {
       MetricType::Counter);
   MetricFamily& wait =
       out.Begin("objmapper_queue_wait_seconds",
-                "From a connection being put into a lane's queue to a thread taking it up.",
+                "From putting a connection into a lane's queue to a thread taking it.",
                 MetricType::Histogram);
   for (const session::TallySnapshot::PerLane& lane : vitals.tally.lanes) {
     With(threads, {{"lane", lane.name}}).gauge.value = static_cast<double>(lane.threads);
@@ -118,19 +118,19 @@ void AddLanes(const Vitals& vitals, Families& out) {
     uint64_t Vitals::Lane::*value;
   };
   constexpr Figure kFigures[] = {
-      {"objmapper_queue_depth", "What waits for one of a lane's threads.", MetricType::Gauge,
-       &Vitals::Lane::queue_depth},
+      {"objmapper_queue_depth", "Connections or requests that wait for one of a lane's threads.",
+       MetricType::Gauge, &Vitals::Lane::queue_depth},
       {"objmapper_object_cache_hits_total", "Requests whose object was known and open.",
        MetricType::Counter, &Vitals::Lane::cache_hits},
       {"objmapper_object_cache_misses_total", "Requests whose object had to be opened.",
        MetricType::Counter, &Vitals::Lane::cache_misses},
       {"objmapper_page_ins_total", "Windows of objects that were not in the page cache.",
        MetricType::Counter, &Vitals::Lane::page_ins},
-      {"objmapper_page_ins_pending", "Windows that the disk is bringing in now.", MetricType::Gauge,
-       &Vitals::Lane::page_ins_pending},
-      {"objmapper_transfers_total", "Bodies handed to splice threads, each time they were.",
+      {"objmapper_page_ins_pending", "Windows that are being read from the disk.",
+       MetricType::Gauge, &Vitals::Lane::page_ins_pending},
+      {"objmapper_transfers_total", "Times that a body was handed to a splice thread.",
        MetricType::Counter, &Vitals::Lane::transfers},
-      {"objmapper_transfers_pending", "Bodies that splice threads have or are to have.",
+      {"objmapper_transfers_pending", "Bodies that splice threads are moving or that wait for one.",
        MetricType::Gauge, &Vitals::Lane::transfers_pending},
   };
   for (const Figure& figure : kFigures) {
@@ -154,17 +154,17 @@ void AddConnections(const Vitals& vitals, Families& out) {
   out.Counter("objmapper_connections_accepted_total", "Connections that were accepted.",
               static_cast<double>(vitals.accepted));
   out.Counter("objmapper_connections_refused_total",
-              "Connections turned away: over --max_connections, or no descriptors left.",
+              "Refused connections: beyond --max_connections, or no descriptors left.",
               static_cast<double>(vitals.refused));
   out.Counter("objmapper_connections_timed_out_total",
-              "Connections closed for silence, half a request, or answers not read.",
+              "Connections closed because of silence, an incomplete request, or unread answers.",
               static_cast<double>(vitals.timed_out));
   out.Counter("objmapper_connections_migrated_total",
               "Moves of a connection to another lane after its first request.",
               static_cast<double>(vitals.migrated));
   ClientMetric::Histogram& ended =
       out.Begin("objmapper_requests_per_connection",
-                "Answers that a connection had had when it ended.", MetricType::Histogram)
+                "Answers that a connection had received when it ended.", MetricType::Histogram)
           .metric.emplace_back()
           .histogram;
   uint64_t most = 0;
@@ -175,9 +175,9 @@ void AddConnections(const Vitals& vitals, Families& out) {
     most = most == 0 ? 1 : most * 10;
   }
   ended.sample_sum = static_cast<double>(vitals.ended_answers);
-  out.Counter("objmapper_index_hits_total", "OP_STAT answered from what was known.",
+  out.Counter("objmapper_index_hits_total", "OP_STAT answered from the cache.",
               static_cast<double>(vitals.index_hits));
-  out.Counter("objmapper_index_misses_total", "OP_STAT for which the file system was asked.",
+  out.Counter("objmapper_index_misses_total", "OP_STAT answered from the file system.",
               static_cast<double>(vitals.index_misses));
 }
 
@@ -188,17 +188,17 @@ void AddUdp(const Vitals::Udp& udp, Families& out) {
     uint64_t value;
   };
   const Figure figures[] = {
-      {"objmapper_udp_received_total", "Datagrams that came.", udp.received},
-      {"objmapper_udp_dropped_total", "Datagrams that are no request, and got no answer.",
+      {"objmapper_udp_received_total", "Datagrams received.", udp.received},
+      {"objmapper_udp_dropped_total", "Datagrams that were not a request, and got no answer.",
        udp.dropped},
-      {"objmapper_udp_answered_total", "Datagrams that were sent.", udp.answered},
+      {"objmapper_udp_answered_total", "Datagrams sent.", udp.answered},
       {"objmapper_udp_too_large_total",
        "Answers that did not fit --udp_max_payload: TOO_LARGE was sent.", udp.too_large},
       {"objmapper_udp_errors_total",
-       "Answers that the kernel did not take, and failures to receive.", udp.errors},
+       "Answers that the kernel did not accept, and failures to receive.", udp.errors},
       {"objmapper_udp_cold_total", "Requests that had to wait for the disk.", udp.cold},
-      {"objmapper_udp_received_bytes_total", "Bytes of the datagrams that came.", udp.bytes_in},
-      {"objmapper_udp_sent_bytes_total", "Bytes of the datagrams that were sent.", udp.bytes_out},
+      {"objmapper_udp_received_bytes_total", "Bytes of the datagrams received.", udp.bytes_in},
+      {"objmapper_udp_sent_bytes_total", "Bytes of the datagrams sent.", udp.bytes_out},
   };
   for (const Figure& figure : figures)
     out.Counter(figure.name, figure.help, static_cast<double>(figure.value));
@@ -226,37 +226,37 @@ void AddFigures(const Counts& counts, const Figure<Counts> (&figures)[kFigures],
 
 void AddObjects(const storage::Housekeeping::Counts& objects, Families& out) {
   out.Gauge("objmapper_catalog_complete",
-            "1 when all objects are known; 0 until the folder has been walked.",
+            "1 if all objects are known; 0 until the directory tree has been walked.",
             objects.complete ? 1 : 0);
   using Counts = storage::Housekeeping::Counts;
   constexpr Figure<Counts> kFigures[] = {
-      {"objmapper_objects", "Objects that the catalog knows.", MetricType::Gauge, &Counts::objects},
+      {"objmapper_objects", "Objects in the catalog.", MetricType::Gauge, &Counts::objects},
       {"objmapper_objects_bytes", "Their sizes.", MetricType::Gauge, &Counts::bytes},
-      {"objmapper_catalog_folders_watched", "Folders in which changes are followed.",
+      {"objmapper_catalog_folders_watched", "Directories in which changes are followed.",
        MetricType::Gauge, &Counts::watched},
       {"objmapper_catalog_folders_unwatched",
-       "Folders that are looked at every --catalog_rescan instead.", MetricType::Gauge,
+       "Directories that are read every --catalog_rescan instead.", MetricType::Gauge,
        &Counts::unwatched},
-      {"objmapper_catalog_rescans_total", "Times that folders were begun to be looked at again.",
+      {"objmapper_catalog_rescans_total", "Number of times that directories were read again.",
        MetricType::Counter, &Counts::rescans},
-      {"objmapper_objects_expired_total", "Objects removed since their time had come.",
+      {"objmapper_objects_expired_total", "Objects removed because they had expired.",
        MetricType::Counter, &Counts::expired},
       {"objmapper_objects_evicted_total", "Objects removed to make room (--disk_evict_at).",
        MetricType::Counter, &Counts::evicted},
       {"objmapper_objects_evicted_bytes_total", "Their sizes.", MetricType::Counter,
        &Counts::evicted_bytes},
-      {"objmapper_stores_refused_total",
-       "Objects that were not taken for want of room (--disk_refuse_at).", MetricType::Counter,
-       &Counts::refused},
-      {"objmapper_disk_used_bytes", "What counts against --disk_evict_at and --disk_refuse_at.",
-       MetricType::Gauge, &Counts::used_bytes},
+      {"objmapper_stores_refused_total", "Objects refused for lack of room (--disk_refuse_at).",
+       MetricType::Counter, &Counts::refused},
+      {"objmapper_disk_used_bytes",
+       "Bytes that count against --disk_evict_at and --disk_refuse_at.", MetricType::Gauge,
+       &Counts::used_bytes},
       {"objmapper_disk_evict_at_bytes", "--disk_evict_at in bytes; 0: not set.", MetricType::Gauge,
        &Counts::evict_at_bytes},
       {"objmapper_disk_refuse_at_bytes", "--disk_refuse_at in bytes; 0: not set.",
        MetricType::Gauge, &Counts::refuse_at_bytes},
-      {"objmapper_unlinked_files", "Files that the server has deleted and somebody has open.",
+      {"objmapper_unlinked_files", "Files that the server has deleted and that are still open.",
        MetricType::Gauge, &Counts::unlinked},
-      {"objmapper_unlinked_bytes", "What they take on the disk.", MetricType::Gauge,
+      {"objmapper_unlinked_bytes", "Bytes that they take on the disk.", MetricType::Gauge,
        &Counts::unlinked_bytes},
       {"objmapper_unlinked_untold_total",
        "Such files beyond those that are counted, since the start.", MetricType::Counter,
@@ -273,16 +273,16 @@ void AddMemory(const storage::MemoryTier::Counts& memory, Families& out) {
       {"objmapper_memory_max_bytes", "--memory_limit.", MetricType::Gauge, &Counts::bytes_max},
       {"objmapper_memory_hits_total", "Opens of objects in memory.", MetricType::Counter,
        &Counts::hits},
-      {"objmapper_memory_misses_total", "Opens for which the disk was asked.", MetricType::Counter,
-       &Counts::misses},
+      {"objmapper_memory_misses_total", "Opens of objects that were not in memory.",
+       MetricType::Counter, &Counts::misses},
       {"objmapper_memory_adoptions_total", "Sealed memfds that became objects.",
        MetricType::Counter, &Counts::adoptions},
       {"objmapper_memory_refusals_total",
-       "Sealed memfds that were copied to the disk: too large, or not to be opened.",
+       "Sealed memfds that were copied to the disk: too large, or not possible to open.",
        MetricType::Counter, &Counts::refusals},
-      {"objmapper_memory_evictions_total", "Objects that went since others needed the room.",
-       MetricType::Counter, &Counts::evictions},
-      {"objmapper_memory_expired_total", "Objects removed since their time had come.",
+      {"objmapper_memory_evictions_total", "Objects evicted to make room.", MetricType::Counter,
+       &Counts::evictions},
+      {"objmapper_memory_expired_total", "Objects removed because they had expired.",
        MetricType::Counter, &Counts::expired},
   };
   AddFigures(memory, kFigures, out);
@@ -292,19 +292,20 @@ void AddForeign(const net::ExpendableCounts& foreign, Families& out) {
   using Counts = net::ExpendableCounts;
   constexpr Figure<Counts> kFigures[] = {
       {"objmapper_foreign_fds_total",
-       "Clients' descriptors, and sockets that may hold some, given to processes that may hang.",
+       "Clients' descriptors, and sockets that may hold some, passed to processes that may hang.",
        MetricType::Counter, &Counts::disposed},
       {"objmapper_foreign_fds_waiting",
-       "Of these, not given yet since all such processes hang; above a bound, none are taken.",
+       "Of these, not passed yet because all such processes hang; above a limit, none are "
+       "accepted.",
        MetricType::Gauge, &Counts::waiting},
-      {"objmapper_foreign_tasks_total", "Questions to clients' files, and copies of them.",
+      {"objmapper_foreign_tasks_total", "Examinations and copies of clients' files.",
        MetricType::Counter, &Counts::tasks},
-      {"objmapper_foreign_tasks_late_total", "Of these, not answered within --request_timeout.",
+      {"objmapper_foreign_tasks_late_total", "Of these, not complete within --request_timeout.",
        MetricType::Counter, &Counts::tasks_late},
       {"objmapper_foreign_workers", "Such processes.", MetricType::Gauge, &Counts::workers},
-      {"objmapper_foreign_workers_stuck", "Of these, over their time and killed in vain.",
+      {"objmapper_foreign_workers_stuck", "Of these, not ended although they were killed.",
        MetricType::Gauge, &Counts::stuck},
-      {"objmapper_foreign_workers_killed_total", "Of these, killed for being late.",
+      {"objmapper_foreign_workers_killed_total", "Of these, killed because they took too long.",
        MetricType::Counter, &Counts::killed},
   };
   AddFigures(foreign, kFigures, out);
@@ -316,13 +317,13 @@ void AddProcess(const Vitals::Process& process, Families& out) {
   out.Gauge("process_resident_memory_bytes", "Resident memory.",
             static_cast<double>(process.rss_bytes));
   out.Gauge("process_open_fds", "Open descriptors.", static_cast<double>(process.open_fds));
-  out.Gauge("process_max_fds", "The most descriptors it may have.",
+  out.Gauge("process_max_fds", "Maximum number of descriptors.",
             static_cast<double>(process.max_fds));
   out.Gauge("process_threads", "Threads.", static_cast<double>(process.threads));
   out.Gauge("process_start_time_seconds", "When it was started, in Unix time.", process.start_s);
-  With(
-      out.Begin("objmapper_build_info", "Always 1; what runs is in the labels.", MetricType::Gauge),
-      {{"version", std::string(text::kVersion)}})
+  With(out.Begin("objmapper_build_info", "Always 1; the version is in the labels.",
+                 MetricType::Gauge),
+       {{"version", std::string(text::kVersion)}})
       .gauge.value = 1;
 }
 
@@ -331,18 +332,18 @@ void AddProcess(const Vitals::Process& process, Families& out) {
 namespace {
 
 void AddRules(const Vitals::Rules& rules, Families& out) {
-  out.Gauge("objmapper_rules", "Rules of --rules_file that are in force.",
+  out.Gauge("objmapper_rules", "Rules of --rules_file that are in effect.",
             static_cast<double>(rules.count));
-  MetricFamily& reloads = out.Begin(
-      "objmapper_rules_reloads_total",
-      "Times that SIGHUP had --rules_file read again, by how it went.", MetricType::Counter);
+  MetricFamily& reloads = out.Begin("objmapper_rules_reloads_total",
+                                    "Times that --rules_file was read again at SIGHUP, by result.",
+                                    MetricType::Counter);
   With(reloads, {{"result", "ok"}}).counter.value = static_cast<double>(rules.reloads);
   With(reloads, {{"result", "failed"}}).counter.value = static_cast<double>(rules.reloads_failed);
   out.Gauge("objmapper_rules_last_reload_successful",
-            "1, or 0: the last reload failed, and older rules are in force.",
+            "1, or 0: the last reload failed, and older rules are in effect.",
             rules.error.empty() ? 1 : 0);
   out.Gauge("objmapper_rules_read_timestamp_seconds",
-            "When those in force were read, in Unix time.", rules.read_unix_s);
+            "When the rules in effect were read, in Unix time.", rules.read_unix_s);
 }
 
 void AddRoot(const Vitals& vitals, Families& out) {
@@ -350,7 +351,8 @@ void AddRoot(const Vitals& vitals, Families& out) {
   if (vitals.disk_bytes == 0) return;
   out.Gauge("objmapper_root_size_bytes", "Size of the file system that --root is on.",
             static_cast<double>(vitals.disk_bytes));
-  out.Gauge("objmapper_root_available_bytes", "What is left of it, for who is not root.",
+  out.Gauge("objmapper_root_available_bytes",
+            "Bytes of it that are available to users other than root.",
             static_cast<double>(vitals.disk_available_bytes));
 }
 
@@ -369,15 +371,14 @@ std::string ToPrometheus(const Vitals& vitals) {
   if (vitals.expendable.running) AddForeign(vitals.expendable, families);
   families.Counter(
       "objmapper_log_lines_dropped_total",
-      "Lines of the log that were lost, since whoever takes it was too slow, or the disk full.",
+      "Lines of the log that were lost because its reader was too slow or the disk full.",
       static_cast<double>(vitals.log_lines_dropped));
-  families.Counter(
-      "objmapper_slow_opens_total",
-      "Opens that took 100 ms or more, though the way to the file was in the kernel's caches.",
-      static_cast<double>(vitals.slow_opens));
+  families.Counter("objmapper_slow_opens_total",
+                   "Opens that took 100 ms or more although the path was in the kernel's caches.",
+                   static_cast<double>(vitals.slow_opens));
   families.Gauge(
       "objmapper_slow_file_systems",
-      "File systems whose files are opened by threads of their own, since that takes long.",
+      "File systems whose files are opened by separate threads because opening takes long.",
       static_cast<double>(vitals.slow_file_systems));
   AddProcess(vitals.process, families);
   return prometheus::TextSerializer().Serialize(families.all());

@@ -47,13 +47,13 @@ size_t Distance(absl::string_view a, absl::string_view b) {
 }
 
 std::string WantedBy(const CommandLineFlagInfo& flag) {
-  if (flag.type == "bool") return "it is true or false";
-  if (flag.type == "double") return "it is a number";
+  if (flag.type == "bool") return "expected true or false";
+  if (flag.type == "double") return "expected a number";
   if (absl::StartsWith(flag.type, "uint"))
-    return absl::StrCat("it is a whole number, 0 or more (", flag.type, ")");
+    return absl::StrCat("expected a whole number, 0 or more (", flag.type, ")");
   if (absl::StartsWith(flag.type, "int"))
-    return absl::StrCat("it is a whole number (", flag.type, ")");
-  return absl::StrCat("it is of type ", flag.type);
+    return absl::StrCat("expected a whole number (", flag.type, ")");
+  return absl::StrCat("expected a value of type ", flag.type);
 }
 
 // Where a flag was found: "", "FILE, line 3: ", "$FLAGS_x: ".
@@ -77,7 +77,7 @@ class Reader {
     for (auto& [name, error] : unknown_) {
       if (Tolerated(name)) {
         said_.warnings.push_back(absl::StrCat("--undefok: --", text::Printable(name),
-                                              " is no flag of this server, and is left out"));
+                                              " is not a flag of this server, and is ignored"));
       } else {
         said_.errors.push_back(std::move(error));
       }
@@ -89,7 +89,8 @@ class Reader {
 
  private:
   void NoFlag(const std::string& argument) {
-    said_.errors.push_back(absl::StrCat(text::Quoted(argument, 200), " is no flag; see --help."));
+    said_.errors.push_back(
+        absl::StrCat(text::Quoted(argument, 200), " is not a flag; see --help."));
   }
 
   // One "--name", "--name=value" or "--noname". next: the argument behind it, null when there is
@@ -114,7 +115,7 @@ class Reader {
         return false;
       }
       if (value.has_value()) {
-        Wrong(place, absl::StrCat("--", name, " takes no value: it is --", flag.name, "=false"));
+        Wrong(place, absl::StrCat("--", name, " takes no value: write --", flag.name, "=false"));
         return false;
       }
       Set(flag, "false", place);
@@ -133,10 +134,10 @@ class Reader {
         next != nullptr && (next->size() < 2 || (*next)[0] != '-' ||
                             absl::ascii_isdigit(static_cast<unsigned char>((*next)[1])));
     if (!follows) {
-      Wrong(place, absl::StrCat("--", flag.name, " has no value: it is --", flag.name, "=VALUE",
-                                next == nullptr ? ""
-                                                : absl::StrCat(", and what follows it is ",
-                                                               text::Quoted(*next, 100))));
+      Wrong(place, absl::StrCat("--", flag.name, " has no value: write --", flag.name, "=VALUE",
+                                next == nullptr
+                                    ? ""
+                                    : absl::StrCat("; after it comes ", text::Quoted(*next, 100))));
       return false;
     }
     Set(flag, *next, place);
@@ -145,14 +146,15 @@ class Reader {
 
   void Unknown(const std::string& name, absl::string_view argument, const Place& place) {
     std::string error =
-        absl::StrCat(place, "--", text::Printable(name.substr(0, 100)), " is no flag");
+        absl::StrCat(place, "--", text::Printable(name.substr(0, 100)), " is not a flag");
     CommandLineFlagInfo flag;
     const size_t blank = argument.find_first_of(" \t");
     const std::string first(argument.substr(0, blank));
     const std::string bare = first.substr(std::min(first.find_first_not_of('-'), first.size()));
     if (blank != argument.npos && gflags::GetCommandLineFlagInfo(bare.c_str(), &flag)) {
-      absl::StrAppend(&error, ": on one line, --", bare,
-                      " and its value are joined by \"=\", and a comment has a line of its own.");
+      absl::StrAppend(
+          &error, ": on one line, --", bare,
+          " and its value must be joined by \"=\", and a comment needs a line of its own.");
     } else if (const std::vector<std::string> like = FlagsLike(name); !like.empty()) {
       absl::StrAppend(&error, "; is --", absl::StrJoin(like, " or --"), " meant? See --help.");
     } else {
@@ -179,7 +181,7 @@ class Reader {
     }
     if (gflags::SetCommandLineOption(flag.name.c_str(), value.c_str()).empty()) {
       Wrong(place, absl::StrCat("--", flag.name, "=", text::Printable(value),
-                                " makes no sense: ", WantedBy(flag)));
+                                " is not valid: ", WantedBy(flag)));
     }
   }
 
@@ -189,15 +191,16 @@ class Reader {
     for (const std::string& path : std::vector<std::string>(absl::StrSplit(paths, ','))) {
       if (path.empty()) {
         Wrong(place, absl::StrCat("--flagfile=", text::Printable(paths),
-                                  " names no file between two commas, or at its end"));
+                                  " has an empty file name between two commas, or at its end"));
         continue;
       }
       struct stat status {};
       const bool there = stat(path.c_str(), &status) == 0;
       const auto identity = std::pair(status.st_dev, status.st_ino);
       if (there && std::find(reading_.begin(), reading_.end(), identity) != reading_.end()) {
-        Wrong(place, absl::StrCat("--flagfile=", text::Printable(path),
-                                  " names a file that is being read: they name each other"));
+        Wrong(place, absl::StrCat(
+                         "--flagfile=", text::Printable(path),
+                         " names a file that is being read already: the files include each other"));
         continue;
       }
       const absl::StatusOr<Flagfile> file = ReadFlagfile(path);
@@ -213,9 +216,9 @@ class Reader {
             absl::StripAsciiWhitespace(line.text.substr(0, line.text.find('='))));
         const auto [earlier, first] = lines.emplace(name, line.number);
         if (!first) {
-          said_.warnings.push_back(
-              absl::StrCat(text::Printable(path), ": ", text::Printable(name), " is on line ",
-                           earlier->second, " and again on line ", line.number, ", which counts"));
+          said_.warnings.push_back(absl::StrCat(
+              text::Printable(path), ": ", text::Printable(name), " is on line ", earlier->second,
+              " and again on line ", line.number, "; the last one counts"));
           earlier->second = line.number;
         }
         One(line.text, nullptr, absl::StrCat(text::Printable(path), ", line ", line.number, ": "));
@@ -240,7 +243,7 @@ class Reader {
           Wrong(place, absl::StrCat("--fromenv=", name, ": there is no ", variable,
                                     " in the environment"));
       } else if (name == "fromenv" || name == "tryfromenv") {
-        Wrong(place, absl::StrCat("--fromenv=", name, " could go on for ever"));
+        Wrong(place, absl::StrCat("--fromenv=", name, " would be read again and again"));
       } else {
         Set(flag, value, absl::StrCat(place, "$", variable, ": "));
       }

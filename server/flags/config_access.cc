@@ -47,7 +47,7 @@ absl::StatusOr<mode_t> ModeOf(const std::string& text) {
     const mode_t mode = static_cast<mode_t>(strtoul(text.c_str(), nullptr, 8));
     if (mode <= 0777) return mode;
   }
-  return absl::InvalidArgumentError("it is an octal number up to 0777, such as 0660");
+  return absl::InvalidArgumentError("expected an octal number up to 0777, such as 0660");
 }
 
 }  // namespace
@@ -110,8 +110,7 @@ void WarnOfEmptyFlags(Config* config) {
   for (const char* flag : {"rules_file", "allow_uids", "allow_gids", "user", "root"}) {
     if (!IsGiven(flag) || !gflags::GetCommandLineFlagInfoOrDie(flag).current_value.empty())
       continue;
-    config->warnings.push_back(
-        absl::StrCat("--", flag, "= is given, and empty: it is as if it were not there"));
+    config->warnings.push_back(absl::StrCat("--", flag, "= is empty and has no effect"));
   }
 }
 
@@ -131,7 +130,7 @@ absl::Status CheckAdmission(Config* config) {
   }
   return Bad(uids ? "allow_uids" : "allow_gids", uids ? FLAGS_allow_uids : FLAGS_allow_gids,
              absl::StrCat("of peers of ", udp ? "--listen_udp" : "--listen_tcp",
-                          " the kernel knows no user; say with --rules_file what they may"));
+                          " the kernel knows no user; use --rules_file instead"));
 }
 
 absl::Status ReadRate(Config* config) {
@@ -141,8 +140,7 @@ absl::Status ReadRate(Config* config) {
   int64_t burst = FLAGS_rate_limit_burst;
   if (absl::Status s = CheckRange("rate_limit_burst", burst, 0, 1'000'000); !s.ok()) return s;
   if (burst != 0 && per_second == 0) {
-    return Bad("rate_limit_burst", absl::StrCat(burst),
-               "without --rate_limit_per_conn nothing is limited");
+    return Bad("rate_limit_burst", absl::StrCat(burst), "it needs --rate_limit_per_conn");
   }
   if (burst == 0) burst = std::clamp<int64_t>(per_second, 1, 1'000'000);
   config->limits.rate =
@@ -166,7 +164,7 @@ absl::Status ReadIdentity(Config* config) {
     identity.name = user->pw_name;
     identity.gid = user->pw_gid;
   } else if (FLAGS_group.empty()) {
-    return Bad("user", FLAGS_user, "nothing says to which group this number belongs; --group does");
+    return Bad("user", FLAGS_user, "this user id has no known group; give one with --group");
   }
   if (absl::Status s = ParsedIfAny(GidOf).Read("group", FLAGS_group, &identity.gid); !s.ok())
     return s;
@@ -188,7 +186,7 @@ absl::Status ReadRules(Config* config) {
 // them write.
 absl::Status CheckOpenness(Config* config) {
   if (FLAGS_unprotected_writes && !config->limits.writable) {
-    return Bad("unprotected_writes", "true", "without --writable nobody writes");
+    return Bad("unprotected_writes", "true", "it needs --writable");
   }
   std::string open;  // the first address that others than this machine reach
   for (const std::vector<net::Address>* addresses : {&config->listen, &config->inherited}) {
@@ -201,20 +199,19 @@ absl::Status CheckOpenness(Config* config) {
   for (const net::Address& address : config->listen_udp) {
     if (IsLoopback(address.host)) continue;
     config->warnings.push_back(absl::StrCat(
-        "everybody who reaches --listen_udp=", text::Printable(address.host), ":", address.port,
+        "every client that reaches --listen_udp=", text::Printable(address.host), ":", address.port,
         " over the network may read every object: there is no --rules_file"));
   }
   if (open.empty()) return absl::OkStatus();
   if (config->limits.writable && !FLAGS_unprotected_writes) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--writable makes no sense on ", text::Printable(open),
-                     " without --rules_file: everybody who reaches it over the network could "
-                     "store, replace and delete every object. Say with --rules_file what they may, "
-                     "listen on 127.0.0.1, or, if that is what "
-                     "is wanted, give --unprotected_writes."));
+        absl::StrCat("--writable is not allowed on ", text::Printable(open),
+                     " without --rules_file: every client on the network could store, replace and "
+                     "delete every object. Restrict it with --rules_file, listen on 127.0.0.1, or "
+                     "allow it with --unprotected_writes."));
   }
   config->warnings.push_back(absl::StrCat(
-      "everybody who reaches ", text::Printable(open), " over the network may read ",
+      "every client that reaches ", text::Printable(open), " over the network may read ",
       config->limits.writable ? "and write " : "", "every object: there is no --rules_file"));
   return absl::OkStatus();
 }

@@ -39,7 +39,7 @@ absl::StatusOr<std::string> HostName(absl::string_view text) {
   });
   if (sensible) return std::string(text);
   return absl::InvalidArgumentError(
-      "it is a host's name or address, without a port, such as node1.example or [fd00::1]");
+      "expected a host name or address without a port, such as node1.example or [fd00::1]");
 }
 
 absl::StatusOr<std::string> SocketPath(const std::string& text) {

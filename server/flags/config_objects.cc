@@ -33,14 +33,14 @@ absl::StatusOr<uint64_t> BytesOf(const std::string& text, const char* wanted) {
 }
 
 absl::StatusOr<uint64_t> CatalogBytes(const std::string& text) {
-  return BytesOf(text, "it is a number of bytes such as 64M or 2G, 64K or more, or empty");
+  return BytesOf(text, "expected a number of bytes such as 64M or 2G, at least 64K, or empty");
 }
 
 absl::StatusOr<uint64_t> MemoryBytes(const std::string& text) {
   if (text == "0") return 0;
   // Each object takes whole pages.
   return BytesOf(absl::AsciiStrToUpper(text),
-                 "it is a number of bytes such as 64M or 2G, 64K or more, or 0");
+                 "expected a number of bytes such as 64M or 2G, 64K or more, or 0");
 }
 
 }  // namespace
@@ -106,13 +106,12 @@ absl::Status ReadRoot(Config* config) {
   const std::string wanted = given ? FLAGS_root : "objects";
   struct stat status;
   if (stat(wanted.c_str(), &status) != 0) {
-    if (given) return Bad("root", wanted, "there is no such folder, or it cannot be reached");
+    if (given) return Bad("root", wanted, "there is no such directory, or it cannot be reached");
     return absl::InvalidArgumentError(
-        "--root is not given, and there is no folder ./objects to take its place: say which "
-        "folder's "
-        "files to serve with --root=DIR.");
+        "--root is not given, and there is no directory ./objects, which is the default. Give the "
+        "directory to serve with --root=DIR.");
   }
-  if (!S_ISDIR(status.st_mode)) return Bad("root", wanted, "it is not a folder");
+  if (!S_ISDIR(status.st_mode)) return Bad("root", wanted, "it is not a directory");
   // Absolute, for the log: a relative path tells little to who reads it later. Links in it stay, so
   // that SIGHUP follows one that leads elsewhere by then; but for one that a ".." comes behind,
   // which only the file system can resolve.
@@ -136,8 +135,7 @@ absl::Status CheckLevels(const Config& config) {
        {std::tuple("disk_evict_at", FLAGS_disk_evict_at, evict_at),
         std::tuple("disk_refuse_at", FLAGS_disk_refuse_at, refuse_at)}) {
     if (level.of == Of::kNothing) continue;
-    if (!config.limits.writable)
-      return Bad(flag, text, "without --writable nothing is stored or removed");
+    if (!config.limits.writable) return Bad(flag, text, "it needs --writable");
     if (!config.catalog)
       return Bad(flag, text, "without --catalog it is not known what objects there are");
   }
@@ -146,7 +144,8 @@ absl::Status CheckLevels(const Config& config) {
   if (evict_at.of != refuse_at.of) {
     return Bad(
         "disk_refuse_at", FLAGS_disk_refuse_at,
-        absl::StrCat(other, ": both are shares of the file system, or both bytes of objects"));
+        absl::StrCat(other,
+                     ": both must be percentages of the file system, or both bytes of objects"));
   }
   if (evict_at.value < refuse_at.value) return absl::OkStatus();
   return Bad(
@@ -158,7 +157,7 @@ absl::Status CheckCatalog(Config* config) {
   if (config->house.rescan < absl::Milliseconds(1) ||
       config->house.rescan == absl::InfiniteDuration()) {
     return Bad("catalog_rescan", FLAGS_catalog_rescan,
-               "it is a duration such as 30s or 5m, from 1ms to a year");
+               "expected a duration such as 30s or 5m, from 1ms to a year");
   }
   // The default is for machines that have more.
   uint64_t& memory = config->house.catalog_memory;
@@ -174,10 +173,11 @@ absl::Status CheckMemory(Config* config) {
                "no client can store objects in a server without --writable");
   }
   if (const uint64_t allowed = MemoryAllowed(); limit > allowed) {
-    config->warnings.push_back(absl::StrCat(
-        "--memory_limit=", FLAGS_memory_limit, " is more than this process may have (", allowed,
-        " bytes: the machine's memory, or memory.max of its cgroup); the kernel ends it before "
-        "so much is in memory."));
+    config->warnings.push_back(
+        absl::StrCat("--memory_limit=", FLAGS_memory_limit,
+                     " is more memory than this process may use (", allowed,
+                     " bytes: the machine's memory, or memory.max of its cgroup); the kernel would "
+                     "kill it before the limit is reached."));
   }
   return absl::OkStatus();
 }

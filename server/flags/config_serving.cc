@@ -139,20 +139,19 @@ absl::Status ReadModel(Config* config) {
   config->model = models::ModelNamed(name);
   if (config->model.has_value()) return absl::OkStatus();
   return Bad("concurrency_model", name,
-             absl::StrCat("it is mode_routing (or hybrid), auto, ", models::ModelNames()));
+             absl::StrCat("expected mode_routing (or hybrid), auto, ", models::ModelNames()));
 }
 
 absl::Status CountThreads(Config* config) {
   const Cores allowed = CoresAllowed();
   config->cores =
-      absl::StrCat("cores: ", allowed.why,
-                   "; that is how many threads there are of a kind, unless flags say how many");
+      absl::StrCat("cores: ", allowed.why, "; this is the default number of threads of each kind");
   if (absl::Status s = CheckRange("copy_pool_size", FLAGS_copy_pool_size, 0, 1024); !s.ok())
     return s;
   if (FLAGS_splice_pool_size != 0 && FLAGS_copy_pool_size != 0 &&
       FLAGS_splice_pool_size != FLAGS_copy_pool_size) {
     return Bad("copy_pool_size", absl::StrCat(FLAGS_copy_pool_size),
-               absl::StrCat("it is another name for --splice_pool_size, which says ",
+               absl::StrCat("it is another name for --splice_pool_size, which is ",
                             FLAGS_splice_pool_size));
   }
   models::Sizes& sizes = config->sizes;
@@ -169,10 +168,11 @@ absl::Status CheckFdPass(Config* config) {
   if (config->fd_sharing && config->model.has_value()) {
     return Bad("fd_sharing", FLAGS_fd_sharing,
                absl::StrCat("--concurrency_model=", config->concurrency_model,
-                            " opens each object afresh; mode_routing shares"));
+                            " opens each object anew; only mode_routing shares descriptors"));
   }
   if (config->fd_sharing && FLAGS_fd_cache_entries == 0) {
-    return Bad("fd_sharing", FLAGS_fd_sharing, "--fd_cache_entries=0 leaves nothing to share");
+    return Bad("fd_sharing", FLAGS_fd_sharing,
+               "with --fd_cache_entries=0 there is nothing to share");
   }
   return absl::OkStatus();
 }

@@ -8,8 +8,8 @@
 namespace objmapper::server {
 
 absl::Status Bad(absl::string_view flag, absl::string_view value, absl::string_view wanted) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      "--", flag, "=", text::Printable(value), " makes no sense: ", text::Printable(wanted), "."));
+  return absl::InvalidArgumentError(absl::StrCat("--", flag, "=", text::Printable(value),
+                                                 " is not valid: ", text::Printable(wanted), "."));
 }
 
 bool IsGiven(const char* flag) { return !gflags::GetCommandLineFlagInfoOrDie(flag).is_default; }
@@ -21,15 +21,16 @@ std::vector<FlagDefinition::Fill>& FlagDefinition::All() {
 
 absl::Status CheckRange(absl::string_view flag, int64_t value, int64_t least, int64_t most) {
   if (value >= least && value <= most) return absl::OkStatus();
-  return Bad(flag, absl::StrCat(value), absl::StrCat("it is a number from ", least, " to ", most));
+  return Bad(flag, absl::StrCat(value),
+             absl::StrCat("expected a number from ", least, " to ", most));
 }
 
 absl::Status Time::Read(const char* flag, const std::string& text, absl::Duration* field) const {
   if (!text::ParseDuration(text, field))
-    return Bad(flag, text, "it is a time such as 500ms, 30s or 5m, or seconds");
+    return Bad(flag, text, "expected a time such as 500ms, 30s or 5m, or seconds");
   if (*field < absl::ZeroDuration() ||
       (*field > absl::Hours(24 * 365) && *field != absl::InfiniteDuration())) {
-    return Bad(flag, text, "it is a time from 0 to a year");
+    return Bad(flag, text, "expected a time from 0 to a year");
   }
   return absl::OkStatus();
 }

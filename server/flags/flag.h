@@ -35,7 +35,7 @@
 
 namespace objmapper::server {
 
-// INVALID_ARGUMENT: "--flag=value makes no sense: it is ...". wanted: the rest of the sentence,
+// INVALID_ARGUMENT: "--flag=value is not valid: expected ...". wanted: the rest of the sentence,
 // without its full stop.
 absl::Status Bad(absl::string_view flag, absl::string_view value, absl::string_view wanted);
 
@@ -91,7 +91,7 @@ struct Time {
 template <typename Value>
 struct OneOf {
   absl::Status Read(const char* flag, const std::string& text, Value* field) const {
-    std::string wanted = "it is ";
+    std::string wanted = "expected ";
     for (size_t i = 0; i < words.size(); ++i) {
       if (text == words[i].first) {
         *field = words[i].second;

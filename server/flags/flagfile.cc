@@ -48,17 +48,16 @@ Flagfile ParseFlagfile(absl::string_view contents, absl::string_view path) {
     if (line.empty() || line[0] == '#') continue;
     const auto wrong = [&](absl::string_view why) {
       file.errors.push_back(absl::StrCat(text::Printable(path), ", line ", number, ": ",
-                                         text::Quoted(line, 100), " is no flag: ", why, "."));
+                                         text::Quoted(line, 100), " is not a flag: ", why, "."));
     };
     if (absl::StrContains(line, '\0')) {
-      wrong("it holds a NUL byte; a flagfile is plain text, in ASCII or UTF-8");
+      wrong("it contains a NUL byte; a flagfile is plain text, in ASCII or UTF-8");
     } else if (line[0] != '-') {
       wrong(
-          "a line is --name=value, or a comment that begins with #. Sections for single programs, "
-          "as gflags has them, are "
-          "not read: give each program a file of its own");
+          "expected --name=value, or a comment that begins with #. gflags' sections for single "
+          "programs are not supported: give each program a file of its own");
     } else if (line.find_first_not_of('-') == line.npos) {
-      wrong("there is no name behind the dashes");
+      wrong("there is no name after the dashes");
     } else {
       file.lines.push_back({number, std::string(line)});
     }

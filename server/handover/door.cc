@@ -74,7 +74,7 @@ bool Door::Greet(net::UniqueFd socket) {
     return false;
   };
   // Whoever gets our sockets can be us.
-  if (!trust_.In(peer.uid)) return refuse("only our own user and root may take over");
+  if (!trust_.In(peer.uid)) return refuse("only the server's own user and root may take over");
   const absl::StatusOr<Frame> hello = wire->Receive(absl::Seconds(5));
   if (!hello.ok()) return refuse(std::string(hello.status().message()));
   if (hello->text != kHello) return refuse(absl::StrCat("here \"", kHello, "\" is spoken"));
@@ -85,12 +85,12 @@ bool Door::Greet(net::UniqueFd socket) {
       wire->Send(absl::StrCat("listeners\n", absl::StrJoin(listeners.urls, "\n")), listeners.fds);
   const absl::StatusOr<Frame> answer = said.ok() ? wire->Receive() : absl::StatusOr<Frame>(said);
   if (!answer.ok() || answer->text != "serving") {
-    LOG(WARNING) << "hand-over: pid " << peer.pid << " did not come to serve ("
-                 << (answer.ok() ? "it said something else" : answer.status().message())
-                 << "); we go on";
+    LOG(WARNING) << "hand-over: pid " << peer.pid << " did not start to serve ("
+                 << (answer.ok() ? "it sent an unexpected message" : answer.status().message())
+                 << "); this server continues";
     return false;
   }
-  LOG(INFO) << "hand-over: pid " << peer.pid << " serves on our sockets now";
+  LOG(INFO) << "hand-over: pid " << peer.pid << " now serves on these sockets";
   {
     const net::MutexLock lock(&mutex_);
     successor_ = std::move(wire);

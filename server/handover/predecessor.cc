@@ -31,7 +31,7 @@ absl::StatusOr<std::unique_ptr<Predecessor>> Predecessor::Find(const std::string
       !trust.In(other.uid)) {
     return absl::FailedPreconditionError(
         absl::StrCat("uid ", other.uid, " (pid ", other.pid,
-                     ") listens there, who is neither our own user nor root"));
+                     ") listens there, which is neither this server's user nor root"));
   }
   auto predecessor = std::unique_ptr<Predecessor>(new Predecessor(*std::move(socket)));
   if (absl::Status said = predecessor->wire_.Send(kHello); !said.ok()) return said;
@@ -47,7 +47,7 @@ absl::StatusOr<std::unique_ptr<Predecessor>> Predecessor::Find(const std::string
   if (absl::ConsumePrefix(&text, "listeners\n"))
     lines = absl::StrSplit(text, '\n', absl::SkipEmpty());
   if (lines.empty() || lines.size() != answer->fds.size()) {
-    return absl::FailedPreconditionError("what listens there is no server that hands over");
+    return absl::FailedPreconditionError("the listener there is not a server that hands over");
   }
   for (size_t i = 0; i < lines.size(); ++i) {
     const auto file = absl::StartsWith(lines[i], "ours ") ? net::Listener::File::kPredecessors
@@ -55,7 +55,7 @@ absl::StatusOr<std::unique_ptr<Predecessor>> Predecessor::Find(const std::string
     absl::StatusOr<net::Listener> listener = net::Listener::Adopt(std::move(answer->fds[i]), file);
     if (!listener.ok()) {
       return absl::FailedPreconditionError(
-          absl::StrCat("a socket of the running server's: ", listener.status().message()));
+          absl::StrCat("a socket of the running server: ", listener.status().message()));
     }
     predecessor->listeners_.push_back(*std::move(listener));
   }
@@ -66,7 +66,7 @@ absl::Status Predecessor::Release() {
   if (absl::Status said = wire_.Send("serving"); !said.ok()) return said;
   const absl::StatusOr<Frame> answer = wire_.Receive();
   if (!answer.ok()) return answer.status();
-  if (answer->text != "go") return absl::InternalError("the running server did not let go");
+  if (answer->text != "go") return absl::InternalError("the running server did not hand over");
   return absl::OkStatus();
 }
 
@@ -83,7 +83,7 @@ absl::StatusOr<uint64_t> Predecessor::TakeConnections(
     if (absl::ConsumePrefix(&text, "end")) {
       uint64_t handed = 0;
       if (!absl::SimpleAtoi(text, &handed) || handed != taken) {
-        LOG(ERROR) << "hand-over: the running server says that it handed over"
+        LOG(ERROR) << "hand-over: the running server reports that it handed over"
                    << (text.empty() ? " ?" : text) << " connections, " << taken << " were taken";
       }
       break;

@@ -24,14 +24,14 @@ absl::Status Trust::CheckFolderOf(const std::string& door) const {
   struct stat status;
   if (stat(folder.c_str(), &status) != 0) return net::ErrnoToStatus(errno, folder);
   if (!In(status.st_uid)) {
-    return absl::FailedPreconditionError(absl::StrCat("the folder ", folder, " belongs to uid ",
-                                                      status.st_uid,
-                                                      ", who could put a door of their own there"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the folder ", folder, " belongs to uid ", status.st_uid,
+                     ", who could put a socket of their own there"));
   }
   // In a sticky one (/tmp) each may rename what is their own.
   if ((status.st_mode & S_IWOTH) != 0 && (status.st_mode & S_ISVTX) == 0) {
     return absl::FailedPreconditionError(
-        absl::StrCat("everybody may put a door of their own into the folder ", folder));
+        absl::StrCat("any user may put a socket of their own into the directory ", folder));
   }
   return absl::OkStatus();
 }

@@ -32,7 +32,7 @@ constexpr size_t kPartBytes = kFrameBytesMax / 2;
 
 absl::Status Failed(int error, absl::string_view what) {
   if (error == EAGAIN)
-    return absl::DeadlineExceededError(absl::StrCat(what, ": nothing happened for too long"));
+    return absl::DeadlineExceededError(absl::StrCat(what, ": no message for too long"));
   if (error == 0 || error == EPIPE || error == ECONNRESET) {
     return absl::UnavailableError(absl::StrCat(what, ": the other server is gone"));
   }
@@ -89,17 +89,17 @@ absl::Status Wire::ReadExactly(char* to, size_t bytes, absl::Time deadline, Fram
     // Of each read anew, so that a byte now and then does not prolong it.
     const absl::Duration left = deadline - absl::Now();
     if (left <= absl::ZeroDuration() && !net::IsReadable(fd()))
-      return Failed(EAGAIN, "hear from the other server");
+      return Failed(EAGAIN, "receive from the other server");
     SetTimeout(fd(), SO_RCVTIMEO, std::max(left, absl::Milliseconds(1)));  // 0 would be for ever
     const absl::StatusOr<net::Received> got = net::RecvWithFds(
         fd(), absl::MakeSpan(to + have, bytes - have), net::kFdsPerMessageMax, &frame->fds);
     if (!got.ok()) {
       // SO_RCVTIMEO
       if (absl::IsResourceExhausted(got.status()))
-        return Failed(EAGAIN, "hear from the other server");
+        return Failed(EAGAIN, "receive from the other server");
       return got.status();
     }
-    if (got->bytes == 0) return Failed(0, "hear from the other server");
+    if (got->bytes == 0) return Failed(0, "receive from the other server");
     if (frame->fds.size() > net::kFdsPerMessageMax) {
       return absl::InternalError("the other server sends too many descriptors");
     }
@@ -114,7 +114,7 @@ absl::StatusOr<Frame> Wire::Receive(absl::Duration patience) {
   if (!frame.ok()) return frame;
   if (frame->too_long != 0) {
     return absl::InternalError(absl::StrCat("the other server announces ", frame->too_long,
-                                            " bytes; that is no hand-over"));
+                                            " bytes, which is not a hand-over"));
   }
   if (frame->fds_lost)
     return absl::InternalError("descriptors from the other server were lost (RLIMIT_NOFILE)");
@@ -197,7 +197,7 @@ absl::StatusOr<std::unique_ptr<session::Session>> Revive(Frame frame,
                                                          session::ConnectionCounters* counters,
                                                          const session::SessionLimits* limits) {
   const absl::Status wrong =
-      absl::InternalError("the other server describes a connection in another way");
+      absl::InternalError("the other server describes a connection in a different format");
   if (frame.too_long != 0) {
     return absl::InternalError(absl::StrCat("the other server describes it in ", frame.too_long,
                                             " bytes, which is too much"));
@@ -206,9 +206,8 @@ absl::StatusOr<std::unique_ptr<session::Session>> Revive(Frame frame,
   const size_t line = text.find('\n');
   absl::string_view head = text.substr(0, line);
   if (frame.fds.empty()) {
-    return absl::InternalError(frame.fds_lost
-                                   ? "no descriptor was left for its socket (RLIMIT_NOFILE)"
-                                   : "it came without its socket");
+    return absl::InternalError(frame.fds_lost ? "no descriptor left for its socket (RLIMIT_NOFILE)"
+                                              : "its socket is missing");
   }
   const absl::string_view wanted = frame.unread.empty() ? kConnection : kConnectionInParts;
   if (line == text.npos || !absl::ConsumePrefix(&head, wanted)) return wrong;

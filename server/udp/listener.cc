@@ -127,7 +127,7 @@ void UdpListener::Take(int socket, const Incoming& incoming) {
       !options_.access->Permits(&standing_, net::PeerCredentials(), socket, request->uri,
                                 session::Right::kRead)) {
     request->refusal = protocol::Status::kPermissionDenied;
-    request->reason = "the server's rules do not allow you this";
+    request->reason = "the server's rules do not allow this";
   }
   std::optional<Reply> reply = ReplyTo(*request, options_.objects, storage::Wait::kCachedOnly);
   if (!reply.has_value()) return TakeCold(socket, incoming, *request);

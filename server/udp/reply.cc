@@ -74,7 +74,7 @@ Reply TooLarge(const protocol::Request& request, const session::Extent& extent, 
   metadata.AddRange(extent.offset, payload_max - header_bytes);
   metadata.AddText(MetadataType::kError,
                    absl::StrCat(extent.length, " bytes do not fit a datagram of at most ",
-                                payload_max, " bytes; ask for ranges"));
+                                payload_max, " bytes; request ranges"));
   Reply reply;
   reply.status = Status::kTooLarge;
   reply.bytes.resize(protocol::kResponseBytesMax);
@@ -154,7 +154,7 @@ std::optional<protocol::Request> ParseDatagram(absl::string_view datagram) {
   if (request.refusal == Status::kOk && request.mode != Mode::kCopy &&
       request.mode != Mode::kStat) {
     request.refusal = Status::kInvalidMode;
-    request.reason = "UDP carries OP_COPY and OP_STAT alone";
+    request.reason = "UDP carries only OP_COPY and OP_STAT";
   }
   return request;
 }

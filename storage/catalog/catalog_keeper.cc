@@ -104,9 +104,9 @@ void CatalogKeeper::WatchRoom() {
   if (!catalog->left_out()) return;
   if (!said_full_) {
     said_full_ = true;
-    LOG(WARNING) << "catalog: it is full with " << catalog->objects()
-                 << " objects (--catalog_memory): the others are not known, and "
-                 << "OP_LIST walks the folder";
+    LOG(WARNING) << "catalog: full with " << catalog->objects()
+                 << " objects (--catalog_memory): the others are not listed in it, and "
+                 << "OP_LIST walks the directory tree";
   }
   if (walking_all_ || all_is_due_ || !catalog->HasRoomAgain()) return;
   catalog->TakeLeftOut();
@@ -120,7 +120,7 @@ void CatalogKeeper::TakeChanges() {
     changes.clear();
     if (!watch_.Read(&changes)) {
       WalkAllSoon(
-          "the kernel had more changes to tell than it keeps (fs.inotify.max_queued_events)");
+          "the kernel had more changes to report than it keeps (fs.inotify.max_queued_events)");
       return;
     }
     for (TreeWatch::Change& change : changes) {
@@ -132,7 +132,7 @@ void CatalogKeeper::TakeChanges() {
     }
   } while (!changes.empty() && !stop_.load());
   if (options_.feed->TakeLost())
-    WalkAllSoon("something could not be looked at: no descriptors, or a failing disk");
+    WalkAllSoon("a directory could not be read: no descriptors, or a failing disk");
 }
 
 void CatalogKeeper::WalkAllSoon(const char* why) {
@@ -194,10 +194,10 @@ void CatalogKeeper::SetUnwatched(const std::string& path, bool unwatched) {
     }
     if (!said_unwatched_) {
       said_unwatched_ = true;
-      LOG(WARNING) << "catalog: more directories than can be watched (" << watched()
-                   << " are: --catalog_watches, fs.inotify.max_user_watches); the others are "
-                      "looked at every "
-                   << options_.rescan;
+      LOG(WARNING)
+          << "catalog: more directories than can be watched (" << watched()
+          << " are: --catalog_watches, fs.inotify.max_user_watches); the others are read every "
+          << options_.rescan;
     }
   } else if (unwatched_.erase(path) != 0) {
     unwatched_bytes_ -= path.size() + kEntryBytes;
@@ -211,7 +211,7 @@ void CatalogKeeper::Visit(const std::string& path) {
   if (absl::IsPermissionDenied(directory.status())) {
     // "lost+found", say. Whoever may read it one day is found by the next walk of all.
     LOG_EVERY_N(WARNING, 1000) << "catalog: " << text::Quoted(path)
-                               << " may not be read, and is left out with all that is below it: "
+                               << " may not be read, and is left out with everything below it: "
                                << directory.status().message();
     return Vanished(path);
   }
@@ -223,8 +223,8 @@ void CatalogKeeper::Visit(const std::string& path) {
   }
   if (options_.warn_of_folding && FoldsCaseByAttribute(directory->get())) {
     LOG_EVERY_N(ERROR, 100) << "rules: names in " << text::Quoted(path)
-                            << " do not tell upper from lower case (chattr +F): rules about "
-                            << "what lies in it can be got around by another spelling";
+                            << " do not distinguish upper and lower case (chattr +F): rules about "
+                            << "objects in it can be bypassed by another spelling";
   }
   const TreeWatch::Added added = watch_.Add(directory->get(), path);
   SetUnwatched(path, added == TreeWatch::Added::kRefused);

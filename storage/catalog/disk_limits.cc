@@ -29,8 +29,8 @@ constexpr double kBytesMax = 1e17;
 
 absl::StatusOr<DiskLevel> ParseDiskLevel(absl::string_view text) {
   const absl::Status wrong = absl::InvalidArgumentError(
-      "it is a share of the file system from 1% to 100%, such as 90%, or bytes of objects, such as "
-      "200G");
+      "expected a percentage of the file system from 1% to 100%, such as 90%, or bytes of objects, "
+      "such as 200G");
   if (text.empty()) return DiskLevel{};
   if (absl::ConsumeSuffix(&text, "%")) {
     uint32_t percent = 0;
@@ -70,7 +70,7 @@ void DiskLimits::AskFileSystem() {
   struct statvfs status;
   if (fstatvfs(root_.get(), &status) != 0) {
     // It goes by what it knew. That does not happen to a file system of this machine.
-    LOG_EVERY_N(ERROR, 1000) << "disk limits: the file system cannot be asked";
+    LOG_EVERY_N(ERROR, 1000) << "disk limits: the file system's size cannot be read";
     return;
   }
   const uint64_t block = static_cast<uint64_t>(status.f_frsize);
@@ -82,7 +82,7 @@ void DiskLimits::AskFileSystem() {
     const bool of_share =
         options_.evict_at.of == Of::kFileSystem || options_.refuse_at.of == Of::kFileSystem;
     LOG_IF_EVERY_N(WARNING, of_share, 10000)
-        << "disk limits: the file system of the root does not say how large it is: no share of it "
+        << "disk limits: the file system of the root does not report its size: no percentage of it "
            "is ever reached";
   }
   blocks_.store(status.f_blocks, std::memory_order_relaxed);
@@ -141,7 +141,7 @@ absl::Status DiskLimits::CheckNow(uint64_t bytes, absl::string_view peer) const 
     const uint64_t limit = BytesOf(options_.refuse_at), all = used();
     if (bytes > limit || all > limit - bytes) {
       return absl::UnavailableError(
-          "the disk is filled up to its limit (--disk_refuse_at): try again later");
+          "the disk is full up to its limit (--disk_refuse_at): try again later");
     }
     room = limit - (all - std::min(all, coming));
   }
@@ -156,7 +156,7 @@ absl::Status DiskLimits::CheckNow(uint64_t bytes, absl::string_view peer) const 
   const uint64_t its = found == by_peer_.end() ? 0 : found->second;
   if (bytes <= room && its <= room - bytes) return absl::OkStatus();
   return absl::UnavailableError(absl::StrCat(
-      bytes, " bytes more of ", peer, ", of which ", its, " are under way, are above the ", room,
+      bytes, " bytes more of ", peer, ", of which ", its, " are unfinished, exceed the ", room,
       " that one peer may take (--put_room_per_peer): try again later"));
 }
 
@@ -172,7 +172,7 @@ absl::Status DiskLimits::Check(uint64_t bytes) {
   const net::MutexLock lock(&mutex_);
   if (const uint64_t evict_at = evict_at_bytes(); IsLimit(options_.evict_at) && bytes > evict_at) {
     refused_.fetch_add(1, std::memory_order_relaxed);
-    return absl::UnavailableError(absl::StrCat(bytes, " bytes are more than can stay: above ",
+    return absl::UnavailableError(absl::StrCat(bytes, " bytes are more than can be kept: above ",
                                                evict_at, " objects are evicted (--disk_evict_at)"));
   }
   return CheckAndAsk(bytes, "");

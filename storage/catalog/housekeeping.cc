@@ -25,7 +25,7 @@ Housekeeping::Housekeeping(const Options& options)
 absl::Status Housekeeping::CheckCatalogRoom(absl::string_view uri) const {
   if (catalog_.HasRoomFor(CatalogFeed::NameOf(uri))) return absl::OkStatus();
   return absl::UnavailableError(
-      "there are as many objects as may be (--catalog_memory): try again when some have gone");
+      "the catalog is full (--catalog_memory): try again when objects have been removed");
 }
 
 absl::StatusOr<std::unique_ptr<Housekeeping>> Housekeeping::Open(const Options& options) {

@@ -78,7 +78,7 @@ bool Reaper::Expire(int64_t now_ns) {
     if (deleted.ok() || absl::IsAborted(deleted) || absl::IsNotFound(deleted)) {
       progress = true;
     } else {
-      LOG_EVERY_N(WARNING, 1000) << "an expired object stays: " << deleted.message();
+      LOG_EVERY_N(WARNING, 1000) << "an expired object could not be removed: " << deleted.message();
     }
   }
   if (!progress) expire_at_ns_ = now_ns + kPauseNs;

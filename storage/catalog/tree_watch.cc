@@ -27,7 +27,7 @@ TreeWatch::TreeWatch(size_t watches_max) : watches_max_(watches_max) { Open(); }
 void TreeWatch::Open() {
   inotify_.Reset(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
   if (!inotify_.valid()) {
-    PLOG(WARNING) << "catalog: no inotify, so that changes made past the server are seen late "
+    PLOG(WARNING) << "catalog: no inotify, so other programs' changes are noticed late "
                      "(fs.inotify.max_user_instances)";
   }
 }

@@ -85,15 +85,15 @@ absl::StatusOr<std::unique_ptr<MemoryTier>> MemoryTier::Create(const Options& op
   net::UniqueFd descriptors(open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!descriptors.valid()) {
     return absl::UnimplementedError(
-        "objects in memory are opened through /proc/self/fd, which is not there: "
-        "mount /proc, or leave the memory tier off");
+        "objects in memory are opened through /proc/self/fd, which does not exist: mount /proc, or "
+        "leave out --memory_limit");
   }
   auto tier = std::unique_ptr<MemoryTier>(new MemoryTier(options, std::move(descriptors)));
   const net::UniqueFd probe(memfd_create("objmapper-probe", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!probe.valid() || !tier->OpenAnew(probe.get(), "probe").ok()) {
     return absl::UnimplementedError(
-        "this system does not let a memfd be opened anew through /proc/self/fd: "
-        "leave the memory tier off");
+        "this system does not allow opening a memfd through /proc/self/fd: leave out "
+        "--memory_limit");
   }
   return tier;
 }
@@ -105,7 +105,8 @@ absl::StatusOr<net::UniqueFd> MemoryTier::OpenAnew(int fd, absl::string_view uri
   if (anew.valid()) return anew;
   const int error = errno;
   // The object is there: a /proc that has gone since the start must not look like its absence.
-  if (error == ENOENT) return absl::InternalError("open an object in memory: /proc has gone");
+  if (error == ENOENT)
+    return absl::InternalError("open an object in memory: /proc is no longer mounted");
   return net::ErrnoToStatus(
       error, absl::StrCat("open an object in memory of ", uri.size(), " bytes of name"));
 }

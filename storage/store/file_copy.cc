@@ -28,8 +28,8 @@ constexpr size_t kPageBytes = 4096;
 
 absl::Status Shrunk() {
   return absl::AbortedError(
-      "the descriptor's file was cut while it was copied, or holds fewer bytes than it says (as "
-      "files of sysfs do)");
+      "the descriptor's file was truncated while it was copied, or has fewer bytes than its size "
+      "(as files of sysfs)");
 }
 
 absl::Status FromError(int error) { return DiskError(error, "copy from the descriptor"); }
@@ -116,8 +116,8 @@ absl::StatusOr<FileCopy::Extent> FileCopy::NextExtent(uint64_t at) const {
 // Whether there is room for `bytes` more, of data_bytes_ in all.
 absl::Status FileCopy::CheckRoom(uint64_t bytes) const {
   if (data_bytes_ > limits_.data_bytes) {
-    return absl::UnavailableError(absl::StrCat("the descriptor's file holds more than the ",
-                                               limits_.data_bytes, " bytes that it may"));
+    return absl::UnavailableError(absl::StrCat("the descriptor's file has more than the ",
+                                               limits_.data_bytes, " bytes that are allowed"));
   }
   if (limits_.admit != nullptr) {
     if (absl::Status admitted = limits_.admit(bytes); !admitted.ok()) return admitted;
@@ -129,7 +129,7 @@ absl::Status FileCopy::CheckRoom(uint64_t bytes) const {
   const uint64_t free =
       static_cast<uint64_t>(status.f_bavail) * static_cast<uint64_t>(status.f_frsize);
   if (bytes > free) {
-    return absl::UnavailableError(absl::StrCat("no room on the disk: the descriptor's file holds ",
+    return absl::UnavailableError(absl::StrCat("no room on the disk: the descriptor's file has ",
                                                bytes, " bytes, and ", free, " are free"));
   }
   return absl::OkStatus();
@@ -275,7 +275,7 @@ absl::Status CopyFile(int from, uint64_t size, int to, absl::FunctionRef<bool()>
     const absl::StatusOr<bool> done = copy.Step();
     if (!done.ok()) return done.status();
     if (*done) return absl::OkStatus();
-    if (!go_on()) return absl::CancelledError("nobody waits for the copy any more");
+    if (!go_on()) return absl::CancelledError("the copy is no longer needed");
   }
 }
 

@@ -15,7 +15,7 @@ namespace {
 
 absl::Status Unfit(absl::string_view what) {
   return absl::InvalidArgumentError(
-      absl::StrCat("the descriptor is ", what, "; it has to be a regular file, open for reading"));
+      absl::StrCat("the descriptor is ", what, "; it must be a regular file, open for reading"));
 }
 
 }  // namespace
@@ -40,10 +40,10 @@ absl::StatusOr<ForeignFile> JudgeForeignFile(int fd) {
     case S_IFLNK:
       return Unfit("a symbolic link");
     default:
-      return Unfit("no file at all (an epoll set, an eventfd, a timer or the like)");
+      return Unfit("not a file (an epoll set, an eventfd, a timer or the like)");
   }
-  if ((flags & O_PATH) != 0) return Unfit("a mere place in the file system (O_PATH)");
-  if ((flags & O_ACCMODE) == O_WRONLY) return Unfit("open for writing alone");
+  if ((flags & O_PATH) != 0) return Unfit("only a location in the file system (O_PATH)");
+  if ((flags & O_ACCMODE) == O_WRONLY) return Unfit("open only for writing");
   // Of procfs and the like: copied by its size, it would be an empty object.
   if (status.st_size == 0) {
     char byte;
@@ -54,9 +54,8 @@ absl::StatusOr<ForeignFile> JudgeForeignFile(int fd) {
     struct stat now;
     if (got > 0 && fstat(fd, &now) == 0 && now.st_size == 0) {
       return absl::InvalidArgumentError(
-          "the descriptor's file says that it is empty, and is not (procfs and its like are made "
-          "up while they are read): its bytes can "
-          "be put, not its descriptor");
+          "the descriptor's file reports 0 bytes and has some (the kernel generates it when it is "
+          "read, as in procfs): send its bytes with OP_PUT");
     }
     if (got > 0) status = now;
   }

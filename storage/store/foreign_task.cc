@@ -26,7 +26,7 @@ std::string Encode(const absl::StatusOr<ForeignFile>& result) {
 
 absl::StatusOr<ForeignFile> Decode(absl::string_view answer) {
   const absl::Status unclear =
-      absl::InternalError("the process that looks at foreign files answers in another way");
+      absl::InternalError("the process that examines foreign files sent an unexpected answer");
   const size_t space = answer.find(' ');
   int code = 0;
   if (space == answer.npos || !absl::SimpleAtoi(answer.substr(0, space), &code)) return unclear;
@@ -50,11 +50,11 @@ absl::StatusOr<ForeignFile> Ask(absl::string_view request, absl::Span<const int>
   if (absl::IsCancelled(answer.status())) return answer.status();
   if (absl::IsDeadlineExceeded(answer.status())) {
     return absl::UnavailableError(
-        absl::StrCat("the descriptor's file, or what it lies on, did not answer for ",
+        absl::StrCat("the descriptor's file, or its file system, did not answer for ",
                      absl::FormatDuration(patience), " (--request_timeout)"));
   }
   return absl::UnavailableError(
-      absl::StrCat("the descriptor's file cannot be looked at: ", answer.status().message()));
+      absl::StrCat("the descriptor's file cannot be examined: ", answer.status().message()));
 }
 
 }  // namespace

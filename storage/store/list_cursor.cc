@@ -83,7 +83,7 @@ absl::StatusOr<std::string> DecodeCursor(
   if (cursor.empty()) return std::string();
   if (absl::ConsumePrefix(&cursor, kRest)) return absl::StrCat(prefix, cursor);
   const absl::Status alien =
-      absl::InvalidArgumentError("list: what follows the NUL is no CURSOR of this server");
+      absl::InvalidArgumentError("list: the bytes after the NUL are not a CURSOR of this server");
   if (absl::ConsumePrefix(&cursor, kFrom)) {
     if (cursor.empty()) return alien;
     return JustBefore(absl::StrCat(prefix, cursor));
@@ -113,7 +113,8 @@ absl::StatusOr<std::string> DecodeCursor(
     query.cursor = page->cursor;
   }
   return absl::UnavailableError(
-      "list: the objects that it had come to have gone, or the server is another one: list anew");
+      "list: the objects at its position were removed, or another server has taken over: start the "
+      "list again");
 }
 
 }  // namespace objmapper::storage

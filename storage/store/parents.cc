@@ -117,8 +117,8 @@ absl::StatusOr<Parent> MakeOnce(const Tree& tree, const std::string& path,
       if (S_ISLNK(status.st_mode)) {
         // It may have come a moment ago, and lead somewhere: that is looked at as the readers do.
         if (tree.OpenDirectory(path.substr(0, ends[at + 1]), Wait::kMayBlock).ok()) return again;
-        return absl::AlreadyExistsError(absl::StrCat(
-            what(), ": there is a link of this name that leads to no directory (EEXIST)"));
+        return absl::AlreadyExistsError(
+            absl::StrCat(what(), ": a link of this name does not lead to a directory (EEXIST)"));
       }
       if (!S_ISDIR(status.st_mode)) {
         return absl::AlreadyExistsError(
@@ -145,7 +145,7 @@ absl::StatusOr<Parent> Make(const Tree& tree, const std::string& path, size_t* k
     if (!absl::IsNotFound(parent.status())) return parent;
   }
   return absl::ResourceExhaustedError(absl::StrCat("make directory ", text::Quoted(path),
-                                                   ": it is removed all the time; try again"));
+                                                   ": it is being removed repeatedly; try again"));
 }
 
 }  // namespace

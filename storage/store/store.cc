@@ -50,8 +50,8 @@ absl::Status About(absl::string_view what, const absl::Status& status) {
 // ENOENT or EPERM to that.
 absl::Status WithoutRoot(const Tree& tree, const absl::Status& status) {
   if (!absl::IsFailedPrecondition(tree.CheckRoot())) return status;
-  return absl::UnavailableError(absl::StrCat(
-      status.message(), "; the folder that the server serves has been removed or replaced"));
+  return absl::UnavailableError(
+      absl::StrCat(status.message(), "; the root has been removed or replaced"));
 }
 
 // The second of now and of the end of a time to live: none is gone before its time.
@@ -149,8 +149,8 @@ class Incoming : public NewObject {
       // It is there, but not as safe as was asked for.
       return synced.ok() ? synced : absl::DataLossError(synced.message());
     }
-    return absl::ResourceExhaustedError(
-        absl::StrCat(What("store", uri_), ": its directory is removed all the time; try again"));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        What("store", uri_), ": its directory is being removed repeatedly; try again"));
   }
 
  private:
@@ -253,7 +253,7 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
   const auto in_memory = [this](absl::string_view part) { return options_.memory->Has(part); };
   if (options_.memory != nullptr && LeadsThrough(uri, in_memory)) {
     return absl::AlreadyExistsError(
-        absl::StrCat(What("store", uri), ": a part of the way is an object"));
+        absl::StrCat(What("store", uri), ": a component of its path is an object"));
   }
   if (options_.house != nullptr) {
     if (absl::Status known = options_.house->CheckCatalogRoom(uri); !known.ok())
@@ -292,9 +292,10 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
     }
     return object;
   }
-  return WithoutRoot(*options_.tree, absl::ResourceExhaustedError(absl::StrCat(
-                                         What("store", uri),
-                                         ": its directory is removed all the time; try again")));
+  return WithoutRoot(
+      *options_.tree,
+      absl::ResourceExhaustedError(absl::StrCat(
+          What("store", uri), ": its directory is being removed repeatedly; try again")));
 }
 
 absl::StatusOr<std::unique_ptr<NewObject>> Store::Begin(absl::string_view uri, uint64_t size,
@@ -337,8 +338,7 @@ absl::Status Store::PutFd(absl::string_view uri, net::ForeignFd fd, const PutAtt
     prepared = object.Prepare();
     if (!prepared.ok()) return prepared.status();
     if (!*prepared && !go_on())
-      return absl::CancelledError(
-          absl::StrCat(What("store", uri), ": nobody waits for it any more"));
+      return absl::CancelledError(absl::StrCat(What("store", uri), ": it is no longer needed"));
   }
   return object.Commit();
 }
@@ -403,7 +403,8 @@ absl::Status Store::DeleteIf(absl::string_view uri, absl::FunctionRef<bool(int f
   struct stat status;
   if (fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode) || !wanted(file.get())) {
     Changed(uri);
-    return absl::AbortedError(absl::StrCat(What("delete", uri), ": it is another one by now"));
+    return absl::AbortedError(
+        absl::StrCat(What("delete", uri), ": it has been replaced meanwhile"));
   }
   return Unlink(uri, directory->get(), path, name, std::move(file), /*kept_folders=*/0);
 }

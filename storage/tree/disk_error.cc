@@ -22,10 +22,10 @@ absl::Status DiskError(int error, absl::string_view what) {
           absl::StrCat(status.message(), ": the file system is read-only"));
     case EBUSY:
       return absl::FailedPreconditionError(
-          absl::StrCat(status.message(), ": something is mounted there, or holds it in use"));
+          absl::StrCat(status.message(), ": something is mounted there, or it is in use"));
     case ETXTBSY:
       return absl::FailedPreconditionError(
-          absl::StrCat(status.message(), ": it is a program that runs, or swap"));
+          absl::StrCat(status.message(), ": it is a running program, or swap"));
     case ETIMEDOUT:
       return absl::DataLossError(
           absl::StrCat(status.message(), ": the file system did not answer in time"));

@@ -54,7 +54,7 @@ absl::Status CheckEmpty(int fd, const ObjectInfo& was, Wait wait, absl::string_v
   }
   return absl::PermissionDeniedError(
       absl::StrCat("read ", text::Quoted(uri),
-                   ": it says that it is empty, and is not: it has no size to go by"));
+                   ": it reports 0 bytes and has some, so its size is not reliable"));
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ absl::Status RootWatch::Check() {
   if (status.message() == said_) return status;
   said_ = std::string(status.message());
   if (status.ok()) {
-    LOG(INFO) << "the root " << tree_->root() << " is what its name means again";
+    LOG(INFO) << "the root " << tree_->root() << " is the directory at its path again";
   } else {
     LOG(ERROR) << status.message();
   }

@@ -130,9 +130,8 @@ void SlowOpens::Note(dev_t device, int64_t took_ns, bool sure) {
   if (is_new) {
     LOG(WARNING) << "opening a file on device " << major(device) << ':' << minor(device) << " took "
                  << took_ns / 1'000'000
-                 << " ms (a scanner, or a file system that asks somebody?): such are opened by "
-                    "threads of their own until they are "
-                    "opened quickly again";
+                 << " ms (a virus scanner, or a network file system?): its files are opened by "
+                    "separate threads until opening is quick again";
   }
 }
 

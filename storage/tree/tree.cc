@@ -71,7 +71,7 @@ absl::Status CopyPath(absl::string_view uri, char (&path)[PATH_MAX], size_t dept
         absl::StrCat("open ", Quoted(uri), ": longer than ", PATH_MAX - 1, " bytes"));
   }
   if (memchr(relative.data(), '\0', relative.size()) != nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("open ", Quoted(uri), ": holds a NUL"));
+    return absl::InvalidArgumentError(absl::StrCat("open ", Quoted(uri), ": contains a NUL"));
   }
   if (HasDotDot(relative)) {
     return absl::PermissionDeniedError(
@@ -83,7 +83,7 @@ absl::Status CopyPath(absl::string_view uri, char (&path)[PATH_MAX], size_t dept
   }
   if (HasReservedName(relative)) {
     return absl::PermissionDeniedError(
-        absl::StrCat("open ", Quoted(uri), ": the server keeps such names for itself"));
+        absl::StrCat("open ", Quoted(uri), ": such names are reserved for the server"));
   }
   memcpy(path, relative.data(), relative.size());
   path[relative.size()] = '\0';
@@ -185,7 +185,7 @@ absl::Status ResolveError(int error, absl::string_view uri) {
           absl::StrCat(what, ": a magic link, or too many symbolic links (ELOOP)"));
     case EAGAIN:
       return absl::ResourceExhaustedError(absl::StrCat(
-          what, ": renamed at this moment, or a writer holds a lease; try again (EAGAIN)"));
+          what, ": it is being renamed, or a writer holds a lease; try again (EAGAIN)"));
     case ETIMEDOUT:
       // Of a file system that is on the other end of a network: the client itself was not late.
       return absl::DataLossError(
@@ -212,10 +212,10 @@ absl::StatusOr<net::UniqueFd> OpenRoot(const std::string& root) {
         return absl::InvalidArgumentError(absl::StrCat(what, ": it is not a directory"));
       }
       case ENOSYS:
-        return absl::UnimplementedError(absl::StrCat(what,
-                                                     ": there is no openat2(2) (ENOSYS): Linux 5.6 "
-                                                     "or later is needed, and no seccomp filter "
-                                                     "that does not know it"));
+        return absl::UnimplementedError(
+            absl::StrCat(what,
+                         ": there is no openat2(2) (ENOSYS): Linux 5.6 or later is required, and "
+                         "no seccomp filter that does not know it"));
       case EPERM:
         // A missing permission is EACCES; container run-times answer EPERM to unknown calls.
         return absl::PermissionDeniedError(
@@ -239,10 +239,10 @@ absl::StatusOr<Tree> Tree::Open(const std::string& root) {
   // When an object expires is asked by the name that its descriptor has there, and new files get
   // theirs by it. Without, objects would be served for ever.
   if (access(absl::StrCat("/proc/self/fd/", fd->get()).c_str(), F_OK) != 0) {
-    return absl::UnimplementedError(absl::StrCat("open the root ", root,
-                                                 ": there is no /proc here, by which its files are "
-                                                 "reached: mount it (mount -t proc proc /proc; "
-                                                 "MountAPIVFS=yes in a unit with RootDirectory=)"));
+    return absl::UnimplementedError(
+        absl::StrCat("open the root ", root,
+                     ": there is no /proc, through which its files are reached: mount it (mount -t "
+                     "proc proc /proc; MountAPIVFS=yes in a unit with RootDirectory=)"));
   }
   return Tree(root, *std::move(fd));
 }
@@ -251,22 +251,23 @@ absl::Status Tree::CheckRoot() const {
   struct stat held, named;
   if (fstat(root_.get(), &held) != 0)
     return net::ErrnoToStatus(errno, absl::StrCat("the root ", root_path_));
-  const char* const then = "; SIGHUP has its name looked up again";
+  const char* const then = "; SIGHUP looks up its path again";
   if (held.st_nlink == 0) {
     return absl::FailedPreconditionError(
         absl::StrCat("the root ", root_path_, " has been removed", then));
   }
   if (stat(root_path_.c_str(), &named) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "the root ", root_path_, " has been moved away: what it was is served still", then));
+      return absl::FailedPreconditionError(
+          absl::StrCat("the root ", root_path_,
+                       " has been moved away: the old directory is still served", then));
     }
     // not ours to look at: who gave its rights up may still serve what it opened before
     return absl::OkStatus();
   }
   if (held.st_dev == named.st_dev && held.st_ino == named.st_ino) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
-      "the root ", root_path_, " is another directory by now: what it was is served still", then));
+      "the root ", root_path_, " is another directory now: the old one is still served", then));
 }
 
 absl::StatusOr<bool> Tree::FollowRoot(absl::FunctionRef<absl::Status(int root)> accept) const {
@@ -477,10 +478,10 @@ absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri) {
         absl::StrCat("open ", Quoted(uri), ": it is ", KindOf(status.st_mode), ", not an object"));
   }
   if (status.st_blocks == 0 && IsMadeUp(fd, status.st_dev)) {
-    return absl::PermissionDeniedError(absl::StrCat(
-        "open ", Quoted(uri),
-        ": the kernel makes this file up while it is read, so that it has no size to go by, and is "
-        "not an object"));
+    return absl::PermissionDeniedError(
+        absl::StrCat("open ", Quoted(uri),
+                     ": the kernel generates this file when it is read, so its size is not "
+                     "reliable and it is not an object"));
   }
   if (MayExpire(status.st_mode) && HasExpired(fd)) {
     return absl::NotFoundError(absl::StrCat("open ", Quoted(uri), ": it has expired"));

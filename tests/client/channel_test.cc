@@ -318,7 +318,7 @@ const Break kBreaks[] = {
        peer.Send("\x77garbage");
        peer.AwaitEnd();
      },
-     absl::StatusCode::kInternal, "does not speak this protocol"},
+     absl::StatusCode::kInternal, "does not use this protocol"},
     {"MetadataCutShort",
      [](Peer& peer) {
        std::string answer = Ok(peer.ReadRequest().id, 0,

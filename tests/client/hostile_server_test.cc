@@ -124,7 +124,7 @@ TEST_F(HostileServerTest, BodiesWhereNoneBelong) {
       peer.AwaitEnd();
     });
     Client client = Connected(server);
-    ExpectBroken(client, call(client), "a body where none belongs, of 5 bytes");
+    ExpectBroken(client, call(client), "an unexpected body, of 5 bytes");
   }
   FakeServer server([](Peer& peer) {
     std::string answer = Error(peer.ReadRequest().id, protocol::Status::kNotFound, "no");
@@ -317,16 +317,17 @@ TEST_F(HostileServerTest, ListsOfOtherThings) {
     std::string first, second;  // pages
     const char* piece;
   } cases[] = {
-      {Entry("ab"), "", "lists \"ab\", which cannot be there: it does not begin with"},
+      {Entry("ab"), "", "lists \"ab\", which is not valid there: it does not begin with"},
       {Entry("/etc/passwd"), "", "it does not begin with"},
       {Entry(""), "", "it is empty"},
-      {Entry("abc/x\0y"s), "", "lists \"abc/x\\x00y\", which cannot be there: it holds a NUL"},
+      {Entry("abc/x\0y"s), "",
+       "lists \"abc/x\\x00y\", which is not valid there: it contains a NUL"},
       {Entry("abc" + std::string(4094, 'x')), "", "it is too long"},
       {Entry("abc/b") + Entry("abc/a"), "",
-       "lists \"abc/a\", which cannot be there: it does not come behind"},
-      {Entry("abc/a") + Entry("abc/a"), "", "it does not come behind"},
-      {Entry("abc/b"), Entry("abc/b"), "it does not come behind"},
-      {Entry("abc/b"), Entry("abc/a"), "it does not come behind"},
+       "lists \"abc/a\", which is not valid there: it is not after"},
+      {Entry("abc/a") + Entry("abc/a"), "", "it is not after"},
+      {Entry("abc/b"), Entry("abc/b"), "it is not after"},
+      {Entry("abc/b"), Entry("abc/a"), "it is not after"},
       {Entry("abc/\x1b[2J") + Entry("abc/\x9b"), Entry("q\xe2\x80\xae"),
        "lists \"q\\xe2\\x80\\xae\""},
   };
@@ -358,7 +359,7 @@ TEST_F(HostileServerTest, ListThatNeverGetsOn) {
   });
   Client client = Connected(server);
   ExpectBroken(client, client.ListAll("", [](const ListEntry&) { return true; }),
-               "round in circles");
+               "makes no progress");
 }
 
 // ---- Datagrams ----

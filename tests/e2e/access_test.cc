@@ -57,7 +57,7 @@ TEST_P(AccessTest, RulesHoldAndAreReloaded) {
 
   WriteRules("any /open read\nnobody knows\n");
   server.Signal(SIGHUP);
-  ASSERT_TRUE(server.WaitForLog("SIGHUP: the rules stay as they are"));
+  ASSERT_TRUE(server.WaitForLog("SIGHUP: the rules are unchanged"));
   ASSERT_TRUE(server.WaitForLog("line 2: "));
   EXPECT_EQ(Ask(&client, kCopy, "closed/b").body, kObject);
   ExpectRefused(Ask(&client, kCopy, "open/a"), Status::kPermissionDenied);
@@ -141,8 +141,8 @@ TEST_F(AdmissionTest, ByUserAndGroup) {
   // The socket may be closed before the question is read; what the client reads is the reason, all
   // the same.
   ExpectRefused(Refusal(), Status::kPermissionDenied);
-  EXPECT_TRUE(
-      server.WaitForLog("is not among those whom the server serves (--allow_uids, --allow_gids)"));
+  EXPECT_TRUE(server.WaitForLog(
+      "is not among the users that the server serves (--allow_uids, --allow_gids)"));
 }
 
 TEST_F(AdmissionTest, ByTheSocketFile) {

@@ -313,10 +313,10 @@ TEST_F(CatalogTest, FollowsAnotherRootAtSighup) {
     const Answer put = client.Get({.mode = kPut, .uri = "x", .body = "1"});
     EXPECT_EQ(put.status, Status::kUnavailable);
     EXPECT_TRUE(
-        absl::StrContains(put.metadata.at(kErrorEntry), "the folder that the server serves"))
+        absl::StrContains(put.metadata.at(kErrorEntry), "the root has been removed or replaced"))
         << put.metadata.at(kErrorEntry);
     server.Signal(SIGHUP);
-    EXPECT_TRUE(server.WaitForLog("the root stays as it is"));
+    EXPECT_TRUE(server.WaitForLog("the root is unchanged"));
     std::filesystem::create_directory(second);
     std::ofstream(second + "/second") << "1234";
     server.Signal(SIGHUP);

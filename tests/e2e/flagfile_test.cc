@@ -87,29 +87,29 @@ TEST_F(FlagsTest, NothingIsSkipped) {
     std::vector<std::string> words;
   };
   const Mistake mistakes[] = {
-      {"--rule_file=rules\n", 1, {"--rule_file is no flag", "--rules_file meant"}},
-      {"# a comment\n\n--rules=x\n", 3, {"--rules is no flag", "--rules_file meant"}},
-      {"--nope=3\n", 1, {"--nope is no flag"}},
-      {"listen_unix /x\n--writable\n", 1, {"\"listen_unix /x\" is no flag"}},
-      {"writable\n", 1, {"\"writable\" is no flag", "--name=value"}},
-      {"server\n--writable\n", 1, {"\"server\" is no flag", "Sections for single programs"}},
-      {"--writable\n/usr/local/bin/* other\n--nowritable\n", 2, {"is no flag"}},
+      {"--rule_file=rules\n", 1, {"--rule_file is not a flag", "--rules_file meant"}},
+      {"# a comment\n\n--rules=x\n", 3, {"--rules is not a flag", "--rules_file meant"}},
+      {"--nope=3\n", 1, {"--nope is not a flag"}},
+      {"listen_unix /x\n--writable\n", 1, {"\"listen_unix /x\" is not a flag"}},
+      {"writable\n", 1, {"\"writable\" is not a flag", "--name=value"}},
+      {"server\n--writable\n", 1, {"\"server\" is not a flag", "sections for single programs"}},
+      {"--writable\n/usr/local/bin/* other\n--nowritable\n", 2, {"is not a flag"}},
       {"--max_connections\n5\n", 1, {"--max_connections has no value"}},
-      {"--max_connections 5\n", 1, {"--max_connections 5 is no flag", "\"=\""}},
-      {"--writable # everybody\n", 1, {"is no flag", "a comment has a line of its own"}},
-      {"--max_connections=many\n", 1, {"--max_connections=many makes no sense", "whole number"}},
-      {"--writable=perhaps\n", 1, {"--writable=perhaps makes no sense", "true or false"}},
+      {"--max_connections 5\n", 1, {"--max_connections 5 is not a flag", "\"=\""}},
+      {"--writable # everybody\n", 1, {"is not a flag", "a comment needs a line of its own"}},
+      {"--max_connections=many\n", 1, {"--max_connections=many is not valid", "whole number"}},
+      {"--writable=perhaps\n", 1, {"--writable=perhaps is not valid", "true or false"}},
       {"--nowritable=false\n", 1, {"--nowritable takes no value"}},
-      {"--norules_file\n", 1, {"--norules_file is no flag"}},
-      {"--\n--writable\n", 1, {"no name behind the dashes"}},
-      {"--writable\n=3\n", 2, {"is no flag"}},
+      {"--norules_file\n", 1, {"--norules_file is not a flag"}},
+      {"--\n--writable\n", 1, {"no name after the dashes"}},
+      {"--writable\n=3\n", 2, {"is not a flag"}},
       {std::string("--root=/\0x\n", 11), 1, {"NUL"}},
-      {"\r\n--nope\r\n", 2, {"--nope is no flag"}},
-      {"--fromenv=no_such_flag\n", 1, {"no_such_flag is no flag"}},
+      {"\r\n--nope\r\n", 2, {"--nope is not a flag"}},
+      {"--fromenv=no_such_flag\n", 1, {"no_such_flag is not a flag"}},
       {"--fromenv=root\n", 1, {"there is no FLAGS_root"}},
       {"--flagfile=/no/such/file\n", 1, {"--flagfile=/no/such/file cannot be read", "ENOENT"}},
       {"--flagfile=\n", 1, {"--flagfile= names no file"}},
-      {"--helpp\n", 1, {"--helpp is no flag"}},
+      {"--helpp\n", 1, {"--helpp is not a flag"}},
   };
   for (const Mistake& mistake : mistakes) {
     SCOPED_TRACE(mistake.contents);
@@ -126,8 +126,8 @@ TEST_F(FlagsTest, NothingIsSkipped) {
 TEST_F(FlagsTest, AllMistakesAreTold) {
   const std::string path = File("f", "--nope\nx\n--pool_size=y\n");
   ExpectRefused(Check({"--flagfile=" + path, "--neither", "stray"}),
-                {"line 1: --nope", "line 2: \"x\"", "line 3: --pool_size=y", "--neither is no flag",
-                 "\"stray\" is no flag"});
+                {"line 1: --nope", "line 2: \"x\"", "line 3: --pool_size=y",
+                 "--neither is not a flag", "\"stray\" is not a flag"});
 }
 
 TEST_F(FlagsTest, FilesThatAreNone) {
@@ -141,9 +141,9 @@ TEST_F(FlagsTest, FilesThatAreNone) {
   const std::string a = directory_.path() + "/a";
   const std::string b = File("b", "--flagfile=" + a);
   File("a", "--flagfile=" + b);
-  ExpectRefused(Check({"--flagfile=" + a}), {b + ", line 1", "they name each other"});
+  ExpectRefused(Check({"--flagfile=" + a}), {b + ", line 1", "the files include each other"});
   ExpectRefused(Check({"--flagfile=" + File("self", "--flagfile=" + directory_.path() + "/self")}),
-                {"they name each other"});
+                {"the files include each other"});
 }
 
 // Carriage returns, a byte order mark, blanks and a missing last newline are an editor's, not a
@@ -191,13 +191,13 @@ TEST_F(FlagsTest, TheLaterOneCounts) {
 TEST_F(FlagsTest, TheEnvironment) {
   const std::string bad = File("bad", "--rule_file=x\n");
   ExpectRefused(Check({"--fromenv=flagfile"}, {"FLAGS_flagfile=" + bad}),
-                {bad + ", line 1: --rule_file is no flag"});
+                {bad + ", line 1: --rule_file is not a flag"});
   ExpectRefused(Check({"--tryfromenv=flagfile"}, {"FLAGS_flagfile=" + bad}),
-                {bad + ", line 1: --rule_file is no flag"});
+                {bad + ", line 1: --rule_file is not a flag"});
   ExpectRefused(Check({"--fromenv=pool_size"}, {"FLAGS_pool_size=x"}),
-                {"$FLAGS_pool_size: --pool_size=x makes no sense"});
+                {"$FLAGS_pool_size: --pool_size=x is not valid"});
   ExpectRefused(Check({"--fromenv=pool_size"}), {"there is no FLAGS_pool_size"});
-  ExpectRefused(Check({"--fromenv=pol_size"}), {"pol_size is no flag", "--pool_size meant"});
+  ExpectRefused(Check({"--fromenv=pol_size"}), {"pol_size is not a flag", "--pool_size meant"});
   ServerProcess::Refusal said = Check({"--tryfromenv=pool_size"});
   EXPECT_EQ(said.exit_status, 0) << said.log;
   said = Check({"--fromenv=writable"}, {"FLAGS_writable=true"});
@@ -223,22 +223,22 @@ TEST_F(FlagsTest, Undefok) {
   ServerProcess::Refusal said = Check({"--flagfile=" + newer, "--undefok=of_tomorrow,neither"});
   EXPECT_EQ(said.exit_status, 0) << said.log;
   EXPECT_TRUE(
-      absl::StrContains(said.log, "--of_tomorrow is no flag of this server, and is left out"))
+      absl::StrContains(said.log, "--of_tomorrow is not a flag of this server, and is ignored"))
       << said.log;
   ExpectRefused(Check({"--flagfile=" + newer, "--undefok=of_tomorrow"}),
                 {newer + ", line 2: --noneither"});
-  ExpectRefused(Check({"--undefok=pool_size", "--pool_size=x"}), {"--pool_size=x makes no sense"});
+  ExpectRefused(Check({"--undefok=pool_size", "--pool_size=x"}), {"--pool_size=x is not valid"});
 }
 
 TEST_F(FlagsTest, TheCommandLine) {
-  ExpectRefused(Check({"--rule_file=x"}), {"--rule_file is no flag", "--rules_file meant"});
-  ExpectRefused(Check({"--nowritble"}), {"--nowritble is no flag", "--writable meant"});
+  ExpectRefused(Check({"--rule_file=x"}), {"--rule_file is not a flag", "--rules_file meant"});
+  ExpectRefused(Check({"--nowritble"}), {"--nowritble is not a flag", "--writable meant"});
   ExpectRefused(Check({"--listen=/x"}), {"--listen_unix"});
   ExpectRefused(Check({"--root"}), {"--root has no value"});
   ExpectRefused(Check({"--root", "--writable"}), {"--root has no value", "--writable"});
-  ExpectRefused(Check({"-"}), {"\"-\" is no flag"});
-  ExpectRefused(Check({"--", "--writable"}), {"\"--writable\" is no flag"});
-  ExpectRefused(Check({"--pool_size", "-3"}), {"--pool_size=-3 makes no sense"});
+  ExpectRefused(Check({"-"}), {"\"-\" is not a flag"});
+  ExpectRefused(Check({"--", "--writable"}), {"\"--writable\" is not a flag"});
+  ExpectRefused(Check({"--pool_size", "-3"}), {"--pool_size=-3 is not valid"});
   EXPECT_EQ(Run({"--version"}).exit_status, 0);
   EXPECT_EQ(Check({"--max-pipeline", "3"}).exit_status, 0);
 }
@@ -270,14 +270,14 @@ TEST_F(FlagsTest, CheckSaysWhetherItWouldStart) {
                 {"--rules_file=", "line 2"});
   ExpectRefused(Check({"--rules_file=/no/rules"}), {"--rules_file=/no/rules"});
   ExpectRefused(Check({"--listen_unix=/no/folder/s"}), {"--listen_unix", "/no/folder"}, 1);
-  ExpectRefused(Check({"--listen_unix=" + File("plain", "")}), {"is no socket"}, 1);
+  ExpectRefused(Check({"--listen_unix=" + File("plain", "")}), {"is not a socket"}, 1);
   ExpectRefused(Check({"--admin_listen=/no/folder/s"}), {"--admin_listen", "/no/folder"}, 1);
   if (ServerProcess::CanBecomeNobody()) {
     std::filesystem::permissions(tree_.root(), std::filesystem::perms(0755));
     const ServerProcess::Refusal said = Check(
         {"--listen_unix=" + socket, "--writable", "--user=65534", "--listen_tcp=127.0.0.1:0"});
     EXPECT_EQ(said.exit_status, 0) << said.log;
-    EXPECT_TRUE(absl::StrContains(said.log, "nothing can be stored in " + tree_.root()))
+    EXPECT_TRUE(absl::StrContains(said.log, "objects cannot be stored in " + tree_.root()))
         << said.log;
     EXPECT_TRUE(absl::StrContains(said.log, "uid 65534")) << said.log;
   }
@@ -291,7 +291,7 @@ TEST_F(FlagsTest, NothingIsGiven) {
     // there is no ./objects here
     EXPECT_EQ(said.exit_status, absl::string_view(flag) == "--root=" ? 2 : 0) << said.log;
     EXPECT_TRUE(absl::string_view(flag) == "--root=" ||
-                absl::StrContains(said.log, absl::StrCat(flag, " is given, and empty")))
+                absl::StrContains(said.log, absl::StrCat(flag, " is empty")))
         << said.log;
   }
 }
@@ -340,7 +340,7 @@ TEST_F(FlagsTest, WritesFromTheNetworkNeedRules) {
   // Datagrams only read.
   const ServerProcess::Refusal said = Check({"--listen_udp=0.0.0.0:0", "--writable"});
   EXPECT_EQ(said.exit_status, 0) << said.log;
-  EXPECT_TRUE(absl::StrContains(said.log, "everybody who reaches --listen_udp=0.0.0.0:0"))
+  EXPECT_TRUE(absl::StrContains(said.log, "every client that reaches --listen_udp=0.0.0.0:0"))
       << said.log;
 }
 

@@ -122,7 +122,7 @@ TEST_P(HostileDoorTest, WhatIsNoHttpIsToldAtOnce) {
   const std::string tls =
       Ask(server, std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11));
   EXPECT_TRUE(Has(tls, 400)) << tls;
-  EXPECT_TRUE(absl::EndsWith(tls, "\r\n\r\nthis is TLS, and plain HTTP is spoken here\n")) << tls;
+  EXPECT_TRUE(absl::EndsWith(tls, "\r\n\r\nthis is TLS; only plain HTTP is supported\n")) << tls;
   EXPECT_TRUE(Has(Ask(server, std::string("OBJM\2\0\0\0\0", 9)), 400));
   ExpectAlive(server);
 }
@@ -265,7 +265,7 @@ TEST_P(HostileDoorTest, VisitorsWhoStay) {
               "small object");
   }
   EXPECT_LT(server.resident_bytes() - before, kResidentBytesMax);
-  EXPECT_TRUE(absl::StrContains(server.log(), "the operator's door: there are 64 visitors"));
+  EXPECT_TRUE(absl::StrContains(server.log(), "--admin_listen: there are 64 connections"));
 }
 
 // A byte now and then does not keep a place.

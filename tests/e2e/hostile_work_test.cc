@@ -250,7 +250,7 @@ TEST_P(HostileWorkTest, TheCatalogHasABound) {
     all.insert(absl::StrCat("others/", i, std::string(200, 'o')));
     tree_.AddOnce(absl::StrCat("others/", i, std::string(200, 'o')), "x");
   }
-  EXPECT_TRUE(Server().WaitForLog("catalog: it is full"));
+  EXPECT_TRUE(Server().WaitForLog("catalog: full"));
   EXPECT_EQ(ListAll(&client), all);
 }
 

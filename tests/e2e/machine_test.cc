@@ -113,7 +113,7 @@ TEST_P(UntakenLogTest, HoldsUpNoRequest) {
   // What the line says is what the metric said.
   uint64_t told = 0;
   for (const absl::string_view line : absl::StrSplit(server.log(), '\n')) {
-    const size_t at = line.find("the log was not taken as fast as it grew: ");
+    const size_t at = line.find("the log was not read as fast as it grew: ");
     if (at != line.npos) told += strtoull(line.data() + at + 42, nullptr, 10);
   }
   EXPECT_GE(told, 100u);

@@ -172,7 +172,7 @@ TEST_F(ModelsTest, SharingIsRefusedWhereNothingIsShared) {
   const auto refusal = ServerProcess::StartRefused(
       SharedTree().root(), {.engine = "model_seda", .flags = {"--fd_sharing=always"}});
   EXPECT_EQ(refusal.exit_status, 2);
-  EXPECT_TRUE(absl::StrContains(refusal.log, "--fd_sharing=always makes no sense"));
+  EXPECT_TRUE(absl::StrContains(refusal.log, "--fd_sharing=always is not valid"));
   EXPECT_TRUE(absl::StrContains(refusal.log, "seda"));
 }
 

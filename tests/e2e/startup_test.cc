@@ -83,7 +83,7 @@ TEST_F(StartupTest, ListensAnewWhereItsSocketFileIsGone) {
     ASSERT_EQ(unlink(path.c_str()), 0);
     if (with_folder) {
       ASSERT_EQ(rmdir(folder.c_str()), 0);
-      EXPECT_TRUE(server.WaitForLog("cannot be made anew"));
+      EXPECT_TRUE(server.WaitForLog("cannot be created again"));
       ASSERT_EQ(mkdir(folder.c_str(), 0755), 0);
     }
     struct stat file {};
@@ -97,7 +97,7 @@ TEST_F(StartupTest, ListensAnewWhereItsSocketFileIsGone) {
     EXPECT_EQ(connected.Get({.mode = kCopy, .uri = "small"}).body, "small object");
   }
   const auto sockets = server.Descriptors()["socket"];
-  EXPECT_TRUE(absl::StrContains(server.log(), "listening anew"));
+  EXPECT_TRUE(absl::StrContains(server.log(), "listening again"));
   EXPECT_EQ(server.Stop(SIGTERM), 0);
   EXPECT_NE(access(path.c_str(), F_OK), 0);
   EXPECT_LT(sockets, 10) << "listeners that were replaced are kept";
@@ -263,7 +263,7 @@ TEST_F(StartupTest, LockedFoldersAreNoObstacle) {
 TEST_F(StartupTest, ALockFileOfSomebodyElse) {
   const std::string lock = directory_.path() + "/.socket.lock";
   std::filesystem::create_symlink("/etc/passwd", lock);
-  ExpectRefusedStart({.socket_path = path_}, {lock, "no regular file"});
+  ExpectRefusedStart({.socket_path = path_}, {lock, "not a regular file"});
 }
 
 // ---- What it serves ----

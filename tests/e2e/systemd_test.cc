@@ -153,7 +153,7 @@ TEST_F(SystemdTest, SocketsThatMakeNoSense) {
   const net::UniqueFd datagrams(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const net::UniqueFd mute(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const net::UniqueFd file(open("/dev/null", O_RDONLY | O_CLOEXEC));
-  const std::pair<int, const char*> cases[] = {{datagrams.get(), "no stream socket"},
+  const std::pair<int, const char*> cases[] = {{datagrams.get(), "not a stream socket"},
                                                {mute.get(), "does not listen"},
                                                {file.get(), "no socket"}};
   for (const auto& [fd, word] : cases) {
@@ -234,7 +234,7 @@ TEST_F(SystemdTest, WatchdogBeatsWhileAllLoopsGoRound) {
     ASSERT_EQ(ptrace(PTRACE_INTERRUPT, thread, nullptr, nullptr), 0);
     int status = 0;
     ASSERT_EQ(waitpid(thread, &status, __WALL), thread);
-    ASSERT_TRUE(server.WaitForLog(absl::StrCat("watchdog: ", name, " does not go round")));
+    ASSERT_TRUE(server.WaitForLog(absl::StrCat("watchdog: ", name, " makes no progress")));
     // What it said may have been about an earlier moment of a busy machine: one more beat can be
     // under way.
     absl::SleepFor(absl::Milliseconds(300));

@@ -176,7 +176,7 @@ TEST_P(TakeOverTest, ASuccessorThatDies) {
         << listeners->text;
     EXPECT_GE(listeners->fds.size(), 2u);
   }
-  EXPECT_TRUE(server->WaitForLog("did not come to serve"));
+  EXPECT_TRUE(server->WaitForLog("did not start to serve"));
   EXPECT_TRUE(Serves());
   {
     server::handover::Wire wire(ConnectToDoor());
@@ -359,7 +359,7 @@ TEST_P(TakeOverTest, FilesThatNoFlagNames) {
                 {"go", {}}});
     const std::unique_ptr<ServerProcess> server = Start();
     EXPECT_TRUE(Serves());
-    EXPECT_TRUE(server->WaitForLog("no flag asks for unix:" + elsewhere));
+    EXPECT_TRUE(server->WaitForLog("no flag names unix:" + elsewhere));
     EXPECT_EQ(server->Stop(SIGTERM), 0);
   }
   struct stat status;
@@ -467,9 +467,9 @@ TEST_P(TakeOverTest, NewFlagsForOldConnections) {
   const std::string uid = absl::StrCat(geteuid());
   const std::string stranger = absl::StrCat(geteuid() + 1);
   const std::pair<std::vector<std::string>, const char*> cases[] = {
-      {{"--allow_uids=" + stranger}, "is not among those whom the server serves"},
+      {{"--allow_uids=" + stranger}, "is not among the users that the server serves"},
       {{"--allow_gids=" + absl::StrCat(getegid() + 1)},
-       "is not among those whom the server serves"},
+       "is not among the users that the server serves"},
       {{"--max_connections_per_uid=1"}, "has reached its limit of 1 connections"},
       {{"--max_connections=1"}, "has reached its limit of 1 connections"},
   };

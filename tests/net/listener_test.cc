@@ -182,17 +182,17 @@ TEST_F(ListenerTest, NeverReplacesADatagramSocket) {
 TEST_F(ListenerTest, NeverReplacesAnythingElse) {
   const UniqueFd file(open(Path().c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
   ASSERT_TRUE(file.valid());
-  ExpectRefused(StatusCode::kAlreadyExists, "is no socket");
+  ExpectRefused(StatusCode::kAlreadyExists, "is not a socket");
   EXPECT_TRUE(Exists(Path()));
   ASSERT_EQ(unlink(Path().c_str()), 0);
 
   ASSERT_EQ(mkdir(Path().c_str(), 0700), 0);
-  ExpectRefused(StatusCode::kAlreadyExists, "is no socket");
+  ExpectRefused(StatusCode::kAlreadyExists, "is not a socket");
   ASSERT_EQ(rmdir(Path().c_str()), 0);
 
   LeaveStaleSocket(absl::StrCat(Path(), "2"));
   ASSERT_EQ(symlink("s2", Path().c_str()), 0);
-  ExpectRefused(StatusCode::kAlreadyExists, "is no socket");
+  ExpectRefused(StatusCode::kAlreadyExists, "is not a socket");
   EXPECT_TRUE(Exists(Path()));
   EXPECT_TRUE(Exists(absl::StrCat(Path(), "2")));
 }
@@ -282,14 +282,14 @@ TEST_F(ListenerTest, WhatLiesInTheLocksPlace) {
     const UniqueFd file(open(LockPath().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     ASSERT_EQ(write(file.get(), "x", 1), 1);
   }
-  expect_refused("holds data");
+  expect_refused("contains data");
   ASSERT_EQ(symlink("elsewhere", LockPath().c_str()), 0);
-  expect_refused("no regular file");
+  expect_refused("not a regular file");
   EXPECT_FALSE(Exists(directory() + "/elsewhere"));
   ASSERT_EQ(mkfifo(LockPath().c_str(), 0600), 0);
-  expect_refused("no regular file");
+  expect_refused("not a regular file");
   ASSERT_EQ(mkdir(LockPath().c_str(), 0700), 0);
-  expect_refused("no regular file");
+  expect_refused("not a regular file");
   if (geteuid() != 0) return;
   UniqueFd(open(LockPath().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)).Reset();
   if (chown(LockPath().c_str(), 12345, 12345) != 0) return;  // a sandbox that knows one user alone

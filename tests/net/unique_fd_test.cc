@@ -99,7 +99,7 @@ TEST(UniqueFdDeathTest, ClosingSomebodyElsesDescriptorIsFatal) {
         close(fd.get());
         fd.Reset();
       },
-      "was closed by somebody else");
+      "was closed by other code");
   EXPECT_DEATH(
       {
         UniqueFd fd(OpenNull());

@@ -170,7 +170,7 @@ TEST_F(ConfigTest, Udp) {
   EXPECT_EQ(Urls(ReadWith("listen_unix", "/run/a.sock")), UrlList{"unix:/run/a.sock"});
   EXPECT_EQ(ReadWith("udp_max_payload", "1040").udp_payload_max, 1040u);
   EXPECT_EQ(ReadWith("udp_max_payload", "65507").udp_payload_max, 65507u);
-  EXPECT_EQ(Read().warnings.size(), 1u) << "everybody who reaches 10.0.0.1 may read";
+  EXPECT_EQ(Read().warnings.size(), 1u) << "every client that reaches 10.0.0.1 may read";
   Set("listen_udp", ":7072,[::1]:0");
   EXPECT_TRUE(Read().warnings.empty());
   // What knows connections alone says so.

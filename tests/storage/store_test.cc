@@ -294,8 +294,8 @@ TEST_F(StoreTest, RefusesOtherDescriptorsByName) {
                {open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "a directory"},
                {open("/dev/null", O_RDONLY | O_CLOEXEC), "a device"},
                {open(path.c_str(), O_PATH | O_CLOEXEC), "O_PATH"},
-               {open(path.c_str(), O_WRONLY | O_CLOEXEC), "writing alone"},
-               {eventfd(0, EFD_CLOEXEC), "no file at all"}};
+               {open(path.c_str(), O_WRONLY | O_CLOEXEC), "only for writing"},
+               {eventfd(0, EFD_CLOEXEC), "not a file"}};
   for (const auto& c : cases) {
     const absl::Status status = store_->PutFd("x/y", net::UniqueFd(c.fd), {});
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;

@@ -221,7 +221,7 @@ TEST_F(ObjectsTest, Mistakes) {
       {"put 'd/a b' d/-r x", "URI that ends in /"},
       {"cp d e", "begins with obj:"},
       {"cp obj:a obj:b", "both begin with obj:"},
-      {"cp obj:a/ out", "-r fetches all"},
+      {"cp obj:a/ out", "-r fetches everything"},
       {"put . -r", "has no name of its own"},
   };
   for (const auto& [command, text] : mistakes) {
@@ -315,7 +315,7 @@ TEST_F(ObjectsTest, SourcesWithoutASize) {
             "from a fifo\n");
   const Outcome nameless = Run("put fifo");
   EXPECT_EQ(nameless.exit_code, 2);
-  EXPECT_TRUE(absl::StrContains(nameless.err, "say which URI it becomes")) << nameless.err;
+  EXPECT_TRUE(absl::StrContains(nameless.err, "give the URI")) << nameless.err;
   for (const char* flags : {"", "--fd"}) {
     EXPECT_EQ(Shell(absl::StrCat(program_, " put ", flags, " /proc/version c && ", program_,
                                  " get c | cmp - /proc/version"))
@@ -438,7 +438,7 @@ TEST_F(ObjectsTest, Terminals) {
   for (const char* mode : {"fdpass", "copy", "splice"}) {
     const Outcome refused = on_terminal(absl::StrCat("get noise --mode=", mode));
     EXPECT_EQ(refused.exit_code, 5) << mode;
-    EXPECT_TRUE(absl::StrContains(refused.out, "it is no text")) << refused.out;
+    EXPECT_TRUE(absl::StrContains(refused.out, "it is not text")) << refused.out;
     EXPECT_FALSE(absl::StrContains(refused.out, "\xff"));
     EXPECT_EQ(on_terminal(absl::StrCat("get text --mode=", mode)).out, "with a blank");
     EXPECT_TRUE(absl::StrContains(on_terminal(absl::StrCat("get noise -o - --mode=", mode)).out,

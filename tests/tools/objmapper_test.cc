@@ -232,7 +232,7 @@ TEST_F(ObjmapperTest, OutputThatIsLost) {
   // Nothing is asked of a server when there is nowhere to put it.
   const Outcome closed = Run("get a --server=unix:/nowhere/s >&-");
   EXPECT_EQ(closed.exit_code, 5);
-  EXPECT_EQ(closed.err, "objmapper: standard output is closed; say with -o where to put it\n");
+  EXPECT_EQ(closed.err, "objmapper: standard output is closed; use -o FILE\n");
   EXPECT_EQ(Run("get a --server=unix:/nowhere/s >&- <&-").exit_code, 5);
   EXPECT_EQ(Run("get a --server=udp://127.0.0.1:1 >&-").exit_code, 5);
   EXPECT_EQ(Run("get a -o /dev/stdout --server=unix:/nowhere/s >&-").err,
@@ -381,7 +381,7 @@ TEST_F(ObjmapperTest, ListsThatLie) {
                            " --server=", server->url()));
       EXPECT_EQ(outcome.exit_code, 4)
           << command << " " << text::Printable(uri) << ": " << outcome.err;
-      EXPECT_TRUE(absl::StrContains(outcome.err, "cannot be there")) << outcome.err;
+      EXPECT_TRUE(absl::StrContains(outcome.err, "not valid there")) << outcome.err;
       EXPECT_EQ(outcome.out, "");
     }
   }
@@ -485,7 +485,7 @@ TEST_F(ObjmapperTest, SquattedDefaultAddress) {
   const Outcome refused = run("", "");
   EXPECT_EQ(refused.exit_code, 3);
   EXPECT_TRUE(absl::StrContains(refused.err,
-                                absl::StrCat("unix:", path, ": who listens there is uid 65534")))
+                                absl::StrCat("unix:", path, ": the server there is uid 65534")))
       << refused.err;
   EXPECT_TRUE(absl::StrContains(refused.err, "--server_user=NAME")) << refused.err;
   // Whoever says that it is meant gets as far as ever: to a server that is silent.

@@ -22,28 +22,28 @@
 #include "tools/cli/admin_fetch.h"
 #include "tools/cli/range_text.h"
 
-DEFINE_string(server, "",
-              "where the server is: unix:/path, a path alone, unix:@name, tcp://host:port or "
-              "udp://host:port");
-DEFINE_string(server_user, "", "whose the server may be: a user's name or uid, or any");
-DEFINE_string(mode, "", "how the object comes: fdpass, copy or splice");
-DEFINE_string(o, "-", "where the bytes go: a file, an existing folder, or - for standard output");
+DEFINE_string(
+    server, "",
+    "the server's address: unix:/path, a path, unix:@name, tcp://host:port or udp://host:port");
+DEFINE_string(server_user, "", "the user that the server must have: a name, a uid, or any");
+DEFINE_string(mode, "", "how the object arrives: fdpass, copy or splice");
+DEFINE_string(o, "-", "the output: a file, an existing folder, or - for standard output");
 DEFINE_string(range, "", "a part of the object: OFF-END, OFF-, OFF:LEN or -LAST");
-DEFINE_string(timeout, "30s", "how long to wait for the server: 500ms, 30s, 2m");
-DEFINE_bool(retry, true, "ask again, after the time it says, what the server is too busy for");
-DEFINE_bool(json, false, "one JSON object a line for each result");
-DEFINE_int32(n, -1, "how many: round trips of ping, pictures of top");
+DEFINE_string(timeout, "30s", "maximum wait for the server: 500ms, 30s, 2m");
+DEFINE_bool(retry, true,
+            "retry requests that the server is too busy for, after the time that it gives");
+DEFINE_bool(json, false, "one JSON object per line for each result");
+DEFINE_int32(n, -1, "number of round trips of ping, or of updates of top");
 DEFINE_bool(r, false, "whole folders, or all objects under a prefix");
-DEFINE_string(ttl, "", "how long what is stored lives: 90s, 10m, 24h");
-DEFINE_int32(jobs, 4,
-             "how many objects are on their way at a time, each on a connection of its own");
+DEFINE_string(ttl, "", "time after which a stored object expires: 90s, 10m, 24h");
+DEFINE_int32(jobs, 4, "maximum number of objects in transfer, each on a connection of its own");
 DEFINE_bool(fd, false, "send the file's descriptor instead of its bytes");
-DEFINE_bool(dry_run, false, "say what would be done, and do nothing");
+DEFINE_bool(dry_run, false, "print what would be done, and do nothing");
 DEFINE_bool(l, false, "size and time too");
-DEFINE_bool(d, false, "one level: what has a further / in its name is shown as one line");
-DEFINE_bool(verbose, false, "a line for each object that is done");
+DEFINE_bool(d, false, "one level: names with a further / are shown as one line");
+DEFINE_bool(verbose, false, "a line for each finished object");
 DEFINE_string(admin, "",
-              "where the server's --admin_listen is: unix:/path, a path alone, unix:@name or "
+              "the address of the server's --admin_listen: unix:/path, a path, unix:@name or "
               "tcp://host:port");
 
 namespace objmapper::tools {
@@ -202,7 +202,7 @@ absl::Status SetFlag(const CommandEntry& entry, absl::Span<const char* const> ar
 absl::StatusOr<absl::Duration> ReadDuration(absl::string_view flag, const std::string& text) {
   absl::Duration duration;
   if (!text::ParseDuration(text, &duration) || duration <= absl::ZeroDuration()) {
-    return Usage(absl::StrCat("--", flag, "=", text, ": expected a time longer than nothing, ",
+    return Usage(absl::StrCat("--", flag, "=", text, ": expected a positive time, ",
                               "for instance 500ms, 30s, 2m, or a number of seconds"));
   }
   return duration;
@@ -214,7 +214,7 @@ absl::StatusOr<absl::Duration> ReadTtl(const std::string& text) {
   if (!ttl.ok() || *ttl <= absl::Seconds(std::numeric_limits<uint32_t>::max())) return ttl;
   return Usage(absl::StrCat("--ttl=", text, ": expected 1 to ",
                             std::numeric_limits<uint32_t>::max(),
-                            " seconds; without the flag an object lives for ever"));
+                            " seconds; without this flag an object does not expire"));
 }
 
 absl::StatusOr<protocol::Mode> ReadMode(const std::string& text, bool is_unix) {
@@ -242,7 +242,7 @@ absl::Status ReadServerUser(CommandLine* line) {
   const bool is_unix = absl::StartsWith(line->server, "unix:");
   std::string user = FLAGS_server_user;
   if (!user.empty() && !is_unix) {
-    return Usage("--server_user: whose the server is can be told on Unix sockets alone");
+    return Usage("--server_user: the server's user is known only on Unix sockets");
   }
   const char* const variable = getenv("OBJMAPPER_SERVER_USER");
   if (user.empty() && is_unix && variable != nullptr) user = variable;
@@ -293,7 +293,8 @@ absl::Status ReadFlags(CommandLine* line) {
   if (line->command == Command::kStats || line->command == Command::kTop) {
     line->admin = FLAGS_admin.empty() ? DefaultAdmin() : FLAGS_admin;
     if (line->admin.empty()) {
-      return Usage("where is the server's --admin_listen? --admin=URL or $OBJMAPPER_ADMIN says so");
+      return Usage(
+          "the address of --admin_listen is unknown: give it with --admin=URL or $OBJMAPPER_ADMIN");
     }
   }
   line->recursive = FLAGS_r;
@@ -314,7 +315,7 @@ absl::Status ReadFlags(CommandLine* line) {
   const bool goes_by_udp = line->command == Command::kGet || line->command == Command::kStat;
   const bool asks_objects = line->command != Command::kStats && line->command != Command::kTop;
   if (absl::StartsWith(line->server, "udp:") && asks_objects && !goes_by_udp) {
-    return Usage(absl::StrCat("--server=", line->server, ": UDP carries get and stat alone"));
+    return Usage(absl::StrCat("--server=", line->server, ": UDP carries only get and stat"));
   }
   line->as_fd = FLAGS_fd;
   if (line->as_fd && !is_unix) return Usage("--fd: descriptors pass only through Unix sockets");
@@ -322,7 +323,7 @@ absl::Status ReadFlags(CommandLine* line) {
   absl::StatusOr<protocol::Mode> mode = ReadMode(FLAGS_mode, is_unix);
   if (!mode.ok()) return mode.status();
   if (*mode != protocol::Mode::kCopy && absl::StartsWith(line->server, "udp:")) {
-    return Usage(absl::StrCat("--mode=", FLAGS_mode, ": UDP carries copies alone"));
+    return Usage(absl::StrCat("--mode=", FLAGS_mode, ": UDP carries only copies"));
   }
   line->mode = *mode;
   if (line->command == Command::kCp) return absl::OkStatus();
@@ -394,7 +395,7 @@ std::string DefaultServer(absl::string_view unit_socket) {
 absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> arguments) {
   CommandLine line;
   if (arguments.empty())
-    return Usage("what should it do? objmapper get, put, rm, ls, cp, stat, ping, stats or top");
+    return Usage("no command: objmapper get, put, rm, ls, cp, stat, ping, stats or top");
   if (const std::optional<Command> command = HelpOrVersion(arguments[0])) {
     line.command = *command;
     if (*command == Command::kVersion || arguments.size() == 1) return line;

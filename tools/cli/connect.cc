@@ -28,15 +28,14 @@ absl::StatusOr<client::Client> Connect(const CommandLine& line) {
   absl::StatusOr<client::Client> client = client::Retry(
       RetryPolicyOf(line), [&] { return client::Client::Connect(line.server, options); });
   // Not where connect(2) is refused: the socket's mode says who may.
-  const bool is_somebodys = absl::StrContains(client.status().message(), ": who listens there is ");
+  const bool is_somebodys = absl::StrContains(client.status().message(), ": the server there is ");
   if (line.server_is_default && is_somebodys && absl::IsPermissionDenied(client.status()) &&
       client::SourceOf(client.status()) == client::ErrorSource::kConnection) {
-    return absl::Status(
-        client.status().code(),
-        absl::StrCat(client.status().message(),
-                     ". Where nobody says where the server is, it is to be "
-                     "yours or root's. If that one is meant: --server_user=NAME or --server=",
-                     line.server));
+    return absl::Status(client.status().code(),
+                        absl::StrCat(client.status().message(),
+                                     ". At a default address it must be yours or root's. To use it "
+                                     "anyway: --server_user=NAME or --server=",
+                                     line.server));
   }
   return client;
 }

@@ -34,7 +34,7 @@ ExitCode UsageError(absl::string_view message) {
 ExitCode FetchOne(const CommandLine& line, const std::string& uri, const std::string& target) {
   if (uri.empty() || absl::EndsWith(uri, "/")) {
     return UsageError(absl::StrCat("obj:", text::Printable(uri),
-                                   " is no object: -r fetches all that is below it"));
+                                   " is not an object: -r fetches everything below it"));
   }
   if (line.json && target == "-") return UsageError("--json and - do not mix on standard output");
   CommandLine get = line;
@@ -98,9 +98,9 @@ ExitCode RunCp(const CommandLine& line) {
   const bool stores = absl::ConsumePrefix(&to, kOnServer);
   if (fetches == stores) {
     return UsageError(
-        fetches ? "objmapper cp: one of the two places is on this side; both begin with obj:"
-                : "objmapper cp: one of the two places is on the server and begins with obj:, "
-                  "such as obj:models/a.bin; files of this side are cp(1)'s");
+        fetches ? "objmapper cp: one of the two places must be local; both begin with obj:"
+                : "objmapper cp: one of the two places must be on the server and begin with obj:, "
+                  "such as obj:models/a.bin; for local files use cp(1)");
   }
   if (stores) return RunUploads(line, {std::string(from)}, std::string(to));
   if (to.empty()) return UsageError("a file's name must not be empty");

@@ -121,11 +121,11 @@ absl::StatusOr<std::vector<std::string>> PlanOutputs(const CommandLine& line) {
     const std::string name = LastPart(uri);
     if (name.empty() || name == "." || name == "..") {
       return absl::InvalidArgumentError(
-          absl::StrCat("the last part of ", uri, " is no file name; use -o with a file"));
+          absl::StrCat("the last part of ", uri, " is not a file name; use -o with a file"));
     }
     if (!names.insert(name).second) {
       return absl::InvalidArgumentError(
-          absl::StrCat("two of the objects would both be ", line.output, "/", name));
+          absl::StrCat("two of the objects would both be written to ", line.output, "/", name));
     }
     outputs.push_back(absl::StrCat(line.output, "/", name));
   }
@@ -140,7 +140,7 @@ ExitCode RunGet(const CommandLine& line) {
   }
   if (line.output == kStdout && !net::StandardOutputIsOpen()) {
     const absl::Status closed =
-        absl::FailedPreconditionError("standard output is closed; say with -o where to put it");
+        absl::FailedPreconditionError("standard output is closed; use -o FILE");
     ReportError(/*json=*/false, "uri", "", closed, kExitLocal);
     return kExitLocal;
   }

@@ -49,7 +49,7 @@ ExitCode ListToKeepOrReport(const CommandLine& line, client::Client& client,
   if (code != kExitOk || kept_bytes <= kKeptBytesMax) return code;
   const absl::Status too_long = absl::ResourceExhaustedError(
       absl::StrCat("the list of ", text::Quoted(prefix), " is longer than ", kKeptBytesMax,
-                   " bytes; ask for a part of it"));
+                   " bytes; list a part of it"));
   ReportError(line.json, "prefix", prefix, too_long, kExitLocal);
   return kExitLocal;
 }

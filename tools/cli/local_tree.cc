@@ -83,7 +83,7 @@ absl::StatusOr<uint64_t> FileSize(const std::string& path) {
   struct stat attributes;
   if (stat(path.c_str(), &attributes) != 0) return ErrnoAbout("open", path);
   if (S_ISREG(attributes.st_mode)) return static_cast<uint64_t>(attributes.st_size);
-  return absl::InvalidArgumentError(absl::StrCat(text::Printable(path), " is no regular file"));
+  return absl::InvalidArgumentError(absl::StrCat(text::Printable(path), " is not a regular file"));
 }
 
 absl::StatusOr<std::string> PlaceIn(const std::string& folder, absl::string_view name) {
@@ -113,14 +113,14 @@ absl::StatusOr<std::string> PlaceIn(const std::string& folder, absl::string_view
                                                       text::Printable(folder)));
     }
     if (!last && !S_ISDIR(attributes.st_mode)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(shown, ": ", text::Printable(path), " is in the way: it is no folder"));
+      return absl::FailedPreconditionError(absl::StrCat(shown, ": ", text::Printable(path),
+                                                        " is in the way: it is not a directory"));
     }
     // A device or FIFO would be written to as it is.
     if (last && !S_ISREG(attributes.st_mode)) {
       return absl::FailedPreconditionError(
           absl::StrCat(shown, ": ", text::Printable(path), " is in the way: it is ",
-                       S_ISDIR(attributes.st_mode) ? "a folder" : "no regular file"));
+                       S_ISDIR(attributes.st_mode) ? "a folder" : "not a regular file"));
     }
   }
   return path;

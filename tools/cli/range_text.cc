@@ -47,23 +47,23 @@ absl::StatusOr<AskedRange> ParseRange(absl::string_view text) {
     const std::optional<uint64_t> last = ReadBytes(text.substr(1));
     if (!last.has_value()) {
       return Invalid(text,
-                     "expected how many of the last bytes, a number or one with K, M, G or T, "
-                     "behind the \"-\"");
+                     "expected the number of the last bytes, a number or one with K, M, G or T, "
+                     "after the \"-\"");
     }
-    if (*last == 0) return Invalid(text, "a length of 0 asks for nothing");
+    if (*last == 0) return Invalid(text, "the length is 0");
     return AskedRange{std::nullopt, *last};
   }
   const std::optional<uint64_t> offset = ReadBytes(text.substr(0, mark));
   if (!offset.has_value()) {
-    return Invalid(text, "expected a number of bytes, or one with K, M, G or T, in front");
+    return Invalid(text, "expected a number of bytes, or one with K, M, G or T, at the beginning");
   }
   const absl::string_view rest = text.substr(mark + 1);
   if (text[mark] == '-' && rest.empty()) return AskedRange{client::Range{*offset, 0}, std::nullopt};
   const std::optional<uint64_t> number = ReadBytes(rest);
   if (!number.has_value()) {
-    return Invalid(text, absl::StrCat("expected a number of bytes, or one with K, M, G or T, "
-                                      "behind the \"",
-                                      text.substr(mark, 1), "\""));
+    return Invalid(
+        text, absl::StrCat("expected a number of bytes, or one with K, M, G or T, after the \"",
+                           text.substr(mark, 1), "\""));
   }
   uint64_t length = *number;
   if (text[mark] == '-') {
@@ -73,7 +73,7 @@ absl::StatusOr<AskedRange> ParseRange(absl::string_view text) {
     length = *number - *offset + 1;
   }
   // On the wire 0 means "to the end".
-  if (length == 0) return Invalid(text, "a length of 0 asks for nothing");
+  if (length == 0) return Invalid(text, "the length is 0");
   if (length > kMax - *offset) return Invalid(text, "it ends past the largest offset");
   return AskedRange{client::Range{*offset, length}, std::nullopt};
 }

@@ -11,8 +11,7 @@ constexpr size_t kCharacterBytesMax = 4;
 
 absl::Status NoText() {
   return absl::FailedPreconditionError(
-      "it is no text, which could confuse the terminal; -o FILE stores it, -o - shows it all the "
-      "same");
+      "it is not text, which could confuse the terminal; -o FILE stores it, -o - prints it anyway");
 }
 
 bool IsInTexts(char32_t c) {

@@ -22,14 +22,14 @@ template <typename Show>
 absl::StatusOr<std::string> Shown(absl::string_view stats, Show show) {
   // dump() and the like take the stack for each level.
   const auto not_too_deep = [](int depth, Json::parse_event_t, Json&) {
-    if (depth > kDepthMax) throw std::length_error("they are nested without end");
+    if (depth > kDepthMax) throw std::length_error("they are nested too deeply");
     return true;
   };
   try {
     return show(Json::parse(stats.begin(), stats.end(), not_too_deep));
   } catch (const std::exception& error) {
     return absl::DataLossError(
-        absl::StrCat("these are no figures of an objmapper server: ", error.what()));
+        absl::StrCat("these are not the figures of an objmapper server: ", error.what()));
   }
 }
 
@@ -66,7 +66,7 @@ std::string Latencies(const Json& mode) {
 std::string Now(const Json& stats) {
   std::string text = Head(stats);
   const Json& now = stats.at("now");
-  if (now.is_null()) return text + "\nno second has passed yet\n";
+  if (now.is_null()) return text + "\nno figures yet: less than a second has passed\n";
   absl::StrAppendFormat(&text, "\n%-10s %12s %10s %10s %12s %10s %10s %10s\n", "mode", "requests/s",
                         "misses/s", "errors/s", "objects/s", "p50 us", "p99 us", "p999 us");
   for (const auto& [name, mode] : now.at("modes").items()) {

@@ -56,7 +56,7 @@ absl::StatusOr<client::UdpObject> Get(client::UdpClient& client, const std::stri
     if (object.ok() ? object->info.size == now->size : !absl::IsOutOfRange(object.status()))
       return object;
   }
-  return absl::AbortedError(absl::StrCat(text::Quoted(uri), ": its size changes all the time"));
+  return absl::AbortedError(absl::StrCat(text::Quoted(uri), ": its size keeps changing"));
 }
 
 // The first error decides, and the others are still tried.

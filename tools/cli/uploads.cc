@@ -34,8 +34,7 @@ absl::StatusOr<std::string> OwnName(absl::string_view path) {
   while (absl::EndsWith(name, "/")) name.remove_suffix(1);
   name.remove_prefix(name.rfind('/') == absl::string_view::npos ? 0 : name.rfind('/') + 1);
   if (!name.empty() && name != "." && name != "..") return std::string(name);
-  return Senseless(
-      absl::StrCat(text::Printable(path), " has no name of its own: say under which URI it goes"));
+  return Senseless(absl::StrCat(text::Printable(path), " has no name of its own: give the URI"));
 }
 
 bool IsPrefix(absl::string_view uri) { return uri.empty() || absl::EndsWith(uri, "/"); }
@@ -97,9 +96,9 @@ class Planner {
     if (source.empty()) return Senseless("a file's name must not be empty");
     if (IsStream(source)) {
       if (uri_.has_value() && !IsPrefix(*uri_)) return AddItem(source, *uri_, 0);
-      return Senseless(source == kStdin ? "standard input (-) has no name: say which URI it becomes"
-                                        : absl::StrCat(text::Printable(source),
-                                                       " is a FIFO: say which URI it becomes"));
+      return Senseless(source == kStdin
+                           ? "standard input (-) has no name: give the URI"
+                           : absl::StrCat(text::Printable(source), " is a FIFO: give the URI"));
     }
     if (IsFolder(source)) return AddFolder(source);
     const absl::StatusOr<uint64_t> size = FileSize(source);
@@ -119,7 +118,7 @@ class Planner {
   absl::Status AddFolder(const std::string& source) {
     if (!recursive_) {
       return Senseless(
-          absl::StrCat(text::Printable(source), " is a folder: -r sends all that is in it"));
+          absl::StrCat(text::Printable(source), " is a folder: -r sends everything in it"));
     }
     const absl::StatusOr<std::string> name = uri_.has_value() ? *uri_ : OwnName(source);
     if (!name.ok()) return name.status();
@@ -145,7 +144,7 @@ class Planner {
     const auto [taken, is_new] = taken_.emplace(uri, path);
     if (!is_new) {
       return Senseless(absl::StrCat(text::Printable(taken->second), " and ", text::Printable(path),
-                                    " would both be object \"", text::Printable(uri), "\""));
+                                    " would both become object \"", text::Printable(uri), "\""));
     }
     plan_.items.push_back({uri, path, size});
     return absl::OkStatus();

@@ -147,4 +147,4 @@ def _check_owner(connection: socket.socket, address: Address, server_uids: Froze
     _, uid, _ = struct.unpack("@iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     if uid not in server_uids:
         wanted = " or ".join(str(one) for one in sorted(server_uids))
-        raise ConnectionFailed(f"{address.url}: who listens there is uid {uid}, not uid {wanted}; nothing was asked")
+        raise ConnectionFailed(f"{address.url}: the server there is uid {uid}, not uid {wanted}; no request was sent")

@@ -77,7 +77,7 @@ def connect(url: Optional[str] = None, *, timeout: Union[float, datetime.timedel
             uids = frozenset((0, os.geteuid()))
     address = parse_url(url)
     if uids and not address.is_unix:
-        raise InvalidRequest(f"{url}: whose server it is can be told of a Unix socket alone")
+        raise InvalidRequest(f"{url}: the server's user is known only for a Unix socket")
     client = Client(address, seconds, max_pipeline, bytes_max, uids)
     client.ping()
     return client
@@ -571,7 +571,7 @@ def _take_fd(connection: Connection, answer: wire.Answer, what: str, wanted: Opt
             length = granted
         _check_granted(connection, what, wanted, offset, length)
         if offset + length > attributes.st_size:  # it may have been cut meanwhile
-            raise ServerFault(f"{what}: the file that came has only {max(0, attributes.st_size - offset)} of {length} "
+            raise ServerFault(f"{what}: the received file has only {max(0, attributes.st_size - offset)} of {length} "
                               "bytes")
         return FdObject(fd, _info(said, size, offset, length))
     except BaseException:
@@ -604,7 +604,7 @@ def _wait_seconds(timeout: Union[float, datetime.timedelta, None]) -> Optional[f
     except OverflowError:
         seconds = math.inf
     if not seconds > 0:  # nor is "not a number" longer than nothing
-        raise ValueError(f"a timeout of {timeout}: it must be longer than nothing; None waits for ever")
+        raise ValueError(f"a timeout of {timeout}: it must be positive; None means no limit")
     return None if seconds > _LONGEST_WAIT_S else seconds
 
 

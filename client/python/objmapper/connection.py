@@ -226,7 +226,7 @@ class Connection:
                     raise wire.Malformed(f"a message of type {self._in[0]}")
                 parsed = wire.parse_response(self._in) if self._in and self._in[0] == wire.RESPONSE else None
             except wire.Malformed as error:
-                self._end(ProtocolError(f"{self.url} does not speak this protocol: {error}"))
+                self._end(ProtocolError(f"{self.url} does not use this protocol: {error}"))
             if parsed is not None:
                 break
             # One deadline for the whole of it: a byte now and then does not prolong it.
@@ -241,7 +241,7 @@ class Connection:
         if len(self._fds) > self._fds_due:
             self._end(self._too_many_fds())
         if answer.content_length and (answer.status != 0 or mode not in _WITH_LENGTH):
-            self._end(ProtocolError(f"{what}: {self.url} sent a body of {answer.content_length} bytes where none belongs"))
+            self._end(ProtocolError(f"{what}: {self.url} sent an unexpected body of {answer.content_length} bytes"))
         if answer.status != 0:
             error = from_answer(answer.status, what, answer.metadata.error, answer.metadata.retry_after_ms)
             if answer.id == 0 or isinstance(error, ConnectionFailed):
@@ -261,7 +261,7 @@ class Connection:
             if not self._in:
                 self._fill(what)
             if self._in[:1] != b"X":
-                self._end(ProtocolError(f"{what}: something else in place of the byte that carries a descriptor"))
+                self._end(ProtocolError(f"{what}: other bytes in place of the byte that carries a descriptor"))
             del self._in[:1]
         self._fds_due -= 1
         if self._fds:
@@ -353,7 +353,7 @@ class Connection:
             if self.capabilities & ~offer:
                 raise wire.Malformed("it agrees to what was not offered")
         except wire.Malformed as error_in_ack:
-            raise ProtocolError(f"{self.url} does not speak this protocol: {error_in_ack}") from None
+            raise ProtocolError(f"{self.url} does not use this protocol: {error_in_ack}") from None
         del self._in[:wire.HELLO_ACK_BYTES]
         if self.has(wire.PIPELINING):
             self.window = max(1, min(window, max_pipeline or window))
@@ -376,7 +376,7 @@ class Connection:
 
     def _await(self, poll: select.poll) -> None:
         if not Patience(self._timeout).wait(poll):
-            self._end(TimedOut(f"{self.url} took nothing for {self._timeout} s"))
+            self._end(TimedOut(f"{self.url} read nothing for {self._timeout} s"))
 
     def _await_room(self, left: int) -> None:
         """Until the socket takes more or, while _is_refused() would look at it, the server says something."""

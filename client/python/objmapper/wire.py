@@ -60,7 +60,7 @@ FDS_PER_MESSAGE_MAX = 253
 TTL_SECONDS_MAX = 0xFFFFFFFF
 
 CLOSE_REASONS = {
-    0: "it is done with this connection",
+    0: "the connection has had all its answers",
     1: "the connection was idle for too long",
     2: "it could not understand this client",
     3: "it is shutting down",
@@ -134,7 +134,7 @@ def parse_hello_ack(data: bytes) -> Tuple[int, int]:
     """(capabilities, max_pipeline) of the HELLO_ACK_BYTES of `data`."""
     magic, version, capabilities, max_pipeline, _ = struct.unpack(">4sBHHB", data)
     if magic != _MAGIC or version != _VERSION:
-        raise Malformed("HELLO was answered with something else")
+        raise Malformed("HELLO was answered with another message")
     return capabilities, max_pipeline
 
 

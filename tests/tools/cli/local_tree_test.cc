@@ -51,7 +51,7 @@ TEST_F(LocalTreeTest, Walk) {
   EXPECT_EQ(seen, (std::vector<std::string>{"a b\n=2", "b/\xff=0", "c-link=2", "outside/x=1"}));
   EXPECT_TRUE(absl::StrContains(errors, "d-link is a symbolic link to a folder")) << errors;
   EXPECT_TRUE(absl::StrContains(errors, "e-link: No such file")) << errors;
-  EXPECT_TRUE(absl::StrContains(errors, "f-fifo is no regular file")) << errors;
+  EXPECT_TRUE(absl::StrContains(errors, "f-fifo is not a regular file")) << errors;
 }
 
 // A folder that is not there is one error.

@@ -82,8 +82,8 @@ TEST_F(UploadsTest, Mistakes) {
   };
   expect({"d"}, "x", false, "/d is a folder: -r");
   expect({"a", "b"}, "x", false, "URI that ends in /, which x does not");
-  expect({"a", "d/a"}, "x/", false, "would both be object \"x/a\"");
-  expect({"d", "d2"}, "x/", true, "would both be object \"x/a\"");
+  expect({"a", "d/a"}, "x/", false, "would both become object \"x/a\"");
+  expect({"d", "d2"}, "x/", true, "would both become object \"x/a\"");
   expect({"-"}, std::nullopt, false, "standard input (-)");
   expect({"-"}, "x/", false, "standard input (-)");
   expect({"d/e/.."}, std::nullopt, true, "has no name of its own");
