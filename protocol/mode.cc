@@ -1,3 +1,4 @@
+// The mode bytes and their names, in one table.
 #include "protocol/mode.h"
 
 namespace objmapper::protocol {

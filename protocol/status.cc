@@ -1,3 +1,4 @@
+// The status bytes and their names, in one table.
 #include "protocol/status.h"
 
 namespace objmapper::protocol {

@@ -1,3 +1,5 @@
+// The checks of a new connection: the limits first, then the user. A refusal names the flag that
+// caused it.
 #include "router/admission.h"
 
 #include <algorithm>

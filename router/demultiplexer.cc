@@ -1,3 +1,5 @@
+// The router's loop. A connection belongs to this thread until its session is moved to a lane or it
+// is closed; bytes are looked at with MSG_PEEK and stay in the socket, except for HELLO.
 #include "router/demultiplexer.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// The current rules and their generation. What is known of a peer is computed again when the
+// generation has changed.
 #include "session/access.h"
 
 #include <utility>

@@ -1,3 +1,5 @@
+// Parsing and evaluating of rules. The first rule that matches the peer and the name decides; names
+// are compared by whole components.
 #include "session/access_rules.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// Encodes answers and errors. The table from absl::StatusCode to the status on the wire is here,
+// and nowhere else.
 #include "session/answers.h"
 
 #include "absl/strings/str_cat.h"

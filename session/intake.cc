@@ -1,3 +1,5 @@
+// Takes requests from the unread bytes and judges them. A refused request stays in its place in the
+// order of answers; descriptors that no request claims are closed.
 #include "session/intake.h"
 
 #include <glog/logging.h>

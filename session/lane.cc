@@ -1,3 +1,4 @@
+// Which lane a mode belongs to.
 #include "session/lane.h"
 
 namespace objmapper::session {

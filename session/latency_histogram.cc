@@ -1,3 +1,4 @@
+// Arithmetic on snapshots of histograms: sums, differences, quantiles.
 #include "session/latency_histogram.h"
 
 #include <cmath>

@@ -1,3 +1,5 @@
+// Turns answers with descriptors into errors when the kernel has no room for more descriptors in
+// flight.
 #include "session/message.h"
 
 #include <iterator>

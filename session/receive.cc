@@ -1,3 +1,5 @@
+// One read from a connection. Descriptors that arrive are either refused, or taken and judged by a
+// process that may hang; none is installed here unchecked.
 #include "session/receive.h"
 
 #include <errno.h>

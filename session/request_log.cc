@@ -1,3 +1,5 @@
+// Lines about single requests, at most ten per second of the slow ones; the number of omitted lines
+// is logged with the next.
 #include "session/request_log.h"
 
 #include <glog/logging.h>

@@ -1,3 +1,5 @@
+// A connection's identity, limits and counters. The list of all connections has a lock; everything
+// else belongs to the thread that holds the session.
 #include "session/session.h"
 
 #include <arpa/inet.h>

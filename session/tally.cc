@@ -1,3 +1,5 @@
+// The board of tallies. A tally is never removed, so a thread's counts stay in the sums after the
+// thread has ended.
 #include "session/tally.h"
 
 #include <algorithm>

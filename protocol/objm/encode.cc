@@ -1,3 +1,5 @@
+// The encoders. Every integer is big-endian and every message is written in one pass, without
+// allocation.
 #include "protocol/objm/encode.h"
 
 #include <cassert>

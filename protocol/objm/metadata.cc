@@ -1,3 +1,5 @@
+// Writing and reading of metadata. An entry that does not fit is left out, an entry of an unknown
+// type is skipped, and one whose size does not fit its type makes the whole malformed.
 #include "protocol/objm/metadata.h"
 
 #include <cstring>

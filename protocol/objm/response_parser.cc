@@ -1,3 +1,5 @@
+// The client's parser. A message is consumed only when it is complete; bodies are left to the
+// caller.
 #include "protocol/objm/response_parser.h"
 
 #include <algorithm>

@@ -1,3 +1,6 @@
+// The maps of objects by name and by expiry, under one lock that is released after every few
+// entries. What was read from the disk is accepted only if the name has not changed since its
+// ticket was taken.
 #include "storage/catalog/catalog.h"
 
 #include <glog/logging.h>

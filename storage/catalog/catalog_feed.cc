@@ -1,3 +1,5 @@
+// Reads objects and directories from the disk and settles them in the catalog. An error that does
+// not mean absence changes nothing in the catalog.
 #include "storage/catalog/catalog_feed.h"
 
 #include <dirent.h>

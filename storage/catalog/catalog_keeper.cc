@@ -1,3 +1,5 @@
+// The keeper's loop: events, single directories to read again, and the walk of the whole tree. The
+// catalog is complete only after a walk that lost no event.
 #include "storage/catalog/catalog_keeper.h"
 
 #include <glog/logging.h>

@@ -1,3 +1,5 @@
+// Levels in bytes or per cent, compared with what the file system or the catalog reports. Room that
+// unfinished objects have taken is counted until they end.
 #include "storage/catalog/disk_limits.h"
 
 #include <errno.h>

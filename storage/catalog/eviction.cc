@@ -1,3 +1,5 @@
+// Chooses the least recently used objects from the catalog, and checks the kernel's access time
+// once more before one is deleted.
 #include "storage/catalog/eviction.h"
 
 #include <glog/logging.h>

@@ -1,3 +1,5 @@
+// Wires the catalog to its feed, keeper, limits and reaper. Everything that may wait for the disk
+// runs on the keeper's thread, except for the checks of a PUT.
 #include "storage/catalog/housekeeping.h"
 
 #include <sys/resource.h>

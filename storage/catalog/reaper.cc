@@ -1,3 +1,5 @@
+// Deletes expired objects and, above the level, evicts; a bounded number at a time, so that changes
+// of the tree are processed in between.
 #include "storage/catalog/reaper.h"
 
 #include <glog/logging.h>

@@ -1,3 +1,5 @@
+// inotify(7). An event is only a name to look at; a lost event is reported as an overflow, after
+// which everything is read again.
 #include "storage/catalog/tree_watch.h"
 
 #include <errno.h>

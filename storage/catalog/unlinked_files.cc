@@ -1,3 +1,5 @@
+// Holds deleted files that are open elsewhere and probes them with write leases. The last close(2)
+// of a file is never made under the lock.
 #include "storage/catalog/unlinked_files.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// Objects in memory. Each has one open memfd, which is opened anew through /proc/self/fd for every
+// reader, so that no two readers share an offset.
 #include "storage/memory/memory_tier.h"
 
 #include <errno.h>

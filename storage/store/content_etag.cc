@@ -1,3 +1,4 @@
+// Hashes a file in pieces. If size or times change meanwhile, there is no hash.
 #include "storage/store/content_etag.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// Copies between the data segments of a file (SEEK_DATA, SEEK_HOLE), by reflink, copy_file_range(2)
+// or sendfile(2). Room is reserved before the first byte, and each step is bounded.
 #include "storage/store/file_copy.h"
 
 #include <errno.h>

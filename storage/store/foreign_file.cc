@@ -1,3 +1,5 @@
+// Judges a client's descriptor. It runs in a process that may hang, since every call on the file
+// may wait for its file system.
 #include "storage/store/foreign_file.h"
 
 #include <errno.h>

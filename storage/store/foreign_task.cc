@@ -1,3 +1,5 @@
+// The messages between the server and the process that examines and copies a client's file. No call
+// on that file is made in the server.
 #include "storage/store/foreign_task.h"
 
 #include <utility>

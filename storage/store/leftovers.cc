@@ -1,3 +1,5 @@
+// Removes files and directories with reserved names whose lock no process holds. One directory is
+// open at a time.
 #include "storage/store/leftovers.h"
 
 #include <string>

@@ -1,3 +1,4 @@
+// Whether a listing can skip everything below a name.
 #include "storage/store/list.h"
 
 #include "absl/strings/match.h"

@@ -1,3 +1,5 @@
+// A page of a listing from the catalog: entries that have expired or that the caller may not see
+// are skipped.
 #include "storage/store/list_catalog.h"
 
 #include <time.h>

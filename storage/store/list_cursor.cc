@@ -1,3 +1,5 @@
+// Encodes and finds the position of a listing. A cursor always fits, and stays valid when the
+// object that it names has been removed.
 #include "storage/store/list_cursor.h"
 
 #include <errno.h>

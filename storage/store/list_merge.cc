@@ -1,3 +1,5 @@
+// Merges a page of the disk with the objects in memory, in the order of the URIs; a name in memory
+// hides the one on the disk.
 #include "storage/store/list_merge.h"
 
 #include <utility>

@@ -1,3 +1,5 @@
+// A page of a listing from the tree. At most three directories are open at a time, whatever the
+// depth.
 #include "storage/store/list_walk.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// A file that is made by O_TMPFILE and linked, or renamed over an older one under a reserved,
+// locked name. Until then it has no name that others see.
 #include "storage/store/new_file.h"
 
 #include <errno.h>

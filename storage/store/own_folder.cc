@@ -1,3 +1,5 @@
+// Directories with the server's mark. One appears under its name with the mark already on it, so a
+// killed server recognizes its own.
 #include "storage/store/own_folder.h"
 
 #include <errno.h>

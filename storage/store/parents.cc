@@ -1,3 +1,5 @@
+// Makes and prunes the directories on an object's path. Another thread may prune at the same time;
+// then the path is made again, a limited number of times.
 #include "storage/store/parents.h"
 
 #include <dirent.h>

@@ -1,3 +1,5 @@
+// Stores and deletes objects. Nothing is visible before Commit(), and every cache is invalidated
+// (Tree::NoteChange()) before success is reported.
 #include "storage/store/store.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// Extended attributes of objects. Other programs can write them too, so every value is checked, and
+// an ETAG is used only if the file's times show that it has not changed since.
 #include "storage/tree/attributes.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// Detects case folding by the file system's type, by the directory's attribute, and by looking for
+// another spelling of existing names.
 #include "storage/tree/case_folding.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Builds the description of an open object. Attributes of a client's memfd are not used.
 #include "storage/tree/description.h"
 
 #include <optional>

@@ -1,3 +1,5 @@
+// A bounded map from directory paths to open directories. An entry is used for a short time only,
+// and the last component is always looked up anew.
 #include "storage/tree/directory_cache.h"
 
 #include <utility>

@@ -1,3 +1,4 @@
+// Reads the names in a directory, with their types where the file system reports them.
 #include "storage/tree/directory_names.h"
 
 #include <dirent.h>

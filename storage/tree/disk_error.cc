@@ -1,3 +1,4 @@
+// The text and code for an errno of a failed change of the tree.
 #include "storage/tree/disk_error.h"
 
 #include <errno.h>

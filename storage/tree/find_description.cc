@@ -1,3 +1,5 @@
+// STAT: the cache, then the tree. The change count is read before the tree is, so a change in
+// between makes the cached entry unusable.
 #include "storage/tree/find_description.h"
 
 #include <optional>

@@ -1,3 +1,5 @@
+// Opens an object and reads small ones. An object that changes while it is read is read again, so
+// the bytes always belong to one version.
 #include "storage/tree/load.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+// The ETAG of a version: all bits of size, times and inode.
 #include "storage/tree/object_info.h"
 
 #include "absl/strings/escaping.h"

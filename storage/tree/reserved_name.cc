@@ -1,3 +1,5 @@
+// Makes, recognizes and locks reserved names. A name whose lock is free belongs to no living
+// process.
 #include "storage/tree/reserved_name.h"
 
 #include <errno.h>

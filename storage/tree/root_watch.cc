@@ -1,3 +1,4 @@
+// Compares the directory that is served with the one that its path means now.
 #include "storage/tree/root_watch.h"
 
 #include <glog/logging.h>

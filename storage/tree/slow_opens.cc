@@ -1,3 +1,5 @@
+// The list of slow file systems, and the thread that watches opens in progress. Time in which the
+// whole process was stopped does not count.
 #include "storage/tree/slow_opens.h"
 
 #include <fcntl.h>

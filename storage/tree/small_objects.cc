@@ -1,3 +1,5 @@
+// A bounded map of copies of small objects. When its valid time has passed, a copy is compared with
+// the file's version before it is used again.
 #include "storage/tree/small_objects.h"
 
 #include <utility>

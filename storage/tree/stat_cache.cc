@@ -1,3 +1,5 @@
+// A hash map in shards, each with a lock of its own. An entry that is older than the valid time, or
+// than the last change by this server, is not used.
 #include "storage/tree/stat_cache.h"
 
 #include <utility>

@@ -1,3 +1,5 @@
+// Opens objects with openat2(2) and RESOLVE_BENEATH, so that no name leads out of the root. Every
+// other access to the tree goes through here.
 #include "storage/tree/tree.h"
 
 #include <errno.h>

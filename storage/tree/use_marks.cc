@@ -1,3 +1,5 @@
+// A table for each thread keeps repeated uses of an object from taking the lock. The list of uses
+// is bounded; losing one costs at most a minute of an object's age.
 #include "storage/tree/use_marks.h"
 
 #include <utility>
