@@ -1,3 +1,4 @@
+// Runs the checks of a start without its effects: no socket is opened, and no file is made.
 #include "server/check.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// The affinity mask and the CPU quotas of the process's cgroup and those above it (versions 1 and
+// 2). A quota that cannot be read does not count.
 #include "server/cores.h"
 
 #include <errno.h>

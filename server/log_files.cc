@@ -1,3 +1,4 @@
+// Closes and reopens glog's files at SIGUSR1.
 #include "server/log_files.h"
 
 #include <gflags/gflags.h>

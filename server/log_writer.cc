@@ -1,3 +1,5 @@
+// The queue and its thread. No caller waits for the log, except for a FATAL message, which waits at
+// most a second.
 #include "server/log_writer.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// Tries each system call in a child process with arguments that the kernel refuses, so nothing is
+// changed and a filter that kills is survived.
 #include "server/needed_calls.h"
 
 #include <arpa/inet.h>

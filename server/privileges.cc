@@ -1,3 +1,4 @@
+// setresgid(2), setgroups(2), setresuid(2), and a check that root's rights cannot be regained.
 #include "server/privileges.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// Warnings and errors about the root: case folding with rules, and a root that cannot be written
+// to.
 #include "server/root_check.h"
 
 #include <errno.h>

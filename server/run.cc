@@ -1,3 +1,5 @@
+// The main thread: starts everything, waits for signals, successors and timers, and ends everything
+// in the reverse order.
 #include "server/run.h"
 
 #include <glog/logging.h>

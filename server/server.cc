@@ -1,3 +1,5 @@
+// Builds the parts of the server in the order in which they need each other, and stops them in the
+// reverse order.
 #include "server/server.h"
 
 #include <glog/logging.h>

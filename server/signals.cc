@@ -1,3 +1,5 @@
+// Blocked signals that the main thread reads from a signalfd(2); signals that would end or stop the
+// process by default are ignored.
 #include "server/signals.h"
 
 #include <glog/logging.h>

@@ -1,3 +1,5 @@
+// Compares socket files with the listeners, and listens again where a file is gone. Files that
+// others have put there are left alone.
 #include "server/socket_watch.h"
 
 #include <glog/logging.h>

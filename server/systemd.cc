@@ -1,3 +1,5 @@
+// The protocol of sd_listen_fds(3) and sd_notify(3). Inherited sockets are checked before they are
+// used.
 #include "server/systemd.h"
 
 #include <glog/logging.h>

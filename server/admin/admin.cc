@@ -1,3 +1,5 @@
+// Routes the paths of --admin_listen to their pages. It is read-only: no request changes anything
+// in the server.
 #include "server/admin/admin.h"
 
 #include <gflags/gflags.h>

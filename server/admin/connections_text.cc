@@ -1,3 +1,4 @@
+// Formats /connz. Names of peers are escaped.
 #include "server/admin/connections_text.h"
 
 #include "absl/strings/str_cat.h"

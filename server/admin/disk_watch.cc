@@ -1,3 +1,4 @@
+// The thread that asks statfs(2). It may hang without end; readers get the last figure.
 #include "server/admin/disk_watch.h"
 
 #include <pthread.h>

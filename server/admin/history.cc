@@ -1,3 +1,4 @@
+// A ring of one-second differences between cumulative figures.
 #include "server/admin/history.h"
 
 #include <time.h>

@@ -1,3 +1,5 @@
+// Parses and checks the head of a request. Anything that is not clearly valid is refused, with the
+// status that says why.
 #include "server/admin/http_request.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// The HTTP loop. Its thread never waits for a client or for a page; pages are made by a second
+// thread, and every buffer has a limit.
 #include "server/admin/http_server.h"
 
 #include <errno.h>

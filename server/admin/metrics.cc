@@ -1,3 +1,5 @@
+// Writes all figures as Prometheus families. Names, labels and units are an interface: dashboards
+// and alerts depend on them.
 #include "server/admin/metrics.h"
 
 #include <prometheus/metric_family.h>

@@ -1,3 +1,4 @@
+// Puts the parts of the status page together, once.
 #include "server/admin/page.h"
 
 #include "absl/strings/str_cat.h"

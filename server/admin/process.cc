@@ -1,3 +1,4 @@
+// Figures of this process from /proc; a figure that cannot be read is left out.
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/resource.h>

@@ -1,3 +1,5 @@
+// Writes all figures as JSON. Names are an interface: the status page and `objmapper top` read
+// them.
 #include "server/admin/stats_json.h"
 
 #include <nlohmann/json.hpp>

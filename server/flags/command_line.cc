@@ -1,3 +1,5 @@
+// Reads the command line, flagfiles and the environment. Each mistake becomes an error with its
+// place; nothing is ignored without a warning.
 #include "server/flags/command_line.h"
 
 #include <gflags/gflags.h>

@@ -1,3 +1,4 @@
+// Splits a flagfile into lines. Lines that are not flags are errors; nothing is skipped.
 #include "server/flags/flagfile.h"
 
 #include <errno.h>

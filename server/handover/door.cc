@@ -1,3 +1,5 @@
+// The thread that waits for a successor. Until the successor says that it serves, nothing in this
+// server changes.
 #include "server/handover/door.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+// The successor's side of a hand-over: listeners first, then connections one by one.
 #include "server/handover/predecessor.h"
 
 #include <glog/logging.h>

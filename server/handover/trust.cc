@@ -1,3 +1,4 @@
+// Checks the user at the other end and the directory of the socket.
 #include "server/handover/trust.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// Messages of the hand-over, with descriptors attached. The other side is trusted to be a server,
+// but its messages are checked like any input.
 #include "server/handover/wire.h"
 
 #include <errno.h>

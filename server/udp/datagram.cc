@@ -1,3 +1,4 @@
+// Batches of datagrams with one system call each.
 #include "server/udp/datagram.h"
 
 #include <errno.h>

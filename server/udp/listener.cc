@@ -1,3 +1,5 @@
+// The UDP thread. It never waits for the disk: requests that need it go to other threads, with a
+// limit on their number.
 #include "server/udp/listener.h"
 
 #include <glog/logging.h>

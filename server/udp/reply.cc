@@ -1,3 +1,5 @@
+// Parses a request and builds its answer. A datagram that is not exactly one request gets no
+// answer, so forged traffic is not answered.
 #include "server/udp/reply.h"
 
 #include <errno.h>
