@@ -1,3 +1,4 @@
+// The pool's queue. Long work gets at most half of the threads, and takes turns with short work.
 #include "copypath/blocking_pool.h"
 
 #include <glog/logging.h>

@@ -1,3 +1,5 @@
+// An object's descriptor, mapping and copy, and which windows of it were recently in the page
+// cache. What may take long to free is freed elsewhere.
 #include "copypath/cached_object.h"
 
 #include <errno.h>

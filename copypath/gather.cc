@@ -1,3 +1,4 @@
+// The list of pieces of one send. An object stays referenced until its last byte has been sent.
 #include "copypath/gather.h"
 
 #include <utility>

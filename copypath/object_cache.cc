@@ -1,3 +1,5 @@
+// A map and a list in the order of use, with limits on the number of objects and on the bytes of
+// copies.
 #include "copypath/object_cache.h"
 
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+// Operations that may wait for the disk, and their answers. They touch no connection.
 #include "copypath/operations.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// Reads into the page cache by sendfile(2) to /dev/null, which copies nothing; by pread(2) where
+// that does not work.
 #include "copypath/page_in.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+// splice(2) in and out of a pipe, with a count of the bytes in it.
 #include "copypath/pipe.h"
 
 #include <errno.h>

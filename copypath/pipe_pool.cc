@@ -1,3 +1,4 @@
+// Idle pipes, all empty. A pipe with bytes in it is closed, never returned.
 #include "copypath/pipe_pool.h"
 
 #include <glog/logging.h>

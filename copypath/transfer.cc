@@ -1,3 +1,5 @@
+// Moves a body from file to socket through a pipe, or by sendfile(2) if there is no pipe. It stops
+// when the socket is full.
 #include "copypath/transfer.h"
 
 #include <errno.h>

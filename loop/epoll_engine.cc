@@ -1,3 +1,4 @@
+// The engine on epoll(7): readiness, then one system call per connection.
 #include "loop/epoll_engine.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// The engine on io_uring. Completions are handled after the drain; lost completions end the
+// connections that they may have belonged to.
 #include "loop/uring_engine.h"
 
 #include <errno.h>

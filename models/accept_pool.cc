@@ -1,3 +1,4 @@
+// The epoll thread, the queue and the workers. A connection is in exactly one of them.
 #include "models/accept_pool.h"
 
 #include <pthread.h>

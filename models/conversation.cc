@@ -1,3 +1,5 @@
+// One turn: receive, look up, send, on the calling thread. The connection ends here, or goes back
+// to the caller.
 #include "models/conversation.h"
 
 #include <glog/logging.h>

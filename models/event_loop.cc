@@ -1,3 +1,4 @@
+// Starts one loop that passes descriptors too, with the blocking pool behind it.
 #include "models/event_loop.h"
 
 #include <optional>

@@ -1,3 +1,4 @@
+// Finds what a request asks for: the object, opened anew, or its description.
 #include "models/lookup.h"
 
 #include <optional>

@@ -1,3 +1,4 @@
+// The names of the models, and the function that makes each.
 #include "models/model.h"
 
 #include <string>

@@ -1,3 +1,5 @@
+// Operations on the calling thread. A refused body is read and dropped, so that the connection can
+// go on.
 #include "models/operator.h"
 
 #include <errno.h>

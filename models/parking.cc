@@ -1,3 +1,5 @@
+// The epoll set and its thread. A connection is handed out only after it was taken out of the
+// deadlines, so it has one owner.
 #include "models/parking.h"
 
 #include <glog/logging.h>

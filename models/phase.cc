@@ -1,3 +1,5 @@
+// Two eventfds, one for draining and one for stopping, that every sleeping thread polls beside its
+// socket.
 #include "models/phase.h"
 
 #include <errno.h>

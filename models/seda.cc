@@ -1,3 +1,5 @@
+// The three stages. A turn of a connection passes through them as one event, so its answers stay in
+// order.
 #include "models/seda.h"
 
 #include <pthread.h>

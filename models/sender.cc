@@ -1,3 +1,4 @@
+// Builds and sends messages on the calling thread, which waits in poll(2) while the socket is full.
 #include "models/sender.h"
 
 #include <errno.h>

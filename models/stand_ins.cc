@@ -1,3 +1,5 @@
+// Extra threads for models with a fixed number of them, for as long as some of theirs wait for a
+// slow open.
 #include "absl/functional/any_invocable.h"
 #include "models/context.h"
 

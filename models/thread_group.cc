@@ -1,3 +1,4 @@
+// Detached threads and their count. The group is destroyed only when every thread has signed off.
 #include "models/thread_group.h"
 
 #include <glog/logging.h>

@@ -1,3 +1,4 @@
+// A thread for each connection, from its arrival to its end.
 #include "models/thread_per_connection.h"
 
 #include <utility>

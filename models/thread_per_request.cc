@@ -1,3 +1,4 @@
+// The epoll thread, and one new thread for each connection that is ready.
 #include "models/thread_per_request.h"
 
 #include <utility>

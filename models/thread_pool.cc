@@ -1,3 +1,4 @@
+// The queue of connections and the workers that keep them until they close.
 #include "models/thread_pool.h"
 
 #include <pthread.h>

@@ -1,3 +1,4 @@
+// Receives what has arrived and takes the requests from it, up to the limits of a turn.
 #include "models/turn.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// A deque for each worker, each with a lock of its own; a thief takes from the other end than the
+// owner.
 #include "models/work_stealing.h"
 
 #include <pthread.h>
