@@ -1,3 +1,4 @@
+// Batches: each URI gets its own result, in any order of answers and with errors among them.
 #include "client/batch.h"
 
 #include <fcntl.h>

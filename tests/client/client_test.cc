@@ -1,3 +1,5 @@
+// Single calls against a scripted server: descriptors in both dialects, ranges, errors, and no
+// descriptor left open.
 #include "client/client.h"
 
 #include <fcntl.h>

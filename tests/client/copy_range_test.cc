@@ -1,3 +1,4 @@
+// Copies of a part of a file hold exactly its bytes, by each way that the kernel offers.
 #include "client/copy_range.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Every status of the wire has its code, and can be found again in the absl::Status.
 #include "client/error.h"
 
 #include <gtest/gtest.h>

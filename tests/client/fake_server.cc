@@ -1,3 +1,4 @@
+// A scripted server on an abstract socket: a test says what it receives and sends.
 #include "tests/client/fake_server.h"
 
 #include <arpa/inet.h>

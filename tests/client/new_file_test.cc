@@ -1,3 +1,4 @@
+// A new file appears under its name completely or not at all, with the old file's attributes.
 #include "client/new_file.h"
 
 #include <fcntl.h>

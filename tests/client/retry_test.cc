@@ -1,3 +1,4 @@
+// Waits between tries follow RETRY_AFTER, with jitter, and end at the limits.
 #include "client/retry.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// An object that is fetched into a file is there completely, in every mode, or not at all.
 #include "client/to_file.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// The pool runs all work, keeps the order of one thread, and never lets long work take all threads.
 #include "copypath/blocking_pool.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,5 @@
+// A cached object has the file's bytes, knows which of them are in the page cache, and frees what
+// it holds once.
 #include "copypath/cached_object.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Gathered pieces are sent in order, and their objects live until then.
 #include "copypath/gather.h"
 
 #include <gtest/gtest.h>

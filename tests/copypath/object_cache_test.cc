@@ -1,3 +1,4 @@
+// The cache has limits on objects and on bytes, and drops the least recently used first.
 #include "copypath/object_cache.h"
 
 #include <fcntl.h>

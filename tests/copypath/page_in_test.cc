@@ -1,3 +1,4 @@
+// After a page-in every page of the range is in the page cache.
 #include "copypath/page_in.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+// Pipes are lent empty, used again, and limited in number.
 #include "copypath/pipe_pool.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// A pipe's account always equals the bytes in it.
 #include "copypath/pipe.h"
 
 #include <errno.h>

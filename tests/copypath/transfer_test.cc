@@ -1,3 +1,4 @@
+// A transfer moves exactly the range, over both transports, and stops where the socket is full.
 #include "copypath/transfer.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// UDP for tests: requests built by hand, one datagram each.
 #include "tests/e2e/datagrams.h"
 
 #include <arpa/inet.h>

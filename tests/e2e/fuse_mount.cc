@@ -1,3 +1,4 @@
+// A file system in user space whose daemon answers, hangs or fails as a test says.
 #include "tests/e2e/fuse_mount.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+// Registers a test for every combination of model and engine.
 #include "tests/e2e/matrix.h"
 
 #include <errno.h>

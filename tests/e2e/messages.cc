@@ -1,3 +1,4 @@
+// Encoding and decoding of the wire, written from docs/protocol.md and not from the server's code.
 #include "tests/e2e/messages.h"
 
 #include <cstdio>

@@ -1,3 +1,4 @@
+// Reads a figure from /metrics.
 #include "tests/e2e/metrics.h"
 
 #include "absl/status/statusor.h"

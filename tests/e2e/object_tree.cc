@@ -1,3 +1,4 @@
+// A temporary root with files of known content.
 #include "tests/e2e/object_tree.h"
 
 #include <fcntl.h>

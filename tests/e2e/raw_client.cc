@@ -1,3 +1,4 @@
+// A client without checks or retries: it sends and reads exactly what a test says.
 #include "tests/e2e/raw_client.h"
 
 #include <gtest/gtest.h>

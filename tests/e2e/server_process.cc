@@ -1,3 +1,5 @@
+// Starts the real server binary, reads its log, and checks at the end that it has left nothing
+// open.
 #include "tests/e2e/server_process.h"
 
 #include <dirent.h>

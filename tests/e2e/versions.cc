@@ -1,3 +1,4 @@
+// Objects whose every byte tells the version that it belongs to.
 #include "tests/e2e/versions.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Reading and writing whole messages on a socket, with a deadline.
 #include "tests/e2e/wire.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+// Sets up the library that makes system calls fail, and reads how often it did.
 #include "tests/faults/injection.h"
 
 #include <fcntl.h>

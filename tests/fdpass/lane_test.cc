@@ -1,3 +1,4 @@
+// The lane gives a connection to the worker with the fewest.
 #include "fdpass/lane.h"
 
 #include <gtest/gtest.h>

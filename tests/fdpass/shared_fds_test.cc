@@ -1,3 +1,4 @@
+// With --fd_sharing=always an object is opened once for as long as its entry is valid.
 #include "fdpass/shared_fds.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// What a worker answers, on a socket of a test: descriptors, order, errors, limits, time-outs.
 #include "fdpass/worker.h"
 
 #include <fcntl.h>

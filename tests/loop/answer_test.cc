@@ -1,3 +1,4 @@
+// The queue of answers keeps its order and gives memory back.
 #include "loop/answer.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// One turn answers everything that has arrived, and says how the conversation continues.
 #include "models/conversation.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// A parked connection is reported once, by the first event or by its deadline.
 #include "models/parking.h"
 
 #include <gtest/gtest.h>

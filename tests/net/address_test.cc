@@ -1,3 +1,4 @@
+// Addresses are read and written without loss; anything else is refused with the reason.
 #include "net/address.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Deadlines expire in order, not early, and a process that was stopped excuses its peers once.
 #include "net/deadline_list.h"
 
 #include <gtest/gtest.h>

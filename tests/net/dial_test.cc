@@ -1,3 +1,4 @@
+// Connecting by every kind of address, and what each failure is called.
 #include "net/dial.h"
 
 #include <arpa/inet.h>

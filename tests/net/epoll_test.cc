@@ -1,3 +1,4 @@
+// Events come back with their tags.
 #include "net/epoll.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+// Each errno has the code that the header promises.
 #include "net/errno_status.h"
 
 #include <errno.h>

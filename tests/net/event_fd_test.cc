@@ -1,3 +1,4 @@
+// A signal makes the descriptor readable until it is cleared.
 #include "net/event_fd.h"
 
 #include <fcntl.h>

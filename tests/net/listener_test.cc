@@ -1,3 +1,4 @@
+// Socket files: which are replaced, which are refused, and which are removed at the end.
 #include "net/listener.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Mail arrives once, in order, and wakes its reader.
 #include "net/mailbox.h"
 
 #include <gtest/gtest.h>

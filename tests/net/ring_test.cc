@@ -1,3 +1,4 @@
+// Each operation of the ring completes once, with the result of the system call that it stands for.
 #include "net/ring.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+// A received descriptor is either returned or closed, whatever the peer sends.
 #include "net/scm_rights.h"
 
 #include <errno.h>

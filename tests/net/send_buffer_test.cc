@@ -1,3 +1,4 @@
+// Send buffers are enlarged and never reduced.
 #include "net/send_buffer.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// A reader that reads a little is recognized as reading, over both transports.
 #include "net/send_queue.h"
 
 #include <gtest/gtest.h>

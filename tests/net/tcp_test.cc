@@ -1,3 +1,4 @@
+// Congestion control is chosen for local peers only.
 #include "net/tcp.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// A descriptor lives exactly as long as its owner.
 #include "net/unique_fd.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+// Metadata that is written can be read, and malformed metadata is refused as a whole.
 #include "protocol/objm/metadata.h"
 
 #include <limits>

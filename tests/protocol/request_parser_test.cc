@@ -1,3 +1,4 @@
+// The parser reads what the encoder writes, in any pieces, and refuses everything else.
 #include "protocol/objm/request_parser.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// What the request parser makes of some bytes, as text that tests compare.
 #include "tests/protocol/request_transcript.h"
 
 #include <algorithm>

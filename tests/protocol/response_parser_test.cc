@@ -1,3 +1,4 @@
+// The client's parser reads what the encoder writes, in any pieces, and refuses everything else.
 #include "protocol/objm/response_parser.h"
 
 #include <cstdint>

@@ -1,3 +1,4 @@
+// What the response parser makes of some bytes, as text that tests compare.
 #include "tests/protocol/response_transcript.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Requests of every shape, for tests and as seeds of the fuzzers.
 #include "tests/protocol/sample_requests.h"
 
 #include <cstdint>

@@ -1,3 +1,4 @@
+// The router gives each connection to the lane of its first request, with no byte lost.
 #include "router/demultiplexer.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+// Flags become a Config, or an error that names the flag and the value.
 #include "server/flags/config.h"
 
 #include <gflags/gflags.h>

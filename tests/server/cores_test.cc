@@ -1,3 +1,4 @@
+// Cores are counted from made-up /proc and /sys trees.
 #include "server/cores.h"
 
 #include <gtest/gtest.h>

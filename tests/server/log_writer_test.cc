@@ -1,3 +1,4 @@
+// The log keeps its order and delays nobody, whatever its reader does.
 #include "server/log_writer.h"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+// The simulated clock and readiness under the event loops of a real server: one thread makes one
+// turn at a time.
 #include "tests/server/stage.h"
 
 #include <dlfcn.h>

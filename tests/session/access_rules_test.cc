@@ -1,3 +1,4 @@
+// The first rule that matches decides, for every spelling of a name.
 #include "session/access_rules.h"
 
 #include <gtest/gtest.h>

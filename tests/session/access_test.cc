@@ -1,3 +1,4 @@
+// New rules apply from the next request on.
 #include "session/access.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Every code has its status, and every answer can be read back.
 #include "session/answers.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// The other end of a session's socket, for tests.
 #include "tests/session/client_end.h"
 
 #include <gtest/gtest.h>

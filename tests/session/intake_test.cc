@@ -1,3 +1,4 @@
+// Where a burst ends, and which requests are refused for which reason.
 #include "session/intake.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Every mode belongs to one lane, on every transport.
 #include "session/lane.h"
 
 #include <gtest/gtest.h>

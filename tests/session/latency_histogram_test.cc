@@ -1,3 +1,4 @@
+// Quantiles are off by at most 1/16.
 #include "session/latency_histogram.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Answers and their descriptors keep their order in a message.
 #include "session/message.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// A burst at once, then one request per interval; the stated wait is exact.
 #include "session/rate_limit.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// A connection is counted once, from its beginning to its end.
 #include "session/session.h"
 
 #include <gtest/gtest.h>

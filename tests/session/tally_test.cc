@@ -1,3 +1,4 @@
+// Counts of threads that have ended stay in the sums.
 #include "session/tally.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// The catalog holds what was settled last, in the order of bytes, within its memory.
 #include "storage/catalog/catalog.h"
 
 #include <gtest/gtest.h>

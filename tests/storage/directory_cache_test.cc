@@ -1,3 +1,4 @@
+// A replaced object is seen at once, a moved directory when its entry has expired.
 #include "storage/tree/directory_cache.h"
 
 #include <fcntl.h>

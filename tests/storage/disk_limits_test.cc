@@ -1,3 +1,4 @@
+// Levels and shares: what is refused, and what unfinished objects may take.
 #include "storage/catalog/disk_limits.h"
 
 #include <fcntl.h>

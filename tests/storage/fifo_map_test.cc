@@ -1,3 +1,4 @@
+// Eviction: what is kept within a share, and that no user evicts another's objects.
 #include "storage/memory/fifo_map.h"
 
 #include <gtest/gtest.h>

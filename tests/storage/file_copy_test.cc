@@ -1,3 +1,4 @@
+// A copy has the same bytes and the same holes, and does not move the sender's offset.
 #include "storage/store/file_copy.h"
 
 #include <fcntl.h>

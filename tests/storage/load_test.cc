@@ -1,3 +1,4 @@
+// Small objects are read completely, in one version.
 #include "storage/tree/load.h"
 
 #include <fcntl.h>

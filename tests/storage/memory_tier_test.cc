@@ -1,3 +1,4 @@
+// An adopted memfd is served itself, with a descriptor of its own for each reader.
 #include "storage/memory/memory_tier.h"
 
 #include <errno.h>

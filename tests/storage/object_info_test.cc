@@ -1,3 +1,4 @@
+// Two versions that differ in anything have different ETAGs.
 #include "storage/tree/object_info.h"
 
 #include <gtest/gtest.h>

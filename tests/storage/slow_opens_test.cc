@@ -1,3 +1,4 @@
+// A slow open marks its file system and no other, until opens are quick again.
 #include "storage/tree/slow_opens.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Copies of small objects are used while they are valid, and no longer.
 #include "storage/tree/small_objects.h"
 
 #include <stdio.h>

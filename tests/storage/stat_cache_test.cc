@@ -1,3 +1,4 @@
+// An entry is used until it is `valid` old, and not a nanosecond longer.
 #include "storage/tree/stat_cache.h"
 
 #include <gtest/gtest.h>

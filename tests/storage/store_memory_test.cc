@@ -1,3 +1,4 @@
+// Storing by descriptor with a memory limit: sealed memfds are adopted, everything else is copied.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>

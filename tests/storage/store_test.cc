@@ -1,3 +1,4 @@
+// An object appears when it is committed, completely, and a failure leaves nothing.
 #include "storage/store/store.h"
 
 #include <errno.h>

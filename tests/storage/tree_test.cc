@@ -1,3 +1,4 @@
+// No URI leads out of the root, and each kind of failure has its code.
 #include "storage/tree/tree.h"
 
 #include <fcntl.h>

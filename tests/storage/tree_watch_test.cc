@@ -1,3 +1,4 @@
+// Every change of a name in a watched directory is reported, with its path.
 #include "storage/catalog/tree_watch.h"
 
 #include <fcntl.h>

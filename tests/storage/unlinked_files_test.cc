@@ -1,3 +1,4 @@
+// A deleted file counts for as long as it is open elsewhere.
 #include "storage/catalog/unlinked_files.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// A use of an object is reported once in a turn.
 #include "storage/tree/use_marks.h"
 
 #include <gtest/gtest.h>

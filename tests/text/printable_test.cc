@@ -1,3 +1,4 @@
+// What is shown can be read, and what a terminal would obey is escaped.
 #include "text/printable.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Command lines are read in every spelling, and each mistake is a usage error.
 #include "tools/cli/command_line.h"
 
 #include <gflags/gflags.h>

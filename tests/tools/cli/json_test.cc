@@ -1,3 +1,4 @@
+// Any bytes become valid JSON that a terminal can show.
 #include "tools/cli/json.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Sizes, times and rates in at most four digits.
 #include "tools/cli/progress.h"
 
 #include <gtest/gtest.h>

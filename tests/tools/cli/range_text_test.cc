@@ -1,3 +1,4 @@
+// Each form of --range names the bytes that the help says.
 #include "tools/cli/range_text.h"
 
 #include <gtest/gtest.h>
