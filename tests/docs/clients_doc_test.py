@@ -3,8 +3,8 @@
 
 Usage: clients_doc_test
 
-A fenced block of C, C++ or Python is a part of the example that the page linked to last. The one about RLIMIT_NOFILE,
-which needs no client, runs as it stands.
+A fenced block of C, C++ or Python is a part of the example that the page linked to last. The one
+about RLIMIT_NOFILE, which needs no client, runs as it stands.
 """
 
 import pathlib
@@ -39,7 +39,8 @@ def holds(source, text):
     """True when `text` is a part of the file, whole lines, but for how far they are indented."""
     lines = source.read_text().splitlines()
     count = len(text.splitlines())
-    return any(textwrap.dedent("\n".join(lines[i:i + count])) == text for i in range(len(lines) - count + 1))
+    return any(textwrap.dedent("\n".join(lines[i:i + count])) == text
+               for i in range(len(lines) - count + 1))
 
 
 class ClientsDocTest(unittest.TestCase):
@@ -52,7 +53,8 @@ class ClientsDocTest(unittest.TestCase):
                 if "setrlimit" in text:
                     before = resource.getrlimit(resource.RLIMIT_NOFILE)
                     exec(text, {"resource": resource})
-                    self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE), (before[1], before[1]))
+                    self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE),
+                                     (before[1], before[1]))
                     resource.setrlimit(resource.RLIMIT_NOFILE, before)
                     continue
                 self.assertIsNotNone(source)

@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
-"""What README.md and docs/ show to be typed can be typed: every block of commands is run, against the real server.
+"""What README.md and docs/ show to be typed can be typed: every block of commands is run, against
+the real server.
 
 Usage: console_test SERVER OBJMAPPER LIBRARY
 
-A block that opens with "```console" has commands behind "$ " and what they print; one that opens with "```sh" has commands alone. A
-page's blocks are run in their order, by one shell, in a folder of the page's own, in which what is built lies as in the tree.
-"bazel" is a stand-in for one that has built: "bazel run server" is the server.
+A block that opens with "```console" has commands behind "$ " and what they print; one that opens
+with "```sh" has commands alone. A page's blocks are run in their order, by one shell, in a folder
+of the page's own, in which what is built lies as in the tree. "bazel" is a stand-in for one that
+has built: "bazel run server" is the server.
 
-Every command has to end well, but for one that is shown with an error of objmapper's; and what it prints is what is shown, but
-for what differs from run to run (VARIES), lines of the server's log that are not shown, and whatever stands for "...".
+Every command has to end well, but for one that is shown with an error of objmapper's; and what it
+prints is what is shown, but for what differs from run to run (VARIES), lines of the server's log
+that are not shown, and whatever stands for "...".
 
-A block that cannot be run says why, in a line before it: <!-- not run: REASON -->, and the reason has to be one of REASONS,
-which looks at the block too, or a test that runs the same.
+A block that cannot be run says why, in a line before it: <!-- not run: REASON -->, and the reason
+has to be one of REASONS, which looks at the block too, or a test that runs the same.
 """
 
 import os
@@ -33,13 +36,15 @@ PATIENCE_S = 60  # for one command: long, since only a broken one needs it
 # Why a block is not run, and what every command of such a block looks like.
 REASONS = {
     # Builds for minutes, or measures: .ci/run does it, or a person.
-    "takes minutes": r"(tools/(quickstart|test|fuzz)|\.ci/run|bazel (test|run -c opt //tools/bench|build -c opt))\b",
+    "takes minutes": r"(tools/(quickstart|test|fuzz)|\.ci/run|bazel (test|run -c opt "
+                     r"//tools/bench|build -c opt))\b",
     # Changes the machine: only for who owns it.
     "needs root": r"(sudo|systemctl|useradd|usermod|install|chown|apt-get)\b",
 }
 
 # What a block without a language is not to begin with: it would be commands that nobody runs.
-COMMAND = re.compile(r"(\$ |objmapper |bazel |tools/\w|curl |systemctl |gcc |cc |pip |sudo |mkdir )")
+COMMAND = re.compile(
+    r"(\$ |objmapper |bazel |tools/\w|curl |systemctl |gcc |cc |pip |sudo |mkdir )")
 # Pages of operators, whose blocks tools/try_unit runs.
 BARE = {"operations.md"}
 
@@ -73,7 +78,8 @@ class Block:
     def commands(self):
         """[(command, what is shown of its output)]."""
         if self.language == "sh":
-            return [(line, None) for line in self.text if line.strip() and not line.lstrip().startswith("#")]
+            return [(line, None) for line in self.text if line.strip()
+                    and not line.lstrip().startswith("#")]
         found = []
         for line in self.text:
             if line.startswith("$ "):
@@ -136,8 +142,10 @@ class Shell:
     """A shell as a person has it, in `folder`; with what it, and what it starts, prints."""
 
     def __init__(self, folder, environment):
-        self.process = subprocess.Popen(["bash", "--norc"], cwd=folder, env=environment, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        self.process = subprocess.Popen(["bash", "--norc"], cwd=folder, env=environment,
+                                        stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        errors="replace",
                                         start_new_session=True)
         self.lines = queue.Queue()
         self.reader = threading.Thread(target=self.read)
@@ -181,7 +189,9 @@ class Shell:
         return int(end.group(1)), lines + before
 
     def end(self):
-        """Ends it and all that it has started: job control gives each a group of its own, but the session is the shell's."""
+        """Ends it and all that it has started: job control gives each a group of its own, but the
+        session is the shell's.
+        """
         self.process.stdin.close()
         for entry in pathlib.Path("/proc").glob("[0-9]*/stat"):
             try:
@@ -202,7 +212,8 @@ class ConsoleTest(unittest.TestCase):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="om.", dir="/tmp"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         tree = self.folder / "tree"
-        for name, source in (("bazel-bin/server/server", SERVER), ("bazel-bin/tools/objmapper", OBJMAPPER),
+        for name, source in (("bazel-bin/server/server", SERVER),
+                             ("bazel-bin/tools/objmapper", OBJMAPPER),
                              ("bazel-bin/client/c/libobjmapper.so", LIBRARY)):
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             (tree / name).symlink_to(source)
@@ -214,13 +225,17 @@ class ConsoleTest(unittest.TestCase):
         (stubs / "bazel").chmod(0o755)
         (stubs / "objmapper").symlink_to(OBJMAPPER)
         (self.folder / "run").mkdir()
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("OBJMAPPER", "BUILD_WORK"))}
-        self.environment = {**kept, "PATH": f"{stubs}:{os.environ['PATH']}", "XDG_RUNTIME_DIR": str(self.folder / "run"),
-                            "HOME": str(self.folder), "TZ": "UTC", "BUILT": str(tree), "DESTDIR": str(self.folder / "installed")}
+        kept = {name: value for name,
+                value in os.environ.items() if not name.startswith(("OBJMAPPER", "BUILD_WORK"))}
+        self.environment = {**kept, "PATH": f"{stubs}:{os.environ['PATH']}",
+                            "XDG_RUNTIME_DIR": str(self.folder / "run"),
+                            "HOME": str(self.folder), "TZ": "UTC", "BUILT": str(tree),
+                            "DESTDIR": str(self.folder / "installed")}
 
     def play(self, page):
         """Runs a page's blocks."""
-        blocks = [block for block in blocks_of(page) if block.language in ("sh", "console") and block.marker is None]
+        blocks = [block for block in blocks_of(page) if block.language in ("sh", "console")
+                  and block.marker is None]
         if not blocks:
             return 0
         self.lay_out()
@@ -230,7 +245,8 @@ class ConsoleTest(unittest.TestCase):
                 for command, shown in block.commands():
                     with self.subTest(block.where, command=command):
                         code, printed = shell.run(command)
-                        fails = shown is not None and any(line.startswith("objmapper: ") for line in shown)
+                        fails = shown is not None and any(line.startswith("objmapper: ")
+                                                          for line in shown)
                         self.assertEqual(code != 0, fails, f"exit code {code}: {printed}")
                         if shown is not None:
                             self.assertIsNone(difference(shown, printed))
@@ -244,7 +260,8 @@ class ConsoleTest(unittest.TestCase):
     def test_reasons(self):
         for block in (block for page in PAGES for block in blocks_of(page)):
             with self.subTest(block.where):
-                if block.language == "" and pathlib.Path(block.where.split(":")[0]).name not in BARE:
+                if block.language == "" and pathlib.Path(
+                    block.where.split(":")[0]).name not in BARE:
                     first = next((line.strip() for line in block.text if line.strip()), "")
                     self.assertIsNone(COMMAND.match(first), "commands, but neither sh nor console")
                 if block.marker is None:
@@ -261,11 +278,14 @@ class ConsoleTest(unittest.TestCase):
     # What tells shown from printed lets nothing pass.
     def test_difference(self):
         self.assertIsNone(difference(["a", "", "b"], ["a", "b"]))
-        self.assertIsNone(difference(["I20261123 18:55:05.023782 13176 run.cc:114] ready: serving ... on x"],
+        self.assertIsNone(
+            difference(["I20261123 18:55:05.023782 13176 run.cc:114] ready: serving ... on x"],
                                      ["I20270101 00:00:00.000001     7 run.cc:9] listening",
-                                      "I20270101 00:00:00.000001     7 run.cc:9] ready: serving /a on x"]))
+                                      "I20270101 00:00:00.000001     7 run.cc:9] ready: serving /a "
+                                      "on x"]))
         self.assertIsNone(difference(["a 1.5 us", "...", "z"], ["a 22.75 us", "b", "c", "z"]))
-        for shown, printed in ((["a"], []), ([], ["a"]), (["a"], ["b"]), (["a", "b"], ["b", "a"]), (["...", "z"], ["b"]),
+        for shown, printed in ((["a"], []), ([], ["a"]), (["a"], ["b"]), (["a", "b"], ["b", "a"]),
+                               (["...", "z"], ["b"]),
                                (["a"], ["a", "b"]), (["5 of 5"], ["4 of 5"])):
             self.assertIsNotNone(difference(shown, printed), (shown, printed))
 

@@ -21,7 +21,8 @@ WAIT_SECONDS = 20  # for one byte of an answer: long, since only a broken server
 CONTENT = b"hello\n"
 MTIME = 1704164645
 
-TOKEN = re.compile(r'\s*(?:#.*|"((?:[^"\\]|\\")*)"|(\d+)\*\.\.|(\.\.)|(fd)|(eof)|([0-9a-f]{2})(?=\s|$))')
+TOKEN = re.compile(
+    r'\s*(?:#.*|"((?:[^"\\]|\\")*)"|(\d+)\*\.\.|(\.\.)|(fd)|(eof)|([0-9a-f]{2})(?=\s|$))')
 
 
 class Any:
@@ -157,7 +158,8 @@ class ProtocolExamplesTest(unittest.TestCase):
             for fd in fds:
                 contents.append(os.pread(fd, 2 * len(CONTENT), 0))
                 os.close(fd)
-            self.assertEqual(contents, [CONTENT] if fd_expected else [], f"descriptors after {got!r}")
+            self.assertEqual(contents, [CONTENT] if fd_expected else [],
+                             f"descriptors after {got!r}")
             fd_expected = False
             if token is Eof:
                 self.assertEqual(data, b"", f"after {got!r}")
@@ -168,11 +170,14 @@ class ProtocolExamplesTest(unittest.TestCase):
             got += data
 
     def say(self, connection, tokens):
-        """Sends what `tokens` say, the object's descriptor on the byte that Fd marks, which is the first."""
+        """Sends what `tokens` say, the object's descriptor on the byte that Fd marks, which is the
+        first.
+        """
         fds = []
         if tokens[0] is Fd:
             tokens = tokens[1:]
-            fds.append(os.open(os.path.join(self.folder.name, "root", "hello.txt"), os.O_RDONLY | os.O_CLOEXEC))
+            fds.append(os.open(os.path.join(self.folder.name, "root", "hello.txt"),
+                               os.O_RDONLY | os.O_CLOEXEC))
         socket.send_fds(connection, [bytes(tokens)], fds)
         for fd in fds:
             os.close(fd)

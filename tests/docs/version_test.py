@@ -27,14 +27,17 @@ def says(*command):
 
 class VersionTest(unittest.TestCase):
     def setUp(self):
-        self.version = stated("text/version.h", r'^inline constexpr absl::string_view kVersion = "(\d+\.\d+\.\d+)";$')
+        self.version = stated("text/version.h",
+                              r'^inline constexpr absl::string_view kVersion = "(\d+\.\d+\.\d+)";$')
         self.assertIsNotNone(self.version)
 
     # The C header, the Python package, its metadata and the soname, which only copies can have.
     def test_copies(self):
         self.assertEqual(stated("client/objmapper.h", r'^#define OM_VERSION "(.*)"$'), self.version)
-        self.assertEqual(stated("client/python/objmapper/__init__.py", r'^__version__ = "(.*)"$'), self.version)
-        self.assertEqual(stated("client/python/pyproject.toml", r'^version = "(.*)"$'), self.version)
+        self.assertEqual(stated("client/python/objmapper/__init__.py", r'^__version__ = "(.*)"$'),
+                         self.version)
+        self.assertEqual(stated("client/python/pyproject.toml", r'^version = "(.*)"$'),
+                         self.version)
         soname = stated("client/c/BUILD.bazel", r"-soname,libobjmapper\.so\.(\d+)")
         self.assertEqual(soname, self.version.split(".")[0])
 
@@ -43,18 +46,21 @@ class VersionTest(unittest.TestCase):
             done = says(OBJMAPPER, spelling)
             self.assertEqual((done.returncode, done.stdout), (0, f"objmapper {self.version}\n"))
         done = says(SERVER, "--version")
-        self.assertEqual((done.returncode, done.stdout.splitlines()[0]), (0, f"server version {self.version}"))
+        self.assertEqual((done.returncode, done.stdout.splitlines()[0]),
+                         (0, f"server version {self.version}"))
 
     # The log's first line, also of a server that does not start.
     def test_log(self):
         done = says(SERVER, "--root=/no/such/folder", "--listen_unix=/no/such/folder/s")
         self.assertNotEqual(done.returncode, 0)
-        self.assertRegex(done.stderr.splitlines()[0], rf"^I.*\] objmapper {re.escape(self.version)}$")
+        self.assertRegex(done.stderr.splitlines()[0],
+                         rf"^I.*\] objmapper {re.escape(self.version)}$")
 
     # What monitoring sees.
     def test_metrics(self):
         with tempfile.TemporaryDirectory(prefix="om.", dir="/tmp") as folder:
-            server = subprocess.Popen([SERVER, f"--root={folder}", f"--listen_unix={folder}/s", f"--admin_listen={folder}/admin"],
+            server = subprocess.Popen([SERVER, f"--root={folder}", f"--listen_unix={folder}/s",
+                                       f"--admin_listen={folder}/admin"],
                                       stderr=subprocess.PIPE, text=True)
             try:
                 self.assertTrue(any("ready" in line for line in server.stderr))
@@ -66,7 +72,8 @@ class VersionTest(unittest.TestCase):
             finally:
                 server.terminate()
                 server.communicate(timeout=60)
-        self.assertRegex(answer, rf'(?m)^objmapper_build_info{{version="{re.escape(self.version)}".*}} 1$')
+        self.assertRegex(answer,
+                         rf'(?m)^objmapper_build_info{{version="{re.escape(self.version)}".*}} 1$')
 
 
 if __name__ == "__main__":

@@ -35,7 +35,8 @@ class CountTestsTest(unittest.TestCase):
                 file.write(xml)
             self.events.append({
                 "id": {"testResult": {"label": label, "run": 1, "shard": shard, "attempt": 1}},
-                "testResult": {"testActionOutput": [{"name": "test.xml", "uri": "file://" + path}]}})
+                "testResult": {"testActionOutput": [{"name": "test.xml",
+                                                     "uri": "file://" + path}]}})
         if status is not None:
             self.events.append({"id": {"testSummary": {"label": label}},
                                 "testSummary": {"overallStatus": status}})
@@ -95,14 +96,16 @@ class CountTestsTest(unittest.TestCase):
 
     def test_run_that_was_cut_off(self):  # says how far it came, and what was left
         self.add_target("//t:a", "PASSED", PASSED_XML + END_XML)
-        self.events.append({"id": {"targetCompleted": {"label": "//t:a"}}, "completed": {"success": True}})
+        self.events.append({"id": {"targetCompleted": {"label": "//t:a"}},
+                            "completed": {"success": True}})
         self.add_target("//t:b", None)
         self.add_target("//t:c", "NO_STATUS", PASSED_XML + END_XML)
         self.add_target("//t:d", "FAILED", PASSED_XML + FAILED + END_XML)
         self.end("INTERRUPTED")
         self.expect("2 passed, 2 failed", 1, said=[
             "failed: //t:d S.C",
-            "failed: cut off: 1 of 4 targets were built, 2 of 4 tests had run; left:", "  //t:b", "  //t:c"])
+            "failed: cut off: 1 of 4 targets were built, 2 of 4 tests had run; left:", "  //t:b",
+            "  //t:c"])
 
     def test_no_tests(self):
         self.end("SUCCESS")

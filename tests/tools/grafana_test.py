@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What the dashboard and the alerts ask for is what /metrics gives, and Prometheus takes the alerts.
+"""What the dashboard and the alerts ask for is what /metrics gives, and Prometheus takes the
+alerts.
 
 Usage: grafana_test SERVER DASHBOARD ALERTS ALERTS_FIRE OPERATIONS_MD
 """
@@ -16,7 +17,8 @@ import tempfile
 import time
 import unittest
 
-SERVER, DASHBOARD, ALERTS, FIRE, OPERATIONS = (pathlib.Path(path).resolve() for path in sys.argv[1:6])
+SERVER, DASHBOARD, ALERTS, FIRE, OPERATIONS = (pathlib.Path(path).resolve()
+                                               for path in sys.argv[1:6])
 PATIENCE_S = 60
 METRIC = re.compile(r"\b((?:objmapper|process)_[a-z0-9_]+)(\{[^}]*\})?")
 
@@ -37,8 +39,10 @@ def metrics_of(folder):
     (folder / "root").mkdir()
     (folder / "rules").write_text("any / read\n")
     server = subprocess.Popen(
-        [SERVER, f"--root={folder}/root", f"--listen_unix={folder}/s", "--listen_udp=127.0.0.1:0", f"--admin_listen={folder}/admin",
-         "--writable", "--memory_limit=1M", f"--rules_file={folder}/rules", "--logtostderr=false", "--stderrthreshold=2"])
+        [SERVER, f"--root={folder}/root", f"--listen_unix={folder}/s", "--listen_udp=127.0.0.1:0",
+         f"--admin_listen={folder}/admin",
+         "--writable", "--memory_limit=1M", f"--rules_file={folder}/rules", "--logtostderr=false",
+         "--stderrthreshold=2"])
     try:
         end = time.monotonic() + PATIENCE_S
         while True:
@@ -88,7 +92,8 @@ class GrafanaTest(unittest.TestCase):
             for target in panel.get("targets", []):
                 count += self.exist(target["expr"])
                 for label in re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]):
-                    self.assertTrue(f"({label}" in target["expr"] or f", {label}" in target["expr"] or label == "instance", target)
+                    self.assertTrue(f"({label}" in target["expr"] or f", {label}" in target["expr"]
+                                    or label == "instance", target)
         for variable in self.dashboard["templating"]["list"]:
             if variable["type"] == "query":
                 count += self.exist(variable["definition"])
@@ -100,7 +105,8 @@ class GrafanaTest(unittest.TestCase):
         taken = set()
         for panel in self.dashboard["panels"]:
             place = panel["gridPos"]
-            cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+            cells = {(x, y) for x in range(place["x"], place["x"] + place["w"])
+                     for y in range(place["y"], place["y"] + place["h"])}
             self.assertFalse(cells & taken, panel["title"])
             self.assertLessEqual(place["x"] + place["w"], 24, panel["title"])
             taken |= cells
@@ -118,14 +124,17 @@ class GrafanaTest(unittest.TestCase):
         for name in names:
             self.assertTrue(name in self.metrics or name + "_count" in self.metrics, name)
 
-    @unittest.skipUnless(shutil.which("promtool"), "there is no promtool here (Debian's package prometheus has it)")
+    @unittest.skipUnless(shutil.which("promtool"),
+                         "there is no promtool here (Debian's package prometheus has it)")
     def test_prometheus_takes_the_alerts(self):
-        done = subprocess.run(["promtool", "check", "rules", str(ALERTS)], capture_output=True, text=True, check=False)
+        done = subprocess.run(["promtool", "check", "rules", str(ALERTS)], capture_output=True,
+                              text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         with tempfile.TemporaryDirectory() as folder:
             test = pathlib.Path(folder) / "test.yml"
             test.write_text(f"rule_files: [{ALERTS}]\n" + FIRE.read_text())
-            done = subprocess.run(["promtool", "test", "rules", str(test)], capture_output=True, text=True, check=False)
+            done = subprocess.run(["promtool", "test", "rules", str(test)], capture_output=True,
+                                  text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 

@@ -3,9 +3,11 @@
     filters = filters_of(pathlib.Path("objmapper.service").read_text())
     subprocess.run(command, preexec_fn=filters.load)   # the command runs under them
 
-A process without rights may load them once it has given up gaining any (PR_SET_NO_NEW_PRIVS, which load() does), so a
-test can do so where no systemd runs. What is in a set (@system-service) is asked of systemd-analyze.
-Source: systemd 252, src/shared/seccomp-util.c, whose functions the ones below are named for; seccomp(2); libseccomp's manual pages.
+A process without rights may load them once it has given up gaining any (PR_SET_NO_NEW_PRIVS, which
+load() does), so a test can do so where no systemd runs. What is in a set (@system-service) is asked
+of systemd-analyze.
+Source: systemd 252, src/shared/seccomp-util.c, whose functions the ones below are named for;
+seccomp(2); libseccomp's manual pages.
 """
 
 import ctypes
@@ -17,7 +19,8 @@ import socket
 import subprocess
 
 ALLOW = 0x7FFF0000
-CLONE_NEW = (0x02000000, 0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000, 0x00000080)
+CLONE_NEW = (0x02000000, 0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000,
+             0x00000080)
 EQUAL, MASKED_EQUAL, GREATER, NOT_EQUAL = 4, 7, 6, 1
 PROT_WRITE, PROT_EXEC, SHM_EXEC = 2, 4, 0o100000
 S_ISUID, S_ISGID, O_CREAT = 0o4000, 0o2000, 0o100
@@ -25,16 +28,22 @@ PR_SET_NO_NEW_PRIVS = 38
 
 # Settings that make no filter: what they do, a test without systemd does not see.
 WITHOUT_FILTER = {
-    "Type", "Environment", "EnvironmentFile", "ExecStart", "ExecReload", "Restart", "RestartPreventExitStatus", "WatchdogSec",
-    "TimeoutStopSec", "User", "Group", "RuntimeDirectory", "RuntimeDirectoryPreserve", "LimitNOFILE", "ProtectSystem",
-    "ReadOnlyPaths", "ReadWritePaths", "ProtectHome", "PrivateTmp", "PrivateMounts", "PrivateNetwork", "PrivateIPC", "ProtectProc",
-    "ProcSubset", "ProtectControlGroups", "RemoveIPC", "NoNewPrivileges", "CapabilityBoundingSet", "AmbientCapabilities",
-    "KeyringMode", "UMask", "DevicePolicy", "IPAddressDeny", "IPAddressAllow", "SystemCallArchitectures", "SystemCallErrorNumber",
+    "Type", "Environment", "EnvironmentFile", "ExecStart", "ExecReload", "Restart",
+    "RestartPreventExitStatus", "WatchdogSec",
+    "TimeoutStopSec", "User", "Group", "RuntimeDirectory", "RuntimeDirectoryPreserve",
+    "LimitNOFILE", "ProtectSystem",
+    "ReadOnlyPaths", "ReadWritePaths", "ProtectHome", "PrivateTmp", "PrivateMounts",
+    "PrivateNetwork", "PrivateIPC", "ProtectProc",
+    "ProcSubset", "ProtectControlGroups", "RemoveIPC", "NoNewPrivileges", "CapabilityBoundingSet",
+    "AmbientCapabilities",
+    "KeyringMode", "UMask", "DevicePolicy", "IPAddressDeny", "IPAddressAllow",
+    "SystemCallArchitectures", "SystemCallErrorNumber",
 }
 
 
 class Comparison(ctypes.Structure):  # struct scmp_arg_cmp
-    _fields_ = [("arg", ctypes.c_uint), ("op", ctypes.c_int), ("a", ctypes.c_uint64), ("b", ctypes.c_uint64)]
+    _fields_ = [("arg", ctypes.c_uint), ("op", ctypes.c_int), ("a", ctypes.c_uint64),
+                ("b", ctypes.c_uint64)]
 
 
 @functools.cache
@@ -43,7 +52,8 @@ def library():
     lib.seccomp_init.restype = ctypes.c_void_p
     lib.seccomp_init.argtypes = [ctypes.c_uint32]
     lib.seccomp_syscall_resolve_name.argtypes = [ctypes.c_char_p]
-    lib.seccomp_rule_add_array.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint,
+    lib.seccomp_rule_add_array.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int,
+                                           ctypes.c_uint,
                                            ctypes.POINTER(Comparison)]
     lib.seccomp_load.argtypes = [ctypes.c_void_p]
     lib.seccomp_export_bpf.argtypes = [ctypes.c_void_p, ctypes.c_int]
@@ -51,8 +61,11 @@ def library():
 
 
 def refuse(error):
-    """error: an errno; None: the process is killed, as systemd does where no SystemCallErrorNumber= says otherwise."""
-    return 0x80000000 if error is None else 0x00050000 | error  # SCMP_ACT_KILL_PROCESS, SCMP_ACT_ERRNO
+    """error: an errno; None: the process is killed, as systemd does where no SystemCallErrorNumber=
+    says otherwise.
+    """
+    # SCMP_ACT_KILL_PROCESS, SCMP_ACT_ERRNO
+    return 0x80000000 if error is None else 0x00050000 | error
 
 
 class Filter:
@@ -65,9 +78,11 @@ class Filter:
     def add(self, action, call, *comparisons):
         number = library().seccomp_syscall_resolve_name(call.encode())
         if number == -1:
-            return  # libseccomp does not know it: then the kernel's number cannot be refused by name either
+            # libseccomp does not know it: then the kernel's number cannot be refused by name either
+            return
         array = (Comparison * max(1, len(comparisons)))(*comparisons)
-        done = library().seccomp_rule_add_array(self.context, action, number, len(comparisons), array)
+        done = library().seccomp_rule_add_array(self.context, action, number, len(comparisons),
+                                                array)
         # Calls that this architecture does not have, and what one filter says twice.
         assert done in (0, -errno.EDOM, -errno.EEXIST, -errno.EACCES), (call, done)
 
@@ -94,7 +109,8 @@ class Filters:
 @functools.cache
 def sets():
     """Names of calls by set, as this systemd has them."""
-    text = subprocess.run(["systemd-analyze", "syscall-filter", "--no-pager"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run(["systemd-analyze", "syscall-filter", "--no-pager"], capture_output=True,
+                          text=True, check=True).stdout
     found = {}
     for line in text.splitlines():
         if line.startswith("@"):
@@ -112,7 +128,9 @@ def calls_of(words):
 
 
 def system_call_filter(lines, error):
-    """SystemCallFilter=, all lines of it. What is refused has the error that is asked for, and what systemd does not know is ENOSYS."""
+    """SystemCallFilter=, all lines of it. What is refused has the error that is asked for, and what
+    systemd does not know is ENOSYS.
+    """
     first = lines[0]
     if first.startswith("~"):
         made = Filter()
@@ -152,7 +170,8 @@ def restrict_realtime():
 def restrict_suid_sgid():
     made = Filter()
     for bit in (S_ISUID, S_ISGID):
-        for call, mode in (("chmod", 1), ("fchmod", 1), ("fchmodat", 2), ("mkdir", 1), ("mkdirat", 2), ("mknod", 1), ("mknodat", 2),
+        for call, mode in (("chmod", 1), ("fchmod", 1), ("fchmodat", 2), ("mkdir", 1),
+                           ("mkdirat", 2), ("mknod", 1), ("mknodat", 2),
                            ("creat", 1)):
             made.add(refuse(errno.EPERM), call, Comparison(mode, MASKED_EQUAL, bit, bit))
         for call, flags in (("open", 1), ("openat", 2)):
@@ -179,7 +198,9 @@ def lock_personality():
 
 
 def restrict_address_families(names):
-    """An allow list. libseccomp has no "none of these", so the families that Linux has are refused one by one."""
+    """An allow list. libseccomp has no "none of these", so the families that Linux has are refused
+    one by one.
+    """
     allowed = {getattr(socket, name) for name in names.split()}
     made = Filter()
     for family in set(range(46)) - allowed:
@@ -236,6 +257,7 @@ def filters_of(unit):
         elif name == "RestrictAddressFamilies":
             made.append(restrict_address_families(value))
         elif name != "SystemCallFilter" and name not in WITHOUT_FILTER:
-            raise ValueError(f"{name}= may make a filter, or not: say which in {os.path.basename(__file__)}")
+            raise ValueError(
+                f"{name}= may make a filter, or not: say which in {os.path.basename(__file__)}")
     # The last ones are loaded first: a list of what is allowed may refuse to load more.
     return Filters(made[::-1])

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Feeds training samples from objmapper to worker processes, as PyTorch's DataLoader does: with it where it is
-installed, else with multiprocessing alone.
+"""Feeds training samples from objmapper to worker processes, as PyTorch's DataLoader does: with it
+where it is installed, else with multiprocessing alone.
 
     data_loader.py unix:/run/objmapper.sock samples/ --workers=4
 
-Each worker maps the objects of its batches over a connection of its own: the pages are the page cache's, so that all
-workers together hold one copy of the data set in memory, and none is sent through a socket.
+Each worker maps the objects of its batches over a connection of its own: the pages are the page
+cache's, so that all workers together hold one copy of the data set in memory, and none is sent
+through a socket.
 """
 
 import argparse
@@ -24,8 +25,8 @@ class MappedDataset:
 
     def __init__(self, url: str, uris: Sequence[str]) -> None:
         self.uris = uris
-        # Workers that fork inherit this client, and those that are spawned get a copy (__setstate__). Either way the
-        # first call in a worker makes a connection of its own.
+        # Workers that fork inherit this client, and those that are spawned get a copy
+        # (__setstate__). Either way the first call in a worker makes a connection of its own.
         self._url = url
         self._client = objmapper.connect(url)
 
@@ -35,7 +36,8 @@ class MappedDataset:
     def __getitem__(self, index: int) -> Sample:
         uri = self.uris[index]
         with self._client.mmap(uri) as mapping:
-            # Here a real dataset decodes: torch.frombuffer(mapping, ...), numpy.frombuffer(mapping, ...).
+            # Here a real dataset decodes: torch.frombuffer(mapping, ...), numpy.frombuffer(mapping,
+            # ...).
             return uri, len(mapping), zlib.crc32(mapping)
 
     def __getstate__(self) -> Tuple[str, Sequence[str]]:
@@ -64,7 +66,9 @@ def _identity(batch: List[Sample]) -> Tuple[int, List[Sample]]:
 
 def load(dataset: MappedDataset, batch_size: int, workers: int,
          start: str = "fork") -> Iterator[Tuple[int, List[Sample]]]:
-    """Batches in order, each with the process that loaded it. start: how workers begin: "fork" or "spawn"."""
+    """Batches in order, each with the process that loaded it. start: how workers begin: "fork" or
+    "spawn".
+    """
     try:
         from torch.utils.data import DataLoader
     except ImportError:
@@ -74,18 +78,21 @@ def load(dataset: MappedDataset, batch_size: int, workers: int,
         with context.Pool(workers, _begin_worker, (dataset,)) as pool:
             yield from pool.imap(_load_batch, batches)
     else:
-        yield from DataLoader(dataset, batch_size=batch_size, num_workers=workers, collate_fn=_identity,
+        yield from DataLoader(dataset, batch_size=batch_size, num_workers=workers,
+                              collate_fn=_identity,
                               multiprocessing_context=start)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("url", help="the server: unix:/path; mappings need a Unix socket")
     parser.add_argument("prefix", help="the data set: all objects whose URIs begin so")
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--start", choices=("fork", "spawn"), default="fork")
-    parser.add_argument("--uris", help="a file of URIs, one a line, in place of asking the server for them")
+    parser.add_argument("--uris",
+                        help="a file of URIs, one a line, in place of asking the server for them")
     options = parser.parse_args()
     if options.uris:
         with open(options.uris, encoding="utf-8") as file:
@@ -93,7 +100,8 @@ def main() -> None:
     else:
         with objmapper.connect(options.url) as client:
             uris = [entry.uri for entry in client.list(options.prefix)]
-    for process, batch in load(MappedDataset(options.url, uris), options.batch_size, options.workers, options.start):
+    for process, batch in load(MappedDataset(options.url, uris), options.batch_size,
+                               options.workers, options.start):
         for uri, size, checksum in batch:
             print(f"{process} {uri} {size} {checksum:08x}")
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Once through what the Python client does: reads, maps, stores, lists and deletes objects below "tour/".
+"""Once through what the Python client does: reads, maps, stores, lists and deletes objects below
+"tour/".
 
     tour.py unix:/run/objmapper.sock          # of a server that runs with --writable
 """
@@ -15,11 +16,11 @@ def read(client: objmapper.Client) -> None:
     with client.open("tour/text") as file:
         print("first line:", file.readline())
 
-    # Its pages, shared with everybody who maps it: for numpy.frombuffer(), torch.frombuffer(), memoryview().
+    # Its pages, shared with every process that maps it: for numpy.frombuffer(), memoryview(), ...
     with client.mmap("tour/data") as mapping:
         print("mapped:", len(mapping), "bytes, the last one", mapping[-1])
 
-    # A view of it, such as numpy.frombuffer(mapping) is, keeps the mapping for as long as it lives itself.
+    # A view of it, such as numpy.frombuffer(mapping), keeps the mapping for as long as it lives.
     with client.mmap("tour/data") as mapping:
         view = memoryview(mapping)
     print("still there:", view[-1])
@@ -39,8 +40,8 @@ def read_many(client: objmapper.Client) -> None:
         else:
             print(item.uri, len(item.value))
 
-    # Each is closed before the next one is taken, so RLIMIT_NOFILE is never near. The list first: while a batch runs
-    # the client is the batch's alone.
+    # Each is closed before the next one is taken, so RLIMIT_NOFILE is never near. The list first:
+    # while a batch runs the client is the batch's alone.
     uris = [entry.uri for entry in client.list("tour/")]
     for opened in client.get_fds(uris):
         with opened.value as file:
@@ -58,7 +59,8 @@ def store(client: objmapper.Client) -> None:
 
 
 def ask_again(client: objmapper.Client, uri: str) -> bytes:
-    # A server at a limit of its own says when to come back. Nothing has happened, so anything may be asked again.
+    # A server at a limit of its own says when to come back. Nothing has happened, so anything may
+    # be asked again.
     for _ in range(5):
         try:
             return client.get(uri)

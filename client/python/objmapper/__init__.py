@@ -1,14 +1,16 @@
-"""Client of objmapper, the node-local object server. Linux, Python 3.9 or later, the standard library alone.
+"""Client of objmapper, the node-local object server. Linux, Python 3.9 or later, the standard
+library alone.
 
     import objmapper
 
     with objmapper.connect("unix:/run/objmapper.sock") as client:
-        with client.open("models/a.bin") as file:      # the object itself, not a copy: O(1) in its size
-            header = file.read(16)
-        weights = client.mmap("models/a.bin")          # its pages, shared with everybody who maps it
-        config = client.get("models/a.json")           # a copy of its bytes
+        with client.open("models/a.bin") as file:      # the object itself, not a copy: O(1) in its
+            size header = file.read(16)
+        weights = client.mmap("models/a.bin")          # its pages, shared with everybody who maps
+        it config = client.get("models/a.json")           # a copy of its bytes
 
-`connect()` gives a `Client`; what it raises is below `ObjmapperError`. docs/clients.md is the guide.
+`connect()` gives a `Client`; what it raises is below `ObjmapperError`. docs/clients.md is the
+guide.
 """
 
 from .client import Client, Mode, Source, connect

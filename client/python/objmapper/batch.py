@@ -13,20 +13,25 @@ T = TypeVar("T")
 
 Uri = Union[str, bytes]
 
-# What was asked: its id, the URI as given and as sent, and the error of one that could not be asked.
+# What was asked: its id, the URI as given and as sent, and the error of one that could not be
+# asked.
 _Pending = Tuple[int, Uri, bytes, Optional[ObjmapperError]]
 
 
-def run(connection: Connection, connect_anew: Callable[[], Connection], all_taken: Callable[[], None], mode: bytes,
-        uris: Iterable[Uri], take: Callable[[Connection, wire.Answer, str], T]) -> Iterator[Item[T]]:
-    """One item for each of `uris`, in their order, with at most `connection.window` requests outstanding.
+def run(connection: Connection, connect_anew: Callable[[], Connection],
+        all_taken: Callable[[], None], mode: bytes,
+        uris: Iterable[Uri],
+        take: Callable[[Connection, wire.Answer, str], T]) -> Iterator[Item[T]]:
+    """One item for each of `uris`, in their order, with at most `connection.window` requests
+    outstanding.
 
-    take: gets what follows an OK answer off the connection. all_taken: called before the last item is given out, since
-    a caller who counts, or zip(), does not come back for the end. Where the server says CLOSE (it gives each
-    connection only so many answers, or another server takes over), the rest is asked over a new connection.
-    An object that costs the connection (its bytes broke off, or are more than are wanted) has that as its own item's error; the
-    rest is asked over a new one, too. Raises ConnectionFailed when the connection ends before an answer: what had been asked by
-    then has no items.
+    take: gets what follows an OK answer off the connection. all_taken: called before the last item
+    is given out, since a caller who counts, or zip(), does not come back for the end. Where the
+    server says CLOSE (it gives each connection only so many answers, or another server takes over),
+    the rest is asked over a new connection. An object that costs the connection (its bytes broke
+    off, or are more than are wanted) has that as its own item's error; the rest is asked over a new
+    one, too. Raises ConnectionFailed when the connection ends before an answer: what had been asked
+    by then has no items.
     """
     source = iter(uris)
     pending: Deque[_Pending] = deque()
@@ -64,16 +69,18 @@ def run(connection: Connection, connect_anew: Callable[[], Connection], all_take
                 pending.clear()
                 connection = connect_anew()
                 more = _fill_window(connection, mode, source, pending)
-        # In half windows, so that requests and answers travel several at a time. After a lost descriptor nobody knows
-        # whose the next ones are, until nothing is outstanding.
-        if more and len(pending) <= connection.window // 2 and not (connection.fds_lost and connection.outstanding):
+        # In half windows, so that requests and answers travel several at a time. After a lost
+        # descriptor nobody knows whose the next ones are, until nothing is outstanding.
+        if more and len(pending) <= connection.window // 2 and not (connection.fds_lost
+                                                                    and connection.outstanding):
             more = _fill_window(connection, mode, source, pending)
         if not pending:
             all_taken()
         yield item
 
 
-def _fill_window(connection: Connection, mode: bytes, source: Iterator[Uri], pending: Deque[_Pending]) -> bool:
+def _fill_window(connection: Connection, mode: bytes, source: Iterator[Uri],
+                 pending: Deque[_Pending]) -> bool:
     """False when `source` has come to its end."""
     while len(pending) < connection.window:
         try:

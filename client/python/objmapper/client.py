@@ -9,12 +9,14 @@ import os
 import stat
 import threading
 from types import TracebackType
-from typing import BinaryIO, Callable, FrozenSet, Iterable, Iterator, List, Literal, NoReturn, Optional, Tuple, Type, TypeVar, Union, cast
+from typing import (BinaryIO, Callable, FrozenSet, Iterable, Iterator, List, Literal, NoReturn,
+                    Optional, Tuple, Type, TypeVar, Union, cast)
 
 from . import batch, objects, wire
 from .address import Address, default_url, parse_url
 from .connection import Connection
-from .errors import (ClientBusy, ClientClosed, ConnectionClosed, InvalidRequest, ObjmapperError, ProtocolError, ServerFault,
+from .errors import (ClientBusy, ClientClosed, ConnectionClosed, InvalidRequest, ObjmapperError,
+                     ProtocolError, ServerFault,
                      TooLarge)
 from .memory import Buffer, sealed_memfd
 from .objects import EmptyMapping, Entry, FdObject, Item, ObjectInfo
@@ -38,7 +40,8 @@ Mode = Literal["copy", "splice"]
 Source = Union[Buffer, Mapping, str, "os.PathLike[str]", BinaryIO]
 Ttl = Union[int, float, datetime.timedelta, None]
 
-# So many pages of a list in a row may bring nothing but where to go on: what lies there may be for others.
+# So many pages of a list in a row may bring nothing but where to go on: what lies there may be for
+# others.
 _EMPTY_PAGES_MAX = 10000
 
 # A wait that is longer is for ever: a clock's sums would not hold it.
@@ -47,25 +50,33 @@ _LONGEST_WAIT_S = 1e9
 _DOUBTED_BYTES_MAX = 65536
 
 _MODES = {"copy": wire.COPY, "splice": wire.SPLICE}
-# Python's own buffered files, whose file descriptor holds what they read; a gzip file's, for one, does not.
+# Python's own buffered files, whose file descriptor holds what they read; a gzip file's, for one,
+# does not.
 _PLAIN_FILES = (io.FileIO, io.BufferedReader, io.BufferedRandom)
 
 
-def connect(url: Optional[str] = None, *, timeout: Union[float, datetime.timedelta, None] = 30.0, max_pipeline: int = 0, bytes_max: int = 4 << 30,
+def connect(url: Optional[str] = None, *, timeout: Union[float, datetime.timedelta, None] = 30.0,
+            max_pipeline: int = 0, bytes_max: int = 4 << 30,
             server_uids: Iterable[int] = ()) -> "Client":
-    """Connects to "unix:/path", "unix:@abstract" or "tcp://host:port"; a path alone, "/path" or "./path", is a Unix socket's.
+    """Connects to "unix:/path", "unix:@abstract" or "tcp://host:port"; a path alone, "/path" or
+    "./path", is a Unix socket's.
 
-    url: None: $OBJMAPPER_SERVER; else /run/objmapper/objmapper.sock, the systemd unit's, where there is one; else objmapper.sock in
-    $XDG_RUNTIME_DIR, or in /tmp. These paths have to be this user's own server's, or root's, unless server_uids says otherwise.
+    url: None: $OBJMAPPER_SERVER; else /run/objmapper/objmapper.sock, the systemd unit's, where
+    there is one; else objmapper.sock in
+    $XDG_RUNTIME_DIR, or in /tmp. These paths have to be this user's own server's, or root's, unless
+    server_uids says otherwise.
 
-    timeout: seconds that connecting may take, that a server may take to begin an answer that it owes, or between two pieces of a
-    large object, or to make room for more of one; None, or infinity: for ever. It is a deadline, whatever signals come; and
-    bounds each such wait, not the whole of a large object. max_pipeline: the most requests of a batch that are outstanding; 0: as
-    many as the server allows. bytes_max: `get()` and `get_many()` refuse a larger answer, so that a server's word alone
-    cannot make this process allocate any amount. server_uids: who may have made the Unix socket (called listen(2)); none:
-    anybody. For addresses where others may be there first, such as one in /tmp; what systemd listens on is root's: 0.
+    timeout: seconds that connecting may take, that a server may take to begin an answer that it
+    owes, or between two pieces of a large object, or to make room for more of one; None, or
+    infinity: for ever. It is a deadline, whatever signals come; and bounds each such wait, not the
+    whole of a large object. max_pipeline: the most requests of a batch that are outstanding; 0: as
+    many as the server allows. bytes_max: `get()` and `get_many()` refuse a larger answer, so that a
+    server's word alone cannot make this process allocate any amount. server_uids: who may have made
+    the Unix socket (called listen(2)); none: anybody. For addresses where others may be there
+    first, such as one in /tmp; what systemd listens on is root's: 0.
 
-    Raises InvalidRequest (the URL, or server_uids over TCP), ConnectionFailed, Unavailable (the server is at its limit of connections).
+    Raises InvalidRequest (the URL, or server_uids over TCP), ConnectionFailed, Unavailable (the
+    server is at its limit of connections).
     """
     seconds = _wait_seconds(timeout)
     if not 0 <= max_pipeline <= 0xFFFF:
@@ -86,22 +97,26 @@ def connect(url: Optional[str] = None, *, timeout: Union[float, datetime.timedel
 class Client:
     """From `connect()`. A context manager; `close()` ends its connection.
 
-    Errors: what the server answers comes as a subclass of ObjmapperError and leaves the connection good. After a
-    ConnectionFailed nobody knows whether the call was carried out, and it is not repeated; the next call connects anew.
-    Where the server says CLOSE, which tells that it was not, a new connection is made without a word: so an idle
-    time-out, a limit of answers per connection, or a server that another takes over from are not seen.
+    Errors: what the server answers comes as a subclass of ObjmapperError and leaves the connection
+    good. After a ConnectionFailed nobody knows whether the call was carried out, and it is not
+    repeated; the next call connects anew. Where the server says CLOSE, which tells that it was not,
+    a new connection is made without a word: so an idle time-out, a limit of answers per connection,
+    or a server that another takes over from are not seen.
 
-    Threads: use one client per thread. Calls from several threads are safe, but wait for each other. `close()` does not wait: a
-    call that another thread is in raises ClientClosed.
+    Threads: use one client per thread. Calls from several threads are safe, but wait for each
+    other. `close()` does not wait: a call that another thread is in raises ClientClosed.
 
-    Fork: a child may use its parent's client (the workers of a data loader): it finds itself in another process, lets
-    go of the parent's connection, and makes its own with the next call. The two never share a socket. A generator that
-    the parent had begun raises ConnectionFailed in the child.
+    Fork: a child may use its parent's client (the workers of a data loader): it finds itself in
+    another process, lets go of the parent's connection, and makes its own with the next call. The
+    two never share a socket. A generator that the parent had begun raises ConnectionFailed in the
+    child.
 
-    URIs are str or bytes. A str goes out as UTF-8; bytes that are not UTF-8 are surrogates, as in os.fsencode().
+    URIs are str or bytes. A str goes out as UTF-8; bytes that are not UTF-8 are surrogates, as in
+    os.fsencode().
     """
 
-    def __init__(self, address: Address, timeout: Optional[float], max_pipeline: int, bytes_max: int,
+    def __init__(self, address: Address, timeout: Optional[float], max_pipeline: int,
+                 bytes_max: int,
                  server_uids: FrozenSet[int] = frozenset()) -> None:
         """For connect()."""
         self._server_uids = server_uids
@@ -113,7 +128,8 @@ class Client:
         self._connection: Optional[Connection] = None
         self._holder: Optional[object] = None  # the call or generator whose answers come next
         self._lock = threading.RLock()
-        self._inside = threading.Lock()  # whose thread has it uses the connection, and alone may close its descriptor
+        # whose thread has it uses the connection, and alone may close its descriptor
+        self._inside = threading.Lock()
         self._pid = os.getpid()
 
     # ---- Open files ----
@@ -121,8 +137,8 @@ class Client:
     def get_fd(self, uri: Uri, *, offset: int = 0, length: Optional[int] = None) -> FdObject:
         """The object as an open file: O(1) in its size. Unix sockets only.
 
-        offset, length: a part, which only comes back as the object's `range`. Raises DescriptorsLost at the limit of
-        open files.
+        offset, length: a part, which only comes back as the object's `range`. Raises
+        DescriptorsLost at the limit of open files.
         """
         raw = wire.uri_bytes(uri)
         if length == 0:
@@ -142,20 +158,22 @@ class Client:
     def mmap(self, uri: Uri) -> Union[objects.Mapping, EmptyMapping]:
         """The object's pages, mapped read-only: no copy of it is made. Unix sockets only.
 
-        The mapping keeps a descriptor of its own until it is closed, and lives as long as its views: so what
-        numpy.frombuffer(mapping) gives may be returned from a `with client.mmap(uri) as mapping`. An empty object, of which the kernel makes no
-        mapping, comes as an `EmptyMapping`: an empty bytes object with a mapping's methods.
+        The mapping keeps a descriptor of its own until it is closed, and lives as long as its
+        views: so what numpy.frombuffer(mapping) gives may be returned from a `with client.mmap(uri)
+        as mapping`. An empty object, of which the kernel makes no mapping, comes as an
+        `EmptyMapping`: an empty bytes object with a mapping's methods.
         """
         with self.get_fd(uri) as opened:
             return opened.mmap()
 
     # ---- Bytes ----
 
-    def get(self, uri: Uri, *, offset: int = 0, length: Optional[int] = None, mode: Mode = "copy") -> bytes:
+    def get(self, uri: Uri, *, offset: int = 0, length: Optional[int] = None,
+            mode: Mode = "copy") -> bytes:
         """The object's bytes, or `length` of them from `offset` on; fewer at its end.
 
-        mode: "copy" or "splice"; the same bytes, by different ways through the server. Raises RangeNotSatisfiable when
-        the offset is past the end.
+        mode: "copy" or "splice"; the same bytes, by different ways through the server. Raises
+        RangeNotSatisfiable when the offset is past the end.
         """
         raw = wire.uri_bytes(uri)
         way = _way(mode)
@@ -173,7 +191,8 @@ class Client:
                  mode: Mode = "copy") -> int:
         """Fills `buffer` with the object's bytes from `offset` on; returns how many there were.
 
-        Large objects go from the socket into it without another copy. After ConnectionFailed it may hold a part.
+        Large objects go from the socket into it without another copy. After ConnectionFailed it may
+        hold a part.
         """
         raw = wire.uri_bytes(uri)
         way = _way(mode)
@@ -203,10 +222,12 @@ class Client:
         return self._run(ask)
 
     def list(self, prefix: Uri = "") -> Iterator[Entry]:
-        """The objects whose URIs begin with `prefix`, sorted by URI as bytes; a page at a time, as they are taken.
+        """The objects whose URIs begin with `prefix`, sorted by URI as bytes; a page at a time, as
+        they are taken.
 
-        Objects that come and go meanwhile may be among them or not. Raises ProtocolError where the server lists
-        something else. How many there are is the server's word alone: who keeps them sets a bound of his own.
+        Objects that come and go meanwhile may be among them or not. Raises ProtocolError where the
+        server lists something else. How many there are is the server's word alone: who keeps them
+        sets a bound of his own.
         """
         raw = wire.uri_bytes(prefix) if prefix else b""
         cursor: Optional[bytes] = b""
@@ -215,12 +236,15 @@ class Client:
         while cursor is not None:
             asked = raw + b"\0" + cursor if cursor else raw
             if len(asked) > wire.URI_BYTES_MAX:
-                raise InvalidRequest(f"{wire.what(wire.LIST, raw)}: with the place to go on from it is too long")
+                raise InvalidRequest(
+                    f"{wire.what(wire.LIST, raw)}: with the place to go on from it is too long")
             entries, following = self._run(
                 lambda connection, asked=asked, last=last: _list_page(connection, asked, raw, last))
             empty_pages = 0 if entries else empty_pages + 1
             if following is not None and (following == cursor or empty_pages == _EMPTY_PAGES_MAX):
-                raise ProtocolError(f"{wire.what(wire.LIST, raw)}: {self._address.url} stays at one place of the list")
+                raise ProtocolError(
+                    f"{wire.what(wire.LIST, raw)}: {self._address.url} stays at one place of the "
+                    f"list")
             cursor = following
             last = entries[-1][0] if entries else last
             for uri, size, mtime in entries:
@@ -231,30 +255,36 @@ class Client:
     def put(self, uri: Uri, source: Source, *, ttl: Ttl = None) -> ObjectInfo:
         """Stores an object, whole or not at all, in place of what has its name.
 
-        source: bytes or another buffer; a path (str or os.PathLike); or a binary file, which is read from where it
-        stands to its end. A plain file goes to the socket inside the kernel; one whose size cannot be known before it
-        is read is read into memory first. ttl: seconds, or a timedelta, after which the object is gone; at least 1.
+        source: bytes or another buffer; a path (str or os.PathLike); or a binary file, which is
+        read from where it stands to its end. A plain file goes to the socket inside the kernel; one
+        whose size cannot be known before it is read is read into memory first. ttl: seconds, or a
+        timedelta, after which the object is gone; at least 1.
 
-        Raises Unsupported where the server is read-only, Conflict where the name is a directory, Unavailable where
-        there is no room, TooLarge. A large body is not sent to the end once the server has refused it.
+        Raises Unsupported where the server is read-only, Conflict where the name is a directory,
+        Unavailable where there is no room, TooLarge. A large body is not sent to the end once the
+        server has refused it.
         """
         if isinstance(source, (str, os.PathLike)):
             with open(source, "rb") as file:
                 return self._put_file(uri, file, ttl)
         if isinstance(source, _PLAIN_FILES) and stat.S_ISREG(os.fstat(source.fileno()).st_mode):
             return self._put_file(uri, cast(BinaryIO, source), ttl)
-        data = source.read() if hasattr(source, "read") and not isinstance(source, Mapping) else source
+        data = source.read() if hasattr(source, "read") and not isinstance(source,
+                                                                           Mapping) else source
         view = memoryview(cast(Buffer, data)).cast("B")
         return self._put(uri, len(view), ttl, lambda connection: connection.flush(view))
 
-    def put_fd(self, uri: Uri, fd: Union[int, "io.IOBase", FdObject], *, ttl: Ttl = None) -> ObjectInfo:
-        """Stores the whole of an open file: the server copies it, by reflink where it can. Unix sockets only.
+    def put_fd(self, uri: Uri, fd: Union[int, "io.IOBase", FdObject], *,
+               ttl: Ttl = None) -> ObjectInfo:
+        """Stores the whole of an open file: the server copies it, by reflink where it can. Unix
+        sockets only.
 
-        fd: a descriptor, or something with fileno(), open for reading; borrowed; OSError where it is none. A sealed
-        memfd may be kept as it is, see put_memory(). Else as put().
+        fd: a descriptor, or something with fileno(), open for reading; borrowed; OSError where it
+        is none. A sealed memfd may be kept as it is, see put_memory(). Else as put().
         """
         number = fd if isinstance(fd, int) else fd.fileno()
-        size = os.fstat(number).st_size  # or sendmsg(2) would find out, in the middle of a request, that it is none
+        # or sendmsg(2) would find out, in the middle of a request, that it is none
+        size = os.fstat(number).st_size
         raw = wire.uri_bytes(uri)
         seconds = _seconds(ttl)
 
@@ -267,8 +297,8 @@ class Client:
         return self._run(ask)
 
     def put_memory(self, uri: Uri, data: Buffer, *, ttl: Ttl = None) -> ObjectInfo:
-        """Stores `data` by way of a sealed memfd, which a server with a memory tier keeps without copying it. Else as
-        put_fd()."""
+        """Stores `data` by way of a sealed memfd, which a server with a memory tier keeps without
+        copying it. Else as put_fd()."""
         fd = sealed_memfd(data)
         try:
             return self.put_fd(uri, fd, ttl=ttl)
@@ -276,7 +306,9 @@ class Client:
             os.close(fd)
 
     def delete(self, uri: Uri) -> None:
-        """Removes an object; NotFound when there is none. What has been opened or mapped before stays good."""
+        """Removes an object; NotFound when there is none. What has been opened or mapped before
+        stays good.
+        """
         raw = wire.uri_bytes(uri)
         self._run(lambda connection: _ask(connection, wire.DELETE, raw))
 
@@ -285,23 +317,28 @@ class Client:
     def get_many(self, uris: Iterable[Uri], *, mode: Mode = "copy") -> Iterator[Item[bytes]]:
         """Many objects' bytes: one `Item` for each URI, in their order.
 
-        An item's `error` concerns its own URI, whatever is wrong with that: it is no URI, there is no such object, it is larger
-        than `bytes_max`, or its bytes broke off. The others go on, over a new connection where need be. Requests are sent ahead, as many as the server allows,
-        and `uris` is read as they are. Until the last item has been taken the client answers other calls with
-        ClientBusy; a generator that is closed or dropped before that costs the connection. Raises ConnectionFailed when
-        the connection ends, or is silent, before an answer has begun: then nobody knows whose fault it is.
+        An item's `error` concerns its own URI, whatever is wrong with that: it is no URI, there is
+        no such object, it is larger than `bytes_max`, or its bytes broke off. The others go on,
+        over a new connection where need be. Requests are sent ahead, as many as the server allows,
+        and `uris` is read as they are. Until the last item has been taken the client answers other
+        calls with ClientBusy; a generator that is closed or dropped before that costs the
+        connection. Raises ConnectionFailed when the connection ends, or is silent, before an answer
+        has begun: then nobody knows whose fault it is.
         """
         way = _way(mode)
-        return self._batch(way, uris, lambda connection, answer, what: self._take_bytes(connection, answer, what, None))
+        return self._batch(way, uris, lambda connection, answer,
+                           what: self._take_bytes(connection, answer, what, None))
 
     def get_fds(self, uris: Iterable[Uri]) -> Iterator[Item[FdObject]]:
         """Many objects as open files, several in one message. Unix sockets only. As get_many().
 
-        Each item's `value` is an object to be closed. At the limit of open files items have the error DescriptorsLost
-        until some are closed; at most max_pipeline descriptors are open ahead of those that have been taken.
+        Each item's `value` is an object to be closed. At the limit of open files items have the
+        error DescriptorsLost until some are closed; at most max_pipeline descriptors are open ahead
+        of those that have been taken.
         """
         return self._batch(wire.FDPASS, uris,
-                           lambda connection, answer, what: _take_fd(connection, answer, what, None))
+                           lambda connection, answer,
+                           what: _take_fd(connection, answer, what, None))
 
     # ---- The connection ----
 
@@ -315,8 +352,8 @@ class Client:
         self._run(lambda connection: None)
 
     def close(self) -> None:
-        """Ends the connection. May be called again; other calls then raise ClientClosed, which is a ValueError: those that other
-        threads are in, too. Does not wait."""
+        """Ends the connection. May be called again; other calls then raise ClientClosed, which is a
+        ValueError: those that other threads are in, too. Does not wait."""
         self._closed = True
         if self._pid != os.getpid():
             self._forked()
@@ -328,7 +365,9 @@ class Client:
                         connection.close()
                 finally:
                     self._inside.release()
-            else:  # a call of another thread, or the one that a signal has interrupted to come here: at its end it closes it
+            # a call of another thread, or the one that a signal has interrupted to come here: at
+            # its end it closes it
+            else:
                 connection = self._connection
                 if connection is not None:
                     connection.interrupt()
@@ -369,7 +408,8 @@ class Client:
                                 raise
                         except ObjmapperError:
                             raise
-                        except BaseException as error:  # for one KeyboardInterrupt, which may have lost bytes
+                        # for one KeyboardInterrupt, which may have lost bytes
+                        except BaseException as error:
                             connection.drop(f"{type(error).__name__} interrupted a call")
                             raise
                         finally:
@@ -390,7 +430,8 @@ class Client:
             while True:
                 with inside:
                     if items is None:
-                        items = batch.run(self._good_connection(), self._connect_anew, lambda: self._release(holder),
+                        items = batch.run(self._good_connection(), self._connect_anew,
+                                          lambda: self._release(holder),
                                           mode, uris, take)
                     item = next(items, None)
                 if self._closed:
@@ -408,7 +449,8 @@ class Client:
 
     def _connect_anew(self) -> Connection:
         """Who calls it is inside."""
-        connection = Connection(self._address, self._timeout, self._server_uids, lambda: not self._closed)
+        connection = Connection(self._address, self._timeout, self._server_uids,
+                                lambda: not self._closed)
         self._connection = connection  # from now on close() finds it
         if self._closed:
             connection.interrupt()
@@ -416,11 +458,15 @@ class Client:
         return connection
 
     def _hold(self, holder: object) -> None:
-        """The client is `holder`'s alone, until _release(). The lock alone would let a thread's calls into one another."""
+        """The client is `holder`'s alone, until _release(). The lock alone would let a thread's
+        calls into one another.
+        """
         if self._closed:
             raise ClientClosed("this client is closed")
         if self._holder is not None:
-            raise ClientBusy("this client is in the middle of get_many(), get_fds() or another call: end that first, "
+            raise ClientBusy(
+                "this client is in the middle of get_many(), get_fds() or another call: end that "
+                "first, "
                              "or use another client")
         self._holder = holder
 
@@ -448,7 +494,9 @@ class Client:
             self._connection.drop("what was asked on it was not taken to the end")
 
     def _forked(self) -> None:
-        """In a child, at its first call: nothing of the parent's is used, not even its locks, which may be taken."""
+        """In a child, at its first call: nothing of the parent's is used, not even its locks, which
+        may be taken.
+        """
         with _fork_lock:
             if self._pid == os.getpid():
                 return  # another thread of the child's was first
@@ -475,7 +523,8 @@ class Client:
         begin = file.tell()
         told = os.fstat(file.fileno())
         if told.st_blocks == 0 and told.st_size <= _DOUBTED_BYTES_MAX:
-            # It may hold more than its size (procfs: 0) or less (sysfs: a page); empty and small sparse ones do not.
+            # It may hold more than its size (procfs: 0) or less (sysfs: a page); empty and small
+            # sparse ones do not.
             view = memoryview(file.read())
             return self._put(uri, len(view), ttl, lambda connection: connection.flush(view))
         length = max(0, told.st_size - begin)
@@ -484,7 +533,8 @@ class Client:
         file.seek(begin + length)
         return info
 
-    def _put(self, uri: Uri, length: int, ttl: Ttl, send: Callable[[Connection], None]) -> ObjectInfo:
+    def _put(self, uri: Uri, length: int, ttl: Ttl,
+             send: Callable[[Connection], None]) -> ObjectInfo:
         raw = wire.uri_bytes(uri)
         seconds = _seconds(ttl)
 
@@ -497,14 +547,16 @@ class Client:
         return self._run(ask)
 
 
-def _ask(connection: Connection, mode: bytes, uri: bytes, wanted: Optional[Tuple[int, int]] = None) -> wire.Answer:
+def _ask(connection: Connection, mode: bytes, uri: bytes,
+         wanted: Optional[Tuple[int, int]] = None) -> wire.Answer:
     id = connection.queue(mode, uri, wanted)
     connection.flush()
     return connection.receive(id, mode, wire.what(mode, uri))
 
 
 def _info(said: wire.Metadata, size: int, offset: int, length: int) -> ObjectInfo:
-    return ObjectInfo(size, offset, length, said.mtime, said.etag, said.mime, said.backend, said.latency_us)
+    return ObjectInfo(size, offset, length, said.mtime, said.etag, said.mime, said.backend,
+                      said.latency_us)
 
 
 def _broken(connection: Connection, message: str) -> NoReturn:
@@ -512,11 +564,16 @@ def _broken(connection: Connection, message: str) -> NoReturn:
     raise ProtocolError(message)
 
 
-def _check_granted(connection: Connection, what: str, wanted: Optional[Tuple[int, int]], offset: int,
+def _check_granted(connection: Connection, what: str, wanted: Optional[Tuple[int, int]],
+                   offset: int,
                    length: int) -> None:
-    """Bytes from another place than asked for must not pass for the right ones, nor more than were asked for."""
+    """Bytes from another place than asked for must not pass for the right ones, nor more than were
+    asked for.
+    """
     if wanted is not None and (offset != wanted[0] or (wanted[1] and length > wanted[1])):
-        _broken(connection, f"{what}: asked for {wanted[1]} bytes at {wanted[0]}, the server granted {length} at "
+        _broken(connection,
+                f"{what}: asked for {wanted[1]} bytes at {wanted[0]}, the server granted {length} "
+                f"at "
                             f"{offset}")
 
 
@@ -534,30 +591,38 @@ def _take_info(connection: Connection, answer: wire.Answer, what: str,
     size = length if said.size is None else said.size
     offset, granted = said.range or (wanted[0] if wanted else 0, length)
     if granted != length:
-        _broken(connection, f"{what}: the server contradicts itself: a part of {granted} bytes in {length}")
+        _broken(connection,
+                f"{what}: the server contradicts itself: a part of {granted} bytes in {length}")
     _check_granted(connection, what, wanted, offset, length)
     if said.size is not None:
         # Nothing is left out of what was asked for but what lies behind the object's end.
         left = max(0, size - offset)
         due = min(wanted[1] or left, left) if wanted else size
         if length != due or (wanted is None and offset != 0):
-            _broken(connection, f"{what}: the server contradicts itself: {length} bytes at {offset} of an object of {size}")
+            _broken(connection,
+                    f"{what}: the server contradicts itself: {length} bytes at {offset} of an "
+                    f"object of {size}")
     return _info(said, size, offset, length)
 
 
-def _take_fd(connection: Connection, answer: wire.Answer, what: str, wanted: Optional[Tuple[int, int]]) -> FdObject:
+def _take_fd(connection: Connection, answer: wire.Answer, what: str,
+             wanted: Optional[Tuple[int, int]]) -> FdObject:
     fd = connection.take_fd(what)
     try:
         flags = fcntl.fcntl(fd, fcntl.F_GETFL)
         attributes = os.fstat(fd)
-        if not stat.S_ISREG(attributes.st_mode) or flags & os.O_PATH or flags & os.O_ACCMODE == os.O_WRONLY:
-            _broken(connection, f"{what}: the descriptor is not of a regular file that is open for reading")
+        if not stat.S_ISREG(
+            attributes.st_mode) or flags & os.O_PATH or flags & os.O_ACCMODE == os.O_WRONLY:
+            _broken(connection,
+                    f"{what}: the descriptor is not of a regular file that is open for reading")
         said = answer.metadata
         length_known = connection.has(wire.FD_IN_HEADER | wire.FD_BATCH)
         size = said.size
         if length_known and wanted is None:
             if size is not None and size != answer.content_length:
-                _broken(connection, f"{what}: the server contradicts itself: {size} bytes and {answer.content_length}")
+                _broken(connection,
+                        f"{what}: the server contradicts itself: {size} bytes and "
+                        f"{answer.content_length}")
             size = answer.content_length
         if size is None:
             size = attributes.st_size
@@ -567,11 +632,15 @@ def _take_fd(connection: Connection, answer: wire.Answer, what: str, wanted: Opt
             length = answer.content_length if length_known else min(wanted[1] or left, left)
             offset, granted = said.range or (wanted[0], length)
             if length_known and granted != length:
-                _broken(connection, f"{what}: the server contradicts itself: a part of {granted} bytes and of {length}")
+                _broken(connection,
+                        f"{what}: the server contradicts itself: a part of {granted} bytes and of "
+                        f"{length}")
             length = granted
         _check_granted(connection, what, wanted, offset, length)
         if offset + length > attributes.st_size:  # it may have been cut meanwhile
-            raise ServerFault(f"{what}: the received file has only {max(0, attributes.st_size - offset)} of {length} "
+            raise ServerFault(
+                f"{what}: the received file has only {max(0, attributes.st_size - offset)} of "
+                f"{length} "
                               "bytes")
         return FdObject(fd, _info(said, size, offset, length))
     except BaseException:
@@ -581,16 +650,20 @@ def _take_fd(connection: Connection, answer: wire.Answer, what: str, wanted: Opt
 
 def _list_page(connection: Connection, asked: bytes, prefix: bytes,
                last: bytes) -> Tuple[List[Tuple[bytes, int, int]], Optional[bytes]]:
-    """The entries, all of them behind `last`, and where the next page begins; None: there is none."""
+    """The entries, all of them behind `last`, and where the next page begins; None: there is none.
+    """
     what = wire.what(wire.LIST, prefix)
     id = connection.queue(wire.LIST, asked)
     connection.flush()
     answer = connection.receive(id, wire.LIST, what)
     if answer.content_length > wire.LIST_BODY_BYTES_MAX:
-        _broken(connection, f"{what}: a page of {answer.content_length} bytes, where {wire.LIST_BODY_BYTES_MAX} are "
+        _broken(connection,
+                f"{what}: a page of {answer.content_length} bytes, where "
+                f"{wire.LIST_BODY_BYTES_MAX} are "
                             "the most")
     try:
-        return wire.parse_entries(connection.read_body(what), prefix, last), answer.metadata.cursor or None
+        return wire.parse_entries(connection.read_body(what), prefix,
+                                  last), answer.metadata.cursor or None
     except wire.Malformed as error:
         _broken(connection, f"{what}: {error}")
 
@@ -600,7 +673,8 @@ def _wait_seconds(timeout: Union[float, datetime.timedelta, None]) -> Optional[f
     if timeout is None:
         return None
     try:
-        seconds = timeout.total_seconds() if isinstance(timeout, datetime.timedelta) else float(timeout)
+        seconds = timeout.total_seconds() if isinstance(timeout,
+                                                        datetime.timedelta) else float(timeout)
     except OverflowError:
         seconds = math.inf
     if not seconds > 0:  # nor is "not a number" longer than nothing

@@ -1,12 +1,14 @@
 """One connection's bytes: requests out; answers with their descriptors and bodies in.
 
-The whole connection is read with recvmsg(2): the kernel may join the end of one message and the next, descriptor-
-carrying one in one read, and a plain read would drop that descriptor. Descriptors arrive in stream order, and the k-th
-one belongs to the k-th OK FDPASS answer. They are taken only while such an answer is due, and never more of them than
-there are such answers: others are the kernel's to close, and drop the connection. While none is due the kernel does not
-even let the server send one (Linux 6.16).
+The whole connection is read with recvmsg(2): the kernel may join the end of one message and the
+next, descriptor- carrying one in one read, and a plain read would drop that descriptor. Descriptors
+arrive in stream order, and the k-th one belongs to the k-th OK FDPASS answer. They are taken only
+while such an answer is due, and never more of them than there are such answers: others are the
+kernel's to close, and drop the connection. While none is due the kernel does not even let the
+server send one (Linux 6.16).
 
-Whatever leaves the stream at an unknown place drops the connection, and closes the descriptors it still holds.
+Whatever leaves the stream at an unknown place drops the connection, and closes the descriptors it
+still holds.
 """
 
 import array
@@ -18,7 +20,8 @@ from typing import Callable, Deque, FrozenSet, List, NoReturn, Optional, Tuple, 
 
 from . import wire
 from .address import Address, dial
-from .errors import (ClientClosed, ConnectionClosed, ConnectionFailed, DescriptorsLost, InvalidRequest, ObjmapperError,
+from .errors import (ClientClosed, ConnectionClosed, ConnectionFailed, DescriptorsLost,
+                     InvalidRequest, ObjmapperError,
                      ProtocolError, TimedOut, Unsupported, from_answer)
 from .patience import Patience
 
@@ -37,9 +40,12 @@ _Control = List[Tuple[int, int, bytes]]
 
 
 class Connection:
-    """Used by one thread at a time, in the process that made it; but any thread may interrupt() that one."""
+    """Used by one thread at a time, in the process that made it; but any thread may interrupt()
+    that one.
+    """
 
-    def __init__(self, address: Address, timeout: Optional[float], server_uids: FrozenSet[int] = frozenset(),
+    def __init__(self, address: Address, timeout: Optional[float],
+                 server_uids: FrozenSet[int] = frozenset(),
                  is_wanted: Callable[[], bool] = lambda: True) -> None:
         """Connects; shake_hands() is next. Raises ConnectionFailed."""
         self.pid = os.getpid()
@@ -57,10 +63,12 @@ class Connection:
         self._out = bytearray()  # queued, and not sent
         self._scratch = memoryview(bytearray(_READ_BYTES))
         self._body_left = 0  # of the last answer
-        # The peer takes no more, or a body was broken off. What it said may explain why, so reading goes on.
+        # The peer takes no more, or a body was broken off. What it said may explain why, so reading
+        # goes on.
         self._send_failed = False
         self._fds: Deque[int] = deque()  # received, and not taken, in stream order
-        # The most of them that there may be: FDPASS requests without an answer, and answers whose one was not taken.
+        # The most of them that there may be: FDPASS requests without an answer, and answers whose
+        # one was not taken.
         self._fds_due = 0
         self._rights_pass = True  # whether the kernel lets descriptors come
         self._mode = b""  # of what is outstanding: all are of one
@@ -75,7 +83,9 @@ class Connection:
         self._ready.register(self._socket, select.POLLIN | select.POLLOUT)
 
     def shake_hands(self, max_pipeline: int) -> None:
-        """Says HELLO. Raises ConnectionFailed, or what the server says in place of HELLO_ACK; then it is dropped."""
+        """Says HELLO. Raises ConnectionFailed, or what the server says in place of HELLO_ACK; then
+        it is dropped.
+        """
         try:
             self._shake_hands(max_pipeline)
         except BaseException:
@@ -86,28 +96,37 @@ class Connection:
         return bool(self.capabilities & capability)
 
     def idle(self) -> bool:
-        """True when the stream stands between two exchanges: all that was asked is answered and taken."""
-        return not (self.dropped or self.outstanding or self._body_left or self._out or self._in or self._fds
+        """True when the stream stands between two exchanges: all that was asked is answered and
+        taken.
+        """
+        return not (self.dropped or self.outstanding or self._body_left or self._out or self._in
+                    or self._fds
                     or self._send_failed)
 
     def is_stale(self) -> bool:
-        """True when an idle connection has come to its end meanwhile: the server has said CLOSE, or is gone."""
+        """True when an idle connection has come to its end meanwhile: the server has said CLOSE, or
+        is gone.
+        """
         return bool(self._readable.poll(0))
 
     def drop(self, why: str) -> None:
-        """Ends the connection, without a word to the server. `why`: for those who use it all the same."""
+        """Ends the connection, without a word to the server. `why`: for those who use it all the
+        same.
+        """
         if self.dropped:
             return
         self.dropped = why
         self._socket.close()
-        # Not cleared: in a process that forked beside a thread in a call, that thread's views of them are there for ever.
+        # Not cleared: in a process that forked beside a thread in a call, that thread's views of
+        # them are there for ever.
         self._in = bytearray()
         self._out = bytearray()
         while self._fds:
             os.close(self._fds.popleft())
 
     def close(self) -> None:
-        """Says CLOSE and ends the connection. Does not wait: nothing is owed, or nobody wants it."""
+        """Says CLOSE and ends the connection. Does not wait: nothing is owed, or nobody wants it.
+        """
         if self.pid == os.getpid() and not self.dropped:
             try:
                 self._socket.send(bytes([wire.CLOSE, 0]), socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
@@ -128,10 +147,14 @@ class Connection:
 
     def queue(self, mode: bytes, uri: bytes, range: Optional[Tuple[int, int]] = None,
               body_length: Optional[int] = None, ttl: Optional[int] = None) -> int:
-        """Puts a request behind those not sent yet; returns its id. Raises Unsupported when it was not agreed on."""
+        """Puts a request behind those not sent yet; returns its id. Raises Unsupported when it was
+        not agreed on.
+        """
         self._check()
         if mode in (wire.FDPASS, wire.PUT_FD) and not self.is_unix:
-            raise Unsupported(f"{wire.what(mode, uri)}: descriptors pass only through Unix sockets, not {self.url}")
+            raise Unsupported(
+                f"{wire.what(mode, uri)}: descriptors pass only through Unix sockets, not "
+                f"{self.url}")
         if range is not None and not self.has(wire.RANGE):
             raise Unsupported(f"{wire.what(mode, uri)}: {self.url} does not know ranges")
         if ttl is not None and not self.has(wire.METADATA):
@@ -182,7 +205,8 @@ class Connection:
         try:
             while offset < end and not self._is_refused(end - offset):
                 try:
-                    sent = os.sendfile(self._socket.fileno(), fd, offset, min(end - offset, _PIECE_BYTES))
+                    sent = os.sendfile(self._socket.fileno(), fd, offset,
+                                       min(end - offset, _PIECE_BYTES))
                 except BlockingIOError:
                     self._await_room(end - offset)
                     continue
@@ -199,11 +223,14 @@ class Connection:
                 self._socket.setblocking(True)
 
     def flush_or_await_input(self) -> None:
-        """Sends what is queued, while no answer comes: or two sides with full sockets could wait for each other."""
+        """Sends what is queued, while no answer comes: or two sides with full sockets could wait
+        for each other.
+        """
         self._check()
         while self._out and not self._in and not self._send_failed:
             try:
-                del self._out[:self._socket.send(self._out, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)]
+                del self._out[:self._socket.send(self._out,
+                                                 socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)]
             except BlockingIOError:
                 self._await(self._ready)
                 if self._readable.poll(0):
@@ -220,11 +247,14 @@ class Connection:
             self._check()
             try:
                 if self._in and self._in[0] == wire.CLOSE and len(self._in) >= 2:
-                    reason = wire.CLOSE_REASONS.get(self._in[1], "for a reason unknown to this client")
-                    self._end(ConnectionClosed(f"{what}: {self.url} closed the connection: {reason}"))
+                    reason = wire.CLOSE_REASONS.get(self._in[1],
+                                                    "for a reason unknown to this client")
+                    self._end(
+                        ConnectionClosed(f"{what}: {self.url} closed the connection: {reason}"))
                 if self._in and self._in[0] not in (wire.RESPONSE, wire.CLOSE):
                     raise wire.Malformed(f"a message of type {self._in[0]}")
-                parsed = wire.parse_response(self._in) if self._in and self._in[0] == wire.RESPONSE else None
+                parsed = wire.parse_response(
+                    self._in) if self._in and self._in[0] == wire.RESPONSE else None
             except wire.Malformed as error:
                 self._end(ProtocolError(f"{self.url} does not use this protocol: {error}"))
             if parsed is not None:
@@ -241,9 +271,12 @@ class Connection:
         if len(self._fds) > self._fds_due:
             self._end(self._too_many_fds())
         if answer.content_length and (answer.status != 0 or mode not in _WITH_LENGTH):
-            self._end(ProtocolError(f"{what}: {self.url} sent an unexpected body of {answer.content_length} bytes"))
+            self._end(
+                ProtocolError(
+                    f"{what}: {self.url} sent an unexpected body of {answer.content_length} bytes"))
         if answer.status != 0:
-            error = from_answer(answer.status, what, answer.metadata.error, answer.metadata.retry_after_ms)
+            error = from_answer(answer.status, what, answer.metadata.error,
+                                answer.metadata.retry_after_ms)
             if answer.id == 0 or isinstance(error, ConnectionFailed):
                 # The server no longer knows its place in our stream, says so, and hangs up.
                 self._end(error)
@@ -256,12 +289,16 @@ class Connection:
         return answer
 
     def take_fd(self, what: str) -> int:
-        """The descriptor of the OK FDPASS answer that receive() returned last; the caller's. Raises DescriptorsLost."""
+        """The descriptor of the OK FDPASS answer that receive() returned last; the caller's. Raises
+        DescriptorsLost.
+        """
         if not self.has(wire.FD_IN_HEADER | wire.FD_BATCH):
             if not self._in:
                 self._fill(what)
             if self._in[:1] != b"X":
-                self._end(ProtocolError(f"{what}: other bytes in place of the byte that carries a descriptor"))
+                self._end(
+                    ProtocolError(
+                        f"{what}: other bytes in place of the byte that carries a descriptor"))
             del self._in[:1]
         self._fds_due -= 1
         if self._fds:
@@ -296,7 +333,9 @@ class Connection:
         return length
 
     def _read_part(self, out: memoryview, before: int, length: int, what: str) -> None:
-        """Fills `out` with the next bytes of a body of `length` bytes, of which `before` have been read."""
+        """Fills `out` with the next bytes of a body of `length` bytes, of which `before` have been
+        read.
+        """
         done = 0
         while done < len(out):
             left = len(out) - done
@@ -319,7 +358,8 @@ class Connection:
 
     def _check(self) -> None:
         if self.pid != os.getpid():
-            raise ConnectionFailed(f"this connection belongs to process {self.pid}, which forked this one")
+            raise ConnectionFailed(
+                f"this connection belongs to process {self.pid}, which forked this one")
         if self._interrupted:
             self._end(ClientClosed("this client is closed"))
         if self.dropped:
@@ -348,7 +388,8 @@ class Connection:
                         break
                     self._fill(what, patience=patience)
                 answer, _ = error
-                raise from_answer(answer.status, what, answer.metadata.error, answer.metadata.retry_after_ms)
+                raise from_answer(answer.status, what, answer.metadata.error,
+                                  answer.metadata.retry_after_ms)
             self.capabilities, window = wire.parse_hello_ack(bytes(self._in[:wire.HELLO_ACK_BYTES]))
             if self.capabilities & ~offer:
                 raise wire.Malformed("it agrees to what was not offered")
@@ -368,7 +409,8 @@ class Connection:
             self._send_failed = True
             return 0
         except PermissionError as error:
-            if rights:  # the server takes none on this connection (SO_PASSRIGHTS): without them, it says why
+            # the server takes none on this connection (SO_PASSRIGHTS): without them, it says why
+            if rights:
                 return self._send(parts)
             self._end(ConnectionFailed(f"{self.url}: {error.strerror}"))
         except OSError as error:
@@ -379,18 +421,22 @@ class Connection:
             self._end(TimedOut(f"{self.url} read nothing for {self._timeout} s"))
 
     def _await_room(self, left: int) -> None:
-        """Until the socket takes more or, while _is_refused() would look at it, the server says something."""
+        """Until the socket takes more or, while _is_refused() would look at it, the server says
+        something.
+        """
         if not self._send_failed:
             self._await(self._ready if left > _PIECE_BYTES else self._writable)
 
     def _is_refused(self, left: int) -> bool:
-        """True when there is no sense in sending the `left` bytes of a body: the peer takes no more, or has answered
-        already and would only throw them away. That answer is all that the connection is still good for."""
+        """True when there is no sense in sending the `left` bytes of a body: the peer takes no
+        more, or has answered already and would only throw them away. That answer is all that the
+        connection is still good for."""
         if left > _PIECE_BYTES and self._readable.poll(0):
             self._send_failed = True
         return self._send_failed
 
-    def _fill(self, what: str, done: Optional[int] = None, patience: Optional[Patience] = None) -> None:
+    def _fill(self, what: str, done: Optional[int] = None,
+              patience: Optional[Patience] = None) -> None:
         self._check()
         got = self._receive_into(self._scratch, patience)
         if got == 0:
@@ -413,19 +459,23 @@ class Connection:
                 pass  # an older kernel
 
     def _receive_into(self, out: memoryview, patience: Optional[Patience] = None) -> int:
-        """How many bytes came; 0: the end. Waits as long as `patience` lasts, which mostly begins here."""
+        """How many bytes came; 0: the end. Waits as long as `patience` lasts, which mostly begins
+        here.
+        """
         if patience is None:
             patience = Patience(self._timeout)
         due = min(self._fds_due - len(self._fds), wire.FDS_PER_MESSAGE_MAX)
         # Not CMSG_SPACE(), whose padding has room for one more.
         control_bytes = socket.CMSG_LEN(due * 4) if due else 0
         while True:
-            # Waiting in recvmsg(2) would be a call less, but Python begins it anew, and its time, after each signal.
+            # Waiting in recvmsg(2) would be a call less, but Python begins it anew, and its time,
+            # after each signal.
             if not patience.wait(self._readable):
                 self._end(TimedOut(f"{self.url} was silent for {self._timeout} s"))
             try:
                 got, control, flags, _ = self._socket.recvmsg_into([out], control_bytes,
-                                                                   socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT)
+                                                                   socket.MSG_CMSG_CLOEXEC
+                                                                   | socket.MSG_DONTWAIT)
                 break
             except BlockingIOError:
                 continue  # somebody has looked, and it was nothing

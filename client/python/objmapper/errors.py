@@ -1,7 +1,8 @@
-"""What can go wrong, as exceptions: `except NotFound`, `except Unavailable as error: sleep(error.retry_after)`.
+"""What can go wrong, as exceptions: `except NotFound`, `except Unavailable as error:
+sleep(error.retry_after)`.
 
-The server's answers leave the connection good. After a `ConnectionFailed` nobody knows whether the call was carried out
-(but for `ConnectionClosed`); the client's next call connects anew.
+The server's answers leave the connection good. After a `ConnectionFailed` nobody knows whether the
+call was carried out (but for `ConnectionClosed`); the client's next call connects anew.
 """
 
 import resource
@@ -11,10 +12,12 @@ from .printable import printable
 
 
 class ObjmapperError(Exception):
-    """The base of all that this package raises for what happened, rather than for how it was called.
+    """The base of all that this package raises for what happened, rather than for how it was
+    called.
 
-    status: the status byte of the server's answer (docs/protocol.md, "Status"); None when there was no answer.
-    The message may be shown: what names and a server's texts hold is escaped where a terminal would obey it.
+    status: the status byte of the server's answer (docs/protocol.md, "Status"); None when there was
+    no answer. The message may be shown: what names and a server's texts hold is escaped where a
+    terminal would obey it.
     """
 
     def __init__(self, message: str, status: Optional[int] = None) -> None:
@@ -55,12 +58,14 @@ class ServerFault(ObjmapperError):
 
 
 class Unavailable(ObjmapperError):
-    """Not now: the server is at a limit of its own, or has no room. Nothing has changed; ask again later.
+    """Not now: the server is at a limit of its own, or has no room. Nothing has changed; ask again
+    later.
 
     retry_after: seconds to wait, as the server says; None when it did not say.
     """
 
-    def __init__(self, message: str, status: Optional[int] = None, retry_after: Optional[float] = None) -> None:
+    def __init__(self, message: str, status: Optional[int] = None,
+                 retry_after: Optional[float] = None) -> None:
         super().__init__(message, status)
         self.retry_after = retry_after
 
@@ -86,18 +91,25 @@ class ClientClosed(ConnectionFailed, ValueError):
 
 
 class ClientBusy(ObjmapperError):
-    """The client's answers still belong to a generator of `get_many()` or `get_fds()`: finish or close that first."""
+    """The client's answers still belong to a generator of `get_many()` or `get_fds()`: finish or
+    close that first.
+    """
 
 
 class DescriptorsLost(ObjmapperError):
-    """The kernel dropped received descriptors, since this process has reached its limit of open files."""
+    """The kernel dropped received descriptors, since this process has reached its limit of open
+    files.
+    """
 
     def __init__(self, what: str) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         super().__init__(
-            f"{what}: the kernel dropped a received descriptor: this process has reached RLIMIT_NOFILE "
-            f"({soft} descriptors; hard limit {hard}). Close objects you no longer need, have fewer open at a time, or "
-            "raise the limit: resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard)) here, 'ulimit -n' in the "
+            f"{what}: the kernel dropped a received descriptor: this process has reached "
+            f"RLIMIT_NOFILE "
+            f"({soft} descriptors; hard limit {hard}). Close objects you no longer need, have "
+            f"fewer open at a time, or "
+            "raise the limit: resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard)) here, "
+            "'ulimit -n' in the "
             "shell, LimitNOFILE= in a systemd unit")
 
 
@@ -120,8 +132,11 @@ _UNAVAILABLE = 0x14
 
 
 def from_answer(status: int, what: str, text: str, retry_after_ms: Optional[int]) -> ObjmapperError:
-    """The exception for an answer that is not OK. what: what was asked; text: what the server says of it."""
+    """The exception for an answer that is not OK. what: what was asked; text: what the server says
+    of it.
+    """
     message = f"{what}: {text or f'status 0x{status:02x}'}"
     if status == _UNAVAILABLE:
-        return Unavailable(message, status, None if retry_after_ms is None else retry_after_ms / 1000)
+        return Unavailable(message, status,
+                           None if retry_after_ms is None else retry_after_ms / 1000)
     return _BY_STATUS.get(status, ServerFault)(message, status)

@@ -10,9 +10,11 @@ _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_S
 
 
 def sealed_memfd(data: Buffer, name: str = "objmapper") -> int:
-    """A memfd (memfd_create(2)) that holds `data` and that nobody can change any more; the caller's to close.
+    """A memfd (memfd_create(2)) that holds `data` and that nobody can change any more; the caller's
+    to close.
 
-    A server with a memory tier keeps such a descriptor as the object, without copying it (`Client.put_fd()`).
+    A server with a memory tier keeps such a descriptor as the object, without copying it
+    (`Client.put_fd()`).
     """
     fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:

@@ -39,7 +39,8 @@ class Item(Generic[T]):
 
     __slots__ = ("uri", "error", "_value")
 
-    def __init__(self, uri: Union[str, bytes], value: Optional[T], error: Optional[ObjmapperError]) -> None:
+    def __init__(self, uri: Union[str, bytes], value: Optional[T],
+                 error: Optional[ObjmapperError]) -> None:
         self.uri = uri
         self.error = error
         self._value = value
@@ -59,8 +60,9 @@ class Item(Generic[T]):
 class Mapping(mmap.mmap):
     """An object's pages, mapped read-only.
 
-    Views of it (memoryview, an array of numpy.frombuffer() or torch.frombuffer()) keep it alive: `close()`, or the end of a
-    `with`, unmaps it at once where there are none, and else when the last of them has gone.
+    Views of it (memoryview, an array of numpy.frombuffer() or torch.frombuffer()) keep it alive:
+    `close()`, or the end of a `with`, unmaps it at once where there are none, and else when the
+    last of them has gone.
     """
 
     _let_go = False
@@ -86,7 +88,8 @@ class Mapping(mmap.mmap):
 
 
 class EmptyMapping(bytes):
-    """Stands for the mapping of an empty object, which the kernel does not make (mmap(2), EINVAL)."""
+    """Stands for the mapping of an empty object, which the kernel does not make (mmap(2), EINVAL).
+    """
 
     closed = False
 
@@ -110,9 +113,10 @@ class EmptyMapping(bytes):
 class FdObject:
     """An object as an open file. Owns its descriptor: close it, or use it in a `with`.
 
-    The descriptor is read-only and close-on-exec. It always names the whole object; a range that was asked for is in
-    `range`. It stays good when the object is replaced or deleted, and shows the content it had. Use `pread()` or
-    `mmap()` where the server runs with --fd_sharing=always: then its file offset is other clients' too.
+    The descriptor is read-only and close-on-exec. It always names the whole object; a range that
+    was asked for is in `range`. It stays good when the object is replaced or deleted, and shows the
+    content it had. Use `pread()` or `mmap()` where the server runs with --fd_sharing=always: then
+    its file offset is other clients' too.
     """
 
     def __init__(self, fd: int, info: ObjectInfo) -> None:
@@ -155,7 +159,9 @@ class FdObject:
         return os.fdopen(self.detach(), "rb")
 
     def mmap(self) -> Union[Mapping, EmptyMapping]:
-        """The whole object, mapped read-only. The mapping outlives this object, and lives as long as its views."""
+        """The whole object, mapped read-only. The mapping outlives this object, and lives as long
+        as its views.
+        """
         size = os.fstat(self.fileno()).st_size
         if size == 0:
             return EmptyMapping()

@@ -4,7 +4,8 @@ import select
 import time
 from typing import Optional
 
-# So long after a time that it was to wake at, a thread has not been running: its process was stopped.
+# So long after a time that it was to wake at, a thread has not been running: its process was
+# stopped.
 _OVERSLEPT_S = 1.0
 _POLL_MS_MAX = 1e9  # poll(2) counts milliseconds in an int
 
@@ -12,9 +13,10 @@ _POLL_MS_MAX = 1e9  # poll(2) counts milliseconds in an int
 class Patience:
     """`timeout` seconds from now on; None: for ever.
 
-    A signal does not begin the time anew, and nobody is called late before the socket has been looked at after the time was up: the
-    process may have been stopped (SIGSTOP) or frozen in between, and what came meanwhile came in time. When that was for a
-    second or more, the other side may have been frozen too: then, once, there is as much time again.
+    A signal does not begin the time anew, and nobody is called late before the socket has been
+    looked at after the time was up: the process may have been stopped (SIGSTOP) or frozen in
+    between, and what came meanwhile came in time. When that was for a second or more, the other
+    side may have been frozen too: then, once, there is as much time again.
     """
 
     def __init__(self, timeout: Optional[float]) -> None:

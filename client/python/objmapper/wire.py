@@ -6,7 +6,8 @@ from typing import List, Optional, Tuple, Union
 
 from .errors import InvalidRequest
 
-# Capabilities. OOO_REPLIES (0x0001) is not among them: batches give their results in the order of their URIs.
+# Capabilities. OOO_REPLIES (0x0001) is not among them: batches give their results in the order of
+# their URIs.
 PIPELINING = 0x0002
 FD_IN_HEADER = 0x0100
 FD_BATCH = 0x0200
@@ -98,7 +99,8 @@ class Answer:
 
 
 def uri_bytes(uri: Union[str, bytes]) -> bytes:
-    """A URI as it goes out: names are bytes, and those that are not UTF-8 are surrogates in a str, as in os.fsencode().
+    """A URI as it goes out: names are bytes, and those that are not UTF-8 are surrogates in a str,
+    as in os.fsencode().
 
     Raises InvalidRequest for one that is empty, too long, or no name at all.
     """
@@ -111,7 +113,8 @@ def uri_bytes(uri: Union[str, bytes]) -> bytes:
     if not raw:
         raise InvalidRequest("a URI must not be empty")
     if len(raw) > URI_BYTES_MAX:
-        raise InvalidRequest(f"a URI has at most {URI_BYTES_MAX} bytes, this one has {len(raw)}: {what(None, raw)}")
+        raise InvalidRequest(
+            f"a URI has at most {URI_BYTES_MAX} bytes, this one has {len(raw)}: {what(None, raw)}")
     return raw
 
 
@@ -122,7 +125,8 @@ def uri_text(raw: bytes) -> str:
 
 def what(mode: Optional[bytes], uri: bytes) -> str:
     """What was asked, for messages: of one line, and not too long."""
-    text = repr(uri[:200].decode("utf-8", "backslashreplace"))[1:-1] + ("..." if len(uri) > 200 else "")
+    text = repr(uri[:200].decode("utf-8", "backslashreplace"))[1:-1] + ("..." if len(uri) > 200
+                                                                        else "")
     return f'"{text}"' if mode is None else f'{_NAMES[mode]} "{text}"'
 
 
@@ -140,7 +144,9 @@ def parse_hello_ack(data: bytes) -> Tuple[int, int]:
 
 def request(id: int, mode: bytes, uri: bytes, range: Optional[Tuple[int, int]] = None,
             body_length: Optional[int] = None, ttl: Optional[int] = None) -> bytes:
-    """A REQUEST, up to its body. range: (offset, length), length 0: to the end. ttl: seconds; PUT and PUT_FD alone."""
+    """A REQUEST, up to its body. range: (offset, length), length 0: to the end. ttl: seconds; PUT
+    and PUT_FD alone.
+    """
     flags = (_FLAG_RANGE if range is not None else 0) | (_FLAG_METADATA if ttl is not None else 0)
     parts = [struct.pack(">BIBsH", 0x01, id, flags, mode, len(uri))]
     if range is not None:
@@ -157,7 +163,9 @@ def request(id: int, mode: bytes, uri: bytes, range: Optional[Tuple[int, int]] =
 
 
 def parse_response(data: Union[bytes, bytearray]) -> Optional[Tuple[Answer, int]]:
-    """(the answer at the start of `data`, bytes up to its body); None when `data` holds only a part of it."""
+    """(the answer at the start of `data`, bytes up to its body); None when `data` holds only a part
+    of it.
+    """
     if len(data) < _RESPONSE_HEAD.size:
         return None
     _, id, status, content_length, metadata_length = _RESPONSE_HEAD.unpack_from(data)
@@ -174,10 +182,11 @@ def parse_v1_error(data: Union[bytes, bytearray]) -> Optional[Tuple[Answer, int]
 
 def parse_entries(body: Union[bytes, bytearray], prefix: bytes = b"",
                   after: bytes = b"") -> List[Tuple[bytes, int, int]]:
-    """The (uri, size, mtime) of the body of a LIST of `prefix`, of which all that came before were up to `after`.
+    """The (uri, size, mtime) of the body of a LIST of `prefix`, of which all that came before were
+    up to `after`.
 
-    Raises Malformed, too, where an entry is not what was asked for: one that does not begin with the prefix, is empty,
-    too long or holds a NUL, or does not come behind the one before.
+    Raises Malformed, too, where an entry is not what was asked for: one that does not begin with
+    the prefix, is empty, too long or holds a NUL, or does not come behind the one before.
     """
     entries: List[Tuple[bytes, int, int]] = []
     at = 0
@@ -190,7 +199,8 @@ def parse_entries(body: Union[bytes, bytearray], prefix: bytes = b"",
             raise Malformed("a list ends in the middle of an entry")
         uri = bytes(body[at:at + length])
         if not uri.startswith(prefix) or uri <= after or b"\0" in uri or len(uri) > URI_BYTES_MAX:
-            raise Malformed(f"a list of {what(None, prefix)} has {what(None, uri)} behind {what(None, after)}")
+            raise Malformed(
+                f"a list of {what(None, prefix)} has {what(None, uri)} behind {what(None, after)}")
         after = uri
         size, mtime = _ENTRY_TAIL.unpack_from(body, at + length)
         entries.append((uri, size, mtime))
@@ -198,10 +208,12 @@ def parse_entries(body: Union[bytes, bytearray], prefix: bytes = b"",
     return entries
 
 
-def _with_metadata(data: Union[bytes, bytearray], head: int, id: int, status: int, content_length: int,
+def _with_metadata(data: Union[bytes, bytearray], head: int, id: int, status: int,
+                   content_length: int,
                    metadata_length: int) -> Optional[Tuple[Answer, int]]:
     if metadata_length > METADATA_BYTES_MAX:
-        raise Malformed(f"{metadata_length} bytes of metadata, where {METADATA_BYTES_MAX} are the most")
+        raise Malformed(
+            f"{metadata_length} bytes of metadata, where {METADATA_BYTES_MAX} are the most")
     end = head + metadata_length
     if len(data) < end:
         return None

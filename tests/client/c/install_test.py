@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""libobjmapper as its users have it: installed below a prefix, found by pkg-config, built against by plain gcc.
+"""libobjmapper as its users have it: installed below a prefix, found by pkg-config, built against
+by plain gcc.
 
 Usage: install_test SERVER LIBRARY CPP_EXAMPLE CLI [InstallTest|StoringTest]
 """
@@ -25,7 +26,8 @@ CLANGS = "__sanitizer_cov_8bit_counters_init"
 
 
 def run(*command, **options):
-    return subprocess.run([str(part) for part in command], capture_output=True, timeout=PATIENCE_S, **options)
+    return subprocess.run([str(part) for part in command], capture_output=True, timeout=PATIENCE_S,
+                          **options)
 
 
 class InstalledTest(ServerTest):
@@ -53,7 +55,8 @@ class InstalledTest(ServerTest):
         # Exactly what the script says that one has to set.
         said = re.findall(r"([A-Z_]+)=(\S+)", installed.stdout.decode())
         cls.environment = {"PATH": os.environ["PATH"], **dict(said)}
-        undefined = run("nm", "-D", "-u", cls.prefix / "lib/libobjmapper.so").stdout.decode().split()
+        undefined = run("nm", "-D", "-u",
+                        cls.prefix / "lib/libobjmapper.so").stdout.decode().split()
         cls.sanitizers = [flag for symbol, flag in SANITIZERS.items() if symbol in undefined]
         # Each compiler's sanitizers have a run time of their own.
         cls.compiler, cls.run_time = "gcc", []
@@ -62,7 +65,8 @@ class InstalledTest(ServerTest):
 
     @classmethod
     def install(cls, *arguments, **options):
-        return run("tools/install_client", "--library", os.path.abspath(cls.library), "--cli", os.path.abspath(cls.cli),
+        return run("tools/install_client", "--library", os.path.abspath(cls.library), "--cli",
+                   os.path.abspath(cls.cli),
                    *arguments, **options)
 
     def build(self, source, *flags):
@@ -70,7 +74,8 @@ class InstalledTest(ServerTest):
         found = run("pkg-config", "--cflags", "--libs", "objmapper", env=self.environment)
         self.assertEqual(found.returncode, 0, found.stderr)
         program = self.folder / pathlib.Path(source).stem
-        built = run(self.compiler, *flags, *self.sanitizers, source, *found.stdout.decode().split(), *self.run_time,
+        built = run(self.compiler, *flags, *self.sanitizers, source, *found.stdout.decode().split(),
+                    *self.run_time,
                     "-o", program, env=self.environment)
         self.assertEqual((built.returncode, built.stderr), (0, b""))
         return program
@@ -83,24 +88,29 @@ class InstalledTest(ServerTest):
 
 
 class InstallTest(InstalledTest):
-    # The library shows the calls of objmapper.map, versioned, and nothing else; the header declares exactly those.
+    # The library shows the calls of objmapper.map, versioned, and nothing else; the header declares
+    # exactly those.
     def test_symbols(self):
-        listed = run("nm", "-D", "--defined-only", self.prefix / "lib/libobjmapper.so").stdout.decode()
+        listed = run("nm", "-D", "--defined-only",
+                     self.prefix / "lib/libobjmapper.so").stdout.decode()
         symbols = {line.split()[-1] for line in listed.splitlines()}
         script = pathlib.Path("client/c/objmapper.map").read_text()
         offered = set(re.findall(r"^    (om_\w+);$", script, re.MULTILINE))
         self.assertGreater(len(offered), 9)
         self.assertEqual(symbols, {"OBJMAPPER_1"} | {f"{name}@@OBJMAPPER_1" for name in offered})
         header = (self.prefix / "include/objmapper.h").read_text()
-        declared = set(re.findall(r"^[a-z][a-z_ *]*?\b(om_\w+)\(", re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL),
+        declared = set(re.findall(r"^[a-z][a-z_ *]*?\b(om_\w+)\(",
+                                  re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL),
                                   re.MULTILINE))
         self.assertEqual(declared, offered)
 
     # The soname's links lead to the library, whose version is the header's and pkg-config's.
     def test_names(self):
         lib = self.prefix / "lib"
-        version = run("pkg-config", "--modversion", "objmapper", env=self.environment).stdout.decode().strip()
-        self.assertIn(f'#define OM_VERSION "{version}"', (self.prefix / "include/objmapper.h").read_text())
+        version = run("pkg-config", "--modversion", "objmapper",
+                      env=self.environment).stdout.decode().strip()
+        self.assertIn(f'#define OM_VERSION "{version}"',
+                      (self.prefix / "include/objmapper.h").read_text())
         self.assertEqual(os.readlink(lib / "libobjmapper.so"), "libobjmapper.so.1")
         self.assertEqual(os.readlink(lib / "libobjmapper.so.1"), f"libobjmapper.so.{version}")
         dynamic = run("readelf", "-d", lib / "libobjmapper.so").stdout.decode()
@@ -110,15 +120,21 @@ class InstallTest(InstalledTest):
     # The header is C99 and C++ without a warning.
     def test_header(self):
         source = self.folder / "header.c"
-        source.write_text('#include <objmapper.h>\nint main(void) { om_options o = OM_OPTIONS_INIT; return (int)o.bytes_max; }\n')
-        strict = ["-Wall", "-Wextra", "-Werror", "-pedantic-errors", f"-I{self.prefix}/include", "-fsyntax-only", source]
-        for compiler in (["gcc", "-std=c99", "-Wstrict-prototypes"], ["g++", "-x", "c++", "-std=c++11"]):
+        source.write_text(
+            '#include <objmapper.h>\nint main(void) { om_options o = OM_OPTIONS_INIT; return '
+            '(int)o.bytes_max; }\n')
+        strict = ["-Wall", "-Wextra", "-Werror", "-pedantic-errors", f"-I{self.prefix}/include",
+                  "-fsyntax-only", source]
+        for compiler in (["gcc", "-std=c99", "-Wstrict-prototypes"],
+                         ["g++", "-x", "c++", "-std=c++11"]):
             done = run(*compiler, *strict)
             self.assertEqual((done.returncode, done.stderr), (0, b""))
 
-    # The example brings the object on both transports, and says by its exit code why not. So does the one in C++.
+    # The example brings the object on both transports, and says by its exit code why not. So does
+    # the one in C++.
     def test_example(self):
-        for fetch, said in ((self.build("client/examples/fetch.c"), "OM_NOT_FOUND: "), (os.path.abspath(self.cpp_example), "")):
+        for fetch, said in ((self.build("client/examples/fetch.c"), "OM_NOT_FOUND: "),
+                            (os.path.abspath(self.cpp_example), "")):
             for url in (self.server.url, self.server.tcp_url):
                 with self.subTest(fetch, url=url):
                     got = run(fetch, url, "big", env=self.environment)
@@ -136,35 +152,45 @@ class InstallTest(InstalledTest):
     # The Python package is in place beside it.
     def test_python(self):
         done = run(sys.executable, "-c", "import objmapper, sys; print(objmapper.__file__);"
-                   "sys.stdout.flush(); sys.stdout.buffer.write(objmapper.connect(sys.argv[1]).get('hello.txt'))",
+                   "sys.stdout.flush(); "
+                   "sys.stdout.buffer.write(objmapper.connect(sys.argv[1]).get('hello.txt'))",
                    self.server.url, env=self.environment)
         self.assertEqual(done.stdout.decode().splitlines(),
-                         [f"{self.prefix}/lib/python3/dist-packages/objmapper/__init__.py", "hello"], done.stderr)
+                         [f"{self.prefix}/lib/python3/dist-packages/objmapper/__init__.py",
+                          "hello"], done.stderr)
         self.assertTrue((self.prefix / "lib/python3/dist-packages/objmapper/py.typed").exists())
 
     # So is the command line, which says the same version.
     def test_cli(self):
         version = run(self.prefix / "bin/objmapper", "version").stdout.decode()
-        self.assertIn(f'#define OM_VERSION "{version.split()[-1]}"', (self.prefix / "include/objmapper.h").read_text())
+        self.assertIn(f'#define OM_VERSION "{version.split()[-1]}"',
+                      (self.prefix / "include/objmapper.h").read_text())
         got = run(self.prefix / "bin/objmapper", "get", "hello.txt", f"--server={self.server.url}")
         self.assertEqual((got.returncode, got.stdout), (0, b"hello\n"))
 
-    # Below /usr/local, as a package would have it: where Debian's Python looks, and nothing of this machine is touched.
-    @unittest.skipUnless(os.path.exists("/usr/bin/python3") and os.path.exists("/etc/debian_version"), "no Debian")
+    # Below /usr/local, as a package would have it: where Debian's Python looks, and nothing of this
+    # machine is touched.
+    @unittest.skipUnless(os.path.exists("/usr/bin/python3")
+                         and os.path.exists("/etc/debian_version"), "no Debian")
     def test_destdir(self):
         staged = self.folder / "staged"
         environment = {**os.environ, "DESTDIR": str(staged)}
         done = self.install("--python", "/usr/bin/python3", "/usr/local", env=environment)
         self.assertEqual((done.returncode, done.stderr), (0, b""))
-        where = run("/usr/bin/python3", "-c", "import sysconfig; print(sysconfig.get_path('purelib', 'posix_local'))")
+        where = run("/usr/bin/python3", "-c",
+                    "import sysconfig; print(sysconfig.get_path('purelib', 'posix_local'))")
         packages = pathlib.Path(f"{staged}{where.stdout.decode().strip()}")
         self.assertRegex(str(packages), r"staged/usr/local/lib/python3\.\d+/dist-packages$")
-        imported = run("/usr/bin/python3", "-I", "-c", "import sys; sys.path.insert(0, sys.argv[1]); import objmapper;"
+        imported = run("/usr/bin/python3", "-I", "-c",
+                       "import sys; sys.path.insert(0, sys.argv[1]); import objmapper;"
                        "print(objmapper.__file__)", packages)
-        self.assertEqual(imported.stdout.decode(), f"{packages}/objmapper/__init__.py\n", imported.stderr)
-        self.assertIn("prefix=/usr/local\n", (staged / "usr/local/lib/pkgconfig/objmapper.pc").read_text())
+        self.assertEqual(imported.stdout.decode(), f"{packages}/objmapper/__init__.py\n",
+                         imported.stderr)
+        self.assertIn("prefix=/usr/local\n",
+                      (staged / "usr/local/lib/pkgconfig/objmapper.pc").read_text())
 
-    # The manifest has all that was installed, and what it has is all that goes, with what Python has made of it.
+    # The manifest has all that was installed, and what it has is all that goes, with what Python
+    # has made of it.
     def test_uninstall(self):
         prefix = self.folder / "other"
         (prefix / "bin").mkdir(parents=True)
@@ -172,22 +198,26 @@ class InstallTest(InstalledTest):
         self.assertEqual(self.install(prefix).returncode, 0)
         listed = set((prefix / "share/objmapper/manifest").read_text().splitlines())
         there = {str(path) for path in prefix.rglob("*") if not path.is_dir()}
-        self.assertEqual(there - listed, {f"{prefix}/bin/somebody_elses", f"{prefix}/share/objmapper/manifest"})
+        self.assertEqual(there - listed,
+                         {f"{prefix}/bin/somebody_elses", f"{prefix}/share/objmapper/manifest"})
         self.assertEqual(listed - there, set())
         package = next(prefix.rglob("objmapper/__init__.py")).parent
         run(sys.executable, "-m", "compileall", package)
         self.assertTrue((package / "__pycache__").exists())
         removed = run("tools/install_client", "--uninstall", prefix)
         self.assertEqual((removed.returncode, removed.stderr), (0, b""))
-        self.assertEqual(sorted(str(path.relative_to(prefix)) for path in prefix.rglob("*")), ["bin", "bin/somebody_elses"])
+        self.assertEqual(sorted(str(path.relative_to(prefix)) for path in prefix.rglob("*")),
+                         ["bin", "bin/somebody_elses"])
         again = run("tools/install_client", "--uninstall", prefix)
         self.assertEqual(again.returncode, 1)
         self.assertIn(b"tools/install_client: nothing was installed", again.stderr)
 
     # What cannot be done is refused, with a sentence, before anything is copied.
     def test_refusals(self):
-        for arguments in ((), ("relative",), ("--library",), ("--library", "/no/such", f"{self.folder}/x"),
-                          ("--cli", "/no/such", f"{self.folder}/x"), ("--python", "/no/such", f"{self.folder}/x"),
+        for arguments in ((), ("relative",), ("--library",),
+                          ("--library", "/no/such", f"{self.folder}/x"),
+                          ("--cli", "/no/such", f"{self.folder}/x"),
+                          ("--python", "/no/such", f"{self.folder}/x"),
                           ("--nope", f"{self.folder}/x"),
                           (f"{self.folder}/x", f"{self.folder}/y"), (f"{self.folder}/x y",)):
             done = run("tools/install_client", *arguments)
@@ -210,7 +240,9 @@ class StoringTest(InstalledTest):
         file.write_bytes(bytes(5000))
         done = run(store, self.server.url, file, "example/object", env=self.environment)
         self.assertEqual((done.returncode, done.stderr), (0, b""))
-        self.assertRegex(done.stdout.decode(), r"stored 5000 bytes, etag \S+\nexample/object: 5000 bytes, changed at \d+\n"
+        self.assertRegex(done.stdout.decode(),
+                         r"stored 5000 bytes, etag \S+\nexample/object: 5000 bytes, changed at "
+                         r"\d+\n"
                          r"example/object\.note: 20 bytes, changed at \d+\n")
         self.assertEqual(os.listdir(self.server.root / "example"), ["object.note"])
 

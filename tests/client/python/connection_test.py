@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""objmapper's Python client and its connection: forks, threads, servers that go, hang or talk nonsense.
+"""objmapper's Python client and its connection: forks, threads, servers that go, hang or talk
+nonsense.
 
 Usage: connection_test SERVER
 """
@@ -126,11 +127,13 @@ class ConnectionTest(ServerTest):
                 assert os.fstat(client._connection._socket.fileno()).st_ino != inode
 
             self.assertTrue(in_child(child))
-            self.assertTrue(in_child(client.close))  # nor does closing it there say goodbye for the parent
+            # nor does closing it there say goodbye for the parent
+            self.assertTrue(in_child(client.close))
             self.assertEqual(client.get("o/1"), b"1" * 1000)
             self.assertEqual(os.fstat(client._connection._socket.fileno()).st_ino, inode)
 
-    # A child that forks in the middle of a batch, or of another thread's call, is not held up by it.
+    # A child that forks in the middle of a batch, or of another thread's call, is not held up by
+    # it.
     def test_fork_in_the_middle(self):
         with objmapper.connect(self.server.url) as client:
             items = client.get_many(f"o/{i % 20}" for i in range(1000))
@@ -179,7 +182,8 @@ class ConnectionTest(ServerTest):
                 thread.join()
         self.assertEqual(wrong, [])
 
-    # While a batch is open the client's other calls say so; afterwards, or when it is dropped, they work.
+    # While a batch is open the client's other calls say so; afterwards, or when it is dropped, they
+    # work.
     def test_a_batch_has_the_client_to_itself(self):
         with objmapper.connect(self.server.url) as client:
             items = client.get_fds(f"o/{i}" for i in range(20))
@@ -222,7 +226,8 @@ class ConnectionTest(ServerTest):
 
     # What is no URL, and where nobody listens.
     def test_no_connection(self):
-        for url in ("", "run/s", "unix:", "unix:@", "unix:/a\0b", "tcp://", "tcp://host", "tcp://host:0", "tcp://:1", "http://x:1",
+        for url in ("", "run/s", "unix:", "unix:@", "unix:/a\0b", "tcp://", "tcp://host",
+                    "tcp://host:0", "tcp://:1", "http://x:1",
                     "unix:" + "p" * 200):
             with self.assertRaises(objmapper.InvalidRequest):
                 objmapper.connect(url)
@@ -237,10 +242,12 @@ class ConnectionTest(ServerTest):
     # However long a timeout is.
     def test_long_timeouts(self):
         for timeout in (None, float("inf"), 1e300, 10 ** 400, 1 << 62, datetime.timedelta.max, 3e6):
-            with self.subTest(timeout), objmapper.connect(self.server.url, timeout=timeout) as client:
+            with self.subTest(timeout), objmapper.connect(self.server.url,
+                                                          timeout=timeout) as client:
                 self.assertEqual(client.get("o/1"), b"1" * 1000)
 
-    # A Unix socket's path alone is an address, and the environment says where a server is that nobody has named.
+    # A Unix socket's path alone is an address, and the environment says where a server is that
+    # nobody has named.
     def test_default_address(self):
         path = self.server.url[len("unix:"):]
         folder = os.getcwd()
@@ -258,7 +265,8 @@ class ConnectionTest(ServerTest):
         os.environ.pop("OBJMAPPER_SERVER")
         os.environ["XDG_RUNTIME_DIR"] = os.path.dirname(path)
         if not os.path.exists("/run/objmapper/objmapper.sock"):
-            self.assertEqual(objmapper.address.default_url(), f"unix:{os.path.dirname(path)}/objmapper.sock")
+            self.assertEqual(objmapper.address.default_url(),
+                             f"unix:{os.path.dirname(path)}/objmapper.sock")
         objmapper.address._UNIT_SOCKET, unit = path, objmapper.address._UNIT_SOCKET
         self.addCleanup(setattr, objmapper.address, "_UNIT_SOCKET", unit)
         with objmapper.connect() as client:  # that of the unit, which is this user's, or root's
@@ -266,7 +274,8 @@ class ConnectionTest(ServerTest):
 
     # A backlog that is full is waited for, until the timeout and no longer.
     def test_full_backlog(self):
-        with tempfile.TemporaryDirectory(prefix="om.", dir="/tmp") as folder, socket.socket(socket.AF_UNIX) as listener:
+        with tempfile.TemporaryDirectory(
+            prefix="om.", dir="/tmp") as folder, socket.socket(socket.AF_UNIX) as listener:
             listener.bind(f"{folder}/s")
             listener.listen(0)
             with socket.socket(socket.AF_UNIX) as first:
@@ -309,7 +318,8 @@ class ConnectionTest(ServerTest):
             client.ping()
         self.assertEqual(fake.connections, 2)
 
-    # A server that gives each connection only so many answers costs a batch, and single calls, nothing but connections.
+    # A server that gives each connection only so many answers costs a batch, and single calls,
+    # nothing but connections.
     def test_answers_per_connection(self):
         short = type("Short", (ServerTest,), {"flags": ("--requests_per_conn=7",)})
         short.setUpClass()
@@ -342,7 +352,8 @@ class ConnectionTest(ServerTest):
                 list(client.get_many(["a", "b"]))
         self.assertEqual(fake.connections, 2)
 
-    # A timeout is a deadline, whatever signals come, and a byte now and then does not prolong that of an answer.
+    # A timeout is a deadline, whatever signals come, and a byte now and then does not prolong that
+    # of an answer.
     def test_timeout_is_a_deadline(self):
         signal.signal(signal.SIGUSR1, lambda *_: None)
         over = threading.Event()
@@ -372,7 +383,8 @@ class ConnectionTest(ServerTest):
                     try:
                         with self.assertRaises(objmapper.TimedOut):
                             client.get("a")
-                        self.assertFalse(over.is_set(), "it was waited for until the signals ceased")
+                        self.assertFalse(over.is_set(),
+                                         "it was waited for until the signals ceased")
                     finally:
                         over.set()
                         disturber.join()
@@ -405,8 +417,10 @@ class ConnectionTest(ServerTest):
 
     # close() wakes the threads that are in a call, or are waiting for one; nothing stays open.
     def test_close_wakes_others(self):
-        for call in (lambda client: client.get("a"), lambda client: list(client.get_many(["a", "b"])),
-                     lambda client: client.put("a", b"x" * 10_000_000), lambda client: next(client.list())):
+        for call in (lambda client: client.get("a"),
+                     lambda client: list(client.get_many(["a", "b"])),
+                     lambda client: client.put("a", b"x" * 10_000_000),
+                     lambda client: next(client.list())):
             with self.subTest(call):
                 asked = threading.Event()
 
@@ -446,7 +460,8 @@ class ConnectionTest(ServerTest):
                 fake.close()
                 self.assertLessEqual(open_fds(), before)
 
-    # Who has forked beside a thread that is in a call inherits its views of the connection's buffers.
+    # Who has forked beside a thread that is in a call inherits its views of the connection's
+    # buffers.
     def test_fork_beside_views(self):
         with objmapper.connect(self.server.url) as client:
             connection = client._connection
@@ -486,7 +501,8 @@ class ConnectionTest(ServerTest):
             for client in clients:
                 client.close()
 
-    # An object whose bytes break off is its own item's error; what else was asked goes over a new connection.
+    # An object whose bytes break off is its own item's error; what else was asked goes over a new
+    # connection.
     def test_a_body_that_breaks_off_in_a_batch(self):
         rest = [answer(5, id=1) + b"hello", answer(5, id=2) + b"world"]
         sent = []
@@ -507,7 +523,8 @@ class ConnectionTest(ServerTest):
 
     # Whatever is wrong with one of many concerns that one.
     def test_bad_ones_among_many(self):
-        bad = (None, 5, "", "x" * 5000, "\ud800", b"", "a\0b", "../etc/passwd", "o", "o/none", ["o/1"])
+        bad = (None, 5, "", "x" * 5000, "\ud800", b"", "a\0b", "../etc/passwd", "o", "o/none",
+               ["o/1"])
         with objmapper.connect(self.server.url, bytes_max=1000) as client:
             for many in (client.get_many, client.get_fds):
                 uris = [uri for one in bad for uri in (one, "o/1")] * 20
@@ -526,11 +543,13 @@ class ConnectionTest(ServerTest):
                 self.assertEqual(isinstance(item.error, objmapper.TooLarge), uri != "o/1")
             self.assertEqual(client.get("o/1"), b"1" * 1000)
 
-    # A server that goes in the middle is a ConnectionFailed that says where, and nothing is asked twice.
+    # A server that goes in the middle is a ConnectionFailed that says where, and nothing is asked
+    # twice.
     def test_server_goes(self):
         head = b"\2\0\0\0\1\0" + (10).to_bytes(8, "big") + b"\0\0"
         for answer, text in ((b"", "without an answer"), (head[:9], "in the middle of an answer"),
-                             (head + b"abc", "after 3 bytes|after 3 of 10"), (b"\3\3", "it is shutting down")):
+                             (head + b"abc", "after 3 bytes|after 3 of 10"),
+                             (b"\3\3", "it is shutting down")):
             with self.subTest(text):
                 fake = self.fake(HELLO_ACK, answer)
                 with objmapper.connect(fake.url) as client:
@@ -548,7 +567,8 @@ class ConnectionTest(ServerTest):
     # What is not this protocol is a ProtocolError, and an OK without its descriptor is, too.
     def test_nonsense(self):
         ok = b"\2\0\0\0\1\0" + bytes(8) + b"\0\0"
-        for answer in (b"HTTP/1.1 400", b"\2\0\0\0\x63\0" + bytes(8) + b"\0\0", b"\2\0\0\0\1\0" + bytes(8) + b"\xff\xff",
+        for answer in (b"HTTP/1.1 400", b"\2\0\0\0\x63\0" + bytes(8) + b"\0\0",
+                       b"\2\0\0\0\1\0" + bytes(8) + b"\xff\xff",
                        b"\2\0\0\0\1\0" + bytes(8) + b"\0\2\1\0", ok):
             with self.subTest(answer):
                 fake = self.fake(HELLO_ACK, answer)
@@ -561,13 +581,14 @@ class ConnectionTest(ServerTest):
     # Bytes from another place than asked for do not pass for the right ones.
     def test_wrong_range(self):
         granted = b"\x10\0\x10" + (5).to_bytes(8, "big") + (3).to_bytes(8, "big")
-        fake = self.fake(HELLO_ACK, b"\2\0\0\0\1\0" + (3).to_bytes(8, "big") + b"\0\x13" + granted + b"abc")
+        fake = self.fake(HELLO_ACK,
+                         b"\2\0\0\0\1\0" + (3).to_bytes(8, "big") + b"\0\x13" + granted + b"abc")
         with objmapper.connect(fake.url) as client:
             with self.assertRaises(objmapper.ProtocolError):
                 client.get("a", offset=4, length=3)
 
-    # Nor do more bytes than were asked for, whatever the server says of them, nor fewer than there are; nothing is read of
-    # them, and nothing allocated.
+    # Nor do more bytes than were asked for, whatever the server says of them, nor fewer than there
+    # are; nothing is read of them, and nothing allocated.
     def test_other_bytes(self):
         for length, size, granted, ask in (
                 (100_000_000, None, None, {"offset": 4, "length": 10}),
@@ -583,7 +604,8 @@ class ConnectionTest(ServerTest):
                     with self.assertRaises(objmapper.ProtocolError):
                         client.get("a", **ask)
                 if "length" in ask:
-                    fake = self.fake(HELLO_ACK, answer(length, metadata(size, granted)) + b"0123456789")
+                    fake = self.fake(HELLO_ACK,
+                                     answer(length, metadata(size, granted)) + b"0123456789")
                     with objmapper.connect(fake.url) as client:
                         with self.assertRaises(objmapper.ProtocolError):
                             client.get_into("a", bytearray(ask["length"]), offset=ask["offset"])
@@ -592,7 +614,8 @@ class ConnectionTest(ServerTest):
     def test_bodies_where_none_belong(self):
         for call in (lambda client: client.stat("a"), lambda client: client.put("a", b"x"),
                      lambda client: client.delete("a"), lambda client: client.get_fd("a")):
-            fake = self.fake(HELLO_ACK, answer(5, status=int("get_fd" in call.__code__.co_names)) + b"hello")
+            fake = self.fake(HELLO_ACK,
+                             answer(5, status=int("get_fd" in call.__code__.co_names)) + b"hello")
             with objmapper.connect(fake.url) as client:
                 with self.assertRaises(objmapper.ProtocolError):
                     call(client)
@@ -605,7 +628,8 @@ class ConnectionTest(ServerTest):
             with objmapper.connect(fake.url, timeout=0.2) as client:
                 with self.assertRaises(objmapper.ConnectionFailed):
                     call(client)
-            self.assertLess(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, 256 << 10)  # KiB
+            # KiB
+            self.assertLess(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, 256 << 10)
 
     # A body of many pieces arrives whole.
     def test_large_body(self):
@@ -614,9 +638,11 @@ class ConnectionTest(ServerTest):
         with objmapper.connect(fake.url) as client:
             self.assertEqual(client.get("a"), body)
 
-    # A list of something else than was asked for, or one that never gets on, ends with the entry before.
+    # A list of something else than was asked for, or one that never gets on, ends with the entry
+    # before.
     def test_lists_that_lie(self):
-        for bad in ([b"ab"], [b"/etc/passwd"], [b""], [b"abc/x\0y"], [b"abc/b", b"abc/a"], [b"abc/a", b"abc/a"],
+        for bad in ([b"ab"], [b"/etc/passwd"], [b""], [b"abc/x\0y"], [b"abc/b", b"abc/a"],
+                    [b"abc/a", b"abc/a"],
                     [b"abc" + b"x" * 4094]):
             with self.subTest(bad):
                 body = b"".join(entry(uri) for uri in bad)
@@ -637,7 +663,8 @@ class ConnectionTest(ServerTest):
             with self.assertRaisesRegex(objmapper.ProtocolError, "are the most"):
                 next(client.list())
 
-    # Descriptors that nobody asked for are never this process's; behind one that was asked for, they end the connection.
+    # Descriptors that nobody asked for are never this process's; behind one that was asked for,
+    # they end the connection.
     def test_hoarded_descriptors(self):
         with tempfile.TemporaryFile() as file:
             file.write(b"hello")
@@ -678,7 +705,8 @@ class ConnectionTest(ServerTest):
                 connection = client._connection
                 id = connection.queue(wire.FDPASS, b"a")
                 connection.flush()
-                got = client_module._take_fd(connection, connection.receive(id, wire.FDPASS, "a"), "a", None)
+                got = client_module._take_fd(connection, connection.receive(id, wire.FDPASS, "a"),
+                                             "a", None)
                 got.close()
                 self.assertTrue(sent.wait(PATIENCE_S))
                 connection.queue(wire.COPY, b"b")
@@ -693,11 +721,13 @@ class ConnectionTest(ServerTest):
             file.flush()
             ends = os.pipe()
             things = [ends[0], os.open(folder, os.O_RDONLY), os.open("/dev/zero", os.O_RDONLY),
-                      os.open(folder + "/w", os.O_WRONLY | os.O_CREAT), os.open(folder + "/w", os.O_PATH)]
+                      os.open(folder + "/w", os.O_WRONLY | os.O_CREAT),
+                      os.open(folder + "/w", os.O_PATH)]
 
             def passing(thing, length):
                 return lambda connection: connection.sendmsg(
-                    [answer(length)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [thing]))])
+                    [answer(length)],
+                    [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [thing]))])
 
             for thing in things:
                 with objmapper.connect(self.fake(HELLO_ACK, passing(thing, 0)).url) as client:
@@ -713,7 +743,8 @@ class ConnectionTest(ServerTest):
     def test_messages_are_printable(self):
         evil = "e\x1b[2J\u009b7m\r\n\u202e\u2028\x7f"
         text = evil.encode() + b"\x9b\xc3"
-        fake = self.fake(HELLO_ACK, answer(0, b"\xff" + len(text).to_bytes(2, "big") + text, status=1))
+        fake = self.fake(HELLO_ACK,
+                         answer(0, b"\xff" + len(text).to_bytes(2, "big") + text, status=1))
         with objmapper.connect(fake.url) as client:
             with self.assertRaises(objmapper.NotFound) as caught:
                 client.get(evil)
@@ -726,7 +757,8 @@ class ConnectionTest(ServerTest):
     # Somebody else's server is told nothing.
     def test_whose_server(self):
         fake = self.fake(HELLO_ACK)
-        with self.assertRaisesRegex(objmapper.ConnectionFailed, f"is uid {os.geteuid()}, not uid {os.geteuid() + 1}"):
+        with self.assertRaisesRegex(objmapper.ConnectionFailed,
+                                    f"is uid {os.geteuid()}, not uid {os.geteuid() + 1}"):
             objmapper.connect(fake.url, server_uids=[os.geteuid() + 1])
         fake = self.fake(HELLO_ACK)
         objmapper.connect(fake.url, server_uids={os.geteuid(), 0}).close()

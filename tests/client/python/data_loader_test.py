@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The data loader of client/python/examples runs as it says, with workers that fork and workers that are spawned.
+"""The data loader of client/python/examples runs as it says, with workers that fork and workers
+that are spawned.
 
 Usage: data_loader_test SERVER
 """
@@ -19,9 +20,11 @@ WORKERS = 3
 class DataLoaderTest(ServerTest):
     flags = ("--max_connections=20",)
 
-    # Every sample comes once, in order, with the object's own bytes, loaded by other processes than the main one.
+    # Every sample comes once, in order, with the object's own bytes, loaded by other processes than
+    # the main one.
     def test_workers(self):
-        contents = {f"samples/{i:03}": os.urandom(i * 100) for i in range(100)}  # the first one is empty
+        # the first one is empty
+        contents = {f"samples/{i:03}": os.urandom(i * 100) for i in range(100)}
         for uri, content in contents.items():
             self.server.write(uri, content)
         uris = self.server.folder / "uris"
@@ -29,9 +32,12 @@ class DataLoaderTest(ServerTest):
         for start in ("fork", "spawn"):
             with self.subTest(start):
                 process = subprocess.Popen(
-                    [sys.executable, "client/python/examples/data_loader.py", self.server.url, "samples/",
-                     f"--workers={WORKERS}", "--batch_size=4", f"--start={start}", f"--uris={uris}"],
-                    env={**os.environ, "PYTHONPATH": os.path.abspath("client/python")}, stdout=subprocess.PIPE, text=True)
+                    [sys.executable, "client/python/examples/data_loader.py", self.server.url,
+                     "samples/",
+                     f"--workers={WORKERS}", "--batch_size=4", f"--start={start}",
+                     f"--uris={uris}"],
+                    env={**os.environ, "PYTHONPATH": os.path.abspath("client/python")},
+                    stdout=subprocess.PIPE, text=True)
                 output, _ = process.communicate(timeout=PATIENCE_S)
                 self.assertEqual(process.returncode, 0)
                 lines = [line.split() for line in output.splitlines()]

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""objmapper's Python client reads: bytes, descriptors, mappings, many at once. Against the real server.
+"""objmapper's Python client reads: bytes, descriptors, mappings, many at once. Against the real
+server.
 
 Usage: get_test SERVER
 """
@@ -49,7 +50,8 @@ class GetTest(ServerTest):
                 self.assertEqual(client.get("folder/big", mode=mode), self.big)
             self.assertEqual(client.get(b"hello.txt"), b"hello\n")
 
-    # A part is cut at the object's end; one of no bytes still tells whether there is such an object.
+    # A part is cut at the object's end; one of no bytes still tells whether there is such an
+    # object.
     def test_parts(self):
         for client in self.clients():
             self.assertEqual(client.get("hello.txt", offset=1, length=3), b"ell")
@@ -70,7 +72,8 @@ class GetTest(ServerTest):
             buffer = bytearray(b"." * 8)
             self.assertEqual(client.get_into("hello.txt", buffer), 6)
             self.assertEqual(buffer, b"hello\n..")
-            self.assertEqual(client.get_into("hello.txt", memoryview(buffer)[:2], offset=3, mode="splice"), 2)
+            self.assertEqual(client.get_into("hello.txt", memoryview(buffer)[:2], offset=3,
+                                             mode="splice"), 2)
             self.assertEqual(buffer, b"lollo\n..")
             self.assertEqual(client.get_into("hello.txt", bytearray()), 0)
             large = mmap.mmap(-1, BIG)
@@ -102,11 +105,14 @@ class GetTest(ServerTest):
             self.assertEqual(client.get(b"not-utf-8-\xff"), b"odd")
             self.assertEqual(client.get(os.fsdecode(b"not-utf-8-\xff")), b"odd")
 
-    # An error tells what was asked and why not, by its class and its text, and the connection goes on.
+    # An error tells what was asked and why not, by its class and its text, and the connection goes
+    # on.
     def test_errors(self):
         for client in self.clients():
-            for uri, kind, status in (("none", objmapper.NotFound, 0x01), ("folder", objmapper.Conflict, 0x09),
-                                      ("../etc", objmapper.PermissionDenied, 0x06), ("a\0b", objmapper.InvalidRequest, 0x02),
+            for uri, kind, status in (("none", objmapper.NotFound, 0x01),
+                                      ("folder", objmapper.Conflict, 0x09),
+                                      ("../etc", objmapper.PermissionDenied, 0x06),
+                                      ("a\0b", objmapper.InvalidRequest, 0x02),
                                       ("n" * 300, objmapper.InvalidRequest, 0x04)):
                 with self.assertRaises(kind) as caught:
                     client.get(uri)
@@ -148,7 +154,8 @@ class GetTest(ServerTest):
             os.close(client.get_fd("empty").detach())
             client.get_fd("hello.txt")  # dropped, and so closed
 
-    # A file object and a mapping hold the object's bytes after the client has gone; an empty object is no exception.
+    # A file object and a mapping hold the object's bytes after the client has gone; an empty object
+    # is no exception.
     def test_files_and_mappings(self):
         with objmapper.connect(self.server.url) as client:
             file = client.open("folder/big")
@@ -163,7 +170,8 @@ class GetTest(ServerTest):
             with self.assertRaises(TypeError):
                 mapping[0] = 1
         with empty:
-            self.assertEqual((len(empty), empty.size(), bytes(empty), empty[:5], empty.find(b"a")), (0, 0, b"", b"", -1))
+            self.assertEqual((len(empty), empty.size(), bytes(empty), empty[:5], empty.find(b"a")),
+                             (0, 0, b"", b"", -1))
             self.assertEqual(len(memoryview(empty)), 0)
 
     # A mapping lives as long as its views, whatever becomes of the `with` that it was made in.
@@ -204,7 +212,8 @@ class GetTest(ServerTest):
     # Over TCP a descriptor is refused here, with the reason.
     def test_no_descriptors_over_tcp(self):
         with objmapper.connect(self.server.tcp_url) as client:
-            for ask in (client.get_fd, client.open, client.mmap, lambda uri: list(client.get_fds([uri]))):
+            for ask in (client.get_fd, client.open, client.mmap,
+                        lambda uri: list(client.get_fds([uri]))):
                 with self.assertRaisesRegex(objmapper.Unsupported, "only through Unix sockets"):
                     ask("hello.txt")
             self.assertEqual(client.get("hello.txt"), b"hello\n")
@@ -268,7 +277,8 @@ class GetTest(ServerTest):
             kinds = {type(item.error) for item in client.get_many(names)}
             self.assertEqual(kinds, {objmapper.NotFound})
 
-    # At the limit of open files the items that lost theirs say so, and what to do; once some are closed it goes on.
+    # At the limit of open files the items that lost theirs say so, and what to do; once some are
+    # closed it goes on.
     def test_lost_descriptors(self):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         with objmapper.connect(self.server.url) as client:
@@ -283,7 +293,8 @@ class GetTest(ServerTest):
                         got.append(item.value)
                     else:
                         self.assertIsInstance(item.error, objmapper.DescriptorsLost)
-                        self.assertRegex(str(item.error), r"RLIMIT_NOFILE \(\d+ descriptors.*setrlimit.*ulimit -n")
+                        self.assertRegex(str(item.error),
+                                         r"RLIMIT_NOFILE \(\d+ descriptors.*setrlimit.*ulimit -n")
                         lost += 1
                         while got:
                             got.pop().close()

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The Python package is what its pyproject.toml promises: Python 3.9, nothing but the standard library, typed.
+"""The Python package is what its pyproject.toml promises: Python 3.9, nothing but the standard
+library, typed.
 
 Usage: package_test
 """
@@ -18,21 +19,27 @@ import objmapper
 
 PACKAGE = pathlib.Path("client/python/objmapper")
 SOURCES = [*PACKAGE.glob("*.py"), *pathlib.Path("client/python/examples").glob("*.py")]
-# What Python 3.9's standard library has, of all that the package may want (docs.python.org/3.9/library).
-STANDARD = {"array", "argparse", "collections", "dataclasses", "datetime", "fcntl", "io", "itertools", "math", "mmap",
-            "multiprocessing", "os", "resource", "select", "socket", "stat", "struct", "sys", "threading", "time", "types", "typing", "zlib"}
+# What Python 3.9's standard library has, of all that the package may want
+# (docs.python.org/3.9/library).
+STANDARD = {"array", "argparse", "collections", "dataclasses", "datetime", "fcntl", "io",
+            "itertools", "math", "mmap",
+            "multiprocessing", "os", "resource", "select", "socket", "stat", "struct", "sys",
+            "threading", "time", "types", "typing", "zlib"}
 
 
 class PackageTest(unittest.TestCase):
-    # Every file is Python 3.9: its grammar, and no module that is not of its library. (The example may find torch.)
+    # Every file is Python 3.9: its grammar, and no module that is not of its library. (The example
+    # may find torch.)
     def test_python_3_9(self):
         self.assertGreater(len(SOURCES), 8)
         for source in SOURCES:
             tree = ast.parse(source.read_text(), source, feature_version=(3, 9))
             for node in ast.walk(tree):
-                # "X | Y" in an annotation is grammar for any version, and an error at run time before 3.10.
+                # "X | Y" in an annotation is grammar for any version, and an error at run time
+                # before 3.10.
                 if isinstance(node, ast.arg) and node.annotation or isinstance(node, ast.AnnAssign):
-                    union = [part for part in ast.walk(node.annotation) if isinstance(part, ast.BinOp)]
+                    union = [part for part in ast.walk(node.annotation)
+                             if isinstance(part, ast.BinOp)]
                     self.assertEqual(union, [], f"{source}:{node.lineno}")
                 names = []
                 if isinstance(node, ast.Import):
@@ -64,7 +71,8 @@ class PackageTest(unittest.TestCase):
             for method, member in vars(thing).items() if name == "Client" else []:
                 if inspect.isfunction(member) and not method.startswith("_"):
                     self.assertTrue(inspect.getdoc(member), f"{name}.{method}")
-                    typing.get_type_hints(member)  # NameError or TypeError when an annotation means nothing
+                    # NameError or TypeError when an annotation means nothing
+                    typing.get_type_hints(member)
 
     # The package and its metadata agree on the version.
     def test_version(self):

@@ -35,7 +35,8 @@ class PutTest(ServerTest):
     def content(self, uri):
         return (self.server.root / uri).read_bytes()
 
-    # Whatever the bytes come from, the object is those bytes, and what the answer tells of it is so.
+    # Whatever the bytes come from, the object is those bytes, and what the answer tells of it is
+    # so.
     def test_sources(self):
         big = os.urandom(BIG)
         file = self.server.folder / "file"
@@ -74,7 +75,8 @@ class PutTest(ServerTest):
             if hasattr(source, "close"):
                 source.close()
 
-    # A file goes from where it stands, and stands at its end afterwards, as if it had been read; a pipe is read.
+    # A file goes from where it stands, and stands at its end afterwards, as if it had been read; a
+    # pipe is read.
     def test_file_positions(self):
         with tempfile.TemporaryFile() as file:
             file.write(b"0123456789")
@@ -130,15 +132,18 @@ class PutTest(ServerTest):
             self.assertEqual(self.client.get(name), content)
         fd = objmapper.sealed_memfd(b"sealed")
         self.addCleanup(os.close, fd)
-        for change in (lambda: os.pwrite(fd, b"x", 0), lambda: os.ftruncate(fd, 3), lambda: os.ftruncate(fd, 100)):
+        for change in (lambda: os.pwrite(fd, b"x", 0), lambda: os.ftruncate(fd, 3),
+                       lambda: os.ftruncate(fd, 100)):
             with self.assertRaises(PermissionError):
                 change()
         self.assertTrue(fcntl.fcntl(fd, fcntl.F_GETFD) & fcntl.FD_CLOEXEC)
 
-    # An object with a time to live goes, by each way in; one without stays. Nonsense is refused here.
+    # An object with a time to live goes, by each way in; one without stays. Nonsense is refused
+    # here.
     def test_ttl(self):
         self.client.put("mortal 0", b"1", ttl=1)
-        self.client.put_memory("mortal 1", b"1", ttl=datetime.timedelta(milliseconds=1))  # rounded up
+        # rounded up
+        self.client.put_memory("mortal 1", b"1", ttl=datetime.timedelta(milliseconds=1))
         self.client.put("immortal", b"1")
         self.client.put("long", b"1", ttl=3600)
         for uri in ("mortal 0", "mortal 1"):
@@ -165,10 +170,12 @@ class PutTest(ServerTest):
         with mapping:
             self.assertEqual(mapping[:], b"bytes")
 
-    # A list has every object below its prefix, sorted as bytes, page after page, and the client is free between pages.
+    # A list has every object below its prefix, sorted as bytes, page after page, and the client is
+    # free between pages.
     def test_list(self):
         stem = "d" * 200
-        names = sorted(f"list/{stem}/{stem}/{stem}/{i}" for i in range(2000))  # more than one page of 1 MiB
+        # more than one page of 1 MiB
+        names = sorted(f"list/{stem}/{stem}/{stem}/{i}" for i in range(2000))
         for i, uri in enumerate(names):
             self.server.write(uri, b"x" * (i % 5))
         self.client.put(b"list/\xff", b"odd")
@@ -191,8 +198,10 @@ class PutTest(ServerTest):
     def test_refusals(self):
         self.client.put("folder/object", b"1")
         big = bytes(BIG)
-        for uri, kind in (("folder", objmapper.Conflict), ("folder/object/below", objmapper.Conflict),
-                          ("../outside", objmapper.PermissionDenied), (".objmapper-own", objmapper.PermissionDenied)):
+        for uri, kind in (("folder", objmapper.Conflict),
+                          ("folder/object/below", objmapper.Conflict),
+                          ("../outside", objmapper.PermissionDenied),
+                          (".objmapper-own", objmapper.PermissionDenied)):
             for put in (self.client.put, self.client.put_memory):
                 for data in (b"2", big):
                     with self.assertRaises(kind):
@@ -237,8 +246,10 @@ class PutTest(ServerTest):
 
     # The example runs against a server as it says.
     def test_tour(self):
-        done = subprocess.run([sys.executable, "client/python/examples/tour.py", self.server.url], capture_output=True,
-                              timeout=PATIENCE_S, env={**os.environ, "PYTHONPATH": os.path.abspath("client/python")})
+        done = subprocess.run([sys.executable, "client/python/examples/tour.py", self.server.url],
+                              capture_output=True,
+                              timeout=PATIENCE_S,
+                              env={**os.environ, "PYTHONPATH": os.path.abspath("client/python")})
         self.assertEqual((done.returncode, done.stderr), (0, b""))
         self.assertIn(b"not there: tour/none\n", done.stdout)
         self.assertEqual(list(self.client.list("tour/")), [])
@@ -247,7 +258,8 @@ class PutTest(ServerTest):
     def test_data_loader_lists(self):
         for i in range(10):
             self.client.put(f"samples/{i}", bytes(i))
-        done = subprocess.run([sys.executable, "client/python/examples/data_loader.py", self.server.url, "samples/"],
+        done = subprocess.run([sys.executable, "client/python/examples/data_loader.py",
+                               self.server.url, "samples/"],
                               capture_output=True, timeout=PATIENCE_S, text=True,
                               env={**os.environ, "PYTHONPATH": os.path.abspath("client/python")})
         self.assertEqual((done.returncode, done.stderr), (0, ""))

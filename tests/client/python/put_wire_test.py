@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The bytes that objmapper's Python client sends to store and to list, against a server that takes one request.
+"""The bytes that objmapper's Python client sends to store and to list, against a server that takes
+one request.
 
 Usage: put_wire_test
 """
@@ -23,8 +24,11 @@ class PutWireTest(unittest.TestCase):
     """What goes out, to a server that takes one request and answers it as told."""
 
     def asked(self, length, answer, action, reads_on=True):
-        """(the bytes after HELLO that `action` sent, the inodes of descriptors on the first of them)."""
-        with tempfile.TemporaryDirectory(prefix="om.", dir="/tmp") as folder, socket.socket(socket.AF_UNIX) as listener:
+        """(the bytes after HELLO that `action` sent, the inodes of descriptors on the first of
+        them).
+        """
+        with tempfile.TemporaryDirectory(
+            prefix="om.", dir="/tmp") as folder, socket.socket(socket.AF_UNIX) as listener:
             listener.bind(f"{folder}/s")
             listener.listen()
             got, inodes = b"", []
@@ -60,13 +64,16 @@ class PutWireTest(unittest.TestCase):
 
     OK = b"\2\0\0\0\1\0" + bytes(8) + b"\0\x0b\1\0\x08" + (5).to_bytes(8, "big")
 
-    # PUT: the body's length before the URI, the body behind it; with a TTL flag METADATA, its length and itself.
+    # PUT: the body's length before the URI, the body behind it; with a TTL flag METADATA, its
+    # length and itself.
     def test_put(self):
         plain = b"\1\0\0\0\1\0W\0\1" + (5).to_bytes(8, "big") + b"ahello"
-        sent, inodes, info = self.asked(len(plain), self.OK, lambda client: client.put("a", b"hello"))
+        sent, inodes, info = self.asked(len(plain), self.OK,
+                                        lambda client: client.put("a", b"hello"))
         self.assertEqual((sent, inodes, info.size), (plain, [], 5))
         mortal = b"\1\0\0\0\1\x08W\0\1" + (5).to_bytes(8, "big") + b"\0\7a\x13\0\4\0\0\x0e\x10hello"
-        sent, inodes, _ = self.asked(len(mortal), self.OK, lambda client: client.put("a", b"hello", ttl=3600))
+        sent, inodes, _ = self.asked(len(mortal), self.OK,
+                                     lambda client: client.put("a", b"hello", ttl=3600))
         self.assertEqual((sent, inodes), (mortal, []))
 
     # PUT_FD: one descriptor, on the request's first byte.
@@ -74,13 +81,16 @@ class PutWireTest(unittest.TestCase):
         with tempfile.TemporaryFile() as file:
             mine = [(0, os.fstat(file.fileno()).st_ino)]
             plain = b"\1\0\0\0\1\0F\0\1a"
-            sent, inodes, _ = self.asked(len(plain), self.OK, lambda client: client.put_fd("a", file))
+            sent, inodes, _ = self.asked(len(plain), self.OK,
+                                         lambda client: client.put_fd("a", file))
             self.assertEqual((sent, inodes), (plain, mine))
             mortal = b"\1\0\0\0\1\x08F\0\1\0\7a\x13\0\4\0\0\0\1"
-            sent, inodes, _ = self.asked(len(mortal), self.OK, lambda client: client.put_fd("a", file, ttl=0.5))
+            sent, inodes, _ = self.asked(len(mortal), self.OK,
+                                         lambda client: client.put_fd("a", file, ttl=0.5))
             self.assertEqual((sent, inodes), (mortal, mine))
 
-    # A body that the server refuses at once is not sent to its end, and the next call has a new connection.
+    # A body that the server refuses at once is not sent to its end, and the next call has a new
+    # connection.
     def test_refused_body(self):
         refused = b"\2\0\0\0\1\6" + bytes(8) + b"\0\0"
         with tempfile.TemporaryFile() as file:

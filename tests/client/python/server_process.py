@@ -24,7 +24,8 @@ class ServerProcess:
         self.root.mkdir()
         self.url = f"unix:{self.folder}/s"
         self._process = subprocess.Popen(
-            [os.path.abspath(binary), f"--root={self.root}", f"--listen_unix={self.folder}/s", "--listen_tcp=127.0.0.1:0",
+            [os.path.abspath(binary), f"--root={self.root}", f"--listen_unix={self.folder}/s",
+             "--listen_tcp=127.0.0.1:0",
              *flags], stderr=subprocess.PIPE, text=True)
         signal.alarm(5 * PATIENCE_S)  # a server that never gets ready must not hang the test
         self._log = []
@@ -36,9 +37,11 @@ class ServerProcess:
             if "ready" in line:
                 break
         else:
-            raise AssertionError(f"the server ended with {self._process.wait()}:\n{''.join(self._log)}")
+            raise AssertionError(
+                f"the server ended with {self._process.wait()}:\n{''.join(self._log)}")
         # A pipe that nobody empties would hold a server up that has much to say.
-        self._reader = threading.Thread(target=lambda: self._log.extend(self._process.stderr), daemon=True)
+        self._reader = threading.Thread(target=lambda: self._log.extend(self._process.stderr),
+                                        daemon=True)
         self._reader.start()
 
     def write(self, uri, content):
@@ -79,6 +82,8 @@ class ServerTest(unittest.TestCase):
 
 
 def main(names=()):
-    """Runs the calling program's tests, or those of `names` alone; its first argument is the server."""
+    """Runs the calling program's tests, or those of `names` alone; its first argument is the
+    server.
+    """
     ServerTest.binary = sys.argv[1]
     unittest.main(argv=[sys.argv[0], *names], verbosity=2)

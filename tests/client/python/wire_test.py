@@ -13,8 +13,10 @@ sys.path[:0] = ["client/python"]
 
 from objmapper import wire
 
-METADATA = (b"\x01\0\x08" + (77).to_bytes(8, "big") + b"\x02\0\x08" + (88).to_bytes(8, "big") + b"\x03\0\x04etag" +
-            b"\x04\0\x0atext/plain" + b"\x05\0\x01\x03" + b"\x06\0\x04\0\0\0\x09" + b"\x7e\0\x02??" +
+METADATA = (b"\x01\0\x08" + (77).to_bytes(8, "big") + b"\x02\0\x08"
+            + (88).to_bytes(8, "big") + b"\x03\0\x04etag" +
+            b"\x04\0\x0atext/plain" + b"\x05\0\x01\x03" + b"\x06\0\x04\0\0\0\x09" + b"\x7e\0\x02??"
+            +
             b"\x10\0\x10" + (5).to_bytes(8, "big") + (6).to_bytes(8, "big") + b"\x11\0\x03abc" +
             b"\x12\0\x04\0\0\1\0" + b"\xff\0\x03why")
 RESPONSE = struct.pack(">BIBQH", 2, 123456, 9, 1 << 40, len(METADATA)) + METADATA
@@ -27,7 +29,8 @@ class WireTest(unittest.TestCase):
         answer, consumed = wire.parse_response(RESPONSE + b"body")
         self.assertEqual(consumed, len(RESPONSE))
         self.assertEqual((answer.id, answer.status, answer.content_length), (123456, 9, 1 << 40))
-        self.assertEqual(answer.metadata, wire.Metadata(77, 88, "etag", "text/plain", 3, 9, (5, 6), b"abc", 256, "why"))
+        self.assertEqual(answer.metadata, wire.Metadata(77, 88, "etag", "text/plain", 3, 9, (5, 6),
+                                                        b"abc", 256, "why"))
 
     # A part of an answer is never taken for a whole one.
     def test_every_part(self):
