@@ -96,20 +96,21 @@ constexpr absl::string_view kPut =
     R"(objmapper put FILE [flags]             stores FILE under its own name.
 objmapper put FILE URI [flags]         stores FILE as the object URI.
 objmapper put FILE... PREFIX/ [flags]  stores each FILE as PREFIX/ and its own name.
-objmapper put -r FOLDER [PREFIX]       stores all files in FOLDER, however deep, as PREFIX/ and their
-                                       names below FOLDER. PREFIX is FOLDER's own name by default.
+objmapper put -r FOLDER [PREFIX]       stores all files in FOLDER, however deep, as PREFIX/ and
+                                       their names below FOLDER. Default: FOLDER's own name.
 objmapper put - URI                    stores standard input (or a FIFO given in place of -).
 
-The server must be --writable. An object appears completely or not at all, and replaces an object of
-the same name. A PUT begins with its length, so standard input, a FIFO, and a file with more bytes than
-its size (as in /proc) are first read to the end, into a temporary file in $TMPDIR (or /tmp).
+The server must be --writable. An object appears completely or not at all, and replaces an object
+of the same name. A PUT begins with its length, so standard input, a FIFO, and a file with more
+bytes than its size (as in /proc) are first read to the end, into a temporary file in $TMPDIR (or
+/tmp).
 With -r a symbolic link counts as the file that it leads to; one to a folder, and anything that is
 neither file nor folder, is an error. Empty folders are not stored: there are only objects.
 
   -r           Folders too, with everything in them.
   --ttl=TIME   The objects expire after that time: 90s, 10m, 24h, or seconds. Default: never.
-  --fd         Send each file's descriptor instead of its bytes; the server copies from it, by reflink
-               if it can. Unix sockets only.
+  --fd         Send each file's descriptor instead of its bytes; the server copies from it, by
+               reflink if it can. Unix sockets only.
   --jobs=N     Send at most N files at a time, each on a connection of its own. Default: 4.
   -v           Print a line for each stored object.
   --server=URL, --timeout=TIME, --retry, --json: see objmapper help.
@@ -141,20 +142,22 @@ even in the middle of a name. An empty list is not an error.
                one line, which ends with that /; with -l the sum of their sizes and the latest
                time. The server lists all of them nevertheless, so it is not faster.
   --server=URL, --timeout=TIME, --retry: see objmapper help.
-  --json       One JSON object per line. Without it control and invisible characters are shown as \x0a.
+  --json       One JSON object per line. Without it control and invisible characters are shown as
+               \x0a.
 )";
 
 constexpr absl::string_view kCp =
-    R"(objmapper cp FILE obj:URI [flags]         stores FILE as URI, or below one that ends with a /.
+    R"(objmapper cp FILE obj:URI [flags]         stores FILE as URI, or below one that ends with /.
 objmapper cp obj:URI FILE|FOLDER [flags]  fetches URI, as get -o does.
 objmapper cp -r FOLDER obj:PREFIX         stores all files in FOLDER, as put -r does.
-objmapper cp -r obj:PREFIX FOLDER         fetches all objects below PREFIX into FOLDER, which is created
-                                          if necessary. PREFIX gets a / at its end; "obj:" means all.
+objmapper cp -r obj:PREFIX FOLDER         fetches all objects below PREFIX into FOLDER, which is
+                                          created if necessary. PREFIX gets a / at its end;
+                                          "obj:" means all.
 
-Names that begin with obj: are on the server; write a local file of such a name as ./obj:... A second
-run transfers everything again, with the same result: nothing is skipped, and nothing is removed. When
-fetching, an object whose name would lead out of FOLDER (such as a/../../b), through a symbolic link in
-it, or to something there that is not a regular file, is refused.
+Names that begin with obj: are on the server; write a local file of such a name as ./obj:... A
+second run transfers everything again, with the same result: nothing is skipped, and nothing is
+removed. When fetching, an object whose name would lead out of FOLDER (such as a/../../b), through a
+symbolic link in it, or to something there that is not a regular file, is refused.
 
   -r           Everything below.
   --mode=MODE  How objects arrive: fdpass, copy or splice, as with get.
