@@ -51,7 +51,7 @@ TEST_P(AccessTest, RulesHoldAndAreReloaded) {
   }
   WriteRules("any /closed read\n");
   server.Signal(SIGHUP);
-  ASSERT_TRUE(server.WaitForLog("SIGHUP: 1 rules are in force now"));
+  ASSERT_TRUE(server.WaitForLog("SIGHUP: 1 rules are now in effect"));
   EXPECT_EQ(Ask(&client, kCopy, "closed/b").body, kObject);
   ExpectRefused(Ask(&client, kCopy, "open/a"), Status::kPermissionDenied);
 

@@ -173,7 +173,7 @@ TEST_F(NobodyTest, IsNotEverybodyWhomTheNamespaceHides) {
     ExpectRefused(Get(), Status::kPermissionDenied);
     std::ofstream(rules, std::ios::trunc) << "any / read\n";
     server.Signal(SIGHUP);
-    ASSERT_TRUE(server.WaitForLog("SIGHUP: 1 rules are in force now"));
+    ASSERT_TRUE(server.WaitForLog("SIGHUP: 1 rules are now in effect"));
     EXPECT_EQ(Get().body, "object");
   }
 }
@@ -225,7 +225,7 @@ TEST_P(TurnedAwayTest, LimitsThatDoNotFitAreNamed) {
         tree.root(),
         {.engine = GetParam(), .flags = {"--max_connections=5000"}, .descriptors_max = 1000});
     EXPECT_TRUE(server.WaitForLog(
-        "--max_connections=5000 and --fd_cache_entries=1024 do not fit into 1000 descriptors"));
+        "--max_connections=5000 and --fd_cache_entries=1024 exceed 1000 descriptors"));
   }
   ServerProcess server(tree.root(), {.engine = GetParam(),
                                      .flags = {"--max_connections=100", "--fd_cache_entries=16"},

@@ -155,7 +155,7 @@ TEST_F(SystemdTest, SocketsThatMakeNoSense) {
   const net::UniqueFd file(open("/dev/null", O_RDONLY | O_CLOEXEC));
   const std::pair<int, const char*> cases[] = {{datagrams.get(), "not a stream socket"},
                                                {mute.get(), "does not listen"},
-                                               {file.get(), "no socket"}};
+                                               {file.get(), "not a socket"}};
   for (const auto& [fd, word] : cases) {
     ServerOptions options = Plain();
     options.inherited_sockets = {fd};

@@ -496,7 +496,7 @@ TEST_P(TakeOverTest, NewFlagsForOldConnections) {
       clients[i].wire().HalfClose();
       const std::string said = clients[i].wire().ReadToEnd();
       const bool refused =
-          absl::StrContains(said, why) || (i == 4 && absl::StrContains(said, "by TCP"));
+          absl::StrContains(said, why) || (i == 4 && absl::StrContains(said, "for TCP"));
       if (!refused) ++kept;
       EXPECT_EQ(!refused, absl::StrContains(said, kSmall)) << i << ": " << said;
     }

@@ -219,7 +219,7 @@ TEST_F(ObjectsTest, Mistakes) {
       {"put d x/", "d is a folder: -r"},
       {"put -", "standard input (-) has no name"},
       {"put 'd/a b' d/-r x", "URI that ends in /"},
-      {"cp d e", "begins with obj:"},
+      {"cp d e", "begin with obj:"},
       {"cp obj:a obj:b", "both begin with obj:"},
       {"cp obj:a/ out", "-r fetches everything"},
       {"put . -r", "has no name of its own"},
