@@ -277,7 +277,7 @@ TEST_P(TakeOverTest, SomebodyElseIsRefused) {
     const bool sent = wire.Send(kHello).ok();
     const absl::StatusOr<Frame> answer = wire.Receive();
     _exit(sent && answer.ok() &&
-                  answer->text == "refused\nonly our own user and root may take over" &&
+                  answer->text == "refused\nonly the server's own user and root may take over" &&
                   answer->fds.empty()
               ? 0
               : 2);
