@@ -128,7 +128,8 @@ class Life {
       LOG(INFO) << "unrequested descriptors are "
                 << (net::CanRefuseFds() ? "refused by the kernel (SO_PASSRIGHTS)"
                                         : "received and closed (the kernel has no SO_PASSRIGHTS)")
-                << (net::HasExpendable() ? ", in processes that may hang" : "");
+                << (net::HasExpendable() ? "; clients' files are closed in processes that may hang"
+                                         : "");
     }
     if (predecessor_ != nullptr) Succeed(&unwanted);
     if (!config_.take_over.empty()) {
