@@ -94,6 +94,17 @@ void CachedObject::Fail(absl::Status error) {
   state_ = State::kFailed;
 }
 
+void CachedObject::Await(ObjectWaiter* waiter) {
+  if (std::find(waiters_.begin(), waiters_.end(), waiter) == waiters_.end())
+    waiters_.push_back(waiter);
+}
+
+void CachedObject::TellWaiters() {
+  std::vector<ObjectWaiter*> waiters;
+  waiters.swap(waiters_);
+  for (ObjectWaiter* waiter : waiters) waiter->OnObjectChanged(this);
+}
+
 absl::Status CachedObject::Map() {
   if (prepared_) return absl::OkStatus();
   if (size() <= kMappedBytesMax) {

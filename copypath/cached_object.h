@@ -18,11 +18,19 @@
 #include "copypath/blocking_pool.h"
 #include "storage/tree/load.h"
 
-namespace objmapper::loop {
-class Stream;
-}  // namespace objmapper::loop
-
 namespace objmapper::copypath {
+
+class CachedObject;
+
+// Somebody who waits for an object, on the thread that has it.
+class ObjectWaiter {
+ public:
+  // `object` has been loaded, or a window of it has come, or either has failed.
+  virtual void OnObjectChanged(CachedObject* object) = 0;
+
+ protected:
+  ~ObjectWaiter() = default;
+};
 
 // A mapping is brought in and sent in windows of this size: the next is read from disk while this
 // one is sent.
@@ -110,9 +118,11 @@ class CachedObject {
   // How many windows something is remembered of.
   size_t windows_known() const { return windows_.size(); }
 
-  // Streams that wait until this object is loaded or a window of it has come. They take themselves
-  // off when they go.
-  std::vector<loop::Stream*>& waiters() { return waiters_; }
+  // `waiter` is told of the next change, once; it stops waiting before it goes.
+  void Await(ObjectWaiter* waiter);
+  void StopAwaiting(ObjectWaiter* waiter) { std::erase(waiters_, waiter); }
+  // The caller keeps the object alive meanwhile. Waiters may begin to wait anew.
+  void TellWaiters();
 
   void Ref() { ++references_; }
   void Unref() {
@@ -140,7 +150,7 @@ class CachedObject {
   bool apart_ = false;
   absl::flat_hash_map<size_t, WindowState> windows_;  // those that were asked for lately
   BlockingPool* closer_ = nullptr;
-  std::vector<loop::Stream*> waiters_;
+  std::vector<ObjectWaiter*> waiters_;
   int references_ = 0;
   std::list<CachedObject*>::iterator in_lru_;  // while the cache has it
   size_t counted_bytes_ = 0;                   // and what of copy_bytes() it has counted

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "session/answers.h"
+
 namespace objmapper::copypath {
 
 void Gather::Text(absl::string_view text) {
@@ -27,6 +29,14 @@ void Gather::Own(std::unique_ptr<char[]> data, size_t bytes) {
   owned_.push_back(std::move(data));
   bytes_ += bytes;
   owned_bytes_ += bytes;
+}
+
+void Gather::Error(protocol::Dialect dialect, const protocol::Request& request,
+                   protocol::Status status, absl::string_view message) {
+  std::string text;
+  session::AppendError(dialect, request.id, status, message, &text);
+  Text(text);
+  EndAnswer(session::ReceiptOf(request, status));
 }
 
 absl::Span<iovec> Gather::Seal() {

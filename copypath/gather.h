@@ -18,6 +18,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "copypath/cached_object.h"
+#include "protocol/dialect.h"
+#include "protocol/objm/request_parser.h"
+#include "protocol/status.h"
 #include "session/tally.h"
 
 namespace objmapper::copypath {
@@ -27,6 +30,9 @@ class Gather {
   void Text(absl::string_view text);
   void Bytes(const ObjectRef& object, const char* data, size_t bytes);
   void Own(std::unique_ptr<char[]> data, size_t bytes);
+  // The whole of an answer that is an error.
+  void Error(protocol::Dialect dialect, const protocol::Request& request, protocol::Status status,
+             absl::string_view message);
   // One more answer is whole with what has been gathered.
   void EndAnswer(const session::Receipt& receipt) { receipts_.push_back(receipt); }
 

@@ -9,6 +9,8 @@
 #include <string>
 
 #include "copypath/blocking_pool.h"
+#include "copypath/cached_object.h"
+#include "session/tally.h"
 
 namespace objmapper::copypath {
 
@@ -30,6 +32,10 @@ struct Transfer {
   uint64_t offset = 0;     // of the next byte to move
   uint64_t remaining = 0;  // bytes
   int error = 0;           // kFailed: errno
+  // The owner's, and touched by its thread alone: what keeps `file` open, and what is to be
+  // counted.
+  ObjectRef object;
+  session::Receipt receipt;
 
   // Moves on. A thread of `pool`; nobody else touches the transfer or sends on the socket
   // meanwhile. The socket's mode (O_NONBLOCK) is the same before and after.

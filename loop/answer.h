@@ -1,4 +1,4 @@
-// One answer that a stream owes, from the moment its request was parsed.
+// One answer that a connection owes, from the moment its request was parsed.
 #pragma once
 
 #include <cstdint>
@@ -6,8 +6,12 @@
 #include <vector>
 
 #include "copypath/cached_object.h"
+#include "copypath/objects.h"
+#include "protocol/dialect.h"
 #include "protocol/objm/request_parser.h"
 #include "protocol/status.h"
+#include "storage/tree/stat_cache.h"
+#include "storage/tree/tree.h"
 
 namespace objmapper::loop {
 
@@ -19,7 +23,7 @@ struct Answer {
     kStat,    // a STAT that had to ask the disk: `object` is loading
     kFd,  // a descriptor, opened when its turn comes; `text` is the URI, and `object` is set once
           // the disk had to be asked for the way to it
-    kOperation,  // what the stream's operation will come to
+    kOperation,  // what the connection's operation will come to
   };
 
   protocol::Request request;  // its `uri` is not to be used: the buffer it pointed into has gone
@@ -30,8 +34,23 @@ struct Answer {
   copypath::ObjectRef object;
 };
 
-// The answers that a stream owes, in order of arrival. An empty one holds no memory worth the name:
-// most connections are idle most of the time.
+// What answers are made of; all outlive the call.
+struct AnswerSources {
+  const storage::Tree* tree;
+  storage::StatCache* index;
+  copypath::Objects* objects;
+};
+
+// The answer that `request`, which is no operation, gets from now on; as far as it is known without
+// waiting for a disk.
+Answer AnswerTo(const protocol::Request& request, protocol::Dialect dialect,
+                const AnswerSources& sources, int64_t now_ns);
+
+// The text of a kStat, the object of which has been loaded, or could not be.
+Answer StatAnswer(const Answer& answer, protocol::Dialect dialect, const storage::Tree& tree);
+
+// The answers that a connection owes, in order of arrival. An empty one holds no memory worth the
+// name: most connections are idle most of the time.
 class AnswerQueue {
  public:
   bool empty() const { return head_ == answers_.size(); }

@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "copypath/put_body.h"
 
 namespace objmapper::loop {
 
@@ -87,15 +88,9 @@ class Channel {
   absl::Span<const int> fds_;  // epoll: of the send that waits for room
 };
 
-// Writes a part of a file off the loop's thread.
-class Write {
- public:
-  virtual ~Write() = default;
-  // As pwrite(2): bytes written, maybe not all, or -errno.
-  virtual void OnWritten(ssize_t result) = 0;
-};
+using copypath::Write;
 
-class Engine {
+class Engine : public copypath::FileWriter {
  public:
   virtual ~Engine() = default;
 
@@ -117,10 +112,6 @@ class Engine {
   // Ends everything. The caller shuts the socket down first when a send may be in flight, or it
   // could last for ever.
   virtual void Detach(Channel* channel) = 0;
-
-  // pwrite(2) of bytes that stay as they are until `write` is told, which stays alive until then.
-  virtual void BeginWrite(Write* write, int fd, const char* data, size_t bytes,
-                          uint64_t offset) = 0;
 
   // Waits until something ends or `event_fd` (given to the constructor) is readable, `timeout_ns`
   // at most (negative: for ever), and tells all that ended. True: event_fd was readable.

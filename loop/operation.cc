@@ -1,75 +1,157 @@
+// The steps of an operation, one job of the pool or one piece of the body at a time.
 #include "loop/operation.h"
 
-#include <errno.h>
-#include <glog/logging.h>
-#include <string.h>
-
-#include <algorithm>
+#include <optional>
 #include <utility>
 
-#include "loop/stream.h"
+#include "loop/connection.h"
+#include "loop/loop.h"
+#include "net/readable.h"
+#include "session/intake.h"
 
 namespace objmapper::loop {
+
+using protocol::Mode;
+using protocol::Status;
+
 namespace {
-// Of each of the two buffers. Large enough that a write costs little more than its copy.
-constexpr size_t kBufferBytes = 256 * 1024;
+// What an object has to be larger than for its commit (hash, fsync(2)) to be long work.
+constexpr uint64_t kLargeBytes = 16 * 1024 * 1024;
 }  // namespace
 
-Operation::~Operation() {
-  DCHECK(!in_flight());
-  if (object != nullptr) pool_->Run([object = std::move(object)] {});
+Operation::Operation(Connection* connection, session::Session* session, Loop* loop,
+                     const protocol::Request& request, net::ForeignFd fd)
+    : connection_(connection),
+      session_(session),
+      loop_(loop),
+      fd_(std::move(fd)),
+      body_(request.body_length, &loop->engine(), loop->options().pool,
+            [this](int error) { OnBodyWritten(error); }) {
+  operand_.store = loop->options().store;
+  operand_.tree = loop->options().tree;
+  operand_.dialect = session->dialect();
+  operand_.uri.assign(request.uri.data(), request.uri.size());
+  operand_.access = session->limits->access;
+  operand_.peer = session->peer;
+  operand_.socket = session->fd();
+  operand_.request = request;
+  operand_.request.uri = {};
+  if (request.mode == Mode::kPut || request.mode == Mode::kPutFd)
+    operand_.peer_key = session->PeerKey();
 }
 
-size_t Operation::TakeBody(absl::string_view input, Engine* engine) {
-  size_t taken = 0;
+// work: as Loop::Run()'s.
+void Operation::Run(Step step, std::function<bool()> work, bool is_long) {
+  step_ = step;
+  job_in_flight_ = true;
+  const auto done = [this] { OnJobEnded(); };
+  if (operand_.request.mode == Mode::kPutFd) {
+    // The client's file may keep the thread that looks at it waiting for --request_timeout: not
+    // those that others need for the disk.
+    loop_->Run(loop_->options().foreign_pool, std::move(work), done);
+  } else {
+    loop_->RunOnDisk(std::move(work), done, is_long);
+  }
+}
+
+void Operation::Start() {
+  if (step_ != Step::kWaiting) return;
+  switch (operand_.request.mode) {
+    case Mode::kPut:
+      return Run(Step::kBeginning, [this] {
+        absl::StatusOr<std::unique_ptr<storage::NewObject>> object = BeginPut(operand_);
+        begun_ = object.status();
+        if (object.ok()) body_.set_object(*std::move(object));
+        return true;
+      });
+    case Mode::kPutFd:
+      return Run(Step::kFinishing, [this] {
+        outcome_ = PutFd(operand_, std::move(fd_));
+        return true;
+      });
+    case Mode::kDelete:
+      return Run(Step::kFinishing, [this] {
+        outcome_ = Delete(operand_);
+        return true;
+      });
+    default:
+      return Run(
+          Step::kFinishing,
+          [this] {
+            outcome_ = List(operand_, operand_.access, operand_.peer, operand_.socket);
+            return true;
+          },
+          /*is_long=*/operand_.store->ListWalks());  // a tree that is walked may be a large one
+  }
+}
+
+void Operation::OnJobEnded() {
+  job_in_flight_ = false;
+  if (!connection_->GoesOn()) return;
+  if (step_ == Step::kFinishing) return connection_->FinishOperation(std::move(outcome_));
+  if (!begun_.ok()) return Fail(begun_);
+  step_ = Step::kBody;
+  pace_ = copypath::BodyPace(*session_->limits);
+  connection_->UpdateDeadline(/*progress=*/true);
+  TakeBody(session_->unread);
+}
+
+void Operation::TakeBody(absl::string_view input) {
+  const int64_t waited_ns = awaits_since_ns_ == 0 ? 0 : loop_->now_ns() - awaits_since_ns_;
+  // After all that an earlier round had brought. What this one brings may come in pieces, of which
+  // each but the last has more behind it.
+  const bool was_too_slow = pace_.too_slow() && waited_ns > 0;
+  pace_.Waited(waited_ns);
+  awaits_since_ns_ = 0;
   // What comes after an error is dropped once nothing is in flight.
-  while (begun.ok() && body_left_ > 0 && taken < input.size() && !full()) {
-    if (filling_.bytes == nullptr || filling_.room < std::min<uint64_t>(kBufferBytes, body_left_)) {
-      // Of a small body no more than it needs.
-      DCHECK_EQ(filling_.size, 0u);
-      filling_.room = static_cast<size_t>(std::min<uint64_t>(kBufferBytes, body_left_));
-      filling_.bytes.reset(new char[filling_.room]);
-    }
-    const size_t bytes = static_cast<size_t>(
-        std::min<uint64_t>({input.size() - taken, filling_.room - filling_.size, body_left_}));
-    if (begun = object->Extend(bytes); !begun.ok()) break;
-    memcpy(filling_.bytes.get() + filling_.size, input.data() + taken, bytes);
-    filling_.size += bytes;
-    taken += bytes;
-    body_left_ -= bytes;
-    if ((filling_.size == filling_.room || body_left_ == 0) && !writing_) BeginWrite(engine);
+  const size_t taken = body_.Take(input, &begun_);
+  pace_.Came(taken);
+  const bool stray_fds = session::HasStrayFds(*session_, taken);
+  session::KeepUnread(session_, input, taken, body_.left());
+  if (taken > 0) connection_->UpdateDeadline(/*progress=*/true);
+  if (stray_fds && begun_.ok())
+    begun_ = absl::InvalidArgumentError("descriptors came with the body of an object");
+  connection_->LimitReceiving(/*full=*/body_.full());
+  if (in_flight()) return;
+  if (!begun_.ok()) return Fail(begun_);
+  if (body_.done()) return Commit();
+  if (!AwaitsBody()) return;
+  if (session_->peer_done) {
+    return connection_->AbandonOperation(Status::kProtocolError,
+                                         "the connection ended in the middle of a request");
   }
-  return taken;
+  if (was_too_slow && pace_.too_slow() && !net::IsReadable(operand_.socket))
+    return connection_->AbandonOperation(Status::kTimeout, pace_.Why(operand_.uri, body_.left()));
+  awaits_since_ns_ = loop_->now_ns();
 }
 
-void Operation::BeginWrite(Engine* engine) {
-  std::swap(filling_, written_);
-  filling_.size = 0;
-  done_ = 0;
-  ContinueWrite(engine);
+void Operation::Commit() {
+  Run(
+      Step::kFinishing,
+      [this] {
+        std::optional<copypath::Outcome> outcome = StepCommitPut(operand_, body_.object());
+        if (!outcome.has_value()) return false;
+        outcome_ = *std::move(outcome);
+        body_.DropObject();  // closing it may take its time
+        return true;
+      },
+      /*is_long=*/body_.object()->size() > kLargeBytes);
 }
 
-void Operation::ContinueWrite(Engine* engine) {
-  writing_ = true;
-  engine->BeginWrite(this, object->fd(), written_.bytes.get() + done_, written_.size - done_,
-                     offset_ + done_);
+void Operation::OnBodyWritten(int error) {
+  if (!connection_->GoesOn()) return;
+  if (error != 0) return Fail(BodyError(operand_, error));
+  TakeBody(session_->unread);
 }
 
-int Operation::WriteEnded(ssize_t result, Engine* engine) {
-  writing_ = false;
-  if (result == 0) return ENOSPC;  // a disk that takes nothing and says no error is a full one
-  if (result < 0 && result != -EINTR && result != -EAGAIN) return static_cast<int>(-result);
-  if (result > 0) done_ += static_cast<size_t>(result);
-  if (done_ < written_.size) {
-    ContinueWrite(engine);
-    return 0;
-  }
-  offset_ += written_.size;
-  written_.size = 0;
-  if (filling_.size > 0 && (filling_.size == filling_.room || body_left_ == 0)) BeginWrite(engine);
-  return 0;
+// Answers with an error. What of the body has not been taken is skipped.
+void Operation::Fail(const absl::Status& error) {
+  session_->parser.SkipBody(body_.left());
+  connection_->FinishOperation(Failed(operand_, error));
 }
 
-void Operation::OnWritten(ssize_t result) { stream_->OnBodyWritten(result); }
+bool Operation::AwaitsBody() const {
+  return step_ == Step::kBody && !in_flight() && body_.left() > 0 && session_->unread.empty();
+}
 
 }  // namespace objmapper::loop

@@ -14,9 +14,9 @@
 
 namespace objmapper::loop {
 
-class Stream;
+class Passer;
 
-// A stream has one while it sends one; the loop keeps those not in use.
+// A connection has one while it sends one; the loop keeps those not in use.
 struct Passing {
   // An answer whose file is being opened, together with others (net/file_batch.h).
   struct Opening {
@@ -30,7 +30,7 @@ struct Passing {
   iovec rest{};        // of message.bytes(): what has not been sent
   net::UniqueFd x_fd;  // without FD_IN_HEADER: rides on the 'X' that follows the message
   bool is_x = false;   // the message is that 'X': an answer that has been counted
-  Stream* stream = nullptr;
+  Passer* passer = nullptr;
   net::DeadlineHook retry;  // when the kernel, not the peer, was out of room
 };
 

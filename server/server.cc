@@ -400,12 +400,13 @@ Vitals::Lane LaneVitals(const char* name, const session::Lane& lane) {
   vitals.splice_threads = static_cast<uint64_t>(loops->splice_threads());
   for (const auto& loop : loops->loops()) {
     const loop::LoopCounters& counters = loop->counters();
-    vitals.cache_hits += counters.cache_hits;
-    vitals.cache_misses += counters.cache_misses;
+    const copypath::Objects::Counters& objects = loop->object_counters();
+    vitals.cache_hits += objects.hits;
+    vitals.cache_misses += objects.misses;
     // What is done is read first, so that no more can be done than was begun.
-    const uint64_t page_ins_done = counters.page_ins_done;
-    vitals.page_ins += counters.page_ins;
-    vitals.page_ins_pending += counters.page_ins - page_ins_done;
+    const uint64_t page_ins_done = objects.page_ins_done;
+    vitals.page_ins += objects.page_ins;
+    vitals.page_ins_pending += objects.page_ins - page_ins_done;
     const uint64_t transfers_done = counters.transfers_done;
     vitals.transfers += counters.transfers;
     vitals.transfers_pending += counters.transfers - transfers_done;

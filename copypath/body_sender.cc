@@ -1,0 +1,255 @@
+// Which way the bytes of an object go, and the steps of that way. Nothing here waits: what is not
+// in the page cache is asked for, and the waiter told.
+#include "copypath/body_sender.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "storage/tree/object_info.h"
+#include "text/printable.h"
+
+namespace objmapper::copypath {
+namespace {
+
+using protocol::Mode;
+using protocol::Request;
+using protocol::Status;
+using session::Extent;
+
+// The last bytes of a mapped body, which are read and checked before they go.
+constexpr uint64_t kHeldBack = 4096;
+
+size_t FirstWindow(const Extent& extent) { return extent.offset / kWindowBytes; }
+size_t LastWindow(const Extent& extent) {
+  return (extent.offset + extent.length - 1) / kWindowBytes;
+}
+
+}  // namespace
+
+bool BodySender::IsReady(const Request& request, CachedObject* object, int64_t now_ns) {
+  if (object->small() || NeedsThread(request, object, now_ns)) return true;
+  const std::optional<Extent> extent = session::ResolveExtent(request, object->size());
+  if (!extent.has_value() || extent->length == 0) return true;
+  if (IsRead(request.mode, *extent)) {
+    // Reading it tells; but what is on its way is waited for. A part has two windows at most.
+    if (!object->IsComing(FirstWindow(*extent)) && !object->IsComing(LastWindow(*extent)))
+      return true;
+  } else {
+    if (!object->error().ok() || !object->Map().ok()) return true;  // the answer will say so
+    if (objects_->EnsureResident(object, FirstWindow(*extent), now_ns) ==
+        CachedObject::Residency::kResident) {
+      return true;
+    }
+  }
+  object->Await(waiter_);
+  return false;
+}
+
+bool BodySender::IsRead(Mode mode, const Extent& extent) {
+  return extent.length > 0 && extent.length <= kPartBytesMax &&
+         !mover_.Suits(extent.length, /*always=*/mode == Mode::kSplice);
+}
+
+bool BodySender::NeedsThread(const Request& request, CachedObject* object, int64_t now_ns) const {
+  if (request.mode == Mode::kCopy) return !options_.async_copy && !object->small();
+  if (object->size() < options_.splice_bytes_min) return false;
+  if (!options_.splice_in_loop) return true;
+  const std::optional<Extent> extent = session::ResolveExtent(request, object->size());
+  if (!extent.has_value() || extent->length == 0) return false;
+  return object->small() || !object->Map().ok() ||
+         object->ResidencyOf(FirstWindow(*extent), now_ns) != CachedObject::Residency::kResident;
+}
+
+void BodySender::Foresee(const Request& request, CachedObject* object, int64_t now_ns) {
+  if (object->small() || NeedsThread(request, object, now_ns)) return;
+  const std::optional<Extent> extent = session::ResolveExtent(request, object->size());
+  if (!extent.has_value() || !IsRead(request.mode, *extent)) return;
+  if (!object->error().ok() || !object->Map().ok()) return;
+  objects_->EnsureResident(object, FirstWindow(*extent), now_ns);
+}
+
+BodySender::Composed BodySender::Compose(protocol::Dialect dialect, const Request& request,
+                                         const ObjectRef& ref, Gather* out, int64_t now_ns) {
+  CachedObject* const object = ref.get();
+  const std::optional<Extent> extent = session::ResolveExtent(request, object->size());
+  const bool by_thread = NeedsThread(request, object, now_ns);
+  const bool read =
+      !object->small() && extent.has_value() && IsRead(request.mode, *extent) && !by_thread;
+  if (!object->small() && !read && object->checked_ns() != now_ns) {
+    // It may have been changed in place since it was cached. Better to find out now, and serve what
+    // it is now, than in the middle of the body.
+    const absl::StatusOr<storage::ObjectInfo> info = storage::InfoOf(object->fd(), object->uri());
+    if (info.ok() && *info != object->info()) return Composed::kChanged;
+  }
+  if (read) return ComposePart(dialect, request, ref, *extent, out, now_ns);
+  if (!extent.has_value()) {
+    out->Error(dialect, request, Status::kRangeNotSatisfiable,
+               session::RangeMessage(request, object->size()));
+    return Composed::kGathered;
+  }
+  char header[protocol::kResponseBytesMax];
+  const absl::string_view header_bytes(
+      header, session::EncodeBodyHeader(dialect, request, *extent, object->size(), header));
+  const session::Receipt receipt = session::ReceiptOf(request, Status::kOk, extent->length);
+  if (by_thread) {
+    if (transfer_ == nullptr) transfer_ = std::make_unique<Transfer>();
+    transfer_->socket = socket_;
+    transfer_->file = object->fd();
+    transfer_->unix_socket = unix_socket_;
+    transfer_->header.assign(header_bytes.data(), header_bytes.size());
+    transfer_->header_sent = 0;
+    transfer_->offset = extent->offset;
+    transfer_->remaining = extent->length;
+    transfer_->receipt = receipt;
+    transfer_->object = ObjectRef(ref);
+    return Composed::kTransfer;
+  }
+  if (!object->small()) {
+    const absl::Status usable = object->error().ok() ? object->Map() : object->error();
+    if (!usable.ok()) {
+      out->Error(dialect, request, session::WireStatus(usable), usable.message());
+      return Composed::kGathered;
+    }
+  }
+  out->Text(header_bytes);
+  if (object->small() || extent->length == 0) {
+    if (extent->length > 0) out->Bytes(ref, object->snapshot() + extent->offset, extent->length);
+    out->EndAnswer(receipt);
+    return Composed::kGathered;
+  }
+  object_ = ObjectRef(ref);
+  at_ = extent->offset;
+  end_ = extent->offset + extent->length;
+  in_kernel_ = object->map() == nullptr ||
+               mover_.Suits(extent->length, /*always=*/request.mode == Mode::kSplice);
+  begun_ = false;
+  receipt_ = receipt;
+  return Composed::kGathered;
+}
+
+// A short part of a large object, which is read here and now: in the page cache it is one call, and
+// what is not there is brought in first.
+BodySender::Composed BodySender::ComposePart(protocol::Dialect dialect, const Request& request,
+                                             const ObjectRef& ref, const Extent& extent,
+                                             Gather* out, int64_t now_ns) {
+  CachedObject* const object = ref.get();
+  auto bytes = std::make_unique_for_overwrite<char[]>(extent.length);
+  const bool seen_now = object->checked_ns() == now_ns;
+  absl::Status read = object->error().ok() ? object->Read(extent.offset, extent.length, bytes.get())
+                                           : object->error();
+  if (absl::IsUnavailable(read)) {
+    for (size_t index = FirstWindow(extent); index <= LastWindow(extent); ++index)
+      objects_->BringIn(object, index, now_ns);
+    object->Await(waiter_);
+    return Composed::kMissing;
+  }
+  if (read.ok()) {
+    const absl::StatusOr<storage::ObjectInfo> after = storage::InfoOf(object->fd(), object->uri());
+    if (!after.ok()) {
+      read = after.status();
+    } else if (*after != object->info()) {
+      if (!seen_now) return Composed::kChanged;
+      read = object->CheckUnchanged();  // it may have been appended to
+    }
+  } else if (absl::IsAborted(read) && !seen_now) {
+    return Composed::kChanged;
+  }
+  if (absl::IsAborted(read)) {
+    read = absl::ResourceExhaustedError(
+        absl::StrCat(text::Quoted(object->uri()), " is being changed; try again"));
+  }
+  if (!read.ok()) {
+    out->Error(dialect, request, session::WireStatus(read), read.message());
+    return Composed::kGathered;
+  }
+  char header[protocol::kResponseBytesMax];
+  out->Text({header, session::EncodeBodyHeader(dialect, request, extent, object->size(), header)});
+  out->Own(std::move(bytes), extent.length);
+  out->EndAnswer(session::ReceiptOf(request, Status::kOk, extent.length));
+  // These copies are this connection's own, and stay for as long as its client does not read.
+  return out->owned_bytes() < kPartBytesMax ? Composed::kGathered : Composed::kEnough;
+}
+
+BodySender::Step BodySender::Break(std::string why) {
+  why_ = std::move(why);
+  return Step::kBroken;
+}
+
+BodySender::Step BodySender::Continue(Gather* out, int64_t now_ns) {
+  if (in_kernel_) return Move(now_ns);
+  CachedObject* const object = object_.get();
+  const size_t index = at_ / kWindowBytes;
+  if (!object->error().ok()) return Break(std::string(object->error().message()));
+  if (objects_->EnsureResident(object, index, now_ns) != CachedObject::Residency::kResident) {
+    object->Await(waiter_);
+    return Step::kStop;
+  }
+  const uint64_t window_end = object->Window(index).second;
+  const uint64_t held_from = end_ - std::min(end_, kHeldBack);
+  if (at_ < held_from) {
+    const uint64_t until = std::min(window_end, held_from);
+    out->Bytes(object_, object->map() + at_, until - at_);
+    at_ = until;
+    // The disk reads ahead while this is sent.
+    if (window_end < end_) objects_->EnsureResident(object, index + 1, now_ns);
+    return Step::kStop;
+  }
+  // All but the last piece has left: now it counts whether the object is still what was promised.
+  const size_t bytes = std::min(window_end, end_) - at_;
+  char piece[kHeldBack];
+  const absl::Status read = object->ReadChecked(at_, bytes, piece);
+  if (absl::IsUnavailable(read)) {
+    objects_->BringIn(object, index, now_ns);
+    object->Await(waiter_);
+    return Step::kStop;
+  }
+  if (!read.ok()) return Break(std::string(read.message()));
+  out->Text(absl::string_view(piece, bytes));
+  at_ += bytes;
+  if (at_ < end_) return Step::kGathered;
+  object_.reset();
+  out->EndAnswer(receipt_);
+  return Step::kGathered;
+}
+
+BodySender::Step BodySender::Move(int64_t now_ns) {
+  CachedObject* const object = object_.get();
+  moved_ = 0;
+  if (std::exchange(begun_, true)) {
+    // Time has passed since the answer was composed.
+    const absl::Status unchanged = object->CheckUnchanged();
+    if (!unchanged.ok()) return Break(std::string(unchanged.message()));
+  }
+  const uint64_t turn_bytes = mover_.turn_bytes();
+  while (at_ < end_) {
+    if (!object->error().ok()) return Break(std::string(object->error().message()));
+    const size_t index = at_ / kWindowBytes;
+    if (objects_->EnsureResident(object, index, now_ns) != CachedObject::Residency::kResident) {
+      object->Await(waiter_);
+      return Step::kStop;
+    }
+    const uint64_t until = std::min(object->Window(index).second, end_);
+    // The disk reads ahead.
+    if (until < end_) objects_->EnsureResident(object, index + 1, now_ns);
+    const uint64_t bytes = std::min(until - at_, turn_bytes - moved_);
+    const ssize_t sent = bytes == 0 ? -EAGAIN : mover_.Move(object->fd(), at_, bytes, end_);
+    if (sent > 0) {
+      moved_ += static_cast<uint64_t>(sent);
+      at_ += static_cast<uint64_t>(sent);
+      continue;
+    }
+    if (sent == -EAGAIN) return Step::kFull;
+    if (sent == -EPIPE || sent == -ECONNRESET) return Step::kGone;
+    return Break(sent == 0 ? absl::StrCat(text::Quoted(object->uri()), " was cut")
+                           : absl::StrCat(text::Quoted(object->uri()), ": ",
+                                          strerror(static_cast<int>(-sent))));
+  }
+  object_.reset();
+  return Step::kMoved;
+}
+
+}  // namespace objmapper::copypath

@@ -1,0 +1,149 @@
+// Finding, loading and bringing in; what is looked up is believed for cache_valid.
+#include "copypath/objects.h"
+
+#include <glog/logging.h>
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "copypath/page_in.h"
+#include "net/errno_status.h"
+#include "storage/tree/load.h"
+#include "text/printable.h"
+
+namespace objmapper::copypath {
+
+struct Objects::Work {
+  ObjectRef object;
+  std::optional<size_t> window;  // to be brought in; nullopt: the object is to be loaded
+  // The pool's until it is posted.
+  absl::StatusOr<storage::LoadedObject> loaded = absl::UnknownError("not yet loaded");
+  int error = 0;  // of the window
+};
+
+Objects::Objects(const Options& options, std::function<void(Work*)> post)
+    : options_(options),
+      post_(std::move(post)),
+      cache_(options.cache_entries, options.cache_entries * storage::kSnapshotBytesMax) {}
+
+ObjectRef Objects::Make(absl::string_view uri) const {
+  ObjectRef object(new CachedObject(uri));
+  object->set_changes(options_.tree->changes());
+  object->set_closer(options_.pool);
+  return object;
+}
+
+absl::StatusOr<ObjectRef> Objects::Lookup(absl::string_view uri, int64_t now_ns) {
+  // What was seen, or begun to be loaded, before this server last changed something is not
+  // believed: whoever has been told of the change must see it.
+  const uint64_t changes = options_.tree->changes();
+  CachedObject* const known = cache_.Find(uri);
+  if (known != nullptr) {
+    const bool current = known->changes() == changes;
+    if (known->state() == CachedObject::State::kLoading) {
+      if (current) return ObjectRef(known);
+    } else if (current &&
+               now_ns - known->checked_ns() <= absl::ToInt64Nanoseconds(options_.cache_valid)) {
+      counters_.hits.Add();
+      return ObjectRef(known);
+    } else {
+      const absl::StatusOr<storage::ObjectInfo> now_named =
+          options_.tree->Stat(uri, storage::Wait::kCachedOnly);
+      if (now_named.ok() && *now_named == known->info()) {
+        known->set_checked_ns(now_ns);
+        known->set_changes(changes);
+        counters_.hits.Add();
+        return ObjectRef(known);
+      }
+    }
+    cache_.Erase(known);
+  }
+  counters_.misses.Add();
+  ObjectRef object = Make(uri);
+  object->set_changes(changes);
+  absl::StatusOr<storage::LoadedObject> loaded =
+      storage::Load(*options_.tree, uri, storage::Wait::kCachedOnly, options_.copied_bytes_max);
+  if (loaded.ok()) {
+    object->Fill(*std::move(loaded), now_ns);
+    cache_.Insert(object.get());
+    return object;
+  }
+  if (!absl::IsUnavailable(loaded.status())) return loaded.status();
+  // The disk must be asked: elsewhere. Others that want the same object meanwhile wait for this
+  // one.
+  cache_.Insert(object.get());
+  BeginLoading(object);
+  return object;
+}
+
+ObjectRef Objects::OpenApart(absl::string_view uri) {
+  ObjectRef object = Make(uri);
+  object->set_apart();
+  BeginLoading(object);
+  return object;
+}
+
+void Objects::BeginLoading(const ObjectRef& object) {
+  Work* const work = *works_.insert(new Work{object, std::nullopt}).first;
+  // What waits for a disk must not wait behind what waits for somebody.
+  storage::SlowOpens* const slow = &options_.tree->slow_opens();
+  BlockingPool* const pool =
+      slow->any() || slow->waits_elsewhere() ? options_.slow_pool : options_.pool;
+  pool->Run([this, work, slow, uri = object->uri()] {
+    const storage::SlowOpens::Elsewhere elsewhere(slow);
+    work->loaded =
+        storage::Load(*options_.tree, uri, storage::Wait::kMayBlock, options_.copied_bytes_max);
+    post_(work);
+  });
+}
+
+CachedObject::Residency Objects::EnsureResident(CachedObject* object, size_t index,
+                                                int64_t now_ns) {
+  const CachedObject::Residency residency = object->ResidencyOf(index, now_ns);
+  if (residency != CachedObject::Residency::kUnknown) return residency;
+  BringIn(object, index, now_ns);
+  return CachedObject::Residency::kComing;
+}
+
+void Objects::BringIn(CachedObject* object, size_t index, int64_t now_ns) {
+  if (object->IsComing(index)) return;
+  counters_.page_ins.Add();
+  object->SetResidency(index, CachedObject::Residency::kComing, now_ns);
+  Work* const work = *works_.insert(new Work{ObjectRef(object), index}).first;
+  const auto [begin, end] = object->Window(index);
+  options_.pool->Run([this, work, fd = object->fd(), begin = begin, bytes = end - begin] {
+    work->error = PageIn(fd, begin, bytes);
+    post_(work);
+  });
+}
+
+void Objects::Done(Work* work, int64_t now_ns) {
+  works_.erase(work);
+  const std::unique_ptr<Work> done(work);
+  CachedObject* const object = done->object.get();
+  if (!done->window.has_value()) {
+    if (done->loaded.ok()) {
+      object->Fill(*std::move(done->loaded), now_ns);
+      cache_.NoteFilled(object);
+    } else {
+      object->Fail(done->loaded.status());
+      cache_.Erase(object);  // the next request asks again
+    }
+  } else {
+    counters_.page_ins_done.Add();
+    if (done->error != 0) {
+      object->set_read_error(
+          net::ErrnoToStatus(done->error, absl::StrCat("read ", text::Quoted(object->uri()))));
+      LOG_EVERY_T(WARNING, 1) << object->error().message();
+      cache_.Erase(object);  // the next request asks the disk again
+    }
+    // Should the file have become shorter: sending finds out where it ends, and so does the check
+    // of the last piece.
+    object->SetResidency(*done->window, CachedObject::Residency::kResident, now_ns);
+  }
+  object->TellWaiters();
+}
+
+}  // namespace objmapper::copypath

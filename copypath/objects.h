@@ -1,0 +1,93 @@
+// The objects that one loop sends: found by name, loaded, and brought into the page cache.
+//
+//   Objects objects(options, [&](Objects::Work* work) { mailbox.Put(work); });
+//   absl::StatusOr<ObjectRef> object = objects.Lookup(uri, now_ns);
+//   if ((*object)->state() == kLoading) (*object)->Await(waiter);
+//   ...
+//   objects.Done(work, now_ns);            // the loop, for each work that was posted
+//
+// Invariant: the owner's thread never waits for a disk. What is not in the kernel's caches is
+// opened and read by the threads of a pool, and whoever wants it waits in the meantime.
+//
+// One thread's, but for `post`.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "copypath/blocking_pool.h"
+#include "copypath/cached_object.h"
+#include "copypath/object_cache.h"
+#include "net/counter.h"
+#include "storage/tree/tree.h"
+
+namespace objmapper::copypath {
+
+class Objects {
+ public:
+  struct Options {
+    const storage::Tree* tree = nullptr;
+    BlockingPool* pool = nullptr;
+    BlockingPool* slow_pool = nullptr;  // for opens that take long; all outlive this
+    size_t cache_entries = 1024;
+    absl::Duration cache_valid = absl::Milliseconds(20);
+    // Objects of at most so many bytes are kept as a copy.
+    size_t copied_bytes_max = storage::kSnapshotBytesMax;
+  };
+
+  // Written by the owner's thread, read by any.
+  struct Counters {
+    net::Counter hits;
+    net::Counter misses;
+    net::Counter page_ins;       // windows that were not in the page cache
+    net::Counter page_ins_done;  // and have come, or failed
+  };
+
+  // What a thread of a pool has been asked to do: to load an object, or bring in a window of one.
+  struct Work;
+
+  // post: called on a thread of a pool when `work` is done, to have Done(work) called on the
+  // owner's. What it has been called with and Done() has not is lost with this object.
+  Objects(const Options& options, std::function<void(Work*)> post);
+
+  // The object that `uri` means now: ready, or loading. Errors as Tree::OpenObject().
+  absl::StatusOr<ObjectRef> Lookup(absl::string_view uri, int64_t now_ns);
+  // The object is not what its name means any more: the next Lookup() asks the file system.
+  void Forget(CachedObject* object) { cache_.Erase(object); }
+  // The object that `uri` means now, opened for one answer alone, where that may take long:
+  // loading.
+  ObjectRef OpenApart(absl::string_view uri);
+
+  // Whether window `index` of a mapped object may be sent; begins to bring it in when not.
+  CachedObject::Residency EnsureResident(CachedObject* object, size_t index, int64_t now_ns);
+  // Brings it in, whatever was known, unless it is on its way.
+  void BringIn(CachedObject* object, size_t index, int64_t now_ns);
+
+  // Takes what came of it, and tells those who wait for the object.
+  void Done(Work* work, int64_t now_ns);
+  // Whether something is in a pool's hands.
+  bool working() const { return !works_.empty(); }
+
+  // As ObjectCache's; empty: there is nothing to drop.
+  void DropNameless() { cache_.DropNameless(); }
+  bool empty() const { return cache_.size() == 0; }
+
+  const Counters& counters() const { return counters_; }
+
+ private:
+  ObjectRef Make(absl::string_view uri) const;
+  void BeginLoading(const ObjectRef& object);
+
+  const Options options_;
+  const std::function<void(Work*)> post_;
+  ObjectCache cache_;
+  absl::flat_hash_set<Work*> works_;  // owned; in a pool's hands
+  Counters counters_;
+};
+
+}  // namespace objmapper::copypath

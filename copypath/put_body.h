@@ -1,0 +1,96 @@
+// The body of an OP_PUT on its way to its file, through two buffers: one fills while the other is
+// written. So a connection needs no thread while its client sends, and a client that sends faster
+// than the disk writes has to wait.
+//
+// Invariant: bytes are written in the order in which they came, one write at a time.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "copypath/blocking_pool.h"
+#include "storage/store/store.h"
+
+namespace objmapper::copypath {
+
+// A part of a file that is being written off the owner's thread.
+class Write {
+ public:
+  virtual ~Write() = default;
+  // As pwrite(2): bytes written, maybe not all, or -errno.
+  virtual void OnWritten(ssize_t result) = 0;
+};
+
+class FileWriter {
+ public:
+  // pwrite(2) of bytes that stay as they are until `write` is told, which stays alive until then.
+  // Never told from inside this call.
+  virtual void BeginWrite(Write* write, int fd, const char* data, size_t bytes,
+                          uint64_t offset) = 0;
+
+ protected:
+  ~FileWriter() = default;
+};
+
+// One thread's.
+class PutBody : private Write {
+ public:
+  // bytes: the whole body's. written: a write has ended: with an errno, or 0, and then the next may
+  // have begun. closer: closes an object that was not finished, which may take its time. writer and
+  // closer outlive this.
+  PutBody(uint64_t bytes, FileWriter* writer, BlockingPool* closer,
+          std::function<void(int error)> written)
+      : writer_(writer), closer_(closer), written_(std::move(written)), left_(bytes) {}
+  // Not while writing().
+  ~PutBody() override;
+
+  // What it is written to; before Take().
+  void set_object(std::shared_ptr<storage::NewObject> object) { object_ = std::move(object); }
+  storage::NewObject* object() const { return object_.get(); }
+  // The object is finished, or given up.
+  void DropObject() { object_.reset(); }
+
+  // Takes what there is room for, and begins to write where that can be. Returns how many bytes it
+  // took. Where the disk has no room for them, `*error` says so; none is taken once it is set.
+  size_t Take(absl::string_view input, absl::Status* error);
+
+  uint64_t left() const { return left_; }  // bytes to come
+  bool writing() const { return writing_; }
+  // All of it has come, and is in the file.
+  bool done() const { return left_ == 0 && !writing_ && filling_.size == 0; }
+  // No room until a write has ended.
+  bool full() const {
+    return writing_ && filling_.bytes != nullptr && filling_.size == filling_.room;
+  }
+
+ private:
+  struct Buffer {
+    std::unique_ptr<char[]> bytes;
+    size_t room = 0;
+    size_t size = 0;
+  };
+
+  void OnWritten(ssize_t result) override;
+  int WriteEnded(ssize_t result);
+  void BeginWrite();
+  void ContinueWrite();
+
+  FileWriter* const writer_;
+  BlockingPool* const closer_;
+  const std::function<void(int error)> written_;
+  std::shared_ptr<storage::NewObject> object_;
+  uint64_t left_;
+  Buffer filling_;
+  Buffer draining_;      // what the writer has, while writing_
+  size_t done_ = 0;      // of draining_
+  uint64_t offset_ = 0;  // where draining_ stands in the object
+  bool writing_ = false;
+};
+
+}  // namespace objmapper::copypath
