@@ -8,11 +8,11 @@
 namespace objmapper::fdpass {
 namespace {
 
-// Of the time of those in use: from here on they hardly sleep.
-constexpr double kSaturated = 0.85;
-constexpr int kSaturatedWindows = 2;
+// Of the time of those in use: from here on one more may be worth its while.
+constexpr double kAwake = 0.3;
+constexpr int kAwakeWindows = 2;
 // All together, of one worker's time less than this: one does it easily.
-constexpr double kOneDoes = 0.5;
+constexpr double kOneDoes = 0.2;
 // What must come of one more, and what may be lost with one fewer.
 constexpr double kGainMin = 1.05;
 constexpr double kLossMax = 0.98;
@@ -31,7 +31,15 @@ void Packing::Note(const Sample& sample) {
   const double busy =
       static_cast<double>(sample.busy_ns - last.busy_ns) / static_cast<double>(took_ns);
   const int used = in_use();
-  saturated_ = busy >= kSaturated * used ? saturated_ + 1 : 0;
+  awake_ = busy >= kAwake * used ? awake_ + 1 : 0;
+  const size_t more = std::max(sample.connections, tried_with_);
+  if (4 * (more - std::min(sample.connections, tried_with_)) > more) {
+    // Others have come, or gone: what was found is about those.
+    tried_with_ = sample.connections;
+    more_ = fewer_ = Trial();
+    trying_ = 0;
+    settling_ = 1;
+  }
   if (settling_ > 0) {
     --settling_;
   } else if (trying_ != 0) {
@@ -39,7 +47,7 @@ void Packing::Note(const Sample& sample) {
   } else if (used > 1 && busy < kOneDoes) {
     Use(1, sample.now_ns);
   } else if (used < workers_ && static_cast<size_t>(used) < sample.connections &&
-             saturated_ >= kSaturatedWindows && sample.now_ns >= more_.not_before_ns) {
+             awake_ >= kAwakeWindows && sample.now_ns >= more_.not_before_ns) {
     rate_before_ = rate;
     trying_ = 1;
     Use(used + 1, sample.now_ns);
@@ -53,7 +61,7 @@ void Packing::Note(const Sample& sample) {
 void Packing::Use(int workers, int64_t now_ns) {
   in_use_.store(workers, std::memory_order_relaxed);
   settling_ = 1;
-  saturated_ = 0;
+  awake_ = 0;
   // What has just changed is left alone for a while.
   more_.not_before_ns = std::max(more_.not_before_ns, now_ns + 4 * kWindowNs);
   fewer_.not_before_ns = std::max(fewer_.not_before_ns, now_ns + kPauseMinNs);
@@ -65,7 +73,7 @@ void Packing::Judge(double rate, int64_t now_ns) {
   trying_ = 0;
   Trial* const trial = more ? &more_ : &fewer_;
   if (rate >= rate_before_ * (more ? kGainMin : kLossMax) && rate > 0) {
-    trial->pause_ns = kPauseMinNs;
+    *trial = Trial();  // and once more, at once
     return;
   }
   Use(in_use() + (more ? -1 : 1), now_ns);

@@ -6,10 +6,11 @@
 //
 // Two workers that wake for one connection each cost twice the processor's time of one that wakes
 // for both, and answer no sooner. Whether one more is worth its while nobody can tell beforehand:
-// clients need the same processors. So it is tried. When those in use have hardly slept for a
-// while, one more is taken into use for a moment: it stays if more was answered, and else is not
-// tried again for a time that doubles. In the same way one fewer is tried; and where all together
-// did less than one could, one is enough, and no trial is needed.
+// clients need the same processors, and where a client and a worker share one, that saves waking
+// the other. So it is tried: while those in use have something to do, one more is taken into use
+// for a moment. It stays if more was answered, and else is not tried again for a time that doubles,
+// until there are other connections. In the same way one fewer is tried; and where all together
+// hardly do anything, one is enough, and no trial is needed.
 //
 // Nothing here happens by the clock: samples are taken by workers that are at work anyway.
 // Thread-safe. A sample takes a lock, once in kWindowNs; requests take none.
@@ -59,8 +60,8 @@ class Packing {
     int64_t not_before_ns = 0;
     int64_t pause_ns = kPauseMinNs;  // after one that failed
   };
-  static constexpr int64_t kPauseMinNs = 500'000'000;
-  static constexpr int64_t kPauseMaxNs = 30'000'000'000;
+  static constexpr int64_t kPauseMinNs = 1'000'000'000;
+  static constexpr int64_t kPauseMaxNs = 60'000'000'000;
 
   void Use(int workers, int64_t now_ns) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Judge(double rate, int64_t now_ns) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -72,9 +73,10 @@ class Packing {
   Sample last_ GUARDED_BY(mutex_);
   // Windows to let pass before the next is measured: connections are on their way.
   int settling_ GUARDED_BY(mutex_) = 1;
-  int saturated_ GUARDED_BY(mutex_) = 0;  // windows in a row
-  int trying_ GUARDED_BY(mutex_) = 0;     // +1, -1: a trial is on
+  int awake_ GUARDED_BY(mutex_) = 0;   // windows in a row
+  int trying_ GUARDED_BY(mutex_) = 0;  // +1, -1: a trial is on
   double rate_before_ GUARDED_BY(mutex_) = 0;
+  size_t tried_with_ GUARDED_BY(mutex_) = 0;  // connections
   Trial more_ GUARDED_BY(mutex_);
   Trial fewer_ GUARDED_BY(mutex_);
 };

@@ -41,13 +41,15 @@ class Machine {
   double busy_ns_ = 0;
 };
 
-// Where one keeps up, one it is.
+// Where one keeps up, one it is; and where it hardly wakes, nothing else is tried.
 TEST(PackingTest, OneKeepsUp) {
-  Packing packing(4);
-  Machine machine;
-  machine.rate = [](int) { return 10'000.0; };
-  machine.busy = [](int) { return 0.4; };
-  EXPECT_EQ(machine.Run(&packing, 60, 1), 1.0);
+  for (const double busy : {0.25, 0.5}) {
+    Packing packing(4);
+    Machine machine;
+    machine.rate = [](int) { return 10'000.0; };
+    machine.busy = [busy](int) { return busy; };
+    EXPECT_GE(machine.Run(&packing, 60, 1), busy < 0.3 ? 1.0 : 0.98);
+  }
 }
 
 // Where each one more answers more, all are taken into use soon, and stay.
@@ -89,7 +91,20 @@ TEST(PackingTest, BringsThemTogetherAgain) {
   machine.rate = [](int) { return 60'000.0; };
   machine.busy = [](int n) { return n == 1 ? 0.8 : 1.2; };
   machine.Run(&packing, 5, 1);
-  EXPECT_EQ(machine.Run(&packing, 10, 1), 1.0);
+  EXPECT_GE(machine.Run(&packing, 10, 1), 0.95);
+}
+
+// Other connections are another matter: what was found before does not keep them from being spread.
+TEST(PackingTest, OthersAreTriedAnew) {
+  Packing packing(2);
+  Machine machine;
+  machine.rate = [](int) { return 60'000.0; };
+  machine.busy = [](int) { return 0.95; };
+  machine.Run(&packing, 30, 1);
+  machine.connections = 10;
+  machine.rate = [](int n) { return 60'000.0 * n; };
+  machine.Run(&packing, 0.5, 2);
+  EXPECT_EQ(packing.in_use(), 2);
 }
 
 // One connection is nowhere better off than on one worker.
