@@ -59,7 +59,7 @@ void Packing::Note(const Sample& sample) {
 }
 
 void Packing::Use(int workers, int64_t now_ns) {
-  in_use_.store(workers, std::memory_order_relaxed);
+  Set(workers);
   settling_ = 1;
   awake_ = 0;
   // What has just changed is left alone for a while.

@@ -42,6 +42,8 @@ class Packing {
   };
 
   int in_use() const { return in_use_.load(std::memory_order_relaxed); }
+  // How often that has changed; read before it.
+  uint32_t changes() const { return changes_.load(std::memory_order_acquire); }
   // Whether a sample is to be taken. True once for each: then it is the caller's to take.
   bool Due(int64_t now_ns) {
     int64_t due_ns = due_ns_.load(std::memory_order_relaxed);
@@ -51,7 +53,7 @@ class Packing {
   // From now on it is so many, whatever the samples say.
   void Fix(int workers) {
     due_ns_.store(INT64_MAX);
-    in_use_.store(workers);
+    Set(workers);
   }
 
  private:
@@ -63,11 +65,16 @@ class Packing {
   static constexpr int64_t kPauseMinNs = 1'000'000'000;
   static constexpr int64_t kPauseMaxNs = 60'000'000'000;
 
+  void Set(int workers) {
+    in_use_.store(workers, std::memory_order_relaxed);
+    changes_.fetch_add(1, std::memory_order_release);
+  }
   void Use(int workers, int64_t now_ns) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Judge(double rate, int64_t now_ns) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const int workers_;
   std::atomic<int> in_use_{1};
+  std::atomic<uint32_t> changes_{0};
   std::atomic<int64_t> due_ns_{0};
   net::Mutex mutex_;
   Sample last_ GUARDED_BY(mutex_);

@@ -46,7 +46,7 @@ Worker::~Worker() { CHECK(!thread_.joinable()) << "Stop() first"; }
 absl::Status Worker::Start(int number, Engine engine) {
   InstallInterruptHandler();
   number_ = number;
-  if (lane_ != nullptr) in_use_ = lane_->in_use();
+  if (lane_ != nullptr) changes_ = lane_->changes();
   std::promise<absl::Status> started;
   thread_ = std::thread([this, number, engine, &started] {
     pthread_setname_np(pthread_self(), absl::StrCat("fdpass/", number).c_str());
@@ -92,13 +92,13 @@ void Worker::Run(Kernel* kernel) {
 // Gives connections to the other workers, when another number of them is in use.
 void Worker::KeepTogether(Round* round) {
   lane_->Look(round->now_ns());
-  const int in_use = lane_->in_use();
-  if (in_use != in_use_) {
-    in_use_ = in_use;
+  const uint32_t changes = lane_->changes();
+  if (changes != changes_) {
+    changes_ = changes;
     surplus_ = lane_->SurplusOf(*this);
   }
   // Somebody may still give it some, who has not seen that it is not in use any more.
-  if (number_ >= in_use) surplus_ = load();
+  if (number_ >= lane_->in_use()) surplus_ = load();
   if (surplus_ == 0) return;
   surplus_ -= round->GiveAway(surplus_, [this](std::unique_ptr<session::Session> session) {
     lane_->Adopt(std::move(session));

@@ -64,7 +64,7 @@ class Worker {
   FdPassLane* const lane_;
   int number_ = 0;
   net::UniqueFd schedstat_;  // of the thread; none where the system tells no such thing
-  int in_use_ = 0;           // when it was last looked
+  uint32_t changes_ = 0;     // of how many are in use, when it was last looked
   size_t surplus_ = 0;       // connections to be given away
   net::Mailbox<std::unique_ptr<session::Session>> mailbox_;
   net::Pulse pulse_;
