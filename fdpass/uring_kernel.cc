@@ -253,7 +253,7 @@ class UringKernel : public Kernel {
       }
       case Operation::kClose:
         CHECK_NE(event.result, -EBADF)
-            << "descriptor " << (event.user_data >> 4) << " was closed by somebody else";
+            << "descriptor " << (event.user_data >> 4) << " was closed by other code";
         return;
       case Operation::kMail:
         mail_armed_ = false;
@@ -307,8 +307,8 @@ class UringKernel : public Kernel {
     std::erase_if(unsent_, [](const Outgoing* out) { return out->socket->ended_; });
     mail_armed_ = false;
     mail_ = true;  // it may have been what was lost
-    LOG(ERROR) << "io_uring lost completions for want of memory (EBADR): " << broken
-               << " connections of this loop are closed, since nobody knows what was lost of them";
+    LOG(ERROR) << "io_uring lost completions for lack of memory (EBADR): " << broken
+               << " connections of this loop are closed, since it is not known what was lost";
   }
 
   const std::unique_ptr<net::Ring> ring_;

@@ -26,9 +26,8 @@ absl::StatusOr<net::Address> AdminAddress(absl::string_view text) {
       is_unix ? net::UnixAddress(text) : net::ParseHostPort(text);
   if (!address.ok() || is_unix || IsLoopback(address->host)) return address;
   return absl::InvalidArgumentError(
-      "it is a Unix socket or an address of this machine alone (127.0.0.1, ::1), since every "
-      "client "
-      "that reaches it may look");
+      "expected a Unix socket or a loopback address (127.0.0.1, ::1), since every client that "
+      "reaches it may read the status");
 }
 
 // A host's name or address, without its brackets.
