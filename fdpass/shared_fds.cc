@@ -1,3 +1,4 @@
+// A map of shared descriptors; an entry is looked up again when its valid time has passed.
 #include "fdpass/shared_fds.h"
 
 #include <utility>

@@ -103,8 +103,7 @@ void Connection::ResumeReceiving() {
 void Connection::OnFdsWait(size_t bytes) {
   if (!stays()) return;
   if (!session_->takes_fds()) {
-    LOG_EVERY_T(WARNING, 1) << session_->PeerName()
-                            << ": closed, it sent descriptors where none are taken";
+    LOG_EVERY_T(WARNING, 1) << session_->PeerName() << ": closed, it sent unexpected descriptors";
     Abort();
     return;
   }
@@ -144,7 +143,7 @@ void Connection::OnReceived(absl::string_view bytes, bool fds_refused) {
   absl::string_view input = bytes;
   if (const size_t begin = session_->unread.size(); begin > kUnreadEverMax) {
     LOG(ERROR) << session_->PeerName() << ": closed, " << begin
-               << " of its bytes are unread and more keep coming";
+               << " of its bytes are unread and more keep arriving";
     Abort();
     return;
   }

@@ -1,3 +1,4 @@
+// Starts the loops and gives each connection to one of them.
 #include "loop/lane.h"
 
 #include <glog/logging.h>

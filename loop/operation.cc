@@ -110,7 +110,7 @@ void Operation::TakeBody(absl::string_view input) {
   session::KeepUnread(session_, input, taken, body_.left());
   if (taken > 0) connection_->UpdateDeadline(/*progress=*/true);
   if (stray_fds && begun_.ok())
-    begun_ = absl::InvalidArgumentError("descriptors came with the body of an object");
+    begun_ = absl::InvalidArgumentError("descriptors arrived with the body of an object");
   connection_->LimitReceiving(/*full=*/body_.full());
   if (in_flight()) return;
   if (!begun_.ok()) return Fail(begun_);

@@ -58,8 +58,8 @@ FLAG(string, io_engine, "auto", Engine(), loop.engine,
      "Kernel interface of the copypath lane: uring, epoll, or auto (uring if the kernel "
      "allows it).");
 FLAG(string, fdpass_engine, "auto", Engine(), fdpass_engine,
-     "What the workers of the fdpass lane wait and send on: epoll; uring, a ring for each worker; "
-     "or auto: uring where the kernel allows it.");
+     "Kernel interface of the fdpass lane's workers: epoll; uring, with a ring for each worker; "
+     "or auto (uring if the kernel allows it).");
 DEFINE_bool(optimize_for_latency, false,
             "Workers of the fdpass lane poll for requests for --busy_poll_us before they sleep. "
             "Uses a whole core for each worker that has connections.");
