@@ -476,9 +476,9 @@ std::string Server::Shape() const {
     threads = models::ThreadsOf(*config_.model, config_.sizes.pool_size, config_.sizes.threads_max);
   } else {
     threads = absl::StrCat(
-        fdpass_ == nullptr
-            ? "no fdpass lane (no Unix socket), "
-            : absl::StrCat(config_.sizes.pool_size, " fdpass workers on ", fdpass_->engine_name(), ", "),
+        fdpass_ == nullptr ? "no fdpass lane (no Unix socket), "
+                           : absl::StrCat(config_.sizes.pool_size, " fdpass workers on ",
+                                          fdpass_->engine_name(), ", "),
         config_.copy_loops, " copy loop(s)",
         config_.bulk_loops == 0
             ? ""
