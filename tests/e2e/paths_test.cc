@@ -203,7 +203,7 @@ TEST_P(PathsTest, WhatTheKernelMakesUpIsDenied) {
     ExpectAllRefused(server, uri, Status::kPermissionDenied);
     EXPECT_TRUE(absl::StrContains(
         RawClient::V1(server.Unix()).Get({.mode = kCopy, .uri = uri}).metadata.at(kErrorEntry),
-        "makes"))
+        "generates"))
         << uri;
   }
 }

@@ -402,7 +402,7 @@ static void test_whose_server(const char* unix_url, const char* tcp_url) {
   options.check_server_uid = 1;
   options.server_uid = (uint32_t)geteuid() + 1;
   EXPECT(OM_CONNECTION, om_connect(unix_url, &options, &client, &error));
-  CHECK(client == NULL && strstr(error.message, "who listens there is uid ") != NULL);
+  CHECK(client == NULL && strstr(error.message, "the server there is uid ") != NULL);
   EXPECT(OM_INVALID, om_connect(tcp_url, &options, &client, &error));
   options.server_uid = (uint32_t)geteuid();
   EXPECT(OM_OK, om_connect(unix_url, &options, &client, &error));
