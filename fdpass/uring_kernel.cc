@@ -81,7 +81,7 @@ class UringKernel : public Kernel {
   void Remove(Socket* socket) override {
     Disarm(socket);
     if (socket->out_ != nullptr) {
-      while (ring_->queued() > 0) TakeEvents(0);
+      while (ring_->queued() > 0) TakeEvents(ring_->Flush());
       std::erase(unsent_, socket->out_);
       std::erase(later_, socket->out_);
       socket->out_ = nullptr;
@@ -103,9 +103,9 @@ class UringKernel : public Kernel {
       ring_->PollOnce(event_fd_, POLLIN, Tag(nullptr, Operation::kMail));
     }
     const bool tells_already = !ready_.empty() || !unsent_.empty() || mail_;
-    TakeEvents(tells_already ? 0 : timeout_ns);
+    TakeEvents(ring_->Wait(tells_already ? 0 : timeout_ns));
     // Where the kernel has no memory for it, not all is submitted at once.
-    while (ring_->queued() > 0) TakeEvents(0);
+    while (ring_->queued() > 0) TakeEvents(ring_->Flush());
     for (Outgoing* out : later_) out->socket->out_ = nullptr;
     later_.clear();
     for (Socket* socket : ready_) socket->ready_ = false;
@@ -207,14 +207,13 @@ class UringKernel : public Kernel {
 
   // Ends what is in flight for the socket.
   void Disarm(Socket* socket) {
-    constexpr int64_t kPatienceNs = 10'000'000;
     socket->interest_ = Interest::kNothing;
     while (socket->armed_ || socket->room_armed_) {
       // Again and again: what was about to complete may have gone on.
       const Operation target = socket->armed_ ? Operation::kReceive : Operation::kRoom;
       ring_->CancelReceive(net::Ring::Receive::kBytes, Tag(socket, target),
                            Tag(nullptr, Operation::kCancel));
-      TakeEvents(kPatienceNs);
+      TakeEvents(ring_->Flush());
     }
   }
 
@@ -223,8 +222,7 @@ class UringKernel : public Kernel {
     ready_.push_back(socket);
   }
 
-  void TakeEvents(int64_t timeout_ns) {
-    const absl::Span<net::Ring::Event> events = ring_->Wait(timeout_ns);
+  void TakeEvents(absl::Span<net::Ring::Event> events) {
     if (ring_->lost()) {
       Recover();
       return;

@@ -244,6 +244,17 @@ absl::Span<Ring::Event> Ring::Wait(int64_t timeout_ns) {
   return absl::MakeSpan(events_);
 }
 
+absl::Span<Ring::Event> Ring::Flush() {
+  int result = io_uring_submit(ring_.get());
+  if (result >= 0) result = io_uring_get_events(ring_.get());
+  if (result < 0) Judge(result);
+  Drain();
+  if (pending_.empty() && (result == -EAGAIN || result == -ENOMEM)) nanosleep(&kBreath, nullptr);
+  events_.clear();
+  events_.swap(pending_);
+  return absl::MakeSpan(events_);
+}
+
 // Cancels what it can. How many operations there were, or -1: that was not to be learned. Their
 // events are in pending_.
 int Ring::CancelAll() {

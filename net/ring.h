@@ -97,6 +97,8 @@ class Ring {
   // for ever; 0: not at all). The span is valid until the next call.
   // Descriptors that nobody takes out of their event by then are closed.
   absl::Span<Event> Wait(int64_t timeout_ns);
+  // The same without any waiting, for who ends something and is to go on in the same turn.
+  absl::Span<Event> Flush();
   // How much Wait() has not submitted, for want of memory: the next one does.
   unsigned queued() const;
 
