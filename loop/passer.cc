@@ -25,8 +25,6 @@ constexpr size_t kApartAheadMax = 8;
 
 }  // namespace
 
-// Sends the answer at `index`, and with FD_BATCH what descriptors' answers come after it, as one
-// message. Descriptors are opened here, when they can go: a client that does not read holds none.
 Passer::Passer(Answering* answering, Connection* connection, session::Session* session, Loop* loop)
     : answering_(answering),
       connection_(connection),
@@ -49,6 +47,7 @@ size_t Passer::answers() const {
              : passing_->message.answer_count() + passing_->openings.size();
 }
 
+// Descriptors are opened here, when they can go.
 void Passer::PassFds(size_t index) {
   passing_ = files_->NewPassing(this);
   if (files_->opens_together() && session_->parser.Has(protocol::kFdInHeader)) {
@@ -72,7 +71,7 @@ void Passer::PassFds(size_t index) {
 }
 
 // Takes the answers that may go now, and has their files opened with those of the loop's other
-// streams.
+// connections.
 void Passer::OpenTogether(size_t index) {
   std::vector<Passing::Opening>& openings = passing_->openings;
   const size_t most =
