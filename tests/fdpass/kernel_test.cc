@@ -78,7 +78,7 @@ TEST_P(KernelTest, ReceivesInOrder) {
     all += piece;
   }
   std::string got;
-  EXPECT_TRUE(net::Eventually([&] {
+  EXPECT_TRUE(net::Eventually([&, &peer = peer] {
     kernel_->Wait(kSoonNs, &woken_);
     const std::string more = Receive(peer.get(), 333);
     if (more != "-EAGAIN") got += more;
@@ -171,7 +171,7 @@ TEST_P(KernelTest, SendsLater) {
   auto [peer, client] = Connect();
   const ptrdiff_t before = net::OpenFds();
   Outgoing out;
-  const auto fill = [&] {
+  const auto fill = [&, &peer = peer] {
     out.socket = peer.get();
     out.message.Clear();
     net::UniqueFd fd(open("/dev/null", O_RDONLY | O_CLOEXEC));
