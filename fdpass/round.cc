@@ -187,7 +187,8 @@ void Round::Receive(Peer* peer) {
   peer->has_turn = true;
   absl::string_view input = session->unread;
   // More than half of what one receive brings means complete requests: those are served first.
-  if (input.size() <= kReceiveBytes / 2) {
+  const bool before_only = input.size() > kReceiveBytes / 2;
+  if (!before_only) {
     const absl::Span<char> room(&input_[input_bytes_], kReceiveBytes);
     size_t have = input.size();
     memcpy(room.data(), input.data(), have);
@@ -220,6 +221,8 @@ void Round::Receive(Peer* peer) {
   }
   turn.end = asked_.size();
   turn.how = burst_.end;
+  // What is in the socket has not been looked at, and may not be told of again.
+  if (before_only && turn.how == Burst::End::kNeedMore) turn.how = Burst::End::kFull;
   turn.dropped = burst_.dropped;
   if (burst_.end == Burst::End::kFatal) turn.fatal = burst_.fatal;
   session::KeepUnread(session, input, burst_.consumed);
