@@ -14,7 +14,7 @@
 #include "net/errno_status.h"
 #include "net/readable.h"
 #include "net/scm_rights.h"
-#include "session/answers.h"
+#include "session/ending.h"
 
 namespace objmapper::fdpass {
 namespace {
@@ -192,57 +192,27 @@ bool Round::Listen(Peer* peer) {
 // Acts on how what was received ended.
 void Round::Conclude(const Turn& turn) {
   Peer* const peer = turn.peer;
-  Session* const session = peer->session.get();
+  CHECK(turn.how != Burst::End::kOperation) << "operations are the copypath's";
   const bool free = peer->blocked == Peer::Blocked::kNo;
   if (free && peer->stored.empty() && !Listen(peer)) return;
-  Burst::End how = turn.how;
-  if (peer->ending) {
-    // It was before: what was stored is answered now.
-  } else if (session->exhausted()) {
-    session::AppendClose(session->dialect(), protocol::CloseReason::kNormal, &peer->farewell);
-    peer->ending = true;
-  } else {
-    const bool goes_on = how == Burst::End::kNeedMore || how == Burst::End::kFull;
-    if (goes_on && draining_ && !session->peer_done && options_.switchboard->Departing())
-      how = Burst::End::kOtherLane;  // whatever it wants next, somebody else answers it
-    switch (how) {
-      case Burst::End::kFatal: {
-        LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": " << turn.fatal.reason;
-        session::AppendFatal(session->dialect(), turn.fatal.id, turn.fatal.status,
-                             turn.fatal.reason, &peer->farewell);
-        peer->ending = true;
-        break;
-      }
-      case Burst::End::kClose:
-        session::AppendCloseAck(session->dialect(), &peer->farewell);
-        peer->ending = true;
-        break;
-      case Burst::End::kFull:
+  if (!peer->ending) {  // else what was stored before is answered now
+    session::Ending ending = session::EndingOf(*peer->session, turn.how, turn.fatal, draining_,
+                                               draining_ && options_.switchboard->Departing());
+    switch (ending.next) {
+      case session::Ending::Next::kGoOn:
+        return;
+      case session::Ending::Next::kAgain:
         if (free) Again(peer);
-        break;
-      case Burst::End::kOperation:
-        LOG(FATAL) << "operations are the copypath's";
-        break;
-      case Burst::End::kOtherLane:
+        return;
+      case session::Ending::Next::kRoute:
         if (free) options_.switchboard->Route(Release(peer));  // else what is owed goes out first
         return;
-      case Burst::End::kNeedMore:
-        if (session->peer_done) {
-          if (!session->unread.empty() || session->parser.skipping()) {
-            session::AppendFatal(session->dialect(), 0, Status::kProtocolError,
-                                 "the connection ended in the middle of a request",
-                                 &peer->farewell);
-          }
-          peer->ending = true;
-        } else if (draining_) {
-          session::AppendClose(session->dialect(), protocol::CloseReason::kShuttingDown,
-                               &peer->farewell);
-          peer->ending = true;
-        }
-        break;
+      case session::Ending::Next::kRetire:
+        peer->farewell = std::move(ending.farewell);
+        peer->ending = true;
     }
   }
-  if (peer->ending && free) Finish(peer);
+  if (free) Finish(peer);
 }
 
 // Says the farewell, if the peer takes it now, and retires the session.
@@ -287,12 +257,7 @@ void Round::UpdateDeadline(Peer* peer, bool progress) {
 void Round::Expire() {
   while (Peer* peer = retries_.PopExpired(now_ns_)) Again(peer);
   while (Peer* peer = idle_.PopLate(looked_ns_)) {
-    if (HasMoreToSay(peer, &idle_)) continue;
-    options_.connections->timed_out.fetch_add(1, std::memory_order_relaxed);
-    session::AppendClose(peer->session->dialect(), protocol::CloseReason::kIdleTimeout,
-                         &peer->farewell);
-    peer->ending = true;
-    Finish(peer);
+    if (!HasMoreToSay(peer, &idle_)) EndLate(peer, /*half_said=*/false);
   }
   while (Peer* peer = busy_.PopLate(looked_ns_)) {
     if (HasMoreToSay(peer, &busy_)) continue;
@@ -300,23 +265,26 @@ void Round::Expire() {
       UpdateDeadline(peer, /*progress=*/true);  // it reads, though not so much that there is room
       continue;
     }
-    options_.connections->timed_out.fetch_add(1, std::memory_order_relaxed);
-    if (peer->blocked != Peer::Blocked::kNo) {
-      LOG_EVERY_T(WARNING, 1)
-          << peer->session->PeerName() << ": closed, "
-          << (peer->blocked == Peer::Blocked::kSocketFull
-                  ? "it did not read its answers in time"
-                  : "the kernel took no more descriptors (ETOOMANYREFS) or memory in time");
-      Release(peer);
+    if (peer->blocked == Peer::Blocked::kNo) {
+      EndLate(peer, /*half_said=*/true);
       continue;
     }
-    LOG_EVERY_T(WARNING, 1) << peer->session->PeerName()
-                            << ": closed, the rest of its request did not arrive in time";
-    session::AppendFatal(peer->session->dialect(), 0, Status::kTimeout,
-                         "the rest of the request did not arrive in time", &peer->farewell);
-    peer->ending = true;
-    Finish(peer);
+    options_.connections->timed_out.fetch_add(1, std::memory_order_relaxed);
+    LOG_EVERY_T(WARNING, 1)
+        << peer->session->PeerName() << ": closed, "
+        << (peer->blocked == Peer::Blocked::kSocketFull
+                ? "it did not read its answers in time"
+                : "the kernel took no more descriptors (ETOOMANYREFS) or memory in time");
+    Release(peer);
   }
+}
+
+// Ends one that did not say in time what it was to say.
+void Round::EndLate(Peer* peer, bool half_said) {
+  options_.connections->timed_out.fetch_add(1, std::memory_order_relaxed);
+  peer->farewell = session::LateFarewell(*peer->session, half_said);
+  peer->ending = true;
+  Finish(peer);
 }
 
 // Whether one whose time is up, and that is to speak, has more in its socket than this round took;

@@ -139,6 +139,7 @@ class Round {
   void Again(Peer* peer);
   void UpdateDeadline(Peer* peer, bool progress);
   void Expire();
+  void EndLate(Peer* peer, bool half_said);
   bool HasMoreToSay(Peer* peer, Deadlines* deadlines);
   std::unique_ptr<session::Session> Release(Peer* peer);
   int64_t NextDeadlineNs() const;

@@ -176,7 +176,7 @@ void Connection::OnReceiveEnd(int error) {
   }
   session_->peer_done = true;  // a half-closed client still gets its answers
   if (stays() && AwaitsBody()) {
-    AbandonOperation(Status::kProtocolError, "the connection ended in the middle of a request");
+    AbandonOperation(Status::kProtocolError, session::kEndedHalfSaid);
     return;
   }
   Settle();
@@ -226,8 +226,9 @@ void Connection::Intake(absl::string_view input) {
       break;
     case Burst::End::kClose:
     case Burst::End::kFatal:
-      farewell_ =
-          session::EndingOf(*session_, *burst, /*draining=*/false, /*departing=*/false).farewell;
+      farewell_ = session::EndingOf(*session_, burst->end, burst->fatal, /*draining=*/false,
+                                    /*departing=*/false)
+                      .farewell;
       ending_ = true;
       loop_->engine().StopReceiving(this);
       break;
@@ -352,8 +353,7 @@ void Connection::OnDeadline(bool idle) {
   if ((awaits_body || (!stalled_reader && !session_->peer_done)) && net::IsReadable(socket()) &&
       loop_->deadlines()->Excuse(this, idle, loop_->now_ns()))
     return;
-  if (awaits_body)
-    return AbandonOperation(Status::kTimeout, "the rest of the request did not arrive in time");
+  if (awaits_body) return AbandonOperation(Status::kTimeout, session::kLateHalfSaid);
   loop_->options().connections->timed_out.fetch_add(1, std::memory_order_relaxed);
   if (stalled_reader) {
     LOG_EVERY_T(WARNING, 1) << session_->PeerName()

@@ -7,6 +7,7 @@
 #include "loop/connection.h"
 #include "loop/loop.h"
 #include "net/readable.h"
+#include "session/ending.h"
 #include "session/intake.h"
 
 namespace objmapper::loop {
@@ -117,8 +118,7 @@ void Operation::TakeBody(absl::string_view input) {
   if (body_.done()) return Commit();
   if (!AwaitsBody()) return;
   if (session_->peer_done) {
-    return connection_->AbandonOperation(Status::kProtocolError,
-                                         "the connection ended in the middle of a request");
+    return connection_->AbandonOperation(Status::kProtocolError, session::kEndedHalfSaid);
   }
   if (was_too_slow && pace_.too_slow() && !net::IsReadable(operand_.socket))
     return connection_->AbandonOperation(Status::kTimeout, pace_.Why(operand_.uri, body_.left()));

@@ -78,8 +78,10 @@ void Conversation::ServeToTheEnd(Connection* connection) {
 
 Next Settle(Context* context, Connection* connection, const Turn& turn, Sender* sender) {
   session::Session* session = connection->session.get();
-  const session::Ending ending = session::EndingOf(
-      *session, turn.burst(), context->phase.draining(), context->options.switchboard->Departing());
+  const session::Burst& burst = turn.burst();
+  const session::Ending ending =
+      session::EndingOf(*session, burst.end, burst.fatal, context->phase.draining(),
+                        context->options.switchboard->Departing());
   if (!sender->Say(session, ending.farewell)) {
     sender->Drop();
     connection->session.reset();

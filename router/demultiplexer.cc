@@ -18,6 +18,7 @@
 #include "net/scm_rights.h"
 #include "protocol/objm/encode.h"
 #include "session/answers.h"
+#include "session/ending.h"
 
 namespace objmapper::router {
 namespace {
@@ -499,7 +500,7 @@ void Demultiplexer::OnOpener(Guest* guest, bool peer_done) {
     if (peer_done) {
       std::string answer;
       session::AppendFatal(session->dialect(), 0, protocol::Status::kProtocolError,
-                           "the connection ended in the middle of a request", &answer);
+                           session::kEndedHalfSaid, &answer);
       SendShort(session->fd(), answer);
       Retire(RemoveGuest(guest));
       return;
@@ -556,7 +557,7 @@ void Demultiplexer::Expire() {
     counters_->timed_out.fetch_add(1, std::memory_order_relaxed);
     std::string answer;
     session::AppendFatal(guest->session->dialect(), 0, protocol::Status::kTimeout,
-                         "the rest of the request did not arrive in time", &answer);
+                         session::kLateHalfSaid, &answer);
     SendShort(guest->session->fd(), answer);
     Retire(RemoveGuest(guest));
   }

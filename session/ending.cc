@@ -11,22 +11,22 @@ namespace objmapper::session {
 using protocol::CloseReason;
 using protocol::Status;
 
-Ending EndingOf(const Session& session, const Burst& burst, bool draining, bool departing) {
+Ending EndingOf(const Session& session, Burst::End end,
+                const protocol::RequestParser::Result& fatal, bool draining, bool departing) {
   if (!session.exhausted()) {
-    if (burst.end == Burst::End::kFatal) {
+    if (end == Burst::End::kFatal) {
       Ending ending{Ending::Next::kRetire, ""};
-      LOG_EVERY_T(WARNING, 1) << session.PeerName() << ": " << burst.fatal.reason;
-      AppendFatal(session.dialect(), burst.fatal.id, burst.fatal.status, burst.fatal.reason,
-                  &ending.farewell);
+      LOG_EVERY_T(WARNING, 1) << session.PeerName() << ": " << fatal.reason;
+      AppendFatal(session.dialect(), fatal.id, fatal.status, fatal.reason, &ending.farewell);
       return ending;
     }
-    if (burst.end == Burst::End::kClose) {
+    if (end == Burst::End::kClose) {
       Ending ending{Ending::Next::kRetire, ""};
       AppendCloseAck(session.dialect(), &ending.farewell);
       return ending;
     }
   }
-  return EndingAtRest(session, burst.end, draining, departing);
+  return EndingAtRest(session, end, draining, departing);
 }
 
 Ending EndingAtRest(const Session& session, Burst::End end, bool draining, bool departing) {
@@ -45,8 +45,7 @@ Ending EndingAtRest(const Session& session, Burst::End end, bool draining, bool 
   }
   if (session.peer_done) {
     if (IsHalfSaid(session)) {
-      AppendFatal(session.dialect(), 0, Status::kProtocolError,
-                  "the connection ended in the middle of a request", &ending.farewell);
+      AppendFatal(session.dialect(), 0, Status::kProtocolError, kEndedHalfSaid, &ending.farewell);
     }
     return ending;
   }
@@ -64,7 +63,7 @@ std::string LateFarewell(const Session& session, bool half_said, absl::string_vi
     AppendClose(session.dialect(), CloseReason::kIdleTimeout, &farewell);
     return farewell;
   }
-  if (why.empty()) why = "the rest of the request did not arrive in time";
+  if (why.empty()) why = kLateHalfSaid;
   LOG_EVERY_T(WARNING, 1) << session.PeerName() << ": closed, " << why;
   AppendFatal(session.dialect(), 0, Status::kTimeout, why, &farewell);
   return farewell;

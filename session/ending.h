@@ -1,7 +1,7 @@
 // How a conversation ends: the one place that decides, when nothing is owed on a connection,
 // whether it goes on, moves to another owner, or is over, and with which words.
 //
-//   const Ending ending = EndingOf(*session, burst, draining, switchboard->Departing());
+//   const Ending ending = EndingOf(*session, burst.end, burst.fatal, draining, departing);
 //   if (ending.next == Ending::Next::kRoute) switchboard->Route(std::move(session));
 //
 // Every lane and every model asks it after each burst; what differs between them is only how they
@@ -12,6 +12,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "protocol/objm/request_parser.h"
 #include "session/intake.h"
 #include "session/session.h"
 
@@ -22,6 +23,10 @@ namespace objmapper::session {
 inline bool IsHalfSaid(const Session& session) {
   return !session.unread.empty() || session.parser.skipping();
 }
+
+// What is said, with PROTOCOL_ERROR and TIMEOUT, when that does not come.
+inline constexpr char kEndedHalfSaid[] = "the connection ended in the middle of a request";
+inline constexpr char kLateHalfSaid[] = "the rest of the request did not arrive in time";
 
 struct Ending {
   enum class Next : uint8_t {
@@ -34,15 +39,15 @@ struct Ending {
   std::string farewell;
 };
 
-// What comes of a connection once all that `burst` brought is answered.
+// What comes of a connection once all that a burst brought is answered. end, fatal: the burst's.
 //
 // draining, departing: the server's state (Switchboard::Departing()). A connection that departs
 // moves whatever it wants next; one that drains is told so when it has nothing more to say. A
 // message that the stream cannot go on after is logged here.
-Ending EndingOf(const Session& session, const Burst& burst, bool draining, bool departing);
+Ending EndingOf(const Session& session, Burst::End end,
+                const protocol::RequestParser::Result& fatal, bool draining, bool departing);
 
-// The same for an owner that remembers how the last burst ended, but not the burst itself: `end` is
-// neither kClose nor kFatal, the last words of which are EndingOf()'s.
+// The same where `end` is neither kClose nor kFatal.
 Ending EndingAtRest(const Session& session, Burst::End end, bool draining, bool departing);
 
 // The farewell of a connection whose time is up. half_said: it began something and did not finish

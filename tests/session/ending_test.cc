@@ -18,7 +18,7 @@ class EndingTest : public IntakeTest {
             bool departing = false) {
     Take(session, input);
     KeepUnread(session, input, burst_.consumed);
-    return EndingOf(*session, burst_, draining, departing);
+    return EndingOf(*session, burst_.end, burst_.fatal, draining, departing);
   }
   static std::string Close(protocol::CloseReason reason) {
     std::string bytes;
