@@ -411,12 +411,9 @@ void Round::Unsent(Outgoing* out) {
 Round::Sent Round::Conclude(Outgoing* out) {
   Peer* const peer = static_cast<Peer*>(out->socket);
   if (out->error == ETOOMANYREFS && out->bytes_sent == 0 && !out->message.fds().empty()) {
-    // unix(7): too many descriptors of this user are in flight, sent and not yet received. The
-    // client is told, rather than kept waiting for what others must take first.
     counters_->blocked.Add();
     counters_->errors.Add(out->message.fds().size());
-    out->message.RefuseFds(peer->session->dialect(),
-                           "too many descriptors in flight (ETOOMANYREFS); try again");
+    out->message.RefuseFds(peer->session->dialect());
     SendNow(out);
   }
   if (out->error != 0) counters_->blocked.Add();

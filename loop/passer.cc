@@ -241,10 +241,7 @@ void Passer::OnMessageSent(ssize_t result) {
   session::Message* message = &passing_->message;
   const bool promised = passing_->is_x;  // its header has gone: the descriptor must follow
   if (result == -ETOOMANYREFS && !promised) {
-    // unix(7): too many descriptors of this user are in flight, sent and not yet received. The
-    // client is told, rather than kept waiting for what others must take first.
-    message->RefuseFds(session_->dialect(),
-                       "too many descriptors in flight (ETOOMANYREFS); try again");
+    message->RefuseFds(session_->dialect());
     passing_->rest = {const_cast<char*>(message->bytes().data()), message->bytes().size()};
     SendMessage();
     return;

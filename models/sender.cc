@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "copypath/transfer.h"
+#include "fdpass/answer.h"
 #include "net/clock.h"
 #include "net/scm_rights.h"
 #include "net/send_queue.h"
@@ -126,18 +127,14 @@ bool Sender::Answer(session::Session* session, const Request& request, Found fou
 bool Sender::PassFd(session::Session* session, const Request& request, Found found) {
   const bool in_header = session->parser.Has(protocol::kFdInHeader);
   const bool batch = session->parser.Has(protocol::kFdBatch);
-  char header[protocol::kResponseBytesMax];
-  const size_t header_bytes =
-      session::EncodeFdHeader(session->dialect(), in_header, request, found.extent, header);
-  if (!in_header) {
-    message_.BeginAnswer(request, Status::kOk, found.extent.length);
-    message_.text()->append(header, header_bytes);
-    return SendThenX(session, found.fd.get());
-  }
   // A message with descriptors begins with an answer that has one.
-  if (!message_.empty() && (!batch || message_.fds().empty()) && !Flush(session)) return false;
-  message_.BeginAnswerWithFd(request, std::move(found.fd), found.extent.length);
-  message_.text()->append(header, header_bytes);
+  if (in_header && !message_.empty() && (!batch || message_.fds().empty()) && !Flush(session))
+    return false;
+  fdpass::Passable passable;
+  passable.fd = std::move(found.fd);
+  passable.object_size = found.size;
+  found.fd = fdpass::AnswerWithFd(*session, request, std::move(passable), &message_);
+  if (found.fd.valid()) return SendThenX(session, found.fd.get());
   const bool full = !batch || message_.fds().size() == protocol::kFdsPerMessageMax;
   return !full || Flush(session);
 }
@@ -227,10 +224,7 @@ bool Sender::Flush(session::Session* session) {
   if (message_.empty()) return true;
   Sent sent = SendAll(session, message_.bytes(), {}, message_.fds());
   if (sent == Sent::kTooManyFds) {
-    // unix(7): too many descriptors of this user are in flight, sent and not yet received. The
-    // client is told, rather than kept waiting for what others must take first.
-    message_.RefuseFds(session->dialect(),
-                       "too many descriptors in flight (ETOOMANYREFS); try again");
+    message_.RefuseFds(session->dialect());
     sent = SendAll(session, message_.bytes(), {}, {});
   }
   if (sent == Sent::kAll) Count(session, message_.receipts());

@@ -53,9 +53,13 @@ class Message {
   // What is to be counted once it has gone: one for each answer.
   const std::vector<Receipt>& receipts() const { return receipts_; }
 
-  // Turns each answer that has a descriptor into UNAVAILABLE: the kernel would not take them. The
-  // others stay as they are. Closes the descriptors.
-  void RefuseFds(protocol::Dialect dialect, absl::string_view reason);
+  // Turns each answer that has a descriptor into UNAVAILABLE: the kernel would not take them, since
+  // too many of this user are in flight, sent and not yet received (ETOOMANYREFS, unix(7)). So the
+  // client is told, rather than kept waiting for what others must take first. The other answers
+  // stay as they are. Closes the descriptors.
+  void RefuseFds(
+      protocol::Dialect dialect,
+      absl::string_view reason = "too many descriptors in flight (ETOOMANYREFS); try again");
 
   // Closes the descriptors: they have gone with the first bytes. The text stays.
   void CloseFds();
