@@ -39,27 +39,22 @@ void LetInterruptIn() {
 
 }  // namespace
 
-Worker::Worker(const Options& options, FdPassLane* lane) : options_(options), lane_(lane) {}
-
-Worker::~Worker() { CHECK(!thread_.joinable()) << "Stop() first"; }
-
 absl::Status Worker::Start(int number, Engine engine) {
   InstallInterruptHandler();
   number_ = number;
   if (lane_ != nullptr) changes_ = lane_->changes();
   std::promise<absl::Status> started;
-  thread_ = std::thread([this, number, engine, &started] {
-    pthread_setname_np(pthread_self(), absl::StrCat("fdpass/", number).c_str());
+  thread_.Start(absl::StrCat("fdpass/", number), [this, engine, &started] {
     LetInterruptIn();
     schedstat_.Reset(open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC));
     absl::StatusOr<std::unique_ptr<Kernel>> kernel = engine == Engine::kUring
-                                                         ? MakeUringKernel(mailbox_.event_fd())
-                                                         : MakeEpollKernel(mailbox_.event_fd());
+                                                         ? MakeUringKernel(thread_.event_fd())
+                                                         : MakeEpollKernel(thread_.event_fd());
     started.set_value(kernel.status());
     if (kernel.ok()) Run(kernel->get());
   });
   absl::Status status = started.get_future().get();
-  if (!status.ok()) thread_.join();
+  if (!status.ok()) thread_.Stop();
   return status;
 }
 
@@ -70,22 +65,17 @@ void Worker::Run(Kernel* kernel) {
     Interrupt();
   });
   Round round(
-      options_, kernel, [this] { mailbox_.Wake(); }, &counters_, &load_);
-  bool draining = false;
+      options_, kernel, [this] { thread_.Wake(); }, &counters_, &load_);
   while (true) {
     if (round.Wait()) {
-      for (auto& session : mailbox_.TakeAll()) round.Welcome(std::move(session));
+      for (auto& session : thread_.TakeAll()) round.Welcome(std::move(session));
     }
     round.Settle();
     if (lane_ != nullptr) KeepTogether(&round);
     round.Serve();
-    pulse_.Answer();
-    const Phase phase = phase_.load(std::memory_order_relaxed);
-    if (phase == Phase::kStopping) break;
-    if (phase == Phase::kDraining && !draining) {
-      draining = true;
-      round.Drain();
-    }
+    const net::ServingPhase asked = thread_.Beat();
+    if (asked == net::ServingPhase::kStopping) break;
+    if (asked == net::ServingPhase::kDraining && thread_.Enter(asked)) round.Drain();
   }
 }
 
@@ -115,19 +105,6 @@ uint64_t Worker::busy_ns() const {
     sscanf(text, "%llu %llu", &ran, &waited);
   }
   return ran + waited;
-}
-
-void Worker::Drain() {
-  Phase serving = Phase::kServing;
-  phase_.compare_exchange_strong(serving, Phase::kDraining);
-  mailbox_.Wake();
-}
-
-void Worker::Stop() {
-  phase_.store(Phase::kStopping);
-  mailbox_.Wake();
-  if (thread_.joinable()) thread_.join();
-  mailbox_.TakeAll();
 }
 
 void Worker::Interrupt() { pthread_kill(thread_.native_handle(), kInterruptSignal); }

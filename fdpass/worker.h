@@ -4,13 +4,11 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
-#include <thread>
 
 #include "absl/status/status.h"
 #include "fdpass/kernel.h"
 #include "fdpass/round.h"
-#include "net/mailbox.h"
-#include "net/pulse.h"
+#include "net/serving_thread.h"
 #include "net/unique_fd.h"
 #include "session/session.h"
 
@@ -25,36 +23,31 @@ class Worker {
   using Options = fdpass::Options;
 
   // lane: with which its connections are kept together; outlives the worker. Null: it keeps them.
-  explicit Worker(const Options& options, FdPassLane* lane = nullptr);
-  ~Worker();
+  explicit Worker(const Options& options, FdPassLane* lane = nullptr)
+      : options_(options), lane_(lane) {}
 
   // Starts the thread "fdpass/<number>", which makes its kernel. Errors: it cannot be had; as
   // net::Ring::Create().
   absl::Status Start(int number, Engine engine);
   void Adopt(std::unique_ptr<session::Session> session) {  // any thread
     load_.fetch_add(1, std::memory_order_relaxed);
-    mailbox_.Put(std::move(session));
+    thread_.Put(std::move(session));
   }
-  void Drain();  // any thread
-  void Stop();   // once; joins the thread
+  void Drain() { thread_.Drain(); }  // any thread
+  void Stop() { thread_.Stop(); }    // joins the thread, if there is one
 
   const WorkerCounters& counters() const { return counters_; }
   // How long its thread has been running, or waited for a processor. Any thread, while it is there.
   uint64_t busy_ns() const;
   // How many connections wait to be taken up; any thread.
-  size_t queue_depth() const { return mailbox_.size(); }
+  size_t queue_depth() const { return thread_.queue_depth(); }
   // Any thread: as Lane's.
-  void AskPulse() {
-    pulse_.Ask();
-    mailbox_.Wake();
-  }
-  bool HasPulse() const { return pulse_.answered(); }
+  void AskPulse() { thread_.AskPulse(); }
+  bool HasPulse() const { return thread_.HasPulse(); }
   // How many connections it has; any thread.
   size_t load() const { return load_.load(std::memory_order_relaxed); }
 
  private:
-  enum class Phase : int { kServing, kDraining, kStopping };
-
   void Run(Kernel* kernel);
   void KeepTogether(Round* round);
   // Ends a system call that blocks the worker, by a signal; any thread.
@@ -66,12 +59,9 @@ class Worker {
   net::UniqueFd schedstat_;  // of the thread; none where the system tells no such thing
   uint32_t changes_ = 0;     // of how many are in use, when it was last looked
   size_t surplus_ = 0;       // connections to be given away
-  net::Mailbox<std::unique_ptr<session::Session>> mailbox_;
-  net::Pulse pulse_;
   WorkerCounters counters_;
   std::atomic<size_t> load_{0};
-  std::atomic<Phase> phase_{Phase::kServing};
-  std::thread thread_;
+  net::ServingThread<std::unique_ptr<session::Session>> thread_;
 };
 
 }  // namespace objmapper::fdpass

@@ -51,7 +51,7 @@ class ServingThread {
       run();
     });
   }
-  // Once. Waits for the thread, if it was started; letters that it has not taken are destroyed.
+  // Waits for the thread, if it was started; letters that it has not taken are destroyed.
   void Stop() {
     asked_.store(ServingPhase::kStopping);
     mailbox_.Wake();
