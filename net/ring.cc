@@ -235,20 +235,19 @@ absl::Span<Ring::Event> Ring::Wait(int64_t timeout_ns) {
     result = io_uring_submit_and_wait_timeout(ring_.get(), &first, 1,
                                               timeout_ns < 0 ? nullptr : &timeout, nullptr);
   }
-  if (result < 0) Judge(result);
-  Drain();
-  // Who calls again at once is not to burn a core meanwhile.
-  if (pending_.empty() && (result == -EAGAIN || result == -ENOMEM)) nanosleep(&kBreath, nullptr);
-  events_.clear();
-  events_.swap(pending_);
-  return absl::MakeSpan(events_);
+  return HandOut(result);
 }
 
 absl::Span<Ring::Event> Ring::Flush() {
   int result = io_uring_submit(ring_.get());
   if (result >= 0) result = io_uring_get_events(ring_.get());
+  return HandOut(result);
+}
+
+absl::Span<Ring::Event> Ring::HandOut(int result) {
   if (result < 0) Judge(result);
   Drain();
+  // A caller that calls again at once is not to burn a core meanwhile.
   if (pending_.empty() && (result == -EAGAIN || result == -ENOMEM)) nanosleep(&kBreath, nullptr);
   events_.clear();
   events_.swap(pending_);

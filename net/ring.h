@@ -132,6 +132,8 @@ class Ring {
   void Drain();
   absl::Status RegisterBuffers();
   int CancelAll();
+  // What has completed by the end of an io_uring_enter(2) that said `result`.
+  absl::Span<Event> HandOut(int result);
   // What io_uring_enter(2) said; `error` is negative. Anything that is not the world's fault ends
   // the process.
   void Judge(int error);
