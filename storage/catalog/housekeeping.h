@@ -35,7 +35,7 @@ class Housekeeping {
   struct Options {
     const Tree* tree = nullptr;  // outlives it
     size_t watches_max = 0;      // as CatalogKeeper::Options
-    absl::Duration rescan;
+    absl::Duration rescan = absl::Minutes(1);
     DiskLevel evict_at, refuse_at;         // as DiskLimits::Options
     uint64_t catalog_memory = UINT64_MAX;  // bytes
     bool warn_of_folding = false;          // as CatalogKeeper::Options

@@ -93,7 +93,6 @@ class Play {
  public:
   Play(loop::EngineKind engine, Dialect dialect, const std::string& folder, size_t clients)
       : dialect_(dialect),
-        splice_threads_(engine == loop::EngineKind::kEpoll ? 1 : 2),
         clients_(clients),
         address_{
             net::Address::Kind::kUnix,
@@ -104,7 +103,8 @@ class Play {
     config.listen = {address_};
     config.concurrency_model = "mode_routing";
     config.loop.engine = config.fdpass_engine = engine;
-    config.sizes.pool_size = config.copy_loops = config.sizes.splice_threads = 1;
+    config.sizes.pool_size = config.copy_loops = 1;
+    config.sizes.splice_threads = kSpliceThreads;
     config.limits.max_pipeline = 16;
     config.limits.idle_timeout = config.limits.request_timeout = kTimeout;
     // so that Drain() and HandOver() begin, and do not wait
@@ -241,6 +241,7 @@ class Play {
   std::string name() const { return Name(done_); }
 
  private:
+  static constexpr int kSpliceThreads = 1;  // the copypath lane's
   static constexpr char kRouter[] = "router", kFdPass[] = "fdpass/0", kCopyPath[] = "copypath/0";
 
   void Ask(Client* client, Mode mode) {
@@ -266,7 +267,7 @@ class Play {
 
   void Turn(const char* actor) {
     Stage::Get().Turn(actor);
-    Stage::Get().AwaitRest("splice/", splice_threads_);
+    Stage::Get().AwaitRest("splice/", kSpliceThreads);
   }
 
   void RunToRest() {
@@ -376,7 +377,6 @@ class Play {
   }
 
   const Dialect dialect_;
-  const size_t splice_threads_;  // each lane of loops has one
   std::vector<Client> clients_;
   const net::Address address_;
   std::unique_ptr<Server> server_;
