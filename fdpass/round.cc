@@ -32,10 +32,10 @@ using session::Session;
 constexpr size_t kReceiveBytes = 64 * 1024;
 // And all of a round this; who finds less room than one receive may take waits for the next.
 constexpr size_t kInputBytes = 4 * kReceiveBytes;
-// How many requests of one connection are served before the others get their turn, and how many of
-// all in a round: so many descriptors are open at once.
-constexpr size_t kRequestsPerTurn = protocol::kFdsPerMessageMax;
-constexpr size_t kRequestsPerRound = 4 * kRequestsPerTurn;
+// How many requests are served in a round: of one connection before the others get their turn, and
+// of all. So many descriptors are open at once beside those that are being sent, and a server that
+// may have few of them needs the rest for connections.
+constexpr size_t kRequestsPerRound = protocol::kFdsPerMessageMax;
 // How many bytes of answers are gathered before they are sent.
 constexpr size_t kInPlaceBytes = 64 * 1024;
 // After so many requests of the other lane without one of our own the connection moves: who mixes
@@ -131,8 +131,11 @@ void Round::Serve() {
   std::vector<Peer*> again;
   again.swap(again_);
   for (Peer* peer : again) peer->again = false;
+  const auto without_turn = again.begin() + std::min(again.size(), std::exchange(left_out_, 0));
+  std::for_each(again.begin(), without_turn, [this](Peer* peer) { Take(peer); });
   for (Socket* socket : woken_.ready) Take(static_cast<Peer*>(socket));
-  for (Peer* peer : again) Take(peer);
+  std::for_each(without_turn, again.end(), [this](Peer* peer) { Take(peer); });
+  left_out_ = again_.size();
   for (Asked& asked : asked_) {
     const Request& request = asked.request;
     if (request.mode == Mode::kFdPass && request.refusal == Status::kOk)
@@ -148,8 +151,7 @@ void Round::Serve() {
 
 void Round::Take(Peer* peer) {
   if (peer->session == nullptr || peer->has_turn) return;
-  if (asked_.size() + kRequestsPerTurn > kRequestsPerRound ||
-      kInputBytes - input_bytes_ < kReceiveBytes) {
+  if (asked_.size() >= kRequestsPerRound || kInputBytes - input_bytes_ < kReceiveBytes) {
     Again(peer);
     return;
   }
@@ -212,7 +214,8 @@ void Round::Receive(Peer* peer) {
   const auto answers_in_place = [this, peer](const Request& r) { return AnswersInPlace(peer, r); };
   const session::InPlace in_place = answers_in_place;
   session::TakeBurst(session, input, session::LaneKind::kFdPass, /*outstanding=*/0,
-                     kRequestsPerTurn, &burst_, options_.small_objects > 0 ? &in_place : nullptr);
+                     kRequestsPerRound - asked_.size(), &burst_,
+                     options_.small_objects > 0 ? &in_place : nullptr);
   session::OrderForService(*session, &burst_.requests);
   const size_t count = std::min<uint64_t>(burst_.requests.size(), session->allowance());
   for (size_t i = 0; i < count; ++i) {
@@ -324,7 +327,8 @@ bool Round::SendAnswers(const Turn& turn, size_t* served) {
       }
       out->x_fd = AnswerWithFd(session, request, std::move(opened), &out->message);
       const size_t fds = out->message.fds().size();
-      const bool full = out->x_fd.valid() || (fds > 0 && !batch) || fds == kRequestsPerTurn;
+      const bool full =
+          out->x_fd.valid() || (fds > 0 && !batch) || fds == protocol::kFdsPerMessageMax;
       if (full && !flush(i + 1)) break;
     }
   }

@@ -155,6 +155,7 @@ class Round {
   absl::flat_hash_set<Peer*> peers_;              // owned
   std::vector<std::unique_ptr<Peer>> gone_;       // in this round
   std::vector<Peer*> again_;                      // to have a turn in the next round, ready or not
+  size_t left_out_ = 0;                           // the first of them: the last round was full
   absl::flat_hash_map<uint64_t, Peer*> opening_;  // by ticket
   Deadlines idle_;
   Deadlines busy_;

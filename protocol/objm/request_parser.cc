@@ -1,5 +1,5 @@
 // The parser that receives hostile bytes. It consumes a message only when it is complete, so the
-// same bytes in any number of pieces give the same results.
+// same bytes in any number of pieces give the same results (but for the words of a refusal).
 #include "protocol/objm/request_parser.h"
 
 #include <algorithm>

@@ -235,13 +235,14 @@ TEST_P(RoundTest, TheBudgetIsFair) {
   EXPECT_TRUE(net::Eventually([&] {
     const uint64_t before = counted_.requests;
     Step();
-    EXPECT_LE(counted_.requests - before, 2 * protocol::kFdsPerMessageMax);
+    EXPECT_LE(counted_.requests - before, uint64_t{protocol::kFdsPerMessageMax});
     if (when_other == 0 && recv(other.fd(), &when_other, 1, MSG_PEEK | MSG_DONTWAIT) == 1)
       when_other = counted_.requests;
     return counted_.requests == 1001;
   }));
   EXPECT_GT(when_other, 0u);
-  EXPECT_LE(when_other, 2 * protocol::kFdsPerMessageMax + 1);
+  // The busy one's share fills the first round; what the second makes goes out with the third.
+  EXPECT_LE(when_other, 3 * protocol::kFdsPerMessageMax + 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, RoundTest, testing::ValuesIn(kEngines),

@@ -62,8 +62,9 @@ std::string Describe(const RequestParser& parser, const RequestParser::Result& r
     case Kind::kClose:
       return "close";
     case Kind::kFatal:
-      return absl::StrCat("fatal id=", result.id, " ", StatusName(result.status), ": ",
-                          result.reason);
+      // Without the reason: which sentence helps most depends on how much of a stranger's words
+      // has come ("GET / HTTP/1.1" is told of after its first letter, if nothing else is there).
+      return absl::StrCat("fatal id=", result.id, " ", StatusName(result.status));
     case Kind::kRequest:
       break;
   }
