@@ -14,7 +14,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "fdpass/worker.h"
-#include "net/mutex.h"
 #include "session/lane.h"
 #include "storage/tree/stat_cache.h"
 #include "storage/tree/tree.h"
@@ -23,6 +22,7 @@
 #include "tests/net/open_fds.h"
 #include "tests/net/socket_pair.h"
 #include "tests/session/client_end.h"
+#include "tests/session/collecting_switchboard.h"
 
 namespace objmapper::fdpass {
 
@@ -30,60 +30,8 @@ using protocol::Dialect;
 using protocol::Mode;
 using protocol::Status;
 using session::ClientEnd;
+using session::CollectingSwitchboard;
 using session::RequestBytes;
-
-// Keeps what a lane gives back. Like the real one it lets a retired peer read to the end.
-class CollectingSwitchboard : public session::Switchboard {
- public:
-  void Route(std::unique_ptr<session::Session> session) override {
-    net::MutexLock lock(&mutex_);
-    routed_.push_back(std::move(session));
-  }
-  void Retire(std::unique_ptr<session::Session> session) override {
-    shutdown(session->fd(), SHUT_WR);
-    net::MutexLock lock(&mutex_);
-    retired_.push_back(std::move(session));
-  }
-
-  // Null, and a failure, when none comes.
-  std::unique_ptr<session::Session> AwaitRouted() {
-    return Await([this] { return TakeFirst(&routed_); });
-  }
-  std::unique_ptr<session::Session> AwaitRetired() {
-    return Await([this] { return TakeFirst(&retired_); });
-  }
-  // Closes those that nobody has asked for.
-  void Clear() {
-    net::MutexLock lock(&mutex_);
-    routed_.clear();
-    retired_.clear();
-  }
-
- private:
-  using Sessions = std::vector<std::unique_ptr<session::Session>>;
-
-  template <typename Take>
-  std::unique_ptr<session::Session> Await(Take take) {
-    std::unique_ptr<session::Session> session;
-    const auto taken = [&] {
-      net::MutexLock lock(&mutex_);
-      session = take();
-      return session != nullptr;
-    };
-    EXPECT_TRUE(net::Eventually(taken)) << "the worker keeps its session";
-    return session;
-  }
-  static std::unique_ptr<session::Session> TakeFirst(Sessions* sessions) {
-    if (sessions->empty()) return nullptr;
-    std::unique_ptr<session::Session> first = std::move(sessions->front());
-    sessions->erase(sessions->begin());
-    return first;
-  }
-
-  net::Mutex mutex_;
-  Sessions routed_ GUARDED_BY(mutex_);
-  Sessions retired_ GUARDED_BY(mutex_);
-};
 
 // A way to ask for descriptors: the dialect, and what HELLO has agreed on.
 struct Speech {

@@ -1,0 +1,120 @@
+// Descriptors that a loop passes itself, as a model's does, with the files that it opens for them.
+#include "loop/passer.h"
+
+#include <unistd.h>
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "tests/loop/loop_fixture.h"
+
+namespace objmapper::loop {
+namespace {
+
+using session::RequestBytes;
+
+constexpr uint16_t kInHeader = protocol::kPipelining | protocol::kFdInHeader;
+
+class PasserTest : public LoopTest {
+ protected:
+  PasserTest() {
+    options_.lane = std::nullopt;
+    options_.in_place = true;
+    for (int i = 0; i < 10; ++i) folder_.Write(absl::StrCat(i), Content(i));
+  }
+  static std::string Content(int i) { return absl::StrCat("object ", i % 10); }
+  static std::string Ask(Dialect dialect, int i, Mode mode = Mode::kFdPass) {
+    return RequestBytes(
+        dialect, {.mode = mode, .uri = absl::StrCat(i % 10), .id = static_cast<uint32_t>(i)});
+  }
+  static void ExpectFd(ClientEnd* client, int i, bool in_header) {
+    const ServerMessage answer = client->Next();
+    ASSERT_EQ(answer.status, Status::kOk) << answer.metadata.error.value_or("");
+    EXPECT_EQ(answer.content_length, in_header ? Content(i).size() : 0u);
+    EXPECT_TRUE(in_header || client->Body(1) == "X");
+    const net::UniqueFd fd = client->TakeFd();
+    ASSERT_TRUE(fd.valid()) << "answer " << i;
+    char bytes[64];
+    const ssize_t got = pread(fd.get(), bytes, sizeof(bytes), 0);
+    EXPECT_EQ(absl::string_view(bytes, got < 0 ? 0 : static_cast<size_t>(got)), Content(i));
+  }
+};
+
+TEST_P(PasserTest, InEverySpeech) {
+  Start();
+  const struct {
+    Dialect dialect;
+    uint16_t capabilities;
+  } kSpeeches[] = {{Dialect::kV1, 0},
+                   {Dialect::kV2, protocol::kPipelining},
+                   {Dialect::kV2, kInHeader},
+                   {Dialect::kV2, kInHeader | protocol::kFdBatch}};
+  for (const auto& speech : kSpeeches) {
+    SCOPED_TRACE(speech.capabilities);
+    ClientEnd client = Connect(speech.dialect, speech.capabilities);
+    std::string requests;
+    for (int i = 0; i < 300; ++i) requests += Ask(speech.dialect, i);
+    client.Send(requests);
+    for (int i = 0; i < 300; ++i)
+      ExpectFd(&client, i, (speech.capabilities & protocol::kFdInHeader) != 0);
+  }
+}
+
+// Descriptors and bytes of one connection keep their order.
+TEST_P(PasserTest, BetweenBodies) {
+  Start();
+  ClientEnd client = Connect(Dialect::kV2, kInHeader | protocol::kFdBatch);
+  std::string requests;
+  for (int i = 0; i < 60; ++i)
+    requests += Ask(Dialect::kV2, i, i % 3 == 0 ? Mode::kCopy : Mode::kFdPass);
+  client.Send(requests);
+  for (int i = 0; i < 60; ++i) {
+    if (i % 3 == 0) {
+      ExpectBody(&client, static_cast<uint32_t>(i), Content(i));
+    } else {
+      ExpectFd(&client, i, /*in_header=*/true);
+    }
+  }
+}
+
+// Who does not read holds no descriptor of ours but those that are in its socket; what it asked for
+// comes when it reads.
+TEST_P(PasserTest, AFullSocket) {
+  Start();
+  ClientEnd client = Connect(Dialect::kV2, kInHeader);
+  constexpr int kCount = 900;
+  std::string requests;
+  for (int i = 0; i < kCount; ++i) requests += Ask(Dialect::kV2, i);
+  client.Send(requests);
+  ClientEnd other = Connect(Dialect::kV2, kInHeader);
+  other.Send(Ask(Dialect::kV2, 7));
+  ExpectFd(&other, 7, /*in_header=*/true);
+  for (int i = 0; i < kCount; ++i) ExpectFd(&client, i, /*in_header=*/true);
+}
+
+TEST_P(PasserTest, APeerThatGoes) {
+  Start();
+  ClientEnd client = Connect(Dialect::kV2, kInHeader | protocol::kFdBatch);
+  std::string requests;
+  for (int i = 0; i < 900; ++i) requests += Ask(Dialect::kV2, i);
+  client.Send(requests);
+  ExpectFd(&client, 0, /*in_header=*/true);
+  client.Close();
+  EXPECT_TRUE(net::Eventually([this] { return loop_->load() == 0; }));
+}
+
+TEST_P(PasserTest, WhatIsNotThere) {
+  Start();
+  ClientEnd client = Connect(Dialect::kV2, kInHeader | protocol::kFdBatch);
+  client.Send(Ask(Dialect::kV2, 1) +
+              RequestBytes(Dialect::kV2, {.mode = Mode::kFdPass, .uri = "missing", .id = 2}) +
+              Ask(Dialect::kV2, 3));
+  ExpectFd(&client, 1, /*in_header=*/true);
+  EXPECT_TRUE(client.Next().Refuses(Status::kNotFound));
+  ExpectFd(&client, 3, /*in_header=*/true);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, PasserTest, testing::ValuesIn(kEngineKinds), NameOf);
+
+}  // namespace
+}  // namespace objmapper::loop
