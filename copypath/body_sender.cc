@@ -36,12 +36,12 @@ bool BodySender::IsReady(const Request& request, CachedObject* object, int64_t n
   if (!extent.has_value() || extent->length == 0) return true;
   if (IsRead(request.mode, *extent)) {
     // Reading it tells; but what is on its way is waited for. A part has two windows at most.
-    if (!object->IsComing(FirstWindow(*extent)) && !object->IsComing(LastWindow(*extent)))
+    if (!object->windows().IsComing(FirstWindow(*extent)) &&
+        !object->windows().IsComing(LastWindow(*extent)))
       return true;
   } else {
     if (!object->error().ok() || !object->Map().ok()) return true;  // the answer will say so
-    if (objects_->EnsureResident(object, FirstWindow(*extent), now_ns) ==
-        CachedObject::Residency::kResident) {
+    if (objects_->EnsureResident(object, FirstWindow(*extent), now_ns) == Residency::kResident) {
       return true;
     }
   }
@@ -61,7 +61,7 @@ bool BodySender::NeedsThread(const Request& request, CachedObject* object, int64
   const std::optional<Extent> extent = session::ResolveExtent(request, object->size());
   if (!extent.has_value() || extent->length == 0) return false;
   return object->small() || !object->Map().ok() ||
-         object->ResidencyOf(FirstWindow(*extent), now_ns) != CachedObject::Residency::kResident;
+         object->windows().Of(FirstWindow(*extent), now_ns) != Residency::kResident;
 }
 
 void BodySender::Foresee(const Request& request, CachedObject* object, int64_t now_ns) {
@@ -184,11 +184,11 @@ BodySender::Step BodySender::Continue(Gather* out, int64_t now_ns) {
   CachedObject* const object = object_.get();
   const size_t index = at_ / kWindowBytes;
   if (!object->error().ok()) return Break(std::string(object->error().message()));
-  if (objects_->EnsureResident(object, index, now_ns) != CachedObject::Residency::kResident) {
+  if (objects_->EnsureResident(object, index, now_ns) != Residency::kResident) {
     object->Await(waiter_);
     return Step::kStop;
   }
-  const uint64_t window_end = object->Window(index).second;
+  const uint64_t window_end = WindowOf(object->size(), index).second;
   const uint64_t held_from = end_ - std::min(end_, kHeldBack);
   if (at_ < held_from) {
     const uint64_t until = std::min(window_end, held_from);
@@ -228,11 +228,11 @@ BodySender::Step BodySender::Move(int64_t now_ns) {
   while (at_ < end_) {
     if (!object->error().ok()) return Break(std::string(object->error().message()));
     const size_t index = at_ / kWindowBytes;
-    if (objects_->EnsureResident(object, index, now_ns) != CachedObject::Residency::kResident) {
+    if (objects_->EnsureResident(object, index, now_ns) != Residency::kResident) {
       object->Await(waiter_);
       return Step::kStop;
     }
-    const uint64_t until = std::min(object->Window(index).second, end_);
+    const uint64_t until = std::min(WindowOf(object->size(), index).second, end_);
     // The disk reads ahead.
     if (until < end_) objects_->EnsureResident(object, index + 1, now_ns);
     const uint64_t bytes = std::min(until - at_, turn_bytes - moved_);

@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "copypath/blocking_pool.h"
+#include "copypath/windows.h"
 #include "storage/tree/load.h"
 
 namespace objmapper::copypath {
@@ -32,10 +32,6 @@ class ObjectWaiter {
   ~ObjectWaiter() = default;
 };
 
-// A mapping is brought in and sent in windows of this size: the next is read from disk while this
-// one is sent.
-inline constexpr uint64_t kWindowBytes = 2 * 1024 * 1024;
-
 // Shorter parts of objects than this are read into memory to be sent: to map them costs more, and
 // to unmap them far more where another core has seen the mapping. Also the most that is kept of an
 // object as a copy.
@@ -48,9 +44,13 @@ inline constexpr uint64_t kMappedBytesMax = uint64_t{64} << 30;
 class CachedObject {
  public:
   enum class State : uint8_t { kLoading, kReady, kFailed };
-  enum class Residency : uint8_t { kUnknown, kResident, kComing };
 
-  explicit CachedObject(absl::string_view uri) : uri_(uri) {}
+  // What a large object holds, its descriptor and its mapping, is let go of on a thread of
+  // `closer`, which outlives it: should the file have been removed, that frees its blocks. null:
+  // where the last reference goes.
+  // apart: it is opened for one answer alone, which takes its descriptor; no cache has it.
+  explicit CachedObject(absl::string_view uri, BlockingPool* closer = nullptr, bool apart = false)
+      : uri_(uri), apart_(apart), closer_(closer) {}
   ~CachedObject();
   CachedObject(const CachedObject&) = delete;
   CachedObject& operator=(const CachedObject&) = delete;
@@ -69,19 +69,17 @@ class CachedObject {
   // Null when the object is sent from a mapping.
   const char* snapshot() const { return loaded_.snapshot.get(); }
   bool small() const { return loaded_.snapshot != nullptr; }
-  // What its copy takes.
-  size_t copy_bytes() const { return small() ? loaded_.info.size : 0; }
 
-  // When the name was last seen to mean this version.
+  // The name means this version, now, when Tree::changes() were so many (or it is begun to be
+  // loaded).
+  void Seen(int64_t now_ns, uint64_t changes) {
+    checked_ns_ = now_ns;
+    changes_ = changes;
+  }
   int64_t checked_ns() const { return checked_ns_; }
-  void set_checked_ns(int64_t now_ns) { checked_ns_ = now_ns; }
-  // Tree::changes(), before it was seen, or was begun to be loaded.
   uint64_t changes() const { return changes_; }
-  void set_changes(uint64_t changes) { changes_ = changes; }
 
-  // Whether it has been opened for one answer alone, which takes its descriptor; no cache has it.
   bool apart() const { return apart_; }
-  void set_apart() { apart_ = true; }
   net::UniqueFd TakeFd() { return std::move(loaded_.fd); }
 
   // Maps the whole object, read-only and shared, on first use, but for one that is larger than
@@ -90,14 +88,8 @@ class CachedObject {
   absl::Status Map();
   char* map() const { return map_; }
 
-  // Whether window `index` is in the page cache, as far as was known lately (kResident holds for a
-  // few milliseconds: then the kernel is asked again with mincore(2)).
-  Residency ResidencyOf(size_t index, int64_t now_ns);
-  void SetResidency(size_t index, Residency residency, int64_t now_ns);
-  // Whether the disk is being asked for window `index`.
-  bool IsComing(size_t index) const;
-  // Bytes [begin, end) of window `index`.
-  std::pair<uint64_t, uint64_t> Window(size_t index) const;
+  // Asked of the kernel once Map() has been called.
+  Windows& windows() { return windows_; }
 
   // Whether the object is still the version that was promised: not shorter, and not rewritten at
   // the same length. What was only appended to, renamed or deleted is as good as it was. ABORTED:
@@ -110,13 +102,6 @@ class CachedObject {
   absl::Status Read(uint64_t offset, size_t bytes, char* out) const;
   // And then asks CheckUnchanged().
   absl::Status ReadChecked(uint64_t offset, size_t bytes, char* out) const;
-
-  // What a large object holds, its descriptor and its mapping, is let go of on a thread of `pool`,
-  // which outlives it: should the file have been removed, that frees its blocks. null: where the
-  // last reference goes.
-  void set_closer(BlockingPool* pool) { closer_ = pool; }
-  // How many windows something is remembered of.
-  size_t windows_known() const { return windows_.size(); }
 
   // `waiter` is told of the next change, once; it stops waiting before it goes.
   void Await(ObjectWaiter* waiter);
@@ -131,13 +116,6 @@ class CachedObject {
 
  private:
   friend class ObjectCache;
-  struct WindowState {
-    Residency residency = Residency::kUnknown;
-    int64_t seen_ns = 0;
-  };
-
-  bool IsInPageCache(size_t index) const;
-
   const std::string uri_;
   State state_ = State::kLoading;
   absl::Status error_;
@@ -145,15 +123,14 @@ class CachedObject {
   int64_t checked_ns_ = 0;
   uint64_t changes_ = 0;
   char* map_ = nullptr;
-  bool mincore_tells_ = false;
   bool prepared_ = false;  // Map() has been called
-  bool apart_ = false;
-  absl::flat_hash_map<size_t, WindowState> windows_;  // those that were asked for lately
-  BlockingPool* closer_ = nullptr;
+  const bool apart_;
+  Windows windows_;
+  BlockingPool* const closer_;
   std::vector<ObjectWaiter*> waiters_;
   int references_ = 0;
   std::list<CachedObject*>::iterator in_lru_;  // while the cache has it
-  size_t counted_bytes_ = 0;                   // and what of copy_bytes() it has counted
+  size_t counted_bytes_ = 0;                   // and how much of a copy it has counted
 };
 
 // Keeps an object alive.

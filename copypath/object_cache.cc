@@ -26,16 +26,16 @@ void ObjectCache::Insert(CachedObject* object) {
   lru_.push_front(object);
   object->in_lru_ = lru_.begin();
   objects_.emplace(object->uri(), object);
-  object->counted_bytes_ = object->copy_bytes();
-  copies_bytes_ += object->counted_bytes_;
-  DropExcess();
+  object->counted_bytes_ = 0;
+  NoteFilled(object);
 }
 
 void ObjectCache::NoteFilled(CachedObject* object) {
   const auto found = objects_.find(object->uri());
   if (found == objects_.end() || found->second != object) return;
-  copies_bytes_ += object->copy_bytes() - object->counted_bytes_;
-  object->counted_bytes_ = object->copy_bytes();
+  const size_t bytes = object->small() ? object->size() : 0;
+  copies_bytes_ += bytes - object->counted_bytes_;
+  object->counted_bytes_ = bytes;
   DropExcess();
 }
 

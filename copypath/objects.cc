@@ -28,13 +28,6 @@ Objects::Objects(const Options& options, std::function<void(Work*)> post)
       post_(std::move(post)),
       cache_(options.cache_entries, options.cache_entries * storage::kSnapshotBytesMax) {}
 
-ObjectRef Objects::Make(absl::string_view uri) const {
-  ObjectRef object(new CachedObject(uri));
-  object->set_changes(options_.tree->changes());
-  object->set_closer(options_.pool);
-  return object;
-}
-
 absl::StatusOr<ObjectRef> Objects::Lookup(absl::string_view uri, int64_t now_ns) {
   // What was seen, or begun to be loaded, before this server last changed something is not
   // believed: whoever has been told of the change must see it.
@@ -52,8 +45,7 @@ absl::StatusOr<ObjectRef> Objects::Lookup(absl::string_view uri, int64_t now_ns)
       const absl::StatusOr<storage::ObjectInfo> now_named =
           options_.tree->Stat(uri, storage::Wait::kCachedOnly);
       if (now_named.ok() && *now_named == known->info()) {
-        known->set_checked_ns(now_ns);
-        known->set_changes(changes);
+        known->Seen(now_ns, changes);
         counters_.hits.Add();
         return ObjectRef(known);
       }
@@ -61,8 +53,8 @@ absl::StatusOr<ObjectRef> Objects::Lookup(absl::string_view uri, int64_t now_ns)
     cache_.Erase(known);
   }
   counters_.misses.Add();
-  ObjectRef object = Make(uri);
-  object->set_changes(changes);
+  ObjectRef object(new CachedObject(uri, options_.pool));
+  object->Seen(now_ns, changes);
   absl::StatusOr<storage::LoadedObject> loaded =
       storage::Load(*options_.tree, uri, storage::Wait::kCachedOnly, options_.copied_bytes_max);
   if (loaded.ok()) {
@@ -79,8 +71,7 @@ absl::StatusOr<ObjectRef> Objects::Lookup(absl::string_view uri, int64_t now_ns)
 }
 
 ObjectRef Objects::OpenApart(absl::string_view uri) {
-  ObjectRef object = Make(uri);
-  object->set_apart();
+  ObjectRef object(new CachedObject(uri, options_.pool, /*apart=*/true));
   BeginLoading(object);
   return object;
 }
@@ -99,20 +90,19 @@ void Objects::BeginLoading(const ObjectRef& object) {
   });
 }
 
-CachedObject::Residency Objects::EnsureResident(CachedObject* object, size_t index,
-                                                int64_t now_ns) {
-  const CachedObject::Residency residency = object->ResidencyOf(index, now_ns);
-  if (residency != CachedObject::Residency::kUnknown) return residency;
+Residency Objects::EnsureResident(CachedObject* object, size_t index, int64_t now_ns) {
+  const Residency residency = object->windows().Of(index, now_ns);
+  if (residency != Residency::kUnknown) return residency;
   BringIn(object, index, now_ns);
-  return CachedObject::Residency::kComing;
+  return Residency::kComing;
 }
 
 void Objects::BringIn(CachedObject* object, size_t index, int64_t now_ns) {
-  if (object->IsComing(index)) return;
+  if (object->windows().IsComing(index)) return;
   counters_.page_ins.Add();
-  object->SetResidency(index, CachedObject::Residency::kComing, now_ns);
+  object->windows().Set(index, Residency::kComing, now_ns);
   Work* const work = *works_.insert(new Work{ObjectRef(object), index}).first;
-  const auto [begin, end] = object->Window(index);
+  const auto [begin, end] = WindowOf(object->size(), index);
   options_.pool->Run([this, work, fd = object->fd(), begin = begin, bytes = end - begin] {
     work->error = PageIn(fd, begin, bytes);
     post_(work);
@@ -141,7 +131,7 @@ void Objects::Done(Work* work, int64_t now_ns) {
     }
     // Should the file have become shorter: sending finds out where it ends, and so does the check
     // of the last piece.
-    object->SetResidency(*done->window, CachedObject::Residency::kResident, now_ns);
+    object->windows().Set(*done->window, Residency::kResident, now_ns);
   }
   object->TellWaiters();
 }

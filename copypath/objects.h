@@ -64,7 +64,7 @@ class Objects {
   ObjectRef OpenApart(absl::string_view uri);
 
   // Whether window `index` of a mapped object may be sent; begins to bring it in when not.
-  CachedObject::Residency EnsureResident(CachedObject* object, size_t index, int64_t now_ns);
+  Residency EnsureResident(CachedObject* object, size_t index, int64_t now_ns);
   // Brings it in, whatever was known, unless it is on its way.
   void BringIn(CachedObject* object, size_t index, int64_t now_ns);
 
@@ -80,7 +80,6 @@ class Objects {
   const Counters& counters() const { return counters_; }
 
  private:
-  ObjectRef Make(absl::string_view uri) const;
   void BeginLoading(const ObjectRef& object);
 
   const Options options_;

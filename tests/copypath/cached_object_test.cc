@@ -23,7 +23,6 @@
 namespace objmapper::copypath {
 namespace {
 
-using Residency = CachedObject::Residency;
 using State = CachedObject::State;
 
 constexpr size_t kTail = 4096;                         // bytes read and checked at the end
@@ -40,8 +39,8 @@ class CachedObjectTest : public testing::Test {
   }
 
   // An object as the loop has it after loading.
-  ObjectRef Loaded(const std::string& name = "object") {
-    ObjectRef object(new CachedObject(name));
+  ObjectRef Loaded(const std::string& name = "object", BlockingPool* closer = nullptr) {
+    ObjectRef object(new CachedObject(name, closer));
     absl::StatusOr<storage::LoadedObject> loaded =
         storage::Load(*tree_, name, storage::Wait::kMayBlock);
     EXPECT_TRUE(loaded.ok()) << loaded.status();
@@ -132,9 +131,9 @@ TEST_F(CachedObjectTest, WindowsCoverTheObject) {
   const ObjectRef object = Loaded();
   ASSERT_TRUE(object->Map().ok());
   using Window = std::pair<uint64_t, uint64_t>;
-  EXPECT_EQ(object->Window(0), (Window{0, kWindowBytes}));
-  EXPECT_EQ(object->Window(1), (Window{kWindowBytes, 2 * kWindowBytes}));
-  EXPECT_EQ(object->Window(2), (Window{2 * kWindowBytes, kBytes}));
+  EXPECT_EQ(WindowOf(object->size(), 0), (Window{0, kWindowBytes}));
+  EXPECT_EQ(WindowOf(object->size(), 1), (Window{kWindowBytes, 2 * kWindowBytes}));
+  EXPECT_EQ(WindowOf(object->size(), 2), (Window{2 * kWindowBytes, kBytes}));
 }
 
 // A sparse file of terabytes costs its owner nothing; here it costs no addresses, and nothing for
@@ -146,24 +145,24 @@ TEST_F(CachedObjectTest, SparseTerabytes) {
   const ObjectRef object = Loaded("sparse");
   ASSERT_TRUE(object->Map().ok());
   EXPECT_EQ(object->map(), nullptr);
-  EXPECT_EQ(object->windows_known(), 0u);
+  EXPECT_EQ(object->windows().known(), 0u);
   const size_t last = bytes / kWindowBytes - 1;
-  EXPECT_EQ(object->Window(last).second, bytes);
+  EXPECT_EQ(WindowOf(object->size(), last).second, bytes);
   // Its windows are asked for as any others.
-  EXPECT_EQ(object->ResidencyOf(last, 0), Residency::kUnknown);
+  EXPECT_EQ(object->windows().Of(last, 0), Residency::kUnknown);
   char page[4096];
-  for (uint64_t at = object->Window(last).first; at < bytes; at += sizeof(page)) {
+  for (uint64_t at = WindowOf(object->size(), last).first; at < bytes; at += sizeof(page)) {
     ASSERT_EQ(pread(object->fd(), page, sizeof(page), static_cast<off_t>(at)),
               ssize_t{sizeof(page)});
   }
-  EXPECT_EQ(object->ResidencyOf(last, 0), Residency::kResident);
+  EXPECT_EQ(object->windows().Of(last, 0), Residency::kResident);
   // Only those of late are remembered, but for what is on its way.
-  object->SetResidency(7, Residency::kComing, 0);
+  object->windows().Set(7, Residency::kComing, 0);
   for (size_t i = 0; i < 10'000; ++i)
-    object->SetResidency(100 + i, Residency::kResident, static_cast<int64_t>(i) * 1'000'000);
-  EXPECT_LT(object->windows_known(), 1000u);
-  EXPECT_EQ(object->ResidencyOf(7, kLongNs), Residency::kComing);
-  object->SetResidency(7, Residency::kResident, 0);
+    object->windows().Set(100 + i, Residency::kResident, static_cast<int64_t>(i) * 1'000'000);
+  EXPECT_LT(object->windows().known(), 1000u);
+  EXPECT_EQ(object->windows().Of(7, kLongNs), Residency::kComing);
+  object->windows().Set(7, Residency::kResident, 0);
 }
 
 // What is large is let go of by the pool: freeing the blocks of a file that was removed takes its
@@ -176,8 +175,7 @@ TEST_F(CachedObjectTest, TheLargeAreClosedElsewhere) {
   pool.Run([&held] { held.get_future().wait(); });
   const ptrdiff_t before = net::OpenFds();
   {
-    const ObjectRef object = Loaded("large");
-    object->set_closer(&pool);
+    const ObjectRef object = Loaded("large", &pool);
     ASSERT_TRUE(object->Map().ok());
   }
   EXPECT_EQ(net::OpenFds(), before + 1) << "the pool has not come to it";
@@ -193,10 +191,10 @@ TEST_F(CachedObjectTest, AsksTheKernelForResidency) {
   const ObjectRef object = Loaded();
   ASSERT_TRUE(object->Map().ok());
   if (!Evict(Path())) GTEST_SKIP() << "this file system keeps its pages";
-  EXPECT_EQ(object->ResidencyOf(1, 0), Residency::kUnknown);
-  const auto [begin, end] = object->Window(1);
+  EXPECT_EQ(object->windows().Of(1, 0), Residency::kUnknown);
+  const auto [begin, end] = WindowOf(object->size(), 1);
   ASSERT_EQ(madvise(object->map() + begin, end - begin, MADV_POPULATE_READ), 0);
-  EXPECT_EQ(object->ResidencyOf(1, 0), Residency::kResident);
+  EXPECT_EQ(object->windows().Of(1, 0), Residency::kResident);
 }
 
 // One missing page makes the whole window not resident, the last one of a cut window too.
@@ -206,14 +204,14 @@ TEST_F(CachedObjectTest, OneMissingPageCounts) {
   if (!Evict(Path())) GTEST_SKIP() << "this file system keeps its pages";
   const net::UniqueFd fd(open(Path().c_str(), O_RDONLY | O_CLOEXEC));
   ASSERT_EQ(posix_fadvise(fd.get(), 0, 0, POSIX_FADV_RANDOM), 0);  // no read-ahead
-  const auto [begin, end] = object->Window(2);
+  const auto [begin, end] = WindowOf(object->size(), 2);
   char page[4096];
   for (uint64_t at = begin; at + sizeof(page) < end; at += sizeof(page)) {
     ASSERT_GT(pread(fd.get(), page, sizeof(page), static_cast<off_t>(at)), 0);
   }
-  EXPECT_EQ(object->ResidencyOf(2, 0), Residency::kUnknown);
+  EXPECT_EQ(object->windows().Of(2, 0), Residency::kUnknown);
   ASSERT_GT(pread(fd.get(), page, sizeof(page), static_cast<off_t>(end - 1)), 0);
-  EXPECT_EQ(object->ResidencyOf(2, 0), Residency::kResident);
+  EXPECT_EQ(object->windows().Of(2, 0), Residency::kResident);
 }
 
 // What is known is believed for a while, and then asked again: the kernel may have taken the pages.
@@ -221,19 +219,19 @@ TEST_F(CachedObjectTest, ResidencyIsNotBelievedForEver) {
   const ObjectRef object = Loaded();
   ASSERT_TRUE(object->Map().ok());
   if (!Evict(Path())) GTEST_SKIP() << "this file system keeps its pages";
-  object->SetResidency(0, Residency::kResident, /*now_ns=*/0);
-  EXPECT_EQ(object->ResidencyOf(0, 0), Residency::kResident);
-  EXPECT_EQ(object->ResidencyOf(0, kLongNs), Residency::kUnknown);
+  object->windows().Set(0, Residency::kResident, /*now_ns=*/0);
+  EXPECT_EQ(object->windows().Of(0, 0), Residency::kResident);
+  EXPECT_EQ(object->windows().Of(0, kLongNs), Residency::kUnknown);
 }
 
 // A window on its way is on its way, however long it takes.
 TEST_F(CachedObjectTest, ComingStaysComing) {
   const ObjectRef object = Loaded();
   ASSERT_TRUE(object->Map().ok());
-  object->SetResidency(0, Residency::kComing, /*now_ns=*/0);
-  EXPECT_EQ(object->ResidencyOf(0, kLongNs), Residency::kComing);
-  object->SetResidency(0, Residency::kResident, kLongNs);
-  EXPECT_EQ(object->ResidencyOf(0, kLongNs), Residency::kResident);
+  object->windows().Set(0, Residency::kComing, /*now_ns=*/0);
+  EXPECT_EQ(object->windows().Of(0, kLongNs), Residency::kComing);
+  object->windows().Set(0, Residency::kResident, kLongNs);
+  EXPECT_EQ(object->windows().Of(0, kLongNs), Residency::kResident);
 }
 
 // ---- The checked read ----
