@@ -57,12 +57,12 @@ class Batch {
     // After a lost descriptor: first take what is outstanding, then give up.
     if (!lost_.ok()) return outstanding_.empty() ? lost_ : absl::OkStatus();
     while (next_ < uris_.size() && outstanding_.size() < channel_.window()) {
-      const std::string& uri = uris_[next_];
-      if (absl::Status bad = channel_.Check(mode_, uri, std::nullopt); !bad.ok()) {
+      const protocol::RequestToSend request = RequestFor(mode_, uris_[next_], std::nullopt);
+      if (absl::Status bad = channel_.Check(request); !bad.ok()) {
         on_error_(next_++, std::move(bad));
         continue;
       }
-      const absl::StatusOr<uint32_t> id = channel_.Queue(mode_, uri, std::nullopt);
+      const absl::StatusOr<uint32_t> id = channel_.Queue(request);
       if (!id.ok()) return id.status();
       outstanding_.push_back({*id, next_++});
     }
@@ -114,34 +114,34 @@ class Batch {
   absl::Status lost_;                // not OK once a descriptor was lost
 };
 
-void BatchGetFd(Client& client, absl::Span<const std::string> uris, FdSink sink) {
-  constexpr protocol::Mode kMode = protocol::Mode::kFdPass;
+namespace {
+
+// Runs a batch; `take` is TakeObject() or TakeBytes(), `sink` gets what it returns.
+template <typename Take, typename Sink>
+void Run(Client& client, protocol::Mode mode, absl::Span<const std::string> uris, Take take,
+         Sink sink) {
   const auto on_ok = [&](Channel& channel, size_t index, const Answer& answer) {
-    absl::StatusOr<FdObject> object =
-        TakeObject(channel, answer, std::nullopt, WhatWasAsked(kMode, uris[index]));
-    absl::Status status = object.status();
-    sink(index, std::move(object));
+    auto result = take(channel, answer, std::nullopt, WhatWasAsked(mode, uris[index]));
+    absl::Status status = result.status();
+    sink(index, std::move(result));
     return status;
   };
-  const auto on_error = [&](size_t index, absl::Status error) { sink(index, std::move(error)); };
-  Batch(client, kMode, uris, on_ok, on_error).Run();
+  Batch(client, mode, uris, on_ok, sink).Run();
+}
+
+}  // namespace
+
+void BatchGetFd(Client& client, absl::Span<const std::string> uris, FdSink sink) {
+  Run(client, protocol::Mode::kFdPass, uris, TakeObject, sink);
 }
 
 void BatchGetBytes(Client& client, absl::Span<const std::string> uris, protocol::Mode mode,
                    BytesSink sink) {
-  const auto on_ok = [&](Channel& channel, size_t index, const Answer& answer) {
-    absl::StatusOr<std::string> bytes =
-        TakeBytes(channel, answer, std::nullopt, WhatWasAsked(mode, uris[index]));
-    absl::Status status = bytes.status();
-    sink(index, std::move(bytes));
-    return status;
-  };
-  const auto on_error = [&](size_t index, absl::Status error) { sink(index, std::move(error)); };
   if (absl::Status status = Client::CheckBodyMode(mode); !status.ok()) {
     for (size_t i = 0; i < uris.size(); ++i) sink(i, status);
     return;
   }
-  Batch(client, mode, uris, on_ok, on_error).Run();
+  Run(client, mode, uris, TakeBytes, sink);
 }
 
 std::vector<absl::StatusOr<FdObject>> BatchGetFd(Client& client,

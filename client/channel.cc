@@ -35,6 +35,8 @@ constexpr uint16_t kFdCapabilities = protocol::kFdInHeader | protocol::kFdBatch;
 // Bodies smaller than this are read through the input buffer, which may bring the next answer too.
 constexpr size_t kDirectReadBytes = 4096;
 
+constexpr absl::string_view kTooManyFds = "sent more descriptors than OK answers that carry one";
+
 absl::string_view CloseReasonText(protocol::CloseReason reason) {
   switch (reason) {
     case protocol::CloseReason::kNormal:
@@ -80,8 +82,6 @@ absl::string_view WrongBody(const Answer& answer, protocol::Mode mode, bool fd_i
   }
 }
 
-bool IsTimeout(absl::Duration timeout) { return timeout > absl::ZeroDuration(); }
-
 }  // namespace
 
 Channel::Channel(net::UniqueFd socket, std::string url, bool is_unix, const Options& options)
@@ -98,7 +98,7 @@ absl::StatusOr<std::unique_ptr<Channel>> Channel::Open(absl::string_view url,
   if (options.dialect == protocol::Dialect::kUnknown) {
     return absl::InvalidArgumentError("options: the dialect must be V1 or V2");
   }
-  if (!IsTimeout(options.connect_timeout) || !IsTimeout(options.request_timeout)) {
+  if (std::min(options.connect_timeout, options.request_timeout) <= absl::ZeroDuration()) {
     return absl::InvalidArgumentError("options: timeouts must be positive");
   }
   absl::StatusOr<net::Address> address = net::ParseUrl(url);
@@ -115,8 +115,8 @@ absl::StatusOr<std::unique_ptr<Channel>> Channel::Open(absl::string_view url,
   if (options.dialect == protocol::Dialect::kV2) {
     if (absl::Status status = channel->Handshake(); !status.ok()) return status;
   }
-  absl::Status status = channel->SetReceiveTimeout(options.request_timeout);
-  if (!status.ok()) return status;
+  if (absl::Status status = channel->SetReceiveTimeout(options.request_timeout); !status.ok())
+    return status;
   return channel;
 }
 
@@ -132,9 +132,8 @@ absl::Status Channel::CheckServerUser() const {
 }
 
 absl::Status Channel::Handshake() {
-  if (absl::Status status = SetReceiveTimeout(options_.connect_timeout); !status.ok()) {
+  if (absl::Status status = SetReceiveTimeout(options_.connect_timeout); !status.ok())
     return status;
-  }
   uint16_t offer = is_unix_ ? options_.capabilities : options_.capabilities & ~kFdCapabilities;
   if ((offer & protocol::kFdBatch) != 0) offer |= protocol::kFdInHeader;  // the one implies it
   char hello[protocol::kHelloBytes];
@@ -150,7 +149,7 @@ absl::Status Channel::Handshake() {
                        metadata.value_or(protocol::Metadata()));
   }
   if (message->kind != Kind::kHelloAck || (message->capabilities & ~offer) != 0) {
-    return Break(absl::InternalError(absl::StrCat(url_, " answered HELLO with something else")));
+    return BreakAsWrong("answered HELLO with something else");
   }
   capabilities_ = message->capabilities;
   if (Has(protocol::kFdBatch)) capabilities_ |= protocol::kFdInHeader;
@@ -208,10 +207,9 @@ absl::StatusOr<size_t> Channel::Read(absl::Span<char> out, net::Patience* patien
     got = net::RecvWithFds(socket_.get(), out, due, &received, MSG_DONTWAIT, &interrupted);
   }
   if (!got.ok()) {
-    return Break(absl::Status(got.status().code(),
-                              absl::StrCat("read from ", url_, ": ", got.status().message())));
+    return Break(About(absl::StrCat("read from ", url_), got.status()));
   }
-  if (got->fds_surplus) return Break(TooManyFds());
+  if (got->fds_surplus) return BreakAsWrong(kTooManyFds);
   // Behind a lost descriptor nobody knows whose the next ones are: they are closed here.
   if (!fds_lost_) {
     for (net::UniqueFd& fd : received) fds_.push_back(std::move(fd));
@@ -220,9 +218,8 @@ absl::StatusOr<size_t> Channel::Read(absl::Span<char> out, net::Patience* patien
   return got->bytes;
 }
 
-absl::Status Channel::TooManyFds() const {
-  return absl::InternalError(
-      absl::StrCat(url_, " sent more descriptors than OK answers that carry one"));
+absl::Status Channel::BreakAsWrong(absl::string_view did) {
+  return Break(absl::InternalError(absl::StrCat(url_, " ", did)));
 }
 
 absl::Status Channel::FillInput(net::Patience* patience, bool began) {
@@ -236,8 +233,8 @@ absl::Status Channel::FillInput(net::Patience* patience, bool began) {
   if (!got.ok()) return got.status();
   if (*got == 0) {
     return Break(absl::UnavailableError(
-        has_input() ? absl::StrCat(url_, " closed the connection in the middle of an answer")
-                    : absl::StrCat(url_, " closed the connection without an answer")));
+        absl::StrCat(url_, " closed the connection ",
+                     has_input() ? "in the middle of an answer" : "without an answer")));
   }
   end_ += *got;
   return absl::OkStatus();
@@ -251,8 +248,7 @@ absl::StatusOr<Message> Channel::NextMessage() {
     if (!broken_.ok()) return broken_;
     Message message = parser_.Next(input());
     if (message.kind == Kind::kBroken) {
-      return Break(
-          absl::InternalError(absl::StrCat(url_, " does not use this protocol: ", message.reason)));
+      return BreakAsWrong(absl::StrCat("does not use this protocol: ", message.reason));
     }
     if (message.kind != Kind::kNeedMore) {
       begin_ += message.consumed;  // its views stay good until the next read
@@ -272,11 +268,11 @@ absl::StatusOr<Answer> Channel::Receive() {
                      " (reason ", static_cast<int>(message->close_reason), ")")));
   }
   if (message->kind != Kind::kResponse || outstanding_ == 0) {
-    return Break(absl::InternalError(absl::StrCat(url_, " sent an unrequested message")));
+    return BreakAsWrong("sent an unrequested message");
   }
   std::optional<protocol::Metadata> metadata = protocol::ParseMetadata(message->response.metadata);
   if (!metadata.has_value()) {
-    return Break(absl::InternalError(absl::StrCat(url_, " sent metadata that do not parse")));
+    return BreakAsWrong("sent metadata that do not parse");
   }
   Answer answer;
   answer.id = message->response.id;
@@ -286,11 +282,10 @@ absl::StatusOr<Answer> Channel::Receive() {
   --outstanding_;
   const bool ok = answer.status == protocol::Status::kOk;
   if (mode_ == protocol::Mode::kFdPass && !ok) --fds_due_;  // else TakeFd() does
-  if (fds_.size() > fds_due_) return Break(TooManyFds());
+  if (fds_.size() > fds_due_) return BreakAsWrong(kTooManyFds);
   const absl::string_view wrong = WrongBody(answer, mode_, Has(protocol::kFdInHeader));
   if (!wrong.empty()) {
-    return Break(absl::InternalError(
-        absl::StrCat(url_, " sent ", wrong, ", of ", answer.content_length, " bytes")));
+    return BreakAsWrong(absl::StrCat("sent ", wrong, ", of ", answer.content_length, " bytes"));
   }
   if (options_.dialect == protocol::Dialect::kV2 && answer.id == 0 && !ok) {
     // No request has id 0: the server lost its place in our stream, says so, and hangs up.
@@ -311,8 +306,7 @@ absl::StatusOr<net::UniqueFd> Channel::TakeFd() {
       if (absl::Status status = FillInput(&patience, /*began=*/true); !status.ok()) return status;
     }
     if (input_[begin_++] != 'X') {
-      return Break(absl::InternalError(
-          absl::StrCat(url_, " sent other bytes in place of the byte that carries a descriptor")));
+      return BreakAsWrong("sent other bytes in place of the byte that carries a descriptor");
     }
   }
   --fds_due_;
@@ -322,7 +316,7 @@ absl::StatusOr<net::UniqueFd> Channel::TakeFd() {
     return fd;
   }
   if (fds_lost_) return DescriptorsLost();
-  return Break(absl::InternalError(absl::StrCat(url_, " answered OK without a descriptor")));
+  return BreakAsWrong("answered OK without a descriptor");
 }
 
 absl::StatusOr<size_t> Channel::ReadBody(absl::Span<char> out) {

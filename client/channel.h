@@ -84,15 +84,11 @@ class Channel {
   // PUT_FD over TCP) or FAILED_PRECONDITION (a range, metadata, or a mode besides the three that
   // bring objects and STAT, which was not agreed on) otherwise.
   absl::Status Check(const protocol::RequestToSend& request) const;
-  absl::Status Check(protocol::Mode mode, absl::string_view uri,
-                     const std::optional<Range>& range) const;
 
   // Puts a request that passed Check() behind those not sent yet; its id is chosen here. Returns
   // that id; 0 in V1. Of a PUT, exactly body_length bytes follow before anything else is queued.
   // Requests that are outstanding at a time are all of one mode.
   absl::StatusOr<uint32_t> Queue(protocol::RequestToSend request);
-  absl::StatusOr<uint32_t> Queue(protocol::Mode mode, absl::string_view uri,
-                                 const std::optional<Range>& range);
   // Room for `bytes` of a PUT's body behind what is queued; the caller fills it before it calls
   // anything else.
   absl::Span<char> QueueBody(size_t bytes);
@@ -150,7 +146,9 @@ class Channel {
   // Takes the next message off the stream, reading as needed.
   absl::StatusOr<protocol::ResponseParser::Result> NextMessage();
   absl::Status FillInput(net::Patience* patience, bool began);
-  absl::Status TooManyFds() const;
+  // Ends the channel: the server `did`, as in "sent metadata that do not parse", which no server of
+  // this protocol does.
+  absl::Status BreakAsWrong(absl::string_view did);
   // One recvmsg into `out`; 0 at the stream's end. Owns the descriptors that came. Waits as long as
   // `patience` lasts, which began with this wait (`began`), or with another read of it.
   absl::StatusOr<size_t> Read(absl::Span<char> out, net::Patience* patience, bool began);
@@ -158,8 +156,8 @@ class Channel {
     net::Patience patience(receive_timeout_);
     return Read(out, &patience, /*began=*/true);
   }
-  // Sends some of output_; false when the socket is full.
-  absl::StatusOr<bool> SendSome();
+  // Sends output_; waits for `wanted` where the socket is full. With POLLIN, ends at an answer too.
+  absl::Status Send(short wanted);
   absl::Status AwaitSocket(short events);
   absl::string_view input() const { return {input_ + begin_, end_ - begin_}; }
 

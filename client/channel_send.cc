@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -11,7 +12,6 @@
 #include "absl/strings/str_cat.h"
 #include "client/channel.h"
 #include "client/error.h"
-#include "client/sigpipe_block.h"
 #include "net/errno_status.h"
 #include "net/pass_rights.h"
 #include "net/scm_rights.h"
@@ -23,6 +23,33 @@ namespace {
 
 // Between two looks at whether the server has said something.
 constexpr uint64_t kSendFileBytes = 1024 * 1024;
+
+// While it lives, SIGPIPE does not reach the thread that made it: sendfile(2) on a socket whose
+// peer has gone then fails with EPIPE alone. A library must not change the whole process's
+// handling. One that was pending before stays pending; one that came meanwhile is taken away.
+class SigpipeBlock {
+ public:
+  SigpipeBlock() {
+    sigset_t pending;
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGPIPE);
+    sigpending(&pending);
+    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+    pthread_sigmask(SIG_BLOCK, &set_, &before_);
+  }
+  ~SigpipeBlock() {
+    constexpr timespec kNow{};
+    if (!was_pending_) sigtimedwait(&set_, nullptr, &kNow);
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  SigpipeBlock(const SigpipeBlock&) = delete;
+  SigpipeBlock& operator=(const SigpipeBlock&) = delete;
+
+ private:
+  sigset_t set_;
+  sigset_t before_;
+  bool was_pending_ = false;
+};
 
 // sendfile(2) has no MSG_DONTWAIT: while this lives, the socket itself does not block.
 class NonBlocking {
@@ -94,11 +121,6 @@ absl::Status Channel::Check(const protocol::RequestToSend& request) const {
   return absl::OkStatus();
 }
 
-absl::Status Channel::Check(protocol::Mode mode, absl::string_view uri,
-                            const std::optional<Range>& range) const {
-  return Check(RequestFor(mode, uri, range));
-}
-
 absl::StatusOr<uint32_t> Channel::Queue(protocol::RequestToSend request) {
   if (!broken_.ok()) return broken_;
   if (outstanding_ == 0) {
@@ -116,30 +138,18 @@ absl::StatusOr<uint32_t> Channel::Queue(protocol::RequestToSend request) {
     request.id = next_id_++;
     if (next_id_ == 0) next_id_ = 1;
   }
-  if (sent_ == output_.size()) {
-    output_.clear();
-    sent_ = 0;
-  }
   protocol::AppendRequest(options_.dialect, request, &output_);
   ++outstanding_;
   return request.id;
 }
 
-absl::StatusOr<uint32_t> Channel::Queue(protocol::Mode mode, absl::string_view uri,
-                                        const std::optional<Range>& range) {
-  return Queue(RequestFor(mode, uri, range));
-}
-
 absl::Span<char> Channel::QueueBody(size_t bytes) {
-  if (sent_ == output_.size()) {
-    output_.clear();
-    sent_ = 0;
-  }
   output_.resize(output_.size() + bytes);
   return absl::MakeSpan(&output_[output_.size() - bytes], bytes);
 }
 
-absl::StatusOr<bool> Channel::SendSome() {
+absl::Status Channel::Send(short wanted) {
+  if (!broken_.ok()) return broken_;
   while (sent_ < output_.size() && !send_failed_) {
     const ssize_t sent =
         net::SendWithFds(socket_.get(), absl::string_view(output_).substr(sent_),
@@ -148,7 +158,8 @@ absl::StatusOr<bool> Channel::SendSome() {
       sent_ += static_cast<size_t>(sent);
       fd_to_send_ = -1;
     } else if (errno == EAGAIN) {
-      return false;
+      if (absl::Status status = AwaitSocket(wanted); !status.ok()) return status;
+      if ((wanted & POLLIN) != 0 && HasAnswer()) return absl::OkStatus();
     } else if (errno == EPERM && fd_to_send_ >= 0) {
       // The server takes none on this connection (SO_PASSRIGHTS): without it, it says why.
       fd_to_send_ = -1;
@@ -158,7 +169,11 @@ absl::StatusOr<bool> Channel::SendSome() {
       return Break(net::ErrnoToStatus(errno, absl::StrCat("send to ", url_)));
     }
   }
-  return true;
+  if (sent_ == output_.size()) {
+    output_.clear();
+    sent_ = 0;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Channel::AwaitSocket(short events) {
@@ -167,15 +182,7 @@ absl::Status Channel::AwaitSocket(short events) {
       absl::StrCat(url_, " read nothing for ", absl::FormatDuration(options_.request_timeout))));
 }
 
-absl::Status Channel::Flush() {
-  while (true) {
-    if (!broken_.ok()) return broken_;
-    absl::StatusOr<bool> all = SendSome();
-    if (!all.ok()) return all.status();
-    if (*all) return absl::OkStatus();
-    if (absl::Status status = AwaitSocket(POLLOUT); !status.ok()) return status;
-  }
-}
+absl::Status Channel::Flush() { return Send(POLLOUT); }
 
 absl::Status Channel::FlushWithFd(int fd) {
   fd_to_send_ = fd;
@@ -191,15 +198,7 @@ bool Channel::HasAnswer() const {
 }
 
 absl::Status Channel::FlushOrAwaitInput() {
-  while (!has_input()) {
-    if (!broken_.ok()) return broken_;
-    absl::StatusOr<bool> all = SendSome();
-    if (!all.ok()) return all.status();
-    if (*all) return absl::OkStatus();
-    if (absl::Status status = AwaitSocket(POLLIN | POLLOUT); !status.ok()) return status;
-    if (HasAnswer()) return absl::OkStatus();
-  }
-  return absl::OkStatus();
+  return has_input() ? absl::OkStatus() : Send(POLLIN | POLLOUT);
 }
 
 absl::StatusOr<uint64_t> Channel::SendFile(int file, uint64_t length,

@@ -1,5 +1,8 @@
-// Calls that are one request and one answer. Longer ones are in list.cc, put.cc and batch.cc.
+// Calls that are one request and one answer, and the bodies that they open. Longer ones are in
+// list.cc, put.cc and batch.cc.
 #include "client/client.h"
+
+#include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "client/error.h"
@@ -12,6 +15,25 @@ namespace {
 constexpr absl::string_view kNobodysUri("\0", 1);
 
 }  // namespace
+
+// A body that is destroyed before its end leaves bytes unread, so the connection is closed.
+Body::~Body() {
+  if (left_ == 0) return;
+  channel_->Abandon(absl::StrCat(what_, ": ", left_, " of its bytes were left unread"));
+}
+
+absl::StatusOr<size_t> Body::Read(absl::Span<char> out) {
+  if (left_ == 0) return 0;
+  absl::StatusOr<size_t> got =
+      channel_->ReadBody(out.subspan(0, std::min<uint64_t>(out.size(), left_)));
+  if (!got.ok()) {
+    return About(
+        absl::StrCat(what_, ", after ", info_.length - left_, " of ", info_.length, " bytes"),
+        got.status());
+  }
+  left_ -= *got;
+  return *got;
+}
 
 absl::Status Client::CheckBodyMode(protocol::Mode mode) {
   if (mode == protocol::Mode::kCopy || mode == protocol::Mode::kSplice) return absl::OkStatus();

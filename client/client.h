@@ -24,7 +24,6 @@
 #include "absl/strings/string_view.h"
 #include "client/body.h"
 #include "client/channel.h"
-#include "client/list.h"
 #include "client/object.h"
 #include "client/options.h"
 #include "client/put.h"
@@ -87,7 +86,7 @@ class Client {
   // Stores the `size` bytes that `source` brings, of which few are in memory at a time.
   //
   // These three break the connection when the server refuses a body with more than 1 MiB left to
-  // send (kSentAfterRefusalMax in client/upload.h): the error is the server's, and status() is not
+  // send (kSentAfterRefusalMax in client/put.cc): the error is the server's, and status() is not
   // OK.
   absl::StatusOr<ObjectInfo> PutFrom(absl::string_view uri, uint64_t size, const PutSource& source,
                                      const PutOptions& options = PutOptions());

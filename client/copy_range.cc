@@ -58,17 +58,8 @@ uint64_t CopyInKernel(int in, uint64_t offset, uint64_t length, int out,
 }  // namespace
 
 absl::string_view CopyMethodName(CopyMethod method) {
-  switch (method) {
-    case CopyMethod::kSocket:
-      return "socket";
-    case CopyMethod::kReflink:
-      return "reflink";
-    case CopyMethod::kCopyFileRange:
-      return "copy_file_range";
-    case CopyMethod::kReadWrite:
-      return "read_write";
-  }
-  return "unknown";
+  constexpr absl::string_view kNames[] = {"socket", "reflink", "copy_file_range", "read_write"};
+  return kNames[static_cast<size_t>(method)];
 }
 
 absl::Status WriteAll(int out, absl::string_view bytes, absl::string_view out_name) {
@@ -94,15 +85,19 @@ absl::Status WriteAll(int out, absl::string_view bytes, absl::string_view out_na
 }
 
 absl::StatusOr<CopyMethod> CopyRange(int in, uint64_t offset, uint64_t length, int out,
-                                     absl::string_view out_name, const ProgressCallback& progress) {
-  if (Reflink(in, offset, length, out)) {
-    Tell(progress, length, length);
-    return CopyMethod::kReflink;
-  }
-  uint64_t done = CopyInKernel(in, offset, length, out, progress);
-  if (done == length) {
-    if (length == 0) Tell(progress, 0, 0);
-    return CopyMethod::kCopyFileRange;
+                                     absl::string_view out_name, const ProgressCallback& progress,
+                                     const InspectCallback& inspect) {
+  uint64_t done = 0;
+  if (!inspect) {
+    if (Reflink(in, offset, length, out)) {
+      Tell(progress, length, length);
+      return CopyMethod::kReflink;
+    }
+    done = CopyInKernel(in, offset, length, out, progress);
+    if (done == length) {
+      if (length == 0) Tell(progress, 0, 0);
+      return CopyMethod::kCopyFileRange;
+    }
   }
   std::string buffer(std::min(length - done, kBufferBytes), '\0');
   while (done < length) {
@@ -115,7 +110,9 @@ absl::StatusOr<CopyMethod> CopyRange(int in, uint64_t offset, uint64_t length, i
           absl::StrCat("the object has shrunk: it ended after ", done, " of ", length, " bytes"));
     }
     const absl::string_view piece(buffer.data(), static_cast<size_t>(got));
-    if (absl::Status status = WriteAll(out, piece, out_name); !status.ok()) return status;
+    absl::Status status = inspect ? inspect(piece) : absl::OkStatus();
+    if (status.ok()) status = WriteAll(out, piece, out_name);
+    if (!status.ok()) return status;
     done += static_cast<uint64_t>(got);
     Tell(progress, done, length);
   }

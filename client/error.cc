@@ -2,6 +2,8 @@
 // codes.
 #include "client/error.h"
 
+#include <utility>
+
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -16,41 +18,35 @@ constexpr absl::string_view kConnectionPayload = "objmapper/connection";
 
 constexpr size_t kUriBytesInMessage = 256;
 
-absl::StatusCode CodeOf(protocol::Status status) {
-  switch (status) {
-    case protocol::Status::kOk:
-      return absl::StatusCode::kOk;
-    case protocol::Status::kNotFound:
-      return absl::StatusCode::kNotFound;
-    case protocol::Status::kInvalidRequest:
-    case protocol::Status::kInvalidMode:
-    case protocol::Status::kUriTooLong:
-      return absl::StatusCode::kInvalidArgument;
-    case protocol::Status::kUnsupportedOp:
-      return absl::StatusCode::kUnimplemented;
-    case protocol::Status::kPermissionDenied:
-      return absl::StatusCode::kPermissionDenied;
-    case protocol::Status::kRangeNotSatisfiable:
-      return absl::StatusCode::kOutOfRange;
-    case protocol::Status::kTooLarge:
-    case protocol::Status::kVersionMismatch:
-    case protocol::Status::kCapabilityError:
-      return absl::StatusCode::kFailedPrecondition;
-    case protocol::Status::kConflict:
-      return absl::StatusCode::kAborted;
-    case protocol::Status::kInternalError:
-    case protocol::Status::kProtocolError:
-      return absl::StatusCode::kInternal;
-    case protocol::Status::kStorageError:
-      return absl::StatusCode::kDataLoss;
-    case protocol::Status::kOutOfMemory:
-      return absl::StatusCode::kResourceExhausted;
-    case protocol::Status::kTimeout:
-      return absl::StatusCode::kDeadlineExceeded;
-    case protocol::Status::kUnavailable:
-      return absl::StatusCode::kUnavailable;
+using Wire = protocol::Status;
+using Code = absl::StatusCode;
+
+constexpr std::pair<Wire, Code> kCodes[] = {
+    {Wire::kOk, Code::kOk},
+    {Wire::kNotFound, Code::kNotFound},
+    {Wire::kInvalidRequest, Code::kInvalidArgument},
+    {Wire::kInvalidMode, Code::kInvalidArgument},
+    {Wire::kUriTooLong, Code::kInvalidArgument},
+    {Wire::kUnsupportedOp, Code::kUnimplemented},
+    {Wire::kPermissionDenied, Code::kPermissionDenied},
+    {Wire::kRangeNotSatisfiable, Code::kOutOfRange},
+    {Wire::kTooLarge, Code::kFailedPrecondition},
+    {Wire::kConflict, Code::kAborted},
+    {Wire::kInternalError, Code::kInternal},
+    {Wire::kStorageError, Code::kDataLoss},
+    {Wire::kOutOfMemory, Code::kResourceExhausted},
+    {Wire::kTimeout, Code::kDeadlineExceeded},
+    {Wire::kUnavailable, Code::kUnavailable},
+    {Wire::kProtocolError, Code::kInternal},
+    {Wire::kVersionMismatch, Code::kFailedPrecondition},
+    {Wire::kCapabilityError, Code::kFailedPrecondition},
+};
+
+Code CodeOf(Wire status) {
+  for (const auto& [wire, code] : kCodes) {
+    if (wire == status) return code;
   }
-  return absl::StatusCode::kUnknown;
+  return Code::kUnknown;
 }
 
 std::optional<uint32_t> NumberIn(const absl::Status& status, absl::string_view payload) {
@@ -69,14 +65,12 @@ ErrorSource SourceOf(const absl::Status& status) {
 
 std::optional<protocol::Status> WireStatusOf(const absl::Status& status) {
   const std::optional<uint32_t> byte = NumberIn(status, kWireStatusPayload);
-  if (!byte.has_value()) return std::nullopt;
-  return static_cast<protocol::Status>(*byte);
+  return byte.has_value() ? std::optional(static_cast<Wire>(*byte)) : std::nullopt;
 }
 
 std::optional<absl::Duration> RetryAfter(const absl::Status& status) {
   const std::optional<uint32_t> ms = NumberIn(status, kRetryAfterPayload);
-  if (!ms.has_value()) return std::nullopt;
-  return absl::Milliseconds(*ms);
+  return ms.has_value() ? std::optional(absl::Milliseconds(*ms)) : std::nullopt;
 }
 
 absl::Status ServerError(protocol::Status status, absl::string_view what,

@@ -24,23 +24,6 @@ constexpr uint64_t kGrowBytes = 256 * 1024;
 // What is reserved for a body before its bytes come; more only as much as has come already.
 constexpr uint64_t kReservedOnWordBytes = 64 << 20;
 
-ObjectInfo InfoFrom(const protocol::Metadata& metadata) {
-  ObjectInfo info;
-  info.mtime_s = metadata.mtime;
-  info.etag = metadata.etag;
-  info.mime = metadata.mime;
-  info.backend = metadata.backend;
-  info.latency_us = metadata.latency_us;
-  info.ttl_s = metadata.ttl_s;
-  return info;
-}
-
-// The bytes of `range` in an object of `size` bytes.
-uint64_t LengthWithin(const Range& range, uint64_t size) {
-  const uint64_t behind = size > range.offset ? size - range.offset : 0;
-  return range.length == 0 ? behind : std::min(range.length, behind);
-}
-
 absl::Status Contradiction(Channel& channel, absl::string_view what, absl::string_view why) {
   return channel.Break(
       absl::InternalError(absl::StrCat(what, ": the server contradicts itself: ", why)));
@@ -123,16 +106,13 @@ absl::StatusOr<FdObject> TakeObject(Channel& channel, const Answer& answer,
     return channel.Break(About(what, bad));
   }
   const bool length_known = channel.Has(protocol::kFdInHeader);
-  std::optional<uint64_t> size = answer.metadata.size;
-  if (length_known && !range.has_value()) {
-    if (size.value_or(answer.content_length) != answer.content_length) {
-      return Contradiction(
-          channel, what,
-          absl::StrCat("an object of ", *size, " bytes and of ", answer.content_length));
-    }
-    size = answer.content_length;
+  const bool says_size = length_known && !range.has_value();
+  info.size = answer.metadata.size.value_or(says_size ? answer.content_length : file_bytes);
+  if (says_size && info.size != answer.content_length) {
+    return Contradiction(
+        channel, what,
+        absl::StrCat("an object of ", info.size, " bytes and of ", answer.content_length));
   }
-  info.size = size.value_or(file_bytes);
   if (!range.has_value()) {
     info.length = info.size;
   } else if (answer.metadata.range.has_value()) {
@@ -154,6 +134,22 @@ absl::StatusOr<FdObject> TakeObject(Channel& channel, const Answer& answer,
                                             info.length, " bytes"));
   }
   return object;
+}
+
+ObjectInfo InfoFrom(const protocol::Metadata& metadata) {
+  ObjectInfo info;
+  info.mtime_s = metadata.mtime;
+  info.etag = metadata.etag;
+  info.mime = metadata.mime;
+  info.backend = metadata.backend;
+  info.latency_us = metadata.latency_us;
+  info.ttl_s = metadata.ttl_s;
+  return info;
+}
+
+uint64_t LengthWithin(const Range& range, uint64_t size) {
+  const uint64_t behind = size > range.offset ? size - range.offset : 0;
+  return range.length == 0 ? behind : std::min(range.length, behind);
 }
 
 ObjectInfo InfoIn(const Answer& answer) {

@@ -5,6 +5,7 @@
 // Not thread-safe, as the channel.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -15,6 +16,7 @@
 #include "client/object.h"
 #include "protocol/mode.h"
 #include "protocol/objm/encode.h"
+#include "protocol/objm/metadata.h"
 
 namespace objmapper::client {
 
@@ -39,6 +41,12 @@ absl::Status ErrorIn(const Channel& channel, const Answer& answer, absl::string_
 // have been cut meanwhile.
 absl::StatusOr<FdObject> TakeObject(Channel& channel, const Answer& answer,
                                     const std::optional<Range>& range, absl::string_view what);
+
+// What an answer's metadata say of an object, but for its size and range.
+ObjectInfo InfoFrom(const protocol::Metadata& metadata);
+
+// How many bytes of `range` there are in an object of `size` bytes.
+uint64_t LengthWithin(const Range& range, uint64_t size);
 
 // What an OK STAT answer says, or that to a PUT or PUT_FD of the object that there is now.
 ObjectInfo InfoIn(const Answer& answer);

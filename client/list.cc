@@ -1,8 +1,7 @@
 // Pages of OP_LIST. Names must begin with the prefix and ascend, and a list that makes no progress
 // for several pages is an error.
-#include "client/list.h"
-
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
@@ -11,6 +10,7 @@
 #include "client/error.h"
 #include "client/exchange.h"
 #include "protocol/limits.h"
+#include "protocol/objm/big_endian.h"
 #include "text/printable.h"
 
 namespace objmapper::client {
@@ -26,13 +26,6 @@ constexpr size_t kPageBytesMax = 1024 * 1024;
 // So many pages in a row may bring nothing but where to go on: what lies there may be for others.
 constexpr size_t kEmptyPagesMax = 10000;
 
-// A big-endian number of `bytes` bytes.
-uint64_t Number(absl::string_view bytes) {
-  uint64_t value = 0;
-  for (const char byte : bytes) value = value << 8 | static_cast<uint8_t>(byte);
-  return value;
-}
-
 // Why `uri` cannot be what comes behind `before` in a list of `prefix`; empty: it can.
 absl::string_view WrongName(absl::string_view uri, absl::string_view prefix,
                             absl::string_view before) {
@@ -44,8 +37,10 @@ absl::string_view WrongName(absl::string_view uri, absl::string_view prefix,
   return "";
 }
 
-}  // namespace
-
+// The entries in the body of the answer to a LIST of `prefix`, of which all that came before were
+// up to `after`: empty, none. INTERNAL, and the message names the entry, when it is cut short, or
+// one is not what was asked for: a name that does not begin with the prefix, that is empty, too
+// long or holds a NUL, or that does not come behind the one before.
 absl::StatusOr<std::vector<ListEntry>> ParseListBody(absl::string_view body,
                                                      absl::string_view prefix,
                                                      absl::string_view after) {
@@ -53,7 +48,7 @@ absl::StatusOr<std::vector<ListEntry>> ParseListBody(absl::string_view body,
   const absl::Status cut = absl::InternalError("an entry of the list is cut short");
   while (!body.empty()) {
     if (body.size() < kLengthBytes) return cut;
-    const size_t length = static_cast<size_t>(Number(body.substr(0, kLengthBytes)));
+    const size_t length = protocol::GetU16(body.data());
     body.remove_prefix(kLengthBytes);
     if (body.size() < length + 2 * kNumberBytes) return cut;
     const absl::string_view uri = body.substr(0, length);
@@ -63,15 +58,15 @@ absl::StatusOr<std::vector<ListEntry>> ParseListBody(absl::string_view body,
       return absl::InternalError(absl::StrCat("the server lists ", text::Quoted(uri),
                                               ", which is not valid there: ", wrong));
     }
-    ListEntry entry;
-    entry.uri = std::string(uri);
-    entry.size = Number(body.substr(length, kNumberBytes));
-    entry.mtime_s = static_cast<int64_t>(Number(body.substr(length + kNumberBytes, kNumberBytes)));
+    const char* const numbers = body.data() + length;
+    entries.push_back({std::string(uri), protocol::GetU64(numbers),
+                       static_cast<int64_t>(protocol::GetU64(numbers + kNumberBytes))});
     body.remove_prefix(length + 2 * kNumberBytes);
-    entries.push_back(std::move(entry));
   }
   return entries;
 }
+
+}  // namespace
 
 absl::StatusOr<ListPage> Client::List(absl::string_view prefix, absl::string_view cursor) {
   return ListBehind(prefix, cursor, "");

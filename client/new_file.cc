@@ -1,22 +1,26 @@
 // A file without a name, or with a temporary one, that takes its name in Commit(). Until then
-// nothing exists under the target's name that was not there before.
+// nothing exists under the target's name that was not there before. An attribute that a file system
+// does not have is left out; any other failure means that the old file cannot be replaced.
 #include "client/new_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cstdint>
 
 #include "absl/functional/function_ref.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "client/attributes.h"
 #include "client/copy_range.h"
+#include "client/error.h"
 #include "net/errno_status.h"
 #include "text/printable.h"
 
@@ -27,10 +31,33 @@ constexpr mode_t kNewFileMode = 0666;    // less the umask
 constexpr mode_t kMeanwhileMode = 0600;  // of what will get another file's permissions
 constexpr int kNameAttempts = 16;
 
-// "/a/b" -> "/a", "/b" -> "/": of a path behind all links.
-std::string FolderOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == 0 ? "/" : path.substr(0, slash);
+constexpr char kAccessList[] = "system.posix_acl_access";
+constexpr char kOfServers[] = "user.objmapper.";
+// What the kernel allows at most (xattr(7)).
+constexpr size_t kNamesBytesMax = 65536;
+constexpr size_t kValueBytesMax = 65536;
+
+// There is no such attribute here, or none at all on this file system, or no file any more.
+bool IsNone(int error) {
+  return error == ENODATA || error == EOPNOTSUPP || error == ENOENT || error == ENOSYS;
+}
+
+bool KeepExtended(const std::string& old_path, int fd) {
+  std::string names(kNamesBytesMax, '\0');
+  const ssize_t bytes = llistxattr(old_path.c_str(), &names[0], names.size());
+  if (bytes < 0) return IsNone(errno);
+  names.resize(static_cast<size_t>(bytes));
+  std::string value(kValueBytesMax, '\0');
+  for (size_t at = 0; at < names.size(); at += strlen(&names[at]) + 1) {
+    const char* const name = &names[at];
+    const bool is_users = absl::StartsWith(name, "user.") && !absl::StartsWith(name, kOfServers);
+    if (!is_users && absl::string_view(name) != kAccessList) continue;
+    const ssize_t size = lgetxattr(old_path.c_str(), name, &value[0], value.size());
+    if (size < 0 && IsNone(errno)) continue;
+    if (size < 0 || fsetxattr(fd, name, value.data(), static_cast<size_t>(size), 0) != 0)
+      return false;
+  }
+  return true;
 }
 
 // Gives `make` names in `folder` until one is new. Returns that name; errno is set otherwise.
@@ -48,6 +75,19 @@ absl::StatusOr<std::string> WithFreshName(const std::string& folder,
   return net::ErrnoToStatus(errno, absl::StrCat("create a file in ", folder));
 }
 
+// Creates a file with a fresh name, which is in *name, in `folder`.
+absl::StatusOr<net::UniqueFd> CreateNamed(const std::string& folder, mode_t mode,
+                                          std::string* name) {
+  net::UniqueFd file;
+  absl::StatusOr<std::string> made = WithFreshName(folder, [&file, mode](const char* fresh) {
+    file.Reset(open(fresh, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode));
+    return file.valid();
+  });
+  if (!made.ok()) return made.status();
+  *name = *std::move(made);
+  return file;
+}
+
 std::string SelfName(int fd) { return absl::StrCat("/proc/self/fd/", fd); }
 
 // Keeps room for `size` bytes in `file`, so that none is missing in the midst of writing. What a
@@ -60,6 +100,52 @@ absl::Status KeepRoom(int file, off_t size, off_t size_before, absl::string_view
   if (ftruncate(file, size_before) != 0)
     return net::ErrnoToStatus(errno, absl::StrCat("write to ", path));
   return net::ErrnoToStatus(error, absl::StrCat("write to ", path));
+}
+
+// Gives the new file `fd` (borrowed) what the regular file `old_path` has, whose attributes are
+// `old`: owner and group, permissions without set-user-ID and set-group-ID (which go when a file is
+// written to, too), the access list (acl(5)), and extended attributes in "user." (xattr(7)). Not
+// its times, nor what the system sets ("security.", "trusted."), nor what a server of ours says of
+// the old content: its etag and its end ("user.objmapper.", and the sticky bit;
+// storage/tree/attributes.h).
+//
+// False when something of that cannot be kept, such as the owner without privilege: the new file is
+// not like the old one then. An old file that has gone meanwhile is no error. Any thread.
+bool KeepAttributes(const std::string& old_path, const struct stat& old, int fd) {
+  struct stat now;
+  if (fstat(fd, &now) != 0) return false;
+  if ((now.st_uid != old.st_uid || now.st_gid != old.st_gid) &&
+      fchown(fd, old.st_uid, old.st_gid) != 0)
+    return false;
+  // The folder's default list has made one for the new file.
+  if (fremovexattr(fd, kAccessList) != 0 && !IsNone(errno)) return false;
+  if (fchmod(fd, old.st_mode & 0777) != 0) return false;
+  return KeepExtended(old_path, fd);
+}
+
+// A second number for it: both share one offset, so what is written to one by one comes one behind
+// the other.
+absl::StatusOr<net::UniqueFd> Duplicate(int fd, const std::string& what) {
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags < 0)
+    return absl::FailedPreconditionError(absl::StrCat(what, ": descriptor ", fd, " is not open"));
+  if ((flags & O_ACCMODE) == O_RDONLY || (flags & O_PATH) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(what, ": descriptor ", fd, " is not open for writing"));
+  }
+  net::UniqueFd copy(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy.valid()) return net::ErrnoToStatus(errno, what);
+  return copy;
+}
+
+absl::StatusOr<net::UniqueFd> OpenStream(const Place& place, const std::string& what) {
+  // With O_CREAT the kernel looks at whose FIFO it is; it is there, so nothing is created.
+  const int guard = S_ISFIFO(place.attributes.st_mode) && place.has_name ? O_CREAT : 0;
+  while (true) {
+    net::UniqueFd stream(open(place.path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY | guard, 0600));
+    if (stream.valid()) return stream;
+    if (errno != EINTR) return net::ErrnoToStatus(errno, what);
+  }
 }
 
 }  // namespace
@@ -86,10 +172,7 @@ absl::StatusOr<NewFile> NewFile::CreateAt(absl::string_view path, Place place,
     if (beside.ok()) return beside;
   }
   absl::StatusOr<net::UniqueFd> elsewhere = TemporaryFile();
-  if (!elsewhere.ok()) {
-    return absl::Status(elsewhere.status().code(),
-                        absl::StrCat(what, ": ", elsewhere.status().message()));
-  }
+  if (!elsewhere.ok()) return About(what, elsewhere.status());
   return NewFile(*std::move(elsewhere), std::move(place), std::string(), /*in_place=*/true);
 }
 
@@ -108,16 +191,10 @@ absl::StatusOr<NewFile> NewFile::CreateBeside(absl::string_view path, const Plac
       return net::ErrnoToStatus(errno, absl::StrCat("write ", text::Printable(path)));
     }
   }
-  net::UniqueFd named;
-  absl::StatusOr<std::string> name = WithFreshName(folder, [&named, mode](const char* fresh) {
-    named.Reset(open(fresh, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode));
-    return named.valid();
-  });
-  if (!name.ok()) {
-    return absl::Status(name.status().code(), absl::StrCat("write ", text::Printable(path), ": ",
-                                                           name.status().message()));
-  }
-  return NewFile(std::move(named), place, *std::move(name), /*in_place=*/false);
+  std::string name;
+  absl::StatusOr<net::UniqueFd> named = CreateNamed(folder, mode, &name);
+  if (!named.ok()) return About(absl::StrCat("write ", text::Printable(path)), named.status());
+  return NewFile(*std::move(named), place, std::move(name), /*in_place=*/false);
 }
 
 NewFile::~NewFile() {
@@ -190,13 +267,29 @@ absl::StatusOr<net::UniqueFd> TemporaryFile() {
   const std::string folder = variable == nullptr || *variable == '\0' ? "/tmp" : variable;
   net::UniqueFd file(open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, kMeanwhileMode));
   if (file.valid()) return file;
-  absl::StatusOr<std::string> name = WithFreshName(folder, [&file](const char* fresh) {
-    file.Reset(open(fresh, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, kMeanwhileMode));
-    return file.valid();
-  });
-  if (!name.ok()) return name.status();
-  unlink(name->c_str());
-  return file;
+  std::string name;
+  absl::StatusOr<net::UniqueFd> named = CreateNamed(folder, kMeanwhileMode, &name);
+  if (named.ok()) unlink(name.c_str());
+  return named;
+}
+
+absl::StatusOr<Output> Output::Open(absl::string_view path) {
+  absl::StatusOr<Place> place = FindPlace(path);
+  if (!place.ok()) return place.status();
+  const std::string what = absl::StrCat("write ", text::Printable(path));
+  if (place->kind == Place::Kind::kSocket) {
+    return absl::FailedPreconditionError(absl::StrCat(what, ": it is a socket"));
+  }
+  if (place->kind == Place::Kind::kDescriptor || place->kind == Place::Kind::kStream) {
+    absl::StatusOr<net::UniqueFd> stream = place->kind == Place::Kind::kDescriptor
+                                               ? Duplicate(place->fd, what)
+                                               : OpenStream(*place, what);
+    if (!stream.ok()) return stream.status();
+    return Output(*std::move(stream));
+  }
+  absl::StatusOr<NewFile> file = NewFile::CreateAt(path, *std::move(place));
+  if (!file.ok()) return file.status();
+  return Output(*std::move(file));
 }
 
 }  // namespace objmapper::client

@@ -1,7 +1,9 @@
-// A file that appears under its name whole, or not at all.
+// Where an object goes that a path names: a file that appears under its name whole, or not at all,
+// or what is written to as it is.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -75,6 +77,32 @@ class NewFile {
   Place place_;            // kNew or kFile
   std::string temporary_;  // the name it has meanwhile; empty: none
   bool in_place_;          // fd_ is elsewhere, and is to be copied
+};
+
+// A file that is made or replaced, whole or not at all; or what is written to
+// as it is: a device, a FIFO, an open descriptor of this process (/dev/stdout, /dev/fd/N). Movable.
+// Not thread-safe.
+class Output {
+ public:
+  // Opens it. A FIFO without a reader is waited for. What FIFOs and files others have put into a
+  // folder like /tmp the kernel guards (proc(5), protected_fifos).
+  //
+  // Errors: as FindPlace() and NewFile::Create(); FAILED_PRECONDITION for a folder, a socket, and a
+  // descriptor that is open for reading only or not open.
+  static absl::StatusOr<Output> Open(absl::string_view path);
+
+  // Where the bytes go, from its file offset on.
+  int fd() const { return file_.has_value() ? file_->fd() : stream_.get(); }
+
+  // All is written. Call once. Errors as NewFile::Commit().
+  absl::Status Commit() { return file_.has_value() ? file_->Commit() : absl::OkStatus(); }
+
+ private:
+  explicit Output(NewFile file) : file_(std::move(file)) {}
+  explicit Output(net::UniqueFd stream) : stream_(std::move(stream)) {}
+
+  std::optional<NewFile> file_;
+  net::UniqueFd stream_;
 };
 
 // A file without a name in $TMPDIR, or in /tmp, for what may be more than fits in memory; open for

@@ -1,9 +1,10 @@
-// What a client gets: an object's description, and the object as a descriptor.
+// What a client gets: an object's description, the object as a descriptor, and lists.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "net/unique_fd.h"
 
@@ -38,6 +39,18 @@ struct ObjectInfo {
 struct FdObject {
   net::UniqueFd fd;
   ObjectInfo info;
+};
+
+// What Client::List() returns.
+struct ListEntry {
+  std::string uri;
+  uint64_t size = 0;    // bytes
+  int64_t mtime_s = 0;  // seconds since the epoch; before it, below 0
+};
+
+struct ListPage {
+  std::vector<ListEntry> entries;  // sorted by URI, as bytes
+  std::string cursor;              // for the next page; empty: there is no more
 };
 
 }  // namespace objmapper::client

@@ -28,13 +28,6 @@ namespace {
 
 constexpr int kLinksMax = 40;  // the kernel's (path_resolution(7))
 
-// "a/b" -> "a", "b" -> ".", "/b" -> "/".
-std::string FolderOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 std::string In(const std::string& folder, const std::string& name) {
   return absl::StrCat(folder, folder == "/" ? "" : "/", name);
 }
@@ -87,23 +80,27 @@ Place Judged(std::string path, const struct stat& attributes) {
   Place place;
   place.path = std::move(path);
   place.attributes = attributes;
-  switch (attributes.st_mode & S_IFMT) {
-    case S_IFREG:
-      place.kind = Place::Kind::kFile;
-      break;
-    case S_IFDIR:
-      place.kind = Place::Kind::kFolder;
-      break;
-    case S_IFSOCK:
-      place.kind = Place::Kind::kSocket;
-      break;
-    default:
-      place.kind = Place::Kind::kStream;
-  }
+  place.kind = S_ISREG(attributes.st_mode)    ? Place::Kind::kFile
+               : S_ISDIR(attributes.st_mode)  ? Place::Kind::kFolder
+               : S_ISSOCK(attributes.st_mode) ? Place::Kind::kSocket
+                                              : Place::Kind::kStream;
+  return place;
+}
+
+Place OwnDescriptor(int fd) {
+  Place place;
+  place.kind = Place::Kind::kDescriptor;
+  place.fd = fd;
   return place;
 }
 
 }  // namespace
+
+std::string FolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
 
 absl::StatusOr<Place> FindPlace(absl::string_view given) {
   if (given.empty()) return absl::InvalidArgumentError("a file to write needs a name");
@@ -127,25 +124,16 @@ absl::StatusOr<Place> FindPlace(absl::string_view given) {
     const bool says_ours =
         absl::StartsWith(path, "/proc/self/fd/") || absl::StartsWith(path, "/dev/fd/");
     if (const std::optional<int> number = DescriptorNumber(name);
-        number.has_value() && (folder.empty() ? says_ours : ListsOurs(folder))) {
-      Place place;
-      place.kind = Place::Kind::kDescriptor;
-      place.fd = *number;
-      return place;
-    }
+        number.has_value() && (folder.empty() ? says_ours : ListsOurs(folder)))
+      return OwnDescriptor(*number);
     if (folder.empty()) return net::ErrnoToStatus(folder_errno, what);
     path = In(folder, name);
     const bool is_there = lstat(path.c_str(), &attributes) == 0;
     if (!is_there && errno != ENOENT) return net::ErrnoToStatus(errno, what);
     // Some roots have no such links in /dev, and in some an older program has put a file in their
     // place.
-    if (const int fd = StandardStream(path);
-        fd >= 0 && (!is_there || S_ISREG(attributes.st_mode))) {
-      Place place;
-      place.kind = Place::Kind::kDescriptor;
-      place.fd = fd;
-      return place;
-    }
+    if (const int fd = StandardStream(path); fd >= 0 && (!is_there || S_ISREG(attributes.st_mode)))
+      return OwnDescriptor(fd);
     if (!is_there) {
       Place place;
       place.path = path;

@@ -40,4 +40,7 @@ struct Place {
 // the message names `path`. Any thread.
 absl::StatusOr<Place> FindPlace(absl::string_view path);
 
+// The folder of the last name in `path`: "a/b" -> "a", "b" -> ".", "/b" -> "/".
+std::string FolderOf(const std::string& path);
+
 }  // namespace objmapper::client

@@ -1,4 +1,5 @@
-// Client's calls that change what there is.
+// Client's calls that change what there is. A body is sent with an ear for an early answer: the
+// rest of a refused one is sent if it is short; otherwise the connection is closed.
 #include "client/put.h"
 
 #include <errno.h>
@@ -10,12 +11,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "client/client.h"
 #include "client/error.h"
 #include "client/exchange.h"
-#include "client/upload.h"
 #include "net/errno_status.h"
 #include "net/unique_fd.h"
 #include "protocol/capabilities.h"
@@ -26,6 +28,116 @@ namespace objmapper::client {
 namespace {
 
 using protocol::Mode;
+
+// A body up to this size leaves together with its request, in one message.
+constexpr uint64_t kChunkBytes = 256 * 1024;
+
+// When a server refuses a PUT it says so at once, and skips the body as it comes. What is left of
+// it is sent all the same, since only then both sides know their place in the stream, unless it is
+// more than this: then the connection is closed, which costs less, and a new one must be made.
+constexpr uint64_t kSentAfterRefusalMax = 1024 * 1024;
+
+// What is to be sent.
+struct UploadBody {
+  // Any way to the bytes; never asked for more than request.body_length in all.
+  PutSource read;
+  // A regular file that has the same bytes from its start, borrowed; -1: there is none. Large
+  // bodies go by sendfile(2) from it.
+  int file = -1;
+  ProgressCallback progress;
+};
+
+class Sender {
+ public:
+  Sender(Channel& channel, const UploadBody& body, uint64_t length)
+      : channel_(channel), body_(body), length_(length) {}
+
+  // Puts the next piece of the body behind what is queued.
+  absl::Status QueueChunk() {
+    const absl::Span<char> room = channel_.QueueBody(std::min(kChunkBytes, length_ - queued_));
+    for (size_t have = 0; have < room.size();) {
+      const absl::StatusOr<size_t> got = body_.read(queued_ + have, room.subspan(have));
+      if (!got.ok()) return got.status();
+      if (*got == 0 || *got > room.size() - have) {
+        return absl::DataLossError(
+            absl::StrCat("the body ended after ", queued_ + have, " of ", length_, " bytes"));
+      }
+      have += *got;
+    }
+    queued_ += room.size();
+    return absl::OkStatus();
+  }
+
+  // Sends until all has gone or the server says something.
+  absl::Status SendOrHear() {
+    if (body_.file >= 0 && length_ > kChunkBytes) {
+      const absl::StatusOr<uint64_t> sent = channel_.SendFile(body_.file, length_, body_.progress);
+      if (!sent.ok()) return sent.status();
+      queued_ = *sent;
+      if (channel_.HasAnswer()) return absl::OkStatus();
+    }
+    while (queued_ < length_) {
+      if (absl::Status status = QueueChunk(); !status.ok()) return status;
+      if (absl::Status status = channel_.FlushOrAwaitInput(); !status.ok()) return status;
+      if (body_.progress)
+        body_.progress(queued_ - std::min<uint64_t>(channel_.unsent(), queued_), length_);
+      if (queued_ < length_ && channel_.HasAnswer()) return absl::OkStatus();
+    }
+    return channel_.FlushOrAwaitInput();
+  }
+
+  // After an answer: sends what it did not wait for.
+  absl::Status SendRest() {
+    if (absl::Status status = channel_.Flush(); !status.ok()) return status;
+    while (queued_ < length_) {
+      if (absl::Status status = QueueChunk(); !status.ok()) return status;
+      if (absl::Status status = channel_.Flush(); !status.ok()) return status;
+    }
+    return absl::OkStatus();
+  }
+
+  uint64_t left() const { return length_ - queued_ + channel_.unsent(); }
+
+ private:
+  Channel& channel_;
+  const UploadBody& body_;
+  const uint64_t length_;
+  uint64_t queued_ = 0;  // bytes of the body that are sent, or at least in the channel's buffer
+};
+
+// Sends `request`, a PUT, and its request.body_length bytes, with nothing else outstanding; waits
+// for the answer. In memory are at most a few hundred KB of the body.
+//
+// Errors: as Ask(); those of body.read, DATA_LOSS when it ends early: after these and after a
+// refusal with much left to send the channel is broken.
+absl::StatusOr<Answer> Upload(Channel& channel, const protocol::RequestToSend& request,
+                              const UploadBody& body) {
+  if (absl::Status status = channel.Check(request); !status.ok()) return status;
+  const std::string what = WhatWasAsked(request.mode, request.uri);
+  const absl::StatusOr<uint32_t> id = channel.Queue(request);
+  if (!id.ok()) return About(what, id.status());
+  Sender sender(channel, body, request.body_length);
+  absl::Status sent = sender.SendOrHear();
+  if (!sent.ok()) {
+    // The server waits for bytes that will never come.
+    channel.Abandon(absl::StrCat(what, ": ", sent.message()));
+    return About(what, sent);
+  }
+  absl::StatusOr<Answer> answer = AwaitAnswer(channel, *id, what);
+  const uint64_t left = sender.left();
+  if (left == 0 || !channel.broken().ok()) return answer;
+  if (answer.ok()) {
+    return channel.Break(absl::InternalError(
+        absl::StrCat(what, ": the server answered OK before it had the last ", left, " bytes")));
+  }
+  if (left > kSentAfterRefusalMax) {
+    channel.Abandon(absl::StrCat(what, " was refused with ", left, " bytes left to send"));
+  } else if (sent = sender.SendRest(); !sent.ok()) {
+    channel.Abandon(
+        absl::StrCat(what, " was refused, and the rest of it not sent: ", sent.message()));
+  }
+  return answer;
+}
 
 // A request that stores, with its metadata. Not movable: the request points to them.
 class StoringRequest {
@@ -112,15 +224,17 @@ constexpr uint64_t kMadeUpBytesMax = 256 * 1024 * 1024;
 
 // All that such a file holds, in memory; nothing, where it is what it says.
 absl::StatusOr<net::UniqueFd> Spooled(int file, uint64_t* size) {
-  std::string piece(kDoubtedBytesMax + 1, '\0');
   net::UniqueFd memory;
+  std::string piece(kDoubtedBytesMax + 1, '\0');
   uint64_t have = 0;
   while (true) {
     const absl::StatusOr<size_t> got = ReadAt(file, have, absl::MakeSpan(&piece[0], piece.size()));
     if (!got.ok()) return got.status();
+    if (!memory.valid() && (*got > 0 || have != *size)) {
+      memory.Reset(memfd_create("objmapper-put", MFD_CLOEXEC));
+      if (!memory.valid()) return net::ErrnoToStatus(errno, "memfd_create");
+    }
     if (*got == 0) break;
-    if (!memory.valid()) memory.Reset(memfd_create("objmapper-put", MFD_CLOEXEC));
-    if (!memory.valid()) return net::ErrnoToStatus(errno, "memfd_create");
     absl::Status written = WriteAll(memory.get(), absl::string_view(piece.data(), *got), "a memfd");
     if (!written.ok()) return written;
     have += *got;
@@ -130,11 +244,7 @@ absl::StatusOr<net::UniqueFd> Spooled(int file, uint64_t* size) {
                                                 ": copy it to a file first"));
     }
   }
-  if (have == *size) return net::UniqueFd();
-  if (!memory.valid()) memory.Reset(memfd_create("objmapper-put", MFD_CLOEXEC));
-  if (!memory.valid()) return net::ErrnoToStatus(errno, "memfd_create");
-  *size = have;
-  return memory;
+  return std::exchange(*size, have) == have ? net::UniqueFd() : std::move(memory);
 }
 
 }  // namespace

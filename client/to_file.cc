@@ -2,7 +2,6 @@
 // arrived.
 #include "client/to_file.h"
 
-#include <errno.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,8 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/error.h"
-#include "client/output.h"
-#include "net/errno_status.h"
+#include "client/new_file.h"
 
 namespace objmapper::client {
 namespace {
@@ -26,27 +24,6 @@ Range LastOf(uint64_t size, uint64_t bytes) {
   return Range{size - length, length};
 }
 
-// From a descriptor to `out` by way of options.inspect, which has to see the bytes.
-absl::Status CopyInspected(const FdObject& object, int out, absl::string_view out_name,
-                           const ToFileOptions& options) {
-  std::string buffer(kBufferBytes, '\0');
-  uint64_t done = 0;
-  while (done < object.info.length) {
-    const size_t wanted = std::min<uint64_t>(buffer.size(), object.info.length - done);
-    const ssize_t got =
-        pread(object.fd.get(), &buffer[0], wanted, static_cast<off_t>(object.info.offset + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return net::ErrnoToStatus(errno, "read of the received descriptor");
-    if (got == 0)
-      return absl::DataLossError(absl::StrCat("the object has shrunk to ", done, " bytes"));
-    const absl::string_view piece(buffer.data(), static_cast<size_t>(got));
-    if (absl::Status seen = options.inspect(piece); !seen.ok()) return seen;
-    if (absl::Status written = WriteAll(out, piece, out_name); !written.ok()) return written;
-    done += piece.size();
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<FileResult> FromDescriptor(Client& client, absl::string_view uri, int out,
                                           absl::string_view out_name,
                                           const ToFileOptions& options) {
@@ -58,13 +35,9 @@ absl::StatusOr<FileResult> FromDescriptor(Client& client, absl::string_view uri,
     object->info.offset = last.offset;
     object->info.length = last.length;
   }
-  if (options.inspect) {
-    const absl::Status copied = CopyInspected(*object, out, out_name, options);
-    if (!copied.ok()) return About(WhatWasAsked(options.mode, uri), copied);
-    return FileResult{std::move(object->info), CopyMethod::kReadWrite};
-  }
-  const absl::StatusOr<CopyMethod> method = CopyRange(
-      object->fd.get(), object->info.offset, object->info.length, out, out_name, options.progress);
+  const absl::StatusOr<CopyMethod> method =
+      CopyRange(object->fd.get(), object->info.offset, object->info.length, out, out_name,
+                options.progress, options.inspect);
   if (!method.ok()) return About(WhatWasAsked(options.mode, uri), method.status());
   return FileResult{std::move(object->info), *method};
 }

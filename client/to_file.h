@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 
@@ -27,9 +26,7 @@ struct ToFileOptions {
   // in place of `range`: the last so many bytes, or all of a shorter object
   std::optional<uint64_t> last;
   ProgressCallback progress;  // may be empty
-  // May be empty. Sees each piece before it is written; an error keeps it from that, and ends the
-  // call.
-  std::function<absl::Status(absl::string_view piece)> inspect;
+  InspectCallback inspect;    // may be empty; an error of it ends the call
 };
 
 struct FileResult {
@@ -47,7 +44,7 @@ absl::StatusOr<FileResult> GetToFd(Client& client, absl::string_view uri, int ou
 
 // Creates or replaces the file `path` with the object: whole, or not at all (client/new_file.h).
 // What is no file (a device, a FIFO, an open descriptor such as /dev/stdout) is written to as the
-// bytes come (client/output.h).
+// bytes come (client/new_file.h).
 //
 // Errors: as GetToFd() and Output::Open(). Nothing is asked of the server when the file cannot
 // be created.

@@ -7,11 +7,12 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cstddef>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "client/channel.h"
 #include "client/error.h"
+#include "client/exchange.h"
 #include "net/errno_status.h"
 #include "net/udp.h"
 #include "protocol/capabilities.h"
@@ -59,11 +60,6 @@ protocol::ResponseParser AfterHello() {
   return parser;
 }
 
-// The version, as one text; versions that are told apart by nothing else differ in size at least.
-std::string VersionOf(const ObjectInfo& info) {
-  return absl::StrCat(info.size, " ", info.etag.value_or(""));
-}
-
 absl::Status Changed(absl::string_view uri) {
   return absl::AbortedError(
       absl::StrCat(WhatWasAsked(Mode::kCopy, uri), ": it was replaced during each attempt"));
@@ -94,20 +90,11 @@ absl::Status UdpClient::Send(Mode mode, absl::string_view uri, const std::option
     return absl::InvalidArgumentError(absl::StrCat("a URI has 1 to ", protocol::kUriBytesMax,
                                                    " bytes, this one has ", uri.size()));
   }
-  protocol::RequestToSend request;
-  request.mode = mode;
-  request.uri = uri;
+  protocol::RequestToSend request = RequestFor(mode, uri, range);
   request.id = next_id_++;
-  if (range.has_value()) {
-    request.flags = protocol::kFlagRange;
-    request.offset = range->offset;
-    request.length = range->length;
-  }
   Flight& flight = flights_[request.id];
   protocol::AppendRequest(protocol::Dialect::kV2, request, &flight.datagram);
-  if (range.has_value()) {
-    flight.range = *range;
-  }
+  flight.range = range.value_or(Range());
   flight.first_sent = absl::Now();
   flight.wait = options_.first_wait;
   return SendAgain(&flight);
@@ -136,10 +123,10 @@ absl::StatusOr<UdpClient::Arrival> UdpClient::Receive(Mode mode, absl::string_vi
     absl::Status late;
     for (auto& [id, flight] : flights_) {
       if (now - flight.first_sent >= options_.request_timeout) {
-        late = flight.refused ? flight.answer
-                              : ConnectionError(absl::DeadlineExceededError(
-                                    absl::StrCat(WhatWasAsked(mode, uri), ": no answer for ",
-                                                 absl::FormatDuration(options_.request_timeout))));
+        late = !flight.refused.ok() ? flight.refused
+                                    : ConnectionError(absl::DeadlineExceededError(absl::StrCat(
+                                          WhatWasAsked(mode, uri), ": no answer for ",
+                                          absl::FormatDuration(options_.request_timeout))));
         break;
       }
       if (now >= flight.due) {
@@ -182,41 +169,33 @@ absl::StatusOr<std::optional<UdpClient::Arrival>> UdpClient::Read(absl::string_v
   Arrival arrival;
   arrival.asked = found->second.range;
   arrival.body = datagram.substr(result.consumed);
+  arrival.wire_status = response.status;
   if (arrival.body.size() != response.content_length)
     return Broken(what, "the body does not have its announced length");
+  if (response.status != protocol::Status::kOk)
+    arrival.status = ServerError(response.status, what, *metadata);
   if (response.status == protocol::Status::kUnavailable && options_.retry) {
     // Asked again when the server wants it; until request_timeout.
     Flight& flight = found->second;
-    flight.refused = true;
-    flight.answer = ServerError(response.status, what, *metadata);
+    flight.refused = arrival.status;
     flight.due = std::max(flight.due,
-                          absl::Now() + RetryAfter(flight.answer).value_or(absl::ZeroDuration()));
+                          absl::Now() + RetryAfter(flight.refused).value_or(absl::ZeroDuration()));
     return std::nullopt;
   }
   arrival.has_size = metadata->size.has_value();
-  arrival.info.size = metadata->size.value_or(0);
-  arrival.info.mtime_s = metadata->mtime;
-  arrival.info.etag = metadata->etag;
-  arrival.info.mime = metadata->mime;
-  arrival.info.backend = metadata->backend;
-  arrival.info.latency_us = metadata->latency_us;
+  arrival.info = InfoFrom(*metadata);
+  arrival.info.size = arrival.info.length = metadata->size.value_or(0);
   if (metadata->range.has_value()) {
     arrival.info.offset = metadata->range->offset;
     arrival.info.length = metadata->range->length;
-  } else {
-    arrival.info.length = arrival.info.size;
+  } else if (response.status == protocol::Status::kTooLarge) {
+    arrival.info.length = kPieceBytes;
   }
-  if (response.status != protocol::Status::kOk) {
-    arrival.status = ServerError(response.status, what, *metadata);
-    arrival.too_large = response.status == protocol::Status::kTooLarge;
-    arrival.past_the_end = response.status == protocol::Status::kRangeNotSatisfiable;
-    if (arrival.too_large && !metadata->range.has_value()) arrival.info.length = kPieceBytes;
-  } else if (!arrival.has_size) {
-    return Broken(what, "an answer without SIZE");
-  } else if (mode == Mode::kCopy && arrival.info.length != arrival.body.size()) {
-    return Broken(what, "the body is not the granted range");
-  } else if (mode != Mode::kCopy && !arrival.body.empty()) {
-    return Broken(what, "an unexpected body");
+  if (response.status == protocol::Status::kOk) {
+    if (!arrival.has_size) return Broken(what, "an answer without SIZE");
+    if (mode == Mode::kCopy && arrival.info.length != arrival.body.size())
+      return Broken(what, "the body is not the granted range");
+    if (mode != Mode::kCopy && !arrival.body.empty()) return Broken(what, "an unexpected body");
   }
   flights_.erase(found);
   return arrival;
@@ -237,38 +216,31 @@ absl::StatusOr<ObjectInfo> UdpClient::Stat(absl::string_view uri) {
 }
 
 absl::StatusOr<UdpObject> UdpClient::Get(absl::string_view uri, const std::optional<Range>& range) {
+  const std::string what = WhatWasAsked(Mode::kCopy, uri);
+  const Range wanted = range.value_or(Range());
   for (int version = 0; version < options_.versions_max; ++version) {
     absl::StatusOr<Arrival> whole = AskOne(Mode::kCopy, uri, range);
     if (!whole.ok()) return whole.status();
+    const ObjectInfo& got = whole->info;
+    const Range extent{wanted.offset, LengthWithin(wanted, got.size)};
     if (whole->status.ok()) {
-      const Range asked = range.value_or(Range());
-      const ObjectInfo& got = whole->info;
-      uint64_t due = got.size > asked.offset ? got.size - asked.offset : 0;
-      if (asked.length != 0) due = std::min(due, asked.length);
-      if (got.offset != asked.offset || got.length != due) {
-        return Broken(WhatWasAsked(Mode::kCopy, uri),
-                      absl::StrCat(got.length, " bytes at ", got.offset, ", where ", due, " at ",
-                                   asked.offset, " were requested"));
+      if (got.offset != extent.offset || got.length != extent.length) {
+        return Broken(what, absl::StrCat(got.length, " bytes at ", got.offset, ", where ",
+                                         extent.length, " at ", extent.offset, " were requested"));
       }
       return UdpObject{std::string(whole->body), std::move(whole->info)};
     }
-    if (!whole->too_large || !whole->has_size) return whole->status;
-    const uint64_t size = whole->info.size;
-    const Range wanted = range.value_or(Range());
-    if (wanted.offset > size) continue;
-    Range extent{wanted.offset, size - wanted.offset};
-    if (wanted.length != 0) extent.length = std::min(extent.length, wanted.length);
+    if (whole->wire_status != protocol::Status::kTooLarge || !whole->has_size) return whole->status;
+    if (extent.offset > got.size) continue;
     if (extent.length > options_.bytes_max) {
-      return absl::ResourceExhaustedError(absl::StrCat(WhatWasAsked(Mode::kCopy, uri), ": it has ",
-                                                       extent.length, " bytes, more than the ",
-                                                       options_.bytes_max, " allowed"));
+      return absl::ResourceExhaustedError(absl::StrCat(what, ": it has ", extent.length,
+                                                       " bytes, more than the ", options_.bytes_max,
+                                                       " allowed"));
     }
-    const uint64_t piece = std::min<uint64_t>(whole->info.length, options_.range_bytes_max);
-    if (whole->info.length < kPieceBytesMin) {
-      return Broken(WhatWasAsked(Mode::kCopy, uri),
-                    absl::StrCat("it grants ranges of ", whole->info.length, " bytes"));
-    }
-    absl::StatusOr<UdpObject> object = GetRanges(uri, extent, size, piece);
+    if (got.length < kPieceBytesMin)
+      return Broken(what, absl::StrCat("it grants ranges of ", got.length, " bytes"));
+    absl::StatusOr<UdpObject> object =
+        GetRanges(uri, extent, got.size, std::min<uint64_t>(got.length, options_.range_bytes_max));
     if (object.ok() || !absl::IsAborted(object.status()) ||
         WireStatusOf(object.status()).has_value())
       return object;
@@ -288,9 +260,10 @@ size_t UdpClient::WindowFor(uint64_t piece) const {
 absl::StatusOr<UdpObject> UdpClient::GetRanges(absl::string_view uri, const Range& extent,
                                                uint64_t size, uint64_t piece) {
   flights_.clear();
+  const std::string what = WhatWasAsked(Mode::kCopy, uri);
   UdpObject object;
-  uint64_t asked = 0, have = 0;  // bytes
-  std::optional<std::string> version;
+  uint64_t asked = 0, have = 0;        // bytes
+  std::optional<std::string> version;  // its ETAG
   const double window_max = static_cast<double>(WindowFor(piece));
   // As TCP does: half as many on their way when something was lost, one more for each window of
   // answers.
@@ -305,17 +278,15 @@ absl::StatusOr<UdpObject> UdpClient::GetRanges(absl::string_view uri, const Rang
     }
     absl::StatusOr<Arrival> arrival = Receive(Mode::kCopy, uri);
     if (!arrival.ok()) return arrival.status();
-    if (arrival->past_the_end) return Changed(uri);
+    if (arrival->wire_status == protocol::Status::kRangeNotSatisfiable) return Changed(uri);
     if (!arrival->status.ok()) return arrival->status;
-    if (!arrival->info.etag.has_value())
-      return Broken(WhatWasAsked(Mode::kCopy, uri), "a range without ETAG");
-    if (!version.has_value()) version = VersionOf(arrival->info);
-    if (arrival->info.size != size || VersionOf(arrival->info) != *version) return Changed(uri);
+    const ObjectInfo& info = arrival->info;
+    if (!info.etag.has_value()) return Broken(what, "a range without ETAG");
+    if (info.size != size || info.etag != version.value_or(*info.etag)) return Changed(uri);
+    version = info.etag;
     // It has the size that it had, so all that was asked for is granted.
-    if (arrival->info.offset != arrival->asked.offset ||
-        arrival->body.size() != arrival->asked.length) {
-      return Broken(WhatWasAsked(Mode::kCopy, uri), "a range that was not requested");
-    }
+    if (info.offset != arrival->asked.offset || arrival->body.size() != arrival->asked.length)
+      return Broken(what, "a range that was not requested");
     const uint64_t at = arrival->asked.offset - extent.offset;
     const uint64_t end = at + arrival->body.size();
     if (end > object.bytes.size()) {

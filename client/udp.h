@@ -24,6 +24,7 @@
 #include "client/object.h"
 #include "net/unique_fd.h"
 #include "protocol/mode.h"
+#include "protocol/status.h"
 
 namespace objmapper::client {
 
@@ -83,13 +84,12 @@ class UdpClient {
     Range range;                 // asked for; in ranges alone
     absl::Time first_sent, due;  // due: when it is sent again
     absl::Duration wait;
-    bool refused = false;  // UNAVAILABLE was the last answer; `answer` is the status
-    absl::Status answer;
+    absl::Status refused;  // UNAVAILABLE, where that was the last answer
   };
   // An answer to one of them, taken apart; `body` points into inbox_.
   struct Arrival {
+    protocol::Status wire_status = protocol::Status::kOk;
     absl::Status status;  // OK, or as ServerError()
-    bool too_large = false, past_the_end = false;
     ObjectInfo info;
     bool has_size = false;
     Range asked;  // in ranges alone

@@ -1,7 +1,7 @@
 // The version of all that is built from this tree: server, command line, libraries.
 //
 // This is the one place. The C header and the Python package carry copies, since they are installed
-// without this file: client/c/connect.cc does not compile where the first differs,
+// without this file: client/c/objmapper.cc does not compile where the first differs,
 // tests/docs/version_test.py fails for every other.
 #pragma once
 

@@ -97,11 +97,18 @@ absl::StatusOr<std::string> FetchFromAdmin(const std::string& url, const std::st
 }
 
 std::string DefaultAdmin() {
-  const char* const admin = getenv("OBJMAPPER_ADMIN");
-  if (admin != nullptr && *admin != '\0') return admin;
+  if (const std::string admin = Environment("OBJMAPPER_ADMIN"); !admin.empty()) return admin;
+  return IsSocket(kUnitDoor) ? absl::StrCat("unix:", kUnitDoor) : "";
+}
+
+std::string Environment(const char* name) {
+  const char* const value = getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+bool IsSocket(const std::string& path) {
   struct stat attributes;
-  const bool is_there = stat(kUnitDoor, &attributes) == 0 && S_ISSOCK(attributes.st_mode);
-  return is_there ? absl::StrCat("unix:", kUnitDoor) : "";
+  return stat(path.c_str(), &attributes) == 0 && S_ISSOCK(attributes.st_mode);
 }
 
 }  // namespace objmapper::tools

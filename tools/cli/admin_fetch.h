@@ -19,4 +19,9 @@ absl::StatusOr<std::string> FetchFromAdmin(const std::string& url, const std::st
 // tools/systemd has its own; empty when neither is there.
 std::string DefaultAdmin();
 
+// What defaults are made of: a variable's value, empty too where there is none; and whether `path`
+// is a socket.
+std::string Environment(const char* name);
+bool IsSocket(const std::string& path);
+
 }  // namespace objmapper::tools

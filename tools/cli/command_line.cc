@@ -4,17 +4,17 @@
 
 #include <gflags/gflags.h>
 #include <pwd.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <limits>
 
-#include "absl/strings/ascii.h"
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "net/address.h"
 #include "protocol/limits.h"
@@ -57,28 +57,19 @@ constexpr int kJobsMax = 256;  // threads and connections, each
 struct CommandEntry {
   const char* name;
   Command command;
-  absl::string_view flags[11];  // the names it takes
+  absl::string_view flags;  // the names that it takes, with blanks between
 };
 
 constexpr CommandEntry kCommands[] = {
-    {"get",
-     Command::kGet,
-     {"server", "server_user", "mode", "o", "range", "verbose", "timeout", "retry", "json"}},
-    {"put",
-     Command::kPut,
-     {"server", "server_user", "r", "ttl", "fd", "jobs", "verbose", "timeout", "retry", "json"}},
-    {"rm",
-     Command::kRm,
-     {"server", "server_user", "r", "dry_run", "jobs", "verbose", "timeout", "retry", "json"}},
-    {"ls", Command::kLs, {"server", "server_user", "l", "d", "timeout", "retry", "json"}},
-    {"cp",
-     Command::kCp,
-     {"server", "server_user", "r", "ttl", "fd", "mode", "jobs", "verbose", "timeout", "retry",
-      "json"}},
-    {"stat", Command::kStat, {"server", "server_user", "timeout", "retry", "json"}},
-    {"ping", Command::kPing, {"server", "server_user", "n", "timeout", "json"}},
-    {"stats", Command::kStats, {"admin", "timeout", "json"}},
-    {"top", Command::kTop, {"admin", "n", "timeout"}},
+    {"get", Command::kGet, "server server_user mode o range verbose timeout retry json"},
+    {"put", Command::kPut, "server server_user r ttl fd jobs verbose timeout retry json"},
+    {"rm", Command::kRm, "server server_user r dry_run jobs verbose timeout retry json"},
+    {"ls", Command::kLs, "server server_user l d timeout retry json"},
+    {"cp", Command::kCp, "server server_user r ttl fd mode jobs verbose timeout retry json"},
+    {"stat", Command::kStat, "server server_user timeout retry json"},
+    {"ping", Command::kPing, "server server_user n timeout json"},
+    {"stats", Command::kStats, "admin timeout json"},
+    {"top", Command::kTop, "admin n timeout"},
 };
 
 absl::Status Usage(absl::string_view message) {
@@ -104,11 +95,8 @@ FlagText SplitFlag(absl::string_view argument) {
   absl::ConsumePrefix(&argument, "-");
   absl::ConsumePrefix(&argument, "-");
   const size_t equals = argument.find('=');
-  FlagText text;
-  text.name = std::string(argument.substr(0, equals));
-  if (equals != absl::string_view::npos) {
-    text.value = std::string(argument.substr(equals + 1));
-  }
+  FlagText text{std::string(argument.substr(0, equals)), std::nullopt};
+  if (equals != absl::string_view::npos) text.value = std::string(argument.substr(equals + 1));
   return text;
 }
 
@@ -124,51 +112,57 @@ std::optional<Command> HelpOrVersion(absl::string_view argument) {
 }
 
 bool Takes(const CommandEntry& entry, absl::string_view name) {
-  for (const absl::string_view flag : entry.flags) {
-    if (!name.empty() && flag == name) return true;
-  }
-  return false;
+  const std::vector<absl::string_view> flags = absl::StrSplit(entry.flags, ' ');
+  return absl::c_linear_search(flags, name);
 }
 
 // -v is glog's among the names of flags.
 std::string FullName(absl::string_view name) { return name == "v" ? "verbose" : std::string(name); }
 
-// Gives one flag to gflags.
-absl::Status Set(const std::string& name, const std::string& value, absl::string_view type) {
-  // Returns an empty string, and has printed nothing, when the value is not of the flag's type.
-  if (!gflags::SetCommandLineOption(name.c_str(), value.c_str()).empty()) return absl::OkStatus();
-  return Usage(absl::StrCat("--", name, "=", value, ": expected ",
-                            type == "bool" ? "true or false" : "a number"));
+// Whether `entry` takes the flag `name`, which is then described in *flag.
+bool Find(const CommandEntry& entry, const std::string& name, gflags::CommandLineFlagInfo* flag) {
+  return Takes(entry, name) && gflags::GetCommandLineFlagInfo(name.c_str(), flag);
 }
 
-// Flags of one letter in one argument, as in "-rv", "-ofile" and "-n5". Moves *i as SetFlag() does.
+// Gives `flag`, which arguments[*i] names, to gflags. Without a value a bool is true; of another
+// the value is the next argument, to which *i is moved.
+absl::Status Set(const gflags::CommandLineFlagInfo& flag, std::optional<std::string> value,
+                 absl::Span<const char* const> arguments, size_t* i) {
+  const bool is_bool = flag.type == "bool";
+  if (!value.has_value() && is_bool) value = "true";
+  if (!value.has_value()) {
+    if (*i + 1 >= arguments.size())
+      return Usage(absl::StrCat(arguments[*i], " needs a value: ", flag.description));
+    value = arguments[++*i];
+  }
+  // Returns an empty string, and has printed nothing, when the value is not of the flag's type.
+  if (!gflags::SetCommandLineOption(flag.name.c_str(), value->c_str()).empty())
+    return absl::OkStatus();
+  return Usage(absl::StrCat("--", flag.name, "=", *value, ": expected ",
+                            is_bool ? "true or false" : "a number"));
+}
+
+// Flags of one letter in one argument, as in "-rv", "-ofile" and "-n5". Moves *i as Set() does.
 absl::Status SetLetters(const CommandEntry& entry, absl::Span<const char* const> arguments,
                         size_t* i) {
   const absl::string_view argument = arguments[*i];
   for (size_t at = 1; at < argument.size(); ++at) {
-    const std::string name = FullName(argument.substr(at, 1));
-    gflags::CommandLineFlagInfo info;
-    if (!Takes(entry, name) || !gflags::GetCommandLineFlagInfo(name.c_str(), &info)) {
+    gflags::CommandLineFlagInfo flag;
+    if (!Find(entry, FullName(argument.substr(at, 1)), &flag)) {
       const std::string letter =
           at == 1 ? "" : absl::StrCat(": there is no -", argument.substr(at, 1));
       return Usage(absl::StrCat("objmapper ", entry.name, " has no flag ", argument, letter));
     }
-    if (info.type == "bool") {
-      if (absl::Status set = Set(name, "true", info.type); !set.ok()) return set;
-      continue;
-    }
-    std::string value(argument.substr(at + 1));
-    if (value.empty()) {
-      if (*i + 1 >= arguments.size())
-        return Usage(absl::StrCat(argument, " needs a value: ", info.description));
-      value = arguments[++*i];
-    }
-    return Set(name, value, info.type);
+    const bool is_bool = flag.type == "bool";
+    std::optional<std::string> value;
+    if (!is_bool && at + 1 < argument.size()) value = std::string(argument.substr(at + 1));
+    absl::Status set = Set(flag, value, arguments, i);
+    if (!set.ok() || !is_bool) return set;
   }
   return absl::OkStatus();
 }
 
-// Gives the flag at arguments[*i] to gflags; moves *i when the value is the next argument.
+// Gives the flag at arguments[*i] to gflags; moves *i as Set() does.
 absl::Status SetFlag(const CommandEntry& entry, absl::Span<const char* const> arguments,
                      size_t* i) {
   const absl::string_view argument = arguments[*i];
@@ -180,22 +174,11 @@ absl::Status SetFlag(const CommandEntry& entry, absl::Span<const char* const> ar
     text.name = text.name.substr(2);
     text.value = "false";
   }
-  gflags::CommandLineFlagInfo info;
-  if (!Takes(entry, text.name) || !gflags::GetCommandLineFlagInfo(text.name.c_str(), &info)) {
-    if (argument.size() > 2 && argument[1] != '-' &&
-        Takes(entry, FullName(argument.substr(1, 1)))) {
-      return SetLetters(entry, arguments, i);
-    }
-    return Usage(absl::StrCat("objmapper ", entry.name, " has no flag ", argument));
-  }
-  if (!text.value.has_value() && info.type == "bool") text.value = "true";
-  if (!text.value.has_value()) {
-    if (*i + 1 >= arguments.size()) {
-      return Usage(absl::StrCat(arguments[*i], " needs a value: ", info.description));
-    }
-    text.value = arguments[++*i];
-  }
-  return Set(text.name, *text.value, info.type);
+  gflags::CommandLineFlagInfo flag;
+  if (Find(entry, text.name, &flag)) return Set(flag, text.value, arguments, i);
+  if (argument.size() > 2 && argument[1] != '-' && Takes(entry, FullName(argument.substr(1, 1))))
+    return SetLetters(entry, arguments, i);
+  return Usage(absl::StrCat("objmapper ", entry.name, " has no flag ", argument));
 }
 
 // The value of a flag: a number of seconds, or one with a unit.
@@ -244,8 +227,7 @@ absl::Status ReadServerUser(CommandLine* line) {
   if (!user.empty() && !is_unix) {
     return Usage("--server_user: the server's user is known only on Unix sockets");
   }
-  const char* const variable = getenv("OBJMAPPER_SERVER_USER");
-  if (user.empty() && is_unix && variable != nullptr) user = variable;
+  if (user.empty() && is_unix) user = Environment("OBJMAPPER_SERVER_USER");
   if (user == "any") return absl::OkStatus();
   if (user.empty()) {
     if (!line->server_is_default) return absl::OkStatus();
@@ -276,8 +258,7 @@ absl::Status ReadServerUser(CommandLine* line) {
 absl::Status ReadFlags(CommandLine* line) {
   line->server = FLAGS_server.empty() ? DefaultServer() : FLAGS_server;
   if (net::IsSocketPath(line->server)) line->server = absl::StrCat("unix:", line->server);
-  const char* const server = getenv("OBJMAPPER_SERVER");
-  line->server_is_default = FLAGS_server.empty() && (server == nullptr || *server == '\0');
+  line->server_is_default = FLAGS_server.empty() && Environment("OBJMAPPER_SERVER").empty();
   if (absl::Status status = ReadServerUser(line); !status.ok()) return status;
   line->json = FLAGS_json;
   line->verbose = FLAGS_verbose;
@@ -377,18 +358,14 @@ absl::Status ReadOperands(const CommandEntry& entry, CommandLine* line) {
 }  // namespace
 
 std::string DefaultServer(absl::string_view unit_socket) {
-  const char* server = getenv("OBJMAPPER_SERVER");
-  if (server != nullptr && *server != '\0') return server;
-  const char* folder = getenv("XDG_RUNTIME_DIR");
-  const std::string own =
-      absl::StrCat(folder == nullptr || *folder == '\0' ? "/tmp" : folder, "/objmapper.sock");
+  if (const std::string server = Environment("OBJMAPPER_SERVER"); !server.empty()) return server;
+  const std::string folder = Environment("XDG_RUNTIME_DIR");
+  const std::string own = absl::StrCat(folder.empty() ? "/tmp" : folder, "/objmapper.sock");
   const std::string unit(unit_socket);
-  struct stat attributes;
-  const bool is_there = stat(unit.c_str(), &attributes) == 0 && S_ISSOCK(attributes.st_mode);
   // Who is not in the unit's group may have a server of his own; if not, the unit's says what is
   // missing.
   const bool takes =
-      is_there && (access(unit.c_str(), W_OK) == 0 || access(own.c_str(), W_OK) != 0);
+      IsSocket(unit) && (access(unit.c_str(), W_OK) == 0 || access(own.c_str(), W_OK) != 0);
   return absl::StrCat("unix:", takes ? unit : own);
 }
 

@@ -26,8 +26,7 @@ namespace {
 constexpr absl::string_view kOnServer = "obj:";
 
 ExitCode UsageError(absl::string_view message) {
-  ReportError(/*json=*/false, "", "", absl::InvalidArgumentError(message), kExitUsage);
-  return kExitUsage;
+  return ReportUsageError(absl::InvalidArgumentError(message));
 }
 
 // One object to a file or into a folder, as get does it.
@@ -61,16 +60,14 @@ ExitCode FetchAll(const CommandLine& line, const std::string& uri, const std::st
   if (items.empty()) {
     const absl::Status none =
         absl::NotFoundError(absl::StrCat("there is no object below obj:", text::Printable(prefix)));
-    ReportError(line.json, "uri", prefix, none, kExitServerSaidNo);
-    return kExitServerSaidNo;
+    return ReportError(line.json, "uri", prefix, none, kExitServerSaidNo);
   }
   std::error_code made;
   std::filesystem::create_directories(target, made);
   if (made && !IsFolder(target)) {
     const absl::Status error =
         net::ErrnoToStatus(made.value(), absl::StrCat("make folder ", text::Printable(target)));
-    ReportError(line.json, "file", target, error, kExitLocal);
-    return kExitLocal;
+    return ReportError(line.json, "file", target, error, kExitLocal);
   }
   const Work work = [&](const Item& item, client::Client& client,
                         const client::ProgressCallback& progress, JsonLine* json) -> absl::Status {

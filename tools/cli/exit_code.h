@@ -18,15 +18,9 @@ enum ExitCode : int {
 // For an error of a call to a connected client.
 inline ExitCode ExitCodeOf(const absl::Status& status) {
   if (status.ok()) return kExitOk;
-  switch (client::SourceOf(status)) {
-    case client::ErrorSource::kServer:
-      return kExitServerSaidNo;
-    case client::ErrorSource::kConnection:
-      return kExitBroken;
-    case client::ErrorSource::kLocal:
-      return kExitLocal;
-  }
-  return kExitLocal;
+  const client::ErrorSource source = client::SourceOf(status);
+  if (source == client::ErrorSource::kServer) return kExitServerSaidNo;
+  return source == client::ErrorSource::kConnection ? kExitBroken : kExitLocal;
 }
 
 // For an error of Client::Connect(): a bad URL is the only one that is not about reaching a server.

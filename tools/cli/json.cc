@@ -65,14 +65,6 @@ void JsonLine::AddText(absl::string_view name, absl::string_view value) {
   }
 }
 
-void JsonLine::AddNumber(absl::string_view name, uint64_t value) {
-  AddRaw(name, absl::StrCat(value));
-}
-
-void JsonLine::AddNumber(absl::string_view name, int64_t value) {
-  AddRaw(name, absl::StrCat(value));
-}
-
 void JsonLine::AddNumber(absl::string_view name, double value) {
   AddRaw(name, std::isfinite(value) ? absl::StrFormat("%.9g", value) : "null");
 }

@@ -6,9 +6,9 @@
 //   puts(line.ToString().c_str());   // {"uri":"a","size":5}
 #pragma once
 
-#include <cstdint>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
 namespace objmapper::tools {
@@ -21,8 +21,10 @@ class JsonLine {
   // What is not printable (text/printable.h) is escaped, so that the line may be shown on a
   // terminal.
   void AddText(absl::string_view name, absl::string_view value);
-  void AddNumber(absl::string_view name, uint64_t value);
-  void AddNumber(absl::string_view name, int64_t value);
+  template <typename Integer>
+  void AddNumber(absl::string_view name, Integer value) {
+    AddRaw(name, absl::StrCat(value));
+  }
   void AddNumber(absl::string_view name, double value);  // not finite: null
   void AddBool(absl::string_view name, bool value);
 

@@ -31,9 +31,8 @@ ExitCode ListOrReport(const CommandLine& line, client::Client& client, const std
       return each(entry);
     });
   });
-  const ExitCode code = ExitCodeOf(status);
-  if (!status.ok()) ReportError(line.json, "prefix", prefix, status, code);
-  return code;
+  if (status.ok()) return kExitOk;
+  return ReportError(line.json, "prefix", prefix, status, ExitCodeOf(status));
 }
 
 ExitCode ListToKeepOrReport(const CommandLine& line, client::Client& client,
@@ -50,8 +49,7 @@ ExitCode ListToKeepOrReport(const CommandLine& line, client::Client& client,
   const absl::Status too_long = absl::ResourceExhaustedError(
       absl::StrCat("the list of ", text::Quoted(prefix), " is longer than ", kKeptBytesMax,
                    " bytes; list a part of it"));
-  ReportError(line.json, "prefix", prefix, too_long, kExitLocal);
-  return kExitLocal;
+  return ReportError(line.json, "prefix", prefix, too_long, kExitLocal);
 }
 
 std::string AsFolder(absl::string_view uri) {

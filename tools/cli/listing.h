@@ -6,7 +6,6 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "client/client.h"
-#include "client/list.h"
 #include "tools/cli/command_line.h"
 #include "tools/cli/exit_code.h"
 

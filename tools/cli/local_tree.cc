@@ -2,13 +2,12 @@
 // Symbolic links to directories are not followed, and no name leads out of the directory.
 #include "tools/cli/local_tree.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <memory>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -27,18 +26,12 @@ absl::Status ErrnoAbout(absl::string_view call, const std::string& path) {
 }
 
 absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& folder) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(opendir(folder.c_str()), closedir);
-  if (stream == nullptr) return ErrnoAbout("open folder", folder);
+  std::error_code failed;
   std::vector<std::string> names;
-  while (true) {
-    errno = 0;
-    const dirent* entry = readdir(stream.get());
-    if (entry == nullptr) break;
-    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-      names.emplace_back(entry->d_name);
-    }
-  }
-  if (errno != 0) return ErrnoAbout("read folder", folder);
+  std::filesystem::directory_iterator entry(folder, failed), end;
+  for (; entry != end; entry.increment(failed)) names.push_back(entry->path().filename());
+  errno = failed.value();
+  if (failed) return ErrnoAbout("open folder", folder);
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -57,8 +50,10 @@ void WalkFolder(const std::string& folder, absl::FunctionRef<void(LocalFile file
         name.empty() || (lstat(path.c_str(), &attributes) == 0 && S_ISDIR(attributes.st_mode));
     if (is_folder) {
       absl::StatusOr<std::vector<std::string>> inside = NamesIn(path);
-      if (!inside.ok()) error(path, inside.status());
-      if (!inside.ok()) continue;
+      if (!inside.ok()) {
+        error(path, inside.status());
+        continue;
+      }
       for (auto it = inside->rbegin(); it != inside->rend(); ++it) {
         names.push_back(name.empty() ? *it : absl::StrCat(name, "/", *it));
       }

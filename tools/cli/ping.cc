@@ -14,36 +14,26 @@
 namespace objmapper::tools {
 namespace {
 
-struct Summary {
-  double min_us = 0;
-  double median_us = 0;
-  double max_us = 0;
-};
-
-// `times_us` is not empty, and is sorted here.
-Summary Summarize(std::vector<double>* times_us) {
-  std::sort(times_us->begin(), times_us->end());
-  return {times_us->front(), (*times_us)[times_us->size() / 2], times_us->back()};
-}
-
-void Print(const CommandLine& line, const client::Client& client, std::vector<double>* times_us) {
-  const Summary summary = Summarize(times_us);
+// `times_us`: sorted, not empty.
+void Print(const CommandLine& line, const client::Client& client,
+           const std::vector<double>& times_us) {
+  const double median_us = times_us[times_us.size() / 2];
   if (!line.json) {
     PrintLine(absl::StrFormat(
         "%s: %d of %d answered; round trip min %.1f, median %.1f, max %.1f us", line.server,
-        times_us->size(), line.count, summary.min_us, summary.median_us, summary.max_us));
+        times_us.size(), line.count, times_us.front(), median_us, times_us.back()));
     return;
   }
   JsonLine json;
   json.AddText("server", line.server);
-  json.AddBool("ok", times_us->size() == static_cast<size_t>(line.count));
-  json.AddNumber("sent", static_cast<uint64_t>(line.count));
-  json.AddNumber("answered", static_cast<uint64_t>(times_us->size()));
-  json.AddNumber("min_us", summary.min_us);
-  json.AddNumber("median_us", summary.median_us);
-  json.AddNumber("max_us", summary.max_us);
-  json.AddNumber("max_pipeline", static_cast<uint64_t>(client.max_pipeline()));
-  json.AddNumber("parallelism", uint64_t{client.parallelism()});
+  json.AddBool("ok", times_us.size() == static_cast<size_t>(line.count));
+  json.AddNumber("sent", line.count);
+  json.AddNumber("answered", times_us.size());
+  json.AddNumber("min_us", times_us.front());
+  json.AddNumber("median_us", median_us);
+  json.AddNumber("max_us", times_us.back());
+  json.AddNumber("max_pipeline", client.max_pipeline());
+  json.AddNumber("parallelism", client.parallelism());
   PrintLine(json.ToString());
 }
 
@@ -61,11 +51,10 @@ ExitCode RunPing(const CommandLine& line) {
     const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
     if (status.ok()) times_us.push_back(took.count());
   }
-  if (!times_us.empty()) Print(line, *client, &times_us);
+  std::sort(times_us.begin(), times_us.end());
+  if (!times_us.empty()) Print(line, *client, times_us);
   if (status.ok()) return kExitOk;
-  code = ExitCodeOf(status);
-  ReportError(line.json, "server", line.server, status, code);
-  return code;
+  return ReportError(line.json, "server", line.server, status, ExitCodeOf(status));
 }
 
 }  // namespace objmapper::tools

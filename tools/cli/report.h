@@ -16,8 +16,12 @@ namespace objmapper::tools {
 // with "ok":false, the source and status of the error, its text and the exit code.
 //
 // about: what the error is about and its JSON name, "uri", "prefix", "file" or "server".
-void ReportError(bool json, absl::string_view name, absl::string_view about,
-                 const absl::Status& error, ExitCode code);
+// Returns `code`.
+ExitCode ReportError(bool json, absl::string_view name, absl::string_view about,
+                     const absl::Status& error, ExitCode code);
+
+// The same for a command line that makes no sense, which is a sentence in any case.
+ExitCode ReportUsageError(const absl::Status& error);
 
 // Adds what the server said about an object: size, mtime, etag, ttl, mime, backend, latency_us.
 // What it did not say is left out.

@@ -19,44 +19,31 @@ ExitCode AdminExitCodeOf(const absl::Status& error) {
   return absl::IsFailedPrecondition(error) ? kExitServerSaidNo : kExitUnreachable;
 }
 
-// Fetches and turns into text; an error has been reported.
-absl::StatusOr<std::string> FetchText(const CommandLine& line,
-                                      absl::StatusOr<std::string> (*form)(absl::string_view),
-                                      ExitCode* code) {
+// Fetches, and prints what `form` makes of it behind `before`. An error is reported.
+ExitCode Show(const CommandLine& line, absl::StatusOr<std::string> (*form)(absl::string_view),
+              const char* before) {
   absl::StatusOr<std::string> text = FetchFromAdmin(line.admin, "/stats", line.timeout);
-  if (!text.ok()) {
-    *code = AdminExitCodeOf(text.status());
-  } else {
-    text = form(*text);
-    *code = kExitBroken;
-  }
-  if (!text.ok()) {
-    ReportError(line.json, "server", line.admin, text.status(), *code);
-  }
-  return text;
+  const ExitCode code = text.ok() ? kExitBroken : AdminExitCodeOf(text.status());
+  if (text.ok()) text = form(*text);
+  if (!text.ok()) return ReportError(line.json, "server", line.admin, text.status(), code);
+  fputs(before, stdout);
+  PrintLines(*text);
+  return kExitOk;
 }
 
 }  // namespace
 
 ExitCode RunStats(const CommandLine& line) {
-  ExitCode code = kExitOk;
-  const absl::StatusOr<std::string> text =
-      FetchText(line, line.json ? StatsLine : TotalsText, &code);
-  if (!text.ok()) return code;
-  PrintLines(*text);
-  return kExitOk;
+  return Show(line, line.json ? StatsLine : TotalsText, "");
 }
 
 ExitCode RunTop(const CommandLine& line) {
   // A screen for people; in a file or pipe one picture behind the other.
-  const char* const clear = isatty(STDOUT_FILENO) ? "\x1b[H\x1b[2J" : "";
+  const bool is_terminal = isatty(STDOUT_FILENO) == 1;
   for (int i = 0; line.count == 0 || i < line.count; ++i) {
     if (i > 0) absl::SleepFor(absl::Seconds(1));
-    ExitCode code = kExitOk;
-    const absl::StatusOr<std::string> text = FetchText(line, TopText, &code);
-    if (!text.ok()) return code;
-    printf("%s%s", clear, i > 0 && *clear == '\0' ? "\n" : "");
-    PrintLines(*text);
+    const char* const before = is_terminal ? "\x1b[H\x1b[2J" : i > 0 ? "\n" : "";
+    if (const ExitCode code = Show(line, TopText, before); code != kExitOk) return code;
     if (fflush(stdout) != 0) return kExitLocal;
   }
   return kExitOk;

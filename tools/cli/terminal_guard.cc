@@ -56,8 +56,4 @@ absl::Status TerminalGuard::Check(absl::string_view piece) {
   return absl::OkStatus();
 }
 
-absl::Status TerminalGuard::CheckEnd() const {
-  return begun_.empty() ? absl::OkStatus() : NoText();
-}
-
 }  // namespace objmapper::tools

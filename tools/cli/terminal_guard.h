@@ -15,8 +15,6 @@ class TerminalGuard {
  public:
   // FAILED_PRECONDITION: it is no text; the message says what to do.
   absl::Status Check(absl::string_view piece);
-  // The object has ended: the same, where it did so in the midst of a character.
-  absl::Status CheckEnd() const;
 
  private:
   std::string begun_;  // a character of which the rest is in the next piece

@@ -19,6 +19,7 @@
 #include "net/unique_fd.h"
 #include "protocol/limits.h"
 #include "text/printable.h"
+#include "tools/cli/commands.h"
 #include "tools/cli/local_tree.h"
 #include "tools/cli/report.h"
 
@@ -43,9 +44,8 @@ bool IsPrefix(absl::string_view uri) { return uri.empty() || absl::EndsWith(uri,
 // long it is. In $TMPDIR or /tmp, since it may be more than fits in memory. name: of `in`, for
 // messages.
 absl::StatusOr<net::UniqueFd> Spool(int in, const std::string& name) {
-  absl::StatusOr<net::UniqueFd> made = client::TemporaryFile();
-  if (!made.ok()) return made.status();
-  net::UniqueFd file = *std::move(made);
+  absl::StatusOr<net::UniqueFd> file = client::TemporaryFile();
+  if (!file.ok()) return file;
   std::string buffer(256 * 1024, '\0');
   while (true) {
     const ssize_t got = read(in, &buffer[0], buffer.size());
@@ -53,7 +53,7 @@ absl::StatusOr<net::UniqueFd> Spool(int in, const std::string& name) {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return net::ErrnoToStatus(errno, absl::StrCat("read ", name));
     absl::Status written =
-        client::WriteAll(file.get(), absl::string_view(buffer.data(), static_cast<size_t>(got)),
+        client::WriteAll(file->get(), absl::string_view(buffer.data(), static_cast<size_t>(got)),
                          absl::StrCat("temporary file for ", name));
     if (!written.ok()) return written;
   }
@@ -75,16 +75,11 @@ absl::StatusOr<net::UniqueFd> SpoolStream(const std::string& source) {
   return Spool(fifo.get(), text::Printable(source));
 }
 
-// Files such as those of /proc are longer than they say. nullopt: this one is not.
-absl::StatusOr<std::optional<net::UniqueFd>> SpoolIfLonger(int file, const std::string& path) {
+// Files such as those of /proc are longer than they say.
+bool IsLonger(int file) {
   struct stat attributes;
   char byte;
-  if (fstat(file, &attributes) != 0 || attributes.st_size != 0 || pread(file, &byte, 1, 0) != 1) {
-    return std::optional<net::UniqueFd>();
-  }
-  absl::StatusOr<net::UniqueFd> spooled = Spool(file, text::Printable(path));
-  if (!spooled.ok()) return spooled.status();
-  return std::optional<net::UniqueFd>(*std::move(spooled));
+  return fstat(file, &attributes) == 0 && attributes.st_size == 0 && pread(file, &byte, 1, 0) == 1;
 }
 
 class Planner {
@@ -166,9 +161,11 @@ absl::Status Send(const CommandLine& line, const Item& item, int spooled, client
     opened.Reset(open(item.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     if (!opened.valid())
       return net::ErrnoToStatus(errno, absl::StrCat("open ", text::Printable(item.path)));
-    absl::StatusOr<std::optional<net::UniqueFd>> longer = SpoolIfLonger(opened.get(), item.path);
-    if (!longer.ok()) return longer.status();
-    if (longer->has_value()) opened = *std::move(*longer);
+    if (IsLonger(opened.get())) {
+      absl::StatusOr<net::UniqueFd> all = Spool(opened.get(), text::Printable(item.path));
+      if (!all.ok()) return all.status();
+      opened = *std::move(all);
+    }
     file = opened.get();
   }
   client::PutOptions options;
@@ -199,20 +196,14 @@ absl::StatusOr<UploadPlan> PlanUploads(absl::Span<const std::string> sources,
 ExitCode RunUploads(const CommandLine& line, absl::Span<const std::string> sources,
                     const std::optional<std::string>& uri) {
   absl::StatusOr<UploadPlan> plan = PlanUploads(sources, uri, line.recursive);
-  if (!plan.ok()) {
-    ReportError(/*json=*/false, "", "", plan.status(), kExitUsage);
-    return kExitUsage;
-  }
+  if (!plan.ok()) return ReportUsageError(plan.status());
   for (const auto& [path, error] : plan->failures)
     ReportError(line.json, "file", path, error, kExitLocal);
   net::UniqueFd spooled;
   // It is the only source: several need a URI that ends in /, which no stream can have.
   if (!plan->items.empty() && IsStream(sources[0])) {
     absl::StatusOr<net::UniqueFd> file = SpoolStream(sources[0]);
-    if (!file.ok()) {
-      ReportError(line.json, "file", sources[0], file.status(), kExitLocal);
-      return kExitLocal;
-    }
+    if (!file.ok()) return ReportError(line.json, "file", sources[0], file.status(), kExitLocal);
     spooled = *std::move(file);
   }
   const Work work = [&](const Item& item, client::Client& client,
@@ -221,6 +212,17 @@ ExitCode RunUploads(const CommandLine& line, absl::Span<const std::string> sourc
   };
   return DoAll(line, line.jobs, plan->items, work, plan->failures.empty() ? kExitOk : kExitLocal,
                plan->failures.size());
+}
+
+ExitCode RunPut(const CommandLine& line) {
+  absl::Span<const std::string> sources = line.operands;
+  // Alone it is the file; behind others the last one is the URI.
+  std::optional<std::string> uri;
+  if (sources.size() > 1) {
+    uri = sources.back();
+    sources.remove_suffix(1);
+  }
+  return RunUploads(line, sources, uri);
 }
 
 }  // namespace objmapper::tools

@@ -1,10 +1,11 @@
 // The tables from statuses to om_code, and texts cut to the caller's buffer at a whole UTF-8
 // character.
-#include "client/c/outcome.h"
+#include "client/c/call.h"
 
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
@@ -18,39 +19,32 @@ namespace {
 
 constexpr absl::string_view kCodePayload = "objmapper/c-code";
 
-om_code CodeOfAnswer(protocol::Status status) {
-  switch (status) {
-    case protocol::Status::kOk:
-      return OM_OK;
-    case protocol::Status::kNotFound:
-      return OM_NOT_FOUND;
-    case protocol::Status::kInvalidRequest:
-    case protocol::Status::kInvalidMode:
-    case protocol::Status::kUriTooLong:
-      return OM_INVALID;
-    case protocol::Status::kUnsupportedOp:
-    case protocol::Status::kCapabilityError:
-      return OM_UNSUPPORTED;
-    case protocol::Status::kPermissionDenied:
-      return OM_PERMISSION_DENIED;
-    case protocol::Status::kRangeNotSatisfiable:
-      return OM_RANGE;
-    case protocol::Status::kTooLarge:
-      return OM_TOO_LARGE;
-    case protocol::Status::kConflict:
-      return OM_CONFLICT;
-    case protocol::Status::kOutOfMemory:
-      return OM_NO_MEMORY;
-    case protocol::Status::kTimeout:
-      return OM_TIMEOUT;
-    case protocol::Status::kUnavailable:
-      return OM_UNAVAILABLE;
-    case protocol::Status::kProtocolError:
-    case protocol::Status::kVersionMismatch:
-      return OM_PROTOCOL;
-    case protocol::Status::kInternalError:
-    case protocol::Status::kStorageError:
-      return OM_SERVER;
+using Wire = protocol::Status;
+
+constexpr std::pair<Wire, om_code> kCodes[] = {
+    {Wire::kOk, OM_OK},
+    {Wire::kNotFound, OM_NOT_FOUND},
+    {Wire::kInvalidRequest, OM_INVALID},
+    {Wire::kInvalidMode, OM_INVALID},
+    {Wire::kUriTooLong, OM_INVALID},
+    {Wire::kUnsupportedOp, OM_UNSUPPORTED},
+    {Wire::kPermissionDenied, OM_PERMISSION_DENIED},
+    {Wire::kRangeNotSatisfiable, OM_RANGE},
+    {Wire::kTooLarge, OM_TOO_LARGE},
+    {Wire::kConflict, OM_CONFLICT},
+    {Wire::kInternalError, OM_SERVER},
+    {Wire::kStorageError, OM_SERVER},
+    {Wire::kOutOfMemory, OM_NO_MEMORY},
+    {Wire::kTimeout, OM_TIMEOUT},
+    {Wire::kUnavailable, OM_UNAVAILABLE},
+    {Wire::kProtocolError, OM_PROTOCOL},
+    {Wire::kVersionMismatch, OM_PROTOCOL},
+    {Wire::kCapabilityError, OM_UNSUPPORTED},
+};
+
+om_code CodeOfAnswer(Wire status) {
+  for (const auto& [wire, code] : kCodes) {
+    if (wire == status) return code;
   }
   return OM_SERVER;
 }
@@ -69,17 +63,10 @@ om_code CodeOf(const absl::Status& status) {
   const std::optional<protocol::Status> wire = WireStatusOf(status);
   if (wire.has_value()) return CodeOfAnswer(*wire);
   if (SourceOf(status) == ErrorSource::kConnection) return CodeOfConnection(status.code());
-  switch (status.code()) {
-    case absl::StatusCode::kInvalidArgument:
-      return OM_INVALID;
-    case absl::StatusCode::kFailedPrecondition:  // a capability that this connection did not agree
-                                                 // on
-      return OM_UNSUPPORTED;
-    case absl::StatusCode::kResourceExhausted:
-      return OM_DESCRIPTORS_LOST;
-    default:
-      return OM_LOCAL;
-  }
+  if (absl::IsInvalidArgument(status)) return OM_INVALID;
+  // A capability that this connection did not agree on.
+  if (absl::IsFailedPrecondition(status)) return OM_UNSUPPORTED;
+  return absl::IsResourceExhausted(status) ? OM_DESCRIPTORS_LOST : OM_LOCAL;
 }
 
 // Copies what fits, whole characters of UTF-8 alone, and ends it with a NUL.

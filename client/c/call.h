@@ -1,16 +1,16 @@
-// What an om_client is, and the shape of every call on one.
+// What an om_client is, the shape of every call on one, and how what the C++ client says looks in
+// C.
 #pragma once
 
 #include <unistd.h>
 
-#include <exception>
 #include <new>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "client/c/outcome.h"
 #include "client/client.h"
+#include "client/object.h"
 #include "client/objmapper.h"
 
 struct om_client {
@@ -23,6 +23,15 @@ struct om_client {
 };
 
 namespace objmapper::client {
+
+// Marks a status whose code alone would not tell what it is: its om_code, decimal.
+absl::Status AsCode(om_code code, absl::Status status);
+
+// The code for `status`; fills in `error` unless it is null.
+om_code Report(const absl::Status& status, om_error* error);
+
+// Fills in `out` unless it is null.
+void Describe(const ObjectInfo& info, om_info* out);
 
 // Runs `body`, which returns an absl::Status, and reports how it ended: exceptions end here. `body`
 // leaves the caller's results alone when it fails.
