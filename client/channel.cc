@@ -68,18 +68,13 @@ bool EndsConnection(protocol::Status status) {
 
 // Why an answer's body is not as long as one of its kind may be; empty: it may be so.
 absl::string_view WrongBody(const Answer& answer, protocol::Mode mode, bool fd_in_header) {
-  if (answer.content_length == 0) return "";
-  if (answer.status != protocol::Status::kOk) return "an error with a body";
-  switch (mode) {
-    case protocol::Mode::kCopy:
-    case protocol::Mode::kSplice:
-    case protocol::Mode::kList:
-      return "";
-    case protocol::Mode::kFdPass:
-      return fd_in_header ? "" : "a descriptor with a body";
-    default:
-      return "an unexpected body";
-  }
+  const bool is_ok = answer.status == protocol::Status::kOk;
+  const bool brings_bytes = mode == protocol::Mode::kCopy || mode == protocol::Mode::kSplice ||
+                            mode == protocol::Mode::kList;
+  if (answer.content_length == 0 || (is_ok && brings_bytes)) return "";
+  if (!is_ok) return "an error with a body";
+  if (mode != protocol::Mode::kFdPass) return "an unexpected body";
+  return fd_in_header ? "" : "a descriptor with a body";
 }
 
 }  // namespace

@@ -85,9 +85,9 @@ typedef struct om_error {
   om_code code;
   int32_t wire_status;     /* the status byte of the server's answer; -1: there was none */
   uint32_t retry_after_ms; /* when the server wants to be asked again; 0: it did not say */
-  char
-      message[OM_MESSAGE_BYTES]; /* for a person: what was asked, and why not. Printable UTF-8: what
-                                  * a terminal would obey is escaped. Ends with a NUL, may be cut */
+  /* For a person: what was asked, and why not. Printable UTF-8: what a terminal would obey is
+   * escaped. Ends with a NUL, may be cut. */
+  char message[OM_MESSAGE_BYTES];
 } om_error;
 
 /* "OM_NOT_FOUND" and so on; "unknown" for other numbers. Static. Any thread. */
@@ -99,17 +99,20 @@ typedef struct om_client om_client;
 
 /* Begin with OM_OPTIONS_INIT, which means the defaults: 0 in a field does. */
 typedef struct om_options {
-  size_t struct_bytes; /* sizeof(om_options), by which a later library knows an older program */
-  uint32_t
-      connect_timeout_ms; /* for each address of the host, and again for the handshake; 0: 5000 */
-  uint32_t request_timeout_ms; /* how long a server that owes something may be silent, or take
-                                  nothing; 0: 30000 */
-  uint32_t max_pipeline; /* the most requests of a batch that are outstanding, up to 65535; 0: the
-                            server's */
-  uint64_t bytes_max;    /* om_get() refuses a larger answer; 0: 4 GiB */
-  uint32_t check_server_uid; /* 1: who made the Unix socket (called listen(2)) must be server_uid;
-                                0: anybody. For */
-  uint32_t server_uid;       /* addresses where others may be there first, such as one in /tmp */
+  /* sizeof(om_options), by which a later library knows an older program */
+  size_t struct_bytes;
+  /* for each address of the host, and again for the handshake; 0: 5000 */
+  uint32_t connect_timeout_ms;
+  /* how long a server that owes something may be silent, or take nothing; 0: 30000 */
+  uint32_t request_timeout_ms;
+  /* the most requests of a batch that are outstanding, up to 65535; 0: the server's */
+  uint32_t max_pipeline;
+  /* om_get() refuses a larger answer; 0: 4 GiB */
+  uint64_t bytes_max;
+  /* 1: who made the Unix socket (called listen(2)) must be server_uid; 0: anybody. For addresses
+   * where others may be there first, such as one in /tmp */
+  uint32_t check_server_uid;
+  uint32_t server_uid;
 } om_options;
 
 #define OM_OPTIONS_INIT \

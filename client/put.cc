@@ -139,53 +139,34 @@ absl::StatusOr<Answer> Upload(Channel& channel, const protocol::RequestToSend& r
   return answer;
 }
 
-// A request that stores, with its metadata. Not movable: the request points to them.
-class StoringRequest {
- public:
-  StoringRequest(Mode mode, absl::string_view uri, uint64_t size, const PutOptions& options) {
-    request_.mode = mode;
-    request_.uri = uri;
-    request_.body_length = size;
-    if (options.ttl == absl::InfiniteDuration()) return;
-    const int64_t seconds = absl::ToInt64Seconds(absl::Ceil(options.ttl, absl::Seconds(1)));
-    if (seconds < 1 || seconds > std::numeric_limits<uint32_t>::max()) {
-      status_ = absl::InvalidArgumentError(
-          absl::StrCat(WhatWasAsked(mode, uri), ": a time to live is 1 to ",
-                       std::numeric_limits<uint32_t>::max(), " seconds, not ",
-                       absl::FormatDuration(options.ttl)));
-      return;
-    }
-    metadata_.AddU32(protocol::MetadataType::kTtl, static_cast<uint32_t>(seconds));
-    request_.flags = protocol::kFlagMetadata;
-    request_.metadata = metadata_.bytes();
-  }
-  StoringRequest(const StoringRequest&) = delete;
-  StoringRequest& operator=(const StoringRequest&) = delete;
-
-  const absl::Status& status() const { return status_; }
-  const protocol::RequestToSend& request() const { return request_; }
-
- private:
-  protocol::MetadataWriter metadata_;
-  protocol::RequestToSend request_;
-  absl::Status status_;
-};
-
-// What there is now. `size`: what was sent, for a server that does not say.
-ObjectInfo InfoOfStored(const Answer& answer, uint64_t size) {
-  ObjectInfo info = InfoIn(answer);
-  if (!answer.metadata.size.has_value()) info.size = info.length = size;
-  return info;
-}
-
-absl::StatusOr<ObjectInfo> Store(Channel& channel, absl::string_view uri, uint64_t size,
+// Stores what `body` has: with kPut its `size` bytes; with kPutFd body.file, of that size.
+absl::StatusOr<ObjectInfo> Store(Channel& channel, Mode mode, absl::string_view uri, uint64_t size,
                                  UploadBody body, const PutOptions& options) {
-  const StoringRequest put(Mode::kPut, uri, size, options);
-  if (!put.status().ok()) return put.status();
+  protocol::RequestToSend request;
+  request.mode = mode;
+  request.uri = uri;
+  if (mode == Mode::kPut) request.body_length = size;
+  protocol::MetadataWriter metadata;
+  if (options.ttl != absl::InfiniteDuration()) {
+    constexpr int64_t kSecondsMax = std::numeric_limits<uint32_t>::max();
+    const int64_t seconds = absl::ToInt64Seconds(absl::Ceil(options.ttl, absl::Seconds(1)));
+    if (seconds < 1 || seconds > kSecondsMax) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(WhatWasAsked(mode, uri), ": a time to live is 1 to ", kSecondsMax,
+                       " seconds, not ", absl::FormatDuration(options.ttl)));
+    }
+    metadata.AddU32(protocol::MetadataType::kTtl, static_cast<uint32_t>(seconds));
+    request.flags = protocol::kFlagMetadata;
+    request.metadata = metadata.bytes();
+  }
   body.progress = options.progress;
-  const absl::StatusOr<Answer> answer = Upload(channel, put.request(), body);
+  const absl::StatusOr<Answer> answer =
+      mode == Mode::kPut ? Upload(channel, request, body) : Ask(channel, request, body.file);
   if (!answer.ok()) return answer.status();
-  return InfoOfStored(*answer, size);
+  ObjectInfo info = InfoIn(*answer);
+  // A server that does not say has what was sent.
+  if (!answer->metadata.size.has_value()) info.size = info.length = size;
+  return info;
 }
 
 // The size of `file`, which must be one that can be read from. blocks: how many it takes.
@@ -257,14 +238,12 @@ absl::StatusOr<ObjectInfo> Client::Put(absl::string_view uri, absl::string_view 
     memcpy(out.data(), piece.data(), piece.size());
     return piece.size();
   };
-  return Store(*channel_, uri, bytes.size(), std::move(body), options);
+  return Store(*channel_, Mode::kPut, uri, bytes.size(), std::move(body), options);
 }
 
 absl::StatusOr<ObjectInfo> Client::PutFrom(absl::string_view uri, uint64_t size,
                                            const PutSource& source, const PutOptions& options) {
-  UploadBody body;
-  body.read = source;
-  return Store(*channel_, uri, size, std::move(body), options);
+  return Store(*channel_, Mode::kPut, uri, size, UploadBody{source}, options);
 }
 
 absl::StatusOr<ObjectInfo> Client::PutFile(absl::string_view uri, int file,
@@ -282,18 +261,13 @@ absl::StatusOr<ObjectInfo> Client::PutFile(absl::string_view uri, int file,
   UploadBody body;
   body.file = file;
   body.read = [file](uint64_t offset, absl::Span<char> out) { return ReadAt(file, offset, out); };
-  return Store(*channel_, uri, *size, std::move(body), options);
+  return Store(*channel_, Mode::kPut, uri, *size, std::move(body), options);
 }
 
 absl::StatusOr<ObjectInfo> Client::PutFd(absl::string_view uri, int fd, const PutOptions& options) {
-  const std::string what = WhatWasAsked(Mode::kPutFd, uri);
-  const absl::StatusOr<uint64_t> size = SizeOf(fd, what);
+  const absl::StatusOr<uint64_t> size = SizeOf(fd, WhatWasAsked(Mode::kPutFd, uri));
   if (!size.ok()) return size.status();
-  const StoringRequest put(Mode::kPutFd, uri, 0, options);
-  if (!put.status().ok()) return put.status();
-  const absl::StatusOr<Answer> answer = Ask(*channel_, put.request(), fd);
-  if (!answer.ok()) return answer.status();
-  return InfoOfStored(*answer, *size);
+  return Store(*channel_, Mode::kPutFd, uri, *size, UploadBody{nullptr, fd, nullptr}, options);
 }
 
 absl::StatusOr<ObjectInfo> Client::PutMemory(absl::string_view uri, absl::string_view bytes,

@@ -16,8 +16,6 @@
 #include "text/version.h"
 #include "tools/cli/command_line.h"
 #include "tools/cli/commands.h"
-#include "tools/cli/exit_code.h"
-#include "tools/cli/help.h"
 #include "tools/cli/report.h"
 
 namespace objmapper::tools {

@@ -72,8 +72,10 @@ constexpr CommandEntry kCommands[] = {
     {"top", Command::kTop, "admin n timeout"},
 };
 
-absl::Status Usage(absl::string_view message) {
-  return absl::InvalidArgumentError(absl::StrCat(message, " (see: objmapper help)"));
+// The parts of a sentence.
+template <typename... Parts>
+absl::Status Usage(const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat(parts..., " (see: objmapper help)"));
 }
 
 const CommandEntry* FindCommand(absl::string_view name) {
@@ -132,14 +134,13 @@ absl::Status Set(const gflags::CommandLineFlagInfo& flag, std::optional<std::str
   if (!value.has_value() && is_bool) value = "true";
   if (!value.has_value()) {
     if (*i + 1 >= arguments.size())
-      return Usage(absl::StrCat(arguments[*i], " needs a value: ", flag.description));
+      return Usage(arguments[*i], " needs a value: ", flag.description);
     value = arguments[++*i];
   }
   // Returns an empty string, and has printed nothing, when the value is not of the flag's type.
   if (!gflags::SetCommandLineOption(flag.name.c_str(), value->c_str()).empty())
     return absl::OkStatus();
-  return Usage(absl::StrCat("--", flag.name, "=", *value, ": expected ",
-                            is_bool ? "true or false" : "a number"));
+  return Usage("--", flag.name, "=", *value, ": expected ", is_bool ? "true or false" : "a number");
 }
 
 // Flags of one letter in one argument, as in "-rv", "-ofile" and "-n5". Moves *i as Set() does.
@@ -151,7 +152,7 @@ absl::Status SetLetters(const CommandEntry& entry, absl::Span<const char* const>
     if (!Find(entry, FullName(argument.substr(at, 1)), &flag)) {
       const std::string letter =
           at == 1 ? "" : absl::StrCat(": there is no -", argument.substr(at, 1));
-      return Usage(absl::StrCat("objmapper ", entry.name, " has no flag ", argument, letter));
+      return Usage("objmapper ", entry.name, " has no flag ", argument, letter);
     }
     const bool is_bool = flag.type == "bool";
     std::optional<std::string> value;
@@ -178,15 +179,15 @@ absl::Status SetFlag(const CommandEntry& entry, absl::Span<const char* const> ar
   if (Find(entry, text.name, &flag)) return Set(flag, text.value, arguments, i);
   if (argument.size() > 2 && argument[1] != '-' && Takes(entry, FullName(argument.substr(1, 1))))
     return SetLetters(entry, arguments, i);
-  return Usage(absl::StrCat("objmapper ", entry.name, " has no flag ", argument));
+  return Usage("objmapper ", entry.name, " has no flag ", argument);
 }
 
 // The value of a flag: a number of seconds, or one with a unit.
 absl::StatusOr<absl::Duration> ReadDuration(absl::string_view flag, const std::string& text) {
   absl::Duration duration;
   if (!text::ParseDuration(text, &duration) || duration <= absl::ZeroDuration()) {
-    return Usage(absl::StrCat("--", flag, "=", text, ": expected a positive time, ",
-                              "for instance 500ms, 30s, 2m, or a number of seconds"));
+    return Usage("--", flag, "=", text, ": expected a positive time, ",
+                 "for instance 500ms, 30s, 2m, or a number of seconds");
   }
   return duration;
 }
@@ -195,9 +196,8 @@ absl::StatusOr<absl::Duration> ReadDuration(absl::string_view flag, const std::s
 absl::StatusOr<absl::Duration> ReadTtl(const std::string& text) {
   absl::StatusOr<absl::Duration> ttl = ReadDuration("ttl", text);
   if (!ttl.ok() || *ttl <= absl::Seconds(std::numeric_limits<uint32_t>::max())) return ttl;
-  return Usage(absl::StrCat("--ttl=", text, ": expected 1 to ",
-                            std::numeric_limits<uint32_t>::max(),
-                            " seconds; without this flag an object does not expire"));
+  return Usage("--ttl=", text, ": expected 1 to ", std::numeric_limits<uint32_t>::max(),
+               " seconds; without this flag an object does not expire");
 }
 
 absl::StatusOr<protocol::Mode> ReadMode(const std::string& text, bool is_unix) {
@@ -205,7 +205,7 @@ absl::StatusOr<protocol::Mode> ReadMode(const std::string& text, bool is_unix) {
   if (text == "copy") return protocol::Mode::kCopy;
   if (text == "splice") return protocol::Mode::kSplice;
   if (text != "fdpass") {
-    return Usage(absl::StrCat("--mode=", text, ": expected fdpass, copy or splice"));
+    return Usage("--mode=", text, ": expected fdpass, copy or splice");
   }
   if (is_unix) return protocol::Mode::kFdPass;
   return Usage("--mode=fdpass: descriptors pass only through Unix sockets; use copy or splice");
@@ -214,8 +214,8 @@ absl::StatusOr<protocol::Mode> ReadMode(const std::string& text, bool is_unix) {
 absl::Status CheckUri(const std::string& uri) {
   if (uri.empty()) return Usage("a URI must not be empty");
   if (uri.size() <= protocol::kUriBytesMax) return absl::OkStatus();
-  return Usage(absl::StrCat("a URI has at most ", protocol::kUriBytesMax, " bytes; ",
-                            uri.substr(0, 40), "... has ", uri.size()));
+  return Usage("a URI has at most ", protocol::kUriBytesMax, " bytes; ", uri.substr(0, 40),
+               "... has ", uri.size());
 }
 
 // Whose server it may be. The default address is in a folder where others may listen too, such as
@@ -246,8 +246,7 @@ absl::Status ReadServerUser(CommandLine* line) {
   uid_t uid = 0;
   if (!absl::SimpleAtoi(user, &uid)) {
     const passwd* const found = getpwnam(user.c_str());
-    if (found == nullptr)
-      return Usage(absl::StrCat("--server_user=", user, ": there is no such user here"));
+    if (found == nullptr) return Usage("--server_user=", user, ": there is no such user here");
     uid = found->pw_uid;
   }
   line->server_uids = {uid};
@@ -268,7 +267,7 @@ absl::Status ReadFlags(CommandLine* line) {
   line->timeout = *timeout;
   if (line->command == Command::kPing || line->command == Command::kTop) {
     const bool given = !gflags::GetCommandLineFlagInfoOrDie("n").is_default;
-    if (given && FLAGS_n < 1) return Usage(absl::StrCat("-n ", FLAGS_n, ": expected 1 or more"));
+    if (given && FLAGS_n < 1) return Usage("-n ", FLAGS_n, ": expected 1 or more");
     line->count = given ? FLAGS_n : line->command == Command::kPing ? kPings : 0;
   }
   if (line->command == Command::kStats || line->command == Command::kTop) {
@@ -283,7 +282,7 @@ absl::Status ReadFlags(CommandLine* line) {
   line->long_form = FLAGS_l;
   line->one_level = FLAGS_d;
   if (FLAGS_jobs < 1 || FLAGS_jobs > kJobsMax) {
-    return Usage(absl::StrCat("--jobs=", FLAGS_jobs, ": expected 1 to ", kJobsMax));
+    return Usage("--jobs=", FLAGS_jobs, ": expected 1 to ", kJobsMax);
   }
   line->jobs = FLAGS_jobs;
   if (!FLAGS_ttl.empty()) {
@@ -296,7 +295,7 @@ absl::Status ReadFlags(CommandLine* line) {
   const bool goes_by_udp = line->command == Command::kGet || line->command == Command::kStat;
   const bool asks_objects = line->command != Command::kStats && line->command != Command::kTop;
   if (absl::StartsWith(line->server, "udp:") && asks_objects && !goes_by_udp) {
-    return Usage(absl::StrCat("--server=", line->server, ": UDP carries only get and stat"));
+    return Usage("--server=", line->server, ": UDP carries only get and stat");
   }
   line->as_fd = FLAGS_fd;
   if (line->as_fd && !is_unix) return Usage("--fd: descriptors pass only through Unix sockets");
@@ -304,7 +303,7 @@ absl::Status ReadFlags(CommandLine* line) {
   absl::StatusOr<protocol::Mode> mode = ReadMode(FLAGS_mode, is_unix);
   if (!mode.ok()) return mode.status();
   if (*mode != protocol::Mode::kCopy && absl::StartsWith(line->server, "udp:")) {
-    return Usage(absl::StrCat("--mode=", FLAGS_mode, ": UDP carries only copies"));
+    return Usage("--mode=", FLAGS_mode, ": UDP carries only copies");
   }
   line->mode = *mode;
   if (line->command == Command::kCp) return absl::OkStatus();
@@ -332,18 +331,17 @@ absl::Status ReadOperands(const CommandEntry& entry, CommandLine* line) {
       line->operands = std::move(given);
       given.clear();
       if (line->operands.size() == 2) return absl::OkStatus();
-      return Usage(absl::StrCat(
-          "objmapper cp needs two places, of which one begins with obj:, but was given ",
-          line->operands.size()));
+      return Usage("objmapper cp needs two places, of which one begins with obj:, but was given ",
+                   line->operands.size());
     case Command::kLs:
       if (given.empty()) given.emplace_back();
       if (given.size() > 1)
-        return Usage(absl::StrCat("objmapper ls takes one prefix, but was given ", given.size()));
+        return Usage("objmapper ls takes one prefix, but was given ", given.size());
       return given[0].empty() ? absl::OkStatus() : CheckUri(given[0]);
     case Command::kGet:
     case Command::kStat:
     case Command::kRm:
-      if (given.empty()) return Usage(absl::StrCat("objmapper ", entry.name, " needs a URI"));
+      if (given.empty()) return Usage("objmapper ", entry.name, " needs a URI");
       for (const std::string& uri : given) {
         if (absl::Status status = CheckUri(uri); !status.ok()) return status;
       }
@@ -378,7 +376,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> argum
     if (*command == Command::kVersion || arguments.size() == 1) return line;
     line.topic = arguments[1];
     if (FindCommand(line.topic) != nullptr || HelpOrVersion(line.topic).has_value()) return line;
-    return Usage(absl::StrCat("there is no command ", line.topic, " to help with"));
+    return Usage("there is no command ", line.topic, " to help with");
   }
   const CommandEntry* entry = FindCommand(arguments[0]);
   if (entry == nullptr) {

@@ -5,8 +5,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "tools/cli/command_line.h"
-#include "tools/cli/exit_code.h"
+#include "tools/cli/report.h"
 
 namespace objmapper::tools {
 
@@ -25,5 +26,8 @@ ExitCode RunTop(const CommandLine& line);
 // INVALID_ARGUMENT: several objects and one file, two objects of one name, a URI whose last part
 // is no file name, or --json and stdout.
 absl::StatusOr<std::vector<std::string>> PlanOutputs(const CommandLine& line);
+
+// The help of one command ("get", "put", ...); of everything else the overview.
+absl::string_view HelpText(absl::string_view topic);
 
 }  // namespace objmapper::tools

@@ -5,7 +5,7 @@
 #include "client/client.h"
 #include "client/retry.h"
 #include "tools/cli/command_line.h"
-#include "tools/cli/exit_code.h"
+#include "tools/cli/report.h"
 
 namespace objmapper::tools {
 

@@ -1,5 +1,5 @@
 // The texts of `objmapper help`, one for each command.
-#include "tools/cli/help.h"
+#include "tools/cli/commands.h"
 
 namespace objmapper::tools {
 namespace {

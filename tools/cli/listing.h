@@ -7,7 +7,7 @@
 #include "absl/strings/string_view.h"
 #include "client/client.h"
 #include "tools/cli/command_line.h"
-#include "tools/cli/exit_code.h"
+#include "tools/cli/report.h"
 
 namespace objmapper::tools {
 

@@ -24,9 +24,7 @@ std::optional<uint64_t> ReadBytes(absl::string_view text) {
       text.remove_suffix(1);
     }
   }
-  for (const char c : text) {
-    if (!absl::ascii_isdigit(c)) return std::nullopt;
-  }
+  if (text.find_first_not_of("0123456789") != text.npos) return std::nullopt;
   uint64_t value;
   if (!absl::SimpleAtoi(text, &value) || value > kMax >> shift) return std::nullopt;
   return value << shift;

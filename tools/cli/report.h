@@ -1,13 +1,39 @@
-// How results and errors are shown: sentences for people, or JSON lines.
+// How results and errors are shown: sentences for people, or JSON lines, and exit codes.
 #pragma once
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "client/error.h"
 #include "client/object.h"
-#include "tools/cli/exit_code.h"
 #include "tools/cli/json.h"
 
 namespace objmapper::tools {
+
+// What objmapper's exit code says; `objmapper help` lists the same.
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitServerSaidNo = 1,  // not found, denied, a range past the end, ...
+  kExitUsage = 2,         // the command line makes no sense
+  kExitUnreachable = 3,   // no server, or it took no new connection
+  kExitBroken = 4,        // the connection ended or stayed silent for --timeout
+  kExitLocal = 5,         // this side: a file that cannot be written, no descriptors left
+};
+
+// For an error of a call to a connected client.
+inline ExitCode ExitCodeOf(const absl::Status& status) {
+  if (status.ok()) return kExitOk;
+  const client::ErrorSource source = client::SourceOf(status);
+  if (source == client::ErrorSource::kServer) return kExitServerSaidNo;
+  return source == client::ErrorSource::kConnection ? kExitBroken : kExitLocal;
+}
+
+// For an error of Client::Connect(): a bad URL is the only one that is not about reaching a server.
+inline ExitCode ConnectExitCodeOf(const absl::Status& status) {
+  if (status.ok()) return kExitOk;
+  const bool bad_url = client::SourceOf(status) == client::ErrorSource::kLocal &&
+                       status.code() == absl::StatusCode::kInvalidArgument;
+  return bad_url ? kExitUsage : kExitUnreachable;
+}
 
 // All that the program prints goes through the calls below, and so through text::Printable(): what
 // names, servers' texts and attributes hold is shown, and not obeyed by the terminal.

@@ -12,8 +12,8 @@
 #include "client/client.h"
 #include "client/copy_range.h"
 #include "tools/cli/command_line.h"
-#include "tools/cli/exit_code.h"
 #include "tools/cli/json.h"
+#include "tools/cli/report.h"
 
 namespace objmapper::tools {
 

@@ -26,7 +26,11 @@
 namespace objmapper::tools {
 namespace {
 
-absl::Status Senseless(absl::string_view why) { return absl::InvalidArgumentError(why); }
+// The parts of a sentence.
+template <typename... Parts>
+absl::Status Senseless(const Parts&... why) {
+  return absl::InvalidArgumentError(absl::StrCat(why...));
+}
 
 // "dir/a.bin" and "dir/a.bin/" -> "a.bin"; what has no name of its own (".", "..", "/") is an
 // error.
@@ -35,7 +39,7 @@ absl::StatusOr<std::string> OwnName(absl::string_view path) {
   while (absl::EndsWith(name, "/")) name.remove_suffix(1);
   name.remove_prefix(name.rfind('/') == absl::string_view::npos ? 0 : name.rfind('/') + 1);
   if (!name.empty() && name != "." && name != "..") return std::string(name);
-  return Senseless(absl::StrCat(text::Printable(path), " has no name of its own: give the URI"));
+  return Senseless(text::Printable(path), " has no name of its own: give the URI");
 }
 
 bool IsPrefix(absl::string_view uri) { return uri.empty() || absl::EndsWith(uri, "/"); }
@@ -112,8 +116,7 @@ class Planner {
  private:
   absl::Status AddFolder(const std::string& source) {
     if (!recursive_) {
-      return Senseless(
-          absl::StrCat(text::Printable(source), " is a folder: -r sends everything in it"));
+      return Senseless(text::Printable(source), " is a folder: -r sends everything in it");
     }
     const absl::StatusOr<std::string> name = uri_.has_value() ? *uri_ : OwnName(source);
     if (!name.ok()) return name.status();
@@ -132,14 +135,13 @@ class Planner {
 
   absl::Status AddItem(const std::string& path, const std::string& uri, uint64_t size) {
     if (uri.size() > protocol::kUriBytesMax) {
-      return Senseless(absl::StrCat("a URI has at most ", protocol::kUriBytesMax,
-                                    " bytes, that of ", text::Printable(path), " would have ",
-                                    uri.size()));
+      return Senseless("a URI has at most ", protocol::kUriBytesMax, " bytes, that of ",
+                       text::Printable(path), " would have ", uri.size());
     }
     const auto [taken, is_new] = taken_.emplace(uri, path);
     if (!is_new) {
-      return Senseless(absl::StrCat(text::Printable(taken->second), " and ", text::Printable(path),
-                                    " would both become object \"", text::Printable(uri), "\""));
+      return Senseless(text::Printable(taken->second), " and ", text::Printable(path),
+                       " would both become object \"", text::Printable(uri), "\"");
     }
     plan_.items.push_back({uri, path, size});
     return absl::OkStatus();
@@ -183,8 +185,8 @@ absl::Status Send(const CommandLine& line, const Item& item, int spooled, client
 absl::StatusOr<UploadPlan> PlanUploads(absl::Span<const std::string> sources,
                                        const std::optional<std::string>& uri, bool recursive) {
   if (sources.size() > 1 && uri.has_value() && !IsPrefix(*uri)) {
-    return Senseless(absl::StrCat("several files need a URI that ends in /, which ",
-                                  text::Printable(*uri), " does not"));
+    return Senseless("several files need a URI that ends in /, which ", text::Printable(*uri),
+                     " does not");
   }
   Planner planner(uri, recursive);
   for (const std::string& source : sources) {

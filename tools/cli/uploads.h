@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "tools/cli/command_line.h"
-#include "tools/cli/exit_code.h"
+#include "tools/cli/report.h"
 #include "tools/cli/transfers.h"
 
 namespace objmapper::tools {
