@@ -76,8 +76,8 @@ class Batch {
       if (!answer.ok()) return answer.status();
       const auto pending = Find(answer->id);
       if (pending == outstanding_.end()) {
-        return channel_.Break(absl::InternalError(
-            absl::StrCat("the server answered request ", answer->id, ", which was not expected")));
+        return channel_.BreakAsWrong("the server answered request ", answer->id,
+                                     ", which was not expected");
       }
       const size_t index = pending->index;
       const std::string what = What(*pending);

@@ -35,7 +35,7 @@ constexpr uint16_t kFdCapabilities = protocol::kFdInHeader | protocol::kFdBatch;
 // Bodies smaller than this are read through the input buffer, which may bring the next answer too.
 constexpr size_t kDirectReadBytes = 4096;
 
-constexpr absl::string_view kTooManyFds = "sent more descriptors than OK answers that carry one";
+constexpr absl::string_view kTooManyFds = " sent more descriptors than OK answers that carry one";
 
 absl::string_view CloseReasonText(protocol::CloseReason reason) {
   switch (reason) {
@@ -144,7 +144,7 @@ absl::Status Channel::Handshake() {
                        metadata.value_or(protocol::Metadata()));
   }
   if (message->kind != Kind::kHelloAck || (message->capabilities & ~offer) != 0) {
-    return BreakAsWrong("answered HELLO with something else");
+    return BreakAsWrong(url_, " answered HELLO with something else");
   }
   capabilities_ = message->capabilities;
   if (Has(protocol::kFdBatch)) capabilities_ |= protocol::kFdInHeader;
@@ -204,17 +204,13 @@ absl::StatusOr<size_t> Channel::Read(absl::Span<char> out, net::Patience* patien
   if (!got.ok()) {
     return Break(About(absl::StrCat("read from ", url_), got.status()));
   }
-  if (got->fds_surplus) return BreakAsWrong(kTooManyFds);
+  if (got->fds_surplus) return BreakAsWrong(url_, kTooManyFds);
   // Behind a lost descriptor nobody knows whose the next ones are: they are closed here.
   if (!fds_lost_) {
     for (net::UniqueFd& fd : received) fds_.push_back(std::move(fd));
   }
   fds_lost_ |= got->fds_lost;
   return got->bytes;
-}
-
-absl::Status Channel::BreakAsWrong(absl::string_view did) {
-  return Break(absl::InternalError(absl::StrCat(url_, " ", did)));
 }
 
 absl::Status Channel::FillInput(net::Patience* patience, bool began) {
@@ -243,7 +239,7 @@ absl::StatusOr<Message> Channel::NextMessage() {
     if (!broken_.ok()) return broken_;
     Message message = parser_.Next(input());
     if (message.kind == Kind::kBroken) {
-      return BreakAsWrong(absl::StrCat("does not use this protocol: ", message.reason));
+      return BreakAsWrong(url_, " does not use this protocol: ", message.reason);
     }
     if (message.kind != Kind::kNeedMore) {
       begin_ += message.consumed;  // its views stay good until the next read
@@ -263,11 +259,11 @@ absl::StatusOr<Answer> Channel::Receive() {
                      " (reason ", static_cast<int>(message->close_reason), ")")));
   }
   if (message->kind != Kind::kResponse || outstanding_ == 0) {
-    return BreakAsWrong("sent an unrequested message");
+    return BreakAsWrong(url_, " sent an unrequested message");
   }
   std::optional<protocol::Metadata> metadata = protocol::ParseMetadata(message->response.metadata);
   if (!metadata.has_value()) {
-    return BreakAsWrong("sent metadata that do not parse");
+    return BreakAsWrong(url_, " sent metadata that do not parse");
   }
   Answer answer;
   answer.id = message->response.id;
@@ -277,10 +273,10 @@ absl::StatusOr<Answer> Channel::Receive() {
   --outstanding_;
   const bool ok = answer.status == protocol::Status::kOk;
   if (mode_ == protocol::Mode::kFdPass && !ok) --fds_due_;  // else TakeFd() does
-  if (fds_.size() > fds_due_) return BreakAsWrong(kTooManyFds);
+  if (fds_.size() > fds_due_) return BreakAsWrong(url_, kTooManyFds);
   const absl::string_view wrong = WrongBody(answer, mode_, Has(protocol::kFdInHeader));
   if (!wrong.empty()) {
-    return BreakAsWrong(absl::StrCat("sent ", wrong, ", of ", answer.content_length, " bytes"));
+    return BreakAsWrong(url_, " sent ", wrong, ", of ", answer.content_length, " bytes");
   }
   if (options_.dialect == protocol::Dialect::kV2 && answer.id == 0 && !ok) {
     // No request has id 0: the server lost its place in our stream, says so, and hangs up.
@@ -301,7 +297,7 @@ absl::StatusOr<net::UniqueFd> Channel::TakeFd() {
       if (absl::Status status = FillInput(&patience, /*began=*/true); !status.ok()) return status;
     }
     if (input_[begin_++] != 'X') {
-      return BreakAsWrong("sent other bytes in place of the byte that carries a descriptor");
+      return BreakAsWrong(url_, " sent other bytes in place of the byte that carries a descriptor");
     }
   }
   --fds_due_;
@@ -311,7 +307,7 @@ absl::StatusOr<net::UniqueFd> Channel::TakeFd() {
     return fd;
   }
   if (fds_lost_) return DescriptorsLost();
-  return BreakAsWrong("answered OK without a descriptor");
+  return BreakAsWrong(url_, " answered OK without a descriptor");
 }
 
 absl::StatusOr<size_t> Channel::ReadBody(absl::Span<char> out) {

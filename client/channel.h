@@ -26,6 +26,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "client/copy_range.h"
@@ -67,6 +68,11 @@ class Channel {
   // Ends the channel because of the connection. `why` is kept, and returned marked as the
   // connection's error.
   absl::Status Break(absl::Status why);
+  // The same for what no server of this protocol does: INTERNAL, with a message of these parts.
+  template <typename... Parts>
+  absl::Status BreakAsWrong(const Parts&... parts) {
+    return Break(absl::InternalError(absl::StrCat(parts...)));
+  }
   // Ends the channel because this side cannot go on with it: a body that nobody will read.
   void Abandon(absl::string_view why);
 
@@ -146,9 +152,6 @@ class Channel {
   // Takes the next message off the stream, reading as needed.
   absl::StatusOr<protocol::ResponseParser::Result> NextMessage();
   absl::Status FillInput(net::Patience* patience, bool began);
-  // Ends the channel: the server `did`, as in "sent metadata that do not parse", which no server of
-  // this protocol does.
-  absl::Status BreakAsWrong(absl::string_view did);
   // One recvmsg into `out`; 0 at the stream's end. Owns the descriptors that came. Waits as long as
   // `patience` lasts, which began with this wait (`began`), or with another read of it.
   absl::StatusOr<size_t> Read(absl::Span<char> out, net::Patience* patience, bool began);

@@ -14,6 +14,16 @@ namespace {
 // No object's name holds a NUL, so a server answers without looking for one.
 constexpr absl::string_view kNobodysUri("\0", 1);
 
+// Asks for an object; `take` takes what follows the answer off the channel.
+template <typename Take>
+auto Get(Channel& channel, protocol::Mode mode, absl::string_view uri,
+         const std::optional<Range>& range, Take take)
+    -> decltype(take(channel, Answer(), range, uri)) {
+  absl::StatusOr<Answer> answer = Ask(channel, mode, uri, range);
+  if (!answer.ok()) return answer.status();
+  return take(channel, *answer, range, WhatWasAsked(mode, uri));
+}
+
 }  // namespace
 
 // A body that is destroyed before its end leaves bytes unread, so the connection is closed.
@@ -48,28 +58,21 @@ absl::StatusOr<Client> Client::Connect(absl::string_view url, const Options& opt
 }
 
 absl::StatusOr<FdObject> Client::GetFd(absl::string_view uri, const std::optional<Range>& range) {
-  absl::StatusOr<Answer> answer = Ask(*channel_, protocol::Mode::kFdPass, uri, range);
-  if (!answer.ok()) return answer.status();
-  return TakeObject(*channel_, *answer, range, WhatWasAsked(protocol::Mode::kFdPass, uri));
+  return Get(*channel_, protocol::Mode::kFdPass, uri, range, TakeObject);
 }
 
 absl::StatusOr<std::string> Client::GetBytes(absl::string_view uri, protocol::Mode mode,
                                              const std::optional<Range>& range) {
   if (absl::Status status = CheckBodyMode(mode); !status.ok()) return status;
-  absl::StatusOr<Answer> answer = Ask(*channel_, mode, uri, range);
-  if (!answer.ok()) return answer.status();
-  return TakeBytes(*channel_, *answer, range, WhatWasAsked(mode, uri));
+  return Get(*channel_, mode, uri, range, TakeBytes);
 }
 
 absl::StatusOr<Body> Client::OpenBody(absl::string_view uri, protocol::Mode mode,
                                       const std::optional<Range>& range) {
   if (absl::Status status = CheckBodyMode(mode); !status.ok()) return status;
-  absl::StatusOr<Answer> answer = Ask(*channel_, mode, uri, range);
-  if (!answer.ok()) return answer.status();
-  std::string what = WhatWasAsked(mode, uri);
-  absl::StatusOr<ObjectInfo> info = TakeBodyInfo(*channel_, *answer, range, what);
+  absl::StatusOr<ObjectInfo> info = Get(*channel_, mode, uri, range, TakeBodyInfo);
   if (!info.ok()) return info.status();
-  return Body(channel_.get(), *std::move(info), std::move(what));
+  return Body(channel_.get(), *std::move(info), WhatWasAsked(mode, uri));
 }
 
 absl::StatusOr<ObjectInfo> Client::Stat(absl::string_view uri) {

@@ -24,10 +24,7 @@ constexpr uint64_t kGrowBytes = 256 * 1024;
 // What is reserved for a body before its bytes come; more only as much as has come already.
 constexpr uint64_t kReservedOnWordBytes = 64 << 20;
 
-absl::Status Contradiction(Channel& channel, absl::string_view what, absl::string_view why) {
-  return channel.Break(
-      absl::InternalError(absl::StrCat(what, ": the server contradicts itself: ", why)));
-}
+constexpr absl::string_view kContradiction = ": the server contradicts itself: ";
 
 // Bytes from another place than asked for must not pass for the right ones, nor more than were
 // asked for.
@@ -37,9 +34,8 @@ absl::Status CheckGrant(Channel& channel, const ObjectInfo& info, const std::opt
   if (info.offset == range->offset && (range->length == 0 || info.length <= range->length)) {
     return absl::OkStatus();
   }
-  return channel.Break(absl::InternalError(
-      absl::StrCat(what, ": asked for ", range->length, " bytes at ", range->offset,
-                   ", the server granted ", info.length, " at ", info.offset)));
+  return channel.BreakAsWrong(what, ": asked for ", range->length, " bytes at ", range->offset,
+                              ", the server granted ", info.length, " at ", info.offset);
 }
 
 // Whether `fd` is what FDPASS brings, and how long it is.
@@ -81,8 +77,7 @@ absl::StatusOr<Answer> AwaitAnswer(Channel& channel, uint32_t id, absl::string_v
   absl::StatusOr<Answer> answer = channel.Receive();
   if (!answer.ok()) return About(what, answer.status());
   if (answer->id != id) {
-    return channel.Break(absl::InternalError(
-        absl::StrCat(what, ": asked as ", id, ", the server answered ", answer->id)));
+    return channel.BreakAsWrong(what, ": asked as ", id, ", the server answered ", answer->id);
   }
   if (answer->status != protocol::Status::kOk) return ErrorIn(channel, *answer, what);
   return answer;
@@ -109,9 +104,8 @@ absl::StatusOr<FdObject> TakeObject(Channel& channel, const Answer& answer,
   const bool says_size = length_known && !range.has_value();
   info.size = answer.metadata.size.value_or(says_size ? answer.content_length : file_bytes);
   if (says_size && info.size != answer.content_length) {
-    return Contradiction(
-        channel, what,
-        absl::StrCat("an object of ", info.size, " bytes and of ", answer.content_length));
+    return channel.BreakAsWrong(what, kContradiction, "an object of ", info.size, " bytes and of ",
+                                answer.content_length);
   }
   if (!range.has_value()) {
     info.length = info.size;
@@ -119,9 +113,8 @@ absl::StatusOr<FdObject> TakeObject(Channel& channel, const Answer& answer,
     info.offset = answer.metadata.range->offset;
     info.length = answer.metadata.range->length;
     if (length_known && info.length != answer.content_length) {
-      return Contradiction(
-          channel, what,
-          absl::StrCat("a part of ", info.length, " bytes and of ", answer.content_length));
+      return channel.BreakAsWrong(what, kContradiction, "a part of ", info.length, " bytes and of ",
+                                  answer.content_length);
     }
   } else {
     info.offset = range->offset;
@@ -167,9 +160,8 @@ absl::StatusOr<ObjectInfo> TakeBodyInfo(Channel& channel, const Answer& answer,
   if (answer.metadata.range.has_value()) {
     info.offset = answer.metadata.range->offset;
     if (answer.metadata.range->length != info.length) {
-      return Contradiction(
-          channel, what,
-          absl::StrCat("a part of ", answer.metadata.range->length, " bytes in ", info.length));
+      return channel.BreakAsWrong(what, kContradiction, "a part of ", answer.metadata.range->length,
+                                  " bytes in ", info.length);
     }
   }
   if (absl::Status status = CheckGrant(channel, info, range, what); !status.ok()) return status;
@@ -177,9 +169,8 @@ absl::StatusOr<ObjectInfo> TakeBodyInfo(Channel& channel, const Answer& answer,
   if (answer.metadata.size.has_value() &&
       (info.length != LengthWithin(range.value_or(Range()), info.size) ||
        (!range.has_value() && info.offset != 0))) {
-    return Contradiction(
-        channel, what,
-        absl::StrCat(info.length, " bytes at ", info.offset, " of an object of ", info.size));
+    return channel.BreakAsWrong(what, kContradiction, info.length, " bytes at ", info.offset,
+                                " of an object of ", info.size);
   }
   return info;
 }

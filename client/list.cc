@@ -87,9 +87,8 @@ absl::StatusOr<ListPage> Client::ListBehind(absl::string_view prefix, absl::stri
   absl::StatusOr<Answer> answer = Ask(*channel_, kMode, joined, std::nullopt);
   if (!answer.ok()) return answer.status();
   if (answer->content_length > kPageBytesMax) {
-    return channel_->Break(
-        absl::InternalError(absl::StrCat(what, ": a page of ", answer->content_length,
-                                         " bytes, where ", kPageBytesMax, " are the most")));
+    return channel_->BreakAsWrong(what, ": a page of ", answer->content_length, " bytes, where ",
+                                  kPageBytesMax, " are the most");
   }
   const absl::StatusOr<std::string> body = TakeBody(*channel_, answer->content_length, what);
   if (!body.ok()) return body.status();
@@ -114,8 +113,8 @@ absl::Status Client::ListAll(absl::string_view prefix,
     }
     if (page->cursor.empty()) return absl::OkStatus();
     if (stays) {
-      return channel_->Break(absl::InternalError(absl::StrCat(
-          WhatWasAsked(protocol::Mode::kList, prefix), ": the list makes no progress")));
+      return channel_->BreakAsWrong(WhatWasAsked(protocol::Mode::kList, prefix),
+                                    ": the list makes no progress");
     }
     cursor = std::move(page->cursor);
   }

@@ -153,13 +153,12 @@ absl::StatusOr<net::UniqueFd> OpenStream(const Place& place, const std::string& 
 absl::StatusOr<NewFile> NewFile::Create(absl::string_view path, Meanwhile meanwhile) {
   absl::StatusOr<Place> place = FindPlace(path);
   if (!place.ok()) return place.status();
-  return CreateAt(path, *std::move(place), meanwhile);
+  return CreateAt(absl::StrCat("write ", text::Printable(path)), *std::move(place), meanwhile);
 }
 
-absl::StatusOr<NewFile> NewFile::CreateAt(absl::string_view path, Place place,
+absl::StatusOr<NewFile> NewFile::CreateAt(const std::string& what, Place place,
                                           Meanwhile meanwhile) {
-  const std::string what = absl::StrCat("write ", text::Printable(path));
-  if (place.kind == Place::Kind::kNew) return CreateBeside(path, place, meanwhile);
+  if (place.kind == Place::Kind::kNew) return CreateBeside(what, place, meanwhile);
   if (place.kind != Place::Kind::kFile) {
     return absl::FailedPreconditionError(absl::StrCat(
         what, ": it is ", place.kind == Place::Kind::kFolder ? "a folder" : "not a regular file"));
@@ -168,7 +167,7 @@ absl::StatusOr<NewFile> NewFile::CreateAt(absl::string_view path, Place place,
   if (faccessat(AT_FDCWD, place.path.c_str(), W_OK, AT_EACCESS) != 0)
     return net::ErrnoToStatus(errno, what);
   if (place.has_name) {
-    absl::StatusOr<NewFile> beside = CreateBeside(path, place, meanwhile);
+    absl::StatusOr<NewFile> beside = CreateBeside(what, place, meanwhile);
     if (beside.ok()) return beside;
   }
   absl::StatusOr<net::UniqueFd> elsewhere = TemporaryFile();
@@ -176,7 +175,7 @@ absl::StatusOr<NewFile> NewFile::CreateAt(absl::string_view path, Place place,
   return NewFile(*std::move(elsewhere), std::move(place), std::string(), /*in_place=*/true);
 }
 
-absl::StatusOr<NewFile> NewFile::CreateBeside(absl::string_view path, const Place& place,
+absl::StatusOr<NewFile> NewFile::CreateBeside(const std::string& what, const Place& place,
                                               Meanwhile meanwhile) {
   const std::string folder = FolderOf(place.path);
   const mode_t mode = place.kind == Place::Kind::kNew ? kNewFileMode : kMeanwhileMode;
@@ -188,12 +187,12 @@ absl::StatusOr<NewFile> NewFile::CreateBeside(absl::string_view path, const Plac
     // EISDIR: a kernel older than O_TMPFILE.
     if (!unnamed.valid() && errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL &&
         errno != ENOSYS) {
-      return net::ErrnoToStatus(errno, absl::StrCat("write ", text::Printable(path)));
+      return net::ErrnoToStatus(errno, what);
     }
   }
   std::string name;
   absl::StatusOr<net::UniqueFd> named = CreateNamed(folder, mode, &name);
-  if (!named.ok()) return About(absl::StrCat("write ", text::Printable(path)), named.status());
+  if (!named.ok()) return About(what, named.status());
   return NewFile(*std::move(named), place, std::move(name), /*in_place=*/false);
 }
 
@@ -287,7 +286,7 @@ absl::StatusOr<Output> Output::Open(absl::string_view path) {
     if (!stream.ok()) return stream.status();
     return Output(*std::move(stream));
   }
-  absl::StatusOr<NewFile> file = NewFile::CreateAt(path, *std::move(place));
+  absl::StatusOr<NewFile> file = NewFile::CreateAt(what, *std::move(place));
   if (!file.ok()) return file.status();
   return Output(*std::move(file));
 }

@@ -43,8 +43,8 @@ class NewFile {
   // message names the path.
   static absl::StatusOr<NewFile> Create(absl::string_view path,
                                         Meanwhile meanwhile = Meanwhile::kUnnamedIfPossible);
-  // The same, for what FindPlace(path) has found.
-  static absl::StatusOr<NewFile> CreateAt(absl::string_view path, Place place,
+  // The same, for what FindPlace() has found. what: "write PATH", for messages.
+  static absl::StatusOr<NewFile> CreateAt(const std::string& what, Place place,
                                           Meanwhile meanwhile = Meanwhile::kUnnamedIfPossible);
 
   NewFile(NewFile&& other) noexcept
@@ -69,7 +69,7 @@ class NewFile {
         temporary_(std::move(temporary)),
         in_place_(in_place) {}
 
-  static absl::StatusOr<NewFile> CreateBeside(absl::string_view path, const Place& place,
+  static absl::StatusOr<NewFile> CreateBeside(const std::string& what, const Place& place,
                                               Meanwhile meanwhile);
   absl::Status WriteInPlace();
 

@@ -1,7 +1,5 @@
 // Client's calls that change what there is. A body is sent with an ear for an early answer: the
 // rest of a refused one is sent if it is short; otherwise the connection is closed.
-#include "client/put.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -127,8 +125,8 @@ absl::StatusOr<Answer> Upload(Channel& channel, const protocol::RequestToSend& r
   const uint64_t left = sender.left();
   if (left == 0 || !channel.broken().ok()) return answer;
   if (answer.ok()) {
-    return channel.Break(absl::InternalError(
-        absl::StrCat(what, ": the server answered OK before it had the last ", left, " bytes")));
+    return channel.BreakAsWrong(what, ": the server answered OK before it had the last ", left,
+                                " bytes");
   }
   if (left > kSentAfterRefusalMax) {
     channel.Abandon(absl::StrCat(what, " was refused with ", left, " bytes left to send"));

@@ -29,31 +29,10 @@ ExitCode Run(const CommandLine& line) {
     case CommandLine::Command::kVersion:
       PrintLine(absl::StrCat("objmapper ", text::kVersion));
       return kExitOk;
-    case CommandLine::Command::kGet:
-      return RunGet(line);
-    case CommandLine::Command::kPut:
-      return RunPut(line);
-    case CommandLine::Command::kRm:
-      return RunRm(line);
-    case CommandLine::Command::kLs:
-      return RunLs(line);
-    case CommandLine::Command::kCp:
-      return RunCp(line);
-    case CommandLine::Command::kStat:
-      return RunStat(line);
-    case CommandLine::Command::kPing:
-      return RunPing(line);
-    case CommandLine::Command::kStats:
-      return RunStats(line);
-    case CommandLine::Command::kTop:
-      return RunTop(line);
+    default:
+      return line.run(line);
   }
-  return kExitUsage;
 }
-
-}  // namespace
-
-namespace {
 
 // A descriptor that is not open and named among the arguments, as /dev/stdout, /dev/fd/N or the
 // like: what stands in for it, or is opened under its number later, could be opened by that name,

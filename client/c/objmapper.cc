@@ -21,7 +21,6 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "client/batch.h"
-#include "client/body.h"
 #include "client/c/call.h"
 #include "client/client.h"
 #include "client/error.h"

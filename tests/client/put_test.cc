@@ -1,6 +1,4 @@
 // Storing, removing and listing, against a server that plays a script.
-#include "client/put.h"
-
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>

@@ -20,6 +20,7 @@
 #include "protocol/limits.h"
 #include "text/duration.h"
 #include "tools/cli/admin_fetch.h"
+#include "tools/cli/commands.h"
 #include "tools/cli/range_text.h"
 
 DEFINE_string(
@@ -57,19 +58,20 @@ constexpr int kJobsMax = 256;  // threads and connections, each
 struct CommandEntry {
   const char* name;
   Command command;
+  ExitCode (*run)(const CommandLine& line);
   absl::string_view flags;  // the names that it takes, with blanks between
 };
 
 constexpr CommandEntry kCommands[] = {
-    {"get", Command::kGet, "server server_user mode o range verbose timeout retry json"},
-    {"put", Command::kPut, "server server_user r ttl fd jobs verbose timeout retry json"},
-    {"rm", Command::kRm, "server server_user r dry_run jobs verbose timeout retry json"},
-    {"ls", Command::kLs, "server server_user l d timeout retry json"},
-    {"cp", Command::kCp, "server server_user r ttl fd mode jobs verbose timeout retry json"},
-    {"stat", Command::kStat, "server server_user timeout retry json"},
-    {"ping", Command::kPing, "server server_user n timeout json"},
-    {"stats", Command::kStats, "admin timeout json"},
-    {"top", Command::kTop, "admin n timeout"},
+    {"get", Command::kGet, RunGet, "server server_user mode o range verbose timeout retry json"},
+    {"put", Command::kPut, RunPut, "server server_user r ttl fd jobs verbose timeout retry json"},
+    {"rm", Command::kRm, RunRm, "server server_user r dry_run jobs verbose timeout retry json"},
+    {"ls", Command::kLs, RunLs, "server server_user l d timeout retry json"},
+    {"cp", Command::kCp, RunCp, "server server_user r ttl fd mode jobs verbose timeout retry json"},
+    {"stat", Command::kStat, RunStat, "server server_user timeout retry json"},
+    {"ping", Command::kPing, RunPing, "server server_user n timeout json"},
+    {"stats", Command::kStats, RunStats, "admin timeout json"},
+    {"top", Command::kTop, RunTop, "admin n timeout"},
 };
 
 // The parts of a sentence.
@@ -385,6 +387,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> argum
                      : absl::StrCat("there is no command ", arguments[0]));
   }
   line.command = entry->command;
+  line.run = entry->run;
   bool flags_may_follow = true;
   for (size_t i = 1; i < arguments.size(); ++i) {
     const absl::string_view argument = arguments[i];

@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "client/object.h"
 #include "protocol/mode.h"
+#include "tools/cli/report.h"
 
 namespace objmapper::tools {
 
@@ -31,7 +32,8 @@ struct CommandLine {
     kTop
   };
   Command command = Command::kHelp;
-  std::string topic;  // kHelp: the command asked about; empty: all
+  ExitCode (*run)(const CommandLine& line) = nullptr;  // the command; not of kHelp and kVersion
+  std::string topic;                                   // kHelp: the command asked about; empty: all
 
   std::string server;              // a URL; not checked yet
   bool server_is_default = false;  // nobody said where it is
