@@ -1,4 +1,6 @@
 // The operator's door, on the real server: what it shows is what happened.
+#include "tools/cli/admin.h"
+
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <string.h>
@@ -13,8 +15,6 @@
 #include "tests/e2e/matrix.h"
 #include "tests/e2e/metrics.h"
 #include "tests/net/short_folder.h"
-#include "tools/cli/admin_fetch.h"
-#include "tools/cli/top_text.h"
 
 namespace objmapper::e2e {
 namespace {

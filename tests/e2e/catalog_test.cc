@@ -21,7 +21,7 @@
 #include "tests/e2e/matrix.h"
 #include "tests/e2e/metrics.h"
 #include "tests/storage/small_disk.h"
-#include "tools/cli/admin_fetch.h"
+#include "tools/cli/admin.h"
 
 namespace objmapper::e2e {
 namespace {

@@ -7,7 +7,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "tests/e2e/server_process.h"
-#include "tools/cli/admin_fetch.h"
+#include "tools/cli/admin.h"
 
 namespace objmapper::e2e {
 

@@ -19,7 +19,7 @@
 #include "net/address.h"
 #include "protocol/limits.h"
 #include "text/duration.h"
-#include "tools/cli/admin_fetch.h"
+#include "tools/cli/admin.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/range_text.h"
 

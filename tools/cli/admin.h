@@ -1,9 +1,11 @@
-// Asking a server's --admin_listen.
+// A server's --admin_listen: asked, and its figures as `objmapper top` and `objmapper stats` show
+// them.
 #pragma once
 
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 namespace objmapper::tools {
@@ -14,6 +16,16 @@ namespace objmapper::tools {
 // comes for `timeout`, DATA_LOSS when what comes is no HTTP answer, or not whole.
 absl::StatusOr<std::string> FetchFromAdmin(const std::string& url, const std::string& path,
                                            absl::Duration timeout);
+
+// The last second, for a terminal of 80 columns and more: a line for the whole, one for each mode
+// and each lane. DATA_LOSS: `stats` is not what a server's /stats says.
+absl::StatusOr<std::string> TopText(absl::string_view stats);
+
+// The totals since the start in the same form.
+absl::StatusOr<std::string> TotalsText(absl::string_view stats);
+
+// "totals" and "now" of it on one line, without the history. DATA_LOSS as above.
+absl::StatusOr<std::string> StatsLine(absl::string_view stats);
 
 // Where a server's door is looked for when nobody says: $OBJMAPPER_ADMIN, else where the unit of
 // tools/systemd has its own; empty when neither is there.
