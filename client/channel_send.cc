@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "client/channel.h"
 #include "client/error.h"
@@ -49,21 +50,6 @@ class SigpipeBlock {
   sigset_t set_;
   sigset_t before_;
   bool was_pending_ = false;
-};
-
-// sendfile(2) has no MSG_DONTWAIT: while this lives, the socket itself does not block.
-class NonBlocking {
- public:
-  explicit NonBlocking(int socket) : socket_(socket), flags_(fcntl(socket, F_GETFL)) {
-    fcntl(socket_, F_SETFL, flags_ | O_NONBLOCK);
-  }
-  ~NonBlocking() { fcntl(socket_, F_SETFL, flags_); }
-  NonBlocking(const NonBlocking&) = delete;
-  NonBlocking& operator=(const NonBlocking&) = delete;
-
- private:
-  const int socket_;
-  const int flags_;
 };
 
 // The modes that every server offers, in either dialect.
@@ -205,32 +191,32 @@ absl::StatusOr<uint64_t> Channel::SendFile(int file, uint64_t length,
                                            const ProgressCallback& progress) {
   if (absl::Status status = Flush(); !status.ok()) return status;
   const SigpipeBlock no_signal;
+  // sendfile(2) has no MSG_DONTWAIT: meanwhile the socket itself does not block.
+  const int flags = fcntl(socket_.get(), F_GETFL);
+  fcntl(socket_.get(), F_SETFL, flags | O_NONBLOCK);
+  const absl::Cleanup blocks_again = [this, flags] { fcntl(socket_.get(), F_SETFL, flags); };
   uint64_t sent = 0;
   absl::Status end;
-  {
-    const NonBlocking non_blocking(socket_.get());
-    while (sent < length && !send_failed_) {
-      if (end = AwaitSocket(POLLIN | POLLOUT); !end.ok()) break;
-      if (HasAnswer()) break;
-      off_t offset = static_cast<off_t>(sent);
-      const ssize_t n =
-          sendfile(socket_.get(), file, &offset, std::min(length - sent, kSendFileBytes));
-      if (n > 0) {
-        sent += static_cast<uint64_t>(n);
-        if (progress) progress(sent, length);
-      } else if (n == 0) {
-        end =
-            absl::DataLossError(absl::StrCat("the file has ended after ", sent, " of the ", length,
+  while (sent < length && !send_failed_) {
+    if (end = AwaitSocket(POLLIN | POLLOUT); !end.ok()) break;
+    if (HasAnswer()) break;
+    off_t offset = static_cast<off_t>(sent);
+    const ssize_t n =
+        sendfile(socket_.get(), file, &offset, std::min(length - sent, kSendFileBytes));
+    if (n > 0) {
+      sent += static_cast<uint64_t>(n);
+      if (progress) progress(sent, length);
+    } else if (n == 0) {
+      end = absl::DataLossError(absl::StrCat("the file has ended after ", sent, " of the ", length,
                                              " bytes that it had: it was truncated meanwhile"));
-        break;
-      } else if (errno == EPIPE || errno == ECONNRESET) {
-        send_failed_ = true;
-      } else if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP) {
-        break;  // sendfile(2): "may wish to fall back to read and write"
-      } else if (errno != EAGAIN && errno != EINTR) {
-        end = net::ErrnoToStatus(errno, absl::StrCat("sendfile to ", url_));
-        break;
-      }
+      break;
+    } else if (errno == EPIPE || errno == ECONNRESET) {
+      send_failed_ = true;
+    } else if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP) {
+      break;  // sendfile(2): "may wish to fall back to read and write"
+    } else if (errno != EAGAIN && errno != EINTR) {
+      end = net::ErrnoToStatus(errno, absl::StrCat("sendfile to ", url_));
+      break;
     }
   }
   if (!end.ok()) Abandon(absl::StrCat("a body was not sent completely: ", end.message()));

@@ -185,20 +185,21 @@ absl::Status SetFlag(const CommandEntry& entry, absl::Span<const char* const> ar
 }
 
 // The value of a flag: a number of seconds, or one with a unit.
-absl::StatusOr<absl::Duration> ReadDuration(absl::string_view flag, const std::string& text) {
-  absl::Duration duration;
-  if (!text::ParseDuration(text, &duration) || duration <= absl::ZeroDuration()) {
-    return Usage("--", flag, "=", text, ": expected a positive time, ",
-                 "for instance 500ms, 30s, 2m, or a number of seconds");
-  }
-  return duration;
+absl::Status ReadDuration(absl::string_view flag, const std::string& text,
+                          absl::Duration* duration) {
+  if (text::ParseDuration(text, duration) && *duration > absl::ZeroDuration())
+    return absl::OkStatus();
+  return Usage("--", flag, "=", text, ": expected a positive time, ",
+               "for instance 500ms, 30s, 2m, or a number of seconds");
 }
 
 // --ttl as the wire has it: whole seconds of 32 bits.
-absl::StatusOr<absl::Duration> ReadTtl(const std::string& text) {
-  absl::StatusOr<absl::Duration> ttl = ReadDuration("ttl", text);
-  if (!ttl.ok() || *ttl <= absl::Seconds(std::numeric_limits<uint32_t>::max())) return ttl;
-  return Usage("--ttl=", text, ": expected 1 to ", std::numeric_limits<uint32_t>::max(),
+absl::Status ReadTtl(absl::Duration* ttl) {
+  constexpr uint32_t kSecondsMax = std::numeric_limits<uint32_t>::max();
+  if (FLAGS_ttl.empty()) return absl::OkStatus();
+  absl::Status status = ReadDuration("ttl", FLAGS_ttl, ttl);
+  if (!status.ok() || *ttl <= absl::Seconds(kSecondsMax)) return status;
+  return Usage("--ttl=", FLAGS_ttl, ": expected 1 to ", kSecondsMax,
                " seconds; without this flag an object does not expire");
 }
 
@@ -206,9 +207,7 @@ absl::StatusOr<protocol::Mode> ReadMode(const std::string& text, bool is_unix) {
   if (text.empty()) return is_unix ? protocol::Mode::kFdPass : protocol::Mode::kCopy;
   if (text == "copy") return protocol::Mode::kCopy;
   if (text == "splice") return protocol::Mode::kSplice;
-  if (text != "fdpass") {
-    return Usage("--mode=", text, ": expected fdpass, copy or splice");
-  }
+  if (text != "fdpass") return Usage("--mode=", text, ": expected fdpass, copy or splice");
   if (is_unix) return protocol::Mode::kFdPass;
   return Usage("--mode=fdpass: descriptors pass only through Unix sockets; use copy or splice");
 }
@@ -264,9 +263,8 @@ absl::Status ReadFlags(CommandLine* line) {
   line->json = FLAGS_json;
   line->verbose = FLAGS_verbose;
   line->retry = FLAGS_retry;
-  absl::StatusOr<absl::Duration> timeout = ReadDuration("timeout", FLAGS_timeout);
-  if (!timeout.ok()) return timeout.status();
-  line->timeout = *timeout;
+  absl::Status timeout = ReadDuration("timeout", FLAGS_timeout, &line->timeout);
+  if (!timeout.ok()) return timeout;
   if (line->command == Command::kPing || line->command == Command::kTop) {
     const bool given = !gflags::GetCommandLineFlagInfoOrDie("n").is_default;
     if (given && FLAGS_n < 1) return Usage("-n ", FLAGS_n, ": expected 1 or more");
@@ -287,16 +285,12 @@ absl::Status ReadFlags(CommandLine* line) {
     return Usage("--jobs=", FLAGS_jobs, ": expected 1 to ", kJobsMax);
   }
   line->jobs = FLAGS_jobs;
-  if (!FLAGS_ttl.empty()) {
-    absl::StatusOr<absl::Duration> ttl = ReadTtl(FLAGS_ttl);
-    if (!ttl.ok()) return ttl.status();
-    line->ttl = *ttl;
-  }
-  const bool is_unix =
-      !absl::StartsWith(line->server, "tcp:") && !absl::StartsWith(line->server, "udp:");
+  if (absl::Status ttl = ReadTtl(&line->ttl); !ttl.ok()) return ttl;
+  const bool is_udp = absl::StartsWith(line->server, "udp:");
+  const bool is_unix = !is_udp && !absl::StartsWith(line->server, "tcp:");
   const bool goes_by_udp = line->command == Command::kGet || line->command == Command::kStat;
   const bool asks_objects = line->command != Command::kStats && line->command != Command::kTop;
-  if (absl::StartsWith(line->server, "udp:") && asks_objects && !goes_by_udp) {
+  if (is_udp && asks_objects && !goes_by_udp) {
     return Usage("--server=", line->server, ": UDP carries only get and stat");
   }
   line->as_fd = FLAGS_fd;
@@ -304,9 +298,8 @@ absl::Status ReadFlags(CommandLine* line) {
   if (line->command != Command::kGet && line->command != Command::kCp) return absl::OkStatus();
   absl::StatusOr<protocol::Mode> mode = ReadMode(FLAGS_mode, is_unix);
   if (!mode.ok()) return mode.status();
-  if (*mode != protocol::Mode::kCopy && absl::StartsWith(line->server, "udp:")) {
+  if (*mode != protocol::Mode::kCopy && is_udp)
     return Usage("--mode=", FLAGS_mode, ": UDP carries only copies");
-  }
   line->mode = *mode;
   if (line->command == Command::kCp) return absl::OkStatus();
   line->output = FLAGS_o;
