@@ -7,17 +7,12 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/cord.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "client/error.h"
 #include "protocol/status.h"
 #include "text/printable.h"
 
 namespace objmapper::client {
 namespace {
-
-constexpr absl::string_view kCodePayload = "objmapper/c-code";
 
 using Wire = protocol::Status;
 
@@ -56,14 +51,11 @@ om_code CodeOfConnection(absl::StatusCode code) {
 
 om_code CodeOf(const absl::Status& status) {
   if (status.ok()) return OM_OK;
-  if (const absl::optional<absl::Cord> text = status.GetPayload(kCodePayload); text.has_value()) {
-    int code = OM_LOCAL;
-    return absl::SimpleAtoi(std::string(*text), &code) ? static_cast<om_code>(code) : OM_LOCAL;
-  }
   const std::optional<protocol::Status> wire = WireStatusOf(status);
   if (wire.has_value()) return CodeOfAnswer(*wire);
   if (SourceOf(status) == ErrorSource::kConnection) return CodeOfConnection(status.code());
   if (absl::IsInvalidArgument(status)) return OM_INVALID;
+  if (absl::IsOutOfRange(status)) return OM_TOO_LARGE;  // for om_options.bytes_max
   // A capability that this connection did not agree on.
   if (absl::IsFailedPrecondition(status)) return OM_UNSUPPORTED;
   return absl::IsResourceExhausted(status) ? OM_DESCRIPTORS_LOST : OM_LOCAL;
@@ -80,11 +72,6 @@ void CopyText(absl::string_view text, char* out, size_t capacity) {
 }
 
 }  // namespace
-
-absl::Status AsCode(om_code code, absl::Status status) {
-  status.SetPayload(kCodePayload, absl::Cord(absl::StrCat(static_cast<int>(code))));
-  return status;
-}
 
 om_code Report(const absl::Status& status, om_error* error) {
   const om_code code = CodeOf(status);

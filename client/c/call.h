@@ -24,9 +24,6 @@ struct om_client {
 
 namespace objmapper::client {
 
-// Marks a status whose code alone would not tell what it is: its om_code, decimal.
-absl::Status AsCode(om_code code, absl::Status status);
-
 // The code for `status`; fills in `error` unless it is null.
 om_code Report(const absl::Status& status, om_error* error);
 

@@ -164,11 +164,9 @@ om_code om_get(om_client* client, const char* uri, int mode, const om_range* ran
         if (!body.ok()) return body.status();
         const uint64_t length = body->info().length;
         if (length > client->bytes_max) {
-          return AsCode(
-              OM_TOO_LARGE,
-              absl::ResourceExhaustedError(absl::StrCat(
-                  uri, ": its ", length, " bytes are more than om_options.bytes_max (",
-                  client->bytes_max, "); this connection is closed. Get a part, or a descriptor")));
+          return absl::OutOfRangeError(absl::StrCat(
+              uri, ": its ", length, " bytes are more than om_options.bytes_max (",
+              client->bytes_max, "); this connection is closed. Get a part, or a descriptor"));
         }
         Allocated bytes(nullptr, &free);
         // The server's word alone takes little memory: more comes as the bytes do.
@@ -257,7 +255,8 @@ om_code om_put_fd(om_client* client, const char* uri, int fd, uint32_t ttl_s, om
   return Call(client, uri, true, error, [&](Client& connected) -> absl::Status {
     // Or sendmsg(2) would find it out, in the middle of a request.
     if (fcntl(fd, F_GETFD) < 0) {
-      return AsCode(OM_INVALID, net::ErrnoToStatus(errno, absl::StrCat("descriptor ", fd)));
+      const absl::Status error = net::ErrnoToStatus(errno, absl::StrCat("descriptor ", fd));
+      return absl::InvalidArgumentError(error.message());
     }
     return Described(connected.PutFd(uri, fd, LivingFor(ttl_s)), info);
   });
@@ -265,15 +264,17 @@ om_code om_put_fd(om_client* client, const char* uri, int fd, uint32_t ttl_s, om
 
 om_code om_put_memory(om_client* client, const char* uri, const void* data, size_t size,
                       uint32_t ttl_s, om_info* info, om_error* error) {
-  return Call(
-      client, uri, data != nullptr || size == 0, error, [&](Client& connected) -> absl::Status {
-        const absl::string_view bytes(static_cast<const char*>(data), size);
-        const absl::Status status =
-            Described(connected.PutMemory(uri, bytes, LivingFor(ttl_s)), info);
-        // No descriptor is received here that could be lost: there is no room for the memfd.
-        const bool is_local = SourceOf(status) == ErrorSource::kLocal;
-        return is_local && absl::IsResourceExhausted(status) ? AsCode(OM_LOCAL, status) : status;
-      });
+  return Call(client, uri, data != nullptr || size == 0, error,
+              [&](Client& connected) -> absl::Status {
+                const absl::string_view bytes(static_cast<const char*>(data), size);
+                const absl::Status status =
+                    Described(connected.PutMemory(uri, bytes, LivingFor(ttl_s)), info);
+                // No descriptor is received here that could be lost: there is no room for the
+                // memfd.
+                const bool is_local = SourceOf(status) == ErrorSource::kLocal;
+                const bool no_room = is_local && absl::IsResourceExhausted(status);
+                return no_room ? absl::InternalError(status.message()) : status;
+              });
 }
 
 om_code om_delete(om_client* client, const char* uri, om_error* error) {
