@@ -71,14 +71,13 @@ absl::Status WriteAll(int out, absl::string_view bytes, absl::string_view out_na
       // Somebody else made this pipe or terminal non-blocking. Its reader may take its time.
       pollfd entry{out, POLLOUT, 0};
       poll(&entry, 1, -1);
-    } else if (errno == EFBIG) {
-      const absl::Status error = net::ErrnoToStatus(errno, absl::StrCat("write to ", out_name));
-      return absl::Status(error.code(),
-                          absl::StrCat(error.message(),
-                                       ": more than the limit of this process (ulimit -f) or "
-                                       "the file system allows"));
     } else if (errno != EINTR) {
-      return net::ErrnoToStatus(errno, absl::StrCat("write to ", out_name));
+      const bool too_large = errno == EFBIG;
+      const absl::Status error = net::ErrnoToStatus(errno, absl::StrCat("write to ", out_name));
+      if (!too_large) return error;
+      return absl::Status(error.code(), absl::StrCat(error.message(),
+                                                     ": more than the limit of this process "
+                                                     "(ulimit -f) or the file system allows"));
     }
   }
   return absl::OkStatus();

@@ -39,9 +39,11 @@ constexpr uint64_t kGrowBytes = 1 << 20;
 constexpr uint64_t kDatagramCostBytes = 1024;
 constexpr int kReceiveBufferBytes = 4 << 20;  // less, where net.core.rmem_max says so
 
-absl::Status Broken(absl::string_view what, absl::string_view why) {
+// `why`: the parts of a sentence.
+template <typename... Parts>
+absl::Status Broken(absl::string_view what, const Parts&... why) {
   return ConnectionError(
-      absl::InternalError(absl::StrCat(what, ": the server broke the protocol: ", why)));
+      absl::InternalError(absl::StrCat(what, ": the server broke the protocol: ", why...)));
 }
 
 absl::Status FromSocket(absl::string_view what, int error) {
@@ -225,8 +227,8 @@ absl::StatusOr<UdpObject> UdpClient::Get(absl::string_view uri, const std::optio
     const Range extent{wanted.offset, LengthWithin(wanted, got.size)};
     if (whole->status.ok()) {
       if (got.offset != extent.offset || got.length != extent.length) {
-        return Broken(what, absl::StrCat(got.length, " bytes at ", got.offset, ", where ",
-                                         extent.length, " at ", extent.offset, " were requested"));
+        return Broken(what, got.length, " bytes at ", got.offset, ", where ", extent.length, " at ",
+                      extent.offset, " were requested");
       }
       return UdpObject{std::string(whole->body), std::move(whole->info)};
     }
@@ -238,7 +240,7 @@ absl::StatusOr<UdpObject> UdpClient::Get(absl::string_view uri, const std::optio
                                                        " allowed"));
     }
     if (got.length < kPieceBytesMin)
-      return Broken(what, absl::StrCat("it grants ranges of ", got.length, " bytes"));
+      return Broken(what, "it grants ranges of ", got.length, " bytes");
     absl::StatusOr<UdpObject> object =
         GetRanges(uri, extent, got.size, std::min<uint64_t>(got.length, options_.range_bytes_max));
     if (object.ok() || !absl::IsAborted(object.status()) ||

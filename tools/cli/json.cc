@@ -3,6 +3,7 @@
 #include "tools/cli/json.h"
 
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -12,22 +13,14 @@
 namespace objmapper::tools {
 namespace {
 
+constexpr std::pair<char32_t, absl::string_view> kShortEscapes[] = {
+    {'"', "\\\""}, {'\\', "\\\\"}, {'\n', "\\n"}, {'\t', "\\t"}};
+
 // A valid character that shows itself as it is, and as JSON has it every other (RFC 8259, section
 // 7): what JSON reserves, and what a terminal would obey that shows the line.
 void AppendCharacter(absl::string_view bytes, const text::Character& character, std::string* out) {
-  switch (character.code_point) {
-    case '"':
-      out->append("\\\"");
-      return;
-    case '\\':
-      out->append("\\\\");
-      return;
-    case '\n':
-      out->append("\\n");
-      return;
-    case '\t':
-      out->append("\\t");
-      return;
+  for (const auto& [code_point, escape] : kShortEscapes) {
+    if (character.code_point == code_point) return absl::StrAppend(out, escape);
   }
   if (character.printable) {
     out->append(bytes.data(), bytes.size());

@@ -34,6 +34,11 @@ absl::Status Invalid(absl::string_view text, absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat("--range=", text, ": ", why));
 }
 
+absl::Status NoNumber(absl::string_view text, absl::string_view where) {
+  return Invalid(text,
+                 absl::StrCat("expected a number of bytes, or one with K, M, G or T, ", where));
+}
+
 }  // namespace
 
 absl::StatusOr<AskedRange> ParseRange(absl::string_view text) {
@@ -41,30 +46,24 @@ absl::StatusOr<AskedRange> ParseRange(absl::string_view text) {
   if (mark == absl::string_view::npos) {
     return Invalid(text, "expected OFF-END, OFF-, OFF:LEN or -LAST, for instance 0-99 or 1M:64K");
   }
-  if (mark == 0 && text[mark] == '-') {
-    const std::optional<uint64_t> last = ReadBytes(text.substr(1));
-    if (!last.has_value()) {
+  const bool is_dash = text[mark] == '-';
+  const std::optional<uint64_t> offset = ReadBytes(text.substr(0, mark));
+  const absl::string_view rest = text.substr(mark + 1);
+  const std::optional<uint64_t> number = ReadBytes(rest);
+  if (mark == 0 && is_dash) {
+    if (!number.has_value()) {
       return Invalid(text,
                      "expected the number of the last bytes, a number or one with K, M, G or T, "
                      "after the \"-\"");
     }
-    if (*last == 0) return Invalid(text, "the length is 0");
-    return AskedRange{std::nullopt, *last};
+    if (*number == 0) return Invalid(text, "the length is 0");
+    return AskedRange{std::nullopt, *number};
   }
-  const std::optional<uint64_t> offset = ReadBytes(text.substr(0, mark));
-  if (!offset.has_value()) {
-    return Invalid(text, "expected a number of bytes, or one with K, M, G or T, at the beginning");
-  }
-  const absl::string_view rest = text.substr(mark + 1);
-  if (text[mark] == '-' && rest.empty()) return AskedRange{client::Range{*offset, 0}, std::nullopt};
-  const std::optional<uint64_t> number = ReadBytes(rest);
-  if (!number.has_value()) {
-    return Invalid(
-        text, absl::StrCat("expected a number of bytes, or one with K, M, G or T, after the \"",
-                           text.substr(mark, 1), "\""));
-  }
+  if (!offset.has_value()) return NoNumber(text, "at the beginning");
+  if (is_dash && rest.empty()) return AskedRange{client::Range{*offset, 0}, std::nullopt};
+  if (!number.has_value()) return NoNumber(text, is_dash ? "after the \"-\"" : "after the \":\"");
   uint64_t length = *number;
-  if (text[mark] == '-') {
+  if (is_dash) {
     if (*number < *offset) return Invalid(text, "the end is before the start");
     // all that there can be
     if (*number - *offset == kMax) return AskedRange{client::Range{0, 0}, std::nullopt};
