@@ -107,7 +107,8 @@ absl::StatusOr<std::string> Shown(absl::string_view stats, Show show) {
   }
 }
 
-std::string Bytes(const Json& value) { return FormatBytes(value.get<uint64_t>()); }
+uint64_t Count(const Json& of, const char* name) { return of.at(name).get<uint64_t>(); }
+double Real(const Json& of, const char* name) { return of.at(name).get<double>(); }
 
 std::string Head(const Json& stats) {
   const Json& totals = stats.at("totals");
@@ -116,25 +117,21 @@ std::string Head(const Json& stats) {
   const Json& now = stats.at("now");
   std::string text = absl::StrCat(stats.at("state").get<std::string>(), ": ",
                                   stats.at("shape").get<std::string>(), "\n");
-  absl::StrAppend(&text, "connections ", connections.at("open").get<uint64_t>(), " open (",
-                  connections.at("hot").get<uint64_t>(), " hot) of ",
-                  connections.at("max").get<uint64_t>(), "; ",
-                  connections.at("accepted").get<uint64_t>(), " accepted, ",
-                  connections.at("refused").get<uint64_t>(), " refused, ",
-                  connections.at("timed_out").get<uint64_t>(), " timed out, ",
-                  connections.at("migrated").get<uint64_t>(), " moved between lanes\n");
+  absl::StrAppend(&text, "connections ", Count(connections, "open"), " open (",
+                  Count(connections, "hot"), " hot) of ", Count(connections, "max"), "; ",
+                  Count(connections, "accepted"), " accepted, ", Count(connections, "refused"),
+                  " refused, ", Count(connections, "timed_out"), " timed out, ",
+                  Count(connections, "migrated"), " moved between lanes\n");
   absl::StrAppendFormat(&text, "process %s, %d threads, %d descriptors of %d",
-                        Bytes(process.at("rss_bytes")), process.at("threads").get<uint64_t>(),
-                        process.at("open_fds").get<uint64_t>(),
-                        process.at("max_fds").get<uint64_t>());
-  if (!now.is_null())
-    absl::StrAppendFormat(&text, ", %.2f cores", now.at("cpu_cores").get<double>());
+                        FormatBytes(Count(process, "rss_bytes")), Count(process, "threads"),
+                        Count(process, "open_fds"), Count(process, "max_fds"));
+  if (!now.is_null()) absl::StrAppendFormat(&text, ", %.2f cores", Real(now, "cpu_cores"));
   return text + "\n";
 }
 
 std::string Latencies(const Json& mode) {
-  return absl::StrFormat("%10.1f %10.1f %10.1f", mode.at("p50_us").get<double>(),
-                         mode.at("p99_us").get<double>(), mode.at("p999_us").get<double>());
+  return absl::StrFormat("%10.1f %10.1f %10.1f", Real(mode, "p50_us"), Real(mode, "p99_us"),
+                         Real(mode, "p999_us"));
 }
 
 std::string Now(const Json& stats) {
@@ -145,18 +142,15 @@ std::string Now(const Json& stats) {
                         "misses/s", "errors/s", "objects/s", "p50 us", "p99 us", "p999 us");
   for (const auto& [name, mode] : now.at("modes").items()) {
     absl::StrAppendFormat(
-        &text, "%-10s %12.0f %10.0f %10.0f %12s %s\n", name,
-        mode.at("requests_per_s").get<double>(), mode.value("misses_per_s", 0.0),
-        mode.at("errors_per_s").get<double>(),
-        FormatBytes(static_cast<uint64_t>(mode.at("object_bytes_per_s").get<double>())),
-        Latencies(mode));
+        &text, "%-10s %12.0f %10.0f %10.0f %12s %s\n", name, Real(mode, "requests_per_s"),
+        mode.value("misses_per_s", 0.0), Real(mode, "errors_per_s"),
+        FormatBytes(static_cast<uint64_t>(Real(mode, "object_bytes_per_s"))), Latencies(mode));
   }
   absl::StrAppendFormat(&text, "\n%-10s %12s %10s %12s\n", "lane", "busy", "threads", "queue");
   const Json& lanes = stats.at("totals").at("lanes");
   for (const auto& [name, lane] : now.at("lanes").items()) {
-    absl::StrAppendFormat(
-        &text, "%-10s %12.2f %10d %12d\n", name, lane.at("busy_threads").get<double>(),
-        lanes.at(name).at("threads").get<uint64_t>(), lane.at("queue_depth").get<uint64_t>());
+    absl::StrAppendFormat(&text, "%-10s %12.2f %10d %12d\n", name, Real(lane, "busy_threads"),
+                          Count(lanes.at(name), "threads"), Count(lane, "queue_depth"));
   }
   return text;
 }
@@ -171,9 +165,9 @@ std::string Totals(const Json& stats) {
     for (const auto& [status, count] : mode.at("errors").items()) {
       (status == "not_found" ? misses : errors) += count.get<uint64_t>();
     }
-    absl::StrAppendFormat(&text, "%-10s %14d %10d %10d %12s %s\n", name,
-                          mode.at("requests").get<uint64_t>(), misses, errors,
-                          Bytes(mode.at("object_bytes")), Latencies(mode));
+    absl::StrAppendFormat(&text, "%-10s %14d %10d %10d %12s %s\n", name, Count(mode, "requests"),
+                          misses, errors, FormatBytes(Count(mode, "object_bytes")),
+                          Latencies(mode));
   }
   return text;
 }
