@@ -318,13 +318,11 @@ absl::Status ReadOperands(const CommandEntry& entry, CommandLine* line) {
   std::vector<std::string>& given = line->uris;
   switch (line->command) {
     case Command::kPut:
-      line->operands = std::move(given);
-      given.clear();
+      line->operands.swap(given);
       if (!line->operands.empty()) return absl::OkStatus();
       return Usage("objmapper put needs a file, a folder (with -r), or - for standard input");
     case Command::kCp:
-      line->operands = std::move(given);
-      given.clear();
+      line->operands.swap(given);
       if (line->operands.size() == 2) return absl::OkStatus();
       return Usage("objmapper cp needs two places, of which one begins with obj:, but was given ",
                    line->operands.size());
@@ -343,8 +341,7 @@ absl::Status ReadOperands(const CommandEntry& entry, CommandLine* line) {
       return absl::OkStatus();
     default:
       if (given.empty()) return absl::OkStatus();
-      return Usage(
-          absl::StrCat("objmapper ", entry.name, " takes no URI, but was given ", given[0]));
+      return Usage("objmapper ", entry.name, " takes no URI, but was given ", given[0]);
   }
 }
 
@@ -375,9 +372,9 @@ absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> argum
   }
   const CommandEntry* entry = FindCommand(arguments[0]);
   if (entry == nullptr) {
-    return Usage(IsFlag(arguments[0])
-                     ? absl::StrCat("the command comes first, then flags such as ", arguments[0])
-                     : absl::StrCat("there is no command ", arguments[0]));
+    return Usage(IsFlag(arguments[0]) ? "the command comes first, then flags such as "
+                                      : "there is no command ",
+                 arguments[0]);
   }
   line.command = entry->command;
   line.run = entry->run;
