@@ -8,11 +8,12 @@
 namespace objmapper::fdpass {
 namespace {
 
-// Of the time of those in use: from here on one more may be worth its while.
-constexpr double kAwake = 0.3;
+// Of the time of those in use: from here on one more may be worth its while. Little, since who
+// waits for wake-ups that cross processors hardly runs, and it is those that one more may save.
+constexpr double kAwake = 0.1;
 constexpr int kAwakeWindows = 2;
 // All together, of one worker's time less than this: one does it easily.
-constexpr double kOneDoes = 0.2;
+constexpr double kOneDoes = 0.05;
 // What must come of one more, and what may be lost with one fewer.
 constexpr double kGainMin = 1.05;
 constexpr double kLossMax = 0.98;

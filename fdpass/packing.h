@@ -26,7 +26,7 @@ namespace objmapper::fdpass {
 
 class Packing {
  public:
-  static constexpr int64_t kWindowNs = 40'000'000;
+  static constexpr int64_t kWindowNs = 20'000'000;
 
   // workers: 1 or more, of which one is in use at first.
   explicit Packing(int workers) : workers_(workers) {
