@@ -59,15 +59,20 @@ FileBatch::~FileBatch() {
 }
 
 void FileBatch::Open(int directory, const char* name, int* result) {
+  io_uring_sqe* const entry = NextEntry();
+  io_uring_prep_openat2(entry, directory, name, &how_);
+  *result = -EAGAIN;  // stays, should the kernel lose the completion
+  entry->user_data = reinterpret_cast<uint64_t>(result);
+}
+
+io_uring_sqe* FileBatch::NextEntry() {
   io_uring_sqe* entry = io_uring_get_sqe(ring_.get());
   if (entry == nullptr) {
     Enter();
     entry = io_uring_get_sqe(ring_.get());
   }
-  io_uring_prep_openat2(entry, directory, name, &how_);
-  *result = -EAGAIN;  // stays, should the kernel lose the completion
-  entry->user_data = reinterpret_cast<uint64_t>(result);
   ++queued_;
+  return entry;
 }
 
 void FileBatch::Submit() {
@@ -76,15 +81,10 @@ void FileBatch::Submit() {
     return;
   }
   for (UniqueFd& fd : closes_) {
-    io_uring_sqe* entry = io_uring_get_sqe(ring_.get());
-    if (entry == nullptr) {
-      Enter();
-      entry = io_uring_get_sqe(ring_.get());
-    }
+    io_uring_sqe* const entry = NextEntry();
     const int number = fd.Release();
     io_uring_prep_close(entry, number);
     entry->user_data = CloseTag(number);
-    ++queued_;
   }
   closes_.clear();
   if (queued_ > 0) Enter();

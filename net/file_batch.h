@@ -22,6 +22,7 @@
 #include "net/unique_fd.h"
 
 struct io_uring;
+struct io_uring_sqe;
 
 namespace objmapper::net {
 
@@ -48,6 +49,7 @@ class FileBatch {
 
  private:
   FileBatch();
+  io_uring_sqe* NextEntry();
   void Enter();
 
   std::unique_ptr<io_uring> ring_;

@@ -14,7 +14,6 @@
 
 #include "net/errno_status.h"
 #include "net/ring_setup.h"
-#include "net/scm_rights.h"
 
 namespace objmapper::net {
 namespace {
@@ -26,9 +25,8 @@ constexpr int kNeededOperations[] = {IORING_OP_RECV,    IORING_OP_RECVMSG,      
                                      IORING_OP_SENDMSG, IORING_OP_POLL_ADD,     IORING_OP_MADVISE,
                                      IORING_OP_WRITE,   IORING_OP_ASYNC_CANCEL, IORING_OP_CLOSE};
 
-// The ring's own bits of user_data: how to read the completion of a receive.
-constexpr uint64_t kMessageBit = 1;              // a RECVMSG
-constexpr uint64_t kFdsBit = uint64_t{1} << 63;  // with room for descriptors
+// The ring's own bit of user_data: the completion of a receive is to be read as a RECVMSG's.
+constexpr uint64_t kMessageBit = 1;
 // Of Recover()'s own operations: nobody's address.
 constexpr uint64_t kCancelAll = ~uint64_t{0};
 
@@ -38,39 +36,24 @@ constexpr int64_t kRecoverPauseNs = 10'000'000;
 // How long to let the kernel find memory, where nothing else is to be waited for.
 constexpr timespec kBreath = {0, 1'000'000};
 
-uint64_t BitsOf(Ring::Receive what) {
-  switch (what) {
-    case Ring::Receive::kRefuseFds:
-      return kMessageBit;
-    case Ring::Receive::kTakeFds:
-      return kMessageBit | kFdsBit;
-    case Ring::Receive::kBytes:
-      break;
-  }
-  return 0;
-}
+uint64_t BitOf(Ring::Receive what) { return what == Ring::Receive::kBytes ? 0 : kMessageBit; }
 
 }  // namespace
 
-Ring::Ring() : ring_(std::make_unique<io_uring>()) {
-  taking_shape_.msg_controllen = CMSG_SPACE(sizeof(int) * kFdsTakenMax);
-}
+Ring::Ring() : ring_(std::make_unique<io_uring>()) {}
 
 absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const Options& options) {
   auto ring = std::unique_ptr<Ring>(new Ring());
   ring->options_ = options;
-  io_uring_params params{};
-  params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SINGLE_ISSUER |
-                 IORING_SETUP_DEFER_TASKRUN;
-  params.cq_entries = options.entries * 4;
-  int error = io_uring_queue_init_params(options.entries, ring->ring_.get(), &params);
-  if (error == -EINVAL) {
-    // Kernels before 6.1 have no DEFER_TASKRUN, before 6.0 no SINGLE_ISSUER.
-    params = {};
-    params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_COOP_TASKRUN;
+  const auto set_up = [&](unsigned flags) {
+    io_uring_params params{};
+    params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | flags;
     params.cq_entries = options.entries * 4;
-    error = io_uring_queue_init_params(options.entries, ring->ring_.get(), &params);
-  }
+    return io_uring_queue_init_params(options.entries, ring->ring_.get(), &params);
+  };
+  int error = set_up(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
+  // Kernels before 6.1 have no DEFER_TASKRUN, before 6.0 no SINGLE_ISSUER.
+  if (error == -EINVAL) error = set_up(IORING_SETUP_COOP_TASKRUN);
   if (error != 0) {
     ring->ring_.reset();  // nothing to io_uring_queue_exit()
     return RingSetupError(-error);
@@ -134,27 +117,21 @@ io_uring_sqe* Ring::NextEntry() {
 
 void Ring::ReceiveMultishot(int fd, Receive what, uint64_t user_data) {
   io_uring_sqe* entry = NextEntry();
-  switch (what) {
-    case Receive::kBytes:
-      io_uring_prep_recv_multishot(entry, fd, nullptr, 0, 0);
-      break;
-    case Receive::kRefuseFds:
-      // RECVMSG rather than RECV: its flags tell when descriptors came along.
-      io_uring_prep_recvmsg_multishot(entry, fd, &refusing_shape_, 0);
-      break;
-    case Receive::kTakeFds:
-      io_uring_prep_recvmsg_multishot(entry, fd, &taking_shape_, MSG_CMSG_CLOEXEC);
-      break;
+  if (what == Receive::kBytes) {
+    io_uring_prep_recv_multishot(entry, fd, nullptr, 0, 0);
+  } else {
+    // RECVMSG rather than RECV: its flags tell when descriptors came along.
+    io_uring_prep_recvmsg_multishot(entry, fd, &shape_, 0);
   }
   entry->flags |= IOSQE_BUFFER_SELECT;
   entry->buf_group = kBufferGroup;
-  entry->user_data = user_data | BitsOf(what);
+  entry->user_data = user_data | BitOf(what);
 }
 
 void Ring::AwaitReadable(int fd, Receive what, uint64_t user_data) {
   io_uring_sqe* entry = NextEntry();
   io_uring_prep_poll_add(entry, fd, POLLIN);
-  entry->user_data = user_data | BitsOf(what);
+  entry->user_data = user_data | BitOf(what);
 }
 
 void Ring::Send(int fd, const void* data, size_t bytes, bool poll_first, uint64_t user_data) {
@@ -201,7 +178,7 @@ void Ring::PollOnce(int fd, uint32_t poll_mask, uint64_t user_data) {
 
 void Ring::CancelReceive(Receive what, uint64_t target, uint64_t user_data) {
   io_uring_sqe* entry = NextEntry();
-  io_uring_prep_cancel64(entry, target | BitsOf(what), 0);
+  io_uring_prep_cancel64(entry, target | BitOf(what), 0);
   entry->user_data = user_data;
 }
 
@@ -267,7 +244,7 @@ int Ring::CancelAll() {
   Drain();
   int found = -1;
   std::erase_if(pending_, [&](const Event& event) {
-    if (event.user_data != (kCancelAll & ~(kMessageBit | kFdsBit))) return false;
+    if (event.user_data != (kCancelAll & ~kMessageBit)) return false;
     found = event.result == -ENOENT ? 0 : event.result;
     CHECK_GE(found, 0) << "cancelling all (Linux 5.19) gave " << strerror(-found);
     return true;
@@ -328,23 +305,21 @@ void Ring::Drain() {
       char* data = &buffer_memory_[size_t{options_.receive_buffer_bytes} * event.buffer];
       const size_t size = event.result > 0 ? static_cast<size_t>(event.result) : 0;
       if ((event.user_data & kMessageBit) != 0 && size > 0) {
-        // RECVMSG: a header stands before the bytes, and control bytes behind it.
-        const bool takes_fds = (event.user_data & kFdsBit) != 0;
-        msghdr* shape = takes_fds ? &taking_shape_ : &refusing_shape_;
-        io_uring_recvmsg_out* out = io_uring_recvmsg_validate(data, static_cast<int>(size), shape);
+        // RECVMSG: a header stands before the bytes.
+        io_uring_recvmsg_out* out =
+            io_uring_recvmsg_validate(data, static_cast<int>(size), &shape_);
         CHECK(out != nullptr) << "the kernel wrote a short recvmsg header";
-        if (takes_fds && out->controllen > 0) OwnFds(out + 1, out->controllen, &event.fds);
-        event.bytes =
-            absl::string_view(static_cast<const char*>(io_uring_recvmsg_payload(out, shape)),
-                              io_uring_recvmsg_payload_length(out, static_cast<int>(size), shape));
+        event.bytes = absl::string_view(
+            static_cast<const char*>(io_uring_recvmsg_payload(out, &shape_)),
+            io_uring_recvmsg_payload_length(out, static_cast<int>(size), &shape_));
         event.result = static_cast<int>(event.bytes.size());
         event.fds_refused = (out->flags & MSG_CTRUNC) != 0;
       } else {
         event.bytes = absl::string_view(data, size);
       }
     }
-    event.user_data &= ~(kMessageBit | kFdsBit);
-    pending_.push_back(std::move(event));
+    event.user_data &= ~kMessageBit;
+    pending_.push_back(event);
   }
   io_uring_cq_advance(ring_.get(), count);
   // Counted before what is lost could be missed: whoever has seen a later completion sees this,

@@ -24,7 +24,6 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "net/unique_fd.h"
 
 struct io_uring;
 struct io_uring_buf_ring;
@@ -44,7 +43,6 @@ class Ring {
   enum class Receive : uint8_t {
     kBytes,      // TCP
     kRefuseFds,  // a Unix socket; descriptors are dropped by the kernel
-    kTakeFds,    // a Unix socket; kFdsTakenMax (net/scm_rights.h) of them are taken
   };
 
   // One completion.
@@ -55,8 +53,7 @@ class Ring {
     // ReceiveMultishot: what arrived, valid until ReturnBuffer(buffer).
     int buffer = -1;
     absl::string_view bytes;
-    bool fds_refused = false;  // descriptors came along and were dropped by the kernel, some or all
-    std::vector<UniqueFd> fds;  // kTakeFds: those that were not (close-on-exec)
+    bool fds_refused = false;  // descriptors came along and were dropped by the kernel
   };
 
   // UNIMPLEMENTED or PERMISSION_DENIED: this kernel has no io_uring, or forbids it (seccomp, the
@@ -66,7 +63,7 @@ class Ring {
   ~Ring();
 
   // ---- Queueing. Each operation completes with an Event that carries `user_data`, whose lowest
-  // and highest bit must be 0, as in an address: they are the ring's own. ----
+  // bit must be 0, as in an address: it is the ring's own. ----
 
   // Receives until cancelled, the end of the stream (result 0), an error, or -ENOBUFS (all buffers
   // are in use: return some and begin again).
@@ -95,7 +92,6 @@ class Ring {
 
   // Submits what is queued and waits until something completes, `timeout_ns` at most (negative:
   // for ever; 0: not at all). The span is valid until the next call.
-  // Descriptors that nobody takes out of their event by then are closed.
   absl::Span<Event> Wait(int64_t timeout_ns);
   // The same without any waiting, for who ends something and is to go on in the same turn.
   absl::Span<Event> Flush();
@@ -142,10 +138,8 @@ class Ring {
   io_uring_buf_ring* buffers_ = nullptr;
   std::unique_ptr<char[]> buffer_memory_;
   Options options_;
-  // RECVMSG multishot reads these at every arrival: no name, and no control or room for
-  // descriptors.
-  msghdr refusing_shape_{};
-  msghdr taking_shape_{};
+  // RECVMSG multishot reads it at every arrival: no name, and no room for descriptors.
+  msghdr shape_{};
   std::vector<Event> pending_;  // drained while queueing found the queue full, or by Wait()
   std::vector<Event> events_;   // what Wait() handed out
   bool lost_ = false;

@@ -22,14 +22,11 @@ void WriteRights(absl::Span<const int> fds, msghdr* message) {
   memcpy(CMSG_DATA(header), fds.data(), sizeof(int) * fds.size());
 }
 
-}  // namespace
-
-void OwnFds(void* control, size_t bytes, std::vector<UniqueFd>* fds) {
-  msghdr message{};
-  message.msg_control = control;
-  message.msg_controllen = bytes;
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
-       header = CMSG_NXTHDR(&message, header)) {
+// Appends the descriptors that came with `message` to `fds`, before anything else can fail: the
+// kernel has installed them in our table already.
+void OwnFds(msghdr* message, std::vector<UniqueFd>* fds) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(message); header != nullptr;
+       header = CMSG_NXTHDR(message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
     const size_t n = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (size_t i = 0; i < n; ++i) {
@@ -39,6 +36,24 @@ void OwnFds(void* control, size_t bytes, std::vector<UniqueFd>* fds) {
     }
   }
 }
+
+// One recvmsg(2) into `buffer`, with what room for descriptors `message` has already. EINTR is
+// retried, unless `interrupted` is there: then it is true when a signal came.
+ssize_t Receive(int socket, absl::Span<char> buffer, int flags, msghdr* message,
+                bool* interrupted = nullptr) {
+  iovec iov{buffer.data(), buffer.size()};
+  message->msg_iov = &iov;
+  message->msg_iovlen = 1;
+  ssize_t got;
+  do {
+    got = recvmsg(socket, message, flags);
+  } while (got < 0 && errno == EINTR && interrupted == nullptr);
+  message->msg_iov = nullptr;  // `iov` ends here
+  if (interrupted != nullptr) *interrupted = got < 0 && errno == EINTR;
+  return got;
+}
+
+}  // namespace
 
 void AttachFds(absl::Span<const int> fds, std::vector<char>* control, msghdr* message) {
   DCHECK(!fds.empty() && fds.size() <= kFdsPerMessageMax);
@@ -92,26 +107,19 @@ int SendThenX(int socket, absl::string_view bytes, int fd, size_t* bytes_sent) {
 absl::StatusOr<Received> RecvWithFds(int socket, absl::Span<char> buffer, size_t fds_max,
                                      std::vector<UniqueFd>* fds, int flags, bool* interrupted) {
   DCHECK_LE(fds_max, kFdsPerMessageMax);
-  iovec iov{buffer.data(), buffer.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kFdsPerMessageMax)];
   msghdr message{};
-  message.msg_iov = &iov;
-  message.msg_iovlen = 1;
   if (fds_max > 0) {
     message.msg_control = control;
     // Not CMSG_SPACE(), whose padding has room for one more where fds_max is odd.
     message.msg_controllen = CMSG_LEN(sizeof(int) * fds_max);
   }
-  ssize_t got;
-  do {
-    got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags);
-  } while (got < 0 && errno == EINTR && interrupted == nullptr);
-  if (interrupted != nullptr) *interrupted = got < 0 && errno == EINTR;
+  const ssize_t got = Receive(socket, buffer, flags | MSG_CMSG_CLOEXEC, &message, interrupted);
   if (got < 0) return ErrnoToStatus(errno == EINTR ? EAGAIN : errno, "recvmsg");
 
   // Own first, judge second: the kernel has already installed these in our table.
   size_t count = fds->size();
-  OwnFds(message.msg_control, message.msg_controllen, fds);
+  OwnFds(&message, fds);
   count = fds->size() - count;
   DCHECK_LE(count, fds_max);
   Received received;
@@ -123,31 +131,19 @@ absl::StatusOr<Received> RecvWithFds(int socket, absl::Span<char> buffer, size_t
 }
 
 ssize_t RecvRefusingFds(int socket, absl::Span<char> buffer, bool* fds_refused) {
-  iovec iov{buffer.data(), buffer.size()};
-  msghdr message{};
-  message.msg_iov = &iov;
-  message.msg_iovlen = 1;
   // No control buffer: scm_detach_fds() in the kernel then drops the descriptors and sets
   // MSG_CTRUNC, which no other ancillary message can cause here (none is enabled).
-  ssize_t got;
-  do {
-    got = recvmsg(socket, &message, MSG_DONTWAIT);
-  } while (got < 0 && errno == EINTR);
+  msghdr message{};
+  const ssize_t got = Receive(socket, buffer, MSG_DONTWAIT, &message);
   *fds_refused = got >= 0 && (message.msg_flags & MSG_CTRUNC) != 0;
   return got;
 }
 
 ssize_t RecvBeforeFds(int socket, absl::Span<char> buffer, size_t* with_fds) {
   *with_fds = 0;
-  iovec iov{buffer.data(), buffer.size()};
   msghdr message{};
-  message.msg_iov = &iov;
-  message.msg_iovlen = 1;
-  ssize_t got;
-  do {
-    // A look takes references of its own, and gives them back: never the last.
-    got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_PEEK);
-  } while (got < 0 && errno == EINTR);
+  // A look takes references of its own, and gives them back: never the last.
+  ssize_t got = Receive(socket, buffer, MSG_DONTWAIT | MSG_PEEK, &message);
   if (got <= 0) return got;
   if ((message.msg_flags & MSG_CTRUNC) != 0) {
     *with_fds = static_cast<size_t>(got);
@@ -163,41 +159,13 @@ ssize_t RecvBeforeFds(int socket, absl::Span<char> buffer, size_t* with_fds) {
 
 ssize_t RecvAllFds(int socket, absl::Span<char> buffer, int flags, std::vector<UniqueFd>* fds,
                    bool* fds_lost) {
-  iovec iov{buffer.data(), buffer.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kFdsPerMessageMax)];
   msghdr message{};
-  message.msg_iov = &iov;
-  message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof(control);
-  ssize_t got;
-  do {
-    got = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
-  *fds_lost = false;
-  if (got < 0) return got;
-  OwnFds(control, message.msg_controllen, fds);
-  *fds_lost = (message.msg_flags & MSG_CTRUNC) != 0;
-  return got;
-}
-
-ssize_t RecvTakingFds(int socket, absl::Span<char> buffer, std::vector<UniqueFd>* fds,
-                      bool* fds_lost) {
-  iovec iov{buffer.data(), buffer.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kFdsTakenMax)];
-  msghdr message{};
-  message.msg_iov = &iov;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  ssize_t got;
-  do {
-    got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
-  *fds_lost = false;
-  if (got < 0) return got;
-  OwnFds(control, message.msg_controllen, fds);
-  *fds_lost = (message.msg_flags & MSG_CTRUNC) != 0;
+  const ssize_t got = Receive(socket, buffer, flags | MSG_CMSG_CLOEXEC, &message);
+  *fds_lost = got >= 0 && (message.msg_flags & MSG_CTRUNC) != 0;
+  if (got >= 0) OwnFds(&message, fds);
   return got;
 }
 

@@ -45,11 +45,6 @@ void AttachFds(absl::Span<const int> fds, std::vector<char>* control, msghdr* me
 // Source: sendmmsg(2).
 int SendThenX(int socket, absl::string_view bytes, int fd, size_t* bytes_sent);
 
-// Appends the descriptors in the control bytes of a message that the kernel has written, to `fds`.
-// Whoever reads a message calls this before anything else can fail: the kernel has installed them
-// in our table already.
-void OwnFds(void* control, size_t bytes, std::vector<UniqueFd>* fds);
-
 // What one RecvWithFds() brought.
 struct Received {
   size_t bytes = 0;  // 0: the peer has closed its side
@@ -97,15 +92,5 @@ ssize_t RecvBeforeFds(int socket, absl::Span<char> buffer, size_t* with_fds);
 // there was no room for some in our table (RLIMIT_NOFILE).
 ssize_t RecvAllFds(int socket, absl::Span<char> buffer, int flags, std::vector<UniqueFd>* fds,
                    bool* fds_lost);
-
-// Room for descriptors where one is expected: a second one shows that there were too many, and what
-// is more the kernel drops.
-inline constexpr size_t kFdsTakenMax = 2;
-
-// As RecvRefusingFds(), but takes kFdsTakenMax of the descriptors, appended to `fds`
-// (close-on-exec). *fds_lost: there were more, or there was no room for them in our table
-// (RLIMIT_NOFILE).
-ssize_t RecvTakingFds(int socket, absl::Span<char> buffer, std::vector<UniqueFd>* fds,
-                      bool* fds_lost);
 
 }  // namespace objmapper::net

@@ -222,22 +222,5 @@ TEST_F(ScmRightsTest, RefusingReadTakesNoDescriptors) {
   EXPECT_EQ(RecvRefusingFds(receiver_.get(), absl::MakeSpan(buffer_), &refused), 0);
 }
 
-// As many as there is room for are taken, close-on-exec; of the others it is said that they were
-// lost.
-TEST_F(ScmRightsTest, TakesAFew) {
-  for (const size_t sent :
-       {size_t{0}, size_t{1}, kFdsTakenMax, kFdsTakenMax + 1, kFdsPerMessageMax}) {
-    std::vector<UniqueFd> fds;
-    bool lost = true;
-    Send("bytes", sent);
-    EXPECT_EQ(RecvTakingFds(receiver_.get(), absl::MakeSpan(buffer_), &fds, &lost), 5);
-    EXPECT_EQ(fds.size(), std::min(sent, kFdsTakenMax));
-    EXPECT_EQ(lost, sent > kFdsTakenMax);
-    for (const UniqueFd& fd : fds) EXPECT_EQ(fcntl(fd.get(), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
-    fds.clear();
-    EXPECT_EQ(OpenFds(), open_fds_);
-  }
-}
-
 }  // namespace
 }  // namespace objmapper::net
