@@ -3,22 +3,19 @@
 #include "net/dial.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <algorithm>
-#include <cstddef>
-#include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
 #include "net/deadline_list.h"
 #include "net/errno_status.h"
+#include "net/socket_name.h"
+#include "net/socket_option.h"
 
 namespace objmapper::net {
 namespace {
@@ -80,18 +77,9 @@ absl::StatusOr<UniqueFd> Connect(const sockaddr* address, socklen_t size, absl::
 }
 
 absl::StatusOr<UniqueFd> DialUnix(const Address& address, absl::Duration timeout) {
-  absl::StatusOr<Address> checked = UnixAddress(address.path);
-  if (!checked.ok()) return checked.status();
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  memcpy(name.sun_path, address.path.data(), address.path.size());
-  socklen_t size = offsetof(sockaddr_un, sun_path) + address.path.size() + 1;
-  if (address.path[0] == '@') {
-    // The abstract namespace: a NUL in front, none behind (unix(7)).
-    name.sun_path[0] = '\0';
-    --size;
-  }
-  return Connect(reinterpret_cast<const sockaddr*>(&name), size, address.ToUrl(), timeout);
+  const absl::StatusOr<UnixName> name = UnixNameOf(address);
+  if (!name.ok()) return name.status();
+  return Connect(name->get(), name->length, address.ToUrl(), timeout);
 }
 
 absl::StatusOr<UniqueFd> DialTcp(const Address& address, absl::Duration timeout) {
@@ -100,30 +88,17 @@ absl::StatusOr<UniqueFd> DialTcp(const Address& address, absl::Duration timeout)
     return absl::InvalidArgumentError(
         absl::StrCat("connect to ", url, ": a connection needs a host and a port other than 0"));
   }
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV;
-  addrinfo* list = nullptr;
-  const std::string port = absl::StrCat(address.port);
-  const int failure = getaddrinfo(address.host.c_str(), port.c_str(), &hints, &list);
-  if (failure == EAI_SYSTEM) return ErrnoToStatus(errno, absl::StrCat("look up ", address.host));
-  if (failure != 0) {
-    const std::string message =
-        absl::StrCat("connect to ", url, ": look up ", address.host, ": ", gai_strerror(failure));
-    return failure == EAI_AGAIN ? absl::UnavailableError(message)
-                                : absl::InvalidArgumentError(message);
-  }
-  std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owned(list, &freeaddrinfo);
+  const absl::StatusOr<AddressList> list = Resolve(
+      address, SOCK_STREAM, 0, absl::StrCat("connect to ", url, ": look up ", address.host));
+  if (!list.ok()) return list.status();
   absl::Status status = absl::UnavailableError(absl::StrCat("connect to ", url, ": no address"));
-  for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
+  for (const addrinfo* entry = list->get(); entry != nullptr; entry = entry->ai_next) {
     absl::StatusOr<UniqueFd> socket = Connect(entry->ai_addr, entry->ai_addrlen, url, timeout);
     if (!socket.ok()) {
       status = socket.status();
       continue;
     }
-    const int on = 1;
-    if (setsockopt(socket->get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0) {
+    if (!SetOption(socket->get(), IPPROTO_TCP, TCP_NODELAY, 1)) {
       return ErrnoToStatus(errno, absl::StrCat("setsockopt TCP_NODELAY for ", url));
     }
     return socket;

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glog/logging.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
@@ -25,6 +24,8 @@
 #include "net/foreign_fd.h"
 #include "net/listen_lock.h"
 #include "net/pass_rights.h"
+#include "net/socket_name.h"
+#include "net/socket_option.h"
 
 namespace objmapper::net {
 namespace {
@@ -32,31 +33,8 @@ namespace {
 // Connections that wait for accept(2); the kernel lowers it to net.core.somaxconn (listen(2)).
 constexpr int kBacklog = 4096;
 
-// A Unix socket's address as the kernel wants it (unix(7)).
-struct UnixName {
-  sockaddr_un name{};
-  socklen_t length = 0;
-
-  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&name); }
-};
-
 bool IsAbstract(const Address& address) {
   return address.kind == Address::Kind::kUnix && !address.path.empty() && address.path[0] == '@';
-}
-
-absl::StatusOr<UnixName> NameOf(const Address& address) {
-  if (absl::StatusOr<Address> checked = UnixAddress(address.path); !checked.ok()) {
-    return checked.status();
-  }
-  UnixName result;
-  result.name.sun_family = AF_UNIX;
-  memcpy(result.name.sun_path, address.path.data(), address.path.size());
-  // A path ends with a NUL. An abstract name has its NUL in front, where we write '@'.
-  const bool is_abstract = IsAbstract(address);
-  if (is_abstract) result.name.sun_path[0] = '\0';
-  result.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.path.size() +
-                                         (is_abstract ? 0 : 1));
-  return result;
 }
 
 absl::Status AlreadyRunning(absl::string_view what) {
@@ -128,37 +106,15 @@ absl::Status Dress(const std::string& path, const struct stat& ours, const Socke
   return absl::OkStatus();
 }
 
-// The address a TCP socket is bound to, in numbers.
-absl::StatusOr<Address> BoundAddress(int fd) {
-  sockaddr_storage name;
-  socklen_t length = sizeof(name);
-  if (getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) != 0) {
-    return net::ErrnoToStatus(errno, "getsockname");
-  }
-  char host[NI_MAXHOST];
-  const int error = getnameinfo(reinterpret_cast<const sockaddr*>(&name), length, host,
-                                sizeof(host), nullptr, 0, NI_NUMERICHOST);
-  if (error != 0) return absl::InternalError(absl::StrCat("getnameinfo: ", gai_strerror(error)));
-  Address address;
-  address.kind = Address::Kind::kTcp;
-  address.host = host;
-  address.port =
-      ntohs(name.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6*>(&name)->sin6_port
-                                       : reinterpret_cast<const sockaddr_in*>(&name)->sin_port);
-  return address;
-}
-
 // A socket bound to `info` that listens, or -1 with errno.
 UniqueFd ListenOn(const addrinfo& info) {
-  const int on = 1;
   UniqueFd fd(socket(info.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return fd;
-  // A port whose last connections are in TIME_WAIT is free (socket(7)).
-  bool ok = setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0;
-  if (info.ai_family == AF_INET6) {
-    ok = ok && setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0;
-  }
-  ok = ok && bind(fd.get(), info.ai_addr, info.ai_addrlen) == 0 && listen(fd.get(), kBacklog) == 0;
+  const bool ok =
+      // A port whose last connections are in TIME_WAIT is free (socket(7)).
+      SetOption(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1) &&
+      (info.ai_family != AF_INET6 || SetOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1)) &&
+      bind(fd.get(), info.ai_addr, info.ai_addrlen) == 0 && listen(fd.get(), kBacklog) == 0;
   if (!ok) fd.Reset();  // keeps errno
   return fd;
 }
@@ -171,7 +127,7 @@ absl::StatusOr<Listener> Listener::Open(const Address& address, const SocketFile
 
 absl::StatusOr<Listener> Listener::OpenUnix(const Address& address, const SocketFile& file) {
   const std::string what = absl::StrCat("listen on ", address.ToUrl());
-  const absl::StatusOr<UnixName> name = NameOf(address);
+  const absl::StatusOr<UnixName> name = UnixNameOf(address);
   if (!name.ok()) return name.status();
   UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return net::ErrnoToStatus(errno, what);
@@ -206,29 +162,18 @@ absl::StatusOr<Listener> Listener::OpenUnix(const Address& address, const Socket
 
 absl::StatusOr<Listener> Listener::OpenTcp(const Address& address) {
   const std::string what = absl::StrCat("listen on ", address.ToUrl());
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  const int gai_error = getaddrinfo(address.host.empty() ? nullptr : address.host.c_str(),
-                                    absl::StrCat(address.port).c_str(), &hints, &found);
-  if (gai_error == EAI_SYSTEM) return net::ErrnoToStatus(errno, what);
-  if (gai_error != 0) {
-    const std::string message = absl::StrCat(what, ": ", gai_strerror(gai_error));
-    return gai_error == EAI_AGAIN ? absl::UnavailableError(message)
-                                  : absl::InvalidArgumentError(message);
-  }
+  const absl::StatusOr<AddressList> found = Resolve(address, SOCK_STREAM, AI_PASSIVE, what);
+  if (!found.ok()) return found.status();
   UniqueFd fd;
   int error = 0;
   // A name may have several addresses ("localhost"), of a family that this machine lacks. One that
   // is in use ends the search: a client that tries them in turn would reach the other server.
-  for (const addrinfo* info = found; info != nullptr; info = info->ai_next) {
+  for (const addrinfo* info = found->get(); info != nullptr; info = info->ai_next) {
     fd = ListenOn(*info);
     if (fd.valid()) break;
     error = errno;
     if (error == EADDRINUSE) break;
   }
-  freeaddrinfo(found);
   if (!fd.valid()) return net::ErrnoToStatus(error, what);
   absl::StatusOr<Address> bound = BoundAddress(fd.get());
   if (!bound.ok()) return bound.status();
@@ -237,11 +182,7 @@ absl::StatusOr<Listener> Listener::OpenTcp(const Address& address) {
 
 absl::StatusOr<Listener> Listener::Adopt(UniqueFd fd, File file) {
   const auto refuse = [](absl::string_view why) { return absl::FailedPreconditionError(why); };
-  const auto option = [&fd](int name) {
-    int value = -1;
-    socklen_t size = sizeof(value);
-    return getsockopt(fd.get(), SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
-  };
+  const auto option = [&fd](int name) { return GetOption(fd.get(), SOL_SOCKET, name); };
   const int family = option(SO_DOMAIN);
   if (family < 0) return refuse("it is not a socket");
   if (option(SO_TYPE) != SOCK_STREAM) return refuse("it is not a stream socket (ListenStream=)");

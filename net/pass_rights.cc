@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "absl/strings/string_view.h"
+#include "net/socket_option.h"
 #include "net/unique_fd.h"
 
 namespace objmapper::net {
@@ -19,21 +20,13 @@ constexpr int kPassRights = SO_PASSRIGHTS;
 constexpr int kPassRights = 83;
 #endif
 
-bool Set(int socket, int value) {
-  return setsockopt(socket, SOL_SOCKET, kPassRights, &value, sizeof(value)) == 0;
-}
-
-int Get(int socket) {
-  int value = -1;
-  socklen_t size = sizeof(value);
-  return getsockopt(socket, SOL_SOCKET, kPassRights, &value, &size) == 0 ? value : -1;
-}
-
 bool Probe() {
   const char* const without = getenv("OBJMAPPER_WITHOUT_PASSRIGHTS");
   if (without != nullptr && absl::string_view(without) == "1") return false;
   const UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  return probe.valid() && Get(probe.get()) == 1 && Set(probe.get(), 0) && Get(probe.get()) == 0;
+  return probe.valid() && GetOption(probe.get(), SOL_SOCKET, kPassRights) == 1 &&
+         SetOption(probe.get(), SOL_SOCKET, kPassRights, 0) &&
+         GetOption(probe.get(), SOL_SOCKET, kPassRights) == 0;
 }
 
 }  // namespace
@@ -43,8 +36,12 @@ bool CanRefuseFds() {
   return can;
 }
 
-bool AllowFds(int socket, bool allowed) { return CanRefuseFds() && Set(socket, allowed ? 1 : 0); }
+bool AllowFds(int socket, bool allowed) {
+  return CanRefuseFds() && SetOption(socket, SOL_SOCKET, kPassRights, allowed ? 1 : 0);
+}
 
-bool AllowsFds(int socket) { return !CanRefuseFds() || Get(socket) != 0; }
+bool AllowsFds(int socket) {
+  return !CanRefuseFds() || GetOption(socket, SOL_SOCKET, kPassRights) != 0;
+}
 
 }  // namespace objmapper::net

@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "net/socket_option.h"
 #include "net/unique_fd.h"
 
 namespace objmapper::net {
@@ -80,9 +81,6 @@ void CongestionControl::Prepare(int socket) const {
 
 bool Paces(int socket) { return Get(socket).compare(0, 3, "bbr") == 0; }
 
-void SendAtOnce(int socket) {
-  const int on = 1;
-  setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-}
+void SendAtOnce(int socket) { SetOption(socket, IPPROTO_TCP, TCP_NODELAY, 1); }
 
 }  // namespace objmapper::net

@@ -2,77 +2,36 @@
 #include "net/udp.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <memory>
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "net/errno_status.h"
+#include "net/socket_name.h"
+#include "net/socket_option.h"
 
 namespace objmapper::net {
 namespace {
-
-using AddressList = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
-
-absl::StatusOr<AddressList> Resolve(const Address& address, int flags, absl::string_view what) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_DGRAM;
-  hints.ai_flags = flags | AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  const int error =
-      getaddrinfo(address.host.c_str(), absl::StrCat(address.port).c_str(), &hints, &found);
-  if (error == EAI_SYSTEM) return net::ErrnoToStatus(errno, what);
-  if (error == EAI_AGAIN)
-    return absl::UnavailableError(absl::StrCat(what, ": ", gai_strerror(error)));
-  if (error != 0) return absl::InvalidArgumentError(absl::StrCat(what, ": ", gai_strerror(error)));
-  return AddressList(found, &freeaddrinfo);
-}
-
-bool Set(int fd, int level, int option) {
-  const int on = 1;
-  return setsockopt(fd, level, option, &on, sizeof(on)) == 0;
-}
 
 // An invalid descriptor on failure, with errno set.
 UniqueFd BindTo(const addrinfo& info, bool shared) {
   UniqueFd fd(socket(info.ai_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, info.ai_protocol));
   if (!fd.valid()) return fd;
   const bool v6 = info.ai_family == AF_INET6;
-  const bool set =
-      (!v6 || Set(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY)) &&
-      (!shared || Set(fd.get(), SOL_SOCKET, SO_REUSEPORT)) &&
-      (v6 ? Set(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO) : Set(fd.get(), IPPROTO_IP, IP_PKTINFO));
+  const bool set = (!v6 || SetOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1)) &&
+                   (!shared || SetOption(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1)) &&
+                   (v6 ? SetOption(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+                       : SetOption(fd.get(), IPPROTO_IP, IP_PKTINFO, 1));
   if (!set || bind(fd.get(), info.ai_addr, info.ai_addrlen) != 0) {
     const int error = errno;  // closing may change it
     fd.Reset();
     errno = error;
   }
   return fd;
-}
-
-absl::StatusOr<Address> NameOf(int fd, absl::string_view what) {
-  sockaddr_storage name{};
-  socklen_t size = sizeof(name);
-  auto* const any = reinterpret_cast<sockaddr*>(&name);
-  if (getsockname(fd, any, &size) != 0) return net::ErrnoToStatus(errno, what);
-  char host[NI_MAXHOST], port[NI_MAXSERV];
-  const int error = getnameinfo(any, size, host, sizeof(host), port, sizeof(port),
-                                NI_NUMERICHOST | NI_NUMERICSERV);
-  if (error != 0) return absl::InternalError(absl::StrCat(what, ": ", gai_strerror(error)));
-  Address address;
-  address.kind = Address::Kind::kTcp;
-  address.host = host;
-  uint32_t number = 0;
-  if (!absl::SimpleAtoi(port, &number))
-    return absl::InternalError(absl::StrCat(what, ": port ", port));
-  address.port = static_cast<uint16_t>(number);
-  return address;
 }
 
 }  // namespace
@@ -99,7 +58,7 @@ absl::StatusOr<Address> ParseUdpUrl(absl::string_view url) {
 
 absl::StatusOr<BoundUdp> BindUdp(const Address& address, bool shared) {
   const std::string what = absl::StrCat("listen on ", UdpUrl(address));
-  absl::StatusOr<AddressList> found = Resolve(address, AI_PASSIVE, what);
+  absl::StatusOr<AddressList> found = Resolve(address, SOCK_DGRAM, AI_PASSIVE, what);
   if (!found.ok()) return found.status();
   UniqueFd fd;
   int error = 0;
@@ -112,14 +71,14 @@ absl::StatusOr<BoundUdp> BindUdp(const Address& address, bool shared) {
     if (error == EADDRINUSE) break;
   }
   if (!fd.valid()) return net::ErrnoToStatus(error, what);
-  absl::StatusOr<Address> bound = NameOf(fd.get(), what);
+  absl::StatusOr<Address> bound = BoundAddress(fd.get());
   if (!bound.ok()) return bound.status();
   return BoundUdp{std::move(fd), *std::move(bound)};
 }
 
 absl::StatusOr<UniqueFd> ConnectUdp(const Address& address) {
   const std::string what = absl::StrCat("connect to ", UdpUrl(address));
-  absl::StatusOr<AddressList> found = Resolve(address, 0, what);
+  absl::StatusOr<AddressList> found = Resolve(address, SOCK_DGRAM, 0, what);
   if (!found.ok()) return found.status();
   int error = 0;
   for (const addrinfo* info = found->get(); info != nullptr; info = info->ai_next) {

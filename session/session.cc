@@ -13,6 +13,7 @@
 #include "net/clock.h"
 #include "net/expendable.h"
 #include "net/pass_rights.h"
+#include "net/socket_option.h"
 
 namespace objmapper::session {
 namespace {
@@ -23,10 +24,7 @@ Session::Peer PeerOf(int fd, Transport transport) {
 
 // Else the kernel would throw away such a byte, and what rides on it, while we read the next
 // (manage_oob() in net/unix/af_unix.c).
-void ReadOutOfBandInline(int fd) {
-  const int on = 1;
-  setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
-}
+void ReadOutOfBandInline(int fd) { net::SetOption(fd, SOL_SOCKET, SO_OOBINLINE, 1); }
 
 // The class of connections that end after so many answers.
 size_t ClassOf(uint64_t answered) {
