@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include <string>
+#include <algorithm>
+#include <initializer_list>
 
 #include "absl/strings/str_cat.h"
 #include "text/printable.h"
@@ -13,70 +14,35 @@
 namespace objmapper::net {
 namespace {
 
-absl::StatusCode CodeOf(int error) {
-  switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-      return absl::StatusCode::kNotFound;
-    case EACCES:
-    case EPERM:
-    case ELOOP:
-    case EXDEV:
-    case ENXIO:
-    case EROFS:
-    case ENOKEY:
-    case EKEYEXPIRED:
-    case EKEYREVOKED:
-    case EKEYREJECTED:
-      return absl::StatusCode::kPermissionDenied;
-    case EBUSY:
-    case ETXTBSY:
-    case EISDIR:
-    case ENOTEMPTY:
-      return absl::StatusCode::kFailedPrecondition;
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
-    case ENOBUFS:
-    case ETOOMANYREFS:
-    case ENOLCK:
-    case EAGAIN:
-      return absl::StatusCode::kResourceExhausted;
-    case EPIPE:
-    case ECONNRESET:
-    case ECONNREFUSED:
-    case ECONNABORTED:
-    case ENOTCONN:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-    case EHOSTDOWN:
-    case ENETDOWN:
-      return absl::StatusCode::kUnavailable;
-    case EINVAL:
-    case ENAMETOOLONG:
-    case EILSEQ:
-      return absl::StatusCode::kInvalidArgument;
-    case ETIMEDOUT:
-      return absl::StatusCode::kDeadlineExceeded;
-    case EEXIST:
-    case EADDRINUSE:
-      return absl::StatusCode::kAlreadyExists;
-    case EIO:
-    case EUCLEAN:
-    case EBADMSG:
-    case EREMOTEIO:
-    case ENOMEDIUM:
-    case ENODATA:
-    case ENOLINK:
-    case ESTALE:
-    case EFAULT:
-      return absl::StatusCode::kDataLoss;
-    case ENOSYS:
-    case EOPNOTSUPP:
-      return absl::StatusCode::kUnimplemented;
-    default:
-      return absl::StatusCode::kInternal;
+using Code = absl::StatusCode;
+
+// All others are kInternal.
+constexpr struct {
+  Code code;
+  std::initializer_list<int> errors;
+} kMeanings[] = {
+    {Code::kNotFound, {ENOENT, ENOTDIR}},
+    {Code::kPermissionDenied,
+     {EACCES, EPERM, ELOOP, EXDEV, ENXIO, EROFS, ENOKEY, EKEYEXPIRED, EKEYREVOKED, EKEYREJECTED}},
+    {Code::kFailedPrecondition, {EBUSY, ETXTBSY, EISDIR, ENOTEMPTY}},
+    {Code::kResourceExhausted, {EMFILE, ENFILE, ENOMEM, ENOBUFS, ETOOMANYREFS, ENOLCK, EAGAIN}},
+    {Code::kUnavailable,
+     {EPIPE, ECONNRESET, ECONNREFUSED, ECONNABORTED, ENOTCONN, EHOSTUNREACH, ENETUNREACH, EHOSTDOWN,
+      ENETDOWN}},
+    {Code::kInvalidArgument, {EINVAL, ENAMETOOLONG, EILSEQ}},
+    {Code::kDeadlineExceeded, {ETIMEDOUT}},
+    {Code::kAlreadyExists, {EEXIST, EADDRINUSE}},
+    {Code::kDataLoss,
+     {EIO, EUCLEAN, EBADMSG, EREMOTEIO, ENOMEDIUM, ENODATA, ENOLINK, ESTALE, EFAULT}},
+    {Code::kUnimplemented, {ENOSYS, EOPNOTSUPP}},
+};
+
+Code CodeOf(int error) {
+  for (const auto& meaning : kMeanings) {
+    if (std::find(meaning.errors.begin(), meaning.errors.end(), error) != meaning.errors.end())
+      return meaning.code;
   }
+  return Code::kInternal;
 }
 
 }  // namespace

@@ -4,45 +4,34 @@
 namespace objmapper::protocol {
 namespace {
 
-// The one list of statuses; empty for a byte that is none.
+constexpr struct {
+  Status status;
+  absl::string_view name;
+} kStatuses[] = {
+    {Status::kOk, "OK"},
+    {Status::kNotFound, "NOT_FOUND"},
+    {Status::kInvalidRequest, "INVALID_REQUEST"},
+    {Status::kInvalidMode, "INVALID_MODE"},
+    {Status::kUriTooLong, "URI_TOO_LONG"},
+    {Status::kUnsupportedOp, "UNSUPPORTED_OP"},
+    {Status::kPermissionDenied, "PERMISSION_DENIED"},
+    {Status::kRangeNotSatisfiable, "RANGE_NOT_SATISFIABLE"},
+    {Status::kTooLarge, "TOO_LARGE"},
+    {Status::kConflict, "CONFLICT"},
+    {Status::kInternalError, "INTERNAL_ERROR"},
+    {Status::kStorageError, "STORAGE_ERROR"},
+    {Status::kOutOfMemory, "OUT_OF_MEMORY"},
+    {Status::kTimeout, "TIMEOUT"},
+    {Status::kUnavailable, "UNAVAILABLE"},
+    {Status::kProtocolError, "PROTOCOL_ERROR"},
+    {Status::kVersionMismatch, "VERSION_MISMATCH"},
+    {Status::kCapabilityError, "CAPABILITY_ERROR"},
+};
+
+// Empty for a byte that is no status.
 absl::string_view NameOrEmpty(Status status) {
-  switch (status) {
-    case Status::kOk:
-      return "OK";
-    case Status::kNotFound:
-      return "NOT_FOUND";
-    case Status::kInvalidRequest:
-      return "INVALID_REQUEST";
-    case Status::kInvalidMode:
-      return "INVALID_MODE";
-    case Status::kUriTooLong:
-      return "URI_TOO_LONG";
-    case Status::kUnsupportedOp:
-      return "UNSUPPORTED_OP";
-    case Status::kPermissionDenied:
-      return "PERMISSION_DENIED";
-    case Status::kRangeNotSatisfiable:
-      return "RANGE_NOT_SATISFIABLE";
-    case Status::kTooLarge:
-      return "TOO_LARGE";
-    case Status::kConflict:
-      return "CONFLICT";
-    case Status::kInternalError:
-      return "INTERNAL_ERROR";
-    case Status::kStorageError:
-      return "STORAGE_ERROR";
-    case Status::kOutOfMemory:
-      return "OUT_OF_MEMORY";
-    case Status::kTimeout:
-      return "TIMEOUT";
-    case Status::kUnavailable:
-      return "UNAVAILABLE";
-    case Status::kProtocolError:
-      return "PROTOCOL_ERROR";
-    case Status::kVersionMismatch:
-      return "VERSION_MISMATCH";
-    case Status::kCapabilityError:
-      return "CAPABILITY_ERROR";
+  for (const auto& known : kStatuses) {
+    if (known.status == status) return known.name;
   }
   return "";
 }

@@ -12,34 +12,42 @@ using protocol::MetadataType;
 using protocol::MetadataWriter;
 using protocol::Status;
 
-protocol::Status WireStatus(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kOk:
-      return Status::kOk;
-    case absl::StatusCode::kNotFound:
-      return Status::kNotFound;
-    case absl::StatusCode::kPermissionDenied:
-      return Status::kPermissionDenied;
-    case absl::StatusCode::kInvalidArgument:
-      return Status::kInvalidRequest;
-    case absl::StatusCode::kOutOfRange:
-      return Status::kUriTooLong;
-    case absl::StatusCode::kResourceExhausted:
-    case absl::StatusCode::kUnavailable:
-      return Status::kUnavailable;
-    case absl::StatusCode::kDataLoss:
-      return Status::kStorageError;
-    case absl::StatusCode::kAlreadyExists:
-    case absl::StatusCode::kFailedPrecondition:
-      return Status::kConflict;
-    case absl::StatusCode::kUnimplemented:
-      return Status::kUnsupportedOp;
-    case absl::StatusCode::kDeadlineExceeded:
-      return Status::kTimeout;
-    default:
-      return Status::kInternalError;
+Status WireStatus(const absl::Status& status) {
+  using Code = absl::StatusCode;
+  constexpr struct {
+    Code code;
+    Status status;
+  } kMeanings[] = {
+      {Code::kOk, Status::kOk},
+      {Code::kNotFound, Status::kNotFound},
+      {Code::kPermissionDenied, Status::kPermissionDenied},
+      {Code::kInvalidArgument, Status::kInvalidRequest},
+      {Code::kOutOfRange, Status::kUriTooLong},
+      {Code::kResourceExhausted, Status::kUnavailable},
+      {Code::kUnavailable, Status::kUnavailable},
+      {Code::kDataLoss, Status::kStorageError},
+      {Code::kAlreadyExists, Status::kConflict},
+      {Code::kFailedPrecondition, Status::kConflict},
+      {Code::kUnimplemented, Status::kUnsupportedOp},
+      {Code::kDeadlineExceeded, Status::kTimeout},
+  };
+  for (const auto& meaning : kMeanings) {
+    if (meaning.code == status.code()) return meaning.status;
   }
+  return Status::kInternalError;
 }
+
+namespace {
+
+// The header of an OK answer whose body, if it has one, follows.
+void AppendOk(Dialect dialect, uint32_t id, uint64_t content_length, absl::string_view metadata,
+              std::string* out) {
+  char buffer[protocol::kResponseBytesMax];
+  out->append(buffer,
+              protocol::EncodeResponse(dialect, id, Status::kOk, content_length, metadata, buffer));
+}
+
+}  // namespace
 
 void AppendError(Dialect dialect, uint32_t id, Status status, absl::string_view message,
                  std::string* out, uint32_t retry_after_ms) {
@@ -76,12 +84,12 @@ size_t EncodeBodyHeader(Dialect dialect, const protocol::Request& request, const
                                   out);
 }
 
-size_t EncodeFdHeader(protocol::Dialect dialect, bool in_header, const protocol::Request& request,
+size_t EncodeFdHeader(Dialect dialect, bool in_header, const protocol::Request& request,
                       const Extent& extent, char* out) {
-  protocol::MetadataWriter metadata;
+  MetadataWriter metadata;
   if (request.has_range()) metadata.AddRange(extent.offset, extent.length);
-  return protocol::EncodeResponse(dialect, request.id, protocol::Status::kOk,
-                                  in_header ? extent.length : 0, metadata.bytes(), out);
+  return protocol::EncodeResponse(dialect, request.id, Status::kOk, in_header ? extent.length : 0,
+                                  metadata.bytes(), out);
 }
 
 void AppendStat(Dialect dialect, uint32_t id, const StatFields& fields, std::string* out) {
@@ -90,23 +98,18 @@ void AppendStat(Dialect dialect, uint32_t id, const StatFields& fields, std::str
   metadata.AddU64(MetadataType::kMtime, static_cast<uint64_t>(fields.mtime_s));
   metadata.AddText(MetadataType::kEtag, fields.etag);
   if (fields.backend != 0) metadata.AddU8(MetadataType::kBackend, fields.backend);
-  char buffer[protocol::kResponseBytesMax];
-  out->append(buffer,
-              protocol::EncodeResponse(dialect, id, Status::kOk, 0, metadata.bytes(), buffer));
+  AppendOk(dialect, id, 0, metadata.bytes(), out);
 }
 
 void AppendDone(Dialect dialect, uint32_t id, std::string* out) {
-  char buffer[protocol::kResponseBytesMax];
-  out->append(buffer, protocol::EncodeResponse(dialect, id, Status::kOk, 0, "", buffer));
+  AppendOk(dialect, id, 0, "", out);
 }
 
 void AppendList(Dialect dialect, uint32_t id, absl::string_view cursor, absl::string_view body,
                 std::string* out) {
   MetadataWriter metadata;
   if (!cursor.empty()) metadata.AddText(MetadataType::kCursor, cursor);
-  char buffer[protocol::kResponseBytesMax];
-  out->append(buffer, protocol::EncodeResponse(dialect, id, Status::kOk, body.size(),
-                                               metadata.bytes(), buffer));
+  AppendOk(dialect, id, body.size(), metadata.bytes(), out);
   out->append(body.data(), body.size());
 }
 
