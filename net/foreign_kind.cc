@@ -109,15 +109,8 @@ bool IsLocalOverlay(int fd) {
 
 }  // namespace
 
-int JudgeForeignFd(int fd) {
-  const int flags = fcntl(fd, F_GETFL);
-  if (flags < 0) return kUnreadable;
-  // Of a memfd or a file of tmpfs it tells seals, and to all others it says EINVAL, without asking
-  // their file systems.
-  const bool in_memory = fcntl(fd, F_GET_SEALS) >= 0;
-  struct stat status;
-  if (fstat(fd, &status) != 0) return kUnreadable;
-  switch (status.st_mode & S_IFMT) {
+int KindOfFd(int flags, mode_t mode) {
+  switch (mode & S_IFMT) {
     case S_IFREG:
       break;
     case S_IFDIR:
@@ -135,7 +128,18 @@ int JudgeForeignFd(int fd) {
       return kNoFile;
   }
   if ((flags & O_PATH) != 0) return kPath;
-  if ((flags & O_ACCMODE) == O_WRONLY) return kWriteOnly;
+  return (flags & O_ACCMODE) == O_WRONLY ? kWriteOnly : kFit;
+}
+
+int JudgeForeignFd(int fd) {
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags < 0) return kUnreadable;
+  // Of a memfd or a file of tmpfs it tells seals, and to all others it says EINVAL, without asking
+  // their file systems.
+  const bool in_memory = fcntl(fd, F_GET_SEALS) >= 0;
+  struct stat status;
+  if (fstat(fd, &status) != 0) return kUnreadable;
+  if (const int kind = KindOfFd(flags, status.st_mode); kind != kFit) return kind;
   if (in_memory) return kFit;
   struct statfs system;
   if (fstatfs(fd, &system) != 0) return kUnreadable;
@@ -144,35 +148,34 @@ int JudgeForeignFd(int fd) {
 }
 
 const char* WhyUnfit(int verdict) {
-  switch (verdict) {
-    case kDirectory:
-      return "the descriptor is a directory; it must be a regular file, open for reading";
-    case kPipe:
-      return "the descriptor is a pipe; it must be a regular file, open for reading";
-    case kSocket:
-      return "the descriptor is a socket; it must be a regular file, open for reading";
-    case kDevice:
-      return "the descriptor is a device; it must be a regular file, open for reading";
-    case kLink:
-      return "the descriptor is a symbolic link; it must be a regular file, open for reading";
-    case kNoFile:
-      return "the descriptor is not a file (an epoll set, an eventfd, a timer or the like); it "
-             "must be a regular file, open for reading";
-    case kPath:
-      return "the descriptor is only a location in the file system (O_PATH); it must be a regular "
-             "file, open for reading";
-    case kWriteOnly:
-      return "the descriptor is open only for writing; it must be a regular file, open for reading";
-    case kNotLocal:
-      return "the descriptor's file is not on a file system that the server knows to be local (it "
-             "may be in user space, FUSE, or on another machine), and could make it wait: send its "
-             "bytes with OP_PUT";
-    case kUnreadable:
-      return "the descriptor's file cannot be examined";
-    default:
-      return "the descriptor's file, or its file system, did not answer in time: send its bytes "
-             "with OP_PUT";
+  constexpr struct {
+    Verdict verdict;
+    const char* why;
+  } kReasons[] = {
+      {kDirectory, "the descriptor is a directory; it must be a regular file, open for reading"},
+      {kPipe, "the descriptor is a pipe; it must be a regular file, open for reading"},
+      {kSocket, "the descriptor is a socket; it must be a regular file, open for reading"},
+      {kDevice, "the descriptor is a device; it must be a regular file, open for reading"},
+      {kLink, "the descriptor is a symbolic link; it must be a regular file, open for reading"},
+      {kNoFile,
+       "the descriptor is not a file (an epoll set, an eventfd, a timer or the like); it must be a "
+       "regular file, open for reading"},
+      {kPath,
+       "the descriptor is only a location in the file system (O_PATH); it must be a regular file, "
+       "open for reading"},
+      {kWriteOnly,
+       "the descriptor is open only for writing; it must be a regular file, open for reading"},
+      {kNotLocal,
+       "the descriptor's file is not on a file system that the server knows to be local (it may be "
+       "in user space, FUSE, or on another machine), and could make it wait: send its bytes with "
+       "OP_PUT"},
+      {kUnreadable, "the descriptor's file cannot be examined"},
+  };
+  for (const auto& reason : kReasons) {
+    if (reason.verdict == verdict) return reason.why;
   }
+  return "the descriptor's file, or its file system, did not answer in time: send its bytes with "
+         "OP_PUT";
 }
 
 }  // namespace objmapper::net

@@ -1,23 +1,59 @@
 // The messages between the server and the process that examines and copies a client's file. No call
-// on that file is made in the server.
+// on that file is made in the server: what is done here by DoForeignTask() runs in a process that
+// may hang.
 #include "storage/store/foreign_task.h"
 
-#include <utility>
-#include <vector>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "net/errno_status.h"
 #include "net/expendable.h"
+#include "net/foreign_kind.h"
 #include "storage/store/file_copy.h"
-#include "storage/store/foreign_file.h"
 
 namespace objmapper::storage {
 namespace {
 
 constexpr absl::string_view kJudge = "judge";
 constexpr absl::string_view kCopy = "copy ";
+
+// May wait for ever, whatever the file is.
+absl::StatusOr<ForeignFile> Judge(int fd) {
+  const int flags = fcntl(fd, F_GETFL);
+  struct stat status;
+  if (flags < 0 || fstat(fd, &status) != 0)
+    return net::ErrnoToStatus(errno, "look at the descriptor");
+  if (const int kind = net::KindOfFd(flags, status.st_mode); kind != 0)
+    return absl::InvalidArgumentError(net::WhyUnfit(kind));
+  // Of procfs and the like: copied by its size, it would be an empty object.
+  if (status.st_size == 0) {
+    char byte;
+    ssize_t got;
+    do {
+      got = pread(fd, &byte, 1, 0);
+    } while (got < 0 && errno == EINTR);
+    struct stat now;
+    if (got > 0 && fstat(fd, &now) == 0 && now.st_size == 0) {
+      return absl::InvalidArgumentError(
+          "the descriptor's file reports 0 bytes and has some (the kernel generates it when it is "
+          "read, as in procfs): send its bytes with OP_PUT");
+    }
+    if (got > 0) status = now;
+  }
+  ForeignFile file;
+  file.size = static_cast<uint64_t>(status.st_size);
+  // stat(2): blocks of 512 bytes, whatever st_blksize says.
+  file.data_bytes = std::min(file.size, static_cast<uint64_t>(status.st_blocks) * 512);
+  return file;
+}
 
 // "0 8192 4096" (size and data), or the code and the message of an error.
 std::string Encode(const absl::StatusOr<ForeignFile>& result) {
@@ -63,7 +99,7 @@ absl::StatusOr<ForeignFile> Ask(absl::string_view request, absl::Span<const int>
 
 std::string DoForeignTask(absl::string_view request, absl::Span<const int> fds,
                           absl::FunctionRef<bool()> go_on) {
-  if (request == kJudge && fds.size() == 1) return Encode(JudgeForeignFile(fds[0]));
+  if (request == kJudge && fds.size() == 1) return Encode(Judge(fds[0]));
   uint64_t size = 0;
   if (absl::ConsumePrefix(&request, kCopy) && absl::SimpleAtoi(request, &size) && fds.size() == 2) {
     const absl::Status copied = CopyFile(fds[0], size, fds[1], go_on);
