@@ -17,7 +17,7 @@
 #include "net/scm_rights.h"
 #include "session/account.h"
 #include "session/answers.h"
-#include "storage/tree/find_description.h"
+#include "storage/tree/stat_cache.h"
 
 namespace objmapper::fdpass {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "session/answers.h"
 #include "storage/tree/description.h"
-#include "storage/tree/find_description.h"
+#include "storage/tree/stat_cache.h"
 
 namespace objmapper::loop {
 namespace {

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "net/clock.h"
-#include "storage/tree/find_description.h"
+#include "storage/tree/stat_cache.h"
 #include "storage/tree/tree.h"
 
 namespace objmapper::models {

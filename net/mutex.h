@@ -27,10 +27,7 @@ class OBJMAPPER_THREAD_ANNOTATION(lockable) Mutex {
   Mutex(const Mutex&) = delete;
   Mutex& operator=(const Mutex&) = delete;
 
-  void Lock() OBJMAPPER_THREAD_ANNOTATION(exclusive_lock_function()) { mutex_.lock(); }
-  void Unlock() OBJMAPPER_THREAD_ANNOTATION(unlock_function()) { mutex_.unlock(); }
-
-  // For std::condition_variable_any, which wants BasicLockable's names.
+  // BasicLockable's names, which std::condition_variable_any wants.
   void lock() OBJMAPPER_THREAD_ANNOTATION(exclusive_lock_function()) { mutex_.lock(); }
   void unlock() OBJMAPPER_THREAD_ANNOTATION(unlock_function()) { mutex_.unlock(); }
 
@@ -42,9 +39,9 @@ class OBJMAPPER_THREAD_ANNOTATION(scoped_lockable) MutexLock {
  public:
   explicit MutexLock(Mutex* mutex) OBJMAPPER_THREAD_ANNOTATION(exclusive_lock_function(mutex))
       : mutex_(mutex) {
-    mutex_->Lock();
+    mutex_->lock();
   }
-  ~MutexLock() OBJMAPPER_THREAD_ANNOTATION(unlock_function()) { mutex_->Unlock(); }
+  ~MutexLock() OBJMAPPER_THREAD_ANNOTATION(unlock_function()) { mutex_->unlock(); }
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;
 

@@ -44,7 +44,6 @@ class IdNames {
 
   // False of the one number that may stand for any id without a place in the map.
   bool Tells(uint32_t id) const { return whole_ || id != overflow_; }
-  uint32_t overflow() const { return overflow_; }
 
  private:
   bool whole_ = false;  // every id is mapped: none has to stand for others

@@ -35,10 +35,4 @@ LatencySnapshot LatencySnapshot::Since(const LatencySnapshot& earlier) const {
   return since;
 }
 
-void LatencySnapshot::Merge(const LatencySnapshot& other) {
-  for (size_t i = 0; i < kBuckets; ++i) buckets_[i] += other.buckets_[i];
-  count_ += other.count_;
-  sum_ns_ += other.sum_ns_;
-}
-
 }  // namespace objmapper::session

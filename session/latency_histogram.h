@@ -34,7 +34,6 @@ class LatencySnapshot {
   int64_t Quantile(double q) const;
   // Those that came since `earlier`, a snapshot of the same counters.
   LatencySnapshot Since(const LatencySnapshot& earlier) const;
-  void Merge(const LatencySnapshot& other);
 
  private:
   std::array<uint64_t, kBuckets> buckets_{};

@@ -15,8 +15,8 @@
 #include "protocol/objm/metadata.h"
 #include "session/answers.h"
 #include "storage/tree/description.h"
-#include "storage/tree/find_description.h"
 #include "storage/tree/object_info.h"
+#include "storage/tree/stat_cache.h"
 #include "text/printable.h"
 
 namespace objmapper::server::udp {

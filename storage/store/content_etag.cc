@@ -59,10 +59,8 @@ void ContentHash::NextExtent() {
 
 absl::StatusOr<bool> ContentHash::Step() {
   if (state_ == nullptr) return absl::ResourceExhaustedError("no memory for a hash");
-  if (piece_ == nullptr)
-    piece_.reset(new char[std::max<uint64_t>(1, std::min<uint64_t>(kPieceBytes, size_))]);
-  const size_t room =
-      static_cast<size_t>(std::max<uint64_t>(1, std::min<uint64_t>(kPieceBytes, size_)));
+  const size_t room = static_cast<size_t>(std::clamp<uint64_t>(size_, 1, kPieceBytes));
+  if (piece_ == nullptr) piece_.reset(new char[room]);
   uint64_t bytes = 0;
   for (int pieces = 0; pieces < kStepPieces && bytes < kStepBytes; ++pieces) {
     const uint64_t before = at_;
@@ -92,15 +90,6 @@ absl::StatusOr<bool> ContentHash::Step() {
   }
   if (bytes == 0 || at_ > size_) return absl::AbortedError("it changed while it was read");
   return false;
-}
-
-absl::StatusOr<std::string> ComputeContentEtag(int fd, uint64_t size) {
-  ContentHash hash(fd, size);
-  while (true) {
-    const absl::StatusOr<bool> done = hash.Step();
-    if (!done.ok()) return done.status();
-    if (*done) return hash.etag();
-  }
 }
 
 }  // namespace objmapper::storage

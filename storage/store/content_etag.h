@@ -56,7 +56,4 @@ class ContentHash {
   std::string etag_;
 };
 
-// All of it at once. Errors as ContentHash::Step().
-absl::StatusOr<std::string> ComputeContentEtag(int fd, uint64_t size);
-
 }  // namespace objmapper::storage

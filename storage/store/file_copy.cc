@@ -42,8 +42,7 @@ bool IsZeros(const char* bytes, size_t size) {
 
 }  // namespace
 
-FileCopy::FileCopy(int from, uint64_t size, int to, const Limits& limits)
-    : from_(from), size_(size), to_(to), limits_(limits) {}
+FileCopy::FileCopy(int from, uint64_t size, int to) : from_(from), size_(size), to_(to) {}
 FileCopy::~FileCopy() = default;
 
 absl::StatusOr<bool> FileCopy::Step() {
@@ -68,12 +67,6 @@ absl::StatusOr<bool> FileCopy::Clone() {
     struct stat status;
     if (fstat(to_, &status) != 0) return net::ErrnoToStatus(errno, "fstat");
     if (static_cast<uint64_t>(status.st_size) != size_) return Shrunk();
-    // They count for who counts what objects take.
-    if (limits_.admit != nullptr && size_ != 0) {
-      const uint64_t bytes =
-          std::min<uint64_t>(size_, static_cast<uint64_t>(status.st_blocks) * 512);
-      if (absl::Status admitted = limits_.admit(bytes); !admitted.ok()) return admitted;
-    }
     return true;
   }
   // O_NONBLOCK: not even a lease is waited for.
@@ -115,15 +108,8 @@ absl::StatusOr<FileCopy::Extent> FileCopy::NextExtent(uint64_t at) const {
   return Extent{static_cast<uint64_t>(data), std::min(end, size_)};
 }
 
-// Whether there is room for `bytes` more, of data_bytes_ in all.
+// Whether there is room for `bytes` more.
 absl::Status FileCopy::CheckRoom(uint64_t bytes) const {
-  if (data_bytes_ > limits_.data_bytes) {
-    return absl::UnavailableError(absl::StrCat("the descriptor's file has more than the ",
-                                               limits_.data_bytes, " bytes that are allowed"));
-  }
-  if (limits_.admit != nullptr) {
-    if (absl::Status admitted = limits_.admit(bytes); !admitted.ok()) return admitted;
-  }
   struct statvfs status;
   // One that does not say how much there is takes what comes until it says no.
   if (fstatvfs(to_, &status) != 0 || status.f_blocks == 0) return absl::OkStatus();
@@ -143,9 +129,8 @@ absl::StatusOr<bool> FileCopy::Survey() {
     if (!extent.ok()) return extent.status();
     data_bytes_ += extent->end - extent->begin;
     at_ = extent->end;
-    if (data_bytes_ > limits_.data_bytes) break;
   }
-  if (at_ < size_ && data_bytes_ <= limits_.data_bytes) return false;
+  if (at_ < size_) return false;
   if (absl::Status room = CheckRoom(data_bytes_); !room.ok()) return room;
   at_ = 0;
   // What one step can do has its room when it is written, and no other can take it meanwhile.
@@ -244,8 +229,6 @@ absl::StatusOr<bool> FileCopy::CopyBlind() {
         done = page_end(done);
         continue;
       }
-      data_bytes_ += end - done;
-      if (data_bytes_ > limits_.data_bytes) return CheckRoom(0);  // which says so
       while (done < end) {
         const ssize_t put =
             pwrite(to_, buffer_.get() + done, end - done, static_cast<off_t>(at_ + done));
@@ -270,9 +253,8 @@ absl::StatusOr<bool> FileCopy::Finish() const {
   return true;
 }
 
-absl::Status CopyFile(int from, uint64_t size, int to, absl::FunctionRef<bool()> go_on,
-                      const FileCopy::Limits& limits) {
-  FileCopy copy(from, size, to, limits);
+absl::Status CopyFile(int from, uint64_t size, int to, absl::FunctionRef<bool()> go_on) {
+  FileCopy copy(from, size, to);
   while (true) {
     const absl::StatusOr<bool> done = copy.Step();
     if (!done.ok()) return done.status();

@@ -17,7 +17,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 
 #include "absl/functional/function_ref.h"
@@ -32,19 +31,11 @@ class FileCopy {
   // What one Step() moves at most, in bytes: some milliseconds' worth.
   static constexpr uint64_t kPieceBytes = 16 * 1024 * 1024;
 
-  struct Limits {
-    uint64_t data_bytes = UINT64_MAX;  // that may be written; holes are none
-    // Asked before the first byte is written whether so many may be, and again for what its writers
-    // put into holes meanwhile. An error ends the copy, and is its error. null: nobody is asked.
-    std::function<absl::Status(uint64_t bytes)> admit;
-  };
-
   // from: a regular file, open for reading; borrowed. Its offset is neither used nor moved. It may
   // change all the time. size: how much of it is to be copied, from its beginning on: all of it, as
   // it was when it was judged. to:   an empty regular file, open for reading and writing; borrowed.
   // Its offset is moved.
-  FileCopy(int from, uint64_t size, int to) : FileCopy(from, size, to, Limits()) {}
-  FileCopy(int from, uint64_t size, int to, const Limits& limits);
+  FileCopy(int from, uint64_t size, int to);
   ~FileCopy();
   FileCopy(const FileCopy&) = delete;
   FileCopy& operator=(const FileCopy&) = delete;
@@ -53,8 +44,7 @@ class FileCopy {
   // is not to be called again; what `to` holds after an error is nothing in particular.
   //   ABORTED      the file has become smaller than `size`
   //   UNAVAILABLE  no room on the disk of `to` (nothing has been written, where the holes are
-  //   known), or above limits.data_bytes else as net::ErrnoToStatus, DATA_LOSS for a disk that
-  //   failed
+  //   known) else         as net::ErrnoToStatus, DATA_LOSS for a disk that failed
   absl::StatusOr<bool> Step();
 
  private:
@@ -76,7 +66,6 @@ class FileCopy {
   const int from_;
   const uint64_t size_;
   const int to_;
-  const Limits limits_;
   net::UniqueFd own_;  // `from`, with an offset of our own
   State state_ = State::kClone;
   uint64_t at_ = 0;  // in kSurvey, kReserve and kCopy: how far it has come
@@ -90,7 +79,6 @@ class FileCopy {
 
 // All of it. go_on: asked between two pieces, not before the first; false: CANCELLED. Else as
 // FileCopy::Step().
-absl::Status CopyFile(int from, uint64_t size, int to, absl::FunctionRef<bool()> go_on,
-                      const FileCopy::Limits& limits = {});
+absl::Status CopyFile(int from, uint64_t size, int to, absl::FunctionRef<bool()> go_on);
 
 }  // namespace objmapper::storage

@@ -52,11 +52,6 @@ size_t CleanBelow(int root, const std::string& path, const std::vector<std::stri
 
 }  // namespace
 
-absl::StatusOr<size_t> RemoveLeftoversIn(int directory) {
-  std::vector<std::string> below;
-  return CleanOne(directory, &below);
-}
-
 absl::StatusOr<size_t> RemoveLeftovers(const Tree& tree) {
   const absl::StatusOr<net::UniqueFd> root = tree.OpenDirectory("", Wait::kMayBlock);
   if (!root.ok()) return root.status();

@@ -12,12 +12,8 @@
 
 namespace objmapper::storage {
 
-// Removes what is left in one directory (borrowed, O_PATH will do), not in those below it. How many
-// there were.
-absl::StatusOr<size_t> RemoveLeftoversIn(int directory);
-
-// Removes it in the whole tree, which is read for that: for a server's start. Directories that
-// cannot be read, or go meanwhile, are passed over.
+// Removes it in the whole tree, which is read for that: for a server's start. How many there were.
+// Directories that cannot be read, or go meanwhile, are passed over.
 absl::StatusOr<size_t> RemoveLeftovers(const Tree& tree);
 
 }  // namespace objmapper::storage

@@ -47,60 +47,39 @@ void StatCache::Put(absl::string_view uri, Description description, int64_t now_
   if (!is_new) return;
 
   if (shard.order.size() < entries_per_shard_) {
-    entry.place = shard.order.size();
     shard.order.push_back(&*it);
     return;
   }
-  entry.place = shard.hand;
+  const Node* const victim = std::exchange(shard.order[shard.hand], &*it);
   shard.hand = (shard.hand + 1) % entries_per_shard_;
-  const Node* const victim = std::exchange(shard.order[entry.place], &*it);
   shard.entries.erase(shard.entries.find(victim->first));
 }
 
-void StatCache::Erase(absl::string_view uri) {
-  if (entries_per_shard_ == 0) return;
-  Shard& shard = shards_[ShardOf(uri)];
-  net::MutexLock lock(&shard.mutex);
-  const auto found = shard.entries.find(uri);
-  if (found == shard.entries.end()) return;
-  // The last one takes the place that becomes free.
-  Node* const last = shard.order.back();
-  last->second.place = found->second.place;
-  shard.order[last->second.place] = last;
-  shard.order.pop_back();
-  shard.entries.erase(found);
-}
-
-size_t StatCache::size() const {
-  size_t total = 0;
+StatCache::Counts StatCache::Read() const {
+  Counts counts;
   for (const Shard& shard : shards_) {
     net::MutexLock lock(&shard.mutex);
-    total += shard.entries.size();
+    counts.size += shard.entries.size();
+    counts.hits += shard.hits;
+    counts.misses += shard.misses;
   }
-  return total;
-}
-
-uint64_t StatCache::hits() const {
-  uint64_t total = 0;
-  for (const Shard& shard : shards_) {
-    net::MutexLock lock(&shard.mutex);
-    total += shard.hits;
-  }
-  return total;
-}
-
-uint64_t StatCache::misses() const {
-  uint64_t total = 0;
-  for (const Shard& shard : shards_) {
-    net::MutexLock lock(&shard.mutex);
-    total += shard.misses;
-  }
-  return total;
+  return counts;
 }
 
 size_t StatCache::ShardOf(absl::string_view uri) {
   // The low bits choose the place within the shard's map.
   return absl::Hash<absl::string_view>()(uri) >> 32 & (kShards - 1);
+}
+
+absl::StatusOr<Description> FindDescription(const Tree& tree, StatCache* index,
+                                            absl::string_view uri, int64_t now_ns, Wait wait) {
+  // Asked before the tree is: a change in between makes the entry one that nobody believes.
+  const uint64_t changes = tree.changes();
+  if (std::optional<Description> known = index->Find(uri, now_ns, changes); known.has_value())
+    return *std::move(known);
+  absl::StatusOr<Description> found = tree.Describe(uri, wait);
+  if (found.ok()) index->Put(uri, *found, now_ns, changes);
+  return found;
 }
 
 }  // namespace objmapper::storage

@@ -82,7 +82,8 @@ class Tree {
   // What OpenObject() would find, without a descriptor that could read it: permissions to read are
   // not asked for. Errors as OpenObject().
   absl::StatusOr<ObjectInfo> Stat(absl::string_view uri, Wait wait) const;
-  // The same, and its etag and tier: what OP_STAT tells. find_description.h asks the index first.
+  // The same, and its etag and tier: what OP_STAT tells. FindDescription() (stat_cache.h) asks the
+  // index first.
   absl::StatusOr<Description> Describe(absl::string_view uri, Wait wait) const;
   // The same without asking the overlay: of what is on the disk.
   absl::StatusOr<ObjectInfo> StatOnDisk(absl::string_view uri, Wait wait) const;
