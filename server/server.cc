@@ -67,10 +67,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
     house.tree = server->tree_.get();
     house.warn_of_folding = !config.rules_file.empty();
     house.each_second = [watch = server->root_watch_.get()] { watch->Check().IgnoreError(); };
-    absl::StatusOr<std::unique_ptr<storage::Housekeeping>> opened =
-        storage::Housekeeping::Open(house);
-    if (!opened.ok()) return opened.status();
-    server->house_ = *std::move(opened);
+    server->house_ = std::make_unique<storage::Housekeeping>(house);
     server->tree_->MarkUses(server->house_->marks());
   }
   storage::Store::Options store = config.store;
@@ -243,11 +240,9 @@ Server::~Server() {
 }
 
 absl::Status Server::FollowRoot() {
-  absl::StatusOr<bool> followed =
+  const absl::StatusOr<bool> followed =
       tree_->FollowRoot([this](int root) { return CheckSpelling(config_, root); });
-  if (followed.ok() && *followed && house_ != nullptr) {
-    if (absl::Status known = house_->FollowRoot(); !known.ok()) followed = known;
-  }
+  if (followed.ok() && *followed && house_ != nullptr) house_->FollowRoot();
   if (!followed.ok()) {
     LOG(ERROR) << "the root is unchanged: " << followed.status().message();
   } else if (*followed) {

@@ -25,12 +25,6 @@ constexpr size_t kCounts = 16384;
 // worth.
 constexpr size_t kSlice = 128;
 
-absl::weak_ordering Compare(absl::string_view a, absl::string_view b) {
-  const int order = a.compare(b);  // of unsigned bytes: memcmp(3)
-  if (order < 0) return absl::weak_ordering::less;
-  return order > 0 ? absl::weak_ordering::greater : absl::weak_ordering::equivalent;
-}
-
 }  // namespace
 
 // One allocation: the URI's characters follow it.
@@ -42,19 +36,18 @@ struct Catalog::Record {
   absl::string_view uri() const { return {chars, length}; }
 };
 
+absl::string_view Catalog::ByUri::UriOf(const Owned& record) { return record->uri(); }
+
 // There is one for each object of the folder.
 static_assert(sizeof(Catalog::Entry) == 24);
 
 void Catalog::Delete::operator()(Record* record) const { free(record); }
 
-absl::weak_ordering Catalog::ByUri::operator()(const Owned& a, const Owned& b) const {
-  return Compare(a->uri(), b->uri());
-}
-absl::weak_ordering Catalog::ByUri::operator()(const Owned& a, absl::string_view b) const {
-  return Compare(a->uri(), b);
-}
-absl::weak_ordering Catalog::ByUri::operator()(absl::string_view a, const Owned& b) const {
-  return Compare(a, b->uri());
+template <typename A, typename B>
+absl::weak_ordering Catalog::ByUri::operator()(const A& a, const B& b) const {
+  const int order = UriOf(a).compare(UriOf(b));  // of unsigned bytes: memcmp(3)
+  if (order < 0) return absl::weak_ordering::less;
+  return order > 0 ? absl::weak_ordering::greater : absl::weak_ordering::equivalent;
 }
 
 // What an object takes: its record, malloc's share, the tree's; half as much again of the second
@@ -265,11 +258,6 @@ std::vector<std::string> Catalog::Expired(uint32_t now_s, size_t max) const {
     expired.emplace_back(record->uri());
   }
   return expired;
-}
-
-uint32_t Catalog::NextExpiry() const {
-  const net::MutexLock lock(&mutex_);
-  return by_expiry_.empty() ? 0 : by_expiry_.begin()->first;
 }
 
 }  // namespace objmapper::storage

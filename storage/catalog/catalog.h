@@ -106,8 +106,6 @@ class Catalog {
 
   // Objects that have expired by `now_s`, at most `max`, the earliest first.
   std::vector<std::string> Expired(uint32_t now_s, size_t max) const;
-  // When the next one expires; 0: none does.
-  uint32_t NextExpiry() const;
 
   // Any time, without the lock.
   uint64_t objects() const { return objects_.load(std::memory_order_relaxed); }
@@ -136,9 +134,10 @@ class Catalog {
   // By the bytes of their URIs.
   struct ByUri {
     using is_transparent = void;
-    absl::weak_ordering operator()(const Owned& a, const Owned& b) const;
-    absl::weak_ordering operator()(const Owned& a, absl::string_view b) const;
-    absl::weak_ordering operator()(absl::string_view a, const Owned& b) const;
+    static absl::string_view UriOf(absl::string_view uri) { return uri; }
+    static absl::string_view UriOf(const Owned& record);
+    template <typename A, typename B>
+    absl::weak_ordering operator()(const A& a, const B& b) const;
   };
   using Records = absl::btree_set<Owned, ByUri>;
 

@@ -5,9 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +20,8 @@
 #include "absl/strings/str_split.h"
 #include "net/errno_status.h"
 #include "storage/tree/attributes.h"
+#include "storage/tree/directory_names.h"
+#include "storage/tree/open_at.h"
 #include "storage/tree/reserved_name.h"
 
 namespace objmapper::storage {
@@ -33,17 +33,6 @@ using Entry = Catalog::Entry;
 constexpr size_t kBatch = 64;
 // Longer ones nobody can ask for (docs/protocol.md).
 constexpr size_t kUriBytesMax = 4096;
-
-int OpenPlain(int root, const std::string& path, int flags) {
-  open_how how{};
-  how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC | O_NOFOLLOW;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-  long fd;
-  do {
-    fd = syscall(SYS_openat2, root, path.c_str(), &how, sizeof(how));
-  } while (fd < 0 && (errno == EINTR || errno == EAGAIN));
-  return static_cast<int>(fd);
-}
 
 // Whether errno says that there is no such object or directory; else the disk has not been asked.
 // What lies in a directory that may not be searched nobody can have from us.
@@ -70,7 +59,7 @@ void NoteHoles(int directory, const std::string& path, const struct stat& status
   // stat(2), whatever st_blksize says
   const uint64_t blocks_bytes = static_cast<uint64_t>(status.st_blocks) * 512;
   if (!S_ISREG(status.st_mode) || blocks_bytes >= entry->size) return;
-  const net::UniqueFd file(OpenPlain(directory, path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+  const net::UniqueFd file(OpenPlain(directory, path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY));
   if (!file.valid()) return;
   const off_t hole = lseek(file.get(), 0, SEEK_HOLE);
   if (hole >= 0 && static_cast<uint64_t>(hole) < entry->size) entry->SetTaken(blocks_bytes);
@@ -105,26 +94,6 @@ std::string CatalogFeed::NameOf(absl::string_view uri) {
   return absl::StrJoin(absl::StrSplit(uri, '/', counts), "/");
 }
 
-absl::StatusOr<CatalogFeed> CatalogFeed::Open(const Tree& tree, Catalog* catalog) {
-  absl::StatusOr<net::UniqueFd> root = tree.OpenDirectory("", Wait::kMayBlock);
-  if (!root.ok()) return root.status();
-  return CatalogFeed(catalog, *std::move(root));
-}
-
-absl::Status CatalogFeed::FollowRoot(const Tree& tree) {
-  const absl::StatusOr<net::UniqueFd> root = tree.OpenDirectory("", Wait::kMayBlock);
-  if (!root.ok()) return root.status();
-  if (dup3(root->get(), root_.get(), O_CLOEXEC) < 0)
-    return net::ErrnoToStatus(errno, "catalog: the root");
-  return absl::OkStatus();
-}
-
-CatalogFeed::CatalogFeed(CatalogFeed&& other) noexcept
-    : catalog_(other.catalog_),
-      root_(std::move(other.root_)),
-      lost_(other.lost_.load()),
-      removes_leftovers_(other.removes_leftovers_.load()) {}
-
 void CatalogFeed::Refresh(absl::string_view asked) {
   const std::string uri = NameOf(asked);
   if (uri.empty() || uri.size() > kUriBytesMax || IsDeeperThan(uri, kDepthMax) ||
@@ -133,9 +102,9 @@ void CatalogFeed::Refresh(absl::string_view asked) {
   while (true) {
     const Catalog::Ticket ticket = catalog_->Before(uri);
     std::optional<Entry> entry;
-    const net::UniqueFd fd(OpenPlain(root_.get(), uri, O_PATH));
+    const net::UniqueFd fd(OpenPlain(tree_->root_fd(), uri.c_str(), O_PATH));
     if (fd.valid()) {
-      entry = EntryOf(fd.get(), root_.get(), uri);
+      entry = EntryOf(fd.get(), tree_->root_fd(), uri);
     } else if (!SaysNone(errno)) {
       lost_.store(true);
       return;
@@ -145,7 +114,7 @@ void CatalogFeed::Refresh(absl::string_view asked) {
 }
 
 absl::StatusOr<net::UniqueFd> CatalogFeed::OpenDirectory(const std::string& path) const {
-  net::UniqueFd fd(OpenPlain(root_.get(), path.empty() ? "." : path, O_RDONLY | O_DIRECTORY));
+  net::UniqueFd fd = OpenDirectoryBelow(tree_->root_fd(), path);
   if (fd.valid()) return fd;
   if (errno != EACCES && SaysNone(errno)) return absl::NotFoundError("no such directory");
   return net::ErrnoToStatus(errno, "open a directory");

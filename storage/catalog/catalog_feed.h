@@ -9,7 +9,6 @@
 #include <string>
 
 #include "absl/functional/function_ref.h"
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "net/unique_fd.h"
@@ -21,12 +20,8 @@ namespace objmapper::storage {
 // Thread-safe.
 class CatalogFeed {
  public:
-  // Both outlive it. Errors as Tree::OpenDirectory() of the root.
-  static absl::StatusOr<CatalogFeed> Open(const Tree& tree, Catalog* catalog);
-  CatalogFeed(CatalogFeed&& other) noexcept;
-
-  // The tree has followed its root: from now on all is said of that one. Errors as Open().
-  absl::Status FollowRoot(const Tree& tree);
+  // Both outlive it.
+  CatalogFeed(const Tree* tree, Catalog* catalog) : tree_(tree), catalog_(catalog) {}
 
   // `uri` as the catalog has it: a client may have written more slashes, or ".".
   static std::string NameOf(absl::string_view uri);
@@ -60,14 +55,12 @@ class CatalogFeed {
   bool TakeLost() { return lost_.exchange(false); }
 
  private:
-  CatalogFeed(Catalog* catalog, net::UniqueFd root) : catalog_(catalog), root_(std::move(root)) {}
-
   void DropVanished(const std::string& path,
                     absl::FunctionRef<bool(absl::string_view name, bool directory)> seen,
                     absl::FunctionRef<void(std::string path)> on_directory);
 
+  const Tree* const tree_;
   Catalog* const catalog_;
-  net::UniqueFd root_;  // O_PATH
   std::atomic<bool> lost_{false};
   std::atomic<bool> removes_leftovers_{false};
 };

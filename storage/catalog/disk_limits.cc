@@ -2,14 +2,11 @@
 // unfinished objects have taken is counted until they end.
 #include "storage/catalog/disk_limits.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <glog/logging.h>
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -17,7 +14,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "net/errno_status.h"
 
 namespace objmapper::storage {
 namespace {
@@ -56,21 +52,16 @@ absl::StatusOr<DiskLevel> ParseDiskLevel(absl::string_view text) {
   return DiskLevel{Of::kObjects, static_cast<uint64_t>(number)};
 }
 
-absl::StatusOr<std::unique_ptr<DiskLimits>> DiskLimits::Open(const Tree& tree,
-                                                             const Options& options) {
+DiskLimits::DiskLimits(const Options& options) : options_(options) {
   CHECK(options.evict_at.of == Of::kNothing || options.refuse_at.of == Of::kNothing ||
         options.evict_at.of == options.refuse_at.of);
-  absl::StatusOr<net::UniqueFd> root = tree.OpenDirectory("", Wait::kMayBlock);
-  if (!root.ok()) return root.status();
-  std::unique_ptr<DiskLimits> limits(new DiskLimits(options, *std::move(root)));
-  const net::MutexLock lock(&limits->mutex_);
-  limits->AskFileSystem();
-  return limits;
+  const net::MutexLock lock(&mutex_);
+  AskFileSystem();
 }
 
 void DiskLimits::AskFileSystem() {
   struct statvfs status;
-  if (fstatvfs(root_.get(), &status) != 0) {
+  if (fstatvfs(options_.tree->root_fd(), &status) != 0) {
     // It goes by what it knew. That does not happen to a file system of this machine.
     LOG_EVERY_N(ERROR, 1000) << "disk limits: the file system's size cannot be read";
     return;
@@ -117,16 +108,6 @@ bool DiskLimits::Frees(int fd) const {
   // Each subvolume has a number of its own, and all have the same blocks.
   return system.f_type == BTRFS_SUPER_MAGIC &&
          system.f_blocks == blocks_.load(std::memory_order_relaxed);
-}
-
-absl::Status DiskLimits::FollowRoot(const Tree& tree) {
-  const absl::StatusOr<net::UniqueFd> root = tree.OpenDirectory("", Wait::kMayBlock);
-  if (!root.ok()) return root.status();
-  if (dup3(root->get(), root_.get(), O_CLOEXEC) < 0)
-    return net::ErrnoToStatus(errno, "disk limits: the root");
-  const net::MutexLock lock(&mutex_);
-  AskFileSystem();
-  return absl::OkStatus();
 }
 
 uint64_t DiskLimits::used() const {
@@ -178,12 +159,6 @@ absl::Status DiskLimits::Check(uint64_t bytes) {
                                                evict_at, " objects are evicted (--disk_evict_at)"));
   }
   return CheckAndAsk(bytes, "");
-}
-
-absl::StatusOr<DiskLimits::Room> DiskLimits::Reserve(uint64_t bytes, absl::string_view peer) {
-  Room room = Open(peer);
-  if (absl::Status fits = room.Extend(bytes); !fits.ok()) return fits;
-  return room;
 }
 
 absl::Status DiskLimits::Room::Fits(uint64_t bytes) const {

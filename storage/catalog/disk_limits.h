@@ -8,7 +8,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <utility>
 
@@ -17,7 +16,6 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "net/mutex.h"
-#include "net/unique_fd.h"
 #include "storage/catalog/catalog.h"
 #include "storage/catalog/unlinked_files.h"
 #include "storage/tree/tree.h"
@@ -38,14 +36,15 @@ absl::StatusOr<DiskLevel> ParseDiskLevel(absl::string_view text);
 class DiskLimits {
  public:
   struct Options {
+    const Tree* tree = nullptr;
     DiskLevel evict_at, refuse_at;  // of the same kind where both are something
     uint32_t peer_percent =
         100;  // of the room that objects leave, which what one peer has not finished may take
     const Catalog* catalog = nullptr;
     const UnlinkedFiles* unlinked = nullptr;
   };
-  // Errors as Tree::OpenDirectory() of the root. All outlive it.
-  static absl::StatusOr<std::unique_ptr<DiskLimits>> Open(const Tree& tree, const Options& options);
+  // All outlive it.
+  explicit DiskLimits(const Options& options);
 
   // Room that somebody fills bit by bit: it is as large as what has come so far, whatever more has
   // been announced. It dies when what was to be stored is in the catalog, or will never be. One
@@ -75,8 +74,6 @@ class DiskLimits {
   // For what `peer` sends: a name for all that counts as one; empty: nobody's in particular.
   // Nothing yet.
   Room Open(absl::string_view peer) { return Room(this, std::string(peer)); }
-  // The same, and all its bytes at once.
-  absl::StatusOr<Room> Reserve(uint64_t bytes, absl::string_view peer = "");
 
   // Whether an object that is announced with so many bytes could be kept. Keeps no room for it,
   // since to announce costs nothing. UNAVAILABLE as Extend(), and where it would be more than
@@ -91,10 +88,6 @@ class DiskLimits {
   // one on another file system, which is mounted below the root, where the level is a share of the
   // root's.
   bool Frees(int fd) const;
-
-  // The tree has followed its root: what is said of the file system is said of that one from now
-  // on. Errors as Open().
-  absl::Status FollowRoot(const Tree& tree);
 
   struct Fill {
     uint64_t used = 0;    // bytes that count against evict_at
@@ -117,9 +110,6 @@ class DiskLimits {
   uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
 
  private:
-  DiskLimits(const Options& options, net::UniqueFd root)
-      : options_(options), root_(std::move(root)) {}
-
   uint64_t BytesOf(const DiskLevel& level) const;
   // Whether there is such a level: none is a share of a file system that does not know its size.
   bool IsLimit(const DiskLevel& level) const {
@@ -133,7 +123,6 @@ class DiskLimits {
   absl::Status CheckAndAsk(uint64_t bytes, absl::string_view peer) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
-  const net::UniqueFd root_;
   net::Mutex mutex_;
   // Written under the lock, read without.
   // as last asked; bytes 0: it has no end

@@ -22,7 +22,16 @@ size_t UnlinkedMax() {
 }  // namespace
 
 Housekeeping::Housekeeping(const Options& options)
-    : options_(options), catalog_(options.catalog_memory), unlinked_(UnlinkedMax()) {}
+    : options_(options),
+      catalog_(options.catalog_memory),
+      unlinked_(UnlinkedMax()),
+      feed_(options.tree, &catalog_),
+      limits_({.tree = options.tree,
+               .evict_at = options.evict_at,
+               .refuse_at = options.refuse_at,
+               .peer_percent = options.peer_percent,
+               .catalog = &catalog_,
+               .unlinked = &unlinked_}) {}
 
 absl::Status Housekeeping::CheckCatalogRoom(absl::string_view uri) const {
   if (catalog_.HasRoomFor(CatalogFeed::NameOf(uri))) return absl::OkStatus();
@@ -30,38 +39,21 @@ absl::Status Housekeeping::CheckCatalogRoom(absl::string_view uri) const {
       "the catalog is full (--catalog_memory): try again when objects have been removed");
 }
 
-absl::StatusOr<std::unique_ptr<Housekeeping>> Housekeeping::Open(const Options& options) {
-  std::unique_ptr<Housekeeping> house(new Housekeeping(options));
-  absl::StatusOr<CatalogFeed> feed = CatalogFeed::Open(*options.tree, &house->catalog_);
-  if (!feed.ok()) return feed.status();
-  house->feed_.emplace(*std::move(feed));
-  DiskLimits::Options limits;
-  limits.evict_at = options.evict_at;
-  limits.refuse_at = options.refuse_at;
-  limits.peer_percent = options.peer_percent;
-  limits.catalog = &house->catalog_;
-  limits.unlinked = &house->unlinked_;
-  absl::StatusOr<std::unique_ptr<DiskLimits>> opened = DiskLimits::Open(*options.tree, limits);
-  if (!opened.ok()) return opened.status();
-  house->limits_ = *std::move(opened);
-  return house;
-}
-
 Housekeeping::~Housekeeping() { Stop(); }
 
 void Housekeeping::Start(DeleteIf delete_if) {
   CatalogKeeper::Options keeper;
   keeper.catalog = &catalog_;
-  keeper.feed = &*feed_;
+  keeper.feed = &feed_;
   keeper.watches_max = options_.watches_max;
   keeper.rescan = options_.rescan;
   keeper.warn_of_folding = options_.warn_of_folding;
   keeper.each_second = options_.each_second;
   if (delete_if != nullptr) {
-    feed_->RemoveLeftovers();
+    feed_.RemoveLeftovers();
     Reaper::Options upkeep;
     upkeep.catalog = &catalog_;
-    upkeep.limits = limits_.get();
+    upkeep.limits = &limits_;
     upkeep.unlinked = &unlinked_;
     upkeep.marks = marks();
     upkeep.delete_if = std::move(delete_if);
@@ -72,11 +64,9 @@ void Housekeeping::Start(DeleteIf delete_if) {
   keeper_ = std::make_unique<CatalogKeeper>(std::move(keeper));
 }
 
-absl::Status Housekeeping::FollowRoot() {
-  if (absl::Status followed = feed_->FollowRoot(*options_.tree); !followed.ok()) return followed;
-  absl::Status followed = limits_->FollowRoot(*options_.tree);
+void Housekeeping::FollowRoot() {
+  limits_.Ask();
   if (keeper_ != nullptr) keeper_->WalkAnew();
-  return followed;
 }
 
 void Housekeeping::Stop() {
@@ -88,10 +78,10 @@ Housekeeping::Counts Housekeeping::Read() const {
   counts.complete = catalog_.complete();
   counts.objects = catalog_.objects();
   counts.bytes = catalog_.bytes();
-  counts.refused = limits_->refused();
-  counts.used_bytes = limits_->used();
-  counts.evict_at_bytes = limits_->evict_at_bytes();
-  counts.refuse_at_bytes = limits_->refuse_at_bytes();
+  counts.refused = limits_.refused();
+  counts.used_bytes = limits_.used();
+  counts.evict_at_bytes = limits_.evict_at_bytes();
+  counts.refuse_at_bytes = limits_.refuse_at_bytes();
   counts.unlinked = unlinked_.files();
   counts.unlinked_bytes = unlinked_.bytes();
   counts.unlinked_untold = unlinked_.untold();

@@ -1,9 +1,9 @@
 // The catalog and all that lives by it, in one piece: what a server has of it, and what its Store
 // tells it.
 //
-//   absl::StatusOr<std::unique_ptr<Housekeeping>> house = Housekeeping::Open(options);
-//   (*house)->Start(delete_if);  // once rights are given up: the walk begins
-//   (*house)->Changed("a/b");    // after each change, before anybody is told of it
+//   Housekeeping house(options);
+//   house.Start(delete_if);  // once rights are given up: the walk begins
+//   house.Changed("a/b");    // after each change, before anybody is told of it
 //
 // Thread-safe but for Start() and Stop().
 #pragma once
@@ -12,9 +12,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "net/unique_fd.h"
@@ -42,8 +41,7 @@ class Housekeeping {
     uint32_t peer_percent = 100;
     std::function<void()> each_second;  // as CatalogKeeper::Options
   };
-  // Errors as Tree::OpenDirectory() of the root.
-  static absl::StatusOr<std::unique_ptr<Housekeeping>> Open(const Options& options);
+  explicit Housekeeping(const Options& options);
   ~Housekeeping();
 
   // Begins to walk the tree and to follow it. delete_if: how objects that have expired, or have to
@@ -51,8 +49,8 @@ class Housekeeping {
   // goes too.
   void Start(DeleteIf delete_if);
   // The tree has followed its root: all that is known is of another directory. It is walked anew.
-  // Errors as Open(). Any thread.
-  absl::Status FollowRoot();
+  // Any thread.
+  void FollowRoot();
   // No object is removed any more, and what is known grows old. What else there is may be called
   // on.
   void Stop();
@@ -61,9 +59,9 @@ class Housekeeping {
   // UNAVAILABLE: one more object would be more than the catalog may hold.
   absl::Status CheckCatalogRoom(absl::string_view uri) const;
   // Room for an object that is to be stored, to be kept until Changed() or until it is given up.
-  DiskLimits& limits() { return *limits_; }
+  DiskLimits& limits() { return limits_; }
   // `uri` has been stored or deleted.
-  void Changed(absl::string_view uri) { feed_->Refresh(uri); }
+  void Changed(absl::string_view uri) { feed_.Refresh(uri); }
   // A file that has just lost its name, open for reading.
   void Unlinked(net::UniqueFd file) { unlinked_.Take(std::move(file)); }
 
@@ -88,14 +86,12 @@ class Housekeeping {
   Counts Read() const;
 
  private:
-  explicit Housekeeping(const Options& options);
-
   const Options options_;
   Catalog catalog_;
   UnlinkedFiles unlinked_;
   UseMarks marks_;
-  std::optional<CatalogFeed> feed_;
-  std::unique_ptr<DiskLimits> limits_;
+  CatalogFeed feed_;
+  DiskLimits limits_;
   std::unique_ptr<Reaper> upkeep_;         // null: nothing is removed
   std::unique_ptr<CatalogKeeper> keeper_;  // null before Start()
 };

@@ -4,9 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <memory>
@@ -14,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "net/errno_status.h"
 #include "net/unique_fd.h"
+#include "storage/tree/open_at.h"
 
 namespace objmapper::storage {
 namespace {
@@ -33,14 +32,7 @@ bool IsDirectory(int directory, const dirent& entry) {
 }  // namespace
 
 net::UniqueFd OpenDirectoryBelow(int root, const std::string& path) {
-  open_how how{};
-  how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-  long fd;
-  do {
-    fd = syscall(SYS_openat2, root, path.empty() ? "." : path.c_str(), &how, sizeof(how));
-  } while (fd < 0 && (errno == EINTR || errno == EAGAIN));
-  return net::UniqueFd(static_cast<int>(fd));
+  return net::UniqueFd(OpenPlain(root, path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY));
 }
 
 absl::StatusOr<std::vector<DirectoryName>> NamesIn(int directory) {

@@ -1,10 +1,11 @@
-// The text and code for an errno of a failed change of the tree.
+// The text and code for an errno of a failed change of the tree, and how its messages name objects.
 #include "storage/tree/disk_error.h"
 
 #include <errno.h>
 
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
+#include "text/printable.h"
 
 namespace objmapper::storage {
 
@@ -33,6 +34,12 @@ absl::Status DiskError(int error, absl::string_view what) {
     default:
       return status;
   }
+}
+
+std::string QuotedUri(absl::string_view uri) {
+  constexpr size_t kShownMax = 100;
+  const std::string quoted = text::Quoted(uri, kShownMax);
+  return uri.size() <= kShownMax ? quoted : absl::StrCat(quoted, " (", uri.size(), " bytes)");
 }
 
 }  // namespace objmapper::storage

@@ -7,6 +7,9 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
 namespace objmapper::storage {
 
 // One version of one object. Two infos that compare equal name the same bytes, as far as the file
@@ -30,5 +33,10 @@ int64_t NanosecondsOf(const timespec& time);
 // Of the version, not of the content: equal bytes in another file have another one. Where the
 // content has been read, its own is told instead (description.h).
 std::string Etag(const ObjectInfo& info);
+
+// ObjectInfo of an open descriptor (fstat(2)); `uri` names it in errors. FAILED_PRECONDITION when
+// it is a directory, PERMISSION_DENIED when it is another thing that is no regular file, or one
+// that the kernel makes up, NOT_FOUND when it has expired, else as ErrnoToStatus.
+absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri);
 
 }  // namespace objmapper::storage

@@ -5,23 +5,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "net/clock.h"
 #include "net/errno_status.h"
-#include "storage/tree/attributes.h"
+#include "storage/tree/disk_error.h"
+#include "storage/tree/open_at.h"
 #include "storage/tree/reserved_name.h"
-#include "text/printable.h"
 
 namespace objmapper::storage {
 namespace {
@@ -31,25 +27,6 @@ constexpr int kAttemptsMax = 16;
 
 // How often an object that may have moved between overlay and disk is looked for again.
 constexpr int kMovesMax = 8;
-
-// glibc has no wrapper before 2.42. Close-on-exec always; EINTR (FUSE, NFS) is retried.
-int OpenAt2(int directory, const char* path, int flags, uint64_t resolve) {
-  open_how how{};
-  how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC;
-  how.resolve = resolve;
-  long fd;
-  do {
-    fd = syscall(SYS_openat2, directory, path, &how, sizeof(how));
-  } while (fd < 0 && errno == EINTR);
-  return static_cast<int>(fd);
-}
-
-// The URI for messages: quoted, printable, and not longer than a line or two.
-std::string Quoted(absl::string_view uri) {
-  constexpr size_t kShownMax = 100;
-  const std::string quoted = text::Quoted(uri, kShownMax);
-  return uri.size() <= kShownMax ? quoted : absl::StrCat(quoted, " (", uri.size(), " bytes)");
-}
 
 // Whether one of the components is "..". Searching for the dots skips most of the path at once.
 bool HasDotDot(absl::string_view path) {
@@ -70,90 +47,26 @@ absl::Status CopyPath(absl::string_view uri, char (&path)[PATH_MAX], size_t dept
   if (relative.empty()) return absl::InvalidArgumentError("the URI is empty");
   if (relative.size() >= PATH_MAX) {
     return absl::OutOfRangeError(
-        absl::StrCat("open ", Quoted(uri), ": longer than ", PATH_MAX - 1, " bytes"));
+        absl::StrCat("open ", QuotedUri(uri), ": longer than ", PATH_MAX - 1, " bytes"));
   }
   if (memchr(relative.data(), '\0', relative.size()) != nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("open ", Quoted(uri), ": contains a NUL"));
+    return absl::InvalidArgumentError(absl::StrCat("open ", QuotedUri(uri), ": contains a NUL"));
   }
   if (HasDotDot(relative)) {
     return absl::PermissionDeniedError(
-        absl::StrCat("open ", Quoted(uri), ": \"..\" is not allowed"));
+        absl::StrCat("open ", QuotedUri(uri), ": \"..\" is not allowed"));
   }
   if (IsDeeperThan(relative, depth_max)) {
     return absl::OutOfRangeError(
-        absl::StrCat("open ", Quoted(uri), ": deeper than ", kDepthMax, " levels"));
+        absl::StrCat("open ", QuotedUri(uri), ": deeper than ", kDepthMax, " levels"));
   }
   if (HasReservedName(relative)) {
     return absl::PermissionDeniedError(
-        absl::StrCat("open ", Quoted(uri), ": such names are reserved for the server"));
+        absl::StrCat("open ", QuotedUri(uri), ": such names are reserved for the server"));
   }
   memcpy(path, relative.data(), relative.size());
   path[relative.size()] = '\0';
   return absl::OkStatus();
-}
-
-// What a file that is not regular is, for messages.
-const char* KindOf(mode_t mode) {
-  switch (mode & S_IFMT) {
-    case S_IFDIR:
-      return "a directory";
-    case S_IFCHR:
-    case S_IFBLK:
-      return "a device";
-    case S_IFIFO:
-      return "a FIFO";
-    case S_IFSOCK:
-      return "a socket";
-    case S_IFLNK:
-      return "a symbolic link";
-    default:
-      return "of an unknown kind";
-  }
-}
-
-bool IsMadeUpBy(int64_t file_system) {
-  switch (file_system) {
-    case PROC_SUPER_MAGIC:
-    case SYSFS_MAGIC:
-    case DEBUGFS_MAGIC:
-    case TRACEFS_MAGIC:
-    case SECURITYFS_MAGIC:
-    case SELINUX_MAGIC:
-    case SMACK_MAGIC:
-    case CGROUP_SUPER_MAGIC:
-    case CGROUP2_SUPER_MAGIC:
-    case BINFMTFS_MAGIC:
-    case BPF_FS_MAGIC:
-    case NSFS_MAGIC:
-    case RDTGROUP_SUPER_MAGIC:
-    // Those that have no name in linux/magic.h.
-    case 0x62656570:  // configfs
-    case 0x65735543:  // fusectl
-    case 0x6E667364:  // nfsd
-    case 0x19800202:  // mqueue
-      return true;
-    default:
-      return false;
-  }
-}
-
-// Whether the kernel makes the file up while it is read, so that its size says nothing: 0, or a
-// page. Asked of files that take no blocks alone, and of one file system once a second: a number of
-// a device comes again.
-bool IsMadeUp(int fd, dev_t device) {
-  constexpr int64_t kBelievedNs = 1'000'000'000;
-  struct Known {
-    dev_t device = 0;
-    bool made_up = false;
-    int64_t until_ns = 0;
-  };
-  thread_local Known known;
-  const int64_t now_ns = net::NowNs();
-  if (known.device == device && now_ns < known.until_ns) return known.made_up;
-  struct statfs system;
-  if (fstatfs(fd, &system) != 0) return false;
-  known = {device, IsMadeUpBy(system.f_type), now_ns + kBelievedNs};
-  return known.made_up;
 }
 
 // O_NONBLOCK: a FIFO without a writer, a leased file or a device would block us in open(2).
@@ -166,17 +79,18 @@ absl::StatusOr<OpenedObject> AsObject(net::UniqueFd fd, absl::string_view uri) {
   if (!info.ok()) return std::move(info).status();
   // Nothing else was set that F_SETFL could clear (fcntl(2)); the client sees these flags.
   if (fcntl(fd.get(), F_SETFL, 0) != 0) {
-    return net::ErrnoToStatus(errno, absl::StrCat("open ", Quoted(uri)));
+    return net::ErrnoToStatus(errno, absl::StrCat("open ", QuotedUri(uri)));
   }
   return OpenedObject{std::move(fd), *info};
 }
 
 absl::Status NotAtHand(absl::string_view uri) {
-  return absl::UnavailableError(absl::StrCat("open ", Quoted(uri), ": not in the kernel's caches"));
+  return absl::UnavailableError(
+      absl::StrCat("open ", QuotedUri(uri), ": not in the kernel's caches"));
 }
 
 absl::Status ResolveError(int error, absl::string_view uri) {
-  const std::string what = absl::StrCat("open ", Quoted(uri));
+  const std::string what = absl::StrCat("open ", QuotedUri(uri));
   switch (error) {
     case ENAMETOOLONG:
       return absl::OutOfRangeError(absl::StrCat(what, ": a name in it is too long (ENAMETOOLONG)"));
@@ -196,10 +110,6 @@ absl::Status ResolveError(int error, absl::string_view uri) {
       return net::ErrnoToStatus(error, what);
   }
 }
-
-}  // namespace
-
-namespace {
 
 // The root's directory, O_PATH. Errors as Tree::Open().
 absl::StatusOr<net::UniqueFd> OpenRoot(const std::string& root) {
@@ -352,7 +262,7 @@ absl::StatusOr<OpenedObject> Tree::OpenIn(int directory, absl::string_view name,
                                           Wait wait) const {
   char path[NAME_MAX + 1];
   if (!IsPlainName(name)) {
-    return absl::PermissionDeniedError(absl::StrCat("open ", Quoted(uri), ": not a plain name"));
+    return absl::PermissionDeniedError(absl::StrCat("open ", QuotedUri(uri), ": not a plain name"));
   }
   memcpy(path, name.data(), name.size());
   path[name.size()] = '\0';
@@ -463,39 +373,6 @@ bool IsPlainName(absl::string_view name) {
   return !name.empty() && name.size() <= NAME_MAX && name != "." && name != ".." &&
          !IsReservedName(name) && memchr(name.data(), '/', name.size()) == nullptr &&
          memchr(name.data(), '\0', name.size()) == nullptr;
-}
-
-absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri) {
-  // The system call itself: glibc's fstat() goes through newfstatat(2), which looks at an empty
-  // path first and takes a fifth longer. On 64-bit machines the kernel fills struct stat as it is.
-  static_assert(sizeof(long) == 8);
-  struct stat status;
-  if (syscall(SYS_fstat, fd, &status) != 0) {
-    return net::ErrnoToStatus(errno, absl::StrCat("stat ", Quoted(uri)));
-  }
-  if (!S_ISREG(status.st_mode)) {
-    return absl::Status(
-        S_ISDIR(status.st_mode) ? absl::StatusCode::kFailedPrecondition
-                                : absl::StatusCode::kPermissionDenied,
-        absl::StrCat("open ", Quoted(uri), ": it is ", KindOf(status.st_mode), ", not an object"));
-  }
-  if (status.st_blocks == 0 && IsMadeUp(fd, status.st_dev)) {
-    return absl::PermissionDeniedError(
-        absl::StrCat("open ", Quoted(uri),
-                     ": the kernel generates this file when it is read, so its size is not "
-                     "reliable and it is not an object"));
-  }
-  if (MayExpire(status.st_mode) && HasExpired(fd)) {
-    return absl::NotFoundError(absl::StrCat("open ", Quoted(uri), ": it has expired"));
-  }
-  ObjectInfo info;
-  info.size = static_cast<uint64_t>(status.st_size);
-  info.mtime_s = status.st_mtim.tv_sec;  // the nanoseconds go on from there, before the epoch too
-  info.mtime_ns = NanosecondsOf(status.st_mtim);
-  info.ctime_ns = NanosecondsOf(status.st_ctim);
-  info.device = status.st_dev;
-  info.inode = status.st_ino;
-  return info;
 }
 
 }  // namespace objmapper::storage

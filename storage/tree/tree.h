@@ -52,8 +52,7 @@ class Tree {
   absl::Status CheckRoot() const;
   // Has the name resolved anew, and serves what it means now; false: it is what it was. accept: may
   // say no to the directory (O_PATH), which is the result then. Errors as Open(); the tree stays as
-  // it was then. Who has opened something of the root itself does so again (FollowRoot() of the
-  // feed and of the limits). Any thread, one at a time.
+  // it was then. Any thread, one at a time.
   absl::StatusOr<bool> FollowRoot(absl::FunctionRef<absl::Status(int root)> accept) const;
 
   // Opens the object that `uri` names.
@@ -115,6 +114,8 @@ class Tree {
   SlowOpens& slow_opens() const { return *slow_opens_; }
 
   const std::string& root() const { return root_path_; }
+  // Its directory, O_PATH, borrowed: the number stays, what it means FollowRoot() changes.
+  int root_fd() const { return root_.get(); }
 
   // From now on each object that is found is marked in `marks`, which outlives the tree; null: in
   // none. Before threads share the tree.
@@ -160,10 +161,5 @@ class Tree {
 // Whether `name` is one component that can only be an object's name in its directory: not empty,
 // ".", "..", too long, reserved (reserved_name.h), nor with a slash or NUL.
 bool IsPlainName(absl::string_view name);
-
-// ObjectInfo of an open descriptor (fstat(2)); `uri` names it in errors. FAILED_PRECONDITION when
-// it is a directory, PERMISSION_DENIED when it is another thing that is no regular file, or one
-// that the kernel makes up, NOT_FOUND when it has expired, else as ErrnoToStatus.
-absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri);
 
 }  // namespace objmapper::storage

@@ -31,9 +31,7 @@ class CatalogKeeperTest : public testing::Test {
     absl::StatusOr<Tree> tree = Tree::Open(scratch_.path());
     ASSERT_TRUE(tree.ok()) << tree.status();
     tree_.emplace(*std::move(tree));
-    absl::StatusOr<CatalogFeed> feed = CatalogFeed::Open(*tree_, &catalog_);
-    ASSERT_TRUE(feed.ok()) << feed.status();
-    feed_.emplace(*std::move(feed));
+    feed_.emplace(&*tree_, &catalog_);
   }
 
   void Start(size_t watches_max = 1000, absl::Duration rescan = absl::Hours(1)) {

@@ -170,22 +170,23 @@ TEST_F(CatalogTest, TellsADirectorysNames) {
 
 // Those that expire are known in their order, through replacement and deletion.
 TEST_F(CatalogTest, KnowsWhatExpires) {
-  EXPECT_EQ(catalog_.NextExpiry(), 0u);
+  EXPECT_EQ(catalog_.Expired(UINT32_MAX, 1), Names{});
   Put("never");
   Put("late", {.expires_s = 300});
   Put("soon", {.expires_s = 100});
   Put("then", {.expires_s = 200});
-  EXPECT_EQ(catalog_.NextExpiry(), 100u);
+  EXPECT_EQ(catalog_.Expired(100, 10), Names{"soon"});
   EXPECT_EQ(catalog_.Expired(99, 10), Names{});
   EXPECT_EQ(catalog_.Expired(250, 10), (Names{"soon", "then"}));
   EXPECT_EQ(catalog_.Expired(1000, 1), Names{"soon"});
   Put("soon");                      // replaced by one that stays
   Put("then", {.expires_s = 400});  // and by one that stays longer
-  EXPECT_EQ(catalog_.NextExpiry(), 300u);
+  EXPECT_EQ(catalog_.Expired(299, 1), Names{});
+  EXPECT_EQ(catalog_.Expired(300, 1), Names{"late"});
   Erase("late");
   EXPECT_EQ(catalog_.Expired(1000, 10), Names{"then"});
   Erase("then");
-  EXPECT_EQ(catalog_.NextExpiry(), 0u);
+  EXPECT_EQ(catalog_.Expired(UINT32_MAX, 1), Names{});
 }
 
 // A use is remembered if it is the latest, and makes no object.

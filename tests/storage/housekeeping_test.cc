@@ -39,9 +39,7 @@ class HousekeepingTest : public testing::Test {
     options.rescan = absl::Hours(1);
     options.evict_at = *ParseDiskLevel(evict_at);
     options.refuse_at = *ParseDiskLevel(refuse_at);
-    absl::StatusOr<std::unique_ptr<Housekeeping>> house = Housekeeping::Open(options);
-    ASSERT_TRUE(house.ok()) << house.status();
-    house_ = *std::move(house);
+    house_ = std::make_unique<Housekeeping>(options);
     tree_->MarkUses(house_->marks());
     store_.emplace(
         Store::Options{.tree = &*tree_, .durability = Durability::kNone, .house = house_.get()});

@@ -37,17 +37,14 @@ class UpkeepTest : public testing::Test {
   }
 
   void Open(const std::string& evict_at, const std::string& refuse_at) {
-    absl::StatusOr<CatalogFeed> feed = CatalogFeed::Open(*tree_, &catalog_);
-    ASSERT_TRUE(feed.ok()) << feed.status();
-    feed_ = std::make_unique<CatalogFeed>(*std::move(feed));
+    feed_ = std::make_unique<CatalogFeed>(&*tree_, &catalog_);
     DiskLimits::Options limits;
+    limits.tree = &*tree_;
     limits.evict_at = *ParseDiskLevel(evict_at);
     limits.refuse_at = *ParseDiskLevel(refuse_at);
     limits.catalog = &catalog_;
     limits.unlinked = &unlinked_;
-    absl::StatusOr<std::unique_ptr<DiskLimits>> opened = DiskLimits::Open(*tree_, limits);
-    ASSERT_TRUE(opened.ok()) << opened.status();
-    limits_ = *std::move(opened);
+    limits_ = std::make_unique<DiskLimits>(limits);
     Reaper::Options options;
     options.catalog = &catalog_;
     options.limits = limits_.get();
@@ -152,7 +149,7 @@ TEST_F(UpkeepTest, SparesTheSuccessorOfWhatHasExpired) {
   Pass(20);
   DoAll();
   EXPECT_EQ(Uris(), "a");
-  EXPECT_EQ(catalog_.NextExpiry(), 0u);
+  EXPECT_TRUE(catalog_.Expired(UINT32_MAX, 1).empty());
   EXPECT_EQ(upkeep_->expired(), 0u);
 }
 
@@ -194,12 +191,12 @@ TEST_F(UpkeepTest, AnObjectOnItsWayHoldsNothingUp) {
   Put("a", 400, 1);
   Put("b", 400, 2);
   Put("c", 400, 3);
-  absl::StatusOr<DiskLimits::Room> room = limits_->Reserve(400);
-  ASSERT_TRUE(room.ok()) << room.status();
+  DiskLimits::Room room = limits_->Open("");
+  ASSERT_TRUE(room.Extend(400).ok());
   DoAll();
   EXPECT_EQ(Uris(), "b c");
   Put("d", 400, 4);
-  *room = DiskLimits::Room();
+  room = DiskLimits::Room();
   Pass(1);
   DoAll();
   EXPECT_EQ(Uris(), "c d");
