@@ -28,6 +28,10 @@ struct ListPage {
                        // else empty
   std::string next;    // and the least that is still to come; what a client is told is made of both
                        // (list_cursor.h)
+  size_t bytes = 0;    // of the entries, as ListQuery::bytes_max counts
+
+  // Adds the next entry. False: the page is full, and ends before it.
+  bool Add(ListEntry entry, const ListQuery& query);
 };
 
 // What of a listing may be seen.

@@ -1,27 +1,18 @@
 // A page of a listing from the catalog: entries that have expired or that the caller may not see
 // are skipped.
-#include "storage/store/list_catalog.h"
-
 #include <time.h>
 
 #include <optional>
 #include <string>
 #include <utility>
 
-#include "absl/status/statusor.h"
+#include "storage/store/list_page.h"
 
 namespace objmapper::storage {
-namespace {
-
-// As the wire has an entry (docs/protocol.md): uri_length u16, size u64, mtime u64.
-constexpr size_t kEntryBytes = 18;
-
-}  // namespace
 
 ListPage ListCatalog(const Catalog& catalog, const Tree& tree, const ListQuery& query,
                      const ListFilter& filter) {
   ListPage page;
-  size_t bytes = 0;
   // By the same clock as Tree's, which finds it or not: time(2) is up to a tick behind.
   timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
@@ -42,15 +33,7 @@ ListPage ListCatalog(const Catalog& catalog, const Tree& tree, const ListQuery& 
           entry.size = info->size;
           entry.mtime_s = info->mtime_s;
         }
-        bytes += kEntryBytes + object.uri.size();
-        // A page has one entry at least, or there would be no end.
-        if (!page.entries.empty() && bytes > query.bytes_max) {
-          page.cursor = page.entries.back().uri;
-          page.next = std::move(entry.uri);
-          return false;
-        }
-        page.entries.push_back(std::move(entry));
-        return true;
+        return page.Add(std::move(entry), query);
       });
   return page;
 }

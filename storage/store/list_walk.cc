@@ -1,7 +1,5 @@
 // A page of a listing from the tree. At most three directories are open at a time, whatever the
 // depth.
-#include "storage/store/list_walk.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -14,14 +12,13 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
+#include "storage/store/list_page.h"
 #include "storage/tree/directory_names.h"
 #include "storage/tree/reserved_name.h"
 
 namespace objmapper::storage {
 namespace {
 
-// As the wire has an entry (docs/protocol.md): uri_length u16, size u64, mtime u64.
-constexpr size_t kEntryBytes = 18;
 // The longest URI that can be asked for.
 constexpr size_t kUriMax = 4096;
 
@@ -130,16 +127,7 @@ class Walk {
       entry.size = info->size;
       entry.mtime_s = info->mtime_s;
     }
-    const size_t bytes = kEntryBytes + uri.size();
-    // A page has one entry at least, or there would be no end.
-    if (!page_.entries.empty() && bytes_ + bytes > query_.bytes_max) {
-      full_ = true;
-      page_.cursor = page_.entries.back().uri;
-      page_.next = uri;
-      return;
-    }
-    bytes_ += bytes;
-    page_.entries.push_back(std::move(entry));
+    full_ = !page_.Add(std::move(entry), query_);
   }
 
   const Tree& tree_;
@@ -147,7 +135,6 @@ class Walk {
   const ListFilter& filter_;
   net::UniqueFd root_;
   ListPage page_;
-  size_t bytes_ = 0;
   bool full_ = false;
 };
 
