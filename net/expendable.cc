@@ -79,67 +79,39 @@ class Expendable {
   absl::StatusOr<std::string> Run(absl::string_view request, absl::Span<const int> fds,
                                   absl::Duration patience, absl::FunctionRef<bool()> go_on) {
     DCHECK_LE(request.size(), kTaskBytesMax);
-    tasks_.fetch_add(1, std::memory_order_relaxed);
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
-      return ErrnoToStatus(errno, "a pipe for the answer");
-    const UniqueFd read_end(ends[0]);
-    UniqueFd write_end(ends[1]);
-    const int64_t patience_ns = PatienceNs(patience);
     ExpendableHeader header;
-    header.patience_ns = patience_ns;
-    std::string message(reinterpret_cast<const char*>(&header), sizeof(header));
-    message.append(request.data(), request.size());
-    std::vector<int> all = {write_end.get()};
-    all.insert(all.end(), fds.begin(), fds.end());
-    int64_t until_ns = NowNs() + patience_ns;
-    if (absl::Status sent = SendTask(message, all, until_ns, go_on); !sent.ok()) return sent;
-    write_end.Reset();
-    std::string answer;
+    header.patience_ns = PatienceNs(patience);
+    const absl::StatusOr<UniqueFd> worker = Ask(header, request, fds, go_on);
+    if (!worker.ok()) return worker.status();
+    std::string answer(1 + kTaskBytesMax, '\0');
+    std::vector<UniqueFd> none;
     while (true) {
-      const int64_t looked_ns = NowNs();
-      pollfd polled{read_end.get(), POLLIN, 0};
-      poll(&polled, 1, kLookEveryMs);
-      char bytes[1024];
-      const ssize_t got = read(read_end.get(), bytes, sizeof(bytes));
-      if (got > 0) {
-        until_ns = NowNs() + patience_ns;
-        answer.append(bytes, static_cast<size_t>(got));
-        // Signs of life before the answer.
-        answer.erase(0, std::min(answer.find_first_not_of('.'), answer.size()));
-      } else if (got == 0) {
-        if (!answer.empty()) return answer.substr(1);
+      const int64_t until_ns = NowNs() + header.patience_ns;
+      const absl::StatusOr<size_t> got =
+          Hear(worker->get(), &answer, &none, header.patience_ns, go_on);
+      if (!got.ok()) return got.status();
+      if (*got == 0) {
         // Killed for being late, or by somebody else.
         return NowNs() + kLookEveryMs * 2'000'000 > until_ns
                    ? Late()
                    : absl::UnavailableError("the process that examined the file has died");
       }
-      if (looked_ns > until_ns) return Late();
-      if (got <= 0 && !go_on()) return absl::CancelledError("it is no longer needed");
+      // Else a sign of life before the answer.
+      if (answer[0] == '=') return answer.substr(1, *got - 1);
     }
   }
 
   absl::StatusOr<ReceivedElsewhere> Receive(int socket, size_t bytes, absl::Duration patience,
                                             absl::FunctionRef<bool()> go_on) {
-    tasks_.fetch_add(1, std::memory_order_relaxed);
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
-      return ErrnoToStatus(errno, "a socket for the answer");
-    }
-    const UniqueFd ours(ends[0]);
-    UniqueFd theirs(ends[1]);
     ExpendableHeader header;
     header.patience_ns = PatienceNs(patience);
     header.receive_bytes = bytes;
-    const int all[] = {theirs.get(), socket};
-    const absl::string_view message(reinterpret_cast<const char*>(&header), sizeof(header));
-    if (absl::Status sent = SendTask(message, all, NowNs() + header.patience_ns, go_on); !sent.ok())
-      return sent;
-    theirs.Reset();
+    const absl::StatusOr<UniqueFd> worker = Ask(header, "", {socket}, go_on);
+    if (!worker.ok()) return worker.status();
     ReceivedElsewhere received;
     std::string answer(sizeof(ReceiptHeader) + bytes, '\0');
     std::vector<UniqueFd> fds;
-    absl::StatusOr<size_t> got = Hear(ours.get(), &answer, &fds, header.patience_ns, go_on);
+    absl::StatusOr<size_t> got = Hear(worker->get(), &answer, &fds, header.patience_ns, go_on);
     if (!got.ok()) return got.status();
     ReceiptHeader receipt;
     if (*got < sizeof(receipt))
@@ -150,7 +122,7 @@ class Expendable {
     received.fds = receipt.fds;
     received.lost = receipt.lost;
     if (receipt.fds != 1) return received;
-    got = Hear(ours.get(), &answer, &fds, header.patience_ns, go_on);
+    got = Hear(worker->get(), &answer, &fds, header.patience_ns, go_on);
     if (absl::IsCancelled(got.status())) return got.status();
     received.verdict = ReceivedElsewhere::kNoVerdict;
     if (!got.ok() || *got < sizeof(receipt)) return received;
@@ -207,9 +179,22 @@ class Expendable {
                                int64_t{3600} * 1'000'000'000);
   }
 
-  absl::Status SendTask(absl::string_view message, absl::Span<const int> fds, int64_t until_ns,
-                        absl::FunctionRef<bool()> go_on) {
-    for (int64_t looked_ns = NowNs(); SendWithFds(sockets_[kTasker].get(), message, fds) < 0;
+  // Sends a task to whichever worker is idle, and returns where its answers are heard.
+  absl::StatusOr<UniqueFd> Ask(const ExpendableHeader& header, absl::string_view request,
+                               absl::Span<const int> fds, absl::FunctionRef<bool()> go_on) {
+    tasks_.fetch_add(1, std::memory_order_relaxed);
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+      return ErrnoToStatus(errno, "a socket for the answer");
+    }
+    UniqueFd ours(ends[0]);
+    const UniqueFd theirs(ends[1]);
+    std::string message(reinterpret_cast<const char*>(&header), sizeof(header));
+    message.append(request.data(), request.size());
+    std::vector<int> all = {theirs.get()};
+    all.insert(all.end(), fds.begin(), fds.end());
+    const int64_t until_ns = NowNs() + header.patience_ns;
+    for (int64_t looked_ns = NowNs(); SendWithFds(sockets_[kTasker].get(), message, all) < 0;
          looked_ns = NowNs()) {
       if (errno != EAGAIN && errno != ETOOMANYREFS && errno != ENOBUFS && errno != ENOMEM) {
         return absl::UnavailableError("the process that examines foreign files has died");
@@ -220,7 +205,7 @@ class Expendable {
       poll(&room, 1, kLookEveryMs);
       usleep(1'000);  // ETOOMANYREFS is no want of room in the socket
     }
-    return absl::OkStatus();
+    return ours;
   }
 
   // The next message of a worker's; 0: there is none any more.
@@ -352,16 +337,6 @@ Expendable* expendable = nullptr;
 
 std::atomic<bool> abandoned{false};
 
-ForeignJudge& Judge() {
-  static auto* const judge = new ForeignJudge();
-  return *judge;
-}
-
-ExpendableTask& Task() {
-  static auto* const task = new ExpendableTask();
-  return *task;
-}
-
 // All but the standard ones and `keep`; those become /dev/null.
 void CloseOthers(UniqueFd keep[kExpendableKinds]) {
   const int null = open("/dev/null", O_RDWR);
@@ -379,11 +354,9 @@ void CloseOthers(UniqueFd keep[kExpendableKinds]) {
 
 }  // namespace
 
-absl::Status StartExpendable(ExpendableTask task, ForeignJudge judge,
+absl::Status StartExpendable(const ExpendableTask& task, const ForeignJudge& judge,
                              const std::function<absl::Status()>& prepare) {
   CHECK(expendable == nullptr);
-  Judge() = std::move(judge);
-  Task() = std::move(task);
   UniqueFd ours[kExpendableKinds], theirs[kExpendableKinds];
   for (int kind = 0; kind < kExpendableKinds; ++kind) {
     int ends[2];
@@ -403,7 +376,7 @@ absl::Status StartExpendable(ExpendableTask task, ForeignJudge judge,
     CloseOthers(theirs);
     prctl(PR_SET_NAME, "objmapper-spare", 0, 0, 0);
     if (prepare != nullptr && !prepare().ok()) _exit(1);
-    RunSupervisor(shared, theirs, Task(), Judge());
+    RunSupervisor(shared, theirs, task, judge);
   }
   expendable = new Expendable(std::move(ours[kCloser]), std::move(ours[kTasker]), shared);
   return absl::OkStatus();
@@ -418,11 +391,6 @@ absl::StatusOr<std::string> RunExpendable(absl::string_view request, absl::Span<
                                           absl::FunctionRef<bool()> go_on) {
   if (expendable != nullptr) return expendable->Run(request, fds, patience, go_on);
   return absl::UnavailableError("there is no process for it");
-}
-
-absl::StatusOr<std::string> RunExpendable(absl::string_view request, absl::Span<const int> fds,
-                                          absl::Duration patience) {
-  return RunExpendable(request, fds, patience, [] { return !abandoned.load(); });
 }
 
 absl::StatusOr<ReceivedElsewhere> ReceiveElsewhere(int socket, size_t bytes,

@@ -3,9 +3,10 @@
 //
 //   StartExpendable(RunTask, become);       // in main(), before there is any thread
 //   Dispose(std::move(fd));                 // net/foreign_fd.h: the last reference is dropped
-//   there ReceiveElsewhere(socket, bytes, patience);        // takes descriptors off a client's
-//   socket, and judges them RunExpendable("look", {fd}, absl::Seconds(30));   // asks something of
-//   a foreign file
+//                                           // there
+//   ReceiveElsewhere(socket, bytes, patience);   // takes descriptors off a client's socket, and
+//                                                // judges them
+//   RunExpendable("look", {fd}, absl::Seconds(30), go_on);   // asks something of a foreign file
 //
 // How it works: one supervisor, forked before the server has threads, listeners or connections,
 // forks workers of one thread each. Workers of a kind read the same socket, so that whoever is idle
@@ -53,7 +54,7 @@ using ForeignJudge = std::function<int(int fd)>;
 
 // Forks the supervisor. Once, while the process has one thread. prepare: called in the new process,
 // to give up rights; a failure ends it. Errors: no process or no memory.
-absl::Status StartExpendable(ExpendableTask task, ForeignJudge judge,
+absl::Status StartExpendable(const ExpendableTask& task, const ForeignJudge& judge,
                              const std::function<absl::Status()>& prepare = nullptr);
 bool HasExpendable();
 
@@ -84,8 +85,6 @@ void AbandonExpendable(bool abandon);
 //   UNAVAILABLE         all workers are busy, or it has died; try again
 absl::StatusOr<std::string> RunExpendable(absl::string_view request, absl::Span<const int> fds,
                                           absl::Duration patience, absl::FunctionRef<bool()> go_on);
-absl::StatusOr<std::string> RunExpendable(absl::string_view request, absl::Span<const int> fds,
-                                          absl::Duration patience);
 
 // No more descriptors are to be taken from peers: too many wait to be let go of. Any thread.
 bool ExpendableFull();

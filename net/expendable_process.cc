@@ -45,11 +45,11 @@ constexpr int64_t kFarewellNs = 500'000'000;
 
 class Worker {
  public:
-  Worker(ExpendableShared* shared, int kind, int place, int socket, int wake,
+  Worker(ExpendableShared* shared, int kind, ExpendableSlot* slot, int socket, int wake,
          const ExpendableTask& task, const ForeignJudge& judge)
       : shared_(shared),
         kind_(kind),
-        slot_(&shared->slots[kind][place]),
+        slot_(slot),
         socket_(socket),
         wake_(wake),
         task_(task),
@@ -90,7 +90,7 @@ class Worker {
         slot_->until_ns.exchange(now_ns + std::min(patience_ns, INT64_MAX - now_ns)) == 0;
     if (!idled) return;
     // The supervisor looks after those who are at work, and has to know when there is nobody else.
-    if (shared_->asleep.exchange(false) || !SomebodyIdles()) {
+    if (shared_->asleep.exchange(false) || !shared_->AnyIdle(kind_)) {
       const char byte = '!';
       [[maybe_unused]] const ssize_t written = write(wake_, &byte, 1);  // full: it is about to look
     }
@@ -105,13 +105,6 @@ class Worker {
     std::atomic<Ticket>& state = shared_->tickets[ticket];
     while (state.load() != Ticket::kClosedHere) usleep(100);
     state.store(Ticket::kFree);
-  }
-
-  bool SomebodyIdles() const {
-    for (const ExpendableSlot& slot : shared_->slots[kind_]) {
-      if (slot.pid.load() != 0 && slot.until_ns.load() == 0) return true;
-    }
-    return false;
   }
 
   void Receive(const ExpendableHeader& header, int answer_to, int from) {
@@ -148,14 +141,14 @@ class Worker {
     for (const UniqueFd& fd : *fds) borrowed.push_back(fd.get());
     const auto go_on = [&] {
       slot_->until_ns.store(NowNs() + header.patience_ns);
-      const char byte = '.';
       // Full: it has been told often enough. Else nobody reads it any more.
-      return write(answer_to.get(), &byte, 1) == 1 || errno == EAGAIN;
+      return SendWithFds(answer_to.get(), ".", {}) == 1 || errno == EAGAIN;
     };
     Begin(header.patience_ns);
     if (go_on()) {
       const std::string answer = "=" + task_(request, borrowed, go_on);
-      [[maybe_unused]] const ssize_t written = write(answer_to.get(), answer.data(), answer.size());
+      // Waits for room behind the signs of life, if need be.
+      send(answer_to.get(), answer.data(), answer.size(), MSG_NOSIGNAL);
     }
     slot_->until_ns.store(NowNs() + kClosePatienceNs);
     fds->clear();
@@ -210,7 +203,7 @@ class Supervisor {
       pollfd polled[kExpendableKinds + 1] = {};
       for (int kind = 0; kind < kExpendableKinds; ++kind) {
         // While somebody idles, the message is theirs to see.
-        const bool crowded = Idle(kind) == 0;
+        const bool crowded = !shared_->AnyIdle(kind);
         if (!crowded) crowded_since_ns_[kind] = 0;
         polled[kind] = {sockets_[kind].get(), static_cast<short>(crowded ? POLLIN : 0), 0};
         // A message waits already: it is looked at again in a moment.
@@ -239,19 +232,11 @@ class Supervisor {
   }
 
  private:
-  int Idle(int kind) const {
-    int idle = 0;
-    for (const ExpendableSlot& slot : shared_->slots[kind])
-      idle += slot.pid.load() != 0 && slot.until_ns.load() == 0;
-    return idle;
-  }
-
   // Those that have been killed are waited for by SIGCHLD alone.
   bool AnyAtWork() const {
-    for (int kind = 0; kind < kExpendableKinds; ++kind) {
-      for (int place = 0; place < kExpendableWorkersMax; ++place) {
-        const ExpendableSlot& slot = shared_->slots[kind][place];
-        if (slot.pid.load() != 0 && slot.until_ns.load() != 0 && !killed_[kind][place]) return true;
+    for (const auto& slots : shared_->slots) {
+      for (const ExpendableSlot& slot : slots) {
+        if (slot.pid.load() != 0 && slot.until_ns.load() != 0 && !slot.killed) return true;
       }
     }
     return false;
@@ -259,7 +244,7 @@ class Supervisor {
 
   // Starts one more of the kind if a message waits and nobody comes to it.
   void Staff(int kind, bool message_waits) {
-    if (Idle(kind) > 0) {
+    if (shared_->AnyIdle(kind)) {
       crowded_since_ns_[kind] = 0;
       return;
     }
@@ -272,19 +257,18 @@ class Supervisor {
     if (crowded_since_ns_[kind] == 0 && !alone) return;
     if (workers > 1 && now_ns - crowded_since_ns_[kind] < kCrowdedNs) return;
     crowded_since_ns_[kind] = 0;
-    for (int place = 0; place < kExpendableWorkersMax; ++place) {
-      if (shared_->slots[kind][place].pid.load() == 0) {
-        Fork(kind, place);
-        return;
-      }
-    }
+    Fork(kind);
   }
 
-  void Fork(int kind, int place) {
-    ExpendableSlot* const slot = &shared_->slots[kind][place];
+  // Nothing, when all places are taken or no process is to be had: those that are there go on.
+  void Fork(int kind) {
+    ExpendableSlot* const slot =
+        std::find_if(std::begin(shared_->slots[kind]), std::end(shared_->slots[kind]),
+                     [](const ExpendableSlot& one) { return one.pid.load() == 0; });
+    if (slot == std::end(shared_->slots[kind])) return;
     slot->until_ns.store(0);
     const pid_t child = fork();
-    if (child < 0) return;  // no process is to be had: those that are there go on
+    if (child < 0) return;
     if (child > 0) {
       slot->pid.store(child);
       return;
@@ -294,22 +278,20 @@ class Supervisor {
     prctl(PR_SET_NAME, kind == kCloser ? "objmapper-close" : "objmapper-task", 0, 0, 0);
     slot->pid.store(getpid());  // whoever is first
     wake_read_.Reset();
-    Worker(shared_, kind, place, sockets_[kind].get(), wake_write_.get(), task_, judge_).Run();
+    Worker(shared_, kind, slot, sockets_[kind].get(), wake_write_.get(), task_, judge_).Run();
   }
 
   void KillLate(int64_t now_ns, bool* busy) {
-    for (int kind = 0; kind < kExpendableKinds; ++kind) {
-      for (int place = 0; place < kExpendableWorkersMax; ++place) {
-        ExpendableSlot& slot = shared_->slots[kind][place];
+    for (auto& slots : shared_->slots) {
+      for (ExpendableSlot& slot : slots) {
         const pid_t pid = slot.pid.load();
         const int64_t until_ns = slot.until_ns.load();
-        if (pid == 0 || until_ns == 0) continue;
         // Killed, and not gone: nothing is to be done but to wait. Its end is told by SIGCHLD.
-        if (killed_[kind][place]) continue;
+        if (pid == 0 || until_ns == 0 || slot.killed) continue;
         *busy = true;
         if (now_ns < until_ns) continue;
         kill(pid, SIGKILL);
-        killed_[kind][place] = true;
+        slot.killed = true;
         shared_->killed.fetch_add(1);
       }
     }
@@ -319,11 +301,10 @@ class Supervisor {
     while (true) {
       const pid_t gone = waitpid(-1, nullptr, WNOHANG);
       if (gone <= 0) return;
-      for (int kind = 0; kind < kExpendableKinds; ++kind) {
-        for (int place = 0; place < kExpendableWorkersMax; ++place) {
-          ExpendableSlot& slot = shared_->slots[kind][place];
+      for (auto& slots : shared_->slots) {
+        for (ExpendableSlot& slot : slots) {
           if (slot.pid.load() != gone) continue;
-          killed_[kind][place] = false;
+          slot.killed = false;
           slot.until_ns.store(0);
           slot.pid.store(0);
         }
@@ -341,19 +322,13 @@ class Supervisor {
       for (int kind = 0; kind < kExpendableKinds; ++kind) {
         int queued = 0;
         // Nobody is there to take what waits.
-        if (Idle(kind) == 0 && recv(sockets_[kind].get(), &queued, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
-          Fork(kind, FreePlace(kind));
+        if (!shared_->AnyIdle(kind) &&
+            recv(sockets_[kind].get(), &queued, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+          Fork(kind);
         for (const ExpendableSlot& slot : shared_->slots[kind]) any |= slot.pid.load() != 0;
       }
       if (!any) break;
       usleep(5'000);
-    }
-    _exit(0);
-  }
-
-  int FreePlace(int kind) const {
-    for (int place = 0; place < kExpendableWorkersMax; ++place) {
-      if (shared_->slots[kind][place].pid.load() == 0) return place;
     }
     _exit(0);
   }
@@ -367,7 +342,6 @@ class Supervisor {
   sigset_t while_waiting_;
   int64_t crowded_since_ns_[kExpendableKinds] = {};  // 0: nobody waits for want of workers
   int64_t lively_until_ns_ = 0;
-  bool killed_[kExpendableKinds][kExpendableWorkersMax] = {};
 };
 
 }  // namespace

@@ -59,6 +59,12 @@ std::string Task(absl::string_view request, absl::Span<const int> fds,
                       contents.substr(0, static_cast<size_t>(std::max<ssize_t>(got, 0))));
 }
 
+// Whoever asks waits for the answer.
+absl::StatusOr<std::string> Ask(absl::string_view request, absl::Span<const int> fds,
+                                absl::Duration patience) {
+  return RunExpendable(request, fds, patience, [] { return true; });
+}
+
 class ExpendableTest : public testing::Test {
  protected:
   static void SetUpTestSuite() { ASSERT_TRUE(StartExpendable(Task, JudgeForeignFd).ok()); }
@@ -137,7 +143,7 @@ TEST_F(ExpendableTest, ATaskIsDoneWithItsDescriptors) {
   const UniqueFd memory(memfd_create("test", MFD_CLOEXEC));
   ASSERT_EQ(write(memory.get(), "contents", 8), 8);
   for (int i = 0; i < 10; ++i) {
-    const auto answer = RunExpendable("it", {memory.get()}, kLong);
+    const auto answer = Ask("it", {memory.get()}, kLong);
     ASSERT_TRUE(answer.ok()) << answer.status();
     EXPECT_EQ(*answer, "did it contents");
   }
@@ -146,13 +152,12 @@ TEST_F(ExpendableTest, ATaskIsDoneWithItsDescriptors) {
 // One that makes progress may take longer than it may be silent; one that does not is given up, and
 // one that dies is told of.
 TEST_F(ExpendableTest, TasksThatDoNotAnswer) {
-  EXPECT_EQ(RunExpendable("slowly", {}, absl::Seconds(1)).value_or(""), "did slowly ");
-  EXPECT_TRUE(
-      absl::IsDeadlineExceeded(RunExpendable("hang", {}, absl::Milliseconds(300)).status()));
-  EXPECT_TRUE(absl::IsUnavailable(RunExpendable("die", {}, kLong).status()));
+  EXPECT_EQ(Ask("slowly", {}, absl::Seconds(1)).value_or(""), "did slowly ");
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Ask("hang", {}, absl::Milliseconds(300)).status()));
+  EXPECT_TRUE(absl::IsUnavailable(Ask("die", {}, kLong).status()));
   EXPECT_TRUE(absl::IsCancelled(
       RunExpendable("hang", {}, absl::Seconds(1), [] { return false; }).status()));
-  EXPECT_TRUE(RunExpendable("it", {}, kLong).ok());
+  EXPECT_TRUE(Ask("it", {}, kLong).ok());
   EXPECT_TRUE(Until([] { return ReadExpendable().stuck == 0; }));
 }
 
@@ -200,7 +205,7 @@ TEST_F(ExpendableTest, ZWithoutTheProcess) {
   pid_t child = 0;
   ASSERT_TRUE(file >> child);
   kill(child, SIGKILL);
-  EXPECT_TRUE(Until([] { return !RunExpendable("it", {}, kLong).ok(); }));
+  EXPECT_TRUE(Until([] { return !Ask("it", {}, kLong).ok(); }));
   Watched watched;
   Dispose(std::move(watched.write_end));
   EXPECT_TRUE(Until([&] { return watched.closed(); }));
