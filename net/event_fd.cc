@@ -16,20 +16,14 @@ EventFd::EventFd() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
 
 void EventFd::Signal() {
   const uint64_t one = 1;
-  ssize_t written;
-  do {
-    written = write(fd_.get(), &one, sizeof(one));
-  } while (written < 0 && errno == EINTR);
+  const ssize_t written = TEMP_FAILURE_RETRY(write(fd_.get(), &one, sizeof(one)));
   // EAGAIN: the counter is at its maximum, so the loop is woken all the same (eventfd(2)).
   PCHECK(written == sizeof(one) || errno == EAGAIN) << "write to eventfd";
 }
 
 void EventFd::Clear() {
   uint64_t count;
-  ssize_t got;
-  do {
-    got = read(fd_.get(), &count, sizeof(count));
-  } while (got < 0 && errno == EINTR);
+  const ssize_t got = TEMP_FAILURE_RETRY(read(fd_.get(), &count, sizeof(count)));
   PCHECK(got == sizeof(count) || errno == EAGAIN) << "read from eventfd";
 }
 

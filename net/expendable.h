@@ -2,10 +2,8 @@
 // done there.
 //
 //   StartExpendable(RunTask, become);       // in main(), before there is any thread
-//   Dispose(std::move(fd));                 // net/foreign_fd.h: the last reference is dropped
-//                                           // there
-//   ReceiveElsewhere(socket, bytes, patience);   // takes descriptors off a client's socket, and
-//                                                // judges them
+//   Dispose(std::move(fd));   // net/foreign_fd.h: the last reference is dropped there
+//   ReceiveElsewhere(socket, bytes, patience);   // takes a client's descriptors, and judges them
 //   RunExpendable("look", {fd}, absl::Seconds(30), go_on);   // asks something of a foreign file
 //
 // How it works: one supervisor, forked before the server has threads, listeners or connections,

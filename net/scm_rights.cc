@@ -6,6 +6,7 @@
 #include <glog/logging.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "net/errno_status.h"
 
@@ -76,11 +77,7 @@ ssize_t SendWithFds(int socket, absl::string_view bytes, absl::Span<const int> f
     message.msg_control = control;
     WriteRights(fds, &message);
   }
-  ssize_t sent;
-  do {
-    sent = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  return sent;
+  return TEMP_FAILURE_RETRY(sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
 int SendThenX(int socket, absl::string_view bytes, int fd, size_t* bytes_sent) {
@@ -94,14 +91,11 @@ int SendThenX(int socket, absl::string_view bytes, int fd, size_t* bytes_sent) {
   messages[1].msg_hdr.msg_iovlen = 1;
   messages[1].msg_hdr.msg_control = control;
   WriteRights(absl::Span<const int>(&fd, 1), &messages[1].msg_hdr);
-  int sent;
-  do {
-    // The kernel stops after a message that went out in part (net/socket.c, __sys_sendmmsg).
-    sent = sendmmsg(socket, messages, 2, MSG_DONTWAIT | MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
+  // The kernel stops after a message that went out in part (net/socket.c, __sys_sendmmsg).
+  const long sent = TEMP_FAILURE_RETRY(sendmmsg(socket, messages, 2, MSG_DONTWAIT | MSG_NOSIGNAL));
   if (sent <= 0) return 0;
   *bytes_sent = messages[0].msg_len;
-  return sent;
+  return static_cast<int>(sent);
 }
 
 absl::StatusOr<Received> RecvWithFds(int socket, absl::Span<char> buffer, size_t fds_max,
@@ -143,18 +137,14 @@ ssize_t RecvBeforeFds(int socket, absl::Span<char> buffer, size_t* with_fds) {
   *with_fds = 0;
   msghdr message{};
   // A look takes references of its own, and gives them back: never the last.
-  ssize_t got = Receive(socket, buffer, MSG_DONTWAIT | MSG_PEEK, &message);
+  const ssize_t got = Receive(socket, buffer, MSG_DONTWAIT | MSG_PEEK, &message);
   if (got <= 0) return got;
   if ((message.msg_flags & MSG_CTRUNC) != 0) {
     *with_fds = static_cast<size_t>(got);
     errno = EBADMSG;
     return -1;
   }
-  const size_t bytes = static_cast<size_t>(got);
-  do {
-    got = recv(socket, buffer.data(), bytes, MSG_DONTWAIT);
-  } while (got < 0 && errno == EINTR);
-  return got;
+  return TEMP_FAILURE_RETRY(recv(socket, buffer.data(), static_cast<size_t>(got), MSG_DONTWAIT));
 }
 
 ssize_t RecvAllFds(int socket, absl::Span<char> buffer, int flags, std::vector<UniqueFd>* fds,

@@ -1,13 +1,20 @@
-// Counting an answer that has gone: for the server, and for its connection.
+// An answer that has gone: counted for the server and for its connection, and logged where it is to
+// be.
+//
+//   slow: unix peer (pid 71, uid 1000): OP_COPY "models/a.bin": OK, 1048576 bytes, 153204 us
 #pragma once
 
 #include <cstdint>
 
-#include "session/request_log.h"
 #include "session/session.h"
 #include "session/tally.h"
 
 namespace objmapper::session {
+
+// Writes what SessionLimits asks for about an answer: a line when all requests are logged, or when
+// it took slow_request_ns or more. Of slow ones at most ten a second are written; the next says how
+// many were not. The owner's thread.
+void LogAnswer(const Session& session, const Receipt& receipt, int64_t now_ns);
 
 // The owner's thread. Session::answered is the caller's to keep: it is what --requests_per_conn
 // goes by, and counts as early as that needs.

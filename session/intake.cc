@@ -98,22 +98,10 @@ bool IsDenied(Session* session, const Request& request) {
 
 // Refusals that depend on the server rather than on the frame.
 void Judge(Session* session, Request* request) {
-  switch (request->mode) {
-    case Mode::kFdPass:
-      if (session->transport != Transport::kUnix) {
-        Refuse(request, Status::kInvalidMode, "OP_FDPASS needs a Unix socket");
-      }
-      break;
-    case Mode::kPut:
-    case Mode::kPutFd:
-    case Mode::kDelete:
-    case Mode::kList:
-      JudgeOperation(*session, request);
-      break;
-    case Mode::kCopy:
-    case Mode::kSplice:
-    case Mode::kStat:
-      break;
+  if (request->mode == Mode::kFdPass && session->transport != Transport::kUnix) {
+    Refuse(request, Status::kInvalidMode, "OP_FDPASS needs a Unix socket");
+  } else if (IsOperation(request->mode)) {
+    JudgeOperation(*session, request);
   }
   const SessionLimits& limits = *session->limits;
   if (limits.rate.interval_ns != 0) {

@@ -4,25 +4,12 @@
 namespace objmapper::session {
 
 std::optional<LaneKind> LaneOf(protocol::Mode mode, Transport transport, bool writable) {
-  switch (mode) {
-    case protocol::Mode::kFdPass:
-      if (transport == Transport::kUnix) return LaneKind::kFdPass;
-      return std::nullopt;
-    case protocol::Mode::kCopy:
-    case protocol::Mode::kSplice:
-    case protocol::Mode::kList:
-      return LaneKind::kCopyPath;
-    case protocol::Mode::kPutFd:
-      if (transport != Transport::kUnix) return std::nullopt;
-      [[fallthrough]];
-    case protocol::Mode::kPut:
-    case protocol::Mode::kDelete:
-      if (writable) return LaneKind::kCopyPath;
-      return std::nullopt;
-    case protocol::Mode::kStat:
-      break;
-  }
-  return std::nullopt;
+  using protocol::Mode;
+  const bool needs_unix = mode == Mode::kFdPass || mode == Mode::kPutFd;
+  const bool writes = mode == Mode::kPut || mode == Mode::kPutFd || mode == Mode::kDelete;
+  const bool refused = (needs_unix && transport != Transport::kUnix) || (writes && !writable);
+  if (refused || mode == Mode::kStat) return std::nullopt;
+  return mode == Mode::kFdPass ? LaneKind::kFdPass : LaneKind::kCopyPath;
 }
 
 }  // namespace objmapper::session

@@ -26,6 +26,23 @@ Session::Peer PeerOf(int fd, Transport transport) {
 // (manage_oob() in net/unix/af_unix.c).
 void ReadOutOfBandInline(int fd) { net::SetOption(fd, SOL_SOCKET, SO_OOBINLINE, 1); }
 
+bool AddressOf(int fd, sockaddr_storage* address) {
+  socklen_t size = sizeof(*address);
+  return getpeername(fd, reinterpret_cast<sockaddr*>(address), &size) == 0;
+}
+
+std::string TextOf(int family, const void* host) {
+  char text[INET6_ADDRSTRLEN] = "?";
+  inet_ntop(family, host, text, sizeof(text));
+  return text;
+}
+
+std::string HostOf(const sockaddr_storage& address) {
+  if (address.ss_family == AF_INET6)
+    return TextOf(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr);
+  return TextOf(AF_INET, &reinterpret_cast<const sockaddr_in*>(&address)->sin_addr);
+}
+
 // The class of connections that end after so many answers.
 size_t ClassOf(uint64_t answered) {
   size_t index = 0;
@@ -138,23 +155,14 @@ std::string Session::PeerKey() const {
   if (transport == Transport::kUnix)
     return peer.known() ? absl::StrCat("uid ", peer.uid) : "a unix peer";
   sockaddr_storage address{};
-  socklen_t size = sizeof(address);
-  if (getpeername(fd(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return "a tcp peer";
-  char text[INET6_ADDRSTRLEN] = "?";
-  if (address.ss_family != AF_INET6) {
-    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&address)->sin_addr, text,
-              sizeof(text));
-    return absl::StrCat("tcp ", text);
-  }
-  in6_addr network = reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr;
-  if (IN6_IS_ADDR_V4MAPPED(&network)) {
-    inet_ntop(AF_INET, &network.s6_addr[12], text, sizeof(text));
-    return absl::StrCat("tcp ", text);
-  }
+  if (!AddressOf(fd(), &address)) return "a tcp peer";
+  if (address.ss_family != AF_INET6) return absl::StrCat("tcp ", HostOf(address));
+  in6_addr& network = reinterpret_cast<sockaddr_in6*>(&address)->sin6_addr;
+  if (IN6_IS_ADDR_V4MAPPED(&network))
+    return absl::StrCat("tcp ", TextOf(AF_INET, &network.s6_addr[12]));
   const bool whole = IN6_IS_ADDR_LOOPBACK(&network);
   if (!whole) std::fill(&network.s6_addr[8], &network.s6_addr[16], 0);
-  inet_ntop(AF_INET6, &network, text, sizeof(text));
-  return absl::StrCat("tcp ", text, whole ? "" : "/64");
+  return absl::StrCat("tcp ", HostOf(address), whole ? "" : "/64");
 }
 
 std::string Session::PeerName() const {
@@ -163,20 +171,13 @@ std::string Session::PeerName() const {
     return absl::StrCat("unix peer (pid ", peer.pid, ", uid ", peer.uid, ")");
   }
   sockaddr_storage address{};
-  socklen_t size = sizeof(address);
-  if (getpeername(fd(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return "tcp peer";
-  char text[INET6_ADDRSTRLEN] = "?";
-  uint16_t port = 0;
+  if (!AddressOf(fd(), &address)) return "tcp peer";
   if (address.ss_family == AF_INET6) {
-    const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&address);
-    inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text));
-    port = ntohs(v6->sin6_port);
-    return absl::StrCat("tcp peer [", text, "]:", port);
+    return absl::StrCat("tcp peer [", HostOf(address),
+                        "]:", ntohs(reinterpret_cast<const sockaddr_in6*>(&address)->sin6_port));
   }
-  const auto* v4 = reinterpret_cast<const sockaddr_in*>(&address);
-  inet_ntop(AF_INET, &v4->sin_addr, text, sizeof(text));
-  port = ntohs(v4->sin_port);
-  return absl::StrCat("tcp peer ", text, ":", port);
+  return absl::StrCat("tcp peer ", HostOf(address), ":",
+                      ntohs(reinterpret_cast<const sockaddr_in*>(&address)->sin_port));
 }
 
 }  // namespace objmapper::session

@@ -31,111 +31,87 @@ size_t CopyAsUtf8(absl::string_view text, char* out, size_t room) {
   return written;
 }
 
-// Sets `*field` from the data of a fixed-size entry. False when the size is another's.
-bool ReadU8(absl::string_view data, std::optional<uint8_t>* field) {
-  if (data.size() != sizeof(uint8_t)) return false;
-  *field = GetU8(data.data());
+// Sets `*field` from the data of a fixed-size entry, by `get`. False when the size is another's.
+template <typename Value>
+bool Read(absl::string_view data, Value (*get)(const char*), std::optional<Value>* field) {
+  if (data.size() != sizeof(Value)) return false;
+  *field = get(data.data());
   return true;
 }
-bool ReadU32(absl::string_view data, std::optional<uint32_t>* field) {
-  if (data.size() != sizeof(uint32_t)) return false;
-  *field = GetU32(data.data());
+bool ReadText(absl::string_view data, std::optional<std::string>* field) {
+  *field = std::string(data);
   return true;
 }
-bool ReadU64(absl::string_view data, std::optional<uint64_t>* field) {
-  if (data.size() != sizeof(uint64_t)) return false;
-  *field = GetU64(data.data());
-  return true;
-}
-bool ReadRange(absl::string_view data, std::optional<Metadata::Range>* field) {
-  if (data.size() != 2 * sizeof(uint64_t)) return false;
-  *field = Metadata::Range{.offset = GetU64(data.data()),
-                           .length = GetU64(data.data() + sizeof(uint64_t))};
-  return true;
+Metadata::Range GetRange(const char* in) {
+  return {.offset = GetU64(in), .length = GetU64(in + sizeof(uint64_t))};
 }
 
 // Reads one entry into `metadata`. False when its size is wrong for its type.
 bool ReadEntry(MetadataType type, absl::string_view data, Metadata* metadata) {
   switch (type) {
     case MetadataType::kSize:
-      return ReadU64(data, &metadata->size);
+      return Read(data, GetU64, &metadata->size);
     case MetadataType::kMtime:
-      return ReadU64(data, &metadata->mtime);
+      return Read(data, GetU64, &metadata->mtime);
     case MetadataType::kEtag:
-      metadata->etag = std::string(data);
-      return true;
+      return ReadText(data, &metadata->etag);
     case MetadataType::kMime:
-      metadata->mime = std::string(data);
-      return true;
+      return ReadText(data, &metadata->mime);
     case MetadataType::kBackend:
-      return ReadU8(data, &metadata->backend);
+      return Read(data, GetU8, &metadata->backend);
     case MetadataType::kLatency:
-      return ReadU32(data, &metadata->latency_us);
+      return Read(data, GetU32, &metadata->latency_us);
     case MetadataType::kRange:
-      return ReadRange(data, &metadata->range);
+      return Read(data, GetRange, &metadata->range);
     case MetadataType::kCursor:
-      metadata->cursor = std::string(data);
-      return true;
+      return ReadText(data, &metadata->cursor);
     case MetadataType::kRetryAfter:
-      return ReadU32(data, &metadata->retry_after_ms);
+      return Read(data, GetU32, &metadata->retry_after_ms);
     case MetadataType::kTtl:
-      return ReadU32(data, &metadata->ttl_s);
+      return Read(data, GetU32, &metadata->ttl_s);
     case MetadataType::kError:
-      metadata->error = std::string(data);
-      return true;
+      return ReadText(data, &metadata->error);
   }
   return true;  // unknown: a newer server's
 }
 
 }  // namespace
 
-bool MetadataWriter::Open(MetadataType type, size_t data_bytes) {
+char* MetadataWriter::Open(MetadataType type, size_t data_bytes) {
   const size_t room = kMetadataBytesMax - size_;
-  if (room < kEntryHeaderBytes || room - kEntryHeaderBytes < data_bytes) return false;
+  if (room < kEntryHeaderBytes || room - kEntryHeaderBytes < data_bytes) return nullptr;
   char* out = PutU8(buffer_ + size_, static_cast<uint8_t>(type));
-  PutU16(out, static_cast<uint16_t>(data_bytes));
-  size_ += kEntryHeaderBytes;
-  return true;
+  size_ += kEntryHeaderBytes + data_bytes;
+  return PutU16(out, static_cast<uint16_t>(data_bytes));
 }
 
 void MetadataWriter::AddU8(MetadataType type, uint8_t value) {
-  if (!Open(type, sizeof(value))) return;
-  PutU8(buffer_ + size_, value);
-  size_ += sizeof(value);
+  if (char* const data = Open(type, sizeof(value))) PutU8(data, value);
 }
 
 void MetadataWriter::AddU32(MetadataType type, uint32_t value) {
-  if (!Open(type, sizeof(value))) return;
-  PutU32(buffer_ + size_, value);
-  size_ += sizeof(value);
+  if (char* const data = Open(type, sizeof(value))) PutU32(data, value);
 }
 
 void MetadataWriter::AddU64(MetadataType type, uint64_t value) {
-  if (!Open(type, sizeof(value))) return;
-  PutU64(buffer_ + size_, value);
-  size_ += sizeof(value);
+  if (char* const data = Open(type, sizeof(value))) PutU64(data, value);
 }
 
 void MetadataWriter::AddRange(uint64_t offset, uint64_t length) {
-  if (!Open(MetadataType::kRange, sizeof(offset) + sizeof(length))) return;
-  PutU64(PutU64(buffer_ + size_, offset), length);
-  size_ += sizeof(offset) + sizeof(length);
+  char* const data = Open(MetadataType::kRange, sizeof(offset) + sizeof(length));
+  if (data != nullptr) PutU64(PutU64(data, offset), length);
 }
 
 void MetadataWriter::AddText(MetadataType type, absl::string_view text) {
   if (type != MetadataType::kError) {
-    if (!Open(type, text.size())) return;
-    if (!text.empty()) std::memcpy(buffer_ + size_, text.data(), text.size());
-    size_ += text.size();
+    char* const data = Open(type, text.size());
+    if (data != nullptr && !text.empty()) std::memcpy(data, text.data(), text.size());
     return;
   }
   // The length is known only after the cut, so the text is written first and its header before it.
   const size_t room = kMetadataBytesMax - size_;
   if (room < kEntryHeaderBytes) return;
-  const size_t bytes =
-      CopyAsUtf8(text, buffer_ + size_ + kEntryHeaderBytes, room - kEntryHeaderBytes);
-  Open(type, bytes);
-  size_ += bytes;
+  Open(type, CopyAsUtf8(text, buffer_ + size_ + kEntryHeaderBytes, room - kEntryHeaderBytes));
 }
 
 std::optional<Metadata> ParseMetadata(absl::string_view bytes) {

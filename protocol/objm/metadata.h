@@ -52,7 +52,8 @@ class MetadataWriter {
   absl::string_view bytes() const { return absl::string_view(buffer_, size_); }
 
  private:
-  bool Open(MetadataType type, size_t data_bytes);  // writes the 3 bytes before the data
+  // Begins an entry, and returns where its data goes; null: it does not fit.
+  char* Open(MetadataType type, size_t data_bytes);
 
   size_t size_ = 0;
   char buffer_[kMetadataBytesMax];

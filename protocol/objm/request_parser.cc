@@ -24,10 +24,6 @@ constexpr size_t kRangeBytes = 16;
 constexpr size_t kBodyLengthBytes = 8;
 constexpr size_t kMetadataLengthBytes = 2;
 
-}  // namespace
-
-namespace {
-
 bool Stores(uint8_t mode) {
   return static_cast<Mode>(mode) == Mode::kPut || static_cast<Mode>(mode) == Mode::kPutFd;
 }

@@ -75,12 +75,8 @@ void TreeWatch::Remove(const std::string& path) {
 
 bool TreeWatch::Read(std::vector<Change>* changes) {
   alignas(inotify_event) char buffer[kReadBytes];
-  ssize_t bytes = 0;
-  if (inotify_.valid()) {
-    do {
-      bytes = read(inotify_.get(), buffer, sizeof(buffer));
-    } while (bytes < 0 && errno == EINTR);
-  }
+  // without inotify EBADF, as little as when nothing has come
+  const ssize_t bytes = TEMP_FAILURE_RETRY(read(inotify_.get(), buffer, sizeof(buffer)));
   for (ssize_t at = 0; at < bytes;) {
     const auto* const event = reinterpret_cast<const inotify_event*>(buffer + at);
     at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);

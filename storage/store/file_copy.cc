@@ -145,11 +145,9 @@ absl::StatusOr<bool> FileCopy::Reserve() {
     if (!extent.ok()) return extent.status();
     at_ = extent->end;
     if (extent->begin == extent->end) break;
-    int result;
-    do {
-      result = fallocate(to_, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(extent->begin),
-                         static_cast<off_t>(extent->end - extent->begin));
-    } while (result != 0 && errno == EINTR);
+    const long result =
+        TEMP_FAILURE_RETRY(fallocate(to_, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(extent->begin),
+                                     static_cast<off_t>(extent->end - extent->begin)));
     if (result == 0) continue;
     if (errno != EOPNOTSUPP && errno != ENOSYS)
       return DiskError(errno, absl::StrCat("room for ", data_bytes_, " bytes"));

@@ -36,10 +36,7 @@ absl::StatusOr<ForeignFile> Judge(int fd) {
   // Of procfs and the like: copied by its size, it would be an empty object.
   if (status.st_size == 0) {
     char byte;
-    ssize_t got;
-    do {
-      got = pread(fd, &byte, 1, 0);
-    } while (got < 0 && errno == EINTR);
+    const ssize_t got = TEMP_FAILURE_RETRY(pread(fd, &byte, 1, 0));
     struct stat now;
     if (got > 0 && fstat(fd, &now) == 0 && now.st_size == 0) {
       return absl::InvalidArgumentError(

@@ -17,11 +17,8 @@ inline int OpenAt2(int directory, const char* path, int flags, uint64_t resolve)
   open_how how{};
   how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC;
   how.resolve = resolve;
-  long fd;
-  do {
-    fd = syscall(SYS_openat2, directory, path, &how, sizeof(how));
-  } while (fd < 0 && errno == EINTR);
-  return static_cast<int>(fd);
+  return static_cast<int>(
+      TEMP_FAILURE_RETRY(syscall(SYS_openat2, directory, path, &how, sizeof(how))));
 }
 
 // The same of what is below `root`, by a way of which no part is a symbolic link, the last one

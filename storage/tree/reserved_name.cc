@@ -34,13 +34,7 @@ std::string NewReservedName() {
   return absl::StrCat(kPrefix, getpid(), "-", net::NowNs(), "-", count.fetch_add(1));
 }
 
-bool LockReserved(int fd) {
-  int result;
-  do {
-    result = flock(fd, LOCK_EX | LOCK_NB);
-  } while (result != 0 && errno == EINTR);
-  return result == 0;
-}
+bool LockReserved(int fd) { return TEMP_FAILURE_RETRY(flock(fd, LOCK_EX | LOCK_NB)) == 0; }
 
 bool RemoveIfAbandoned(int directory, const std::string& name) {
   const net::UniqueFd fd(

@@ -1,6 +1,6 @@
 // Lines about single requests, at most ten per second of the slow ones; the number of omitted lines
 // is logged with the next.
-#include "session/request_log.h"
+#include "session/account.h"
 
 #include <glog/logging.h>
 
