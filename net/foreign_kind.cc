@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 
+#include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -38,23 +40,22 @@ enum Verdict : int {
 constexpr long kOverlay = 0x794c7630;
 
 // linux/magic.h; those of ZFS and bcachefs are their own.
+constexpr long kLocal[] = {
+    0x01021994,  // tmpfs, memfds
+    0x858458f6,  // ramfs
+    0x958458f6,  // hugetlbfs
+    0xef53,      // ext2, ext3, ext4
+    0x58465342,  // XFS
+    0x9123683e,  // btrfs
+    0xf2f52010,  // f2fs
+    0x2fc12fc1,  // ZFS
+    0xca451a4e,  // bcachefs
+    0x73717368,  // squashfs
+    0xe0f5e1e2,  // erofs
+};
+
 bool IsLocal(long type) {
-  switch (type) {
-    case 0x01021994:  // tmpfs, memfds
-    case 0x858458f6:  // ramfs
-    case 0x958458f6:  // hugetlbfs
-    case 0xef53:      // ext2, ext3, ext4
-    case 0x58465342:  // XFS
-    case 0x9123683e:  // btrfs
-    case 0xf2f52010:  // f2fs
-    case 0x2fc12fc1:  // ZFS
-    case 0xca451a4e:  // bcachefs
-    case 0x73717368:  // squashfs
-    case 0xe0f5e1e2:  // erofs
-      return true;
-    default:
-      return false;
-  }
+  return std::find(std::begin(kLocal), std::end(kLocal), type) != std::end(kLocal);
 }
 
 bool IsLocalPath(const std::string& path) {

@@ -78,7 +78,7 @@ class FifoMap {
       evicted->push_back(Unlink(found->second));
     }
     while (bytes_ + bytes > room.bytes_max || entries_.size() >= room.entries_max) {
-      evicted->push_back(EvictOne());
+      evicted->push_back(Evict());
     }
     const bool to_main = returns || was_main;
     std::list<Entry>& queue = to_main ? main_ : small_;
@@ -98,7 +98,28 @@ class FifoMap {
   }
 
   // Takes what is to go first. There is at least one entry.
-  Value Evict() { return EvictOne(); }
+  Value Evict() {
+    while (true) {
+      const bool from_small =
+          !small_.empty() && (main_.empty() || small_bytes_ >= options_.bytes_max / kSmallShare);
+      if (from_small) {
+        const Place last = std::prev(small_.end());
+        if (last->uses <= 1) {
+          AddGhost(last->key, last->bytes);
+          return Unlink(last);
+        }
+        last->uses = 0;
+        last->in_main = true;
+        small_bytes_ -= last->bytes;
+        main_.splice(main_.begin(), small_, last);  // iterators stay good
+      } else {
+        const Place last = std::prev(main_.end());
+        if (last->uses == 0) return Unlink(last);
+        --last->uses;
+        main_.splice(main_.begin(), main_, last);
+      }
+    }
+  }
 
   // Each entry: visit(key, value). In no order.
   template <typename Visit>
@@ -134,30 +155,6 @@ class FifoMap {
     entries_.erase(place->key);
     (place->in_main ? main_ : small_).erase(place);
     return value;
-  }
-
-  // There is at least one entry.
-  Value EvictOne() {
-    while (true) {
-      const bool from_small =
-          !small_.empty() && (main_.empty() || small_bytes_ >= options_.bytes_max / kSmallShare);
-      if (from_small) {
-        const Place last = std::prev(small_.end());
-        if (last->uses <= 1) {
-          AddGhost(last->key, last->bytes);
-          return Unlink(last);
-        }
-        last->uses = 0;
-        last->in_main = true;
-        small_bytes_ -= last->bytes;
-        main_.splice(main_.begin(), small_, last);  // iterators stay good
-      } else {
-        const Place last = std::prev(main_.end());
-        if (last->uses == 0) return Unlink(last);
-        --last->uses;
-        main_.splice(main_.begin(), main_, last);
-      }
-    }
   }
 
   // The ghosts stand for as many bytes as fit, and as many names as could be kept.

@@ -24,7 +24,7 @@ namespace {
 
 // How many pieces of data, with holes between, one step looks at.
 constexpr int kExtentsMax = 1024;
-// kCopyBlind: read at once; and what becomes a hole when it is zeros.
+// CopyBlind(): read at once; and what becomes a hole when it is zeros.
 constexpr size_t kReadBytes = 256 * 1024;
 constexpr size_t kPageBytes = 4096;
 
@@ -44,22 +44,6 @@ bool IsZeros(const char* bytes, size_t size) {
 
 FileCopy::FileCopy(int from, uint64_t size, int to) : from_(from), size_(size), to_(to) {}
 FileCopy::~FileCopy() = default;
-
-absl::StatusOr<bool> FileCopy::Step() {
-  switch (state_) {
-    case State::kClone:
-      return Clone();
-    case State::kSurvey:
-      return Survey();
-    case State::kReserve:
-      return Reserve();
-    case State::kCopy:
-      return Copy();
-    case State::kCopyBlind:
-      return CopyBlind();
-  }
-  return absl::InternalError("no such state");
-}
 
 // Shared extents need no room, and take no time.
 absl::StatusOr<bool> FileCopy::Clone() {
@@ -82,9 +66,9 @@ absl::StatusOr<bool> FileCopy::Clone() {
         !room.ok()) {
       return room;
     }
-    state_ = State::kCopyBlind;
+    step_ = &FileCopy::CopyBlind;
   } else {
-    state_ = State::kSurvey;
+    step_ = &FileCopy::Survey;
   }
   return Step();
 }
@@ -134,7 +118,7 @@ absl::StatusOr<bool> FileCopy::Survey() {
   if (absl::Status room = CheckRoom(data_bytes_); !room.ok()) return room;
   at_ = 0;
   // What one step can do has its room when it is written, and no other can take it meanwhile.
-  state_ = data_bytes_ > kPieceBytes ? State::kReserve : State::kCopy;
+  step_ = data_bytes_ > kPieceBytes ? &FileCopy::Reserve : &FileCopy::Copy;
   return Step();
 }
 
@@ -155,7 +139,7 @@ absl::StatusOr<bool> FileCopy::Reserve() {
   }
   if (at_ < size_) return false;
   at_ = 0;
-  state_ = State::kCopy;
+  step_ = &FileCopy::Copy;
   return false;
 }
 

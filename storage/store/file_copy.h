@@ -45,15 +45,16 @@ class FileCopy {
   //   ABORTED      the file has become smaller than `size`
   //   UNAVAILABLE  no room on the disk of `to` (nothing has been written, where the holes are
   //   known) else         as net::ErrnoToStatus, DATA_LOSS for a disk that failed
-  absl::StatusOr<bool> Step();
+  absl::StatusOr<bool> Step() { return (this->*step_)(); }
 
  private:
-  enum class State : uint8_t { kClone, kSurvey, kReserve, kCopy, kCopyBlind };
   struct Extent {
     uint64_t begin = 0, end = 0;  // begin == size: there is no more
   };
 
   absl::StatusOr<Extent> NextExtent(uint64_t at) const;
+  // What Step() does: first Clone(), which where it cannot goes on with Survey(), Reserve() and
+  // Copy(), or with CopyBlind().
   absl::StatusOr<bool> Clone();
   absl::StatusOr<bool> Survey();
   absl::StatusOr<bool> Reserve();
@@ -67,14 +68,14 @@ class FileCopy {
   const uint64_t size_;
   const int to_;
   net::UniqueFd own_;  // `from`, with an offset of our own
-  State state_ = State::kClone;
-  uint64_t at_ = 0;  // in kSurvey, kReserve and kCopy: how far it has come
-  Extent extent_;    // kCopy: the one that `at_` is in
+  absl::StatusOr<bool> (FileCopy::*step_)() = &FileCopy::Clone;
+  uint64_t at_ = 0;  // how far the step has come
+  Extent extent_;    // Copy(): the one that `at_` is in
   // that there are, as far as is known, and that room has been looked for
   uint64_t data_bytes_ = 0;
   uint64_t copied_ = 0;  // of them, in the extents up to this one
   bool by_sendfile_ = false;
-  std::unique_ptr<char[]> buffer_;  // kCopyBlind
+  std::unique_ptr<char[]> buffer_;  // CopyBlind()
 };
 
 // All of it. go_on: asked between two pieces, not before the first; false: CANCELLED. Else as

@@ -2,11 +2,13 @@
 // open at a time.
 #include "storage/store/leftovers.h"
 
+#include <errno.h>
+
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "net/errno_status.h"
 #include "net/unique_fd.h"
 #include "storage/tree/directory_names.h"
 #include "storage/tree/reserved_name.h"
@@ -14,51 +16,33 @@
 namespace objmapper::storage {
 namespace {
 
-// Removes what is left in `directory`, and adds the names of the directories in it to `below`.
-absl::StatusOr<size_t> CleanOne(int directory, std::vector<std::string>* below) {
-  const absl::StatusOr<std::vector<DirectoryName>> names = NamesIn(directory);
-  if (!names.ok()) return names.status();
+// Removes what is left in the directory `path` ("" is the root) and below it. One is open at a
+// time.
+absl::StatusOr<size_t> Clean(int root, const std::string& path) {
   size_t removed = 0;
-  for (const DirectoryName& name : *names) {
-    if (IsReservedName(name.name) && RemoveIfAbandoned(directory, name.name)) {
-      ++removed;
-    } else if (name.is_directory) {
-      below->push_back(name.name);
+  std::vector<std::string> below;
+  {
+    const net::UniqueFd directory = OpenDirectoryBelow(root, path);
+    if (!directory.valid()) return net::ErrnoToStatus(errno, "open a directory");
+    const absl::StatusOr<std::vector<DirectoryName>> names = NamesIn(directory.get());
+    if (!names.ok()) return names.status();
+    for (const DirectoryName& name : *names) {
+      if (IsReservedName(name.name) && RemoveIfAbandoned(directory.get(), name.name)) {
+        ++removed;
+      } else if (name.is_directory) {
+        below.push_back(absl::StrCat(path, path.empty() ? "" : "/", name.name));
+      }
     }
   }
-  return removed;
-}
-
-// Goes through the directories below `path` ("" or "a/b/"), which has those of `names` in it. One
-// is open at a time.
-size_t CleanBelow(int root, const std::string& path, const std::vector<std::string>& names) {
-  size_t removed = 0;
-  for (const std::string& name : names) {
-    const std::string below_path = absl::StrCat(path, name);
+  for (const std::string& next : below) {
     // What is deeper no client of ours can have put there.
-    if (IsDeeperThan(below_path, kDepthMax - 1)) continue;
-    std::vector<std::string> below;
-    {
-      const net::UniqueFd fd = OpenDirectoryBelow(root, below_path);
-      if (!fd.valid()) continue;
-      const absl::StatusOr<size_t> here = CleanOne(fd.get(), &below);
-      if (!here.ok()) continue;
-      removed += *here;
-    }
-    removed += CleanBelow(root, absl::StrCat(below_path, "/"), below);
+    if (!IsDeeperThan(next, kDepthMax - 1)) removed += Clean(root, next).value_or(0);
   }
   return removed;
 }
 
 }  // namespace
 
-absl::StatusOr<size_t> RemoveLeftovers(const Tree& tree) {
-  const absl::StatusOr<net::UniqueFd> root = tree.OpenDirectory("", Wait::kMayBlock);
-  if (!root.ok()) return root.status();
-  std::vector<std::string> below;
-  const absl::StatusOr<size_t> here = CleanOne(root->get(), &below);
-  if (!here.ok()) return here;
-  return *here + CleanBelow(root->get(), "", below);
-}
+absl::StatusOr<size_t> RemoveLeftovers(const Tree& tree) { return Clean(tree.root_fd(), ""); }
 
 }  // namespace objmapper::storage

@@ -22,6 +22,8 @@ constexpr mode_t kMode = 0644;  // less what the umask takes
 absl::Status FileError(int error, const char* what) {
   const absl::Status status = DiskError(error, what);
   switch (error) {
+    case ENOENT:
+      return absl::NotFoundError("the directory has been removed");
     case EISDIR:
     case ENOTEMPTY:
     case EEXIST:
@@ -66,27 +68,21 @@ bool NewFile::Link(int directory, const std::string& name) const {
 absl::Status NewFile::Publish(int directory) {
   if (!reserved_.empty()) return Rename(directory);
   if (Link(directory, name_)) return absl::OkStatus();
-  if (errno == ENOENT) return absl::NotFoundError("the directory has been removed");
   if (errno != EEXIST) return FileError(errno, "link");
   // Locked before it has the name: who finds the name knows by the lock that it is not abandoned.
   if (!LockReserved(fd_.get())) return FileError(errno, "flock");
   net::UniqueFd named_in(fcntl(directory, F_DUPFD_CLOEXEC, 0));
   if (!named_in.valid()) return FileError(errno, "dup");
   const std::string reserved = NewReservedName();
-  if (!Link(directory, reserved)) {
-    return errno == ENOENT ? absl::NotFoundError("the directory has been removed")
-                           : FileError(errno, "link");
-  }
+  if (!Link(directory, reserved)) return FileError(errno, "link");
   named_in_ = std::move(named_in);
   reserved_ = reserved;
   return Rename(directory);
 }
 
 absl::Status NewFile::Rename(int directory) {
-  if (renameat(named_in_.get(), reserved_.c_str(), directory, name_.c_str()) != 0) {
-    return errno == ENOENT ? absl::NotFoundError("the directory has been removed")
-                           : FileError(errno, "rename");
-  }
+  if (renameat(named_in_.get(), reserved_.c_str(), directory, name_.c_str()) != 0)
+    return FileError(errno, "rename");
   reserved_.clear();
   return absl::OkStatus();
 }

@@ -9,6 +9,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
@@ -38,31 +41,16 @@ const char* KindOf(mode_t mode) {
   }
 }
 
-bool IsMadeUpBy(int64_t file_system) {
-  switch (file_system) {
-    case PROC_SUPER_MAGIC:
-    case SYSFS_MAGIC:
-    case DEBUGFS_MAGIC:
-    case TRACEFS_MAGIC:
-    case SECURITYFS_MAGIC:
-    case SELINUX_MAGIC:
-    case SMACK_MAGIC:
-    case CGROUP_SUPER_MAGIC:
-    case CGROUP2_SUPER_MAGIC:
-    case BINFMTFS_MAGIC:
-    case BPF_FS_MAGIC:
-    case NSFS_MAGIC:
-    case RDTGROUP_SUPER_MAGIC:
+constexpr int64_t kMadeUp[] = {
+    PROC_SUPER_MAGIC, SYSFS_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC, SECURITYFS_MAGIC, SELINUX_MAGIC,
+    SMACK_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, BINFMTFS_MAGIC, BPF_FS_MAGIC, NSFS_MAGIC,
+    RDTGROUP_SUPER_MAGIC,
     // Those that have no name in linux/magic.h.
-    case 0x62656570:  // configfs
-    case 0x65735543:  // fusectl
-    case 0x6E667364:  // nfsd
-    case 0x19800202:  // mqueue
-      return true;
-    default:
-      return false;
-  }
-}
+    0x62656570,  // configfs
+    0x65735543,  // fusectl
+    0x6E667364,  // nfsd
+    0x19800202,  // mqueue
+};
 
 // Whether the kernel makes the file up while it is read, so that its size says nothing: 0, or a
 // page. Asked of files that take no blocks alone, and of one file system once a second: a number of
@@ -79,7 +67,9 @@ bool IsMadeUp(int fd, dev_t device) {
   if (known.device == device && now_ns < known.until_ns) return known.made_up;
   struct statfs system;
   if (fstatfs(fd, &system) != 0) return false;
-  known = {device, IsMadeUpBy(system.f_type), now_ns + kBelievedNs};
+  const bool made_up =
+      std::find(std::begin(kMadeUp), std::end(kMadeUp), system.f_type) != std::end(kMadeUp);
+  known = {device, made_up, now_ns + kBelievedNs};
   return known.made_up;
 }
 

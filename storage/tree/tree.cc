@@ -42,27 +42,26 @@ bool HasDotDot(absl::string_view path) {
 // would misread (NUL) or has no business with ("..": inside symbolic links it is allowed; walks of
 // thousands of levels).
 absl::Status CopyPath(absl::string_view uri, char (&path)[PATH_MAX], size_t depth_max = kDepthMax) {
+  const auto because = [uri](absl::string_view why) {
+    return absl::StrCat("open ", QuotedUri(uri), ": ", why);
+  };
   absl::string_view relative = uri;
   while (!relative.empty() && relative.front() == '/') relative.remove_prefix(1);
   if (relative.empty()) return absl::InvalidArgumentError("the URI is empty");
   if (relative.size() >= PATH_MAX) {
-    return absl::OutOfRangeError(
-        absl::StrCat("open ", QuotedUri(uri), ": longer than ", PATH_MAX - 1, " bytes"));
+    return absl::OutOfRangeError(because(absl::StrCat("longer than ", PATH_MAX - 1, " bytes")));
   }
   if (memchr(relative.data(), '\0', relative.size()) != nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("open ", QuotedUri(uri), ": contains a NUL"));
+    return absl::InvalidArgumentError(because("contains a NUL"));
   }
   if (HasDotDot(relative)) {
-    return absl::PermissionDeniedError(
-        absl::StrCat("open ", QuotedUri(uri), ": \"..\" is not allowed"));
+    return absl::PermissionDeniedError(because("\"..\" is not allowed"));
   }
   if (IsDeeperThan(relative, depth_max)) {
-    return absl::OutOfRangeError(
-        absl::StrCat("open ", QuotedUri(uri), ": deeper than ", kDepthMax, " levels"));
+    return absl::OutOfRangeError(because(absl::StrCat("deeper than ", kDepthMax, " levels")));
   }
   if (HasReservedName(relative)) {
-    return absl::PermissionDeniedError(
-        absl::StrCat("open ", QuotedUri(uri), ": such names are reserved for the server"));
+    return absl::PermissionDeniedError(because("such names are reserved for the server"));
   }
   memcpy(path, relative.data(), relative.size());
   path[relative.size()] = '\0';
@@ -200,6 +199,7 @@ absl::StatusOr<bool> Tree::FollowRoot(absl::FunctionRef<absl::Status(int root)> 
 
 template <typename Ask, typename AskDisk>
 auto Tree::InBoth(absl::string_view uri, Ask ask, AskDisk ask_disk) const -> decltype(ask_disk()) {
+  if (overlay_ == nullptr) return ask_disk();
   for (int attempt = 1;; ++attempt) {
     const uint64_t before = changes();
     if (auto found = ask()) return *std::move(found);
@@ -211,7 +211,6 @@ auto Tree::InBoth(absl::string_view uri, Ask ask, AskDisk ask_disk) const -> dec
 }
 
 absl::StatusOr<OpenedObject> Tree::OpenObject(absl::string_view uri, Wait wait) const {
-  if (overlay_ == nullptr) return OpenOnDisk(uri, wait);
   return InBoth(
       uri, [&] { return overlay_->Open(uri); }, [&] { return OpenOnDisk(uri, wait); });
 }
@@ -296,7 +295,6 @@ absl::StatusOr<OpenedObject> Tree::OpenIn(int directory, absl::string_view name,
 }
 
 absl::StatusOr<ObjectInfo> Tree::Stat(absl::string_view uri, Wait wait) const {
-  if (overlay_ == nullptr) return StatOnDisk(uri, wait);
   return InBoth(
       uri, [&] { return overlay_->Stat(uri); }, [&] { return StatOnDisk(uri, wait); });
 }
@@ -309,7 +307,6 @@ absl::StatusOr<ObjectInfo> Tree::StatOnDisk(absl::string_view uri, Wait wait) co
 }
 
 absl::StatusOr<Description> Tree::Describe(absl::string_view uri, Wait wait) const {
-  if (overlay_ == nullptr) return DescribeOnDisk(uri, wait);
   const auto in_memory = [&]() -> std::optional<absl::StatusOr<Description>> {
     const std::optional<absl::StatusOr<ObjectInfo>> info = overlay_->Stat(uri);
     if (!info.has_value()) return std::nullopt;
