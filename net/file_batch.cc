@@ -13,7 +13,7 @@
 #include <algorithm>
 #include <atomic>
 
-#include "net/ring_setup.h"
+#include "net/ring.h"
 
 namespace objmapper::net {
 namespace {

@@ -12,8 +12,8 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
-#include "net/ring_setup.h"
 
 namespace objmapper::net {
 namespace {
@@ -39,6 +39,40 @@ constexpr timespec kBreath = {0, 1'000'000};
 uint64_t BitOf(Ring::Receive what) { return what == Ring::Receive::kBytes ? 0 : kMessageBit; }
 
 }  // namespace
+
+absl::Status RingSetupError(int error) {
+  switch (error) {
+    case EPERM:
+    case EACCES:
+      return absl::PermissionDeniedError(absl::StrCat(
+          "io_uring_setup is forbidden (", strerrorname_np(error),
+          "): the sysctl kernel.io_uring_disabled, or a seccomp filter such as a container's"));
+    case ENOSYS:
+    case EOPNOTSUPP:
+      return absl::UnimplementedError(absl::StrCat(
+          "there is no io_uring (", strerrorname_np(error),
+          "): the kernel is built without it, or a seccomp filter or sandbox hides it"));
+    case ENOMEM:
+      return absl::ResourceExhaustedError(
+          "no memory for a ring (ENOMEM): RLIMIT_MEMLOCK or the memory cgroup is too small");
+    default:
+      return ErrnoToStatus(error, "io_uring_setup");
+  }
+}
+
+absl::Status CheckOperations(io_uring* ring, absl::Span<const int> operations) {
+  io_uring_probe* probe = io_uring_get_probe_ring(ring);
+  if (probe == nullptr) return absl::UnimplementedError("io_uring cannot be probed");
+  absl::Status lacking;
+  for (int operation : operations) {
+    if (!io_uring_opcode_supported(probe, operation)) {
+      lacking = absl::UnimplementedError(
+          absl::StrCat("this kernel's io_uring lacks operation ", operation));
+    }
+  }
+  io_uring_free_probe(probe);
+  return lacking;
+}
 
 Ring::Ring() : ring_(std::make_unique<io_uring>()) {}
 
@@ -129,9 +163,7 @@ void Ring::ReceiveMultishot(int fd, Receive what, uint64_t user_data) {
 }
 
 void Ring::AwaitReadable(int fd, Receive what, uint64_t user_data) {
-  io_uring_sqe* entry = NextEntry();
-  io_uring_prep_poll_add(entry, fd, POLLIN);
-  entry->user_data = user_data | BitOf(what);
+  PollOnce(fd, POLLIN, user_data | BitOf(what));
 }
 
 void Ring::Send(int fd, const void* data, size_t bytes, bool poll_first, uint64_t user_data) {

@@ -31,6 +31,12 @@ struct io_uring_sqe;
 
 namespace objmapper::net {
 
+// What all rings have in common at their making, for the files that include liburing: why
+// io_uring_setup(2) refused, in an operator's words (`error`: an errno); and UNIMPLEMENTED unless
+// the kernel knows all of these operations (IORING_OP_...).
+absl::Status RingSetupError(int error);
+absl::Status CheckOperations(io_uring* ring, absl::Span<const int> operations);
+
 class Ring {
  public:
   struct Options {

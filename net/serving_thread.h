@@ -30,7 +30,6 @@
 #include <vector>
 
 #include "net/mailbox.h"
-#include "net/pulse.h"
 
 namespace objmapper::net {
 
@@ -70,10 +69,12 @@ class ServingThread {
   size_t queue_depth() const { return mailbox_.size(); }
   // For a watchdog: whether the thread has gone round since it was asked to.
   void AskPulse() {
-    pulse_.Ask();
+    pulse_asked_.fetch_add(1, std::memory_order_relaxed);
     mailbox_.Wake();
   }
-  bool HasPulse() const { return pulse_.answered(); }
+  bool HasPulse() const {
+    return pulse_.load(std::memory_order_relaxed) == pulse_asked_.load(std::memory_order_relaxed);
+  }
   // For pthread_kill(3), between Start() and Stop().
   pthread_t native_handle() { return thread_.native_handle(); }
 
@@ -85,7 +86,9 @@ class ServingThread {
   std::vector<Letter> TakeAll() { return mailbox_.TakeAll(); }
   // Once each round. Shows that the thread goes round, and returns the phase it is asked to be in.
   ServingPhase Beat() {
-    pulse_.Answer();
+    const uint64_t pulse = pulse_asked_.load(std::memory_order_relaxed);
+    if (pulse_.load(std::memory_order_relaxed) != pulse)
+      pulse_.store(pulse, std::memory_order_relaxed);
     return asked_.load(std::memory_order_acquire);
   }
   // The thread is in `phase` from now on. False: it was already.
@@ -95,7 +98,7 @@ class ServingThread {
 
  private:
   Mailbox<Letter> mailbox_;
-  Pulse pulse_;
+  std::atomic<uint64_t> pulse_asked_{0}, pulse_{0};
   std::atomic<ServingPhase> asked_{ServingPhase::kServing};
   ServingPhase phase_ = ServingPhase::kServing;  // the thread's own
   std::thread thread_;

@@ -26,11 +26,7 @@ UniqueFd BindTo(const addrinfo& info, bool shared) {
                    (!shared || SetOption(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1)) &&
                    (v6 ? SetOption(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
                        : SetOption(fd.get(), IPPROTO_IP, IP_PKTINFO, 1));
-  if (!set || bind(fd.get(), info.ai_addr, info.ai_addrlen) != 0) {
-    const int error = errno;  // closing may change it
-    fd.Reset();
-    errno = error;
-  }
+  if (!set || bind(fd.get(), info.ai_addr, info.ai_addrlen) != 0) fd.Reset();  // keeps errno
   return fd;
 }
 

@@ -22,7 +22,14 @@ enum class LaneKind : uint8_t { kFdPass, kCopyPath };
 
 // The lane that must answer `mode` on `transport`, or nullopt when any lane can: STAT, modes that
 // are refused, descriptors asked for over TCP. writable: SessionLimits::writable.
-std::optional<LaneKind> LaneOf(protocol::Mode mode, Transport transport, bool writable);
+inline std::optional<LaneKind> LaneOf(protocol::Mode mode, Transport transport, bool writable) {
+  using protocol::Mode;
+  const bool needs_unix = mode == Mode::kFdPass || mode == Mode::kPutFd;
+  const bool writes = mode == Mode::kPut || mode == Mode::kPutFd || mode == Mode::kDelete;
+  const bool refused = (needs_unix && transport != Transport::kUnix) || (writes && !writable);
+  if (refused || mode == Mode::kStat) return std::nullopt;
+  return mode == Mode::kFdPass ? LaneKind::kFdPass : LaneKind::kCopyPath;
+}
 
 // A way to answer requests: owns the sessions it adopted, and the threads that serve them.
 class Lane {

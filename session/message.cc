@@ -2,8 +2,6 @@
 // flight.
 #include "session/message.h"
 
-#include <iterator>
-
 #include "session/answers.h"
 
 namespace objmapper::session {
@@ -31,12 +29,6 @@ void Message::CloseFds() {
   fds_.clear();
   shared_.clear();
   numbers_.clear();
-}
-
-void Message::ReleaseFds(std::vector<net::UniqueFd>* out) {
-  out->insert(out->end(), std::make_move_iterator(fds_.begin()),
-              std::make_move_iterator(fds_.end()));
-  CloseFds();
 }
 
 void Message::Clear() {

@@ -63,12 +63,16 @@ class Message {
 
   // Closes the descriptors: they have gone with the first bytes. The text stays.
   void CloseFds();
-  // The same for who closes them himself: gives those that are no others' to `out`.
-  void ReleaseFds(std::vector<net::UniqueFd>* out);
-  // The same, before they have gone: their numbers stay, and so does what is shared, until Clear().
+  // For who closes them himself: gives those that are no others' to `out`, before they have gone:
+  // their numbers stay, and so does what is shared, until Clear().
   void TakeOwnFds(std::vector<net::UniqueFd>* out) {
     for (net::UniqueFd& fd : fds_) out->push_back(std::move(fd));
     fds_.clear();
+  }
+  // The same once they have gone.
+  void ReleaseFds(std::vector<net::UniqueFd>* out) {
+    TakeOwnFds(out);
+    CloseFds();
   }
 
   // Closes what descriptors are left; the message is empty again.

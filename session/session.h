@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -109,9 +110,8 @@ class ConnectionSlot {
   explicit ConnectionSlot(ConnectionCounters* counters) : counters_(counters) {
     counters_->open.fetch_add(1, std::memory_order_relaxed);
   }
-  ConnectionSlot(ConnectionSlot&& other) noexcept : counters_(other.counters_) {
-    other.counters_ = nullptr;
-  }
+  ConnectionSlot(ConnectionSlot&& other) noexcept
+      : counters_(std::exchange(other.counters_, nullptr)) {}
   ConnectionSlot& operator=(ConnectionSlot&&) = delete;
   // Null when it is no place: the connection was over the limit.
   ConnectionCounters* counters() const { return counters_; }

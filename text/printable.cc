@@ -38,18 +38,9 @@ void AppendEscaped(absl::string_view bytes, std::string* out) {
 // What stands behind the backslash in C for a byte that has a letter there, or needs one within
 // quotes; 0: none.
 char LetterOf(char byte) {
-  switch (byte) {
-    case '\n':
-      return 'n';
-    case '\r':
-      return 'r';
-    case '\t':
-      return 't';
-    case '"':
-    case '\\':
-      return byte;
-  }
-  return 0;
+  constexpr absl::string_view kBytes = "\n\r\t\"\\";
+  const size_t at = kBytes.find(byte);
+  return at == kBytes.npos ? 0 : "nrt\"\\"[at];
 }
 
 void AppendPrintable(absl::string_view text, bool quotes, std::string* out) {

@@ -2,14 +2,12 @@
 // not mean absence changes nothing in the catalog.
 #include "storage/catalog/catalog_feed.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <memory>
 #include <utility>
 #include <vector>
 
@@ -124,12 +122,11 @@ bool CatalogFeed::Read(net::UniqueFd directory, const std::string& path,
                        absl::FunctionRef<void(std::string path)> on_directory,
                        absl::FunctionRef<bool()> between) {
   const int fd = directory.get();
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(fd), closedir);
+  const DirectoryStream stream = StreamOf(std::move(directory));
   if (stream == nullptr) {
     lost_.store(true);
     return true;
   }
-  (void)directory.Release();  // the stream's now
   // Only where something is known can something have gone.
   std::string position;
   const std::string below = path.empty() ? "" : path + "/";

@@ -38,8 +38,6 @@ constexpr size_t kEntryBytes = 96;
 CatalogKeeper::CatalogKeeper(Options options)
     : options_(std::move(options)), watch_(options_.watches_max), thread_([this] { Run(); }) {}
 
-CatalogKeeper::~CatalogKeeper() { Stop(); }
-
 void CatalogKeeper::Stop() {
   stop_.store(true);
   wake_.Signal();

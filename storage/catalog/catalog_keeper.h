@@ -52,7 +52,7 @@ class CatalogKeeper {
   // Starts the thread.
   explicit CatalogKeeper(Options options);
   // Stop() and no more.
-  ~CatalogKeeper();
+  ~CatalogKeeper() { Stop(); }
 
   // Ends the thread: within some milliseconds, unless the disk hangs.
   void Stop();

@@ -39,8 +39,6 @@ absl::Status Housekeeping::CheckCatalogRoom(absl::string_view uri) const {
       "the catalog is full (--catalog_memory): try again when objects have been removed");
 }
 
-Housekeeping::~Housekeeping() { Stop(); }
-
 void Housekeeping::Start(DeleteIf delete_if) {
   CatalogKeeper::Options keeper;
   keeper.catalog = &catalog_;

@@ -42,7 +42,7 @@ class Housekeeping {
     std::function<void()> each_second;  // as CatalogKeeper::Options
   };
   explicit Housekeeping(const Options& options);
-  ~Housekeeping();
+  ~Housekeeping() { Stop(); }
 
   // Begins to walk the tree and to follow it. delete_if: how objects that have expired, or have to
   // make room, are removed; null: nothing is ever removed, else what killed puts have left behind

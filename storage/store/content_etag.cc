@@ -24,7 +24,6 @@ void ContentHash::Free::operator()(XXH3_state_s* state) const { XXH3_freeState(s
 ContentHash::ContentHash(int fd, uint64_t size) : fd_(fd), size_(size), state_(XXH3_createState()) {
   if (state_ != nullptr) XXH3_128bits_reset(state_.get());
 }
-ContentHash::~ContentHash() = default;
 
 void ContentHash::HashZeros(uint64_t bytes) {
   static constexpr char zeros[kZeros] = {};

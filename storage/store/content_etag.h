@@ -29,7 +29,6 @@ class ContentHash {
 
   // fd: open for reading; borrowed, and its offset is moved. size: of the file.
   ContentHash(int fd, uint64_t size);
-  ~ContentHash();
   ContentHash(const ContentHash&) = delete;
   ContentHash& operator=(const ContentHash&) = delete;
 

@@ -42,9 +42,6 @@ bool IsZeros(const char* bytes, size_t size) {
 
 }  // namespace
 
-FileCopy::FileCopy(int from, uint64_t size, int to) : from_(from), size_(size), to_(to) {}
-FileCopy::~FileCopy() = default;
-
 // Shared extents need no room, and take no time.
 absl::StatusOr<bool> FileCopy::Clone() {
   if (size_ == 0 || ioctl(to_, FICLONE, from_) == 0) {

@@ -77,11 +77,8 @@ std::string PathOf(int above, const std::string& name) {
   return absl::StrCat("/proc/self/fd/", above, "/", name);
 }
 
-// Gives what stands under a reserved name its own. 0, or an errno: EEXIST where something has it.
-int Rename(int above, const std::string& reserved, const std::string& name) {
-  // Never over an empty folder, which plain rename(2) would replace.
-  if (renameat2(above, reserved.c_str(), above, name.c_str(), RENAME_NOREPLACE) == 0) return 0;
-  return errno;
+void Mark(int above, const std::string& name) {
+  if (lsetxattr(PathOf(above, name).c_str(), kMade, "", 0, 0) != 0) Unmarked().Add(above, name);
 }
 
 }  // namespace
@@ -93,17 +90,17 @@ int MakeFolder(int above, const std::string& name) {
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     const std::string reserved = NewReservedName();
     if (mkdirat(above, reserved.c_str(), 0777) != 0) return errno;
-    if (lsetxattr(PathOf(above, reserved).c_str(), kMade, "", 0, 0) != 0)
-      Unmarked().Add(above, reserved);
-    const int error = Rename(above, reserved, name);
-    if (error == 0) return 0;
+    Mark(above, reserved);
+    // Never over an empty folder, which plain rename(2) would replace.
+    if (renameat2(above, reserved.c_str(), above, name.c_str(), RENAME_NOREPLACE) == 0) return 0;
+    const int error = errno;
     Unmarked().Forget(Unmarked().Find(above, reserved));
     const bool there = unlinkat(above, reserved.c_str(), AT_REMOVEDIR) == 0;
     if (error == ENOENT && !there) continue;
     if (error != EINVAL && error != ENOSYS) return error;
     // A file system without RENAME_NOREPLACE: there the mark comes a moment after the name.
     if (mkdirat(above, name.c_str(), 0777) != 0) return errno;
-    if (lsetxattr(PathOf(above, name).c_str(), kMade, "", 0, 0) != 0) Unmarked().Add(above, name);
+    Mark(above, name);
     return 0;
   }
   return ENOENT;

@@ -2,20 +2,19 @@
 // then the path is made again, a limited number of times.
 #include "storage/store/parents.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <memory>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "net/errno_status.h"
 #include "storage/store/own_folder.h"
+#include "storage/tree/directory_names.h"
 #include "storage/tree/disk_error.h"
 #include "text/printable.h"
 
@@ -195,16 +194,11 @@ bool PruneBelow(int directory, const std::string& name, int levels_max) {
   const int error = RemoveFolder(directory, name);
   if (error == 0) return true;
   if ((error != ENOTEMPTY && error != EEXIST) || levels_max == 0) return false;
-  const int fd = openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) return false;
-  struct Closer {
-    void operator()(DIR* listing) const { closedir(listing); }
-  };
-  const std::unique_ptr<DIR, Closer> listing(fdopendir(fd));
-  if (listing == nullptr) {
-    close(fd);
-    return false;
-  }
+  net::UniqueFd own(
+      openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  const int fd = own.get();
+  const DirectoryStream listing = StreamOf(std::move(own));
+  if (listing == nullptr) return false;
   std::vector<std::string> below;
   while (const dirent* entry = readdir(listing.get())) {
     const absl::string_view entry_name = entry->d_name;

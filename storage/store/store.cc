@@ -221,9 +221,6 @@ bool LeadsThrough(absl::string_view uri, absl::FunctionRef<bool(absl::string_vie
 
 }  // namespace
 
-Store::Store(const Options& options) : options_(options) {}
-Store::~Store() = default;
-
 net::Mutex& Store::LockOf(absl::string_view name) {
   return name_locks_[absl::Hash<absl::string_view>{}(name) % name_locks_.size()];
 }
@@ -439,24 +436,6 @@ absl::StatusOr<ListPage> Store::List(const ListQuery& query, const ListFilter& f
   if (!page.ok() || options_.memory == nullptr) return page;
   return MergeListing(*std::move(page), options_.memory->List(query.prefix, query.cursor), query,
                       filter);
-}
-
-absl::StatusOr<ListPage> Store::List(const ListQuery& query,
-                                     absl::FunctionRef<bool(absl::string_view uri)> permitted) {
-  class Each : public ListFilter {
-   public:
-    explicit Each(absl::FunctionRef<bool(absl::string_view uri)> permitted)
-        : permitted_(permitted) {}
-    bool Permits(absl::string_view uri) const override { return permitted_(uri); }
-    std::optional<std::string> After(absl::string_view uri) const override {
-      return absl::StrCat(uri, kLeast);
-    }
-
-   private:
-    const absl::string_view kLeast{"", 1};  // a NUL
-    const absl::FunctionRef<bool(absl::string_view uri)> permitted_;
-  };
-  return List(query, Each(permitted));
 }
 
 }  // namespace objmapper::storage

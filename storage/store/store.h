@@ -85,8 +85,7 @@ class Store {
     absl::Duration foreign_patience = absl::Seconds(30);
   };
 
-  explicit Store(const Options& options);
-  ~Store();
+  explicit Store(const Options& options) : options_(options) {}
 
   // Begins to store `uri`, of `size` bytes. Directories on the way are made. The size is the
   // sender's word: what could not be kept, or has no room now, is refused by it before it is sent,
@@ -134,9 +133,6 @@ class Store {
   // One page of the objects whose URIs begin with the prefix, of those that may be seen (empty
   // entries: none).
   absl::StatusOr<ListPage> List(const ListQuery& query, const ListFilter& filter);
-  // The same, asking for each.
-  absl::StatusOr<ListPage> List(const ListQuery& query,
-                                absl::FunctionRef<bool(absl::string_view uri)> permitted);
 
   // What pages of listings are to be made of, and kept for.
   ListRoom* list_room() { return &list_room_; }

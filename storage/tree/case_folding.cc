@@ -73,11 +73,9 @@ bool FindsOtherSpelling(int directory) {
 }  // namespace
 
 bool FoldsCaseByAttribute(int directory) {
-  int flags = 0;  // long by its definition, int by what the kernel writes
-  long room[2] = {};
-  if (ioctl(directory, FS_IOC_GETFLAGS, room) != 0) return false;
-  flags = static_cast<int>(room[0]);
-  return (flags & FS_CASEFOLD_FL) != 0;
+  long flags[2] = {};  // long by its definition, int by what the kernel writes
+  return ioctl(directory, FS_IOC_GETFLAGS, flags) == 0 &&
+         (static_cast<int>(flags[0]) & FS_CASEFOLD_FL) != 0;
 }
 
 bool FoldsCase(int directory) {

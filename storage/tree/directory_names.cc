@@ -1,13 +1,12 @@
 // Reads the names in a directory, with their types where the file system reports them.
 #include "storage/tree/directory_names.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <memory>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 #include "net/errno_status.h"
@@ -16,10 +15,6 @@
 
 namespace objmapper::storage {
 namespace {
-
-struct CloseDirectory {
-  void operator()(DIR* stream) const { closedir(stream); }
-};
 
 // Some file systems do not say in the directory what a name is (readdir(3), DT_UNKNOWN).
 bool IsDirectory(int directory, const dirent& entry) {
@@ -35,12 +30,17 @@ net::UniqueFd OpenDirectoryBelow(int root, const std::string& path) {
   return net::UniqueFd(OpenPlain(root, path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY));
 }
 
+DirectoryStream StreamOf(net::UniqueFd directory) {
+  DirectoryStream stream(fdopendir(directory.get()), closedir);
+  if (stream != nullptr) static_cast<void>(directory.Release());
+  return stream;
+}
+
 absl::StatusOr<std::vector<DirectoryName>> NamesIn(int directory) {
   net::UniqueFd own(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!own.valid()) return net::ErrnoToStatus(errno, "open a directory");
-  const std::unique_ptr<DIR, CloseDirectory> stream(fdopendir(own.get()));
+  const DirectoryStream stream = StreamOf(std::move(own));
   if (stream == nullptr) return net::ErrnoToStatus(errno, "read a directory");
-  static_cast<void>(own.Release());  // the stream's
   std::vector<DirectoryName> names;
   while (true) {
     errno = 0;

@@ -1,6 +1,9 @@
 // What a directory holds.
 #pragma once
 
+#include <dirent.h>
+
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,6 +17,11 @@ namespace objmapper::storage {
 // is none. So a walk of a tree needs to keep none open while it is in those below: it comes back by
 // the path.
 net::UniqueFd OpenDirectoryBelow(int root, const std::string& path);
+
+// A directory, open for reading, as a stream of its names (readdir(3)), which is its owner from
+// then on; null, and errno: it cannot be.
+using DirectoryStream = std::unique_ptr<DIR, int (*)(DIR*)>;
+DirectoryStream StreamOf(net::UniqueFd directory);
 
 struct DirectoryName {
   std::string name;

@@ -96,7 +96,11 @@ class StoreCrashTest : public testing::TestWithParam<Durability> {
   }
 
   static std::set<std::string> Listed(Store* store) {
-    const absl::StatusOr<ListPage> page = store->List({}, [](absl::string_view) { return true; });
+    struct Everything : ListFilter {
+      bool Permits(absl::string_view) const override { return true; }
+      std::optional<std::string> After(absl::string_view) const override { return std::nullopt; }
+    };
+    const absl::StatusOr<ListPage> page = store->List({}, Everything());
     CHECK(page.ok()) << page.status();
     std::set<std::string> uris;
     for (const ListEntry& entry : page->entries) uris.insert(entry.uri);

@@ -37,6 +37,19 @@
 namespace objmapper::storage {
 namespace {
 
+// Asks for each name.
+class Each : public ListFilter {
+ public:
+  explicit Each(absl::FunctionRef<bool(absl::string_view uri)> permitted) : permitted_(permitted) {}
+  bool Permits(absl::string_view uri) const override { return permitted_(uri); }
+  std::optional<std::string> After(absl::string_view uri) const override {
+    return std::string(uri) + '\0';
+  }
+
+ private:
+  const absl::FunctionRef<bool(absl::string_view uri)> permitted_;
+};
+
 bool Everything(absl::string_view) { return true; }
 
 class StoreTest : public TreeTest {
@@ -63,7 +76,7 @@ class StoreTest : public TreeTest {
   }
 
   std::string List(const ListQuery& query) {
-    absl::StatusOr<ListPage> page = store_->List(query, Everything);
+    absl::StatusOr<ListPage> page = store_->List(query, Each(Everything));
     if (!page.ok()) return page.status().ToString();
     return absl::StrJoin(page->entries, " ", [](std::string* out, const ListEntry& entry) {
       absl::StrAppend(out, entry.uri);
@@ -506,7 +519,7 @@ TEST_F(StoreTest, ListsInOrderPageByPage) {
     query.bytes_max = bytes;
     std::vector<std::string> seen;
     do {
-      absl::StatusOr<ListPage> page = store_->List(query, Everything);
+      absl::StatusOr<ListPage> page = store_->List(query, Each(Everything));
       ASSERT_TRUE(page.ok()) << page.status();
       for (const ListEntry& entry : page->entries) seen.push_back(entry.uri);
       EXPECT_EQ(page->entries.front().size, 2u);
@@ -524,7 +537,7 @@ TEST_F(StoreTest, ListsInOrderPageByPage) {
 TEST_F(StoreTest, ListsWhatIsPermitted) {
   for (const char* uri : {"mine/1", "yours/1", "yours/2"}) ASSERT_TRUE(Put(uri, "x").ok());
   const auto permitted = [](absl::string_view uri) { return absl::StartsWith(uri, "mine/"); };
-  absl::StatusOr<ListPage> page = store_->List({}, permitted);
+  absl::StatusOr<ListPage> page = store_->List({}, Each(permitted));
   ASSERT_TRUE(page.ok());
   ASSERT_EQ(page->entries.size(), 1u);
   EXPECT_EQ(page->entries[0].uri, "mine/1");
@@ -657,7 +670,7 @@ TEST_F(StoreTest, ListsBesideTreesOfAnyDepth) {
   few.rlim_cur = static_cast<rlim_t>(net::UniqueFd(dup(at.get())).get()) + 5;
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
   ListQuery query;
-  const absl::StatusOr<ListPage> page = store_->List(query, Everything);
+  const absl::StatusOr<ListPage> page = store_->List(query, Each(Everything));
   const absl::StatusOr<size_t> removed = store_->RemoveLeftovers();
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
   EXPECT_TRUE(removed.ok()) << removed.status();
