@@ -72,10 +72,8 @@ class DeadlineList {
     h->started_ns = now_ns;
     h->excused = false;
     if (h->owner != nullptr) return;
-    h->owner = entry;
-    h->list = this;
     h->expires_ns = now_ns + after_ns_;
-    InsertBehind(tail_, h);
+    InsertBehind(tail_, h, entry);
   }
 
   void Stop(T* entry) {
@@ -95,12 +93,10 @@ class DeadlineList {
       void* const entry = h->owner;
       Unlink(h);
       if (h->started_ns + after_ns_ <= now_ns) return static_cast<T*>(entry);
-      h->owner = entry;
-      h->list = this;
       h->expires_ns = h->started_ns + after_ns_;
       DeadlineHook* before = tail_;
       while (before != nullptr && before->expires_ns > h->expires_ns) before = before->previous;
-      InsertBehind(before, h);
+      InsertBehind(before, h, entry);
     }
     return nullptr;
   }
@@ -130,8 +126,10 @@ class DeadlineList {
   int64_t NextExpiryNs() const { return head_ == nullptr ? kNever : head_->expires_ns; }
 
  private:
-  // `before` null: at the front.
-  void InsertBehind(DeadlineHook* before, DeadlineHook* h) {
+  // Links `h`, of `entry`. `before` null: at the front.
+  void InsertBehind(DeadlineHook* before, DeadlineHook* h, void* entry) {
+    h->owner = entry;
+    h->list = this;
     DeadlineHook* after = before == nullptr ? head_ : before->next;
     h->previous = before;
     h->next = after;

@@ -24,11 +24,12 @@ enum class LaneKind : uint8_t { kFdPass, kCopyPath };
 // are refused, descriptors asked for over TCP. writable: SessionLimits::writable.
 inline std::optional<LaneKind> LaneOf(protocol::Mode mode, Transport transport, bool writable) {
   using protocol::Mode;
-  const bool needs_unix = mode == Mode::kFdPass || mode == Mode::kPutFd;
-  const bool writes = mode == Mode::kPut || mode == Mode::kPutFd || mode == Mode::kDelete;
-  const bool refused = (needs_unix && transport != Transport::kUnix) || (writes && !writable);
-  if (refused || mode == Mode::kStat) return std::nullopt;
-  return mode == Mode::kFdPass ? LaneKind::kFdPass : LaneKind::kCopyPath;
+  const bool is_unix = transport == Transport::kUnix;
+  if (mode == Mode::kFdPass) return is_unix ? std::optional(LaneKind::kFdPass) : std::nullopt;
+  const bool copies = mode == Mode::kCopy || mode == Mode::kSplice || mode == Mode::kList;
+  const bool stores =
+      mode == Mode::kPut || mode == Mode::kDelete || (mode == Mode::kPutFd && is_unix);
+  return copies || (writable && stores) ? std::optional(LaneKind::kCopyPath) : std::nullopt;
 }
 
 // A way to answer requests: owns the sessions it adopted, and the threads that serve them.

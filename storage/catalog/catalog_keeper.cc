@@ -6,7 +6,6 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -20,7 +19,7 @@
 namespace objmapper::storage {
 namespace {
 
-constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+using net::kNever;
 // Before the whole tree is walked again.
 constexpr absl::Duration kPauseMin = absl::Milliseconds(100);
 // How many times as long as a walk of all the tree took is rested before the next one that is not

@@ -14,13 +14,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "net/deadline_list.h"
 #include "net/event_fd.h"
 #include "storage/catalog/catalog.h"
 #include "storage/catalog/catalog_feed.h"
@@ -103,9 +103,8 @@ class CatalogKeeper {
   int64_t walk_began_ns_ = 0;
   int64_t pause_ns_ = 0;  // before the next walk of all
   // At the earliest, when nothing is to be visited: what is due first of the two behind it.
-  int64_t rescan_at_ns_ = std::numeric_limits<int64_t>::max();
-  int64_t unwatched_at_ns_ = std::numeric_limits<int64_t>::max(),
-          all_at_ns_ = std::numeric_limits<int64_t>::max();
+  int64_t rescan_at_ns_ = net::kNever;
+  int64_t unwatched_at_ns_ = net::kNever, all_at_ns_ = net::kNever;
   int64_t upkeep_at_ns_ = 0, second_at_ns_ = 0;
   std::thread thread_;  // last: it uses all of the above
 };

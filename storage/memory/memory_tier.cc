@@ -17,6 +17,7 @@
 #include "absl/hash/hash.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "net/clock.h"
 #include "net/errno_status.h"
 #include "storage/tree/object_info.h"
 #include "storage/tree/tree.h"
@@ -47,11 +48,7 @@ size_t HashOf(absl::string_view name) { return absl::Hash<absl::string_view>()(n
 
 // What times to live are counted by: no clock that anybody sets, and one that goes on while the
 // machine sleeps.
-int64_t LifeNs() {
-  timespec now;
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return NanosecondsOf(now);
-}
+int64_t LifeNs() { return net::NowNs(CLOCK_BOOTTIME); }
 
 // Saturates.
 int64_t LifeNsAfter(absl::Duration ttl) {

@@ -81,6 +81,12 @@ DiskLimits::Room RoomOf(Housekeeping* house, int fd, absl::string_view peer) {
   return house->limits().Open(here ? peer : "");
 }
 
+// `uri` has been stored or deleted.
+void NoteChange(const Store::Options& options, absl::string_view uri) {
+  if (options.house != nullptr) options.house->Changed(uri);
+  options.tree->NoteChange();
+}
+
 // A file under way to its name in the tree.
 class Incoming : public NewObject {
  public:
@@ -143,7 +149,7 @@ class Incoming : public NewObject {
       committed_ = true;
       // The name came as a change of the file, perhaps a slow one.
       KeepEtag();
-      Tell();
+      NoteChange(options_, uri_);
       if (options_.durability != Durability::kFull) return absl::OkStatus();
       const absl::Status synced = SyncParents(*options_.tree, parent->directory.get(), path_);
       // It is there, but not as safe as was asked for.
@@ -154,11 +160,6 @@ class Incoming : public NewObject {
   }
 
  private:
-  void Tell() const {
-    if (options_.house != nullptr) options_.house->Changed(uri_);
-    options_.tree->NoteChange();
-  }
-
   // An object of this name in memory goes with it.
   absl::Status Publish(int directory) {
     const auto publish = [&] {
@@ -223,11 +224,6 @@ bool LeadsThrough(absl::string_view uri, absl::FunctionRef<bool(absl::string_vie
 
 net::Mutex& Store::LockOf(absl::string_view name) {
   return name_locks_[absl::Hash<absl::string_view>{}(name) % name_locks_.size()];
-}
-
-void Store::Changed(absl::string_view uri) {
-  if (options_.house != nullptr) options_.house->Changed(uri);
-  options_.tree->NoteChange();
 }
 
 absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, uint64_t size,
@@ -388,18 +384,18 @@ absl::Status Store::DeleteIf(absl::string_view uri, absl::FunctionRef<bool(int f
   const auto [path, name] = SplitUri(uri);
   const absl::StatusOr<net::UniqueFd> directory =
       options_.tree->OpenDirectory(path, Wait::kMayBlock);
-  if (absl::IsNotFound(directory.status())) Changed(uri);
+  if (absl::IsNotFound(directory.status())) NoteChange(options_, uri);
   if (!directory.ok()) return directory.status();
   const net::MutexLock lock(&LockOf(name));
   net::UniqueFd file(openat(directory->get(), name.c_str(), kToJudge));
   if (!file.valid()) {
     const absl::Status status = net::ErrnoToStatus(errno, What("delete", uri));
-    if (absl::IsNotFound(status)) Changed(uri);
+    if (absl::IsNotFound(status)) NoteChange(options_, uri);
     return status;
   }
   struct stat status;
   if (fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode) || !wanted(file.get())) {
-    Changed(uri);
+    NoteChange(options_, uri);
     return absl::AbortedError(
         absl::StrCat(What("delete", uri), ": it has been replaced meanwhile"));
   }
@@ -412,7 +408,7 @@ absl::Status Store::Unlink(absl::string_view uri, int directory, const std::stri
     if (errno == EISDIR) return options_.tree->StatOnDisk(uri, Wait::kMayBlock).status();
     return DiskError(errno, What("delete", uri));
   }
-  Changed(uri);
+  NoteChange(options_, uri);
   absl::Status synced;
   if (options_.durability == Durability::kFull)
     synced = SyncParents(*options_.tree, directory, path);

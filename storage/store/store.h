@@ -151,7 +151,6 @@ class Store {
   // Removes `name`, of which `file` is open for reading or is none.
   absl::Status Unlink(absl::string_view uri, int directory, const std::string& path,
                       const std::string& name, net::UniqueFd file, size_t kept_folders);
-  void Changed(absl::string_view uri);
 
   // As Begin(). stored: how many of the bytes will take room.
   absl::StatusOr<std::unique_ptr<NewObject>> Make(absl::string_view uri, uint64_t size,

@@ -13,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "net/clock.h"
 #include "net/errno_status.h"
 #include "storage/tree/disk_error.h"
 
@@ -30,12 +31,6 @@ constexpr size_t kValueMax = 256;
 constexpr int64_t kInstantNs = 20'000'000;
 // How often it is kept anew where the instant was over before the work was done.
 constexpr int kAttemptsMax = 8;
-
-int64_t NowNs(clockid_t clock) {
-  timespec now;
-  clock_gettime(clock, &now);
-  return NanosecondsOf(now);
-}
 
 std::optional<std::string> Get(int fd, const char* name) {
   char value[kValueMax];
@@ -107,7 +102,7 @@ bool KeepContentEtag(int fd, const std::string& etag) {
     // The clock of the kernel's own stamps, which is behind the exact one: the ctime is never
     // earlier than this.
     const std::string value = absl::StrCat(etag, " ", before->size, " ", before->mtime_ns, " ",
-                                           NowNs(CLOCK_REALTIME_COARSE));
+                                           net::NowNs(CLOCK_REALTIME_COARSE));
     if (fsetxattr(fd, kEtag, value.data(), value.size(), 0) != 0) return false;
     const std::optional<ObjectInfo> info = TimesOf(fd);
     if (!info.has_value() || info->size != before->size || info->mtime_ns != before->mtime_ns)

@@ -8,6 +8,9 @@ namespace objmapper::storage {
 namespace {
 // How many names of one directory are remembered; the others cost one system call more.
 constexpr size_t kNamesMax = 4096;
+
+// Where the last name of a URI begins.
+size_t NameAt(absl::string_view uri) { return uri.rfind('/') + 1; }
 }  // namespace
 
 DirectoryCache::DirectoryCache(const Tree* tree, size_t entries_max, absl::Duration valid)
@@ -20,8 +23,7 @@ absl::StatusOr<OpenedObject> DirectoryCache::OpenObject(absl::string_view uri, i
     if (std::optional<absl::StatusOr<OpenedObject>> object = overlay->Open(uri))
       return *std::move(object);
   }
-  const size_t slash = uri.rfind('/');
-  const size_t name_at = slash == absl::string_view::npos ? 0 : slash + 1;
+  const size_t name_at = NameAt(uri);
   Directory* directory = Find(uri.substr(0, name_at), now_ns, wait);
   if (directory != nullptr) {
     const absl::string_view name = uri.substr(name_at);
@@ -43,8 +45,7 @@ std::optional<DirectoryCache::Place> DirectoryCache::Locate(absl::string_view ur
                                                             Wait wait) {
   if (entries_max_ == 0 || valid_ns_ <= 0) return std::nullopt;
   if (tree_->overlay() != nullptr && tree_->overlay()->Has(uri)) return std::nullopt;
-  const size_t slash = uri.rfind('/');
-  const size_t name_at = slash == absl::string_view::npos ? 0 : slash + 1;
+  const size_t name_at = NameAt(uri);
   if (!IsPlainName(uri.substr(name_at))) return std::nullopt;
   const Directory* directory = Find(uri.substr(0, name_at), now_ns, wait);
   if (directory == nullptr) return std::nullopt;
@@ -58,15 +59,14 @@ absl::StatusOr<OpenedObject> DirectoryCache::Take(net::UniqueFd fd, absl::string
 }
 
 bool DirectoryCache::WasRegular(absl::string_view uri) const {
-  const auto found = directories_.find(uri.substr(0, uri.rfind('/') + 1));
-  return found != directories_.end() &&
-         found->second.regular.contains(uri.substr(uri.rfind('/') + 1));
+  const auto found = directories_.find(uri.substr(0, NameAt(uri)));
+  return found != directories_.end() && found->second.regular.contains(uri.substr(NameAt(uri)));
 }
 
 void DirectoryCache::NoteRegular(absl::string_view uri) {
-  const auto found = directories_.find(uri.substr(0, uri.rfind('/') + 1));
+  const auto found = directories_.find(uri.substr(0, NameAt(uri)));
   if (found == directories_.end() || found->second.regular.size() >= kNamesMax) return;
-  const absl::string_view name = uri.substr(uri.rfind('/') + 1);
+  const absl::string_view name = uri.substr(NameAt(uri));
   if (!found->second.regular.contains(name)) found->second.regular.emplace(name);
 }
 

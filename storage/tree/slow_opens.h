@@ -29,6 +29,7 @@
 #include <thread>
 #include <vector>
 
+#include "net/clock.h"
 #include "net/mutex.h"
 
 namespace objmapper::storage {
@@ -124,11 +125,7 @@ class SlowOpens {
 
   // A monotonic clock that is right to within a few milliseconds, and is read without the
   // processor's: clock_gettime(2).
-  static int64_t CoarseNowNs() {
-    timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-  }
+  static int64_t CoarseNowNs() { return net::NowNs(CLOCK_MONOTONIC_COARSE); }
 
  private:
   struct Slot {
