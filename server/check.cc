@@ -13,7 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
-#include "net/ring_setup.h"
+#include "net/ring.h"
 #include "net/unique_fd.h"
 #include "server/handover/trust.h"
 #include "server/needed_calls.h"

@@ -8,8 +8,8 @@
 //
 // It is a copy of what the disk says, made by many threads at once: those that change objects, and
 // the one that walks the tree. Who has asked the disk may be overtaken by who asks later and notes
-// first; the ticket makes that show, so that what stays noted is what the last one saw. LookAt() in
-// catalog_look.h is this loop.
+// first; the ticket makes that show, so that what stays noted is what the last one saw.
+// CatalogFeed::Refresh() is this loop.
 //
 // Thread-safe. An object costs 27 bytes, its URI, malloc's share and 8 to 16 bytes of the tree.
 // Nothing holds the lock for more than some hundred objects.
