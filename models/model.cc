@@ -1,100 +1,67 @@
-// The names of the models, and the function that makes each.
+// The table of the models: their names, their threads, and the function that makes each.
 #include "models/model.h"
 
 #include <string>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "models/accept_pool.h"
-#include "models/event_loop.h"
-#include "models/seda.h"
-#include "models/thread_per_connection.h"
-#include "models/thread_per_request.h"
-#include "models/thread_pool.h"
-#include "models/work_stealing.h"
+#include "models/makers.h"
 
 namespace objmapper::models {
 namespace {
 
-constexpr std::pair<Model, const char*> kNames[] = {
-    {Model::kThreadPerRequest, "thread_per_request"},
-    {Model::kThreadPerConnection, "thread_per_connection"},
-    {Model::kThreadPool, "thread_pool"},
-    {Model::kAcceptPool, "accept_pool"},
-    {Model::kWorkStealing, "work_stealing"},
-    {Model::kEpoll, "epoll"},
-    {Model::kUring, "uring"},
-    {Model::kSeda, "seda"},
+std::string Limited(int, size_t threads_max) {
+  return absl::StrCat("at most ", threads_max, " threads");
+}
+std::string Workers(int pool_size, size_t) { return absl::StrCat(pool_size, " workers"); }
+std::string Stages(int pool_size, size_t) {
+  return absl::StrCat("3 stages of ", pool_size, " threads");
+}
+std::string OneLoop(int, size_t) { return "one loop"; }
+
+struct Kind {
+  const char* name;
+  std::string (*threads)(int pool_size, size_t threads_max);
+  absl::StatusOr<std::unique_ptr<session::Lane>> (*make)(const Options& options);
 };
+
+// In the order of Model.
+constexpr Kind kKinds[] = {
+    {"thread_per_request", Limited, MakeThreadPerRequest},
+    {"thread_per_connection", Limited, MakeThreadPerConnection},
+    {"thread_pool", Workers, MakeThreadPool},
+    {"accept_pool", Workers, MakeAcceptPool},
+    {"work_stealing", Workers, MakeWorkStealing},
+    {"epoll", OneLoop, MakeEpollLoop},
+    {"uring", OneLoop, MakeUringLoop},
+    {"seda", Stages, MakeSeda},
+};
+static_assert(std::size(kKinds) == static_cast<size_t>(Model::kSeda) + 1);
+
+const Kind& KindOf(Model model) { return kKinds[static_cast<size_t>(model)]; }
 
 }  // namespace
 
-absl::string_view ModelName(Model model) {
-  for (const auto& [known, name] : kNames) {
-    if (known == model) return name;
-  }
-  return "unknown";
-}
+absl::string_view ModelName(Model model) { return KindOf(model).name; }
 
 std::optional<Model> ModelNamed(absl::string_view name) {
-  for (const auto& [model, known] : kNames) {
-    if (name == known) return model;
+  for (size_t i = 0; i < std::size(kKinds); ++i) {
+    if (name == kKinds[i].name) return static_cast<Model>(i);
   }
   return std::nullopt;
 }
 
 std::string ModelNames() {
-  return absl::StrJoin(kNames, ", ", [](std::string* out, const auto& entry) {
-    absl::StrAppend(out, entry.second);
-  });
+  return absl::StrJoin(kKinds, ", ",
+                       [](std::string* out, const Kind& kind) { absl::StrAppend(out, kind.name); });
 }
 
 std::string ThreadsOf(Model model, int pool_size, size_t threads_max) {
-  switch (model) {
-    case Model::kThreadPerRequest:
-    case Model::kThreadPerConnection:
-      return absl::StrCat("at most ", threads_max, " threads");
-    case Model::kThreadPool:
-    case Model::kAcceptPool:
-    case Model::kWorkStealing:
-      return absl::StrCat(pool_size, " workers");
-    case Model::kSeda:
-      return absl::StrCat("3 stages of ", pool_size, " threads");
-    case Model::kEpoll:
-    case Model::kUring:
-      return "one loop";
-  }
-  return "";
+  return KindOf(model).threads(pool_size, threads_max);
 }
 
 absl::StatusOr<std::unique_ptr<session::Lane>> MakeModel(Model model, const Options& options) {
-  std::unique_ptr<session::Lane> made;
-  switch (model) {
-    case Model::kThreadPerRequest:
-      made = std::make_unique<ThreadPerRequest>(options);
-      break;
-    case Model::kThreadPerConnection:
-      made = std::make_unique<ThreadPerConnection>(options);
-      break;
-    case Model::kThreadPool:
-      made = std::make_unique<ThreadPool>(options);
-      break;
-    case Model::kAcceptPool:
-      made = std::make_unique<AcceptPool>(options);
-      break;
-    case Model::kWorkStealing:
-      made = std::make_unique<WorkStealing>(options);
-      break;
-    case Model::kSeda:
-      made = std::make_unique<Seda>(options);
-      break;
-    case Model::kEpoll:
-      return MakeEventLoop(loop::EngineKind::kEpoll, options);
-    case Model::kUring:
-      return MakeEventLoop(loop::EngineKind::kUring, options);
-  }
-  return made;
+  return KindOf(model).make(options);
 }
 
 }  // namespace objmapper::models

@@ -44,15 +44,6 @@ int WriteAll(int file, const char* data, size_t bytes, uint64_t offset) {
   return 0;
 }
 
-Found FoundBy(copypath::Outcome outcome) {
-  Found found;
-  found.status = outcome.status;
-  found.answer = std::move(outcome.answer);
-  found.bytes = outcome.bytes;
-  found.room = std::move(outcome.room);
-  return found;
-}
-
 }  // namespace
 
 std::optional<Found> Operator::Do(session::Session* session, const Request& request,
@@ -70,12 +61,11 @@ std::optional<Found> Operator::Do(session::Session* session, const Request& requ
     operand.peer_key = session->PeerKey();
   switch (request.mode) {
     case Mode::kPutFd:
-      return FoundBy(copypath::PutFd(operand, std::move(fd)));
+      return Found(copypath::PutFd(operand, std::move(fd)));
     case Mode::kDelete:
-      return FoundBy(copypath::Delete(operand));
+      return Found(copypath::Delete(operand));
     case Mode::kList:
-      return FoundBy(
-          copypath::List(operand, session->limits->access, session->peer, session->fd()));
+      return Found(copypath::List(operand, session->limits->access, session->peer, session->fd()));
     default:
       break;
   }
@@ -83,35 +73,21 @@ std::optional<Found> Operator::Do(session::Session* session, const Request& requ
   uint64_t left = request.body_length;
   if (!object.ok()) {
     session->parser.SkipBody(left);
-    return FoundBy(copypath::Failed(operand, object.status()));
+    return Found(copypath::Failed(operand, object.status()));
   }
   absl::Status error;
-  switch (TakeBody(session, operand, object->get(), &left, &error)) {
-    case Came::kAll:
-      return FoundBy(copypath::CommitPut(operand, object->get()));
-    case Came::kStray:
-      session->parser.SkipBody(left);
-      return FoundBy(copypath::Failed(
-          operand, absl::InvalidArgumentError("descriptors arrived with the body of an object")));
-    case Came::kFailed:
-      session->parser.SkipBody(left);
-      return FoundBy(copypath::Failed(operand, error));
-    case Came::kEnded:
-      *missing = Missing::kEnded;
-      break;
-    case Came::kLate:
-      *missing = Missing::kLate;
-      break;
-    case Came::kBroken:
-      *missing = Missing::kBroken;
-      break;
-  }
+  const std::optional<Missing> stopped = TakeBody(session, operand, object->get(), &left, &error);
+  if (!stopped.has_value() && error.ok()) return Found(copypath::CommitPut(operand, object->get()));
   session->parser.SkipBody(left);
+  if (!stopped.has_value()) return Found(copypath::Failed(operand, error));
+  *missing = *stopped;
   return std::nullopt;
 }
 
-Operator::Came Operator::TakeBody(session::Session* session, const copypath::Operand& operand,
-                                  storage::NewObject* object, uint64_t* left, absl::Status* error) {
+std::optional<Operator::Missing> Operator::TakeBody(session::Session* session,
+                                                    const copypath::Operand& operand,
+                                                    storage::NewObject* object, uint64_t* left,
+                                                    absl::Status* error) {
   if (buffer_ == nullptr) buffer_.reset(new char[kBufferBytes]);
   uint64_t offset = 0;
   bool stray = false;
@@ -126,30 +102,24 @@ Operator::Came Operator::TakeBody(session::Session* session, const copypath::Ope
       have = std::min(session->unread.size(), wanted);
       memcpy(buffer_.get(), session->unread.data(), have);
     } else {
-      if (session->peer_done) return Came::kEnded;
+      if (session->peer_done) return Missing::kEnded;
       if (pace.too_slow() && !net::IsReadable(session->fd())) {
         why_late_ = pace.Why(operand.uri, *left);
-        return Came::kLate;
+        return Missing::kLate;
       }
       const int64_t since_ns = net::NowNs();
       const Phase::Woken woken = context_->phase.Wait(
           session->fd(), POLLIN, DeadlineNs(since_ns, session->limits->request_timeout));
       pace.Waited(net::NowNs() - since_ns);
-      switch (woken) {
-        case Phase::Woken::kReady:
-          break;
-        case Phase::Woken::kLate:
-          return Came::kLate;
-        default:
-          return Came::kBroken;
-      }
+      if (woken == Phase::Woken::kLate) return Missing::kLate;
+      if (woken != Phase::Woken::kReady) return Missing::kBroken;
       const ssize_t got =
           Receive(session, absl::MakeSpan(buffer_.get(), wanted), 0, session::OnFds::kWait);
       if (got < 0 && errno == EAGAIN) continue;
-      if (got < 0) return Came::kBroken;
+      if (got < 0) return Missing::kBroken;
       if (got == 0) {
         session->peer_done = true;
-        return Came::kEnded;
+        return Missing::kEnded;
       }
       session->received_ns.store(net::NowNs(), std::memory_order_relaxed);
       have = static_cast<size_t>(got);
@@ -161,14 +131,15 @@ Operator::Came Operator::TakeBody(session::Session* session, const copypath::Ope
     pace.Came(have);
     *left -= have;
     if (stray) continue;
-    if (*error = object->Extend(have); !error->ok()) return Came::kFailed;
+    if (*error = object->Extend(have); !error->ok()) return std::nullopt;
     if (const int failed = WriteAll(object->fd(), buffer_.get(), have, offset); failed != 0) {
       *error = copypath::BodyError(operand, failed);
-      return Came::kFailed;
+      return std::nullopt;
     }
     offset += have;
   }
-  return stray ? Came::kStray : Came::kAll;
+  if (stray) *error = absl::InvalidArgumentError("descriptors arrived with the body of an object");
+  return std::nullopt;
 }
 
 }  // namespace objmapper::models

@@ -43,10 +43,10 @@ class Operator {
   const std::string& why_late() const { return why_late_; }
 
  private:
-  enum class Came : uint8_t { kAll, kStray, kFailed, kEnded, kLate, kBroken };
-  // Moves what comes to the object. *left: what has not come. kFailed: *error.
-  Came TakeBody(session::Session* session, const copypath::Operand& operand,
-                storage::NewObject* object, uint64_t* left, absl::Status* error);
+  // Moves what comes to the object, until nothing is left of `*left` to come. *error: why the
+  // object cannot be stored. Returned: why no more comes; nullopt: it did come, or need not.
+  std::optional<Missing> TakeBody(session::Session* session, const copypath::Operand& operand,
+                                  storage::NewObject* object, uint64_t* left, absl::Status* error);
 
   const Context* const context_;
   std::unique_ptr<char[]> buffer_;  // with the first body

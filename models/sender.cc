@@ -94,21 +94,17 @@ bool Sender::Answer(session::Session* session, const Request& request, Found fou
     if (all) Count(session, body_receipts_);
     return all;
   }
-  if (!found.answer.empty()) {
+  if (!found.answer.empty() || found.status != Status::kOk || request.mode == Mode::kStat) {
     message_.BeginAnswer(request, found.status, found.bytes);
-    message_.text()->append(found.answer);
-    return message_.bytes().size() < kGatheredBytes || Flush(session);
-  }
-  if (found.status != Status::kOk) {
-    message_.BeginAnswer(request, found.status);
-    session::AppendError(dialect, request.id, found.status, found.message, message_.text(),
-                         request.retry_after_ms);
-    return message_.bytes().size() < kGatheredBytes || Flush(session);
-  }
-  if (request.mode == Mode::kStat) {
-    message_.BeginAnswer(request);
-    session::AppendStatOf(dialect, request.id, found.description, message_.text());
-    return message_.bytes().size() < kGatheredBytes || Flush(session);
+    if (!found.answer.empty()) {
+      message_.text()->append(found.answer);
+    } else if (found.status != Status::kOk) {
+      session::AppendError(dialect, request.id, found.status, found.message, message_.text(),
+                           request.retry_after_ms);
+    } else {
+      session::AppendStatOf(dialect, request.id, found.description, message_.text());
+    }
+    return FlushIfLong(session);
   }
   if (request.mode == Mode::kFdPass) return PassFd(session, request, std::move(found));
 
@@ -155,7 +151,7 @@ bool Sender::Copy(session::Session* session, int file, session::Extent rest) {
       }
       have += static_cast<size_t>(got);
     }
-    return text->size() < kGatheredBytes || Flush(session);
+    return FlushIfLong(session);
   }
   body_receipts_ = message_.receipts();
   return SendBody(session, file, rest);
@@ -230,6 +226,10 @@ bool Sender::Flush(session::Session* session) {
   if (sent == Sent::kAll) Count(session, message_.receipts());
   message_.Clear();
   return sent == Sent::kAll;
+}
+
+bool Sender::FlushIfLong(session::Session* session) {
+  return message_.bytes().size() < kGatheredBytes || Flush(session);
 }
 
 bool Sender::Say(session::Session* session, absl::string_view bytes) {

@@ -47,6 +47,7 @@ class Sender {
   };
 
  private:
+  bool FlushIfLong(session::Session* session);
   bool PassFd(session::Session* session, const protocol::Request& request, Found found);
   bool Copy(session::Session* session, int file, session::Extent rest);
   bool SendBody(session::Session* session, int file, session::Extent rest);

@@ -1,6 +1,5 @@
 // Extra threads for models with a fixed number of them, for as long as some of theirs wait for a
 // slow open.
-#include "absl/functional/any_invocable.h"
 #include "models/context.h"
 
 namespace objmapper::models {
@@ -11,8 +10,7 @@ StandIns::Waiting::Waiting(StandIns* stand_ins) : stand_ins_(stand_ins) {
     if (++stand_ins_->waiting_ <= stand_ins_->started_) return;
     ++stand_ins_->started_;
   }
-  absl::AnyInvocable<void()> work = [run = stand_ins_->work_] { run(); };
-  if (stand_ins_->threads_.TryRun(stand_ins_->name_, &work)) return;
+  if (stand_ins_->threads_.TryRun(stand_ins_->name_, stand_ins_->work_)) return;
   const net::MutexLock lock(&stand_ins_->mutex_);
   --stand_ins_->started_;
 }

@@ -12,7 +12,7 @@ namespace objmapper::models {
 struct ThreadGroup::Start {
   ThreadGroup* group;
   const char* name;
-  absl::AnyInvocable<void()> work;
+  std::function<void()> work;
 };
 
 ThreadGroup::~ThreadGroup() {
@@ -20,13 +20,13 @@ ThreadGroup::~ThreadGroup() {
   CHECK_EQ(running_, 0u) << "Join() first";
 }
 
-bool ThreadGroup::TryRun(const char* name, absl::AnyInvocable<void()>* work) {
+bool ThreadGroup::TryRun(const char* name, std::function<void()> work) {
   {
     net::MutexLock lock(&mutex_);
     if (closed_ || running_ >= threads_max_) return false;
     ++running_;
   }
-  auto start = std::make_unique<Start>(Start{this, name, std::move(*work)});
+  auto start = std::make_unique<Start>(Start{this, name, std::move(work)});
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -38,7 +38,6 @@ bool ThreadGroup::TryRun(const char* name, absl::AnyInvocable<void()>* work) {
     start.release();  // Main's
     return true;
   }
-  *work = std::move(start->work);
   net::MutexLock lock(&mutex_);
   --running_;
   ended_.notify_all();

@@ -6,8 +6,8 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <functional>
 
-#include "absl/functional/any_invocable.h"
 #include "net/mutex.h"
 
 namespace objmapper::models {
@@ -19,9 +19,9 @@ class ThreadGroup {
   explicit ThreadGroup(size_t threads_max) : threads_max_(threads_max) {}
   ~ThreadGroup();
 
-  // Runs `*work` on a new thread, whose name is `name` (15 characters at most). False, and `*work`
-  // is untouched: threads_max run already, or the kernel has no thread to give.
-  bool TryRun(const char* name, absl::AnyInvocable<void()>* work);
+  // Runs `work` on a new thread, whose name is `name` (15 characters at most). False, and it does
+  // not run: threads_max run already, or the kernel has no thread to give.
+  bool TryRun(const char* name, std::function<void()> work);
 
   // Waits until fewer than threads_max run. False: Close() was called.
   bool WaitForPlace();
