@@ -9,8 +9,7 @@ namespace objmapper::server {
 // Nothing from elsewhere, and talk to this server alone (Content-Security-Policy).
 inline constexpr char kPagePolicy[] =
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src "
-    "'self'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    "'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 // Made once. Any thread.
 const std::string& Page();

@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "protocol/status.h"
+#include "server/admin/figures.h"
 #include "text/version.h"
 
 namespace objmapper::server {
@@ -14,6 +15,21 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 double Microseconds(int64_t ns) { return static_cast<double>(ns) / 1e3; }
+
+// Adds the figures that have a key.
+template <typename Counts, size_t kFigures>
+void Add(const Counts& counts, const Figure<Counts> (&figures)[kFigures], Json* json) {
+  for (const Figure<Counts>& figure : figures) {
+    if (figure.key != nullptr) (*json)[figure.key] = counts.*figure.value;
+  }
+}
+
+template <typename Counts, size_t kFigures>
+Json Object(const Counts& counts, const Figure<Counts> (&figures)[kFigures]) {
+  Json json = Json::object();
+  Add(counts, figures, &json);
+  return json;
+}
 
 Json Totals(const Vitals& vitals) {
   Json modes = Json::object();
@@ -44,48 +60,17 @@ Json Totals(const Vitals& vitals) {
     for (const Vitals::Lane& more : vitals.lanes) {
       if (more.name != lane.name) continue;
       one["engine"] = more.engine;
-      one["queue_depth"] = more.queue_depth;
-      one["splice_threads"] = more.splice_threads;
-      one["cache_hits"] = more.cache_hits;
-      one["cache_misses"] = more.cache_misses;
-      one["page_ins"] = more.page_ins;
-      one["page_ins_pending"] = more.page_ins_pending;
-      one["transfers"] = more.transfers;
-      one["transfers_pending"] = more.transfers_pending;
+      Add(more, kLaneFigures, &one);
     }
   }
+  Json connections = Object(vitals, kConnectionFigures);
+  // How many ended after 0, 1, up to 10, up to 100, ... answers.
+  connections["ended_by_answers"] = vitals.ended_by_answers;
   Json objects = Json::object();
   if (vitals.objects.has_value()) {
-    const storage::Housekeeping::Counts& counts = *vitals.objects;
-    objects = {{"complete", counts.complete},
-               {"objects", counts.objects},
-               {"bytes", counts.bytes},
-               {"folders_watched", counts.watched},
-               {"folders_unwatched", counts.unwatched},
-               {"rescans", counts.rescans},
-               {"expired", counts.expired},
-               {"evicted", counts.evicted},
-               {"evicted_bytes", counts.evicted_bytes},
-               {"refused", counts.refused},
-               {"disk_used_bytes", counts.used_bytes},
-               {"disk_evict_at_bytes", counts.evict_at_bytes},
-               {"disk_refuse_at_bytes", counts.refuse_at_bytes},
-               {"unlinked_files", counts.unlinked},
-               {"unlinked_bytes", counts.unlinked_bytes},
-               {"unlinked_untold", counts.unlinked_untold}};
+    objects["complete"] = vitals.objects->complete;
+    Add(*vitals.objects, kObjectFigures, &objects);
   }
-  Json memory = Json::object();
-  if (vitals.memory.has_value()) {
-    const storage::MemoryTier::Counts& counts = *vitals.memory;
-    memory = {{"objects", counts.objects},     {"bytes", counts.bytes},
-              {"max_bytes", counts.bytes_max}, {"hits", counts.hits},
-              {"misses", counts.misses},       {"adoptions", counts.adoptions},
-              {"refusals", counts.refusals},   {"evictions", counts.evictions},
-              {"expired", counts.expired}};
-  }
-  Json disk = Json::object();
-  if (vitals.disk_bytes != 0)
-    disk = {{"bytes", vitals.disk_bytes}, {"available_bytes", vitals.disk_available_bytes}};
   Json rules;  // null: there is no --rules_file
   if (vitals.rules.has_value()) {
     rules = {{"count", vitals.rules->count},
@@ -94,47 +79,25 @@ Json Totals(const Vitals& vitals) {
              {"reloads_failed", vitals.rules->reloads_failed},
              {"error", vitals.rules->error}};  // empty: the last reload did not fail
   }
-  Json by_answers = Json::array();
-  for (const uint64_t n : vitals.ended_by_answers) by_answers.push_back(n);
-  Json udp;  // null: it does not listen there
-  if (vitals.udp.has_value()) {
-    udp = {{"received", vitals.udp->received},
-           {"dropped", vitals.udp->dropped},
-           {"answered", vitals.udp->answered},
-           {"too_large", vitals.udp->too_large},
-           {"errors", vitals.udp->errors},
-           {"cold", vitals.udp->cold},
-           {"cold_pending", vitals.udp->cold_waiting},
-           {"bytes_in", vitals.udp->bytes_in},
-           {"bytes_out", vitals.udp->bytes_out}};
-  }
+  Json process = {{"cpu_user_s", vitals.process.cpu_user_s},
+                  {"cpu_system_s", vitals.process.cpu_system_s}};
+  Add(vitals.process, kProcessFigures, &process);
+  process["start_unix_s"] = vitals.process.start_s;
   return {
       {"modes", std::move(modes)},
       {"lanes", std::move(lanes)},
-      {"connections",
-       {{"open", vitals.connections_open},
-        {"hot", vitals.connections_hot},
-        {"max", vitals.connections_max},
-        {"accepted", vitals.accepted},
-        {"refused", vitals.refused},
-        {"timed_out", vitals.timed_out},
-        {"migrated", vitals.migrated},
-        // How many ended after 0, 1, up to 10, up to 100, ... answers.
-        {"ended_by_answers", std::move(by_answers)}}},
-      {"udp", std::move(udp)},
-      {"index", {{"hits", vitals.index_hits}, {"misses", vitals.index_misses}}},
+      {"connections", std::move(connections)},
+      // null: it does not listen there
+      {"udp", vitals.udp.has_value() ? Object(*vitals.udp, kUdpFigures) : Json()},
+      {"index", Object(vitals, kIndexFigures)},
       {"objects", std::move(objects)},  // empty without a catalog
-      {"memory", std::move(memory)},    // empty without a memory tier
-      {"disk", std::move(disk)},        // the root's file system; empty: not known
+      // empty without a memory tier
+      {"memory",
+       vitals.memory.has_value() ? Object(*vitals.memory, kMemoryFigures) : Json::object()},
+      // the root's file system; empty: not known
+      {"disk", vitals.disk_bytes != 0 ? Object(vitals, kDiskFigures) : Json::object()},
       {"rules", std::move(rules)},
-      {"process",
-       {{"cpu_user_s", vitals.process.cpu_user_s},
-        {"cpu_system_s", vitals.process.cpu_system_s},
-        {"rss_bytes", vitals.process.rss_bytes},
-        {"open_fds", vitals.process.open_fds},
-        {"max_fds", vitals.process.max_fds},
-        {"threads", vitals.process.threads},
-        {"start_unix_s", vitals.process.start_s}}},
+      {"process", std::move(process)},
   };
 }
 

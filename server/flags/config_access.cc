@@ -57,20 +57,19 @@ FLAG(string, allow_uids, "", ListOf(UidOf, "user"), admission.uids,
      "Users who may connect to Unix sockets, by name or number, separated by commas. If both this "
      "flag and --allow_gids are empty: every user whom the mode of the socket file admits.");
 FLAG(string, allow_gids, "", ListOf(GidOf, "group"), admission.gids,
-     "Groups whose members may connect to Unix sockets, by name or number, separated by "
-     "commas. Supplementary groups count.");
+     "Groups whose members may connect to Unix sockets, by name or number, separated by commas. "
+     "Supplementary groups count.");
 FLAG(string, listen_unix_mode, "", ParsedIfAny(ModeOf), socket_file.mode,
-     "Mode of the socket files of --listen_unix, in octal (0660). A user who may write to "
-     "a socket file may connect. Empty: as the umask leaves it.");
+     "Mode of the socket files of --listen_unix, in octal (0660). A user who may write to a socket "
+     "file may connect. Empty: as the umask leaves it.");
 FLAG(string, listen_unix_owner, "", ParsedIfAny(UidOf), socket_file.owner,
      "Owner of the socket files of --listen_unix, by name or number.");
 FLAG(string, listen_unix_group, "", ParsedIfAny(GidOf), socket_file.group,
      "Group of the socket files of --listen_unix, by name or number.");
-FLAG(
-    string, rules_file, "", Anything(), rules_file,
-    "File of access rules, one per line: \"user alice /models read\" (docs/security.md). A request "
-    "that no rule allows is refused. The file is read again at SIGHUP; if it then has an error, "
-    "the current rules stay. Empty: every connected client may request everything.");
+FLAG(string, rules_file, "", Anything(), rules_file,
+     "File of access rules, one per line: \"user alice /models read\" (docs/security.md). A "
+     "request that no rule allows is refused. The file is read again at SIGHUP; if it then has an "
+     "error, the current rules stay. Empty: every connected client may request everything.");
 DEFINE_int64(rate_limit_per_conn, 0,
              "Maximum number of requests per second of a connection, in the long run. Requests "
              "beyond it are answered UNAVAILABLE with the time to wait. 0: no limit.");
@@ -78,11 +77,11 @@ DEFINE_int64(rate_limit_burst, 0,
              "Number of requests that a connection may send at once after a pause, with "
              "--rate_limit_per_conn. 0: as many as in one second.");
 FLAG(int64, max_connections_per_uid, 0, Number(0, 10'000'000), admission.per_uid_max,
-     "Maximum number of open connections to Unix sockets of one user. A further one is "
-     "answered UNAVAILABLE and closed. 0: --max_connections.");
+     "Maximum number of open connections to Unix sockets of one user. A further one is answered "
+     "UNAVAILABLE and closed. 0: --max_connections.");
 FLAG(int64, slow_request_us, 0, Number(0, 86'400'000'000, kMicrosecond), limits.slow_request_ns,
-     "Requests that take at least this many microseconds from receipt to answer are "
-     "logged, at most ten per second. Costs each request a copy of its name. 0: none.");
+     "Requests that take at least this many microseconds from receipt to answer are logged, at "
+     "most ten per second. Costs each request a copy of its name. 0: none.");
 DEFINE_string(
     user, "",
     "User, by name or number, that the server becomes after it has opened its listeners, the "

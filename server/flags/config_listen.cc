@@ -51,40 +51,39 @@ absl::StatusOr<std::string> SocketPath(const std::string& text) {
 }  // namespace objmapper::server
 
 FLAG(string, listen_unix, "", ListOf(net::UnixAddress, "socket"), listen,
-     "Unix sockets to listen on, separated by commas: paths, or @names in the abstract "
-     "namespace. Without this flag, --listen_tcp and --listen_udp: objmapper.sock in "
-     "$XDG_RUNTIME_DIR, or in /tmp.");
+     "Unix sockets to listen on, separated by commas: paths, or @names in the abstract namespace. "
+     "Without this flag, --listen_tcp and --listen_udp: objmapper.sock in $XDG_RUNTIME_DIR, or in "
+     "/tmp.");
 FLAG(string, listen_tcp, "", ListOf(net::ParseHostPort, "address"), listen,
-     "TCP addresses to listen on, separated by commas: host:port, [v6]:port, or :port and "
-     "port for loopback. With port 0 the kernel chooses one. Empty: no TCP.");
-FLAG(
-    string, listen_udp, "", ListOf(net::ParseHostPort, "address"), listen_udp,
-    "UDP addresses, separated by commas, on which OP_COPY and OP_STAT are answered with one "
-    "datagram each: host:port, [v6]:port, or :port and port for loopback. With port 0 the kernel "
-    "chooses one. A sender's address can be forged, so that the answer goes to a third party: only "
-    "for trusted networks. --rate_limit_per_conn and --max_connections do not apply; --rules_file "
-    "applies as to TCP peers. Empty: no UDP.");
+     "TCP addresses to listen on, separated by commas: host:port, [v6]:port, or :port and port for "
+     "loopback. With port 0 the kernel chooses one. Empty: no TCP.");
+FLAG(string, listen_udp, "", ListOf(net::ParseHostPort, "address"), listen_udp,
+     "UDP addresses, separated by commas, on which OP_COPY and OP_STAT are answered with one "
+     "datagram each: host:port, [v6]:port, or :port and port for loopback. With port 0 the kernel "
+     "chooses one. A sender's address can be forged, so that the answer goes to a third party: "
+     "only for trusted networks. --rate_limit_per_conn and --max_connections do not apply; "
+     "--rules_file applies as to TCP peers. Empty: no UDP.");
 FLAG(int32, udp_max_payload, 1400, Number(udp::kPayloadMaxLeast, net::kDatagramBytesMax),
      udp_payload_max,
-     "Size in bytes of the largest datagram that is sent, 1040 to 65507. A larger answer "
-     "is TOO_LARGE, and the client requests ranges. 1400 passes Ethernet and most tunnels "
-     "unfragmented, so that one lost packet costs one answer and a forged request is "
-     "amplified by at most 38; 65507 is best if all clients are on this machine, since "
-     "loopback does not fragment it.");
+     "Size in bytes of the largest datagram that is sent, 1040 to 65507. A larger answer is "
+     "TOO_LARGE, and the client requests ranges. 1400 passes Ethernet and most tunnels "
+     "unfragmented, so that one lost packet costs one answer and a forged request is amplified by "
+     "at most 38; 65507 is best if all clients are on this machine, since loopback does not "
+     "fragment it.");
 FLAG(string, admin_listen, "", ParsedIfAny(AdminAddress), admin_listen,
      "Address of the operators' HTTP server, with a status page, /metrics for Prometheus, "
-     "/healthz, /readyz, /stats, /connz and /flagz: a Unix socket's path (or @name), or "
-     "host:port, :port or port on loopback. Empty: none.");
+     "/healthz, /readyz, /stats, /connz and /flagz: a Unix socket's path (or @name), or host:port, "
+     ":port or port on loopback. Empty: none.");
 FLAG(string, admin_hosts, "", ListOf(HostName, "host"), admin_hosts,
-     "Additional host names, separated by commas, that requests to --admin_listen may "
-     "have in their Host header, such as that of a proxy that passes Host on. localhost, "
-     "127.0.0.1, [::1] and the address listened on are always accepted, all others are "
-     "refused (421), so that no web page can direct a browser here by a host name of its "
-     "own (DNS rebinding). Over a Unix socket every name is accepted.");
+     "Additional host names, separated by commas, that requests to --admin_listen may have in "
+     "their Host header, such as that of a proxy that passes Host on. localhost, 127.0.0.1, [::1] "
+     "and the address listened on are always accepted, all others are refused (421), so that no "
+     "web page can direct a browser here by a host name of its own (DNS rebinding). Over a Unix "
+     "socket every name is accepted.");
 FLAG(string, take_over, "", ParsedIfAny(SocketPath), take_over,
-     "Unix socket through which one server takes over from another. A server that already "
-     "runs with this path hands its listeners and connections to this server and exits; "
-     "this server then waits there for its own successor. Empty: no take-over.");
+     "Unix socket through which one server takes over from another. A server that already runs "
+     "with this path hands its listeners and connections to this server and exits; this server "
+     "then waits there for its own successor. Empty: no take-over.");
 
 namespace objmapper::server {
 
