@@ -25,9 +25,7 @@
 #include "server/admin/disk_watch.h"
 #include "server/admin/history.h"
 #include "server/admin/http_server.h"
-#include "server/admin/metrics.h"
-#include "server/admin/page.h"
-#include "server/admin/stats_json.h"
+#include "server/admin/pages.h"
 #include "server/server.h"
 #include "text/printable.h"
 

@@ -15,7 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "net/address.h"
-#include "net/deadline_list.h"
+#include "net/clock.h"
 #include "net/foreign_fd.h"
 #include "net/readable.h"
 #include "net/scm_rights.h"
@@ -23,43 +23,28 @@
 namespace objmapper::server {
 namespace {
 
-constexpr int64_t kSecondNs = 1'000'000'000;
-// A request, from the visitor's coming or its first byte on; a byte now and then does not prolong
-// it.
-constexpr int64_t kRequestNs = 5 * kSecondNs;
-constexpr int64_t kPageNs = 30 * kSecondNs;
-// To take the whole of an answer: a status page through a slow tunnel.
-constexpr int64_t kAnswerNs = 60 * kSecondNs;
-constexpr int64_t kLeaveNs = kSecondNs;
 constexpr size_t kLeaveBytesMax = 256 << 10;
 constexpr int kAnswersMax = 1000;
 constexpr int kAcceptsPerTurn = 16;
-constexpr int64_t kRestNs = kSecondNs / 10;
+constexpr int64_t kRestNs = 100'000'000;
+
+constexpr std::pair<int, const char*> kReasons[] = {
+    {200, "OK"},
+    {400, "Bad Request"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {408, "Request Timeout"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {421, "Misdirected Request"},
+    {431, "Request Header Fields Too Large"},
+    {503, "Service Unavailable"},
+    {505, "HTTP Version Not Supported"},
+};
 
 const char* ReasonOf(int status) {
-  switch (status) {
-    case 200:
-      return "OK";
-    case 400:
-      return "Bad Request";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 408:
-      return "Request Timeout";
-    case 413:
-      return "Content Too Large";
-    case 414:
-      return "URI Too Long";
-    case 421:
-      return "Misdirected Request";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 503:
-      return "Service Unavailable";
-    case 505:
-      return "HTTP Version Not Supported";
+  for (const auto& [known, reason] : kReasons) {
+    if (known == status) return reason;
   }
   return "Error";
 }
@@ -118,8 +103,7 @@ void HttpServer::Run() {
         for (Made& made : loop_thread_.TakeAll()) {
           // Who has gone meanwhile is not waited for by anybody.
           const auto visitor = visitors_.find(made.visitor);
-          if (visitor == visitors_.end() || visitor->second->state != Visitor::State::kWaiting)
-            continue;
+          if (visitor == visitors_.end() || visitor->second->state != State::kWaiting) continue;
           Answer(visitor->second.get(), made.answer);
         }
       } else {
@@ -130,7 +114,7 @@ void HttpServer::Run() {
     again.swap(again_);
     for (const uint64_t id : again) {
       const auto visitor = visitors_.find(id);
-      if (visitor != visitors_.end() && visitor->second->state == Visitor::State::kReading) {
+      if (visitor != visitors_.end() && visitor->second->state == State::kReading) {
         Advance(visitor->second.get());
       }
     }
@@ -177,7 +161,7 @@ void HttpServer::Accept() {
     if (epoll_.Add(visitor->socket.get(), visitor->events, TagOf(visitor->id)) != 0) continue;
     Visitor* const added = visitor.get();
     visitors_.emplace(added->id, std::move(visitor));
-    Enter(added, Visitor::State::kReading, kRequestNs);
+    Enter(added, State::kReading);
     Read(added);  // what it asks has mostly come along
   }
 }
@@ -187,15 +171,15 @@ void HttpServer::OnEvent(uint64_t id, uint32_t events) {
   if (found == visitors_.end()) return;  // closed earlier in this round
   Visitor* const visitor = found->second.get();
   switch (visitor->state) {
-    case Visitor::State::kReading:
+    case State::kReading:
       return Read(visitor);
-    case Visitor::State::kWaiting:
+    case State::kWaiting:
       // Nothing is asked for: it is EPOLLERR or EPOLLHUP, which nobody can turn off.
       return End(visitor);
-    case Visitor::State::kWriting:
+    case State::kWriting:
       if ((events & EPOLLERR) != 0) return End(visitor);
       return Write(visitor);
-    case Visitor::State::kLeaving:
+    case State::kLeaving:
       return HearOut(visitor);
   }
 }
@@ -211,8 +195,7 @@ void HttpServer::Read(Visitor* visitor) {
       break;
     }
     // A request that begins has its time from now on.
-    if (!visitor->begun && visitor->answers > 0)
-      Enter(visitor, Visitor::State::kReading, kRequestNs);
+    if (!visitor->begun && visitor->answers > 0) Enter(visitor, State::kReading);
     visitor->begun = true;
     visitor->input.append(buffer, static_cast<size_t>(got));
   }
@@ -261,7 +244,7 @@ void HttpServer::Dispatch(Visitor* visitor, HttpRequest request) {
     return Answer(visitor,
                   Text(503, absl::StrCat(kPagesMax, " pages are waiting to be made; try again")));
   wake_.notify_one();
-  Enter(visitor, Visitor::State::kWaiting, kPageNs);
+  Enter(visitor, State::kWaiting);
   Watch(visitor, 0);
 }
 
@@ -275,7 +258,7 @@ void HttpServer::Answer(Visitor* visitor, const HttpAnswer& answer) {
                    "\r\n\r\n", visitor->head ? "" : answer.body);
   visitor->sent = 0;
   output_bytes_ += visitor->output.size();
-  Enter(visitor, Visitor::State::kWriting, kAnswerNs);
+  Enter(visitor, State::kWriting);
   while (output_bytes_ > kAnswerBytesMax && MakeRoom(visitor, /*writers_alone=*/true, 0)) {
   }
   Write(visitor);
@@ -295,12 +278,12 @@ void HttpServer::Write(Visitor* visitor) {
   if (visitor->close) {
     shutdown(visitor->socket.get(), SHUT_WR);
     if (visitor->peer_done) return End(visitor);
-    Enter(visitor, Visitor::State::kLeaving, kLeaveNs);
+    Enter(visitor, State::kLeaving);
     return HearOut(visitor);
   }
   visitor->head = false;
   visitor->begun = !visitor->input.empty();
-  Enter(visitor, Visitor::State::kReading, kRequestNs);
+  Enter(visitor, State::kReading);
   Watch(visitor, EPOLLIN);
   if (visitor->begun || visitor->peer_done) again_.push_back(visitor->id);
 }
@@ -316,11 +299,11 @@ void HttpServer::HearOut(Visitor* visitor) {
   End(visitor);
 }
 
-void HttpServer::Enter(Visitor* visitor, Visitor::State state, int64_t allowed_ns) {
+void HttpServer::Enter(Visitor* visitor, State state) {
+  DeadlinesOf(*visitor).Stop(visitor);
   visitor->state = state;
   visitor->since_ns = net::NowNs();
-  visitor->deadline_ns = visitor->since_ns + allowed_ns;
-  visitor->excused = false;
+  DeadlinesOf(*visitor).Start(visitor, visitor->since_ns);
 }
 
 void HttpServer::Watch(Visitor* visitor, uint32_t events) {
@@ -331,7 +314,7 @@ void HttpServer::Watch(Visitor* visitor, uint32_t events) {
 
 void HttpServer::End(Visitor* visitor) {
   output_bytes_ -= visitor->output.size();
-  if (visitor->state == Visitor::State::kWaiting) {
+  if (visitor->state == State::kWaiting) {
     // A page that nobody waits for is not made.
     const net::MutexLock lock(&mutex_);
     const auto is_its = [visitor](const HttpServer::Page& page) {
@@ -339,6 +322,7 @@ void HttpServer::End(Visitor* visitor) {
     };
     pages_.erase(std::remove_if(pages_.begin(), pages_.end(), is_its), pages_.end());
   }
+  DeadlinesOf(*visitor).Stop(visitor);
   epoll_.Remove(visitor->socket.get());
   // On what is unread of a Unix socket descriptors may ride.
   if (listener_.address().kind == net::Address::Kind::kUnix)
@@ -347,27 +331,11 @@ void HttpServer::End(Visitor* visitor) {
 }
 
 bool HttpServer::MakeRoom(const Visitor* but, bool writers_alone, int64_t least_ns) {
-  // In the order in which they can best be spared: said goodbye to, silent, slow to take, and last
-  // who waits for us.
-  const auto rank = [](const Visitor& visitor) {
-    switch (visitor.state) {
-      case Visitor::State::kLeaving:
-        return 0;
-      case Visitor::State::kReading:
-        return 1;
-      case Visitor::State::kWriting:
-        return 2;
-      case Visitor::State::kWaiting:
-        return 3;
-    }
-    return 3;
-  };
   Visitor* longest = nullptr;
   for (const auto& [id, visitor] : visitors_) {
-    if (visitor.get() == but || (writers_alone && visitor->state != Visitor::State::kWriting))
-      continue;
-    if (longest == nullptr || std::pair(rank(*visitor), visitor->since_ns) <
-                                  std::pair(rank(*longest), longest->since_ns)) {
+    if (visitor.get() == but || (writers_alone && visitor->state != State::kWriting)) continue;
+    if (longest == nullptr || std::pair(visitor->state, visitor->since_ns) <
+                                  std::pair(longest->state, longest->since_ns)) {
       longest = visitor.get();
     }
   }
@@ -376,44 +344,29 @@ bool HttpServer::MakeRoom(const Visitor* but, bool writers_alone, int64_t least_
   return true;
 }
 
-// Whether one whose time is up has more, once: there is something to read that no round has taken,
-// or it is found late only since nobody has looked for a while. The process was stopped then, or
-// frozen, and maybe its visitors with it.
-bool HttpServer::MayGoOn(Visitor* visitor) {
-  const bool overslept = looked_ns_ - visitor->deadline_ns > net::kOversleptNs;
-  const bool says_more =
-      visitor->state == Visitor::State::kReading && net::IsReadable(visitor->socket.get());
-  if (visitor->excused || !(overslept || says_more)) return false;
-  visitor->deadline_ns = looked_ns_ + (visitor->deadline_ns - visitor->since_ns);
-  visitor->excused = true;
-  return true;
-}
-
 void HttpServer::Expire() {
-  const int64_t now_ns = looked_ns_;
   // Somebody else may have been quicker when it was given up.
   if (!reserve_.valid()) reserve_ = OpenReserve();
-  if (resting_ && now_ns >= rest_until_ns_) {
+  if (resting_ && looked_ns_ >= rest_until_ns_) {
     resting_ = epoll_.Add(listener_.fd(), EPOLLIN, TagOf(kListenerTag)) != 0;
-    rest_until_ns_ = now_ns + kRestNs;
+    rest_until_ns_ = looked_ns_ + kRestNs;
   }
-  std::vector<uint64_t> late;
-  for (const auto& [id, visitor] : visitors_) {
-    if (now_ns >= visitor->deadline_ns) late.push_back(id);
-  }
-  for (const uint64_t id : late) {
-    const auto found = visitors_.find(id);
-    if (found == visitors_.end()) continue;  // had to make room for another's answer
-    Visitor* const visitor = found->second.get();
-    if (MayGoOn(visitor)) continue;
-    const bool half_said = visitor->state == Visitor::State::kReading && !visitor->input.empty();
-    visitor->close = true;
-    if (half_said) {
-      Answer(visitor, Text(408, "the rest of the request did not arrive in time"));
-    } else if (visitor->state == Visitor::State::kWaiting) {
-      Answer(visitor, Text(503, "the page was not made in time: a part of the server hangs"));
-    } else {
-      End(visitor);
+  for (Deadlines& deadlines : deadlines_) {
+    while (Visitor* const visitor = deadlines.PopLate(looked_ns_)) {
+      // Something to read that no round has taken gives it its time again, once.
+      const bool reading = visitor->state == State::kReading;
+      if (reading && net::IsReadable(visitor->socket.get()) &&
+          deadlines.Excuse(visitor, looked_ns_)) {
+        continue;
+      }
+      visitor->close = true;
+      if (reading && !visitor->input.empty()) {
+        Answer(visitor, Text(408, "the rest of the request did not arrive in time"));
+      } else if (visitor->state == State::kWaiting) {
+        Answer(visitor, Text(503, "the page was not made in time: a part of the server hangs"));
+      } else {
+        End(visitor);
+      }
     }
   }
 }
@@ -422,9 +375,10 @@ void HttpServer::Expire() {
 int HttpServer::SleepMs() {
   looked_ns_ = net::NowNs();
   if (!again_.empty()) return 0;
-  int64_t next_ns = resting_ ? rest_until_ns_ : INT64_MAX;
-  for (const auto& [id, visitor] : visitors_) next_ns = std::min(next_ns, visitor->deadline_ns);
-  return next_ns == INT64_MAX ? -1 : net::SleepMs(next_ns, looked_ns_);
+  int64_t next_ns = resting_ ? rest_until_ns_ : net::kNever;
+  for (const Deadlines& deadlines : deadlines_)
+    next_ns = std::min(next_ns, deadlines.NextExpiryNs());
+  return next_ns == net::kNever ? -1 : net::SleepMs(next_ns, looked_ns_);
 }
 
 void HttpServer::MakePages() {

@@ -19,7 +19,8 @@
 #include <utility>
 #include <vector>
 
-#include "net/clock.h"
+#include "absl/time/time.h"
+#include "net/deadline_list.h"
 #include "net/epoll.h"
 #include "net/listener.h"
 #include "net/mutex.h"
@@ -65,21 +66,21 @@ class HttpServer {
   const net::Address& address() const { return listener_.address(); }
 
  private:
+  // In the order in which visitors can best be spared.
+  enum class State : uint8_t {
+    kLeaving,  // has been told all, and is heard out for a moment, so that it gets to read that
+    kReading,  // a request, or the first of it, is to come
+    kWriting,  // its answer is to be taken
+    kWaiting,  // its page is being made
+  };
   struct Visitor {
-    enum class State : uint8_t {
-      kReading,  // a request, or the first of it, is to come
-      kWaiting,  // its page is being made
-      kWriting,  // its answer is to be taken
-      kLeaving,  // has been told all, and is heard out for a moment, so that it gets to read that
-    };
     uint64_t id = 0;
     net::UniqueFd socket;
     State state = State::kReading;
-    int64_t since_ns = 0;     // when it got into that state, or began a request
-    int64_t deadline_ns = 0;  // when it is closed
-    bool excused = false;     // since then: its time has begun anew
-    uint32_t events = 0;      // what epoll is asked for
-    std::string input;        // at most kHeadBytesMax
+    int64_t since_ns = 0;  // when it got into that state, or began a request
+    net::DeadlineHook deadline;
+    uint32_t events = 0;  // what epoll is asked for
+    std::string input;    // at most kHeadBytesMax
     std::string output;
     size_t sent = 0;
     size_t dropped = 0;  // kLeaving: bytes that came
@@ -109,14 +110,17 @@ class HttpServer {
   void Write(Visitor* visitor);
   void HearOut(Visitor* visitor);
 
-  void Enter(Visitor* visitor, Visitor::State state, int64_t allowed_ns);
+  using Deadlines = net::DeadlineList<Visitor, &Visitor::deadline>;
+  Deadlines& DeadlinesOf(const Visitor& visitor) {
+    return deadlines_[static_cast<size_t>(visitor.state)];
+  }
+  void Enter(Visitor* visitor, State state);
   void Watch(Visitor* visitor, uint32_t events);
   void End(Visitor* visitor);
   // Closes the one that has kept us waiting longest, but not `but`. False: there is no other that
   // has for `least_ns`.
   bool MakeRoom(const Visitor* but, bool writers_alone, int64_t least_ns);
   void Expire();
-  bool MayGoOn(Visitor* visitor);
   int SleepMs();
   void MakePages();
 
@@ -131,6 +135,10 @@ class HttpServer {
   uint64_t next_id_ = kFirstId;
   int64_t looked_ns_ = 0;  // when it was last begun to look at what has come
   std::map<uint64_t, std::unique_ptr<Visitor>> visitors_;
+  // How long a visitor may be in each state. A request has 5 seconds from its first byte on, which
+  // a byte now and then does not prolong; an answer may have to go through a slow tunnel.
+  Deadlines deadlines_[4] = {Deadlines(absl::Seconds(1)), Deadlines(absl::Seconds(5)),
+                             Deadlines(absl::Seconds(60)), Deadlines(absl::Seconds(30))};
   size_t output_bytes_ = 0;      // of all visitors
   std::vector<uint64_t> again_;  // who have had an answer, and had sent more: one request a round
 

@@ -1,7 +1,5 @@
 // Writes all figures as Prometheus families: those of figures.h, and what has labels or is no
 // count. Names, labels and units are an interface: dashboards and alerts depend on them.
-#include "server/admin/metrics.h"
-
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
@@ -13,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "protocol/status.h"
 #include "server/admin/figures.h"
+#include "server/admin/pages.h"
 #include "text/version.h"
 
 namespace objmapper::server {

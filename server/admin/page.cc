@@ -1,7 +1,6 @@
 // Puts the parts of the status page together, once.
-#include "server/admin/page.h"
-
 #include "absl/strings/str_cat.h"
+#include "server/admin/pages.h"
 
 namespace objmapper::server {
 namespace {

@@ -1,12 +1,11 @@
 // Writes all figures as JSON. Names are an interface: the status page and `objmapper top` read
 // them.
-#include "server/admin/stats_json.h"
-
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/ascii.h"
 #include "protocol/status.h"
 #include "server/admin/figures.h"
+#include "server/admin/pages.h"
 #include "text/version.h"
 
 namespace objmapper::server {
