@@ -1,26 +1,29 @@
 // The router's thread: accepts connections, reads the first mode byte of each, and moves it to its
 // lane.
 //
-// A connection that has said nothing yet costs a Session and an epoll registration, no thread. The
-// first bytes are looked at with MSG_PEEK, so that the lane finds the request whole in the socket;
-// only V2's HELLO is taken and answered here, since the mode comes after it.
+// A connection that has said nothing yet costs a Session and an epoll registration, no thread.
+// listeners.h accepts it, admission.h says whether it is let in, opening.h what its first bytes
+// mean.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/string_view.h"
 #include "net/deadline_list.h"
 #include "net/epoll.h"
 #include "net/listener.h"
 #include "net/mailbox.h"
-#include "net/mutex.h"
 #include "net/serving_thread.h"
 #include "net/tcp.h"
 #include "router/admission.h"
+#include "router/listeners.h"
 #include "session/lane.h"
 #include "session/session.h"
 
@@ -59,20 +62,15 @@ class Demultiplexer : public session::Switchboard {
   // admitted here is told so, and closed. Any thread, one at a time.
   void Arrive(std::unique_ptr<session::Session> session);
 
-  // What it listens on, by its number and its URL. Any thread, before Drain() and Depart(); the
-  // numbers are good until the second Renew() of that address.
-  struct Listening {
-    int fd;
-    std::string url;
-    bool file_is_ours;
-    net::Address address;
-    net::Listener::FileIdentity file;
-  };
-  std::vector<Listening> listening() const;
+  // What it listens on. Any thread, before Drain() and Depart().
+  std::vector<Listening> listening() const { return listeners_.listening(); }
 
   // Listens on `listener` in place of the one with the same address, whose socket file is gone,
   // once it has accepted who came before. Any thread.
-  void Renew(net::Listener listener);
+  void Renew(net::Listener listener) {
+    listeners_.Renew(std::move(listener));
+    thread_.Wake();
+  }
 
   // Ends the thread; connections still here are closed. Once.
   void Stop();
@@ -87,22 +85,6 @@ class Demultiplexer : public session::Switchboard {
   bool Departing() const override { return departing_.load(std::memory_order_acquire); }
 
  private:
-  // What an epoll event points to.
-  struct Source {
-    enum class Kind : uint8_t { kListener, kMailbox, kOpener, kLingerer, kRefused };
-    explicit Source(Kind kind_in) : kind(kind_in) {}
-    Kind kind;
-  };
-  struct ListenerSource : Source {
-    explicit ListenerSource(net::Listener listener_in)
-        : Source(Kind::kListener), listener(std::move(listener_in)) {}
-    net::Listener listener;
-    // the one that this one has replaced, for who still has its number
-    std::unique_ptr<ListenerSource> before;
-    bool paused = false;  // out of the epoll set until `resume_ns_`
-  };
-  // A connection between accept and its lane (kOpener), or between its last answer and close
-  // (kLingerer; kRefused: it was never let in, and has no place among --max_connections).
   struct Guest : Source {
     Guest(Kind kind_in, std::unique_ptr<session::Session> session_in)
         : Source(kind_in), session(std::move(session_in)) {}
@@ -118,19 +100,17 @@ class Demultiplexer : public session::Switchboard {
   };
 
   void Run();
-  static session::Transport TransportOf(const ListenerSource& source);
-  // Accepts a turn's worth. True: more may be waiting.
-  bool AcceptFrom(ListenerSource* source);
-  void Admit(net::UniqueFd socket, session::Transport transport);
-  void RefuseForLackOfDescriptors(ListenerSource* source);
-  void PauseListeners();
-  void ResumeListeners();
-  void CloseListeners();
-  void TakeRenewed();
+  void TakeMail();
+  // What the listeners have accepted: let in, or told why not.
+  void Admit(net::UniqueFd socket, session::Transport transport, bool last);
+  // Says why to one that is not counted among the connections. The result is DropInput()'s.
+  static bool TurnAway(const session::Session& session, protocol::Status status,
+                       absl::string_view why);
   void OnOpener(Guest* guest, bool peer_done);
-  void OnLingerer(Guest* guest);
   void AddGuest(Source::Kind kind, std::unique_ptr<session::Session> session);
   std::unique_ptr<session::Session> RemoveGuest(Guest* guest);
+  // Says the last words, and retires it.
+  void SayFarewell(Guest* guest, absl::string_view farewell);
   void EndOpeners();
   void Expire();
   bool HasSpoken(Guest* guest, bool half_said);
@@ -152,22 +132,16 @@ class Demultiplexer : public session::Switchboard {
   net::Mailbox<std::unique_ptr<session::Session>> departed_;
   std::atomic<bool> departing_{false};
   std::atomic<bool> take_over_files_{false};
-  mutable net::Mutex listeners_mutex_;
-  // Changed by the thread alone, with the mutex held.
-  std::vector<std::unique_ptr<ListenerSource>> listeners_;
-  std::vector<net::Listener> renewed_ GUARDED_BY(listeners_mutex_);
-  absl::flat_hash_set<Guest*> guests_;  // owned
-  size_t lingerers_ = 0;
-  size_t refused_ = 0;     // of kRefused
-  Deadlines silent_;       // openers that have sent nothing
-  Deadlines half_said_;    // openers that have sent a part of their first request
-  Deadlines leaving_;      // lingerers
-  Deadlines turned_away_;  // those that were not let in
+  Listeners listeners_;
+  absl::flat_hash_set<Guest*> guests_;    // owned
+  std::map<Source::Kind, size_t> count_;  // of them
+  Deadlines silent_;                      // openers that have sent nothing
+  Deadlines half_said_;                   // openers that have sent a part of their first request
+  Deadlines leaving_;                     // lingerers
+  Deadlines turned_away_;                 // those that were not let in
   // When the thread last began to look at what has come; all that had come by then has been seen
   // to.
   int64_t looked_ns_ = 0;
-  int64_t resume_ns_ = net::kNever;  // when paused listeners are listened to again
-  net::UniqueFd reserve_;  // given up for a moment to refuse a client when descriptors are out
   net::ServingThread<Letter> thread_;
 };
 

@@ -1,6 +1,4 @@
 // Runs the checks of a start without its effects: no socket is opened, and no file is made.
-#include "server/check.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <glog/logging.h>
@@ -15,10 +13,9 @@
 #include "net/errno_status.h"
 #include "net/ring.h"
 #include "net/unique_fd.h"
+#include "server/checks.h"
 #include "server/handover/trust.h"
-#include "server/needed_calls.h"
 #include "server/privileges.h"
-#include "server/root_check.h"
 #include "storage/tree/tree.h"
 #include "text/printable.h"
 
@@ -57,16 +54,17 @@ absl::Status CheckRings(const Config& config) {
   io_uring_params params{};
   const net::UniqueFd ring(static_cast<int>(syscall(SYS_io_uring_setup, 8, &params)));
   if (ring.valid()) return absl::OkStatus();
-  const absl::Status why = net::RingSetupError(errno);
-  return absl::Status(
-      why.code(),
-      absl::StrCat(config.model.has_value()                         ? "--concurrency_model=uring"
-                   : config.loop.engine == loop::EngineKind::kUring ? "--io_engine=uring"
-                                                                    : "--fdpass_engine=uring",
-                   ": ", why.message()));
+  return OfFlag(config.model.has_value()                         ? "--concurrency_model=uring"
+                : config.loop.engine == loop::EngineKind::kUring ? "--io_engine=uring"
+                                                                 : "--fdpass_engine=uring",
+                net::RingSetupError(errno));
 }
 
 }  // namespace
+
+absl::Status OfFlag(absl::string_view flag, const absl::Status& error) {
+  return absl::Status(error.code(), absl::StrCat(flag, ": ", error.message()));
+}
 
 absl::Status CheckStart(const Config& config) {
   if (absl::Status calls = TryNeededCalls(config); !calls.ok()) return calls;
@@ -86,10 +84,8 @@ absl::Status CheckStart(const Config& config) {
   if (!config.take_over.empty()) {
     handover::Trust trust;
     if (config.become.has_value()) trust.become = config.become->uid;
-    if (absl::Status folder = trust.CheckFolderOf(config.take_over); !folder.ok()) {
-      return absl::Status(folder.code(),
-                          absl::StrCat("--take_over=", config.take_over, ": ", folder.message()));
-    }
+    if (absl::Status folder = trust.CheckFolderOf(config.take_over); !folder.ok())
+      return OfFlag(absl::StrCat("--take_over=", config.take_over), folder);
     if (absl::Status path = CheckSocketPath("--take_over", config.take_over); !path.ok())
       return path;
   }

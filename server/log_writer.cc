@@ -36,6 +36,8 @@ namespace {
 constexpr size_t kQueueBytesMax = 1 << 20;
 // So many bytes reach a pipe whole, whoever else writes to it (pipe(7), PIPE_BUF).
 constexpr size_t kWholeBytes = 4096;
+// For files to be closed, with what is on its way to them. Signals wait meanwhile.
+constexpr absl::Duration kReopenPatience = absl::Seconds(2);
 
 class Writer {
  public:
@@ -312,6 +314,16 @@ void Writer::FlushFiles() {
   for (google::base::Logger* file : files_) file->Flush();
 }
 
+// On the writing thread, which nobody waits for but who has asked for this: a mount that hangs
+// holds up no line of the log.
+void CloseFiles() {
+  // glog closes its files when what their names end with changes, with a lock that every line
+  // needs; nothing is left to be written then. A line of another thread's between the two calls
+  // makes a file with that ending.
+  google::SetLogFilenameExtension(".rotating");
+  google::SetLogFilenameExtension("");
+}
+
 }  // namespace
 
 void StartLogWriter() {
@@ -331,18 +343,27 @@ bool LogHasFiles() {
   return writer == nullptr ? !FLAGS_logtostderr && !FLAGS_logtostdout : writer->to_files();
 }
 
-bool RunInLogWriter(std::function<void()> work, absl::Duration patience) {
-  Writer* const writer = the_writer.load();
-  if (writer != nullptr) {
-    return writer->Do(
-        [writer, work = std::move(work)] {
-          writer->FlushFiles();
-          work();
-        },
-        patience);
+std::string ReopenLogFiles() {
+  if (!LogHasFiles()) {
+    return "the log goes to standard error, so there is no file to reopen; the program that reads "
+           "it rotates it";
   }
-  work();
-  return true;
+  if (FLAGS_timestamp_in_logfile_name) {
+    const absl::Time now = absl::Now();
+    absl::SleepFor(absl::FromUnixSeconds(absl::ToUnixSeconds(now) + 1) - now);
+  }
+  Writer* const writer = the_writer.load();
+  const auto reopen = [writer] {
+    if (writer != nullptr) writer->FlushFiles();
+    CloseFiles();
+  };
+  if (writer == nullptr) {
+    reopen();
+  } else if (!writer->Do(reopen, kReopenPatience)) {
+    return "the log's files cannot be written at the moment; they will be closed and reopened when "
+           "they can";
+  }
+  return "the log's files have been closed and are reopened";
 }
 
 uint64_t LogLinesDropped() {

@@ -14,7 +14,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <string>
 
 #include "absl/time/time.h"
 
@@ -34,10 +34,11 @@ bool FlushLog(absl::Duration patience);
 // Whether it goes to files too, or alone. Any thread.
 bool LogHasFiles();
 
-// Runs `work` on the writing thread, after what has been logged so far, and files are flushed; it
-// may not log. False: it has not been done within `patience`, and will be when whoever takes the
-// log goes on. Where there is no such thread it is done at once.
-bool RunInLogWriter(std::function<void()> work, absl::Duration patience);
+// Closes glog's files, for whoever rotates them: the next line opens a file of the same name anew
+// (--timestamp_in_logfile_name=false), or one that is named by the time it was opened. Returns what
+// has been done, a sentence for the log. Any thread, one at a time; may sleep for a second, since
+// two files of one second would have one name.
+std::string ReopenLogFiles();
 
 // Lines that were dropped since the start. Any thread.
 uint64_t LogLinesDropped();

@@ -1,7 +1,5 @@
 // Tries each system call in a child process with arguments that the kernel refuses, so nothing is
 // changed and a filter that kills is survived.
-#include "server/needed_calls.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "net/unique_fd.h"
+#include "server/checks.h"
 #include "text/printable.h"
 
 namespace objmapper::server {

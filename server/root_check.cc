@@ -1,7 +1,5 @@
 // Warnings and errors about the root: case folding with rules, and a root that cannot be written
 // to.
-#include "server/root_check.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -9,6 +7,7 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "server/checks.h"
 #include "storage/tree/case_folding.h"
 #include "text/printable.h"
 

@@ -25,10 +25,10 @@
 #include "net/expendable.h"
 #include "net/pass_rights.h"
 #include "server/admin/admin.h"
+#include "server/checks.h"
 #include "server/handover/door.h"
 #include "server/handover/predecessor.h"
 #include "server/handover/trust.h"
-#include "server/log_files.h"
 #include "server/log_writer.h"
 #include "server/server.h"
 #include "server/signals.h"
@@ -109,10 +109,8 @@ class Life {
     std::vector<net::Listener> unwanted;  // kept until the predecessor has let go of them
     if (!config_.take_over.empty()) {
       auto found = handover::Predecessor::Find(config_.take_over, WhomToBelieve());
-      if (!found.ok()) {
-        return absl::Status(found.status().code(), absl::StrCat("--take_over=", config_.take_over,
-                                                                ": ", found.status().message()));
-      }
+      if (!found.ok())
+        return OfFlag(absl::StrCat("--take_over=", config_.take_over), found.status());
       predecessor_ = *std::move(found);
       if (predecessor_ != nullptr) SortListeners(&inherited.listeners, &unwanted);
     }
@@ -147,10 +145,7 @@ class Life {
   absl::Status OpenAdmin() {
     if (admin_ == nullptr && config_.admin_listen.has_value()) {
       auto opened = Admin::Open(*config_.admin_listen, config_.admin_hosts);
-      if (!opened.ok()) {
-        return absl::Status(opened.status().code(),
-                            absl::StrCat("--admin_listen: ", opened.status().message()));
-      }
+      if (!opened.ok()) return OfFlag("--admin_listen", opened.status());
       admin_ = *std::move(opened);
     }
     if (admin_ != nullptr) LOG(INFO) << "status page and metrics on " << admin_->url();
@@ -174,10 +169,7 @@ class Life {
       return result;
     };
     auto door = handover::Door::Open(config_.take_over, WhomToBelieve(), std::move(listeners));
-    if (!door.ok()) {
-      return absl::Status(door.status().code(),
-                          absl::StrCat("--take_over: ", door.status().message()));
-    }
+    if (!door.ok()) return OfFlag("--take_over", door.status());
     door_ = *std::move(door);
     LOG(INFO) << "hand-over: waiting for a successor at " << config_.take_over;
     return absl::OkStatus();

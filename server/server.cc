@@ -7,18 +7,18 @@
 
 #include <algorithm>
 #include <functional>
+#include <initializer_list>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "models/model.h"
 #include "net/clock.h"
 #include "net/deadline_list.h"
 #include "net/expendable.h"
 #include "net/listener.h"
-#include "server/admin/connections_text.h"
-#include "server/log_writer.h"
-#include "server/root_check.h"
+#include "server/checks.h"
+#include "server/privileges.h"
 
 namespace objmapper::server {
 namespace {
@@ -42,6 +42,13 @@ class Allowance {
   int64_t used_ns_ = 0;
 };
 
+// Makes `*kept` what has been made, or returns why it has not.
+template <typename Made, typename Kept>
+absl::Status Keep(absl::StatusOr<Made> made, Kept* kept) {
+  if (made.ok()) *kept = *std::move(made);
+  return made.status();
+}
+
 }  // namespace
 
 Server::Server(const Config& config) : config_(config), limits_(config.limits) {
@@ -52,95 +59,94 @@ Server::Server(const Config& config) : config_(config), limits_(config.limits) {
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
                                                       std::vector<net::Listener> inherited) {
   auto server = std::unique_ptr<Server>(new Server(config));
-  net::AbandonExpendable(false);
-  absl::StatusOr<storage::Tree> tree = storage::Tree::Open(config.root);
-  if (!tree.ok()) return tree.status();
-  server->tree_ = std::make_unique<storage::Tree>(*std::move(tree));
-  server->tree_->slow_opens().Start();
-  server->root_watch_ = std::make_unique<storage::RootWatch>(server->tree_.get());
-  server->index_ =
-      std::make_unique<storage::StatCache>(config.index_entries, config.loop.cache_valid);
-  if (absl::Status made = server->MakeMemory(); !made.ok()) return made;
-
-  if (config.catalog) {
-    storage::Housekeeping::Options house = config.house;
-    house.tree = server->tree_.get();
-    house.warn_of_folding = !config.rules_file.empty();
-    house.each_second = [watch = server->root_watch_.get()] { watch->Check().IgnoreError(); };
-    server->house_ = std::make_unique<storage::Housekeeping>(house);
-    server->tree_->MarkUses(server->house_->marks());
-  }
-  storage::Store::Options store = config.store;
-  store.tree = server->tree_.get();
-  store.house = server->house_.get();
-  store.memory = server->memory_.get();
-  store.foreign_patience = server->PoolPatience();
-  server->store_ = std::make_unique<storage::Store>(store);
-
-  if (!config.rules_file.empty()) {
-    absl::StatusOr<session::AccessRules> rules = session::AccessRules::Load(config.rules_file);
-    if (!rules.ok()) return rules.status();
-    if (absl::Status spelling = CheckSpelling(config, *server->tree_); !spelling.ok())
-      return spelling;
-    server->NoteRules(rules);
-    server->access_ = std::make_unique<session::Access>(*std::move(rules));
-    server->limits_.access = server->access_.get();
-  }
-
-  router::Demultiplexer::Options router_options;
-  router_options.limits = &server->limits_;
-  router_options.counters = &server->counters_;
-  router_options.admission = config.admission;
-  router_options.tcp_local_congestion = config.tcp_local_congestion;
-  router_options.listeners = std::move(inherited);
-  for (const net::Listener& listener : router_options.listeners) {
-    server->urls_.push_back(listener.address().ToUrl());
-  }
-  for (const net::Address& address : config.listen) {
-    absl::StatusOr<net::Listener> listener = net::Listener::Open(address, config.socket_file);
-    if (!listener.ok()) return listener.status();
-    server->urls_.push_back(listener->address().ToUrl());
-    router_options.listeners.push_back(*std::move(listener));
-  }
-  if (absl::Status bound = server->BindUdp(); !bound.ok()) return bound;
-  if (config.become.has_value()) {
-    if (absl::Status became = BecomeForGood(*config.become); !became.ok()) return became;
-  }
-  if (const std::string doubt = DoubtAboutWriting(config); !doubt.empty()) LOG(WARNING) << doubt;
-  if (server->house_ != nullptr) {
-    storage::Store* const store = config.limits.writable ? server->store_.get() : nullptr;
-    server->house_->Start(
-        store == nullptr ? storage::DeleteIf()
-                         : [store](absl::string_view uri, absl::FunctionRef<bool(int fd)> wanted) {
-                             return store->DeleteIf(uri, wanted);
-                           });
-  } else if (config.limits.writable) {
-    // Where nobody walks the tree anyway.
-    const absl::StatusOr<size_t> removed = server->store_->RemoveLeftovers();
-    if (!removed.ok()) return removed.status();
-    if (*removed > 0) LOG(INFO) << "removed " << *removed << " files left by interrupted PUTs";
-  }
-  server->demultiplexer_ = std::make_unique<router::Demultiplexer>(std::move(router_options));
-  server->socket_watch_ =
-      std::make_unique<SocketWatch>(server->demultiplexer_.get(), config.socket_file);
-
-  const absl::Status made = config.model.has_value() ? server->MakeModel() : server->MakeLanes();
-  if (!made.ok()) return made;
-  session::Lane* const rest =
-      config.model.has_value() ? server->model_.get() : server->copypath_.get();
-  server->demultiplexer_->Start(server->fdpass_.get(), rest);
-  if (server->udp_ != nullptr) server->udp_->Start();
+  if (absl::Status made = server->Make(std::move(inherited)); !made.ok()) return made;
   return server;
+}
+
+absl::Status Server::Make(std::vector<net::Listener> inherited) {
+  net::AbandonExpendable(false);
+  if (absl::Status opened = OpenStorage(); !opened.ok()) return opened;
+  if (absl::Status rules = ReadRules(); !rules.ok()) return rules;
+  // What needs root's rights comes first.
+  absl::StatusOr<std::vector<net::Listener>> listeners = Listen(std::move(inherited));
+  if (!listeners.ok()) return listeners.status();
+  if (absl::Status bound = BindUdp(); !bound.ok()) return bound;
+  if (config_.become.has_value()) {
+    if (absl::Status became = BecomeForGood(*config_.become); !became.ok()) return became;
+  }
+  if (const std::string doubt = DoubtAboutWriting(config_); !doubt.empty()) LOG(WARNING) << doubt;
+  if (absl::Status kept = StartHousekeeping(); !kept.ok()) return kept;
+
+  demultiplexer_ = std::make_unique<router::Demultiplexer>(
+      router::Demultiplexer::Options{*std::move(listeners), &limits_, &counters_,
+                                     config_.tcp_local_congestion, config_.admission});
+  socket_watch_ = std::make_unique<SocketWatch>(demultiplexer_.get(), config_.socket_file);
+  if (absl::Status made = MakeLanes(); !made.ok()) return made;
+  demultiplexer_->Start(fdpass_.get(), model_ != nullptr ? model_.get() : copypath_.get());
+  if (udp_ != nullptr) udp_->Start();
+  return absl::OkStatus();
+}
+
+absl::Status Server::OpenStorage() {
+  absl::StatusOr<storage::Tree> tree = storage::Tree::Open(config_.root);
+  if (!tree.ok()) return tree.status();
+  tree_ = std::make_unique<storage::Tree>(*std::move(tree));
+  tree_->slow_opens().Start();
+  root_watch_ = std::make_unique<storage::RootWatch>(tree_.get());
+  index_ = std::make_unique<storage::StatCache>(config_.index_entries, config_.loop.cache_valid);
+  if (config_.memory.bytes_max != 0) {
+    storage::MemoryTier::Options options = config_.memory;
+    // Each object keeps a descriptor open; most are for connections and answers.
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+      options.objects_max = std::max<size_t>(1, limit.rlim_cur / 4);
+    const absl::Status made = Keep(storage::MemoryTier::Create(options), &memory_);
+    if (!made.ok()) return OfFlag("--memory_limit", made);
+    tree_->SetOverlay(memory_.get());
+  }
+  if (config_.catalog) {
+    storage::Housekeeping::Options options = config_.house;
+    options.tree = tree_.get();
+    options.warn_of_folding = !config_.rules_file.empty();
+    options.each_second = [watch = root_watch_.get()] { watch->Check().IgnoreError(); };
+    house_ = std::make_unique<storage::Housekeeping>(options);
+    tree_->MarkUses(house_->marks());
+  }
+  storage::Store::Options options = config_.store;
+  options.tree = tree_.get();
+  options.house = house_.get();
+  options.memory = memory_.get();
+  options.foreign_patience = PoolPatience();
+  store_ = std::make_unique<storage::Store>(options);
+  return absl::OkStatus();
+}
+
+absl::Status Server::ReadRules() {
+  if (config_.rules_file.empty()) return absl::OkStatus();
+  absl::StatusOr<session::AccessRules> rules = session::AccessRules::Load(config_.rules_file);
+  if (!rules.ok()) return rules.status();
+  if (absl::Status spelling = CheckSpelling(config_, *tree_); !spelling.ok()) return spelling;
+  NoteRules(rules);
+  access_ = std::make_unique<session::Access>(*std::move(rules));
+  limits_.access = access_.get();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<net::Listener>> Server::Listen(std::vector<net::Listener> inherited) {
+  std::vector<net::Listener> listeners = std::move(inherited);
+  for (const net::Address& address : config_.listen) {
+    absl::StatusOr<net::Listener> listener = net::Listener::Open(address, config_.socket_file);
+    if (!listener.ok()) return listener.status();
+    listeners.push_back(*std::move(listener));
+  }
+  for (const net::Listener& listener : listeners) urls_.push_back(listener.address().ToUrl());
+  return listeners;
 }
 
 absl::Status Server::BindUdp() {
   if (config_.listen_udp.empty()) return absl::OkStatus();
-  udp::UdpListener::Options options;
-  options.objects = {tree_.get(), index_.get(), config_.udp_payload_max};
-  options.access = access_.get();
-  options.board = &board_;
-  options.log_requests = config_.limits.log_requests;
-  udp_ = std::make_unique<udp::UdpListener>(options);
+  udp_ = std::make_unique<udp::UdpListener>(
+      udp::Objects{tree_.get(), index_.get(), config_.udp_payload_max}, &limits_, &board_);
   for (const net::Address& address : config_.listen_udp) {
     // Datagrams have no listener that could be handed over: a successor binds the address beside
     // us, and we answer what has come to us until then.
@@ -151,25 +157,25 @@ absl::Status Server::BindUdp() {
   return absl::OkStatus();
 }
 
-absl::Status Server::MakeMemory() {
-  if (config_.memory.bytes_max == 0) return absl::OkStatus();
-  storage::MemoryTier::Options options = config_.memory;
-  // Each object keeps a descriptor open; most are for connections and answers.
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
-    options.objects_max = std::max<size_t>(1, limit.rlim_cur / 4);
-  absl::StatusOr<std::unique_ptr<storage::MemoryTier>> memory =
-      storage::MemoryTier::Create(options);
-  if (!memory.ok()) {
-    return absl::Status(memory.status().code(),
-                        absl::StrCat("--memory_limit: ", memory.status().message()));
+absl::Status Server::StartHousekeeping() {
+  storage::Store* const store = config_.limits.writable ? store_.get() : nullptr;
+  if (house_ != nullptr) {
+    house_->Start(store == nullptr
+                      ? storage::DeleteIf()
+                      : [store](absl::string_view uri, absl::FunctionRef<bool(int fd)> wanted) {
+                          return store->DeleteIf(uri, wanted);
+                        });
+  } else if (store != nullptr) {
+    // Where nobody walks the tree anyway.
+    const absl::StatusOr<size_t> removed = store->RemoveLeftovers();
+    if (!removed.ok()) return removed.status();
+    if (*removed > 0) LOG(INFO) << "removed " << *removed << " files left by interrupted PUTs";
   }
-  memory_ = *std::move(memory);
-  tree_->SetOverlay(memory_.get());
   return absl::OkStatus();
 }
 
-loop::LoopOptions Server::Wired(loop::LoopOptions options) {
+absl::Status Server::MakeLanes() {
+  models::Options options{config_.loop, config_.sizes};
   options.limits = &limits_;
   options.tree = tree_.get();
   options.index = index_.get();
@@ -177,53 +183,44 @@ loop::LoopOptions Server::Wired(loop::LoopOptions options) {
   options.connections = &counters_;
   options.board = &board_;
   options.switchboard = demultiplexer_.get();
-  return options;
+  if (config_.model.has_value()) return Keep(models::MakeModel(*config_.model, options), &model_);
+  absl::Status made =
+      Keep(loop::CopyPathLane::Create(options, {.loops = config_.copy_loops,
+                                                .bulk_loops = config_.bulk_loops,
+                                                .splice = config_.sizes.splice_threads}),
+           &copypath_);
+  return made.ok() && config_.fdpass_lane ? MakeFdPassLane(options) : made;
 }
 
-absl::Status Server::MakeLanes() {
-  const loop::LoopOptions loop = Wired(config_.loop);
-  absl::StatusOr<std::unique_ptr<loop::CopyPathLane>> copypath =
-      loop::CopyPathLane::Create(loop, {.loops = config_.copy_loops,
-                                        .bulk_loops = config_.bulk_loops,
-                                        .splice = config_.sizes.splice_threads});
-  if (!copypath.ok()) return copypath.status();
-  copypath_ = *std::move(copypath);
-
-  return config_.fdpass_lane ? MakeFdPassLane() : absl::OkStatus();
-}
-
-absl::Status Server::MakeFdPassLane() {
+absl::Status Server::MakeFdPassLane(const loop::LoopOptions& loop) {
   fdpass::Options options;
-  options.limits = &limits_;
-  options.tree = tree_.get();
-  options.index = index_.get();
-  options.connections = &counters_;
-  options.board = &board_;
-  options.switchboard = demultiplexer_.get();
+  options.limits = loop.limits;
+  options.tree = loop.tree;
+  options.index = loop.index;
+  options.connections = loop.connections;
+  options.board = loop.board;
+  options.switchboard = loop.switchboard;
   options.busy_poll = config_.busy_poll;
-  options.shared_fds = config_.fd_sharing ? config_.loop.cache_entries : 0;
-  options.small_objects = config_.loop.in_place ? config_.loop.cache_entries : 0;
-  options.splice_bytes_min = config_.loop.splice_bytes_min;
-  options.cache_valid = config_.loop.cache_valid;
+  options.shared_fds = config_.fd_sharing ? loop.cache_entries : 0;
+  options.small_objects = loop.in_place ? loop.cache_entries : 0;
+  options.splice_bytes_min = loop.splice_bytes_min;
+  options.cache_valid = loop.cache_valid;
   options.run_slowly = [lane = copypath_.get()](std::function<void()> work) {
     lane->RunSlowly(std::move(work));
   };
   std::optional<fdpass::Engine> engine;
   if (config_.fdpass_engine == loop::EngineKind::kUring) engine = fdpass::Engine::kUring;
   if (config_.fdpass_engine == loop::EngineKind::kEpoll) engine = fdpass::Engine::kEpoll;
-  absl::StatusOr<std::unique_ptr<fdpass::FdPassLane>> lane =
-      fdpass::FdPassLane::Create(options, config_.sizes.pool_size, engine);
-  if (!lane.ok()) return lane.status();
-  fdpass_ = *std::move(lane);
-  return absl::OkStatus();
+  return Keep(fdpass::FdPassLane::Create(options, config_.sizes.pool_size, engine), &fdpass_);
 }
 
-absl::Status Server::MakeModel() {
-  const models::Options options{Wired(config_.loop), config_.sizes};
-  absl::StatusOr<std::unique_ptr<session::Lane>> model = models::MakeModel(*config_.model, options);
-  if (!model.ok()) return model.status();
-  model_ = *std::move(model);
-  return absl::OkStatus();
+std::vector<session::Lane*> Server::Lanes() const {
+  std::vector<session::Lane*> lanes;
+  for (session::Lane* lane :
+       std::initializer_list<session::Lane*>{fdpass_.get(), copypath_.get(), model_.get()}) {
+    if (lane != nullptr) lanes.push_back(lane);
+  }
+  return lanes;
 }
 
 Server::~Server() {
@@ -232,9 +229,7 @@ Server::~Server() {
   // The router first: it gives the lanes nothing new. What lanes give back to it after that waits
   // in its mailbox and dies with it.
   if (demultiplexer_ != nullptr) demultiplexer_->Stop();
-  if (fdpass_ != nullptr) fdpass_->Stop();
-  if (copypath_ != nullptr) copypath_->Stop();
-  if (model_ != nullptr) model_->Stop();
+  for (session::Lane* lane : Lanes()) lane->Stop();
   if (udp_ != nullptr) udp_->Stop();
   if (house_ != nullptr) house_->Stop();
 }
@@ -288,22 +283,20 @@ std::string Server::WithoutPulse() {
   const int64_t now_ns = net::NowNs();
   if (watched_ns_ != 0 && now_ns - watched_ns_ < kAtMostEveryNs) return silent_;
   watched_ns_ = now_ns;
-  session::Lane* const lanes[] = {fdpass_.get(), copypath_.get(), model_.get()};
+  const std::vector<session::Lane*> lanes = Lanes();
   silent_ = demultiplexer_->HasPulse() ? "" : "router";
   for (const session::Lane* lane : lanes) {
-    if (silent_.empty() && lane != nullptr) silent_ = lane->WithoutPulse();
+    if (silent_.empty()) silent_ = lane->WithoutPulse();
   }
   if (silent_.empty() && udp_ != nullptr && !udp_->HasPulse()) silent_ = "udp/0";
   // Who has not answered is not asked again, so that the answer shows when it comes.
   if (silent_.empty()) {
     silent_since_ns_ = 0;
     demultiplexer_->AskPulse();
-    for (session::Lane* lane : lanes) {
-      if (lane != nullptr) lane->AskPulse();
-    }
+    for (session::Lane* lane : lanes) lane->AskPulse();
     if (udp_ != nullptr) udp_->AskPulse();
     for (const session::Lane* lane : lanes) {
-      if (silent_.empty() && lane != nullptr) silent_ = lane->WithoutThreads(PoolPatience());
+      if (silent_.empty()) silent_ = lane->WithoutThreads(PoolPatience());
     }
   } else if (silent_since_ns_ == 0) {
     silent_since_ns_ = now_ns;
@@ -311,12 +304,8 @@ std::string Server::WithoutPulse() {
   return silent_;
 }
 
-void Server::Look() { WithoutPulse(); }
-
 std::string Server::Stuck() const {
-  for (const session::Lane* lane :
-       std::initializer_list<const session::Lane*>{fdpass_.get(), copypath_.get(), model_.get()}) {
-    if (lane == nullptr) continue;
+  for (const session::Lane* lane : Lanes()) {
     const std::string threads = lane->WithoutThreads(PoolPatience());
     if (!threads.empty()) return absl::StrCat(threads, " are all busy, and work waits for them");
   }
@@ -377,114 +366,8 @@ bool Server::AllDone() const {
 }
 
 void Server::DrainLanes() {
-  if (fdpass_ != nullptr) fdpass_->Drain();
-  if (copypath_ != nullptr) copypath_->Drain();
-  if (model_ != nullptr) model_->Drain();
+  for (session::Lane* lane : Lanes()) lane->Drain();
   if (udp_ != nullptr) udp_->Drain();
-}
-
-namespace {
-
-Vitals::Lane LaneVitals(const char* name, const session::Lane& lane) {
-  Vitals::Lane vitals;
-  vitals.name = name;
-  vitals.queue_depth = lane.QueueDepth();
-  const auto* const loops = dynamic_cast<const loop::CopyPathLane*>(&lane);
-  if (loops == nullptr) return vitals;
-  vitals.engine = loops->engine_name();
-  vitals.splice_threads = static_cast<uint64_t>(loops->splice_threads());
-  for (const auto& loop : loops->loops()) {
-    const loop::LoopCounters& counters = loop->counters();
-    const copypath::Objects::Counters& objects = loop->object_counters();
-    vitals.cache_hits += objects.hits;
-    vitals.cache_misses += objects.misses;
-    // What is done is read first, so that no more can be done than was begun.
-    const uint64_t page_ins_done = objects.page_ins_done;
-    vitals.page_ins += objects.page_ins;
-    vitals.page_ins_pending += objects.page_ins - page_ins_done;
-    const uint64_t transfers_done = counters.transfers_done;
-    vitals.transfers += counters.transfers;
-    vitals.transfers_pending += counters.transfers - transfers_done;
-  }
-  return vitals;
-}
-
-}  // namespace
-
-Vitals Server::Read() const {
-  Vitals vitals;
-  vitals.now_ns = net::NowNs();
-  vitals.shape = Shape();
-  vitals.tally = board_.Read();
-  if (fdpass_ != nullptr) {
-    vitals.lanes.push_back(LaneVitals("fdpass", *fdpass_));
-    vitals.lanes.back().engine = fdpass_->engine_name();
-  }
-  if (copypath_ != nullptr) vitals.lanes.push_back(LaneVitals("copypath", *copypath_));
-  if (model_ != nullptr) vitals.lanes.push_back(LaneVitals("model", *model_));
-  if (udp_ != nullptr) {
-    const udp::UdpCounters& counters = udp_->counters();
-    Vitals::Udp& figures = vitals.udp.emplace();
-    // What has become of datagrams is read first, so that no more can have been answered than came.
-    figures.answered = counters.answered;
-    figures.dropped = counters.dropped;
-    figures.too_large = counters.too_large;
-    figures.errors = counters.errors;
-    figures.cold = counters.cold;
-    figures.cold_waiting = udp_->cold_waiting();
-    figures.bytes_out = counters.bytes_out;
-    figures.bytes_in = counters.bytes_in;
-    figures.received = counters.received;
-  }
-  vitals.connections_max = config_.admission.connections_max;
-  vitals.connections_open = counters_.open;
-  vitals.connections_hot = HotConnections(counters_.list);
-  vitals.accepted = counters_.accepted;
-  vitals.refused = counters_.refused;
-  vitals.timed_out = counters_.timed_out;
-  vitals.migrated = counters_.migrated;
-  for (size_t i = 0; i < vitals.ended_by_answers.size(); ++i) {
-    vitals.ended_by_answers[i] = counters_.ended_by_answers[i];
-  }
-  vitals.ended_answers = counters_.ended_answers;
-  vitals.index_hits = index_->hits();
-  vitals.index_misses = index_->misses();
-  if (house_ != nullptr) vitals.objects = house_->Read();
-  if (memory_ != nullptr) vitals.memory = memory_->Read();
-  {
-    const net::MutexLock lock(&rules_mutex_);
-    vitals.rules = rules_;
-  }
-  vitals.root = config_.root;
-  vitals.writable = config_.limits.writable;
-  vitals.expendable = net::ReadExpendable();
-  vitals.process = ReadProcess();
-  vitals.log_lines_dropped = LogLinesDropped();
-  vitals.slow_opens = tree_->slow_opens().slow_opens();
-  vitals.slow_file_systems = tree_->slow_opens().file_systems();
-  return vitals;
-}
-
-std::string Server::Shape() const {
-  std::string threads;
-  if (model_ != nullptr) {
-    threads = models::ThreadsOf(*config_.model, config_.sizes.pool_size, config_.sizes.threads_max);
-  } else {
-    threads = absl::StrCat(
-        fdpass_ == nullptr ? "no fdpass lane (no Unix socket), "
-                           : absl::StrCat(config_.sizes.pool_size, " fdpass workers on ",
-                                          fdpass_->engine_name(), ", "),
-        config_.copy_loops, " copy loop(s)",
-        config_.bulk_loops == 0
-            ? ""
-            : absl::StrCat(" and ", config_.bulk_loops, " for large bodies over TCP"),
-        " on ", copypath_->engine_name(), ", ", config_.sizes.splice_threads, " splice threads");
-  }
-  return absl::StrCat("serving ", config_.root,
-                      config_.limits.writable ? ", writable, on " : " on ",
-                      absl::StrJoin(urls_, ", "), "; ", config_.concurrency_model, ": ", threads,
-                      "; at most ", config_.admission.connections_max, " connections, ",
-                      config_.limits.max_pipeline, " requests in a pipeline");
 }
 
 }  // namespace objmapper::server

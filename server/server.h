@@ -59,10 +59,9 @@ class Server {
   bool Drain();
 
   // For a watchdog, any thread: the thread of an event loop that has not gone round since the last
-  // call, which asked it to; empty when all have, and then they are asked again.
+  // call, which asked it to; empty when all have, and then they are asked again. To be called about
+  // once a second by whoever asks for Stuck().
   std::string WithoutPulse();
-  // To be called about once a second by whoever asks for Stuck(). Any thread.
-  void Look();
   // What has not gone on for kStuckAfter, as a sentence: a loop, the router, or the threads of a
   // pool that more waits for; which listeners nobody can connect to; or what has become of the root
   // (storage/tree/root_watch.h), which may wait for the disk. Empty when all is well. Any thread.
@@ -73,9 +72,7 @@ class Server {
   // Listens anew where a socket's file is gone (server/socket_watch.h); for a thread that may wait,
   // every two seconds or so.
   void LookAtSockets() { socket_watch_->Look(); }
-  std::vector<router::Demultiplexer::Listening> listening() const {
-    return demultiplexer_->listening();
-  }
+  std::vector<router::Listening> listening() const { return demultiplexer_->listening(); }
   // Stops listening, leaving the socket files, and gives each connection, once nothing is owed on
   // it, to `take`: the socket is another process's then. As Drain() else; how many there were goes
   // to `*count`.
@@ -104,14 +101,18 @@ class Server {
  private:
   explicit Server(const Config& config);
 
-  // Each makes its part of what serves.
-  absl::Status MakeFdPassLane();
-  absl::Status MakeLanes();
-  // With what all lanes and models work with.
-  loop::LoopOptions Wired(loop::LoopOptions options);
-  absl::Status MakeMemory();
-  absl::Status MakeModel();
+  // Each makes its part of what serves, in this order.
+  absl::Status Make(std::vector<net::Listener> inherited);
+  absl::Status OpenStorage();
+  absl::Status ReadRules();
+  absl::StatusOr<std::vector<net::Listener>> Listen(std::vector<net::Listener> inherited);
   absl::Status BindUdp();
+  absl::Status StartHousekeeping();
+  absl::Status MakeLanes();
+  absl::Status MakeFdPassLane(const loop::LoopOptions& loop);
+
+  // Those there are.
+  std::vector<session::Lane*> Lanes() const;
   // Nothing is owed any more, by datagram or connection.
   bool AllDone() const;
   void DrainLanes();

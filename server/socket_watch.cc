@@ -24,7 +24,7 @@ SocketWatch::SocketWatch(router::Demultiplexer* demultiplexer, net::SocketFile f
 
 void SocketWatch::Look() {
   std::string trouble;
-  for (const router::Demultiplexer::Listening& listening : demultiplexer_->listening()) {
+  for (const router::Listening& listening : demultiplexer_->listening()) {
     const PathLeads leads = listening.file.Look();
     if (leads == PathLeads::kHere) {
       known_.erase(listening.url);

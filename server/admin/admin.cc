@@ -130,7 +130,7 @@ class AdminServer : public Admin {
     {
       const net::MutexLock lock(&mutex_);
       if (server_ == nullptr) return;
-      server_->Look();
+      server_->WithoutPulse();
       stuck = server_->Stuck();
     }
     const net::MutexLock lock(&stuck_mutex_);

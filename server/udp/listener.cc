@@ -27,12 +27,12 @@ constexpr size_t kLastMax = 4096;
 constexpr int64_t kLastNs = 5'000'000'000;
 // Answers that wait to be sent together.
 constexpr size_t kOutgoingMax = kBatch;
-// Of a name in the log.
 
 }  // namespace
 
-UdpListener::UdpListener(const Options& options)
-    : options_(options), pool_(kColdThreads, "udp-disk") {
+UdpListener::UdpListener(const Objects& objects, const session::SessionLimits* limits,
+                         session::TallyBoard* board)
+    : objects_(objects), limits_(limits), board_(board), pool_(kColdThreads, "udp-disk") {
   CHECK_EQ(epoll_.Add(thread_.event_fd(), EPOLLIN, nullptr), 0);
 }
 
@@ -47,7 +47,7 @@ absl::Status UdpListener::Bind(const net::Address& address, bool shared) {
 void UdpListener::Start() {
   for (net::UniqueFd& socket : sockets_) CHECK_EQ(epoll_.Add(socket.get(), EPOLLIN, &socket), 0);
   thread_.Start("udp/0", [this] {
-    tally_ = std::make_unique<session::TallyLease>(options_.board, "udp");
+    tally_ = std::make_unique<session::TallyLease>(board_, "udp");
     Run();
     sockets_.clear();
     tally_.reset();
@@ -61,7 +61,7 @@ void UdpListener::Stop() {
 }
 
 void UdpListener::Run() {
-  const storage::SlowOpens::Watched watched(&options_.objects.tree->slow_opens());
+  const storage::SlowOpens::Watched watched(&objects_.tree->slow_opens());
   while (true) {
     if (now_ns_ != 0) (*tally_)->Worked(session::CountingNowNs() - now_ns_);
     const absl::Span<epoll_event> events = epoll_.Wait(-1);
@@ -125,13 +125,13 @@ void UdpListener::Take(int socket, const Incoming& incoming) {
     return;
   }
   request->received_ns = net::NowNs();
-  if (options_.access != nullptr && request->refusal == protocol::Status::kOk &&
-      !options_.access->Permits(&standing_, net::PeerCredentials(), socket, request->uri,
+  if (limits_->access != nullptr && request->refusal == protocol::Status::kOk &&
+      !limits_->access->Permits(&standing_, net::PeerCredentials(), socket, request->uri,
                                 session::Right::kRead)) {
     request->refusal = protocol::Status::kPermissionDenied;
     request->reason = "the server's rules do not allow this";
   }
-  std::optional<Reply> reply = ReplyTo(*request, options_.objects, storage::Wait::kCachedOnly);
+  std::optional<Reply> reply = ReplyTo(*request, objects_, storage::Wait::kCachedOnly);
   if (!reply.has_value()) return TakeCold(socket, incoming, *request);
   Answer(*request, *std::move(reply), {socket, incoming.sender, "", {}});
 }
@@ -155,7 +155,7 @@ void UdpListener::TakeCold(int socket, const Incoming& incoming, const protocol:
                   request.uri.size());
   (*cold)->answer = {socket, incoming.sender, "", {}};
   pool_.Run([this, cold] {
-    Reply reply = *ReplyTo((*cold)->request, options_.objects, storage::Wait::kMayBlock);
+    Reply reply = *ReplyTo((*cold)->request, objects_, storage::Wait::kMayBlock);
     (*cold)->reply = std::move(reply);
     thread_.Put(std::move(*cold));
   });
@@ -171,7 +171,7 @@ void UdpListener::ReadMail() {
 void UdpListener::Answer(const protocol::Request& request, Reply reply, Outgoing out) {
   out.receipt = session::ReceiptOf(request, reply.status, reply.object_bytes);
   out.bytes = std::move(reply.bytes);
-  if (options_.log_requests) {
+  if (limits_->log_requests) {
     LOG(INFO) << "request: udp peer " << out.to.Name() << ": " << protocol::ModeName(request.mode)
               << " " << text::Quoted(request.uri) << ": " << protocol::StatusName(reply.status)
               << ", " << reply.object_bytes << " bytes, "

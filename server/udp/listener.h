@@ -1,6 +1,6 @@
 // The thread that answers datagrams.
 //
-//   UdpListener udp(options);
+//   UdpListener udp(objects, &limits, &board);
 //   udp.Bind(address, /*shared=*/false);   // once for each address
 //   udp.Start();
 //   ...
@@ -36,6 +36,7 @@
 #include "server/udp/datagram.h"
 #include "server/udp/reply.h"
 #include "session/access.h"
+#include "session/session.h"
 #include "session/tally.h"
 
 namespace objmapper::server::udp {
@@ -54,14 +55,9 @@ struct UdpCounters {
 
 class UdpListener {
  public:
-  struct Options {
-    Objects objects;
-    const session::Access* access = nullptr;  // null: everybody may ask for everything
-    session::TallyBoard* board = nullptr;
-    bool log_requests = false;
-  };
-
-  explicit UdpListener(const Options& options);
+  // limits: `access` and `log_requests` count here. All of it outlives the listener.
+  UdpListener(const Objects& objects, const session::SessionLimits* limits,
+              session::TallyBoard* board);
 
   // Errors as net::BindUdp(). Before Start().
   absl::Status Bind(const net::Address& address, bool shared);
@@ -106,7 +102,9 @@ class UdpListener {
   void Flush();
   void AnswerTheRest();
 
-  const Options options_;
+  const Objects objects_;
+  const session::SessionLimits* const limits_;
+  session::TallyBoard* const board_;
   std::vector<net::UniqueFd> sockets_;
   std::vector<std::string> urls_;
   net::Epoll epoll_;

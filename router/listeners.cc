@@ -1,0 +1,165 @@
+// accept(2) and its errors. A client that cannot be served for want of a descriptor is told so, by
+// giving up the one that is kept for that.
+#include "router/listeners.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glog/logging.h>
+#include <sys/socket.h>
+
+#include "net/clock.h"
+
+namespace objmapper::router {
+namespace {
+
+// How many connections one turn accepts before it looks at the others again.
+constexpr int kAcceptsPerTurn = 64;
+// How long listeners rest when the process can open no descriptor.
+constexpr int64_t kPauseNs = 100'000'000;
+
+net::UniqueFd OpenReserve() { return net::UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+// Blocking sockets: io_uring waits by itself only on those, and other calls say MSG_DONTWAIT.
+net::UniqueFd AcceptOne(const ListenerSource& source) {
+  return net::UniqueFd(accept4(source.listener.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+}
+
+}  // namespace
+
+Listeners::Listeners(net::Epoll* epoll, std::vector<net::Listener> listeners,
+                     const net::CongestionControl& congestion, Admit admit)
+    : epoll_(epoll), admit_(std::move(admit)), reserve_(OpenReserve()) {
+  for (net::Listener& listener : listeners) {
+    const auto& source =
+        listeners_.emplace_back(std::make_unique<ListenerSource>(std::move(listener)));
+    if (source->transport() == session::Transport::kTcp)
+      congestion.PrepareListener(source->listener.fd());
+  }
+}
+
+void Listeners::Start() {
+  for (const auto& source : listeners_)
+    CHECK_EQ(epoll_->Add(source->listener.fd(), EPOLLIN, source.get()), 0);
+}
+
+bool Listeners::Accept(ListenerSource* source) {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    net::UniqueFd socket = AcceptOne(*source);
+    if (socket.valid()) {
+      admit_(std::move(socket), source->transport(), /*last=*/false);
+      continue;
+    }
+    switch (errno) {
+      case EAGAIN:
+        return false;
+      case EMFILE:
+      case ENFILE:
+        RefuseForLackOfDescriptors(source);
+        return false;
+      case ENOMEM:
+      case ENOBUFS:
+        PLOG(WARNING) << "accept on " << source->listener.address().ToUrl();
+        Pause();
+        return false;
+      default:
+        // EINTR, ECONNABORTED, and what accept(2) lists as the new connection's own errors.
+        continue;
+    }
+  }
+  return true;
+}
+
+void Listeners::AcceptAll() {
+  for (const auto& source : listeners_) {
+    while (Accept(source.get())) {
+    }
+  }
+}
+
+void Listeners::RefuseForLackOfDescriptors(ListenerSource* source) {
+  LOG_EVERY_T(WARNING, 1) << "out of descriptors (RLIMIT_NOFILE): refusing connections on "
+                          << source->listener.address().ToUrl();
+  // Left in the backlog the client would wait for nothing. The reserve makes room to tell it.
+  reserve_.Reset();
+  admit_(AcceptOne(*source), source->transport(), /*last=*/true);
+  reserve_ = OpenReserve();
+  if (!reserve_.valid()) Pause();
+}
+
+void Listeners::Pause() {
+  for (const auto& source : listeners_) {
+    if (!source->paused) epoll_->Remove(source->listener.fd());
+    source->paused = true;
+  }
+  resume_ns_ = net::NowNs() + kPauseNs;
+}
+
+void Listeners::Resume() {
+  if (!reserve_.valid()) reserve_ = OpenReserve();
+  for (const auto& source : listeners_) {
+    if (source->paused) CHECK_EQ(epoll_->Add(source->listener.fd(), EPOLLIN, source.get()), 0);
+    source->paused = false;
+  }
+  resume_ns_ = net::kNever;
+}
+
+void Listeners::TakeRenewed() {
+  std::vector<net::Listener> renewed;
+  {
+    const net::MutexLock lock(&mutex_);
+    renewed.swap(renewed_);
+  }
+  for (net::Listener& listener : renewed) {
+    for (auto& source : listeners_) {
+      if (source->listener.address().ToUrl() != listener.address().ToUrl()) continue;
+      while (Accept(source.get())) {
+      }
+      auto fresh = std::make_unique<ListenerSource>(std::move(listener));
+      if (!source->paused) epoll_->Remove(source->listener.fd());
+      fresh->paused = source->paused;
+      if (!fresh->paused) CHECK_EQ(epoll_->Add(fresh->listener.fd(), EPOLLIN, fresh.get()), 0);
+      source->before.reset();
+      fresh->before = std::move(source);
+      const net::MutexLock lock(&mutex_);
+      source = std::move(fresh);
+      break;
+    }
+  }
+}
+
+void Listeners::Close(bool leave_files, bool take_over_files) {
+  for (const auto& source : listeners_) {
+    if (leave_files) source->listener.LeaveFile();
+    if (take_over_files) source->listener.TakeOverFile();
+    // A socket that another process has too goes on after our close(2), and so would its place in
+    // the epoll set.
+    if (!source->paused) epoll_->Remove(source->listener.fd());
+  }
+  std::vector<std::unique_ptr<ListenerSource>> closing;
+  {
+    const net::MutexLock lock(&mutex_);
+    closing.swap(listeners_);
+    renewed_.clear();
+  }
+  closing.clear();  // removes the socket files
+  resume_ns_ = net::kNever;
+}
+
+std::vector<Listening> Listeners::listening() const {
+  std::vector<Listening> listening;
+  const net::MutexLock lock(&mutex_);
+  for (const auto& source : listeners_) {
+    const net::Listener& listener = source->listener;
+    listening.push_back({listener.fd(), listener.address().ToUrl(),
+                         listener.file() != net::Listener::File::kTheirs, listener.address(),
+                         listener.file_identity()});
+  }
+  return listening;
+}
+
+void Listeners::Renew(net::Listener listener) {
+  const net::MutexLock lock(&mutex_);
+  renewed_.push_back(std::move(listener));
+}
+
+}  // namespace objmapper::router
