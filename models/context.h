@@ -12,7 +12,6 @@
 #include "models/thread_group.h"
 #include "net/deadline_list.h"
 #include "net/mutex.h"
-#include "session/lane.h"
 #include "session/session.h"
 #include "session/tally.h"
 #include "storage/store/store.h"

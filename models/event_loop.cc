@@ -11,7 +11,6 @@
 // wait, and a large copy makes every small request behind it late.
 #include <memory>
 #include <optional>
-#include <utility>
 
 #include "loop/lane.h"
 #include "models/makers.h"

@@ -3,13 +3,11 @@
 #include "models/operator.h"
 
 #include <errno.h>
-#include <glog/logging.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <string>
 #include <utility>
 
 #include "absl/status/status.h"

@@ -8,7 +8,6 @@
 
 #include "net/clock.h"
 #include "net/scm_rights.h"
-#include "protocol/capabilities.h"
 #include "protocol/limits.h"
 #include "session/receive.h"
 

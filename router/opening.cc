@@ -6,7 +6,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include <utility>
 
 #include "protocol/limits.h"
 #include "protocol/objm/encode.h"

@@ -34,36 +34,41 @@ struct Probe {
   const char* name;
   For whom;
   const char* purpose;
+  // Each of these calls is refused by the kernel for its arguments: descriptor -1, pointers to
+  // nothing, flags that no kernel knows.
+  long arguments[6] = {-1};
 };
 
-// Descriptor -1, pointers to nothing, flags that no kernel knows: each of these is refused by the
-// kernel for its arguments.
 constexpr Probe kProbes[] = {
     {SYS_openat2, "openat2", For::kAll, "names cannot be confined to the root"},
     {SYS_fstat, "fstat", For::kAll, "objects' sizes cannot be read"},
     {SYS_pread64, "pread64", For::kAll, "objects cannot be read"},
-    {SYS_sendfile, "sendfile", For::kAll, "objects cannot be sent"},
-    {SYS_splice, "splice", For::kAll, "objects cannot be sent"},
-    {SYS_pipe2, "pipe2", For::kAll, "objects cannot be sent"},
+    // No pointers, and a length: with none the call would have nothing to do.
+    {SYS_sendfile, "sendfile", For::kAll, "objects cannot be sent", {-1, -1, 0, 1}},
+    {SYS_splice, "splice", For::kAll, "objects cannot be sent", {-1, 0, -1, 0, 1}},
+    {SYS_pipe2, "pipe2", For::kAll, "objects cannot be sent", {0, -1}},
     {SYS_epoll_create1, "epoll_create1", For::kAll, "the server cannot wait for events"},
     {SYS_epoll_ctl, "epoll_ctl", For::kAll, "the server cannot wait for events"},
 #ifdef SYS_epoll_wait  // what epoll_wait(3) makes; newer architectures have epoll_pwait(2) alone
     {SYS_epoll_wait, "epoll_wait", For::kAll, "the server cannot wait for events"},
 #endif
-    {SYS_eventfd2, "eventfd2", For::kAll, "threads cannot wake each other"},
+    {SYS_eventfd2, "eventfd2", For::kAll, "threads cannot wake each other", {-1, -1}},
     {SYS_signalfd4, "signalfd4", For::kAll, "signals cannot be read"},
     {SYS_accept4, "accept4", For::kAll, "connections cannot be accepted"},
     {SYS_recvmsg, "recvmsg", For::kAll, "requests cannot be read"},
     {SYS_sendmsg, "sendmsg", For::kAll, "answers cannot be sent"},
     {SYS_getsockopt, "getsockopt", For::kAll, "peers cannot be identified"},
     {SYS_setsockopt, "setsockopt", For::kAll, "sockets cannot be set up"},
-    {SYS_socketpair, "socketpair", For::kUnix,
-     "clients' descriptors cannot be closed in another process"},
+    {SYS_socketpair,
+     "socketpair",
+     For::kUnix,
+     "clients' descriptors cannot be closed in another process",
+     {AF_UNIX, SOCK_STREAM}},
     {SYS_recvmmsg, "recvmmsg", For::kUdp, "datagrams cannot be read"},
     {SYS_sendmmsg, "sendmmsg", For::kUdp, "datagrams cannot be answered"},
     {SYS_pwrite64, "pwrite64", For::kWritable, "objects cannot be stored"},
-    {SYS_linkat, "linkat", For::kWritable, "objects cannot get their names"},
-    {SYS_renameat2, "renameat2", For::kWritable, "objects cannot be replaced"},
+    {SYS_linkat, "linkat", For::kWritable, "objects cannot get their names", {-1, 0, -1}},
+    {SYS_renameat2, "renameat2", For::kWritable, "objects cannot be replaced", {-1, 0, -1}},
     {SYS_unlinkat, "unlinkat", For::kWritable, "objects cannot be deleted"},
     {SYS_mkdirat, "mkdirat", For::kWritable, "directories cannot be created"},
     {SYS_fsync, "fsync", For::kWritable, "objects cannot be synced to the disk"},
@@ -75,43 +80,16 @@ bool IsAboutTheArguments(int error) {
          error == ENOENT || error == EOPNOTSUPP;
 }
 
-int ErrnoOf(long number) {
-  switch (number) {
-    case SYS_epoll_create1:
-    case SYS_eventfd2:
-      // Their first arguments are numbers: flags, and a count with its flags.
-      return syscall(number, -1, -1) < 0 ? errno : 0;
-    case SYS_pipe2:
-      return syscall(number, nullptr, -1) < 0 ? errno : 0;
-    case SYS_socketpair:
-      return syscall(number, AF_UNIX, SOCK_STREAM, 0, nullptr) < 0 ? errno : 0;
-    case SYS_sendfile:
-    case SYS_splice:
-      // No pointers, and a length: with none the call would have nothing to do.
-      return syscall(number, -1, number == SYS_splice ? 0L : -1L, number == SYS_splice ? -1L : 0L,
-                     number == SYS_splice ? 0L : 1L, 1L, 0L) < 0
-                 ? errno
-                 : 0;
-    case SYS_linkat:
-    case SYS_renameat2:
-      return syscall(number, -1, nullptr, -1, nullptr, 0) < 0 ? errno : 0;
-    default:
-      return syscall(number, -1, nullptr, nullptr, nullptr, nullptr, nullptr) < 0 ? errno : 0;
-  }
+int ErrnoOf(const Probe& probe) {
+  const long(&a)[6] = probe.arguments;
+  return syscall(probe.number, a[0], a[1], a[2], a[3], a[4], a[5]) < 0 ? errno : 0;
 }
 
 bool IsNeeded(const Probe& probe, const Config& config) {
-  switch (probe.whom) {
-    case For::kAll:
-      return true;
-    case For::kUnix:
-      return config.Has(net::Address::Kind::kUnix);
-    case For::kUdp:
-      return !config.listen_udp.empty();
-    case For::kWritable:
-      return config.limits.writable;
-  }
-  return true;
+  return probe.whom == For::kAll ||
+         (probe.whom == For::kUnix && config.Has(net::Address::Kind::kUnix)) ||
+         (probe.whom == For::kUdp && !config.listen_udp.empty()) ||
+         (probe.whom == For::kWritable && config.limits.writable);
 }
 
 // Whether this process's system calls go through a filter. Source: proc(5), /proc/PID/status,
@@ -180,7 +158,7 @@ absl::Status TryNeededCalls(const Config& config) {
     // Whoever filters by SIGSYS means us to end; the parent sees after how many answers.
     signal(SIGSYS, SIG_DFL);
     for (const Probe& probe : kProbes) {
-      const int error = IsNeeded(probe, config) ? ErrnoOf(probe.number) : EBADF;
+      const int error = IsNeeded(probe, config) ? ErrnoOf(probe) : EBADF;
       if (write(to.get(), &error, sizeof(error)) != sizeof(error)) break;
     }
     _exit(0);

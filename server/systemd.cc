@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 
 #include <condition_variable>
 #include <thread>

@@ -1,18 +1,12 @@
 // A ring of one-second differences between cumulative figures.
 #include "server/admin/history.h"
 
-#include <time.h>
-
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "protocol/status.h"
 
 namespace objmapper::server {
 namespace {
-
-double UnixSeconds() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
-}
 
 double Microseconds(int64_t ns) { return static_cast<double>(ns) / 1e3; }
 
@@ -66,16 +60,12 @@ std::vector<History::Point::PerLane> LanesBetween(const Vitals& before, const Vi
   return lanes;
 }
 
-uint64_t Hits(const Vitals& vitals) {
-  uint64_t hits = 0;
-  for (const Vitals::Lane& lane : vitals.lanes) hits += lane.cache_hits;
-  return hits;
-}
-
-uint64_t Misses(const Vitals& vitals) {
-  uint64_t misses = 0;
-  for (const Vitals::Lane& lane : vitals.lanes) misses += lane.cache_misses;
-  return misses;
+// What all lanes together have counted between the two.
+uint64_t More(uint64_t Vitals::Lane::*value, const Vitals& before, const Vitals& after) {
+  uint64_t more = 0;
+  for (const Vitals::Lane& lane : after.lanes) more += lane.*value;
+  for (const Vitals::Lane& lane : before.lanes) more -= lane.*value;
+  return more;
 }
 
 }  // namespace
@@ -85,7 +75,7 @@ void History::Add(const Vitals& vitals) {
   if (last_.has_value() && vitals.now_ns > last_->now_ns) {
     Point point;
     point.seconds = static_cast<double>(vitals.now_ns - last_->now_ns) / 1e9;
-    point.end_unix_s = UnixSeconds();
+    point.end_unix_s = absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch());
     for (size_t w = 0; w < session::kWays; ++w) {
       point.ways[w] = Between(last_->tally.ways[w], vitals.tally.ways[w], point.seconds);
     }
@@ -97,7 +87,8 @@ void History::Add(const Vitals& vitals) {
     point.cpu_cores =
         (after.cpu_user_s + after.cpu_system_s - before.cpu_user_s - before.cpu_system_s) /
         point.seconds;
-    const uint64_t hits = Hits(vitals) - Hits(*last_), misses = Misses(vitals) - Misses(*last_);
+    const uint64_t hits = More(&Vitals::Lane::cache_hits, *last_, vitals);
+    const uint64_t misses = More(&Vitals::Lane::cache_misses, *last_, vitals);
     if (hits + misses > 0) {
       point.cache_hit_share = static_cast<double>(hits) / static_cast<double>(hits + misses);
     }

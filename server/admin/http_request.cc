@@ -14,11 +14,6 @@
 namespace objmapper::server {
 namespace {
 
-HeadResult Refuse(int status, absl::string_view reason, HttpRefusal* refusal) {
-  *refusal = {status, std::string(reason)};
-  return HeadResult::kRefused;
-}
-
 // The next line of `*rest`, without its end: CR LF, or the LF that people type. False: it has not
 // come whole.
 bool TakeLine(absl::string_view* rest, absl::string_view* line) {
@@ -46,7 +41,7 @@ bool IsToken(absl::string_view text) {
 bool ReadRequestLine(absl::string_view line, bool* http_1_1, HttpRequest* request,
                      HttpRefusal* refusal) {
   const auto refuse = [&](int status, absl::string_view reason) {
-    Refuse(status, reason, refusal);
+    *refusal = {status, std::string(reason)};
     return false;
   };
   const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
@@ -82,44 +77,44 @@ HeadResult ReadHead(absl::string_view input, size_t* consumed, HttpRequest* requ
   *request = {};
   absl::string_view rest = input;
   absl::string_view line;
-  const auto need_more = [&] {
-    if (input.size() < kHeadBytesMax) return HeadResult::kNeedMore;
-    return Refuse(431,
-                  absl::StrCat("the head of a request has at most ", kHeadBytesMax, " bytes here"),
-                  refusal);
+  const auto refuse = [&](int status, absl::string_view reason) {
+    *refusal = {status, std::string(reason)};
+    return HeadResult::kRefused;
+  };
+  const auto line_too_long = [&] {
+    return refuse(414,
+                  absl::StrCat("a request line has at most ", kRequestLineBytesMax, " bytes here"));
+  };
+  const auto head_too_long = [&] {
+    return refuse(431,
+                  absl::StrCat("the head of a request has at most ", kHeadBytesMax, " bytes here"));
   };
   if (!TakeLine(&rest, &line)) {
     // Nobody who speaks something else waits for the rest of a line that never comes.
     if (!input.empty() && input[0] == 0x16)
-      return Refuse(400, "this is TLS; only plain HTTP is supported", refusal);
+      return refuse(400, "this is TLS; only plain HTTP is supported");
     if (HasControls(absl::StripSuffix(input, "\r")))
-      return Refuse(400, "this is not an HTTP request", refusal);
+      return refuse(400, "this is not an HTTP request");
     if (input.size() < kRequestLineBytesMax) return HeadResult::kNeedMore;
-    return Refuse(414,
-                  absl::StrCat("a request line has at most ", kRequestLineBytesMax, " bytes here"),
-                  refusal);
+    return line_too_long();
   }
-  if (line.size() > kRequestLineBytesMax) {
-    return Refuse(414,
-                  absl::StrCat("a request line has at most ", kRequestLineBytesMax, " bytes here"),
-                  refusal);
-  }
+  if (line.size() > kRequestLineBytesMax) return line_too_long();
   bool http_1_1 = false;
-  if (HasControls(line)) return Refuse(400, "this is not an HTTP request", refusal);
+  if (HasControls(line)) return refuse(400, "this is not an HTTP request");
   if (!ReadRequestLine(line, &http_1_1, request, refusal)) return HeadResult::kRefused;
   int hosts = 0;
   bool close = false;
   for (size_t lines = 0;; ++lines) {
-    if (!TakeLine(&rest, &line)) return need_more();
+    if (!TakeLine(&rest, &line))
+      return input.size() < kHeadBytesMax ? HeadResult::kNeedMore : head_too_long();
     if (line.empty()) break;
     if (lines == kHeaderLinesMax) {
-      return Refuse(431, absl::StrCat("a request has at most ", kHeaderLinesMax, " headers here"),
-                    refusal);
+      return refuse(431, absl::StrCat("a request has at most ", kHeaderLinesMax, " headers here"));
     }
     const std::pair<absl::string_view, absl::string_view> header =
         absl::StrSplit(line, absl::MaxSplits(':', 1));
     if (HasControls(line) || line.find(':') == line.npos || !IsToken(header.first)) {
-      return Refuse(400, "a header is not valid", refusal);
+      return refuse(400, "a header is not valid");
     }
     const absl::string_view value = absl::StripAsciiWhitespace(header.second);
     if (absl::EqualsIgnoreCase(header.first, "Host")) {
@@ -131,16 +126,12 @@ HeadResult ReadHead(absl::string_view input, size_t* consumed, HttpRequest* requ
       }
     } else if (absl::EqualsIgnoreCase(header.first, "Transfer-Encoding") ||
                (absl::EqualsIgnoreCase(header.first, "Content-Length") && value != "0")) {
-      return Refuse(413, "a request must not have a body", refusal);
+      return refuse(413, "a request must not have a body");
     }
   }
-  if (input.size() - rest.size() > kHeadBytesMax) {
-    return Refuse(431,
-                  absl::StrCat("the head of a request has at most ", kHeadBytesMax, " bytes here"),
-                  refusal);
-  }
+  if (input.size() - rest.size() > kHeadBytesMax) return head_too_long();
   if (hosts > 1 || (http_1_1 && request->host.empty())) {
-    return Refuse(400, "a request has one Host header", refusal);
+    return refuse(400, "a request has one Host header");
   }
   request->keep_alive = http_1_1 && !close;
   *consumed = input.size() - rest.size();

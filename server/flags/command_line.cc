@@ -58,12 +58,25 @@ std::string WantedBy(const CommandLineFlagInfo& flag) {
   return absl::StrCat("expected a value of type ", flag.type);
 }
 
+// gflags takes --max-pipeline for --max_pipeline.
+std::string Underscored(absl::string_view name) { return absl::StrReplaceAll(name, {{"-", "_"}}); }
+
+absl::string_view WithoutDashes(absl::string_view name) {
+  return name.substr(std::min(name.find_first_not_of('-'), name.size()));
+}
+
+std::optional<CommandLineFlagInfo> FlagNamed(absl::string_view name) {
+  CommandLineFlagInfo flag;
+  if (!gflags::GetCommandLineFlagInfo(std::string(name).c_str(), &flag)) return std::nullopt;
+  return flag;
+}
+
 // Where a flag was found: "", "FILE, line 3: ", "$FLAGS_x: ".
 using Place = std::string;
 
 class Reader {
  public:
-  void Read(int argc, char** argv) {
+  CommandLine Read(int argc, char** argv) {
     const std::vector<std::string> arguments(argv + 1, argv + argc);
     for (size_t i = 0; i < arguments.size(); ++i) {
       const std::string& argument = arguments[i];
@@ -85,9 +98,8 @@ class Reader {
       }
     }
     LookAtEnvironment();
+    return std::move(said_);
   }
-
-  CommandLine said() && { return std::move(said_); }
 
  private:
   void NoFlag(const std::string& argument) {
@@ -98,37 +110,28 @@ class Reader {
   // One "--name", "--name=value" or "--noname". next: the argument behind it, null when there is
   // none or it is out of the question. True: that was its value.
   bool One(absl::string_view argument, const std::string* next, const Place& place) {
-    absl::string_view name = argument.substr(argument.find_first_not_of('-'));
+    absl::string_view name = WithoutDashes(argument);
     std::optional<std::string> value;
     if (const size_t equals = name.find('='); equals != name.npos) {
       value.emplace(name.substr(equals + 1));
       name = name.substr(0, equals);
     }
-    CommandLineFlagInfo flag;
-    // gflags takes --max-pipeline for --max_pipeline.
-    std::string found = absl::StrReplaceAll(name, {{"-", "_"}});
-    if (!gflags::GetCommandLineFlagInfo(found.c_str(), &flag)) {
-      absl::string_view positive = found;
-      const bool negated = absl::ConsumePrefix(&positive, "no") &&
-                           gflags::GetCommandLineFlagInfo(std::string(positive).c_str(), &flag) &&
-                           flag.type == "bool";
-      if (!negated) {
+    const std::string known = Underscored(name);
+    std::optional<CommandLineFlagInfo> flag = FlagNamed(known);
+    if (!flag.has_value()) {
+      absl::string_view positive = known;
+      if (absl::ConsumePrefix(&positive, "no")) flag = FlagNamed(positive);
+      if (!flag.has_value() || flag->type != "bool") {
         Unknown(std::string(name), argument, place);
-        return false;
+      } else if (value.has_value()) {
+        Wrong(place, absl::StrCat("--", name, " takes no value: write --", flag->name, "=false"));
+      } else {
+        Set(*flag, "false", place);
       }
-      if (value.has_value()) {
-        Wrong(place, absl::StrCat("--", name, " takes no value: write --", flag.name, "=false"));
-        return false;
-      }
-      Set(flag, "false", place);
       return false;
     }
-    if (value.has_value()) {
-      Set(flag, *value, place);
-      return false;
-    }
-    if (flag.type == "bool") {
-      Set(flag, "true", place);
+    if (value.has_value() || flag->type == "bool") {
+      Set(*flag, value.value_or("true"), place);
       return false;
     }
     // A number may be below zero.
@@ -136,24 +139,22 @@ class Reader {
         next != nullptr && (next->size() < 2 || (*next)[0] != '-' ||
                             absl::ascii_isdigit(static_cast<unsigned char>((*next)[1])));
     if (!follows) {
-      Wrong(place, absl::StrCat("--", flag.name, " has no value: write --", flag.name, "=VALUE",
+      Wrong(place, absl::StrCat("--", flag->name, " has no value: write --", flag->name, "=VALUE",
                                 next == nullptr
                                     ? ""
                                     : absl::StrCat("; after it comes ", text::Quoted(*next, 100))));
       return false;
     }
-    Set(flag, *next, place);
+    Set(*flag, *next, place);
     return true;
   }
 
   void Unknown(const std::string& name, absl::string_view argument, const Place& place) {
     std::string error =
         absl::StrCat(place, "--", text::Printable(name.substr(0, 100)), " is not a flag");
-    CommandLineFlagInfo flag;
     const size_t blank = argument.find_first_of(" \t");
-    const std::string first(argument.substr(0, blank));
-    const std::string bare = first.substr(std::min(first.find_first_not_of('-'), first.size()));
-    if (blank != argument.npos && gflags::GetCommandLineFlagInfo(bare.c_str(), &flag)) {
+    const absl::string_view bare = WithoutDashes(argument.substr(0, blank));
+    if (blank != argument.npos && FlagNamed(bare).has_value()) {
       absl::StrAppend(
           &error, ": on one line, --", bare,
           " and its value must be joined by \"=\", and a comment needs a line of its own.");
@@ -174,11 +175,8 @@ class Reader {
     if (flag.name == "fromenv") return ReadVariables(value, /*must_be_there=*/true, place);
     if (flag.name == "tryfromenv") return ReadVariables(value, /*must_be_there=*/false, place);
     if (flag.name == "undefok") {
-      for (absl::string_view name : absl::StrSplit(value, ',', absl::SkipEmpty())) {
-        while (absl::ConsumePrefix(&name, "-")) {
-        }
-        undefok_.insert(absl::StrReplaceAll(name, {{"-", "_"}}));
-      }
+      for (const absl::string_view name : absl::StrSplit(value, ',', absl::SkipEmpty()))
+        undefok_.insert(Underscored(WithoutDashes(name)));
       return;
     }
     if (gflags::SetCommandLineOption(flag.name.c_str(), value.c_str()).empty()) {
@@ -230,14 +228,13 @@ class Reader {
   }
 
   void ReadVariables(const std::string& names, bool must_be_there, const Place& place) {
-    for (absl::string_view name : absl::StrSplit(names, ',', absl::SkipEmpty())) {
-      while (absl::ConsumePrefix(&name, "-")) {
-      }
+    for (const absl::string_view item : absl::StrSplit(names, ',', absl::SkipEmpty())) {
+      const absl::string_view name = WithoutDashes(item);
       const std::string variable = absl::StrCat("FLAGS_", name);
       const char* const value = getenv(variable.c_str());
       asked_.insert(variable);
-      CommandLineFlagInfo flag;
-      if (!gflags::GetCommandLineFlagInfo(std::string(name).c_str(), &flag)) {
+      const std::optional<CommandLineFlagInfo> flag = FlagNamed(name);
+      if (!flag.has_value()) {
         Unknown(std::string(name), absl::StrCat("--", name),
                 absl::StrCat(place, must_be_there ? "--fromenv" : "--tryfromenv", ": "));
       } else if (value == nullptr) {
@@ -247,7 +244,7 @@ class Reader {
       } else if (name == "fromenv" || name == "tryfromenv") {
         Wrong(place, absl::StrCat("--fromenv=", name, " would be read again and again"));
       } else {
-        Set(flag, value, absl::StrCat(place, "$", variable, ": "));
+        Set(*flag, value, absl::StrCat(place, "$", variable, ": "));
       }
     }
   }
@@ -266,8 +263,7 @@ class Reader {
                                               kUnits, " meant?"));
       }
       if (asked_.count(std::string(name)) > 0 || !absl::ConsumePrefix(&name, "FLAGS_")) continue;
-      CommandLineFlagInfo flag;
-      if (!gflags::GetCommandLineFlagInfo(std::string(name).c_str(), &flag)) continue;
+      if (!FlagNamed(name).has_value()) continue;
       said_.warnings.push_back(
           absl::StrCat("FLAGS_", name, " is in the environment and has no effect: --fromenv=", name,
                        " or --tryfromenv=", name, " would read it"));
@@ -276,7 +272,7 @@ class Reader {
 
   // As gflags: --undefok=foo forgives --nofoo as well.
   bool Tolerated(const std::string& given) const {
-    const std::string name = absl::StrReplaceAll(given, {{"-", "_"}});
+    const std::string name = Underscored(given);
     return undefok_.count(name) > 0 ||
            (absl::StartsWith(name, "no") && undefok_.count(name.substr(2)) > 0);
   }
@@ -292,7 +288,7 @@ class Reader {
 }  // namespace
 
 std::vector<std::string> FlagsLike(const std::string& name) {
-  const std::string wanted = absl::AsciiStrToLower(absl::StrReplaceAll(name, {{"-", "_"}}));
+  const std::string wanted = absl::AsciiStrToLower(Underscored(name));
   if (wanted.size() < 2) return {};
   std::vector<CommandLineFlagInfo> flags;
   gflags::GetAllFlags(&flags);
@@ -322,9 +318,7 @@ std::vector<std::string> FlagsLike(const std::string& name) {
 
 CommandLine ReadCommandLine(int argc, char** argv) {
   gflags::SetArgv(argc, const_cast<const char**>(argv));
-  Reader reader;
-  reader.Read(argc, argv);
-  return std::move(reader).said();
+  return Reader().Read(argc, argv);
 }
 
 }  // namespace objmapper::server

@@ -1,8 +1,6 @@
-// From flags to a Config: first each flag by itself (flag.h), then what several of them say
-// together (config_parts.h).
+// From flags to a Config: first each flag by itself, then what several of them say together.
 #include "server/flags/config.h"
 
-#include "server/flags/config_parts.h"
 #include "server/flags/flag.h"
 
 namespace objmapper::server {
@@ -13,9 +11,9 @@ absl::StatusOr<Config> ConfigFromFlags(const std::vector<net::Address>& inherite
   for (const FlagDefinition::Fill fill : FlagDefinition::All()) {
     if (absl::Status status = fill(&config); !status.ok()) return status;
   }
-  for (const auto& check : {CheckListeners, CheckServing, CheckAccess, CheckObjects}) {
-    if (absl::Status status = check(&config); !status.ok()) return status;
-  }
+  absl::Status status =
+      RunChecks({CheckListeners, CheckServing, CheckAccess, CheckObjects}, &config);
+  if (!status.ok()) return status;
   return config;
 }
 

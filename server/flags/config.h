@@ -5,7 +5,6 @@
 // and the server adds what they are to work with.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

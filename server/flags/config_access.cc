@@ -10,7 +10,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "net/peer_credentials.h"
-#include "server/flags/config_parts.h"
 #include "server/flags/flag.h"
 #include "session/access_rules.h"
 #include "text/printable.h"
@@ -219,10 +218,7 @@ absl::Status CheckOpenness(Config* config) {
 
 absl::Status CheckAccess(Config* config) {
   WarnOfEmptyFlags(config);
-  for (const auto& check : {CheckAdmission, ReadRate, ReadIdentity, ReadRules, CheckOpenness}) {
-    if (absl::Status status = check(config); !status.ok()) return status;
-  }
-  return absl::OkStatus();
+  return RunChecks({CheckAdmission, ReadRate, ReadIdentity, ReadRules, CheckOpenness}, config);
 }
 
 }  // namespace objmapper::server

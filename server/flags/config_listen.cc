@@ -12,7 +12,6 @@
 #include "absl/strings/strip.h"
 #include "net/address.h"
 #include "net/udp.h"
-#include "server/flags/config_parts.h"
 #include "server/flags/flag.h"
 #include "server/udp/reply.h"
 

@@ -7,13 +7,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <system_error>
-#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/cores.h"
-#include "server/flags/config_parts.h"
 #include "server/flags/flag.h"
 #include "storage/catalog/disk_limits.h"
 #include "storage/store/store.h"
@@ -185,10 +183,7 @@ absl::Status CheckMemory(Config* config) {
 }  // namespace
 
 absl::Status CheckObjects(Config* config) {
-  for (const auto& check : {ReadRoot, CheckCatalog, CheckMemory}) {
-    if (absl::Status status = check(config); !status.ok()) return status;
-  }
-  return absl::OkStatus();
+  return RunChecks({ReadRoot, CheckCatalog, CheckMemory}, config);
 }
 
 }  // namespace objmapper::server

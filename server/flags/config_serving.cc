@@ -11,7 +11,6 @@
 #include "net/send_buffer.h"
 #include "net/tcp.h"
 #include "server/cores.h"
-#include "server/flags/config_parts.h"
 #include "server/flags/flag.h"
 
 namespace objmapper::server {
@@ -243,7 +242,7 @@ const std::vector<Tuning>& Tunings() {
 }
 
 // Says which of the flags that were given have no effect with the model that was chosen.
-void WarnOfIdleFlags(Config* config) {
+absl::Status WarnOfIdleFlags(Config* config) {
   for (const Tuning& tuning : Tunings()) {
     if (!IsGiven(tuning.flag)) continue;
     const bool used =
@@ -255,16 +254,13 @@ void WarnOfIdleFlags(Config* config) {
         absl::StrCat("--", tuning.flag, "=", ValueOf(tuning.flag),
                      " has no effect with --concurrency_model=", config->concurrency_model, "."));
   }
+  return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::Status CheckServing(Config* config) {
-  for (const auto& check : {ReadModel, CountThreads, CheckFdPass, CheckSockets}) {
-    if (absl::Status status = check(config); !status.ok()) return status;
-  }
-  WarnOfIdleFlags(config);
-  return absl::OkStatus();
+  return RunChecks({ReadModel, CountThreads, CheckFdPass, CheckSockets, WarnOfIdleFlags}, config);
 }
 
 }  // namespace objmapper::server

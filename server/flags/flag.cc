@@ -19,6 +19,13 @@ std::vector<FlagDefinition::Fill>& FlagDefinition::All() {
   return *all;
 }
 
+absl::Status RunChecks(std::initializer_list<absl::Status (*)(Config*)> checks, Config* config) {
+  for (const auto& check : checks) {
+    if (absl::Status status = check(config); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckRange(absl::string_view flag, int64_t value, int64_t least, int64_t most) {
   if (value >= least && value <= most) return absl::OkStatus();
   return Bad(flag, absl::StrCat(value),

@@ -5,12 +5,13 @@
 // defines --max_pipeline, an int32 of gflags' whose default is 64. ConfigFromFlags() accepts values
 // from 1 to 65535 and stores them in config.limits.max_pipeline; it refuses others in a sentence
 // that names the flag and its value and says what would make sense. What depends on several flags
-// is checked by the functions of config_parts.h, after all fields have been filled.
+// is checked by the functions at the end, after all fields have been filled.
 #pragma once
 
 #include <gflags/gflags.h>
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -109,28 +110,24 @@ struct OneOf {
 // message is what is wanted.
 template <typename Parse>
 struct Parsed {
-  explicit Parsed(Parse parse_value) : parse(parse_value) {}
+  explicit Parsed(Parse parse_value, bool any = false) : parse(parse_value), if_any(any) {}
   template <typename Field>
   absl::Status Read(const char* flag, const std::string& text, Field* field) const {
+    if (if_any && text.empty()) return absl::OkStatus();
     auto value = parse(text);
     if (!value.ok()) return Bad(flag, text, value.status().message());
     *field = *std::move(value);
     return absl::OkStatus();
   }
   Parse parse;
+  bool if_any;
 };
 
 // The same, but an empty text leaves the field as it is.
 template <typename Parse>
-struct ParsedIfAny : Parsed<Parse> {
-  using Parsed<Parse>::Parsed;
-  template <typename Field>
-  absl::Status Read(const char* flag, const std::string& text, Field* field) const {
-    return text.empty() ? absl::OkStatus() : Parsed<Parse>::Read(flag, text, field);
-  }
-};
-template <typename Parse>
-ParsedIfAny(Parse) -> ParsedIfAny<Parse>;
+Parsed<Parse> ParsedIfAny(Parse parse) {
+  return Parsed<Parse>(parse, /*any=*/true);
+}
 
 // Several of what `parse` accepts, separated by commas, appended to a vector. what: one of them,
 // for messages. Empty: none; but a text of commas alone is refused.
@@ -152,5 +149,15 @@ struct ListOf {
   Parse parse;
   const char* what;
 };
+
+// ---- What is checked or derived once all flags are in their fields ----
+
+// Each stands beside the flags that it is about. INVALID_ARGUMENT as ConfigFromFlags().
+absl::Status CheckListeners(Config* config);  // config_listen.cc
+absl::Status CheckServing(Config* config);    // config_serving.cc
+absl::Status CheckAccess(Config* config);     // config_access.cc
+absl::Status CheckObjects(Config* config);    // config_objects.cc
+// All of `checks`, until one says no.
+absl::Status RunChecks(std::initializer_list<absl::Status (*)(Config*)> checks, Config* config);
 
 }  // namespace objmapper::server

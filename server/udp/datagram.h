@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <string>
 
