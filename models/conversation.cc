@@ -5,14 +5,8 @@
 #include <glog/logging.h>
 #include <poll.h>
 
-#include <optional>
-#include <string>
-#include <utility>
-
-#include "models/lookup.h"
 #include "net/clock.h"
 #include "net/scm_rights.h"
-#include "session/answers.h"
 #include "session/ending.h"
 
 namespace objmapper::models {

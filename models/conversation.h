@@ -9,18 +9,175 @@
 //   }
 //
 // What differs between models is which thread calls this, and where a connection waits meanwhile.
+// Seda does the three thirds by itself: Turn receives, Find() and Operator look up, Sender sends.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "copypath/operations.h"
 #include "models/context.h"
-#include "models/operator.h"
-#include "models/sender.h"
-#include "models/turn.h"
+#include "net/foreign_fd.h"
+#include "net/unique_fd.h"
+#include "protocol/objm/request_parser.h"
+#include "session/answers.h"
+#include "session/intake.h"
+#include "session/message.h"
+#include "session/session.h"
+#include "session/tally.h"
+#include "storage/tree/description.h"
 
 namespace objmapper::models {
+
+// ---- What one read brings, as requests (turn.cc) ----
+
+// One thread's at a time; reused. Holds the bytes that its requests' URIs point into.
+class Turn {
+ public:
+  Turn();
+
+  // Reads what has come, without waiting, and takes the requests off it; what is left stays in
+  // session->unread. False: the connection is broken (a reset).
+  bool Receive(session::Session* session, bool draining);
+
+  // In the order of service, and no more than the connection may still have (--requests_per_conn).
+  absl::Span<const protocol::Request> requests() const { return requests_; }
+  session::Burst::End end() const { return burst_.end; }
+  // Whether a part of a refused request's body came.
+  bool dropped() const { return burst_.dropped; }
+  // kOperation: what OP_PUT_FD stores.
+  net::ForeignFd TakeFd() { return std::move(burst_.fd); }
+  // All of it, for session/ending.h.
+  const session::Burst& burst() const { return burst_; }
+
+ private:
+  std::unique_ptr<char[]> bytes_;
+  session::Burst burst_;
+  absl::Span<const protocol::Request> requests_;
+};
+
+// ---- What a request asks for (lookup.cc) ----
+
+// Everything an answer needs but the bytes of its object. `answer` is there for an operation alone,
+// and is the whole of it then.
+struct Found : copypath::Outcome {
+  Found() = default;
+  explicit Found(copypath::Outcome outcome) : Outcome(std::move(outcome)) {}
+  Found(Found&&) = default;
+  Found& operator=(Found&&) = default;
+  // The last of a large object is closed by a process that may take its time.
+  ~Found() {
+    if (size >= net::kLargeFileBytes) net::Dispose(std::move(fd));
+  }
+
+  std::string message;               // when it is not kOk
+  uint64_t size = 0;                 // when it is, of the whole object; STAT: see `description`
+  storage::Description description;  // STAT alone
+  net::UniqueFd fd;                  // the object, opened for this answer alone; STAT: none
+  session::Extent extent;            // of the object, as the request wants it
+};
+
+// May wait for the disk. Any thread.
+Found Find(const protocol::Request& request, const Context& context);
+
+// ---- Operations, done on the calling thread: OP_PUT with its body, OP_PUT_FD, OP_DELETE, OP_LIST
+// (operator.cc) ----
+
+// One thread's, reused for all its connections. The thread waits for the body of an OP_PUT as it
+// waits for a client that does not read its answers: that is what makes these models synchronous. A
+// client of which nothing comes for --request_timeout is let go, and one that is slower than
+// --put_rate_min for as long.
+class Operator {
+ public:
+  explicit Operator(const Context* context) : context_(context) {}
+
+  // Why there is no answer: the client ends before the body does (the parser knows that something
+  // is missing), it is late with it, or the connection is to be closed as it is.
+  enum class Missing : uint8_t { kEnded, kLate, kBroken };
+
+  // Does what `request`, the last of a turn that ends with kOperation, asks for; all that was asked
+  // before has been answered. fd: what OP_PUT_FD stores. nullopt: *missing says why.
+  std::optional<Found> Do(session::Session* session, const protocol::Request& request,
+                          net::ForeignFd fd, Missing* missing);
+  // kLate: for the client.
+  const std::string& why_late() const { return why_late_; }
+
+ private:
+  // Moves what comes to the object, until nothing is left of `*left` to come. *error: why the
+  // object cannot be stored. Returned: why no more comes; nullopt: it did come, or need not.
+  std::optional<Missing> TakeBody(session::Session* session, const copypath::Operand& operand,
+                                  storage::NewObject* object, uint64_t* left, absl::Status* error);
+
+  const Context* const context_;
+  std::unique_ptr<char[]> buffer_;  // with the first body
+  std::string why_late_;
+};
+
+// ---- Answers on their way out (sender.cc) ----
+
+// Answers are gathered as far as they may share a message, and sent when the message is full, when
+// the next one may not join it, or by Flush(). When the socket is full, the thread waits in poll(2)
+// until the client has read: that is what makes these models synchronous. A client that reads
+// nothing for --request_timeout is let go.
+//
+// One thread's, reused for all its connections. Every call returns false when the conversation
+// cannot go on: the peer has gone or reads nothing, an object shrank under its answer, or the model
+// stops. The socket is then to be closed as it is, after Drop().
+class Sender {
+ public:
+  explicit Sender(const Context* context);
+
+  bool Answer(session::Session* session, const protocol::Request& request, Found found);
+  bool Flush(session::Session* session);
+  // Sends `bytes` behind all answers.
+  bool Say(session::Session* session, absl::string_view bytes);
+  // Forgets what was gathered for a connection that has ended.
+  void Drop() { message_.Clear(); }
+
+  // Counts what a thread does for `connection` between the two ends of its scope, as work; and how
+  // long the connection has waited for it.
+  class Work {
+   public:
+    Work(Sender* sender, Connection* connection);
+    ~Work();
+
+   private:
+    Sender* const sender_;
+    const int64_t since_ns_;
+  };
+
+ private:
+  bool FlushIfLong(session::Session* session);
+  bool PassFd(session::Session* session, const protocol::Request& request, Found found);
+  bool Copy(session::Session* session, int file, session::Extent rest);
+  bool SendBody(session::Session* session, int file, session::Extent rest);
+  bool Splice(session::Session* session, int file, session::Extent rest);
+
+  // What those are made of. `until_ns`: 0 before the first wait, and after each progress.
+  enum class Sent : uint8_t { kAll, kTooManyFds, kOver };
+  Sent SendAll(session::Session* session, absl::string_view first, absl::string_view second,
+               absl::Span<const int> fds);
+  bool SendThenX(session::Session* session, int fd);
+  bool WaitToSend(session::Session* session, int error, int64_t* until_ns);
+
+  void Count(session::Session* session, const std::vector<session::Receipt>& receipts);
+
+  const Context* const context_;
+  session::Message message_;
+  std::vector<session::Receipt>
+      body_receipts_;  // of answers that have gone but for the body of the last
+  session::TallyLease tally_;
+  std::unique_ptr<char[]> body_;
+};
+
+// ---- All of it (conversation.cc) ----
 
 enum class Next : uint8_t { kWait, kAgain, kEnded };
 
@@ -30,7 +187,7 @@ class Conversation {
   explicit Conversation(Context* context);
 
   // Receives what has come and answers it: look up, open, send, next. Waits for the disk, and for a
-  // client that does not read its answers (sender.h), but not for requests. kEnded: the session has
+  // client that does not read its answers (Sender), but not for requests. kEnded: the session has
   // been retired or closed. kWait: connection->deadline_ns says how long to wait.
   Next Serve(Connection* connection);
 

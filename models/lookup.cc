@@ -1,12 +1,6 @@
 // Finds what a request asks for: the object, opened anew, or its description.
-#include "models/lookup.h"
-
-#include <optional>
-#include <utility>
-
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
+#include "models/conversation.h"
 #include "net/clock.h"
 #include "storage/tree/stat_cache.h"
 #include "storage/tree/tree.h"

@@ -1,8 +1,6 @@
 // The table of the models: their names, their threads, and the function that makes each.
 #include "models/model.h"
 
-#include <string>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "models/makers.h"

@@ -1,22 +1,17 @@
 // Operations on the calling thread. A refused body is read and dropped, so that the connection can
 // go on.
-#include "models/operator.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <utility>
 
-#include "absl/status/status.h"
 #include "copypath/body_pace.h"
-#include "copypath/operations.h"
+#include "models/conversation.h"
 #include "net/clock.h"
 #include "net/readable.h"
 #include "protocol/mode.h"
-#include "session/intake.h"
 #include "session/receive.h"
 #include "storage/store/store.h"
 

@@ -7,7 +7,6 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "models/conversation.h"
 #include "net/clock.h"

@@ -20,12 +20,8 @@
 #include <vector>
 
 #include "models/bounded_queue.h"
-#include "models/lookup.h"
 #include "models/makers.h"
-#include "models/operator.h"
 #include "models/pool.h"
-#include "models/sender.h"
-#include "models/turn.h"
 
 namespace objmapper::models {
 namespace {

@@ -1,6 +1,4 @@
 // Builds and sends messages on the calling thread, which waits in poll(2) while the socket is full.
-#include "models/sender.h"
-
 #include <errno.h>
 #include <glog/logging.h>
 #include <poll.h>
@@ -9,10 +7,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "copypath/transfer.h"
 #include "fdpass/answer.h"
+#include "models/conversation.h"
 #include "net/clock.h"
 #include "net/scm_rights.h"
 #include "net/send_queue.h"
@@ -21,7 +19,6 @@
 #include "protocol/objm/encode.h"
 #include "protocol/objm/metadata.h"
 #include "session/account.h"
-#include "session/answers.h"
 
 namespace objmapper::models {
 namespace {

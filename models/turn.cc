@@ -1,11 +1,10 @@
 // Receives what has arrived and takes the requests from it, up to the limits of a turn.
-#include "models/turn.h"
-
 #include <errno.h>
 #include <string.h>
 
 #include <algorithm>
 
+#include "models/conversation.h"
 #include "net/clock.h"
 #include "net/scm_rights.h"
 #include "protocol/limits.h"

@@ -17,30 +17,27 @@ bool Has(const std::vector<Id>& ids, Id id) {
 
 }  // namespace
 
-std::optional<Admission::Refusal> Admission::Judge(
-    int socket, session::Transport transport, const session::ConnectionCounters& counters) const {
-  if (std::optional<Refusal> refusal = JudgeCount(counters, 0); refusal.has_value()) return refusal;
-  return transport == session::Transport::kUnix ? JudgeUser(socket, counters, 0) : std::nullopt;
+std::optional<Admission::Refusal> Admission::Judge(int socket, session::Transport transport,
+                                                   const session::ConnectionCounters& counters,
+                                                   uint64_t counted) const {
+  if (counters.open.load(std::memory_order_relaxed) >= connections_max + counted) {
+    return Refusal{protocol::Status::kUnavailable,
+                   absl::StrCat("the server has reached its limit of ", connections_max,
+                                " connections; try again"),
+                   "--max_connections"};
+  }
+  return transport == session::Transport::kUnix ? JudgeUser(socket, counters, counted)
+                                                : std::nullopt;
 }
 
 std::optional<Admission::Refusal> Admission::JudgeArrival(
     const session::Session& session, const session::ConnectionCounters& counters) const {
-  if (std::optional<Refusal> refusal = JudgeCount(counters, 1); refusal.has_value()) return refusal;
-  if (session.transport == session::Transport::kUnix) return JudgeUser(session.fd(), counters, 1);
-  if (uids.empty() && gids.empty()) return std::nullopt;
+  std::optional<Refusal> refusal = Judge(session.fd(), session.transport, counters, 1);
+  const bool known = session.transport == session::Transport::kUnix;
+  if (refusal.has_value() || known || (uids.empty() && gids.empty())) return refusal;
   return Refusal{protocol::Status::kPermissionDenied,
                  "the server only serves known users, and for TCP the kernel knows no user",
                  "--allow_uids, --allow_gids"};
-}
-
-std::optional<Admission::Refusal> Admission::JudgeCount(const session::ConnectionCounters& counters,
-                                                        uint64_t counted) const {
-  if (counters.open.load(std::memory_order_relaxed) < connections_max + counted)
-    return std::nullopt;
-  return Refusal{protocol::Status::kUnavailable,
-                 absl::StrCat("the server has reached its limit of ", connections_max,
-                              " connections; try again"),
-                 "--max_connections"};
 }
 
 std::optional<Admission::Refusal> Admission::JudgeUser(int socket,

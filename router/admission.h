@@ -26,20 +26,19 @@ struct Admission {
     std::string message;  // for the client
     const char* flag;     // for the log
   };
-  // nullopt: let in. socket: of the new connection, not yet counted.
+  // nullopt: let in. socket: of the new connection. counted: how often it is among `counters`
+  // itself.
   std::optional<Refusal> Judge(int socket, session::Transport transport,
-                               const session::ConnectionCounters& counters) const;
+                               const session::ConnectionCounters& counters,
+                               uint64_t counted = 0) const;
   // The same for a connection that another process has let in, by other rules perhaps, and that is
   // counted. One of TCP is refused where only known users are wanted.
   std::optional<Refusal> JudgeArrival(const session::Session& session,
                                       const session::ConnectionCounters& counters) const;
 
  private:
-  // counted: how often the connection itself is among `counters`.
   std::optional<Refusal> JudgeUser(int socket, const session::ConnectionCounters& counters,
                                    uint64_t counted) const;
-  std::optional<Refusal> JudgeCount(const session::ConnectionCounters& counters,
-                                    uint64_t counted) const;
 };
 
 }  // namespace objmapper::router

@@ -5,7 +5,6 @@
 #include <glog/logging.h>
 
 #include <algorithm>
-#include <string>
 
 #include "net/clock.h"
 #include "net/errno_status.h"

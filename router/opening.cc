@@ -6,7 +6,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-
 #include "protocol/limits.h"
 #include "protocol/objm/encode.h"
 #include "router/short_io.h"

@@ -7,8 +7,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <string>
-
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
 #include "net/ring.h"
@@ -16,7 +14,6 @@
 #include "server/checks.h"
 #include "server/handover/trust.h"
 #include "server/privileges.h"
-#include "storage/tree/tree.h"
 #include "text/printable.h"
 
 namespace objmapper::server {

@@ -8,13 +8,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
 #include <fstream>
 #include <limits>
 #include <optional>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -55,19 +55,7 @@ std::optional<std::string> FirstLine(const std::string& path) {
 // mountinfo writes blanks and backslashes as \040 (proc(5)).
 std::string Unescaped(absl::string_view text) {
   std::string plain;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const bool octal = text[i] == '\\' && i + 3 < text.size() && text[i + 1] >= '0' &&
-                       text[i + 1] <= '3' && text[i + 2] >= '0' && text[i + 2] <= '7' &&
-                       text[i + 3] >= '0' && text[i + 3] <= '7';
-    if (!octal) {
-      plain.push_back(text[i]);
-      continue;
-    }
-    plain.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 +
-                                      (text[i + 3] - '0')));
-    i += 3;
-  }
-  return plain;
+  return absl::CUnescape(text, &plain) ? plain : std::string(text);
 }
 
 // A hierarchy of cgroups that is mounted somewhere.

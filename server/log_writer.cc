@@ -15,11 +15,11 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
+#include <future>
 #include <memory>
-#include <string>
 #include <thread>
 #include <utility>
 
@@ -176,29 +176,18 @@ void Writer::Put(Item item) {
 }
 
 bool Writer::Do(std::function<void()> work, absl::Duration patience) {
-  struct Done {
-    net::Mutex mutex;
-    std::condition_variable_any changed;
-    bool done GUARDED_BY(mutex) = false;
+  const auto done = std::make_shared<std::promise<void>>();
+  Item item;
+  item.work = [done, work = std::move(work)] {
+    work();
+    done->set_value();
   };
-  auto done = std::make_shared<Done>();
   {
-    Item item;
-    item.work = [done, work = std::move(work)] {
-      work();
-      const net::MutexLock lock(&done->mutex);
-      done->done = true;
-      done->changed.notify_all();
-    };
     const net::MutexLock lock(&mutex_);
     Put(std::move(item));
   }
-  const auto until = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(patience);
-  net::MutexLock lock(&done->mutex);
-  while (!done->done) {
-    if (done->changed.wait_until(done->mutex, until) == std::cv_status::timeout) return done->done;
-  }
-  return true;
+  return done->get_future().wait_for(absl::ToChronoNanoseconds(patience)) ==
+         std::future_status::ready;
 }
 
 void Writer::Run() {

@@ -16,7 +16,6 @@
 #include "net/clock.h"
 #include "net/deadline_list.h"
 #include "net/expendable.h"
-#include "net/listener.h"
 #include "server/checks.h"
 #include "server/privileges.h"
 

@@ -10,7 +10,6 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <memory>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -19,7 +18,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
-#include "net/listener.h"
 #include "net/mutex.h"
 #include "server/admin/connections_text.h"
 #include "server/admin/disk_watch.h"

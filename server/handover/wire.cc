@@ -18,7 +18,6 @@
 #include "net/foreign_fd.h"
 #include "net/pass_rights.h"
 #include "net/readable.h"
-#include "net/scm_rights.h"
 
 namespace objmapper::server::handover {
 namespace {

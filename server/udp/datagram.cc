@@ -74,6 +74,10 @@ absl::Span<const Incoming> Receiver::Receive(int socket, int* error) {
   return absl::MakeConstSpan(buffers_->incoming).first(count);
 }
 
+namespace {
+
+// At most kBatch answers of one socket. Returns how many were taken, 1 or more; -1: the first was
+// not, see errno.
 int SendSome(absl::Span<const Outgoing> answers) {
   std::array<mmsghdr, kBatch> messages;
   std::array<iovec, kBatch> pieces;
@@ -98,6 +102,22 @@ int SendSome(absl::Span<const Outgoing> answers) {
                     MSG_DONTWAIT);
   } while (sent < 0 && errno == EINTR);
   return sent;
+}
+
+}  // namespace
+
+void Send(absl::Span<const Outgoing> answers,
+          absl::FunctionRef<void(const Outgoing& answer, int error)> done) {
+  while (!answers.empty()) {
+    size_t same = 1;
+    while (same < answers.size() && same < kBatch && answers[same].socket == answers[0].socket)
+      ++same;
+    const int sent = SendSome(answers.first(same));
+    const int error = sent < 0 ? errno : 0;
+    const size_t over = sent < 0 ? 1 : static_cast<size_t>(sent);
+    for (size_t i = 0; i < over; ++i) done(answers[i], error);
+    answers.remove_prefix(over);
+  }
 }
 
 std::string Sender::Name() const {

@@ -1,7 +1,6 @@
 // Datagrams in batches: recvmmsg(2) and sendmmsg(2).
 #pragma once
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -9,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "session/tally.h"
@@ -62,25 +62,7 @@ struct Outgoing {
 // or the errno with which it was not taken (EAGAIN, ENOBUFS: no room; EMSGSIZE: more than the way
 // carries; ECONNREFUSED: an earlier one found nobody; EPERM: a firewall, ...). All of these concern
 // one answer, not the socket.
-template <typename Done>
-void Send(absl::Span<const Outgoing> answers, Done&& done);
-
-// At most kBatch answers of one socket. Returns how many were taken, 1 or more; -1: the first was
-// not, see errno.
-int SendSome(absl::Span<const Outgoing> answers);
-
-template <typename Done>
-void Send(absl::Span<const Outgoing> answers, Done&& done) {
-  while (!answers.empty()) {
-    size_t same = 1;
-    while (same < answers.size() && same < kBatch && answers[same].socket == answers[0].socket)
-      ++same;
-    const int sent = SendSome(answers.first(same));
-    const int error = sent < 0 ? errno : 0;
-    const size_t over = sent < 0 ? 1 : static_cast<size_t>(sent);
-    for (size_t i = 0; i < over; ++i) done(answers[i], error);
-    answers.remove_prefix(over);
-  }
-}
+void Send(absl::Span<const Outgoing> answers,
+          absl::FunctionRef<void(const Outgoing& answer, int error)> done);
 
 }  // namespace objmapper::server::udp

@@ -53,16 +53,21 @@ std::optional<Reply> ReplyToStat(const protocol::Request& request, const Objects
   return reply;
 }
 
+std::string Encoded(const protocol::Request& request, Status status, uint64_t length,
+                    const protocol::MetadataWriter& metadata) {
+  char buffer[protocol::kResponseBytesMax];
+  return std::string(buffer, protocol::EncodeResponse(Dialect::kV2, request.id, status, length,
+                                                      metadata.bytes(), buffer));
+}
+
 // The header of an OK answer with `extent` of an object.
-void EncodeHeader(const protocol::Request& request, const session::Extent& extent, uint64_t size,
-                  absl::string_view etag, std::string* out) {
+std::string Header(const protocol::Request& request, const session::Extent& extent, uint64_t size,
+                   absl::string_view etag) {
   protocol::MetadataWriter metadata;
   metadata.AddU64(MetadataType::kSize, size);
   metadata.AddText(MetadataType::kEtag, etag);
   if (request.has_range()) metadata.AddRange(extent.offset, extent.length);
-  out->resize(protocol::kResponseBytesMax);
-  out->resize(protocol::EncodeResponse(Dialect::kV2, request.id, Status::kOk, extent.length,
-                                       metadata.bytes(), &(*out)[0]));
+  return Encoded(request, Status::kOk, extent.length, metadata);
 }
 
 // TOO_LARGE, with the size, and in RANGE the most that is granted from the extent's offset on.
@@ -77,12 +82,7 @@ Reply TooLarge(const protocol::Request& request, const session::Extent& extent, 
   metadata.AddText(MetadataType::kError,
                    absl::StrCat(extent.length, " bytes do not fit a datagram of at most ",
                                 payload_max, " bytes; request ranges"));
-  Reply reply;
-  reply.status = Status::kTooLarge;
-  reply.bytes.resize(protocol::kResponseBytesMax);
-  reply.bytes.resize(protocol::EncodeResponse(Dialect::kV2, request.id, Status::kTooLarge, 0,
-                                              metadata.bytes(), &reply.bytes[0]));
-  return reply;
+  return {Encoded(request, Status::kTooLarge, 0, metadata), Status::kTooLarge};
 }
 
 // Reads `bytes` at `offset`. UNAVAILABLE: kCachedOnly, and some are not cached. ABORTED: the file
@@ -121,7 +121,7 @@ std::optional<Reply> ReplyToCopy(const protocol::Request& request, const Objects
     }
     const std::string etag = storage::EtagOf(object->fd.get(), info, object->tier);
     Reply reply;
-    EncodeHeader(request, *extent, info.size, etag, &reply.bytes);
+    reply.bytes = Header(request, *extent, info.size, etag);
     const size_t header_bytes = reply.bytes.size();
     if (extent->length > objects.payload_max - header_bytes) {
       return TooLarge(request, *extent, info.size, etag, objects.payload_max);
