@@ -26,8 +26,8 @@ constexpr size_t kBufferBytes = 256 * 1024;
 // 0, or an errno.
 int WriteAll(int file, const char* data, size_t bytes, uint64_t offset) {
   while (bytes > 0) {
-    const ssize_t written = pwrite(file, data, bytes, static_cast<off_t>(offset));
-    if (written < 0 && errno == EINTR) continue;
+    const ssize_t written =
+        TEMP_FAILURE_RETRY(pwrite(file, data, bytes, static_cast<off_t>(offset)));
     if (written < 0) return errno;
     if (written == 0) return ENOSPC;
     data += written;

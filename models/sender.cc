@@ -43,11 +43,7 @@ ssize_t SendTwo(int socket, absl::string_view first, absl::string_view second) {
   msghdr message{};
   message.msg_iov = pieces;
   message.msg_iovlen = 2;
-  ssize_t sent;
-  do {
-    sent = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  return sent;
+  return TEMP_FAILURE_RETRY(sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
 // An object shrank, or the disk failed, when its header had promised more: only the end of the

@@ -168,11 +168,7 @@ absl::Status TryNeededCalls(const Config& config) {
   bool openat2 = false;
   for (const Probe& probe : kProbes) {
     int error = 0;
-    ssize_t got;
-    do {
-      got = read(from.get(), &error, sizeof(error));
-    } while (got < 0 && errno == EINTR);
-    const bool ended = got != sizeof(error);
+    const bool ended = TEMP_FAILURE_RETRY(read(from.get(), &error, sizeof(error))) != sizeof(error);
     if (!ended && (error == 0 || IsAboutTheArguments(error))) continue;
     openat2 = openat2 || probe.number == SYS_openat2;
     refused.push_back(absl::StrCat(probe.name, "(2) ",
@@ -182,8 +178,7 @@ absl::Status TryNeededCalls(const Config& config) {
     if (ended) break;
   }
   int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  TEMP_FAILURE_RETRY(waitpid(child, &status, 0));
   if (refused.empty()) return TryAddressFamilies(config);
   return absl::UnimplementedError(absl::StrCat(absl::StrJoin(refused, "; "), ". ", Cause(openat2),
                                                " (--root=", text::Printable(config.root),

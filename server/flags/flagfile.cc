@@ -27,8 +27,7 @@ absl::StatusOr<std::string> Contents(const std::string& path) {
   std::string contents;
   while (contents.size() <= kBytesMax) {
     char buffer[16384];
-    const ssize_t got = read(fd.get(), buffer, sizeof(buffer));
-    if (got < 0 && errno == EINTR) continue;
+    const ssize_t got = TEMP_FAILURE_RETRY(read(fd.get(), buffer, sizeof(buffer)));
     if (got < 0) return net::ErrnoToStatus(errno, what);
     if (got == 0) return contents;
     contents.append(buffer, static_cast<size_t>(got));

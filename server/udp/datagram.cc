@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <string.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -54,10 +54,8 @@ absl::Span<const Incoming> Receiver::Receive(int socket, int* error) {
     header.msg_control = incoming.sender.local;
     header.msg_controllen = sizeof(incoming.sender.local);
   }
-  int got;
-  do {
-    got = recvmmsg(socket, buffers_->messages.data(), kBatch, MSG_DONTWAIT, nullptr);
-  } while (got < 0 && errno == EINTR);
+  const ssize_t got = TEMP_FAILURE_RETRY(
+      recvmmsg(socket, buffers_->messages.data(), kBatch, MSG_DONTWAIT, nullptr));
   *error = got < 0 && errno != EAGAIN && errno != EWOULDBLOCK ? errno : 0;
   const size_t count = got < 0 ? 0 : static_cast<size_t>(got);
   for (size_t i = 0; i < count; ++i) {
@@ -96,12 +94,8 @@ int SendSome(absl::Span<const Outgoing> answers) {
       header.msg_controllen = answer.to.local_bytes;
     }
   }
-  int sent;
-  do {
-    sent = sendmmsg(answers[0].socket, messages.data(), static_cast<unsigned>(answers.size()),
-                    MSG_DONTWAIT);
-  } while (sent < 0 && errno == EINTR);
-  return sent;
+  return static_cast<int>(TEMP_FAILURE_RETRY(sendmmsg(
+      answers[0].socket, messages.data(), static_cast<unsigned>(answers.size()), MSG_DONTWAIT)));
 }
 
 }  // namespace

@@ -2,22 +2,18 @@
 // answer, so forged traffic is not answered.
 #include "server/udp/reply.h"
 
-#include <errno.h>
-#include <sys/uio.h>
-
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
-#include "net/errno_status.h"
 #include "protocol/limits.h"
 #include "protocol/objm/encode.h"
 #include "protocol/objm/metadata.h"
 #include "session/answers.h"
 #include "storage/tree/description.h"
+#include "storage/tree/load.h"
 #include "storage/tree/object_info.h"
 #include "storage/tree/stat_cache.h"
-#include "text/printable.h"
 
 namespace objmapper::server::udp {
 namespace {
@@ -85,28 +81,6 @@ Reply TooLarge(const protocol::Request& request, const session::Extent& extent, 
   return {Encoded(request, Status::kTooLarge, 0, metadata), Status::kTooLarge};
 }
 
-// Reads `bytes` at `offset`. UNAVAILABLE: kCachedOnly, and some are not cached. ABORTED: the file
-// has become shorter.
-absl::Status ReadAt(int fd, uint64_t offset, char* out, size_t bytes, Wait wait,
-                    absl::string_view uri) {
-  size_t have = 0;
-  while (have < bytes) {
-    const iovec piece{out + have, bytes - have};
-    const ssize_t got = preadv2(fd, &piece, 1, static_cast<off_t>(offset + have),
-                                wait == Wait::kCachedOnly ? RWF_NOWAIT : 0);
-    if (got > 0) {
-      have += static_cast<size_t>(got);
-    } else if (got == 0) {
-      return absl::AbortedError("shorter than it was");
-    } else if (wait == Wait::kCachedOnly && (errno == EAGAIN || errno == EOPNOTSUPP)) {
-      return absl::UnavailableError("not in the page cache");
-    } else if (errno != EINTR) {
-      return net::ErrnoToStatus(errno, absl::StrCat("read ", text::Quoted(uri)));
-    }
-  }
-  return absl::OkStatus();
-}
-
 std::optional<Reply> ReplyToCopy(const protocol::Request& request, const Objects& objects,
                                  Wait wait) {
   const absl::StatusOr<storage::OpenedObject> object = objects.tree->OpenObject(request.uri, wait);
@@ -128,8 +102,9 @@ std::optional<Reply> ReplyToCopy(const protocol::Request& request, const Objects
     }
     reply.object_bytes = extent->length;
     reply.bytes.resize(header_bytes + extent->length);
-    const absl::Status read = ReadAt(object->fd.get(), extent->offset, &reply.bytes[header_bytes],
-                                     extent->length, wait, request.uri);
+    const absl::Status read = storage::ReadAt(
+        object->fd.get(), extent->offset,
+        absl::MakeSpan(&reply.bytes[header_bytes], extent->length), wait, request.uri);
     if (NotCached(read, wait)) return std::nullopt;
     if (!read.ok() && !absl::IsAborted(read)) return ErrorReply(request, read);
     const absl::StatusOr<storage::ObjectInfo> after =

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "net/unique_fd.h"
 #include "storage/tree/object_info.h"
 #include "storage/tree/tree.h"
@@ -15,6 +18,11 @@ namespace objmapper::storage {
 // Objects up to this size are kept as a copy: one send then takes header and body from memory, and
 // no file that shrinks can get in between.
 inline constexpr size_t kSnapshotBytesMax = 16 * 1024;
+
+// Fills `out` with the bytes at `offset` of `fd`. UNAVAILABLE: kCachedOnly, and some are not in the
+// page cache (preadv2(2), RWF_NOWAIT). ABORTED: the object `uri` has become shorter. Any thread.
+absl::Status ReadAt(int fd, uint64_t offset, absl::Span<char> out, Wait wait,
+                    absl::string_view uri);
 
 struct LoadedObject {
   net::UniqueFd fd;
