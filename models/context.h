@@ -1,16 +1,18 @@
 // What all threads of a model share, and a connection as they pass it around.
 #pragma once
 
+#include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <utility>
 
+#include "absl/time/time.h"
 #include "loop/loop.h"
-#include "models/phase.h"
-#include "models/thread_group.h"
 #include "net/deadline_list.h"
+#include "net/event_fd.h"
 #include "net/mutex.h"
 #include "session/session.h"
 #include "session/tally.h"
@@ -31,6 +33,70 @@ struct Sizes {
 // What a model works with; all of it outlives the model. Of an event loop's tuning the others use
 // splice_bytes_min alone.
 struct Options : loop::LoopOptions, Sizes {};
+
+// Serving, draining, stopping: what all threads of a model heed, also while they sleep.
+//
+// A synchronous thread sleeps in poll(2) until its client asks or takes its answers. So that it can
+// be told of the end there too, each end is a descriptor that becomes readable and stays so.
+// Thread-safe.
+class Phase {
+ public:
+  void Drain();
+  void Stop();
+  bool draining() const { return draining_.load(std::memory_order_relaxed); }  // also when stopping
+  bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
+
+  enum class Woken : uint8_t { kReady, kLate, kDraining, kStopping };
+
+  // Sleeps until `fd` has one of `events` (poll(2); an error or a hang-up counts), `until_ns` has
+  // come (net::kNever: never does), or the model stops. fd: borrowed; -1: none, to sleep only.
+  Woken Wait(int fd, int16_t events, int64_t until_ns) const;
+  // The same, and ends with the beginning of the drain too.
+  Woken WaitOrDrain(int fd, int16_t events, int64_t until_ns) const;
+
+ private:
+  Woken WaitHeeding(const net::EventFd& end, int fd, int16_t events, int64_t until_ns) const;
+
+  std::atomic<bool> draining_{false};
+  std::atomic<bool> stopping_{false};
+  net::EventFd drain_;
+  net::EventFd stop_;
+};
+
+// `after` from `now_ns` on; net::kNever for the durations that mean "as long as it likes".
+int64_t DeadlineNs(int64_t now_ns, absl::Duration after);
+
+// Detached threads that can be counted, bounded and waited for.
+//
+// A thread that is detached frees itself when it ends, but nobody can join it, and the process must
+// not end under it: so the last thing that each does is to sign off here. Thread-safe.
+class ThreadGroup {
+ public:
+  // threads_max: 1 or more may run at once.
+  explicit ThreadGroup(size_t threads_max) : threads_max_(threads_max) {}
+  ~ThreadGroup();
+
+  // Runs `work` on a new thread, whose name is `name` (15 characters at most). False, and it does
+  // not run: threads_max run already, or the kernel has no thread to give.
+  bool TryRun(const char* name, std::function<void()> work);
+
+  // Waits until fewer than threads_max run. False: Close() was called.
+  bool WaitForPlace();
+  void Close();
+
+  // Waits until none runs. Nobody may start one meanwhile.
+  void Join();
+
+ private:
+  struct Start;
+  static void* Main(void* start);
+
+  const size_t threads_max_;
+  net::Mutex mutex_;
+  std::condition_variable_any ended_;
+  size_t running_ GUARDED_BY(mutex_) = 0;
+  bool closed_ GUARDED_BY(mutex_) = false;
+};
 
 // Threads that work in the place of a pool's while those wait for a file that takes long to open
 // (storage/tree/slow_opens.h). They are started as they are needed, and stay. Thread-safe.

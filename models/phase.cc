@@ -1,13 +1,11 @@
 // Two eventfds, one for draining and one for stopping, that every sleeping thread polls beside its
 // socket.
-#include "models/phase.h"
-
 #include <errno.h>
 #include <glog/logging.h>
 #include <poll.h>
 
+#include "models/context.h"
 #include "net/clock.h"
-#include "net/deadline_list.h"
 
 namespace objmapper::models {
 

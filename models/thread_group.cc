@@ -1,11 +1,9 @@
-// Detached threads and their count. The group is destroyed only when every thread has signed off.
-#include "models/thread_group.h"
-
+// Detached threads and their count: a group is destroyed only when every thread has signed off. And
+// those that stand in for a pool's for as long as some of these wait for a slow open.
 #include <glog/logging.h>
 #include <pthread.h>
 
-#include <memory>
-#include <utility>
+#include "models/context.h"
 
 namespace objmapper::models {
 
@@ -71,6 +69,22 @@ void ThreadGroup::Close() {
 void ThreadGroup::Join() {
   net::MutexLock lock(&mutex_);
   while (running_ > 0) ended_.wait(mutex_);
+}
+
+StandIns::Waiting::Waiting(StandIns* stand_ins) : stand_ins_(stand_ins) {
+  {
+    const net::MutexLock lock(&stand_ins_->mutex_);
+    if (++stand_ins_->waiting_ <= stand_ins_->started_) return;
+    ++stand_ins_->started_;
+  }
+  if (stand_ins_->threads_.TryRun(stand_ins_->name_, stand_ins_->work_)) return;
+  const net::MutexLock lock(&stand_ins_->mutex_);
+  --stand_ins_->started_;
+}
+
+StandIns::Waiting::~Waiting() {
+  const net::MutexLock lock(&stand_ins_->mutex_);
+  --stand_ins_->waiting_;
 }
 
 }  // namespace objmapper::models

@@ -15,7 +15,6 @@
 #include "absl/strings/str_cat.h"
 #include "models/conversation.h"
 #include "models/makers.h"
-#include "models/thread_group.h"
 
 namespace objmapper::models {
 namespace {

@@ -17,7 +17,6 @@
 #include "models/conversation.h"
 #include "models/makers.h"
 #include "models/parking.h"
-#include "models/thread_group.h"
 #include "net/mutex.h"
 
 namespace objmapper::models {

@@ -12,7 +12,7 @@
 #include "net/ring.h"
 #include "net/unique_fd.h"
 #include "server/checks.h"
-#include "server/handover/trust.h"
+#include "server/handover/handover.h"
 #include "server/privileges.h"
 #include "text/printable.h"
 

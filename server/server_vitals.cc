@@ -6,7 +6,6 @@
 #include "models/model.h"
 #include "net/clock.h"
 #include "net/expendable.h"
-#include "server/admin/connections_text.h"
 #include "server/log_writer.h"
 #include "server/server.h"
 

@@ -19,7 +19,6 @@
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
 #include "net/mutex.h"
-#include "server/admin/connections_text.h"
 #include "server/admin/disk_watch.h"
 #include "server/admin/history.h"
 #include "server/admin/http_server.h"

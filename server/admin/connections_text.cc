@@ -1,10 +1,9 @@
 // Formats /connz. Names of peers are escaped.
-#include "server/admin/connections_text.h"
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "net/clock.h"
 #include "protocol/mode.h"
+#include "server/admin/vitals.h"
 
 namespace objmapper::server {
 namespace {

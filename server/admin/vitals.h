@@ -82,4 +82,11 @@ struct Vitals {
 // Of this process, by getrusage(2) and /proc/self (proc(5)). What cannot be read is 0.
 Vitals::Process ReadProcess();
 
+// A line for each connection, `lines_max` at most, and above them how many there are in all. Any
+// thread; holds connections up from coming and going while it looks.
+std::string ConnectionsText(const session::ConnectionList& list, size_t lines_max);
+
+// How many sent something in the last second.
+uint64_t HotConnections(const session::ConnectionList& list);
+
 }  // namespace objmapper::server

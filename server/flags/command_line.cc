@@ -20,7 +20,6 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "server/flags/flagfile.h"
 #include "text/printable.h"
 
 namespace objmapper::server {

@@ -1,6 +1,4 @@
 // Splits a flagfile into lines. Lines that are not flags are errors; nothing is skipped.
-#include "server/flags/flagfile.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -12,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "net/errno_status.h"
 #include "net/unique_fd.h"
+#include "server/flags/command_line.h"
 #include "text/printable.h"
 
 namespace objmapper::server {

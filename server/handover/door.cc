@@ -1,19 +1,16 @@
 // The thread that waits for a successor. Until the successor says that it serves, nothing in this
 // server changes.
-#include "server/handover/door.h"
-
 #include <errno.h>
 #include <glog/logging.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 
-#include <utility>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "net/address.h"
 #include "net/peer_credentials.h"
+#include "server/handover/handover.h"
 
 namespace objmapper::server::handover {
 namespace {

@@ -1,6 +1,4 @@
 // The successor's side of a hand-over: listeners first, then connections one by one.
-#include "server/handover/predecessor.h"
-
 #include <glog/logging.h>
 #include <sys/socket.h>
 
@@ -12,6 +10,7 @@
 #include "net/address.h"
 #include "net/dial.h"
 #include "net/peer_credentials.h"
+#include "server/handover/handover.h"
 #include "text/printable.h"
 
 namespace objmapper::server::handover {

@@ -1,6 +1,4 @@
 // Checks the user at the other end and the directory of the socket.
-#include "server/handover/trust.h"
-
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "net/errno_status.h"
 #include "net/peer_credentials.h"
+#include "server/handover/handover.h"
 
 namespace objmapper::server::handover {
 
