@@ -3,7 +3,6 @@
 #include "models/parking.h"
 
 #include <glog/logging.h>
-#include <pthread.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
@@ -25,24 +24,11 @@ Parking::Parking(Context* context, OnReady on_ready)
       on_ready_(std::move(on_ready)),
       sleep_max_ns_(std::min(DeadlineNs(0, context->options.limits->idle_timeout),
                              DeadlineNs(0, context->options.limits->request_timeout))) {
-  CHECK_EQ(epoll_.Add(wake_.fd(), EPOLLIN, nullptr), 0);
-}
-
-Parking::~Parking() {
-  CHECK(!thread_.joinable()) << "Stop() first";
-  Clear();
+  CHECK_EQ(epoll_.Add(thread_.event_fd(), EPOLLIN, nullptr), 0);
 }
 
 void Parking::Start() {
-  thread_ = std::thread([this] {
-    pthread_setname_np(pthread_self(), "model/parking");
-    Run();
-  });
-}
-
-void Parking::Stop() {
-  Wake();
-  if (thread_.joinable()) thread_.join();
+  thread_.Start("model/parking", [this] { Run(); });
 }
 
 void Parking::Park(std::unique_ptr<Connection> connection) {
@@ -71,32 +57,22 @@ void Parking::Adopt(std::unique_ptr<Connection> connection) {
     Park(std::move(connection));
     return;
   }
-  {
-    net::MutexLock lock(&mutex_);
-    arrived_.push_back(std::move(connection));
-  }
-  Wake();
+  thread_.Put(std::move(connection));  // to be served whatever its socket says
 }
 
-std::vector<std::unique_ptr<Connection>> Parking::TakeArrived() {
-  net::MutexLock lock(&mutex_);
-  return std::exchange(arrived_, {});
+void Parking::Ready(std::unique_ptr<Connection> connection) {
+  connection->ready_ns = net::NowNs();
+  on_ready_(std::move(connection));
 }
 
 void Parking::Run() {
   while (!context_->phase.stopping()) {
     for (const epoll_event& event : epoll_.Wait(SleepMs())) {
-      if (event.data.ptr == nullptr) {
-        wake_.Clear();
-      } else {
-        std::unique_ptr<Connection> ready = Take(static_cast<Connection*>(event.data.ptr));
-        ready->ready_ns = net::NowNs();
-        on_ready_(std::move(ready));
+      if (event.data.ptr != nullptr) {
+        Ready(Take(static_cast<Connection*>(event.data.ptr)));
+        continue;
       }
-    }
-    for (std::unique_ptr<Connection>& arrived : TakeArrived()) {
-      arrived->ready_ns = net::NowNs();
-      on_ready_(std::move(arrived));
+      for (std::unique_ptr<Connection>& arrived : thread_.TakeAll()) Ready(std::move(arrived));
     }
     for (std::unique_ptr<Connection>& late : TakeUntil(looked_ns_)) {
       if (!MayGoOn(late.get())) {
@@ -104,8 +80,7 @@ void Parking::Run() {
       } else if (late->deadline_ns > looked_ns_) {
         Park(std::move(late));
       } else {
-        late->ready_ns = net::NowNs();
-        on_ready_(std::move(late));
+        Ready(std::move(late));
       }
     }
     if (context_->phase.draining()) {

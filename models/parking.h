@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -16,8 +15,8 @@
 #include "models/context.h"
 #include "net/deadline_list.h"
 #include "net/epoll.h"
-#include "net/event_fd.h"
 #include "net/mutex.h"
+#include "net/serving_thread.h"
 
 namespace objmapper::models {
 
@@ -28,7 +27,7 @@ class Parking {
   // on_ready: called on the parking thread with each connection that can be read from, or that the
   // drain lets go; it may wait, and then the others do. context: outlives this.
   Parking(Context* context, OnReady on_ready);
-  ~Parking();
+  ~Parking() { Clear(); }
 
   void Start();
   // Any thread. The caller must not touch the connection afterwards: it may be served already.
@@ -38,14 +37,11 @@ class Parking {
   // already, and then nothing more need ever come.
   void Adopt(std::unique_ptr<Connection> connection);
   // Makes the thread see that the phase has changed. Any thread.
-  void Wake() { wake_.Signal(); }
+  void Wake() { thread_.Wake(); }
   // After context->phase.Stop(). Ends the thread, so on_ready is not called any more. Once.
-  void Stop();
+  void Stop() { thread_.Stop(); }
   // Closes the connections that are parked. After Stop().
-  void Clear() {
-    TakeUntil(net::kNever);
-    TakeArrived();
-  }
+  void Clear() { TakeUntil(net::kNever); }
 
  private:
   // Ordered by deadline. An entry owns its connection.
@@ -58,20 +54,18 @@ class Parking {
   std::unique_ptr<Connection> Take(Connection* connection);
   // Takes out those whose deadline is `until_ns` or earlier.
   std::vector<std::unique_ptr<Connection>> TakeUntil(int64_t until_ns);
-  std::vector<std::unique_ptr<Connection>> TakeArrived();
+  // Hands it out.
+  void Ready(std::unique_ptr<Connection> connection);
 
   Context* const context_;
   const OnReady on_ready_;
   const int64_t sleep_max_ns_;
   net::Epoll epoll_;
-  net::EventFd wake_;
   net::Mutex mutex_;
   absl::btree_set<Parked> parked_ GUARDED_BY(mutex_);
-  // to be served whatever their sockets say
-  std::vector<std::unique_ptr<Connection>> arrived_ GUARDED_BY(mutex_);
   int64_t wakes_at_ns_ GUARDED_BY(mutex_) = 0;  // when the thread will look at the deadlines again
   int64_t looked_ns_ = 0;  // the thread's: when it last began to look at what has come
-  std::thread thread_;
+  net::ServingThread<std::unique_ptr<Connection>> thread_;  // its mail: what Adopt() has taken in
 };
 
 }  // namespace objmapper::models

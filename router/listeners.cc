@@ -37,11 +37,6 @@ Listeners::Listeners(net::Epoll* epoll, std::vector<net::Listener> listeners,
   }
 }
 
-void Listeners::Start() {
-  for (const auto& source : listeners_)
-    CHECK_EQ(epoll_->Add(source->listener.fd(), EPOLLIN, source.get()), 0);
-}
-
 bool Listeners::Accept(ListenerSource* source) {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     net::UniqueFd socket = AcceptOne(*source);
@@ -59,7 +54,7 @@ bool Listeners::Accept(ListenerSource* source) {
       case ENOMEM:
       case ENOBUFS:
         PLOG(WARNING) << "accept on " << source->listener.address().ToUrl();
-        Pause();
+        SetPaused(true);
         return false;
       default:
         // EINTR, ECONNABORTED, and what accept(2) lists as the new connection's own errors.
@@ -83,24 +78,25 @@ void Listeners::RefuseForLackOfDescriptors(ListenerSource* source) {
   reserve_.Reset();
   admit_(AcceptOne(*source), source->transport(), /*last=*/true);
   reserve_ = OpenReserve();
-  if (!reserve_.valid()) Pause();
+  if (!reserve_.valid()) SetPaused(true);
 }
 
-void Listeners::Pause() {
+void Listeners::SetPaused(bool paused) {
   for (const auto& source : listeners_) {
-    if (!source->paused) epoll_->Remove(source->listener.fd());
-    source->paused = true;
+    if (source->paused == paused) continue;
+    source->paused = paused;
+    if (paused) {
+      epoll_->Remove(source->listener.fd());
+    } else {
+      CHECK_EQ(epoll_->Add(source->listener.fd(), EPOLLIN, source.get()), 0);
+    }
   }
-  resume_ns_ = net::NowNs() + kPauseNs;
+  resume_ns_ = paused ? net::NowNs() + kPauseNs : net::kNever;
 }
 
 void Listeners::Resume() {
   if (!reserve_.valid()) reserve_ = OpenReserve();
-  for (const auto& source : listeners_) {
-    if (source->paused) CHECK_EQ(epoll_->Add(source->listener.fd(), EPOLLIN, source.get()), 0);
-    source->paused = false;
-  }
-  resume_ns_ = net::kNever;
+  SetPaused(false);
 }
 
 void Listeners::TakeRenewed() {

@@ -48,7 +48,7 @@ struct ListenerSource : Source {
   net::Listener listener;
   // the one that this one has replaced, for who still has its number
   std::unique_ptr<ListenerSource> before;
-  bool paused = false;  // out of the epoll set until resume_ns()
+  bool paused = true;  // out of the epoll set, until Start() or until resume_ns()
 };
 
 class Listeners {
@@ -60,7 +60,8 @@ class Listeners {
   Listeners(net::Epoll* epoll, std::vector<net::Listener> listeners,
             const net::CongestionControl& congestion, Admit admit);
 
-  void Start();
+  // Begins to listen, which is no different from listening again.
+  void Start() { SetPaused(false); }
   // Accepts a turn's worth. True: more may be waiting.
   bool Accept(ListenerSource* source);
   // Accepts all that is waiting.
@@ -83,7 +84,7 @@ class Listeners {
 
  private:
   void RefuseForLackOfDescriptors(ListenerSource* source);
-  void Pause();
+  void SetPaused(bool paused);
 
   net::Epoll* const epoll_;
   const Admit admit_;
