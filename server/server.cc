@@ -326,12 +326,8 @@ absl::Duration Server::PoolPatience() const {
 bool Server::HandOver(absl::FunctionRef<absl::Status(const session::Session&)> take,
                       uint64_t* count) {
   demultiplexer_->Depart();
-  DrainLanes();
-  Allowance allowed(config_.drain_timeout);
   absl::Status failed;
-  while (true) {
-    // Read before the box is looked at: what is counted then is in the box, or still at work.
-    const bool over = AllDone();
+  return DrainLanes(absl::Milliseconds(1), [&] {
     for (const std::unique_ptr<session::Session>& session : demultiplexer_->TakeDeparted()) {
       if (failed.ok()) failed = take(*session);
       if (failed.ok()) {
@@ -342,31 +338,27 @@ bool Server::HandOver(absl::FunctionRef<absl::Status(const session::Session&)> t
                    << ": closed, it could not be handed over: " << failed.message();
       }
     }
-    if (over) return true;
-    if (allowed.IsOver()) return false;
-    absl::SleepFor(absl::Milliseconds(1));
-  }
+  });
 }
 
 bool Server::Drain() {
   demultiplexer_->Drain();
-  DrainLanes();
-  Allowance allowed(config_.drain_timeout);
-  while (!AllDone()) {
-    if (allowed.IsOver()) return false;
-    absl::SleepFor(absl::Milliseconds(5));
-  }
-  return true;
+  return DrainLanes(absl::Milliseconds(5), [] {});
 }
 
-bool Server::AllDone() const {
-  return counters_.open.load(std::memory_order_acquire) == 0 &&
-         (udp_ == nullptr || udp_->drained());
-}
-
-void Server::DrainLanes() {
+bool Server::DrainLanes(absl::Duration pause, absl::FunctionRef<void()> look) {
   for (session::Lane* lane : Lanes()) lane->Drain();
   if (udp_ != nullptr) udp_->Drain();
+  Allowance allowed(config_.drain_timeout);
+  while (true) {
+    // Read before the look: what is not counted any more by then is seen by it.
+    const bool over =
+        counters_.open.load(std::memory_order_acquire) == 0 && (udp_ == nullptr || udp_->drained());
+    look();
+    if (over) return true;
+    if (allowed.IsOver()) return false;
+    absl::SleepFor(pause);
+  }
 }
 
 }  // namespace objmapper::server

@@ -113,9 +113,9 @@ class Server {
 
   // Those there are.
   std::vector<session::Lane*> Lanes() const;
-  // Nothing is owed any more, by datagram or connection.
-  bool AllDone() const;
-  void DrainLanes();
+  // Waits until nothing is owed any more, by datagram or connection; calls `look` each time before
+  // it sleeps for `pause`, and once it is so. False: --drain_timeout is over.
+  bool DrainLanes(absl::Duration pause, absl::FunctionRef<void()> look);
 
   // How long all threads of a pool may be at what they do while more waits.
   absl::Duration PoolPatience() const;

@@ -3,18 +3,14 @@
 #include "server/systemd.h"
 
 #include <glog/logging.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
 
-#include <condition_variable>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
 #include "net/errno_status.h"
-#include "net/mutex.h"
 #include "net/unique_fd.h"
 #include "text/printable.h"
 
@@ -56,52 +52,6 @@ absl::StatusOr<InheritedSockets> TakeInheritedSockets() {
   return sockets;
 }
 
-// Says that we are alive, as long as we are.
-class ServiceNotifier::Watchdog {
- public:
-  Watchdog(std::chrono::microseconds period, std::function<std::string()> stuck)
-      : pause_(period / 3), stuck_(std::move(stuck)), thread_([this] { Run(); }) {}
-  ~Watchdog() {
-    {
-      const net::MutexLock lock(&mutex_);
-      stopping_ = true;
-    }
-    stop_.notify_all();
-    thread_.join();
-  }
-
- private:
-  void Run() {
-    pthread_setname_np(pthread_self(), "watchdog");
-    std::string last;
-    while (true) {
-      const std::string thread = stuck_();
-      if (thread.empty()) {
-        Notify("WATCHDOG=1");
-      } else if (thread != last) {
-        LOG(ERROR) << "watchdog: " << thread
-                   << " makes no progress; no watchdog message is sent to systemd";
-      }
-      last = thread;
-      const net::MutexLock lock(&mutex_);
-      if (!stopping_) stop_.wait_for(mutex_, pause_);
-      if (stopping_) return;
-    }
-  }
-
-  const std::chrono::microseconds pause_;
-  const std::function<std::string()> stuck_;
-  net::Mutex mutex_;
-  std::condition_variable_any stop_;
-  bool stopping_ GUARDED_BY(mutex_) = false;
-  std::thread thread_;  // last: it uses the others
-};
-
-ServiceNotifier::ServiceNotifier() = default;
-ServiceNotifier::~ServiceNotifier() = default;
-
-void ServiceNotifier::EndWatchdog() { watchdog_.reset(); }
-
 void ServiceNotifier::Ready(const std::string& shape, std::function<std::string()> stuck) {
   Notify(absl::StrCat("READY=1\nSTATUS=", shape));
   uint64_t period_us = 0;
@@ -109,7 +59,17 @@ void ServiceNotifier::Ready(const std::string& shape, std::function<std::string(
   if (enabled < 0)
     LOG(WARNING) << net::ErrnoToStatus(-enabled, "WATCHDOG_USEC is not valid").message();
   if (enabled > 0) {
-    watchdog_ = std::make_unique<Watchdog>(std::chrono::microseconds(period_us), std::move(stuck));
+    auto look = [stuck = std::move(stuck), last = std::string()]() mutable {
+      const std::string thread = stuck();
+      if (thread.empty()) {
+        Notify("WATCHDOG=1");
+      } else if (thread != last) {
+        LOG(ERROR) << "watchdog: " << thread
+                   << " makes no progress; no watchdog message is sent to systemd";
+      }
+      last = thread;
+    };
+    watchdog_.emplace("watchdog", absl::Microseconds(period_us) / 3, look);
   }
 }
 

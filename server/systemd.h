@@ -3,7 +3,6 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "net/listener.h"
+#include "server/repeating.h"
 
 namespace objmapper::server {
 
@@ -27,9 +27,6 @@ absl::StatusOr<InheritedSockets> TakeInheritedSockets();
 // Tells systemd how we are. One thread, but for the watchdog's own.
 class ServiceNotifier {
  public:
-  ServiceNotifier();
-  ~ServiceNotifier();
-
   // shape: for `systemctl status`. With a watchdog (WatchdogSec=) `stuck` is asked from now on,
   // three times in each of its periods; where it names a thread, nothing is said to systemd, which
   // then ends us.
@@ -41,11 +38,10 @@ class ServiceNotifier {
   // Stopping takes up to `most`: systemd is asked to wait that long.
   void Stopping(absl::Duration most);
   // `stuck` is not asked any more once it returns.
-  void EndWatchdog();
+  void EndWatchdog() { watchdog_.reset(); }
 
  private:
-  class Watchdog;
-  std::unique_ptr<Watchdog> watchdog_;
+  std::optional<Repeating> watchdog_;  // says that we are alive, as long as we are
 };
 
 }  // namespace objmapper::server

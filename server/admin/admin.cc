@@ -4,32 +4,30 @@
 
 #include <gflags/gflags.h>
 #include <limits.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <chrono>
-#include <condition_variable>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "net/clock.h"
 #include "net/mutex.h"
 #include "server/admin/disk_watch.h"
 #include "server/admin/history.h"
 #include "server/admin/http_server.h"
 #include "server/admin/pages.h"
+#include "server/repeating.h"
 #include "server/server.h"
 #include "text/printable.h"
 
 namespace objmapper::server {
 namespace {
 
-constexpr std::chrono::seconds kSampleEvery{1};
+constexpr absl::Duration kSampleEvery = absl::Seconds(1);
 constexpr int64_t kSampleHangsNs = 10'000'000'000;
 constexpr uint64_t kConnectionsShown = 1000;
 // What a visitor may ask for: a line is 100 bytes, and while they are made nobody connects or goes.
@@ -71,20 +69,12 @@ class AdminServer : public Admin {
     }
     options.quick = [this](const HttpRequest& request) { return Quick(request); };
     options.page = [this](const HttpRequest& request) { return Page(request); };
-    sampler_ = std::thread([this] {
-      pthread_setname_np(pthread_self(), "admin/sampler");
-      Sample();
-    });
+    sampler_.emplace("admin/sampler", kSampleEvery, [this] { Sample(); });
     http_.emplace(std::move(listener), std::move(options));
   }
 
   ~AdminServer() override {
-    {
-      const net::MutexLock lock(&mutex_);
-      stopping_ = true;
-    }
-    wake_.notify_all();
-    sampler_.join();
+    sampler_.reset();
     http_.reset();
   }
 
@@ -93,7 +83,7 @@ class AdminServer : public Admin {
     server_ = server;
     State starting = State::kStarting;
     state_.compare_exchange_strong(starting, State::kServing);
-    wake_.notify_all();
+    sampler_->Now();
   }
   // No lock: whatever a page waits for, the server drains.
   void Drain() override { state_.store(State::kDraining); }
@@ -113,9 +103,8 @@ class AdminServer : public Admin {
     if (server_ == nullptr) return std::nullopt;
     Vitals vitals = server_->Read();
     if (disk_ == nullptr) disk_ = std::make_unique<DiskWatch>(vitals.root);
-    const DiskWatch::Fill fill = disk_->Read();
-    vitals.disk_bytes = fill.bytes;
-    vitals.disk_available_bytes = fill.available_bytes;
+    vitals.disk_bytes = disk_->fill().bytes;
+    vitals.disk_available_bytes = disk_->fill().available_bytes;
     vitals.host = HostName();
     vitals.draining = state_.load() == State::kDraining;
     return vitals;
@@ -135,14 +124,9 @@ class AdminServer : public Admin {
   }
 
   void Sample() {
-    while (true) {
-      sampled_ns_.store(net::NowNs());
-      if (const std::optional<Vitals> vitals = Read()) history_.Add(*vitals);
-      Look();
-      const net::MutexLock lock(&mutex_);
-      if (!stopping_) wake_.wait_for(mutex_, kSampleEvery);
-      if (stopping_) return;
-    }
+    sampled_ns_.store(net::NowNs());
+    if (const std::optional<Vitals> vitals = Read()) history_.Add(*vitals);
+    Look();
   }
 
   // What is answered whatever hangs: nothing here asks another thread, or takes a lock that is held
@@ -213,11 +197,9 @@ class AdminServer : public Admin {
   mutable net::Mutex stuck_mutex_;
   std::string stuck_ GUARDED_BY(stuck_mutex_);  // as the sampler last saw it; empty: all goes round
   net::Mutex mutex_;
-  std::condition_variable_any wake_;
   Server* server_ GUARDED_BY(mutex_) = nullptr;
-  bool stopping_ GUARDED_BY(mutex_) = false;
   std::unique_ptr<DiskWatch> disk_ GUARDED_BY(mutex_);  // null: nobody has looked yet
-  std::thread sampler_;
+  std::optional<Repeating> sampler_;
   std::optional<HttpServer> http_;  // last: it uses the others
 };
 

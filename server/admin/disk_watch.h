@@ -5,13 +5,15 @@
 // old, but whoever reads it goes on.
 #pragma once
 
+#include <sys/statvfs.h>
+
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
-#include "net/mutex.h"
+#include "server/repeating.h"
 
 namespace objmapper::server {
 
@@ -19,25 +21,27 @@ namespace objmapper::server {
 class DiskWatch {
  public:
   // folder: that is asked, by its path.
-  explicit DiskWatch(std::string folder);
-  ~DiskWatch();
+  explicit DiskWatch(std::string folder)
+      : fill_(std::make_shared<Fill>()),
+        thread_(
+            "admin/disk", absl::Seconds(5),
+            [folder = std::move(folder), fill = fill_] {
+              struct statvfs status;
+              if (statvfs(folder.c_str(), &status) != 0) return;
+              fill->available_bytes = static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
+              fill->bytes = static_cast<uint64_t>(status.f_blocks) * status.f_frsize;
+            },
+            /*waits=*/false) {}
 
   struct Fill {
-    uint64_t bytes = 0;            // 0: not known, or it has no end
-    uint64_t available_bytes = 0;  // to who is not root
+    std::atomic<uint64_t> bytes{0};            // 0: not known, or it has no end
+    std::atomic<uint64_t> available_bytes{0};  // to who is not root
   };
-  Fill Read() const { return {state_->bytes.load(), state_->available.load()}; }
+  const Fill& fill() const { return *fill_; }
 
  private:
-  struct State {
-    std::atomic<uint64_t> bytes{0}, available{0};
-    net::Mutex mutex;
-    std::condition_variable_any ends;
-    bool over GUARDED_BY(mutex) = false;
-  };
-  static void Ask(const std::string& folder, const std::shared_ptr<State>& state);
-
-  const std::shared_ptr<State> state_;  // the thread's too, which may outlive this object
+  const std::shared_ptr<Fill> fill_;  // the thread's too, which may outlive this object
+  Repeating thread_;
 };
 
 }  // namespace objmapper::server

@@ -145,24 +145,21 @@ void UdpListener::TakeCold(int socket, const Incoming& incoming, const protocol:
   }
   counters_.cold.Add();
   cold_waiting_.fetch_add(1, std::memory_order_relaxed);
-  // copyable, as std::function wants it
-  auto cold = std::make_shared<std::unique_ptr<Cold>>(std::make_unique<Cold>());
-  (*cold)->datagram = std::string(incoming.bytes);
-  (*cold)->request = request;
-  (*cold)->request.uri =
-      absl::string_view((*cold)->datagram)
-          .substr(static_cast<size_t>(request.uri.data() - incoming.bytes.data()),
-                  request.uri.size());
-  (*cold)->answer = {socket, incoming.sender, "", {}};
+  auto cold = std::make_shared<Cold>();
+  cold->datagram = std::string(incoming.bytes);
+  cold->request = request;
+  cold->request.uri = absl::string_view(cold->datagram)
+                          .substr(static_cast<size_t>(request.uri.data() - incoming.bytes.data()),
+                                  request.uri.size());
+  cold->answer = {socket, incoming.sender, "", {}};
   pool_.Run([this, cold] {
-    Reply reply = *ReplyTo((*cold)->request, objects_, storage::Wait::kMayBlock);
-    (*cold)->reply = std::move(reply);
-    thread_.Put(std::move(*cold));
+    cold->reply = *ReplyTo(cold->request, objects_, storage::Wait::kMayBlock);
+    thread_.Put(cold);
   });
 }
 
 void UdpListener::ReadMail() {
-  for (std::unique_ptr<Cold>& cold : thread_.TakeAll()) {
+  for (const std::shared_ptr<Cold>& cold : thread_.TakeAll()) {
     cold_waiting_.fetch_sub(1, std::memory_order_relaxed);
     Answer(cold->request, std::move(cold->reply), std::move(cold->answer));
   }

@@ -120,7 +120,7 @@ class UdpListener {
   std::unique_ptr<session::TallyLease> tally_;
 
   copypath::BlockingPool pool_;
-  net::ServingThread<std::unique_ptr<Cold>> thread_;
+  net::ServingThread<std::shared_ptr<Cold>> thread_;
 };
 
 }  // namespace objmapper::server::udp
