@@ -183,18 +183,17 @@ void Demultiplexer::Admit(net::UniqueFd socket, session::Transport transport, bo
   }
   const std::optional<Admission::Refusal> refusal =
       admission_.Judge(socket.get(), transport, *counters_);
+  auto session = std::make_unique<session::Session>(
+      refusal.has_value() ? session::ConnectionSlot() : session::ConnectionSlot(counters_),
+      std::move(socket), transport, limits_);
   if (!refusal.has_value()) {
     counters_->accepted.fetch_add(1, std::memory_order_relaxed);
-    auto session = std::make_unique<session::Session>(session::ConnectionSlot(counters_),
-                                                      std::move(socket), transport, limits_);
     // Of a listener that somebody else has made: it may have been connected to before we came.
     if (session->may_bring_fds) net::AllowFds(session->fd(), false);
     AddGuest(Source::Kind::kOpener, std::move(session));
     return;
   }
   counters_->refused.fetch_add(1, std::memory_order_relaxed);
-  auto session = std::make_unique<session::Session>(session::ConnectionSlot(), std::move(socket),
-                                                    transport, limits_);
   LOG_EVERY_T(WARNING, 1) << "refused " << session->PeerName() << ": " << refusal->message << " ("
                           << refusal->flag << ")";
   if (TurnAway(*session, refusal->status, refusal->message))
