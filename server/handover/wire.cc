@@ -216,49 +216,45 @@ absl::StatusOr<std::unique_ptr<session::Session>> Revive(Frame frame,
         absl::StrCat("more than ", kUnreadBytesMax, " of its bytes are unread"));
   }
   const std::vector<absl::string_view> words = absl::StrSplit(head, ' ');
-  if (words.size() < 8 || words.size() % 4 != 0 || (words[0] != "unix" && words[0] != "tcp"))
-    return wrong;
-  constexpr size_t kToSkip = 3;
+  bool sound =
+      words.size() >= 8 && words.size() % 4 == 0 && (words[0] == "unix" || words[0] == "tcp");
+  // The numbers behind that word, one after the other.
+  size_t at = 1;
+  const auto next = [&](int64_t least = INT64_MIN, int64_t most = INT64_MAX) {
+    int64_t number = 0;
+    sound = sound && absl::SimpleAtoi(words[at++], &number) && number >= least && number <= most;
+    return number;
+  };
   protocol::RequestParser::State state;
-  std::vector<int64_t> numbers(words.size() - 1);
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    // What is left of a body: a predecessor may say all of its 64 bits.
-    if (i == kToSkip ? !absl::SimpleAtoi(words[i + 1], &state.to_skip)
-                     : !absl::SimpleAtoi(words[i + 1], &numbers[i])) {
-      return wrong;
-    }
-  }
-  if (numbers[0] < 0 || numbers[0] > 2 || numbers[1] < 0 || numbers[1] > UINT16_MAX ||
-      numbers[2] < 1 || numbers[2] > UINT16_MAX) {
-    return wrong;
-  }
-  state.dialect = static_cast<protocol::Dialect>(numbers[0]);
-  state.capabilities = static_cast<uint16_t>(numbers[1]);
-  state.max_pipeline = static_cast<uint16_t>(numbers[2]);
+  state.dialect = static_cast<protocol::Dialect>(next(0, 2));
+  state.capabilities = static_cast<uint16_t>(next(0, UINT16_MAX));
+  state.max_pipeline = static_cast<uint16_t>(next(1, UINT16_MAX));
+  // What is left of a body: a predecessor may say all of its 64 bits.
+  sound = sound && absl::SimpleAtoi(words[at++], &state.to_skip);
+  const int64_t answered = next(), bytes = next(), fds_at = next();
+  if (!sound) return wrong;
   const auto transport = words[0] == "unix" ? session::Transport::kUnix : session::Transport::kTcp;
   auto session = std::make_unique<session::Session>(session::ConnectionSlot(counters),
                                                     std::move(frame.fds[0]), transport, limits);
   session->parser.Restore(state);
   session->AllowFds();  // as this server wants it
-  session->answered.Add(static_cast<uint64_t>(std::max<int64_t>(numbers[4], 0)));
-  session->bytes.Add(static_cast<uint64_t>(std::max<int64_t>(numbers[5], 0)));
+  session->answered.Add(static_cast<uint64_t>(std::max<int64_t>(answered, 0)));
+  session->bytes.Add(static_cast<uint64_t>(std::max<int64_t>(bytes, 0)));
   session->unread = std::move(frame.unread);
   session->unread.append(text.data() + line + 1, text.size() - line - 1);
-  if (numbers[6] >= 0) session->fds_at = static_cast<size_t>(numbers[6]);
+  if (fds_at >= 0) session->fds_at = static_cast<size_t>(fds_at);
   size_t next_fd = 1;
-  for (size_t i = 7; i + 3 < numbers.size(); i += 4) {
-    const auto count = static_cast<uint64_t>(numbers[i + 3]);
-    if (numbers[i] < 0 || numbers[i + 1] < numbers[i] ||
-        (count > frame.fds.size() - next_fd && !frame.fds_lost)) {
-      return wrong;
-    }
+  while (at < words.size()) {
     session::Arrival arrival;
-    arrival.begin = static_cast<size_t>(numbers[i]);
-    arrival.last = static_cast<size_t>(numbers[i + 1]);
+    const int64_t begin = next(0), last = next(begin), fate = next();
+    const auto count = static_cast<uint64_t>(next());
     const bool all = count <= frame.fds.size() - next_fd;
-    arrival.lost = (numbers[i + 2] & 1) != 0 || !all;
-    arrival.several = (numbers[i + 2] & 2) != 0;
-    arrival.verdict = static_cast<int8_t>(numbers[i + 2] >> 2);
+    if (!sound || !(all || frame.fds_lost)) return wrong;
+    arrival.begin = static_cast<size_t>(begin);
+    arrival.last = static_cast<size_t>(last);
+    arrival.lost = (fate & 1) != 0 || !all;
+    arrival.several = (fate & 2) != 0;
+    arrival.verdict = static_cast<int8_t>(fate >> 2);
     for (uint64_t fd = 0; all && fd < count; ++fd)
       arrival.fds.push_back(std::move(frame.fds[next_fd++]));
     session->NoteArrival(std::move(arrival));
