@@ -49,14 +49,11 @@ class Phase {
   enum class Woken : uint8_t { kReady, kLate, kDraining, kStopping };
 
   // Sleeps until `fd` has one of `events` (poll(2); an error or a hang-up counts), `until_ns` has
-  // come (net::kNever: never does), or the model stops. fd: borrowed; -1: none, to sleep only.
-  Woken Wait(int fd, int16_t events, int64_t until_ns) const;
-  // The same, and ends with the beginning of the drain too.
-  Woken WaitOrDrain(int fd, int16_t events, int64_t until_ns) const;
+  // come (net::kNever: never does), or the model stops, or, with `or_drain`, begins to drain. fd:
+  // borrowed; -1: none, to sleep only.
+  Woken Wait(int fd, int16_t events, int64_t until_ns, bool or_drain = false) const;
 
  private:
-  Woken WaitHeeding(const net::EventFd& end, int fd, int16_t events, int64_t until_ns) const;
-
   std::atomic<bool> draining_{false};
   std::atomic<bool> stopping_{false};
   net::EventFd drain_;

@@ -56,7 +56,7 @@ void Conversation::ServeToTheEnd(Connection* connection) {
     if (next == Next::kEnded) return;
     if (next == Next::kAgain) continue;
     const int fd = connection->session->fd();
-    switch (context_->phase.WaitOrDrain(fd, POLLIN, connection->deadline_ns)) {
+    switch (context_->phase.Wait(fd, POLLIN, connection->deadline_ns, /*or_drain=*/true)) {
       case Phase::Woken::kReady:
       case Phase::Woken::kDraining:  // the next turn says goodbye
         break;

@@ -20,16 +20,8 @@ void Phase::Stop() {
   Drain();  // who waits for that wakes too
 }
 
-Phase::Woken Phase::Wait(int fd, int16_t events, int64_t until_ns) const {
-  return WaitHeeding(stop_, fd, events, until_ns);
-}
-
-Phase::Woken Phase::WaitOrDrain(int fd, int16_t events, int64_t until_ns) const {
-  return WaitHeeding(drain_, fd, events, until_ns);
-}
-
-Phase::Woken Phase::WaitHeeding(const net::EventFd& end, int fd, int16_t events,
-                                int64_t until_ns) const {
+Phase::Woken Phase::Wait(int fd, int16_t events, int64_t until_ns, bool or_drain) const {
+  const net::EventFd& end = or_drain ? drain_ : stop_;
   bool excused = false;
   while (true) {
     if (stopping()) return Woken::kStopping;

@@ -1,35 +1,32 @@
 // Figures of this process from /proc; a figure that cannot be read is left out.
-#include <dirent.h>
 #include <sys/resource.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "server/admin/vitals.h"
 
 namespace objmapper::server {
 namespace {
 
-double Seconds(const timeval& time) {
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-}
-
 uint64_t EntriesOf(const char* folder) {
-  DIR* const directory = opendir(folder);
-  if (directory == nullptr) return 0;
   uint64_t entries = 0;
-  while (const dirent* entry = readdir(directory)) {
-    if (entry->d_name[0] != '.') ++entries;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    ++entries;
   }
-  closedir(directory);
   return entries;
 }
 
@@ -48,8 +45,8 @@ Vitals::Process ReadProcess() {
   Vitals::Process process;
   rusage usage{};
   if (getrusage(RUSAGE_SELF, &usage) == 0) {
-    process.cpu_user_s = Seconds(usage.ru_utime);
-    process.cpu_system_s = Seconds(usage.ru_stime);
+    process.cpu_user_s = absl::ToDoubleSeconds(absl::DurationFromTimeval(usage.ru_utime));
+    process.cpu_system_s = absl::ToDoubleSeconds(absl::DurationFromTimeval(usage.ru_stime));
   }
   std::ifstream file("/proc/self/stat");
   std::string stat;
@@ -61,12 +58,10 @@ Vitals::Process ReadProcess() {
   process.open_fds = EntriesOf("/proc/self/fd");
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) process.max_fds = limit.rlim_cur;
-  timespec real{}, boot{};
-  clock_gettime(CLOCK_REALTIME, &real);
+  timespec boot{};
   clock_gettime(CLOCK_BOOTTIME, &boot);
-  const double up_s = static_cast<double>(boot.tv_sec) + static_cast<double>(boot.tv_nsec) / 1e9;
-  process.start_s = static_cast<double>(real.tv_sec) + static_cast<double>(real.tv_nsec) / 1e9 -
-                    up_s +
+  const absl::Time booted = absl::Now() - absl::DurationFromTimespec(boot);
+  process.start_s = absl::ToDoubleSeconds(booted - absl::UnixEpoch()) +
                     static_cast<double>(start_ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
   return process;
 }
