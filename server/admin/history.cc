@@ -1,6 +1,8 @@
 // A ring of one-second differences between cumulative figures.
 #include "server/admin/history.h"
 
+#include <utility>
+
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "protocol/status.h"
@@ -8,28 +10,28 @@
 namespace objmapper::server {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 double Microseconds(int64_t ns) { return static_cast<double>(ns) / 1e3; }
 
 uint64_t Misses(const session::TallySnapshot::PerWay& way) {
   return way.by_status[static_cast<size_t>(protocol::Status::kNotFound)];
 }
 
-History::Point::PerWay Between(const session::TallySnapshot::PerWay& before,
-                               const session::TallySnapshot::PerWay& after, double seconds) {
+Json Between(const session::TallySnapshot::PerWay& before,
+             const session::TallySnapshot::PerWay& after, double seconds) {
   const auto rate = [seconds](uint64_t from, uint64_t to) {
     return to > from ? static_cast<double>(to - from) / seconds : 0;
   };
   const session::LatencySnapshot service = after.service.Since(before.service);
-  History::Point::PerWay way;
-  way.requests_per_s = rate(before.requests(), after.requests());
   // NOT_FOUND is an answer like any other to who asks whether there is something.
-  way.misses_per_s = rate(Misses(before), Misses(after));
-  way.errors_per_s = rate(before.errors() - Misses(before), after.errors() - Misses(after));
-  way.bytes_per_s = rate(before.bytes, after.bytes);
-  way.p50_us = Microseconds(service.Quantile(0.5));
-  way.p99_us = Microseconds(service.Quantile(0.99));
-  way.p999_us = Microseconds(service.Quantile(0.999));
-  return way;
+  return {{"requests_per_s", rate(before.requests(), after.requests())},
+          {"misses_per_s", rate(Misses(before), Misses(after))},
+          {"errors_per_s", rate(before.errors() - Misses(before), after.errors() - Misses(after))},
+          {"object_bytes_per_s", rate(before.bytes, after.bytes)},
+          {"p50_us", Microseconds(service.Quantile(0.5))},
+          {"p99_us", Microseconds(service.Quantile(0.99))},
+          {"p999_us", Microseconds(service.Quantile(0.999))}};
 }
 
 uint64_t DepthOf(const Vitals& vitals, const std::string& lane) {
@@ -39,23 +41,19 @@ uint64_t DepthOf(const Vitals& vitals, const std::string& lane) {
   return 0;
 }
 
-std::vector<History::Point::PerLane> LanesBetween(const Vitals& before, const Vitals& after,
-                                                  double seconds) {
-  std::vector<History::Point::PerLane> lanes;
+Json LanesBetween(const Vitals& before, const Vitals& after, double seconds) {
+  Json lanes = Json::object();
   for (const session::TallySnapshot::PerLane& now : after.tally.lanes) {
     const session::TallySnapshot::PerLane* then = nullptr;
     for (const auto& lane : before.tally.lanes) {
       if (lane.name == now.name) then = &lane;
     }
-    History::Point::PerLane& lane = lanes.emplace_back();
-    lane.name = now.name;
-    lane.queue_depth = DepthOf(after, now.name);
     const uint64_t busy_before = then == nullptr ? 0 : then->busy_ns;
-    if (now.busy_ns > busy_before) {
-      lane.busy_threads = static_cast<double>(now.busy_ns - busy_before) / 1e9 / seconds;
-    }
+    const uint64_t busy_ns = now.busy_ns > busy_before ? now.busy_ns - busy_before : 0;
     const session::LatencySnapshot wait = then == nullptr ? now.wait : now.wait.Since(then->wait);
-    lane.wait_p99_us = Microseconds(wait.Quantile(0.99));
+    lanes[now.name] = {{"busy_threads", static_cast<double>(busy_ns) / 1e9 / seconds},
+                       {"wait_p99_us", Microseconds(wait.Quantile(0.99))},
+                       {"queue_depth", DepthOf(after, now.name)}};
   }
   return lanes;
 }
@@ -73,25 +71,28 @@ uint64_t More(uint64_t Vitals::Lane::*value, const Vitals& before, const Vitals&
 void History::Add(const Vitals& vitals) {
   const net::MutexLock lock(&mutex_);
   if (last_.has_value() && vitals.now_ns > last_->now_ns) {
-    Point point;
-    point.seconds = static_cast<double>(vitals.now_ns - last_->now_ns) / 1e9;
-    point.end_unix_s = absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch());
+    const double seconds = static_cast<double>(vitals.now_ns - last_->now_ns) / 1e9;
+    Json modes = Json::object();
     for (size_t w = 0; w < session::kWays; ++w) {
-      point.ways[w] = Between(last_->tally.ways[w], vitals.tally.ways[w], point.seconds);
+      modes[NameOf(static_cast<session::Way>(w))] =
+          Between(last_->tally.ways[w], vitals.tally.ways[w], seconds);
     }
-    point.lanes = LanesBetween(*last_, vitals, point.seconds);
-    point.connections_open = vitals.connections_open;
-    point.connections_hot = vitals.connections_hot;
-    const Vitals::Process& before = last_->process;
-    const Vitals::Process& after = vitals.process;
-    point.cpu_cores =
-        (after.cpu_user_s + after.cpu_system_s - before.cpu_user_s - before.cpu_system_s) /
-        point.seconds;
+    const auto cpu_s = [](const Vitals& of) {
+      return of.process.cpu_user_s + of.process.cpu_system_s;
+    };
     const uint64_t hits = More(&Vitals::Lane::cache_hits, *last_, vitals);
     const uint64_t misses = More(&Vitals::Lane::cache_misses, *last_, vitals);
-    if (hits + misses > 0) {
-      point.cache_hit_share = static_cast<double>(hits) / static_cast<double>(hits + misses);
-    }
+    Point point = {
+        {"end_unix_s", absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch())},
+        {"seconds", seconds},
+        {"modes", std::move(modes)},
+        {"lanes", LanesBetween(*last_, vitals, seconds)},
+        {"connections", {{"open", vitals.connections_open}, {"hot", vitals.connections_hot}}},
+        {"cpu_cores", (cpu_s(vitals) - cpu_s(*last_)) / seconds}};
+    // Of lookups; null: there were none.
+    point["cache_hit_share"] =
+        hits + misses == 0 ? Json()
+                           : Json(static_cast<double>(hits) / static_cast<double>(hits + misses));
     points_.push_back(std::move(point));
     if (points_.size() > kPointsMax) points_.pop_front();
   }

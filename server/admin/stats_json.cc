@@ -100,39 +100,9 @@ Json Totals(const Vitals& vitals) {
   };
 }
 
-Json ToJson(const History::Point& point) {
-  Json modes = Json::object();
-  for (size_t w = 0; w < session::kWays; ++w) {
-    const History::Point::PerWay& way = point.ways[w];
-    modes[NameOf(static_cast<session::Way>(w))] = {{"requests_per_s", way.requests_per_s},
-                                                   {"misses_per_s", way.misses_per_s},
-                                                   {"errors_per_s", way.errors_per_s},
-                                                   {"object_bytes_per_s", way.bytes_per_s},
-                                                   {"p50_us", way.p50_us},
-                                                   {"p99_us", way.p99_us},
-                                                   {"p999_us", way.p999_us}};
-  }
-  Json lanes = Json::object();
-  for (const History::Point::PerLane& lane : point.lanes) {
-    lanes[lane.name] = {{"busy_threads", lane.busy_threads},
-                        {"wait_p99_us", lane.wait_p99_us},
-                        {"queue_depth", lane.queue_depth}};
-  }
-  Json json = {{"end_unix_s", point.end_unix_s},
-               {"seconds", point.seconds},
-               {"modes", std::move(modes)},
-               {"lanes", std::move(lanes)},
-               {"connections", {{"open", point.connections_open}, {"hot", point.connections_hot}}},
-               {"cpu_cores", point.cpu_cores}};
-  json["cache_hit_share"] = point.cache_hit_share < 0 ? Json() : Json(point.cache_hit_share);
-  return json;
-}
-
 }  // namespace
 
 std::string ToJson(const Vitals& vitals, const std::vector<History::Point>& history) {
-  Json points = Json::array();
-  for (const History::Point& point : history) points.push_back(ToJson(point));
   Json json = {{"shape", vitals.shape},
                {"state", vitals.draining ? "draining" : "serving"},
                {"version", std::string(text::kVersion)},
@@ -140,8 +110,8 @@ std::string ToJson(const Vitals& vitals, const std::vector<History::Point>& hist
                {"root", vitals.root},
                {"writable", vitals.writable},
                {"totals", Totals(vitals)},
-               {"now", points.empty() ? Json() : points.back()},
-               {"history", std::move(points)}};
+               {"now", history.empty() ? Json() : history.back()},
+               {"history", history}};
   // The shape names a folder, whose name may be no UTF-8.
   return json.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
 }
