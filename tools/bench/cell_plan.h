@@ -14,11 +14,19 @@
 
 namespace objmapper::bench {
 
+// Who takes part in a cell if no flag says otherwise.
+struct Cast {
+  std::vector<std::string> floors;  // the first is the baseline
+  std::vector<std::string> models = {"mode_routing", "thread_per_request", "thread_pool"};
+  std::vector<std::string> peers;  // with --peers
+};
+
 struct CellPlan {
   std::string workload;
   std::vector<std::pair<std::string, std::string>> parameters;
-  std::vector<std::string> contenders;
-  std::string baseline;  // one of them, or empty
+  Cast cast;
+  std::vector<std::string> contenders;  // of these and of what the flags say
+  std::string baseline;                 // one of them
 
   Transport transport = Transport::kUnix;
   LoadOptions load;
@@ -68,7 +76,8 @@ inline int RoundsOf(const CellPlan& plan, const Settings& settings) {
 struct Workload {
   const char* name;
   const char* about;
-  std::vector<CellPlan> (*plan)(const Settings& settings);
+  std::vector<CellPlan> (*plan)(
+      const Settings& settings);  // all but workload, contenders, baseline
 };
 
 // In the order of "all".
@@ -77,20 +86,8 @@ const std::vector<Workload>& Workloads();
 // The cells of a workload, or of "all". INVALID_ARGUMENT: there is no such workload; names all.
 absl::StatusOr<std::vector<CellPlan>> PlanOf(const std::string& workload, const Settings& settings);
 
-// One file for each family: plan_fdpass.cc, plan_copy.cc, plan_cold.cc, plan_mixed.cc, plan_put.cc,
-// plan_sets.cc.
-std::vector<CellPlan> PlanFdpass(const Settings& settings);
-std::vector<CellPlan> PlanFewConnections(const Settings& settings);
-std::vector<CellPlan> PlanThroughput(const Settings& settings);
-std::vector<CellPlan> PlanScalability(const Settings& settings);
-std::vector<CellPlan> PlanLatency(const Settings& settings);
-std::vector<CellPlan> PlanPipeline(const Settings& settings);
-std::vector<CellPlan> PlanIdle(const Settings& settings);
-std::vector<CellPlan> PlanCopy(const Settings& settings);
-std::vector<CellPlan> PlanSplice(const Settings& settings);
-std::vector<CellPlan> PlanCold(const Settings& settings);
-std::vector<CellPlan> PlanPut(const Settings& settings);
-std::vector<CellPlan> PlanSets(const Settings& settings);
-std::vector<CellPlan> PlanMixed(const Settings& settings);
+// The cells of "bench report". Fixed, whatever flags say, so that two reports compare; rounds,
+// duration, peers and the working folder may be chosen.
+std::vector<CellPlan> Scenarios(const Settings& chosen);
 
 }  // namespace objmapper::bench

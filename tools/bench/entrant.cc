@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tools/bench/machine.h"
-#include "tools/bench/page_cache.h"
 
 namespace objmapper::bench {
 

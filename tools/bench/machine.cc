@@ -1,7 +1,6 @@
 #include "tools/bench/machine.h"
 
 #include <sched.h>
-#include <stdio.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -87,15 +86,6 @@ uint64_t MemoryAvailable() {
   const std::string kib_text = Field("/proc/meminfo", "MemAvailable", ':');
   uint64_t kib = 0;
   return absl::SimpleAtoi(absl::StripSuffix(kib_text, " kB"), &kib) ? kib * 1024 : 0;
-}
-
-std::string ThisVersion() {
-  FILE* const git = popen("git describe --always --dirty 2>/dev/null", "r");
-  if (git == nullptr) return "";
-  char line[128] = "";
-  if (fgets(line, sizeof line, git) == nullptr) line[0] = '\0';
-  pclose(git);
-  return std::string(absl::StripAsciiWhitespace(line));
 }
 
 std::string Now() {

@@ -19,9 +19,6 @@ double SlowestOf(const std::vector<int>& cores);
 // Bytes that can be had without pushing others out (proc(5), /proc/meminfo); 0 where nobody says.
 uint64_t MemoryAvailable();
 
-// "git describe" of the tree in the working folder; empty when that is none.
-std::string ThisVersion();
-
 // UTC, ISO 8601.
 std::string Now();
 

@@ -1,4 +1,4 @@
-// fio and cp, run on the objects' files.
+// fio and cp, run on the objects' files; git.
 #include "tools/bench/programs.h"
 
 #include <errno.h>
@@ -11,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "net/errno_status.h"
@@ -20,6 +21,19 @@ extern char** environ;
 namespace objmapper::bench {
 
 namespace {
+
+// What a command, run by the shell, prints.
+absl::StatusOr<std::string> OutputOf(const char* name, const std::string& command) {
+  FILE* const pipe = popen(command.c_str(), "r");
+  if (pipe == nullptr) return absl::InternalError(absl::StrCat("cannot start ", name));
+  std::string output;
+  char block[4096];
+  for (size_t got; (got = fread(block, 1, sizeof block, pipe)) > 0;) output.append(block, got);
+  if (const int status = pclose(pipe); status != 0) {
+    return absl::InternalError(absl::StrCat(name, " ended with status ", status));
+  }
+  return output;
+}
 
 absl::StatusOr<Sample> SampleFrom(const std::string& output, size_t files) {
   Sample sample;
@@ -52,15 +66,9 @@ absl::StatusOr<Sample> RunFio(const std::vector<std::string>& files) {
   for (size_t i = 0; i < files.size(); ++i) {
     absl::StrAppend(&command, " --name=file", i, " --readonly --filename='", files[i], "'");
   }
-  FILE* const fio = popen((command + " 2>/dev/null").c_str(), "r");
-  if (fio == nullptr) return absl::InternalError("cannot start fio");
-  std::string output;
-  char block[4096];
-  for (size_t got; (got = fread(block, 1, sizeof block, fio)) > 0;) output.append(block, got);
-  if (const int status = pclose(fio); status != 0) {
-    return absl::InternalError(absl::StrCat("fio ended with status ", status));
-  }
-  return SampleFrom(output, files.size());
+  const absl::StatusOr<std::string> output = OutputOf("fio", command + " 2>/dev/null");
+  if (!output.ok()) return output.status();
+  return SampleFrom(*output, files.size());
 }
 
 absl::StatusOr<Sample> RunCp(const std::vector<std::string>& files, uint64_t bytes_each) {
@@ -96,6 +104,12 @@ absl::StatusOr<Sample> RunCp(const std::vector<std::string>& files, uint64_t byt
   sample.server_cpu_s = seconds(used.ru_utime) + seconds(used.ru_stime);
   sample.threads = 1;
   return sample;
+}
+
+std::string ThisVersion() {
+  const absl::StatusOr<std::string> version =
+      OutputOf("git", "git describe --always --dirty 2>/dev/null");
+  return version.ok() ? std::string(absl::StripAsciiWhitespace(*version)) : "";
 }
 
 }  // namespace objmapper::bench

@@ -22,4 +22,7 @@ absl::StatusOr<Sample> RunFio(const std::vector<std::string>& files);
 // the other and waits for no disk. What an object costs therefore has a share of starting it.
 absl::StatusOr<Sample> RunCp(const std::vector<std::string>& files, uint64_t bytes_each);
 
+// "git describe" of the tree in the working folder; empty when that is none.
+std::string ThisVersion();
+
 }  // namespace objmapper::bench

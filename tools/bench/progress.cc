@@ -1,9 +1,11 @@
 #include "tools/bench/progress.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -11,6 +13,10 @@
 namespace objmapper::bench {
 
 namespace {
+
+volatile sig_atomic_t interrupted = 0;
+
+void Note(int) { interrupted = 1; }
 
 std::string Left(absl::Duration left) {
   if (left < absl::Minutes(1)) return absl::StrCat(absl::ToInt64Seconds(left), " s left");
@@ -36,5 +42,17 @@ void Progress::Step(const std::string& what) {
 void Progress::Clear() {
   if (shown_) fputs("\r\033[K", stderr);
 }
+
+void WatchForInterrupts() {
+  struct sigaction action = {};
+  action.sa_handler = Note;
+  // The second time the signal does what it does by default; what blocks is not woken for the
+  // first.
+  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaction(number, &action, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+bool Interrupted() { return interrupted != 0; }
 
 }  // namespace objmapper::bench

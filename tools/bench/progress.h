@@ -1,4 +1,5 @@
-// Where a run is, on one line of the terminal.
+// Where a run is, on one line of the terminal; and Ctrl-C, which ends it in order: what was
+// measured is still reported, and every process ends.
 #pragma once
 
 #include <string>
@@ -24,5 +25,9 @@ class Progress {
   int done_ = 0;
   const absl::Time start_;
 };
+
+// The first SIGINT, SIGTERM or SIGHUP sets Interrupted(); a second ends the program at once.
+void WatchForInterrupts();
+bool Interrupted();
 
 }  // namespace objmapper::bench

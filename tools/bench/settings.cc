@@ -9,11 +9,10 @@
 #include "absl/strings/str_split.h"
 #include "text/duration.h"
 #include "tools/bench/contenders/contender.h"
-#include "tools/bench/size_text.h"
 
 DEFINE_string(model, "",
-              "Contenders, by name, with commas: our models, floors, peers. "
-              "Default: what fits the workload.");
+              "Contenders, by name, with commas: our models, floors, peers. Default: what fits the "
+              "workload.");
 DEFINE_string(peers, "",
               "Other people's servers too: --peers takes those that fit the workload, "
               "--peers=nginx,redis these.");
@@ -45,14 +44,13 @@ DEFINE_int32(rounds, 5,
 DEFINE_string(json, "", "Writes everything measured to this file.");
 DEFINE_string(html, "", "Writes a page with charts to this file.");
 DEFINE_string(work_dir, "",
-              "Where objects, sockets and logs go while it runs; a short path. "
-              "Default: a new folder in /tmp.");
+              "Where objects, sockets and logs go while it runs; a short path. Default: a new "
+              "folder in /tmp.");
 DEFINE_string(chart_js, "/usr/share/javascript/chart.js/chart.min.js",
               "Chart.js 3, which --html copies into the page (Debian: libjs-chart.js).");
 DEFINE_string(out, "docs/benchmarks/tables.md", "report: the file to write.");
 DEFINE_string(from_json, "",
-              "report: writes from this file instead of measuring. "
-              "With --html: the page, too.");
+              "report: writes from this file instead of measuring. With --html: the page, too.");
 
 namespace objmapper::bench {
 
@@ -62,27 +60,49 @@ std::vector<std::string> Names(const std::string& list) {
   return absl::StrSplit(list, absl::ByAnyChar(", "), absl::SkipEmpty());
 }
 
-absl::Status BadFlag(const std::string& flag, const std::string& value, const std::string& sense) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("--", flag, "=", value, " makes no sense: ", sense));
+// The flag's value as it was typed.
+std::string ValueOf(const char* flag) {
+  return gflags::GetCommandLineFlagInfoOrDie(flag).current_value;
 }
 
-absl::Status ReadCounts(const std::string& flag, const std::string& list,
-                        std::vector<int>& counts) {
-  for (const std::string& text : Names(list)) {
+absl::Status BadFlag(const char* flag, absl::string_view sense) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", flag, "=", ValueOf(flag), " makes no sense: ", sense));
+}
+
+absl::Status ReadCounts(const char* flag, std::vector<int>& counts) {
+  for (const std::string& text : Names(ValueOf(flag))) {
     int count = 0;
     if (!absl::SimpleAtoi(text, &count) || count < 1) {
-      return BadFlag(flag, list, "it takes positive numbers, with commas");
+      return BadFlag(flag, "it takes positive numbers, with commas");
     }
     counts.push_back(count);
   }
   return absl::OkStatus();
 }
 
-absl::Status ReadDuration(const std::string& flag, const std::string& text, absl::Duration& value) {
-  if (!text::ParseDuration(text, &value) || value < absl::Milliseconds(1) ||
+// Digits, then nothing, K, M or G (powers of 1024).
+absl::Status ReadSizes(Settings& settings) {
+  for (const std::string& text : Names(FLAGS_file_size)) {
+    constexpr absl::string_view kUnits = "KMG";
+    absl::string_view digits = text;
+    const size_t unit = kUnits.find(digits.back());
+    if (unit != absl::string_view::npos) digits.remove_suffix(1);
+    const int shift = unit == absl::string_view::npos ? 0 : 10 * (static_cast<int>(unit) + 1);
+    uint64_t count = 0;
+    if (!absl::SimpleAtoi(digits, &count) || count > (UINT64_MAX >> shift)) {
+      return BadFlag("file_size",
+                     absl::StrCat("\"", text, "\" is no size; 1024, 100K, 1M and 1G are"));
+    }
+    settings.sizes.push_back(count << shift);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadDuration(const char* flag, absl::Duration& value) {
+  if (!text::ParseDuration(ValueOf(flag), &value) || value < absl::Milliseconds(1) ||
       value > absl::Hours(1)) {
-    return BadFlag(flag, text, "it takes 300ms, 1s or 2m, up to 1h");
+    return BadFlag(flag, "it takes 300ms, 1s or 2m, up to 1h");
   }
   return absl::OkStatus();
 }
@@ -111,24 +131,32 @@ absl::Status ReadContenders(Settings& settings) {
 }
 
 absl::Status ReadTransports(Settings& settings) {
+  constexpr absl::string_view kSense = "it takes unix, tcp or unix,tcp";
   for (const std::string& name : Names(FLAGS_transport)) {
-    if (name != "unix" && name != "tcp") {
-      return BadFlag("transport", FLAGS_transport, "it takes unix, tcp or unix,tcp");
-    }
+    if (name != "unix" && name != "tcp") return BadFlag("transport", kSense);
     settings.transports.push_back(name == "unix" ? Transport::kUnix : Transport::kTcp);
   }
-  return settings.transports.empty() ? BadFlag("transport", "", "it takes unix, tcp or unix,tcp")
-                                     : absl::OkStatus();
+  return settings.transports.empty() ? BadFlag("transport", kSense) : absl::OkStatus();
 }
 
 absl::Status ReadModes(Settings& settings) {
   settings.modes = Names(FLAGS_modes);
   for (const std::string& mode : settings.modes) {
     if (mode != "fdpass" && mode != "copy" && mode != "splice") {
-      return BadFlag("modes", FLAGS_modes, "it takes fdpass, copy and splice, with commas");
+      return BadFlag("modes", "it takes fdpass, copy and splice, with commas");
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckRanges() {
+  if (FLAGS_rounds < 1) return BadFlag("rounds", "at least 1 is needed");
+  if (FLAGS_client_threads < 1 || FLAGS_client_threads > 64) {
+    return BadFlag("client_threads", "1 to 64 do");
+  }
+  if (!(FLAGS_rate >= 0)) return BadFlag("rate", "it is 0 or more");
+  const bool share = FLAGS_fdpass_ratio >= 0 && FLAGS_fdpass_ratio <= 1;
+  return share ? absl::OkStatus() : BadFlag("fdpass_ratio", "0 to 1 do");
 }
 
 }  // namespace
@@ -137,27 +165,11 @@ absl::StatusOr<Settings> SettingsFromFlags() {
   Settings settings;
   for (const absl::Status& status :
        {ReadContenders(settings), ReadTransports(settings),
-        ReadCounts("conns", FLAGS_conns, settings.connections),
-        ReadCounts("depth", FLAGS_depth, settings.depths),
-        ReadCounts("objects", FLAGS_objects, settings.object_counts), ReadModes(settings),
-        ReadDuration("duration", FLAGS_duration, settings.duration),
-        ReadDuration("warmup", FLAGS_warmup, settings.warmup)}) {
+        ReadCounts("conns", settings.connections), ReadCounts("depth", settings.depths),
+        ReadCounts("objects", settings.object_counts), ReadModes(settings),
+        ReadDuration("duration", settings.duration), ReadDuration("warmup", settings.warmup),
+        ReadSizes(settings), CheckRanges()}) {
     if (!status.ok()) return status;
-  }
-  for (const std::string& text : Names(FLAGS_file_size)) {
-    absl::StatusOr<uint64_t> size = ParseSize(text);
-    if (!size.ok())
-      return BadFlag("file_size", FLAGS_file_size, std::string(size.status().message()));
-    settings.sizes.push_back(*size);
-  }
-  if (FLAGS_rounds < 1)
-    return BadFlag("rounds", absl::StrCat(FLAGS_rounds), "at least 1 is needed");
-  if (FLAGS_client_threads < 1 || FLAGS_client_threads > 64) {
-    return BadFlag("client_threads", absl::StrCat(FLAGS_client_threads), "1 to 64 do");
-  }
-  if (!(FLAGS_rate >= 0)) return BadFlag("rate", absl::StrCat(FLAGS_rate), "it is 0 or more");
-  if (!(FLAGS_fdpass_ratio >= 0 && FLAGS_fdpass_ratio <= 1)) {
-    return BadFlag("fdpass_ratio", absl::StrCat(FLAGS_fdpass_ratio), "0 to 1 do");
   }
   settings.server_flags = Names(FLAGS_server_flags);
   settings.other_server = FLAGS_other_server;

@@ -1,8 +1,59 @@
+// Which workloads there are, and who takes part in their cells.
+#include <sys/resource.h>
+
+#include <algorithm>
+
 #include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "tools/bench/cell_plan.h"
+#include "tools/bench/plans.h"
 
 namespace objmapper::bench {
+
+namespace {
+
+void Add(const std::vector<std::string>& names, std::vector<std::string>& to) {
+  for (const std::string& name : names) {
+    if (!absl::c_linear_search(to, name)) to.push_back(name);
+  }
+}
+
+// Fills plan.contenders and plan.baseline. --baseline joins the contenders when it is not among
+// them.
+void ChooseContenders(const Settings& settings, CellPlan& plan) {
+  std::vector<std::string>& contenders = plan.contenders;
+  Add(settings.contenders, contenders);
+  if (contenders.empty()) {
+    Add(plan.cast.floors, contenders);
+    Add(plan.cast.models, contenders);
+  }
+  for (const std::string& peer : plan.cast.peers) {
+    if (settings.peers || absl::c_linear_search(settings.peer_names, peer)) {
+      Add({peer}, contenders);
+    }
+  }
+  plan.baseline = settings.baseline;
+  if (plan.baseline.empty()) {
+    const auto floor = absl::c_find_if(
+        contenders, [](const std::string& name) { return absl::StartsWith(name, "floor_"); });
+    plan.baseline = floor != contenders.end() ? *floor : contenders.front();
+  }
+  Add({plan.baseline}, contenders);
+  // All contenders' connections are open at once, unless that is more than this process may have.
+  rlimit limit;
+  const auto wanted = static_cast<uint64_t>(plan.load.connections) * contenders.size();
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && wanted > limit.rlim_max / 2) plan.alone = true;
+}
+
+void AddCells(const Workload& workload, const Settings& settings, std::vector<CellPlan>& plans) {
+  for (CellPlan& plan : workload.plan(settings)) {
+    plan.workload = workload.name;
+    ChooseContenders(settings, plan);
+    plans.push_back(std::move(plan));
+  }
+}
+
+}  // namespace
 
 const std::vector<Workload>& Workloads() {
   static const auto* const kWorkloads = new std::vector<Workload>{
@@ -32,8 +83,7 @@ absl::StatusOr<std::vector<CellPlan>> PlanOf(const std::string& workload,
   std::string known;
   for (const Workload& one : Workloads()) {
     absl::StrAppend(&known, " ", one.name);
-    if (workload != one.name && workload != "all") continue;
-    for (CellPlan& plan : one.plan(settings)) plans.push_back(std::move(plan));
+    if (workload == one.name || workload == "all") AddCells(one, settings, plans);
   }
   if (plans.empty()) {
     return absl::InvalidArgumentError(
@@ -48,6 +98,43 @@ absl::StatusOr<std::vector<CellPlan>> PlanOf(const std::string& workload,
     }
   }
   return plans;
+}
+
+std::vector<CellPlan> Scenarios(const Settings& chosen) {
+  Settings settings;
+  settings.transports = {Transport::kUnix, Transport::kTcp};
+  settings.peers = chosen.peers;
+  settings.peer_names = chosen.peer_names;
+  settings.client_threads = chosen.client_threads;
+  // Every way of storing, a small, a middling and a large object.
+  Settings storing = settings;
+  storing.transports = {Transport::kUnix};
+  storing.sizes = {1 << 10, 100 << 10, 1 << 20};
+  std::vector<CellPlan> plans;
+  // The four scenarios, then what else is promised: latency, pipelining, the disk, memory; and
+  // storing.
+  for (const absl::string_view name : {"fdpass", "throughput", "copy", "splice", "mixed", "latency",
+                                       "pipeline", "cold", "idle", "put"}) {
+    const auto workload =
+        absl::c_find_if(Workloads(), [name](const Workload& one) { return one.name == name; });
+    AddCells(*workload, name == "put" ? storing : settings, plans);
+  }
+  return plans;
+}
+
+CellPlan BasicPlan(const Settings& settings) {
+  CellPlan plan;
+  plan.load.client_threads = settings.client_threads;
+  plan.load.requests_per_conn = settings.requests_per_conn;
+  plan.load.rate = settings.rate;
+  return plan;
+}
+
+std::string SizeText(uint64_t bytes) {
+  constexpr const char* kUnits[] = {"", "K", "M", "G"};
+  int unit = 0;
+  for (; unit < 3 && bytes != 0 && bytes % 1024 == 0; ++unit) bytes /= 1024;
+  return absl::StrCat(bytes, kUnits[unit]);
 }
 
 }  // namespace objmapper::bench

@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
-#include "net/address.h"
 #include "net/dial.h"
 #include "tools/bench/contenders/place.h"
 #include "tools/bench/contenders/starters.h"
@@ -17,7 +16,7 @@ namespace {
 struct Entry {
   const char* name;
   Kind kind;
-  void (*start)(const ContenderOptions&, const ObjectSet&, Contender&);
+  Starter* start;
 };
 
 // In the order of reports.
@@ -67,11 +66,17 @@ Contender::Contender(const ContenderOptions& options, Kind kind)
       base_(absl::StrCat(options.work_dir, "/", options.name)),
       path_(base_ + ".sock"),
       port_(Take(FreePort())) {
-  unlink(path_.c_str());  // of an earlier run: not every server removes it
+  Check(net::UnixAddress(path_).status());  // that the path is not too long
+  unlink(path_.c_str());                    // of an earlier run: not every server removes it
 }
 
 Contender::~Contender() {
   while (!processes_.empty()) processes_.pop_back();
+}
+
+net::Address Contender::address(Transport transport) const {
+  if (transport == Transport::kUnix) return {.kind = net::Address::Kind::kUnix, .path = path_};
+  return {.kind = net::Address::Kind::kTcp, .host = "127.0.0.1", .port = port_};
 }
 
 std::string Contender::Write(const std::string& suffix, const std::string& text) {
@@ -89,8 +94,7 @@ void Contender::Start(std::vector<std::string> argv, const std::string& log_suff
 }
 
 void Contender::Await(Wire wire, Transport transport) {
-  net::Address address{.kind = net::Address::Kind::kTcp, .host = "127.0.0.1", .port = port_};
-  if (transport == Transport::kUnix) address = Take(net::UnixAddress(path_));
+  const net::Address address = this->address(transport);
   const absl::Time deadline = absl::Now() + kStartTime;
   while (status_.ok()) {
     const absl::StatusOr<net::UniqueFd> connected = net::Dial(address, absl::Seconds(1));

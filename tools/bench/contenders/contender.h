@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
+#include "net/address.h"
 #include "net/unique_fd.h"
 #include "tools/bench/contenders/process.h"
 #include "tools/bench/load/endpoint.h"
@@ -67,6 +68,7 @@ class Contender {
   Contender(const ContenderOptions& options, Kind kind);
   const std::string& path() const { return path_; }
   uint16_t port() const { return port_; }
+  net::Address address(Transport transport) const;
 
   const absl::Status& status() const { return status_; }
   void Check(const absl::Status& step) { status_.Update(step); }

@@ -5,7 +5,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "net/address.h"
 #include "net/dial.h"
 #include "tools/bench/contenders/floor/floor_main.h"
 #include "tools/bench/contenders/place.h"
@@ -15,9 +14,8 @@ namespace objmapper::bench {
 namespace {
 
 // Asks for one object's metadata in V1: a server that listens need not answer yet.
-absl::Status AskOnce(const std::string& path, const std::string& name) {
-  absl::StatusOr<net::UniqueFd> connection =
-      net::Dial({.kind = net::Address::Kind::kUnix, .path = path}, Contender::kStartTime);
+absl::Status AskOnce(const net::Address& address, const std::string& name) {
+  absl::StatusOr<net::UniqueFd> connection = net::Dial(address, Contender::kStartTime);
   if (!connection.ok()) return connection.status();
   const std::string request =
       absl::StrCat("S", std::string(1, '\0'), std::string(1, static_cast<char>(name.size())), name);
@@ -53,7 +51,7 @@ void StartServer(const std::string& server, const std::string& model,
   contender.Await(Wire::kObjmapper, Transport::kUnix);
   contender.Await(Wire::kObjmapper, Transport::kTcp);
   if (!contender.status().ok()) return;
-  contender.CheckWithLog(AskOnce(contender.path(), objects.objects[0].name));
+  contender.CheckWithLog(AskOnce(contender.address(Transport::kUnix), objects.objects[0].name));
 }
 
 }  // namespace

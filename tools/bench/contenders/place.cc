@@ -1,13 +1,10 @@
 // Programs, ports, files and cores, looked for.
 #include "tools/bench/contenders/place.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -17,7 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "net/errno_status.h"
-#include "net/unique_fd.h"
+#include "net/listener.h"
 
 namespace objmapper::bench {
 namespace {
@@ -67,17 +64,10 @@ absl::StatusOr<std::string> InstalledProgram(absl::string_view name, absl::strin
 }
 
 absl::StatusOr<uint16_t> FreePort() {
-  const net::UniqueFd socket_fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  if (!socket_fd.valid() || bind(socket_fd.get(), generic, length) != 0 ||
-      getsockname(socket_fd.get(), generic, &length) != 0) {
-    return net::ErrnoToStatus(errno, "find a free port on 127.0.0.1");
-  }
-  return ntohs(address.sin_port);
+  const absl::StatusOr<net::Listener> listener =
+      net::Listener::Open({.kind = net::Address::Kind::kTcp, .host = "127.0.0.1"});
+  if (!listener.ok()) return listener.status();
+  return listener->address().port;
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {

@@ -10,6 +10,8 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/substitute.h"
 #include "net/address.h"
 #include "net/dial.h"
 #include "net/errno_status.h"
@@ -64,9 +66,8 @@ absl::Status Store(int socket, const std::string& path, uint64_t bytes, const st
   return absl::OkStatus();
 }
 
-// Stores all objects that fit, at `address`. `redis`: else memcached's
-// language.
-absl::Status Fill(const net::Address& address, const ObjectSet& objects, bool redis) {
+// Stores all objects that fit. `redis`: else memcached's language.
+absl::Status FillAt(const net::Address& address, const ObjectSet& objects, bool redis) {
   absl::StatusOr<net::UniqueFd> socket = net::Dial(address, Contender::kStartTime);
   if (!socket.ok()) return socket.status();
   for (const ObjectSet::Object& object : objects.objects) {
@@ -82,13 +83,14 @@ absl::Status Fill(const net::Address& address, const ObjectSet& objects, bool re
   return absl::OkStatus();
 }
 
-void FillAt(Contender& contender, Transport transport, const ObjectSet& objects, bool redis) {
+void Fill(Contender& contender, Transport transport, const ObjectSet& objects, bool redis) {
   if (!contender.status().ok()) return;
-  net::Address address{.kind = net::Address::Kind::kUnix, .path = contender.path()};
-  if (transport == Transport::kTcp) {
-    address = {.kind = net::Address::Kind::kTcp, .host = "127.0.0.1", .port = contender.port()};
-  }
-  contender.CheckWithLog(Fill(address, objects, redis));
+  contender.CheckWithLog(FillAt(contender.address(transport), objects, redis));
+}
+
+// Appends the words of `line`; two blanks in a row have an empty one between them.
+void AppendWords(absl::string_view line, std::vector<std::string>& argv) {
+  for (const absl::string_view word : absl::StrSplit(line, ' ')) argv.emplace_back(word);
 }
 
 void RemarkOnSkipped(const ObjectSet& objects, Contender& contender) {
@@ -106,32 +108,18 @@ void StartRedis(const ContenderOptions& options, const ObjectSet& objects, Conte
   // a fresh buffer each time; left to itself, jemalloc gives large ones back to the system at once,
   // and on a virtual machine that gives free pages back to its host redis then all but stops: 1M at
   // 100 connections 198 requests/s, 4219 with memory kept (jemalloc(3), "TUNING").
-  contender.Start({"/usr/bin/env",
-                   "MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0",
-                   contender.Take(InstalledProgram("redis-server", "redis-server")),
-                   "--port",
-                   absl::StrCat(contender.port()),
-                   "--bind",
-                   "127.0.0.1",
-                   "--unixsocket",
-                   contender.path(),
-                   "--save",
-                   "",
-                   "--appendonly",
-                   "no",
-                   "--daemonize",
-                   "no",
-                   "--timeout",
-                   "0",
-                   "--tcp-backlog",
-                   "4096",
-                   "--dir",
-                   options.work_dir,
-                   "--maxclients",
-                   absl::StrCat(options.connections_max + 64)});
+  std::vector<std::string> argv = {
+      "/usr/bin/env", "MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0",
+      contender.Take(InstalledProgram("redis-server", "redis-server"))};
+  AppendWords(absl::Substitute("--port $0 --bind 127.0.0.1 --save  --appendonly no --daemonize no "
+                               "--timeout 0 --tcp-backlog 4096 --maxclients $1",
+                               contender.port(), options.connections_max + 64),
+              argv);
+  argv.insert(argv.end(), {"--unixsocket", contender.path(), "--dir", options.work_dir});
+  contender.Start(std::move(argv));
   contender.Await(Wire::kRedis, Transport::kUnix);
   contender.Await(Wire::kRedis, Transport::kTcp);
-  FillAt(contender, Transport::kUnix, objects, /*redis=*/true);
+  Fill(contender, Transport::kUnix, objects, /*redis=*/true);
   RemarkOnSkipped(objects, contender);
 }
 
@@ -146,22 +134,12 @@ void StartMemcached(const ContenderOptions& options, const ObjectSet& objects,
   // Room for a value's head; and the limit may be half of the memory at most.
   const uint64_t item_mebibytes = largest / kMebibyte + 1;
   const uint64_t memory_mebibytes = 64 + 2 * (all / kMebibyte + item_mebibytes);
-  const std::vector<std::string> argv = {
-      contender.Take(InstalledProgram("memcached", "memcached")),
-      "-u",
-      "root",  // has an effect for root alone: stay what we are
-      "-t",
-      absl::StrCat(Cores()),
-      "-c",
-      absl::StrCat(options.connections_max + 64),
-      "-b",
-      "4096",
-      "-m",
-      absl::StrCat(memory_mebibytes),
-      "-I",
-      absl::StrCat(item_mebibytes, "m"),
-      "-M",  // to refuse, not to forget, what does not fit
-  };
+  std::vector<std::string> argv = {contender.Take(InstalledProgram("memcached", "memcached"))};
+  // -u has an effect for root alone: stay what we are. -M: to refuse, not to forget, what does not
+  // fit.
+  AppendWords(absl::Substitute("-u root -t $0 -c $1 -b 4096 -m $2 -I $3m -M", Cores(),
+                               options.connections_max + 64, memory_mebibytes, item_mebibytes),
+              argv);
   // With a Unix socket it does not listen on TCP: it takes two of them. The one that is not asked
   // sleeps, but its memory counts.
   std::vector<std::string> on_unix = argv, on_tcp = argv;
@@ -169,10 +147,10 @@ void StartMemcached(const ContenderOptions& options, const ObjectSet& objects,
   on_tcp.insert(on_tcp.end(), {"-l", "127.0.0.1", "-p", absl::StrCat(contender.port()), "-U", "0"});
   contender.Start(std::move(on_unix));
   contender.Await(Wire::kMemcached, Transport::kUnix);
-  FillAt(contender, Transport::kUnix, objects, /*redis=*/false);
+  Fill(contender, Transport::kUnix, objects, /*redis=*/false);
   contender.Start(std::move(on_tcp), "_tcp");
   contender.Await(Wire::kMemcached, Transport::kTcp);
-  FillAt(contender, Transport::kTcp, objects, /*redis=*/false);
+  Fill(contender, Transport::kTcp, objects, /*redis=*/false);
   RemarkOnSkipped(objects, contender);
   contender.AddRemark("two processes: one for each transport; memory is that of both");
 }

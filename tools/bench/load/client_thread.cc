@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "net/clock.h"
 
 namespace objmapper::bench {
 namespace {
@@ -61,7 +62,7 @@ absl::Status ClientThread::Connect() {
   for (const std::unique_ptr<Connection>& connection : connections_) {
     waiting_.push_back(connection.get());
   }
-  bench_.now_ns = heard_ns_ = connected_ns_ = MonotonicNs();
+  bench_.now_ns = heard_ns_ = connected_ns_ = net::NowNs();
   const int64_t deadline_ns = bench_.now_ns + kConnectNs;
   while (!AllOpen()) {
     Step(bench_.now_ns + kMs);
@@ -81,7 +82,7 @@ absl::Status ClientThread::Connect() {
 
 LoadResult ClientThread::Run(int64_t start_ns, int64_t end_ns, double rate) {
   bench_.result = LoadResult();
-  bench_.now_ns = MonotonicNs();
+  bench_.now_ns = net::NowNs();
   // Connections that the server closed since the last run.
   for (size_t i = 0; i <= connections_.size(); i += kEventsMax) Step(0);
   bench_.start_ns = start_ns;
@@ -136,12 +137,12 @@ void ClientThread::Step(int64_t deadline_ns) {
   epoll_event events[kEventsMax];
   int64_t until_ns = std::min(deadline_ns, NextDueNs());
   if (!waiting_.empty()) until_ns = std::min(until_ns, retry_ns_);
-  const int64_t wait_ns = bench_.options.poll ? 0 : std::max<int64_t>(until_ns - MonotonicNs(), 0);
+  const int64_t wait_ns = bench_.options.poll ? 0 : std::max<int64_t>(until_ns - net::NowNs(), 0);
   const timespec timeout = {wait_ns / kSecond, wait_ns % kSecond};
   const int ready = wait_ns == 0
                         ? epoll_wait(bench_.epoll.get(), events, kEventsMax, 0)
                         : epoll_pwait2(bench_.epoll.get(), events, kEventsMax, &timeout, nullptr);
-  bench_.now_ns = MonotonicNs();
+  bench_.now_ns = net::NowNs();
   if (ready > 0) heard_ns_ = bench_.now_ns;
   for (int i = 0; i < ready; ++i) {
     auto* connection = static_cast<Connection*>(events[i].data.ptr);

@@ -11,7 +11,6 @@
 #include "tools/bench/load/connection.h"
 #include "tools/bench/load/load.h"
 #include "tools/bench/load/plan.h"
-#include "tools/bench/load/target.h"
 #include "tools/bench/load/wire_driver.h"
 
 namespace objmapper::bench {

@@ -1,23 +1,55 @@
 #include "tools/bench/load/connection.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <time.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "net/clock.h"
 #include "net/scm_rights.h"
+#include "net/tcp.h"
 
 namespace objmapper::bench {
 
-int64_t MonotonicNs() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * int64_t{1'000'000'000} + now.tv_nsec;
+absl::StatusOr<Target> TargetOf(const Endpoint& endpoint) {
+  Target target;
+  if (endpoint.transport == Transport::kTcp) {
+    auto* address = reinterpret_cast<sockaddr_in*>(&target.address);
+    address->sin_family = AF_INET;
+    address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address->sin_port = htons(endpoint.port);
+    target.address_bytes = sizeof(*address);
+    target.url = absl::StrCat("127.0.0.1:", endpoint.port);
+    return target;
+  }
+  auto* address = reinterpret_cast<sockaddr_un*>(&target.address);
+  if (endpoint.path.empty() || endpoint.path.size() >= sizeof(address->sun_path)) {
+    return absl::InvalidArgumentError(absl::StrCat("unix:", endpoint.path,
+                                                   ": a socket's path has 1 to ",
+                                                   sizeof(address->sun_path) - 1, " bytes"));
+  }
+  address->sun_family = AF_UNIX;
+  memcpy(address->sun_path, endpoint.path.data(), endpoint.path.size());
+  target.address_bytes = sizeof(*address);
+  target.url = absl::StrCat("unix:", endpoint.path);
+  return target;
+}
+
+int StartConnect(const Target& target, net::UniqueFd* socket) {
+  const sa_family_t family = target.address.ss_family;
+  net::UniqueFd made(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!made.valid()) return errno;
+  if (family == AF_INET) net::SendAtOnce(made.get());
+  const auto* address = reinterpret_cast<const sockaddr*>(&target.address);
+  const int error = connect(made.get(), address, target.address_bytes) == 0 ? 0 : errno;
+  if (error == 0 || error == EINPROGRESS) *socket = std::move(made);
+  return error;
 }
 
 void Workbench::Fail(absl::string_view what) {
@@ -188,7 +220,7 @@ Connection::Next Connection::OnEvents(uint32_t events) {
 Connection::Next Connection::Receive() {
   const ssize_t received = bench_.inbox.Receive(socket_.get(), carry_, bench_.descriptors);
   const int error = errno;
-  bench_.now_ns = MonotonicNs();
+  bench_.now_ns = net::NowNs();
   if (received == 0) return AtEnd();
   if (received < 0) {
     if (error == EAGAIN || error == EINTR) return Next::kGoesOn;

@@ -1,22 +1,39 @@
 // One connection of the load generator: what it has asked, and how far it has read the answers.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "net/unique_fd.h"
+#include "tools/bench/load/endpoint.h"
 #include "tools/bench/load/inbox.h"
 #include "tools/bench/load/load.h"
 #include "tools/bench/load/plan.h"
-#include "tools/bench/load/target.h"
 #include "tools/bench/load/wire_driver.h"
 
 namespace objmapper::bench {
 
-int64_t MonotonicNs();  // CLOCK_MONOTONIC
+// An endpoint as a socket address.
+struct Target {
+  sockaddr_storage address = {};
+  socklen_t address_bytes = 0;
+  std::string url;  // for messages: "unix:/run/x.sock", "127.0.0.1:80"
+};
 
-// What the connections of one thread share, and what they report. Times are MonotonicNs().
+// INVALID_ARGUMENT: the path does not fit in an address.
+absl::StatusOr<Target> TargetOf(const Endpoint& endpoint);
+
+// Connects to it without waiting: makes a non-blocking socket and connects it (TCP_NODELAY). 0:
+// connected. EINPROGRESS: TCP, it becomes writable when it is decided. Else the errno, and *socket
+// is empty; EAGAIN: the backlog of a Unix listener is full, try again (unix(7) sockets never are in
+// progress).
+int StartConnect(const Target& target, net::UniqueFd* socket);
+
+// What the connections of one thread share, and what they report. Times are net::NowNs().
 struct Workbench {
   const Target& target;
   const WireDriver& driver;

@@ -6,7 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tools/bench/load/dbus_message.h"
-#include "tools/bench/load/wires.h"
+#include "tools/bench/load/wire_driver.h"
 
 namespace objmapper::bench {
 namespace {
@@ -30,9 +30,8 @@ Head ReadLine(absl::string_view input, absl::string_view wanted) {
 Head ReadReply(absl::string_view input, uint32_t serial) {
   DbusMessage message;
   if (!ReadDbusMessage(input, &message)) return BrokenHead("a D-Bus message is malformed");
-  Head head;
-  if (message.bytes == 0) return head;
-  head.consumed = message.bytes;
+  if (message.bytes == 0) return Head();
+  Head head = AnswerHead(message.bytes);
   if (message.reply_serial == 0) {
     head.kind = Head::Kind::kNotice;
     return head;
@@ -40,7 +39,6 @@ Head ReadReply(absl::string_view input, uint32_t serial) {
   if (message.reply_serial != serial) {
     return BrokenHead("a reply is not to the oldest method call");
   }
-  head.kind = Head::Kind::kAnswer;
   head.ok = message.type == DbusMessage::kReturn;
   if (!head.ok) head.message = message.error_name;
   head.brings_fd = message.unix_fds == 1;

@@ -21,21 +21,12 @@ void Histogram::Record(int64_t ns) {
   ++buckets_[Buckets::BucketOf(value)];
   ++count_;
   max_ = std::max(max_, value);
-  sum_ += static_cast<double>(value);
 }
 
 void Histogram::Merge(const Histogram& other) {
   for (size_t i = 0; i < kBuckets; ++i) buckets_[i] += other.buckets_[i];
   count_ += other.count_;
   max_ = std::max(max_, other.max_);
-  sum_ += other.sum_;
-}
-
-void Histogram::Clear() {
-  std::fill(buckets_.begin(), buckets_.end(), 0);
-  count_ = 0;
-  max_ = 0;
-  sum_ = 0;
 }
 
 int64_t Histogram::Quantile(double q) const {
@@ -49,7 +40,5 @@ int64_t Histogram::Quantile(double q) const {
   }
   return max_;
 }
-
-double Histogram::mean() const { return count_ == 0 ? 0 : sum_ / static_cast<double>(count_); }
 
 }  // namespace objmapper::bench

@@ -16,19 +16,16 @@ class Histogram {
 
   void Record(int64_t ns);
   void Merge(const Histogram& other);
-  void Clear();
 
   uint64_t count() const { return count_; }
   // The value that `q` (0..1) of all records do not exceed, in ns; 0 when there are none.
   int64_t Quantile(double q) const;
   int64_t max() const { return max_; }
-  double mean() const;
 
  private:
   std::vector<uint64_t> buckets_;
   uint64_t count_ = 0;
   int64_t max_ = 0;
-  double sum_ = 0;
 };
 
 }  // namespace objmapper::bench

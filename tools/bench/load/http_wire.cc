@@ -5,7 +5,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "tools/bench/load/wires.h"
+#include "tools/bench/load/wire_driver.h"
 
 namespace objmapper::bench {
 namespace {
@@ -48,9 +48,7 @@ class Http : public WireDriver {
     absl::string_view fields = input.substr(0, bytes + kLineEnd.size());
     const absl::string_view status_line = TakeLine(&fields);
 
-    Head head;
-    head.kind = Head::Kind::kAnswer;
-    head.consumed = bytes + kHeadEnd.size();
+    Head head = AnswerHead(bytes + kHeadEnd.size());
     head.ok = absl::StartsWith(status_line.substr(std::min(kStatusAt, status_line.size())), "200");
     if (!head.ok) head.message = status_line;
     bool has_length = false;

@@ -8,10 +8,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "net/clock.h"
 #include "tools/bench/load/client_thread.h"
 #include "tools/bench/load/connection.h"
 #include "tools/bench/load/plan.h"
-#include "tools/bench/load/target.h"
 #include "tools/bench/load/wire_driver.h"
 
 namespace objmapper::bench {
@@ -109,7 +109,7 @@ class EpollLoad : public Load {
       });
     }
     ready.wait();
-    start_ns = MonotonicNs() + kLeadNs;
+    start_ns = net::NowNs() + kLeadNs;
     if (options_.requests_max > 0) duration = kCountedMax;
     end_ns = start_ns + absl::ToInt64Nanoseconds(duration);
     go.count_down();

@@ -7,7 +7,7 @@
 #include "protocol/objm/metadata.h"
 #include "protocol/objm/response_parser.h"
 #include "protocol/status.h"
-#include "tools/bench/load/wires.h"
+#include "tools/bench/load/wire_driver.h"
 
 namespace objmapper::bench {
 namespace {
@@ -15,26 +15,15 @@ namespace {
 using protocol::Dialect;
 using protocol::ResponseParser;
 
-protocol::Mode ModeOf(Ask ask) {
-  switch (ask) {
-    case Ask::kFdPass:
-      return protocol::Mode::kFdPass;
-    case Ask::kCopy:
-      return protocol::Mode::kCopy;
-    case Ask::kSplice:
-      break;
-    case Ask::kPut:
-      return protocol::Mode::kPut;
-    case Ask::kPutFd:
-      return protocol::Mode::kPutFd;
-  }
-  return protocol::Mode::kSplice;
-}
+constexpr protocol::Mode kModes[] = {  // by Ask
+    protocol::Mode::kFdPass, protocol::Mode::kCopy, protocol::Mode::kSplice, protocol::Mode::kPut,
+    protocol::Mode::kPutFd};
 
 std::string Encode(Dialect dialect, Ask ask, absl::string_view name, absl::string_view body) {
   std::string out;
-  protocol::AppendRequest(dialect, {.mode = ModeOf(ask), .uri = name, .body_length = body.size()},
-                          &out);
+  protocol::AppendRequest(
+      dialect, {.mode = kModes[static_cast<size_t>(ask)], .uri = name, .body_length = body.size()},
+      &out);
   out.append(body.data(), body.size());
   return out;
 }
@@ -54,9 +43,7 @@ absl::string_view ErrorText(const protocol::Response& response) {
 
 // An answer's head as both dialects have it.
 Head FromResponse(const ResponseParser::Result& result, Ask ask) {
-  Head head;
-  head.kind = Head::Kind::kAnswer;
-  head.consumed = result.consumed;
+  Head head = AnswerHead(result.consumed);
   head.ok = result.response.status == protocol::Status::kOk;
   if (!head.ok) {
     head.message = ErrorText(result.response);
@@ -106,9 +93,6 @@ class V2 : public WireDriver {
 
   Head NextOpening(absl::string_view input, int) const override {
     const ResponseParser::Result result = ResponseParser(Dialect::kV2).Next(input);
-    Head head;
-    head.consumed = result.consumed;
-    head.kind = Head::Kind::kAnswer;
     switch (result.kind) {
       case ResponseParser::Kind::kNeedMore:
         return Head();
@@ -119,7 +103,7 @@ class V2 : public WireDriver {
         if (result.max_pipeline < depth_) {
           return BrokenHead("the server's max_pipeline is smaller than the depth to measure");
         }
-        return head;
+        return AnswerHead(result.consumed);
       case ResponseParser::Kind::kResponse:
         return BrokenHead(ErrorText(result.response));
       default:

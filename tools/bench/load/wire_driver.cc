@@ -2,15 +2,8 @@
 #include "tools/bench/load/wire_driver.h"
 
 #include "absl/strings/str_cat.h"
-#include "tools/bench/load/wires.h"
 
 namespace objmapper::bench {
-
-Head WireDriver::NextOpening(absl::string_view, int) const {
-  return BrokenHead("the server speaks first");
-}
-
-void WireDriver::SetId(char*, uint32_t) const {}
 
 absl::StatusOr<std::unique_ptr<WireDriver>> MakeWireDriver(const Endpoint& endpoint,
                                                            const LoadOptions& options) {

@@ -41,6 +41,13 @@ struct Head {
   absl::string_view message;   // into the input, or static
 };
 
+inline Head AnswerHead(size_t consumed) {
+  Head head;
+  head.kind = Head::Kind::kAnswer;
+  head.consumed = consumed;
+  return head;
+}
+
 inline Head BrokenHead(absl::string_view message) {
   Head head;
   head.kind = Head::Kind::kBroken;
@@ -54,14 +61,16 @@ class WireDriver {
 
   // What a new connection sends first; empty: it is open at once.
   virtual std::string Opening() const { return std::string(); }
-  // Reads the answers to Opening(), one a stage, until one is kAnswer. `stage`: 0 and up.
-  virtual Head NextOpening(absl::string_view input, int stage) const;
+  // Reads the answers to Opening(), one a stage, until one is kAnswer. The stages are 0 and up.
+  virtual Head NextOpening(absl::string_view, int) const {
+    return BrokenHead("the server speaks first");
+  }
 
   // A request for `name`, with room for an id. Allocates: done once for each object.
   // body: what kPut stores; else empty.
   virtual std::string Request(Ask ask, absl::string_view name, absl::string_view body) const = 0;
-  // Writes the request's id where the language has one. `id`: 2 and up.
-  virtual void SetId(char* request, uint32_t id) const;
+  // Writes the id, 2 and up, into a request where the language has one.
+  virtual void SetId(char*, uint32_t) const {}
 
   // The head of the answer to the oldest unanswered request: `ask`, `id`.
   virtual Head Next(absl::string_view input, Ask ask, uint32_t id) const = 0;
@@ -71,5 +80,31 @@ class WireDriver {
 // message says why.
 absl::StatusOr<std::unique_ptr<WireDriver>> MakeWireDriver(const Endpoint& endpoint,
                                                            const LoadOptions& options);
+
+// ---- The languages ----
+
+// objmapper's own protocol, and what floors speak of it (docs/protocol.md).
+// V1: no opening; a descriptor comes on a byte 'X' after the header.
+std::unique_ptr<WireDriver> MakeObjmapperV1();
+// V2 with PIPELINING, on Unix sockets FD_IN_HEADER and, with `batch`, FD_BATCH, and OBJECT_OPS with
+// `stores`. A server that grants less than that, or fewer than `depth` outstanding requests, is a
+// broken answer to the opening.
+std::unique_ptr<WireDriver> MakeObjmapperV2(bool descriptors, bool batch, bool stores,
+                                            uint16_t depth);
+
+// HTTP/1.1, persistent, as much as a GET of a static file needs (RFC 9112). Answers must have a
+// Content-Length; chunked ones are broken answers.
+std::unique_ptr<WireDriver> MakeHttp();
+
+// redis's protocol, RESP2, as much as GET and SET need.
+std::unique_ptr<WireDriver> MakeRedis();
+
+// memcached's text protocol, as much as "get" and "set" need.
+std::unique_ptr<WireDriver> MakeMemcached();
+
+// A method call on a bus, Open(s) -> h, by sd-bus's wire format: what passing descriptors costs
+// there. Destination and interface org.objmapper.Bench, path /, member Open. Opens with SASL
+// EXTERNAL as this process's user, descriptor passing, and Hello.
+std::unique_ptr<WireDriver> MakeDbus();
 
 }  // namespace objmapper::bench

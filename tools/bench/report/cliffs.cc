@@ -5,8 +5,8 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "tools/bench/report/figure.h"
 #include "tools/bench/report/measure.h"
+#include "tools/bench/report/table.h"
 
 namespace objmapper::bench {
 
@@ -49,9 +49,7 @@ std::vector<SizeCurve> CurvesOf(const Report& report) {
       curves[at->second].costs.emplace_back(bytes, cost->median);
     }
   }
-  curves.erase(std::remove_if(curves.begin(), curves.end(),
-                              [](const SizeCurve& curve) { return curve.costs.size() < 2; }),
-               curves.end());
+  std::erase_if(curves, [](const SizeCurve& curve) { return curve.costs.size() < 2; });
   for (SizeCurve& curve : curves) {
     std::sort(curve.costs.begin(), curve.costs.end());
     curve.fit = FitOf({curve.costs.begin(), curve.costs.end()});

@@ -36,7 +36,4 @@ struct SizeCurve {
 // Those with two sizes or more.
 std::vector<SizeCurve> CurvesOf(const Report& report);
 
-// A line for each curve; empty when there is none.
-std::string CliffsText(const Report& report);
-
 }  // namespace objmapper::bench

@@ -1,12 +1,12 @@
-#include "tools/bench/report/few_connections.h"
-
+// Whether the server keeps up with bare loops where connections are few.
 #include <map>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "tools/bench/report/columns.h"
 #include "tools/bench/report/findings.h"
 #include "tools/bench/report/measure.h"
+#include "tools/bench/report/report.h"
+#include "tools/bench/report/table.h"
 
 namespace objmapper::bench {
 
@@ -44,7 +44,7 @@ std::string RatiosOf(const Cell& cell, const Series& model, const Series& floor,
 
 std::string FewConnectionsText(const Report& report) {
   std::map<std::string, Kept> kept;  // by model
-  std::vector<std::vector<std::string>> rows;
+  Rows rows;
   for (const Cell& cell : report.cells) {
     if (cell.workload != "few_connections") continue;
     const Series* const floor = BestOfKind(cell, Measure::kRequestsPerSecond, Kind::kFloor);

@@ -130,14 +130,12 @@ std::string RoundsText(const Report& report) {
 std::string NotTheSame(const Report& report) {
   std::string text =
       "Not the same for all: mode_routing lets a Unix socket hold more of a large body than it "
-      "comes with "
-      "(--unix_send_buffer_bytes); floors and peers take sockets as they come.";
+      "comes with (--unix_send_buffer_bytes); floors and peers take sockets as they come.";
   if (absl::StrContains(report.machine.kernel, "TCP with bbr")) {
     text +=
         " Over TCP the peers have this system's congestion control, bbr, which paces what they "
-        "send; mode_routing and the floors "
-        "choose another (--tcp_local_congestion). Where the system has cubic, peers do better with "
-        "large bodies: docs/tuning.md has figures.";
+        "send; mode_routing and the floors choose another (--tcp_local_congestion). Where the "
+        "system has cubic, peers do better with large bodies: docs/tuning.md has figures.";
   }
   return text;
 }

@@ -37,19 +37,11 @@ double QuantileOfSorted(const std::vector<double>& sorted, double q) {
 
 // nullopt when there is nothing to divide by.
 absl::optional<double> Per(double value, double divisor) {
-  if (divisor <= 0) return absl::nullopt;
-  return value / divisor;
+  return divisor > 0 ? absl::make_optional(value / divisor) : absl::nullopt;
 }
 
 absl::optional<double> IfAny(double value) {
-  if (value <= 0) return absl::nullopt;
-  return value;
-}
-
-double ConnectionsOf(const Cell& cell) {
-  double connections = 0;
-  if (!absl::SimpleAtod(ParameterOf(cell, "conns"), &connections)) return 0;
-  return connections;
+  return value > 0 ? absl::make_optional(value) : absl::nullopt;
 }
 
 }  // namespace
@@ -62,13 +54,10 @@ Spread SpreadOf(std::vector<double> values) {
           .high = QuantileOfSorted(values, 0.75)};
 }
 
-const std::vector<Measure>& AllMeasures() {
-  static const auto* const kAll = [] {
-    auto* all = new std::vector<Measure>;
-    for (size_t i = 0; i < std::size(kNames); ++i) all->push_back(static_cast<Measure>(i));
-    return all;
-  }();
-  return *kAll;
+std::vector<Measure> AllMeasures() {
+  std::vector<Measure> all;
+  for (size_t i = 0; i < std::size(kNames); ++i) all.push_back(static_cast<Measure>(i));
+  return all;
 }
 
 const MeasureName& NameOf(Measure measure) { return kNames[static_cast<size_t>(measure)]; }
@@ -163,6 +152,11 @@ std::string ParameterOf(const Cell& cell, const std::string& name) {
     if (key == name) return value;
   }
   return "";
+}
+
+double ConnectionsOf(const Cell& cell) {
+  double connections = 0;
+  return absl::SimpleAtod(ParameterOf(cell, "conns"), &connections) ? connections : 0;
 }
 
 std::string TitleOf(const Cell& cell) {

@@ -31,7 +31,7 @@ struct MeasureName {
 };
 
 // In the order of tables.
-const std::vector<Measure>& AllMeasures();
+std::vector<Measure> AllMeasures();
 const MeasureName& NameOf(Measure measure);
 
 // Whether a smaller value is the better one.
@@ -62,6 +62,9 @@ absl::optional<Spread> SpreadOf(Measure measure, const Cell& cell, const std::st
 
 // The parameter's value; empty: the cell has no such parameter.
 std::string ParameterOf(const Cell& cell, const std::string& name);
+
+// The parameter "conns"; 0: the cell has none.
+double ConnectionsOf(const Cell& cell);
 
 // "copy size=100K transport=unix conns=16".
 std::string TitleOf(const Cell& cell);

@@ -69,12 +69,25 @@ struct Spread {
 };
 Spread SpreadOf(std::vector<double> values);
 
-// ---- Forms: report_text.cc, report_json.cc, report_html.cc; the tables' page is in docs.h ----
+// ---- Forms ----
 
 std::string CellTable(const Cell& cell);                   // for the terminal; with ratios
 std::string ToJson(const Report& report);                  // everything, every sample
 absl::StatusOr<Report> FromJson(const std::string& json);  // INVALID_ARGUMENT: says what and where
 // One self-contained page. `chart_js`: the library's text, inlined.
 std::string ToHtml(const Report& report, const std::string& chart_js);
+// docs/benchmarks/tables.md from a report of `bench report`. Every figure, and every word that
+// judges one, is taken from the report; what the report does not hold is said to be missing.
+std::string DocsOf(const Report& report);
+
+// Workload "sets": a line for each curve (cliffs.h); empty when there is none.
+std::string CliffsText(const Report& report);
+// Whether the server keeps up with bare loops where connections are few (workload
+// "few_connections"). A row for each cell: thousands of requests a second and server CPU of
+// everybody, and each model's throughput and CPU per request as ratios, round by round, to the
+// floor that answers more requests there: the median, and the lower quartile of throughput. The
+// last lines say in how many cells a model has at least 0.95 of that floor's throughput, at most
+// 1.10 of its CPU, and both (medians). Empty when there is no such cell.
+std::string FewConnectionsText(const Report& report);
 
 }  // namespace objmapper::bench

@@ -1,15 +1,15 @@
 // The report as a page: a summary, charts, tables.
+#include <array>
 #include <nlohmann/json.hpp>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
-#include "tools/bench/report/columns.h"
-#include "tools/bench/report/figure.h"
 #include "tools/bench/report/findings.h"
-#include "tools/bench/report/html_parts.h"
 #include "tools/bench/report/measure.h"
 #include "tools/bench/report/report.h"
+#include "tools/bench/report/table.h"
 
 namespace objmapper::bench {
 
@@ -26,10 +26,51 @@ constexpr char kJs[] =
 constexpr char kHowToRead[] =
     "All contenders of a cell run at once, each in processes of its own, and are asked in turn, in "
     "rounds; the order changes from round to round. A figure is the median of the rounds, its "
-    "whisker "
-    "the quartiles. A ratio is taken round by round. Floors (grey) are bare loops that do the "
-    "least the "
-    "kernel allows; no server can be expected to beat them.";
+    "whisker the quartiles. A ratio is taken round by round. Floors (grey) are bare loops that do "
+    "the least the kernel allows; no server can be expected to beat them.";
+
+// Pieces of HTML. Whatever comes in is text: it is escaped here and nowhere else.
+std::string EscapeHtml(const std::string& text) {
+  return absl::StrReplaceAll(
+      text, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}, {"'", "&#39;"}});
+}
+
+std::string HtmlHeading(int level, const std::string& text) {
+  return absl::StrCat("<h", level, ">", EscapeHtml(text), "</h", level, ">\n");
+}
+
+std::string HtmlParagraph(const std::string& text) {
+  return absl::StrCat("<p>", EscapeHtml(text), "</p>\n");
+}
+
+// A list; empty for no items.
+std::string HtmlList(const std::vector<std::string>& items) {
+  if (items.empty()) return "";
+  std::string html = "<ul>";
+  for (const std::string& item : items) absl::StrAppend(&html, "<li>", EscapeHtml(item), "</li>");
+  return absl::StrCat(html, "</ul>\n");
+}
+
+// A table that scrolls sideways on a narrow screen. The first row is the head, the first column the
+// row's name.
+std::string HtmlTable(const Rows& rows) {
+  std::string html = "<div class=\"scroll\"><table>";
+  for (size_t row = 0; row < rows.size(); ++row) {
+    absl::StrAppend(&html, "<tr>");
+    for (size_t column = 0; column < rows[row].size(); ++column) {
+      const char* tag = row == 0 || column == 0 ? "th" : "td";
+      absl::StrAppend(&html, "<", tag, ">", EscapeHtml(rows[row][column]), "</", tag, ">");
+    }
+    absl::StrAppend(&html, "</tr>\n");
+  }
+  return absl::StrCat(html, "</table></div>\n");
+}
+
+// A part that opens when its title is touched.
+std::string HtmlDetails(const std::string& title, const std::string& html) {
+  return absl::StrCat("<details><summary>", EscapeHtml(title), "</summary>\n", html,
+                      "</details>\n");
+}
 
 // A script ends at "</script", whatever the language says of strings.
 std::string InlineScript(const std::string& script) {
@@ -56,11 +97,8 @@ std::string About(const Report& report) {
   return html;
 }
 
-using Rows = std::vector<std::vector<std::string>>;
-
-struct Tally {
-  int won = 0, tied = 0, lost = 0;
-};
+using Tally = std::array<int, 3>;  // cells by Verdict
+constexpr const char* kVerdicts[] = {"wins", "tie", "loses"};
 
 // A row for each cell; counts the subject's fate by the cell's headline measure.
 Rows WinnerRows(const Report& report, Tally& tally) {
@@ -79,20 +117,9 @@ Rows WinnerRows(const Report& report, Tally& tally) {
     if (own != nullptr && floor != nullptr) to_floor = RatioOver(measure, cell, *own, *floor);
     std::string verdict = "-";
     if (ratio) {
-      switch (Judge(*ratio, LessIsBetter(measure))) {
-        case Verdict::kBetter:
-          verdict = "wins";
-          ++tally.won;
-          break;
-        case Verdict::kTie:
-          verdict = "tie";
-          ++tally.tied;
-          break;
-        case Verdict::kWorse:
-          verdict = "loses";
-          ++tally.lost;
-          break;
-      }
+      const auto judged = static_cast<size_t>(Judge(*ratio, LessIsBetter(measure)));
+      verdict = kVerdicts[judged];
+      ++tally[judged];
     }
     rows.push_back({TitleOf(cell), NameOf(measure).phrase, best->contender,
                     Figure(SpreadOver(measure, cell, *best)), RatioFigure(ratio), verdict,
@@ -108,17 +135,17 @@ std::string Card(const std::string& kind, int count, const std::string& text) {
 
 // The top of the page: who wins each cell, and where the subject loses.
 std::string Summary(const Report& report) {
-  Tally tally;
+  Tally tally{};
   const Rows winners = WinnerRows(report, tally);
   const std::vector<Loss> losses = LossesOf(report, kSubject);
   const std::vector<Loss> floors = LossesToFloors(report, kSubject);
 
   std::string html = HtmlHeading(2, "In short");
   absl::StrAppend(&html, "<div class=\"cards\">",
-                  Card("good", tally.won,
+                  Card("good", tally[0],
                        absl::StrCat("cells in which ", kSubject, " beats every model and peer")),
-                  Card("even", tally.tied, "cells in which it ties with the best other"),
-                  Card("bad", tally.lost, "cells in which another is better"),
+                  Card("even", tally[1], "cells in which it ties with the best other"),
+                  Card("bad", tally[2], "cells in which another is better"),
                   Card("bad", static_cast<int>(losses.size()),
                        "losses when p99 and server CPU are counted too"),
                   "</div>\n");
@@ -134,10 +161,9 @@ std::string Summary(const Report& report) {
   } else {
     absl::StrAppend(
         &html,
-        HtmlParagraph(
-            "Another model or peer was better in these, the worst first. A ratio is "
-            "the median of the rounds' ratios, with its quartiles. The latencies of one that "
-            "left more connections without any answer do not count."),
+        HtmlParagraph("Another model or peer was better in these, the worst first. A ratio is the "
+                      "median of the rounds' ratios, with its quartiles. The latencies of one that "
+                      "left more connections without any answer do not count."),
         HtmlTable(LossRows(losses, kSubject)));
   }
   if (!floors.empty()) {
@@ -186,9 +212,7 @@ std::string Commands(const Report& report) {
     for (const Series& series : cell.series) {
       if (series.command.empty()) continue;
       std::string line = absl::StrCat(series.contender, ": ", series.command);
-      bool known = false;
-      for (const std::string& seen : lines) known = known || seen == line;
-      if (!known) lines.push_back(std::move(line));
+      if (!absl::c_linear_search(lines, line)) lines.push_back(std::move(line));
     }
   }
   return lines.empty() ? "" : HtmlDetails("The servers' command lines", HtmlList(lines));

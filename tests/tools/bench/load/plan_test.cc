@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "tools/bench/load/wires.h"
+#include "tools/bench/load/wire_driver.h"
 
 namespace objmapper::bench {
 namespace {

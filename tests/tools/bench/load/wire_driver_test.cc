@@ -6,7 +6,6 @@
 #include <string>
 
 #include "tools/bench/load/dbus_message.h"
-#include "tools/bench/load/wires.h"
 
 namespace objmapper::bench {
 namespace {

@@ -3,34 +3,23 @@
 #include <errno.h>
 #include <glog/logging.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
-#include <string>
+#include <memory>
 
 #include "net/ring.h"
-#include "tools/bench/contenders/floor/floors.h"
-#include "tools/bench/contenders/floor/wire.h"
+#include "tools/bench/contenders/floor/floor.h"
 
 namespace objmapper::bench {
 namespace {
 
-struct RingConnection {
-  int fd = -1;
-  bool is_unix = false;
-  bool greeted = false;
+struct RingConnection : FloorConnection {
   bool receiving = true;
   bool sending = false;
   bool ending = false;
-  std::string unread;
-  // The answer on its way; the kernel reads these until the send completes.
+  // The kernel reads these, and the header, until the send completes.
   msghdr message{};
   iovec pieces[2];
-  char header[kAnswerBytes];
-  const Object* object = nullptr;
-  uint64_t sent = 0;
 };
 
 class RingFloor {
@@ -55,12 +44,11 @@ class RingFloor {
         // A connection is aligned to 8: its address leaves the ring's lowest bit and ours free.
         auto* connection = reinterpret_cast<RingConnection*>(event.user_data & ~kSend);
         if ((event.user_data & kSend) != 0) {
-          Sent(connection, event.result);
+          Sent(*connection, event.result);
         } else {
-          Received(connection, event);
+          Received(*connection, event);
         }
         if (connection->ending && !connection->sending && !connection->receiving) {
-          close(connection->fd);
           delete connection;
         }
       }
@@ -75,102 +63,75 @@ class RingFloor {
   void Accept(uint64_t which) {
     const int listener = which == kUnixListener ? listeners_.unix_fd : listeners_.tcp_fd;
     while (true) {
+      auto connection = std::make_unique<RingConnection>();
       // Blocking: then the kernel waits for room by itself.
-      const Accepted accepted = AcceptFrom(listeners_, listener, 0);
-      if (accepted.fd < 0) break;
-      auto* connection = new RingConnection;
-      connection->fd = accepted.fd;
-      connection->is_unix = accepted.is_unix;
-      Receive(connection);
+      AcceptFrom(listeners_, listener, 0, *connection);
+      if (!connection->fd.valid()) break;
+      Receive(*connection.release());
     }
     ring_->PollOnce(listener, POLLIN, which);
   }
 
-  void Receive(RingConnection* connection) {
-    connection->receiving = true;
+  void Receive(RingConnection& connection) {
+    connection.receiving = true;
     ring_->ReceiveMultishot(
-        connection->fd,
-        connection->is_unix ? net::Ring::Receive::kRefuseFds : net::Ring::Receive::kBytes,
-        reinterpret_cast<uint64_t>(connection));
+        connection.fd.get(),
+        connection.is_unix ? net::Ring::Receive::kRefuseFds : net::Ring::Receive::kBytes,
+        reinterpret_cast<uint64_t>(&connection));
   }
 
   // No more of it: shutdown(2) completes what the kernel still has.
-  void End(RingConnection* connection) {
-    if (!connection->ending) shutdown(connection->fd, SHUT_RDWR);
-    connection->ending = true;
+  void End(RingConnection& connection) {
+    if (!connection.ending) shutdown(connection.fd.get(), SHUT_RDWR);
+    connection.ending = true;
   }
 
-  void Received(RingConnection* connection, const net::Ring::Event& event) {
-    connection->receiving = event.more;
+  void Received(RingConnection& connection, const net::Ring::Event& event) {
+    connection.receiving = event.more;
     absl::string_view input = event.bytes;
-    const bool copied = !connection->unread.empty();
+    const bool copied = !connection.unread.empty();
     if (copied) {
-      connection->unread.append(input.data(), input.size());
-      input = connection->unread;
+      connection.unread.append(input.data(), input.size());
+      input = connection.unread;
     }
     if (event.result <= 0) {
       if (event.result != -ENOBUFS && event.result != -EINTR) End(connection);
-    } else if (!connection->sending) {
+    } else if (!connection.sending) {
       input = Serve(connection, input);
     }
     if (copied) {
-      connection->unread.erase(0, connection->unread.size() - input.size());
+      connection.unread.erase(0, connection.unread.size() - input.size());
     } else {
-      connection->unread.assign(input.data(), input.size());
+      connection.unread.assign(input.data(), input.size());
     }
     if (event.buffer >= 0) ring_->ReturnBuffer(event.buffer);
-    if (!connection->receiving && !connection->ending) Receive(connection);
+    if (!connection.receiving && !connection.ending) Receive(connection);
   }
 
   // Begins the answer to the request at the front of `input`; returns what is left of it.
-  absl::string_view Serve(RingConnection* connection, absl::string_view input) {
-    static const Object kNone;
-    if (!connection->greeted) {
-      if (input.size() < kHelloBytes) return input;
-      char ack[kHelloAckBytes];
-      WriteHelloAck(input.data(), ack);
-      input.remove_prefix(kHelloBytes);
-      connection->greeted = true;
-      if (send(connection->fd, ack, sizeof(ack), MSG_NOSIGNAL) < 0) End(connection);
-    }
-    FloorRequest request;
-    if (connection->ending || !TakeRequest(&input, &request)) return input;
-    const auto found = objects_.find(request.name);
-    const bool known = found != objects_.end();
-    connection->object = known ? &found->second : &kNone;
-    WriteAnswer(request.id, known ? kAnswerOk : kAnswerNotFound, connection->object->bytes,
-                connection->header);
-    connection->sent = 0;
-    Send(connection);
+  absl::string_view Serve(RingConnection& connection, absl::string_view input) {
+    if (!connection.greeted && !Greet(connection, input)) End(connection);
+    if (!connection.greeted || connection.ending) return input;
+    if (BeginAnswer(objects_, input, connection)) Send(connection);
     return input;
   }
 
-  void Send(RingConnection* connection) {
-    size_t count = 0;
-    const uint64_t sent = connection->sent;
-    if (sent < kAnswerBytes) {
-      connection->pieces[count++] = {connection->header + sent, kAnswerBytes - sent};
-    }
-    const uint64_t offset = sent < kAnswerBytes ? 0 : sent - kAnswerBytes;
-    if (offset < connection->object->bytes) {
-      connection->pieces[count++] = {const_cast<char*>(connection->object->data) + offset,
-                                     connection->object->bytes - offset};
-    }
-    connection->message.msg_iov = connection->pieces;
-    connection->message.msg_iovlen = count;
-    connection->sending = true;
-    ring_->SendMessage(connection->fd, &connection->message, /*poll_first=*/false,
-                       reinterpret_cast<uint64_t>(connection) | kSend);
+  void Send(RingConnection& connection) {
+    connection.message.msg_iov = connection.pieces;
+    connection.message.msg_iovlen = MappedPieces(connection, connection.pieces);
+    connection.sending = true;
+    ring_->SendMessage(connection.fd.get(), &connection.message, /*poll_first=*/false,
+                       reinterpret_cast<uint64_t>(&connection) | kSend);
   }
 
-  void Sent(RingConnection* connection, int result) {
-    connection->sending = false;
+  void Sent(RingConnection& connection, int result) {
+    connection.sending = false;
     if (result <= 0) return End(connection);
-    connection->sent += result;
-    if (connection->sent < kAnswerBytes + connection->object->bytes) return Send(connection);
-    if (connection->unread.empty()) return;
-    const absl::string_view rest = Serve(connection, connection->unread);
-    connection->unread.erase(0, connection->unread.size() - rest.size());
+    connection.sent += result;
+    if (connection.sent < connection.total()) return Send(connection);
+    if (connection.unread.empty()) return;
+    const absl::string_view rest = Serve(connection, connection.unread);
+    connection.unread.erase(0, connection.unread.size() - rest.size());
   }
 
   const Listeners listeners_;
@@ -180,7 +141,7 @@ class RingFloor {
 
 }  // namespace
 
-void ServeCopyRing(const Listeners& listeners, const Objects& objects) {
+void RunCopyRing(const Objects& objects, const Listeners& listeners) {
   RingFloor(listeners, objects).Run();
 }
 

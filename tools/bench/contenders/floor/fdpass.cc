@@ -10,9 +10,7 @@
 #include <unistd.h>
 
 #include "net/scm_rights.h"
-#include "tools/bench/contenders/floor/floors.h"
-#include "tools/bench/contenders/floor/loop.h"
-#include "tools/bench/contenders/floor/wire.h"
+#include "tools/bench/contenders/floor/floor.h"
 
 namespace objmapper::bench {
 namespace {
@@ -25,85 +23,54 @@ int OpenByName(int root, absl::string_view name) {
   return openat(root, path, O_RDONLY | O_CLOEXEC);
 }
 
-// V2. One message for as many answers as a receive brought, but `answers_max` at most.
-class InV2 : public FloorServant {
- public:
-  InV2(int root, size_t answers_max) : root_(root), answers_max_(answers_max) {}
+}  // namespace
 
-  ssize_t Serve(FloorConnection* connection, absl::string_view input) override {
+Serve FdPass(int root, size_t answers_max) {
+  return [root, answers_max](FloorConnection& connection, absl::string_view input) -> ssize_t {
+    char bytes[net::kFdsPerMessageMax * kAnswerBytes];
+    int opened[net::kFdsPerMessageMax];
     const size_t all = input.size();
-    while (!connection->blocked) {
+    while (!connection.blocked) {
       absl::string_view rest = input;
       FloorRequest request;
       size_t answers = 0, fds = 0;
-      while (answers < answers_max_ && TakeRequest(&rest, &request)) {
-        const int fd = OpenByName(root_, request.name);
+      while (answers < answers_max && TakeRequest(&rest, &request)) {
+        const int fd = OpenByName(root, request.name);
         WriteAnswer(request.id, fd < 0 ? kAnswerNotFound : kAnswerOk, 0,
-                    bytes_ + answers++ * kAnswerBytes);
-        if (fd >= 0) fds_[fds++] = fd;
+                    bytes + answers++ * kAnswerBytes);
+        if (fd >= 0) opened[fds++] = fd;
       }
       if (answers == 0) break;
-      const ssize_t sent = net::SendWithFds(connection->fd, {bytes_, answers * kAnswerBytes},
-                                            absl::MakeConstSpan(fds_, fds));
+      const ssize_t sent = net::SendWithFds(connection.fd.get(), {bytes, answers * kAnswerBytes},
+                                            absl::MakeConstSpan(opened, fds));
       const int error = errno;
-      for (size_t i = 0; i < fds; ++i) close(fds_[i]);
+      for (size_t i = 0; i < fds; ++i) close(opened[i]);
       if (sent < 0 && error != EAGAIN) return -1;
       // Less than a page goes out whole or not at all: it is made again when there is room.
-      connection->blocked = sent < 0;
+      connection.blocked = sent < 0;
       if (sent >= 0) input = rest;
     }
     return all - input.size();
-  }
+  };
+}
 
- private:
-  const int root_;
-  const size_t answers_max_;
-  char bytes_[net::kFdsPerMessageMax * kAnswerBytes];
-  int fds_[net::kFdsPerMessageMax];
-};
-
-// V1. It has no HELLO, and a client asks one at a time: the socket always has room for an answer.
-class InV1 : public FloorServant {
- public:
-  explicit InV1(int root) : root_(root) {}
-
-  std::unique_ptr<FloorConnection> NewConnection() override {
-    auto connection = std::make_unique<FloorConnection>();
-    connection->greeted = true;
-    return connection;
-  }
-
-  ssize_t Serve(FloorConnection* connection, absl::string_view input) override {
+// A client asks one at a time: the socket always has room for an answer.
+Serve FdPassV1(int root) {
+  return [root](FloorConnection& connection, absl::string_view input) -> ssize_t {
     const size_t all = input.size();
     absl::string_view name;
     while (TakeRequestV1(&input, &name)) {
-      const int fd = OpenByName(root_, name);
+      const int fd = OpenByName(root, name);
       const char answer[kAnswerBytesV1] = {fd < 0 ? char{kAnswerNotFound} : char{kAnswerOk}};
       const absl::string_view header(answer, kAnswerBytesV1);
       size_t sent = 0;
-      const bool gone = fd < 0 ? net::SendWithFds(connection->fd, header, {}) < 0
-                               : net::SendThenX(connection->fd, header, fd, &sent) < 2;
+      const bool gone = fd < 0 ? net::SendWithFds(connection.fd.get(), header, {}) < 0
+                               : net::SendThenX(connection.fd.get(), header, fd, &sent) < 2;
       if (fd >= 0) close(fd);
       if (gone) return -1;
     }
     return all - input.size();
-  }
-
- private:
-  const int root_;
-};
-
-}  // namespace
-
-void ServeFdPass(const Listeners& listeners, int root, bool poll, bool batch) {
-  RunFloor(listeners, poll, [root, batch] {
-    return std::make_unique<InV2>(root, batch ? net::kFdsPerMessageMax : 1);
-  });
-}
-
-void ServeFdPassV1(const Listeners& listeners, int root, int threads) {
-  RunFloor(
-      listeners, /*poll=*/false, [root] { return std::make_unique<InV1>(root); }, threads);
+  };
 }
 
 }  // namespace objmapper::bench

@@ -5,13 +5,15 @@
 #include <iostream>
 #include <string>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "net/listener.h"
+#include "net/scm_rights.h"
 #include "net/tcp.h"
-#include "tools/bench/contenders/floor/floors.h"
+#include "tools/bench/contenders/floor/floor.h"
 
 namespace objmapper::bench {
 namespace {
@@ -55,15 +57,19 @@ int FloorMain(int argc, char** argv) {
   net::CongestionControl("reno").PrepareListener(on_tcp->fd());
   const Listeners listeners{on_unix->fd(), on_tcp->fd()};
 
-  const bool poll = name == "floor_fdpass_poll", batch = name == "floor_fdpass_batch";
-  if (name == "floor_fdpass" || poll || batch) ServeFdPass(listeners, root_fd, poll, batch);
-  if (name == "floor_fdpass_v1") ServeFdPassV1(listeners, root_fd, /*threads=*/1);
-  if (name == "floor_fdpass_v1_two") ServeFdPassV1(listeners, root_fd, /*threads=*/2);
-  if (name == "floor_copy_buffer") ServeCopyBuffer(listeners, objects);
-  if (name == "floor_copy_map") ServeCopyMap(listeners, objects);
-  if (name == "floor_copy_ring") ServeCopyRing(listeners, objects);
-  if (name == "floor_splice") ServeSplice(listeners, objects);
-  if (name == "floor_sendfile") ServeSendfile(listeners, objects);
+  if (name == "floor_copy_ring") RunCopyRing(objects, listeners);
+  const absl::flat_hash_map<absl::string_view, EpollFloor> floors = {
+      {"floor_fdpass", {.serve = FdPass(root_fd, 1)}},
+      {"floor_fdpass_poll", {.serve = FdPass(root_fd, 1), .poll = true}},
+      {"floor_fdpass_batch", {.serve = FdPass(root_fd, net::kFdsPerMessageMax)}},
+      {"floor_fdpass_v1", {.serve = FdPassV1(root_fd), .greets = false, .threads = 1}},
+      {"floor_fdpass_v1_two", {.serve = FdPassV1(root_fd), .greets = false, .threads = 2}},
+      {"floor_copy_buffer", {.serve = Bodies(objects, SendFromBuffer)}},
+      {"floor_copy_map", {.serve = Bodies(objects, SendFromMapping)}},
+      {"floor_sendfile", {.serve = Bodies(objects, SendBySendfile)}},
+      {"floor_splice", {.serve = Bodies(objects, SendBySplice)}},
+  };
+  if (const auto floor = floors.find(name); floor != floors.end()) Run(floor->second, listeners);
   return Fail(absl::StrCat("there is no floor \"", name, "\""));
 }
 

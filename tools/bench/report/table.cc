@@ -1,13 +1,27 @@
-// The rows of tables.
-#include "tools/bench/report/columns.h"
+// Figures, the rows of tables, and the table of a terminal.
+#include "tools/bench/report/table.h"
+
+#include <algorithm>
+#include <cmath>
 
 #include "absl/strings/str_cat.h"
-#include "tools/bench/report/figure.h"
+#include "absl/strings/str_format.h"
 #include "tools/bench/report/measure.h"
 
 namespace objmapper::bench {
 
 namespace {
+
+std::string WithCommas(double value) {
+  const std::string digits = absl::StrFormat("%.0f", value);
+  std::string text;
+  for (size_t at = 0; at < digits.size(); ++at) {
+    const size_t left = digits.size() - at;
+    if (at > 0 && left % 3 == 0 && digits[at - 1] != '-') text += ',';
+    text += digits[at];
+  }
+  return text;
+}
 
 bool Tells(Measure measure, const Cell& cell) {
   for (const Series& series : cell.series) {
@@ -24,14 +38,44 @@ uint64_t ErrorsOf(const Series& series) {
   return errors;
 }
 
+// Characters, not bytes: "µ" and "–" are two and three bytes of UTF-8 and take one place.
+size_t PlacesOf(const std::string& text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
+}
+
 }  // namespace
 
-std::vector<std::vector<std::string>> RowsOf(const Cell& cell) {
+std::string Figure(double value) {
+  const double size = std::fabs(value);
+  if (size >= 100) return WithCommas(value);
+  if (size >= 10) return absl::StrFormat("%.1f", value);
+  if (size >= 1) return absl::StrFormat("%.2f", value);
+  if (size == 0) return "0";
+  return absl::StrFormat("%.3g", value);
+}
+
+std::string Figure(const absl::optional<Spread>& spread) {
+  return spread ? Figure(spread->median) : "-";
+}
+
+std::string RatioFigure(const absl::optional<Spread>& ratio) {
+  if (!ratio) return "-";
+  return absl::StrFormat("%.2f (%.2f–%.2f)", ratio->median, ratio->low, ratio->high);
+}
+
+std::string SpreadFigure(const absl::optional<Spread>& spread) {
+  if (!spread || spread->median == 0) return "";
+  return absl::StrFormat("±%.0f %%", (spread->high - spread->low) / 2 / spread->median * 100);
+}
+
+Rows RowsOf(const Cell& cell) {
   const Series* base = FindSeries(cell, cell.baseline);
   if (base != nullptr && base->samples.empty()) base = nullptr;
   const Measure headline = HeadlineOf(cell);
 
-  std::vector<std::vector<std::string>> rows(1);
+  Rows rows(1);
   rows[0] = {"contender"};
   std::vector<Measure> columns;
   for (const Measure measure : AllMeasures()) {
@@ -80,9 +124,8 @@ std::vector<std::string> NotesOf(const Cell& cell) {
   return notes;
 }
 
-std::vector<std::vector<std::string>> LossRows(const std::vector<Loss>& losses,
-                                               const std::string& subject) {
-  std::vector<std::vector<std::string>> rows = {
+Rows LossRows(const std::vector<Loss>& losses, const std::string& subject) {
+  Rows rows = {
       {"cell", "measure", subject, "beaten by", "its figure", "ratio", "its req/s / ours"}};
   for (const Loss& loss : losses) {
     const Series* own = FindSeries(*loss.cell, subject);
@@ -94,6 +137,31 @@ std::vector<std::vector<std::string>> LossRows(const std::vector<Loss>& losses,
          RatioFigure(RatioOver(Measure::kRequestsPerSecond, *loss.cell, *loss.winner, *own))});
   }
   return rows;
+}
+
+std::string TextTable(const Rows& rows) {
+  std::vector<size_t> widths(rows[0].size());
+  for (const auto& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], PlacesOf(row[i]));
+  }
+  std::string table;
+  for (const auto& row : rows) {
+    absl::StrAppend(&table, " ");
+    for (size_t i = 0; i < row.size(); ++i) {
+      const std::string blanks(widths[i] - PlacesOf(row[i]), ' ');
+      absl::StrAppend(&table, " ", i == 0 ? row[i] : blanks, i == 0 ? blanks : row[i],
+                      i + 1 < row.size() ? " " : "\n");
+    }
+  }
+  return table;
+}
+
+std::string CellTable(const Cell& cell) {
+  const Rows rows = RowsOf(cell);
+  std::string table = absl::StrCat(TitleOf(cell), "\n");
+  if (rows.size() > 1) absl::StrAppend(&table, TextTable(rows));
+  for (const std::string& note : NotesOf(cell)) absl::StrAppend(&table, "  ", note, "\n");
+  return table;
 }
 
 }  // namespace objmapper::bench
