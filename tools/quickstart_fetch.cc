@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
@@ -29,6 +28,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "client/client.h"
+#include "net/clock.h"
 #include "net/errno_status.h"
 #include "net/standard_streams.h"
 #include "net/unique_fd.h"
@@ -44,25 +44,11 @@ namespace {
 
 using client::Client;
 using protocol::Mode;
-using Clock = std::chrono::steady_clock;
 
 constexpr int kRounds = 10;
 
 // Takes an object's next bytes. One that only counts them makes the fastest client there is.
 using Sink = std::function<absl::Status(absl::string_view)>;
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  const net::UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return net::ErrnoToStatus(errno, absl::StrCat("open ", path));
-  std::string content;
-  char buffer[65536];
-  ssize_t got;
-  while ((got = read(fd.get(), buffer, sizeof(buffer))) > 0) {
-    content.append(buffer, static_cast<size_t>(got));
-  }
-  if (got < 0) return net::ErrnoToStatus(errno, absl::StrCat("read ", path));
-  return content;
-}
 
 // Both ways to an object's bytes read through one buffer of this size.
 absl::Span<char> Buffer() {
@@ -106,6 +92,17 @@ absl::StatusOr<net::UniqueFd> OpenPath(const std::string& uri) {
   net::UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return net::ErrnoToStatus(errno, absl::StrCat("open ", path));
   return fd;
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& uri) {
+  const absl::StatusOr<net::UniqueFd> fd = OpenPath(uri);
+  if (!fd.ok()) return fd.status();
+  std::string content;
+  const absl::Status status = ReadThrough(fd->get(), uri, [&content](absl::string_view piece) {
+    content.append(piece.data(), piece.size());
+    return absl::OkStatus();
+  });
+  return status.ok() ? content : absl::StatusOr<std::string>(status);
 }
 
 // One way to fetch: a line of the table for each size.
@@ -169,16 +166,13 @@ struct Line {
 // Fetches again and again for a round's time, but at least once.
 absl::Status MeasureRound(Client* client, Line* line) {
   const Sink drop = [](absl::string_view) { return absl::OkStatus(); };
-  const Clock::time_point end =
-      Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                         std::chrono::duration<double>(FLAGS_seconds / kRounds));
+  const int64_t end_ns = net::NowNs() + static_cast<int64_t>(FLAGS_seconds / kRounds * 1e9);
   do {
-    const Clock::time_point begin = Clock::now();
+    const int64_t begin_ns = net::NowNs();
     const absl::Status status = line->way.fetch(client, line->uri, drop);
     if (!status.ok()) return status;
-    line->times_us.push_back(
-        std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
-  } while (Clock::now() < end);
+    line->times_us.push_back(static_cast<double>(net::NowNs() - begin_ns) / 1e3);
+  } while (net::NowNs() < end_ns);
   return absl::OkStatus();
 }
 
@@ -218,7 +212,7 @@ absl::Status MeasureServer(const std::string& url, const std::vector<std::string
   std::vector<Line> lines;
   for (const Way& way : WaysOver(*client)) {
     for (const std::string& uri : uris) {
-      const absl::StatusOr<std::string> expected = ReadFile(absl::StrCat(FLAGS_root, "/", uri));
+      const absl::StatusOr<std::string> expected = ReadFile(uri);
       if (!expected.ok()) return expected.status();
       const absl::Status same = Compare(&*client, uri, way, *expected);
       if (!same.ok()) {

@@ -117,36 +117,35 @@ absl::Status WriteForms(const Report& report, const Settings& settings) {
   return WriteFile(settings.html_file, ToHtml(report, *chart_js));
 }
 
-absl::StatusOr<Report> Given(const Settings& settings, const std::string& command) {
-  if (settings.from_json.empty()) return RunAll(Scenarios(settings), settings, command);
-  const absl::StatusOr<std::string> json = ReadFile(settings.from_json);
+absl::StatusOr<Report> ReadReport(const std::string& path) {
+  const absl::StatusOr<std::string> json = ReadFile(path);
   if (!json.ok()) return json.status();
   absl::StatusOr<Report> report = FromJson(*json);
-  if (!report.ok()) {
-    return absl::InvalidArgumentError(settings.from_json + ": " +
-                                      std::string(report.status().message()));
+  if (report.ok()) return report;
+  return absl::InvalidArgumentError(absl::StrCat(path, ": ", report.status().message()));
+}
+
+// Measures a workload, or the scenarios of "report" (or reads --from_json), and writes what is
+// wanted of it. Returns the exit code.
+int MeasureAndWrite(const std::string& workload, const Settings& settings,
+                    const std::string& command) {
+  const bool scenarios = workload == "report";
+  absl::StatusOr<Report> report;
+  if (scenarios && !settings.from_json.empty()) {
+    report = ReadReport(settings.from_json);
+  } else {
+    const absl::StatusOr<std::vector<CellPlan>> plans =
+        scenarios ? Scenarios(settings) : PlanOf(workload, settings);
+    if (!plans.ok()) return Fail(plans.status(), 2);
+    report = RunAll(*plans, settings, command);
   }
-  return report;
-}
-
-// "bench report": measures the scenarios (or reads --from_json), and writes --out, and --json and
-// --html when given. An interrupted run writes the forms but leaves --out as it was.
-absl::Status WriteDocs(const Settings& settings, const std::string& command) {
-  const absl::StatusOr<Report> report = Given(settings, command);
-  if (!report.ok()) return report.status();
-  absl::Status status = WriteForms(*report, settings);
-  if (!status.ok() || Interrupted()) return status;
-  status = WriteFile(settings.out, DocsOf(*report));
-  if (status.ok()) fprintf(stderr, "bench: wrote %s\n", settings.out.c_str());
-  return status;
-}
-
-int Measure(const std::string& workload, const Settings& settings, const std::string& command) {
-  absl::StatusOr<std::vector<CellPlan>> plans = PlanOf(workload, settings);
-  if (!plans.ok()) return Fail(plans.status(), 2);
-  absl::StatusOr<Report> report = RunAll(*plans, settings, command);
   if (!report.ok()) return Fail(report.status(), 1);
-  const absl::Status written = WriteForms(*report, settings);
+  absl::Status written = WriteForms(*report, settings);
+  // An interrupted run leaves --out as it was.
+  if (scenarios && written.ok() && !Interrupted()) {
+    written = WriteFile(settings.out, DocsOf(*report));
+    if (written.ok()) fprintf(stderr, "bench: wrote %s\n", settings.out.c_str());
+  }
   if (!written.ok()) return Fail(written, 1);
   return Interrupted() ? 130 : 0;
 }
@@ -185,10 +184,7 @@ int Main(int argc, char** argv) {
   const absl::StatusOr<Settings> settings = SettingsFromFlags();
   if (!settings.ok()) return Fail(settings.status(), 2);
   WatchForInterrupts();
-  if (strcmp(argv[1], "report") != 0) return Measure(argv[1], *settings, command);
-  const absl::Status written = WriteDocs(*settings, command);
-  if (!written.ok()) return Fail(written, 1);
-  return Interrupted() ? 130 : 0;
+  return MeasureAndWrite(argv[1], *settings, command);
 }
 
 }  // namespace

@@ -20,6 +20,11 @@ namespace objmapper::bench {
 
 namespace {
 
+absl::Status MakeFolder(const std::string& path) {
+  if (mkdir(path.c_str(), 0755) == 0 || errno == EEXIST) return absl::OkStatus();
+  return net::ErrnoToStatus(errno, absl::StrCat("make ", path));
+}
+
 absl::Status WriteObject(const std::string& path, uint64_t bytes, bool sparse) {
   struct stat there;
   if (stat(path.c_str(), &there) == 0 && static_cast<uint64_t>(there.st_size) == bytes) {
@@ -102,10 +107,8 @@ absl::StatusOr<ObjectFolder> ObjectFolder::Make(const std::string& work_dir) {
   }
   // Peers run as users of their own.
   chmod(path.c_str(), 0755);
-  if (mkdir((path + "/objects").c_str(), 0755) != 0) {
-    return net::ErrnoToStatus(errno, absl::StrCat("make ", path, "/objects"));
-  }
-  return ObjectFolder(std::move(path));
+  absl::Status status = MakeFolder(path + "/objects");
+  return status.ok() ? ObjectFolder(std::move(path)) : absl::StatusOr<ObjectFolder>(status);
 }
 
 ObjectFolder::ObjectFolder(ObjectFolder&& other)
@@ -128,9 +131,7 @@ absl::StatusOr<ObjectSet> ObjectFolder::Prepare(const std::vector<ObjectSet::Obj
                                                 bool sparse, const std::string& folder,
                                                 uint64_t files_max) {
   const std::string root = folder.empty() ? path_ + "/objects" : absl::StrCat(path_, "/", folder);
-  if (mkdir(root.c_str(), 0755) != 0 && errno != EEXIST) {
-    return net::ErrnoToStatus(errno, absl::StrCat("make ", root));
-  }
+  if (absl::Status status = MakeFolder(root); !status.ok()) return status;
   for (size_t i = 0; i < objects.size(); ++i) {
     const std::string path = absl::StrCat(root, "/", objects[i].name);
     if (i < files_max) {

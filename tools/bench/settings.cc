@@ -2,8 +2,6 @@
 
 #include <gflags/gflags.h>
 
-#include <algorithm>
-
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"

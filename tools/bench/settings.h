@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "tools/bench/load/endpoint.h"
+#include "tools/bench/load/load.h"
 
 namespace objmapper::bench {
 

@@ -1,8 +1,6 @@
 // Which workloads there are, and who takes part in their cells.
 #include <sys/resource.h>
 
-#include <algorithm>
-
 #include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"

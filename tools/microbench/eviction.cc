@@ -8,8 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/memory/fifo_map.h"
-#include "tools/microbench/lru.h"
-#include "tools/microbench/zipf.h"
+#include "tools/microbench/cache_model.h"
 
 namespace objmapper {
 namespace {

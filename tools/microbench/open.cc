@@ -60,12 +60,19 @@ class Folder {
   std::unique_ptr<storage::Tree> tree_;
 };
 
-void BareOpenat(benchmark::State& state) {
-  const Folder folder(state.range(0));
+// Opens again and again.
+template <typename Open>
+void Measure(benchmark::State& state, Open open) {
   for (auto _ : state) {
-    const net::UniqueFd fd(openat(folder.directory(), folder.uri().c_str(), O_RDONLY | O_CLOEXEC));
+    const net::UniqueFd fd(open());
     PCHECK(fd.valid());
   }
+}
+
+void BareOpenat(benchmark::State& state) {
+  const Folder folder(state.range(0));
+  Measure(state,
+          [&] { return openat(folder.directory(), folder.uri().c_str(), O_RDONLY | O_CLOEXEC); });
 }
 BENCHMARK(BareOpenat)->ArgName("depth")->Arg(0)->Arg(3);
 
@@ -101,10 +108,7 @@ net::UniqueFd Memfd() {
 void MemfdByPath(benchmark::State& state) {
   const net::UniqueFd memfd = Memfd();
   const std::string path = absl::StrCat("/proc/self/fd/", memfd.get());
-  for (auto _ : state) {
-    const net::UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    PCHECK(fd.valid());
-  }
+  Measure(state, [&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC); });
 }
 BENCHMARK(MemfdByPath);
 
@@ -112,35 +116,32 @@ void MemfdAnew(benchmark::State& state) {
   const net::UniqueFd memfd = Memfd();
   const net::UniqueFd descriptors(open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC));
   const std::string number = absl::StrCat(memfd.get());
-  for (auto _ : state) {
-    const net::UniqueFd fd(openat(descriptors.get(), number.c_str(), O_RDONLY | O_CLOEXEC));
-    PCHECK(fd.valid());
-  }
+  Measure(state, [&] { return openat(descriptors.get(), number.c_str(), O_RDONLY | O_CLOEXEC); });
 }
 BENCHMARK(MemfdAnew);
 
 void MemfdDuplicated(benchmark::State& state) {
   const net::UniqueFd memfd = Memfd();
-  for (auto _ : state) {
-    const net::UniqueFd fd(fcntl(memfd.get(), F_DUPFD_CLOEXEC, 0));
-    PCHECK(fd.valid());
-  }
+  Measure(state, [&] { return fcntl(memfd.get(), F_DUPFD_CLOEXEC, 0); });
 }
 BENCHMARK(MemfdDuplicated);
 
-// Through the tier, where the object is, and where it is not while others are.
-void MemoryTierOpen(benchmark::State& state) {
+std::unique_ptr<storage::MemoryTier> TierWithObject() {
   auto tier = *storage::MemoryTier::Create({.bytes_max = 1 << 20});
   net::UniqueFd memfd = Memfd();
   CHECK(*tier->Adopt("object", &memfd, absl::InfiniteDuration(), [] { return absl::OkStatus(); }));
+  return tier;
+}
+
+// Through the tier, where the object is, and where it is not while others are.
+void MemoryTierOpen(benchmark::State& state) {
+  const auto tier = TierWithObject();
   for (auto _ : state) CHECK(tier->Open("object")->ok());
 }
 BENCHMARK(MemoryTierOpen);
 
 void MemoryTierMiss(benchmark::State& state) {
-  auto tier = *storage::MemoryTier::Create({.bytes_max = 1 << 20});
-  net::UniqueFd memfd = Memfd();
-  CHECK(*tier->Adopt("object", &memfd, absl::InfiniteDuration(), [] { return absl::OkStatus(); }));
+  const auto tier = TierWithObject();
   for (auto _ : state) CHECK(!tier->Open("a/b/c/absent").has_value());
 }
 BENCHMARK(MemoryTierMiss);

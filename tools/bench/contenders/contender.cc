@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
@@ -13,47 +14,39 @@
 namespace objmapper::bench {
 namespace {
 
-struct Entry {
-  const char* name;
+// Contenders that are started alike.
+struct Group {
   Kind kind;
   Starter* start;
+  std::vector<std::string> names;
 };
 
 // In the order of reports.
-constexpr Entry kEntries[] = {
-    {"mode_routing", Kind::kModel, StartModel},
-    {"other_build", Kind::kModel, StartOtherBuild},
-    {"auto", Kind::kModel, StartModel},
-    {"thread_per_request", Kind::kModel, StartModel},
-    {"thread_per_connection", Kind::kModel, StartModel},
-    {"thread_pool", Kind::kModel, StartModel},
-    {"accept_pool", Kind::kModel, StartModel},
-    {"work_stealing", Kind::kModel, StartModel},
-    {"epoll", Kind::kModel, StartModel},
-    {"uring", Kind::kModel, StartModel},
-    {"seda", Kind::kModel, StartModel},
-    {"floor_fdpass", Kind::kFloor, StartFloor},
-    {"floor_fdpass_poll", Kind::kFloor, StartFloor},
-    {"floor_fdpass_v1", Kind::kFloor, StartFloor},
-    {"floor_fdpass_v1_two", Kind::kFloor, StartFloor},
-    {"floor_fdpass_batch", Kind::kFloor, StartFloor},
-    {"floor_copy_buffer", Kind::kFloor, StartFloor},
-    {"floor_copy_map", Kind::kFloor, StartFloor},
-    {"floor_copy_ring", Kind::kFloor, StartFloor},
-    {"floor_splice", Kind::kFloor, StartFloor},
-    {"floor_sendfile", Kind::kFloor, StartFloor},
-    {"nginx", Kind::kPeer, StartNginx},
-    {"lighttpd", Kind::kPeer, StartLighttpd},
-    {"h2o", Kind::kPeer, StartH2o},
-    {"redis", Kind::kPeer, StartRedis},
-    {"memcached", Kind::kPeer, StartMemcached},
-    {"dbus_broker", Kind::kPeer, StartDbusBroker},
-    {"dbus_daemon", Kind::kPeer, StartDbusDaemon},
-};
+const std::vector<Group>& Groups() {
+  static const auto* const kGroups = new std::vector<Group>{
+      {Kind::kModel,
+       StartModel,
+       {"mode_routing", "other_build", "auto", "thread_per_request", "thread_per_connection",
+        "thread_pool", "accept_pool", "work_stealing", "epoll", "uring", "seda"}},
+      {Kind::kFloor,
+       StartFloor,
+       {"floor_fdpass", "floor_fdpass_poll", "floor_fdpass_v1", "floor_fdpass_v1_two",
+        "floor_fdpass_batch", "floor_copy_buffer", "floor_copy_map", "floor_copy_ring",
+        "floor_splice", "floor_sendfile"}},
+      {Kind::kPeer, StartNginx, {"nginx"}},
+      {Kind::kPeer, StartLighttpd, {"lighttpd"}},
+      {Kind::kPeer, StartH2o, {"h2o"}},
+      {Kind::kPeer, StartRedis, {"redis"}},
+      {Kind::kPeer, StartMemcached, {"memcached"}},
+      {Kind::kPeer, StartDbusBroker, {"dbus_broker"}},
+      {Kind::kPeer, StartDbusDaemon, {"dbus_daemon"}},
+  };
+  return *kGroups;
+}
 
-const Entry* Find(const std::string& name) {
-  for (const Entry& entry : kEntries) {
-    if (name == entry.name) return &entry;
+const Group* Find(const std::string& name) {
+  for (const Group& group : Groups()) {
+    if (absl::c_linear_search(group.names, name)) return &group;
   }
   return nullptr;
 }
@@ -147,28 +140,28 @@ absl::StatusOr<Usage> Contender::usage() const {
 absl::StatusOr<std::unique_ptr<Contender>> StartContender(const ContenderOptions& options,
                                                           const ObjectSet& objects) {
   if (objects.objects.empty()) return absl::InvalidArgumentError("there are no objects to serve");
-  const Entry* const entry = Find(options.name);
-  if (entry == nullptr) {
+  const Group* const group = Find(options.name);
+  if (group == nullptr) {
     return absl::InvalidArgumentError(
         absl::StrCat("there is no contender \"", options.name, "\"; there are\n", Roster()));
   }
-  auto contender = std::make_unique<Contender>(options, entry->kind);
-  entry->start(options, objects, *contender);
+  auto contender = std::make_unique<Contender>(options, group->kind);
+  group->start(options, objects, *contender);
   if (!contender->status().ok()) return contender->status();
   return contender;
 }
 
 std::vector<std::string> ContenderNames(Kind kind) {
   std::vector<std::string> names;
-  for (const Entry& entry : kEntries) {
-    if (entry.kind == kind) names.push_back(entry.name);
+  for (const Group& group : Groups()) {
+    if (group.kind == kind) absl::c_copy(group.names, std::back_inserter(names));
   }
   return names;
 }
 
 absl::optional<Kind> KindOf(const std::string& name) {
-  const Entry* const entry = Find(name);
-  return entry == nullptr ? absl::nullopt : absl::optional<Kind>(entry->kind);
+  const Group* const group = Find(name);
+  return group == nullptr ? absl::nullopt : absl::optional<Kind>(group->kind);
 }
 
 std::string Roster() {

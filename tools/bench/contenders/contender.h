@@ -16,7 +16,7 @@
 #include "net/address.h"
 #include "net/unique_fd.h"
 #include "tools/bench/contenders/process.h"
-#include "tools/bench/load/endpoint.h"
+#include "tools/bench/load/load.h"
 
 namespace objmapper::bench {
 

@@ -3,7 +3,6 @@
 // core.
 #include <unistd.h>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/substitute.h"
 #include "tools/bench/contenders/place.h"
 #include "tools/bench/contenders/starters.h"

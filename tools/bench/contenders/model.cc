@@ -1,7 +1,6 @@
 // objmapper's own server, with one of its concurrency models; and this program again, as a floor.
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -33,14 +32,20 @@ absl::Status AskOnce(const net::Address& address, const std::string& name) {
   return absl::OkStatus();
 }
 
-void StartServer(const std::string& server, const std::string& model,
-                 const ContenderOptions& options, const ObjectSet& objects, Contender& contender) {
+}  // namespace
+
+void StartModel(const ContenderOptions& options, const ObjectSet& objects, Contender& contender) {
+  const bool other = options.name == "other_build";
+  if (other && options.other_server.empty()) {
+    contender.Check(absl::InvalidArgumentError(
+        "other_build: which? --other_server=PATH names the server's binary"));
+  }
   std::vector<std::string> argv = {
-      server,
+      other ? options.other_server : contender.Take(BuiltProgram("server/server")),
       absl::StrCat("--root=", objects.root),
       absl::StrCat("--listen_unix=", contender.path()),
       absl::StrCat("--listen_tcp=127.0.0.1:", contender.port()),
-      absl::StrCat("--concurrency_model=", model),
+      absl::StrCat("--concurrency_model=", other ? "mode_routing" : options.name),
       // Some for those that look whether it is there.
       absl::StrCat("--max_connections=", options.connections_max + 16),
       "--idle_timeout=0",
@@ -52,22 +57,6 @@ void StartServer(const std::string& server, const std::string& model,
   contender.Await(Wire::kObjmapper, Transport::kTcp);
   if (!contender.status().ok()) return;
   contender.CheckWithLog(AskOnce(contender.address(Transport::kUnix), objects.objects[0].name));
-}
-
-}  // namespace
-
-void StartModel(const ContenderOptions& options, const ObjectSet& objects, Contender& contender) {
-  StartServer(contender.Take(BuiltProgram("server/server")), options.name, options, objects,
-              contender);
-}
-
-void StartOtherBuild(const ContenderOptions& options, const ObjectSet& objects,
-                     Contender& contender) {
-  if (options.other_server.empty()) {
-    contender.Check(absl::InvalidArgumentError(
-        "other_build: which? --other_server=PATH names the server's binary"));
-  }
-  StartServer(options.other_server, "mode_routing", options, objects, contender);
 }
 
 void StartFloor(const ContenderOptions& options, const ObjectSet& objects, Contender& contender) {

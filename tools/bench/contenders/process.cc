@@ -73,38 +73,32 @@ void AddStatus(pid_t pid, Usage* usage) {
   }
 }
 
-int CountDescriptors(pid_t pid) {
-  int count = 0;
+// The entries of /proc/`pid`/`folder`, as far as there are any.
+std::vector<std::filesystem::path> EntriesOf(pid_t pid, const char* folder) {
+  std::vector<std::filesystem::path> entries;
   std::error_code error;
-  for (std::filesystem::directory_iterator entry(absl::StrCat("/proc/", pid, "/fd"), error), end;
+  for (std::filesystem::directory_iterator entry(absl::StrCat("/proc/", pid, "/", folder), error),
+       end;
        !error && entry != end; entry.increment(error)) {
-    ++count;
+    entries.push_back(entry->path());
   }
-  return count;
+  return entries;
 }
 
 // False: it has ended.
-bool AddUsageOf(pid_t pid, Usage* usage);
-
-void AddChildren(pid_t pid, Usage* usage) {
-  std::error_code error;
-  for (std::filesystem::directory_iterator task(absl::StrCat("/proc/", pid, "/task"), error), end;
-       !error && task != end; task.increment(error)) {
-    std::ifstream children(task->path() / "children");
-    pid_t child = 0;
-    // One that has just ended is no error of its parent's.
-    while (children >> child) AddUsageOf(child, usage);
-  }
-}
-
 bool AddUsageOf(pid_t pid, Usage* usage) {
   clockid_t clock;
   timespec cpu;
   if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &cpu) != 0) return false;
   usage->cpu_ns += cpu.tv_sec * int64_t{1000000000} + cpu.tv_nsec;
   AddStatus(pid, usage);
-  usage->descriptors += CountDescriptors(pid);
-  AddChildren(pid, usage);
+  usage->descriptors += static_cast<int>(EntriesOf(pid, "fd").size());
+  for (const std::filesystem::path& task : EntriesOf(pid, "task")) {
+    std::ifstream children(task / "children");
+    pid_t child = 0;
+    // One that has just ended is no error of its parent's.
+    while (children >> child) AddUsageOf(child, usage);
+  }
   return true;
 }
 

@@ -10,9 +10,10 @@ namespace objmapper::bench {
 using Starter = void(const ContenderOptions& options, const ObjectSet& objects,
                      Contender& contender);
 
-// model.cc: our server, with a concurrency model; and mode_routing by options.other_server, to have
-// what another build does beside this one; and this program again, as a floor (floor/floor_main.h).
-Starter StartModel, StartOtherBuild, StartFloor;
+// model.cc: our server, with a concurrency model, or for other_build mode_routing by
+// options.other_server, to have what another build does beside this one; and this program again, as
+// a floor (floor/floor_main.h).
+Starter StartModel, StartFloor;
 // http_peers.cc
 Starter StartNginx, StartLighttpd, StartH2o;
 // value_peers.cc

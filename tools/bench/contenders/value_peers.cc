@@ -1,22 +1,18 @@
 // redis and memcached: the objects as values in their memory, put there over their own sockets.
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <string.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/substitute.h"
-#include "net/address.h"
 #include "net/dial.h"
 #include "net/errno_status.h"
 #include "tools/bench/contenders/place.h"
 #include "tools/bench/contenders/starters.h"
+#include "tools/bench/load/wire_driver.h"
 
 namespace objmapper::bench {
 namespace {
@@ -35,22 +31,16 @@ absl::Status SendAll(int socket, absl::string_view text) {
   return absl::OkStatus();
 }
 
-// Stores one object: `before`, its bytes, CR LF; the answer must begin with `expected`.
-absl::Status Store(int socket, const std::string& path, uint64_t bytes, const std::string& before,
-                   absl::string_view expected) {
-  const net::UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) return net::ErrnoToStatus(errno, absl::StrCat("open ", path));
-  absl::Status status = SendAll(socket, before);
-  off_t offset = 0;
-  while (status.ok() && static_cast<uint64_t>(offset) < bytes) {
-    const ssize_t sent = sendfile(socket, file.get(), &offset, bytes - offset);
-    if (sent == 0) status = absl::DataLossError(absl::StrCat(path, " has become shorter"));
-    if (sent < 0) status = net::ErrnoToStatus(errno, absl::StrCat("send ", path));
-  }
-  if (status.ok()) status = SendAll(socket, "\r\n");
+// Stores the file `path` under `name`.
+absl::Status Store(int socket, const WireDriver& language, const std::string& name,
+                   const std::string& path) {
+  const absl::StatusOr<std::string> bytes = ReadFile(path);
+  if (!bytes.ok()) return bytes.status();
+  absl::Status status = SendAll(socket, language.Request(Ask::kPut, name, *bytes));
   if (!status.ok()) return status;
   std::string answer;
-  while (answer.empty() || answer.back() != '\n') {
+  Head head;
+  while ((head = language.Next(answer, Ask::kPut, 0)).kind == Head::Kind::kNeedMore) {
     pollfd readable{socket, POLLIN, 0};
     char piece[256];
     if (poll(&readable, 1, kFillPatienceMs) != 1) {
@@ -60,32 +50,28 @@ absl::Status Store(int socket, const std::string& path, uint64_t bytes, const st
     if (got <= 0) return absl::UnavailableError(absl::StrCat("hung up when ", path, " was stored"));
     answer.append(piece, got);
   }
-  if (answer.compare(0, expected.size(), expected.data(), expected.size()) != 0) {
-    return absl::InternalError(absl::StrCat(path, " was not stored: ", answer));
-  }
-  return absl::OkStatus();
+  if (head.kind == Head::Kind::kAnswer && head.ok) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat(path, " was not stored: ", answer));
 }
 
-// Stores all objects that fit. `redis`: else memcached's language.
-absl::Status FillAt(const net::Address& address, const ObjectSet& objects, bool redis) {
+// Stores all objects that fit.
+absl::Status FillAt(const net::Address& address, const WireDriver& language,
+                    const ObjectSet& objects) {
   absl::StatusOr<net::UniqueFd> socket = net::Dial(address, Contender::kStartTime);
   if (!socket.ok()) return socket.status();
   for (const ObjectSet::Object& object : objects.objects) {
     if (object.bytes > kValueBytesMax) continue;
-    const std::string before =
-        redis ? absl::StrCat("*3\r\n$3\r\nSET\r\n$", object.name.size(), "\r\n", object.name,
-                             "\r\n$", object.bytes, "\r\n")
-              : absl::StrCat("set ", object.name, " 0 0 ", object.bytes, "\r\n");
-    absl::Status stored = Store(socket->get(), absl::StrCat(objects.root, "/", object.name),
-                                object.bytes, before, redis ? "+OK" : "STORED");
+    absl::Status stored =
+        Store(socket->get(), language, object.name, absl::StrCat(objects.root, "/", object.name));
     if (!stored.ok()) return stored;
   }
   return absl::OkStatus();
 }
 
-void Fill(Contender& contender, Transport transport, const ObjectSet& objects, bool redis) {
+void Fill(Contender& contender, Transport transport, const WireDriver& language,
+          const ObjectSet& objects) {
   if (!contender.status().ok()) return;
-  contender.CheckWithLog(FillAt(contender.address(transport), objects, redis));
+  contender.CheckWithLog(FillAt(contender.address(transport), language, objects));
 }
 
 // Appends the words of `line`; two blanks in a row have an empty one between them.
@@ -119,7 +105,7 @@ void StartRedis(const ContenderOptions& options, const ObjectSet& objects, Conte
   contender.Start(std::move(argv));
   contender.Await(Wire::kRedis, Transport::kUnix);
   contender.Await(Wire::kRedis, Transport::kTcp);
-  Fill(contender, Transport::kUnix, objects, /*redis=*/true);
+  Fill(contender, Transport::kUnix, *MakeRedis(), objects);
   RemarkOnSkipped(objects, contender);
 }
 
@@ -147,10 +133,10 @@ void StartMemcached(const ContenderOptions& options, const ObjectSet& objects,
   on_tcp.insert(on_tcp.end(), {"-l", "127.0.0.1", "-p", absl::StrCat(contender.port()), "-U", "0"});
   contender.Start(std::move(on_unix));
   contender.Await(Wire::kMemcached, Transport::kUnix);
-  Fill(contender, Transport::kUnix, objects, /*redis=*/false);
+  Fill(contender, Transport::kUnix, *MakeMemcached(), objects);
   contender.Start(std::move(on_tcp), "_tcp");
   contender.Await(Wire::kMemcached, Transport::kTcp);
-  Fill(contender, Transport::kTcp, objects, /*redis=*/false);
+  Fill(contender, Transport::kTcp, *MakeMemcached(), objects);
   RemarkOnSkipped(objects, contender);
   contender.AddRemark("two processes: one for each transport; memory is that of both");
 }

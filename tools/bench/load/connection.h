@@ -9,7 +9,6 @@
 
 #include "absl/status/statusor.h"
 #include "net/unique_fd.h"
-#include "tools/bench/load/endpoint.h"
 #include "tools/bench/load/inbox.h"
 #include "tools/bench/load/load.h"
 #include "tools/bench/load/plan.h"

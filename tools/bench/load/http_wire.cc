@@ -1,10 +1,10 @@
 // HTTP/1.1: a GET of a static file.
 #include <string.h>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "tools/bench/load/wire_driver.h"
 
 namespace objmapper::bench {

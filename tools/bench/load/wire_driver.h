@@ -13,7 +13,6 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "tools/bench/load/endpoint.h"
 #include "tools/bench/load/load.h"
 
 namespace objmapper::bench {

@@ -5,7 +5,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "tools/bench/report/measure.h"
+#include "tools/bench/report/report.h"
 #include "tools/bench/report/table.h"
 
 namespace objmapper::bench {

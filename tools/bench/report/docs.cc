@@ -5,7 +5,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "tools/bench/report/findings.h"
-#include "tools/bench/report/measure.h"
 #include "tools/bench/report/report.h"
 #include "tools/bench/report/table.h"
 
@@ -75,10 +74,9 @@ absl::optional<Spread> In(const Cell* cell, const std::string& contender, Measur
 // Work time over total time: what the bare floor spends on a request, over what the contender does.
 std::string EfficiencyOf(const Cell* cell, const std::string& contender) {
   if (cell == nullptr) return "-";
-  const Series* series = FindSeries(*cell, contender);
   const Series* floor = BestOfKind(*cell, Measure::kServerCpuUs, Kind::kFloor);
-  if (series == nullptr || floor == nullptr) return "-";
-  const auto ratio = RatioOver(Measure::kServerCpuUs, *cell, *floor, *series);
+  if (floor == nullptr) return "-";
+  const auto ratio = RatioOver(Measure::kServerCpuUs, *cell, *floor, FindSeries(*cell, contender));
   return ratio ? absl::StrFormat("%.0f %%", ratio->median * 100) : "-";
 }
 
@@ -180,10 +178,8 @@ std::string Asynchronous(const Report& report) {
     const auto rate = SpreadOf(Measure::kRequestsPerSecond, *cell, "uring");
     absl::StrAppend(&text, "They can: the `uring` model passes them with IORING_OP_SENDMSG. In ",
                     TitleOf(*cell), " it answered ", Figure(rate), " requests/s");
-    const Series* own = FindSeries(*cell, kSubject);
-    const auto ratio = own == nullptr ? absl::nullopt
-                                      : RatioOver(Measure::kRequestsPerSecond, *cell,
-                                                  *FindSeries(*cell, "uring"), *own);
+    const auto ratio = RatioOver(Measure::kRequestsPerSecond, *cell, FindSeries(*cell, "uring"),
+                                 FindSeries(*cell, kSubject));
     if (ratio) {
       const Verdict verdict = Judge(*ratio, /*less_is_better=*/false);
       absl::StrAppend(&text, ", ", RatioFigure(ratio), " of ", kSubject, "'s: ",

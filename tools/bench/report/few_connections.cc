@@ -4,7 +4,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tools/bench/report/findings.h"
-#include "tools/bench/report/measure.h"
 #include "tools/bench/report/report.h"
 #include "tools/bench/report/table.h"
 

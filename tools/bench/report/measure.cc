@@ -1,11 +1,10 @@
 // Figures of samples, and ratios between contenders.
-#include "tools/bench/report/measure.h"
-
 #include <algorithm>
 #include <iterator>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "tools/bench/report/report.h"
 
 namespace objmapper::bench {
 
@@ -135,16 +134,16 @@ Measure HeadlineOf(const Cell& cell) {
   return latency ? Measure::kP99Us : Measure::kRequestsPerSecond;
 }
 
-const Series* FindSeries(const Cell& cell, const std::string& contender) {
+const Series& FindSeries(const Cell& cell, const std::string& contender) {
+  static const auto* const kNone = new Series;
   for (const Series& series : cell.series) {
-    if (series.contender == contender) return &series;
+    if (series.contender == contender) return series;
   }
-  return nullptr;
+  return *kNone;
 }
 
 absl::optional<Spread> SpreadOf(Measure measure, const Cell& cell, const std::string& contender) {
-  const Series* series = FindSeries(cell, contender);
-  return series == nullptr ? absl::nullopt : SpreadOver(measure, cell, *series);
+  return SpreadOver(measure, cell, FindSeries(cell, contender));
 }
 
 std::string ParameterOf(const Cell& cell, const std::string& name) {

@@ -7,7 +7,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "tools/bench/report/findings.h"
-#include "tools/bench/report/measure.h"
 #include "tools/bench/report/report.h"
 #include "tools/bench/report/table.h"
 
@@ -35,19 +34,15 @@ std::string EscapeHtml(const std::string& text) {
       text, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}, {"'", "&#39;"}});
 }
 
-std::string HtmlHeading(int level, const std::string& text) {
-  return absl::StrCat("<h", level, ">", EscapeHtml(text), "</h", level, ">\n");
-}
-
-std::string HtmlParagraph(const std::string& text) {
-  return absl::StrCat("<p>", EscapeHtml(text), "</p>\n");
+std::string Element(const std::string& tag, const std::string& text) {
+  return absl::StrCat("<", tag, ">", EscapeHtml(text), "</", tag, ">");
 }
 
 // A list; empty for no items.
 std::string HtmlList(const std::vector<std::string>& items) {
   if (items.empty()) return "";
   std::string html = "<ul>";
-  for (const std::string& item : items) absl::StrAppend(&html, "<li>", EscapeHtml(item), "</li>");
+  for (const std::string& item : items) absl::StrAppend(&html, Element("li", item));
   return absl::StrCat(html, "</ul>\n");
 }
 
@@ -58,8 +53,7 @@ std::string HtmlTable(const Rows& rows) {
   for (size_t row = 0; row < rows.size(); ++row) {
     absl::StrAppend(&html, "<tr>");
     for (size_t column = 0; column < rows[row].size(); ++column) {
-      const char* tag = row == 0 || column == 0 ? "th" : "td";
-      absl::StrAppend(&html, "<", tag, ">", EscapeHtml(rows[row][column]), "</", tag, ">");
+      absl::StrAppend(&html, Element(row == 0 || column == 0 ? "th" : "td", rows[row][column]));
     }
     absl::StrAppend(&html, "</tr>\n");
   }
@@ -68,8 +62,7 @@ std::string HtmlTable(const Rows& rows) {
 
 // A part that opens when its title is touched.
 std::string HtmlDetails(const std::string& title, const std::string& html) {
-  return absl::StrCat("<details><summary>", EscapeHtml(title), "</summary>\n", html,
-                      "</details>\n");
+  return absl::StrCat("<details>", Element("summary", title), "\n", html, "</details>\n");
 }
 
 // A script ends at "</script", whatever the language says of strings.
@@ -87,7 +80,7 @@ std::string Head(const Report& report) {
 
 std::string About(const Report& report) {
   const Machine& machine = report.machine;
-  std::string html = absl::StrCat("<header>", HtmlHeading(1, "objmapper benchmarks"));
+  std::string html = absl::StrCat("<header>", Element("h1", "objmapper benchmarks"));
   absl::StrAppend(&html, "<p class=\"meta\">",
                   EscapeHtml(absl::StrFormat(
                       "%s · %srounds: %s · %s · %s · %s", report.date,
@@ -109,12 +102,12 @@ Rows WinnerRows(const Report& report, Tally& tally) {
     const Measure measure = HeadlineOf(cell);
     const Series* best = BestOf(cell, measure);
     if (best == nullptr) continue;
-    const Series* own = FindSeries(cell, kSubject);
-    const Series* other = own == nullptr ? nullptr : BestOf(cell, measure, own);
+    const Series& own = FindSeries(cell, kSubject);
+    const Series* other = BestOf(cell, measure, &own);
     const Series* floor = BestOfKind(cell, measure, Kind::kFloor);
     absl::optional<Spread> ratio, to_floor;
-    if (other != nullptr) ratio = RatioOver(measure, cell, *own, *other);
-    if (own != nullptr && floor != nullptr) to_floor = RatioOver(measure, cell, *own, *floor);
+    if (other != nullptr) ratio = RatioOver(measure, cell, own, *other);
+    if (floor != nullptr) to_floor = RatioOver(measure, cell, own, *floor);
     std::string verdict = "-";
     if (ratio) {
       const auto judged = static_cast<size_t>(Judge(*ratio, LessIsBetter(measure)));
@@ -140,7 +133,7 @@ std::string Summary(const Report& report) {
   const std::vector<Loss> losses = LossesOf(report, kSubject);
   const std::vector<Loss> floors = LossesToFloors(report, kSubject);
 
-  std::string html = HtmlHeading(2, "In short");
+  std::string html = Element("h2", "In short");
   absl::StrAppend(&html, "<div class=\"cards\">",
                   Card("good", tally[0],
                        absl::StrCat("cells in which ", kSubject, " beats every model and peer")),
@@ -150,20 +143,23 @@ std::string Summary(const Report& report) {
                        "losses when p99 and server CPU are counted too"),
                   "</div>\n");
   absl::StrAppend(&html, HtmlDetails("Who wins each cell", HtmlTable(winners)),
-                  HtmlParagraph(NotTheSame(report)));
+                  Element("p", NotTheSame(report)));
 
-  absl::StrAppend(&html, "<section class=\"lose\">", HtmlHeading(2, "Where we lose"));
+  absl::StrAppend(&html, "<section class=\"lose\">", Element("h2", "Where we lose"));
   if (losses.empty()) {
     absl::StrAppend(
-        &html, HtmlParagraph(absl::StrCat(
-                   "In none of these cells did another model or a peer do clearly better than ",
-                   kSubject, " in throughput, p99 or server CPU.")));
+        &html,
+        Element("p",
+                absl::StrCat(
+                    "In none of these cells did another model or a peer do clearly better than ",
+                    kSubject, " in throughput, p99 or server CPU.")));
   } else {
     absl::StrAppend(
         &html,
-        HtmlParagraph("Another model or peer was better in these, the worst first. A ratio is the "
-                      "median of the rounds' ratios, with its quartiles. The latencies of one that "
-                      "left more connections without any answer do not count."),
+        Element("p",
+                "Another model or peer was better in these, the worst first. A ratio is the "
+                "median of the rounds' ratios, with its quartiles. The latencies of one that "
+                "left more connections without any answer do not count."),
         HtmlTable(LossRows(losses, kSubject)));
   }
   if (!floors.empty()) {
@@ -195,10 +191,10 @@ std::string Workloads(const Report& report) {
     std::string tables;
     for (; i < report.cells.size() && report.cells[i].workload == workload; ++i) {
       const Cell& cell = report.cells[i];
-      absl::StrAppend(&tables, HtmlHeading(4, TitleOf(cell)), HtmlTable(RowsOf(cell)),
+      absl::StrAppend(&tables, Element("h4", TitleOf(cell)), HtmlTable(RowsOf(cell)),
                       HtmlList(NotesOf(cell)));
     }
-    absl::StrAppend(&html, "<section>", HtmlHeading(2, workload),
+    absl::StrAppend(&html, "<section>", Element("h2", workload),
                     "<div class=\"charts\" data-workload=\"", EscapeHtml(workload), "\"></div>\n",
                     HtmlDetails("Tables", tables), "</section>\n");
   }
@@ -261,8 +257,8 @@ std::string ChartData(const Report& report) {
 
 std::string ToHtml(const Report& report, const std::string& chart_js) {
   return absl::StrCat(Head(report), About(report), Summary(report), Warnings(report),
-                      Workloads(report), "<section>", HtmlHeading(2, "How to read this"),
-                      HtmlParagraph(kHowToRead), Commands(report),
+                      Workloads(report), "<section>", Element("h2", "How to read this"),
+                      Element("p", kHowToRead), Commands(report),
                       "</section></main>\n<script type=\"application/json\" id=\"data\">",
                       ChartData(report), "</script>\n<script>\n", InlineScript(chart_js),
                       "\n</script>\n<script>\n", InlineScript(kJs), "</script>\n</body></html>\n");

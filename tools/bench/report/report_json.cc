@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "tools/bench/report/measure.h"
 #include "tools/bench/report/report.h"
 
 namespace objmapper::bench {

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "tools/bench/report/measure.h"
+#include "tools/bench/report/report.h"
 
 namespace objmapper::bench {
 
@@ -71,8 +71,8 @@ std::string SpreadFigure(const absl::optional<Spread>& spread) {
 }
 
 Rows RowsOf(const Cell& cell) {
-  const Series* base = FindSeries(cell, cell.baseline);
-  if (base != nullptr && base->samples.empty()) base = nullptr;
+  const Series& base = FindSeries(cell, cell.baseline);
+  const bool compared = !base.samples.empty();
   const Measure headline = HeadlineOf(cell);
 
   Rows rows(1);
@@ -85,7 +85,7 @@ Rows RowsOf(const Cell& cell) {
     if (measure == headline) rows[0].push_back("spread");
   }
   rows[0].push_back("errors");
-  if (base != nullptr) {
+  if (compared) {
     rows[0].push_back(headline == Measure::kP99Us              ? "× base p99"
                       : headline == Measure::kRssPerConnection ? "× base RSS"
                                                                : "× base req/s");
@@ -100,11 +100,11 @@ Rows RowsOf(const Cell& cell) {
       if (measure == headline) row.push_back(SpreadFigure(spread));
     }
     row.push_back(absl::StrCat(ErrorsOf(series)));
-    if (base == &series) {
+    if (&base == &series) {
       row.insert(row.end(), {"baseline", "baseline"});
-    } else if (base != nullptr) {
-      row.push_back(RatioFigure(RatioOver(headline, cell, series, *base)));
-      row.push_back(RatioFigure(RatioOver(Measure::kServerCpuUs, cell, series, *base)));
+    } else if (compared) {
+      row.push_back(RatioFigure(RatioOver(headline, cell, series, base)));
+      row.push_back(RatioFigure(RatioOver(Measure::kServerCpuUs, cell, series, base)));
     }
     rows.push_back(std::move(row));
   }
@@ -128,13 +128,13 @@ Rows LossRows(const std::vector<Loss>& losses, const std::string& subject) {
   Rows rows = {
       {"cell", "measure", subject, "beaten by", "its figure", "ratio", "its req/s / ours"}};
   for (const Loss& loss : losses) {
-    const Series* own = FindSeries(*loss.cell, subject);
+    const Series& own = FindSeries(*loss.cell, subject);
     rows.push_back(
         {TitleOf(*loss.cell), NameOf(loss.measure).phrase,
-         Figure(SpreadOver(loss.measure, *loss.cell, *own)), loss.winner->contender,
+         Figure(SpreadOver(loss.measure, *loss.cell, own)), loss.winner->contender,
          Figure(SpreadOver(loss.measure, *loss.cell, *loss.winner)), RatioFigure(loss.ratio),
          // A short latency of few answers is no great win: both are shown.
-         RatioFigure(RatioOver(Measure::kRequestsPerSecond, *loss.cell, *loss.winner, *own))});
+         RatioFigure(RatioOver(Measure::kRequestsPerSecond, *loss.cell, *loss.winner, own))});
   }
   return rows;
 }

@@ -6,7 +6,7 @@
 
 #include "absl/strings/string_view.h"
 #include "net/unique_fd.h"
-#include "tools/bench/load/endpoint.h"
+#include "tools/bench/load/load.h"
 
 namespace objmapper::bench {
 

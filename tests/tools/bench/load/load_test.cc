@@ -16,7 +16,6 @@
 #include "net/listener.h"
 #include "tests/e2e/object_tree.h"
 #include "tests/e2e/server_process.h"
-#include "tools/bench/load/endpoint.h"
 
 namespace objmapper::bench {
 namespace {

@@ -1,4 +1,4 @@
-#include "tools/bench/report/measure.h"
+#include "tools/bench/report/report.h"
 
 #include <gtest/gtest.h>
 

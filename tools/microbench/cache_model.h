@@ -1,14 +1,18 @@
-// A trace of requests by Zipf's law, the same each time.
+// What caches are compared by: a trace of requests, and the plainest cache there is.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <vector>
+
+#include "absl/container/flat_hash_map.h"
 
 namespace objmapper::storage {
 
+// Requests by Zipf's law, the same each time.
 class Zipf {
  public:
   // The k-th of `objects` is asked for in proportion to 1/k^skew.
@@ -34,6 +38,33 @@ class Zipf {
  private:
   std::vector<double> cumulative_;
   uint64_t state_ = 1;
+};
+
+// What was used longest ago goes.
+class Lru {
+ public:
+  explicit Lru(size_t entries_max) : entries_max_(entries_max) {}
+
+  // Whether it was there. It is afterwards.
+  bool Ask(size_t object) {
+    const auto found = places_.find(object);
+    if (found != places_.end()) {
+      order_.splice(order_.begin(), order_, found->second);
+      return true;
+    }
+    if (order_.size() == entries_max_) {
+      places_.erase(order_.back());
+      order_.pop_back();
+    }
+    order_.push_front(object);
+    places_.emplace(object, order_.begin());
+    return false;
+  }
+
+ private:
+  const size_t entries_max_;
+  std::list<size_t> order_;  // the latest first
+  absl::flat_hash_map<size_t, std::list<size_t>::iterator> places_;
 };
 
 }  // namespace objmapper::storage
