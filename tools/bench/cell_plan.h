@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
+#include "absl/types/span.h"
 #include "tools/bench/contenders/contender.h"
 #include "tools/bench/load/load.h"
 #include "tools/bench/settings.h"
@@ -81,7 +82,7 @@ struct Workload {
 };
 
 // In the order of "all".
-const std::vector<Workload>& Workloads();
+absl::Span<const Workload> Workloads();
 
 // The cells of a workload, or of "all". INVALID_ARGUMENT: there is no such workload; names all.
 absl::StatusOr<std::vector<CellPlan>> PlanOf(const std::string& workload, const Settings& settings);

@@ -76,10 +76,7 @@ class Beside {
         status_ = piece.status();
         return;
       }
-      sum_.first.latency.Merge(piece->first.latency);
-      sum_.first.requests += piece->first.requests;
-      sum_.client_cpu_ns += piece->client_cpu_ns;
-      sum_.errors += piece->errors;
+      sum_.Add(*piece);
     }
   }
 

@@ -105,27 +105,21 @@ absl::Status ReadDuration(const char* flag, absl::Duration& value) {
   return absl::OkStatus();
 }
 
-absl::Status CheckContender(const std::string& name) {
-  if (KindOf(name).has_value()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("there is no contender \"", name, "\"; there are\n", Roster()));
-}
-
 absl::Status ReadContenders(Settings& settings) {
   settings.contenders = Names(FLAGS_model);
-  // gflags gives a string flag without "=" no value; main() turns a bare --peers into "fitting".
-  if (FLAGS_peers == "fitting") {
-    settings.peers = true;
-  } else {
-    settings.peer_names = Names(FLAGS_peers);
-  }
   settings.baseline = FLAGS_baseline;
-  for (const auto* list : {&settings.contenders, &settings.peer_names}) {
-    for (const std::string& name : *list) {
-      if (absl::Status status = CheckContender(name); !status.ok()) return status;
-    }
+  // gflags gives a string flag without "=" no value; main() turns a bare --peers into "fitting".
+  settings.peers = FLAGS_peers == "fitting";
+  if (!settings.peers) settings.peer_names = Names(FLAGS_peers);
+  std::vector<std::string> all = settings.contenders;
+  all.insert(all.end(), settings.peer_names.begin(), settings.peer_names.end());
+  if (!settings.baseline.empty()) all.push_back(settings.baseline);
+  for (const std::string& name : all) {
+    if (KindOf(name).has_value()) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("there is no contender \"", name, "\"; there are\n", Roster()));
   }
-  return FLAGS_baseline.empty() ? absl::OkStatus() : CheckContender(FLAGS_baseline);
+  return absl::OkStatus();
 }
 
 absl::Status ReadTransports(Settings& settings) {

@@ -10,6 +10,25 @@ namespace objmapper::bench {
 
 namespace {
 
+constexpr Workload kWorkloads[] = {
+    {"fdpass", "descriptors over 1 to 100 connections, of small and large objects", PlanFdpass},
+    {"few_connections",
+     "descriptors in V1, one request outstanding, 1 to 16 client threads x 1 to 100 connections",
+     PlanFewConnections},
+    {"throughput", "descriptors at saturation, 16 to 1000 connections", PlanThroughput},
+    {"scalability", "descriptors over 10 to 10000 connections", PlanScalability},
+    {"latency", "descriptors, open loop at half load; one polling connection", PlanLatency},
+    {"copy", "bytes by COPY, 1K to 10M, in the page cache", PlanCopy},
+    {"splice", "bytes by SPLICE, 1K to 10M, in the page cache", PlanSplice},
+    {"cold", "bytes from the disk, alone and beside a hot connection", PlanCold},
+    {"put", "objects stored, as bytes and as descriptors", PlanPut},
+    {"sets", "100 to 100000 objects in turn, 1K to 10M: no size and no number may be a cliff",
+     PlanSets},
+    {"mixed", "descriptors and bytes together, saturated and at half load", PlanMixed},
+    {"pipeline", "descriptors, 1 to 64 outstanding, batched and not", PlanPipeline},
+    {"idle", "memory and threads for 100 to 10000 idle connections", PlanIdle},
+};
+
 void Add(const std::vector<std::string>& names, std::vector<std::string>& to) {
   for (const std::string& name : names) {
     if (!absl::c_linear_search(to, name)) to.push_back(name);
@@ -53,27 +72,7 @@ void AddCells(const Workload& workload, const Settings& settings, std::vector<Ce
 
 }  // namespace
 
-const std::vector<Workload>& Workloads() {
-  static const auto* const kWorkloads = new std::vector<Workload>{
-      {"fdpass", "descriptors over 1 to 100 connections, of small and large objects", PlanFdpass},
-      {"few_connections",
-       "descriptors in V1, one request outstanding, 1 to 16 client threads x 1 to 100 connections",
-       PlanFewConnections},
-      {"throughput", "descriptors at saturation, 16 to 1000 connections", PlanThroughput},
-      {"scalability", "descriptors over 10 to 10000 connections", PlanScalability},
-      {"latency", "descriptors, open loop at half load; one polling connection", PlanLatency},
-      {"copy", "bytes by COPY, 1K to 10M, in the page cache", PlanCopy},
-      {"splice", "bytes by SPLICE, 1K to 10M, in the page cache", PlanSplice},
-      {"cold", "bytes from the disk, alone and beside a hot connection", PlanCold},
-      {"put", "objects stored, as bytes and as descriptors", PlanPut},
-      {"sets", "100 to 100000 objects in turn, 1K to 10M: no size and no number may be a cliff",
-       PlanSets},
-      {"mixed", "descriptors and bytes together, saturated and at half load", PlanMixed},
-      {"pipeline", "descriptors, 1 to 64 outstanding, batched and not", PlanPipeline},
-      {"idle", "memory and threads for 100 to 10000 idle connections", PlanIdle},
-  };
-  return *kWorkloads;
-}
+absl::Span<const Workload> Workloads() { return kWorkloads; }
 
 absl::StatusOr<std::vector<CellPlan>> PlanOf(const std::string& workload,
                                              const Settings& settings) {
@@ -114,7 +113,7 @@ std::vector<CellPlan> Scenarios(const Settings& chosen) {
   for (const absl::string_view name : {"fdpass", "throughput", "copy", "splice", "mixed", "latency",
                                        "pipeline", "cold", "idle", "put"}) {
     const auto workload =
-        absl::c_find_if(Workloads(), [name](const Workload& one) { return one.name == name; });
+        absl::c_find_if(kWorkloads, [name](const Workload& one) { return one.name == name; });
     AddCells(*workload, name == "put" ? storing : settings, plans);
   }
   return plans;

@@ -35,11 +35,9 @@ absl::StatusOr<std::string> BuiltProgram(absl::string_view path) {
   if (!own.ok()) return own.status();
   std::vector<std::string> places = {absl::StrCat(*own, ".runfiles/objmapper/", path)};
   // A test's, and those of a program that runs inside another's.
-  if (const char* runfiles = getenv("RUNFILES_DIR")) {
-    places.push_back(absl::StrCat(runfiles, "/objmapper/", path));
-  }
-  if (const char* runfiles = getenv("TEST_SRCDIR")) {
-    places.push_back(absl::StrCat(runfiles, "/objmapper/", path));
+  for (const char* variable : {"RUNFILES_DIR", "TEST_SRCDIR"}) {
+    const char* runfiles = getenv(variable);
+    if (runfiles != nullptr) places.push_back(absl::StrCat(runfiles, "/objmapper/", path));
   }
   places.push_back(absl::StrCat("bazel-bin/", path));
   std::string looked;

@@ -13,7 +13,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -21,6 +20,7 @@
 #include "absl/time/clock.h"
 #include "net/errno_status.h"
 #include "net/unique_fd.h"
+#include "tools/bench/contenders/place.h"
 
 namespace objmapper::bench {
 namespace {
@@ -166,9 +166,7 @@ absl::Status Process::AddUsage(Usage* usage) const {
 }
 
 std::string Process::LogEnd() const {
-  std::stringstream text;
-  text << std::ifstream(options_.log_path).rdbuf();
-  const std::string log = text.str();
+  const std::string log = ReadFile(options_.log_path).value_or("");
   if (log.empty()) return "(nothing)";
   return log.size() <= kLogEndBytes ? log : log.substr(log.size() - kLogEndBytes);
 }

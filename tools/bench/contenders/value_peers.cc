@@ -55,23 +55,17 @@ absl::Status Store(int socket, const WireDriver& language, const std::string& na
 }
 
 // Stores all objects that fit.
-absl::Status FillAt(const net::Address& address, const WireDriver& language,
-                    const ObjectSet& objects) {
-  absl::StatusOr<net::UniqueFd> socket = net::Dial(address, Contender::kStartTime);
-  if (!socket.ok()) return socket.status();
-  for (const ObjectSet::Object& object : objects.objects) {
-    if (object.bytes > kValueBytesMax) continue;
-    absl::Status stored =
-        Store(socket->get(), language, object.name, absl::StrCat(objects.root, "/", object.name));
-    if (!stored.ok()) return stored;
-  }
-  return absl::OkStatus();
-}
-
 void Fill(Contender& contender, Transport transport, const WireDriver& language,
           const ObjectSet& objects) {
   if (!contender.status().ok()) return;
-  contender.CheckWithLog(FillAt(contender.address(transport), language, objects));
+  const absl::StatusOr<net::UniqueFd> socket =
+      net::Dial(contender.address(transport), Contender::kStartTime);
+  contender.CheckWithLog(socket.status());
+  for (const ObjectSet::Object& object : objects.objects) {
+    if (object.bytes > kValueBytesMax || !contender.status().ok()) continue;
+    contender.CheckWithLog(
+        Store(socket->get(), language, object.name, absl::StrCat(objects.root, "/", object.name)));
+  }
 }
 
 // Appends the words of `line`; two blanks in a row have an empty one between them.

@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "tools/bench/load/wire_driver.h"
 
 namespace objmapper::bench {
@@ -14,14 +15,6 @@ constexpr absl::string_view kLineEnd = "\r\n";
 constexpr absl::string_view kHeadEnd = "\r\n\r\n";
 constexpr absl::string_view kVersion = "HTTP/1.";  // then a digit, a blank and the status
 constexpr size_t kStatusAt = 9;
-
-// Takes a line, without its end, off the front of `text`.
-absl::string_view TakeLine(absl::string_view* text) {
-  const size_t end = text->find(kLineEnd);
-  const absl::string_view line = text->substr(0, end);
-  text->remove_prefix(end + kLineEnd.size());
-  return line;
-}
 
 // When `line` is the field `name` (with its colon), its value is left in *value.
 bool IsField(absl::string_view line, absl::string_view name, absl::string_view* value) {
@@ -45,15 +38,14 @@ class Http : public WireDriver {
     const void* found = memmem(input.data(), input.size(), kHeadEnd.data(), kHeadEnd.size());
     if (found == nullptr) return Head();
     const size_t bytes = static_cast<const char*>(found) - input.data();
-    absl::string_view fields = input.substr(0, bytes + kLineEnd.size());
-    const absl::string_view status_line = TakeLine(&fields);
+    const absl::string_view lines = input.substr(0, bytes);
+    const absl::string_view status_line = lines.substr(0, lines.find(kLineEnd));
 
     Head head = AnswerHead(bytes + kHeadEnd.size());
     head.ok = absl::StartsWith(status_line.substr(std::min(kStatusAt, status_line.size())), "200");
     if (!head.ok) head.message = status_line;
     bool has_length = false;
-    while (!fields.empty()) {
-      const absl::string_view line = TakeLine(&fields);
+    for (const absl::string_view line : absl::StrSplit(lines, kLineEnd)) {
       absl::string_view value;
       if (IsField(line, "content-length:", &value)) {
         has_length = absl::SimpleAtoi(value, &head.body_bytes);

@@ -22,7 +22,6 @@ constexpr size_t kPageBytes = 4096;
 // and 15 bytes into another page at a sixth of the speed (rep movsb; glibc's bug 30994), and where
 // a heap happened to put the buffer decided who met that.
 constexpr size_t kBeforeBytes = (kHeadBytesMax + kPageBytes - 1) / kPageBytes * kPageBytes + 64;
-constexpr size_t kControlBytes = CMSG_SPACE(net::kFdsPerMessageMax * sizeof(int));
 
 // So many are kept open at most, besides those of one message.
 constexpr size_t kKeptMax = 64;
@@ -49,30 +48,16 @@ ssize_t Inbox::Receive(int socket, absl::string_view carry, bool descriptors) {
 }
 
 ssize_t Inbox::ReceiveWithFds(int socket, char* at) {
-  alignas(cmsghdr) char control[kControlBytes];
-  iovec vector = {at, kReceiveBytesMax};
-  msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  const ssize_t received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  if (received < 0) return received;
-  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
-       part = CMSG_NXTHDR(&message, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-    int fds[net::kFdsPerMessageMax];
-    const int count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    memcpy(fds, CMSG_DATA(part), count * sizeof(int));
-    kept_.insert(kept_.end(), fds, fds + count);
-    fds_ += count;
-  }
+  bool lost = false;
+  const ssize_t received =
+      net::RecvAllFds(socket, absl::MakeSpan(at, kReceiveBytesMax), 0, &arrived_, &lost);
+  fds_ = static_cast<int>(arrived_.size());
+  for (net::UniqueFd& fd : arrived_) kept_.push_back(fd.Release());
+  arrived_.clear();
   if (kept_.size() >= kKeptMax) CloseReceived();
-  if ((message.msg_flags & MSG_CTRUNC) != 0) {
-    errno = EOVERFLOW;
-    return -1;
-  }
-  return received;
+  if (!lost) return received;
+  errno = EOVERFLOW;
+  return -1;
 }
 
 // The kernel hands out the lowest free numbers, so they mostly follow each other, and one

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "net/unique_fd.h"
 
 namespace objmapper::bench {
 
@@ -42,6 +43,7 @@ class Inbox {
   std::unique_ptr<char, void (*)(void*)> buffer_;
   absl::string_view bytes_;
   int fds_ = 0;
+  std::vector<net::UniqueFd> arrived_;  // empty, but for a moment
   std::vector<int> kept_;
 };
 

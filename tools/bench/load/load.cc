@@ -287,19 +287,6 @@ absl::Status RaiseDescriptorLimit(const LoadOptions& options) {
   return absl::OkStatus();
 }
 
-void Add(LoadResult&& part, LoadResult* whole) {
-  for (const auto side : {&LoadResult::first, &LoadResult::second}) {
-    (whole->*side).requests += (part.*side).requests;
-    (whole->*side).bytes += (part.*side).bytes;
-    (whole->*side).latency.Merge((part.*side).latency);
-  }
-  if (whole->errors == 0) whole->first_error = std::move(part.first_error);
-  whole->errors += part.errors;
-  whole->client_cpu_ns += part.client_cpu_ns;
-  whole->behind += part.behind;
-  whole->starved += part.starved;
-}
-
 class EpollLoad : public Load {
  public:
   EpollLoad(Target target, std::unique_ptr<WireDriver> driver, const LoadOptions& options)
@@ -349,7 +336,7 @@ class EpollLoad : public Load {
     LoadResult whole;
     for (const LoadResult& part : parts) whole.seconds = std::max(whole.seconds, part.seconds);
     if (options_.requests_max == 0) whole.seconds = absl::ToDoubleSeconds(duration);
-    for (LoadResult& part : parts) Add(std::move(part), &whole);
+    for (const LoadResult& part : parts) whole.Add(part);
     if (whole.requests() > 0) return whole;
     const std::string nothing =
         absl::StrCat(target_.url, ": nothing was answered within ", absl::FormatDuration(duration));
@@ -373,6 +360,19 @@ class EpollLoad : public Load {
 };
 
 }  // namespace
+
+void LoadResult::Add(const LoadResult& part) {
+  for (const auto side : {&LoadResult::first, &LoadResult::second}) {
+    (this->*side).requests += (part.*side).requests;
+    (this->*side).bytes += (part.*side).bytes;
+    (this->*side).latency.Merge((part.*side).latency);
+  }
+  if (errors == 0) first_error = part.first_error;
+  errors += part.errors;
+  client_cpu_ns += part.client_cpu_ns;
+  behind += part.behind;
+  starved += part.starved;
+}
 
 absl::StatusOr<std::unique_ptr<Load>> Load::Connect(const Endpoint& endpoint,
                                                     const LoadOptions& options) {

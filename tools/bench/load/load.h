@@ -105,6 +105,8 @@ struct LoadResult {
   uint64_t starved = 0;       // connections that got no answer in this run
   uint64_t requests() const { return first.requests + second.requests; }
   uint64_t bytes() const { return first.bytes + second.bytes; }
+  // What another thread, or a later run, brought; but for `seconds`.
+  void Add(const LoadResult& part);
 };
 
 class Load {

@@ -59,7 +59,7 @@ Serve FdPassV1(int root) {
   return [root](FloorConnection& connection, absl::string_view input) -> ssize_t {
     const size_t all = input.size();
     absl::string_view name;
-    while (TakeRequestV1(&input, &name)) {
+    while (TakeName(&input, kRequestBytesV1, &name)) {
       const int fd = OpenByName(root, name);
       const char answer[kAnswerBytesV1] = {fd < 0 ? char{kAnswerNotFound} : char{kAnswerOk}};
       const absl::string_view header(answer, kAnswerBytesV1);

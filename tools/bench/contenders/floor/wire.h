@@ -21,22 +21,33 @@ inline void WriteHelloAck(const char* hello, char* ack) {
   ack[kHelloBytes] = 1;                         // parallelism
 }
 
+// Takes the name of the request at the front of `input`, whose first `head_bytes` end with its
+// length; false when it is not there as a whole.
+inline bool TakeName(absl::string_view* input, size_t head_bytes, absl::string_view* name) {
+  if (input->size() < head_bytes) return false;
+  const char* length_at = input->data() + head_bytes - 2;
+  const size_t length =
+      static_cast<uint8_t>(length_at[0]) * 256 + static_cast<uint8_t>(length_at[1]);
+  if (input->size() < head_bytes + length) return false;
+  *name = input->substr(head_bytes, length);
+  input->remove_prefix(head_bytes + length);
+  return true;
+}
+
+// V1: mode u8, uri_length u16, uri.
+inline constexpr size_t kRequestBytesV1 = 3;
+
 // 0x01, id u32, flags u8 (0), mode u8, uri_length u16, uri.
+inline constexpr size_t kRequestBytes = 9;
 struct FloorRequest {
   uint32_t id = 0;  // as on the wire: it is only sent back
   absl::string_view name;
 };
-inline constexpr size_t kRequestBytes = 9;
 
-// Takes the request at the front of `input`; false when it is not there as a whole.
 inline bool TakeRequest(absl::string_view* input, FloorRequest* request) {
-  if (input->size() < kRequestBytes) return false;
   const char* in = input->data();
-  const size_t length = static_cast<uint8_t>(in[7]) * 256 + static_cast<uint8_t>(in[8]);
-  if (input->size() < kRequestBytes + length) return false;
+  if (!TakeName(input, kRequestBytes, &request->name)) return false;
   memcpy(&request->id, in + 1, sizeof(request->id));
-  request->name = input->substr(kRequestBytes, length);
-  input->remove_prefix(kRequestBytes + length);
   return true;
 }
 
@@ -54,19 +65,7 @@ inline void WriteAnswer(uint32_t id, uint8_t status, uint64_t bytes, char* out) 
   out[14] = out[15] = 0;
 }
 
-// V1: mode u8, uri_length u16, uri. Takes the name of the request at the front of `input`; false
-// when it is not there as a whole.
-inline bool TakeRequestV1(absl::string_view* input, absl::string_view* name) {
-  constexpr size_t kBytes = 3;
-  if (input->size() < kBytes) return false;
-  const size_t length = static_cast<uint8_t>((*input)[1]) * 256 + static_cast<uint8_t>((*input)[2]);
-  if (input->size() < kBytes + length) return false;
-  *name = input->substr(kBytes, length);
-  input->remove_prefix(kBytes + length);
-  return true;
-}
-
-// status u8, content_length u64 (0), metadata_length u16 (0).
+// V1: status u8, content_length u64 (0), metadata_length u16 (0).
 inline constexpr size_t kAnswerBytesV1 = 11;
 
 }  // namespace objmapper::bench
