@@ -74,11 +74,13 @@ inline int RoundsOf(const CellPlan& plan, const Settings& settings) {
   return settings.rounds * plan.rounds_times;
 }
 
+// The cells of one workload: all but their workload, contenders and baseline.
+using Planner = std::vector<CellPlan>(const Settings& settings);
+
 struct Workload {
   const char* name;
   const char* about;
-  std::vector<CellPlan> (*plan)(
-      const Settings& settings);  // all but workload, contenders, baseline
+  Planner* plan;
 };
 
 // In the order of "all".

@@ -60,6 +60,11 @@ std::string CommandAsTyped(int argc, char** argv) {
   return command;
 }
 
+absl::Status WriteJson(const Report& report, const Settings& settings) {
+  return settings.json_file.empty() ? absl::OkStatus()
+                                    : WriteFile(settings.json_file, ToJson(report));
+}
+
 // Measures all cells; each one's table goes to stdout when it is done. Interrupted, it ends early
 // with the cells that are complete. `command`: as typed, for the report.
 absl::StatusOr<Report> RunAll(const std::vector<CellPlan>& plans, const Settings& settings,
@@ -93,10 +98,7 @@ absl::StatusOr<Report> RunAll(const std::vector<CellPlan>& plans, const Settings
     fflush(stdout);
     report.cells.push_back(*std::move(cell));
     // After each, so that a run that is killed leaves what it has measured (report --from_json).
-    if (!settings.json_file.empty()) {
-      const absl::Status written = WriteFile(settings.json_file, ToJson(report));
-      if (!written.ok()) return written;
-    }
+    if (const absl::Status written = WriteJson(report, settings); !written.ok()) return written;
   }
   printf("%s%s", CliffsText(report).c_str(), FewConnectionsText(report).c_str());
   return report;
@@ -104,11 +106,8 @@ absl::StatusOr<Report> RunAll(const std::vector<CellPlan>& plans, const Settings
 
 // Writes --json and --html, when given.
 absl::Status WriteForms(const Report& report, const Settings& settings) {
-  if (!settings.json_file.empty()) {
-    absl::Status status = WriteFile(settings.json_file, ToJson(report));
-    if (!status.ok()) return status;
-  }
-  if (settings.html_file.empty()) return absl::OkStatus();
+  const absl::Status status = WriteJson(report, settings);
+  if (!status.ok() || settings.html_file.empty()) return status;
   absl::StatusOr<std::string> chart_js = ReadFile(settings.chart_js);
   if (!chart_js.ok()) {
     return absl::NotFoundError(absl::StrCat(chart_js.status().message(),

@@ -10,21 +10,12 @@
 namespace objmapper::bench {
 
 // plan_fdpass.cc: descriptors alone.
-std::vector<CellPlan> PlanFdpass(const Settings& settings);
-std::vector<CellPlan> PlanFewConnections(const Settings& settings);
-std::vector<CellPlan> PlanThroughput(const Settings& settings);
-std::vector<CellPlan> PlanScalability(const Settings& settings);
-std::vector<CellPlan> PlanLatency(const Settings& settings);
-std::vector<CellPlan> PlanPipeline(const Settings& settings);
-std::vector<CellPlan> PlanIdle(const Settings& settings);
+Planner PlanFdpass, PlanFewConnections, PlanThroughput, PlanScalability, PlanLatency, PlanPipeline,
+    PlanIdle;
 // plan_bytes.cc: objects of one size in turn.
-std::vector<CellPlan> PlanCopy(const Settings& settings);
-std::vector<CellPlan> PlanSplice(const Settings& settings);
-std::vector<CellPlan> PlanPut(const Settings& settings);
-std::vector<CellPlan> PlanSets(const Settings& settings);
+Planner PlanCopy, PlanSplice, PlanPut, PlanSets;
 // plan_mixed.cc: two kinds of requests on the same server.
-std::vector<CellPlan> PlanMixed(const Settings& settings);
-std::vector<CellPlan> PlanCold(const Settings& settings);
+Planner PlanMixed, PlanCold;
 
 // CellPlan::rounds_times of cells in an open loop, and of those that read a disk.
 inline constexpr int kJumpyRounds = 3;

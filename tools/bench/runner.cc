@@ -1,7 +1,6 @@
 #include "tools/bench/runner.h"
 
 #include <algorithm>
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -48,12 +47,12 @@ class Beside {
  public:
   // `load` may be null: then nothing runs.
   explicit Beside(Load* load) {
-    if (load != nullptr) thread_ = std::thread([this, load] { Keep(load); });
+    if (load == nullptr) return;
+    thread_ = std::jthread([this, load](std::stop_token stop) { Keep(load, stop); });
   }
-  ~Beside() { Stop(); }
 
   void Stop() {
-    stop_ = true;
+    thread_.request_stop();
     if (thread_.joinable()) thread_.join();
   }
 
@@ -62,8 +61,8 @@ class Beside {
   const absl::Status& status() const { return status_; }
 
  private:
-  void Keep(Load* load) {
-    while (!stop_ && status_.ok()) {
+  void Keep(Load* load, const std::stop_token& stop) {
+    while (!stop.stop_requested() && status_.ok()) {
       const absl::Time start = absl::Now();
       absl::StatusOr<LoadResult> piece = load->Run(kBesidePiece);
       if (absl::IsDeadlineExceeded(piece.status())) {
@@ -72,18 +71,14 @@ class Beside {
         sum_.first.latency.Record(absl::ToInt64Nanoseconds(absl::Now() - start));
         continue;
       }
-      if (!piece.ok()) {
-        status_ = piece.status();
-        return;
-      }
-      sum_.Add(*piece);
+      status_ = piece.status();
+      if (piece.ok()) sum_.Add(*piece);
     }
   }
 
-  std::atomic<bool> stop_{false};
   LoadResult sum_;
   absl::Status status_;
-  std::thread thread_;
+  std::jthread thread_;  // ends before the others do
 };
 
 void SetLatencies(const Histogram& latency, Sample& sample) {

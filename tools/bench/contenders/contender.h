@@ -104,8 +104,8 @@ class Contender {
   const Kind kind_;
   const std::string base_;  // WORK_DIR/NAME
   const std::string path_;
+  absl::Status status_;  // before what is made with it
   uint16_t port_ = 0;
-  absl::Status status_;
   std::string remarks_;
   std::vector<net::UniqueFd> kept_open_;
   std::vector<std::unique_ptr<Process>> processes_;
