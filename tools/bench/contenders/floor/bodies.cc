@@ -58,27 +58,25 @@ bool Shrunk() {
   return false;
 }
 
-// A thread's pipes that are empty.
-std::vector<Pipe>& IdlePipes() {
-  thread_local std::vector<Pipe> idle;
-  if (idle.empty()) {
-    int ends[2];
-    PCHECK(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
-    PCHECK(fcntl(ends[1], F_SETPIPE_SZ, kPipeBytes) > 0);
-    idle.push_back({net::UniqueFd(ends[0]), net::UniqueFd(ends[1])});
-  }
-  return idle;
+// This thread's pipes that are empty.
+thread_local std::vector<Pipe> idle_pipes;
+
+Pipe NewPipe() {
+  int ends[2];
+  PCHECK(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+  PCHECK(fcntl(ends[1], F_SETPIPE_SZ, kPipeBytes) > 0);
+  return {net::UniqueFd(ends[0]), net::UniqueFd(ends[1])};
 }
 
 bool FillPipe(FloorConnection& to) {
-  std::vector<Pipe>& idle = IdlePipes();
+  if (idle_pipes.empty()) idle_pipes.push_back(NewPipe());
   loff_t offset = to.offset();
   const ssize_t got =
-      splice(to.object->fd, &offset, idle.back().write_end.get(), nullptr,
+      splice(to.object->fd, &offset, idle_pipes.back().write_end.get(), nullptr,
              std::min<uint64_t>(to.object->bytes - offset, kPipeBytes), SPLICE_F_MOVE);
   if (got <= 0) return got == 0 ? Shrunk() : false;
-  to.pipe = std::move(idle.back());
-  idle.pop_back();
+  to.pipe = std::move(idle_pipes.back());
+  idle_pipes.pop_back();
   to.in_pipe = got;
   return true;
 }
@@ -178,7 +176,7 @@ bool SendBySplice(FloorConnection& to) {
   if (moved <= 0) return false;
   to.sent += moved;
   to.in_pipe -= moved;
-  if (to.in_pipe == 0) IdlePipes().push_back(std::move(to.pipe));
+  if (to.in_pipe == 0) idle_pipes.push_back(std::move(to.pipe));
   return true;
 }
 
