@@ -9,8 +9,8 @@
 // A share is the room divided by the number of owners that have something in it, the one that comes
 // included. Who comes with something first takes what is free and what others have beyond their
 // shares, the most of whom has most of it, until it has its own share; for more than that its own
-// values go. Of one owner they go by S3-FIFO (fifo_map.h); a value goes whole, so that an owner of a
-// few large ones may be left with less than its share.
+// values go. Of one owner they go by S3-FIFO (fifo_map.h); a value goes whole, so that an owner of
+// a few large ones may be left with less than its share.
 //
 // Finding costs a lookup for each owner: they are meant to be few. One thread's at a time.
 #pragma once

@@ -1,9 +1,8 @@
-#include "tools/bench/report/report.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/tools/bench/report/fake_report.h"
+#include "tools/bench/report/report.h"
 
 namespace objmapper::bench {
 namespace {

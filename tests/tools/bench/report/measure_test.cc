@@ -1,8 +1,7 @@
-#include "tools/bench/report/report.h"
-
 #include <gtest/gtest.h>
 
 #include "tests/tools/bench/report/fake_report.h"
+#include "tools/bench/report/report.h"
 
 namespace objmapper::bench {
 namespace {
