@@ -26,6 +26,7 @@ Session::Peer PeerOf(int fd, Transport transport) {
 // (manage_oob() in net/unix/af_unix.c).
 void ReadOutOfBandInline(int fd) { net::SetOption(fd, SOL_SOCKET, SO_OOBINLINE, 1); }
 
+// The peer's; false: there is none any more.
 bool AddressOf(int fd, sockaddr_storage* address) {
   socklen_t size = sizeof(*address);
   return getpeername(fd, reinterpret_cast<sockaddr*>(address), &size) == 0;
@@ -37,6 +38,7 @@ std::string TextOf(int family, const void* host) {
   return text;
 }
 
+// Without the port.
 std::string HostOf(const sockaddr_storage& address) {
   if (address.ss_family == AF_INET6)
     return TextOf(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr);

@@ -42,8 +42,8 @@ class FileCopy {
   // Does the next piece. True: all is done, and `to` has `size` bytes. After that, or an error, it
   // is not to be called again; what `to` holds after an error is nothing in particular.
   //   ABORTED      the file has become smaller than `size`
-  //   UNAVAILABLE  no room on the disk of `to` (nothing has been written, where the holes are
-  //   known) else         as net::ErrnoToStatus, DATA_LOSS for a disk that failed
+  //   UNAVAILABLE  no room on the disk of `to`; where the holes are known, nothing has been written
+  //   else         as net::ErrnoToStatus, DATA_LOSS for a disk that failed
   absl::StatusOr<bool> Step() { return (this->*step_)(); }
 
  private:
