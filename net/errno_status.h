@@ -11,17 +11,16 @@ namespace objmapper::net {
 //
 //   NOT_FOUND           ENOENT, ENOTDIR
 //   PERMISSION_DENIED   EACCES, EPERM, ELOOP, EXDEV (outside the tree), ENXIO (a socket, a FIFO),
-//   EROFS, ENOKEY and its like (a
-//                       folder that is encrypted)
+//                       EROFS, ENOKEY and its like (a folder that is encrypted)
 //   FAILED_PRECONDITION EBUSY (something is mounted there), ETXTBSY, EISDIR, ENOTEMPTY
 //   RESOURCE_EXHAUSTED  EMFILE, ENFILE, ENOMEM, ENOBUFS, ETOOMANYREFS, ENOLCK, EAGAIN: try again
-//   UNAVAILABLE         the peer has gone: EPIPE, ECONNRESET, ENOTCONN, ECONNREFUSED, EHOSTDOWN,
-//   ... INVALID_ARGUMENT    EINVAL, ENAMETOOLONG, EILSEQ (bytes that are no name there)
+//   UNAVAILABLE         the peer has gone: EPIPE, ECONNRESET, ENOTCONN, ECONNREFUSED, EHOSTDOWN and
+//                       others of networks
+//   INVALID_ARGUMENT    EINVAL, ENAMETOOLONG, EILSEQ (bytes that are no name there)
 //   DEADLINE_EXCEEDED   ETIMEDOUT
 //   ALREADY_EXISTS      EEXIST, EADDRINUSE
 //   DATA_LOSS           EIO, EUCLEAN, EBADMSG (a checksum is wrong), EREMOTEIO, ENOMEDIUM, ENODATA,
-//   ENOLINK, ESTALE, EFAULT (a file
-//                       shrank under its mapping)
+//                       ENOLINK, ESTALE, EFAULT (a file shrank under its mapping)
 //   UNIMPLEMENTED       ENOSYS, EOPNOTSUPP
 //   INTERNAL            anything else
 absl::Status ErrnoToStatus(int error, absl::string_view what);

@@ -3,8 +3,7 @@
 //
 //   files->Open(directory, "a.bin", &result);   // queued
 //   files->Close(std::move(fd));
-//   files->Submit();                            // all of it is done: result is a descriptor, or
-//   -errno
+//   files->Submit();                            // done: result is a descriptor, or -errno
 //
 // Where entering the kernel costs as much as opening does (virtual machines, mitigations), this is
 // what makes answering with descriptors cheap.

@@ -19,9 +19,8 @@ class ListenLock {
   // Errors:
   //   UNAVAILABLE          another process of ours has held it for seconds
   //   FAILED_PRECONDITION  something is in the file's place that somebody else has power over: not
-  //   a regular file, not
-  //                        empty, open to others, or of an owner who is neither we, root nor the
-  //                        folder's; the message names the file and its owner
+  //                        a regular file, not empty, open to others, or of an owner who is neither
+  //                        we, root nor the folder's; the message names the file and its owner
   //   else                 as ErrnoToStatus: the folder is missing or may not be written to
   static absl::StatusOr<ListenLock> Take(const std::string& socket_path, absl::string_view what);
 

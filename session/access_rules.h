@@ -10,12 +10,12 @@
 // One rule a line; '#' begins a comment. The first rule that speaks of the peer and of the object
 // decides; where none does, nothing is allowed.
 //   who   uid N or user NAME; gid N or group NAME, any group of the peer, supplementary ones too;
-//   tcp: peers
-//         of which the kernel knows no uid; any: all of them. A number that stands for all ids that
-//         our user namespace does not map (net/peer_credentials.h) is no user and no group
+//         tcp: peers of which the kernel knows no uid; any: all of them. A number that stands for
+//         all ids that our user namespace does not map (net/peer_credentials.h) is no user and no
+//         group
 //   what  a path from the root on; it stands for the object of that name and for all below it, in
-//   whole
-//         components (/models is not about /models2). C escapes (\x20) for what a line cannot hold.
+//         whole components (/models is not about /models2). C escapes (\x20) for what a line cannot
+//         hold.
 //   may   read (FDPASS, COPY, SPLICE, STAT, LIST), write (PUT, PUT_FD, DELETE), read,write, or none
 //
 // Rules go by the name that is asked for, components "." and doubled slashes taken out, not by the

@@ -9,10 +9,12 @@
 //   bytes that are no UTF-8, among them C1 controls as bytes (0x9B is CSI to some terminals)
 //   C0, DEL and C1 (U+0080..U+009F): ECMA-48
 //   what turns the direction of writing: U+061C, U+200E, U+200F, U+202A..U+202E, U+2066..U+206F
-//   (UAX #9) line and paragraph separators: U+2028, U+2029 what has no width: U+00AD, U+034F,
-//   U+115F, U+1160, U+17B4, U+17B5, U+180B..U+180F, U+200B..U+200D, U+2060..U+2065, U+3164, U+FEFF,
-//   U+FFA0, U+FFF0..U+FFFB, U+1D173..U+1D17A, U+E0000..U+E0FFF noncharacters: U+FDD0..U+FDEF,
-//   U+..FFFE, U+..FFFF
+//     (UAX #9)
+//   line and paragraph separators: U+2028, U+2029
+//   what has no width: U+00AD, U+034F, U+115F, U+1160, U+17B4, U+17B5, U+180B..U+180F,
+//     U+200B..U+200D, U+2060..U+2065, U+3164, U+FEFF, U+FFA0, U+FFF0..U+FFFB, U+1D173..U+1D17A,
+//     U+E0000..U+E0FFF
+//   noncharacters: U+FDD0..U+FDEF, U+..FFFE, U+..FFFF
 //
 // All functions are thread-safe.
 #pragma once

@@ -3,8 +3,7 @@
 //
 //   Catalog::Ticket ticket = catalog.Before(uri);     // first the ticket,
 //   std::optional<Catalog::Entry> found = ...;        // then the disk is asked,
-//   if (!catalog.Settle(uri, ticket, found)) ...      // then it is noted; refused: ask the disk
-//   again
+//   if (!catalog.Settle(uri, ticket, found)) ...      // then it is noted; refused: ask it again
 //
 // It is a copy of what the disk says, made by many threads at once: those that change objects, and
 // the one that walks the tree. Who has asked the disk may be overtaken by who asks later and notes
@@ -109,9 +108,8 @@ class Catalog {
 
   // Any time, without the lock.
   uint64_t objects() const { return objects_.load(std::memory_order_relaxed); }
-  uint64_t bytes() const {
-    return bytes_.load(std::memory_order_relaxed);
-  }  // that they take: of their sizes, without holes
+  // That they take: of their sizes, without holes.
+  uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
   // Whether the whole tree has been walked: until then what is not here may exist all the same.
   bool complete() const { return complete_.load(std::memory_order_acquire); }
   void SetComplete() { complete_.store(true, std::memory_order_release); }

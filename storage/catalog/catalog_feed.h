@@ -40,8 +40,9 @@ class CatalogFeed {
   // out those that are gone.
   //
   // on_directory: is told the path of each directory in it, and of each that the catalog still
-  // thinks is. between:      is called after every few objects; false ends it all. False is then
-  // what Read() returns.
+  //               thinks is.
+  // between:      is called after every few objects; false ends it all. False is then what Read()
+  //               returns.
   bool Read(net::UniqueFd directory, const std::string& path,
             absl::FunctionRef<void(std::string path)> on_directory,
             absl::FunctionRef<bool()> between);

@@ -1,8 +1,7 @@
 // How full the disk may be: above one level objects are evicted, above a second none are stored.
 //
 // A level is a share of the file system ("90%": used of what this user could use, as df(1) counts)
-// or bytes of objects
-// ("200G": of their sizes, as the catalog knows them).
+// or bytes of objects ("200G": of their sizes, as the catalog knows them).
 #pragma once
 
 #include <atomic>

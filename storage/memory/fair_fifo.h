@@ -3,8 +3,9 @@
 //
 //   FairFifo<std::string> kept({.bytes_max = 1 << 20});
 //   std::vector<std::string> evicted;
-//   if (!kept.Insert("uid 1000", "a", "value", /*bytes=*/5, &evicted)) ...  // it does not fit
-//   beside what is the others' std::string* value = kept.Find("a");  // a use
+//   if (!kept.Insert("uid 1000", "a", "value", /*bytes=*/5, &evicted)) ...
+//                                          // it does not fit beside what is the others'
+//   std::string* value = kept.Find("a");   // a use
 //
 // A share is the room divided by the number of owners that have something in it, the one that comes
 // included. Who comes with something first takes what is free and what others have beyond their

@@ -1,8 +1,8 @@
 // Objects in memory: clients' sealed memfds, served as they are, without a byte copied.
 //
 //   absl::StatusOr<std::unique_ptr<MemoryTier>> tier = MemoryTier::Create({.bytes_max = 1 << 30});
-//   tree.SetOverlay(tier->get());     // from now on readers find what is in it, before what is on
-//   the disk tier->Adopt("frames/17", &fd, absl::Seconds(10), remove_from_disk);
+//   tree.SetOverlay(tier->get());   // readers find what is in it before what is on the disk
+//   tier->Adopt("frames/17", &fd, absl::Seconds(10), remove_from_disk);
 //
 // Such objects are ephemeral: there is no copy on the disk, they go when the server ends, when
 // their time has come, and when others need the room: each owner has its share (fair_fifo.h). An

@@ -32,9 +32,10 @@ class FileCopy {
   static constexpr uint64_t kPieceBytes = 16 * 1024 * 1024;
 
   // from: a regular file, open for reading; borrowed. Its offset is neither used nor moved. It may
-  // change all the time. size: how much of it is to be copied, from its beginning on: all of it, as
-  // it was when it was judged. to:   an empty regular file, open for reading and writing; borrowed.
-  // Its offset is moved.
+  //       change all the time.
+  // size: how much of it is to be copied, from its beginning on: all of it, as it was when it was
+  //       judged.
+  // to:   an empty regular file, open for reading and writing; borrowed. Its offset is moved.
   FileCopy(int from, uint64_t size, int to) : from_(from), size_(size), to_(to) {}
   FileCopy(const FileCopy&) = delete;
   FileCopy& operator=(const FileCopy&) = delete;

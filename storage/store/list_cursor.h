@@ -3,12 +3,14 @@
 // A cursor comes back behind the prefix, in a field of 4096 bytes, and goes out as metadata, which
 // have 1024; a URI may be as long as the field. So it says one of these, the first that fits:
 //
-//   the last URI of the page                        also what servers before this one said, and may
-//   still have told a client what follows the prefix in it what the next URI has in common with the
-//   last one, and its next byte: enough to tell all that comes from all that came the same, of
-//   which only the beginning is told, and a hash of all of it: who has it finds the rest among the
-//   URIs that begin so. As long as one of those that have all of it in common is still there,
-//   whatever else has gone.
+//   the last URI of the page: also what servers before this one said, and may still have told a
+//     client
+//   what follows the prefix in it
+//   what the next URI has in common with the last one, and its next byte: enough to tell all that
+//     comes from all that came
+//   the same, of which only the beginning is told, and a hash of all of it: who has it finds the
+//     rest among the URIs that begin so, as long as one of those that have all of it in common is
+//     still there, whatever else has gone
 //
 // The hash is of this process's own, so that nobody can make two names that share one.
 #pragma once

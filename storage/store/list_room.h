@@ -2,8 +2,7 @@
 // together.
 //
 //   ListRoom::Lease room = list_room.Take(1024 * 1024);
-//   query.bytes_max = room.bytes();            // a page may be as small as it likes: there is a
-//   cursor
+//   query.bytes_max = room.bytes();            // a page may be small: there is a cursor
 //   ... room.Shrink(answer.size()); ...        // and it is kept until the answer has gone
 //
 // Nobody waits for room: pages become smaller as it becomes scarce, down to some kilobytes, which

@@ -1,10 +1,9 @@
 // The life of objects: what the server may do with them besides reading.
 //
 //   absl::StatusOr<std::unique_ptr<NewObject>> object = store.Begin("a/b.bin", size, {});
-//   (*object)->Extend(bytes)                   // so many have come
-//   ...                                        // and are written to (*object)->fd(), until all are
-//   there absl::Status stored = (*object)->Commit();  // now it is there, whole; readers saw the
-//   old one until now
+//   (*object)->Extend(bytes)   // so many have come
+//   ...                        // and are written to (*object)->fd(), until all are there
+//   absl::Status stored = (*object)->Commit();   // now it is there, whole; readers saw the old one
 //
 // All that changes the tree goes through here, so that caches learn of it (Tree::NoteChange()).
 // Thread-safe. Every call may wait for the disk: never on an event loop's thread.
@@ -91,16 +90,16 @@ class Store {
   // sender's word: what could not be kept, or has no room now, is refused by it before it is sent,
   // but room is taken for nothing that has not come.
   //
-  //   INVALID_ARGUMENT, OUT_OF_RANGE, PERMISSION_DENIED   as Tree::OpenObject(): what could never
-  //   be read is
-  //                       not stored; also names that the server keeps for itself
-  //                       (".objmapper-...")
+  //   INVALID_ARGUMENT, OUT_OF_RANGE, PERMISSION_DENIED
+  //                       as Tree::OpenObject(): what could never be read is not stored; also names
+  //                       that the server keeps for itself (".objmapper-...")
   //   ALREADY_EXISTS      a part of the way is an object, or the name is a directory, but for an
-  //   empty one that a store
-  //                       has made (CONFLICT on the wire)
+  //                       empty one that a store has made (CONFLICT on the wire)
   //   UNAVAILABLE         no room: ENOSPC, EDQUOT, EFBIG, or as DiskLimits::Check() and
-  //   Room::Fits() UNIMPLEMENTED       a time to live, on a file system without extended attributes
-  //   RESOURCE_EXHAUSTED  descriptors or memory; DATA_LOSS: the disk failed
+  //                       Room::Fits()
+  //   UNIMPLEMENTED       a time to live, on a file system without extended attributes
+  //   RESOURCE_EXHAUSTED  descriptors or memory
+  //   DATA_LOSS           the disk failed
   absl::StatusOr<std::unique_ptr<NewObject>> Begin(absl::string_view uri, uint64_t size,
                                                    const PutAttributes& attributes);
 

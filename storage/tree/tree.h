@@ -59,10 +59,10 @@ class Tree {
   //
   //   INVALID_ARGUMENT    the URI is empty or holds a NUL
   //   OUT_OF_RANGE        it, or a name in it, is longer than the file system allows, or it is
-  //   deeper than kDepthMax NOT_FOUND           no such object, or it has expired (attributes.h)
+  //                       deeper than kDepthMax
+  //   NOT_FOUND           no such object, or it has expired (attributes.h)
   //   PERMISSION_DENIED   the URI holds a ".." component, or a name that the server keeps for
-  //   itself
-  //                       (reserved_name.h); it leads out of the root (a symbolic
+  //                       itself (reserved_name.h); it leads out of the root (a symbolic
   //                       link, a magic link); it is a device, FIFO or socket, or a file that the
   //                       kernel makes up while it is read (procfs, sysfs), which has no size to go
   //                       by; or the file's permissions forbid it
@@ -70,7 +70,8 @@ class Tree {
   //   RESOURCE_EXHAUSTED  out of descriptors or memory (EMFILE, ENFILE, ENOMEM), or the tree was
   //                       being renamed all the time: try again
   //   UNAVAILABLE         kCachedOnly alone: the disk would have to be asked, or opening takes long
-  //   there DATA_LOSS           the disk failed (EIO)
+  //                       there
+  //   DATA_LOSS           the disk failed (EIO)
   //
   // Messages name the URI (escaped), never the root: they go out to clients.
   // Never blocks on a FIFO, a lease or a device: opened O_NONBLOCK, which is cleared again before

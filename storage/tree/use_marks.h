@@ -1,7 +1,7 @@
 // Which objects have been used lately: a word from the threads that serve to the one that evicts.
 //
-//   marks.Used(uri);                            // a lane, for every object that it opens: some 10
-//   ns for (const std::string& uri : marks.Take())  // the catalog's thread, now and then
+//   marks.Used(uri);                                // a lane, for every object it opens: some 10
+//   ns for (const std::string& uri : marks.Take())     // the catalog's thread, now and then
 //     catalog.Touch(uri, now);
 //
 // A thread says of an object once in a turn (a minute, say) that it was used; the rest of its uses
