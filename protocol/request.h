@@ -12,6 +12,10 @@
 
 namespace objmapper::protocol {
 
+namespace http {
+struct Ask;
+}
+
 // Request::reason (the pointer, not the text) of an OP_STAT whose URI is one NUL byte. No object
 // has that name: whoever asks for it wants to know whether somebody answers, and its refusal is
 // what is wanted.
@@ -38,6 +42,8 @@ struct Request {
   uint32_t retry_after_ms = 0;
   // A copy of `uri` that outlives the input, for who wants one; null from the parser.
   std::shared_ptr<const std::string> name;
+  // HTTP: what else was said (protocol/http/ask.h); `uri` points into it. Null in V1 and V2.
+  std::shared_ptr<const http::Ask> http;
 
   bool ordered() const { return (flags & kFlagOrdered) != 0; }
   bool priority() const { return (flags & kFlagPriority) != 0; }

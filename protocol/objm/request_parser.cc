@@ -227,6 +227,7 @@ RequestParser::Result RequestParser::Next(absl::string_view input) {
       case Dialect::kV1:
         NextV1(input, &result);
         break;
+      case Dialect::kHttp:  // never this parser's
       case Dialect::kUnknown:
         if (first == GetU8(kOpening)) {
           NextHello(input, &result);

@@ -1,0 +1,161 @@
+// Status lines, dates that are made once a second, and notes.
+#include "protocol/http/answer.h"
+
+#include <algorithm>
+
+#include "protocol/http/date.h"
+
+namespace objmapper::protocol::http {
+namespace {
+
+// A note's text is at most so long: Bazel, for one, drops a connection that says much more.
+constexpr size_t kNoteBytesMax = 1024;
+
+// "Date: ...\r\n" of this second.
+absl::string_view DateField(int64_t now_s) {
+  struct Cached {
+    int64_t second = INT64_MIN;
+    char text[6 + kDateBytes + 2];
+  };
+  thread_local Cached cached;
+  if (cached.second != now_s) {
+    std::copy_n("Date: ", 6, cached.text);
+    FormatDate(now_s, cached.text + 6);
+    std::copy_n("\r\n", 2, cached.text + 6 + kDateBytes);
+    cached.second = now_s;
+  }
+  return {cached.text, sizeof(cached.text)};
+}
+
+}  // namespace
+
+absl::string_view ReasonPhrase(int status) {
+  switch (status) {
+    case 100:
+      return "Continue";
+    case 200:
+      return "OK";
+    case 201:
+      return "Created";
+    case 204:
+      return "No Content";
+    case 206:
+      return "Partial Content";
+    case 301:
+      return "Moved Permanently";
+    case 304:
+      return "Not Modified";
+    case 400:
+      return "Bad Request";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 412:
+      return "Precondition Failed";
+    case 413:
+      return "Content Too Large";
+    case 414:
+      return "URI Too Long";
+    case 416:
+      return "Range Not Satisfiable";
+    case 417:
+      return "Expectation Failed";
+    case 421:
+      return "Misdirected Request";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 503:
+      return "Service Unavailable";
+    case 505:
+      return "HTTP Version Not Supported";
+    case 507:
+      return "Insufficient Storage";
+  }
+  return "Unknown";
+}
+
+int StatusOf(Status status) {
+  switch (status) {
+    case Status::kOk:
+      return 200;
+    case Status::kNotFound:
+      return 404;
+    case Status::kInvalidRequest:
+    case Status::kInvalidMode:
+    case Status::kProtocolError:
+    case Status::kVersionMismatch:
+    case Status::kCapabilityError:
+      return 400;
+    case Status::kUriTooLong:
+      return 414;
+    case Status::kUnsupportedOp:
+      return 405;
+    case Status::kPermissionDenied:
+      return 403;
+    case Status::kRangeNotSatisfiable:
+      return 416;
+    case Status::kTooLarge:
+      return 413;
+    case Status::kConflict:
+      return 409;
+    case Status::kTimeout:
+      return 408;
+    case Status::kUnavailable:
+    case Status::kOutOfMemory:
+      return 503;
+    case Status::kInternalError:
+    case Status::kStorageError:
+      break;
+  }
+  return 500;
+}
+
+AnswerHead::AnswerHead(int status, int64_t now_s, std::string* out) : now_s_(now_s), out_(out) {
+  absl::StrAppend(out, "HTTP/1.1 ", status, " ", ReasonPhrase(status), "\r\n", DateField(now_s),
+                  "Server: objmapper\r\n");
+}
+
+AnswerHead& AnswerHead::AddLastModified(int64_t mtime_s) {
+  char date[kDateBytes];
+  FormatDate(std::min(mtime_s, now_s_), date);
+  return Add("Last-Modified", absl::string_view(date, kDateBytes));
+}
+
+void AnswerHead::End(bool keep_alive, int minor) {
+  // Each says what its version does not take for granted.
+  if (!keep_alive) {
+    out_->append("Connection: close\r\n");
+  } else if (minor == 0) {
+    out_->append("Connection: keep-alive\r\n");
+  }
+  out_->append("\r\n");
+}
+
+void AppendNote(const Note& note, int64_t now_s, std::string* out) {
+  AnswerHead head(note.status, now_s, out);
+  const absl::string_view text = note.text.substr(0, kNoteBytesMax);
+  if (!note.allow.empty()) head.Add("Allow", note.allow);
+  if (note.retry_after_s > 0) head.Add("Retry-After", note.retry_after_s);
+  const bool bodiless = note.status == 204 || note.status == 304;
+  if (!bodiless) {
+    if (!text.empty()) head.Add("Content-Type", "text/plain; charset=utf-8");
+    head.Add("Content-Length", text.empty() ? 0 : text.size() + 1);
+  }
+  head.End(note.keep_alive, note.minor);
+  if (!bodiless && !text.empty() && !note.head_only) absl::StrAppend(out, text, "\n");
+}
+
+}  // namespace objmapper::protocol::http

@@ -1,0 +1,57 @@
+// Heads of answers: status line and fields (RFC 9110, 9112).
+//
+//   AnswerHead head(200, now_s, &out);
+//   head.Add("Content-Length", size);
+//   head.End(/*keep_alive=*/true, request.minor);
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "protocol/http/head.h"
+#include "protocol/status.h"
+
+namespace objmapper::protocol::http {
+
+// "Not Found"; "Unknown" for what is no status of this server's. Static.
+absl::string_view ReasonPhrase(int status);
+
+// What a status of the other dialects is in this one.
+int StatusOf(Status status);
+
+// Writes to `out`, which outlives it.
+class AnswerHead {
+ public:
+  // Begins with the status line, Date and Server. now_s: the wall clock.
+  AnswerHead(int status, int64_t now_s, std::string* out);
+
+  AnswerHead& Add(absl::string_view name, const absl::AlphaNum& value) {
+    absl::StrAppend(out_, name, ": ", value, "\r\n");
+    return *this;
+  }
+  // Last-Modified, but never in the future.
+  AnswerHead& AddLastModified(int64_t mtime_s);
+  // The empty line, and before it what becomes of the connection; minor: the request's version.
+  void End(bool keep_alive, int minor);
+
+ private:
+  const int64_t now_s_;
+  std::string* const out_;
+};
+
+// A whole answer of one line of text, which says why. head_only: to HEAD. Of a 405 and of an answer
+// to OPTIONS `allow` says what is allowed; retry_after_s: when to come again, 0: not said.
+struct Note {
+  int status = 0;
+  absl::string_view text;  // without a line's end; empty: no body
+  absl::string_view allow;
+  uint32_t retry_after_s = 0;
+  bool head_only = false;
+  bool keep_alive = true;
+  int minor = 1;
+};
+void AppendNote(const Note& note, int64_t now_s, std::string* out);
+
+}  // namespace objmapper::protocol::http

@@ -1,0 +1,100 @@
+// Methods, and what is kept of a head.
+#include "protocol/http/ask.h"
+
+#include "protocol/http/target.h"
+
+namespace objmapper::protocol::http {
+namespace {
+
+// Methods that are none of ours, but others': RFC 9110, 5789, 4918.
+bool IsKnown(absl::string_view method) {
+  for (const absl::string_view known : {"POST", "PATCH", "TRACE", "CONNECT", "PROPFIND",
+                                        "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK"}) {
+    if (method == known) return true;
+  }
+  return false;
+}
+
+bool IsCondition(absl::string_view name) {
+  for (const absl::string_view condition : {"if-match", "if-none-match", "if-modified-since",
+                                            "if-unmodified-since", "if-range", "range"}) {
+    if (absl::EqualsIgnoreCase(name, condition)) return true;
+  }
+  return false;
+}
+
+// Copies the fields that whoever finds the object needs.
+void KeepConditions(const Head& head, Ask* ask) {
+  size_t bytes = 0;
+  for (const Field& field : head.fields) {
+    if (IsCondition(field.name)) bytes += field.name.size() + field.value.size();
+  }
+  if (bytes == 0) return;
+  auto kept = std::make_unique<Ask::Conditions>();
+  kept->text.reserve(bytes);  // so that what points into it stays good
+  const auto keep = [text = &kept->text](absl::string_view part) {
+    const size_t at = text->size();
+    text->append(part.data(), part.size());
+    return absl::string_view(*text).substr(at);
+  };
+  for (const Field& field : head.fields) {
+    if (!IsCondition(field.name)) continue;
+    const absl::string_view name = keep(field.name);
+    kept->fields.push_back({name, keep(field.value)});
+  }
+  ask->conditions = std::move(kept);
+}
+
+void Refuse(const Refusal& refusal, Ask* ask) {
+  ask->refusal = refusal.status;
+  ask->reason = refusal.reason;
+}
+
+}  // namespace
+
+Ask::Method MethodOf(absl::string_view method) {
+  if (method == "GET") return Ask::Method::kGet;
+  if (method == "HEAD") return Ask::Method::kHead;
+  if (method == "PUT") return Ask::Method::kPut;
+  if (method == "DELETE") return Ask::Method::kDelete;
+  if (method == "OPTIONS") return Ask::Method::kOptions;
+  return Ask::Method::kOther;
+}
+
+absl::string_view Allow(bool writable) {
+  return writable ? "GET, HEAD, OPTIONS, PUT, DELETE" : "GET, HEAD, OPTIONS";
+}
+
+Ask AskOf(Head* head, bool writable) {
+  Ask ask;
+  ask.method = MethodOf(head->method);
+  ask.minor = head->minor;
+  ask.keep_alive = head->keep_alive;
+  if (ask.method == Ask::Method::kOther) {
+    Refuse(IsKnown(head->method) ? Refusal{405, "this server has no such method for objects"}
+                                 : Refusal{501, "this server does not know the method"},
+           &ask);
+    return ask;
+  }
+  Target target;
+  const Refusal refusal = ParseTarget(head, &target);
+  ask.path = std::move(target.path);
+  if (refusal.status != 0) {
+    Refuse(refusal, &ask);
+    return ask;
+  }
+  if (ask.method == Ask::Method::kOptions) {
+    Refuse({204, ""}, &ask);
+    return ask;
+  }
+  const bool writes = ask.method == Ask::Method::kPut || ask.method == Ask::Method::kDelete;
+  if (writes && !writable) {
+    Refuse({405, "the server is read-only (--writable)"}, &ask);
+  } else if (ask.method == Ask::Method::kPut && !head->Find("content-range").empty()) {
+    Refuse({400, "an object is put whole, without Content-Range"}, &ask);
+  }
+  KeepConditions(*head, &ask);
+  return ask;
+}
+
+}  // namespace objmapper::protocol::http

@@ -1,0 +1,52 @@
+// One request of HTTP, as far as whoever answers it needs to know; it outlives the bytes it was
+// read from.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "protocol/http/head.h"
+
+namespace objmapper::protocol::http {
+
+// Shared by what is asked on one connection: whether more may be. Its owner's thread.
+struct Persistence {
+  bool ends = false;
+};
+
+struct Ask {
+  enum class Method : uint8_t { kGet, kHead, kPut, kDelete, kOptions, kOther };
+
+  Method method = Method::kOther;
+  int minor = 1;
+  bool keep_alive = true;  // by what this request says; see also `connection`
+  std::string path;        // decoded, without the first '/'
+  // Of preconditions and ranges, the fields alone; null: there are none.
+  struct Conditions : Head {
+    std::string text;  // what the fields point into
+  };
+  std::unique_ptr<const Conditions> conditions;
+  std::shared_ptr<const Persistence> connection;
+  // Not 0: it is refused with this status, and `reason` (static).
+  int refusal = 0;
+  const char* reason = "";
+
+  bool head_only() const { return method == Method::kHead; }
+  bool reads() const { return method == Method::kGet || method == Method::kHead; }
+  bool persists() const { return keep_alive && (connection == nullptr || !connection->ends); }
+};
+
+Ask::Method MethodOf(absl::string_view method);
+
+// What may be asked: the Allow field of answers.
+absl::string_view Allow(bool writable);
+
+// From a head that was read. OPTIONS is "refused" with 204, which says what is allowed. Refusals:
+// those of ParseTarget(), 405 for TRACE and CONNECT, and for PUT and DELETE where nothing may be
+// written, 501 for methods that are not known, 400 for PUT with Content-Range. The head may change:
+// an absolute target overrides its host.
+Ask AskOf(Head* head, bool writable);
+
+}  // namespace objmapper::protocol::http

@@ -1,0 +1,93 @@
+// Preconditions first, then ranges (RFC 9110, 13.2.2).
+#include "protocol/http/reply.h"
+
+#include "protocol/http/answer.h"
+#include "protocol/http/media_types.h"
+#include "protocol/http/preconditions.h"
+
+namespace objmapper::protocol::http {
+namespace {
+
+// Between the parts of multipart/byteranges (RFC 2046, 5.1). That it stands in an object by chance
+// does no harm: each part says how long it is.
+constexpr absl::string_view kBoundary = "objmapper-part-7f3c1e9a5b2d4860";
+
+std::string PartHead(bool first, absl::string_view type, const Part& part, uint64_t size) {
+  return absl::StrCat(first ? "--" : "\r\n--", kBoundary, "\r\nContent-Type: ", type,
+                      "\r\nContent-Range: ", ContentRange(part, size), "\r\n\r\n");
+}
+
+}  // namespace
+
+Reply ReplyTo(const Ask& ask, const ObjectFacts& facts, absl::string_view cache_control,
+              int64_t now_s) {
+  Reply reply;
+  const std::string tag = absl::StrCat("\"", facts.etag, "\"");
+  const absl::string_view type = MediaTypeOf(ask.path);
+  std::vector<Part> parts;
+  if (ask.conditions != nullptr) {
+    const Head& conditions = *ask.conditions;
+    const Selected selected{true, tag, facts.mtime_s};
+    switch (EvaluatePreconditions(conditions, /*reads=*/true, selected, now_s)) {
+      case Verdict::kNotModified:
+        reply.status = 304;
+        break;
+      case Verdict::kFailed:
+        AppendNote({.status = reply.status = 412,
+                    .text = "the object is another version than the one asked for",
+                    .head_only = ask.head_only(),
+                    .keep_alive = ask.persists(),
+                    .minor = ask.minor},
+                   now_s, &reply.head);
+        return reply;
+      case Verdict::kProceed:
+        if (ask.head_only() || !RangeApplies(conditions, selected, now_s)) break;
+        switch (ParseRanges(conditions.Find("range"), facts.size, &parts)) {
+          case Ranges::kWhole:
+            break;
+          case Ranges::kParts:
+            reply.status = 206;
+            break;
+          case Ranges::kUnsatisfiable:
+            reply.status = 416;
+            break;
+        }
+    }
+  }
+  AnswerHead head(reply.status, now_s, &reply.head);
+  head.Add("ETag", tag).AddLastModified(facts.mtime_s);
+  if (!cache_control.empty()) head.Add("Cache-Control", cache_control);
+  if (reply.status == 304) {
+    head.End(ask.persists(), ask.minor);
+    return reply;
+  }
+  head.Add("Accept-Ranges", "bytes").Add("X-Content-Type-Options", "nosniff");
+  if (reply.status == 416) {
+    head.Add("Content-Range", UnsatisfiedRange(facts.size)).Add("Content-Length", 0);
+    head.End(ask.persists(), ask.minor);
+    return reply;
+  }
+  if (reply.status == 200) parts = {{0, facts.size}};
+  if (parts.size() == 1) {
+    head.Add("Content-Type", type).Add("Content-Length", parts[0].length);
+    if (reply.status == 206) head.Add("Content-Range", ContentRange(parts[0], facts.size));
+    head.End(ask.persists(), ask.minor);
+  } else {
+    const std::string first = PartHead(/*first=*/true, type, parts[0], facts.size);
+    uint64_t length = first.size();
+    for (size_t i = 0; i < parts.size(); ++i) {
+      reply.behind.push_back(i + 1 < parts.size()
+                                 ? PartHead(/*first=*/false, type, parts[i + 1], facts.size)
+                                 : absl::StrCat("\r\n--", kBoundary, "--\r\n"));
+      length += parts[i].length + reply.behind.back().size();
+    }
+    head.Add("Content-Type", absl::StrCat("multipart/byteranges; boundary=", kBoundary))
+        .Add("Content-Length", length)
+        .End(ask.persists(), ask.minor);
+    reply.head += first;
+  }
+  if (!ask.head_only() && parts[0].length > 0) reply.parts = std::move(parts);
+  return reply;
+}
+
+}  // namespace objmapper::protocol::http

@@ -1,0 +1,178 @@
+// From bytes to what is asked, and from an object's facts to what is said of it.
+#include "protocol/http/reply.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "protocol/http/answer.h"
+
+namespace objmapper::protocol::http {
+namespace {
+
+constexpr int64_t kNow = 1'800'000'000;
+constexpr ObjectFacts kFacts = {10, 784111777, "tag"};
+
+// "\n" stands for CRLF.
+Ask Asked(absl::string_view text, bool writable = false) {
+  std::string input;
+  for (const char c : absl::StrCat(text, "\n")) {
+    if (c == '\n') input += '\r';
+    input += c;
+  }
+  HeadReader reader;
+  Head head;
+  const HeadReader::Result result = reader.Read(input, &head);
+  EXPECT_EQ(result.refusal.status, 0) << result.refusal.reason;
+  // What it points into goes before it is used.
+  return AskOf(&head, writable);
+}
+Ask Get(absl::string_view fields = "", absl::string_view method = "GET") {
+  return Asked(absl::StrCat(method, " /dir/a%20b.txt HTTP/1.1\nHost: a\n", fields));
+}
+Reply ReplyOf(const Ask& ask) { return ReplyTo(ask, kFacts, "", kNow); }
+bool Has(const Reply& reply, absl::string_view line) {
+  return absl::StrContains(reply.head, absl::StrCat("\r\n", line, "\r\n"));
+}
+
+TEST(AskTest, Methods) {
+  EXPECT_EQ(Get().path, "dir/a b.txt");
+  EXPECT_TRUE(Get("", "HEAD").head_only());
+  EXPECT_EQ(Asked("OPTIONS * HTTP/1.0\n").refusal, 204);
+  EXPECT_EQ(Asked("PUT /a HTTP/1.1\nHost: a\n").refusal, 405);
+  EXPECT_EQ(Asked("PUT /a HTTP/1.1\nHost: a\n", true).refusal, 0);
+  EXPECT_EQ(Asked("PUT /a HTTP/1.1\nHost: a\nContent-Range: bytes 0-1/2\n", true).refusal, 400);
+  EXPECT_EQ(Asked("DELETE /a HTTP/1.1\nHost: a\n").refusal, 405);
+  for (const char* method : {"POST", "TRACE", "CONNECT", "PATCH", "PROPFIND"})
+    EXPECT_EQ(Get("", method).refusal, 405) << method;
+  for (const char* method : {"get", "GETX", "BREW"})
+    EXPECT_EQ(Get("", method).refusal, 501) << method;
+}
+
+TEST(AskTest, WhatItKeepsIsItsOwn) {
+  Ask ask = Get("Range: bytes=0-\nIf-Match: \"tag\"\nX-Other: y\n");
+  const Ask moved = std::move(ask);
+  ASSERT_NE(moved.conditions, nullptr);
+  EXPECT_EQ(moved.conditions->fields.size(), 2u);
+  EXPECT_EQ(moved.conditions->Find("range"), "bytes=0-");
+  EXPECT_EQ(moved.conditions->Find("if-match"), "\"tag\"");
+  EXPECT_EQ(Get("X-Other: y\n").conditions, nullptr);
+}
+
+TEST(ReplyTest, TheWhole) {
+  const Reply reply = ReplyOf(Get());
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_TRUE(
+      absl::StartsWith(reply.head, "HTTP/1.1 200 OK\r\nDate: Fri, 15 Jan 2027 08:00:00 GMT"));
+  EXPECT_TRUE(absl::EndsWith(reply.head, "\r\n\r\n"));
+  EXPECT_TRUE(Has(reply, "Content-Length: 10"));
+  EXPECT_TRUE(Has(reply, "Content-Type: text/plain; charset=utf-8"));
+  EXPECT_TRUE(Has(reply, "ETag: \"tag\""));
+  EXPECT_TRUE(Has(reply, "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT"));
+  EXPECT_TRUE(Has(reply, "Accept-Ranges: bytes"));
+  EXPECT_FALSE(absl::StrContains(reply.head, "Connection"));
+  EXPECT_FALSE(absl::StrContains(reply.head, "Cache-Control"));
+  ASSERT_EQ(reply.parts.size(), 1u);
+  EXPECT_EQ(reply.parts[0].length, 10u);
+  EXPECT_TRUE(reply.behind.empty());
+  EXPECT_TRUE(Has(ReplyTo(Get(), kFacts, "no-cache", kNow), "Cache-Control: no-cache"));
+}
+
+TEST(ReplyTest, HeadHasTheHeadersOfGet) {
+  for (const char* fields : {"", "Range: bytes=0-3\n"}) {
+    const Reply head = ReplyOf(Get(fields, "HEAD"));
+    EXPECT_EQ(head.head, ReplyOf(Get()).head) << "HEAD ignores a range";
+    EXPECT_TRUE(head.parts.empty());
+  }
+}
+
+TEST(ReplyTest, LastModifiedIsNeverInTheFuture) {
+  EXPECT_TRUE(Has(ReplyTo(Get(), {10, kNow + 100, "tag"}, "", kNow),
+                  "Last-Modified: Fri, 15 Jan 2027 08:00:00 GMT"));
+}
+
+TEST(ReplyTest, Ranges) {
+  const Reply part = ReplyOf(Get("Range: bytes=3-99\n"));
+  EXPECT_EQ(part.status, 206);
+  EXPECT_TRUE(Has(part, "Content-Range: bytes 3-9/10"));
+  EXPECT_TRUE(Has(part, "Content-Length: 7"));
+  EXPECT_TRUE(Has(part, "ETag: \"tag\""));
+  const Reply past = ReplyOf(Get("Range: bytes=10-\n"));
+  EXPECT_EQ(past.status, 416);
+  EXPECT_TRUE(Has(past, "Content-Range: bytes */10"));
+  EXPECT_TRUE(past.parts.empty());
+  EXPECT_EQ(ReplyOf(Get("Range: lines=1-2\n")).status, 200);
+  EXPECT_EQ(ReplyOf(Get("Range: bytes=0-3\nIf-Range: \"old\"\n")).status, 200);
+  EXPECT_EQ(ReplyOf(Get("Range: bytes=0-3\nIf-Range: \"tag\"\n")).status, 206);
+}
+
+// The length that is promised is the length of all that is said.
+TEST(ReplyTest, SeveralRanges) {
+  const Reply reply = ReplyOf(Get("Range: bytes=0-1,5-5,-2\n"));
+  EXPECT_EQ(reply.status, 206);
+  ASSERT_EQ(reply.parts.size(), 3u);
+  ASSERT_EQ(reply.behind.size(), 3u);
+  const std::string object = "0123456789";
+  std::string said = reply.head;
+  for (size_t i = 0; i < reply.parts.size(); ++i)
+    said += object.substr(reply.parts[i].offset, reply.parts[i].length) + reply.behind[i];
+  const std::string body = said.substr(said.find("\r\n\r\n") + 4);
+  EXPECT_TRUE(Has(reply, absl::StrCat("Content-Length: ", body.size())));
+  EXPECT_TRUE(absl::StrContains(body, "Content-Range: bytes 5-5/10\r\n\r\n5\r\n--"));
+  EXPECT_TRUE(absl::StrContains(body, "Content-Range: bytes 8-9/10\r\n\r\n89\r\n--"));
+  EXPECT_TRUE(absl::EndsWith(body, "--\r\n"));
+}
+
+TEST(ReplyTest, Preconditions) {
+  const Reply same = ReplyOf(Get("If-None-Match: \"tag\"\n"));
+  EXPECT_EQ(same.status, 304);
+  EXPECT_TRUE(Has(same, "ETag: \"tag\""));
+  EXPECT_FALSE(absl::StrContains(same.head, "Content-Length"));
+  EXPECT_TRUE(same.parts.empty());
+  const Reply other = ReplyOf(Get("If-Match: \"x\"\n"));
+  EXPECT_EQ(other.status, 412);
+  EXPECT_TRUE(other.parts.empty());
+}
+
+TEST(ReplyTest, OfAnEmptyObject) {
+  const Reply reply = ReplyTo(Get(), {0, 0, "tag"}, "", kNow);
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_TRUE(Has(reply, "Content-Length: 0"));
+  EXPECT_TRUE(reply.parts.empty());
+}
+
+TEST(ReplyTest, SaysWhatBecomesOfTheConnection) {
+  EXPECT_TRUE(Has(ReplyOf(Get("Connection: close\n")), "Connection: close"));
+  EXPECT_TRUE(Has(ReplyOf(Asked("GET /a HTTP/1.0\n")), "Connection: close"));
+  EXPECT_TRUE(
+      Has(ReplyOf(Asked("GET /a HTTP/1.0\nConnection: keep-alive\n")), "Connection: keep-alive"));
+  Ask ask = Get();
+  auto connection = std::make_shared<Persistence>();
+  ask.connection = connection;
+  EXPECT_FALSE(absl::StrContains(ReplyOf(ask).head, "Connection"));
+  connection->ends = true;
+  EXPECT_TRUE(Has(ReplyOf(ask), "Connection: close"));
+}
+
+TEST(NoteTest, OneLine) {
+  std::string out;
+  AppendNote({.status = 405, .text = "no", .allow = "GET", .retry_after_s = 2, .keep_alive = false},
+             kNow, &out);
+  EXPECT_TRUE(absl::StartsWith(out, "HTTP/1.1 405 Method Not Allowed\r\n"));
+  EXPECT_TRUE(absl::StrContains(out, "\r\nAllow: GET\r\nRetry-After: 2\r\n"));
+  EXPECT_TRUE(absl::EndsWith(out, "Content-Length: 3\r\nConnection: close\r\n\r\nno\n"));
+  out.clear();
+  AppendNote({.status = 404, .text = "no", .head_only = true}, kNow, &out);
+  EXPECT_TRUE(absl::EndsWith(out, "Content-Length: 3\r\n\r\n")) << "what GET would have said";
+  out.clear();
+  AppendNote({.status = 204, .allow = "GET"}, kNow, &out);
+  EXPECT_FALSE(absl::StrContains(out, "Content-Length")) << "RFC 9110, 8.6";
+  out.clear();
+  AppendNote({.status = 500, .text = std::string(20'000, 'x')}, kNow, &out);
+  EXPECT_LT(out.size(), 10'000u);
+}
+
+}  // namespace
+}  // namespace objmapper::protocol::http
