@@ -23,6 +23,12 @@ using session::Extent;
 // The last bytes of a mapped body, which are read and checked before they go.
 constexpr uint64_t kHeldBack = 4096;
 
+// The version that `request` gets.
+session::ObjectFacts FactsOf(const Request& request, CachedObject* object) {
+  return {object->size(), object->info().mtime_s,
+          request.http == nullptr ? absl::string_view() : object->etag()};
+}
+
 size_t FirstWindow(const Extent& extent) { return extent.offset / kWindowBytes; }
 size_t LastWindow(const Extent& extent) {
   return (extent.offset + extent.length - 1) / kWindowBytes;
@@ -32,16 +38,16 @@ size_t LastWindow(const Extent& extent) {
 
 bool BodySender::IsReady(const Request& request, CachedObject* object, int64_t now_ns) {
   if (object->small() || NeedsThread(request, object, now_ns)) return true;
-  const std::optional<Extent> extent = session::ResolveExtent(request, object->size());
-  if (!extent.has_value() || extent->length == 0) return true;
-  if (IsRead(request.mode, *extent)) {
+  const Extent extent = session::FirstPart(request, object->size());
+  if (extent.length == 0) return true;
+  if (IsRead(request, extent)) {
     // Reading it tells; but what is on its way is waited for. A part has two windows at most.
-    if (!object->windows().IsComing(FirstWindow(*extent)) &&
-        !object->windows().IsComing(LastWindow(*extent)))
+    if (!object->windows().IsComing(FirstWindow(extent)) &&
+        !object->windows().IsComing(LastWindow(extent)))
       return true;
   } else {
     if (!object->error().ok() || !object->Map().ok()) return true;  // the answer will say so
-    if (objects_->EnsureResident(object, FirstWindow(*extent), now_ns) == Residency::kResident) {
+    if (objects_->EnsureResident(object, FirstWindow(extent), now_ns) == Residency::kResident) {
       return true;
     }
   }
@@ -49,86 +55,101 @@ bool BodySender::IsReady(const Request& request, CachedObject* object, int64_t n
   return false;
 }
 
-bool BodySender::IsRead(Mode mode, const Extent& extent) {
-  return extent.length > 0 && extent.length <= kPartBytesMax &&
-         !mover_.Suits(extent.length, /*always=*/mode == Mode::kSplice);
+bool BodySender::IsRead(const Request& request, const Extent& extent) {
+  // What a condition of HTTP's comes to, or several ranges, is known when the answer is made.
+  return extent.length > 0 && extent.length <= kPartBytesMax && !session::IsConditional(request) &&
+         !mover_.Suits(extent.length, /*always=*/request.mode == Mode::kSplice);
 }
 
 bool BodySender::NeedsThread(const Request& request, CachedObject* object, int64_t now_ns) const {
-  if (request.mode == Mode::kCopy) return !options_.async_copy && !object->small();
+  if (request.mode == Mode::kCopy)
+    return !options_.async_copy && !object->small() && !session::IsConditional(request);
   if (object->size() < options_.splice_bytes_min) return false;
   if (!options_.splice_in_loop) return true;
-  const std::optional<Extent> extent = session::ResolveExtent(request, object->size());
-  if (!extent.has_value() || extent->length == 0) return false;
+  const Extent extent = session::FirstPart(request, object->size());
+  if (extent.length == 0) return false;
   return object->small() || !object->Map().ok() ||
-         object->windows().Of(FirstWindow(*extent), now_ns) != Residency::kResident;
+         object->windows().Of(FirstWindow(extent), now_ns) != Residency::kResident;
 }
 
 void BodySender::Foresee(const Request& request, CachedObject* object, int64_t now_ns) {
   if (object->small() || NeedsThread(request, object, now_ns)) return;
-  const std::optional<Extent> extent = session::ResolveExtent(request, object->size());
-  if (!extent.has_value() || !IsRead(request.mode, *extent)) return;
+  const Extent extent = session::FirstPart(request, object->size());
+  if (!IsRead(request, extent)) return;
   if (!object->error().ok() || !object->Map().ok()) return;
-  objects_->EnsureResident(object, FirstWindow(*extent), now_ns);
+  objects_->EnsureResident(object, FirstWindow(extent), now_ns);
 }
 
 BodySender::Composed BodySender::Compose(protocol::Dialect dialect, const Request& request,
                                          const ObjectRef& ref, Gather* out, int64_t now_ns) {
   CachedObject* const object = ref.get();
-  const std::optional<Extent> extent = session::ResolveExtent(request, object->size());
-  const bool by_thread = NeedsThread(request, object, now_ns);
-  const bool read =
-      !object->small() && extent.has_value() && IsRead(request.mode, *extent) && !by_thread;
+  const Extent first = session::FirstPart(request, object->size());
+  const bool by_thread = NeedsThread(request, object, now_ns) && first.length > 0;
+  const bool read = !object->small() && IsRead(request, first) && !by_thread;
   if (!object->small() && !read && object->checked_ns() != now_ns) {
     // It may have been changed in place since it was cached. Better to find out now, and serve what
     // it is now, than in the middle of the body.
     const absl::StatusOr<storage::ObjectInfo> info = storage::InfoOf(object->fd(), object->uri());
     if (info.ok() && *info != object->info()) return Composed::kChanged;
   }
-  if (read) return ComposePart(dialect, request, ref, *extent, out, now_ns);
-  if (!extent.has_value()) {
-    out->Error(dialect, request, Status::kRangeNotSatisfiable,
-               session::RangeMessage(request, object->size()));
-    return Composed::kGathered;
-  }
-  char header[protocol::kResponseBytesMax];
-  const absl::string_view header_bytes(
-      header, session::EncodeBodyHeader(dialect, request, *extent, object->size(), header));
-  const session::Receipt receipt = session::ReceiptOf(request, Status::kOk, extent->length);
+  if (read) return ComposePart(dialect, request, ref, first, out, now_ns);
+  thread_local session::Reply reply;  // for its memory
+  session::MakeReply(dialect, request, FactsOf(request, object), &reply);
+  const session::Receipt receipt = session::ReceiptOf(request, reply.status, reply.bytes());
   if (by_thread) {
     if (transfer_ == nullptr) transfer_ = std::make_unique<Transfer>();
     transfer_->socket = socket_;
     transfer_->file = object->fd();
     transfer_->unix_socket = unix_socket_;
-    transfer_->header.assign(header_bytes.data(), header_bytes.size());
+    transfer_->header = reply.head;
     transfer_->header_sent = 0;
-    transfer_->offset = extent->offset;
-    transfer_->remaining = extent->length;
+    transfer_->offset = first.offset;
+    transfer_->remaining = first.length;
     transfer_->receipt = receipt;
     transfer_->object = ObjectRef(ref);
     return Composed::kTransfer;
   }
-  if (!object->small()) {
+  if (!object->small() && !reply.parts.empty()) {
     const absl::Status usable = object->error().ok() ? object->Map() : object->error();
     if (!usable.ok()) {
       out->Error(dialect, request, session::WireStatus(usable), usable.message());
       return Composed::kGathered;
     }
   }
-  out->Text(header_bytes);
-  if (object->small() || extent->length == 0) {
-    if (extent->length > 0) out->Bytes(ref, object->snapshot() + extent->offset, extent->length);
+  out->Text(reply.head);
+  if (object->small() || reply.parts.empty()) {
+    for (size_t i = 0; i < reply.parts.size(); ++i) {
+      out->Bytes(ref, object->snapshot() + reply.parts[i].offset, reply.parts[i].length);
+      if (!reply.behind.empty()) out->Text(reply.behind[i]);
+    }
     out->EndAnswer(receipt);
     return Composed::kGathered;
   }
   object_ = ObjectRef(ref);
-  at_ = extent->offset;
-  end_ = extent->offset + extent->length;
-  in_kernel_ = object->map() == nullptr ||
-               mover_.Suits(extent->length, /*always=*/request.mode == Mode::kSplice);
-  begun_ = false;
+  parts_ = reply.parts;
+  behind_ = std::move(reply.behind);
+  part_ = 0;
+  splice_ = request.mode == Mode::kSplice;
   receipt_ = receipt;
+  BeginPart();
   return Composed::kGathered;
+}
+
+void BodySender::BeginPart() {
+  at_ = parts_[part_].offset;
+  end_ = at_ + parts_[part_].length;
+  in_kernel_ = object_->map() == nullptr || mover_.Suits(parts_[part_].length, splice_);
+  begun_ = false;
+}
+
+bool BodySender::NextPart(Gather* out) {
+  if (!behind_.empty()) out->Text(behind_[part_]);
+  if (++part_ < parts_.size()) {
+    BeginPart();
+    return true;
+  }
+  object_.reset();
+  return false;
 }
 
 // A short part of a large object, which is read here and now: in the page cache it is one call, and
@@ -166,8 +187,9 @@ BodySender::Composed BodySender::ComposePart(protocol::Dialect dialect, const Re
     out->Error(dialect, request, session::WireStatus(read), read.message());
     return Composed::kGathered;
   }
-  char header[protocol::kResponseBytesMax];
-  out->Text({header, session::EncodeBodyHeader(dialect, request, extent, object->size(), header)});
+  thread_local session::Reply reply;
+  session::MakeReply(dialect, request, FactsOf(request, object), &reply);
+  out->Text(reply.head);
   out->Own(std::move(bytes), extent.length);
   out->EndAnswer(session::ReceiptOf(request, Status::kOk, extent.length));
   // These copies are this connection's own, and stay for as long as its client does not read.
@@ -180,7 +202,7 @@ BodySender::Step BodySender::Break(std::string why) {
 }
 
 BodySender::Step BodySender::Continue(Gather* out, int64_t now_ns) {
-  if (in_kernel_) return Move(now_ns);
+  if (in_kernel_) return Move(out, now_ns);
   CachedObject* const object = object_.get();
   const size_t index = at_ / kWindowBytes;
   if (!object->error().ok()) return Break(std::string(object->error().message()));
@@ -210,13 +232,11 @@ BodySender::Step BodySender::Continue(Gather* out, int64_t now_ns) {
   if (!read.ok()) return Break(std::string(read.message()));
   out->Text(absl::string_view(piece, bytes));
   at_ += bytes;
-  if (at_ < end_) return Step::kGathered;
-  object_.reset();
-  out->EndAnswer(receipt_);
+  if (at_ == end_ && !NextPart(out)) out->EndAnswer(receipt_);
   return Step::kGathered;
 }
 
-BodySender::Step BodySender::Move(int64_t now_ns) {
+BodySender::Step BodySender::Move(Gather* out, int64_t now_ns) {
   CachedObject* const object = object_.get();
   moved_ = 0;
   if (std::exchange(begun_, true)) {
@@ -248,8 +268,10 @@ BodySender::Step BodySender::Move(int64_t now_ns) {
                            : absl::StrCat(text::Quoted(object->uri()), ": ",
                                           strerror(static_cast<int>(-sent))));
   }
-  object_.reset();
-  return Step::kMoved;
+  if (NextPart(out)) return Step::kGathered;
+  if (behind_.empty()) return Step::kMoved;
+  out->EndAnswer(receipt_);
+  return Step::kGathered;
 }
 
 }  // namespace objmapper::copypath

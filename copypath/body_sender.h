@@ -23,7 +23,7 @@
 #include "copypath/transfer.h"
 #include "protocol/dialect.h"
 #include "protocol/objm/request_parser.h"
-#include "session/answers.h"
+#include "session/reply.h"
 
 namespace objmapper::copypath {
 
@@ -103,12 +103,17 @@ class BodySender {
   Mover& mover() { return mover_; }
 
  private:
-  // Whether this much of an object is sent from a copy that is made for it.
-  bool IsRead(protocol::Mode mode, const session::Extent& extent);
+  // Whether this much of an object, which is all that `request` gets, is sent from a copy that is
+  // made for it.
+  bool IsRead(const protocol::Request& request, const session::Extent& extent);
+  // Begins with parts_[part_].
+  void BeginPart();
+  // A part has gone: adds what goes behind it. False: it was the last.
+  bool NextPart(Gather* out);
   Composed ComposePart(protocol::Dialect dialect, const protocol::Request& request,
                        const ObjectRef& object, const session::Extent& extent, Gather* out,
                        int64_t now_ns);
-  Step Move(int64_t now_ns);
+  Step Move(Gather* out, int64_t now_ns);
   Step Break(std::string why);
 
   const Options& options_;
@@ -119,8 +124,12 @@ class BodySender {
   const bool unix_socket_;
 
   ObjectRef object_;  // whose body is being sent
+  absl::InlinedVector<session::Extent, 1> parts_;
+  std::vector<std::string> behind_;
+  size_t part_ = 0;
+  bool splice_ = false;
   uint64_t at_ = 0;   // the next byte
-  uint64_t end_ = 0;  // one past the last byte of the answer
+  uint64_t end_ = 0;  // one past the last byte of the part
   bool in_kernel_ = false;
   bool begun_ = false;  // in the kernel: some has been sent, or was to be
   uint64_t moved_ = 0;

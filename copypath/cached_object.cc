@@ -17,6 +17,7 @@
 #include "net/clock.h"
 #include "net/errno_status.h"
 #include "net/foreign_fd.h"
+#include "storage/tree/description.h"
 #include "text/printable.h"
 
 namespace objmapper::copypath {
@@ -74,6 +75,12 @@ void CachedObject::TellWaiters() {
   std::vector<ObjectWaiter*> waiters;
   waiters.swap(waiters_);
   for (ObjectWaiter* waiter : waiters) waiter->OnObjectChanged(this);
+}
+
+const std::string& CachedObject::etag() {
+  // In memory no attributes are found, and it is the version's, as there.
+  if (etag_.empty()) etag_ = storage::EtagOf(fd(), info(), storage::Tier::kDisk);
+  return etag_;
 }
 
 absl::Status CachedObject::Map() {

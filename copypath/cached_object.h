@@ -66,6 +66,8 @@ class CachedObject {
   const storage::ObjectInfo& info() const { return loaded_.info; }
   uint64_t size() const { return loaded_.info.size; }
   int fd() const { return loaded_.fd.get(); }
+  // As OP_STAT tells it; made when it is first asked for.
+  const std::string& etag();
   // Null when the object is sent from a mapping.
   const char* snapshot() const { return loaded_.snapshot.get(); }
   bool small() const { return loaded_.snapshot != nullptr; }
@@ -120,6 +122,7 @@ class CachedObject {
   State state_ = State::kLoading;
   absl::Status error_;
   storage::LoadedObject loaded_;
+  std::string etag_;
   int64_t checked_ns_ = 0;
   uint64_t changes_ = 0;
   char* map_ = nullptr;

@@ -34,7 +34,7 @@ void Gather::Own(std::unique_ptr<char[]> data, size_t bytes) {
 void Gather::Error(protocol::Dialect dialect, const protocol::Request& request,
                    protocol::Status status, absl::string_view message) {
   std::string text;
-  session::AppendError(dialect, request.id, status, message, &text);
+  session::AppendError(dialect, request, status, message, &text);
   Text(text);
   EndAnswer(session::ReceiptOf(request, status));
 }

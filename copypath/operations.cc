@@ -100,7 +100,7 @@ class MayRead : public storage::ListFilter {
 Outcome Failed(const Operand& operand, const absl::Status& error) {
   Outcome outcome;
   outcome.status = session::WireStatus(error);
-  session::AppendError(operand.dialect, operand.request.id, outcome.status, error.message(),
+  session::AppendError(operand.dialect, operand.request, outcome.status, error.message(),
                        &outcome.answer);
   return outcome;
 }

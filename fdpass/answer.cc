@@ -52,8 +52,7 @@ net::UniqueFd AnswerWithFd(const session::Session& session, const protocol::Requ
 void AnswerWithError(const session::Session& session, const protocol::Request& request,
                      Status status, absl::string_view text, session::Message* message) {
   message->BeginAnswer(request, status);
-  session::AppendError(session.dialect(), request.id, status, text, message->text(),
-                       request.retry_after_ms);
+  session::AppendError(session.dialect(), request, status, text, message->text());
 }
 
 }  // namespace objmapper::fdpass

@@ -18,8 +18,7 @@ using protocol::Status;
 void Refuse(Status status, absl::string_view message, protocol::Dialect dialect, Answer* answer) {
   answer->kind = Answer::Kind::kText;
   answer->status = status;
-  session::AppendError(dialect, answer->request.id, status, message, &answer->text,
-                       answer->request.retry_after_ms);
+  session::AppendError(dialect, answer->request, status, message, &answer->text);
 }
 
 }  // namespace

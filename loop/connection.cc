@@ -12,6 +12,7 @@
 #include "net/readable.h"
 #include "session/answers.h"
 #include "session/ending.h"
+#include "session/http.h"
 
 namespace objmapper::loop {
 namespace {
@@ -63,6 +64,7 @@ void Connection::Start() {
 }
 
 void Connection::Drain() {
+  if (!loop_->options().switchboard->Departing()) session::AnnounceEnd(session_.get());
   if (loop_->options().switchboard->Departing()) LeaveRestToOthers();
   Settle();
 }

@@ -27,9 +27,9 @@
 #include "net/foreign_fd.h"
 #include "net/unique_fd.h"
 #include "protocol/objm/request_parser.h"
-#include "session/answers.h"
 #include "session/intake.h"
 #include "session/message.h"
+#include "session/reply.h"
 #include "session/session.h"
 #include "session/tally.h"
 #include "storage/tree/description.h"
@@ -81,7 +81,6 @@ struct Found : copypath::Outcome {
   uint64_t size = 0;                 // when it is, of the whole object; STAT: see `description`
   storage::Description description;  // STAT alone
   net::UniqueFd fd;                  // the object, opened for this answer alone; STAT: none
-  session::Extent extent;            // of the object, as the request wants it
 };
 
 // May wait for the disk. Any thread.
@@ -171,6 +170,7 @@ class Sender {
 
   const Context* const context_;
   session::Message message_;
+  session::Reply reply_;
   std::vector<session::Receipt>
       body_receipts_;  // of answers that have gone but for the body of the last
   session::TallyLease tally_;

@@ -48,15 +48,13 @@ Found Find(const protocol::Request& request, const Context& context) {
   if (request.mode == protocol::Mode::kStat) return FindForStat(request, options);
   absl::StatusOr<storage::OpenedObject> object = Open(request.uri, context);
   if (!object.ok()) return Refused(object.status());
-  const std::optional<session::Extent> extent = session::ResolveExtent(request, object->info.size);
-  if (!extent.has_value()) {
-    return Refused(protocol::Status::kRangeNotSatisfiable,
-                   session::RangeMessage(request, object->info.size));
-  }
   Found found;
-  found.size = object->info.size;
+  const storage::ObjectInfo object_info = object->info;
+  found.size = object_info.size;
   found.fd = std::move(object->fd);
-  found.extent = *extent;
+  found.description.mtime_s = object_info.mtime_s;
+  if (request.http != nullptr)
+    found.description.etag = storage::EtagOf(found.fd.get(), object_info, storage::Tier::kDisk);
   return found;
 }
 

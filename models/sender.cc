@@ -92,8 +92,7 @@ bool Sender::Answer(session::Session* session, const Request& request, Found fou
     if (!found.answer.empty()) {
       message_.text()->append(found.answer);
     } else if (found.status != Status::kOk) {
-      session::AppendError(dialect, request.id, found.status, found.message, message_.text(),
-                           request.retry_after_ms);
+      session::AppendError(dialect, request, found.status, found.message, message_.text());
     } else {
       session::AppendStatOf(dialect, request.id, found.description, message_.text());
     }
@@ -103,14 +102,19 @@ bool Sender::Answer(session::Session* session, const Request& request, Found fou
 
   // Descriptors ride on the first byte of their message, and a body must not be in their way.
   if (!message_.fds().empty() && !Flush(session)) return false;
-  message_.BeginAnswer(request, Status::kOk, found.extent.length);
-  char header[protocol::kResponseBytesMax];
-  message_.text()->append(
-      header, session::EncodeBodyHeader(dialect, request, found.extent, found.size, header));
-  const bool splice = request.mode == Mode::kSplice && found.extent.length > 0 &&
-                      found.extent.length >= context_->options.splice_bytes_min;
-  return splice ? Splice(session, found.fd.get(), found.extent)
-                : Copy(session, found.fd.get(), found.extent);
+  session::MakeReply(dialect, request,
+                     {found.size, found.description.mtime_s, found.description.etag}, &reply_);
+  message_.BeginAnswer(request, reply_.status, reply_.bytes());
+  message_.text()->append(reply_.head);
+  for (size_t i = 0; i < reply_.parts.size(); ++i) {
+    const session::Extent& part = reply_.parts[i];
+    const bool splice =
+        request.mode == Mode::kSplice && part.length >= context_->options.splice_bytes_min;
+    if (!(splice ? Splice(session, found.fd.get(), part) : Copy(session, found.fd.get(), part)))
+      return false;
+    if (!reply_.behind.empty()) message_.text()->append(reply_.behind[i]);
+  }
+  return message_.bytes().size() < kGatheredBytes || Flush(session);
 }
 
 bool Sender::PassFd(session::Session* session, const Request& request, Found found) {

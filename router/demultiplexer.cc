@@ -87,7 +87,7 @@ void Demultiplexer::Route(std::unique_ptr<session::Session> session) {
   }
   protocol::Mode mode;
   session::Lane* lane = DefaultLane(session->transport);
-  if (session->fds_wait) {
+  if (session->fds_wait || session->http != nullptr) {
     lane = copypath_;
   } else if (session->parser.PeekMode(session->unread, &mode) == RequestParser::Peek::kKnown) {
     lane = LaneFor(mode, session->transport);

@@ -8,9 +8,11 @@
 
 #include "protocol/limits.h"
 #include "protocol/objm/encode.h"
+#include "protocol/opening.h"
 #include "router/short_io.h"
 #include "session/answers.h"
 #include "session/ending.h"
+#include "session/http.h"
 
 namespace objmapper::router {
 namespace {
@@ -50,7 +52,18 @@ Opening LookAtOpening(session::Session* session, bool peer_done) {
     if (got < 0 && errno == EAGAIN) return is(Kind::kSilent);
     if (got <= 0) return is(Kind::kOver);  // it came and went without a word, or was reset
     const absl::string_view input(buffer, static_cast<size_t>(got));
-    const RequestParser::Peek peek = session->parser.PeekMode(input, &opening.mode);
+    if (session->limits->http && session->dialect() == protocol::Dialect::kUnknown &&
+        protocol::OpeningOf(input) == protocol::Opening::kHttp)
+      session::BeginHttp(session);
+    if (session->http != nullptr) {
+      opening.mode = protocol::Mode::kCopy;
+      return is(Kind::kMode);
+    }
+    const bool undecided = session->limits->http &&
+                           session->dialect() == protocol::Dialect::kUnknown &&
+                           protocol::OpeningOf(input) == protocol::Opening::kNeedMore;
+    const RequestParser::Peek peek =
+        undecided ? RequestParser::Peek::kNeedMore : session->parser.PeekMode(input, &opening.mode);
     if (peek == RequestParser::Peek::kKnown) return is(Kind::kMode);
     if (peek == RequestParser::Peek::kOther) {
       if (session->dialect() != protocol::Dialect::kUnknown) return is(Kind::kAny);

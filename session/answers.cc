@@ -2,7 +2,13 @@
 // and nowhere else.
 #include "session/answers.h"
 
+#include <time.h>
+
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
+#include "protocol/http/answer.h"
+#include "protocol/http/ask.h"
 #include "protocol/objm/metadata.h"
 
 namespace objmapper::session {
@@ -11,6 +17,7 @@ using protocol::Dialect;
 using protocol::MetadataType;
 using protocol::MetadataWriter;
 using protocol::Status;
+namespace http = protocol::http;
 
 Status WireStatus(const absl::Status& status) {
   using Code = absl::StatusCode;
@@ -39,6 +46,8 @@ Status WireStatus(const absl::Status& status) {
 
 namespace {
 
+uint32_t InSeconds(uint32_t milliseconds) { return (milliseconds + 999) / 1000; }
+
 // The header of an OK answer whose body, if it has one, follows.
 void AppendOk(Dialect dialect, uint32_t id, uint64_t content_length, absl::string_view metadata,
               std::string* out) {
@@ -51,13 +60,39 @@ void AppendOk(Dialect dialect, uint32_t id, uint64_t content_length, absl::strin
 
 void AppendError(Dialect dialect, uint32_t id, Status status, absl::string_view message,
                  std::string* out, uint32_t retry_after_ms) {
-  char buffer[protocol::kResponseBytesMax];
   if (status != Status::kUnavailable) {
     retry_after_ms = 0;
   } else if (retry_after_ms == 0) {
     retry_after_ms = kRetryAfterMs;
   }
+  if (dialect == Dialect::kHttp) {
+    http::AppendNote({.status = http::StatusOf(status),
+                      .text = message,
+                      .retry_after_s = InSeconds(retry_after_ms),
+                      .keep_alive = false},
+                     time(nullptr), out);
+    return;
+  }
+  char buffer[protocol::kResponseBytesMax];
   out->append(buffer, protocol::EncodeError(dialect, id, status, message, retry_after_ms, buffer));
+}
+
+void AppendError(Dialect dialect, const protocol::Request& request, Status status,
+                 absl::string_view message, std::string* out) {
+  if (request.http == nullptr) {
+    AppendError(dialect, request.id, status, message, out, request.retry_after_ms);
+    return;
+  }
+  const http::Ask& ask = *request.http;
+  http::Note note{.status = ask.refusal != 0 ? ask.refusal : http::StatusOf(status),
+                  .text = message,
+                  .head_only = ask.head_only(),
+                  .keep_alive = ask.persists(),
+                  .minor = ask.minor};
+  if (status == Status::kUnavailable)
+    note.retry_after_s = InSeconds(std::max(request.retry_after_ms, kRetryAfterMs));
+  if (note.status == 405 || note.status == 204) note.allow = http::Allow(/*writable=*/false);
+  http::AppendNote(note, time(nullptr), out);
 }
 
 std::optional<Extent> ResolveExtent(const protocol::Request& request, uint64_t size) {

@@ -25,8 +25,12 @@ inline constexpr uint32_t kRetryAfterMs = 100;
 
 // Appends an error answer. RETRY_AFTER goes along when `status` is UNAVAILABLE: `retry_after_ms`,
 // or, when that is 0, kRetryAfterMs.
+// Without a request (HTTP): the connection ends behind it.
 void AppendError(protocol::Dialect dialect, uint32_t id, protocol::Status status,
                  absl::string_view message, std::string* out, uint32_t retry_after_ms = 0);
+// The same as the answer to `request`.
+void AppendError(protocol::Dialect dialect, const protocol::Request& request,
+                 protocol::Status status, absl::string_view message, std::string* out);
 
 // The bytes of an object that a request asks for.
 struct Extent {

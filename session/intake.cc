@@ -11,6 +11,7 @@
 
 #include "net/expendable.h"
 #include "net/foreign_kind.h"
+#include "session/http.h"
 
 namespace objmapper::session {
 namespace {
@@ -96,36 +97,6 @@ bool IsDenied(Session* session, const Request& request) {
                           RightFor(request.mode));
 }
 
-// Refusals that depend on the server rather than on the frame.
-void Judge(Session* session, Request* request) {
-  if (request->mode == Mode::kFdPass && session->transport != Transport::kUnix) {
-    Refuse(request, Status::kInvalidMode, "OP_FDPASS needs a Unix socket");
-  } else if (IsOperation(request->mode)) {
-    JudgeOperation(*session, request);
-  }
-  const SessionLimits& limits = *session->limits;
-  if (limits.rate.interval_ns != 0) {
-    // What is refused anyhow counts too: it is work all the same.
-    const int64_t wait_ns = limits.rate.Take(request->received_ns, &session->rate_full_ns);
-    if (wait_ns > 0) {
-      Refuse(request, Status::kUnavailable,
-             "more requests than this connection may send (rate limit)");
-      request->retry_after_ms =
-          static_cast<uint32_t>(std::min<int64_t>(wait_ns / 1'000'000 + 1, UINT32_MAX));
-    }
-  }
-  if (request->refusal == Status::kOk && IsDenied(session, *request)) {
-    Refuse(request, Status::kPermissionDenied, "the server's rules do not allow this");
-  }
-  if (limits.log_requests || limits.slow_request_ns != 0) {
-    request->name = std::make_shared<const std::string>(request->uri);
-  }
-  if (request->mode == Mode::kPut && request->refusal != Status::kOk) {
-    // The body follows whatever the answer is, so the stream's position stays known.
-    session->parser.SkipBody(request->body_length);
-  }
-}
-
 // Lets go of descriptors that no request in session->unread will claim, nor one of which only the
 // beginning is there. Who sends a request byte by byte, with descriptors on each, is refused in the
 // end; until then none of them is kept.
@@ -170,6 +141,35 @@ void LetGoOfStrays(Session* session, uint64_t body) {
 
 }  // namespace
 
+void JudgeRequest(Session* session, Request* request) {
+  if (request->mode == Mode::kFdPass && session->transport != Transport::kUnix) {
+    Refuse(request, Status::kInvalidMode, "OP_FDPASS needs a Unix socket");
+  } else if (IsOperation(request->mode)) {
+    JudgeOperation(*session, request);
+  }
+  const SessionLimits& limits = *session->limits;
+  if (limits.rate.interval_ns != 0) {
+    // What is refused anyhow counts too: it is work all the same.
+    const int64_t wait_ns = limits.rate.Take(request->received_ns, &session->rate_full_ns);
+    if (wait_ns > 0) {
+      Refuse(request, Status::kUnavailable,
+             "more requests than this connection may send (rate limit)");
+      request->retry_after_ms =
+          static_cast<uint32_t>(std::min<int64_t>(wait_ns / 1'000'000 + 1, UINT32_MAX));
+    }
+  }
+  if (request->refusal == Status::kOk && IsDenied(session, *request)) {
+    Refuse(request, Status::kPermissionDenied, "the server's rules do not allow this");
+  }
+  if (limits.log_requests || limits.slow_request_ns != 0) {
+    request->name = std::make_shared<const std::string>(request->uri);
+  }
+  if (request->mode == Mode::kPut && request->refusal != Status::kOk) {
+    // The body follows whatever the answer is, so the stream's position stays known.
+    session->parser.SkipBody(request->body_length);
+  }
+}
+
 bool IsOperation(Mode mode) {
   return mode == Mode::kPut || mode == Mode::kPutFd || mode == Mode::kDelete || mode == Mode::kList;
 }
@@ -185,6 +185,10 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
   burst->fd.Reset();
   burst->consumed = 0;
   burst->dropped = false;
+  if (session->http != nullptr) {
+    TakeHttpBurst(session, input, requests_max, burst);
+    return;
+  }
   RequestParser& parser = session->parser;
   // Without PIPELINING a client that sends early is served in order, as a V1 client is: there is
   // no number that it could have exceeded.
@@ -253,7 +257,7 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
       Refuse(&request, Status::kInvalidRequest, "more requests outstanding than max_pipeline");
     }
     ClaimFds(session, begin, burst->consumed, &request, &burst->fd);
-    Judge(session, &request);
+    JudgeRequest(session, &request);
     burst->requests.push_back(request);
     ++taken;
     if (IsOperation(request.mode) && request.refusal == Status::kOk) {
@@ -297,7 +301,11 @@ void KeepUnread(Session* session, absl::string_view input, size_t consumed, uint
   } else {
     session->unread.assign(rest.data(), rest.size());
   }
-  if (!session->arrivals.empty()) LetGoOfStrays(session, body);
+  if (session->http != nullptr) {
+    session->arrivals.clear();  // nothing in HTTP takes descriptors
+  } else if (!session->arrivals.empty()) {
+    LetGoOfStrays(session, body);
+  }
 }
 
 void OrderForService(const Session& session, std::vector<protocol::Request>* requests) {

@@ -74,6 +74,10 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
                size_t outstanding, size_t requests_max, Burst* burst,
                const InPlace* in_place = nullptr);
 
+// Refusals that depend on the server rather than on the frame: rate, rules, what a mode needs.
+// Marks the request for the log. For TakeBurst() and TakeHttpBurst().
+void JudgeRequest(Session* session, protocol::Request* request);
+
 // Whether descriptors came with the first `bytes` of the input and belong to no request: with a
 // body.
 bool HasStrayFds(const Session& session, size_t bytes);

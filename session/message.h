@@ -46,7 +46,7 @@ class Message {
   }
   std::string* text() { return &text_; }
 
-  bool empty() const { return answers_.empty(); }
+  bool empty() const { return text_.empty() && answers_.empty(); }
   size_t answer_count() const { return answers_.size(); }
   absl::string_view bytes() const { return text_; }
   const std::vector<int>& fds() const { return numbers_; }

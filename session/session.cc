@@ -14,6 +14,7 @@
 #include "net/expendable.h"
 #include "net/pass_rights.h"
 #include "net/socket_option.h"
+#include "session/http.h"
 
 namespace objmapper::session {
 namespace {

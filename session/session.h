@@ -46,8 +46,10 @@ struct SessionLimits {
   RateLimit rate;                  // of each connection's requests
   const Access* access = nullptr;  // who may ask for what; null: everybody for all
   bool log_requests = false;
-  int64_t slow_request_ns = 0;  // such requests are logged; 0: none
-  bool writable = false;        // OP_PUT, OP_PUT_FD and OP_DELETE are offered
+  int64_t slow_request_ns = 0;          // such requests are logged; 0: none
+  bool http = true;                     // HTTP is spoken too
+  std::vector<std::string> http_hosts;  // names of this server, beside addresses and localhost
+  bool writable = false;                // OP_PUT, OP_PUT_FD and OP_DELETE are offered
   // bytes a second that a body has to come with, for longer than request_timeout; 0: any
   uint64_t put_rate_min = 0;
 };
@@ -67,6 +69,7 @@ struct Arrival {
 };
 
 struct Session;
+struct Http;
 
 // The open connections, for those who want to look at them (/connz). Thread-safe; entered and left
 // once per connection.
@@ -144,8 +147,10 @@ struct Session {
   // Asks the kernel.
   std::string PeerKey() const;
 
-  protocol::Dialect dialect() const { return parser.dialect(); }
-  bool v2() const { return parser.dialect() == protocol::Dialect::kV2; }
+  protocol::Dialect dialect() const {
+    return http != nullptr ? protocol::Dialect::kHttp : parser.dialect();
+  }
+  bool v2() const { return dialect() == protocol::Dialect::kV2; }
   int fd() const { return socket.get(); }
   // True when the connection has had all the answers it may have (--requests_per_conn).
   bool exhausted() const { return limits->requests_max != 0 && answered >= limits->requests_max; }
@@ -181,9 +186,10 @@ struct Session {
   bool may_bring_fds = false;
   // what comes next from the socket has some: for a lane that can fetch them
   bool fds_wait = false;
-  const SessionLimits* limits;  // outlives all sessions
-  protocol::RequestParser parser;
-  std::string unread;  // read from the socket, not yet parsed
+  const SessionLimits* limits;     // outlives all sessions
+  protocol::RequestParser parser;  // V1's and V2's
+  std::unique_ptr<Http> http;      // HTTP's (session/http.h); null: another dialect
+  std::string unread;              // read from the socket, not yet parsed
   // Where in `unread` the last byte of a read stood that brought descriptors: the request that
   // holds it is refused.
   std::optional<size_t> fds_at;

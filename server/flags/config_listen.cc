@@ -79,6 +79,16 @@ FLAG(string, admin_hosts, "", ListOf(HostName, "host"), admin_hosts,
      "and the address listened on are always accepted, all others are refused (421), so that no "
      "web page can direct a browser here by a host name of its own (DNS rebinding). Over a Unix "
      "socket every name is accepted.");
+FLAG(
+    bool, http, true, Anything(), limits.http,
+    "Speak HTTP/1.1 too, on every listener: GET and HEAD of objects (docs/http.md). false: an HTTP "
+    "request is refused in the server's own protocol.");
+FLAG(
+    string, http_hosts, "", ListOf(HostName, "host"), limits.http_hosts,
+    "Additional host names, separated by commas, that HTTP requests on TCP connections to loopback "
+    "may have in their Host header. Addresses and localhost are always accepted, other names are "
+    "refused there (421), so that no web page can direct a browser here by a host name of its own "
+    "(DNS rebinding).");
 FLAG(string, take_over, "", ParsedIfAny(SocketPath), take_over,
      "Unix socket through which one server takes over from another. A server that already runs "
      "with this path hands its listeners and connections to this server and exits; this server "

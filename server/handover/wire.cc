@@ -18,6 +18,7 @@
 #include "net/foreign_fd.h"
 #include "net/pass_rights.h"
 #include "net/readable.h"
+#include "session/http.h"
 
 namespace objmapper::server::handover {
 namespace {
@@ -177,7 +178,7 @@ std::vector<std::string> Describe(const session::Session& session, std::vector<i
   frames.push_back(absl::StrCat(
       frames.empty() ? kConnection : kConnectionInParts,
       session.transport == session::Transport::kUnix ? "unix" : "tcp", " ",
-      static_cast<int>(state.dialect), " ", state.capabilities, " ", state.max_pipeline, " ",
+      static_cast<int>(session.dialect()), " ", state.capabilities, " ", state.max_pipeline, " ",
       to_skip, " ", session.answered.get(), " ", session.bytes.get(), " ",
       session.fds_at.has_value() ? static_cast<int64_t>(*session.fds_at) : -1, arrivals, "\n",
       unread));
@@ -226,7 +227,7 @@ absl::StatusOr<std::unique_ptr<session::Session>> Revive(Frame frame,
     return number;
   };
   protocol::RequestParser::State state;
-  state.dialect = static_cast<protocol::Dialect>(next(0, 2));
+  state.dialect = static_cast<protocol::Dialect>(next(0, 3));
   state.capabilities = static_cast<uint16_t>(next(0, UINT16_MAX));
   state.max_pipeline = static_cast<uint16_t>(next(1, UINT16_MAX));
   // What is left of a body: a predecessor may say all of its 64 bits.
@@ -236,8 +237,12 @@ absl::StatusOr<std::unique_ptr<session::Session>> Revive(Frame frame,
   const auto transport = words[0] == "unix" ? session::Transport::kUnix : session::Transport::kTcp;
   auto session = std::make_unique<session::Session>(session::ConnectionSlot(counters),
                                                     std::move(frame.fds[0]), transport, limits);
-  session->parser.Restore(state);
-  session->AllowFds();  // as this server wants it
+  if (state.dialect == protocol::Dialect::kHttp) {
+    session::BeginHttp(session.get());
+  } else {
+    session->parser.Restore(state);
+    session->AllowFds();  // as this server wants it
+  }
   session->answered.Add(static_cast<uint64_t>(std::max<int64_t>(answered, 0)));
   session->bytes.Add(static_cast<uint64_t>(std::max<int64_t>(bytes, 0)));
   session->unread = std::move(frame.unread);

@@ -137,16 +137,12 @@ class V1StatusTest : public StatusTest {};
 
 // The first byte of a connection must open a dialect.
 TEST_P(V1StatusTest, FirstByteOfNoDialectIsAnsweredAndEnds) {
-  for (const char first : {'G', '\0', '0', '\xff', 'o'}) {
+  for (const char first : {'g', '\0', '0', '\xff', 'o'}) {
     RawClient client = Client();
     client.wire().Send(absl::string_view(&first, 1));
     ExpectRefused(client.Next(), Status::kInvalidMode);
     EXPECT_TRUE(client.wire().AtEnd());
   }
-  RawClient client = Client();
-  client.wire().Send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  ExpectRefused(client.Next(), Status::kInvalidMode);
-  EXPECT_TRUE(client.wire().AtEnd());
 }
 
 // 'O' opens V2, and then only HELLO with our magic and version will do.
@@ -157,7 +153,7 @@ TEST_P(V1StatusTest, WrongMagicOrVersionIsAMismatchInV1Form) {
   older[4] = 1;
   std::string misspelt = Hello(kInOrder, 64);
   misspelt[3] = 'm';
-  for (const std::string& hello : {newer, older, misspelt, std::string("OPTIONS * HTTP/1.1")}) {
+  for (const std::string& hello : {newer, older, misspelt}) {
     RawClient client = Client();
     client.wire().Send(hello);
     ExpectRefused(client.Next(), Status::kVersionMismatch);

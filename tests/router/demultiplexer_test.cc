@@ -57,6 +57,7 @@ TEST_P(RoutingTest, V1ByItsFirstByte) {
 
 // One byte is enough: the rest is the lane's to wait for.
 TEST_P(RoutingTest, V1OneByteIsEnough) {
+  limits_.http = false;
   Start();
   session::ClientEnd client = Client(Dialect::kV1);
   const char byte = static_cast<char>(GetParam());
@@ -64,6 +65,23 @@ TEST_P(RoutingTest, V1OneByteIsEnough) {
   const auto session = LaneOn(session::Transport::kUnix).Await();
   ASSERT_NE(session, nullptr);
   EXPECT_EQ(InSocket(*session), std::string(1, byte));
+}
+
+// Two, where a method of HTTP may begin with the same letter: those go to the copypath.
+TEST_P(RoutingTest, TwoBytesTellV1FromHttp) {
+  Start();
+  const char byte = static_cast<char>(GetParam());
+  session::ClientEnd own = Client(Dialect::kV1);
+  own.Send(std::string{byte, '\0'});
+  const auto session = LaneOn(session::Transport::kUnix).Await();
+  ASSERT_NE(session, nullptr);
+  EXPECT_EQ(session->dialect(), Dialect::kUnknown) << "the lane's to take";
+  if (byte < 'A') return;
+  session::ClientEnd http = Client(Dialect::kV1);
+  http.Send(std::string{byte, 'E'});
+  const auto spoken = copypath_.Await();
+  ASSERT_NE(spoken, nullptr);
+  EXPECT_EQ(spoken->dialect(), Dialect::kHttp);
 }
 
 // A V2 connection is greeted, and goes to the lane of its first request's mode. The session has
@@ -206,6 +224,7 @@ class GarbageTest : public DemultiplexerTest,
 // Who opens with something else gets one V1 error that says so, and an orderly end; no lane hears
 // of it.
 TEST_P(GarbageTest, IsToldAndClosed) {
+  limits_.http = false;
   Start();
   for (const session::Transport transport : {session::Transport::kUnix, session::Transport::kTcp}) {
     session::ClientEnd client = Client(Dialect::kV1, transport);

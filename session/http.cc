@@ -1,0 +1,190 @@
+// Heads to requests. Bodies that nobody asked for are waited for, and dropped with their request:
+// so that what is behind them is found where it is, and is answered only when all before it was
+// sound.
+#include "session/http.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "protocol/http/chunked.h"
+
+namespace objmapper::session {
+namespace {
+
+using protocol::Mode;
+using protocol::Request;
+using protocol::Status;
+namespace http = protocol::http;
+
+// With a request that takes none, a body is at most so long.
+constexpr size_t kUnwantedBodyMax = 4 * 1024;
+
+bool IsLoopback(int socket) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  if (getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return false;
+  if (address.ss_family == AF_INET) {
+    const auto* v4 = reinterpret_cast<const sockaddr_in*>(&address);
+    return (ntohl(v4->sin_addr.s_addr) >> 24) == 127;
+  }
+  if (address.ss_family != AF_INET6) return false;
+  const in6_addr& v6 = reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr;
+  return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+}
+
+// Whether a page of a stranger's cannot have made a browser send this: its author names hosts, and
+// no addresses.
+bool MeansThisMachine(absl::string_view host, const std::vector<std::string>& also) {
+  absl::string_view name = host;
+  if (!name.empty() && name[0] == '[') return true;  // an address, as the head's reader knows
+  if (const size_t colon = name.find(':'); colon != absl::string_view::npos)
+    name = name.substr(0, colon);
+  in_addr address;
+  if (name.empty() || inet_pton(AF_INET, std::string(name).c_str(), &address) == 1 ||
+      absl::EqualsIgnoreCase(name, "localhost"))
+    return true;
+  for (const std::string& one : also) {
+    if (absl::EqualsIgnoreCase(name, one) || absl::EqualsIgnoreCase(host, one)) return true;
+  }
+  return false;
+}
+
+// The status that is counted for one that only HTTP has.
+Status CountedAs(int status) {
+  switch (status) {
+    case 405:
+    case 501:
+      return Status::kUnsupportedOp;
+    case 414:
+      return Status::kUriTooLong;
+    case 413:
+      return Status::kTooLarge;
+    case 421:
+      return Status::kPermissionDenied;
+    default:
+      return Status::kInvalidRequest;
+  }
+}
+
+// Where a body that is dropped ends.
+struct Unwanted {
+  enum class Kind : uint8_t { kNeedMore, kWhole, kTooLong, kBroken };
+  Kind kind = Kind::kWhole;
+  size_t bytes = 0;
+  const char* reason = "";
+};
+Unwanted FindEnd(const http::Head& head, absl::string_view input) {
+  using Kind = Unwanted::Kind;
+  if (!head.chunked) {
+    const uint64_t length = head.content_length.value_or(0);
+    if (length > kUnwantedBodyMax) return {Kind::kTooLong};
+    return {length > input.size() ? Kind::kNeedMore : Kind::kWhole, static_cast<size_t>(length)};
+  }
+  http::ChunkReader chunks;
+  size_t consumed = 0;
+  while (true) {
+    const http::ChunkReader::Result result = chunks.Next(input.substr(consumed));
+    consumed += result.consumed;
+    switch (result.kind) {
+      case http::ChunkReader::Kind::kEnd:
+        return {Kind::kWhole, consumed};
+      case http::ChunkReader::Kind::kBroken:
+        return {Kind::kBroken, consumed, result.reason};
+      case http::ChunkReader::Kind::kNeedMore:
+        return {input.size() > kUnwantedBodyMax ? Kind::kTooLong : Kind::kNeedMore};
+      case http::ChunkReader::Kind::kData:
+        if (consumed > kUnwantedBodyMax) return {Kind::kTooLong};
+    }
+  }
+}
+
+void Refuse(int status, const char* reason, http::Ask* ask) {
+  if (ask->refusal != 0) return;
+  ask->refusal = status;
+  ask->reason = reason;
+}
+
+}  // namespace
+
+void BeginHttp(Session* session) {
+  session->http = std::make_unique<Http>();
+  session->http->judges_hosts = session->transport == Transport::kTcp && IsLoopback(session->fd());
+}
+
+void AnnounceEnd(Session* session) {
+  if (session->http != nullptr) session->http->connection->ends = true;
+}
+
+void TakeHttpBurst(Session* session, absl::string_view input, size_t requests_max, Burst* burst) {
+  Http* const state = session->http.get();
+  const auto push = [&](http::Ask ask) {
+    ask.connection = state->connection;
+    auto kept = std::make_shared<http::Ask>(std::move(ask));
+    Request request;
+    request.mode = Mode::kCopy;
+    request.received_ns = session->received_ns.load(std::memory_order_relaxed);
+    request.uri = kept->path;
+    if (kept->refusal != 0) {
+      request.refusal = CountedAs(kept->refusal);
+      request.reason = kept->reason;
+    }
+    request.http = std::move(kept);
+    JudgeRequest(session, &request);
+    burst->requests.push_back(std::move(request));
+  };
+  while (burst->requests.size() < requests_max) {
+    const absl::string_view rest = input.substr(burst->consumed);
+    if (rest.empty()) {
+      burst->end = Burst::End::kNeedMore;
+      return;
+    }
+    http::Head head;
+    const http::HeadReader::Result read = state->heads.Read(rest, &head);
+    if (read.refusal.status != 0) {
+      http::Ask ask;
+      ask.method = http::MethodOf(head.method);
+      ask.keep_alive = false;
+      Refuse(read.refusal.status, read.refusal.reason, &ask);
+      push(std::move(ask));
+      burst->end = Burst::End::kClose;
+      return;
+    }
+    if (read.consumed == 0) {
+      burst->end = Burst::End::kNeedMore;
+      return;
+    }
+    http::Ask ask = http::AskOf(&head, /*writable=*/false);
+    size_t body_bytes = 0;
+    if (head.has_body()) {
+      const Unwanted body = FindEnd(head, rest.substr(read.consumed));
+      // Who asks first is told at once; so is whose body is longer than what anybody sends here.
+      if (body.kind == Unwanted::Kind::kNeedMore && !head.expects_continue) {
+        burst->end = Burst::End::kNeedMore;
+        return;
+      }
+      body_bytes = body.bytes;
+      if (body.kind != Unwanted::Kind::kWhole) ask.keep_alive = false;
+      if (body.kind == Unwanted::Kind::kTooLong) Refuse(413, "the request takes no body", &ask);
+      if (body.kind == Unwanted::Kind::kBroken) Refuse(400, body.reason, &ask);
+    }
+    if (ask.reads() && ask.refusal == 0 && (ask.path.empty() || ask.path.back() == '/'))
+      Refuse(403, "folders are not listed", &ask);
+    if (state->judges_hosts && !MeansThisMachine(head.host, session->limits->http_hosts))
+      Refuse(421, "this server does not go by the name that Host says (--http_hosts)", &ask);
+    const bool ends = !ask.keep_alive;
+    burst->consumed += read.consumed + body_bytes;
+    push(std::move(ask));
+    if (ends) {
+      burst->end = Burst::End::kClose;
+      return;
+    }
+  }
+  burst->end = Burst::End::kFull;
+}
+
+}  // namespace objmapper::session

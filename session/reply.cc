@@ -1,0 +1,73 @@
+// V1's and V2's replies have one part; HTTP's are made in protocol/http/.
+#include "session/reply.h"
+
+#include <time.h>
+
+#include <numeric>
+
+#include "protocol/http/reply.h"
+
+namespace objmapper::session {
+
+using protocol::Dialect;
+using protocol::Request;
+using protocol::Status;
+namespace http = protocol::http;
+
+uint64_t Reply::bytes() const {
+  return std::accumulate(parts.begin(), parts.end(), uint64_t{0},
+                         [](uint64_t sum, const Extent& part) { return sum + part.length; });
+}
+
+namespace {
+
+void MakeHttpReply(const Request& request, const ObjectFacts& facts, Reply* out) {
+  http::Reply reply =
+      http::ReplyTo(*request.http, {facts.size, facts.mtime_s, facts.etag}, "", time(nullptr));
+  out->head = std::move(reply.head);
+  for (const http::Part& part : reply.parts) out->parts.push_back({part.offset, part.length});
+  out->behind = std::move(reply.behind);
+  if (reply.status == 416) out->status = Status::kRangeNotSatisfiable;
+  if (reply.status == 412) out->status = Status::kConflict;
+}
+
+}  // namespace
+
+void MakeReply(Dialect dialect, const Request& request, const ObjectFacts& facts, Reply* reply) {
+  reply->status = Status::kOk;
+  reply->head.clear();
+  reply->parts.clear();
+  reply->behind.clear();
+  if (dialect == Dialect::kHttp) return MakeHttpReply(request, facts, reply);
+  const std::optional<Extent> extent = ResolveExtent(request, facts.size);
+  if (!extent.has_value()) {
+    reply->status = Status::kRangeNotSatisfiable;
+    AppendError(dialect, request, reply->status, RangeMessage(request, facts.size), &reply->head);
+    return;
+  }
+  char header[protocol::kResponseBytesMax];
+  reply->head.assign(header, EncodeBodyHeader(dialect, request, *extent, facts.size, header));
+  if (extent->length > 0) reply->parts.push_back(*extent);
+}
+
+bool IsConditional(const Request& request) {
+  return request.http != nullptr && request.http->conditions != nullptr;
+}
+
+Extent FirstPart(const Request& request, uint64_t size) {
+  if (request.http == nullptr) return ResolveExtent(request, size).value_or(Extent());
+  if (request.http->head_only()) return {};
+  if (request.http->conditions == nullptr) return {0, size};
+  std::vector<http::Part> parts;
+  switch (http::ParseRanges(request.http->conditions->Find("range"), size, &parts)) {
+    case http::Ranges::kWhole:
+      return {0, size};
+    case http::Ranges::kParts:
+      return {parts[0].offset, parts[0].length};
+    case http::Ranges::kUnsatisfiable:
+      break;
+  }
+  return {};
+}
+
+}  // namespace objmapper::session
