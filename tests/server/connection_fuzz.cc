@@ -40,6 +40,7 @@
 #include <system_error>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "models/model.h"
@@ -50,6 +51,7 @@
 #include "protocol/objm/metadata.h"
 #include "protocol/objm/request_parser.h"
 #include "protocol/objm/response_parser.h"
+#include "protocol/opening.h"
 #include "protocol/status.h"
 #include "server/flags/config.h"
 #include "server/server.h"
@@ -351,6 +353,29 @@ std::string Expand(absl::string_view input) {
   return stream;
 }
 
+// ---- HTTP: the dialect is tests/protocol/http_parser_fuzz.cc's; here, that each connection ends,
+// and that what comes is answers of HTTP's ----
+
+bool IsHttp(absl::string_view stream) {
+  return !stream.empty() && protocol::OpeningOf(stream) == protocol::Opening::kHttp;
+}
+
+void CheckHttp(const Client& client) {
+  CHECK(client.fds.empty()) << "descriptors in HTTP";
+  CHECK(client.bytes.empty() || absl::StartsWith(client.bytes, "HTTP/1.1 ")) << client.bytes;
+}
+
+// The client has gone; then so must the connection be.
+int Done(Server* server, Client* client) {
+  client->Close();
+  const absl::Time deadline = absl::Now() + absl::Seconds(20);
+  while (server->counters()->open != 0) {
+    CHECK(absl::Now() < deadline) << "the connection does not end";
+    absl::SleepFor(absl::Microseconds(20));
+  }
+  return 0;
+}
+
 }  // namespace
 }  // namespace objmapper::server
 
@@ -378,14 +403,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const Transcript said = Transcribe(stream, server->limits()->max_pipeline);
     client.HalfClose();
     client.ReadToEnd();
+    if (IsHttp(stream)) {
+      CheckHttp(client);
+      return Done(server, &client);
+    }
     // Whose end comes in the middle of our talk may lose what was sent last (unix(7): a reset).
     Check(said, client, !said.ended_by_itself);
   }
-  client.Close();
-  const absl::Time deadline = absl::Now() + absl::Seconds(20);
-  while (server->counters()->open != 0) {
-    CHECK(absl::Now() < deadline) << "the connection does not end";
-    absl::SleepFor(absl::Microseconds(20));
-  }
-  return 0;
+  return Done(server, &client);
 }
