@@ -3,13 +3,14 @@
 //
 // Invariant: a blocked peer is waited for what it is blocked by, and has nothing else done for it;
 // one that leaves owes nothing, or its socket is closed.
+#include "fdpass/life.h"
+
 #include <errno.h>
 #include <glog/logging.h>
 
 #include <algorithm>
 #include <utility>
 
-#include "fdpass/round.h"
 #include "net/clock.h"
 #include "net/errno_status.h"
 #include "net/readable.h"
@@ -30,11 +31,25 @@ constexpr size_t kApartAheadMax = 8;
 
 }  // namespace
 
-Round::~Round() {
+Life::Life(const Options* options, Kernel* kernel, Opener* opener, WorkerCounters* counters,
+           std::atomic<size_t>* load, session::TallyLease* tally, const Now* now)
+    : options_(*options),
+      kernel_(kernel),
+      opener_(opener),
+      counters_(counters),
+      load_(load),
+      tally_(*tally),
+      now_(now),
+      idle_(options->limits->idle_timeout),
+      busy_(options->limits->request_timeout),
+      // How long to wait when the kernel, not the peer, is out of room.
+      retries_(absl::Milliseconds(5)) {}
+
+Life::~Life() {
   while (!peers_.empty()) Release(*peers_.begin());
 }
 
-void Round::Welcome(std::unique_ptr<Session> session) {
+void Life::Welcome(std::unique_ptr<Session> session) {
   auto peer = std::make_unique<Peer>(std::move(session));
   const int error = kernel_->Add(peer.get());
   if (error != 0) {
@@ -44,7 +59,7 @@ void Round::Welcome(std::unique_ptr<Session> session) {
     return;
   }
   peer->session->lane.store("fdpass", std::memory_order_relaxed);
-  tally_->TookUp(now_ns_ - peer->session->handed_ns);
+  tally_->TookUp(now_->now_ns - peer->session->handed_ns);
   Peer* p = peer.release();
   peers_.insert(p);
   UpdateDeadline(p, /*progress=*/true);
@@ -52,7 +67,7 @@ void Round::Welcome(std::unique_ptr<Session> session) {
   Again(p);  // it may bring its request along
 }
 
-size_t Round::GiveAway(size_t most, absl::FunctionRef<void(std::unique_ptr<Session>)> take) {
+size_t Life::GiveAway(size_t most, absl::FunctionRef<void(std::unique_ptr<Session>)> take) {
   if (draining_) return 0;
   std::vector<Peer*> free;
   for (Peer* peer : peers_) {
@@ -63,13 +78,13 @@ size_t Round::GiveAway(size_t most, absl::FunctionRef<void(std::unique_ptr<Sessi
   }
   for (Peer* peer : free) {
     std::unique_ptr<Session> session = Release(peer);
-    session->handed_ns = now_ns_;
+    session->handed_ns = now_->now_ns;
     take(std::move(session));
   }
   return free.size();
 }
 
-void Round::Drain() {
+void Life::Drain() {
   draining_ = true;
   for (Peer* peer : peers_) {
     if (peer->blocked == Peer::Blocked::kNo) kernel_->Exact(peer);
@@ -77,14 +92,19 @@ void Round::Drain() {
   }
 }
 
-void Round::Again(Peer* peer) {
+void Life::Again(Peer* peer) {
   if (std::exchange(peer->again, true)) return;
   again_.push_back(peer);
 }
 
+std::vector<Peer*> Life::TakeAgain() {
+  for (Peer* peer : again_) peer->again = false;
+  return std::exchange(again_, {});
+}
+
 // ---- Debts ----
 
-void Round::Block(Peer* peer, Peer::Blocked how) {
+void Life::Block(Peer* peer, Peer::Blocked how) {
   peer->blocked = how;
   // Nothing is read from a peer that does not take its answers.
   const bool for_room = how == Peer::Blocked::kSocketFull;
@@ -96,39 +116,37 @@ void Round::Block(Peer* peer, Peer::Blocked how) {
     return;
   }
   if (how == Peer::Blocked::kKernelFull) {
-    retries_.Start(peer, now_ns_);
+    retries_.Start(peer, now_->now_ns);
   } else {
     peer->queue.Watch(peer->session->fd());
   }
   if (!busy_.Has(peer)) {
     idle_.Stop(peer);
-    busy_.Start(peer, now_ns_);
+    busy_.Start(peer, now_->now_ns);
   }
 }
 
-void Round::BlockFor(Peer* peer, int error) {
+void Life::BlockFor(Peer* peer, int error) {
   Block(peer, error == EAGAIN ? Peer::Blocked::kSocketFull : Peer::Blocked::kKernelFull);
 }
 
-// The oldest that the peer is owed is opened apart, and so are some of those behind it: what takes
-// long is waited for at the same time.
-void Round::OpenApart(Peer* peer) {
+void Life::OpenApart(Peer* peer) {
   size_t ahead = 0;
   for (StoredRequest& stored : peer->stored) {
     if (++ahead > kApartAheadMax) break;
     if (stored.opening.ticket != 0 || stored.request.mode != Mode::kFdPass ||
         stored.request.refusal != Status::kOk)
       continue;
-    stored.opening.ticket = opener_.OpenApart(stored.uri);
+    stored.opening.ticket = opener_->OpenApart(stored.uri);
     opening_.emplace(stored.opening.ticket, peer);
   }
 }
 
-void Round::TakeOpened() {
-  for (auto& [ticket, object] : opener_.TakeOpened()) {
+void Life::TakeOpened() {
+  for (auto& [ticket, object] : opener_->TakeOpened()) {
     const auto waits = opening_.find(ticket);
     if (waits == opening_.end()) {
-      opener_.DropApart(std::move(object));
+      opener_->DropApart(std::move(object));
       continue;
     }
     Peer* const peer = waits->second;
@@ -140,9 +158,7 @@ void Round::TakeOpened() {
   }
 }
 
-// Sends what is owed of messages that have begun to go. False: not all of it could be, or the peer
-// has gone.
-bool Round::PayDebts(Peer* peer) {
+bool Life::PayDebts(Peer* peer) {
   retries_.Stop(peer);
   const auto unpaid = [&](int error) {
     const bool full =
@@ -177,8 +193,7 @@ bool Round::PayDebts(Peer* peer) {
   return true;
 }
 
-// Waits for the peer's requests again, if it did not. False: it has gone.
-bool Round::Listen(Peer* peer) {
+bool Life::Listen(Peer* peer) {
   const int error = kernel_->SetInterest(peer, Interest::kRequests);
   if (error == 0) return true;
   LOG(WARNING) << peer->session->PeerName() << ": "
@@ -189,14 +204,12 @@ bool Round::Listen(Peer* peer) {
 
 // ---- The end of a turn ----
 
-// Acts on how what was received ended.
-void Round::Conclude(const Turn& turn) {
-  Peer* const peer = turn.peer;
-  CHECK(turn.how != Burst::End::kOperation) << "operations are the copypath's";
+void Life::Conclude(Peer* peer, Burst::End how, const protocol::RequestParser::Result& fatal) {
+  CHECK(how != Burst::End::kOperation) << "operations are the copypath's";
   const bool free = peer->blocked == Peer::Blocked::kNo;
   if (free && peer->stored.empty() && !Listen(peer)) return;
   if (!peer->ending) {  // else what was stored before is answered now
-    session::Ending ending = session::EndingOf(*peer->session, turn.how, turn.fatal, draining_,
+    session::Ending ending = session::EndingOf(*peer->session, how, fatal, draining_,
                                                draining_ && options_.switchboard->Departing());
     switch (ending.next) {
       case session::Ending::Next::kGoOn:
@@ -215,18 +228,17 @@ void Round::Conclude(const Turn& turn) {
   if (free) Finish(peer);
 }
 
-// Says the farewell, if the peer takes it now, and retires the session.
-void Round::Finish(Peer* peer) {
+void Life::Finish(Peer* peer) {
   if (!peer->farewell.empty()) peer->out = std::exchange(peer->farewell, std::string());
   if (PayDebts(peer)) options_.switchboard->Retire(Release(peer));
 }
 
-std::unique_ptr<Session> Round::Release(Peer* peer) {
+std::unique_ptr<Session> Life::Release(Peer* peer) {
   kernel_->Remove(peer);
   if (!opening_.empty()) {
     absl::erase_if(opening_, [peer](const auto& one) { return one.second == peer; });
     for (StoredRequest& stored : peer->stored) {
-      if (stored.opening.apart.has_value()) opener_.DropApart(*std::move(stored.opening.apart));
+      if (stored.opening.apart.has_value()) opener_->DropApart(*std::move(stored.opening.apart));
     }
   }
   if (peer->again) std::erase(again_, peer);
@@ -241,25 +253,25 @@ std::unique_ptr<Session> Round::Release(Peer* peer) {
 
 // ---- Time ----
 
-void Round::UpdateDeadline(Peer* peer, bool progress) {
+void Life::UpdateDeadline(Peer* peer, bool progress) {
   if (peer->blocked == Peer::Blocked::kOpening) return;  // its time begins again after that
   const bool owes_or_waits = peer->blocked != Peer::Blocked::kNo ||
                              !peer->session->unread.empty() || peer->session->parser.skipping();
   if (!owes_or_waits) {
     busy_.Stop(peer);
-    idle_.Start(peer, now_ns_);
+    idle_.Start(peer, now_->now_ns);
   } else if (progress || !busy_.Has(peer)) {
     idle_.Stop(peer);
-    busy_.Start(peer, now_ns_);
+    busy_.Start(peer, now_->now_ns);
   }
 }
 
-void Round::Expire() {
-  while (Peer* peer = retries_.PopExpired(now_ns_)) Again(peer);
-  while (Peer* peer = idle_.PopLate(looked_ns_)) {
+void Life::Expire() {
+  while (Peer* peer = retries_.PopExpired(now_->now_ns)) Again(peer);
+  while (Peer* peer = idle_.PopLate(now_->looked_ns)) {
     if (!HasMoreToSay(peer, &idle_)) EndLate(peer, /*half_said=*/false);
   }
-  while (Peer* peer = busy_.PopLate(looked_ns_)) {
+  while (Peer* peer = busy_.PopLate(now_->looked_ns)) {
     if (HasMoreToSay(peer, &busy_)) continue;
     if (peer->blocked == Peer::Blocked::kSocketFull && peer->queue.Shrank(peer->session->fd())) {
       UpdateDeadline(peer, /*progress=*/true);  // it reads, though not so much that there is room
@@ -277,10 +289,11 @@ void Round::Expire() {
                 : "the kernel took no more descriptors (ETOOMANYREFS) or memory in time");
     Release(peer);
   }
+  gone_.clear();
 }
 
 // Ends one that did not say in time what it was to say.
-void Round::EndLate(Peer* peer, bool half_said) {
+void Life::EndLate(Peer* peer, bool half_said) {
   options_.connections->timed_out.fetch_add(1, std::memory_order_relaxed);
   peer->farewell = session::LateFarewell(*peer->session, half_said);
   peer->ending = true;
@@ -289,12 +302,12 @@ void Round::EndLate(Peer* peer, bool half_said) {
 
 // Whether one whose time is up, and that is to speak, has more in its socket than this round took;
 // then it may go on a while.
-bool Round::HasMoreToSay(Peer* peer, Deadlines* deadlines) {
+bool Life::HasMoreToSay(Peer* peer, Deadlines* deadlines) {
   return peer->blocked == Peer::Blocked::kNo && !peer->session->peer_done &&
-         net::IsReadable(peer->session->fd()) && deadlines->Excuse(peer, now_ns_);
+         net::IsReadable(peer->session->fd()) && deadlines->Excuse(peer, now_->now_ns);
 }
 
-int64_t Round::NextDeadlineNs() const {
+int64_t Life::NextDeadlineNs() const {
   return std::min({idle_.NextExpiryNs(), busy_.NextExpiryNs(), retries_.NextExpiryNs()});
 }
 

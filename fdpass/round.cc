@@ -75,7 +75,6 @@ Round::Round(const Options& options, Kernel* kernel, std::function<void()> wake,
     : options_(options),
       kernel_(kernel),
       counters_(counters),
-      load_(load),
       opener_({.tree = options.tree,
                .shared_fds = options.shared_fds,
                .directories = options.directories,
@@ -84,33 +83,31 @@ Round::Round(const Options& options, Kernel* kernel, std::function<void()> wake,
               kernel, std::move(wake)),
       small_objects_(options.tree, options.small_objects, options.cache_valid),
       tally_(options.board, "fdpass"),
-      idle_(options.limits->idle_timeout),
-      busy_(options.limits->request_timeout),
-      // How long to wait when the kernel, not the peer, is out of room.
-      retries_(absl::Milliseconds(5)),
+      life_(&options_, kernel, &opener_, counters, load, &tally_, &now_),
       input_(std::make_unique_for_overwrite<char[]>(kInputBytes)) {}
 
 bool Round::Wait() {
-  looked_ns_ = net::NowNs();
-  if (now_ns_ != 0) tally_->Worked(looked_ns_ - now_ns_);
-  const int64_t next_ns = again_.empty() ? NextDeadlineNs() : 0;
+  now_.looked_ns = net::NowNs();
+  if (now_.now_ns != 0) tally_->Worked(now_.looked_ns - now_.now_ns);
+  const int64_t next_ns = life_.waiting() == 0 ? life_.NextDeadlineNs() : 0;
   const auto woken = [this] {
     return woken_.mail || !woken_.ready.empty() || !woken_.unsent.empty();
   };
-  if (options_.busy_poll > absl::ZeroDuration() && !peers_.empty()) {
+  if (options_.busy_poll > absl::ZeroDuration() && !life_.empty()) {
     // A thread that spins sees an event in 0.1 µs; one that sleeps takes 3 to 45 µs to wake.
     const int64_t until_ns =
-        std::min(next_ns, looked_ns_ + absl::ToInt64Nanoseconds(options_.busy_poll));
+        std::min(next_ns, now_.looked_ns + absl::ToInt64Nanoseconds(options_.busy_poll));
     while (true) {
       kernel_->Wait(0, &woken_);
-      now_ns_ = net::NowNs();
+      now_.now_ns = net::NowNs();
       if (woken()) return woken_.mail;
-      looked_ns_ = now_ns_;
-      if (now_ns_ >= until_ns) break;
+      now_.looked_ns = now_.now_ns;
+      if (now_.now_ns >= until_ns) break;
     }
   }
-  kernel_->Wait(next_ns == net::kNever ? -1 : std::max<int64_t>(next_ns - looked_ns_, 0), &woken_);
-  now_ns_ = net::NowNs();
+  kernel_->Wait(next_ns == net::kNever ? -1 : std::max<int64_t>(next_ns - now_.looked_ns, 0),
+                &woken_);
+  now_.now_ns = net::NowNs();
   return woken_.mail;
 }
 
@@ -127,24 +124,21 @@ void Round::Settle() {
 }
 
 void Round::Serve() {
-  if (woken_.mail) TakeOpened();
-  std::vector<Peer*> again;
-  again.swap(again_);
-  for (Peer* peer : again) peer->again = false;
+  if (woken_.mail) life_.TakeOpened();
+  const std::vector<Peer*> again = life_.TakeAgain();
   const auto without_turn = again.begin() + std::min(again.size(), std::exchange(left_out_, 0));
   std::for_each(again.begin(), without_turn, [this](Peer* peer) { Take(peer); });
   for (Socket* socket : woken_.ready) Take(static_cast<Peer*>(socket));
   std::for_each(without_turn, again.end(), [this](Peer* peer) { Take(peer); });
-  left_out_ = again_.size();
+  left_out_ = life_.waiting();
   for (Asked& asked : asked_) {
     const Request& request = asked.request;
     if (request.mode == Mode::kFdPass && request.refusal == Status::kOk)
-      opener_.Begin(&asked.opening, request.uri, now_ns_);
+      opener_.Begin(&asked.opening, request.uri, now_.now_ns);
   }
   opener_.OpenAll();
   for (Turn& turn : turns_) Answer(&turn);
-  Expire();
-  gone_.clear();
+  life_.Expire();
 }
 
 // ---- Receive and judge ----
@@ -152,21 +146,21 @@ void Round::Serve() {
 void Round::Take(Peer* peer) {
   if (peer->session == nullptr || peer->has_turn) return;
   if (asked_.size() >= kRequestsPerRound || kInputBytes - input_bytes_ < kReceiveBytes) {
-    Again(peer);
+    life_.Again(peer);
     return;
   }
   if (peer->blocked == Peer::Blocked::kOpening) {
     if (!peer->stored.front().opening.apart.has_value()) return;
-  } else if (!PayDebts(peer)) {
+  } else if (!life_.PayDebts(peer)) {
     return;
   }
   if (std::exchange(peer->blocked, Peer::Blocked::kNo) != Peer::Blocked::kNo)
-    UpdateDeadline(peer, /*progress=*/true);
+    life_.UpdateDeadline(peer, /*progress=*/true);
   if (!peer->stored.empty()) {
     TakeStored(peer);
   } else if (peer->ending) {
-    Finish(peer);
-  } else if (Listen(peer)) {
+    life_.Finish(peer);
+  } else if (life_.Listen(peer)) {
     Receive(peer);
   }
 }
@@ -196,14 +190,14 @@ void Round::Receive(Peer* peer) {
     memcpy(room.data(), input.data(), have);
     const ssize_t got = session->peer_done ? -1 : kernel_->Receive(peer, room, have);
     if (got > 0) {
-      session->received_ns.store(now_ns_, std::memory_order_relaxed);
+      session->received_ns.store(now_.now_ns, std::memory_order_relaxed);
       have += static_cast<size_t>(got);
       turn.received = true;
     } else if (got == 0) {
       session->peer_done = true;
     } else if (!session->peer_done && errno != EAGAIN && !session->fds_wait) {
       turns_.pop_back();
-      Release(peer);
+      life_.Release(peer);
       return;
     }
     input = absl::string_view(room.data(), have);
@@ -229,22 +223,22 @@ void Round::Receive(Peer* peer) {
   turn.dropped = burst_.dropped;
   if (burst_.end == Burst::End::kFatal) turn.fatal = burst_.fatal;
   session::KeepUnread(session, input, burst_.consumed);
-  if (turn.how == Burst::End::kNeedMore && turn.received && draining_ &&
+  if (turn.how == Burst::End::kNeedMore && turn.received && life_.draining() &&
       !options_.switchboard->Departing()) {
     turn.how = Burst::End::kFull;  // draining: read until the socket is empty
   }
   // Descriptors come next: the copypath's to take, once what has been asked is answered.
   if (session->fds_wait && turn.how == Burst::End::kNeedMore) turn.how = Burst::End::kOtherLane;
   // Whatever happens then, nothing is said behind the answers, nor is the session given away.
-  turn.stays = (turn.how == Burst::End::kNeedMore || turn.how == Burst::End::kFull) && !draining_ &&
-               !session->peer_done && session->limits->requests_max == 0;
+  turn.stays = (turn.how == Burst::End::kNeedMore || turn.how == Burst::End::kFull) &&
+               !life_.draining() && !session->peer_done && session->limits->requests_max == 0;
 }
 
 // Whether a request of the copypath's is answered here rather than by moving the connection: it is
 // for a small object that is in the kernel's caches, so that answering cannot block.
 bool Round::AnswersInPlace(Peer* peer, const Request& request) {
   if (session::IsOperation(request.mode) || peer->strangers >= kStrangersMax) return false;
-  const storage::SmallObject* object = small_objects_.Find(request.uri, now_ns_);
+  const storage::SmallObject* object = small_objects_.Find(request.uri, now_.now_ns);
   if (object == nullptr ||
       (request.mode != Mode::kCopy && object->info.size >= options_.splice_bytes_min))
     return false;
@@ -268,15 +262,15 @@ void Round::Answer(Turn* turn) {
         {asked.request, std::string(asked.request.uri), std::move(asked.opening)});
   }
   if (!lives) {
-    Release(peer);
+    life_.Release(peer);
     return;
   }
-  if (peer->blocked == Peer::Blocked::kOpening) OpenApart(peer);
+  if (peer->blocked == Peer::Blocked::kOpening) life_.OpenApart(peer);
   // Half a request is no progress: a byte now and then does not extend its time. A body that is
   // dropped may be slow.
   if (turn->received || served > turn->begin)
-    UpdateDeadline(peer, served > turn->begin || turn->dropped);
-  Conclude(*turn);
+    life_.UpdateDeadline(peer, served > turn->begin || turn->dropped);
+  life_.Conclude(peer, turn->how, turn->fatal);
 }
 
 // Makes and sends the answers in order. *served: the first that is still to be made, when the peer
@@ -319,10 +313,10 @@ bool Round::SendAnswers(const Turn& turn, size_t* served) {
       if (in_header && !batch && !out->message.empty() && !flush(i)) break;
       if (opening->ticket != 0)
         may_wait = false;  // it is not to stay open while this thread sleeps
-      absl::StatusOr<Passable> opened = opener_.Take(opening, request.uri, now_ns_);
+      absl::StatusOr<Passable> opened = opener_.Take(opening, request.uri, now_.now_ns);
       if (absl::IsUnavailable(opened.status())) {
         // What comes before it goes first.
-        if (out->message.empty() || flush(i)) Block(peer, Peer::Blocked::kOpening);
+        if (out->message.empty() || flush(i)) life_.Block(peer, Peer::Blocked::kOpening);
         break;
       }
       out->x_fd = AnswerWithFd(session, request, std::move(opened), &out->message);
@@ -346,7 +340,7 @@ bool Round::SendAnswers(const Turn& turn, size_t* served) {
 // OP_COPY, and OP_SPLICE where splicing would not pay, of an object that is small and at hand.
 void Round::AnswerWithBytes(const Session& session, const Request& request,
                             session::Message* message) {
-  const storage::SmallObject* object = small_objects_.Find(request.uri, now_ns_);
+  const storage::SmallObject* object = small_objects_.Find(request.uri, now_.now_ns);
   if (object == nullptr) {
     // It was there when the request was taken, but the answer had to wait for the client to read.
     AnswerWithError(session, request, Status::kUnavailable,
@@ -369,7 +363,7 @@ void Round::AnswerWithBytes(const Session& session, const Request& request,
 
 void Round::AnswerStat(const Session& session, const Request& request, session::Message* message) {
   const absl::StatusOr<storage::Description> found = storage::FindDescription(
-      *options_.tree, options_.index, request.uri, now_ns_, storage::Wait::kMayBlock);
+      *options_.tree, options_.index, request.uri, now_.now_ns, storage::Wait::kMayBlock);
   if (!found.ok()) {
     AnswerWithError(session, request, session::WireStatus(found.status()), found.status().message(),
                     message);
@@ -404,7 +398,7 @@ void Round::Unsent(Outgoing* out) {
   Count(out, /*back=*/true);
   const Sent sent = Conclude(out);
   if (sent == Sent::kGone) {
-    Release(peer);
+    life_.Release(peer);
   } else if (sent == Sent::kNothing) {
     for (size_t i = out->first; i < out->end; ++i)
       peer->stored.push_back({asked_[i].request, std::string(asked_[i].request.uri), {}});
@@ -424,7 +418,7 @@ Round::Sent Round::Conclude(Outgoing* out) {
   if (out->bytes_sent == 0 && out->error != 0) {
     const bool full = out->error == EAGAIN || out->error == ENOBUFS || out->error == ENOMEM;
     if (!full) return Sent::kGone;
-    BlockFor(peer, out->error);
+    life_.BlockFor(peer, out->error);
     return Sent::kNothing;
   }
   // With the first byte all descriptors have gone.
@@ -442,7 +436,7 @@ Round::Sent Round::Conclude(Outgoing* out) {
   const bool full = out->error == EAGAIN || out->error == ETOOMANYREFS || out->error == ENOBUFS ||
                     out->error == ENOMEM;
   if (!full) return Sent::kGone;
-  BlockFor(peer, out->error);
+  life_.BlockFor(peer, out->error);
   return Sent::kPart;
 }
 

@@ -21,50 +21,17 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
-#include "absl/time/time.h"
 #include "fdpass/kernel.h"
+#include "fdpass/life.h"
 #include "fdpass/opener.h"
 #include "fdpass/peer.h"
-#include "net/counter.h"
-#include "net/deadline_list.h"
 #include "session/intake.h"
-#include "session/lane.h"
 #include "session/tally.h"
 #include "storage/tree/small_objects.h"
-#include "storage/tree/stat_cache.h"
 #include "storage/tree/tree.h"
 
 namespace objmapper::fdpass {
-
-struct Options {
-  const session::SessionLimits* limits = nullptr;
-  const storage::Tree* tree = nullptr;
-  storage::StatCache* index = nullptr;  // for STAT
-  session::ConnectionCounters* connections = nullptr;
-  session::TallyBoard* board = nullptr;         // null: its answers are counted for nobody
-  session::Switchboard* switchboard = nullptr;  // all outlive the worker
-  absl::Duration busy_poll;                     // how long to look for work before sleeping
-  size_t shared_fds = 0;                        // 0: each answer gets a descriptor of its own
-  size_t directories = 256;                     // that may be kept resolved
-  size_t small_objects = 0;       // kept to answer OP_COPY in place; 0: never in place
-  uint64_t splice_bytes_min = 0;  // OP_SPLICE of smaller ones may be answered as OP_COPY
-  absl::Duration cache_valid;     // how long all of these are believed
-  // Runs something that takes long on another thread (storage/tree/slow_opens.h); null: the worker
-  // opens everything itself.
-  std::function<void(std::function<void()>)> run_slowly;
-  int in_use = 0;  // workers that connections are kept on; 0: as few as keep up (packing.h)
-};
-
-// What a worker counts; written by its thread alone, read by any.
-struct alignas(64) WorkerCounters {
-  net::Counter requests;
-  net::Counter errors;    // answers other than OK
-  net::Counter messages;  // that went out whole
-  net::Counter blocked;   // sends that found the socket or the kernel full
-};
 
 class Round {
  public:
@@ -72,7 +39,6 @@ class Round {
   // is to come back with mail. load: of how many it is, which others may read.
   Round(const Options& options, Kernel* kernel, std::function<void()> wake,
         WorkerCounters* counters, std::atomic<size_t>* load);
-  ~Round();  // closes those that are still here
 
   // Until something is to be done. True: mail may have come.
   bool Wait();
@@ -80,17 +46,16 @@ class Round {
   void Settle();
   void Serve();
   // Between the two: gives at most `most` sessions that owe nothing to `take`. Returns how many.
-  size_t GiveAway(size_t most, absl::FunctionRef<void(std::unique_ptr<session::Session>)> take);
-  void Welcome(std::unique_ptr<session::Session> session);
+  size_t GiveAway(size_t most, absl::FunctionRef<void(std::unique_ptr<session::Session>)> take) {
+    return life_.GiveAway(most, take);
+  }
+  void Welcome(std::unique_ptr<session::Session> session) { life_.Welcome(std::move(session)); }
   // From now on who owes nothing and is owed nothing is let go, with a word.
-  void Drain();
+  void Drain() { life_.Drain(); }
 
-  int64_t now_ns() const { return now_ns_; }
+  int64_t now_ns() const { return now_.now_ns; }
 
  private:
-  using Deadlines = net::DeadlineList<Peer, &Peer::deadline>;
-  using Retries = net::DeadlineList<Peer, &Peer::retry>;
-
   // A request of this round, and what its name means.
   struct Asked {
     protocol::Request request;
@@ -108,7 +73,7 @@ class Round {
     bool stays = false;     // whatever becomes of the answers
   };
 
-  // round.cc: the steps, each for one peer.
+  // The steps, each for one peer.
   void Take(Peer* peer);
   void TakeStored(Peer* peer);
   void Receive(Peer* peer);
@@ -127,42 +92,16 @@ class Round {
   void Unsent(Outgoing* out);
   void Count(Outgoing* out, bool back);
 
-  // life.cc: who is blocked, late, or leaves. False: the peer has gone.
-  void Block(Peer* peer, Peer::Blocked how);
-  void BlockFor(Peer* peer, int error);
-  void OpenApart(Peer* peer);
-  void TakeOpened();
-  bool PayDebts(Peer* peer);
-  bool Listen(Peer* peer);
-  void Conclude(const Turn& turn);
-  void Finish(Peer* peer);
-  void Again(Peer* peer);
-  void UpdateDeadline(Peer* peer, bool progress);
-  void Expire();
-  void EndLate(Peer* peer, bool half_said);
-  bool HasMoreToSay(Peer* peer, Deadlines* deadlines);
-  std::unique_ptr<session::Session> Release(Peer* peer);
-  int64_t NextDeadlineNs() const;
-
   const Options options_;
   Kernel* const kernel_;
   WorkerCounters* const counters_;
-  std::atomic<size_t>* const load_;
   Opener opener_;
   storage::SmallObjects small_objects_;
   session::TallyLease tally_;
 
-  absl::flat_hash_set<Peer*> peers_;              // owned
-  std::vector<std::unique_ptr<Peer>> gone_;       // in this round
-  std::vector<Peer*> again_;                      // to have a turn in the next round, ready or not
-  size_t left_out_ = 0;                           // the first of them: the last round was full
-  absl::flat_hash_map<uint64_t, Peer*> opening_;  // by ticket
-  Deadlines idle_;
-  Deadlines busy_;
-  Retries retries_;
-  bool draining_ = false;
-  int64_t now_ns_ = 0;     // when the last wait ended
-  int64_t looked_ns_ = 0;  // and when it was begun to look for what has come
+  Now now_;
+  Life life_;
+  size_t left_out_ = 0;  // the first of those to have a turn again: the last round was full
 
   // This round's, until the next wait is over: so long what is sent may have to be sent again.
   Kernel::Woken woken_;

@@ -519,6 +519,16 @@ TEST_F(ConfigTest, AdminHosts) {
   }
 }
 
+TEST_F(ConfigTest, Http) {
+  EXPECT_TRUE(Read().limits.http);
+  EXPECT_FALSE(ReadWith("http", "false").limits.http);
+  EXPECT_TRUE(Read().limits.http_hosts.empty());
+  EXPECT_EQ(ReadWith("http_hosts", "here.example,there.example").limits.http_hosts,
+            (std::vector<std::string>{"here.example", "there.example"}));
+  Set("http_hosts", "here.example:80");
+  ExpectRefused("http_hosts", "here.example:80");
+}
+
 // Without --writable nothing is stored or removed, so that there is nothing to be limited.
 TEST_F(ConfigTest, DiskLevels) {
   EXPECT_EQ(Read().house.evict_at.of, storage::DiskLevel::Of::kNothing);
@@ -600,7 +610,8 @@ TEST_F(ConfigTest, MemoryLimit) {
 // Every flag is tried above: one that is added and forgotten here is noticed.
 TEST_F(ConfigTest, EveryFlagIsTried) {
   const std::set<std::string> tried = absl::StrSplit(
-      "listen_unix listen_tcp admin_listen admin_hosts root concurrency_model pool_size "
+      "listen_unix listen_tcp admin_listen admin_hosts http http_hosts root concurrency_model "
+      "pool_size "
       "max_queue_depth max_threads "
       "splice_pool_size copy_pool_size "
       "copy_loops bulk_loops bulk_bytes_min io_engine optimize_for_latency busy_poll_us "
