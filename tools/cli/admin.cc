@@ -81,8 +81,10 @@ absl::StatusOr<std::string> BodyOf(const std::string& answer, const std::string&
   }
   if (status == 200) return body;
   absl::StripAsciiWhitespace(&body);
+  // The sockets that serve objects speak HTTP too.
+  const char* const hint = status == 404 ? " (is this the address of --admin_listen?)" : "";
   return absl::FailedPreconditionError(
-      absl::StrCat(url, " answered ", status, ": ", body.substr(0, 200)));
+      absl::StrCat(url, " answered ", status, ": ", body.substr(0, 200), hint));
 }
 
 // ---- /stats as text ----
