@@ -83,8 +83,8 @@ Round::Round(const Options& options, Kernel* kernel, std::function<void()> wake,
               kernel, std::move(wake)),
       small_objects_(options.tree, options.small_objects, options.cache_valid),
       tally_(options.board, "fdpass"),
-      life_(&options_, kernel, &opener_, counters, load, &tally_, &now_),
-      input_(std::make_unique_for_overwrite<char[]>(kInputBytes)) {}
+      input_(std::make_unique_for_overwrite<char[]>(kInputBytes)),
+      life_(&options_, kernel, &opener_, counters, load, &tally_, &now_) {}
 
 bool Round::Wait() {
   now_.looked_ns = net::NowNs();

@@ -100,7 +100,6 @@ class Round {
   session::TallyLease tally_;
 
   Now now_;
-  Life life_;
   size_t left_out_ = 0;  // the first of those to have a turn again: the last round was full
 
   // This round's, until the next wait is over: so long what is sent may have to be sent again.
@@ -115,6 +114,8 @@ class Round {
   std::vector<std::unique_ptr<Outgoing>> outgoing_;  // the first outgoing_used_ are in use
   size_t outgoing_used_ = 0;
   std::vector<net::UniqueFd> passed_;
+
+  Life life_;  // last, so it ends first: the kernel may still have some of what is above
 };
 
 }  // namespace objmapper::fdpass
