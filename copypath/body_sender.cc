@@ -23,10 +23,13 @@ using session::Extent;
 // The last bytes of a mapped body, which are read and checked before they go.
 constexpr uint64_t kHeldBack = 4096;
 
-// The version that `request` gets.
-session::ObjectFacts FactsOf(const Request& request, CachedObject* object) {
-  return {object->size(), object->info().mtime_s,
-          request.http == nullptr ? absl::string_view() : object->etag()};
+// What goes out for `request`; good until the next call on this thread, for its memory.
+session::Reply& ReplyTo(protocol::Dialect dialect, const Request& request, CachedObject* object) {
+  thread_local session::Reply reply;
+  const absl::string_view etag =
+      request.http == nullptr ? absl::string_view() : absl::string_view(object->etag());
+  session::MakeReply(dialect, request, {object->size(), object->info().mtime_s, etag}, &reply);
+  return reply;
 }
 
 size_t FirstWindow(const Extent& extent) { return extent.offset / kWindowBytes; }
@@ -93,8 +96,7 @@ BodySender::Composed BodySender::Compose(protocol::Dialect dialect, const Reques
     if (info.ok() && *info != object->info()) return Composed::kChanged;
   }
   if (read) return ComposePart(dialect, request, ref, first, out, now_ns);
-  thread_local session::Reply reply;  // for its memory
-  session::MakeReply(dialect, request, FactsOf(request, object), &reply);
+  session::Reply& reply = ReplyTo(dialect, request, object);
   const session::Receipt receipt = session::ReceiptOf(request, reply.status, reply.bytes());
   if (by_thread) {
     if (transfer_ == nullptr) transfer_ = std::make_unique<Transfer>();
@@ -187,9 +189,7 @@ BodySender::Composed BodySender::ComposePart(protocol::Dialect dialect, const Re
     out->Error(dialect, request, session::WireStatus(read), read.message());
     return Composed::kGathered;
   }
-  thread_local session::Reply reply;
-  session::MakeReply(dialect, request, FactsOf(request, object), &reply);
-  out->Text(reply.head);
+  out->Text(ReplyTo(dialect, request, object).head);
   out->Own(std::move(bytes), extent.length);
   out->EndAnswer(session::ReceiptOf(request, Status::kOk, extent.length));
   // These copies are this connection's own, and stay for as long as its client does not read.

@@ -114,7 +114,7 @@ bool Sender::Answer(session::Session* session, const Request& request, Found fou
       return false;
     if (!reply_.behind.empty()) message_.text()->append(reply_.behind[i]);
   }
-  return message_.bytes().size() < kGatheredBytes || Flush(session);
+  return FlushIfLong(session);
 }
 
 bool Sender::PassFd(session::Session* session, const Request& request, Found found) {

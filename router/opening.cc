@@ -52,18 +52,18 @@ Opening LookAtOpening(session::Session* session, bool peer_done) {
     if (got < 0 && errno == EAGAIN) return is(Kind::kSilent);
     if (got <= 0) return is(Kind::kOver);  // it came and went without a word, or was reset
     const absl::string_view input(buffer, static_cast<size_t>(got));
-    if (session->limits->http && session->dialect() == protocol::Dialect::kUnknown &&
-        protocol::OpeningOf(input) == protocol::Opening::kHttp)
-      session::BeginHttp(session);
+    const bool undecided =
+        session->limits->http && session->dialect() == protocol::Dialect::kUnknown;
+    const protocol::Opening whose =
+        undecided ? protocol::OpeningOf(input) : protocol::Opening::kOwn;
+    if (whose == protocol::Opening::kHttp) session::BeginHttp(session);
     if (session->http != nullptr) {
       opening.mode = protocol::Mode::kCopy;
       return is(Kind::kMode);
     }
-    const bool undecided = session->limits->http &&
-                           session->dialect() == protocol::Dialect::kUnknown &&
-                           protocol::OpeningOf(input) == protocol::Opening::kNeedMore;
-    const RequestParser::Peek peek =
-        undecided ? RequestParser::Peek::kNeedMore : session->parser.PeekMode(input, &opening.mode);
+    const RequestParser::Peek peek = whose == protocol::Opening::kNeedMore
+                                         ? RequestParser::Peek::kNeedMore
+                                         : session->parser.PeekMode(input, &opening.mode);
     if (peek == RequestParser::Peek::kKnown) return is(Kind::kMode);
     if (peek == RequestParser::Peek::kOther) {
       if (session->dialect() != protocol::Dialect::kUnknown) return is(Kind::kAny);

@@ -103,12 +103,6 @@ Unwanted FindEnd(const http::Head& head, absl::string_view input) {
   }
 }
 
-void Refuse(int status, const char* reason, http::Ask* ask) {
-  if (ask->refusal != 0) return;
-  ask->refusal = status;
-  ask->reason = reason;
-}
-
 }  // namespace
 
 void BeginHttp(Session* session) {
@@ -149,7 +143,7 @@ void TakeHttpBurst(Session* session, absl::string_view input, size_t requests_ma
       http::Ask ask;
       ask.method = http::MethodOf(head.method);
       ask.keep_alive = false;
-      Refuse(read.refusal.status, read.refusal.reason, &ask);
+      ask.Refuse(read.refusal);
       push(std::move(ask));
       burst->end = Burst::End::kClose;
       return;
@@ -169,13 +163,13 @@ void TakeHttpBurst(Session* session, absl::string_view input, size_t requests_ma
       }
       body_bytes = body.bytes;
       if (body.kind != Unwanted::Kind::kWhole) ask.keep_alive = false;
-      if (body.kind == Unwanted::Kind::kTooLong) Refuse(413, "the request takes no body", &ask);
-      if (body.kind == Unwanted::Kind::kBroken) Refuse(400, body.reason, &ask);
+      if (body.kind == Unwanted::Kind::kTooLong) ask.Refuse({413, "the request takes no body"});
+      if (body.kind == Unwanted::Kind::kBroken) ask.Refuse({400, body.reason});
     }
     if (ask.reads() && ask.refusal == 0 && (ask.path.empty() || ask.path.back() == '/'))
-      Refuse(403, "folders are not listed", &ask);
+      ask.Refuse({403, "folders are not listed"});
     if (state->judges_hosts && !MeansThisMachine(head.host, session->limits->http_hosts))
-      Refuse(421, "this server does not go by the name that Host says (--http_hosts)", &ask);
+      ask.Refuse({421, "this server does not go by the name that Host says (--http_hosts)"});
     const bool ends = !ask.keep_alive;
     burst->consumed += read.consumed + body_bytes;
     push(std::move(ask));

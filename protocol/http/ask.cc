@@ -45,11 +45,6 @@ void KeepConditions(const Head& head, Ask* ask) {
   ask->conditions = std::move(kept);
 }
 
-void Refuse(const Refusal& refusal, Ask* ask) {
-  ask->refusal = refusal.status;
-  ask->reason = refusal.reason;
-}
-
 }  // namespace
 
 Ask::Method MethodOf(absl::string_view method) {
@@ -71,27 +66,26 @@ Ask AskOf(Head* head, bool writable) {
   ask.minor = head->minor;
   ask.keep_alive = head->keep_alive;
   if (ask.method == Ask::Method::kOther) {
-    Refuse(IsKnown(head->method) ? Refusal{405, "this server has no such method for objects"}
-                                 : Refusal{501, "this server does not know the method"},
-           &ask);
+    ask.Refuse(IsKnown(head->method) ? Refusal{405, "this server has no such method for objects"}
+                                     : Refusal{501, "this server does not know the method"});
     return ask;
   }
   Target target;
   const Refusal refusal = ParseTarget(head, &target);
   ask.path = std::move(target.path);
   if (refusal.status != 0) {
-    Refuse(refusal, &ask);
+    ask.Refuse(refusal);
     return ask;
   }
   if (ask.method == Ask::Method::kOptions) {
-    Refuse({204, ""}, &ask);
+    ask.Refuse({204, ""});
     return ask;
   }
   const bool writes = ask.method == Ask::Method::kPut || ask.method == Ask::Method::kDelete;
   if (writes && !writable) {
-    Refuse({405, "the server is read-only (--writable)"}, &ask);
+    ask.Refuse({405, "the server is read-only (--writable)"});
   } else if (ask.method == Ask::Method::kPut && !head->Find("content-range").empty()) {
-    Refuse({400, "an object is put whole, without Content-Range"}, &ask);
+    ask.Refuse({400, "an object is put whole, without Content-Range"});
   }
   KeepConditions(*head, &ask);
   return ask;

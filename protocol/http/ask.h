@@ -33,6 +33,12 @@ struct Ask {
   int refusal = 0;
   const char* reason = "";
 
+  // The first refusal counts.
+  void Refuse(const Refusal& why) {
+    if (refusal != 0) return;
+    refusal = why.status;
+    reason = why.reason;
+  }
   bool head_only() const { return method == Method::kHead; }
   bool reads() const { return method == Method::kGet || method == Method::kHead; }
   bool persists() const { return keep_alive && (connection == nullptr || !connection->ends); }

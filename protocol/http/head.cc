@@ -45,12 +45,6 @@ bool IsToken(absl::string_view bytes) { return !bytes.empty() && IsAllOf(kTables
 
 bool IsBlank(char c) { return c == ' ' || c == '\t'; }
 
-absl::string_view WithoutBlanks(absl::string_view text) {
-  while (!text.empty() && IsBlank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && IsBlank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
 // Up to the next CRLF, which is there.
 absl::string_view TakeLine(absl::string_view* lines) {
   const size_t end = lines->find("\r\n");
@@ -227,7 +221,13 @@ absl::string_view Head::Find(absl::string_view name) const {
   return {};
 }
 
-absl::string_view internal::TakeElement(absl::string_view* list) {
+absl::string_view WithoutBlanks(absl::string_view text) {
+  while (!text.empty() && IsBlank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && IsBlank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+absl::string_view TakeElement(absl::string_view* list) {
   const size_t comma = std::min(list->find(','), list->size());
   const absl::string_view element = list->substr(0, comma);
   list->remove_prefix(std::min(comma + 1, list->size()));

@@ -74,24 +74,21 @@ class HeadReader {
 // A host, or an address in brackets, and maybe a port (RFC 9110, 7.2; RFC 3986, 3.2.2); or empty.
 bool IsHost(absl::string_view host);
 
+absl::string_view WithoutBlanks(absl::string_view text);
+
+// Takes the first element off a list, and the comma behind it; without the blanks around it, and
+// maybe empty.
+absl::string_view TakeElement(absl::string_view* list);
+
 // Calls `element` for each element of a list (RFC 9110, 5.6.1) in the value of each field of that
 // name, without the blanks around it; empty ones are skipped. Not for lists of quoted strings.
-template <typename Element>
-void ForEachElement(const Head& head, absl::string_view name, Element element);
-
-// ---- Only the above is for use ----
-
-namespace internal {
-absl::string_view TakeElement(absl::string_view* list);
-}
-
 template <typename Element>
 void ForEachElement(const Head& head, absl::string_view name, Element element) {
   for (const Field& field : head.fields) {
     if (!absl::EqualsIgnoreCase(field.name, name)) continue;
     absl::string_view list = field.value;
     while (!list.empty()) {
-      const absl::string_view one = internal::TakeElement(&list);
+      const absl::string_view one = TakeElement(&list);
       if (!one.empty()) element(one);
     }
   }

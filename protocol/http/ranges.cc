@@ -6,15 +6,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "protocol/http/head.h"
 
 namespace objmapper::protocol::http {
 namespace {
-
-absl::string_view WithoutBlanks(absl::string_view text) {
-  const size_t first = text.find_first_not_of(" \t");
-  if (first == absl::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 // nullopt: no digits, or something else among them.
 std::optional<uint64_t> ParseNumber(absl::string_view digits) {
@@ -79,9 +74,7 @@ Ranges ParseRanges(absl::string_view value, uint64_t size, std::vector<Part>* pa
   absl::string_view list = value.substr(equals + 1);
   size_t specs = 0;
   while (!list.empty()) {
-    const size_t comma = std::min(list.find(','), list.size());
-    const absl::string_view spec = WithoutBlanks(list.substr(0, comma));
-    list.remove_prefix(std::min(comma + 1, list.size()));
+    const absl::string_view spec = TakeElement(&list);
     if (spec.empty()) continue;
     Part part;
     const Spec parsed = ParseSpec(spec, size, &part);

@@ -20,23 +20,11 @@
 #include "storage/store/store.h"
 #include "storage/tree/reserved_name.h"
 #include "tests/net/eventually.h"
+#include "tests/storage/each.h"
 #include "tests/storage/scratch_root.h"
 
 namespace objmapper::storage {
 namespace {
-
-// Asks for each name.
-class Each : public ListFilter {
- public:
-  explicit Each(absl::FunctionRef<bool(absl::string_view uri)> permitted) : permitted_(permitted) {}
-  bool Permits(absl::string_view uri) const override { return permitted_(uri); }
-  std::optional<std::string> After(absl::string_view uri) const override {
-    return std::string(uri) + '\0';
-  }
-
- private:
-  const absl::FunctionRef<bool(absl::string_view uri)> permitted_;
-};
 
 class HousekeepingTest : public testing::Test {
  protected:

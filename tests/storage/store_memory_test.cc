@@ -13,6 +13,7 @@
 #include "storage/memory/memory_tier.h"
 #include "storage/store/store.h"
 #include "tests/net/memfd.h"
+#include "tests/storage/each.h"
 #include "tests/storage/tree_fixture.h"
 
 namespace objmapper::storage {
@@ -148,18 +149,13 @@ TEST_F(StoreMemoryTest, ListsBothInOrder) {
   scratch_.Write("b/15", "hidden");
   std::sort(expected.begin(), expected.end());
   std::erase(expected, "b/18");
-  struct AllButOne : ListFilter {
-    bool Permits(absl::string_view uri) const override { return uri != "b/18"; }
-    std::optional<std::string> After(absl::string_view uri) const override {
-      return std::string(uri) + '\0';
-    }
-  };
+  const auto all_but_one = [](absl::string_view uri) { return uri != "b/18"; };
   for (const size_t bytes_max : {1u, 30u, 100u, 100'000u}) {
     std::vector<std::string> listed;
     ListQuery query;
     query.bytes_max = bytes_max;
     do {
-      const absl::StatusOr<ListPage> page = store_->List(query, AllButOne());
+      const absl::StatusOr<ListPage> page = store_->List(query, Each(all_but_one));
       ASSERT_TRUE(page.ok()) << page.status();
       ASSERT_FALSE(page->entries.empty());
       for (const ListEntry& entry : page->entries) {

@@ -31,24 +31,12 @@
 #include "storage/tree/description.h"
 #include "storage/tree/reserved_name.h"
 #include "tests/net/memfd.h"
+#include "tests/storage/each.h"
 #include "tests/storage/names_below.h"
 #include "tests/storage/tree_fixture.h"
 
 namespace objmapper::storage {
 namespace {
-
-// Asks for each name.
-class Each : public ListFilter {
- public:
-  explicit Each(absl::FunctionRef<bool(absl::string_view uri)> permitted) : permitted_(permitted) {}
-  bool Permits(absl::string_view uri) const override { return permitted_(uri); }
-  std::optional<std::string> After(absl::string_view uri) const override {
-    return std::string(uri) + '\0';
-  }
-
- private:
-  const absl::FunctionRef<bool(absl::string_view uri)> permitted_;
-};
 
 bool Everything(absl::string_view) { return true; }
 
