@@ -8,6 +8,7 @@
 #include "net/clock.h"
 #include "net/scm_rights.h"
 #include "session/ending.h"
+#include "session/http.h"
 
 namespace objmapper::models {
 namespace {
@@ -21,9 +22,14 @@ using protocol::Status;
 Conversation::Conversation(Context* context)
     : context_(context), sender_(context), operator_(context) {}
 
+bool SaysLast(const Context& context) {
+  return context.phase.draining() && !context.options.switchboard->Departing();
+}
+
 Next Conversation::Serve(Connection* connection) {
   const Sender::Work work(&sender_, connection);
   session::Session* session = connection->session.get();
+  if (SaysLast(*context_)) session::AnnounceEnd(session);
   bool open = turn_.Receive(session, context_->phase.draining());
   for (const Request& request : turn_.requests()) {
     if (!open) break;

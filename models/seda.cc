@@ -22,6 +22,7 @@
 #include "models/bounded_queue.h"
 #include "models/makers.h"
 #include "models/pool.h"
+#include "session/http.h"
 
 namespace objmapper::models {
 namespace {
@@ -69,8 +70,9 @@ class Seda : public Pool {
     while (std::optional<std::unique_ptr<Connection>> connection = to_parse_.Pop()) {
       auto event = std::make_unique<Event>();
       event->connection = *std::move(connection);
-      const bool open =
-          event->turn.Receive(event->connection->session.get(), context_.phase.draining());
+      session::Session* const session = event->connection->session.get();
+      if (SaysLast(context_)) session::AnnounceEnd(session);
+      const bool open = event->turn.Receive(session, context_.phase.draining());
       if (open) to_look_up_.Push(std::move(event));
     }
   }

@@ -8,7 +8,6 @@
 #include "net/clock.h"
 #include "net/scm_rights.h"
 #include "protocol/limits.h"
-#include "session/http.h"
 #include "session/receive.h"
 
 namespace objmapper::models {
@@ -25,7 +24,6 @@ static_assert(kBytesMax > 2 * (protocol::kUriBytesMax + protocol::kMetadataBytes
 Turn::Turn() : bytes_(new char[kBytesMax]) {}
 
 bool Turn::Receive(session::Session* session, bool draining) {
-  if (draining) session::AnnounceEnd(session);
   // There may be more unread than the buffer holds: a connection that came from another owner
   // brings what that one has read.
   size_t have = std::min(session->unread.size(), kBytesMax);

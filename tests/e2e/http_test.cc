@@ -1,5 +1,6 @@
 // HTTP/1.1 on the listeners, byte by byte: docs/http.md, in every model.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <string>
@@ -406,6 +407,29 @@ TEST_P(HttpFlagTest, Drain) {
   EXPECT_TRUE(idle.AtEnd());
   EXPECT_TRUE(absl::EndsWith(busy.wire().ReadToEnd(), content));
   EXPECT_EQ(server.WaitForExit(), 0);
+}
+
+// One server takes over from another: a connection that rests, and half a request, go along.
+TEST_P(HttpFlagTest, HandOver) {
+  SharedTree().AddOnce("http/a", "what a holds");
+  const TempDir directory;
+  const ServerOptions options = {.engine = GetParam(),
+                                 .flags = {"--take_over=" + directory.path() + "/door"},
+                                 .socket_path = directory.path() + "/socket"};
+  ServerProcess first(SharedTree().root(), options);
+  HttpClient resting(first.Unix());
+  EXPECT_EQ(resting.Get("/http/a").body, "what a holds");
+  HttpClient half(first.Tcp());
+  EXPECT_EQ(half.Get("/http/a").body, "what a holds");
+  half.Say("GET /http/a HTTP/1.1\nHo");
+  ServerProcess second(SharedTree().root(), options);
+  EXPECT_EQ(first.WaitForExit(), 0);
+  const Reply reply = resting.Get("/http/a");
+  EXPECT_EQ(reply.body, "what a holds");
+  EXPECT_FALSE(reply.closes());
+  half.Say("st: localhost\n\n");
+  EXPECT_EQ(half.Next().body, "what a holds");
+  EXPECT_EQ(second.Stop(SIGTERM), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, HttpFlagTest, testing::ValuesIn(kEngines), EngineName);
