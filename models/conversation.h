@@ -201,8 +201,8 @@ class Conversation {
   Operator operator_;
 };
 
-// Whether what is answered now is the last on its connection: it is drained, and nobody else goes on
-// with it.
+// Whether what is answered now is the last on its connection: it is drained, and nobody else goes
+// on with it.
 bool SaysLast(const Context& context);
 
 // The end of a turn whose answers have been given to `sender`: sends what is left of them, and says
