@@ -14,6 +14,8 @@ constexpr double kAwake = 0.1;
 constexpr int kAwakeWindows = 2;
 // All together, of one worker's time less than this: one does it easily.
 constexpr double kOneDoes = 0.05;
+// A pause is one window, however long it was: what was found before it is as true behind it.
+constexpr int kIdleWindows = 2;
 // What must come of one more, and what may be lost with one fewer.
 constexpr double kGainMin = 1.05;
 constexpr double kLossMax = 0.98;
@@ -33,6 +35,7 @@ void Packing::Note(const Sample& sample) {
       static_cast<double>(sample.busy_ns - last.busy_ns) / static_cast<double>(took_ns);
   const int used = in_use();
   awake_ = busy >= kAwake * used ? awake_ + 1 : 0;
+  idle_ = busy < kOneDoes ? idle_ + 1 : 0;
   const size_t more = std::max(sample.connections, tried_with_);
   if (4 * (more - std::min(sample.connections, tried_with_)) > more) {
     // Others have come, or gone: what was found is about those.
@@ -45,7 +48,7 @@ void Packing::Note(const Sample& sample) {
     --settling_;
   } else if (trying_ != 0) {
     Judge(took_ns < kSteadyNs ? rate : 0, sample.now_ns);
-  } else if (used > 1 && busy < kOneDoes) {
+  } else if (used > 1 && idle_ >= kIdleWindows) {
     Use(1, sample.now_ns);
   } else if (used < workers_ && static_cast<size_t>(used) < sample.connections &&
              awake_ >= kAwakeWindows && sample.now_ns >= more_.not_before_ns) {
@@ -65,7 +68,7 @@ void Packing::Use(int workers, int64_t now_ns) {
   awake_ = 0;
   // What has just changed is left alone for a while.
   more_.not_before_ns = std::max(more_.not_before_ns, now_ns + 4 * kWindowNs);
-  fewer_.not_before_ns = std::max(fewer_.not_before_ns, now_ns + kPauseMinNs);
+  fewer_.not_before_ns = std::max(fewer_.not_before_ns, now_ns + kStayNs);
 }
 
 // rate: of the trial's window; 0: there was too little to go by.

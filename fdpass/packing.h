@@ -10,7 +10,7 @@
 // the other. So it is tried: while those in use have something to do, one more is taken into use
 // for a moment. It stays if more was answered, and else is not tried again for a time that doubles,
 // until there are other connections. In the same way one fewer is tried; and where all together
-// hardly do anything, one is enough, and no trial is needed.
+// hardly do anything for longer than a pause between two bursts, one is enough, without a trial.
 //
 // Nothing here happens by the clock: samples are taken by workers that are at work anyway.
 // Thread-safe. A sample takes a lock, once in kWindowNs; requests take none.
@@ -62,8 +62,10 @@ class Packing {
     int64_t not_before_ns = 0;
     int64_t pause_ns = kPauseMinNs;  // after one that failed
   };
-  static constexpr int64_t kPauseMinNs = 1'000'000'000;
+  static constexpr int64_t kPauseMinNs = 200'000'000;
   static constexpr int64_t kPauseMaxNs = 60'000'000'000;
+  // How long what has just changed stays before one fewer is tried.
+  static constexpr int64_t kStayNs = 1'000'000'000;
 
   void Set(int workers) {
     in_use_.store(workers, std::memory_order_relaxed);
@@ -81,6 +83,7 @@ class Packing {
   // Windows to let pass before the next is measured: connections are on their way.
   int settling_ GUARDED_BY(mutex_) = 1;
   int awake_ GUARDED_BY(mutex_) = 0;   // windows in a row
+  int idle_ GUARDED_BY(mutex_) = 0;    // likewise
   int trying_ GUARDED_BY(mutex_) = 0;  // +1, -1: a trial is on
   double rate_before_ GUARDED_BY(mutex_) = 0;
   size_t tried_with_ GUARDED_BY(mutex_) = 0;  // connections

@@ -35,6 +35,9 @@ class Machine {
     return static_cast<double>(with_n) / windows;
   }
 
+  // Nothing happens; the next window begins before it.
+  void Pause(double seconds) { now_ns_ += static_cast<int64_t>(seconds * 1e9); }
+
  private:
   int64_t now_ns_ = 1'000'000'000;
   double requests_ = 0;
@@ -123,6 +126,24 @@ TEST(PackingTest, FixedIsFixed) {
   packing.Fix(3);
   EXPECT_FALSE(packing.Due(INT64_MAX - 1));
   EXPECT_EQ(packing.in_use(), 3);
+}
+
+// A pause, however long, takes nothing back that was found before it: clients that come and go with
+// their bursts find as many at work as were before. Where little goes on all the time, one is
+// enough.
+TEST(PackingTest, APauseIsNotTheEnd) {
+  Packing packing(4);
+  Machine machine;
+  machine.rate = [](int n) { return 50'000.0 * n; };
+  machine.busy = [](int n) { return 1.0 * n; };
+  machine.Run(&packing, 2, 4);
+  for (int burst = 0; burst < 10; ++burst) {
+    machine.Pause(5.0 * (burst + 1));
+    EXPECT_GE(machine.Run(&packing, 0.5, 4), 0.9) << burst;  // but for one trial
+  }
+  machine.busy = [](int) { return 0.01; };
+  machine.Run(&packing, 0.1, 1);
+  EXPECT_EQ(machine.Run(&packing, 1, 1), 1.0);
 }
 
 }  // namespace
