@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/strings/escaping.h"
@@ -44,12 +45,13 @@ class BodyPace {
   }
   bool too_slow() const { return rate_ != 0 && late_ns_ > patience_ns_; }
 
-  // For the client: what is wrong with the object `uri`'s body, of which `left` bytes are missing.
-  std::string Why(absl::string_view uri, uint64_t left) const {
-    return absl::StrCat("the body of \"", absl::CHexEscape(uri.substr(0, 100)),
-                        "\" arrives too slowly: less than ", rate_, " bytes per second for ",
-                        absl::FormatDuration(absl::Nanoseconds(patience_ns_)),
-                        " (--put_rate_min), and ", left, " are missing");
+  // For the client: what is wrong with the object `uri`'s body, of which `left` bytes are missing;
+  // nullopt: nobody knows how many.
+  std::string Why(absl::string_view uri, std::optional<uint64_t> left) const {
+    return absl::StrCat(
+        "the body of \"", absl::CHexEscape(uri.substr(0, 100)), "\" arrives too slowly: less than ",
+        rate_, " bytes per second for ", absl::FormatDuration(absl::Nanoseconds(patience_ns_)),
+        " (--put_rate_min), and ", left.has_value() ? absl::StrCat(*left) : "more", " are missing");
   }
 
  private:

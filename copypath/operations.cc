@@ -16,6 +16,8 @@
 #include "protocol/limits.h"
 #include "protocol/objm/encode.h"
 #include "session/answers.h"
+#include "session/body.h"
+#include "session/stored.h"
 #include "storage/store/list_cursor.h"
 #include "storage/tree/description.h"
 #include "storage/tree/object_info.h"
@@ -36,24 +38,40 @@ size_t KeptFolders(const Operand& operand) {
              : operand.access->KeptFolders(operand.peer, operand.socket, operand.uri);
 }
 
+storage::Condition ConditionOf(const Operand& operand) {
+  session::Precondition precondition = session::PreconditionOf(operand.request);
+  if (precondition == nullptr) return {};
+  return [precondition = std::move(precondition),
+          what = text::Quoted(operand.uri)](const storage::Description* there) {
+    session::ObjectFacts facts;
+    if (there != nullptr) facts = {there->size, there->mtime_s, there->etag};
+    const absl::Status judged = precondition(there == nullptr ? nullptr : &facts);
+    if (judged.ok()) return judged;
+    return absl::Status(judged.code(), absl::StrCat(what, ": ", judged.message()));
+  };
+}
+
 storage::PutAttributes AttributesOf(const Operand& operand) {
   storage::PutAttributes attributes;
   if (operand.request.ttl_s != 0) attributes.ttl = absl::Seconds(operand.request.ttl_s);
   attributes.kept_folders = KeptFolders(operand);
   attributes.peer = operand.peer_key;
+  attributes.condition = ConditionOf(operand);
   return attributes;
 }
 
-// The answer to what stored an object that is now as `stored` says.
-Outcome Stored(const Operand& operand, const absl::StatusOr<storage::Description>& stored) {
+// The answer to what stored an object that is now as `stored` says. replaced: another had its name.
+Outcome Stored(const Operand& operand, const absl::StatusOr<storage::Description>& stored,
+               bool replaced) {
   Outcome outcome;
-  if (!stored.ok()) {
-    // It was stored, and is gone again or cannot be looked at: the client learns that much.
-    session::AppendDone(operand.dialect, operand.request.id, &outcome.answer);
-    return outcome;
+  session::StatFields fields;
+  if (stored.ok()) {
+    outcome.bytes = stored->size;
+    fields = session::FieldsOf(*stored);
   }
-  outcome.bytes = stored->size;
-  session::AppendStatOf(operand.dialect, operand.request.id, *stored, &outcome.answer);
+  // Else it was stored, and is gone again or cannot be looked at: the client learns that much.
+  session::AppendStored(operand.dialect, operand.request, stored.ok() ? &fields : nullptr, replaced,
+                        &outcome.answer);
   return outcome;
 }
 
@@ -100,13 +118,18 @@ class MayRead : public storage::ListFilter {
 Outcome Failed(const Operand& operand, const absl::Status& error) {
   Outcome outcome;
   outcome.status = session::WireStatus(error);
+  if (operand.request.mode == protocol::Mode::kPut && absl::IsUnavailable(error)) {
+    session::AppendNoRoom(operand.dialect, operand.request, error.message(), &outcome.answer);
+    return outcome;
+  }
   session::AppendError(operand.dialect, operand.request, outcome.status, error.message(),
                        &outcome.answer);
   return outcome;
 }
 
 absl::StatusOr<std::unique_ptr<storage::NewObject>> BeginPut(const Operand& operand) {
-  return operand.store->Begin(operand.uri, operand.request.body_length, AttributesOf(operand));
+  return operand.store->Begin(operand.uri, session::LengthOf(operand.request),
+                              AttributesOf(operand));
 }
 
 std::optional<Outcome> StepCommitPut(const Operand& operand, storage::NewObject* object) {
@@ -117,8 +140,9 @@ std::optional<Outcome> StepCommitPut(const Operand& operand, storage::NewObject*
   if (!committed.ok()) return Failed(operand, committed);
   // Of this very object, whoever has replaced it meanwhile.
   const absl::StatusOr<storage::ObjectInfo> info = storage::InfoOf(object->fd(), operand.uri);
-  if (!info.ok()) return Stored(operand, info.status());
-  return Stored(operand, storage::Describe(object->fd(), *info, storage::Tier::kDisk));
+  if (!info.ok()) return Stored(operand, info.status(), object->replaced());
+  return Stored(operand, storage::Describe(object->fd(), *info, storage::Tier::kDisk),
+                object->replaced());
 }
 
 Outcome CommitPut(const Operand& operand, storage::NewObject* object) {
@@ -143,14 +167,16 @@ Outcome PutFd(const Operand& operand, net::ForeignFd fd) {
   // Whose file it is that holds something else than it says is no fault of the server's.
   if (absl::IsAborted(stored)) stored = absl::InvalidArgumentError(stored.message());
   if (!stored.ok()) return Failed(operand, stored);
-  return Stored(operand, operand.tree->Describe(operand.uri, storage::Wait::kMayBlock));
+  return Stored(operand, operand.tree->Describe(operand.uri, storage::Wait::kMayBlock),
+                /*replaced=*/false);  // only HTTP tells, which has no descriptors
 }
 
 Outcome Delete(const Operand& operand) {
-  const absl::Status deleted = operand.store->Delete(operand.uri, KeptFolders(operand));
+  const absl::Status deleted =
+      operand.store->Delete(operand.uri, KeptFolders(operand), ConditionOf(operand));
   if (!deleted.ok()) return Failed(operand, deleted);
   Outcome outcome;
-  session::AppendDone(operand.dialect, operand.request.id, &outcome.answer);
+  session::AppendRemoved(operand.dialect, operand.request, &outcome.answer);
   return outcome;
 }
 

@@ -21,23 +21,37 @@ PutBody::~PutBody() {
 
 size_t PutBody::Take(absl::string_view input, absl::Status* error) {
   size_t taken = 0;
-  while (error->ok() && left_ > 0 && taken < input.size() && !full()) {
-    if (filling_.bytes == nullptr || filling_.room < std::min<uint64_t>(kBufferBytes, left_)) {
+  while (error->ok() && !body_.ended() && taken < input.size() && !full()) {
+    const uint64_t left = body_.left().value_or(kBufferBytes);
+    const session::BodyReader::Piece piece = body_.Next(input.substr(taken));
+    taken += piece.skipped;
+    if (piece.broken != nullptr) {
+      *error = UnsoundBody(piece.broken);
+      break;
+    }
+    if (piece.data.empty()) break;
+    if (filling_.bytes == nullptr || filling_.room < std::min<uint64_t>(kBufferBytes, left)) {
       // Of a small body no more than it needs.
       DCHECK_EQ(filling_.size, 0u);
-      filling_.room = static_cast<size_t>(std::min<uint64_t>(kBufferBytes, left_));
+      filling_.room = static_cast<size_t>(std::min<uint64_t>(kBufferBytes, left));
       filling_.bytes.reset(new char[filling_.room]);
     }
-    const size_t bytes = static_cast<size_t>(
-        std::min<uint64_t>({input.size() - taken, filling_.room - filling_.size, left_}));
+    const size_t bytes = std::min(piece.data.size(), filling_.room - filling_.size);
     if (*error = object_->Extend(bytes); !error->ok()) break;
-    memcpy(filling_.bytes.get() + filling_.size, input.data() + taken, bytes);
+    memcpy(filling_.bytes.get() + filling_.size, piece.data.data(), bytes);
     filling_.size += bytes;
     taken += bytes;
-    left_ -= bytes;
-    if ((filling_.size == filling_.room || left_ == 0) && !writing_) BeginWrite();
+    body_.Took(bytes);
+    if (MayWrite() && !writing_) BeginWrite();
   }
+  // The end of a body in chunks may come by itself.
+  if (error->ok() && MayWrite() && !writing_) BeginWrite();
   return taken;
+}
+
+// Whether what is there is to be written now.
+bool PutBody::MayWrite() const {
+  return filling_.size > 0 && (filling_.size == filling_.room || body_.ended());
 }
 
 void PutBody::BeginWrite() {
@@ -64,7 +78,7 @@ int PutBody::WriteEnded(ssize_t result) {
   }
   offset_ += draining_.size;
   draining_.size = 0;
-  if (filling_.size > 0 && (filling_.size == filling_.room || left_ == 0)) BeginWrite();
+  if (MayWrite()) BeginWrite();
   return 0;
 }
 

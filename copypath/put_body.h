@@ -1,4 +1,4 @@
-// The body of an OP_PUT on its way to its file, through two buffers: one fills while the other is
+// The body of a PUT on its way to its file, through two buffers: one fills while the other is
 // written. So a connection needs no thread while its client sends, and a client that sends faster
 // than the disk writes has to wait.
 //
@@ -13,8 +13,10 @@
 #include <memory>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "copypath/blocking_pool.h"
+#include "session/body.h"
 #include "storage/store/store.h"
 
 namespace objmapper::copypath {
@@ -38,15 +40,20 @@ class FileWriter {
   ~FileWriter() = default;
 };
 
+// What is wrong with a body that is not sound.
+inline absl::Status UnsoundBody(const char* why) {
+  return absl::InvalidArgumentError(absl::StrCat("the body is not sound: ", why));
+}
+
 // One thread's.
 class PutBody : private Write {
  public:
-  // bytes: the whole body's. written: a write has ended: with an errno, or 0, and then the next may
-  // have begun. closer: closes an object that was not finished, which may take its time. writer and
-  // closer outlive this.
-  PutBody(uint64_t bytes, FileWriter* writer, BlockingPool* closer,
+  // body: none of which has come. written: a write has ended: with an errno, or 0, and then the
+  // next may have begun. closer: closes an object that was not finished, which may take its time.
+  // writer and closer outlive this.
+  PutBody(const session::BodyReader& body, FileWriter* writer, BlockingPool* closer,
           std::function<void(int error)> written)
-      : writer_(writer), closer_(closer), written_(std::move(written)), left_(bytes) {}
+      : writer_(writer), closer_(closer), written_(std::move(written)), body_(body) {}
   // Not while writing().
   ~PutBody() override;
 
@@ -56,14 +63,17 @@ class PutBody : private Write {
   // The object is finished, or given up.
   void DropObject() { object_.reset(); }
 
-  // Takes what there is room for, and begins to write where that can be. Returns how many bytes it
-  // took. Where the disk has no room for them, `*error` says so; none is taken once it is set.
+  // Takes what there is room for, and begins to write where that can be. Returns how many bytes of
+  // the input it is done with. Where the disk has no room for them, or the body is not sound,
+  // `*error` says so; none is taken once it is set.
   size_t Take(absl::string_view input, absl::Status* error);
 
-  uint64_t left() const { return left_; }  // bytes to come
+  const session::BodyReader& body() const { return body_; }
+  // Some of it has to come yet.
+  bool awaited() const { return !body_.ended(); }
   bool writing() const { return writing_; }
   // All of it has come, and is in the file.
-  bool done() const { return left_ == 0 && !writing_ && filling_.size == 0; }
+  bool done() const { return body_.ended() && !writing_ && filling_.size == 0; }
   // No room until a write has ended.
   bool full() const {
     return writing_ && filling_.bytes != nullptr && filling_.size == filling_.room;
@@ -78,6 +88,7 @@ class PutBody : private Write {
 
   void OnWritten(ssize_t result) override;
   int WriteEnded(ssize_t result);
+  bool MayWrite() const;
   void BeginWrite();
   void ContinueWrite();
 
@@ -85,7 +96,7 @@ class PutBody : private Write {
   BlockingPool* const closer_;
   const std::function<void(int error)> written_;
   std::shared_ptr<storage::NewObject> object_;
-  uint64_t left_;
+  session::BodyReader body_;
   Buffer filling_;
   Buffer draining_;      // what the writer has, while writing_
   size_t done_ = 0;      // of draining_

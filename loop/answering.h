@@ -53,7 +53,7 @@ class Answering : public copypath::ObjectWaiter {
 
   // Goes on, if nothing has the socket.
   void Advance();
-  // Sends the last words; not while anything is owed.
+  // Sends what is no answer, the last words for one; not while anything is being sent.
   void Say(absl::string_view farewell);
   // What the operation has come to, whose answer is the only one in the queue.
   void SetOutcome(copypath::Outcome outcome);

@@ -249,7 +249,7 @@ bool Connection::ResumeIntake() {
   const size_t before = answering_.queue().size();
   if (before > few) return false;
   Intake(session_->unread);
-  if (operation_ == nullptr || operation_->body_left() > 0) ResumeReceiving();
+  if (operation_ == nullptr || operation_->has_body()) ResumeReceiving();
   return answering_.queue().size() > before;
 }
 
@@ -271,7 +271,14 @@ void Connection::AbandonOperation(Status status, absl::string_view why) {
   session::AppendFatal(session_->dialect(), 0, status, why, &farewell);
   answering_.queue().Take(0);
   operation_.reset();
-  End(farewell);
+  ending_ = true;
+  farewell_ = std::move(farewell);
+  // Else what is being sent is sent first.
+  if (answering_.outlet().free()) End(farewell_);
+}
+
+void Connection::Interject(absl::string_view words) {
+  if (!words.empty()) answering_.Say(words);
 }
 
 // ---- Time and life ----

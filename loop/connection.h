@@ -79,6 +79,8 @@ class Connection : public Channel {
   // its body does not come.
   void FinishOperation(copypath::Outcome outcome);
   void AbandonOperation(protocol::Status status, absl::string_view why);
+  // Says something to the client before the operation's answer; nothing else is being sent.
+  void Interject(absl::string_view words);
 
  private:
   // Why it is leaving the loop.

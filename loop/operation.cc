@@ -7,6 +7,7 @@
 #include "loop/connection.h"
 #include "loop/loop.h"
 #include "net/readable.h"
+#include "session/body.h"
 #include "session/ending.h"
 #include "session/intake.h"
 
@@ -26,7 +27,7 @@ Operation::Operation(Connection* connection, session::Session* session, Loop* lo
       session_(session),
       loop_(loop),
       fd_(std::move(fd)),
-      body_(request.body_length, &loop->engine(), loop->options().pool,
+      body_(session::BodyReader(request), &loop->engine(), loop->options().pool,
             [this](int error) { OnBodyWritten(error); }) {
   operand_.store = loop->options().store;
   operand_.tree = loop->options().tree;
@@ -94,6 +95,9 @@ void Operation::OnJobEnded() {
   step_ = Step::kBody;
   pace_ = copypath::BodyPace(*session_->limits);
   connection_->UpdateDeadline(/*progress=*/true);
+  // Who has begun to send does not wait.
+  if (body_.awaited() && session_->unread.empty())
+    connection_->Interject(session::Invitation(operand_.request));
   TakeBody(session_->unread);
 }
 
@@ -108,7 +112,7 @@ void Operation::TakeBody(absl::string_view input) {
   const size_t taken = body_.Take(input, &begun_);
   pace_.Came(taken);
   const bool stray_fds = session::HasStrayFds(*session_, taken);
-  session::KeepUnread(session_, input, taken, body_.left());
+  session::KeepUnread(session_, input, taken, body_left());
   if (taken > 0) connection_->UpdateDeadline(/*progress=*/true);
   if (stray_fds && begun_.ok())
     begun_ = absl::InvalidArgumentError("descriptors arrived with the body of an object");
@@ -121,7 +125,8 @@ void Operation::TakeBody(absl::string_view input) {
     return connection_->AbandonOperation(Status::kProtocolError, session::kEndedHalfSaid);
   }
   if (was_too_slow && pace_.too_slow() && !net::IsReadable(operand_.socket))
-    return connection_->AbandonOperation(Status::kTimeout, pace_.Why(operand_.uri, body_.left()));
+    return connection_->AbandonOperation(Status::kTimeout,
+                                         pace_.Why(operand_.uri, body_.body().left()));
   awaits_since_ns_ = loop_->now_ns();
 }
 
@@ -144,14 +149,15 @@ void Operation::OnBodyWritten(int error) {
   TakeBody(session_->unread);
 }
 
-// Answers with an error. What of the body has not been taken is skipped.
+// Answers with an error. What of the body has not been taken never will be.
 void Operation::Fail(const absl::Status& error) {
-  session_->parser.SkipBody(body_.left());
+  session::GiveUpBody(session_, operand_.request, body_.body());
   connection_->FinishOperation(Failed(operand_, error));
 }
 
 bool Operation::AwaitsBody() const {
-  return step_ == Step::kBody && !in_flight() && body_.left() > 0 && session_->unread.empty();
+  // What is unread then is the beginning of something (a line between chunks).
+  return step_ == Step::kBody && !in_flight() && body_.awaited();
 }
 
 }  // namespace objmapper::loop

@@ -39,8 +39,10 @@ class Operation {
   // is whole. Only when takes_body().
   void TakeBody(absl::string_view input);
 
+  bool has_body() const { return body_.awaited(); }
   bool takes_body() const { return step_ == Step::kBody; }
-  uint64_t body_left() const { return body_.left(); }  // bytes to come, also before takes_body()
+  // Bytes to come, also before takes_body(); as far as that can be told, else 0.
+  uint64_t body_left() const { return body_.body().left().value_or(0); }
   // Whether nothing happens until the client sends more of the body.
   bool AwaitsBody() const;
   // What a job or the engine has not given back yet: it is not to be deleted.

@@ -27,6 +27,7 @@
 #include "net/foreign_fd.h"
 #include "net/unique_fd.h"
 #include "protocol/objm/request_parser.h"
+#include "session/body.h"
 #include "session/intake.h"
 #include "session/message.h"
 #include "session/reply.h"
@@ -109,10 +110,13 @@ class Operator {
   const std::string& why_late() const { return why_late_; }
 
  private:
-  // Moves what comes to the object, until nothing is left of `*left` to come. *error: why the
-  // object cannot be stored. Returned: why no more comes; nullopt: it did come, or need not.
+  // Moves what comes to the object, until the body has ended. *error: why the object cannot be
+  // stored. Returned: why no more comes; nullopt: it did come, or need not.
   std::optional<Missing> TakeBody(session::Session* session, const copypath::Operand& operand,
-                                  storage::NewObject* object, uint64_t* left, absl::Status* error);
+                                  storage::NewObject* object, session::BodyReader* body,
+                                  absl::Status* error);
+  // Says to the client that its body may come, if it waits for that.
+  std::optional<Missing> Invite(session::Session* session, absl::string_view words);
 
   const Context* const context_;
   std::unique_ptr<char[]> buffer_;  // with the first body

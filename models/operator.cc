@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "copypath/body_pace.h"
+#include "copypath/put_body.h"
 #include "models/conversation.h"
 #include "net/clock.h"
 #include "net/readable.h"
@@ -22,6 +24,8 @@ using protocol::Mode;
 using protocol::Request;
 
 constexpr size_t kBufferBytes = 256 * 1024;
+// What is read at once of a body whose end nobody knows, a line between two chunks included.
+constexpr size_t kReadAheadBytes = 16 * 1024;
 
 // 0, or an errno.
 int WriteAll(int file, const char* data, size_t bytes, uint64_t offset) {
@@ -63,41 +67,67 @@ std::optional<Found> Operator::Do(session::Session* session, const Request& requ
       break;
   }
   absl::StatusOr<std::unique_ptr<storage::NewObject>> object = copypath::BeginPut(operand);
-  uint64_t left = request.body_length;
+  session::BodyReader body(request);
   if (!object.ok()) {
-    session->parser.SkipBody(left);
+    session::GiveUpBody(session, request, body);
     return Found(copypath::Failed(operand, object.status()));
   }
   absl::Status error;
-  const std::optional<Missing> stopped = TakeBody(session, operand, object->get(), &left, &error);
+  std::optional<Missing> stopped;
+  if (!body.ended() && session->unread.empty())
+    stopped = Invite(session, session::Invitation(request));
+  if (!stopped.has_value()) stopped = TakeBody(session, operand, object->get(), &body, &error);
   if (!stopped.has_value() && error.ok()) return Found(copypath::CommitPut(operand, object->get()));
-  session->parser.SkipBody(left);
-  if (!stopped.has_value()) return Found(copypath::Failed(operand, error));
+  if (!stopped.has_value()) {
+    session::GiveUpBody(session, request, body);
+    return Found(copypath::Failed(operand, error));
+  }
+  session::CutBody(session, body);
   *missing = *stopped;
+  return std::nullopt;
+}
+
+std::optional<Operator::Missing> Operator::Invite(session::Session* session,
+                                                  absl::string_view words) {
+  const int64_t until_ns = DeadlineNs(net::NowNs(), session->limits->request_timeout);
+  while (!words.empty()) {
+    const ssize_t sent = TEMP_FAILURE_RETRY(
+        send(session->fd(), words.data(), words.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+    if (sent > 0) {
+      words.remove_prefix(static_cast<size_t>(sent));
+    } else if (errno != EAGAIN) {
+      return Missing::kBroken;
+    } else if (const Phase::Woken woken = context_->phase.Wait(session->fd(), POLLOUT, until_ns);
+               woken != Phase::Woken::kReady) {
+      return woken == Phase::Woken::kLate ? Missing::kLate : Missing::kBroken;
+    }
+  }
   return std::nullopt;
 }
 
 std::optional<Operator::Missing> Operator::TakeBody(session::Session* session,
                                                     const copypath::Operand& operand,
-                                                    storage::NewObject* object, uint64_t* left,
+                                                    storage::NewObject* object,
+                                                    session::BodyReader* body,
                                                     absl::Status* error) {
   if (buffer_ == nullptr) buffer_.reset(new char[kBufferBytes]);
   uint64_t offset = 0;
   bool stray = false;
   why_late_.clear();
   copypath::BodyPace pace(*session->limits);
-  while (*left > 0) {
-    // What has been read already; then what comes. Never a byte behind the body: that stays where
-    // it is, so that nothing piles up here that the next turn has no room for.
-    const size_t wanted = static_cast<size_t>(std::min<uint64_t>(kBufferBytes, *left));
-    size_t have = 0;
-    if (!session->unread.empty()) {
-      have = std::min(session->unread.size(), wanted);
-      memcpy(buffer_.get(), session->unread.data(), have);
-    } else {
+  // What has been read already; then what comes.
+  bool ahead = !session->unread.empty();
+  while (!body->ended()) {
+    // Never a byte behind the body, where that can be told, or few: that stays where it is, so that
+    // nothing piles up here that the next turn has no room for.
+    const size_t wanted = static_cast<size_t>(
+        std::min<uint64_t>(kBufferBytes, body->left().value_or(kReadAheadBytes)));
+    size_t have = std::min(session->unread.size(), wanted);
+    memcpy(buffer_.get(), session->unread.data(), have);
+    if (!ahead) {
       if (session->peer_done) return Missing::kEnded;
       if (pace.too_slow() && !net::IsReadable(session->fd())) {
-        why_late_ = pace.Why(operand.uri, *left);
+        why_late_ = pace.Why(operand.uri, body->left());
         return Missing::kLate;
       }
       const int64_t since_ns = net::NowNs();
@@ -107,7 +137,7 @@ std::optional<Operator::Missing> Operator::TakeBody(session::Session* session,
       if (woken == Phase::Woken::kLate) return Missing::kLate;
       if (woken != Phase::Woken::kReady) return Missing::kBroken;
       const ssize_t got =
-          Receive(session, absl::MakeSpan(buffer_.get(), wanted), 0, session::OnFds::kWait);
+          Receive(session, absl::MakeSpan(buffer_.get(), wanted), have, session::OnFds::kWait);
       if (got < 0 && errno == EAGAIN) continue;
       if (got < 0) return Missing::kBroken;
       if (got == 0) {
@@ -115,21 +145,30 @@ std::optional<Operator::Missing> Operator::TakeBody(session::Session* session,
         return Missing::kEnded;
       }
       session->received_ns.store(net::NowNs(), std::memory_order_relaxed);
-      have = static_cast<size_t>(got);
+      pace.Came(static_cast<size_t>(got));
+      have += static_cast<size_t>(got);
     }
-    stray = stray || session::HasStrayFds(*session, have);
-    session::KeepUnread(
-        session, session->unread.empty() ? absl::string_view(buffer_.get(), have) : session->unread,
-        have, *left - have);
-    pace.Came(have);
-    *left -= have;
-    if (stray) continue;
-    if (*error = object->Extend(have); !error->ok()) return std::nullopt;
-    if (const int failed = WriteAll(object->fd(), buffer_.get(), have, offset); failed != 0) {
+    const absl::string_view input(buffer_.get(), have);
+    const session::BodyReader::Piece piece = body->Next(input);
+    const absl::string_view data = piece.data;
+    body->Took(data.size());
+    const size_t taken = piece.skipped + data.size();
+    stray = stray || session::HasStrayFds(*session, taken);
+    session::KeepUnread(session, ahead ? absl::string_view(session->unread) : input, taken,
+                        body->left().value_or(0));
+    // A line between chunks that is not whole waits for more.
+    ahead = !session->unread.empty() && taken > 0;
+    if (piece.broken != nullptr) {
+      *error = copypath::UnsoundBody(piece.broken);
+      return std::nullopt;
+    }
+    if (stray || data.empty()) continue;
+    if (*error = object->Extend(data.size()); !error->ok()) return std::nullopt;
+    if (const int failed = WriteAll(object->fd(), data.data(), data.size(), offset); failed != 0) {
       *error = copypath::BodyError(operand, failed);
       return std::nullopt;
     }
-    offset += have;
+    offset += data.size();
   }
   if (stray) *error = absl::InvalidArgumentError("descriptors arrived with the body of an object");
   return std::nullopt;

@@ -18,6 +18,7 @@ constexpr struct {
     {Status::kRangeNotSatisfiable, "RANGE_NOT_SATISFIABLE"},
     {Status::kTooLarge, "TOO_LARGE"},
     {Status::kConflict, "CONFLICT"},
+    {Status::kPreconditionFailed, "PRECONDITION_FAILED"},
     {Status::kInternalError, "INTERNAL_ERROR"},
     {Status::kStorageError, "STORAGE_ERROR"},
     {Status::kOutOfMemory, "OUT_OF_MEMORY"},

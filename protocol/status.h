@@ -18,6 +18,7 @@ enum class Status : uint8_t {
   kRangeNotSatisfiable = 0x07,
   kTooLarge = 0x08,
   kConflict = 0x09,
+  kPreconditionFailed = 0x0A,  // the object is not, or not there, as the request requires
   kInternalError = 0x10,
   kStorageError = 0x11,
   kOutOfMemory = 0x12,

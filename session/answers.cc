@@ -35,6 +35,7 @@ Status WireStatus(const absl::Status& status) {
       {Code::kDataLoss, Status::kStorageError},
       {Code::kAlreadyExists, Status::kConflict},
       {Code::kFailedPrecondition, Status::kConflict},
+      {Code::kAborted, Status::kPreconditionFailed},
       {Code::kUnimplemented, Status::kUnsupportedOp},
       {Code::kDeadlineExceeded, Status::kTimeout},
   };
@@ -91,7 +92,7 @@ void AppendError(Dialect dialect, const protocol::Request& request, Status statu
                   .minor = ask.minor};
   if (status == Status::kUnavailable)
     note.retry_after_s = InSeconds(std::max(request.retry_after_ms, kRetryAfterMs));
-  if (note.status == 405 || note.status == 204) note.allow = http::Allow(/*writable=*/false);
+  if (note.status == 405 || note.status == 204) note.allow = http::Allow(ask.writable);
   http::AppendNote(note, time(nullptr), out);
 }
 

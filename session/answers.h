@@ -63,12 +63,15 @@ struct StatFields {
   uint8_t backend = 0;  // BACKEND: which tier it is in (storage/tree/description.h); 0: not told
 };
 void AppendStat(protocol::Dialect dialect, uint32_t id, const StatFields& fields, std::string* out);
-// The same of a storage::Description, which this folder does not know.
+// Those of a storage::Description, which this folder does not know; they point into it.
+template <typename Description>
+StatFields FieldsOf(const Description& object) {
+  return {object.size, object.mtime_s, object.etag, static_cast<uint8_t>(object.tier)};
+}
 template <typename Description>
 void AppendStatOf(protocol::Dialect dialect, uint32_t id, const Description& object,
                   std::string* out) {
-  AppendStat(dialect, id,
-             {object.size, object.mtime_s, object.etag, static_cast<uint8_t>(object.tier)}, out);
+  AppendStat(dialect, id, FieldsOf(object), out);
 }
 
 // Appends an OK answer that says no more.

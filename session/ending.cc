@@ -35,7 +35,9 @@ Ending EndingAtRest(const Session& session, Burst::End end, bool draining, bool 
     AppendClose(session.dialect(), CloseReason::kNormal, &ending.farewell);
     return ending;
   }
+  if (IsOver(session)) return ending;
   if (end == Burst::End::kOtherLane || (draining && departing && !session.peer_done)) {
+    if (DropsBody(session)) return ending;  // of which the next owner would know nothing
     ending.next = Ending::Next::kRoute;
     return ending;
   }
@@ -44,7 +46,7 @@ Ending EndingAtRest(const Session& session, Burst::End end, bool draining, bool 
     return ending;
   }
   if (session.peer_done) {
-    if (IsHalfSaid(session)) {
+    if (IsHalfSaid(session) && !DropsBody(session)) {
       AppendFatal(session.dialect(), 0, Status::kProtocolError, kEndedHalfSaid, &ending.farewell);
     }
     return ending;
@@ -63,6 +65,7 @@ std::string LateFarewell(const Session& session, bool half_said, absl::string_vi
     AppendClose(session.dialect(), CloseReason::kIdleTimeout, &farewell);
     return farewell;
   }
+  if (DropsBody(session)) return farewell;  // it has had its answer
   if (why.empty()) why = kLateHalfSaid;
   LOG_EVERY_T(WARNING, 1) << session.PeerName() << ": closed, " << why;
   AppendFatal(session.dialect(), 0, Status::kTimeout, why, &farewell);

@@ -13,6 +13,7 @@
 
 #include "absl/strings/string_view.h"
 #include "protocol/objm/request_parser.h"
+#include "session/http.h"
 #include "session/intake.h"
 #include "session/session.h"
 
@@ -21,7 +22,8 @@ namespace objmapper::session {
 // True when the rest of something has to come before the connection can be idle: half a request, or
 // what is left of a refused body.
 inline bool IsHalfSaid(const Session& session) {
-  return !session.unread.empty() || session.parser.skipping();
+  return !session.unread.empty() || session.parser.skipping() || DropsBody(session) ||
+         LacksBody(session);
 }
 
 // What is said, with PROTOCOL_ERROR and TIMEOUT, when that does not come.

@@ -23,6 +23,8 @@ namespace http = protocol::http;
 
 // With a request that takes none, a body is at most so long.
 constexpr size_t kUnwantedBodyMax = 4 * 1024;
+// Of one that was refused so much is dropped at most; who sends more is disconnected.
+constexpr size_t kDroppedBodyMax = 64 * 1024;
 
 bool IsLoopback(int socket) {
   sockaddr_storage address{};
@@ -54,6 +56,12 @@ bool MeansThisMachine(absl::string_view host, const std::vector<std::string>& al
   return false;
 }
 
+Mode ModeFor(const http::Ask& ask) {
+  if (ask.refusal != 0) return Mode::kCopy;
+  if (ask.method == http::Ask::Method::kPut) return Mode::kPut;
+  return ask.method == http::Ask::Method::kDelete ? Mode::kDelete : Mode::kCopy;
+}
+
 // The status that is counted for one that only HTTP has.
 Status CountedAs(int status) {
   switch (status) {
@@ -64,6 +72,8 @@ Status CountedAs(int status) {
       return Status::kUriTooLong;
     case 413:
       return Status::kTooLarge;
+    case 409:
+      return Status::kConflict;
     case 421:
       return Status::kPermissionDenied;
     default:
@@ -103,6 +113,26 @@ Unwanted FindEnd(const http::Head& head, absl::string_view input) {
   }
 }
 
+// Drops what of the input is of state->dropped, which is empty when all of it has come. Returns how
+// many bytes that were.
+size_t DropFrom(Http* state, absl::string_view input) {
+  size_t done = 0;
+  while (!state->dropped->ended()) {
+    const BodyReader::Piece piece = state->dropped->Next(input.substr(done));
+    state->dropped->Took(piece.data.size());
+    const size_t bytes = piece.skipped + piece.data.size();
+    done += bytes;
+    if (piece.broken != nullptr || bytes > state->drop_max) {
+      state->over = true;
+      return done;
+    }
+    state->drop_max -= bytes;
+    if (piece.data.empty() && !state->dropped->ended()) return done;
+  }
+  state->dropped.reset();
+  return done;
+}
+
 }  // namespace
 
 void BeginHttp(Session* session) {
@@ -114,13 +144,40 @@ void AnnounceEnd(Session* session) {
   if (session->http != nullptr) session->http->connection->ends = true;
 }
 
+void EndAfterAnswer(Session* session) {
+  AnnounceEnd(session);
+  session->http->over = true;
+}
+
+bool IsOver(const Session& session) {
+  return session.http != nullptr && session.http->over && !session.http->cut;
+}
+
+bool LacksBody(const Session& session) { return session.http != nullptr && session.http->cut; }
+
+void DropBody(Session* session, const BodyReader& body, bool expected) {
+  if (body.ended()) return;
+  if (expected || body.broken() || body.left().value_or(0) > kDroppedBodyMax)
+    return EndAfterAnswer(session);
+  session->http->dropped = body;
+  session->http->drop_max = kDroppedBodyMax;
+}
+
+bool DropsBody(const Session& session) {
+  return session.http != nullptr && session.http->dropped.has_value();
+}
+
 void TakeHttpBurst(Session* session, absl::string_view input, size_t requests_max, Burst* burst) {
   Http* const state = session->http.get();
+  // Judges it. The ask may be changed as long as the request is not answered.
   const auto push = [&](http::Ask ask) {
     ask.connection = state->connection;
     auto kept = std::make_shared<http::Ask>(std::move(ask));
+    http::Ask* const pushed = kept.get();
     Request request;
-    request.mode = Mode::kCopy;
+    request.mode = ModeFor(*kept);
+    request.body_length = kept->content_length;
+    request.ttl_s = kept->ttl_s;
     request.received_ns = session->received_ns.load(std::memory_order_relaxed);
     request.uri = kept->path;
     if (kept->refusal != 0) {
@@ -130,7 +187,21 @@ void TakeHttpBurst(Session* session, absl::string_view input, size_t requests_ma
     request.http = std::move(kept);
     JudgeRequest(session, &request);
     burst->requests.push_back(std::move(request));
+    return pushed;
   };
+  if (state->over) {
+    burst->end = Burst::End::kClose;
+    return;
+  }
+  if (state->dropped.has_value()) {
+    const size_t done = DropFrom(state, input);
+    burst->consumed = done;
+    burst->dropped = done > 0;
+    if (state->dropped.has_value()) {
+      burst->end = state->over ? Burst::End::kClose : Burst::End::kNeedMore;
+      return;
+    }
+  }
   while (burst->requests.size() < requests_max) {
     const absl::string_view rest = input.substr(burst->consumed);
     if (rest.empty()) {
@@ -152,24 +223,53 @@ void TakeHttpBurst(Session* session, absl::string_view input, size_t requests_ma
       burst->end = Burst::End::kNeedMore;
       return;
     }
-    http::Ask ask = http::AskOf(&head, /*writable=*/false);
+    http::Ask ask = http::AskOf(&head, session->limits->writable);
+    if (state->judges_hosts && !MeansThisMachine(head.host, session->limits->http_hosts))
+      ask.Refuse({421, "this server does not go by the name that Host says (--http_hosts)"});
+    if (ask.writes() && (ask.path.empty() || ask.path.back() == '/'))
+      ask.Refuse({409, "a folder's name ends with '/', and an object's does not"});
+    const Unwanted body = FindEnd(head, rest.substr(read.consumed));
+    const bool body_is_here = body.kind == Unwanted::Kind::kWhole;
+    if (ask.writes() && ask.refusal == 0) {
+      // It is the first of its burst, and the last.
+      if (!burst->requests.empty()) {
+        burst->end = Burst::End::kFull;
+        return;
+      }
+      const bool takes_body = ask.method == http::Ask::Method::kPut;
+      http::Ask* const pushed = push(std::move(ask));
+      burst->consumed += read.consumed;
+      if (burst->requests.back().refusal == Status::kOk && (takes_body || body_is_here)) {
+        if (!takes_body) burst->consumed += body.bytes;
+        if (!pushed->keep_alive) state->over = true;
+        burst->end = Burst::End::kOperation;
+        return;
+      }
+      // Its sender is told at once.
+      DropBody(session, BodyReader(burst->requests.back()), pushed->expects_continue);
+      if (state->over) pushed->keep_alive = false;
+      if (state->dropped.has_value())
+        burst->consumed += DropFrom(state, input.substr(burst->consumed));
+      if (!pushed->keep_alive || state->dropped.has_value()) {
+        burst->end = pushed->keep_alive ? Burst::End::kNeedMore : Burst::End::kClose;
+        return;
+      }
+      continue;
+    }
     size_t body_bytes = 0;
     if (head.has_body()) {
-      const Unwanted body = FindEnd(head, rest.substr(read.consumed));
       // Who asks first is told at once; so is whose body is longer than what anybody sends here.
       if (body.kind == Unwanted::Kind::kNeedMore && !head.expects_continue) {
         burst->end = Burst::End::kNeedMore;
         return;
       }
       body_bytes = body.bytes;
-      if (body.kind != Unwanted::Kind::kWhole) ask.keep_alive = false;
+      if (!body_is_here) ask.keep_alive = false;
       if (body.kind == Unwanted::Kind::kTooLong) ask.Refuse({413, "the request takes no body"});
       if (body.kind == Unwanted::Kind::kBroken) ask.Refuse({400, body.reason});
     }
     if (ask.reads() && ask.refusal == 0 && (ask.path.empty() || ask.path.back() == '/'))
       ask.Refuse({403, "folders are not listed"});
-    if (state->judges_hosts && !MeansThisMachine(head.host, session->limits->http_hosts))
-      ask.Refuse({421, "this server does not go by the name that Host says (--http_hosts)"});
     const bool ends = !ask.keep_alive;
     burst->consumed += read.consumed + body_bytes;
     push(std::move(ask));

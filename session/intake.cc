@@ -40,14 +40,14 @@ const char* ReadOnly(Mode mode) {
 }
 
 void JudgeOperation(const Session& session, Request* request) {
-  if (!session.v2()) {
+  if (session.dialect() == protocol::Dialect::kV1) {
     Refuse(request, Status::kUnsupportedOp,
            "V1 has no object operations except OP_STAT: begin with HELLO");
   } else if (request->mode != Mode::kList && !session.limits->writable) {
     Refuse(request, Status::kUnsupportedOp, ReadOnly(request->mode));
   } else if (request->mode == Mode::kPutFd && session.transport != Transport::kUnix) {
     Refuse(request, Status::kInvalidMode, "OP_PUT_FD needs a Unix socket");
-  } else if (!session.parser.Has(protocol::kObjectOps)) {
+  } else if (session.v2() && !session.parser.Has(protocol::kObjectOps)) {
     Refuse(request, Status::kCapabilityError, "OBJECT_OPS was not negotiated in HELLO");
   }
 }
@@ -164,7 +164,7 @@ void JudgeRequest(Session* session, Request* request) {
   if (limits.log_requests || limits.slow_request_ns != 0) {
     request->name = std::make_shared<const std::string>(request->uri);
   }
-  if (request->mode == Mode::kPut && request->refusal != Status::kOk) {
+  if (request->mode == Mode::kPut && request->refusal != Status::kOk && session->http == nullptr) {
     // The body follows whatever the answer is, so the stream's position stays known.
     session->parser.SkipBody(request->body_length);
   }

@@ -65,6 +65,8 @@ absl::string_view ReasonPhrase(int status) {
       return "URI Too Long";
     case 416:
       return "Range Not Satisfiable";
+    case 415:
+      return "Unsupported Media Type";
     case 417:
       return "Expectation Failed";
     case 421:
@@ -111,6 +113,8 @@ int StatusOf(Status status) {
       return 413;
     case Status::kConflict:
       return 409;
+    case Status::kPreconditionFailed:
+      return 412;
     case Status::kTimeout:
       return 408;
     case Status::kUnavailable:

@@ -1,6 +1,8 @@
 // Methods, and what is kept of a head.
 #include "protocol/http/ask.h"
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "protocol/http/target.h"
 
 namespace objmapper::protocol::http {
@@ -21,6 +23,21 @@ bool IsCondition(absl::string_view name) {
     if (absl::EqualsIgnoreCase(name, condition)) return true;
   }
   return false;
+}
+
+// What a PUT's fields say of the object.
+void ReadPut(const Head& head, Ask* ask) {
+  for (const Field& field : head.fields) {
+    if (absl::EqualsIgnoreCase(field.name, "content-range")) {
+      ask->Refuse({400, "an object is put whole, without Content-Range"});
+    } else if (absl::EqualsIgnoreCase(field.name, "content-encoding") &&
+               !absl::EqualsIgnoreCase(field.value, "identity")) {
+      ask->Refuse({415, "an object is put as it is to be read, without Content-Encoding"});
+    } else if (absl::EqualsIgnoreCase(field.name, kTtlField) &&
+               (!absl::SimpleAtoi(field.value, &ask->ttl_s) || ask->ttl_s == 0)) {
+      ask->Refuse({400, "Objmapper-TTL is no number of seconds from 1 to 4294967295"});
+    }
+  }
 }
 
 // Copies the fields that whoever finds the object needs.
@@ -65,6 +82,7 @@ Ask AskOf(Head* head, bool writable) {
   ask.method = MethodOf(head->method);
   ask.minor = head->minor;
   ask.keep_alive = head->keep_alive;
+  ask.writable = writable;
   if (ask.method == Ask::Method::kOther) {
     ask.Refuse(IsKnown(head->method) ? Refusal{405, "this server has no such method for objects"}
                                      : Refusal{501, "this server does not know the method"});
@@ -81,12 +99,11 @@ Ask AskOf(Head* head, bool writable) {
     ask.Refuse({204, ""});
     return ask;
   }
-  const bool writes = ask.method == Ask::Method::kPut || ask.method == Ask::Method::kDelete;
-  if (writes && !writable) {
-    ask.Refuse({405, "the server is read-only (--writable)"});
-  } else if (ask.method == Ask::Method::kPut && !head->Find("content-range").empty()) {
-    ask.Refuse({400, "an object is put whole, without Content-Range"});
-  }
+  ask.chunked = head->chunked;
+  ask.content_length = head->content_length.value_or(0);
+  ask.expects_continue = head->expects_continue;
+  if (ask.writes() && !writable) ask.Refuse({405, "the server is read-only (--writable)"});
+  if (ask.method == Ask::Method::kPut) ReadPut(*head, &ask);
   KeepConditions(*head, &ask);
   return ask;
 }

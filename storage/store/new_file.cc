@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <utility>
@@ -65,10 +66,16 @@ bool NewFile::Link(int directory, const std::string& name) const {
   return linkat(fd_.get(), "", directory, name.c_str(), AT_EMPTY_PATH) == 0;
 }
 
-absl::Status NewFile::Publish(int directory) {
-  if (!reserved_.empty()) return Rename(directory);
+absl::Status NewFile::Publish(int directory, bool* replaced) {
+  *replaced = false;
+  if (!reserved_.empty()) {
+    struct stat status;
+    *replaced = fstatat(directory, name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+    return Rename(directory);
+  }
   if (Link(directory, name_)) return absl::OkStatus();
   if (errno != EEXIST) return FileError(errno, "link");
+  *replaced = true;
   // Locked before it has the name: who finds the name knows by the lock that it is not abandoned.
   if (!LockReserved(fd_.get())) return FileError(errno, "flock");
   net::UniqueFd named_in(fcntl(directory, F_DUPFD_CLOEXEC, 0));

@@ -2,7 +2,7 @@
 //
 //   absl::StatusOr<NewFile> file = NewFile::Make(directory, "model.bin");
 //   ... write to file->fd() ...
-//   absl::Status published = file->Publish(directory);
+//   absl::Status published = file->Publish(directory, &replaced);
 //
 // It is made without a name (O_TMPFILE) and linked. A name that is taken cannot be linked over, so
 // there it gets a reserved name first (reserved_name.h) and is renamed: who opens the name finds
@@ -33,8 +33,9 @@ class NewFile {
 
   // Gives it its name in `directory`, which may be another than it was made in (it was pruned, and
   // made again). Once it has succeeded it is not to be called again. NOT_FOUND: the directory has
-  // been removed: try again with the next one. ALREADY_EXISTS: the name is a directory.
-  absl::Status Publish(int directory);
+  // been removed: try again with the next one. ALREADY_EXISTS: the name is a directory. *replaced:
+  // whether another had the name.
+  absl::Status Publish(int directory, bool* replaced);
 
  private:
   NewFile(net::UniqueFd fd, net::UniqueFd named_in, std::string name, std::string reserved)

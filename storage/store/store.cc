@@ -50,8 +50,25 @@ absl::Status About(absl::string_view what, const absl::Status& status) {
 // ENOENT or EPERM to that.
 absl::Status WithoutRoot(const Tree& tree, const absl::Status& status) {
   if (!absl::IsFailedPrecondition(tree.CheckRoot())) return status;
-  return absl::UnavailableError(
+  return absl::ResourceExhaustedError(
       absl::StrCat(status.message(), "; the root has been removed or replaced"));
+}
+
+// Whether `condition` holds of what is there now.
+absl::Status Judge(const Tree& tree, absl::string_view uri, const Condition& condition) {
+  if (condition == nullptr) return absl::OkStatus();
+  const absl::StatusOr<Description> there = tree.Describe(uri, Wait::kMayBlock);
+  // What is no object, but has the name, is judged by whoever takes the name.
+  return condition(there.ok() ? &*there : nullptr);
+}
+
+// Above the process's own limit the kernel would send a signal that ends the server (setrlimit(2),
+// SIGXFSZ).
+absl::Status MayBeSoLarge(absl::string_view uri, uint64_t bytes) {
+  rlimit limit;
+  if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || bytes <= limit.rlim_cur) return absl::OkStatus();
+  return DiskError(
+      EFBIG, absl::StrCat(What("store", uri), ": ", bytes, " bytes, above the process's limit"));
 }
 
 // The second of now and of the end of a time to live: none is gone before its time.
@@ -90,12 +107,13 @@ void NoteChange(const Store::Options& options, absl::string_view uri) {
 // A file under way to its name in the tree.
 class Incoming : public NewObject {
  public:
-  Incoming(const Store::Options& options, std::string uri, uint64_t size,
+  Incoming(const Store::Options& options, std::string uri, std::optional<uint64_t> size,
            const PutAttributes& attributes, std::string path, NewFile file, bool made,
            net::Mutex* name_lock, DiskLimits::Room room)
       : options_(options),
         uri_(std::move(uri)),
-        size_(size),
+        grows_(!size.has_value()),
+        size_(size.value_or(0)),
         attributes_(attributes),
         path_(std::move(path)),
         file_(std::move(file)),
@@ -114,9 +132,14 @@ class Incoming : public NewObject {
   int fd() const override { return file_->fd(); }
   uint64_t size() const override { return size_; }
   absl::Status Extend(uint64_t bytes) override {
+    if (grows_) {
+      if (absl::Status may = MayBeSoLarge(uri_, size_ + bytes); !may.ok()) return may;
+      size_ += bytes;
+    }
     const absl::Status fits = room_.Extend(bytes);
     return fits.ok() ? fits : About(What("store", uri_), fits);
   }
+  bool replaced() const override { return replaced_; }
 
   absl::StatusOr<bool> Prepare() override {
     if (etag_.has_value()) return true;
@@ -145,7 +168,7 @@ class Incoming : public NewObject {
       made_directories_ |= parent->made;
       const absl::Status published = Publish(parent->directory.get());
       if (absl::IsNotFound(published)) continue;
-      if (!published.ok()) return About(What("store", uri_), published);
+      if (!published.ok()) return published;
       committed_ = true;
       // The name came as a change of the file, perhaps a slow one.
       KeepEtag();
@@ -164,7 +187,12 @@ class Incoming : public NewObject {
   absl::Status Publish(int directory) {
     const auto publish = [&] {
       const net::MutexLock lock(name_lock_);
-      return file_->Publish(directory);
+      if (absl::Status judged = Judge(*options_.tree, uri_, attributes_.condition); !judged.ok())
+        return judged;
+      const bool was_in_memory = options_.memory != nullptr && options_.memory->Has(uri_);
+      const absl::Status published = file_->Publish(directory, &replaced_);
+      replaced_ = replaced_ || was_in_memory;
+      return published.ok() ? published : About(What("store", uri_), published);
     };
     return options_.memory == nullptr ? publish() : options_.memory->Replace(uri_, publish);
   }
@@ -198,7 +226,8 @@ class Incoming : public NewObject {
 
   const Store::Options options_;
   const std::string uri_;
-  const uint64_t size_;
+  const bool grows_;  // size_ is what has come
+  uint64_t size_;
   PutAttributes attributes_;
   const std::string path_;
   std::optional<NewFile> file_;
@@ -206,6 +235,7 @@ class Incoming : public NewObject {
   std::optional<std::string> etag_;  // empty: its content has none (content_etag.h)
   bool made_directories_;
   bool committed_ = false;
+  bool replaced_ = false;
   net::Mutex* const name_lock_;  // the store's
   DiskLimits::Room room_;        // lives until the catalog knows of the object
 };
@@ -226,7 +256,8 @@ net::Mutex& Store::LockOf(absl::string_view name) {
   return name_locks_[absl::Hash<absl::string_view>{}(name) % name_locks_.size()];
 }
 
-absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, uint64_t size,
+absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri,
+                                                       std::optional<uint64_t> size,
                                                        uint64_t stored, PutAttributes attributes) {
   if (absl::Status fit = options_.tree->CheckName(uri); !fit.ok()) return fit;
   auto [path, name] = SplitUri(uri);
@@ -236,13 +267,9 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
   if (!IsPlainName(name)) {
     return absl::PermissionDeniedError(absl::StrCat(What("store", uri), ": it names no object"));
   }
-  // Above the process's own limit the kernel would send a signal that ends the server
-  // (setrlimit(2), SIGXFSZ).
-  rlimit limit;
-  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur) {
-    return DiskError(
-        EFBIG, absl::StrCat(What("store", uri), ": ", size, " bytes, above the process's limit"));
-  }
+  if (absl::Status may = MayBeSoLarge(uri, size.value_or(0)); !may.ok()) return may;
+  if (absl::Status judged = Judge(*options_.tree, uri, attributes.condition); !judged.ok())
+    return judged;
   const auto in_memory = [this](absl::string_view part) { return options_.memory->Has(part); };
   if (options_.memory != nullptr && LeadsThrough(uri, in_memory)) {
     return absl::AlreadyExistsError(
@@ -291,12 +318,13 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri, ui
           What("store", uri), ": its directory is being removed repeatedly; try again")));
 }
 
-absl::StatusOr<std::unique_ptr<NewObject>> Store::Begin(absl::string_view uri, uint64_t size,
+absl::StatusOr<std::unique_ptr<NewObject>> Store::Begin(absl::string_view uri,
+                                                        std::optional<uint64_t> size,
                                                         const PutAttributes& attributes) {
-  absl::StatusOr<std::unique_ptr<NewObject>> object = Make(uri, size, size, attributes);
+  absl::StatusOr<std::unique_ptr<NewObject>> object = Make(uri, size, size.value_or(0), attributes);
   if (!object.ok()) return object;
   // What has no room is refused before it is sent.
-  if (absl::Status room = HasRoom((*object)->fd(), size); !room.ok())
+  if (absl::Status room = HasRoom((*object)->fd(), size.value_or(0)); !room.ok())
     return About(What("store", uri), room);
   return object;
 }
@@ -339,7 +367,8 @@ absl::Status Store::PutFd(absl::string_view uri, net::ForeignFd fd, const PutAtt
 absl::StatusOr<bool> Store::Adopt(absl::string_view uri, net::ForeignFd* fd,
                                   const PutAttributes& attributes) {
   const Tree& tree = *options_.tree;
-  if (options_.memory == nullptr || !IsSealedMemfd(fd->get())) return false;
+  if (options_.memory == nullptr || attributes.condition != nullptr || !IsSealedMemfd(fd->get()))
+    return false;
   // Through a descriptor that its sender could not read by, it is not read either: JudgeElsewhere()
   // says so.
   if ((fcntl(fd->get(), F_GETFL) & O_ACCMODE) == O_WRONLY) return false;
@@ -358,8 +387,12 @@ absl::StatusOr<bool> Store::Adopt(absl::string_view uri, net::ForeignFd* fd,
   return adopted;
 }
 
-absl::Status Store::Delete(absl::string_view uri, size_t kept_folders) {
-  const auto on_disk = [&] { return DeleteOnDisk(uri, kept_folders); };
+absl::Status Store::Delete(absl::string_view uri, size_t kept_folders, const Condition& condition) {
+  const auto on_disk = [&] {
+    const net::MutexLock lock(&LockOf(SplitUri(uri).second));
+    if (absl::Status judged = Judge(*options_.tree, uri, condition); !judged.ok()) return judged;
+    return DeleteOnDisk(uri, kept_folders);
+  };
   if (options_.memory == nullptr) return on_disk();
   absl::Status removed = options_.memory->Remove(uri, on_disk);
   options_.tree->NoteChange();

@@ -12,6 +12,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +30,7 @@
 #include "storage/memory/memory_tier.h"
 #include "storage/store/list.h"
 #include "storage/store/list_room.h"
+#include "storage/tree/description.h"
 #include "storage/tree/tree.h"
 
 namespace objmapper::storage {
@@ -42,12 +44,18 @@ enum class Durability : uint8_t {
   kFull,  // its bytes and its name are on the disk
 };
 
+// Whether an object may be stored, or removed, in place of what has its name: of `there`, null
+// where there is nothing. OK or ABORTED. Asked while no other store and no delete can change the
+// name. Empty: always.
+using Condition = std::function<absl::Status(const Description* there)>;
+
 // What a client says of an object that it stores.
 struct PutAttributes {
   absl::Duration ttl = absl::InfiniteDuration();  // afterwards it is gone
   size_t kept_folders = 0;  // as of Store::Delete(), should it come to nothing
   // who sends it, as far as it counts as one (Session::PeerKey()); empty: nobody in particular
   std::string peer;
+  Condition condition;
 };
 
 // An object that is being stored, invisible until Commit(). One thread's at a time. One that dies
@@ -58,10 +66,11 @@ class NewObject {
   // Open for writing; size() bytes are to be written to it, in any order, by anybody (io_uring,
   // pwrite(2)).
   virtual int fd() const = 0;
+  // Where that was not said beforehand: what has come.
   virtual uint64_t size() const = 0;
   // So many bytes of it have come: called before they are written, and so that all calls together
   // say size() or less. Takes the room for them; never waits but for a moment. UNAVAILABLE: there
-  // is none (DiskLimits::Room::Extend()).
+  // is none (DiskLimits::Room::Extend()), or a file may not be so large.
   virtual absl::Status Extend(uint64_t bytes) = 0;
   // A piece, of some milliseconds, of what Commit() has to do once all has been written: true when
   // no more is left of it than what cannot be cut in pieces (the disk's own work). Commit() does
@@ -70,6 +79,8 @@ class NewObject {
   // Makes it visible, in place of what had its name. Once. May wait for the disk. Errors as
   // Store::Begin(), and INTERNAL when fewer bytes were written; then nothing has changed.
   virtual absl::Status Commit() = 0;
+  // After Commit(): whether an object had its name.
+  virtual bool replaced() const = 0;
 };
 
 class Store {
@@ -86,9 +97,10 @@ class Store {
 
   explicit Store(const Options& options) : options_(options) {}
 
-  // Begins to store `uri`, of `size` bytes. Directories on the way are made. The size is the
-  // sender's word: what could not be kept, or has no room now, is refused by it before it is sent,
-  // but room is taken for nothing that has not come.
+  // Begins to store `uri`, of `size` bytes; nullopt: of as many as will come. Directories on the
+  // way are made. The size is the sender's word: what could not be kept, or has no room now, is
+  // refused by it before it is sent, but room is taken for nothing that has not come. A condition
+  // that does not hold now is said so now; what counts is whether it holds at Commit().
   //
   //   INVALID_ARGUMENT, OUT_OF_RANGE, PERMISSION_DENIED
   //                       as Tree::OpenObject(): what could never be read is not stored; also names
@@ -97,10 +109,12 @@ class Store {
   //                       empty one that a store has made (CONFLICT on the wire)
   //   UNAVAILABLE         no room: ENOSPC, EDQUOT, EFBIG, or as DiskLimits::Check() and
   //                       Room::Fits()
+  //   ABORTED             attributes.condition does not hold
   //   UNIMPLEMENTED       a time to live, on a file system without extended attributes
-  //   RESOURCE_EXHAUSTED  descriptors or memory
+  //   RESOURCE_EXHAUSTED  descriptors or memory; the root has gone
   //   DATA_LOSS           the disk failed
-  absl::StatusOr<std::unique_ptr<NewObject>> Begin(absl::string_view uri, uint64_t size,
+  absl::StatusOr<std::unique_ptr<NewObject>> Begin(absl::string_view uri,
+                                                   std::optional<uint64_t> size,
                                                    const PutAttributes& attributes);
 
   // Stores the whole of `fd`, a client's descriptor, as `uri`: by reflink or copy inside the kernel
@@ -120,8 +134,10 @@ class Store {
   // Removes the object. NOT_FOUND: there is none; FAILED_PRECONDITION: it is a directory, or
   // something is mounted on it. Directories that become empty go too, if a store has made them
   // (own_folder.h), but for the first `kept_folders` of the URI. Descriptors that have been handed
-  // out stay good. DATA_LOSS: it is gone, but may come back when power fails (kFull).
-  absl::Status Delete(absl::string_view uri, size_t kept_folders = 0);
+  // out stay good. DATA_LOSS: it is gone, but may come back when power fails (kFull). ABORTED: the
+  // condition does not hold, which goes before all those.
+  absl::Status Delete(absl::string_view uri, size_t kept_folders = 0,
+                      const Condition& condition = {});
 
   // Removes the object if `wanted` says so of it: it is given a descriptor of the one that would be
   // removed, open for reading, and no other takes its place meanwhile (but for what others do to
@@ -151,9 +167,10 @@ class Store {
   absl::Status Unlink(absl::string_view uri, int directory, const std::string& path,
                       const std::string& name, net::UniqueFd file, size_t kept_folders);
 
-  // As Begin(). stored: how many of the bytes will take room.
-  absl::StatusOr<std::unique_ptr<NewObject>> Make(absl::string_view uri, uint64_t size,
-                                                  uint64_t stored, PutAttributes attributes);
+  // As Begin(). stored: how many of the bytes will take room, as far as that is known.
+  absl::StatusOr<std::unique_ptr<NewObject>> Make(absl::string_view uri,
+                                                  std::optional<uint64_t> size, uint64_t stored,
+                                                  PutAttributes attributes);
 
   // Whether the descriptor, which is taken then, is an object in memory now. False: it is to be
   // copied, or Make() says what is wrong.

@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "copypath/blocking_pool.h"
+#include "protocol/http/ask.h"
 #include "tests/copypath/pattern.h"
 
 namespace objmapper::copypath {
@@ -47,6 +50,7 @@ struct Object : storage::NewObject {
   }
   absl::StatusOr<bool> Prepare() override { return true; }
   absl::Status Commit() override { return absl::OkStatus(); }
+  bool replaced() const override { return false; }
   uint64_t room;
 };
 
@@ -54,7 +58,10 @@ class PutBodyTest : public testing::Test {
  protected:
   ~PutBodyTest() override { pool_.Stop(); }
   std::unique_ptr<PutBody> Make(uint64_t bytes, uint64_t room = uint64_t{1} << 40) {
-    auto body = std::make_unique<PutBody>(bytes, &writer_, &pool_,
+    return Make(session::BodyReader(bytes), room);
+  }
+  std::unique_ptr<PutBody> Make(const session::BodyReader& of, uint64_t room = uint64_t{1} << 40) {
+    auto body = std::make_unique<PutBody>(of, &writer_, &pool_,
                                           [this](int error) { ended_.push_back(error); });
     body->set_object(std::make_shared<Object>(room));
     return body;
@@ -80,7 +87,34 @@ TEST_F(PutBodyTest, TheFileHasTheBody) {
       writer_.End((writer_.piece.size() + 1) / 2);
     }
   }
-  EXPECT_EQ(body->left(), 0u);
+  EXPECT_FALSE(body->awaited());
+  EXPECT_TRUE(writer_.file == content);
+}
+
+// A body in chunks, whose end comes by itself and finds a buffer half full.
+TEST_F(PutBodyTest, InChunks) {
+  const std::string content = Pattern(600'000, 4);
+  std::string input;
+  for (size_t at = 0; at < content.size(); at += 65'000) {
+    const std::string part = content.substr(at, 65'000);
+    absl::StrAppend(&input, absl::Hex(part.size()), "\r\n", part, "\r\n");
+  }
+  input += "0\r\n\r\n";
+  protocol::Request request;
+  auto ask = std::make_shared<protocol::http::Ask>();
+  ask->chunked = true;
+  request.http = std::move(ask);
+  const auto body = Make(session::BodyReader(request));
+  absl::string_view rest = input;
+  for (size_t offered = 0; !body->done();) {
+    offered = std::min(rest.size(), std::max(offered, size_t{1}) + 9'999);
+    const size_t taken = body->Take(rest.substr(0, offered), &error_);
+    ASSERT_TRUE(error_.ok()) << error_;
+    rest.remove_prefix(taken);
+    offered -= taken;
+    if (taken == 0 && body->writing()) writer_.End(writer_.piece.size());
+  }
+  EXPECT_TRUE(rest.empty());
   EXPECT_TRUE(writer_.file == content);
 }
 
@@ -122,7 +156,7 @@ TEST_F(PutBodyTest, NoRoomIsToldAndNothingTaken) {
   EXPECT_EQ(body->Take("0123456789", &error_), 0u);
   EXPECT_EQ(error_.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(body->Take("0123", &error_), 0u);
-  EXPECT_EQ(body->left(), 10u);
+  EXPECT_EQ(body->body().left(), 10u);
 }
 
 }  // namespace

@@ -2,71 +2,18 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "absl/strings/str_split.h"
+#include "tests/e2e/http_client.h"
 #include "tests/e2e/matrix.h"
 
 namespace objmapper::e2e {
 namespace {
-
-struct Reply {
-  int status = 0;
-  std::string head;  // with its empty line
-  std::string body;
-
-  std::string Field(absl::string_view name) const {
-    for (const absl::string_view line : absl::StrSplit(head, "\r\n")) {
-      const size_t colon = line.find(": ");
-      if (colon != absl::string_view::npos && absl::EqualsIgnoreCase(line.substr(0, colon), name))
-        return std::string(line.substr(colon + 2));
-    }
-    return "";
-  }
-  bool closes() const { return Field("Connection") == "close"; }
-};
-
-// A client that says what it is told; "\n" stands for CRLF.
-class HttpClient {
- public:
-  explicit HttpClient(Wire wire) : wire_(std::move(wire)) {}
-
-  void Say(absl::string_view text) { wire_.Send(absl::StrReplaceAll(text, {{"\n", "\r\n"}})); }
-  // One reply; to HEAD if `head_only`.
-  Reply Next(bool head_only = false) {
-    Reply reply;
-    while (!absl::EndsWith(reply.head, "\r\n\r\n")) {
-      if (wire_.ReadInto(1, &reply.head) != Wire::Got::kAll) {
-        EXPECT_EQ(reply.head, "") << "a head that is cut";
-        return reply;
-      }
-    }
-    EXPECT_TRUE(absl::StartsWith(reply.head, "HTTP/1.1 ")) << reply.head;
-    EXPECT_TRUE(absl::SimpleAtoi(reply.head.substr(9, 3), &reply.status)) << reply.head;
-    size_t length = 0;
-    if (reply.status != 304 && reply.status != 204) {
-      EXPECT_TRUE(absl::SimpleAtoi(reply.Field("Content-Length"), &length)) << reply.head;
-    }
-    if (!head_only && length > 0) reply.body = wire_.Read(length);
-    return reply;
-  }
-  Reply Get(absl::string_view path, absl::string_view fields = "") {
-    Say(absl::StrCat("GET ", path, " HTTP/1.1\nHost: localhost\n", fields, "\n"));
-    return Next();
-  }
-  bool AtEnd() { return wire_.AtEnd(); }
-  Wire& wire() { return wire_; }
-
- private:
-  Wire wire_;
-};
 
 class HttpTest : public SetupTest {
  protected:

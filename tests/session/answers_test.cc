@@ -83,7 +83,7 @@ TEST(WireStatusTest, OfEveryCode) {
       {absl::StatusCode::kUnknown, Status::kInternalError},
       {absl::StatusCode::kAlreadyExists, Status::kConflict},
       {absl::StatusCode::kUnimplemented, Status::kUnsupportedOp},
-      {absl::StatusCode::kAborted, Status::kInternalError},
+      {absl::StatusCode::kAborted, Status::kPreconditionFailed},
   };
   for (const auto& c : cases) {
     EXPECT_EQ(WireStatus(absl::Status(c.code, "why")), c.status)
