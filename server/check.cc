@@ -13,6 +13,7 @@
 #include "net/unique_fd.h"
 #include "server/checks.h"
 #include "server/handover/handover.h"
+#include "server/line_log.h"
 #include "server/privileges.h"
 #include "text/printable.h"
 
@@ -77,6 +78,10 @@ absl::Status CheckStart(const Config& config) {
     if (absl::Status path = CheckSocketPath("--admin_listen", config.admin_listen->path);
         !path.ok())
       return path;
+  }
+  if (!config.http_access_log.empty()) {
+    if (absl::Status can = LineLog::CheckPath(config.http_access_log); !can.ok())
+      return OfFlag(absl::StrCat("--http_access_log=", config.http_access_log), can);
   }
   if (!config.take_over.empty()) {
     handover::Trust trust;

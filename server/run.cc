@@ -26,6 +26,7 @@
 #include "server/admin/admin.h"
 #include "server/checks.h"
 #include "server/handover/handover.h"
+#include "server/line_log.h"
 #include "server/log_writer.h"
 #include "server/server.h"
 #include "server/signals.h"
@@ -114,6 +115,13 @@ class Life {
     // The predecessor's door is where ours will be: ours opens when its has closed.
     if (predecessor_ == nullptr) {
       if (absl::Status opened = OpenAdmin(); !opened.ok()) return opened;
+    }
+    if (!config_.http_access_log.empty()) {
+      auto opened = LineLog::Open(config_.http_access_log, config_.http_access_log_format);
+      if (!opened.ok())
+        return OfFlag(absl::StrCat("--http_access_log=", config_.http_access_log), opened.status());
+      access_log_ = *std::move(opened);
+      config_.limits.access_log = access_log_.get();
     }
     auto started = Server::Start(config_, std::move(inherited.listeners));
     if (!started.ok()) return started.status();
@@ -250,6 +258,7 @@ class Life {
           break;
         case SIGUSR1:
           LOG(INFO) << "SIGUSR1: " << ReopenLogFiles();
+          if (access_log_ != nullptr) access_log_->Reopen();
           break;
         default:
           return number;
@@ -360,6 +369,7 @@ class Life {
   }
 
   Config config_;
+  std::unique_ptr<LineLog> access_log_;  // outlives the server
   SignalQueue signals_;
   std::optional<StartWatch> start_watch_;  // until it is ready
   std::unique_ptr<Admin> admin_;

@@ -8,6 +8,7 @@
 #include "net/expendable.h"
 #include "server/log_writer.h"
 #include "server/server.h"
+#include "session/access_log.h"
 
 namespace objmapper::server {
 namespace {
@@ -87,6 +88,8 @@ Vitals Server::Read() const {
   vitals.expendable = net::ReadExpendable();
   vitals.process = ReadProcess();
   vitals.log_lines_dropped = LogLinesDropped();
+  if (config_.limits.access_log != nullptr)
+    vitals.access_lines_dropped = config_.limits.access_log->dropped();
   vitals.slow_opens = tree_->slow_opens().slow_opens();
   vitals.slow_file_systems = tree_->slow_opens().file_systems();
   return vitals;

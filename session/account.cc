@@ -3,6 +3,7 @@
 #include "session/account.h"
 
 #include <glog/logging.h>
+#include <time.h>
 
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "net/mutex.h"
 #include "protocol/mode.h"
 #include "protocol/status.h"
+#include "session/access_log.h"
 #include "text/printable.h"
 
 namespace objmapper::session {
@@ -57,6 +59,11 @@ std::string Line(const Session& session, const Receipt& receipt, int64_t took_ns
 
 void LogAnswer(const Session& session, const Receipt& receipt, int64_t now_ns) {
   const int64_t took_ns = now_ns - receipt.received_ns;
+  if (receipt.http != nullptr && receipt.http->logged != nullptr) {
+    AccessLog* const log = session.limits->access_log;
+    log->Write(
+        AccessLine(log->format(), session, receipt, *receipt.http->logged, took_ns, time(nullptr)));
+  }
   if (session.limits->log_requests) LOG(INFO) << "request: " << Line(session, receipt, took_ns);
   if (session.limits->slow_request_ns == 0 || took_ns < session.limits->slow_request_ns) return;
   static Gate* const gate = new Gate;  // the process's: the log is one

@@ -69,9 +69,8 @@ void AppendError(Dialect dialect, uint32_t id, Status status, absl::string_view 
   if (dialect == Dialect::kHttp) {
     http::AppendNote({.status = http::StatusOf(status),
                       .text = message,
-                      .retry_after_s = InSeconds(retry_after_ms),
-                      .keep_alive = false},
-                     time(nullptr), out);
+                      .retry_after_s = InSeconds(retry_after_ms)},
+                     nullptr, time(nullptr), out);
     return;
   }
   char buffer[protocol::kResponseBytesMax];
@@ -86,14 +85,11 @@ void AppendError(Dialect dialect, const protocol::Request& request, Status statu
   }
   const http::Ask& ask = *request.http;
   http::Note note{.status = ask.refusal != 0 ? ask.refusal : http::StatusOf(status),
-                  .text = message,
-                  .head_only = ask.head_only(),
-                  .keep_alive = ask.persists(),
-                  .minor = ask.minor};
+                  .text = message};
   if (status == Status::kUnavailable)
     note.retry_after_s = InSeconds(std::max(request.retry_after_ms, kRetryAfterMs));
   if (note.status == 405 || note.status == 204) note.allow = http::Allow(ask.writable);
-  http::AppendNote(note, time(nullptr), out);
+  http::AppendNote(note, &ask, time(nullptr), out);
 }
 
 std::optional<Extent> ResolveExtent(const protocol::Request& request, uint64_t size) {

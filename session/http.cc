@@ -137,6 +137,8 @@ size_t DropFrom(Http* state, absl::string_view input) {
 
 void BeginHttp(Session* session) {
   session->http = std::make_unique<Http>();
+  session->http->taken = session->answered;
+  session->http->connection->cache_control = session->limits->http_cache_control;
   session->http->judges_hosts = session->transport == Transport::kTcp && IsLoopback(session->fd());
 }
 
@@ -172,6 +174,8 @@ void TakeHttpBurst(Session* session, absl::string_view input, size_t requests_ma
   // Judges it. The ask may be changed as long as the request is not answered.
   const auto push = [&](http::Ask ask) {
     ask.connection = state->connection;
+    const uint64_t requests_max = session->limits->requests_max;
+    if (requests_max != 0 && ++state->taken >= requests_max) ask.keep_alive = false;
     auto kept = std::make_shared<http::Ask>(std::move(ask));
     http::Ask* const pushed = kept.get();
     Request request;
@@ -215,6 +219,7 @@ void TakeHttpBurst(Session* session, absl::string_view input, size_t requests_ma
       ask.method = http::MethodOf(head.method);
       ask.keep_alive = false;
       ask.Refuse(read.refusal);
+      if (session->limits->access_log != nullptr) ask.logged = http::LoggedOf(head);
       push(std::move(ask));
       burst->end = Burst::End::kClose;
       return;
@@ -224,6 +229,9 @@ void TakeHttpBurst(Session* session, absl::string_view input, size_t requests_ma
       return;
     }
     http::Ask ask = http::AskOf(&head, session->limits->writable);
+    if (session->limits->access_log != nullptr) ask.logged = http::LoggedOf(head);
+    if (!session->limits->http_cors_origins.empty())
+      http::AllowOrigins(head, session->limits->http_cors_origins, &ask);
     if (state->judges_hosts && !MeansThisMachine(head.host, session->limits->http_hosts))
       ask.Refuse({421, "this server does not go by the name that Host says (--http_hosts)"});
     if (ask.writes() && (ask.path.empty() || ask.path.back() == '/'))
@@ -270,10 +278,8 @@ void TakeHttpBurst(Session* session, absl::string_view input, size_t requests_ma
     }
     if (ask.reads() && ask.refusal == 0 && (ask.path.empty() || ask.path.back() == '/'))
       ask.Refuse({403, "folders are not listed"});
-    const bool ends = !ask.keep_alive;
     burst->consumed += read.consumed + body_bytes;
-    push(std::move(ask));
-    if (ends) {
+    if (!push(std::move(ask))->keep_alive) {
       burst->end = Burst::End::kClose;
       return;
     }

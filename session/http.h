@@ -32,6 +32,7 @@ struct Http {
   // dropped for it: short ones, so that the connection can go on.
   std::optional<BodyReader> dropped;
   uint64_t drop_max = 0;
+  uint64_t taken = 0;  // requests, as --requests_per_conn counts
 };
 
 // From now on the session speaks HTTP; it has asked nothing yet.

@@ -161,7 +161,8 @@ void JudgeRequest(Session* session, Request* request) {
   if (request->refusal == Status::kOk && IsDenied(session, *request)) {
     Refuse(request, Status::kPermissionDenied, "the server's rules do not allow this");
   }
-  if (limits.log_requests || limits.slow_request_ns != 0) {
+  if (limits.log_requests || limits.slow_request_ns != 0 ||
+      (limits.access_log != nullptr && request->http != nullptr)) {
     request->name = std::make_shared<const std::string>(request->uri);
   }
   if (request->mode == Mode::kPut && request->refusal != Status::kOk && session->http == nullptr) {

@@ -23,7 +23,7 @@ namespace {
 
 void MakeHttpReply(const Request& request, const ObjectFacts& facts, Reply* out) {
   http::Reply reply =
-      http::ReplyTo(*request.http, {facts.size, facts.mtime_s, facts.etag}, "", time(nullptr));
+      http::ReplyTo(*request.http, {facts.size, facts.mtime_s, facts.etag}, time(nullptr));
   out->head = std::move(reply.head);
   for (const http::Part& part : reply.parts) out->parts.push_back({part.offset, part.length});
   out->behind = std::move(reply.behind);

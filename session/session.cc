@@ -168,6 +168,12 @@ std::string Session::PeerKey() const {
   return absl::StrCat("tcp ", HostOf(address), whole ? "" : "/64");
 }
 
+std::string Session::PeerHost() const {
+  if (transport == Transport::kUnix) return "unix:";
+  sockaddr_storage address{};
+  return AddressOf(fd(), &address) ? HostOf(address) : "-";
+}
+
 std::string Session::PeerName() const {
   if (transport == Transport::kUnix) {
     if (!peer.known()) return "unix peer";

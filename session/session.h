@@ -35,6 +35,8 @@ namespace objmapper::session {
 
 enum class Transport : uint8_t { kUnix, kTcp };
 
+class AccessLog;
+
 // What an operator allows one connection; the same for all, fixed at start.
 struct SessionLimits {
   absl::Duration idle_timeout = absl::Minutes(5);  // nothing asked, nothing owed; 0: never
@@ -49,7 +51,10 @@ struct SessionLimits {
   int64_t slow_request_ns = 0;          // such requests are logged; 0: none
   bool http = true;                     // HTTP is spoken too
   std::vector<std::string> http_hosts;  // names of this server, beside addresses and localhost
-  bool writable = false;                // OP_PUT, OP_PUT_FD and OP_DELETE are offered
+  std::string http_cache_control;       // of objects' answers; empty: they have no such field
+  std::vector<std::string> http_cors_origins;  // pages of these may read answers; "*": all may
+  AccessLog* access_log = nullptr;             // of HTTP's answers; null: there is none
+  bool writable = false;                       // OP_PUT, OP_PUT_FD and OP_DELETE are offered
   // bytes a second that a body has to come with, for longer than request_timeout; 0: any
   uint64_t put_rate_min = 0;
 };
@@ -142,6 +147,8 @@ struct Session {
 
   // "unix peer (pid 12, uid 1000)" or "tcp peer 127.0.0.1:4711", for messages; asks the kernel.
   std::string PeerName() const;
+  // The host alone: "192.0.2.7", or "unix:". Asks the kernel.
+  std::string PeerHost() const;
   // The same for all connections of whom bounds regard as one: "uid 1000", "tcp 192.0.2.7"; of IPv6
   // the network of 64 bits, "tcp 2001:db8:1:2::/64", since who has one address there has them all.
   // Asks the kernel.
@@ -207,9 +214,10 @@ struct Session {
 
   const Peer peer;
   const int64_t opened_ns;
-  std::atomic<int64_t> received_ns;         // when something last came
-  std::atomic<const char*> lane{"router"};  // who has it: static names
-  std::atomic<protocol::Mode> last_mode{};  // of the last answer; with `answered` 0: none yet
+  std::atomic<int64_t> received_ns;               // when something last came
+  std::atomic<const char*> lane{"router"};        // who has it: static names
+  std::atomic<protocol::Dialect> last_dialect{};  // likewise
+  std::atomic<protocol::Mode> last_mode{};        // of the last answer; with `answered` 0: none yet
   net::Counter answered;
   net::Counter bytes;  // of objects, handed over
 

@@ -38,30 +38,29 @@ void AppendStored(Dialect dialect, const protocol::Request& request, const StatF
     if (stored == nullptr) return AppendDone(dialect, request.id, out);
     return AppendStat(dialect, request.id, *stored, out);
   }
-  http::AnswerHead head(replaced ? 204 : 201, time(nullptr), out);
+  const int status = replaced ? 204 : 201;
+  http::AnswerHead head(status, time(nullptr), out);
   if (!replaced) head.Add("Content-Length", 0);
   if (stored != nullptr) {
     head.Add("ETag", absl::StrCat("\"", stored->etag, "\""));
     head.AddLastModified(stored->mtime_s);
   }
-  head.End(request.http->persists(), request.http->minor);
+  head.AddCors(*request.http).End(request.http->persists(), request.http->minor);
+  request.http->Answered(status, 0);
 }
 
 void AppendRemoved(Dialect dialect, const protocol::Request& request, std::string* out) {
   if (request.http == nullptr) return AppendDone(dialect, request.id, out);
   http::AnswerHead head(204, time(nullptr), out);
-  head.End(request.http->persists(), request.http->minor);
+  head.AddCors(*request.http).End(request.http->persists(), request.http->minor);
+  request.http->Answered(204, 0);
 }
 
 void AppendNoRoom(Dialect dialect, const protocol::Request& request, absl::string_view message,
                   std::string* out) {
   if (request.http == nullptr)
     return AppendError(dialect, request, protocol::Status::kUnavailable, message, out);
-  http::AppendNote({.status = 507,
-                    .text = message,
-                    .keep_alive = request.http->persists(),
-                    .minor = request.http->minor},
-                   time(nullptr), out);
+  http::AppendNote({.status = 507, .text = message}, request.http.get(), time(nullptr), out);
 }
 
 }  // namespace objmapper::session

@@ -27,6 +27,11 @@ const char* NameOf(Way way) {
   return kNames[static_cast<size_t>(way)];
 }
 
+const char* NameOf(protocol::Dialect dialect) {
+  constexpr const char* kNames[kDialects] = {"unknown", "v1", "v2", "http"};
+  return kNames[static_cast<size_t>(dialect)];
+}
+
 uint64_t TallySnapshot::PerWay::requests() const {
   uint64_t all = 0;
   for (const uint64_t n : by_status) all += n;
@@ -44,6 +49,7 @@ void Tally::AddTo(TallySnapshot* all, TallySnapshot::PerLane* lane) const {
     sum.bytes += ways_[w].bytes;
     ways_[w].service.AddTo(&sum.service);
   }
+  for (size_t d = 0; d < kDialects; ++d) all->by_dialect[d] += by_dialect_[d];
   wait_.AddTo(&lane->wait);
   lane->taken_up = lane->wait.count();
   lane->busy_ns += busy_ns_;

@@ -18,6 +18,7 @@
 #include "net/clock.h"
 #include "net/counter.h"
 #include "net/mutex.h"
+#include "protocol/dialect.h"
 #include "protocol/mode.h"
 #include "protocol/objm/request_parser.h"
 #include "protocol/status.h"
@@ -48,7 +49,8 @@ struct Receipt {
   protocol::Status status = protocol::Status::kOk;
   int64_t received_ns = 0;  // net::NowNs(), when it was taken off the socket
   uint64_t bytes = 0;       // of the object, handed over (as a descriptor, or sent) or stored
-  std::shared_ptr<const std::string> name;  // the object's, where the log wants it; else null
+  std::shared_ptr<const std::string> name;          // the object's, where a log wants it; else null
+  std::shared_ptr<const protocol::http::Ask> http;  // the same, of a request of HTTP
 };
 
 // That a ping is refused is its answer, and no error.
@@ -56,8 +58,13 @@ inline Receipt ReceiptOf(const protocol::Request& request, protocol::Status stat
                          uint64_t bytes = 0) {
   if (status == protocol::Status::kInvalidRequest && request.reason == protocol::kPing)
     status = protocol::Status::kOk;
-  return {request.mode, status, request.received_ns, bytes, request.name};
+  return {request.mode, status,       request.received_ns,
+          bytes,        request.name, request.name == nullptr ? nullptr : request.http};
 }
+
+// By protocol::Dialect. "unknown" (refused before it was told), "v1", "v2", "http"; static.
+constexpr size_t kDialects = 4;
+const char* NameOf(protocol::Dialect dialect);
 
 // Status bytes are below this.
 constexpr size_t kStatuses = 0x23;
@@ -78,7 +85,8 @@ struct TallySnapshot {
     LatencySnapshot wait;   // from handed over to taken up
   };
   std::array<PerWay, kWays> ways;
-  std::vector<PerLane> lanes;  // by name
+  std::array<uint64_t, kDialects> by_dialect{};  // answers
+  std::vector<PerLane> lanes;                    // by name
 };
 
 // One thread's at a time.
@@ -87,14 +95,16 @@ class alignas(64) Tally {
   explicit Tally(std::string lane) : lane_(std::move(lane)) {}
 
   // The answer has been given to the kernel whole.
-  void Answered(const Receipt& receipt, int64_t now_ns) {
+  void Answered(const Receipt& receipt, int64_t now_ns, protocol::Dialect dialect) {
+    by_dialect_[static_cast<size_t>(dialect)].Add();
     PerWay& way = ways_[static_cast<size_t>(WayOf(receipt.mode))];
     way.by_status[static_cast<size_t>(receipt.status) % kStatuses].Add();
     way.bytes.Add(receipt.bytes);
     way.service.Record(now_ns - receipt.received_ns);
   }
   // It has not after all: for who counts what is about to go. `now_ns` as then.
-  void TakeBack(const Receipt& receipt, int64_t now_ns) {
+  void TakeBack(const Receipt& receipt, int64_t now_ns, protocol::Dialect dialect) {
+    by_dialect_[static_cast<size_t>(dialect)].Add(~uint64_t{0});
     PerWay& way = ways_[static_cast<size_t>(WayOf(receipt.mode))];
     way.by_status[static_cast<size_t>(receipt.status) % kStatuses].Add(~uint64_t{0});
     way.bytes.Add(~receipt.bytes + 1);
@@ -122,6 +132,7 @@ class alignas(64) Tally {
 
   const std::string lane_;
   std::array<PerWay, kWays> ways_;
+  std::array<net::Counter, kDialects> by_dialect_;
   LatencyHistogram wait_;
   net::Counter busy_ns_;
 };

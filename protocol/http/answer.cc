@@ -148,7 +148,23 @@ void AnswerHead::End(bool keep_alive, int minor) {
   out_->append("\r\n");
 }
 
-void AppendNote(const Note& note, int64_t now_s, std::string* out) {
+AnswerHead& AnswerHead::AddCors(const Ask& ask) {
+  if (ask.allow_origin.empty()) return *this;
+  Add("Access-Control-Allow-Origin", ask.allow_origin);
+  if (ask.allow_origin != "*") Add("Vary", "Origin");
+  if (!ask.preflight) {
+    return Add("Access-Control-Expose-Headers",
+               "Accept-Ranges, Content-Length, Content-Range, ETag, Last-Modified");
+  }
+  return Add("Access-Control-Allow-Methods", Allow(ask.writable))
+      .Add("Access-Control-Allow-Headers",
+           absl::StrCat("Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Match, "
+                        "If-Range, If-Unmodified-Since, Range, ",
+                        kTtlField))
+      .Add("Access-Control-Max-Age", 600);
+}
+
+void AppendNote(const Note& note, const Ask* ask, int64_t now_s, std::string* out) {
   AnswerHead head(note.status, now_s, out);
   const absl::string_view text = note.text.substr(0, kNoteBytesMax);
   if (!note.allow.empty()) head.Add("Allow", note.allow);
@@ -158,8 +174,11 @@ void AppendNote(const Note& note, int64_t now_s, std::string* out) {
     if (!text.empty()) head.Add("Content-Type", "text/plain; charset=utf-8");
     head.Add("Content-Length", text.empty() ? 0 : text.size() + 1);
   }
-  head.End(note.keep_alive, note.minor);
-  if (!bodiless && !text.empty() && !note.head_only) absl::StrAppend(out, text, "\n");
+  if (ask != nullptr) head.AddCors(*ask);
+  head.End(ask != nullptr && ask->persists(), ask == nullptr ? 1 : ask->minor);
+  const bool has_body = !bodiless && !text.empty() && (ask == nullptr || !ask->head_only());
+  if (has_body) absl::StrAppend(out, text, "\n");
+  if (ask != nullptr) ask->Answered(note.status, has_body ? text.size() + 1 : 0);
 }
 
 }  // namespace objmapper::protocol::http

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "protocol/http/ask.h"
 #include "protocol/http/head.h"
 #include "protocol/status.h"
 
@@ -33,6 +34,8 @@ class AnswerHead {
   }
   // Last-Modified, but never in the future.
   AnswerHead& AddLastModified(int64_t mtime_s);
+  // What lets pages of others' read the answer, where the request's origin may.
+  AnswerHead& AddCors(const Ask& ask);
   // The empty line, and before it what becomes of the connection; minor: the request's version.
   void End(bool keep_alive, int minor);
 
@@ -41,17 +44,15 @@ class AnswerHead {
   std::string* const out_;
 };
 
-// A whole answer of one line of text, which says why. head_only: to HEAD. Of a 405 and of an answer
-// to OPTIONS `allow` says what is allowed; retry_after_s: when to come again, 0: not said.
+// A whole answer of one line of text, which says why. Of a 405 and of an answer to OPTIONS `allow`
+// says what is allowed; retry_after_s: when to come again, 0: not said.
 struct Note {
   int status = 0;
   absl::string_view text;  // without a line's end; empty: no body
   absl::string_view allow;
   uint32_t retry_after_s = 0;
-  bool head_only = false;
-  bool keep_alive = true;
-  int minor = 1;
 };
-void AppendNote(const Note& note, int64_t now_s, std::string* out);
+// ask: what it answers; null: nothing that was understood, and the connection ends.
+void AppendNote(const Note& note, const Ask* ask, int64_t now_s, std::string* out);
 
 }  // namespace objmapper::protocol::http

@@ -3,6 +3,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "protocol/http/target.h"
 
 namespace objmapper::protocol::http {
@@ -106,6 +107,28 @@ Ask AskOf(Head* head, bool writable) {
   if (ask.method == Ask::Method::kPut) ReadPut(*head, &ask);
   KeepConditions(*head, &ask);
   return ask;
+}
+
+std::unique_ptr<Logged> LoggedOf(const Head& head) {
+  auto logged = std::make_unique<Logged>();
+  if (!head.method.empty())
+    logged->request_line = absl::StrCat(head.method, " ", head.target, " HTTP/1.", head.minor);
+  logged->referer = std::string(head.Find("referer"));
+  logged->user_agent = std::string(head.Find("user-agent"));
+  return logged;
+}
+
+void AllowOrigins(const Head& head, const std::vector<std::string>& origins, Ask* ask) {
+  const absl::string_view origin = head.Find("origin");
+  for (const std::string& allowed : origins) {
+    if (allowed == "*") {
+      ask->allow_origin = allowed;
+    } else if (!origin.empty() && absl::EqualsIgnoreCase(allowed, origin)) {
+      ask->allow_origin = std::string(origin);
+    }
+  }
+  ask->preflight =
+      ask->method == Ask::Method::kOptions && !head.Find("access-control-request-method").empty();
 }
 
 }  // namespace objmapper::protocol::http

@@ -5,15 +5,27 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "protocol/http/head.h"
 
 namespace objmapper::protocol::http {
 
-// Shared by what is asked on one connection: whether more may be. Its owner's thread.
+// Shared by what is asked on one connection. Its owner's thread; what the texts point to outlives
+// it.
 struct Persistence {
-  bool ends = false;
+  bool ends = false;                // no more may be asked
+  absl::string_view cache_control;  // of objects' answers; empty: they have no such field
+};
+
+// Of a request and its answer, what a log tells.
+struct Logged {
+  std::string request_line;  // as it came, without its version where that was none
+  std::string referer;
+  std::string user_agent;
+  int status = 0;           // of the answer; 0: there is none yet
+  uint64_t body_bytes = 0;  // of the answer
 };
 
 struct Ask {
@@ -34,6 +46,12 @@ struct Ask {
   };
   std::unique_ptr<const Conditions> conditions;
   std::shared_ptr<const Persistence> connection;
+  // For pages of others' to read the answers (CORS): what Access-Control-Allow-Origin says; empty:
+  // nothing. `preflight`: they ask beforehand.
+  std::string allow_origin;
+  bool preflight = false;
+  // Null: it is not logged. For who answers to fill in.
+  std::unique_ptr<Logged> logged;
   // Not 0: it is refused with this status, and `reason` (static).
   int refusal = 0;
   const char* reason = "";
@@ -47,6 +65,11 @@ struct Ask {
   bool head_only() const { return method == Method::kHead; }
   bool reads() const { return method == Method::kGet || method == Method::kHead; }
   bool writes() const { return method == Method::kPut || method == Method::kDelete; }
+  void Answered(int status, uint64_t body_bytes) const {
+    if (logged == nullptr) return;
+    logged->status = status;
+    logged->body_bytes = body_bytes;
+  }
   bool persists() const { return keep_alive && (connection == nullptr || !connection->ends); }
 };
 
@@ -64,5 +87,11 @@ absl::string_view Allow(bool writable);
 // is none, and 415 with a Content-Encoding, which answers would not have. The head may change: an
 // absolute target overrides its host.
 Ask AskOf(Head* head, bool writable);
+
+// What a log tells of the request.
+std::unique_ptr<Logged> LoggedOf(const Head& head);
+
+// Pages of these origins (RFC 6454) may read the answers to what they ask; "*": all pages may.
+void AllowOrigins(const Head& head, const std::vector<std::string>& origins, Ask* ask);
 
 }  // namespace objmapper::protocol::http

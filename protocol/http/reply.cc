@@ -19,8 +19,7 @@ std::string PartHead(bool first, absl::string_view type, const Part& part, uint6
 
 }  // namespace
 
-Reply ReplyTo(const Ask& ask, const ObjectFacts& facts, absl::string_view cache_control,
-              int64_t now_s) {
+Reply ReplyTo(const Ask& ask, const ObjectFacts& facts, int64_t now_s) {
   Reply reply;
   const std::string tag = absl::StrCat("\"", facts.etag, "\"");
   const absl::string_view type = MediaTypeOf(ask.path);
@@ -34,11 +33,8 @@ Reply ReplyTo(const Ask& ask, const ObjectFacts& facts, absl::string_view cache_
         break;
       case Verdict::kFailed:
         AppendNote({.status = reply.status = 412,
-                    .text = "the object is another version than the one asked for",
-                    .head_only = ask.head_only(),
-                    .keep_alive = ask.persists(),
-                    .minor = ask.minor},
-                   now_s, &reply.head);
+                    .text = "the object is another version than the one asked for"},
+                   &ask, now_s, &reply.head);
         return reply;
       case Verdict::kProceed:
         if (ask.head_only() || !RangeApplies(conditions, selected, now_s)) break;
@@ -55,26 +51,30 @@ Reply ReplyTo(const Ask& ask, const ObjectFacts& facts, absl::string_view cache_
     }
   }
   AnswerHead head(reply.status, now_s, &reply.head);
-  head.Add("ETag", tag).AddLastModified(facts.mtime_s);
-  if (!cache_control.empty()) head.Add("Cache-Control", cache_control);
+  head.Add("ETag", tag).AddLastModified(facts.mtime_s).AddCors(ask);
+  if (ask.connection != nullptr && !ask.connection->cache_control.empty())
+    head.Add("Cache-Control", ask.connection->cache_control);
   if (reply.status == 304) {
+    ask.Answered(304, 0);
     head.End(ask.persists(), ask.minor);
     return reply;
   }
   head.Add("Accept-Ranges", "bytes").Add("X-Content-Type-Options", "nosniff");
   if (reply.status == 416) {
+    ask.Answered(416, 0);
     head.Add("Content-Range", UnsatisfiedRange(facts.size)).Add("Content-Length", 0);
     head.End(ask.persists(), ask.minor);
     return reply;
   }
   if (reply.status == 200) parts = {{0, facts.size}};
+  uint64_t length = parts[0].length;
   if (parts.size() == 1) {
     head.Add("Content-Type", type).Add("Content-Length", parts[0].length);
     if (reply.status == 206) head.Add("Content-Range", ContentRange(parts[0], facts.size));
     head.End(ask.persists(), ask.minor);
   } else {
     const std::string first = PartHead(/*first=*/true, type, parts[0], facts.size);
-    uint64_t length = first.size();
+    length = first.size();
     for (size_t i = 0; i < parts.size(); ++i) {
       reply.behind.push_back(i + 1 < parts.size()
                                  ? PartHead(/*first=*/false, type, parts[i + 1], facts.size)
@@ -86,6 +86,7 @@ Reply ReplyTo(const Ask& ask, const ObjectFacts& facts, absl::string_view cache_
         .End(ask.persists(), ask.minor);
     reply.head += first;
   }
+  ask.Answered(reply.status, ask.head_only() ? 0 : length);
   if (!ask.head_only() && parts[0].length > 0) reply.parts = std::move(parts);
   return reply;
 }

@@ -28,8 +28,7 @@ struct Reply {
   std::vector<std::string> behind;
 };
 
-// cache_control: of that field; empty: there is none. now_s: the wall clock.
-Reply ReplyTo(const Ask& ask, const ObjectFacts& facts, absl::string_view cache_control,
-              int64_t now_s);
+// now_s: the wall clock.
+Reply ReplyTo(const Ask& ask, const ObjectFacts& facts, int64_t now_s);
 
 }  // namespace objmapper::protocol::http

@@ -30,17 +30,19 @@ std::string ConnectionsText(const session::ConnectionList& list, size_t lines_ma
     if (connections > lines_max) return;
     const uint64_t answered = session.answered;
     const protocol::Mode mode = session.last_mode.load(std::memory_order_relaxed);
-    absl::StrAppendFormat(&lines, "%-5s %8s %8s %-9s %-10s %10.1f %10d %14d %s\n",
-                          session.transport == session::Transport::kUnix ? "unix" : "tcp",
-                          session.peer.pid == 0 ? "-" : absl::StrCat(session.peer.pid),
-                          IdText(session.peer.uid), session.lane.load(std::memory_order_relaxed),
-                          answered == 0 ? "-" : std::string(protocol::ModeName(mode)),
-                          static_cast<double>(now_ns - session.opened_ns) / 1e9, answered,
-                          session.bytes.get(), is_hot ? "hot" : "idle");
+    absl::StrAppendFormat(
+        &lines, "%-5s %-4s %8s %8s %-9s %-10s %10.1f %10d %14d %s\n",
+        session.transport == session::Transport::kUnix ? "unix" : "tcp",
+        answered == 0 ? "-" : session::NameOf(session.last_dialect.load(std::memory_order_relaxed)),
+        session.peer.pid == 0 ? "-" : absl::StrCat(session.peer.pid), IdText(session.peer.uid),
+        session.lane.load(std::memory_order_relaxed),
+        answered == 0 ? "-" : std::string(protocol::ModeName(mode)),
+        static_cast<double>(now_ns - session.opened_ns) / 1e9, answered, session.bytes.get(),
+        is_hot ? "hot" : "idle");
   });
   std::string text = absl::StrCat(connections, " open, ", hot, " of them hot\n");
-  absl::StrAppendFormat(&text, "%-5s %8s %8s %-9s %-10s %10s %10s %14s %s\n", "via", "pid", "uid",
-                        "lane", "last", "age s", "requests", "object bytes", "state");
+  absl::StrAppendFormat(&text, "%-5s %-4s %8s %8s %-9s %-10s %10s %10s %14s %s\n", "via", "as",
+                        "pid", "uid", "lane", "last", "age s", "requests", "object bytes", "state");
   text += lines;
   if (connections > lines_max) {
     absl::StrAppend(&text, "and ", connections - lines_max, " more (?n=", lines_max, ")\n");

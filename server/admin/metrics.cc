@@ -93,6 +93,12 @@ void AddRequests(const session::TallySnapshot& tally, Families& out) {
           tally.ways[w].by_status[s]);
     }
   }
+  MetricFamily& dialects =
+      out.Begin("objmapper_answers_total", "Requests that were answered, by dialect.");
+  for (size_t d = 1; d < session::kDialects; ++d) {
+    Add(dialects, {{"dialect", session::NameOf(static_cast<protocol::Dialect>(d))}},
+        tally.by_dialect[d]);
+  }
   MetricFamily& bytes = out.Begin("objmapper_object_bytes_total",
                                   "Bytes of objects that were delivered: sent, or the sizes of the "
                                   "objects whose descriptors were passed.");

@@ -153,6 +153,8 @@
           micro(one.p99_us, one.requests_per_s), micro(one.p999_us, one.requests_per_s),
           number(all.requests), all.requests > 0 ? size(all.object_bytes / all.requests) : '–'];
       }));
+    byId('dialects').textContent = 'answers: ' + Object.entries(totals.dialects)
+      .map(([name, answers]) => number(answers) + ' by ' + name).join(', ');
     table(byId('lanes'),
       ['lane', 'runs on', 'threads', 'busy', 'queue', 'wait p99 µs', 'cache hits', 'misses',
         'from disk', 'splice threads', 'transfers'],

@@ -49,6 +49,9 @@ Json Totals(const Vitals& vitals) {
         {"p999_us", Microseconds(way.service.Quantile(0.999))},
     };
   }
+  Json dialects = Json::object();  // answers
+  for (size_t d = 1; d < session::kDialects; ++d)
+    dialects[session::NameOf(static_cast<protocol::Dialect>(d))] = vitals.tally.by_dialect[d];
   Json lanes = Json::object();
   for (const session::TallySnapshot::PerLane& lane : vitals.tally.lanes) {
     Json& one = lanes[lane.name];
@@ -84,6 +87,7 @@ Json Totals(const Vitals& vitals) {
   process["start_unix_s"] = vitals.process.start_s;
   return {
       {"modes", std::move(modes)},
+      {"dialects", std::move(dialects)},
       {"lanes", std::move(lanes)},
       {"connections", std::move(connections)},
       // null: it does not listen there

@@ -75,6 +75,7 @@ struct Vitals {
   bool writable = false;
   net::ExpendableCounts expendable;  // clients' descriptors on their way out
   uint64_t log_lines_dropped = 0;
+  uint64_t access_lines_dropped = 0;
   uint64_t slow_opens = 0, slow_file_systems = 0;  // storage/tree/slow_opens.h
   Process process;
 };

@@ -18,6 +18,7 @@
 #include "net/listener.h"
 #include "router/admission.h"
 #include "server/privileges.h"
+#include "session/access_log.h"
 #include "session/session.h"
 #include "storage/catalog/housekeeping.h"
 #include "storage/memory/memory_tier.h"
@@ -38,7 +39,9 @@ struct Config {
   std::optional<net::Address> admin_listen;
   // further names that the operators' address answers to, without brackets
   std::vector<std::string> admin_hosts;
-  std::string take_over;  // the hand-over door; empty: none
+  std::string take_over;        // the hand-over door; empty: none
+  std::string http_access_log;  // a path; empty: none
+  session::AccessLog::Format http_access_log_format = session::AccessLog::Format::kCombined;
 
   // ---- Who may ask (config_access.cc) ----
   router::Admission admission;     // who is let in, and how many

@@ -14,6 +14,7 @@
 #include "net/udp.h"
 #include "server/flags/flag.h"
 #include "server/udp/reply.h"
+#include "session/access_log.h"
 
 namespace objmapper::server {
 namespace {
@@ -38,6 +39,26 @@ absl::StatusOr<std::string> HostName(absl::string_view text) {
   if (sensible) return std::string(text);
   return absl::InvalidArgumentError(
       "expected a host name or address without a port, such as node1.example or [fd00::1]");
+}
+
+// What a field of an HTTP answer may have.
+absl::StatusOr<std::string> FieldValue(const std::string& text) {
+  if (std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; }))
+    return text;
+  return absl::InvalidArgumentError("expected printable ASCII characters");
+}
+
+// RFC 6454, 6.2.
+absl::StatusOr<std::string> Origin(absl::string_view text) {
+  const size_t host_at = text.find("://");
+  const bool sensible =
+      text == "*" ||
+      (host_at != absl::string_view::npos && host_at > 0 && host_at + 3 < text.size() &&
+       std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; }) &&
+       !absl::StrContains(text.substr(host_at + 3), '/'));
+  if (sensible) return std::string(text);
+  return absl::InvalidArgumentError(
+      "expected an origin without a path, such as https://app.example:8443, or *");
 }
 
 absl::StatusOr<std::string> SocketPath(const std::string& text) {
@@ -89,6 +110,23 @@ FLAG(
     "may have in their Host header. Addresses and localhost are always accepted, other names are "
     "refused there (421), so that no web page can direct a browser here by a host name of its own "
     "(DNS rebinding).");
+FLAG(string, http_cache_control, "", Parsed(FieldValue), limits.http_cache_control,
+     "Value of the Cache-Control header of objects that are answered by HTTP, such as no-cache or "
+     "\"public, max-age=3600\". Empty: no such header; clients and proxies decide by "
+     "Last-Modified.");
+FLAG(string, http_cors_origins, "", ListOf(Origin, "origin"), limits.http_cors_origins,
+     "Origins, separated by commas, whose web pages may read HTTP answers (CORS): "
+     "scheme://host[:port], or * for all. Empty: none.");
+FLAG(string, http_access_log, "", Anything(), http_access_log,
+     "File to which a line is appended for each HTTP answer; SIGUSR1 reopens it, for log rotation. "
+     "Lines that cannot be written in time are dropped and counted "
+     "(objmapper_access_log_lines_dropped_total). Empty: none.");
+FLAG(string, http_access_log_format, "combined",
+     OneOf<session::AccessLog::Format>({{{"combined", session::AccessLog::Format::kCombined},
+                                         {"json", session::AccessLog::Format::kJson}}}),
+     http_access_log_format,
+     "Format of --http_access_log: combined (as Apache and nginx write it) or json (an object in "
+     "each line).");
 FLAG(string, take_over, "", ParsedIfAny(SocketPath), take_over,
      "Unix socket through which one server takes over from another. A server that already runs "
      "with this path hands its listeners and connections to this server and exits; this server "

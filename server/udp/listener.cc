@@ -191,7 +191,7 @@ void UdpListener::Flush() {
     counters_.answered.Add();
     counters_.bytes_out.Add(answer.bytes.size());
     if (answer.receipt.status == protocol::Status::kTooLarge) counters_.too_large.Add();
-    if (session::kCounting) (*tally_)->Answered(answer.receipt, now_ns);
+    if (session::kCounting) (*tally_)->Answered(answer.receipt, now_ns, protocol::Dialect::kV2);
   });
   outgoing_.clear();
 }

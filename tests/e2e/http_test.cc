@@ -1,7 +1,10 @@
 // HTTP/1.1 on the listeners, byte by byte: docs/http.md, in every model.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
 
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +12,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "tests/e2e/http_client.h"
 #include "tests/e2e/matrix.h"
 
@@ -377,6 +382,106 @@ TEST_P(HttpFlagTest, HandOver) {
   half.Say("st: localhost\n\n");
   EXPECT_EQ(half.Next().body, "what a holds");
   EXPECT_EQ(second.Stop(SIGTERM), 0);
+}
+
+// The last answer that a connection may have says so.
+TEST_P(HttpFlagTest, RequestsPerConnection) {
+  SharedTree().AddOnce("http/a", "what a holds");
+  ServerProcess server(SharedTree().root(),
+                       {.engine = GetParam(), .flags = {"--requests_per_conn=3"}});
+  HttpClient client(server.Unix());
+  EXPECT_FALSE(client.Get("/http/a").closes());
+  EXPECT_FALSE(client.Get("/http/missing").closes());
+  EXPECT_TRUE(client.Get("/http/a").closes());
+  EXPECT_TRUE(client.AtEnd());
+  HttpClient pipelined(server.Tcp());
+  for (int i = 0; i < 5; ++i) pipelined.Say("GET /http/a HTTP/1.1\nHost: localhost\n\n");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(pipelined.Next().closes(), i == 2);
+  EXPECT_TRUE(pipelined.AtEnd());
+}
+
+TEST_P(HttpFlagTest, CacheControlAndCors) {
+  SharedTree().AddOnce("http/a", "what a holds");
+  ServerProcess server(SharedTree().root(), {.engine = GetParam(),
+                                             .flags = {"--http_cache_control=public, max-age=60",
+                                                       "--http_cors_origins=https://app.example"}});
+  HttpClient client(server.Unix());
+  const Reply plain = client.Get("/http/a");
+  EXPECT_EQ(plain.Field("Cache-Control"), "public, max-age=60");
+  EXPECT_EQ(plain.Field("Access-Control-Allow-Origin"), "");
+  EXPECT_EQ(client.Get("/http/missing").Field("Cache-Control"), "");
+  const std::string origin = "Origin: https://app.example\n";
+  for (const absl::string_view path : {"/http/a", "/http/missing"}) {
+    EXPECT_EQ(client.Get(path, origin).Field("Access-Control-Allow-Origin"), "https://app.example");
+  }
+  EXPECT_EQ(
+      client.Get("/http/a", "Origin: https://other.example\n").Field("Access-Control-Allow-Origin"),
+      "");
+  const Reply before =
+      client.Ask("OPTIONS", "/http/a", origin + "Access-Control-Request-Method: GET\n");
+  EXPECT_EQ(before.status, 204);
+  EXPECT_TRUE(absl::StrContains(before.Field("Access-Control-Allow-Headers"), "Range"));
+  EXPECT_TRUE(absl::StrContains(before.Field("Access-Control-Allow-Methods"), "GET"));
+}
+
+// A line for each answer, in the file that has the name.
+TEST_P(HttpFlagTest, AccessLog) {
+  SharedTree().AddOnce("http/a", "what a holds");
+  const TempDir directory;
+  const std::string log = directory.path() + "/access";
+  for (const bool json : {false, true}) {
+    unlink(log.c_str());
+    ServerProcess server(
+        SharedTree().root(),
+        {.engine = GetParam(),
+         .flags = {"--http_access_log=" + log,
+                   absl::StrCat("--http_access_log_format=", json ? "json" : "combined")}});
+    const auto lines = [&](const std::string& path, size_t wanted) {
+      std::vector<std::string> found;
+      const absl::Time until = absl::Now() + absl::FromChrono(kPatience);
+      do {
+        std::ifstream file(path);
+        found.clear();
+        for (std::string line; std::getline(file, line);) found.push_back(line);
+      } while (found.size() < wanted && absl::Now() < until);
+      EXPECT_EQ(found.size(), wanted);
+      found.resize(wanted);
+      return found;
+    };
+    HttpClient client(server.Tcp());
+    client.Get("/http/a?x=1", "Referer: \"there\"\nUser-Agent: of the \\ test\n");
+    client.Ask("HEAD", "/http/missing");
+    client.Say("GET http/a HTTP/1.1\nHost: localhost\n\n");
+    EXPECT_EQ(client.Next().status, 400);
+    const std::vector<std::string> found = lines(log, 3);
+    if (json) {
+      EXPECT_TRUE(absl::StrContains(found[0], R"("request":"GET /http/a?x=1 HTTP/1.1")"))
+          << found[0];
+      EXPECT_TRUE(absl::StrContains(found[0], R"("object":"http/a","status":200,"body_bytes":12)"));
+      EXPECT_TRUE(absl::StrContains(found[0], R"("user_agent":"of the \u005c test")")) << found[0];
+    } else {
+      EXPECT_TRUE(absl::StartsWith(found[0], "127.0.0.1 - - [")) << found[0];
+      EXPECT_TRUE(absl::EndsWith(
+          found[0],
+          R"( +0000] "GET /http/a?x=1 HTTP/1.1" 200 12 "\x22there\x22" "of the \x5C test")"))
+          << found[0];
+      EXPECT_TRUE(absl::EndsWith(found[1], R"("HEAD /http/missing HTTP/1.1" 404 0 "-" "-")"))
+          << found[1];
+      EXPECT_TRUE(absl::StrContains(found[2], "\" 400 ")) << found[2];
+    }
+    // Rotated.
+    const std::string old = log + ".1";
+    ASSERT_EQ(rename(log.c_str(), old.c_str()), 0);
+    server.Signal(SIGUSR1);
+    const absl::Time until = absl::Now() + absl::FromChrono(kPatience);
+    while (access(log.c_str(), F_OK) != 0 && absl::Now() < until)
+      absl::SleepFor(absl::Milliseconds(5));
+    HttpClient over_unix(server.Unix());
+    over_unix.Get("/http/a");
+    EXPECT_TRUE(absl::StrContains(lines(log, 1)[0], "unix:"));
+    EXPECT_EQ(lines(old, 3).size(), 3u);
+    EXPECT_EQ(server.Stop(SIGTERM), 0);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, HttpFlagTest, testing::ValuesIn(kEngines), EngineName);

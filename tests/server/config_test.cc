@@ -529,6 +529,32 @@ TEST_F(ConfigTest, Http) {
   ExpectRefused("http_hosts", "here.example:80");
 }
 
+TEST_F(ConfigTest, HttpAnswers) {
+  EXPECT_EQ(Read().limits.http_cache_control, "");
+  EXPECT_EQ(ReadWith("http_cache_control", "public, max-age=60").limits.http_cache_control,
+            "public, max-age=60");
+  EXPECT_EQ(ReadWith("http_cors_origins", "*").limits.http_cors_origins,
+            std::vector<std::string>{"*"});
+  EXPECT_EQ(ReadWith("http_cors_origins", "https://a.example,http://b:81").limits.http_cors_origins,
+            (std::vector<std::string>{"https://a.example", "http://b:81"}));
+  EXPECT_EQ(ReadWith("http_access_log", "/var/log/access").http_access_log, "/var/log/access");
+  EXPECT_EQ(ReadWith("http_access_log_format", "json").http_access_log_format,
+            session::AccessLog::Format::kJson);
+}
+
+TEST_F(ConfigTest, HttpAnswersThatMakeNoSense) {
+  Set("http_cache_control", "no-cache\r\nX: y");
+  ExpectRefused("http_cache_control", "no-cache\\x0d\\x0aX: y");
+  Set("http_cache_control", "");
+  for (const char* value : {"a.example", "https://", "https://a/b", "://a"}) {
+    Set("http_cors_origins", value);
+    ExpectRefused("http_cors_origins", value);
+  }
+  Set("http_cors_origins", "");
+  Set("http_access_log_format", "common");
+  ExpectRefused("http_access_log_format", "common");
+}
+
 // Without --writable nothing is stored or removed, so that there is nothing to be limited.
 TEST_F(ConfigTest, DiskLevels) {
   EXPECT_EQ(Read().house.evict_at.of, storage::DiskLevel::Of::kNothing);
@@ -610,7 +636,9 @@ TEST_F(ConfigTest, MemoryLimit) {
 // Every flag is tried above: one that is added and forgotten here is noticed.
 TEST_F(ConfigTest, EveryFlagIsTried) {
   const std::set<std::string> tried = absl::StrSplit(
-      "listen_unix listen_tcp admin_listen admin_hosts http http_hosts root concurrency_model "
+      "listen_unix listen_tcp admin_listen admin_hosts http http_hosts http_cache_control "
+      "http_cors_origins "
+      "http_access_log http_access_log_format root concurrency_model "
       "pool_size "
       "max_queue_depth max_threads "
       "splice_pool_size copy_pool_size "

@@ -19,14 +19,17 @@ const TallySnapshot::PerWay& Of(const TallySnapshot& all, Way way) {
 TEST(TallyTest, CountsByModeAndStatus) {
   TallyBoard board;
   TallyLease tally(&board, "fdpass");
-  tally->Answered({Mode::kFdPass, Status::kOk, 1000, 5}, 3000);
-  tally->Answered({Mode::kFdPass, Status::kNotFound, 1000, 0}, 2000);
-  tally->Answered({Mode::kCopy, Status::kOk, 1000, 7}, 2000);
-  tally->Answered({Mode::kStat, Status::kOk, 1000, 0}, 2000);
-  tally->Answered({static_cast<Mode>('?'), Status::kInvalidMode, 1000, 0}, 2000);
-  tally->Answered({Mode::kPut, Status::kOk, 1000, 11}, 2000);
-  tally->Answered({Mode::kPutFd, Status::kConflict, 1000, 0}, 2000);
+  tally->Answered({Mode::kFdPass, Status::kOk, 1000, 5}, 3000, protocol::Dialect::kV2);
+  tally->Answered({Mode::kFdPass, Status::kNotFound, 1000, 0}, 2000, protocol::Dialect::kV2);
+  tally->Answered({Mode::kCopy, Status::kOk, 1000, 7}, 2000, protocol::Dialect::kHttp);
+  tally->Answered({Mode::kStat, Status::kOk, 1000, 0}, 2000, protocol::Dialect::kV2);
+  tally->Answered({static_cast<Mode>('?'), Status::kInvalidMode, 1000, 0}, 2000,
+                  protocol::Dialect::kV2);
+  tally->Answered({Mode::kPut, Status::kOk, 1000, 11}, 2000, protocol::Dialect::kV2);
+  tally->Answered({Mode::kPutFd, Status::kConflict, 1000, 0}, 2000, protocol::Dialect::kV2);
   const TallySnapshot all = board.Read();
+  EXPECT_EQ(all.by_dialect[static_cast<size_t>(protocol::Dialect::kV2)], 6u);
+  EXPECT_EQ(all.by_dialect[static_cast<size_t>(protocol::Dialect::kHttp)], 1u);
   EXPECT_EQ(Of(all, Way::kPut).requests(), 2u);
   EXPECT_EQ(Of(all, Way::kPut).errors(), 1u);
   EXPECT_EQ(Of(all, Way::kPut).bytes, 11u);
@@ -48,7 +51,7 @@ TEST(TallyTest, WhatAThreadCountedStays) {
   for (int i = 0; i < 100; ++i) {
     std::thread([&board] {
       TallyLease tally(&board, "model");
-      tally->Answered({Mode::kCopy, Status::kOk, 0, 1}, 10);
+      tally->Answered({Mode::kCopy, Status::kOk, 0, 1}, 10, protocol::Dialect::kV2);
       tally->Worked(5);
       tally->TookUp(3);
     }).join();
@@ -85,7 +88,8 @@ TEST(TallyTest, ReadWhileWritten) {
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&board] {
       TallyLease tally(&board, "fdpass");
-      for (int i = 0; i < kEach; ++i) tally->Answered({Mode::kFdPass, Status::kOk, 0, 1}, i);
+      for (int i = 0; i < kEach; ++i)
+        tally->Answered({Mode::kFdPass, Status::kOk, 0, 1}, i, protocol::Dialect::kV2);
     });
   }
   uint64_t last = 0;
@@ -102,7 +106,7 @@ TEST(TallyTest, ReadWhileWritten) {
 
 TEST(TallyTest, WithoutABoardItCountsForNobody) {
   TallyLease tally(nullptr, "fdpass");
-  tally->Answered({Mode::kFdPass, Status::kOk, 0, 1}, 1);
+  tally->Answered({Mode::kFdPass, Status::kOk, 0, 1}, 1, protocol::Dialect::kV2);
 }
 
 }  // namespace

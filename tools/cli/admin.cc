@@ -128,6 +128,13 @@ std::string Head(const Json& stats) {
                         FormatBytes(Count(process, "rss_bytes")), Count(process, "threads"),
                         Count(process, "open_fds"), Count(process, "max_fds"));
   if (!now.is_null()) absl::StrAppendFormat(&text, ", %.2f cores", Real(now, "cpu_cores"));
+  // An older server does not tell.
+  const Json dialects = stats.at("totals").value("dialects", Json::object());
+  const char* before = "\nanswers ";
+  for (const auto& [name, answers] : dialects.items()) {
+    absl::StrAppend(&text, before, answers.get<uint64_t>(), " by ", name);
+    before = ", ";
+  }
   return text + "\n";
 }
 

@@ -32,7 +32,7 @@ Ask Asked(absl::string_view text, bool writable = false) {
 Ask Get(absl::string_view fields = "", absl::string_view method = "GET") {
   return Asked(absl::StrCat(method, " /dir/a%20b.txt HTTP/1.1\nHost: a\n", fields));
 }
-Reply ReplyOf(const Ask& ask) { return ReplyTo(ask, kFacts, "", kNow); }
+Reply ReplyOf(const Ask& ask) { return ReplyTo(ask, kFacts, kNow); }
 bool Has(const Reply& reply, absl::string_view line) {
   return absl::StrContains(reply.head, absl::StrCat("\r\n", line, "\r\n"));
 }
@@ -77,7 +77,47 @@ TEST(ReplyTest, TheWhole) {
   ASSERT_EQ(reply.parts.size(), 1u);
   EXPECT_EQ(reply.parts[0].length, 10u);
   EXPECT_TRUE(reply.behind.empty());
-  EXPECT_TRUE(Has(ReplyTo(Get(), kFacts, "no-cache", kNow), "Cache-Control: no-cache"));
+  auto connection = std::make_shared<Persistence>();
+  connection->cache_control = "no-cache";
+  Ask ask = Get();
+  ask.connection = std::move(connection);
+  EXPECT_TRUE(Has(ReplyOf(ask), "Cache-Control: no-cache"));
+}
+
+// Which pages may read an answer is said to those that may (the Fetch standard, "HTTP
+// extensions").
+TEST(ReplyTest, Cors) {
+  const auto asked = [](absl::string_view origin, const std::vector<std::string>& allowed) {
+    Ask ask = Get();
+    Head head;
+    if (!origin.empty()) head.fields.push_back({"Origin", origin});
+    AllowOrigins(head, allowed, &ask);
+    return ReplyOf(ask);
+  };
+  EXPECT_FALSE(absl::StrContains(asked("https://a", {}).head, "Access-Control"));
+  EXPECT_FALSE(absl::StrContains(asked("https://b", {"https://a"}).head, "Access-Control"));
+  EXPECT_FALSE(absl::StrContains(asked("", {"https://a"}).head, "Access-Control"));
+  const Reply one = asked("https://a", {"https://c", "https://a"});
+  EXPECT_TRUE(Has(one, "Access-Control-Allow-Origin: https://a"));
+  EXPECT_TRUE(Has(one, "Vary: Origin")) << "or a cache would give it to others";
+  const Reply all = asked("https://b", {"*"});
+  EXPECT_TRUE(Has(all, "Access-Control-Allow-Origin: *"));
+  EXPECT_FALSE(absl::StrContains(all.head, "Vary"));
+}
+
+TEST(ReplyTest, WhatALogTells) {
+  const auto logged = [](absl::string_view fields, absl::string_view method) {
+    Ask ask = Get(fields, method);
+    ask.logged = std::make_unique<Logged>();
+    ReplyOf(ask);
+    return std::make_pair(ask.logged->status, ask.logged->body_bytes);
+  };
+  EXPECT_EQ(logged("", "GET"), std::make_pair(200, uint64_t{10}));
+  EXPECT_EQ(logged("", "HEAD"), std::make_pair(200, uint64_t{0}));
+  EXPECT_EQ(logged("Range: bytes=0-3\n", "GET"), std::make_pair(206, uint64_t{4}));
+  EXPECT_EQ(logged("Range: bytes=90-\n", "GET"), std::make_pair(416, uint64_t{0}));
+  EXPECT_EQ(logged("If-None-Match: *\n", "GET"), std::make_pair(304, uint64_t{0}));
+  EXPECT_EQ(logged("If-Match: \"x\"\n", "GET").first, 412);
 }
 
 TEST(ReplyTest, HeadHasTheHeadersOfGet) {
@@ -89,7 +129,7 @@ TEST(ReplyTest, HeadHasTheHeadersOfGet) {
 }
 
 TEST(ReplyTest, LastModifiedIsNeverInTheFuture) {
-  EXPECT_TRUE(Has(ReplyTo(Get(), {10, kNow + 100, "tag"}, "", kNow),
+  EXPECT_TRUE(Has(ReplyTo(Get(), {10, kNow + 100, "tag"}, kNow),
                   "Last-Modified: Fri, 15 Jan 2027 08:00:00 GMT"));
 }
 
@@ -137,7 +177,7 @@ TEST(ReplyTest, Preconditions) {
 }
 
 TEST(ReplyTest, OfAnEmptyObject) {
-  const Reply reply = ReplyTo(Get(), {0, 0, "tag"}, "", kNow);
+  const Reply reply = ReplyTo(Get(), {0, 0, "tag"}, kNow);
   EXPECT_EQ(reply.status, 200);
   EXPECT_TRUE(Has(reply, "Content-Length: 0"));
   EXPECT_TRUE(reply.parts.empty());
@@ -158,19 +198,20 @@ TEST(ReplyTest, SaysWhatBecomesOfTheConnection) {
 
 TEST(NoteTest, OneLine) {
   std::string out;
-  AppendNote({.status = 405, .text = "no", .allow = "GET", .retry_after_s = 2, .keep_alive = false},
-             kNow, &out);
+  AppendNote({.status = 405, .text = "no", .allow = "GET", .retry_after_s = 2}, nullptr, kNow,
+             &out);
   EXPECT_TRUE(absl::StartsWith(out, "HTTP/1.1 405 Method Not Allowed\r\n"));
   EXPECT_TRUE(absl::StrContains(out, "\r\nAllow: GET\r\nRetry-After: 2\r\n"));
   EXPECT_TRUE(absl::EndsWith(out, "Content-Length: 3\r\nConnection: close\r\n\r\nno\n"));
   out.clear();
-  AppendNote({.status = 404, .text = "no", .head_only = true}, kNow, &out);
+  const Ask head = Get("", "HEAD"), get = Get();
+  AppendNote({.status = 404, .text = "no"}, &head, kNow, &out);
   EXPECT_TRUE(absl::EndsWith(out, "Content-Length: 3\r\n\r\n")) << "what GET would have said";
   out.clear();
-  AppendNote({.status = 204, .allow = "GET"}, kNow, &out);
+  AppendNote({.status = 204, .allow = "GET"}, &get, kNow, &out);
   EXPECT_FALSE(absl::StrContains(out, "Content-Length")) << "RFC 9110, 8.6";
   out.clear();
-  AppendNote({.status = 500, .text = std::string(20'000, 'x')}, kNow, &out);
+  AppendNote({.status = 500, .text = std::string(20'000, 'x')}, &get, kNow, &out);
   EXPECT_LT(out.size(), 10'000u);
 }
 
