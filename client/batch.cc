@@ -34,7 +34,7 @@ class Batch {
     while (end.ok()) {
       end = FillWindow();
       if (end.ok() && outstanding_.empty()) return;  // all are answered
-      if (end.ok()) end = channel_.FlushOrAwaitInput();
+      if (end.ok()) end = channel_.outbox().FlushOrAwaitInput();
       if (end.ok()) end = TakeAnswers();
     }
     for (const Pending& pending : outstanding_) on_error_(pending.index, About(What(pending), end));

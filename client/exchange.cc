@@ -68,7 +68,7 @@ absl::StatusOr<Answer> Ask(Channel& channel, const protocol::RequestToSend& requ
   const std::string what = WhatWasAsked(request.mode, request.uri);
   const absl::StatusOr<uint32_t> id = channel.Queue(request);
   absl::Status status = id.status();
-  if (status.ok()) status = fd < 0 ? channel.Flush() : channel.FlushWithFd(fd);
+  if (status.ok()) status = fd < 0 ? channel.outbox().Flush() : channel.outbox().FlushWithFd(fd);
   if (!status.ok()) return About(what, status);
   return AwaitAnswer(channel, *id, what);
 }

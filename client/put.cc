@@ -48,11 +48,11 @@ struct UploadBody {
 class Sender {
  public:
   Sender(Channel& channel, const UploadBody& body, uint64_t length)
-      : channel_(channel), body_(body), length_(length) {}
+      : channel_(channel), outbox_(channel.outbox()), body_(body), length_(length) {}
 
   // Puts the next piece of the body behind what is queued.
   absl::Status QueueChunk() {
-    const absl::Span<char> room = channel_.QueueBody(std::min(kChunkBytes, length_ - queued_));
+    const absl::Span<char> room = outbox_.Room(std::min(kChunkBytes, length_ - queued_));
     for (size_t have = 0; have < room.size();) {
       const absl::StatusOr<size_t> got = body_.read(queued_ + have, room.subspan(have));
       if (!got.ok()) return got.status();
@@ -69,38 +69,39 @@ class Sender {
   // Sends until all has gone or the server says something.
   absl::Status SendOrHear() {
     if (body_.file >= 0 && length_ > kChunkBytes) {
-      const absl::StatusOr<uint64_t> sent = channel_.SendFile(body_.file, length_, body_.progress);
+      const absl::StatusOr<uint64_t> sent = outbox_.SendFile(body_.file, length_, body_.progress);
       if (!sent.ok()) return sent.status();
       queued_ = *sent;
       if (channel_.HasAnswer()) return absl::OkStatus();
     }
     while (queued_ < length_) {
       if (absl::Status status = QueueChunk(); !status.ok()) return status;
-      if (absl::Status status = channel_.FlushOrAwaitInput(); !status.ok()) return status;
+      if (absl::Status status = outbox_.FlushOrAwaitInput(); !status.ok()) return status;
       if (body_.progress)
-        body_.progress(queued_ - std::min<uint64_t>(channel_.unsent(), queued_), length_);
+        body_.progress(queued_ - std::min<uint64_t>(outbox_.unsent(), queued_), length_);
       if (queued_ < length_ && channel_.HasAnswer()) return absl::OkStatus();
     }
-    return channel_.FlushOrAwaitInput();
+    return outbox_.FlushOrAwaitInput();
   }
 
   // After an answer: sends what it did not wait for.
   absl::Status SendRest() {
-    if (absl::Status status = channel_.Flush(); !status.ok()) return status;
+    if (absl::Status status = outbox_.Flush(); !status.ok()) return status;
     while (queued_ < length_) {
       if (absl::Status status = QueueChunk(); !status.ok()) return status;
-      if (absl::Status status = channel_.Flush(); !status.ok()) return status;
+      if (absl::Status status = outbox_.Flush(); !status.ok()) return status;
     }
     return absl::OkStatus();
   }
 
-  uint64_t left() const { return length_ - queued_ + channel_.unsent(); }
+  uint64_t left() const { return length_ - queued_ + outbox_.unsent(); }
 
  private:
   Channel& channel_;
+  Outbox& outbox_;
   const UploadBody& body_;
   const uint64_t length_;
-  uint64_t queued_ = 0;  // bytes of the body that are sent, or at least in the channel's buffer
+  uint64_t queued_ = 0;  // bytes of the body that are sent, or at least in the outbox
 };
 
 // Sends `request`, a PUT, and its request.body_length bytes, with nothing else outstanding; waits
