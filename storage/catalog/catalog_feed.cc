@@ -100,9 +100,9 @@ void CatalogFeed::Refresh(absl::string_view asked) {
   while (true) {
     const Catalog::Ticket ticket = catalog_->Before(uri);
     std::optional<Entry> entry;
-    const net::UniqueFd fd(OpenPlain(tree_->root_fd(), uri.c_str(), O_PATH));
+    const net::UniqueFd fd(OpenPlain(tree_->root().fd(), uri.c_str(), O_PATH));
     if (fd.valid()) {
-      entry = EntryOf(fd.get(), tree_->root_fd(), uri);
+      entry = EntryOf(fd.get(), tree_->root().fd(), uri);
     } else if (!SaysNone(errno)) {
       lost_.store(true);
       return;
@@ -112,7 +112,7 @@ void CatalogFeed::Refresh(absl::string_view asked) {
 }
 
 absl::StatusOr<net::UniqueFd> CatalogFeed::OpenDirectory(const std::string& path) const {
-  net::UniqueFd fd = OpenDirectoryBelow(tree_->root_fd(), path);
+  net::UniqueFd fd = OpenDirectoryBelow(tree_->root().fd(), path);
   if (fd.valid()) return fd;
   if (errno != EACCES && SaysNone(errno)) return absl::NotFoundError("no such directory");
   return net::ErrnoToStatus(errno, "open a directory");

@@ -61,7 +61,7 @@ DiskLimits::DiskLimits(const Options& options) : options_(options) {
 
 void DiskLimits::AskFileSystem() {
   struct statvfs status;
-  if (fstatvfs(options_.tree->root_fd(), &status) != 0) {
+  if (fstatvfs(options_.tree->root().fd(), &status) != 0) {
     // It goes by what it knew. That does not happen to a file system of this machine.
     LOG_EVERY_N(ERROR, 1000) << "disk limits: the file system's size cannot be read";
     return;

@@ -89,7 +89,7 @@ class MemoryTier : public Overlay {
   // returned, the new one is taken back (it may have been seen), and what it replaced here stays
   // away as if evicted. A server that dies in between leaves the old one.
   //
-  // The caller has judged the URI (Tree::CheckName()).
+  // The caller has judged the URI (DiskTier::CheckName()).
   absl::StatusOr<bool> Adopt(absl::string_view uri, net::UniqueFd* fd, absl::Duration ttl,
                              absl::FunctionRef<absl::Status()> remove_from_disk,
                              absl::string_view owner = "");

@@ -43,6 +43,6 @@ absl::StatusOr<size_t> Clean(int root, const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<size_t> RemoveLeftovers(const Tree& tree) { return Clean(tree.root_fd(), ""); }
+absl::StatusOr<size_t> RemoveLeftovers(const Tree& tree) { return Clean(tree.root().fd(), ""); }
 
 }  // namespace objmapper::storage

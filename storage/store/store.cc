@@ -49,7 +49,7 @@ absl::Status About(absl::string_view what, const absl::Status& status) {
 // An error of a file that could not be made: a root that has gone is said to have. File systems say
 // ENOENT or EPERM to that.
 absl::Status WithoutRoot(const Tree& tree, const absl::Status& status) {
-  if (!absl::IsFailedPrecondition(tree.CheckRoot())) return status;
+  if (!absl::IsFailedPrecondition(tree.root().Check())) return status;
   return absl::ResourceExhaustedError(
       absl::StrCat(status.message(), "; the root has been removed or replaced"));
 }
@@ -259,7 +259,7 @@ net::Mutex& Store::LockOf(absl::string_view name) {
 absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri,
                                                        std::optional<uint64_t> size,
                                                        uint64_t stored, PutAttributes attributes) {
-  if (absl::Status fit = options_.tree->CheckName(uri); !fit.ok()) return fit;
+  if (absl::Status fit = DiskTier::CheckName(uri); !fit.ok()) return fit;
   auto [path, name] = SplitUri(uri);
   if (name.size() > NAME_MAX) {
     return absl::OutOfRangeError(absl::StrCat(What("store", uri), ": its name is too long"));
@@ -372,7 +372,7 @@ absl::StatusOr<bool> Store::Adopt(absl::string_view uri, net::ForeignFd* fd,
   // Through a descriptor that its sender could not read by, it is not read either: JudgeElsewhere()
   // says so.
   if ((fcntl(fd->get(), F_GETFL) & O_ACCMODE) == O_WRONLY) return false;
-  if (!Tree::CheckName(uri).ok() || !IsPlainName(SplitUri(uri).second)) return false;
+  if (!DiskTier::CheckName(uri).ok() || !IsPlainName(SplitUri(uri).second)) return false;
   if (tree.OpenDirectory(uri, Wait::kMayBlock).ok()) return false;
   if (LeadsThrough(uri,
                    [&](absl::string_view part) { return tree.Stat(part, Wait::kMayBlock).ok(); }))
@@ -401,7 +401,7 @@ absl::Status Store::Delete(absl::string_view uri, size_t kept_folders, const Con
 
 absl::Status Store::DeleteOnDisk(absl::string_view uri, size_t kept_folders) {
   // As a reader finds it: what is no object cannot be deleted.
-  if (absl::Status there = options_.tree->StatOnDisk(uri, Wait::kMayBlock).status(); !there.ok())
+  if (absl::Status there = options_.tree->disk().Stat(uri, Wait::kMayBlock).status(); !there.ok())
     return there;
   const auto [path, name] = SplitUri(uri);
   const absl::StatusOr<net::UniqueFd> directory =
@@ -438,7 +438,7 @@ absl::Status Store::DeleteIf(absl::string_view uri, absl::FunctionRef<bool(int f
 absl::Status Store::Unlink(absl::string_view uri, int directory, const std::string& path,
                            const std::string& name, net::UniqueFd file, size_t kept_folders) {
   if (unlinkat(directory, name.c_str(), 0) != 0) {
-    if (errno == EISDIR) return options_.tree->StatOnDisk(uri, Wait::kMayBlock).status();
+    if (errno == EISDIR) return options_.tree->disk().Stat(uri, Wait::kMayBlock).status();
     return DiskError(errno, What("delete", uri));
   }
   NoteChange(options_, uri);

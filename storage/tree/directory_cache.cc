@@ -29,7 +29,7 @@ absl::StatusOr<OpenedObject> DirectoryCache::OpenObject(absl::string_view uri, i
     const absl::string_view name = uri.substr(name_at);
     const bool seen = directory->regular.contains(name);
     absl::StatusOr<OpenedObject> object =
-        tree_->OpenIn(directory->fd->get(), name, uri, /*seen_regular=*/seen, wait);
+        tree_->disk().OpenIn(directory->fd->get(), name, uri, /*seen_regular=*/seen, wait);
     if (object.ok()) {
       if (!seen && directory->regular.size() < kNamesMax) directory->regular.emplace(name);
       return object;

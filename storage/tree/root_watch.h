@@ -16,7 +16,7 @@ class RootWatch {
   // tree: outlives it.
   explicit RootWatch(const Tree* tree) : tree_(tree) {}
 
-  // Tree::CheckRoot(), and a line in the log where it says another thing than the last time. Waits
+  // Root::Check(), and a line in the log where it says another thing than the last time. Waits
   // for the disk.
   absl::Status Check();
 

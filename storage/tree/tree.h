@@ -1,4 +1,4 @@
-// The disk tier: a directory tree under a root, opened so that no URI can leave it.
+// The objects under a root: what is in memory (overlay.h), else what is on the disk (disk_tier.h).
 //
 //   absl::StatusOr<Tree> tree = Tree::Open("/srv/objects");
 //   absl::StatusOr<OpenedObject> object = tree->OpenObject("models/llama.bin", Wait::kMayBlock);
@@ -9,7 +9,6 @@
 #pragma once
 
 #include <atomic>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -21,38 +20,23 @@
 #include "absl/strings/string_view.h"
 #include "net/unique_fd.h"
 #include "storage/tree/description.h"
+#include "storage/tree/disk_tier.h"
 #include "storage/tree/object_info.h"
 #include "storage/tree/overlay.h"
+#include "storage/tree/root.h"
 #include "storage/tree/slow_opens.h"
 #include "storage/tree/use_marks.h"
 
 namespace objmapper::storage {
 
-// How many components a URI may have: far more than anybody's folders, and few enough that to walk
-// down all of them costs microseconds. Doubled slashes and "." make none.
-inline constexpr size_t kDepthMax = 256;
-bool IsDeeperThan(absl::string_view uri, size_t levels);
-
-// kMayBlock: the disk may be asked for directories and inodes.
-// kCachedOnly: answered from the kernel's caches or not at all (RESOLVE_CACHED), nor opened on a
-// file system where that is known to take long (slow_opens.h); for event loops.
-enum class Wait : uint8_t { kMayBlock, kCachedOnly };
-
 // Thread-safe: any number of threads may call it at once. Movable.
 class Tree {
  public:
-  // Opens the root itself. NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (not a directory),
-  // UNIMPLEMENTED (the kernel has no openat2(2): it is older than 5.6; or there is no /proc, by
-  // which attributes are read and files get their names). The message names `root`.
+  // Opens the root; errors as Root::Open().
   static absl::StatusOr<Tree> Open(const std::string& root);
 
-  // Whether the root that was opened is still what its name means: FAILED_PRECONDITION says what
-  // has become of it. A tree stays with the directory that it has, since another one that comes
-  // under its name may be a disk that is not mounted yet. Asks the disk.
-  absl::Status CheckRoot() const;
-  // Has the name resolved anew, and serves what it means now; false: it is what it was. accept: may
-  // say no to the directory (O_PATH), which is the result then. Errors as Open(); the tree stays as
-  // it was then. Any thread, one at a time.
+  const Root& root() const { return disk_.root(); }
+  // As Root::Follow(), and every cache learns of it.
   absl::StatusOr<bool> FollowRoot(absl::FunctionRef<absl::Status(int root)> accept) const;
 
   // Opens the object that `uri` names.
@@ -85,42 +69,19 @@ class Tree {
   // The same, and its etag and tier: what OP_STAT tells. FindDescription() (stat_cache.h) asks the
   // index first.
   absl::StatusOr<Description> Describe(absl::string_view uri, Wait wait) const;
-  // The same without asking the overlay: of what is on the disk.
-  absl::StatusOr<ObjectInfo> StatOnDisk(absl::string_view uri, Wait wait) const;
 
-  // Whether a URI could name an object: its errors are those that OpenObject() finds before it asks
-  // the file system.
-  static absl::Status CheckName(absl::string_view uri);
-
-  // A directory of the tree, O_PATH: the start of walks for OpenIn(). Errors as OpenObject(), and
-  // NOT_FOUND when it is no directory. An empty path is the root.
-  absl::StatusOr<net::UniqueFd> OpenDirectory(absl::string_view path, Wait wait) const;
-
-  // Opens `name` in `directory` (from OpenDirectory(), borrowed). A name of one component that is
-  // no symbolic link cannot lead anywhere else, so nothing more has to be checked on the way.
-  // `uri` names the object in errors, which are not as exact as OpenObject()'s: ask that again when
-  // it matters. PERMISSION_DENIED: also for a symbolic link, and a name that is no plain one.
-  // seen_regular: the name was an object a moment ago, so O_NONBLOCK is not asked for and need not
-  // be cleared. Should it have become a FIFO since, this blocks until a signal comes
-  // (RESOURCE_EXHAUSTED). wait: as for OpenObject().
-  absl::StatusOr<OpenedObject> OpenIn(int directory, absl::string_view name, absl::string_view uri,
-                                      bool seen_regular, Wait wait) const;
+  // What is on the disk, whatever the overlay has; and as DiskTier's.
+  const DiskTier& disk() const { return disk_; }
+  absl::StatusOr<net::UniqueFd> OpenDirectory(absl::string_view path, Wait wait) const {
+    return disk_.OpenDirectory(path, wait);
+  }
+  SlowOpens& slow_opens() const { return disk_.slow_opens(); }
+  void MarkUses(UseMarks* marks) { disk_.MarkUses(marks); }
 
   // From now on OpenObject() and Stat() ask `overlay` first, which outlives the tree; null: none.
-  // Before threads share the tree. OpenIn() and OpenDirectory() speak of the disk alone.
+  // Before threads share the tree.
   void SetOverlay(Overlay* overlay) { overlay_ = overlay; }
   Overlay* overlay() const { return overlay_; }
-
-  // Which file systems are slow to open files on.
-  SlowOpens& slow_opens() const { return *slow_opens_; }
-
-  const std::string& root() const { return root_path_; }
-  // Its directory, O_PATH, borrowed: the number stays, what it means FollowRoot() changes.
-  int root_fd() const { return root_.get(); }
-
-  // From now on each object that is found is marked in `marks`, which outlives the tree; null: in
-  // none. Before threads share the tree.
-  void MarkUses(UseMarks* marks) { marks_ = marks; }
 
   // How often this server itself has changed what names mean (Store). Who remembers something of
   // the tree remembers this too, and asks again when it has grown: so a client that has been told
@@ -130,37 +91,16 @@ class Tree {
   void NoteChange() const { changes_->fetch_add(1, std::memory_order_release); }
 
  private:
-  Tree(std::string root_path, net::UniqueFd root)
-      : root_path_(std::move(root_path)), root_(std::move(root)) {}
+  explicit Tree(DiskTier disk) : disk_(std::move(disk)) {}
 
-  void MarkUse(absl::string_view uri) const {
-    if (marks_ != nullptr) marks_->Used(uri);
-  }
   // What `ask` finds in the overlay, else what `ask_disk` says. An object that moves from the disk
   // to the overlay in between is in neither at that moment, so it is looked for again.
   template <typename Ask, typename AskDisk>
   auto InBoth(absl::string_view uri, Ask ask, AskDisk ask_disk) const -> decltype(ask_disk());
-  absl::StatusOr<OpenedObject> OpenOnDisk(absl::string_view uri, Wait wait) const;
-  absl::StatusOr<Description> DescribeOnDisk(absl::string_view uri, Wait wait) const;
-  absl::StatusOr<net::UniqueFd> Resolve(absl::string_view uri, int flags, Wait wait) const;
-  // What is to be done elsewhere, by who must not wait: the file that `uri` names, and `name` in
-  // `directory`, is on a file system where opening takes long.
-  bool IsSlow(absl::string_view uri) const;
-  bool IsSlow(int directory, const char* name) const;
-  // An open has failed.
-  void NoteFailure(const SlowOpens::Timer& timer, absl::string_view uri, Wait wait) const;
 
-  std::string root_path_;
-  // O_PATH | O_DIRECTORY; its number stays, what it means FollowRoot() changes
-  net::UniqueFd root_;
-  UseMarks* marks_ = nullptr;
+  DiskTier disk_;
   Overlay* overlay_ = nullptr;
-  std::unique_ptr<SlowOpens> slow_opens_ = std::make_unique<SlowOpens>();
   std::unique_ptr<std::atomic<uint64_t>> changes_ = std::make_unique<std::atomic<uint64_t>>(0);
 };
-
-// Whether `name` is one component that can only be an object's name in its directory: not empty,
-// ".", "..", too long, reserved (reserved_name.h), nor with a slash or NUL.
-bool IsPlainName(absl::string_view name);
 
 }  // namespace objmapper::storage

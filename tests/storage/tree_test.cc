@@ -4,15 +4,10 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <limits.h>
-#include <linux/capability.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <string>
@@ -21,33 +16,12 @@
 #include "absl/strings/str_cat.h"
 #include "net/unique_fd.h"
 #include "tests/storage/tree_fixture.h"
+#include "tests/storage/without_privileges.h"
 
 namespace objmapper::storage {
 namespace {
 
 using absl::StatusCode;
-
-// Files' permissions hold for this thread as long as it lives, even if it is root's: a user is
-// above them by capabilities (capabilities(7)), which can be laid down for a while.
-class WithoutPrivileges {
- public:
-  WithoutPrivileges() {
-    EXPECT_EQ(syscall(SYS_capget, &header_, before_), 0);
-    __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
-    for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; ++i) {
-      none[i] = before_[i];
-      none[i].effective = 0;
-    }
-    EXPECT_EQ(syscall(SYS_capset, &header_, none), 0);
-  }
-  ~WithoutPrivileges() { EXPECT_EQ(syscall(SYS_capset, &header_, before_), 0); }
-  WithoutPrivileges(const WithoutPrivileges&) = delete;
-  WithoutPrivileges& operator=(const WithoutPrivileges&) = delete;
-
- private:
-  __user_cap_header_struct header_{_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct before_[_LINUX_CAPABILITY_U32S_3];
-};
 
 // A URI is a path below the root; slashes in front do not matter, nor "." or doubled ones within.
 TEST_F(TreeTest, OpensByPath) {
@@ -283,54 +257,35 @@ TEST_F(TreeTest, InfoOfRefusesOtherThanFiles) {
   EXPECT_FALSE(InfoOf(-1, "none").ok());
 }
 
-// A root that cannot be served is refused when the server starts; the message names it.
-TEST_F(TreeTest, BadRootsAreRefused) {
-  scratch_.Write("file", "");
-  const struct {
-    std::string root;
-    StatusCode code;
-  } cases[] = {
-      {scratch_.PathOf("missing"), StatusCode::kNotFound},
-      {scratch_.PathOf("file"), StatusCode::kInvalidArgument},
-      {scratch_.PathOf("file/d"), StatusCode::kNotFound},
-      {"", StatusCode::kNotFound},
-  };
-  for (const auto& [root, code] : cases) {
-    const absl::Status status = Tree::Open(root).status();
-    EXPECT_EQ(status.code(), code) << status;
-    EXPECT_TRUE(absl::StrContains(status.message(), root)) << status;
-  }
-}
-
-// A root in which nothing could be found for lack of permission is refused at the start, not with
-// every request.
-TEST_F(TreeTest, UnsearchableRootIsRefused) {
-  scratch_.MakeDirectory("locked");
-  ASSERT_EQ(chmod(scratch_.PathOf("locked").c_str(), 0600), 0);
-  const WithoutPrivileges ordinary_user;
-  const absl::Status status = Tree::Open(scratch_.PathOf("locked")).status();
-  EXPECT_EQ(status.code(), StatusCode::kPermissionDenied) << status;
-}
-
-// Without /proc it is not known when objects expire, and new files get no names: that is said at
-// the start, and not found out later.
-TEST_F(TreeTest, NeedsProc) {
-  const pid_t child = fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    if (unshare(CLONE_NEWNS) != 0 ||
-        mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-        umount2("/proc", MNT_DETACH) != 0 || access("/proc/self", F_OK) == 0) {
-      _exit(2);
+// An object that moves from the disk to memory while it is looked for is in neither for a moment:
+// it is found all the same.
+TEST_F(TreeTest, FindsWhatMovesMeanwhile) {
+  class Moving : public Overlay {
+   public:
+    std::optional<absl::StatusOr<OpenedObject>> Open(absl::string_view) override {
+      return std::nullopt;
     }
-    const absl::Status status = Tree::Open(scratch_.path()).status();
-    _exit(absl::IsUnimplemented(status) && absl::StrContains(status.message(), "no /proc") ? 0 : 1);
-  }
-  int status;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
-    GTEST_SKIP() << "nothing can be unmounted here";
-  EXPECT_EQ(status, 0);
+    std::optional<absl::StatusOr<ObjectInfo>> Stat(absl::string_view) override {
+      if (asked++ == 0) return std::nullopt;
+      return ObjectInfo();
+    }
+    bool Has(absl::string_view) const override { return has; }
+    bool has = true;
+    int asked = 0;
+  };
+  Moving overlay;
+  tree_->SetOverlay(&overlay);
+  EXPECT_TRUE(tree_->Stat("a", Wait::kMayBlock).ok());
+  EXPECT_EQ(overlay.asked, 2);
+  overlay = Moving();
+  EXPECT_TRUE(tree_->Describe("a", Wait::kMayBlock).ok());
+  // It has it, and never gives it: there is an end to that.
+  EXPECT_TRUE(absl::IsNotFound(Open("a").status()));
+  // What is in neither is looked for once.
+  overlay = Moving();
+  overlay.has = false;
+  EXPECT_TRUE(absl::IsNotFound(tree_->Stat("a", Wait::kMayBlock).status()));
+  tree_->SetOverlay(nullptr);
 }
 
 // What has become of the root is told; another directory of its name is served from when that is
@@ -338,16 +293,16 @@ TEST_F(TreeTest, NeedsProc) {
 TEST_F(TreeTest, FollowsItsRoot) {
   const auto any = [](int) { return absl::OkStatus(); };
   scratch_.Write("a", "first");
-  EXPECT_TRUE(tree_->CheckRoot().ok());
+  EXPECT_TRUE(tree_->root().Check().ok());
   EXPECT_EQ(tree_->FollowRoot(any).value_or(true), false);
   const std::string moved = scratch_.outside() + "/moved";
   ASSERT_EQ(rename(scratch_.path().c_str(), moved.c_str()), 0);
-  EXPECT_TRUE(absl::StrContains(tree_->CheckRoot().message(), "moved away"));
+  EXPECT_TRUE(absl::StrContains(tree_->root().Check().message(), "moved away"));
   EXPECT_TRUE(absl::IsNotFound(tree_->FollowRoot(any).status()));
   ExpectContent("a", "first");
   ASSERT_EQ(mkdir(scratch_.path().c_str(), 0755), 0);
   scratch_.Write("a", "second");
-  EXPECT_TRUE(absl::StrContains(tree_->CheckRoot().message(), "another directory"));
+  EXPECT_TRUE(absl::StrContains(tree_->root().Check().message(), "another directory"));
   EXPECT_TRUE(
       absl::IsAborted(tree_->FollowRoot([](int) { return absl::AbortedError("no"); }).status()));
   ExpectContent("a", "first");
@@ -355,7 +310,7 @@ TEST_F(TreeTest, FollowsItsRoot) {
   EXPECT_TRUE(tree_->FollowRoot(any).value_or(false));
   EXPECT_GT(tree_->changes(), before);
   ExpectContent("a", "second");
-  EXPECT_TRUE(tree_->CheckRoot().ok());
+  EXPECT_TRUE(tree_->root().Check().ok());
 }
 
 }  // namespace
