@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "copypath/checked_read.h"
 #include "storage/tree/object_info.h"
 #include "text/printable.h"
 
@@ -162,8 +163,9 @@ BodySender::Composed BodySender::ComposePart(protocol::Dialect dialect, const Re
   CachedObject* const object = ref.get();
   auto bytes = std::make_unique_for_overwrite<char[]>(extent.length);
   const bool seen_now = object->checked_ns() == now_ns;
-  absl::Status read = object->error().ok() ? object->Read(extent.offset, extent.length, bytes.get())
-                                           : object->error();
+  absl::Status read = object->error().ok()
+                          ? ReadAtHand(*object, extent.offset, extent.length, bytes.get())
+                          : object->error();
   if (absl::IsUnavailable(read)) {
     for (size_t index = FirstWindow(extent); index <= LastWindow(extent); ++index)
       objects_->BringIn(object, index, now_ns);
@@ -176,7 +178,7 @@ BodySender::Composed BodySender::ComposePart(protocol::Dialect dialect, const Re
       read = after.status();
     } else if (*after != object->info()) {
       if (!seen_now) return Composed::kChanged;
-      read = object->CheckUnchanged();  // it may have been appended to
+      read = CheckUnchanged(*object);  // it may have been appended to
     }
   } else if (absl::IsAborted(read) && !seen_now) {
     return Composed::kChanged;
@@ -223,7 +225,7 @@ BodySender::Step BodySender::Continue(Gather* out, int64_t now_ns) {
   // All but the last piece has left: now it counts whether the object is still what was promised.
   const size_t bytes = std::min(window_end, end_) - at_;
   char piece[kHeldBack];
-  const absl::Status read = object->ReadChecked(at_, bytes, piece);
+  const absl::Status read = ReadChecked(*object, at_, bytes, piece);
   if (absl::IsUnavailable(read)) {
     objects_->BringIn(object, index, now_ns);
     object->Await(waiter_);
@@ -241,7 +243,7 @@ BodySender::Step BodySender::Move(Gather* out, int64_t now_ns) {
   moved_ = 0;
   if (std::exchange(begun_, true)) {
     // Time has passed since the answer was composed.
-    const absl::Status unchanged = object->CheckUnchanged();
+    const absl::Status unchanged = CheckUnchanged(*object);
     if (!unchanged.ok()) return Break(std::string(unchanged.message()));
   }
   const uint64_t turn_bytes = mover_.turn_bytes();

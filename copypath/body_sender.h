@@ -6,9 +6,9 @@
 //
 // Invariant: a file that changes while its body is sent cannot make up bytes. Small objects are
 // sent from a copy; parts of larger ones are read and checked; the rest is sent from a mapping but
-// for the last piece, which is read and checked after the rest has left (CachedObject::
-// ReadChecked()), or is moved inside the kernel, checked before each turn. Sending a part of a body
-// and then closing is how the client learns that there is no more.
+// for the last piece, which is read and checked after the rest has left (checked_read.h), or is
+// moved inside the kernel, checked before each turn. Sending a part of a body and then closing is
+// how the client learns that there is no more.
 #pragma once
 
 #include <cstdint>

@@ -4,17 +4,13 @@
 
 #include <errno.h>
 #include <glog/logging.h>
-#include <sched.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "net/clock.h"
 #include "net/errno_status.h"
 #include "net/foreign_fd.h"
 #include "storage/tree/description.h"
@@ -22,9 +18,6 @@
 
 namespace objmapper::copypath {
 namespace {
-// How long an append may take to be seen as one; the loop waits, which it does for nothing else.
-constexpr int64_t kAppendNs = 1'000'000;
-
 // From this size on it may take long to let go of an object that has been removed.
 constexpr uint64_t kLargeBytes = 16 * 1024 * 1024;
 // What an object holds of the kernel's.
@@ -96,52 +89,6 @@ absl::Status CachedObject::Map() {
   prepared_ = true;
   windows_.Begin(fd(), size(), map_);
   return absl::OkStatus();
-}
-
-absl::Status CachedObject::ReadChecked(uint64_t offset, size_t bytes, char* out) const {
-  const absl::Status read = Read(offset, bytes, out);
-  return read.ok() ? CheckUnchanged() : read;
-}
-
-absl::Status CachedObject::Read(uint64_t offset, size_t bytes, char* out) const {
-  size_t have = 0;
-  int flags = RWF_NOWAIT;
-  while (have < bytes) {
-    iovec piece{out + have, bytes - have};
-    const ssize_t got = preadv2(fd(), &piece, 1, static_cast<off_t>(offset + have), flags);
-    if (got > 0) {
-      have += static_cast<size_t>(got);
-    } else if (got == 0) {
-      return absl::AbortedError(absl::StrCat(text::Quoted(uri_), " has become shorter"));
-    } else if (errno == EOPNOTSUPP) {
-      flags = 0;  // a file system in memory, which cannot block
-    } else if (errno == EAGAIN) {
-      return absl::UnavailableError("not in the page cache");
-    } else if (errno != EINTR) {
-      return net::ErrnoToStatus(errno, absl::StrCat("read ", text::Quoted(uri_)));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CachedObject::CheckUnchanged() const {
-  int64_t give_up_ns = 0;
-  while (true) {
-    const absl::StatusOr<storage::ObjectInfo> after = storage::InfoOf(fd(), uri_);
-    if (!after.ok()) return after.status();
-    if (after->size > info().size || *after == info()) return absl::OkStatus();
-    if (after->size == info().size) {
-      if (after->mtime_ns == info().mtime_ns) return absl::OkStatus();
-      // An append sets the time before it sets the size, and looks like this in between.
-      const int64_t now_ns = net::NowNs();
-      if (give_up_ns == 0) give_up_ns = now_ns + kAppendNs;
-      if (now_ns < give_up_ns) {
-        sched_yield();
-        continue;
-      }
-    }
-    return absl::AbortedError(absl::StrCat(text::Quoted(uri_), " was changed while it was sent"));
-  }
 }
 
 }  // namespace objmapper::copypath

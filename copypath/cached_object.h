@@ -93,18 +93,6 @@ class CachedObject {
   // Asked of the kernel once Map() has been called.
   Windows& windows() { return windows_; }
 
-  // Whether the object is still the version that was promised: not shorter, and not rewritten at
-  // the same length. What was only appended to, renamed or deleted is as good as it was. ABORTED:
-  // it is not.
-  absl::Status CheckUnchanged() const;
-
-  // Reads [offset, offset+bytes) of the object into `out` through read(2), which unlike a
-  // mapping sees the end of a file that has been cut. The pages are expected in the cache:
-  // UNAVAILABLE when they are not; ABORTED when the object has become shorter.
-  absl::Status Read(uint64_t offset, size_t bytes, char* out) const;
-  // And then asks CheckUnchanged().
-  absl::Status ReadChecked(uint64_t offset, size_t bytes, char* out) const;
-
   // `waiter` is told of the next change, once; it stops waiting before it goes.
   void Await(ObjectWaiter* waiter);
   void StopAwaiting(ObjectWaiter* waiter) { std::erase(waiters_, waiter); }
