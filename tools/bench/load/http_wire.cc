@@ -1,5 +1,7 @@
-// HTTP/1.1: a GET of a static file.
+// HTTP/1.1: GET, HEAD and PUT of static files.
 #include <string.h>
+
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -15,6 +17,7 @@ constexpr absl::string_view kLineEnd = "\r\n";
 constexpr absl::string_view kHeadEnd = "\r\n\r\n";
 constexpr absl::string_view kVersion = "HTTP/1.";  // then a digit, a blank and the status
 constexpr size_t kStatusAt = 9;
+constexpr size_t kStatusBytes = 3;
 
 // When `line` is the field `name` (with its colon), its value is left in *value.
 bool IsField(absl::string_view line, absl::string_view name, absl::string_view* value) {
@@ -23,13 +26,33 @@ bool IsField(absl::string_view line, absl::string_view name, absl::string_view* 
   return true;
 }
 
+// Whether it is the answer that was asked for: an object that was created, or replaced, is stored.
+bool IsWanted(Ask ask, absl::string_view status) {
+  if (ask == Ask::kRevalidate) return status == "304";
+  if (ask == Ask::kPut) return status == "200" || status == "201" || status == "204";
+  return status == "200";
+}
+
+// RFC 9112, 6.3: these end with their head, whatever length it tells.
+bool HasNoBody(Ask ask, absl::string_view status) {
+  return ask == Ask::kHead || status == "204" || status == "304";
+}
+
 class Http : public WireDriver {
  public:
-  std::string Request(Ask, absl::string_view name, absl::string_view) const override {
-    return absl::StrCat("GET /", name, " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  explicit Http(std::map<std::string, std::string> tags) : tags_(std::move(tags)) {}
+
+  std::string Request(Ask ask, absl::string_view name, absl::string_view body) const override {
+    const absl::string_view method = ask == Ask::kHead ? "HEAD" : ask == Ask::kPut ? "PUT" : "GET";
+    std::string fields = "Host: localhost\r\n";
+    if (ask == Ask::kPut) absl::StrAppend(&fields, "Content-Length: ", body.size(), kLineEnd);
+    const auto tag = tags_.find(std::string(name));
+    if (ask == Ask::kRevalidate && tag != tags_.end())
+      absl::StrAppend(&fields, "If-None-Match: ", tag->second, kLineEnd);
+    return absl::StrCat(method, " /", name, " HTTP/1.1\r\n", fields, kLineEnd, body);
   }
 
-  Head Next(absl::string_view input, Ask, uint32_t) const override {
+  Head Next(absl::string_view input, Ask ask, uint32_t) const override {
     const size_t compared = std::min(input.size(), kVersion.size());
     if (input.substr(0, compared) != kVersion.substr(0, compared)) {
       return BrokenHead("an answer does not begin with HTTP/1.");
@@ -40,9 +63,11 @@ class Http : public WireDriver {
     const size_t bytes = static_cast<const char*>(found) - input.data();
     const absl::string_view lines = input.substr(0, bytes);
     const absl::string_view status_line = lines.substr(0, lines.find(kLineEnd));
+    const absl::string_view status =
+        status_line.substr(std::min(kStatusAt, status_line.size()), kStatusBytes);
 
     Head head = AnswerHead(bytes + kHeadEnd.size());
-    head.ok = absl::StartsWith(status_line.substr(std::min(kStatusAt, status_line.size())), "200");
+    head.ok = IsWanted(ask, status);
     if (!head.ok) head.message = status_line;
     bool has_length = false;
     for (const absl::string_view line : absl::StrSplit(lines, kLineEnd)) {
@@ -56,13 +81,23 @@ class Http : public WireDriver {
         return BrokenHead("an answer has a Transfer-Encoding; only Content-Length is read");
       }
     }
-    if (!has_length) return BrokenHead("an answer has no Content-Length");
+    if (HasNoBody(ask, status)) {
+      head.body_bytes = 0;
+    } else if (!has_length) {
+      return BrokenHead("an answer has no Content-Length");
+    }
     return head;
   }
+
+ private:
+  const std::map<std::string, std::string> tags_;
 };
 
 }  // namespace
 
-std::unique_ptr<WireDriver> MakeHttp() { return std::make_unique<Http>(); }
+std::unique_ptr<WireDriver> MakeHttp() { return MakeHttp({}); }
+std::unique_ptr<WireDriver> MakeHttp(std::map<std::string, std::string> tags) {
+  return std::make_unique<Http>(std::move(tags));
+}
 
 }  // namespace objmapper::bench

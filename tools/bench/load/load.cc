@@ -375,7 +375,9 @@ void LoadResult::Add(const LoadResult& part) {
 }
 
 absl::StatusOr<std::unique_ptr<Load>> Load::Connect(const Endpoint& endpoint,
-                                                    const LoadOptions& options) {
+                                                    const LoadOptions& wanted) {
+  LoadOptions options = wanted;
+  if (endpoint.depth > 0) options.depth = endpoint.depth;
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   absl::StatusOr<Target> target = TargetOf(endpoint);
   if (!target.ok()) return target.status();

@@ -27,7 +27,7 @@ enum class Transport : uint8_t { kUnix, kTcp };
 // The languages that contenders speak. The same objects are asked for by the same names in each.
 enum class Wire : uint8_t {
   kObjmapper,  // docs/protocol.md: our models, and the floors, which speak just enough of it
-  kHttp,       // GET /name, HTTP/1.1, persistent: nginx, lighttpd, h2o
+  kHttp,       // GET /name and the like, HTTP/1.1, persistent: nginx, lighttpd, h2o, our models
   kRedis,      // GET name (RESP2)
   kMemcached,  // get name (text protocol)
   kDbus,       // a method call Open(s) -> h on a bus, by sd-bus's wire format: descriptors alone
@@ -38,16 +38,21 @@ struct Endpoint {
   Transport transport = Transport::kUnix;
   std::string path;   // kUnix: the socket's
   uint16_t port = 0;  // kTcp: on 127.0.0.1
+  // A contender that is always asked so many requests at a time, whatever LoadOptions::depth says:
+  // beside the same server asked otherwise it shows what pipelining brings. 0: what that says.
+  int depth = 0;
 };
 
 // ---- What it asks, and what came of it ----
 
 enum class Ask : uint8_t {
   kFdPass,
-  kCopy,
+  kCopy,  // HTTP: GET
   kSplice,
-  kPut,    // stores bytes under the name
-  kPutFd,  // stores a sealed memfd, by its descriptor
+  kPut,         // stores bytes under the name
+  kPutFd,       // stores a sealed memfd, by its descriptor
+  kHead,        // HTTP alone: HEAD
+  kRevalidate,  // HTTP alone: GET with If-None-Match, which 304 answers
 };
 inline bool Stores(Ask ask) { return ask == Ask::kPut || ask == Ask::kPutFd; }
 

@@ -15,7 +15,7 @@ namespace {
 using protocol::Dialect;
 using protocol::ResponseParser;
 
-constexpr protocol::Mode kModes[] = {  // by Ask
+constexpr protocol::Mode kModes[] = {  // by Ask, as far as both dialects have it
     protocol::Mode::kFdPass, protocol::Mode::kCopy, protocol::Mode::kSplice, protocol::Mode::kPut,
     protocol::Mode::kPutFd};
 

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -76,7 +77,8 @@ class WireDriver {
 };
 
 // The driver for what `options` ask of `endpoint`. INVALID_ARGUMENT: it cannot be asked there; the
-// message says why.
+// message says why. For Ask::kRevalidate the server is asked for its objects' ETags; what
+// EntityTags() returns goes wrong then.
 absl::StatusOr<std::unique_ptr<WireDriver>> MakeWireDriver(const Endpoint& endpoint,
                                                            const LoadOptions& options);
 
@@ -91,9 +93,11 @@ std::unique_ptr<WireDriver> MakeObjmapperV1();
 std::unique_ptr<WireDriver> MakeObjmapperV2(bool descriptors, bool batch, bool stores,
                                             uint16_t depth);
 
-// HTTP/1.1, persistent, as much as a GET of a static file needs (RFC 9112). Answers must have a
-// Content-Length; chunked ones are broken answers.
+// HTTP/1.1, persistent, as much as GET, HEAD and PUT of static files need (RFC 9112). Answers that
+// have a body must have a Content-Length; chunked ones are broken answers.
 std::unique_ptr<WireDriver> MakeHttp();
+// With these objects' ETags, by their names, for Ask::kRevalidate.
+std::unique_ptr<WireDriver> MakeHttp(std::map<std::string, std::string> tags);
 
 // redis's protocol, RESP2, as much as GET and SET need.
 std::unique_ptr<WireDriver> MakeRedis();

@@ -10,6 +10,7 @@
 #include <ostream>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "net/address.h"
@@ -26,6 +27,7 @@ struct Case {
   std::string name;
   Transport transport = Transport::kUnix;
   LoadOptions options;
+  Wire wire = Wire::kObjmapper;
 };
 
 std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.name; }
@@ -56,6 +58,12 @@ std::vector<Case> Cases() {
     cases.push_back(Make("v1" + suffix, Transport::kUnix, Ask::kFdPass, depth));
     cases.back().options.v1 = true;
   }
+  for (const auto& [name, ask] : {std::pair("get", Ask::kCopy), std::pair("head", Ask::kHead),
+                                  std::pair("revalidate", Ask::kRevalidate)}) {
+    cases.push_back(Make(absl::StrCat(name, "_unix"), Transport::kUnix, ask, 1));
+    cases.push_back(Make(absl::StrCat(name, "_tcp"), Transport::kTcp, ask, 4));
+    for (size_t i = cases.size() - 2; i < cases.size(); ++i) cases[i].wire = Wire::kHttp;
+  }
   cases.push_back(Make("batch", Transport::kUnix, Ask::kFdPass, 64));
   cases.back().options.batch = true;
   cases.push_back(Make("mix", Transport::kUnix, Ask::kFdPass, 4));
@@ -77,7 +85,9 @@ std::vector<Case> Cases() {
 
 class LoadTest : public testing::TestWithParam<Case> {
  protected:
-  static uint64_t BodyBytes(Ask ask) { return ask == Ask::kFdPass ? 0 : kBytes; }
+  static uint64_t BodyBytes(Ask ask) {
+    return ask == Ask::kCopy || ask == Ask::kSplice ? kBytes : 0;
+  }
 };
 
 // Whatever is asked, however: no errors, every answer has the object's length, both sides of a mix
@@ -88,8 +98,7 @@ TEST_P(LoadTest, CountsWhatTheServerSent) {
   tree.Add("b", e2e::Pattern(2, kBytes));
   e2e::ServerProcess server(tree.root(), {});
   const Case& c = GetParam();
-  const Endpoint endpoint = {Wire::kObjmapper, c.transport, server.socket_path(),
-                             server.tcp_port()};
+  const Endpoint endpoint = {c.wire, c.transport, server.socket_path(), server.tcp_port()};
   absl::StatusOr<std::unique_ptr<Load>> load = Load::Connect(endpoint, c.options);
   ASSERT_TRUE(load.ok()) << load.status();
   for (int run = 0; run < 2; ++run) {
@@ -194,6 +203,38 @@ TEST(LoadErrorTest, NothingButRefusalsIsNotSilence) {
   EXPECT_NE(std::string(status.message()).find("silent.sock: nothing was answered"),
             std::string::npos)
       << status;
+}
+
+// Before a version can be asked after, it has to be known.
+TEST(LoadErrorTest, RevalidatesOnlyWhatIsThere) {
+  e2e::ObjectTree tree;
+  tree.Add("a", "x");
+  e2e::ServerProcess server(tree.root(), {});
+  LoadOptions options;
+  options.first = Ask::kRevalidate;
+  options.first_names = {"a", "absent"};
+  const absl::Status status =
+      Load::Connect({.wire = Wire::kHttp, .path = server.socket_path()}, options).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(std::string(status.message()).find("absent: a HEAD was answered: HTTP/1.1 404"),
+            std::string::npos)
+      << status;
+}
+
+// An endpoint's depth wins over that of the options: one that V2 cannot have is refused.
+TEST(LoadErrorTest, DepthOfTheEndpoint) {
+  e2e::ObjectTree tree;
+  tree.Add("a", "x");
+  e2e::ServerProcess server(tree.root(), {});
+  LoadOptions options;
+  options.first = Ask::kCopy;
+  options.first_names = {"a"};
+  options.connections = 1;
+  Endpoint endpoint = {.path = server.socket_path()};
+  endpoint.depth = UINT16_MAX + 1;  // more than V2 has
+  EXPECT_EQ(Load::Connect(endpoint, options).status().code(), absl::StatusCode::kInvalidArgument);
+  endpoint.depth = 16;
+  EXPECT_TRUE(Load::Connect(endpoint, options).ok());
 }
 
 // A socket that nobody listens on is named.

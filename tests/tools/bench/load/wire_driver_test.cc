@@ -82,6 +82,23 @@ INSTANTIATE_TEST_SUITE_P(
                12, 0, false},
         Canned{"http_404", MakeHttp, Ask::kCopy,
                "HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\n", false, 3, 0, false},
+        // A head tells the length of a body that does not come.
+        Canned{"http_head", MakeHttp, Ask::kHead, "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n",
+               true, 0, 0, false},
+        Canned{"http_head_404", MakeHttp, Ask::kHead,
+               "HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\n", false, 0, 0, false},
+        Canned{"http_304", MakeHttp, Ask::kRevalidate,
+               "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n", true, 0, 0, false},
+        Canned{"http_not_304", MakeHttp, Ask::kRevalidate,
+               "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n", false, 12, 0, false},
+        Canned{"http_304_unasked", MakeHttp, Ask::kCopy, "HTTP/1.1 304 Not Modified\r\n\r\n", false,
+               0, 0, false},
+        Canned{"http_created", MakeHttp, Ask::kPut,
+               "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", true, 0, 0, false},
+        Canned{"http_replaced", MakeHttp, Ask::kPut, "HTTP/1.1 204 No Content\r\n\r\n", true, 0, 0,
+               false},
+        Canned{"http_not_stored", MakeHttp, Ask::kPut,
+               "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 4\r\n\r\n", false, 4, 0, false},
         Canned{"redis", MakeRedis, Ask::kCopy, "$12\r\n", true, 12, 2, false},
         Canned{"redis_nil", MakeRedis, Ask::kCopy, "$-1\r\n", false, 0, 0, false},
         Canned{"redis_error", MakeRedis, Ask::kCopy, "-ERR no\r\n", false, 0, 0, false},
@@ -128,6 +145,36 @@ INSTANTIATE_TEST_SUITE_P(
                               BYTES("l\2\1\1\0\0\0\0\x09\0\0\0\x08\0\0\0"
                                     "\5\1s\0\xff\xff\xff\xff")}),
     [](const auto& info) { return info.param.name; });
+
+// Each method has the fields that it needs, and no others.
+TEST(HttpTest, Requests) {
+  const std::unique_ptr<WireDriver> http = MakeHttp({{"a", "\"1-2\""}});
+  const std::string host = " HTTP/1.1\r\nHost: localhost\r\n";
+  EXPECT_EQ(http->Request(Ask::kCopy, "a", ""), "GET /a" + host + "\r\n");
+  EXPECT_EQ(http->Request(Ask::kHead, "a", ""), "HEAD /a" + host + "\r\n");
+  EXPECT_EQ(http->Request(Ask::kRevalidate, "a", ""),
+            "GET /a" + host + "If-None-Match: \"1-2\"\r\n\r\n");
+  EXPECT_EQ(http->Request(Ask::kPut, "a", "body"),
+            "PUT /a" + host + "Content-Length: 4\r\n\r\nbody");
+}
+
+// What only one language has is not asked in another.
+TEST(MakeWireDriverTest, RefusesWhatTheWireHasNot) {
+  const auto code = [](Wire wire, Ask ask) {
+    LoadOptions options;
+    options.first = ask;
+    return MakeWireDriver({.wire = wire}, options).status().code();
+  };
+  for (const Wire wire : {Wire::kObjmapper, Wire::kRedis, Wire::kMemcached}) {
+    EXPECT_EQ(code(wire, Ask::kHead), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(code(wire, Ask::kRevalidate), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(code(wire, Ask::kPut), absl::StatusCode::kOk);
+  }
+  EXPECT_EQ(code(Wire::kHttp, Ask::kHead), absl::StatusCode::kOk);
+  EXPECT_EQ(code(Wire::kHttp, Ask::kPut), absl::StatusCode::kOk);
+  EXPECT_EQ(code(Wire::kHttp, Ask::kPutFd), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(code(Wire::kHttp, Ask::kFdPass), absl::StatusCode::kInvalidArgument);
+}
 
 // HELLO_ACK opens a V2 connection, unless it grants less than was asked for.
 TEST(OpeningTest, V2) {
