@@ -28,6 +28,9 @@ const std::vector<Group>& Groups() {
        StartModel,
        {"mode_routing", "other_build", "auto", "thread_per_request", "thread_per_connection",
         "thread_pool", "accept_pool", "work_stealing", "epoll", "uring", "seda"}},
+      {Kind::kModel,
+       StartModelHttp,
+       {"mode_routing_http", "mode_routing_http_16", "other_build_http"}},
       {Kind::kFloor,
        StartFloor,
        {"floor_fdpass", "floor_fdpass_poll", "floor_fdpass_v1", "floor_fdpass_v1_two",
@@ -86,7 +89,7 @@ void Contender::Start(std::vector<std::string> argv, const std::string& log_suff
   if (process != nullptr) processes_.push_back(std::move(process));
 }
 
-void Contender::Await(Wire wire, Transport transport) {
+void Contender::Await(Wire wire, Transport transport, int depth) {
   const net::Address address = this->address(transport);
   const absl::Time deadline = absl::Now() + kStartTime;
   while (status_.ok()) {
@@ -99,7 +102,8 @@ void Contender::Await(Wire wire, Transport transport) {
     }
     absl::SleepFor(absl::Milliseconds(10));
   }
-  endpoints_.push_back({.wire = wire, .transport = transport, .path = path_, .port = port_});
+  endpoints_.push_back(
+      {.wire = wire, .transport = transport, .path = path_, .port = port_, .depth = depth});
 }
 
 void Contender::AwaitLog(const std::string& text) {

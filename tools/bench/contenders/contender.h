@@ -42,6 +42,7 @@ struct ContenderOptions {
   std::vector<std::string> flags;  // kModel: more flags for the server
   std::string other_server;        // "other_build": the server's binary
   int connections_max = 1000;      // that will be open at once; limits are set accordingly
+  bool stores = false;             // nginx: objects can be stored by PUT (kModel: see `flags`)
   std::string work_dir;            // for sockets, configuration and logs; exists, a short path
 };
 
@@ -85,8 +86,9 @@ class Contender {
   void Start(std::vector<std::string> argv, const std::string& log_suffix = "",
              int descriptor_3 = -1);
   // It is to listen at path() or port(), and speak `wire`: waits until it accepts a connection
-  // there, kStartTime at most. UNAVAILABLE or DEADLINE_EXCEEDED, with the end of the log.
-  void Await(Wire wire, Transport transport);
+  // there, kStartTime at most. UNAVAILABLE or DEADLINE_EXCEEDED, with the end of the log. `depth`:
+  // as Endpoint has it.
+  void Await(Wire wire, Transport transport, int depth = 0);
   // Waits until the process started last has said `text` in its log.
   void AwaitLog(const std::string& text);
   // Checks a step that the process started last has to do with: with the end of its log.

@@ -18,6 +18,14 @@ void Launch(Contender& contender, const std::string& config, std::vector<std::st
   contender.Await(Wire::kHttp, Transport::kTcp);
 }
 
+// nginx: objects can be stored (ngx_http_dav_module). A body goes to a file among those of
+// client_body_temp_path, which are on the objects' file system, so that it gets its name by a
+// rename; the buffer is as large as our server's pieces, so that both write as often.
+constexpr char kNginxStores[] = R"(
+  dav_methods PUT;
+  client_max_body_size 0;
+  client_body_buffer_size 256k;)";
+
 // Connections for one of several workers, if all go to the same.
 int WorkerConnections(const ContenderOptions& options) { return options.connections_max + 64; }
 
@@ -48,20 +56,22 @@ http {
   proxy_temp_path $2/nginx.proxy;
   fastcgi_temp_path $2/nginx.fastcgi;
   uwsgi_temp_path $2/nginx.uwsgi;
-  scgi_temp_path $2/nginx.scgi;
+  scgi_temp_path $2/nginx.scgi;$8
   server { listen unix:$5 backlog=4096; listen 127.0.0.1:$6 backlog=4096; root $7; }
 }
 )",
       // Else root's workers would become www-data, which may not read the folder.
       geteuid() == 0 ? "user root;\n" : "", Cores(), options.work_dir, WorkerConnections(options),
-      objects.objects.size() + 16, contender.path(), contender.port(), objects.root);
+      objects.objects.size() + 16, contender.path(), contender.port(), objects.root,
+      options.stores ? kNginxStores : "");
   Launch(contender, config, {program, "-e", "stderr", "-p", options.work_dir, "-c"});
 }
 
 void StartLighttpd(const ContenderOptions& options, const ObjectSet& objects,
                    Contender& contender) {
   const std::string program = contender.Take(InstalledProgram("lighttpd", "lighttpd"));
-  // It closes a connection after 65535 requests at the latest: the setting is 16 bits wide.
+  // It closes a connection after 65535 requests at the latest: the setting is 16 bits wide. What
+  // has no type gets neither ETag nor Last-Modified, which the others say.
   const std::string config = absl::Substitute(
       R"(server.document-root = "$0"
 server.bind = "$1"
@@ -77,6 +87,7 @@ server.max-write-idle = 3600
 server.network-backend = "sendfile"
 server.stat-cache-engine = "simple"
 server.event-handler = "linux-sysepoll"
+mimetype.assign = ( "" => "application/octet-stream" )
 )",
       objects.root, contender.path(), contender.port(), Cores(), WorkerConnections(options),
       2 * WorkerConnections(options) + 64);

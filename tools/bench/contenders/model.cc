@@ -1,4 +1,5 @@
-// objmapper's own server, with one of its concurrency models; and this program again, as a floor.
+// objmapper's own server, with one of its concurrency models, in its own protocol and in HTTP; and
+// this program again, as a floor.
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -32,20 +33,20 @@ absl::Status AskOnce(const net::Address& address, const std::string& name) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-void StartModel(const ContenderOptions& options, const ObjectSet& objects, Contender& contender) {
-  const bool other = options.name == "other_build";
+// `model`: --concurrency_model, or "other_build". `wire` and `depth`: how it is to be asked.
+void StartServer(const std::string& model, Wire wire, int depth, const ContenderOptions& options,
+                 const ObjectSet& objects, Contender& contender) {
+  const bool other = model == "other_build";
   if (other && options.other_server.empty()) {
     contender.Check(absl::InvalidArgumentError(
-        "other_build: which? --other_server=PATH names the server's binary"));
+        absl::StrCat(options.name, ": which? --other_server=PATH names the server's binary")));
   }
   std::vector<std::string> argv = {
       other ? options.other_server : contender.Take(BuiltProgram("server/server")),
       absl::StrCat("--root=", objects.root),
       absl::StrCat("--listen_unix=", contender.path()),
       absl::StrCat("--listen_tcp=127.0.0.1:", contender.port()),
-      absl::StrCat("--concurrency_model=", other ? "mode_routing" : options.name),
+      absl::StrCat("--concurrency_model=", other ? "mode_routing" : model),
       // Some for those that look whether it is there.
       absl::StrCat("--max_connections=", options.connections_max + 16),
       "--idle_timeout=0",
@@ -53,10 +54,23 @@ void StartModel(const ContenderOptions& options, const ObjectSet& objects, Conte
   };
   argv.insert(argv.end(), options.flags.begin(), options.flags.end());
   contender.Start(std::move(argv));
-  contender.Await(Wire::kObjmapper, Transport::kUnix);
-  contender.Await(Wire::kObjmapper, Transport::kTcp);
+  contender.Await(wire, Transport::kUnix, depth);
+  contender.Await(wire, Transport::kTcp, depth);
   if (!contender.status().ok()) return;
   contender.CheckWithLog(AskOnce(contender.address(Transport::kUnix), objects.objects[0].name));
+}
+
+}  // namespace
+
+void StartModel(const ContenderOptions& options, const ObjectSet& objects, Contender& contender) {
+  StartServer(options.name, Wire::kObjmapper, 0, options, objects, contender);
+}
+
+void StartModelHttp(const ContenderOptions& options, const ObjectSet& objects,
+                    Contender& contender) {
+  const int depth = absl::EndsWith(options.name, "_16") ? 16 : 0;
+  const std::string model = options.name.substr(0, options.name.find("_http"));
+  StartServer(model, Wire::kHttp, depth, options, objects, contender);
 }
 
 void StartFloor(const ContenderOptions& options, const ObjectSet& objects, Contender& contender) {

@@ -4,16 +4,23 @@
 #include <sys/socket.h>
 #include <systemd/sd-bus.h>
 
+#include <fstream>
+#include <iterator>
+#include <utility>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/tools/bench/contenders/asker.h"
 #include "tests/tools/bench/contenders/served_folder.h"
+#include "tools/bench/load/entity_tags.h"
+#include "tools/bench/load/wire_driver.h"
 
 namespace objmapper::bench {
 namespace {
 
 std::string RequestFor(Wire wire, const std::string& name) {
-  if (wire == Wire::kHttp) return absl::StrCat("GET /", name, " HTTP/1.1\r\nHost: x\r\n\r\n");
+  if (wire == Wire::kHttp)
+    return absl::StrCat("GET /", name, " HTTP/1.1\r\nHost: localhost\r\n\r\n");
   if (wire == Wire::kRedis) {
     return absl::StrCat("*2\r\n$3\r\nGET\r\n$", name.size(), "\r\n", name, "\r\n");
   }
@@ -97,6 +104,69 @@ TEST_P(PeersTest, Serves) {
 
 INSTANTIATE_TEST_SUITE_P(All, PeersTest, testing::ValuesIn(ContenderNames(Kind::kPeer)),
                          [](const auto& info) { return info.param; });
+// Ours, where it speaks what the others speak.
+INSTANTIATE_TEST_SUITE_P(Ours, PeersTest,
+                         testing::Values("mode_routing_http", "mode_routing_http_16"),
+                         [](const auto& info) { return info.param; });
+
+// One that is asked many requests at a time says so.
+TEST(HttpContendersTest, Depth) {
+  const ServedFolder folder;
+  for (const auto& [name, depth] :
+       {std::pair("mode_routing_http", 0), std::pair("mode_routing_http_16", 16)}) {
+    const auto contender = folder.Start(name);
+    ASSERT_TRUE(contender.ok()) << contender.status();
+    const absl::StatusOr<Endpoint> endpoint = (*contender)->endpoint(Transport::kUnix);
+    ASSERT_TRUE(endpoint.ok()) << endpoint.status();
+    EXPECT_EQ(endpoint->wire, Wire::kHttp);
+    EXPECT_EQ(endpoint->depth, depth);
+  }
+}
+
+class HttpPeersTest : public testing::TestWithParam<std::string> {};
+
+// It says which version an object is, so that clients can ask whether it is still that one.
+TEST_P(HttpPeersTest, SaysVersions) {
+  const ServedFolder folder;
+  const auto contender = folder.Start(GetParam());
+  if (contender.status().code() == absl::StatusCode::kNotFound) {
+    GTEST_SKIP() << contender.status().message();
+  }
+  ASSERT_TRUE(contender.ok()) << contender.status();
+  const absl::StatusOr<Endpoint> endpoint = (*contender)->endpoint(Transport::kTcp);
+  ASSERT_TRUE(endpoint.ok()) << endpoint.status();
+  const auto tags = EntityTags(*endpoint, {"small", "large"});
+  ASSERT_TRUE(tags.ok()) << tags.status();
+  EXPECT_NE(tags->at("small"), tags->at("large"));
+  const net::UniqueFd socket = DialEndpoint(*endpoint);
+  EXPECT_TRUE(Brings(socket.get(), MakeHttp(*tags)->Request(Ask::kRevalidate, "small", ""),
+                     "HTTP/1.1 304 "));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, HttpPeersTest,
+                         testing::Values("mode_routing_http", "nginx", "lighttpd", "h2o"),
+                         [](const auto& info) { return info.param; });
+
+// nginx stores by its dav module: a new object, and one that replaces it, larger than its buffer
+// and than what it takes of a body if nobody allows it more.
+TEST(NginxTest, Stores) {
+  const ServedFolder folder;
+  const auto contender = StartContender(
+      {.name = "nginx", .connections_max = 20, .stores = true, .work_dir = folder.work_dir()},
+      folder.objects());
+  if (contender.status().code() == absl::StatusCode::kNotFound) {
+    GTEST_SKIP() << contender.status().message();
+  }
+  ASSERT_TRUE(contender.ok()) << contender.status();
+  const std::unique_ptr<WireDriver> http = MakeHttp();
+  const net::UniqueFd socket = DialEndpoint((*contender)->endpoint(Transport::kUnix).value());
+  for (const auto& [body, status] : {std::pair(std::string("1"), "HTTP/1.1 201 "),
+                                     std::pair(std::string(3 << 20, 'b'), "HTTP/1.1 204 ")}) {
+    ASSERT_TRUE(Brings(socket.get(), http->Request(Ask::kPut, "new", body), status));
+    std::ifstream file(folder.objects().root + "/new");
+    EXPECT_TRUE(std::string(std::istreambuf_iterator<char>(file), {}) == body);
+  }
+}
 
 }  // namespace
 }  // namespace objmapper::bench
