@@ -10,6 +10,7 @@
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
 #include "tools/bench/contenders/contender.h"
+#include "tools/bench/generators.h"
 #include "tools/bench/load/load.h"
 #include "tools/bench/settings.h"
 
@@ -64,6 +65,8 @@ struct CellPlan {
   bool alone = false;
   // Memory and threads are the question: no warm-up, and RSS is looked at before clients connect.
   bool idle = false;
+  // Who asks. A program in place of our own load generator shows whether that is a fair one.
+  Generator generator = Generator::kOwn;
   // fio reads the same files, when it is installed.
   bool fio = false;
   // cp stores the same files.

@@ -16,6 +16,7 @@
 #include "tools/bench/contenders/contender.h"
 #include "tools/bench/contenders/floor/floor_main.h"
 #include "tools/bench/contenders/place.h"
+#include "tools/bench/generators.h"
 #include "tools/bench/machine.h"
 #include "tools/bench/object_folder.h"
 #include "tools/bench/programs.h"
@@ -100,7 +101,8 @@ absl::StatusOr<Report> RunAll(const std::vector<CellPlan>& plans, const Settings
     // After each, so that a run that is killed leaves what it has measured (report --from_json).
     if (const absl::Status written = WriteJson(report, settings); !written.ok()) return written;
   }
-  printf("%s%s", CliffsText(report).c_str(), FewConnectionsText(report).c_str());
+  printf("%s%s%s%s", CliffsText(report).c_str(), FewConnectionsText(report).c_str(),
+         HttpText(report).c_str(), CrossCheckText(report).c_str());
   return report;
 }
 
@@ -136,6 +138,10 @@ int MeasureAndWrite(const std::string& workload, const Settings& settings,
     const absl::StatusOr<std::vector<CellPlan>> plans =
         scenarios ? Scenarios(settings) : PlanOf(workload, settings);
     if (!plans.ok()) return Fail(plans.status(), 2);
+    for (const CellPlan& plan : *plans) {
+      if (const absl::Status there = CheckInstalled(plan.generator); !there.ok())
+        return Fail(there, 1);
+    }
     report = RunAll(*plans, settings, command);
   }
   if (!report.ok()) return Fail(report.status(), 1);

@@ -12,17 +12,10 @@ namespace {
 
 constexpr uint64_t kMebibyte = 1 << 20;
 
-struct Shape {
-  Transport transport;
-  int connections;
-  int objects;
-  uint64_t size;
-};
+}  // namespace
 
-// Every transport that carries what `ask` needs, number of connections and of objects, and size:
-// those of the flags, else these.
 std::vector<Shape> Shapes(const Settings& settings, Ask ask, std::vector<int> connections,
-                          std::vector<uint64_t> sizes, const std::vector<int>& objects = {1}) {
+                          std::vector<uint64_t> sizes, const std::vector<int>& objects) {
   const bool passes_fd = ask == Ask::kFdPass || ask == Ask::kPutFd;
   std::vector<Shape> shapes;
   for (const Transport transport : settings.transports) {
@@ -38,7 +31,6 @@ std::vector<Shape> Shapes(const Settings& settings, Ask ask, std::vector<int> co
   return shapes;
 }
 
-// A cell of that shape, which has no objects yet.
 CellPlan BytesPlan(const Settings& settings, Ask ask, const Shape& shape) {
   CellPlan plan = BasicPlan(settings);
   plan.transport = shape.transport;
@@ -52,13 +44,20 @@ CellPlan BytesPlan(const Settings& settings, Ask ask, const Shape& shape) {
   return plan;
 }
 
-// So many objects, asked for in turn.
 void AddObjects(const std::string& prefix, uint64_t count, uint64_t size, CellPlan& plan) {
   for (uint64_t i = 0; i < count; ++i) {
     plan.load.first_names.push_back(absl::StrCat(prefix, i));
     plan.objects.push_back({plan.load.first_names.back(), size});
   }
 }
+
+uint64_t StoredNames(uint64_t size) {
+  constexpr uint64_t kNames = 64;
+  constexpr uint64_t kBytesAll = 160 * kMebibyte;
+  return std::clamp<uint64_t>(kBytesAll / size, 1, kNames);
+}
+
+namespace {
 
 std::vector<CellPlan> Bodies(const Settings& settings, Ask ask, const Cast& cast) {
   std::vector<CellPlan> plans;
@@ -88,9 +87,6 @@ std::vector<CellPlan> PlanSplice(const Settings& settings) {
 
 // Bytes by PUT, and sealed memfds by PUT_FD.
 std::vector<CellPlan> PlanPut(const Settings& settings) {
-  // So many names are stored in turn; fewer of the large ones, to stay in the page cache.
-  constexpr uint64_t kNames = 64;
-  constexpr uint64_t kBytesAll = 160 * kMebibyte;
   constexpr struct {
     const char* name;  // what the report calls it
     Ask ask;
@@ -115,8 +111,8 @@ std::vector<CellPlan> PlanPut(const Settings& settings) {
       // What a server is asked for first, to see that it serves: what is stored into the memory of
       // one is gone from the disk for the next.
       plan.objects = {{"ready", 1}};
-      AddObjects(absl::StrCat("stored_", shape.size, "_"),
-                 std::clamp<uint64_t>(kBytesAll / shape.size, 1, kNames), shape.size, plan);
+      AddObjects(absl::StrCat("stored_", shape.size, "_"), StoredNames(shape.size), shape.size,
+                 plan);
       plan.extra_flags = {"--writable", absl::StrCat("--durability=", way.durability),
                           absl::StrCat("--memory_limit=", way.memory)};
       plan.cp = way.others;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tools/bench/contenders/place.h"
+#include "tools/bench/generators.h"
 #include "tools/bench/load/load.h"
 #include "tools/bench/machine.h"
 #include "tools/bench/programs.h"
@@ -172,6 +173,7 @@ class Entrant {
     options.connections_max = plan_.load.connections +
                               std::max(plan_.load.connections, plan_.saturating.connections) +
                               (plan_.beside ? plan_.beside->connections : 0) + 16;
+    options.stores = Stores(plan_.load.first);
     if (series_.kind == Kind::kModel) {
       options.flags = plan_.extra_flags;
       options.flags.insert(options.flags.end(), settings_.server_flags.begin(),
@@ -203,7 +205,7 @@ class Entrant {
   absl::StatusOr<std::unique_ptr<Load>> Connect(const LoadOptions& options) const {
     const absl::StatusOr<Endpoint> endpoint = contender_->endpoint(plan_.transport);
     if (!endpoint.ok()) return endpoint.status();
-    return Load::Connect(*endpoint, options);
+    return ConnectBy(plan_.generator, *endpoint, options);
   }
 
   void Adjust() {

@@ -2,8 +2,10 @@
 
 #include <gflags/gflags.h>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "text/duration.h"
 #include "tools/bench/contenders/contender.h"
@@ -27,6 +29,11 @@ DEFINE_string(file_size, "", "Sizes of objects, with commas: 1K,1M. Default: the
 DEFINE_string(objects, "",
               "sets: numbers of objects asked for in turn, with commas. Default: 100 to 100000.");
 DEFINE_string(modes, "fdpass,copy,splice", "sets: the modes to ask in.");
+DEFINE_string(asks, "get,head,304,pipeline,put,idle", "http: what to ask.");
+DEFINE_bool(cross_check, false,
+            "http: a few cells over TCP instead, each asked by this load generator, by wrk and by "
+            "h2load (Debian: wrk, nghttp2-client), and whether they agree on who is how much "
+            "faster.");
 DEFINE_string(transport, "unix,tcp", "unix, tcp, or both; descriptors pass over unix alone.");
 DEFINE_string(depth, "",
               "Requests outstanding per connection, with commas. Default: the workload's.");
@@ -141,6 +148,16 @@ absl::Status ReadModes(Settings& settings) {
   return absl::OkStatus();
 }
 
+absl::Status ReadAsks(Settings& settings) {
+  settings.asks = Names(FLAGS_asks);
+  for (const std::string& ask : settings.asks) {
+    if (!absl::c_linear_search(HttpAsks(), ask))
+      return BadFlag("asks",
+                     absl::StrCat("it takes ", absl::StrJoin(HttpAsks(), ", "), ", with commas"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckRanges() {
   if (FLAGS_rounds < 1) return BadFlag("rounds", "at least 1 is needed");
   if (FLAGS_client_threads < 1 || FLAGS_client_threads > 64) {
@@ -153,18 +170,25 @@ absl::Status CheckRanges() {
 
 }  // namespace
 
+const std::vector<std::string>& HttpAsks() {
+  static const auto* const kAsks =
+      new std::vector<std::string>{"get", "head", "304", "pipeline", "put", "idle"};
+  return *kAsks;
+}
+
 absl::StatusOr<Settings> SettingsFromFlags() {
   Settings settings;
   for (const absl::Status& status :
        {ReadContenders(settings), ReadTransports(settings),
         ReadCounts("conns", settings.connections), ReadCounts("depth", settings.depths),
-        ReadCounts("objects", settings.object_counts), ReadModes(settings),
+        ReadCounts("objects", settings.object_counts), ReadModes(settings), ReadAsks(settings),
         ReadDuration("duration", settings.duration), ReadDuration("warmup", settings.warmup),
         ReadSizes(settings), CheckRanges()}) {
     if (!status.ok()) return status;
   }
   settings.server_flags = Names(FLAGS_server_flags);
   settings.other_server = FLAGS_other_server;
+  settings.cross_check = FLAGS_cross_check;
   if (FLAGS_pool_size != 0) {
     settings.server_flags.push_back(absl::StrCat("--pool_size=", FLAGS_pool_size));
   }

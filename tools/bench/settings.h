@@ -23,6 +23,8 @@ struct Settings {
   std::vector<int> depths;         // empty: the workload's
   std::vector<int> object_counts;  // empty: the workload's
   std::vector<std::string> modes;  // "fdpass", "copy", "splice"
+  std::vector<std::string> asks;   // http: of HttpAsks(); empty: all of them
+  bool cross_check = false;        // http: by other load generators too
   std::vector<Transport> transports;
   uint64_t requests_per_conn = 0;  // the client reconnects after so many; 0: never
   double rate = 0;
@@ -34,6 +36,9 @@ struct Settings {
   std::string json_file, html_file, work_dir, chart_js;
   std::string out, from_json;  // "report"
 };
+
+// What the workload http has cells of: "get", "head", "304", "pipeline", "put", "idle".
+const std::vector<std::string>& HttpAsks();
 
 // INVALID_ARGUMENT names the flag and says what would make sense.
 absl::StatusOr<Settings> SettingsFromFlags();

@@ -24,6 +24,8 @@ constexpr Workload kWorkloads[] = {
     {"put", "objects stored, as bytes and as descriptors", PlanPut},
     {"sets", "100 to 100000 objects in turn, 1K to 10M: no size and no number may be a cliff",
      PlanSets},
+    {"http", "HTTP: GET, HEAD, 304, PUT, pipelined, idle; beside COPY and other people's servers",
+     PlanHttp},
     {"mixed", "descriptors and bytes together, saturated and at half load", PlanMixed},
     {"pipeline", "descriptors, 1 to 64 outstanding, batched and not", PlanPipeline},
     {"idle", "memory and threads for 100 to 10000 idle connections", PlanIdle},

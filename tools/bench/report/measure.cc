@@ -128,7 +128,8 @@ absl::optional<Spread> RatioOver(Measure measure, const Cell& cell, const Series
 }
 
 Measure HeadlineOf(const Cell& cell) {
-  if (cell.workload == "idle") return Measure::kRssPerConnection;
+  if (cell.workload == "idle" || ParameterOf(cell, "ask") == "idle")
+    return Measure::kRssPerConnection;
   const bool latency = cell.workload == "latency" || !ParameterOf(cell, "rate").empty() ||
                        !ParameterOf(cell, "beside").empty();
   return latency ? Measure::kP99Us : Measure::kRequestsPerSecond;

@@ -153,4 +153,17 @@ std::string CliffsText(const Report& report);
 // 1.10 of its CPU, and both (medians). Empty when there is no such cell.
 std::string FewConnectionsText(const Report& report);
 
+// HTTP of ours against other people's servers, and GET against our COPY (workload "http"). A row
+// for each cell: what we do, and ratios, round by round, to the peer that answers most there, to
+// the one whose CPU per request is least, and to our own protocol (their quartiles in brackets).
+// Then what pipelining brings, and what an idle connection takes. The last lines say in how many
+// cells we answer at least as much as the best peer, at no more than the cheapest one's CPU, and
+// both; in how many GET costs at most 1.15 (to 1 KiB) and 1.03 (from 100 KiB on) of COPY's CPU; and
+// in how many an idle connection takes at most 2 KiB (medians). Empty when there is no such cell.
+std::string HttpText(const Report& report);
+// "http --cross_check": by how much we differ from each peer, as this load generator and as others
+// measure it, and in how many cases the latter say the same within 10 % (medians). Empty when there
+// is no such cell.
+std::string CrossCheckText(const Report& report);
+
 }  // namespace objmapper::bench
