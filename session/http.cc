@@ -85,7 +85,7 @@ Status CountedAs(int status) {
 struct Unwanted {
   enum class Kind : uint8_t { kNeedMore, kWhole, kTooLong, kBroken };
   Kind kind = Kind::kWhole;
-  size_t bytes = 0;
+  size_t bytes = 0;  // of the input
   const char* reason = "";
 };
 Unwanted FindEnd(const http::Head& head, absl::string_view input) {
@@ -93,12 +93,15 @@ Unwanted FindEnd(const http::Head& head, absl::string_view input) {
   if (!head.chunked) {
     const uint64_t length = head.content_length.value_or(0);
     if (length > kUnwantedBodyMax) return {Kind::kTooLong};
-    return {length > input.size() ? Kind::kNeedMore : Kind::kWhole, static_cast<size_t>(length)};
+    if (length > input.size()) return {Kind::kNeedMore};
+    return {Kind::kWhole, static_cast<size_t>(length)};
   }
+  // Of its first bytes alone, so that it does not matter how many more are here already.
+  const absl::string_view allowed = input.substr(0, kUnwantedBodyMax);
   http::ChunkReader chunks;
   size_t consumed = 0;
   while (true) {
-    const http::ChunkReader::Result result = chunks.Next(input.substr(consumed));
+    const http::ChunkReader::Result result = chunks.Next(allowed.substr(consumed));
     consumed += result.consumed;
     switch (result.kind) {
       case http::ChunkReader::Kind::kEnd:
@@ -106,9 +109,9 @@ Unwanted FindEnd(const http::Head& head, absl::string_view input) {
       case http::ChunkReader::Kind::kBroken:
         return {Kind::kBroken, consumed, result.reason};
       case http::ChunkReader::Kind::kNeedMore:
-        return {input.size() > kUnwantedBodyMax ? Kind::kTooLong : Kind::kNeedMore};
+        return {allowed.size() < kUnwantedBodyMax ? Kind::kNeedMore : Kind::kTooLong};
       case http::ChunkReader::Kind::kData:
-        if (consumed > kUnwantedBodyMax) return {Kind::kTooLong};
+        break;
     }
   }
 }

@@ -239,6 +239,23 @@ TEST_P(HttpTest, UnwantedBodies) {
   EXPECT_TRUE(refused.closes());
 }
 
+// Who waits to be told that a body is wanted, is told at once that it is not; what there is of the
+// body, and what may be still to come, is nothing that the server has.
+TEST_P(HttpTest, BodiesThatAreAskedForFirst) {
+  SharedTree().AddOnce("http/a", "what a holds");
+  for (const char* framing : {"Content-Length: 1000", "Transfer-Encoding: chunked"}) {
+    for (const char* begun : {"", "1"}) {
+      HttpClient client = Http();
+      client.Say(absl::StrCat("GET /http/a HTTP/1.1\nHost: localhost\nExpect: 100-continue\n",
+                              framing, "\n\n", begun));
+      const Reply reply = client.Next();
+      EXPECT_EQ(reply.body, "what a holds") << framing;
+      EXPECT_TRUE(reply.closes()) << framing;
+      EXPECT_TRUE(client.AtEnd()) << framing;
+    }
+  }
+}
+
 // ---- Framing ----
 
 // Each is refused, and nothing behind it is answered (request smuggling).
