@@ -87,6 +87,8 @@ Ask AskOf(Head* head, bool writable) {
   if (ask.method == Ask::Method::kOther) {
     ask.Refuse(IsKnown(head->method) ? Refusal{405, "this server has no such method for objects"}
                                      : Refusal{501, "this server does not know the method"});
+    // What is behind it may be another protocol's words, said before the tunnel was refused.
+    if (head->method == "CONNECT") ask.keep_alive = false;
     return ask;
   }
   Target target;

@@ -1,8 +1,11 @@
-// Extensions and trailers are looked at for their bounds alone.
+// Extensions and trailers are dropped, but have to be what they are by the grammar: who reads them
+// in another way finds another end.
 #include "protocol/http/chunked.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "absl/strings/ascii.h"
+#include "protocol/http/head.h"
 
 namespace objmapper::protocol::http {
 namespace {
@@ -14,6 +17,45 @@ constexpr size_t kLineBytesMax = 4096;
 constexpr size_t kExtraBytesMax = 64 * 1024;
 
 bool IsControl(char c) { return (static_cast<uint8_t>(c) < ' ' && c != '\t') || c == 0x7F; }
+
+// Takes a token, maybe an empty one, off the front of `text`.
+absl::string_view TakeToken(absl::string_view* text) {
+  size_t bytes = 0;
+  while (bytes < text->size() && IsToken(text->substr(bytes, 1))) ++bytes;
+  const absl::string_view token = text->substr(0, bytes);
+  text->remove_prefix(bytes);
+  return token;
+}
+
+// The same of a string in quotes; false: it does not end.
+bool TakeQuoted(absl::string_view* text) {
+  for (size_t i = 1; i < text->size(); ++i) {
+    if ((*text)[i] == '\\') {
+      ++i;
+    } else if ((*text)[i] == '"') {
+      text->remove_prefix(i + 1);
+      return true;
+    }
+  }
+  return false;
+}
+
+// Whether `text`, all that stands behind a size, is extensions (RFC 9112, 7.1.1): ";name",
+// ";name=value", or several; blanks around '=' and behind ';' may be.
+bool AreExtensions(absl::string_view text) {
+  while (!text.empty()) {
+    if (text[0] != ';') return false;
+    text = WithoutBlanks(text.substr(1));
+    if (TakeToken(&text).empty()) return false;
+    text = WithoutBlanks(text);
+    if (text.empty() || text[0] != '=') continue;
+    text = WithoutBlanks(text.substr(1));
+    if (text.empty() || (text[0] == '"' ? !TakeQuoted(&text) : TakeToken(&text).empty()))
+      return false;
+    text = WithoutBlanks(text);
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -60,19 +102,22 @@ ChunkReader::Result ChunkReader::Next(absl::string_view input) {
         result.kind = Kind::kEnd;
         return result;
       }
-      if (line[0] == ' ' || line[0] == '\t' || line.find(':') == absl::string_view::npos)
+      const size_t colon = line.find(':');
+      if (colon == absl::string_view::npos || !IsToken(line.substr(0, colon)))
         return broken("a trailer is no field");
       extra_bytes_ += line.size();
     } else {
       size_t digits = 0;
       uint64_t size = 0;
-      while (digits < line.size() && isxdigit(static_cast<uint8_t>(line[digits]))) {
+      while (digits < line.size() && absl::ascii_isxdigit(static_cast<uint8_t>(line[digits]))) {
         if (digits == kSizeDigitsMax) return broken("a chunk's size has more than 16 digits");
         const char c = line[digits++];
         size = 16 * size + static_cast<uint64_t>(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
       }
       if (digits == 0 || (digits < line.size() && line[digits] != ';'))
         return broken("a chunk's size is no hexadecimal number");
+      if (!AreExtensions(line.substr(digits)))
+        return broken("a chunk's extension is no name and value");
       extra_bytes_ += line.size() - digits;
       left_ = size;
       state_ = size == 0 ? State::kTrailers : State::kData;

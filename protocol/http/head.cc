@@ -1,12 +1,17 @@
 // Line by line: the end is looked for first, so a head is parsed once, when it is whole.
 #include "protocol/http/head.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <string>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
 
 namespace objmapper::protocol::http {
 namespace {
@@ -41,7 +46,7 @@ bool IsAllOf(const std::array<bool, 256>& table, absl::string_view bytes) {
   return true;
 }
 
-bool IsToken(absl::string_view bytes) { return !bytes.empty() && IsAllOf(kTables.token, bytes); }
+bool IsHexDigit(char c) { return absl::ascii_isxdigit(static_cast<uint8_t>(c)); }
 
 bool IsBlank(char c) { return c == ' ' || c == '\t'; }
 
@@ -108,17 +113,22 @@ Refusal ReadLength(absl::string_view value, Head* head) {
   return kNoRefusal;
 }
 
-// Who knows of no coding but one knows no end of a body but its own.
+// Who knows of no coding but one knows no end of a body but its own. Empty elements, which a list
+// may have (RFC 9110, 5.6.1), are none that anybody sends but to be read in two ways.
 Refusal ReadCodings(Head* head) {
   size_t codings = 0, chunked = 0;
   bool last_is_chunked = false;
-  ForEachElement(*head, "transfer-encoding", [&](absl::string_view coding) {
-    ++codings;
-    last_is_chunked = absl::EqualsIgnoreCase(coding, "chunked");
-    if (last_is_chunked) ++chunked;
-  });
   if (head->minor == 0) return BadRequest("HTTP/1.0 has no Transfer-Encoding");
-  if (codings == 0) return BadRequest("the Transfer-Encoding is empty");
+  for (const Field& field : head->fields) {
+    if (!absl::EqualsIgnoreCase(field.name, "transfer-encoding")) continue;
+    for (const absl::string_view element : absl::StrSplit(field.value, ',')) {
+      const absl::string_view coding = WithoutBlanks(element);
+      if (coding.empty()) return BadRequest("the Transfer-Encoding has an empty element");
+      ++codings;
+      last_is_chunked = absl::EqualsIgnoreCase(coding, "chunked");
+      if (last_is_chunked) ++chunked;
+    }
+  }
   if (chunked > 1 || (chunked == 1 && !last_is_chunked))
     return BadRequest("the Transfer-Encoding does not end with its only \"chunked\"");
   if (codings > 1 || chunked == 0)
@@ -183,6 +193,7 @@ const char* ReasonOfStranger(absl::string_view input) {
 }  // namespace
 
 bool IsHost(absl::string_view host) {
+  if (host.empty()) return true;
   const size_t bracket = host.rfind(']');
   const size_t colon = host.find(':', bracket == absl::string_view::npos ? 0 : bracket);
   if (colon != absl::string_view::npos) {
@@ -191,19 +202,27 @@ bool IsHost(absl::string_view host) {
     }
     host = host.substr(0, colon);
   }
-  if (!host.empty() && host[0] == '[') {
+  if (host.empty()) return false;  // a port of nothing
+  if (host[0] == '[') {
     if (host.size() < 3 || host.back() != ']') return false;
-    for (const char c : host.substr(1, host.size() - 2)) {
-      if (!absl::ascii_isxdigit(static_cast<uint8_t>(c)) && c != ':' && c != '.') return false;
-    }
-    return true;
+    in6_addr address;
+    const std::string inside(host.substr(1, host.size() - 2));
+    return inet_pton(AF_INET6, inside.c_str(), &address) == 1;
   }
-  for (const char c : host) {
-    if (!absl::ascii_isalnum(static_cast<uint8_t>(c)) && strchr("-._~%!$&'()*+,;=", c) == nullptr)
+  for (size_t i = 0; i < host.size(); ++i) {
+    const char c = host[i];
+    if (c == '%') {
+      if (i + 2 >= host.size() || !IsHexDigit(host[i + 1]) || !IsHexDigit(host[i + 2]))
+        return false;
+    } else if (!absl::ascii_isalnum(static_cast<uint8_t>(c)) &&
+               absl::string_view("-._~!$&'()*+,;=").find(c) == absl::string_view::npos) {
       return false;
+    }
   }
   return true;
 }
+
+bool IsToken(absl::string_view bytes) { return !bytes.empty() && IsAllOf(kTables.token, bytes); }
 
 void Head::Clear() {
   method = target = host = {};
@@ -219,6 +238,18 @@ absl::string_view Head::Find(absl::string_view name) const {
     if (absl::EqualsIgnoreCase(field.name, name)) return field.value;
   }
   return {};
+}
+
+absl::string_view Head::FindOnly(absl::string_view name) const {
+  absl::string_view value;
+  bool found = false;
+  for (const Field& field : fields) {
+    if (!absl::EqualsIgnoreCase(field.name, name)) continue;
+    if (found) return {};
+    found = true;
+    value = field.value;
+  }
+  return value;
 }
 
 absl::string_view WithoutBlanks(absl::string_view text) {

@@ -51,6 +51,9 @@ struct Head {
   void Clear();
   // The field's only value, or the first; empty where there is none.
   absl::string_view Find(absl::string_view name) const;
+  // The field's only value; empty where there is none, and where there are two, of which another
+  // reader might take the other.
+  absl::string_view FindOnly(absl::string_view name) const;
   bool has_body() const { return chunked || content_length.value_or(0) > 0; }
 };
 
@@ -73,6 +76,9 @@ class HeadReader {
 
 // A host, or an address in brackets, and maybe a port (RFC 9110, 7.2; RFC 3986, 3.2.2); or empty.
 bool IsHost(absl::string_view host);
+
+// RFC 9110, 5.6.2: methods, names of fields.
+bool IsToken(absl::string_view bytes);
 
 absl::string_view WithoutBlanks(absl::string_view text);
 

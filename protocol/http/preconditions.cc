@@ -23,7 +23,7 @@ bool AnyHasTag(const Head& head, absl::string_view name, absl::string_view etag,
 }
 
 std::optional<int64_t> DateOf(const Head& head, absl::string_view name, int64_t now_s) {
-  return ParseDate(head.Find(name), now_s);
+  return ParseDate(head.FindOnly(name), now_s);
 }
 
 }  // namespace
@@ -64,7 +64,7 @@ Verdict EvaluatePreconditions(const Head& head, bool reads, const Selected& sele
 
 bool RangeApplies(const Head& head, const Selected& selected, int64_t now_s) {
   if (!Has(head, "if-range")) return true;
-  const absl::string_view wanted = head.Find("if-range");
+  const absl::string_view wanted = head.FindOnly("if-range");
   if (!wanted.empty() && wanted[0] == '"') return wanted == selected.etag;
   return ParseDate(wanted, now_s) == selected.mtime_s;
 }

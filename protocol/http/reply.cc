@@ -38,7 +38,7 @@ Reply ReplyTo(const Ask& ask, const ObjectFacts& facts, int64_t now_s) {
         return reply;
       case Verdict::kProceed:
         if (ask.head_only() || !RangeApplies(conditions, selected, now_s)) break;
-        switch (ParseRanges(conditions.Find("range"), facts.size, &parts)) {
+        switch (ParseRanges(conditions.FindOnly("range"), facts.size, &parts)) {
           case Ranges::kWhole:
             break;
           case Ranges::kParts:

@@ -71,10 +71,33 @@ TEST(ChunkedTest, WhatIsRefused) {
                             "0\r\nno colon\r\n\r\n",
                             "0\r\n folded: x\r\n\r\n",
                             "0\r\nA: b\n\r\n",
+                            "0\r\nA : b\r\n\r\n",
+                            "0\r\n: b\r\n\r\n",
+                            "0\r\nA b: c\r\n\r\n",
                             "\n5\r\nfirst",
+                            "5;\r\nfirst",
+                            "5;;a\r\nfirst",
+                            "5;=a\r\nfirst",
+                            "5;a=\r\nfirst",
+                            "5;a[=b\r\nfirst",
+                            "5;a b\r\nfirst",
+                            "5;a=\"b\r\nfirst",
+                            "5;a=\"b\\\"\r\nfirst",
+                            "5;a=\"b\\\r\nfirst",
+                            "5;a=\"b\"c\r\nfirst",
+                            "5;a=b\"c\"\r\nfirst",
                             "5;a\rb\r\nfirst"}) {
     for (const size_t step : {1, 2, 100})
       EXPECT_EQ(ReadAll(input, step).end, Kind::kBroken) << input;
+  }
+}
+
+TEST(ChunkedTest, ExtensionsThatAreSome) {
+  for (const char* extensions : {";a", ";a=b", "; a = b ; c", ";a=\"\"", ";a=\"b;c=\\\"d\\\\\";e",
+                                 ";!#$%&'*+-.^_`|~=1", ";a=\"\xc3\xa9\""}) {
+    const Body body = ReadAll(absl::StrCat("5", extensions, "\r\nfirst\r\n0\r\n\r\n"), 7);
+    EXPECT_EQ(body.end, Kind::kEnd) << extensions;
+    EXPECT_EQ(body.data, "first") << extensions;
   }
 }
 

@@ -115,11 +115,14 @@ TEST(HeadTest, TransferCodings) {
                              "\"chunked\"", "chunked chunked"}) {
     EXPECT_EQ(StatusOfFields(absl::StrCat("Transfer-Encoding: ", coding, "\n")), 501) << coding;
   }
-  for (const char* coding : {"chunked, chunked", "chunked, gzip", "chunked, identity", "", ","}) {
+  for (const char* coding : {"chunked, chunked", "chunked, gzip", "chunked, identity", "", ",",
+                             "chunked,", ",chunked", "chunked, ,", "gzip,, chunked"}) {
     EXPECT_EQ(StatusOfFields(absl::StrCat("Transfer-Encoding: ", coding, "\n")), 400) << coding;
   }
   EXPECT_EQ(StatusOfFields("Transfer-Encoding: chunked\nTransfer-Encoding: chunked\n"), 400);
   EXPECT_EQ(StatusOfFields("Transfer-Encoding: gzip\nTransfer-Encoding: chunked\n"), 501);
+  EXPECT_EQ(StatusOfFields("Transfer-Encoding: chunked\nTransfer-Encoding:\n"), 400);
+  EXPECT_EQ(StatusOfFields("Transfer-Encoding:\nTransfer-Encoding: chunked\n"), 400);
   EXPECT_EQ(StatusOfFields("Transfer-Encoding: \x0b"
                            "chunked\n"),
             400);
@@ -145,9 +148,12 @@ TEST(HeadTest, Fields) {
 }
 
 TEST(HeadTest, Hosts) {
-  for (const char* host : {"a", "a.example:80", "127.0.0.1", "[::1]:8080", "a:", "", "a_b"})
+  for (const char* host : {"a", "a.example:80", "127.0.0.1", "[::1]:8080", "a:", "", "a_b",
+                           "%C3%a4.example", "[::ffff:127.0.0.1]"})
     EXPECT_EQ(StatusOf(absl::StrCat("GET / HTTP/1.1\nHost: ", host, "\n\n")), 0) << host;
-  for (const char* host : {"a/b", "a b", "a@b", "a:b", "[::1", "::1", "a\\b", "a,b:c", "[]", "a?"})
+  for (const char* host : {"a/b",         "a b",        "a@b",    "a:b", "[::1", "::1",   "a\\b",
+                           "a,b:c",       "[]",         "a?",     ":80", ":",    "[abc]", "[:::::]",
+                           "[127.0.0.1]", "[::1%25lo]", "[::1]a", "a%",  "a%4",  "a%zz"})
     EXPECT_EQ(StatusOf(absl::StrCat("GET / HTTP/1.1\nHost: ", host, "\n\n")), 400) << host;
   EXPECT_EQ(StatusOf("GET / HTTP/1.1\n\n"), 400);
   EXPECT_EQ(StatusOf("GET / HTTP/1.0\n\n"), 0);
@@ -180,6 +186,18 @@ TEST(HeadTest, Persistence) {
   EXPECT_FALSE(stays("GET / HTTP/1.0\n\n"));
   EXPECT_TRUE(stays("GET / HTTP/1.0\nConnection: Keep-Alive\n\n"));
   EXPECT_FALSE(stays("GET / HTTP/1.0\nConnection: close\nConnection: keep-alive\n\n"));
+}
+
+// Of a field that may be there once alone, two say nothing.
+TEST(HeadTest, FieldsByName) {
+  Head head;
+  const std::string input =
+      WithCrlf("GET / HTTP/1.1\nHost: a\nRange: b\nrange: c\nAccept: d\nX: e\n\n");
+  ASSERT_EQ(ReadWhole(input, &head).refusal.status, 0);
+  EXPECT_EQ(head.Find("range"), "b");
+  EXPECT_EQ(head.FindOnly("range"), "");
+  EXPECT_EQ(head.FindOnly("ACCEPT"), "d");
+  EXPECT_EQ(head.FindOnly("y"), "");
 }
 
 TEST(HeadTest, Expectations) {

@@ -66,6 +66,9 @@ TEST(PreconditionsTest, IfModifiedSince) {
   EXPECT_EQ(Read({{"If-Modified-Since", kLater}}), Verdict::kNotModified);
   EXPECT_EQ(Read({{"If-Modified-Since", kEarlier}}), Verdict::kProceed);
   EXPECT_EQ(Read({{"If-Modified-Since", "no date"}}), Verdict::kProceed);
+  EXPECT_EQ(Read({{"If-Modified-Since", kLater}, {"If-Modified-Since", kEarlier}}),
+            Verdict::kProceed)
+      << "two dates are none";
   EXPECT_EQ(Write({{"If-Modified-Since", kLater}}), Verdict::kProceed) << "of reads alone";
   EXPECT_EQ(Read({{"If-None-Match", "\"x\""}, {"If-Modified-Since", kLater}}), Verdict::kProceed)
       << "If-None-Match counts in its place";
@@ -79,6 +82,7 @@ TEST(PreconditionsTest, IfRange) {
   for (const char* value : {"\"x\"", "W/\"tag\"", "", "no date"})
     EXPECT_FALSE(RangeApplies(With({{"If-Range", value}}), kThere, kNow)) << value;
   EXPECT_FALSE(RangeApplies(With({{"If-Range", kLater}}), kThere, kNow)) << "that very time";
+  EXPECT_FALSE(RangeApplies(With({{"If-Range", "\"tag\""}, {"If-Range", "\"x\""}}), kThere, kNow));
 }
 
 }  // namespace

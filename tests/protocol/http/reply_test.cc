@@ -47,6 +47,9 @@ TEST(AskTest, Methods) {
   EXPECT_EQ(Asked("DELETE /a HTTP/1.1\nHost: a\n").refusal, 405);
   for (const char* method : {"POST", "TRACE", "CONNECT", "PATCH", "PROPFIND"})
     EXPECT_EQ(Get("", method).refusal, 405) << method;
+  // Behind CONNECT there may be what was meant for the tunnel.
+  EXPECT_FALSE(Get("", "CONNECT").keep_alive);
+  EXPECT_TRUE(Get("", "TRACE").keep_alive);
   for (const char* method : {"get", "GETX", "BREW"})
     EXPECT_EQ(Get("", method).refusal, 501) << method;
 }

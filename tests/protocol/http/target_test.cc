@@ -43,6 +43,7 @@ TEST(TargetTest, TheAbsoluteFormOverridesTheHost) {
   EXPECT_EQ(Parse("http://other.example").target.path, "");
   EXPECT_EQ(Parse("http://other.example?b").target.query, "b");
   EXPECT_EQ(Parse("http:///a").status, 400);
+  EXPECT_EQ(Parse("http://:80/a").status, 400);
   EXPECT_EQ(Parse("http://user@host/a").status, 400);
   EXPECT_EQ(Parse("ftp://host/a").status, 400);
   EXPECT_EQ(Parse("/a").host, "field.example");
