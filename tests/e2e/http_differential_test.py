@@ -208,7 +208,7 @@ class Peers(unittest.TestCase):
     @classmethod
     def launch(cls, command, configuration=None, user="", **values):
         """Starts it, with what stands in a file of its own behind its arguments; its port. user:
-        of its configuration, that it stays root where root starts it, since there may be no other.
+        of its configuration, that it stays root where root starts it, and can read the folder.
         """
         port = free_port()
         command = [str(word).replace("{port}", str(port)) for word in command]
@@ -222,15 +222,17 @@ class Peers(unittest.TestCase):
         process = subprocess.Popen(command, stdout=log, stderr=log)
 
         def stop():
+            died = process.poll() is not None
             process.send_signal(signal.SIGTERM)
             try:
                 process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            log.close()
-            if command[0] == str(SERVER) and process.returncode != 0:
-                raise AssertionError(f"the server ended with {process.returncode}")
+            log.seek(0)
+            with log:
+                if died or (command[0] == str(SERVER) and process.returncode != 0):
+                    raise AssertionError(f"{command} ended with {process.returncode}: {log.read()}")
         cls.addClassCleanup(stop)
         end = time.monotonic() + PATIENCE_S
         while True:
