@@ -185,7 +185,7 @@ class AdminServer : public Admin {
     }
     const net::MutexLock lock(&mutex_);
     if (server_ == nullptr) return NoServer();
-    return {.body = ConnectionsText(server_->connections(), lines_max)};
+    return {.body = ConnectionsText(server_->counters()->list, lines_max)};
   }
 
   static HttpAnswer NoServer() { return {.status = 503, .body = "the server has stopped\n"}; }

@@ -29,6 +29,11 @@ namespace objmapper::server {
 struct Config {
   // Whether it listens, by itself or by inheritance, on an address of this kind.
   bool Has(net::Address::Kind kind) const;
+  // How long all threads of a pool may be at what they do while more waits for them.
+  absl::Duration PoolPatience() const {
+    return limits.request_timeout == absl::ZeroDuration() ? absl::Seconds(30)
+                                                          : limits.request_timeout;
+  }
 
   // ---- Where it listens (config_listen.cc) ----
   std::vector<net::Address> listen;  // to be listened on; none or more
