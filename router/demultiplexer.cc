@@ -7,7 +7,6 @@
 #include <algorithm>
 
 #include "net/clock.h"
-#include "net/errno_status.h"
 #include "net/pass_rights.h"
 #include "router/opening.h"
 #include "router/short_io.h"
@@ -17,17 +16,13 @@
 namespace objmapper::router {
 namespace {
 
-using protocol::RequestParser;
-
-// How long a retired connection is read and dropped before it is closed.
-constexpr absl::Duration kLinger = absl::Seconds(1);
-// How many retired connections may linger; beyond it they are closed at once.
-constexpr size_t kLingerersMax = 1024;
-// The same for those that were not let in. They are in nobody's limits, so a flood of them is to
-// take few descriptors for a short time; a client reads why as long as it is closed behind the
-// answer rather than over what it has sent.
-constexpr absl::Duration kRefusedLinger = absl::Milliseconds(200);
-constexpr size_t kRefusedMax = 64;
+// Says why to one that is not counted among the connections. The result is DropInput()'s.
+bool TurnAway(const session::Session& session, protocol::Status status, absl::string_view why) {
+  std::string answer;
+  session::AppendError(protocol::Dialect::kV1, 0, status, why, &answer);
+  SendShort(session.fd(), answer);
+  return ShutDown(session);
+}
 
 }  // namespace
 
@@ -40,16 +35,12 @@ Demultiplexer::Demultiplexer(Options options)
                  [this](net::UniqueFd socket, session::Transport transport, bool last) {
                    Admit(std::move(socket), transport, last);
                  }),
-      silent_(options.limits->idle_timeout),
-      half_said_(options.limits->request_timeout),
-      leaving_(kLinger),
-      turned_away_(kRefusedLinger) {
+      guests_(&epoll_, options.limits->idle_timeout, options.limits->request_timeout) {
   CHECK_EQ(epoll_.Add(thread_.event_fd(), EPOLLIN, &mailbox_source_), 0);
 }
 
 void Demultiplexer::Start(session::Lane* fdpass, session::Lane* copypath) {
-  fdpass_ = fdpass;
-  copypath_ = copypath;
+  signpost_ = Signpost(fdpass, copypath, limits_->writable);
   listeners_.Start();
   thread_.Start("router", [this] { Run(); });
 }
@@ -61,23 +52,8 @@ void Demultiplexer::Depart() {
 
 void Demultiplexer::Stop() {
   thread_.Stop();
-  while (!guests_.empty()) RemoveGuest(*guests_.begin());
+  guests_.Clear();
   departed_.TakeAll();
-}
-
-session::Lane* Demultiplexer::DefaultLane(session::Transport transport) const {
-  return transport == session::Transport::kUnix && fdpass_ != nullptr ? fdpass_ : copypath_;
-}
-
-session::Lane* Demultiplexer::LaneFor(protocol::Mode mode, session::Transport transport) const {
-  const std::optional<session::LaneKind> kind = session::LaneOf(mode, transport, limits_->writable);
-  if (!kind.has_value()) return DefaultLane(transport);
-  return *kind == session::LaneKind::kFdPass && fdpass_ != nullptr ? fdpass_ : copypath_;
-}
-
-void Demultiplexer::HandTo(session::Lane* lane, std::unique_ptr<session::Session> session) {
-  session->handed_ns = net::NowNs();
-  lane->Adopt(std::move(session));
 }
 
 void Demultiplexer::Route(std::unique_ptr<session::Session> session) {
@@ -85,15 +61,8 @@ void Demultiplexer::Route(std::unique_ptr<session::Session> session) {
     departed_.Put(std::move(session));
     return;
   }
-  protocol::Mode mode;
-  session::Lane* lane = DefaultLane(session->transport);
-  if (session->fds_wait || session->http != nullptr) {
-    lane = copypath_;
-  } else if (session->parser.PeekMode(session->unread, &mode) == RequestParser::Peek::kKnown) {
-    lane = LaneFor(mode, session->transport);
-  }
   counters_->migrated.fetch_add(1, std::memory_order_relaxed);
-  HandTo(lane, std::move(session));
+  signpost_.SendByUnread(std::move(session));
 }
 
 void Demultiplexer::Arrive(std::unique_ptr<session::Session> session) {
@@ -140,7 +109,7 @@ void Demultiplexer::Run() {
         case Source::Kind::kLingerer:
         case Source::Kind::kRefused:
           if (auto* guest = static_cast<Guest*>(source); !DropInput(*guest->session))
-            RemoveGuest(guest);
+            guests_.Remove(guest);
           break;
       }
     }
@@ -164,7 +133,7 @@ void Demultiplexer::TakeMail() {
       Route(std::move(session));
     } else {
       // an arrival that has said nothing shows with its next request where it belongs
-      AddGuest(becomes, std::move(session));
+      guests_.Add(becomes, std::move(session));
     }
   }
 }
@@ -190,78 +159,30 @@ void Demultiplexer::Admit(net::UniqueFd socket, session::Transport transport, bo
     counters_->accepted.fetch_add(1, std::memory_order_relaxed);
     // Of a listener that somebody else has made: it may have been connected to before we came.
     if (session->may_bring_fds) net::AllowFds(session->fd(), false);
-    AddGuest(Source::Kind::kOpener, std::move(session));
+    guests_.Add(Source::Kind::kOpener, std::move(session));
     return;
   }
   counters_->refused.fetch_add(1, std::memory_order_relaxed);
   LOG_EVERY_T(WARNING, 1) << "refused " << session->PeerName() << ": " << refusal->message << " ("
                           << refusal->flag << ")";
   if (TurnAway(*session, refusal->status, refusal->message))
-    AddGuest(Source::Kind::kRefused, std::move(session));
-}
-
-bool Demultiplexer::TurnAway(const session::Session& session, protocol::Status status,
-                             absl::string_view why) {
-  std::string answer;
-  session::AppendError(protocol::Dialect::kV1, 0, status, why, &answer);
-  SendShort(session.fd(), answer);
-  return ShutDown(session);
-}
-
-void Demultiplexer::AddGuest(Source::Kind kind, std::unique_ptr<session::Session> session) {
-  const size_t most = kind == Source::Kind::kLingerer  ? kLingerersMax
-                      : kind == Source::Kind::kRefused ? kRefusedMax
-                                                       : SIZE_MAX;
-  if (count_[kind] >= most) return;
-  const int fd = session->fd();
-  auto guest = std::make_unique<Guest>(kind, std::move(session));
-  // Edge-triggered: bytes that are peeked at stay in the socket, and would be reported for ever.
-  const int error = epoll_.Add(fd, EPOLLIN | EPOLLRDHUP | EPOLLET, guest.get());
-  if (error != 0) {
-    LOG(WARNING) << net::ErrnoToStatus(error, "epoll_ctl for a new connection").message();
-    return;
-  }
-  ++count_[kind];
-  Deadlines& deadlines = kind == Source::Kind::kOpener     ? silent_
-                         : kind == Source::Kind::kLingerer ? leaving_
-                                                           : turned_away_;
-  deadlines.Start(guest.get(), net::NowNs());
-  guests_.insert(guest.release());
-}
-
-std::unique_ptr<session::Session> Demultiplexer::RemoveGuest(Guest* guest) {
-  epoll_.Remove(guest->session->fd());
-  for (Deadlines* deadlines : {&silent_, &half_said_, &leaving_, &turned_away_})
-    deadlines->Stop(guest);
-  --count_[guest->kind];
-  guests_.erase(guest);
-  std::unique_ptr<session::Session> session = std::move(guest->session);
-  delete guest;
-  return session;
+    guests_.Add(Source::Kind::kRefused, std::move(session));
 }
 
 void Demultiplexer::OnOpener(Guest* guest, bool peer_done) {
-  session::Session* const session = guest->session.get();
-  const Opening opening = LookAtOpening(session, peer_done);
-  if (opening.greeted) {
-    half_said_.Stop(guest);
-    silent_.Start(guest, net::NowNs());
-  }
+  const Opening opening = LookAtOpening(guest->session.get(), peer_done);
+  if (opening.greeted) guests_.Greeted(guest);
   switch (opening.kind) {
     case Opening::Kind::kSilent:
       return;
     case Opening::Kind::kHalfSaid:
-      // The time runs from the first byte: a byte now and then does not extend it.
-      if (half_said_.Has(guest)) return;
-      silent_.Stop(guest);
-      half_said_.Start(guest, net::NowNs());
-      return;
+      return guests_.HalfSaid(guest);
     case Opening::Kind::kMode:
-      return HandTo(LaneFor(opening.mode, session->transport), RemoveGuest(guest));
+      return signpost_.SendFor(opening.mode, guests_.Remove(guest));
     case Opening::Kind::kAny:
-      return HandTo(DefaultLane(session->transport), RemoveGuest(guest));
+      return signpost_.SendHome(guests_.Remove(guest));
     case Opening::Kind::kOver:
-      RemoveGuest(guest);
+      guests_.Remove(guest);
       return;
     case Opening::Kind::kFarewell:
       return SayFarewell(guest, opening.farewell);
@@ -270,19 +191,17 @@ void Demultiplexer::OnOpener(Guest* guest, bool peer_done) {
 
 void Demultiplexer::SayFarewell(Guest* guest, absl::string_view farewell) {
   SendShort(guest->session->fd(), farewell);
-  Retire(RemoveGuest(guest));
+  Retire(guests_.Remove(guest));
 }
 
 void Demultiplexer::EndOpeners() {
-  const std::vector<Guest*> guests(guests_.begin(), guests_.end());
-  for (Guest* guest : guests) {
-    if (guest->kind != Source::Kind::kOpener) continue;
+  for (Guest* guest : guests_.Openers()) {
     if (Departing()) {
-      departed_.Put(RemoveGuest(guest));
+      departed_.Put(guests_.Remove(guest));
       continue;
     }
     OnOpener(guest, /*peer_done=*/false);  // what it has just asked is still answered
-    if (!guests_.contains(guest)) continue;
+    if (!guests_.Has(guest)) continue;
     std::string farewell;
     session::AppendClose(guest->session->dialect(), protocol::CloseReason::kShuttingDown,
                          &farewell);
@@ -292,14 +211,12 @@ void Demultiplexer::EndOpeners() {
 
 void Demultiplexer::Expire() {
   if (looked_ns_ >= listeners_.resume_ns()) listeners_.Resume();
-  for (Deadlines* leaving : {&leaving_, &turned_away_}) {
-    while (Guest* guest = leaving->PopExpired(looked_ns_)) {
-      DropInput(*guest->session);  // to close over unread bytes would take back what was said last
-      RemoveGuest(guest);
-    }
+  while (Guest* guest = guests_.PopLeft(looked_ns_)) {
+    DropInput(*guest->session);  // to close over unread bytes would take back what was said last
+    guests_.Remove(guest);
   }
   for (const bool half_said : {false, true}) {
-    while (Guest* guest = (half_said ? half_said_ : silent_).PopLate(looked_ns_)) {
+    while (Guest* guest = guests_.PopLate(half_said, looked_ns_)) {
       if (HasSpoken(guest, half_said)) continue;
       counters_->timed_out.fetch_add(1, std::memory_order_relaxed);
       const protocol::Dialect dialect = guest->session->dialect();
@@ -319,19 +236,14 @@ void Demultiplexer::Expire() {
 // True: it has said something that takes it further. More of half a request does not.
 bool Demultiplexer::HasSpoken(Guest* guest, bool half_said) {
   OnOpener(guest, /*peer_done=*/false);
-  if (!guests_.contains(guest) || silent_.Has(guest)) return true;  // a request, the end; HELLO
-  if (!half_said_.Has(guest)) return false;
-  if (!half_said) return true;
-  half_said_.Stop(guest);
-  return false;
+  if (!guests_.Has(guest) || guests_.IsSilent(guest)) return true;  // a request, the end; HELLO
+  return !half_said && guests_.IsHalfSaid(guest);
 }
 
 // Also notes when the thread begins to look.
 int Demultiplexer::SleepMs() {
   looked_ns_ = net::NowNs();
-  const int64_t next =
-      std::min({silent_.NextExpiryNs(), half_said_.NextExpiryNs(), leaving_.NextExpiryNs(),
-                turned_away_.NextExpiryNs(), listeners_.resume_ns()});
+  const int64_t next = std::min(guests_.NextExpiryNs(), listeners_.resume_ns());
   return next == net::kNever ? -1 : net::SleepMs(next, looked_ns_);
 }
 

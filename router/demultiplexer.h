@@ -2,28 +2,27 @@
 // lane.
 //
 // A connection that has said nothing yet costs a Session and an epoll registration, no thread.
-// listeners.h accepts it, admission.h says whether it is let in, opening.h what its first bytes
-// mean.
+// listeners.h accepts it, admission.h says whether it is let in, guests.h how long it may stay,
+// opening.h what its first bytes mean, and signpost.h where it goes.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
-#include "net/deadline_list.h"
 #include "net/epoll.h"
 #include "net/listener.h"
 #include "net/mailbox.h"
 #include "net/serving_thread.h"
 #include "net/tcp.h"
 #include "router/admission.h"
+#include "router/guests.h"
 #include "router/listeners.h"
+#include "router/signpost.h"
 #include "session/lane.h"
 #include "session/session.h"
 
@@ -85,14 +84,6 @@ class Demultiplexer : public session::Switchboard {
   bool Departing() const override { return departing_.load(std::memory_order_acquire); }
 
  private:
-  struct Guest : Source {
-    Guest(Kind kind_in, std::unique_ptr<session::Session> session_in)
-        : Source(kind_in), session(std::move(session_in)) {}
-    std::unique_ptr<session::Session> session;
-    net::DeadlineHook deadline;
-  };
-  using Deadlines = net::DeadlineList<Guest, &Guest::deadline>;
-
   // What another thread hands to this one: by Arrive() or by Retire().
   struct Letter {
     Source::Kind becomes;  // kOpener, kLingerer
@@ -103,29 +94,19 @@ class Demultiplexer : public session::Switchboard {
   void TakeMail();
   // What the listeners have accepted: let in, or told why not.
   void Admit(net::UniqueFd socket, session::Transport transport, bool last);
-  // Says why to one that is not counted among the connections. The result is DropInput()'s.
-  static bool TurnAway(const session::Session& session, protocol::Status status,
-                       absl::string_view why);
   void OnOpener(Guest* guest, bool peer_done);
-  void AddGuest(Source::Kind kind, std::unique_ptr<session::Session> session);
-  std::unique_ptr<session::Session> RemoveGuest(Guest* guest);
   // Says the last words, and retires it.
   void SayFarewell(Guest* guest, absl::string_view farewell);
   void EndOpeners();
   void Expire();
   bool HasSpoken(Guest* guest, bool half_said);
   int SleepMs();
-  // Any thread.
-  static void HandTo(session::Lane* lane, std::unique_ptr<session::Session> session);
-  session::Lane* DefaultLane(session::Transport transport) const;
-  session::Lane* LaneFor(protocol::Mode mode, session::Transport transport) const;
 
   const session::SessionLimits* const limits_;
   session::ConnectionCounters* const counters_;
   const Admission admission_;
   const net::CongestionControl congestion_;
-  session::Lane* fdpass_ = nullptr;
-  session::Lane* copypath_ = nullptr;
+  Signpost signpost_{nullptr, nullptr, false};  // from Start() on
 
   net::Epoll epoll_;
   Source mailbox_source_{Source::Kind::kMailbox};
@@ -133,12 +114,7 @@ class Demultiplexer : public session::Switchboard {
   std::atomic<bool> departing_{false};
   std::atomic<bool> take_over_files_{false};
   Listeners listeners_;
-  absl::flat_hash_set<Guest*> guests_;    // owned
-  std::map<Source::Kind, size_t> count_;  // of them
-  Deadlines silent_;                      // openers that have sent nothing
-  Deadlines half_said_;                   // openers that have sent a part of their first request
-  Deadlines leaving_;                     // lingerers
-  Deadlines turned_away_;                 // those that were not let in
+  Guests guests_;
   // When the thread last began to look at what has come; all that had come by then has been seen
   // to.
   int64_t looked_ns_ = 0;
