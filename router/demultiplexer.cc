@@ -16,10 +16,13 @@
 namespace objmapper::router {
 namespace {
 
-// Says why to one that is not counted among the connections. The result is DropInput()'s.
+// Says why to one that is not counted among the connections, in the dialect that its first bytes
+// tell. The result is DropInput()'s.
 bool TurnAway(const session::Session& session, protocol::Status status, absl::string_view why) {
+  const bool http = PeekOpening(session) == protocol::Opening::kHttp;
   std::string answer;
-  session::AppendError(protocol::Dialect::kV1, 0, status, why, &answer);
+  session::AppendError(http ? protocol::Dialect::kHttp : protocol::Dialect::kV1, 0, status, why,
+                       &answer);
   SendShort(session.fd(), answer);
   return ShutDown(session);
 }
@@ -74,13 +77,13 @@ void Demultiplexer::Arrive(std::unique_ptr<session::Session> session) {
   counters_->refused.fetch_add(1, std::memory_order_relaxed);
   LOG_EVERY_T(WARNING, 1) << "hand-over: refused " << session->PeerName() << ": "
                           << refusal->message << " (" << refusal->flag << ")";
-  // Nothing is owed on it: to V1 this is the answer to its next request, to V2, with no request's
-  // number, to all.
+  // Nothing is owed on it: an HTTP connection that rests is simply closed; to V1 this is the answer
+  // to its next request, to V2, with no request's number, to all.
   const protocol::Dialect dialect = session->v2() ? protocol::Dialect::kV2 : protocol::Dialect::kV1;
   std::string farewell;
   session::AppendError(dialect, 0, refusal->status, refusal->message, &farewell);
   session::AppendClose(dialect, protocol::CloseReason::kShuttingDown, &farewell);
-  SendShort(session->fd(), farewell);
+  if (session->http == nullptr) SendShort(session->fd(), farewell);
   // Counted no longer, so that it takes nobody's place while it lingers.
   Retire(std::make_unique<session::Session>(session::ConnectionSlot(), std::move(session->socket),
                                             session->transport, limits_));
@@ -105,6 +108,11 @@ void Demultiplexer::Run() {
         case Source::Kind::kOpener:
           OnOpener(static_cast<Guest*>(source),
                    (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
+          break;
+        case Source::Kind::kUntold:
+          if (auto* guest = static_cast<Guest*>(source);
+              PeekOpening(*guest->session) != protocol::Opening::kNeedMore)
+            Tell(guest);
           break;
         case Source::Kind::kLingerer:
         case Source::Kind::kRefused:
@@ -165,8 +173,23 @@ void Demultiplexer::Admit(net::UniqueFd socket, session::Transport transport, bo
   counters_->refused.fetch_add(1, std::memory_order_relaxed);
   LOG_EVERY_T(WARNING, 1) << "refused " << session->PeerName() << ": " << refusal->message << " ("
                           << refusal->flag << ")";
+  if (PeekOpening(*session) == protocol::Opening::kNeedMore &&
+      guests_.HasRoomFor(Source::Kind::kUntold)) {
+    Guest* const guest = guests_.Add(Source::Kind::kUntold, std::move(session));
+    if (guest == nullptr) return;
+    guest->status = refusal->status;
+    guest->why = refusal->message;
+    return;
+  }
   if (TurnAway(*session, refusal->status, refusal->message))
     guests_.Add(Source::Kind::kRefused, std::move(session));
+}
+
+void Demultiplexer::Tell(Guest* guest) {
+  const protocol::Status status = guest->status;
+  const std::string why = std::move(guest->why);
+  std::unique_ptr<session::Session> session = guests_.Remove(guest);
+  if (TurnAway(*session, status, why)) guests_.Add(Source::Kind::kRefused, std::move(session));
 }
 
 void Demultiplexer::OnOpener(Guest* guest, bool peer_done) {
@@ -215,6 +238,7 @@ void Demultiplexer::Expire() {
     DropInput(*guest->session);  // to close over unread bytes would take back what was said last
     guests_.Remove(guest);
   }
+  while (Guest* guest = guests_.PopUntold(looked_ns_)) Tell(guest);
   for (const bool half_said : {false, true}) {
     while (Guest* guest = guests_.PopLate(half_said, looked_ns_)) {
       if (HasSpoken(guest, half_said)) continue;

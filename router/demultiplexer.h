@@ -96,6 +96,8 @@ class Demultiplexer : public session::Switchboard {
   void Admit(net::UniqueFd socket, session::Transport transport, bool last);
   void OnOpener(Guest* guest, bool peer_done);
   // Says the last words, and retires it.
+  // Says to one that is not let in why.
+  void Tell(Guest* guest);
   void SayFarewell(Guest* guest, absl::string_view farewell);
   void EndOpeners();
   void Expire();

@@ -20,6 +20,8 @@ constexpr size_t kLingerersMax = 1024;
 // answer rather than over what it has sent.
 constexpr absl::Duration kRefusedLinger = absl::Milliseconds(200);
 constexpr size_t kRefusedMax = 64;
+// How long their first bytes are waited for.
+constexpr absl::Duration kUntoldTime = absl::Milliseconds(100);
 
 }  // namespace
 
@@ -28,32 +30,42 @@ Guests::Guests(net::Epoll* epoll, absl::Duration silent, absl::Duration half_sai
       silent_(silent),
       half_said_(half_said),
       leaving_(kLinger),
-      turned_away_(kRefusedLinger) {}
+      turned_away_(kRefusedLinger),
+      untold_(kUntoldTime) {}
 
-void Guests::Add(Source::Kind kind, std::unique_ptr<session::Session> session) {
-  const size_t most = kind == Source::Kind::kLingerer  ? kLingerersMax
-                      : kind == Source::Kind::kRefused ? kRefusedMax
-                                                       : SIZE_MAX;
-  if (count_[kind] >= most) return;
+bool Guests::HasRoomFor(Source::Kind kind) const {
+  const auto count = [this](Source::Kind of) {
+    const auto found = count_.find(of);
+    return found == count_.end() ? 0 : found->second;
+  };
+  if (kind == Source::Kind::kOpener) return true;
+  if (kind == Source::Kind::kLingerer) return count(kind) < kLingerersMax;
+  return count(Source::Kind::kRefused) + count(Source::Kind::kUntold) < kRefusedMax;
+}
+
+Guest* Guests::Add(Source::Kind kind, std::unique_ptr<session::Session> session) {
+  if (!HasRoomFor(kind)) return nullptr;
   const int fd = session->fd();
   auto guest = std::make_unique<Guest>(kind, std::move(session));
   // Edge-triggered: bytes that are peeked at stay in the socket, and would be reported for ever.
   const int error = epoll_->Add(fd, EPOLLIN | EPOLLRDHUP | EPOLLET, guest.get());
   if (error != 0) {
     LOG(WARNING) << net::ErrnoToStatus(error, "epoll_ctl for a new connection").message();
-    return;
+    return nullptr;
   }
   ++count_[kind];
   Deadlines& deadlines = kind == Source::Kind::kOpener     ? silent_
                          : kind == Source::Kind::kLingerer ? leaving_
+                         : kind == Source::Kind::kUntold   ? untold_
                                                            : turned_away_;
   deadlines.Start(guest.get(), net::NowNs());
-  guests_.insert(guest.release());
+  guests_.insert(guest.get());
+  return guest.release();
 }
 
 std::unique_ptr<session::Session> Guests::Remove(Guest* guest) {
   epoll_->Remove(guest->session->fd());
-  for (Deadlines* deadlines : {&silent_, &half_said_, &leaving_, &turned_away_})
+  for (Deadlines* deadlines : {&silent_, &half_said_, &leaving_, &turned_away_, &untold_})
     deadlines->Stop(guest);
   --count_[guest->kind];
   guests_.erase(guest);
@@ -92,7 +104,7 @@ Guest* Guests::PopLeft(int64_t looked_ns) {
 
 int64_t Guests::NextExpiryNs() const {
   return std::min({silent_.NextExpiryNs(), half_said_.NextExpiryNs(), leaving_.NextExpiryNs(),
-                   turned_away_.NextExpiryNs()});
+                   turned_away_.NextExpiryNs(), untold_.NextExpiryNs()});
 }
 
 }  // namespace objmapper::router

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "absl/time/time.h"
 #include "net/deadline_list.h"
 #include "net/epoll.h"
+#include "protocol/status.h"
 #include "router/listeners.h"
 #include "session/session.h"
 
@@ -26,6 +28,9 @@ struct Guest : Source {
       : Source(kind_in), session(std::move(session_in)) {}
   std::unique_ptr<session::Session> session;
   net::DeadlineHook deadline;
+  // kUntold: what is to be said.
+  protocol::Status status = protocol::Status::kOk;
+  std::string why;
 };
 
 // The router's thread's.
@@ -37,7 +42,10 @@ class Guests {
   ~Guests() { Clear(); }
 
   // Takes the session in, whose time begins; one that leaves is closed where too many do already.
-  void Add(Source::Kind kind, std::unique_ptr<session::Session> session);
+  // Null: it has been closed.
+  Guest* Add(Source::Kind kind, std::unique_ptr<session::Session> session);
+  // Whether there are not too many of these.
+  bool HasRoomFor(Source::Kind kind) const;
   std::unique_ptr<session::Session> Remove(Guest* guest);
   // Closes those that are here.
   void Clear();
@@ -57,8 +65,9 @@ class Guests {
   Guest* PopLate(bool half_said, int64_t looked_ns) {
     return (half_said ? half_said_ : silent_).PopLate(looked_ns);
   }
-  // and of those that leave.
+  // and of those that leave; and of those that have not been told why they are not let in.
   Guest* PopLeft(int64_t looked_ns);
+  Guest* PopUntold(int64_t looked_ns) { return untold_.PopExpired(looked_ns); }
   int64_t NextExpiryNs() const;
 
  private:
@@ -71,6 +80,7 @@ class Guests {
   Deadlines half_said_;                   // openers that have sent a part of their first request
   Deadlines leaving_;                     // lingerers
   Deadlines turned_away_;                 // those that were not let in
+  Deadlines untold_;                      // those that will not be
 };
 
 }  // namespace objmapper::router

@@ -23,8 +23,9 @@ namespace objmapper::router {
 // What an event of the router's epoll set points to.
 struct Source {
   // A connection is a guest here between accept and its lane (kOpener), or between its last answer
-  // and close (kLingerer; kRefused: it was never let in, and has no place among --max_connections).
-  enum class Kind : uint8_t { kListener, kMailbox, kOpener, kLingerer, kRefused };
+  // and close (kLingerer; kRefused: it was never let in, and has no place among --max_connections;
+  // kUntold: nor has it been told, since its first bytes say in which dialect).
+  enum class Kind : uint8_t { kListener, kMailbox, kOpener, kLingerer, kRefused, kUntold };
   explicit Source(Kind kind_in) : kind(kind_in) {}
   Kind kind;
 };

@@ -39,6 +39,15 @@ bool Greet(session::Session* session, size_t bytes) {
 
 }  // namespace
 
+protocol::Opening PeekOpening(const session::Session& session) {
+  char buffer[2];
+  const ssize_t got =
+      TEMP_FAILURE_RETRY(recv(session.fd(), buffer, sizeof(buffer), MSG_PEEK | MSG_DONTWAIT));
+  if (!session.limits->http || got == 0) return protocol::Opening::kOwn;
+  if (got < 0) return errno == EAGAIN ? protocol::Opening::kNeedMore : protocol::Opening::kOwn;
+  return protocol::OpeningOf(absl::string_view(buffer, static_cast<size_t>(got)));
+}
+
 Opening LookAtOpening(session::Session* session, bool peer_done) {
   Opening opening;
   const auto is = [&opening](Kind kind) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "protocol/mode.h"
+#include "protocol/opening.h"
 #include "session/session.h"
 
 namespace objmapper::router {
@@ -23,6 +24,10 @@ struct Opening {
   std::string farewell;
   bool greeted = false;  // it has said HELLO, which has been taken and answered
 };
+
+// Whose the first two bytes are, which stay in the socket; of one that says nothing more, kOwn.
+// Never waits.
+protocol::Opening PeekOpening(const session::Session& session);
 
 // Looks at what has come, with MSG_PEEK, so that the lane finds the request whole in the socket;
 // V2's HELLO alone is taken, since the mode comes after it. peer_done: nothing more will come. Does

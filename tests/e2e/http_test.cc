@@ -417,6 +417,32 @@ TEST_P(HttpFlagTest, RequestsPerConnection) {
   EXPECT_TRUE(pipelined.AtEnd());
 }
 
+// One connection too many is told so in HTTP, whether it asks at once, byte by byte, or late; one
+// that says nothing is told in the server's own protocol after a moment.
+TEST_P(HttpFlagTest, TooManyConnections) {
+  SharedTree().AddOnce("http/a", "what a holds");
+  ServerProcess server(SharedTree().root(),
+                       {.engine = GetParam(), .flags = {"--max_connections=1"}});
+  HttpClient first(server.Tcp());
+  EXPECT_EQ(first.Get("/http/a").status, 200);
+  for (const bool byte_by_byte : {false, true}) {
+    HttpClient refused(server.Unix());
+    const absl::string_view get = "GET /http/a HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    if (byte_by_byte) {
+      refused.wire().SendByteByByte(get.substr(0, 2));
+    } else {
+      refused.wire().Send(get);
+    }
+    const Reply reply = refused.Next();
+    EXPECT_EQ(reply.status, 503);
+    EXPECT_EQ(reply.Field("Retry-After"), "1");
+    EXPECT_TRUE(reply.closes() && refused.AtEnd());
+  }
+  HttpClient silent(server.Unix());
+  EXPECT_EQ(silent.wire().Read(1), "\x14") << "UNAVAILABLE, in V1";
+  EXPECT_EQ(first.Get("/http/a").status, 200);
+}
+
 TEST_P(HttpFlagTest, CacheControlAndCors) {
   SharedTree().AddOnce("http/a", "what a holds");
   ServerProcess server(SharedTree().root(), {.engine = GetParam(),

@@ -169,8 +169,8 @@ TEST_F(GuestsTest, ManyThatAreRefused) {
 // All are closed together, whatever they are at.
 TEST_F(GuestsTest, Clear) {
   guests_.HalfSaid(AddOpener());
-  for (const Kind kind : {Kind::kOpener, Kind::kLingerer, Kind::kRefused}) Add(kind);
-  EXPECT_EQ(counters_.open, 4u);
+  for (const Kind kind : {Kind::kOpener, Kind::kLingerer, Kind::kRefused, Kind::kUntold}) Add(kind);
+  EXPECT_EQ(counters_.open, 5u);
   guests_.Clear();
   EXPECT_EQ(counters_.open, 0u);
   EXPECT_EQ(guests_.NextExpiryNs(), net::kNever);
