@@ -84,8 +84,8 @@ absl::string_view Allow(bool writable);
 // From a head that was read. OPTIONS is "refused" with 204, which says what is allowed. Refusals:
 // those of ParseTarget(), 405 for TRACE and for CONNECT, which ends the connection, and for PUT and
 // DELETE where nothing may be written, 501 for methods that are not known; of PUT 400 with
-// Content-Range or a time to live that is none, and 415 with a Content-Encoding, which answers would
-// not have. The head may change: an absolute target overrides its host.
+// Content-Range or a time to live that is none, and 415 with a Content-Encoding, which answers
+// would not have. The head may change: an absolute target overrides its host.
 Ask AskOf(Head* head, bool writable);
 
 // What a log tells of the request.
