@@ -4,12 +4,9 @@ read in the dark.
 
 Usage: page_test SERVER
 
-Drives headless Chromium by WebDriver (https://www.w3.org/TR/webdriver2/), spoken here by plain
-HTTP, through Debian's chromium-driver. Skipped where chromium or its driver is missing (tools/setup
---browser installs them).
+Skipped where chromium or its driver is missing (tools/setup --browser installs them).
 """
 
-import json
 import pathlib
 import shutil
 import socket
@@ -19,40 +16,12 @@ import tempfile
 import threading
 import time
 import unittest
-import urllib.error
-import urllib.request
+
+sys.dont_write_bytecode = True
+from browser import PATIENCE_S, Browser, answers, free_port, installed, wait_until
 
 SERVER = pathlib.Path(sys.argv[1]).resolve()
-PATIENCE_S = 60
 CHARTS = ["c-rate", "c-p99", "c-busy", "c-queue", "c-conns", "c-hits"]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def call(url, command, body=None):
-    """What the driver answers to a command; its errors are ours."""
-    url += "/" + command
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
-            return json.load(answer)["value"]
-    except urllib.error.HTTPError as error:
-        raise AssertionError(f"{url}: {error.read().decode()[:600]}") from None
-
-
-def wait_until(true, what):
-    end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end:
-        value = true()
-        if value:
-            return value
-        time.sleep(0.1)
-    raise AssertionError(f"not within {PATIENCE_S} s: {what}")
 
 
 class Load(threading.Thread):
@@ -78,7 +47,7 @@ class Load(threading.Thread):
                 time.sleep(0.001)
 
 
-@unittest.skipUnless(shutil.which("chromium") and shutil.which("chromedriver"),
+@unittest.skipUnless(installed(),
                      "there is no chromium with its chromedriver here (tools/setup --browser)")
 class PageTest(unittest.TestCase):
     @classmethod
@@ -89,54 +58,21 @@ class PageTest(unittest.TestCase):
         (cls.folder / "root/object").write_bytes(b"o" * 5000)
         cls.admin = free_port()
         cls.path = str(cls.folder / "socket")
-        cls.processes = []
-        cls.addClassCleanup(cls.stop)
-        cls.start([SERVER, f"--root={cls.folder}/root", f"--listen_unix={cls.path}",
-                   f"--admin_listen=127.0.0.1:{cls.admin}"])
-        port = free_port()
-        cls.start(["chromedriver", f"--port={port}"])
-        driver = f"http://127.0.0.1:{port}"
-        wait_until(lambda: cls.answers(driver + "/status"), "the driver")
-        wait_until(lambda: cls.answers(f"http://127.0.0.1:{cls.admin}/readyz"), "the server")
-        options = {
-            "binary": shutil.which("chromium"),
-            "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                     f"--user-data-dir={cls.folder}/profile", "--window-size=1200,900"],
-        }
-        session = call(driver, "session", {"capabilities": {"alwaysMatch": {
-            "browserName": "chrome", "goog:chromeOptions": options,
-            "goog:loggingPrefs": {"browser": "ALL"}}}})
-        cls.session = f"{driver}/session/{session['sessionId']}"
-        call(cls.session, "url", {"url": f"http://127.0.0.1:{cls.admin}/"})
-
-    @classmethod
-    def start(cls, command):
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
         with open(cls.folder / "log", "ab") as log:
-            cls.processes.append(subprocess.Popen([str(part) for part in command], stdout=log,
-                                                  stderr=log,
-                                                  env={"HOME": str(cls.folder),
-                                                       "PATH": "/usr/bin:/bin"}))
-
-    @classmethod
-    def stop(cls):
-        if hasattr(cls, "session"):
-            request = urllib.request.Request(cls.session, method="DELETE")
-            urllib.request.urlopen(request, timeout=PATIENCE_S).close()
-        for process in reversed(cls.processes):
-            process.terminate()
-            process.wait(PATIENCE_S)
-        shutil.rmtree(cls.folder, ignore_errors=True)
-
-    @staticmethod
-    def answers(url):
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return True
-        except OSError:
-            return False
+            server = subprocess.Popen(
+                [str(SERVER), f"--root={cls.folder}/root", f"--listen_unix={cls.path}",
+                 f"--admin_listen=127.0.0.1:{cls.admin}"], stdout=log, stderr=log,
+                env={"HOME": str(cls.folder), "PATH": "/usr/bin:/bin"})
+        cls.addClassCleanup(server.wait, PATIENCE_S)
+        cls.addClassCleanup(server.terminate)
+        wait_until(lambda: answers(f"http://127.0.0.1:{cls.admin}/readyz"), "the server")
+        cls.chromium = Browser(cls.folder)
+        cls.addClassCleanup(cls.chromium.close)
+        cls.chromium.open(f"http://127.0.0.1:{cls.admin}/")
 
     def run_script(self, script):
-        return call(self.session, "execute/sync", {"script": script, "args": []})
+        return self.chromium.run(script)
 
     def text(self, element):
         return self.run_script(f"return document.getElementById('{element}').textContent")
@@ -154,7 +90,7 @@ class PageTest(unittest.TestCase):
                       "mobile": width < 600})
 
     def browser(self, command, parameters):
-        call(self.session, "goog/cdp/execute", {"cmd": command, "params": parameters})
+        self.chromium.devtools(command, parameters)
 
     def test_figures_move_with_the_load(self):
         wait_until(lambda: self.number("rate") is not None, "a first figure")
@@ -304,9 +240,7 @@ class PageTest(unittest.TestCase):
     def test_zz_nothing_was_complained_of(self):
         """Last, of all that the others did."""
         time.sleep(2.5)  # two more rounds of the page
-        entries = call(self.session, "se/log", {"type": "browser"})
-        self.assertEqual([entry for entry in entries if entry["level"] in ("SEVERE", "WARNING")],
-                         [])
+        self.assertEqual(self.chromium.complaints(), [])
 
 
 if __name__ == "__main__":
