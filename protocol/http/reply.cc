@@ -1,6 +1,9 @@
 // Preconditions first, then ranges (RFC 9110, 13.2.2).
 #include "protocol/http/reply.h"
 
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
 #include "protocol/http/answer.h"
 #include "protocol/http/media_types.h"
 #include "protocol/http/preconditions.h"
@@ -8,12 +11,18 @@
 namespace objmapper::protocol::http {
 namespace {
 
-// Between the parts of multipart/byteranges (RFC 2046, 5.1). That it stands in an object by chance
-// does no harm: each part says how long it is.
-constexpr absl::string_view kBoundary = "objmapper-part-7f3c1e9a5b2d4860";
+// Stands between the parts of multipart/byteranges, and may not stand in them (RFC 2046, 5.1.1):
+// clients look for it, whatever lengths the parts tell. So it is another one in each answer, and
+// nobody can have written it into an object.
+std::string NewBoundary() {
+  uint64_t random = 0;
+  if (getentropy(&random, sizeof(random)) != 0) random = 0;  // on kernels before 3.17 alone
+  return absl::StrCat("objmapper-part-", absl::Hex(random, absl::kZeroPad16));
+}
 
-std::string PartHead(bool first, absl::string_view type, const Part& part, uint64_t size) {
-  return absl::StrCat(first ? "--" : "\r\n--", kBoundary, "\r\nContent-Type: ", type,
+std::string PartHead(absl::string_view delimiter, absl::string_view type, const Part& part,
+                     uint64_t size) {
+  return absl::StrCat(delimiter, "\r\nContent-Type: ", type,
                       "\r\nContent-Range: ", ContentRange(part, size), "\r\n\r\n");
 }
 
@@ -73,15 +82,18 @@ Reply ReplyTo(const Ask& ask, const ObjectFacts& facts, int64_t now_s) {
     if (reply.status == 206) head.Add("Content-Range", ContentRange(parts[0], facts.size));
     head.End(ask.persists(), ask.minor);
   } else {
-    const std::string first = PartHead(/*first=*/true, type, parts[0], facts.size);
+    const std::string boundary = NewBoundary();
+    const std::string delimiter = absl::StrCat("\r\n--", boundary);
+    const std::string first =
+        PartHead(absl::string_view(delimiter).substr(2), type, parts[0], facts.size);
     length = first.size();
     for (size_t i = 0; i < parts.size(); ++i) {
       reply.behind.push_back(i + 1 < parts.size()
-                                 ? PartHead(/*first=*/false, type, parts[i + 1], facts.size)
-                                 : absl::StrCat("\r\n--", kBoundary, "--\r\n"));
+                                 ? PartHead(delimiter, type, parts[i + 1], facts.size)
+                                 : absl::StrCat(delimiter, "--\r\n"));
       length += parts[i].length + reply.behind.back().size();
     }
-    head.Add("Content-Type", absl::StrCat("multipart/byteranges; boundary=", kBoundary))
+    head.Add("Content-Type", absl::StrCat("multipart/byteranges; boundary=", boundary))
         .Add("Content-Length", length)
         .End(ask.persists(), ask.minor);
     reply.head += first;

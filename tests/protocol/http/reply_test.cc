@@ -168,6 +168,15 @@ TEST(ReplyTest, SeveralRanges) {
   EXPECT_TRUE(absl::EndsWith(body, "--\r\n"));
 }
 
+// Whoever has seen one answer does not know what stands between the parts of another.
+TEST(ReplyTest, BoundariesAreNotKnownBefore) {
+  const Ask ask = Get("Range: bytes=0-1,5-5\n");
+  const Reply one = ReplyOf(ask);
+  const Reply other = ReplyOf(ask);
+  EXPECT_NE(one.behind, other.behind);
+  EXPECT_EQ(one.head.size(), other.head.size());
+}
+
 TEST(ReplyTest, Preconditions) {
   const Reply same = ReplyOf(Get("If-None-Match: \"tag\"\n"));
   EXPECT_EQ(same.status, 304);
