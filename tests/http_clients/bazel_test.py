@@ -34,7 +34,6 @@ class BazelTest(ClientTest):
 
     def setUp(self):
         super().setUp()
-        self.needs_put()
         signal.alarm(10 * PATIENCE_S)  # it starts slowly
         self.workspace = self.folder / "workspace"
         self.workspace.mkdir()

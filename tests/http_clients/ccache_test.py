@@ -17,7 +17,6 @@ class CcacheTest(ClientTest):
 
     def setUp(self):
         super().setUp()
-        self.needs_put()
         self.seen = self.tap()
         for number in range(COUNT):
             (self.folder / f"{number}.c").write_text(f"int f{number} = {number};\n")

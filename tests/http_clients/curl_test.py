@@ -5,6 +5,7 @@ Usage: curl_test SERVER
 """
 
 import email
+import json
 import os
 import unittest
 
@@ -174,6 +175,26 @@ class CurlTest(ClientTest):
                     url = f"{self.server.base}/{path}"
                     self.assertIn(self.status(*by, "--path-as-is", url), ("400", "403"))
 
+    def test_lists(self):
+        self.needs_listings()
+        for number in range(3000):
+            self.server.write(f"listed/{number}", b"")
+        for door, by in self.doors():
+            with self.subTest(door):
+                url = self.server.base + "/listed"
+                self.assertEqual(self.status(*by, url), "301")
+                self.assertEqual(self.status(*by, "-L", url), "200")
+                page = self.got()
+                for version in ("--http1.0", "--http1.1"):
+                    self.assertEqual(self.status(*by, version, url + "/"), "200")
+                    self.assertEqual(self.got(), page)
+                    self.assertEqual(self.status(*by, version, "-H", "Accept: application/json",
+                                                 url + "/"), "200")
+                    self.assertEqual(len(json.loads(self.got())), 3000)
+                two = ("-o", os.devnull, url + "/", "-o", os.devnull, url + "/")
+                self.assertEqual(self.curl(*by, "-w", "%{num_connects}\n", *two).split(),
+                                 ["1", "0"])
+
     def test_many_at_once(self):
         for number in range(40):
             self.server.write(f"many/{number}", random_bytes(1000 * number, number))
@@ -201,10 +222,6 @@ class CurlStoresTest(CurlTest):
     """With --writable."""
 
     flags = ("--fd_cache_valid_ms=0", "--writable")
-
-    def setUp(self):
-        super().setUp()
-        self.needs_put()
 
     def test_a_refused_upload_is_told_why(self):
         body = self.folder / "body"
@@ -255,21 +272,24 @@ class CurlStoresTest(CurlTest):
         self.assertEqual(tap.requests()[0].fields["transfer-encoding"], "chunked")
 
     def test_stores_on_conditions(self):
-        body = self.folder / "body"
-        body.write_bytes(b"new")
+        first, second = self.folder / "first", self.folder / "second"
+        first.write_bytes(b"first")
+        second.write_bytes(b"second")
         for door, by in self.doors():
             with self.subTest(door):
                 url = f"{self.server.base}/conditions/{door}"
                 once = ("-H", "If-None-Match: *")
-                self.assertEqual(self.status(*by, *once, "-T", body, url), "201")
-                self.assertEqual(self.status(*by, *once, "-T", body, url), "412")
+                self.assertEqual(self.status(*by, *once, "-T", first, url), "201")
+                self.assertEqual(self.status(*by, *once, "-T", second, url), "412")
                 _, fields = self.fields(*by, "-I", url)
                 same = ("-H", f"If-Match: {fields['ETag']}")
-                self.assertEqual(self.status(*by, *same, "-T", body, url), "204")
-                self.assertEqual(self.status(*by, *same, "-T", body, url), "412")
+                self.assertEqual(self.status(*by, *same, "-T", second, url), "204")
+                self.assertEqual(self.status(*by, *same, "-T", first, url), "412")
                 self.assertEqual(self.status(*by, *same, "-X", "DELETE", url), "412")
+                self.assertEqual(self.status(*by, url), "200")
+                self.assertEqual(self.got(), b"second")
                 # A part of an object cannot be stored: curl -C with -T sends Content-Range.
-                self.assertEqual(self.status(*by, "-C", "1", "-T", body, url), "400")
+                self.assertEqual(self.status(*by, "-C", "1", "-T", first, url), "400")
 
     def test_stores_on_one_connection(self):
         body = self.folder / "body"

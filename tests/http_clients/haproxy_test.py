@@ -52,6 +52,9 @@ class HaproxyTest(ProxyTest):
     def test_connections_that_end_lose_nothing(self):
         self.end_often()
 
+    def test_lists(self):
+        self.list_folders()
+
     def test_stores(self):
         self.store()
 

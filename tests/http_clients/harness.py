@@ -100,11 +100,10 @@ class ClientTest(unittest.TestCase):
         self.environment = {"PATH": PATH, "HOME": str(self.folder), "LC_ALL": "C.UTF-8",
                             "TZ": "UTC", "TMPDIR": str(self.folder)}
 
-    def needs_put(self):
-        with socket.create_connection(("127.0.0.1", self.server.port), PATIENCE_S) as client:
-            client.sendall(b"OPTIONS * HTTP/1.0\r\n\r\n")
-            if b"PUT" not in client.recv(4096):
-                self.skipTest("this server does not store by HTTP")
+    def needs_listings(self):
+        if b"http_index" not in subprocess.run([BINARY, "--helpxml"], check=False,
+                                               capture_output=True).stdout:
+            self.skipTest("this server lists no folders")
 
     def serve(self, *flags):
         server = ServerProcess(BINARY, *flags)

@@ -63,6 +63,9 @@ class NginxTest(ProxyTest):
     def test_connections_that_end_lose_nothing(self):
         self.end_often()
 
+    def test_lists(self):
+        self.list_folders()
+
     def test_stores(self):
         self.store()
 

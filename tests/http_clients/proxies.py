@@ -1,6 +1,7 @@
 """What goes through every proxy that stands in front of the server."""
 
 import http.client
+import json
 
 from harness import PATIENCE_S, ClientTest, random_bytes
 
@@ -49,6 +50,21 @@ class ProxyTest(ClientTest):
             self.assertEqual(self.ask(proxy, "GET", "/none")[0].status, 404)
             self.assertEqual(self.ask(proxy, "POST", "/none", b"few bytes")[0].status, 405)
 
+    def list_folders(self):
+        """Long listings, which come in chunks, and the way to a folder."""
+        self.needs_listings()
+        for number in range(5000):
+            self.server.write(f"listed/{number:04}-{'x' * 100}", b"")
+        for upstream in (f"127.0.0.1:{self.server.port}", f"{self.unix}{self.server.socket}"):
+            proxy = self.proxy(upstream)
+            for _ in range(2):
+                answer, _ = self.ask(proxy, "GET", "/listed")
+                self.assertEqual((answer.status, answer.getheader("Location")), (301, "/listed/"))
+                answer, body = self.ask(proxy, "GET", "/listed/?format=json")
+                self.assertEqual((answer.status, len(json.loads(body))), (200, 5000))
+                answer, body = self.ask(proxy, "HEAD", "/listed/")
+                self.assertEqual((answer.status, body), (200, b""))
+
     def tapped(self, path=None):
         """Reads through a proxy with a tap behind it, on `path` or on TCP; returns the tap."""
         if path is None:
@@ -74,7 +90,6 @@ class ProxyTest(ClientTest):
                 self.assertEqual((answer.status, body), (200, b"small"))
 
     def store(self):
-        self.needs_put()
         for upstream in (f"127.0.0.1:{self.server.port}", f"{self.unix}{self.server.socket}"):
             proxy = self.proxy(upstream)
             for size in (0, 1000, 3_000_000):

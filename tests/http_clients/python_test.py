@@ -105,10 +105,6 @@ class PythonTest(ClientTest):
 class PythonStoresTest(PythonTest):
     flags = ("--writable",)
 
-    def setUp(self):
-        super().setUp()
-        self.needs_put()
-
     def test_stores_and_deletes_on_one_connection(self):
         content = random_bytes(3_000_000)
         for connection in self.connections():
