@@ -17,7 +17,7 @@ absl::StatusOr<std::unique_ptr<CopyPathLane>> CopyPathLane::Create(LoopOptions o
   options.slow_pool = &lane->slow_pool_;
   if (threads.bulk_loops == 0) options.bulk_bytes_min = 0;
   for (int i = 0; i < threads.loops + threads.bulk_loops; ++i) {
-    auto loop = std::make_unique<Loop>(options);
+    auto loop = std::make_unique<LoopThread>(options);
     const absl::Status started = loop->Start(i);
     if (!started.ok()) {
       lane->Stop();
@@ -29,7 +29,7 @@ absl::StatusOr<std::unique_ptr<CopyPathLane>> CopyPathLane::Create(LoopOptions o
 }
 
 void CopyPathLane::Adopt(std::unique_ptr<session::Session> session) {
-  const absl::Span<const std::unique_ptr<Loop>> all = loops_;
+  const absl::Span<const std::unique_ptr<LoopThread>> all = loops_;
   const size_t bulk_from = static_cast<size_t>(threads_.loops);
   const bool bulk = session->bulk && threads_.bulk_loops > 0;
   least_loaded_.Of(bulk ? all.subspan(bulk_from) : all.first(bulk_from))->Adopt(std::move(session));

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "copypath/blocking_pool.h"
 #include "loop/loop.h"
+#include "loop/loop_thread.h"
 #include "session/lane.h"
 #include "session/loops.h"
 
@@ -46,9 +47,9 @@ class CopyPathLane : public session::Lane {
   void RunSlowly(std::function<void()> work) { slow_pool_.Run(std::move(work)); }
 
   // "uring" or "epoll".
-  const char* engine_name() const { return loops_.front()->engine_name(); }
+  const char* engine_name() const { return loops_.front()->loop().engine_name(); }
   int splice_threads() const { return threads_.splice; }
-  const std::vector<std::unique_ptr<Loop>>& loops() const { return loops_; }
+  const std::vector<std::unique_ptr<LoopThread>>& loops() const { return loops_; }
 
  private:
   // At so many clients' files it is waited at the same time; who comes then waits for one of them
@@ -68,7 +69,7 @@ class CopyPathLane : public session::Lane {
   copypath::BlockingPool pool_;
   copypath::BlockingPool foreign_pool_;
   copypath::BlockingPool slow_pool_;
-  std::vector<std::unique_ptr<Loop>> loops_;  // those for large bodies are the last
+  std::vector<std::unique_ptr<LoopThread>> loops_;  // those for large bodies are the last
   session::LeastLoaded least_loaded_;
 };
 

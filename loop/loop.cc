@@ -4,7 +4,6 @@
 #include <glog/logging.h>
 
 #include <algorithm>
-#include <future>
 #include <utility>
 #include <vector>
 
@@ -47,36 +46,20 @@ LoopOptions With(LoopOptions options, copypath::PipePool* pipes) {
 
 }  // namespace
 
-Loop::Loop(const LoopOptions& options)
-    : options_(With(options, &pipes_)),
+Loop::Loop(const LoopOptions& options, Thread* thread, std::atomic<size_t>* load)
+    : thread_(thread),
+      load_(load),
+      options_(With(options, &pipes_)),
       objects_({options.tree, options.pool, options.slow_pool, options.cache_entries,
                 options.cache_valid, CopiedBytesMax(options)},
-               [this](copypath::Objects::Work* work) { thread_.Put(work); }),
+               [thread](copypath::Objects::Work* work) { thread->Put(work); }),
       files_(options.tree, options.cache_valid, options.slow_pool),
       deadlines_(options.limits->idle_timeout, options.limits->request_timeout),
       tally_(options.board, LaneName(options.lane)) {}
 
-absl::Status Loop::Start(int number) {
-  std::promise<absl::Status> started;
-  thread_.Start(absl::StrCat("copypath/", number), [this, &started] {
-    const absl::Status made = MakeEngine();  // a ring belongs to the thread that makes it
-    started.set_value(made);
-    if (made.ok()) {
-      const storage::SlowOpens::Watched watched(&options_.tree->slow_opens(),
-                                                [this] { files_.CutShort(); });
-      Serve();
-    }
-    engine_.reset();
-    files_.SetBatch(nullptr);
-  });
-  absl::Status status = started.get_future().get();
-  if (!status.ok()) thread_.Stop();
-  return status;
-}
-
-absl::Status Loop::MakeEngine() {
+absl::Status Loop::Open() {
   if (options_.engine != EngineKind::kEpoll) {
-    absl::StatusOr<std::unique_ptr<UringEngine>> uring = UringEngine::Create(thread_.event_fd());
+    absl::StatusOr<std::unique_ptr<UringEngine>> uring = UringEngine::Create(thread_->event_fd());
     if (uring.ok()) {
       engine_ = *std::move(uring);
       engine_name_ = engine_->name();
@@ -95,15 +78,15 @@ absl::Status Loop::MakeEngine() {
     LOG(WARNING) << "io_engine: epoll, since " << uring.status().message();
   }
   engine_ = std::make_unique<EpollEngine>(
-      thread_.event_fd(),
+      thread_->event_fd(),
       [pool = options_.pool](std::function<void()> work) { pool->Run(std::move(work)); });
   engine_name_ = engine_->name();
   return absl::OkStatus();
 }
 
-void Loop::Adopt(std::unique_ptr<session::Session> session) {
-  load_.fetch_add(1, std::memory_order_relaxed);
-  thread_.Put(std::move(session));
+void Loop::Close() {
+  engine_.reset();
+  files_.SetBatch(nullptr);
 }
 
 void Loop::Serve() {
@@ -113,12 +96,12 @@ void Loop::Serve() {
     if (now_ns_ != 0) tally_->Worked(session::CountingNowNs() - now_ns_);
     if (engine_->Wait(TimeoutNs(), &now_ns_)) ReadMail();
     Expire();
-    const ServingPhase asked = thread_.Beat();
+    const ServingPhase asked = thread_->Beat();
     if (asked == ServingPhase::kServing) continue;
-    if (asked != thread_.phase()) {
+    if (asked != thread_->phase()) {
       // What has arrived already is still answered.
       if (asked == ServingPhase::kDraining) engine_->Wait(0, &now_ns_);
-      thread_.Enter(asked);
+      thread_->Enter(asked);
       stop_by_ns = now_ns_ + kStopNs;
       const std::vector<Connection*> connections(connections_.begin(), connections_.end());
       for (Connection* connection : connections) {
@@ -141,7 +124,7 @@ void Loop::Serve() {
 
 // Also notes when the loop begins to look at what has come; not where nobody is waited for.
 int64_t Loop::TimeoutNs() {
-  if (thread_.phase() == ServingPhase::kStopping) return 10'000'000;
+  if (thread_->phase() == ServingPhase::kStopping) return 10'000'000;
   const int64_t sweep_ns = objects_.empty() ? net::kNever : next_sweep_ns_;
   const int64_t next_ns = std::min({deadlines_.NextExpiryNs(), files_.NextRetryNs(), sweep_ns});
   if (next_ns == net::kNever) return -1;
@@ -150,7 +133,7 @@ int64_t Loop::TimeoutNs() {
 }
 
 void Loop::ReadMail() {
-  for (Letter& letter : thread_.TakeAll()) {
+  for (Letter& letter : thread_->TakeAll()) {
     if (auto* session = std::get_if<std::unique_ptr<session::Session>>(&letter)) {
       Welcome(std::move(*session));
     } else if (auto* work = std::get_if<copypath::Objects::Work*>(&letter)) {
@@ -162,8 +145,8 @@ void Loop::ReadMail() {
 }
 
 void Loop::Welcome(std::unique_ptr<session::Session> session) {
-  if (thread_.phase() == ServingPhase::kStopping) {
-    load_.fetch_sub(1, std::memory_order_relaxed);
+  if (thread_->phase() == ServingPhase::kStopping) {
+    load_->fetch_sub(1, std::memory_order_relaxed);
     return;
   }
   session->lane.store(LaneName(options_.lane), std::memory_order_relaxed);
@@ -171,7 +154,7 @@ void Loop::Welcome(std::unique_ptr<session::Session> session) {
   auto connection = std::make_unique<Connection>(std::move(session), this);
   if (const int error = engine_->Attach(connection.get()); error != 0) {
     LOG(WARNING) << "a connection is closed: " << net::ErrnoToStatus(error, "epoll_ctl").message();
-    load_.fetch_sub(1, std::memory_order_relaxed);
+    load_->fetch_sub(1, std::memory_order_relaxed);
     return;
   }
   Connection* const added = connection.release();
@@ -182,7 +165,7 @@ void Loop::Welcome(std::unique_ptr<session::Session> session) {
 void Loop::Remove(Connection* connection) {
   deadlines_.Stop(connection);
   connections_.erase(connection);
-  load_.fetch_sub(1, std::memory_order_relaxed);
+  load_->fetch_sub(1, std::memory_order_relaxed);
   delete connection;
 }
 
@@ -202,7 +185,7 @@ void Loop::Run(copypath::BlockingPool* pool, std::function<bool()> work, std::fu
   pool->Run(
       [this, work = std::move(work), done = std::move(done)]() mutable {
         if (work()) {
-          thread_.Put(std::move(done));
+          thread_->Put(std::move(done));
         } else {
           Run(options_.pool, std::move(work), std::move(done),
               copypath::BlockingPool::Length::kLong);
@@ -224,7 +207,7 @@ void Loop::RunTransfer(copypath::Transfer* transfer,
   counters_.transfers.Add();
   options_.pool->Run([this, transfer, done = std::move(done)] {
     const copypath::Transfer::Outcome outcome = transfer->Run(*options_.pool);
-    thread_.Put([this, outcome, done] {
+    thread_->Put([this, outcome, done] {
       counters_.transfers_done.Add();
       done(outcome);
     });

@@ -1,4 +1,5 @@
-// One event loop of the copypath: a thread, an engine, and the connections it owns.
+// One event loop of the copypath: an engine, and the connections it owns. Its thread is
+// loop_thread.h.
 //
 // Invariant: the thread never waits for a disk. What is not in the kernel's caches is opened and
 // brought in by threads of a pool, and the connections that want it wait in the meantime
@@ -65,27 +66,35 @@ struct alignas(64) LoopCounters {
   net::Counter transfers_done;  // and given back
 };
 
+// The loop's thread's, but for what says otherwise.
 class Loop {
  public:
-  explicit Loop(const LoopOptions& options);
+  // What others have for it: a connection, an object that has come, work that is done.
+  using Letter = std::variant<std::unique_ptr<session::Session>, copypath::Objects::Work*,
+                              std::function<void()>>;
+  using Thread = net::ServingThread<Letter>;
 
-  // Starts the thread, which makes its engine. Fails when the engine asked for cannot be had.
-  absl::Status Start(int number);
-  void Adopt(std::unique_ptr<session::Session> session);  // any thread
-  void Drain() { thread_.Drain(); }                       // any thread
-  void Stop() { thread_.Stop(); }                         // once; joins the thread
+  // thread: the one that it is for; load: of how many connections it is, which others may read.
+  // Both outlive it.
+  Loop(const LoopOptions& options, Thread* thread, std::atomic<size_t>* load);
+
+  // ---- For its thread (loop_thread.h) ----
+
+  // Makes the engine, which belongs to the thread that makes it. FAILED_PRECONDITION: the engine
+  // asked for cannot be had.
+  absl::Status Open();
+  // Goes round until it is to stop.
+  void Serve();
+  void Close();
+
+  // ---- Any thread ----
 
   const LoopCounters& counters() const { return counters_; }
   const copypath::Objects::Counters& object_counters() const { return objects_.counters(); }
-  // "uring" or "epoll"; after Start().
+  // "uring" or "epoll"; after Open().
   const char* engine_name() const { return engine_name_; }
-  // Any thread: as Lane's.
-  size_t queue_depth() const { return thread_.queue_depth(); }
-  void AskPulse() { thread_.AskPulse(); }
-  bool HasPulse() const { return thread_.HasPulse(); }
-  size_t load() const { return load_.load(std::memory_order_relaxed); }
 
-  // ---- For the loop's connections, on its thread ----
+  // ---- For its connections ----
 
   Engine& engine() { return *engine_; }
   const LoopOptions& options() const { return options_; }
@@ -95,7 +104,7 @@ class Loop {
   session::TallyLease* tally() { return &tally_; }
   session::Burst* burst() { return &burst_; }
   int64_t now_ns() const { return now_ns_; }
-  bool draining() const { return thread_.phase() != net::ServingPhase::kServing; }
+  bool draining() const { return thread_->phase() != net::ServingPhase::kServing; }
 
   // Runs `work` on a thread of `pool`, and then `done` on this one. When `work` says false it is
   // run again, behind what else is long in options().pool, until it says true.
@@ -110,16 +119,13 @@ class Loop {
   void Remove(Connection* connection);
 
  private:
-  using Letter = std::variant<std::unique_ptr<session::Session>, copypath::Objects::Work*,
-                              std::function<void()>>;
-
-  absl::Status MakeEngine();
-  void Serve();
   void ReadMail();
   void Welcome(std::unique_ptr<session::Session> session);
   void Expire();
   int64_t TimeoutNs();
 
+  Thread* const thread_;
+  std::atomic<size_t>* const load_;
   copypath::PipePool pipes_;
   const LoopOptions options_;
   std::unique_ptr<Engine> engine_;
@@ -134,8 +140,6 @@ class Loop {
   session::Burst burst_;
   LoopCounters counters_;
   session::TallyLease tally_;
-  std::atomic<size_t> load_{0};
-  net::ServingThread<Letter> thread_;
 };
 
 }  // namespace objmapper::loop

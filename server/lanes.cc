@@ -20,9 +20,9 @@ Vitals::Lane LaneVitals(const char* name, const session::Lane& lane) {
   if (loops == nullptr) return vitals;
   vitals.engine = loops->engine_name();
   vitals.splice_threads = static_cast<uint64_t>(loops->splice_threads());
-  for (const auto& loop : loops->loops()) {
-    const loop::LoopCounters& counters = loop->counters();
-    const copypath::Objects::Counters& objects = loop->object_counters();
+  for (const auto& thread : loops->loops()) {
+    const loop::LoopCounters& counters = thread->loop().counters();
+    const copypath::Objects::Counters& objects = thread->loop().object_counters();
     vitals.cache_hits += objects.hits;
     vitals.cache_misses += objects.misses;
     // What is done is read first, so that no more can be done than was begun.

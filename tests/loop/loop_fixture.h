@@ -12,7 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "copypath/blocking_pool.h"
 #include "copypath/pipe.h"
-#include "loop/loop.h"
+#include "loop/loop_thread.h"
 #include "storage/store/store.h"
 #include "storage/tree/stat_cache.h"
 #include "storage/tree/tree.h"
@@ -65,7 +65,7 @@ class LoopTest : public testing::TestWithParam<EngineKind> {
     options_.pool = options_.foreign_pool = &*pool_;
     options_.slow_pool = &*slow_pool_;
     options_.engine = GetParam();
-    loop_ = std::make_unique<Loop>(options_);
+    loop_ = std::make_unique<LoopThread>(options_);
     const absl::Status started = loop_->Start(0);
     ASSERT_TRUE(started.ok()) << started;
   }
@@ -107,7 +107,7 @@ class LoopTest : public testing::TestWithParam<EngineKind> {
   std::optional<copypath::BlockingPool> pool_{std::in_place, 2};
   std::optional<copypath::BlockingPool> slow_pool_{std::in_place, 0, "slow", 2};
   LoopOptions options_;
-  std::unique_ptr<Loop> loop_;
+  std::unique_ptr<LoopThread> loop_;
 };
 
 inline std::string NameOf(const testing::TestParamInfo<EngineKind>& info) {
