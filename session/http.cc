@@ -241,16 +241,26 @@ void TakeHttpBurst(Session* session, absl::string_view input, size_t requests_ma
       ask.Refuse({409, "a folder's name ends with '/', and an object's does not"});
     const Unwanted body = FindEnd(head, rest.substr(read.consumed));
     const bool body_is_here = body.kind == Unwanted::Kind::kWhole;
+    const bool takes_body = ask.method == http::Ask::Method::kPut && ask.refusal == 0;
+    if (!takes_body && !body_is_here) {
+      // Who asks first is told at once; so is whose body is longer than what anybody sends here.
+      if (body.kind == Unwanted::Kind::kNeedMore && !head.expects_continue) {
+        burst->end = Burst::End::kNeedMore;
+        return;
+      }
+      ask.keep_alive = false;
+      if (body.kind == Unwanted::Kind::kTooLong) ask.Refuse({413, "the request takes no body"});
+      if (body.kind == Unwanted::Kind::kBroken) ask.Refuse({400, body.reason});
+    }
     if (ask.writes() && ask.refusal == 0) {
       // It is the first of its burst, and the last.
       if (!burst->requests.empty()) {
         burst->end = Burst::End::kFull;
         return;
       }
-      const bool takes_body = ask.method == http::Ask::Method::kPut;
       http::Ask* const pushed = push(std::move(ask));
       burst->consumed += read.consumed;
-      if (burst->requests.back().refusal == Status::kOk && (takes_body || body_is_here)) {
+      if (burst->requests.back().refusal == Status::kOk) {
         if (!takes_body) burst->consumed += body.bytes;
         if (!pushed->keep_alive) state->over = true;
         burst->end = Burst::End::kOperation;
@@ -267,21 +277,9 @@ void TakeHttpBurst(Session* session, absl::string_view input, size_t requests_ma
       }
       continue;
     }
-    size_t body_bytes = 0;
-    if (head.has_body()) {
-      // Who asks first is told at once; so is whose body is longer than what anybody sends here.
-      if (body.kind == Unwanted::Kind::kNeedMore && !head.expects_continue) {
-        burst->end = Burst::End::kNeedMore;
-        return;
-      }
-      body_bytes = body.bytes;
-      if (!body_is_here) ask.keep_alive = false;
-      if (body.kind == Unwanted::Kind::kTooLong) ask.Refuse({413, "the request takes no body"});
-      if (body.kind == Unwanted::Kind::kBroken) ask.Refuse({400, body.reason});
-    }
     if (ask.reads() && ask.refusal == 0 && (ask.path.empty() || ask.path.back() == '/'))
       ask.Refuse({403, "folders are not listed"});
-    burst->consumed += read.consumed + body_bytes;
+    burst->consumed += read.consumed + body.bytes;
     if (!push(std::move(ask))->keep_alive) {
       burst->end = Burst::End::kClose;
       return;
