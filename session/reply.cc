@@ -22,11 +22,11 @@ uint64_t Reply::bytes() const {
 namespace {
 
 void MakeHttpReply(const Request& request, const ObjectFacts& facts, Reply* out) {
-  http::Reply reply =
-      http::ReplyTo(*request.http, {facts.size, facts.mtime_s, facts.etag}, time(nullptr));
-  out->head = std::move(reply.head);
+  thread_local http::Reply reply;
+  http::MakeReply(*request.http, {facts.size, facts.mtime_s, facts.etag}, time(nullptr), &reply);
+  out->head.swap(reply.head);
   for (const http::Part& part : reply.parts) out->parts.push_back({part.offset, part.length});
-  out->behind = std::move(reply.behind);
+  out->behind.swap(reply.behind);
   if (reply.status == 416) out->status = Status::kRangeNotSatisfiable;
   if (reply.status == 412) out->status = Status::kConflict;
 }

@@ -128,14 +128,24 @@ int StatusOf(Status status) {
 }
 
 AnswerHead::AnswerHead(int status, int64_t now_s, std::string* out) : now_s_(now_s), out_(out) {
-  absl::StrAppend(out, "HTTP/1.1 ", status, " ", ReasonPhrase(status), "\r\n", DateField(now_s),
-                  "Server: objmapper\r\n");
+  Append("HTTP/1.1 ");
+  Append(absl::AlphaNum(status).Piece()).append(" ");
+  Append(ReasonPhrase(status)).append("\r\n");
+  Append(DateField(now_s)).append("Server: objmapper\r\n");
 }
 
 AnswerHead& AnswerHead::AddLastModified(int64_t mtime_s) {
-  char date[kDateBytes];
-  FormatDate(std::min(mtime_s, now_s_), date);
-  return Add("Last-Modified", absl::string_view(date, kDateBytes));
+  // Much that is asked for is asked for again, or is as old as what was asked for before.
+  struct Cached {
+    int64_t second = INT64_MIN;
+    char text[kDateBytes];
+  };
+  thread_local Cached cached;
+  if (const int64_t second = std::min(mtime_s, now_s_); cached.second != second) {
+    FormatDate(second, cached.text);
+    cached.second = second;
+  }
+  return Add("Last-Modified", absl::string_view(cached.text, kDateBytes));
 }
 
 void AnswerHead::End(bool keep_alive, int minor) {

@@ -29,7 +29,14 @@ class AnswerHead {
   AnswerHead(int status, int64_t now_s, std::string* out);
 
   AnswerHead& Add(absl::string_view name, const absl::AlphaNum& value) {
-    absl::StrAppend(out_, name, ": ", value, "\r\n");
+    Append(name).append(": ");
+    Append(value.Piece()).append("\r\n");
+    return *this;
+  }
+  // etag: without quotes.
+  AnswerHead& AddEtag(absl::string_view etag) {
+    Append("ETag: \"");
+    Append(etag).append("\"\r\n");
     return *this;
   }
   // Last-Modified, but never in the future.
@@ -40,6 +47,9 @@ class AnswerHead {
   void End(bool keep_alive, int minor);
 
  private:
+  // Not StrAppend(), which fills what it makes room for first.
+  std::string& Append(absl::string_view text) { return out_->append(text.data(), text.size()); }
+
   const int64_t now_s_;
   std::string* const out_;
 };

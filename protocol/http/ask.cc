@@ -19,11 +19,21 @@ bool IsKnown(absl::string_view method) {
 }
 
 bool IsCondition(absl::string_view name) {
-  for (const absl::string_view condition : {"if-match", "if-none-match", "if-modified-since",
-                                            "if-unmodified-since", "if-range", "range"}) {
-    if (absl::EqualsIgnoreCase(name, condition)) return true;
+  // Nearly every field is none, which the length tells of most.
+  switch (name.size()) {
+    case 5:
+      return absl::EqualsIgnoreCase(name, "range");
+    case 8:
+      return absl::EqualsIgnoreCase(name, "if-match") || absl::EqualsIgnoreCase(name, "if-range");
+    case 13:
+      return absl::EqualsIgnoreCase(name, "if-none-match");
+    case 17:
+      return absl::EqualsIgnoreCase(name, "if-modified-since");
+    case 19:
+      return absl::EqualsIgnoreCase(name, "if-unmodified-since");
+    default:
+      return false;
   }
-  return false;
 }
 
 // What a PUT's fields say of the object.

@@ -52,9 +52,9 @@ bool IsBlank(char c) { return c == ' ' || c == '\t'; }
 
 // Up to the next CRLF, which is there.
 absl::string_view TakeLine(absl::string_view* lines) {
-  const size_t end = lines->find("\r\n");
-  const absl::string_view line = lines->substr(0, end);
-  lines->remove_prefix(end + 2);
+  const size_t newline = lines->find('\n');  // before which there is a CR
+  const absl::string_view line = lines->substr(0, newline - 1);
+  lines->remove_prefix(newline + 1);
   return line;
 }
 
@@ -120,7 +120,7 @@ Refusal ReadCodings(Head* head) {
   bool last_is_chunked = false;
   if (head->minor == 0) return BadRequest("HTTP/1.0 has no Transfer-Encoding");
   for (const Field& field : head->fields) {
-    if (!absl::EqualsIgnoreCase(field.name, "transfer-encoding")) continue;
+    if (!IsNamed(field.name, "transfer-encoding")) continue;
     for (const absl::string_view element : absl::StrSplit(field.value, ',')) {
       const absl::string_view coding = WithoutBlanks(element);
       if (coding.empty()) return BadRequest("the Transfer-Encoding has an empty element");
@@ -143,14 +143,14 @@ Refusal ReadFraming(Head* head) {
   bool encoded = false;
   for (const Field& field : head->fields) {
     Refusal refusal;
-    if (absl::EqualsIgnoreCase(field.name, "host")) {
+    if (IsNamed(field.name, "host")) {
       ++hosts;
       head->host = field.value;
-    } else if (absl::EqualsIgnoreCase(field.name, "content-length")) {
+    } else if (IsNamed(field.name, "content-length")) {
       refusal = ReadLength(field.value, head);
-    } else if (absl::EqualsIgnoreCase(field.name, "transfer-encoding")) {
+    } else if (IsNamed(field.name, "transfer-encoding")) {
       encoded = true;
-    } else if (absl::EqualsIgnoreCase(field.name, "expect") && head->minor == 1) {
+    } else if (IsNamed(field.name, "expect") && head->minor == 1) {
       if (!absl::EqualsIgnoreCase(field.value, "100-continue"))
         refusal = {417, "the only expectation that is met is 100-continue"};
       head->expects_continue = true;
@@ -235,7 +235,7 @@ void Head::Clear() {
 
 absl::string_view Head::Find(absl::string_view name) const {
   for (const Field& field : fields) {
-    if (absl::EqualsIgnoreCase(field.name, name)) return field.value;
+    if (IsNamed(field.name, name)) return field.value;
   }
   return {};
 }
@@ -244,7 +244,7 @@ absl::string_view Head::FindOnly(absl::string_view name) const {
   absl::string_view value;
   bool found = false;
   for (const Field& field : fields) {
-    if (!absl::EqualsIgnoreCase(field.name, name)) continue;
+    if (!IsNamed(field.name, name)) continue;
     if (found) return {};
     found = true;
     value = field.value;

@@ -82,6 +82,11 @@ bool IsToken(absl::string_view bytes);
 
 absl::string_view WithoutBlanks(absl::string_view text);
 
+// Whether a field's name is that. Most are not even as long.
+inline bool IsNamed(absl::string_view name, absl::string_view wanted) {
+  return name.size() == wanted.size() && absl::EqualsIgnoreCase(name, wanted);
+}
+
 // Takes the first element off a list, and the comma behind it; without the blanks around it, and
 // maybe empty.
 absl::string_view TakeElement(absl::string_view* list);
@@ -91,7 +96,7 @@ absl::string_view TakeElement(absl::string_view* list);
 template <typename Element>
 void ForEachElement(const Head& head, absl::string_view name, Element element) {
   for (const Field& field : head.fields) {
-    if (!absl::EqualsIgnoreCase(field.name, name)) continue;
+    if (!IsNamed(field.name, name)) continue;
     absl::string_view list = field.value;
     while (!list.empty()) {
       const absl::string_view one = TakeElement(&list);

@@ -28,12 +28,16 @@ std::string PartHead(absl::string_view delimiter, absl::string_view type, const 
 
 }  // namespace
 
-Reply ReplyTo(const Ask& ask, const ObjectFacts& facts, int64_t now_s) {
-  Reply reply;
-  const std::string tag = absl::StrCat("\"", facts.etag, "\"");
+void MakeReply(const Ask& ask, const ObjectFacts& facts, int64_t now_s, Reply* out) {
+  Reply& reply = *out;
+  reply.status = 200;
+  reply.head.clear();
+  reply.parts.clear();
+  reply.behind.clear();
   const absl::string_view type = MediaTypeOf(ask.path);
-  std::vector<Part> parts;
+  std::vector<Part>& parts = reply.parts;
   if (ask.conditions != nullptr) {
+    const std::string tag = absl::StrCat("\"", facts.etag, "\"");
     const Head& conditions = *ask.conditions;
     const Selected selected{true, tag, facts.mtime_s};
     switch (EvaluatePreconditions(conditions, /*reads=*/true, selected, now_s)) {
@@ -44,7 +48,7 @@ Reply ReplyTo(const Ask& ask, const ObjectFacts& facts, int64_t now_s) {
         AppendNote({.status = reply.status = 412,
                     .text = "the object is another version than the one asked for"},
                    &ask, now_s, &reply.head);
-        return reply;
+        return;
       case Verdict::kProceed:
         if (ask.head_only() || !RangeApplies(conditions, selected, now_s)) break;
         switch (ParseRanges(conditions.FindOnly("range"), facts.size, &parts)) {
@@ -60,22 +64,23 @@ Reply ReplyTo(const Ask& ask, const ObjectFacts& facts, int64_t now_s) {
     }
   }
   AnswerHead head(reply.status, now_s, &reply.head);
-  head.Add("ETag", tag).AddLastModified(facts.mtime_s).AddCors(ask);
+  head.AddEtag(facts.etag).AddLastModified(facts.mtime_s).AddCors(ask);
   if (ask.connection != nullptr && !ask.connection->cache_control.empty())
     head.Add("Cache-Control", ask.connection->cache_control);
   if (reply.status == 304) {
     ask.Answered(304, 0);
     head.End(ask.persists(), ask.minor);
-    return reply;
+    return;
   }
   head.Add("Accept-Ranges", "bytes").Add("X-Content-Type-Options", "nosniff");
   if (reply.status == 416) {
     ask.Answered(416, 0);
+    parts.clear();
     head.Add("Content-Range", UnsatisfiedRange(facts.size)).Add("Content-Length", 0);
     head.End(ask.persists(), ask.minor);
-    return reply;
+    return;
   }
-  if (reply.status == 200) parts = {{0, facts.size}};
+  if (reply.status == 200) parts.push_back({0, facts.size});
   uint64_t length = parts[0].length;
   if (parts.size() == 1) {
     head.Add("Content-Type", type).Add("Content-Length", parts[0].length);
@@ -99,8 +104,7 @@ Reply ReplyTo(const Ask& ask, const ObjectFacts& facts, int64_t now_s) {
     reply.head += first;
   }
   ask.Answered(reply.status, ask.head_only() ? 0 : length);
-  if (!ask.head_only() && parts[0].length > 0) reply.parts = std::move(parts);
-  return reply;
+  if (ask.head_only() || parts[0].length == 0) parts.clear();
 }
 
 }  // namespace objmapper::protocol::http

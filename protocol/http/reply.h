@@ -28,7 +28,7 @@ struct Reply {
   std::vector<std::string> behind;
 };
 
-// now_s: the wall clock.
-Reply ReplyTo(const Ask& ask, const ObjectFacts& facts, int64_t now_s);
+// now_s: the wall clock. `reply` is reused: it keeps its memory.
+void MakeReply(const Ask& ask, const ObjectFacts& facts, int64_t now_s, Reply* reply);
 
 }  // namespace objmapper::protocol::http

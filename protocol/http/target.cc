@@ -1,6 +1,8 @@
 // Decoding, once: what comes out is looked up as it is, and judged there.
 #include "protocol/http/target.h"
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "protocol/limits.h"
@@ -16,8 +18,9 @@ int HexDigit(char c) {
 }
 
 Refusal Decode(absl::string_view encoded, std::string* out) {
-  out->clear();
-  for (size_t i = 0; i < encoded.size(); ++i) {
+  const size_t plain = std::min(encoded.find_first_of(absl::string_view("%\0", 2)), encoded.size());
+  out->assign(encoded.data(), plain);
+  for (size_t i = plain; i < encoded.size(); ++i) {
     char c = encoded[i];
     if (c == '%') {
       const int high = i + 1 < encoded.size() ? HexDigit(encoded[i + 1]) : -1;

@@ -28,7 +28,8 @@ namespace {
 
 // What is said of the object adds up to what is promised.
 void CheckReply(const Ask& ask) {
-  const Reply reply = ReplyTo(ask, {10, 784111777, "tag"}, 1'800'000'000);
+  Reply reply;
+  MakeReply(ask, {10, 784111777, "tag"}, 1'800'000'000, &reply);
   CHECK(absl::EndsWith(reply.head, "\r\n\r\n") || !reply.behind.empty() || reply.status == 412);
   CHECK(reply.behind.empty() || reply.behind.size() == reply.parts.size());
   uint64_t body = 0;

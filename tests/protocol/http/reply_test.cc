@@ -32,6 +32,13 @@ Ask Asked(absl::string_view text, bool writable = false) {
 Ask Get(absl::string_view fields = "", absl::string_view method = "GET") {
   return Asked(absl::StrCat(method, " /dir/a%20b.txt HTTP/1.1\nHost: a\n", fields));
 }
+Reply ReplyTo(const Ask& ask, const ObjectFacts& facts, int64_t now_s) {
+  Reply reply;
+  // What it held before does not matter.
+  MakeReply(Get("Range: bytes=0-1,4-5\n"), {10, 1, "old"}, now_s, &reply);
+  MakeReply(ask, facts, now_s, &reply);
+  return reply;
+}
 Reply ReplyOf(const Ask& ask) { return ReplyTo(ask, kFacts, kNow); }
 bool Has(const Reply& reply, absl::string_view line) {
   return absl::StrContains(reply.head, absl::StrCat("\r\n", line, "\r\n"));
