@@ -28,6 +28,7 @@
 #include "net/unique_fd.h"
 #include "storage/catalog/housekeeping.h"
 #include "storage/memory/memory_tier.h"
+#include "storage/store/folder.h"
 #include "storage/store/list.h"
 #include "storage/store/list_room.h"
 #include "storage/tree/description.h"
@@ -148,6 +149,11 @@ class Store {
   // One page of the objects whose URIs begin with the prefix, of those that may be seen (empty
   // entries: none).
   absl::StatusOr<ListPage> List(const ListQuery& query, const ListFilter& filter);
+
+  // One page of what lies directly in a folder (folder.h).
+  absl::StatusOr<FolderPage> ListFolder(const FolderQuery& query, const ListFilter& filter) const {
+    return storage::ListFolder(*options_.tree, options_.memory, query, filter);
+  }
 
   // What pages of listings are to be made of, and kept for.
   ListRoom* list_room() { return &list_room_; }

@@ -8,7 +8,6 @@
 
 #include <utility>
 
-#include "absl/strings/string_view.h"
 #include "net/errno_status.h"
 #include "net/unique_fd.h"
 #include "storage/tree/open_at.h"
@@ -36,21 +35,31 @@ DirectoryStream StreamOf(net::UniqueFd directory) {
   return stream;
 }
 
-absl::StatusOr<std::vector<DirectoryName>> NamesIn(int directory) {
+absl::Status ForEachName(int directory,
+                         absl::FunctionRef<void(absl::string_view name, bool is_directory)> visit) {
   net::UniqueFd own(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!own.valid()) return net::ErrnoToStatus(errno, "open a directory");
   const DirectoryStream stream = StreamOf(std::move(own));
   if (stream == nullptr) return net::ErrnoToStatus(errno, "read a directory");
-  std::vector<DirectoryName> names;
   while (true) {
     errno = 0;
     const dirent* entry = readdir(stream.get());
     if (entry == nullptr) break;
     const absl::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
-    names.push_back({std::string(name), IsDirectory(directory, *entry)});
+    visit(name, IsDirectory(directory, *entry));
   }
   if (errno != 0) return net::ErrnoToStatus(errno, "read a directory");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<DirectoryName>> NamesIn(int directory) {
+  std::vector<DirectoryName> names;
+  const absl::Status read =
+      ForEachName(directory, [&names](absl::string_view name, bool is_directory) {
+        names.push_back({std::string(name), is_directory});
+      });
+  if (!read.ok()) return read;
   return names;
 }
 

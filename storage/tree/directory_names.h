@@ -7,7 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "net/unique_fd.h"
 
 namespace objmapper::storage {
@@ -28,8 +31,13 @@ struct DirectoryName {
   bool is_directory = false;  // itself: a link to one is none
 };
 
-// All names in `directory` (borrowed, O_PATH will do) but "." and "..", reserved ones too, in no
-// order. Waits for the disk. Errors as net::ErrnoToStatus.
+// Calls `visit` for each name in `directory` (borrowed, O_PATH will do) but "." and "..", reserved
+// ones too, in no order; however many there are, some kilobytes of them are in memory at a time.
+// Waits for the disk. Errors as net::ErrnoToStatus.
+absl::Status ForEachName(int directory,
+                         absl::FunctionRef<void(absl::string_view name, bool is_directory)> visit);
+
+// All of them.
 absl::StatusOr<std::vector<DirectoryName>> NamesIn(int directory);
 
 }  // namespace objmapper::storage
