@@ -178,6 +178,7 @@ void AppendNote(const Note& note, const Ask* ask, int64_t now_s, std::string* ou
   AnswerHead head(note.status, now_s, out);
   const absl::string_view text = note.text.substr(0, kNoteBytesMax);
   if (!note.allow.empty()) head.Add("Allow", note.allow);
+  if (!note.location.empty()) head.Add("Location", note.location);
   if (note.retry_after_s > 0) head.Add("Retry-After", note.retry_after_s);
   const bool bodiless = note.status == 204 || note.status == 304;
   if (!bodiless) {

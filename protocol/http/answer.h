@@ -55,11 +55,12 @@ class AnswerHead {
 };
 
 // A whole answer of one line of text, which says why. Of a 405 and of an answer to OPTIONS `allow`
-// says what is allowed; retry_after_s: when to come again, 0: not said.
+// says what is allowed; location: where else it is; retry_after_s: when to come again, 0: not said.
 struct Note {
   int status = 0;
   absl::string_view text;  // without a line's end; empty: no body
   absl::string_view allow;
+  absl::string_view location;
   uint32_t retry_after_s = 0;
 };
 // ask: what it answers; null: nothing that was understood, and the connection ends.

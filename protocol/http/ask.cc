@@ -4,6 +4,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "protocol/http/listing.h"
 #include "protocol/http/target.h"
 
 namespace objmapper::protocol::http {
@@ -58,7 +59,7 @@ void KeepConditions(const Head& head, Ask* ask) {
     if (IsCondition(field.name)) bytes += field.name.size() + field.value.size();
   }
   if (bytes == 0) return;
-  auto kept = std::make_unique<Ask::Conditions>();
+  auto kept = std::make_shared<Ask::Conditions>();
   kept->text.reserve(bytes);  // so that what points into it stays good
   const auto keep = [text = &kept->text](absl::string_view part) {
     const size_t at = text->size();
@@ -118,6 +119,8 @@ Ask AskOf(Head* head, bool writable) {
   if (ask.writes() && !writable) ask.Refuse({405, "the server is read-only (--writable)"});
   if (ask.method == Ask::Method::kPut) ReadPut(*head, &ask);
   KeepConditions(*head, &ask);
+  if (ask.reads()) ask.query = std::string(target.query);
+  if (ask.is_folder()) ask.wants_json = WantsJson(*head, target.query);
   return ask;
 }
 

@@ -2,6 +2,7 @@
 // read from.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -12,10 +13,10 @@
 
 namespace objmapper::protocol::http {
 
-// Shared by what is asked on one connection. Its owner's thread; what the texts point to outlives
-// it.
+// Shared by what is asked on one connection. Written by its owner's thread, read by those that
+// compose answers; what the texts point to outlives it.
 struct Persistence {
-  bool ends = false;                // no more may be asked
+  std::atomic<bool> ends = false;   // no more may be asked
   absl::string_view cache_control;  // of objects' answers; empty: they have no such field
 };
 
@@ -33,9 +34,15 @@ struct Ask {
 
   Method method = Method::kOther;
   int minor = 1;
-  bool keep_alive = true;         // by what this request says; see also `connection`
-  bool writable = false;          // as AskOf() was told
-  std::string path;               // decoded, without the first '/'
+  bool keep_alive = true;  // by what this request says; see also `connection`
+  bool writable = false;   // as AskOf() was told
+  std::string path;        // decoded, without the first '/'
+  std::string query;       // of GET and HEAD; as it came, without its '?'
+  // Of a folder (is_folder()): what it is told in, if it is told of.
+  bool wants_json = false;
+  // What the server does with folders: lists them; serves the index.html of those that have one.
+  bool lists = false;
+  bool indexes = false;
   uint32_t ttl_s = 0;             // PUT: seconds to live, 0: for ever
   bool chunked = false;           // its body; else content_length
   bool expects_continue = false;  // its sender waits to be told that the body is wanted
@@ -44,14 +51,14 @@ struct Ask {
   struct Conditions : Head {
     std::string text;  // what the fields point into
   };
-  std::unique_ptr<const Conditions> conditions;
+  std::shared_ptr<const Conditions> conditions;
   std::shared_ptr<const Persistence> connection;
   // For pages of others' to read the answers (CORS): what Access-Control-Allow-Origin says; empty:
   // nothing. `preflight`: they ask beforehand.
   std::string allow_origin;
   bool preflight = false;
   // Null: it is not logged. For who answers to fill in.
-  std::unique_ptr<Logged> logged;
+  std::shared_ptr<Logged> logged;
   // Not 0: it is refused with this status, and `reason` (static).
   int refusal = 0;
   const char* reason = "";
@@ -64,6 +71,8 @@ struct Ask {
   }
   bool head_only() const { return method == Method::kHead; }
   bool reads() const { return method == Method::kGet || method == Method::kHead; }
+  // Whether the target is of a folder, not of an object: "/", "/a/".
+  bool is_folder() const { return reads() && (path.empty() || path.back() == '/'); }
   bool writes() const { return method == Method::kPut || method == Method::kDelete; }
   void Answered(int status, uint64_t body_bytes) const {
     if (logged == nullptr) return;

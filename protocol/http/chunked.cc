@@ -127,4 +127,9 @@ ChunkReader::Result ChunkReader::Next(absl::string_view input) {
   }
 }
 
+void AppendChunk(absl::string_view data, std::string* out) {
+  if (data.empty()) return;
+  absl::StrAppend(out, absl::Hex(data.size()), "\r\n", data, "\r\n");
+}
+
 }  // namespace objmapper::protocol::http

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "absl/strings/string_view.h"
 
@@ -43,5 +44,10 @@ class ChunkReader {
   uint64_t left_ = 0;       // of the chunk
   size_t extra_bytes_ = 0;  // of extensions and trailers, all together
 };
+
+// The other way: `data` as one chunk; nothing for none of it, since that would be the end.
+void AppendChunk(absl::string_view data, std::string* out);
+// What follows the last one.
+inline constexpr absl::string_view kLastChunk = "0\r\n\r\n";
 
 }  // namespace objmapper::protocol::http
