@@ -2,7 +2,6 @@
 #include "copypath/operations.h"
 
 #include <errno.h>
-#include <poll.h>
 
 #include <algorithm>
 #include <memory>
@@ -12,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "copypath/may_read.h"
 #include "net/errno_status.h"
 #include "protocol/limits.h"
 #include "protocol/objm/encode.h"
@@ -74,44 +74,6 @@ Outcome Stored(const Operand& operand, const absl::StatusOr<storage::Description
                         &outcome.answer);
   return outcome;
 }
-
-// Whether nobody can have the answer any more. A Unix socket's peer that has closed it, or ended
-// the process, shows as POLLHUP; one that has only said all it will (shutdown(2)) as POLLRDHUP, and
-// is still owed its answers. Of a TCP peer only a reset shows.
-bool HasGone(int socket) {
-  pollfd asked{socket, 0, 0};
-  return poll(&asked, 1, 0) == 1 && (asked.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
-}
-
-// What a peer may see of a listing: nothing any more once it has gone, so that nobody walks on for
-// it.
-class MayRead : public storage::ListFilter {
- public:
-  MayRead(const session::Access* access, const net::PeerCredentials& peer, int socket)
-      : access_(access), peer_(peer), socket_(socket) {}
-
-  bool Permits(absl::string_view uri) const override {
-    if (++asked_ % kAskedBetweenLooks == 0) gone_ = gone_ || HasGone(socket_);
-    if (gone_) return false;
-    return access_ == nullptr ||
-           access_->Permits(&standing_, peer_, socket_, uri, session::Right::kRead);
-  }
-  std::optional<std::string> After(absl::string_view uri) const override {
-    if (gone_) return std::nullopt;
-    return access_->NextAfter(standing_, uri, session::Right::kRead);
-  }
-
- private:
-  static constexpr size_t kAskedBetweenLooks = 1024;
-
-  const session::Access* const access_;
-  const net::PeerCredentials& peer_;
-  const int socket_;
-  mutable size_t asked_ = 0;
-  mutable bool gone_ = false;
-  // the connection's own is its owner's thread's
-  mutable std::unique_ptr<session::Standing> standing_;
-};
 
 }  // namespace
 

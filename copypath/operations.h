@@ -42,8 +42,15 @@ struct Operand {
   std::string peer_key;  // Session::PeerKey(), of who stores
 };
 
-// The whole answer.
+// The whole answer; of a listing in HTTP, what is next (copypath/folder_listing.h).
 struct Outcome {
+  enum class Kind : uint8_t {
+    kAnswer,  // `answer` is all of it, or the end of it
+    kPiece,   // `answer` is a part of it, and more follows
+    kObject,  // the object of which `answer` is the URI is to be sent in its place
+    kBroken,  // there is no more of what has begun: the connection ends; `answer` says why
+  };
+  Kind kind = Kind::kAnswer;
   protocol::Status status = protocol::Status::kOk;
   std::string answer;
   uint64_t bytes = 0;             // of the object that is stored now

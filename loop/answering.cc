@@ -13,6 +13,7 @@
 #include "loop/connection.h"
 #include "loop/loop.h"
 #include "session/account.h"
+#include "session/listing.h"
 #include "text/printable.h"
 
 namespace objmapper::loop {
@@ -288,6 +289,8 @@ void Answering::Say(absl::string_view farewell) {
 
 void Answering::SetOutcome(copypath::Outcome outcome) {
   DCHECK_EQ(queue_.size(), 1u);
+  if (outcome.kind == copypath::Outcome::Kind::kObject)
+    return Enqueue(session::AsObject(queue_.Take(0).request, outcome.answer));
   Answer& answer = queue_[0];
   answer.kind = Answer::Kind::kText;
   answer.text = std::move(outcome.answer);

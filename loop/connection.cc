@@ -256,6 +256,12 @@ bool Connection::ResumeIntake() {
 // ---- Operations ----
 
 void Connection::FinishOperation(copypath::Outcome outcome) {
+  if (outcome.kind == copypath::Outcome::Kind::kPiece) return answering_.Say(outcome.answer);
+  if (outcome.kind == copypath::Outcome::Kind::kBroken) {
+    LOG_EVERY_T(WARNING, 1) << session_->PeerName()
+                            << ": closed in the middle of an answer: " << outcome.answer;
+    return Abort();
+  }
   answering_.SetOutcome(std::move(outcome));
   operation_.reset();
   ResumeReceiving();

@@ -75,8 +75,8 @@ class Connection : public Channel {
   // Stops to receive when much is unread, or `full` of a body; else goes on.
   void LimitReceiving(bool full);
   Operation* operation() { return operation_.get(); }
-  // Each deletes the operation: it is answered, or the connection ends instead, since the rest of
-  // its body does not come.
+  // Each deletes the operation: it is answered, unless this is a piece of its answer after which it
+  // goes on; or the connection ends instead, since the rest of its body does not come.
   void FinishOperation(copypath::Outcome outcome);
   void AbandonOperation(protocol::Status status, absl::string_view why);
   // Says something to the client before the operation's answer; nothing else is being sent.

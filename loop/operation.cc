@@ -40,6 +40,8 @@ Operation::Operation(Connection* connection, session::Session* session, Loop* lo
   operand_.request.uri = {};
   if (request.mode == Mode::kPut || request.mode == Mode::kPutFd)
     operand_.peer_key = session->PeerKey();
+  if (request.mode == Mode::kList && request.http != nullptr)
+    listing_ = std::make_unique<copypath::FolderListing>(operand_);
 }
 
 // work: as Loop::Run()'s.
@@ -80,17 +82,23 @@ void Operation::Start() {
       return Run(
           Step::kFinishing,
           [this] {
-            outcome_ = List(operand_, operand_.access, operand_.peer, operand_.socket);
+            outcome_ = listing_ != nullptr
+                           ? listing_->Next()
+                           : List(operand_, operand_.access, operand_.peer, operand_.socket);
             return true;
           },
-          /*is_long=*/operand_.store->ListWalks());  // a tree that is walked may be a large one
+          // a tree that is walked, or a folder that is read, may be a large one
+          /*is_long=*/listing_ != nullptr || operand_.store->ListWalks());
   }
 }
 
 void Operation::OnJobEnded() {
   job_in_flight_ = false;
   if (!connection_->GoesOn()) return;
-  if (step_ == Step::kFinishing) return connection_->FinishOperation(std::move(outcome_));
+  if (step_ == Step::kFinishing) {
+    if (outcome_.kind == copypath::Outcome::Kind::kPiece) step_ = Step::kWaiting;
+    return connection_->FinishOperation(std::move(outcome_));
+  }
   if (!begun_.ok()) return Fail(begun_);
   step_ = Step::kBody;
   pace_ = copypath::BodyPace(*session_->limits);

@@ -2,7 +2,8 @@
 // answered.
 //
 // What may wait for the disk is done by threads of a pool; the body of an OP_PUT is taken as it
-// comes (copypath/put_body.h).
+// comes (copypath/put_body.h). A listing in HTTP goes out in pieces (copypath/folder_listing.h), of
+// which each is made when the one before has gone.
 //
 // Invariant: it begins when all that was asked before it has been answered, and what comes behind
 // it is taken when it has been.
@@ -10,10 +11,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "copypath/body_pace.h"
+#include "copypath/folder_listing.h"
 #include "copypath/operations.h"
 #include "copypath/put_body.h"
 #include "net/foreign_fd.h"
@@ -33,7 +36,8 @@ class Operation {
   Operation(Connection* connection, session::Session* session, Loop* loop,
             const protocol::Request& request, net::ForeignFd fd);
 
-  // All that was asked before has been answered. No effect when it has been started.
+  // All that was asked before has been answered, and what there was of its own answer has gone. No
+  // effect while something is done for it.
   void Start();
   // Takes what of `input`, which begins with session->unread, is the body's, and commits it when it
   // is whole. Only when takes_body().
@@ -50,7 +54,7 @@ class Operation {
 
  private:
   enum class Step : uint8_t {
-    kWaiting,    // for earlier answers
+    kWaiting,    // for earlier answers, or until a piece of its own has gone
     kBeginning,  // OP_PUT: the pool makes the object
     kBody,       // OP_PUT: it comes and is written
     kFinishing,  // the pool does it
@@ -73,7 +77,8 @@ class Operation {
   absl::Status begun_;           // OP_PUT: what came of kBeginning, and went wrong since
   copypath::BodyPace pace_;      // OP_PUT, in kBody
   int64_t awaits_since_ns_ = 0;  // its sender; 0: it does not
-  copypath::Outcome outcome_;    // of kFinishing
+  std::unique_ptr<copypath::FolderListing> listing_;  // OP_LIST in HTTP
+  copypath::Outcome outcome_;                         // of kFinishing
 };
 
 }  // namespace objmapper::loop

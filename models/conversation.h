@@ -22,6 +22,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "copypath/folder_listing.h"
 #include "copypath/operations.h"
 #include "models/context.h"
 #include "net/foreign_fd.h"
@@ -82,6 +83,10 @@ struct Found : copypath::Outcome {
   uint64_t size = 0;                 // when it is, of the whole object; STAT: see `description`
   storage::Description description;  // STAT alone
   net::UniqueFd fd;                  // the object, opened for this answer alone; STAT: none
+  // A listing of which `answer` is the first piece (kPiece): the others.
+  std::unique_ptr<copypath::FolderListing> rest;
+  // What is answered instead of the request that was made: for an object that stands for a folder.
+  std::unique_ptr<const protocol::Request> instead;
 };
 
 // May wait for the disk. Any thread.
@@ -158,6 +163,7 @@ class Sender {
 
  private:
   bool FlushIfLong(session::Session* session);
+  bool SendPieces(session::Session* session, const protocol::Request& request, Found found);
   bool PassFd(session::Session* session, const protocol::Request& request, Found found);
   bool Copy(session::Session* session, int file, session::Extent rest);
   bool SendBody(session::Session* session, int file, session::Extent rest);

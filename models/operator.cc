@@ -14,6 +14,7 @@
 #include "net/clock.h"
 #include "net/readable.h"
 #include "protocol/mode.h"
+#include "session/listing.h"
 #include "session/receive.h"
 #include "storage/store/store.h"
 
@@ -41,6 +42,18 @@ int WriteAll(int file, const char* data, size_t bytes, uint64_t offset) {
   return 0;
 }
 
+Found ListFolder(copypath::Operand operand, const Context& context) {
+  const Request request = operand.request;
+  auto listing = std::make_unique<copypath::FolderListing>(std::move(operand));
+  Found found(listing->Next());
+  if (found.kind == copypath::Outcome::Kind::kPiece) found.rest = std::move(listing);
+  if (found.kind != copypath::Outcome::Kind::kObject) return found;
+  auto instead = std::make_unique<const Request>(session::AsObject(request, found.answer));
+  Found object = Find(*instead, context);
+  object.instead = std::move(instead);
+  return object;
+}
+
 }  // namespace
 
 std::optional<Found> Operator::Do(session::Session* session, const Request& request,
@@ -62,6 +75,7 @@ std::optional<Found> Operator::Do(session::Session* session, const Request& requ
     case Mode::kDelete:
       return Found(copypath::Delete(operand));
     case Mode::kList:
+      if (request.http != nullptr) return ListFolder(std::move(operand), *context_);
       return Found(copypath::List(operand, session->limits->access, session->peer, session->fd()));
     default:
       break;

@@ -75,7 +75,12 @@ void Sender::Count(session::Session* session, const std::vector<session::Receipt
 }
 
 bool Sender::Answer(session::Session* session, const Request& request, Found found) {
+  if (found.instead != nullptr) {
+    const std::unique_ptr<const Request> instead = std::move(found.instead);
+    return Answer(session, *instead, std::move(found));
+  }
   session->answered.Add();
+  if (found.rest != nullptr) return SendPieces(session, request, std::move(found));
   const protocol::Dialect dialect = session->dialect();
   if (found.answer.size() > kGatheredBytes) {
     // A listing, sent as it is: each thread of ours would keep a copy's memory.
@@ -223,6 +228,28 @@ bool Sender::Flush(session::Session* session) {
   if (sent == Sent::kAll) Count(session, message_.receipts());
   message_.Clear();
   return sent == Sent::kAll;
+}
+
+// An answer that is made as it goes.
+bool Sender::SendPieces(session::Session* session, const Request& request, Found found) {
+  message_.BeginAnswer(request, found.status, found.bytes);
+  body_receipts_ = message_.receipts();
+  const std::unique_ptr<copypath::FolderListing> rest = std::move(found.rest);
+  copypath::Outcome piece = std::move(found);
+  while (true) {
+    const bool sent = SendAll(session, message_.bytes(), piece.answer, {}) == Sent::kAll;
+    message_.Clear();
+    if (!sent || context_->phase.stopping()) return false;
+    if (piece.kind != copypath::Outcome::Kind::kPiece) break;
+    piece = rest->Next();
+    if (piece.kind == copypath::Outcome::Kind::kBroken) {
+      LOG_EVERY_T(WARNING, 1) << session->PeerName()
+                              << ": closed in the middle of an answer: " << piece.answer;
+      return false;
+    }
+  }
+  Count(session, body_receipts_);
+  return true;
 }
 
 bool Sender::FlushIfLong(session::Session* session) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "protocol/http/answer.h"
 #include "protocol/http/ask.h"
+#include "protocol/http/listing.h"
 #include "protocol/objm/metadata.h"
 
 namespace objmapper::session {
@@ -88,6 +89,15 @@ void AppendError(Dialect dialect, const protocol::Request& request, Status statu
                   .text = message};
   if (status == Status::kUnavailable)
     note.retry_after_s = InSeconds(std::max(request.retry_after_ms, kRetryAfterMs));
+  std::string location;
+  if (ask.reads() && !ask.is_folder() && status == Status::kConflict &&
+      (ask.lists || ask.indexes)) {
+    // What is no object but a folder.
+    location = http::FolderLocation(ask);
+    note.status = 301;
+    note.text = "a folder's name ends with '/'";
+    note.location = location;
+  }
   if (note.status == 405 || note.status == 204) note.allow = http::Allow(ask.writable);
   http::AppendNote(note, &ask, time(nullptr), out);
 }

@@ -59,6 +59,8 @@ bool MeansThisMachine(absl::string_view host, const std::vector<std::string>& al
 Mode ModeFor(const http::Ask& ask) {
   if (ask.refusal != 0) return Mode::kCopy;
   if (ask.method == http::Ask::Method::kPut) return Mode::kPut;
+  // Judged entry by entry, as OP_LIST is, by whoever may wait for the disk.
+  if (ask.is_folder()) return Mode::kList;
   return ask.method == http::Ask::Method::kDelete ? Mode::kDelete : Mode::kCopy;
 }
 
@@ -231,11 +233,14 @@ void TakeHttpBurst(Session* session, absl::string_view input, size_t requests_ma
       burst->end = Burst::End::kNeedMore;
       return;
     }
-    http::Ask ask = http::AskOf(&head, session->limits->writable);
+    const SessionLimits& limits = *session->limits;
+    http::Ask ask = http::AskOf(&head, limits.writable);
+    ask.lists = limits.http_listing;
+    ask.indexes = limits.http_index;
     if (session->limits->access_log != nullptr) ask.logged = http::LoggedOf(head);
     if (!session->limits->http_cors_origins.empty())
       http::AllowOrigins(head, session->limits->http_cors_origins, &ask);
-    if (state->judges_hosts && !MeansThisMachine(head.host, session->limits->http_hosts))
+    if (state->judges_hosts && !MeansThisMachine(head.host, limits.http_hosts))
       ask.Refuse({421, "this server does not go by the name that Host says (--http_hosts)"});
     if (ask.writes() && (ask.path.empty() || ask.path.back() == '/'))
       ask.Refuse({409, "a folder's name ends with '/', and an object's does not"});
@@ -277,10 +282,26 @@ void TakeHttpBurst(Session* session, absl::string_view input, size_t requests_ma
       }
       continue;
     }
-    if (ask.reads() && ask.refusal == 0 && (ask.path.empty() || ask.path.back() == '/'))
-      ask.Refuse({403, "folders are not listed"});
+    if (ask.is_folder() && !ask.lists && !ask.indexes)
+      ask.Refuse({403, "folders are not listed (--http_listing)"});
+    const bool is_operation = ask.is_folder() && ask.refusal == 0;
+    if (is_operation) {
+      // It is the first of its burst, and the last.
+      if (!burst->requests.empty()) {
+        burst->end = Burst::End::kFull;
+        return;
+      }
+      // HTTP/1.0 knows the end of a body whose length is not told by that of the connection.
+      if (ask.minor == 0) ask.keep_alive = false;
+    }
     burst->consumed += read.consumed + body.bytes;
-    if (!push(std::move(ask))->keep_alive) {
+    const bool goes_on = push(std::move(ask))->keep_alive;
+    if (is_operation && burst->requests.back().refusal == Status::kOk) {
+      if (!goes_on) state->over = true;
+      burst->end = Burst::End::kOperation;
+      return;
+    }
+    if (!goes_on) {
       burst->end = Burst::End::kClose;
       return;
     }

@@ -56,7 +56,7 @@ bool DropsBody(const Session& session);
 bool LacksBody(const Session& session);
 
 // As TakeBurst(), which calls it. A request after which the connection is to end is the last of its
-// burst, which ends with kClose.
+// burst, which ends with kClose; where it is an operation, the next one does.
 void TakeHttpBurst(Session* session, absl::string_view input, size_t requests_max, Burst* burst);
 
 }  // namespace objmapper::session

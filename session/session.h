@@ -54,6 +54,8 @@ struct SessionLimits {
   std::string http_cache_control;       // of objects' answers; empty: they have no such field
   std::vector<std::string> http_cors_origins;  // pages of these may read answers; "*": all may
   AccessLog* access_log = nullptr;             // of HTTP's answers; null: there is none
+  bool http_listing = true;                    // folders are listed to HTTP
+  bool http_index = false;                     // a folder's index.html is what HTTP gets for it
   bool writable = false;                       // OP_PUT, OP_PUT_FD and OP_DELETE are offered
   // bytes a second that a body has to come with, for longer than request_timeout; 0: any
   uint64_t put_rate_min = 0;

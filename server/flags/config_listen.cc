@@ -127,6 +127,11 @@ FLAG(string, http_access_log_format, "combined",
      http_access_log_format,
      "Format of --http_access_log: combined (as Apache and nginx write it) or json (an object in "
      "each line).");
+FLAG(bool, http_listing, true, Anything(), limits.http_listing,
+     "Answer GET of a folder over HTTP with a listing: a page, or JSON (docs/http.md). false: "
+     "PERMISSION_DENIED (403).");
+FLAG(bool, http_index, false, Anything(), limits.http_index,
+     "Answer GET of a folder over HTTP with the object index.html in it, if there is one.");
 FLAG(string, take_over, "", ParsedIfAny(SocketPath), take_over,
      "Unix socket through which one server takes over from another. A server that already runs "
      "with this path hands its listeners and connections to this server and exits; this server "

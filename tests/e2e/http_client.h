@@ -19,7 +19,7 @@ namespace objmapper::e2e {
 struct Reply {
   int status = 0;
   std::string head;  // with its empty line
-  std::string body;
+  std::string body;  // of all chunks, where it came in some
 
   std::string Field(absl::string_view name) const {
     for (const absl::string_view line : absl::StrSplit(head, "\r\n")) {
@@ -30,6 +30,7 @@ struct Reply {
     return "";
   }
   bool closes() const { return Field("Connection") == "close"; }
+  bool chunked() const { return Field("Transfer-Encoding") == "chunked"; }
 };
 
 // A client that says what it is told; "\n" stands for CRLF.
@@ -50,7 +51,9 @@ class HttpClient {
     EXPECT_TRUE(absl::StartsWith(reply.head, "HTTP/1.1 ")) << reply.head;
     EXPECT_TRUE(absl::SimpleAtoi(reply.head.substr(9, 3), &reply.status)) << reply.head;
     size_t length = 0;
-    if (reply.status != 304 && reply.status != 204) {
+    if (reply.chunked()) {
+      if (!head_only) ReadChunks(&reply.body);
+    } else if (reply.status != 304 && reply.status != 204) {
       EXPECT_TRUE(absl::SimpleAtoi(reply.Field("Content-Length"), &length)) << reply.head;
     }
     if (!head_only && length > 0) reply.body = wire_.Read(length);
@@ -75,6 +78,26 @@ class HttpClient {
   Wire& wire() { return wire_; }
 
  private:
+  void ReadChunks(std::string* body) {
+    while (true) {
+      std::string line;
+      while (!absl::EndsWith(line, "\r\n")) {
+        if (wire_.ReadInto(1, &line) != Wire::Got::kAll) {
+          ADD_FAILURE() << "a chunk that is cut";
+          return;
+        }
+      }
+      uint64_t bytes = 0;
+      if (!absl::SimpleHexAtoi(absl::string_view(line).substr(0, line.size() - 2), &bytes)) {
+        ADD_FAILURE() << "no chunk's size: " << line;
+        return;
+      }
+      if (bytes > 0) *body += wire_.Read(bytes);
+      EXPECT_EQ(wire_.Read(2), "\r\n");
+      if (bytes == 0) return;
+    }
+  }
+
   Wire wire_;
 };
 

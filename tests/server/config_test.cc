@@ -519,6 +519,13 @@ TEST_F(ConfigTest, AdminHosts) {
   }
 }
 
+TEST_F(ConfigTest, HttpFolders) {
+  EXPECT_TRUE(Read().limits.http_listing);
+  EXPECT_FALSE(ReadWith("http_listing", "false").limits.http_listing);
+  EXPECT_FALSE(Read().limits.http_index);
+  EXPECT_TRUE(ReadWith("http_index", "true").limits.http_index);
+}
+
 TEST_F(ConfigTest, Http) {
   EXPECT_TRUE(Read().limits.http);
   EXPECT_FALSE(ReadWith("http", "false").limits.http);
@@ -636,7 +643,8 @@ TEST_F(ConfigTest, MemoryLimit) {
 // Every flag is tried above: one that is added and forgotten here is noticed.
 TEST_F(ConfigTest, EveryFlagIsTried) {
   const std::set<std::string> tried = absl::StrSplit(
-      "listen_unix listen_tcp admin_listen admin_hosts http http_hosts http_cache_control "
+      "listen_unix listen_tcp admin_listen admin_hosts http http_listing http_index http_hosts "
+      "http_cache_control "
       "http_cors_origins "
       "http_access_log http_access_log_format root concurrency_model "
       "pool_size "

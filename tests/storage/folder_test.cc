@@ -6,13 +6,14 @@
 #include <unistd.h>
 
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "tests/net/memfd.h"
-#include "tests/storage/each.h"
 #include "tests/storage/tree_fixture.h"
 
 namespace objmapper::storage {
@@ -42,9 +43,7 @@ class FolderTest : public TreeTest {
   }
 
   absl::StatusOr<FolderPage> Page(const FolderQuery& query) {
-    return ListFolder(*tree_, tier_.get(), query, Each([this](absl::string_view uri) {
-      return permitted_ == nullptr || permitted_(uri);
-    }));
+    return ListFolder(*tree_, tier_.get(), query, filter_);
   }
   // All of it, "sub/ a=3"; in pages of at most so many bytes.
   std::string All(absl::string_view folder, size_t bytes_max = 1 << 20) {
@@ -64,7 +63,15 @@ class FolderTest : public TreeTest {
   }
 
   std::unique_ptr<MemoryTier> tier_;
-  bool (*permitted_)(absl::string_view uri) = nullptr;
+  // Of a folder that is not permitted, nothing in it is either.
+  struct Only : ListFilter {
+    bool Permits(absl::string_view uri) const override {
+      return permitted.empty() || permitted.contains(std::string(uri));
+    }
+    std::optional<std::string> After(absl::string_view) const override { return std::nullopt; }
+    std::set<std::string> permitted;  // empty: all
+  };
+  Only filter_;
   int pages_ = 0;
 };
 
@@ -178,7 +185,7 @@ TEST_F(FolderTest, Filter) {
   scratch_.Write("secret", "");
   Remember("memory/secret", "1");
   Remember("memory_too", "1");
-  permitted_ = [](absl::string_view uri) { return uri == "a" || uri == "open/"; };
+  filter_.permitted = {"a", "open/"};
   EXPECT_EQ(All(""), "open/ a=0");
   EXPECT_EQ(All("memory/"), "");
 }
