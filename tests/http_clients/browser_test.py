@@ -75,7 +75,6 @@ class BrowserTest(ClientTest):
         self.browser.run(f"document.querySelector({what!r}).click()")
 
     def test_a_folder_is_a_page(self):
-        self.needs_listings()
         for name, size in (("small", 1), ("large", 5000), ("<i>middle", 300)):
             self.server.write(f"tree/{name}", b"x" * size)
         self.server.write("tree/sub folder/in it.txt", b"what is in it")

@@ -176,7 +176,6 @@ class CurlTest(ClientTest):
                     self.assertIn(self.status(*by, "--path-as-is", url), ("400", "403"))
 
     def test_lists(self):
-        self.needs_listings()
         for number in range(3000):
             self.server.write(f"listed/{number}", b"")
         for door, by in self.doors():

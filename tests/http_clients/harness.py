@@ -100,11 +100,6 @@ class ClientTest(unittest.TestCase):
         self.environment = {"PATH": PATH, "HOME": str(self.folder), "LC_ALL": "C.UTF-8",
                             "TZ": "UTC", "TMPDIR": str(self.folder)}
 
-    def needs_listings(self):
-        if b"http_index" not in subprocess.run([BINARY, "--helpxml"], check=False,
-                                               capture_output=True).stdout:
-            self.skipTest("this server lists no folders")
-
     def serve(self, *flags):
         server = ServerProcess(BINARY, *flags)
         self.addCleanup(server.stop)

@@ -10,7 +10,7 @@ import subprocess
 import unittest
 import zipfile
 
-from harness import BINARY, REQUIRED, ClientTest, filled, main, recipe
+from harness import REQUIRED, ClientTest, filled, main, recipe
 
 WHEEL = "demo-1.0-py3-none-any.whl"
 METADATA = "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\nSummary: of a test\n"
@@ -59,11 +59,6 @@ class PipTest(ClientTest):
                          (self.server.root / "simple/demo" / WHEEL).read_bytes())
 
 
-LISTS = b"http_index" in subprocess.run([BINARY, "--helpxml"], check=False,
-                                        capture_output=True).stdout
-
-
-@unittest.skipUnless(LISTS, "this server has no --http_index")
 class PipIndexTest(PipTest):
     flags = ("--http_index",)
 
@@ -75,7 +70,6 @@ class PipIndexTest(PipTest):
                          ["/demo/", f"/demo/{WHEEL}"])
 
 
-@unittest.skipUnless(LISTS, "this server has no --http_index")
 class PipListingTest(PipTest):
     def test_listing(self):
         """The server's own page of a folder is an index as well."""
