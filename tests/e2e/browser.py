@@ -96,8 +96,10 @@ class Browser:
                 if entry["level"] in ("SEVERE", "WARNING")]
 
     def close(self):
-        if self.session is not None:
-            request = urllib.request.Request(self.session, method="DELETE")
-            urllib.request.urlopen(request, timeout=PATIENCE_S).close()
-        self.driver.terminate()
-        self.driver.wait(PATIENCE_S)
+        try:
+            if self.session is not None:
+                request = urllib.request.Request(self.session, method="DELETE")
+                urllib.request.urlopen(request, timeout=PATIENCE_S).close()
+        finally:
+            self.driver.terminate()
+            self.driver.wait(PATIENCE_S)
