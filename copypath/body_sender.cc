@@ -28,8 +28,11 @@ constexpr uint64_t kHeldBack = 4096;
 session::Reply& ReplyTo(protocol::Dialect dialect, const Request& request, CachedObject* object) {
   thread_local session::Reply reply;
   const absl::string_view etag =
-      request.http == nullptr ? absl::string_view() : absl::string_view(object->etag());
-  session::MakeReply(dialect, request, {object->size(), object->info().mtime_s, etag}, &reply);
+      session::NeedsEtag(request) ? absl::string_view(object->etag()) : absl::string_view();
+  session::MakeReply(dialect, request,
+                     {object->size(), object->info().mtime_s, etag, /*backend=*/0,
+                      object->info().expires_s, object->uri()},
+                     &reply);
   return reply;
 }
 
@@ -99,7 +102,7 @@ BodySender::Composed BodySender::Compose(protocol::Dialect dialect, const Reques
   if (read) return ComposePart(dialect, request, ref, first, out, now_ns);
   session::Reply& reply = ReplyTo(dialect, request, object);
   const session::Receipt receipt = session::ReceiptOf(request, reply.status, reply.bytes());
-  if (by_thread) {
+  if (by_thread && !reply.parts.empty()) {
     if (transfer_ == nullptr) transfer_ = std::make_unique<Transfer>();
     transfer_->socket = socket_;
     transfer_->file = object->fd();

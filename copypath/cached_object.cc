@@ -71,8 +71,7 @@ void CachedObject::TellWaiters() {
 }
 
 const std::string& CachedObject::etag() {
-  // In memory no attributes are found, and it is the version's, as there.
-  if (etag_.empty()) etag_ = storage::EtagOf(fd(), info(), storage::Tier::kDisk);
+  if (etag_.empty()) etag_ = storage::EtagOf(fd(), info(), tier());
   return etag_;
 }
 

@@ -65,6 +65,7 @@ class CachedObject {
   const std::string& uri() const { return uri_; }
   const storage::ObjectInfo& info() const { return loaded_.info; }
   uint64_t size() const { return loaded_.info.size; }
+  storage::Tier tier() const { return loaded_.tier; }
   int fd() const { return loaded_.fd.get(); }
   // As OP_STAT tells it; made when it is first asked for.
   const std::string& etag();

@@ -60,17 +60,24 @@ storage::PutAttributes AttributesOf(const Operand& operand) {
   return attributes;
 }
 
+// What has just been stored, whoever has replaced it meanwhile.
+absl::StatusOr<storage::Description> OnDisk(const Operand& operand, int file) {
+  const absl::StatusOr<storage::ObjectInfo> info = storage::InfoOf(file, operand.uri);
+  if (!info.ok()) return info.status();
+  return storage::Describe(file, *info, storage::Tier::kDisk);
+}
+
 // The answer to what stored an object that is now as `stored` says. replaced: another had its name.
 Outcome Stored(const Operand& operand, const absl::StatusOr<storage::Description>& stored,
                bool replaced) {
   Outcome outcome;
-  session::StatFields fields;
+  session::ObjectFacts facts;
   if (stored.ok()) {
     outcome.bytes = stored->size;
-    fields = session::FieldsOf(*stored);
+    facts = session::FactsOf(*stored, operand.uri);
   }
   // Else it was stored, and is gone again or cannot be looked at: the client learns that much.
-  session::AppendStored(operand.dialect, operand.request, stored.ok() ? &fields : nullptr, replaced,
+  session::AppendStored(operand.dialect, operand.request, stored.ok() ? &facts : nullptr, replaced,
                         &outcome.answer);
   return outcome;
 }
@@ -100,11 +107,7 @@ std::optional<Outcome> StepCommitPut(const Operand& operand, storage::NewObject*
   if (!*prepared) return std::nullopt;
   const absl::Status committed = object->Commit();
   if (!committed.ok()) return Failed(operand, committed);
-  // Of this very object, whoever has replaced it meanwhile.
-  const absl::StatusOr<storage::ObjectInfo> info = storage::InfoOf(object->fd(), operand.uri);
-  if (!info.ok()) return Stored(operand, info.status(), object->replaced());
-  return Stored(operand, storage::Describe(object->fd(), *info, storage::Tier::kDisk),
-                object->replaced());
+  return Stored(operand, OnDisk(operand, object->fd()), object->replaced());
 }
 
 Outcome CommitPut(const Operand& operand, storage::NewObject* object) {
@@ -124,13 +127,26 @@ absl::Status BodyError(const Operand& operand, int error) {
 }
 
 Outcome PutFd(const Operand& operand, net::ForeignFd fd) {
-  absl::Status stored = operand.store->PutFd(operand.uri, std::move(fd), AttributesOf(operand),
-                                             [&operand] { return !HasGone(operand.socket); });
+  storage::PutAttributes attributes = AttributesOf(operand);
+  bool refused = false;  // by the condition
+  if (attributes.condition != nullptr) {
+    attributes.condition = [condition = std::move(attributes.condition),
+                            &refused](const storage::Description* there) {
+      absl::Status judged = condition(there);
+      refused = !judged.ok();
+      return judged;
+    };
+  }
+  std::optional<absl::StatusOr<storage::Description>> now;
+  absl::Status stored = operand.store->PutFd(
+      operand.uri, std::move(fd), attributes, [&operand] { return !HasGone(operand.socket); },
+      [&](int copy) { now = OnDisk(operand, copy); });
   // Whose file it is that holds something else than it says is no fault of the server's.
-  if (absl::IsAborted(stored)) stored = absl::InvalidArgumentError(stored.message());
+  if (absl::IsAborted(stored) && !refused) stored = absl::InvalidArgumentError(stored.message());
   if (!stored.ok()) return Failed(operand, stored);
-  return Stored(operand, operand.tree->Describe(operand.uri, storage::Wait::kMayBlock),
-                /*replaced=*/false);  // only HTTP tells, which has no descriptors
+  // What is in memory may be another's by now.
+  if (!now.has_value()) now = operand.tree->Describe(operand.uri, storage::Wait::kMayBlock);
+  return Stored(operand, *now, /*replaced=*/false);  // only HTTP tells, which has no descriptors
 }
 
 Outcome Delete(const Operand& operand) {

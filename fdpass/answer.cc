@@ -5,18 +5,22 @@
 #include <fcntl.h>
 
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "net/errno_status.h"
 #include "protocol/objm/encode.h"
 #include "session/answers.h"
+#include "session/version.h"
+#include "storage/tree/description.h"
 
 namespace objmapper::fdpass {
 
 using protocol::Status;
 
 net::UniqueFd AnswerWithFd(const session::Session& session, const protocol::Request& request,
-                           absl::StatusOr<Passable> opened, session::Message* message) {
+                           absl::string_view uri, absl::StatusOr<Passable> opened,
+                           session::Message* message) {
   const bool in_header = session.parser.Has(protocol::kFdInHeader);
   if (opened.ok() && !in_header && opened->shared != nullptr) {
     // The 'X' may have to wait for its turn, and owns what it waits with.
@@ -28,11 +32,23 @@ net::UniqueFd AnswerWithFd(const session::Session& session, const protocol::Requ
                     opened.status().message(), message);
     return net::UniqueFd();
   }
-  const std::optional<session::Extent> extent =
-      session::ResolveExtent(request, opened->object_size);
+  session::ObjectFacts facts;
+  std::string etag;
+  facts.size = opened->info.size;
+  if (session::NeedsEtag(request)) {
+    const int fd = opened->shared != nullptr ? opened->shared->get() : opened->fd.get();
+    etag = storage::EtagOf(fd, opened->info, opened->tier);
+    facts = {facts.size,    opened->info.mtime_s,   etag,
+             /*backend=*/0, opened->info.expires_s, uri};
+    if (const Status judged = session::JudgeVersion(request, etag); judged != Status::kOk) {
+      AnswerWithError(session, request, judged, session::kNotModifiedText, message);
+      return net::UniqueFd();
+    }
+  }
+  const std::optional<session::Extent> extent = session::ResolveExtent(request, facts.size);
   if (!extent.has_value()) {
     AnswerWithError(session, request, Status::kRangeNotSatisfiable,
-                    session::RangeMessage(request, opened->object_size), message);
+                    session::RangeMessage(request, facts.size), message);
     return net::UniqueFd();
   }
   if (!in_header) {
@@ -44,7 +60,7 @@ net::UniqueFd AnswerWithFd(const session::Session& session, const protocol::Requ
   }
   char header[protocol::kResponseBytesMax];
   const size_t header_bytes =
-      session::EncodeFdHeader(session.dialect(), in_header, request, *extent, header);
+      session::EncodeFdHeader(session.dialect(), in_header, request, *extent, facts, header);
   message->text()->append(header, header_bytes);
   return in_header ? net::UniqueFd() : std::move(opened->fd);
 }

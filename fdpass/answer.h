@@ -24,18 +24,21 @@ namespace objmapper::fdpass {
 struct Passable {
   Passable() = default;
   explicit Passable(storage::OpenedObject object)
-      : fd(std::move(object.fd)), object_size(object.info.size) {}
+      : fd(std::move(object.fd)), info(object.info), tier(object.tier) {}
 
   net::UniqueFd fd;                             // for this answer alone; or
   std::shared_ptr<const net::UniqueFd> shared;  // for others too, or not to be closed right here
-  uint64_t object_size = 0;
+  storage::ObjectInfo info;                     // of the descriptor
+  storage::Tier tier = storage::Tier::kDisk;
 };
 
 // Adds the answer to an OP_FDPASS request: the descriptor and its header, the range that is granted
-// of it, or why there is none. Returns the descriptor where it rides on an 'X' of its own behind
+// of it and its version where that is told, or why there is none. uri: of the request, whose own is
+// not used. Returns the descriptor where it rides on an 'X' of its own behind
 // the message, for a client without FD_IN_HEADER; else none.
 net::UniqueFd AnswerWithFd(const session::Session& session, const protocol::Request& request,
-                           absl::StatusOr<Passable> opened, session::Message* message);
+                           absl::string_view uri, absl::StatusOr<Passable> opened,
+                           session::Message* message);
 
 // Adds an answer that refuses `request`.
 void AnswerWithError(const session::Session& session, const protocol::Request& request,

@@ -68,7 +68,8 @@ absl::StatusOr<Passable> Opener::Take(Opening* opening, absl::string_view uri, i
       return absl::ResourceExhaustedError(object.status().message());
     if (!object.ok()) return std::move(object).status();
     Passable passable;
-    passable.object_size = object->info.size;
+    passable.info = object->info;
+    passable.tier = object->tier;
     passable.shared = {
         new net::UniqueFd(std::move(object->fd)),
         [run = options_.run_slowly](net::UniqueFd* fd) { run([fd] { delete fd; }); }};
@@ -93,7 +94,8 @@ absl::StatusOr<Passable> Opener::Take(Opening* opening, absl::string_view uri, i
         shared_->Open(uri, now_ns);
     if (!shared.ok()) return std::move(shared).status();
     Passable passable;
-    passable.object_size = (*shared)->info.size;
+    passable.info = (*shared)->info;
+    passable.tier = (*shared)->tier;
     const net::UniqueFd* const fd = &(*shared)->fd;
     passable.shared = {*std::move(shared), fd};
     return passable;

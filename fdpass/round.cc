@@ -238,7 +238,8 @@ void Round::Receive(Peer* peer) {
 // for a small object that is in the kernel's caches, so that answering cannot block.
 bool Round::AnswersInPlace(Peer* peer, const Request& request) {
   if (session::IsOperation(request.mode) || peer->strangers >= kStrangersMax) return false;
-  const storage::SmallObject* object = small_objects_.Find(request.uri, now_.now_ns);
+  const storage::SmallObject* object =
+      small_objects_.Find(request.uri, now_.now_ns, session::NeedsEtag(request));
   if (object == nullptr ||
       (request.mode != Mode::kCopy && object->info.size >= options_.splice_bytes_min))
     return false;
@@ -319,7 +320,7 @@ bool Round::SendAnswers(const Turn& turn, size_t* served) {
         if (out->message.empty() || flush(i)) life_.Block(peer, Peer::Blocked::kOpening);
         break;
       }
-      out->x_fd = AnswerWithFd(session, request, std::move(opened), &out->message);
+      out->x_fd = AnswerWithFd(session, request, request.uri, std::move(opened), &out->message);
       const size_t fds = out->message.fds().size();
       const bool full =
           out->x_fd.valid() || (fds > 0 && !batch) || fds == protocol::kFdsPerMessageMax;
@@ -340,25 +341,22 @@ bool Round::SendAnswers(const Turn& turn, size_t* served) {
 // OP_COPY, and OP_SPLICE where splicing would not pay, of an object that is small and at hand.
 void Round::AnswerWithBytes(const Session& session, const Request& request,
                             session::Message* message) {
-  const storage::SmallObject* object = small_objects_.Find(request.uri, now_.now_ns);
+  const storage::SmallObject* object =
+      small_objects_.Find(request.uri, now_.now_ns, session::NeedsEtag(request));
   if (object == nullptr) {
     // It was there when the request was taken, but the answer had to wait for the client to read.
     AnswerWithError(session, request, Status::kUnavailable,
                     "the object changed while its answer waited to be sent; try again", message);
     return;
   }
-  const std::optional<session::Extent> extent = session::ResolveExtent(request, object->info.size);
-  if (!extent.has_value()) {
-    AnswerWithError(session, request, Status::kRangeNotSatisfiable,
-                    session::RangeMessage(request, object->info.size), message);
-    return;
-  }
-  message->BeginAnswer(request, Status::kOk, extent->length);
-  char header[protocol::kResponseBytesMax];
-  const size_t header_bytes =
-      session::EncodeBodyHeader(session.dialect(), request, *extent, object->info.size, header);
-  message->text()->append(header, header_bytes);
-  message->text()->append(object->bytes.get() + extent->offset, extent->length);
+  session::MakeReply(session.dialect(), request,
+                     {object->info.size, object->info.mtime_s, object->etag, /*backend=*/0,
+                      object->info.expires_s, request.uri},
+                     &reply_);
+  message->BeginAnswer(request, reply_.status, reply_.bytes());
+  message->text()->append(reply_.head);
+  for (const session::Extent& part : reply_.parts)
+    message->text()->append(object->bytes.get() + part.offset, part.length);
 }
 
 void Round::AnswerStat(const Session& session, const Request& request, session::Message* message) {
@@ -369,8 +367,9 @@ void Round::AnswerStat(const Session& session, const Request& request, session::
                     message);
     return;
   }
-  message->BeginAnswer(request);
-  session::AppendStatOf(session.dialect(), request.id, *found, message->text());
+  message->BeginAnswer(request, session::JudgeVersion(request, found->etag));
+  session::AppendStat(session.dialect(), request, session::FactsOf(*found, request.uri),
+                      message->text());
 }
 
 Outgoing* Round::NewOutgoing(Peer* peer) {
@@ -382,7 +381,8 @@ Outgoing* Round::NewOutgoing(Peer* peer) {
 
 Round::Sent Round::Send(Outgoing* out, bool may_wait) {
   for (const session::Receipt& receipt : out->message.receipts()) {
-    if (receipt.status != Status::kOk) counters_->errors.Add();
+    if (receipt.status != Status::kOk && receipt.status != Status::kNotModified)
+      counters_->errors.Add();
   }
   if (may_wait && kernel_->SendLater(out)) {
     Count(out, /*back=*/false);

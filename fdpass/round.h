@@ -27,6 +27,7 @@
 #include "fdpass/opener.h"
 #include "fdpass/peer.h"
 #include "session/intake.h"
+#include "session/reply.h"
 #include "session/tally.h"
 #include "storage/tree/small_objects.h"
 #include "storage/tree/tree.h"
@@ -111,6 +112,7 @@ class Round {
   std::vector<std::string> held_;                     // into what had been received before, or
   std::vector<std::vector<StoredRequest>> restored_;  // into what was stored
   session::Burst burst_;
+  session::Reply reply_;                             // the last that was made, for its memory
   std::vector<std::unique_ptr<Outgoing>> outgoing_;  // the first outgoing_used_ are in use
   size_t outgoing_used_ = 0;
   std::vector<net::UniqueFd> passed_;

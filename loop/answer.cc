@@ -41,7 +41,8 @@ Answer AnswerTo(const protocol::Request& request, protocol::Dialect dialect,
     const absl::StatusOr<storage::Description> found = storage::FindDescription(
         *sources.tree, sources.index, request.uri, now_ns, storage::Wait::kCachedOnly);
     if (found.ok()) {
-      session::AppendStatOf(dialect, request.id, *found, &answer.text);
+      answer.status = session::JudgeVersion(request, found->etag);
+      session::AppendStat(dialect, request, session::FactsOf(*found, request.uri), &answer.text);
       return answer;
     }
     if (!absl::IsUnavailable(found.status())) {
@@ -72,7 +73,7 @@ Answer StatAnswer(const Answer& answer, protocol::Dialect dialect, const storage
     // with ".."): then it is the opening that knows.
     if (object.state() == CachedObject::State::kReady) {
       // What is in memory has been found without it.
-      found = storage::Describe(object.fd(), object.info(), storage::Tier::kDisk);
+      found = storage::Describe(object.fd(), object.info(), object.tier());
     } else {
       found = object.error();
     }
@@ -80,7 +81,9 @@ Answer StatAnswer(const Answer& answer, protocol::Dialect dialect, const storage
   if (!found.ok()) {
     Refuse(session::WireStatus(found.status()), found.status().message(), dialect, &text);
   } else {
-    session::AppendStatOf(dialect, answer.request.id, *found, &text.text);
+    text.status = session::JudgeVersion(answer.request, found->etag);
+    session::AppendStat(dialect, answer.request, session::FactsOf(*found, object.uri()),
+                        &text.text);
   }
   return text;
 }

@@ -143,7 +143,7 @@ bool Passer::AddFd(Answer* answer, net::UniqueFd fd) {
   if (apart) {
     copypath::CachedObject* const object = answer->object.get();
     if (object->state() == copypath::CachedObject::State::kReady) {
-      opened = storage::OpenedObject{object->TakeFd(), object->info()};
+      opened = storage::OpenedObject{object->TakeFd(), object->info(), object->tier()};
     } else {
       opened = object->error();
     }
@@ -184,8 +184,8 @@ bool Passer::AddFd(Answer* answer, net::UniqueFd fd) {
                   : opened.status();
   if (passable.ok() && apart && session_->parser.Has(protocol::kFdInHeader))
     passable->shared = files_->CloseApart(std::move(passable->fd));
-  passing_->x_fd =
-      fdpass::AnswerWithFd(*session_, answer->request, std::move(passable), &passing_->message);
+  passing_->x_fd = fdpass::AnswerWithFd(*session_, answer->request, answer->text,
+                                        std::move(passable), &passing_->message);
   return true;
 }
 

@@ -81,7 +81,8 @@ struct Found : copypath::Outcome {
 
   std::string message;               // when it is not kOk
   uint64_t size = 0;                 // when it is, of the whole object; STAT: see `description`
-  storage::Description description;  // STAT alone
+  storage::ObjectInfo info;          // of `fd`
+  storage::Description description;  // STAT; others: its etag, where session::NeedsEtag(), and tier
   net::UniqueFd fd;                  // the object, opened for this answer alone; STAT: none
   // A listing of which `answer` is the first piece (kPiece): the others.
   std::unique_ptr<copypath::FolderListing> rest;

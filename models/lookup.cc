@@ -49,12 +49,13 @@ Found Find(const protocol::Request& request, const Context& context) {
   absl::StatusOr<storage::OpenedObject> object = Open(request.uri, context);
   if (!object.ok()) return Refused(object.status());
   Found found;
-  const storage::ObjectInfo object_info = object->info;
-  found.size = object_info.size;
+  found.info = object->info;
+  found.size = object->info.size;
   found.fd = std::move(object->fd);
-  found.description.mtime_s = object_info.mtime_s;
-  if (request.http != nullptr)
-    found.description.etag = storage::EtagOf(found.fd.get(), object_info, storage::Tier::kDisk);
+  found.description.tier = object->tier;
+  // Where a descriptor is passed, who passes it finds that out.
+  if (session::NeedsEtag(request) && request.mode != protocol::Mode::kFdPass)
+    found.description.etag = storage::EtagOf(found.fd.get(), object->info, object->tier);
   return found;
 }
 

@@ -93,13 +93,16 @@ bool Sender::Answer(session::Session* session, const Request& request, Found fou
     return all;
   }
   if (!found.answer.empty() || found.status != Status::kOk || request.mode == Mode::kStat) {
+    if (found.status == Status::kOk && found.answer.empty())
+      found.status = session::JudgeVersion(request, found.description.etag);
     message_.BeginAnswer(request, found.status, found.bytes);
     if (!found.answer.empty()) {
       message_.text()->append(found.answer);
-    } else if (found.status != Status::kOk) {
+    } else if (found.status != Status::kOk && found.status != Status::kNotModified) {
       session::AppendError(dialect, request, found.status, found.message, message_.text());
     } else {
-      session::AppendStatOf(dialect, request.id, found.description, message_.text());
+      session::AppendStat(dialect, request, session::FactsOf(found.description, request.uri),
+                          message_.text());
     }
     return FlushIfLong(session);
   }
@@ -108,7 +111,9 @@ bool Sender::Answer(session::Session* session, const Request& request, Found fou
   // Descriptors ride on the first byte of their message, and a body must not be in their way.
   if (!message_.fds().empty() && !Flush(session)) return false;
   session::MakeReply(dialect, request,
-                     {found.size, found.description.mtime_s, found.description.etag}, &reply_);
+                     {found.size, found.info.mtime_s, found.description.etag, /*backend=*/0,
+                      found.info.expires_s, request.uri},
+                     &reply_);
   message_.BeginAnswer(request, reply_.status, reply_.bytes());
   message_.text()->append(reply_.head);
   for (size_t i = 0; i < reply_.parts.size(); ++i) {
@@ -130,8 +135,9 @@ bool Sender::PassFd(session::Session* session, const Request& request, Found fou
     return false;
   fdpass::Passable passable;
   passable.fd = std::move(found.fd);
-  passable.object_size = found.size;
-  found.fd = fdpass::AnswerWithFd(*session, request, std::move(passable), &message_);
+  passable.info = found.info;
+  passable.tier = found.description.tier;
+  found.fd = fdpass::AnswerWithFd(*session, request, request.uri, std::move(passable), &message_);
   if (found.fd.valid()) return SendThenX(session, found.fd.get());
   const bool full = !batch || message_.fds().size() == protocol::kFdsPerMessageMax;
   return !full || Flush(session);

@@ -12,15 +12,20 @@ inline constexpr uint16_t kFdInHeader = 0x0100;  // the descriptor rides on RESP
 inline constexpr uint16_t kFdBatch = 0x0200;     // several RESPONSEs a message; implies kFdInHeader
 inline constexpr uint16_t kRange = 0x0400;
 inline constexpr uint16_t kObjectOps = 0x0800;
-inline constexpr uint16_t kMetadata = 0x1000;  // PUT and PUT_FD may carry metadata
-inline constexpr uint16_t kAllCapabilities =
-    kOutOfOrderReplies | kPipelining | kFdInHeader | kFdBatch | kRange | kObjectOps | kMetadata;
+inline constexpr uint16_t kMetadata = 0x1000;    // PUT and PUT_FD may carry metadata
+inline constexpr uint16_t kVersions = 0x2000;    // answers say which version of the object they are
+inline constexpr uint16_t kConditions = 0x4000;  // requests may say which; implies kMetadata
+inline constexpr uint16_t kAllCapabilities = kOutOfOrderReplies | kPipelining | kFdInHeader |
+                                             kFdBatch | kRange | kObjectOps | kMetadata |
+                                             kVersions | kConditions;
+// Those that cost nothing: what VERSIONS tells has to be found out for each answer.
+inline constexpr uint16_t kFreeCapabilities = kAllCapabilities & ~kVersions;
 
 // Bits of a V2 request's `flags` field.
 inline constexpr uint8_t kFlagOrdered = 0x01;   // answered only after all earlier requests
 inline constexpr uint8_t kFlagPriority = 0x02;  // served before queued requests without it
 inline constexpr uint8_t kFlagRange = 0x04;     // offset and length follow uri_length
-// PUT and PUT_FD: metadata_length and metadata are there
+// metadata_length and metadata are there: in PUT and PUT_FD, and with kConditions in all but LIST
 inline constexpr uint8_t kFlagMetadata = 0x08;
 inline constexpr uint8_t kAllFlags = kFlagOrdered | kFlagPriority | kFlagRange | kFlagMetadata;
 

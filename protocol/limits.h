@@ -11,6 +11,7 @@ namespace objmapper::protocol {
 
 inline constexpr size_t kUriBytesMax = 4096;
 inline constexpr size_t kMetadataBytesMax = 1024;
+inline constexpr size_t kEtagBytesMax = 64;
 
 // The most descriptors one SCM_RIGHTS message can carry: SCM_MAX_FD in the kernel's
 // include/net/scm.h; a 254th gives EINVAL.

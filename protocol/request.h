@@ -21,6 +21,13 @@ struct Ask;
 // what is wanted.
 inline constexpr char kPing[] = "a ping: the URI is a NUL byte, which no object's is";
 
+// What a V2 request says of the version of its object, by its ETAG; empty: nothing.
+struct Conditions {
+  bool if_absent = false;     // to store: only if there is none
+  std::string if_match;       // to store, to remove: only in place of this one
+  std::string if_none_match;  // to read: only if it is another
+};
+
 // One request. `uri` points into the input given to Next().
 struct Request {
   uint32_t id = 0;            // V1: 0
@@ -30,7 +37,10 @@ struct Request {
   uint64_t length = 0;        // with kFlagRange; 0 means "to the end"
   uint64_t body_length = 0;   // kPut alone; the body follows, see SkipBody()
   uint32_t ttl_s = 0;         // kPut and kPutFd with kFlagMetadata: seconds to live; 0: for ever
+  bool versions = false;      // V2: the answer says which version it is (kVersions)
   absl::string_view uri;
+  // Null: there are none (HTTP has its own).
+  std::shared_ptr<const Conditions> conditions;
   // Not kOk when the request must be refused although its frame was sound: the connection goes on.
   // `reason` is a static sentence for the ERROR metadata.
   Status refusal = Status::kOk;

@@ -19,6 +19,7 @@ constexpr struct {
     {Status::kTooLarge, "TOO_LARGE"},
     {Status::kConflict, "CONFLICT"},
     {Status::kPreconditionFailed, "PRECONDITION_FAILED"},
+    {Status::kNotModified, "NOT_MODIFIED"},
     {Status::kInternalError, "INTERNAL_ERROR"},
     {Status::kStorageError, "STORAGE_ERROR"},
     {Status::kOutOfMemory, "OUT_OF_MEMORY"},

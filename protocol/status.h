@@ -19,6 +19,7 @@ enum class Status : uint8_t {
   kTooLarge = 0x08,
   kConflict = 0x09,
   kPreconditionFailed = 0x0A,  // the object is not, or not there, as the request requires
+  kNotModified = 0x0B,         // the object is still the version that the client has
   kInternalError = 0x10,
   kStorageError = 0x11,
   kOutOfMemory = 0x12,

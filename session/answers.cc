@@ -116,31 +116,38 @@ std::string RangeMessage(const protocol::Request& request, uint64_t size) {
 }
 
 size_t EncodeBodyHeader(Dialect dialect, const protocol::Request& request, const Extent& extent,
-                        uint64_t object_size, char* out) {
+                        const ObjectFacts& facts, char* out) {
   MetadataWriter metadata;
   if (dialect == Dialect::kV2) {
-    metadata.AddU64(MetadataType::kSize, object_size);
+    metadata.AddU64(MetadataType::kSize, facts.size);
     if (request.has_range()) metadata.AddRange(extent.offset, extent.length);
+    AddVersion(request, facts, &metadata);
   }
   return protocol::EncodeResponse(dialect, request.id, Status::kOk, extent.length, metadata.bytes(),
                                   out);
 }
 
 size_t EncodeFdHeader(Dialect dialect, bool in_header, const protocol::Request& request,
-                      const Extent& extent, char* out) {
+                      const Extent& extent, const ObjectFacts& facts, char* out) {
   MetadataWriter metadata;
+  if (request.versions) metadata.AddU64(MetadataType::kSize, facts.size);
   if (request.has_range()) metadata.AddRange(extent.offset, extent.length);
+  AddVersion(request, facts, &metadata);
   return protocol::EncodeResponse(dialect, request.id, Status::kOk, in_header ? extent.length : 0,
                                   metadata.bytes(), out);
 }
 
-void AppendStat(Dialect dialect, uint32_t id, const StatFields& fields, std::string* out) {
+void AppendStat(Dialect dialect, const protocol::Request& request, const ObjectFacts& facts,
+                std::string* out) {
+  if (const Status judged = JudgeVersion(request, facts.etag); judged != Status::kOk)
+    return AppendError(dialect, request, judged, kNotModifiedText, out);
   MetadataWriter metadata;
-  metadata.AddU64(MetadataType::kSize, fields.size);
-  metadata.AddU64(MetadataType::kMtime, static_cast<uint64_t>(fields.mtime_s));
-  metadata.AddText(MetadataType::kEtag, fields.etag);
-  if (fields.backend != 0) metadata.AddU8(MetadataType::kBackend, fields.backend);
-  AppendOk(dialect, id, 0, metadata.bytes(), out);
+  metadata.AddU64(MetadataType::kSize, facts.size);
+  metadata.AddU64(MetadataType::kMtime, static_cast<uint64_t>(facts.mtime_s));
+  metadata.AddText(MetadataType::kEtag, facts.etag);
+  if (facts.backend != 0) metadata.AddU8(MetadataType::kBackend, facts.backend);
+  AddLifeAndType(request, facts, &metadata);
+  AppendOk(dialect, request.id, 0, metadata.bytes(), out);
 }
 
 void AppendDone(Dialect dialect, uint32_t id, std::string* out) {

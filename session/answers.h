@@ -14,6 +14,7 @@
 #include "protocol/objm/request_parser.h"
 #include "protocol/status.h"
 #include "session/session.h"
+#include "session/version.h"
 
 namespace objmapper::session {
 
@@ -46,33 +47,20 @@ std::optional<Extent> ResolveExtent(const protocol::Request& request, uint64_t s
 std::string RangeMessage(const protocol::Request& request, uint64_t size);
 
 // Writes the header of an OK answer that `extent.length` bytes follow (COPY, SPLICE): V2 carries
-// SIZE, and RANGE when the request had one. `out`: protocol::kResponseBytesMax. Returns its size.
+// SIZE, RANGE when the request had one, and the version where that is told (version.h). `out`:
+// protocol::kResponseBytesMax. Returns its size.
 size_t EncodeBodyHeader(protocol::Dialect dialect, const protocol::Request& request,
-                        const Extent& extent, uint64_t object_size, char* out);
+                        const Extent& extent, const ObjectFacts& facts, char* out);
 
 // Writes the header of an OK answer with a descriptor (FDPASS): with `in_header` (FD_IN_HEADER) the
-// content length is the extent's; RANGE when the request had one. `out` and result as above.
+// content length is the extent's; RANGE when the request had one, and SIZE and the version where
+// that is told. `out` and result as above.
 size_t EncodeFdHeader(protocol::Dialect dialect, bool in_header, const protocol::Request& request,
-                      const Extent& extent, char* out);
+                      const Extent& extent, const ObjectFacts& facts, char* out);
 
-// What STAT tells.
-struct StatFields {
-  uint64_t size = 0;
-  int64_t mtime_s = 0;
-  absl::string_view etag;
-  uint8_t backend = 0;  // BACKEND: which tier it is in (storage/tree/description.h); 0: not told
-};
-void AppendStat(protocol::Dialect dialect, uint32_t id, const StatFields& fields, std::string* out);
-// Those of a storage::Description, which this folder does not know; they point into it.
-template <typename Description>
-StatFields FieldsOf(const Description& object) {
-  return {object.size, object.mtime_s, object.etag, static_cast<uint8_t>(object.tier)};
-}
-template <typename Description>
-void AppendStatOf(protocol::Dialect dialect, uint32_t id, const Description& object,
-                  std::string* out) {
-  AppendStat(dialect, id, FieldsOf(object), out);
-}
+// Appends what STAT tells; or NOT_MODIFIED, where JudgeVersion() says so.
+void AppendStat(protocol::Dialect dialect, const protocol::Request& request,
+                const ObjectFacts& facts, std::string* out);
 
 // Appends an OK answer that says no more.
 void AppendDone(protocol::Dialect dialect, uint32_t id, std::string* out);

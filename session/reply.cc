@@ -39,6 +39,11 @@ void MakeReply(Dialect dialect, const Request& request, const ObjectFacts& facts
   reply->parts.clear();
   reply->behind.clear();
   if (dialect == Dialect::kHttp) return MakeHttpReply(request, facts, reply);
+  reply->status = JudgeVersion(request, facts.etag);
+  if (reply->status != Status::kOk) {
+    AppendError(dialect, request, reply->status, kNotModifiedText, &reply->head);
+    return;
+  }
   const std::optional<Extent> extent = ResolveExtent(request, facts.size);
   if (!extent.has_value()) {
     reply->status = Status::kRangeNotSatisfiable;
@@ -46,12 +51,13 @@ void MakeReply(Dialect dialect, const Request& request, const ObjectFacts& facts
     return;
   }
   char header[protocol::kResponseBytesMax];
-  reply->head.assign(header, EncodeBodyHeader(dialect, request, *extent, facts.size, header));
+  reply->head.assign(header, EncodeBodyHeader(dialect, request, *extent, facts, header));
   if (extent->length > 0) reply->parts.push_back(*extent);
 }
 
 bool IsConditional(const Request& request) {
-  return request.http != nullptr && request.http->conditions != nullptr;
+  return request.conditions != nullptr ||
+         (request.http != nullptr && request.http->conditions != nullptr);
 }
 
 Extent FirstPart(const Request& request, uint64_t size) {

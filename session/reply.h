@@ -12,15 +12,9 @@
 #include "protocol/request.h"
 #include "protocol/status.h"
 #include "session/answers.h"
+#include "session/version.h"
 
 namespace objmapper::session {
-
-// One version of an object.
-struct ObjectFacts {
-  uint64_t size = 0;
-  int64_t mtime_s = 0;
-  absl::string_view etag;  // HTTP's alone: others' may be empty
-};
 
 struct Reply {
   // Not OK: `head` is the whole answer.

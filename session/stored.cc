@@ -13,7 +13,28 @@ namespace objmapper::session {
 using protocol::Dialect;
 namespace http = protocol::http;
 
+namespace {
+
+absl::Status JudgeChange(const protocol::Conditions& conditions, const ObjectFacts* there) {
+  if (conditions.if_absent) {
+    if (there == nullptr) return absl::OkStatus();
+    return absl::AbortedError(
+        absl::StrCat("there is such an object already: \"", there->etag, "\""));
+  }
+  if (conditions.if_match.empty()) return absl::OkStatus();
+  if (there == nullptr) return absl::AbortedError("there is no such object");
+  if (there->etag == conditions.if_match) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat("the object is another version: \"", there->etag, "\""));
+}
+
+}  // namespace
+
 Precondition PreconditionOf(const protocol::Request& request) {
+  if (request.conditions != nullptr) {
+    return [conditions = request.conditions](const ObjectFacts* there) {
+      return JudgeChange(*conditions, there);
+    };
+  }
   if (request.http == nullptr || request.http->conditions == nullptr) return {};
   return [ask = request.http](const ObjectFacts* there) {
     std::string etag;
@@ -32,11 +53,11 @@ Precondition PreconditionOf(const protocol::Request& request) {
   };
 }
 
-void AppendStored(Dialect dialect, const protocol::Request& request, const StatFields* stored,
+void AppendStored(Dialect dialect, const protocol::Request& request, const ObjectFacts* stored,
                   bool replaced, std::string* out) {
   if (request.http == nullptr) {
     if (stored == nullptr) return AppendDone(dialect, request.id, out);
-    return AppendStat(dialect, request.id, *stored, out);
+    return AppendStat(dialect, request, *stored, out);
   }
   const int status = replaced ? 204 : 201;
   http::AnswerHead head(status, time(nullptr), out);

@@ -23,7 +23,7 @@ Precondition PreconditionOf(const protocol::Request& request);
 // Appends the answer to what has stored an object. stored: as it is now; null: that cannot be told.
 // replaced: another had its name.
 void AppendStored(protocol::Dialect dialect, const protocol::Request& request,
-                  const StatFields* stored, bool replaced, std::string* out);
+                  const ObjectFacts* stored, bool replaced, std::string* out);
 
 // Appends the answer to what has removed one.
 void AppendRemoved(protocol::Dialect dialect, const protocol::Request& request, std::string* out);

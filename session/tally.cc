@@ -39,7 +39,8 @@ uint64_t TallySnapshot::PerWay::requests() const {
 }
 
 uint64_t TallySnapshot::PerWay::errors() const {
-  return requests() - by_status[static_cast<size_t>(protocol::Status::kOk)];
+  return requests() - by_status[static_cast<size_t>(protocol::Status::kOk)] -
+         by_status[static_cast<size_t>(protocol::Status::kNotModified)];
 }
 
 void Tally::AddTo(TallySnapshot* all, TallySnapshot::PerLane* lane) const {

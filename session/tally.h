@@ -75,7 +75,7 @@ struct TallySnapshot {
     uint64_t bytes = 0;
     LatencySnapshot service;  // from taken off the socket to handed to the kernel whole
     uint64_t requests() const;
-    uint64_t errors() const;  // answers other than OK
+    uint64_t errors() const;  // answers other than OK and NOT_MODIFIED
   };
   struct PerLane {
     std::string name;

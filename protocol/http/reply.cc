@@ -5,8 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "protocol/http/answer.h"
-#include "protocol/http/media_types.h"
 #include "protocol/http/preconditions.h"
+#include "protocol/media_types.h"
 
 namespace objmapper::protocol::http {
 namespace {

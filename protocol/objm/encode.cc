@@ -90,7 +90,8 @@ void AppendRequest(Dialect dialect, const RequestToSend& request, std::string* o
   }
   if (v2 && request.mode == Mode::kPut) at = PutU64(at, request.body_length);
   const bool stores = request.mode == Mode::kPut || request.mode == Mode::kPutFd;
-  const bool has_metadata = v2 && stores && (request.flags & kFlagMetadata) != 0;
+  const bool has_metadata =
+      v2 && (stores || !request.metadata.empty()) && (request.flags & kFlagMetadata) != 0;
   assert(request.metadata.size() <= kMetadataBytesMax);
   if (has_metadata) at = PutU16(at, static_cast<uint16_t>(request.metadata.size()));
   out->append(header, static_cast<size_t>(at - header));

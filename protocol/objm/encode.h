@@ -61,7 +61,7 @@ struct RequestToSend {
   uint64_t offset = 0;       // V2
   uint64_t length = 0;       // V2; 0 means "to the end"
   uint64_t body_length = 0;  // V2, kPut alone
-  // V2, kPut and kPutFd, goes out with kFlagMetadata; from MetadataWriter
+  // V2, goes out with kFlagMetadata; from MetadataWriter. Modes but kPut and kPutFd: not if empty.
   absl::string_view metadata;
 };
 

@@ -61,6 +61,8 @@ bool ReadEntry(MetadataType type, absl::string_view data, Metadata* metadata) {
       return Read(data, GetU8, &metadata->backend);
     case MetadataType::kLatency:
       return Read(data, GetU32, &metadata->latency_us);
+    case MetadataType::kExpires:
+      return Read(data, GetU64, &metadata->expires);
     case MetadataType::kRange:
       return Read(data, GetRange, &metadata->range);
     case MetadataType::kCursor:
@@ -69,6 +71,13 @@ bool ReadEntry(MetadataType type, absl::string_view data, Metadata* metadata) {
       return Read(data, GetU32, &metadata->retry_after_ms);
     case MetadataType::kTtl:
       return Read(data, GetU32, &metadata->ttl_s);
+    case MetadataType::kIfMatch:
+      return ReadText(data, &metadata->if_match);
+    case MetadataType::kIfAbsent:
+      metadata->if_absent = true;
+      return data.empty();
+    case MetadataType::kIfNoneMatch:
+      return ReadText(data, &metadata->if_none_match);
     case MetadataType::kError:
       return ReadText(data, &metadata->error);
   }

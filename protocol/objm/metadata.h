@@ -19,17 +19,21 @@
 namespace objmapper::protocol {
 
 enum class MetadataType : uint8_t {
-  kSize = 0x01,        // u64 bytes, of the whole object
-  kMtime = 0x02,       // u64 seconds since the epoch
-  kEtag = 0x03,        // string; changes whenever the content does
-  kMime = 0x04,        // string
-  kBackend = 0x05,     // u8, which tier answered
-  kLatency = 0x06,     // u32 microseconds inside the server
-  kRange = 0x10,       // offset u64, length u64, as granted
-  kCursor = 0x11,      // opaque; where the next LIST continues
-  kRetryAfter = 0x12,  // u32 milliseconds
-  kTtl = 0x13,         // u32 seconds, 1 or more: a stored object's time to live; in requests
-  kError = 0xFF,       // UTF-8 message for a person; always present when status is not OK
+  kSize = 0x01,         // u64 bytes, of the whole object
+  kMtime = 0x02,        // i64 seconds since the epoch
+  kEtag = 0x03,         // string; changes whenever the content does
+  kMime = 0x04,         // string
+  kBackend = 0x05,      // u8, which tier answered
+  kLatency = 0x06,      // u32 microseconds inside the server
+  kExpires = 0x07,      // i64 seconds since the epoch: from then on the object is gone
+  kRange = 0x10,        // offset u64, length u64, as granted
+  kCursor = 0x11,       // opaque; where the next LIST continues
+  kRetryAfter = 0x12,   // u32 milliseconds
+  kTtl = 0x13,          // u32 seconds, 1 or more: a stored object's time to live; in requests
+  kIfMatch = 0x14,      // string, an ETAG: only if the object is this version; in requests
+  kIfAbsent = 0x15,     // no data: only if there is no object; in requests
+  kIfNoneMatch = 0x16,  // string, an ETAG: only if the object is another version; in requests
+  kError = 0xFF,        // UTF-8 message for a person; always present when status is not OK
 };
 
 // Builds the metadata of one message in a fixed buffer; no allocation. One thread.
@@ -71,10 +75,14 @@ struct Metadata {
   std::optional<std::string> mime;
   std::optional<uint8_t> backend;
   std::optional<uint32_t> latency_us;
+  std::optional<uint64_t> expires;
   std::optional<Range> range;
   std::optional<std::string> cursor;
   std::optional<uint32_t> retry_after_ms;
   std::optional<uint32_t> ttl_s;
+  std::optional<std::string> if_match;
+  bool if_absent = false;
+  std::optional<std::string> if_none_match;
   std::optional<std::string> error;
 };
 

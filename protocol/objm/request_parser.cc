@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "protocol/limits.h"
 #include "protocol/objm/big_endian.h"
@@ -80,15 +83,47 @@ void JudgeUri(bool empty_allowed, Request* request) {
   }
 }
 
-// Reads what a request's metadata says into it, or refuses it.
-void ReadRequestMetadata(absl::string_view bytes, Request* request) {
+bool IsEtag(const std::string& text) { return !text.empty() && text.size() <= kEtagBytesMax; }
+
+// Reads what a request's metadata says of versions into it, or refuses it.
+void ReadConditions(const Metadata& metadata, bool negotiated, Request* request) {
+  const bool stores = Stores(static_cast<uint8_t>(request->mode));
+  const bool changes = stores || request->mode == Mode::kDelete;
+  Conditions conditions{metadata.if_absent, metadata.if_match.value_or(""),
+                        metadata.if_none_match.value_or("")};
+  if (!negotiated) {
+    Refuse(Status::kCapabilityError, "CONDITIONS was not negotiated in HELLO", request);
+  } else if ((metadata.if_match.has_value() && !IsEtag(conditions.if_match)) ||
+             (metadata.if_none_match.has_value() && !IsEtag(conditions.if_none_match))) {
+    Refuse(Status::kInvalidRequest, "an ETAG has 1 to 64 characters", request);
+  } else if (conditions.if_absent && !stores) {
+    Refuse(Status::kInvalidRequest, "IF_ABSENT is for OP_PUT and OP_PUT_FD", request);
+  } else if (metadata.if_match.has_value() && !changes) {
+    Refuse(Status::kInvalidRequest, "IF_MATCH is for OP_PUT, OP_PUT_FD and OP_DELETE", request);
+  } else if (metadata.if_none_match.has_value() && changes) {
+    Refuse(Status::kInvalidRequest, "IF_NONE_MATCH is for requests that read", request);
+  } else if (conditions.if_absent && metadata.if_match.has_value()) {
+    Refuse(Status::kInvalidRequest, "IF_ABSENT and IF_MATCH exclude each other", request);
+  } else {
+    request->conditions = std::make_shared<const Conditions>(std::move(conditions));
+  }
+}
+
+// Reads what a request's metadata says into it, or refuses it. conditions: CONDITIONS has been
+// negotiated.
+void ReadRequestMetadata(absl::string_view bytes, bool conditions, Request* request) {
   const std::optional<Metadata> metadata = ParseMetadata(bytes);
   if (!metadata.has_value()) {
     Refuse(Status::kInvalidRequest, "the metadata is malformed", request);
-  } else if (metadata->ttl_s.has_value()) {
+    return;
+  }
+  if (metadata->ttl_s.has_value()) {
     request->ttl_s = *metadata->ttl_s;
     if (request->ttl_s == 0) Refuse(Status::kInvalidRequest, "a TTL is 1 second or more", request);
   }
+  const bool any =
+      metadata->if_absent || metadata->if_match.has_value() || metadata->if_none_match.has_value();
+  if (any && request->refusal == Status::kOk) ReadConditions(*metadata, conditions, request);
 }
 
 }  // namespace
@@ -111,8 +146,10 @@ void RequestParser::NextHello(absl::string_view input, Result* result) {
   uint16_t theirs = GetU16(input.data() + kOpeningBytes);
   const uint16_t their_pipeline = GetU16(input.data() + kOpeningBytes + sizeof(uint16_t));
   if ((theirs & kFdBatch) != 0) theirs |= kFdInHeader;
+  if ((theirs & kConditions) != 0) theirs |= kMetadata;
   capabilities_ = offer_.capabilities & theirs;
   if (!Has(kFdInHeader)) capabilities_ &= static_cast<uint16_t>(~kFdBatch);
+  if (!Has(kMetadata)) capabilities_ &= static_cast<uint16_t>(~kConditions);
   if (their_pipeline != 0) max_pipeline_ = std::min(offer_.max_pipeline, their_pipeline);
   dialect_ = Dialect::kV2;
   result->kind = Kind::kHello;
@@ -121,7 +158,12 @@ void RequestParser::NextHello(absl::string_view input, Result* result) {
 
 bool RequestParser::KnowsFlags(uint8_t mode, uint8_t flags) const {
   if ((flags & ~kAllFlags) != 0) return false;
-  return (flags & kFlagMetadata) == 0 || (Has(kMetadata) && Stores(mode));
+  return (flags & kFlagMetadata) == 0 || (Has(kMetadata) && MayHaveMetadata(mode));
+}
+
+bool RequestParser::MayHaveMetadata(uint8_t mode) const {
+  return Stores(mode) ||
+         (Has(kConditions) && IsMode(mode) && static_cast<Mode>(mode) != Mode::kList);
 }
 
 void RequestParser::NextV1(absl::string_view input, Result* result) {
@@ -171,7 +213,7 @@ void RequestParser::NextV2(absl::string_view input, Result* result) {
   // Flags and mode decide the frame even when the request is refused for them.
   const bool has_range = (flags & kFlagRange) != 0;
   const bool has_body = static_cast<Mode>(mode) == Mode::kPut;
-  const bool has_metadata = (flags & kFlagMetadata) != 0 && Stores(mode);
+  const bool has_metadata = (flags & kFlagMetadata) != 0 && MayHaveMetadata(mode);
   const size_t metadata_at =
       kV2FixedBytes + (has_range ? kRangeBytes : 0) + (has_body ? kBodyLengthBytes : 0);
   const size_t header_bytes = metadata_at + (has_metadata ? kMetadataLengthBytes : 0);
@@ -189,6 +231,7 @@ void RequestParser::NextV2(absl::string_view input, Result* result) {
   request.id = id;
   request.flags = flags;
   request.mode = static_cast<Mode>(mode);
+  request.versions = Has(kVersions);
   if (has_range) {
     request.offset = GetU64(in + kV2FixedBytes);
     request.length = GetU64(in + kV2FixedBytes + sizeof(uint64_t));
@@ -204,7 +247,8 @@ void RequestParser::NextV2(absl::string_view input, Result* result) {
   } else {
     JudgeUri(/*empty_allowed=*/request.mode == Mode::kList, &request);
     if (metadata_bytes != 0 && request.refusal == Status::kOk) {
-      ReadRequestMetadata(input.substr(header_bytes + uri_bytes, metadata_bytes), &request);
+      ReadRequestMetadata(input.substr(header_bytes + uri_bytes, metadata_bytes), Has(kConditions),
+                          &request);
     }
   }
 }

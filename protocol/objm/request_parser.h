@@ -60,15 +60,16 @@ class RequestParser {
   //
   // Refusals (kRequest with refusal, the connection goes on), the first that applies: a mode byte
   // that is none (INVALID_MODE; V1: only after the first request), unknown flag bits (so is
-  // METADATA without its capability, or with a mode that stores nothing), RANGE flag without the
-  // RANGE capability (CAPABILITY_ERROR), metadata that is unsound or a TTL of 0, empty URI (but for
-  // V2's LIST, whose prefix may be empty), NUL in a URI (but for LIST, which joins prefix and
-  // cursor with one). Those without a status here are INVALID_REQUEST. A refused kPut has its
-  // body_length too. Fatal: first byte neither 'O' nor a mode (INVALID_MODE), wrong magic or
-  // version (VERSION_MISMATCH, seen at the first wrong byte), unknown V2 message type
-  // (PROTOCOL_ERROR), URI over kUriBytesMax (URI_TOO_LONG, as soon as the length is read), metadata
-  // over kMetadataBytesMax (PROTOCOL_ERROR, likewise). After kFatal or kClose, Next() must not be
-  // called again.
+  // METADATA without its capability, with LIST, or without the CONDITIONS capability with a mode
+  // that stores nothing), RANGE flag without the RANGE capability (CAPABILITY_ERROR), empty URI
+  // (but for V2's LIST, whose prefix may be empty), NUL in a URI (but for LIST, which joins prefix
+  // and cursor with one), metadata that is unsound, a TTL of 0, conditions without CONDITIONS
+  // (CAPABILITY_ERROR), or that are not for the mode or contradict each other. Those without a
+  // status here are INVALID_REQUEST. A refused kPut has its body_length too. Fatal: first byte
+  // neither 'O' nor a mode (INVALID_MODE), wrong magic or version (VERSION_MISMATCH, seen at the
+  // first wrong byte), unknown V2 message type (PROTOCOL_ERROR), URI over kUriBytesMax
+  // (URI_TOO_LONG, as soon as the length is read), metadata over kMetadataBytesMax (PROTOCOL_ERROR,
+  // likewise). After kFatal or kClose, Next() must not be called again.
   Result Next(absl::string_view input);
 
   // The mode byte of the request at the front of `input`, without taking it: the router's view.
@@ -117,6 +118,8 @@ class RequestParser {
   void NextV2(absl::string_view input, Result* result);
   // Whether all `flags` mean something for a V2 request of `mode` on this connection.
   bool KnowsFlags(uint8_t mode, uint8_t flags) const;
+  // Whether METADATA makes metadata part of the frame of a request of `mode`.
+  bool MayHaveMetadata(uint8_t mode) const;
 
   Offer offer_;
   Dialect dialect_ = Dialect::kUnknown;

@@ -45,7 +45,7 @@ std::optional<Reply> ReplyToStat(const protocol::Request& request, const Objects
   if (NotCached(found.status(), wait)) return std::nullopt;
   if (!found.ok()) return ErrorReply(request, found.status());
   Reply reply;
-  session::AppendStatOf(Dialect::kV2, request.id, *found, &reply.bytes);
+  session::AppendStat(Dialect::kV2, request, session::FactsOf(*found, request.uri), &reply.bytes);
   return reply;
 }
 

@@ -25,6 +25,9 @@
 namespace objmapper::storage {
 namespace {
 
+// A time to live that is told, in seconds; longer ones are as good as this.
+constexpr int64_t kLifeMaxS = int64_t{1} << 40;
+
 constexpr int kSeals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK;
 
 // The name that a URI means, as a view of the URI where it is one already, else of `room`.
@@ -175,7 +178,12 @@ absl::StatusOr<bool> MemoryTier::Adopt(absl::string_view uri, net::UniqueFd* fd,
   std::string room;
   const std::string name(NameOf(uri, &room));
   const int64_t expires_ns = ttl == absl::InfiniteDuration() ? INT64_MAX : LifeNsAfter(ttl);
-  const auto object = std::make_shared<Object>(Object{std::move(*fd), expires_ns, HashOf(name)});
+  // Rather a second too early than too late.
+  const int64_t expires_s = ttl == absl::InfiniteDuration()
+                                ? 0
+                                : time(nullptr) + std::min(absl::ToInt64Seconds(ttl), kLifeMaxS);
+  const auto object =
+      std::make_shared<Object>(Object{std::move(*fd), expires_ns, expires_s, HashOf(name)});
 
   expired_ += TakeExpired().size();
   const net::MutexLock name_lock(&LockOf(name));
@@ -259,13 +267,16 @@ std::optional<absl::StatusOr<OpenedObject>> MemoryTier::Open(absl::string_view u
   if (!fd.ok()) return fd.status();
   absl::StatusOr<ObjectInfo> info = InfoOf(fd->get(), uri);
   if (!info.ok()) return info.status();
+  info->expires_s = held->expires_s;
   return OpenedObject{*std::move(fd), *info, Tier::kMemory};
 }
 
 std::optional<absl::StatusOr<ObjectInfo>> MemoryTier::Stat(absl::string_view uri) {
   const Held held = Find(uri, /*used=*/false);
   if (held == nullptr) return std::nullopt;
-  return InfoOf(held->fd.get(), uri);
+  absl::StatusOr<ObjectInfo> info = InfoOf(held->fd.get(), uri);
+  if (info.ok()) info->expires_s = held->expires_s;
+  return info;
 }
 
 bool MemoryTier::Has(absl::string_view uri) const { return Find(uri, /*used=*/false) != nullptr; }

@@ -123,7 +123,8 @@ class MemoryTier : public Overlay {
     net::ForeignFd fd;  // the last of gigabytes, maybe
     // by CLOCK_BOOTTIME, so that nobody who sets the clock ends it or keeps it; INT64_MAX: never
     int64_t expires_ns;
-    size_t hash;  // of its name
+    int64_t expires_s;  // the same as clocks showed it when it came, to be told; 0: never
+    size_t hash;        // of its name
   };
   using Held = std::shared_ptr<const Object>;
 

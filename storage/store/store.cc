@@ -330,7 +330,8 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Begin(absl::string_view uri,
 }
 
 absl::Status Store::PutFd(absl::string_view uri, net::ForeignFd fd, const PutAttributes& attributes,
-                          absl::FunctionRef<bool()> go_on) {
+                          absl::FunctionRef<bool()> go_on,
+                          absl::FunctionRef<void(int copy)> copied) {
   const absl::StatusOr<bool> adopted = Adopt(uri, &fd, attributes);
   if (!adopted.ok() || *adopted) return adopted.status();
   const absl::StatusOr<ForeignFile> file =
@@ -345,9 +346,9 @@ absl::Status Store::PutFd(absl::string_view uri, net::ForeignFd fd, const PutAtt
   if (!made.ok()) return made.status();
   NewObject& object = **made;
   if (absl::Status fits = object.Extend(file->data_bytes); !fits.ok()) return fits;
-  const absl::Status copied =
+  const absl::Status copying =
       CopyElsewhere(fd.get(), file->size, object.fd(), options_.foreign_patience, go_on);
-  if (!copied.ok()) return About(What("store", uri), copied);
+  if (!copying.ok()) return About(What("store", uri), copying);
   // Its writers may have filled holes meanwhile, and blocks may have been packed there.
   struct stat status;
   if (fstat(object.fd(), &status) != 0) return net::ErrnoToStatus(errno, What("store", uri));
@@ -361,7 +362,9 @@ absl::Status Store::PutFd(absl::string_view uri, net::ForeignFd fd, const PutAtt
     if (!*prepared && !go_on())
       return absl::CancelledError(absl::StrCat(What("store", uri), ": it is no longer needed"));
   }
-  return object.Commit();
+  absl::Status committed = object.Commit();
+  if (committed.ok()) copied(object.fd());
+  return committed;
 }
 
 absl::StatusOr<bool> Store::Adopt(absl::string_view uri, net::ForeignFd* fd,

@@ -125,9 +125,10 @@ class Store {
   // write-only, a pipe, a socket, a directory, a device), or that it is empty by its size alone.
   // ABORTED: it became smaller, or holds fewer bytes than it says. UNAVAILABLE: it kept us waiting
   // for foreign_patience. CANCELLED: `go_on`, which is asked now and then, said no. Else as Begin()
-  // and Commit().
-  absl::Status PutFd(absl::string_view uri, net::ForeignFd fd, const PutAttributes& attributes,
-                     absl::FunctionRef<bool()> go_on);
+  // and Commit(). copied: told of the file that is the object now, where it is a copy.
+  absl::Status PutFd(
+      absl::string_view uri, net::ForeignFd fd, const PutAttributes& attributes,
+      absl::FunctionRef<bool()> go_on, absl::FunctionRef<void(int copy)> copied = [](int) {});
   absl::Status PutFd(absl::string_view uri, net::ForeignFd fd, const PutAttributes& attributes) {
     return PutFd(uri, std::move(fd), attributes, [] { return true; });
   }

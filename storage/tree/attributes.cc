@@ -86,8 +86,7 @@ std::optional<int64_t> ExpiryOf(int fd) {
   return expires_s;
 }
 
-bool HasExpired(int fd) {
-  const std::optional<int64_t> expires_s = ExpiryOf(fd);
+bool IsPast(const std::optional<int64_t>& expires_s) {
   timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   // In seconds: others may have set the attribute to any number, and its nanoseconds need not fit.

@@ -27,7 +27,8 @@ bool MayExpire(mode_t mode);
 // When, in seconds since the epoch; nullopt: never.
 std::optional<int64_t> ExpiryOf(int fd);
 // Whether that time has come.
-bool HasExpired(int fd);
+bool IsPast(const std::optional<int64_t>& expires_s);
+inline bool HasExpired(int fd) { return IsPast(ExpiryOf(fd)); }
 
 // Keeps `etag` as the one of the content that `fd` has now, unless that is known already. For the
 // one who has just written the file, or given it its name, which changes the ctime, and knows that

@@ -16,7 +16,7 @@ std::string EtagOf(int fd, const ObjectInfo& info, Tier tier) {
 }
 
 Description Describe(int fd, const ObjectInfo& info, Tier tier) {
-  return Description{info.size, info.mtime_s, EtagOf(fd, info, tier), tier};
+  return Description{info.size, info.mtime_s, EtagOf(fd, info, tier), tier, info.expires_s};
 }
 
 }  // namespace objmapper::storage

@@ -20,6 +20,7 @@ struct Description {
   int64_t mtime_s = 0;  // since the epoch
   std::string etag;     // at most 64 bytes of printable ASCII; differs whenever the content does
   Tier tier = Tier::kDisk;
+  int64_t expires_s = 0;  // since the epoch; 0: never
 
   friend bool operator==(const Description&, const Description&) = default;
 };

@@ -64,6 +64,7 @@ absl::StatusOr<LoadedObject> Load(const Tree& tree, absl::string_view uri, Wait 
   LoadedObject object;
   object.fd = std::move(opened->fd);
   object.info = opened->info;
+  object.tier = opened->tier;
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     if (object.info.size == 0) {
       if (absl::Status empty = CheckEmpty(object.fd.get(), object.info, wait, uri); !empty.ok())

@@ -27,6 +27,7 @@ absl::Status ReadAt(int fd, uint64_t offset, absl::Span<char> out, Wait wait,
 struct LoadedObject {
   net::UniqueFd fd;
   ObjectInfo info;
+  Tier tier = Tier::kDisk;
   // info.size bytes; null when the object is larger than was asked for
   std::unique_ptr<char[]> snapshot;
 };

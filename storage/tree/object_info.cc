@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -113,10 +114,13 @@ absl::StatusOr<ObjectInfo> InfoOf(int fd, absl::string_view uri) {
                      ": the kernel generates this file when it is read, so its size is not "
                      "reliable and it is not an object"));
   }
-  if (MayExpire(status.st_mode) && HasExpired(fd)) {
-    return absl::NotFoundError(absl::StrCat("open ", QuotedUri(uri), ": it has expired"));
-  }
   ObjectInfo info;
+  if (MayExpire(status.st_mode)) {
+    const std::optional<int64_t> expires_s = ExpiryOf(fd);
+    if (IsPast(expires_s))
+      return absl::NotFoundError(absl::StrCat("open ", QuotedUri(uri), ": it has expired"));
+    info.expires_s = expires_s.value_or(0);
+  }
   info.size = static_cast<uint64_t>(status.st_size);
   info.mtime_s = status.st_mtim.tv_sec;  // the nanoseconds go on from there, before the epoch too
   info.mtime_ns = NanosecondsOf(status.st_mtim);

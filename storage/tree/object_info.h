@@ -21,8 +21,13 @@ struct ObjectInfo {
   int64_t ctime_ns = 0;
   dev_t device = 0;
   ino_t inode = 0;
+  // When it expires, in seconds since the epoch; 0: never. Says nothing of the version.
+  int64_t expires_s = 0;
 
-  friend bool operator==(const ObjectInfo&, const ObjectInfo&) = default;
+  friend bool operator==(const ObjectInfo& a, const ObjectInfo& b) {
+    return a.size == b.size && a.mtime_s == b.mtime_s && a.mtime_ns == b.mtime_ns &&
+           a.ctime_ns == b.ctime_ns && a.device == b.device && a.inode == b.inode;
+  }
 };
 
 // Nanoseconds since the epoch, before it below 0; times that do not fit (before 1677, after 2262:

@@ -11,15 +11,17 @@ namespace objmapper::storage {
 SmallObjects::SmallObjects(const Tree* tree, size_t entries_max, absl::Duration valid)
     : tree_(tree), entries_max_(entries_max), valid_ns_(absl::ToInt64Nanoseconds(valid)) {}
 
-const SmallObject* SmallObjects::Find(absl::string_view uri, int64_t now_ns) {
+const SmallObject* SmallObjects::Find(absl::string_view uri, int64_t now_ns, bool etag) {
   if (entries_max_ == 0) return nullptr;
   const uint64_t changes = tree_->changes();
   const auto found = entries_.find(uri);
   if (found != entries_.end()) {
     Entry& entry = found->second;
-    if (now_ns - entry.checked_ns <= valid_ns_ && entry.changes == changes) return &entry.object;
+    const bool enough = !etag || !entry.object.etag.empty();
+    if (enough && now_ns - entry.checked_ns <= valid_ns_ && entry.changes == changes)
+      return &entry.object;
     const absl::StatusOr<ObjectInfo> info = tree_->Stat(uri, Wait::kCachedOnly);
-    if (info.ok() && *info == entry.object.info) {
+    if (enough && info.ok() && *info == entry.object.info) {
       entry.checked_ns = now_ns;
       entry.changes = changes;
       return &entry.object;
@@ -30,7 +32,8 @@ const SmallObject* SmallObjects::Find(absl::string_view uri, int64_t now_ns) {
   if (!loaded.ok() || loaded->snapshot == nullptr) return nullptr;
   // Full: an arbitrary one goes. Loading it again costs an open and a read from the page cache.
   if (entries_.size() >= entries_max_) entries_.erase(entries_.begin());
-  Entry entry{{loaded->info, std::move(loaded->snapshot)}, now_ns, changes};
+  Entry entry{{loaded->info, std::move(loaded->snapshot), ""}, now_ns, changes};
+  if (etag) entry.object.etag = EtagOf(loaded->fd.get(), loaded->info, loaded->tier);
   return &entries_.emplace(std::string(uri), std::move(entry)).first->second.object;
 }
 

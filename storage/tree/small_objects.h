@@ -22,6 +22,7 @@ namespace objmapper::storage {
 struct SmallObject {
   ObjectInfo info;
   std::unique_ptr<char[]> bytes;  // info.size of them, at most kSnapshotBytesMax (load.h)
+  std::string etag;               // empty unless it was asked for
 };
 
 class SmallObjects {
@@ -32,8 +33,8 @@ class SmallObjects {
 
   // The object, as it was within `valid`, and since this server last changed anything. nullptr:
   // somebody else must answer, for it is large, or not in the kernel's caches, or cannot be had.
-  // Valid until the next call. now_ns: a monotonic clock.
-  const SmallObject* Find(absl::string_view uri, int64_t now_ns);
+  // Valid until the next call. now_ns: a monotonic clock. etag: it is wanted too.
+  const SmallObject* Find(absl::string_view uri, int64_t now_ns, bool etag = false);
 
  private:
   struct Entry {

@@ -24,8 +24,8 @@ TEST_P(HelloTest, AllCapabilitiesAreOffered) {
 
 // The ACK never claims what the client did not ask for, nor bits that mean nothing.
 TEST_P(HelloTest, AckIsTheIntersection) {
-  const uint16_t known =
-      kOutOfOrder | kPipelining | kFdInHeader | kFdBatch | kRange | kObjectOps | kMetadata;
+  const uint16_t known = kOutOfOrder | kPipelining | kFdInHeader | kFdBatch | kRange | kObjectOps |
+                         kMetadata | kTellsVersions | kConditions;
   EXPECT_EQ(Greet(0xFFFF, 64).capabilities() & ~known, 0);
   EXPECT_EQ(Greet(0, 64).capabilities(), 0);
   for (const uint16_t one : {kOutOfOrder, kPipelining, kRange}) {

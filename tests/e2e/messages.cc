@@ -42,10 +42,11 @@ std::string V2Request(uint32_t id, const Question& question) {
     out += Integer(question.length, 8);
   }
   if (question.mode == kPut) out += Integer(question.body.size(), 8);
-  // The flag is one of those that store alone; in other requests it is an unknown one, and nothing
-  // belongs to it.
+  // Without CONDITIONS the flag is one of those that store alone; in other requests it is an
+  // unknown one, and nothing belongs to it.
   const bool stores = question.mode == kPut || question.mode == kPutFd;
-  const bool with_metadata = stores && (question.flags & kWithMetadata) != 0;
+  const bool with_metadata =
+      (stores || !question.metadata.empty()) && (question.flags & kWithMetadata) != 0;
   if (with_metadata) out += Integer(question.metadata.size(), 2);
   out += question.uri;
   if (with_metadata) out += question.metadata;
@@ -55,9 +56,11 @@ std::string V2Request(uint32_t id, const Question& question) {
 
 std::string Close(uint8_t reason) { return absl::StrCat("\x03", Integer(reason, 1)); }
 
-std::string TimeToLive(uint32_t seconds) {
-  return absl::StrCat(Integer(kTtlEntry, 1), Integer(4, 2), Integer(seconds, 4));
+std::string Entry(uint8_t type, absl::string_view data) {
+  return absl::StrCat(Integer(type, 1), Integer(data.size(), 2), data);
 }
+
+std::string TimeToLive(uint32_t seconds) { return Entry(kTtlEntry, Integer(seconds, 4)); }
 
 uint64_t BigEndian(absl::string_view bytes) {
   uint64_t value = 0;

@@ -32,6 +32,8 @@ enum class Status : uint8_t {
   kUnsupportedOp = 0x05,
   kPermissionDenied = 0x06,
   kRangeNotSatisfiable = 0x07,
+  kPreconditionFailed = 0x0A,
+  kNotModified = 0x0B,
   kTimeout = 0x13,
   kUnavailable = 0x14,
   kProtocolError = 0x20,
@@ -49,6 +51,8 @@ inline constexpr uint16_t kFdBatch = 0x0200;
 inline constexpr uint16_t kRange = 0x0400;
 inline constexpr uint16_t kObjectOps = 0x0800;
 inline constexpr uint16_t kMetadata = 0x1000;
+inline constexpr uint16_t kTellsVersions = 0x2000;
+inline constexpr uint16_t kConditions = 0x4000;
 // What a plain client wants: many requests in flight, answers in order, descriptors after 'X'.
 inline constexpr uint16_t kInOrder = kPipelining | kRange | kObjectOps;
 
@@ -61,9 +65,14 @@ inline constexpr uint8_t kWithMetadata = 0x08;
 // Types of metadata entries.
 inline constexpr uint8_t kSizeEntry = 0x01;
 inline constexpr uint8_t kEtagEntry = 0x03;
+inline constexpr uint8_t kMimeEntry = 0x04;
+inline constexpr uint8_t kExpiresEntry = 0x07;
 inline constexpr uint8_t kRangeEntry = 0x10;
 inline constexpr uint8_t kRetryAfterEntry = 0x12;
 inline constexpr uint8_t kTtlEntry = 0x13;
+inline constexpr uint8_t kIfMatchEntry = 0x14;
+inline constexpr uint8_t kIfAbsentEntry = 0x15;
+inline constexpr uint8_t kIfNoneMatchEntry = 0x16;
 inline constexpr uint8_t kErrorEntry = 0xFF;
 
 // Reasons of CLOSE.
@@ -84,13 +93,15 @@ struct Question {
   uint64_t offset = 0;   // with kWithRange
   uint64_t length = 0;   // with kWithRange; 0: to the end
   std::string body;      // kPut
-  std::string metadata;  // with kWithMetadata; see TimeToLive()
+  std::string metadata;  // with kWithMetadata; see Entry()
 };
 
 std::string V1Request(char mode, absl::string_view uri);
 std::string Hello(uint16_t capabilities, uint16_t max_pipeline);
 std::string V2Request(uint32_t id, const Question& question);
 std::string Close(uint8_t reason);
+// One entry of metadata.
+std::string Entry(uint8_t type, absl::string_view data);
 // The entry of a request's metadata that says how long the object lives.
 std::string TimeToLive(uint32_t seconds);
 

@@ -94,7 +94,7 @@ class WorkerTestOn : public testing::Test {
   }
 
   // A session on the worker, and its client. send_bytes: a small send buffer, to be full soon.
-  ClientEnd Connect(Dialect dialect, uint16_t capabilities = protocol::kAllCapabilities,
+  ClientEnd Connect(Dialect dialect, uint16_t capabilities = protocol::kFreeCapabilities,
                     int send_bytes = 0) {
     net::SocketPair pair = net::SocketPair::Unix();
     if (send_bytes != 0) {

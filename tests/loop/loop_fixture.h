@@ -71,7 +71,7 @@ class LoopTest : public testing::TestWithParam<EngineKind> {
   }
 
   // A session on the loop, and its client. unread: what has been received of it.
-  ClientEnd Connect(Dialect dialect, uint16_t capabilities = protocol::kAllCapabilities,
+  ClientEnd Connect(Dialect dialect, uint16_t capabilities = protocol::kFreeCapabilities,
                     absl::string_view unread = "") {
     net::SocketPair pair = net::SocketPair::Unix();
     auto session = MakeSession(std::move(pair.ours), session::Transport::kUnix, &limits_,

@@ -114,8 +114,8 @@ TEST(EncodeTest, V2Request) {
   EXPECT_EQ(Request(Dialect::kV2, request), "\1\1\2\3\4\2W\0\00312345678a/b"s);
 }
 
-// Metadata goes out with its flag alone, in requests that store, its length last in the header and
-// its bytes behind the URI.
+// Metadata goes out with its flag alone, its length last in the header and its bytes behind the
+// URI; what does not store has none when it is empty.
 TEST(EncodeTest, V2RequestMetadata) {
   RequestToSend request = {
       .mode = Mode::kPutFd, .uri = "a", .id = 1, .body_length = 2, .metadata = "mm"};
@@ -125,6 +125,8 @@ TEST(EncodeTest, V2RequestMetadata) {
   request.mode = Mode::kPut;
   EXPECT_EQ(Request(Dialect::kV2, request), "\1\0\0\0\1\10W\0\1\0\0\0\0\0\0\0\2\0\2amm"s);
   request.mode = Mode::kDelete;
+  EXPECT_EQ(Request(Dialect::kV2, request), "\1\0\0\0\1\10D\0\1\0\2amm"s);
+  request.metadata = "";
   EXPECT_EQ(Request(Dialect::kV2, request), "\1\0\0\0\1\10D\0\1a"s);
   request.mode = Mode::kPutFd;
   EXPECT_EQ(Request(Dialect::kV1, request), "F\0\1a"s);

@@ -34,10 +34,14 @@ MetadataWriter AllEntries() {
   writer.AddText(MetadataType::kMime, "");
   writer.AddU8(MetadataType::kBackend, 200);
   writer.AddU32(MetadataType::kLatency, 0x01020304);
+  writer.AddU64(MetadataType::kExpires, 4'000'000'000);
   writer.AddRange(2, 3);
   writer.AddText(MetadataType::kCursor, "a\0b"s);
   writer.AddU32(MetadataType::kRetryAfter, 250);
   writer.AddU32(MetadataType::kTtl, 3600);
+  writer.AddText(MetadataType::kIfMatch, "e-1");
+  writer.AddText(MetadataType::kIfAbsent, "");
+  writer.AddText(MetadataType::kIfNoneMatch, "e-2");
   writer.AddText(MetadataType::kError, "no such object: caf\xC3\xA9");
   return writer;
 }
@@ -53,12 +57,16 @@ TEST(MetadataTest, ReadsWhatTheWriterWrites) {
   EXPECT_EQ(metadata->mime, "");
   EXPECT_EQ(metadata->backend, 200);
   EXPECT_EQ(metadata->latency_us, 0x01020304u);
+  EXPECT_EQ(metadata->expires, 4'000'000'000u);
   ASSERT_TRUE(metadata->range.has_value());
   EXPECT_EQ(metadata->range->offset, 2u);
   EXPECT_EQ(metadata->range->length, 3u);
   EXPECT_EQ(metadata->cursor, "a\0b"s);
   EXPECT_EQ(metadata->retry_after_ms, 250u);
   EXPECT_EQ(metadata->ttl_s, 3600u);
+  EXPECT_EQ(metadata->if_match, "e-1");
+  EXPECT_TRUE(metadata->if_absent);
+  EXPECT_EQ(metadata->if_none_match, "e-2");
   EXPECT_EQ(metadata->error, "no such object: caf\xC3\xA9");
 }
 
@@ -68,7 +76,9 @@ TEST(MetadataTest, NothingIsSound) {
   ASSERT_TRUE(metadata.has_value());
   EXPECT_FALSE(metadata->size || metadata->mtime || metadata->etag || metadata->mime ||
                metadata->backend || metadata->latency_us || metadata->range || metadata->cursor ||
-               metadata->retry_after_ms || metadata->ttl_s || metadata->error);
+               metadata->retry_after_ms || metadata->ttl_s || metadata->expires ||
+               metadata->if_match || metadata->if_absent || metadata->if_none_match ||
+               metadata->error);
 }
 
 // Cut anywhere but between two entries, metadata is unsound.
@@ -86,7 +96,7 @@ TEST(MetadataTest, ATruncatedEntryIsUnsound) {
     next_entry += kEntryHeaderBytes + static_cast<uint8_t>(bytes[cut + 1]) * 256 +
                   static_cast<uint8_t>(bytes[cut + 2]);
   }
-  EXPECT_EQ(sound, 12u);  // before, between and after eleven entries
+  EXPECT_EQ(sound, 16u);  // before, between and after fifteen entries
 }
 
 // An entry of a fixed size is unsound with any other.

@@ -57,6 +57,15 @@ TEST(NegotiationTest, CapabilitiesAreTheIntersection) {
   }
 }
 
+// CONDITIONS is read as asking for METADATA too, in which conditions travel.
+TEST(NegotiationTest, ConditionsTravelInMetadata) {
+  EXPECT_EQ(Negotiate({}, {.capabilities = kConditions, .max_pipeline = 0}).capabilities(),
+            kConditions | kMetadata);
+  EXPECT_EQ(Negotiate({.capabilities = kConditions}, {.capabilities = 0xFFFF, .max_pipeline = 0})
+                .capabilities(),
+            0);
+}
+
 // max_pipeline is the smaller of both sides', and 0 from the client takes the server's.
 TEST(NegotiationTest, MaxPipelineIsTheSmaller) {
   for (const uint16_t ours : {1, 2, 64, 0xFFFF}) {

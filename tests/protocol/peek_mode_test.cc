@@ -97,12 +97,20 @@ TEST(PeekModeTest, LooksPastABodyToSkip) {
 
 // Over a stream of all requests, good and refusable, look and reading agree at every byte.
 TEST(PeekModeTest, AgreesWithNextOverAllMessages) {
-  for (const uint16_t capabilities : {kAllCapabilities, uint16_t{0}}) {
+  constexpr uint16_t kUnconditional = kAllCapabilities & ~kConditions;
+  for (const uint16_t capabilities : {kAllCapabilities, kUnconditional, uint16_t{0}}) {
     std::string stream = EncodedHello(capabilities, 0);
     size_t requests = 0;
     for (int mode = 0; mode <= 0xFF; ++mode) {
       for (const uint8_t flags : {uint8_t{0}, kFlagRange, uint8_t{0x08}, uint8_t{0xFF}}) {
-        AppendRequest(Dialect::kV2, {.mode = static_cast<Mode>(mode), .uri = "x", .flags = flags},
+        const bool has_metadata = (capabilities & kConditions) != 0 &&
+                                  IsMode(static_cast<uint8_t>(mode)) &&
+                                  static_cast<Mode>(mode) != Mode::kList;
+        AppendRequest(Dialect::kV2,
+                      {.mode = static_cast<Mode>(mode),
+                       .uri = "x",
+                       .flags = flags,
+                       .metadata = has_metadata ? absl::string_view("\x7E\0\0", 3) : ""},
                       &stream);
         ++requests;
       }

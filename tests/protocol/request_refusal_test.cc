@@ -123,7 +123,8 @@ TEST(RequestRefusalTest, ANulInTheUri) {
 TEST(RequestRefusalTest, UnknownFlagBits) {
   for (int flags = kAllFlags + 1; flags <= 0xFF; ++flags) {
     for (const char mode : "1WL"s) {
-      ExpectRefused(V2Parser(), V2Request(mode, flags, "x"), Status::kInvalidRequest);
+      ExpectRefused(V2Parser(kAllCapabilities & ~kConditions), V2Request(mode, flags, "x"),
+                    Status::kInvalidRequest);
     }
   }
 }
@@ -136,16 +137,79 @@ TEST(RequestRefusalTest, RangeThatWasNotNegotiated) {
   }
 }
 
-// METADATA is refused as an unknown flag is: without its capability, and with every mode that
-// stores nothing. Only a mode that stores has the fields, negotiated or not.
+// METADATA is refused as an unknown flag is: without its capability, with LIST, and without
+// CONDITIONS with every mode that stores nothing. Only a mode that stores has the fields,
+// negotiated or not; the others have them with CONDITIONS.
 TEST(RequestRefusalTest, MetadataWhereItMeansNothing) {
+  ExpectRefused(V2Parser(), V2Request('L', kFlagMetadata, "x"), Status::kInvalidRequest);
   for (const char mode : "123SDL"s) {
-    ExpectRefused(V2Parser(), V2Request(mode, kFlagMetadata, "x"), Status::kInvalidRequest);
+    ExpectRefused(V2Parser(kAllCapabilities & ~kConditions), V2Request(mode, kFlagMetadata, "x"),
+                  Status::kInvalidRequest);
   }
-  const RequestParser old = V2Parser(kAllCapabilities & ~kMetadata);
+  const RequestParser old = V2Parser(kAllCapabilities & ~kMetadata & ~kConditions);
   for (const char mode : "WF"s) {
     ExpectRefused(old, V2Request(mode, kFlagMetadata, "x"), Status::kInvalidRequest);
   }
+}
+
+std::string WithMetadata(Mode mode, const std::string& metadata) {
+  return Encoded(
+      Dialect::kV2,
+      {.mode = mode, .uri = "x", .id = kId, .flags = kFlagMetadata, .metadata = metadata});
+}
+
+// Conditions that were not negotiated are refused rather than skipped: the client relies on them.
+TEST(RequestRefusalTest, ConditionsThatWereNotNegotiated) {
+  for (const Mode mode : {Mode::kPut, Mode::kPutFd}) {
+    for (const std::string& condition : {"\x14\0\1e"s, "\x15\0\0"s, "\x16\0\1e"s}) {
+      ExpectRefused(V2Parser(kAllCapabilities & ~kConditions), WithMetadata(mode, condition),
+                    Status::kCapabilityError);
+    }
+  }
+}
+
+// Conditions that are not for the mode, contradict each other, or name no etag are refused.
+TEST(RequestRefusalTest, ConditionsThatMeanNothing) {
+  const std::string absent = "\x15\0\0"s;
+  const auto refuses = [](Mode mode, const std::string& metadata) {
+    ExpectRefused(V2Parser(), WithMetadata(mode, metadata), Status::kInvalidRequest);
+  };
+  for (const Mode mode : {Mode::kFdPass, Mode::kCopy, Mode::kSplice, Mode::kStat}) {
+    refuses(mode, "\x14\0\1e"s);
+    refuses(mode, absent);
+    refuses(mode, "\x16\0\0"s);
+    refuses(mode, "\x16\0\x41"s + std::string(65, 'e'));
+  }
+  for (const Mode mode : {Mode::kPut, Mode::kPutFd}) {
+    refuses(mode, "\x16\0\1e"s);
+    refuses(mode, absent + "\x14\0\1e"s);
+    refuses(mode, "\x14\0\0"s);
+    refuses(mode, "\x15\0\1e"s);
+  }
+  refuses(Mode::kDelete, absent);
+  refuses(Mode::kDelete, "\x16\0\1e"s);
+}
+
+// Conditions come out as they went in.
+TEST(RequestRefusalTest, ConditionsThatMeanSomething) {
+  const auto conditions = [](Mode mode, const std::string& metadata) {
+    const RequestParser::Result result = V2Parser().Next(WithMetadata(mode, metadata));
+    EXPECT_EQ(result.request.refusal, Status::kOk) << result.request.reason;
+    return result.request.conditions != nullptr ? *result.request.conditions : Conditions();
+  };
+  EXPECT_EQ(conditions(Mode::kPut, "\x14\0\2e1"s).if_match, "e1");
+  EXPECT_EQ(conditions(Mode::kDelete, "\x14\0\2e1"s).if_match, "e1");
+  EXPECT_TRUE(conditions(Mode::kPutFd, "\x15\0\0"s).if_absent);
+  for (const Mode mode : {Mode::kFdPass, Mode::kCopy, Mode::kSplice, Mode::kStat})
+    EXPECT_EQ(conditions(mode, "\x16\0\2e1"s).if_none_match, "e1");
+  EXPECT_EQ(V2Parser().Next(WithMetadata(Mode::kPut, "")).request.conditions, nullptr);
+}
+
+// Whether versions are told is the connection's.
+TEST(RequestRefusalTest, VersionsAreAskedForInHello) {
+  EXPECT_TRUE(V2Parser().Next(V2Request('2', 0, "x")).request.versions);
+  EXPECT_FALSE(V2Parser(kFreeCapabilities).Next(V2Request('2', 0, "x")).request.versions);
+  EXPECT_FALSE(V1Parser().Next(V1Request('2', "x")).request.versions);
 }
 
 // Metadata that is cut short, of a wrong size, or asks for no time at all is refused, and skipped.

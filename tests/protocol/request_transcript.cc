@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -41,6 +42,14 @@ void CheckAgreement(const Glance& glance, const RequestParser::Result& result) {
   }
 }
 
+std::string Conditional(const Request& request) {
+  if (request.conditions == nullptr) return request.versions ? " versions" : "";
+  const Conditions& conditions = *request.conditions;
+  return absl::StrCat(request.versions ? " versions" : "", conditions.if_absent ? " absent" : "",
+                      " match=", absl::CHexEscape(conditions.if_match),
+                      " none_match=", absl::CHexEscape(conditions.if_none_match));
+}
+
 void CheckBounds(bool was_skipping, size_t input_bytes, const RequestParser::Result& result) {
   CHECK_LE(result.consumed, input_bytes);
   if (result.kind == Kind::kNeedMore) {
@@ -69,11 +78,11 @@ std::string Describe(const RequestParser& parser, const RequestParser::Result& r
       break;
   }
   const Request& request = result.request;
-  return absl::StrCat("request id=", request.id, " flags=", request.flags,
-                      " mode=", static_cast<int>(request.mode), " offset=", request.offset,
-                      " length=", request.length, " body=", request.body_length,
-                      " ttl=", request.ttl_s, " uri=", absl::CHexEscape(request.uri), " ",
-                      StatusName(request.refusal), ": ", request.reason);
+  return absl::StrCat(
+      "request id=", request.id, " flags=", request.flags, " mode=", static_cast<int>(request.mode),
+      " offset=", request.offset, " length=", request.length, " body=", request.body_length,
+      " ttl=", request.ttl_s, Conditional(request), " uri=", absl::CHexEscape(request.uri), " ",
+      StatusName(request.refusal), ": ", request.reason);
 }
 
 std::vector<std::string> TranscribeRequests(absl::string_view stream, RequestParser::Offer offer,

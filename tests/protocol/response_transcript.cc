@@ -26,6 +26,7 @@ std::string DescribeMetadata(absl::string_view bytes) {
   if (metadata->mime) absl::StrAppend(&line, "mime=", absl::CHexEscape(*metadata->mime), " ");
   if (metadata->backend) absl::StrAppend(&line, "backend=", *metadata->backend, " ");
   if (metadata->latency_us) absl::StrAppend(&line, "latency=", *metadata->latency_us, " ");
+  if (metadata->expires) absl::StrAppend(&line, "expires=", *metadata->expires, " ");
   if (metadata->range) {
     absl::StrAppend(&line, "range=", metadata->range->offset, "+", metadata->range->length, " ");
   }

@@ -25,10 +25,10 @@ TEST(ModeTest, EightBytesAreModes) {
   EXPECT_EQ(ModeName(Mode::kPutFd), "OP_PUT_FD");
 }
 
-// Of the 256 bytes, exactly the nineteen of the protocol's table are statuses, and have names.
-TEST(StatusTest, NineteenBytesAreStatuses) {
+// Of the 256 bytes, exactly the twenty of the protocol's table are statuses, and have names.
+TEST(StatusTest, TwentyBytesAreStatuses) {
   const std::set<int> statuses = {0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09,
-                                  0x0A, 0x10, 0x11, 0x12, 0x13, 0x14, 0x20, 0x21, 0x22};
+                                  0x0A, 0x0B, 0x10, 0x11, 0x12, 0x13, 0x14, 0x20, 0x21, 0x22};
   std::set<std::string> names;
   for (int byte = 0; byte <= 0xFF; ++byte) {
     const bool listed = statuses.count(byte) != 0;

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "protocol/objm/metadata.h"
@@ -192,7 +194,8 @@ TEST_P(DialectTest, BodyHeader) {
     Request request = RangeRequest(40, 1000);
     if (!with_range) request.flags = 0;
     char header[protocol::kResponseBytesMax];
-    const size_t size = EncodeBodyHeader(GetParam(), request, {40, 60}, 100, header);
+    const size_t size = EncodeBodyHeader(GetParam(), request, {40, 60},
+                                         {.size = 100, .etag = "e-1", .uri = "a.json"}, header);
     ASSERT_LE(size, sizeof(header));
     Reader reader(GetParam(), std::string(header, size));
     const auto result = reader.Next();
@@ -217,7 +220,9 @@ TEST_P(DialectTest, BodyHeader) {
 
 // STAT tells size, time and etag, and no body follows.
 TEST_P(DialectTest, Stat) {
-  AppendStat(GetParam(), kId,
+  Request request;
+  request.id = kId;
+  AppendStat(GetParam(), request,
              {.size = kMost, .mtime_s = 1'700'000'000, .etag = "e-1", .backend = 2}, &out_);
   Reader reader(GetParam(), out_);
   const auto result = reader.Next();
@@ -231,6 +236,48 @@ TEST_P(DialectTest, Stat) {
   EXPECT_EQ(metadata.mtime, 1'700'000'000u);
   EXPECT_EQ(metadata.etag, "e-1");
   EXPECT_EQ(metadata.backend, 2);
+  EXPECT_FALSE(metadata.expires.has_value() || metadata.mime.has_value());
+}
+
+// Who has negotiated VERSIONS is told which version it is, in every answer that is of one.
+TEST(VersionsTest, AreToldToWhoAsksForThem) {
+  Request request;
+  request.versions = true;
+  const ObjectFacts facts = {.size = 100,
+                             .mtime_s = -5,
+                             .etag = "e-1",
+                             .backend = 1,
+                             .expires_s = 4'000'000'000,
+                             .uri = "a.json"};
+  std::vector<std::string> answers(3);
+  AppendStat(Dialect::kV2, request, facts, &answers[0]);
+  char header[protocol::kResponseBytesMax];
+  answers[1].assign(header, EncodeBodyHeader(Dialect::kV2, request, {0, 100}, facts, header));
+  answers[2].assign(header, EncodeFdHeader(Dialect::kV2, true, request, {0, 100}, facts, header));
+  for (const std::string& answer : answers) {
+    Reader reader(Dialect::kV2, answer);
+    const Metadata metadata = Reader::MetadataOf(reader.Next());
+    EXPECT_EQ(metadata.size, 100u);
+    EXPECT_EQ(metadata.mtime, static_cast<uint64_t>(-5));
+    EXPECT_EQ(metadata.etag, "e-1");
+    EXPECT_EQ(metadata.expires, 4'000'000'000u);
+    EXPECT_EQ(metadata.mime, "application/json");
+  }
+}
+
+// Who has the version already is told so, and gets nothing else.
+TEST(VersionsTest, NotModified) {
+  Request request;
+  request.conditions =
+      std::make_shared<protocol::Conditions>(protocol::Conditions{.if_none_match = "e-1"});
+  for (const std::string etag : {"e-1", "e-2"}) {
+    std::string out;
+    AppendStat(Dialect::kV2, request, {.size = 3, .etag = etag}, &out);
+    Reader reader(Dialect::kV2, out);
+    const auto result = reader.Next();
+    EXPECT_EQ(result.response.status, etag == "e-1" ? Status::kNotModified : Status::kOk);
+    EXPECT_EQ(Reader::MetadataOf(result).error.has_value(), etag == "e-1");
+  }
 }
 
 // Farewells are V2's alone; to a V1 client the end of the stream says it.

@@ -88,7 +88,7 @@ std::string HelloBytes(uint16_t capabilities, uint16_t max_pipeline);
 std::unique_ptr<Session> MakeSession(net::UniqueFd socket, Transport transport,
                                      const SessionLimits* limits, ConnectionCounters* counters,
                                      protocol::Dialect dialect,
-                                     uint16_t capabilities = protocol::kAllCapabilities,
+                                     uint16_t capabilities = protocol::kFreeCapabilities,
                                      uint16_t max_pipeline = 0);
 
 }  // namespace objmapper::session

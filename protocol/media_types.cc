@@ -1,10 +1,10 @@
 // The types that browsers and build tools care about, and those of this field's files.
-#include "protocol/http/media_types.h"
+#include "protocol/media_types.h"
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 
-namespace objmapper::protocol::http {
+namespace objmapper::protocol {
 namespace {
 
 using Types = absl::flat_hash_map<absl::string_view, absl::string_view>;
@@ -98,4 +98,4 @@ absl::string_view MediaTypeOf(absl::string_view name) {
   return found == TypesByExtension().end() ? kUnknown : found->second;
 }
 
-}  // namespace objmapper::protocol::http
+}  // namespace objmapper::protocol
