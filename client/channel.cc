@@ -105,7 +105,9 @@ absl::Status Channel::Handshake() {
   absl::Status status = stream_->SetTimeout(options_.connect_timeout);
   if (!status.ok()) return status;
   uint16_t offer = is_unix() ? options_.capabilities : options_.capabilities & ~kFdCapabilities;
-  if ((offer & protocol::kFdBatch) != 0) offer |= protocol::kFdInHeader;  // the one implies it
+  // The ones imply the others.
+  if ((offer & protocol::kFdBatch) != 0) offer |= protocol::kFdInHeader;
+  if ((offer & protocol::kConditions) != 0) offer |= protocol::kMetadata;
   char hello[protocol::kHelloBytes];
   outbox_.bytes()->append(hello, protocol::EncodeHello(offer, options_.max_pipeline, hello));
   if (status = outbox_.Flush(); !status.ok()) return status;

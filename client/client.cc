@@ -17,9 +17,9 @@ constexpr absl::string_view kNobodysUri("\0", 1);
 // Asks for an object; `take` takes what follows the answer off the channel.
 template <typename Take>
 auto Get(Channel& channel, protocol::Mode mode, absl::string_view uri,
-         const std::optional<Range>& range, Take take)
+         const std::optional<Range>& range, absl::string_view if_none_match, Take take)
     -> decltype(take(channel, Answer(), range, uri)) {
-  absl::StatusOr<Answer> answer = Ask(channel, mode, uri, range);
+  absl::StatusOr<Answer> answer = Ask(channel, mode, uri, range, if_none_match);
   if (!answer.ok()) return answer.status();
   return take(channel, *answer, range, WhatWasAsked(mode, uri));
 }
@@ -57,26 +57,30 @@ absl::StatusOr<Client> Client::Connect(absl::string_view url, const Options& opt
   return Client(*std::move(channel));
 }
 
-absl::StatusOr<FdObject> Client::GetFd(absl::string_view uri, const std::optional<Range>& range) {
-  return Get(*channel_, protocol::Mode::kFdPass, uri, range, TakeObject);
+absl::StatusOr<FdObject> Client::GetFd(absl::string_view uri, const std::optional<Range>& range,
+                                       absl::string_view if_none_match) {
+  return Get(*channel_, protocol::Mode::kFdPass, uri, range, if_none_match, TakeObject);
 }
 
 absl::StatusOr<std::string> Client::GetBytes(absl::string_view uri, protocol::Mode mode,
-                                             const std::optional<Range>& range) {
+                                             const std::optional<Range>& range,
+                                             absl::string_view if_none_match) {
   if (absl::Status status = CheckBodyMode(mode); !status.ok()) return status;
-  return Get(*channel_, mode, uri, range, TakeBytes);
+  return Get(*channel_, mode, uri, range, if_none_match, TakeBytes);
 }
 
 absl::StatusOr<Body> Client::OpenBody(absl::string_view uri, protocol::Mode mode,
-                                      const std::optional<Range>& range) {
+                                      const std::optional<Range>& range,
+                                      absl::string_view if_none_match) {
   if (absl::Status status = CheckBodyMode(mode); !status.ok()) return status;
-  absl::StatusOr<ObjectInfo> info = Get(*channel_, mode, uri, range, TakeBodyInfo);
+  absl::StatusOr<ObjectInfo> info = Get(*channel_, mode, uri, range, if_none_match, TakeBodyInfo);
   if (!info.ok()) return info.status();
   return Body(channel_.get(), *std::move(info), WhatWasAsked(mode, uri));
 }
 
-absl::StatusOr<ObjectInfo> Client::Stat(absl::string_view uri) {
-  absl::StatusOr<Answer> answer = Ask(*channel_, protocol::Mode::kStat, uri, std::nullopt);
+absl::StatusOr<ObjectInfo> Client::Stat(absl::string_view uri, absl::string_view if_none_match) {
+  absl::StatusOr<Answer> answer =
+      Ask(*channel_, protocol::Mode::kStat, uri, std::nullopt, if_none_match);
   if (!answer.ok()) return answer.status();
   return InfoIn(*answer);
 }

@@ -87,26 +87,33 @@ class Client {
   // at its limit of connections.
   static absl::StatusOr<Client> Connect(absl::string_view url, const Options& options = Options());
 
+  // if_none_match, below: the etag of the version that the caller has; empty: none. If the object
+  // is still that one, the error is kServer ALREADY_EXISTS (NOT_MODIFIED), and nothing is sent.
+
   // The object as an open file. Unix sockets only.
   absl::StatusOr<FdObject> GetFd(absl::string_view uri,
-                                 const std::optional<Range>& range = std::nullopt);
+                                 const std::optional<Range>& range = std::nullopt,
+                                 absl::string_view if_none_match = "");
 
   // The object's bytes. mode: kCopy or kSplice; both bring the same, by different ways.
   absl::StatusOr<std::string> GetBytes(absl::string_view uri,
                                        protocol::Mode mode = protocol::Mode::kCopy,
-                                       const std::optional<Range>& range = std::nullopt);
+                                       const std::optional<Range>& range = std::nullopt,
+                                       absl::string_view if_none_match = "");
 
   // The same piece by piece, into the caller's buffer.
   absl::StatusOr<Body> OpenBody(absl::string_view uri, protocol::Mode mode = protocol::Mode::kCopy,
-                                const std::optional<Range>& range = std::nullopt);
+                                const std::optional<Range>& range = std::nullopt,
+                                absl::string_view if_none_match = "");
 
   // ---- Changing what there is: a V2 connection with OBJECT_OPS, and a server with --writable ----
   //
   // Beside the errors above: kLocal FAILED_PRECONDITION (no such connection), INVALID_ARGUMENT (the
-  // time to live); kServer UNIMPLEMENTED (the server is read-only), ABORTED (CONFLICT: the name is
-  // a directory, or a part of the way is an object), UNAVAILABLE (no room; may be asked again). An
-  // object appears whole or not at all, in place of what had its name, before the call returns. The
-  // info is what the server says of it then.
+  // time to live, an etag); kServer UNIMPLEMENTED (the server is read-only), ABORTED (CONFLICT: the
+  // name is a directory, or a part of the way is an object), FAILED_PRECONDITION
+  // (PRECONDITION_FAILED: the condition does not hold), UNAVAILABLE (no room; may be asked again).
+  // An object appears whole or not at all, in place of what had its name, before the call returns.
+  // The info is what the server says of it then.
 
   // Stores `bytes`.
   absl::StatusOr<ObjectInfo> Put(absl::string_view uri, absl::string_view bytes,
@@ -135,8 +142,9 @@ class Client {
   absl::StatusOr<ObjectInfo> PutMemory(absl::string_view uri, absl::string_view bytes,
                                        const PutOptions& options = PutOptions());
 
-  // Removes the object; NOT_FOUND when there is none.
-  absl::Status Delete(absl::string_view uri);
+  // Removes the object; NOT_FOUND when there is none. if_match: only if it is the version of this
+  // etag; where there is none PRECONDITION_FAILED. Empty: whatever it is.
+  absl::Status Delete(absl::string_view uri, absl::string_view if_match = "");
 
   // ---- Looking around: a V2 connection with OBJECT_OPS ----
 
@@ -150,7 +158,7 @@ class Client {
   absl::Status ListAll(absl::string_view prefix, absl::FunctionRef<bool(ListEntry entry)> each);
 
   // Asks about the object alone. offset is 0 and length is size.
-  absl::StatusOr<ObjectInfo> Stat(absl::string_view uri);
+  absl::StatusOr<ObjectInfo> Stat(absl::string_view uri, absl::string_view if_none_match = "");
 
   // One round trip; any answer counts. It touches no object.
   absl::Status Ping();

@@ -32,6 +32,8 @@ constexpr std::pair<Wire, Code> kCodes[] = {
     {Wire::kRangeNotSatisfiable, Code::kOutOfRange},
     {Wire::kTooLarge, Code::kFailedPrecondition},
     {Wire::kConflict, Code::kAborted},
+    {Wire::kPreconditionFailed, Code::kFailedPrecondition},
+    {Wire::kNotModified, Code::kAlreadyExists},
     {Wire::kInternalError, Code::kInternal},
     {Wire::kStorageError, Code::kDataLoss},
     {Wire::kOutOfMemory, Code::kResourceExhausted},

@@ -44,6 +44,8 @@ std::optional<absl::Duration> RetryAfter(const absl::Status& status);
 //   PERMISSION_DENIED    PERMISSION_DENIED
 //   OUT_OF_RANGE         RANGE_NOT_SATISFIABLE
 //   FAILED_PRECONDITION  TOO_LARGE, VERSION_MISMATCH, CAPABILITY_ERROR
+//   FAILED_PRECONDITION  PRECONDITION_FAILED (WireStatusOf() tells it from those above)
+//   ALREADY_EXISTS       NOT_MODIFIED: the caller has it
 //   ABORTED              CONFLICT
 //   INTERNAL             INTERNAL_ERROR, PROTOCOL_ERROR
 //   DATA_LOSS            STORAGE_ERROR

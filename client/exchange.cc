@@ -13,6 +13,7 @@
 #include "client/error.h"
 #include "net/errno_status.h"
 #include "protocol/capabilities.h"
+#include "protocol/limits.h"
 #include "protocol/status.h"
 
 namespace objmapper::client {
@@ -59,8 +60,31 @@ absl::Status LookAt(int fd, uint64_t* size) {
 }  // namespace
 
 absl::StatusOr<Answer> Ask(Channel& channel, protocol::Mode mode, absl::string_view uri,
-                           const std::optional<Range>& range) {
-  return Ask(channel, RequestFor(mode, uri, range));
+                           const std::optional<Range>& range, absl::string_view if_none_match) {
+  protocol::RequestToSend request = RequestFor(mode, uri, range);
+  if (if_none_match.empty()) return Ask(channel, request);
+  absl::Status may = CheckCondition(channel, if_none_match, WhatWasAsked(mode, uri));
+  if (!may.ok()) return may;
+  protocol::MetadataWriter metadata;
+  metadata.AddText(protocol::MetadataType::kIfNoneMatch, if_none_match);
+  request.flags |= protocol::kFlagMetadata;
+  request.metadata = metadata.bytes();
+  return Ask(channel, request);
+}
+
+absl::Status CheckCondition(const Channel& channel, absl::string_view etag,
+                            absl::string_view what) {
+  if (!channel.broken().ok()) return channel.broken();
+  if (etag.empty() || etag.size() > protocol::kEtagBytesMax) {
+    return absl::InvalidArgumentError(absl::StrCat(what, ": an etag has 1 to ",
+                                                   protocol::kEtagBytesMax, " bytes, this one has ",
+                                                   etag.size()));
+  }
+  if (channel.Has(protocol::kConditions)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(what,
+                   ": conditions need V2 and the CONDITIONS capability, which was not agreed "
+                   "on"));
 }
 
 absl::StatusOr<Answer> Ask(Channel& channel, const protocol::RequestToSend& request, int fd) {
@@ -137,6 +161,7 @@ ObjectInfo InfoFrom(const protocol::Metadata& metadata) {
   info.backend = metadata.backend;
   info.latency_us = metadata.latency_us;
   info.ttl_s = metadata.ttl_s;
+  info.expires_s = metadata.expires;
   return info;
 }
 

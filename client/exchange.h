@@ -21,11 +21,17 @@
 namespace objmapper::client {
 
 // Sends one request and waits for its answer, with nothing else outstanding. An answer that is not
-// OK is a ServerError(). Other errors: Channel::Check(), Queue(), Receive().
+// OK is a ServerError(). Other errors: Channel::Check(), Queue(), Receive(). if_none_match: an
+// etag, of which the object must be another version (a request that reads); empty: any.
 absl::StatusOr<Answer> Ask(Channel& channel, protocol::Mode mode, absl::string_view uri,
-                           const std::optional<Range>& range);
+                           const std::optional<Range>& range, absl::string_view if_none_match = "");
 // The same for any request without a body. fd: of a PUT_FD, borrowed; else -1.
 absl::StatusOr<Answer> Ask(Channel& channel, const protocol::RequestToSend& request, int fd = -1);
+
+// Whether `etag` may be sent as a condition of a request on this channel: INVALID_ARGUMENT (it is
+// none), FAILED_PRECONDITION (CONDITIONS was not agreed on). A server that does not know conditions
+// would ignore them.
+absl::Status CheckCondition(const Channel& channel, absl::string_view etag, absl::string_view what);
 
 // Waits for the answer to request `id`, which was sent with nothing else outstanding.
 absl::StatusOr<Answer> AwaitAnswer(Channel& channel, uint32_t id, absl::string_view what);

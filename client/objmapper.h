@@ -73,9 +73,11 @@ typedef enum om_code {
   OM_TIMEOUT = 10,    /* the server was silent for om_options.request_timeout_ms */
   OM_CONNECTION = 11, /* no connection, or it ended before the answer did */
   OM_PROTOCOL = 12,   /* one side did not understand the other */
-  OM_DESCRIPTORS_LOST = 13, /* RLIMIT_NOFILE is reached; see above */
-  OM_NO_MEMORY = 14,        /* of this process, or of the server */
-  OM_LOCAL = 15             /* another failure of this side; the message has it */
+  OM_DESCRIPTORS_LOST = 13,    /* RLIMIT_NOFILE is reached; see above */
+  OM_NO_MEMORY = 14,           /* of this process, or of the server */
+  OM_LOCAL = 15,               /* another failure of this side; the message has it */
+  OM_PRECONDITION_FAILED = 16, /* the object is another version than was named, or is there */
+  OM_NOT_MODIFIED = 17         /* the object is still the version that was named */
 } om_code;
 
 #define OM_MESSAGE_BYTES 500
@@ -113,10 +115,13 @@ typedef struct om_options {
    * where others may be there first, such as one in /tmp */
   uint32_t check_server_uid;
   uint32_t server_uid;
+  /* 1: answers that bring an object say which version it is (om_info, om_last_details()), which
+   * costs the server a system call for each */
+  uint32_t versions;
 } om_options;
 
 #define OM_OPTIONS_INIT \
-  { sizeof(om_options), 0, 0, 0, 0, 0, 0 }
+  { sizeof(om_options), 0, 0, 0, 0, 0, 0, 0 }
 
 /* Connects to "unix:/path", "unix:@abstract" or "tcp://host:port"; a path that begins with "/",
  * "./" or "../" may stand alone.
@@ -148,6 +153,17 @@ typedef struct om_info {
                        server did not say */
   char etag[72];    /* changes whenever the content does; empty where the server did not say */
 } om_info;
+
+/* What else it said: of the object that the last call was about, of those that fill in an om_info,
+ * and ended with OM_OK (om_get_fds(): of the last one that came). */
+typedef struct om_details {
+  size_t struct_bytes; /* sizeof(om_details), set by the caller */
+  int64_t expires_s;   /* seconds since the epoch: when the object is gone; 0: it does not say */
+  char mime[120];      /* the media type; empty where the server did not say */
+} om_details;
+
+/* The server tells them with om_options.versions alone. No server is asked. */
+om_code om_last_details(const om_client* client, om_details* details, om_error* error);
 
 /* By which way the server sends bytes; they are the same. A `mode` below. */
 typedef enum om_mode {
@@ -182,6 +198,13 @@ om_code om_get_into(om_client* client, const char* uri, int mode, uint64_t offse
 
 /* About the object alone: size, mtime_s, etag; offset is 0 and length is size. */
 om_code om_stat(om_client* client, const char* uri, om_info* info, om_error* error);
+
+/* As om_get_fd() and om_get(), unless the object is still the version of this etag, which the
+ * caller has: OM_NOT_MODIFIED. */
+om_code om_get_fd_unless(om_client* client, const char* uri, const char* if_none_match, int* fd,
+                         om_info* info, om_error* error);
+om_code om_get_unless(om_client* client, const char* uri, int mode, const char* if_none_match,
+                      void** data, size_t* size, om_info* info, om_error* error);
 
 /* Takes one result of om_get_fds(): the index of its URI, and either its descriptor, which is the
  * callback's to close, and `info`; or -1 and `error`. The pointers are good during the call. It
@@ -228,6 +251,15 @@ om_code om_put_memory(om_client* client, const char* uri, const void* data, size
 
 /* Removes an object. Descriptors and mappings of it stay good. OM_NOT_FOUND: there is none. */
 om_code om_delete(om_client* client, const char* uri, om_error* error);
+
+/* The same, if the object is the version of this etag, as an om_info told it; if_match NULL, which
+ * om_delete_if() does not take: if there is no object. Else OM_PRECONDITION_FAILED, and nothing has
+ * changed. The server decides that together with the name: of many that ask, one wins. */
+om_code om_put_if(om_client* client, const char* uri, const char* if_match, const void* data,
+                  size_t size, uint32_t ttl_s, om_info* info, om_error* error);
+om_code om_put_fd_if(om_client* client, const char* uri, const char* if_match, int fd,
+                     uint32_t ttl_s, om_info* info, om_error* error);
+om_code om_delete_if(om_client* client, const char* uri, const char* if_match, om_error* error);
 
 /* Takes one object of om_list(). Returns 0 to go on, anything else to end the list, with OM_OK.
  * `uri` is good during the call. It must return, and must not use the client. */

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -30,8 +31,9 @@ struct Options {
   // forever.
   absl::Duration request_timeout = absl::Seconds(30);
 
-  // What HELLO offers (V2). What concerns descriptors is left out on TCP.
-  uint16_t capabilities = protocol::kAllCapabilities;
+  // What HELLO offers (V2). What concerns descriptors is left out on TCP. With kVersions, answers
+  // say which version they are of (ObjectStat): it costs the server a system call for each.
+  uint16_t capabilities = protocol::kFreeCapabilities;
 
   // The most requests that a batch may have outstanding; 0: as many as the server allows.
   uint16_t max_pipeline = 0;
@@ -51,6 +53,11 @@ struct PutOptions {
   // How long the object lives: whole seconds, rounded up, 1 to 2^32 - 1. InfiniteDuration(): for
   // ever. Anything else needs the METADATA capability.
   absl::Duration ttl = absl::InfiniteDuration();
+  // Only if there is no object of this name, or only in place of the version of this etag (empty:
+  // whatever there is); the server decides that together with the name, so of many that ask one
+  // wins. Both need the CONDITIONS capability, and exclude each other.
+  bool if_absent = false;
+  std::string if_match;
   ProgressCallback progress;  // may be empty; not told about descriptors, which go at once
 };
 

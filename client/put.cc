@@ -138,6 +138,25 @@ absl::StatusOr<Answer> Upload(Channel& channel, const protocol::RequestToSend& r
   return answer;
 }
 
+absl::Status AddConditions(const Channel& channel, absl::string_view what,
+                           const PutOptions& options, protocol::MetadataWriter* metadata) {
+  if (options.if_absent && !options.if_match.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what,
+                     ": what is absent has no version: if_absent and if_match exclude each "
+                     "other"));
+  }
+  if (!options.if_absent && options.if_match.empty()) return absl::OkStatus();
+  absl::Status may = CheckCondition(channel, options.if_absent ? "none" : options.if_match, what);
+  if (!may.ok()) return may;
+  if (options.if_absent) {
+    metadata->AddText(protocol::MetadataType::kIfAbsent, "");
+  } else {
+    metadata->AddText(protocol::MetadataType::kIfMatch, options.if_match);
+  }
+  return absl::OkStatus();
+}
+
 // Stores what `body` has: with kPut its `size` bytes; with kPutFd body.file, of that size.
 absl::StatusOr<ObjectInfo> Store(Channel& channel, Mode mode, absl::string_view uri, uint64_t size,
                                  UploadBody body, const PutOptions& options) {
@@ -155,6 +174,11 @@ absl::StatusOr<ObjectInfo> Store(Channel& channel, Mode mode, absl::string_view 
                        " seconds, not ", absl::FormatDuration(options.ttl)));
     }
     metadata.AddU32(protocol::MetadataType::kTtl, static_cast<uint32_t>(seconds));
+  }
+  if (absl::Status added = AddConditions(channel, WhatWasAsked(mode, uri), options, &metadata);
+      !added.ok())
+    return added;
+  if (!metadata.bytes().empty()) {
     request.flags = protocol::kFlagMetadata;
     request.metadata = metadata.bytes();
   }
@@ -281,8 +305,16 @@ absl::StatusOr<ObjectInfo> Client::PutMemory(absl::string_view uri, absl::string
   return PutFd(uri, memory.get(), options);
 }
 
-absl::Status Client::Delete(absl::string_view uri) {
-  return Ask(*channel_, Mode::kDelete, uri, std::nullopt).status();
+absl::Status Client::Delete(absl::string_view uri, absl::string_view if_match) {
+  if (if_match.empty()) return Ask(*channel_, Mode::kDelete, uri, std::nullopt).status();
+  absl::Status may = CheckCondition(*channel_, if_match, WhatWasAsked(Mode::kDelete, uri));
+  if (!may.ok()) return may;
+  protocol::RequestToSend request = RequestFor(Mode::kDelete, uri, std::nullopt);
+  protocol::MetadataWriter metadata;
+  metadata.AddText(protocol::MetadataType::kIfMatch, if_match);
+  request.flags = protocol::kFlagMetadata;
+  request.metadata = metadata.bytes();
+  return Ask(*channel_, request).status();
 }
 
 }  // namespace objmapper::client

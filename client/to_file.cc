@@ -27,8 +27,8 @@ Range LastOf(uint64_t size, uint64_t bytes) {
 absl::StatusOr<FileResult> FromDescriptor(Client& client, absl::string_view uri, int out,
                                           absl::string_view out_name,
                                           const ToFileOptions& options) {
-  absl::StatusOr<FdObject> object =
-      client.GetFd(uri, options.last.has_value() ? std::nullopt : options.range);
+  absl::StatusOr<FdObject> object = client.GetFd(
+      uri, options.last.has_value() ? std::nullopt : options.range, options.if_none_match);
   if (!object.ok()) return object.status();
   if (options.last.has_value()) {
     const Range last = LastOf(object->info.size, *options.last);
@@ -47,14 +47,15 @@ absl::StatusOr<FileResult> FromDescriptor(Client& client, absl::string_view uri,
 // again.
 absl::StatusOr<Body> OpenAsked(Client& client, absl::string_view uri,
                                const ToFileOptions& options) {
-  if (!options.last.has_value()) return client.OpenBody(uri, options.mode, options.range);
+  if (!options.last.has_value())
+    return client.OpenBody(uri, options.mode, options.range, options.if_none_match);
   for (int i = 0; i < kSizeAttempts; ++i) {
     const absl::StatusOr<ObjectInfo> now = client.Stat(uri);
     if (!now.ok()) return now.status();
     // A range that begins at the end is none.
     std::optional<Range> last;
     if (now->size > 0) last = LastOf(now->size, *options.last);
-    absl::StatusOr<Body> body = client.OpenBody(uri, options.mode, last);
+    absl::StatusOr<Body> body = client.OpenBody(uri, options.mode, last, options.if_none_match);
     if (!body.ok() && !absl::IsOutOfRange(body.status())) return body;
     if (body.ok() && body->info().size == now->size) return body;
     if (body.ok()) {

@@ -25,6 +25,7 @@ struct ToFileOptions {
   std::optional<Range> range;
   // in place of `range`: the last so many bytes, or all of a shorter object
   std::optional<uint64_t> last;
+  std::string if_none_match;  // as Client::GetFd()
   ProgressCallback progress;  // may be empty
   InspectCallback inspect;    // may be empty; an error of it ends the call
 };

@@ -27,6 +27,8 @@ constexpr std::pair<Wire, om_code> kCodes[] = {
     {Wire::kRangeNotSatisfiable, OM_RANGE},
     {Wire::kTooLarge, OM_TOO_LARGE},
     {Wire::kConflict, OM_CONFLICT},
+    {Wire::kPreconditionFailed, OM_PRECONDITION_FAILED},
+    {Wire::kNotModified, OM_NOT_MODIFIED},
     {Wire::kInternalError, OM_SERVER},
     {Wire::kStorageError, OM_SERVER},
     {Wire::kOutOfMemory, OM_NO_MEMORY},
@@ -86,7 +88,8 @@ om_code Report(const absl::Status& status, om_error* error) {
   return code;
 }
 
-void Describe(const ObjectInfo& info, om_info* out) {
+void Describe(const ObjectInfo& info, om_client* client, om_info* out) {
+  client->last = info;
   if (out == nullptr) return;
   out->size = info.size;
   out->offset = info.offset;
@@ -97,6 +100,16 @@ void Describe(const ObjectInfo& info, om_info* out) {
                     info.etag->find('\0') == std::string::npos;
   CopyText(fits ? absl::string_view(*info.etag) : absl::string_view(), out->etag,
            sizeof(out->etag));
+}
+
+absl::Status Describe(const ObjectInfo& info, om_details* out) {
+  if (out->struct_bytes != sizeof(*out)) {
+    return absl::InvalidArgumentError(absl::StrCat("om_details.struct_bytes is ", out->struct_bytes,
+                                                   ", not sizeof(om_details), ", sizeof(*out)));
+  }
+  out->expires_s = info.expires_s.value_or(0);
+  CopyText(text::Printable(info.mime.value_or("")), out->mime, sizeof(out->mime));
+  return absl::OkStatus();
 }
 
 }  // namespace objmapper::client

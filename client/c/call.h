@@ -19,6 +19,7 @@ struct om_client {
 
   objmapper::client::Client client;
   const uint64_t bytes_max;
+  objmapper::client::ObjectInfo last;  // what om_last_details() tells of
   const pid_t process = getpid();
 };
 
@@ -27,8 +28,10 @@ namespace objmapper::client {
 // The code for `status`; fills in `error` unless it is null.
 om_code Report(const absl::Status& status, om_error* error);
 
-// Fills in `out` unless it is null.
-void Describe(const ObjectInfo& info, om_info* out);
+// Fills in `out` unless it is null, and keeps the rest for om_last_details().
+void Describe(const ObjectInfo& info, om_client* client, om_info* out);
+// The rest.
+absl::Status Describe(const ObjectInfo& info, om_details* out);
 
 // Runs `body`, which returns an absl::Status, and reports how it ended: exceptions end here. `body`
 // leaves the caller's results alone when it fails.

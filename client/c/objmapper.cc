@@ -27,6 +27,7 @@
 #include "client/object.h"
 #include "client/options.h"
 #include "net/errno_status.h"
+#include "protocol/capabilities.h"
 #include "protocol/mode.h"
 #include "text/version.h"
 
@@ -74,10 +75,10 @@ absl::StatusOr<Mode> Native(int mode) {
 }
 
 absl::StatusOr<Body> Open(Client& client, const char* uri, int mode,
-                          const std::optional<Range>& range) {
+                          const std::optional<Range>& range, absl::string_view if_none_match = "") {
   const absl::StatusOr<Mode> native = Native(mode);
   if (!native.ok()) return native.status();
-  return client.OpenBody(uri, *native, range);
+  return client.OpenBody(uri, *native, range, if_none_match);
 }
 
 // Reads the next `bytes` of the body, no more than it has left, into `out`.
@@ -97,9 +98,71 @@ PutOptions LivingFor(uint32_t ttl_s) {
   return options;
 }
 
-absl::Status Described(const absl::StatusOr<ObjectInfo>& told, om_info* info) {
-  if (told.ok()) Describe(*told, info);
+// The same on a condition: see om_put_if().
+PutOptions LivingFor(uint32_t ttl_s, const char* if_match) {
+  PutOptions options = LivingFor(ttl_s);
+  options.if_absent = if_match == nullptr;
+  if (if_match != nullptr) options.if_match = if_match;
+  return options;
+}
+
+// An etag that must be one: an empty one would be no condition.
+absl::Status CheckEtag(absl::string_view etag) {
+  if (!etag.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "the etag is empty: with om_options.versions, or from "
+      "om_stat(), an om_info has one");
+}
+
+absl::Status Described(const absl::StatusOr<ObjectInfo>& told, om_client* client, om_info* info) {
+  if (told.ok()) Describe(*told, client, info);
   return told.status();
+}
+
+absl::Status GetFd(om_client* client, const char* uri, const std::optional<Range>& range,
+                   absl::string_view if_none_match, int* fd, om_info* info) {
+  absl::StatusOr<FdObject> object = client->client.GetFd(uri, range, if_none_match);
+  if (!object.ok()) return object.status();
+  *fd = object->fd.Release();
+  Describe(object->info, client, info);
+  return absl::OkStatus();
+}
+
+absl::Status Get(om_client* client, const char* uri, int mode, const std::optional<Range>& range,
+                 absl::string_view if_none_match, void** data, size_t* size, om_info* info) {
+  absl::StatusOr<Body> body = Open(client->client, uri, mode, range, if_none_match);
+  if (!body.ok()) return body.status();
+  const uint64_t length = body->info().length;
+  if (length > client->bytes_max) {
+    return absl::OutOfRangeError(absl::StrCat(
+        uri, ": its ", length, " bytes are more than om_options.bytes_max (", client->bytes_max,
+        "); this connection is closed. Get a part, or a descriptor"));
+  }
+  Allocated bytes(nullptr, &free);
+  // The server's word alone takes little memory: more comes as the bytes do. realloc(3) moves no
+  // large ones.
+  for (uint64_t have = 0, room = 0; bytes == nullptr || have < length; have = room) {
+    room = std::min(length, std::max<uint64_t>(2 * have, kReservedOnWordBytes));
+    char* const more = static_cast<char*>(realloc(bytes.get(), room == 0 ? 1 : room));
+    if (more == nullptr) throw std::bad_alloc();
+    bytes.release();
+    bytes.reset(more);
+    if (absl::Status status = ReadAll(*body, more + have, room - have); !status.ok()) return status;
+  }
+  *data = bytes.release();
+  *size = length;
+  Describe(body->info(), client, info);
+  return absl::OkStatus();
+}
+
+absl::Status PutFd(om_client* client, const char* uri, int fd, const PutOptions& options,
+                   om_info* info) {
+  // Or sendmsg(2) would find it out, in the middle of a request.
+  if (fcntl(fd, F_GETFD) < 0) {
+    const absl::Status error = net::ErrnoToStatus(errno, absl::StrCat("descriptor ", fd));
+    return absl::InvalidArgumentError(error.message());
+  }
+  return Described(client->client.PutFd(uri, fd, options), client, info);
 }
 
 }  // namespace
@@ -109,13 +172,26 @@ extern "C" {
 const char* om_version(void) { return OM_VERSION; }
 
 const char* om_code_name(int code) {
-  static constexpr const char* kNames[] = {
-      "OM_OK",      "OM_NOT_FOUND",  "OM_INVALID",  "OM_UNSUPPORTED",      "OM_PERMISSION_DENIED",
-      "OM_RANGE",   "OM_TOO_LARGE",  "OM_CONFLICT", "OM_UNAVAILABLE",      "OM_SERVER",
-      "OM_TIMEOUT", "OM_CONNECTION", "OM_PROTOCOL", "OM_DESCRIPTORS_LOST", "OM_NO_MEMORY",
-      "OM_LOCAL"};
-  static_assert(std::size(kNames) == OM_LOCAL + 1);
-  return code >= 0 && code <= OM_LOCAL ? kNames[code] : "unknown";
+  static constexpr const char* kNames[] = {"OM_OK",
+                                           "OM_NOT_FOUND",
+                                           "OM_INVALID",
+                                           "OM_UNSUPPORTED",
+                                           "OM_PERMISSION_DENIED",
+                                           "OM_RANGE",
+                                           "OM_TOO_LARGE",
+                                           "OM_CONFLICT",
+                                           "OM_UNAVAILABLE",
+                                           "OM_SERVER",
+                                           "OM_TIMEOUT",
+                                           "OM_CONNECTION",
+                                           "OM_PROTOCOL",
+                                           "OM_DESCRIPTORS_LOST",
+                                           "OM_NO_MEMORY",
+                                           "OM_LOCAL",
+                                           "OM_PRECONDITION_FAILED",
+                                           "OM_NOT_MODIFIED"};
+  static_assert(std::size(kNames) == OM_NOT_MODIFIED + 1);
+  return code >= 0 && code <= OM_NOT_MODIFIED ? kNames[code] : "unknown";
 }
 
 om_code om_connect(const char* url, const om_options* options, om_client** client,
@@ -134,6 +210,7 @@ om_code om_connect(const char* url, const om_options* options, om_client** clien
     if (given.bytes_max != 0) native.bytes_max = given.bytes_max;
     native.max_pipeline = static_cast<uint16_t>(given.max_pipeline);
     if (given.check_server_uid != 0) native.server_uids = {given.server_uid};
+    if (given.versions != 0) native.capabilities |= protocol::kVersions;
     absl::StatusOr<Client> connected = Client::Connect(url, native);
     if (!connected.ok()) return connected.status();
     *client = new om_client(*std::move(connected), native.bytes_max);
@@ -146,45 +223,40 @@ void om_close(om_client* client) { delete client; }
 
 om_code om_get_fd(om_client* client, const char* uri, const om_range* range, int* fd, om_info* info,
                   om_error* error) {
-  return Call(client, uri, fd != nullptr, error, [&](Client& connected) -> absl::Status {
-    absl::StatusOr<FdObject> object = connected.GetFd(uri, Native(range));
-    if (!object.ok()) return object.status();
-    *fd = object->fd.Release();
-    Describe(object->info, info);
-    return absl::OkStatus();
+  return Call(client, uri, fd != nullptr, error,
+              [&](Client&) { return GetFd(client, uri, Native(range), "", fd, info); });
+}
+
+om_code om_get_fd_unless(om_client* client, const char* uri, const char* if_none_match, int* fd,
+                         om_info* info, om_error* error) {
+  const bool complete = fd != nullptr && if_none_match != nullptr;
+  return Call(client, uri, complete, error, [&](Client&) {
+    const absl::Status etag = CheckEtag(if_none_match);
+    return etag.ok() ? GetFd(client, uri, std::nullopt, if_none_match, fd, info) : etag;
   });
 }
 
 om_code om_get(om_client* client, const char* uri, int mode, const om_range* range, void** data,
                size_t* size, om_info* info, om_error* error) {
-  return Call(
-      client, uri, data != nullptr && size != nullptr, error,
-      [&](Client& connected) -> absl::Status {
-        absl::StatusOr<Body> body = Open(connected, uri, mode, Native(range));
-        if (!body.ok()) return body.status();
-        const uint64_t length = body->info().length;
-        if (length > client->bytes_max) {
-          return absl::OutOfRangeError(absl::StrCat(
-              uri, ": its ", length, " bytes are more than om_options.bytes_max (",
-              client->bytes_max, "); this connection is closed. Get a part, or a descriptor"));
-        }
-        Allocated bytes(nullptr, &free);
-        // The server's word alone takes little memory: more comes as the bytes do.
-        // realloc(3) moves no large ones.
-        for (uint64_t have = 0, room = 0; bytes == nullptr || have < length; have = room) {
-          room = std::min(length, std::max<uint64_t>(2 * have, kReservedOnWordBytes));
-          char* const more = static_cast<char*>(realloc(bytes.get(), room == 0 ? 1 : room));
-          if (more == nullptr) throw std::bad_alloc();
-          bytes.release();
-          bytes.reset(more);
-          if (absl::Status status = ReadAll(*body, more + have, room - have); !status.ok())
-            return status;
-        }
-        *data = bytes.release();
-        *size = length;
-        Describe(body->info(), info);
-        return absl::OkStatus();
-      });
+  return Call(client, uri, data != nullptr && size != nullptr, error,
+              [&](Client&) { return Get(client, uri, mode, Native(range), "", data, size, info); });
+}
+
+om_code om_get_unless(om_client* client, const char* uri, int mode, const char* if_none_match,
+                      void** data, size_t* size, om_info* info, om_error* error) {
+  const bool complete = data != nullptr && size != nullptr && if_none_match != nullptr;
+  return Call(client, uri, complete, error, [&](Client&) {
+    const absl::Status etag = CheckEtag(if_none_match);
+    return etag.ok() ? Get(client, uri, mode, std::nullopt, if_none_match, data, size, info) : etag;
+  });
+}
+
+om_code om_last_details(const om_client* client, om_details* details, om_error* error) {
+  return Guarded(error, [&]() -> absl::Status {
+    if (client == nullptr || details == nullptr)
+      return absl::InvalidArgumentError("an unexpected null pointer");
+    return Describe(client->last, details);
+  });
 }
 
 void om_free(void* data) { free(data); }
@@ -203,14 +275,14 @@ om_code om_get_into(om_client* client, const char* uri, int mode, uint64_t offse
     ObjectInfo granted = body->info();
     if (capacity == 0) granted.length = 0;
     *got = granted.length;
-    Describe(granted, info);
+    Describe(granted, client, info);
     return absl::OkStatus();
   });
 }
 
 om_code om_stat(om_client* client, const char* uri, om_info* info, om_error* error) {
   return Call(client, uri, true, error, [&](Client& connected) -> absl::Status {
-    return Described(connected.Stat(uri), info);
+    return Described(connected.Stat(uri), client, info);
   });
 }
 
@@ -229,7 +301,7 @@ om_code om_get_fds(om_client* client, const char* const* uris, size_t count,
     BatchGetFd(connected, names, [&](size_t index, absl::StatusOr<FdObject> object) {
       if (object.ok()) {
         om_info info;
-        Describe(object->info, &info);
+        Describe(object->info, client, &info);
         callback(context, index, object->fd.Release(), &info, nullptr);
         return;
       }
@@ -246,19 +318,33 @@ om_code om_put(om_client* client, const char* uri, const void* data, size_t size
                om_info* info, om_error* error) {
   return Call(client, uri, data != nullptr || size == 0, error, [&](Client& connected) {
     const absl::string_view bytes(static_cast<const char*>(data), size);
-    return Described(connected.Put(uri, bytes, LivingFor(ttl_s)), info);
+    return Described(connected.Put(uri, bytes, LivingFor(ttl_s)), client, info);
   });
+}
+
+om_code om_put_if(om_client* client, const char* uri, const char* if_match, const void* data,
+                  size_t size, uint32_t ttl_s, om_info* info, om_error* error) {
+  return Call(
+      client, uri, data != nullptr || size == 0, error, [&](Client& connected) -> absl::Status {
+        if (absl::Status etag = CheckEtag(if_match == nullptr ? "none" : if_match); !etag.ok())
+          return etag;
+        const absl::string_view bytes(static_cast<const char*>(data), size);
+        return Described(connected.Put(uri, bytes, LivingFor(ttl_s, if_match)), client, info);
+      });
 }
 
 om_code om_put_fd(om_client* client, const char* uri, int fd, uint32_t ttl_s, om_info* info,
                   om_error* error) {
-  return Call(client, uri, true, error, [&](Client& connected) -> absl::Status {
-    // Or sendmsg(2) would find it out, in the middle of a request.
-    if (fcntl(fd, F_GETFD) < 0) {
-      const absl::Status error = net::ErrnoToStatus(errno, absl::StrCat("descriptor ", fd));
-      return absl::InvalidArgumentError(error.message());
-    }
-    return Described(connected.PutFd(uri, fd, LivingFor(ttl_s)), info);
+  return Call(client, uri, true, error,
+              [&](Client&) { return PutFd(client, uri, fd, LivingFor(ttl_s), info); });
+}
+
+om_code om_put_fd_if(om_client* client, const char* uri, const char* if_match, int fd,
+                     uint32_t ttl_s, om_info* info, om_error* error) {
+  return Call(client, uri, true, error, [&](Client&) -> absl::Status {
+    if (absl::Status etag = CheckEtag(if_match == nullptr ? "none" : if_match); !etag.ok())
+      return etag;
+    return PutFd(client, uri, fd, LivingFor(ttl_s, if_match), info);
   });
 }
 
@@ -268,7 +354,7 @@ om_code om_put_memory(om_client* client, const char* uri, const void* data, size
               [&](Client& connected) -> absl::Status {
                 const absl::string_view bytes(static_cast<const char*>(data), size);
                 const absl::Status status =
-                    Described(connected.PutMemory(uri, bytes, LivingFor(ttl_s)), info);
+                    Described(connected.PutMemory(uri, bytes, LivingFor(ttl_s)), client, info);
                 // No descriptor is received here that could be lost: there is no room for the
                 // memfd.
                 const bool is_local = SourceOf(status) == ErrorSource::kLocal;
@@ -279,6 +365,13 @@ om_code om_put_memory(om_client* client, const char* uri, const void* data, size
 
 om_code om_delete(om_client* client, const char* uri, om_error* error) {
   return Call(client, uri, true, error, [&](Client& connected) { return connected.Delete(uri); });
+}
+
+om_code om_delete_if(om_client* client, const char* uri, const char* if_match, om_error* error) {
+  return Call(client, uri, if_match != nullptr, error, [&](Client& connected) -> absl::Status {
+    if (absl::Status etag = CheckEtag(if_match); !etag.ok()) return etag;
+    return connected.Delete(uri, if_match);
+  });
 }
 
 om_code om_list(om_client* client, const char* prefix, om_list_callback callback, void* context,

@@ -98,6 +98,60 @@ TEST_F(PutTest, BodiesOfAllSizesFromAllSources) {
   }
 }
 
+// A condition goes along, and what it comes to is told apart; one that makes no sense, or that the
+// server would skip, is not sent.
+TEST_F(PutTest, Conditions) {
+  FakeServer server([](Peer& peer) {
+    const Asked absent = peer.ReadRequest();
+    EXPECT_TRUE(absent.request.conditions != nullptr && absent.request.conditions->if_absent);
+    peer.ReadBody(absent.request.body_length);
+    peer.Send(Error(absent.id, protocol::Status::kPreconditionFailed, "is there"));
+    const Asked match = peer.ReadRequest();
+    EXPECT_EQ(match.request.conditions != nullptr ? match.request.conditions->if_match : "", "e1");
+    peer.ReadBody(match.request.body_length);
+    peer.Send(Ok(match.id, 0));
+    const Asked removed = peer.ReadRequest();
+    EXPECT_EQ(removed.request.conditions != nullptr ? removed.request.conditions->if_match : "",
+              "e2");
+    peer.Send(Ok(removed.id, 0));
+    const Asked read = peer.ReadRequest();
+    EXPECT_EQ(read.request.conditions != nullptr ? read.request.conditions->if_none_match : "",
+              "e3");
+    peer.Send(Error(read.id, protocol::Status::kNotModified, "it is"));
+    const Asked none = peer.ReadRequest();
+    EXPECT_EQ(none.request.conditions, nullptr);
+    peer.Send(Ok(none.id, 0));
+    peer.AwaitEnd();
+  });
+  Client client = Connected(server);
+  PutOptions options;
+  options.if_absent = true;
+  const absl::Status failed = client.Put("a", "x", options).status();
+  EXPECT_EQ(failed.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(WireStatusOf(failed), protocol::Status::kPreconditionFailed);
+  options.if_match = "e1";
+  EXPECT_TRUE(absl::IsInvalidArgument(client.Put("a", "x", options).status()));
+  options.if_absent = false;
+  EXPECT_TRUE(client.Put("a", "x", options).ok());
+  EXPECT_TRUE(client.Delete("a", "e2").ok());
+  EXPECT_EQ(client.GetBytes("a", Mode::kCopy, std::nullopt, "e3").status().code(),
+            absl::StatusCode::kAlreadyExists);
+  options.if_match = std::string(65, 'e');
+  EXPECT_TRUE(absl::IsInvalidArgument(client.Put("a", "x", options).status()));
+  EXPECT_TRUE(client.Delete("a").ok());
+}
+
+TEST_F(PutTest, ConditionsThatTheServerWouldSkip) {
+  FakeServer server([](Peer& peer) { peer.ReadHello(), peer.AnswerHello(), peer.AwaitEnd(); },
+                    Offer{protocol::kAllCapabilities & ~protocol::kConditions});
+  Client client = Connected(server);
+  PutOptions options;
+  options.if_absent = true;
+  EXPECT_TRUE(absl::IsFailedPrecondition(client.Put("a", "x", options).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(client.Delete("a", "e")));
+  EXPECT_TRUE(absl::IsFailedPrecondition(client.GetFd("a", std::nullopt, "e").status()));
+}
+
 // A time to live goes along in whole seconds; without one nothing does.
 TEST_F(PutTest, TimeToLive) {
   FakeServer server([](Peer& peer) {

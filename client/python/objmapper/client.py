@@ -1,5 +1,6 @@
 """The client: one connection to one server, and what may be asked over it."""
 
+import dataclasses
 import datetime
 import fcntl
 import io
@@ -57,7 +58,7 @@ _PLAIN_FILES = (io.FileIO, io.BufferedReader, io.BufferedRandom)
 
 def connect(url: Optional[str] = None, *, timeout: Union[float, datetime.timedelta, None] = 30.0,
             max_pipeline: int = 0, bytes_max: int = 4 << 30,
-            server_uids: Iterable[int] = ()) -> "Client":
+            server_uids: Iterable[int] = (), versions: bool = False) -> "Client":
     """Connects to "unix:/path", "unix:@abstract" or "tcp://host:port"; a path alone, "/path" or
     "./path", is a Unix socket's.
 
@@ -73,7 +74,8 @@ def connect(url: Optional[str] = None, *, timeout: Union[float, datetime.timedel
     many as the server allows. bytes_max: `get()` and `get_many()` refuse a larger answer, so that a
     server's word alone cannot make this process allocate any amount. server_uids: who may have made
     the Unix socket (called listen(2)); none: anybody. For addresses where others may be there
-    first, such as one in /tmp; what systemd listens on is root's: 0.
+    first, such as one in /tmp; what systemd listens on is root's: 0. versions: answers say which
+    version of the object they are of (`ObjectInfo`); that costs the server a system call for each.
 
     Raises InvalidRequest (the URL, or server_uids over TCP), ConnectionFailed, Unavailable (the
     server is at its limit of connections).
@@ -89,7 +91,7 @@ def connect(url: Optional[str] = None, *, timeout: Union[float, datetime.timedel
     address = parse_url(url)
     if uids and not address.is_unix:
         raise InvalidRequest(f"{url}: the server's user is known only for a Unix socket")
-    client = Client(address, seconds, max_pipeline, bytes_max, uids)
+    client = Client(address, seconds, max_pipeline, bytes_max, uids, versions)
     client.ping()
     return client
 
@@ -117,8 +119,9 @@ class Client:
 
     def __init__(self, address: Address, timeout: Optional[float], max_pipeline: int,
                  bytes_max: int,
-                 server_uids: FrozenSet[int] = frozenset()) -> None:
+                 server_uids: FrozenSet[int] = frozenset(), versions: bool = False) -> None:
         """For connect()."""
+        self._versions = versions
         self._server_uids = server_uids
         self._address = address
         self._timeout = timeout
@@ -134,20 +137,24 @@ class Client:
 
     # ---- Open files ----
 
-    def get_fd(self, uri: Uri, *, offset: int = 0, length: Optional[int] = None) -> FdObject:
+    def get_fd(self, uri: Uri, *, offset: int = 0, length: Optional[int] = None,
+               if_none_match: Optional[str] = None) -> FdObject:
         """The object as an open file: O(1) in its size. Unix sockets only.
 
-        offset, length: a part, which only comes back as the object's `range`. Raises
-        DescriptorsLost at the limit of open files.
+        offset, length: a part, which only comes back as the object's `range`. if_none_match: the
+        etag of the version that the caller has; raises NotModified where the object is still that
+        one. Raises DescriptorsLost at the limit of open files.
         """
         raw = wire.uri_bytes(uri)
+        conditions = wire.conditions(if_none_match=if_none_match)
         if length == 0:
             raise InvalidRequest("a part of no bytes")  # on the wire it would mean "to the end"
         wanted = _range(offset, length)
 
         def ask(connection: Connection) -> FdObject:
             what = wire.what(wire.FDPASS, raw)
-            return _take_fd(connection, _ask(connection, wire.FDPASS, raw, wanted), what, wanted)
+            answer = _ask(connection, wire.FDPASS, raw, wanted, conditions)
+            return _take_fd(connection, answer, what, wanted)
 
         return self._run(ask)
 
@@ -169,23 +176,33 @@ class Client:
     # ---- Bytes ----
 
     def get(self, uri: Uri, *, offset: int = 0, length: Optional[int] = None,
-            mode: Mode = "copy") -> bytes:
+            mode: Mode = "copy", if_none_match: Optional[str] = None) -> bytes:
         """The object's bytes, or `length` of them from `offset` on; fewer at its end.
 
-        mode: "copy" or "splice"; the same bytes, by different ways through the server. Raises
-        RangeNotSatisfiable when the offset is past the end.
+        mode: "copy" or "splice"; the same bytes, by different ways through the server.
+        if_none_match: as in get_fd(). Raises RangeNotSatisfiable when the offset is past the end.
+        """
+        return self.get_with_info(uri, offset=offset, length=length, mode=mode,
+                                  if_none_match=if_none_match)[0]
+
+    def get_with_info(self, uri: Uri, *, offset: int = 0, length: Optional[int] = None,
+                      mode: Mode = "copy",
+                      if_none_match: Optional[str] = None) -> Tuple[bytes, ObjectInfo]:
+        """As get(), and what the server says of the object: with connect(versions=True) which
+        version these bytes are of.
         """
         raw = wire.uri_bytes(uri)
+        conditions = wire.conditions(if_none_match=if_none_match)
         way = _way(mode)
         # On the wire a length of 0 means "to the end". So one byte is asked for, and cut off.
         wanted = _range(offset, 1 if length == 0 else length)
 
-        def ask(connection: Connection) -> bytes:
-            what = wire.what(way, raw)
-            return self._take_bytes(connection, _ask(connection, way, raw, wanted), what, wanted)
+        def ask(connection: Connection) -> Tuple[bytes, ObjectInfo]:
+            answer = _ask(connection, way, raw, wanted, conditions)
+            return self._take_bytes(connection, answer, wire.what(way, raw), wanted)
 
-        got = self._run(ask)
-        return b"" if length == 0 else got
+        got, info = self._run(ask)
+        return (b"", dataclasses.replace(info, length=0)) if length == 0 else (got, info)
 
     def get_into(self, uri: Uri, buffer: Union[bytearray, memoryview, Mapping], *, offset: int = 0,
                  mode: Mode = "copy") -> int:
@@ -211,12 +228,13 @@ class Client:
 
     # ---- About objects ----
 
-    def stat(self, uri: Uri) -> ObjectInfo:
-        """The object's size, time of change and etag."""
+    def stat(self, uri: Uri, *, if_none_match: Optional[str] = None) -> ObjectInfo:
+        """The object's size, time of change and etag. if_none_match: as in get_fd()."""
         raw = wire.uri_bytes(uri)
+        conditions = wire.conditions(if_none_match=if_none_match)
 
         def ask(connection: Connection) -> ObjectInfo:
-            answer = _ask(connection, wire.STAT, raw)
+            answer = _ask(connection, wire.STAT, raw, None, conditions)
             return _take_stat(answer)
 
         return self._run(ask)
@@ -252,65 +270,74 @@ class Client:
 
     # ---- Changing objects ----
 
-    def put(self, uri: Uri, source: Source, *, ttl: Ttl = None) -> ObjectInfo:
+    def put(self, uri: Uri, source: Source, *, ttl: Ttl = None, if_absent: bool = False,
+            if_match: Optional[str] = None) -> ObjectInfo:
         """Stores an object, whole or not at all, in place of what has its name.
 
         source: bytes or another buffer; a path (str or os.PathLike); or a binary file, which is
         read from where it stands to its end. A plain file goes to the socket inside the kernel; one
         whose size cannot be known before it is read is read into memory first. ttl: seconds, or a
-        timedelta, after which the object is gone; at least 1.
+        timedelta, after which the object is gone; at least 1. if_absent: only if there is no object of
+        this name; if_match: only in place of the version of this etag. The server decides that
+        together with the name, so of many that ask one wins; the others get PreconditionFailed.
 
         Raises Unsupported where the server is read-only, Conflict where the name is a directory,
         Unavailable where there is no room, TooLarge. A large body is not sent to the end once the
         server has refused it.
         """
+        conditions = wire.conditions(if_absent, if_match)
         if isinstance(source, (str, os.PathLike)):
             with open(source, "rb") as file:
-                return self._put_file(uri, file, ttl)
+                return self._put_file(uri, file, ttl, conditions)
         if isinstance(source, _PLAIN_FILES) and stat.S_ISREG(os.fstat(source.fileno()).st_mode):
-            return self._put_file(uri, cast(BinaryIO, source), ttl)
+            return self._put_file(uri, cast(BinaryIO, source), ttl, conditions)
         data = source.read() if hasattr(source, "read") and not isinstance(source,
                                                                            Mapping) else source
         view = memoryview(cast(Buffer, data)).cast("B")
-        return self._put(uri, len(view), ttl, lambda connection: connection.flush(view))
+        return self._put(uri, len(view), ttl, lambda connection: connection.flush(view),
+                         conditions)
 
-    def put_fd(self, uri: Uri, fd: Union[int, "io.IOBase", FdObject], *,
-               ttl: Ttl = None) -> ObjectInfo:
+    def put_fd(self, uri: Uri, fd: Union[int, "io.IOBase", FdObject], *, ttl: Ttl = None,
+               if_absent: bool = False, if_match: Optional[str] = None) -> ObjectInfo:
         """Stores the whole of an open file: the server copies it, by reflink where it can. Unix
         sockets only.
 
         fd: a descriptor, or something with fileno(), open for reading; borrowed; OSError where it
-        is none. A sealed memfd may be kept as it is, see put_memory(). Else as put().
+        is none. A sealed memfd may be kept as it is, see put_memory(), where there is no condition.
+        Else as put().
         """
         number = fd if isinstance(fd, int) else fd.fileno()
         # or sendmsg(2) would find out, in the middle of a request, that it is none
         size = os.fstat(number).st_size
         raw = wire.uri_bytes(uri)
         seconds = _seconds(ttl)
+        conditions = wire.conditions(if_absent, if_match)
 
         def ask(connection: Connection) -> ObjectInfo:
             what = wire.what(wire.PUT_FD, raw)
-            id = connection.queue(wire.PUT_FD, raw, ttl=seconds)
+            id = connection.queue(wire.PUT_FD, raw, ttl=seconds, conditions=conditions)
             connection.flush_with_fd(number)
             return _take_stat(connection.receive(id, wire.PUT_FD, what), size)
 
         return self._run(ask)
 
-    def put_memory(self, uri: Uri, data: Buffer, *, ttl: Ttl = None) -> ObjectInfo:
+    def put_memory(self, uri: Uri, data: Buffer, *, ttl: Ttl = None, if_absent: bool = False,
+                   if_match: Optional[str] = None) -> ObjectInfo:
         """Stores `data` by way of a sealed memfd, which a server with a memory tier keeps without
         copying it. Else as put_fd()."""
         fd = sealed_memfd(data)
         try:
-            return self.put_fd(uri, fd, ttl=ttl)
+            return self.put_fd(uri, fd, ttl=ttl, if_absent=if_absent, if_match=if_match)
         finally:
             os.close(fd)
 
-    def delete(self, uri: Uri) -> None:
+    def delete(self, uri: Uri, *, if_match: Optional[str] = None) -> None:
         """Removes an object; NotFound when there is none. What has been opened or mapped before
-        stays good.
+        stays good. if_match: as in put().
         """
         raw = wire.uri_bytes(uri)
-        self._run(lambda connection: _ask(connection, wire.DELETE, raw))
+        conditions = wire.conditions(if_match=if_match)
+        self._run(lambda connection: _ask(connection, wire.DELETE, raw, None, conditions))
 
     # ---- Many at once ----
 
@@ -327,7 +354,7 @@ class Client:
         """
         way = _way(mode)
         return self._batch(way, uris, lambda connection, answer,
-                           what: self._take_bytes(connection, answer, what, None))
+                           what: self._take_bytes(connection, answer, what, None)[0])
 
     def get_fds(self, uris: Iterable[Uri]) -> Iterator[Item[FdObject]]:
         """Many objects as open files, several in one message. Unix sockets only. As get_many().
@@ -454,7 +481,7 @@ class Client:
         self._connection = connection  # from now on close() finds it
         if self._closed:
             connection.interrupt()
-        connection.shake_hands(self._max_pipeline)
+        connection.shake_hands(self._max_pipeline, self._versions)
         return connection
 
     def _hold(self, holder: object) -> None:
@@ -509,15 +536,15 @@ class Client:
             self._pid = os.getpid()
 
     def _take_bytes(self, connection: Connection, answer: wire.Answer, what: str,
-                    wanted: Optional[Tuple[int, int]]) -> bytes:
+                    wanted: Optional[Tuple[int, int]]) -> Tuple[bytes, ObjectInfo]:
         info = _take_info(connection, answer, what, wanted)
         if info.length > self._bytes_max:
             why = f"{what}: its {info.length} bytes are more than bytes_max ({self._bytes_max})"
             connection.drop(why)
             raise TooLarge(f"{why}: get a part, a descriptor or a mapping")
-        return connection.read_body(what)
+        return connection.read_body(what), info
 
-    def _put_file(self, uri: Uri, file: BinaryIO, ttl: Ttl) -> ObjectInfo:
+    def _put_file(self, uri: Uri, file: BinaryIO, ttl: Ttl, conditions: bytes) -> ObjectInfo:
         if isinstance(file, io.BufferedRandom):
             file.flush()
         begin = file.tell()
@@ -526,21 +553,24 @@ class Client:
             # It may hold more than its size (procfs: 0) or less (sysfs: a page); empty and small
             # sparse ones do not.
             view = memoryview(file.read())
-            return self._put(uri, len(view), ttl, lambda connection: connection.flush(view))
+            return self._put(uri, len(view), ttl, lambda connection: connection.flush(view),
+                             conditions)
         length = max(0, told.st_size - begin)
         info = self._put(uri, length, ttl,
-                         lambda connection: connection.flush_file(file.fileno(), begin, length))
+                         lambda connection: connection.flush_file(file.fileno(), begin, length),
+                         conditions)
         file.seek(begin + length)
         return info
 
-    def _put(self, uri: Uri, length: int, ttl: Ttl,
-             send: Callable[[Connection], None]) -> ObjectInfo:
+    def _put(self, uri: Uri, length: int, ttl: Ttl, send: Callable[[Connection], None],
+             conditions: bytes = b"") -> ObjectInfo:
         raw = wire.uri_bytes(uri)
         seconds = _seconds(ttl)
 
         def ask(connection: Connection) -> ObjectInfo:
             what = wire.what(wire.PUT, raw)
-            id = connection.queue(wire.PUT, raw, body_length=length, ttl=seconds)
+            id = connection.queue(wire.PUT, raw, body_length=length, ttl=seconds,
+                                  conditions=conditions)
             send(connection)
             return _take_stat(connection.receive(id, wire.PUT, what), length)
 
@@ -548,15 +578,15 @@ class Client:
 
 
 def _ask(connection: Connection, mode: bytes, uri: bytes,
-         wanted: Optional[Tuple[int, int]] = None) -> wire.Answer:
-    id = connection.queue(mode, uri, wanted)
+         wanted: Optional[Tuple[int, int]] = None, conditions: bytes = b"") -> wire.Answer:
+    id = connection.queue(mode, uri, wanted, conditions=conditions)
     connection.flush()
     return connection.receive(id, mode, wire.what(mode, uri))
 
 
 def _info(said: wire.Metadata, size: int, offset: int, length: int) -> ObjectInfo:
     return ObjectInfo(size, offset, length, said.mtime, said.etag, said.mime, said.backend,
-                      said.latency_us)
+                      said.latency_us, said.expires)
 
 
 def _broken(connection: Connection, message: str) -> NoReturn:

@@ -82,12 +82,12 @@ class Connection:
         self._ready = select.poll()
         self._ready.register(self._socket, select.POLLIN | select.POLLOUT)
 
-    def shake_hands(self, max_pipeline: int) -> None:
-        """Says HELLO. Raises ConnectionFailed, or what the server says in place of HELLO_ACK; then
+    def shake_hands(self, max_pipeline: int, versions: bool = False) -> None:
+        """Says HELLO. versions: answers are to say which version they are of. Raises ConnectionFailed, or what the server says in place of HELLO_ACK; then
         it is dropped.
         """
         try:
-            self._shake_hands(max_pipeline)
+            self._shake_hands(max_pipeline, versions)
         except BaseException:
             self.drop("there was no handshake")
             raise
@@ -146,7 +146,8 @@ class Connection:
     # ---- Out ----
 
     def queue(self, mode: bytes, uri: bytes, range: Optional[Tuple[int, int]] = None,
-              body_length: Optional[int] = None, ttl: Optional[int] = None) -> int:
+              body_length: Optional[int] = None, ttl: Optional[int] = None,
+              conditions: bytes = b"") -> int:
         """Puts a request behind those not sent yet; returns its id. Raises Unsupported when it was
         not agreed on.
         """
@@ -159,6 +160,9 @@ class Connection:
             raise Unsupported(f"{wire.what(mode, uri)}: {self.url} does not know ranges")
         if ttl is not None and not self.has(wire.METADATA):
             raise Unsupported(f"{wire.what(mode, uri)}: {self.url} does not know times to live")
+        if conditions and not self.has(wire.CONDITIONS):
+            # It would skip them, and do what was asked for in any case.
+            raise Unsupported(f"{wire.what(mode, uri)}: {self.url} does not know conditions")
         if self.outstanding == 0:
             # All answers are in, so every descriptor that came has found its own.
             self.fds_lost = False
@@ -169,7 +173,7 @@ class Connection:
             self._fds_due += 1
         id = self._next_id
         self._next_id = self._next_id % 0xFFFFFFFF + 1
-        self._out += wire.request(id, mode, uri, range, body_length, ttl)
+        self._out += wire.request(id, mode, uri, range, body_length, ttl, conditions)
         self.outstanding += 1
         return id
 
@@ -371,8 +375,10 @@ class Connection:
         self.drop(str(error))
         raise error
 
-    def _shake_hands(self, max_pipeline: int) -> None:
+    def _shake_hands(self, max_pipeline: int, versions: bool) -> None:
         offer = wire.CAPABILITIES_UNIX if self.is_unix else wire.CAPABILITIES_TCP
+        if versions:
+            offer |= wire.VERSIONS
         self._out += wire.hello(offer, max_pipeline)
         self.flush()
         what = f"HELLO to {self.url}"

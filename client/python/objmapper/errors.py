@@ -53,6 +53,15 @@ class Conflict(ObjmapperError):
     """The name is a directory, or a part of its path is an object."""
 
 
+class PreconditionFailed(ObjmapperError):
+    """The object is another version than `if_match` names, or is there although `if_absent`.
+    Nothing has changed."""
+
+
+class NotModified(ObjmapperError):
+    """The object is still the version that `if_none_match` names: the caller has it."""
+
+
 class ServerFault(ObjmapperError):
     """The server or its disk failed."""
 
@@ -123,6 +132,8 @@ _BY_STATUS: Dict[int, Type[ObjmapperError]] = {
     0x07: RangeNotSatisfiable,
     0x08: TooLarge,
     0x09: Conflict,
+    0x0A: PreconditionFailed,
+    0x0B: NotModified,
     0x13: TimedOut,
     0x20: ProtocolError,
     0x21: ProtocolError,

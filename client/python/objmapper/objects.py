@@ -13,7 +13,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What the server said of an object. None: it did not say."""
+    """What the server said of an object. None: it did not say. What it says beyond the size comes
+    with the answers of stat() and of what stores, and with connect(versions=True) of all that read:
+    then it is of the very version that was sent.
+    """
 
     size: int  # bytes of the whole object
     offset: int = 0  # the part that was granted: offset and length
@@ -23,6 +26,7 @@ class ObjectInfo:
     mime: Optional[str] = None
     backend: Optional[int] = None  # the storage tier that has it: 1 disk, 2 memory
     latency_us: Optional[int] = None  # spent inside the server
+    expires: Optional[int] = None  # seconds since the epoch: when it is gone; None too: never
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ FD_BATCH = 0x0200
 RANGE = 0x0400
 OBJECT_OPS = 0x0800
 METADATA = 0x1000
-CAPABILITIES_TCP = PIPELINING | RANGE | OBJECT_OPS | METADATA
+VERSIONS = 0x2000  # asked for where they are wanted: they cost the server something
+CONDITIONS = 0x4000
+CAPABILITIES_TCP = PIPELINING | RANGE | OBJECT_OPS | METADATA | CONDITIONS
 CAPABILITIES_UNIX = CAPABILITIES_TCP | FD_IN_HEADER | FD_BATCH
 
 # Flags of a request.
@@ -58,6 +60,7 @@ URI_BYTES_MAX = 4096
 METADATA_BYTES_MAX = 1024
 LIST_BODY_BYTES_MAX = 1 << 20
 FDS_PER_MESSAGE_MAX = 253
+ETAG_BYTES_MAX = 64
 TTL_SECONDS_MAX = 0xFFFFFFFF
 
 CLOSE_REASONS = {
@@ -86,6 +89,7 @@ class Metadata:
     cursor: Optional[bytes] = None
     retry_after_ms: Optional[int] = None
     error: str = ""
+    expires: Optional[int] = None
 
 
 @dataclass
@@ -143,23 +147,44 @@ def parse_hello_ack(data: bytes) -> Tuple[int, int]:
 
 
 def request(id: int, mode: bytes, uri: bytes, range: Optional[Tuple[int, int]] = None,
-            body_length: Optional[int] = None, ttl: Optional[int] = None) -> bytes:
+            body_length: Optional[int] = None, ttl: Optional[int] = None,
+            conditions: bytes = b"") -> bytes:
     """A REQUEST, up to its body. range: (offset, length), length 0: to the end. ttl: seconds; PUT
-    and PUT_FD alone.
+    and PUT_FD alone. conditions: from conditions().
     """
-    flags = (_FLAG_RANGE if range is not None else 0) | (_FLAG_METADATA if ttl is not None else 0)
+    has_metadata = ttl is not None or bool(conditions)
+    flags = (_FLAG_RANGE if range is not None else 0) | (_FLAG_METADATA if has_metadata else 0)
     parts = [struct.pack(">BIBsH", 0x01, id, flags, mode, len(uri))]
     if range is not None:
         parts.append(struct.pack(">QQ", *range))
     if body_length is not None:
         parts.append(struct.pack(">Q", body_length))
-    metadata = b""
+    metadata = conditions
     if ttl is not None:
-        metadata = struct.pack(">BHI", 0x13, 4, ttl)
+        metadata = struct.pack(">BHI", 0x13, 4, ttl) + metadata
+    if has_metadata:
         parts.append(struct.pack(">H", len(metadata)))
     parts.append(uri)
     parts.append(metadata)
     return b"".join(parts)
+
+
+def conditions(if_absent: bool = False, if_match: Optional[str] = None,
+               if_none_match: Optional[str] = None) -> bytes:
+    """What a request's metadata say of the object's version. Raises InvalidRequest."""
+    if if_absent and if_match is not None:
+        raise InvalidRequest("what is absent has no version: if_absent and if_match exclude each "
+                             "other")
+    entries = b"\x15\0\0" if if_absent else b""
+    for kind, etag in ((0x14, if_match), (0x16, if_none_match)):
+        if etag is None:
+            continue
+        raw = etag.encode("utf-8", "replace") if isinstance(etag, str) else b""
+        if not 1 <= len(raw) <= ETAG_BYTES_MAX:
+            raise InvalidRequest(f"no etag, which is a str of 1 to {ETAG_BYTES_MAX} bytes: "
+                                 f"{etag!r:.100}")
+        entries += struct.pack(">BH", kind, len(raw)) + raw
+    return entries
 
 
 def parse_response(data: Union[bytes, bytearray]) -> Optional[Tuple[Answer, int]]:
@@ -245,6 +270,8 @@ def _parse_metadata(data: bytes) -> Metadata:
             result.backend = _integer(value, 1)
         elif kind == 0x06:
             result.latency_us = _integer(value, 4)
+        elif kind == 0x07:
+            result.expires = _integer(value, 8, signed=True)
         elif kind == 0x10:
             result.range = _integer(value[:8], 8), _integer(value[8:], 8)
         elif kind == 0x11:

@@ -322,6 +322,52 @@ static void test_store(const char* url, int is_unix) {
   om_close(client);
 }
 
+/* An object is created, replaced and removed as the version that is named, or not at all; what the
+ * caller has is not sent; and what is sent says which version it is. */
+static void test_versions(const char* url, int is_unix) {
+  om_options options = OM_OPTIONS_INIT;
+  options.versions = 1;
+  om_client* client;
+  EXPECT(OM_OK, om_connect(url, &options, &client, &error));
+  om_info first, second, got;
+  om_details details;
+  details.struct_bytes = sizeof(details);
+  void* data;
+  size_t size;
+  EXPECT(OM_OK, om_put_if(client, "v.json", NULL, "one", 3, 3600, &first, &error));
+  EXPECT(OM_OK, om_last_details(client, &details, &error));
+  CHECK(strcmp(details.mime, "application/json") == 0);
+  CHECK(details.expires_s > time(NULL) + 3000 && details.expires_s < time(NULL) + 4000);
+  EXPECT(OM_PRECONDITION_FAILED, om_put_if(client, "v.json", NULL, "two", 3, 0, NULL, &error));
+  CHECK(strstr(error.message, first.etag) != NULL && strstr(error.message, "v.json") != NULL);
+  EXPECT(OM_PRECONDITION_FAILED, om_put_if(client, "v.json", "other", "two", 3, 0, NULL, &error));
+  EXPECT(OM_NOT_MODIFIED,
+         om_get_unless(client, "v.json", OM_COPY, first.etag, &data, &size, NULL, &error));
+  EXPECT(OM_OK, om_put_if(client, "v.json", first.etag, "two", 3, 0, &second, &error));
+  EXPECT(OM_OK, om_get_unless(client, "v.json", OM_COPY, first.etag, &data, &size, &got, &error));
+  CHECK(size == 3 && memcmp(data, "two", 3) == 0 && strcmp(got.etag, second.etag) == 0);
+  om_free(data);
+  EXPECT(OM_OK, om_last_details(client, &details, &error));
+  CHECK(details.expires_s == 0);
+  if (is_unix) {
+    int fd;
+    EXPECT(OM_NOT_MODIFIED, om_get_fd_unless(client, "v.json", second.etag, &fd, NULL, &error));
+    EXPECT(OM_OK, om_get_fd_unless(client, "v.json", first.etag, &fd, &got, &error));
+    CHECK(strcmp(got.etag, second.etag) == 0 && got.mtime_s == second.mtime_s);
+    EXPECT(OM_PRECONDITION_FAILED, om_put_fd_if(client, "v.json", NULL, fd, 0, NULL, &error));
+    EXPECT(OM_OK, om_put_fd_if(client, "v.json", second.etag, fd, 0, &second, &error));
+    close(fd);
+  }
+  EXPECT(OM_PRECONDITION_FAILED, om_delete_if(client, "v.json", first.etag, &error));
+  EXPECT(OM_OK, om_delete_if(client, "v.json", second.etag, &error));
+  EXPECT(OM_PRECONDITION_FAILED, om_delete_if(client, "v.json", second.etag, &error));
+  EXPECT(OM_INVALID, om_delete_if(client, "v.json", "", &error));
+  EXPECT(OM_INVALID, om_delete_if(client, "v.json", NULL, &error));
+  details.struct_bytes = 1;
+  EXPECT(OM_INVALID, om_last_details(client, &details, &error));
+  om_close(client);
+}
+
 /* An object with a time to live goes; one whose time is long stays meanwhile. */
 static void test_ttl(const char* url) {
   om_client* client = connect_to(url);
@@ -427,6 +473,7 @@ int main(int argc, char** argv) {
       test_fork(argv[i]);
     } else {
       test_store(argv[i], i == 1);
+      test_versions(argv[i], i == 1);
       test_ttl(argv[i]);
       test_list(argv[i]);
     }

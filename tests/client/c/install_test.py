@@ -95,9 +95,14 @@ class InstallTest(InstalledTest):
                      self.prefix / "lib/libobjmapper.so").stdout.decode()
         symbols = {line.split()[-1] for line in listed.splitlines()}
         script = pathlib.Path("client/c/objmapper.map").read_text()
-        offered = set(re.findall(r"^    (om_\w+);$", script, re.MULTILINE))
+        versions = {version: re.findall(r"^    (om_\w+);$", names, re.MULTILINE)
+                    for version, names in re.findall(r"^(OBJMAPPER_\w+) {(.*?)^}", script,
+                                                     re.MULTILINE | re.DOTALL)}
+        offered = {name for names in versions.values() for name in names}
         self.assertGreater(len(offered), 9)
-        self.assertEqual(symbols, {"OBJMAPPER_1"} | {f"{name}@@OBJMAPPER_1" for name in offered})
+        self.assertEqual(symbols, set(versions) | {f"{name}@@{version}"
+                                                   for version, names in versions.items()
+                                                   for name in names})
         header = (self.prefix / "include/objmapper.h").read_text()
         declared = set(re.findall(r"^[a-z][a-z_ *]*?\b(om_\w+)\(",
                                   re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL),
