@@ -53,6 +53,7 @@ VARIES = [
     (r"unix:\S*/objmapper\.sock", "unix:objmapper.sock"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d\d:\d\d", "TIME"),
     (r"^(  etag +)\S+$", r"\1ETAG"),
+    (r'"mtime":\d+,"etag":"[^"]*"', '"mtime":SECONDS,"etag":"ETAG"'),
     (r"\d+\.\d+(e-\d+)?", "FRACTION"),
     (r" +#? *$", ""),
 ]

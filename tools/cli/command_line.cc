@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "net/address.h"
@@ -39,6 +40,9 @@ DEFINE_bool(r, false, "whole folders, or all objects under a prefix");
 DEFINE_string(ttl, "", "time after which a stored object expires: 90s, 10m, 24h");
 DEFINE_int32(jobs, 4, "maximum number of objects in transfer, each on a connection of its own");
 DEFINE_bool(fd, false, "send the file's descriptor instead of its bytes");
+DEFINE_bool(if_absent, false, "store only what is not there yet");
+DEFINE_string(if_match, "", "only if the object is the version of this ETAG");
+DEFINE_string(if_none_match, "", "only if the object is another version than that of this ETAG");
 DEFINE_bool(dry_run, false, "print what would be done, and do nothing");
 DEFINE_bool(l, false, "size and time too");
 DEFINE_bool(d, false, "one level: names with a further / are shown as one line");
@@ -63,9 +67,12 @@ struct CommandEntry {
 };
 
 constexpr CommandEntry kCommands[] = {
-    {"get", Command::kGet, RunGet, "server server_user mode o range verbose timeout retry json"},
-    {"put", Command::kPut, RunPut, "server server_user r ttl fd jobs verbose timeout retry json"},
-    {"rm", Command::kRm, RunRm, "server server_user r dry_run jobs verbose timeout retry json"},
+    {"get", Command::kGet, RunGet,
+     "server server_user mode o range if_none_match verbose timeout retry json"},
+    {"put", Command::kPut, RunPut,
+     "server server_user r ttl fd if_absent if_match jobs verbose timeout retry json"},
+    {"rm", Command::kRm, RunRm,
+     "server server_user r dry_run if_match jobs verbose timeout retry json"},
     {"ls", Command::kLs, RunLs, "server server_user l d timeout retry json"},
     {"cp", Command::kCp, RunCp, "server server_user r ttl fd mode jobs verbose timeout retry json"},
     {"stat", Command::kStat, RunStat, "server server_user timeout retry json"},
@@ -120,8 +127,10 @@ bool Takes(const CommandEntry& entry, absl::string_view name) {
   return absl::c_linear_search(flags, name);
 }
 
-// -v is glog's among the names of flags.
-std::string FullName(absl::string_view name) { return name == "v" ? "verbose" : std::string(name); }
+// -v is glog's among the names of flags; words may be joined by dashes, too.
+std::string FullName(absl::string_view name) {
+  return name == "v" ? "verbose" : absl::StrReplaceAll(name, {{"-", "_"}});
+}
 
 // Whether `entry` takes the flag `name`, which is then described in *flag.
 bool Find(const CommandEntry& entry, const std::string& name, gflags::CommandLineFlagInfo* flag) {
@@ -254,6 +263,28 @@ absl::Status ReadServerUser(CommandLine* line) {
   return absl::OkStatus();
 }
 
+// The conditions, which are of one object.
+absl::Status ReadConditions(CommandLine* line) {
+  line->if_absent = FLAGS_if_absent;
+  line->if_match = FLAGS_if_match;
+  line->if_none_match = FLAGS_if_none_match;
+  for (const auto& [flag, etag] :
+       {std::pair("if_match", &FLAGS_if_match), std::pair("if_none_match", &FLAGS_if_none_match)}) {
+    const bool given = !gflags::GetCommandLineFlagInfoOrDie(flag).is_default;
+    if (given && (etag->empty() || etag->size() > protocol::kEtagBytesMax)) {
+      return Usage("--", flag, ": an ETAG has 1 to ", protocol::kEtagBytesMax,
+                   " characters, this one has ", etag->size());
+    }
+  }
+  if (line->if_absent && !line->if_match.empty())
+    return Usage("--if_absent and --if_match: what is absent has no version");
+  if (!line->if_match.empty() && line->recursive)
+    return Usage("--if_match is the version of one object, not of all that -r finds");
+  if (!line->if_none_match.empty() && absl::StartsWith(line->server, "udp:"))
+    return Usage("--if_none_match: UDP carries no conditions");
+  return absl::OkStatus();
+}
+
 // The flags have been set; reads them into `line`.
 absl::Status ReadFlags(CommandLine* line) {
   line->server = FLAGS_server.empty() ? DefaultServer() : FLAGS_server;
@@ -286,6 +317,7 @@ absl::Status ReadFlags(CommandLine* line) {
   }
   line->jobs = FLAGS_jobs;
   if (absl::Status ttl = ReadTtl(&line->ttl); !ttl.ok()) return ttl;
+  if (absl::Status read = ReadConditions(line); !read.ok()) return read;
   const bool is_udp = absl::StartsWith(line->server, "udp:");
   const bool is_unix = !is_udp && !absl::StartsWith(line->server, "tcp:");
   const bool goes_by_udp = line->command == Command::kGet || line->command == Command::kStat;
@@ -319,6 +351,9 @@ absl::Status ReadOperands(const CommandEntry& entry, CommandLine* line) {
   switch (line->command) {
     case Command::kPut:
       line->operands.swap(given);
+      // A file and the URI.
+      if (!line->if_match.empty() && line->operands.size() > 2)
+        return Usage("an ETAG is the version of one object, but several files were given");
       if (!line->operands.empty()) return absl::OkStatus();
       return Usage("objmapper put needs a file, a folder (with -r), or - for standard input");
     case Command::kCp:
@@ -338,6 +373,8 @@ absl::Status ReadOperands(const CommandEntry& entry, CommandLine* line) {
       for (const std::string& uri : given) {
         if (absl::Status status = CheckUri(uri); !status.ok()) return status;
       }
+      if (given.size() > 1 && !(line->if_match.empty() && line->if_none_match.empty()))
+        return Usage("an ETAG is the version of one object, but ", given.size(), " were given");
       return absl::OkStatus();
     default:
       if (given.empty()) return absl::OkStatus();

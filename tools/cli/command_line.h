@@ -49,7 +49,11 @@ struct CommandLine {
   bool recursive = false;                         // kPut, kRm, kCp
   absl::Duration ttl = absl::InfiniteDuration();  // kPut, kCp
   int jobs = 1;                                   // kPut, kRm, kCp: connections, 1 or more
-  bool as_fd = false;                           // kPut, kCp: the descriptor is sent, not the bytes
+  bool as_fd = false;      // kPut, kCp: the descriptor is sent, not the bytes
+  bool if_absent = false;  // kPut: only what is not there
+  // kPut, kRm: only in place of the version of this etag; of one object; empty: of any
+  std::string if_match;
+  std::string if_none_match;                    // kGet: only if it is not the version of this etag
   bool dry_run = false;                         // kRm
   bool long_form = false;                       // kLs
   bool one_level = false;                       // kLs

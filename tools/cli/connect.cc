@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/error.h"
 #include "client/options.h"
+#include "protocol/capabilities.h"
 #include "tools/cli/report.h"
 
 namespace objmapper::tools {
@@ -25,6 +26,9 @@ absl::StatusOr<client::Client> Connect(const CommandLine& line) {
   options.connect_timeout = line.timeout;
   options.request_timeout = line.timeout;
   options.server_uids = line.server_uids;
+  // Where that is shown.
+  const bool shows = line.json || line.command == CommandLine::Command::kStat;
+  if (shows) options.capabilities |= protocol::kVersions;
   absl::StatusOr<client::Client> client = client::Retry(
       RetryPolicyOf(line), [&] { return client::Client::Connect(line.server, options); });
   // Not where connect(2) is refused: the socket's mode says who may.

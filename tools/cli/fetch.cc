@@ -76,6 +76,7 @@ absl::StatusOr<client::FileResult> GetOne(client::Client& client, const CommandL
   options.mode = line.mode;
   options.range = line.range;
   options.last = line.last;
+  options.if_none_match = line.if_none_match;
   // A bar among the bytes that scroll by on the same terminal would help nobody.
   const bool bytes_on_terminal = output == kStdout && isatty(STDOUT_FILENO) == 1;
   ProgressBar bar(stderr, LastPart(uri));
@@ -194,6 +195,8 @@ void PrintForPeople(const std::string& uri, const client::ObjectInfo& info) {
   if (info.ttl_s.has_value()) {
     PrintLine(absl::StrCat("  expires   in ", absl::FormatDuration(absl::Seconds(*info.ttl_s))));
   }
+  if (info.expires_s.has_value())
+    PrintLine(absl::StrCat("  expires   ", FormatMtime(*info.expires_s)));
   if (info.etag.has_value()) PrintLine(absl::StrCat("  etag      ", *info.etag));
   if (info.mime.has_value()) PrintLine(absl::StrCat("  type      ", *info.mime));
   if (info.backend.has_value()) PrintLine(absl::StrCat("  tier      ", TierName(*info.backend)));

@@ -48,7 +48,8 @@ Every command except stats and top takes:
                   "ok":false. Bytes that are not UTF-8 are shown as U+FFFD, and a further member
                   whose name ends with "_hex" contains all bytes.
 Flags have one dash or two, and may be anywhere after the command; those of one letter may be
-joined (-rv, -ofile). After -- nothing is a flag: objmapper get -- -a-uri-with-a-dash
+joined (-rv, -ofile), and - is as good as _ in a name. After -- nothing is a flag:
+objmapper get -- -a-uri-with-a-dash
 
 Exit codes:
   0  success
@@ -86,6 +87,9 @@ constexpr absl::string_view kGet = R"(objmapper get URI... [flags] fetches objec
                  4096-   from byte 4096 to the end
                  -5      the last 5 bytes, or all of a shorter object
                  1M:64K  64 KiB from byte 1048576 (K, M, G, T are units of 1024)
+  --if_none_match=ETAG
+               Only if the one object is not this version (NOT_MODIFIED, and exit code 1). An ETAG is
+               what stat prints.
   -v           Print a line for each written file.
   --server=URL, --timeout=TIME, --json: see objmapper help. --json needs -o with a file or folder.
 
@@ -111,6 +115,11 @@ neither file nor folder, is an error. Empty folders are not stored: there are on
   --ttl=TIME   The objects expire after that time: 90s, 10m, 24h, or seconds. Default: never.
   --fd         Send each file's descriptor instead of its bytes; the server copies from it, by
                reflink if it can. Unix sockets only.
+  --if_absent  Store only what is not there yet: of any number that try, one succeeds, the others
+               get PRECONDITION_FAILED and exit code 1.
+  --if_match=ETAG
+               Replace the one object only if it is this version (else the same). An ETAG is what
+               stat prints.
   --jobs=N     Send at most N files at a time, each on a connection of its own. Default: 4.
   -v           Print a line for each stored object.
   --server=URL, --timeout=TIME, --retry, --json: see objmapper help.
@@ -126,6 +135,9 @@ The server must be --writable. Descriptors and mappings of a removed object stay
 
   -r           Everything below a name. An error if there is nothing.
   --dry_run    Only print what would be removed.
+  --if_match=ETAG
+               Remove the one object only if it is this version, else PRECONDITION_FAILED and exit
+               code 1.
   --jobs=N     With -r: at most N at a time, each on a connection of its own. Default: 4.
   -v           Print a line for each removed object.
   --server=URL, --timeout=TIME, --retry, --json: see objmapper help.
@@ -170,7 +182,8 @@ Failures are listed, the rest is still done, and the exit code is that of the fi
 )";
 
 constexpr absl::string_view kStat =
-    R"(objmapper stat URI... [flags] prints an object's size, time, ETAG and tier.
+    R"(objmapper stat URI... [flags] prints an object's size, time, ETAG, media type and tier, and
+when it expires.
 
   --server=URL, --timeout=TIME, --json: see objmapper help.
 )";

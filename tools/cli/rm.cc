@@ -62,7 +62,7 @@ ExitCode RunRm(const CommandLine& line) {
   }
   const Work work = [&line](const Item& item, client::Client& client,
                             const client::ProgressCallback&, JsonLine*) {
-    const absl::Status status = client.Delete(item.uri);
+    const absl::Status status = client.Delete(item.uri, line.if_match);
     // What was listed and has gone meanwhile is as it should be.
     return line.recursive && absl::IsNotFound(status) ? absl::OkStatus() : status;
   };

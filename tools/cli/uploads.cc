@@ -172,6 +172,8 @@ absl::Status Send(const CommandLine& line, const Item& item, int spooled, client
   }
   client::PutOptions options;
   options.ttl = line.ttl;
+  options.if_absent = line.if_absent;
+  options.if_match = line.if_match;
   if (!line.as_fd) options.progress = progress;
   const absl::StatusOr<client::ObjectInfo> stored =
       line.as_fd ? client.PutFd(item.uri, file, options) : client.PutFile(item.uri, file, options);

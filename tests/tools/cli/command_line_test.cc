@@ -57,6 +57,16 @@ TEST_F(CommandLineTest, Defaults) {
   EXPECT_EQ(Good({"ping"}).count, 5);
 }
 
+// Conditions; and words in a flag's name may be joined by dashes.
+TEST_F(CommandLineTest, Conditions) {
+  EXPECT_TRUE(Good({"put", "a", "--if-absent"}).if_absent);
+  EXPECT_FALSE(Good({"put", "a"}).if_absent);
+  EXPECT_EQ(Good({"put", "a", "b", "--if_match=e"}).if_match, "e");
+  EXPECT_EQ(Good({"rm", "a", "--if-match", "e"}).if_match, "e");
+  EXPECT_EQ(Good({"get", "a", "--if-none-match=e"}).if_none_match, "e");
+  EXPECT_TRUE(Good({"rm", "a", "--dry-run"}).dry_run);
+}
+
 // Flags stand anywhere behind the command, with '=' or a blank, one dash or two.
 TEST_F(CommandLineTest, FlagsInEverySpelling) {
   for (const std::vector<const char*>& arguments :
@@ -280,6 +290,15 @@ TEST_F(CommandLineTest, Mistakes) {
       {{"get", "a", "--timeout=nan"}, "expected a positive time"},
       {{"put"}, "needs a file"},
       {{"put", "a", "--ttl=0"}, "--ttl=0"},
+      {{"put", "a", "--if_match="}, "1 to 64 characters"},
+      {{"put", "a", "--if_match=e", "--if_absent"}, "what is absent has no version"},
+      {{"put", "a", "b", "c/", "--if_match=e"}, "several files"},
+      {{"put", "-r", "a", "--if_match=e"}, "not of all that -r finds"},
+      {{"rm", "-r", "a", "--if_match=e"}, "not of all that -r finds"},
+      {{"rm", "a", "b", "--if_match=e"}, "of one object"},
+      {{"get", "a", "b", "--if_none_match=e"}, "of one object"},
+      {{"get", "a", "--if_none_match=e", "--server=udp://h:1"}, "UDP carries no conditions"},
+      {{"get", "a", "--if_match=e"}, "has no flag"},
       {{"put", "a", "--ttl=2000000h"}, "1 to 4294967295 seconds"},
       {{"put", "a", "--jobs=0"}, "expected 1 to 256"},
       {{"put", "a", "--fd", "--server=tcp://h:1"}, "only through Unix sockets"},
