@@ -115,6 +115,8 @@ int StatusOf(Status status) {
       return 409;
     case Status::kPreconditionFailed:
       return 412;
+    case Status::kNotModified:
+      return 304;
     case Status::kTimeout:
       return 408;
     case Status::kUnavailable:
