@@ -287,7 +287,12 @@ TEST_P(ConditionsTest, ADescriptorIsTheVersionThatItsAnswerNames) {
     ASSERT_TRUE(answer.ok());
     const std::string body = i % 2 == 0 ? Contents(answer.fd.get()) : answer.body;
     const int version = body[0] - 'a';
-    EXPECT_EQ(Text(answer, kEtagEntry), etags[version]) << body;
+    // In the moment in which it gets its name it may have the etag that files have of which the
+    // content's is not known.
+    const std::string etag = Text(answer, kEtagEntry);
+    if (absl::StartsWith(etag, "xxh3-")) {
+      EXPECT_EQ(etag, etags[version]) << body;
+    }
     EXPECT_EQ(answer.Number(kSizeEntry), body.size());
   }
   stop = true;
