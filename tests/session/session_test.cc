@@ -70,7 +70,8 @@ TEST_F(SessionTest, OffersDescriptorsOnUnixSocketsAlone) {
   EXPECT_EQ(Session::CapabilitiesOn(Transport::kUnix), protocol::kAllCapabilities);
   EXPECT_EQ(Session::CapabilitiesOn(Transport::kTcp), protocol::kAllCapabilities & ~kDescriptors);
   for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
-    auto session = MakeSession(net::UniqueFd(), transport, &limits_, &counters_, Dialect::kV2);
+    auto session = MakeSession(net::UniqueFd(), transport, &limits_, &counters_, Dialect::kV2,
+                               protocol::kAllCapabilities);
     EXPECT_EQ(session->parser.capabilities(), Session::CapabilitiesOn(transport));
   }
 }
