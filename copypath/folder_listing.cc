@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "copypath/may_read.h"
+#include "session/caller.h"
 #include "text/printable.h"
 
 namespace objmapper::copypath {
@@ -30,14 +31,18 @@ FolderListing::FolderListing(Operand operand)
 
 Outcome FolderListing::Next() {
   // Anew for each piece: rules may change meanwhile.
-  const MayRead filter(operand_.access, operand_.peer, operand_.socket);
+  const MayRead filter(operand_.access,
+                       {operand_.peer, operand_.socket, session::CallerOf(operand_.request)});
   return begun_ ? GoOn(filter) : Begin(filter);
 }
 
 Outcome FolderListing::Begin(const storage::ListFilter& filter) {
   // Where nothing may be seen nobody looks: no answer tells whether there is something.
-  if (!filter.MayHold(query_.folder))
-    return Failed(operand_, absl::PermissionDeniedError("the server's rules do not allow this"));
+  if (!filter.MayHold(query_.folder)) {
+    Operand denied = operand_;
+    denied.request.refusal = protocol::Status::kPermissionDenied;  // by the rules, as the intake's
+    return Failed(denied, absl::PermissionDeniedError("the server's rules do not allow this"));
+  }
   const std::string index = text_.index();
   if (!index.empty() && filter.Permits(index) &&
       operand_.tree->Stat(index, storage::Wait::kMayBlock).ok()) {

@@ -11,10 +11,9 @@ bool HasGone(int socket) {
 }
 
 bool MayRead::Permits(absl::string_view uri) const {
-  if (++asked_ % kAskedBetweenLooks == 0) gone_ = gone_ || HasGone(socket_);
+  if (++asked_ % kAskedBetweenLooks == 0) gone_ = gone_ || HasGone(asker_.fd);
   if (gone_) return false;
-  return access_ == nullptr ||
-         access_->Permits(&standing_, peer_, socket_, uri, session::Right::kRead);
+  return access_ == nullptr || access_->Permits(&standing_, asker_, uri, session::Right::kRead);
 }
 
 std::optional<std::string> MayRead::After(absl::string_view uri) const {

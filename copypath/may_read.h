@@ -7,7 +7,6 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "net/peer_credentials.h"
 #include "session/access.h"
 #include "storage/store/list.h"
 
@@ -21,9 +20,9 @@ bool HasGone(int socket);
 // Once the peer has gone it may see nothing any more, so that nobody walks on for it. One thread's.
 class MayRead : public storage::ListFilter {
  public:
-  // access: null, or whose rules say what `peer` sees; `socket` is its connection. All outlive it.
-  MayRead(const session::Access* access, const net::PeerCredentials& peer, int socket)
-      : access_(access), peer_(peer), socket_(socket) {}
+  // access: null, or whose rules say what the asker sees. What is pointed to outlives it.
+  MayRead(const session::Access* access, const session::Asker& asker)
+      : access_(access), asker_(asker) {}
 
   bool Permits(absl::string_view uri) const override;
   std::optional<std::string> After(absl::string_view uri) const override;
@@ -32,8 +31,7 @@ class MayRead : public storage::ListFilter {
   static constexpr size_t kAskedBetweenLooks = 1024;
 
   const session::Access* const access_;
-  const net::PeerCredentials& peer_;
-  const int socket_;
+  const session::Asker asker_;
   mutable size_t asked_ = 0;
   mutable bool gone_ = false;
   // the connection's own is its owner's thread's

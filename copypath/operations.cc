@@ -17,6 +17,7 @@
 #include "protocol/objm/encode.h"
 #include "session/answers.h"
 #include "session/body.h"
+#include "session/caller.h"
 #include "session/stored.h"
 #include "storage/store/list_cursor.h"
 #include "storage/tree/description.h"
@@ -35,7 +36,8 @@ constexpr size_t kPageBytes = 1024 * 1024;
 size_t KeptFolders(const Operand& operand) {
   return operand.access == nullptr
              ? 0
-             : operand.access->KeptFolders(operand.peer, operand.socket, operand.uri);
+             : operand.access->KeptFolders(
+                   {operand.peer, operand.socket, session::CallerOf(operand.request)}, operand.uri);
 }
 
 storage::Condition ConditionOf(const Operand& operand) {
@@ -160,7 +162,7 @@ Outcome Delete(const Operand& operand) {
 
 Outcome List(const Operand& operand, const session::Access* access,
              const net::PeerCredentials& peer, int socket) {
-  const MayRead filter(access, peer, socket);
+  const MayRead filter(access, {peer, socket, session::CallerOf(operand.request)});
   storage::ListQuery query;
   const size_t nul = operand.uri.find('\0');
   query.prefix = operand.uri.substr(0, nul);

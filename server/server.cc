@@ -43,7 +43,7 @@ class Allowance {
 Server::Server(const Config& config)
     : config_(config),
       limits_(config.limits),
-      rules_(config.rules_file),
+      rules_(config.rules_file, config.tokens_file),
       pulse_({[this] { return FirstSilent(); }, [this] { AskPulse(); },
               [this] { return lanes_->WithoutThreads(config_.PoolPatience()); }}) {
   limits_.parallelism =

@@ -1,42 +1,56 @@
 // The current rules and their generation. What is known of a peer is computed again when the
-// generation has changed.
+// generation or the name has changed.
 #include "session/access.h"
 
 #include <utility>
 
 namespace objmapper::session {
 
-void Access::Replace(AccessRules rules) {
+void Access::Replace(AccessRules rules, std::optional<Tokens> tokens) {
   auto fresh = std::make_shared<const AccessRules>(std::move(rules));
+  std::shared_ptr<const Tokens> fresh_tokens;
+  if (tokens.has_value()) fresh_tokens = std::make_shared<const Tokens>(*std::move(tokens));
   const net::MutexLock lock(&mutex_);
   rules_.swap(fresh);
+  if (fresh_tokens != nullptr) tokens_.swap(fresh_tokens);
   generation_.fetch_add(1, std::memory_order_release);
 }
 
-bool Access::Permits(std::unique_ptr<Standing>* standing, const net::PeerCredentials& peer, int fd,
-                     absl::string_view uri, Right right) const {
+std::string Access::NameOf(absl::string_view token) const {
+  std::shared_ptr<const Tokens> tokens;
+  {
+    const net::MutexLock lock(&mutex_);
+    tokens = tokens_;
+  }
+  return std::string(tokens->NameOf(token));
+}
+
+bool Access::Permits(std::unique_ptr<Standing>* standing, const Asker& asker, absl::string_view uri,
+                     Right right) const {
   if (*standing == nullptr) *standing = std::make_unique<Standing>();
-  if ((*standing)->generation != generation_.load(std::memory_order_acquire))
-    Renew(standing->get(), peer, fd);
+  if ((*standing)->generation != generation_.load(std::memory_order_acquire) ||
+      (*standing)->name != asker.name)
+    Renew(standing->get(), asker);
   return (*standing)->grants.Permits(uri, right);
 }
 
-size_t Access::KeptFolders(const net::PeerCredentials& peer, int fd, absl::string_view uri) const {
+size_t Access::KeptFolders(const Asker& asker, absl::string_view uri) const {
   if (uri.find('/') == uri.npos) return 0;
   Standing standing;
-  Renew(&standing, peer, fd);
+  Renew(&standing, asker);
   return standing.grants.KeptFolders(uri);
 }
 
-void Access::Renew(Standing* standing, const net::PeerCredentials& peer, int fd) const {
+void Access::Renew(Standing* standing, const Asker& asker) const {
   std::shared_ptr<const AccessRules> rules;
   {
     const net::MutexLock lock(&mutex_);
     rules = rules_;
     standing->generation = generation_.load(std::memory_order_relaxed);
   }
-  const auto groups = [fd] { return net::PeerGroupsOf(fd); };
-  standing->grants = rules->For(peer, groups);
+  const auto groups = [&asker] { return net::PeerGroupsOf(asker.fd); };
+  standing->grants = rules->For(asker.peer, groups, asker.name);
+  standing->name = std::string(asker.name);
 }
 
 }  // namespace objmapper::session

@@ -40,7 +40,9 @@ std::string JsonText(absl::string_view text) {
   return out;
 }
 
-std::string UserOf(const Session& session) {
+// Names are safe in a line (IsTokenName()).
+std::string UserOf(const Session& session, const protocol::http::Logged& logged) {
+  if (!logged.caller.empty()) return logged.caller;
   return session.peer.known() ? absl::StrCat("uid=", session.peer.uid) : "-";
 }
 
@@ -55,7 +57,7 @@ std::string AccessLine(AccessLog::Format format, const Session& session, const R
   if (format == AccessLog::Format::kCombined) {
     char when[64];
     strftime(when, sizeof(when), "%d/%b/%Y:%H:%M:%S +0000", &utc);
-    return absl::StrCat(host, " - ", UserOf(session), " [", when, "] \"",
+    return absl::StrCat(host, " - ", UserOf(session, logged), " [", when, "] \"",
                         Escaped(logged.request_line), "\" ", logged.status, " ", logged.body_bytes,
                         " \"", Escaped(logged.referer), "\" \"", Escaped(logged.user_agent),
                         "\"\n");
@@ -63,7 +65,7 @@ std::string AccessLine(AccessLog::Format format, const Session& session, const R
   char when[64];
   strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &utc);
   return absl::StrCat("{\"time\":\"", when, "\",\"host\":\"", host, "\",\"user\":\"",
-                      UserOf(session), "\",\"request\":\"", JsonText(logged.request_line),
+                      UserOf(session, logged), "\",\"request\":\"", JsonText(logged.request_line),
                       "\",\"object\":\"", JsonText(*receipt.name), "\",\"status\":", logged.status,
                       ",\"body_bytes\":", logged.body_bytes, ",\"took_us\":", took_ns / 1000,
                       ",\"referer\":\"", JsonText(logged.referer), "\",\"user_agent\":\"",

@@ -2,9 +2,9 @@
 //
 //   192.0.2.7 - - [30/Nov/2026:12:00:00 +0000] "GET /a HTTP/1.1" 200 1000 "-" "curl/7.88.1"
 //
-// Of a connection over a Unix socket the host is "unix:", and the user who its peer is: "uid=1000".
-// Source: Apache's and nginx's "combined" format; what is no printable ASCII, a quote or a
-// backslash is \xHH.
+// Of a connection over a Unix socket the host is "unix:", and the user who its peer is: "uid=1000";
+// of a request with a token it is the token's name. Source: Apache's and nginx's "combined" format;
+// what is no printable ASCII, a quote or a backslash is \xHH.
 #pragma once
 
 #include <cstdint>

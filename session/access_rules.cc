@@ -2,11 +2,8 @@
 // are compared by whole components.
 #include "session/access_rules.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <optional>
@@ -17,14 +14,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "net/errno_status.h"
-#include "net/unique_fd.h"
+#include "session/text_file.h"
 #include "text/printable.h"
 
 namespace objmapper::session {
 namespace {
-
-constexpr size_t kFileBytesMax = 1 << 20;
 
 // Whether the kernel would take `uri` for another name than the one it spells: empty components and
 // ".".
@@ -129,6 +123,12 @@ absl::StatusOr<AccessRules::Rule> AccessRules::ParseLine(absl::string_view line)
   const absl::string_view who = words[0];
   if (who == "any" || who == "tcp") {
     rule.who = who == "any" ? Who::kAny : Who::kTcp;
+  } else if (who == "name") {
+    rule.who = Who::kName;
+    if (words.size() < 2) return absl::InvalidArgumentError("behind \"name\" it ends");
+    rule.name = std::string(words[next++]);
+    if (!IsTokenName(rule.name))
+      return Wrong(rule.name, "a name: 1 to 64 letters, digits and characters of \"._@-\"");
   } else if (who == "uid" || who == "user" || who == "gid" || who == "group") {
     if (words.size() < 2)
       return absl::InvalidArgumentError(absl::StrCat("behind ", text::Quoted(who), " it ends"));
@@ -148,7 +148,7 @@ absl::StatusOr<AccessRules::Rule> AccessRules::ParseLine(absl::string_view line)
       rule.id = found->gr_gid;
     }
   } else {
-    return Wrong(who, "uid, user, gid, group, tcp or any at the beginning of a rule");
+    return Wrong(who, "uid, user, gid, group, name, tcp or any at the beginning of a rule");
   }
   if (words.size() != next + 2) {
     return absl::InvalidArgumentError(
@@ -192,35 +192,28 @@ absl::StatusOr<AccessRules> AccessRules::Parse(absl::string_view text) {
 }
 
 absl::StatusOr<AccessRules> AccessRules::Load(const std::string& path) {
-  const net::UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-  if (!file.valid()) return net::ErrnoToStatus(errno, absl::StrCat("open ", path));
-  std::string text(kFileBytesMax + 1, '\0');
-  size_t have = 0;
-  while (have < text.size()) {
-    const ssize_t got = read(file.get(), &text[have], text.size() - have);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return net::ErrnoToStatus(errno, absl::StrCat("read ", path));
-    if (got == 0) break;
-    have += static_cast<size_t>(got);
-  }
-  if (have > kFileBytesMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(text::Printable(path), ": longer than ", kFileBytesMax, " bytes"));
-  }
-  text.resize(have);
-  absl::StatusOr<AccessRules> rules = Parse(text);
+  const absl::StatusOr<std::string> text = ReadTextFile(path, Readers::kAnybody);
+  if (!text.ok()) return text.status();
+  absl::StatusOr<AccessRules> rules = Parse(*text);
   if (!rules.ok())
     return absl::InvalidArgumentError(
         absl::StrCat(text::Printable(path), ": ", rules.status().message()));
   return rules;
 }
 
-std::vector<std::string> AccessRules::Doubts() const {
+std::vector<std::string> AccessRules::Doubts(const Tokens* tokens) const {
   std::vector<std::string> doubts;
   for (const Rule& rule : rules_) {
-    const bool user = rule.who == Who::kUid;
-    if (!user && rule.who != Who::kGid) continue;
-    std::string doubt = net::IdDoubt(user, rule.id);
+    std::string doubt;
+    if (rule.who == Who::kName) {
+      if (tokens == nullptr || !tokens->HasName(rule.name)) {
+        doubt = absl::StrCat("no request has the name ", text::Quoted(rule.name), ": ",
+                             tokens == nullptr ? "there is no --tokens_file"
+                                               : "there is no token for it in --tokens_file");
+      }
+    } else if (rule.who == Who::kUid || rule.who == Who::kGid) {
+      doubt = net::IdDoubt(rule.who == Who::kUid, rule.id);
+    }
     if (doubt.empty() || std::count(doubts.begin(), doubts.end(), doubt) > 0) continue;
     doubts.push_back(std::move(doubt));
   }
@@ -228,13 +221,16 @@ std::vector<std::string> AccessRules::Doubts() const {
 }
 
 Grants AccessRules::For(const net::PeerCredentials& peer,
-                        absl::FunctionRef<std::vector<gid_t>()> groups) const {
+                        absl::FunctionRef<std::vector<gid_t>()> groups,
+                        absl::string_view name) const {
   Grants result;
   std::optional<std::vector<gid_t>> others;
   const auto concerns = [&](const Rule& rule) {
     switch (rule.who) {
       case Who::kAny:
         return true;
+      case Who::kName:
+        return rule.name == name;
       case Who::kTcp:
         return !peer.known();
       case Who::kUid:

@@ -3,6 +3,7 @@
 //   # who          what          may
 //   uid 1000       /models       read
 //   group builders /artifacts    read,write
+//   name ci        /artifacts    read
 //   tcp            /public       read
 //   any            /private      none
 //   any            /             read
@@ -10,9 +11,10 @@
 // One rule a line; '#' begins a comment. The first rule that speaks of the peer and of the object
 // decides; where none does, nothing is allowed.
 //   who   uid N or user NAME; gid N or group NAME, any group of the peer, supplementary ones too;
-//         tcp: peers of which the kernel knows no uid; any: all of them. A number that stands for
-//         all ids that our user namespace does not map (net/peer_credentials.h) is no user and no
-//         group
+//         name NAME: whoever has sent a token of that name's with the request (session/tokens.h),
+//         beside what it is otherwise; tcp: peers of which the kernel knows no uid; any: all of
+//         them. A number that stands for all ids that our user namespace does not map
+//         (net/peer_credentials.h) is no user and no group
 //   what  a path from the root on; it stands for the object of that name and for all below it, in
 //         whole components (/models is not about /models2). C escapes (\x20) for what a line cannot
 //         hold.
@@ -34,6 +36,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "net/peer_credentials.h"
+#include "session/tokens.h"
 
 namespace objmapper::session {
 
@@ -71,19 +74,22 @@ class AccessRules {
   // Reads `path`, of at most 1 MiB. Other errors: as ErrnoToStatus; all messages name the file.
   static absl::StatusOr<AccessRules> Load(const std::string& path);
 
-  // groups: asked, at most once, for the supplementary groups if a rule needs them.
-  Grants For(const net::PeerCredentials& peer,
-             absl::FunctionRef<std::vector<gid_t>()> groups) const;
+  // groups: asked, at most once, for the supplementary groups if a rule needs them. name: that a
+  // token gives; empty: none.
+  Grants For(const net::PeerCredentials& peer, absl::FunctionRef<std::vector<gid_t>()> groups,
+             absl::string_view name) const;
 
   size_t size() const { return rules_.size(); }
-  // What an operator should know of whom the rules name (net::IdDoubt): sentences.
-  std::vector<std::string> Doubts() const;
+  // What an operator should know of whom the rules name (net::IdDoubt, and names that have no token
+  // in `tokens`; null: there are none): sentences.
+  std::vector<std::string> Doubts(const Tokens* tokens) const;
 
  private:
-  enum class Who : uint8_t { kUid, kGid, kTcp, kAny };
+  enum class Who : uint8_t { kUid, kGid, kName, kTcp, kAny };
   struct Rule {
     Who who;
-    uint32_t id;  // kUid, kGid
+    uint32_t id;       // kUid, kGid
+    std::string name;  // kName
     Grants::Grant grant;
   };
   static absl::StatusOr<Rule> ParseLine(absl::string_view line);

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "protocol/http/answer.h"
 #include "protocol/http/ask.h"
+#include "protocol/http/credentials.h"
 #include "protocol/http/listing.h"
 #include "protocol/objm/metadata.h"
 
@@ -98,6 +99,12 @@ void AppendError(Dialect dialect, const protocol::Request& request, Status statu
     note.text = "a folder's name ends with '/'";
     note.location = location;
   }
+  // Of what the rules do not allow, and no other, some token may be what it lacks.
+  if (ask.lacks_token && request.refusal == Status::kPermissionDenied && note.status == 403) {
+    note.status = 401;
+    note.text = "the server's rules do not allow this without a token (Authorization)";
+  }
+  if (note.status == 401) note.challenge = ask.lacks_token ? http::kChallenge : http::kInvalidToken;
   if (note.status == 405 || note.status == 204) note.allow = http::Allow(ask.writable);
   http::AppendNote(note, &ask, time(nullptr), out);
 }

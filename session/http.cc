@@ -12,6 +12,7 @@
 
 #include "absl/strings/match.h"
 #include "protocol/http/chunked.h"
+#include "session/caller.h"
 
 namespace objmapper::session {
 namespace {
@@ -76,6 +77,7 @@ Status CountedAs(int status) {
       return Status::kTooLarge;
     case 409:
       return Status::kConflict;
+    case 401:
     case 421:
       return Status::kPermissionDenied;
     default:
@@ -244,6 +246,8 @@ void TakeHttpBurst(Session* session, absl::string_view input, size_t requests_ma
       ask.Refuse({421, "this server does not go by the name that Host says (--http_hosts)"});
     if (ask.writes() && (ask.path.empty() || ask.path.back() == '/'))
       ask.Refuse({409, "a folder's name ends with '/', and an object's does not"});
+    Identify(session->limits->access, head, &ask);
+    if (ask.logged != nullptr) ask.logged->caller = ask.caller;
     const Unwanted body = FindEnd(head, rest.substr(read.consumed));
     const bool body_is_here = body.kind == Unwanted::Kind::kWhole;
     const bool takes_body = ask.method == http::Ask::Method::kPut && ask.refusal == 0;

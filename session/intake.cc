@@ -11,6 +11,7 @@
 
 #include "net/expendable.h"
 #include "net/foreign_kind.h"
+#include "session/caller.h"
 #include "session/http.h"
 
 namespace objmapper::session {
@@ -93,8 +94,8 @@ void ClaimFds(Session* session, size_t begin, size_t end, Request* request, net:
 bool IsDenied(Session* session, const Request& request) {
   const Access* const access = session->limits->access;
   return access != nullptr && request.mode != Mode::kList &&
-         !access->Permits(&session->standing, session->peer, session->fd(), request.uri,
-                          RightFor(request.mode));
+         !access->Permits(&session->standing, {session->peer, session->fd(), CallerOf(request)},
+                          request.uri, RightFor(request.mode));
 }
 
 // Lets go of descriptors that no request in session->unread will claim, nor one of which only the

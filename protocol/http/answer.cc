@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "protocol/http/credentials.h"
 #include "protocol/http/date.h"
 
 namespace objmapper::protocol::http {
@@ -47,6 +48,8 @@ absl::string_view ReasonPhrase(int status) {
       return "Not Modified";
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
     case 403:
       return "Forbidden";
     case 404:
@@ -181,6 +184,8 @@ void AppendNote(const Note& note, const Ask* ask, int64_t now_s, std::string* ou
   const absl::string_view text = note.text.substr(0, kNoteBytesMax);
   if (!note.allow.empty()) head.Add("Allow", note.allow);
   if (!note.location.empty()) head.Add("Location", note.location);
+  if (!note.challenge.empty())
+    head.Add("WWW-Authenticate", note.challenge).Add("WWW-Authenticate", kBasicChallenge);
   if (note.retry_after_s > 0) head.Add("Retry-After", note.retry_after_s);
   const bool bodiless = note.status == 204 || note.status == 304;
   if (!bodiless) {

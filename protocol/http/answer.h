@@ -62,6 +62,7 @@ struct Note {
   absl::string_view allow;
   absl::string_view location;
   uint32_t retry_after_s = 0;
+  absl::string_view challenge;  // of a 401 (protocol/http/credentials.h)
 };
 // ask: what it answers; null: nothing that was understood, and the connection ends.
 void AppendNote(const Note& note, const Ask* ask, int64_t now_s, std::string* out);

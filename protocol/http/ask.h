@@ -25,6 +25,7 @@ struct Logged {
   std::string request_line;  // as it came, without its version where that was none
   std::string referer;
   std::string user_agent;
+  std::string caller;       // as Ask's
   int status = 0;           // of the answer; 0: there is none yet
   uint64_t body_bytes = 0;  // of the answer
 };
@@ -53,6 +54,10 @@ struct Ask {
   };
   std::shared_ptr<const Conditions> conditions;
   std::shared_ptr<const Persistence> connection;
+  // The name that its token gives it; empty: none. It is for this request alone.
+  std::string caller;
+  // There are tokens here, and it has none: if it is not allowed, one is asked for (401).
+  bool lacks_token = false;
   // For pages of others' to read the answers (CORS): what Access-Control-Allow-Origin says; empty:
   // nothing. `preflight`: they ask beforehand.
   std::string allow_origin;

@@ -53,6 +53,7 @@ struct Config {
   net::SocketFile socket_file;     // of --listen_unix
   std::optional<Identity> become;  // after what needs root has been had
   std::string rules_file;          // empty: none
+  std::string tokens_file;         // empty: none
 
   // ---- The objects (config_objects.cc) ----
   std::string root;

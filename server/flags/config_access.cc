@@ -12,6 +12,7 @@
 #include "net/peer_credentials.h"
 #include "server/flags/flag.h"
 #include "session/access_rules.h"
+#include "session/tokens.h"
 #include "text/printable.h"
 
 namespace objmapper::server {
@@ -69,6 +70,11 @@ FLAG(string, rules_file, "", Anything(), rules_file,
      "File of access rules, one per line: \"user alice /models read\" (docs/security.md). A "
      "request that no rule allows is refused. The file is read again at SIGHUP; if it then has an "
      "error, the current rules stay. Empty: every connected client may request everything.");
+FLAG(string, tokens_file, "", Anything(), tokens_file,
+     "File of bearer tokens, one per line: \"alice sha256:HASH\" (docs/security.md). A request "
+     "over HTTP that has one is the named client's, for rules such as \"name alice /models "
+     "read\". No other user may be able to read the file. It is read again with --rules_file, "
+     "which it needs. Empty: clients cannot identify themselves by tokens.");
 DEFINE_int64(rate_limit_per_conn, 0,
              "Maximum number of requests per second of a connection, in the long run. Requests "
              "beyond it are answered UNAVAILABLE with the time to wait. 0: no limit.");
@@ -105,7 +111,8 @@ namespace {
 
 // "--rules_file=$RULES", and RULES is not set.
 void WarnOfEmptyFlags(Config* config) {
-  for (const char* flag : {"rules_file", "allow_uids", "allow_gids", "user", "root"}) {
+  for (const char* flag :
+       {"rules_file", "tokens_file", "allow_uids", "allow_gids", "user", "root"}) {
     if (!IsGiven(flag) || !gflags::GetCommandLineFlagInfoOrDie(flag).current_value.empty())
       continue;
     config->warnings.push_back(absl::StrCat("--", flag, "= is empty and has no effect"));
@@ -171,10 +178,23 @@ absl::Status ReadIdentity(Config* config) {
 }
 
 absl::Status ReadRules(Config* config) {
-  if (config->rules_file.empty()) return absl::OkStatus();
+  if (config->rules_file.empty()) {
+    if (config->tokens_file.empty()) return absl::OkStatus();
+    return Bad("tokens_file", FLAGS_tokens_file,
+               "it needs --rules_file, which says what the names may do");
+  }
+  std::optional<session::Tokens> tokens;
+  if (!config->tokens_file.empty()) {
+    absl::StatusOr<session::Tokens> loaded = session::Tokens::Load(config->tokens_file);
+    if (!loaded.ok()) return Bad("tokens_file", FLAGS_tokens_file, loaded.status().message());
+    tokens = *std::move(loaded);
+    if (!config->limits.http)
+      config->warnings.push_back(
+          "--tokens_file has no effect: only HTTP has tokens (--http=false)");
+  }
   absl::StatusOr<session::AccessRules> rules = session::AccessRules::Load(config->rules_file);
   if (!rules.ok()) return Bad("rules_file", FLAGS_rules_file, rules.status().message());
-  for (const std::string& doubt : rules->Doubts()) {
+  for (const std::string& doubt : rules->Doubts(tokens.has_value() ? &*tokens : nullptr)) {
     config->warnings.push_back(absl::StrCat("--rules_file=", FLAGS_rules_file, ": ", doubt));
   }
   return absl::OkStatus();

@@ -126,7 +126,7 @@ void UdpListener::Take(int socket, const Incoming& incoming) {
   }
   request->received_ns = net::NowNs();
   if (limits_->access != nullptr && request->refusal == protocol::Status::kOk &&
-      !limits_->access->Permits(&standing_, net::PeerCredentials(), socket, request->uri,
+      !limits_->access->Permits(&standing_, {net::PeerCredentials(), socket}, request->uri,
                                 session::Right::kRead)) {
     request->refusal = protocol::Status::kPermissionDenied;
     request->reason = "the server's rules do not allow this";

@@ -4,6 +4,7 @@
 #include <gflags/gflags.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -449,6 +450,28 @@ TEST_F(ConfigTest, RulesFile) {
   ExpectRefused("rules_file", folder_.Path("none"));
 }
 
+TEST_F(ConfigTest, TokensFile) {
+  const std::string rules = folder_.Path("rules");
+  std::ofstream(rules) << "name alice / read\n";
+  const std::string path = folder_.Path("tokens");
+  std::ofstream(path) << "alice secret-of-alice-0\n";
+  ASSERT_EQ(chmod(path.c_str(), 0600), 0);
+  Set("tokens_file", path);
+  ExpectRefused("tokens_file", path);  // without rules
+  Set("rules_file", rules);
+  EXPECT_EQ(ReadWith("tokens_file", path).tokens_file, path);
+  EXPECT_TRUE(ReadWith("tokens_file", path).warnings.empty());
+  std::ofstream(path) << "bob secret-of-bob-xyz\n";
+  EXPECT_EQ(ReadWith("tokens_file", path).warnings.size(), 1u) << "alice has none";
+  EXPECT_EQ(ReadWith("http", "false").warnings.size(), 2u);
+  Set("http", "true");
+  ASSERT_EQ(chmod(path.c_str(), 0644), 0);
+  ExpectRefused("tokens_file", path);
+  ASSERT_EQ(chmod(path.c_str(), 0600), 0);
+  std::ofstream(path) << "alice short\n";
+  ExpectRefused("tokens_file", path);
+}
+
 TEST_F(ConfigTest, Identity) {
   EXPECT_FALSE(Read().become.has_value());
   const Config root = ReadWith("user", "root");
@@ -656,6 +679,7 @@ TEST_F(ConfigTest, EveryFlagIsTried) {
       "fd_sharing fd_cache_entries fd_cache_valid_ms index_entries splice_bytes_min "
       "fdpass_engine answer_in_place splice_in_loop sendfile_bytes_min use_async_copy "
       "allow_uids allow_gids listen_unix_mode listen_unix_owner listen_unix_group rules_file "
+      "tokens_file "
       "rate_limit_per_conn rate_limit_burst max_connections_per_uid slow_request_us log_requests "
       "user group take_over listen_udp udp_max_payload writable durability "
       "catalog catalog_watches catalog_rescan catalog_memory disk_evict_at disk_refuse_at "

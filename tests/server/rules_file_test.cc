@@ -2,12 +2,14 @@
 #include "server/rules_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "tests/client/temporary_folder.h"
 
 namespace objmapper::server {
@@ -16,7 +18,7 @@ namespace {
 class RulesFileTest : public testing::Test {
  protected:
   bool Reads(const session::Access& access) {
-    return access.Permits(&standing_, net::PeerCredentials{1, 1000, 100}, /*fd=*/-1, "a",
+    return access.Permits(&standing_, {net::PeerCredentials{1, 1000, 100}, /*fd=*/-1}, "a",
                           session::Right::kRead);
   }
 
@@ -79,6 +81,44 @@ TEST_F(RulesFileTest, ReadAgain) {
   EXPECT_TRUE(Reads(access));
   EXPECT_EQ(rules.figures()->reloads, 2u);
   EXPECT_EQ(rules.figures()->error, "");
+}
+
+// Rules and tokens come into force together, or neither does.
+TEST_F(RulesFileTest, Tokens) {
+  const std::string path = folder_.Path("tokens");
+  const auto write = [&](const char* text) {
+    folder_.Write("tokens", text);
+    ASSERT_EQ(chmod(path.c_str(), 0600), 0);
+  };
+  folder_.Write("rules", "any / none\n");
+  EXPECT_EQ(RulesFile(folder_.Path("rules"), path).Read().code(), absl::StatusCode::kNotFound);
+  write("alice secret-of-alice-0\n");
+  RulesFile rules(folder_.Path("rules"), path);
+  ASSERT_TRUE(rules.Read().ok());
+  const session::Access& access = *rules.access();
+  EXPECT_EQ(access.NameOf("secret-of-alice-0"), "alice");
+
+  // Others may read it.
+  folder_.Write("rules", "any / read\n");
+  write("bob secret-of-bob-xyz\n");
+  ASSERT_EQ(chmod(path.c_str(), 0644), 0);
+  EXPECT_EQ(rules.ReadAgain().status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(absl::StrContains(rules.figures()->error, "every user may read it"));
+  EXPECT_EQ(access.NameOf("secret-of-alice-0"), "alice");
+  EXPECT_EQ(access.NameOf("secret-of-bob-xyz"), "");
+  EXPECT_FALSE(Reads(access));
+
+  // The rules are wrong.
+  write("bob secret-of-bob-xyz\n");
+  folder_.Write("rules", "any / fly\n");
+  EXPECT_FALSE(rules.ReadAgain().ok());
+  EXPECT_EQ(access.NameOf("secret-of-bob-xyz"), "");
+
+  folder_.Write("rules", "any / read\n");
+  EXPECT_TRUE(rules.ReadAgain().ok());
+  EXPECT_EQ(access.NameOf("secret-of-alice-0"), "");
+  EXPECT_EQ(access.NameOf("secret-of-bob-xyz"), "bob");
+  EXPECT_TRUE(Reads(access));
 }
 
 }  // namespace

@@ -21,10 +21,11 @@ const net::PeerCredentials kTcpPeer;
 
 std::vector<gid_t> NoGroups() { return {}; }
 
-Grants GrantsOf(absl::string_view text, const net::PeerCredentials& peer) {
+Grants GrantsOf(absl::string_view text, const net::PeerCredentials& peer,
+                absl::string_view name = "") {
   const absl::StatusOr<AccessRules> rules = AccessRules::Parse(text);
   EXPECT_TRUE(rules.ok()) << rules.status();
-  return rules.ok() ? rules->For(peer, NoGroups) : Grants();
+  return rules.ok() ? rules->For(peer, NoGroups, name) : Grants();
 }
 
 // The first rule that speaks of the peer and the object decides; without one nothing is allowed.
@@ -46,6 +47,37 @@ TEST(AccessRulesTest, TheFirstMatchDecides) {
   EXPECT_FALSE(bob.Permits("models/a", Right::kWrite));
   EXPECT_FALSE(GrantsOf(kRules, kTcpPeer).Permits("models/a", Right::kRead));
   EXPECT_FALSE(GrantsOf("", kAlice).Permits("models/a", Right::kRead));
+}
+
+// A token's name is known beside what its peer is anyway; the first rule decides as ever.
+TEST(AccessRulesTest, NamesOfTokens) {
+  constexpr char kRules[] =
+      "name ci /builds read,write\n"
+      "uid 1000 /builds none\n"
+      "name ci /secret none\n"
+      "tcp /public read\n"
+      "any /secret read\n";
+  for (const net::PeerCredentials& peer : {kTcpPeer, kAlice}) {
+    const Grants named = GrantsOf(kRules, peer, "ci");
+    EXPECT_TRUE(named.Permits("builds/a", Right::kWrite));
+    EXPECT_FALSE(named.Permits("secret", Right::kRead));
+    EXPECT_EQ(named.Permits("public", Right::kRead), !peer.known());
+    for (const char* name : {"", "c", "CI", "ci2", "tcp", "any", "1000"}) {
+      const Grants other = GrantsOf(kRules, peer, name);
+      EXPECT_FALSE(other.Permits("builds/a", Right::kRead)) << name;
+      EXPECT_TRUE(other.Permits("secret", Right::kRead)) << name;
+    }
+  }
+}
+
+// A rule for a name that nobody can have is told.
+TEST(AccessRulesTest, NamesWithoutTokens) {
+  const AccessRules rules = *AccessRules::Parse("name ci / read\nname bob / read\nname ci /a read");
+  EXPECT_EQ(rules.Doubts(nullptr).size(), 2u);
+  const Tokens tokens = *Tokens::Parse("bob secret-of-bob-xyz");
+  const std::vector<std::string> doubts = rules.Doubts(&tokens);
+  ASSERT_EQ(doubts.size(), 1u);
+  EXPECT_TRUE(absl::StrContains(doubts[0], "\"ci\"")) << doubts[0];
 }
 
 // However a name is spelt, it is the file that counts which the kernel would open.
@@ -87,11 +119,11 @@ TEST(AccessRulesTest, SupplementaryGroups) {
   };
   const absl::StatusOr<AccessRules> rules = AccessRules::Parse("gid 8 /a read\ngid 9 /b read\n");
   ASSERT_TRUE(rules.ok());
-  const Grants grants = rules->For(kAlice, groups);
+  const Grants grants = rules->For(kAlice, groups, "");
   EXPECT_EQ(asked, 1);
   EXPECT_TRUE(grants.Permits("a", Right::kRead));
   EXPECT_FALSE(grants.Permits("b", Right::kRead));
-  AccessRules::Parse("gid 100 / read\nuid 5 / read")->For(kAlice, groups);
+  AccessRules::Parse("gid 100 / read\nuid 5 / read")->For(kAlice, groups, "");
   EXPECT_EQ(asked, 1);
 }
 
@@ -122,7 +154,10 @@ TEST(AccessRulesTest, NonsenseIsNamedWithItsLine) {
 TEST(AccessRulesTest, FoldersThatAreKept) {
   const auto kept = [](const char* rules, const char* uri) {
     const AccessRules read = *AccessRules::Parse(rules);
-    return read.For({1, 1000, 100}, [] { return std::vector<gid_t>(); }).KeptFolders(uri);
+    return read
+        .For(
+            {1, 1000, 100}, [] { return std::vector<gid_t>(); }, "")
+        .KeptFolders(uri);
   };
   EXPECT_EQ(kept("any / write", "a/b/c/object"), 0u);
   EXPECT_EQ(kept("any /a write", "a/b/c/object"), 0u);
