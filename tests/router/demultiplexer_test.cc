@@ -156,7 +156,7 @@ TEST_F(DemultiplexerTest, HelloAgrees) {
   constexpr uint16_t kAsked = protocol::kPipelining | protocol::kFdInHeader | protocol::kRange;
   for (const session::Transport transport : {session::Transport::kUnix, session::Transport::kTcp}) {
     session::ClientEnd client = Client(Dialect::kV2, transport);
-    client.Send(session::HelloBytes(kAsked | 0x4000, 10));
+    client.Send(session::HelloBytes(kAsked | 0x8000, 10));
     const session::ServerMessage ack = client.Next();
     ASSERT_EQ(ack.kind, session::ServerMessage::Kind::kHelloAck);
     EXPECT_EQ(ack.capabilities, kAsked & session::Session::CapabilitiesOn(transport));
