@@ -40,7 +40,9 @@
 #include <system_error>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "models/model.h"
@@ -217,7 +219,9 @@ class Client {
         net::RecvWithFds(socket_.get(), absl::MakeSpan(buffer), net::kFdsPerMessageMax, &fds);
     // Reset: it hung up while we were still talking.
     if (!got.ok() && errno == ECONNRESET) return false;
-    CHECK(got.ok()) << "nothing comes, and no end: " << got.status();
+    CHECK(got.ok()) << "nothing comes, and no end: " << got.status() << "; " << what
+                    << "; it has sent " << bytes.size() << " bytes and " << fds.size()
+                    << " descriptors";
     if (got->bytes == 0) return false;
     CHECK(!got->fds_lost);
     bytes.append(buffer, got->bytes);
@@ -231,6 +235,7 @@ class Client {
 
   std::string bytes;
   std::vector<net::UniqueFd> fds;
+  std::string what;  // for a failure: which input it was
 
  private:
   net::UniqueFd socket_;
@@ -393,6 +398,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   int ends[2];
   PCHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
   Client client{net::UniqueFd(ends[0])};
+  client.what = absl::StrCat(
+      "of server ", which % servers->servers.size(), ", the input ",
+      absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(data), size)));
   server->Arrive(std::make_unique<session::Session>(session::ConnectionSlot(server->counters()),
                                                     net::UniqueFd(ends[1]),
                                                     session::Transport::kUnix, server->limits()));
