@@ -218,10 +218,6 @@ bool SaysLast(const Context& context);
 
 // The end of a turn whose answers have been given to `sender`: sends what is left of them, and says
 // the last words when the conversation is over. For models that do not use Serve().
-// Whether what is answered now is the last on its connection: it is drained, and nobody else goes
-// on with it.
-bool SaysLast(const Context& context);
-
 Next Settle(Context* context, Connection* connection, const Turn& turn, Sender* sender);
 
 // Ends a connection whose deadline has come while it was waited for. why: for the client, where it
