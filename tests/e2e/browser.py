@@ -5,33 +5,17 @@ HTTP, through Debian's chromium-driver (tools/setup --browser).
 import json
 import pathlib
 import shutil
-import socket
 import subprocess
-import time
+import sys
 import urllib.error
 import urllib.request
 
-PATIENCE_S = 60
+sys.path.insert(0, "tests/client/python")
+from server_process import PATIENCE_S, free_port, wait_until
 
 
 def installed():
     return bool(shutil.which("chromium") and shutil.which("chromedriver"))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_until(true, what):
-    end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end:
-        value = true()
-        if value:
-            return value
-        time.sleep(0.1)
-    raise AssertionError(f"not within {PATIENCE_S} s: {what}")
 
 
 def answers(url):

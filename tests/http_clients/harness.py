@@ -14,12 +14,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, "tests/client/python")
-from server_process import PATIENCE_S, ServerProcess
+from server_process import PATIENCE_S, ServerProcess, free_port, wait_until
 from tap import Tap
 
 BINARY = os.path.abspath(sys.argv[1])
@@ -30,23 +29,6 @@ REQUIRED = os.environ.get("OBJMAPPER_HTTP_CLIENTS") == "required"
 
 def random_bytes(size, seed=1):
     return random.Random(seed).randbytes(size)
-
-
-def free_port():
-    """A port that nobody has: for programs that cannot say which one the kernel chose."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_until(true, what):
-    end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end:
-        value = true()
-        if value:
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"not within {PATIENCE_S} s: {what}")
 
 
 def listens(address):

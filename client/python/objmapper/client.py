@@ -277,8 +277,8 @@ class Client:
         source: bytes or another buffer; a path (str or os.PathLike); or a binary file, which is
         read from where it stands to its end. A plain file goes to the socket inside the kernel; one
         whose size cannot be known before it is read is read into memory first. ttl: seconds, or a
-        timedelta, after which the object is gone; at least 1. if_absent: only if there is no object of
-        this name; if_match: only in place of the version of this etag. The server decides that
+        timedelta, after which the object is gone; at least 1. if_absent: only if there is no object
+        of this name; if_match: only in place of the version of this etag. The server decides that
         together with the name, so of many that ask one wins; the others get PreconditionFailed.
 
         Raises Unsupported where the server is read-only, Conflict where the name is a directory,

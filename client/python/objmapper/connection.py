@@ -83,8 +83,8 @@ class Connection:
         self._ready.register(self._socket, select.POLLIN | select.POLLOUT)
 
     def shake_hands(self, max_pipeline: int, versions: bool = False) -> None:
-        """Says HELLO. versions: answers are to say which version they are of. Raises ConnectionFailed, or what the server says in place of HELLO_ACK; then
-        it is dropped.
+        """Says HELLO. versions: answers are to say which version they are of. Raises
+        ConnectionFailed, or what the server says in place of HELLO_ACK; then it is dropped.
         """
         try:
             self._shake_hands(max_pipeline, versions)

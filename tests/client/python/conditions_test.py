@@ -58,7 +58,7 @@ class ConditionsTest(ServerTest):
         self.assertEqual(client.get("read", if_none_match="other"), b"one")
         client.get_fd("read", if_none_match="other").close()
 
-    # An object is created, replaced and removed as the version that the caller names, or not at all.
+    # An object is created, replaced, removed as the version that the caller names, or not at all.
     def test_changes(self):
         client = self.connect()
         etag = client.put("changed", b"one", if_absent=True).etag

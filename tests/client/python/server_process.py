@@ -5,13 +5,33 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 PATIENCE_S = 60  # for one step of a server: long, since only a broken one needs it
+
+
+def free_port():
+    """A port that nobody has: for programs that cannot say which one the kernel chose."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(true, what):
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        value = true()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"not within {PATIENCE_S} s: {what}")
+
 
 
 class ServerProcess:
