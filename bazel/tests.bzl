@@ -124,7 +124,7 @@ def script_tests(tests, size = "small", **common):
             **attributes
         )
 
-def fuzz_target(name, replay, corpus, deps, mutations = None, size = "small", flaky = False):
+def fuzz_target(name, replay, corpus, deps, mutations = None, size = "small"):
     """A fuzz target, NAME.cc, and a test of it on corpus/CORPUS.
 
     The program links libFuzzer, which --config=asan alone has (tools/fuzz); the test, `replay`,
@@ -141,7 +141,6 @@ def fuzz_target(name, replay, corpus, deps, mutations = None, size = "small", fl
     _cc_test(
         name = replay,
         size = size,
-        flaky = flaky,
         srcs = [
             name + ".cc",
             "//tests/protocol:fuzz_replay_test.cc",

@@ -1,5 +1,5 @@
 // The opening third of a round. Invariant: a descriptor in Opening::result is owned by whoever has
-// the opening, until Take() or Drop().
+// the opening, until Take(), PutOff() or Drop(); one with a ticket is opened, or is being.
 #include "fdpass/opener.h"
 
 #include <limits.h>
@@ -63,6 +63,7 @@ void Opener::OpenAll() {
 absl::StatusOr<Passable> Opener::Take(Opening* opening, absl::string_view uri, int64_t now_ns) {
   storage::SlowOpens& slow = options_.tree->slow_opens();
   if (opening->apart.has_value()) {
+    opening->ticket = 0;  // if this answer finds no room, the object is opened anew
     absl::StatusOr<storage::OpenedObject> object = *std::exchange(opening->apart, std::nullopt);
     if (absl::IsUnavailable(object.status()))
       return absl::ResourceExhaustedError(object.status().message());
@@ -107,8 +108,13 @@ absl::StatusOr<Passable> Opener::Take(Opening* opening, absl::string_view uri, i
   return Passable(*std::move(object));
 }
 
+void Opener::PutOff(Opening* opening) {
+  net::UniqueFd(std::exchange(opening->result, -1)).Reset();
+  opening->place.reset();
+}
+
 void Opener::Drop(Opening* opening) {
-  net::UniqueFd unwanted(std::exchange(opening->result, -1));
+  PutOff(opening);
   if (opening->apart.has_value()) DropApart(*std::exchange(opening->apart, std::nullopt));
 }
 

@@ -37,7 +37,7 @@ namespace objmapper::fdpass {
 struct Opening {
   std::optional<storage::DirectoryCache::Place> place;  // none: it is not opened with the others
   int result = -1;                                      // a descriptor that nobody owns yet
-  // What was opened apart, or is being.
+  // What was opened apart, or is being. 0: neither.
   uint64_t ticket = 0;
   std::optional<absl::StatusOr<storage::OpenedObject>> apart;
 };
@@ -64,6 +64,9 @@ class Opener {
   // The object, or why there is none: as Tree::OpenObject(). UNAVAILABLE: it is to be opened apart,
   // or is being.
   absl::StatusOr<Passable> Take(Opening* opening, absl::string_view uri, int64_t now_ns);
+  // What is not answered in this round: closes what was opened with the others, keeps what is
+  // opened apart.
+  void PutOff(Opening* opening);
   // Closes what was opened for nobody.
   void Drop(Opening* opening);
 

@@ -256,9 +256,13 @@ void Round::Answer(Turn* turn) {
   const bool lives = turn->begin == turn->end || SendAnswers(*turn, &served);
   for (size_t i = served; i < turn->end; ++i) {
     Asked& asked = asked_[i];
-    opener_.Drop(&asked.opening);
-    if (!lives) continue;
-    // Blocked: what could not be answered is answered later, and opened then.
+    if (!lives) {
+      opener_.Drop(&asked.opening);
+      continue;
+    }
+    // Blocked: what could not be answered is answered later, and opened then, but for what is
+    // opened apart: that is not done twice.
+    opener_.PutOff(&asked.opening);
     peer->stored.push_back(
         {asked.request, std::string(asked.request.uri), std::move(asked.opening)});
   }

@@ -53,6 +53,10 @@ class UringKernel : public Kernel {
  public:
   UringKernel(std::unique_ptr<net::Ring> ring, std::unique_ptr<net::FileBatch> files, int event_fd)
       : ring_(std::move(ring)), files_(std::move(files)), event_fd_(event_fd) {}
+  // What was to be closed with the next wait is closed now.
+  ~UringKernel() override {
+    while (ring_->queued() > 0) TakeEvents(ring_->Flush());
+  }
 
   const char* name() const override { return "uring"; }
 

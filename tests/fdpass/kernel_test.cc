@@ -267,6 +267,16 @@ TEST_P(KernelTest, OpensWithCare) {
   EXPECT_TRUE(fifo.valid());
 }
 
+// What is closed last is closed, though no wait comes after it.
+TEST_P(KernelTest, ClosesBeforeItEnds) {
+  net::UniqueFd file(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const int number = file.get();
+  ASSERT_TRUE(file.valid());
+  kernel_->Close(std::move(file));
+  kernel_.reset();
+  EXPECT_EQ(fcntl(number, F_GETFD), -1);
+}
+
 // Mail ends a wait.
 TEST_P(KernelTest, MailEndsAWait) {
   for (int i = 0; i < 3; ++i) {

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -13,6 +15,7 @@
 
 #include "net/event_fd.h"
 #include "session/tally.h"
+#include "storage/tree/slow_opens.h"
 #include "tests/fdpass/worker_fixture.h"
 
 namespace objmapper::fdpass {
@@ -77,6 +80,8 @@ class RoundTest : public WorkerTest {
   void SetUp() override {
     WriteObjects();
     options_.board = &board_;
+    // "Elsewhere" is here, when the test says so.
+    options_.run_slowly = [this](std::function<void()> work) { slow_.push_back(std::move(work)); };
     Prepare();
     absl::StatusOr<std::unique_ptr<Kernel>> kernel = GetParam() == Engine::kUring
                                                          ? MakeUringKernel(event_->fd())
@@ -88,6 +93,8 @@ class RoundTest : public WorkerTest {
   }
   void TearDown() override {
     round_.reset();
+    for (const auto& work : slow_) work();
+    slow_.clear();
     kernel_.reset();
     event_.reset();
   }
@@ -95,6 +102,7 @@ class RoundTest : public WorkerTest {
   ClientEnd Connect(uint16_t capabilities = kBatch) {
     net::SocketPair pair = net::SocketPair::Unix();
     load_.fetch_add(1);
+    servers_end_ = pair.ours.get();
     round_->Welcome(MakeSession(std::move(pair.ours), session::Transport::kUnix, &limits_,
                                 &counters_, Dialect::kV2, capabilities));
     Step();
@@ -104,6 +112,19 @@ class RoundTest : public WorkerTest {
     round_->Wait();
     round_->Settle();
     round_->Serve();
+  }
+  // From now on objects are opened apart.
+  void OpensAreSlow() {
+    struct stat folder;
+    ASSERT_EQ(stat(folder_.path().c_str(), &folder), 0);
+    tree_->slow_opens().Note(folder.st_dev, storage::SlowOpens::kSlowNs, /*sure=*/true);
+  }
+  // Opens the nth of those that wait for it.
+  void OpenNth(size_t n) {
+    ASSERT_LT(n, slow_.size());
+    const auto work = std::move(slow_[n]);
+    slow_.erase(slow_.begin() + static_cast<ptrdiff_t>(n));
+    work();
   }
   uint64_t Answers(Status status) {
     return board_.Read()
@@ -118,6 +139,8 @@ class RoundTest : public WorkerTest {
   std::unique_ptr<RefusingKernel> kernel_;
   std::unique_ptr<Round> round_;
   Kernel::Woken woken_;
+  std::vector<std::function<void()>> slow_;
+  int servers_end_ = -1;  // of the last that connected
 };
 
 // An answer counts as given as soon as the kernel has it, with no further round.
@@ -223,6 +246,59 @@ TEST_P(RoundTest, NothingIsLeftToLaterBehindAFarewell) {
   EXPECT_EQ(kernel_->taken, 0);
   for (int i = 0; i < 2; ++i) ExpectAnswer(&client, i, /*in_header=*/true);
   EXPECT_EQ(client.Next().kind, session::ServerMessage::Kind::kCloseAck);
+}
+
+// Objects that are opened apart are there in any order; each is answered, in its own.
+TEST_P(RoundTest, OpenedApartInAnyOrder) {
+  ClientEnd client = Connect();
+  OpensAreSlow();
+  client.Send(Requests(Dialect::kV2, 5));
+  Step();
+  ASSERT_EQ(slow_.size(), 5u);
+  OpenNth(0);
+  OpenNth(1);  // 2: it is there, and so is 0, but 1 is not
+  OpenNth(2);  // 4
+  Step();
+  EXPECT_EQ(counted_.requests, 1u);
+  OpenNth(0);  // 1
+  Step();
+  EXPECT_EQ(counted_.requests, 3u);
+  OpenNth(0);  // 3
+  Step();
+  EXPECT_EQ(counted_.requests, 5u);
+  EXPECT_EQ(slow_.size(), 5u) << "to be closed apart, each once, and nothing to be opened again";
+  kernel_->Wait(0, &woken_);
+  for (int i = 0; i < 5; ++i) ExpectAnswer(&client, i, /*in_header=*/true);
+  EXPECT_EQ(client.fds_waiting(), 0u);
+}
+
+// What was opened apart for a peer that takes no more is answered when it does.
+TEST_P(RoundTest, OpenedApartForWhoIsFull) {
+  ClientEnd client = Connect(protocol::kPipelining);
+  client.Send(Requests(Dialect::kV2, 1));
+  Step();
+  kernel_->Wait(0, &woken_);
+  ExpectAnswer(&client, 0, /*in_header=*/false);
+  OpensAreSlow();
+  while (send(servers_end_, "x", 1, MSG_DONTWAIT) == 1) {
+  }
+  client.Send(Requests(Dialect::kV2, 3));
+  Step();
+  ASSERT_EQ(slow_.size(), 3u);
+  for (int i = 0; i < 3; ++i) OpenNth(0);
+  Step();
+  EXPECT_EQ(counted_.requests, 1u);
+  EXPECT_GT(counted_.blocked, 0u);
+  char filler[4096];
+  while (recv(client.fd(), filler, sizeof(filler), MSG_DONTWAIT) > 0) {
+  }
+  EXPECT_TRUE(net::Eventually([&] {
+    Step();
+    while (!slow_.empty()) OpenNth(0);
+    return counted_.requests == 4;
+  }));
+  kernel_->Wait(0, &woken_);
+  for (int i = 0; i < 3; ++i) ExpectAnswer(&client, i, /*in_header=*/false);
 }
 
 // A client with much to ask has its share of each round, and no more.

@@ -205,7 +205,11 @@ class Client {
       if (errno != EAGAIN) return;  // the server has hung up already
       // Small pieces fill a socket too. The server may wait for us to read, before it reads on.
       pollfd either{socket_.get(), POLLIN | POLLOUT, 0};
-      CHECK_GT(poll(&either, 1, 20'000), 0) << "the server neither reads nor answers";
+      int ready;
+      do {
+        ready = poll(&either, 1, 20'000);
+      } while (ready < 0 && errno == EINTR);  // libFuzzer looks at its clock
+      CHECK_GT(ready, 0) << "the server neither reads nor answers; " << what;
       if ((either.revents & POLLIN) != 0 && !ReadSome()) return;
     }
   }
