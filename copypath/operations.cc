@@ -2,6 +2,7 @@
 #include "copypath/operations.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -117,6 +118,21 @@ Outcome CommitPut(const Operand& operand, storage::NewObject* object) {
     std::optional<Outcome> outcome = StepCommitPut(operand, object);
     if (outcome.has_value()) return *std::move(outcome);
   }
+}
+
+Outcome PutWhole(const Operand& operand, absl::string_view body) {
+  absl::StatusOr<std::unique_ptr<storage::NewObject>> object = BeginPut(operand);
+  if (!object.ok()) return Failed(operand, object.status());
+  if (const absl::Status room = (*object)->Extend(body.size()); !room.ok())
+    return Failed(operand, room);
+  for (size_t written = 0; written < body.size();) {
+    const ssize_t some = pwrite((*object)->fd(), body.data() + written, body.size() - written,
+                                static_cast<off_t>(written));
+    if (some < 0 && errno == EINTR) continue;
+    if (some <= 0) return Failed(operand, BodyError(operand, some == 0 ? ENOSPC : errno));
+    written += static_cast<size_t>(some);
+  }
+  return CommitPut(operand, object->get());
 }
 
 absl::Status BodyError(const Operand& operand, int error) {

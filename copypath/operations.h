@@ -16,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "net/foreign_fd.h"
 #include "net/peer_credentials.h"
 #include "protocol/capabilities.h"
@@ -67,6 +68,8 @@ absl::StatusOr<std::unique_ptr<storage::NewObject>> BeginPut(const Operand& oper
 std::optional<Outcome> StepCommitPut(const Operand& operand, storage::NewObject* object);
 // All pieces.
 Outcome CommitPut(const Operand& operand, storage::NewObject* object);
+// All of it, where the whole body is here.
+Outcome PutWhole(const Operand& operand, absl::string_view body);
 // What went wrong when a part of the body was written: UNAVAILABLE when there is no room.
 absl::Status BodyError(const Operand& operand, int error);
 

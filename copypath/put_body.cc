@@ -37,7 +37,9 @@ size_t PutBody::Take(absl::string_view input, absl::Status* error) {
       filling_.bytes.reset(new char[filling_.room]);
     }
     const size_t bytes = std::min(piece.data.size(), filling_.room - filling_.size);
-    if (*error = object_->Extend(bytes); !error->ok()) break;
+    if (object_ != nullptr) {
+      if (*error = object_->Extend(bytes); !error->ok()) break;
+    }
     memcpy(filling_.bytes.get() + filling_.size, piece.data.data(), bytes);
     filling_.size += bytes;
     taken += bytes;
@@ -51,7 +53,8 @@ size_t PutBody::Take(absl::string_view input, absl::Status* error) {
 
 // Whether what is there is to be written now.
 bool PutBody::MayWrite() const {
-  return filling_.size > 0 && (filling_.size == filling_.room || body_.ended());
+  return object_ != nullptr && filling_.size > 0 &&
+         (filling_.size == filling_.room || body_.ended());
 }
 
 void PutBody::BeginWrite() {

@@ -1,6 +1,6 @@
 // The body of a PUT on its way to its file, through two buffers: one fills while the other is
 // written. So a connection needs no thread while its client sends, and a client that sends faster
-// than the disk writes has to wait.
+// than the disk writes has to wait. A small one is gathered instead, and stored in one go.
 //
 // Invariant: bytes are written in the order in which they came, one write at a time.
 #pragma once
@@ -48,6 +48,10 @@ inline absl::Status UnsoundBody(const char* why) {
 // One thread's.
 class PutBody : private Write {
  public:
+  // Up to so many bytes a body may be gathered: what a thread writes at once costs less than to
+  // begin the object, to write it and to commit it each by themselves.
+  static constexpr uint64_t kGatheredMax = 64 * 1024;
+
   // body: none of which has come. written: a write has ended: with an errno, or 0, and then the
   // next may have begun. closer: closes an object that was not finished, which may take its time.
   // writer and closer outlive this.
@@ -57,7 +61,8 @@ class PutBody : private Write {
   // Not while writing().
   ~PutBody() override;
 
-  // What it is written to; before Take().
+  // What it is written to; before Take(), unless it is to be gathered: a body of a known length, of
+  // at most kGatheredMax.
   void set_object(std::shared_ptr<storage::NewObject> object) { object_ = std::move(object); }
   storage::NewObject* object() const { return object_.get(); }
   // The object is finished, or given up.
@@ -72,8 +77,12 @@ class PutBody : private Write {
   // Some of it has to come yet.
   bool awaited() const { return !body_.ended(); }
   bool writing() const { return writing_; }
-  // All of it has come, and is in the file.
-  bool done() const { return body_.ended() && !writing_ && filling_.size == 0; }
+  // All of it has come, and is in the file, or gathered.
+  bool done() const {
+    return body_.ended() && !writing_ && (filling_.size == 0 || object_ == nullptr);
+  }
+  // What has been gathered.
+  absl::string_view gathered() const { return {filling_.bytes.get(), filling_.size}; }
   // No room until a write has ended.
   bool full() const {
     return writing_ && filling_.bytes != nullptr && filling_.size == filling_.room;

@@ -62,6 +62,7 @@ void Operation::Start() {
   if (step_ != Step::kWaiting) return;
   switch (operand_.request.mode) {
     case Mode::kPut:
+      if (Gathers()) return BeginBody();
       return Run(Step::kBeginning, [this] {
         absl::StatusOr<std::unique_ptr<storage::NewObject>> object = BeginPut(operand_);
         begun_ = object.status();
@@ -92,6 +93,16 @@ void Operation::Start() {
   }
 }
 
+// Whether the body is gathered before anything is begun. Not where its sender waits to be asked for
+// it, nor where it may be at fault already: that is answered by a job, for Start() may not end
+// this.
+bool Operation::Gathers() const {
+  const std::optional<uint64_t> length = session::LengthOf(operand_.request);
+  return length.has_value() && *length <= copypath::PutBody::kGatheredMax &&
+         session::Invitation(operand_.request).empty() && !session_->fds_at.has_value() &&
+         (!session_->peer_done || session_->unread.size() >= *length);
+}
+
 void Operation::OnJobEnded() {
   job_in_flight_ = false;
   if (!connection_->GoesOn()) return;
@@ -100,6 +111,10 @@ void Operation::OnJobEnded() {
     return connection_->FinishOperation(std::move(outcome_));
   }
   if (!begun_.ok()) return Fail(begun_);
+  BeginBody();
+}
+
+void Operation::BeginBody() {
   step_ = Step::kBody;
   pace_ = copypath::BodyPace(*session_->limits);
   connection_->UpdateDeadline(/*progress=*/true);
@@ -139,6 +154,12 @@ void Operation::TakeBody(absl::string_view input) {
 }
 
 void Operation::Commit() {
+  if (body_.object() == nullptr) {
+    return Run(Step::kFinishing, [this] {
+      outcome_ = PutWhole(operand_, body_.gathered());
+      return true;
+    });
+  }
   Run(
       Step::kFinishing,
       [this] {

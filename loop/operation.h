@@ -55,12 +55,14 @@ class Operation {
  private:
   enum class Step : uint8_t {
     kWaiting,    // for earlier answers, or until a piece of its own has gone
-    kBeginning,  // OP_PUT: the pool makes the object
-    kBody,       // OP_PUT: it comes and is written
+    kBeginning,  // OP_PUT: the pool makes the object, unless the body is gathered first
+    kBody,       // OP_PUT: it comes and is written, or gathered
     kFinishing,  // the pool does it
   };
 
   void Run(Step step, std::function<bool()> work, bool is_long = false);
+  bool Gathers() const;
+  void BeginBody();
   void OnJobEnded();
   void OnBodyWritten(int error);
   void Commit();

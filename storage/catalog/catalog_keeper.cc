@@ -26,6 +26,9 @@ constexpr absl::Duration kPauseMin = absl::Milliseconds(100);
 // due for a reason.
 constexpr int kRest = 9;
 constexpr int64_t kSecondNs = 1'000'000'000;
+// How long what follows on a change is gathered: who stores thousands of objects a second is not to
+// wake this thread for each, and the kernel keeps some 16,000 events meanwhile.
+constexpr int kGatherMs = 10;
 // Of the paths of directories that cannot be watched. Beyond that all of the tree is looked at,
 // rather than those.
 constexpr size_t kUnwatchedBytesMax = 32 * 1024 * 1024;
@@ -71,9 +74,14 @@ void CatalogKeeper::Run() {
 
 void CatalogKeeper::Sleep() {
   const int64_t until_ns = std::min({rescan_at_ns_, upkeep_at_ns_, second_at_ns_});
+  int sleep_ms = net::SleepMs(until_ns, net::NowNs());
   // poll(2) ignores a descriptor of -1
   pollfd polled[] = {{wake_.fd(), POLLIN, 0}, {watch_.fd(), POLLIN, 0}};
-  poll(polled, 2, net::SleepMs(until_ns, net::NowNs()));
+  if (std::exchange(took_changes_, false)) {
+    polled[1].fd = -1;
+    sleep_ms = sleep_ms < 0 ? kGatherMs : std::min(sleep_ms, kGatherMs);
+  }
+  poll(polled, 2, sleep_ms);
   wake_.Clear();  // what it was for is in stop_ or woken_
 }
 
@@ -122,6 +130,10 @@ void CatalogKeeper::TakeChanges() {
           "the kernel had more changes to report than it keeps (fs.inotify.max_queued_events)");
       return;
     }
+    took_changes_ = took_changes_ || !changes.empty();
+    // One store is told of several times.
+    std::sort(changes.begin(), changes.end());
+    changes.erase(std::unique(changes.begin(), changes.end()), changes.end());
     for (TreeWatch::Change& change : changes) {
       if (!change.directory) {
         options_.feed->Refresh(change.path);

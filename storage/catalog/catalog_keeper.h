@@ -94,6 +94,7 @@ class CatalogKeeper {
   std::set<std::string> unwatched_;  // directories; as many as fit
   size_t unwatched_bytes_ = 0;       // of their paths
   bool unwatched_lost_ = false;      // some did not fit: all are to be looked at
+  bool took_changes_ = false;        // since it slept last
   bool said_full_ = false;
   bool said_unwatched_ = false;
   // what is to be visited holds, or held, the root, and all below it follows

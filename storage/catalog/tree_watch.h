@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <compare>
 #include <cstddef>
 #include <map>
 #include <string>
@@ -41,6 +42,7 @@ class TreeWatch {
   struct Change {
     std::string path;
     bool directory = false;  // it is or was one
+    auto operator<=>(const Change&) const = default;
   };
   // Takes what has come, some hundred events at most, without waiting; none: the end for now.
   // False: the kernel had more than it keeps, and some were lost. Then nothing is watched any more,

@@ -2,7 +2,9 @@
 // an ETAG is used only if the file's times show that it has not changed since.
 #include "storage/tree/attributes.h"
 
+#include <endian.h>
 #include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -10,9 +12,13 @@
 #include <algorithm>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "net/clock.h"
 #include "net/errno_status.h"
 #include "storage/tree/disk_error.h"
@@ -31,6 +37,65 @@ constexpr size_t kValueMax = 256;
 constexpr int64_t kInstantNs = 20'000'000;
 // How often it is kept anew where the instant was over before the work was done.
 constexpr int kAttemptsMax = 8;
+
+// What is kept: an etag, and what the file was when it had that content.
+struct Kept {
+  std::string etag;
+  uint64_t size = 0;
+  int64_t mtime_ns = 0;
+  int64_t kept_ns = 0;  // when that was
+};
+
+// A hash of ours is kept in 41 bytes: they have room in an inode of 256 bytes (ext4, xfs), beside
+// the attribute's name. Text does not, and then every object takes a block more, which is to be
+// allocated, written and freed. What is kept of other etags is text, as all once were.
+constexpr absl::string_view kHashPrefix = "xxh3-";
+constexpr size_t kHashBytes = 16;
+constexpr char kCompact = '\1';  // begins no etag
+constexpr size_t kCompactBytes = 1 + kHashBytes + 3 * sizeof(uint64_t);
+
+// The bytes of `etag`, if it is such a hash.
+std::optional<std::string> HashOf(absl::string_view etag) {
+  if (!absl::ConsumePrefix(&etag, kHashPrefix) || etag.size() != 2 * kHashBytes ||
+      !std::all_of(etag.begin(), etag.end(), [](char c) {
+        return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
+      }))
+    return std::nullopt;
+  return absl::HexStringToBytes(etag);
+}
+
+std::string Encode(const Kept& kept) {
+  const std::optional<std::string> hash = HashOf(kept.etag);
+  if (!hash.has_value()) {
+    return absl::StrCat(kept.etag, " ", kept.size, " ", kept.mtime_ns, " ", kept.kept_ns);
+  }
+  std::string value = absl::StrCat(absl::string_view(&kCompact, 1), *hash);
+  for (const uint64_t number :
+       {kept.size, static_cast<uint64_t>(kept.mtime_ns), static_cast<uint64_t>(kept.kept_ns)}) {
+    const uint64_t little = htole64(number);
+    value.append(reinterpret_cast<const char*>(&little), sizeof(little));
+  }
+  return value;
+}
+
+std::optional<Kept> Decode(absl::string_view value) {
+  Kept kept;
+  if (value.size() == kCompactBytes && value[0] == kCompact) {
+    uint64_t numbers[3];
+    memcpy(numbers, &value[1 + kHashBytes], sizeof(numbers));
+    kept.etag = absl::StrCat(kHashPrefix, absl::BytesToHexString(value.substr(1, kHashBytes)));
+    kept.size = le64toh(numbers[0]);
+    kept.mtime_ns = static_cast<int64_t>(le64toh(numbers[1]));
+    kept.kept_ns = static_cast<int64_t>(le64toh(numbers[2]));
+    return kept;
+  }
+  const std::vector<absl::string_view> parts = absl::StrSplit(value, ' ');
+  if (parts.size() != 4 || !absl::SimpleAtoi(parts[1], &kept.size) ||
+      !absl::SimpleAtoi(parts[2], &kept.mtime_ns) || !absl::SimpleAtoi(parts[3], &kept.kept_ns))
+    return std::nullopt;
+  kept.etag = std::string(parts[0]);
+  return kept;
+}
 
 std::optional<std::string> Get(int fd, const char* name) {
   char value[kValueMax];
@@ -100,8 +165,8 @@ bool KeepContentEtag(int fd, const std::string& etag) {
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     // The clock of the kernel's own stamps, which is behind the exact one: the ctime is never
     // earlier than this.
-    const std::string value = absl::StrCat(etag, " ", before->size, " ", before->mtime_ns, " ",
-                                           net::NowNs(CLOCK_REALTIME_COARSE));
+    const std::string value =
+        Encode({etag, before->size, before->mtime_ns, net::NowNs(CLOCK_REALTIME_COARSE)});
     if (fsetxattr(fd, kEtag, value.data(), value.size(), 0) != 0) return false;
     const std::optional<ObjectInfo> info = TimesOf(fd);
     if (!info.has_value() || info->size != before->size || info->mtime_ns != before->mtime_ns)
@@ -114,20 +179,14 @@ bool KeepContentEtag(int fd, const std::string& etag) {
 std::optional<std::string> KnownContentEtag(int fd, const ObjectInfo& info) {
   const std::optional<std::string> value = Get(fd, kEtag);
   if (!value.has_value()) return std::nullopt;
-  const std::vector<std::string> parts = absl::StrSplit(*value, ' ');
-  uint64_t size;
-  int64_t mtime_ns, kept_ns;
-  if (parts.size() != 4 || !absl::SimpleAtoi(parts[1], &size) ||
-      !absl::SimpleAtoi(parts[2], &mtime_ns) || !absl::SimpleAtoi(parts[3], &kept_ns)) {
-    return std::nullopt;
-  }
+  const std::optional<Kept> kept = Decode(*value);
   // Whoever may write to the file may have put anything there.
-  if (!MayBeEtag(parts[0])) return std::nullopt;
+  if (!kept.has_value() || !MayBeEtag(kept->etag)) return std::nullopt;
   int64_t since_ns;  // others may have set any number
-  const bool same = size == info.size && mtime_ns == info.mtime_ns &&
-                    !__builtin_sub_overflow(info.ctime_ns, kept_ns, &since_ns) && since_ns >= 0 &&
-                    since_ns <= kInstantNs;
-  return same ? std::optional<std::string>(parts[0]) : std::nullopt;
+  const bool same = kept->size == info.size && kept->mtime_ns == info.mtime_ns &&
+                    !__builtin_sub_overflow(info.ctime_ns, kept->kept_ns, &since_ns) &&
+                    since_ns >= 0 && since_ns <= kInstantNs;
+  return same ? std::optional<std::string>(kept->etag) : std::nullopt;
 }
 
 }  // namespace objmapper::storage
