@@ -2,7 +2,6 @@
 #include "copypath/operations.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -121,17 +120,13 @@ Outcome CommitPut(const Operand& operand, storage::NewObject* object) {
 }
 
 Outcome PutWhole(const Operand& operand, absl::string_view body) {
-  absl::StatusOr<std::unique_ptr<storage::NewObject>> object = BeginPut(operand);
+  storage::PutAttributes attributes = AttributesOf(operand);
+  attributes.at_hand = true;
+  const absl::StatusOr<std::unique_ptr<storage::NewObject>> object =
+      operand.store->Begin(operand.uri, body.size(), attributes);
   if (!object.ok()) return Failed(operand, object.status());
-  if (const absl::Status room = (*object)->Extend(body.size()); !room.ok())
-    return Failed(operand, room);
-  for (size_t written = 0; written < body.size();) {
-    const ssize_t some = pwrite((*object)->fd(), body.data() + written, body.size() - written,
-                                static_cast<off_t>(written));
-    if (some < 0 && errno == EINTR) continue;
-    if (some <= 0) return Failed(operand, BodyError(operand, some == 0 ? ENOSPC : errno));
-    written += static_cast<size_t>(some);
-  }
+  if (const absl::Status written = (*object)->WriteWhole(body); !written.ok())
+    return Failed(operand, written);
   return CommitPut(operand, object->get());
 }
 

@@ -9,10 +9,6 @@
 #include <utility>
 
 namespace objmapper::copypath {
-namespace {
-// Of each of the two buffers. Large enough that a write costs little more than its copy.
-constexpr size_t kBufferBytes = 256 * 1024;
-}  // namespace
 
 PutBody::~PutBody() {
   DCHECK(!writing_);

@@ -48,9 +48,11 @@ inline absl::Status UnsoundBody(const char* why) {
 // One thread's.
 class PutBody : private Write {
  public:
+  // Of each of the two buffers: large enough that a write costs little more than its copy.
+  static constexpr size_t kBufferBytes = 256 * 1024;
   // Up to so many bytes a body may be gathered: what a thread writes at once costs less than to
   // begin the object, to write it and to commit it each by themselves.
-  static constexpr uint64_t kGatheredMax = 64 * 1024;
+  static constexpr uint64_t kGatheredMax = kBufferBytes;
 
   // body: none of which has come. written: a write has ended: with an errno, or 0, and then the
   // next may have begun. closer: closes an object that was not finished, which may take its time.

@@ -17,7 +17,15 @@ constexpr size_t kPieceBytes = 1024 * 1024;
 constexpr uint64_t kStepBytes = 64 * 1024 * 1024;
 constexpr int kStepPieces = 4096;
 constexpr size_t kZeros = 64 * 1024;
+
+std::string TextOf(const XXH128_hash_t& hash) {
+  return absl::StrFormat("xxh3-%016x%016x", hash.high64, hash.low64);
+}
 }  // namespace
+
+std::string ContentEtagOf(absl::string_view content) {
+  return TextOf(XXH3_128bits(content.data(), content.size()));
+}
 
 void ContentHash::Free::operator()(XXH3_state_s* state) const { XXH3_freeState(state); }
 
@@ -78,8 +86,7 @@ absl::StatusOr<bool> ContentHash::Step() {
     if (got < 0) return net::ErrnoToStatus(errno, "read");
     if (got == 0) {
       if (at_ != size_) break;
-      const XXH128_hash_t hash = XXH3_128bits_digest(state_.get());
-      etag_ = absl::StrFormat("xxh3-%016x%016x", hash.high64, hash.low64);
+      etag_ = TextOf(XXH3_128bits_digest(state_.get()));
       return true;
     }
     XXH3_128bits_update(state_.get(), piece_.get(), static_cast<size_t>(got));

@@ -18,10 +18,14 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 struct XXH3_state_s;
 
 namespace objmapper::storage {
+
+// Of what is in memory.
+std::string ContentEtagOf(absl::string_view content);
 
 class ContentHash {
  public:

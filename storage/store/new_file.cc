@@ -37,12 +37,15 @@ absl::Status FileError(int error, const char* what) {
 
 }  // namespace
 
-absl::StatusOr<NewFile> NewFile::Make(int directory, const std::string& name) {
-  net::UniqueFd fd(openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, kMode));
-  if (fd.valid()) return NewFile(std::move(fd), net::UniqueFd(), name, "");
-  // EISDIR: a kernel or file system that does not know O_TMPFILE sees a directory to be written
-  // (open(2)).
-  if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) return FileError(errno, "open");
+absl::StatusOr<NewFile> NewFile::Make(int directory, const std::string& name, bool replaces) {
+  net::UniqueFd fd;
+  if (!replaces) {
+    fd.Reset(openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, kMode));
+    if (fd.valid()) return NewFile(std::move(fd), net::UniqueFd(), name, "");
+    // EISDIR: a kernel or file system that does not know O_TMPFILE sees a directory to be written
+    // (open(2)).
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) return FileError(errno, "open");
+  }
   net::UniqueFd named_in(fcntl(directory, F_DUPFD_CLOEXEC, 0));
   if (!named_in.valid()) return FileError(errno, "dup");
   std::string reserved = NewReservedName();

@@ -6,9 +6,9 @@
 //
 // It is made without a name (O_TMPFILE) and linked. A name that is taken cannot be linked over, so
 // there it gets a reserved name first (reserved_name.h) and is renamed: who opens the name finds
-// the old file or the new one, never none. Where the file system has no O_TMPFILE it has a reserved
-// name from the start. One that dies unpublished is gone. Source: open(2), O_TMPFILE; linkat(2);
-// rename(2).
+// the old file or the new one, never none. Where the file system has no O_TMPFILE, or it is to be
+// so, it has a reserved name from the start. One that dies unpublished is gone. Source: open(2),
+// O_TMPFILE; linkat(2); rename(2).
 #pragma once
 
 #include <string>
@@ -22,8 +22,11 @@ namespace objmapper::storage {
 class NewFile {
  public:
   // directory: borrowed, where it will be; O_PATH will do. name: one component, not reserved.
+  // replaces: another has the name, and this one is published in a moment: a reserved name from the
+  // start saves two links then, and a killed process leaves it behind in that moment only.
   // NOT_FOUND: the directory has been removed. UNAVAILABLE: no room. Else as ErrnoToStatus.
-  static absl::StatusOr<NewFile> Make(int directory, const std::string& name);
+  static absl::StatusOr<NewFile> Make(int directory, const std::string& name,
+                                      bool replaces = false);
   NewFile(NewFile&&) = default;
   NewFile& operator=(NewFile&&) = delete;
   ~NewFile();

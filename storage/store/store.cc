@@ -141,6 +141,19 @@ class Incoming : public NewObject {
   }
   bool replaced() const override { return replaced_; }
 
+  absl::Status WriteWhole(absl::string_view bytes) override {
+    if (absl::Status fits = Extend(bytes.size()); !fits.ok()) return fits;
+    for (size_t done = 0; done < bytes.size();) {
+      const ssize_t written = TEMP_FAILURE_RETRY(
+          pwrite(fd(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(done)));
+      // A disk that takes nothing and says no error is a full one.
+      if (written <= 0) return DiskError(written == 0 ? ENOSPC : errno, What("write", uri_));
+      done += static_cast<size_t>(written);
+    }
+    etag_ = ContentEtagOf(bytes);  // without reading it again
+    return absl::OkStatus();
+  }
+
   absl::StatusOr<bool> Prepare() override {
     if (etag_.has_value()) return true;
     if (!hash_.has_value()) {
@@ -285,15 +298,18 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri,
     absl::StatusOr<Parent> parent = MakeParents(*options_.tree, path, &attributes.kept_folders);
     if (!parent.ok()) return About(What("store", uri), parent.status());
     struct stat status;
-    if (fstatat(parent->directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-        S_ISDIR(status.st_mode) &&
+    const bool there =
+        fstatat(parent->directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+    if (there && S_ISDIR(status.st_mode) &&
         // Empty ones that a store has made are no part of an object's way, but what is left of one:
         // by a put or a delete that was killed.
         !PruneBelow(parent->directory.get(), name)) {
       return absl::AlreadyExistsError(
           absl::StrCat(What("store", uri), ": a directory has this name"));
     }
-    absl::StatusOr<NewFile> file = NewFile::Make(parent->directory.get(), name);
+    absl::StatusOr<NewFile> file =
+        NewFile::Make(parent->directory.get(), name,
+                      /*replaces=*/attributes.at_hand && there && S_ISREG(status.st_mode));
     if (absl::IsNotFound(file.status())) continue;
     if (!file.ok()) {
       if (parent->made) PruneParents(*options_.tree, path, attributes.kept_folders);

@@ -57,6 +57,8 @@ struct PutAttributes {
   // who sends it, as far as it counts as one (Session::PeerKey()); empty: nobody in particular
   std::string peer;
   Condition condition;
+  // All of it is here, and written at once (NewObject::WriteWhole()).
+  bool at_hand = false;
 };
 
 // An object that is being stored, invisible until Commit(). One thread's at a time. One that dies
@@ -73,6 +75,9 @@ class NewObject {
   // say size() or less. Takes the room for them; never waits but for a moment. UNAVAILABLE: there
   // is none (DiskLimits::Room::Extend()), or a file may not be so large.
   virtual absl::Status Extend(uint64_t bytes) = 0;
+  // Extend() and the writing in one, where all of it is in memory. Errors as those of Extend() and
+  // Commit().
+  virtual absl::Status WriteWhole(absl::string_view bytes) = 0;
   // A piece, of some milliseconds, of what Commit() has to do once all has been written: true when
   // no more is left of it than what cannot be cut in pieces (the disk's own work). Commit() does
   // what is left, so nobody needs to call this. Errors as Commit().

@@ -48,6 +48,7 @@ struct Object : storage::NewObject {
     room -= bytes;
     return absl::OkStatus();
   }
+  absl::Status WriteWhole(absl::string_view bytes) override { return Extend(bytes.size()); }
   absl::StatusOr<bool> Prepare() override { return true; }
   absl::Status Commit() override { return absl::OkStatus(); }
   bool replaced() const override { return false; }
@@ -89,6 +90,29 @@ TEST_F(PutBodyTest, TheFileHasTheBody) {
   }
   EXPECT_FALSE(body->awaited());
   EXPECT_TRUE(writer_.file == content);
+}
+
+// A small one without an object is gathered, whatever pieces it comes in, and nothing is written;
+// not a byte behind it is taken.
+TEST_F(PutBodyTest, Gathers) {
+  const std::string content = Pattern(100'000, 5);
+  const std::string input = content + "what comes behind";
+  const auto body = Make(content.size());
+  body->DropObject();
+  size_t taken = 0;
+  for (int pieces = 0; !body->done(); ++pieces) {
+    ASSERT_LT(pieces, 100);
+    taken += body->Take(absl::string_view(input).substr(taken, 7'000), &error_);
+    ASSERT_TRUE(error_.ok()) << error_;
+    EXPECT_FALSE(body->writing());
+    EXPECT_FALSE(body->full());
+  }
+  EXPECT_EQ(taken, content.size());
+  EXPECT_TRUE(body->gathered() == content);
+  const auto empty = Make(0);
+  empty->DropObject();
+  EXPECT_TRUE(empty->done());
+  EXPECT_EQ(empty->gathered(), "");
 }
 
 // A body in chunks, whose end comes by itself and finds a buffer half full.

@@ -365,6 +365,34 @@ TEST_F(StoreTest, KnowsTheContentsEtag) {
   EXPECT_NE(EtagOf(fd.get(), *info, Tier::kDisk), kept);
 }
 
+// What is at hand is written at once, over what has its name or not: the same object comes of it,
+// and nothing beside it; one that is given up leaves nothing.
+TEST_F(StoreTest, WritesWhatIsAtHand) {
+  const std::string content(100'000, 'x');
+  ASSERT_TRUE(Put("by_parts", content).ok());
+  PutAttributes attributes;
+  attributes.at_hand = true;
+  for (const bool replaced : {false, true, true}) {
+    const auto object = store_->Begin("whole", content.size(), attributes);
+    ASSERT_TRUE(object.ok()) << object.status();
+    ASSERT_TRUE((*object)->WriteWhole(content).ok());
+    ASSERT_TRUE((*object)->Commit().ok());
+    EXPECT_EQ((*object)->replaced(), replaced);
+  }
+  ExpectContent("whole", content);
+  const absl::StatusOr<Description> parts = tree_->Describe("by_parts", Wait::kMayBlock);
+  const absl::StatusOr<Description> whole = tree_->Describe("whole", Wait::kMayBlock);
+  ASSERT_TRUE(parts.ok() && whole.ok());
+  EXPECT_EQ(whole->etag, parts->etag);
+  {
+    const auto given_up = store_->Begin("whole", 5, attributes);
+    ASSERT_TRUE(given_up.ok());
+    ASSERT_TRUE((*given_up)->WriteWhole("other").ok());
+  }
+  ExpectContent("whole", content);
+  EXPECT_EQ(Names(), (std::set<std::string>{"by_parts", "whole"}));
+}
+
 // What is kept of our own etags has room in an inode; what older servers kept, as text, is read on.
 TEST_F(StoreTest, KeptEtagsAreShort) {
   ASSERT_TRUE(Put("one", "bytes").ok());
