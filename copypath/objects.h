@@ -7,7 +7,8 @@
 //   objects.Done(work, now_ns);            // the loop, for each work that was posted
 //
 // Invariant: the owner's thread never waits for a disk. What is not in the kernel's caches is
-// opened and read by the threads of a pool, and whoever wants it waits in the meantime.
+// opened and read by the threads of a pool, and whoever wants it waits in the meantime; so does who
+// wants what is brought from elsewhere (storage/tree/remote.h), for which no thread waits at all.
 //
 // One thread's, but for `post`.
 #pragma once
@@ -15,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
@@ -81,6 +83,7 @@ class Objects {
 
  private:
   void BeginLoading(const ObjectRef& object);
+  void Fetch(Work* work, const std::string& uri);
 
   const Options options_;
   const std::function<void(Work*)> post_;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "storage/tree/remote.h"
 #include "storage/tree/slow_opens.h"
 
 namespace objmapper::fdpass {
@@ -93,6 +94,8 @@ absl::StatusOr<Passable> Opener::Take(Opening* opening, absl::string_view uri, i
   if (shared_.has_value() && !slow.any()) {
     absl::StatusOr<std::shared_ptr<const storage::OpenedObject>> shared =
         shared_->Open(uri, now_ns);
+    if (storage::MayBeFetched(*options_.tree, uri, shared.status()))
+      return absl::UnavailableError("it may be elsewhere");
     if (!shared.ok()) return std::move(shared).status();
     Passable passable;
     passable.info = (*shared)->info;
@@ -120,18 +123,34 @@ void Opener::Drop(Opening* opening) {
 
 uint64_t Opener::OpenApart(absl::string_view uri) {
   const uint64_t ticket = ++last_ticket_;
-  options_.run_slowly([apart = apart_, tree = options_.tree, ticket, uri = std::string(uri)] {
+  options_.run_slowly([apart = apart_, tree = options_.tree, run = options_.run_slowly, ticket,
+                       uri = std::string(uri)] {
     absl::StatusOr<storage::OpenedObject> object = absl::UnknownError("not opened yet");
     {
       const storage::SlowOpens::Elsewhere elsewhere(&tree->slow_opens());
       object = tree->OpenObject(uri, storage::Wait::kMayBlock);
     }
-    const net::MutexLock lock(&apart->mutex);
-    if (apart->wake == nullptr) return;
-    apart->opened.emplace_back(ticket, std::move(object));
-    apart->wake();
+    if (!storage::MayBeFetched(*tree, uri, object.status()))
+      return apart->Tell(ticket, std::move(object));
+    // No thread waits for what comes from afar.
+    tree->remote()->Bring(uri, [apart, tree, run, ticket, uri](absl::Status brought) {
+      if (!brought.ok()) return apart->Tell(ticket, std::move(brought));
+      run([apart, tree, ticket, uri] {
+        absl::StatusOr<storage::OpenedObject> object =
+            tree->OpenObject(uri, storage::Wait::kMayBlock);
+        if (absl::IsNotFound(object.status())) object = storage::GoneAgain(uri);
+        apart->Tell(ticket, std::move(object));
+      });
+    });
   });
   return ticket;
+}
+
+void Opener::Apart::Tell(uint64_t ticket, absl::StatusOr<storage::OpenedObject> object) {
+  const net::MutexLock lock(&mutex);
+  if (wake == nullptr) return;
+  opened.emplace_back(ticket, std::move(object));
+  wake();
 }
 
 std::vector<Opener::Opened> Opener::TakeOpened() {

@@ -70,7 +70,8 @@ class Opener {
   // Closes what was opened for nobody.
   void Drop(Opening* opening);
 
-  // Has the object opened by a thread that may wait. A ticket: not 0.
+  // Has the object opened by a thread that may wait, or brought from elsewhere first
+  // (storage/tree/remote.h). A ticket: not 0.
   uint64_t OpenApart(absl::string_view uri);
   using Opened = std::pair<uint64_t, absl::StatusOr<storage::OpenedObject>>;
   std::vector<Opened> TakeOpened();
@@ -90,6 +91,8 @@ class Opener {
   int64_t took_ns_ = 0;  // the opens of this round, if that is to be noted
   // What has been opened apart; whoever opens may outlive the worker.
   struct Apart {
+    void Tell(uint64_t ticket, absl::StatusOr<storage::OpenedObject> object);
+
     net::Mutex mutex;
     std::function<void()> wake GUARDED_BY(mutex);  // null: the worker has gone
     std::vector<Opened> opened GUARDED_BY(mutex);

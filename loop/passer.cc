@@ -13,6 +13,7 @@
 #include "loop/files_to_pass.h"
 #include "loop/loop.h"
 #include "net/scm_rights.h"
+#include "storage/tree/remote.h"
 
 namespace objmapper::loop {
 namespace {
@@ -159,6 +160,10 @@ bool Passer::AddFd(Answer* answer, net::UniqueFd fd) {
                                    ? storage::Wait::kMayBlock
                                    : storage::Wait::kCachedOnly;
     opened = files_->OpenToPass(answer->text, loop_->now_ns(), wait);
+    // Why it could not be brought here says more than that it is not here.
+    if (answer->object && answer->object->state() == copypath::CachedObject::State::kFailed &&
+        storage::MayBeFetched(*loop_->options().tree, answer->text, opened.status()))
+      opened = answer->object->error();
   }
   if (absl::IsUnavailable(opened.status()) && !apart && files_->opens_slowly()) {
     answer->object = loop_->objects()->OpenApart(answer->text);

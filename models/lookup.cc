@@ -28,16 +28,18 @@ Found FindForStat(const protocol::Request& request, const Options& options) {
   return found;
 }
 
-// Where opening takes long, somebody takes this thread's place meanwhile.
+// Where opening takes long, or the object comes from elsewhere, somebody takes this thread's place
+// meanwhile.
 absl::StatusOr<storage::OpenedObject> Open(absl::string_view uri, const Context& context) {
   const storage::Tree& tree = *context.options.tree;
-  if (context.stand_ins == nullptr || !tree.slow_opens().any())
-    return tree.OpenObject(uri, storage::Wait::kMayBlock);
+  const bool may_take_long = tree.slow_opens().any() || tree.remote() != nullptr;
+  if (context.stand_ins == nullptr || !may_take_long)
+    return tree.OpenObject(uri, storage::Wait::kMayFetch);
   absl::StatusOr<storage::OpenedObject> at_hand = tree.OpenObject(uri, storage::Wait::kCachedOnly);
   if (!absl::IsUnavailable(at_hand.status())) return at_hand;
   const StandIns::Waiting waiting(context.stand_ins);
   const storage::SlowOpens::Elsewhere elsewhere(&tree.slow_opens());
-  return tree.OpenObject(uri, storage::Wait::kMayBlock);
+  return tree.OpenObject(uri, storage::Wait::kMayFetch);
 }
 
 }  // namespace

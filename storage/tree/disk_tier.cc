@@ -161,8 +161,8 @@ absl::StatusOr<OpenedObject> DiskTier::OpenIn(int directory, absl::string_view n
   const int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | (seen_regular ? O_NOCTTY : kNeverBlock);
   const SlowOpens::Timer timer(slow_opens_.get());
   // openat(2) is the cheaper one, and a plain name needs no RESOLVE_BENEATH.
-  net::UniqueFd fd(wait == Wait::kMayBlock ? openat(directory, path, flags)
-                                           : OpenAt2(directory, path, flags, RESOLVE_CACHED));
+  net::UniqueFd fd(wait != Wait::kCachedOnly ? openat(directory, path, flags)
+                                             : OpenAt2(directory, path, flags, RESOLVE_CACHED));
   if (!fd.valid()) {
     const int error = errno;
     NoteFailure(timer, uri, wait);

@@ -30,7 +30,9 @@ bool IsDeeperThan(absl::string_view uri, size_t levels);
 // kMayBlock: the disk may be asked for directories and inodes.
 // kCachedOnly: answered from the kernel's caches or not at all (RESOLVE_CACHED), nor opened on a
 // file system where that is known to take long (slow_opens.h); for event loops.
-enum class Wait : uint8_t { kMayBlock, kCachedOnly };
+// kMayFetch: as kMayBlock, and for an object that is elsewhere (remote.h) until it is here; what
+// has no remote to ask takes it for kMayBlock.
+enum class Wait : uint8_t { kMayBlock, kCachedOnly, kMayFetch };
 
 // Thread-safe: any number of threads may call it at once. Movable.
 class DiskTier {

@@ -37,14 +37,26 @@ auto Tree::InBoth(absl::string_view uri, Ask ask, AskDisk ask_disk) const -> dec
   }
 }
 
+template <typename Ask, typename AskDisk>
+auto Tree::Everywhere(absl::string_view uri, Wait wait, Ask ask, AskDisk ask_disk) const
+    -> decltype(ask_disk()) {
+  auto result = InBoth(uri, ask, ask_disk);
+  if (wait == Wait::kMayBlock || !MayBeFetched(*this, uri, result.status())) return result;
+  if (wait == Wait::kCachedOnly) return absl::UnavailableError("it may be elsewhere");
+  if (absl::Status brought = BringNow(remote_, uri); !brought.ok()) return brought;
+  result = InBoth(uri, ask, ask_disk);
+  if (absl::IsNotFound(result.status())) return GoneAgain(uri);
+  return result;
+}
+
 absl::StatusOr<OpenedObject> Tree::OpenObject(absl::string_view uri, Wait wait) const {
-  return InBoth(
-      uri, [&] { return overlay_->Open(uri); }, [&] { return disk_.Open(uri, wait); });
+  return Everywhere(
+      uri, wait, [&] { return overlay_->Open(uri); }, [&] { return disk_.Open(uri, wait); });
 }
 
 absl::StatusOr<ObjectInfo> Tree::Stat(absl::string_view uri, Wait wait) const {
-  return InBoth(
-      uri, [&] { return overlay_->Stat(uri); }, [&] { return disk_.Stat(uri, wait); });
+  return Everywhere(
+      uri, wait, [&] { return overlay_->Stat(uri); }, [&] { return disk_.Stat(uri, wait); });
 }
 
 absl::StatusOr<Description> Tree::Describe(absl::string_view uri, Wait wait) const {
@@ -54,7 +66,7 @@ absl::StatusOr<Description> Tree::Describe(absl::string_view uri, Wait wait) con
     if (!info->ok()) return info->status();
     return storage::Describe(/*fd=*/-1, **info, Tier::kMemory);
   };
-  return InBoth(uri, in_memory, [&] { return disk_.Describe(uri, wait); });
+  return Everywhere(uri, wait, in_memory, [&] { return disk_.Describe(uri, wait); });
 }
 
 }  // namespace objmapper::storage

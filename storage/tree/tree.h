@@ -23,6 +23,7 @@
 #include "storage/tree/disk_tier.h"
 #include "storage/tree/object_info.h"
 #include "storage/tree/overlay.h"
+#include "storage/tree/remote.h"
 #include "storage/tree/root.h"
 #include "storage/tree/slow_opens.h"
 #include "storage/tree/use_marks.h"
@@ -54,7 +55,7 @@ class Tree {
   //   RESOURCE_EXHAUSTED  out of descriptors or memory (EMFILE, ENFILE, ENOMEM), or the tree was
   //                       being renamed all the time: try again
   //   UNAVAILABLE         kCachedOnly alone: the disk would have to be asked, or opening takes long
-  //                       there
+  //                       there; or it is not here, and may be elsewhere (remote.h)
   //   DATA_LOSS           the disk failed (EIO)
   //
   // Messages name the URI (escaped), never the root: they go out to clients.
@@ -83,6 +84,10 @@ class Tree {
   void SetOverlay(Overlay* overlay) { overlay_ = overlay; }
   Overlay* overlay() const { return overlay_; }
 
+  // Where else objects may be; outlives the tree; null: nowhere. Before threads share the tree.
+  void SetRemote(Remote* remote) { remote_ = remote; }
+  Remote* remote() const { return remote_; }
+
   // How often this server itself has changed what names mean (Store). Who remembers something of
   // the tree remembers this too, and asks again when it has grown: so a client that has been told
   // of its change never sees the time before it.
@@ -97,9 +102,14 @@ class Tree {
   // to the overlay in between is in neither at that moment, so it is looked for again.
   template <typename Ask, typename AskDisk>
   auto InBoth(absl::string_view uri, Ask ask, AskDisk ask_disk) const -> decltype(ask_disk());
+  // The same, and where there is none and `wait` allows it, elsewhere.
+  template <typename Ask, typename AskDisk>
+  auto Everywhere(absl::string_view uri, Wait wait, Ask ask, AskDisk ask_disk) const
+      -> decltype(ask_disk());
 
   DiskTier disk_;
   Overlay* overlay_ = nullptr;
+  Remote* remote_ = nullptr;
   std::unique_ptr<std::atomic<uint64_t>> changes_ = std::make_unique<std::atomic<uint64_t>>(0);
 };
 

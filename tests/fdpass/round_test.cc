@@ -17,6 +17,7 @@
 #include "session/tally.h"
 #include "storage/tree/slow_opens.h"
 #include "tests/fdpass/worker_fixture.h"
+#include "tests/storage/fake_remote.h"
 
 namespace objmapper::fdpass {
 namespace {
@@ -270,6 +271,68 @@ TEST_P(RoundTest, OpenedApartInAnyOrder) {
   kernel_->Wait(0, &woken_);
   for (int i = 0; i < 5; ++i) ExpectAnswer(&client, i, /*in_header=*/true);
   EXPECT_EQ(client.fds_waiting(), 0u);
+}
+
+// What is elsewhere is brought, and nobody else waits for it; on its own connection answers keep
+// their order. Trouble is never NOT_FOUND.
+TEST_P(RoundTest, BringsWhatIsElsewhere) {
+  ASSERT_EQ(mkdir((folder_.path() + "/far").c_str(), 0755), 0);
+  storage::FakeRemote remote(folder_.path());
+  tree_->SetRemote(&remote);
+  ClientEnd client = Connect();
+  ClientEnd other = Connect();
+  client.Send(RequestBytes(Dialect::kV2, {.mode = Mode::kFdPass, .uri = "far/a", .id = 0}) +
+              RequestBytes(Dialect::kV2, {.mode = Mode::kFdPass, .uri = Uri(1), .id = 1}) +
+              RequestBytes(Dialect::kV2, {.mode = Mode::kFdPass, .uri = "far/b", .id = 2}) +
+              RequestBytes(Dialect::kV2, {.mode = Mode::kFdPass, .uri = "far/c", .id = 3}));
+  // Whoever has a thread for it.
+  const auto go_on_until = [&](uint64_t answers) {
+    return net::Eventually([&] {
+      while (!slow_.empty()) OpenNth(0);
+      Step();
+      return counted_.requests == answers;
+    });
+  };
+  EXPECT_TRUE(net::Eventually([&] {
+    Step();
+    while (!slow_.empty()) OpenNth(0);
+    return remote.Asked() == std::vector<std::string>{"far/a", "far/b", "far/c"};
+  }));
+  EXPECT_EQ(counted_.requests, 0u);
+  other.Send(RequestBytes(Dialect::kV2, {.mode = Mode::kFdPass, .uri = Uri(0), .id = 0}));
+  EXPECT_TRUE(go_on_until(1));
+  kernel_->Wait(0, &woken_);
+  ExpectAnswer(&other, 0, /*in_header=*/true);
+  remote.End("far/b", absl::ResourceExhaustedError("the origin is out of order"));
+  remote.End("far/c", absl::NotFoundError("nor there"));
+  remote.Brought("far/a", Content(0));
+  EXPECT_TRUE(go_on_until(5));
+  kernel_->Wait(0, &woken_);
+  for (int i = 0; i < 2; ++i) ExpectAnswer(&client, i, /*in_header=*/true);
+  const session::ServerMessage trouble = client.Next();
+  EXPECT_TRUE(trouble.Refuses(Status::kUnavailable));
+  EXPECT_EQ(trouble.metadata.error, "the origin is out of order");
+  EXPECT_TRUE(client.Next().Refuses(Status::kNotFound));
+  EXPECT_EQ(client.fds_waiting(), 0u);
+}
+
+// A peer that leaves meanwhile is not waited for, and what comes for it is closed.
+TEST_P(RoundTest, WhoLeavesIsNotWaitedFor) {
+  ASSERT_EQ(mkdir((folder_.path() + "/far").c_str(), 0755), 0);
+  storage::FakeRemote remote(folder_.path());
+  tree_->SetRemote(&remote);
+  {
+    ClientEnd client = Connect();
+    client.Send(RequestBytes(Dialect::kV2, {.mode = Mode::kFdPass, .uri = "far/a", .id = 0}));
+    EXPECT_TRUE(net::Eventually([&] {
+      Step();
+      while (!slow_.empty()) OpenNth(0);
+      return !remote.Asked().empty();
+    }));
+  }
+  round_.reset();  // the worker ends
+  remote.Brought("far/a", "content");
+  while (!slow_.empty()) OpenNth(0);
 }
 
 // What was opened apart for a peer that takes no more is answered when it does.

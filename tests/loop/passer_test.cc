@@ -1,12 +1,15 @@
 // Descriptors that a loop passes itself, as a model's does, with the files that it opens for them.
 #include "loop/passer.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "tests/loop/loop_fixture.h"
+#include "tests/net/eventually.h"
+#include "tests/storage/fake_remote.h"
 
 namespace objmapper::loop {
 namespace {
@@ -112,6 +115,42 @@ TEST_P(PasserTest, WhatIsNotThere) {
   ExpectFd(&client, 1, /*in_header=*/true);
   EXPECT_TRUE(client.Next().Refuses(Status::kNotFound));
   ExpectFd(&client, 3, /*in_header=*/true);
+}
+
+// What is elsewhere is brought, for descriptors as for bytes; why it does not come is said, and is
+// never NOT_FOUND.
+TEST_P(PasserTest, BringsWhatIsElsewhere) {
+  ASSERT_EQ(mkdir(folder_.Path("far").c_str(), 0755), 0);
+  storage::FakeRemote remote(folder_.path());
+  Start();
+  tree_->SetRemote(&remote);
+  for (const Mode mode : {Mode::kFdPass, Mode::kCopy}) {
+    SCOPED_TRACE(static_cast<int>(mode));
+    ClientEnd client = Connect(Dialect::kV2, kInHeader);
+    const auto ask = [&](absl::string_view uri, uint32_t id) {
+      client.Send(RequestBytes(Dialect::kV2, {.mode = mode, .uri = uri, .id = id}));
+      EXPECT_TRUE(net::Eventually([&] { return !remote.Asked().empty(); }));
+    };
+    const std::string name = absl::StrCat("far/", static_cast<int>(mode));
+    ask(name, 1);
+    remote.Brought(name, "content");
+    const ServerMessage answer = client.Next();
+    EXPECT_EQ(answer.status, Status::kOk) << answer.metadata.error.value_or("");
+    EXPECT_EQ(answer.content_length, 7u);
+    if (mode == Mode::kCopy) {
+      EXPECT_EQ(client.Body(7), "content");
+    } else {
+      EXPECT_TRUE(client.TakeFd().valid());
+    }
+    ask("far/trouble", 2);
+    remote.End("far/trouble", absl::ResourceExhaustedError("the origin is out of order"));
+    const ServerMessage trouble = client.Next();
+    EXPECT_TRUE(trouble.Refuses(Status::kUnavailable));
+    EXPECT_EQ(trouble.metadata.error, "the origin is out of order");
+    ask("far/absent", 3);
+    remote.End("far/absent", absl::NotFoundError("nor there"));
+    EXPECT_TRUE(client.Next().Refuses(Status::kNotFound));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, PasserTest, testing::ValuesIn(kEngineKinds), NameOf);

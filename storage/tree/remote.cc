@@ -1,0 +1,27 @@
+// What those who look for an object do about one that may be elsewhere.
+#include "storage/tree/remote.h"
+
+#include <future>
+
+#include "absl/strings/str_cat.h"
+#include "storage/tree/disk_error.h"
+#include "storage/tree/tree.h"
+
+namespace objmapper::storage {
+
+bool MayBeFetched(const Tree& tree, absl::string_view uri, const absl::Status& result) {
+  return tree.remote() != nullptr && absl::IsNotFound(result) && tree.remote()->MayHave(uri);
+}
+
+absl::Status BringNow(Remote* remote, absl::string_view uri) {
+  std::promise<absl::Status> brought;
+  remote->Bring(uri, [&brought](absl::Status status) { brought.set_value(std::move(status)); });
+  return brought.get_future().get();
+}
+
+absl::Status GoneAgain(absl::string_view uri) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("open ", QuotedUri(uri), ": it was fetched, and is gone again; try again"));
+}
+
+}  // namespace objmapper::storage

@@ -1,0 +1,51 @@
+// Where objects may be that are not here: an origin. The tree asks for nothing itself; whoever
+// looks for an object and may wait for one from afar does (Wait::kMayFetch, or Bring() where no
+// thread is to wait).
+//
+//   absl::StatusOr<OpenedObject> object = tree.OpenObject(uri, Wait::kMayBlock);
+//   if (MayBeFetched(tree, uri, object.status())) {
+//     tree.remote()->Bring(uri, [...](absl::Status brought) { ... });   // and look again
+//   }
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace objmapper::storage {
+
+// Thread-safe.
+class Remote {
+ public:
+  virtual ~Remote() = default;
+
+  // Whether `uri`, which is not here, may be there. Never waits: asked for every miss.
+  virtual bool MayHave(absl::string_view uri) const = 0;
+
+  // Has the object brought into the tree, once for all that ask meanwhile.
+  //
+  // done: called once, on any thread and perhaps inside this call, when it is here (OK), or with
+  // why it will not be:
+  //
+  //   NOT_FOUND           there is none there either
+  //   PERMISSION_DENIED   the origin, or the place for it here, forbids it
+  //   RESOURCE_EXHAUSTED  the origin does not answer as it should, or there is no room here: try
+  //                       again later
+  //   DATA_LOSS           what came was not what the origin says that it is
+  //
+  // It must not wait. Bounded in time by the remote, which also calls those that wait when it
+  // stops.
+  virtual void Bring(absl::string_view uri, std::function<void(absl::Status)> done) = 0;
+};
+
+class Tree;
+// Whether what was looked for with `result` is to be looked for in the tree's remote.
+bool MayBeFetched(const Tree& tree, absl::string_view uri, const absl::Status& result);
+// Bring(), and the thread waits for it.
+absl::Status BringNow(Remote* remote, absl::string_view uri);
+// What an object that has been brought is when it is gone again: evicted at once, or deleted.
+absl::Status GoneAgain(absl::string_view uri);
+
+}  // namespace objmapper::storage

@@ -1,0 +1,62 @@
+// A remote that has what the test says, and brings it when the test says so.
+#pragma once
+
+#include <fstream>
+#include <functional>
+#include <map>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "net/mutex.h"
+#include "storage/tree/remote.h"
+
+namespace objmapper::storage {
+
+// Of the names that begin with "far/", below a root that has a folder of that name.
+class FakeRemote : public Remote {
+ public:
+  explicit FakeRemote(std::string root) : root_(std::move(root)) {}
+
+  bool MayHave(absl::string_view uri) const override { return absl::StartsWith(uri, "far/"); }
+  void Bring(absl::string_view uri, std::function<void(absl::Status)> done) override {
+    const net::MutexLock lock(&mutex_);
+    asked_.push_back({std::string(uri), std::move(done)});
+  }
+
+  // What has been asked for, in order, and not been ended.
+  std::vector<std::string> Asked() const {
+    const net::MutexLock lock(&mutex_);
+    std::vector<std::string> uris;
+    for (const auto& [uri, done] : asked_) uris.push_back(uri);
+    return uris;
+  }
+  // Ends the first that asks for `uri`, on a thread of its own: the object is there, or why not.
+  void Brought(absl::string_view uri, absl::string_view content) {
+    std::ofstream(absl::StrCat(root_, "/", uri)) << content;
+    End(uri, absl::OkStatus());
+  }
+  void End(absl::string_view uri, absl::Status status) {
+    std::function<void(absl::Status)> done;
+    {
+      const net::MutexLock lock(&mutex_);
+      for (size_t i = 0; i < asked_.size() && done == nullptr; ++i) {
+        if (asked_[i].first != uri) continue;
+        done = std::move(asked_[i].second);
+        asked_.erase(asked_.begin() + static_cast<ptrdiff_t>(i));
+      }
+    }
+    if (done != nullptr) std::thread(done, std::move(status)).join();
+  }
+
+ private:
+  const std::string root_;
+  mutable net::Mutex mutex_;
+  std::vector<std::pair<std::string, std::function<void(absl::Status)>>> asked_ GUARDED_BY(mutex_);
+};
+
+}  // namespace objmapper::storage
