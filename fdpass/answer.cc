@@ -10,13 +10,35 @@
 
 #include "net/errno_status.h"
 #include "protocol/objm/encode.h"
+#include "protocol/objm/metadata.h"
 #include "session/answers.h"
 #include "session/version.h"
 #include "storage/tree/description.h"
 
 namespace objmapper::fdpass {
 
+using protocol::MetadataType;
 using protocol::Status;
+
+namespace {
+
+// The header of an OK answer: the length of what is granted where the descriptor rides on it
+// (FD_IN_HEADER), else 0; RANGE when the request had one, and SIZE and the version where that is
+// told.
+void AppendHeader(const session::Session& session, const protocol::Request& request,
+                  const session::Extent& extent, const session::ObjectFacts& facts,
+                  std::string* out) {
+  protocol::MetadataWriter metadata;
+  if (request.versions) metadata.AddU64(MetadataType::kSize, facts.size);
+  if (request.has_range()) metadata.AddRange(extent.offset, extent.length);
+  if (request.versions) session::AddVersion(facts, &metadata);
+  const uint64_t length = session.parser.Has(protocol::kFdInHeader) ? extent.length : 0;
+  char header[protocol::kResponseBytesMax];
+  out->append(header, protocol::EncodeResponse(session.dialect(), request.id, Status::kOk, length,
+                                               metadata.bytes(), header));
+}
+
+}  // namespace
 
 net::UniqueFd AnswerWithFd(const session::Session& session, const protocol::Request& request,
                            absl::string_view uri, absl::StatusOr<Passable> opened,
@@ -58,10 +80,7 @@ net::UniqueFd AnswerWithFd(const session::Session& session, const protocol::Requ
   } else {
     message->BeginAnswerWithFd(request, std::move(opened->fd), extent->length);
   }
-  char header[protocol::kResponseBytesMax];
-  const size_t header_bytes =
-      session::EncodeFdHeader(session.dialect(), in_header, request, *extent, facts, header);
-  message->text()->append(header, header_bytes);
+  AppendHeader(session, request, *extent, facts, message->text());
   return in_header ? net::UniqueFd() : std::move(opened->fd);
 }
 

@@ -8,14 +8,12 @@
 
 namespace objmapper::net {
 
-void UniqueFd::Reset(int fd) {
-  CHECK(fd < 0 || fd != fd_) << "descriptor " << fd << " given to its own owner again";
-  const int old = std::exchange(fd_, fd);
-  if (old < 0) return;
+void UniqueFd::Close(int next) const {
+  CHECK_NE(next, fd_) << "descriptor " << next << " given to its own owner again";
   // The caller may be about to look at errno of the call that failed before.
   const int saved_errno = errno;
-  if (close(old) != 0)
-    CHECK_NE(errno, EBADF) << "descriptor " << old << " was closed by other code";
+  if (close(fd_) != 0)
+    CHECK_NE(errno, EBADF) << "descriptor " << fd_ << " was closed by other code";
   errno = saved_errno;
 }
 

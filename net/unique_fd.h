@@ -32,9 +32,15 @@ class UniqueFd {
   //
   // close() is never retried: on Linux the number is free even after EINTR (close(2)), so a retry
   // could close somebody else's descriptor. EBADF means that two owners existed: it is fatal.
-  void Reset(int fd = -1);
+  void Reset(int fd = -1) {
+    if (valid()) Close(fd);
+    fd_ = fd;
+  }
 
  private:
+  // next: what is owned then.
+  void Close(int next) const;
+
   int fd_ = -1;
 };
 

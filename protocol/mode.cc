@@ -1,7 +1,5 @@
-// The mode bytes and their names, in one table.
+// The names of the modes.
 #include "protocol/mode.h"
-
-#include <array>
 
 namespace objmapper::protocol {
 namespace {
@@ -15,16 +13,7 @@ constexpr struct {
     {Mode::kDelete, "OP_DELETE"}, {Mode::kList, "OP_LIST"},
 };
 
-// By the byte: it is asked of each request.
-constexpr auto kIsMode = [] {
-  std::array<bool, 256> is_mode{};
-  for (const auto& known : kModes) is_mode[static_cast<uint8_t>(known.mode)] = true;
-  return is_mode;
-}();
-
 }  // namespace
-
-bool IsMode(uint8_t byte) { return kIsMode[byte]; }
 
 absl::string_view ModeName(Mode mode) {
   for (const auto& known : kModes) {

@@ -19,7 +19,20 @@ enum class Mode : uint8_t {
 };
 
 // True when `byte` is one of the modes above. Any thread.
-bool IsMode(uint8_t byte);
+inline bool IsMode(uint8_t byte) {
+  switch (static_cast<Mode>(byte)) {
+    case Mode::kFdPass:
+    case Mode::kCopy:
+    case Mode::kSplice:
+    case Mode::kStat:
+    case Mode::kPut:
+    case Mode::kPutFd:
+    case Mode::kDelete:
+    case Mode::kList:
+      return true;
+  }
+  return false;
+}
 
 // "OP_FDPASS", "OP_COPY", ...; "unknown" for a byte that is no mode. The view is static.
 absl::string_view ModeName(Mode mode);

@@ -109,14 +109,6 @@ void AppendError(Dialect dialect, const protocol::Request& request, Status statu
   http::AppendNote(note, &ask, time(nullptr), out);
 }
 
-std::optional<Extent> ResolveExtent(const protocol::Request& request, uint64_t size) {
-  if (!request.has_range()) return Extent{0, size};
-  if (request.offset > size) return std::nullopt;
-  const uint64_t rest = size - request.offset;
-  const uint64_t length = request.length == 0 || request.length > rest ? rest : request.length;
-  return Extent{request.offset, length};
-}
-
 std::string RangeMessage(const protocol::Request& request, uint64_t size) {
   return absl::StrCat("offset ", request.offset, " is past the end of an object of ", size,
                       " bytes");
@@ -128,20 +120,10 @@ size_t EncodeBodyHeader(Dialect dialect, const protocol::Request& request, const
   if (dialect == Dialect::kV2) {
     metadata.AddU64(MetadataType::kSize, facts.size);
     if (request.has_range()) metadata.AddRange(extent.offset, extent.length);
-    AddVersion(request, facts, &metadata);
+    if (request.versions) AddVersion(facts, &metadata);
   }
   return protocol::EncodeResponse(dialect, request.id, Status::kOk, extent.length, metadata.bytes(),
                                   out);
-}
-
-size_t EncodeFdHeader(Dialect dialect, bool in_header, const protocol::Request& request,
-                      const Extent& extent, const ObjectFacts& facts, char* out) {
-  MetadataWriter metadata;
-  if (request.versions) metadata.AddU64(MetadataType::kSize, facts.size);
-  if (request.has_range()) metadata.AddRange(extent.offset, extent.length);
-  AddVersion(request, facts, &metadata);
-  return protocol::EncodeResponse(dialect, request.id, Status::kOk, in_header ? extent.length : 0,
-                                  metadata.bytes(), out);
 }
 
 void AppendStat(Dialect dialect, const protocol::Request& request, const ObjectFacts& facts,
@@ -153,7 +135,7 @@ void AppendStat(Dialect dialect, const protocol::Request& request, const ObjectF
   metadata.AddU64(MetadataType::kMtime, static_cast<uint64_t>(facts.mtime_s));
   metadata.AddText(MetadataType::kEtag, facts.etag);
   if (facts.backend != 0) metadata.AddU8(MetadataType::kBackend, facts.backend);
-  AddLifeAndType(request, facts, &metadata);
+  if (request.versions) AddLifeAndType(facts, &metadata);
   AppendOk(dialect, request.id, 0, metadata.bytes(), out);
 }
 

@@ -41,7 +41,13 @@ struct Extent {
 
 // What `request` gets of an object of `size` bytes: all of it without a range, else the range cut
 // at the end of the object. nullopt: the offset is past the end (RANGE_NOT_SATISFIABLE).
-std::optional<Extent> ResolveExtent(const protocol::Request& request, uint64_t size);
+inline std::optional<Extent> ResolveExtent(const protocol::Request& request, uint64_t size) {
+  if (!request.has_range()) return Extent{0, size};
+  if (request.offset > size) return std::nullopt;
+  const uint64_t rest = size - request.offset;
+  const uint64_t length = request.length == 0 || request.length > rest ? rest : request.length;
+  return Extent{request.offset, length};
+}
 
 // The message for that.
 std::string RangeMessage(const protocol::Request& request, uint64_t size);
@@ -51,12 +57,6 @@ std::string RangeMessage(const protocol::Request& request, uint64_t size);
 // protocol::kResponseBytesMax. Returns its size.
 size_t EncodeBodyHeader(protocol::Dialect dialect, const protocol::Request& request,
                         const Extent& extent, const ObjectFacts& facts, char* out);
-
-// Writes the header of an OK answer with a descriptor (FDPASS): with `in_header` (FD_IN_HEADER) the
-// content length is the extent's; RANGE when the request had one, and SIZE and the version where
-// that is told. `out` and result as above.
-size_t EncodeFdHeader(protocol::Dialect dialect, bool in_header, const protocol::Request& request,
-                      const Extent& extent, const ObjectFacts& facts, char* out);
 
 // Appends what STAT tells; or NOT_MODIFIED, where JudgeVersion() says so.
 void AppendStat(protocol::Dialect dialect, const protocol::Request& request,

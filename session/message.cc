@@ -25,17 +25,4 @@ void Message::RefuseFds(protocol::Dialect dialect, absl::string_view reason) {
   CloseFds();
 }
 
-void Message::CloseFds() {
-  fds_.clear();
-  shared_.clear();
-  numbers_.clear();
-}
-
-void Message::Clear() {
-  text_.clear();
-  answers_.clear();
-  receipts_.clear();
-  CloseFds();
-}
-
 }  // namespace objmapper::session

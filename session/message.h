@@ -62,7 +62,11 @@ class Message {
       absl::string_view reason = "too many descriptors in flight (ETOOMANYREFS); try again");
 
   // Closes the descriptors: they have gone with the first bytes. The text stays.
-  void CloseFds();
+  void CloseFds() {
+    fds_.clear();
+    shared_.clear();
+    numbers_.clear();
+  }
   // For who closes them himself: gives those that are no others' to `out`, before they have gone:
   // their numbers stay, and so does what is shared, until Clear().
   void TakeOwnFds(std::vector<net::UniqueFd>* out) {
@@ -76,7 +80,12 @@ class Message {
   }
 
   // Closes what descriptors are left; the message is empty again.
-  void Clear();
+  void Clear() {
+    text_.clear();
+    answers_.clear();
+    receipts_.clear();
+    CloseFds();
+  }
 
  private:
   struct Answer {

@@ -6,22 +6,6 @@
 
 namespace objmapper::session {
 
-Way WayOf(protocol::Mode mode) {
-  switch (mode) {
-    case protocol::Mode::kFdPass:
-      return Way::kFdPass;
-    case protocol::Mode::kCopy:
-      return Way::kCopy;
-    case protocol::Mode::kSplice:
-      return Way::kSplice;
-    case protocol::Mode::kPut:
-    case protocol::Mode::kPutFd:
-      return Way::kPut;
-    default:
-      return Way::kOther;
-  }
-}
-
 const char* NameOf(Way way) {
   constexpr const char* kNames[kWays] = {"fdpass", "copy", "splice", "put", "other"};
   return kNames[static_cast<size_t>(way)];

@@ -39,7 +39,21 @@ inline int64_t CountingNowNs() { return kCounting ? net::NowNs() : 0; }
 // The modes as they are counted: the three ways to hand an object over, to store one, and the rest.
 enum class Way : uint8_t { kFdPass, kCopy, kSplice, kPut, kOther };
 constexpr size_t kWays = 5;
-Way WayOf(protocol::Mode mode);
+inline Way WayOf(protocol::Mode mode) {
+  switch (mode) {
+    case protocol::Mode::kFdPass:
+      return Way::kFdPass;
+    case protocol::Mode::kCopy:
+      return Way::kCopy;
+    case protocol::Mode::kSplice:
+      return Way::kSplice;
+    case protocol::Mode::kPut:
+    case protocol::Mode::kPutFd:
+      return Way::kPut;
+    default:
+      return Way::kOther;
+  }
+}
 // "fdpass", "copy", "splice", "put", "other"; static.
 const char* NameOf(Way way);
 

@@ -30,18 +30,19 @@ ObjectFacts FactsOf(const Description& object, absl::string_view uri) {
 
 // Whether the answer to a request that reads depends on the object's etag, or tells it. To find it
 // out costs a system call.
-bool NeedsEtag(const protocol::Request& request);
+inline bool NeedsEtag(const protocol::Request& request) {
+  return request.versions || request.conditions != nullptr || request.http != nullptr;
+}
 
 // Whether a V2 request that reads is served with this version: OK or NOT_MODIFIED.
 protocol::Status JudgeVersion(const protocol::Request& request, absl::string_view etag);
 inline constexpr char kNotModifiedText[] =
     "the object is still the version that IF_NONE_MATCH names";
 
-// Adds what is told of a version: only to a client that has negotiated VERSIONS.
-void AddVersion(const protocol::Request& request, const ObjectFacts& facts,
-                protocol::MetadataWriter* metadata);
+// Adds what is told of a version to a client that has negotiated VERSIONS (Request::versions), and
+// to no other.
+void AddVersion(const ObjectFacts& facts, protocol::MetadataWriter* metadata);
 // The same, but for what OP_STAT tells everybody.
-void AddLifeAndType(const protocol::Request& request, const ObjectFacts& facts,
-                    protocol::MetadataWriter* metadata);
+void AddLifeAndType(const ObjectFacts& facts, protocol::MetadataWriter* metadata);
 
 }  // namespace objmapper::session

@@ -142,8 +142,6 @@ absl::Status SetExpiry(int fd, int64_t expires_s) {
   return absl::OkStatus();
 }
 
-bool MayExpire(mode_t mode) { return (mode & S_ISVTX) != 0; }
-
 std::optional<int64_t> ExpiryOf(int fd) {
   const std::optional<std::string> value = Get(fd, kExpires);
   int64_t expires_s;

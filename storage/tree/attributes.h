@@ -7,6 +7,7 @@
 // and the objects that do not expire pay nothing.
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -23,7 +24,7 @@ namespace objmapper::storage {
 absl::Status SetExpiry(int fd, int64_t expires_s);
 
 // Whether a file of this mode (st_mode) may expire.
-bool MayExpire(mode_t mode);
+inline bool MayExpire(mode_t mode) { return (mode & S_ISVTX) != 0; }
 // When, in seconds since the epoch; nullopt: never.
 std::optional<int64_t> ExpiryOf(int fd);
 // Whether that time has come.

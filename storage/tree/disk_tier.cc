@@ -240,10 +240,4 @@ bool IsDeeperThan(absl::string_view uri, size_t levels) {
   return depth > levels;
 }
 
-bool IsPlainName(absl::string_view name) {
-  return !name.empty() && name.size() <= NAME_MAX && name != "." && name != ".." &&
-         !IsReservedName(name) && memchr(name.data(), '/', name.size()) == nullptr &&
-         memchr(name.data(), '\0', name.size()) == nullptr;
-}
-
 }  // namespace objmapper::storage

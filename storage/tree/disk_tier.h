@@ -4,6 +4,9 @@
 // disk, or besides, this knows nothing of (tree.h).
 #pragma once
 
+#include <limits.h>
+#include <string.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -16,6 +19,7 @@
 #include "storage/tree/description.h"
 #include "storage/tree/object_info.h"
 #include "storage/tree/overlay.h"
+#include "storage/tree/reserved_name.h"
 #include "storage/tree/root.h"
 #include "storage/tree/slow_opens.h"
 #include "storage/tree/use_marks.h"
@@ -90,6 +94,10 @@ class DiskTier {
 
 // Whether `name` is one component that can only be an object's name in its directory: not empty,
 // ".", "..", too long, reserved (reserved_name.h), nor with a slash or NUL.
-bool IsPlainName(absl::string_view name);
+inline bool IsPlainName(absl::string_view name) {
+  return !name.empty() && name.size() <= NAME_MAX && name != "." && name != ".." &&
+         !IsReservedName(name) && memchr(name.data(), '/', name.size()) == nullptr &&
+         memchr(name.data(), '\0', name.size()) == nullptr;
+}
 
 }  // namespace objmapper::storage

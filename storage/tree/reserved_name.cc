@@ -9,20 +9,15 @@
 
 #include <atomic>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "net/clock.h"
 #include "net/unique_fd.h"
 
 namespace objmapper::storage {
-namespace {
-constexpr absl::string_view kPrefix = ".objmapper-";
-}  // namespace
-
-bool IsReservedName(absl::string_view name) { return absl::StartsWith(name, kPrefix); }
 
 bool HasReservedName(absl::string_view uri) {
-  for (size_t at = uri.find(kPrefix); at != uri.npos; at = uri.find(kPrefix, at + 1)) {
+  for (size_t at = uri.find(kReservedPrefix); at != uri.npos;
+       at = uri.find(kReservedPrefix, at + 1)) {
     if (at == 0 || uri[at - 1] == '/') return true;
   }
   return false;
@@ -31,7 +26,7 @@ bool HasReservedName(absl::string_view uri) {
 std::string NewReservedName() {
   static std::atomic<uint64_t> count{0};
   // The time: a process number comes again, in another container or after a restart.
-  return absl::StrCat(kPrefix, getpid(), "-", net::NowNs(), "-", count.fetch_add(1));
+  return absl::StrCat(kReservedPrefix, getpid(), "-", net::NowNs(), "-", count.fetch_add(1));
 }
 
 bool LockReserved(int fd) { return TEMP_FAILURE_RETRY(flock(fd, LOCK_EX | LOCK_NB)) == 0; }

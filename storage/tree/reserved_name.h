@@ -8,12 +8,17 @@
 
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 
 namespace objmapper::storage {
 
+inline constexpr absl::string_view kReservedPrefix = ".objmapper-";
+
 // name: one component of a path.
-bool IsReservedName(absl::string_view name);
+inline bool IsReservedName(absl::string_view name) {
+  return absl::StartsWith(name, kReservedPrefix);
+}
 
 // Whether one of a URI's components is reserved.
 bool HasReservedName(absl::string_view uri);

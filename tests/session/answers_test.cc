@@ -239,7 +239,8 @@ TEST_P(DialectTest, Stat) {
   EXPECT_FALSE(metadata.expires.has_value() || metadata.mime.has_value());
 }
 
-// Who has negotiated VERSIONS is told which version it is, in every answer that is of one.
+// Who has negotiated VERSIONS is told which version it is, in every answer that is of one (with a
+// descriptor: tests/fdpass/answer_test.cc).
 TEST(VersionsTest, AreToldToWhoAsksForThem) {
   Request request;
   request.versions = true;
@@ -249,11 +250,10 @@ TEST(VersionsTest, AreToldToWhoAsksForThem) {
                              .backend = 1,
                              .expires_s = 4'000'000'000,
                              .uri = "a.json"};
-  std::vector<std::string> answers(3);
+  std::vector<std::string> answers(2);
   AppendStat(Dialect::kV2, request, facts, &answers[0]);
   char header[protocol::kResponseBytesMax];
   answers[1].assign(header, EncodeBodyHeader(Dialect::kV2, request, {0, 100}, facts, header));
-  answers[2].assign(header, EncodeFdHeader(Dialect::kV2, true, request, {0, 100}, facts, header));
   for (const std::string& answer : answers) {
     Reader reader(Dialect::kV2, answer);
     const Metadata metadata = Reader::MetadataOf(reader.Next());
