@@ -14,7 +14,7 @@
 
 #include "fdpass/kernel.h"
 #include "net/epoll.h"
-#include "session/receive.h"
+#include "session/intake.h"
 
 namespace objmapper::fdpass {
 

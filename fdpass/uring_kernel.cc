@@ -21,7 +21,7 @@
 #include "net/file_batch.h"
 #include "net/ring.h"
 #include "net/scm_rights.h"
-#include "session/receive.h"
+#include "session/intake.h"
 
 namespace objmapper::fdpass {
 namespace {

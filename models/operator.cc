@@ -14,8 +14,8 @@
 #include "net/clock.h"
 #include "net/readable.h"
 #include "protocol/mode.h"
+#include "session/intake.h"
 #include "session/listing.h"
-#include "session/receive.h"
 #include "storage/store/store.h"
 
 namespace objmapper::models {

@@ -8,7 +8,7 @@
 #include "net/clock.h"
 #include "net/scm_rights.h"
 #include "protocol/limits.h"
-#include "session/receive.h"
+#include "session/intake.h"
 
 namespace objmapper::models {
 namespace {

@@ -1,9 +1,12 @@
-// From bytes to requests: what every lane and every model does first with what it has read.
+// From a socket to requests: what every lane and every model does first.
 //
+// Receive() reads from a connection, whatever may ride on the bytes.
 // TakeBurst() parses all complete requests at the front of the input up to the first that belongs
 // to another lane, and judges each: whether it must be refused, and why. What is left for the
 // caller is to answer.
 #pragma once
+
+#include <sys/types.h>
 
 #include <cstddef>
 #include <optional>
@@ -11,6 +14,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "net/foreign_fd.h"
 #include "protocol/objm/request_parser.h"
 #include "session/access_rules.h"
@@ -18,6 +22,18 @@
 #include "session/session.h"
 
 namespace objmapper::session {
+
+// What a thread does that comes upon descriptors.
+enum class OnFds : uint8_t {
+  kWait,   // it waits for another process to take them (net/expendable.h), for seconds at most
+  kLeave,  // it leaves them: -1 with errno EBADMSG, and session->fds_wait is set
+};
+
+// Reads into `buffer` behind its first `have` bytes, which are what session->unread holds. What
+// descriptors came is noted in session->arrivals, where the connection takes_fds(); else its peer
+// does what nobody may, and is cut off: -1 with errno EPROTO. Returns and errno as
+// net::RecvBeforeFds() else. Never blocks but for kWait.
+ssize_t Receive(Session* session, absl::Span<char> buffer, size_t have, OnFds on_fds);
 
 struct Burst {
   enum class End : uint8_t {
