@@ -42,7 +42,7 @@ class FdPassLane : public session::Lane {
 
   // How many of them, the first ones, are in use.
   int in_use() const { return packing_.in_use(); }
-  uint32_t changes() const { return packing_.changes(); }
+  const Packing& packing() const { return packing_; }
   // Takes a sample of what all of them do, if that is due.
   void Look(int64_t now_ns) {
     if (packing_.Due(now_ns)) TakeSample(now_ns);

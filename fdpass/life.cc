@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <glog/logging.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "net/clock.h"
@@ -97,11 +96,6 @@ void Life::Again(Peer* peer) {
   again_.push_back(peer);
 }
 
-std::vector<Peer*> Life::TakeAgain() {
-  for (Peer* peer : again_) peer->again = false;
-  return std::exchange(again_, {});
-}
-
 // ---- Debts ----
 
 void Life::Block(Peer* peer, Peer::Blocked how) {
@@ -156,6 +150,17 @@ void Life::TakeOpened() {
     }
     Again(peer);
   }
+}
+
+bool Life::Unblock(Peer* peer) {
+  if (peer->blocked == Peer::Blocked::kOpening) {
+    if (!peer->stored.front().opening.apart.has_value()) return false;
+  } else if (!PayDebts(peer)) {
+    return false;
+  }
+  peer->blocked = Peer::Blocked::kNo;
+  UpdateDeadline(peer, /*progress=*/true);
+  return !peer->stored.empty() || peer->ending || Listen(peer);
 }
 
 bool Life::PayDebts(Peer* peer) {
@@ -253,20 +258,7 @@ std::unique_ptr<Session> Life::Release(Peer* peer) {
 
 // ---- Time ----
 
-void Life::UpdateDeadline(Peer* peer, bool progress) {
-  if (peer->blocked == Peer::Blocked::kOpening) return;  // its time begins again after that
-  const bool owes_or_waits = peer->blocked != Peer::Blocked::kNo ||
-                             !peer->session->unread.empty() || peer->session->parser.skipping();
-  if (!owes_or_waits) {
-    busy_.Stop(peer);
-    idle_.Start(peer, now_->now_ns);
-  } else if (progress || !busy_.Has(peer)) {
-    idle_.Stop(peer);
-    busy_.Start(peer, now_->now_ns);
-  }
-}
-
-void Life::Expire() {
+void Life::FindLate() {
   while (Peer* peer = retries_.PopExpired(now_->now_ns)) Again(peer);
   while (Peer* peer = idle_.PopLate(now_->looked_ns)) {
     if (!HasMoreToSay(peer, &idle_)) EndLate(peer, /*half_said=*/false);
@@ -289,7 +281,6 @@ void Life::Expire() {
                 : "the kernel took no more descriptors (ETOOMANYREFS) or memory in time");
     Release(peer);
   }
-  gone_.clear();
 }
 
 // Ends one that did not say in time what it was to say.
@@ -305,10 +296,6 @@ void Life::EndLate(Peer* peer, bool half_said) {
 bool Life::HasMoreToSay(Peer* peer, Deadlines* deadlines) {
   return peer->blocked == Peer::Blocked::kNo && !peer->session->peer_done &&
          net::IsReadable(peer->session->fd()) && deadlines->Excuse(peer, now_->now_ns);
-}
-
-int64_t Life::NextDeadlineNs() const {
-  return std::min({idle_.NextExpiryNs(), busy_.NextExpiryNs(), retries_.NextExpiryNs()});
 }
 
 }  // namespace objmapper::fdpass

@@ -2,11 +2,13 @@
 // who is late, and who leaves. What they ask and get is the round's (fdpass/round.h).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -77,7 +79,10 @@ class Life {
   // Who is to have a turn in the next round, ready or not; and all of them.
   void Again(Peer* peer);
   size_t waiting() const { return again_.size(); }
-  std::vector<Peer*> TakeAgain();
+  std::vector<Peer*> TakeAgain() {
+    for (Peer* peer : again_) peer->again = false;
+    return std::exchange(again_, {});
+  }
 
   // Nothing is done for the peer until what blocks it is over.
   void Block(Peer* peer, Peer::Blocked how);
@@ -88,26 +93,46 @@ class Life {
   void OpenApart(Peer* peer);
   // Gives what was opened apart to who waits for it.
   void TakeOpened();
+  // Whether what blocked the peer is over, and more can be done for it. False: not yet, or it has
+  // gone.
+  bool Unblock(Peer* peer);
   // Sends what is owed of messages that have begun to go. False: not all of it could be, or the
   // peer has gone.
   bool PayDebts(Peer* peer);
-  // Waits for the peer's requests again, if it did not. False: it has gone.
-  bool Listen(Peer* peer);
   // Acts on how what was received ended. fatal: of kFatal.
   void Conclude(Peer* peer, session::Burst::End how, const protocol::RequestParser::Result& fatal);
   // Says the farewell, if the peer takes it now, and retires the session.
   void Finish(Peer* peer);
   std::unique_ptr<session::Session> Release(Peer* peer);
 
-  void UpdateDeadline(Peer* peer, bool progress);
+  void UpdateDeadline(Peer* peer, bool progress) {
+    if (peer->blocked == Peer::Blocked::kOpening) return;  // its time begins again after that
+    const bool owes_or_waits = peer->blocked != Peer::Blocked::kNo ||
+                               !peer->session->unread.empty() || peer->session->parser.skipping();
+    if (!owes_or_waits) {
+      busy_.Stop(peer);
+      idle_.Start(peer, now_->now_ns);
+    } else if (progress || !busy_.Has(peer)) {
+      idle_.Stop(peer);
+      busy_.Start(peer, now_->now_ns);
+    }
+  }
   // Looks whose time is up; and lets go of those that have gone in this round.
-  void Expire();
-  int64_t NextDeadlineNs() const;
+  void Expire() {
+    if (NextDeadlineNs() <= now_->now_ns) FindLate();
+    gone_.clear();
+  }
+  int64_t NextDeadlineNs() const {
+    return std::min({idle_.NextExpiryNs(), busy_.NextExpiryNs(), retries_.NextExpiryNs()});
+  }
 
  private:
   using Deadlines = net::DeadlineList<Peer, &Peer::deadline>;
   using Retries = net::DeadlineList<Peer, &Peer::retry>;
 
+  // Waits for the peer's requests again, if it did not. False: it has gone.
+  bool Listen(Peer* peer);
+  void FindLate();
   void EndLate(Peer* peer, bool half_said);
   bool HasMoreToSay(Peer* peer, Deadlines* deadlines);
 

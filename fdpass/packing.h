@@ -41,6 +41,19 @@ class Packing {
     size_t connections = 0;  // now
   };
 
+  // One worker's part in it. The worker's thread's.
+  struct Part {
+    const Packing* packing = nullptr;  // null: it has none
+    uint32_t changes = 0;              // Packing's, when the worker last looked
+    size_t surplus = 0;                // connections of its that belong to others
+
+    // Whether there is something to be done: for each round, two loads.
+    bool Calls(int64_t now_ns) const {
+      return packing != nullptr && (surplus > 0 || packing->changes() != changes ||
+                                    now_ns >= packing->due_ns_.load(std::memory_order_relaxed));
+    }
+  };
+
   int in_use() const { return in_use_.load(std::memory_order_relaxed); }
   // How often that has changed; read before it.
   uint32_t changes() const { return changes_.load(std::memory_order_acquire); }

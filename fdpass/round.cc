@@ -86,7 +86,16 @@ Round::Round(const Options& options, Kernel* kernel, std::function<void()> wake,
       input_(std::make_unique_for_overwrite<char[]>(kInputBytes)),
       life_(&options_, kernel, &opener_, counters, load, &tally_, &now_) {}
 
-bool Round::Wait() {
+bool Round::Go(const Packing::Part& part) {
+  do {
+    Serve();
+    Wait();
+    Settle();
+  } while (!woken_.mail && !part.Calls(now_.now_ns));
+  return woken_.mail;
+}
+
+void Round::Wait() {
   now_.looked_ns = net::NowNs();
   if (now_.now_ns != 0) tally_->Worked(now_.looked_ns - now_.now_ns);
   const int64_t next_ns = life_.waiting() == 0 ? life_.NextDeadlineNs() : 0;
@@ -100,7 +109,7 @@ bool Round::Wait() {
     while (true) {
       kernel_->Wait(0, &woken_);
       now_.now_ns = net::NowNs();
-      if (woken()) return woken_.mail;
+      if (woken()) return;
       now_.looked_ns = now_.now_ns;
       if (now_.now_ns >= until_ns) break;
     }
@@ -108,7 +117,6 @@ bool Round::Wait() {
   kernel_->Wait(next_ns == net::kNever ? -1 : std::max<int64_t>(next_ns - now_.looked_ns, 0),
                 &woken_);
   now_.now_ns = net::NowNs();
-  return woken_.mail;
 }
 
 void Round::Settle() {
@@ -149,18 +157,12 @@ void Round::Take(Peer* peer) {
     life_.Again(peer);
     return;
   }
-  if (peer->blocked == Peer::Blocked::kOpening) {
-    if (!peer->stored.front().opening.apart.has_value()) return;
-  } else if (!life_.PayDebts(peer)) {
-    return;
-  }
-  if (std::exchange(peer->blocked, Peer::Blocked::kNo) != Peer::Blocked::kNo)
-    life_.UpdateDeadline(peer, /*progress=*/true);
+  if (peer->blocked != Peer::Blocked::kNo && !life_.Unblock(peer)) return;
   if (!peer->stored.empty()) {
     TakeStored(peer);
   } else if (peer->ending) {
     life_.Finish(peer);
-  } else if (life_.Listen(peer)) {
+  } else {
     Receive(peer);
   }
 }
@@ -275,6 +277,9 @@ void Round::Answer(Turn* turn) {
   // dropped may be slow.
   if (turn->received || served > turn->begin)
     life_.UpdateDeadline(peer, served > turn->begin || turn->dropped);
+  // Mostly: it may say more whenever it likes.
+  if (turn->stays && turn->how == Burst::End::kNeedMore && peer->blocked == Peer::Blocked::kNo)
+    return;
   life_.Conclude(peer, turn->how, turn->fatal);
 }
 

@@ -1,9 +1,7 @@
 // The rounds of a worker of the fdpass lane: the connections it owns, and what becomes of them.
 //
 //   while (...) {
-//     if (round.Wait()) for (...) round.Welcome(std::move(session));
-//     round.Settle();
-//     round.Serve();
+//     if (round.Go(part)) for (...) round.Welcome(std::move(session));
 //   }
 //
 // A round is synchronous, start to finish on one thread: receive what all have sent, judge it, open
@@ -25,6 +23,7 @@
 #include "fdpass/kernel.h"
 #include "fdpass/life.h"
 #include "fdpass/opener.h"
+#include "fdpass/packing.h"
 #include "fdpass/peer.h"
 #include "session/intake.h"
 #include "session/reply.h"
@@ -41,12 +40,15 @@ class Round {
   Round(const Options& options, Kernel* kernel, std::function<void()> wake,
         WorkerCounters* counters, std::atomic<size_t>* load);
 
-  // Until something is to be done. True: mail may have come.
-  bool Wait();
-  // What was sent before the wait has gone, or is owed again.
-  void Settle();
+  // Goes round until the thread's owner is wanted: mail may have come (true), or `part` calls.
+  bool Go(const Packing::Part& part);
+  // The three steps of it. Wait(): until something is to be done. Settle(): what was sent before
+  // the wait has gone, or is owed again.
   void Serve();
-  // Between the two: gives at most `most` sessions that owe nothing to `take`. Returns how many.
+  void Wait();
+  void Settle();
+
+  // Gives at most `most` sessions that owe nothing to `take`. Returns how many.
   size_t GiveAway(size_t most, absl::FunctionRef<void(std::unique_ptr<session::Session>)> take) {
     return life_.GiveAway(most, take);
   }

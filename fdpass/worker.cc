@@ -42,7 +42,7 @@ void LetInterruptIn() {
 absl::Status Worker::Start(int number, Engine engine) {
   InstallInterruptHandler();
   number_ = number;
-  if (lane_ != nullptr) changes_ = lane_->changes();
+  if (lane_ != nullptr) part_ = {&lane_->packing(), lane_->packing().changes()};
   std::promise<absl::Status> started;
   thread_.Start(absl::StrCat("fdpass/", number), [this, engine, &started] {
     LetInterruptIn();
@@ -67,32 +67,31 @@ void Worker::Run(Kernel* kernel) {
   Round round(
       options_, kernel, [this] { thread_.Wake(); }, &counters_, &load_);
   while (true) {
-    if (round.Wait()) {
+    if (round.Go(part_)) {
       for (auto& session : thread_.TakeAll()) round.Welcome(std::move(session));
     }
-    round.Settle();
     if (lane_ != nullptr) KeepTogether(&round);
-    round.Serve();
     const net::ServingPhase asked = thread_.Beat();
     if (asked == net::ServingPhase::kStopping) break;
     if (asked == net::ServingPhase::kDraining && thread_.Enter(asked)) round.Drain();
   }
 }
 
-// Gives connections to the other workers, when another number of them is in use.
+// Takes the lane's sample if that is due, and gives connections to the other workers when another
+// number of them is in use.
 void Worker::KeepTogether(Round* round) {
   lane_->Look(round->now_ns());
-  const uint32_t changes = lane_->changes();
-  if (changes != changes_) {
-    changes_ = changes;
-    surplus_ = lane_->SurplusOf(*this);
+  const uint32_t changes = lane_->packing().changes();
+  if (changes != part_.changes) {
+    part_.changes = changes;
+    part_.surplus = lane_->SurplusOf(*this);
   }
   // Somebody may still give it some, who has not seen that it is not in use any more.
-  if (number_ >= lane_->in_use()) surplus_ = load();
-  if (surplus_ == 0) return;
-  surplus_ -= round->GiveAway(surplus_, [this](std::unique_ptr<session::Session> session) {
-    lane_->Adopt(std::move(session));
-  });
+  if (number_ >= lane_->in_use()) part_.surplus = load();
+  if (part_.surplus == 0) return;
+  part_.surplus -= round->GiveAway(
+      part_.surplus,
+      [this](std::unique_ptr<session::Session> session) { lane_->Adopt(std::move(session)); });
 }
 
 uint64_t Worker::busy_ns() const {

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "fdpass/kernel.h"
+#include "fdpass/packing.h"
 #include "fdpass/round.h"
 #include "net/serving_thread.h"
 #include "net/unique_fd.h"
@@ -57,8 +58,7 @@ class Worker {
   FdPassLane* const lane_;
   int number_ = 0;
   net::UniqueFd schedstat_;  // of the thread; none where the system tells no such thing
-  uint32_t changes_ = 0;     // of how many are in use, when it was last looked
-  size_t surplus_ = 0;       // connections to be given away
+  Packing::Part part_;       // in what the lane's workers do together
   WorkerCounters counters_;
   std::atomic<size_t> load_{0};
   net::ServingThread<std::unique_ptr<session::Session>> thread_;
