@@ -14,7 +14,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "session/text_file.h"
+#include "net/text_file.h"
 #include "text/printable.h"
 
 namespace objmapper::session {
@@ -192,7 +192,7 @@ absl::StatusOr<AccessRules> AccessRules::Parse(absl::string_view text) {
 }
 
 absl::StatusOr<AccessRules> AccessRules::Load(const std::string& path) {
-  const absl::StatusOr<std::string> text = ReadTextFile(path, Readers::kAnybody);
+  const absl::StatusOr<std::string> text = net::ReadTextFile(path, net::Readers::kAnybody);
   if (!text.ok()) return text.status();
   absl::StatusOr<AccessRules> rules = Parse(*text);
   if (!rules.ok())

@@ -11,7 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "session/text_file.h"
+#include "net/text_file.h"
 #include "text/printable.h"
 
 namespace objmapper::session {
@@ -101,7 +101,7 @@ absl::StatusOr<Tokens> Tokens::Parse(absl::string_view text) {
 }
 
 absl::StatusOr<Tokens> Tokens::Load(const std::string& path) {
-  const absl::StatusOr<std::string> text = ReadTextFile(path, Readers::kNotOthers);
+  const absl::StatusOr<std::string> text = net::ReadTextFile(path, net::Readers::kNotOthers);
   if (!text.ok()) return text.status();
   absl::StatusOr<Tokens> tokens = Parse(*text);
   if (!tokens.ok())

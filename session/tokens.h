@@ -34,8 +34,8 @@ class Tokens {
  public:
   // INVALID_ARGUMENT: the message names the line by its number, and says what is wrong with it.
   static absl::StatusOr<Tokens> Parse(absl::string_view text);
-  // Errors: as Parse() and ReadTextFile(), which refuses a file that others may read; all messages
-  // name the file.
+  // Errors: as Parse() and net::ReadTextFile(), which refuses a file that others may read; all
+  // messages name the file.
   static absl::StatusOr<Tokens> Load(const std::string& path);
 
   // Whose token it is; empty: nobody's. The time it takes tells nothing of the tokens that there

@@ -1,5 +1,5 @@
 // Reads to the end, or to the bound.
-#include "session/text_file.h"
+#include "net/text_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include "net/unique_fd.h"
 #include "text/printable.h"
 
-namespace objmapper::session {
+namespace objmapper::net {
 namespace {
 
 constexpr size_t kBytesMax = 1 << 20;
@@ -20,7 +20,7 @@ constexpr size_t kBytesMax = 1 << 20;
 // Of the file that is open, not of the one that has its name now.
 absl::Status CheckMode(int file, const std::string& path) {
   struct stat status;
-  if (fstat(file, &status) != 0) return net::ErrnoToStatus(errno, absl::StrCat("stat ", path));
+  if (fstat(file, &status) != 0) return ErrnoToStatus(errno, absl::StrCat("stat ", path));
   if ((status.st_mode & (S_IROTH | S_IWOTH)) == 0) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrFormat(
       "%s: every user may %s it (mode %04o), and it holds secrets: chmod o= takes that away",
@@ -31,8 +31,8 @@ absl::Status CheckMode(int file, const std::string& path) {
 }  // namespace
 
 absl::StatusOr<std::string> ReadTextFile(const std::string& path, Readers readers) {
-  const net::UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-  if (!file.valid()) return net::ErrnoToStatus(errno, absl::StrCat("open ", path));
+  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (!file.valid()) return ErrnoToStatus(errno, absl::StrCat("open ", path));
   if (readers == Readers::kNotOthers) {
     if (absl::Status mode = CheckMode(file.get(), path); !mode.ok()) return mode;
   }
@@ -41,7 +41,7 @@ absl::StatusOr<std::string> ReadTextFile(const std::string& path, Readers reader
   while (have < text.size()) {
     const ssize_t got = read(file.get(), &text[have], text.size() - have);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return net::ErrnoToStatus(errno, absl::StrCat("read ", path));
+    if (got < 0) return ErrnoToStatus(errno, absl::StrCat("read ", path));
     if (got == 0) break;
     have += static_cast<size_t>(got);
   }
@@ -53,4 +53,4 @@ absl::StatusOr<std::string> ReadTextFile(const std::string& path, Readers reader
   return text;
 }
 
-}  // namespace objmapper::session
+}  // namespace objmapper::net

@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace objmapper::session {
+namespace objmapper::net {
 
 enum class Readers : uint8_t {
   kAnybody,
@@ -17,4 +17,4 @@ enum class Readers : uint8_t {
 // Other errors: as ErrnoToStatus; all messages name the file.
 absl::StatusOr<std::string> ReadTextFile(const std::string& path, Readers readers);
 
-}  // namespace objmapper::session
+}  // namespace objmapper::net

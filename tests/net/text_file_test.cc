@@ -1,5 +1,5 @@
 // What is read whole, and what is not read at all.
-#include "session/text_file.h"
+#include "net/text_file.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 
 #include "absl/strings/match.h"
 
-namespace objmapper::session {
+namespace objmapper::net {
 namespace {
 
 class TextFileTest : public testing::Test {
@@ -54,4 +54,4 @@ TEST_F(TextFileTest, Bounds) {
 }
 
 }  // namespace
-}  // namespace objmapper::session
+}  // namespace objmapper::net
