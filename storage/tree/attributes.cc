@@ -28,7 +28,11 @@ namespace {
 
 constexpr char kExpires[] = "user.objmapper.expires";
 constexpr char kEtag[] = "user.objmapper.etag";
+constexpr char kOrigin[] = "user.objmapper.origin";
+constexpr char kPinned[] = "user.objmapper.pinned";
 constexpr size_t kValueMax = 256;
+// For the names of a file's attributes: those of security modules and our own.
+constexpr size_t kNamesMax = 1024;
 
 // Setting the attribute, and giving the finished file its name, change the ctime of the file; who
 // writes its bytes and turns the mtime back changes it too. They are told apart by time: ours is
@@ -97,8 +101,9 @@ std::optional<Kept> Decode(absl::string_view value) {
   return kept;
 }
 
+template <size_t kMax = kValueMax>
 std::optional<std::string> Get(int fd, const char* name) {
-  char value[kValueMax];
+  char value[kMax];
   ssize_t size = fgetxattr(fd, name, value, sizeof(value));
   // A descriptor of O_PATH is asked by the name that it has in /proc.
   if (size < 0 && errno == EBADF)
@@ -185,6 +190,58 @@ std::optional<std::string> KnownContentEtag(int fd, const ObjectInfo& info) {
                     !__builtin_sub_overflow(info.ctime_ns, kept->kept_ns, &since_ns) &&
                     since_ns >= 0 && since_ns <= kInstantNs;
   return same ? std::optional<std::string>(kept->etag) : std::nullopt;
+}
+
+absl::Status SetOriginMark(int fd, absl::string_view mark) {
+  if (mark.size() > kOriginMarkMax) {
+    return absl::OutOfRangeError(absl::StrCat("what is to be kept of its origin takes ",
+                                              mark.size(), " bytes, more than ", kOriginMarkMax));
+  }
+  if (fsetxattr(fd, kOrigin, mark.data(), mark.size(), 0) == 0) return absl::OkStatus();
+  if (errno == EOPNOTSUPP) {
+    return absl::UnimplementedError(
+        "an object of an origin is kept only on a file system with extended attributes "
+        "(EOPNOTSUPP)");
+  }
+  // ENOSPC is an inode's too, whose attributes fill what it has for them.
+  return DiskError(errno, "fsetxattr");
+}
+
+std::optional<std::string> OriginMarkOf(int fd) { return Get<kOriginMarkMax>(fd, kOrigin); }
+
+absl::Status SetPinned(int fd, bool pinned) {
+  const std::optional<ObjectInfo> info = TimesOf(fd);
+  if (!info.has_value()) return net::ErrnoToStatus(errno, "fstat");
+  const std::optional<std::string> etag = KnownContentEtag(fd, *info);
+  if (pinned ? fsetxattr(fd, kPinned, "", 0, 0) != 0
+             : fremovexattr(fd, kPinned) != 0 && errno != ENODATA) {
+    if (errno == EOPNOTSUPP) {
+      return absl::UnimplementedError(
+          "an object is pinned only on a file system with extended attributes (EOPNOTSUPP)");
+    }
+    return DiskError(errno, "fsetxattr");
+  }
+  if (etag.has_value()) KeepContentEtag(fd, *etag);
+  return absl::OkStatus();
+}
+
+bool IsPinned(int fd) { return Get(fd, kPinned).has_value(); }
+
+Kind KindOf(int directory, const std::string& name) {
+  const std::string path = absl::StrCat("/proc/self/fd/", directory, "/", name);
+  char names[kNamesMax];
+  const ssize_t size = llistxattr(path.c_str(), names, sizeof(names));
+  if (size < 0 && errno == ERANGE) {
+    return {.fetched = lgetxattr(path.c_str(), kOrigin, nullptr, 0) >= 0,
+            .pinned = lgetxattr(path.c_str(), kPinned, nullptr, 0) >= 0};
+  }
+  Kind kind;
+  for (const absl::string_view found :
+       absl::StrSplit(absl::string_view(names, size < 0 ? 0 : static_cast<size_t>(size)), '\0')) {
+    kind.fetched |= found == kOrigin;
+    kind.pinned |= found == kPinned;
+  }
+  return kind;
 }
 
 }  // namespace objmapper::storage

@@ -1,5 +1,5 @@
-// What is kept with an object's file beside its bytes: when it expires, and the etag of its
-// content.
+// What is kept with an object's file beside its bytes: when it expires, the etag of its content,
+// where it was fetched from, and that it is to stay.
 //
 // Extended attributes (xattr(7)) of the user's name space. A file that expires is marked in its
 // mode too, with the sticky bit, which means nothing else for a regular file on Linux (inode(7)):
@@ -15,6 +15,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "storage/tree/object_info.h"
 
 namespace objmapper::storage {
@@ -41,5 +42,29 @@ bool KeepContentEtag(int fd, const std::string& etag);
 // What was kept, if it is still the content's. info: of `fd`, now. One system call; waits for no
 // disk but the inode's.
 std::optional<std::string> KnownContentEtag(int fd, const ObjectInfo& info);
+
+// The mark of an object that was fetched from elsewhere (origin/cache/mark.h says what it is made
+// of). An object without one is this disk's own. All of one file's attributes have to fit a block
+// of 4 KiB on ext4, which leaves a mark this much.
+inline constexpr size_t kOriginMarkMax = 3072;  // bytes
+// fd: as SetExpiry(), or of an object that has one. At once: a reader finds the old mark or the new
+// one. Changes the ctime. UNIMPLEMENTED: the file system has no extended attributes. OUT_OF_RANGE:
+// it is too long. UNAVAILABLE: no room.
+absl::Status SetOriginMark(int fd, absl::string_view mark);
+// nullopt: it has none. O_PATH is enough.
+std::optional<std::string> OriginMarkOf(int fd);
+
+// Whether an object is never to be evicted. Changes the ctime, and keeps the etag of the content.
+// Errors as SetOriginMark().
+absl::Status SetPinned(int fd, bool pinned);
+bool IsPinned(int fd);
+
+struct Kind {
+  bool fetched = false;  // it has an origin's mark
+  bool pinned = false;
+};
+// Of the file `name` in `directory` (borrowed; O_PATH will do), which is not followed; of one that
+// has no such attributes, in one system call.
+Kind KindOf(int directory, const std::string& name);
 
 }  // namespace objmapper::storage
