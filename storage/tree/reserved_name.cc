@@ -32,6 +32,7 @@ std::string NewReservedName() {
 bool LockReserved(int fd) { return TEMP_FAILURE_RETRY(flock(fd, LOCK_EX | LOCK_NB)) == 0; }
 
 bool RemoveIfAbandoned(int directory, const std::string& name) {
+  if (name == kOriginFolder) return false;
   const net::UniqueFd fd(
       openat(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.valid() || !LockReserved(fd.get())) return false;

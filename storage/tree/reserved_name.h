@@ -4,6 +4,9 @@
 // An object that replaces another has such a name, in the directory where it belongs, for the
 // moment between being complete and taking the other's place; and a folder while it is made. After
 // a crash in that moment the name is left behind.
+//
+// One of them stays: the folder in the root where what comes from origins is kept until it is an
+// object, or where it can have no other name (origin/cache/place.h).
 #pragma once
 
 #include <string>
@@ -14,6 +17,7 @@
 namespace objmapper::storage {
 
 inline constexpr absl::string_view kReservedPrefix = ".objmapper-";
+inline constexpr absl::string_view kOriginFolder = ".objmapper-origin";
 
 // name: one component of a path.
 inline bool IsReservedName(absl::string_view name) {
