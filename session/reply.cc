@@ -28,7 +28,7 @@ void MakeHttpReply(const Request& request, const ObjectFacts& facts, Reply* out)
   for (const http::Part& part : reply.parts) out->parts.push_back({part.offset, part.length});
   out->behind.swap(reply.behind);
   if (reply.status == 416) out->status = Status::kRangeNotSatisfiable;
-  if (reply.status == 412) out->status = Status::kConflict;
+  if (reply.status == 412) out->status = Status::kPreconditionFailed;
 }
 
 }  // namespace
