@@ -56,8 +56,16 @@ absl::StatusOr<NewFile> NewFile::Make(int directory, const std::string& name, bo
   return file;
 }
 
+NewFile NewFile::Of(net::UniqueFd fd, net::UniqueFd named_in, const std::string& reserved,
+                    const std::string& name) {
+  NewFile file(std::move(fd), std::move(named_in), name, reserved);
+  file.stays_ = true;
+  return file;
+}
+
 NewFile::~NewFile() {
-  if (named_in_.valid() && !reserved_.empty()) unlinkat(named_in_.get(), reserved_.c_str(), 0);
+  if (named_in_.valid() && !reserved_.empty() && !stays_)
+    unlinkat(named_in_.get(), reserved_.c_str(), 0);
 }
 
 bool NewFile::Link(int directory, const std::string& name) const {
@@ -88,6 +96,24 @@ absl::Status NewFile::Publish(int directory, bool* replaced) {
   named_in_ = std::move(named_in);
   reserved_ = reserved;
   return Rename(directory);
+}
+
+absl::Status NewFile::PublishNew(int directory) {
+  const auto error = [] {
+    return errno == EEXIST ? absl::AlreadyExistsError("something has this name")
+                           : FileError(errno, "link");
+  };
+  if (reserved_.empty()) return Link(directory, name_) ? absl::OkStatus() : error();
+  if (renameat2(named_in_.get(), reserved_.c_str(), directory, name_.c_str(), RENAME_NOREPLACE) !=
+      0) {
+    if (errno != EINVAL && errno != ENOSYS) return error();
+    // A file system without RENAME_NOREPLACE: linkat(2) replaces nothing either.
+    if (linkat(named_in_.get(), reserved_.c_str(), directory, name_.c_str(), 0) != 0)
+      return error();
+    unlinkat(named_in_.get(), reserved_.c_str(), 0);
+  }
+  reserved_.clear();
+  return absl::OkStatus();
 }
 
 absl::Status NewFile::Rename(int directory) {

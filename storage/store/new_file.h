@@ -27,6 +27,11 @@ class NewFile {
   // NOT_FOUND: the directory has been removed. UNAVAILABLE: no room. Else as ErrnoToStatus.
   static absl::StatusOr<NewFile> Make(int directory, const std::string& name,
                                       bool replaces = false);
+  // One that has been written already, under a name that the server keeps for itself: `reserved` in
+  // `named_in`, where a crash, or the end of this without Publish(), leaves it. Both are kept. To
+  // be published on the same mount.
+  static NewFile Of(net::UniqueFd fd, net::UniqueFd named_in, const std::string& reserved,
+                    const std::string& name);
   NewFile(NewFile&&) = default;
   NewFile& operator=(NewFile&&) = delete;
   ~NewFile();
@@ -39,6 +44,11 @@ class NewFile {
   // been removed: try again with the next one. ALREADY_EXISTS: the name is a directory. *replaced:
   // whether another had the name.
   absl::Status Publish(int directory, bool* replaced);
+  // The same where nothing has the name; it is tested and taken in one step. ALREADY_EXISTS:
+  // something has.
+  absl::Status PublishNew(int directory);
+  // After either: the file itself.
+  net::UniqueFd TakeFd() && { return std::move(fd_); }
 
  private:
   NewFile(net::UniqueFd fd, net::UniqueFd named_in, std::string name, std::string reserved)
@@ -54,6 +64,7 @@ class NewFile {
   net::UniqueFd named_in_;  // where it has its reserved name
   std::string name_;
   std::string reserved_;  // empty: it has none
+  bool stays_ = false;    // there, should it not be published
 };
 
 }  // namespace objmapper::storage

@@ -109,7 +109,7 @@ class Incoming : public NewObject {
  public:
   Incoming(const Store::Options& options, std::string uri, std::optional<uint64_t> size,
            const PutAttributes& attributes, std::string path, NewFile file, bool made,
-           net::Mutex* name_lock, DiskLimits::Room room)
+           net::Mutex* name_lock, DiskLimits::Room room, const WholeFile* whole)
       : options_(options),
         uri_(std::move(uri)),
         grows_(!size.has_value()),
@@ -119,7 +119,10 @@ class Incoming : public NewObject {
         file_(std::move(file)),
         made_directories_(made),
         name_lock_(name_lock),
-        room_(std::move(room)) {}
+        room_(std::move(room)),
+        replaces_unjudged_(whole == nullptr) {
+    if (whole != nullptr) etag_ = whole->etag;
+  }
 
   // Directories that were made for nothing go again, after the file, which may have a reserved name
   // in one of them.
@@ -200,10 +203,13 @@ class Incoming : public NewObject {
   absl::Status Publish(int directory) {
     const auto publish = [&] {
       const net::MutexLock lock(name_lock_);
+      const bool was_there =
+          replaces_unjudged_ || options_.tree->Describe(uri_, Wait::kMayBlock).ok();
       if (absl::Status judged = Judge(*options_.tree, uri_, attributes_.condition); !judged.ok())
         return judged;
       const bool was_in_memory = options_.memory != nullptr && options_.memory->Has(uri_);
-      const absl::Status published = file_->Publish(directory, &replaced_);
+      const absl::Status published =
+          was_there ? file_->Publish(directory, &replaced_) : file_->PublishNew(directory);
       replaced_ = replaced_ || was_in_memory;
       return published.ok() ? published : About(What("store", uri_), published);
     };
@@ -251,6 +257,7 @@ class Incoming : public NewObject {
   bool replaced_ = false;
   net::Mutex* const name_lock_;  // the store's
   DiskLimits::Room room_;        // lives until the catalog knows of the object
+  const bool replaces_unjudged_;
 };
 
 // Whether a part of the way to `uri` is an object.
@@ -271,7 +278,8 @@ net::Mutex& Store::LockOf(absl::string_view name) {
 
 absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri,
                                                        std::optional<uint64_t> size,
-                                                       uint64_t stored, PutAttributes attributes) {
+                                                       uint64_t stored, PutAttributes attributes,
+                                                       const WholeFile* whole) {
   if (absl::Status fit = DiskTier::CheckName(uri); !fit.ok()) return fit;
   auto [path, name] = SplitUri(uri);
   if (name.size() > NAME_MAX) {
@@ -291,7 +299,10 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri,
   if (options_.house != nullptr) {
     if (absl::Status known = options_.house->CheckCatalogRoom(uri); !known.ok())
       return About(What("store", uri), known);
-    if (absl::Status fits = options_.house->limits().Check(stored); !fits.ok())
+    // What is written already has its room.
+    if (absl::Status fits =
+            whole == nullptr ? options_.house->limits().Check(stored) : absl::OkStatus();
+        !fits.ok())
       return About(What("store", uri), fits);
   }
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
@@ -308,18 +319,20 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Make(absl::string_view uri,
           absl::StrCat(What("store", uri), ": a directory has this name"));
     }
     absl::StatusOr<NewFile> file =
-        NewFile::Make(parent->directory.get(), name,
-                      /*replaces=*/attributes.at_hand && there && S_ISREG(status.st_mode));
+        whole != nullptr
+            ? FileOf(*whole, parent->directory.get(), name)
+            : NewFile::Make(parent->directory.get(), name,
+                            /*replaces=*/attributes.at_hand && there && S_ISREG(status.st_mode));
     if (absl::IsNotFound(file.status())) continue;
     if (!file.ok()) {
       if (parent->made) PruneParents(*options_.tree, path, attributes.kept_folders);
       return WithoutRoot(*options_.tree, About(What("store", uri), file.status()));
     }
     DiskLimits::Room room = RoomOf(options_.house, file->fd(), attributes.peer);
-    const absl::Status fits = room.Fits(stored);
-    auto object =
-        std::make_unique<Incoming>(options_, std::string(uri), size, attributes, path,
-                                   *std::move(file), parent->made, &LockOf(name), std::move(room));
+    const absl::Status fits = whole == nullptr ? room.Fits(stored) : absl::OkStatus();
+    auto object = std::make_unique<Incoming>(options_, std::string(uri), size, attributes, path,
+                                             *std::move(file), parent->made, &LockOf(name),
+                                             std::move(room), whole);
     if (!fits.ok()) return About(What("store", uri), fits);
     if (attributes.ttl < absl::InfiniteDuration()) {
       // Set anew at the end; what the file system cannot do is said before the bytes are sent.
@@ -343,6 +356,14 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::Begin(absl::string_view uri,
   if (absl::Status room = HasRoom((*object)->fd(), size.value_or(0)); !room.ok())
     return About(What("store", uri), room);
   return object;
+}
+
+absl::StatusOr<std::unique_ptr<NewObject>> Store::BeginWhole(absl::string_view uri,
+                                                             const WholeFile& file,
+                                                             const PutAttributes& attributes) {
+  struct stat status;
+  if (fstat(file.fd, &status) != 0) return net::ErrnoToStatus(errno, What("store", uri));
+  return Make(uri, static_cast<uint64_t>(status.st_size), 0, attributes, &file);
 }
 
 absl::Status Store::PutFd(absl::string_view uri, net::ForeignFd fd, const PutAttributes& attributes,

@@ -31,6 +31,7 @@
 #include "storage/store/folder.h"
 #include "storage/store/list.h"
 #include "storage/store/list_room.h"
+#include "storage/store/whole_file.h"
 #include "storage/tree/description.h"
 #include "storage/tree/tree.h"
 
@@ -123,6 +124,14 @@ class Store {
                                                    std::optional<uint64_t> size,
                                                    const PutAttributes& attributes);
 
+  // The same of a file that is written already: there is nothing to Extend(), and Commit() moves it
+  // to its name, or a copy where a rename does not reach. Unlike a client's object it never takes
+  // the place of what attributes.condition has not judged: ALREADY_EXISTS, if something comes in
+  // between. The condition is given null for what is no object (a directory, an expired one).
+  absl::StatusOr<std::unique_ptr<NewObject>> BeginWhole(absl::string_view uri,
+                                                        const WholeFile& file,
+                                                        const PutAttributes& attributes);
+
   // Stores the whole of `fd`, a client's descriptor, as `uri`: by reflink or copy inside the kernel
   // (holes stay holes, and room for what is none is looked for first: file_copy.h), or as it is
   // where it is a memfd sealed against writing, growing and shrinking and there is a memory tier.
@@ -179,10 +188,12 @@ class Store {
   absl::Status Unlink(absl::string_view uri, int directory, const std::string& path,
                       const std::string& name, net::UniqueFd file, size_t kept_folders);
 
-  // As Begin(). stored: how many of the bytes will take room, as far as that is known.
+  // As Begin(). stored: how many of the bytes will take room, as far as that is known. whole: or
+  // null, as BeginWhole().
   absl::StatusOr<std::unique_ptr<NewObject>> Make(absl::string_view uri,
                                                   std::optional<uint64_t> size, uint64_t stored,
-                                                  PutAttributes attributes);
+                                                  PutAttributes attributes,
+                                                  const WholeFile* whole = nullptr);
 
   // Whether the descriptor, which is taken then, is an object in memory now. False: it is to be
   // copied, or Make() says what is wrong.
