@@ -1,18 +1,8 @@
 // The store under SIGKILL: a child does one thing with it, and is killed at each of its system
 // calls in turn, before it and after it. Then the tree is looked at as a server that starts again
 // would find it.
-//
-// How it works: the child asks to be traced and stops; its parent lets it run from one edge of a
-// system call to the next (PTRACE_SYSCALL) and kills it at the n-th, for n = 1, 2, ..., until the
-// child comes to its end unharmed. Every state that the disk can be in between two system calls is
-// seen. What the loss of power does to what the kernel has not written back is not.
-#include <errno.h>
-#include <fcntl.h>
 #include <glog/logging.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -21,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/store/store.h"
+#include "tests/net/killed_at.h"
 #include "tests/storage/names_below.h"
 #include "tests/storage/tree_fixture.h"
 
@@ -30,42 +21,11 @@ namespace {
 // Above all that one of the things below takes.
 constexpr int kEdgesMax = 2000;
 
-// Runs `act` in a child that is killed at the n-th edge of a system call. False: it came to its end
-// before.
-bool KilledAt(int n, const std::function<void()>& act) {
-  const pid_t child = fork();
-  PCHECK(child >= 0) << "fork";
-  if (child == 0) {
-    if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) _exit(77);
-    raise(SIGSTOP);
-    act();
-    _exit(0);
-  }
-  int status;
-  PCHECK(waitpid(child, &status, 0) == child);
-  for (int edge = 0; WIFSTOPPED(status); ++edge) {
-    if (edge == n) {
-      kill(child, SIGKILL);
-      PCHECK(waitpid(child, &status, 0) == child);
-      CHECK(WIFSIGNALED(status));
-      return true;
-    }
-    PCHECK(ptrace(PTRACE_SYSCALL, child, nullptr, nullptr) == 0);
-    PCHECK(waitpid(child, &status, 0) == child);
-  }
-  CHECK(WIFEXITED(status));
-  CHECK_EQ(WEXITSTATUS(status), 0) << "the child could not do what it was to do";
-  return false;
-}
-
 class StoreCrashTest : public testing::TestWithParam<Durability> {
  protected:
   void SetUp() override {
     alarm(240);
-    if (fork() == 0) _exit(ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0 ? 0 : 77);
-    int status;
-    PCHECK(wait(&status) > 0);
-    if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "ptrace(2) is not allowed here";
+    if (!net::MayTrace()) GTEST_SKIP() << "ptrace(2) is not allowed here";
   }
   void TearDown() override { alarm(0); }
 
@@ -118,7 +78,7 @@ class StoreCrashTest : public testing::TestWithParam<Durability> {
       std::filesystem::remove_all(scratch_.path());
       std::filesystem::create_directory(scratch_.path());
       prepare();
-      killed = KilledAt(rounds, [&] {
+      killed = net::KilledAt(rounds, [&] {
         absl::StatusOr<Tree> tree = Tree::Open(scratch_.path());
         CHECK(tree.ok());
         Store::Options options;
