@@ -17,6 +17,8 @@
 #include "origin/cache/crc32c.h"
 #include "origin/cache/folders.h"
 #include "origin/cache/place.h"
+#include "origin/cache/scan.h"
+#include "origin/cache/shelf.h"
 #include "storage/store/new_file.h"
 #include "storage/tree/attributes.h"
 #include "storage/tree/disk_error.h"
@@ -128,6 +130,7 @@ PartialObject::PartialObject(const Options& options, net::UniqueFd folder, net::
       view_(std::make_shared<PartialView>(std::move(file), identity().size, identity().block_bytes,
                                           identity().blocks())) {
   if (options_.house != nullptr) room_ = options_.house->limits().Open("");
+  if (options_.shelf != nullptr) options_.shelf->Hold(Shelf::Kind::kPart, identity().uri);
 }
 
 PartialObject::~PartialObject() {
@@ -136,6 +139,9 @@ PartialObject::~PartialObject() {
     Discard();
     return;
   }
+  // Its room is given back after that, so at no time is it counted by nobody.
+  if (options_.shelf != nullptr)
+    options_.shelf->Put(LookAt(Shelf::Kind::kPart, identity().uri, file()));
   // The lock is the open file's, which readers share.
   flock(file(), LOCK_UN);
 }
@@ -338,6 +344,7 @@ absl::StatusOr<std::string> PartialObject::PublishPlain(const Mark& mark) {
   if (absl::Status committed = (*object)->Commit(); !committed.ok()) return committed;
   // What was kept when something was in its way is out of date.
   unlinkat(options_.tree->root().fd(), EncodedPlace(mark.uri).c_str(), 0);
+  if (options_.shelf != nullptr) options_.shelf->Forget(Shelf::Kind::kWhole, mark.uri);
   return mark.uri;
 }
 
@@ -355,6 +362,7 @@ absl::StatusOr<std::string> PartialObject::PublishEncoded(const Mark& mark) {
   if (renameat(folder_.get(), PartFile(name_).c_str(), folder->get(), name.c_str()) != 0)
     return DiskError(errno, what);
   storage::KeepContentEtag(file(), ClientEtag(mark));
+  if (options_.shelf != nullptr) options_.shelf->Put(LookAt(Shelf::Kind::kWhole, mark.uri, file()));
   options_.tree->NoteChange();
   if (options_.durability == Durability::kFull && fsync(folder->get()) != 0)
     return absl::DataLossError(absl::StrCat(what, ": its name may not be on the disk yet"));
@@ -365,6 +373,7 @@ void PartialObject::Discard() {
   if (over_) return;
   Remove(folder_.get(), name_);
   flock(file(), LOCK_UN);
+  if (options_.shelf != nullptr) options_.shelf->Forget(Shelf::Kind::kPart, identity().uri);
   over_ = true;
   coming_.clear();
   room_ = storage::DiskLimits::Room();

@@ -49,6 +49,8 @@
 
 namespace objmapper::origin {
 
+class Shelf;
+
 class PartialObject {
  public:
   struct Options {
@@ -56,6 +58,7 @@ class PartialObject {
     storage::Store* store = nullptr;
     storage::Housekeeping* house = nullptr;  // null: nothing is limited
     storage::Durability durability = storage::Durability::kData;
+    Shelf* shelf = nullptr;  // learns what becomes of it; null: nobody counts or evicts it
   };
   using Range = std::pair<uint64_t, uint64_t>;  // begin and end, in bytes
 

@@ -40,19 +40,6 @@ absl::StatusOr<std::vector<storage::DirectoryName>> NamesOf(const storage::Tree&
   return storage::NamesIn(folder->get());
 }
 
-Found FoundOf(Found::Kind kind, const std::string& uri, int fd) {
-  Found found;
-  found.kind = kind;
-  found.uri = uri;
-  struct stat status;
-  if (fstat(fd, &status) == 0) {
-    found.bytes = static_cast<uint64_t>(status.st_blocks) * 512;
-    found.used_s = storage::ToSeconds32(std::max(status.st_atim.tv_sec, status.st_mtim.tv_sec));
-  }
-  found.pinned = storage::IsPinned(fd);
-  return found;
-}
-
 // Looks at the part-filled object whose files are `name` with their endings.
 void LookAtPart(int folder, const std::string& name, Scanned* scanned) {
   const net::UniqueFd file(openat(folder, PartFile(name).c_str(), kToLook));
@@ -67,7 +54,7 @@ void LookAtPart(int folder, const std::string& name, Scanned* scanned) {
     for (uint64_t block = 0; block < identity.blocks() && !claims; ++block)
       claims = map->claim(block).has_value();
     if (claims && PartName(identity.uri) == name && IsStrong(identity.etag)) {
-      scanned->found.push_back(FoundOf(Found::Kind::kPart, identity.uri, file.get()));
+      scanned->found.push_back(LookAt(Found::Kind::kPart, identity.uri, file.get()));
       return;
     }
   }
@@ -80,13 +67,26 @@ void LookAtWhole(int folder, const std::string& name, Scanned* scanned) {
   const net::UniqueFd file(openat(folder, name.c_str(), kToLook));
   const std::optional<Mark> mark = file.valid() ? ReadMark(file.get()) : std::nullopt;
   if (mark.has_value() && EncodedName(mark->uri) == name && IsUnchanged(file.get(), *mark)) {
-    scanned->found.push_back(FoundOf(Found::Kind::kWhole, mark->uri, file.get()));
+    scanned->found.push_back(LookAt(Found::Kind::kWhole, mark->uri, file.get()));
   } else if (unlinkat(folder, name.c_str(), 0) == 0) {
     ++scanned->removed;
   }
 }
 
 }  // namespace
+
+Found LookAt(Found::Kind kind, const std::string& uri, int fd) {
+  Found found;
+  found.kind = kind;
+  found.uri = uri;
+  struct stat status;
+  if (fstat(fd, &status) == 0) {
+    found.bytes = static_cast<uint64_t>(status.st_blocks) * 512;
+    found.used_s = storage::ToSeconds32(std::max(status.st_atim.tv_sec, status.st_mtim.tv_sec));
+  }
+  found.pinned = storage::IsPinned(fd);
+  return found;
+}
 
 absl::StatusOr<Scanned> Scan(const storage::Tree& tree) {
   Scanned scanned;

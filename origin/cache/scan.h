@@ -36,6 +36,9 @@ struct Scanned {
 // none.
 absl::StatusOr<Scanned> Scan(const storage::Tree& tree);
 
+// What there is to be said of a file that is open.
+Found LookAt(Found::Kind kind, const std::string& uri, int fd);
+
 // Removes the part-filled object of `uri`. False: somebody is at work with it, or there is none.
 bool RemovePart(const storage::Tree& tree, const std::string& uri);
 

@@ -83,7 +83,7 @@ uint64_t Catalog::Entry::taken() const {
 }
 
 int64_t ToMtime(int64_t seconds) {
-  constexpr int64_t kMax = (int64_t{1} << 38) - 1;
+  constexpr int64_t kMax = (int64_t{1} << 36) - 1;
   return std::clamp(seconds, -kMax, kMax);
 }
 
@@ -162,6 +162,8 @@ void Catalog::Note(absl::string_view uri, const Entry& entry) {
   }
   // modulo 2^64, as they were added
   bytes_.fetch_add(entry.taken() - record.entry.taken(), std::memory_order_relaxed);
+  fetched_.fetch_add(uint64_t{entry.fetched} - uint64_t{record.entry.fetched},
+                     std::memory_order_relaxed);
   const uint32_t used_s = std::max(record.entry.used_s, entry.used_s);
   record.entry = entry;
   record.entry.used_s = used_s;
@@ -174,6 +176,7 @@ void Catalog::Forget(absl::string_view uri) {
   if (record.entry.expires_s != 0) by_expiry_.erase({record.entry.expires_s, &record});
   bytes_.fetch_sub(record.entry.taken(), std::memory_order_relaxed);
   objects_.fetch_sub(1, std::memory_order_relaxed);
+  fetched_.fetch_sub(record.entry.fetched ? 1 : 0, std::memory_order_relaxed);
   memory_.fetch_sub(CostOf(uri), std::memory_order_relaxed);
   records_.erase(at);
 }

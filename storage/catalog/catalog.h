@@ -38,8 +38,10 @@ class Catalog {
   // Times are seconds since the epoch. Those in 32 bits end in 2106: ToSeconds32().
   struct Entry {
     uint64_t size = 0;             // bytes
-    int64_t mtime_s : 39 = 0;      // of the last and the next 8700 years
+    int64_t mtime_s : 37 = 0;      // of the last and the next 2100 years
     bool link : 1 = false;         // a symbolic link, which may lead to an object: size 0
+    bool fetched : 1 = false;      // from an origin, as far as that is noted (CatalogFeed)
+    bool pinned : 1 = false;       // it is not to be evicted; noted with it
     uint64_t taken_code : 24 = 0;  // SetTaken()
     uint32_t used_s = 0;           // when it was last used, as far as is known
     uint32_t expires_s = 0;        // 0: never
@@ -108,6 +110,8 @@ class Catalog {
 
   // Any time, without the lock.
   uint64_t objects() const { return objects_.load(std::memory_order_relaxed); }
+  // Of them, those that were fetched from an origin, as far as that is noted.
+  uint64_t fetched() const { return fetched_.load(std::memory_order_relaxed); }
   // That they take: of their sizes, without holes.
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
   // Whether the whole tree has been walked: until then what is not here may exist all the same.
@@ -151,7 +155,7 @@ class Catalog {
   // those that do expire
   absl::btree_set<std::pair<uint32_t, const Record*>> by_expiry_ GUARDED_BY(mutex_);
   std::unique_ptr<std::atomic<Ticket>[]> settled_;  // changed under the lock, read without
-  std::atomic<uint64_t> objects_{0}, bytes_{0};
+  std::atomic<uint64_t> objects_{0}, fetched_{0}, bytes_{0};
   const uint64_t memory_max_;
   std::atomic<uint64_t> memory_{0};
   std::atomic<bool> complete_{false}, left_out_{false};

@@ -77,6 +77,11 @@ std::optional<Entry> EntryOf(int fd, int directory, const std::string& path) {
   return entry;
 }
 
+void NoteKind(const Kind& kind, Entry* entry) {
+  entry->fetched = kind.fetched;
+  entry->pinned = kind.pinned;
+}
+
 std::string Join(const std::string& path, absl::string_view name) {
   return path.empty() ? std::string(name) : absl::StrCat(path, "/", name);
 }
@@ -103,6 +108,8 @@ void CatalogFeed::Refresh(absl::string_view asked) {
     const net::UniqueFd fd(OpenPlain(tree_->root().fd(), uri.c_str(), O_PATH));
     if (fd.valid()) {
       entry = EntryOf(fd.get(), tree_->root().fd(), uri);
+      if (entry.has_value() && !entry->link && notes_kinds_.load(std::memory_order_relaxed))
+        NoteKind(KindOf(fd.get()), &*entry);
     } else if (!SaysNone(errno)) {
       lost_.store(true);
       return;
@@ -175,6 +182,8 @@ bool CatalogFeed::Read(net::UniqueFd directory, const std::string& path,
         if (!entry.has_value()) continue;
         looked.object.entry = *entry;
       }
+      if (S_ISREG(status.st_mode) && notes_kinds_.load(std::memory_order_relaxed))
+        NoteKind(KindOf(fd, found->d_name), &looked.object.entry);
     }
     if (known) seen.insert(HashOf(name, is_directory));
     if (is_directory) {

@@ -51,6 +51,10 @@ class CatalogFeed {
   // which is to be had for nothing where all names are read anyway.
   void RemoveLeftovers() { removes_leftovers_.store(true, std::memory_order_relaxed); }
 
+  // From now on it is noted of each object whether it was fetched from an origin, and whether it is
+  // pinned: one more system call for each that is looked at. Before the first walk.
+  void NoteKinds() { notes_kinds_.store(true, std::memory_order_relaxed); }
+
   // Whether something could not be asked since the last call: then the catalog may be wrong until
   // the tree is walked anew.
   bool TakeLost() { return lost_.exchange(false); }
@@ -64,6 +68,7 @@ class CatalogFeed {
   Catalog* const catalog_;
   std::atomic<bool> lost_{false};
   std::atomic<bool> removes_leftovers_{false};
+  std::atomic<bool> notes_kinds_{false};
 };
 
 }  // namespace objmapper::storage

@@ -111,7 +111,7 @@ bool DiskLimits::Frees(int fd) const {
 }
 
 uint64_t DiskLimits::used() const {
-  if (OfObjects()) return options_.catalog->bytes() + reserved_.load(std::memory_order_relaxed);
+  if (OfObjects()) return ObjectBytes() + reserved_.load(std::memory_order_relaxed);
   return disk_used_.load(std::memory_order_relaxed) +
          reserved_since_.load(std::memory_order_relaxed);
 }
@@ -187,7 +187,7 @@ DiskLimits::Fill DiskLimits::Ask() {
     fill.reserved_total = reserved_total_;
   }
   if (OfObjects()) {
-    fill.used = options_.catalog->bytes();
+    fill.used = ObjectBytes();
     fill.exact = true;
   } else {
     const uint64_t going = options_.unlinked->bytes();

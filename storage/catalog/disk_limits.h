@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "net/mutex.h"
 #include "storage/catalog/catalog.h"
+#include "storage/catalog/evictable.h"
 #include "storage/catalog/unlinked_files.h"
 #include "storage/tree/tree.h"
 
@@ -41,6 +42,7 @@ class DiskLimits {
         100;  // of the room that objects leave, which what one peer has not finished may take
     const Catalog* catalog = nullptr;
     const UnlinkedFiles* unlinked = nullptr;
+    const Evictable* others = nullptr;  // null: nothing else takes room
   };
   // All outlive it.
   explicit DiskLimits(const Options& options);
@@ -110,6 +112,10 @@ class DiskLimits {
 
  private:
   uint64_t BytesOf(const DiskLevel& level) const;
+  // Those of all objects, and of what else counts as them.
+  uint64_t ObjectBytes() const {
+    return options_.catalog->bytes() + (options_.others != nullptr ? options_.others->bytes() : 0);
+  }
   // Whether there is such a level: none is a share of a file system that does not know its size.
   bool IsLimit(const DiskLevel& level) const {
     if (level.of == DiskLevel::Of::kFileSystem)

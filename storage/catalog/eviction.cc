@@ -10,47 +10,77 @@
 #include <optional>
 #include <utility>
 
+#include "storage/tree/attributes.h"
+
 namespace objmapper::storage {
 namespace {
-
 using Object = Catalog::Object;
-
-// Whether `a` is to go before `b`.
-bool Sooner(const Catalog::Entry& a, const Catalog::Entry& b) {
-  return a.used_s != b.used_s ? a.used_s < b.used_s : a.size > b.size;
-}
-bool ObjectSooner(const Object& a, const Object& b) { return Sooner(a.entry, b.entry); }
-
 }  // namespace
 
+bool Eviction::MayGo(const Catalog::Entry& entry) const {
+  if (entry.link) return false;
+  if (options_.evicts == Evicts::kAll) return true;
+  return !entry.pinned && (entry.fetched || options_.evicts == Evicts::kFetchedFirst);
+}
+
+// Whether `a` is to go before `b`.
+bool Eviction::Sooner(const Catalog::Entry& a, const Catalog::Entry& b) const {
+  if (options_.evicts != Evicts::kAll && a.fetched != b.fetched) return a.fetched;
+  return a.used_s != b.used_s ? a.used_s < b.used_s : a.size > b.size;
+}
+
 void Eviction::Pick() {
+  const auto sooner = [this](const Object& a, const Object& b) { return Sooner(a.entry, b.entry); };
   // A heap of those that go first; its front is the last of them.
-  options_.catalog->ForEach("", "", [this](const Object& object) {
-    if (object.entry.link) return true;
+  options_.catalog->ForEach("", "", [&](const Object& object) {
+    if (!MayGo(object.entry)) return true;
     if (candidates_.size() == options_.candidates_max) {
       if (!Sooner(object.entry, candidates_.front().entry)) return true;
-      std::pop_heap(candidates_.begin(), candidates_.end(), ObjectSooner);
+      std::pop_heap(candidates_.begin(), candidates_.end(), sooner);
       candidates_.pop_back();
     }
     candidates_.push_back(object);
-    std::push_heap(candidates_.begin(), candidates_.end(), ObjectSooner);
+    std::push_heap(candidates_.begin(), candidates_.end(), sooner);
     return true;
   });
-  std::sort_heap(candidates_.begin(), candidates_.end(), ObjectSooner);
+  std::sort_heap(candidates_.begin(), candidates_.end(), sooner);
   std::reverse(candidates_.begin(), candidates_.end());
+}
+
+bool Eviction::EvictOther(Result* result) {
+  if (options_.others == nullptr) return false;
+  const std::optional<uint32_t> used_s = options_.others->OldestUse();
+  if (!used_s.has_value()) return false;
+  if (!candidates_.empty()) {
+    const Catalog::Entry& next = candidates_.back().entry;
+    const bool is_own = options_.evicts != Evicts::kAll && !next.fetched;
+    if (!is_own && next.used_s < *used_s) return false;
+  }
+  result->stuck = false;
+  const uint64_t bytes = options_.others->EvictOldest();
+  if (bytes == 0) return true;
+  result->bytes += bytes;
+  evicted_.fetch_add(1, std::memory_order_relaxed);
+  evicted_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  return true;
 }
 
 Eviction::Result Eviction::Evict(uint64_t bytes, size_t objects_max) {
   Result result;
   result.stuck = true;
+  // This disk's own were picked when there were no others; what has been fetched since goes first.
+  if (options_.evicts == Evicts::kFetchedFirst && !candidates_.empty() &&
+      !candidates_.back().entry.fetched && options_.catalog->fetched() != 0)
+    candidates_.clear();
   for (size_t tried = 0; result.bytes < bytes && tried < objects_max; ++tried) {
     if (candidates_.empty()) Pick();
+    if (EvictOther(&result)) continue;
     if (candidates_.empty()) break;
     const Object candidate = std::move(candidates_.back());
     candidates_.pop_back();
     const std::optional<Catalog::Entry> now = options_.catalog->Find(candidate.uri);
-    // gone, or used since it was picked
-    if (!now.has_value() || now->used_s > candidate.entry.used_s) {
+    // gone, or used, or pinned since it was picked
+    if (!now.has_value() || now->used_s > candidate.entry.used_s || !MayGo(*now)) {
       result.stuck = false;
       continue;
     }
@@ -64,6 +94,14 @@ Eviction::Result Eviction::Evict(uint64_t bytes, size_t objects_max) {
                       static_cast<uint64_t>(status.st_blocks) * 512);
       read_s = ToSeconds32(std::max(status.st_atim.tv_sec, status.st_mtim.tv_sec));
       if (read_s > candidate.entry.used_s) return false;
+      // What the catalog says of its kind may be old; that it is not wanted brings it up to date.
+      if (options_.evicts != Evicts::kAll) {
+        Catalog::Entry entry;
+        const Kind kind = KindOf(fd);
+        entry.fetched = kind.fetched;
+        entry.pinned = kind.pinned;
+        if (!MayGo(entry)) return false;
+      }
       passed_over = options_.pass_over != nullptr && options_.pass_over(fd);
       return !passed_over;
     });

@@ -10,6 +10,10 @@
 // theirs waits for the next pass. S3-FIFO (Yang et al., SOSP 2023) and SIEVE (Zhang et al., NSDI
 // 2024) miss less often where most objects are used once; they need to see each use in its order,
 // which a descriptor that a client keeps does not show.
+//
+// Where objects are fetched from origins, those go first, or alone (Evicts), and what is pinned
+// does not go at all. What an origin has sent that is no object of the catalog (Evictable: parts of
+// objects, objects under encoded names) goes in its turn, by the same measure.
 #pragma once
 
 #include <atomic>
@@ -23,6 +27,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "storage/catalog/catalog.h"
+#include "storage/catalog/evictable.h"
 
 namespace objmapper::storage {
 
@@ -41,6 +46,9 @@ class Eviction {
     // Whether an object, of which it is given a descriptor, is to be passed over, since nobody
     // would know when its bytes come back. null: none is.
     std::function<bool(int fd)> pass_over;
+    // Other than kAll: the catalog's feed notes kinds (CatalogFeed::NoteKinds()).
+    Evicts evicts = Evicts::kAll;
+    Evictable* others = nullptr;  // outlives it; null: there is nothing else
   };
   explicit Eviction(Options options) : options_(std::move(options)) {}
 
@@ -56,7 +64,11 @@ class Eviction {
   uint64_t evicted_bytes() const { return evicted_bytes_.load(std::memory_order_relaxed); }
 
  private:
+  bool MayGo(const Catalog::Entry& entry) const;
+  bool Sooner(const Catalog::Entry& a, const Catalog::Entry& b) const;
   void Pick();
+  // Removes one of the others, if one would go before the next candidate.
+  bool EvictOther(Result* result);
 
   const Options options_;
   std::vector<Catalog::Object> candidates_;  // the first to go is the last

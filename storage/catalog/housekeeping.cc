@@ -31,7 +31,10 @@ Housekeeping::Housekeeping(const Options& options)
                .refuse_at = options.refuse_at,
                .peer_percent = options.peer_percent,
                .catalog = &catalog_,
-               .unlinked = &unlinked_}) {}
+               .unlinked = &unlinked_,
+               .others = options.others}) {
+  if (options_.evicts != Evicts::kAll) feed_.NoteKinds();
+}
 
 absl::Status Housekeeping::CheckCatalogRoom(absl::string_view uri) const {
   if (catalog_.HasRoomFor(CatalogFeed::NameOf(uri))) return absl::OkStatus();
@@ -55,6 +58,8 @@ void Housekeeping::Start(DeleteIf delete_if) {
     upkeep.unlinked = &unlinked_;
     upkeep.marks = marks();
     upkeep.delete_if = std::move(delete_if);
+    upkeep.evicts = options_.evicts;
+    upkeep.others = options_.others;
     upkeep.unix_seconds = [] { return static_cast<int64_t>(time(nullptr)); };
     upkeep_ = std::make_unique<Reaper>(std::move(upkeep));
     keeper.upkeep = [this](int64_t now_ns) { return upkeep_->Do(now_ns); };

@@ -39,6 +39,8 @@ class Housekeeping {
     uint64_t catalog_memory = UINT64_MAX;  // bytes
     bool warn_of_folding = false;          // as CatalogKeeper::Options
     uint32_t peer_percent = 100;
+    Evicts evicts = Evicts::kAll;       // as Eviction::Options
+    Evictable* others = nullptr;        // outlives it
     std::function<void()> each_second;  // as CatalogKeeper::Options
   };
   explicit Housekeeping(const Options& options);

@@ -38,10 +38,13 @@ Reaper::Reaper(Options options)
                  // removed files open than can be kept, what somebody has open would only be one
                  // more, whose bytes do not come back and are not known to be on their way:
                  // everything would go for nothing.
-                 .pass_over = [unlinked = options_.unlinked, limits = options_.limits](int fd) {
-                   return !limits->Frees(fd) ||
-                          (unlinked->full() && UnlinkedFiles::IsOpenElsewhere(fd));
-                 }}) {}
+                 .pass_over =
+                     [unlinked = options_.unlinked, limits = options_.limits](int fd) {
+                       return !limits->Frees(fd) ||
+                              (unlinked->full() && UnlinkedFiles::IsOpenElsewhere(fd));
+                     },
+                 .evicts = options_.evicts,
+                 .others = options_.others}) {}
 
 int64_t Reaper::Do(int64_t now_ns) {
   TakeMarks(now_ns);

@@ -24,6 +24,8 @@ class Reaper {
     UseMarks* marks = nullptr;  // null: nothing is evicted
     DeleteIf delete_if;
     std::function<int64_t()> unix_seconds;  // the clock that objects expire by
+    Evicts evicts = Evicts::kAll;           // as Eviction::Options
+    Evictable* others = nullptr;
   };
   explicit Reaper(Options options);
 

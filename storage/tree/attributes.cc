@@ -129,6 +129,24 @@ std::optional<ObjectInfo> TimesOf(int fd) {
   return info;
 }
 
+// list, get: those that follow a link at the end of the path, or those that do not.
+Kind KindAt(const std::string& path, ssize_t (*list)(const char*, char*, size_t),
+            ssize_t (*get)(const char*, const char*, void*, size_t)) {
+  char names[kNamesMax];
+  const ssize_t size = list(path.c_str(), names, sizeof(names));
+  if (size < 0 && errno == ERANGE) {
+    return {.fetched = get(path.c_str(), kOrigin, nullptr, 0) >= 0,
+            .pinned = get(path.c_str(), kPinned, nullptr, 0) >= 0};
+  }
+  Kind kind;
+  for (const absl::string_view found :
+       absl::StrSplit(absl::string_view(names, size < 0 ? 0 : static_cast<size_t>(size)), '\0')) {
+    kind.fetched |= found == kOrigin;
+    kind.pinned |= found == kPinned;
+  }
+  return kind;
+}
+
 }  // namespace
 
 absl::Status SetExpiry(int fd, int64_t expires_s) {
@@ -228,20 +246,9 @@ absl::Status SetPinned(int fd, bool pinned) {
 bool IsPinned(int fd) { return Get(fd, kPinned).has_value(); }
 
 Kind KindOf(int directory, const std::string& name) {
-  const std::string path = absl::StrCat("/proc/self/fd/", directory, "/", name);
-  char names[kNamesMax];
-  const ssize_t size = llistxattr(path.c_str(), names, sizeof(names));
-  if (size < 0 && errno == ERANGE) {
-    return {.fetched = lgetxattr(path.c_str(), kOrigin, nullptr, 0) >= 0,
-            .pinned = lgetxattr(path.c_str(), kPinned, nullptr, 0) >= 0};
-  }
-  Kind kind;
-  for (const absl::string_view found :
-       absl::StrSplit(absl::string_view(names, size < 0 ? 0 : static_cast<size_t>(size)), '\0')) {
-    kind.fetched |= found == kOrigin;
-    kind.pinned |= found == kPinned;
-  }
-  return kind;
+  return KindAt(absl::StrCat("/proc/self/fd/", directory, "/", name), llistxattr, lgetxattr);
 }
+
+Kind KindOf(int fd) { return KindAt(absl::StrCat("/proc/self/fd/", fd), listxattr, getxattr); }
 
 }  // namespace objmapper::storage

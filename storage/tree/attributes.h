@@ -66,5 +66,7 @@ struct Kind {
 // Of the file `name` in `directory` (borrowed; O_PATH will do), which is not followed; of one that
 // has no such attributes, in one system call.
 Kind KindOf(int directory, const std::string& name);
+// The same of an open one; O_PATH is enough.
+Kind KindOf(int fd);
 
 }  // namespace objmapper::storage

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "storage/catalog/catalog_feed.h"
+#include "storage/tree/attributes.h"
 #include "tests/storage/scratch_root.h"
 #include "tests/storage/small_disk.h"
 
@@ -36,20 +37,25 @@ class UpkeepTest : public testing::Test {
     Open("", "");
   }
 
-  void Open(const std::string& evict_at, const std::string& refuse_at) {
+  void Open(const std::string& evict_at, const std::string& refuse_at, Evicts evicts = Evicts::kAll,
+            Evictable* others = nullptr) {
     feed_ = std::make_unique<CatalogFeed>(&*tree_, &catalog_);
+    if (evicts != Evicts::kAll) feed_->NoteKinds();
     DiskLimits::Options limits;
     limits.tree = &*tree_;
     limits.evict_at = *ParseDiskLevel(evict_at);
     limits.refuse_at = *ParseDiskLevel(refuse_at);
     limits.catalog = &catalog_;
     limits.unlinked = &unlinked_;
+    limits.others = others;
     limits_ = std::make_unique<DiskLimits>(limits);
     Reaper::Options options;
     options.catalog = &catalog_;
     options.limits = limits_.get();
     options.unlinked = &unlinked_;
     options.marks = &marks_;
+    options.evicts = evicts;
+    options.others = others;
     options.unix_seconds = [this] { return now_s_; };
     options.delete_if = [this](absl::string_view uri,
                                absl::FunctionRef<bool(int fd)> wanted) -> absl::Status {
@@ -74,6 +80,17 @@ class UpkeepTest : public testing::Test {
     const timespec times[] = {time, time};
     ASSERT_EQ(utimensat(AT_FDCWD, scratch_.PathOf(uri).c_str(), times, 0), 0);
     feed_->Refresh(uri);
+  }
+  // The same of one that an origin has sent; false: there are no extended attributes here.
+  bool PutFetched(const std::string& uri, size_t size, int64_t used, bool pinned = false) {
+    scratch_.Write(uri, std::string(size, 'x'));
+    const net::UniqueFd file(open(scratch_.PathOf(uri).c_str(), O_RDWR | O_CLOEXEC));
+    if (!SetOriginMark(file.get(), "1").ok()) return false;
+    EXPECT_TRUE(!pinned || SetPinned(file.get(), true).ok());
+    const timespec times[] = {{kLongAgo + used, 0}, {kLongAgo + used, 0}};
+    EXPECT_EQ(futimens(file.get(), times), 0);
+    feed_->Refresh(uri);
+    return true;
   }
   bool PutMortal(const std::string& uri, int64_t expires_s) {
     scratch_.Write(uri, "x");
@@ -312,6 +329,104 @@ TEST_F(UpkeepTest, EvictsNothingMoreThatIsHeldOpen) {
   Pass(60);
   DoAll();
   EXPECT_EQ(catalog_.bytes(), 1000u);
+}
+
+// What an origin has sent goes before this disk's own, however lately it was used; what is pinned
+// stays, whosever it is, and so do the disk's own where they are not to go.
+TEST_F(UpkeepTest, EvictsByKind) {
+  for (const Evicts evicts : {Evicts::kAll, Evicts::kFetchedFirst, Evicts::kFetchedOnly}) {
+    Open("250", "", evicts);
+    if (!PutFetched("fetched-new", 100, 50)) GTEST_SKIP() << "no extended attributes here";
+    PutFetched("fetched-pinned", 100, 5, /*pinned=*/true);
+    PutFetched("fetched-old", 100, 20);
+    Put("own-new", 100, 40);
+    Put("own-old", 100, 10);
+    EXPECT_EQ(catalog_.fetched(), evicts == Evicts::kAll ? 0u : 3u);
+    DoAll();
+    EXPECT_EQ(Uris(), evicts == Evicts::kAll            ? "fetched-new own-new"
+                      : evicts == Evicts::kFetchedFirst ? "fetched-pinned own-new"
+                                                        : "fetched-pinned own-new own-old");
+    for (const char* uri : {"fetched-new", "fetched-pinned", "own-new", "own-old"}) {
+      unlink(scratch_.PathOf(uri).c_str());
+      feed_->Refresh(uri);
+    }
+    EXPECT_EQ(catalog_.objects(), 0u);
+    EXPECT_EQ(catalog_.fetched(), 0u);
+    Pass(100);
+  }
+}
+
+// A walk notes kinds too, and what is fetched after this disk's own were chosen still goes before
+// them.
+TEST_F(UpkeepTest, WhatIsFetchedLaterGoesFirst) {
+  Open("1000", "", Evicts::kFetchedFirst);
+  for (int i = 0; i < 4; ++i) Put(absl::StrCat("own", i), 400, i);
+  DoAll();
+  EXPECT_EQ(Uris(), "own2 own3");
+  if (!PutFetched("fetched", 400, 100)) GTEST_SKIP() << "no extended attributes here";
+  Pass(100);
+  DoAll();
+  EXPECT_EQ(Uris(), "own2 own3");
+  PutFetched("walked", 100, 100);
+  CatalogFeed walker(&*tree_, &catalog_);
+  walker.NoteKinds();
+  absl::StatusOr<net::UniqueFd> root = walker.OpenDirectory("");
+  ASSERT_TRUE(walker.Read(
+      *std::move(root), "", [](std::string) {}, [] { return true; }));
+  EXPECT_TRUE(catalog_.Find("walked")->fetched);
+  EXPECT_FALSE(catalog_.Find("own2")->fetched);
+}
+
+// What was pinned past the catalog's knowledge stays, and the catalog learns of it.
+TEST_F(UpkeepTest, SparesWhatWasPinnedJustNow) {
+  Open("250", "", Evicts::kFetchedOnly);
+  if (!PutFetched("a", 200, 1)) GTEST_SKIP() << "no extended attributes here";
+  PutFetched("b", 200, 2);
+  const net::UniqueFd file(open(scratch_.PathOf("a").c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(SetPinned(file.get(), true).ok());
+  DoAll();
+  EXPECT_EQ(Uris(), "a");
+  EXPECT_TRUE(catalog_.Find("a")->pinned);
+}
+
+// A pile of things that are no objects: each is a time of use, and takes 100 bytes.
+class Pile : public Evictable {
+ public:
+  explicit Pile(std::vector<uint32_t> uses) : uses_(std::move(uses)) {}
+  uint64_t bytes() const override { return 100 * uses_.size(); }
+  std::optional<uint32_t> OldestUse() const override {
+    if (uses_.empty() || stuck_) return std::nullopt;
+    return uses_.front();
+  }
+  uint64_t EvictOldest() override {
+    uses_.erase(uses_.begin());
+    return 100;
+  }
+  std::vector<uint32_t> uses_;
+  bool stuck_ = false;
+};
+
+// What is in no catalog counts, and goes in its turn: no more of it than has to, and nothing at all
+// while it may not.
+TEST_F(UpkeepTest, EvictsOthersInTheirTurn) {
+  constexpr uint32_t kThen = static_cast<uint32_t>(kLongAgo);
+  Pile pile({kThen + 5, kThen + 15, kThen + 60});
+  Open("400", "500", Evicts::kAll, &pile);
+  Put("a", 100, 10);
+  Put("b", 100, 20);
+  Put("c", 100, 30);
+  EXPECT_EQ(limits_->used(), 600u);
+  EXPECT_FALSE(limits_->Check(1).ok()) << "they count against the second level too";
+  DoAll();
+  EXPECT_EQ(Uris(), "b c");
+  EXPECT_EQ(pile.uses_, (std::vector<uint32_t>{kThen + 15, kThen + 60}));
+  EXPECT_EQ(upkeep_->eviction().evicted_bytes(), 200u);
+  pile.stuck_ = true;
+  Put("d", 100, 70);
+  Pass(1);
+  DoAll();
+  EXPECT_EQ(Uris(), "c d");
+  EXPECT_EQ(pile.uses_.size(), 2u);
 }
 
 }  // namespace
