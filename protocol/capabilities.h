@@ -15,11 +15,13 @@ inline constexpr uint16_t kObjectOps = 0x0800;
 inline constexpr uint16_t kMetadata = 0x1000;    // PUT and PUT_FD may carry metadata
 inline constexpr uint16_t kVersions = 0x2000;    // answers say which version of the object they are
 inline constexpr uint16_t kConditions = 0x4000;  // requests may say which; implies kMetadata
+inline constexpr uint16_t kAuth = 0x8000;        // AUTH may say whose requests are, by a token
 inline constexpr uint16_t kAllCapabilities = kOutOfOrderReplies | kPipelining | kFdInHeader |
                                              kFdBatch | kRange | kObjectOps | kMetadata |
-                                             kVersions | kConditions;
-// Those that cost nothing: what VERSIONS tells has to be found out for each answer.
-inline constexpr uint16_t kFreeCapabilities = kAllCapabilities & ~kVersions;
+                                             kVersions | kConditions | kAuth;
+// Those that a client without needs of its own asks for: what VERSIONS tells has to be found out
+// for each answer, and AUTH is for who has a token.
+inline constexpr uint16_t kFreeCapabilities = kAllCapabilities & ~kVersions & ~kAuth;
 
 // Bits of a V2 request's `flags` field.
 inline constexpr uint8_t kFlagOrdered = 0x01;   // answered only after all earlier requests

@@ -52,6 +52,8 @@ struct Request {
   uint32_t retry_after_ms = 0;
   // A copy of `uri` that outlives the input, for who wants one; null from the parser.
   std::shared_ptr<const std::string> name;
+  // The name that AUTH's token gives it (session/caller.h); null from the parser: none.
+  std::shared_ptr<const std::string> caller;
   // HTTP: what else was said (protocol/http/ask.h); `uri` points into it. Null in V1 and V2.
   std::shared_ptr<const http::Ask> http;
 

@@ -6,11 +6,14 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <utility>
+
 #include "protocol/limits.h"
 #include "protocol/objm/encode.h"
 #include "protocol/opening.h"
 #include "router/short_io.h"
 #include "session/answers.h"
+#include "session/caller.h"
 #include "session/ending.h"
 #include "session/http.h"
 
@@ -37,6 +40,24 @@ bool Greet(session::Session* session, size_t bytes) {
   return SendShort(session->fd(), absl::string_view(ack, size));
 }
 
+// Takes AUTH off the socket if a whole one is what comes next, since the mode comes after it.
+// False: it is not, and a lane is to look. `*over`: it cannot go on.
+bool HearAuth(session::Session* session, bool* over) {
+  char buffer[protocol::kAuthHeaderBytes + protocol::kTokenBytesMax];
+  const ssize_t got =
+      TEMP_FAILURE_RETRY(recv(session->fd(), buffer, sizeof(buffer), MSG_PEEK | MSG_DONTWAIT));
+  if (got <= 0) return false;
+  const RequestParser::Result result =
+      session->parser.Next(absl::string_view(buffer, static_cast<size_t>(got)));
+  if (result.kind != RequestParser::Kind::kAuth) return false;
+  session::HearToken(result.token, session);
+  *over = !DropBytes(*session, result.consumed);
+  if (*over) {
+    LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": closed, it sent descriptors with AUTH";
+  }
+  return true;
+}
+
 }  // namespace
 
 protocol::Opening PeekOpening(const session::Session& session) {
@@ -50,6 +71,7 @@ protocol::Opening PeekOpening(const session::Session& session) {
 
 Opening LookAtOpening(session::Session* session, bool peer_done) {
   Opening opening;
+  bool heard = false;  // one AUTH; who sends more of them has a lane take them
   const auto is = [&opening](Kind kind) {
     opening.kind = kind;
     return opening;
@@ -75,7 +97,12 @@ Opening LookAtOpening(session::Session* session, bool peer_done) {
                                          : session->parser.PeekMode(input, &opening.mode);
     if (peek == RequestParser::Peek::kKnown) return is(Kind::kMode);
     if (peek == RequestParser::Peek::kOther) {
-      if (session->dialect() != protocol::Dialect::kUnknown) return is(Kind::kAny);
+      if (session->dialect() != protocol::Dialect::kUnknown) {
+        bool over = false;
+        if (std::exchange(heard, true) || !HearAuth(session, &over)) return is(Kind::kAny);
+        if (over) return is(Kind::kOver);
+        continue;
+      }
       const RequestParser::Result result = session->parser.Next(input);
       if (result.kind == RequestParser::Kind::kHello) {
         if (!Greet(session, result.consumed)) return is(Kind::kOver);

@@ -25,6 +25,18 @@ std::string Access::NameOf(absl::string_view token) const {
   return std::string(tokens->NameOf(token));
 }
 
+void Access::Identify(Bearer* bearer) const {
+  if (bearer->generation == generation_.load(std::memory_order_acquire)) return;
+  std::shared_ptr<const Tokens> tokens;
+  {
+    const net::MutexLock lock(&mutex_);
+    tokens = tokens_;
+    bearer->generation = generation_.load(std::memory_order_relaxed);
+  }
+  const absl::string_view name = tokens->NameOf(bearer->hash);
+  bearer->name = name.empty() ? nullptr : std::make_shared<const std::string>(name);
+}
+
 bool Access::Permits(std::unique_ptr<Standing>* standing, const Asker& asker, absl::string_view uri,
                      Right right) const {
   if (*standing == nullptr) *standing = std::make_unique<Standing>();

@@ -38,6 +38,14 @@ struct Standing {
   Grants grants;
 };
 
+// Whose token AUTH has said on a connection (docs/protocol.md). The owner's.
+struct Bearer {
+  Tokens::Hash hash{};      // of the token, which is kept nowhere
+  uint64_t generation = 0;  // of the tokens that `name` is from; 0: none yet
+  // Null: nobody's. Requests keep it.
+  std::shared_ptr<const std::string> name;
+};
+
 // Thread-safe. Outlives the sessions.
 class Access {
  public:
@@ -55,6 +63,8 @@ class Access {
   bool knows_tokens() const { return knows_tokens_; }
   // As Tokens::NameOf(), of those in force.
   std::string NameOf(absl::string_view token) const;
+  // Sets bearer->name by those in force, where it is not yet.
+  void Identify(Bearer* bearer) const;
 
   // Whether the asker may. `standing` is made or renewed where needed.
   bool Permits(std::unique_ptr<Standing>* standing, const Asker& asker, absl::string_view uri,

@@ -1,6 +1,7 @@
 // Credentials to names. What they were is kept nowhere.
 #include "session/caller.h"
 
+#include <memory>
 #include <string>
 
 #include "protocol/http/credentials.h"
@@ -31,8 +32,26 @@ void Identify(const Access* access, const http::Head& head, http::Ask* ask) {
   ask->caller = std::move(name);
 }
 
+void HearToken(absl::string_view token, Session* session) {
+  session->bearer.reset();
+  if (token.empty()) return;
+  session->bearer = std::make_unique<Bearer>();
+  session->bearer->hash = Tokens::HashOf(token);
+}
+
+void Attribute(Session* session, protocol::Request* request) {
+  const Access* const access = session->limits->access;
+  if (session->bearer == nullptr || access == nullptr || !access->knows_tokens()) return;
+  access->Identify(session->bearer.get());
+  request->caller = session->bearer->name;
+  if (request->caller != nullptr || request->refusal != protocol::Status::kOk) return;
+  request->refusal = protocol::Status::kPermissionDenied;
+  request->reason = "the token that AUTH said is not known here";
+}
+
 absl::string_view CallerOf(const protocol::Request& request) {
-  return request.http == nullptr ? absl::string_view() : absl::string_view(request.http->caller);
+  if (request.http != nullptr) return request.http->caller;
+  return request.caller == nullptr ? absl::string_view() : absl::string_view(*request.caller);
 }
 
 }  // namespace objmapper::session

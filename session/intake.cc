@@ -112,6 +112,19 @@ bool IsDenied(Session* session, const Request& request) {
                           request.uri, RightFor(request.mode));
 }
 
+// The token that AUTH said last in a burst. Only one that a request follows is hashed, or the last:
+// they are not answered, so nothing else bounds what any number of them costs.
+struct Said {
+  Session* session;
+  std::optional<absl::string_view> token;
+
+  void Settle() {
+    if (token.has_value()) HearToken(*token, session);
+    token.reset();
+  }
+  ~Said() { Settle(); }
+};
+
 // Lets go of descriptors that no request in session->unread will claim, nor one of which only the
 // beginning is there. Who sends a request byte by byte, with descriptors on each, is refused in the
 // end; until then none of them is kept.
@@ -145,7 +158,8 @@ void LetGoOfStrays(Session* session, uint64_t body) {
       want(begin);
     }
     const RequestParser::Result result = parser.Next(rest);
-    if (result.kind != RequestParser::Kind::kRequest) break;
+    if (result.kind != RequestParser::Kind::kRequest && result.kind != RequestParser::Kind::kAuth)
+      break;
     if (result.request.mode == Mode::kPut) parser.SkipBody(result.request.body_length);
     at += result.consumed;
   }
@@ -247,6 +261,7 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
   const size_t outstanding_max =
       parser.Has(protocol::kPipelining) ? parser.max_pipeline() : SIZE_MAX;
   size_t taken = 0;
+  Said said{session};
   while (true) {
     const absl::string_view rest = input.substr(burst->consumed);
     if (taken >= requests_max) {
@@ -272,6 +287,10 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
     const size_t begin = burst->consumed + std::min<uint64_t>(parser.to_skip(), rest.size());
     burst->dropped = burst->dropped || begin > burst->consumed;
     RequestParser::Result result = parser.Next(rest);
+    if (result.kind == RequestParser::Kind::kRequest) {
+      said.Settle();
+      Attribute(session, &result.request);
+    }
     // Whoever answers in place looks for the object. For whom the rules deny it nobody looks:
     // neither the time that it takes nor where the connection goes tells whether it is there.
     if (others && result.kind == RequestParser::Kind::kRequest &&
@@ -300,6 +319,9 @@ void TakeBurst(Session* session, absl::string_view input, std::optional<LaneKind
         burst->end = Burst::End::kFatal;
         burst->fatal = result;
         return;
+      case RequestParser::Kind::kAuth:
+        said.token = result.token;
+        continue;
       case RequestParser::Kind::kRequest:
         break;
     }

@@ -92,8 +92,8 @@ Session::Session(ConnectionSlot slot_in, net::UniqueFd socket_in, Transport tran
       socket(std::move(socket_in)),
       transport(transport_in),
       limits(limits_in),
-      parser(
-          {.capabilities = CapabilitiesOn(transport_in), .max_pipeline = limits_in->max_pipeline}),
+      parser({.capabilities = CapabilitiesOn(transport_in, limits_in->access),
+              .max_pipeline = limits_in->max_pipeline}),
       peer(PeerOf(socket.get(), transport_in)),
       opened_ns(net::NowNs()),
       received_ns(opened_ns) {
@@ -149,9 +149,12 @@ void Session::NoteArrival(size_t begin, net::ReceivedElsewhere* received) {
   NoteArrival(std::move(arrival));
 }
 
-uint16_t Session::CapabilitiesOn(Transport transport) {
-  if (transport == Transport::kUnix) return protocol::kAllCapabilities;
-  return protocol::kAllCapabilities & ~(protocol::kFdInHeader | protocol::kFdBatch);
+uint16_t Session::CapabilitiesOn(Transport transport, const Access* access) {
+  uint16_t all = protocol::kAllCapabilities;
+  // A client keeps its secret to itself where nobody wants to know it.
+  if (access == nullptr || !access->knows_tokens()) all &= ~protocol::kAuth;
+  if (transport == Transport::kTcp) all &= ~(protocol::kFdInHeader | protocol::kFdBatch);
+  return all;
 }
 
 std::string Session::PeerKey() const {

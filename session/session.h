@@ -144,8 +144,9 @@ struct Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // What can be offered on `transport`: descriptors need a Unix socket.
-  static uint16_t CapabilitiesOn(Transport transport);
+  // What can be offered on `transport`: descriptors need a Unix socket, and AUTH needs tokens.
+  // access: as SessionLimits::access.
+  static uint16_t CapabilitiesOn(Transport transport, const Access* access);
 
   // "unix peer (pid 12, uid 1000)" or "tcp peer 127.0.0.1:4711", for messages; asks the kernel.
   std::string PeerName() const;
@@ -208,6 +209,7 @@ struct Session {
   int64_t handed_ns = 0;               // net::NowNs(), when it was put into its lane's queue
   int64_t rate_full_ns = 0;            // limits->rate's bucket
   std::unique_ptr<Standing> standing;  // by limits->access; null until it is asked
+  std::unique_ptr<Bearer> bearer;      // whose token AUTH said last; null: nobody's was
   bool bulk =
       false;  // TCP: its bodies are large; the copypath lane keeps such connections by themselves
   bool peer_done = false;  // the peer has shut its side down: no more requests, answers still go

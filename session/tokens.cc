@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "net/text_file.h"
+#include "protocol/limits.h"
 #include "text/printable.h"
 
 namespace objmapper::session {
@@ -21,6 +22,7 @@ constexpr absl::string_view kHashed = "sha256:";
 constexpr size_t kNameMax = 64;
 // What can be guessed is no secret. A hash does not tell how long what it is of was.
 constexpr size_t kTokenMin = 16;
+using protocol::kTokenBytesMax;
 
 // RFC 6750, 2.1, whose other characters HTTP could not carry: b64token.
 bool IsToken(absl::string_view token) {
@@ -72,6 +74,10 @@ absl::StatusOr<Tokens::Hash> Tokens::ParseToken(absl::string_view word) {
     return absl::InvalidArgumentError(
         absl::StrCat("the token has fewer than ", kTokenMin, " characters: it could be guessed"));
   }
+  if (word.size() > kTokenBytesMax) {
+    return absl::InvalidArgumentError(absl::StrCat("the token has more than ", kTokenBytesMax,
+                                                   " characters, which AUTH cannot carry"));
+  }
   return HashOf(word);
 }
 
@@ -110,8 +116,8 @@ absl::StatusOr<Tokens> Tokens::Load(const std::string& path) {
   return tokens;
 }
 
-absl::string_view Tokens::NameOf(absl::string_view token) const {
-  const auto found = names_.find(HashOf(token));
+absl::string_view Tokens::NameOf(const Hash& hash) const {
+  const auto found = names_.find(hash);
   return found == names_.end() ? absl::string_view() : absl::string_view(found->second);
 }
 

@@ -32,6 +32,10 @@ bool IsTokenName(absl::string_view name);
 // Immutable, so thread-safe. Copyable.
 class Tokens {
  public:
+  using Hash = std::array<uint8_t, 32>;
+  // SHA-256.
+  static Hash HashOf(absl::string_view token);
+
   // INVALID_ARGUMENT: the message names the line by its number, and says what is wrong with it.
   static absl::StatusOr<Tokens> Parse(absl::string_view text);
   // Errors: as Parse() and net::ReadTextFile(), which refuses a file that others may read; all
@@ -40,14 +44,14 @@ class Tokens {
 
   // Whose token it is; empty: nobody's. The time it takes tells nothing of the tokens that there
   // are: hashes are compared, so what it could tell is of hashes, from which none can be had.
-  absl::string_view NameOf(absl::string_view token) const;
+  absl::string_view NameOf(absl::string_view token) const { return NameOf(HashOf(token)); }
+  // The same of what its hash is.
+  absl::string_view NameOf(const Hash& hash) const;
   // Whether somebody has that name.
   bool HasName(absl::string_view name) const;
   size_t size() const { return names_.size(); }
 
  private:
-  using Hash = std::array<uint8_t, 32>;
-  static Hash HashOf(absl::string_view token);
   // The hash of a line's second word.
   static absl::StatusOr<Hash> ParseToken(absl::string_view word);
 

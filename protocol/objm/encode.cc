@@ -74,6 +74,14 @@ size_t EncodeHello(uint16_t capabilities, uint16_t max_pipeline, char* out) {
   return kHelloBytes;
 }
 
+void AppendAuth(absl::string_view token, std::string* out) {
+  assert(token.size() <= kTokenBytesMax);
+  char header[kAuthHeaderBytes];
+  PutU16(PutU8(header, kAuthType), static_cast<uint16_t>(token.size()));
+  out->append(header, sizeof(header));
+  out->append(token.data(), token.size());
+}
+
 void AppendRequest(Dialect dialect, const RequestToSend& request, std::string* out) {
   assert(request.uri.size() <= kUriBytesMax);
   const bool v2 = dialect == Dialect::kV2;

@@ -52,6 +52,10 @@ size_t EncodeClose(CloseReason reason, char* out);
 
 size_t EncodeHello(uint16_t capabilities, uint16_t max_pipeline, char* out);
 
+// Appends AUTH to `out`: what is asked behind it is asked by whoever has this token; empty: by
+// nobody in particular. token: at most kTokenBytesMax.
+void AppendAuth(absl::string_view token, std::string* out);
+
 // What a client asks. `uri`: at most kUriBytesMax, borrowed for the call.
 struct RequestToSend {
   Mode mode = Mode::kCopy;

@@ -15,5 +15,6 @@ inline constexpr uint8_t kRequestType = 0x01;
 inline constexpr uint8_t kResponseType = 0x02;
 inline constexpr uint8_t kCloseType = 0x03;
 inline constexpr uint8_t kCloseAckType = 0x04;
+inline constexpr uint8_t kAuthType = 0x05;
 
 }  // namespace objmapper::protocol

@@ -190,12 +190,28 @@ void RequestParser::NextV1(absl::string_view input, Result* result) {
   }
 }
 
+void RequestParser::NextAuth(absl::string_view input, Result* result) {
+  // What follows would be taken for somebody else's than its sender means.
+  if (!Has(kAuth))
+    return Fail(Status::kProtocolError, "AUTH was not negotiated in HELLO", 0, result);
+  if (input.size() < kAuthHeaderBytes) return;
+  const size_t token_bytes = GetU16(input.data() + 1);
+  if (token_bytes > kTokenBytesMax)
+    return Fail(Status::kProtocolError, "the token is longer than 4096 bytes", 0, result);
+  if (input.size() < kAuthHeaderBytes + token_bytes) return;
+  result->kind = Kind::kAuth;
+  result->consumed = kAuthHeaderBytes + token_bytes;
+  result->token = input.substr(kAuthHeaderBytes, token_bytes);
+}
+
 // The hot path: one bounds check for the fixed part, one for the whole, no copy but the fields.
 void RequestParser::NextV2(absl::string_view input, Result* result) {
   const char* in = input.data();
   const uint8_t type = GetU8(in);
   if (type != kRequestType) {
-    if (type != kCloseType) {
+    if (type == kAuthType) {
+      NextAuth(input, result);
+    } else if (type != kCloseType) {
       Fail(Status::kProtocolError, "the message type is unknown", 0, result);
     } else if (input.size() >= kCloseBytes) {
       result->kind = Kind::kClose;

@@ -40,14 +40,16 @@ class RequestParser {
     kNeedMore,  // no whole message in the input; consumed may still be positive (a skipped body)
     kHello,     // V2's opening; answer it with EncodeHelloAck(capabilities(), max_pipeline())
     kRequest,   // result.request
+    kAuth,      // whose the requests behind it are: result.token
     kClose,     // the client said CLOSE; what follows it is not to be read
     kFatal,     // the stream's position is lost, or it must end: answer `status` and hang up
   };
 
   struct Result {
     Kind kind = Kind::kNeedMore;
-    size_t consumed = 0;  // bytes of the input that this call is done with
-    Request request;      // kRequest
+    size_t consumed = 0;      // bytes of the input that this call is done with
+    Request request;          // kRequest
+    absl::string_view token;  // kAuth; may be empty. Points into the input. Never to be shown
     // kFatal: what to answer, with `id` when the request had one (else 0). Static sentence.
     Status status = Status::kOk;
     const char* reason = "";
@@ -67,15 +69,16 @@ class RequestParser {
   // (CAPABILITY_ERROR), or that are not for the mode or contradict each other. Those without a
   // status here are INVALID_REQUEST. A refused kPut has its body_length too. Fatal: first byte
   // neither 'O' nor a mode (INVALID_MODE), wrong magic or version (VERSION_MISMATCH, seen at the
-  // first wrong byte), unknown V2 message type (PROTOCOL_ERROR), URI over kUriBytesMax
-  // (URI_TOO_LONG, as soon as the length is read), metadata over kMetadataBytesMax (PROTOCOL_ERROR,
-  // likewise). After kFatal or kClose, Next() must not be called again.
+  // first wrong byte), unknown V2 message type (PROTOCOL_ERROR; so is AUTH without its capability),
+  // URI over kUriBytesMax (URI_TOO_LONG, as soon as the length is read), metadata over
+  // kMetadataBytesMax or a token over kTokenBytesMax (PROTOCOL_ERROR, likewise). After kFatal or
+  // kClose, Next() must not be called again.
   Result Next(absl::string_view input);
 
   // The mode byte of the request at the front of `input`, without taking it: the router's view.
   // kNeedMore: it has not arrived yet. kKnown: `mode`; what follows it may still make the request
-  // refusable or fatal. kOther: the front is no request (HELLO, CLOSE, an error) or one that its
-  // flags or mode make refusable; any owner can answer it. A body to skip is looked past.
+  // refusable or fatal. kOther: the front is no request (HELLO, AUTH, CLOSE, an error) or one that
+  // its flags or mode make refusable; any owner can answer it. A body to skip is looked past.
   enum class Peek : uint8_t { kNeedMore, kKnown, kOther };
   Peek PeekMode(absl::string_view input, Mode* mode) const;
 
@@ -116,6 +119,7 @@ class RequestParser {
   void NextV1(absl::string_view input, Result* result);
   void NextHello(absl::string_view input, Result* result);
   void NextV2(absl::string_view input, Result* result);
+  void NextAuth(absl::string_view input, Result* result);
   // Whether all `flags` mean something for a V2 request of `mode` on this connection.
   bool KnowsFlags(uint8_t mode, uint8_t flags) const;
   // Whether METADATA makes metadata part of the frame of a request of `mode`.

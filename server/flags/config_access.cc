@@ -72,8 +72,9 @@ FLAG(string, rules_file, "", Anything(), rules_file,
      "error, the current rules stay. Empty: every connected client may request everything.");
 FLAG(string, tokens_file, "", Anything(), tokens_file,
      "File of bearer tokens, one per line: \"alice sha256:HASH\" (docs/security.md). A request "
-     "over HTTP that has one is the named client's, for rules such as \"name alice /models "
-     "read\". No other user may be able to read the file. It is read again with --rules_file, "
+     "that has one, over HTTP or in V2, is the named client's, for rules such as \"name alice "
+     "/models read\". No other user may be able to read the file. It is read again with "
+     "--rules_file, "
      "which it needs. Empty: clients cannot identify themselves by tokens.");
 DEFINE_int64(rate_limit_per_conn, 0,
              "Maximum number of requests per second of a connection, in the long run. Requests "
@@ -188,9 +189,6 @@ absl::Status ReadRules(Config* config) {
     absl::StatusOr<session::Tokens> loaded = session::Tokens::Load(config->tokens_file);
     if (!loaded.ok()) return Bad("tokens_file", FLAGS_tokens_file, loaded.status().message());
     tokens = *std::move(loaded);
-    if (!config->limits.http)
-      config->warnings.push_back(
-          "--tokens_file has no effect: only HTTP has tokens (--http=false)");
   }
   absl::StatusOr<session::AccessRules> rules = session::AccessRules::Load(config->rules_file);
   if (!rules.ok()) return Bad("rules_file", FLAGS_rules_file, rules.status().message());

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -27,6 +29,9 @@ constexpr absl::string_view kConnection = "connection ";
 // One whose first bytes came in parts. Who does not know the word loses the connection, and not its
 // place in it.
 constexpr absl::string_view kConnectionInParts = "connection-in-parts ";
+// What stands before either where AUTH has said a token: its hash, and a blank. Who does not know
+// the word loses the connection too, and takes it for nobody else's.
+constexpr absl::string_view kWithToken = "with-token ";
 constexpr absl::string_view kPart = "unread\n";
 // Of a connection's unread bytes, in one frame: with room for what else it says.
 constexpr size_t kPartBytes = kFrameBytesMax / 2;
@@ -175,8 +180,15 @@ std::vector<std::string> Describe(const session::Session& session, std::vector<i
   // What is left of a body that is dropped may be any 64-bit number; successors of old read 63
   // bits. None ever sends so much.
   const uint64_t to_skip = std::min<uint64_t>(state.to_skip, INT64_MAX);
+  std::string token;
+  if (session.bearer != nullptr) {
+    const auto& hash = session.bearer->hash;
+    token = absl::StrCat(
+        kWithToken,
+        absl::BytesToHexString({reinterpret_cast<const char*>(hash.data()), hash.size()}), " ");
+  }
   frames.push_back(absl::StrCat(
-      frames.empty() ? kConnection : kConnectionInParts,
+      token, frames.empty() ? kConnection : kConnectionInParts,
       session.transport == session::Transport::kUnix ? "unix" : "tcp", " ",
       static_cast<int>(session.dialect()), " ", state.capabilities, " ", state.max_pipeline, " ",
       to_skip, " ", session.answered.get(), " ", session.bytes.get(), " ",
@@ -184,6 +196,26 @@ std::vector<std::string> Describe(const session::Session& session, std::vector<i
       unread));
   return frames;
 }
+
+namespace {
+
+// Takes kWithToken and what belongs to it off the head. False: it is unsound. `*bearer`: null where
+// there is none.
+bool ConsumeToken(absl::string_view* head, std::unique_ptr<session::Bearer>* bearer) {
+  if (!absl::ConsumePrefix(head, kWithToken)) return true;
+  *bearer = std::make_unique<session::Bearer>();
+  auto& hash = (*bearer)->hash;
+  const absl::string_view digits = head->substr(0, 2 * hash.size());
+  if (digits.size() != 2 * hash.size() ||
+      !std::all_of(digits.begin(), digits.end(), absl::ascii_isxdigit))
+    return false;
+  const std::string bytes = absl::HexStringToBytes(digits);
+  std::copy(bytes.begin(), bytes.end(), hash.begin());
+  head->remove_prefix(digits.size());
+  return absl::ConsumePrefix(head, " ");
+}
+
+}  // namespace
 
 bool AddPart(const Frame& frame, std::string* unread) {
   absl::string_view text = frame.text;
@@ -211,7 +243,9 @@ absl::StatusOr<std::unique_ptr<session::Session>> Revive(Frame frame,
                                               : "its socket is missing");
   }
   const absl::string_view wanted = frame.unread.empty() ? kConnection : kConnectionInParts;
-  if (line == text.npos || !absl::ConsumePrefix(&head, wanted)) return wrong;
+  std::unique_ptr<session::Bearer> bearer;
+  if (line == text.npos || !ConsumeToken(&head, &bearer) || !absl::ConsumePrefix(&head, wanted))
+    return wrong;
   if (frame.unread.size() > kUnreadBytesMax) {
     return absl::InternalError(
         absl::StrCat("more than ", kUnreadBytesMax, " of its bytes are unread"));
@@ -241,6 +275,7 @@ absl::StatusOr<std::unique_ptr<session::Session>> Revive(Frame frame,
     session::BeginHttp(session.get());
   } else {
     session->parser.Restore(state);
+    session->bearer = std::move(bearer);
     session->AllowFds();  // as this server wants it
   }
   session->answered.Add(static_cast<uint64_t>(std::max<int64_t>(answered, 0)));

@@ -20,6 +20,7 @@ import unittest
 WAIT_SECONDS = 20  # for one byte of an answer: long, since only a broken server needs it
 CONTENT = b"hello\n"
 MTIME = 1704164645
+KNOWN_TOKEN = "q2tC9mGJ4wXbY0dP"
 
 TOKEN = re.compile(
     r'\s*(?:#.*|"((?:[^"\\]|\\")*)"|(\d+)\*\.\.|(\.\.)|(fd)|(eof)|([0-9a-f]{2})(?=\s|$))')
@@ -111,9 +112,15 @@ class ProtocolExamplesTest(unittest.TestCase):
             file.write(CONTENT)
         os.utime(os.path.join(root, "hello.txt"), (MTIME, MTIME))
         cls.socket_path = os.path.join(cls.folder.name, "s")
+        files = {}
+        for name, text in (("rules", "any / read,write\n"), ("tokens", f"reader {KNOWN_TOKEN}\n")):
+            files[name] = os.path.join(cls.folder.name, name)
+            with open(os.open(files[name], os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+                file.write(text)
         cls.server = subprocess.Popen(
             [cls.server_path, f"--root={root}", f"--listen_unix={cls.socket_path}",
-             "--listen_tcp=127.0.0.1:0", "--writable"],
+             "--listen_tcp=127.0.0.1:0", "--writable", f"--rules_file={files['rules']}",
+             f"--tokens_file={files['tokens']}"],
             stderr=subprocess.PIPE, text=True)
         signal.alarm(WAIT_SECONDS * 5)  # a server that never gets ready must not hang the test
         cls.tcp_port = 0

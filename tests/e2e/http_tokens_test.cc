@@ -187,8 +187,8 @@ TEST_P(HttpTokensTest, Listings) {
   ExpectDenied(client.Get("/alice/page/", kBob));
 }
 
-// The server's own protocol has no tokens: its clients are who they are otherwise, also beside
-// connections that have some.
+// Clients of the server's own protocol that say no token (v2_tokens_test.cc) are who they are
+// otherwise, also beside connections that have some.
 TEST_P(HttpTokensTest, OtherDialects) {
   StartWithTokens();
   HttpClient http = Http();

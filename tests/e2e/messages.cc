@@ -56,6 +56,10 @@ std::string V2Request(uint32_t id, const Question& question) {
 
 std::string Close(uint8_t reason) { return absl::StrCat("\x03", Integer(reason, 1)); }
 
+std::string Auth(absl::string_view token) {
+  return absl::StrCat("\x05", Integer(token.size(), 2), token);
+}
+
 std::string Entry(uint8_t type, absl::string_view data) {
   return absl::StrCat(Integer(type, 1), Integer(data.size(), 2), data);
 }

@@ -53,6 +53,7 @@ inline constexpr uint16_t kObjectOps = 0x0800;
 inline constexpr uint16_t kMetadata = 0x1000;
 inline constexpr uint16_t kTellsVersions = 0x2000;
 inline constexpr uint16_t kConditions = 0x4000;
+inline constexpr uint16_t kTakesTokens = 0x8000;
 // What a plain client wants: many requests in flight, answers in order, descriptors after 'X'.
 inline constexpr uint16_t kInOrder = kPipelining | kRange | kObjectOps;
 
@@ -100,6 +101,7 @@ std::string V1Request(char mode, absl::string_view uri);
 std::string Hello(uint16_t capabilities, uint16_t max_pipeline);
 std::string V2Request(uint32_t id, const Question& question);
 std::string Close(uint8_t reason);
+std::string Auth(absl::string_view token);
 // One entry of metadata.
 std::string Entry(uint8_t type, absl::string_view data);
 // The entry of a request's metadata that says how long the object lives.

@@ -29,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::string_view stream(reinterpret_cast<const char*>(data), size);
   const size_t chunk_bytes = 2 + std::accumulate(data, data + size, size_t{0}) % 30;
   const uint16_t offers[] = {kAllCapabilities, kAllCapabilities & ~kRange & ~kFdInHeader,
-                             kAllCapabilities & ~kConditions & ~kVersions, 0};
+                             kAllCapabilities & ~kConditions & ~kVersions & ~kAuth, 0};
   for (const uint16_t capabilities : offers) {
     const RequestParser::Offer offer = {.capabilities = capabilities, .max_pipeline = 16};
     const std::vector<std::string> whole = TranscribeRequests(stream, offer, size + 1);

@@ -29,7 +29,8 @@ void CheckAgreement(const Glance& glance, const RequestParser::Result& result) {
       CHECK(result.kind == Kind::kNeedMore) << "Next() saw a message that PeekMode() did not";
       break;
     case Peek::kKnown:
-      CHECK(result.kind != Kind::kHello && result.kind != Kind::kClose)
+      CHECK(result.kind != Kind::kHello && result.kind != Kind::kClose &&
+            result.kind != Kind::kAuth)
           << "PeekMode() saw a request in what is none";
       if (result.kind == Kind::kFatal) {
         CHECK(result.status == Status::kUriTooLong || result.status == Status::kProtocolError);
@@ -70,6 +71,8 @@ std::string Describe(const RequestParser& parser, const RequestParser::Result& r
                           " max_pipeline=", parser.max_pipeline());
     case Kind::kClose:
       return "close";
+    case Kind::kAuth:
+      return absl::StrCat("auth token=", absl::CHexEscape(result.token));
     case Kind::kFatal:
       // Without the reason: which sentence helps most depends on how much of a stranger's words
       // has come ("GET / HTTP/1.1" is told of after its first letter, if nothing else is there).

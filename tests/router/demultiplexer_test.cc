@@ -156,10 +156,10 @@ TEST_F(DemultiplexerTest, HelloAgrees) {
   constexpr uint16_t kAsked = protocol::kPipelining | protocol::kFdInHeader | protocol::kRange;
   for (const session::Transport transport : {session::Transport::kUnix, session::Transport::kTcp}) {
     session::ClientEnd client = Client(Dialect::kV2, transport);
-    client.Send(session::HelloBytes(kAsked | 0x8000, 10));
+    client.Send(session::HelloBytes(kAsked | 0x0004, 10));
     const session::ServerMessage ack = client.Next();
     ASSERT_EQ(ack.kind, session::ServerMessage::Kind::kHelloAck);
-    EXPECT_EQ(ack.capabilities, kAsked & session::Session::CapabilitiesOn(transport));
+    EXPECT_EQ(ack.capabilities, kAsked & session::Session::CapabilitiesOn(transport, nullptr));
     EXPECT_EQ(ack.max_pipeline, 10);
     EXPECT_EQ(ack.parallelism, 3);
   }
@@ -179,6 +179,40 @@ TEST_F(DemultiplexerTest, HelloAndRequestsInOnePiece) {
   ASSERT_NE(session, nullptr);
   EXPECT_EQ(InSocket(*session), requests);
   EXPECT_EQ(client.Next().kind, session::ServerMessage::Kind::kHelloAck);
+}
+
+// AUTH behind HELLO is heard here: the connection is the lane's of the request behind it, with
+// what the token is. A second one is the lane's to hear.
+TEST_F(DemultiplexerTest, AuthIsHeardOnTheWay) {
+  const session::Access access(*session::AccessRules::Parse("any / read\n"), session::Tokens());
+  limits_.access = &access;
+  Start();
+  for (const std::string& token : {std::string("0123456789abcdef"), std::string(4096, 't')}) {
+    std::string auth;
+    protocol::AppendAuth(token, &auth);
+    const std::string request =
+        session::RequestBytes(Dialect::kV2, {.mode = Mode::kCopy, .uri = "a"});
+    for (const bool in_one_piece : {true, false}) {
+      session::ClientEnd client = V2Client();
+      client.Send(in_one_piece ? auth + request : auth);
+      if (!in_one_piece) {
+        usleep(1000);  // so that the router mostly sees it alone
+        client.Send(request);
+      }
+      const auto session = copypath_.Await();
+      ASSERT_NE(session, nullptr);
+      ASSERT_NE(session->bearer, nullptr);
+      EXPECT_EQ(session->bearer->hash, session::Tokens::HashOf(token));
+      EXPECT_EQ(InSocket(*session), request);
+    }
+  }
+  std::string twice;
+  protocol::AppendAuth("0123456789abcdef", &twice);
+  session::ClientEnd client = V2Client();
+  client.Send(twice + twice);
+  const auto session = fdpass_.Await();
+  ASSERT_NE(session, nullptr);
+  EXPECT_EQ(InSocket(*session), twice);
 }
 
 // However the bytes are cut, the connection arrives.

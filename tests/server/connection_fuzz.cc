@@ -92,7 +92,8 @@ struct Servers {
     std::atexit([] {
       std::error_code error;
       std::filesystem::remove_all(folder, error);
-      std::filesystem::remove(std::string(folder) + ".rules", error);
+      for (const char* file : {".rules", ".tokens"})
+        std::filesystem::remove(std::string(folder) + file, error);
     });
     for (const auto& [name, content] : Objects()) {
       const std::filesystem::path path = std::filesystem::path(folder) / name;
@@ -101,10 +102,14 @@ struct Servers {
     }
     const std::string rules = std::string(folder) + ".rules";
     std::ofstream(rules) << "any /w read,write\nany / read\n";
+    const std::string tokens = std::string(folder) + ".tokens";
+    std::ofstream(tokens) << "somebody somebodys-secret\n";
+    std::filesystem::permissions(tokens, std::filesystem::perms::owner_read);
     using EngineKind = loop::EngineKind;
     Config config;
     config.root = folder;
     config.rules_file = rules;
+    config.tokens_file = tokens;
     config.limits.writable = true;
     config.store.durability = storage::Durability::kNone;
     config.house.rescan = absl::Minutes(1);
@@ -175,7 +180,8 @@ Transcript Transcribe(absl::string_view stream, uint16_t max_pipeline) {
       transcript.cut_body = parser.skipping();
       return transcript;
     }
-    if (result.kind == RequestParser::Kind::kHello) continue;
+    if (result.kind == RequestParser::Kind::kHello || result.kind == RequestParser::Kind::kAuth)
+      continue;
     if (result.kind != RequestParser::Kind::kRequest) {
       transcript.ended_by_itself = true;
       return transcript;

@@ -66,13 +66,30 @@ TEST_F(SessionTest, DeathClosesTheSocket) {
 
 // Descriptors can be offered over Unix sockets alone; everything else everywhere.
 TEST_F(SessionTest, OffersDescriptorsOnUnixSocketsAlone) {
+  constexpr uint16_t kAll = protocol::kAllCapabilities & ~protocol::kAuth;
   constexpr uint16_t kDescriptors = protocol::kFdInHeader | protocol::kFdBatch;
-  EXPECT_EQ(Session::CapabilitiesOn(Transport::kUnix), protocol::kAllCapabilities);
-  EXPECT_EQ(Session::CapabilitiesOn(Transport::kTcp), protocol::kAllCapabilities & ~kDescriptors);
+  EXPECT_EQ(Session::CapabilitiesOn(Transport::kUnix, nullptr), kAll);
+  EXPECT_EQ(Session::CapabilitiesOn(Transport::kTcp, nullptr), kAll & ~kDescriptors);
   for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
     auto session = MakeSession(net::UniqueFd(), transport, &limits_, &counters_, Dialect::kV2,
                                protocol::kAllCapabilities);
-    EXPECT_EQ(session->parser.capabilities(), Session::CapabilitiesOn(transport));
+    EXPECT_EQ(session->parser.capabilities(), Session::CapabilitiesOn(transport, nullptr));
+  }
+}
+
+// AUTH is offered by a server that has tokens, on every transport, and by no other: a client need
+// not tell its secret to one that cannot know it.
+TEST_F(SessionTest, OffersAuthWhereThereAreTokens) {
+  const Access without(*AccessRules::Parse("any / read\n"));
+  const Access with(*AccessRules::Parse("any / read\n"), Tokens());
+  for (const Transport transport : {Transport::kUnix, Transport::kTcp}) {
+    for (const auto& [access, offered] :
+         {std::pair<const Access*, bool>{nullptr, false}, {&without, false}, {&with, true}}) {
+      limits_.access = access;
+      auto session = MakeSession(net::UniqueFd(), transport, &limits_, &counters_, Dialect::kV2,
+                                 protocol::kAllCapabilities);
+      EXPECT_EQ(session->parser.Has(protocol::kAuth), offered);
+    }
   }
 }
 
