@@ -19,35 +19,19 @@
 #include "net/foreign_fd.h"
 #include "net/readable.h"
 #include "net/scm_rights.h"
+#include "protocol/http/answer.h"
+#include "protocol/opening.h"
 
 namespace objmapper::server {
 namespace {
+
+namespace http = protocol::http;
+using http::kHeadBytesMax;
 
 constexpr size_t kLeaveBytesMax = 256 << 10;
 constexpr int kAnswersMax = 1000;
 constexpr int kAcceptsPerTurn = 16;
 constexpr int64_t kRestNs = 100'000'000;
-
-constexpr std::pair<int, const char*> kReasons[] = {
-    {200, "OK"},
-    {400, "Bad Request"},
-    {404, "Not Found"},
-    {405, "Method Not Allowed"},
-    {408, "Request Timeout"},
-    {413, "Content Too Large"},
-    {414, "URI Too Long"},
-    {421, "Misdirected Request"},
-    {431, "Request Header Fields Too Large"},
-    {503, "Service Unavailable"},
-    {505, "HTTP Version Not Supported"},
-};
-
-const char* ReasonOf(int status) {
-  for (const auto& [known, reason] : kReasons) {
-    if (known == status) return reason;
-  }
-  return "Error";
-}
 
 HttpAnswer Text(int status, absl::string_view text) {
   HttpAnswer answer;
@@ -207,19 +191,25 @@ void HttpServer::Advance(Visitor* visitor) {
   visitor->input.erase(0,
                        std::min(visitor->input.find_first_not_of("\r\n"), visitor->input.size()));
   HttpRequest request;
-  HttpRefusal refusal;
-  size_t consumed = 0;
-  switch (ReadHead(visitor->input, &consumed, &request, &refusal)) {
-    case HeadResult::kNeedMore:
-      if (visitor->peer_done) return End(visitor);
-      return Watch(visitor, EPOLLIN);
-    case HeadResult::kRefused:
-      visitor->close = true;
-      return Answer(visitor, Text(refusal.status, refusal.reason));
-    case HeadResult::kRequest:
-      visitor->input.erase(0, consumed);
-      return Dispatch(visitor, std::move(request));
+  http::Head head;
+  auto [consumed, refusal] = visitor->reader.Read(visitor->input, &head);
+  if (consumed > 0 && refusal.status == 0) {
+    refusal = ReadRequest(head, &request);
+  } else if (!visitor->input.empty() &&
+             protocol::OpeningOf(visitor->input) == protocol::Opening::kOwn) {
+    // Nobody who speaks something else waits for the rest of a line that never comes.
+    refusal = {400, "this is not an HTTP request"};
   }
+  if (refusal.status != 0) {
+    visitor->close = true;
+    return Answer(visitor, Text(refusal.status, refusal.reason));
+  }
+  if (consumed > 0) {
+    visitor->input.erase(0, consumed);
+    return Dispatch(visitor, std::move(request));
+  }
+  if (visitor->peer_done) return End(visitor);
+  Watch(visitor, EPOLLIN);
 }
 
 void HttpServer::Dispatch(Visitor* visitor, HttpRequest request) {
@@ -250,7 +240,7 @@ void HttpServer::Dispatch(Visitor* visitor, HttpRequest request) {
 
 void HttpServer::Answer(Visitor* visitor, const HttpAnswer& answer) {
   visitor->output =
-      absl::StrCat("HTTP/1.1 ", answer.status, " ", ReasonOf(answer.status),
+      absl::StrCat("HTTP/1.1 ", answer.status, " ", http::ReasonPhrase(answer.status),
                    "\r\nContent-Type: ", answer.type, "\r\nContent-Length: ", answer.body.size(),
                    "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
                    "Cross-Origin-Resource-Policy: same-origin\r\n",

@@ -25,6 +25,7 @@
 #include "net/mutex.h"
 #include "net/serving_thread.h"
 #include "net/unique_fd.h"
+#include "protocol/http/head.h"
 #include "server/admin/http_request.h"
 
 namespace objmapper::server {
@@ -38,7 +39,7 @@ struct HttpAnswer {
 
 class HttpServer {
  public:
-  // Visitors at once; each costs a descriptor, kHeadBytesMax and its answer.
+  // Visitors at once; each costs a descriptor, a head and its answer.
   static constexpr size_t kVisitorsMax = 64;
   // Of all answers that visitors have not taken yet.
   static constexpr size_t kAnswerBytesMax = 32 << 20;
@@ -79,7 +80,8 @@ class HttpServer {
     int64_t since_ns = 0;  // when it got into that state, or began a request
     net::DeadlineHook deadline;
     uint32_t events = 0;  // what epoll is asked for
-    std::string input;    // at most kHeadBytesMax
+    std::string input;    // at most protocol::http::kHeadBytesMax
+    protocol::http::HeadReader reader;
     std::string output;
     size_t sent = 0;
     size_t dropped = 0;  // kLeaving: bytes that came

@@ -22,9 +22,9 @@
 namespace objmapper::e2e {
 namespace {
 
-// As server/admin/http_server.h has them.
+// As server/admin/http_server.h and protocol/http/head.h have them.
 constexpr int kVisitorsMax = 64;
-constexpr size_t kHeadBytesMax = 8192;
+constexpr size_t kHeadBytesMax = 32 * 1024;
 
 // Sanitizers keep much of what has been freed, and more beside it.
 constexpr int64_t kResidentBytesMax = int64_t{net::kSanitized ? 512 : 64} << 20;
@@ -122,7 +122,7 @@ TEST_P(HostileDoorTest, WhatIsNoHttpIsToldAtOnce) {
   const std::string tls =
       Ask(server, std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11));
   EXPECT_TRUE(Has(tls, 400)) << tls;
-  EXPECT_TRUE(absl::EndsWith(tls, "\r\n\r\nthis is TLS; only plain HTTP is supported\n")) << tls;
+  EXPECT_TRUE(absl::StrContains(tls, "\r\n\r\nthis is TLS, but ")) << tls;
   EXPECT_TRUE(Has(Ask(server, std::string("OBJM\2\0\0\0\0", 9)), 400));
   ExpectAlive(server);
 }
@@ -161,17 +161,21 @@ TEST_P(HostileDoorTest, RequestsThatMakeNoSense) {
                     "\r\n\r\n"),
        431},
       {many + "\r\n", 431},
-      {absl::StrCat("GET /", std::string(4000, 'x'), " HTTP/1.1\r\n", host, "\r\n"), 414},
+      {absl::StrCat("GET /", std::string(kHeadBytesMax, 'x'), " HTTP/1.1\r\n", host, "\r\n"), 414},
       {"POST /metrics HTTP/1.1\r\n" + host + "\r\n", 405},
       {"DELETE / HTTP/1.1\r\n" + host + "\r\n", 405},
       {"CONNECT localhost:22 HTTP/1.1\r\n" + host + "\r\n", 405},
-      {"GET / HTTP/1.1\r\n" + host + "Content-Length: 18446744073709551615\r\n\r\n", 413},
-      {"GET / HTTP/1.1\r\n" + host + "Content-Length: -1\r\n\r\n", 413},
+      {"GET / HTTP/1.1\r\n" + host + "Content-Length: 18446744073709551615\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\n" + host + "Content-Length: -1\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\n" + host + "Content-Length: 1\r\n\r\n", 413},
       {"GET / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\nffffffff\r\n", 413},
       {"GET http://elsewhere/metrics HTTP/1.1\r\n" + host + "\r\n", 400},
       {"GET * HTTP/1.1\r\n" + host + "\r\n", 400},
       {"GET / HTTP/1.1\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\n" + host + host + "\r\n", 400},
+      {"GET / HTTP/1.1\r\nHost: localhost:x\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\nHost: localhost@evil.example\r\n\r\n", 400},
+      {"GET / HTTP/1.1\n" + host + "\r\n", 400},
       {"GET / HTTP/1.1\r\n" + host + "no colon\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\n" + host + " folded: x\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\n" + host + std::string("X: a\0b\r\n\r\n", 10), 400},
@@ -195,7 +199,6 @@ TEST_P(HostileDoorTest, RequestsThatMakeNoSense) {
 TEST_P(HostileDoorTest, RequestsThatMakeSense) {
   ServerProcess server = Start();
   EXPECT_TRUE(absl::EndsWith(Ask(server, "GET /healthz HTTP/1.0\r\n\r\n"), "alive\n"));
-  EXPECT_TRUE(absl::EndsWith(Ask(server, "GET /healthz HTTP/1.0\n\n"), "alive\n"));
   EXPECT_TRUE(absl::EndsWith(
       Ask(server, "\r\nGET /healthz?x=1 HTTP/1.1\r\nhOsT:localhost:1\r\nconnection: Close\r\n\r\n"),
       "alive\n"));
@@ -353,9 +356,8 @@ TEST_P(HostileDoorTest, NamesOfStrangers) {
   };
   for (const char* page :
        {"/", "/metrics", "/stats", "/connz", "/flagz", "/healthz", "/readyz", "/nothing"}) {
-    for (const char* host :
-         {"evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example",
-          "localhost:x", "[::2]", "localhost@evil.example", "0.0.0.0", "node2.example"}) {
+    for (const char* host : {"evil.example", "evil.example:80", "localhost.evil.example",
+                             "127.0.0.1.evil.example", "[::2]", "0.0.0.0", "node2.example"}) {
       const std::string answer = with_host(host, page);
       EXPECT_EQ(Has(answer, 421), IsTcp()) << host << page << "\n" << answer.substr(0, 200);
       if (IsTcp()) {
