@@ -17,9 +17,9 @@ absl::StatusOr<std::unique_ptr<FdPassLane>> FdPassLane::Create(const Options& op
   if (options.in_use > 0) lane->Use(options.in_use);
   // All before any is started: they look at each other.
   for (int i = 0; i < workers; ++i)
-    lane->workers_.push_back(std::make_unique<Worker>(options, lane.get()));
+    lane->loops_.push_back(std::make_unique<Worker>(options, lane.get()));
   for (int i = 0; i < workers; ++i) {
-    if (absl::Status started = lane->workers_[static_cast<size_t>(i)]->Start(i, lane->engine_);
+    if (absl::Status started = lane->loops_[static_cast<size_t>(i)]->Start(i, lane->engine_);
         !started.ok()) {
       lane->Stop();
       if (engine.has_value()) {
@@ -35,7 +35,7 @@ absl::StatusOr<std::unique_ptr<FdPassLane>> FdPassLane::Create(const Options& op
 
 void FdPassLane::TakeSample(int64_t now_ns) {
   Packing::Sample sample{.now_ns = now_ns};
-  for (const auto& worker : workers_) {
+  for (const auto& worker : loops_) {
     sample.requests += worker->counters().requests;
     sample.busy_ns += worker->busy_ns();
     sample.connections += worker->load();
@@ -47,28 +47,12 @@ size_t FdPassLane::SurplusOf(const Worker& worker) const {
   const size_t used = static_cast<size_t>(in_use());
   size_t all = 0;
   bool belongs = false;
-  for (size_t i = 0; i < workers_.size(); ++i) {
-    all += workers_[i]->load();
-    if (workers_[i].get() == &worker) belongs = i < used;
+  for (size_t i = 0; i < loops_.size(); ++i) {
+    all += loops_[i]->load();
+    if (loops_[i].get() == &worker) belongs = i < used;
   }
   const size_t share = belongs ? (all + used - 1) / used : 0;
   return worker.load() - std::min(worker.load(), share);
-}
-
-void FdPassLane::Drain() {
-  for (const auto& worker : workers_) worker->Drain();
-}
-
-void FdPassLane::AskPulse() { session::AskPulseOfAll(workers_); }
-
-std::string FdPassLane::WithoutPulse() const {
-  return session::FirstWithoutPulse(workers_, "fdpass");
-}
-
-size_t FdPassLane::QueueDepth() const { return session::QueueDepthOfAll(workers_); }
-
-void FdPassLane::Stop() {
-  for (const auto& worker : workers_) worker->Stop();
 }
 
 }  // namespace objmapper::fdpass

@@ -4,19 +4,16 @@
 
 #include <memory>
 #include <optional>
-#include <string>
-#include <vector>
+#include <utility>
 
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
 #include "fdpass/packing.h"
 #include "fdpass/worker.h"
-#include "session/lane.h"
 #include "session/loops.h"
 
 namespace objmapper::fdpass {
 
-class FdPassLane : public session::Lane {
+class FdPassLane : public session::LoopLane<Worker> {
  public:
   // Starts `workers` threads, 1 or more. engine: nullopt: io_uring, or, where that cannot be had,
   // epoll; the log says why. Errors: io_uring was asked for and cannot be had
@@ -26,17 +23,10 @@ class FdPassLane : public session::Lane {
 
   // A connection goes to the one that has the fewest of the workers in use.
   void Adopt(std::unique_ptr<session::Session> session) override {
-    const absl::Span<const std::unique_ptr<Worker>> all = workers_;
-    least_loaded_.Of(all.first(static_cast<size_t>(in_use())))->Adopt(std::move(session));
+    AdoptAmong(0, static_cast<size_t>(in_use()), std::move(session));
   }
-  void Drain() override;
-  void Stop() override;
-  void AskPulse() override;
-  std::string WithoutPulse() const override;
-  size_t QueueDepth() const override;
 
   const char* engine_name() const { return engine_ == Engine::kUring ? "uring" : "epoll"; }
-  const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
 
   // ---- For workers, on their threads ----
 
@@ -53,13 +43,11 @@ class FdPassLane : public session::Lane {
   void Use(int workers) { packing_.Fix(workers); }
 
  private:
-  FdPassLane(Engine engine, int workers) : engine_(engine), packing_(workers) {}
+  FdPassLane(Engine engine, int workers) : LoopLane("fdpass"), engine_(engine), packing_(workers) {}
   void TakeSample(int64_t now_ns);
 
   const Engine engine_;
   Packing packing_;
-  std::vector<std::unique_ptr<Worker>> workers_;
-  session::LeastLoaded least_loaded_;
 };
 
 }  // namespace objmapper::fdpass

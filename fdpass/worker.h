@@ -1,16 +1,15 @@
 // One worker of the fdpass lane: a thread, its kernel, and the rounds on it.
 #pragma once
 
-#include <atomic>
-#include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "absl/status/status.h"
 #include "fdpass/kernel.h"
 #include "fdpass/packing.h"
 #include "fdpass/round.h"
-#include "net/serving_thread.h"
 #include "net/unique_fd.h"
+#include "session/loops.h"
 #include "session/session.h"
 
 namespace objmapper::fdpass {
@@ -19,7 +18,7 @@ enum class Engine : uint8_t { kUring, kEpoll };
 
 class FdPassLane;
 
-class Worker {
+class Worker : public session::LoopThread<std::unique_ptr<session::Session>> {
  public:
   using Options = fdpass::Options;
 
@@ -30,23 +29,10 @@ class Worker {
   // Starts the thread "fdpass/<number>", which makes its kernel. Errors: it cannot be had; as
   // net::Ring::Create().
   absl::Status Start(int number, Engine engine);
-  void Adopt(std::unique_ptr<session::Session> session) {  // any thread
-    load_.fetch_add(1, std::memory_order_relaxed);
-    thread_.Put(std::move(session));
-  }
-  void Drain() { thread_.Drain(); }  // any thread
-  void Stop() { thread_.Stop(); }    // joins the thread, if there is one
 
   const WorkerCounters& counters() const { return counters_; }
   // How long its thread has been running, or waited for a processor. Any thread, while it is there.
   uint64_t busy_ns() const;
-  // How many connections wait to be taken up; any thread.
-  size_t queue_depth() const { return thread_.queue_depth(); }
-  // Any thread: as Lane's.
-  void AskPulse() { thread_.AskPulse(); }
-  bool HasPulse() const { return thread_.HasPulse(); }
-  // How many connections it has; any thread.
-  size_t load() const { return load_.load(std::memory_order_relaxed); }
 
  private:
   void Run(Kernel* kernel);
@@ -60,8 +46,6 @@ class Worker {
   net::UniqueFd schedstat_;  // of the thread; none where the system tells no such thing
   Packing::Part part_;       // in what the lane's workers do together
   WorkerCounters counters_;
-  std::atomic<size_t> load_{0};
-  net::ServingThread<std::unique_ptr<session::Session>> thread_;
 };
 
 }  // namespace objmapper::fdpass

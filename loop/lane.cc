@@ -29,20 +29,13 @@ absl::StatusOr<std::unique_ptr<CopyPathLane>> CopyPathLane::Create(LoopOptions o
 }
 
 void CopyPathLane::Adopt(std::unique_ptr<session::Session> session) {
-  const absl::Span<const std::unique_ptr<LoopThread>> all = loops_;
-  const size_t bulk_from = static_cast<size_t>(threads_.loops);
-  const bool bulk = session->bulk && threads_.bulk_loops > 0;
-  least_loaded_.Of(bulk ? all.subspan(bulk_from) : all.first(bulk_from))->Adopt(std::move(session));
-}
-
-void CopyPathLane::Drain() {
-  for (const auto& loop : loops_) loop->Drain();
-}
-
-void CopyPathLane::AskPulse() { session::AskPulseOfAll(loops_); }
-
-std::string CopyPathLane::WithoutPulse() const {
-  return session::FirstWithoutPulse(loops_, "copypath");
+  const size_t others = static_cast<size_t>(threads_.loops);
+  const size_t bulk = static_cast<size_t>(threads_.bulk_loops);
+  if (session->bulk && bulk > 0) {
+    AdoptAmong(others, bulk, std::move(session));
+  } else {
+    AdoptAmong(0, others, std::move(session));
+  }
 }
 
 std::string CopyPathLane::WithoutThreads(absl::Duration patience) const {
@@ -51,10 +44,8 @@ std::string CopyPathLane::WithoutThreads(absl::Duration patience) const {
   return absl::StrCat("copypath's ", pool_.name(), " threads");
 }
 
-size_t CopyPathLane::QueueDepth() const { return session::QueueDepthOfAll(loops_); }
-
 void CopyPathLane::Stop() {
-  for (const auto& loop : loops_) loop->Stop();
+  LoopLane::Stop();
   pool_.Stop();
   foreign_pool_.Stop();
   slow_pool_.Stop();

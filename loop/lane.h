@@ -10,18 +10,16 @@
 #include <functional>
 #include <memory>
 #include <utility>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "copypath/blocking_pool.h"
 #include "loop/loop.h"
 #include "loop/loop_thread.h"
-#include "session/lane.h"
 #include "session/loops.h"
 
 namespace objmapper::loop {
 
-class CopyPathLane : public session::Lane {
+class CopyPathLane : public session::LoopLane<LoopThread> {
  public:
   struct Threads {
     int loops = 1;
@@ -33,14 +31,13 @@ class CopyPathLane : public session::Lane {
   static absl::StatusOr<std::unique_ptr<CopyPathLane>> Create(LoopOptions options,
                                                               const Threads& threads);
 
-  // A connection goes to the loop that has the fewest of its kind.
+  ~CopyPathLane() override { loops_.clear(); }  // before their pools
+
+  // A connection goes to the loop that has the fewest of its kind; those for large bodies are the
+  // last.
   void Adopt(std::unique_ptr<session::Session> session) override;
-  void Drain() override;
   void Stop() override;
-  void AskPulse() override;
-  std::string WithoutPulse() const override;
   std::string WithoutThreads(absl::Duration patience) const override;
-  size_t QueueDepth() const override;
 
   // Runs `work`, which is known to take long (storage/tree/slow_opens.h), on a thread of those for
   // that. Any thread.
@@ -49,7 +46,6 @@ class CopyPathLane : public session::Lane {
   // "uring" or "epoll".
   const char* engine_name() const { return loops_.front()->loop().engine_name(); }
   int splice_threads() const { return threads_.splice; }
-  const std::vector<std::unique_ptr<LoopThread>>& loops() const { return loops_; }
 
  private:
   // At so many clients' files it is waited at the same time; who comes then waits for one of them
@@ -60,7 +56,8 @@ class CopyPathLane : public session::Lane {
   static constexpr int kSlowThreadsMax = 32;
 
   explicit CopyPathLane(const Threads& threads)
-      : threads_(threads),
+      : LoopLane("copypath"),
+        threads_(threads),
         pool_(threads.splice),
         foreign_pool_(0, "putfd", kForeignThreadsMax),
         slow_pool_(0, "slow", kSlowThreadsMax) {}
@@ -69,8 +66,6 @@ class CopyPathLane : public session::Lane {
   copypath::BlockingPool pool_;
   copypath::BlockingPool foreign_pool_;
   copypath::BlockingPool slow_pool_;
-  std::vector<std::unique_ptr<LoopThread>> loops_;  // those for large bodies are the last
-  session::LeastLoaded least_loaded_;
 };
 
 }  // namespace objmapper::loop

@@ -37,7 +37,7 @@ class LaneTest : public WorkerTest {
   }
   std::vector<size_t> Loads() const {
     std::vector<size_t> loads;
-    for (const auto& worker : lane_->workers()) loads.push_back(worker->load());
+    for (const auto& worker : lane_->loops()) loads.push_back(worker->load());
     return loads;
   }
 
@@ -46,7 +46,7 @@ class LaneTest : public WorkerTest {
 
 // Connections are spread evenly.
 TEST_P(LaneTest, SpreadsEvenly) {
-  ASSERT_EQ(lane_->workers().size(), kWorkers);
+  ASSERT_EQ(lane_->loops().size(), kWorkers);
   std::vector<ClientEnd> clients;
   for (size_t i = 1; i <= 20; ++i) {
     clients.push_back(Connect());
@@ -71,7 +71,7 @@ TEST_P(LaneTest, FewestConnectionsFirst) {
   }
   ASSERT_EQ(clients[1].size(), 4u);
   clients[1].clear();
-  EXPECT_TRUE(net::Eventually([this] { return lane_->workers()[1]->load() == 0; }));
+  EXPECT_TRUE(net::Eventually([this] { return lane_->loops()[1]->load() == 0; }));
   for (int i = 0; i < 4; ++i) EXPECT_NE(switchboard_.AwaitRetired(), nullptr);
   std::vector<ClientEnd> late;
   for (size_t i = 1; i <= 4; ++i) {
@@ -89,7 +89,7 @@ TEST_P(LaneTest, EveryWorkerServes) {
         Dialect::kV2, {.mode = Mode::kFdPass, .uri = Uri(i), .id = static_cast<uint32_t>(i)}));
   }
   for (int i = 0; i < 9; ++i) ExpectAnswer(&clients[i], i, /*in_header=*/true);
-  for (const auto& worker : lane_->workers()) {
+  for (const auto& worker : lane_->loops()) {
     EXPECT_TRUE(net::Eventually([&] { return worker->counters().requests == 3; }));
   }
 }

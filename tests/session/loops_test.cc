@@ -12,10 +12,26 @@ struct FakeLoop {
   size_t queue_depth() const { return connections; }
   void AskPulse() { ++asked; }
   bool HasPulse() const { return pulse; }
+  void Drain() { draining = true; }
+  void Stop() { stopped = true; }
+  void Adopt(std::unique_ptr<Session>) { ++connections; }
 
   size_t connections;
   bool pulse;
+  bool draining = false;
+  bool stopped = false;
   int asked = 0;
+};
+
+class FakeLane : public LoopLane<FakeLoop> {
+ public:
+  explicit FakeLane(const std::vector<size_t>& loads) : LoopLane("lane") {
+    for (const size_t load : loads) loops_.push_back(std::make_unique<FakeLoop>(load));
+  }
+  // To all but the first.
+  void Adopt(std::unique_ptr<Session> session) override {
+    AdoptAmong(1, loops_.size() - 1, std::move(session));
+  }
 };
 
 std::vector<std::unique_ptr<FakeLoop>> LoopsOf(const std::vector<size_t>& loads) {
@@ -50,16 +66,31 @@ TEST(LeastLoadedTest, ConnectionsSpreadEvenly) {
   for (const auto& loop : loops) EXPECT_EQ(loop->connections, 10u);
 }
 
-TEST(PulseTest, NamesTheFirstThatHasNotAnswered) {
-  auto loops = LoopsOf({0, 0, 0});
-  AskPulseOfAll(loops);
-  for (const auto& loop : loops) EXPECT_EQ(loop->asked, 1);
-  EXPECT_EQ(FirstWithoutPulse(loops, "lane"), "");
-  loops[1]->pulse = loops[2]->pulse = false;
-  EXPECT_EQ(FirstWithoutPulse(loops, "lane"), "lane/1");
+TEST(LoopLaneTest, ChoosesAmongSome) {
+  FakeLane lane({0, 5, 4});
+  for (int i = 0; i < 5; ++i) lane.Adopt(nullptr);
+  EXPECT_EQ(lane.loops()[0]->connections, 0u);
+  EXPECT_EQ(lane.loops()[1]->connections, 7u);
+  EXPECT_EQ(lane.loops()[2]->connections, 7u);
 }
 
-TEST(QueueDepthTest, IsTheSumOfAll) { EXPECT_EQ(QueueDepthOfAll(LoopsOf({4, 0, 3})), 7u); }
+TEST(LoopLaneTest, NamesTheFirstThatHasNotAnswered) {
+  FakeLane lane({0, 0, 0});
+  lane.AskPulse();
+  for (const auto& loop : lane.loops()) EXPECT_EQ(loop->asked, 1);
+  EXPECT_EQ(lane.WithoutPulse(), "");
+  lane.loops()[1]->pulse = lane.loops()[2]->pulse = false;
+  EXPECT_EQ(lane.WithoutPulse(), "lane/1");
+}
+
+TEST(LoopLaneTest, ReachesAll) {
+  FakeLane lane({4, 0, 3});
+  EXPECT_EQ(lane.QueueDepth(), 7u);
+  lane.Drain();
+  for (const auto& loop : lane.loops()) EXPECT_TRUE(loop->draining && !loop->stopped);
+  lane.Stop();
+  for (const auto& loop : lane.loops()) EXPECT_TRUE(loop->stopped);
+}
 
 }  // namespace
 }  // namespace objmapper::session
