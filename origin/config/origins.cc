@@ -1,8 +1,6 @@
 // Lines into a table by prefix; a URI is looked up from its longest possible prefix down.
 #include "origin/config/origins.h"
 
-#include <limits.h>
-
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
@@ -11,21 +9,12 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "net/text_file.h"
-#include "storage/tree/disk_tier.h"
 #include "text/printable.h"
 
 namespace objmapper::origin {
 namespace {
 
 constexpr size_t kS3KeyMax = 1024;  // "Creating object key names", Amazon S3's user guide
-
-bool IsPath(absl::string_view uri) {
-  if (uri.size() >= PATH_MAX || storage::IsDeeperThan(uri, storage::kDepthMax)) return false;
-  for (const absl::string_view part : absl::StrSplit(uri, '/')) {
-    if (!storage::IsPlainName(part)) return false;
-  }
-  return true;
-}
 
 bool HasDots(absl::string_view path) {
   for (const absl::string_view part : absl::StrSplit(path, '/')) {
@@ -117,7 +106,8 @@ const std::shared_ptr<const Origin>* Origins::LineFor(absl::string_view uri) con
 }
 
 absl::StatusOr<Location> Origins::Find(absl::string_view uri) const {
-  absl::ConsumePrefix(&uri, "/");
+  while (absl::ConsumePrefix(&uri, "/")) {
+  }
   const std::shared_ptr<const Origin>* const line = LineFor(uri);
   const auto about = [uri](absl::string_view why) {
     return absl::StrCat(text::Quoted(uri), ": ", why);
@@ -126,7 +116,6 @@ absl::StatusOr<Location> Origins::Find(absl::string_view uri) const {
   if (absl::StrContains(uri, '\0')) return absl::InvalidArgumentError(about("contains a NUL"));
   Location location;
   location.origin = *line;
-  location.is_path = IsPath(uri);
   const Origin& origin = **line;
   // With the slash in front, but for what is the prefix itself.
   std::string behind;
@@ -174,11 +163,7 @@ std::optional<std::string> Origins::UriOf(const Origin& origin, absl::string_vie
     }
   }
   std::string uri = origin.prefix;
-  if (behind.has_value()) {
-    // One slash at the beginning of a URI is not the key's.
-    const bool slash = !uri.empty() || absl::StartsWith(*behind, "/");
-    absl::StrAppend(&uri, slash ? "/" : "", *behind);
-  }
+  if (behind.has_value()) absl::StrAppend(&uri, uri.empty() ? "" : "/", *behind);
   const absl::StatusOr<Location> found = Find(uri);
   if (!found.ok() || found->origin->prefix != origin.prefix || found->key != key)
     return std::nullopt;

@@ -47,10 +47,6 @@ struct Location {
   std::shared_ptr<const Origin> origin;
   // S3: its key, any bytes. HTTP: the URL's path, encoded.
   std::string key;
-  // Whether the URI can be the name of a file below the root, and of no other object's. If not
-  // ("x//y", "x/", "./x", a part of over 255 bytes, a name that the server keeps for itself), the
-  // object is kept under another name, and answers to exactly this URI.
-  bool is_path = false;
 
   // "s3://bucket/key", "https://host/path": for people, escaped.
   std::string Text() const;
@@ -69,7 +65,8 @@ class Origins {
   // The value of --origin: a URL and its words, for the whole name space.
   static absl::StatusOr<Origins> OfFlag(absl::string_view text);
 
-  // Where the object `uri` is. One leading '/' is not the key's.
+  // Where the object `uri` is. Slashes at its front mean nothing (storage/tree/tree.h); any others
+  // are the key's, and so is all else that is no path: "x//y", "x/", "x/../y".
   //
   //   NOT_FOUND           no line is for it
   //   FAILED_PRECONDITION it names a whole bucket or server, so no object
@@ -78,8 +75,9 @@ class Origins {
   //   PERMISSION_DENIED   of HTTP: a component is "." or "..", which would lead elsewhere there. To
   //                       S3 they are names like any
   absl::StatusOr<Location> Find(absl::string_view uri) const;
-  // The URI, without a leading '/', of an object that a listing of `origin` names; nullopt: another
-  // line is for that URI, or the key is not below the origin's own.
+  // The URI of an object that a listing of `origin` names; nullopt: it has none. Another line is
+  // for that URI; the key is not below the origin's own; or it begins with '/', where that would be
+  // at a URI's front.
   std::optional<std::string> UriOf(const Origin& origin, absl::string_view key) const;
 
   // In the order of their prefixes.
