@@ -40,7 +40,7 @@ inline Identity IdentityOf(absl::string_view uri, absl::string_view content,
           .block_bytes = 4096};
 }
 
-class PartialTest : public testing::Test {
+class PartialTest : public ::testing::Test {
  protected:
   using Part = std::unique_ptr<PartialObject>;
   using Ranges = std::vector<PartialObject::Range>;

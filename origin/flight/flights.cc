@@ -1,0 +1,154 @@
+// Who waits for which flight. Invariant: nobody is told of anything with the lock held.
+#include "origin/flight/flights.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "origin/cache/place.h"
+#include "text/printable.h"
+
+namespace objmapper::origin {
+namespace {
+
+// Names that are known to be absent; when there are more, those that are known no longer are
+// forgotten, and all where that does not help.
+constexpr size_t kAbsentMax = 100'000;
+
+absl::Status Stopped() { return absl::ResourceExhaustedError("the server stops"); }
+
+}  // namespace
+
+Flights::Flights(Options options) : options_(std::move(options)), budget_(options_.under_way_max) {}
+
+Flights::~Flights() { Stop(); }
+
+absl::Status Flights::SetOrigins(const Origins& origins) {
+  auto map = std::make_shared<Map>();
+  map->origins = origins;
+  for (const std::shared_ptr<const Origin>& origin : origins.all()) {
+    std::shared_ptr<Provider> keys;
+    if (origin->kind == Origin::Kind::kS3 && options_.keys != nullptr)
+      keys = options_.keys(*origin);
+    absl::StatusOr<std::shared_ptr<const Source>> source =
+        Source::Make(origin, std::move(keys), options_.run);
+    if (!source.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("/", text::Printable(origin->prefix), ": ", source.status().message()));
+    }
+    map->sources.emplace(origin.get(), *std::move(source));
+  }
+  const net::MutexLock lock(&mutex_);
+  map_ = std::move(map);
+  absent_.clear();
+  return absl::OkStatus();
+}
+
+bool Flights::MayHave(absl::string_view uri) const {
+  std::shared_ptr<const Map> map;
+  {
+    const net::MutexLock lock(&mutex_);
+    if (IsKnownAbsent(Canonical(uri))) return false;
+    map = map_;
+  }
+  return !map->origins.empty() && map->origins.Find(uri).ok();
+}
+
+void Flights::Bring(absl::string_view uri, std::function<void(absl::Status)> done) {
+  const std::string name(Canonical(uri));
+  absl::Status refused;
+  std::shared_ptr<Flight> flight;
+  {
+    const net::MutexLock lock(&mutex_);
+    if (stopping_) {
+      refused = Stopped();
+    } else if (const auto found = flights_.find(name); found != flights_.end()) {
+      found->second.waiting.push_back(std::move(done));
+      return;
+    } else if (absl::StatusOr<Location> location = map_->origins.Find(name); !location.ok()) {
+      refused = location.status();
+    } else {
+      const std::shared_ptr<const Source>& source = map_->sources.at(location->origin.get());
+      flight = std::make_shared<Flight>(
+          Flight::Options{.cache = options_.cache,
+                          .fetcher = options_.fetcher,
+                          .budget = &budget_,
+                          .run = options_.run,
+                          .now = options_.now},
+          source, *std::move(location), name,
+          [this, name, negative = source->origin().negative](const absl::Status& status) {
+            Ended(name, negative, status);
+          });
+      Entry& entry = flights_[name];
+      entry.flight = flight;
+      entry.waiting.push_back(std::move(done));
+      begun_.Add();
+    }
+  }
+  if (flight == nullptr) return done(std::move(refused));
+  flight->Begin();
+}
+
+void Flights::Ended(const std::string& uri, absl::Duration negative, const absl::Status& status) {
+  std::vector<std::function<void(absl::Status)>> waiting;
+  std::shared_ptr<Flight> flight;
+  {
+    const net::MutexLock lock(&mutex_);
+    const auto found = flights_.find(uri);
+    waiting = std::move(found->second.waiting);
+    flight = std::move(found->second.flight);
+    flights_.erase(found);
+    ++telling_;
+    if (status.ok()) {
+      brought_.Add();
+    } else if (absl::IsNotFound(status)) {
+      not_there_.Add();
+      NoteAbsent(uri, negative);
+    } else {
+      failed_.Add();
+    }
+  }
+  for (const auto& done : waiting) done(status);
+  const net::MutexLock lock(&mutex_);
+  --telling_;
+  none_.notify_all();
+}
+
+bool Flights::IsKnownAbsent(absl::string_view uri) const {
+  const auto found = absent_.find(uri);
+  return found != absent_.end() && options_.now() < found->second;
+}
+
+void Flights::NoteAbsent(const std::string& uri, absl::Duration how_long) {
+  if (how_long <= absl::ZeroDuration()) return;
+  const absl::Time now = options_.now();
+  if (absent_.size() >= kAbsentMax) {
+    absl::erase_if(absent_, [now](const auto& one) { return one.second <= now; });
+    if (absent_.size() >= kAbsentMax) absent_.clear();
+  }
+  absent_[uri] = now + how_long;
+}
+
+void Flights::Stop() {
+  std::vector<std::shared_ptr<Flight>> flights;
+  {
+    const net::MutexLock lock(&mutex_);
+    stopping_ = true;
+    for (const auto& [uri, entry] : flights_) flights.push_back(entry.flight);
+  }
+  for (const std::shared_ptr<Flight>& flight : flights) flight->Cancel(Stopped());
+  const net::MutexLock lock(&mutex_);
+  while (!flights_.empty() || telling_ > 0) none_.wait(mutex_);
+}
+
+Flights::Counts Flights::Read() const {
+  const net::MutexLock lock(&mutex_);
+  Counts counts{.begun = begun_,
+                .brought = brought_,
+                .absent = not_there_,
+                .failed = failed_,
+                .under_way = flights_.size()};
+  for (const auto& [uri, entry] : flights_) counts.waiting += entry.waiting.size();
+  return counts;
+}
+
+}  // namespace objmapper::origin

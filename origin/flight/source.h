@@ -1,0 +1,58 @@
+// How the objects of one origin are asked for: its URLs, its keys, and where it may send us.
+//
+//   absl::StatusOr<std::shared_ptr<const Source>> source = Source::Make(origin, provider, run);
+//   fetcher->Fetch((*source)->Get(location, {.range = {{0, part - 1}}, .bytes_max = part}), sink);
+//
+// Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "origin/config/origin.h"
+#include "origin/config/origins.h"
+#include "origin/credentials/provider.h"
+#include "origin/fetch/request.h"
+#include "origin/flight/strand.h"
+#include "origin/s3/url.h"
+
+namespace objmapper::origin {
+
+class Source {
+ public:
+  // provider: of an S3 origin, whose requests it signs; null: they are anonymous. run: where keys
+  // are looked for, which may take long. INVALID_ARGUMENT: as s3::Bucket::Make().
+  static absl::StatusOr<std::shared_ptr<const Source>> Make(std::shared_ptr<const Origin> origin,
+                                                            std::shared_ptr<Provider> provider,
+                                                            RunFn run);
+
+  struct Wanted {
+    std::optional<fetch::ByteRange> range;  // none: all of it
+    std::string if_match;                   // empty: whichever version
+    uint64_t bytes_max = 0;                 // of the answer's body
+    bool or_whole = false;                  // a server that knows no ranges may answer with all
+  };
+  fetch::Request Get(const Location& location, Wanted wanted) const;
+
+  // Has keys looked for, where there are none yet or they are due. Waits. UNAVAILABLE: there are
+  // none.
+  absl::Status Prepare() const;
+
+  const Origin& origin() const { return *origin_; }
+  // What its marks say: without query or userinfo.
+  std::string UrlOf(const Location& location) const;
+
+ private:
+  Source(std::shared_ptr<const Origin> origin, std::shared_ptr<Provider> provider, RunFn run)
+      : origin_(std::move(origin)), provider_(std::move(provider)), run_(std::move(run)) {}
+
+  const std::shared_ptr<const Origin> origin_;
+  const std::shared_ptr<Provider> provider_;
+  const RunFn run_;
+  std::optional<s3::Bucket> bucket_;
+};
+
+}  // namespace objmapper::origin
