@@ -90,6 +90,12 @@ absl::StatusOr<std::unique_ptr<Channel>> Channel::Open(absl::string_view url,
   if (std::min(options.connect_timeout, options.request_timeout) <= absl::ZeroDuration()) {
     return absl::InvalidArgumentError("options: timeouts must be positive");
   }
+  if (options.token.size() > protocol::kTokenBytesMax) {
+    return absl::InvalidArgumentError(absl::StrCat("options: the token has ", options.token.size(),
+                                                   " bytes; at most ", protocol::kTokenBytesMax));
+  }
+  if (!options.token.empty() && options.dialect != protocol::Dialect::kV2)
+    return absl::InvalidArgumentError("options: V1 carries no token");
   absl::StatusOr<std::unique_ptr<Stream>> stream = Stream::Connect(url, options);
   if (!stream.ok()) return stream.status();
   std::unique_ptr<Channel> channel(new Channel(*std::move(stream), options));
@@ -108,6 +114,7 @@ absl::Status Channel::Handshake() {
   // The ones imply the others.
   if ((offer & protocol::kFdBatch) != 0) offer |= protocol::kFdInHeader;
   if ((offer & protocol::kConditions) != 0) offer |= protocol::kMetadata;
+  if (!options_.token.empty()) offer |= protocol::kAuth;
   char hello[protocol::kHelloBytes];
   outbox_.bytes()->append(hello, protocol::EncodeHello(offer, options_.max_pipeline, hello));
   if (status = outbox_.Flush(); !status.ok()) return status;
@@ -131,7 +138,19 @@ absl::Status Channel::Handshake() {
     if (options_.max_pipeline != 0) window_ = std::min<size_t>(window_, options_.max_pipeline);
     window_ = std::max<size_t>(window_, 1);
   }
-  return absl::OkStatus();
+  return options_.token.empty() ? absl::OkStatus() : SayToken();
+}
+
+absl::Status Channel::SayToken() {
+  if (!Has(protocol::kAuth)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(stream_->url(),
+                     " takes no tokens: it runs without --tokens_file, or does not "
+                     "know them; the token was not sent"));
+  }
+  protocol::AppendAuth(options_.token, outbox_.bytes());
+  // At once: a descriptor rides on the first byte of what is sent with it, its request's.
+  return outbox_.Flush();
 }
 
 absl::Status Channel::Check(const protocol::RequestToSend& request) const {

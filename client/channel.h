@@ -43,7 +43,8 @@ class Channel {
  public:
   // Connects, and in V2 agrees on capabilities. `url` as net::ParseUrl().
   //
-  // Errors: as net::ParseUrl() and net::Dial(); an error that the server gives in place of
+  // Errors: INVALID_ARGUMENT (an option), FAILED_PRECONDITION (Options::token, to a server that
+  // takes none); as net::ParseUrl() and net::Dial(); an error that the server gives in place of
   // HELLO_ACK as ServerError(); UNAVAILABLE or DEADLINE_EXCEEDED when nothing comes.
   static absl::StatusOr<std::unique_ptr<Channel>> Open(absl::string_view url,
                                                        const Options& options);
@@ -108,6 +109,8 @@ class Channel {
         parser_(options.dialect) {}
 
   absl::Status Handshake();
+  // Says options_.token.
+  absl::Status SayToken();
   // Takes the next message off the stream, reading as needed.
   absl::StatusOr<protocol::ResponseParser::Result> NextMessage();
 

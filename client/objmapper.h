@@ -118,17 +118,23 @@ typedef struct om_options {
   /* 1: answers that bring an object say which version it is (om_info, om_last_details()), which
    * costs the server a system call for each */
   uint32_t versions;
+  /* whose all requests are, to a server with --tokens_file: 1 to 4096 bytes and a NUL, which are
+   * the caller's; NULL or empty: none. Sent as it is: over TCP everybody on the way can read it.
+   * Where the server takes no tokens it is not sent, and om_connect() is OM_UNSUPPORTED; where it
+   * does not know this one, each request is OM_PERMISSION_DENIED */
+  const char* token;
 } om_options;
 
 #define OM_OPTIONS_INIT \
-  { sizeof(om_options), 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(om_options), 0, 0, 0, 0, 0, 0, 0, NULL }
 
 /* Connects to "unix:/path", "unix:@abstract" or "tcp://host:port"; a path that begins with "/",
  * "./" or "../" may stand alone.
  *
  * options: NULL means the defaults. *client: the caller's, to om_close(); NULL after an error.
- * Errors: OM_INVALID (the URL, an option), OM_CONNECTION (also: somebody else's server is there),
- * OM_TIMEOUT, OM_PROTOCOL, OM_UNAVAILABLE (the server is at its limit of connections).
+ * Errors: OM_INVALID (the URL, an option), OM_UNSUPPORTED (a token), OM_CONNECTION (also: somebody
+ * else's server is there), OM_TIMEOUT, OM_PROTOCOL, OM_UNAVAILABLE (the server is at its limit of
+ * connections).
  */
 om_code om_connect(const char* url, const om_options* options, om_client** client, om_error* error);
 

@@ -46,7 +46,18 @@ struct Options {
   // empty: anybody. For addresses where others may be there first, such as one in /tmp. A server
   // that systemd listens for, or that began as root, is root's: 0. With TCP it is INVALID_ARGUMENT.
   std::vector<uid_t> server_uids;
+
+  // Says whose all requests are, to a server with --tokens_file: sent once on each connection, as
+  // it is: over TCP everybody on the way can read it. 1 to 4096 bytes; empty: none. It is sent to
+  // no server that does not take tokens: Connect() then fails with FAILED_PRECONDITION. What the
+  // server does not know is answered PERMISSION_DENIED, request by request.
+  std::string token;
 };
+
+// The token in a file: its one line, without blanks around it. INVALID_ARGUMENT: there is none, or
+// more than one, or it is too long. Else as ErrnoToStatus. All messages name the file, and none
+// says anything of what is in it.
+absl::StatusOr<std::string> ReadTokenFile(const std::string& path);
 
 // Of Client's Put, PutFile, PutFrom, PutFd and PutMemory.
 struct PutOptions {

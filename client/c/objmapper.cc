@@ -211,6 +211,7 @@ om_code om_connect(const char* url, const om_options* options, om_client** clien
     native.max_pipeline = static_cast<uint16_t>(given.max_pipeline);
     if (given.check_server_uid != 0) native.server_uids = {given.server_uid};
     if (given.versions != 0) native.capabilities |= protocol::kVersions;
+    if (given.token != nullptr) native.token = given.token;
     absl::StatusOr<Client> connected = Client::Connect(url, native);
     if (!connected.ok()) return connected.status();
     *client = new om_client(*std::move(connected), native.bytes_max);

@@ -149,6 +149,14 @@ void Peer::AnswerHello() {
       ack, protocol::EncodeHelloAck(parser_.capabilities(), parser_.max_pipeline(), 4, ack)));
 }
 
+std::string Peer::ReadAuth() {
+  const protocol::RequestParser::Result result = Next();
+  EXPECT_EQ(result.kind, protocol::RequestParser::Kind::kAuth);
+  const std::string token(result.token);
+  input_.erase(0, result.consumed);
+  return token;
+}
+
 void Peer::ReadClose() {
   const protocol::RequestParser::Result result = Next();
   EXPECT_EQ(result.kind, protocol::RequestParser::Kind::kClose);

@@ -50,6 +50,8 @@ class Peer {
   void ReadHello();
   // Answers the HELLO that was read with HELLO_ACK.
   void AnswerHello();
+  // The token of AUTH, which must come next.
+  std::string ReadAuth();
   // Waits for CLOSE.
   void ReadClose();
 

@@ -45,6 +45,7 @@ TEST(TokensTest, WhatIsWrong) {
       {"alice", "name and a token"},
       {"alice secret-of-alice-0 more", "name and a token"},
       {"alice secret-of-alic", "fewer than 16"},
+      {"alice " + std::string(4097, 's'), "more than 4096"},
       {"alice secret,of,alice,0", "character other than"},
       {"alice sec=ret-of-alice-0", "character other than"},
       {"alice ================", "character other than"},

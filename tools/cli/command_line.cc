@@ -28,6 +28,7 @@ DEFINE_string(
     server, "",
     "the server's address: unix:/path, a path, unix:@name, tcp://host:port or udp://host:port");
 DEFINE_string(server_user, "", "the user that the server must have: a name, a uid, or any");
+DEFINE_string(token_file, "", "a file with the token that says who asks");
 DEFINE_string(mode, "", "how the object arrives: fdpass, copy or splice");
 DEFINE_string(o, "-", "the output: a file, an existing folder, or - for standard output");
 DEFINE_string(range, "", "a part of the object: OFF-END, OFF-, OFF:LEN or -LAST");
@@ -68,15 +69,16 @@ struct CommandEntry {
 
 constexpr CommandEntry kCommands[] = {
     {"get", Command::kGet, RunGet,
-     "server server_user mode o range if_none_match verbose timeout retry json"},
+     "server server_user token_file mode o range if_none_match verbose timeout retry json"},
     {"put", Command::kPut, RunPut,
-     "server server_user r ttl fd if_absent if_match jobs verbose timeout retry json"},
+     "server server_user token_file r ttl fd if_absent if_match jobs verbose timeout retry json"},
     {"rm", Command::kRm, RunRm,
-     "server server_user r dry_run if_match jobs verbose timeout retry json"},
-    {"ls", Command::kLs, RunLs, "server server_user l d timeout retry json"},
-    {"cp", Command::kCp, RunCp, "server server_user r ttl fd mode jobs verbose timeout retry json"},
-    {"stat", Command::kStat, RunStat, "server server_user timeout retry json"},
-    {"ping", Command::kPing, RunPing, "server server_user n timeout json"},
+     "server server_user token_file r dry_run if_match jobs verbose timeout retry json"},
+    {"ls", Command::kLs, RunLs, "server server_user token_file l d timeout retry json"},
+    {"cp", Command::kCp, RunCp,
+     "server server_user token_file r ttl fd mode jobs verbose timeout retry json"},
+    {"stat", Command::kStat, RunStat, "server server_user token_file timeout retry json"},
+    {"ping", Command::kPing, RunPing, "server server_user token_file n timeout json"},
     {"stats", Command::kStats, RunStats, "admin timeout json"},
     {"top", Command::kTop, RunTop, "admin n timeout"},
 };
@@ -325,6 +327,12 @@ absl::Status ReadFlags(CommandLine* line) {
   if (is_udp && asks_objects && !goes_by_udp) {
     return Usage("--server=", line->server, ": UDP carries only get and stat");
   }
+  // An empty --token_file means none, whatever the environment says.
+  line->token_file = FLAGS_token_file;
+  if (gflags::GetCommandLineFlagInfoOrDie("token_file").is_default)
+    line->token = Environment("OBJMAPPER_TOKEN");
+  if (is_udp && !(line->token_file.empty() && line->token.empty()))
+    return Usage("--token_file, $OBJMAPPER_TOKEN: UDP carries no tokens");
   line->as_fd = FLAGS_fd;
   if (line->as_fd && !is_unix) return Usage("--fd: descriptors pass only through Unix sockets");
   if (line->command != Command::kGet && line->command != Command::kCp) return absl::OkStatus();

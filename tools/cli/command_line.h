@@ -38,8 +38,10 @@ struct CommandLine {
   std::string server;              // a URL; not checked yet
   bool server_is_default = false;  // nobody said where it is
   std::vector<uid_t> server_uids;  // whose it may be, as client::Options has it
-  absl::Duration timeout;          // for connecting and for each wait
-  bool retry = true;               // ask again what was UNAVAILABLE, within `timeout`
+  // Says who asks; at most one of them is not empty, and of the file nothing has been read.
+  std::string token, token_file;
+  absl::Duration timeout;  // for connecting and for each wait
+  bool retry = true;       // ask again what was UNAVAILABLE, within `timeout`
   bool json = false;
   bool verbose = false;  // kGet, kPut, kRm, kCp: a line for each object that is done
   // kGet, kStat, kRm: one or more; kLs: one prefix, may be empty. Each can be sent.
@@ -73,7 +75,7 @@ struct CommandLine {
 //
 // $OBJMAPPER_SERVER and $XDG_RUNTIME_DIR are read for the default of --server,
 // $OBJMAPPER_SERVER_USER for that of
-// --server_user.
+// --server_user, $OBJMAPPER_TOKEN for want of --token_file.
 // INVALID_ARGUMENT: the message says what is wrong and what would be right.
 absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> arguments);
 

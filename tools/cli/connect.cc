@@ -3,6 +3,8 @@
 #include "tools/cli/connect.h"
 
 #include <limits>
+#include <string>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -26,6 +28,12 @@ absl::StatusOr<client::Client> Connect(const CommandLine& line) {
   options.connect_timeout = line.timeout;
   options.request_timeout = line.timeout;
   options.server_uids = line.server_uids;
+  options.token = line.token;
+  if (!line.token_file.empty()) {
+    absl::StatusOr<std::string> token = client::ReadTokenFile(line.token_file);
+    if (!token.ok()) return token.status();
+    options.token = *std::move(token);
+  }
   // Where that is shown.
   const bool shows = line.json || line.command == CommandLine::Command::kStat;
   if (shows) options.capabilities |= protocol::kVersions;

@@ -38,6 +38,10 @@ Every command except stats and top takes:
                   Default: $OBJMAPPER_SERVER_USER; else any if --server or $OBJMAPPER_SERVER gives
                   the address; else only you or root (in /run/objmapper also its owner), since in
                   /tmp every user may listen.
+  --token_file=FILE  a file with the token that says who you are, for a server with --tokens_file.
+                  Default: the token in $OBJMAPPER_TOKEN, if that is set. A token is no argument:
+                  every user of the machine can see those. It is sent unencrypted; a server that
+                  takes no tokens does not get it, and the command fails.
   --timeout=TIME  maximum wait for a connection, and for each further answer or piece of a body:
                   500ms, 30s, 2m, or a number of seconds. A large object may take longer in total.
                   Default: 30s.
@@ -91,7 +95,8 @@ constexpr absl::string_view kGet = R"(objmapper get URI... [flags] fetches objec
                Only if the one object is not this version (NOT_MODIFIED, and exit code 1). An ETAG is
                what stat prints.
   -v           Print a line for each written file.
-  --server=URL, --timeout=TIME, --json: see objmapper help. --json needs -o with a file or folder.
+  --server=URL, --token_file=FILE, --timeout=TIME, --json: see objmapper help. --json needs -o with
+  a file or folder.
 
 On a terminal a progress bar with rate and remaining time is shown if it takes a moment.
 )";
@@ -122,7 +127,7 @@ neither file nor folder, is an error. Empty folders are not stored: there are on
                stat prints.
   --jobs=N     Send at most N files at a time, each on a connection of its own. Default: 4.
   -v           Print a line for each stored object.
-  --server=URL, --timeout=TIME, --retry, --json: see objmapper help.
+  --server=URL, --token_file=FILE, --timeout=TIME, --retry, --json: see objmapper help.
 
 On a terminal a progress bar for all files together is shown if it takes a moment.
 )";
@@ -140,7 +145,7 @@ The server must be --writable. Descriptors and mappings of a removed object stay
                code 1.
   --jobs=N     With -r: at most N at a time, each on a connection of its own. Default: 4.
   -v           Print a line for each removed object.
-  --server=URL, --timeout=TIME, --retry, --json: see objmapper help.
+  --server=URL, --token_file=FILE, --timeout=TIME, --retry, --json: see objmapper help.
 )";
 
 constexpr absl::string_view kLs =
@@ -153,7 +158,7 @@ even in the middle of a name. An empty list is not an error.
   -d           One level: all objects whose names share the part up to the next / after PREFIX are
                one line, which ends with that /; with -l the sum of their sizes and the latest
                time. The server lists all of them nevertheless, so it is not faster.
-  --server=URL, --timeout=TIME, --retry: see objmapper help.
+  --server=URL, --token_file=FILE, --timeout=TIME, --retry: see objmapper help.
   --json       One JSON object per line. Without it control and invisible characters are shown as
                \x0a.
 )";
@@ -176,7 +181,7 @@ symbolic link in it, or to something there that is not a regular file, is refuse
   --ttl=TIME, --fd: as with put.
   --jobs=N     Transfer at most N objects at a time, each on a connection of its own. Default: 4.
   -v           Print a line for each transferred object.
-  --server=URL, --timeout=TIME, --retry, --json: see objmapper help.
+  --server=URL, --token_file=FILE, --timeout=TIME, --retry, --json: see objmapper help.
 
 Failures are listed, the rest is still done, and the exit code is that of the first error.
 )";
@@ -185,14 +190,14 @@ constexpr absl::string_view kStat =
     R"(objmapper stat URI... [flags] prints an object's size, time, ETAG, media type and tier, and
 when it expires.
 
-  --server=URL, --timeout=TIME, --json: see objmapper help.
+  --server=URL, --token_file=FILE, --timeout=TIME, --json: see objmapper help.
 )";
 
 constexpr absl::string_view kPing =
     R"(objmapper ping [flags] measures round trips: a request that the server answers at once.
 
   -n COUNT     Number of round trips, one after the other. Default: 5.
-  --server=URL, --timeout=TIME, --json: see objmapper help.
+  --server=URL, --token_file=FILE, --timeout=TIME, --json: see objmapper help.
 )";
 
 constexpr absl::string_view kStats =

@@ -27,12 +27,13 @@ inline ExitCode ExitCodeOf(const absl::Status& status) {
   return source == client::ErrorSource::kConnection ? kExitBroken : kExitLocal;
 }
 
-// For an error of Client::Connect(): a bad URL is the only one that is not about reaching a server.
+// For an error of Client::Connect(), or of what it needs: a bad URL, a server that takes no tokens,
+// a token file that cannot be read; else it is about reaching a server.
 inline ExitCode ConnectExitCodeOf(const absl::Status& status) {
   if (status.ok()) return kExitOk;
-  const bool bad_url = client::SourceOf(status) == client::ErrorSource::kLocal &&
-                       status.code() == absl::StatusCode::kInvalidArgument;
-  return bad_url ? kExitUsage : kExitUnreachable;
+  if (client::SourceOf(status) != client::ErrorSource::kLocal) return kExitUnreachable;
+  if (absl::IsInvalidArgument(status)) return kExitUsage;
+  return absl::IsFailedPrecondition(status) ? kExitServerSaidNo : kExitLocal;
 }
 
 // All that the program prints goes through the calls below, and so through text::Printable(): what

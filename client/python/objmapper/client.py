@@ -56,9 +56,19 @@ _MODES = {"copy": wire.COPY, "splice": wire.SPLICE}
 _PLAIN_FILES = (io.FileIO, io.BufferedReader, io.BufferedRandom)
 
 
+def _token(given: Union[str, bytes, None]) -> bytes:
+    if given is None:
+        given = os.environb.get(b"OBJMAPPER_TOKEN", b"")
+    token = os.fsencode(given)
+    if len(token) > wire.TOKEN_BYTES_MAX:
+        raise InvalidRequest(f"the token has {len(token)} bytes; at most {wire.TOKEN_BYTES_MAX}")
+    return token
+
+
 def connect(url: Optional[str] = None, *, timeout: Union[float, datetime.timedelta, None] = 30.0,
             max_pipeline: int = 0, bytes_max: int = 4 << 30,
-            server_uids: Iterable[int] = (), versions: bool = False) -> "Client":
+            server_uids: Iterable[int] = (), versions: bool = False,
+            token: Union[str, bytes, None] = None) -> "Client":
     """Connects to "unix:/path", "unix:@abstract" or "tcp://host:port"; a path alone, "/path" or
     "./path", is a Unix socket's.
 
@@ -76,8 +86,12 @@ def connect(url: Optional[str] = None, *, timeout: Union[float, datetime.timedel
     the Unix socket (called listen(2)); none: anybody. For addresses where others may be there
     first, such as one in /tmp; what systemd listens on is root's: 0. versions: answers say which
     version of the object they are of (`ObjectInfo`); that costs the server a system call for each.
+    token: whose all requests are, to a server with --tokens_file; 1 to 4096 bytes; None:
+    $OBJMAPPER_TOKEN, if that is set; empty: none. It is sent as it is: over TCP everybody on the
+    way can read it. What the server does not know is PermissionDenied, request by request.
 
-    Raises InvalidRequest (the URL, or server_uids over TCP), ConnectionFailed, Unavailable (the
+    Raises InvalidRequest (the URL, the token, or server_uids over TCP), Unsupported (the server
+    takes no tokens; it was not sent), ConnectionFailed, Unavailable (the
     server is at its limit of connections).
     """
     seconds = _wait_seconds(timeout)
@@ -91,7 +105,7 @@ def connect(url: Optional[str] = None, *, timeout: Union[float, datetime.timedel
     address = parse_url(url)
     if uids and not address.is_unix:
         raise InvalidRequest(f"{url}: the server's user is known only for a Unix socket")
-    client = Client(address, seconds, max_pipeline, bytes_max, uids, versions)
+    client = Client(address, seconds, max_pipeline, bytes_max, uids, versions, _token(token))
     client.ping()
     return client
 
@@ -119,8 +133,10 @@ class Client:
 
     def __init__(self, address: Address, timeout: Optional[float], max_pipeline: int,
                  bytes_max: int,
-                 server_uids: FrozenSet[int] = frozenset(), versions: bool = False) -> None:
+                 server_uids: FrozenSet[int] = frozenset(), versions: bool = False,
+                 token: bytes = b"") -> None:
         """For connect()."""
+        self._token = token
         self._versions = versions
         self._server_uids = server_uids
         self._address = address
@@ -481,7 +497,7 @@ class Client:
         self._connection = connection  # from now on close() finds it
         if self._closed:
             connection.interrupt()
-        connection.shake_hands(self._max_pipeline, self._versions)
+        connection.shake_hands(self._max_pipeline, self._versions, self._token)
         return connection
 
     def _hold(self, holder: object) -> None:

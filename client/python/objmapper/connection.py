@@ -82,12 +82,16 @@ class Connection:
         self._ready = select.poll()
         self._ready.register(self._socket, select.POLLIN | select.POLLOUT)
 
-    def shake_hands(self, max_pipeline: int, versions: bool = False) -> None:
-        """Says HELLO. versions: answers are to say which version they are of. Raises
-        ConnectionFailed, or what the server says in place of HELLO_ACK; then it is dropped.
+    def shake_hands(self, max_pipeline: int, versions: bool = False, token: bytes = b"") -> None:
+        """Says HELLO. versions: answers are to say which version they are of. token: whose all
+        requests are; empty: nobody's in particular. Raises Unsupported (the server takes no
+        tokens), ConnectionFailed, or what the server says in place of HELLO_ACK; then it is
+        dropped.
         """
         try:
-            self._shake_hands(max_pipeline, versions)
+            self._shake_hands(max_pipeline, versions, bool(token))
+            if token:
+                self._say_token(token)
         except BaseException:
             self.drop("there was no handshake")
             raise
@@ -375,10 +379,19 @@ class Connection:
         self.drop(str(error))
         raise error
 
-    def _shake_hands(self, max_pipeline: int, versions: bool) -> None:
+    def _say_token(self, token: bytes) -> None:
+        if not self.has(wire.AUTH):
+            raise Unsupported(f"{self.url} takes no tokens: it runs without --tokens_file, or does "
+                              "not know them; the token was not sent")
+        self._out += wire.auth(token)
+        self.flush()  # a descriptor rides on the first byte of what is sent with it
+
+    def _shake_hands(self, max_pipeline: int, versions: bool, auth: bool) -> None:
         offer = wire.CAPABILITIES_UNIX if self.is_unix else wire.CAPABILITIES_TCP
         if versions:
             offer |= wire.VERSIONS
+        if auth:
+            offer |= wire.AUTH
         self._out += wire.hello(offer, max_pipeline)
         self.flush()
         what = f"HELLO to {self.url}"

@@ -16,6 +16,7 @@ OBJECT_OPS = 0x0800
 METADATA = 0x1000
 VERSIONS = 0x2000  # asked for where they are wanted: they cost the server something
 CONDITIONS = 0x4000
+AUTH = 0x8000  # asked for by who has a token
 CAPABILITIES_TCP = PIPELINING | RANGE | OBJECT_OPS | METADATA | CONDITIONS
 CAPABILITIES_UNIX = CAPABILITIES_TCP | FD_IN_HEADER | FD_BATCH
 
@@ -57,6 +58,7 @@ _ENTRY_HEAD = struct.Struct(">H")
 _ENTRY_TAIL = struct.Struct(">Qq")
 
 URI_BYTES_MAX = 4096
+TOKEN_BYTES_MAX = 4096
 METADATA_BYTES_MAX = 1024
 LIST_BODY_BYTES_MAX = 1 << 20
 FDS_PER_MESSAGE_MAX = 253
@@ -136,6 +138,11 @@ def what(mode: Optional[bytes], uri: bytes) -> str:
 
 def hello(capabilities: int, max_pipeline: int) -> bytes:
     return _MAGIC + struct.pack(">BHH", _VERSION, capabilities, max_pipeline)
+
+
+def auth(token: bytes) -> bytes:
+    """AUTH: what is asked behind it is asked by whoever has the token."""
+    return struct.pack(">BH", 0x05, len(token)) + token
 
 
 def parse_hello_ack(data: bytes) -> Tuple[int, int]:

@@ -1,9 +1,10 @@
 /* Every call of objmapper.h, through the installed library, against the real server.
  * tests/client/c/install_test.py builds and runs it:
  *
- *   api_test UNIX_URL TCP_URL read|store
+ *   api_test UNIX_URL TCP_URL read|store|tokens
  *
- * The server is --writable for "store". Its root has "hello.txt" ("hello\n"), "empty", and "big"
+ * The server is --writable for "store". For "tokens" it lets nobody read but who has the token
+ * "secret-of-alice-0", who may all. Its root has "hello.txt" ("hello\n"), "empty", and "big"
  * (3000000 bytes, byte i being i % 251).
  */
 #define _GNU_SOURCE
@@ -461,11 +462,71 @@ static void test_whose_server(const char* unix_url, const char* tcp_url) {
   om_close(client);
 }
 
+/* A token says whose all requests are. */
+static void test_tokens(const char* url, int is_unix) {
+  om_options options = OM_OPTIONS_INIT;
+  om_client* client;
+  void* data;
+  size_t size;
+  EXPECT(OM_OK, om_connect(url, &options, &client, &error));
+  EXPECT(OM_PERMISSION_DENIED,
+         om_get(client, "hello.txt", OM_COPY, NULL, &data, &size, NULL, &error));
+  om_close(client);
+  options.token = "secret-of-nobody";
+  EXPECT(OM_OK, om_connect(url, &options, &client, &error));
+  EXPECT(OM_PERMISSION_DENIED,
+         om_get(client, "hello.txt", OM_COPY, NULL, &data, &size, NULL, &error));
+  CHECK(strstr(error.message, "token") != NULL && strstr(error.message, "secret") == NULL);
+  om_close(client);
+  options.token = "secret-of-alice-0";
+  EXPECT(OM_OK, om_connect(url, &options, &client, &error));
+  EXPECT(OM_OK, om_get(client, "hello.txt", OM_COPY, NULL, &data, &size, NULL, &error));
+  CHECK(size == 6 && memcmp(data, "hello\n", 6) == 0);
+  om_free(data);
+  if (is_unix) {
+    int fd;
+    EXPECT(OM_OK, om_get_fd(client, "hello.txt", NULL, &fd, NULL, &error));
+    EXPECT(OM_OK, om_put_fd(client, "copy.txt", fd, 0, NULL, &error));
+    close(fd);
+  }
+  om_close(client);
+  /* The descriptor of the very first request. */
+  if (is_unix) {
+    const int fd = open("/dev/null", O_RDONLY);
+    EXPECT(OM_OK, om_connect(url, &options, &client, &error));
+    EXPECT(OM_INVALID, om_put_fd(client, "null", fd, 0, NULL, &error));
+    EXPECT(OM_OK, om_stat(client, "hello.txt", NULL, &error));
+    close(fd);
+    om_close(client);
+  }
+  /* As of a program that was built before there were tokens. */
+  options.struct_bytes = offsetof(om_options, token);
+  EXPECT(OM_OK, om_connect(url, &options, &client, &error));
+  EXPECT(OM_PERMISSION_DENIED, om_stat(client, "hello.txt", NULL, &error));
+  om_close(client);
+}
+
+/* A server that takes none does not get it. */
+static void test_no_tokens(const char* url) {
+  om_options options = OM_OPTIONS_INIT;
+  om_client* client;
+  options.token = "secret-of-alice-0";
+  EXPECT(OM_UNSUPPORTED, om_connect(url, &options, &client, &error));
+  CHECK(client == NULL && strstr(error.message, "takes no tokens") != NULL);
+  CHECK(strstr(error.message, "secret") == NULL);
+  options.token = "";
+  EXPECT(OM_OK, om_connect(url, &options, &client, &error));
+  om_close(client);
+}
+
 int main(int argc, char** argv) {
   if (argc != 4) return 2;
   const int reads = strcmp(argv[3], "read") == 0;
   for (int i = 1; i <= 2; ++i) {
-    if (reads) {
+    if (strcmp(argv[3], "tokens") == 0) {
+      test_tokens(argv[i], i == 1);
+    } else if (reads) {
+      test_no_tokens(argv[i]);
       test_bytes(argv[i]);
       test_errors(argv[i]);
       test_bad_input(argv[i]);

@@ -2,7 +2,7 @@
 """libobjmapper as its users have it: installed below a prefix, found by pkg-config, built against
 by plain gcc.
 
-Usage: install_test SERVER LIBRARY CPP_EXAMPLE CLI [InstallTest|StoringTest]
+Usage: install_test SERVER LIBRARY CPP_EXAMPLE CLI [InstallTest|StoringTest|TokensTest]
 """
 
 import os
@@ -15,7 +15,7 @@ import unittest
 
 sys.path[:0] = ["tests/client/python"]
 
-from server_process import PATIENCE_S, ServerTest, main
+from server_process import PATIENCE_S, ServerTest, main, with_tokens
 
 BIG = 3_000_000
 # What a library that was built with a sanitizer needs of the program, too.
@@ -250,6 +250,14 @@ class StoringTest(InstalledTest):
                          r"\d+\n"
                          r"example/object\.note: 20 bytes, changed at \d+\n")
         self.assertEqual(os.listdir(self.server.root / "example"), ["object.note"])
+
+
+class TokensTest(InstalledTest):
+    flags = ("--writable", *with_tokens("name alice / read,write\n"))
+
+    # A token is said, or not.
+    def test_calls(self):
+        self.check_calls("tokens")
 
 
 if __name__ == "__main__":

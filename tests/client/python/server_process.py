@@ -1,5 +1,6 @@
 """The real server, for tests of the clients in other languages."""
 
+import atexit
 import os
 import pathlib
 import re
@@ -78,6 +79,18 @@ class ServerProcess:
         shutil.rmtree(self.folder, ignore_errors=True)
         if code != 0:
             raise AssertionError(f"the server ended with {code}:\n{''.join(self._log)}")
+
+
+def with_tokens(rules):
+    """The flags of a server that goes by `rules`, and knows alice by "secret-of-alice-0". The files
+    are gone with this process.
+    """
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="om.", dir="/tmp"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "rules").write_text(rules)
+    (folder / "tokens").touch(mode=0o600)
+    (folder / "tokens").write_text("alice secret-of-alice-0\n")
+    return (f"--rules_file={folder}/rules", f"--tokens_file={folder}/tokens")
 
 
 def open_fds():

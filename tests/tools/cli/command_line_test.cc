@@ -29,6 +29,7 @@ class CommandLineTest : public testing::Test {
   void SetUp() override {
     unsetenv("OBJMAPPER_SERVER");
     unsetenv("OBJMAPPER_SERVER_USER");
+    unsetenv("OBJMAPPER_TOKEN");
     unsetenv("XDG_RUNTIME_DIR");
   }
 
@@ -65,6 +66,22 @@ TEST_F(CommandLineTest, Conditions) {
   EXPECT_EQ(Good({"rm", "a", "--if-match", "e"}).if_match, "e");
   EXPECT_EQ(Good({"get", "a", "--if-none-match=e"}).if_none_match, "e");
   EXPECT_TRUE(Good({"rm", "a", "--dry-run"}).dry_run);
+}
+
+// A token is the environment's where no file is named, be it one without a name.
+TEST_F(CommandLineTest, Token) {
+  EXPECT_EQ(Good({"get", "a"}).token, "");
+  setenv("OBJMAPPER_TOKEN", "secret", 1);
+  EXPECT_EQ(Good({"get", "a"}).token, "secret");
+  EXPECT_EQ(Good({"get", "a"}).token_file, "");
+  const CommandLine file = Good({"get", "a", "--token-file=f"});
+  EXPECT_EQ(file.token_file, "f");
+  EXPECT_EQ(file.token, "");
+  const CommandLine none = Good({"get", "a", "--token_file="});
+  EXPECT_EQ(none.token_file + none.token, "");
+  const absl::Status udp = Parse({"get", "a", "--server=udp://h:1"}).status();
+  EXPECT_TRUE(absl::StrContains(udp.message(), "UDP carries no tokens")) << udp;
+  EXPECT_FALSE(absl::StrContains(udp.message(), "secret")) << udp;
 }
 
 // Flags stand anywhere behind the command, with '=' or a blank, one dash or two.
