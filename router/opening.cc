@@ -41,8 +41,10 @@ bool Greet(session::Session* session, size_t bytes) {
 }
 
 // Takes AUTH off the socket if a whole one is what comes next, since the mode comes after it.
-// False: it is not, and a lane is to look. `*over`: it cannot go on.
-bool HearAuth(session::Session* session, bool* over) {
+// False: it is not, or descriptors may come behind it, and a lane is to look: a look at exactly its
+// bytes reports those of the next message, too (MSG_PEEK in the kernel's net/unix/af_unix.c).
+bool HearAuth(session::Session* session) {
+  if (session->may_bring_fds) return false;
   char buffer[protocol::kAuthHeaderBytes + protocol::kTokenBytesMax];
   const ssize_t got =
       TEMP_FAILURE_RETRY(recv(session->fd(), buffer, sizeof(buffer), MSG_PEEK | MSG_DONTWAIT));
@@ -51,10 +53,7 @@ bool HearAuth(session::Session* session, bool* over) {
       session->parser.Next(absl::string_view(buffer, static_cast<size_t>(got)));
   if (result.kind != RequestParser::Kind::kAuth) return false;
   session::HearToken(result.token, session);
-  *over = !DropBytes(*session, result.consumed);
-  if (*over) {
-    LOG_EVERY_T(WARNING, 1) << session->PeerName() << ": closed, it sent descriptors with AUTH";
-  }
+  DropBytes(*session, result.consumed);
   return true;
 }
 
@@ -98,9 +97,7 @@ Opening LookAtOpening(session::Session* session, bool peer_done) {
     if (peek == RequestParser::Peek::kKnown) return is(Kind::kMode);
     if (peek == RequestParser::Peek::kOther) {
       if (session->dialect() != protocol::Dialect::kUnknown) {
-        bool over = false;
-        if (std::exchange(heard, true) || !HearAuth(session, &over)) return is(Kind::kAny);
-        if (over) return is(Kind::kOver);
+        if (std::exchange(heard, true) || !HearAuth(session)) return is(Kind::kAny);
         continue;
       }
       const RequestParser::Result result = session->parser.Next(input);

@@ -30,8 +30,8 @@ struct Opening {
 protocol::Opening PeekOpening(const session::Session& session);
 
 // Looks at what has come, with MSG_PEEK, so that the lane finds the request whole in the socket;
-// V2's HELLO is taken, and an AUTH behind it, since the mode comes after them. peer_done: nothing
-// more will come. Does not wait.
+// V2's HELLO is taken, and mostly an AUTH behind it, since the mode comes after them. peer_done:
+// nothing more will come. Does not wait.
 Opening LookAtOpening(session::Session* session, bool peer_done);
 
 }  // namespace objmapper::router
