@@ -194,6 +194,12 @@ Cause Exchange::Late(int64_t looked_ns, std::string* why) {
   return Cause::kStall;
 }
 
+int Exchange::proxy_status() const {
+  long status = 0;
+  curl_easy_getinfo(easy_, CURLINFO_HTTP_CONNECTCODE, &status);
+  return static_cast<int>(status);
+}
+
 bool Exchange::Drains() {
   curl_socket_t socket = CURL_SOCKET_BAD;
   curl_easy_getinfo(easy_, CURLINFO_ACTIVESOCKET, &socket);

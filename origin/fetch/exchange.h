@@ -69,6 +69,8 @@ class Exchange {
   bool body_failed() const { return body_failed_; }
   // Bytes of the request may have left.
   bool sent() const { return sent_; }
+  // What a proxy has answered to CONNECT; 0: none was asked.
+  int proxy_status() const;
   // libcurl's words for what went wrong; may be empty.
   const char* error_text() const { return error_text_; }
 

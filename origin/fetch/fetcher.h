@@ -50,6 +50,7 @@
 // request has waited long enough, and ends by itself.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>

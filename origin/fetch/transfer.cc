@@ -1,6 +1,8 @@
 // From attempt to attempt. What is checked of an answer is in answer_check.cc.
 #include "origin/fetch/transfer.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -163,6 +165,7 @@ Step Transfer::EndLate(Cause cause, std::string why, RetryPolicy* policy) {
   outcome_.code.clear();
   outcome_.retry_after.reset();
   exchange_.reset();
+  if (Complete()) return Decide({Verdict::kFound}, policy);
   return Decide({Verdict::kTrouble, cause, once ? Again::kNever : Again::kRetry, std::move(why)},
                 policy);
 }
@@ -180,6 +183,11 @@ Judgement Transfer::Judge(CURLcode code, const ErrorDocument& error) {
   if (!exchange.head().why().empty()) {
     return {Verdict::kTrouble, Cause::kMalformed, Again::kNever,
             absl::StrCat("the answer has ", exchange.head().why())};
+  }
+  // Not the origin's answer.
+  if (const int refused = exchange.proxy_status(); refused >= 300) {
+    return {Verdict::kTrouble, Cause::kRefused, refused >= 500 ? Again::kRefused : Again::kNever,
+            absl::StrCat("the proxy answers ", refused, " to CONNECT")};
   }
   const int status = exchange.head().status();
   if (status == 416 && GoesOn()) {

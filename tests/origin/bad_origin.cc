@@ -158,9 +158,10 @@ class BadOrigin::Connection {
     while (!bytes.empty()) {
       const absl::string_view piece = bytes.substr(0, kPiece);
       if (chunked && !Write(absl::StrCat(absl::Hex(piece.size()), "\r\n"))) return false;
+      // Before, so that who has received it finds it counted.
+      origin_.Sent(index, 0, piece.size());
       if (!Write(piece)) return false;
       if (chunked && !Write("\r\n")) return false;
-      origin_.Sent(index, 0, piece.size());
       bytes.remove_prefix(piece.size());
     }
     return true;
@@ -211,9 +212,8 @@ class BadOrigin::Connection {
     for (const auto& [name, value] : answer.headers) {
       absl::StrAppend(&head, name, ": ", value, "\r\n");
     }
-    // In one piece with the body where there is no reason not to: as fast as others.
-    if (!Write(head + "\r\n")) return false;
     origin_.Sent(index, answer.status, 0);
+    if (!Write(head + "\r\n")) return false;
     if (head_only) return true;
     absl::string_view body = answer.body;
     if (fault.at.has_value()) {

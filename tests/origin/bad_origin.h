@@ -39,7 +39,7 @@ class BadOrigin {
     std::string body;
     int connection = 0;  // the first one is 1
     int status = 0;      // of the answer; 0: none was given
-    uint64_t bytes = 0;  // of its body, given to the kernel
+    uint64_t bytes = 0;  // of its body, offered to the kernel
 
     std::string Header(const std::string& name) const;  // "" when there is none
   };

@@ -1,7 +1,10 @@
 // What tests of a fetcher share: a sink that keeps what it gets, and waiting for its end.
 #pragma once
 
+#include <glog/logging.h>
+
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>

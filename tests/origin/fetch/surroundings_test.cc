@@ -126,6 +126,9 @@ TEST_F(ProxyTest, RefusesATunnel) {
   const auto sink = fetcher.Run(Get("https://origin.example/a"));
   EXPECT_EQ(sink->outcome.verdict, Verdict::kTrouble);
   EXPECT_EQ(sink->outcome.reason.find("secret"), std::string::npos) << sink->outcome.reason;
+  EXPECT_EQ(sink->outcome.cause, Cause::kRefused);
+  EXPECT_THAT(sink->outcome.reason, HasSubstr("the proxy answers 404 to CONNECT"));
+  ASSERT_EQ(proxy_.asked().size(), 1u);
   EXPECT_EQ(proxy_.asked()[0].method, "CONNECT");
   EXPECT_TRUE(sink->heads.empty());
 }
