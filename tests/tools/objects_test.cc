@@ -75,11 +75,11 @@ TEST_F(ObjectsTest, FoldersThereAndBack) {
   folder_.Write("d/big", e2e::Pattern(1, 64 << 20));
   EXPECT_EQ(Good("put -r d p/"), "");
   Good("cp -r d obj:q --fd --jobs=2");
-  Good("cp -r d obj:q --jobs=1");
+  Good("cp -r d obj:q --jobs=1 --force");
   for (const char* flags : {"--mode=fdpass", "--mode=copy --jobs=1", "--mode=splice --jobs=9"}) {
-    Good(absl::StrCat("cp -r obj:p/ out ", flags));
+    Good(absl::StrCat("cp -r obj:p/ out --force ", flags));
     ExpectSame("d", "out");
-    Good(absl::StrCat("cp -r obj:q out ", flags));
+    Good(absl::StrCat("cp -r obj:q out --force ", flags));
     ExpectSame("d", "out");
   }
   // One object, both ways.

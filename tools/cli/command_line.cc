@@ -44,6 +44,7 @@ DEFINE_bool(fd, false, "send the file's descriptor instead of its bytes");
 DEFINE_bool(if_absent, false, "store only what is not there yet");
 DEFINE_string(if_match, "", "only if the object is the version of this ETAG");
 DEFINE_string(if_none_match, "", "only if the object is another version than that of this ETAG");
+DEFINE_bool(force, false, "copy what is the same already, too");
 DEFINE_bool(dry_run, false, "print what would be done, and do nothing");
 DEFINE_bool(l, false, "size and time too");
 DEFINE_bool(d, false, "one level: names with a further / are shown as one line");
@@ -76,7 +77,7 @@ constexpr CommandEntry kCommands[] = {
      "server server_user token_file r dry_run if_match jobs verbose timeout retry json"},
     {"ls", Command::kLs, RunLs, "server server_user token_file l d timeout retry json"},
     {"cp", Command::kCp, RunCp,
-     "server server_user token_file r ttl fd mode jobs verbose timeout retry json"},
+     "server server_user token_file r ttl fd force mode jobs verbose timeout retry json"},
     {"stat", Command::kStat, RunStat, "server server_user token_file timeout retry json"},
     {"ping", Command::kPing, RunPing, "server server_user token_file n timeout json"},
     {"stats", Command::kStats, RunStats, "admin timeout json"},
@@ -312,6 +313,7 @@ absl::Status ReadFlags(CommandLine* line) {
   }
   line->recursive = FLAGS_r;
   line->dry_run = FLAGS_dry_run;
+  line->force = FLAGS_force;
   line->long_form = FLAGS_l;
   line->one_level = FLAGS_d;
   if (FLAGS_jobs < 1 || FLAGS_jobs > kJobsMax) {

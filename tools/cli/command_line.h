@@ -57,6 +57,7 @@ struct CommandLine {
   std::string if_match;
   std::string if_none_match;                    // kGet: only if it is not the version of this etag
   bool dry_run = false;                         // kRm
+  bool force = false;                           // kCp: what is the same already too
   bool long_form = false;                       // kLs
   bool one_level = false;                       // kLs
   protocol::Mode mode = protocol::Mode::kCopy;  // kGet, kCp
@@ -67,6 +68,13 @@ struct CommandLine {
   int count = 0;              // kPing: 1 or more; kTop: 0 is for ever
   std::string admin;          // kStats, kTop: a URL; not checked yet
 };
+
+// Whether what is the same on both sides is not to be copied (tools/cli/same.h): by cp -r, unless
+// everything is to be. With --ttl all objects are to begin to live anew.
+inline bool SkipsTheSame(const CommandLine& line) {
+  return line.command == CommandLine::Command::kCp && line.recursive && !line.force &&
+         line.ttl == absl::InfiniteDuration();
+}
 
 // Reads the arguments behind the program's name into a CommandLine. The flags are gflags' (so that
 // each is checked by its type and documented in one place), but the walk over the arguments is

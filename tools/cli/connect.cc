@@ -34,20 +34,25 @@ absl::StatusOr<client::Client> Connect(const CommandLine& line) {
     if (!token.ok()) return token.status();
     options.token = *std::move(token);
   }
-  // Where that is shown.
+  // Where that is shown, or matters: cp -r does not take what expires for what does not.
   const bool shows = line.json || line.command == CommandLine::Command::kStat;
-  if (shows) options.capabilities |= protocol::kVersions;
+  if (shows || SkipsTheSame(line)) options.capabilities |= protocol::kVersions;
   absl::StatusOr<client::Client> client = client::Retry(
       RetryPolicyOf(line), [&] { return client::Client::Connect(line.server, options); });
   // Not where connect(2) is refused: the socket's mode says who may.
   const bool is_somebodys = absl::StrContains(client.status().message(), ": the server there is ");
   if (line.server_is_default && is_somebodys && absl::IsPermissionDenied(client.status()) &&
       client::SourceOf(client.status()) == client::ErrorSource::kConnection) {
-    return absl::Status(client.status().code(),
-                        absl::StrCat(client.status().message(),
-                                     ". At a default address it must be yours or root's. To use it "
-                                     "anyway: --server_user=NAME or --server=",
-                                     line.server));
+    absl::Status with_advice(client.status().code(),
+                             absl::StrCat(client.status().message(),
+                                          ". At a default address it must be yours or root's. To "
+                                          "use it anyway: --server_user=NAME or --server=",
+                                          line.server));
+    // Where it arose stays known.
+    client.status().ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
+      with_advice.SetPayload(url, payload);
+    });
+    return with_advice;
   }
   return client;
 }

@@ -1,4 +1,7 @@
 // objmapper cp: between files and objects, in both directions.
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -10,12 +13,14 @@
 #include "absl/strings/strip.h"
 #include "client/to_file.h"
 #include "net/errno_status.h"
+#include "net/unique_fd.h"
 #include "text/printable.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/connect.h"
 #include "tools/cli/listing.h"
 #include "tools/cli/local_tree.h"
 #include "tools/cli/report.h"
+#include "tools/cli/same.h"
 #include "tools/cli/transfers.h"
 #include "tools/cli/uploads.h"
 
@@ -41,6 +46,19 @@ ExitCode FetchOne(const CommandLine& line, const std::string& uri, const std::st
   get.output = target;
   get.output_given = true;
   return RunGet(get);
+}
+
+// Whether the file `place` is what the object is. One that cannot be read is not known to be; nor
+// is one that something else than a file has taken the place of.
+absl::StatusOr<bool> HasAlready(client::Client& client, const Item& item,
+                                const std::string& place) {
+  const net::UniqueFd file(
+      open(place.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW));
+  struct stat attributes;
+  if (!file.valid() || fstat(file.get(), &attributes) != 0 ||
+      static_cast<uint64_t>(attributes.st_size) != item.size)  // as it was listed: spares a STAT
+    return false;
+  return IsSame(client, item.uri, file.get(), place, /*for_ever=*/false);
 }
 
 // All objects below `uri` into the folder `target`.
@@ -70,17 +88,23 @@ ExitCode FetchAll(const CommandLine& line, const std::string& uri, const std::st
     return ReportError(line.json, "file", target, error, kExitLocal);
   }
   const Work work = [&](const Item& item, client::Client& client,
-                        const client::ProgressCallback& progress, JsonLine* json) -> absl::Status {
+                        const client::ProgressCallback& progress, Said* said) -> absl::Status {
     const absl::StatusOr<std::string> place =
         PlaceIn(target, absl::string_view(item.uri).substr(prefix.size()));
     if (!place.ok()) return place.status();
+    if (SkipsTheSame(line)) {
+      const absl::StatusOr<bool> same = HasAlready(client, item, *place);
+      if (!same.ok()) return same.status();
+      said->skipped = *same;
+      if (*same) return absl::OkStatus();
+    }
     client::ToFileOptions options;
     options.mode = line.mode;
     options.progress = progress;
     const absl::StatusOr<client::FileResult> result =
         client::GetToFile(client, item.uri, *place, options);
     if (!result.ok()) return result.status();
-    AddInfo(result->info, json);
+    AddInfo(result->info, &said->json);
     return absl::OkStatus();
   };
   return DoAll(line, line.jobs, items, work);

@@ -171,12 +171,21 @@ objmapper cp -r obj:PREFIX FOLDER         fetches all objects below PREFIX into 
                                           created if necessary. PREFIX gets a / at its end;
                                           "obj:" means all.
 
-Names that begin with obj: are on the server; write a local file of such a name as ./obj:... A
-second run transfers everything again, with the same result: nothing is skipped, and nothing is
-removed. When fetching, an object whose name would lead out of FOLDER (such as a/../../b), through a
-symbolic link in it, or to something there that is not a regular file, is refused.
+Names that begin with obj: are on the server; write a local file of such a name as ./obj:...
+
+With -r, what is the same on both sides is skipped, and a line at the end says how many were;
+nothing is ever removed. The same means: equally long, and the file's XXH3 hash is the object's
+ETAG, so all bytes of the file are read and compared. Times are not looked at. What cannot be
+compared so is copied: objects whose ETAG does not begin with xxh3-, since they are in memory or
+were not stored by PUT, and objects that the rules do not let you stat; when storing, also objects
+that expire, and with --ttl all. The hash is no guard against a writer who makes another content
+with the same one on purpose: --force.
+
+When fetching, an object whose name would lead out of FOLDER (such as a/../../b), through a symbolic
+link in it, or to something there that is not a regular file, is refused.
 
   -r           Everything below.
+  --force      With -r: copy what is the same, too.
   --mode=MODE  How objects arrive: fdpass, copy or splice, as with get.
   --ttl=TIME, --fd: as with put.
   --jobs=N     Transfer at most N objects at a time, each on a connection of its own. Default: 4.

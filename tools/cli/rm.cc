@@ -61,7 +61,7 @@ ExitCode RunRm(const CommandLine& line) {
     return code;
   }
   const Work work = [&line](const Item& item, client::Client& client,
-                            const client::ProgressCallback&, JsonLine*) {
+                            const client::ProgressCallback&, Said*) {
     const absl::Status status = client.Delete(item.uri, line.if_match);
     // What was listed and has gone meanwhile is as it should be.
     return line.recursive && absl::IsNotFound(status) ? absl::OkStatus() : status;

@@ -39,11 +39,12 @@ class Board {
     bar_.Update(done_, total_);
   }
 
-  void Done(const Item& item, const JsonLine& json) {
-    if (!line_.json && !line_.verbose) return;
+  void Done(const Item& item, const Said& said) {
     const std::lock_guard<std::mutex> lock(mutex_);
+    ++(said.skipped ? skipped_ : copied_);
+    if (!line_.json && (!line_.verbose || said.skipped)) return;
     bar_.Clear();
-    PrintLine(line_.json ? json.ToString() : item.uri);
+    PrintLine(line_.json ? said.json.ToString() : item.uri);
   }
 
   void Failed(const std::string& uri, const absl::Status& error, ExitCode code) {
@@ -56,6 +57,10 @@ class Board {
 
   ExitCode Close(size_t of) {
     bar_.Clear();
+    if (skipped_ > 0 && !line_.json) {
+      PrintLine(absl::StrCat(copied_, " copied, ", skipped_,
+                             " skipped: the same already (--force copies them, too)"));
+    }
     if (failed_ > 0 && of > 1 && !line_.json) {
       fprintf(stderr, "objmapper: %zu of %zu failed\n", failed_, of);
     }
@@ -68,6 +73,8 @@ class Board {
   ProgressBar bar_;
   ExitCode code_;
   size_t failed_;
+  size_t copied_ = 0;
+  size_t skipped_ = 0;
   uint64_t done_ = 0;
   uint64_t total_ = 0;
 };
@@ -100,7 +107,7 @@ ExitCode DoAll(const CommandLine& line, int connections, const std::vector<Item>
     const client::ProgressCallback progress = [&](uint64_t done, uint64_t) {
       board.Progress(std::exchange(so_far, done), done);
     };
-    JsonLine json;
+    Said said;
     const absl::Status status = client::Retry(RetryPolicyOf(line), [&]() -> absl::Status {
       // A refusal with much left to send ended the connection.
       if (!client.status().ok()) {
@@ -108,15 +115,17 @@ ExitCode DoAll(const CommandLine& line, int connections, const std::vector<Item>
         if (!fresh.ok()) return fresh.status();
         client = *std::move(fresh);
       }
-      json = JsonLine();
-      json.AddText("uri", item.uri);
-      json.AddBool("ok", true);
-      if (!item.path.empty()) json.AddText("file", item.path);
-      return work(item, client, progress, &json);
+      said = Said();
+      said.json.AddText("uri", item.uri);
+      said.json.AddBool("ok", true);
+      if (!item.path.empty()) said.json.AddText("file", item.path);
+      const absl::Status done = work(item, client, progress, &said);
+      if (said.skipped) said.json.AddBool("skipped", true);
+      return done;
     });
     if (status.ok()) {
       progress(item.size, item.size);
-      board.Done(item, json);
+      board.Done(item, said);
     } else {
       board.Failed(item.uri, status, ExitCodeOf(status));
     }

@@ -23,14 +23,20 @@ struct Item {
   uint64_t size = 0;  // bytes, for the progress bar; 0 too when they do not pass here
 };
 
-// Does one item. Adds to `json` what there is to say of it.
+// What an item's work has to say.
+struct Said {
+  JsonLine json;         // of the item; begun with its names
+  bool skipped = false;  // there was nothing to do: it is the same already
+};
+
+// Does one item.
 using Work = std::function<absl::Status(const Item& item, client::Client& client,
-                                        const client::ProgressCallback& progress, JsonLine* json)>;
+                                        const client::ProgressCallback& progress, Said* said)>;
 
 // Does `work` for all items, over at most `connections` connections: what the server is too busy
 // for is asked again, and a connection that broke made anew. Errors are reported as they come, and
-// do not stop the others; with --json what went well is too. Returns kExitOk, or the code of the
-// first error.
+// do not stop the others; with --json what went well is too. Where any was skipped, a line says how
+// many at the end. Returns kExitOk, or the code of the first error.
 //
 // before: the code of an error that there was already, for a count that tells of all: `failed`
 // things which are not among the items.

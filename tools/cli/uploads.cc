@@ -22,6 +22,7 @@
 #include "tools/cli/commands.h"
 #include "tools/cli/local_tree.h"
 #include "tools/cli/report.h"
+#include "tools/cli/same.h"
 
 namespace objmapper::tools {
 namespace {
@@ -155,7 +156,7 @@ class Planner {
 
 // Sends one file. spooled: what a stream had; -1 when there is none among the sources.
 absl::Status Send(const CommandLine& line, const Item& item, int spooled, client::Client& client,
-                  const client::ProgressCallback& progress, JsonLine* json) {
+                  const client::ProgressCallback& progress, Said* said) {
   net::UniqueFd opened;
   int file = spooled;
   if (file < 0) {
@@ -170,6 +171,12 @@ absl::Status Send(const CommandLine& line, const Item& item, int spooled, client
     }
     file = opened.get();
   }
+  if (SkipsTheSame(line)) {
+    const absl::StatusOr<bool> same = IsSame(client, item.uri, file, item.path, /*for_ever=*/true);
+    if (!same.ok()) return same.status();
+    said->skipped = *same;
+    if (*same) return absl::OkStatus();
+  }
   client::PutOptions options;
   options.ttl = line.ttl;
   options.if_absent = line.if_absent;
@@ -178,7 +185,7 @@ absl::Status Send(const CommandLine& line, const Item& item, int spooled, client
   const absl::StatusOr<client::ObjectInfo> stored =
       line.as_fd ? client.PutFd(item.uri, file, options) : client.PutFile(item.uri, file, options);
   if (!stored.ok()) return stored.status();
-  AddInfo(*stored, json);
+  AddInfo(*stored, &said->json);
   return absl::OkStatus();
 }
 
@@ -211,8 +218,8 @@ ExitCode RunUploads(const CommandLine& line, absl::Span<const std::string> sourc
     spooled = *std::move(file);
   }
   const Work work = [&](const Item& item, client::Client& client,
-                        const client::ProgressCallback& progress, JsonLine* json) {
-    return Send(line, item, spooled.get(), client, progress, json);
+                        const client::ProgressCallback& progress, Said* said) {
+    return Send(line, item, spooled.get(), client, progress, said);
   };
   return DoAll(line, line.jobs, plan->items, work, plan->failures.empty() ? kExitOk : kExitLocal,
                plan->failures.size());
