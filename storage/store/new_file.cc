@@ -18,6 +18,8 @@ namespace objmapper::storage {
 namespace {
 
 constexpr mode_t kMode = 0644;  // less what the umask takes
+// How often one is made that somebody takes for abandoned.
+constexpr int kAttemptsMax = 8;
 
 // The caller knows the object's whole name, and says it.
 absl::Status FileError(int error, const char* what) {
@@ -38,21 +40,40 @@ absl::Status FileError(int error, const char* what) {
 }  // namespace
 
 absl::StatusOr<NewFile> NewFile::Make(int directory, const std::string& name, bool replaces) {
-  net::UniqueFd fd;
-  if (!replaces) {
-    fd.Reset(openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, kMode));
-    if (fd.valid()) return NewFile(std::move(fd), net::UniqueFd(), name, "");
-    // EISDIR: a kernel or file system that does not know O_TMPFILE sees a directory to be written
-    // (open(2)).
-    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) return FileError(errno, "open");
+  if (replaces) {
+    absl::StatusOr<NewFile> file = MakeNamed(directory, name);
+    // Whoever looks for what others have left behind found it before it was locked.
+    if (!absl::IsAborted(file.status())) return file;
   }
+  net::UniqueFd fd(openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, kMode));
+  if (fd.valid()) return NewFile(std::move(fd), net::UniqueFd(), name, "");
+  // EISDIR: a kernel or file system that does not know O_TMPFILE sees a directory to be written
+  // (open(2)).
+  if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) return FileError(errno, "open");
+  for (int attempt = 1;; ++attempt) {
+    absl::StatusOr<NewFile> file = MakeNamed(directory, name);
+    if (!absl::IsAborted(file.status()) || attempt == kAttemptsMax) return file;
+  }
+}
+
+// With a reserved name from the start. ABORTED: it has been taken for one that was left behind.
+absl::StatusOr<NewFile> NewFile::MakeNamed(int directory, const std::string& name) {
   net::UniqueFd named_in(fcntl(directory, F_DUPFD_CLOEXEC, 0));
   if (!named_in.valid()) return FileError(errno, "dup");
   std::string reserved = NewReservedName();
-  fd.Reset(openat(directory, reserved.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, kMode));
+  net::UniqueFd fd(
+      openat(directory, reserved.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, kMode));
   if (!fd.valid()) return FileError(errno, "open");
   NewFile file(std::move(fd), std::move(named_in), name, std::move(reserved));
-  if (!LockReserved(file.fd())) return FileError(errno, "flock");
+  // Between the two it may be locked and removed (RemoveIfAbandoned()); from then on it may not.
+  struct stat status;
+  if (!LockReserved(file.fd())) {
+    if (errno != EWOULDBLOCK) return FileError(errno, "flock");
+    return absl::AbortedError("its reserved name was removed while it was made");
+  }
+  if (fstat(file.fd(), &status) != 0) return FileError(errno, "fstat");
+  if (status.st_nlink == 0)
+    return absl::AbortedError("its reserved name was removed while it was made");
   return file;
 }
 

@@ -57,6 +57,7 @@ class NewFile {
         name_(std::move(name)),
         reserved_(std::move(reserved)) {}
 
+  static absl::StatusOr<NewFile> MakeNamed(int directory, const std::string& name);
   bool Link(int directory, const std::string& name) const;
   absl::Status Rename(int directory);
 

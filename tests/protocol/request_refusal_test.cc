@@ -303,7 +303,7 @@ TEST(RequestFatalTest, AWrongMagicOrVersion) {
 // After HELLO only REQUEST and CLOSE may come; any other type loses the stream's position.
 TEST(RequestFatalTest, AnUnknownMessageType) {
   for (int type = 0; type <= 0xFF; ++type) {
-    if (type == 0x01 || type == 0x03) continue;
+    if (type == 0x01 || type == 0x03 || type == 0x05) continue;  // request, CLOSE, AUTH
     ExpectFatal(V2Parser(), std::string(1, static_cast<char>(type)), Status::kProtocolError);
   }
 }

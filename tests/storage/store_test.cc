@@ -393,6 +393,33 @@ TEST_F(StoreTest, WritesWhatIsAtHand) {
   EXPECT_EQ(Names(), (std::set<std::string>{"by_parts", "whole"}));
 }
 
+// Whoever removes what killed puts have left behind, as a server does when it starts, takes nothing
+// of one that lives for such.
+TEST_F(StoreTest, IsNotTakenForALeftover) {
+  ASSERT_TRUE(Put("one", "bytes").ok());
+  std::atomic<bool> stop{false};
+  std::thread sweeps([&] {
+    const net::UniqueFd root(open(scratch_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    while (!stop) {
+      for (const std::string& name : Names()) {
+        if (IsReservedName(name)) RemoveIfAbandoned(root.get(), name);
+      }
+    }
+  });
+  PutAttributes attributes;
+  attributes.at_hand = true;
+  for (int i = 0; i < 3000 && !HasFailure(); ++i) {
+    const auto object = store_->Begin("one", 5, attributes);
+    ASSERT_TRUE(object.ok()) << object.status();
+    ASSERT_TRUE((*object)->WriteWhole("other").ok());
+    const absl::Status committed = (*object)->Commit();
+    EXPECT_TRUE(committed.ok()) << committed;
+  }
+  stop = true;
+  sweeps.join();
+  EXPECT_EQ(Names(), std::set<std::string>{"one"});
+}
+
 // What is kept of our own etags has room in an inode; what older servers kept, as text, is read on.
 TEST_F(StoreTest, KeptEtagsAreShort) {
   ASSERT_TRUE(Put("one", "bytes").ok());

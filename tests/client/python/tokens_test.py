@@ -11,7 +11,7 @@ from unittest import mock
 sys.path[:0] = ["client/python", "tests/client/python"]
 
 import objmapper
-from server_process import ServerTest, main, with_tokens
+from server_process import ServerTest, main, wait_until, with_tokens
 
 ALICE = "secret-of-alice-0"
 RULES = "name alice /alice read,write\nany /open read\n"
@@ -25,6 +25,9 @@ class TokensTest(ServerTest):
         super().setUpClass()
         cls.server.write("alice/a", b"of alice")
         cls.server.write("open/a", b"anybody's")
+        # What is written below the root by others is listed a moment later.
+        with objmapper.connect(cls.server.url, token=ALICE) as client:
+            wait_until(lambda: len(list(client.list())) == 2, "both are listed")
 
     def connect(self, url=None, **options):
         client = objmapper.connect(url or self.server.url, **options)
