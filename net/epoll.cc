@@ -27,6 +27,19 @@ void Epoll::Remove(int fd) {
   PCHECK(epoll_ctl(fd_.get(), EPOLL_CTL_DEL, fd, nullptr) == 0) << "epoll_ctl DEL " << fd;
 }
 
+int Epoll::Set(int fd, uint32_t events, void* tag) {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = tag;
+  if (epoll_ctl(fd_.get(), EPOLL_CTL_MOD, fd, &event) == 0) return 0;
+  return errno == ENOENT ? Add(fd, events, tag) : errno;
+}
+
+void Epoll::Forget(int fd) {
+  PCHECK(epoll_ctl(fd_.get(), EPOLL_CTL_DEL, fd, nullptr) == 0 || errno == EBADF || errno == ENOENT)
+      << "epoll_ctl DEL " << fd;
+}
+
 absl::Span<epoll_event> Epoll::Wait(int timeout_ms) {
   const int n = epoll_wait(fd_.get(), events_, kEventsMax, timeout_ms);
   if (n < 0) {

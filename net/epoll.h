@@ -21,6 +21,11 @@ class Epoll {
   [[nodiscard]] int Add(int fd, uint32_t events, void* tag);
   void Modify(int fd, uint32_t events, void* tag);
   void Remove(int fd);
+  // The same for descriptors that somebody else owns, and may have closed without a word, so that
+  // the kernel has forgotten them, or their number is another one's: adds or modifies, whichever it
+  // takes, as Add(); removes what is there.
+  [[nodiscard]] int Set(int fd, uint32_t events, void* tag);
+  void Forget(int fd);
 
   // Events that are ready, waiting at most `timeout_ms` (-1: for ever, 0: not at all).
   absl::Span<epoll_event> Wait(int timeout_ms);

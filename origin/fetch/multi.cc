@@ -71,10 +71,12 @@ CURL* Multi::NextEnded(CURLcode* code) {
   return nullptr;
 }
 
+// libcurl 7.88 closes a socket that is still being connected without a word (cf-socket.c,
+// cf_socket_close()), and says that it is to be forgotten when its number is nobody's any more, or
+// another one's.
 void Multi::Watch(int socket, uint32_t events) {
   void* const tag = reinterpret_cast<void*>(static_cast<intptr_t>(socket));
-  if (watched_.count(socket) != 0) return epoll_->Modify(socket, events, tag);
-  const int error = epoll_->Add(socket, events, tag);
+  const int error = epoll_->Set(socket, events, tag);
   if (error == 0) {
     watched_.insert(socket);
   } else {
@@ -84,7 +86,7 @@ void Multi::Watch(int socket, uint32_t events) {
 }
 
 void Multi::Unwatch(int socket) {
-  if (watched_.erase(socket) != 0) epoll_->Remove(socket);
+  if (watched_.erase(socket) != 0) epoll_->Forget(socket);
 }
 
 int Multi::OnSocket(CURL*, curl_socket_t socket, int what, void* self, void*) {

@@ -37,6 +37,23 @@ TEST_F(EpollTest, TellsWhatIsReady) {
   EXPECT_EQ(events[0].events, uint32_t{EPOLLIN});
 }
 
+// One that somebody else has closed, whose number may be another one's by then.
+TEST_F(EpollTest, OthersMayCloseTheirs) {
+  const int number = pair_.ours.get();
+  EXPECT_EQ(epoll_.Set(number, EPOLLIN, &tag_), 0);
+  EXPECT_EQ(epoll_.Set(number, EPOLLIN | EPOLLOUT, &tag_), 0);
+  EXPECT_EQ(epoll_.Wait(kPatienceMs).size(), 1u);
+  pair_.ours.Reset();
+  EXPECT_EQ(epoll_.Set(number, EPOLLIN, &tag_), EBADF);
+  epoll_.Forget(number);
+  SocketPair other = SocketPair::Unix();
+  epoll_.Forget(other.ours.get());
+  EXPECT_EQ(epoll_.Set(other.ours.get(), EPOLLOUT, &tag_), 0);
+  EXPECT_EQ(epoll_.Wait(kPatienceMs).size(), 1u);
+  epoll_.Forget(other.ours.get());
+  EXPECT_TRUE(epoll_.Wait(0).empty());
+}
+
 // Modify() changes what is waited for, and the tag.
 TEST_F(EpollTest, ModifyReplacesEventsAndTag) {
   SendAll(pair_.peer.get(), "x");

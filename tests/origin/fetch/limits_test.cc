@@ -99,6 +99,28 @@ TEST_F(LimitsTest, OfAllAndOfEachOrigin) {
   EXPECT_EQ(fetcher.Run(Get(origin_.url("b")))->bytes, "bytes");
 }
 
+// At any moment, also while libcurl is connecting, and others go on.
+TEST_F(LimitsTest, CancelledAsSoonAsItBegins) {
+  options_.running_max = 100;
+  options_.running_per_origin = 100;
+  options_.waiting_max = 1000;
+  gate_.Open();
+  RunningFetcher fetcher(options_);
+  std::vector<std::shared_ptr<KeptSink>> sinks;
+  for (int i = 0; i < 200; ++i) {
+    uint64_t id = 0;
+    sinks.push_back(Begin(fetcher, origin_.url("b"), &id));
+    if (i % 10 != 0) fetcher->Cancel(id);
+  }
+  for (size_t i = 0; i < sinks.size(); ++i) {
+    const Outcome& outcome = sinks[i]->Wait();
+    EXPECT_EQ(sinks[i]->dones, 1);
+    if (i % 10 == 0) {
+      EXPECT_EQ(outcome.verdict, Verdict::kFound) << outcome.reason;
+    }
+  }
+}
+
 // While it waits for its next attempt a request keeps no place.
 TEST_F(LimitsTest, ADelayIsNobodysPlace) {
   options_.running_max = 1;
