@@ -10,8 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "copypath/page_in.h"
 #include "net/errno_status.h"
+#include "storage/tree/bring.h"
 #include "storage/tree/load.h"
-#include "storage/tree/remote.h"
 #include "text/printable.h"
 
 namespace objmapper::copypath {
@@ -84,29 +84,24 @@ void Objects::BeginLoading(const ObjectRef& object) {
   BlockingPool* const pool =
       slow->any() || slow->waits_elsewhere() ? options_.slow_pool : options_.pool;
   pool->Run([this, work, slow, uri = object->uri()] {
+    const auto load = [this, uri] {
+      return storage::Load(*options_.tree, uri, storage::Wait::kMayBlock,
+                           options_.copied_bytes_max);
+    };
+    absl::StatusOr<storage::LoadedObject> found = absl::UnknownError("not yet loaded");
     {
       const storage::SlowOpens::Elsewhere elsewhere(slow);
-      work->loaded =
-          storage::Load(*options_.tree, uri, storage::Wait::kMayBlock, options_.copied_bytes_max);
+      found = load();
     }
-    if (storage::MayBeFetched(*options_.tree, uri, work->loaded.status())) return Fetch(work, uri);
-    post_(work);
-  });
-}
-
-// No thread waits for what comes from afar.
-void Objects::Fetch(Work* work, const std::string& uri) {
-  options_.tree->remote()->Bring(uri, [this, work, uri](absl::Status brought) {
-    if (!brought.ok()) {
-      work->loaded = std::move(brought);
-      return post_(work);
-    }
-    options_.slow_pool->Run([this, work, uri] {
-      work->loaded =
-          storage::Load(*options_.tree, uri, storage::Wait::kMayBlock, options_.copied_bytes_max);
-      if (absl::IsNotFound(work->loaded.status())) work->loaded = storage::GoneAgain(uri);
-      post_(work);
-    });
+    storage::BringIfAway<storage::LoadedObject>(
+        options_.tree, uri, std::move(found), load,
+        [slow_pool = options_.slow_pool](std::function<void()> again) {
+          slow_pool->Run(std::move(again));
+        },
+        [this, work](absl::StatusOr<storage::LoadedObject> loaded) {
+          work->loaded = std::move(loaded);
+          post_(work);
+        });
   });
 }
 

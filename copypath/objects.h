@@ -16,7 +16,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <string>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
@@ -83,7 +82,6 @@ class Objects {
 
  private:
   void BeginLoading(const ObjectRef& object);
-  void Fetch(Work* work, const std::string& uri);
 
   const Options options_;
   const std::function<void(Work*)> post_;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "storage/tree/bring.h"
 #include "storage/tree/remote.h"
 #include "storage/tree/slow_opens.h"
 
@@ -125,23 +126,17 @@ uint64_t Opener::OpenApart(absl::string_view uri) {
   const uint64_t ticket = ++last_ticket_;
   options_.run_slowly([apart = apart_, tree = options_.tree, run = options_.run_slowly, ticket,
                        uri = std::string(uri)] {
-    absl::StatusOr<storage::OpenedObject> object = absl::UnknownError("not opened yet");
+    const auto open = [tree, uri] { return tree->OpenObject(uri, storage::Wait::kMayBlock); };
+    absl::StatusOr<storage::OpenedObject> found = absl::UnknownError("not opened yet");
     {
       const storage::SlowOpens::Elsewhere elsewhere(&tree->slow_opens());
-      object = tree->OpenObject(uri, storage::Wait::kMayBlock);
+      found = open();
     }
-    if (!storage::MayBeFetched(*tree, uri, object.status()))
-      return apart->Tell(ticket, std::move(object));
-    // No thread waits for what comes from afar.
-    tree->remote()->Bring(uri, [apart, tree, run, ticket, uri](absl::Status brought) {
-      if (!brought.ok()) return apart->Tell(ticket, std::move(brought));
-      run([apart, tree, ticket, uri] {
-        absl::StatusOr<storage::OpenedObject> object =
-            tree->OpenObject(uri, storage::Wait::kMayBlock);
-        if (absl::IsNotFound(object.status())) object = storage::GoneAgain(uri);
-        apart->Tell(ticket, std::move(object));
-      });
-    });
+    storage::BringIfAway<storage::OpenedObject>(
+        tree, uri, std::move(found), open, run,
+        [apart, ticket](absl::StatusOr<storage::OpenedObject> object) {
+          apart->Tell(ticket, std::move(object));
+        });
   });
   return ticket;
 }

@@ -5,6 +5,7 @@
 #include <nettle/sha2.h>
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -52,18 +53,26 @@ Tokens::Hash Tokens::HashOf(absl::string_view token) {
   return hash;
 }
 
+std::string Tokens::HexOf(const Hash& hash) {
+  return absl::BytesToHexString({reinterpret_cast<const char*>(hash.data()), hash.size()});
+}
+
+std::optional<Tokens::Hash> Tokens::ParseHash(absl::string_view digits) {
+  Hash hash;
+  if (digits.size() != 2 * hash.size() ||
+      !std::all_of(digits.begin(), digits.end(), absl::ascii_isxdigit))
+    return std::nullopt;
+  const std::string bytes = absl::HexStringToBytes(digits);
+  std::copy(bytes.begin(), bytes.end(), hash.begin());
+  return hash;
+}
+
 absl::StatusOr<Tokens::Hash> Tokens::ParseToken(absl::string_view word) {
   if (word.substr(0, kHashed.size()) == kHashed) {
-    const absl::string_view digits = word.substr(kHashed.size());
-    Hash hash;
-    if (digits.size() != 2 * hash.size() ||
-        !std::all_of(digits.begin(), digits.end(), absl::ascii_isxdigit)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("behind \"", kHashed, "\" there are not 64 hexadecimal digits"));
-    }
-    const std::string bytes = absl::HexStringToBytes(digits);
-    std::copy(bytes.begin(), bytes.end(), hash.begin());
-    return hash;
+    if (const std::optional<Hash> hash = ParseHash(word.substr(kHashed.size())); hash.has_value())
+      return *hash;
+    return absl::InvalidArgumentError(
+        absl::StrCat("behind \"", kHashed, "\" there are not 64 hexadecimal digits"));
   }
   if (!IsToken(word)) {
     return absl::InvalidArgumentError(

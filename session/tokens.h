@@ -15,6 +15,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
@@ -35,6 +36,9 @@ class Tokens {
   using Hash = std::array<uint8_t, 32>;
   // SHA-256.
   static Hash HashOf(absl::string_view token);
+  // 64 hexadecimal digits, and back; nullopt: they are none.
+  static std::string HexOf(const Hash& hash);
+  static std::optional<Hash> ParseHash(absl::string_view digits);
 
   // INVALID_ARGUMENT: the message names the line by its number, and says what is wrong with it.
   static absl::StatusOr<Tokens> Parse(absl::string_view text);

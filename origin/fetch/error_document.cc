@@ -1,4 +1,5 @@
-// A scanner for four elements, since an error's body must be understood where nothing else is.
+// A scanner for four elements, and no reader of XML (origin/s3/documents.h): what to do about an
+// answer must be known, and shown, where its body is cut short or holds what XML does not allow.
 #include "origin/fetch/error_document.h"
 
 #include <utility>

@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "origin/cache/mark.h"
+#include "protocol/http/date.h"
 
 namespace objmapper::origin {
 namespace {
@@ -29,13 +30,6 @@ std::optional<uint32_t> Crc32cOf(absl::string_view field) {
   uint32_t crc = 0;
   for (const char c : bytes) crc = crc << 8 | static_cast<uint8_t>(c);
   return crc;
-}
-
-// RFC 9110, 5.6.7: the form that servers send.
-std::optional<int64_t> HttpDate(absl::string_view text) {
-  absl::Time time;
-  if (!absl::ParseTime("%a, %d %b %Y %H:%M:%S GMT", text, &time, nullptr)) return std::nullopt;
-  return absl::ToUnixSeconds(time);
 }
 
 // Trouble with an origin, or with the room here: never that there is no object.
@@ -72,7 +66,8 @@ class Flight::PartSink : public fetch::Sink {
     facts.size = *size;
     facts.first_bytes = whole ? *size : head.content_length.value_or(0);
     facts.etag = head.etag;
-    facts.last_modified_s = HttpDate(head.Find("last-modified"));
+    facts.last_modified_s = protocol::http::ParseDate(head.Find("last-modified"),
+                                                      absl::ToUnixSeconds(flight_->options_.now()));
     if (facts.first_bytes == facts.size)
       facts.crc32c = Crc32cOf(head.Find("x-amz-checksum-crc32c"));
     flight_->strand_->Post([flight = flight_, facts] { flight->OnFacts(facts); });
@@ -124,7 +119,7 @@ void Flight::Begin() {
   strand_->Post([self = shared_from_this()] {
     if (const absl::Status keys = self->source_->Prepare(); !keys.ok())
       return self->End(Trouble(absl::StrCat(self->url_, ": ", keys.message())));
-    self->BeginVersion();
+    self->BeginVersion(/*whole=*/false);
   });
 }
 
@@ -134,28 +129,23 @@ void Flight::Cancel(absl::Status why) {
 
 // ---- Asking ----
 
-void Flight::BeginVersion() {
+// whole: in one piece. An origin whose versions cannot be told apart must not be asked for parts,
+// and one that has nothing answers no range.
+void Flight::BeginVersion(bool whole) {
   if (end_.has_value()) return;
   ++begun_;
-  anew_ = whole_ = false;
+  whole_ = whole;
+  anew_.reset();
   partial_.reset();
   facts_.reset();
   to_ask_.clear();
   const uint64_t part = source_->origin().part_bytes;
-  Ask({0, part}, {.range = {{0, part - 1}}, .bytes_max = INT64_MAX, .or_whole = true},
-      /*first=*/true);
-}
-
-// In one piece: an origin whose versions cannot be told apart must not be asked for parts, and one
-// that has nothing answers no range.
-void Flight::BeginWhole() {
-  ++begun_;
-  anew_ = false;
-  whole_ = true;
-  partial_.reset();
-  facts_.reset();
-  to_ask_.clear();
-  Ask({0, source_->origin().part_bytes}, {.bytes_max = INT64_MAX}, /*first=*/true);
+  Source::Wanted wanted{.bytes_max = INT64_MAX};
+  if (!whole) {
+    wanted.range = {{0, part - 1}};
+    wanted.or_whole = true;
+  }
+  Ask({0, part}, std::move(wanted), /*first=*/true);
 }
 
 void Flight::Ask(Part part, Source::Wanted wanted, bool first) {
@@ -207,10 +197,11 @@ void Flight::PlanMissing(uint64_t begin) {
 // ---- What comes ----
 
 void Flight::OnFacts(const Facts& facts) {
-  if (end_.has_value() || anew_) return;
+  if (end_.has_value() || anew_.has_value()) return;
   if (facts_.has_value()) {
     // The first attempt broke before its first byte.
-    if (facts.size != facts_->size || facts.etag != facts_->etag) BeginAnew("another version");
+    if (facts.size != facts_->size || facts.etag != facts_->etag)
+      BeginAnew("another version", whole_);
     return;
   }
   facts_ = facts;
@@ -226,13 +217,15 @@ void Flight::OnFacts(const Facts& facts) {
   if (!partial.ok()) return End(DiskTrouble(partial.status()));
   partial_ = *std::move(partial);
   if (facts.first_bytes >= facts.size) return;
-  if (!IsStrong(facts.etag)) return BeginAnew("parts of it could not be told from another's");
+  if (!IsStrong(facts.etag)) {
+    return BeginAnew("parts of it could not be told from another's", /*whole=*/true);
+  }
   PlanMissing(facts.first_bytes);
   AskMore();
 }
 
 void Flight::OnBytes(uint64_t offset, const std::string& bytes) {
-  if (end_.has_value() || anew_ || partial_ == nullptr) return;
+  if (end_.has_value() || anew_.has_value() || partial_ == nullptr) return;
   absl::Status written = partial_->Reserve(bytes.size());
   if (written.ok()) written = partial_->Write(offset, bytes);
   if (!written.ok()) End(DiskTrouble(written));
@@ -247,7 +240,7 @@ void Flight::OnPartDone(Part part, bool first, const fetch::Outcome& outcome) {
   } else if (facts_.has_value()) {
     part.bytes = facts_->first_bytes;
   }
-  if (!end_.has_value() && !anew_) {
+  if (!end_.has_value() && !anew_.has_value()) {
     if (outcome.verdict == Verdict::kFound) {
       MarkValid(part);
     } else {
@@ -261,13 +254,13 @@ void Flight::Judge(bool first, const fetch::Outcome& outcome) {
   switch (outcome.verdict) {
     case Verdict::kNotFound:
       // In the midst of it: it has been deleted, or replaced.
-      return first ? End(absl::NotFoundError(outcome.reason)) : BeginAnew("it has gone");
+      return first ? End(absl::NotFoundError(outcome.reason)) : BeginAnew("it has gone", whole_);
     case Verdict::kPreconditionFailed:
-      return BeginAnew("it has changed");
+      return BeginAnew("it has changed", whole_);
     case Verdict::kBadRange:
       if (first && !whole_ && outcome.object_bytes.value_or(0) == 0)
-        return BeginAnew("there is nothing of it");
-      return first ? End(Trouble(outcome.reason)) : BeginAnew("it is shorter now");
+        return BeginAnew("there is nothing of it", /*whole=*/true);
+      return first ? End(Trouble(outcome.reason)) : BeginAnew("it is shorter now", whole_);
     case Verdict::kPermissionDenied:
       return End(absl::PermissionDeniedError(outcome.reason));
     default:
@@ -289,13 +282,11 @@ void Flight::MarkValid(Part part) {
 
 // ---- The end, of a version or of all ----
 
-void Flight::BeginAnew(const char* why) {
+void Flight::BeginAnew(const char* why, bool whole) {
   if (begun_ >= kVersionsMax) {
     return End(Trouble(absl::StrCat(url_, ": was begun ", begun_, " times, and again: ", why)));
   }
-  // What could not be had in parts is had as one.
-  whole_ = whole_ || (facts_.has_value() && !IsStrong(facts_->etag)) || !facts_.has_value();
-  anew_ = true;
+  anew_ = whole;
   CancelParts();
 }
 
@@ -312,14 +303,14 @@ void Flight::CancelParts() {
 }
 
 void Flight::GoOn() {
-  if (!end_.has_value() && !anew_) AskMore();
+  if (!end_.has_value() && !anew_.has_value()) AskMore();
   if (under_way_ > 0) return;
   if (end_.has_value()) {
     if (std::exchange(told_, true)) return;
     partial_.reset();
     ended_(*end_);
-  } else if (anew_) {
-    whole_ ? BeginWhole() : BeginVersion();
+  } else if (anew_.has_value()) {
+    BeginVersion(/*whole=*/*anew_);
   } else if (to_ask_.empty() && partial_ != nullptr) {
     Complete();
   }
@@ -337,7 +328,7 @@ void Flight::Complete() {
   if (IsStrong(facts_->etag)) {
     PlanMissing(0);
   } else {
-    BeginAnew("blocks of it were damaged");
+    BeginAnew("blocks of it were damaged", /*whole=*/true);
   }
   GoOn();
 }

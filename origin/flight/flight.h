@@ -21,7 +21,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "net/counter.h"
 #include "origin/cache/partial_object.h"
 #include "origin/fetch/fetcher.h"
 #include "origin/flight/budget.h"
@@ -64,8 +63,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
   };
 
   // All on the strand.
-  void BeginVersion();
-  void BeginWhole();
+  void BeginVersion(bool whole);
   void Ask(Part part, Source::Wanted wanted, bool first);
   void OnFacts(const Facts& facts);
   void AskMore();
@@ -75,7 +73,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
   void MarkValid(Part part);
   void PlanMissing(uint64_t begin);
   void Complete();
-  void BeginAnew(const char* why);
+  void BeginAnew(const char* why, bool whole);
   void End(absl::Status status);
   void CancelParts();
   void GoOn();
@@ -96,9 +94,9 @@ class Flight : public std::enable_shared_from_this<Flight> {
   size_t under_way_ = 0;                // parts
   uint64_t budget_ = 0;                 // taken by them
   bool awaits_budget_ = false;
-  bool whole_ = false;  // asked for in one piece: no ranges, or an empty object
-  bool anew_ = false;   // to be begun once nothing is under way
-  int begun_ = 0;       // versions
+  bool whole_ = false;        // asked for in one piece
+  std::optional<bool> anew_;  // to be begun, whole or not, once nothing is under way
+  int begun_ = 0;             // versions
   std::optional<absl::Status> end_;
   bool told_ = false;
 };

@@ -33,11 +33,6 @@ s3::Url Split(absl::string_view url) {
   return split;
 }
 
-// One request's own: where S3 has sent it.
-struct Course {
-  std::string region;
-};
-
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const Source>> Source::Make(std::shared_ptr<const Origin> origin,
@@ -86,10 +81,11 @@ fetch::Request Source::Get(const Location& location, Wanted wanted) const {
     return request;
   }
   request.s3 = true;
-  auto course = std::make_shared<Course>();
-  course->region = bucket_->region().empty() ? std::string(kDefaultRegion) : bucket_->region();
+  // This request's own: S3 may send it to another.
+  const auto region = std::make_shared<std::string>(
+      bucket_->region().empty() ? std::string(kDefaultRegion) : bucket_->region());
   request.prepare = [provider = provider_, run = run_,
-                     course](const Attempt& attempt) -> absl::StatusOr<Headers> {
+                     region](const Attempt& attempt) -> absl::StatusOr<Headers> {
     Headers headers = {{"x-amz-checksum-mode", "ENABLED"}};
     if (provider == nullptr) return headers;
     const Provider::Kept kept = provider->Peek();
@@ -105,22 +101,20 @@ fetch::Request Source::Get(const Location& location, Wanted wanted) const {
     signing.query = url.query;
     signing.fields = {{"x-amz-checksum-mode", "ENABLED"}};
     if (url.tls) signing.payload = s3::kUnsignedPayload;
-    for (auto& [name, value] :
-         s3::Sign(kept.credentials->keys, {course->region}, signing, absl::Now()))
+    for (auto& [name, value] : s3::Sign(kept.credentials->keys, {*region}, signing, absl::Now()))
       headers.push_back(Header{std::move(name), std::move(value)});
     return headers;
   };
   request.redirected = [origin = origin_, key = location.key,
-                        course](const Redirect& redirect) -> std::optional<RedirectTarget> {
+                        region](const Redirect& redirect) -> std::optional<RedirectTarget> {
     // Another region, of which a place is made from its name alone.
-    if (!s3::IsRegionName(redirect.region) || redirect.region == course->region)
-      return std::nullopt;
+    if (!s3::IsRegionName(redirect.region) || redirect.region == *region) return std::nullopt;
     const absl::StatusOr<s3::Bucket> bucket = s3::Bucket::Make({.name = origin->bucket,
                                                                 .region = redirect.region,
                                                                 .endpoint = origin->endpoint,
                                                                 .path_style = origin->path_style});
     if (!bucket.ok()) return std::nullopt;
-    course->region = redirect.region;
+    *region = redirect.region;
     return RedirectTarget{bucket->Object(key).Text(), /*same_origin=*/true};
   };
   if (provider_ != nullptr) {

@@ -7,10 +7,9 @@
 #include <sys/time.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -182,10 +181,7 @@ std::vector<std::string> Describe(const session::Session& session, std::vector<i
   const uint64_t to_skip = std::min<uint64_t>(state.to_skip, INT64_MAX);
   std::string token;
   if (session.bearer != nullptr) {
-    const auto& hash = session.bearer->hash;
-    token = absl::StrCat(
-        kWithToken,
-        absl::BytesToHexString({reinterpret_cast<const char*>(hash.data()), hash.size()}), " ");
+    token = absl::StrCat(kWithToken, session::Tokens::HexOf(session.bearer->hash), " ");
   }
   frames.push_back(absl::StrCat(
       token, frames.empty() ? kConnection : kConnectionInParts,
@@ -203,14 +199,11 @@ namespace {
 // there is none.
 bool ConsumeToken(absl::string_view* head, std::unique_ptr<session::Bearer>* bearer) {
   if (!absl::ConsumePrefix(head, kWithToken)) return true;
+  const absl::string_view digits = head->substr(0, head->find(' '));
+  const std::optional<session::Tokens::Hash> hash = session::Tokens::ParseHash(digits);
+  if (!hash.has_value()) return false;
   *bearer = std::make_unique<session::Bearer>();
-  auto& hash = (*bearer)->hash;
-  const absl::string_view digits = head->substr(0, 2 * hash.size());
-  if (digits.size() != 2 * hash.size() ||
-      !std::all_of(digits.begin(), digits.end(), absl::ascii_isxdigit))
-    return false;
-  const std::string bytes = absl::HexStringToBytes(digits);
-  std::copy(bytes.begin(), bytes.end(), hash.begin());
+  (*bearer)->hash = *hash;
   head->remove_prefix(digits.size());
   return absl::ConsumePrefix(head, " ");
 }

@@ -112,6 +112,14 @@ std::optional<std::string> Get(int fd, const char* name) {
   return std::string(value, static_cast<size_t>(size));
 }
 
+// What setting an attribute has failed with. ENOSPC is an inode's too, whose attributes fill what
+// it has for them.
+absl::Status AttributeError(int error, absl::string_view needs) {
+  if (error != EOPNOTSUPP) return DiskError(error, "fsetxattr");
+  return absl::UnimplementedError(
+      absl::StrCat(needs, " a file system with extended attributes (EOPNOTSUPP)"));
+}
+
 // As docs/protocol.md has it: 1 to 64 printable ASCII characters.
 bool MayBeEtag(absl::string_view text) {
   return !text.empty() && text.size() <= 64 &&
@@ -151,13 +159,8 @@ Kind KindAt(const std::string& path, ssize_t (*list)(const char*, char*, size_t)
 
 absl::Status SetExpiry(int fd, int64_t expires_s) {
   const std::string value = absl::StrCat(expires_s);
-  if (fsetxattr(fd, kExpires, value.data(), value.size(), 0) != 0) {
-    if (errno == EOPNOTSUPP) {
-      return absl::UnimplementedError(
-          "an object that expires needs a file system with extended attributes (EOPNOTSUPP)");
-    }
-    return DiskError(errno, "fsetxattr");
-  }
+  if (fsetxattr(fd, kExpires, value.data(), value.size(), 0) != 0)
+    return AttributeError(errno, "an object that expires needs");
   struct stat status;
   if (fstat(fd, &status) != 0 || fchmod(fd, (status.st_mode & 07777) | S_ISVTX) != 0) {
     return DiskError(errno, "fchmod");
@@ -215,14 +218,9 @@ absl::Status SetOriginMark(int fd, absl::string_view mark) {
     return absl::OutOfRangeError(absl::StrCat("what is to be kept of its origin takes ",
                                               mark.size(), " bytes, more than ", kOriginMarkMax));
   }
-  if (fsetxattr(fd, kOrigin, mark.data(), mark.size(), 0) == 0) return absl::OkStatus();
-  if (errno == EOPNOTSUPP) {
-    return absl::UnimplementedError(
-        "an object of an origin is kept only on a file system with extended attributes "
-        "(EOPNOTSUPP)");
-  }
-  // ENOSPC is an inode's too, whose attributes fill what it has for them.
-  return DiskError(errno, "fsetxattr");
+  return fsetxattr(fd, kOrigin, mark.data(), mark.size(), 0) == 0
+             ? absl::OkStatus()
+             : AttributeError(errno, "an object of an origin is kept only on");
 }
 
 std::optional<std::string> OriginMarkOf(int fd) { return Get<kOriginMarkMax>(fd, kOrigin); }
@@ -233,11 +231,7 @@ absl::Status SetPinned(int fd, bool pinned) {
   const std::optional<std::string> etag = KnownContentEtag(fd, *info);
   if (pinned ? fsetxattr(fd, kPinned, "", 0, 0) != 0
              : fremovexattr(fd, kPinned) != 0 && errno != ENODATA) {
-    if (errno == EOPNOTSUPP) {
-      return absl::UnimplementedError(
-          "an object is pinned only on a file system with extended attributes (EOPNOTSUPP)");
-    }
-    return DiskError(errno, "fsetxattr");
+    return AttributeError(errno, "an object is pinned only on");
   }
   if (etag.has_value()) KeepContentEtag(fd, *etag);
   return absl::OkStatus();

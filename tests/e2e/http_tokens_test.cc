@@ -16,7 +16,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "tests/e2e/http_client.h"
-#include "tests/e2e/writable.h"
+#include "tests/e2e/tokens_fixture.h"
 
 namespace objmapper::e2e {
 namespace {
@@ -32,30 +32,8 @@ std::string Basic(absl::string_view pair) {
   return absl::StrCat("Authorization: Basic ", absl::Base64Escape(pair), "\n");
 }
 
-class HttpTokensTest : public WritableTest {
+class HttpTokensTest : public TokensFixture {
  protected:
-  void SetUp() override {
-    WritableTest::SetUp();
-    if (IsSkipped()) return;
-    tree_.Add("open/a", "anybody's");
-    tree_.Add("alice/a", "of alice");
-    tree_.Add("bob/a", "of bob");
-    WriteRules("name alice /alice read,write\nname bob /bob read\nany /open read\n");
-    WriteTokens("alice secret-of-alice-0\nbob secret-of-bob-xyz\n");
-  }
-  std::string Path(const char* name) const { return absl::StrCat(tree_.outside(), "/", name); }
-  void WriteRules(const std::string& text) const {
-    std::ofstream(Path("rules"), std::ios::trunc) << text;
-  }
-  void WriteTokens(const std::string& text, mode_t mode = 0600) const {
-    std::ofstream(Path("tokens"), std::ios::trunc) << text;
-    ASSERT_EQ(chmod(Path("tokens").c_str(), mode), 0);
-  }
-  void StartWithTokens(std::vector<std::string> flags = {}) {
-    flags.push_back("--rules_file=" + Path("rules"));
-    flags.push_back("--tokens_file=" + Path("tokens"));
-    Start(flags);
-  }
   HttpClient Http(Transport transport = Transport::kTcp) {
     return HttpClient(Connect(Server(), transport));
   }

@@ -13,7 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/e2e/http_client.h"
-#include "tests/e2e/writable.h"
+#include "tests/e2e/tokens_fixture.h"
 #include "tests/net/eventually.h"
 
 namespace objmapper::e2e {
@@ -24,31 +24,8 @@ constexpr char kAlice[] = "secret-of-alice-0";
 constexpr char kBob[] = "secret-of-bob-xyz";
 constexpr char kNobody[] = "secret-of-nobody";
 
-class V2TokensTest : public WritableTest {
+class V2TokensTest : public TokensFixture {
  protected:
-  void SetUp() override {
-    WritableTest::SetUp();
-    if (IsSkipped()) return;
-    tree_.Add("open/a", "anybody's");
-    tree_.Add("alice/a", "of alice");
-    tree_.Add("bob/a", "of bob");
-    WriteRules("name alice /alice read,write\nname bob /bob read\nany /open read\n");
-    WriteTokens("alice secret-of-alice-0\nbob secret-of-bob-xyz\n");
-  }
-  std::string Path(const char* name) const { return absl::StrCat(tree_.outside(), "/", name); }
-  void WriteRules(const std::string& text) const {
-    std::ofstream(Path("rules"), std::ios::trunc) << text;
-  }
-  void WriteTokens(const std::string& text) const {
-    std::ofstream(Path("tokens"), std::ios::trunc) << text;
-    ASSERT_EQ(chmod(Path("tokens").c_str(), 0600), 0);
-  }
-  std::vector<std::string> WithTokens(std::vector<std::string> flags) const {
-    flags.push_back("--rules_file=" + Path("rules"));
-    flags.push_back("--tokens_file=" + Path("tokens"));
-    return flags;
-  }
-  void StartWithTokens(std::vector<std::string> flags = {}) { Start(WithTokens(std::move(flags))); }
   RawClient TokenClient(Transport transport, uint16_t more = 0) {
     RawClient client = Client(transport, kInOrder | kTakesTokens | more);
     EXPECT_NE(client.capabilities() & kTakesTokens, 0);

@@ -1,0 +1,36 @@
+// What who may not wait does about an object that was not found, and may be elsewhere (remote.h).
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "storage/tree/remote.h"
+#include "storage/tree/tree.h"
+
+namespace objmapper::storage {
+
+// Tells `done` of `found`, which is what `look` has found. If that is no object, but the tree's
+// remote may have one, it is brought first and looked for once more, by a thread of `run`'s; what
+// is gone again by then is no NOT_FOUND. No thread waits for the remote. done: called once, here or
+// by any thread. tree: outlives all of it.
+template <typename Object>
+void BringIfAway(const Tree* tree, const std::string& uri, absl::StatusOr<Object> found,
+                 std::function<absl::StatusOr<Object>()> look,
+                 std::function<void(std::function<void()>)> run,
+                 std::function<void(absl::StatusOr<Object>)> done) {
+  if (!MayBeFetched(*tree, uri, found.status())) return done(std::move(found));
+  tree->remote()->Bring(uri, [uri, look = std::move(look), run = std::move(run),
+                              done = std::move(done)](absl::Status brought) {
+    if (!brought.ok()) return done(std::move(brought));
+    run([uri, look, done] {
+      absl::StatusOr<Object> again = look();
+      if (absl::IsNotFound(again.status())) again = GoneAgain(uri);
+      done(std::move(again));
+    });
+  });
+}
+
+}  // namespace objmapper::storage
