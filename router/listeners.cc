@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glog/logging.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "net/clock.h"
@@ -16,6 +17,17 @@ namespace {
 constexpr int kAcceptsPerTurn = 64;
 // How long listeners rest when the process can open no descriptor.
 constexpr int64_t kPauseNs = 100'000'000;
+
+// How many of the process's last descriptors no client's connection gets: else clients that come
+// and stay could hold every one, also that which the operator's door or a job has just given up.
+constexpr rlim_t kSpareFds = 4;
+
+// Numbers are given lowest first (open(2)), so a high one tells that few are left.
+bool IsAmongLast(int fd) {
+  rlimit limit;
+  return getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+         static_cast<rlim_t>(fd) + kSpareFds >= limit.rlim_cur;
+}
 
 net::UniqueFd OpenReserve() { return net::UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
@@ -41,6 +53,10 @@ bool Listeners::Accept(ListenerSource* source) {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     net::UniqueFd socket = AcceptOne(*source);
     if (socket.valid()) {
+      if (IsAmongLast(socket.get())) {
+        Refuse(source, std::move(socket));
+        continue;
+      }
       admit_(std::move(socket), source->transport(), /*last=*/false);
       continue;
     }
@@ -71,12 +87,16 @@ void Listeners::AcceptAll() {
   }
 }
 
-void Listeners::RefuseForLackOfDescriptors(ListenerSource* source) {
+void Listeners::Refuse(ListenerSource* source, net::UniqueFd socket) {
   LOG_EVERY_T(WARNING, 1) << "out of descriptors (RLIMIT_NOFILE): refusing connections on "
                           << source->listener.address().ToUrl();
+  admit_(std::move(socket), source->transport(), /*last=*/true);
+}
+
+void Listeners::RefuseForLackOfDescriptors(ListenerSource* source) {
   // Left in the backlog the client would wait for nothing. The reserve makes room to tell it.
   reserve_.Reset();
-  admit_(AcceptOne(*source), source->transport(), /*last=*/true);
+  Refuse(source, AcceptOne(*source));
   reserve_ = OpenReserve();
   if (!reserve_.valid()) SetPaused(true);
 }

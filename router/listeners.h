@@ -84,6 +84,7 @@ class Listeners {
   void Renew(net::Listener listener);
 
  private:
+  void Refuse(ListenerSource* source, net::UniqueFd socket);
   void RefuseForLackOfDescriptors(ListenerSource* source);
   void SetPaused(bool paused);
 

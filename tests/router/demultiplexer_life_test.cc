@@ -129,29 +129,42 @@ TEST_F(DemultiplexerTest, MaxConnections) {
   EXPECT_EQ(counters_.accepted, 3u);
 }
 
-// Out of descriptors a client is told so, rather than left in the backlog; with descriptors again,
-// the next is served.
+// Out of descriptors a client is told so, rather than left in the backlog; so it is before it would
+// take one of the last four, which are for others than clients. With descriptors again, the next is
+// served.
 TEST_F(DemultiplexerTest, OutOfDescriptors) {
   Start();
-  session::ClientEnd refused(net::UniqueFd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)),
-                             Dialect::kV1);
-  const timeval patience{20, 0};
-  ASSERT_EQ(setsockopt(refused.fd(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   ASSERT_LT(unix_.path.size(), sizeof(address.sun_path));
   unix_.path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-
-  // There is no descriptor left but for the demultiplexer's reserve.
-  std::optional<net::FdsLeft> none(0);
-  const int connected =
-      connect(refused.fd(), reinterpret_cast<sockaddr*>(&address), sizeof(address));
-  const session::ServerMessage answer = refused.Next();
-  none.reset();
-  EXPECT_EQ(connected, 0);
-  EXPECT_TRUE(answer.Refuses(Status::kUnavailable));
-  EXPECT_TRUE(refused.AtEnd());
-  EXPECT_EQ(counters_.refused, 1u);
+  const auto unconnected = [] {
+    session::ClientEnd client(net::UniqueFd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)),
+                              Dialect::kV1);
+    const timeval patience{20, 0};
+    EXPECT_EQ(setsockopt(client.fd(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+    return client;
+  };
+  uint64_t connected = 0;
+  const auto connect_with_left = [&](int left, const session::ClientEnd& client) {
+    const net::FdsLeft low(left);
+    EXPECT_EQ(connect(client.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)),
+              0);
+    ++connected;
+    EXPECT_TRUE(
+        net::Eventually([&] { return counters_.accepted + counters_.refused == connected; }));
+  };
+  for (const int left : {0, 1, 4}) {
+    SCOPED_TRACE(testing::Message() << left << " descriptors left");
+    session::ClientEnd client = unconnected();
+    connect_with_left(left, client);
+    EXPECT_TRUE(client.Next().Refuses(Status::kUnavailable));
+    EXPECT_TRUE(client.AtEnd());
+  }
+  EXPECT_EQ(counters_.refused, 3u);
+  const session::ClientEnd served = unconnected();
+  connect_with_left(5, served);
+  EXPECT_EQ(counters_.accepted, 1u);
   V2Client();
 }
 
