@@ -11,10 +11,12 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -392,6 +394,59 @@ std::map<std::string, int> ServerProcess::Descriptors() const {
   return kinds;
 }
 
+namespace {
+
+std::string FirstLine(const std::filesystem::path& path) {
+  std::string line;
+  std::getline(std::ifstream(path), line);
+  return line;
+}
+
+// What the kernel says of a socket of another process's, by a duplicate.
+std::string StateOfSocket(int pidfd, int number) {
+  const net::UniqueFd socket(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd, number, 0)));
+  if (!socket.valid()) return absl::StrCat("not to be looked at: ", strerror(errno));
+  int domain = 0, unread = 0, unsent = 0, listens = 0;
+  socklen_t length = sizeof(domain);
+  getsockopt(socket.get(), SOL_SOCKET, SO_DOMAIN, &domain, &length);
+  getsockopt(socket.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &length);
+  ioctl(socket.get(), FIONREAD, &unread);
+  ioctl(socket.get(), TIOCOUTQ, &unsent);
+  pollfd now{socket.get(), POLLIN | POLLRDHUP, 0};
+  poll(&now, 1, 0);
+  std::string state =
+      absl::StrCat(domain == AF_UNIX ? "unix" : "tcp", listens != 0 ? " listens" : "", ", ", unread,
+                   " unread, ", unsent, " unsent, poll 0x", absl::Hex(now.revents));
+  tcp_info info{};
+  length = sizeof(info);
+  if (domain != AF_UNIX && listens == 0 &&
+      getsockopt(socket.get(), IPPROTO_TCP, TCP_INFO, &info, &length) == 0) {
+    absl::StrAppend(&state, ", state ", info.tcpi_state, ", ", info.tcpi_last_data_recv,
+                    " ms since data, window ", info.tcpi_rcv_space);
+  }
+  return state;
+}
+
+}  // namespace
+
+std::string ServerProcess::Circumstances() const {
+  std::string all;
+  std::error_code error;
+  const std::string proc = absl::StrCat("/proc/", pid_);
+  for (const auto& task : std::filesystem::directory_iterator(proc + "/task", error)) {
+    absl::StrAppend(&all, "thread ", FirstLine(task.path() / "comm"), ": ",
+                    FirstLine(task.path() / "wchan"), ", syscall ",
+                    FirstLine(task.path() / "syscall"), "\n");
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(proc + "/fd", error)) {
+    const std::string target = std::filesystem::read_symlink(entry.path(), error).string();
+    if (!absl::StartsWith(target, "socket:")) continue;
+    const int number = std::stoi(entry.path().filename());
+    absl::StrAppend(&all, "socket ", number, ": ", StateOfSocket(pidfd_.get(), number), "\n");
+  }
+  return all;
+}
+
 int ServerProcess::LowestFreeDescriptor() const {
   int number = 0;
   while (faccessat(AT_FDCWD, absl::StrCat("/proc/", pid_, "/fd/", number).c_str(), F_OK,
@@ -473,7 +528,7 @@ void ExpectDescriptorsBack(const ServerProcess& server, const std::map<std::stri
     if (surplus.empty()) return;
     absl::SleepFor(absl::Milliseconds(20));
   } while (absl::Now() < deadline);
-  ADD_FAILURE() << "descriptors that were not given back:\n" << surplus;
+  ADD_FAILURE() << "descriptors that were not given back:\n" << surplus << server.Circumstances();
 }
 
 }  // namespace objmapper::e2e

@@ -97,6 +97,9 @@ class ServerProcess {
   // What /proc says. Descriptors are counted by kind: "socket", "pipe", "anon_inode:[eventpoll]",
   // and a path for a file; threads without the kernel's io_uring workers, which are its own.
   std::map<std::string, int> Descriptors() const;
+  // For the message of a failure: what each thread is in the middle of, and what is known of each
+  // socket.
+  std::string Circumstances() const;
   int thread_count() const;
   absl::Duration cpu_time() const;
   int64_t resident_bytes() const;
