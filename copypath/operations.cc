@@ -62,6 +62,11 @@ storage::PutAttributes AttributesOf(const Operand& operand) {
   return attributes;
 }
 
+absl::Status MayChange(const Operand& operand) {
+  const storage::Remote* const remote = operand.tree->remote();
+  return remote == nullptr ? absl::OkStatus() : remote->MayChange(operand.uri);
+}
+
 // What has just been stored, whoever has replaced it meanwhile.
 absl::StatusOr<storage::Description> OnDisk(const Operand& operand, int file) {
   const absl::StatusOr<storage::ObjectInfo> info = storage::InfoOf(file, operand.uri);
@@ -99,6 +104,7 @@ Outcome Failed(const Operand& operand, const absl::Status& error) {
 }
 
 absl::StatusOr<std::unique_ptr<storage::NewObject>> BeginPut(const Operand& operand) {
+  if (absl::Status may = MayChange(operand); !may.ok()) return may;
   return operand.store->Begin(operand.uri, session::LengthOf(operand.request),
                               AttributesOf(operand));
 }
@@ -122,6 +128,7 @@ Outcome CommitPut(const Operand& operand, storage::NewObject* object) {
 Outcome PutWhole(const Operand& operand, absl::string_view body) {
   storage::PutAttributes attributes = AttributesOf(operand);
   attributes.at_hand = true;
+  if (const absl::Status may = MayChange(operand); !may.ok()) return Failed(operand, may);
   const absl::StatusOr<std::unique_ptr<storage::NewObject>> object =
       operand.store->Begin(operand.uri, body.size(), attributes);
   if (!object.ok()) return Failed(operand, object.status());
@@ -140,6 +147,7 @@ absl::Status BodyError(const Operand& operand, int error) {
 }
 
 Outcome PutFd(const Operand& operand, net::ForeignFd fd) {
+  if (const absl::Status may = MayChange(operand); !may.ok()) return Failed(operand, may);
   storage::PutAttributes attributes = AttributesOf(operand);
   bool refused = false;  // by the condition
   if (attributes.condition != nullptr) {
@@ -163,6 +171,7 @@ Outcome PutFd(const Operand& operand, net::ForeignFd fd) {
 }
 
 Outcome Delete(const Operand& operand) {
+  if (const absl::Status may = MayChange(operand); !may.ok()) return Failed(operand, may);
   const absl::Status deleted =
       operand.store->Delete(operand.uri, KeptFolders(operand), ConditionOf(operand));
   if (!deleted.ok()) return Failed(operand, deleted);

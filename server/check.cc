@@ -69,6 +69,7 @@ absl::Status CheckStart(const Config& config) {
   const absl::StatusOr<storage::Tree> tree = storage::Tree::Open(config.root);
   if (!tree.ok()) return tree.status();
   if (absl::Status spelling = CheckSpelling(config, *tree); !spelling.ok()) return spelling;
+  if (absl::Status kept = CheckKeeping(config, *tree); !kept.ok()) return kept;
   if (absl::Status rings = CheckRings(config); !rings.ok()) return rings;
   for (const net::Address& address : config.listen) {
     if (address.kind != net::Address::Kind::kUnix) continue;

@@ -49,9 +49,13 @@ absl::Status CheckSpelling(const Config& config, const storage::Tree& tree);
 // The same of a directory that is to be the root. root: borrowed.
 absl::Status CheckSpelling(const Config& config, int root);
 
-// With --writable: why nothing can be stored in the root by this process as it is now; empty when
-// it can. A sentence, for the log: a file system may be writable again later, and until then its
-// objects are served.
+// Whether the root can keep what is fetched from origins, if there are any. UNIMPLEMENTED: its file
+// system has no extended attributes, in which it is noted where an object comes from.
+absl::Status CheckKeeping(const Config& config, const storage::Tree& tree);
+
+// With --writable or origins: why nothing can be stored in the root by this process as it is now;
+// empty when it can. A sentence, for the log: a file system may be writable again later, and until
+// then its objects are served.
 std::string DoubtAboutWriting(const Config& config);
 
 }  // namespace objmapper::server

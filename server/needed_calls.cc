@@ -89,7 +89,7 @@ bool IsNeeded(const Probe& probe, const Config& config) {
   return probe.whom == For::kAll ||
          (probe.whom == For::kUnix && config.Has(net::Address::Kind::kUnix)) ||
          (probe.whom == For::kUdp && !config.listen_udp.empty()) ||
-         (probe.whom == For::kWritable && config.limits.writable);
+         (probe.whom == For::kWritable && config.writes_root());
 }
 
 // Whether this process's system calls go through a filter. Source: proc(5), /proc/PID/status,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "origin/cache/mark.h"
 #include "server/checks.h"
 #include "storage/tree/case_folding.h"
 #include "text/printable.h"
@@ -27,8 +28,18 @@ absl::Status CheckSpelling(const Config& config, int root) {
                    "apply to the others: serve a directory that does, or use no rules"));
 }
 
+absl::Status CheckKeeping(const Config& config, const storage::Tree& tree) {
+  if (!config.fetches()) return absl::OkStatus();
+  const absl::Status kept = origin::CheckMarks(tree);
+  return kept.ok() ? kept
+                   : OfFlag(config.OriginsFlag(),
+                            absl::Status(kept.code(),
+                                         absl::StrCat("the root cannot keep what is fetched: ",
+                                                      kept.message())));
+}
+
 std::string DoubtAboutWriting(const Config& config) {
-  if (!config.limits.writable ||
+  if (!config.writes_root() ||
       faccessat(AT_FDCWD, config.root.c_str(), W_OK | X_OK, AT_EACCESS) == 0)
     return "";
   const int error = errno;
@@ -36,8 +47,8 @@ std::string DoubtAboutWriting(const Config& config) {
   struct stat status {};
   stat(config.root.c_str(), &status);
   return absl::StrCat(
-      "--writable, but objects cannot be stored in ", text::Printable(config.root), ": ",
-      strerror(error), " (", strerrorname_np(error), ") ",
+      config.limits.writable ? "--writable" : "origins", ", but objects cannot be stored in ",
+      text::Printable(config.root), ": ", strerror(error), " (", strerrorname_np(error), ") ",
       error == EROFS
           ? absl::StrCat("where it is mounted. In a systemd unit ReadWritePaths=",
                          text::Printable(config.root), " makes it writable")

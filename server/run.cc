@@ -287,7 +287,9 @@ class Life {
   // What to say about it in `systemctl status`.
   std::string Reload() {
     const absl::Status root = server_->FollowRoot();  // which says what it found
-    const std::string said = ReloadRules();
+    std::string said = ReloadRules();
+    if (const std::string failed = ReloadOrigins(); !failed.empty())
+      said = absl::StrCat(failed, "; ", said);
     return root.ok() ? said
                      : absl::StrCat("RELOAD FAILED at ", TimeNow(),
                                     ", the root is unchanged: ", text::Printable(root.message()),
@@ -296,6 +298,19 @@ class Life {
 
   static std::string TimeNow() {
     return absl::FormatTime("%Y-%m-%d %H:%M:%S", absl::Now(), absl::LocalTimeZone());
+  }
+
+  // Empty: there is nothing to be worried about.
+  std::string ReloadOrigins() {
+    const std::optional<absl::StatusOr<size_t>> origins = server_->ReloadOrigins();
+    if (!origins.has_value() || absl::IsFailedPrecondition(origins->status())) return "";
+    if (origins->ok()) {
+      LOG(INFO) << "SIGHUP: " << **origins << " origins are now in use";
+      return "";
+    }
+    LOG(ERROR) << "SIGHUP: the origins are unchanged: " << origins->status().message();
+    return absl::StrCat("RELOAD FAILED at ", TimeNow(), ", the origins are unchanged: ",
+                        text::Printable(origins->status().message()));
   }
 
   std::string ReloadRules() {

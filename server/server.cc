@@ -133,6 +133,7 @@ Server::~Server() {
   // The router first: it gives the lanes nothing new. What lanes give back to it after that waits
   // in its mailbox and dies with it.
   if (demultiplexer_ != nullptr) demultiplexer_->Stop();
+  if (storage_ != nullptr) storage_->StopFetching();
   lanes_.reset();
   if (udp_ != nullptr) udp_->Stop();
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,6 +42,8 @@ class Server {
 
   // As RulesFile::ReadAgain(), on open connections too.
   absl::StatusOr<size_t> ReloadRules() { return rules_.ReadAgain(); }
+  // As Storage::ReloadOrigins().
+  std::optional<absl::StatusOr<size_t>> ReloadOrigins() { return storage_->ReloadOrigins(); }
   // As Storage::FollowRoot().
   absl::Status FollowRoot() { return storage_->FollowRoot(); }
 

@@ -32,9 +32,11 @@ absl::StatusOr<std::unique_ptr<Storage>> Storage::Open(const Config& config) {
     opened->memory_ = *std::move(made);
     opened->tree_.SetOverlay(opened->memory_.get());
   }
+  if (config.fetches()) opened->shelf_.emplace(&opened->tree_);
   if (config.catalog) {
     storage::Housekeeping::Options options = config.house;
     options.tree = &opened->tree_;
+    options.others = opened->shelf_.has_value() ? &*opened->shelf_ : nullptr;
     options.warn_of_folding = !config.rules_file.empty();
     options.each_second = [storage = opened.get()] { storage->CheckRoot().IgnoreError(); };
     opened->house_ = std::make_unique<storage::Housekeeping>(options);
@@ -46,11 +48,20 @@ absl::StatusOr<std::unique_ptr<Storage>> Storage::Open(const Config& config) {
   options.memory = opened->memory_.get();
   options.foreign_patience = config.PoolPatience();
   opened->store_ = std::make_unique<storage::Store>(options);
+  if (config.fetches()) {
+    auto made = OriginSide::Make(config, {.tree = &opened->tree_,
+                                          .store = opened->store_.get(),
+                                          .house = opened->house_.get(),
+                                          .shelf = &*opened->shelf_});
+    if (!made.ok()) return made.status();
+    opened->origins_ = *std::move(made);
+  }
   return opened;
 }
 
 absl::Status Storage::StartHousekeeping() {
-  storage::Store* const store = config_.limits.writable ? store_.get() : nullptr;
+  if (origins_ != nullptr) origins_->Start();
+  storage::Store* const store = config_.writes_root() ? store_.get() : nullptr;
   if (house_ != nullptr) {
     house_->Start(store == nullptr
                       ? storage::DeleteIf()
@@ -66,7 +77,17 @@ absl::Status Storage::StartHousekeeping() {
   return absl::OkStatus();
 }
 
+void Storage::StopFetching() {
+  if (origins_ != nullptr) origins_->Stop();
+}
+
+std::optional<absl::StatusOr<size_t>> Storage::ReloadOrigins() {
+  if (origins_ == nullptr) return std::nullopt;
+  return origins_->ReadAgain();
+}
+
 Storage::~Storage() {
+  StopFetching();
   if (house_ != nullptr) house_->Stop();
 }
 
@@ -88,6 +109,7 @@ void Storage::Read(Vitals* vitals) const {
   vitals->index_misses = index_.misses();
   if (house_ != nullptr) vitals->objects = house_->Read();
   if (memory_ != nullptr) vitals->memory = memory_->Read();
+  if (origins_ != nullptr) vitals->origins = origins_->Read();
   vitals->slow_opens = tree_.slow_opens().slow_opens();
   vitals->slow_file_systems = tree_.slow_opens().file_systems();
 }

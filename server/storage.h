@@ -2,12 +2,16 @@
 // and what lives by it, and the store.
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "origin/cache/shelf.h"
 #include "server/admin/vitals.h"
 #include "server/flags/config.h"
+#include "server/origin_side.h"
 #include "storage/catalog/housekeeping.h"
 #include "storage/memory/memory_tier.h"
 #include "storage/store/store.h"
@@ -25,9 +29,13 @@ class Storage {
   // Stops to remove objects first.
   ~Storage();
 
-  // Once rights are given up: begins to walk the tree, and removes what is to go. Errors: what
-  // interrupted PUTs have left cannot be looked for.
+  // Once rights are given up: begins to walk the tree, removes what is to go, and fetches what is
+  // not here. Errors: what interrupted PUTs have left cannot be looked for.
   absl::Status StartHousekeeping();
+  // No object is fetched any more, and who waits for one is told. Before those stop who wait.
+  void StopFetching();
+  // As OriginSide::ReadAgain(); nullopt: there are no origins.
+  std::optional<absl::StatusOr<size_t>> ReloadOrigins();
 
   // Has the name of the root looked up again, and serves what it means now; OK, too, where that is
   // what it was. Says in the log what it found. Errors: as Tree::Open(), and FAILED_PRECONDITION
@@ -51,8 +59,10 @@ class Storage {
   storage::Tree tree_;
   storage::RootWatch root_watch_{&tree_};
   storage::StatCache index_;
+  std::optional<origin::Shelf> shelf_;            // where objects are fetched
   std::unique_ptr<storage::Housekeeping> house_;  // null: there is no catalog
   std::unique_ptr<storage::Store> store_;
+  std::unique_ptr<OriginSide> origins_;  // null: there are none
 };
 
 }  // namespace objmapper::server

@@ -37,6 +37,7 @@ Shelf::Order Shelf::OrderOf(const Found& found) {
 void Shelf::Enter(const Key& key, const Entry& entry) {
   Leave(key);
   entries_[key] = entry;
+  if (key.first == Kind::kWhole) wholes_.fetch_add(1, std::memory_order_relaxed);
   bytes_ += entry.found.bytes;
   if (MayGo(entry)) order_.insert(OrderOf(entry.found));
 }
@@ -47,6 +48,7 @@ void Shelf::Leave(const Key& key) {
   order_.erase(OrderOf(at->second.found));
   bytes_ -= at->second.found.bytes;
   entries_.erase(at);
+  if (key.first == Kind::kWhole) wholes_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 absl::StatusOr<Scanned> Shelf::Load() {
@@ -54,6 +56,7 @@ absl::StatusOr<Scanned> Shelf::Load() {
   if (!scanned.ok()) return scanned;
   const net::MutexLock lock(&mutex_);
   entries_.clear();
+  wholes_.store(0, std::memory_order_relaxed);
   order_.clear();
   bytes_ = 0;
   for (const Found& found : scanned->found)

@@ -19,6 +19,8 @@
 // Thread-safe.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -68,6 +70,12 @@ class Shelf : public storage::Evictable {
   // unchanged; one that has been changed is removed. Waits for the disk. NOT_FOUND: there is none.
   // Else as storage::DiskError().
   absl::StatusOr<storage::OpenedObject> OpenWhole(absl::string_view uri);
+  // Whether there is one, as far as it was looked at. Never waits, and costs little where there are
+  // none at all.
+  bool HasWhole(absl::string_view uri) const {
+    return wholes_.load(std::memory_order_relaxed) != 0 &&
+           Find(Kind::kWhole, std::string(uri)).has_value();
+  }
   // Removes it: NOT_FOUND, and as storage::DiskError().
   absl::Status RemoveWhole(absl::string_view uri);
 
@@ -96,6 +104,7 @@ class Shelf : public storage::Evictable {
   std::map<Key, Entry> entries_ GUARDED_BY(mutex_);
   std::set<Order> order_ GUARDED_BY(mutex_);  // those that may go
   uint64_t bytes_ GUARDED_BY(mutex_) = 0;
+  std::atomic<size_t> wholes_{0};  // among the entries; changed with the mutex held
 };
 
 }  // namespace objmapper::origin

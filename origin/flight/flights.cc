@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "origin/cache/place.h"
+#include "origin/cache/shelf.h"
 #include "text/printable.h"
 
 namespace objmapper::origin {
@@ -26,11 +27,10 @@ absl::Status Flights::SetOrigins(const Origins& origins) {
   auto map = std::make_shared<Map>();
   map->origins = origins;
   for (const std::shared_ptr<const Origin>& origin : origins.all()) {
-    std::shared_ptr<Provider> keys;
-    if (origin->kind == Origin::Kind::kS3 && options_.keys != nullptr)
-      keys = options_.keys(*origin);
-    absl::StatusOr<std::shared_ptr<const Source>> source =
-        Source::Make(origin, std::move(keys), options_.run);
+    absl::StatusOr<S3Access> access = S3Access{nullptr, {origin->region, origin->endpoint}};
+    if (origin->kind == Origin::Kind::kS3 && options_.s3 != nullptr) access = options_.s3(*origin);
+    absl::StatusOr<std::shared_ptr<const Source>> source = access.status();
+    if (access.ok()) source = Source::Make(origin, *std::move(access), options_.run);
     if (!source.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat("/", text::Printable(origin->prefix), ": ", source.status().message()));
@@ -51,6 +51,33 @@ bool Flights::MayHave(absl::string_view uri) const {
     map = map_;
   }
   return !map->origins.empty() && map->origins.Find(uri).ok();
+}
+
+std::shared_ptr<const Flights::Map> Flights::map() const {
+  const net::MutexLock lock(&mutex_);
+  return map_;
+}
+
+bool Flights::KeepsApart(absl::string_view uri) const {
+  const Shelf* const shelf = options_.cache.shelf;
+  if (shelf == nullptr) return false;
+  const absl::string_view name = Canonical(uri);
+  // A path may be taken by the disk, which has a folder of that name.
+  return IsPath(name) ? shelf->HasWhole(name) : map()->origins.Find(name).ok();
+}
+
+absl::StatusOr<storage::OpenedObject> Flights::OpenKept(absl::string_view uri, storage::Wait wait) {
+  const absl::string_view name = Canonical(uri);
+  if (wait == storage::Wait::kCachedOnly && options_.cache.shelf->HasWhole(name))
+    return absl::UnavailableError(absl::StrCat("open ", text::Quoted(uri), ": the disk is asked"));
+  return options_.cache.shelf->OpenWhole(name);
+}
+
+absl::Status Flights::MayChange(absl::string_view uri) const {
+  const absl::StatusOr<Location> location = map()->origins.Find(Canonical(uri));
+  if (!location.ok()) return absl::OkStatus();
+  return absl::UnimplementedError(absl::StrCat(
+      text::Quoted(uri), " comes from ", location->origin->Url(), ", and is only read there"));
 }
 
 void Flights::Bring(absl::string_view uri, std::function<void(absl::Status)> done) {

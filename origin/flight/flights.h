@@ -44,8 +44,9 @@ class Flights : public storage::Remote {
     // Of what has been asked for and is not on the disk, in all flights together; but each flight's
     // first part.
     uint64_t under_way_max = 128 << 20;
-    // The keys of an S3 origin; null, or a function that returns null: anonymous.
-    std::function<std::shared_ptr<Provider>(const Origin&)> keys;
+    // How an S3 origin is reached; none: where its words say, and without keys. Errors: it cannot
+    // be.
+    std::function<absl::StatusOr<S3Access>(const Origin&)> s3;
     std::function<absl::Time()> now = absl::Now;
   };
   explicit Flights(Options options);
@@ -57,6 +58,10 @@ class Flights : public storage::Remote {
 
   bool MayHave(absl::string_view uri) const override;
   void Bring(absl::string_view uri, std::function<void(absl::Status)> done) override;
+  bool KeepsApart(absl::string_view uri) const override;
+  absl::StatusOr<storage::OpenedObject> OpenKept(absl::string_view uri,
+                                                 storage::Wait wait) override;
+  absl::Status MayChange(absl::string_view uri) const override;
 
   // Ends all flights, and tells those who wait. Waits for that.
   void Stop();
@@ -83,6 +88,7 @@ class Flights : public storage::Remote {
     std::vector<std::function<void(absl::Status)>> waiting;
   };
 
+  std::shared_ptr<const Map> map() const;
   bool IsKnownAbsent(absl::string_view uri) const EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteAbsent(const std::string& uri, absl::Duration how_long) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Ended(const std::string& uri, absl::Duration negative, const absl::Status& status);

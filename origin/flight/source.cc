@@ -36,15 +36,13 @@ s3::Url Split(absl::string_view url) {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const Source>> Source::Make(std::shared_ptr<const Origin> origin,
-                                                           std::shared_ptr<Provider> provider,
-                                                           RunFn run) {
-  std::shared_ptr<Source> source(
-      new Source(std::move(origin), std::move(provider), std::move(run)));
+                                                           S3Access access, RunFn run) {
+  std::shared_ptr<Source> source(new Source(std::move(origin), std::move(access), std::move(run)));
   const Origin& of = *source->origin_;
   if (of.kind == Origin::Kind::kS3) {
     absl::StatusOr<s3::Bucket> bucket = s3::Bucket::Make({.name = of.bucket,
-                                                          .region = of.region,
-                                                          .endpoint = of.endpoint,
+                                                          .region = source->place_.region,
+                                                          .endpoint = source->place_.endpoint,
                                                           .path_style = of.path_style});
     if (!bucket.ok()) return bucket.status();
     source->bucket_ = *std::move(bucket);
@@ -105,13 +103,13 @@ fetch::Request Source::Get(const Location& location, Wanted wanted) const {
       headers.push_back(Header{std::move(name), std::move(value)});
     return headers;
   };
-  request.redirected = [origin = origin_, key = location.key,
+  request.redirected = [origin = origin_, endpoint = place_.endpoint, key = location.key,
                         region](const Redirect& redirect) -> std::optional<RedirectTarget> {
     // Another region, of which a place is made from its name alone.
     if (!s3::IsRegionName(redirect.region) || redirect.region == *region) return std::nullopt;
     const absl::StatusOr<s3::Bucket> bucket = s3::Bucket::Make({.name = origin->bucket,
                                                                 .region = redirect.region,
-                                                                .endpoint = origin->endpoint,
+                                                                .endpoint = endpoint,
                                                                 .path_style = origin->path_style});
     if (!bucket.ok()) return std::nullopt;
     *region = redirect.region;

@@ -1,6 +1,6 @@
 // How the objects of one origin are asked for: its URLs, its keys, and where it may send us.
 //
-//   absl::StatusOr<std::shared_ptr<const Source>> source = Source::Make(origin, provider, run);
+//   absl::StatusOr<std::shared_ptr<const Source>> source = Source::Make(origin, access, run);
 //   fetcher->Fetch((*source)->Get(location, {.range = {{0, part - 1}}, .bytes_max = part}), sink);
 //
 // Thread-safe.
@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "origin/config/origin.h"
 #include "origin/config/origins.h"
+#include "origin/credentials/profile.h"
 #include "origin/credentials/provider.h"
 #include "origin/fetch/request.h"
 #include "origin/flight/strand.h"
@@ -21,13 +22,18 @@
 
 namespace objmapper::origin {
 
+// How an S3 origin is reached.
+struct S3Access {
+  std::shared_ptr<Provider> keys;  // sign its requests; null: they are anonymous
+  Place place;                     // what the origin's own words, and others behind them, say
+};
+
 class Source {
  public:
-  // provider: of an S3 origin, whose requests it signs; null: they are anonymous. run: where keys
-  // are looked for, which may take long. INVALID_ARGUMENT: as s3::Bucket::Make().
+  // access: of an S3 origin. run: where keys are looked for, which may take long. INVALID_ARGUMENT:
+  // as s3::Bucket::Make().
   static absl::StatusOr<std::shared_ptr<const Source>> Make(std::shared_ptr<const Origin> origin,
-                                                            std::shared_ptr<Provider> provider,
-                                                            RunFn run);
+                                                            S3Access access, RunFn run);
 
   struct Wanted {
     std::optional<fetch::ByteRange> range;  // none: all of it
@@ -46,11 +52,15 @@ class Source {
   std::string UrlOf(const Location& location) const;
 
  private:
-  Source(std::shared_ptr<const Origin> origin, std::shared_ptr<Provider> provider, RunFn run)
-      : origin_(std::move(origin)), provider_(std::move(provider)), run_(std::move(run)) {}
+  Source(std::shared_ptr<const Origin> origin, S3Access access, RunFn run)
+      : origin_(std::move(origin)),
+        provider_(std::move(access.keys)),
+        place_(std::move(access.place)),
+        run_(std::move(run)) {}
 
   const std::shared_ptr<const Origin> origin_;
   const std::shared_ptr<Provider> provider_;
+  const Place place_;
   const RunFn run_;
   std::optional<s3::Bucket> bucket_;
 };

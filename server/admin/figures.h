@@ -132,6 +132,32 @@ inline constexpr Figure<MemoryCounts> kMemoryFigures[] = {
      &MemoryCounts::expired},
 };
 
+using FlightCounts = origin::Flights::Counts;
+inline constexpr Figure<FlightCounts> kFlightFigures[] = {
+    {"begun", "objmapper_origin_fetches_total", "Objects that were begun to be fetched.",
+     &FlightCounts::begun},
+    {"brought", "objmapper_origin_fetched_total", "Objects that were fetched.",
+     &FlightCounts::brought},
+    {"absent", "objmapper_origin_absent_total", "Objects that their origin did not have.",
+     &FlightCounts::absent},
+    {"failed", "objmapper_origin_failed_total", "Fetches that failed.", &FlightCounts::failed},
+    {"under_way", "objmapper_origin_fetching", "Objects that are being fetched.",
+     &FlightCounts::under_way},
+    {"waiting", "objmapper_origin_waiting", "Requests that wait for one of them.",
+     &FlightCounts::waiting},
+};
+inline constexpr Figure<Vitals::Origins> kOriginFigures[] = {
+    {"count", "objmapper_origins", "Origins that are in use.", &Vitals::Origins::count},
+    {"shelf_bytes", "objmapper_origin_shelf_bytes",
+     "Bytes on the disk of objects that are here in part, or under encoded names.",
+     &Vitals::Origins::shelf_bytes},
+    {"requests_running", "objmapper_origin_requests_running",
+     "Requests that origins are answering.", &Vitals::Origins::requests_running},
+    {"requests_waiting", "objmapper_origin_requests_waiting",
+     "Requests that wait for a connection to an origin, or for their next attempt.",
+     &Vitals::Origins::requests_waiting},
+};
+
 // The file system of --root.
 inline constexpr Figure<Vitals> kDiskFigures[] = {
     {"bytes", "objmapper_root_size_bytes", "Size of the file system that --root is on.",

@@ -152,6 +152,19 @@ void AddAnswersPerConnection(const Vitals& vitals, Families& out) {
   ended.sample_sum = static_cast<double>(vitals.ended_answers);
 }
 
+void AddOrigins(const Vitals::Origins& origins, Families& out) {
+  Add(origins, kOriginFigures, out);
+  Add(origins.flights, kFlightFigures, out);
+  MetricFamily& reloads =
+      out.Begin("objmapper_origins_reloads_total",
+                "Times that --origins_file was read again at SIGHUP, by result.");
+  Add(reloads, {{"result", "ok"}}, origins.reloads);
+  Add(reloads, {{"result", "failed"}}, origins.reloads_failed);
+  Add(out.Begin("objmapper_origins_last_reload_successful",
+                "1, or 0: the last reload failed, and older origins are in use."),
+      {}, origins.error.empty());
+}
+
 void AddRules(const Vitals::Rules& rules, Families& out) {
   Add(out.Begin("objmapper_rules", "Rules of --rules_file that are in effect."), {}, rules.count);
   MetricFamily& reloads = out.Begin("objmapper_rules_reloads_total",
@@ -194,6 +207,7 @@ std::string ToPrometheus(const Vitals& vitals) {
   }
   if (vitals.memory.has_value()) Add(*vitals.memory, kMemoryFigures, families);
   if (vitals.rules.has_value()) AddRules(*vitals.rules, families);
+  if (vitals.origins.has_value()) AddOrigins(*vitals.origins, families);
   Add(families.Begin("objmapper_writable", "1 with --writable."), {}, vitals.writable);
   if (vitals.disk_bytes != 0) Add(vitals, kDiskFigures, families);
   if (vitals.expendable.running) Add(vitals.expendable, kForeignFigures, families);

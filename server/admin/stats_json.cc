@@ -81,6 +81,14 @@ Json Totals(const Vitals& vitals) {
              {"reloads_failed", vitals.rules->reloads_failed},
              {"error", vitals.rules->error}};  // empty: the last reload did not fail
   }
+  Json origins;  // null: there are none
+  if (vitals.origins.has_value()) {
+    origins = Object(*vitals.origins, kOriginFigures);
+    Add(vitals.origins->flights, kFlightFigures, &origins);
+    origins["reloads"] = vitals.origins->reloads;
+    origins["reloads_failed"] = vitals.origins->reloads_failed;
+    origins["error"] = vitals.origins->error;  // empty: the last reload did not fail
+  }
   Json process = {{"cpu_user_s", vitals.process.cpu_user_s},
                   {"cpu_system_s", vitals.process.cpu_system_s}};
   Add(vitals.process, kProcessFigures, &process);
@@ -100,6 +108,7 @@ Json Totals(const Vitals& vitals) {
       // the root's file system; empty: not known
       {"disk", vitals.disk_bytes != 0 ? Object(vitals, kDiskFigures) : Json::object()},
       {"rules", std::move(rules)},
+      {"origins", std::move(origins)},
       {"process", std::move(process)},
   };
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "net/expendable.h"
+#include "origin/flight/flights.h"
 #include "session/session.h"
 #include "session/tally.h"
 #include "storage/catalog/housekeeping.h"
@@ -53,6 +54,17 @@ struct Vitals {
     std::string error;
   };
 
+  // Of --origin or --origins_file.
+  struct Origins {
+    uint64_t count = 0;  // in use
+    uint64_t reloads = 0, reloads_failed = 0;
+    // why the last reload failed, so that older ones are in use; empty: it did not
+    std::string error;
+    origin::Flights::Counts flights;
+    uint64_t shelf_bytes = 0;  // in part, or under encoded names
+    uint64_t requests_running = 0, requests_waiting = 0;
+  };
+
   int64_t now_ns = 0;  // net::NowNs()
   std::string shape;   // Server::Shape()
   bool draining = false;
@@ -69,6 +81,7 @@ struct Vitals {
   std::optional<storage::Housekeeping::Counts> objects;  // nullopt: there is no catalog
   std::optional<storage::MemoryTier::Counts> memory;     // nullopt: there is no memory tier
   std::optional<Rules> rules;                            // nullopt: there is no --rules_file
+  std::optional<Origins> origins;                        // nullopt: there are none
   std::string host;                                      // this machine's name
   std::string root;                                      // --root, absolute
   uint64_t disk_bytes = 0, disk_available_bytes = 0;     // of the root's file system; 0: not known

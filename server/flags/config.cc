@@ -12,7 +12,7 @@ absl::StatusOr<Config> ConfigFromFlags(const std::vector<net::Address>& inherite
     if (absl::Status status = fill(&config); !status.ok()) return status;
   }
   absl::Status status =
-      RunChecks({CheckListeners, CheckServing, CheckAccess, CheckObjects}, &config);
+      RunChecks({CheckListeners, CheckServing, CheckAccess, CheckObjects, CheckOrigins}, &config);
   if (!status.ok()) return status;
   return config;
 }

@@ -16,6 +16,7 @@
 #include "models/model.h"
 #include "net/address.h"
 #include "net/listener.h"
+#include "origin/config/origins.h"
 #include "router/admission.h"
 #include "server/privileges.h"
 #include "session/access_log.h"
@@ -34,6 +35,15 @@ struct Config {
     return limits.request_timeout == absl::ZeroDuration() ? absl::Seconds(30)
                                                           : limits.request_timeout;
   }
+
+  // Whether objects are fetched from origins.
+  bool fetches() const { return !origin.empty() || !origins_file.empty(); }
+  // Which flag says so: "--origin", "--origins_file=FILE".
+  std::string OriginsFlag() const {
+    return origins_file.empty() ? "--origin" : "--origins_file=" + origins_file;
+  }
+  // Whether something is stored under the root: by clients, or because it was fetched.
+  bool writes_root() const { return limits.writable || fetches(); }
 
   // ---- Where it listens (config_listen.cc) ----
   std::vector<net::Address> listen;  // to be listened on; none or more
@@ -62,6 +72,11 @@ struct Config {
   bool catalog = true;
   storage::Housekeeping::Options house;
   storage::MemoryTier::Options memory;  // bytes_max 0: there is none
+
+  // ---- Where objects come from that are not there (config_origins.cc) ----
+  std::string origin;        // one of the two, or neither
+  std::string origins_file;  // a path
+  origin::Origins origins;   // what it says at the start
 
   // ---- What serves (config_serving.cc) ----
   session::SessionLimits limits;  // of each connection

@@ -49,7 +49,7 @@ FLAG(int64, index_entries, 65536, Number(0, 1'000'000'000), index_entries,
      "Maximum number of objects whose size and times are cached for OP_STAT. 0: none.");
 FLAG(bool, writable, false, Anything(), limits.writable,
      "Clients may store and delete objects (OP_PUT, OP_PUT_FD, OP_DELETE), within "
-     "--rules_file if it is given. Without this flag the root is never written to.");
+     "--rules_file if it is given. Without this flag they never change anything under the root.");
 FLAG(string, durability, "data",
      OneOf<storage::Durability>({{{"none", storage::Durability::kNone},
                                   {"data", storage::Durability::kData},
@@ -83,9 +83,10 @@ FLAG(string, catalog_memory, "2G", ParsedIfAny(CatalogBytes), house.catalog_memo
      "UNAVAILABLE; if files are added in other ways, OP_LIST walks the directory tree. The default "
      "is limited to half of the memory of the machine and its cgroup. Empty: no limit.");
 FLAG(string, disk_evict_at, "", Parsed(storage::ParseDiskLevel), house.evict_at,
-     "Disk usage above which least recently used objects are evicted, with --writable: a "
-     "percentage of the file system (85%), whatever uses it, or bytes of objects (200G). "
-     "Empty: nothing is evicted.");
+     "Disk usage above which least recently used objects are evicted, with --writable or origins: "
+     "a percentage of the file system (85%), whatever uses it, or bytes of objects (200G). Those "
+     "that were fetched from origins go first, and without --writable no others. Empty: nothing is "
+     "evicted, but what was fetched above 90%.");
 FLAG(string, disk_refuse_at, "", Parsed(storage::ParseDiskLevel), house.refuse_at,
      "Disk usage above which clients' new objects are refused as UNAVAILABLE, with "
      "--writable: a percentage or bytes, as for --disk_evict_at, and higher than that. "
@@ -133,7 +134,8 @@ absl::Status CheckLevels(const Config& config) {
        {std::tuple("disk_evict_at", FLAGS_disk_evict_at, evict_at),
         std::tuple("disk_refuse_at", FLAGS_disk_refuse_at, refuse_at)}) {
     if (level.of == Of::kNothing) continue;
-    if (!config.limits.writable) return Bad(flag, text, "it needs --writable");
+    if (!config.writes_root())
+      return Bad(flag, text, "it needs --writable, --origin or --origins_file");
     if (!config.catalog)
       return Bad(flag, text, "without --catalog it is not known what objects there are");
   }

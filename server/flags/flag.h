@@ -157,6 +157,7 @@ absl::Status CheckListeners(Config* config);  // config_listen.cc
 absl::Status CheckServing(Config* config);    // config_serving.cc
 absl::Status CheckAccess(Config* config);     // config_access.cc
 absl::Status CheckObjects(Config* config);    // config_objects.cc
+absl::Status CheckOrigins(Config* config);    // config_origins.cc, after the objects
 // All of `checks`, until one says no.
 absl::Status RunChecks(std::initializer_list<absl::Status (*)(Config*)> checks, Config* config);
 

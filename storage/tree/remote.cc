@@ -9,6 +9,14 @@
 
 namespace objmapper::storage {
 
+bool Remote::KeepsApart(absl::string_view) const { return false; }
+
+absl::StatusOr<OpenedObject> Remote::OpenKept(absl::string_view uri, Wait) {
+  return absl::NotFoundError(absl::StrCat("open ", QuotedUri(uri), ": no such object"));
+}
+
+absl::Status Remote::MayChange(absl::string_view) const { return absl::OkStatus(); }
+
 bool MayBeFetched(const Tree& tree, absl::string_view uri, const absl::Status& result) {
   return tree.remote() != nullptr && absl::IsNotFound(result) && tree.remote()->MayHave(uri);
 }

@@ -12,7 +12,10 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "storage/tree/disk_tier.h"
+#include "storage/tree/overlay.h"
 
 namespace objmapper::storage {
 
@@ -38,6 +41,17 @@ class Remote {
   // It must not wait. Bounded in time by the remote, which also calls those that wait when it
   // stops.
   virtual void Bring(absl::string_view uri, std::function<void(absl::Status)> done) = 0;
+
+  // Whether what there is of `uri` here is kept by the remote, in a place that is not that URI's
+  // path: there it answers to exactly this URI, which the kernel would read as another one. Never
+  // waits: asked for every lookup.
+  virtual bool KeepsApart(absl::string_view uri) const;
+  // What KeepsApart() is true of: errors and `wait` as Tree::OpenObject()'s, which has it called.
+  virtual absl::StatusOr<OpenedObject> OpenKept(absl::string_view uri, Wait wait);
+
+  // Whether clients may store and delete objects of that name here. UNIMPLEMENTED: not where they
+  // come from elsewhere; a sentence.
+  virtual absl::Status MayChange(absl::string_view uri) const;
 };
 
 class Tree;

@@ -51,12 +51,19 @@ auto Tree::Everywhere(absl::string_view uri, Wait wait, Ask ask, AskDisk ask_dis
 
 absl::StatusOr<OpenedObject> Tree::OpenObject(absl::string_view uri, Wait wait) const {
   return Everywhere(
-      uri, wait, [&] { return overlay_->Open(uri); }, [&] { return disk_.Open(uri, wait); });
+      uri, wait, [&] { return overlay_->Open(uri); },
+      [&] { return KeptApart(uri) ? remote_->OpenKept(uri, wait) : disk_.Open(uri, wait); });
 }
 
 absl::StatusOr<ObjectInfo> Tree::Stat(absl::string_view uri, Wait wait) const {
   return Everywhere(
-      uri, wait, [&] { return overlay_->Stat(uri); }, [&] { return disk_.Stat(uri, wait); });
+      uri, wait, [&] { return overlay_->Stat(uri); },
+      [&]() -> absl::StatusOr<ObjectInfo> {
+        if (!KeptApart(uri)) return disk_.Stat(uri, wait);
+        const absl::StatusOr<OpenedObject> kept = remote_->OpenKept(uri, wait);
+        if (!kept.ok()) return kept.status();
+        return kept->info;
+      });
 }
 
 absl::StatusOr<Description> Tree::Describe(absl::string_view uri, Wait wait) const {
@@ -66,7 +73,12 @@ absl::StatusOr<Description> Tree::Describe(absl::string_view uri, Wait wait) con
     if (!info->ok()) return info->status();
     return storage::Describe(/*fd=*/-1, **info, Tier::kMemory);
   };
-  return Everywhere(uri, wait, in_memory, [&] { return disk_.Describe(uri, wait); });
+  return Everywhere(uri, wait, in_memory, [&]() -> absl::StatusOr<Description> {
+    if (!KeptApart(uri)) return disk_.Describe(uri, wait);
+    const absl::StatusOr<OpenedObject> kept = remote_->OpenKept(uri, wait);
+    if (!kept.ok()) return kept.status();
+    return storage::Describe(kept->fd.get(), kept->info, Tier::kDisk);
+  });
 }
 
 }  // namespace objmapper::storage

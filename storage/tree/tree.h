@@ -98,6 +98,10 @@ class Tree {
  private:
   explicit Tree(DiskTier disk) : disk_(std::move(disk)) {}
 
+  bool KeptApart(absl::string_view uri) const {
+    return remote_ != nullptr && remote_->KeepsApart(uri);
+  }
+
   // What `ask` finds in the overlay, else what `ask_disk` says. An object that moves from the disk
   // to the overlay in between is in neither at that moment, so it is looked for again.
   template <typename Ask, typename AskDisk>

@@ -614,6 +614,47 @@ TEST_F(ConfigTest, DiskLevels) {
   EXPECT_EQ(ReadWith("disk_refuse_at", "200G").house.evict_at.value, uint64_t{100} << 30);
 }
 
+// Origins are told by one of two flags; what is fetched is evicted, and nothing else unless a level
+// says so.
+TEST_F(ConfigTest, Origins) {
+  using storage::Evicts;
+  EXPECT_FALSE(Read().fetches());
+  EXPECT_EQ(Read().house.evicts, Evicts::kAll);
+  Set("origin", "http://127.0.0.1:1/x revalidate=5s");
+  Config config = Read();
+  EXPECT_TRUE(config.fetches());
+  ASSERT_EQ(config.origins.all().size(), 1u);
+  EXPECT_EQ(config.origins.all()[0]->revalidate, absl::Seconds(5));
+  EXPECT_EQ(config.house.evicts, Evicts::kFetchedOnly);
+  EXPECT_EQ(config.house.evict_at.of, storage::DiskLevel::Of::kFileSystem);
+  EXPECT_EQ(ReadWith("disk_evict_at", "1G").house.evicts, Evicts::kFetchedOnly);
+  EXPECT_EQ(ReadWith("writable", "true").house.evicts, Evicts::kFetchedFirst);
+  Set("disk_evict_at", "");
+  config = ReadWith("disk_refuse_at", "1G");
+  EXPECT_EQ(config.house.evicts, Evicts::kFetchedOnly);
+  EXPECT_EQ(config.house.evict_at.of, storage::DiskLevel::Of::kNothing);
+  Set("disk_refuse_at", "");
+  EXPECT_EQ(ReadWith("catalog", "false").warnings.size(), 1u);
+  Set("catalog", "true");
+
+  const std::string file = folder_.Path("origins");
+  Set("origins_file", file);
+  ExpectRefused("origins_file", file);  // beside --origin
+  Set("origin", "");
+  absl::Status refused = ConfigFromFlags().status();
+  EXPECT_TRUE(absl::StrContains(refused.message(), file)) << refused;
+  std::ofstream(file) << "/a http://127.0.0.1:1/x\n/b s3://bucket\n";
+  EXPECT_EQ(Read().origins.all().size(), 2u);
+  std::ofstream(file) << "/a http://127.0.0.1:1/x nonsense=1\n";
+  refused = ConfigFromFlags().status();
+  EXPECT_TRUE(absl::StrContains(refused.message(), "nonsense")) << refused;
+  Set("origins_file", "");
+  Set("origin", "http://me:geheim@host/");
+  refused = ConfigFromFlags().status();
+  EXPECT_TRUE(absl::StrContains(refused.message(), "--origin")) << refused;
+  EXPECT_FALSE(absl::StrContains(refused.message(), "geheim")) << refused;
+}
+
 TEST_F(ConfigTest, Catalog) {
   const Config config = Read();
   EXPECT_TRUE(config.catalog);
@@ -684,7 +725,7 @@ TEST_F(ConfigTest, EveryFlagIsTried) {
       "rate_limit_per_conn rate_limit_burst max_connections_per_uid slow_request_us log_requests "
       "user group take_over listen_udp udp_max_payload writable durability "
       "catalog catalog_watches catalog_rescan catalog_memory disk_evict_at disk_refuse_at "
-      "memory_limit tcp_local_congestion "
+      "memory_limit origin origins_file tcp_local_congestion "
       "unix_send_buffer_bytes put_rate_min put_room_per_peer "
       // In tests/e2e/flagfile_test.cc: what they say is about the whole process.
       "check unprotected_writes",
