@@ -351,7 +351,8 @@ void Connection::UpdateDeadline(bool progress) {
   if (!stays()) return;
   const bool idle = !owes() && !session::IsHalfSaid(*session_);
   // Half a request is no progress: a byte now and then does not extend its time.
-  if (idle || progress || !loop_->deadlines()->IsBusy(this))
+  // Nor do words that are no request (AUTH) extend the time of one that asks nothing.
+  if (progress || idle == loop_->deadlines()->IsBusy(this))
     loop_->deadlines()->Start(this, idle, loop_->now_ns());
 }
 

@@ -100,10 +100,14 @@ Next Settle(Context* context, Connection* connection, const Turn& turn, Sender* 
       break;
   }
   const int64_t now_ns = net::NowNs();
+  const bool asked = !turn.requests().empty() || turn.dropped();
   if (!session::IsHalfSaid(*session)) {
+    // What is no request (AUTH) does not keep a connection that asks nothing.
+    if (!asked && !connection->half_said && connection->deadline_ns != net::kNever)
+      return Next::kWait;
     connection->half_said = connection->excused = false;
     connection->deadline_ns = DeadlineNs(now_ns, session->limits->idle_timeout);
-  } else if (!connection->half_said || !turn.requests().empty() || turn.dropped()) {
+  } else if (!connection->half_said || asked) {
     // From its beginning on: a byte now and then does not extend a request's time. A body that is
     // dropped may be slow.
     connection->half_said = true;

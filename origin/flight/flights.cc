@@ -15,6 +15,12 @@ namespace {
 // forgotten, and all where that does not help.
 constexpr size_t kAbsentMax = 100'000;
 
+// Whether an origin is asked for it, or whoever asks is told why it cannot be.
+bool IsForOrigin(const Origins& origins, absl::string_view uri) {
+  const absl::Status found = origins.Find(uri).status();
+  return !absl::IsNotFound(found) && !absl::IsFailedPrecondition(found);
+}
+
 absl::Status Stopped() { return absl::ResourceExhaustedError("the server stops"); }
 
 }  // namespace
@@ -23,14 +29,19 @@ Flights::Flights(Options options) : options_(std::move(options)), budget_(option
 
 Flights::~Flights() { Stop(); }
 
+absl::StatusOr<std::shared_ptr<const Source>> Flights::SourceOf(
+    const std::shared_ptr<const Origin>& origin) const {
+  absl::StatusOr<S3Access> access = S3Access{nullptr, {origin->region, origin->endpoint}};
+  if (origin->kind == Origin::Kind::kS3 && options_.s3 != nullptr) access = options_.s3(*origin);
+  if (!access.ok()) return access.status();
+  return Source::Make(origin, *std::move(access), options_.run);
+}
+
 absl::Status Flights::SetOrigins(const Origins& origins) {
   auto map = std::make_shared<Map>();
   map->origins = origins;
   for (const std::shared_ptr<const Origin>& origin : origins.all()) {
-    absl::StatusOr<S3Access> access = S3Access{nullptr, {origin->region, origin->endpoint}};
-    if (origin->kind == Origin::Kind::kS3 && options_.s3 != nullptr) access = options_.s3(*origin);
-    absl::StatusOr<std::shared_ptr<const Source>> source = access.status();
-    if (access.ok()) source = Source::Make(origin, *std::move(access), options_.run);
+    absl::StatusOr<std::shared_ptr<const Source>> source = SourceOf(origin);
     if (!source.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat("/", text::Printable(origin->prefix), ": ", source.status().message()));
@@ -50,7 +61,7 @@ bool Flights::MayHave(absl::string_view uri) const {
     if (IsKnownAbsent(Canonical(uri))) return false;
     map = map_;
   }
-  return !map->origins.empty() && map->origins.Find(uri).ok();
+  return !map->origins.empty() && IsForOrigin(map->origins, uri);
 }
 
 std::shared_ptr<const Flights::Map> Flights::map() const {
@@ -63,7 +74,7 @@ bool Flights::KeepsApart(absl::string_view uri) const {
   if (shelf == nullptr) return false;
   const absl::string_view name = Canonical(uri);
   // A path may be taken by the disk, which has a folder of that name.
-  return IsPath(name) ? shelf->HasWhole(name) : map()->origins.Find(name).ok();
+  return IsPath(name) ? shelf->HasWhole(name) : IsForOrigin(map()->origins, name);
 }
 
 absl::StatusOr<storage::OpenedObject> Flights::OpenKept(absl::string_view uri, storage::Wait wait) {

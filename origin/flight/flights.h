@@ -88,6 +88,8 @@ class Flights : public storage::Remote {
     std::vector<std::function<void(absl::Status)>> waiting;
   };
 
+  absl::StatusOr<std::shared_ptr<const Source>> SourceOf(
+      const std::shared_ptr<const Origin>& origin) const;
   std::shared_ptr<const Map> map() const;
   bool IsKnownAbsent(absl::string_view uri) const EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteAbsent(const std::string& uri, absl::Duration how_long) EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -12,6 +12,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "tests/e2e/http_client.h"
 #include "tests/e2e/tokens_fixture.h"
 #include "tests/net/eventually.h"
@@ -302,6 +303,20 @@ TEST_P(V2TokensTest, TakenOver) {
   follow(WithTokens({}));
   for (RawClient& client : clients) EXPECT_EQ(client.Get(Of(kCopy, "alice/a")).body, "of alice");
   EXPECT_EQ(server->Stop(SIGTERM), 0);
+}
+
+// Who only says whose requests are to come, and asks nothing, is idle.
+TEST_P(V2TokensTest, AloneItKeepsNobody) {
+  StartWithTokens({"--idle_timeout=300ms"});
+  RawClient client = TokenClient(Transport::kTcp);
+  EXPECT_EQ(client.Get(Of(kCopy, "open/a")).body, "anybody's");
+  const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
+  bool open = true;
+  while (open && absl::Now() < give_up) {
+    open = client.wire().Send(Auth(kAlice));
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  EXPECT_FALSE(open) << "it lasts as long as it says AUTH";
 }
 
 // No token is in the log or on a page of the operators', whatever becomes of its requests.

@@ -49,9 +49,10 @@ class FlightsTest : public PartialTest {
     pool_.Stop();
   }
   // words: of the line, beside the sizes of parts and blocks.
-  void SetOrigins(absl::string_view words, absl::string_view sizes = "part=64K block=64K") {
-    const absl::StatusOr<Origins> origins = Origins::Parse(
-        absl::StrCat("/far ", origin_.url("base"), " parallel=4 ", sizes, " ", words, "\n"));
+  void SetOrigins(absl::string_view words,
+                  absl::string_view sizes = "part=64K block=64K parallel=4") {
+    const absl::StatusOr<Origins> origins =
+        Origins::Parse(absl::StrCat("/far ", origin_.url("base"), " ", sizes, " ", words, "\n"));
     ASSERT_TRUE(origins.ok()) << origins.status();
     ASSERT_TRUE(flights_->SetOrigins(*origins).ok());
   }
@@ -172,6 +173,8 @@ TEST_F(FlightsTest, TroubleIsNoAbsence) {
 
 // A version that is replaced while it is fetched is begun anew; what is here is all of one.
 TEST_F(FlightsTest, NeverMixesVersions) {
+  // One after the other: else all parts could be under way before it is replaced.
+  SetOrigins("", "part=64K block=64K parallel=1");
   const std::string old_one = Content(6 * kPart, 1), new_one = Content(5 * kPart + 3, 2);
   origin_.Put("base/a", old_one);
   origin_.Misbehave("base/a", 3, Fault::Does(100, [&] { origin_.Put("base/a", new_one); }));
