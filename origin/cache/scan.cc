@@ -82,6 +82,8 @@ Found LookAt(Found::Kind kind, const std::string& uri, int fd) {
   struct stat status;
   if (fstat(fd, &status) == 0) {
     found.bytes = static_cast<uint64_t>(status.st_blocks) * 512;
+    found.size = static_cast<uint64_t>(status.st_size);
+    found.mtime_s = status.st_mtim.tv_sec;
     found.used_s = storage::ToSeconds32(std::max(status.st_atim.tv_sec, status.st_mtim.tv_sec));
   }
   found.pinned = storage::IsPinned(fd);

@@ -24,6 +24,8 @@ struct Found {
   uint64_t bytes = 0;   // that it takes on the disk
   uint32_t used_s = 0;  // when it was last read or written, as the kernel says
   bool pinned = false;
+  uint64_t size = 0;    // kWhole: the object's
+  int64_t mtime_s = 0;  // likewise; since the epoch
 };
 
 struct Scanned {

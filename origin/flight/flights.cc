@@ -84,6 +84,16 @@ absl::StatusOr<storage::OpenedObject> Flights::OpenKept(absl::string_view uri, s
   return options_.cache.shelf->OpenWhole(name);
 }
 
+std::vector<storage::Remote::Kept> Flights::ListKept(absl::string_view prefix,
+                                                     absl::string_view after, size_t max) const {
+  std::vector<Kept> kept;
+  if (options_.cache.shelf == nullptr) return kept;
+  for (Found& found : options_.cache.shelf->List(Found::Kind::kWhole, std::string(prefix),
+                                                 std::string(after), max))
+    kept.push_back({std::move(found.uri), found.size, found.mtime_s});
+  return kept;
+}
+
 absl::Status Flights::MayChange(absl::string_view uri) const {
   const absl::StatusOr<Location> location = map()->origins.Find(Canonical(uri));
   if (!location.ok()) return absl::OkStatus();

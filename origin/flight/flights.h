@@ -61,6 +61,8 @@ class Flights : public storage::Remote {
   bool KeepsApart(absl::string_view uri) const override;
   absl::StatusOr<storage::OpenedObject> OpenKept(absl::string_view uri,
                                                  storage::Wait wait) override;
+  std::vector<Kept> ListKept(absl::string_view prefix, absl::string_view after,
+                             size_t max) const override;
   absl::Status MayChange(absl::string_view uri) const override;
 
   // Ends all flights, and tells those who wait. Waits for that.

@@ -1,4 +1,4 @@
-// Merges a page of the disk with the objects in memory, in the order of the URIs; a name in memory
+// Merges a page of the disk with objects that are elsewhere, in the order of the URIs; a name there
 // hides the one on the disk.
 #include <utility>
 
@@ -6,12 +6,12 @@
 
 namespace objmapper::storage {
 
-ListPage MergeListing(ListPage disk, std::vector<MemoryTier::Listed> memory, const ListQuery& query,
+ListPage MergeListing(ListPage disk, std::vector<ListEntry> others, const ListQuery& query,
                       const ListFilter& filter) {
   ListPage merged;
   bool full = false;
   auto next = disk.entries.begin();
-  for (MemoryTier::Listed& listed : memory) {
+  for (ListEntry& listed : others) {
     if (full) break;
     // What comes after the disk's page is on a later one.
     if (!disk.cursor.empty() && listed.uri > disk.cursor && disk.next < listed.uri) break;
@@ -24,7 +24,7 @@ ListPage MergeListing(ListPage disk, std::vector<MemoryTier::Listed> memory, con
       full = !merged.Add(*next, query);
     if (full) break;
     if (next != disk.entries.end() && next->uri == listed.uri) ++next;
-    full = !merged.Add({std::move(listed.uri), listed.info.size, listed.info.mtime_s}, query);
+    full = !merged.Add(std::move(listed), query);
   }
   for (; !full && next != disk.entries.end(); ++next) full = !merged.Add(*next, query);
   if (!full) {

@@ -29,9 +29,10 @@ ListPage ListCatalog(const Catalog& catalog, const Tree& tree, const ListQuery& 
 absl::StatusOr<ListPage> ListByWalking(const Tree& tree, const ListQuery& query,
                                        const ListFilter& filter);
 
-// `disk`: the page that `query` gave of the disk; `memory`: all objects in memory that fit the
-// query, sorted. Of a name that is in both the one in memory is told, as readers find it.
-ListPage MergeListing(ListPage disk, std::vector<MemoryTier::Listed> memory, const ListQuery& query,
+// `disk`: the page that `query` gave of the disk; `others`: what fits the query and is elsewhere,
+// in memory or kept for an origin, sorted: all of it, or more than a page. Of a name that is in
+// both the other one is told, as readers find it.
+ListPage MergeListing(ListPage disk, std::vector<ListEntry> others, const ListQuery& query,
                       const ListFilter& filter);
 
 }  // namespace objmapper::storage

@@ -502,9 +502,21 @@ absl::StatusOr<ListPage> Store::List(const ListQuery& query, const ListFilter& f
   absl::StatusOr<ListPage> page =
       ListWalks() ? ListByWalking(*options_.tree, query, filter)
                   : ListCatalog(options_.house->catalog(), *options_.tree, query, filter);
-  if (!page.ok() || options_.memory == nullptr) return page;
-  return MergeListing(*std::move(page), options_.memory->List(query.prefix, query.cursor), query,
-                      filter);
+  if (!page.ok()) return page;
+  if (options_.memory != nullptr) {
+    std::vector<ListEntry> in_memory;
+    for (MemoryTier::Listed& listed : options_.memory->List(query.prefix, query.cursor))
+      in_memory.push_back({std::move(listed.uri), listed.info.size, listed.info.mtime_s});
+    page = MergeListing(*std::move(page), std::move(in_memory), query, filter);
+  }
+  if (const Remote* const remote = options_.tree->remote(); remote != nullptr) {
+    // More than a page has, whatever may not be seen of it: that is passed over on the way.
+    std::vector<ListEntry> kept;
+    for (Remote::Kept& one : remote->ListKept(query.prefix, query.cursor, SIZE_MAX))
+      kept.push_back({std::move(one.uri), one.size, one.mtime_s});
+    page = MergeListing(*std::move(page), std::move(kept), query, filter);
+  }
+  return page;
 }
 
 }  // namespace objmapper::storage

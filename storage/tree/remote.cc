@@ -15,6 +15,10 @@ absl::StatusOr<OpenedObject> Remote::OpenKept(absl::string_view uri, Wait) {
   return absl::NotFoundError(absl::StrCat("open ", QuotedUri(uri), ": no such object"));
 }
 
+std::vector<Remote::Kept> Remote::ListKept(absl::string_view, absl::string_view, size_t) const {
+  return {};
+}
+
 absl::Status Remote::MayChange(absl::string_view) const { return absl::OkStatus(); }
 
 bool MayBeFetched(const Tree& tree, absl::string_view uri, const absl::Status& result) {

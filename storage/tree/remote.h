@@ -8,8 +8,11 @@
 //   }
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -48,6 +51,16 @@ class Remote {
   virtual bool KeepsApart(absl::string_view uri) const;
   // What KeepsApart() is true of: errors and `wait` as Tree::OpenObject()'s, which has it called.
   virtual absl::StatusOr<OpenedObject> OpenKept(absl::string_view uri, Wait wait);
+
+  // What is kept so, and here whole: at most `max` whose URIs begin with `prefix` and come after
+  // `after`, sorted. For listings. Never waits.
+  struct Kept {
+    std::string uri;
+    uint64_t size = 0;
+    int64_t mtime_s = 0;  // since the epoch
+  };
+  virtual std::vector<Kept> ListKept(absl::string_view prefix, absl::string_view after,
+                                     size_t max) const;
 
   // Whether clients may store and delete objects of that name here. UNIMPLEMENTED: not where they
   // come from elsewhere; a sentence.

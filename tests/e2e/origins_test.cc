@@ -12,6 +12,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "tests/e2e/http_client.h"
 #include "tests/e2e/matrix.h"
 #include "tests/e2e/metrics.h"
@@ -205,6 +206,33 @@ TEST_P(OriginsTest, KeysThatAreNoPath) {
     // Which an HTTP server would take for another.
     ExpectRefused(Client().Get({.mode = kCopy, .uri = "x/./y"}), Status::kPermissionDenied);
     Restart("immutable");
+  }
+}
+
+// LIST tells what is here, under whatever name it is kept; what was not asked for yet is not.
+TEST_P(OriginsTest, Listing) {
+  StartFetching({}, "immutable");
+  const std::vector<std::string> names = {"x//y", "x/y", "z", "x/y/"};
+  for (const std::string& name : names) origin_.Put("base/" + name, "it is " + name);
+  origin_.Put("base/not/asked", "x");
+  for (const std::string& name : names)
+    ExpectBody(Client().Get({.mode = kCopy, .uri = name}), "it is " + name);
+  // Each with its length before it, and size and time behind (docs/protocol.md), in order.
+  size_t bytes = 0;
+  for (const std::string& name : names) bytes += 2 + name.size() + 16;
+  std::string told;
+  // The catalog hears of files a moment later.
+  const absl::Time give_up = absl::Now() + absl::FromChrono(kPatience);
+  do {
+    told = Client().Get({.mode = kList, .uri = ""}).body;
+  } while (told.size() != bytes && absl::Now() < give_up);
+  EXPECT_EQ(told.size(), bytes);
+  size_t at = 0;
+  for (const std::string name : {"x//y", "x/y", "x/y/", "z"}) {
+    const size_t found =
+        told.find(std::string(1, '\0') + static_cast<char>(name.size()) + name, at);
+    EXPECT_NE(found, told.npos) << name;
+    at = found;
   }
 }
 
