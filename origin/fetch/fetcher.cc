@@ -108,6 +108,7 @@ void Fetcher::Run() {
     EndLate(looked_ns);
     WakeDue(looked_ns);
     Admit();
+    CloseUnused(looked_ns);
     if (thread_.Beat() == net::ServingPhase::kStopping) break;
   }
   TakeMail();
@@ -117,10 +118,23 @@ void Fetcher::Run() {
 int64_t Fetcher::NextNs() const {
   int64_t next_ns = multi_.next_ns();
   if (!due_.empty()) next_ns = std::min(next_ns, due_.begin()->first);
+  if (in_multi_.empty() && unused_since_ns_ != 0)
+    next_ns = std::min(next_ns, unused_since_ns_ + absl::ToInt64Nanoseconds(options_.idle_max));
   for (const Entry* entry : in_multi_) {
     next_ns = std::min(next_ns, entry->transfer->exchange()->deadline_ns());
   }
   return next_ns;
+}
+
+// Else they stay open for as long as nothing is asked, after the origin has closed them.
+void Fetcher::CloseUnused(int64_t looked_ns) {
+  if (!in_multi_.empty()) {
+    unused_since_ns_ = net::NowNs();
+  } else if (unused_since_ns_ != 0 &&
+             looked_ns >= unused_since_ns_ + absl::ToInt64Nanoseconds(options_.idle_max)) {
+    multi_.CloseIdle();
+    unused_since_ns_ = 0;
+  }
 }
 
 void Fetcher::TakeMail() {

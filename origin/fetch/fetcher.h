@@ -138,6 +138,7 @@ class Fetcher {
   void EndLate(int64_t looked_ns);
   void WakeDue(int64_t now_ns);
   void Admit();
+  void CloseUnused(int64_t looked_ns);
 
   // Takes it out of where it is; then it is nowhere, and follows its step.
   void TakeOut(Entry* entry);
@@ -160,6 +161,8 @@ class Fetcher {
   std::unordered_map<uint64_t, Entry> entries_;
   std::set<std::pair<int64_t, uint64_t>> due_;  // when, and whose
   std::set<Entry*> in_multi_;
+  // When the last one left it, while its connection may still be open; 0: none is.
+  int64_t unused_since_ns_ = 0;
 
   net::ServingThread<Letter> thread_;
 };

@@ -18,14 +18,18 @@ void Check(CURLMcode code) { CHECK_EQ(code, CURLM_OK) << curl_multi_strerror(cod
 }  // namespace
 
 Multi::Multi(net::Epoll* epoll, long idle_connections_max)
-    : epoll_(epoll), multi_(curl_multi_init()) {
-  CHECK(multi_ != nullptr) << "curl_multi_init";
-  Check(curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, &Multi::OnSocket));
-  Check(curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this));
-  Check(curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, &Multi::OnTimer));
-  Check(curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this));
-  Check(curl_multi_setopt(multi_, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_NOTHING)));
-  Check(curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, idle_connections_max));
+    : epoll_(epoll), idle_connections_max_(idle_connections_max), multi_(Make()) {}
+
+CURLM* Multi::Make() {
+  CURLM* const multi = curl_multi_init();
+  CHECK(multi != nullptr) << "curl_multi_init";
+  Check(curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, &Multi::OnSocket));
+  Check(curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, this));
+  Check(curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, &Multi::OnTimer));
+  Check(curl_multi_setopt(multi, CURLMOPT_TIMERDATA, this));
+  Check(curl_multi_setopt(multi, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_NOTHING)));
+  Check(curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, idle_connections_max_));
+  return multi;
 }
 
 Multi::~Multi() { Check(curl_multi_cleanup(multi_)); }
@@ -38,6 +42,12 @@ void Multi::Add(CURL* easy) {
 }
 
 void Multi::Remove(CURL* easy) { Check(curl_multi_remove_handle(multi_, easy)); }
+
+void Multi::CloseIdle() {
+  Check(curl_multi_cleanup(multi_));
+  next_ns_ = net::kNever;
+  multi_ = Make();
+}
 
 void Multi::Act(const epoll_event& event) {
   const auto socket = static_cast<curl_socket_t>(reinterpret_cast<intptr_t>(event.data.ptr));

@@ -41,6 +41,10 @@ class Multi {
   // When that is; net::kNever: nothing.
   int64_t next_ns() const { return next_ns_; }
 
+  // Closes connections that nobody uses, which libcurl does only when a new one is made. There is
+  // no handle.
+  void CloseIdle();
+
   // One that has ended, with its result; nullptr: no more.
   CURL* NextEnded(CURLcode* code);
 
@@ -53,8 +57,11 @@ class Multi {
   void Unwatch(int socket);
   void Do(curl_socket_t socket, int flags);
 
+  CURLM* Make();
+
   net::Epoll* const epoll_;
-  CURLM* const multi_;
+  const long idle_connections_max_;
+  CURLM* multi_;
   int64_t next_ns_ = net::kNever;
   std::unordered_set<int> watched_;
 };

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/net/eventually.h"
+#include "tests/net/open_fds.h"
 #include "tests/origin/bad_origin.h"
 #include "tests/origin/fetch/fetching.h"
 #include "text/version.h"
@@ -370,6 +372,19 @@ TEST_F(FetcherTest, OldConnectionsAreNotUsed) {
   absl::SleepFor(absl::Milliseconds(2100));
   fetcher.Run(Get(origin_.url("a")));
   EXPECT_EQ(origin_.asked()[1].connection, 2);
+}
+
+// Nor do they stay open: the origin closes its ends, and ours would be kept until the next request.
+TEST_F(FetcherTest, UnusedConnectionsAreClosed) {
+  Options options = PatientOptions();
+  options.idle_max = absl::Seconds(1);
+  RunningFetcher fetcher(options);
+  const ptrdiff_t before = net::OpenFds();
+  for (int time = 1; time <= 2; ++time) {
+    EXPECT_EQ(fetcher.Run(Get(origin_.url("a")))->bytes, bytes_);
+    EXPECT_GT(net::OpenFds(), before);
+    EXPECT_TRUE(net::Eventually([&] { return net::OpenFds() == before; })) << net::OpenFds();
+  }
 }
 
 }  // namespace
