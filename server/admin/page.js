@@ -118,6 +118,14 @@
       : rules.error ? 'rules, of ' + clock(rules.read_unix_s) + '. The last reload failed: ' + rules.error
         : 'rules, read at ' + clock(rules.read_unix_s));
     byId('rules-more').className = rules !== null && rules.error ? 'bad' : '';
+    const origins = totals.origins;
+    text('origins', origins === null ? 'none' : number(origins.count));
+    text('origins-more', origins === null ? 'origins: nothing is fetched'
+      : origins.error ? 'origins. The last reload failed: ' + origins.error
+        : 'origins; ' + number(origins.under_way) + ' objects are being fetched, ' +
+          number(origins.waiting) + ' requests wait; ' + number(origins.brought) + ' fetched, ' +
+          number(origins.failed) + ' failed');
+    byId('origins-more').className = origins !== null && origins.error ? 'bad' : '';
   };
 
   const show = (stats) => {

@@ -137,6 +137,7 @@ class PageTest(unittest.TestCase):
         self.assertIn("--memory_limit", self.text("tier-more"))
         wait_until(lambda: self.text("disk") != "–", "what is left on the disk")
         self.assertEqual(self.text("rules"), "none")
+        self.assertEqual(self.text("origins"), "none")
 
     def test_a_miss_is_no_error_and_a_descriptor_moves_nothing(self):
         with socket.socket(socket.AF_UNIX) as client:
