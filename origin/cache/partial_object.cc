@@ -312,7 +312,7 @@ absl::StatusOr<std::string> PartialObject::Publish(const Publication& publicatio
 
 absl::StatusOr<std::string> PartialObject::PublishPlain(const Mark& mark) {
   storage::PutAttributes attributes;
-  bool pinned = false;
+  bool pinned = storage::IsPinned(file());
   attributes.condition = [&](const storage::Description* there) {
     if (there == nullptr) return absl::OkStatus();
     const absl::StatusOr<storage::OpenedObject> object =
@@ -324,7 +324,7 @@ absl::StatusOr<std::string> PartialObject::PublishPlain(const Mark& mark) {
       return absl::AbortedError(
           absl::StrCat(What("publish", mark.uri), ": an object that is no origin's has this name"));
     }
-    pinned = storage::IsPinned(object->fd.get());
+    pinned = pinned || storage::IsPinned(object->fd.get());
     // Before it has the name, so that at no time it could be evicted.
     return pinned ? storage::SetPinned(file(), true) : absl::OkStatus();
   };

@@ -102,11 +102,26 @@ void Shelf::Used(Kind kind, const std::string& uri, uint32_t now_s) {
   Enter(Key(kind, uri), entry);
 }
 
+void Shelf::NotePinned(Kind kind, const std::string& uri, bool pinned) {
+  const net::MutexLock lock(&mutex_);
+  const auto at = entries_.find(Key(kind, uri));
+  if (at == entries_.end()) return;
+  Entry entry = at->second;
+  entry.found.pinned = pinned;
+  Enter(Key(kind, uri), entry);
+}
+
 std::optional<Found> Shelf::Find(Kind kind, const std::string& uri) const {
   const net::MutexLock lock(&mutex_);
   const auto at = entries_.find(Key(kind, uri));
   if (at == entries_.end()) return std::nullopt;
   return at->second.found;
+}
+
+bool Shelf::IsIdle(Kind kind, const std::string& uri) const {
+  const net::MutexLock lock(&mutex_);
+  const auto at = entries_.find(Key(kind, uri));
+  return at != entries_.end() && !at->second.held;
 }
 
 std::vector<Found> Shelf::List(Kind kind, const std::string& prefix, const std::string& after,

@@ -12,9 +12,9 @@
 //
 // Objects under encoded names are found by their URI (OpenWhole()). What the server has to do for
 // that, since nothing below this room knows of it: where a URI is no path, or its name is no
-// object, ask here before the origin is asked; add List() to what LIST tells; evict and pin by URI
-// through Find(). Whoever pins an object says so to whoever evicts it: Housekeeping::Changed() for
-// one of the catalog, Put(LookAt()) for one here. An entry costs some 300 bytes and its URI.
+// object, ask here before the origin is asked; add List() to what LIST tells. Whoever pins an
+// object says so to whoever evicts it (control.h does): Housekeeping::Changed() for one of the
+// catalog, NotePinned() for one here. An entry costs some 300 bytes and its URI.
 //
 // Thread-safe.
 #pragma once
@@ -61,7 +61,11 @@ class Shelf : public storage::Evictable {
   void Forget(Kind kind, const std::string& uri);
   // It has been used just now.
   void Used(Kind kind, const std::string& uri, uint32_t now_s);
+  // It is pinned, or is not any more (storage::SetPinned()).
+  void NotePinned(Kind kind, const std::string& uri, bool pinned);
   std::optional<Found> Find(Kind kind, const std::string& uri) const;
+  // Whether it is there and nobody is at work with it.
+  bool IsIdle(Kind kind, const std::string& uri) const;
   // All of a kind whose URIs begin with `prefix`, at most `max`, in order, behind `after`.
   std::vector<Found> List(Kind kind, const std::string& prefix, const std::string& after,
                           size_t max) const;

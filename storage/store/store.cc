@@ -488,7 +488,7 @@ absl::Status Store::Unlink(absl::string_view uri, int directory, const std::stri
   PruneParents(*options_.tree, path, kept_folders);
   // A reader between the two may have come to know a directory that is no more.
   options_.tree->NoteChange();
-  if (file.valid()) options_.house->Unlinked(std::move(file));
+  if (file.valid() && options_.house != nullptr) options_.house->Unlinked(std::move(file));
   return synced.ok() ? synced : absl::DataLossError(synced.message());
 }
 
