@@ -225,6 +225,7 @@ void Flight::OnFacts(const Facts& facts) {
 }
 
 void Flight::OnBytes(uint64_t offset, const std::string& bytes) {
+  options_.account->Came(bytes.size());
   if (end_.has_value() || anew_.has_value() || partial_ == nullptr) return;
   absl::Status written = partial_->Reserve(bytes.size());
   if (written.ok()) written = partial_->Write(offset, bytes);

@@ -23,6 +23,7 @@
 #include "absl/time/time.h"
 #include "origin/cache/partial_object.h"
 #include "origin/fetch/fetcher.h"
+#include "origin/flight/account.h"
 #include "origin/flight/budget.h"
 #include "origin/flight/source.h"
 #include "origin/flight/strand.h"
@@ -35,6 +36,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
     PartialObject::Options cache;
     fetch::Fetcher* fetcher = nullptr;  // these outlive it
     Budget* budget = nullptr;
+    std::shared_ptr<Account> account;  // of the origin
     RunFn run;
     std::function<absl::Time()> now = absl::Now;
   };

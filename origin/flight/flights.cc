@@ -40,13 +40,19 @@ absl::StatusOr<std::shared_ptr<const Source>> Flights::SourceOf(
 absl::Status Flights::SetOrigins(const Origins& origins) {
   auto map = std::make_shared<Map>();
   map->origins = origins;
+  const std::shared_ptr<const Map> before = this->map();
+  const auto account_of = [&before](const Origin& origin) {
+    for (const auto& [known, asked] : before->asked)
+      if (*known == origin) return asked.account;
+    return std::make_shared<Account>();
+  };
   for (const std::shared_ptr<const Origin>& origin : origins.all()) {
     absl::StatusOr<std::shared_ptr<const Source>> source = SourceOf(origin);
     if (!source.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat("/", text::Printable(origin->prefix), ": ", source.status().message()));
     }
-    map->sources.emplace(origin.get(), *std::move(source));
+    map->asked.emplace(origin.get(), Asked{*std::move(source), account_of(*origin)});
   }
   const net::MutexLock lock(&mutex_);
   map_ = std::move(map);
@@ -111,23 +117,28 @@ void Flights::Bring(absl::string_view uri, std::function<void(absl::Status)> don
       refused = Stopped();
     } else if (const auto found = flights_.find(name); found != flights_.end()) {
       found->second.waiting.push_back(std::move(done));
+      found->second.account->Asked(/*begins=*/false);
       return;
     } else if (absl::StatusOr<Location> location = map_->origins.Find(name); !location.ok()) {
       refused = location.status();
     } else {
-      const std::shared_ptr<const Source>& source = map_->sources.at(location->origin.get());
-      flight = std::make_shared<Flight>(
-          Flight::Options{.cache = options_.cache,
-                          .fetcher = options_.fetcher,
-                          .budget = &budget_,
-                          .run = options_.run,
-                          .now = options_.now},
-          source, *std::move(location), name,
-          [this, name, negative = source->origin().negative](const absl::Status& status) {
-            Ended(name, negative, status);
-          });
+      const auto& [source, account] = map_->asked.at(location->origin.get());
+      flight = std::make_shared<Flight>(Flight::Options{.cache = options_.cache,
+                                                        .fetcher = options_.fetcher,
+                                                        .budget = &budget_,
+                                                        .account = account,
+                                                        .run = options_.run,
+                                                        .now = options_.now},
+                                        source, *std::move(location), name,
+                                        [this, name, negative = source->origin().negative,
+                                         account = account](const absl::Status& status) {
+                                          account->Ended(status, options_.now());
+                                          Ended(name, negative, status);
+                                        });
       Entry& entry = flights_[name];
       entry.flight = flight;
+      entry.account = account;
+      account->Asked(/*begins=*/true);
       entry.waiting.push_back(std::move(done));
       begun_.Add();
     }
@@ -186,6 +197,16 @@ void Flights::Stop() {
   for (const std::shared_ptr<Flight>& flight : flights) flight->Cancel(Stopped());
   const net::MutexLock lock(&mutex_);
   while (!flights_.empty() || telling_ > 0) none_.wait(mutex_);
+}
+
+std::vector<Flights::Report> Flights::ReadOrigins() const {
+  const std::shared_ptr<const Map> map = this->map();
+  std::vector<Report> reports;
+  for (const std::shared_ptr<const Origin>& origin : map->origins.all()) {
+    const Asked& asked = map->asked.at(origin.get());
+    reports.push_back({origin, asked.source->DescribeKeys(), asked.account->Read()});
+  }
+  return reports;
 }
 
 Flights::Counts Flights::Read() const {

@@ -26,6 +26,7 @@
 #include "net/counter.h"
 #include "net/mutex.h"
 #include "origin/config/origins.h"
+#include "origin/flight/account.h"
 #include "origin/flight/budget.h"
 #include "origin/flight/flight.h"
 #include "origin/flight/source.h"
@@ -78,15 +79,29 @@ class Flights : public storage::Remote {
   };
   Counts Read() const;
 
+  struct Report {
+    std::shared_ptr<const Origin> origin;
+    std::string keys;  // as Source::DescribeKeys()
+    Account::Counts counts;
+  };
+  // Of each origin, in the order of their prefixes. One that SetOrigins() names again as it was
+  // goes on with its counts.
+  std::vector<Report> ReadOrigins() const;
+
  private:
-  using Sources = absl::flat_hash_map<const Origin*, std::shared_ptr<const Source>>;
-  // One set of origins, and how each is asked.
+  // How an origin is asked, and what came of it.
+  struct Asked {
+    std::shared_ptr<const Source> source;
+    std::shared_ptr<Account> account;
+  };
+  // One set of origins.
   struct Map {
     Origins origins;
-    Sources sources;
+    absl::flat_hash_map<const Origin*, Asked> asked;
   };
   struct Entry {
     std::shared_ptr<Flight> flight;
+    std::shared_ptr<Account> account;  // of its origin
     std::vector<std::function<void(absl::Status)>> waiting;
   };
 

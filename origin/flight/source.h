@@ -48,6 +48,8 @@ class Source {
   absl::Status Prepare() const;
 
   const Origin& origin() const { return *origin_; }
+  // Which keys sign its requests, for the operator, as Provider::Describe(); empty: none do.
+  std::string DescribeKeys() const { return provider_ == nullptr ? "" : provider_->Describe(); }
   // What its marks say: without query or userinfo.
   std::string UrlOf(const Location& location) const;
 

@@ -265,5 +265,48 @@ TEST_F(FlightsTest, ManyAtOnce) {
   }
 }
 
+// What came of each origin is kept apart, and goes on where a line is read again as it was.
+TEST_F(FlightsTest, TellsOfEachOrigin) {
+  const auto set = [&](absl::string_view words) {
+    const absl::StatusOr<Origins> origins = Origins::Parse(absl::StrCat(
+        "/far ", origin_.url("base"), "\n/other ", origin_.url("other"), " ", words, "\n"));
+    ASSERT_TRUE(origins.ok()) << origins.status();
+    ASSERT_TRUE(flights_->SetOrigins(*origins).ok());
+  };
+  set("");
+  origin_.Put("base/a", Content(1000));
+  origin_.Put("other/b", Content(10));
+  origin_.Misbehave("base/broken", 0, Fault::Error(403, "AccessDenied"));
+  EXPECT_TRUE(Bring("far/a").ok());
+  EXPECT_TRUE(absl::IsNotFound(Bring("far/nothing")));
+  EXPECT_TRUE(Bring("other/b").ok());
+  EXPECT_TRUE(absl::IsPermissionDenied(Bring("far/broken")));
+  std::vector<Flights::Report> reports = flights_->ReadOrigins();
+  ASSERT_EQ(reports.size(), 2u);
+  EXPECT_EQ(reports[0].origin->prefix, "far");
+  EXPECT_EQ(reports[0].keys, "");
+  const Account::Counts far = reports[0].counts;
+  EXPECT_EQ(far.requests, 3u);
+  EXPECT_EQ(far.begun, 3u);
+  EXPECT_EQ(far.brought, 1u);
+  EXPECT_EQ(far.absent, 1u);
+  EXPECT_EQ(far.failed, 1u);
+  EXPECT_EQ(far.bytes, 1000u);
+  EXPECT_TRUE(absl::StrContains(far.trouble, "403")) << far.trouble;
+  EXPECT_EQ(absl::ToUnixSeconds(far.trouble_at), now_s_);
+  EXPECT_FALSE(far.over);
+  EXPECT_EQ(reports[1].counts.bytes, 10u);
+  EXPECT_EQ(reports[1].counts.trouble, "");
+
+  set("immutable");
+  origin_.Put("base/new", "x");
+  EXPECT_TRUE(Bring("far/new").ok());
+  reports = flights_->ReadOrigins();
+  EXPECT_EQ(reports[0].counts.requests, 4u);
+  EXPECT_TRUE(reports[0].counts.over);
+  EXPECT_NE(reports[0].counts.trouble, "") << "it is told when it was";
+  EXPECT_EQ(reports[1].counts.requests, 0u) << "it is another origin now";
+}
+
 }  // namespace
 }  // namespace objmapper::origin
