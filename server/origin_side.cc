@@ -48,6 +48,7 @@ origin::Flights::Options FlightsOptions(
 OriginSide::OriginSide(const Config& config, const Parts& parts)
     : config_(config),
       parts_(parts),
+      control_({parts.tree, parts.store, parts.house, parts.shelf}),
       fetcher_(FetcherOptions()),
       pool_(/*threads=*/0, "origin", kThreadsMax),
       flights_(FlightsOptions(config, parts, &fetcher_, &pool_,

@@ -13,11 +13,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "copypath/blocking_pool.h"
 #include "net/mutex.h"
+#include "origin/cache/control.h"
 #include "origin/cache/shelf.h"
 #include "origin/config/origins.h"
 #include "origin/fetch/fetcher.h"
@@ -56,6 +58,9 @@ class OriginSide {
 
   // Its part of the figures. Any thread.
   Vitals::Origins Read() const;
+  // Each origin's; and what operators do with what is here. Any thread.
+  std::vector<origin::Flights::Report> ReadOrigins() const { return flights_.ReadOrigins(); }
+  const origin::Control& control() const { return control_; }
 
  private:
   OriginSide(const Config& config, const Parts& parts);
@@ -63,6 +68,7 @@ class OriginSide {
 
   const Config& config_;
   const Parts parts_;
+  const origin::Control control_;
   origin::fetch::Fetcher fetcher_;
   copypath::BlockingPool pool_;
   origin::Flights flights_;

@@ -81,6 +81,8 @@ class Server {
   session::ConnectionCounters* counters() { return &counters_; }
   const session::SessionLimits* limits() const { return &limits_; }
 
+  // Where objects come from, and what is here of them; null: nowhere. Any thread, as Read().
+  OriginSide* origins() { return storage_->origins(); }
   // The state of everything, now. Any thread, from Start() to the destructor; takes no lane's time.
   Vitals Read() const;
 

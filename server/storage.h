@@ -47,6 +47,7 @@ class Storage {
   const storage::Tree& tree() const { return tree_; }
   storage::StatCache* index() { return &index_; }
   storage::Store* store() { return store_.get(); }
+  OriginSide* origins() { return origins_.get(); }  // null: there are none
 
   // Its part of the figures. Any thread.
   void Read(Vitals* vitals) const;

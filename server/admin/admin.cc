@@ -1,5 +1,5 @@
-// Routes the paths of --admin_listen to their pages. It is read-only: no request changes anything
-// in the server.
+// Routes the paths of --admin_listen to their pages. Nothing in the server is changed by it, but
+// what is here of origins (cache_pages.h).
 #include "server/admin/admin.h"
 
 #include <gflags/gflags.h>
@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "net/clock.h"
 #include "net/mutex.h"
+#include "server/admin/cache_pages.h"
 #include "server/admin/disk_watch.h"
 #include "server/admin/history.h"
 #include "server/admin/http_server.h"
@@ -89,8 +90,11 @@ class AdminServer : public Admin {
   void Drain() override { state_.store(State::kDraining); }
   void Leave() override {
     Drain();
-    const net::MutexLock lock(&mutex_);
-    server_ = nullptr;
+    {
+      const net::MutexLock lock(&mutex_);
+      server_ = nullptr;
+    }
+    const net::MutexLock lock(&work_mutex_);  // whoever is at work has come to its end
   }
   const std::string& url() const override { return url_; }
 
@@ -132,8 +136,8 @@ class AdminServer : public Admin {
   // What is answered whatever hangs: nothing here asks another thread, or takes a lock that is held
   // for longer than it takes to copy a sentence.
   std::optional<HttpAnswer> Quick(const HttpRequest& request) const {
-    if (request.path == "/healthz") return HttpAnswer{.body = "alive\n"};
-    if (request.path == "/readyz") {
+    if (!request.post && request.path == "/healthz") return HttpAnswer{.body = "alive\n"};
+    if (!request.post && request.path == "/readyz") {
       switch (state_.load()) {
         case State::kStarting:
           return HttpAnswer{.status = 503, .body = "starting\n"};
@@ -152,6 +156,11 @@ class AdminServer : public Admin {
       if (!stuck_.empty()) return HttpAnswer{.status = 503, .body = stuck_ + "\n"};
       return HttpAnswer{.body = "ready\n"};
     }
+    if (IsCachePage(request)) return RefuseCachePage(request);
+    if (request.post) {
+      return HttpAnswer{
+          .status = 405, .body = "only GET and HEAD\n", .headers = "Allow: GET, HEAD\r\n"};
+    }
     for (const char* page : {"/", "/metrics", "/stats", "/connz", "/flagz"}) {
       if (request.path == page) return std::nullopt;
     }
@@ -166,12 +175,24 @@ class AdminServer : public Admin {
     }
     if (request.path == "/flagz") return {.body = FlagsText()};
     if (request.path == "/connz") return Connections(request);
+    if (IsCachePage(request)) return OfCache(request);
     const std::optional<Vitals> vitals = Read();
     if (!vitals.has_value()) return NoServer();
     if (request.path == "/metrics") {
       return {.type = "text/plain; version=0.0.4; charset=utf-8", .body = ToPrometheus(*vitals)};
     }
     return {.type = "application/json", .body = ToJson(*vitals, history_.points())};
+  }
+
+  // What waits for the disk keeps the server, but not the others who look at it.
+  HttpAnswer OfCache(const HttpRequest& request) {
+    const net::MutexLock work(&work_mutex_);
+    Server* server = nullptr;
+    {
+      const net::MutexLock lock(&mutex_);
+      server = server_;
+    }
+    return server == nullptr ? NoServer() : CachePage(request, server->origins());
   }
 
   HttpAnswer Connections(const HttpRequest& request) {
@@ -196,6 +217,7 @@ class AdminServer : public Admin {
   std::atomic<int64_t> sampled_ns_{net::NowNs()};  // when the sampler began its last round
   mutable net::Mutex stuck_mutex_;
   std::string stuck_ GUARDED_BY(stuck_mutex_);  // as the sampler last saw it; empty: all goes round
+  net::Mutex work_mutex_;  // held while something waits for the disk; before mutex_
   net::Mutex mutex_;
   Server* server_ GUARDED_BY(mutex_) = nullptr;
   std::unique_ptr<DiskWatch> disk_ GUARDED_BY(mutex_);  // null: nobody has looked yet

@@ -9,11 +9,13 @@
 //   /          the status page          /metrics   Prometheus            /stats   JSON
 //   /healthz   200 while it is alive    /readyz    200 while it serves and all its threads go on,
 //   else 503 /flagz     the flags                /connz     the connections, ?n= of them
+//   /origins   where objects come from  /cache     what is here of them, and what may be done with
+//   it (cache_pages.h)
 //
-// Read only, and on threads of its own: nothing here is asked of a lane. No access control of its
-// own: a Unix socket has its file's, and TCP is bound to loopback alone (server/flags/config.cc),
-// and answers to names of loopback. What a visitor can cost is bounded (http_server.h); /healthz
-// and /readyz are answered while pages hang.
+// All but /cache/ is read only, and on threads of its own: nothing is asked of a lane. No access
+// control of its own: a Unix socket has its file's, and TCP is bound to loopback alone
+// (server/flags/config.cc), and answers to names of loopback. What a visitor can cost is bounded
+// (http_server.h); /healthz and /readyz are answered while pages hang.
 #pragma once
 
 #include <memory>

@@ -4,13 +4,38 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
 namespace objmapper::server {
 
 using protocol::http::Refusal;
+
+namespace {
+
+std::optional<std::string> Decoded(absl::string_view text) {
+  std::string bytes;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      bytes.push_back(text[i]);
+      continue;
+    }
+    const absl::string_view digits = text.substr(i + 1, 2);
+    uint32_t byte = 0;
+    if (digits.size() != 2 || !absl::c_all_of(digits, absl::ascii_isxdigit) ||
+        !absl::SimpleHexAtoi(digits, &byte))
+      return std::nullopt;
+    bytes.push_back(static_cast<char>(byte));
+    i += 2;
+  }
+  return bytes;
+}
+
+}  // namespace
 
 std::optional<std::string> HttpRequest::Parameter(absl::string_view name) const {
   for (absl::string_view part : absl::StrSplit(query, '&')) {
@@ -21,15 +46,31 @@ std::optional<std::string> HttpRequest::Parameter(absl::string_view name) const 
   return std::nullopt;
 }
 
+std::optional<std::vector<std::string>> HttpRequest::Parameters(absl::string_view name) const {
+  std::vector<std::string> values;
+  for (absl::string_view part : absl::StrSplit(query, '&')) {
+    const std::pair<absl::string_view, absl::string_view> pair =
+        absl::StrSplit(part, absl::MaxSplits('=', 1));
+    if (pair.first != name) continue;
+    std::optional<std::string> value = Decoded(pair.second);
+    if (!value.has_value()) return std::nullopt;
+    values.push_back(*std::move(value));
+  }
+  return values;
+}
+
 Refusal ReadRequest(const protocol::http::Head& head, HttpRequest* request) {
   request->head = head.method == "HEAD";
-  if (head.method != "GET" && !request->head) return {405, "only GET and HEAD are supported"};
+  request->post = head.method == "POST";
+  if (head.method != "GET" && !request->head && !request->post)
+    return {405, "only GET, HEAD and POST are supported"};
   if (head.has_body()) return {413, "a request must not have a body"};
   // "GET http://elsewhere/" would say another host than Host does.
   if (!absl::StartsWith(head.target, "/"))
     return {400, "the target must be a path of this server, such as /metrics"};
   const std::pair<absl::string_view, absl::string_view> target =
       absl::StrSplit(head.target, absl::MaxSplits('?', 1));
+  request->may_change = !head.Find(kChangeHeader).empty();
   request->path = std::string(target.first);
   request->query = std::string(target.second);
   request->host = std::string(head.host);

@@ -37,7 +37,7 @@ HttpAnswer Text(int status, absl::string_view text) {
   HttpAnswer answer;
   answer.status = status;
   answer.body = absl::StrCat(text, "\n");
-  if (status == 405) answer.headers = "Allow: GET, HEAD\r\n";
+  if (status == 405) answer.headers = "Allow: GET, HEAD, POST\r\n";
   if (status == 503) answer.headers = "Retry-After: 1\r\n";
   return answer;
 }

@@ -164,6 +164,8 @@ TEST_P(HostileDoorTest, RequestsThatMakeNoSense) {
       {absl::StrCat("GET /", std::string(kHeadBytesMax, 'x'), " HTTP/1.1\r\n", host, "\r\n"), 414},
       {"POST /metrics HTTP/1.1\r\n" + host + "\r\n", 405},
       {"DELETE / HTTP/1.1\r\n" + host + "\r\n", 405},
+      {"POST /cache/evict?uri=a HTTP/1.1\r\n" + host + "\r\n", 403},
+      {"POST /healthz HTTP/1.1\r\n" + host + "Objmapper-Change: yes\r\n\r\n", 405},
       {"CONNECT localhost:22 HTTP/1.1\r\n" + host + "\r\n", 405},
       {"GET / HTTP/1.1\r\n" + host + "Content-Length: 18446744073709551615\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\n" + host + "Content-Length: -1\r\n\r\n", 400},
@@ -354,8 +356,8 @@ TEST_P(HostileDoorTest, NamesOfStrangers) {
     return Ask(server, absl::StrCat("GET ", page, " HTTP/1.1\r\nHost: ", host,
                                     "\r\nConnection: close\r\n\r\n"));
   };
-  for (const char* page :
-       {"/", "/metrics", "/stats", "/connz", "/flagz", "/healthz", "/readyz", "/nothing"}) {
+  for (const char* page : {"/", "/metrics", "/stats", "/connz", "/flagz", "/healthz", "/readyz",
+                           "/nothing", "/origins", "/cache?uri=a", "/cache/evict?uri=a"}) {
     for (const char* host : {"evil.example", "evil.example:80", "localhost.evil.example",
                              "127.0.0.1.evil.example", "[::2]", "0.0.0.0", "node2.example"}) {
       const std::string answer = with_host(host, page);
