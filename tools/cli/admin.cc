@@ -1,6 +1,6 @@
-// One HTTP/1.0 GET of the operators' address; the answer ends when the server closes, and its size
-// is limited. A figure that is missing in /stats is an error that names it, since the server may be
-// of another version.
+// One HTTP/1.0 request to the operators' address; the answer ends when the server closes, and its
+// size is limited. A figure that is missing in /stats is an error that names it, since the server
+// may be of another version.
 #include "tools/cli/admin.h"
 
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include <exception>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -62,7 +63,7 @@ absl::StatusOr<std::string> ReadToEnd(int fd, const std::string& url, absl::Dura
 }
 
 // "HTTP/1.1 200 OK", headers, body.
-absl::StatusOr<std::string> BodyOf(const std::string& answer, const std::string& url) {
+absl::StatusOr<AdminAnswer> Parse(const std::string& answer, const std::string& url) {
   const size_t head_end = answer.find("\r\n\r\n");
   int status = 0;
   if (head_end == std::string::npos || !absl::StartsWith(answer, "HTTP/1.") || answer.size() < 12 ||
@@ -79,12 +80,7 @@ absl::StatusOr<std::string> BodyOf(const std::string& answer, const std::string&
     const std::string value = head.substr(begin, head.find("\r\n", begin) - begin);
     if (!absl::SimpleAtoi(value, &length) || body.size() != length) return Lost(url, "it was cut");
   }
-  if (status == 200) return body;
-  absl::StripAsciiWhitespace(&body);
-  // The sockets that serve objects speak HTTP too.
-  const char* const hint = status == 404 ? " (is this the address of --admin_listen?)" : "";
-  return absl::FailedPreconditionError(
-      absl::StrCat(url, " answered ", status, ": ", body.substr(0, 200), hint));
+  return AdminAnswer{status, std::move(body)};
 }
 
 // ---- /stats as text ----
@@ -183,20 +179,39 @@ std::string Totals(const Json& stats) {
 
 }  // namespace
 
-absl::StatusOr<std::string> FetchFromAdmin(const std::string& url, const std::string& path,
-                                           absl::Duration timeout) {
+absl::StatusOr<AdminAnswer> AskAdmin(const std::string& url, absl::string_view method,
+                                     absl::string_view target, absl::Duration timeout) {
   absl::StatusOr<net::Address> address = net::ParseUrl(url);
   if (!address.ok()) return address.status();
   absl::StatusOr<net::UniqueFd> socket = net::Dial(*address, timeout);
   if (!socket.ok()) return socket.status();
-  const std::string request = absl::StrCat("GET ", path, " HTTP/1.0\r\nHost: localhost\r\n\r\n");
+  // Of which a browser's forms can send none (server/admin/http_request.h).
+  const char* const change = method == "POST" ? "Objmapper-Change: yes\r\n" : "";
+  const std::string request =
+      absl::StrCat(method, " ", target, " HTTP/1.0\r\nHost: localhost\r\n", change, "\r\n");
   const ssize_t sent = send(socket->get(), request.data(), request.size(), MSG_NOSIGNAL);
   if (sent != static_cast<ssize_t>(request.size())) {
     return client::ConnectionError(net::ErrnoToStatus(errno, absl::StrCat("write to ", url)));
   }
   absl::StatusOr<std::string> answer = ReadToEnd(socket->get(), url, timeout);
   if (!answer.ok()) return answer.status();
-  return BodyOf(*answer, url);
+  return Parse(*answer, url);
+}
+
+absl::Status RefusedByAdmin(const std::string& url, const AdminAnswer& answer) {
+  const absl::string_view said = absl::StripAsciiWhitespace(answer.body);
+  // The sockets that serve objects speak HTTP too.
+  const char* const hint = answer.status == 404 ? " (is this the address of --admin_listen?)" : "";
+  return absl::FailedPreconditionError(
+      absl::StrCat(url, " answered ", answer.status, ": ", said.substr(0, 200), hint));
+}
+
+absl::StatusOr<std::string> FetchFromAdmin(const std::string& url, const std::string& path,
+                                           absl::Duration timeout) {
+  absl::StatusOr<AdminAnswer> answer = AskAdmin(url, "GET", path, timeout);
+  if (!answer.ok()) return answer.status();
+  if (answer->status != 200) return RefusedByAdmin(url, *answer);
+  return std::move(answer->body);
 }
 
 std::string DefaultAdmin() {

@@ -10,10 +10,21 @@
 
 namespace objmapper::tools {
 
-// The body of `GET path`. url: as net::ParseUrl().
-// Errors: INVALID_ARGUMENT (the URL); as net::Dial(); FAILED_PRECONDITION when the server answers
-// otherwise than with 200; and the connection's (client/error.h): DEADLINE_EXCEEDED when nothing
-// comes for `timeout`, DATA_LOSS when what comes is no HTTP answer, or not whole.
+struct AdminAnswer {
+  int status = 0;
+  std::string body;
+};
+// What is answered to `method target`, whatever its status; to POST with the header that a change
+// needs. url: as net::ParseUrl().
+// Errors: INVALID_ARGUMENT (the URL); as net::Dial(); and the connection's (client/error.h):
+// DEADLINE_EXCEEDED when nothing comes for `timeout`, DATA_LOSS when what comes is no HTTP answer,
+// or not whole.
+absl::StatusOr<AdminAnswer> AskAdmin(const std::string& url, absl::string_view method,
+                                     absl::string_view target, absl::Duration timeout);
+// An answer that is no 200 as an error: FAILED_PRECONDITION.
+absl::Status RefusedByAdmin(const std::string& url, const AdminAnswer& answer);
+
+// The body of `GET path`. Errors as AskAdmin() and RefusedByAdmin().
 absl::StatusOr<std::string> FetchFromAdmin(const std::string& url, const std::string& path,
                                            absl::Duration timeout);
 

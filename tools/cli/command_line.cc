@@ -22,6 +22,7 @@
 #include "text/duration.h"
 #include "tools/cli/admin.h"
 #include "tools/cli/commands.h"
+#include "tools/cli/operands.h"
 #include "tools/cli/range_text.h"
 
 DEFINE_string(
@@ -44,7 +45,10 @@ DEFINE_bool(fd, false, "send the file's descriptor instead of its bytes");
 DEFINE_bool(if_absent, false, "store only what is not there yet");
 DEFINE_string(if_match, "", "only if the object is the version of this ETAG");
 DEFINE_string(if_none_match, "", "only if the object is another version than that of this ETAG");
-DEFINE_bool(force, false, "copy what is the same already, too");
+DEFINE_bool(force, false, "copy what is the same already, or evict what is pinned, too");
+DEFINE_bool(here, false, "what is on the server's disk; nothing is fetched");
+DEFINE_string(prefix, "", "all objects whose URIs begin with this");
+DEFINE_string(list, "", "a file with a URI on each line, or - for standard input");
 DEFINE_bool(dry_run, false, "print what would be done, and do nothing");
 DEFINE_bool(l, false, "size and time too");
 DEFINE_bool(d, false, "one level: names with a further / are shown as one line");
@@ -59,6 +63,8 @@ namespace {
 using Command = CommandLine::Command;
 
 constexpr int kPings = 5;
+// How long warm waits for one object, which comes when all of it is there.
+constexpr absl::Duration kObjectPatience = absl::Hours(1);
 constexpr int kJobsMax = 256;  // threads and connections, each
 
 struct CommandEntry {
@@ -78,17 +84,18 @@ constexpr CommandEntry kCommands[] = {
     {"ls", Command::kLs, RunLs, "server server_user token_file l d timeout retry json"},
     {"cp", Command::kCp, RunCp,
      "server server_user token_file r ttl fd force mode jobs verbose timeout retry json"},
-    {"stat", Command::kStat, RunStat, "server server_user token_file timeout retry json"},
+    {"stat", Command::kStat, RunStat,
+     "server server_user token_file admin here timeout retry json"},
     {"ping", Command::kPing, RunPing, "server server_user token_file n timeout json"},
     {"stats", Command::kStats, RunStats, "admin timeout json"},
     {"top", Command::kTop, RunTop, "admin n timeout"},
+    {"warm", Command::kWarm, RunWarm,
+     "server server_user token_file prefix list jobs verbose timeout retry json"},
+    {"pin", Command::kPin, RunPin, "admin verbose timeout json"},
+    {"unpin", Command::kUnpin, RunUnpin, "admin verbose timeout json"},
+    {"evict", Command::kEvict, RunEvict, "admin force verbose timeout json"},
+    {"origins", Command::kOrigins, RunOrigins, "admin timeout json"},
 };
-
-// The parts of a sentence.
-template <typename... Parts>
-absl::Status Usage(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts..., " (see: objmapper help)"));
-}
 
 const CommandEntry* FindCommand(absl::string_view name) {
   for (const CommandEntry& entry : kCommands) {
@@ -224,13 +231,6 @@ absl::StatusOr<protocol::Mode> ReadMode(const std::string& text, bool is_unix) {
   return Usage("--mode=fdpass: descriptors pass only through Unix sockets; use copy or splice");
 }
 
-absl::Status CheckUri(const std::string& uri) {
-  if (uri.empty()) return Usage("a URI must not be empty");
-  if (uri.size() <= protocol::kUriBytesMax) return absl::OkStatus();
-  return Usage("a URI has at most ", protocol::kUriBytesMax, " bytes; ", uri.substr(0, 40),
-               "... has ", uri.size());
-}
-
 // Whose server it may be. The default address is in a folder where others may listen too, such as
 // /tmp: there it is to be the caller's own server, or root's (systemd's sockets are), unless
 // somebody says otherwise.
@@ -288,6 +288,31 @@ absl::Status ReadConditions(CommandLine* line) {
   return absl::OkStatus();
 }
 
+// Whether the command asks the operators' address alone.
+bool AsksOperators(Command command) {
+  switch (command) {
+    case Command::kStats:
+    case Command::kTop:
+    case Command::kPin:
+    case Command::kUnpin:
+    case Command::kEvict:
+    case Command::kOrigins:
+      return true;
+    default:
+      return false;
+  }
+}
+
+absl::Status ReadAdmin(CommandLine* line) {
+  line->admin_given = !FLAGS_admin.empty();
+  line->here = FLAGS_here;
+  line->admin = line->admin_given ? FLAGS_admin : DefaultAdmin();
+  if (!line->admin.empty() || !(AsksOperators(line->command) || line->here))
+    return absl::OkStatus();
+  return Usage(
+      "the address of --admin_listen is unknown: give it with --admin=URL or $OBJMAPPER_ADMIN");
+}
+
 // The flags have been set; reads them into `line`.
 absl::Status ReadFlags(CommandLine* line) {
   line->server = FLAGS_server.empty() ? DefaultServer() : FLAGS_server;
@@ -299,18 +324,17 @@ absl::Status ReadFlags(CommandLine* line) {
   line->retry = FLAGS_retry;
   absl::Status timeout = ReadDuration("timeout", FLAGS_timeout, &line->timeout);
   if (!timeout.ok()) return timeout;
+  const bool waits_long =
+      line->command == Command::kWarm && gflags::GetCommandLineFlagInfoOrDie("timeout").is_default;
+  line->answer_timeout = waits_long ? kObjectPatience : line->timeout;
   if (line->command == Command::kPing || line->command == Command::kTop) {
     const bool given = !gflags::GetCommandLineFlagInfoOrDie("n").is_default;
     if (given && FLAGS_n < 1) return Usage("-n ", FLAGS_n, ": expected 1 or more");
     line->count = given ? FLAGS_n : line->command == Command::kPing ? kPings : 0;
   }
-  if (line->command == Command::kStats || line->command == Command::kTop) {
-    line->admin = FLAGS_admin.empty() ? DefaultAdmin() : FLAGS_admin;
-    if (line->admin.empty()) {
-      return Usage(
-          "the address of --admin_listen is unknown: give it with --admin=URL or $OBJMAPPER_ADMIN");
-    }
-  }
+  if (absl::Status read = ReadAdmin(line); !read.ok()) return read;
+  if (!gflags::GetCommandLineFlagInfoOrDie("prefix").is_default) line->prefix = FLAGS_prefix;
+  if (!gflags::GetCommandLineFlagInfoOrDie("list").is_default) line->list = FLAGS_list;
   line->recursive = FLAGS_r;
   line->dry_run = FLAGS_dry_run;
   line->force = FLAGS_force;
@@ -325,8 +349,7 @@ absl::Status ReadFlags(CommandLine* line) {
   const bool is_udp = absl::StartsWith(line->server, "udp:");
   const bool is_unix = !is_udp && !absl::StartsWith(line->server, "tcp:");
   const bool goes_by_udp = line->command == Command::kGet || line->command == Command::kStat;
-  const bool asks_objects = line->command != Command::kStats && line->command != Command::kTop;
-  if (is_udp && asks_objects && !goes_by_udp) {
+  if (is_udp && !AsksOperators(line->command) && !goes_by_udp) {
     return Usage("--server=", line->server, ": UDP carries only get and stat");
   }
   // An empty --token_file means none, whatever the environment says.
@@ -355,43 +378,6 @@ absl::Status ReadFlags(CommandLine* line) {
   return absl::OkStatus();
 }
 
-// The arguments that are no flags, as the command wants them.
-absl::Status ReadOperands(const CommandEntry& entry, CommandLine* line) {
-  std::vector<std::string>& given = line->uris;
-  switch (line->command) {
-    case Command::kPut:
-      line->operands.swap(given);
-      // A file and the URI.
-      if (!line->if_match.empty() && line->operands.size() > 2)
-        return Usage("an ETAG is the version of one object, but several files were given");
-      if (!line->operands.empty()) return absl::OkStatus();
-      return Usage("objmapper put needs a file, a folder (with -r), or - for standard input");
-    case Command::kCp:
-      line->operands.swap(given);
-      if (line->operands.size() == 2) return absl::OkStatus();
-      return Usage("objmapper cp needs two places, of which one begins with obj:, but was given ",
-                   line->operands.size());
-    case Command::kLs:
-      if (given.empty()) given.emplace_back();
-      if (given.size() > 1)
-        return Usage("objmapper ls takes one prefix, but was given ", given.size());
-      return given[0].empty() ? absl::OkStatus() : CheckUri(given[0]);
-    case Command::kGet:
-    case Command::kStat:
-    case Command::kRm:
-      if (given.empty()) return Usage("objmapper ", entry.name, " needs a URI");
-      for (const std::string& uri : given) {
-        if (absl::Status status = CheckUri(uri); !status.ok()) return status;
-      }
-      if (given.size() > 1 && !(line->if_match.empty() && line->if_none_match.empty()))
-        return Usage("an ETAG is the version of one object, but ", given.size(), " were given");
-      return absl::OkStatus();
-    default:
-      if (given.empty()) return absl::OkStatus();
-      return Usage("objmapper ", entry.name, " takes no URI, but was given ", given[0]);
-  }
-}
-
 }  // namespace
 
 std::string DefaultServer(absl::string_view unit_socket) {
@@ -409,7 +395,9 @@ std::string DefaultServer(absl::string_view unit_socket) {
 absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> arguments) {
   CommandLine line;
   if (arguments.empty())
-    return Usage("no command: objmapper get, put, rm, ls, cp, stat, ping, stats or top");
+    return Usage(
+        "no command: objmapper get, put, rm, ls, cp, stat, ping, stats, top, warm, pin, unpin, "
+        "evict or origins");
   if (const std::optional<Command> command = HelpOrVersion(arguments[0])) {
     line.command = *command;
     if (*command == Command::kVersion || arguments.size() == 1) return line;
@@ -441,7 +429,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<const char* const> argum
     }
   }
   if (absl::Status status = ReadFlags(&line); !status.ok()) return status;
-  if (absl::Status status = ReadOperands(*entry, &line); !status.ok()) return status;
+  if (absl::Status status = ReadOperands(entry->name, &line); !status.ok()) return status;
   return line;
 }
 

@@ -29,7 +29,12 @@ struct CommandLine {
     kStat,
     kPing,
     kStats,
-    kTop
+    kTop,
+    kWarm,
+    kPin,
+    kUnpin,
+    kEvict,
+    kOrigins
   };
   Command command = Command::kHelp;
   ExitCode (*run)(const CommandLine& line) = nullptr;  // the command; not of kHelp and kVersion
@@ -40,33 +45,41 @@ struct CommandLine {
   std::vector<uid_t> server_uids;  // whose it may be, as client::Options has it
   // Says who asks; at most one of them is not empty, and of the file nothing has been read.
   std::string token, token_file;
-  absl::Duration timeout;  // for connecting and for each wait
-  bool retry = true;       // ask again what was UNAVAILABLE, within `timeout`
+  absl::Duration timeout;  // for connecting and for each wait, but
+  // for that of an answer. kWarm: it may come when the object has come from its origin.
+  absl::Duration answer_timeout;
+  bool retry = true;  // ask again what was UNAVAILABLE, within `timeout`
   bool json = false;
-  bool verbose = false;  // kGet, kPut, kRm, kCp: a line for each object that is done
-  // kGet, kStat, kRm: one or more; kLs: one prefix, may be empty. Each can be sent.
+  bool verbose = false;  // a line for each object that is done
+  // kGet, kStat, kRm, kPin, kUnpin, kEvict: one or more; kLs: one prefix, may be empty; kWarm: one
+  // or more, unless there is a prefix or a list. Each can be sent.
   std::vector<std::string> uris;
+  std::optional<std::string> prefix;  // kWarm: of URIs, may be empty
+  std::optional<std::string> list;    // kWarm: a file with a URI on each line; "-": standard input
   // kPut: one or more; kCp: two; files and URIs, not checked yet
   std::vector<std::string> operands;
   bool recursive = false;                         // kPut, kRm, kCp
   absl::Duration ttl = absl::InfiniteDuration();  // kPut, kCp
-  int jobs = 1;                                   // kPut, kRm, kCp: connections, 1 or more
+  int jobs = 1;                                   // kPut, kRm, kCp, kWarm: connections, 1 or more
   bool as_fd = false;      // kPut, kCp: the descriptor is sent, not the bytes
   bool if_absent = false;  // kPut: only what is not there
   // kPut, kRm: only in place of the version of this etag; of one object; empty: of any
   std::string if_match;
-  std::string if_none_match;                    // kGet: only if it is not the version of this etag
-  bool dry_run = false;                         // kRm
-  bool force = false;                           // kCp: what is the same already too
-  bool long_form = false;                       // kLs
-  bool one_level = false;                       // kLs
+  std::string if_none_match;  // kGet: only if it is not the version of this etag
+  bool dry_run = false;       // kRm
+  bool force = false;         // kCp: what is the same already too; kEvict: what is pinned too
+  bool here = false;          // kStat: what is here is told, and nothing is fetched for that
+  bool long_form = false;     // kLs
+  bool one_level = false;     // kLs
   protocol::Mode mode = protocol::Mode::kCopy;  // kGet, kCp
   std::optional<client::Range> range;           // kGet
   std::optional<uint64_t> last;                 // kGet: the last bytes, in place of `range`
   std::string output = "-";                     // kGet: a file, a folder, or "-" for stdout
   bool output_given = false;  // kGet: somebody said so; else no terminal gets what is no text
   int count = 0;              // kPing: 1 or more; kTop: 0 is for ever
-  std::string admin;          // kStats, kTop: a URL; not checked yet
+  // A URL; not checked yet. kStat: empty: nobody knows one, and it is not asked.
+  std::string admin;
+  bool admin_given = false;  // somebody said so, on the command line
 };
 
 // Whether what is the same on both sides is not to be copied (tools/cli/same.h): by cp -r, unless

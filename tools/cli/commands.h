@@ -20,6 +20,14 @@ ExitCode RunStat(const CommandLine& line);
 ExitCode RunPing(const CommandLine& line);
 ExitCode RunStats(const CommandLine& line);
 ExitCode RunTop(const CommandLine& line);
+ExitCode RunWarm(const CommandLine& line);
+ExitCode RunPin(const CommandLine& line);
+ExitCode RunUnpin(const CommandLine& line);
+ExitCode RunEvict(const CommandLine& line);
+ExitCode RunOrigins(const CommandLine& line);
+
+// For an error of AskAdmin() and what is made of it.
+ExitCode AdminExitCodeOf(const absl::Status& error);
 
 // Where each of line.uris goes: a path, or "-" for stdout. In a folder an object is named by the
 // last part of its URI.

@@ -26,7 +26,7 @@ client::RetryPolicy RetryPolicyOf(const CommandLine& line) {
 absl::StatusOr<client::Client> Connect(const CommandLine& line) {
   client::Options options;
   options.connect_timeout = line.timeout;
-  options.request_timeout = line.timeout;
+  options.request_timeout = line.answer_timeout;
   options.server_uids = line.server_uids;
   options.token = line.token;
   if (!line.token_file.empty()) {

@@ -22,6 +22,8 @@
 #include "net/standard_streams.h"
 #include "protocol/mode.h"
 #include "text/printable.h"
+#include "tools/cli/admin.h"
+#include "tools/cli/cache_door.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/connect.h"
 #include "tools/cli/json.h"
@@ -187,10 +189,14 @@ void PrintGot(const CommandLine& line, const std::string& uri, const std::string
   PrintLine(json.ToString());
 }
 
+std::string SizeText(uint64_t size) {
+  return absl::StrCat(size, " bytes",
+                      size < 1024 ? "" : absl::StrCat(" (", FormatBytes(size), ")"));
+}
+
 void PrintForPeople(const std::string& uri, const client::ObjectInfo& info) {
   PrintLine(uri);
-  PrintLine(absl::StrCat("  size      ", info.size, " bytes",
-                         info.size < 1024 ? "" : absl::StrCat(" (", FormatBytes(info.size), ")")));
+  PrintLine(absl::StrCat("  size      ", SizeText(info.size)));
   if (info.mtime_s.has_value()) PrintLine(absl::StrCat("  modified  ", FormatMtime(*info.mtime_s)));
   if (info.ttl_s.has_value()) {
     PrintLine(absl::StrCat("  expires   in ", absl::FormatDuration(absl::Seconds(*info.ttl_s))));
@@ -202,13 +208,85 @@ void PrintForPeople(const std::string& uri, const client::ObjectInfo& info) {
   if (info.backend.has_value()) PrintLine(absl::StrCat("  tier      ", TierName(*info.backend)));
 }
 
-void PrintStat(const CommandLine& line, const std::string& uri, const client::ObjectInfo& info) {
-  if (!line.json) return PrintForPeople(uri, info);
+// Where it came from, and what of it is here.
+void PrintForPeople(const CachedObject& here) {
+  if (here.pinned) PrintLine("  pinned    yes");
+  if (here.state == "own") return;
+  PrintLine(absl::StrCat("  origin    ", here.source));
+  if (!here.etag.empty()) PrintLine(absl::StrCat("  version   ", here.etag));
+  const char* const more = here.being_fetched ? ", more is being fetched" : "";
+  PrintLine(here.state == "whole"
+                ? absl::StrCat("  here      all of it", more)
+                : absl::StrCat("  here      ", here.bytes_here, " of ", here.size, " bytes", more));
+  if (here.fetched_s.has_value())
+    PrintLine(absl::StrCat("  fetched   ", FormatMtime(*here.fetched_s)));
+  if (here.checked_s.has_value())
+    PrintLine(absl::StrCat("  checked   ", FormatMtime(*here.checked_s)));
+}
+
+void Add(const CachedObject& here, JsonLine* json) {
+  json->AddText("state", here.state);
+  json->AddNumber("bytes_here", here.bytes_here);
+  json->AddBool("pinned", here.pinned);
+  json->AddBool("being_fetched", here.being_fetched);
+  if (here.state == "own") return;
+  json->AddText("origin", here.source);
+  json->AddText("origin_etag", here.etag);
+  if (here.fetched_s.has_value()) json->AddNumber("fetched", *here.fetched_s);
+  if (here.checked_s.has_value()) json->AddNumber("checked", *here.checked_s);
+}
+
+// What the operators' address says of one object. Errors as AskCache(), and the object's own.
+absl::StatusOr<CachedObject> AskHere(const CommandLine& line, const std::string& uri) {
+  absl::StatusOr<std::vector<CachedObject>> objects =
+      AskCache({line.admin, line.timeout}, CacheAction::kLook, {uri});
+  if (!objects.ok()) return objects.status();
+  if (!objects->front().status.ok()) return objects->front().status;
+  return std::move(objects->front());
+}
+
+// info, here: null: not known.
+void PrintStat(const CommandLine& line, const std::string& uri, const client::ObjectInfo* info,
+               const CachedObject* here) {
+  if (!line.json) {
+    if (info != nullptr) {
+      PrintForPeople(uri, *info);
+    } else {
+      PrintLine(uri);
+      PrintLine(absl::StrCat("  size      ", SizeText(here->size)));
+      if (here->state == "own") PrintLine("  origin    none: it is this disk's own");
+    }
+    if (here != nullptr) PrintForPeople(*here);
+    return;
+  }
   JsonLine json;
   json.AddText("uri", uri);
   json.AddBool("ok", true);
-  AddInfo(info, &json);
+  if (info != nullptr) {
+    AddInfo(*info, &json);
+  } else {
+    json.AddNumber("size", here->size);
+  }
+  if (here != nullptr) Add(*here, &json);
   PrintLine(json.ToString());
+}
+
+// What is on the server's disk, of which the operators' address alone is asked.
+ExitCode StatHere(const CommandLine& line) {
+  ExitCode code = kExitOk;
+  for (const std::string& uri : line.uris) {
+    const absl::StatusOr<CachedObject> here = AskHere(line, uri);
+    if (here.ok()) {
+      PrintStat(line, uri, nullptr, &*here);
+      continue;
+    }
+    const ExitCode error =
+        absl::IsNotFound(here.status()) ? kExitServerSaidNo : AdminExitCodeOf(here.status());
+    ReportError(line.json, "uri", uri, here.status(), error);
+    if (code == kExitOk) code = error;
+    if (error == kExitUnreachable || error == kExitBroken) break;
+  }
+  return code;
 }
 
 // Whether several objects can be written to `place`, one behind the other: a device, /dev/stdout.
@@ -274,13 +352,25 @@ ExitCode RunGet(const CommandLine& line) {
 }
 
 ExitCode RunStat(const CommandLine& line) {
-  return ForEachUri(line, [&line](auto& client, size_t i) -> absl::Status {
+  if (line.here) return StatHere(line);
+  ExitCode code = kExitOk;
+  const ExitCode asked = ForEachUri(line, [&line, &code](auto& client, size_t i) -> absl::Status {
     const std::string& uri = line.uris[i];
     const absl::StatusOr<client::ObjectInfo> info =
         client::Retry(RetryPolicyOf(line), [&] { return client.Stat(uri); });
-    if (info.ok()) PrintStat(line, uri, *info);
-    return info.status();
+    if (!info.ok()) return info.status();
+    // Where nobody has named the address, it is as good as none if it does not answer.
+    absl::StatusOr<CachedObject> here = absl::NotFoundError("");
+    if (!line.admin.empty()) here = AskHere(line, uri);
+    PrintStat(line, uri, &*info, here.ok() ? &*here : nullptr);
+    if (line.admin_given && !here.ok() && !absl::IsNotFound(here.status())) {
+      const ExitCode error = AdminExitCodeOf(here.status());
+      ReportError(line.json, "server", line.admin, here.status(), error);
+      if (code == kExitOk) code = error;
+    }
+    return absl::OkStatus();
   });
+  return asked == kExitOk ? code : asked;
 }
 
 }  // namespace objmapper::tools

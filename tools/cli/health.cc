@@ -42,13 +42,6 @@ void Print(const CommandLine& line, const client::Client& client,
   PrintLine(json.ToString());
 }
 
-// For an error of FetchFromAdmin().
-ExitCode AdminExitCodeOf(const absl::Status& error) {
-  if (client::SourceOf(error) == client::ErrorSource::kConnection) return kExitBroken;
-  if (absl::IsInvalidArgument(error)) return kExitUsage;
-  return absl::IsFailedPrecondition(error) ? kExitServerSaidNo : kExitUnreachable;
-}
-
 // Fetches, and prints what `form` makes of it behind `before`. An error is reported.
 ExitCode Show(const CommandLine& line, absl::StatusOr<std::string> (*form)(absl::string_view),
               const char* before) {
@@ -62,6 +55,13 @@ ExitCode Show(const CommandLine& line, absl::StatusOr<std::string> (*form)(absl:
 }
 
 }  // namespace
+
+ExitCode AdminExitCodeOf(const absl::Status& error) {
+  if (client::SourceOf(error) == client::ErrorSource::kConnection || absl::IsDataLoss(error))
+    return kExitBroken;
+  if (absl::IsInvalidArgument(error)) return kExitUsage;
+  return absl::IsFailedPrecondition(error) ? kExitServerSaidNo : kExitUnreachable;
+}
 
 ExitCode RunPing(const CommandLine& line) {
   ExitCode code;

@@ -13,6 +13,10 @@ constexpr absl::string_view kOverview =
   objmapper rm URI...                       remove objects, or everything below a name (-r)
   objmapper cp [-r] FROM TO                 copy between files and objects (obj:URI)
   objmapper stat URI...                     size, time and etag, without the bytes
+  objmapper warm URI...                     have objects fetched before they are needed
+  objmapper pin URI... | unpin URI...       keep fetched objects from eviction, or no longer
+  objmapper evict URI...                    drop what was fetched of objects
+  objmapper origins                         where objects are fetched from, and what came of it
   objmapper ping [-n COUNT]                 measure round trips
   objmapper stats                           the server's figures since its start
   objmapper top                             the same, live, in a terminal
@@ -26,9 +30,10 @@ Examples:
   objmapper cp -r obj:models/ ./models
   objmapper ls -l models/
   objmapper stat models/a.bin --json
+  objmapper warm --list=uris.txt --jobs=8
   objmapper ping --server=tcp://127.0.0.1:7070
 
-Every command except stats and top takes:
+Every command except stats, top, pin, unpin, evict and origins takes:
   --server=URL    unix:/path, or just a path that begins with /, ./ or ../; unix:@name (abstract),
                   tcp://host:port, or for get and stat udp://host:port. Default:
                   $OBJMAPPER_SERVER; else /run/objmapper/objmapper.sock, where the systemd unit
@@ -62,8 +67,8 @@ Exit codes:
   3  no server there, or it accepted no new connection
   4  the connection broke, or nothing arrived for --timeout
   5  a local error: a file that cannot be read or written, no descriptors left
-With several objects the first error decides, and the others are still tried: by put, rm and cp as
-long as the server can be reached, by get and stat unless the connection is lost.
+With several objects the first error decides, and the others are still tried: by put, rm, cp and
+warm as long as the server can be reached, by get and stat unless the connection is lost.
 )";
 
 constexpr absl::string_view kGet = R"(objmapper get URI... [flags] fetches objects.
@@ -199,7 +204,72 @@ constexpr absl::string_view kStat =
     R"(objmapper stat URI... [flags] prints an object's size, time, ETAG, media type and tier, and
 when it expires.
 
+Of an object that was fetched from an origin it also prints where it came from, its version there,
+when it was fetched and checked, and whether it is pinned. That is asked at the operators' address,
+if it is known; only if --admin gives it, an error there is one of the command.
+
+  --here       Print only what is on the server's disk, and how much of an object that has been
+               fetched in part. Nothing is fetched for that: only the operators' address is asked,
+               and an object that is not there is an error.
+  --admin=URL  see objmapper help stats.
   --server=URL, --token_file=FILE, --timeout=TIME, --json: see objmapper help.
+)";
+
+constexpr absl::string_view kWarm =
+    R"(objmapper warm URI... [flags]  has objects fetched from their origin, so that they are there
+                                when somebody needs them.
+objmapper warm --list=FILE      the same of the URIs in FILE, one on each line; - is standard input.
+objmapper warm --prefix=PREFIX  the same of all objects whose URIs begin with PREFIX, as objmapper
+                                ls lists them: objects that are not there yet are not listed, so
+                                this only has those checked that are.
+
+Over a Unix socket each object is asked for as an open file, which is closed at once: nothing is
+copied. Over tcp:// there are only copies: all bytes of all objects come through the connection and
+are dropped.
+
+  --jobs=N     Ask for at most N objects at a time, each on a connection of its own. Default: 4.
+  --timeout=TIME  maximum wait for an object, which comes when all of it is there. Default: 1h, and
+               30s for a connection and for retries (see objmapper help).
+  -v           Print a line for each object.
+  --server=URL, --token_file=FILE, --retry, --json: see objmapper help.
+
+On a terminal objects, bytes, rate and remaining time are shown if it takes a moment; a line at the
+end says how much it was. Failures are listed, and the rest is still done. When it is interrupted
+(Ctrl-C), the server completes what it is fetching.
+)";
+
+constexpr absl::string_view kPin =
+    R"(objmapper pin URI... [flags] keeps objects from being evicted when the disk is full, also over
+restarts and when they are replaced by newer versions.
+objmapper unpin URI... [flags] ends that.
+
+An object has to be on the server's disk already, at least in part: see objmapper help warm.
+
+  -v           Print a line for each object.
+  --admin=URL, --timeout=TIME: see objmapper help stats; --json: see objmapper help.
+)";
+
+constexpr absl::string_view kEvict =
+    R"(objmapper evict URI... [flags] removes from the server's disk what was fetched of objects.
+Their origin keeps them, and they are fetched again when somebody asks for them. Descriptors and
+mappings of them stay valid.
+
+Only what was fetched is removed: an object that did not come from an origin is an error, as are one
+that is pinned and one that is being fetched.
+
+  --force      Pinned ones, too.
+  -v           Print a line for each object, with the bytes that became free.
+  --admin=URL, --timeout=TIME: see objmapper help stats; --json: see objmapper help.
+)";
+
+constexpr absl::string_view kOrigins =
+    R"(objmapper origins [flags] prints a line for each origin of the server: whether the last fetch
+went well, requests for objects that were not there, objects fetched, objects that the origin does
+not have, failed fetches, bytes; and the origin as --origins_file has it. Below it: which keys are
+used, and the last trouble.
+
+  --json       One JSON object per line for each origin.
+  --admin=URL, --timeout=TIME: see objmapper help stats.
 )";
 
 constexpr absl::string_view kPing =
@@ -231,6 +301,10 @@ absl::string_view HelpText(absl::string_view topic) {
   if (topic == "cp") return kCp;
   if (topic == "stat") return kStat;
   if (topic == "ping") return kPing;
+  if (topic == "warm") return kWarm;
+  if (topic == "pin" || topic == "unpin") return kPin;
+  if (topic == "evict") return kEvict;
+  if (topic == "origins") return kOrigins;
   if (topic == "stats" || topic == "top") return kStats;
   return kOverview;
 }

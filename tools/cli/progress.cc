@@ -48,6 +48,42 @@ size_t Columns(FILE* out) {
   return size.ws_col;
 }
 
+double Rate(uint64_t done, absl::Duration elapsed) {
+  const double seconds = absl::ToDoubleSeconds(elapsed);
+  return seconds > 0 ? static_cast<double>(done) / seconds : 0;
+}
+
+absl::Duration Left(uint64_t done, uint64_t total, absl::Duration elapsed) {
+  if (done >= total) return absl::ZeroDuration();
+  const double rate = Rate(done, elapsed);
+  return rate > 0 ? absl::Seconds(static_cast<double>(total - done) / rate)
+                  : absl::InfiniteDuration();
+}
+
+// Name, percent and bar before `tail`.
+std::string Line(absl::string_view name, uint64_t done, uint64_t total, const std::string& tail,
+                 size_t columns) {
+  const double fraction =
+      total == 0 ? 1.0 : std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
+  const std::string percent = absl::StrFormat("%3d%%", static_cast<int>(fraction * 100));
+  // What remains beside the numbers is the name's first, then the bar's.
+  const size_t fixed = percent.size() + tail.size() + 2;
+  const size_t room = columns > fixed ? columns - fixed : 0;
+  std::string shown = text::Printable(name);
+  const size_t name_room =
+      room > kNameColumnsMin + kBarColumnsMin + 2 ? room - kBarColumnsMin - 2 : room;
+  shown.resize(Cut(shown, name_room).size());
+  std::string line = absl::StrCat(shown, shown.empty() ? "" : " ", percent, " ");
+  const size_t bar_room =
+      columns > line.size() + tail.size() ? columns - line.size() - tail.size() : 0;
+  if (bar_room > kBarColumnsMin) {
+    absl::StrAppend(&line, Bar(fraction, std::min(bar_room - 1, kBarColumnsMax)), " ");
+  }
+  line.append(tail);
+  line.resize(Cut(line, columns).size());
+  return line;
+}
+
 }  // namespace
 
 std::string FormatBytes(uint64_t bytes) {
@@ -77,34 +113,18 @@ std::string FormatMtime(int64_t mtime_s) {
 
 std::string FormatProgress(absl::string_view name, uint64_t done, uint64_t total,
                            absl::Duration elapsed, size_t columns) {
-  const double fraction =
-      total == 0 ? 1.0 : std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
-  const double seconds = absl::ToDoubleSeconds(elapsed);
-  const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
-  const absl::Duration left = done >= total ? absl::ZeroDuration()
-                              : rate > 0 ? absl::Seconds(static_cast<double>(total - done) / rate)
-                                         : absl::InfiniteDuration();
-  const std::string percent = absl::StrFormat("%3d%%", static_cast<int>(fraction * 100));
-  const std::string tail =
-      absl::StrCat(FormatBytes(done), " of ", FormatBytes(total), "  ",
-                   FormatBytes(static_cast<uint64_t>(rate)), "/s  ", FormatTime(left), " left");
+  const std::string tail = absl::StrCat(FormatBytes(done), " of ", FormatBytes(total), "  ",
+                                        FormatBytes(static_cast<uint64_t>(Rate(done, elapsed))),
+                                        "/s  ", FormatTime(Left(done, total, elapsed)), " left");
+  return Line(name, done, total, tail, columns);
+}
 
-  // What remains beside the numbers is the name's first, then the bar's.
-  const size_t fixed = percent.size() + tail.size() + 2;
-  const size_t room = columns > fixed ? columns - fixed : 0;
-  std::string shown = text::Printable(name);
-  const size_t name_room =
-      room > kNameColumnsMin + kBarColumnsMin + 2 ? room - kBarColumnsMin - 2 : room;
-  shown.resize(Cut(shown, name_room).size());
-  std::string line = absl::StrCat(shown, shown.empty() ? "" : " ", percent, " ");
-  const size_t bar_room =
-      columns > line.size() + tail.size() ? columns - line.size() - tail.size() : 0;
-  if (bar_room > kBarColumnsMin) {
-    absl::StrAppend(&line, Bar(fraction, std::min(bar_room - 1, kBarColumnsMax)), " ");
-  }
-  line.append(tail);
-  line.resize(Cut(line, columns).size());
-  return line;
+std::string FormatObjects(absl::string_view name, size_t done, size_t total, uint64_t bytes,
+                          absl::Duration elapsed, size_t columns) {
+  const std::string tail = absl::StrCat(done, " of ", total, " objects  ", FormatBytes(bytes), "  ",
+                                        FormatBytes(static_cast<uint64_t>(Rate(bytes, elapsed))),
+                                        "/s  ", FormatTime(Left(done, total, elapsed)), " left");
+  return Line(name, done, total, tail, columns);
 }
 
 ProgressBar::ProgressBar(FILE* out, std::string name)
@@ -114,14 +134,27 @@ ProgressBar::ProgressBar(FILE* out, std::string name)
       start_ns_(NowNs()),
       next_draw_ns_(start_ns_ + kFirstDrawNs) {}
 
-void ProgressBar::Update(uint64_t done, uint64_t total) {
-  if (!is_terminal_) return;
+bool ProgressBar::IsDue(absl::Duration* elapsed) {
+  if (!is_terminal_) return false;
   const int64_t now = NowNs();
-  if (now < next_draw_ns_) return;
+  if (now < next_draw_ns_) return false;
   next_draw_ns_ = now + kRedrawNs;
-  // The last column stays free: some terminals wrap when it is written.
-  const std::string line =
-      FormatProgress(name_, done, total, absl::Nanoseconds(now - start_ns_), Columns(out_) - 1);
+  *elapsed = absl::Nanoseconds(now - start_ns_);
+  return true;
+}
+
+// The last column of the terminal stays free: some wrap when it is written.
+void ProgressBar::Update(uint64_t done, uint64_t total) {
+  absl::Duration elapsed;
+  if (IsDue(&elapsed)) Draw(FormatProgress(name_, done, total, elapsed, Columns(out_) - 1));
+}
+
+void ProgressBar::UpdateObjects(size_t done, size_t total, uint64_t bytes) {
+  absl::Duration elapsed;
+  if (IsDue(&elapsed)) Draw(FormatObjects(name_, done, total, bytes, elapsed, Columns(out_) - 1));
+}
+
+void ProgressBar::Draw(const std::string& line) {
   fprintf(out_, "\r%s\x1b[K", line.c_str());
   fflush(out_);
   drawn_ = true;

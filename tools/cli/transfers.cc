@@ -4,15 +4,20 @@
 
 #include <stdio.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
 #include "client/parallel.h"
 #include "client/retry.h"
 #include "text/printable.h"
 #include "tools/cli/connect.h"
+#include "tools/cli/interruption.h"
 #include "tools/cli/progress.h"
 #include "tools/cli/report.h"
 
@@ -28,7 +33,12 @@ std::string BarName(const std::vector<Item>& items) {
 class Board {
  public:
   Board(const CommandLine& line, const std::vector<Item>& items, ExitCode before, size_t failed)
-      : line_(line), bar_(stderr, BarName(items)), code_(before), failed_(failed) {
+      : line_(line),
+        counts_objects_(line.command == CommandLine::Command::kWarm),
+        count_(items.size()),
+        bar_(stderr, counts_objects_ ? "warm" : BarName(items)),
+        code_(before),
+        failed_(failed) {
     for (const Item& item : items) total_ += item.size;
   }
 
@@ -36,12 +46,13 @@ class Board {
   void Progress(uint64_t before, uint64_t now) {
     const std::lock_guard<std::mutex> lock(mutex_);
     done_ += now - before;  // wraps around for fewer, as it should
-    bar_.Update(done_, total_);
+    Draw();
   }
 
   void Done(const Item& item, const Said& said) {
     const std::lock_guard<std::mutex> lock(mutex_);
     ++(said.skipped ? skipped_ : copied_);
+    Draw();
     if (!line_.json && (!line_.verbose || said.skipped)) return;
     bar_.Clear();
     PrintLine(line_.json ? said.json.ToString() : item.uri);
@@ -61,14 +72,45 @@ class Board {
       PrintLine(absl::StrCat(copied_, " copied, ", skipped_,
                              " skipped: the same already (--force copies them, too)"));
     }
+    if (counts_objects_ && !line_.json) PrintLine(absl::StrCat(Summary(), Pace()));
     if (failed_ > 0 && of > 1 && !line_.json) {
       fprintf(stderr, "objmapper: %zu of %zu failed\n", failed_, of);
     }
     return code_;
   }
 
+  // The last that is told: nobody else gets a word in.
+  void Interrupted() {
+    mutex_.lock();
+    bar_.Clear();
+    fflush(stdout);
+    fprintf(stderr,
+            "objmapper: interrupted: %s; what the server was asked for last, it goes on with\n",
+            Summary().c_str());
+  }
+
  private:
+  void Draw() {
+    if (counts_objects_) {
+      bar_.UpdateObjects(copied_ + failed_, count_, done_);
+    } else {
+      bar_.Update(done_, total_);
+    }
+  }
+  std::string Summary() const {
+    return absl::StrCat(copied_, " of ", count_, " objects are here, ", FormatBytes(done_));
+  }
+  std::string Pace() const {
+    const double seconds = std::max(absl::ToDoubleSeconds(absl::Now() - began_), 0.001);
+    return absl::StrFormat(
+        " in %.1f s (%s/s)", seconds,
+        FormatBytes(static_cast<uint64_t>(static_cast<double>(done_) / seconds)));
+  }
+
   const CommandLine& line_;
+  const bool counts_objects_;
+  const size_t count_;
+  const absl::Time began_ = absl::Now();
   std::mutex mutex_;  // all below
   ProgressBar bar_;
   ExitCode code_;
@@ -85,6 +127,9 @@ ExitCode DoAll(const CommandLine& line, int connections, const std::vector<Item>
                const Work& work, ExitCode before, size_t failed) {
   Board board(line, items, before, failed);
   if (items.empty()) return board.Close(failed);
+  std::optional<Interruption> interruption;
+  if (line.command == CommandLine::Command::kWarm)
+    interruption.emplace([&board] { board.Interrupted(); });
   ExitCode code;
   // The first connection is made before any thread is: an error of it is told once.
   absl::StatusOr<client::Client> first = ConnectOrReport(line, &code);
@@ -124,9 +169,11 @@ ExitCode DoAll(const CommandLine& line, int connections, const std::vector<Item>
       return done;
     });
     if (status.ok()) {
-      progress(item.size, item.size);
+      const uint64_t bytes = std::max(item.size, said.bytes);
+      progress(bytes, bytes);
       board.Done(item, said);
     } else {
+      if (item.size == 0) progress(0, 0);  // what came of it counts for nothing
       board.Failed(item.uri, status, ExitCodeOf(status));
     }
   };

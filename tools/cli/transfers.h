@@ -1,5 +1,5 @@
-// Many objects at once, for put, rm -r and cp: one progress bar, one report for each, one exit
-// code.
+// Many objects at once, for put, rm -r, cp and warm: one progress bar, one report for each, one
+// exit code.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,7 @@ struct Item {
 struct Said {
   JsonLine json;         // of the item; begun with its names
   bool skipped = false;  // there was nothing to do: it is the same already
+  uint64_t bytes = 0;    // of the object, where the item did not know
 };
 
 // Does one item.
@@ -37,6 +38,9 @@ using Work = std::function<absl::Status(const Item& item, client::Client& client
 // for is asked again, and a connection that broke made anew. Errors are reported as they come, and
 // do not stop the others; with --json what went well is too. Where any was skipped, a line says how
 // many at the end. Returns kExitOk, or the code of the first error.
+//
+// Of kWarm the sizes are not known beforehand: its progress is in objects, a line at the end says
+// how much that was, and another if it is interrupted.
 //
 // before: the code of an error that there was already, for a count that tells of all: `failed`
 // things which are not among the items.

@@ -338,5 +338,56 @@ TEST_F(CommandLineTest, Mistakes) {
   }
 }
 
+// warm takes its objects one way, and waits for each as long as it may take; other waits are as
+// ever.
+TEST_F(CommandLineTest, Warm) {
+  CommandLine line = Good({"warm", "a", "b"});
+  EXPECT_EQ(line.command, Command::kWarm);
+  EXPECT_EQ(line.uris, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(line.jobs, 4);
+  EXPECT_EQ(line.timeout, absl::Seconds(30));
+  EXPECT_EQ(line.answer_timeout, absl::Hours(1));
+  EXPECT_EQ(Good({"warm", "a", "--timeout=30s"}).answer_timeout, absl::Seconds(30));
+  EXPECT_EQ(Good({"get", "a"}).answer_timeout, absl::Seconds(30));
+  EXPECT_EQ(Good({"warm", "--prefix="}).prefix, "");
+  EXPECT_EQ(Good({"warm", "--prefix", "p/"}).prefix, "p/");
+  EXPECT_EQ(Good({"warm", "--list=-"}).list, "-");
+  for (const std::vector<const char*>& wrong :
+       std::vector<std::vector<const char*>>{{"warm"},
+                                             {"warm", ""},
+                                             {"warm", "a", "--prefix=b"},
+                                             {"warm", "--prefix=b", "--list=c"},
+                                             {"warm", "--list="},
+                                             {"warm", "a", "--jobs=0"},
+                                             {"warm", "a", "--server=udp://127.0.0.1:1"},
+                                             {"warm", "a", "--admin=x"}}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(Parse(wrong).status())) << wrong.size();
+  }
+}
+
+// What asks operators has an address to ask, from the command line or the environment.
+TEST_F(CommandLineTest, WhatAsksOperators) {
+  setenv("OBJMAPPER_ADMIN", "unix:@door", 1);
+  const absl::Cleanup forget = [] { unsetenv("OBJMAPPER_ADMIN"); };
+  for (const char* command : {"pin", "unpin", "evict"}) {
+    const CommandLine line = Good({command, "a", "b", "-v"});
+    EXPECT_EQ(line.admin, "unix:@door");
+    EXPECT_FALSE(line.admin_given);
+    EXPECT_TRUE(line.verbose);
+    EXPECT_EQ(line.uris.size(), 2u);
+    EXPECT_EQ(Good({command, "a", "--admin=/door"}).admin, "/door");
+    EXPECT_TRUE(absl::IsInvalidArgument(Parse({command}).status())) << command;
+    EXPECT_TRUE(absl::IsInvalidArgument(Parse({command, ""}).status())) << command;
+  }
+  EXPECT_TRUE(Good({"evict", "--force", "a"}).force);
+  EXPECT_TRUE(absl::IsInvalidArgument(Parse({"pin", "--force", "a"}).status()));
+  EXPECT_EQ(Good({"origins", "--json"}).command, Command::kOrigins);
+  EXPECT_TRUE(absl::IsInvalidArgument(Parse({"origins", "a"}).status()));
+  EXPECT_TRUE(Good({"stat", "a", "--here"}).here);
+  unsetenv("OBJMAPPER_ADMIN");
+  EXPECT_FALSE(Good({"stat", "a", "--admin=/door"}).admin.empty());
+  EXPECT_TRUE(Good({"stat", "a", "--admin=/door"}).admin_given);
+}
+
 }  // namespace
 }  // namespace objmapper::tools

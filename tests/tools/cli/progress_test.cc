@@ -46,6 +46,16 @@ TEST(FormatProgressTest, Ends) {
   EXPECT_TRUE(absl::StrContains(FormatProgress("a", 0, 0, absl::ZeroDuration(), 80), "100%"));
 }
 
+// Of objects whose sizes nobody knows the time left follows from their number.
+TEST(FormatObjectsTest, TellsBytesAndTimeLeft) {
+  EXPECT_EQ(FormatObjects("warm", 50, 200, 100 * kMiB, absl::Seconds(5), 80),
+            "warm  25% [====>           ] 50 of 200 objects  100.0 MiB  20.0 MiB/s  0:15 left");
+  EXPECT_TRUE(absl::StrContains(FormatObjects("warm", 0, 2, 0, absl::Seconds(1), 80),
+                                "0 of 2 objects  0 B  0 B/s  -:-- left"));
+  EXPECT_TRUE(
+      absl::StrContains(FormatObjects("warm", 2, 2, kMiB, absl::ZeroDuration(), 80), "100%"));
+}
+
 // However narrow the terminal and long the name, one line it stays, and the numbers go last.
 TEST(FormatProgressTest, FitsTheTerminal) {
   for (const char* name : {"", "a", "a name of moderate length", "x\n\x1b[2J"}) {
