@@ -118,7 +118,7 @@ BodySender::Composed BodySender::Compose(protocol::Dialect dialect, const Reques
   if (!object->small() && !reply.parts.empty()) {
     const absl::Status usable = object->error().ok() ? object->Map() : object->error();
     if (!usable.ok()) {
-      out->Error(dialect, request, session::WireStatus(usable), usable.message());
+      out->Error(dialect, request, usable);
       return Composed::kGathered;
     }
   }
@@ -191,7 +191,7 @@ BodySender::Composed BodySender::ComposePart(protocol::Dialect dialect, const Re
         absl::StrCat(text::Quoted(object->uri()), " is being changed; try again"));
   }
   if (!read.ok()) {
-    out->Error(dialect, request, session::WireStatus(read), read.message());
+    out->Error(dialect, request, read);
     return Composed::kGathered;
   }
   out->Text(ReplyTo(dialect, request, object).head);

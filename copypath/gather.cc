@@ -32,11 +32,11 @@ void Gather::Own(std::unique_ptr<char[]> data, size_t bytes) {
 }
 
 void Gather::Error(protocol::Dialect dialect, const protocol::Request& request,
-                   protocol::Status status, absl::string_view message) {
+                   const absl::Status& error) {
   std::string text;
-  session::AppendError(dialect, request, status, message, &text);
+  session::AppendError(dialect, request, error, &text);
   Text(text);
-  EndAnswer(session::ReceiptOf(request, status));
+  EndAnswer(session::ReceiptOf(request, session::WireStatus(error)));
 }
 
 absl::Span<iovec> Gather::Seal() {

@@ -31,8 +31,8 @@ class Gather {
   void Bytes(const ObjectRef& object, const char* data, size_t bytes);
   void Own(std::unique_ptr<char[]> data, size_t bytes);
   // The whole of an answer that is an error.
-  void Error(protocol::Dialect dialect, const protocol::Request& request, protocol::Status status,
-             absl::string_view message);
+  void Error(protocol::Dialect dialect, const protocol::Request& request,
+             const absl::Status& error);
   // One more answer is whole with what has been gathered.
   void EndAnswer(const session::Receipt& receipt) { receipts_.push_back(receipt); }
 

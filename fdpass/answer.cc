@@ -50,8 +50,7 @@ net::UniqueFd AnswerWithFd(const session::Session& session, const protocol::Requ
     if (!opened->fd.valid()) opened = net::ErrnoToStatus(errno, "dup");
   }
   if (!opened.ok()) {
-    AnswerWithError(session, request, session::WireStatus(opened.status()),
-                    opened.status().message(), message);
+    AnswerWithError(session, request, opened.status(), message);
     return net::UniqueFd();
   }
   session::ObjectFacts facts;
@@ -88,6 +87,12 @@ void AnswerWithError(const session::Session& session, const protocol::Request& r
                      Status status, absl::string_view text, session::Message* message) {
   message->BeginAnswer(request, status);
   session::AppendError(session.dialect(), request, status, text, message->text());
+}
+
+void AnswerWithError(const session::Session& session, const protocol::Request& request,
+                     const absl::Status& error, session::Message* message) {
+  message->BeginAnswer(request, session::WireStatus(error));
+  session::AppendError(session.dialect(), request, error, message->text());
 }
 
 }  // namespace objmapper::fdpass

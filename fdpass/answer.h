@@ -43,5 +43,7 @@ net::UniqueFd AnswerWithFd(const session::Session& session, const protocol::Requ
 // Adds an answer that refuses `request`.
 void AnswerWithError(const session::Session& session, const protocol::Request& request,
                      protocol::Status status, absl::string_view text, session::Message* message);
+void AnswerWithError(const session::Session& session, const protocol::Request& request,
+                     const absl::Status& error, session::Message* message);
 
 }  // namespace objmapper::fdpass

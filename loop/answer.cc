@@ -21,6 +21,12 @@ void Refuse(Status status, absl::string_view message, protocol::Dialect dialect,
   session::AppendError(dialect, answer->request, status, message, &answer->text);
 }
 
+void Refuse(const absl::Status& error, protocol::Dialect dialect, Answer* answer) {
+  answer->kind = Answer::Kind::kText;
+  answer->status = session::WireStatus(error);
+  session::AppendError(dialect, answer->request, error, &answer->text);
+}
+
 }  // namespace
 
 Answer AnswerTo(const protocol::Request& request, protocol::Dialect dialect,
@@ -46,14 +52,14 @@ Answer AnswerTo(const protocol::Request& request, protocol::Dialect dialect,
       return answer;
     }
     if (!absl::IsUnavailable(found.status())) {
-      Refuse(session::WireStatus(found.status()), found.status().message(), dialect, &answer);
+      Refuse(found.status(), dialect, &answer);
       return answer;
     }
     // The disk has to be asked. Opening the object asks it, and answers as well.
   }
   absl::StatusOr<ObjectRef> object = sources.objects->Lookup(request.uri, now_ns);
   if (!object.ok()) {
-    Refuse(session::WireStatus(object.status()), object.status().message(), dialect, &answer);
+    Refuse(object.status(), dialect, &answer);
     return answer;
   }
   answer.kind = request.mode == Mode::kStat ? Answer::Kind::kStat : Answer::Kind::kObject;
@@ -79,7 +85,7 @@ Answer StatAnswer(const Answer& answer, protocol::Dialect dialect, const storage
     }
   }
   if (!found.ok()) {
-    Refuse(session::WireStatus(found.status()), found.status().message(), dialect, &text);
+    Refuse(found.status(), dialect, &text);
   } else {
     text.status = session::JudgeVersion(answer.request, found->etag);
     session::AppendStat(dialect, answer.request, session::FactsOf(*found, object.uri()),

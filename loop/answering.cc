@@ -184,8 +184,7 @@ bool Answering::ComposeAnswer(size_t index) {
     return true;
   }
   if (answer.object->state() == CachedObject::State::kFailed) {
-    const absl::Status& error = answer.object->error();
-    out_->Error(session_->dialect(), answer.request, session::WireStatus(error), error.message());
+    out_->Error(session_->dialect(), answer.request, answer.object->error());
     return true;
   }
   return ComposeObject(std::move(answer));
@@ -220,8 +219,7 @@ bool Answering::ComposeObject(Answer answer) {
   loop_->objects()->Forget(old.get());
   absl::StatusOr<ObjectRef> again = loop_->objects()->Lookup(old->uri(), now_ns);
   if (!again.ok()) {
-    out_->Error(session_->dialect(), answer.request, session::WireStatus(again.status()),
-                again.status().message());
+    out_->Error(session_->dialect(), answer.request, again.status());
     return true;
   }
   answer.object = *std::move(again);

@@ -80,6 +80,7 @@ struct Found : copypath::Outcome {
   }
 
   std::string message;               // when it is not kOk
+  uint32_t retry_after_ms = 0;       // the same, where that is known (net/retry_after.h)
   uint64_t size = 0;                 // when it is, of the whole object; STAT: see `description`
   storage::ObjectInfo info;          // of `fd`
   storage::Description description;  // STAT; others: its etag, where session::NeedsEtag(), and tier

@@ -99,7 +99,9 @@ bool Sender::Answer(session::Session* session, const Request& request, Found fou
     if (!found.answer.empty()) {
       message_.text()->append(found.answer);
     } else if (found.status != Status::kOk && found.status != Status::kNotModified) {
-      session::AppendError(dialect, request, found.status, found.message, message_.text());
+      protocol::Request refused = request;
+      if (found.retry_after_ms != 0) refused.retry_after_ms = found.retry_after_ms;
+      session::AppendError(dialect, refused, found.status, found.message, message_.text());
     } else {
       session::AppendStat(dialect, request, session::FactsOf(found.description, request.uri),
                           message_.text());

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "net/retry_after.h"
 #include "protocol/http/answer.h"
 #include "protocol/http/ask.h"
 #include "protocol/http/credentials.h"
@@ -107,6 +108,16 @@ void AppendError(Dialect dialect, const protocol::Request& request, Status statu
   if (note.status == 401) note.challenge = ask.lacks_token ? http::kChallenge : http::kInvalidToken;
   if (note.status == 405 || note.status == 204) note.allow = http::Allow(ask.writable);
   http::AppendNote(note, &ask, time(nullptr), out);
+}
+
+void AppendError(Dialect dialect, const protocol::Request& request, const absl::Status& error,
+                 std::string* out) {
+  const uint32_t retry_after_ms = net::RetryAfterMs(error);
+  if (retry_after_ms == 0)
+    return AppendError(dialect, request, WireStatus(error), error.message(), out);
+  protocol::Request later = request;
+  later.retry_after_ms = retry_after_ms;
+  AppendError(dialect, later, WireStatus(error), error.message(), out);
 }
 
 std::string RangeMessage(const protocol::Request& request, uint64_t size) {

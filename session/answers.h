@@ -32,6 +32,10 @@ void AppendError(protocol::Dialect dialect, uint32_t id, protocol::Status status
 // The same as the answer to `request`.
 void AppendError(protocol::Dialect dialect, const protocol::Request& request,
                  protocol::Status status, absl::string_view message, std::string* out);
+// The same, of what WireStatus() makes of `error`, which may say when to come again
+// (net/retry_after.h).
+void AppendError(protocol::Dialect dialect, const protocol::Request& request,
+                 const absl::Status& error, std::string* out);
 
 // The bytes of an object that a request asks for.
 struct Extent {

@@ -35,7 +35,10 @@ bool NotCached(const absl::Status& status, Wait wait) {
 }
 
 Reply ErrorReply(const protocol::Request& request, const absl::Status& error) {
-  return udp::ErrorReply(request, session::WireStatus(error), error.message());
+  Reply reply;
+  reply.status = session::WireStatus(error);
+  session::AppendError(Dialect::kV2, request, error, &reply.bytes);
+  return reply;
 }
 
 std::optional<Reply> ReplyToStat(const protocol::Request& request, const Objects& objects,

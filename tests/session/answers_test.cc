@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "net/retry_after.h"
 #include "protocol/objm/metadata.h"
 #include "protocol/objm/response_parser.h"
 
@@ -172,6 +173,25 @@ TEST_P(DialectTest, Error) {
   EXPECT_EQ(unavailable.response.status, Status::kUnavailable);
   EXPECT_EQ(Reader::MetadataOf(unavailable).error, "out of descriptors");
   EXPECT_EQ(Reader::MetadataOf(unavailable).retry_after_ms, kRetryAfterMs);
+  EXPECT_TRUE(reader.AtEnd());
+}
+
+// What could not be had for now says when it may be tried again, where the reason does.
+TEST_P(DialectTest, WhenToComeAgain) {
+  Request request;
+  request.id = kId;
+  const absl::Status why = absl::ResourceExhaustedError("the origin does not answer");
+  AppendError(GetParam(), request, net::WithRetryAfter(why, absl::Seconds(7)), &out_);
+  AppendError(GetParam(), request, why, &out_);
+  AppendError(GetParam(), request, absl::NotFoundError("none"), &out_);
+  Reader reader(GetParam(), out_);
+  for (const uint32_t ms : {uint32_t{7000}, kRetryAfterMs}) {
+    const auto answer = reader.Next();
+    EXPECT_EQ(answer.response.status, Status::kUnavailable);
+    EXPECT_EQ(Reader::MetadataOf(answer).error, "the origin does not answer");
+    EXPECT_EQ(Reader::MetadataOf(answer).retry_after_ms, ms);
+  }
+  EXPECT_EQ(reader.Next().response.status, Status::kNotFound);
   EXPECT_TRUE(reader.AtEnd());
 }
 
