@@ -40,8 +40,10 @@ absl::StatusOr<ObjectRef> Objects::Lookup(absl::string_view uri, int64_t now_ns)
       if (current) return ObjectRef(known);
     } else if (current &&
                now_ns - known->checked_ns() <= absl::ToInt64Nanoseconds(options_.cache_valid)) {
-      counters_.hits.Add();
-      return ObjectRef(known);
+      if (!options_.tree->MustCheck(uri)) {
+        counters_.hits.Add();
+        return ObjectRef(known);
+      }
     } else {
       const absl::StatusOr<storage::ObjectInfo> now_named =
           options_.tree->Stat(uri, storage::Wait::kCachedOnly);
@@ -64,8 +66,8 @@ absl::StatusOr<ObjectRef> Objects::Lookup(absl::string_view uri, int64_t now_ns)
     return object;
   }
   if (!absl::IsUnavailable(loaded.status())) return loaded.status();
-  // The disk must be asked: elsewhere. Others that want the same object meanwhile wait for this
-  // one.
+  // The disk must be asked, or an origin: elsewhere. Others that want the same object meanwhile
+  // wait for this one.
   cache_.Insert(object.get());
   BeginLoading(object);
   return object;
@@ -84,17 +86,13 @@ void Objects::BeginLoading(const ObjectRef& object) {
   BlockingPool* const pool =
       slow->any() || slow->waits_elsewhere() ? options_.slow_pool : options_.pool;
   pool->Run([this, work, slow, uri = object->uri()] {
-    const auto load = [this, uri] {
-      return storage::Load(*options_.tree, uri, storage::Wait::kMayBlock,
-                           options_.copied_bytes_max);
-    };
-    absl::StatusOr<storage::LoadedObject> found = absl::UnknownError("not yet loaded");
-    {
-      const storage::SlowOpens::Elsewhere elsewhere(slow);
-      found = load();
-    }
-    storage::BringIfAway<storage::LoadedObject>(
-        options_.tree, uri, std::move(found), load,
+    storage::LookEverywhere<storage::LoadedObject>(
+        options_.tree, uri,
+        [this, slow, uri] {
+          const storage::SlowOpens::Elsewhere elsewhere(slow);
+          return storage::Load(*options_.tree, uri, storage::Wait::kMayBlock,
+                               options_.copied_bytes_max);
+        },
         [slow_pool = options_.slow_pool](std::function<void()> again) {
           slow_pool->Run(std::move(again));
         },

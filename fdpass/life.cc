@@ -128,9 +128,10 @@ void Life::OpenApart(Peer* peer) {
   size_t ahead = 0;
   for (StoredRequest& stored : peer->stored) {
     if (++ahead > kApartAheadMax) break;
-    if (stored.opening.ticket != 0 || stored.request.mode != Mode::kFdPass ||
-        stored.request.refusal != Status::kOk)
-      continue;
+    // A STAT needs it only where it is what the peer is blocked by.
+    const bool wants =
+        stored.request.mode == Mode::kFdPass || (stored.request.mode == Mode::kStat && ahead == 1);
+    if (stored.opening.ticket != 0 || !wants || stored.request.refusal != Status::kOk) continue;
     stored.opening.ticket = opener_->OpenApart(stored.uri);
     opening_.emplace(stored.opening.ticket, peer);
   }

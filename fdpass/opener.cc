@@ -93,6 +93,7 @@ absl::StatusOr<Passable> Opener::Take(Opening* opening, absl::string_view uri, i
               /*sure=*/true);
   }
   if (shared_.has_value() && !slow.any()) {
+    if (options_.tree->MustCheck(uri)) return absl::UnavailableError("it must be checked");
     absl::StatusOr<std::shared_ptr<const storage::OpenedObject>> shared =
         shared_->Open(uri, now_ns);
     if (storage::MayBeFetched(*options_.tree, uri, shared.status()))
@@ -126,14 +127,13 @@ uint64_t Opener::OpenApart(absl::string_view uri) {
   const uint64_t ticket = ++last_ticket_;
   options_.run_slowly([apart = apart_, tree = options_.tree, run = options_.run_slowly, ticket,
                        uri = std::string(uri)] {
-    const auto open = [tree, uri] { return tree->OpenObject(uri, storage::Wait::kMayBlock); };
-    absl::StatusOr<storage::OpenedObject> found = absl::UnknownError("not opened yet");
-    {
-      const storage::SlowOpens::Elsewhere elsewhere(&tree->slow_opens());
-      found = open();
-    }
-    storage::BringIfAway<storage::OpenedObject>(
-        tree, uri, std::move(found), open, run,
+    storage::LookEverywhere<storage::OpenedObject>(
+        tree, uri,
+        [tree, uri] {
+          const storage::SlowOpens::Elsewhere elsewhere(&tree->slow_opens());
+          return tree->OpenObject(uri, storage::Wait::kMayBlock);
+        },
+        run,
         [apart, ticket](absl::StatusOr<storage::OpenedObject> object) {
           apart->Tell(ticket, std::move(object));
         });

@@ -314,7 +314,11 @@ bool Round::SendAnswers(const Turn& turn, size_t* served) {
     if (request.refusal != Status::kOk) {
       AnswerWithError(session, request, request.refusal, request.reason, &out->message);
     } else if (request.mode == Mode::kStat) {
-      AnswerStat(session, request, &out->message);
+      if (opening->ticket != 0) may_wait = false;
+      if (!AnswerStat(session, request, opening, &out->message)) {
+        if (out->message.empty() || flush(i)) life_.Block(peer, Peer::Blocked::kOpening);
+        break;
+      }
     } else if (request.mode != Mode::kFdPass) {
       if (out->message.bytes().size() >= kInPlaceBytes && !flush(i)) break;
       AnswerWithBytes(session, request, &out->message);
@@ -368,17 +372,33 @@ void Round::AnswerWithBytes(const Session& session, const Request& request,
     message->text()->append(object->bytes.get() + part.offset, part.length);
 }
 
-void Round::AnswerStat(const Session& session, const Request& request, session::Message* message) {
-  const absl::StatusOr<storage::Description> found = storage::FindDescription(
-      *options_.tree, options_.index, request.uri, now_.now_ns, storage::Wait::kMayBlock);
+// What is here, the disk may be asked for; what may be elsewhere is waited for by others.
+bool Round::AnswerStat(const Session& session, const Request& request, Opening* opening,
+                       session::Message* message) {
+  absl::StatusOr<storage::Description> found = absl::UnavailableError("being opened");
+  if (opening->apart.has_value() || opening->ticket != 0) {
+    absl::StatusOr<Passable> opened = opener_.Take(opening, request.uri, now_.now_ns);
+    if (opened.ok()) {
+      found = storage::Describe(opened->shared->get(), opened->info, opened->tier);
+    } else {
+      found = opened.status();
+    }
+  } else {
+    const bool may_be_elsewhere =
+        options_.tree->remote() != nullptr && options_.run_slowly != nullptr;
+    found = storage::FindDescription(
+        *options_.tree, options_.index, request.uri, now_.now_ns,
+        may_be_elsewhere ? storage::Wait::kCachedOnly : storage::Wait::kMayBlock);
+  }
+  if (absl::IsUnavailable(found.status())) return false;
   if (!found.ok()) {
-    AnswerWithError(session, request, session::WireStatus(found.status()), found.status().message(),
-                    message);
-    return;
+    AnswerWithError(session, request, found.status(), message);
+    return true;
   }
   message->BeginAnswer(request, session::JudgeVersion(request, found->etag));
   session::AppendStat(session.dialect(), request, session::FactsOf(*found, request.uri),
                       message->text());
+  return true;
 }
 
 Outgoing* Round::NewOutgoing(Peer* peer) {

@@ -83,8 +83,9 @@ class Round {
   bool AnswersInPlace(Peer* peer, const protocol::Request& request);
   void Answer(Turn* turn);
   bool SendAnswers(const Turn& turn, size_t* served);
-  void AnswerStat(const session::Session& session, const protocol::Request& request,
-                  session::Message* message);
+  // False: the object has to be opened apart first.
+  bool AnswerStat(const session::Session& session, const protocol::Request& request,
+                  Opening* opening, session::Message* message);
   void AnswerWithBytes(const session::Session& session, const protocol::Request& request,
                        session::Message* message);
   // kLater: as good as all of it; the message is the kernel's, and Unsent() is told if not.

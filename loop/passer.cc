@@ -160,9 +160,11 @@ bool Passer::AddFd(Answer* answer, net::UniqueFd fd) {
                                    ? storage::Wait::kMayBlock
                                    : storage::Wait::kCachedOnly;
     opened = files_->OpenToPass(answer->text, loop_->now_ns(), wait);
-    // Why it could not be brought here says more than that it is not here.
+    // Why it could not be brought here, or checked, says more than what is here.
+    const storage::Tree& tree = *loop_->options().tree;
     if (answer->object && answer->object->state() == copypath::CachedObject::State::kFailed &&
-        storage::MayBeFetched(*loop_->options().tree, answer->text, opened.status()))
+        (storage::MayBeFetched(tree, answer->text, opened.status()) ||
+         tree.MustCheck(answer->text)))
       opened = answer->object->error();
   }
   if (absl::IsUnavailable(opened.status()) && !apart && files_->opens_slowly()) {

@@ -2,6 +2,7 @@
 #include "absl/status/statusor.h"
 #include "models/conversation.h"
 #include "net/clock.h"
+#include "net/retry_after.h"
 #include "storage/tree/stat_cache.h"
 #include "storage/tree/tree.h"
 
@@ -16,30 +17,34 @@ Found Refused(protocol::Status status, absl::string_view message) {
 }
 
 Found Refused(const absl::Status& error) {
-  return Refused(session::WireStatus(error), error.message());
+  Found refused = Refused(session::WireStatus(error), error.message());
+  refused.retry_after_ms = net::RetryAfterMs(error);
+  return refused;
 }
 
-Found FindForStat(const protocol::Request& request, const Options& options) {
-  absl::StatusOr<storage::Description> description = storage::FindDescription(
-      *options.tree, options.index, request.uri, net::NowNs(), storage::Wait::kMayBlock);
+// What `look` finds. Where opening takes long, or the object comes from elsewhere, somebody takes
+// this thread's place meanwhile.
+template <typename Look>
+auto LookUp(const Context& context, Look look) -> decltype(look(storage::Wait::kMayFetch)) {
+  const storage::Tree& tree = *context.options.tree;
+  const bool may_take_long = tree.slow_opens().any() || tree.remote() != nullptr;
+  if (context.stand_ins == nullptr || !may_take_long) return look(storage::Wait::kMayFetch);
+  auto at_hand = look(storage::Wait::kCachedOnly);
+  if (!absl::IsUnavailable(at_hand.status())) return at_hand;
+  const StandIns::Waiting waiting(context.stand_ins);
+  const storage::SlowOpens::Elsewhere elsewhere(&tree.slow_opens());
+  return look(storage::Wait::kMayFetch);
+}
+
+Found FindForStat(const protocol::Request& request, const Context& context) {
+  const Options& options = context.options;
+  absl::StatusOr<storage::Description> description = LookUp(context, [&](storage::Wait wait) {
+    return storage::FindDescription(*options.tree, options.index, request.uri, net::NowNs(), wait);
+  });
   if (!description.ok()) return Refused(description.status());
   Found found;
   found.description = *std::move(description);
   return found;
-}
-
-// Where opening takes long, or the object comes from elsewhere, somebody takes this thread's place
-// meanwhile.
-absl::StatusOr<storage::OpenedObject> Open(absl::string_view uri, const Context& context) {
-  const storage::Tree& tree = *context.options.tree;
-  const bool may_take_long = tree.slow_opens().any() || tree.remote() != nullptr;
-  if (context.stand_ins == nullptr || !may_take_long)
-    return tree.OpenObject(uri, storage::Wait::kMayFetch);
-  absl::StatusOr<storage::OpenedObject> at_hand = tree.OpenObject(uri, storage::Wait::kCachedOnly);
-  if (!absl::IsUnavailable(at_hand.status())) return at_hand;
-  const StandIns::Waiting waiting(context.stand_ins);
-  const storage::SlowOpens::Elsewhere elsewhere(&tree.slow_opens());
-  return tree.OpenObject(uri, storage::Wait::kMayFetch);
 }
 
 }  // namespace
@@ -47,8 +52,9 @@ absl::StatusOr<storage::OpenedObject> Open(absl::string_view uri, const Context&
 Found Find(const protocol::Request& request, const Context& context) {
   const Options& options = context.options;
   if (request.refusal != protocol::Status::kOk) return Refused(request.refusal, request.reason);
-  if (request.mode == protocol::Mode::kStat) return FindForStat(request, options);
-  absl::StatusOr<storage::OpenedObject> object = Open(request.uri, context);
+  if (request.mode == protocol::Mode::kStat) return FindForStat(request, context);
+  absl::StatusOr<storage::OpenedObject> object = LookUp(
+      context, [&](storage::Wait wait) { return options.tree->OpenObject(request.uri, wait); });
   if (!object.ok()) return Refused(object.status());
   Found found;
   found.info = object->info;

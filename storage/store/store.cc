@@ -104,6 +104,11 @@ void NoteChange(const Store::Options& options, absl::string_view uri) {
   options.tree->NoteChange();
 }
 
+void NoteStored(const Store::Options& options, absl::string_view uri) {
+  if (options.house != nullptr) options.house->Changed(uri);
+  options.tree->NoteStored(uri);
+}
+
 // A file under way to its name in the tree.
 class Incoming : public NewObject {
  public:
@@ -188,7 +193,7 @@ class Incoming : public NewObject {
       committed_ = true;
       // The name came as a change of the file, perhaps a slow one.
       KeepEtag();
-      NoteChange(options_, uri_);
+      NoteStored(options_, uri_);
       if (options_.durability != Durability::kFull) return absl::OkStatus();
       const absl::Status synced = SyncParents(*options_.tree, parent->directory.get(), path_);
       // It is there, but not as safe as was asked for.
@@ -423,7 +428,7 @@ absl::StatusOr<bool> Store::Adopt(absl::string_view uri, net::ForeignFd* fd,
       uri, &memory, attributes.ttl, [&] { return DeleteOnDisk(uri, attributes.kept_folders); },
       attributes.peer);
   *fd = net::ForeignFd(std::move(memory));
-  tree.NoteChange();
+  tree.NoteStored(uri);
   return adopted;
 }
 

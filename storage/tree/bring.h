@@ -1,4 +1,5 @@
-// What who may not wait does about an object that was not found, and may be elsewhere (remote.h).
+// What who may not wait does about an object that is not found, and may be elsewhere, or that may
+// be another one there by now (remote.h).
 #pragma once
 
 #include <functional>
@@ -12,16 +13,20 @@
 
 namespace objmapper::storage {
 
-// Tells `done` of `found`, which is what `look` has found. If that is no object, but the tree's
-// remote may have one, it is brought first and looked for once more, by a thread of `run`'s; what
-// is gone again by then is no NOT_FOUND. No thread waits for the remote. done: called once, here or
-// by any thread. tree: outlives all of it.
+// Tells `done` of what `look` finds. If that is no object, but the tree's remote may have one, it
+// is brought first and looked for once more, by a thread of `run`'s; what is gone again by then is
+// no NOT_FOUND. What has to be checked is looked for after that alone. No thread waits for the
+// remote. look: called here, and there. done: called once, here or by any thread. tree: outlives
+// all of it.
 template <typename Object>
-void BringIfAway(const Tree* tree, const std::string& uri, absl::StatusOr<Object> found,
-                 std::function<absl::StatusOr<Object>()> look,
-                 std::function<void(std::function<void()>)> run,
-                 std::function<void(absl::StatusOr<Object>)> done) {
-  if (!MayBeFetched(*tree, uri, found.status())) return done(std::move(found));
+void LookEverywhere(const Tree* tree, const std::string& uri,
+                    std::function<absl::StatusOr<Object>()> look,
+                    std::function<void(std::function<void()>)> run,
+                    std::function<void(absl::StatusOr<Object>)> done) {
+  if (!tree->MustCheck(uri)) {
+    absl::StatusOr<Object> found = look();
+    if (!MayBeFetched(*tree, uri, found.status())) return done(std::move(found));
+  }
   tree->remote()->Bring(uri, [uri, look = std::move(look), run = std::move(run),
                               done = std::move(done)](absl::Status brought) {
     if (!brought.ok()) return done(std::move(brought));

@@ -18,7 +18,8 @@ DirectoryCache::DirectoryCache(const Tree* tree, size_t entries_max, absl::Durat
 
 absl::StatusOr<OpenedObject> DirectoryCache::OpenObject(absl::string_view uri, int64_t now_ns,
                                                         Wait wait) {
-  if (entries_max_ == 0 || valid_ns_ <= 0) return tree_->OpenObject(uri, wait);
+  if (entries_max_ == 0 || valid_ns_ <= 0 || WaitsForRemote(uri, wait))
+    return tree_->OpenObject(uri, wait);
   if (Overlay* const overlay = tree_->overlay()) {
     if (std::optional<absl::StatusOr<OpenedObject>> object = overlay->Open(uri))
       return *std::move(object);
@@ -44,7 +45,7 @@ absl::StatusOr<OpenedObject> DirectoryCache::OpenObject(absl::string_view uri, i
 
 std::optional<DirectoryCache::Place> DirectoryCache::Locate(absl::string_view uri, int64_t now_ns,
                                                             Wait wait) {
-  if (entries_max_ == 0 || valid_ns_ <= 0) return std::nullopt;
+  if (entries_max_ == 0 || valid_ns_ <= 0 || WaitsForRemote(uri, wait)) return std::nullopt;
   if (tree_->overlay() != nullptr && tree_->overlay()->Has(uri)) return std::nullopt;
   if (IsKeptApart(uri)) return std::nullopt;
   const size_t name_at = NameAt(uri);

@@ -54,6 +54,10 @@ class DirectoryCache {
   void NoteRegular(absl::string_view uri);
 
  private:
+  // What is here is not to be opened before the tree's remote has been asked.
+  bool WaitsForRemote(absl::string_view uri, Wait wait) const {
+    return wait != Wait::kMayBlock && tree_->MustCheck(uri);
+  }
   struct Directory {
     std::shared_ptr<const net::UniqueFd> fd;  // O_PATH
     int64_t resolved_ns = 0;

@@ -21,6 +21,10 @@ std::vector<Remote::Kept> Remote::ListKept(absl::string_view, absl::string_view,
 
 absl::Status Remote::MayChange(absl::string_view) const { return absl::OkStatus(); }
 
+bool Remote::MustCheck(absl::string_view) const { return false; }
+
+void Remote::Stored(absl::string_view) {}
+
 bool MayBeFetched(const Tree& tree, absl::string_view uri, const absl::Status& result) {
   return tree.remote() != nullptr && absl::IsNotFound(result) && tree.remote()->MayHave(uri);
 }

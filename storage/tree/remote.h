@@ -1,10 +1,12 @@
-// Where objects may be that are not here: an origin. The tree asks for nothing itself; whoever
-// looks for an object and may wait for one from afar does (Wait::kMayFetch, or Bring() where no
-// thread is to wait).
+// Where objects may be that are not here, or are newer than here: an origin. The tree asks for
+// nothing itself; whoever looks for an object and may wait for one from afar does
+// (Wait::kMayFetch, or Bring() where no thread is to wait).
 //
-//   absl::StatusOr<OpenedObject> object = tree.OpenObject(uri, Wait::kMayBlock);
-//   if (MayBeFetched(tree, uri, object.status())) {
-//     tree.remote()->Bring(uri, [...](absl::Status brought) { ... });   // and look again
+//   absl::StatusOr<OpenedObject> object = absl::UnavailableError("not looked for yet");
+//   const bool must = tree.MustCheck(uri);   // then what is here is not to be handed out
+//   if (!must) object = tree.OpenObject(uri, Wait::kMayBlock);
+//   if (must || MayBeFetched(tree, uri, object.status())) {
+//     tree.remote()->Bring(uri, [...](absl::Status brought) { ... });   // and look again, once
 //   }
 #pragma once
 
@@ -30,15 +32,21 @@ class Remote {
   // Whether `uri`, which is not here, may be there. Never waits: asked for every miss.
   virtual bool MayHave(absl::string_view uri) const = 0;
 
-  // Has the object brought into the tree, once for all that ask meanwhile.
+  // Whether what is here under that name, if anything is, may be handed out only after its origin
+  // has been asked again: by Bring(), after which it is looked up once more without this question.
+  // Never waits: asked before each lookup, and again before each answer from a cache.
+  virtual bool MustCheck(absl::string_view uri) const;
+
+  // Has the object brought into the tree, or what is here compared with what is there, once for all
+  // that ask meanwhile.
   //
-  // done: called once, on any thread and perhaps inside this call, when it is here (OK), or with
-  // why it will not be:
+  // done: called once, on any thread and perhaps inside this call, when it is here and may be
+  // handed out (OK), or with why it will not be, or may not be:
   //
-  //   NOT_FOUND           there is none there either
+  //   NOT_FOUND           there is none there either; what was here has been removed
   //   PERMISSION_DENIED   the origin, or the place for it here, forbids it
   //   RESOURCE_EXHAUSTED  the origin does not answer as it should, or there is no room here: try
-  //                       again later
+  //                       again later; when, may be said (net/retry_after.h)
   //   DATA_LOSS           what came was not what the origin says that it is
   //
   // It must not wait. Bounded in time by the remote, which also calls those that wait when it
@@ -65,6 +73,10 @@ class Remote {
   // Whether clients may store and delete objects of that name here. UNIMPLEMENTED: not where they
   // come from elsewhere; a sentence.
   virtual absl::Status MayChange(absl::string_view uri) const;
+
+  // Somebody has stored an object under that name, here: what is remembered of it is of another
+  // one. Called after it can be found, before anybody is told.
+  virtual void Stored(absl::string_view uri);
 };
 
 class Tree;

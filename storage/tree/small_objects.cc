@@ -19,7 +19,7 @@ const SmallObject* SmallObjects::Find(absl::string_view uri, int64_t now_ns, boo
     Entry& entry = found->second;
     const bool enough = !etag || !entry.object.etag.empty();
     if (enough && now_ns - entry.checked_ns <= valid_ns_ && entry.changes == changes)
-      return &entry.object;
+      return tree_->MustCheck(uri) ? nullptr : &entry.object;
     const absl::StatusOr<ObjectInfo> info = tree_->Stat(uri, Wait::kCachedOnly);
     if (enough && info.ok() && *info == entry.object.info) {
       entry.checked_ns = now_ns;

@@ -32,7 +32,8 @@ class SmallObjects {
   SmallObjects(const Tree* tree, size_t entries_max, absl::Duration valid);
 
   // The object, as it was within `valid`, and since this server last changed anything. nullptr:
-  // somebody else must answer, for it is large, or not in the kernel's caches, or cannot be had.
+  // somebody else must answer, for it is large, or not in the kernel's caches, or cannot be had, or
+  // its origin has to be asked again.
   // Valid until the next call. now_ns: a monotonic clock. etag: it is wanted too.
   const SmallObject* Find(absl::string_view uri, int64_t now_ns, bool etag = false);
 

@@ -75,7 +75,8 @@ absl::StatusOr<Description> FindDescription(const Tree& tree, StatCache* index,
                                             absl::string_view uri, int64_t now_ns, Wait wait) {
   // Asked before the tree is: a change in between makes the entry one that nobody believes.
   const uint64_t changes = tree.changes();
-  if (std::optional<Description> known = index->Find(uri, now_ns, changes); known.has_value())
+  if (std::optional<Description> known = index->Find(uri, now_ns, changes);
+      known.has_value() && (wait == Wait::kMayBlock || !tree.MustCheck(uri)))
     return *std::move(known);
   absl::StatusOr<Description> found = tree.Describe(uri, wait);
   if (found.ok()) index->Put(uri, *found, now_ns, changes);

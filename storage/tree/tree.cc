@@ -40,11 +40,15 @@ auto Tree::InBoth(absl::string_view uri, Ask ask, AskDisk ask_disk) const -> dec
 template <typename Ask, typename AskDisk>
 auto Tree::Everywhere(absl::string_view uri, Wait wait, Ask ask, AskDisk ask_disk) const
     -> decltype(ask_disk()) {
-  auto result = InBoth(uri, ask, ask_disk);
-  if (wait == Wait::kMayBlock || !MayBeFetched(*this, uri, result.status())) return result;
-  if (wait == Wait::kCachedOnly) return absl::UnavailableError("it may be elsewhere");
+  if (wait == Wait::kMayBlock || remote_ == nullptr) return InBoth(uri, ask, ask_disk);
+  if (!remote_->MustCheck(uri)) {
+    auto result = InBoth(uri, ask, ask_disk);
+    if (!MayBeFetched(*this, uri, result.status())) return result;
+  }
+  if (wait == Wait::kCachedOnly)
+    return absl::UnavailableError("it may be elsewhere, or another one there");
   if (absl::Status brought = BringNow(remote_, uri); !brought.ok()) return brought;
-  result = InBoth(uri, ask, ask_disk);
+  auto result = InBoth(uri, ask, ask_disk);
   if (absl::IsNotFound(result.status())) return GoneAgain(uri);
   return result;
 }

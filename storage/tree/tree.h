@@ -55,7 +55,8 @@ class Tree {
   //   RESOURCE_EXHAUSTED  out of descriptors or memory (EMFILE, ENFILE, ENOMEM), or the tree was
   //                       being renamed all the time: try again
   //   UNAVAILABLE         kCachedOnly alone: the disk would have to be asked, or opening takes long
-  //                       there; or it is not here, and may be elsewhere (remote.h)
+  //                       there; or it is not here, and may be elsewhere, or its origin has to be
+  //                       asked again (remote.h)
   //   DATA_LOSS           the disk failed (EIO)
   //
   // Messages name the URI (escaped), never the root: they go out to clients.
@@ -87,6 +88,11 @@ class Tree {
   // Where else objects may be; outlives the tree; null: nowhere. Before threads share the tree.
   void SetRemote(Remote* remote) { remote_ = remote; }
   Remote* remote() const { return remote_; }
+  // Whether an answer from what is here has to wait for the remote. What is looked up with
+  // kCachedOnly or kMayFetch asks this itself; kMayBlock sees what is here as it is.
+  bool MustCheck(absl::string_view uri) const {
+    return remote_ != nullptr && remote_->MustCheck(uri);
+  }
 
   // How often this server itself has changed what names mean (Store). Who remembers something of
   // the tree remembers this too, and asks again when it has grown: so a client that has been told
@@ -94,6 +100,11 @@ class Tree {
   uint64_t changes() const { return changes_->load(std::memory_order_acquire); }
   // Something has changed: to be called after the change, before anybody is told of it.
   void NoteChange() const { changes_->fetch_add(1, std::memory_order_release); }
+  // The same, where the change is that `uri` has been stored.
+  void NoteStored(absl::string_view uri) const {
+    NoteChange();
+    if (remote_ != nullptr) remote_->Stored(uri);
+  }
 
  private:
   explicit Tree(DiskTier disk) : disk_(std::move(disk)) {}
@@ -106,7 +117,8 @@ class Tree {
   // to the overlay in between is in neither at that moment, so it is looked for again.
   template <typename Ask, typename AskDisk>
   auto InBoth(absl::string_view uri, Ask ask, AskDisk ask_disk) const -> decltype(ask_disk());
-  // The same, and where there is none and `wait` allows it, elsewhere.
+  // The same, and where there is none, or its origin has to be asked again, and `wait` allows it,
+  // elsewhere.
   template <typename Ask, typename AskDisk>
   auto Everywhere(absl::string_view uri, Wait wait, Ask ask, AskDisk ask_disk) const
       -> decltype(ask_disk());

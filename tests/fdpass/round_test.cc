@@ -13,7 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "net/event_fd.h"
+#include "net/retry_after.h"
 #include "session/tally.h"
 #include "storage/tree/slow_opens.h"
 #include "tests/fdpass/worker_fixture.h"
@@ -314,6 +316,78 @@ TEST_P(RoundTest, BringsWhatIsElsewhere) {
   EXPECT_EQ(trouble.metadata.error, "the origin is out of order");
   EXPECT_TRUE(client.Next().Refuses(Status::kNotFound));
   EXPECT_EQ(client.fds_waiting(), 0u);
+}
+
+// What is here is not handed out before it has been compared with what is there: with others of its
+// round, shared, and told of.
+TEST_P(RoundTest, ChecksWhatIsHere) {
+  ASSERT_EQ(mkdir((folder_.path() + "/far").c_str(), 0755), 0);
+  folder_.Write("far/a", "old");
+  storage::FakeRemote remote(folder_.path());
+  tree_->SetRemote(&remote);
+  uint64_t answers = 0;
+  for (const size_t shared : {size_t{0}, size_t{10}}) {
+    for (const Mode mode : {Mode::kFdPass, Mode::kStat}) {
+      SCOPED_TRACE(absl::StrCat(shared, " shared, mode ", static_cast<int>(mode)));
+      round_.reset();
+      options_.shared_fds = shared;
+      round_ = std::make_unique<Round>(
+          options_, kernel_.get(), [this] { event_->Signal(); }, &counted_, &load_);
+      ClientEnd client = Connect();
+      const auto ask = [&] {
+        client.Send(RequestBytes(Dialect::kV2, {.mode = mode, .uri = "far/a", .id = 0}));
+      };
+      const auto expect = [&](absl::string_view content) {
+        ++answers;
+        EXPECT_TRUE(net::Eventually([&] {
+          while (!slow_.empty()) OpenNth(0);
+          Step();
+          return counted_.requests == answers;
+        }));
+        kernel_->Wait(0, &woken_);
+        const session::ServerMessage answer = client.Next();
+        ASSERT_EQ(answer.status, Status::kOk) << answer.metadata.error.value_or("");
+        if (mode == Mode::kStat) {
+          EXPECT_EQ(answer.metadata.size, content.size());
+        } else {
+          EXPECT_EQ(answer.content_length, content.size());
+          EXPECT_TRUE(client.TakeFd().valid());
+        }
+      };
+      const auto is_asked = [&] {
+        return net::Eventually([&] {
+          Step();
+          while (!slow_.empty()) OpenNth(0);
+          return !remote.Asked().empty();
+        });
+      };
+      folder_.Write("far/a", "old");
+      ask();
+      expect("old");
+      remote.SetDue("far/a", true);
+      ask();
+      ASSERT_TRUE(is_asked());
+      EXPECT_EQ(counted_.requests, answers);
+      remote.Brought("far/a", "another");
+      expect("another");
+      ask();
+      ASSERT_TRUE(is_asked());
+      remote.End("far/a",
+                 net::WithRetryAfter(absl::ResourceExhaustedError("the origin is out of order"),
+                                     absl::Milliseconds(4321)));
+      ++answers;
+      EXPECT_TRUE(net::Eventually([&] {
+        Step();
+        return counted_.requests == answers;
+      }));
+      kernel_->Wait(0, &woken_);
+      const session::ServerMessage trouble = client.Next();
+      EXPECT_TRUE(trouble.Refuses(Status::kUnavailable));
+      EXPECT_EQ(trouble.metadata.error, "the origin is out of order");
+      EXPECT_EQ(trouble.metadata.retry_after_ms, 4321u);
+      remote.SetDue("far/a", false);
+    }
+  }
 }
 
 // A peer that leaves meanwhile is not waited for, and what comes for it is closed.

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "net/retry_after.h"
 #include "tests/loop/loop_fixture.h"
 #include "tests/net/eventually.h"
 #include "tests/storage/fake_remote.h"
@@ -150,6 +151,59 @@ TEST_P(PasserTest, BringsWhatIsElsewhere) {
     ask("far/absent", 3);
     remote.End("far/absent", absl::NotFoundError("nor there"));
     EXPECT_TRUE(client.Next().Refuses(Status::kNotFound));
+  }
+}
+
+// What is here is not handed out before it has been compared with what is there, whatever is asked
+// for; if that cannot be done, it is not handed out at all.
+TEST_P(PasserTest, ChecksWhatIsHere) {
+  ASSERT_EQ(mkdir(folder_.Path("far").c_str(), 0755), 0);
+  storage::FakeRemote remote(folder_.path());
+  Start();
+  tree_->SetRemote(&remote);
+  uint32_t id = 0;
+  for (const Mode mode : {Mode::kFdPass, Mode::kCopy, Mode::kStat}) {
+    SCOPED_TRACE(static_cast<int>(mode));
+    ClientEnd client = Connect(Dialect::kV2, kInHeader);
+    const std::string name = absl::StrCat("far/", static_cast<int>(mode));
+    folder_.Write(name, "old");
+    const auto ask = [&] {
+      client.Send(RequestBytes(Dialect::kV2, {.mode = mode, .uri = name, .id = ++id}));
+    };
+    const auto expect = [&](absl::string_view content) {
+      const ServerMessage answer = client.Next();
+      ASSERT_EQ(answer.status, Status::kOk) << answer.metadata.error.value_or("");
+      if (mode == Mode::kStat) {
+        EXPECT_EQ(answer.metadata.size, content.size());
+      } else if (mode == Mode::kCopy) {
+        EXPECT_EQ(client.Body(content.size()), content);
+      } else {
+        EXPECT_EQ(answer.content_length, content.size());
+        EXPECT_TRUE(client.TakeFd().valid());
+      }
+    };
+    const auto is_asked = [&] { return net::Eventually([&] { return !remote.Asked().empty(); }); };
+    for (int i = 0; i < 2; ++i) {
+      ask();
+      expect("old");
+    }
+    remote.SetDue(name, true);
+    ask();
+    ASSERT_TRUE(is_asked());
+    tree_->NoteChange();  // as by whoever puts it there
+    remote.Brought(name, "another");
+    expect("another");
+    ask();
+    ASSERT_TRUE(is_asked());
+    remote.End(name, net::WithRetryAfter(absl::ResourceExhaustedError("the origin is out of order"),
+                                         absl::Milliseconds(4321)));
+    const ServerMessage trouble = client.Next();
+    EXPECT_TRUE(trouble.Refuses(Status::kUnavailable));
+    EXPECT_EQ(trouble.metadata.error, "the origin is out of order");
+    EXPECT_EQ(trouble.metadata.retry_after_ms, 4321u);
+    remote.SetDue(name, false);
+    ask();
+    expect("another");
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <memory>
 #include <optional>
@@ -10,12 +11,16 @@
 #include <thread>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
+#include "net/retry_after.h"
 #include "storage/tree/stat_cache.h"
 #include "storage/tree/tree.h"
 #include "tests/client/temporary_folder.h"
+#include "tests/net/eventually.h"
 #include "tests/net/socket_pair.h"
 #include "tests/session/client_end.h"
+#include "tests/storage/fake_remote.h"
 
 namespace objmapper::models {
 namespace {
@@ -83,6 +88,57 @@ TEST_F(ConversationTest, TurnAnswersEveryMode) {
   EXPECT_TRUE(client.Next().Refuses(Status::kNotFound));
   EXPECT_TRUE(client.TakeFd().valid());
   EXPECT_TRUE(client.TakeFd().valid());
+}
+
+// What is here is not handed out before it has been compared with what is elsewhere: the thread
+// waits for that. If it cannot be done, the answer says when to come again.
+TEST_F(ConversationTest, WaitsForWhatMustBeChecked) {
+  session::ClientEnd client = Begin();
+  ASSERT_EQ(mkdir(folder_.Path("far").c_str(), 0755), 0);
+  storage::FakeRemote remote(folder_.path());
+  tree_->SetRemote(&remote);
+  for (const Mode mode : {Mode::kStat, Mode::kCopy, Mode::kFdPass}) {
+    SCOPED_TRACE(static_cast<int>(mode));
+    folder_.Write("far/a", "old");
+    remote.SetDue("far/a", false);
+    client.Send(Ask(mode, "far/a"));
+    EXPECT_EQ(Serve(), Next::kWait);
+    EXPECT_EQ(client.Next().status, Status::kOk);
+    if (mode == Mode::kCopy) {
+      EXPECT_EQ(client.Body(3), "old");
+    }
+    if (mode == Mode::kFdPass) {
+      EXPECT_TRUE(client.TakeFd().valid());
+    }
+
+    remote.SetDue("far/a", true);
+    const auto serve_while = [&](absl::FunctionRef<void()> remote_answers) {
+      client.Send(Ask(mode, "far/a"));
+      std::thread serves([this] { EXPECT_EQ(Serve(), Next::kWait); });
+      EXPECT_TRUE(net::Eventually([&] { return !remote.Asked().empty(); }));
+      remote_answers();
+      serves.join();
+    };
+    serve_while([&] { remote.Brought("far/a", "another"); });
+    const session::ServerMessage answer = client.Next();
+    EXPECT_EQ(answer.status, Status::kOk) << answer.metadata.error.value_or("");
+    if (mode == Mode::kStat) {
+      EXPECT_EQ(answer.metadata.size, 7u);
+    }
+    if (mode == Mode::kCopy) {
+      EXPECT_EQ(client.Body(7), "another");
+    }
+    if (mode == Mode::kFdPass) {
+      EXPECT_TRUE(client.TakeFd().valid());
+    }
+    serve_while([&] {
+      remote.End("far/a", net::WithRetryAfter(absl::ResourceExhaustedError("out of order"),
+                                              absl::Milliseconds(4321)));
+    });
+    const session::ServerMessage trouble = client.Next();
+    EXPECT_TRUE(trouble.Refuses(Status::kUnavailable));
+    EXPECT_EQ(trouble.metadata.retry_after_ms, 4321u);
+  }
 }
 
 // A byte now and then does not move the deadline of half a request; its answer does.

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -23,9 +24,38 @@ class FakeRemote : public Remote {
   explicit FakeRemote(std::string root) : root_(std::move(root)) {}
 
   bool MayHave(absl::string_view uri) const override { return absl::StartsWith(uri, "far/"); }
+  bool MustCheck(absl::string_view uri) const override {
+    const net::MutexLock lock(&mutex_);
+    ++questions_;
+    return due_.contains(uri);
+  }
   void Bring(absl::string_view uri, std::function<void(absl::Status)> done) override {
     const net::MutexLock lock(&mutex_);
     asked_.push_back({std::string(uri), std::move(done)});
+  }
+
+  void Stored(absl::string_view uri) override {
+    const net::MutexLock lock(&mutex_);
+    stored_.push_back(std::string(uri));
+  }
+
+  // From now on what is here under that name is to be checked before each answer, or is not.
+  void SetDue(absl::string_view uri, bool due) {
+    const net::MutexLock lock(&mutex_);
+    if (due) {
+      due_.emplace(uri);
+    } else {
+      due_.erase(std::string(uri));
+    }
+  }
+  // How often it was asked MustCheck() since this was last called.
+  int TakeQuestions() {
+    const net::MutexLock lock(&mutex_);
+    return std::exchange(questions_, 0);
+  }
+  std::vector<std::string> stored() const {
+    const net::MutexLock lock(&mutex_);
+    return stored_;
   }
 
   // What has been asked for, in order, and not been ended.
@@ -57,6 +87,9 @@ class FakeRemote : public Remote {
   const std::string root_;
   mutable net::Mutex mutex_;
   std::vector<std::pair<std::string, std::function<void(absl::Status)>>> asked_ GUARDED_BY(mutex_);
+  std::set<std::string, std::less<>> due_ GUARDED_BY(mutex_);
+  std::vector<std::string> stored_ GUARDED_BY(mutex_);
+  mutable int questions_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace objmapper::storage

@@ -2,10 +2,19 @@
 #include "storage/tree/remote.h"
 
 #include <atomic>
+#include <functional>
+#include <memory>
 #include <optional>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
+#include "storage/store/store.h"
+#include "storage/tree/bring.h"
 #include "storage/tree/directory_cache.h"
+#include "storage/tree/small_objects.h"
+#include "storage/tree/stat_cache.h"
 #include "tests/net/eventually.h"
 #include "tests/storage/fake_remote.h"
 #include "tests/storage/tree_fixture.h"
@@ -78,6 +87,112 @@ TEST_F(RemoteTest, SaysWhyNot) {
   EXPECT_EQ(absent.status(), absl::NotFoundError("nor there"));
   const auto gone = Fetch("far/away", [this] { remote_.End("far/away", absl::OkStatus()); });
   EXPECT_TRUE(absl::IsResourceExhausted(gone.status())) << gone.status();
+}
+
+// What is here is not handed out before the remote has been asked again; who only wants to know
+// what is on the disk sees it as it is.
+TEST_F(RemoteTest, AsksAgainWhereItMust) {
+  remote_.SetDue("far/here", true);
+  EXPECT_TRUE(tree_->OpenObject("far/here", Wait::kMayBlock).ok());
+  EXPECT_TRUE(absl::IsUnavailable(tree_->OpenObject("far/here", Wait::kCachedOnly).status()));
+  EXPECT_TRUE(absl::IsUnavailable(tree_->Stat("far/here", Wait::kCachedOnly).status()));
+  EXPECT_TRUE(absl::IsUnavailable(tree_->Describe("far/here", Wait::kCachedOnly).status()));
+  EXPECT_TRUE(remote_.Asked().empty());
+  // It may be due again at once: it has been asked for this lookup.
+  const auto same = Fetch("far/here", [this] { remote_.End("far/here", absl::OkStatus()); });
+  ASSERT_TRUE(same.ok()) << same.status();
+  EXPECT_EQ(ReadAll(same->fd.get()), "here");
+  const auto changed = Fetch("far/here", [this] { remote_.Brought("far/here", "there"); });
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  EXPECT_EQ(ReadAll(changed->fd.get()), "there");
+  // What is here is no answer when it could not be found out, or when it is there no more.
+  const auto trouble = Fetch("far/here", [this] {
+    remote_.End("far/here", absl::ResourceExhaustedError("the origin does not answer"));
+  });
+  EXPECT_TRUE(absl::IsResourceExhausted(trouble.status())) << trouble.status();
+  const auto gone =
+      Fetch("far/here", [this] { remote_.End("far/here", absl::NotFoundError("no more")); });
+  EXPECT_EQ(gone.status(), absl::NotFoundError("no more"));
+  remote_.SetDue("far/here", false);
+  EXPECT_TRUE(tree_->OpenObject("far/here", Wait::kCachedOnly).ok());
+}
+
+// Caches of the tree keep nothing from that; for a hit they ask once.
+TEST_F(RemoteTest, CachesAskToo) {
+  DirectoryCache directories(&*tree_, 10, absl::Hours(1));
+  StatCache index(10, absl::Hours(1));
+  SmallObjects small(&*tree_, 10, absl::Hours(1));
+  const auto describe = [&](Wait wait) {
+    return FindDescription(*tree_, &index, "far/here", 1, wait).status();
+  };
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(directories.OpenObject("far/here", 1, Wait::kCachedOnly).ok());
+    EXPECT_TRUE(directories.Locate("far/here", 1, Wait::kCachedOnly).has_value());
+    EXPECT_TRUE(describe(Wait::kCachedOnly).ok());
+    EXPECT_NE(small.Find("far/here", 1), nullptr);
+    // The first time they look, and looking is asking.
+    const int questions = remote_.TakeQuestions();
+    if (i == 1) {
+      EXPECT_EQ(questions, 4);
+    }
+  }
+  remote_.SetDue("far/here", true);
+  EXPECT_TRUE(
+      absl::IsUnavailable(directories.OpenObject("far/here", 1, Wait::kCachedOnly).status()));
+  EXPECT_FALSE(directories.Locate("far/here", 1, Wait::kCachedOnly).has_value());
+  EXPECT_TRUE(absl::IsUnavailable(describe(Wait::kCachedOnly)));
+  EXPECT_TRUE(describe(Wait::kMayBlock).ok());
+  EXPECT_EQ(small.Find("far/here", 1), nullptr);
+  EXPECT_TRUE(remote_.Asked().empty());
+}
+
+// Who may not wait at all has it checked before it is looked for, and looks once.
+TEST_F(RemoteTest, LooksOnceWhenItHasBeenChecked) {
+  int looked = 0;
+  std::vector<std::function<void()>> work;
+  std::optional<absl::StatusOr<ObjectInfo>> found;
+  const auto look = [&] {
+    LookEverywhere<ObjectInfo>(
+        &*tree_, "far/here",
+        [&] {
+          ++looked;
+          return tree_->Stat("far/here", Wait::kMayBlock);
+        },
+        [&](std::function<void()> one) { work.push_back(std::move(one)); },
+        [&](absl::StatusOr<ObjectInfo> object) { found = std::move(object); });
+  };
+  look();
+  EXPECT_EQ(looked, 1);
+  ASSERT_TRUE(found.has_value());
+  EXPECT_TRUE(found->ok());
+  remote_.SetDue("far/here", true);
+  found.reset();
+  look();
+  EXPECT_EQ(looked, 1);
+  remote_.Brought("far/here", "another");
+  ASSERT_EQ(work.size(), 1u);
+  EXPECT_FALSE(found.has_value());
+  work[0]();
+  EXPECT_EQ(looked, 2);
+  ASSERT_TRUE(found->ok());
+  EXPECT_EQ((*found)->size, 7u);
+  look();
+  remote_.End("far/here", absl::ResourceExhaustedError("out of order"));
+  EXPECT_EQ(looked, 2);
+  EXPECT_EQ(found->status(), absl::ResourceExhaustedError("out of order"));
+}
+
+// The remote learns of what is stored here, and of nothing else.
+TEST_F(RemoteTest, LearnsWhatIsStored) {
+  Store store({.tree = &*tree_, .durability = Durability::kNone});
+  absl::StatusOr<std::unique_ptr<NewObject>> object = store.Begin("far/own", 3, {});
+  ASSERT_TRUE(object.ok()) << object.status();
+  ASSERT_TRUE((*object)->WriteWhole("own").ok());
+  EXPECT_TRUE(remote_.stored().empty());
+  ASSERT_TRUE((*object)->Commit().ok());
+  EXPECT_EQ(remote_.stored(), std::vector<std::string>{"far/own"});
+  ASSERT_TRUE(store.Delete("far/own").ok());
+  EXPECT_EQ(remote_.stored().size(), 1u);
 }
 
 }  // namespace
