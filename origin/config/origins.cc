@@ -105,6 +105,13 @@ const std::shared_ptr<const Origin>* Origins::LineFor(absl::string_view uri) con
   }
 }
 
+const Origin* Origins::LineOf(absl::string_view uri) const {
+  while (absl::ConsumePrefix(&uri, "/")) {
+  }
+  const std::shared_ptr<const Origin>* const line = LineFor(uri);
+  return line == nullptr ? nullptr : line->get();
+}
+
 absl::StatusOr<Location> Origins::Find(absl::string_view uri) const {
   while (absl::ConsumePrefix(&uri, "/")) {
   }

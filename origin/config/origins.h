@@ -75,6 +75,9 @@ class Origins {
   //   PERMISSION_DENIED   of HTTP: a component is "." or "..", which would lead elsewhere there. To
   //                       S3 they are names like any
   absl::StatusOr<Location> Find(absl::string_view uri) const;
+  // The origin whose line `uri` is below, whether or not it names an object there; null: none.
+  // Allocates nothing.
+  const Origin* LineOf(absl::string_view uri) const;
   // The URI of an object that a listing of `origin` names; nullopt: it has none. Another line is
   // for that URI; the key is not below the origin's own; or it begins with '/', where that would be
   // at a URI's front.

@@ -95,7 +95,7 @@ Judgement JudgeStatus(const Request& request, int status, const ErrorDocument& e
   }
   switch (status) {
     case 304:
-      if (request.if_none_match.empty()) break;
+      if (request.if_none_match.empty() && request.if_modified_since.empty()) break;
       return {Verdict::kNotModified, Cause::kStatus, Again::kNever, "304"};
     case 401:
     case 403:

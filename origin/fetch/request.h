@@ -89,8 +89,8 @@ struct Request {
   std::string url;  // http or https, encoded, without userinfo; sent as it is ("/../" too)
 
   // The headers of one attempt, made anew for each: signatures age. They may sign all but Range,
-  // If-Match, If-None-Match, User-Agent and Content-Length, which are added to them. An error ends
-  // the request; its message is shown.
+  // If-Match, If-None-Match, If-Modified-Since, User-Agent and Content-Length, which are added to
+  // them. An error ends the request; its message is shown.
   std::function<absl::StatusOr<Headers>(const Attempt&)> prepare;
 
   std::shared_ptr<BodySource> body;  // of kPut and kPost; none: an empty one
@@ -99,7 +99,9 @@ struct Request {
   // 0 then).
   bool accept_whole = false;
   std::string if_match;       // an ETag with its quotes; the answer's is compared with it too
-  std::string if_none_match;  // the same; 304 becomes Verdict::kNotModified
+  std::string if_none_match;  // the same, or a weak one; 304 becomes Verdict::kNotModified
+  // A date as HTTP has it (RFC 9110, 5.6.7), of kGet; the same.
+  std::string if_modified_since;
   // Most bytes of a body that are taken. An answer that announces more is not read, one that sends
   // more is cut off.
   uint64_t body_bytes_max = 0;
@@ -136,7 +138,7 @@ struct Head {
 
 enum class Verdict : uint8_t {
   kFound,               // 2xx, and the whole body has been handed over
-  kNotModified,         // 304 to if_none_match
+  kNotModified,         // 304 to if_none_match or if_modified_since
   kNotFound,            // 404 (of S3: NoSuchKey), 410; nothing else
   kPermissionDenied,    // 401, 403
   kPreconditionFailed,  // 412, or the answer is of another version than if_match

@@ -105,6 +105,8 @@ absl::StatusOr<Headers> Transfer::MakeHeaders() {
   if (!request_.if_none_match.empty()) {
     headers.push_back({"If-None-Match", request_.if_none_match});
   }
+  if (!request_.if_modified_since.empty())
+    headers.push_back({"If-Modified-Since", request_.if_modified_since});
   return headers;
 }
 

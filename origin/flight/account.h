@@ -16,11 +16,11 @@ namespace objmapper::origin {
 class Account {
  public:
   struct Counts {
-    uint64_t requests = 0;  // for what was not here; several may wait for one fetch
+    uint64_t requests = 0;  // for what was not here, or due; several may wait for one fetch
     uint64_t begun = 0;     // fetches
     uint64_t brought = 0;   // of these: objects that came,
     uint64_t absent = 0;    // that it does not have,
-    uint64_t failed = 0;    // and fetches that ended in trouble
+    uint64_t failed = 0;    // and what ended in trouble
     uint64_t bytes = 0;     // of objects, that came
     // The last trouble, and when; empty: there was none. over: a later fetch ended well.
     std::string trouble;
@@ -28,20 +28,29 @@ class Account {
     bool over = false;
   };
 
-  void Asked(bool begins) {
+  void Asked() {
     const net::MutexLock lock(&mutex_);
     ++counts_.requests;
-    if (begins) ++counts_.begun;
+  }
+  // A fetch.
+  void Begun() {
+    const net::MutexLock lock(&mutex_);
+    ++counts_.begun;
   }
   void Came(uint64_t bytes) {
     const net::MutexLock lock(&mutex_);
     counts_.bytes += bytes;
   }
-  // A fetch has ended, as storage::Remote::Bring() says.
-  void Ended(const absl::Status& status, absl::Time now) {
+  // It has been asked, as storage::Remote::Bring() says: for an object, or (fetched: false) whether
+  // what is here is still what is there.
+  void Ended(const absl::Status& status, bool fetched, absl::Time now) {
     const net::MutexLock lock(&mutex_);
     if (status.ok() || absl::IsNotFound(status)) {
-      ++(status.ok() ? counts_.brought : counts_.absent);
+      if (absl::IsNotFound(status)) {
+        ++counts_.absent;
+      } else if (fetched) {
+        ++counts_.brought;
+      }
       counts_.over = true;
       return;
     }

@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "origin/cache/mark.h"
+#include "origin/flight/trouble.h"
 #include "protocol/http/date.h"
 
 namespace objmapper::origin {
@@ -30,20 +31,6 @@ std::optional<uint32_t> Crc32cOf(absl::string_view field) {
   uint32_t crc = 0;
   for (const char c : bytes) crc = crc << 8 | static_cast<uint8_t>(c);
   return crc;
-}
-
-// Trouble with an origin, or with the room here: never that there is no object.
-absl::Status Trouble(absl::string_view message) { return absl::ResourceExhaustedError(message); }
-
-// What of the disk's errors whoever waits is told.
-absl::Status DiskTrouble(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kDataLoss:
-    case absl::StatusCode::kPermissionDenied:
-      return status;
-    default:
-      return Trouble(status.message());
-  }
 }
 
 }  // namespace
@@ -265,7 +252,7 @@ void Flight::Judge(bool first, const fetch::Outcome& outcome) {
     case Verdict::kPermissionDenied:
       return End(absl::PermissionDeniedError(outcome.reason));
     default:
-      return End(Trouble(outcome.reason));
+      return End(TroubleOf(outcome));
   }
 }
 

@@ -1,9 +1,12 @@
-// Who waits for which flight. Invariant: nobody is told of anything with the lock held.
+// Who waits for which check or flight. Invariant: nobody is told of anything with the lock held.
 #include "origin/flight/flights.h"
 
+#include <algorithm>
+#include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "net/retry_after.h"
 #include "origin/cache/place.h"
 #include "origin/cache/shelf.h"
 #include "text/printable.h"
@@ -21,11 +24,35 @@ bool IsForOrigin(const Origins& origins, absl::string_view uri) {
   return !absl::IsNotFound(found) && !absl::IsFailedPrecondition(found);
 }
 
+// For so long an object that has no mark, and so is this disk's own, is not looked at again: a mark
+// may come with a file that somebody puts in its place from outside.
+constexpr absl::Duration kOwnFor = absl::Minutes(10);
+
 absl::Status Stopped() { return absl::ResourceExhaustedError("the server stops"); }
+
+// Whether the origin, or the way to it, is the reason, so that what is here may do for now.
+bool IsTrouble(const absl::Status& status) {
+  return absl::IsResourceExhausted(status) || absl::IsDataLoss(status);
+}
+
+bool AreSame(const Origins& a, const Origins& b) {
+  return std::equal(a.all().begin(), a.all().end(), b.all().begin(), b.all().end(),
+                    [](const auto& one, const auto& other) { return *one == *other; });
+}
+
+std::function<double()> OwnRandom() {
+  return
+      [generator = std::mt19937_64(std::random_device()()),
+       uniform = std::uniform_real_distribution<double>()]() mutable { return uniform(generator); };
+}
 
 }  // namespace
 
-Flights::Flights(Options options) : options_(std::move(options)), budget_(options_.under_way_max) {}
+Flights::Flights(Options options)
+    : options_(std::move(options)),
+      budget_(options_.under_way_max),
+      freshness_({.names_max = options_.freshness_names_max, .now = options_.now}),
+      backoff_(options_.backoff, options_.random == nullptr ? OwnRandom() : options_.random) {}
 
 Flights::~Flights() { Stop(); }
 
@@ -55,8 +82,10 @@ absl::Status Flights::SetOrigins(const Origins& origins) {
     map->asked.emplace(origin.get(), Asked{*std::move(source), account_of(*origin)});
   }
   const net::MutexLock lock(&mutex_);
+  if (!AreSame(origins, map_->origins)) freshness_.SetOrigins(origins);
   map_ = std::move(map);
   absent_.clear();
+  backoff_.ClearAll();
   return absl::OkStatus();
 }
 
@@ -64,7 +93,7 @@ bool Flights::MayHave(absl::string_view uri) const {
   std::shared_ptr<const Map> map;
   {
     const net::MutexLock lock(&mutex_);
-    if (IsKnownAbsent(Canonical(uri))) return false;
+    if (!Absence(Canonical(uri)).ok()) return false;
     map = map_;
   }
   return !map->origins.empty() && IsForOrigin(map->origins, uri);
@@ -109,72 +138,178 @@ absl::Status Flights::MayChange(absl::string_view uri) const {
 
 void Flights::Bring(absl::string_view uri, std::function<void(absl::Status)> done) {
   const std::string name(Canonical(uri));
+  // Else the caller has found nothing here.
+  const bool must_look = freshness_.MustCheck(name);
   absl::Status refused;
-  std::shared_ptr<Flight> flight;
+  std::shared_ptr<Check> check;
   {
     const net::MutexLock lock(&mutex_);
+    absl::StatusOr<Location> location = map_->origins.Find(name);
     if (stopping_) {
       refused = Stopped();
     } else if (const auto found = flights_.find(name); found != flights_.end()) {
       found->second.waiting.push_back(std::move(done));
-      found->second.account->Asked(/*begins=*/false);
+      found->second.account->Asked();
       return;
-    } else if (absl::StatusOr<Location> location = map_->origins.Find(name); !location.ok()) {
+    } else if (!location.ok()) {
       refused = location.status();
     } else {
-      const auto& [source, account] = map_->asked.at(location->origin.get());
-      flight = std::make_shared<Flight>(Flight::Options{.cache = options_.cache,
-                                                        .fetcher = options_.fetcher,
-                                                        .budget = &budget_,
-                                                        .account = account,
-                                                        .run = options_.run,
-                                                        .now = options_.now},
-                                        source, *std::move(location), name,
-                                        [this, name, negative = source->origin().negative,
-                                         account = account](const absl::Status& status) {
-                                          account->Ended(status, options_.now());
-                                          Ended(name, negative, status);
-                                        });
-      Entry& entry = flights_[name];
-      entry.flight = flight;
-      entry.account = account;
-      account->Asked(/*begins=*/true);
-      entry.waiting.push_back(std::move(done));
-      begun_.Add();
+      if (!must_look) {
+        refused = backoff_.Refusal(name, options_.now());
+        if (!refused.ok()) held_off_.Add();
+      }
+      if (refused.ok()) {
+        Entry& entry = flights_[name];
+        const Asked& asked = map_->asked.at(location->origin.get());
+        entry.source = asked.source;
+        entry.account = asked.account;
+        entry.account->Asked();
+        entry.location = *std::move(location);
+        entry.waiting.push_back(std::move(done));
+        entry.check = check = NewCheck(name, entry);
+      }
     }
   }
-  if (flight == nullptr) return done(std::move(refused));
-  flight->Begin();
+  if (check == nullptr) return done(std::move(refused));
+  check->Begin();
 }
 
-void Flights::Ended(const std::string& uri, absl::Duration negative, const absl::Status& status) {
-  std::vector<std::function<void(absl::Status)>> waiting;
+std::shared_ptr<Check> Flights::NewCheck(const std::string& uri, const Entry& entry) {
+  return std::make_shared<Check>(
+      Check::Options{.cache = options_.cache,
+                     .fetcher = options_.fetcher,
+                     .run = options_.run,
+                     .now = options_.now},
+      entry.source, entry.location, uri,
+      Check::Known{.checked = freshness_.CheckedAt(uri),
+                   .refusal = backoff_.Refusal(uri, options_.now())},
+      [this, uri](const Check::Finding& finding) { Checked(uri, finding); });
+}
+
+std::shared_ptr<Flight> Flights::NewFlight(const std::string& uri, const Entry& entry) {
+  return std::make_shared<Flight>(
+      Flight::Options{.cache = options_.cache,
+                      .fetcher = options_.fetcher,
+                      .budget = &budget_,
+                      .account = entry.account,
+                      .run = options_.run,
+                      .now = options_.now},
+      entry.source, entry.location, uri, [this, uri](const absl::Status& status) {
+        Ended(uri, status, status.ok() ? std::optional(options_.now()) : std::nullopt,
+              /*asked=*/true);
+      });
+}
+
+void Flights::Checked(const std::string& uri, const Check::Finding& finding) {
+  using Kind = Check::Finding::Kind;
+  absl::Status status = finding.status;
+  std::optional<absl::Time> fresh_since;
   std::shared_ptr<Flight> flight;
   {
     const net::MutexLock lock(&mutex_);
-    const auto found = flights_.find(uri);
-    waiting = std::move(found->second.waiting);
-    flight = std::move(found->second.flight);
-    flights_.erase(found);
-    ++telling_;
-    if (status.ok()) {
-      brought_.Add();
-    } else if (absl::IsNotFound(status)) {
-      not_there_.Add();
-      NoteAbsent(uri, negative);
-    } else {
-      failed_.Add();
+    Entry& entry = flights_.at(uri);
+    entry.here = finding.kind != Kind::kAbsent && finding.kind != Kind::kGone;
+    entry.stale_until = finding.stale_until;
+    if (finding.asked) checked_.Add();
+    switch (finding.kind) {
+      case Kind::kOwn:
+        freshness_.Nothing(uri, options_.now() + kOwnFor);
+        break;
+      case Kind::kFresh:
+        fresh_since = finding.checked;
+        if (finding.asked) unchanged_.Add();
+        break;
+      case Kind::kGone:
+        removed_.Add();
+        break;
+      case Kind::kTrouble:
+        if (!finding.asked) held_off_.Add();
+        break;
+      case Kind::kAbsent:
+        status = Absence(uri);
+        [[fallthrough]];
+      case Kind::kOutdated:
+        if (status.ok()) {
+          status = backoff_.Refusal(uri, options_.now());
+          if (!status.ok()) held_off_.Add();
+        }
+        if (stopping_) status = Stopped();
+        if (!status.ok()) break;
+        entry.flight = flight = NewFlight(uri, entry);
+        entry.account->Begun();
+        begun_.Add();
+        break;
     }
   }
-  for (const auto& done : waiting) done(status);
+  if (flight != nullptr) return flight->Begin();
+  Ended(uri, std::move(status), fresh_since, finding.asked);
+}
+
+void Flights::Ended(const std::string& uri, absl::Status status,
+                    std::optional<absl::Time> fresh_since, bool asked) {
+  Entry entry;
+  {
+    const net::MutexLock lock(&mutex_);
+    const auto found = flights_.find(uri);
+    entry = std::move(found->second);
+    flights_.erase(found);
+    ++telling_;
+    if (status.ok() && entry.flight != nullptr) brought_.Add();
+    const Origin* const origin = map_->origins.LineOf(uri);
+    if (fresh_since.has_value() && origin != nullptr)
+      freshness_.Good(uri, *fresh_since, *fresh_since + origin->revalidate);
+    if (asked) entry.account->Ended(status, /*fetched=*/entry.flight != nullptr, options_.now());
+    if (status.ok() && asked) backoff_.Clear(uri);
+    if (!status.ok()) status = Settle(uri, entry, std::move(status), asked);
+  }
+  for (const auto& done : entry.waiting) done(status);
+  entry = Entry();
   const net::MutexLock lock(&mutex_);
   --telling_;
   none_.notify_all();
 }
 
-bool Flights::IsKnownAbsent(absl::string_view uri) const {
+absl::Status Flights::Settle(const std::string& uri, const Entry& entry, absl::Status status,
+                             bool asked) {
+  const absl::Time now = options_.now();
+  if (absl::IsNotFound(status)) {
+    if (!asked) return status;
+    backoff_.Clear(uri);
+    not_there_.Add();
+    const absl::Duration negative = entry.source->origin().negative;
+    NoteAbsent(uri, negative);
+    freshness_.Nothing(uri, now + negative);
+    return status;
+  }
+  if (stopping_) return status;
+  absl::Time until = now + absl::Milliseconds(net::RetryAfterMs(status));
+  if (asked) {
+    failed_.Add();
+    until = backoff_.Failed(uri, status, now);
+    status = net::WithRetryAfter(std::move(status), until - now);
+  }
+  if (IsTrouble(status) && entry.stale_until > now) {
+    stale_.Add();
+    freshness_.Stale(uri, std::min(until, entry.stale_until));
+    return absl::OkStatus();
+  }
+  // Till then nothing is to be found here, so that who looks for it is refused at once.
+  if (!entry.here) freshness_.Nothing(uri, until);
+  return status;
+}
+
+void Flights::Stored(absl::string_view uri) {
+  const std::string name(Canonical(uri));
+  freshness_.Nothing(name, options_.now() + kOwnFor);
+  const net::MutexLock lock(&mutex_);
+  absent_.erase(name);
+  backoff_.Clear(name);
+}
+
+absl::Status Flights::Absence(absl::string_view uri) const {
   const auto found = absent_.find(uri);
-  return found != absent_.end() && options_.now() < found->second;
+  if (found == absent_.end() || options_.now() >= found->second) return absl::OkStatus();
+  return absl::NotFoundError(absl::StrCat(text::Quoted(uri), ": its origin had none a moment ago"));
 }
 
 void Flights::NoteAbsent(const std::string& uri, absl::Duration how_long) {
@@ -189,11 +324,19 @@ void Flights::NoteAbsent(const std::string& uri, absl::Duration how_long) {
 
 void Flights::Stop() {
   std::vector<std::shared_ptr<Flight>> flights;
+  std::vector<std::shared_ptr<Check>> checks;
   {
     const net::MutexLock lock(&mutex_);
     stopping_ = true;
-    for (const auto& [uri, entry] : flights_) flights.push_back(entry.flight);
+    for (const auto& [uri, entry] : flights_) {
+      if (entry.flight != nullptr) {
+        flights.push_back(entry.flight);
+      } else {
+        checks.push_back(entry.check);
+      }
+    }
   }
+  for (const std::shared_ptr<Check>& check : checks) check->Cancel(Stopped());
   for (const std::shared_ptr<Flight>& flight : flights) flight->Cancel(Stopped());
   const net::MutexLock lock(&mutex_);
   while (!flights_.empty() || telling_ > 0) none_.wait(mutex_);
@@ -215,6 +358,11 @@ Flights::Counts Flights::Read() const {
                 .brought = brought_,
                 .absent = not_there_,
                 .failed = failed_,
+                .checked = checked_,
+                .unchanged = unchanged_,
+                .removed = removed_,
+                .stale = stale_,
+                .held_off = held_off_,
                 .under_way = flights_.size()};
   for (const auto& [uri, entry] : flights_) counts.waiting += entry.waiting.size();
   return counts;

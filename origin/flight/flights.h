@@ -7,15 +7,22 @@
 //   flights.Stop();          // before the pool and the fetcher end
 //
 // A flight depends on nobody who waits for it: it goes on when they have left. Errors go to those
-// who wait then; that there is no such object is remembered for a moment (Origin::negative).
+// who wait then, and for a moment to those who come later (backoff.h); that there is no such object
+// is remembered for a moment too (Origin::negative).
 //
-// What is not done yet: blocks of a range alone, reading behind the fill, revalidation, MD5 sums.
+// What is here is handed out for as long as its origin's line says (freshness.h). Then who asks for
+// it has its origin asked whether it is still the same (check.h), once for all who ask meanwhile;
+// if it is not, the new version takes its place, and who has the old one open keeps that. Where the
+// origin cannot be asked, Origin::stale_if_error says for how long more it is handed out.
+//
+// What is not done yet: blocks of a range alone, reading behind the fill, MD5 sums.
 #pragma once
 
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,8 +34,11 @@
 #include "net/mutex.h"
 #include "origin/config/origins.h"
 #include "origin/flight/account.h"
+#include "origin/flight/backoff.h"
 #include "origin/flight/budget.h"
+#include "origin/flight/check.h"
 #include "origin/flight/flight.h"
+#include "origin/flight/freshness.h"
 #include "origin/flight/source.h"
 #include "storage/tree/remote.h"
 
@@ -48,16 +58,21 @@ class Flights : public storage::Remote {
     // How an S3 origin is reached; none: where its words say, and without keys. Errors: it cannot
     // be.
     std::function<absl::StatusOr<S3Access>(const Origin&)> s3;
+    Backoff::Options backoff;
+    size_t freshness_names_max = 1 << 20;  // Freshness::Options::names_max
     std::function<absl::Time()> now = absl::Now;
+    std::function<double()> random;  // for Backoff; null: a generator of its own
   };
   explicit Flights(Options options);
   ~Flights() override;
 
-  // From now on objects come from these; what is under way goes on. INVALID_ARGUMENT: one of them
-  // cannot be; all stays as it was.
+  // From now on objects come from these; what is under way goes on. Where they are others than
+  // before, what is here is looked at once more. INVALID_ARGUMENT: one of them cannot be; all stays
+  // as it was.
   absl::Status SetOrigins(const Origins& origins);
 
   bool MayHave(absl::string_view uri) const override;
+  bool MustCheck(absl::string_view uri) const override { return freshness_.MustCheck(uri); }
   void Bring(absl::string_view uri, std::function<void(absl::Status)> done) override;
   bool KeepsApart(absl::string_view uri) const override;
   absl::StatusOr<storage::OpenedObject> OpenKept(absl::string_view uri,
@@ -65,6 +80,9 @@ class Flights : public storage::Remote {
   std::vector<Kept> ListKept(absl::string_view prefix, absl::string_view after,
                              size_t max) const override;
   absl::Status MayChange(absl::string_view uri) const override;
+  void Stored(absl::string_view uri) override;
+  // As Freshness::IsStale(): what is handed out should say so.
+  bool IsStale(absl::string_view uri) const { return freshness_.IsStale(uri); }
 
   // Ends all flights, and tells those who wait. Waits for that.
   void Stop();
@@ -73,8 +91,13 @@ class Flights : public storage::Remote {
     uint64_t begun = 0;      // flights
     uint64_t brought = 0;    // objects
     uint64_t absent = 0;     // that the origin does not have
-    uint64_t failed = 0;     // flights that ended in trouble
-    uint64_t under_way = 0;  // flights, now
+    uint64_t failed = 0;     // flights and checks that ended in trouble
+    uint64_t checked = 0;    // of what is here its origin was asked
+    uint64_t unchanged = 0;  // of them, it was the same
+    uint64_t removed = 0;    // the origin has it no more
+    uint64_t stale = 0;      // it could not be asked, and what is here was good enough
+    uint64_t held_off = 0;   // was not asked again so soon after trouble
+    uint64_t under_way = 0;  // flights and checks, now
     uint64_t waiting = 0;    // those who wait for them, now
   };
   Counts Read() const;
@@ -99,29 +122,48 @@ class Flights : public storage::Remote {
     Origins origins;
     absl::flat_hash_map<const Origin*, Asked> asked;
   };
+  // A check, then perhaps a flight.
   struct Entry {
+    std::shared_ptr<Check> check;
     std::shared_ptr<Flight> flight;
     std::shared_ptr<Account> account;  // of its origin
     std::vector<std::function<void(absl::Status)>> waiting;
+    std::shared_ptr<const Source> source;
+    Location location;
+    bool here = false;                              // something is, of the origin's
+    absl::Time stale_until = absl::InfinitePast();  // as Check::Finding
   };
 
   absl::StatusOr<std::shared_ptr<const Source>> SourceOf(
       const std::shared_ptr<const Origin>& origin) const;
   std::shared_ptr<const Map> map() const;
-  bool IsKnownAbsent(absl::string_view uri) const EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::shared_ptr<Check> NewCheck(const std::string& uri, const Entry& entry)
+      EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::shared_ptr<Flight> NewFlight(const std::string& uri, const Entry& entry);
+  absl::Status Absence(absl::string_view uri) const EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteAbsent(const std::string& uri, absl::Duration how_long) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Ended(const std::string& uri, absl::Duration negative, const absl::Status& status);
+  void Checked(const std::string& uri, const Check::Finding& finding);
+  // fresh_since: of what is here; nullopt: nothing is, or it is this disk's own. asked: the origin.
+  void Ended(const std::string& uri, absl::Status status, std::optional<absl::Time> fresh_since,
+             bool asked);
+  // What became of it, as those who wait are told, and as it is remembered.
+  absl::Status Settle(const std::string& uri, const Entry& entry, absl::Status status, bool asked)
+      EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
   Budget budget_;
+  Freshness freshness_;
   mutable net::Mutex mutex_;
   std::condition_variable_any none_;  // no flight is under way, and everybody has been told
   std::shared_ptr<const Map> map_ GUARDED_BY(mutex_) = std::make_shared<Map>();
   absl::flat_hash_map<std::string, Entry> flights_ GUARDED_BY(mutex_);
+  Backoff backoff_ GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, absl::Time> absent_ GUARDED_BY(mutex_);  // until when
-  int telling_ GUARDED_BY(mutex_) = 0;  // flights that have ended, while who waits is told
+  int telling_ GUARDED_BY(mutex_) = 0;  // of them, some have ended, while who waits is told
   bool stopping_ GUARDED_BY(mutex_) = false;
-  net::Counter begun_, brought_, not_there_, failed_;  // written under mutex_
+  // Written under mutex_.
+  net::Counter begun_, brought_, not_there_, failed_;
+  net::Counter checked_, unchanged_, removed_, stale_, held_off_;
 };
 
 }  // namespace objmapper::origin

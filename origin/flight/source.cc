@@ -65,6 +65,8 @@ fetch::Request Source::Get(const Location& location, Wanted wanted) const {
   request.url = UrlOf(location);
   request.range = wanted.range;
   request.if_match = std::move(wanted.if_match);
+  request.if_none_match = std::move(wanted.if_none_match);
+  request.if_modified_since = std::move(wanted.if_modified_since);
   request.body_bytes_max = wanted.bytes_max;
   request.accept_whole = wanted.or_whole;
   request.timeouts.emplace();

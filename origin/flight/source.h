@@ -38,6 +38,8 @@ class Source {
   struct Wanted {
     std::optional<fetch::ByteRange> range;  // none: all of it
     std::string if_match;                   // empty: whichever version
+    std::string if_none_match;              // as in fetch::Request; empty: whatever is here
+    std::string if_modified_since;          // the same
     uint64_t bytes_max = 0;                 // of the answer's body
     bool or_whole = false;                  // a server that knows no ranges may answer with all
   };

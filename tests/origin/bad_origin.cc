@@ -305,7 +305,7 @@ BadOrigin::Answer BadOrigin::Decide(const Asked& asked, const std::string& key, 
   } else if (!if_match.empty() && (!exists || if_match != object->second.etag)) {
     exists ? error(412, "PreconditionFailed") : error(404, "NoSuchKey");
   } else if (asked.method == "PUT") {
-    objects_[key] = {asked.body, absl::StrCat("\"put", ++versions_, "\"")};
+    objects_[key] = {asked.body, absl::StrCat("\"put", ++versions_, "\""), ""};
     answer.headers.push_back({"ETag", objects_[key].etag});
   } else if (asked.method == "DELETE") {
     objects_.erase(key);
@@ -314,10 +314,14 @@ BadOrigin::Answer BadOrigin::Decide(const Asked& asked, const std::string& key, 
     answer.body = asked.body;
   } else if (!exists) {
     error(404, "NoSuchKey");
-  } else if (asked.Header("if-none-match") == object->second.etag) {
+  } else if (asked.Header("if-none-match") == object->second.etag ||
+             (!object->second.last_modified.empty() &&
+              asked.Header("if-modified-since") == object->second.last_modified)) {
     error(304, "");
   } else {
     answer.headers.push_back({"ETag", object->second.etag});
+    if (!object->second.last_modified.empty())
+      answer.headers.push_back({"Last-Modified", object->second.last_modified});
     answer.body = object->second.bytes;
     const std::string range_text = asked.Header("range");
     absl::string_view range = range_text;
@@ -368,7 +372,12 @@ std::string BadOrigin::refused_url(const std::string& key) const {
 void BadOrigin::Put(const std::string& key, std::string bytes, std::string etag) {
   net::MutexLock lock(&mutex_);
   if (etag.empty()) etag = absl::StrCat("\"v", ++versions_, "\"");
-  objects_[key] = {std::move(bytes), std::move(etag)};
+  objects_[key] = {std::move(bytes), std::move(etag), ""};
+}
+
+void BadOrigin::SetLastModified(const std::string& key, std::string date) {
+  net::MutexLock lock(&mutex_);
+  objects_[key].last_modified = std::move(date);
 }
 
 void BadOrigin::Delete(const std::string& key) {

@@ -55,6 +55,9 @@ class BadOrigin {
 
   // etag: with its quotes; empty: a new one for each call.
   void Put(const std::string& key, std::string bytes, std::string etag = "");
+  // Its Last-Modified from now on, as it stands there; an If-Modified-Since that says just that is
+  // answered by 304.
+  void SetLastModified(const std::string& key, std::string date);
   void Delete(const std::string& key);
   std::optional<std::string> Get(const std::string& key) const;
 
@@ -74,7 +77,7 @@ class BadOrigin {
 
  private:
   struct Object {
-    std::string bytes, etag;
+    std::string bytes, etag, last_modified;
   };
   struct Plan {
     int asked = 0;

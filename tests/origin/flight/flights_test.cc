@@ -14,67 +14,11 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "copypath/blocking_pool.h"
-#include "net/mutex.h"
 #include "tests/net/eventually.h"
-#include "tests/origin/bad_origin.h"
-#include "tests/origin/cache/partial_fixture.h"
-#include "tests/origin/fetch/fetching.h"
+#include "tests/origin/flight/flights_fixture.h"
 
 namespace objmapper::origin {
 namespace {
-
-using storage::Wait;
-using testing::BadOrigin;
-using testing::Fault;
-
-constexpr size_t kPart = 64 * 1024;
-
-class FlightsTest : public PartialTest {
- protected:
-  void SetUp() override {
-    PartialTest::SetUp();
-    if (IsSkipped()) return;
-    Flights::Options options;
-    options.cache = options_;
-    options.fetcher = &*fetcher_.operator->();
-    options.run = [this](std::function<void()> work) { pool_.Run(std::move(work)); };
-    options.now = [this] { return absl::UnixEpoch() + absl::Seconds(now_s_.load()); };
-    flights_ = std::make_unique<Flights>(std::move(options));
-    SetOrigins("");
-    tree_->SetRemote(flights_.get());
-  }
-  void TearDown() override {
-    if (flights_ != nullptr) flights_->Stop();
-    pool_.Stop();
-  }
-  // words: of the line, beside the sizes of parts and blocks.
-  void SetOrigins(absl::string_view words,
-                  absl::string_view sizes = "part=64K block=64K parallel=4") {
-    const absl::StatusOr<Origins> origins =
-        Origins::Parse(absl::StrCat("/far ", origin_.url("base"), " ", sizes, " ", words, "\n"));
-    ASSERT_TRUE(origins.ok()) << origins.status();
-    ASSERT_TRUE(flights_->SetOrigins(*origins).ok());
-  }
-  // Has it brought, and waits.
-  absl::Status Bring(absl::string_view uri) { return storage::BringNow(flights_.get(), uri); }
-  std::string Here(absl::string_view uri) {
-    const absl::StatusOr<storage::OpenedObject> object = tree_->OpenObject(uri, Wait::kMayBlock);
-    return object.ok() ? storage::ReadAll(object->fd.get()) : object.status().ToString();
-  }
-  // Puts it there, and expects it to be here.
-  void ExpectBrought(const std::string& name, const std::string& content) {
-    const absl::Status brought = Bring("far/" + name);
-    ASSERT_TRUE(brought.ok()) << brought;
-    EXPECT_TRUE(Here("far/" + name) == content);
-  }
-
-  BadOrigin origin_;
-  std::atomic<int64_t> now_s_{1'700'000'000};
-  fetch::RunningFetcher fetcher_;
-  copypath::BlockingPool pool_{2};
-  std::unique_ptr<Flights> flights_;
-};
 
 // Of any size, around the edges of parts; each byte leaves the origin once, and the mark tells
 // where it came from.
@@ -142,7 +86,7 @@ TEST_F(FlightsTest, AbsenceIsRememberedForAMoment) {
   EXPECT_EQ(flights_->Read().absent, 1u);
 }
 
-// Trouble is never absence, and is not remembered.
+// Trouble is never absence, and is remembered for a moment only.
 TEST_F(FlightsTest, TroubleIsNoAbsence) {
   const struct {
     const char* name;
@@ -167,6 +111,7 @@ TEST_F(FlightsTest, TroubleIsNoAbsence) {
     EXPECT_FALSE(status.message().empty());
     EXPECT_TRUE(flights_->MayHave(absl::StrCat("far/", test.name)));
     origin_.Misbehave(key, 0, Fault{});
+    now_s_ += 60;
     ExpectBrought(test.name, "content");
   }
 }
@@ -212,6 +157,7 @@ TEST_F(FlightsTest, GoesOnWithWhatIsHere) {
   const uint64_t sent = origin_.bytes_sent();
   EXPECT_GT(sent, 0u);
   for (int nth = 1; nth <= 60; ++nth) origin_.Misbehave("base/a", nth, Fault{});
+  now_s_ += 60;
   ExpectBrought("a", content);
   // The first part is asked for again, since its answer tells which version is there.
   EXPECT_LT(origin_.bytes_sent() - sent, content.size());

@@ -1,0 +1,111 @@
+// What is remembered of when an origin was asked.
+#include "origin/flight/freshness.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace objmapper::origin {
+namespace {
+
+class FreshnessTest : public testing::Test {
+ protected:
+  void SetOrigins(absl::string_view lines) {
+    const absl::StatusOr<Origins> origins = Origins::Parse(lines);
+    ASSERT_TRUE(origins.ok()) << origins.status();
+    freshness_.SetOrigins(*origins);
+  }
+  void SetUp() override {
+    SetOrigins(
+        "/far http://h/base revalidate=60s\n/ever http://h/ever immutable\n/whole s3://bucket\n");
+  }
+  void Good(absl::string_view uri) { freshness_.Good(uri, now_, now_ + absl::Seconds(60)); }
+
+  absl::Time now_ = absl::FromUnixSeconds(1'700'000'000);
+  Freshness freshness_{{.names_max = 6400, .now = [this] { return now_; }}};
+};
+
+// Of what nothing is known of it is to be found out, below an origin that revalidates; of others
+// there is nothing to find out, nor anything to keep.
+TEST_F(FreshnessTest, WhatIsUnknown) {
+  EXPECT_TRUE(freshness_.MustCheck("far/a"));
+  EXPECT_TRUE(freshness_.MustCheck("/far/a"));
+  EXPECT_TRUE(freshness_.MustCheck("whole/a"));
+  // The last is a bucket, not an object in it.
+  for (const char* uri : {"ever/a", "near", "farther/a", "whole"}) {
+    EXPECT_FALSE(freshness_.MustCheck(uri)) << uri;
+    Good(uri);
+  }
+  EXPECT_EQ(freshness_.size(), 0u);
+}
+
+TEST_F(FreshnessTest, IsGoodUntilItIsDue) {
+  Good("/far/a");
+  EXPECT_FALSE(freshness_.MustCheck("far/a"));
+  EXPECT_TRUE(freshness_.MustCheck("far/b"));
+  EXPECT_EQ(freshness_.CheckedAt("far/a"), now_);
+  now_ += absl::Seconds(59);
+  EXPECT_FALSE(freshness_.MustCheck("far/a"));
+  now_ += absl::Seconds(1);
+  EXPECT_TRUE(freshness_.MustCheck("far/a"));
+  EXPECT_EQ(freshness_.CheckedAt("far/a"), now_ - absl::Seconds(60));
+}
+
+// What is good enough for now has been checked no later than before.
+TEST_F(FreshnessTest, Stale) {
+  const absl::Time checked = now_;
+  Good("far/a");
+  now_ += absl::Seconds(90);
+  freshness_.Stale("far/a", now_ + absl::Seconds(5));
+  EXPECT_TRUE(freshness_.IsStale("far/a"));
+  EXPECT_FALSE(freshness_.IsStale("far/b"));
+  EXPECT_FALSE(freshness_.MustCheck("far/a"));
+  EXPECT_EQ(freshness_.CheckedAt("far/a"), checked);
+  now_ += absl::Seconds(5);
+  EXPECT_TRUE(freshness_.MustCheck("far/a"));
+  Good("far/a");
+  EXPECT_FALSE(freshness_.IsStale("far/a"));
+}
+
+TEST_F(FreshnessTest, NothingToCheck) {
+  freshness_.Nothing("far/own", now_ + absl::Seconds(10));
+  EXPECT_FALSE(freshness_.MustCheck("far/own"));
+  EXPECT_FALSE(freshness_.CheckedAt("far/own").has_value());
+  now_ += absl::Seconds(10);
+  EXPECT_TRUE(freshness_.MustCheck("far/own"));
+}
+
+// Other origins, other rules; and what was good by the old ones is looked at once more.
+TEST_F(FreshnessTest, OtherOrigins) {
+  Good("far/a");
+  SetOrigins("/far http://h/base immutable\n/ever http://h/ever\n");
+  EXPECT_FALSE(freshness_.MustCheck("far/a"));
+  EXPECT_TRUE(freshness_.MustCheck("ever/a"));
+  SetOrigins("/far http://h/base immutable\n");
+  EXPECT_FALSE(freshness_.MustCheck("ever/a"));
+  SetOrigins("/far http://h/base\n");
+  EXPECT_TRUE(freshness_.MustCheck("far/a"));
+}
+
+// A clock that is put back makes nothing last longer.
+TEST_F(FreshnessTest, AClockThatIsPutBack) {
+  Good("far/a");
+  now_ -= absl::Hours(1);
+  EXPECT_TRUE(freshness_.MustCheck("far/a"));
+}
+
+// It forgets rather than grows, and what it forgets is looked at.
+TEST_F(FreshnessTest, IsBounded) {
+  for (int i = 0; i < 20'000; ++i) Good(absl::StrCat("far/", i));
+  EXPECT_LE(freshness_.size(), 6400u);
+  EXPECT_GT(freshness_.size(), 5000u);
+  EXPECT_FALSE(freshness_.MustCheck("far/19999"));
+  int forgotten = 0;
+  for (int i = 0; i < 20'000; ++i) forgotten += freshness_.MustCheck(absl::StrCat("far/", i));
+  EXPECT_EQ(20'000 - forgotten, static_cast<int>(freshness_.size()));
+}
+
+}  // namespace
+}  // namespace objmapper::origin
