@@ -57,6 +57,7 @@ class Flight::PartSink : public fetch::Sink {
                                                       absl::ToUnixSeconds(flight_->options_.now()));
     if (facts.first_bytes == facts.size)
       facts.crc32c = Crc32cOf(head.Find("x-amz-checksum-crc32c"));
+    if (flight_->source_->origin().kind == Origin::Kind::kS3) facts.md5 = Md5Check::Expected(head);
     flight_->strand_->Post([flight = flight_, facts] { flight->OnFacts(facts); });
     return absl::OkStatus();
   }
@@ -124,6 +125,7 @@ void Flight::BeginVersion(bool whole) {
   whole_ = whole;
   anew_.reset();
   partial_.reset();
+  EndMd5();
   facts_.reset();
   to_ask_.clear();
   const uint64_t part = source_->origin().part_bytes;
@@ -203,6 +205,8 @@ void Flight::OnFacts(const Facts& facts) {
       PartialObject::Open(options_.cache, std::move(identity));
   if (!partial.ok()) return End(DiskTrouble(partial.status()));
   partial_ = *std::move(partial);
+  if (facts.md5.has_value())
+    md5_ = std::make_shared<Md5Check>(partial_->view(), *facts.md5, url_, options_.run);
   if (facts.first_bytes >= facts.size) return;
   if (!IsStrong(facts.etag)) {
     return BeginAnew("parts of it could not be told from another's", /*whole=*/true);
@@ -217,6 +221,7 @@ void Flight::OnBytes(uint64_t offset, const std::string& bytes) {
   absl::Status written = partial_->Reserve(bytes.size());
   if (written.ok()) written = partial_->Write(offset, bytes);
   if (!written.ok()) End(DiskTrouble(written));
+  if (md5_ != nullptr) md5_->Advance();
 }
 
 void Flight::OnPartDone(Part part, bool first, const fetch::Outcome& outcome) {
@@ -281,6 +286,7 @@ void Flight::BeginAnew(const char* why, bool whole) {
 void Flight::End(absl::Status status) {
   if (end_.has_value()) return;
   end_ = std::move(status);
+  EndMd5();
   CancelParts();
   GoOn();
 }
@@ -290,9 +296,14 @@ void Flight::CancelParts() {
   for (const auto& [begin, id] : asked_) options_.fetcher->Cancel(id);
 }
 
+void Flight::EndMd5() {
+  if (md5_ != nullptr) md5_->Abandon();
+  md5_.reset();
+}
+
 void Flight::GoOn() {
   if (!end_.has_value() && !anew_.has_value()) AskMore();
-  if (under_way_ > 0) return;
+  if (under_way_ > 0 || checking_) return;
   if (end_.has_value()) {
     if (std::exchange(told_, true)) return;
     partial_.reset();
@@ -305,6 +316,30 @@ void Flight::GoOn() {
 }
 
 void Flight::Complete() {
+  if (md5_ == nullptr) return Publish();
+  // What an earlier process has left counts as here when it has been read.
+  const absl::StatusOr<std::vector<PartialObject::Range>> missing =
+      partial_->Missing(0, facts_->size);
+  if (!missing.ok()) return End(DiskTrouble(missing.status()));
+  if (!missing->empty()) return Publish();
+  checking_ = true;
+  md5_->Finish([self = shared_from_this()](absl::Status status) {
+    self->strand_->Post([self, status = std::move(status)] { self->OnMd5(status); });
+  });
+}
+
+void Flight::OnMd5(const absl::Status& status) {
+  checking_ = false;
+  if (end_.has_value()) return GoOn();
+  if (status.ok()) return Publish();
+  if (!absl::IsDataLoss(status)) return End(DiskTrouble(status));
+  partial_->Discard();
+  if (begun_ >= kVersionsMax) return End(status);
+  BeginAnew("it was not what its ETag says", whole_);
+  GoOn();
+}
+
+void Flight::Publish() {
   const int64_t now_s = absl::ToUnixSeconds(options_.now());
   const absl::StatusOr<std::string> place = partial_->Publish(
       {.fetched_s = now_s, .checked_s = now_s, .expected_crc32c = facts_->crc32c});

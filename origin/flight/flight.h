@@ -25,6 +25,7 @@
 #include "origin/fetch/fetcher.h"
 #include "origin/flight/account.h"
 #include "origin/flight/budget.h"
+#include "origin/flight/md5_check.h"
 #include "origin/flight/source.h"
 #include "origin/flight/strand.h"
 
@@ -58,6 +59,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
     std::string etag;
     std::optional<int64_t> last_modified_s;
     std::optional<uint32_t> crc32c;  // of the whole
+    std::optional<std::string> md5;  // the same, as Md5Check::Expected()
   };
   struct Part {
     uint64_t begin = 0;
@@ -75,9 +77,12 @@ class Flight : public std::enable_shared_from_this<Flight> {
   void MarkValid(Part part);
   void PlanMissing(uint64_t begin);
   void Complete();
+  void OnMd5(const absl::Status& status);
+  void Publish();
   void BeginAnew(const char* why, bool whole);
   void End(absl::Status status);
   void CancelParts();
+  void EndMd5();
   void GoOn();
 
   const Options options_;
@@ -91,6 +96,8 @@ class Flight : public std::enable_shared_from_this<Flight> {
   // The strand's.
   std::unique_ptr<PartialObject> partial_;  // null until the first answer
   std::optional<Facts> facts_;
+  std::shared_ptr<Md5Check> md5_;  // null: nothing is known of it
+  bool checking_ = false;          // by md5_, all is here
   std::deque<Part> to_ask_;
   std::map<uint64_t, uint64_t> asked_;  // the fetcher's numbers, by where the part begins
   size_t under_way_ = 0;                // parts

@@ -15,7 +15,7 @@
 // if it is not, the new version takes its place, and who has the old one open keeps that. Where the
 // origin cannot be asked, Origin::stale_if_error says for how long more it is handed out.
 //
-// What is not done yet: blocks of a range alone, reading behind the fill, MD5 sums.
+// What is not done yet: blocks of a range alone, reading behind the fill.
 #pragma once
 
 #include <condition_variable>

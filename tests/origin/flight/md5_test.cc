@@ -1,0 +1,121 @@
+// ETags that are MD5 sums: what is not what they say is no object.
+#include <gtest/gtest.h>
+#include <openssl/evp.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "origin/flight/md5_check.h"
+#include "tests/origin/flight/flights_fixture.h"
+
+namespace objmapper::origin {
+namespace {
+
+std::string Md5Of(absl::string_view bytes) {
+  uint8_t digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_md5(), nullptr);
+  return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest), size));
+}
+
+// Which ETags are one.
+TEST(Md5CheckTest, Expected) {
+  const std::string md5 = "5d41402abc4b2a76b9719d911017c592";
+  EXPECT_EQ(Md5Of("hello"), md5);
+  const struct {
+    std::string etag;
+    fetch::Headers headers;
+    bool is_one;
+  } kCases[] = {
+      {absl::StrCat("\"", md5, "\""), {}, true},
+      {"\"5D41402ABC4B2A76B9719D911017C592\"", {}, true},
+      {absl::StrCat("\"", md5, "\""), {{"x-amz-server-side-encryption", "AES256"}}, true},
+      {absl::StrCat("\"", md5, "\""), {{"x-amz-server-side-encryption", "aws:kms"}}, false},
+      {absl::StrCat("\"", md5, "\""), {{"x-amz-server-side-encryption", "aws:kms:dsse"}}, false},
+      {absl::StrCat("\"", md5, "\""),
+       {{"x-amz-server-side-encryption-customer-algorithm", "AES256"}},
+       false},
+      {absl::StrCat("\"", md5, "-2\""), {}, false},
+      {absl::StrCat("W/\"", md5, "\""), {}, false},
+      {md5, {}, false},
+      {"\"5d41402abc4b2a76b9719d911017c59g\"", {}, false},
+      {"\"5d41402abc4b2a76b9719d911017c59\"", {}, false},
+      {"", {}, false},
+  };
+  for (const auto& test : kCases) {
+    fetch::Head head;
+    head.etag = test.etag;
+    head.headers = test.headers;
+    EXPECT_EQ(Md5Check::Expected(head), test.is_one ? std::optional(md5) : std::nullopt)
+        << test.etag << " " << (test.headers.empty() ? "" : test.headers[0].value);
+  }
+}
+
+class Md5FlightsTest : public FlightsTest {
+ protected:
+  void SetUp() override {
+    FlightsTest::SetUp();
+    if (!IsSkipped()) SetS3("");
+  }
+  void SetS3(absl::string_view words) {
+    const absl::StatusOr<Origins> origins = Origins::Parse(
+        absl::StrCat("/far s3://bucket endpoint=http://127.0.0.1:", origin_.port(),
+                     " path_style anonymous parallel=4 part=64K block=64K ", words, "\n"));
+    ASSERT_TRUE(origins.ok()) << origins.status();
+    ASSERT_TRUE(flights_->SetOrigins(*origins).ok());
+  }
+  void Put(const std::string& name, const std::string& bytes, const std::string& hashed) {
+    origin_.Put("bucket/" + name, bytes, absl::StrCat("\"", Md5Of(hashed), "\""));
+  }
+  size_t Asked(const std::string& name) { return origin_.asked("bucket/" + name).size(); }
+};
+
+// What is as its ETag says is brought, whichever way its parts come.
+TEST_F(Md5FlightsTest, Right) {
+  for (const size_t size : {size_t{0}, size_t{5}, kPart, 9 * kPart + 17}) {
+    SCOPED_TRACE(size);
+    const std::string content = Content(size), name = absl::StrCat("of_", size);
+    Put(name, content, content);
+    ExpectBrought(name, content);
+  }
+}
+
+// What is not is begun anew, a few times, and then given up; nothing of it is ever here.
+TEST_F(Md5FlightsTest, Wrong) {
+  const std::string content = Content(5 * kPart);
+  std::string damaged = content;
+  damaged[3 * kPart] ^= 1;
+  Put("a", damaged, content);
+  const absl::Status status = Bring("far/a");
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_TRUE(absl::StrContains(status.message(), Md5Of(content))) << status;
+  EXPECT_FALSE(tree_->OpenObject("far/a", Wait::kMayBlock).ok());
+  const size_t asked = Asked("a");
+  EXPECT_GT(asked, 5u);
+  EXPECT_LE(asked, 5u * 5);
+  // Nor is it asked for again at once.
+  EXPECT_TRUE(absl::IsDataLoss(Bring("far/a")));
+  EXPECT_EQ(Asked("a"), asked);
+  // What was damaged on its way once is fetched once more.
+  Put("b", damaged, content);
+  origin_.Misbehave("bucket/b", 5, Fault::Does(kPart, [&] { Put("b", content, content); }));
+  ExpectBrought("b", content);
+}
+
+// Sums that are not of the object's bytes, and other servers' ETags, say nothing.
+TEST_F(Md5FlightsTest, NotChecked) {
+  Put("kms", "content", "something else");
+  origin_.Misbehave("bucket/kms", 0, Fault::Says("x-amz-server-side-encryption", "aws:kms"));
+  ExpectBrought("kms", "content");
+  SetOrigins("");
+  origin_.Put("base/a", "content", absl::StrCat("\"", Md5Of("something else"), "\""));
+  ExpectBrought("a", "content");
+}
+
+}  // namespace
+}  // namespace objmapper::origin
