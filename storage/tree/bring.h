@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -12,6 +13,19 @@
 #include "storage/tree/tree.h"
 
 namespace objmapper::storage {
+
+// Looks for `uri`, which has been brought, by a thread of `run`'s; what is gone again by then is no
+// NOT_FOUND.
+template <typename Object>
+void LookAgain(const std::string& uri, std::function<absl::StatusOr<Object>()> look,
+               const std::function<void(std::function<void()>)>& run,
+               std::function<void(absl::StatusOr<Object>)> done) {
+  run([uri, look = std::move(look), done = std::move(done)] {
+    absl::StatusOr<Object> again = look();
+    if (absl::IsNotFound(again.status())) again = GoneAgain(uri);
+    done(std::move(again));
+  });
+}
 
 // Tells `done` of what `look` finds. If that is no object, but the tree's remote may have one, it
 // is brought first and looked for once more, by a thread of `run`'s; what is gone again by then is
@@ -30,12 +44,29 @@ void LookEverywhere(const Tree* tree, const std::string& uri,
   tree->remote()->Bring(uri, [uri, look = std::move(look), run = std::move(run),
                               done = std::move(done)](absl::Status brought) {
     if (!brought.ok()) return done(std::move(brought));
-    run([uri, look, done] {
-      absl::StatusOr<Object> again = look();
-      if (absl::IsNotFound(again.status())) again = GoneAgain(uri);
-      done(std::move(again));
-    });
+    LookAgain<Object>(uri, look, run, done);
   });
+}
+
+// The same for who can read an object while it comes: then `comes` is called instead of `done`.
+template <typename Object>
+void FollowEverywhere(const Tree* tree, const std::string& uri, const Wanted& wanted,
+                      std::function<absl::StatusOr<Object>()> look,
+                      std::function<void(std::function<void()>)> run,
+                      std::function<void(absl::StatusOr<Object>)> done,
+                      std::function<void(std::shared_ptr<Filling>)> comes) {
+  if (!tree->MustCheck(uri)) {
+    absl::StatusOr<Object> found = look();
+    if (!MayBeFetched(*tree, uri, found.status())) return done(std::move(found));
+  }
+  tree->remote()->Follow(
+      uri, wanted,
+      [uri, look = std::move(look), run = std::move(run), done = std::move(done),
+       comes = std::move(comes)](absl::StatusOr<std::shared_ptr<Filling>> filling) {
+        if (!filling.ok()) return done(filling.status());
+        if (*filling != nullptr) return comes(*std::move(filling));
+        LookAgain<Object>(uri, look, run, done);
+      });
 }
 
 }  // namespace objmapper::storage

@@ -2,6 +2,7 @@
 #include "storage/tree/remote.h"
 
 #include <future>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "storage/tree/disk_error.h"
@@ -24,6 +25,14 @@ absl::Status Remote::MayChange(absl::string_view) const { return absl::OkStatus(
 bool Remote::MustCheck(absl::string_view) const { return false; }
 
 void Remote::Stored(absl::string_view) {}
+
+void Remote::Follow(absl::string_view uri, const Wanted&,
+                    std::function<void(absl::StatusOr<std::shared_ptr<Filling>>)> done) {
+  Bring(uri, [done = std::move(done)](absl::Status brought) {
+    if (!brought.ok()) return done(std::move(brought));
+    done(nullptr);
+  });
+}
 
 bool MayBeFetched(const Tree& tree, absl::string_view uri, const absl::Status& result) {
   return tree.remote() != nullptr && absl::IsNotFound(result) && tree.remote()->MayHave(uri);

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,19 @@
 #include "absl/strings/string_view.h"
 #include "storage/tree/disk_tier.h"
 #include "storage/tree/overlay.h"
+#include "storage/tree/filling.h"
 
 namespace objmapper::storage {
+
+// What somebody wants of an object of which nothing is known yet: [begin, end), cut at its end.
+// Nothing: only what it is.
+struct Wanted {
+  uint64_t begin = 0;
+  uint64_t end = UINT64_MAX;
+
+  static Wanted Nothing() { return {0, 0}; }
+  bool all() const { return begin == 0 && end == UINT64_MAX; }
+};
 
 // Thread-safe.
 class Remote {
@@ -77,6 +89,16 @@ class Remote {
   // Somebody has stored an object under that name, here: what is remembered of it is of another
   // one. Called after it can be found, before anybody is told.
   virtual void Stored(absl::string_view uri);
+
+  // For whoever can read an object while it comes: `wanted` is fetched, and of a large object no
+  // more than that need be.
+  //
+  // done: as Bring()'s, but as soon as it is known which object comes: with what is read. Null: it
+  // is here already.
+  //
+  // A remote that cannot show what comes brings it whole.
+  virtual void Follow(absl::string_view uri, const Wanted& wanted,
+                      std::function<void(absl::StatusOr<std::shared_ptr<Filling>>)> done);
 };
 
 class Tree;

@@ -5,12 +5,14 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "net/mutex.h"
@@ -58,6 +60,29 @@ class FakeRemote : public Remote {
     return stored_;
   }
 
+  // Who follows what is not shown has it brought.
+  void Follow(absl::string_view uri, const Wanted& wanted,
+              std::function<void(absl::StatusOr<std::shared_ptr<Filling>>)> done) override {
+    std::shared_ptr<Filling> filling;
+    {
+      const net::MutexLock lock(&mutex_);
+      followed_.push_back(wanted);
+      if (const auto shown = shown_.find(uri); shown != shown_.end()) filling = shown->second;
+    }
+    if (filling == nullptr) return Remote::Follow(uri, wanted, std::move(done));
+    done(std::move(filling));
+  }
+  // From now on who follows `uri` gets this; null: nothing.
+  void Show(absl::string_view uri, std::shared_ptr<Filling> filling) {
+    const net::MutexLock lock(&mutex_);
+    shown_[std::string(uri)] = std::move(filling);
+  }
+  // With what they have followed, in order.
+  std::vector<Wanted> Followed() const {
+    const net::MutexLock lock(&mutex_);
+    return followed_;
+  }
+
   // What has been asked for, in order, and not been ended.
   std::vector<std::string> Asked() const {
     const net::MutexLock lock(&mutex_);
@@ -86,6 +111,8 @@ class FakeRemote : public Remote {
  private:
   const std::string root_;
   mutable net::Mutex mutex_;
+  std::map<std::string, std::shared_ptr<Filling>, std::less<>> shown_ GUARDED_BY(mutex_);
+  std::vector<Wanted> followed_ GUARDED_BY(mutex_);
   std::vector<std::pair<std::string, std::function<void(absl::Status)>>> asked_ GUARDED_BY(mutex_);
   std::set<std::string, std::less<>> due_ GUARDED_BY(mutex_);
   std::vector<std::string> stored_ GUARDED_BY(mutex_);

@@ -16,6 +16,7 @@
 #include "storage/tree/small_objects.h"
 #include "storage/tree/stat_cache.h"
 #include "tests/net/eventually.h"
+#include "tests/storage/fake_filling.h"
 #include "tests/storage/fake_remote.h"
 #include "tests/storage/tree_fixture.h"
 
@@ -74,6 +75,52 @@ TEST_F(RemoteTest, WaitsAndOpens) {
   ASSERT_TRUE(object.ok()) << object.status();
   EXPECT_EQ(ReadAll(object->fd.get()), "content");
   EXPECT_TRUE(remote_.Asked().empty());
+}
+
+// A remote that shows nothing of what comes brings it whole.
+TEST_F(RemoteTest, FollowsByBringing) {
+  absl::StatusOr<std::shared_ptr<Filling>> followed = absl::UnknownError("not yet");
+  const auto follow = [&] {
+    remote_.Follow("far/away", Wanted::Nothing(), [&](auto filling) { followed = filling; });
+  };
+  follow();
+  remote_.Brought("far/away", "content");
+  ASSERT_TRUE(followed.ok()) << followed.status();
+  EXPECT_EQ(*followed, nullptr);
+  follow();
+  remote_.End("far/away", absl::NotFoundError("nor there"));
+  EXPECT_EQ(followed.status(), absl::NotFoundError("nor there"));
+}
+
+// Who can read what comes is given that, or what is found.
+TEST_F(RemoteTest, FollowIfAway) {
+  const auto filling = std::make_shared<FakeFilling>("what comes");
+  std::string got;
+  const auto look = [&](absl::string_view uri) {
+    const std::function<absl::StatusOr<OpenedObject>()> open = [this, uri] {
+      return tree_->OpenObject(uri, Wait::kMayBlock);
+    };
+    FollowIfAway<OpenedObject>(
+        &*tree_, std::string(uri), {5, 6}, open(), open, [](auto run) { run(); },
+        [&](absl::StatusOr<OpenedObject> object) {
+          got = object.ok() ? ReadAll(object->fd.get()) : object.status().ToString();
+        },
+        [&](const std::shared_ptr<Filling>& comes) {
+          got = comes == filling ? "comes" : "another comes";
+        });
+  };
+  look("far/here");
+  EXPECT_EQ(got, "here");
+  EXPECT_TRUE(remote_.Followed().empty());
+  remote_.Show("far/away", filling);
+  look("far/away");
+  EXPECT_EQ(got, "comes");
+  ASSERT_EQ(remote_.Followed().size(), 1u);
+  EXPECT_EQ(remote_.Followed()[0].begin, 5u);
+  remote_.Show("far/away", nullptr);
+  look("far/away");
+  remote_.Brought("far/away", "brought");
+  EXPECT_EQ(got, "brought");
 }
 
 // Why it does not come is what is said; and what came and has gone is no NOT_FOUND.
