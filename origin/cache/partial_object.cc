@@ -61,6 +61,23 @@ bool IsNamed(int folder, const std::string& name, int fd) {
          named.st_dev == open.st_dev && named.st_ino == open.st_ino;
 }
 
+// The file with the bytes, locked. NOT_FOUND: there is none. ABORTED: it has lost its name
+// meanwhile; try again. UNAVAILABLE: somebody else has it. Else as DiskError().
+absl::StatusOr<net::UniqueFd> LockPart(int folder, const std::string& name, absl::string_view uri) {
+  net::UniqueFd file(openat(folder, PartFile(name).c_str(),
+                            O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  if (!file.valid()) {
+    if (errno == ENOENT) return absl::NotFoundError("nothing is left of it");
+    return DiskError(errno, What("keep", uri));
+  }
+  if (!storage::LockReserved(file.get())) {
+    if (errno != EWOULDBLOCK) return DiskError(errno, What("lock", uri));
+    return absl::UnavailableError(absl::StrCat(What("keep", uri), ": it is being filled already"));
+  }
+  if (!IsNamed(folder, PartFile(name), file.get())) return absl::AbortedError("it was replaced");
+  return file;
+}
+
 // The map first: bytes without a map are nobody's, and are removed by whoever finds them unlocked.
 void Remove(int folder, const std::string& name) {
   unlinkat(folder, MapFile(name).c_str(), 0);
@@ -87,19 +104,13 @@ absl::StatusOr<std::unique_ptr<PartialObject>> PartialObject::Open(const Options
         new PartialObject(options, *std::move(folder), std::move(file), std::move(map)));
   };
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
-    net::UniqueFd file(openat(folder->get(), PartFile(name).c_str(),
-                              O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-    if (!file.valid() && errno != ENOENT) return DiskError(errno, What("keep", identity.uri));
-    if (file.valid()) {
-      if (!storage::LockReserved(file.get())) {
-        if (errno != EWOULDBLOCK) return DiskError(errno, What("lock", identity.uri));
-        return absl::UnavailableError(
-            absl::StrCat(What("keep", identity.uri), ": it is being filled already"));
-      }
-      if (!IsNamed(folder->get(), PartFile(name), file.get())) continue;
+    absl::StatusOr<net::UniqueFd> file = LockPart(folder->get(), name, identity.uri);
+    if (absl::IsAborted(file.status())) continue;
+    if (!file.ok() && !absl::IsNotFound(file.status())) return file.status();
+    if (file.ok()) {
       absl::StatusOr<PartialMap> map = PartialMap::Open(folder->get(), MapFile(name));
       if (map.ok() && map->identity() == identity && IsStrong(identity.etag))
-        return make(std::move(file), *std::move(map));
+        return make(*std::move(file), *std::move(map));
       Remove(folder->get(), name);
       continue;
     }
@@ -119,6 +130,25 @@ absl::StatusOr<std::unique_ptr<PartialObject>> PartialObject::Open(const Options
   }
   return absl::UnavailableError(
       absl::StrCat(What("keep", identity.uri), ": its files are being removed all the time"));
+}
+
+absl::StatusOr<std::unique_ptr<PartialObject>> PartialObject::Resume(const Options& options,
+                                                                     absl::string_view uri) {
+  uri = Canonical(uri);
+  absl::StatusOr<net::UniqueFd> folder = FindFolder(*options.tree, PartFolder());
+  if (!folder.ok()) return folder.status();
+  const std::string name = PartName(uri);
+  absl::StatusOr<net::UniqueFd> file = LockPart(folder->get(), name, uri);
+  if (!file.ok()) return file.status();
+  absl::StatusOr<PartialMap> map = PartialMap::Open(folder->get(), MapFile(name));
+  if (!map.ok() || map->identity().uri != uri || !IsStrong(map->identity().etag))
+    return absl::NotFoundError("what is left of it is of no use");
+  if (options.house != nullptr) {
+    const absl::Status fits = options.house->limits().Check(map->identity().size);
+    if (!fits.ok()) return fits;
+  }
+  return std::unique_ptr<PartialObject>(
+      new PartialObject(options, *std::move(folder), *std::move(file), *std::move(map)));
 }
 
 PartialObject::PartialObject(const Options& options, net::UniqueFd folder, net::UniqueFd file,

@@ -73,6 +73,10 @@ class PartialObject {
   //   PERMISSION_DENIED, RESOURCE_EXHAUSTED, DATA_LOSS   as storage::DiskError()
   static absl::StatusOr<std::unique_ptr<PartialObject>> Open(const Options& options,
                                                              Identity identity);
+  // What an earlier flight has left of `uri`, of whichever version: identity() says of which. Only
+  // what has a strong etag is left. NOT_FOUND: nothing that could be gone on with. Else as Open().
+  static absl::StatusOr<std::unique_ptr<PartialObject>> Resume(const Options& options,
+                                                               absl::string_view uri);
   ~PartialObject();
   PartialObject(const PartialObject&) = delete;
   PartialObject& operator=(const PartialObject&) = delete;
