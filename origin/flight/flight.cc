@@ -5,12 +5,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/escaping.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "origin/cache/mark.h"
 #include "origin/flight/trouble.h"
-#include "protocol/http/date.h"
+#include "storage/tree/object_info.h"
 
 namespace objmapper::origin {
 namespace {
@@ -19,88 +17,36 @@ using fetch::Verdict;
 
 // How often an object is begun that changes while it is fetched.
 constexpr int kVersionsMax = 4;
-// What is written at once.
-constexpr size_t kPieceBytes = 256 * 1024;
 
-// x-amz-checksum-crc32c of a whole object; one of a multipart object is of its parts' sums ("-N").
-std::optional<uint32_t> Crc32cOf(absl::string_view field) {
-  std::string bytes;
-  if (field.empty() || field.find('-') != field.npos || !absl::Base64Unescape(field, &bytes) ||
-      bytes.size() != 4)
-    return std::nullopt;
-  uint32_t crc = 0;
-  for (const char c : bytes) crc = crc << 8 | static_cast<uint8_t>(c);
-  return crc;
+// What OP_STAT will tell of the object. Two versions whose origin does not tell them apart are not
+// called the same: such a one has its file's etag.
+storage::Description DescriptionOf(const PartialObject& partial, int64_t now_s) {
+  const Identity& identity = partial.identity();
+  storage::Description description;
+  description.size = identity.size;
+  description.mtime_s = std::min(identity.last_modified_s.value_or(now_s), now_s);
+  if (IsStrong(identity.etag)) {
+    description.etag = ClientEtag({.uri = identity.uri,
+                                   .source = identity.source,
+                                   .etag = identity.etag,
+                                   .last_modified_s = identity.last_modified_s,
+                                   .size = identity.size});
+  } else if (const auto info = storage::InfoOf(partial.view()->fd(), identity.uri); info.ok()) {
+    description.etag = storage::Etag(*info);
+  }
+  return description;
 }
 
 }  // namespace
 
-// One part's answer: told by the origin thread, passed on to the strand.
-class Flight::PartSink : public fetch::Sink {
- public:
-  PartSink(std::shared_ptr<Flight> flight, Part part, bool first)
-      : flight_(std::move(flight)), part_(part), first_(first), at_(part.begin) {}
-
-  absl::Status OnHead(const fetch::Head& head) override {
-    at_ = head.first;
-    piece_.clear();
-    if (!first_) return absl::OkStatus();
-    const bool whole = head.status == 200;
-    const std::optional<uint64_t> size = whole ? head.content_length : head.object_bytes;
-    if (!size.has_value())
-      return absl::UnavailableError("the origin does not say how long the object is");
-    Facts facts;
-    facts.size = *size;
-    facts.first_bytes = whole ? *size : head.content_length.value_or(0);
-    facts.etag = head.etag;
-    facts.last_modified_s = protocol::http::ParseDate(head.Find("last-modified"),
-                                                      absl::ToUnixSeconds(flight_->options_.now()));
-    if (facts.first_bytes == facts.size)
-      facts.crc32c = Crc32cOf(head.Find("x-amz-checksum-crc32c"));
-    if (flight_->source_->origin().kind == Origin::Kind::kS3) facts.md5 = Md5Check::Expected(head);
-    flight_->strand_->Post([flight = flight_, facts] { flight->OnFacts(facts); });
-    return absl::OkStatus();
-  }
-
-  absl::Status OnBytes(absl::Span<const char> bytes) override {
-    piece_.append(bytes.data(), bytes.size());
-    if (piece_.size() >= kPieceBytes) PassOn();
-    return absl::OkStatus();
-  }
-
-  void OnDone(const fetch::Outcome& outcome) override {
-    PassOn();
-    flight_->strand_->Post([flight = flight_, part = part_, first = first_, outcome] {
-      flight->OnPartDone(part, first, outcome);
-    });
-    flight_.reset();
-  }
-
- private:
-  void PassOn() {
-    if (piece_.empty()) return;
-    const uint64_t bytes = piece_.size();
-    flight_->strand_->Post(
-        [flight = flight_, at = at_, piece = std::move(piece_)] { flight->OnBytes(at, piece); });
-    piece_ = std::string();
-    at_ += bytes;
-  }
-
-  std::shared_ptr<Flight> flight_;
-  const Part part_;
-  const bool first_;
-  uint64_t at_;
-  std::string piece_;
-};
-
 Flight::Flight(Options options, std::shared_ptr<const Source> source, Location location,
-               std::string uri, std::function<void(absl::Status)> ended)
+               std::string uri, Listener listener)
     : options_(std::move(options)),
       source_(std::move(source)),
       location_(std::move(location)),
       uri_(std::move(uri)),
       url_(source_->UrlOf(location_)),
-      ended_(std::move(ended)),
+      listener_(std::move(listener)),
       strand_(std::make_shared<Strand>(options_.run)) {}
 
 void Flight::Begin() {
@@ -111,8 +57,74 @@ void Flight::Begin() {
   });
 }
 
+void Flight::Want(const storage::Wanted& wanted) {
+  strand_->Post(
+      [self = shared_from_this(), wanted] { self->OnWanted(wanted, /*asks_what_it_is=*/true); });
+}
+
 void Flight::Cancel(absl::Status why) {
   strand_->Post([self = shared_from_this(), why = std::move(why)] { self->End(why); });
+}
+
+// ---- What is wanted ----
+
+void Flight::OnWanted(const storage::Wanted& wanted, bool asks_what_it_is) {
+  if (end_.has_value()) return;
+  const bool known = partial_ != nullptr && !anew_.has_value();
+  if (wanted.all() || (known && wanted.begin == 0 && wanted.end >= facts_->size)) {
+    all_wanted_ = true;
+  } else {
+    wanted_.Add(wanted.begin, wanted.end);
+  }
+  if (!known) return;  // it is planned when it is
+  if (all_wanted_) {
+    PlanWanted();
+  } else {
+    Plan(wanted.begin, wanted.end);
+  }
+  // Who wants a part of it does not wait for all that was wanted before.
+  if (!wanted.all()) {
+    std::stable_partition(to_ask_.begin(), to_ask_.end(), [&](const Part& part) {
+      return part.begin < wanted.end && wanted.begin < part.begin + part.bytes;
+    });
+  }
+  if (asks_what_it_is && !end_.has_value() && !anew_.has_value()) {
+    const Origin& origin = source_->origin();
+    if (origin.immutable || !IsStrong(facts_->etag) ||
+        options_.now() - confirmed_ <= origin.revalidate) {
+      listener_.known(progress_);
+    } else {
+      Confirm();
+    }
+  }
+  GoOn();
+}
+
+// What is not here of [begin, end), in whole blocks.
+void Flight::Plan(uint64_t begin, uint64_t end) {
+  if (begin >= std::min(end, facts_->size) || facts_->bytes >= facts_->size) return;
+  if (!IsStrong(facts_->etag))
+    return BeginAnew("parts of it could not be told from another's", /*whole=*/true);
+  const absl::StatusOr<std::vector<PartialObject::Range>> missing = partial_->Missing(begin, end);
+  if (!missing.ok()) return End(DiskTrouble(missing.status()));
+  const uint64_t part_bytes = source_->origin().part_bytes;
+  for (const auto& [from, to] : *missing) {
+    for (const auto& [new_from, new_to] : planned_.Add(from, to)) {
+      for (uint64_t at = new_from; at < new_to; at += part_bytes)
+        to_ask_.push_back({at, std::min(new_to - at, part_bytes)});
+    }
+  }
+}
+
+void Flight::PlanWanted() {
+  if (all_wanted_) {
+    progress_->WholeComes();
+    return Plan(0, facts_->size);
+  }
+  for (const auto& [begin, end] : wanted_.All()) {
+    Plan(begin, end);
+    if (end_.has_value() || anew_.has_value()) return;
+  }
 }
 
 // ---- Asking ----
@@ -127,30 +139,84 @@ void Flight::BeginVersion(bool whole) {
   partial_.reset();
   EndMd5();
   facts_.reset();
+  planned_.Clear();
   to_ask_.clear();
-  const uint64_t part = source_->origin().part_bytes;
-  Source::Wanted wanted{.bytes_max = INT64_MAX};
-  if (!whole) {
-    wanted.range = {{0, part - 1}};
-    wanted.or_whole = true;
-  }
-  Ask({0, part}, std::move(wanted), /*first=*/true);
+  confirming_ = false;
+  if (whole) return Ask({.first = true}, {.bytes_max = INT64_MAX});
+  if (begun_ > 1 || !Resume()) BeginWithPart();
 }
 
-void Flight::Ask(Part part, Source::Wanted wanted, bool first) {
+// With what an earlier flight has left, if the origin confirms that this is still the version.
+// False: there is nothing.
+bool Flight::Resume() {
+  absl::StatusOr<std::unique_ptr<PartialObject>> left = PartialObject::Resume(options_.cache, uri_);
+  if (!left.ok()) return false;
+  const Identity& identity = (*left)->identity();
+  if (identity.source != url_ || identity.block_bytes != source_->origin().block_bytes)
+    return false;
+  facts_ = Facts{
+      .size = identity.size, .etag = identity.etag, .last_modified_s = identity.last_modified_s};
+  SetPartial(*std::move(left));
+  PlanWanted();
+  if (end_.has_value()) return true;
+  if (to_ask_.empty()) Confirm();
+  GoOn();
+  return true;
+}
+
+// A byte tells what it is; else as much as is wanted first.
+void Flight::BeginWithPart() {
+  const Origin& origin = source_->origin();
+  Part part{.bytes = all_wanted_ ? origin.part_bytes : 1, .first = true};
+  if (!all_wanted_ && !wanted_.empty() && !from_start_) {
+    const auto [begin, end] = wanted_.All().front();
+    const uint64_t from = begin - begin % origin.block_bytes;
+    if (from < INT64_MAX - origin.part_bytes) {
+      const uint64_t blocks =
+          (std::min(end, from + origin.part_bytes) - from - 1) / origin.block_bytes;
+      part.begin = from;
+      part.bytes = std::min((blocks + 1) * origin.block_bytes, origin.part_bytes);
+    }
+  }
+  Ask(part, {.range = {{part.begin, part.begin + part.bytes - 1}},
+             .bytes_max = INT64_MAX,
+             .or_whole = true});
+}
+
+// Has the origin say whether it still has this version.
+void Flight::Confirm() {
+  if (std::exchange(confirming_, true)) return;
+  Ask({.bytes = 1}, {.range = {{0, 0}}, .if_match = facts_->etag, .bytes_max = 1});
+}
+
+void Flight::Ask(const Part& part, Source::Wanted wanted) {
   // The first part is not waited for: it may be all there is, and nothing is known without it.
-  absl::StatusOr<uint64_t> id =
-      options_.fetcher->Fetch(source_->Get(location_, std::move(wanted)),
-                              std::make_shared<PartSink>(shared_from_this(), part, first));
-  if (!id.ok()) return End(Trouble(absl::StrCat(url_, ": ", id.status().message())));
-  ++under_way_;
-  asked_[part.begin] = *id;
+  const uint64_t number = ++parts_;
+  PartEvents events;
+  const auto self = shared_from_this();
+  events.on_facts = [self, part](const Facts& facts) { self->OnFacts(part, facts); };
+  events.on_bytes = [self](uint64_t offset, const std::string& bytes) {
+    self->OnBytes(offset, bytes);
+  };
+  events.on_done = [self, part, number](const fetch::Outcome& outcome) {
+    self->OnPartDone(part, number, outcome);
+  };
+  const absl::StatusOr<uint64_t> id = options_.fetcher->Fetch(
+      source_->Get(location_, std::move(wanted)),
+      std::make_shared<PartSink>(strand_, options_.now, part.first, std::move(events)));
+  if (id.ok()) {
+    asked_[number] = *id;
+    return;
+  }
+  if (part.budget > 0) options_.budget->Give(part.budget);
+  End(Trouble(absl::StrCat(url_, ": ", id.status().message())));
 }
 
 void Flight::AskMore() {
   const Origin& origin = source_->origin();
-  while (!to_ask_.empty() && under_way_ < std::max<size_t>(origin.parallel, 1) && !awaits_budget_) {
-    const Part part = to_ask_.front();
+  while (!to_ask_.empty() && asked_.size() < std::max<size_t>(origin.parallel, 1) &&
+         !awaits_budget_) {
+    Part part = to_ask_.front();
     const bool may = options_.budget->Take(part.bytes, [self = shared_from_this()] {
       self->strand_->Post([self] {
         self->awaits_budget_ = false;
@@ -161,37 +227,47 @@ void Flight::AskMore() {
       awaits_budget_ = true;
       return;
     }
-    budget_ += part.bytes;
+    part.budget = part.bytes;
     to_ask_.pop_front();
-    Ask(part,
-        {.range = {{part.begin, part.begin + part.bytes - 1}},
-         .if_match = facts_->etag,
-         .bytes_max = part.bytes},
-        /*first=*/false);
+    Ask(part, {.range = {{part.begin, part.begin + part.bytes - 1}},
+               .if_match = facts_->etag,
+               .bytes_max = part.bytes});
     if (end_.has_value()) return;
-  }
-}
-
-// What of [begin, the end) is not here.
-void Flight::PlanMissing(uint64_t begin) {
-  const absl::StatusOr<std::vector<PartialObject::Range>> missing =
-      partial_->Missing(begin, facts_->size);
-  if (!missing.ok()) return End(DiskTrouble(missing.status()));
-  for (const auto& [from, to] : *missing) {
-    for (uint64_t at = std::max(from, begin); at < to; at += source_->origin().part_bytes)
-      to_ask_.push_back({at, std::min(to - at, source_->origin().part_bytes)});
   }
 }
 
 // ---- What comes ----
 
-void Flight::OnFacts(const Facts& facts) {
+void Flight::SetPartial(std::unique_ptr<PartialObject> partial) {
+  partial_ = std::move(partial);
+  const auto self = shared_from_this();
+  progress_ = std::make_shared<Progress>(
+      partial_->view(), DescriptionOf(*partial_, absl::ToUnixSeconds(options_.now())),
+      Progress::Flight{.want =
+                           [self](uint64_t begin, uint64_t end) {
+                             self->strand_->Post([self, begin, end] {
+                               self->OnWanted({begin, end}, /*asks_what_it_is=*/false);
+                             });
+                           },
+                       .left = [self] { self->strand_->Post([self] { self->GoOn(); }); }});
+}
+
+void Flight::OnFacts(const Part& part, const Facts& facts) {
   if (end_.has_value() || anew_.has_value()) return;
-  if (facts_.has_value()) {
+  if (part.first && facts_.has_value() &&
+      (facts.size != facts_->size || facts.etag != facts_->etag)) {
     // The first attempt broke before its first byte.
-    if (facts.size != facts_->size || facts.etag != facts_->etag)
-      BeginAnew("another version", whole_);
-    return;
+    return BeginAnew("another version", whole_);
+  }
+  confirmed_ = options_.now();
+  confirming_ = false;
+  if (facts_.has_value()) {
+    // What an earlier flight has left is checked, too, from now on.
+    if (!facts_->md5.has_value()) {
+      facts_->md5 = facts.md5;
+      BeginMd5();
+    }
+    return listener_.known(progress_);
   }
   facts_ = facts;
   Identity identity;
@@ -204,14 +280,14 @@ void Flight::OnFacts(const Facts& facts) {
   absl::StatusOr<std::unique_ptr<PartialObject>> partial =
       PartialObject::Open(options_.cache, std::move(identity));
   if (!partial.ok()) return End(DiskTrouble(partial.status()));
-  partial_ = *std::move(partial);
-  if (facts.md5.has_value())
-    md5_ = std::make_shared<Md5Check>(partial_->view(), *facts.md5, url_, options_.run);
-  if (facts.first_bytes >= facts.size) return;
-  if (!IsStrong(facts.etag)) {
-    return BeginAnew("parts of it could not be told from another's", /*whole=*/true);
-  }
-  PlanMissing(facts.first_bytes);
+  SetPartial(*std::move(partial));
+  BeginMd5();
+  // A byte that has only told what the object is comes once more, with its block.
+  if (facts.bytes > 1) planned_.Add(facts.begin, facts.begin + facts.bytes);
+  if (facts.bytes >= facts.size) all_wanted_ = true;
+  PlanWanted();
+  if (end_.has_value() || anew_.has_value()) return;
+  listener_.known(progress_);
   AskMore();
 }
 
@@ -220,40 +296,43 @@ void Flight::OnBytes(uint64_t offset, const std::string& bytes) {
   if (end_.has_value() || anew_.has_value() || partial_ == nullptr) return;
   absl::Status written = partial_->Reserve(bytes.size());
   if (written.ok()) written = partial_->Write(offset, bytes);
-  if (!written.ok()) End(DiskTrouble(written));
+  if (!written.ok()) return End(DiskTrouble(written));
+  progress_->Tell();
   if (md5_ != nullptr) md5_->Advance();
 }
 
-void Flight::OnPartDone(Part part, bool first, const fetch::Outcome& outcome) {
-  --under_way_;
-  asked_.erase(part.begin);
-  if (!first) {
-    budget_ -= part.bytes;
-    options_.budget->Give(part.bytes);
-  } else if (facts_.has_value()) {
-    part.bytes = facts_->first_bytes;
-  }
+void Flight::OnPartDone(const Part& part, uint64_t number, const fetch::Outcome& outcome) {
+  asked_.erase(number);
+  if (part.budget > 0) options_.budget->Give(part.budget);
   if (!end_.has_value() && !anew_.has_value()) {
-    if (outcome.verdict == Verdict::kFound) {
-      MarkValid(part);
+    if (outcome.verdict != Verdict::kFound) {
+      Judge(part, outcome);
+    } else if (part.first) {
+      MarkValid(facts_->begin, facts_->bytes);
     } else {
-      Judge(first, outcome);
+      MarkValid(part.begin, part.bytes);
     }
   }
   GoOn();
 }
 
-void Flight::Judge(bool first, const fetch::Outcome& outcome) {
+void Flight::Judge(const Part& part, const fetch::Outcome& outcome) {
   switch (outcome.verdict) {
     case Verdict::kNotFound:
       // In the midst of it: it has been deleted, or replaced.
-      return first ? End(absl::NotFoundError(outcome.reason)) : BeginAnew("it has gone", whole_);
+      return part.first ? End(absl::NotFoundError(outcome.reason))
+                        : BeginAnew("it has gone", whole_);
     case Verdict::kPreconditionFailed:
       return BeginAnew("it has changed", whole_);
     case Verdict::kBadRange:
-      if (first && !whole_ && outcome.object_bytes.value_or(0) == 0)
+      if (!part.first) return BeginAnew("it is shorter now", whole_);
+      if (part.begin > 0) {
+        from_start_ = true;
+        return BeginAnew("it ends before what is wanted", /*whole=*/false);
+      }
+      if (!whole_ && outcome.object_bytes.value_or(0) == 0)
         return BeginAnew("there is nothing of it", /*whole=*/true);
-      return first ? End(Trouble(outcome.reason)) : BeginAnew("it is shorter now", whole_);
+      return End(Trouble(outcome.reason));
     case Verdict::kPermissionDenied:
       return End(absl::PermissionDeniedError(outcome.reason));
     default:
@@ -261,16 +340,17 @@ void Flight::Judge(bool first, const fetch::Outcome& outcome) {
   }
 }
 
-void Flight::MarkValid(Part part) {
-  if (partial_ == nullptr || part.bytes == 0) return;
+void Flight::MarkValid(uint64_t begin, uint64_t bytes) {
+  if (partial_ == nullptr || bytes == 0) return;
   const uint64_t block_bytes = source_->origin().block_bytes;
-  const uint64_t last = (part.begin + part.bytes - 1) / block_bytes;
-  for (uint64_t block = part.begin / block_bytes; block <= last; ++block) {
+  const uint64_t last = (begin + bytes - 1) / block_bytes;
+  for (uint64_t block = begin / block_bytes; block <= last; ++block) {
     const absl::Status marked = partial_->MarkValid(block);
     // A neighbouring part has the rest of it.
     if (absl::IsFailedPrecondition(marked)) continue;
     if (!marked.ok()) return End(DiskTrouble(marked));
   }
+  progress_->Tell();
 }
 
 // ---- The end, of a version or of all ----
@@ -280,12 +360,16 @@ void Flight::BeginAnew(const char* why, bool whole) {
     return End(Trouble(absl::StrCat(url_, ": was begun ", begun_, " times, and again: ", why)));
   }
   anew_ = whole;
+  // Who reads behind this version gets no more of it.
+  if (progress_ != nullptr) progress_->End(absl::AbortedError(absl::StrCat(url_, ": ", why)));
+  progress_.reset();
   CancelParts();
 }
 
 void Flight::End(absl::Status status) {
   if (end_.has_value()) return;
   end_ = std::move(status);
+  if (progress_ != nullptr) progress_->End(*end_);
   EndMd5();
   CancelParts();
   GoOn();
@@ -293,7 +377,13 @@ void Flight::End(absl::Status status) {
 
 void Flight::CancelParts() {
   to_ask_.clear();
-  for (const auto& [begin, id] : asked_) options_.fetcher->Cancel(id);
+  for (const auto& [number, id] : asked_) options_.fetcher->Cancel(id);
+}
+
+void Flight::BeginMd5() {
+  if (md5_ != nullptr || !facts_->md5.has_value() || source_->origin().kind != Origin::Kind::kS3)
+    return;
+  md5_ = std::make_shared<Md5Check>(partial_->view(), *facts_->md5, url_, options_.run);
 }
 
 void Flight::EndMd5() {
@@ -303,18 +393,22 @@ void Flight::EndMd5() {
 
 void Flight::GoOn() {
   if (!end_.has_value() && !anew_.has_value()) AskMore();
-  if (under_way_ > 0 || checking_) return;
+  if (!asked_.empty() || checking_) return;
   if (end_.has_value()) {
     if (std::exchange(told_, true)) return;
     partial_.reset();
-    ended_(*end_);
+    progress_.reset();
+    listener_.ended(*end_);
   } else if (anew_.has_value()) {
     BeginVersion(/*whole=*/*anew_);
   } else if (to_ask_.empty() && partial_ != nullptr) {
-    Complete();
+    if (all_wanted_ || partial_->IsWhole()) return Complete();
+    if (!progress_->followed()) End(absl::CancelledError("nobody wants more of it"));
   }
 }
 
+// All of it is here. Nobody has its last block before it has passed its check, which is made here:
+// what is known of the whole is compared with what the origin says of it.
 void Flight::Complete() {
   if (md5_ == nullptr) return Publish();
   // What an earlier process has left counts as here when it has been read.
@@ -349,7 +443,9 @@ void Flight::Publish() {
   // Blocks that an earlier process left were damaged.
   if (++begun_ > kVersionsMax) return End(Trouble(place.status().message()));
   if (IsStrong(facts_->etag)) {
-    PlanMissing(0);
+    planned_.Clear();
+    facts_->bytes = 0;
+    PlanWanted();
   } else {
     BeginAnew("blocks of it were damaged", /*whole=*/true);
   }

@@ -1,10 +1,15 @@
-// One object on its way from its origin to the disk.
+// One object on its way from its origin to the disk: all of it, or those of its blocks that
+// somebody wants.
 //
-// The first request asks for the object's first part, and learns of its size and its version from
-// the answer; all others are for parts of that very version (If-Match). Each part is written as it
-// comes; when all are there, the object is published (origin/cache/partial_object.h). An object of
-// which another version turns up meanwhile is begun anew, a few times. What an earlier flight has
-// left of the same version is not fetched again.
+// The first request asks for the part that is wanted first, and learns of the object's size and its
+// version from the answer; all others are for parts of that very version (If-Match). Each part is
+// written as it comes; when all are there, the object is published
+// (origin/cache/partial_object.h). An object of which another version turns up meanwhile is begun
+// anew, a few times. What an earlier flight has left of the same version is not fetched again.
+//
+// Whoever reads behind it follows its Progress. When all that was wanted is here, and that is not
+// the whole, the flight stays for as long as it is followed; then it ends, and leaves its blocks to
+// a later one.
 //
 // What it does is done on a strand, piece by piece: writing and publishing wait for the disk, and
 // the thread that speaks with origins must not.
@@ -26,8 +31,12 @@
 #include "origin/flight/account.h"
 #include "origin/flight/budget.h"
 #include "origin/flight/md5_check.h"
+#include "origin/flight/part_sink.h"
+#include "origin/flight/progress.h"
+#include "origin/flight/ranges.h"
 #include "origin/flight/source.h"
 #include "origin/flight/strand.h"
+#include "storage/tree/remote.h"
 
 namespace objmapper::origin {
 
@@ -41,69 +50,88 @@ class Flight : public std::enable_shared_from_this<Flight> {
     RunFn run;
     std::function<absl::Time()> now = absl::Now;
   };
-  // ended: called once, on the strand: OK, the object is here; or as storage::Remote::Bring().
+  // Whom it tells, on the strand.
+  struct Listener {
+    // The object is this version, as its origin has just said: for those who have asked what it is.
+    // As often as that is so.
+    std::function<void(const std::shared_ptr<Progress>&)> known;
+    // Once, and last: OK, the object is here; CANCELLED: what was wanted of it is, and nobody wants
+    // more; or as storage::Remote::Bring().
+    std::function<void(absl::Status)> ended;
+  };
   Flight(Options options, std::shared_ptr<const Source> source, Location location, std::string uri,
-         std::function<void(absl::Status)> ended);
+         Listener listener);
 
   // ---- Any thread ----
+  // What is wanted before it begins is asked for first.
   void Begin();
+  // Somebody asks what the object is, and for so much of it. No effect once it has ended.
+  void Want(const storage::Wanted& wanted);
   // It ends soon, with `why` unless it has ended otherwise.
   void Cancel(absl::Status why);
 
  private:
-  class PartSink;
-  // What the first answer says of the object.
-  struct Facts {
-    uint64_t size = 0;
-    uint64_t first_bytes = 0;  // of the object, in this answer
-    std::string etag;
-    std::optional<int64_t> last_modified_s;
-    std::optional<uint32_t> crc32c;  // of the whole
-    std::optional<std::string> md5;  // the same, as Md5Check::Expected()
-  };
   struct Part {
     uint64_t begin = 0;
     uint64_t bytes = 0;
+    bool first = false;
+    uint64_t budget = 0;  // taken for it
   };
 
   // All on the strand.
+  void OnWanted(const storage::Wanted& wanted, bool asks_what_it_is);
   void BeginVersion(bool whole);
-  void Ask(Part part, Source::Wanted wanted, bool first);
-  void OnFacts(const Facts& facts);
+  bool Resume();
+  void BeginWithPart();
+  void SetPartial(std::unique_ptr<PartialObject> partial);
+  void Plan(uint64_t begin, uint64_t end);
+  void PlanWanted();
   void AskMore();
+  void Confirm();
+  void Ask(const Part& part, Source::Wanted wanted);
+  void OnFacts(const Part& part, const Facts& facts);
   void OnBytes(uint64_t offset, const std::string& bytes);
-  void OnPartDone(Part part, bool first, const fetch::Outcome& outcome);
-  void Judge(bool first, const fetch::Outcome& outcome);
-  void MarkValid(Part part);
-  void PlanMissing(uint64_t begin);
-  void Complete();
-  void OnMd5(const absl::Status& status);
-  void Publish();
+  void OnPartDone(const Part& part, uint64_t number, const fetch::Outcome& outcome);
+  void Judge(const Part& part, const fetch::Outcome& outcome);
+  void MarkValid(uint64_t begin, uint64_t bytes);
   void BeginAnew(const char* why, bool whole);
   void End(absl::Status status);
   void CancelParts();
+  void BeginMd5();
   void EndMd5();
   void GoOn();
+  void Complete();
+  void OnMd5(const absl::Status& status);
+  void Publish();
 
   const Options options_;
   const std::shared_ptr<const Source> source_;
   const Location location_;
   const std::string uri_;
   const std::string url_;  // for marks and people
-  const std::function<void(absl::Status)> ended_;
+  const Listener listener_;
   const std::shared_ptr<Strand> strand_;
 
-  // The strand's.
-  std::unique_ptr<PartialObject> partial_;  // null until the first answer
+  // The strand's. Wanted, of whichever version:
+  bool all_wanted_ = false;
+  Ranges wanted_;
+
+  // Of this version:
+  std::unique_ptr<PartialObject> partial_;  // null until it is known
+  std::shared_ptr<Progress> progress_;      // the same
   std::optional<Facts> facts_;
   std::shared_ptr<Md5Check> md5_;  // null: nothing is known of it
   bool checking_ = false;          // by md5_, all is here
+  Ranges planned_;                 // has come, or been asked for, or is to be
   std::deque<Part> to_ask_;
-  std::map<uint64_t, uint64_t> asked_;  // the fetcher's numbers, by where the part begins
-  size_t under_way_ = 0;                // parts
-  uint64_t budget_ = 0;                 // taken by them
+  bool whole_ = false;       // asked for in one piece
+  bool from_start_ = false;  // what is wanted first may lie behind its end
+  bool confirming_ = false;  // an answer will say whether it is still this version
+  absl::Time confirmed_ = absl::InfinitePast();  // when the origin last said so
+
+  std::map<uint64_t, uint64_t> asked_;  // the fetcher's numbers, by our own
+  uint64_t parts_ = 0;                  // numbers given
   bool awaits_budget_ = false;
-  bool whole_ = false;        // asked for in one piece
   std::optional<bool> anew_;  // to be begun, whole or not, once nothing is under way
   int begun_ = 0;             // versions
   std::optional<absl::Status> end_;

@@ -136,42 +136,65 @@ absl::Status Flights::MayChange(absl::string_view uri) const {
       text::Quoted(uri), " comes from ", location->origin->Url(), ", and is only read there"));
 }
 
-void Flights::Bring(absl::string_view uri, std::function<void(absl::Status)> done) {
-  const std::string name(Canonical(uri));
+absl::Status Flights::Join(const std::string& name, const storage::Wanted& wanted,
+                           absl::FunctionRef<void(Entry*)> enter) {
   // Else the caller has found nothing here.
   const bool must_look = freshness_.MustCheck(name);
-  absl::Status refused;
   std::shared_ptr<Check> check;
   {
     const net::MutexLock lock(&mutex_);
-    absl::StatusOr<Location> location = map_->origins.Find(name);
-    if (stopping_) {
-      refused = Stopped();
-    } else if (const auto found = flights_.find(name); found != flights_.end()) {
-      found->second.waiting.push_back(std::move(done));
-      found->second.account->Asked();
-      return;
-    } else if (!location.ok()) {
-      refused = location.status();
+    if (stopping_) return Stopped();
+    Entry* entry = nullptr;
+    if (const auto found = flights_.find(name); found != flights_.end()) {
+      entry = &found->second;
     } else {
+      absl::StatusOr<Location> location = map_->origins.Find(name);
+      if (!location.ok()) return location.status();
       if (!must_look) {
-        refused = backoff_.Refusal(name, options_.now());
-        if (!refused.ok()) held_off_.Add();
+        if (absl::Status refused = backoff_.Refusal(name, options_.now()); !refused.ok()) {
+          held_off_.Add();
+          return refused;
+        }
       }
-      if (refused.ok()) {
-        Entry& entry = flights_[name];
-        const Asked& asked = map_->asked.at(location->origin.get());
-        entry.source = asked.source;
-        entry.account = asked.account;
-        entry.account->Asked();
-        entry.location = *std::move(location);
-        entry.waiting.push_back(std::move(done));
-        entry.check = check = NewCheck(name, entry);
-      }
+      const Asked& asked = map_->asked.at(location->origin.get());
+      entry = &flights_[name];
+      entry->source = asked.source;
+      entry->account = asked.account;
+      entry->location = *std::move(location);
+      entry->check = check = NewCheck(name, *entry);
     }
+    entry->account->Asked();
+    enter(entry);
+    // Here, since the flight may have gone when the lock has. Should it end before this comes, it
+    // ends for the one who has just been entered, too. One that is to come is told by Checked().
+    if (entry->flight != nullptr) entry->flight->Want(wanted);
   }
-  if (check == nullptr) return done(std::move(refused));
-  check->Begin();
+  if (check != nullptr) check->Begin();
+  return absl::OkStatus();
+}
+
+void Flights::Bring(absl::string_view uri, Brought done) {
+  const absl::Status joined =
+      Join(std::string(Canonical(uri)), {}, [&](Entry* entry) { entry->waiting.push_back(done); });
+  if (!joined.ok()) done(joined);
+}
+
+void Flights::Follow(absl::string_view uri, const storage::Wanted& wanted, Followed done) {
+  const absl::Status joined = Join(std::string(Canonical(uri)), wanted, [&](Entry* entry) {
+    entry->asking.push_back({wanted, done});
+  });
+  if (!joined.ok()) done(joined);
+}
+
+void Flights::Known(const std::string& uri, const std::shared_ptr<Progress>& progress) {
+  std::vector<Asking> asking;
+  {
+    const net::MutexLock lock(&mutex_);
+    asking.swap(flights_.at(uri).asking);
+    ++telling_;
+  }
+  for (const Asking& one : asking) one.done(std::make_shared<Follower>(progress));
+  DoneTelling();
 }
 
 std::shared_ptr<Check> Flights::NewCheck(const std::string& uri, const Entry& entry) {
@@ -187,17 +210,21 @@ std::shared_ptr<Check> Flights::NewCheck(const std::string& uri, const Entry& en
 }
 
 std::shared_ptr<Flight> Flights::NewFlight(const std::string& uri, const Entry& entry) {
-  return std::make_shared<Flight>(
-      Flight::Options{.cache = options_.cache,
-                      .fetcher = options_.fetcher,
-                      .budget = &budget_,
-                      .account = entry.account,
-                      .run = options_.run,
-                      .now = options_.now},
-      entry.source, entry.location, uri, [this, uri](const absl::Status& status) {
-        Ended(uri, status, status.ok() ? std::optional(options_.now()) : std::nullopt,
-              /*asked=*/true);
-      });
+  Flight::Listener listener;
+  listener.known = [this, uri](const std::shared_ptr<Progress>& progress) { Known(uri, progress); };
+  listener.ended = [this, uri](const absl::Status& status) {
+    Ended(uri, status, status.ok() ? std::optional(options_.now()) : std::nullopt, /*asked=*/true);
+  };
+  auto flight = std::make_shared<Flight>(Flight::Options{.cache = options_.cache,
+                                                         .fetcher = options_.fetcher,
+                                                         .budget = &budget_,
+                                                         .account = entry.account,
+                                                         .run = options_.run,
+                                                         .now = options_.now},
+                                         entry.source, entry.location, uri, std::move(listener));
+  if (!entry.waiting.empty()) flight->Want({});
+  for (const Asking& one : entry.asking) flight->Want(one.wanted);
+  return flight;
 }
 
 void Flights::Checked(const std::string& uri, const Check::Finding& finding) {
@@ -248,22 +275,43 @@ void Flights::Checked(const std::string& uri, const Check::Finding& finding) {
 void Flights::Ended(const std::string& uri, absl::Status status,
                     std::optional<absl::Time> fresh_since, bool asked) {
   Entry entry;
+  bool again = false;
   {
     const net::MutexLock lock(&mutex_);
     const auto found = flights_.find(uri);
     entry = std::move(found->second);
     flights_.erase(found);
     ++telling_;
-    if (status.ok() && entry.flight != nullptr) brought_.Add();
-    const Origin* const origin = map_->origins.LineOf(uri);
-    if (fresh_since.has_value() && origin != nullptr)
-      freshness_.Good(uri, *fresh_since, *fresh_since + origin->revalidate);
-    if (asked) entry.account->Ended(status, /*fetched=*/entry.flight != nullptr, options_.now());
-    if (status.ok() && asked) backoff_.Clear(uri);
-    if (!status.ok()) status = Settle(uri, entry, std::move(status), asked);
+    again = absl::IsCancelled(status);
+    if (again) {
+      left_.Add();
+      backoff_.Clear(uri);
+    } else {
+      if (status.ok() && entry.flight != nullptr) brought_.Add();
+      const Origin* const origin = map_->origins.LineOf(uri);
+      if (fresh_since.has_value() && origin != nullptr)
+        freshness_.Good(uri, *fresh_since, *fresh_since + origin->revalidate);
+      if (asked) entry.account->Ended(status, /*fetched=*/entry.flight != nullptr, options_.now());
+      if (status.ok() && asked) backoff_.Clear(uri);
+      if (!status.ok()) status = Settle(uri, entry, std::move(status), asked);
+    }
   }
-  for (const auto& done : entry.waiting) done(status);
+  // Who has come when it was about to end, with some of it here, has another.
+  for (Brought& done : entry.waiting) again ? Bring(uri, std::move(done)) : done(status);
+  for (Asking& one : entry.asking) {
+    if (again) {
+      Follow(uri, one.wanted, std::move(one.done));
+    } else if (status.ok()) {
+      one.done(nullptr);
+    } else {
+      one.done(status);
+    }
+  }
   entry = Entry();
+  DoneTelling();
+}
+
+void Flights::DoneTelling() {
   const net::MutexLock lock(&mutex_);
   --telling_;
   none_.notify_all();
@@ -357,6 +405,7 @@ Flights::Counts Flights::Read() const {
   Counts counts{.begun = begun_,
                 .brought = brought_,
                 .absent = not_there_,
+                .left = left_,
                 .failed = failed_,
                 .checked = checked_,
                 .unchanged = unchanged_,
@@ -364,7 +413,8 @@ Flights::Counts Flights::Read() const {
                 .stale = stale_,
                 .held_off = held_off_,
                 .under_way = flights_.size()};
-  for (const auto& [uri, entry] : flights_) counts.waiting += entry.waiting.size();
+  for (const auto& [uri, entry] : flights_)
+    counts.waiting += entry.waiting.size() + entry.asking.size();
   return counts;
 }
 

@@ -15,7 +15,8 @@
 // if it is not, the new version takes its place, and who has the old one open keeps that. Where the
 // origin cannot be asked, Origin::stale_if_error says for how long more it is handed out.
 //
-// What is not done yet: blocks of a range alone, reading behind the fill.
+// Of a large object some blocks may be all that is wanted (Follow()); who wants more joins the
+// flight.
 #pragma once
 
 #include <condition_variable>
@@ -27,6 +28,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -39,6 +41,7 @@
 #include "origin/flight/check.h"
 #include "origin/flight/flight.h"
 #include "origin/flight/freshness.h"
+#include "origin/flight/progress.h"
 #include "origin/flight/source.h"
 #include "storage/tree/remote.h"
 
@@ -74,6 +77,8 @@ class Flights : public storage::Remote {
   bool MayHave(absl::string_view uri) const override;
   bool MustCheck(absl::string_view uri) const override { return freshness_.MustCheck(uri); }
   void Bring(absl::string_view uri, std::function<void(absl::Status)> done) override;
+  void Follow(absl::string_view uri, const storage::Wanted& wanted,
+              std::function<void(absl::StatusOr<std::shared_ptr<storage::Filling>>)> done) override;
   bool KeepsApart(absl::string_view uri) const override;
   absl::StatusOr<storage::OpenedObject> OpenKept(absl::string_view uri,
                                                  storage::Wait wait) override;
@@ -91,6 +96,7 @@ class Flights : public storage::Remote {
     uint64_t begun = 0;      // flights
     uint64_t brought = 0;    // objects
     uint64_t absent = 0;     // that the origin does not have
+    uint64_t left = 0;       // flights that have brought some blocks, and nobody wanted more
     uint64_t failed = 0;     // flights and checks that ended in trouble
     uint64_t checked = 0;    // of what is here its origin was asked
     uint64_t unchanged = 0;  // of them, it was the same
@@ -122,12 +128,19 @@ class Flights : public storage::Remote {
     Origins origins;
     absl::flat_hash_map<const Origin*, Asked> asked;
   };
+  using Brought = std::function<void(absl::Status)>;
+  using Followed = std::function<void(absl::StatusOr<std::shared_ptr<storage::Filling>>)>;
+  struct Asking {
+    storage::Wanted wanted;
+    Followed done;
+  };
   // A check, then perhaps a flight.
   struct Entry {
     std::shared_ptr<Check> check;
     std::shared_ptr<Flight> flight;
     std::shared_ptr<Account> account;  // of its origin
-    std::vector<std::function<void(absl::Status)>> waiting;
+    std::vector<Brought> waiting;      // for all of it
+    std::vector<Asking> asking;        // what it is
     std::shared_ptr<const Source> source;
     Location location;
     bool here = false;                              // something is, of the origin's
@@ -137,15 +150,21 @@ class Flights : public storage::Remote {
   absl::StatusOr<std::shared_ptr<const Source>> SourceOf(
       const std::shared_ptr<const Origin>& origin) const;
   std::shared_ptr<const Map> map() const;
+  // Joins what is under way for `name`, for so much of it, or begins it. Then `enter` puts who is
+  // to be told of it into its entry. Not OK: there is nothing, since that is so.
+  absl::Status Join(const std::string& name, const storage::Wanted& wanted,
+                    absl::FunctionRef<void(Entry*)> enter);
   std::shared_ptr<Check> NewCheck(const std::string& uri, const Entry& entry)
       EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::shared_ptr<Flight> NewFlight(const std::string& uri, const Entry& entry);
   absl::Status Absence(absl::string_view uri) const EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteAbsent(const std::string& uri, absl::Duration how_long) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Checked(const std::string& uri, const Check::Finding& finding);
+  void Known(const std::string& uri, const std::shared_ptr<Progress>& progress);
   // fresh_since: of what is here; nullopt: nothing is, or it is this disk's own. asked: the origin.
   void Ended(const std::string& uri, absl::Status status, std::optional<absl::Time> fresh_since,
              bool asked);
+  void DoneTelling();
   // What became of it, as those who wait are told, and as it is remembered.
   absl::Status Settle(const std::string& uri, const Entry& entry, absl::Status status, bool asked)
       EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -162,7 +181,7 @@ class Flights : public storage::Remote {
   int telling_ GUARDED_BY(mutex_) = 0;  // of them, some have ended, while who waits is told
   bool stopping_ GUARDED_BY(mutex_) = false;
   // Written under mutex_.
-  net::Counter begun_, brought_, not_there_, failed_;
+  net::Counter begun_, brought_, not_there_, left_, failed_;
   net::Counter checked_, unchanged_, removed_, stale_, held_off_;
 };
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 #include <memory>
 #include <string>
 #include <utility>
@@ -25,6 +26,17 @@ using testing::Fault;
 
 inline constexpr size_t kPart = 64 * 1024;
 
+// Holds up whoever comes until it is opened.
+class Gate {
+ public:
+  void Open() { opened_.set_value(); }
+  void Pass() const { open_.wait(); }
+
+ private:
+  std::promise<void> opened_;
+  const std::shared_future<void> open_ = opened_.get_future().share();
+};
+
 class FlightsTest : public PartialTest {
  protected:
   void SetUp() override {
@@ -44,15 +56,20 @@ class FlightsTest : public PartialTest {
     flights_ = std::make_unique<Flights>(std::move(options));
     tree_->SetRemote(flights_.get());
   }
+  // The same with the origins of before.
+  void Restart() {
+    Begin();
+    SetOrigins("");
+  }
   void TearDown() override {
     if (flights_ != nullptr) flights_->Stop();
     pool_.Stop();
   }
-  // words: of the line, beside the sizes of parts and blocks.
-  void SetOrigins(absl::string_view words,
-                  absl::string_view sizes = "part=64K block=64K parallel=4") {
-    const absl::StatusOr<Origins> origins =
-        Origins::Parse(absl::StrCat("/far ", origin_.url("base"), " ", sizes, " ", words, "\n"));
+  static constexpr absl::string_view kSizes = "part=64K block=64K";
+  // words: of the line, beside the others.
+  void SetOrigins(absl::string_view words, absl::string_view sizes = kSizes, int parallel = 4) {
+    const absl::StatusOr<Origins> origins = Origins::Parse(absl::StrCat(
+        "/far ", origin_.url("base"), " parallel=", parallel, " ", sizes, " ", words, "\n"));
     ASSERT_TRUE(origins.ok()) << origins.status();
     ASSERT_TRUE(flights_->SetOrigins(*origins).ok());
   }

@@ -4,13 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <atomic>
-#include <memory>
 #include <string>
-#include <thread>
-#include <utility>
-#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -48,6 +43,8 @@ TEST_F(FlightsTest, BringsAllOfIt) {
 TEST_F(FlightsTest, OneFlightForAll) {
   const std::string content = Content(3 * kPart);
   origin_.Put("base/hot", content);
+  Gate gate;
+  origin_.Misbehave("base/hot", 2, Fault::Does(0, [&] { gate.Pass(); }));
   std::atomic<int> told{0};
   for (int i = 0; i < 500; ++i) {
     flights_->Bring("far/hot", [&told](const absl::Status& status) {
@@ -55,6 +52,8 @@ TEST_F(FlightsTest, OneFlightForAll) {
       ++told;
     });
   }
+  EXPECT_EQ(told, 0);
+  gate.Open();
   EXPECT_TRUE(net::Eventually([&] { return told == 500; }));
   EXPECT_EQ(origin_.bytes_sent(), content.size());
   EXPECT_EQ(flights_->Read().begun, 1u);
@@ -118,8 +117,8 @@ TEST_F(FlightsTest, TroubleIsNoAbsence) {
 
 // A version that is replaced while it is fetched is begun anew; what is here is all of one.
 TEST_F(FlightsTest, NeverMixesVersions) {
-  // One after the other: else all parts could be under way before it is replaced.
-  SetOrigins("", "part=64K block=64K parallel=1");
+  // One part at a time, so that some are asked for when the third has come.
+  SetOrigins("", kSizes, /*parallel=*/1);
   const std::string old_one = Content(6 * kPart, 1), new_one = Content(5 * kPart + 3, 2);
   origin_.Put("base/a", old_one);
   origin_.Misbehave("base/a", 3, Fault::Does(100, [&] { origin_.Put("base/a", new_one); }));

@@ -1,0 +1,102 @@
+// How far the fill of one version of an object has come: what a flight tells those who read behind
+// it, each by a Follower.
+//
+// The last block is withheld as long as the whole is on its way and has not passed its check. Of an
+// object of which only some blocks are fetched it is shown when it is complete, since nobody will
+// know more of it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "net/mutex.h"
+#include "origin/cache/partial_view.h"
+#include "origin/flight/ranges.h"
+#include "storage/tree/filling.h"
+
+namespace objmapper::origin {
+
+// Thread-safe.
+class Progress {
+ public:
+  // want: has a range fetched; any thread. left: the last follower has gone; any thread, perhaps
+  // one that holds locks, so it must not call back. Neither is called after End().
+  struct Flight {
+    std::function<void(uint64_t begin, uint64_t end)> want;
+    std::function<void()> left;
+  };
+  Progress(std::shared_ptr<const PartialView> view, storage::Description description,
+           Flight flight);
+
+  // ---- The flight's strand ----
+
+  // All of it will be here, or the flight fails: from now on the last block is withheld.
+  void WholeComes() { whole_comes_.store(true, std::memory_order_relaxed); }
+  // Something has been written: tells those who await it.
+  void Tell();
+  // As Filling::ended(). Only the first counts.
+  void End(const absl::Status& status);
+  // Whether somebody reads behind it, or may.
+  bool followed() const { return followers_.load(std::memory_order_relaxed) > 0; }
+
+  // ---- Followers, any thread ----
+
+  const storage::Description& description() const { return description_; }
+  int fd() const { return view_->fd(); }
+  uint64_t ReadableFrom(uint64_t offset) const;
+  void Want(uint64_t begin, uint64_t end);
+  void Await(uint64_t offset, std::function<void()> again);
+  std::optional<absl::Status> ended() const;
+  void Enter() { followers_.fetch_add(1, std::memory_order_relaxed); }
+  void Leave();
+
+ private:
+  struct Waiting {
+    uint64_t offset;
+    std::function<void()> again;
+  };
+
+  const std::shared_ptr<const PartialView> view_;
+  const storage::Description description_;
+  const uint64_t last_block_begin_;
+  std::atomic<bool> whole_comes_{false};
+  std::atomic<bool> is_whole_{false};  // here, and checked
+  std::atomic<int> followers_{0};
+  mutable net::Mutex mutex_;
+  Flight flight_ GUARDED_BY(mutex_);  // empty once it has ended
+  std::optional<absl::Status> ended_ GUARDED_BY(mutex_);
+  std::vector<Waiting> waiting_ GUARDED_BY(mutex_);
+};
+
+// One reader, or several that share it.
+class Follower : public storage::Filling {
+ public:
+  explicit Follower(std::shared_ptr<Progress> progress) : progress_(std::move(progress)) {
+    progress_->Enter();
+  }
+  ~Follower() override { progress_->Leave(); }
+  Follower(const Follower&) = delete;
+  Follower& operator=(const Follower&) = delete;
+
+  const storage::Description& description() const override { return progress_->description(); }
+  int fd() const override { return progress_->fd(); }
+  uint64_t ReadableFrom(uint64_t offset) const override { return progress_->ReadableFrom(offset); }
+  void Want(uint64_t begin, uint64_t end) override;
+  void Await(uint64_t offset, std::function<void()> again) override {
+    progress_->Await(offset, std::move(again));
+  }
+  std::optional<absl::Status> ended() const override { return progress_->ended(); }
+
+ private:
+  const std::shared_ptr<Progress> progress_;
+  net::Mutex mutex_;
+  Ranges wanted_ GUARDED_BY(mutex_);  // what the flight has been told of
+};
+
+}  // namespace objmapper::origin
