@@ -24,8 +24,15 @@ using session::Extent;
 // The last bytes of a mapped body, which are read and checked before they go.
 constexpr uint64_t kHeldBack = 4096;
 
-// What goes out for `request`; good until the next call on this thread, for its memory.
-session::Reply& ReplyTo(protocol::Dialect dialect, const Request& request, CachedObject* object) {
+size_t FirstWindow(const Extent& extent) { return extent.offset / kWindowBytes; }
+size_t LastWindow(const Extent& extent) {
+  return (extent.offset + extent.length - 1) / kWindowBytes;
+}
+
+}  // namespace
+
+session::Reply& BodySender::ReplyTo(protocol::Dialect dialect, const Request& request,
+                                    CachedObject* object) {
   thread_local session::Reply reply;
   const absl::string_view etag =
       session::NeedsEtag(request) ? absl::string_view(object->etag()) : absl::string_view();
@@ -36,14 +43,8 @@ session::Reply& ReplyTo(protocol::Dialect dialect, const Request& request, Cache
   return reply;
 }
 
-size_t FirstWindow(const Extent& extent) { return extent.offset / kWindowBytes; }
-size_t LastWindow(const Extent& extent) {
-  return (extent.offset + extent.length - 1) / kWindowBytes;
-}
-
-}  // namespace
-
 bool BodySender::IsReady(const Request& request, CachedObject* object, int64_t now_ns) {
+  if (object->filling() != nullptr) return IsReadyBehind(request, object);
   if (object->small() || NeedsThread(request, object, now_ns)) return true;
   const Extent extent = session::FirstPart(request, object->size());
   if (extent.length == 0) return true;
@@ -69,6 +70,7 @@ bool BodySender::IsRead(const Request& request, const Extent& extent) {
 }
 
 bool BodySender::NeedsThread(const Request& request, CachedObject* object, int64_t now_ns) const {
+  if (object->filling() != nullptr) return false;
   if (request.mode == Mode::kCopy)
     return !options_.async_copy && !object->small() && !session::IsConditional(request);
   if (object->size() < options_.splice_bytes_min) return false;
@@ -80,7 +82,8 @@ bool BodySender::NeedsThread(const Request& request, CachedObject* object, int64
 }
 
 void BodySender::Foresee(const Request& request, CachedObject* object, int64_t now_ns) {
-  if (object->small() || NeedsThread(request, object, now_ns)) return;
+  if (object->filling() != nullptr || object->small() || NeedsThread(request, object, now_ns))
+    return;
   const Extent extent = session::FirstPart(request, object->size());
   if (!IsRead(request, extent)) return;
   if (!object->error().ok() || !object->Map().ok()) return;
@@ -90,6 +93,7 @@ void BodySender::Foresee(const Request& request, CachedObject* object, int64_t n
 BodySender::Composed BodySender::Compose(protocol::Dialect dialect, const Request& request,
                                          const ObjectRef& ref, Gather* out, int64_t now_ns) {
   CachedObject* const object = ref.get();
+  if (object->filling() != nullptr) return ComposeBehind(dialect, request, ref, out);
   const Extent first = session::FirstPart(request, object->size());
   const bool by_thread = NeedsThread(request, object, now_ns) && first.length > 0;
   const bool read = !object->small() && IsRead(request, first) && !by_thread;
@@ -122,8 +126,8 @@ BodySender::Composed BodySender::Compose(protocol::Dialect dialect, const Reques
       return Composed::kGathered;
     }
   }
-  out->Text(reply.head);
-  if (object->small() || reply.parts.empty()) {
+  if (object->small()) {
+    out->Text(reply.head);
     for (size_t i = 0; i < reply.parts.size(); ++i) {
       out->Bytes(ref, object->snapshot() + reply.parts[i].offset, reply.parts[i].length);
       if (!reply.behind.empty()) out->Text(reply.behind[i]);
@@ -131,20 +135,28 @@ BodySender::Composed BodySender::Compose(protocol::Dialect dialect, const Reques
     out->EndAnswer(receipt);
     return Composed::kGathered;
   }
+  Begin(request, ref, &reply, out);
+  return Composed::kGathered;
+}
+
+void BodySender::Begin(const Request& request, const ObjectRef& ref, session::Reply* reply,
+                       Gather* out) {
+  out->Text(reply->head);
+  receipt_ = session::ReceiptOf(request, reply->status, reply->bytes());
+  if (reply->parts.empty()) return out->EndAnswer(receipt_);
   object_ = ObjectRef(ref);
-  parts_ = reply.parts;
-  behind_ = std::move(reply.behind);
+  parts_ = reply->parts;
+  behind_ = std::move(reply->behind);
   part_ = 0;
   splice_ = request.mode == Mode::kSplice;
-  receipt_ = receipt;
   BeginPart();
-  return Composed::kGathered;
 }
 
 void BodySender::BeginPart() {
   at_ = parts_[part_].offset;
   end_ = at_ + parts_[part_].length;
-  in_kernel_ = object_->map() == nullptr || mover_.Suits(parts_[part_].length, splice_);
+  in_kernel_ = object_->filling() == nullptr &&
+               (object_->map() == nullptr || mover_.Suits(parts_[part_].length, splice_));
   begun_ = false;
 }
 
@@ -208,6 +220,7 @@ BodySender::Step BodySender::Break(std::string why) {
 
 BodySender::Step BodySender::Continue(Gather* out, int64_t now_ns) {
   if (in_kernel_) return Move(out, now_ns);
+  if (object_->filling() != nullptr) return ContinueBehind(out, now_ns);
   CachedObject* const object = object_.get();
   const size_t index = at_ / kWindowBytes;
   if (!object->error().ok()) return Break(std::string(object->error().message()));

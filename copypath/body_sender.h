@@ -7,8 +7,9 @@
 // Invariant: a file that changes while its body is sent cannot make up bytes. Small objects are
 // sent from a copy; parts of larger ones are read and checked; the rest is sent from a mapping but
 // for the last piece, which is read and checked after the rest has left (checked_read.h), or is
-// moved inside the kernel, checked before each turn. Sending a part of a body and then closing is
-// how the client learns that there is no more.
+// moved inside the kernel, checked before each turn. What is on its way here is read as it comes
+// (storage/tree/filling.h). Sending a part of a body and then closing is how the client learns that
+// there is no more.
 #pragma once
 
 #include <cstdint>
@@ -103,6 +104,9 @@ class BodySender {
   Mover& mover() { return mover_; }
 
  private:
+  // What goes out for `request`; good until the next call on this thread, for its memory.
+  static session::Reply& ReplyTo(protocol::Dialect dialect, const protocol::Request& request,
+                                 CachedObject* object);
   // Whether this much of an object, which is all that `request` gets, is sent from a copy that is
   // made for it.
   bool IsRead(const protocol::Request& request, const session::Extent& extent);
@@ -110,6 +114,14 @@ class BodySender {
   void BeginPart();
   // A part has gone: adds what goes behind it. False: it was the last.
   bool NextPart(Gather* out);
+  // The body begins, if there is one: `reply` goes out.
+  void Begin(const protocol::Request& request, const ObjectRef& object, session::Reply* reply,
+             Gather* out);
+  // The same as above of an object that is on its way here.
+  bool IsReadyBehind(const protocol::Request& request, CachedObject* object);
+  Composed ComposeBehind(protocol::Dialect dialect, const protocol::Request& request,
+                         const ObjectRef& object, Gather* out);
+  Step ContinueBehind(Gather* out, int64_t now_ns);
   Composed ComposePart(protocol::Dialect dialect, const protocol::Request& request,
                        const ObjectRef& object, const session::Extent& extent, Gather* out,
                        int64_t now_ns);

@@ -40,7 +40,9 @@ CachedObject::~CachedObject() {
   DCHECK(waiters_.empty());
   // The file may have lost its name, or have been a client's memory, and this be the last that has
   // it.
-  if (closer_ != nullptr && state_ == State::kReady && size() >= kLargeBytes) {
+  if (closer_ != nullptr && filling_ != nullptr) {
+    closer_->Run([held = std::move(filling_)] {});
+  } else if (closer_ != nullptr && state_ == State::kReady && size() >= kLargeBytes) {
     closer_->Run([held = std::make_shared<Held>(std::move(loaded_.fd), map_, size())] {});
   } else if (map_ != nullptr) {
     munmap(map_, size());
@@ -50,6 +52,19 @@ CachedObject::~CachedObject() {
 void CachedObject::Fill(storage::LoadedObject loaded, int64_t now_ns) {
   DCHECK(state_ == State::kLoading);
   loaded_ = std::move(loaded);
+  checked_ns_ = now_ns;
+  state_ = State::kReady;
+}
+
+void CachedObject::Fill(std::shared_ptr<storage::Filling> filling, int64_t now_ns) {
+  DCHECK(state_ == State::kLoading);
+  filling_ = std::move(filling);
+  const storage::Description& description = filling_->description();
+  loaded_.info.size = description.size;
+  loaded_.info.mtime_s = description.mtime_s;
+  loaded_.info.expires_s = description.expires_s;
+  loaded_.tier = description.tier;
+  etag_ = description.etag;
   checked_ns_ = now_ns;
   state_ = State::kReady;
 }

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "copypath/blocking_pool.h"
 #include "copypath/windows.h"
+#include "storage/tree/filling.h"
 #include "storage/tree/load.h"
 
 namespace objmapper::copypath {
@@ -56,6 +57,9 @@ class CachedObject {
   CachedObject& operator=(const CachedObject&) = delete;
 
   void Fill(storage::LoadedObject loaded, int64_t now_ns);
+  // It is on its way here: from now on it is ready, and its bytes become readable as they come. It
+  // has neither copy nor mapping.
+  void Fill(std::shared_ptr<storage::Filling> filling, int64_t now_ns);
   void Fail(absl::Status error);
 
   State state() const { return state_; }
@@ -66,7 +70,9 @@ class CachedObject {
   const storage::ObjectInfo& info() const { return loaded_.info; }
   uint64_t size() const { return loaded_.info.size; }
   storage::Tier tier() const { return loaded_.tier; }
-  int fd() const { return loaded_.fd.get(); }
+  int fd() const { return filling_ != nullptr ? filling_->fd() : loaded_.fd.get(); }
+  // Null: it is here.
+  storage::Filling* filling() const { return filling_.get(); }
   // As OP_STAT tells it; made when it is first asked for.
   const std::string& etag();
   // Null when the object is sent from a mapping.
@@ -111,6 +117,7 @@ class CachedObject {
   State state_ = State::kLoading;
   absl::Status error_;
   storage::LoadedObject loaded_;
+  std::shared_ptr<storage::Filling> filling_;  // then of loaded_ only `info` and `tier` are told
   std::string etag_;
   int64_t checked_ns_ = 0;
   uint64_t changes_ = 0;

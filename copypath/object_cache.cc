@@ -49,7 +49,15 @@ void ObjectCache::Erase(CachedObject* object) {
   if (found != objects_.end() && found->second == object) Drop(object);
 }
 
+void ObjectCache::DropFillings() {
+  for (auto next = lru_.begin(); next != lru_.end();) {
+    CachedObject* const object = *next++;
+    if (object->filling() != nullptr) Drop(object);
+  }
+}
+
 void ObjectCache::DropNameless() {
+  DropFillings();
   for (auto next = lru_.begin(); next != lru_.end();) {
     CachedObject* const object = *next++;
     struct stat status;

@@ -39,8 +39,11 @@ class ObjectCache {
 
   // Forgets objects that have no name left: deleted, replaced or evicted ones, whose bytes nobody
   // gets back while they are open; and those in memory, which never had one, to be opened again
-  // when they are asked for. One fstat(2) for each object that is kept.
+  // when they are asked for; and those that are on their way here, which are kept for the moment in
+  // which many ask. One fstat(2) for each object that is kept.
   void DropNameless();
+  // Only the latter.
+  void DropFillings();
 
   size_t size() const { return objects_.size(); }
   size_t copies_bytes() const { return copies_bytes_; }

@@ -10,32 +10,52 @@
 #include "absl/strings/str_cat.h"
 #include "copypath/page_in.h"
 #include "net/errno_status.h"
+#include "session/reply.h"
 #include "storage/tree/bring.h"
 #include "storage/tree/load.h"
 #include "text/printable.h"
 
 namespace objmapper::copypath {
+namespace {
+
+// How many objects that are on their way here are kept for those who ask next, at most.
+constexpr size_t kFillingsMax = 64;
+
+}  // namespace
 
 struct Objects::Work {
   ObjectRef object;
-  std::optional<size_t> window;  // to be brought in; nullopt: the object is to be loaded
+  std::optional<size_t> window;     // to be brought in; nullopt: the object is to be loaded
+  std::optional<uint64_t> awaited;  // or more of it is to be readable from here on
   // The pool's until it is posted.
   absl::StatusOr<storage::LoadedObject> loaded = absl::UnknownError("not yet loaded");
-  int error = 0;  // of the window
+  bool only_asks = false;                     // what the object is
+  std::shared_ptr<storage::Filling> filling;  // instead, of what is on its way here
+  int error = 0;                              // of the window
 };
+
+storage::Wanted WantedBy(const protocol::Request& request) {
+  const session::Extent part = session::ForeseenPart(request);
+  if (part.length == 0) return storage::Wanted::Nothing();
+  return {part.offset,
+          part.length > UINT64_MAX - part.offset ? UINT64_MAX : part.offset + part.length};
+}
 
 Objects::Objects(const Options& options, std::function<void(Work*)> post)
     : options_(options),
       post_(std::move(post)),
       cache_(options.cache_entries, options.cache_entries * storage::kSnapshotBytesMax) {}
 
-absl::StatusOr<ObjectRef> Objects::Lookup(absl::string_view uri, int64_t now_ns) {
+absl::StatusOr<ObjectRef> Objects::Lookup(absl::string_view uri, int64_t now_ns,
+                                          const storage::Wanted& wanted) {
   // What was seen, or begun to be loaded, before this server last changed something is not
   // believed: whoever has been told of the change must see it.
   const uint64_t changes = options_.tree->changes();
   CachedObject* const known = cache_.Find(uri);
   if (known != nullptr) {
-    const bool current = known->changes() == changes;
+    // What was on its way here is an ordinary object by now, or is to be asked for anew.
+    const bool over = known->filling() != nullptr && known->filling()->ended().has_value();
+    const bool current = known->changes() == changes && !over;
     if (known->state() == CachedObject::State::kLoading) {
       if (current) return ObjectRef(known);
     } else if (current &&
@@ -69,38 +89,52 @@ absl::StatusOr<ObjectRef> Objects::Lookup(absl::string_view uri, int64_t now_ns)
   // The disk must be asked, or an origin: elsewhere. Others that want the same object meanwhile
   // wait for this one.
   cache_.Insert(object.get());
-  BeginLoading(object);
+  BeginLoading(object, wanted);
   return object;
 }
 
 ObjectRef Objects::OpenApart(absl::string_view uri) {
   ObjectRef object(new CachedObject(uri, options_.pool, /*apart=*/true));
-  BeginLoading(object);
+  BeginLoading(object, {});
   return object;
 }
 
-void Objects::BeginLoading(const ObjectRef& object) {
-  Work* const work = *works_.insert(new Work{object, std::nullopt}).first;
+void Objects::BeginLoading(const ObjectRef& object, const storage::Wanted& wanted) {
+  Work* const work = *works_.insert(new Work{object, std::nullopt, std::nullopt}).first;
+  work->only_asks = wanted.begin >= wanted.end;
   // What waits for a disk must not wait behind what waits for somebody.
   storage::SlowOpens* const slow = &options_.tree->slow_opens();
   BlockingPool* const pool =
       slow->any() || slow->waits_elsewhere() ? options_.slow_pool : options_.pool;
-  pool->Run([this, work, slow, uri = object->uri()] {
-    storage::LookEverywhere<storage::LoadedObject>(
-        options_.tree, uri,
-        [this, slow, uri] {
-          const storage::SlowOpens::Elsewhere elsewhere(slow);
-          return storage::Load(*options_.tree, uri, storage::Wait::kMayBlock,
-                               options_.copied_bytes_max);
-        },
-        [slow_pool = options_.slow_pool](std::function<void()> again) {
-          slow_pool->Run(std::move(again));
-        },
-        [this, work](absl::StatusOr<storage::LoadedObject> loaded) {
-          work->loaded = std::move(loaded);
+  pool->Run([this, work, slow, uri = object->uri(), apart = object->apart(), wanted] {
+    const auto load = [this, slow, uri] {
+      const storage::SlowOpens::Elsewhere elsewhere(slow);
+      return storage::Load(*options_.tree, uri, storage::Wait::kMayBlock,
+                           options_.copied_bytes_max);
+    };
+    const auto run = [slow_pool = options_.slow_pool](std::function<void()> again) {
+      slow_pool->Run(std::move(again));
+    };
+    const auto done = [this, work](absl::StatusOr<storage::LoadedObject> loaded) {
+      work->loaded = std::move(loaded);
+      post_(work);
+    };
+    if (apart) {
+      return storage::LookEverywhere<storage::LoadedObject>(options_.tree, uri, load, run, done);
+    }
+    storage::FollowEverywhere<storage::LoadedObject>(
+        options_.tree, uri, wanted, load, run, done,
+        [this, work](std::shared_ptr<storage::Filling> filling) {
+          work->filling = std::move(filling);
           post_(work);
         });
   });
+}
+
+void Objects::AwaitMore(CachedObject* object, uint64_t offset) {
+  if (!awaited_.emplace(object, offset).second) return;
+  Work* const work = *works_.insert(new Work{ObjectRef(object), std::nullopt, offset}).first;
+  object->filling()->Await(offset, [this, work] { post_(work); });
 }
 
 Residency Objects::EnsureResident(CachedObject* object, size_t index, int64_t now_ns) {
@@ -114,7 +148,7 @@ void Objects::BringIn(CachedObject* object, size_t index, int64_t now_ns) {
   if (object->windows().IsComing(index)) return;
   counters_.page_ins.Add();
   object->windows().Set(index, Residency::kComing, now_ns);
-  Work* const work = *works_.insert(new Work{ObjectRef(object), index}).first;
+  Work* const work = *works_.insert(new Work{ObjectRef(object), index, std::nullopt}).first;
   const auto [begin, end] = WindowOf(object->size(), index);
   options_.pool->Run([this, work, fd = object->fd(), begin = begin, bytes = end - begin] {
     work->error = PageIn(fd, begin, bytes);
@@ -126,8 +160,19 @@ void Objects::Done(Work* work, int64_t now_ns) {
   works_.erase(work);
   const std::unique_ptr<Work> done(work);
   CachedObject* const object = done->object.get();
-  if (!done->window.has_value()) {
-    if (done->loaded.ok()) {
+  if (done->awaited.has_value()) {
+    awaited_.erase({object, *done->awaited});
+  } else if (!done->window.has_value()) {
+    if (done->filling != nullptr) {
+      object->Fill(std::move(done->filling), now_ns);
+      // While it is kept its flight is, with its descriptors; of what it is alone there may be
+      // floods of questions.
+      if (done->only_asks) cache_.Erase(object);
+      if (++fillings_ >= kFillingsMax) {
+        cache_.DropFillings();
+        fillings_ = 0;
+      }
+    } else if (done->loaded.ok()) {
       object->Fill(*std::move(done->loaded), now_ns);
       cache_.NoteFilled(object);
     } else {

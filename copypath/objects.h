@@ -8,7 +8,8 @@
 //
 // Invariant: the owner's thread never waits for a disk. What is not in the kernel's caches is
 // opened and read by the threads of a pool, and whoever wants it waits in the meantime; so does who
-// wants what is brought from elsewhere (storage/tree/remote.h), for which no thread waits at all.
+// wants what comes from elsewhere (storage/tree/remote.h), for which no thread waits at all. Such
+// an object is ready as soon as it is known what comes (CachedObject::filling()).
 //
 // One thread's, but for `post`.
 #pragma once
@@ -16,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
@@ -25,9 +27,15 @@
 #include "copypath/cached_object.h"
 #include "copypath/object_cache.h"
 #include "net/counter.h"
+#include "protocol/request.h"
+#include "storage/tree/remote.h"
 #include "storage/tree/tree.h"
 
 namespace objmapper::copypath {
+
+// What of its object a request needs first, as far as that can be told before anything is known of
+// it.
+storage::Wanted WantedBy(const protocol::Request& request);
 
 class Objects {
  public:
@@ -56,12 +64,14 @@ class Objects {
   // owner's. What it has been called with and Done() has not is lost with this object.
   Objects(const Options& options, std::function<void(Work*)> post);
 
-  // The object that `uri` means now: ready, or loading. Errors as Tree::OpenObject().
-  absl::StatusOr<ObjectRef> Lookup(absl::string_view uri, int64_t now_ns);
+  // The object that `uri` means now: ready, or loading. wanted: what of it is to come first, should
+  // it be elsewhere. Errors as Tree::OpenObject().
+  absl::StatusOr<ObjectRef> Lookup(absl::string_view uri, int64_t now_ns,
+                                   const storage::Wanted& wanted = {});
   // The object is not what its name means any more: the next Lookup() asks the file system.
   void Forget(CachedObject* object) { cache_.Erase(object); }
   // The object that `uri` means now, opened for one answer alone, where that may take long:
-  // loading.
+  // loading, until it is here whole.
   ObjectRef OpenApart(absl::string_view uri);
 
   // Whether window `index` of a mapped object may be sent; begins to bring it in when not.
@@ -69,24 +79,34 @@ class Objects {
   // Brings it in, whatever was known, unless it is on its way.
   void BringIn(CachedObject* object, size_t index, int64_t now_ns);
 
+  // Tells those who wait for an object that is on its way here, once more than is readable now is
+  // readable from `offset` on, or it has ended.
+  void AwaitMore(CachedObject* object, uint64_t offset);
+
   // Takes what came of it, and tells those who wait for the object.
   void Done(Work* work, int64_t now_ns);
   // Whether something is in a pool's hands.
   bool working() const { return !works_.empty(); }
 
   // As ObjectCache's; empty: there is nothing to drop.
-  void DropNameless() { cache_.DropNameless(); }
+  void DropNameless() {
+    cache_.DropNameless();
+    fillings_ = 0;
+  }
   bool empty() const { return cache_.size() == 0; }
 
   const Counters& counters() const { return counters_; }
 
  private:
-  void BeginLoading(const ObjectRef& object);
+  void BeginLoading(const ObjectRef& object, const storage::Wanted& wanted);
 
   const Options options_;
   const std::function<void(Work*)> post_;
   ObjectCache cache_;
-  absl::flat_hash_set<Work*> works_;  // owned; in a pool's hands
+  absl::flat_hash_set<Work*> works_;  // owned; in a pool's hands, or a remote's
+  // What of which objects works_ await: many wait for the same.
+  absl::flat_hash_set<std::pair<const CachedObject*, uint64_t>> awaited_;
+  size_t fillings_ = 0;  // begun to be kept since they were last dropped
   Counters counters_;
 };
 

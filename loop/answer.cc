@@ -57,7 +57,8 @@ Answer AnswerTo(const protocol::Request& request, protocol::Dialect dialect,
     }
     // The disk has to be asked. Opening the object asks it, and answers as well.
   }
-  absl::StatusOr<ObjectRef> object = sources.objects->Lookup(request.uri, now_ns);
+  absl::StatusOr<ObjectRef> object =
+      sources.objects->Lookup(request.uri, now_ns, copypath::WantedBy(request));
   if (!object.ok()) {
     Refuse(object.status(), dialect, &answer);
     return answer;
@@ -77,7 +78,9 @@ Answer StatAnswer(const Answer& answer, protocol::Dialect dialect, const storage
   if (absl::IsUnavailable(found.status())) {
     // Some walks can never be done from the caches alone (RESOLVE_CACHED gives up at symbolic links
     // with ".."): then it is the opening that knows.
-    if (object.state() == CachedObject::State::kReady) {
+    if (object.filling() != nullptr) {
+      found = object.filling()->description();
+    } else if (object.state() == CachedObject::State::kReady) {
       // What is in memory has been found without it.
       found = storage::Describe(object.fd(), object.info(), object.tier());
     } else {

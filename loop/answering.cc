@@ -217,7 +217,8 @@ bool Answering::ComposeObject(Answer answer) {
   // The answer begins anew with what the object is now.
   const ObjectRef old = answer.object;
   loop_->objects()->Forget(old.get());
-  absl::StatusOr<ObjectRef> again = loop_->objects()->Lookup(old->uri(), now_ns);
+  absl::StatusOr<ObjectRef> again =
+      loop_->objects()->Lookup(old->uri(), now_ns, copypath::WantedBy(answer.request));
   if (!again.ok()) {
     out_->Error(session_->dialect(), answer.request, again.status());
     return true;

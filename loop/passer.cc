@@ -160,14 +160,23 @@ bool Passer::AddFd(Answer* answer, net::UniqueFd fd) {
                                    ? storage::Wait::kMayBlock
                                    : storage::Wait::kCachedOnly;
     opened = files_->OpenToPass(answer->text, loop_->now_ns(), wait);
-    // Why it could not be brought here, or checked, says more than what is here.
     const storage::Tree& tree = *loop_->options().tree;
-    if (answer->object && answer->object->state() == copypath::CachedObject::State::kFailed &&
-        (storage::MayBeFetched(tree, answer->text, opened.status()) ||
-         tree.MustCheck(answer->text)))
-      opened = answer->object->error();
+    const copypath::CachedObject* const object = answer->object.get();
+    if (object != nullptr) {
+      const bool away = storage::MayBeFetched(tree, answer->text, opened.status());
+      if (object->state() == copypath::CachedObject::State::kFailed &&
+          (away || tree.MustCheck(answer->text))) {
+        // Why it could not be brought here, or checked, says more than what is here.
+        opened = object->error();
+      } else if (away || object->filling() != nullptr) {
+        opened = absl::UnavailableError("not here yet");
+      }
+    }
   }
-  if (absl::IsUnavailable(opened.status()) && !apart && files_->opens_slowly()) {
+  // What is elsewhere has to be here whole: until then the rest of it would read as zeros.
+  const storage::Remote* const remote = loop_->options().tree->remote();
+  if (absl::IsUnavailable(opened.status()) && !apart &&
+      (files_->opens_slowly() || (remote != nullptr && remote->MayHave(answer->text)))) {
     answer->object = loop_->objects()->OpenApart(answer->text);
     answer->object->Await(answering_);
     return false;

@@ -76,4 +76,34 @@ Extent FirstPart(const Request& request, uint64_t size) {
   return {};
 }
 
+Extent ForeseenPart(const Request& request) {
+  constexpr Extent kAll{0, UINT64_MAX};
+  if (request.conditions != nullptr) return {};
+  if (request.http == nullptr) {
+    if (request.mode == protocol::Mode::kStat) return {};
+    if (!request.has_range()) return kAll;
+    return {request.offset, request.length == 0 ? UINT64_MAX : request.length};
+  }
+  if (request.http->head_only()) return {};
+  if (request.http->conditions == nullptr) return kAll;
+  for (const char* field :
+       {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"}) {
+    if (!request.http->conditions->Find(field).empty()) return {};
+  }
+  // Of an object of whichever size: a part at its end, "bytes=-5", is none of all.
+  constexpr uint64_t kSize = INT64_MAX;
+  std::vector<http::Part> parts;
+  switch (http::ParseRanges(request.http->conditions->Find("range"), kSize, &parts)) {
+    case http::Ranges::kWhole:
+      return kAll;
+    case http::Ranges::kUnsatisfiable:
+      return {};
+    case http::Ranges::kParts:
+      break;
+  }
+  const http::Part& part = parts[0];
+  if (part.offset + part.length < kSize) return {part.offset, part.length};
+  return part.length < kSize / 2 ? Extent() : Extent{part.offset, UINT64_MAX};
+}
+
 }  // namespace objmapper::session

@@ -38,4 +38,8 @@ bool IsConditional(const protocol::Request& request);
 // in memory before the answer is made. Empty: none of it.
 Extent FirstPart(const protocol::Request& request, uint64_t size);
 
+// The same of an object of which nothing is known yet. length UINT64_MAX: to its end. Empty: it has
+// to be known first, since no bytes may be needed, or which depends on its size.
+Extent ForeseenPart(const protocol::Request& request);
+
 }  // namespace objmapper::session

@@ -3,110 +3,17 @@
 #include "copypath/body_sender.h"
 
 #include <gtest/gtest.h>
-#include <signal.h>
 
-#include <optional>
 #include <string>
-#include <vector>
 
-#include "absl/strings/match.h"
-#include "copypath/blocking_pool.h"
-#include "copypath/objects.h"
-#include "net/clock.h"
-#include "net/mailbox.h"
-#include "tests/copypath/eviction.h"
+#include "tests/copypath/body_sender_fixture.h"
 #include "tests/copypath/pattern.h"
-#include "tests/net/eventually.h"
-#include "tests/net/socket_pair.h"
-#include "tests/storage/tree_fixture.h"
 
 namespace objmapper::copypath {
 namespace {
 
 using Composed = BodySender::Composed;
 using Step = BodySender::Step;
-
-class BodySenderTest : public storage::TreeTest, public ObjectWaiter {
- protected:
-  void SetUp() override {
-    storage::TreeTest::SetUp();
-    signal(SIGPIPE, SIG_IGN);  // as the server has it: sendfile(2) has no flag against it
-    options_.pipes = &pipes_;
-    pool_.emplace(1);
-    objects_.emplace(Objects::Options{&*tree_, &*pool_, &*pool_, 16, absl::Hours(1), 16 * 1024},
-                     [this](Objects::Work* work) { done_.Put(work); });
-    Connect(net::SocketPair::Unix(), /*unix_socket=*/true);
-  }
-  void TearDown() override {
-    sender_.reset();
-    objects_.reset();
-    pool_->Stop();
-    pool_.reset();
-    pair_ = {};
-    while (pipes_.Take() != nullptr) {
-    }
-  }
-  void OnObjectChanged(CachedObject*) override { ++told_; }
-
-  void Connect(net::SocketPair pair, bool unix_socket) {
-    sender_.reset();
-    pair_ = std::move(pair);
-    sender_.emplace(pair_.ours.get(), unix_socket, &options_, &*objects_, this);
-  }
-  // The object, loaded.
-  ObjectRef Find(absl::string_view uri) {
-    absl::StatusOr<ObjectRef> object = objects_->Lookup(uri, ++now_ns_);
-    EXPECT_TRUE(object.ok()) << object.status();
-    while (object.ok() && (*object)->state() == CachedObject::State::kLoading && TakeOne()) {
-    }
-    return object.ok() ? *std::move(object) : ObjectRef();
-  }
-  // Waits for what a pool has been asked for.
-  bool TakeOne() {
-    std::vector<Objects::Work*> works;
-    EXPECT_TRUE(net::Eventually([&] {
-      works = done_.TakeAll();
-      return !works.empty();
-    }));
-    for (Objects::Work* work : works) objects_->Done(work, ++now_ns_);
-    return !works.empty();
-  }
-  // All of the body, as a loop sends it; `read` what the peer reads while the socket is full.
-  Step SendAll(std::string* read, size_t bytes) {
-    Gather out;
-    Step step = Step::kGathered;
-    while (sender_->busy()) {
-      step = sender_->Continue(&out, now_ns_);
-      std::string gathered;
-      for (const iovec& piece : out.Seal())
-        gathered.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
-      *read += gathered;
-      const bool stuck = step == Step::kStop && out.empty();
-      out.Clear();
-      if (stuck && !TakeOne()) return step;
-      if (step == Step::kFull || step == Step::kMoved)
-        *read += net::ReadSome(pair_.peer.get(), bytes);
-      if (step == Step::kBroken || step == Step::kGone) return step;
-    }
-    return step;
-  }
-  protocol::Request Get(protocol::Mode mode) {
-    protocol::Request request;
-    request.mode = mode;
-    return request;
-  }
-
-  PipePool pipes_;
-  BodySender::Options options_;
-  std::optional<BlockingPool> pool_;
-  net::Mailbox<Objects::Work*> done_;
-  std::optional<Objects> objects_;
-  net::SocketPair pair_;
-  std::optional<BodySender> sender_;
-  Gather out_;
-  int64_t now_ns_ = net::NowNs();
-  int told_ = 0;
-};
 
 // The same name is the same object while it is believed, another one once it was forgotten, and an
 // error where there is none.

@@ -93,15 +93,15 @@ TEST_F(RemoteTest, FollowsByBringing) {
 }
 
 // Who can read what comes is given that, or what is found.
-TEST_F(RemoteTest, FollowIfAway) {
+TEST_F(RemoteTest, FollowEverywhere) {
   const auto filling = std::make_shared<FakeFilling>("what comes");
   std::string got;
   const auto look = [&](absl::string_view uri) {
     const std::function<absl::StatusOr<OpenedObject>()> open = [this, uri] {
       return tree_->OpenObject(uri, Wait::kMayBlock);
     };
-    FollowIfAway<OpenedObject>(
-        &*tree_, std::string(uri), {5, 6}, open(), open, [](auto run) { run(); },
+    FollowEverywhere<OpenedObject>(
+        &*tree_, std::string(uri), {5, 6}, open, [](auto run) { run(); },
         [&](absl::StatusOr<OpenedObject> object) {
           got = object.ok() ? ReadAll(object->fd.get()) : object.status().ToString();
         },

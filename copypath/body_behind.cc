@@ -1,0 +1,93 @@
+// Bodies of objects that are on their way here (storage/tree/filling.h): read as they come, and
+// broken off where they do not.
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "copypath/body_sender.h"
+#include "copypath/checked_read.h"
+#include "text/printable.h"
+
+namespace objmapper::copypath {
+
+namespace {
+
+// What is read at once: it stays in memory for as long as the client does not read.
+constexpr uint64_t kPieceBytes = 128 * 1024;
+
+}  // namespace
+
+using protocol::Request;
+using session::Extent;
+
+// Whether the first byte can be sent, or none is to be. Before that the answer may still become an
+// error, or another version's, and others may overtake it.
+bool BodySender::IsReadyBehind(const Request& request, CachedObject* object) {
+  storage::Filling* const filling = object->filling();
+  if (filling->ended().has_value()) return true;
+  Extent first = session::FirstPart(request, object->size());
+  if (first.length > 0 && session::IsConditional(request)) {
+    // It may be that nothing is wanted of it.
+    const session::Reply& reply =
+        ReplyTo(request.http != nullptr ? protocol::Dialect::kHttp : protocol::Dialect::kV2,
+                request, object);
+    first = reply.parts.empty() ? Extent() : reply.parts[0];
+  }
+  if (first.length == 0 || filling->ReadableFrom(first.offset) > 0) return true;
+  filling->Want(first.offset, first.offset + first.length);
+  objects_->AwaitMore(object, first.offset);
+  object->Await(waiter_);
+  return false;
+}
+
+BodySender::Composed BodySender::ComposeBehind(protocol::Dialect dialect, const Request& request,
+                                               const ObjectRef& ref, Gather* out) {
+  storage::Filling* const filling = ref->filling();
+  if (const std::optional<absl::Status> ended = filling->ended();
+      ended.has_value() && !ended->ok()) {
+    // Nothing of this version has been promised: there may be another.
+    if (absl::IsAborted(*ended)) return Composed::kChanged;
+    out->Error(dialect, request, *ended);
+    return Composed::kGathered;
+  }
+  session::Reply& reply = ReplyTo(dialect, request, ref.get());
+  for (const Extent& part : reply.parts) filling->Want(part.offset, part.offset + part.length);
+  Begin(request, ref, &reply, out);
+  return Composed::kGathered;
+}
+
+BodySender::Step BodySender::ContinueBehind(Gather* out, int64_t now_ns) {
+  CachedObject* const object = object_.get();
+  storage::Filling* const filling = object->filling();
+  if (!object->error().ok()) return Break(std::string(object->error().message()));
+  // Asked first: what is readable once it has ended well is all there will be.
+  const std::optional<absl::Status> ended = filling->ended();
+  if (ended.has_value() && !ended->ok()) return Break(std::string(ended->message()));
+  const uint64_t bytes = std::min({filling->ReadableFrom(at_), end_ - at_, kPieceBytes});
+  if (bytes == 0) {
+    if (ended.has_value()) return Break(absl::StrCat(text::Quoted(object->uri()), " was cut"));
+    objects_->AwaitMore(object, at_);
+    object->Await(waiter_);
+    return Step::kStop;
+  }
+  auto piece = std::make_unique_for_overwrite<char[]>(bytes);
+  const absl::Status read = ReadAtHand(*object, at_, bytes, piece.get());
+  if (absl::IsUnavailable(read)) {
+    const size_t last = (at_ + bytes - 1) / kWindowBytes;
+    for (size_t index = at_ / kWindowBytes; index <= last; ++index)
+      objects_->BringIn(object, index, now_ns);
+    object->Await(waiter_);
+    return Step::kStop;
+  }
+  if (!read.ok()) return Break(std::string(read.message()));
+  out->Own(std::move(piece), bytes);
+  at_ += bytes;
+  if (at_ < end_) return Step::kStop;
+  if (!NextPart(out)) out->EndAnswer(receipt_);
+  return Step::kGathered;
+}
+
+}  // namespace objmapper::copypath
