@@ -9,6 +9,7 @@
 #include "net/retry_after.h"
 #include "origin/cache/place.h"
 #include "origin/cache/shelf.h"
+#include "storage/tree/disk_tier.h"
 #include "text/printable.h"
 
 namespace objmapper::origin {
@@ -109,7 +110,10 @@ bool Flights::KeepsApart(absl::string_view uri) const {
   if (shelf == nullptr) return false;
   const absl::string_view name = Canonical(uri);
   // A path may be taken by the disk, which has a folder of that name.
-  return IsPath(name) ? shelf->HasWhole(name) : IsForOrigin(map()->origins, name);
+  if (IsPath(name)) return shelf->HasWhole(name);
+  // What the rules for names refuse ("..", reserved ones) is left to the disk, which does so.
+  return IsForOrigin(map()->origins, name) &&
+         !absl::IsPermissionDenied(storage::DiskTier::CheckName(name));
 }
 
 absl::StatusOr<storage::OpenedObject> Flights::OpenKept(absl::string_view uri, storage::Wait wait) {

@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "origin/cache/shelf.h"
 #include "tests/net/eventually.h"
 #include "tests/origin/flight/flights_fixture.h"
 
@@ -71,6 +72,34 @@ TEST_F(FlightsTest, WhoMayWaitOpensIt) {
   EXPECT_EQ(storage::ReadAll(object->fd.get()), "content");
   EXPECT_FALSE(flights_->MayHave("near/a"));
   EXPECT_TRUE(absl::IsNotFound(tree_->OpenObject("near/a", Wait::kMayFetch).status()));
+}
+
+// The rules for names are the same wherever an object is: no origin is asked for "..", nor for what
+// the server keeps for itself, though to S3 they are keys like any.
+TEST_F(FlightsTest, NamesAreJudgedAsEver) {
+  Shelf shelf(&*tree_);
+  Flights::Options options;
+  options.cache = options_;
+  options.cache.shelf = &shelf;
+  options.fetcher = &*fetcher_.operator->();
+  options.run = [this](std::function<void()> work) { pool_.Run(std::move(work)); };
+  Flights flights(std::move(options));
+  const absl::StatusOr<Origins> origins =
+      Origins::Parse(absl::StrCat("/far s3://bucket endpoint=", origin_.url(""), "\n"));
+  ASSERT_TRUE(origins.ok()) << origins.status();
+  ASSERT_TRUE(flights.SetOrigins(*origins).ok());
+  tree_->SetRemote(&flights);
+  for (const std::string key : {"x/../y", "..", "x//../y", "x//.objmapper-y"}) {
+    SCOPED_TRACE(key);
+    origin_.Put("bucket/" + key, "content");
+    const absl::Status status = tree_->OpenObject("far/" + key, Wait::kMayFetch).status();
+    EXPECT_TRUE(absl::IsPermissionDenied(status)) << status;
+  }
+  EXPECT_TRUE(origin_.asked().empty());
+  // What is merely no path is asked for.
+  origin_.Put("bucket/x//y", "content");
+  EXPECT_TRUE(tree_->OpenObject("far/x//y", Wait::kMayFetch).ok());
+  tree_->SetRemote(flights_.get());
 }
 
 // What is not there is remembered for a moment, and then asked for again.
