@@ -24,7 +24,7 @@ namespace {
 ExitCode Run(const CommandLine& line) {
   switch (line.command) {
     case CommandLine::Command::kHelp:
-      fwrite(HelpText(line.topic).data(), 1, HelpText(line.topic).size(), stdout);
+      PrintOwn(HelpText(line.topic));
       return kExitOk;
     case CommandLine::Command::kVersion:
       PrintLine(absl::StrCat("objmapper ", text::kVersion));
@@ -73,8 +73,9 @@ ExitCode Main(absl::Span<const char* const> arguments, int closed_streams) {
   const bool flushed = fflush(stdout) == 0;
   const bool closed = close(STDOUT_FILENO) == 0 || errno == EINTR;
   if (flushed && closed && ferror(stdout) == 0) return code;
+  const int error = errno == 0 ? PrintErrno() : errno;
   fprintf(stderr, "objmapper: write to standard output: %s\n",
-          errno == 0 ? "it failed" : strerror(errno));
+          error == 0 ? "it failed" : strerror(error));
   return code == kExitOk ? kExitLocal : code;
 }
 

@@ -2,8 +2,10 @@
 // printed.
 #include "tools/cli/report.h"
 
+#include <errno.h>
 #include <stdio.h>
 
+#include <atomic>
 #include <optional>
 #include <string>
 
@@ -16,10 +18,21 @@
 #include "text/printable.h"
 
 namespace objmapper::tools {
-void PrintLine(absl::string_view text) {
-  const std::string shown = absl::StrCat(text::Printable(text), "\n");
-  fwrite(shown.data(), 1, shown.size(), stdout);
+namespace {
+
+std::atomic<int> print_errno{0};
+
+}  // namespace
+
+void PrintOwn(absl::string_view text) {
+  if (fwrite(text.data(), 1, text.size(), stdout) == text.size()) return;
+  int none = 0;
+  print_errno.compare_exchange_strong(none, errno);
 }
+
+int PrintErrno() { return print_errno.load(); }
+
+void PrintLine(absl::string_view text) { PrintOwn(absl::StrCat(text::Printable(text), "\n")); }
 
 void PrintLines(absl::string_view text) {
   for (const absl::string_view line : absl::StrSplit(absl::StripSuffix(text, "\n"), '\n'))

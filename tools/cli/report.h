@@ -59,4 +59,10 @@ void AddInfo(const client::ObjectInfo& info, JsonLine* line);
 void PrintLine(absl::string_view text);
 void PrintLines(absl::string_view text);
 
+// Writes a text of the program's own on stdout, as it is.
+void PrintOwn(absl::string_view text);
+// The errno of the first of all these writes that failed; 0: none has, or what it wrote is still
+// buffered.
+int PrintErrno();
+
 }  // namespace objmapper::tools
