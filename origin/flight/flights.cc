@@ -105,6 +105,11 @@ std::shared_ptr<const Flights::Map> Flights::map() const {
   return map_;
 }
 
+bool Flights::MustCheck(absl::string_view uri) const {
+  // What the rules for names refuse is refused by the disk, and never asked for.
+  return freshness_.MustCheck(uri) && !absl::IsPermissionDenied(storage::DiskTier::CheckName(uri));
+}
+
 bool Flights::KeepsApart(absl::string_view uri) const {
   const Shelf* const shelf = options_.cache.shelf;
   if (shelf == nullptr) return false;

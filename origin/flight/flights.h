@@ -75,7 +75,7 @@ class Flights : public storage::Remote {
   absl::Status SetOrigins(const Origins& origins);
 
   bool MayHave(absl::string_view uri) const override;
-  bool MustCheck(absl::string_view uri) const override { return freshness_.MustCheck(uri); }
+  bool MustCheck(absl::string_view uri) const override;
   void Bring(absl::string_view uri, std::function<void(absl::Status)> done) override;
   void Follow(absl::string_view uri, const storage::Wanted& wanted,
               std::function<void(absl::StatusOr<std::shared_ptr<storage::Filling>>)> done) override;

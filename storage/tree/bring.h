@@ -27,6 +27,19 @@ void LookAgain(const std::string& uri, std::function<absl::StatusOr<Object>()> l
   });
 }
 
+// What could not be brought, and why, looked at once more: of a folder it is said that it is one,
+// if there is no object of its name afar either.
+template <typename Object>
+void SayWhyNot(absl::Status brought, std::function<absl::StatusOr<Object>()> look,
+               const std::function<void(std::function<void()>)>& run,
+               std::function<void(absl::StatusOr<Object>)> done) {
+  if (!absl::IsNotFound(brought)) return done(std::move(brought));
+  run([brought = std::move(brought), look = std::move(look), done = std::move(done)] {
+    const absl::Status here = look().status();
+    done(absl::IsFailedPrecondition(here) ? here : brought);
+  });
+}
+
 // Tells `done` of what `look` finds. If that is no object, but the tree's remote may have one, it
 // is brought first and looked for once more, by a thread of `run`'s; what is gone again by then is
 // no NOT_FOUND. What has to be checked is looked for after that alone. No thread waits for the
@@ -43,7 +56,7 @@ void LookEverywhere(const Tree* tree, const std::string& uri,
   }
   tree->remote()->Bring(uri, [uri, look = std::move(look), run = std::move(run),
                               done = std::move(done)](absl::Status brought) {
-    if (!brought.ok()) return done(std::move(brought));
+    if (!brought.ok()) return SayWhyNot<Object>(std::move(brought), look, run, done);
     LookAgain<Object>(uri, look, run, done);
   });
 }
@@ -63,7 +76,7 @@ void FollowEverywhere(const Tree* tree, const std::string& uri, const Wanted& wa
       uri, wanted,
       [uri, look = std::move(look), run = std::move(run), done = std::move(done),
        comes = std::move(comes)](absl::StatusOr<std::shared_ptr<Filling>> filling) {
-        if (!filling.ok()) return done(filling.status());
+        if (!filling.ok()) return SayWhyNot<Object>(filling.status(), look, run, done);
         if (*filling != nullptr) return comes(*std::move(filling));
         LookAgain<Object>(uri, look, run, done);
       });

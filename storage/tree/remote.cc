@@ -35,7 +35,10 @@ void Remote::Follow(absl::string_view uri, const Wanted&,
 }
 
 bool MayBeFetched(const Tree& tree, absl::string_view uri, const absl::Status& result) {
-  return tree.remote() != nullptr && absl::IsNotFound(result) && tree.remote()->MayHave(uri);
+  // Where this disk has a folder an origin may have an object: S3 knows "a" beside "a/b".
+  return tree.remote() != nullptr &&
+         (absl::IsNotFound(result) || absl::IsFailedPrecondition(result)) &&
+         tree.remote()->MayHave(uri);
 }
 
 absl::Status BringNow(Remote* remote, absl::string_view uri) {

@@ -21,8 +21,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "storage/tree/disk_tier.h"
-#include "storage/tree/overlay.h"
 #include "storage/tree/filling.h"
+#include "storage/tree/overlay.h"
 
 namespace objmapper::storage {
 

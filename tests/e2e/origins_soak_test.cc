@@ -44,7 +44,9 @@ class OriginsSoakTest : public testing::TestWithParam<std::string> {
     }
   }
 
-  static std::string Name(int object) { return absl::StrCat("folder", object % kFolders, "/", object); }
+  static std::string Name(int object) {
+    return absl::StrCat("folder", object % kFolders, "/", object);
+  }
   static std::string Body(int object) {
     std::mt19937 random(static_cast<unsigned>(object));
     std::string body(random() % kBytesMax, '\0');

@@ -136,6 +136,22 @@ TEST_F(RemoteTest, SaysWhyNot) {
   EXPECT_TRUE(absl::IsResourceExhausted(gone.status())) << gone.status();
 }
 
+// Afar there may be an object where this disk has a folder; where there is none, it is a folder.
+TEST_F(RemoteTest, AFolderBesideAnObject) {
+  scratch_.MakeDirectory("far/folder");
+  const auto none =
+      Fetch("far/folder", [this] { remote_.End("far/folder", absl::NotFoundError("nor there")); });
+  EXPECT_TRUE(absl::IsFailedPrecondition(none.status())) << none.status();
+  const auto trouble = Fetch("far/folder", [this] {
+    remote_.End("far/folder", absl::ResourceExhaustedError("the origin does not answer"));
+  });
+  EXPECT_TRUE(absl::IsResourceExhausted(trouble.status())) << trouble.status();
+  EXPECT_TRUE(absl::IsUnavailable(tree_->OpenObject("far/folder", Wait::kCachedOnly).status()));
+  EXPECT_TRUE(
+      absl::IsFailedPrecondition(tree_->OpenObject("far/folder", Wait::kMayBlock).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(tree_->OpenObject("far", Wait::kMayFetch).status()));
+}
+
 // What is here is not handed out before the remote has been asked again; who only wants to know
 // what is on the disk sees it as it is.
 TEST_F(RemoteTest, AsksAgainWhereItMust) {

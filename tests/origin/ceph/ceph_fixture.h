@@ -13,6 +13,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "copypath/blocking_pool.h"
 #include "net/mutex.h"
@@ -20,6 +21,7 @@
 #include "origin/credentials/provider.h"
 #include "origin/flight/flights.h"
 #include "tests/copypath/pattern.h"
+#include "tests/net/eventually.h"
 #include "tests/origin/cache/partial_fixture.h"
 #include "tests/origin/ceph/radosgw.h"
 #include "tests/origin/ceph/s3_client.h"
@@ -112,7 +114,12 @@ class CephTest : public PartialTest {
   }
   // Has it brought, and expects it to be here.
   void ExpectBrought(absl::string_view key, const std::string& content) {
-    const absl::Status brought = Bring(key);
+    // Soon after trouble its origin is not asked again.
+    absl::Status brought;
+    net::Eventually([&] {
+      brought = Bring(key);
+      return !absl::StrContains(brought.message(), "not asked again");
+    });
     ASSERT_TRUE(brought.ok()) << brought;
     EXPECT_TRUE(Here(key) == content) << "of " << Here(key).size() << " bytes";
   }
