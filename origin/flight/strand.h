@@ -5,7 +5,9 @@
 //   strand->Post([...] { ... });   // any thread
 //
 // What is posted first is done first, and no two pieces at once: what they alone touch needs no
-// lock. Thread-safe. It lives as long as somebody holds it, or something is to be done.
+// lock. Thread-safe. It lives as long as somebody holds it, or something is to be done. Where the
+// pool drops what it was to run, as one that has stopped does, the work is dropped too, with all
+// that it holds: mostly whoever holds the strand.
 #pragma once
 
 #include <deque>
@@ -34,8 +36,27 @@ class Strand : public std::enable_shared_from_this<Strand> {
   }
 
  private:
+  // One run by the pool, or none.
+  class Turn {
+   public:
+    explicit Turn(std::shared_ptr<Strand> strand) : strand_(std::move(strand)) {}
+    ~Turn() {
+      if (strand_ != nullptr) strand_->Drop();
+    }
+    void Run() { std::exchange(strand_, nullptr)->Run(); }
+
+   private:
+    std::shared_ptr<Strand> strand_;
+  };
+
   void RunSoon() {
-    run_([self = shared_from_this()] { self->Run(); });
+    run_([turn = std::make_shared<Turn>(shared_from_this())] { turn->Run(); });
+  }
+  void Drop() {
+    std::deque<std::function<void()>> work;  // let go of without the lock
+    const net::MutexLock lock(&mutex_);
+    work.swap(work_);
+    running_ = false;
   }
   // What is there now; the thread is for others before what comes meanwhile.
   void Run() {
