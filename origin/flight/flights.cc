@@ -129,11 +129,11 @@ absl::StatusOr<storage::OpenedObject> Flights::OpenKept(absl::string_view uri, s
 }
 
 std::vector<storage::Remote::Kept> Flights::ListKept(absl::string_view prefix,
-                                                     absl::string_view after, size_t max) const {
+                                                     absl::string_view after) const {
   std::vector<Kept> kept;
   if (options_.cache.shelf == nullptr) return kept;
   for (Found& found : options_.cache.shelf->List(Found::Kind::kWhole, std::string(prefix),
-                                                 std::string(after), max))
+                                                 std::string(after), SIZE_MAX))
     kept.push_back({std::move(found.uri), found.size, found.mtime_s});
   return kept;
 }

@@ -82,8 +82,7 @@ class Flights : public storage::Remote {
   bool KeepsApart(absl::string_view uri) const override;
   absl::StatusOr<storage::OpenedObject> OpenKept(absl::string_view uri,
                                                  storage::Wait wait) override;
-  std::vector<Kept> ListKept(absl::string_view prefix, absl::string_view after,
-                             size_t max) const override;
+  std::vector<Kept> ListKept(absl::string_view prefix, absl::string_view after) const override;
   absl::Status MayChange(absl::string_view uri) const override;
   void Stored(absl::string_view uri) override;
   // As Freshness::IsStale(): what is handed out should say so.

@@ -18,20 +18,9 @@ int HexDigit(char c) {
 }
 
 Refusal Decode(absl::string_view encoded, std::string* out) {
-  const size_t plain = std::min(encoded.find_first_of(absl::string_view("%\0", 2)), encoded.size());
-  out->assign(encoded.data(), plain);
-  for (size_t i = plain; i < encoded.size(); ++i) {
-    char c = encoded[i];
-    if (c == '%') {
-      const int high = i + 1 < encoded.size() ? HexDigit(encoded[i + 1]) : -1;
-      const int low = i + 2 < encoded.size() ? HexDigit(encoded[i + 2]) : -1;
-      if (high < 0 || low < 0) return {400, "a '%' in the target is not followed by two digits"};
-      c = static_cast<char>(16 * high + low);
-      i += 2;
-    }
-    if (c == '\0') return {400, "the target has a NUL byte in it"};
-    out->push_back(c);
-  }
+  const bool sound = DecodePercent(encoded, out);
+  if (out->find('\0') != std::string::npos) return {400, "the target has a NUL byte in it"};
+  if (!sound) return {400, "a '%' in the target is not followed by two digits"};
   if (out->size() > kUriBytesMax) return {414, "the URI is longer than 4096 bytes"};
   return {};
 }
@@ -61,6 +50,21 @@ Refusal ParseTarget(Head* head, Target* target) {
   if (rest.empty() && head->target[0] != '?') return {};
   if (!absl::StartsWith(rest, "/")) return {400, "the target does not begin with '/'"};
   return Decode(rest.substr(1), &target->path);
+}
+
+bool DecodePercent(absl::string_view encoded, std::string* out) {
+  out->clear();
+  for (;;) {
+    const size_t plain = std::min(encoded.find('%'), encoded.size());
+    out->append(encoded.data(), plain);
+    encoded.remove_prefix(plain);
+    if (encoded.empty()) return true;
+    const int high = encoded.size() > 1 ? HexDigit(encoded[1]) : -1;
+    const int low = encoded.size() > 2 ? HexDigit(encoded[2]) : -1;
+    if (high < 0 || low < 0) return false;
+    out->push_back(static_cast<char>(16 * high + low));
+    encoded.remove_prefix(3);
+  }
 }
 
 std::string EncodePath(absl::string_view path) {

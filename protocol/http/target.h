@@ -21,6 +21,10 @@ struct Target {
 // (`head->host`). Refuses: 400 what is not sound, 414 what is longer than a URI or a query may be.
 Refusal ParseTarget(Head* head, Target* target);
 
+// Decodes each %XX of `encoded` (RFC 3986, 2.1) into `*out`, to any bytes. False: a '%' is not
+// followed by two hexadecimal digits; `*out` is what came before it.
+bool DecodePercent(absl::string_view encoded, std::string* out);
+
 // `path` as it stands in a target: all but what RFC 3986 calls unreserved, and '/', as %XX.
 std::string EncodePath(absl::string_view path);
 

@@ -4,38 +4,14 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/algorithm/container.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "protocol/http/target.h"
 
 namespace objmapper::server {
 
 using protocol::http::Refusal;
-
-namespace {
-
-std::optional<std::string> Decoded(absl::string_view text) {
-  std::string bytes;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      bytes.push_back(text[i]);
-      continue;
-    }
-    const absl::string_view digits = text.substr(i + 1, 2);
-    uint32_t byte = 0;
-    if (digits.size() != 2 || !absl::c_all_of(digits, absl::ascii_isxdigit) ||
-        !absl::SimpleHexAtoi(digits, &byte))
-      return std::nullopt;
-    bytes.push_back(static_cast<char>(byte));
-    i += 2;
-  }
-  return bytes;
-}
-
-}  // namespace
 
 std::optional<std::string> HttpRequest::Parameter(absl::string_view name) const {
   for (absl::string_view part : absl::StrSplit(query, '&')) {
@@ -52,9 +28,7 @@ std::optional<std::vector<std::string>> HttpRequest::Parameters(absl::string_vie
     const std::pair<absl::string_view, absl::string_view> pair =
         absl::StrSplit(part, absl::MaxSplits('=', 1));
     if (pair.first != name) continue;
-    std::optional<std::string> value = Decoded(pair.second);
-    if (!value.has_value()) return std::nullopt;
-    values.push_back(*std::move(value));
+    if (!protocol::http::DecodePercent(pair.second, &values.emplace_back())) return std::nullopt;
   }
   return values;
 }

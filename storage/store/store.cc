@@ -517,7 +517,7 @@ absl::StatusOr<ListPage> Store::List(const ListQuery& query, const ListFilter& f
   if (const Remote* const remote = options_.tree->remote(); remote != nullptr) {
     // More than a page has, whatever may not be seen of it: that is passed over on the way.
     std::vector<ListEntry> kept;
-    for (Remote::Kept& one : remote->ListKept(query.prefix, query.cursor, SIZE_MAX))
+    for (Remote::Kept& one : remote->ListKept(query.prefix, query.cursor))
       kept.push_back({std::move(one.uri), one.size, one.mtime_s});
     page = MergeListing(*std::move(page), std::move(kept), query, filter);
   }

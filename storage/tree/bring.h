@@ -14,29 +14,28 @@
 
 namespace objmapper::storage {
 
-// Looks for `uri`, which has been brought, by a thread of `run`'s; what is gone again by then is no
-// NOT_FOUND.
+// Whether `done` has been told of what `look` finds here: nothing of it is asked of the remote.
 template <typename Object>
-void LookAgain(const std::string& uri, std::function<absl::StatusOr<Object>()> look,
-               const std::function<void(std::function<void()>)>& run,
-               std::function<void(absl::StatusOr<Object>)> done) {
-  run([uri, look = std::move(look), done = std::move(done)] {
-    absl::StatusOr<Object> again = look();
-    if (absl::IsNotFound(again.status())) again = GoneAgain(uri);
-    done(std::move(again));
-  });
+bool ToldOfHere(const Tree& tree, absl::string_view uri,
+                const std::function<absl::StatusOr<Object>()>& look,
+                const std::function<void(absl::StatusOr<Object>)>& done) {
+  if (tree.MustCheck(uri)) return false;
+  absl::StatusOr<Object> found = look();
+  if (MayBeFetched(tree, uri, found.status())) return false;
+  done(std::move(found));
+  return true;
 }
 
-// What could not be brought, and why, looked at once more: of a folder it is said that it is one,
-// if there is no object of its name afar either.
+// Tells `done` what AfterBringing() says, having looked once more by a thread of `run`'s. Why it
+// could not be brought, though there may be one, is told at once.
 template <typename Object>
-void SayWhyNot(absl::Status brought, std::function<absl::StatusOr<Object>()> look,
+void LookAgain(const std::string& uri, absl::Status brought,
+               std::function<absl::StatusOr<Object>()> look,
                const std::function<void(std::function<void()>)>& run,
                std::function<void(absl::StatusOr<Object>)> done) {
-  if (!absl::IsNotFound(brought)) return done(std::move(brought));
-  run([brought = std::move(brought), look = std::move(look), done = std::move(done)] {
-    const absl::Status here = look().status();
-    done(absl::IsFailedPrecondition(here) ? here : brought);
+  if (!brought.ok() && !absl::IsNotFound(brought)) return done(std::move(brought));
+  run([uri, brought = std::move(brought), look = std::move(look), done = std::move(done)] {
+    done(AfterBringing(uri, brought, look()));
   });
 }
 
@@ -50,14 +49,10 @@ void LookEverywhere(const Tree* tree, const std::string& uri,
                     std::function<absl::StatusOr<Object>()> look,
                     std::function<void(std::function<void()>)> run,
                     std::function<void(absl::StatusOr<Object>)> done) {
-  if (!tree->MustCheck(uri)) {
-    absl::StatusOr<Object> found = look();
-    if (!MayBeFetched(*tree, uri, found.status())) return done(std::move(found));
-  }
+  if (ToldOfHere<Object>(*tree, uri, look, done)) return;
   tree->remote()->Bring(uri, [uri, look = std::move(look), run = std::move(run),
                               done = std::move(done)](absl::Status brought) {
-    if (!brought.ok()) return SayWhyNot<Object>(std::move(brought), look, run, done);
-    LookAgain<Object>(uri, look, run, done);
+    LookAgain<Object>(uri, std::move(brought), look, run, done);
   });
 }
 
@@ -68,17 +63,13 @@ void FollowEverywhere(const Tree* tree, const std::string& uri, const Wanted& wa
                       std::function<void(std::function<void()>)> run,
                       std::function<void(absl::StatusOr<Object>)> done,
                       std::function<void(std::shared_ptr<Filling>)> comes) {
-  if (!tree->MustCheck(uri)) {
-    absl::StatusOr<Object> found = look();
-    if (!MayBeFetched(*tree, uri, found.status())) return done(std::move(found));
-  }
+  if (ToldOfHere<Object>(*tree, uri, look, done)) return;
   tree->remote()->Follow(
       uri, wanted,
       [uri, look = std::move(look), run = std::move(run), done = std::move(done),
        comes = std::move(comes)](absl::StatusOr<std::shared_ptr<Filling>> filling) {
-        if (!filling.ok()) return SayWhyNot<Object>(filling.status(), look, run, done);
-        if (*filling != nullptr) return comes(*std::move(filling));
-        LookAgain<Object>(uri, look, run, done);
+        if (filling.ok() && *filling != nullptr) return comes(*std::move(filling));
+        LookAgain<Object>(uri, filling.status(), look, run, done);
       });
 }
 

@@ -24,7 +24,7 @@ absl::StatusOr<OpenedObject> DirectoryCache::OpenObject(absl::string_view uri, i
     if (std::optional<absl::StatusOr<OpenedObject>> object = overlay->Open(uri))
       return *std::move(object);
   }
-  if (IsKeptApart(uri)) return tree_->OpenObject(uri, wait);
+  if (tree_->KeptApart(uri)) return tree_->OpenObject(uri, wait);
   const size_t name_at = NameAt(uri);
   Directory* directory = Find(uri.substr(0, name_at), now_ns, wait);
   if (directory != nullptr) {
@@ -47,16 +47,12 @@ std::optional<DirectoryCache::Place> DirectoryCache::Locate(absl::string_view ur
                                                             Wait wait) {
   if (entries_max_ == 0 || valid_ns_ <= 0 || WaitsForRemote(uri, wait)) return std::nullopt;
   if (tree_->overlay() != nullptr && tree_->overlay()->Has(uri)) return std::nullopt;
-  if (IsKeptApart(uri)) return std::nullopt;
+  if (tree_->KeptApart(uri)) return std::nullopt;
   const size_t name_at = NameAt(uri);
   if (!IsPlainName(uri.substr(name_at))) return std::nullopt;
   const Directory* directory = Find(uri.substr(0, name_at), now_ns, wait);
   if (directory == nullptr) return std::nullopt;
   return Place{directory->fd, name_at};
-}
-
-bool DirectoryCache::IsKeptApart(absl::string_view uri) const {
-  return tree_->remote() != nullptr && tree_->remote()->KeepsApart(uri);
 }
 
 absl::StatusOr<OpenedObject> DirectoryCache::Take(net::UniqueFd fd, absl::string_view uri) const {

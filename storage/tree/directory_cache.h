@@ -64,8 +64,6 @@ class DirectoryCache {
     absl::flat_hash_set<std::string> regular;  // names seen to be objects since then
   };
 
-  // As Remote::KeepsApart().
-  bool IsKeptApart(absl::string_view uri) const;
   // The directory, resolved within `valid`; nullptr: it cannot be had, or is none.
   Directory* Find(absl::string_view path, int64_t now_ns, Wait wait);
 

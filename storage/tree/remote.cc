@@ -16,7 +16,7 @@ absl::StatusOr<OpenedObject> Remote::OpenKept(absl::string_view uri, Wait) {
   return absl::NotFoundError(absl::StrCat("open ", QuotedUri(uri), ": no such object"));
 }
 
-std::vector<Remote::Kept> Remote::ListKept(absl::string_view, absl::string_view, size_t) const {
+std::vector<Remote::Kept> Remote::ListKept(absl::string_view, absl::string_view) const {
   return {};
 }
 

@@ -72,15 +72,14 @@ class Remote {
   // What KeepsApart() is true of: errors and `wait` as Tree::OpenObject()'s, which has it called.
   virtual absl::StatusOr<OpenedObject> OpenKept(absl::string_view uri, Wait wait);
 
-  // What is kept so, and here whole: at most `max` whose URIs begin with `prefix` and come after
-  // `after`, sorted. For listings. Never waits.
+  // What is kept so, and here whole: all whose URIs begin with `prefix` and come after `after`,
+  // sorted. For listings. Never waits.
   struct Kept {
     std::string uri;
     uint64_t size = 0;
     int64_t mtime_s = 0;  // since the epoch
   };
-  virtual std::vector<Kept> ListKept(absl::string_view prefix, absl::string_view after,
-                                     size_t max) const;
+  virtual std::vector<Kept> ListKept(absl::string_view prefix, absl::string_view after) const;
 
   // Whether clients may store and delete objects of that name here. UNIMPLEMENTED: not where they
   // come from elsewhere; a sentence.
@@ -108,5 +107,16 @@ bool MayBeFetched(const Tree& tree, absl::string_view uri, const absl::Status& r
 absl::Status BringNow(Remote* remote, absl::string_view uri);
 // What an object that has been brought is when it is gone again: evicted at once, or deleted.
 absl::Status GoneAgain(absl::string_view uri);
+
+// What is said of `uri`, which was to be brought, with `brought`, and has been looked for `again`.
+// Gone again by then is no NOT_FOUND. Of a folder it is said that it is one, if there is no object
+// of its name afar either.
+template <typename Found>
+absl::StatusOr<Found> AfterBringing(absl::string_view uri, const absl::Status& brought,
+                                    absl::StatusOr<Found> again) {
+  if (!brought.ok() && !absl::IsFailedPrecondition(again.status())) return brought;
+  if (absl::IsNotFound(again.status())) return GoneAgain(uri);
+  return again;
+}
 
 }  // namespace objmapper::storage

@@ -49,11 +49,7 @@ auto Tree::Everywhere(absl::string_view uri, Wait wait, Ask ask, AskDisk ask_dis
     return absl::UnavailableError("it may be elsewhere, or another one there");
   const absl::Status brought = BringNow(remote_, uri);
   if (!brought.ok() && !absl::IsNotFound(brought)) return brought;
-  auto result = InBoth(uri, ask, ask_disk);
-  // Of a folder it is said that it is one, if there is no object of its name afar either.
-  if (!brought.ok() && !absl::IsFailedPrecondition(result.status())) return brought;
-  if (absl::IsNotFound(result.status())) return GoneAgain(uri);
-  return result;
+  return AfterBringing(uri, brought, InBoth(uri, ask, ask_disk));
 }
 
 absl::StatusOr<OpenedObject> Tree::OpenObject(absl::string_view uri, Wait wait) const {

@@ -94,6 +94,11 @@ class Tree {
     return remote_ != nullptr && remote_->MustCheck(uri);
   }
 
+  // As Remote::KeepsApart(): `uri` is not to be looked for on the disk by its path.
+  bool KeptApart(absl::string_view uri) const {
+    return remote_ != nullptr && remote_->KeepsApart(uri);
+  }
+
   // How often this server itself has changed what names mean (Store). Who remembers something of
   // the tree remembers this too, and asks again when it has grown: so a client that has been told
   // of its change never sees the time before it.
@@ -108,10 +113,6 @@ class Tree {
 
  private:
   explicit Tree(DiskTier disk) : disk_(std::move(disk)) {}
-
-  bool KeptApart(absl::string_view uri) const {
-    return remote_ != nullptr && remote_->KeepsApart(uri);
-  }
 
   // What `ask` finds in the overlay, else what `ask_disk` says. An object that moves from the disk
   // to the overlay in between is in neither at that moment, so it is looked for again.

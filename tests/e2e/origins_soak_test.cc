@@ -49,9 +49,7 @@ class OriginsSoakTest : public testing::TestWithParam<std::string> {
   }
   static std::string Body(int object) {
     std::mt19937 random(static_cast<unsigned>(object));
-    std::string body(random() % kBytesMax, '\0');
-    for (char& byte : body) byte = static_cast<char>(random());
-    return body;
+    return Pattern(static_cast<unsigned>(object), random() % kBytesMax);
   }
   static Fault RandomFault(std::mt19937* random) {
     switch ((*random)() % 6) {

@@ -16,6 +16,7 @@
 #include "tests/e2e/http_client.h"
 #include "tests/e2e/matrix.h"
 #include "tests/e2e/metrics.h"
+#include "tests/e2e/object_tree.h"
 #include "tests/e2e/writable.h"
 #include "tests/origin/bad_origin.h"
 
@@ -24,12 +25,6 @@ namespace {
 
 using origin::testing::BadOrigin;
 using origin::testing::Fault;
-
-std::string Pattern(size_t bytes, char seed) {
-  std::string pattern(bytes, '\0');
-  for (size_t i = 0; i < bytes; ++i) pattern[i] = static_cast<char>(seed + i * 31 + i / 251);
-  return pattern;
-}
 
 class OriginsTest : public WritableTest {
  protected:
@@ -78,7 +73,7 @@ TEST_P(OriginsTest, EveryDoor) {
           const std::string name = absl::StrCat("folder/", ++number);
           SCOPED_TRACE(testing::Message() << name << ", mode " << int{mode} << ", " << size
                                           << " bytes, transport " << static_cast<int>(transport));
-          const std::string body = Pattern(size, static_cast<char>(number));
+          const std::string body = Pattern(number, size);
           origin_.Put("base/" + name, body);
           ExpectBody(Open(Server(), transport, dialect).Get({.mode = mode, .uri = name}), body);
           const size_t asked = Asked(name);
@@ -92,7 +87,7 @@ TEST_P(OriginsTest, EveryDoor) {
         }
       }
       const std::string name = absl::StrCat("http/", ++number);
-      const std::string body = Pattern(size, static_cast<char>(number));
+      const std::string body = Pattern(number, size);
       origin_.Put("base/" + name, body);
       HttpClient http(Connect(Server(), transport));
       const Reply reply = http.Get("/" + name);
@@ -158,7 +153,7 @@ TEST_P(OriginsTest, IsReadOnly) {
   const Answer refused = client.Get(Put("far/a", "x"));
   ExpectRefused(refused, Status::kUnsupportedOp);
   EXPECT_TRUE(absl::StrContains(refused.metadata.at(kErrorEntry), "far/a"));
-  ExpectRefused(client.Get(Put("far/new", Pattern(400'000, 1))), Status::kUnsupportedOp);
+  ExpectRefused(client.Get(Put("far/new", Pattern(1, 400'000))), Status::kUnsupportedOp);
   ExpectRefused(client.Get({.mode = kDelete, .uri = "far/a"}), Status::kUnsupportedOp);
   ExpectBody(client.Get({.mode = kCopy, .uri = "far/a"}), "of the origin");
   EXPECT_TRUE(client.Get(Put("near", "x")).ok());
@@ -239,7 +234,7 @@ TEST_P(OriginsTest, Listing) {
 // An origin that hangs keeps nobody waiting but those who want what it has, and not the server.
 TEST_P(OriginsTest, AnOriginThatHangs) {
   tree_.Add("here", "of this disk");
-  origin_.Put("base/slow", Pattern(200'000, 1));
+  origin_.Put("base/slow", Pattern(1, 200'000));
   origin_.Misbehave("base/slow", 0, Fault::SilentAt(1000));
   StartFetching({"--drain_timeout=1s"});
   RawClient waits = Client();
