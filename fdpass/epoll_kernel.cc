@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -70,9 +71,12 @@ class EpollKernel : public Kernel {
     opens_.push_back({directory, name, seen_regular, result});
   }
   void OpenAll() override {
-    for (const Queued& open : opens_) *open.result = OpenNow(open);
+    cut_short_.store(false, std::memory_order_relaxed);
+    for (const Queued& open : opens_)
+      *open.result = cut_short_.load(std::memory_order_relaxed) ? -EAGAIN : OpenNow(open);
     opens_.clear();
   }
+  void CutShort() override { cut_short_.store(true, std::memory_order_relaxed); }
 
   bool SendLater(Outgoing*) override { return false; }
   void Close(net::UniqueFd fd) override { fd.Reset(); }
@@ -105,6 +109,7 @@ class EpollKernel : public Kernel {
 
   net::Epoll epoll_;
   std::vector<Queued> opens_;
+  std::atomic<bool> cut_short_{false};  // an open of this OpenAll() hangs
 };
 
 std::unique_ptr<Kernel> MakeEpollKernel(int event_fd) {

@@ -130,8 +130,9 @@ class Kernel {
   virtual void OpenAll() = 0;
   // Whether Open() makes use of seen_regular.
   virtual bool wants_seen_regular() const = 0;
-  // Any thread: an open hangs. Those behind it are not to wait for it.
-  virtual void CutShort() {}
+  // Any thread: an open of OpenAll() hangs. Those behind it are not to wait for it, nor for the
+  // like of it: their results are -EAGAIN.
+  virtual void CutShort() = 0;
 
   // Has the message sent by the next Wait(), which tells if it was not. Its own descriptors are the
   // kernel's then, to be closed behind it. One for each socket. False: not taken, it is to be sent

@@ -53,6 +53,7 @@ class NotingKernel : public Kernel {
   ssize_t Receive(Socket*, absl::Span<char>, size_t) override { return 0; }
   void Open(int, const char*, bool, int* result) override { *result = -EAGAIN; }
   void OpenAll() override {}
+  void CutShort() override {}
   bool wants_seen_regular() const override { return false; }
   bool SendLater(Outgoing*) override { return false; }
 };

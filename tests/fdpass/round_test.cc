@@ -60,6 +60,7 @@ class RefusingKernel : public Kernel {
     real_->Open(directory, name, seen_regular, result);
   }
   void OpenAll() override { real_->OpenAll(); }
+  void CutShort() override { real_->CutShort(); }
   bool wants_seen_regular() const override { return real_->wants_seen_regular(); }
   bool SendLater(Outgoing* out) override {
     if (refuse_with == 0) return real_->SendLater(out);
