@@ -134,6 +134,7 @@ Vitals::Origins OriginSide::Read() const {
     figures = figures_;
   }
   figures.flights = flights_.Read();
+  figures.each = flights_.ReadOrigins();
   figures.shelf_bytes = parts_.shelf->bytes();
   figures.requests_running = fetcher_.running();
   figures.requests_waiting = fetcher_.waiting();

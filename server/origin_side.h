@@ -26,13 +26,14 @@
 #include "origin/flight/flights.h"
 #include "server/admin/vitals.h"
 #include "server/flags/config.h"
+#include "session/read_watch.h"
 #include "storage/catalog/housekeeping.h"
 #include "storage/store/store.h"
 #include "storage/tree/tree.h"
 
 namespace objmapper::server {
 
-class OriginSide {
+class OriginSide : public session::ReadWatch {
  public:
   // Where what is brought goes; all outlive it.
   struct Parts {
@@ -45,7 +46,7 @@ class OriginSide {
   // Makes it the tree's remote. Errors: an origin cannot be reached as it is written down, or the
   // root cannot keep what is brought; the message is for the operator.
   static absl::StatusOr<std::unique_ptr<OriginSide>> Make(const Config& config, const Parts& parts);
-  ~OriginSide();
+  ~OriginSide() override;
 
   // Begins to bring, and looks for what an earlier server has left.
   void Start();
@@ -56,6 +57,9 @@ class OriginSide {
   // Ends what is under way; who waits is told. Waits for that.
   void Stop();
 
+  // For the figures: what is asked for, and what has been removed to make room. Any thread.
+  void OnRead(absl::string_view uri) override { flights_.LookedUp(uri); }
+  void Evicted(absl::string_view uri, uint64_t bytes) { flights_.Evicted(uri, bytes); }
   // Its part of the figures. Any thread.
   Vitals::Origins Read() const;
   // Each origin's; and what operators do with what is here. Any thread.

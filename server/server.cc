@@ -66,6 +66,7 @@ absl::Status Server::Make(std::vector<net::Listener> inherited) {
   if (absl::Status spelling = CheckSpelling(config_, storage_->tree()); !spelling.ok())
     return spelling;
   limits_.access = rules_.access();
+  limits_.reads = storage_->origins();
   // What needs root's rights comes first.
   absl::StatusOr<std::vector<net::Listener>> listeners = Listen(std::move(inherited));
   if (!listeners.ok()) return listeners.status();

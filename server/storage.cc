@@ -37,6 +37,9 @@ absl::StatusOr<std::unique_ptr<Storage>> Storage::Open(const Config& config) {
     storage::Housekeeping::Options options = config.house;
     options.tree = &opened->tree_;
     options.others = opened->shelf_.has_value() ? &*opened->shelf_ : nullptr;
+    options.evicted = [storage = opened.get()](absl::string_view uri, uint64_t bytes) {
+      if (storage->origins_ != nullptr) storage->origins_->Evicted(uri, bytes);
+    };
     options.warn_of_folding = !config.rules_file.empty();
     options.each_second = [storage = opened.get()] { storage->CheckRoot().IgnoreError(); };
     opened->house_ = std::make_unique<storage::Housekeeping>(options);

@@ -19,6 +19,7 @@
 #include "net/scm_rights.h"
 #include "session/caller.h"
 #include "session/http.h"
+#include "session/read_watch.h"
 
 namespace objmapper::session {
 namespace {
@@ -226,6 +227,8 @@ void JudgeRequest(Session* session, Request* request) {
   if (request->refusal == Status::kOk && IsDenied(session, *request)) {
     Refuse(request, Status::kPermissionDenied, "the server's rules do not allow this");
   }
+  if (limits.reads != nullptr && request->refusal == Status::kOk && !IsOperation(request->mode))
+    limits.reads->OnRead(request->uri);
   if (limits.log_requests || limits.slow_request_ns != 0 ||
       (limits.access_log != nullptr && request->http != nullptr)) {
     request->name = std::make_shared<const std::string>(request->uri);

@@ -36,6 +36,7 @@ namespace objmapper::session {
 enum class Transport : uint8_t { kUnix, kTcp };
 
 class AccessLog;
+class ReadWatch;
 
 // What an operator allows one connection; the same for all, fixed at start.
 struct SessionLimits {
@@ -47,6 +48,7 @@ struct SessionLimits {
   uint8_t parallelism = 1;         // told to clients in HELLO_ACK
   RateLimit rate;                  // of each connection's requests
   const Access* access = nullptr;  // who may ask for what; null: everybody for all
+  ReadWatch* reads = nullptr;      // is told what is asked for; null: nobody is
   bool log_requests = false;
   int64_t slow_request_ns = 0;          // such requests are logged; 0: none
   bool http = true;                     // HTTP is spoken too

@@ -39,6 +39,7 @@ void Shelf::Enter(const Key& key, const Entry& entry) {
   entries_[key] = entry;
   if (key.first == Kind::kWhole) wholes_.fetch_add(1, std::memory_order_relaxed);
   bytes_ += entry.found.bytes;
+  if (entry.found.pinned) pinned_bytes_ += entry.found.bytes;
   if (MayGo(entry)) order_.insert(OrderOf(entry.found));
 }
 
@@ -47,6 +48,7 @@ void Shelf::Leave(const Key& key) {
   if (at == entries_.end()) return;
   order_.erase(OrderOf(at->second.found));
   bytes_ -= at->second.found.bytes;
+  if (at->second.found.pinned) pinned_bytes_ -= at->second.found.bytes;
   entries_.erase(at);
   if (key.first == Kind::kWhole) wholes_.fetch_sub(1, std::memory_order_relaxed);
 }
@@ -58,7 +60,7 @@ absl::StatusOr<Scanned> Shelf::Load() {
   entries_.clear();
   wholes_.store(0, std::memory_order_relaxed);
   order_.clear();
-  bytes_ = 0;
+  bytes_ = pinned_bytes_ = 0;
   for (const Found& found : scanned->found)
     Enter(Key(found.kind, found.uri), {.found = found, .held = false});
   return scanned;
@@ -171,13 +173,18 @@ uint64_t Shelf::bytes() const {
   return bytes_;
 }
 
+uint64_t Shelf::pinned_bytes() const {
+  const net::MutexLock lock(&mutex_);
+  return pinned_bytes_;
+}
+
 std::optional<uint32_t> Shelf::OldestUse() const {
   const net::MutexLock lock(&mutex_);
   if (order_.empty()) return std::nullopt;
   return std::get<0>(*order_.begin());
 }
 
-uint64_t Shelf::EvictOldest() {
+uint64_t Shelf::EvictOldest(std::string* uri) {
   Found oldest;
   {
     const net::MutexLock lock(&mutex_);
@@ -210,6 +217,7 @@ uint64_t Shelf::EvictOldest() {
     return 0;
   }
   Forget(oldest.kind, oldest.uri);
+  *uri = std::move(oldest.uri);
   return std::max<uint64_t>(oldest.bytes, 1);
 }
 

@@ -85,8 +85,9 @@ class Shelf : public storage::Evictable {
 
   // Evictable.
   uint64_t bytes() const override;
+  uint64_t pinned_bytes() const override;
   std::optional<uint32_t> OldestUse() const override;
-  uint64_t EvictOldest() override;
+  uint64_t EvictOldest(std::string* uri) override;
 
  private:
   using Key = std::pair<Kind, std::string>;
@@ -107,7 +108,7 @@ class Shelf : public storage::Evictable {
   mutable net::Mutex mutex_;  // held for no system call
   std::map<Key, Entry> entries_ GUARDED_BY(mutex_);
   std::set<Order> order_ GUARDED_BY(mutex_);  // those that may go
-  uint64_t bytes_ GUARDED_BY(mutex_) = 0;
+  uint64_t bytes_ GUARDED_BY(mutex_) = 0, pinned_bytes_ GUARDED_BY(mutex_) = 0;
   std::atomic<size_t> wholes_{0};  // among the entries; changed with the mutex held
 };
 

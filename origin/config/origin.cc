@@ -180,6 +180,16 @@ const Word kWords[] = {
        return ReadBytes(value, kBlockMin, kBlockMax, &origin->block_bytes);
      }},
     {"stall", false, true, ReadStall},
+    {"answer", false, true,
+     [](absl::string_view value, Origin* origin) {
+       absl::Duration time;
+       if (!ReadDuration(value, &time).ok() || time < absl::Milliseconds(100))
+         return Wrong("a time of at least 100ms, like 30s");
+       origin->answer = time;
+       return absl::OkStatus();
+     }},
+    {"slow", false, true,
+     [](absl::string_view value, Origin* origin) { return ReadDuration(value, &origin->slow); }},
     {"write", false, true, ReadWrite},
 };
 
@@ -324,6 +334,8 @@ std::string Origin::Text() const {
     add(stall_bytes != usual.stall_bytes || stall_time != usual.stall_time,
         "stall=", absl::StrCat(BytesText(stall_bytes), "/", absl::FormatDuration(stall_time)));
   }
+  add_time("answer=", answer, usual.answer);
+  add_time("slow=", slow, usual.slow);
   add(write_through, "write=", "through");
   return text;
 }

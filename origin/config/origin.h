@@ -46,6 +46,10 @@ struct Origin {
   uint64_t block_bytes = 8 << 20;
   uint64_t stall_bytes = 1 << 10;
   absl::Duration stall_time = absl::Seconds(10);
+  absl::Duration answer = absl::Seconds(30);  // from a request's end to the whole head
+
+  // A request whose answer begins later is logged; 0: none is.
+  absl::Duration slow = absl::Seconds(5);
 
   bool write_through = false;  // PUT and DELETE go to the origin; else both are refused
 

@@ -153,6 +153,12 @@ Judgement JudgeTransport(CURLcode code, absl::string_view text) {
     case CURLE_SEND_ERROR:
     case CURLE_PARTIAL_FILE:
       return is(Cause::kBroken, Again::kRetry);
+    case CURLE_OUT_OF_MEMORY:
+      // What libcurl 7.88 says of a line of a head that is longer than 100 KiB: what an earlier
+      // answer on this connection had too much looks like that, so another connection may do.
+      judgement.reason =
+          "the answer has a line of more than 100 KiB in its head (or no memory here)";
+      return is(Cause::kMalformed, Again::kRetry);
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL:  // "Received HTTP/0.9 when not allowed"
     case CURLE_BAD_CONTENT_ENCODING:

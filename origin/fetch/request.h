@@ -186,6 +186,9 @@ struct Outcome {
   uint64_t bytes = 0;                         // of the body, handed to the sink
   absl::Duration first_byte;  // from Fetch() to the head that succeeded; 0: there was none
   absl::Duration total;       // from Fetch() to now
+  // Of the last attempt, from when it began: to the head of its answer, or, where there was none,
+  // to its end. Without the time that the request waited for room here.
+  absl::Duration answer;
 };
 
 // Where an answer goes. All calls come from the origin thread, never from inside Fetch() or

@@ -112,6 +112,8 @@ absl::StatusOr<Headers> Transfer::MakeHeaders() {
 
 std::optional<Step> Transfer::Begin(RetryPolicy* policy) {
   ++outcome_.attempts;
+  began_ns_ = net::NowNs();
+  outcome_.answer = absl::ZeroDuration();
   from_.reset();
   to_.reset();
   if (GoesOn()) {
@@ -143,6 +145,7 @@ std::optional<Step> Transfer::Begin(RetryPolicy* policy) {
 Step Transfer::End(CURLcode code, RetryPolicy* policy) {
   const ErrorDocument error = ParseErrorDocument(exchange_->error_body());
   outcome_.status = exchange_->head().status();
+  if (outcome_.answer == absl::ZeroDuration()) outcome_.answer = Since(began_ns_);
   outcome_.code = error.code;
   outcome_.retry_after.reset();
   const Head& head = exchange_->head().head();
@@ -164,6 +167,7 @@ Step Transfer::End(CURLcode code, RetryPolicy* policy) {
 Step Transfer::EndLate(Cause cause, std::string why, RetryPolicy* policy) {
   const bool once = !request_.idempotent && exchange_->sent();
   outcome_.status = exchange_->head().status();
+  if (outcome_.answer == absl::ZeroDuration()) outcome_.answer = Since(began_ns_);
   outcome_.code.clear();
   outcome_.retry_after.reset();
   exchange_.reset();
@@ -319,6 +323,7 @@ Step Transfer::Finish(const Judgement& judgement, const std::string& why) {
 
 absl::Status Transfer::TakeHead(const HeadReader& reader) {
   const Head& head = reader.head();
+  outcome_.answer = Since(began_ns_);
   if (absl::Status checked = CheckVersion(head); !checked.ok()) return checked;
   if (absl::Status checked = CheckRange(reader); !checked.ok()) return checked;
   if (shown_) return absl::OkStatus();

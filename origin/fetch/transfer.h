@@ -108,6 +108,7 @@ class Transfer final : public Receiver {
   Outcome outcome_;
 
   // The attempt that runs.
+  int64_t began_ns_ = 0;
   std::unique_ptr<Exchange> exchange_;
   std::optional<uint64_t> from_, to_;   // the range that it asks for; to_ nullopt: to the end
   uint64_t skip_ = 0;                   // bytes of its body that have been delivered already

@@ -155,9 +155,9 @@ void Check::Ask() {
     protocol::http::FormatDate(*mark_.last_modified_s, date);
     wanted.if_modified_since.assign(date, sizeof(date));
   }
-  const absl::StatusOr<uint64_t> request =
-      options_.fetcher->Fetch(source_->Get(location_, std::move(wanted)),
-                              std::make_shared<VersionSink>(shared_from_this()));
+  const absl::StatusOr<uint64_t> request = options_.fetcher->Fetch(
+      source_->Get(location_, std::move(wanted)),
+      options_.account->Watching(std::make_shared<VersionSink>(shared_from_this()), url_));
   if (!request.ok())
     return End(Kind::kTrouble, Trouble(absl::StrCat(url_, ": ", request.status().message())));
   finding_.asked = true;

@@ -22,6 +22,7 @@
 #include "origin/cache/mark.h"
 #include "origin/cache/partial_object.h"
 #include "origin/fetch/fetcher.h"
+#include "origin/flight/account.h"
 #include "origin/flight/source.h"
 #include "origin/flight/strand.h"
 
@@ -32,6 +33,7 @@ class Check : public std::enable_shared_from_this<Check> {
   struct Options {
     PartialObject::Options cache;
     fetch::Fetcher* fetcher = nullptr;  // outlives it
+    std::shared_ptr<Account> account;   // of its origin
     RunFn run;
     std::function<absl::Time()> now = absl::Now;
   };

@@ -203,7 +203,8 @@ void Flight::Ask(const Part& part, Source::Wanted wanted) {
   };
   const absl::StatusOr<uint64_t> id = options_.fetcher->Fetch(
       source_->Get(location_, std::move(wanted)),
-      std::make_shared<PartSink>(strand_, options_.now, part.first, std::move(events)));
+      options_.account->Watching(
+          std::make_shared<PartSink>(strand_, options_.now, part.first, std::move(events)), url_));
   if (id.ok()) {
     asked_[number] = *id;
     return;

@@ -72,7 +72,8 @@ absl::Status Flights::SetOrigins(const Origins& origins) {
   const auto account_of = [&before](const Origin& origin) {
     for (const auto& [known, asked] : before->asked)
       if (*known == origin) return asked.account;
-    return std::make_shared<Account>();
+    return std::make_shared<Account>(absl::StrCat("/", text::Printable(origin.prefix)),
+                                     origin.slow);
   };
   for (const std::shared_ptr<const Origin>& origin : origins.all()) {
     absl::StatusOr<std::shared_ptr<const Source>> source = SourceOf(origin);
@@ -84,6 +85,8 @@ absl::Status Flights::SetOrigins(const Origins& origins) {
   }
   const net::MutexLock lock(&mutex_);
   if (!AreSame(origins, map_->origins)) freshness_.SetOrigins(origins);
+  lookups_.SetOrigins(origins,
+                      [&map](const Origin& origin) { return map->asked.at(&origin).account; });
   map_ = std::move(map);
   absent_.clear();
   backoff_.ClearAll();
@@ -94,7 +97,11 @@ bool Flights::MayHave(absl::string_view uri) const {
   std::shared_ptr<const Map> map;
   {
     const net::MutexLock lock(&mutex_);
-    if (!Absence(Canonical(uri)).ok()) return false;
+    if (!Absence(Canonical(uri)).ok()) {
+      if (const std::shared_ptr<Account> account = AccountOf(uri); account != nullptr)
+        account->KnownAbsent();
+      return false;
+    }
     map = map_;
   }
   return !map->origins.empty() && IsForOrigin(map->origins, uri);
@@ -162,6 +169,7 @@ absl::Status Flights::Join(const std::string& name, const storage::Wanted& wante
       if (!must_look) {
         if (absl::Status refused = backoff_.Refusal(name, options_.now()); !refused.ok()) {
           held_off_.Add();
+          map_->asked.at(location->origin.get()).account->HeldOff();
           return refused;
         }
       }
@@ -173,6 +181,7 @@ absl::Status Flights::Join(const std::string& name, const storage::Wanted& wante
       entry->check = check = NewCheck(name, *entry);
     }
     entry->account->Asked();
+    if (entry->found.has_value()) entry->account->Found(*entry->found, 1);
     enter(entry);
     // Here, since the flight may have gone when the lock has. Should it end before this comes, it
     // ends for the one who has just been entered, too. One that is to come is told by Checked().
@@ -210,6 +219,7 @@ std::shared_ptr<Check> Flights::NewCheck(const std::string& uri, const Entry& en
   return std::make_shared<Check>(
       Check::Options{.cache = options_.cache,
                      .fetcher = options_.fetcher,
+                     .account = entry.account,
                      .run = options_.run,
                      .now = options_.now},
       entry.source, entry.location, uri,
@@ -246,6 +256,7 @@ void Flights::Checked(const std::string& uri, const Check::Finding& finding) {
     Entry& entry = flights_.at(uri);
     entry.here = finding.kind != Kind::kAbsent && finding.kind != Kind::kGone;
     entry.stale_until = finding.stale_until;
+    NoteFound(uri, finding, &entry);
     if (finding.asked) checked_.Add();
     switch (finding.kind) {
       case Kind::kOwn:
@@ -363,6 +374,30 @@ void Flights::Stored(absl::string_view uri) {
   backoff_.Clear(name);
 }
 
+std::shared_ptr<Account> Flights::AccountOf(absl::string_view uri) const {
+  const auto found = map_->asked.find(map_->origins.LineOf(uri));
+  return found == map_->asked.end() ? nullptr : found->second.account;
+}
+
+void Flights::NoteFound(const std::string& uri, const Check::Finding& finding, Entry* entry) {
+  using Kind = Check::Finding::Kind;
+  const Shelf* const shelf = options_.cache.shelf;
+  entry->found = entry->here ? Account::Here::kWhole
+                 : shelf != nullptr && shelf->Find(Shelf::Kind::kPart, uri).has_value()
+                     ? Account::Here::kPart
+                     : Account::Here::kNothing;
+  // To who asks for this disk's own, the origin is nothing.
+  if (finding.kind == Kind::kOwn) entry->found.reset();
+  if (entry->found.has_value())
+    entry->account->Found(*entry->found, entry->waiting.size() + entry->asking.size());
+}
+
+void Flights::Evicted(absl::string_view uri, uint64_t bytes) {
+  const net::MutexLock lock(&mutex_);
+  if (const std::shared_ptr<Account> account = AccountOf(uri); account != nullptr)
+    account->Evicted(bytes);
+}
+
 absl::Status Flights::Absence(absl::string_view uri) const {
   const auto found = absent_.find(uri);
   if (found == absent_.end() || options_.now() >= found->second) return absl::OkStatus();
@@ -400,11 +435,23 @@ void Flights::Stop() {
 }
 
 std::vector<Flights::Report> Flights::ReadOrigins() const {
-  const std::shared_ptr<const Map> map = this->map();
+  std::shared_ptr<const Map> map;
+  absl::flat_hash_map<const Account*, std::pair<uint64_t, uint64_t>> now;
+  {
+    const net::MutexLock lock(&mutex_);
+    map = map_;
+    for (const auto& [uri, entry] : flights_) {
+      auto& [under_way, waiting] = now[entry.account.get()];
+      ++under_way;
+      waiting += entry.waiting.size() + entry.asking.size();
+    }
+  }
   std::vector<Report> reports;
   for (const std::shared_ptr<const Origin>& origin : map->origins.all()) {
     const Asked& asked = map->asked.at(origin.get());
-    reports.push_back({origin, asked.source->DescribeKeys(), asked.account->Read()});
+    const auto [under_way, waiting] = now[asked.account.get()];
+    reports.push_back(
+        {origin, asked.source->DescribeKeys(), asked.account->Read(), under_way, waiting});
   }
   return reports;
 }

@@ -41,6 +41,7 @@
 #include "origin/flight/check.h"
 #include "origin/flight/flight.h"
 #include "origin/flight/freshness.h"
+#include "origin/flight/lookups.h"
 #include "origin/flight/progress.h"
 #include "origin/flight/source.h"
 #include "storage/tree/remote.h"
@@ -88,6 +89,11 @@ class Flights : public storage::Remote {
   // As Freshness::IsStale(): what is handed out should say so.
   bool IsStale(absl::string_view uri) const { return freshness_.IsStale(uri); }
 
+  // Somebody asks for it, wherever it is: for the figures. Once for each request; never waits.
+  void LookedUp(absl::string_view uri) { lookups_.Count(uri); }
+  // What was fetched has been removed here to make room.
+  void Evicted(absl::string_view uri, uint64_t bytes);
+
   // Ends all flights, and tells those who wait. Waits for that.
   void Stop();
 
@@ -111,6 +117,7 @@ class Flights : public storage::Remote {
     std::shared_ptr<const Origin> origin;
     std::string keys;  // as Source::DescribeKeys()
     Account::Counts counts;
+    uint64_t under_way = 0, waiting = 0;  // as in Counts
   };
   // Of each origin, in the order of their prefixes. One that SetOrigins() names again as it was
   // goes on with its counts.
@@ -143,6 +150,7 @@ class Flights : public storage::Remote {
     std::shared_ptr<const Source> source;
     Location location;
     bool here = false;                              // something is, of the origin's
+    std::optional<Account::Here> found;             // how much, once that is known
     absl::Time stale_until = absl::InfinitePast();  // as Check::Finding
   };
 
@@ -157,6 +165,10 @@ class Flights : public storage::Remote {
       EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::shared_ptr<Flight> NewFlight(const std::string& uri, const Entry& entry);
   absl::Status Absence(absl::string_view uri) const EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::shared_ptr<Account> AccountOf(absl::string_view uri) const EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // How much was here for those who have come so far.
+  void NoteFound(const std::string& uri, const Check::Finding& finding, Entry* entry)
+      EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteAbsent(const std::string& uri, absl::Duration how_long) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Checked(const std::string& uri, const Check::Finding& finding);
   void Known(const std::string& uri, const std::shared_ptr<Progress>& progress);
@@ -171,6 +183,7 @@ class Flights : public storage::Remote {
   const Options options_;
   Budget budget_;
   Freshness freshness_;
+  Lookups lookups_;
   mutable net::Mutex mutex_;
   std::condition_variable_any none_;  // no flight is under way, and everybody has been told
   std::shared_ptr<const Map> map_ GUARDED_BY(mutex_) = std::make_shared<Map>();

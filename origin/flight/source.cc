@@ -70,6 +70,7 @@ fetch::Request Source::Get(const Location& location, Wanted wanted) const {
   request.body_bytes_max = wanted.bytes_max;
   request.accept_whole = wanted.or_whole;
   request.timeouts.emplace();
+  request.timeouts->answer = origin_->answer;
   request.timeouts->stall = {origin_->stall_bytes, origin_->stall_time};
   if (!bucket_.has_value()) {
     // To another path of the same server, or another that the server says; the fetcher knows what

@@ -155,7 +155,19 @@ Json Describe(const origin::Flights::Report& report) {
                {"fetched", counts.brought},
                {"absent", counts.absent},
                {"failed", counts.failed},
-               {"bytes", counts.bytes}};
+               {"bytes", counts.bytes},
+               {"hits", counts.hits()},
+               {"part_hits", counts.part},
+               {"misses", counts.nothing},
+               {"compared", counts.whole},
+               {"http_requests", counts.attempts},
+               {"evicted", counts.evicted}};
+  Json& retries = json["retries"] = Json::object();
+  for (size_t i = 0; i < counts.retries.size(); ++i) {
+    if (counts.retries[i] == 0) continue;
+    retries[std::string(origin::fetch::CauseName(static_cast<origin::fetch::Cause>(i)))] =
+        counts.retries[i];
+  }
   if (!counts.trouble.empty()) {
     json["trouble"] = text::Printable(counts.trouble);
     json["trouble_unix_s"] = absl::ToUnixSeconds(counts.trouble_at);

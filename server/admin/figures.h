@@ -85,6 +85,9 @@ using ObjectCounts = storage::Housekeeping::Counts;
 inline constexpr Figure<ObjectCounts> kObjectFigures[] = {
     {"objects", "objmapper_objects", "Objects in the catalog.", &ObjectCounts::objects},
     {"bytes", "objmapper_objects_bytes", "Their sizes.", &ObjectCounts::bytes},
+    {"pinned_bytes", "objmapper_objects_pinned_bytes",
+     "Sizes of the objects, and parts of objects, that are not to be evicted.",
+     &ObjectCounts::pinned_bytes},
     {"folders_watched", "objmapper_catalog_folders_watched",
      "Directories in which changes are followed.", &ObjectCounts::watched},
     {"folders_unwatched", "objmapper_catalog_folders_unwatched",
@@ -159,6 +162,34 @@ inline constexpr Figure<FlightCounts> kFlightFigures[] = {
      &FlightCounts::under_way},
     {"waiting", "objmapper_origin_waiting", "Requests that wait for one of them.",
      &FlightCounts::waiting},
+};
+// Of one origin, whose prefix is the label "origin".
+using AccountCounts = origin::Account::Counts;
+inline constexpr Figure<AccountCounts> kAccountFigures[] = {
+    {"part_hits", "objmapper_origin_part_hits_total",
+     "Requests that waited for the origin, and a part of the object was here.",
+     &AccountCounts::part},
+    {"misses", "objmapper_origin_misses_total",
+     "Requests that waited for the origin, and nothing of the object was here.",
+     &AccountCounts::nothing},
+    {"compared", "objmapper_origin_compared_total",
+     "Requests that waited until what is here had been compared with what the origin has.",
+     &AccountCounts::whole},
+    {"bytes", "objmapper_origin_received_bytes_total", "Bytes of objects that the origin has sent.",
+     &AccountCounts::bytes},
+    {"http_requests", "objmapper_origin_http_requests_total",
+     "Requests of HTTP that the origin was sent.", &AccountCounts::attempts},
+    {"evicted", "objmapper_origin_evicted_total",
+     "Its objects, and parts of objects, that were removed to make room.", &AccountCounts::evicted},
+    {"evicted_bytes", "objmapper_origin_evicted_bytes_total", "Their sizes.",
+     &AccountCounts::evicted_bytes},
+};
+inline constexpr Figure<origin::Flights::Report> kReportFigures[] = {
+    {"under_way", "objmapper_origin_flights",
+     "Of the origin's objects, those that are being fetched or checked.",
+     &origin::Flights::Report::under_way},
+    {"waiting", "objmapper_origin_waiters", "Requests that wait for one of them.",
+     &origin::Flights::Report::waiting},
 };
 inline constexpr Figure<Vitals::Origins> kOriginFigures[] = {
     {"count", "objmapper_origins", "Origins that are in use.", &Vitals::Origins::count},

@@ -9,9 +9,11 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "protocol/status.h"
 #include "server/admin/figures.h"
 #include "server/admin/pages.h"
+#include "text/printable.h"
 #include "text/version.h"
 
 namespace objmapper::server {
@@ -152,7 +154,54 @@ void AddAnswersPerConnection(const Vitals& vitals, Families& out) {
   ended.sample_sum = static_cast<double>(vitals.ended_answers);
 }
 
+std::string NameOf(const origin::Flights::Report& report) {
+  return absl::StrCat("/", text::Printable(report.origin->prefix));
+}
+
+void AddAccounts(const std::vector<origin::Flights::Report>& each, Families& out) {
+  MetricFamily& hits = out.Begin("objmapper_origin_hits_total",
+                                 "Requests for the origin's objects that did not wait for it.");
+  MetricFamily& retries = out.Begin("objmapper_origin_retries_total",
+                                    "Requests of HTTP that were sent again, by why they failed.");
+  MetricFamily& well = out.Begin("objmapper_origin_last_fetch_successful",
+                                 "1, or 0: the last fetch or check failed.");
+  MetricFamily& delays = out.Begin("objmapper_origin_answer_seconds",
+                                   "Time until the origin's answer to a request of HTTP began.",
+                                   MetricType::Histogram);
+  for (const origin::Flights::Report& report : each) {
+    const Labels labels = {{"origin", NameOf(report)}};
+    const AccountCounts& counts = report.counts;
+    Add(hits, labels, counts.hits());
+    Add(well, labels, counts.over || counts.trouble.empty());
+    for (size_t i = 0; i < counts.retries.size(); ++i) {
+      if (counts.retries[i] == 0) continue;
+      const absl::string_view cause =
+          origin::fetch::CauseName(static_cast<origin::fetch::Cause>(i));
+      Add(retries, {{"origin", NameOf(report)}, {"cause", std::string(cause)}}, counts.retries[i]);
+    }
+    ClientMetric::Histogram& histogram = With(delays, labels).histogram;
+    histogram.sample_sum = counts.first_byte.sum_s;
+    histogram.sample_count = counts.first_byte.count();
+    uint64_t below = 0;
+    for (size_t i = 0; i < origin::Account::Delays::kBounds; ++i) {
+      below += counts.first_byte.counts[i];
+      histogram.bucket.push_back({below, absl::ToDoubleSeconds(origin::Account::Delays::Bound(i))});
+    }
+  }
+  for (const Figure<AccountCounts>& figure : kAccountFigures) {
+    MetricFamily& family = out.Begin(figure.metric, figure.help);
+    for (const origin::Flights::Report& report : each)
+      Add(family, {{"origin", NameOf(report)}}, report.counts.*figure.value);
+  }
+  for (const Figure<origin::Flights::Report>& figure : kReportFigures) {
+    MetricFamily& family = out.Begin(figure.metric, figure.help);
+    for (const origin::Flights::Report& report : each)
+      Add(family, {{"origin", NameOf(report)}}, report.*figure.value);
+  }
+}
+
 void AddOrigins(const Vitals::Origins& origins, Families& out) {
+  AddAccounts(origins.each, out);
   Add(origins, kOriginFigures, out);
   Add(origins.flights, kFlightFigures, out);
   MetricFamily& reloads =

@@ -171,6 +171,16 @@
         number(lane.queue_depth || 0), number(lane.wait_p99_us),
         number(lane.cache_hits || 0), number(lane.cache_misses || 0), number(lane.page_ins || 0),
         number(lane.splice_threads || 0), number(lane.transfers || 0)]));
+    const each = totals.origins === null ? [] : totals.origins.each;
+    byId('each-origin').hidden = each.length === 0;
+    table(byId('each-origin'),
+      ['origin', 'state', 'hits', 'part hits', 'misses', 'compared', 'being fetched', 'waiting',
+        'bytes', 'evicted', 'retries', 'answers after p50', 'p99'],
+      each.map((one) => [one.prefix + ' ' + one.url, one.ok ? 'ok' : 'trouble: ' + one.trouble,
+        number(one.hits), number(one.part_hits), number(one.misses), number(one.compared),
+        number(one.under_way), number(one.waiting), size(one.bytes), number(one.evicted),
+        number(one.retries), one.p50_ms === null ? '–' : number(one.p50_ms) + ' ms',
+        one.p99_ms === null ? '–' : number(one.p99_ms) + ' ms']));
 
     const labels = history.map((point) => clock(point.end_unix_s));
     while (labels.length < pointsMax) labels.unshift('');

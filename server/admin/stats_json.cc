@@ -6,6 +6,7 @@
 #include "protocol/status.h"
 #include "server/admin/figures.h"
 #include "server/admin/pages.h"
+#include "text/printable.h"
 #include "text/version.h"
 
 namespace objmapper::server {
@@ -14,6 +15,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 double Microseconds(int64_t ns) { return static_cast<double>(ns) / 1e3; }
+
+Json Milliseconds(absl::Duration time) {
+  if (time <= absl::ZeroDuration() || time == absl::InfiniteDuration()) return nullptr;
+  return absl::ToInt64Milliseconds(time);
+}
 
 // Adds the figures that have a key.
 template <typename Counts, size_t kFigures>
@@ -85,6 +91,25 @@ Json Totals(const Vitals& vitals) {
   if (vitals.origins.has_value()) {
     origins = Object(*vitals.origins, kOriginFigures);
     Add(vitals.origins->flights, kFlightFigures, &origins);
+    Json each = Json::array();
+    for (const origin::Flights::Report& report : vitals.origins->each) {
+      const AccountCounts& counts = report.counts;
+      Json one = {{"prefix", absl::StrCat("/", text::Printable(report.origin->prefix))},
+                  {"url", report.origin->Url()},
+                  {"ok", counts.over || counts.trouble.empty()},
+                  {"trouble", text::Printable(counts.trouble)},
+                  {"hits", counts.hits()}};
+      Add(counts, kAccountFigures, &one);
+      Add(report, kReportFigures, &one);
+      uint64_t retries = 0;
+      for (const uint64_t n : counts.retries) retries += n;
+      one["retries"] = retries;
+      // null: longer than what is told apart, or there were none
+      one["p50_ms"] = Milliseconds(counts.first_byte.Quantile(0.5));
+      one["p99_ms"] = Milliseconds(counts.first_byte.Quantile(0.99));
+      each.push_back(std::move(one));
+    }
+    origins["each"] = std::move(each);
     origins["reloads"] = vitals.origins->reloads;
     origins["reloads_failed"] = vitals.origins->reloads_failed;
     origins["error"] = vitals.origins->error;  // empty: the last reload did not fail

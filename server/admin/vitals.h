@@ -61,6 +61,7 @@ struct Vitals {
     // why the last reload failed, so that older ones are in use; empty: it did not
     std::string error;
     origin::Flights::Counts flights;
+    std::vector<origin::Flights::Report> each;
     uint64_t shelf_bytes = 0;  // in part, or under encoded names
     uint64_t requests_running = 0, requests_waiting = 0;
   };

@@ -19,6 +19,8 @@
 namespace objmapper::storage {
 namespace {
 
+uint64_t PinnedOf(const Catalog::Entry& entry) { return entry.pinned ? entry.taken() : 0; }
+
 // Counts that URIs share. A clash of two that are looked at in the same moment costs one more look.
 constexpr size_t kCounts = 16384;
 // How many objects are visited, or settled, before the lock is let go: some ten microseconds'
@@ -162,6 +164,7 @@ void Catalog::Note(absl::string_view uri, const Entry& entry) {
   }
   // modulo 2^64, as they were added
   bytes_.fetch_add(entry.taken() - record.entry.taken(), std::memory_order_relaxed);
+  pinned_bytes_.fetch_add(PinnedOf(entry) - PinnedOf(record.entry), std::memory_order_relaxed);
   fetched_.fetch_add(uint64_t{entry.fetched} - uint64_t{record.entry.fetched},
                      std::memory_order_relaxed);
   const uint32_t used_s = std::max(record.entry.used_s, entry.used_s);
@@ -176,6 +179,7 @@ void Catalog::Forget(absl::string_view uri) {
   if (record.entry.expires_s != 0) by_expiry_.erase({record.entry.expires_s, &record});
   bytes_.fetch_sub(record.entry.taken(), std::memory_order_relaxed);
   objects_.fetch_sub(1, std::memory_order_relaxed);
+  pinned_bytes_.fetch_sub(PinnedOf(record.entry), std::memory_order_relaxed);
   fetched_.fetch_sub(record.entry.fetched ? 1 : 0, std::memory_order_relaxed);
   memory_.fetch_sub(CostOf(uri), std::memory_order_relaxed);
   records_.erase(at);

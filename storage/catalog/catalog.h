@@ -114,6 +114,8 @@ class Catalog {
   uint64_t fetched() const { return fetched_.load(std::memory_order_relaxed); }
   // That they take: of their sizes, without holes.
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  // Of them, those of objects that are pinned, as far as that is noted.
+  uint64_t pinned_bytes() const { return pinned_bytes_.load(std::memory_order_relaxed); }
   // Whether the whole tree has been walked: until then what is not here may exist all the same.
   bool complete() const { return complete_.load(std::memory_order_acquire); }
   void SetComplete() { complete_.store(true, std::memory_order_release); }
@@ -155,7 +157,7 @@ class Catalog {
   // those that do expire
   absl::btree_set<std::pair<uint32_t, const Record*>> by_expiry_ GUARDED_BY(mutex_);
   std::unique_ptr<std::atomic<Ticket>[]> settled_;  // changed under the lock, read without
-  std::atomic<uint64_t> objects_{0}, fetched_{0}, bytes_{0};
+  std::atomic<uint64_t> objects_{0}, fetched_{0}, bytes_{0}, pinned_bytes_{0};
   const uint64_t memory_max_;
   std::atomic<uint64_t> memory_{0};
   std::atomic<bool> complete_{false}, left_out_{false};

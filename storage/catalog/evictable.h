@@ -3,7 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
 
 namespace objmapper::storage {
 
@@ -13,13 +17,18 @@ class Evictable {
   virtual ~Evictable() = default;
   // That all of it takes, what may not go now included. Counts as objects' bytes (DiskLimits).
   virtual uint64_t bytes() const = 0;
+  // Of it, what is pinned.
+  virtual uint64_t pinned_bytes() const = 0;
   // When that was last used which would go first, in seconds since the epoch; nullopt: nothing may
   // go.
   virtual std::optional<uint32_t> OldestUse() const = 0;
-  // Removes that one. Returns its bytes; 0: it could not go, and is not what would go first any
-  // more. May wait for the disk.
-  virtual uint64_t EvictOldest() = 0;
+  // Removes that one, and says which it was. Returns its bytes; 0: it could not go, and is not what
+  // would go first any more. May wait for the disk.
+  virtual uint64_t EvictOldest(std::string* uri) = 0;
 };
+
+// Is told what has been evicted, and how many bytes have come back. It must not wait.
+using Evicted = std::function<void(absl::string_view uri, uint64_t bytes)>;
 
 // Which objects may be evicted.
 enum class Evicts : uint8_t {

@@ -57,12 +57,18 @@ bool Eviction::EvictOther(Result* result) {
     if (!is_own && next.used_s < *used_s) return false;
   }
   result->stuck = false;
-  const uint64_t bytes = options_.others->EvictOldest();
+  std::string uri;
+  const uint64_t bytes = options_.others->EvictOldest(&uri);
   if (bytes == 0) return true;
   result->bytes += bytes;
+  Note(uri, bytes);
+  return true;
+}
+
+void Eviction::Note(absl::string_view uri, uint64_t bytes) {
   evicted_.fetch_add(1, std::memory_order_relaxed);
   evicted_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-  return true;
+  if (options_.evicted != nullptr) options_.evicted(uri, bytes);
 }
 
 Eviction::Result Eviction::Evict(uint64_t bytes, size_t objects_max) {
@@ -119,8 +125,7 @@ Eviction::Result Eviction::Evict(uint64_t bytes, size_t objects_max) {
         result.stuck && !deleted.ok() && !absl::IsAborted(deleted) && !absl::IsNotFound(deleted);
     if (deleted.ok()) {
       result.bytes += size;
-      evicted_.fetch_add(1, std::memory_order_relaxed);
-      evicted_bytes_.fetch_add(size, std::memory_order_relaxed);
+      Note(candidate.uri, size);
     } else if (absl::IsAborted(deleted)) {
       options_.catalog->Touch(candidate.uri, read_s);
     } else if (!absl::IsNotFound(deleted)) {

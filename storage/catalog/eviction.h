@@ -49,6 +49,7 @@ class Eviction {
     // Other than kAll: the catalog's feed notes kinds (CatalogFeed::NoteKinds()).
     Evicts evicts = Evicts::kAll;
     Evictable* others = nullptr;  // outlives it; null: there is nothing else
+    Evicted evicted;              // null: nobody is told
   };
   explicit Eviction(Options options) : options_(std::move(options)) {}
 
@@ -69,6 +70,7 @@ class Eviction {
   void Pick();
   // Removes one of the others, if one would go before the next candidate.
   bool EvictOther(Result* result);
+  void Note(absl::string_view uri, uint64_t bytes);
 
   const Options options_;
   std::vector<Catalog::Object> candidates_;  // the first to go is the last

@@ -60,6 +60,7 @@ void Housekeeping::Start(DeleteIf delete_if) {
     upkeep.delete_if = std::move(delete_if);
     upkeep.evicts = options_.evicts;
     upkeep.others = options_.others;
+    upkeep.evicted = options_.evicted;
     upkeep.unix_seconds = [] { return static_cast<int64_t>(time(nullptr)); };
     upkeep_ = std::make_unique<Reaper>(std::move(upkeep));
     keeper.upkeep = [this](int64_t now_ns) { return upkeep_->Do(now_ns); };
@@ -82,6 +83,8 @@ Housekeeping::Counts Housekeeping::Read() const {
   counts.objects = catalog_.objects();
   counts.bytes = catalog_.bytes();
   counts.refused = limits_.refused();
+  counts.pinned_bytes = catalog_.pinned_bytes();
+  if (options_.others != nullptr) counts.pinned_bytes += options_.others->pinned_bytes();
   counts.used_bytes = limits_.used();
   counts.evict_at_bytes = limits_.evict_at_bytes();
   counts.refuse_at_bytes = limits_.refuse_at_bytes();

@@ -41,6 +41,7 @@ class Housekeeping {
     uint32_t peer_percent = 100;
     Evicts evicts = Evicts::kAll;       // as Eviction::Options
     Evictable* others = nullptr;        // outlives it
+    Evicted evicted;                    // as Eviction::Options
     std::function<void()> each_second;  // as CatalogKeeper::Options
   };
   explicit Housekeeping(const Options& options);
@@ -76,6 +77,7 @@ class Housekeeping {
   struct Counts {
     bool complete = false;
     uint64_t objects = 0, bytes = 0;
+    uint64_t pinned_bytes = 0;            // of these; parts of objects, too
     uint64_t watched = 0, unwatched = 0;  // directories
     uint64_t rescans = 0;
     uint64_t expired = 0;

@@ -44,7 +44,8 @@ Reaper::Reaper(Options options)
                               (unlinked->full() && UnlinkedFiles::IsOpenElsewhere(fd));
                      },
                  .evicts = options_.evicts,
-                 .others = options_.others}) {}
+                 .others = options_.others,
+                 .evicted = options_.evicted}) {}
 
 int64_t Reaper::Do(int64_t now_ns) {
   TakeMarks(now_ns);

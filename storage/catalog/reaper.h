@@ -26,6 +26,7 @@ class Reaper {
     std::function<int64_t()> unix_seconds;  // the clock that objects expire by
     Evicts evicts = Evicts::kAll;           // as Eviction::Options
     Evictable* others = nullptr;
+    Evicted evicted;
   };
   explicit Reaper(Options options);
 

@@ -56,6 +56,9 @@ class UpkeepTest : public testing::Test {
     options.marks = &marks_;
     options.evicts = evicts;
     options.others = others;
+    options.evicted = [this](absl::string_view uri, uint64_t bytes) {
+      absl::StrAppend(&evicted_, uri, ":", bytes, " ");
+    };
     options.unix_seconds = [this] { return now_s_; };
     options.delete_if = [this](absl::string_view uri,
                                absl::FunctionRef<bool(int fd)> wanted) -> absl::Status {
@@ -135,6 +138,7 @@ class UpkeepTest : public testing::Test {
   std::unique_ptr<Reaper> upkeep_;
   int64_t now_ns_ = 1000 * kSecondNs;
   int64_t now_s_ = 2'000'000'000;
+  std::string evicted_;  // what, and how many bytes
   bool delete_fails_ = false;
 };
 
@@ -398,7 +402,9 @@ class Pile : public Evictable {
     if (uses_.empty() || stuck_) return std::nullopt;
     return uses_.front();
   }
-  uint64_t EvictOldest() override {
+  uint64_t pinned_bytes() const override { return 0; }
+  uint64_t EvictOldest(std::string* uri) override {
+    *uri = "another";
     uses_.erase(uses_.begin());
     return 100;
   }
@@ -421,6 +427,7 @@ TEST_F(UpkeepTest, EvictsOthersInTheirTurn) {
   EXPECT_EQ(Uris(), "b c");
   EXPECT_EQ(pile.uses_, (std::vector<uint32_t>{kThen + 15, kThen + 60}));
   EXPECT_EQ(upkeep_->eviction().evicted_bytes(), 200u);
+  EXPECT_EQ(evicted_, "another:100 a:100 ");
   pile.stuck_ = true;
   Put("d", 100, 70);
   Pass(1);

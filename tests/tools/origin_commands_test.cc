@@ -353,20 +353,22 @@ TEST_F(OriginCommandsTest, Origins) {
   StartWith({"--origins_file=" + folder_.Path("origins")},
             {"AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=geheim",
              "AWS_SESSION_TOKEN=verraten"});
-  EXPECT_TRUE(absl::StrContains(Words(Good("origins")), "unused 0 0 0 0 0 B /s3"));
+  EXPECT_TRUE(absl::StrContains(Words(Good("origins")), "unused 0 0 0 0 0 0 B /s3"));
   Good("warm far/a s3/b");
   EXPECT_EQ(Run("warm --jobs=1 --noretry far/nothing far/broken").exit_code, kExitServerSaidNo);
   const std::string text = Good("origins");
   const std::vector<std::string> lines = absl::StrSplit(text, '\n', absl::SkipEmpty());
-  ASSERT_EQ(lines.size(), 5u) << text;
-  EXPECT_TRUE(absl::StartsWith(Words(lines[1]), "trouble 3 1 1 1 1000 B /far http://")) << text;
+  ASSERT_EQ(lines.size(), 6u) << text;
+  EXPECT_TRUE(absl::StartsWith(Words(lines[1]), "trouble 0 3 1 1 1 1000 B /far http://")) << text;
   EXPECT_TRUE(absl::StartsWith(
-      lines[1], "trouble           3          1          1          1      1000 B  /far http://"))
+      lines[1],
+      "trouble           0          3          1          1          1      1000 B  /far http://"))
       << text;
-  EXPECT_TRUE(absl::StartsWith(lines[2], "  last trouble, 20")) << text;
-  EXPECT_TRUE(absl::StrContains(lines[2], "500")) << text;
-  EXPECT_TRUE(absl::StartsWith(Words(lines[3]), "ok 1 1 0 0 6 B /s3 s3://bucket ")) << text;
-  EXPECT_TRUE(absl::StartsWith(lines[4], "  keys: ")) << text;
+  EXPECT_EQ(lines[2], "  retries: server_error 2");
+  EXPECT_TRUE(absl::StartsWith(lines[3], "  last trouble, 20")) << text;
+  EXPECT_TRUE(absl::StrContains(lines[3], "500")) << text;
+  EXPECT_TRUE(absl::StartsWith(Words(lines[4]), "ok 0 1 1 0 0 6 B /s3 s3://bucket ")) << text;
+  EXPECT_TRUE(absl::StartsWith(lines[5], "  keys: ")) << text;
   const std::string json = Good("origins --json");
   EXPECT_TRUE(absl::StartsWith(json, "{\"prefix\":\"/far\",\"url\":\"")) << json;
   EXPECT_TRUE(absl::StrContains(json,
@@ -377,10 +379,10 @@ TEST_F(OriginCommandsTest, Origins) {
   for (const char* secret : {"geheim", "verraten"})
     EXPECT_FALSE(absl::StrContains(text + json + server_->log(), secret));
   Good("warm far/a");
-  EXPECT_TRUE(absl::StrContains(Good("origins"), "trouble "));
+  EXPECT_TRUE(absl::StrContains(Words(Good("origins")), "trouble 1 3 1 1 1 "));
   origin_.Put("base/new", "x");
   Good("warm far/new");
-  EXPECT_TRUE(absl::StrContains(Words(Good("origins")), "ok 4 2 1 1"));
+  EXPECT_TRUE(absl::StrContains(Words(Good("origins")), "ok 1 4 2 1 1"));
 }
 
 // A server without origins says so, as does whoever does not know where the operators' address is,

@@ -139,9 +139,14 @@ absl::StatusOr<Json> AskOrigins(const CacheDoor& door) {
 std::string TextOf(const Json& origin) {
   const auto count = [&](const char* name) { return origin.at(name).get<uint64_t>(); };
   const auto text = [&](const char* name) { return origin.at(name).get<std::string>(); };
-  std::string lines = absl::StrFormat("%-8s %10d %10d %10d %10d %11s  %s\n", text("state"),
-                                      count("requests"), count("fetched"), count("absent"),
-                                      count("failed"), FormatBytes(count("bytes")), text("line"));
+  std::string lines =
+      absl::StrFormat("%-8s %10d %10d %10d %10d %10d %11s  %s\n", text("state"), count("hits"),
+                      count("requests"), count("fetched"), count("absent"), count("failed"),
+                      FormatBytes(count("bytes")), text("line"));
+  std::string retries;
+  for (const auto& [cause, n] : origin.at("retries").items())
+    absl::StrAppend(&retries, retries.empty() ? "" : ", ", cause, " ", n.get<uint64_t>());
+  if (!retries.empty()) absl::StrAppend(&lines, "  retries: ", retries, "\n");
   if (!text("keys").empty()) absl::StrAppend(&lines, "  keys: ", text("keys"), "\n");
   if (origin.contains("trouble")) {
     absl::StrAppend(&lines, "  last trouble, ",
@@ -176,8 +181,8 @@ absl::StatusOr<std::vector<CachedObject>> AskCache(const CacheDoor& door, CacheA
 absl::StatusOr<std::string> OriginsText(const CacheDoor& door) {
   const absl::StatusOr<Json> origins = AskOrigins(door);
   if (!origins.ok()) return origins.status();
-  std::string text = absl::StrFormat("%-8s %10s %10s %10s %10s %11s  %s\n", "state", "requests",
-                                     "fetched", "absent", "failed", "bytes", "origin");
+  std::string text = absl::StrFormat("%-8s %10s %10s %10s %10s %10s %11s  %s\n", "state", "hits",
+                                     "waited", "fetched", "absent", "failed", "bytes", "origin");
   try {
     for (const Json& origin : *origins) text += TextOf(origin);
   } catch (const std::exception& error) {

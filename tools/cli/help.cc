@@ -264,9 +264,9 @@ that is pinned and one that is being fetched.
 
 constexpr absl::string_view kOrigins =
     R"(objmapper origins [flags] prints a line for each origin of the server: whether the last fetch
-went well, requests for objects that were not there, objects fetched, objects that the origin does
-not have, failed fetches, bytes; and the origin as --origins_file has it. Below it: which keys are
-used, and the last trouble.
+went well; requests that did not wait for it, and requests that did; objects fetched, objects that
+the origin does not have, failed fetches, bytes; and the origin as --origins_file has it. Below it:
+why requests to it were sent again, which keys are used, and the last trouble.
 
   --json       One JSON object per line for each origin.
   --admin=URL, --timeout=TIME: see objmapper help stats.

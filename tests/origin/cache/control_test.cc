@@ -247,7 +247,10 @@ TEST_F(ControlTest, Pins) {
   EXPECT_TRUE(IsPinnedAt(scratch_.PathOf("a")));
   EXPECT_TRUE(house.catalog().Find("a")->pinned);
   EXPECT_EQ(shelf_->OldestUse(), std::nullopt) << "nothing there may go";
-  EXPECT_EQ(shelf_->EvictOldest(), 0u);
+  std::string evicted;
+  EXPECT_EQ(shelf_->EvictOldest(&evicted), 0u);
+  EXPECT_GT(house.Read().pinned_bytes, shelf_->pinned_bytes());
+  EXPECT_GT(shelf_->pinned_bytes(), 0u);
   Shelf anew(&*tree_);
   ASSERT_TRUE(anew.Load().ok());
   EXPECT_EQ(anew.OldestUse(), std::nullopt) << "nor after a restart";

@@ -126,7 +126,10 @@ TEST_F(ShelfTest, EvictsInOrder) {
   ASSERT_TRUE(shelf_->OpenWhole("x//used").ok());
   std::vector<uint64_t> freed;
   // the pinned one and the one that was read have a second chance
-  for (int i = 0; i < 4; ++i) freed.push_back(shelf_->EvictOldest());
+  std::string evicted;
+  for (int i = 0; i < 4; ++i) freed.push_back(shelf_->EvictOldest(&evicted));
+  EXPECT_EQ(evicted, "x//new");
+  EXPECT_GT(shelf_->pinned_bytes(), 0u);
   EXPECT_EQ(freed[0], 0u);
   EXPECT_EQ(freed[1], 0u);
   EXPECT_GE(freed[2], kBlock);
@@ -134,7 +137,7 @@ TEST_F(ShelfTest, EvictsInOrder) {
   EXPECT_FALSE(Has(Kind::kPart, "old"));
   EXPECT_NE(access(PathOfPart("old").c_str(), F_OK), 0);
   EXPECT_FALSE(Has(Kind::kWhole, "x//new"));
-  for (int i = 0; i < 10; ++i) shelf_->EvictOldest();
+  for (int i = 0; i < 10; ++i) shelf_->EvictOldest(&evicted);
   EXPECT_EQ(shelf_->OldestUse(), std::nullopt);
   EXPECT_TRUE(Has(Kind::kWhole, "x//pinned"));
   EXPECT_TRUE(Has(Kind::kPart, "held"));

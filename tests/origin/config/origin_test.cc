@@ -142,6 +142,8 @@ TEST(OriginTest, WhatIsWrong) {
       {"s3://models stall=1K", "stall=\"1K\" is not bytes in a time"},
       {"s3://models stall=1K/0", "is not bytes in a time"},
       {"s3://models stall=0/10s", "is not bytes in a time"},
+      {"s3://models answer=0", "answer=\"0\" is not a time of at least 100ms"},
+      {"s3://models slow=often", "slow=\"often\" is not a time"},
       {"s3://models write=back", "write=\"back\" is not through"},
       {"s3://models write", "\"write\" needs a value"},
       {"s3://models ttl=5", "\"ttl\" is not one of the words endpoint=, region=,"},

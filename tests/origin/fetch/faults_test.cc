@@ -457,7 +457,10 @@ TEST_F(FaultsTest, Garbage) {
   }
   // A head without an end.
   origin_.Misbehave("a", 0, Fault::Raw("HTTP/1.1 200 OK\r\nX: " + std::string(200'000, 'x')));
-  EXPECT_EQ(fetcher_.Run(Get(origin_.url("a")))->outcome.verdict, Verdict::kTrouble);
+  const auto line = fetcher_.Run(Get(origin_.url("a")));
+  EXPECT_EQ(line->outcome.verdict, Verdict::kTrouble);
+  EXPECT_EQ(line->outcome.cause, Cause::kMalformed);
+  EXPECT_THAT(line->outcome.reason, HasSubstr("a line of more than 100 KiB"));
   std::string many = "HTTP/1.1 200 OK\r\n";
   for (int i = 0; i < 20'000; ++i) absl::StrAppend(&many, "X-", i, ": y\r\n");
   origin_.Misbehave("a", 0, Fault::Raw(many));
