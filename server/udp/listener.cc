@@ -11,6 +11,7 @@
 #include "net/clock.h"
 #include "net/errno_status.h"
 #include "net/peer_credentials.h"
+#include "storage/tree/remote.h"
 #include "text/printable.h"
 
 namespace objmapper::server::udp {
@@ -152,10 +153,35 @@ void UdpListener::TakeCold(int socket, const Incoming& incoming, const protocol:
                           .substr(static_cast<size_t>(request.uri.data() - incoming.bytes.data()),
                                   request.uri.size());
   cold->answer = {socket, incoming.sender, "", {}};
-  pool_.Run([this, cold] {
+  pool_.Run([this, cold] { FindCold(cold); });
+}
+
+// On a thread of the pool. An origin is asked whether what is here is still what it has, but
+// nothing is fetched that is not here: the sender may be anybody, and has sent a few bytes for it.
+void UdpListener::FindCold(const std::shared_ptr<Cold>& cold) {
+  const storage::Tree& tree = *objects_.tree;
+  const absl::string_view uri = cold->request.uri;
+  const bool elsewhere = tree.remote() != nullptr && cold->request.refusal == protocol::Status::kOk;
+  const bool must_check = elsewhere && tree.MustCheck(uri);
+  const absl::Status here =
+      elsewhere ? tree.OpenObject(uri, storage::Wait::kMayBlock).status() : absl::OkStatus();
+  if (elsewhere && storage::MayBeFetched(tree, uri, here)) {
+    cold->reply =
+        ErrorReply(cold->request, protocol::Status::kUnavailable,
+                   "the object is not here, and nothing is fetched for a datagram: ask by "
+                   "a connection");
+  } else if (must_check && here.ok()) {
+    return tree.remote()->Bring(uri, [this, cold](const absl::Status& brought) {
+      pool_.Run([this, cold, brought] {
+        cold->reply = brought.ok() ? *ReplyTo(cold->request, objects_, storage::Wait::kMayBlock)
+                                   : ErrorReply(cold->request, brought);
+        thread_.Put(cold);
+      });
+    });
+  } else {
     cold->reply = *ReplyTo(cold->request, objects_, storage::Wait::kMayBlock);
-    thread_.Put(cold);
-  });
+  }
+  thread_.Put(cold);
 }
 
 void UdpListener::ReadMail() {

@@ -96,6 +96,7 @@ class UdpListener {
   size_t ReadBatch(int socket);
   void Take(int socket, const Incoming& incoming);
   void TakeCold(int socket, const Incoming& incoming, const protocol::Request& request);
+  void FindCold(const std::shared_ptr<Cold>& cold);
   void ReadMail();
   // Queues the answer, and sends if the queue is full.
   void Answer(const protocol::Request& request, Reply reply, Outgoing out);

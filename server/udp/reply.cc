@@ -34,13 +34,6 @@ bool NotCached(const absl::Status& status, Wait wait) {
   return wait == Wait::kCachedOnly && absl::IsUnavailable(status);
 }
 
-Reply ErrorReply(const protocol::Request& request, const absl::Status& error) {
-  Reply reply;
-  reply.status = session::WireStatus(error);
-  session::AppendError(Dialect::kV2, request, error, &reply.bytes);
-  return reply;
-}
-
 std::optional<Reply> ReplyToStat(const protocol::Request& request, const Objects& objects,
                                  Wait wait) {
   const absl::StatusOr<storage::Description> found =
@@ -120,6 +113,13 @@ std::optional<Reply> ReplyToCopy(const protocol::Request& request, const Objects
 }
 
 }  // namespace
+
+Reply ErrorReply(const protocol::Request& request, const absl::Status& error) {
+  Reply reply;
+  reply.status = session::WireStatus(error);
+  session::AppendError(Dialect::kV2, request, error, &reply.bytes);
+  return reply;
+}
 
 const size_t kPayloadMaxLeast = protocol::kResponseBytesMax;
 

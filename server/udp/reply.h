@@ -46,6 +46,8 @@ struct Reply {
 
 Reply ErrorReply(const protocol::Request& request, protocol::Status status,
                  absl::string_view message);
+// The same of what storage says.
+Reply ErrorReply(const protocol::Request& request, const absl::Status& error);
 
 // COPY's answers carry the ETAG of what was read, so that a client sees that its ranges are of one
 // version: the file is looked at before and after reading, and read again if it has changed

@@ -14,6 +14,7 @@
 #include "tests/e2e/datagrams.h"
 #include "tests/e2e/matrix.h"
 #include "tests/e2e/metrics.h"
+#include "tests/origin/bad_origin.h"
 
 namespace objmapper::e2e {
 namespace {
@@ -279,6 +280,32 @@ TEST_F(UdpTest, ASuccessorTakesThePort) {
                        {.flags = {listen, door}, .socket_path = sockets_.path() + "/s"});
   EXPECT_EQ(first.WaitForExit(), 0);
   EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "small"}).body, Pattern(1, 1000));
+}
+
+// Of an origin's objects those are answered that are here, and compared with it when it is time;
+// but nothing is fetched for a datagram, and nothing that may be there is said not to be.
+TEST_F(UdpTest, Origins) {
+  origin::testing::BadOrigin origin;
+  origin.Put("base/a", "of the origin");
+  ServerProcess server(tree_.root(), With({"--durability=none",
+                                           "--origin=" + origin.url("base") + " revalidate=0"}));
+  Datagrams udp(UdpPort(server));
+  for (const char mode : {kCopy, kStat}) {
+    const DatagramAnswer absent = udp.Ask({.mode = mode, .uri = "a"});
+    EXPECT_EQ(absent.status, Status::kUnavailable);
+    EXPECT_TRUE(absl::StrContains(absent.metadata.at(kErrorEntry), "by a connection"));
+  }
+  EXPECT_EQ(origin.asked().size(), 0u);
+  EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "small"}).body, Pattern(1, 1000));
+  EXPECT_EQ(origin.asked().size(), 0u);
+  RawClient client = Open(server, Transport::kUnix, Dialect::kV2);
+  EXPECT_EQ(client.Get({.mode = kCopy, .uri = "a"}).body, "of the origin");
+  const size_t asked = origin.asked().size();
+  EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "a"}).body, "of the origin");
+  EXPECT_GT(origin.asked().size(), asked);
+  EXPECT_EQ(origin.asked().back().status, 304);
+  origin.Delete("base/a");
+  EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "a"}).status, Status::kNotFound);
 }
 
 }  // namespace
