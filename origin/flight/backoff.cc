@@ -19,7 +19,7 @@ absl::Status Backoff::Refusal(absl::string_view name, absl::Time now) const {
   return net::WithRetryAfter(
       absl::Status(
           why.code(),
-          absl::StrCat(why.message(), " (its origin is not asked again for ",
+          absl::StrCat(why.message(), " (", options_.what, " for ",
                        absl::FormatDuration(absl::Ceil(left, absl::Milliseconds(1))), ")")),
       left);
 }

@@ -27,6 +27,8 @@ class Backoff {
     absl::Duration most = absl::Seconds(30);
     // Names that are remembered; beyond, some are forgotten, which costs a request each.
     size_t names_max = 100'000;
+    // What does not happen until then, for people.
+    std::string what = "its origin is not asked again";
   };
   // random: uniform in [0, 1).
   Backoff(const Options& options, std::function<double()> random)

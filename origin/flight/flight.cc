@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "origin/cache/mark.h"
+#include "origin/flight/description_of.h"
 #include "origin/flight/trouble.h"
-#include "storage/tree/object_info.h"
 
 namespace objmapper::origin {
 namespace {
@@ -17,25 +17,6 @@ using fetch::Verdict;
 
 // How often an object is begun that changes while it is fetched.
 constexpr int kVersionsMax = 4;
-
-// What OP_STAT will tell of the object. Two versions whose origin does not tell them apart are not
-// called the same: such a one has its file's etag.
-storage::Description DescriptionOf(const PartialObject& partial, int64_t now_s) {
-  const Identity& identity = partial.identity();
-  storage::Description description;
-  description.size = identity.size;
-  description.mtime_s = std::min(identity.last_modified_s.value_or(now_s), now_s);
-  if (IsStrong(identity.etag)) {
-    description.etag = ClientEtag({.uri = identity.uri,
-                                   .source = identity.source,
-                                   .etag = identity.etag,
-                                   .last_modified_s = identity.last_modified_s,
-                                   .size = identity.size});
-  } else if (const auto info = storage::InfoOf(partial.view()->fd(), identity.uri); info.ok()) {
-    description.etag = storage::Etag(*info);
-  }
-  return description;
-}
 
 }  // namespace
 
@@ -89,9 +70,7 @@ void Flight::OnWanted(const storage::Wanted& wanted, bool asks_what_it_is) {
     });
   }
   if (asks_what_it_is && !end_.has_value() && !anew_.has_value()) {
-    const Origin& origin = source_->origin();
-    if (origin.immutable || !IsStrong(facts_->etag) ||
-        options_.now() - confirmed_ <= origin.revalidate) {
+    if (IsFresh()) {
       listener_.known(progress_);
     } else {
       Confirm();
@@ -100,13 +79,20 @@ void Flight::OnWanted(const storage::Wanted& wanted, bool asks_what_it_is) {
   GoOn();
 }
 
+// Whether its origin need not be asked whether it still has this version.
+bool Flight::IsFresh() const {
+  const Origin& origin = source_->origin();
+  return origin.immutable || !IsStrong(facts_->etag) ||
+         options_.now() - confirmed_ <= origin.revalidate;
+}
+
 // What is not here of [begin, end), in whole blocks.
 void Flight::Plan(uint64_t begin, uint64_t end) {
   if (begin >= std::min(end, facts_->size) || facts_->bytes >= facts_->size) return;
   if (!IsStrong(facts_->etag))
     return BeginAnew("parts of it could not be told from another's", /*whole=*/true);
   const absl::StatusOr<std::vector<PartialObject::Range>> missing = partial_->Missing(begin, end);
-  if (!missing.ok()) return End(DiskTrouble(missing.status()));
+  if (!missing.ok()) return EndWithoutRoom(missing.status());
   const uint64_t part_bytes = source_->origin().part_bytes;
   for (const auto& [from, to] : *missing) {
     for (const auto& [new_from, new_to] : planned_.Add(from, to)) {
@@ -143,7 +129,7 @@ void Flight::BeginVersion(bool whole) {
   to_ask_.clear();
   confirming_ = false;
   if (whole) return Ask({.first = true}, {.bytes_max = INT64_MAX});
-  if (begun_ > 1 || !Resume()) BeginWithPart();
+  if (begun_ > 1 || !options_.no_room.ok() || !Resume()) BeginWithPart();
 }
 
 // With what an earlier flight has left, if the origin confirms that this is still the version.
@@ -167,8 +153,9 @@ bool Flight::Resume() {
 // A byte tells what it is; else as much as is wanted first.
 void Flight::BeginWithPart() {
   const Origin& origin = source_->origin();
-  Part part{.bytes = all_wanted_ ? origin.part_bytes : 1, .first = true};
-  if (!all_wanted_ && !wanted_.empty() && !from_start_) {
+  const bool keeps = options_.no_room.ok();
+  Part part{.bytes = all_wanted_ && keeps ? origin.part_bytes : 1, .first = true};
+  if (keeps && !all_wanted_ && !wanted_.empty() && !from_start_) {
     const auto [begin, end] = wanted_.All().front();
     const uint64_t from = begin - begin % origin.block_bytes;
     if (from < INT64_MAX - origin.part_bytes) {
@@ -243,7 +230,7 @@ void Flight::SetPartial(std::unique_ptr<PartialObject> partial) {
   partial_ = std::move(partial);
   const auto self = shared_from_this();
   progress_ = std::make_shared<Progress>(
-      partial_->view(), DescriptionOf(*partial_, absl::ToUnixSeconds(options_.now())),
+      partial_->view(), DescriptionOf(partial_->identity(), partial_->view().get(), options_.now()),
       Progress::Flight{.want =
                            [self](uint64_t begin, uint64_t end) {
                              self->strand_->Post([self, begin, end] {
@@ -279,8 +266,13 @@ void Flight::OnFacts(const Part& part, const Facts& facts) {
   identity.size = facts.size;
   identity.block_bytes = static_cast<uint32_t>(source_->origin().block_bytes);
   absl::StatusOr<std::unique_ptr<PartialObject>> partial =
-      PartialObject::Open(options_.cache, std::move(identity));
-  if (!partial.ok()) return End(DiskTrouble(partial.status()));
+      options_.no_room.ok() ? PartialObject::Open(options_.cache, identity)
+                            : absl::StatusOr<std::unique_ptr<PartialObject>>(options_.no_room);
+  if (!partial.ok()) {
+    progress_ = std::make_shared<Progress>(
+        nullptr, DescriptionOf(identity, nullptr, options_.now()), Progress::Flight());
+    return EndWithoutRoom(partial.status());
+  }
   SetPartial(*std::move(partial));
   BeginMd5();
   // A byte that has only told what the object is comes once more, with its block.
@@ -297,7 +289,7 @@ void Flight::OnBytes(uint64_t offset, const std::string& bytes) {
   if (end_.has_value() || anew_.has_value() || partial_ == nullptr) return;
   absl::Status written = partial_->Reserve(bytes.size());
   if (written.ok()) written = partial_->Write(offset, bytes);
-  if (!written.ok()) return End(DiskTrouble(written));
+  if (!written.ok()) return EndWithoutRoom(written);
   progress_->Tell();
   if (md5_ != nullptr) md5_->Advance();
 }
@@ -349,7 +341,7 @@ void Flight::MarkValid(uint64_t begin, uint64_t bytes) {
     const absl::Status marked = partial_->MarkValid(block);
     // A neighbouring part has the rest of it.
     if (absl::IsFailedPrecondition(marked)) continue;
-    if (!marked.ok()) return End(DiskTrouble(marked));
+    if (!marked.ok()) return EndWithoutRoom(marked);
   }
   progress_->Tell();
 }
@@ -374,6 +366,20 @@ void Flight::End(absl::Status status) {
   EndMd5();
   CancelParts();
   GoOn();
+}
+
+// Who reads it goes on without it being kept, and so does who has asked what it is, where that is
+// certain; others ask again.
+void Flight::EndWithoutRoom(const absl::Status& why) {
+  if (end_.has_value() || progress_ == nullptr) return;
+  const absl::Status no_room = NoRoom(options_.no_room.ok() ? DiskTrouble(why) : options_.no_room);
+  const bool certain = partial_ == nullptr || IsFresh();
+  progress_->EndPassing(
+      no_room, [uncached = options_.uncached,
+                version = Uncached::Version{source_, options_.account, location_, url_, *facts_}](
+                   uint64_t begin, uint64_t end) { return uncached->Open(version, begin, end); });
+  if (certain) listener_.known(progress_);
+  End(no_room);
 }
 
 void Flight::CancelParts() {
@@ -415,7 +421,7 @@ void Flight::Complete() {
   // What an earlier process has left counts as here when it has been read.
   const absl::StatusOr<std::vector<PartialObject::Range>> missing =
       partial_->Missing(0, facts_->size);
-  if (!missing.ok()) return End(DiskTrouble(missing.status()));
+  if (!missing.ok()) return EndWithoutRoom(missing.status());
   if (!missing->empty()) return Publish();
   checking_ = true;
   md5_->Finish([self = shared_from_this()](absl::Status status) {
@@ -427,7 +433,7 @@ void Flight::OnMd5(const absl::Status& status) {
   checking_ = false;
   if (end_.has_value()) return GoOn();
   if (status.ok()) return Publish();
-  if (!absl::IsDataLoss(status)) return End(DiskTrouble(status));
+  if (!absl::IsDataLoss(status)) return EndWithoutRoom(status);
   partial_->Discard();
   if (begun_ >= kVersionsMax) return End(status);
   BeginAnew("it was not what its ETag says", whole_);
@@ -440,7 +446,9 @@ void Flight::Publish() {
       {.fetched_s = now_s, .checked_s = now_s, .expected_crc32c = facts_->crc32c});
   // An object of this disk's own has the name now: that is what is to be found.
   if (place.ok() || absl::IsAborted(place.status())) return End(absl::OkStatus());
-  if (!absl::IsFailedPrecondition(place.status())) return End(DiskTrouble(place.status()));
+  // It is not what its origin says that it is: nobody gets the rest.
+  if (absl::IsDataLoss(place.status())) return End(place.status());
+  if (!absl::IsFailedPrecondition(place.status())) return EndWithoutRoom(place.status());
   // Blocks that an earlier process left were damaged.
   if (++begun_ > kVersionsMax) return End(Trouble(place.status().message()));
   if (IsStrong(facts_->etag)) {

@@ -11,6 +11,9 @@
 // the whole, the flight stays for as long as it is followed; then it ends, and leaves its blocks to
 // a later one.
 //
+// Where there is no room for it, or what is on the disk cannot be written or read, those who follow
+// it get the rest of that version through uncached (uncached.h), and it ends.
+//
 // What it does is done on a strand, piece by piece: writing and publishing wait for the disk, and
 // the thread that speaks with origins must not.
 #pragma once
@@ -36,6 +39,7 @@
 #include "origin/flight/ranges.h"
 #include "origin/flight/source.h"
 #include "origin/flight/strand.h"
+#include "origin/flight/uncached.h"
 #include "storage/tree/remote.h"
 
 namespace objmapper::origin {
@@ -47,6 +51,10 @@ class Flight : public std::enable_shared_from_this<Flight> {
     fetch::Fetcher* fetcher = nullptr;  // these outlive it
     Budget* budget = nullptr;
     std::shared_ptr<Account> account;  // of the origin
+    std::shared_ptr<Uncached> uncached;
+    // Why there is no room for the object, as was found a moment ago: none of it is kept, and it is
+    // only found out which version there is. OK: there may be.
+    absl::Status no_room;
     RunFn run;
     std::function<absl::Time()> now = absl::Now;
   };
@@ -56,7 +64,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
     // As often as that is so.
     std::function<void(const std::shared_ptr<Progress>&)> known;
     // Once, and last: OK, the object is here; CANCELLED: what was wanted of it is, and nobody wants
-    // more; or as storage::Remote::Bring().
+    // more; IsNoRoom() (trouble.h): it cannot be kept here; or as storage::Remote::Bring().
     std::function<void(absl::Status)> ended;
   };
   Flight(Options options, std::shared_ptr<const Source> source, Location location, std::string uri,
@@ -96,9 +104,11 @@ class Flight : public std::enable_shared_from_this<Flight> {
   void MarkValid(uint64_t begin, uint64_t bytes);
   void BeginAnew(const char* why, bool whole);
   void End(absl::Status status);
+  void EndWithoutRoom(const absl::Status& why);
   void CancelParts();
   void BeginMd5();
   void EndMd5();
+  bool IsFresh() const;
   void GoOn();
   void Complete();
   void OnMd5(const absl::Status& status);

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "net/retry_after.h"
 #include "origin/cache/place.h"
-#include "origin/cache/shelf.h"
+#include "origin/flight/trouble.h"
 #include "storage/tree/disk_tier.h"
 #include "text/printable.h"
 
@@ -47,13 +47,24 @@ std::function<double()> OwnRandom() {
        uniform = std::uniform_real_distribution<double>()]() mutable { return uniform(generator); };
 }
 
+Backoff::Options OfRoom(Backoff::Options options) {
+  options.what = "it is not tried again";
+  return options;
+}
+
 }  // namespace
 
 Flights::Flights(Options options)
     : options_(std::move(options)),
       budget_(options_.under_way_max),
+      uncached_(std::make_shared<Uncached>(Uncached::Options{.fetcher = options_.fetcher,
+                                                             .run = options_.run,
+                                                             .now = options_.now,
+                                                             .bytes_max = options_.uncached_max})),
       freshness_({.names_max = options_.freshness_names_max, .now = options_.now}),
-      backoff_(options_.backoff, options_.random == nullptr ? OwnRandom() : options_.random) {}
+      backoff_(options_.backoff, options_.random == nullptr ? OwnRandom() : options_.random),
+      no_room_(OfRoom(options_.backoff),
+               options_.random == nullptr ? OwnRandom() : options_.random) {}
 
 Flights::~Flights() { Stop(); }
 
@@ -90,6 +101,7 @@ absl::Status Flights::SetOrigins(const Origins& origins) {
   map_ = std::move(map);
   absent_.clear();
   backoff_.ClearAll();
+  no_room_.ClearAll();
   return absl::OkStatus();
 }
 
@@ -152,7 +164,7 @@ absl::Status Flights::MayChange(absl::string_view uri) const {
       text::Quoted(uri), " comes from ", location->origin->Url(), ", and is only read there"));
 }
 
-absl::Status Flights::Join(const std::string& name, const storage::Wanted& wanted,
+absl::Status Flights::Join(const std::string& name, const storage::Wanted& wanted, bool here,
                            absl::FunctionRef<void(Entry*)> enter) {
   // Else the caller has found nothing here.
   const bool must_look = freshness_.MustCheck(name);
@@ -167,11 +179,14 @@ absl::Status Flights::Join(const std::string& name, const storage::Wanted& wante
       absl::StatusOr<Location> location = map_->origins.Find(name);
       if (!location.ok()) return location.status();
       if (!must_look) {
-        if (absl::Status refused = backoff_.Refusal(name, options_.now()); !refused.ok()) {
+        const absl::Time now = options_.now();
+        absl::Status refused = backoff_.Refusal(name, now);
+        if (!refused.ok()) {
           held_off_.Add();
           map_->asked.at(location->origin.get()).account->HeldOff();
-          return refused;
         }
+        if (refused.ok() && here) refused = NoRoomFor(name, now);
+        if (!refused.ok()) return refused;
       }
       const Asked& asked = map_->asked.at(location->origin.get());
       entry = &flights_[name];
@@ -192,15 +207,16 @@ absl::Status Flights::Join(const std::string& name, const storage::Wanted& wante
 }
 
 void Flights::Bring(absl::string_view uri, Brought done) {
-  const absl::Status joined =
-      Join(std::string(Canonical(uri)), {}, [&](Entry* entry) { entry->waiting.push_back(done); });
+  const absl::Status joined = Join(std::string(Canonical(uri)), {}, /*here=*/true,
+                                   [&](Entry* entry) { entry->waiting.push_back(done); });
   if (!joined.ok()) done(joined);
 }
 
 void Flights::Follow(absl::string_view uri, const storage::Wanted& wanted, Followed done) {
-  const absl::Status joined = Join(std::string(Canonical(uri)), wanted, [&](Entry* entry) {
-    entry->asking.push_back({wanted, done});
-  });
+  const absl::Status joined =
+      Join(std::string(Canonical(uri)), wanted, /*here=*/false, [&](Entry* entry) {
+        entry->asking.push_back({wanted, done});
+      });
   if (!joined.ok()) done(joined);
 }
 
@@ -228,7 +244,8 @@ std::shared_ptr<Check> Flights::NewCheck(const std::string& uri, const Entry& en
       [this, uri](const Check::Finding& finding) { Checked(uri, finding); });
 }
 
-std::shared_ptr<Flight> Flights::NewFlight(const std::string& uri, const Entry& entry) {
+std::shared_ptr<Flight> Flights::NewFlight(const std::string& uri, const Entry& entry,
+                                           const absl::Status& no_room) {
   Flight::Listener listener;
   listener.known = [this, uri](const std::shared_ptr<Progress>& progress) { Known(uri, progress); };
   listener.ended = [this, uri](const absl::Status& status) {
@@ -238,6 +255,8 @@ std::shared_ptr<Flight> Flights::NewFlight(const std::string& uri, const Entry& 
                                                          .fetcher = options_.fetcher,
                                                          .budget = &budget_,
                                                          .account = entry.account,
+                                                         .uncached = uncached_,
+                                                         .no_room = no_room,
                                                          .run = options_.run,
                                                          .now = options_.now},
                                          entry.source, entry.location, uri, std::move(listener));
@@ -282,7 +301,15 @@ void Flights::Checked(const std::string& uri, const Check::Finding& finding) {
         }
         if (stopping_) status = Stopped();
         if (!status.ok()) break;
-        entry.flight = flight = NewFlight(uri, entry);
+        if (const absl::Status no_room = NoRoomFor(uri, options_.now()); !no_room.ok()) {
+          entry.keeps = false;
+          // Who can read what passes has it asked for.
+          if (entry.asking.empty()) status = no_room;
+          if (!status.ok()) break;
+          entry.flight = flight = NewFlight(uri, entry, no_room);
+        } else {
+          entry.flight = flight = NewFlight(uri, entry, absl::OkStatus());
+        }
         entry.account->Begun();
         begun_.Add();
         break;
@@ -295,7 +322,7 @@ void Flights::Checked(const std::string& uri, const Check::Finding& finding) {
 void Flights::Ended(const std::string& uri, absl::Status status,
                     std::optional<absl::Time> fresh_since, bool asked) {
   Entry entry;
-  bool again = false;
+  bool again = false, passes = false;
   {
     const net::MutexLock lock(&mutex_);
     const auto found = flights_.find(uri);
@@ -303,6 +330,7 @@ void Flights::Ended(const std::string& uri, absl::Status status,
     flights_.erase(found);
     ++telling_;
     again = absl::IsCancelled(status);
+    passes = IsNoRoom(status);
     if (again) {
       left_.Add();
       backoff_.Clear(uri);
@@ -311,15 +339,19 @@ void Flights::Ended(const std::string& uri, absl::Status status,
       const Origin* const origin = map_->origins.LineOf(uri);
       if (fresh_since.has_value() && origin != nullptr)
         freshness_.Good(uri, *fresh_since, *fresh_since + origin->revalidate);
-      if (asked) entry.account->Ended(status, /*fetched=*/entry.flight != nullptr, options_.now());
-      if (status.ok() && asked) backoff_.Clear(uri);
+      if (asked && !passes)
+        entry.account->Ended(status, /*fetched=*/entry.flight != nullptr, options_.now());
+      if ((status.ok() || passes) && asked) backoff_.Clear(uri);
+      if (status.ok()) no_room_.Clear(uri);
       if (!status.ok()) status = Settle(uri, entry, std::move(status), asked);
+      passes = IsNoRoom(status);
     }
   }
   // Who has come when it was about to end, with some of it here, has another.
   for (Brought& done : entry.waiting) again ? Bring(uri, std::move(done)) : done(status);
+  // So has who can read what is not kept, and does not know yet which version there is.
   for (Asking& one : entry.asking) {
-    if (again) {
+    if (again || passes) {
       Follow(uri, one.wanted, std::move(one.done));
     } else if (status.ok()) {
       one.done(nullptr);
@@ -351,7 +383,14 @@ absl::Status Flights::Settle(const std::string& uri, const Entry& entry, absl::S
   }
   if (stopping_) return status;
   absl::Time until = now + absl::Milliseconds(net::RetryAfterMs(status));
-  if (asked) {
+  if (IsNoRoom(status)) {
+    // Else it was not tried.
+    if (entry.flight != nullptr && entry.keeps) {
+      without_room_.Add();
+      until = no_room_.Failed(uri, status, now);
+      status = net::WithRetryAfter(std::move(status), until - now);
+    }
+  } else if (asked) {
     failed_.Add();
     until = backoff_.Failed(uri, status, now);
     status = net::WithRetryAfter(std::move(status), until - now);
@@ -372,36 +411,18 @@ void Flights::Stored(absl::string_view uri) {
   const net::MutexLock lock(&mutex_);
   absent_.erase(name);
   backoff_.Clear(name);
-}
-
-std::shared_ptr<Account> Flights::AccountOf(absl::string_view uri) const {
-  const auto found = map_->asked.find(map_->origins.LineOf(uri));
-  return found == map_->asked.end() ? nullptr : found->second.account;
-}
-
-void Flights::NoteFound(const std::string& uri, const Check::Finding& finding, Entry* entry) {
-  using Kind = Check::Finding::Kind;
-  const Shelf* const shelf = options_.cache.shelf;
-  entry->found = entry->here ? Account::Here::kWhole
-                 : shelf != nullptr && shelf->Find(Shelf::Kind::kPart, uri).has_value()
-                     ? Account::Here::kPart
-                     : Account::Here::kNothing;
-  // To who asks for this disk's own, the origin is nothing.
-  if (finding.kind == Kind::kOwn) entry->found.reset();
-  if (entry->found.has_value())
-    entry->account->Found(*entry->found, entry->waiting.size() + entry->asking.size());
-}
-
-void Flights::Evicted(absl::string_view uri, uint64_t bytes) {
-  const net::MutexLock lock(&mutex_);
-  if (const std::shared_ptr<Account> account = AccountOf(uri); account != nullptr)
-    account->Evicted(bytes);
+  no_room_.Clear(name);
 }
 
 absl::Status Flights::Absence(absl::string_view uri) const {
   const auto found = absent_.find(uri);
   if (found == absent_.end() || options_.now() >= found->second) return absl::OkStatus();
   return absl::NotFoundError(absl::StrCat(text::Quoted(uri), ": its origin had none a moment ago"));
+}
+
+absl::Status Flights::NoRoomFor(absl::string_view uri, absl::Time now) const {
+  absl::Status refusal = no_room_.Refusal(uri, now);
+  return refusal.ok() ? refusal : NoRoom(std::move(refusal));
 }
 
 void Flights::NoteAbsent(const std::string& uri, absl::Duration how_long) {
@@ -415,6 +436,7 @@ void Flights::NoteAbsent(const std::string& uri, absl::Duration how_long) {
 }
 
 void Flights::Stop() {
+  uncached_->Stop();
   std::vector<std::shared_ptr<Flight>> flights;
   std::vector<std::shared_ptr<Check>> checks;
   {
@@ -432,46 +454,6 @@ void Flights::Stop() {
   for (const std::shared_ptr<Flight>& flight : flights) flight->Cancel(Stopped());
   const net::MutexLock lock(&mutex_);
   while (!flights_.empty() || telling_ > 0) none_.wait(mutex_);
-}
-
-std::vector<Flights::Report> Flights::ReadOrigins() const {
-  std::shared_ptr<const Map> map;
-  absl::flat_hash_map<const Account*, std::pair<uint64_t, uint64_t>> now;
-  {
-    const net::MutexLock lock(&mutex_);
-    map = map_;
-    for (const auto& [uri, entry] : flights_) {
-      auto& [under_way, waiting] = now[entry.account.get()];
-      ++under_way;
-      waiting += entry.waiting.size() + entry.asking.size();
-    }
-  }
-  std::vector<Report> reports;
-  for (const std::shared_ptr<const Origin>& origin : map->origins.all()) {
-    const Asked& asked = map->asked.at(origin.get());
-    const auto [under_way, waiting] = now[asked.account.get()];
-    reports.push_back(
-        {origin, asked.source->DescribeKeys(), asked.account->Read(), under_way, waiting});
-  }
-  return reports;
-}
-
-Flights::Counts Flights::Read() const {
-  const net::MutexLock lock(&mutex_);
-  Counts counts{.begun = begun_,
-                .brought = brought_,
-                .absent = not_there_,
-                .left = left_,
-                .failed = failed_,
-                .checked = checked_,
-                .unchanged = unchanged_,
-                .removed = removed_,
-                .stale = stale_,
-                .held_off = held_off_,
-                .under_way = flights_.size()};
-  for (const auto& [uri, entry] : flights_)
-    counts.waiting += entry.waiting.size() + entry.asking.size();
-  return counts;
 }
 
 }  // namespace objmapper::origin

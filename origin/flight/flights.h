@@ -17,6 +17,10 @@
 //
 // Of a large object some blocks may be all that is wanted (Follow()); who wants more joins the
 // flight.
+//
+// What finds no room here goes through uncached to those who can read it so (Follow(); uncached.h),
+// and is not tried to be kept again for a moment. That is no trouble of its origin's, which is
+// asked as ever.
 #pragma once
 
 #include <condition_variable>
@@ -44,6 +48,7 @@
 #include "origin/flight/lookups.h"
 #include "origin/flight/progress.h"
 #include "origin/flight/source.h"
+#include "origin/flight/uncached.h"
 #include "storage/tree/remote.h"
 
 namespace objmapper::origin {
@@ -59,6 +64,7 @@ class Flights : public storage::Remote {
     // Of what has been asked for and is not on the disk, in all flights together; but each flight's
     // first part.
     uint64_t under_way_max = 128 << 20;
+    uint64_t uncached_max = 128 << 20;  // Uncached::Options::bytes_max
     // How an S3 origin is reached; none: where its words say, and without keys. Errors: it cannot
     // be.
     std::function<absl::StatusOr<S3Access>(const Origin&)> s3;
@@ -108,10 +114,12 @@ class Flights : public storage::Remote {
     uint64_t removed = 0;    // the origin has it no more
     uint64_t stale = 0;      // it could not be asked, and what is here was good enough
     uint64_t held_off = 0;   // was not asked again so soon after trouble
+    uint64_t no_room = 0;    // flights of objects that could not be kept
     uint64_t under_way = 0;  // flights and checks, now
     uint64_t waiting = 0;    // those who wait for them, now
   };
   Counts Read() const;
+  Uncached::Counts ReadUncached() const { return uncached_->Read(); }
 
   struct Report {
     std::shared_ptr<const Origin> origin;
@@ -151,6 +159,7 @@ class Flights : public storage::Remote {
     Location location;
     bool here = false;                              // something is, of the origin's
     std::optional<Account::Here> found;             // how much, once that is known
+    bool keeps = true;                              // its flight tries to keep it
     absl::Time stale_until = absl::InfinitePast();  // as Check::Finding
   };
 
@@ -158,16 +167,21 @@ class Flights : public storage::Remote {
       const std::shared_ptr<const Origin>& origin) const;
   std::shared_ptr<const Map> map() const;
   // Joins what is under way for `name`, for so much of it, or begins it. Then `enter` puts who is
-  // to be told of it into its entry. Not OK: there is nothing, since that is so.
-  absl::Status Join(const std::string& name, const storage::Wanted& wanted,
+  // to be told of it into its entry. here: it is of no use if it cannot be kept. Not OK: there is
+  // nothing, since that is so.
+  absl::Status Join(const std::string& name, const storage::Wanted& wanted, bool here,
                     absl::FunctionRef<void(Entry*)> enter);
   std::shared_ptr<Check> NewCheck(const std::string& uri, const Entry& entry)
       EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::shared_ptr<Flight> NewFlight(const std::string& uri, const Entry& entry);
+  std::shared_ptr<Flight> NewFlight(const std::string& uri, const Entry& entry,
+                                    const absl::Status& no_room);
   absl::Status Absence(absl::string_view uri) const EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::shared_ptr<Account> AccountOf(absl::string_view uri) const EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // How much was here for those who have come so far.
   void NoteFound(const std::string& uri, const Check::Finding& finding, Entry* entry)
+      EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Not OK: a moment ago there was none for it.
+  absl::Status NoRoomFor(absl::string_view uri, absl::Time now) const
       EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteAbsent(const std::string& uri, absl::Duration how_long) EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Checked(const std::string& uri, const Check::Finding& finding);
@@ -182,6 +196,7 @@ class Flights : public storage::Remote {
 
   const Options options_;
   Budget budget_;
+  const std::shared_ptr<Uncached> uncached_;
   Freshness freshness_;
   Lookups lookups_;
   mutable net::Mutex mutex_;
@@ -189,12 +204,13 @@ class Flights : public storage::Remote {
   std::shared_ptr<const Map> map_ GUARDED_BY(mutex_) = std::make_shared<Map>();
   absl::flat_hash_map<std::string, Entry> flights_ GUARDED_BY(mutex_);
   Backoff backoff_ GUARDED_BY(mutex_);
+  Backoff no_room_ GUARDED_BY(mutex_);  // for names for which there was none
   absl::flat_hash_map<std::string, absl::Time> absent_ GUARDED_BY(mutex_);  // until when
   int telling_ GUARDED_BY(mutex_) = 0;  // of them, some have ended, while who waits is told
   bool stopping_ GUARDED_BY(mutex_) = false;
   // Written under mutex_.
   net::Counter begun_, brought_, not_there_, left_, failed_;
-  net::Counter checked_, unchanged_, removed_, stale_, held_off_;
+  net::Counter checked_, unchanged_, removed_, stale_, held_off_, without_room_;
 };
 
 }  // namespace objmapper::origin

@@ -10,13 +10,13 @@ Progress::Progress(std::shared_ptr<const PartialView> view, storage::Description
                    Flight flight)
     : view_(std::move(view)),
       description_(std::move(description)),
-      last_block_begin_(view_->size() == 0
+      last_block_begin_(view_ == nullptr || view_->size() == 0
                             ? 0
                             : (view_->size() - 1) / view_->block_bytes() * view_->block_bytes()),
       flight_(std::move(flight)) {}
 
 uint64_t Progress::ReadableFrom(uint64_t offset) const {
-  if (offset >= view_->size()) return 0;
+  if (view_ == nullptr || offset >= view_->size()) return 0;
   if (is_whole_.load(std::memory_order_acquire)) return view_->size() - offset;
   const uint64_t here = view_->ReadableFrom(offset);
   const bool shows_last = !whole_comes_.load(std::memory_order_relaxed) &&
@@ -59,12 +59,13 @@ void Progress::Tell() {
   for (const Waiting& one : told) one.again();
 }
 
-void Progress::End(const absl::Status& status) {
+void Progress::EndPassing(const absl::Status& status, PassFn pass) {
   Flight flight;
   {
     const net::MutexLock lock(&mutex_);
     if (ended_.has_value()) return;
     ended_ = status;
+    pass_ = std::move(pass);
     if (status.ok()) is_whole_.store(true, std::memory_order_release);
     std::swap(flight, flight_);
   }
@@ -74,6 +75,22 @@ void Progress::End(const absl::Status& status) {
 std::optional<absl::Status> Progress::ended() const {
   const net::MutexLock lock(&mutex_);
   return ended_;
+}
+
+bool Progress::passes() const {
+  const net::MutexLock lock(&mutex_);
+  return pass_ != nullptr;
+}
+
+absl::StatusOr<std::unique_ptr<storage::PassThrough>> Progress::PassBy(uint64_t begin,
+                                                                       uint64_t end) const {
+  PassFn pass;
+  {
+    const net::MutexLock lock(&mutex_);
+    pass = pass_;
+  }
+  if (pass == nullptr) return absl::ResourceExhaustedError("it is kept here, or not at all");
+  return pass(begin, end);
 }
 
 void Progress::Leave() {

@@ -4,6 +4,9 @@
 // The last block is withheld as long as the whole is on its way and has not passed its check. Of an
 // object of which only some blocks are fetched it is shown when it is complete, since nobody will
 // know more of it.
+//
+// One that ends since there is no room for the object here (EndPassing()) lets its readers have the
+// rest through uncached, each by itself.
 #pragma once
 
 #include <atomic>
@@ -15,6 +18,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "net/mutex.h"
 #include "origin/cache/partial_view.h"
 #include "origin/flight/ranges.h"
@@ -31,6 +35,7 @@ class Progress {
     std::function<void(uint64_t begin, uint64_t end)> want;
     std::function<void()> left;
   };
+  // view: null, if nothing of it is kept here.
   Progress(std::shared_ptr<const PartialView> view, storage::Description description,
            Flight flight);
 
@@ -41,18 +46,24 @@ class Progress {
   // Something has been written: tells those who await it.
   void Tell();
   // As Filling::ended(). Only the first counts.
-  void End(const absl::Status& status);
+  void End(const absl::Status& status) { EndPassing(status, nullptr); }
+  // The same, since there is no room here. pass: Filling::PassBy(), any thread.
+  using PassFn = std::function<absl::StatusOr<std::unique_ptr<storage::PassThrough>>(uint64_t begin,
+                                                                                     uint64_t end)>;
+  void EndPassing(const absl::Status& status, PassFn pass);
   // Whether somebody reads behind it, or may.
   bool followed() const { return followers_.load(std::memory_order_relaxed) > 0; }
 
   // ---- Followers, any thread ----
 
   const storage::Description& description() const { return description_; }
-  int fd() const { return view_->fd(); }
+  int fd() const { return view_ == nullptr ? -1 : view_->fd(); }
   uint64_t ReadableFrom(uint64_t offset) const;
   void Want(uint64_t begin, uint64_t end);
   void Await(uint64_t offset, std::function<void()> again);
   std::optional<absl::Status> ended() const;
+  bool passes() const;
+  absl::StatusOr<std::unique_ptr<storage::PassThrough>> PassBy(uint64_t begin, uint64_t end) const;
   void Enter() { followers_.fetch_add(1, std::memory_order_relaxed); }
   void Leave();
 
@@ -71,6 +82,7 @@ class Progress {
   mutable net::Mutex mutex_;
   Flight flight_ GUARDED_BY(mutex_);  // empty once it has ended
   std::optional<absl::Status> ended_ GUARDED_BY(mutex_);
+  PassFn pass_ GUARDED_BY(mutex_);  // null: it does not pass
   std::vector<Waiting> waiting_ GUARDED_BY(mutex_);
 };
 
@@ -92,6 +104,11 @@ class Follower : public storage::Filling {
     progress_->Await(offset, std::move(again));
   }
   std::optional<absl::Status> ended() const override { return progress_->ended(); }
+  bool passes() const override { return progress_->passes(); }
+  absl::StatusOr<std::unique_ptr<storage::PassThrough>> PassBy(uint64_t begin,
+                                                               uint64_t end) override {
+    return progress_->PassBy(begin, end);
+  }
 
  private:
   const std::shared_ptr<Progress> progress_;

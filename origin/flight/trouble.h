@@ -2,6 +2,7 @@
 #pragma once
 
 #include "absl/status/status.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/string_view.h"
 #include "net/retry_after.h"
 #include "origin/fetch/request.h"
@@ -19,6 +20,14 @@ inline absl::Status TroubleOf(const fetch::Outcome& outcome) {
   if (!outcome.retry_after.has_value()) return trouble;
   return net::WithRetryAfter(std::move(trouble), *outcome.retry_after);
 }
+
+// That an object cannot be kept here: it may still go through uncached.
+inline constexpr char kNoRoom[] = "objmapper/no_room";
+inline absl::Status NoRoom(absl::Status why) {
+  why.SetPayload(kNoRoom, absl::Cord());
+  return why;
+}
+inline bool IsNoRoom(const absl::Status& status) { return status.GetPayload(kNoRoom).has_value(); }
 
 // What of the disk's errors.
 inline absl::Status DiskTrouble(const absl::Status& status) {

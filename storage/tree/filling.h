@@ -4,6 +4,7 @@
 //   filling->Want(begin, end);                              // once for each body
 //   while (begin < end) {
 //     if (const uint64_t bytes = filling->ReadableFrom(begin)) ...  pread(filling->fd(), ...)
+//     else if (filling->passes()) ...                       // the rest: PassBy(begin, end)
 //     else if (filling->ended().has_value()) ...            // it failed: the body ends here,
 //     broken else filling->Await(begin, [] { ... });               // and ask again
 //   }
@@ -19,10 +20,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "storage/tree/description.h"
+#include "storage/tree/pass_through.h"
 
 namespace objmapper::storage {
 
@@ -53,6 +57,21 @@ class Filling {
   // this version was replaced at the origin before it was here; there may be another. Else as
   // Remote::Bring().
   virtual std::optional<absl::Status> ended() const = 0;
+
+  // Whether it has ended since there is no room for it here: what is not readable by now never will
+  // be, but can be had by PassBy().
+  virtual bool passes() const { return false; }
+
+  // What is in [begin, end) of this version, for one reader, while passes(); end: cut at the
+  // object's.
+  //
+  //   RESOURCE_EXHAUSTED   too many read so at once (net/retry_after.h says when to come again), or
+  //                        it cannot be had in parts, and is too large to be in memory
+  virtual absl::StatusOr<std::unique_ptr<PassThrough>> PassBy(uint64_t begin, uint64_t end);
 };
+
+inline absl::StatusOr<std::unique_ptr<PassThrough>> Filling::PassBy(uint64_t, uint64_t) {
+  return absl::ResourceExhaustedError("it is kept here, or not at all");
+}
 
 }  // namespace objmapper::storage

@@ -47,6 +47,17 @@ absl::Status BringNow(Remote* remote, absl::string_view uri) {
   return brought.get_future().get();
 }
 
+std::shared_ptr<Filling> PassingNow(Remote* remote, absl::string_view uri) {
+  if (remote == nullptr || !remote->MayHave(uri)) return nullptr;
+  std::promise<std::shared_ptr<Filling>> known;
+  remote->Follow(uri, Wanted::Nothing(),
+                 [&known](absl::StatusOr<std::shared_ptr<Filling>> filling) {
+                   known.set_value(std::move(filling).value_or(nullptr));
+                 });
+  std::shared_ptr<Filling> filling = known.get_future().get();
+  return filling != nullptr && filling->passes() ? filling : nullptr;
+}
+
 absl::Status GoneAgain(absl::string_view uri) {
   return absl::ResourceExhaustedError(
       absl::StrCat("open ", QuotedUri(uri), ": it was fetched, and is gone again; try again"));

@@ -105,6 +105,9 @@ class Tree;
 bool MayBeFetched(const Tree& tree, absl::string_view uri, const absl::Status& result);
 // Bring(), and the thread waits for it.
 absl::Status BringNow(Remote* remote, absl::string_view uri);
+// For a thread that waits, and can read what passes: what there is of `uri`, which could not be
+// brought, where that is since there is no room for it (Filling::passes()). Null: it is not.
+std::shared_ptr<Filling> PassingNow(Remote* remote, absl::string_view uri);
 // What an object that has been brought is when it is gone again: evicted at once, or deleted.
 absl::Status GoneAgain(absl::string_view uri);
 

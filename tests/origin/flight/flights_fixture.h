@@ -53,6 +53,7 @@ class FlightsTest : public PartialTest {
     options.fetcher = &*fetcher_.operator->();
     options.run = [this](std::function<void()> work) { pool_.Run(std::move(work)); };
     options.now = [this] { return absl::UnixEpoch() + absl::Seconds(now_s_.load()); };
+    options.uncached_max = uncached_max_;
     flights_ = std::make_unique<Flights>(std::move(options));
     tree_->SetRemote(flights_.get());
   }
@@ -88,6 +89,7 @@ class FlightsTest : public PartialTest {
 
   BadOrigin origin_;
   std::atomic<int64_t> now_s_{1'700'000'000};
+  uint64_t uncached_max_ = Flights::Options().uncached_max;  // of those that begin from now on
   fetch::RunningFetcher fetcher_;
   copypath::BlockingPool pool_{2};
   std::unique_ptr<Flights> flights_;
