@@ -132,22 +132,25 @@ void Life::OpenApart(Peer* peer) {
     const bool wants =
         stored.request.mode == Mode::kFdPass || (stored.request.mode == Mode::kStat && ahead == 1);
     if (stored.opening.ticket != 0 || !wants || stored.request.refusal != Status::kOk) continue;
-    stored.opening.ticket = opener_->OpenApart(stored.uri);
+    stored.opening.ticket =
+        opener_->OpenApart(stored.uri, /*only_asks=*/stored.request.mode == Mode::kStat);
     opening_.emplace(stored.opening.ticket, peer);
   }
 }
 
 void Life::TakeOpened() {
-  for (auto& [ticket, object] : opener_->TakeOpened()) {
-    const auto waits = opening_.find(ticket);
+  for (Opener::Opened& one : opener_->TakeOpened()) {
+    const auto waits = opening_.find(one.ticket);
     if (waits == opening_.end()) {
-      opener_->DropApart(std::move(object));
+      opener_->DropApart(std::move(one.object));
       continue;
     }
     Peer* const peer = waits->second;
     opening_.erase(waits);
     for (StoredRequest& stored : peer->stored) {
-      if (stored.opening.ticket == ticket) stored.opening.apart = std::move(object);
+      if (stored.opening.ticket != one.ticket) continue;
+      stored.opening.apart = std::move(one.object);
+      stored.opening.described = std::move(one.described);
     }
     Again(peer);
   }

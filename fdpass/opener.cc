@@ -120,31 +120,37 @@ void Opener::PutOff(Opening* opening) {
 
 void Opener::Drop(Opening* opening) {
   PutOff(opening);
+  opening->described.reset();
   if (opening->apart.has_value()) DropApart(*std::exchange(opening->apart, std::nullopt));
 }
 
-uint64_t Opener::OpenApart(absl::string_view uri) {
+uint64_t Opener::OpenApart(absl::string_view uri, bool only_asks) {
   const uint64_t ticket = ++last_ticket_;
   options_.run_slowly([apart = apart_, tree = options_.tree, run = options_.run_slowly, ticket,
-                       uri = std::string(uri)] {
-    storage::LookEverywhere<storage::OpenedObject>(
-        tree, uri,
-        [tree, uri] {
-          const storage::SlowOpens::Elsewhere elsewhere(&tree->slow_opens());
-          return tree->OpenObject(uri, storage::Wait::kMayBlock);
-        },
-        run,
-        [apart, ticket](absl::StatusOr<storage::OpenedObject> object) {
-          apart->Tell(ticket, std::move(object));
+                       only_asks, uri = std::string(uri)] {
+    const auto look = [tree, uri] {
+      const storage::SlowOpens::Elsewhere elsewhere(&tree->slow_opens());
+      return tree->OpenObject(uri, storage::Wait::kMayBlock);
+    };
+    const auto done = [apart, ticket](absl::StatusOr<storage::OpenedObject> object) {
+      apart->Tell({ticket, std::move(object), std::nullopt});
+    };
+    if (!only_asks)
+      return storage::LookEverywhere<storage::OpenedObject>(tree, uri, look, run, done);
+    storage::FollowEverywhere<storage::OpenedObject>(
+        tree, uri, storage::Wanted::Nothing(), look, run, done,
+        [apart, ticket](const std::shared_ptr<storage::Filling>& filling) {
+          apart->Tell(
+              {ticket, absl::ResourceExhaustedError("it is not here"), filling->description()});
         });
   });
   return ticket;
 }
 
-void Opener::Apart::Tell(uint64_t ticket, absl::StatusOr<storage::OpenedObject> object) {
+void Opener::Apart::Tell(Opened one) {
   const net::MutexLock lock(&mutex);
   if (wake == nullptr) return;
-  opened.emplace_back(ticket, std::move(object));
+  opened.push_back(std::move(one));
   wake();
 }
 

@@ -28,6 +28,7 @@
 #include "fdpass/kernel.h"
 #include "fdpass/shared_fds.h"
 #include "net/mutex.h"
+#include "storage/tree/description.h"
 #include "storage/tree/directory_cache.h"
 #include "storage/tree/tree.h"
 
@@ -40,6 +41,8 @@ struct Opening {
   // What was opened apart, or is being. 0: neither.
   uint64_t ticket = 0;
   std::optional<absl::StatusOr<storage::OpenedObject>> apart;
+  // Instead of `apart`, which is an error then: what it is, of which no descriptor can be had yet.
+  std::optional<storage::Description> described;
 };
 
 class Opener {
@@ -71,9 +74,14 @@ class Opener {
   void Drop(Opening* opening);
 
   // Has the object opened by a thread that may wait, or brought from elsewhere first
-  // (storage/tree/remote.h). A ticket: not 0.
-  uint64_t OpenApart(absl::string_view uri);
-  using Opened = std::pair<uint64_t, absl::StatusOr<storage::OpenedObject>>;
+  // (storage/tree/remote.h). only_asks: what it is; then no more of it is brought than tells that.
+  // A ticket: not 0.
+  uint64_t OpenApart(absl::string_view uri, bool only_asks = false);
+  struct Opened {
+    uint64_t ticket = 0;
+    absl::StatusOr<storage::OpenedObject> object;
+    std::optional<storage::Description> described;  // as Opening::described
+  };
   std::vector<Opened> TakeOpened();
   // The same for one that nobody waits for any more: closing it may take as long.
   void DropApart(absl::StatusOr<storage::OpenedObject> object);
@@ -91,7 +99,7 @@ class Opener {
   int64_t took_ns_ = 0;  // the opens of this round, if that is to be noted
   // What has been opened apart; whoever opens may outlive the worker.
   struct Apart {
-    void Tell(uint64_t ticket, absl::StatusOr<storage::OpenedObject> object);
+    void Tell(Opened one);
 
     net::Mutex mutex;
     std::function<void()> wake GUARDED_BY(mutex);  // null: the worker has gone

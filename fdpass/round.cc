@@ -376,7 +376,11 @@ void Round::AnswerWithBytes(const Session& session, const Request& request,
 bool Round::AnswerStat(const Session& session, const Request& request, Opening* opening,
                        session::Message* message) {
   absl::StatusOr<storage::Description> found = absl::UnavailableError("being opened");
-  if (opening->apart.has_value() || opening->ticket != 0) {
+  if (opening->described.has_value()) {
+    found = *std::exchange(opening->described, std::nullopt);
+    opening->apart.reset();
+    opening->ticket = 0;
+  } else if (opening->apart.has_value() || opening->ticket != 0) {
     absl::StatusOr<Passable> opened = opener_.Take(opening, request.uri, now_.now_ns);
     if (opened.ok()) {
       found = storage::Describe(opened->shared->get(), opened->info, opened->tier);
