@@ -8,12 +8,14 @@
 // sent from a copy; parts of larger ones are read and checked; the rest is sent from a mapping but
 // for the last piece, which is read and checked after the rest has left (checked_read.h), or is
 // moved inside the kernel, checked before each turn. What is on its way here is read as it comes
-// (storage/tree/filling.h). Sending a part of a body and then closing is how the client learns that
-// there is no more.
+// (storage/tree/filling.h), or where there is no room for it goes through
+// (storage/tree/pass_through.h). Sending a part of a body and then closing is how the client learns
+// that there is no more.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -122,6 +124,13 @@ class BodySender {
   Composed ComposeBehind(protocol::Dialect dialect, const protocol::Request& request,
                          const ObjectRef& object, Gather* out);
   Step ContinueBehind(Gather* out, int64_t now_ns);
+  // The same of what is not kept here, and is not readable at the extent's beginning.
+  bool IsReadyThrough(CachedObject* object, const session::Extent& extent);
+  // kGathered: it goes through, and the answer is to be begun, unless it is an error that has been
+  // added to `out`, and through_ is empty.
+  Composed ComposeThrough(protocol::Dialect dialect, const protocol::Request& request,
+                          const ObjectRef& object, const session::Extent& extent, Gather* out);
+  Step ContinueThrough(Gather* out);
   Composed ComposePart(protocol::Dialect dialect, const protocol::Request& request,
                        const ObjectRef& object, const session::Extent& extent, Gather* out,
                        int64_t now_ns);
@@ -134,6 +143,16 @@ class BodySender {
   Mover mover_;
   const int socket_;
   const bool unix_socket_;
+
+  // What passes of an object, for the body that is being sent or the one that is sent next.
+  struct Through {
+    ObjectRef object;
+    uint64_t begin = 0, end = 0;
+    absl::StatusOr<std::unique_ptr<storage::PassThrough>> bytes;
+    bool sent = false;  // its body is the one that is being sent
+  };
+  std::optional<Through> through_;
+  int changes_ = 0;  // that have been found before the first byte of an answer, in a row
 
   ObjectRef object_;  // whose body is being sent
   absl::InlinedVector<session::Extent, 1> parts_;

@@ -29,6 +29,7 @@ struct Objects::Work {
   std::optional<uint64_t> awaited;  // or more of it is to be readable from here on
   // The pool's until it is posted.
   absl::StatusOr<storage::LoadedObject> loaded = absl::UnknownError("not yet loaded");
+  bool passes = false;                        // or more of it is to have come by its own way
   bool only_asks = false;                     // what the object is
   std::shared_ptr<storage::Filling> filling;  // instead, of what is on its way here
   int error = 0;                              // of the window
@@ -53,8 +54,10 @@ absl::StatusOr<ObjectRef> Objects::Lookup(absl::string_view uri, int64_t now_ns,
   const uint64_t changes = options_.tree->changes();
   CachedObject* const known = cache_.Find(uri);
   if (known != nullptr) {
-    // What was on its way here is an ordinary object by now, or is to be asked for anew.
-    const bool over = known->filling() != nullptr && known->filling()->ended().has_value();
+    // What was on its way here is an ordinary object by now, or is to be asked for anew; but what
+    // passes is no more than it is.
+    const bool over = known->filling() != nullptr && known->filling()->ended().has_value() &&
+                      !known->filling()->passes();
     const bool current = known->changes() == changes && !over;
     if (known->state() == CachedObject::State::kLoading) {
       if (current) return ObjectRef(known);
@@ -137,6 +140,14 @@ void Objects::AwaitMore(CachedObject* object, uint64_t offset) {
   object->filling()->Await(offset, [this, work] { post_(work); });
 }
 
+void Objects::AwaitMore(CachedObject* object, storage::PassThrough* through) {
+  Work* const work = *works_.insert(new Work{ObjectRef(object), std::nullopt, std::nullopt}).first;
+  work->passes = true;
+  if (through->Await([this, work] { post_(work); })) return;
+  works_.erase(work);
+  delete work;
+}
+
 Residency Objects::EnsureResident(CachedObject* object, size_t index, int64_t now_ns) {
   const Residency residency = object->windows().Of(index, now_ns);
   if (residency != Residency::kUnknown) return residency;
@@ -162,6 +173,8 @@ void Objects::Done(Work* work, int64_t now_ns) {
   CachedObject* const object = done->object.get();
   if (done->awaited.has_value()) {
     awaited_.erase({object, *done->awaited});
+  } else if (done->passes) {
+    // Who waits for it asks it.
   } else if (!done->window.has_value()) {
     if (done->filling != nullptr) {
       object->Fill(std::move(done->filling), now_ns);

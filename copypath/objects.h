@@ -82,6 +82,8 @@ class Objects {
   // Tells those who wait for an object that is on its way here, once more than is readable now is
   // readable from `offset` on, or it has ended.
   void AwaitMore(CachedObject* object, uint64_t offset);
+  // The same once `through`, which is of that object, is ready.
+  void AwaitMore(CachedObject* object, storage::PassThrough* through);
 
   // Takes what came of it, and tells those who wait for the object.
   void Done(Work* work, int64_t now_ns);

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "copypath/folder_listing.h"
@@ -35,6 +36,7 @@
 #include "session/session.h"
 #include "session/tally.h"
 #include "storage/tree/description.h"
+#include "storage/tree/filling.h"
 
 namespace objmapper::models {
 
@@ -85,6 +87,8 @@ struct Found : copypath::Outcome {
   storage::ObjectInfo info;          // of `fd`
   storage::Description description;  // STAT; others: its etag, where session::NeedsEtag(), and tier
   net::UniqueFd fd;                  // the object, opened for this answer alone; STAT: none
+  // Instead of `fd`: the object, for which there is no room here.
+  std::shared_ptr<storage::Filling> passing;
   // A listing of which `answer` is the first piece (kPiece): the others.
   std::unique_ptr<copypath::FolderListing> rest;
   // What is answered instead of the request that was made: for an object that stands for a folder.
@@ -93,6 +97,9 @@ struct Found : copypath::Outcome {
 
 // May wait for the disk. Any thread.
 Found Find(const protocol::Request& request, const Context& context);
+
+// The answer that is `error`.
+Found Refused(const absl::Status& error);
 
 // ---- Operations, done on the calling thread: OP_PUT with its body, OP_PUT_FD, OP_DELETE, OP_LIST
 // (operator.cc) ----
@@ -167,6 +174,9 @@ class Sender {
   bool FlushIfLong(session::Session* session);
   bool SendPieces(session::Session* session, const protocol::Request& request, Found found);
   bool PassFd(session::Session* session, const protocol::Request& request, Found found);
+  // What passes (sender_through.cc).
+  bool AnswerThrough(session::Session* session, const protocol::Request& request, Found found);
+  bool SendThrough(session::Session* session, storage::PassThrough* through, session::Extent rest);
   bool Copy(session::Session* session, int file, session::Extent rest);
   bool SendBody(session::Session* session, int file, session::Extent rest);
   bool Splice(session::Session* session, int file, session::Extent rest);

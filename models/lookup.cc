@@ -3,22 +3,17 @@
 #include "models/conversation.h"
 #include "net/clock.h"
 #include "net/retry_after.h"
+#include "storage/tree/remote.h"
 #include "storage/tree/stat_cache.h"
 #include "storage/tree/tree.h"
 
 namespace objmapper::models {
 namespace {
 
-Found Refused(protocol::Status status, absl::string_view message) {
+Found RefusedAs(protocol::Status status, absl::string_view message) {
   Found refused;
   refused.status = status;
   refused.message = std::string(message);
-  return refused;
-}
-
-Found Refused(const absl::Status& error) {
-  Found refused = Refused(session::WireStatus(error), error.message());
-  refused.retry_after_ms = net::RetryAfterMs(error);
   return refused;
 }
 
@@ -36,27 +31,56 @@ auto LookUp(const Context& context, Look look) -> decltype(look(storage::Wait::k
   return look(storage::Wait::kMayFetch);
 }
 
+// What passes of an object that `error` says of that it is not to be had here; null: nothing does.
+std::shared_ptr<storage::Filling> FindPassing(absl::string_view uri, const absl::Status& error,
+                                              const Context& context) {
+  storage::Remote* const remote = context.options.tree->remote();
+  if (remote == nullptr || absl::IsNotFound(error)) return nullptr;
+  if (context.stand_ins == nullptr) return storage::PassingNow(remote, uri);
+  const StandIns::Waiting waiting(context.stand_ins);
+  return storage::PassingNow(remote, uri);
+}
+
 Found FindForStat(const protocol::Request& request, const Context& context) {
   const Options& options = context.options;
   absl::StatusOr<storage::Description> description = LookUp(context, [&](storage::Wait wait) {
     return storage::FindDescription(*options.tree, options.index, request.uri, net::NowNs(), wait);
   });
-  if (!description.ok()) return Refused(description.status());
   Found found;
-  found.description = *std::move(description);
+  if (description.ok()) {
+    found.description = *std::move(description);
+  } else if (const auto passing = FindPassing(request.uri, description.status(), context)) {
+    found.description = passing->description();
+  } else {
+    return Refused(description.status());
+  }
   return found;
 }
 
 }  // namespace
 
+Found Refused(const absl::Status& error) {
+  Found refused = RefusedAs(session::WireStatus(error), error.message());
+  refused.retry_after_ms = net::RetryAfterMs(error);
+  return refused;
+}
+
 Found Find(const protocol::Request& request, const Context& context) {
   const Options& options = context.options;
-  if (request.refusal != protocol::Status::kOk) return Refused(request.refusal, request.reason);
+  if (request.refusal != protocol::Status::kOk) return RefusedAs(request.refusal, request.reason);
   if (request.mode == protocol::Mode::kStat) return FindForStat(request, context);
   absl::StatusOr<storage::OpenedObject> object = LookUp(
       context, [&](storage::Wait wait) { return options.tree->OpenObject(request.uri, wait); });
-  if (!object.ok()) return Refused(object.status());
   Found found;
+  if (!object.ok()) {
+    if (request.mode != protocol::Mode::kFdPass)
+      found.passing = FindPassing(request.uri, object.status(), context);
+    if (found.passing == nullptr) return Refused(object.status());
+    found.description = found.passing->description();
+    found.size = found.info.size = found.description.size;
+    found.info.mtime_s = found.description.mtime_s;
+    return found;
+  }
   found.info = object->info;
   found.size = object->info.size;
   found.fd = std::move(object->fd);

@@ -79,6 +79,7 @@ bool Sender::Answer(session::Session* session, const Request& request, Found fou
     const std::unique_ptr<const Request> instead = std::move(found.instead);
     return Answer(session, *instead, std::move(found));
   }
+  if (found.passing != nullptr) return AnswerThrough(session, request, std::move(found));
   session->answered.Add();
   if (found.rest != nullptr) return SendPieces(session, request, std::move(found));
   const protocol::Dialect dialect = session->dialect();

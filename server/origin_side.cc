@@ -39,6 +39,7 @@ origin::Flights::Options FlightsOptions(
   options.cache.durability = config.store.durability;
   options.fetcher = fetcher;
   options.run = [pool](std::function<void()> work) { pool->Run(std::move(work)); };
+  options.uncached_max = config.origin_uncached_bytes;
   options.s3 = std::move(access);
   return options;
 }
@@ -135,6 +136,7 @@ Vitals::Origins OriginSide::Read() const {
   }
   figures.flights = flights_.Read();
   figures.each = flights_.ReadOrigins();
+  figures.uncached = flights_.ReadUncached();
   figures.shelf_bytes = parts_.shelf->bytes();
   figures.requests_running = fetcher_.running();
   figures.requests_waiting = fetcher_.waiting();

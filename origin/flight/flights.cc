@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "net/retry_after.h"
 #include "origin/cache/place.h"
+#include "origin/cache/shelf.h"
 #include "origin/flight/trouble.h"
 #include "storage/tree/disk_tier.h"
 #include "text/printable.h"

@@ -152,8 +152,9 @@ void UncachedStream::AskMore() {
     events.on_done = [self](const fetch::Outcome& outcome) { self->OnDone(outcome); };
     const absl::StatusOr<uint64_t> id = owner_->options_.fetcher->Fetch(
         version_.source->Get(version_.location, std::move(wanted)),
-        std::make_shared<PartSink>(strand_, owner_->options_.now, /*first=*/all,
-                                   std::move(events)));
+        version_.account->Watching(std::make_shared<PartSink>(strand_, owner_->options_.now,
+                                                              /*first=*/all, std::move(events)),
+                                   version_.url));
     if (id.ok()) {
       request_ = *id;
       asked_ = in_parts_ ? asked_ + bytes : end_;

@@ -158,6 +158,9 @@ inline constexpr Figure<FlightCounts> kFlightFigures[] = {
     {"held_off", "objmapper_origin_held_off_total",
      "Times that an origin was not asked again so soon after it had failed.",
      &FlightCounts::held_off},
+    {"no_room", "objmapper_origin_no_room_total",
+     "Times that there was no room to keep an object that was being fetched.",
+     &FlightCounts::no_room},
     {"under_way", "objmapper_origin_fetching", "Objects that are being fetched or checked.",
      &FlightCounts::under_way},
     {"waiting", "objmapper_origin_waiting", "Requests that wait for one of them.",
@@ -190,6 +193,21 @@ inline constexpr Figure<origin::Flights::Report> kReportFigures[] = {
      &origin::Flights::Report::under_way},
     {"waiting", "objmapper_origin_waiters", "Requests that wait for one of them.",
      &origin::Flights::Report::waiting},
+};
+using UncachedCounts = origin::Uncached::Counts;
+inline constexpr Figure<UncachedCounts> kUncachedFigures[] = {
+    {"uncached", "objmapper_origin_uncached_total",
+     "Bodies, or parts of them, that went from an origin to a client without being kept.",
+     &UncachedCounts::opened},
+    {"uncached_bytes", "objmapper_origin_uncached_bytes_total", "Bytes that origins sent for them.",
+     &UncachedCounts::bytes},
+    {"uncached_refused", "objmapper_origin_uncached_refused_total",
+     "Those that were refused since others had all of --origin_uncached_bytes.",
+     &UncachedCounts::refused},
+    {"uncached_open", "objmapper_origin_uncached_open", "Those that are being sent.",
+     &UncachedCounts::open},
+    {"uncached_window_bytes", "objmapper_origin_uncached_window_bytes",
+     "Memory that is set aside for them.", &UncachedCounts::window_bytes},
 };
 inline constexpr Figure<Vitals::Origins> kOriginFigures[] = {
     {"count", "objmapper_origins", "Origins that are in use.", &Vitals::Origins::count},

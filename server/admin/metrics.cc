@@ -204,6 +204,7 @@ void AddOrigins(const Vitals::Origins& origins, Families& out) {
   AddAccounts(origins.each, out);
   Add(origins, kOriginFigures, out);
   Add(origins.flights, kFlightFigures, out);
+  Add(origins.uncached, kUncachedFigures, out);
   MetricFamily& reloads =
       out.Begin("objmapper_origins_reloads_total",
                 "Times that --origins_file was read again at SIGHUP, by result.");

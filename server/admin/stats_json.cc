@@ -110,6 +110,7 @@ Json Totals(const Vitals& vitals) {
       each.push_back(std::move(one));
     }
     origins["each"] = std::move(each);
+    Add(vitals.origins->uncached, kUncachedFigures, &origins);
     origins["reloads"] = vitals.origins->reloads;
     origins["reloads_failed"] = vitals.origins->reloads_failed;
     origins["error"] = vitals.origins->error;  // empty: the last reload did not fail

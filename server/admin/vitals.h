@@ -62,6 +62,7 @@ struct Vitals {
     std::string error;
     origin::Flights::Counts flights;
     std::vector<origin::Flights::Report> each;
+    origin::Uncached::Counts uncached;
     uint64_t shelf_bytes = 0;  // in part, or under encoded names
     uint64_t requests_running = 0, requests_waiting = 0;
   };

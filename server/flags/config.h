@@ -76,7 +76,8 @@ struct Config {
   // ---- Where objects come from that are not there (config_origins.cc) ----
   std::string origin;        // one of the two, or neither
   std::string origins_file;  // a path
-  origin::Origins origins;   // what it says at the start
+  uint64_t origin_uncached_bytes = 0;
+  origin::Origins origins;  // what it says at the start
 
   // ---- What serves (config_serving.cc) ----
   session::SessionLimits limits;  // of each connection

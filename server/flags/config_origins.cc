@@ -1,9 +1,25 @@
 // The flags about origins: where objects are fetched from that are not here.
 #include <gflags/gflags.h>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "origin/config/origins.h"
 #include "server/flags/flag.h"
+
+namespace objmapper::server {
+namespace {
+
+absl::StatusOr<uint64_t> UncachedBytes(const std::string& text) {
+  constexpr uint64_t kLeast = 1 << 20;
+  const absl::StatusOr<storage::DiskLevel> level =
+      storage::ParseDiskLevel(absl::AsciiStrToUpper(text));
+  if (!level.ok() || level->of != storage::DiskLevel::Of::kObjects || level->value < kLeast)
+    return absl::InvalidArgumentError("expected a number of bytes such as 64M or 1G, 1M or more");
+  return level->value;
+}
+
+}  // namespace
+}  // namespace objmapper::server
 
 FLAG(string, origin, "", Anything(), origin,
      "Where objects are fetched from that are not under --root: a URL (s3://BUCKET/PREFIX, "
@@ -14,6 +30,11 @@ FLAG(string, origin, "", Anything(), origin,
 FLAG(string, origins_file, "", Anything(), origins_file,
      "File with an origin for each prefix of URIs, one on each line: the prefix, and what --origin "
      "takes (docs/origins.md). Read again at SIGHUP. Empty: none.");
+FLAG(string, origin_uncached_bytes, "128M", Parsed(UncachedBytes), origin_uncached_bytes,
+     "Maximum memory (64M, 1G) of objects that go from their origin to clients without being kept, "
+     "since there is no room for them under --root. Each body has a window of a sixteenth of what "
+     "others have left, of 512 KiB to 8 MiB; one for which nothing is left is refused as "
+     "UNAVAILABLE.");
 
 namespace objmapper::server {
 namespace {
@@ -46,7 +67,7 @@ absl::Status CheckOrigins(Config* config) {
   if (!config->catalog) {
     config->warnings.push_back(
         "--catalog=false: it is not known what is here of origins, so nothing is evicted; what is "
-        "fetched when the disk is full is refused.");
+        "fetched when the disk is full is not kept.");
     return absl::OkStatus();
   }
   // What is this disk's own is only removed where the operator has said at which level.

@@ -634,6 +634,13 @@ TEST_F(ConfigTest, Origins) {
   EXPECT_EQ(config.house.evicts, Evicts::kFetchedOnly);
   EXPECT_EQ(config.house.evict_at.of, storage::DiskLevel::Of::kNothing);
   Set("disk_refuse_at", "");
+  EXPECT_EQ(config.origin_uncached_bytes, uint64_t{128} << 20);
+  EXPECT_EQ(ReadWith("origin_uncached_bytes", "1m").origin_uncached_bytes, uint64_t{1} << 20);
+  for (const char* value : {"", "0", "1000K", "50%", "much"}) {
+    Set("origin_uncached_bytes", value);
+    ExpectRefused("origin_uncached_bytes", value);
+  }
+  Set("origin_uncached_bytes", "128M");
   EXPECT_EQ(ReadWith("catalog", "false").warnings.size(), 1u);
   Set("catalog", "true");
 
@@ -725,7 +732,7 @@ TEST_F(ConfigTest, EveryFlagIsTried) {
       "rate_limit_per_conn rate_limit_burst max_connections_per_uid slow_request_us log_requests "
       "user group take_over listen_udp udp_max_payload writable durability "
       "catalog catalog_watches catalog_rescan catalog_memory disk_evict_at disk_refuse_at "
-      "memory_limit origin origins_file tcp_local_congestion "
+      "memory_limit origin origin_uncached_bytes origins_file tcp_local_congestion "
       "unix_send_buffer_bytes put_rate_min put_room_per_peer "
       // In tests/e2e/flagfile_test.cc: what they say is about the whole process.
       "check unprotected_writes",
