@@ -162,6 +162,7 @@ ObjectInfo InfoFrom(const protocol::Metadata& metadata) {
   info.latency_us = metadata.latency_us;
   info.ttl_s = metadata.ttl_s;
   info.expires_s = metadata.expires;
+  info.stale = metadata.stale;
   return info;
 }
 

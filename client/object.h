@@ -24,7 +24,8 @@ struct ObjectInfo {
   uint64_t offset = 0;
   uint64_t length = 0;
   // From here on: what the server told. That of a read it tells with the VERSIONS capability alone,
-  // and then of the very version that was sent; expires_s only where the object expires.
+  // and then of the very version that was sent; expires_s only where the object expires. Without
+  // VERSIONS no object is said to be stale.
   std::optional<int64_t> mtime_s;   // seconds since the epoch; before it, below 0
   std::optional<std::string> etag;  // changes whenever the content does
   std::optional<std::string> mime;
@@ -32,6 +33,8 @@ struct ObjectInfo {
   std::optional<uint32_t> latency_us;  // spent inside the server
   std::optional<uint32_t> ttl_s;       // seconds until the object is gone
   std::optional<int64_t> expires_s;    // seconds since the epoch: when it is gone
+  // It may be outdated: it comes from an origin, which the server should ask again and cannot.
+  bool stale = false;
 };
 
 // An object as an open file.

@@ -166,6 +166,9 @@ typedef struct om_details {
   size_t struct_bytes; /* sizeof(om_details), set by the caller */
   int64_t expires_s;   /* seconds since the epoch: when the object is gone; 0: it does not say */
   char mime[120];      /* the media type; empty where the server did not say */
+  /* Not 0: it may be outdated, since the server cannot ask its origin again. Absent from the
+   * om_details of programs that were compiled before it was there, which get the others. */
+  int stale;
 } om_details;
 
 /* The server tells them with om_options.versions alone. No server is asked. */

@@ -32,13 +32,13 @@ size_t LastWindow(const Extent& extent) {
 }  // namespace
 
 session::Reply& BodySender::ReplyTo(protocol::Dialect dialect, const Request& request,
-                                    CachedObject* object) {
+                                    CachedObject* object) const {
   thread_local session::Reply reply;
   const absl::string_view etag =
       session::NeedsEtag(request) ? absl::string_view(object->etag()) : absl::string_view();
   session::MakeReply(dialect, request,
                      {object->size(), object->info().mtime_s, etag, /*backend=*/0,
-                      object->info().expires_s, object->uri()},
+                      object->info().expires_s, object->uri(), objects_->CachedOf(request, object)},
                      &reply);
   return reply;
 }

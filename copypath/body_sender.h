@@ -107,8 +107,8 @@ class BodySender {
 
  private:
   // What goes out for `request`; good until the next call on this thread, for its memory.
-  static session::Reply& ReplyTo(protocol::Dialect dialect, const protocol::Request& request,
-                                 CachedObject* object);
+  session::Reply& ReplyTo(protocol::Dialect dialect, const protocol::Request& request,
+                          CachedObject* object) const;
   // Whether this much of an object, which is all that `request` gets, is sent from a copy that is
   // made for it.
   bool IsRead(const protocol::Request& request, const session::Extent& extent);

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "copypath/blocking_pool.h"
 #include "copypath/windows.h"
+#include "session/version.h"
 #include "storage/tree/filling.h"
 #include "storage/tree/load.h"
 
@@ -88,6 +89,10 @@ class CachedObject {
   int64_t checked_ns() const { return checked_ns_; }
   uint64_t changes() const { return changes_; }
 
+  // Its remote was asked before it was ready (session/version.h).
+  void set_asked_remote(session::AskedRemote asked) { asked_remote_ = asked; }
+  session::AskedRemote asked_remote() const { return asked_remote_; }
+
   bool apart() const { return apart_; }
   net::UniqueFd TakeFd() { return std::move(loaded_.fd); }
 
@@ -124,6 +129,7 @@ class CachedObject {
   char* map_ = nullptr;
   bool prepared_ = false;  // Map() has been called
   const bool apart_;
+  session::AskedRemote asked_remote_;
   Windows windows_;
   BlockingPool* const closer_;
   std::vector<ObjectWaiter*> waiters_;

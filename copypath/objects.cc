@@ -2,6 +2,7 @@
 #include "copypath/objects.h"
 
 #include <glog/logging.h>
+#include <time.h>
 
 #include <memory>
 #include <optional>
@@ -31,15 +32,22 @@ struct Objects::Work {
   absl::StatusOr<storage::LoadedObject> loaded = absl::UnknownError("not yet loaded");
   bool passes = false;                        // or more of it is to have come by its own way
   bool only_asks = false;                     // what the object is
+  bool asked_remote = false;
+  bool at_wish = false;                       // and what is here would have done for others
   std::shared_ptr<storage::Filling> filling;  // instead, of what is on its way here
   int error = 0;                              // of the window
 };
 
 storage::Wanted WantedBy(const protocol::Request& request) {
   const session::Extent part = session::ForeseenPart(request);
-  if (part.length == 0) return storage::Wanted::Nothing();
-  return {part.offset,
-          part.length > UINT64_MAX - part.offset ? UINT64_MAX : part.offset + part.length};
+  storage::Wanted wanted = storage::Wanted::Nothing();
+  if (part.length > 0) {
+    wanted.begin = part.offset;
+    wanted.end = part.length > UINT64_MAX - part.offset ? UINT64_MAX : part.offset + part.length;
+  }
+  wanted.age_max_s = session::AgeMaxOf(request);
+  wanted.only_here = session::IsOnlyFromHere(request);
+  return wanted;
 }
 
 Objects::Objects(const Options& options, std::function<void(Work*)> post)
@@ -48,7 +56,15 @@ Objects::Objects(const Options& options, std::function<void(Work*)> post)
       cache_(options.cache_entries, options.cache_entries * storage::kSnapshotBytesMax) {}
 
 absl::StatusOr<ObjectRef> Objects::Lookup(absl::string_view uri, int64_t now_ns,
-                                          const storage::Wanted& wanted) {
+                                          const storage::Wanted& as_asked) {
+  storage::Wanted wanted = as_asked;
+  if (storage::Remote* const remote = options_.tree->remote(); remote != nullptr) {
+    const bool compares =
+        wanted.age_max_s.has_value() && remote->MustCompare(uri, *wanted.age_max_s);
+    if (compares || wanted.only_here) return LookupAlone(uri, now_ns, wanted, compares);
+    // Others may get the same.
+    wanted.age_max_s.reset();
+  }
   // What was seen, or begun to be loaded, before this server last changed something is not
   // believed: whoever has been told of the change must see it.
   const uint64_t changes = options_.tree->changes();
@@ -92,25 +108,45 @@ absl::StatusOr<ObjectRef> Objects::Lookup(absl::string_view uri, int64_t now_ns,
   // The disk must be asked, or an origin: elsewhere. Others that want the same object meanwhile
   // wait for this one.
   cache_.Insert(object.get());
-  BeginLoading(object, wanted);
+  BeginLoading(object, wanted, /*asks=*/false);
+  return object;
+}
+
+absl::StatusOr<ObjectRef> Objects::LookupAlone(absl::string_view uri, int64_t now_ns,
+                                               const storage::Wanted& wanted, bool asks) {
+  if (asks && wanted.only_here) return storage::OnlyElsewhere(uri);
+  counters_.misses.Add();
+  ObjectRef object(new CachedObject(uri, options_.pool));
+  object->Seen(now_ns, options_.tree->changes());
+  if (!asks) {
+    absl::StatusOr<storage::LoadedObject> loaded =
+        storage::Load(*options_.tree, uri, storage::Wait::kCachedOnly, options_.copied_bytes_max);
+    if (loaded.ok()) {
+      object->Fill(*std::move(loaded), now_ns);
+      return object;
+    }
+    if (!absl::IsUnavailable(loaded.status())) return loaded.status();
+  }
+  BeginLoading(object, wanted, asks);
   return object;
 }
 
 ObjectRef Objects::OpenApart(absl::string_view uri) {
   ObjectRef object(new CachedObject(uri, options_.pool, /*apart=*/true));
-  BeginLoading(object, {});
+  BeginLoading(object, {}, /*asks=*/false);
   return object;
 }
 
-void Objects::BeginLoading(const ObjectRef& object, const storage::Wanted& wanted) {
+void Objects::BeginLoading(const ObjectRef& object, const storage::Wanted& wanted, bool asks) {
   Work* const work = *works_.insert(new Work{object, std::nullopt, std::nullopt}).first;
   work->only_asks = wanted.begin >= wanted.end;
+  work->at_wish = asks && !options_.tree->MustCheck(object->uri());
   // What waits for a disk must not wait behind what waits for somebody.
   storage::SlowOpens* const slow = &options_.tree->slow_opens();
   BlockingPool* const pool =
       slow->any() || slow->waits_elsewhere() ? options_.slow_pool : options_.pool;
-  pool->Run([this, work, slow, uri = object->uri(), apart = object->apart(), wanted] {
-    const auto load = [this, slow, uri] {
+  pool->Run([this, work, slow, uri = object->uri(), apart = object->apart(), wanted, asks] {
+    const std::function<absl::StatusOr<storage::LoadedObject>()> load = [this, slow, uri] {
       const storage::SlowOpens::Elsewhere elsewhere(slow);
       return storage::Load(*options_.tree, uri, storage::Wait::kMayBlock,
                            options_.copied_bytes_max);
@@ -118,20 +154,37 @@ void Objects::BeginLoading(const ObjectRef& object, const storage::Wanted& wante
     const auto run = [slow_pool = options_.slow_pool](std::function<void()> again) {
       slow_pool->Run(std::move(again));
     };
-    const auto done = [this, work](absl::StatusOr<storage::LoadedObject> loaded) {
-      work->loaded = std::move(loaded);
-      post_(work);
-    };
-    if (apart) {
-      return storage::LookEverywhere<storage::LoadedObject>(options_.tree, uri, load, run, done);
-    }
-    storage::FollowEverywhere<storage::LoadedObject>(
+    const std::function<void(absl::StatusOr<storage::LoadedObject>)> done =
+        [this, work](absl::StatusOr<storage::LoadedObject> loaded) {
+          work->loaded = std::move(loaded);
+          post_(work);
+        };
+    const storage::Tree& tree = *options_.tree;
+    if (wanted.only_here) return done(storage::LookHere<storage::LoadedObject>(tree, uri, load));
+    if (!asks && storage::ToldOfHere<storage::LoadedObject>(tree, uri, load, done)) return;
+    work->asked_remote = true;
+    if (apart)
+      return storage::BringAndLook<storage::LoadedObject>(options_.tree, uri, load, run, done);
+    storage::FollowAndLook<storage::LoadedObject>(
         options_.tree, uri, wanted, load, run, done,
         [this, work](std::shared_ptr<storage::Filling> filling) {
           work->filling = std::move(filling);
           post_(work);
         });
   });
+}
+
+protocol::Cached Objects::CachedOf(const protocol::Request& request,
+                                   const CachedObject* object) const {
+  if (object->filling() == nullptr) {
+    return session::CachedIn(*options_.tree, request, object->uri(), object->fd(),
+                             request.awaited ? object->asked_remote() : session::AskedRemote());
+  }
+  if (request.http == nullptr) return {};
+  using How = protocol::Cached::How;
+  return {.how = object->filling()->replaces() ? How::kReplaced : How::kFetched,
+          .at_wish = object->asked_remote().at_wish,
+          .checked_s = time(nullptr)};
 }
 
 void Objects::AwaitMore(CachedObject* object, uint64_t offset) {
@@ -176,6 +229,7 @@ void Objects::Done(Work* work, int64_t now_ns) {
   } else if (done->passes) {
     // Who waits for it asks it.
   } else if (!done->window.has_value()) {
+    if (done->asked_remote) object->set_asked_remote({.asked = true, .at_wish = done->at_wish});
     if (done->filling != nullptr) {
       object->Fill(std::move(done->filling), now_ns);
       // While it is kept its flight is, with its descriptors; of what it is alone there may be

@@ -27,6 +27,7 @@
 #include "copypath/cached_object.h"
 #include "copypath/object_cache.h"
 #include "net/counter.h"
+#include "protocol/cached.h"
 #include "protocol/request.h"
 #include "storage/tree/remote.h"
 #include "storage/tree/tree.h"
@@ -79,6 +80,9 @@ class Objects {
   // Brings it in, whatever was known, unless it is on its way.
   void BringIn(CachedObject* object, size_t index, int64_t now_ns);
 
+  // What `request` is told of where `object`, which is ready, has come from.
+  protocol::Cached CachedOf(const protocol::Request& request, const CachedObject* object) const;
+
   // Tells those who wait for an object that is on its way here, once more than is readable now is
   // readable from `offset` on, or it has ended.
   void AwaitMore(CachedObject* object, uint64_t offset);
@@ -100,7 +104,11 @@ class Objects {
   const Counters& counters() const { return counters_; }
 
  private:
-  void BeginLoading(const ObjectRef& object, const storage::Wanted& wanted);
+  // asks: its remote, whatever is here.
+  void BeginLoading(const ObjectRef& object, const storage::Wanted& wanted, bool asks);
+  // For who wants it otherwise than others do (Wanted::age_max_s, only_here): nobody else gets it.
+  absl::StatusOr<ObjectRef> LookupAlone(absl::string_view uri, int64_t now_ns,
+                                        const storage::Wanted& wanted, bool asks);
 
   const Options options_;
   const std::function<void(Work*)> post_;

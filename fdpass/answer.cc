@@ -41,8 +41,8 @@ void AppendHeader(const session::Session& session, const protocol::Request& requ
 }  // namespace
 
 net::UniqueFd AnswerWithFd(const session::Session& session, const protocol::Request& request,
-                           absl::string_view uri, absl::StatusOr<Passable> opened,
-                           session::Message* message) {
+                           absl::string_view uri, const storage::Tree& tree,
+                           absl::StatusOr<Passable> opened, session::Message* message) {
   const bool in_header = session.parser.Has(protocol::kFdInHeader);
   if (opened.ok() && !in_header && opened->shared != nullptr) {
     // The 'X' may have to wait for its turn, and owns what it waits with.
@@ -60,7 +60,7 @@ net::UniqueFd AnswerWithFd(const session::Session& session, const protocol::Requ
     const int fd = opened->shared != nullptr ? opened->shared->get() : opened->fd.get();
     etag = storage::EtagOf(fd, opened->info, opened->tier);
     facts = {facts.size,    opened->info.mtime_s,   etag,
-             /*backend=*/0, opened->info.expires_s, uri};
+             /*backend=*/0, opened->info.expires_s, uri,  session::CachedIn(tree, request, uri)};
     if (const Status judged = session::JudgeVersion(request, etag); judged != Status::kOk) {
       AnswerWithError(session, request, judged, session::kNotModifiedText, message);
       return net::UniqueFd();

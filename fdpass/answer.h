@@ -1,6 +1,7 @@
 // An answer with a descriptor: from what came of opening the object to the bytes of the message.
 //
-//   net::UniqueFd x_fd = AnswerWithFd(session, request, std::move(opened), &message);
+//   net::UniqueFd x_fd = AnswerWithFd(session, request, uri, tree, std::move(opened),
+//                                    &message);
 //   if (x_fd.valid()) ... the message, then one byte 'X' with x_fd     // docs/protocol.md
 //
 // The one place that makes them: for the fdpass lane, and for whoever else answers OP_FDPASS.
@@ -34,11 +35,11 @@ struct Passable {
 
 // Adds the answer to an OP_FDPASS request: the descriptor and its header, the range that is granted
 // of it and its version where that is told, or why there is none. uri: of the request, whose own is
-// not used. Returns the descriptor where it rides on an 'X' of its own behind
-// the message, for a client without FD_IN_HEADER; else none.
+// not used. tree: where it was opened. Returns the descriptor where it rides on an 'X' of its own
+// behind the message, for a client without FD_IN_HEADER; else none.
 net::UniqueFd AnswerWithFd(const session::Session& session, const protocol::Request& request,
-                           absl::string_view uri, absl::StatusOr<Passable> opened,
-                           session::Message* message);
+                           absl::string_view uri, const storage::Tree& tree,
+                           absl::StatusOr<Passable> opened, session::Message* message);
 
 // Adds an answer that refuses `request`.
 void AnswerWithError(const session::Session& session, const protocol::Request& request,

@@ -333,7 +333,8 @@ bool Round::SendAnswers(const Turn& turn, size_t* served) {
         if (out->message.empty() || flush(i)) life_.Block(peer, Peer::Blocked::kOpening);
         break;
       }
-      out->x_fd = AnswerWithFd(session, request, request.uri, std::move(opened), &out->message);
+      out->x_fd = AnswerWithFd(session, request, request.uri, *options_.tree, std::move(opened),
+                               &out->message);
       const size_t fds = out->message.fds().size();
       const bool full =
           out->x_fd.valid() || (fds > 0 && !batch) || fds == protocol::kFdsPerMessageMax;
@@ -362,10 +363,11 @@ void Round::AnswerWithBytes(const Session& session, const Request& request,
                     "the object changed while its answer waited to be sent; try again", message);
     return;
   }
-  session::MakeReply(session.dialect(), request,
-                     {object->info.size, object->info.mtime_s, object->etag, /*backend=*/0,
-                      object->info.expires_s, request.uri},
-                     &reply_);
+  session::MakeReply(
+      session.dialect(), request,
+      {object->info.size, object->info.mtime_s, object->etag, /*backend=*/0, object->info.expires_s,
+       request.uri, session::CachedIn(*options_.tree, request, request.uri)},
+      &reply_);
   message->BeginAnswer(request, reply_.status, reply_.bytes());
   message->text()->append(reply_.head);
   for (const session::Extent& part : reply_.parts)
@@ -400,8 +402,9 @@ bool Round::AnswerStat(const Session& session, const Request& request, Opening* 
     return true;
   }
   message->BeginAnswer(request, session::JudgeVersion(request, found->etag));
-  session::AppendStat(session.dialect(), request, session::FactsOf(*found, request.uri),
-                      message->text());
+  session::ObjectFacts facts = session::FactsOf(*found, request.uri);
+  facts.cached = session::CachedIn(*options_.tree, request, request.uri);
+  session::AppendStat(session.dialect(), request, facts, message->text());
   return true;
 }
 

@@ -48,7 +48,9 @@ Answer AnswerTo(const protocol::Request& request, protocol::Dialect dialect,
         *sources.tree, sources.index, request.uri, now_ns, storage::Wait::kCachedOnly);
     if (found.ok()) {
       answer.status = session::JudgeVersion(request, found->etag);
-      session::AppendStat(dialect, request, session::FactsOf(*found, request.uri), &answer.text);
+      session::ObjectFacts facts = session::FactsOf(*found, request.uri);
+      facts.cached = session::CachedIn(*sources.tree, request, request.uri);
+      session::AppendStat(dialect, request, facts, &answer.text);
       return answer;
     }
     if (!absl::IsUnavailable(found.status())) {
@@ -91,8 +93,10 @@ Answer StatAnswer(const Answer& answer, protocol::Dialect dialect, const storage
     Refuse(found.status(), dialect, &text);
   } else {
     text.status = session::JudgeVersion(answer.request, found->etag);
-    session::AppendStat(dialect, answer.request, session::FactsOf(*found, object.uri()),
-                        &text.text);
+    session::ObjectFacts facts = session::FactsOf(*found, object.uri());
+    if (object.filling() == nullptr)
+      facts.cached = session::CachedIn(tree, answer.request, object.uri());
+    session::AppendStat(dialect, answer.request, facts, &text.text);
   }
   return text;
 }

@@ -81,6 +81,7 @@ void Answering::Enqueue(const Request& request) {
       AnswerTo(request, session_->dialect(),
                {loop_->options().tree, loop_->options().index, loop_->objects()}, loop_->now_ns());
   if (answer.object && answer.object->state() == CachedObject::State::kLoading) {
+    answer.request.awaited = true;
     answer.object->Await(this);
   } else if (answer.kind == Answer::Kind::kObject && !queue_.empty()) {
     // Begins to bring in what it will send first, so that the disk works for all of a pipeline at
@@ -224,7 +225,10 @@ bool Answering::ComposeObject(Answer answer) {
     return true;
   }
   answer.object = *std::move(again);
-  if (answer.object->state() == CachedObject::State::kLoading) answer.object->Await(this);
+  if (answer.object->state() == CachedObject::State::kLoading) {
+    answer.request.awaited = true;
+    answer.object->Await(this);
+  }
   queue_.PushFront(std::move(answer));
   return true;
 }

@@ -200,8 +200,9 @@ bool Passer::AddFd(Answer* answer, net::UniqueFd fd) {
                   : opened.status();
   if (passable.ok() && apart && session_->parser.Has(protocol::kFdInHeader))
     passable->shared = files_->CloseApart(std::move(passable->fd));
-  passing_->x_fd = fdpass::AnswerWithFd(*session_, answer->request, answer->text,
-                                        std::move(passable), &passing_->message);
+  passing_->x_fd =
+      fdpass::AnswerWithFd(*session_, answer->request, answer->text, *loop_->options().tree,
+                           std::move(passable), &passing_->message);
   return true;
 }
 

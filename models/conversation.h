@@ -89,6 +89,7 @@ struct Found : copypath::Outcome {
   net::UniqueFd fd;                  // the object, opened for this answer alone; STAT: none
   // Instead of `fd`: the object, for which there is no room here.
   std::shared_ptr<storage::Filling> passing;
+  session::AskedRemote asked_remote;  // before it was opened
   // A listing of which `answer` is the first piece (kPiece): the others.
   std::unique_ptr<copypath::FolderListing> rest;
   // What is answered instead of the request that was made: for an object that stands for a folder.

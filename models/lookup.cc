@@ -1,8 +1,12 @@
 // Finds what a request asks for: the object, opened anew, or its description.
+#include <functional>
+#include <optional>
+
 #include "absl/status/statusor.h"
 #include "models/conversation.h"
 #include "net/clock.h"
 #include "net/retry_after.h"
+#include "storage/tree/bring.h"
 #include "storage/tree/remote.h"
 #include "storage/tree/stat_cache.h"
 #include "storage/tree/tree.h"
@@ -57,6 +61,45 @@ Found FindForStat(const protocol::Request& request, const Context& context) {
   return found;
 }
 
+// As Tree::OpenObject() with kMayFetch, as HTTP's Cache-Control wants it. *asked: whether the
+// remote was. compares: Remote::MustCompare(), which is asked once.
+absl::StatusOr<storage::OpenedObject> OpenAs(const protocol::Request& request,
+                                             const storage::Tree& tree, bool compares,
+                                             session::AskedRemote* asked) {
+  const absl::string_view uri = request.uri;
+  const std::function<absl::StatusOr<storage::OpenedObject>()> look = [&] {
+    return tree.OpenObject(uri, storage::Wait::kMayBlock);
+  };
+  if (session::IsOnlyFromHere(request))
+    return compares ? storage::OnlyElsewhere(uri) : storage::LookHere(tree, uri, look);
+  if (!compares && !tree.MustCheck(uri)) {
+    absl::StatusOr<storage::OpenedObject> object = look();
+    if (!storage::MayBeFetched(tree, uri, object.status())) return object;
+  }
+  asked->asked = true;
+  asked->at_wish = compares && !tree.MustCheck(uri);
+  const absl::Status brought =
+      storage::BringNow(tree.remote(), uri, compares ? session::AgeMaxOf(request) : std::nullopt);
+  if (!brought.ok() && !absl::IsNotFound(brought)) return brought;
+  return storage::AfterBringing(uri, brought, look());
+}
+
+absl::StatusOr<storage::OpenedObject> Open(const protocol::Request& request, const Context& context,
+                                           session::AskedRemote* asked) {
+  const storage::Tree& tree = *context.options.tree;
+  if (tree.remote() == nullptr || request.http == nullptr) {
+    return LookUp(context, [&](storage::Wait wait) { return tree.OpenObject(request.uri, wait); });
+  }
+  const std::optional<int64_t> age_max_s = session::AgeMaxOf(request);
+  const bool compares =
+      age_max_s.has_value() && tree.remote()->MustCompare(request.uri, *age_max_s);
+  return LookUp(context, [&](storage::Wait wait) -> absl::StatusOr<storage::OpenedObject> {
+    if (wait == storage::Wait::kMayFetch) return OpenAs(request, tree, compares, asked);
+    if (compares) return absl::UnavailableError("it is compared first");
+    return tree.OpenObject(request.uri, wait);
+  });
+}
+
 }  // namespace
 
 Found Refused(const absl::Status& error) {
@@ -66,12 +109,10 @@ Found Refused(const absl::Status& error) {
 }
 
 Found Find(const protocol::Request& request, const Context& context) {
-  const Options& options = context.options;
   if (request.refusal != protocol::Status::kOk) return RefusedAs(request.refusal, request.reason);
   if (request.mode == protocol::Mode::kStat) return FindForStat(request, context);
-  absl::StatusOr<storage::OpenedObject> object = LookUp(
-      context, [&](storage::Wait wait) { return options.tree->OpenObject(request.uri, wait); });
   Found found;
+  absl::StatusOr<storage::OpenedObject> object = Open(request, context, &found.asked_remote);
   if (!object.ok()) {
     if (request.mode != protocol::Mode::kFdPass)
       found.passing = FindPassing(request.uri, object.status(), context);

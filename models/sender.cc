@@ -104,8 +104,9 @@ bool Sender::Answer(session::Session* session, const Request& request, Found fou
       if (found.retry_after_ms != 0) refused.retry_after_ms = found.retry_after_ms;
       session::AppendError(dialect, refused, found.status, found.message, message_.text());
     } else {
-      session::AppendStat(dialect, request, session::FactsOf(found.description, request.uri),
-                          message_.text());
+      session::ObjectFacts facts = session::FactsOf(found.description, request.uri);
+      facts.cached = session::CachedIn(*context_->options.tree, request, request.uri);
+      session::AppendStat(dialect, request, facts, message_.text());
     }
     return FlushIfLong(session);
   }
@@ -115,7 +116,9 @@ bool Sender::Answer(session::Session* session, const Request& request, Found fou
   if (!message_.fds().empty() && !Flush(session)) return false;
   session::MakeReply(dialect, request,
                      {found.size, found.info.mtime_s, found.description.etag, /*backend=*/0,
-                      found.info.expires_s, request.uri},
+                      found.info.expires_s, request.uri,
+                      session::CachedIn(*context_->options.tree, request, request.uri,
+                                        found.fd.get(), found.asked_remote)},
                      &reply_);
   message_.BeginAnswer(request, reply_.status, reply_.bytes());
   message_.text()->append(reply_.head);
@@ -140,7 +143,8 @@ bool Sender::PassFd(session::Session* session, const Request& request, Found fou
   passable.fd = std::move(found.fd);
   passable.info = found.info;
   passable.tier = found.description.tier;
-  found.fd = fdpass::AnswerWithFd(*session, request, request.uri, std::move(passable), &message_);
+  found.fd = fdpass::AnswerWithFd(*session, request, request.uri, *context_->options.tree,
+                                  std::move(passable), &message_);
   if (found.fd.valid()) return SendThenX(session, found.fd.get());
   const bool full = !batch || message_.fds().size() == protocol::kFdsPerMessageMax;
   return !full || Flush(session);

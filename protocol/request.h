@@ -50,6 +50,9 @@ struct Request {
   // For who refuses it with UNAVAILABLE: when it may come again, in milliseconds; 0: as for
   // anything.
   uint32_t retry_after_ms = 0;
+  // Its object had to be loaded, from here or elsewhere, before it could be answered; for who
+  // answers it to set.
+  bool awaited = false;
   // A copy of `uri` that outlives the input, for who wants one; null from the parser.
   std::shared_ptr<const std::string> name;
   // The name that AUTH's token gives it (session/caller.h); null from the parser: none.

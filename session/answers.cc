@@ -91,6 +91,8 @@ void AppendError(Dialect dialect, const protocol::Request& request, Status statu
                   .text = message};
   if (status == Status::kUnavailable)
     note.retry_after_s = InSeconds(std::max(request.retry_after_ms, kRetryAfterMs));
+  // What is here does not do, and no origin may be asked (RFC 9111, 5.2.1.7).
+  if (status == Status::kUnavailable && ask.only_if_cached) note.status = 504;
   std::string location;
   if (ask.reads() && !ask.is_folder() && status == Status::kConflict &&
       (ask.lists || ask.indexes)) {

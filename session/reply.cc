@@ -23,7 +23,8 @@ namespace {
 
 void MakeHttpReply(const Request& request, const ObjectFacts& facts, Reply* out) {
   thread_local http::Reply reply;
-  http::MakeReply(*request.http, {facts.size, facts.mtime_s, facts.etag}, time(nullptr), &reply);
+  http::MakeReply(*request.http, {facts.size, facts.mtime_s, facts.etag, facts.cached},
+                  time(nullptr), &reply);
   out->head.swap(reply.head);
   for (const http::Part& part : reply.parts) out->parts.push_back({part.offset, part.length});
   out->behind.swap(reply.behind);
@@ -53,6 +54,14 @@ void MakeReply(Dialect dialect, const Request& request, const ObjectFacts& facts
   char header[protocol::kResponseBytesMax];
   reply->head.assign(header, EncodeBodyHeader(dialect, request, *extent, facts, header));
   if (extent->length > 0) reply->parts.push_back(*extent);
+}
+
+std::optional<int64_t> AgeMaxOf(const Request& request) {
+  return request.http == nullptr ? std::nullopt : request.http->age_max_s;
+}
+
+bool IsOnlyFromHere(const Request& request) {
+  return request.http != nullptr && request.http->only_if_cached;
 }
 
 bool IsConditional(const Request& request) {

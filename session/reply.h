@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,5 +42,11 @@ Extent FirstPart(const protocol::Request& request, uint64_t size);
 // The same of an object of which nothing is known yet. length UINT64_MAX: to its end. Empty: it has
 // to be known first, since no bytes may be needed, or which depends on its size.
 Extent ForeseenPart(const protocol::Request& request);
+
+// How many seconds ago its object has to have been compared with its origin at most, as `request`
+// says (HTTP's Cache-Control); nullopt: as the server thinks right. And whether nobody is to be
+// asked for it.
+std::optional<int64_t> AgeMaxOf(const protocol::Request& request);
+bool IsOnlyFromHere(const protocol::Request& request);
 
 }  // namespace objmapper::session

@@ -26,6 +26,7 @@ void AddLifeAndType(const ObjectFacts& facts, MetadataWriter* metadata) {
   if (facts.expires_s != 0)
     metadata->AddU64(MetadataType::kExpires, static_cast<uint64_t>(facts.expires_s));
   metadata->AddText(MetadataType::kMime, protocol::MediaTypeOf(facts.uri));
+  if (facts.cached.stale) metadata->AddText(MetadataType::kStale, "");
 }
 
 }  // namespace objmapper::session

@@ -3,6 +3,7 @@
 #include "client/c/call.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <utility>
@@ -103,12 +104,15 @@ void Describe(const ObjectInfo& info, om_client* client, om_info* out) {
 }
 
 absl::Status Describe(const ObjectInfo& info, om_details* out) {
-  if (out->struct_bytes != sizeof(*out)) {
+  // That of an older program ends before `stale`.
+  const bool older = out->struct_bytes == offsetof(om_details, stale);
+  if (!older && out->struct_bytes != sizeof(*out)) {
     return absl::InvalidArgumentError(absl::StrCat("om_details.struct_bytes is ", out->struct_bytes,
                                                    ", not sizeof(om_details), ", sizeof(*out)));
   }
   out->expires_s = info.expires_s.value_or(0);
   CopyText(text::Printable(info.mime.value_or("")), out->mime, sizeof(out->mime));
+  if (!older) out->stale = info.stale ? 1 : 0;
   return absl::OkStatus();
 }
 

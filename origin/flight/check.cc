@@ -128,8 +128,11 @@ void Check::LookAtMark() {
       std::max(absl::FromUnixSeconds(mark_.checked_s), known_.checked.value_or(absl::UnixEpoch()));
   finding_.checked = checked;
   // One that is yet to come has been written by a clock that was wrong.
-  if (origin.immutable || (checked <= now && now < checked + origin.revalidate))
-    return End(Kind::kFresh);
+  finding_.good = origin.immutable || (checked <= now && now < checked + origin.revalidate);
+  const bool young =
+      !known_.age_max_s.has_value() || (*known_.age_max_s > 0 && checked <= now &&
+                                        now - checked <= absl::Seconds(*known_.age_max_s));
+  if (finding_.good && young) return End(Kind::kFresh);
   if (checked <= now) finding_.stale_until = checked + origin.revalidate + origin.stale_if_error;
   if (!known_.refusal.ok()) return End(Kind::kTrouble, known_.refusal);
   // There is nothing by which the versions could be told apart.
@@ -169,6 +172,7 @@ void Check::OnAnswer(const std::optional<Version>& version, const fetch::Outcome
   if (cancelled_.has_value()) return End(Kind::kTrouble, *cancelled_);
   switch (outcome.verdict) {
     case Verdict::kNotModified:
+      finding_.not_modified = true;
       return Unchanged();
     case Verdict::kFound:
     case Verdict::kRefusedBySink:

@@ -43,6 +43,8 @@ class Check : public std::enable_shared_from_this<Check> {
     // says.
     std::optional<absl::Time> checked;
     absl::Status refusal;  // why its origin is not to be asked now; OK: it may be
+    // As storage::Wanted's: beyond what its origin's line says.
+    std::optional<int64_t> age_max_s;
   };
   struct Finding {
     enum class Kind : uint8_t {
@@ -57,8 +59,11 @@ class Check : public std::enable_shared_from_this<Check> {
     // kGone: NOT_FOUND. kTrouble: as storage::Remote::Bring(), with when to come again where the
     // origin says so.
     absl::Status status;
-    bool asked = false;  // its origin
-    absl::Time checked;  // kFresh: when its origin said so, at the latest
+    bool asked = false;         // its origin
+    bool not_modified = false;  // and that is what it said
+    // When its origin last said that what is here is its version, as far as that is known.
+    absl::Time checked;
+    bool good = false;  // what is here may be handed out for all that the line says
     // Until when what is here may be handed out where its origin fails.
     absl::Time stale_until = absl::InfinitePast();
   };

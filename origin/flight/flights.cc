@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "net/retry_after.h"
+#include "origin/cache/mark.h"
 #include "origin/cache/place.h"
 #include "origin/cache/shelf.h"
 #include "origin/flight/trouble.h"
@@ -158,6 +159,17 @@ std::vector<storage::Remote::Kept> Flights::ListKept(absl::string_view prefix,
   return kept;
 }
 
+storage::Provenance Flights::ProvenanceOf(absl::string_view uri, int fd) {
+  if (const auto known = freshness_.ProvenanceOf(uri); known.has_value()) return *known;
+  // Of a name that never is due: its mark says.
+  const absl::string_view name = Canonical(uri);
+  if (fd < 0 || map()->origins.LineOf(name) == nullptr) return {};
+  const std::optional<Mark> mark = ReadMark(fd);
+  if (!mark.has_value() || mark->uri != name) return {};
+  freshness_.Remember(name, absl::FromUnixSeconds(mark->checked_s));
+  return {.remote = true, .checked_s = mark->checked_s};
+}
+
 absl::Status Flights::MayChange(absl::string_view uri) const {
   const absl::StatusOr<Location> location = map()->origins.Find(Canonical(uri));
   if (!location.ok()) return absl::OkStatus();
@@ -194,7 +206,7 @@ absl::Status Flights::Join(const std::string& name, const storage::Wanted& wante
       entry->source = asked.source;
       entry->account = asked.account;
       entry->location = *std::move(location);
-      entry->check = check = NewCheck(name, *entry);
+      entry->check = check = NewCheck(name, *entry, wanted.age_max_s);
     }
     entry->account->Asked();
     if (entry->found.has_value()) entry->account->Found(*entry->found, 1);
@@ -208,9 +220,27 @@ absl::Status Flights::Join(const std::string& name, const storage::Wanted& wante
 }
 
 void Flights::Bring(absl::string_view uri, Brought done) {
-  const absl::Status joined = Join(std::string(Canonical(uri)), {}, /*here=*/true,
-                                   [&](Entry* entry) { entry->waiting.push_back(done); });
+  BringAged(uri, std::nullopt, std::move(done));
+}
+
+void Flights::BringChecked(absl::string_view uri, int64_t age_max_s, Brought done) {
+  BringAged(uri, age_max_s, std::move(done));
+}
+
+void Flights::BringAged(absl::string_view uri, std::optional<int64_t> age_max_s, Brought done) {
+  storage::Wanted wanted;
+  wanted.age_max_s = age_max_s;
+  const absl::Status joined =
+      Join(std::string(Canonical(uri)), wanted, /*here=*/true,
+           [&](Entry* entry) { entry->waiting.push_back({age_max_s, done}); });
   if (!joined.ok()) done(joined);
+}
+
+bool Flights::MustCompare(absl::string_view uri, int64_t age_max_s) {
+  const absl::string_view name = Canonical(uri);
+  return IsForOrigin(map()->origins, name) &&
+         !absl::IsPermissionDenied(storage::DiskTier::CheckName(uri)) &&
+         freshness_.MustCompare(name, age_max_s);
 }
 
 void Flights::Follow(absl::string_view uri, const storage::Wanted& wanted, Followed done) {
@@ -223,16 +253,20 @@ void Flights::Follow(absl::string_view uri, const storage::Wanted& wanted, Follo
 
 void Flights::Known(const std::string& uri, const std::shared_ptr<Progress>& progress) {
   std::vector<Asking> asking;
+  bool replaces = false;
   {
     const net::MutexLock lock(&mutex_);
-    asking.swap(flights_.at(uri).asking);
+    Entry& entry = flights_.at(uri);
+    asking.swap(entry.asking);
+    replaces = entry.here;
     ++telling_;
   }
-  for (const Asking& one : asking) one.done(std::make_shared<Follower>(progress));
+  for (const Asking& one : asking) one.done(std::make_shared<Follower>(progress, replaces));
   DoneTelling();
 }
 
-std::shared_ptr<Check> Flights::NewCheck(const std::string& uri, const Entry& entry) {
+std::shared_ptr<Check> Flights::NewCheck(const std::string& uri, const Entry& entry,
+                                         std::optional<int64_t> age_max_s) {
   return std::make_shared<Check>(
       Check::Options{.cache = options_.cache,
                      .fetcher = options_.fetcher,
@@ -241,7 +275,8 @@ std::shared_ptr<Check> Flights::NewCheck(const std::string& uri, const Entry& en
                      .now = options_.now},
       entry.source, entry.location, uri,
       Check::Known{.checked = freshness_.CheckedAt(uri),
-                   .refusal = backoff_.Refusal(uri, options_.now())},
+                   .refusal = backoff_.Refusal(uri, options_.now()),
+                   .age_max_s = age_max_s},
       [this, uri](const Check::Finding& finding) { Checked(uri, finding); });
 }
 
@@ -268,6 +303,7 @@ std::shared_ptr<Flight> Flights::NewFlight(const std::string& uri, const Entry& 
 
 void Flights::Checked(const std::string& uri, const Check::Finding& finding) {
   using Kind = Check::Finding::Kind;
+  using Came = storage::Provenance::Came;
   absl::Status status = finding.status;
   std::optional<absl::Time> fresh_since;
   std::shared_ptr<Flight> flight;
@@ -275,6 +311,8 @@ void Flights::Checked(const std::string& uri, const Check::Finding& finding) {
     const net::MutexLock lock(&mutex_);
     Entry& entry = flights_.at(uri);
     entry.here = finding.kind != Kind::kAbsent && finding.kind != Kind::kGone;
+    entry.checked = finding.checked;
+    entry.good = finding.good;
     entry.stale_until = finding.stale_until;
     NoteFound(uri, finding, &entry);
     if (finding.asked) checked_.Add();
@@ -284,7 +322,10 @@ void Flights::Checked(const std::string& uri, const Check::Finding& finding) {
         break;
       case Kind::kFresh:
         fresh_since = finding.checked;
-        if (finding.asked) unchanged_.Add();
+        if (finding.asked) {
+          unchanged_.Add();
+          entry.came = finding.not_modified ? Came::kNotModified : Came::kConfirmed;
+        }
         break;
       case Kind::kGone:
         removed_.Add();
@@ -311,6 +352,7 @@ void Flights::Checked(const std::string& uri, const Check::Finding& finding) {
         } else {
           entry.flight = flight = NewFlight(uri, entry, absl::OkStatus());
         }
+        entry.came = entry.here ? Came::kReplaced : Came::kFetched;
         entry.account->Begun();
         begun_.Add();
         break;
@@ -324,6 +366,9 @@ void Flights::Ended(const std::string& uri, absl::Status status,
                     std::optional<absl::Time> fresh_since, bool asked) {
   Entry entry;
   bool again = false, passes = false;
+  // For those who want nothing newer than its origin's line says.
+  bool here_does = status.ok();
+  const absl::Time now = options_.now();
   {
     const net::MutexLock lock(&mutex_);
     const auto found = flights_.find(uri);
@@ -339,25 +384,41 @@ void Flights::Ended(const std::string& uri, absl::Status status,
       if (status.ok() && entry.flight != nullptr) brought_.Add();
       const Origin* const origin = map_->origins.LineOf(uri);
       if (fresh_since.has_value() && origin != nullptr)
-        freshness_.Good(uri, *fresh_since, *fresh_since + origin->revalidate);
-      if (asked && !passes)
-        entry.account->Ended(status, /*fetched=*/entry.flight != nullptr, options_.now());
+        freshness_.Good(uri, *fresh_since, *fresh_since + origin->revalidate, entry.came);
+      if (asked && !passes) entry.account->Ended(status, /*fetched=*/entry.flight != nullptr, now);
       if ((status.ok() || passes) && asked) backoff_.Clear(uri);
       if (status.ok()) no_room_.Clear(uri);
-      if (!status.ok()) status = Settle(uri, entry, std::move(status), asked);
-      passes = IsNoRoom(status);
+      if (!status.ok()) here_does = Settle(uri, entry, asked, &status);
     }
   }
-  // Who has come when it was about to end, with some of it here, has another.
-  for (Brought& done : entry.waiting) again ? Bring(uri, std::move(done)) : done(status);
+  // Who has come when it was about to end, with some of it here, has another; and so has who wants
+  // it newer than was found good enough without asking.
+  const bool was_asked = entry.came != storage::Provenance::Came::kUnknown;
+  const auto goes_again = [&](std::optional<int64_t> age_max_s) {
+    if (again) return true;
+    if (!status.ok() || was_asked || !age_max_s.has_value() || !fresh_since.has_value())
+      return false;
+    return *age_max_s == 0 || now - *fresh_since > absl::Seconds(*age_max_s);
+  };
+  const auto result = [&](std::optional<int64_t> age_max_s) {
+    return here_does && !age_max_s.has_value() ? absl::OkStatus() : status;
+  };
+  for (Waiting& one : entry.waiting) {
+    if (goes_again(one.age_max_s)) {
+      BringAged(uri, one.age_max_s, std::move(one.done));
+    } else {
+      one.done(result(one.age_max_s));
+    }
+  }
   // So has who can read what is not kept, and does not know yet which version there is.
   for (Asking& one : entry.asking) {
-    if (again || passes) {
+    const bool passes_to_it = passes && !result(one.wanted.age_max_s).ok();
+    if (goes_again(one.wanted.age_max_s) || passes_to_it) {
       Follow(uri, one.wanted, std::move(one.done));
-    } else if (status.ok()) {
+    } else if (absl::Status told = result(one.wanted.age_max_s); told.ok()) {
       one.done(nullptr);
     } else {
-      one.done(status);
+      one.done(std::move(told));
     }
   }
   entry = Entry();
@@ -370,19 +431,19 @@ void Flights::DoneTelling() {
   none_.notify_all();
 }
 
-absl::Status Flights::Settle(const std::string& uri, const Entry& entry, absl::Status status,
-                             bool asked) {
+bool Flights::Settle(const std::string& uri, const Entry& entry, bool asked, absl::Status* why) {
+  absl::Status& status = *why;
   const absl::Time now = options_.now();
   if (absl::IsNotFound(status)) {
-    if (!asked) return status;
+    if (!asked) return false;
     backoff_.Clear(uri);
     not_there_.Add();
     const absl::Duration negative = entry.source->origin().negative;
     NoteAbsent(uri, negative);
     freshness_.Nothing(uri, now + negative);
-    return status;
+    return false;
   }
-  if (stopping_) return status;
+  if (stopping_) return entry.good;
   absl::Time until = now + absl::Milliseconds(net::RetryAfterMs(status));
   if (IsNoRoom(status)) {
     // Else it was not tried.
@@ -396,14 +457,16 @@ absl::Status Flights::Settle(const std::string& uri, const Entry& entry, absl::S
     until = backoff_.Failed(uri, status, now);
     status = net::WithRetryAfter(std::move(status), until - now);
   }
+  // It was asked about for somebody who wants it newer than its line says.
+  if (entry.good) return true;
   if (IsTrouble(status) && entry.stale_until > now) {
     stale_.Add();
-    freshness_.Stale(uri, std::min(until, entry.stale_until));
-    return absl::OkStatus();
+    freshness_.Stale(uri, entry.checked, std::min(until, entry.stale_until));
+    return true;
   }
   // Till then nothing is to be found here, so that who looks for it is refused at once.
   if (!entry.here) freshness_.Nothing(uri, until);
-  return status;
+  return false;
 }
 
 void Flights::Stored(absl::string_view uri) {

@@ -92,8 +92,10 @@ class Flights : public storage::Remote {
   std::vector<Kept> ListKept(absl::string_view prefix, absl::string_view after) const override;
   absl::Status MayChange(absl::string_view uri) const override;
   void Stored(absl::string_view uri) override;
-  // As Freshness::IsStale(): what is handed out should say so.
-  bool IsStale(absl::string_view uri) const { return freshness_.IsStale(uri); }
+  bool MustCompare(absl::string_view uri, int64_t age_max_s) override;
+  void BringChecked(absl::string_view uri, int64_t age_max_s,
+                    std::function<void(absl::Status)> done) override;
+  storage::Provenance ProvenanceOf(absl::string_view uri, int fd) override;
 
   // Somebody asks for it, wherever it is: for the figures. Once for each request; never waits.
   void LookedUp(absl::string_view uri) { lookups_.Count(uri); }
@@ -144,6 +146,10 @@ class Flights : public storage::Remote {
   };
   using Brought = std::function<void(absl::Status)>;
   using Followed = std::function<void(absl::StatusOr<std::shared_ptr<storage::Filling>>)>;
+  struct Waiting {
+    std::optional<int64_t> age_max_s;  // as storage::Wanted's
+    Brought done;
+  };
   struct Asking {
     storage::Wanted wanted;
     Followed done;
@@ -153,14 +159,17 @@ class Flights : public storage::Remote {
     std::shared_ptr<Check> check;
     std::shared_ptr<Flight> flight;
     std::shared_ptr<Account> account;  // of its origin
-    std::vector<Brought> waiting;      // for all of it
+    std::vector<Waiting> waiting;      // for all of it
     std::vector<Asking> asking;        // what it is
     std::shared_ptr<const Source> source;
     Location location;
     bool here = false;                              // something is, of the origin's
     std::optional<Account::Here> found;             // how much, once that is known
     bool keeps = true;                              // its flight tries to keep it
-    absl::Time stale_until = absl::InfinitePast();  // as Check::Finding
+    bool good = false;                              // as Check::Finding
+    absl::Time checked;                             // as Check::Finding
+    absl::Time stale_until = absl::InfinitePast();  // the same
+    storage::Provenance::Came came = storage::Provenance::Came::kUnknown;
   };
 
   absl::StatusOr<std::shared_ptr<const Source>> SourceOf(
@@ -171,7 +180,9 @@ class Flights : public storage::Remote {
   // nothing, since that is so.
   absl::Status Join(const std::string& name, const storage::Wanted& wanted, bool here,
                     absl::FunctionRef<void(Entry*)> enter);
-  std::shared_ptr<Check> NewCheck(const std::string& uri, const Entry& entry)
+  void BringAged(absl::string_view uri, std::optional<int64_t> age_max_s, Brought done);
+  std::shared_ptr<Check> NewCheck(const std::string& uri, const Entry& entry,
+                                  std::optional<int64_t> age_max_s)
       EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::shared_ptr<Flight> NewFlight(const std::string& uri, const Entry& entry,
                                     const absl::Status& no_room);
@@ -190,8 +201,9 @@ class Flights : public storage::Remote {
   void Ended(const std::string& uri, absl::Status status, std::optional<absl::Time> fresh_since,
              bool asked);
   void DoneTelling();
-  // What became of it, as those who wait are told, and as it is remembered.
-  absl::Status Settle(const std::string& uri, const Entry& entry, absl::Status status, bool asked)
+  // It has failed with `*status`, which may be told when to come again: how that is remembered.
+  // Whether what is here does all the same for who wants it as old as its origin's line allows.
+  bool Settle(const std::string& uri, const Entry& entry, bool asked, absl::Status* status)
       EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;

@@ -89,7 +89,9 @@ class Progress {
 // One reader, or several that share it.
 class Follower : public storage::Filling {
  public:
-  explicit Follower(std::shared_ptr<Progress> progress) : progress_(std::move(progress)) {
+  // replaces: as Filling's.
+  explicit Follower(std::shared_ptr<Progress> progress, bool replaces = false)
+      : progress_(std::move(progress)), replaces_(replaces) {
     progress_->Enter();
   }
   ~Follower() override { progress_->Leave(); }
@@ -97,6 +99,7 @@ class Follower : public storage::Filling {
   Follower& operator=(const Follower&) = delete;
 
   const storage::Description& description() const override { return progress_->description(); }
+  bool replaces() const override { return replaces_; }
   int fd() const override { return progress_->fd(); }
   uint64_t ReadableFrom(uint64_t offset) const override { return progress_->ReadableFrom(offset); }
   void Want(uint64_t begin, uint64_t end) override;
@@ -112,6 +115,7 @@ class Follower : public storage::Filling {
 
  private:
   const std::shared_ptr<Progress> progress_;
+  const bool replaces_;
   net::Mutex mutex_;
   Ranges wanted_ GUARDED_BY(mutex_);  // what the flight has been told of
 };

@@ -1,9 +1,14 @@
 // Methods, and what is kept of a head.
 #include "protocol/http/ask.h"
 
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "protocol/http/listing.h"
 #include "protocol/http/target.h"
 
@@ -50,6 +55,59 @@ void ReadPut(const Head& head, Ask* ask) {
       ask->Refuse({400, "Objmapper-TTL is no number of seconds from 1 to 4294967295"});
     }
   }
+}
+
+// The value of a directive, which may stand in quotes (RFC 9111, 5.2).
+absl::string_view Unquoted(absl::string_view value) {
+  if (value.size() >= 2 && value.front() == '"' && value.back() == '"')
+    return value.substr(1, value.size() - 2);
+  return value;
+}
+
+// A number of seconds (RFC 9111, 1.2.2): one that is too long for a number is as good as the
+// longest. What is none says nothing.
+std::optional<int64_t> Seconds(absl::string_view text) {
+  if (text.empty() || !std::all_of(text.begin(), text.end(), absl::ascii_isdigit))
+    return std::nullopt;
+  int64_t seconds;
+  return absl::SimpleAtoi(text, &seconds) ? seconds : INT64_MAX;
+}
+
+// One field of Cache-Control. The strictest of several ages counts.
+void ReadDirectives(absl::string_view value, Ask* ask) {
+  const auto at_most = [ask](int64_t age_s) {
+    ask->age_max_s = std::min(age_s, ask->age_max_s.value_or(INT64_MAX));
+  };
+  // No directive that is heeded has a comma in its value; of others a half is none.
+  for (absl::string_view directive : absl::StrSplit(value, ',')) {
+    directive = absl::StripAsciiWhitespace(directive);
+    const size_t equals = std::min(directive.find('='), directive.size());
+    const absl::string_view name = directive.substr(0, equals);
+    const bool has_value = equals < directive.size();
+    if (!has_value && absl::EqualsIgnoreCase(name, "no-cache")) {
+      at_most(0);
+    } else if (!has_value && absl::EqualsIgnoreCase(name, "only-if-cached")) {
+      ask->only_if_cached = true;
+    } else if (has_value && absl::EqualsIgnoreCase(name, "max-age")) {
+      if (const auto age = Seconds(Unquoted(directive.substr(equals + 1)))) at_most(*age);
+    }
+  }
+}
+
+// Pragma counts where there is no Cache-Control (RFC 9111, 5.4).
+void ReadCacheControl(const Head& head, Ask* ask) {
+  bool controls = false;
+  bool pragma = false;
+  for (const Field& field : head.fields) {
+    if (field.name.size() == 13 && absl::EqualsIgnoreCase(field.name, "cache-control")) {
+      controls = true;
+      ReadDirectives(field.value, ask);
+    } else if (field.name.size() == 6 && absl::EqualsIgnoreCase(field.name, "pragma")) {
+      for (const absl::string_view one : absl::StrSplit(field.value, ','))
+        pragma = pragma || absl::EqualsIgnoreCase(absl::StripAsciiWhitespace(one), "no-cache");
+    }
+  }
+  if (pragma && !controls) ask->age_max_s = 0;
 }
 
 // Copies the fields that whoever finds the object needs.
@@ -119,6 +177,7 @@ Ask AskOf(Head* head, bool writable) {
   if (ask.writes() && !writable) ask.Refuse({405, "the server is read-only (--writable)"});
   if (ask.method == Ask::Method::kPut) ReadPut(*head, &ask);
   KeepConditions(*head, &ask);
+  if (ask.reads()) ReadCacheControl(*head, &ask);
   if (ask.reads()) ask.query = std::string(target.query);
   if (ask.is_folder()) ask.wants_json = WantsJson(*head, target.query);
   return ask;

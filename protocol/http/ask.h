@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,11 @@ struct Ask {
     std::string text;  // what the fields point into
   };
   std::shared_ptr<const Conditions> conditions;
+  // Of Cache-Control, what is heeded (RFC 9111, 5.2.1). age_max_s: an object of an origin has to
+  // have been compared with it so many seconds ago at most ("max-age"; "no-cache": 0); nullopt: as
+  // the server thinks right. only_if_cached: no origin is asked.
+  std::optional<int64_t> age_max_s;
+  bool only_if_cached = false;
   std::shared_ptr<const Persistence> connection;
   // The name that its token gives it; empty: none. It is for this request alone.
   std::string caller;

@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "protocol/http/answer.h"
 #include "protocol/http/preconditions.h"
@@ -24,6 +26,37 @@ std::string PartHead(absl::string_view delimiter, absl::string_view type, const 
                      uint64_t size) {
   return absl::StrCat(delimiter, "\r\nContent-Type: ", type,
                       "\r\nContent-Range: ", ContentRange(part, size), "\r\n\r\n");
+}
+
+// Age (RFC 9111, 5.1) and Cache-Status (RFC 9211), of what has come from an origin alone.
+void AddCached(const Cached& cached, int64_t now_s, AnswerHead* head) {
+  using How = Cached::How;
+  if (cached.how == How::kNone) return;
+  head->Add("Age", std::max<int64_t>(now_s - cached.checked_s, 0));
+  // Why its origin was asked though the object was here.
+  const absl::string_view why = cached.at_wish ? "request" : "stale";
+  std::string said = "objmapper; ";
+  switch (cached.how) {
+    case How::kNone:
+    case How::kHit:
+      said += "hit";
+      if (cached.due_s != INT64_MAX) absl::StrAppend(&said, "; ttl=", cached.due_s - now_s);
+      if (cached.stale) said += "; detail=stale-if-error";
+      break;
+    case How::kFetched:
+      said += "fwd=uri-miss; stored";
+      break;
+    case How::kReplaced:
+      absl::StrAppend(&said, "fwd=", why, "; stored");
+      break;
+    case How::kNotModified:
+      absl::StrAppend(&said, "fwd=", why, "; fwd-status=304");
+      break;
+    case How::kConfirmed:
+      absl::StrAppend(&said, "fwd=", why, "; stored=?0");
+      break;
+  }
+  head->Add("Cache-Status", said);
 }
 
 }  // namespace
@@ -67,6 +100,7 @@ void MakeReply(const Ask& ask, const ObjectFacts& facts, int64_t now_s, Reply* o
   head.AddEtag(facts.etag).AddLastModified(facts.mtime_s).AddCors(ask);
   if (ask.connection != nullptr && !ask.connection->cache_control.empty())
     head.Add("Cache-Control", ask.connection->cache_control);
+  AddCached(facts.cached, now_s, &head);
   if (reply.status == 304) {
     ask.Answered(304, 0);
     head.End(ask.persists(), ask.minor);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "protocol/cached.h"
 #include "protocol/http/ask.h"
 #include "protocol/http/ranges.h"
 
@@ -17,6 +18,7 @@ struct ObjectFacts {
   uint64_t size = 0;
   int64_t mtime_s = 0;
   absl::string_view etag;  // without quotes
+  Cached cached;
 };
 
 struct Reply {

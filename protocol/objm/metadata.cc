@@ -63,6 +63,9 @@ bool ReadEntry(MetadataType type, absl::string_view data, Metadata* metadata) {
       return Read(data, GetU32, &metadata->latency_us);
     case MetadataType::kExpires:
       return Read(data, GetU64, &metadata->expires);
+    case MetadataType::kStale:
+      metadata->stale = true;
+      return data.empty();
     case MetadataType::kRange:
       return Read(data, GetRange, &metadata->range);
     case MetadataType::kCursor:

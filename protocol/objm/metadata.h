@@ -26,6 +26,7 @@ enum class MetadataType : uint8_t {
   kBackend = 0x05,      // u8, which tier answered
   kLatency = 0x06,      // u32 microseconds inside the server
   kExpires = 0x07,      // i64 seconds since the epoch: from then on the object is gone
+  kStale = 0x08,        // no data: the object may be outdated, its origin cannot be asked
   kRange = 0x10,        // offset u64, length u64, as granted
   kCursor = 0x11,       // opaque; where the next LIST continues
   kRetryAfter = 0x12,   // u32 milliseconds
@@ -76,6 +77,7 @@ struct Metadata {
   std::optional<uint8_t> backend;
   std::optional<uint32_t> latency_us;
   std::optional<uint64_t> expires;
+  bool stale = false;
   std::optional<Range> range;
   std::optional<std::string> cursor;
   std::optional<uint32_t> retry_after_ms;

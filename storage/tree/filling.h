@@ -38,6 +38,9 @@ class Filling {
   // Of the version that comes: what OP_STAT tells of it when it is here.
   virtual const Description& description() const = 0;
 
+  // Whether another version was here when it began to come.
+  virtual bool replaces() const { return false; }
+
   // For reading, with offsets of one's own, what is readable; never to be passed to a client, for
   // whom the rest would read as zeros. Borrowed.
   virtual int fd() const = 0;

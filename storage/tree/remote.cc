@@ -24,6 +24,14 @@ absl::Status Remote::MayChange(absl::string_view) const { return absl::OkStatus(
 
 bool Remote::MustCheck(absl::string_view) const { return false; }
 
+Provenance Remote::ProvenanceOf(absl::string_view, int) { return {}; }
+
+bool Remote::MustCompare(absl::string_view, int64_t) { return false; }
+
+void Remote::BringChecked(absl::string_view uri, int64_t, std::function<void(absl::Status)> done) {
+  Bring(uri, std::move(done));
+}
+
 void Remote::Stored(absl::string_view) {}
 
 void Remote::Follow(absl::string_view uri, const Wanted&,
@@ -41,9 +49,14 @@ bool MayBeFetched(const Tree& tree, absl::string_view uri, const absl::Status& r
          tree.remote()->MayHave(uri);
 }
 
-absl::Status BringNow(Remote* remote, absl::string_view uri) {
+absl::Status BringNow(Remote* remote, absl::string_view uri, std::optional<int64_t> age_max_s) {
   std::promise<absl::Status> brought;
-  remote->Bring(uri, [&brought](absl::Status status) { brought.set_value(std::move(status)); });
+  const auto done = [&brought](absl::Status status) { brought.set_value(std::move(status)); };
+  if (age_max_s.has_value()) {
+    remote->BringChecked(uri, *age_max_s, done);
+  } else {
+    remote->Bring(uri, done);
+  }
   return brought.get_future().get();
 }
 
@@ -56,6 +69,12 @@ std::shared_ptr<Filling> PassingNow(Remote* remote, absl::string_view uri) {
                  });
   std::shared_ptr<Filling> filling = known.get_future().get();
   return filling != nullptr && filling->passes() ? filling : nullptr;
+}
+
+absl::Status OnlyElsewhere(absl::string_view uri) {
+  return absl::UnavailableError(absl::StrCat(
+      "open ", QuotedUri(uri),
+      ": it is not here, or has to be compared with its origin, which the request forbids"));
 }
 
 absl::Status GoneAgain(absl::string_view uri) {

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,9 +32,32 @@ namespace objmapper::storage {
 struct Wanted {
   uint64_t begin = 0;
   uint64_t end = UINT64_MAX;
+  // Only if it has been compared with its origin so many seconds ago at most, or is by then; 0: it
+  // is by then. nullopt: as the remote thinks right.
+  std::optional<int64_t> age_max_s;
+  bool only_here = false;  // no remote is asked
 
   static Wanted Nothing() { return {0, 0}; }
   bool all() const { return begin == 0 && end == UINT64_MAX; }
+};
+
+// Where an object that is here comes from, as far as that is to be told.
+struct Provenance {
+  // How what is here came to be, or to be good, last.
+  enum class Came : uint8_t {
+    kUnknown,
+    kFetched,      // there was none here
+    kReplaced,     // another version was
+    kNotModified,  // it was here, and the remote has said so
+    kConfirmed,    // the same, found out from what else it said
+  };
+  bool remote = false;  // it is the remote's; else the rest means nothing
+  bool stale = false;   // it is handed out though it is due, since the remote cannot be asked
+  Came came = Came::kUnknown;
+  // Seconds since the epoch: when it was fetched, or found to be the same there, and until when it
+  // is not due; INT64_MAX: it never is.
+  int64_t checked_s = 0;
+  int64_t due_s = INT64_MAX;
 };
 
 // Thread-safe.
@@ -48,6 +72,21 @@ class Remote {
   // has been asked again: by Bring(), after which it is looked up once more without this question.
   // Never waits: asked before each lookup, and again before each answer from a cache.
   virtual bool MustCheck(absl::string_view uri) const;
+
+  // Whether what is here under that name is older than Wanted::age_max_s allows, so that it is to
+  // be had by Follow() or BringChecked() alone, where MustCheck() would let it be handed out. Never
+  // of what has no origin. Who says that too often in a second has to do with what is here. Never
+  // waits.
+  virtual bool MustCompare(absl::string_view uri, int64_t age_max_s);
+  // As Bring(), for whom age_max_s is Wanted's: he gets no object that is older, but the reason why
+  // it cannot be compared.
+  virtual void BringChecked(absl::string_view uri, int64_t age_max_s,
+                            std::function<void(absl::Status)> done);
+
+  // Of what has just been found here, and need not be checked. fd: the object, open for reading,
+  // for what is told of it alone; borrowed; -1: there is none to look at, so less may be known.
+  // Never waits for the remote: a lock, or one fgetxattr(2).
+  virtual Provenance ProvenanceOf(absl::string_view uri, int fd);
 
   // Has the object brought into the tree, or what is here compared with what is there, once for all
   // that ask meanwhile.
@@ -90,7 +129,7 @@ class Remote {
   virtual void Stored(absl::string_view uri);
 
   // For whoever can read an object while it comes: `wanted` is fetched, and of a large object no
-  // more than that need be.
+  // more than that need be. Its age_max_s: as BringChecked()'s.
   //
   // done: as Bring()'s, but as soon as it is known which object comes: with what is read. Null: it
   // is here already.
@@ -103,11 +142,15 @@ class Remote {
 class Tree;
 // Whether what was looked for with `result` is to be looked for in the tree's remote.
 bool MayBeFetched(const Tree& tree, absl::string_view uri, const absl::Status& result);
-// Bring(), and the thread waits for it.
-absl::Status BringNow(Remote* remote, absl::string_view uri);
+// Bring(), and the thread waits for it; or BringChecked().
+absl::Status BringNow(Remote* remote, absl::string_view uri,
+                      std::optional<int64_t> age_max_s = std::nullopt);
 // For a thread that waits, and can read what passes: what there is of `uri`, which could not be
 // brought, where that is since there is no room for it (Filling::passes()). Null: it is not.
 std::shared_ptr<Filling> PassingNow(Remote* remote, absl::string_view uri);
+// What is said of what may not be handed out, or is not here, to who wants nothing from elsewhere
+// (Wanted::only_here). UNAVAILABLE.
+absl::Status OnlyElsewhere(absl::string_view uri);
 // What an object that has been brought is when it is gone again: evicted at once, or deleted.
 absl::Status GoneAgain(absl::string_view uri);
 

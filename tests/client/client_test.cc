@@ -371,6 +371,33 @@ TEST_F(ClientTest, Stat) {
   EXPECT_FALSE(info->etag.has_value());
 }
 
+// What a server says of its freshness is told, of a stat and of a body.
+TEST_F(ClientTest, Stale) {
+  const Metadata says = [](MetadataWriter& m) {
+    m.AddU64(MetadataType::kSize, 2);
+    m.AddText(MetadataType::kStale, "");
+  };
+  const Metadata says_nothing = [](MetadataWriter& m) { m.AddU64(MetadataType::kSize, 2); };
+  FakeServer server([&](Peer& peer) {
+    for (const Metadata& said : {says, says_nothing}) {
+      peer.Send(Ok(peer.ReadRequest().id, 0, said));
+      peer.Send(Ok(peer.ReadRequest().id, 2, said) + "ok");
+    }
+    peer.AwaitEnd();
+  });
+  Client client = Connected(server);
+  for (const bool stale : {true, false}) {
+    const absl::StatusOr<ObjectInfo> info = client.Stat("a");
+    ASSERT_TRUE(info.ok()) << info.status();
+    EXPECT_EQ(info->stale, stale);
+    absl::StatusOr<Body> body = client.OpenBody("a");
+    ASSERT_TRUE(body.ok()) << body.status();
+    EXPECT_EQ(body->info().stale, stale);
+    char bytes[2];
+    EXPECT_EQ(body->Read(absl::MakeSpan(bytes)).value_or(0), 2u);
+  }
+}
+
 // Any answer is an answer.
 TEST_F(ClientTest, PingCountsErrorsAsAnswers) {
   FakeServer server([](Peer& peer) {

@@ -9,7 +9,9 @@
 #include <utility>
 
 #include "net/scm_rights.h"
+#include "tests/client/temporary_folder.h"
 #include "tests/fdpass/worker_fixture.h"
+#include "tests/storage/fake_remote.h"
 
 namespace objmapper::fdpass {
 namespace {
@@ -23,6 +25,9 @@ class AnswerTest : public testing::TestWithParam<Speech> {
     client_ = std::make_unique<ClientEnd>(std::move(pair.peer), GetParam().dialect,
                                           /*greeted=*/true);
     request_.uri = "a.json";
+    absl::StatusOr<storage::Tree> tree = storage::Tree::Open(folder_.path());
+    EXPECT_TRUE(tree.ok()) << tree.status();
+    tree_ = std::make_unique<storage::Tree>(*std::move(tree));
   }
 
   // An object of 100 bytes.
@@ -36,7 +41,7 @@ class AnswerTest : public testing::TestWithParam<Speech> {
   session::ServerMessage Answer(absl::StatusOr<Passable> opened = Object()) {
     session::Message message;
     const net::UniqueFd x_fd =
-        AnswerWithFd(*session_, request_, request_.uri, std::move(opened), &message);
+        AnswerWithFd(*session_, request_, request_.uri, *tree_, std::move(opened), &message);
     EXPECT_EQ(net::SendWithFds(session_->fd(), message.bytes(), message.fds()),
               static_cast<ssize_t>(message.bytes().size()));
     session::ServerMessage answer = client_->Next();
@@ -44,6 +49,8 @@ class AnswerTest : public testing::TestWithParam<Speech> {
     return answer;
   }
 
+  const client::TemporaryFolder folder_;
+  std::unique_ptr<storage::Tree> tree_;
   session::SessionLimits limits_;
   session::ConnectionCounters counters_;
   std::unique_ptr<session::Session> session_;
@@ -74,6 +81,21 @@ TEST_P(AnswerTest, TellsTheVersion) {
   EXPECT_EQ(answer.metadata.expires, 4'000'000'000u);
   EXPECT_EQ(answer.metadata.mime, "application/json");
   EXPECT_TRUE(has_fd_);
+}
+
+// And whether it is stale, where it comes from elsewhere.
+TEST_P(AnswerTest, TellsThatItIsStale) {
+  storage::FakeRemote remote(folder_.path());
+  tree_->SetRemote(&remote);
+  remote.SetStale("far/a.json");
+  for (const bool versions : {false, true}) {
+    request_.versions = versions && GetParam().dialect != Dialect::kV1;
+    for (const char* uri : {"a.json", "far/b.json", "far/a.json"}) {
+      request_.uri = uri;
+      const bool told = request_.versions && request_.uri == "far/a.json";
+      EXPECT_EQ(Answer().metadata.stale, told) << uri;
+    }
+  }
 }
 
 // A range is cut at the end of the object; one that begins behind it is refused, without a

@@ -35,6 +35,7 @@ MetadataWriter AllEntries() {
   writer.AddU8(MetadataType::kBackend, 200);
   writer.AddU32(MetadataType::kLatency, 0x01020304);
   writer.AddU64(MetadataType::kExpires, 4'000'000'000);
+  writer.AddText(MetadataType::kStale, "");
   writer.AddRange(2, 3);
   writer.AddText(MetadataType::kCursor, "a\0b"s);
   writer.AddU32(MetadataType::kRetryAfter, 250);
@@ -58,6 +59,7 @@ TEST(MetadataTest, ReadsWhatTheWriterWrites) {
   EXPECT_EQ(metadata->backend, 200);
   EXPECT_EQ(metadata->latency_us, 0x01020304u);
   EXPECT_EQ(metadata->expires, 4'000'000'000u);
+  EXPECT_TRUE(metadata->stale);
   ASSERT_TRUE(metadata->range.has_value());
   EXPECT_EQ(metadata->range->offset, 2u);
   EXPECT_EQ(metadata->range->length, 3u);
@@ -96,7 +98,7 @@ TEST(MetadataTest, ATruncatedEntryIsUnsound) {
     next_entry += kEntryHeaderBytes + static_cast<uint8_t>(bytes[cut + 1]) * 256 +
                   static_cast<uint8_t>(bytes[cut + 2]);
   }
-  EXPECT_EQ(sound, 16u);  // before, between and after fifteen entries
+  EXPECT_EQ(sound, 17u);  // before, between and after sixteen entries
 }
 
 // An entry of a fixed size is unsound with any other.

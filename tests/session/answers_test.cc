@@ -285,6 +285,26 @@ TEST(VersionsTest, AreToldToWhoAsksForThem) {
   }
 }
 
+// What is stale says so, to who has negotiated VERSIONS.
+TEST(VersionsTest, Stale) {
+  for (const bool versions : {false, true}) {
+    for (const bool stale : {false, true}) {
+      Request request;
+      request.versions = versions;
+      ObjectFacts facts = {.size = 3, .etag = "e-1", .uri = "a"};
+      facts.cached = {.how = protocol::Cached::How::kHit, .stale = stale};
+      std::vector<std::string> answers(2);
+      AppendStat(Dialect::kV2, request, facts, &answers[0]);
+      char header[protocol::kResponseBytesMax];
+      answers[1].assign(header, EncodeBodyHeader(Dialect::kV2, request, {0, 3}, facts, header));
+      for (const std::string& answer : answers) {
+        Reader reader(Dialect::kV2, answer);
+        EXPECT_EQ(Reader::MetadataOf(reader.Next()).stale, versions && stale);
+      }
+    }
+  }
+}
+
 // Who has the version already is told so, and gets nothing else.
 TEST(VersionsTest, NotModified) {
   Request request;

@@ -36,6 +36,17 @@ class FakeRemote : public Remote {
     asked_.push_back({std::string(uri), std::move(done)});
   }
 
+  // All that it may have is its own.
+  Provenance ProvenanceOf(absl::string_view uri, int) override {
+    const net::MutexLock lock(&mutex_);
+    return {.remote = MayHave(uri), .stale = stale_.contains(uri), .checked_s = 1};
+  }
+  // What is here under that name is handed out though it is due.
+  void SetStale(absl::string_view uri) {
+    const net::MutexLock lock(&mutex_);
+    stale_.emplace(uri);
+  }
+
   void Stored(absl::string_view uri) override {
     const net::MutexLock lock(&mutex_);
     stored_.push_back(std::string(uri));
@@ -115,6 +126,7 @@ class FakeRemote : public Remote {
   std::vector<Wanted> followed_ GUARDED_BY(mutex_);
   std::vector<std::pair<std::string, std::function<void(absl::Status)>>> asked_ GUARDED_BY(mutex_);
   std::set<std::string, std::less<>> due_ GUARDED_BY(mutex_);
+  std::set<std::string, std::less<>> stale_ GUARDED_BY(mutex_);
   std::vector<std::string> stored_ GUARDED_BY(mutex_);
   mutable int questions_ GUARDED_BY(mutex_) = 0;
 };

@@ -110,6 +110,18 @@ class OriginCommandsTest : public testing::Test {
   std::optional<e2e::ServerProcess> server_;
 };
 
+// What stat says of an object whose origin cannot be asked again.
+TEST_F(OriginCommandsTest, StatSaysThatItIsStale) {
+  Start({}, "revalidate=0 stale_if_error=1h");
+  origin_.Put("base/a", "content");
+  EXPECT_FALSE(absl::StrContains(Good("stat a"), "stale"));
+  EXPECT_FALSE(absl::StrContains(Good("stat --json a"), "stale"));
+  origin_.Misbehave("base/a", 0, Fault::Error(400, "OutOfOrder"));
+  EXPECT_TRUE(absl::StrContains(
+      Words(Good("stat a")), "\n stale yes: its origin cannot be asked whether it has changed\n"));
+  EXPECT_TRUE(absl::StrContains(Good("stat --json a"), "\"stale\":true"));
+}
+
 // However the objects are named and by whichever door: afterwards they are here, and the origin is
 // not asked again.
 TEST_F(OriginCommandsTest, WarmByEachDoor) {

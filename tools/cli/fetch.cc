@@ -203,6 +203,7 @@ void PrintForPeople(const std::string& uri, const client::ObjectInfo& info) {
   }
   if (info.expires_s.has_value())
     PrintLine(absl::StrCat("  expires   ", FormatMtime(*info.expires_s)));
+  if (info.stale) PrintLine("  stale     yes: its origin cannot be asked whether it has changed");
   if (info.etag.has_value()) PrintLine(absl::StrCat("  etag      ", *info.etag));
   if (info.mime.has_value()) PrintLine(absl::StrCat("  type      ", *info.mime));
   if (info.backend.has_value()) PrintLine(absl::StrCat("  tier      ", TierName(*info.backend)));

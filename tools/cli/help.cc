@@ -201,8 +201,8 @@ Failures are listed, the rest is still done, and the exit code is that of the fi
 )";
 
 constexpr absl::string_view kStat =
-    R"(objmapper stat URI... [flags] prints an object's size, time, ETAG, media type and tier, and
-when it expires.
+    R"(objmapper stat URI... [flags] prints an object's size, time, ETAG, media type and tier, when
+it expires, and whether it is stale: its origin cannot be asked whether it has changed.
 
 Of an object that was fetched from an origin it also prints where it came from, its version there,
 when it was fetched and checked, and whether it is pinned. That is asked at the operators' address,

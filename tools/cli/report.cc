@@ -74,6 +74,7 @@ void AddInfo(const client::ObjectInfo& info, JsonLine* line) {
   if (info.etag.has_value()) line->AddText("etag", *info.etag);
   if (info.ttl_s.has_value()) line->AddNumber("ttl", *info.ttl_s);
   if (info.expires_s.has_value()) line->AddNumber("expires", *info.expires_s);
+  if (info.stale) line->AddBool("stale", true);
   if (info.mime.has_value()) line->AddText("mime", *info.mime);
   if (info.backend.has_value()) line->AddNumber("backend", *info.backend);
   if (info.latency_us.has_value()) line->AddNumber("latency_us", *info.latency_us);

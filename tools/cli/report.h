@@ -50,8 +50,8 @@ ExitCode ReportError(bool json, absl::string_view name, absl::string_view about,
 // The same for a command line that makes no sense, which is a sentence in any case.
 ExitCode ReportUsageError(const absl::Status& error);
 
-// Adds what the server said about an object: size, mtime, etag, ttl, expires, mime, backend,
-// latency_us. What it did not say is left out.
+// Adds what the server said about an object: size, mtime, etag, ttl, expires, stale, mime,
+// backend, latency_us. What it did not say is left out.
 void AddInfo(const client::ObjectInfo& info, JsonLine* line);
 
 // Prints `text` and a newline on stdout; of more than one line, PrintLines(), which ends with one

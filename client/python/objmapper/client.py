@@ -602,7 +602,7 @@ def _ask(connection: Connection, mode: bytes, uri: bytes,
 
 def _info(said: wire.Metadata, size: int, offset: int, length: int) -> ObjectInfo:
     return ObjectInfo(size, offset, length, said.mtime, said.etag, said.mime, said.backend,
-                      said.latency_us, said.expires)
+                      said.latency_us, said.expires, said.stale)
 
 
 def _broken(connection: Connection, message: str) -> NoReturn:

@@ -27,6 +27,9 @@ class ObjectInfo:
     backend: Optional[int] = None  # the storage tier that has it: 1 disk, 2 memory
     latency_us: Optional[int] = None  # spent inside the server
     expires: Optional[int] = None  # seconds since the epoch: when it is gone; None too: never
+    # It may be outdated: it comes from an origin, which the server should ask again and cannot.
+    # Said with connect(versions=True) alone.
+    stale: bool = False
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ class Metadata:
     retry_after_ms: Optional[int] = None
     error: str = ""
     expires: Optional[int] = None
+    stale: bool = False
 
 
 @dataclass
@@ -279,6 +280,10 @@ def _parse_metadata(data: bytes) -> Metadata:
             result.latency_us = _integer(value, 4)
         elif kind == 0x07:
             result.expires = _integer(value, 8, signed=True)
+        elif kind == 0x08:
+            if value:
+                raise Malformed(f"STALE has {len(value)} bytes in place of 0")
+            result.stale = True
         elif kind == 0x10:
             result.range = _integer(value[:8], 8), _integer(value[8:], 8)
         elif kind == 0x11:

@@ -339,6 +339,16 @@ static void test_versions(const char* url, int is_unix) {
   EXPECT(OM_OK, om_last_details(client, &details, &error));
   CHECK(strcmp(details.mime, "application/json") == 0);
   CHECK(details.expires_s > time(NULL) + 3000 && details.expires_s < time(NULL) + 4000);
+  CHECK(details.stale == 0);
+  /* A program that knows no `stale` is told the rest, and nothing behind it is touched. */
+  om_details older;
+  memset(&older, 0x7f, sizeof(older));
+  older.struct_bytes = offsetof(om_details, stale);
+  EXPECT(OM_OK, om_last_details(client, &older, &error));
+  CHECK(older.expires_s == details.expires_s && strcmp(older.mime, details.mime) == 0);
+  CHECK(older.stale == 0x7f7f7f7f);
+  older.struct_bytes = 8;
+  EXPECT(OM_INVALID, om_last_details(client, &older, &error));
   EXPECT(OM_PRECONDITION_FAILED, om_put_if(client, "v.json", NULL, "two", 3, 0, NULL, &error));
   CHECK(strstr(error.message, first.etag) != NULL && strstr(error.message, "v.json") != NULL);
   EXPECT(OM_PRECONDITION_FAILED, om_put_if(client, "v.json", "other", "two", 3, 0, NULL, &error));

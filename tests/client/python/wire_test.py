@@ -32,6 +32,15 @@ class WireTest(unittest.TestCase):
         self.assertEqual(answer.metadata, wire.Metadata(77, 88, "etag", "text/plain", 3, 9, (5, 6),
                                                         b"abc", 256, "why"))
 
+    # STALE is there or is not; it has no value.
+    def test_stale(self):
+        def metadata(fields):
+            return wire.parse_response(struct.pack(">BIBQH", 2, 1, 0, 0, len(fields)) +
+                                       fields)[0].metadata
+        self.assertFalse(metadata(b"").stale)
+        self.assertTrue(metadata(b"\x08\0\0").stale)
+        self.assertRaises(wire.Malformed, metadata, b"\x08\0\1x")
+
     # A part of an answer is never taken for a whole one.
     def test_every_part(self):
         for length in range(len(RESPONSE)):

@@ -23,6 +23,10 @@ class FreshnessTest : public testing::Test {
   }
   void Good(absl::string_view uri) { freshness_.Good(uri, now_, now_ + absl::Seconds(60)); }
 
+  bool IsStale(absl::string_view uri) const {
+    return freshness_.ProvenanceOf(uri).value_or(storage::Provenance()).stale;
+  }
+
   absl::Time now_ = absl::FromUnixSeconds(1'700'000'000);
   Freshness freshness_{{.names_max = 6400, .now = [this] { return now_; }}};
 };
@@ -37,8 +41,11 @@ TEST_F(FreshnessTest, WhatIsUnknown) {
   for (const char* uri : {"ever/a", "near", "farther/a", "whole"}) {
     EXPECT_FALSE(freshness_.MustCheck(uri)) << uri;
     Good(uri);
+    EXPECT_FALSE(freshness_.MustCheck(uri)) << uri;
   }
-  EXPECT_EQ(freshness_.size(), 0u);
+  // Of what never is due it is kept when it came.
+  EXPECT_EQ(freshness_.size(), 1u);
+  EXPECT_TRUE(freshness_.ProvenanceOf("ever/a").has_value());
 }
 
 TEST_F(FreshnessTest, IsGoodUntilItIsDue) {
@@ -58,15 +65,82 @@ TEST_F(FreshnessTest, Stale) {
   const absl::Time checked = now_;
   Good("far/a");
   now_ += absl::Seconds(90);
-  freshness_.Stale("far/a", now_ + absl::Seconds(5));
-  EXPECT_TRUE(freshness_.IsStale("far/a"));
-  EXPECT_FALSE(freshness_.IsStale("far/b"));
+  freshness_.Stale("far/a", checked, now_ + absl::Seconds(5));
+  EXPECT_TRUE(IsStale("far/a"));
+  EXPECT_FALSE(IsStale("far/b"));
   EXPECT_FALSE(freshness_.MustCheck("far/a"));
   EXPECT_EQ(freshness_.CheckedAt("far/a"), checked);
   now_ += absl::Seconds(5);
   EXPECT_TRUE(freshness_.MustCheck("far/a"));
   Good("far/a");
-  EXPECT_FALSE(freshness_.IsStale("far/a"));
+  EXPECT_FALSE(IsStale("far/a"));
+}
+
+// What is told of where it comes from; of names that never are due, too, but of none that is below
+// no origin, or no origin's.
+TEST_F(FreshnessTest, Provenance) {
+  using Came = storage::Provenance::Came;
+  SetOrigins("/far http://h/base\n/ever http://h/ever immutable\n");
+  const int64_t now_s = absl::ToUnixSeconds(now_);
+  for (const char* uri : {"far/a", "ever/a"})
+    EXPECT_FALSE(freshness_.ProvenanceOf(uri).has_value());
+  for (const char* uri : {"far/a", "ever/a", "near/a"})
+    freshness_.Good(uri, now_, now_ + absl::Seconds(60), Came::kFetched);
+  freshness_.Nothing("far/own", now_ + absl::Seconds(10));
+  freshness_.Nothing("ever/own", now_ + absl::Seconds(10));
+  now_ += absl::Seconds(7);
+  const auto due = freshness_.ProvenanceOf("/far/a");
+  const auto ever = freshness_.ProvenanceOf("ever/a");
+  ASSERT_TRUE(due.has_value() && ever.has_value());
+  for (const auto& one : {*due, *ever}) {
+    EXPECT_TRUE(one.remote);
+    EXPECT_FALSE(one.stale);
+    EXPECT_EQ(one.came, Came::kFetched);
+    EXPECT_EQ(one.checked_s, now_s);
+  }
+  EXPECT_EQ(due->due_s, now_s + 60);
+  EXPECT_EQ(ever->due_s, INT64_MAX);
+  EXPECT_FALSE(freshness_.ProvenanceOf("far/own")->remote);
+  EXPECT_FALSE(freshness_.ProvenanceOf("ever/own").has_value());
+  EXPECT_FALSE(freshness_.ProvenanceOf("near/a").has_value());
+  now_ += absl::Hours(10'000);
+  EXPECT_FALSE(freshness_.MustCheck("ever/a"));
+}
+
+// What a mark has said is kept of names that never are due, unless more is known.
+TEST_F(FreshnessTest, Remember) {
+  const int64_t now_s = absl::ToUnixSeconds(now_);
+  for (const char* uri : {"ever/a", "far/a", "near/a"})
+    freshness_.Remember(uri, now_ - absl::Seconds(9));
+  EXPECT_EQ(freshness_.ProvenanceOf("ever/a")->checked_s, now_s - 9);
+  EXPECT_FALSE(freshness_.MustCheck("ever/a"));
+  EXPECT_TRUE(freshness_.MustCheck("far/a"));
+  EXPECT_EQ(freshness_.size(), 1u);
+  Good("ever/a");
+  freshness_.Remember("ever/a", now_ - absl::Seconds(9));
+  EXPECT_EQ(freshness_.ProvenanceOf("ever/a")->checked_s, now_s);
+}
+
+// Who wants it younger than it is has it compared, so often in a second and no oftener, whatever
+// comes of it; but not what is this disk's own.
+TEST_F(FreshnessTest, MustCompare) {
+  EXPECT_TRUE(freshness_.MustCompare("far/a", 0));
+  Good("far/a");
+  now_ += absl::Seconds(10);
+  EXPECT_FALSE(freshness_.MustCompare("far/a", 10));
+  EXPECT_TRUE(freshness_.MustCompare("far/a", 9));
+  for (int i = 1; i < Freshness::kComparesPerSecond; ++i) {
+    EXPECT_TRUE(freshness_.MustCompare("far/a", 0));
+    Good("far/a");
+  }
+  for (int i = 0; i < 1000; ++i) EXPECT_FALSE(freshness_.MustCompare("far/a", 0));
+  EXPECT_FALSE(freshness_.MustCheck("far/a"));
+  now_ += absl::Seconds(1);
+  EXPECT_TRUE(freshness_.MustCompare("far/a", 0));
+  freshness_.Stale("far/a", now_, now_ + absl::Seconds(5));
+  EXPECT_TRUE(freshness_.MustCompare("far/a", 1000));
+  freshness_.Nothing("far/own", now_ + absl::Seconds(10));
+  EXPECT_FALSE(freshness_.MustCompare("far/own", 0));
 }
 
 TEST_F(FreshnessTest, NothingToCheck) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -69,6 +71,100 @@ TEST(AskTest, WhatItKeepsIsItsOwn) {
   EXPECT_EQ(moved.conditions->Find("range"), "bytes=0-");
   EXPECT_EQ(moved.conditions->Find("if-match"), "\"tag\"");
   EXPECT_EQ(Get("X-Other: y\n").conditions, nullptr);
+}
+
+// Which directives are heeded, and that no others are (RFC 9111, 5.2.1).
+TEST(AskTest, CacheControl) {
+  const struct {
+    const char* fields;
+    std::optional<int64_t> age_max_s;
+    bool only_if_cached = false;
+  } kCases[] = {
+      {"", std::nullopt},
+      {"Cache-Control: no-cache\n", 0},
+      {"cache-control: No-Cache\n", 0},
+      {"Cache-Control: max-age=0\n", 0},
+      {"Cache-Control: max-age=\"30\"\n", 30},
+      {"Cache-Control:  max-age=30 , Only-If-Cached\n", 30, true},
+      {"Cache-Control: no-store, max-age=30\nCache-Control: max-age=20\n", 20},
+      {"Cache-Control: max-age=30, no-cache\n", 0},
+      {"Cache-Control: max-age=99999999999999999999999\n", INT64_MAX},
+      // What is none of them, or no number, says nothing.
+      {"Cache-Control: max-age\n", std::nullopt},
+      {"Cache-Control: max-age=\n", std::nullopt},
+      {"Cache-Control: max-age=-1\n", std::nullopt},
+      {"Cache-Control: max-age=+1\n", std::nullopt},
+      {"Cache-Control: max-age=1s\n", std::nullopt},
+      {"Cache-Control: max-age =1\n", std::nullopt},
+      {"Cache-Control: no-cache=\"x\", only-if-cached=1\n", std::nullopt},
+      {"Cache-Control: no-cacheable,,s-maxage=0\n", std::nullopt},
+      {"Cache-Control: no-store, max-stale, max-stale=5, min-fresh=5, no-transform\n",
+       std::nullopt},
+      {"X-Cache-Control: no-cache\n", std::nullopt},
+      // Where there is no Cache-Control.
+      {"Pragma: no-cache\n", 0},
+      {"Pragma: x=y, NO-CACHE\n", 0},
+      {"Pragma: no-store\n", std::nullopt},
+      {"Pragma: no-cache\nCache-Control: max-age=7\n", 7},
+      {"Cache-Control: no-transform\nPragma: no-cache\n", std::nullopt},
+  };
+  for (const auto& test : kCases) {
+    for (const char* method : {"GET", "HEAD"}) {
+      const Ask ask = Get(test.fields, method);
+      EXPECT_EQ(ask.refusal, 0) << test.fields;
+      EXPECT_EQ(ask.age_max_s, test.age_max_s) << test.fields;
+      EXPECT_EQ(ask.only_if_cached, test.only_if_cached) << test.fields;
+    }
+  }
+  EXPECT_FALSE(
+      Asked("PUT /a HTTP/1.1\nHost: a\nCache-Control: no-cache\n", true).age_max_s.has_value());
+}
+
+// How old it is, and what was done for it, is told of what has come from an origin, and of nothing
+// else.
+TEST(ReplyTest, WhereItCameFrom) {
+  using How = Cached::How;
+  const struct {
+    Cached cached;
+    const char* status;
+    const char* status_at_wish;
+  } kCases[] = {
+      {{.how = How::kHit}, "hit", "hit"},
+      {{.how = How::kHit, .due_s = kNow + 23}, "hit; ttl=23", "hit; ttl=23"},
+      {{.how = How::kHit, .stale = true, .due_s = kNow - 40},
+       "hit; ttl=-40; detail=stale-if-error",
+       "hit; ttl=-40; detail=stale-if-error"},
+      {{.how = How::kFetched}, "fwd=uri-miss; stored", "fwd=uri-miss; stored"},
+      {{.how = How::kReplaced}, "fwd=stale; stored", "fwd=request; stored"},
+      {{.how = How::kNotModified}, "fwd=stale; fwd-status=304", "fwd=request; fwd-status=304"},
+      {{.how = How::kConfirmed}, "fwd=stale; stored=?0", "fwd=request; stored=?0"},
+  };
+  for (const auto& test : kCases) {
+    for (const char* fields : {"", "Range: bytes=2-3\n", "Range: bytes=0-1,4-5\n",
+                               "If-None-Match: \"tag\"\n", "Range: bytes=50-\n"}) {
+      for (const bool asks : {false, true}) {
+        for (const char* method : {"GET", "HEAD"}) {
+          const Ask ask = Get(fields, method);
+          ObjectFacts facts = kFacts;
+          facts.cached = test.cached;
+          facts.cached.checked_s = kNow - 100;
+          facts.cached.at_wish = asks;
+          const Reply reply = ReplyTo(ask, facts, kNow);
+          EXPECT_TRUE(Has(reply, "Age: 100")) << reply.head;
+          const char* status = asks ? test.status_at_wish : test.status;
+          EXPECT_TRUE(Has(reply, absl::StrCat("Cache-Status: objmapper; ", status))) << reply.head;
+        }
+      }
+    }
+  }
+  ObjectFacts facts = kFacts;
+  for (const int64_t ahead : {0, 1, 1000}) {
+    facts.cached = {.how = How::kHit, .checked_s = kNow + ahead};
+    EXPECT_TRUE(Has(ReplyTo(Get(), facts, kNow), "Age: 0"));
+  }
+  const Reply own = ReplyOf(Get("Cache-Control: no-cache\n"));
+  EXPECT_FALSE(absl::StrContains(own.head, "Age:")) << own.head;
+  EXPECT_FALSE(absl::StrContains(own.head, "Cache-Status")) << own.head;
 }
 
 TEST(ReplyTest, TheWhole) {
