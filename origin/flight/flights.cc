@@ -7,9 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "net/retry_after.h"
-#include "origin/cache/mark.h"
 #include "origin/cache/place.h"
-#include "origin/cache/shelf.h"
 #include "origin/flight/trouble.h"
 #include "storage/tree/disk_tier.h"
 #include "text/printable.h"
@@ -20,12 +18,6 @@ namespace {
 // Names that are known to be absent; when there are more, those that are known no longer are
 // forgotten, and all where that does not help.
 constexpr size_t kAbsentMax = 100'000;
-
-// Whether an origin is asked for it, or whoever asks is told why it cannot be.
-bool IsForOrigin(const Origins& origins, absl::string_view uri) {
-  const absl::Status found = origins.Find(uri).status();
-  return !absl::IsNotFound(found) && !absl::IsFailedPrecondition(found);
-}
 
 // For so long an object that has no mark, and so is this disk's own, is not looked at again: a mark
 // may come with a file that somebody puts in its place from outside.
@@ -131,52 +123,6 @@ bool Flights::MustCheck(absl::string_view uri) const {
   return freshness_.MustCheck(uri) && !absl::IsPermissionDenied(storage::DiskTier::CheckName(uri));
 }
 
-bool Flights::KeepsApart(absl::string_view uri) const {
-  const Shelf* const shelf = options_.cache.shelf;
-  if (shelf == nullptr) return false;
-  const absl::string_view name = Canonical(uri);
-  // A path may be taken by the disk, which has a folder of that name.
-  if (IsPath(name)) return shelf->HasWhole(name);
-  // What the rules for names refuse ("..", reserved ones) is left to the disk, which does so.
-  return IsForOrigin(map()->origins, name) &&
-         !absl::IsPermissionDenied(storage::DiskTier::CheckName(name));
-}
-
-absl::StatusOr<storage::OpenedObject> Flights::OpenKept(absl::string_view uri, storage::Wait wait) {
-  const absl::string_view name = Canonical(uri);
-  if (wait == storage::Wait::kCachedOnly && options_.cache.shelf->HasWhole(name))
-    return absl::UnavailableError(absl::StrCat("open ", text::Quoted(uri), ": the disk is asked"));
-  return options_.cache.shelf->OpenWhole(name);
-}
-
-std::vector<storage::Remote::Kept> Flights::ListKept(absl::string_view prefix,
-                                                     absl::string_view after) const {
-  std::vector<Kept> kept;
-  if (options_.cache.shelf == nullptr) return kept;
-  for (Found& found : options_.cache.shelf->List(Found::Kind::kWhole, std::string(prefix),
-                                                 std::string(after), SIZE_MAX))
-    kept.push_back({std::move(found.uri), found.size, found.mtime_s});
-  return kept;
-}
-
-storage::Provenance Flights::ProvenanceOf(absl::string_view uri, int fd) {
-  if (const auto known = freshness_.ProvenanceOf(uri); known.has_value()) return *known;
-  // Of a name that never is due: its mark says.
-  const absl::string_view name = Canonical(uri);
-  if (fd < 0 || map()->origins.LineOf(name) == nullptr) return {};
-  const std::optional<Mark> mark = ReadMark(fd);
-  if (!mark.has_value() || mark->uri != name) return {};
-  freshness_.Remember(name, absl::FromUnixSeconds(mark->checked_s));
-  return {.remote = true, .checked_s = mark->checked_s};
-}
-
-absl::Status Flights::MayChange(absl::string_view uri) const {
-  const absl::StatusOr<Location> location = map()->origins.Find(Canonical(uri));
-  if (!location.ok()) return absl::OkStatus();
-  return absl::UnimplementedError(absl::StrCat(
-      text::Quoted(uri), " comes from ", location->origin->Url(), ", and is only read there"));
-}
-
 absl::Status Flights::Join(const std::string& name, const storage::Wanted& wanted, bool here,
                            absl::FunctionRef<void(Entry*)> enter) {
   // Else the caller has found nothing here.
@@ -234,13 +180,6 @@ void Flights::BringAged(absl::string_view uri, std::optional<int64_t> age_max_s,
       Join(std::string(Canonical(uri)), wanted, /*here=*/true,
            [&](Entry* entry) { entry->waiting.push_back({age_max_s, done}); });
   if (!joined.ok()) done(joined);
-}
-
-bool Flights::MustCompare(absl::string_view uri, int64_t age_max_s) {
-  const absl::string_view name = Canonical(uri);
-  return IsForOrigin(map()->origins, name) &&
-         !absl::IsPermissionDenied(storage::DiskTier::CheckName(uri)) &&
-         freshness_.MustCompare(name, age_max_s);
 }
 
 void Flights::Follow(absl::string_view uri, const storage::Wanted& wanted, Followed done) {

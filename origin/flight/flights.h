@@ -172,6 +172,8 @@ class Flights : public storage::Remote {
     storage::Provenance::Came came = storage::Provenance::Came::kUnknown;
   };
 
+  // Whether an origin is asked for it, or whoever asks is told why it cannot be.
+  static bool IsForOrigin(const Origins& origins, absl::string_view uri);
   absl::StatusOr<std::shared_ptr<const Source>> SourceOf(
       const std::shared_ptr<const Origin>& origin) const;
   std::shared_ptr<const Map> map() const;
