@@ -151,6 +151,11 @@ void Check::Ask() {
   wanted.range = {{0, 0}};
   wanted.or_whole = true;
   wanted.bytes_max = INT64_MAX;  // the sink takes no more than the head
+  // Caches on the way are to do the same (RFC 9111, 5.2).
+  if (known_.age_max_s.has_value()) {
+    wanted.cache_control =
+        *known_.age_max_s == 0 ? "no-cache" : absl::StrCat("max-age=", *known_.age_max_s);
+  }
   if (!mark_.etag.empty()) {
     wanted.if_none_match = mark_.etag;
   } else {

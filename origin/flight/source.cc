@@ -73,6 +73,12 @@ fetch::Request Source::Get(const Location& location, Wanted wanted) const {
   request.timeouts->answer = origin_->answer;
   request.timeouts->stall = {origin_->stall_bytes, origin_->stall_time};
   if (!bucket_.has_value()) {
+    if (!wanted.cache_control.empty()) {
+      request.prepare =
+          [value = std::move(wanted.cache_control)](const Attempt&) -> absl::StatusOr<Headers> {
+        return Headers{{"Cache-Control", value}};
+      };
+    }
     // To another path of the same server, or another that the server says; the fetcher knows what
     // must not be.
     request.redirected = [](const Redirect& redirect) -> std::optional<RedirectTarget> {

@@ -40,6 +40,7 @@ class Source {
     std::string if_match;                   // empty: whichever version
     std::string if_none_match;              // as in fetch::Request; empty: whatever is here
     std::string if_modified_since;          // the same
+    std::string cache_control;              // for an HTTP origin that is a cache; empty: nothing
     uint64_t bytes_max = 0;                 // of the answer's body
     bool or_whole = false;                  // a server that knows no ranges may answer with all
   };

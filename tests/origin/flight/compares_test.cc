@@ -30,6 +30,8 @@ TEST_F(ComparesTest, ComparedWhereSomebodyWantsIt) {
     EXPECT_EQ(GetAged(uri, 0), "content");
     EXPECT_EQ(Asked(name), 1u);
     EXPECT_EQ(LastAsked(name).status, 304);
+    // So that a cache on the way does the same.
+    EXPECT_EQ(LastAsked(name).Header("cache-control"), "no-cache");
     EXPECT_EQ(flights_->ProvenanceOf(uri, -1).checked_s, now_s_);
     origin_.Put("base/" + name, "another");
     now_s_ += 10;
