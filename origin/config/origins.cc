@@ -177,4 +177,41 @@ std::optional<std::string> Origins::UriOf(const Origin& origin, absl::string_vie
   return uri;
 }
 
+Origins::Stretch Origins::StretchAt(absl::string_view uri) const {
+  Stretch stretch;
+  if (const std::shared_ptr<const Origin>* const line = LineFor(uri); line != nullptr)
+    stretch.origin = *line;
+  // A line is for its prefix and for all that is behind a '/' there, but not for what stands
+  // between the two: "a!" is between "a" and "a/".
+  const auto ends_at = [&](absl::string_view prefix, absl::string_view behind) {
+    std::string place = absl::StrCat(prefix, behind);
+    if (place > uri && (!stretch.end.has_value() || place < *stretch.end))
+      stretch.end = std::move(place);
+  };
+  constexpr absl::string_view kNul("\0", 1), kBehindSlash("0");
+  static_assert('/' + 1 == '0');
+  for (const std::shared_ptr<const Origin>& origin : all_) {
+    if (origin->prefix.empty()) continue;
+    for (const absl::string_view behind :
+         {absl::string_view(), kNul, absl::string_view("/"), kBehindSlash})
+      ends_at(origin->prefix, behind);
+  }
+  return stretch;
+}
+
+std::vector<std::shared_ptr<const Origin>> Origins::Meeting(absl::string_view prefix) const {
+  // The prefix itself may be a URI, and what goes on in its last component is another line's.
+  const std::shared_ptr<const Origin>* const line = LineFor(prefix);
+  const std::string longer = absl::StrCat(prefix, absl::string_view("\0", 1));
+  const std::shared_ptr<const Origin>* const line_of_longer = LineFor(longer);
+  std::vector<std::shared_ptr<const Origin>> meeting;
+  for (const std::shared_ptr<const Origin>& origin : all_) {
+    if ((line != nullptr && *line == origin) ||
+        (line_of_longer != nullptr && *line_of_longer == origin) ||
+        absl::StartsWith(origin->prefix, prefix))
+      meeting.push_back(origin);
+  }
+  return meeting;
+}
+
 }  // namespace objmapper::origin

@@ -83,6 +83,16 @@ class Origins {
   // at a URI's front.
   std::optional<std::string> UriOf(const Origin& origin, absl::string_view key) const;
 
+  // For listings, in the order of URIs as bytes. From `uri` on up to `end`, which is not of it, one
+  // line is for all URIs, or none is (null). No end: up to the last URI there can be.
+  struct Stretch {
+    std::shared_ptr<const Origin> origin;
+    std::optional<std::string> end;
+  };
+  Stretch StretchAt(absl::string_view uri) const;
+  // The lines that are for some URI that begins with `prefix`, any bytes. Allocates.
+  std::vector<std::shared_ptr<const Origin>> Meeting(absl::string_view prefix) const;
+
   // In the order of their prefixes.
   const std::vector<std::shared_ptr<const Origin>>& all() const { return all_; }
   bool empty() const { return all_.empty(); }

@@ -56,6 +56,11 @@ Flights::Flights(Options options)
                                                              .now = options_.now,
                                                              .bytes_max = options_.uncached_max})),
       freshness_({.names_max = options_.freshness_names_max, .now = options_.now}),
+      lists_({.fetcher = options_.fetcher,
+              .run = options_.run,
+              .backoff = options_.backoff,
+              .random = options_.random == nullptr ? OwnRandom() : options_.random,
+              .now = options_.now}),
       backoff_(options_.backoff, options_.random == nullptr ? OwnRandom() : options_.random),
       no_room_(OfRoom(options_.backoff),
                options_.random == nullptr ? OwnRandom() : options_.random) {}
@@ -88,6 +93,7 @@ absl::Status Flights::SetOrigins(const Origins& origins) {
     }
     map->asked.emplace(origin.get(), Asked{*std::move(source), account_of(*origin)});
   }
+  lists_.ForgetTrouble();
   const net::MutexLock lock(&mutex_);
   if (!AreSame(origins, map_->origins)) freshness_.SetOrigins(origins);
   lookups_.SetOrigins(origins,
@@ -455,6 +461,7 @@ void Flights::Stop() {
   }
   for (const std::shared_ptr<Check>& check : checks) check->Cancel(Stopped());
   for (const std::shared_ptr<Flight>& flight : flights) flight->Cancel(Stopped());
+  lists_.Stop();
   const net::MutexLock lock(&mutex_);
   while (!flights_.empty() || telling_ > 0) none_.wait(mutex_);
 }

@@ -45,6 +45,7 @@
 #include "origin/flight/check.h"
 #include "origin/flight/flight.h"
 #include "origin/flight/freshness.h"
+#include "origin/flight/lists.h"
 #include "origin/flight/lookups.h"
 #include "origin/flight/progress.h"
 #include "origin/flight/source.h"
@@ -90,6 +91,9 @@ class Flights : public storage::Remote {
   absl::StatusOr<storage::OpenedObject> OpenKept(absl::string_view uri,
                                                  storage::Wait wait) override;
   std::vector<Kept> ListKept(absl::string_view prefix, absl::string_view after) const override;
+  void ListThere(const storage::AskedThere& asked,
+                 std::function<void(absl::StatusOr<storage::ListedThere>)> done) override;
+  bool IsCopy(absl::string_view uri) const override;
   absl::Status MayChange(absl::string_view uri) const override;
   void Stored(absl::string_view uri) override;
   bool MustCompare(absl::string_view uri, int64_t age_max_s) override;
@@ -102,7 +106,7 @@ class Flights : public storage::Remote {
   // What was fetched has been removed here to make room.
   void Evicted(absl::string_view uri, uint64_t bytes);
 
-  // Ends all flights, and tells those who wait. Waits for that.
+  // Ends all flights and listings, and tells those who wait. Waits for that.
   void Stop();
 
   struct Counts {
@@ -134,11 +138,7 @@ class Flights : public storage::Remote {
   std::vector<Report> ReadOrigins() const;
 
  private:
-  // How an origin is asked, and what came of it.
-  struct Asked {
-    std::shared_ptr<const Source> source;
-    std::shared_ptr<Account> account;
-  };
+  using Asked = Lists::Asked;
   // One set of origins.
   struct Map {
     Origins origins;
@@ -213,6 +213,7 @@ class Flights : public storage::Remote {
   const std::shared_ptr<Uncached> uncached_;
   Freshness freshness_;
   Lookups lookups_;
+  Lists lists_;
   mutable net::Mutex mutex_;
   std::condition_variable_any none_;  // no flight is under way, and everybody has been told
   std::shared_ptr<const Map> map_ GUARDED_BY(mutex_) = std::make_shared<Map>();

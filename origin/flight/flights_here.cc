@@ -66,6 +66,28 @@ storage::Provenance Flights::ProvenanceOf(absl::string_view uri, int fd) {
   return {.remote = true, .checked_s = mark->checked_s};
 }
 
+void Flights::ListThere(const storage::AskedThere& asked,
+                        std::function<void(absl::StatusOr<storage::ListedThere>)> done) {
+  const std::shared_ptr<const Map> map = this->map();
+  lists_.Begin(
+      map->origins, [&map](const Origin& origin) { return map->asked.at(&origin); }, asked,
+      std::move(done));
+}
+
+bool Flights::IsCopy(absl::string_view uri) const {
+  const absl::string_view name = Canonical(uri);
+  const storage::Tree& tree = *options_.cache.tree;
+  // What no line is for any more is as this disk's own.
+  if (map()->origins.LineOf(name) == nullptr) return false;
+  if (tree.overlay() != nullptr && tree.overlay()->Has(name)) return false;
+  if (KeepsApart(name)) return true;
+  const absl::StatusOr<storage::OpenedObject> object =
+      tree.disk().Open(name, storage::Wait::kMayBlock);
+  if (!object.ok()) return false;
+  const std::optional<Mark> mark = ReadMark(object->fd.get());
+  return mark.has_value() && mark->uri == name;
+}
+
 absl::Status Flights::MayChange(absl::string_view uri) const {
   const absl::StatusOr<Location> location = map()->origins.Find(Canonical(uri));
   if (!location.ok()) return absl::OkStatus();

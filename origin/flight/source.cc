@@ -87,12 +87,27 @@ fetch::Request Source::Get(const Location& location, Wanted wanted) const {
     };
     return request;
   }
-  request.s3 = true;
+  MakeS3([key = location.key](const s3::Bucket& bucket) { return bucket.Object(key); }, &request);
+  return request;
+}
+
+fetch::Request Source::List(const s3::Query& query, uint64_t bytes_max) const {
+  fetch::Request request;
+  request.url = bucket_->List(query).Text();
+  request.body_bytes_max = bytes_max;
+  request.timeouts.emplace();
+  request.timeouts->stall = {origin_->stall_bytes, origin_->stall_time};
+  MakeS3([query](const s3::Bucket& bucket) { return bucket.List(query); }, &request);
+  return request;
+}
+
+void Source::MakeS3(std::function<s3::Url(const s3::Bucket&)> in, fetch::Request* request) const {
+  request->s3 = true;
   // This request's own: S3 may send it to another.
   const auto region = std::make_shared<std::string>(
       bucket_->region().empty() ? std::string(kDefaultRegion) : bucket_->region());
-  request.prepare = [provider = provider_, run = run_,
-                     region](const Attempt& attempt) -> absl::StatusOr<Headers> {
+  request->prepare = [provider = provider_, run = run_,
+                      region](const Attempt& attempt) -> absl::StatusOr<Headers> {
     Headers headers = {{"x-amz-checksum-mode", "ENABLED"}};
     if (provider == nullptr) return headers;
     const Provider::Kept kept = provider->Peek();
@@ -112,8 +127,8 @@ fetch::Request Source::Get(const Location& location, Wanted wanted) const {
       headers.push_back(Header{std::move(name), std::move(value)});
     return headers;
   };
-  request.redirected = [origin = origin_, endpoint = place_.endpoint, key = location.key,
-                        region](const Redirect& redirect) -> std::optional<RedirectTarget> {
+  request->redirected = [origin = origin_, endpoint = place_.endpoint, in = std::move(in),
+                         region](const Redirect& redirect) -> std::optional<RedirectTarget> {
     // Another region, of which a place is made from its name alone.
     if (!s3::IsRegionName(redirect.region) || redirect.region == *region) return std::nullopt;
     const absl::StatusOr<s3::Bucket> bucket = s3::Bucket::Make({.name = origin->bucket,
@@ -122,10 +137,10 @@ fetch::Request Source::Get(const Location& location, Wanted wanted) const {
                                                                 .path_style = origin->path_style});
     if (!bucket.ok()) return std::nullopt;
     *region = redirect.region;
-    return RedirectTarget{bucket->Object(key).Text(), /*same_origin=*/true};
+    return RedirectTarget{in(*bucket).Text(), /*same_origin=*/true};
   };
   if (provider_ != nullptr) {
-    request.refresh = [provider = provider_, run = run_](std::function<void()> done) {
+    request->refresh = [provider = provider_, run = run_](std::function<void()> done) {
       run([provider, done = std::move(done)] {
         if (const Provider::Kept kept = provider->Peek(); kept.credentials != nullptr)
           provider->Refuse(*kept.credentials);
@@ -134,7 +149,6 @@ fetch::Request Source::Get(const Location& location, Wanted wanted) const {
       });
     };
   }
-  return request;
 }
 
 }  // namespace objmapper::origin

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +46,8 @@ class Source {
     bool or_whole = false;                  // a server that knows no ranges may answer with all
   };
   fetch::Request Get(const Location& location, Wanted wanted) const;
+  // Of an S3 origin: what is in the bucket.
+  fetch::Request List(const s3::Query& query, uint64_t bytes_max) const;
 
   // Has keys looked for, where there are none yet or they are due. Waits. UNAVAILABLE: there are
   // none.
@@ -57,6 +60,10 @@ class Source {
   std::string UrlOf(const Location& location) const;
 
  private:
+  // Has S3's request signed for each attempt, and follow the bucket to another region. in: what of
+  // a bucket it asks.
+  void MakeS3(std::function<s3::Url(const s3::Bucket&)> in, fetch::Request* request) const;
+
   Source(std::shared_ptr<const Origin> origin, S3Access access, RunFn run)
       : origin_(std::move(origin)),
         provider_(std::move(access.keys)),

@@ -20,6 +20,12 @@ std::vector<Remote::Kept> Remote::ListKept(absl::string_view, absl::string_view)
   return {};
 }
 
+void Remote::ListThere(const AskedThere&, std::function<void(absl::StatusOr<ListedThere>)> done) {
+  done(absl::UnimplementedError("list: there is no origin that could be listed"));
+}
+
+bool Remote::IsCopy(absl::string_view) const { return false; }
+
 absl::Status Remote::MayChange(absl::string_view) const { return absl::OkStatus(); }
 
 bool Remote::MustCheck(absl::string_view) const { return false; }

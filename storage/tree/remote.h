@@ -60,6 +60,24 @@ struct Provenance {
   int64_t due_s = INT64_MAX;
 };
 
+// A listing of what there is elsewhere, page by page, in the order of the URIs as bytes. What has
+// been told of is not remembered between pages: each says where the next begins.
+struct AskedThere {
+  std::string prefix;  // of URIs, bytes
+  std::string from;    // no URI before this is wanted; it need not be one. Empty: all
+};
+struct ListedThere {
+  struct Entry {
+    std::string uri;
+    uint64_t size = 0;
+    int64_t mtime_s = 0;  // since the epoch
+  };
+  std::vector<Entry> entries;  // sorted; perhaps none although there are more
+  // AskedThere::from of the next page: all that is there before it is in `entries`. Behind the last
+  // of them, and begins with the prefix. Empty: there are no more.
+  std::string from;
+};
+
 // Thread-safe.
 class Remote {
  public:
@@ -119,6 +137,20 @@ class Remote {
     int64_t mtime_s = 0;  // since the epoch
   };
   virtual std::vector<Kept> ListKept(absl::string_view prefix, absl::string_view after) const;
+
+  // A page of what there is elsewhere, as it is there now; whether it is here does not matter.
+  // Names that nobody may have (DiskTier::CheckName()) are left out.
+  //
+  // done: called once, on any thread and perhaps inside this call, like Bring()'s, with the page or
+  //
+  //   UNIMPLEMENTED       not where those objects come from; a sentence
+  //   PERMISSION_DENIED   the origin forbids it
+  //   RESOURCE_EXHAUSTED  as Bring()'s; never is trouble a page without entries
+  virtual void ListThere(const AskedThere& asked,
+                         std::function<void(absl::StatusOr<ListedThere>)> done);
+  // Whether what is here under that name is a copy of what there was elsewhere, and not this disk's
+  // own: then a listing of what is elsewhere is right about it. Waits for the disk.
+  virtual bool IsCopy(absl::string_view uri) const;
 
   // Whether clients may store and delete objects of that name here. UNIMPLEMENTED: not where they
   // come from elsewhere; a sentence.

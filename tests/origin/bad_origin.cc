@@ -69,7 +69,7 @@ std::string BadOrigin::Asked::Header(const std::string& name) const {
   return "";
 }
 
-struct BadOrigin::Answer {
+struct BadOrigin::Reply {
   int status = 200;
   HeaderList headers;
   std::string body;
@@ -201,7 +201,7 @@ class BadOrigin::Connection {
   }
 
   // False: the connection is not kept.
-  bool Send(const Answer& answer, bool head_only, size_t index) {
+  bool Send(const Reply& answer, bool head_only, size_t index) {
     const Fault& fault = answer.fault;
     if (!fault.raw.empty()) {
       Write(fault.raw);
@@ -276,7 +276,7 @@ void BadOrigin::Accept() {
   }
 }
 
-BadOrigin::Answer BadOrigin::Decide(size_t index) {
+BadOrigin::Reply BadOrigin::Decide(size_t index) {
   net::MutexLock lock(&mutex_);
   const Asked asked = asked_[index];
   const std::string key = asked.target.substr(1, asked.target.find('?') - 1);
@@ -290,8 +290,8 @@ BadOrigin::Answer BadOrigin::Decide(size_t index) {
   return Decide(asked, key, std::move(fault));
 }
 
-BadOrigin::Answer BadOrigin::Decide(const Asked& asked, const std::string& key, Fault fault) {
-  Answer answer;
+BadOrigin::Reply BadOrigin::Decide(const Asked& asked, const std::string& key, Fault fault) {
+  Reply answer;
   const auto error = [&](int status, const std::string& code) {
     answer.status = status;
     answer.body = code.empty() ? "" : Document(code);
@@ -312,6 +312,8 @@ BadOrigin::Answer BadOrigin::Decide(const Asked& asked, const std::string& key, 
     answer.status = 204;
   } else if (asked.method == "POST") {
     answer.body = asked.body;
+  } else if (const auto made = made_.find(key); made != made_.end()) {
+    answer.body = made->second(asked.target);
   } else if (!exists) {
     error(404, "NoSuchKey");
   } else if (asked.Header("if-none-match") == object->second.etag ||
@@ -389,6 +391,12 @@ std::optional<std::string> BadOrigin::Get(const std::string& key) const {
   net::MutexLock lock(&mutex_);
   const auto found = objects_.find(key);
   return found == objects_.end() ? std::nullopt : std::optional(found->second.bytes);
+}
+
+void BadOrigin::Answer(const std::string& key,
+                       std::function<std::string(const std::string& target)> body) {
+  net::MutexLock lock(&mutex_);
+  made_[key] = std::move(body);
 }
 
 void BadOrigin::Misbehave(const std::string& key, int nth, Fault fault) {

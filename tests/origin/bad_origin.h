@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <optional>
@@ -61,6 +62,9 @@ class BadOrigin {
   void Delete(const std::string& key);
   std::optional<std::string> Get(const std::string& key) const;
 
+  // GETs of the key are answered with what this makes of the target, one at a time.
+  void Answer(const std::string& key, std::function<std::string(const std::string& target)> body);
+
   // nth: of the requests of that key from now on, from 1; 0: all that no other fault is for.
   void Misbehave(const std::string& key, int nth, Fault fault);
   // A connection is closed after its first answer when the next request has come: as by an origin
@@ -83,13 +87,13 @@ class BadOrigin {
     int asked = 0;
     std::map<int, Fault> nth;
   };
-  struct Answer;
+  struct Reply;
   class Connection;
 
   void Accept();
   // The answer to the request at `index` in asked_, and the fault it is to have.
-  Answer Decide(size_t index);
-  Answer Decide(const Asked& request, const std::string& key, Fault fault)
+  Reply Decide(size_t index);
+  Reply Decide(const Asked& request, const std::string& key, Fault fault)
       EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Sent(size_t index, int status, uint64_t bytes);
 
@@ -99,6 +103,7 @@ class BadOrigin {
   bool stopping_ GUARDED_BY(mutex_) = false;
   bool closes_kept_ GUARDED_BY(mutex_) = false;
   std::map<std::string, Object> objects_ GUARDED_BY(mutex_);
+  std::map<std::string, std::function<std::string(const std::string&)>> made_ GUARDED_BY(mutex_);
   std::map<std::string, Plan> plans_ GUARDED_BY(mutex_);
   std::vector<Asked> asked_ GUARDED_BY(mutex_);
   int versions_ GUARDED_BY(mutex_) = 0;
