@@ -184,6 +184,9 @@ absl::Status Channel::Check(const protocol::RequestToSend& request) const {
   if ((request.flags & protocol::kFlagMetadata) != 0 && !Has(protocol::kMetadata)) {
     return missing("a time to live needs", "METADATA");
   }
+  if ((request.flags & protocol::kFlagThrough) != 0 && !Has(protocol::kListThrough)) {
+    return missing("a list of what origins have needs", "LIST_THROUGH");
+  }
   return absl::OkStatus();
 }
 

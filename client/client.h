@@ -151,11 +151,16 @@ class Client {
   // A page of the objects whose URIs begin with `prefix`; bytes, any, may be empty: all of them.
   // cursor: from the page before; empty: the first. Not a snapshot: what comes and goes between two
   // pages is in the later ones or not.
-  absl::StatusOr<ListPage> List(absl::string_view prefix, absl::string_view cursor = "");
+  // through: of what the server's origins have too, whether or not it is here (docs/origins.md).
+  // Then also kLocal FAILED_PRECONDITION (the server does not know of it), kServer UNIMPLEMENTED
+  // (nothing that could be listed is behind that prefix).
+  absl::StatusOr<ListPage> List(absl::string_view prefix, absl::string_view cursor = "",
+                                bool through = false);
   // All pages, entry by entry, until `each` returns false. It must not use the client. Entries come
   // in order and once; a server whose list is not so, or never gets on, breaks the protocol. How
   // many there are is the server's word alone: who keeps them sets a bound of his own.
-  absl::Status ListAll(absl::string_view prefix, absl::FunctionRef<bool(ListEntry entry)> each);
+  absl::Status ListAll(absl::string_view prefix, absl::FunctionRef<bool(ListEntry entry)> each,
+                       bool through = false);
 
   // Asks about the object alone. offset is 0 and length is size.
   absl::StatusOr<ObjectInfo> Stat(absl::string_view uri, absl::string_view if_none_match = "");
@@ -185,7 +190,7 @@ class Client {
 
   // List() of a page whose entries are behind `after`; empty: anywhere.
   absl::StatusOr<ListPage> ListBehind(absl::string_view prefix, absl::string_view cursor,
-                                      absl::string_view after);
+                                      absl::string_view after, bool through);
 
   explicit Client(std::unique_ptr<Channel> channel) : channel_(std::move(channel)) {}
 

@@ -68,12 +68,13 @@ absl::StatusOr<std::vector<ListEntry>> ParseListBody(absl::string_view body,
 
 }  // namespace
 
-absl::StatusOr<ListPage> Client::List(absl::string_view prefix, absl::string_view cursor) {
-  return ListBehind(prefix, cursor, "");
+absl::StatusOr<ListPage> Client::List(absl::string_view prefix, absl::string_view cursor,
+                                      bool through) {
+  return ListBehind(prefix, cursor, "", through);
 }
 
 absl::StatusOr<ListPage> Client::ListBehind(absl::string_view prefix, absl::string_view cursor,
-                                            absl::string_view after) {
+                                            absl::string_view after, bool through) {
   constexpr protocol::Mode kMode = protocol::Mode::kList;
   const std::string what = WhatWasAsked(kMode, prefix);
   if (absl::StrContains(prefix, '\0')) {
@@ -84,7 +85,9 @@ absl::StatusOr<ListPage> Client::ListBehind(absl::string_view prefix, absl::stri
     joined.push_back('\0');
     joined.append(cursor.data(), cursor.size());
   }
-  absl::StatusOr<Answer> answer = Ask(*channel_, kMode, joined, std::nullopt);
+  protocol::RequestToSend request = {.mode = kMode, .uri = joined};
+  if (through) request.flags |= protocol::kFlagThrough;
+  absl::StatusOr<Answer> answer = Ask(*channel_, request);
   if (!answer.ok()) return answer.status();
   if (answer->content_length > kPageBytesMax) {
     return channel_->BreakAsWrong(what, ": a page of ", answer->content_length, " bytes, where ",
@@ -98,12 +101,12 @@ absl::StatusOr<ListPage> Client::ListBehind(absl::string_view prefix, absl::stri
 }
 
 absl::Status Client::ListAll(absl::string_view prefix,
-                             absl::FunctionRef<bool(ListEntry entry)> each) {
+                             absl::FunctionRef<bool(ListEntry entry)> each, bool through) {
   std::string cursor;
   std::string last;  // the entry before
   size_t empty_pages = 0;
   while (true) {
-    absl::StatusOr<ListPage> page = ListBehind(prefix, cursor, last);
+    absl::StatusOr<ListPage> page = ListBehind(prefix, cursor, last, through);
     if (!page.ok()) return page.status();
     if (!page->entries.empty()) last = page->entries.back().uri;
     empty_pages = page->entries.empty() ? empty_pages + 1 : 0;

@@ -279,6 +279,11 @@ typedef int (*om_list_callback)(void* context, const char* uri, uint64_t size, u
  * anything else is OM_PROTOCOL, after what came before that. */
 om_code om_list(om_client* client, const char* prefix, om_list_callback callback, void* context,
                 om_error* error);
+/* The same of what the server's origins have, too, whether or not it is on the server's disk.
+ * OM_UNSUPPORTED where there is nothing behind that prefix that could be listed, or the server does
+ * not know of it. */
+om_code om_list_through(om_client* client, const char* prefix, om_list_callback callback,
+                        void* context, om_error* error);
 
 #ifdef __cplusplus
 }

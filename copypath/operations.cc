@@ -29,8 +29,6 @@ namespace {
 
 // Of an entry of a listing, beside its URI.
 constexpr size_t kEntryBytes = 18;
-// Of a listing's page, at most (docs/protocol.md).
-constexpr size_t kPageBytes = 1024 * 1024;
 
 // How many of the folders on its way stay, though they be empty.
 size_t KeptFolders(const Operand& operand) {
@@ -194,20 +192,27 @@ Outcome List(const Operand& operand, const session::Access* access,
     query.cursor = *std::move(place);
   }
   Outcome outcome;
-  outcome.room = operand.store->list_room()->Take(kPageBytes);
+  outcome.room = operand.store->list_room()->Take(kListPageBytes);
   query.bytes_max = outcome.room.bytes();
   absl::StatusOr<storage::ListPage> page = operand.store->List(query, filter);
   if (!page.ok()) return Failed(operand, page.status());
+  return Listed(operand, *std::move(page), std::move(outcome.room));
+}
+
+Outcome Listed(const Operand& operand, storage::ListPage page, storage::ListRoom::Lease room) {
+  const absl::string_view prefix = absl::string_view(operand.uri).substr(0, operand.uri.find('\0'));
   const std::string cursor =
-      page->cursor.empty() ? "" : storage::EncodeCursor(query.prefix, page->cursor, page->next);
+      page.cursor.empty() ? "" : storage::EncodeCursor(prefix, page.cursor, page.next);
+  Outcome outcome;
+  outcome.room = std::move(room);
   size_t bytes = 0;
-  for (const storage::ListEntry& entry : page->entries) bytes += kEntryBytes + entry.uri.size();
+  for (const storage::ListEntry& entry : page.entries) bytes += kEntryBytes + entry.uri.size();
   std::string body;
   body.reserve(bytes);
-  for (const storage::ListEntry& entry : page->entries) {
+  for (const storage::ListEntry& entry : page.entries) {
     protocol::AppendListEntry({entry.uri, entry.size, static_cast<uint64_t>(entry.mtime_s)}, &body);
   }
-  page->entries.clear();
+  page.entries.clear();
   // It may wait for its reader for long: in a piece of memory of its own size.
   outcome.answer.reserve(bytes + protocol::kResponseBytesMax);
   session::AppendList(operand.dialect, operand.request.id, cursor, body, &outcome.answer);

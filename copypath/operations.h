@@ -29,6 +29,9 @@
 
 namespace objmapper::copypath {
 
+// Of a listing's page, at most (docs/protocol.md).
+inline constexpr size_t kListPageBytes = 1024 * 1024;
+
 // What is to be done.
 struct Operand {
   storage::Store* store = nullptr;  // both outlive it
@@ -77,7 +80,11 @@ absl::Status BodyError(const Operand& operand, int error);
 Outcome PutFd(const Operand& operand, net::ForeignFd fd);
 Outcome Delete(const Operand& operand);
 
-// access: null, or whose rules say what `peer` sees; `socket` is its connection.
+// The answer that has `page`, of the prefix in operand.uri; room: what it may take.
+Outcome Listed(const Operand& operand, storage::ListPage page, storage::ListRoom::Lease room);
+
+// What is here alone. access: null, or whose rules say what `peer` sees; `socket` is its
+// connection.
 Outcome List(const Operand& operand, const session::Access* access,
              const net::PeerCredentials& peer, int socket);
 

@@ -195,11 +195,18 @@ void Loop::Run(copypath::BlockingPool* pool, std::function<bool()> work, std::fu
 }
 
 void Loop::RunOnDisk(std::function<bool()> work, std::function<void()> done, bool is_long) {
-  // A scanner holds up those that create files, too.
-  copypath::BlockingPool* const pool =
-      !is_long && files_.opens_slowly() ? options_.slow_pool : options_.pool;
-  Run(pool, std::move(work), std::move(done),
+  Run(DiskPool(is_long), std::move(work), std::move(done),
       is_long ? copypath::BlockingPool::Length::kLong : copypath::BlockingPool::Length::kShort);
+}
+
+copypath::BlockingPool* Loop::DiskPool(bool is_long) {
+  // A scanner holds up those that create files, too.
+  return !is_long && files_.opens_slowly() ? options_.slow_pool : options_.pool;
+}
+
+void Loop::RunApart(const std::function<void(std::function<void()> ended)>& begin,
+                    std::function<void()> done) {
+  begin([this, done = std::move(done)] { thread_->Put(done); });
 }
 
 void Loop::RunTransfer(copypath::Transfer* transfer,

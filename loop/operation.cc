@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "copypath/list_through.h"
 #include "loop/connection.h"
 #include "loop/loop.h"
 #include "net/readable.h"
@@ -80,6 +81,7 @@ void Operation::Start() {
         return true;
       });
     default:
+      if (operand_.request.through()) return RunListThrough();
       return Run(
           Step::kFinishing,
           [this] {
@@ -91,6 +93,25 @@ void Operation::Start() {
           // a tree that is walked, or a folder that is read, may be a large one
           /*is_long=*/listing_ != nullptr || operand_.store->ListWalks());
   }
+}
+
+void Operation::RunListThrough() {
+  step_ = Step::kFinishing;
+  job_in_flight_ = true;
+  const bool is_long = operand_.store->ListWalks();
+  const auto run = [pool = loop_->DiskPool(is_long), is_long](std::function<void()> work) {
+    using Length = copypath::BlockingPool::Length;
+    pool->Run(std::move(work), is_long ? Length::kLong : Length::kShort);
+  };
+  loop_->RunApart(
+      [this, &run](std::function<void()> ended) {
+        copypath::ListThrough(operand_, run,
+                              [this, ended = std::move(ended)](copypath::Outcome outcome) {
+                                outcome_ = std::move(outcome);
+                                ended();
+                              });
+      },
+      [this] { OnJobEnded(); });
 }
 
 // Whether the body is gathered before anything is begun. Not where its sender waits to be asked for

@@ -1,9 +1,9 @@
 // The operation that a connection is at: OP_PUT, OP_PUT_FD, OP_DELETE or OP_LIST, from taken to
 // answered.
 //
-// What may wait for the disk is done by threads of a pool; the body of an OP_PUT is taken as it
-// comes (copypath/put_body.h). A listing in HTTP goes out in pieces (copypath/folder_listing.h), of
-// which each is made when the one before has gone.
+// What may wait for the disk is done by threads of a pool, and no thread waits for origins; the
+// body of an OP_PUT is taken as it comes (copypath/put_body.h). A listing in HTTP goes out in
+// pieces (copypath/folder_listing.h), of which each is made when the one before has gone.
 //
 // Invariant: it begins when all that was asked before it has been answered, and what comes behind
 // it is taken when it has been.
@@ -61,6 +61,7 @@ class Operation {
   };
 
   void Run(Step step, std::function<bool()> work, bool is_long = false);
+  void RunListThrough();
   bool Gathers() const;
   void BeginBody();
   void OnJobEnded();

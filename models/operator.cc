@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "copypath/body_pace.h"
+#include "copypath/list_through.h"
 #include "copypath/put_body.h"
 #include "models/conversation.h"
 #include "net/clock.h"
@@ -54,6 +55,13 @@ Found ListFolder(copypath::Operand operand, const Context& context) {
   return object;
 }
 
+// The origin is waited for; where others need this thread, somebody takes its place.
+Found ListThrough(const copypath::Operand& operand, const Context& context) {
+  std::optional<StandIns::Waiting> waiting;
+  if (context.stand_ins != nullptr) waiting.emplace(context.stand_ins);
+  return Found(copypath::ListThrough(operand));
+}
+
 }  // namespace
 
 std::optional<Found> Operator::Do(session::Session* session, const Request& request,
@@ -76,6 +84,7 @@ std::optional<Found> Operator::Do(session::Session* session, const Request& requ
       return Found(copypath::Delete(operand));
     case Mode::kList:
       if (request.http != nullptr) return ListFolder(std::move(operand), *context_);
+      if (request.through()) return ListThrough(operand, *context_);
       return Found(copypath::List(operand, session->limits->access, session->peer, session->fd()));
     default:
       break;

@@ -62,6 +62,7 @@ struct Request {
 
   bool ordered() const { return (flags & kFlagOrdered) != 0; }
   bool priority() const { return (flags & kFlagPriority) != 0; }
+  bool through() const { return (flags & kFlagThrough) != 0; }
   bool has_range() const { return (flags & kFlagRange) != 0; }
 };
 

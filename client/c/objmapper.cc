@@ -165,6 +165,19 @@ absl::Status PutFd(om_client* client, const char* uri, int fd, const PutOptions&
   return Described(client->client.PutFd(uri, fd, options), client, info);
 }
 
+om_code List(om_client* client, const char* prefix, bool through, om_list_callback callback,
+             void* context, om_error* error) {
+  return Call(client, prefix, callback != nullptr, error, [&](Client& connected) {
+    return connected.ListAll(
+        prefix,
+        [&](ListEntry entry) {
+          return callback(context, entry.uri.c_str(), entry.size,
+                          static_cast<uint64_t>(entry.mtime_s)) == 0;
+        },
+        through);
+  });
+}
+
 }  // namespace
 
 extern "C" {
@@ -377,12 +390,12 @@ om_code om_delete_if(om_client* client, const char* uri, const char* if_match, o
 
 om_code om_list(om_client* client, const char* prefix, om_list_callback callback, void* context,
                 om_error* error) {
-  return Call(client, prefix, callback != nullptr, error, [&](Client& connected) {
-    return connected.ListAll(prefix, [&](ListEntry entry) {
-      return callback(context, entry.uri.c_str(), entry.size,
-                      static_cast<uint64_t>(entry.mtime_s)) == 0;
-    });
-  });
+  return List(client, prefix, /*through=*/false, callback, context, error);
+}
+
+om_code om_list_through(om_client* client, const char* prefix, om_list_callback callback,
+                        void* context, om_error* error) {
+  return List(client, prefix, /*through=*/true, callback, context, error);
 }
 
 }  // extern "C"

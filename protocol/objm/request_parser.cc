@@ -158,6 +158,7 @@ void RequestParser::NextHello(absl::string_view input, Result* result) {
 
 bool RequestParser::KnowsFlags(uint8_t mode, uint8_t flags) const {
   if ((flags & ~kAllFlags) != 0) return false;
+  if ((flags & kFlagThrough) != 0 && static_cast<Mode>(mode) != Mode::kList) return false;
   return (flags & kFlagMetadata) == 0 || (Has(kMetadata) && MayHaveMetadata(mode));
 }
 
@@ -260,6 +261,8 @@ void RequestParser::NextV2(absl::string_view input, Result* result) {
     Refuse(Status::kInvalidRequest, "the request has unknown flag bits", &request);
   } else if (has_range && !Has(kRange)) {
     Refuse(Status::kCapabilityError, "RANGE was not negotiated in HELLO", &request);
+  } else if (request.through() && !Has(kListThrough)) {
+    Refuse(Status::kCapabilityError, "LIST_THROUGH was not negotiated in HELLO", &request);
   } else {
     JudgeUri(/*empty_allowed=*/request.mode == Mode::kList, &request);
     if (metadata_bytes != 0 && request.refusal == Status::kOk) {
@@ -312,6 +315,7 @@ RequestParser::Peek RequestParser::PeekMode(absl::string_view input, Mode* mode)
     byte = GetU8(input.data() + kModeAt);
     if (!KnowsFlags(byte, flags)) return Peek::kOther;
     if ((flags & kFlagRange) != 0 && !Has(kRange)) return Peek::kOther;
+    if ((flags & kFlagThrough) != 0 && !Has(kListThrough)) return Peek::kOther;
   }
   if (!IsMode(byte)) return Peek::kOther;  // 'O' is no mode
   *mode = static_cast<Mode>(byte);

@@ -26,7 +26,8 @@ constexpr size_t kCursorMax = 1021;
 // A URI of the most bytes there can be.
 constexpr size_t kUriMax = 4096;
 
-// No URI begins with a slash, and nothing that follows a prefix in one with two.
+// No URI begins with a slash. What follows a prefix in one may begin with two, where it is an
+// origin's, and is then told as kRest or longer.
 constexpr absl::string_view kRest = "//=";  // what follows the prefix in the last URI
 constexpr absl::string_view kFrom = "//+";  // from here on, this included
 // the same, told by a hash: hash, length, byte, beginning
@@ -51,8 +52,10 @@ std::string HashOf(absl::string_view text) {
   return absl::StrFormat("%016x%016x", hash.high64, hash.low64);
 }
 
-// What every URI from `place` on is greater than, and no other.
-std::string JustBefore(std::string place) {
+}  // namespace
+
+std::string CursorBefore(std::string place) {
+  if (place.empty()) return place;
   const auto last = static_cast<uint8_t>(place.back());
   if (last == 0) {
     place.pop_back();
@@ -62,14 +65,13 @@ std::string JustBefore(std::string place) {
   return place.append(kUriMax, '\xff');  // longer than any URI
 }
 
-}  // namespace
-
 std::string EncodeCursor(absl::string_view prefix, absl::string_view last, absl::string_view next) {
   const absl::string_view rest = last.substr(prefix.size());
   const absl::string_view plain = TellsWhole(prefix) ? last : rest;
   // The object that the prefix itself names: no URI is between it and this.
   if (plain.empty()) return std::string(1, '\0');
-  if (plain.size() <= kCursorMax) return std::string(plain);
+  // What an origin has may go on with two slashes, as what is said otherwise does.
+  if (plain.size() <= kCursorMax && !absl::StartsWith(plain, "//")) return std::string(plain);
   if (kRest.size() + rest.size() <= kCursorMax) return absl::StrCat(kRest, rest);
   const auto differs = std::mismatch(last.begin(), last.end(), next.begin(), next.end()).second;
   const auto common = static_cast<size_t>(differs - next.begin());
@@ -88,7 +90,7 @@ absl::StatusOr<std::string> DecodeCursor(
       absl::InvalidArgumentError("list: the bytes after the NUL are not a CURSOR of this server");
   if (absl::ConsumePrefix(&cursor, kFrom)) {
     if (cursor.empty()) return alien;
-    return JustBefore(absl::StrCat(prefix, cursor));
+    return CursorBefore(absl::StrCat(prefix, cursor));
   }
   if (!absl::ConsumePrefix(&cursor, kHashed)) {
     if (absl::StartsWith(cursor, "//")) return alien;
@@ -109,7 +111,7 @@ absl::StatusOr<std::string> DecodeCursor(
     for (const ListEntry& entry : page->entries) {
       const absl::string_view begins = absl::string_view(entry.uri).substr(0, common);
       if (begins.size() == common && HashOf(begins) == hash)
-        return JustBefore(absl::StrCat(begins, byte));
+        return CursorBefore(absl::StrCat(begins, byte));
     }
     if (page->cursor.empty()) break;
     query.cursor = page->cursor;

@@ -26,8 +26,8 @@ namespace objmapper::storage {
 
 // What is told after a page of `prefix` that ended with `last`, where `next`, the least URI behind
 // it, is still to come. Not empty; with the prefix and one byte more at most 4096 bytes, and by
-// itself at most 1021. Both begin with the prefix, and are as a walk makes them (no empty
-// components), of at most 4095 bytes.
+// itself at most 1021. Both begin with the prefix and not with a slash, and have at most
+// 4095 bytes.
 std::string EncodeCursor(absl::string_view prefix, absl::string_view last, absl::string_view next);
 
 // What ListQuery::cursor is for one that has come back. list: gives a page of what may be seen,
@@ -37,5 +37,9 @@ std::string EncodeCursor(absl::string_view prefix, absl::string_view last, absl:
 absl::StatusOr<std::string> DecodeCursor(
     absl::string_view prefix, absl::string_view cursor,
     absl::FunctionRef<absl::StatusOr<ListPage>(const ListQuery& query)> list);
+
+// A cursor as ListQuery has it, behind which `place` and all that comes after it are, and nothing
+// before. Empty: all of it is.
+std::string CursorBefore(std::string place);
 
 }  // namespace objmapper::storage

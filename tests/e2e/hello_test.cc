@@ -16,7 +16,7 @@ class HelloTest : public SetupTest {
 
 // Every capability of the protocol is offered, but for descriptors where none can travel.
 TEST_P(HelloTest, AllCapabilitiesAreOffered) {
-  const uint16_t everywhere = kOutOfOrder | kPipelining | kRange;
+  const uint16_t everywhere = kOutOfOrder | kPipelining | kRange | kListsThrough;
   EXPECT_EQ(Greet(0xFFFF, 64).capabilities() & everywhere, everywhere);
   EXPECT_EQ(Greet(0xFFFF, 64).capabilities() & (kFdInHeader | kFdBatch),
             GetParam().is_unix() ? kFdInHeader | kFdBatch : 0);
@@ -25,7 +25,7 @@ TEST_P(HelloTest, AllCapabilitiesAreOffered) {
 // The ACK never claims what the client did not ask for, nor bits that mean nothing.
 TEST_P(HelloTest, AckIsTheIntersection) {
   const uint16_t known = kOutOfOrder | kPipelining | kFdInHeader | kFdBatch | kRange | kObjectOps |
-                         kMetadata | kTellsVersions | kConditions;
+                         kMetadata | kTellsVersions | kConditions | kListsThrough;
   EXPECT_EQ(Greet(0xFFFF, 64).capabilities() & ~known, 0);
   EXPECT_EQ(Greet(0, 64).capabilities(), 0);
   for (const uint16_t one : {kOutOfOrder, kPipelining, kRange}) {

@@ -46,6 +46,7 @@ std::ostream& operator<<(std::ostream& out, Status status);
 // Capabilities of HELLO.
 inline constexpr uint16_t kOutOfOrder = 0x0001;
 inline constexpr uint16_t kPipelining = 0x0002;
+inline constexpr uint16_t kListsThrough = 0x0004;
 inline constexpr uint16_t kFdInHeader = 0x0100;
 inline constexpr uint16_t kFdBatch = 0x0200;
 inline constexpr uint16_t kRange = 0x0400;
@@ -62,6 +63,7 @@ inline constexpr uint8_t kOrdered = 0x01;
 inline constexpr uint8_t kPriority = 0x02;
 inline constexpr uint8_t kWithRange = 0x04;
 inline constexpr uint8_t kWithMetadata = 0x08;
+inline constexpr uint8_t kThrough = 0x10;
 
 // Types of metadata entries.
 inline constexpr uint8_t kSizeEntry = 0x01;

@@ -137,6 +137,18 @@ TEST(RequestRefusalTest, RangeThatWasNotNegotiated) {
   }
 }
 
+// THROUGH is for LIST alone, and where it was agreed on.
+TEST(RequestRefusalTest, ThroughWhereItMeansNothing) {
+  for (const char mode : "123SWFD"s)
+    ExpectRefused(V2Parser(), V2Request(mode, kFlagThrough, "x"), Status::kInvalidRequest);
+  ExpectRefused(V2Parser(kAllCapabilities & ~kListThrough), V2Request('L', kFlagThrough, "x"),
+                Status::kCapabilityError);
+  RequestParser parser = V2Parser();
+  const Request request = parser.Next(V2Request('L', kFlagThrough, "x")).request;
+  EXPECT_EQ(request.refusal, Status::kOk);
+  EXPECT_TRUE(request.through());
+}
+
 // METADATA is refused as an unknown flag is: without its capability, with LIST, and without
 // CONDITIONS with every mode that stores nothing. Only a mode that stores has the fields,
 // negotiated or not; the others have them with CONDITIONS.

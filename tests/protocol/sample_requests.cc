@@ -27,6 +27,7 @@ std::vector<RequestToSend> SampleRequests(Dialect dialect) {
       for (int flags = 0; flags <= kAllFlags; ++flags) {
         const bool stores = mode == Mode::kPut || mode == Mode::kPutFd;
         if ((flags & kFlagMetadata) != 0 && !stores) continue;
+        if ((flags & kFlagThrough) != 0 && mode != Mode::kList) continue;
         const bool extreme = flags % 2 == 1;
         RequestToSend request{.mode = mode, .uri = uri, .flags = static_cast<uint8_t>(flags)};
         request.id = extreme ? std::numeric_limits<uint32_t>::max() : 0x01020304;

@@ -16,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "tests/client/temporary_folder.h"
@@ -23,6 +24,7 @@
 #include "tests/e2e/server_process.h"
 #include "tests/net/eventually.h"
 #include "tests/origin/bad_origin.h"
+#include "tests/origin/fake_bucket.h"
 #include "tests/tools/program.h"
 #include "tools/cli/admin.h"
 #include "tools/cli/report.h"
@@ -31,7 +33,9 @@ namespace objmapper::tools {
 namespace {
 
 using origin::testing::BadOrigin;
+using origin::testing::FakeBucket;
 using origin::testing::Fault;
+using origin::testing::ManyKeys;
 
 class OriginCommandsTest : public testing::Test {
  protected:
@@ -351,6 +355,46 @@ TEST_F(OriginCommandsTest, Stat) {
   EXPECT_EQ(Run("stat own --admin=/nowhere/admin").exit_code, kExitUnreachable);
   EXPECT_EQ(Shell("OBJMAPPER_ADMIN=/nowhere/admin $objmapper stat own").exit_code, 0);
   EXPECT_EQ(Run("stat --here own --admin=/nowhere/admin").exit_code, kExitUnreachable);
+}
+
+// What the origin has is listed and fetched by its prefix, whether or not it is here; more of it
+// than is in memory at once.
+TEST_F(OriginCommandsTest, ThroughToS3) {
+  constexpr int kObjects = 5000;
+  origin_.Answer("bucket/", [bucket = FakeBucket(ManyKeys(kObjects))](const std::string& target) {
+    return bucket.List(target);
+  });
+  for (int i = 0; i < kObjects; ++i)
+    origin_.Put(absl::StrFormat("bucket/many/%07u", i), i % 100 == 7 ? "" : "x");
+  origin_.Delete("bucket/many/0000099");
+  folder_.Write("origins", absl::StrCat("/far ", origin_.url("base"),
+                                        "\n/s3 s3://bucket immutable endpoint=http://127.0.0.1:",
+                                        origin_.port(), " region=nowhere\n"));
+  StartWith({"--origins_file=" + folder_.Path("origins")},
+            {"AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=geheim"});
+  EXPECT_EQ(Good("ls s3/"), "");
+  EXPECT_EQ(Good("ls --origin s3/ | wc -l"), absl::StrCat(kObjects, "\n"));
+  EXPECT_TRUE(absl::StartsWith(Good("ls --origin -l s3/many/000000"), "      12 B  2020-09-13"));
+  EXPECT_TRUE(absl::StartsWith(Good("ls --origin -d --json s3/"),
+                               "{\"prefix\":\"s3/many/\",\"objects\":5000,"));
+  Refused("ls --origin far/", "no S3");
+  Refused("ls --origin other/", "no origin");
+
+  const Outcome warm = Run("warm --prefix=s3/ --jobs=8");
+  EXPECT_EQ(warm.exit_code, kExitServerSaidNo);
+  EXPECT_TRUE(absl::StrContains(warm.err, "1 of 5000 failed")) << warm.err;
+  EXPECT_TRUE(absl::StrContains(warm.err, "0000099")) << warm.err;
+  EXPECT_TRUE(absl::StartsWith(warm.out, "4999 of 5000 objects are here, ")) << warm.out;
+  const size_t asked = origin_.asked().size();
+  EXPECT_TRUE(absl::StartsWith(Good("warm --prefix=s3/many/00001"), "100 of 100 objects are here"));
+  EXPECT_EQ(origin_.asked().size(), asked + 1);  // its list
+  Refused("warm --prefix=s3/none", "there is no object that begins with \"s3/none\"");
+  // What is here, where there is no list.
+  origin_.Put("base/a", "x");
+  Refused("warm --prefix=far/", "no object that is here begins with");
+  Good("warm far/a");
+  EXPECT_TRUE(net::Eventually(
+      [&] { return absl::StartsWith(Run("warm --prefix=far/").out, "1 of 1 objects are here"); }));
 }
 
 // What has come of each origin, for people and programs, and never a key.

@@ -47,6 +47,7 @@ DEFINE_string(if_match, "", "only if the object is the version of this ETAG");
 DEFINE_string(if_none_match, "", "only if the object is another version than that of this ETAG");
 DEFINE_bool(force, false, "copy what is the same already, or evict what is pinned, too");
 DEFINE_bool(here, false, "what is on the server's disk; nothing is fetched");
+DEFINE_bool(origin, false, "what the origins have, whether or not it is on the server's disk");
 DEFINE_string(prefix, "", "all objects whose URIs begin with this");
 DEFINE_string(list, "", "a file with a URI on each line, or - for standard input");
 DEFINE_bool(dry_run, false, "print what would be done, and do nothing");
@@ -81,7 +82,7 @@ constexpr CommandEntry kCommands[] = {
      "server server_user token_file r ttl fd if_absent if_match jobs verbose timeout retry json"},
     {"rm", Command::kRm, RunRm,
      "server server_user token_file r dry_run if_match jobs verbose timeout retry json"},
-    {"ls", Command::kLs, RunLs, "server server_user token_file l d timeout retry json"},
+    {"ls", Command::kLs, RunLs, "server server_user token_file origin l d timeout retry json"},
     {"cp", Command::kCp, RunCp,
      "server server_user token_file r ttl fd force mode jobs verbose timeout retry json"},
     {"stat", Command::kStat, RunStat,
@@ -338,6 +339,7 @@ absl::Status ReadFlags(CommandLine* line) {
   line->recursive = FLAGS_r;
   line->dry_run = FLAGS_dry_run;
   line->force = FLAGS_force;
+  line->through = FLAGS_origin;
   line->long_form = FLAGS_l;
   line->one_level = FLAGS_d;
   if (FLAGS_jobs < 1 || FLAGS_jobs > kJobsMax) {

@@ -69,6 +69,7 @@ struct CommandLine {
   bool dry_run = false;       // kRm
   bool force = false;         // kCp: what is the same already too; kEvict: what is pinned too
   bool here = false;          // kStat: what is here is told, and nothing is fetched for that
+  bool through = false;       // kLs: what the origins have is listed, too
   bool long_form = false;     // kLs
   bool one_level = false;     // kLs
   protocol::Mode mode = protocol::Mode::kCopy;  // kGet, kCp

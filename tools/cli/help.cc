@@ -159,6 +159,9 @@ constexpr absl::string_view kLs =
 There are no folders, only names: all are listed, whatever / they contain. PREFIX may end anywhere,
 even in the middle of a name. An empty list is not an error.
 
+  --origin     List what the origins have, too, whether or not it is on the server's disk. Of what
+               came from them size and time are the origin's, and what they have no more is left
+               out. S3 alone can be listed.
   -l           Size and time of each.
   -d           One level: all objects whose names share the part up to the next / after PREFIX are
                one line, which ends with that /; with -l the sum of their sizes and the latest
@@ -220,8 +223,8 @@ constexpr absl::string_view kWarm =
                                 when somebody needs them.
 objmapper warm --list=FILE      the same of the URIs in FILE, one on each line; - is standard input.
 objmapper warm --prefix=PREFIX  the same of all objects whose URIs begin with PREFIX, as objmapper
-                                ls lists them: objects that are not there yet are not listed, so
-                                this only has those checked that are.
+                                ls --origin lists them. Where the origin cannot be listed, only
+                                those that are on the server's disk already are checked.
 
 Over a Unix socket each object is asked for as an open file, which is closed at once: nothing is
 copied. Over tcp:// there are only copies: all bytes of all objects come through the connection and

@@ -57,11 +57,14 @@ ExitCode ListOrReport(const CommandLine& line, client::Client& client, const std
   // A list that was broken off begins anew: what was seen is passed over.
   std::optional<std::string> last;
   const absl::Status status = client::Retry(RetryPolicyOf(line), [&] {
-    return client.ListAll(prefix, [&](const client::ListEntry& entry) {
-      if (last.has_value() && entry.uri <= *last) return true;
-      last = entry.uri;
-      return each(entry);
-    });
+    return client.ListAll(
+        prefix,
+        [&](const client::ListEntry& entry) {
+          if (last.has_value() && entry.uri <= *last) return true;
+          last = entry.uri;
+          return each(entry);
+        },
+        line.through);
   });
   if (status.ok()) return kExitOk;
   return ReportError(line.json, "prefix", prefix, status, ExitCodeOf(status));

@@ -32,14 +32,28 @@ std::string BarName(const std::vector<Item>& items) {
 // What all threads tell. Thread-safe.
 class Board {
  public:
-  Board(const CommandLine& line, const std::vector<Item>& items, ExitCode before, size_t failed)
+  // name: of what is done, on its bar.
+  Board(const CommandLine& line, const std::string& name, ExitCode before, size_t failed)
       : line_(line),
         counts_objects_(line.command == CommandLine::Command::kWarm),
-        count_(items.size()),
-        bar_(stderr, counts_objects_ ? "warm" : BarName(items)),
+        bar_(stderr, counts_objects_ ? "warm" : name),
         code_(before),
-        failed_(failed) {
+        failed_(failed) {}
+
+  // These are to be done, too.
+  void Expect(const std::vector<Item>& items) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    count_ += items.size();
     for (const Item& item : items) total_ += item.size;
+  }
+  // Something else will write.
+  void Clear() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    bar_.Clear();
+  }
+  // An error that has been reported, and is none of an item's.
+  void Note(ExitCode code) {
+    if (code_ == kExitOk) code_ = code;
   }
 
   // An item that had `before` bytes done has `now`; fewer when it begins anew.
@@ -65,6 +79,8 @@ class Board {
     if (code_ == kExitOk) code_ = code;
     ++failed_;
   }
+
+  size_t count() const { return count_; }
 
   ExitCode Close(size_t of) {
     bar_.Clear();
@@ -109,9 +125,9 @@ class Board {
 
   const CommandLine& line_;
   const bool counts_objects_;
-  const size_t count_;
   const absl::Time began_ = absl::Now();
   std::mutex mutex_;  // all below
+  size_t count_ = 0;
   ProgressBar bar_;
   ExitCode code_;
   size_t failed_;
@@ -121,19 +137,14 @@ class Board {
   uint64_t total_ = 0;
 };
 
-}  // namespace
-
-ExitCode DoAll(const CommandLine& line, int connections, const std::vector<Item>& items,
-               const Work& work, ExitCode before, size_t failed) {
-  Board board(line, items, before, failed);
-  if (items.empty()) return board.Close(failed);
-  std::optional<Interruption> interruption;
-  if (line.command == CommandLine::Command::kWarm)
-    interruption.emplace([&board] { board.Interrupted(); });
+// Does them, and tells the board. Not kExitOk: there is no connection, which has been reported.
+ExitCode DoThese(const CommandLine& line, int connections, const std::vector<Item>& items,
+                 const Work& work, Board* board_out) {
+  Board& board = *board_out;
   ExitCode code;
   // The first connection is made before any thread is: an error of it is told once.
   absl::StatusOr<client::Client> first = ConnectOrReport(line, &code);
-  if (!first.ok()) return before == kExitOk ? code : before;
+  if (!first.ok()) return code;
   client::ParallelOptions options;
   options.connections = static_cast<size_t>(connections);
   // Where the server takes fewer connections than asked for, the work is not to wait for the
@@ -182,7 +193,47 @@ ExitCode DoAll(const CommandLine& line, int connections, const std::vector<Item>
                  client::About(absl::StrCat(text::Printable(items[index].uri), ": not tried"), why),
                  ConnectExitCodeOf(why));
   });
+  return kExitOk;
+}
+
+// Of warm.
+std::optional<Interruption> WatchInterruption(const CommandLine& line, Board* board) {
+  if (line.command != CommandLine::Command::kWarm) return std::nullopt;
+  return std::optional<Interruption>(std::in_place, [board] { board->Interrupted(); });
+}
+
+}  // namespace
+
+ExitCode DoAll(const CommandLine& line, int connections, const std::vector<Item>& items,
+               const Work& work, ExitCode before, size_t failed) {
+  Board board(line, BarName(items), before, failed);
+  board.Expect(items);
+  if (items.empty()) return board.Close(failed);
+  const std::optional<Interruption> interruption = WatchInterruption(line, &board);
+  const ExitCode code = DoThese(line, connections, items, work, &board);
+  if (code != kExitOk) return before == kExitOk ? code : before;
   return board.Close(items.size() + failed);
+}
+
+ExitCode DoAllOf(const CommandLine& line, int connections, const NextItems& next,
+                 const Work& work) {
+  Board board(line, "", kExitOk, 0);
+  const std::optional<Interruption> interruption = WatchInterruption(line, &board);
+  while (true) {
+    std::vector<Item> items;
+    ExitCode code = next(&items);
+    if (code == kExitOk && items.empty()) break;
+    if (code == kExitOk) {
+      board.Expect(items);
+      code = DoThese(line, connections, items, work, &board);
+      board.Clear();
+    }
+    board.Note(code);
+    if (code == kExitOk) continue;
+    if (board.count() == 0) return code;
+    break;
+  }
+  return board.Close(board.count());
 }
 
 }  // namespace objmapper::tools

@@ -47,4 +47,10 @@ using Work = std::function<absl::Status(const Item& item, client::Client& client
 ExitCode DoAll(const CommandLine& line, int connections, const std::vector<Item>& items,
                const Work& work, ExitCode before = kExitOk, size_t failed = 0);
 
+// The same of any number of items, of which a few thousand are in memory. next: puts more of them
+// into the list, which is empty; nothing: there are no more. Its error, which it has reported, ends
+// it: what is left is not done.
+using NextItems = std::function<ExitCode(std::vector<Item>* items)>;
+ExitCode DoAllOf(const CommandLine& line, int connections, const NextItems& next, const Work& work);
+
 }  // namespace objmapper::tools

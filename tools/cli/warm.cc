@@ -13,11 +13,11 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "client/retry.h"
 #include "net/errno_status.h"
 #include "text/printable.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/connect.h"
-#include "tools/cli/listing.h"
 #include "tools/cli/operands.h"
 #include "tools/cli/report.h"
 #include "tools/cli/transfers.h"
@@ -66,19 +66,65 @@ ExitCode ReadList(const CommandLine& line, std::vector<Item>* items) {
                      absl::IsInvalidArgument(read) ? kExitUsage : kExitLocal);
 }
 
-ExitCode ListPrefix(const CommandLine& line, std::vector<Item>* items) {
-  ExitCode code;
-  absl::StatusOr<client::Client> client = ConnectOrReport(line, &code);
-  if (!client.ok()) return code;
-  code = ListToKeepOrReport(line, *client, *line.prefix, [&](const client::ListEntry& entry) {
-    items->push_back({entry.uri, "", 0});
-  });
-  if (code != kExitOk || !items->empty()) return code;
-  const absl::Status none = absl::NotFoundError(
-      absl::StrCat("no object that is here begins with ", text::Quoted(*line.prefix),
-                   ": those that are not are not listed; name them"));
-  return ReportError(line.json, "prefix", *line.prefix, none, kExitServerSaidNo);
-}
+// The names below --prefix, some thousands at a time: all that the origins have, where the server
+// can tell, else of what is here.
+class Names {
+ public:
+  explicit Names(const CommandLine& line) : line_(line) {}
+
+  // As NextItems. That there are none at all is an error.
+  ExitCode Next(std::vector<Item>* items) {
+    while (items->size() < kAtOnce && !ended_) {
+      absl::StatusOr<client::ListPage> page = absl::UnknownError("not asked yet");
+      const absl::Status listed = client::Retry(RetryPolicyOf(line_), [&] {
+        page = Page();
+        return page.status();
+      });
+      if (!listed.ok()) return Failed(listed, ExitCodeOf(listed));
+      ended_ = page->cursor.empty();
+      if (!ended_ && page->cursor == cursor_)
+        return Failed(absl::InternalError("the server's list makes no progress"),
+                      kExitServerSaidNo);
+      cursor_ = std::move(page->cursor);
+      for (client::ListEntry& entry : page->entries)
+        items->push_back({std::move(entry.uri), "", 0});
+    }
+    any_ = any_ || !items->empty();
+    if (any_) return kExitOk;
+    return Failed(absl::NotFoundError(absl::StrCat(
+                      through_ ? "there is no object that begins with "
+                               : "no object that is here begins with ",
+                      text::Quoted(*line_.prefix),
+                      through_ ? "" : ": those that are not are not listed; name them")),
+                  kExitServerSaidNo);
+  }
+
+ private:
+  static constexpr size_t kAtOnce = 4096;
+
+  absl::StatusOr<client::ListPage> Page() {
+    // Anew each time: while objects are fetched a connection would be idle for too long.
+    absl::StatusOr<client::Client> client = Connect(line_);
+    if (!client.ok()) return client.status();
+    absl::StatusOr<client::ListPage> page = client->List(*line_.prefix, cursor_, through_);
+    // An older server, or one whose origins have no lists.
+    const bool cannot =
+        through_ && cursor_.empty() &&
+        (absl::IsUnimplemented(page.status()) || absl::IsFailedPrecondition(page.status()));
+    if (!cannot) return page;
+    through_ = false;
+    return client->List(*line_.prefix, cursor_);
+  }
+  ExitCode Failed(const absl::Status& why, ExitCode code) {
+    return ReportError(line_.json, "prefix", *line_.prefix, why, code);
+  }
+
+  const CommandLine& line_;
+  bool through_ = true;
+  std::string cursor_;
+  bool ended_ = false;
+  bool any_ = false;  // names there were
+};
 
 // Reads the body and keeps nothing of it.
 absl::StatusOr<client::ObjectInfo> Drop(client::Client& client, const std::string& uri,
@@ -115,12 +161,15 @@ absl::Status WarmOne(const Item& item, client::Client& client,
 }  // namespace
 
 ExitCode RunWarm(const CommandLine& line) {
+  if (line.prefix.has_value()) {
+    Names names(line);
+    return DoAllOf(
+        line, line.jobs, [&names](std::vector<Item>* items) { return names.Next(items); }, WarmOne);
+  }
   std::vector<Item> items;
   ExitCode code = kExitOk;
   if (line.list.has_value()) {
     code = ReadList(line, &items);
-  } else if (line.prefix.has_value()) {
-    code = ListPrefix(line, &items);
   } else {
     for (const std::string& uri : line.uris) items.push_back({uri, "", 0});
   }

@@ -255,9 +255,12 @@ class Client:
 
         return self._run(ask)
 
-    def list(self, prefix: Uri = "") -> Iterator[Entry]:
+    def list(self, prefix: Uri = "", *, through: bool = False) -> Iterator[Entry]:
         """The objects whose URIs begin with `prefix`, sorted by URI as bytes; a page at a time, as
         they are taken.
+
+        through: of what the server's origins have, too, whether or not it is here. Raises
+        Unsupported where there is nothing behind that prefix that could be listed.
 
         Objects that come and go meanwhile may be among them or not. Raises ProtocolError where the
         server lists something else. How many there are is the server's word alone: who keeps them
@@ -273,7 +276,8 @@ class Client:
                 raise InvalidRequest(
                     f"{wire.what(wire.LIST, raw)}: with the place to go on from it is too long")
             entries, following = self._run(
-                lambda connection, asked=asked, last=last: _list_page(connection, asked, raw, last))
+                lambda connection, asked=asked, last=last: _list_page(
+                    connection, asked, raw, last, through))
             empty_pages = 0 if entries else empty_pages + 1
             if following is not None and (following == cursor or empty_pages == _EMPTY_PAGES_MAX):
                 raise ProtocolError(
@@ -695,11 +699,11 @@ def _take_fd(connection: Connection, answer: wire.Answer, what: str,
 
 
 def _list_page(connection: Connection, asked: bytes, prefix: bytes,
-               last: bytes) -> Tuple[List[Tuple[bytes, int, int]], Optional[bytes]]:
+               last: bytes, through: bool) -> Tuple[List[Tuple[bytes, int, int]], Optional[bytes]]:
     """The entries, all of them behind `last`, and where the next page begins; None: there is none.
     """
     what = wire.what(wire.LIST, prefix)
-    id = connection.queue(wire.LIST, asked)
+    id = connection.queue(wire.LIST, asked, through=through)
     connection.flush()
     answer = connection.receive(id, wire.LIST, what)
     if answer.content_length > wire.LIST_BODY_BYTES_MAX:

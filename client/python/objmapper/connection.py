@@ -151,7 +151,7 @@ class Connection:
 
     def queue(self, mode: bytes, uri: bytes, range: Optional[Tuple[int, int]] = None,
               body_length: Optional[int] = None, ttl: Optional[int] = None,
-              conditions: bytes = b"") -> int:
+              conditions: bytes = b"", through: bool = False) -> int:
         """Puts a request behind those not sent yet; returns its id. Raises Unsupported when it was
         not agreed on.
         """
@@ -167,6 +167,8 @@ class Connection:
         if conditions and not self.has(wire.CONDITIONS):
             # It would skip them, and do what was asked for in any case.
             raise Unsupported(f"{wire.what(mode, uri)}: {self.url} does not know conditions")
+        if through and not self.has(wire.LIST_THROUGH):
+            raise Unsupported(f"{wire.what(mode, uri)}: {self.url} does not list what origins have")
         if self.outstanding == 0:
             # All answers are in, so every descriptor that came has found its own.
             self.fds_lost = False
@@ -177,7 +179,8 @@ class Connection:
             self._fds_due += 1
         id = self._next_id
         self._next_id = self._next_id % 0xFFFFFFFF + 1
-        self._out += wire.request(id, mode, uri, range, body_length, ttl, conditions)
+        self._out += wire.request(id, mode, uri, range, body_length, ttl, conditions,
+                                  through)
         self.outstanding += 1
         return id
 

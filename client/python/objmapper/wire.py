@@ -9,6 +9,7 @@ from .errors import InvalidRequest
 # Capabilities. OOO_REPLIES (0x0001) is not among them: batches give their results in the order of
 # their URIs.
 PIPELINING = 0x0002
+LIST_THROUGH = 0x0004
 FD_IN_HEADER = 0x0100
 FD_BATCH = 0x0200
 RANGE = 0x0400
@@ -17,12 +18,13 @@ METADATA = 0x1000
 VERSIONS = 0x2000  # asked for where they are wanted: they cost the server something
 CONDITIONS = 0x4000
 AUTH = 0x8000  # asked for by who has a token
-CAPABILITIES_TCP = PIPELINING | RANGE | OBJECT_OPS | METADATA | CONDITIONS
+CAPABILITIES_TCP = PIPELINING | RANGE | OBJECT_OPS | METADATA | CONDITIONS | LIST_THROUGH
 CAPABILITIES_UNIX = CAPABILITIES_TCP | FD_IN_HEADER | FD_BATCH
 
 # Flags of a request.
 _FLAG_RANGE = 0x04
 _FLAG_METADATA = 0x08
+_FLAG_THROUGH = 0x10
 
 # Modes.
 FDPASS = b"1"
@@ -156,12 +158,13 @@ def parse_hello_ack(data: bytes) -> Tuple[int, int]:
 
 def request(id: int, mode: bytes, uri: bytes, range: Optional[Tuple[int, int]] = None,
             body_length: Optional[int] = None, ttl: Optional[int] = None,
-            conditions: bytes = b"") -> bytes:
+            conditions: bytes = b"", through: bool = False) -> bytes:
     """A REQUEST, up to its body. range: (offset, length), length 0: to the end. ttl: seconds; PUT
-    and PUT_FD alone. conditions: from conditions().
+    and PUT_FD alone. conditions: from conditions(). through: to the origins; LIST alone.
     """
     has_metadata = ttl is not None or bool(conditions)
     flags = (_FLAG_RANGE if range is not None else 0) | (_FLAG_METADATA if has_metadata else 0)
+    flags |= _FLAG_THROUGH if through else 0
     parts = [struct.pack(">BIBsH", 0x01, id, flags, mode, len(uri))]
     if range is not None:
         parts.append(struct.pack(">QQ", *range))

@@ -429,6 +429,9 @@ static void test_list(const char* url) {
   CHECK(seen.calls == 1);
   EXPECT(OM_INVALID, om_list(client, NULL, see, &seen, &error));
   EXPECT(OM_INVALID, om_list(client, "", NULL, NULL, &error));
+  /* There is no origin that could be listed. */
+  EXPECT(OM_UNSUPPORTED, om_list_through(client, "listed/", see, &seen, &error));
+  CHECK(strstr(error.message, "origins") != NULL);
   om_close(client);
 }
 

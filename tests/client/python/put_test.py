@@ -193,6 +193,9 @@ class PutTest(ServerTest):
         self.assertEqual(self.client.get(entries[-1].uri), b"odd")
         self.assertEqual(entries[0].mtime, int(os.stat(self.server.root / names[0]).st_mtime))
         self.assertEqual(list(self.client.list("there is nothing here")), [])
+        # There is no origin that could be listed.
+        with self.assertRaisesRegex(objmapper.Unsupported, "origins"):
+            next(self.client.list("list/", through=True))
 
     # What cannot be stored leaves nothing behind, says why, and the client goes on.
     def test_refusals(self):

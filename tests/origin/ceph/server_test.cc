@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "absl/strings/str_replace.h"
 #include "tests/e2e/http_client.h"
 #include "tests/e2e/matrix.h"
+#include "tests/e2e/writable.h"
 #include "tests/origin/ceph/radosgw.h"
 #include "tests/origin/ceph/s3_client.h"
 
@@ -140,6 +142,65 @@ TEST_P(CephServerTest, AwkwardKeys) {
   EXPECT_EQ(SentOf("x/../y"), 0u);
 }
 
+// A list that goes through has the bucket's keys, whatever they are and however many, and none that
+// cannot be had; before anything was fetched and afterwards.
+TEST_P(CephServerTest, ListThrough) {
+  const ObjectTree tree;
+  const auto server = Serve(tree, S3Origin());
+  std::set<std::string> names = {"a",
+                                 "a/",
+                                 "a/b",
+                                 "x//y",
+                                 "x/y",
+                                 "a+b",
+                                 "a b",
+                                 "a=b",
+                                 "%41",
+                                 "%2F",
+                                 "'()!*",
+                                 "q?x#y&z<>",
+                                 "na\u00efve",
+                                 "\u00e9/z",
+                                 "\U0001f600",
+                                 "\x01\x1f",
+                                 std::string(300, 'l'),
+                                 std::string(1024, 'k')};
+  for (int i = 0; i < 1203; ++i) names.insert(absl::StrCat("many/", i, "/x"));
+  std::vector<std::pair<std::string, std::string>> objects;
+  for (const std::string& name : names) objects.emplace_back(name, "content");
+  bucket_->PutAll(objects);
+  bucket_->PutAll({{"x/../y", "hidden"}, {"/front", "has no URI"}});
+  RawClient client = RawClient::V2(Connect(*server, Transport::kUnix), kInOrder | kListsThrough);
+  const auto list = [&client](const std::string& prefix) {
+    std::vector<std::string> uris;
+    std::string asked = prefix;
+    while (!asked.empty() || uris.empty()) {
+      const Answer page = client.Get({.mode = kList, .uri = asked, .flags = kThrough});
+      EXPECT_TRUE(page.ok()) << page.status;
+      absl::string_view body = page.body;
+      while (body.size() >= 2) {
+        const size_t bytes = BigEndian(body.substr(0, 2));
+        if (body.size() < 2 + bytes + 16) break;
+        uris.emplace_back(body.substr(2, bytes));
+        EXPECT_EQ(BigEndian(body.substr(2 + bytes, 8)), 7u) << uris.back();
+        body.remove_prefix(2 + bytes + 16);
+      }
+      EXPECT_EQ(body, "");
+      if (!page.Has(kCursorEntry)) break;
+      asked = absl::StrCat(prefix, absl::string_view("\0", 1), page.metadata.at(kCursorEntry));
+    }
+    return uris;
+  };
+  for (int time = 0; time < 2; ++time) {
+    EXPECT_EQ(list(""), std::vector<std::string>(names.begin(), names.end()));
+    EXPECT_EQ(list("x/"), (std::vector<std::string>{"x//y", "x/y"}));
+    EXPECT_EQ(list("a"), (std::vector<std::string>{"a", "a b", "a+b", "a/", "a/b", "a=b"}));
+    EXPECT_EQ(list("many/1/"), std::vector<std::string>{"many/1/x"});
+    for (const char* name : {"a", "x//y", "a/b", "many/7/x"})
+      EXPECT_EQ(client.Get({.mode = kCopy, .uri = name}).body, "content") << name;
+  }
+}
+
 // What is not there, what may not be had, and what is set up wrong are three things.
 TEST_P(CephServerTest, AbsenceAndTrouble) {
   const ObjectTree tree;
@@ -158,6 +219,8 @@ TEST_P(CephServerTest, AbsenceAndTrouble) {
   RawClient client = Open(*server, Transport::kUnix, Dialect::kV2);
   for (const char mode : {kCopy, kSplice, kFdPass})
     EXPECT_EQ(client.Get({.mode = mode, .uri = "a"}).status, Status::kUnavailable);
+  RawClient lister = RawClient::V2(Connect(*server, Transport::kUnix), kInOrder | kListsThrough);
+  EXPECT_EQ(lister.Get({.mode = kList, .uri = "", .flags = kThrough}).status, Status::kUnavailable);
   EXPECT_EQ(HttpClient(server->Tcp()).Get("/a").status, 503);
 }
 
