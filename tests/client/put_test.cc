@@ -326,6 +326,21 @@ TEST_F(PutTest, NeedsTheCapability) {
   }
 }
 
+// An older server is not asked for a list that goes through: it would not know the flag.
+TEST_F(PutTest, ListThroughNeedsTheCapability) {
+  FakeServer server(
+      [](Peer& peer) {
+        peer.ReadHello();
+        peer.AnswerHello();
+        peer.AwaitEnd();
+      },
+      Offer{.capabilities = protocol::kAllCapabilities & ~protocol::kListThrough});
+  Client client = Connected(server);
+  const absl::Status status = client.List("a", "", /*through=*/true).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+  EXPECT_TRUE(absl::StrContains(status.message(), "LIST_THROUGH")) << status;
+}
+
 // V1 has none of it.
 TEST_F(PutTest, NotInV1) {
   FakeServer server([](Peer& peer) { peer.AwaitEnd(); });

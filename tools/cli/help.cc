@@ -236,9 +236,9 @@ are dropped.
   -v           Print a line for each object.
   --server=URL, --token_file=FILE, --retry, --json: see objmapper help.
 
-On a terminal objects, bytes, rate and remaining time are shown if it takes a moment; a line at the
-end says how much it was. Failures are listed, and the rest is still done. When it is interrupted
-(Ctrl-C), the server completes what it is fetching.
+On a terminal objects, bytes, rate and remaining time are shown if it takes a moment (with --prefix,
+of what has been listed so far); a line at the end says how much it was. Failures are listed, and
+the rest is still done. When it is interrupted (Ctrl-C), the server completes what it is fetching.
 )";
 
 constexpr absl::string_view kPin =

@@ -172,6 +172,41 @@ TEST(OriginsTest, NamesOfListedKeys) {
   EXPECT_EQ(own.UriOf(*own.all()[0], "p"), std::nullopt);
 }
 
+// In the order of the URIs a line's prefix and what is below it are two stretches, with another
+// line's between them.
+TEST(OriginsTest, Stretches) {
+  const Origins origins = Parse("/ s3://all\n/a s3://upper\n/a/b s3://lower\n");
+  std::vector<std::pair<std::string, std::string>> stretches;  // where each begins, and whose it is
+  std::optional<std::string> place = "";
+  while (place.has_value()) {
+    const Origins::Stretch stretch = origins.StretchAt(*place);
+    ASSERT_NE(stretch.origin, nullptr);
+    EXPECT_EQ(stretch.origin.get(), origins.LineOf(*place)) << *place;
+    ASSERT_TRUE(!stretch.end.has_value() || *stretch.end > *place);
+    if (stretches.empty() || stretches.back().second != stretch.origin->prefix)
+      stretches.emplace_back(*place, stretch.origin->prefix);
+    place = stretch.end;
+  }
+  const std::string nul(1, '\0');
+  const std::vector<std::pair<std::string, std::string>> expected = {
+      {"", ""},           {"a", "a"},      {"a" + nul, ""}, {"a/", "a"}, {"a/b", "a/b"},
+      {"a/b" + nul, "a"}, {"a/b/", "a/b"}, {"a/b0", "a"},   {"a0", ""}};
+  EXPECT_EQ(stretches, expected);
+  EXPECT_EQ(Parse("/a s3://upper").StretchAt("").origin, nullptr);
+
+  const auto meeting = [&origins](absl::string_view prefix) {
+    std::vector<std::string> prefixes;
+    for (const auto& origin : origins.Meeting(prefix)) prefixes.push_back(origin->prefix);
+    return prefixes;
+  };
+  using Prefixes = std::vector<std::string>;
+  EXPECT_EQ(meeting(""), (Prefixes{"", "a", "a/b"}));
+  EXPECT_EQ(meeting("a"), (Prefixes{"", "a", "a/b"}));
+  EXPECT_EQ(meeting("a/"), (Prefixes{"a", "a/b"}));
+  EXPECT_EQ(meeting("a/b/c"), Prefixes{"a/b"});
+  EXPECT_EQ(meeting("b"), Prefixes{""});
+}
+
 // An error names the line and what is wrong with it, and nothing that may be a password.
 TEST(OriginsTest, NonsenseIsNamedWithItsLine) {
   const std::pair<const char*, const char*> kCases[] = {
