@@ -1,9 +1,14 @@
-// Names, and bodies that are in memory.
+// Names, and bodies that are in memory or in a file.
 #include "origin/fetch/request.h"
+
+#include <errno.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
 #include <utility>
+
+#include "net/errno_status.h"
 
 namespace objmapper::origin::fetch {
 namespace {
@@ -20,6 +25,24 @@ class BodyInMemory final : public BodySource {
 
  private:
   const std::string bytes_;
+};
+
+class BodyInFile final : public BodySource {
+ public:
+  BodyInFile(std::shared_ptr<const net::UniqueFd> file, uint64_t begin, uint64_t size)
+      : file_(std::move(file)), begin_(begin), size_(size) {}
+  uint64_t size() const override { return size_; }
+  absl::StatusOr<size_t> Read(uint64_t offset, absl::Span<char> to) override {
+    const ssize_t n = TEMP_FAILURE_RETRY(pread(file_->get(), to.data(),
+                                               std::min<uint64_t>(to.size(), size_ - offset),
+                                               static_cast<off_t>(begin_ + offset)));
+    if (n < 0) return net::ErrnoToStatus(errno, "read the file that is sent");
+    return static_cast<size_t>(n);
+  }
+
+ private:
+  const std::shared_ptr<const net::UniqueFd> file_;
+  const uint64_t begin_, size_;
 };
 
 }  // namespace
@@ -50,6 +73,11 @@ absl::string_view CauseName(Cause cause) {
 
 std::shared_ptr<BodySource> BodyOf(std::string bytes) {
   return std::make_shared<BodyInMemory>(std::move(bytes));
+}
+
+std::shared_ptr<BodySource> BodyOf(std::shared_ptr<const net::UniqueFd> file, uint64_t begin,
+                                   uint64_t size) {
+  return std::make_shared<BodyInFile>(std::move(file), begin, size);
 }
 
 absl::string_view Head::Find(absl::string_view name) const {

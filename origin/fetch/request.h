@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "net/unique_fd.h"
 
 namespace objmapper::origin::fetch {
 
@@ -55,6 +56,10 @@ class BodySource {
   virtual absl::StatusOr<size_t> Read(uint64_t offset, absl::Span<char> to) = 0;
 };
 std::shared_ptr<BodySource> BodyOf(std::string bytes);
+// `size` bytes of a file from `begin` on, which were written lately, so that they are in the page
+// cache and reading waits for no disk. A file that has become shorter ends the request.
+std::shared_ptr<BodySource> BodyOf(std::shared_ptr<const net::UniqueFd> file, uint64_t begin,
+                                   uint64_t size);
 
 // One HTTP request that is about to be sent.
 struct Attempt {
@@ -181,11 +186,14 @@ struct Outcome {
   std::string reason;
   std::optional<absl::Duration> retry_after;  // as the origin says, if it does
   std::optional<uint64_t> object_bytes;       // of kBadRange
-  int attempts = 0;                           // HTTP requests made, redirects too
-  std::vector<Cause> retried;                 // why, one for each retry
-  uint64_t bytes = 0;                         // of the body, handed to the sink
-  absl::Duration first_byte;  // from Fetch() to the head that succeeded; 0: there was none
-  absl::Duration total;       // from Fetch() to now
+  // Of a PUT, POST or DELETE that was not found to have succeeded: an attempt of it has reached the
+  // origin, perhaps, and was not answered, or by a 5xx that may come behind the deed.
+  bool may_be_done = false;
+  int attempts = 0;            // HTTP requests made, redirects too
+  std::vector<Cause> retried;  // why, one for each retry
+  uint64_t bytes = 0;          // of the body, handed to the sink
+  absl::Duration first_byte;   // from Fetch() to the head that succeeded; 0: there was none
+  absl::Duration total;        // from Fetch() to now
   // Of the last attempt, from when it began: to the head of its answer, or, where there was none,
   // to its end. Without the time that the request waited for room here.
   absl::Duration answer;

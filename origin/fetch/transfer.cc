@@ -142,10 +142,19 @@ std::optional<Step> Transfer::Begin(RetryPolicy* policy) {
   return std::nullopt;
 }
 
+void Transfer::NoteDeed() {
+  if (Reads() || request_.method == Method::kHead || !exchange_->sent()) return;
+  // "Not implemented" and "come again later" say that nothing was done.
+  const int status = outcome_.status;
+  if (status < 300 || (status >= 500 && status != 501 && status != 503))
+    outcome_.may_be_done = true;
+}
+
 Step Transfer::End(CURLcode code, RetryPolicy* policy) {
   const ErrorDocument error = ParseErrorDocument(exchange_->error_body());
   outcome_.status = exchange_->head().status();
   if (outcome_.answer == absl::ZeroDuration()) outcome_.answer = Since(began_ns_);
+  NoteDeed();
   outcome_.code = error.code;
   outcome_.retry_after.reset();
   const Head& head = exchange_->head().head();
@@ -168,6 +177,7 @@ Step Transfer::EndLate(Cause cause, std::string why, RetryPolicy* policy) {
   const bool once = !request_.idempotent && exchange_->sent();
   outcome_.status = exchange_->head().status();
   if (outcome_.answer == absl::ZeroDuration()) outcome_.answer = Since(began_ns_);
+  NoteDeed();
   outcome_.code.clear();
   outcome_.retry_after.reset();
   exchange_.reset();
@@ -303,6 +313,10 @@ Step Transfer::Decide(const Judgement& judgement, RetryPolicy* policy) {
 }
 
 void Transfer::Abandon(const Judgement& judgement) {
+  if (exchange_ != nullptr) {
+    outcome_.status = exchange_->head().status();
+    NoteDeed();
+  }
   exchange_.reset();
   Finish(judgement, "");
 }
@@ -315,6 +329,7 @@ Step Transfer::Finish(const Judgement& judgement, const std::string& why) {
         absl::StrCat(MethodName(request_.method), " ", Shown(request_.url), ": ", judgement.reason,
                      why.empty() ? "" : " (", why, why.empty() ? "" : ")");
   }
+  if (judgement.verdict == Verdict::kFound) outcome_.may_be_done = false;
   outcome_.bytes = delivered_;
   outcome_.total = Since(started_ns_);
   sink_->OnDone(outcome_);

@@ -73,6 +73,8 @@ class Transfer final : public Receiver {
            std::string origin);
 
   bool Reads() const { return request_.method == Method::kGet; }
+  // The attempt has ended, with outcome_.status: whether it may have changed something.
+  void NoteDeed();
   // Whether the next attempt goes on behind what has been delivered.
   bool GoesOn() const;
   // All that was announced has been delivered.

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/net/eventually.h"
+#include "tests/net/memfd.h"
 #include "tests/net/open_fds.h"
 #include "tests/origin/bad_origin.h"
 #include "tests/origin/fetch/fetching.h"
@@ -353,14 +354,52 @@ TEST_F(FetcherTest, WhatMayBeDoneOnce) {
   for (const Fault& fault : {Fault::CutBeforeHead(), Fault::Error(500, "InternalError")}) {
     const size_t before = origin_.asked().size();
     origin_.Misbehave("a", 0, fault);
-    EXPECT_EQ(fetcher_.Run(request)->outcome.verdict, Verdict::kTrouble);
+    const auto sink = fetcher_.Run(request);
+    EXPECT_EQ(sink->outcome.verdict, Verdict::kTrouble);
+    EXPECT_TRUE(sink->outcome.may_be_done);
     EXPECT_EQ(origin_.asked().size(), before + 1);
   }
   // What the origin says that it has not done is done again.
   const size_t before = origin_.asked().size();
   origin_.Misbehave("a", 0, Fault::Error(503, "SlowDown"));
-  EXPECT_EQ(fetcher_.Run(request)->outcome.verdict, Verdict::kTrouble);
+  const auto sink = fetcher_.Run(request);
+  EXPECT_EQ(sink->outcome.verdict, Verdict::kTrouble);
+  EXPECT_FALSE(sink->outcome.may_be_done);
   EXPECT_EQ(origin_.asked().size(), before + 3);
+}
+
+// Whether a change may have been made: not when nothing has left, nor when the origin refuses it;
+// and whatever becomes of a later attempt, an earlier one may have been the one.
+TEST_F(FetcherTest, WhatMayBeDone) {
+  Request request = Get(origin_.refused_url("b"));
+  request.method = Method::kPut;
+  request.body = BodyOf("bytes");
+  EXPECT_FALSE(fetcher_.Run(request)->outcome.may_be_done);
+  request.url = origin_.url("b");
+  EXPECT_FALSE(fetcher_.Run(request)->outcome.may_be_done);  // it is
+  origin_.Misbehave("b", 1, Fault::Error(403));
+  EXPECT_FALSE(fetcher_.Run(request)->outcome.may_be_done);
+  origin_.Misbehave("b", 1, Fault::CutBeforeHead());
+  EXPECT_EQ(fetcher_.Run(request)->outcome.verdict, Verdict::kFound);
+  // The first on a connection that was used before is sent anew by libcurl.
+  origin_.Misbehave("b", 1, Fault::CutBeforeHead());
+  origin_.Misbehave("b", 2, Fault::CutBeforeHead());
+  origin_.Misbehave("b", 3, Fault::Error(403));
+  EXPECT_TRUE(fetcher_.Run(request)->outcome.may_be_done);
+}
+
+// From a file, of which it is a part.
+TEST_F(FetcherTest, PutOfAFile) {
+  const auto file = std::make_shared<const net::UniqueFd>(net::Memfd("0123456789", 0));
+  Request request = Get(origin_.url("new"));
+  request.method = Method::kPut;
+  request.body = BodyOf(file, 2, 5);
+  EXPECT_EQ(fetcher_.Run(request)->outcome.verdict, Verdict::kFound);
+  EXPECT_EQ(origin_.Get("new"), "23456");
+  request.body = BodyOf(file, 8, 5);
+  const auto sink = fetcher_.Run(request);
+  EXPECT_EQ(sink->outcome.verdict, Verdict::kTrouble);
+  EXPECT_EQ(origin_.Get("new"), "23456");
 }
 
 // So that no request meets a connection that the origin is about to close.
