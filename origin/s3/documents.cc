@@ -4,7 +4,12 @@
 // page is whole.
 #include "origin/s3/documents.h"
 
+#include <openssl/evp.h>
+
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -174,6 +179,44 @@ std::string CompleteMultipartUpload(const std::vector<std::string>& etags) {
                     "&quot;</ETag></Part>");
   }
   return xml + "</CompleteMultipartUpload>";
+}
+
+absl::StatusOr<std::string> ParseCompleted(absl::string_view xml) {
+  // Blanks come while it is at work.
+  xml = absl::StripLeadingAsciiWhitespace(xml);
+  std::string etag;
+  bool completed = false;
+  XmlReader reader(
+      [&](absl::string_view path, absl::string_view text) {
+        if (path == "CompleteMultipartUploadResult") completed = true;
+        if (path == "CompleteMultipartUploadResult/ETag") etag = std::string(text);
+        return absl::OkStatus();
+      },
+      kErrorBounds);
+  absl::Status status = reader.Feed(xml);
+  if (status.ok()) status = reader.Finish();
+  if (!status.ok()) return status;
+  if (completed) return etag.empty() ? etag : absl::StrCat("\"", WithoutQuotes(etag), "\"");
+  const absl::StatusOr<ErrorDocument> error = ParseError(xml);
+  if (!error.ok()) return absl::DataLossError("it says neither that it is done nor why not");
+  return absl::UnavailableError(absl::StrCat("200 with ", text::Printable(error->code), ": ",
+                                             text::Quoted(error->message, 300)));
+}
+
+std::string MultipartEtag(const std::vector<std::string>& etags) {
+  std::string digests;
+  for (const std::string& etag : etags) {
+    if (etag.size() != 32 || !std::all_of(etag.begin(), etag.end(),
+                                          [](unsigned char c) { return absl::ascii_isxdigit(c); }))
+      return "";
+    digests += absl::HexStringToBytes(etag);
+  }
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int bytes = 0;
+  if (EVP_Digest(digests.data(), digests.size(), digest, &bytes, EVP_md5(), nullptr) != 1)
+    return "";  // OpenSSL has none here (FIPS)
+  return absl::StrCat("\"", absl::BytesToHexString({reinterpret_cast<const char*>(digest), bytes}),
+                      "-", etags.size(), "\"");
 }
 
 }  // namespace objmapper::origin::s3

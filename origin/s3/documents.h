@@ -77,5 +77,12 @@ absl::StatusOr<std::string> ParseUploadId(absl::string_view xml);
 
 // What completes a multipart upload: the ETags of its parts, from 1 on, without quotes.
 std::string CompleteMultipartUpload(const std::vector<std::string>& etags);
+// The object's ETag, with its quotes, from <CompleteMultipartUploadResult>; empty: it says none.
+// DATA_LOSS: it is no such document. UNAVAILABLE: it is an error, which comes with status 200 since
+// the answer had begun when it happened; the message says which.
+absl::StatusOr<std::string> ParseCompleted(absl::string_view xml);
+// What S3 calls the object that it makes of these parts: the MD5 of their MD5s, and how many they
+// are. Empty: one of them is no MD5 (encrypted by KMS, other makers), and so nobody can tell.
+std::string MultipartEtag(const std::vector<std::string>& etags);
 
 }  // namespace objmapper::origin::s3

@@ -199,5 +199,29 @@ TEST(DocumentsTest, Uploads) {
             "</CompleteMultipartUpload>");
 }
 
+// How an upload in parts has ended: with an ETag, or none (radosgw); or with an error behind a 200.
+TEST(ParseCompletedTest, Document) {
+  const auto with_etag = [](const std::string& etag) {
+    return absl::StrCat("<?xml version=\"1.0\"?><CompleteMultipartUploadResult><Key>k</Key><ETag>",
+                        etag, "</ETag></CompleteMultipartUploadResult>");
+  };
+  EXPECT_EQ(*ParseCompleted(with_etag("&quot;abc-2&quot;")), "\"abc-2\"");
+  EXPECT_EQ(*ParseCompleted(with_etag("abc-2")), "\"abc-2\"");
+  EXPECT_EQ(*ParseCompleted("  \n" + with_etag("")), "");
+  const absl::Status error = ParseCompleted(kError).status();
+  EXPECT_TRUE(absl::IsUnavailable(error)) << error;
+  EXPECT_TRUE(absl::StrContains(error.message(), "AuthorizationHeaderMalformed")) << error;
+  for (const char* other : {"", "<html/>", "<CompleteMultipartUploadResult>"})
+    EXPECT_TRUE(absl::IsDataLoss(ParseCompleted(other).status())) << other;
+}
+
+// As S3 does: printf 'a' | md5sum, and of the two digests together.
+TEST(MultipartEtagTest, IsS3s) {
+  const std::string a = "0cc175b9c0f1b6a831c399e269772661";
+  const std::string b = "92eb5ffee6ae2fec3ad71c777531578f";
+  EXPECT_EQ(MultipartEtag({a, b}), "\"96e024ba2074fe77e8e965ba43a704be-2\"");
+  EXPECT_EQ(MultipartEtag({a, "of another kind"}), "");
+}
+
 }  // namespace
 }  // namespace objmapper::origin::s3
