@@ -21,8 +21,9 @@
 
 namespace objmapper::copypath {
 
-// A part of a file that is being written off the owner's thread.
-class Write {
+// A part of a file that is being written off the owner's thread. Aligned, since engines keep more
+// than its address in what the kernel hands back (loop/uring_engine.cc, Tag()).
+class alignas(16) Write {
  public:
   virtual ~Write() = default;
   // As pwrite(2): bytes written, maybe not all, or -errno.
