@@ -162,6 +162,8 @@ class Incoming : public NewObject {
     return absl::OkStatus();
   }
 
+  void KnownAs(std::string etag) override { etag_ = std::move(etag); }
+
   absl::StatusOr<bool> Prepare() override {
     if (etag_.has_value()) return true;
     if (!hash_.has_value()) {
@@ -371,11 +373,9 @@ absl::StatusOr<std::unique_ptr<NewObject>> Store::BeginWhole(absl::string_view u
   return Make(uri, static_cast<uint64_t>(status.st_size), 0, attributes, &file);
 }
 
-absl::Status Store::PutFd(absl::string_view uri, net::ForeignFd fd, const PutAttributes& attributes,
-                          absl::FunctionRef<bool()> go_on,
-                          absl::FunctionRef<void(int copy)> copied) {
-  const absl::StatusOr<bool> adopted = Adopt(uri, &fd, attributes);
-  if (!adopted.ok() || *adopted) return adopted.status();
+absl::StatusOr<std::unique_ptr<NewObject>> Store::TakeFd(absl::string_view uri, net::ForeignFd fd,
+                                                         const PutAttributes& attributes,
+                                                         absl::FunctionRef<bool()> go_on) {
   const absl::StatusOr<ForeignFile> file =
       JudgeElsewhere(fd.get(), options_.foreign_patience, go_on);
   if (!file.ok()) return About(What("store", uri), file.status());
@@ -398,6 +398,18 @@ absl::Status Store::PutFd(absl::string_view uri, net::ForeignFd fd, const PutAtt
   if (taken > file->data_bytes) {
     if (absl::Status fits = object.Extend(taken - file->data_bytes); !fits.ok()) return fits;
   }
+  return made;
+}
+
+absl::Status Store::PutFd(absl::string_view uri, net::ForeignFd fd, const PutAttributes& attributes,
+                          absl::FunctionRef<bool()> go_on,
+                          absl::FunctionRef<void(int copy)> copied) {
+  const absl::StatusOr<bool> adopted = Adopt(uri, &fd, attributes);
+  if (!adopted.ok() || *adopted) return adopted.status();
+  const absl::StatusOr<std::unique_ptr<NewObject>> made =
+      TakeFd(uri, std::move(fd), attributes, go_on);
+  if (!made.ok()) return made.status();
+  NewObject& object = **made;
   for (absl::StatusOr<bool> prepared = false; !*prepared;) {
     prepared = object.Prepare();
     if (!prepared.ok()) return prepared.status();

@@ -79,6 +79,9 @@ class NewObject {
   // Extend() and the writing in one, where all of it is in memory. Errors as those of Extend() and
   // Commit().
   virtual absl::Status WriteWhole(absl::string_view bytes) = 0;
+  // Clients are told this etag, rather than one of its content, which then need not be read: of an
+  // object that another store calls so. Before Prepare(), or Commit() where that is not called.
+  virtual void KnownAs(std::string etag) = 0;
   // A piece, of some milliseconds, of what Commit() has to do once all has been written: true when
   // no more is left of it than what cannot be cut in pieces (the disk's own work). Commit() does
   // what is left, so nobody needs to call this. Errors as Commit().
@@ -146,6 +149,12 @@ class Store {
   absl::Status PutFd(absl::string_view uri, net::ForeignFd fd, const PutAttributes& attributes) {
     return PutFd(uri, std::move(fd), attributes, [] { return true; });
   }
+
+  // The first half of PutFd(), with a copy in any case: the object is whole, and is not visible
+  // before its Commit(). Errors as PutFd()'s.
+  absl::StatusOr<std::unique_ptr<NewObject>> TakeFd(absl::string_view uri, net::ForeignFd fd,
+                                                    const PutAttributes& attributes,
+                                                    absl::FunctionRef<bool()> go_on);
 
   // Removes the object. NOT_FOUND: there is none; FAILED_PRECONDITION: it is a directory, or
   // something is mounted on it. Directories that become empty go too, if a store has made them

@@ -1,12 +1,15 @@
 // What those who look for an object do about one that may be elsewhere.
 #include "storage/tree/remote.h"
 
+#include <glog/logging.h>
+
 #include <future>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "storage/tree/disk_error.h"
 #include "storage/tree/tree.h"
+#include "text/printable.h"
 
 namespace objmapper::storage {
 
@@ -27,6 +30,12 @@ void Remote::ListThere(const AskedThere&, std::function<void(absl::StatusOr<List
 bool Remote::IsCopy(absl::string_view) const { return false; }
 
 absl::Status Remote::MayChange(absl::string_view) const { return absl::OkStatus(); }
+
+bool Remote::ChangesAfar(absl::string_view) const { return false; }
+
+void Remote::Change(absl::string_view uri, Wish, std::function<void(absl::Status)>) {
+  LOG(FATAL) << "this remote changes nothing, so not " << text::Quoted(uri);
+}
 
 bool Remote::MustCheck(absl::string_view) const { return false; }
 

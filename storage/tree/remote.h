@@ -21,6 +21,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "storage/tree/description.h"
 #include "storage/tree/disk_tier.h"
 #include "storage/tree/filling.h"
 #include "storage/tree/overlay.h"
@@ -155,6 +156,36 @@ class Remote {
   // Whether clients may store and delete objects of that name here. UNIMPLEMENTED: not where they
   // come from elsewhere; a sentence.
   virtual absl::Status MayChange(absl::string_view uri) const;
+
+  // Whether what they change of that name is changed afar first, by Change(). Never waits.
+  virtual bool ChangesAfar(absl::string_view uri) const;
+
+  // What is to become of an object.
+  struct Wish {
+    // What it is to be: a file that is whole, borrowed until `done`; it may be given attributes
+    // meanwhile. -1: there is to be none.
+    int file = -1;
+    uint64_t size = 0;
+    // Whether it may be, of what is there now, afar; null: nothing is. OK or ABORTED. Empty:
+    // always.
+    std::function<absl::Status(const Description* there)> condition;
+    // Makes it so here. Called once it is so afar, if it is to be so here; at most once, by a
+    // thread that may wait for the disk. etag: what clients are to be told of the object. replaced:
+    // there was one before, as far as that is known.
+    std::function<absl::Status(const std::string& etag, bool replaced)> here;
+  };
+  // Has it changed afar, and then here; those who ask for the object meanwhile wait. What is here
+  // of an earlier version goes before anything else, so that whatever happens it is not taken for
+  // the new one.
+  //
+  // done: called once, on any thread and perhaps inside this call, with OK when it is so afar:
+  //
+  //   NOT_FOUND           it was to be deleted, and is neither there nor here
+  //   ABORTED             the condition does not hold
+  //   PERMISSION_DENIED   the origin, or the place for it here, forbids it
+  //   RESOURCE_EXHAUSTED  trouble; the message says where it is unknown whether it has been done
+  //   DATA_LOSS           the disk failed
+  virtual void Change(absl::string_view uri, Wish wish, std::function<void(absl::Status)> done);
 
   // Somebody has stored an object under that name, here: what is remembered of it is of another
   // one. Called after it can be found, before anybody is told.

@@ -49,6 +49,7 @@ struct Object : storage::NewObject {
     return absl::OkStatus();
   }
   absl::Status WriteWhole(absl::string_view bytes) override { return Extend(bytes.size()); }
+  void KnownAs(std::string) override {}
   absl::StatusOr<bool> Prepare() override { return true; }
   absl::Status Commit() override { return absl::OkStatus(); }
   bool replaced() const override { return false; }
