@@ -23,8 +23,6 @@ constexpr size_t kAbsentMax = 100'000;
 // may come with a file that somebody puts in its place from outside.
 constexpr absl::Duration kOwnFor = absl::Minutes(10);
 
-absl::Status Stopped() { return absl::ResourceExhaustedError("the server stops"); }
-
 // Whether the origin, or the way to it, is the reason, so that what is here may do for now.
 bool IsTrouble(const absl::Status& status) {
   return absl::IsResourceExhausted(status) || absl::IsDataLoss(status);
@@ -136,7 +134,7 @@ absl::Status Flights::Join(const std::string& name, const storage::Wanted& wante
   std::shared_ptr<Check> check;
   {
     const net::MutexLock lock(&mutex_);
-    if (stopping_) return Stopped();
+    if (stopping_) return ServerStops();
     Entry* entry = nullptr;
     if (const auto found = flights_.find(name); found != flights_.end()) {
       entry = &found->second;
@@ -183,8 +181,9 @@ void Flights::BringAged(absl::string_view uri, std::optional<int64_t> age_max_s,
   storage::Wanted wanted;
   wanted.age_max_s = age_max_s;
   const absl::Status joined =
-      Join(std::string(Canonical(uri)), wanted, /*here=*/true,
-           [&](Entry* entry) { entry->waiting.push_back({age_max_s, done}); });
+      Join(std::string(Canonical(uri)), wanted, /*here=*/true, [&](Entry* entry) {
+        entry->waiting.push_back({age_max_s, done});
+      });
   if (!joined.ok()) done(joined);
 }
 
@@ -286,7 +285,8 @@ void Flights::Checked(const std::string& uri, const Check::Finding& finding) {
           status = backoff_.Refusal(uri, options_.now());
           if (!status.ok()) held_off_.Add();
         }
-        if (stopping_) status = Stopped();
+        if (stopping_) status = ServerStops();
+        if (!entry.changes.empty()) status = absl::CancelledError("it is being changed");
         if (!status.ok()) break;
         if (const absl::Status no_room = NoRoomFor(uri, options_.now()); !no_room.ok()) {
           entry.keeps = false;
@@ -314,12 +314,14 @@ void Flights::Ended(const std::string& uri, absl::Status status,
   // For those who want nothing newer than its origin's line says.
   bool here_does = status.ok();
   const absl::Time now = options_.now();
+  std::shared_ptr<origin::Change> next;
   {
     const net::MutexLock lock(&mutex_);
     const auto found = flights_.find(uri);
     entry = std::move(found->second);
     flights_.erase(found);
     ++telling_;
+    next = NextChange(uri, &entry);
     again = absl::IsCancelled(status);
     passes = IsNoRoom(status);
     if (again) {
@@ -336,19 +338,31 @@ void Flights::Ended(const std::string& uri, absl::Status status,
       if (!status.ok()) here_does = Settle(uri, entry, asked, &status);
     }
   }
+  // What a change has waited for is not handed out any more.
+  Told told{.status = std::move(status),
+            .here_does = here_does,
+            .again = again || next != nullptr,
+            .passes = passes};
+  if (entry.came == storage::Provenance::Came::kUnknown) told.good_since = fresh_since;
+  Tell(uri, &entry, told);
+  entry = Entry();
+  if (next != nullptr) next->Begin();
+  DoneTelling();
+}
+
+void Flights::Tell(const std::string& uri, Entry* entry, const Told& told) {
+  const absl::Time now = options_.now();
   // Who has come when it was about to end, with some of it here, has another; and so has who wants
   // it newer than was found good enough without asking.
-  const bool was_asked = entry.came != storage::Provenance::Came::kUnknown;
   const auto goes_again = [&](std::optional<int64_t> age_max_s) {
-    if (again) return true;
-    if (!status.ok() || was_asked || !age_max_s.has_value() || !fresh_since.has_value())
-      return false;
-    return *age_max_s == 0 || now - *fresh_since > absl::Seconds(*age_max_s);
+    if (told.again) return true;
+    if (!told.status.ok() || !age_max_s.has_value() || !told.good_since.has_value()) return false;
+    return *age_max_s == 0 || now - *told.good_since > absl::Seconds(*age_max_s);
   };
   const auto result = [&](std::optional<int64_t> age_max_s) {
-    return here_does && !age_max_s.has_value() ? absl::OkStatus() : status;
+    return told.here_does && !age_max_s.has_value() ? absl::OkStatus() : told.status;
   };
-  for (Waiting& one : entry.waiting) {
+  for (Waiting& one : entry->waiting) {
     if (goes_again(one.age_max_s)) {
       BringAged(uri, one.age_max_s, std::move(one.done));
     } else {
@@ -356,18 +370,16 @@ void Flights::Ended(const std::string& uri, absl::Status status,
     }
   }
   // So has who can read what is not kept, and does not know yet which version there is.
-  for (Asking& one : entry.asking) {
-    const bool passes_to_it = passes && !result(one.wanted.age_max_s).ok();
-    if (goes_again(one.wanted.age_max_s) || passes_to_it) {
+  for (Asking& one : entry->asking) {
+    absl::Status of_it = result(one.wanted.age_max_s);
+    if (goes_again(one.wanted.age_max_s) || (told.passes && !of_it.ok())) {
       Follow(uri, one.wanted, std::move(one.done));
-    } else if (absl::Status told = result(one.wanted.age_max_s); told.ok()) {
+    } else if (of_it.ok()) {
       one.done(nullptr);
     } else {
-      one.done(std::move(told));
+      one.done(std::move(of_it));
     }
   }
-  entry = Entry();
-  DoneTelling();
 }
 
 void Flights::DoneTelling() {
@@ -448,19 +460,24 @@ void Flights::Stop() {
   uncached_->Stop();
   std::vector<std::shared_ptr<Flight>> flights;
   std::vector<std::shared_ptr<Check>> checks;
+  std::vector<std::shared_ptr<origin::Change>> changes;
   {
     const net::MutexLock lock(&mutex_);
     stopping_ = true;
     for (const auto& [uri, entry] : flights_) {
-      if (entry.flight != nullptr) {
+      if (entry.change.change != nullptr) {
+        changes.push_back(entry.change.change);
+      } else if (entry.flight != nullptr) {
         flights.push_back(entry.flight);
       } else {
         checks.push_back(entry.check);
       }
+      for (const Changing& one : entry.changes) changes.push_back(one.change);
     }
   }
-  for (const std::shared_ptr<Check>& check : checks) check->Cancel(Stopped());
-  for (const std::shared_ptr<Flight>& flight : flights) flight->Cancel(Stopped());
+  for (const std::shared_ptr<Check>& check : checks) check->Cancel(ServerStops());
+  for (const std::shared_ptr<Flight>& flight : flights) flight->Cancel(ServerStops());
+  for (const std::shared_ptr<origin::Change>& change : changes) change->Cancel(ServerStops());
   lists_.Stop();
   const net::MutexLock lock(&mutex_);
   while (!flights_.empty() || telling_ > 0) none_.wait(mutex_);

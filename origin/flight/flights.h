@@ -21,10 +21,15 @@
 // What finds no room here goes through uncached to those who can read it so (Follow(); uncached.h),
 // and is not tried to be kept again for a moment. That is no trouble of its origin's, which is
 // asked as ever.
+//
+// What clients change of an object (change.h) takes its flight's place: an earlier flight or check
+// of that name is ended first, changes of one name follow each other, and who asks for the object
+// meanwhile is told when the last one is over. So no earlier version is published over a later one.
 #pragma once
 
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -42,6 +47,7 @@
 #include "origin/flight/account.h"
 #include "origin/flight/backoff.h"
 #include "origin/flight/budget.h"
+#include "origin/flight/change.h"
 #include "origin/flight/check.h"
 #include "origin/flight/flight.h"
 #include "origin/flight/freshness.h"
@@ -95,6 +101,8 @@ class Flights : public storage::Remote {
                  std::function<void(absl::StatusOr<storage::ListedThere>)> done) override;
   bool IsCopy(absl::string_view uri) const override;
   absl::Status MayChange(absl::string_view uri) const override;
+  bool ChangesAfar(absl::string_view uri) const override;
+  void Change(absl::string_view uri, Wish wish, std::function<void(absl::Status)> done) override;
   void Stored(absl::string_view uri) override;
   bool MustCompare(absl::string_view uri, int64_t age_max_s) override;
   void BringChecked(absl::string_view uri, int64_t age_max_s,
@@ -121,7 +129,10 @@ class Flights : public storage::Remote {
     uint64_t stale = 0;      // it could not be asked, and what is here was good enough
     uint64_t held_off = 0;   // was not asked again so soon after trouble
     uint64_t no_room = 0;    // flights of objects that could not be kept
-    uint64_t under_way = 0;  // flights and checks, now
+    uint64_t stored = 0;     // objects that clients have stored there
+    uint64_t deleted = 0;    // and deleted
+    uint64_t refused = 0;    // changes that came to nothing, or of which nobody knows
+    uint64_t under_way = 0;  // flights, checks and changes, now
     uint64_t waiting = 0;    // those who wait for them, now
   };
   Counts Read() const;
@@ -154,10 +165,17 @@ class Flights : public storage::Remote {
     storage::Wanted wanted;
     Followed done;
   };
-  // A check, then perhaps a flight.
+  // What a client wants to be changed, and who is told of it.
+  struct Changing {
+    std::shared_ptr<origin::Change> change;
+    Brought done;
+  };
+  // A check, then perhaps a flight; or a change.
   struct Entry {
     std::shared_ptr<Check> check;
     std::shared_ptr<Flight> flight;
+    Changing change;                   // under way
+    std::deque<Changing> changes;      // that come next
     std::shared_ptr<Account> account;  // of its origin
     std::vector<Waiting> waiting;      // for all of it
     std::vector<Asking> asking;        // what it is
@@ -202,6 +220,19 @@ class Flights : public storage::Remote {
   // fresh_since: of what is here; nullopt: nothing is, or it is this disk's own. asked: the origin.
   void Ended(const std::string& uri, absl::Status status, std::optional<absl::Time> fresh_since,
              bool asked);
+  void Changed(const std::string& uri, const origin::Change::Ending& ending);
+  // The first of `before`'s further changes takes its place; null: there is none.
+  std::shared_ptr<origin::Change> NextChange(const std::string& uri, Entry* before)
+      EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What those who wait are told.
+  struct Told {
+    absl::Status status;
+    bool here_does = false;  // what is here does for those who want nothing newer than it
+    bool again = false;      // all ask once more
+    bool passes = false;     // those who can read what is not kept do
+    std::optional<absl::Time> good_since;  // of what is here, if its origin was not asked
+  };
+  void Tell(const std::string& uri, Entry* entry, const Told& told);
   void DoneTelling();
   // It has failed with `*status`, which may be told when to come again: how that is remembered.
   // Whether what is here does all the same for who wants it as old as its origin's line allows.
@@ -226,6 +257,7 @@ class Flights : public storage::Remote {
   // Written under mutex_.
   net::Counter begun_, brought_, not_there_, left_, failed_;
   net::Counter checked_, unchanged_, removed_, stale_, held_off_, without_room_;
+  net::Counter stored_, deleted_, refused_;
 };
 
 }  // namespace objmapper::origin

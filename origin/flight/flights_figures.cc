@@ -67,6 +67,9 @@ Flights::Counts Flights::Read() const {
                 .stale = stale_,
                 .held_off = held_off_,
                 .no_room = without_room_,
+                .stored = stored_,
+                .deleted = deleted_,
+                .refused = refused_,
                 .under_way = flights_.size()};
   for (const auto& [uri, entry] : flights_)
     counts.waiting += entry.waiting.size() + entry.asking.size();

@@ -88,11 +88,4 @@ bool Flights::IsCopy(absl::string_view uri) const {
   return mark.has_value() && mark->uri == name;
 }
 
-absl::Status Flights::MayChange(absl::string_view uri) const {
-  const absl::StatusOr<Location> location = map()->origins.Find(Canonical(uri));
-  if (!location.ok()) return absl::OkStatus();
-  return absl::UnimplementedError(absl::StrCat(
-      text::Quoted(uri), " comes from ", location->origin->Url(), ", and is only read there"));
-}
-
 }  // namespace objmapper::origin

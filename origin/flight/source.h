@@ -19,6 +19,7 @@
 #include "origin/credentials/provider.h"
 #include "origin/fetch/request.h"
 #include "origin/flight/strand.h"
+#include "origin/s3/sign.h"
 #include "origin/s3/url.h"
 
 namespace objmapper::origin {
@@ -49,6 +50,21 @@ class Source {
   // Of an S3 origin: what is in the bucket.
   fetch::Request List(const s3::Query& query, uint64_t bytes_max) const;
 
+  struct Sent {
+    fetch::Method method = fetch::Method::kPut;  // or kPost, kDelete
+    s3::Query query;                             // of S3's alone: "uploadId"
+    std::shared_ptr<fetch::BodySource> body;     // null: none
+    std::string sha256;  // of the body, in hexadecimal digits; where SignsBodies(), of a body
+    std::string if_match, if_none_match;  // the condition, which the origin holds; empty: none
+    // Not to be done twice: what may have reached the origin is not sent again.
+    bool once = false;
+  };
+  // What changes something there. Its answer's body has at most kAnswerBytesMax.
+  fetch::Request Send(const Location& location, Sent sent) const;
+  static constexpr uint64_t kAnswerBytesMax = 64 << 10;
+  // Whether a body's hash goes into its signature: over plain HTTP nothing else protects it.
+  bool SignsBodies() const;
+
   // Has keys looked for, where there are none yet or they are due. Waits. UNAVAILABLE: there are
   // none.
   absl::Status Prepare() const;
@@ -60,15 +76,24 @@ class Source {
   std::string UrlOf(const Location& location) const;
 
  private:
-  // Has S3's request signed for each attempt, and follow the bucket to another region. in: what of
-  // a bucket it asks.
-  void MakeS3(std::function<s3::Url(const s3::Bucket&)> in, fetch::Request* request) const;
-
   Source(std::shared_ptr<const Origin> origin, S3Access access, RunFn run)
       : origin_(std::move(origin)),
         provider_(std::move(access.keys)),
         place_(std::move(access.place)),
         run_(std::move(run)) {}
+
+  // The headers of its attempts: these, and the signature. payload: as s3::SignedRequest's.
+  using Signer = std::function<absl::StatusOr<fetch::Headers>(const fetch::Attempt&)>;
+  Signer SignedBy(fetch::Method method, std::string payload, s3::Fields fields,
+                  std::shared_ptr<const std::string> region) const;
+  // What is the same in all requests: timeouts; of those to objects also where they may be sent.
+  fetch::Request Begin(fetch::Method method) const;
+  fetch::Request BeginAt(const Location& location, fetch::Method method, const s3::Query& query,
+                         std::string payload, s3::Fields fields) const;
+  // Has S3's request signed for each attempt, and follow the bucket to another region. in: what of
+  // a bucket it asks.
+  void MakeS3(std::function<s3::Url(const s3::Bucket&)> in, std::string payload, s3::Fields fields,
+              fetch::Request* request) const;
 
   const std::shared_ptr<const Origin> origin_;
   const std::shared_ptr<Provider> provider_;

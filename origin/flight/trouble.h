@@ -29,6 +29,8 @@ inline absl::Status NoRoom(absl::Status why) {
 }
 inline bool IsNoRoom(const absl::Status& status) { return status.GetPayload(kNoRoom).has_value(); }
 
+inline absl::Status ServerStops() { return Trouble("the server stops"); }
+
 // What of the disk's errors.
 inline absl::Status DiskTrouble(const absl::Status& status) {
   switch (status.code()) {

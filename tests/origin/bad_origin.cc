@@ -298,12 +298,19 @@ BadOrigin::Reply BadOrigin::Decide(const Asked& asked, const std::string& key, F
   };
   const auto object = objects_.find(key);
   const bool exists = object != objects_.end();
-  const std::string if_match = asked.Header("if-match");
+  // As S3 does, with or without its quotes where something is changed.
+  std::string if_match = asked.Header("if-match");
+  if (asked.method != "GET" && !if_match.empty() && if_match[0] != '"')
+    if_match = absl::StrCat("\"", if_match, "\"");
   if (fault.status != 0) {
     error(fault.status, fault.code);
     if (!fault.body.empty()) answer.body = fault.body;
   } else if (!if_match.empty() && (!exists || if_match != object->second.etag)) {
     exists ? error(412, "PreconditionFailed") : error(404, "NoSuchKey");
+  } else if (asked.method != "GET" && asked.Header("if-none-match") == "*" && exists) {
+    error(412, "PreconditionFailed");
+  } else if (InParts(asked, key, &answer)) {
+    // done
   } else if (asked.method == "PUT") {
     objects_[key] = {asked.body, absl::StrCat("\"put", ++versions_, "\""), ""};
     answer.headers.push_back({"ETag", objects_[key].etag});
@@ -355,6 +362,55 @@ BadOrigin::Reply BadOrigin::Decide(const Asked& asked, const std::string& key, F
   for (const auto& [name, value] : fault.headers) Set(&answer.headers, name, value);
   answer.fault = std::move(fault);
   return answer;
+}
+
+bool BadOrigin::InParts(const Asked& asked, const std::string& key, Answer* answer) {
+  const size_t query = asked.target.find('?');
+  if (query == asked.target.npos) return false;
+  std::map<std::string, std::string> words;
+  for (const absl::string_view word :
+       absl::StrSplit(absl::string_view(asked.target).substr(query + 1), '&'))
+    words.insert(absl::StrSplit(word, absl::MaxSplits('=', 1)));
+  if (asked.method == "POST" && words.contains("uploads") && asked.body.empty()) {
+    const std::string id = absl::StrCat("upload", ++versions_);
+    uploads_[id];
+    answer->body = absl::StrCat("<InitiateMultipartUploadResult><UploadId>", id,
+                                "</UploadId></InitiateMultipartUploadResult>");
+    return true;
+  }
+  if (!words.contains("uploadId")) return false;
+  const auto upload = uploads_.find(words["uploadId"]);
+  if (upload == uploads_.end()) {
+    answer->status = 404;
+    answer->body = Document("NoSuchUpload");
+  } else if (asked.method == "PUT") {
+    int number = 0;
+    CHECK(absl::SimpleAtoi(words["partNumber"], &number)) << asked.target;
+    upload->second[number] = asked.body;
+    answer->headers.push_back({"ETag", absl::StrCat("\"part", number, "\"")});
+  } else if (asked.method == "DELETE") {
+    uploads_.erase(upload);
+    answer->status = 204;
+  } else {
+    std::string bytes;
+    for (const auto& [number, part] : upload->second) bytes += part;
+    objects_[key] = {std::move(bytes), absl::StrCat("\"put", ++versions_, "\""), ""};
+    uploads_.erase(upload);
+    answer->body = absl::StrCat("<CompleteMultipartUploadResult><ETag>&quot;put", versions_,
+                                "&quot;</ETag></CompleteMultipartUploadResult>");
+  }
+  return true;
+}
+
+std::string BadOrigin::EtagOf(const std::string& key) const {
+  net::MutexLock lock(&mutex_);
+  const auto object = objects_.find(key);
+  return object == objects_.end() ? "" : object->second.etag;
+}
+
+size_t BadOrigin::uploads() const {
+  net::MutexLock lock(&mutex_);
+  return uploads_.size();
 }
 
 void BadOrigin::Sent(size_t index, int status, uint64_t bytes) {

@@ -8,7 +8,8 @@
 //   EXPECT_EQ(origin.asked("models/a.bin").size(), 3u);
 //
 // It knows GET, HEAD, PUT, DELETE and POST (which answers with what it is sent), ranges, ETags,
-// If-Match and If-None-Match, connections that are kept, and errors as S3 has them. Keys are paths
+// If-Match and If-None-Match, S3's uploads in parts, connections that are kept, and errors as S3
+// has them. Keys are paths
 // as they stand in the request line, without the first slash and the query. A thread for each
 // connection, that blocks: simple, and for dozens of them, not for thousands.
 //
@@ -61,6 +62,9 @@ class BadOrigin {
   void SetLastModified(const std::string& key, std::string date);
   void Delete(const std::string& key);
   std::optional<std::string> Get(const std::string& key) const;
+  std::string EtagOf(const std::string& key) const;  // with its quotes; "": there is none
+  // Uploads in parts that have been begun, and neither completed nor aborted.
+  size_t uploads() const;
 
   // GETs of the key are answered with what this makes of the target, one at a time.
   void Answer(const std::string& key, std::function<std::string(const std::string& target)> body);
@@ -95,6 +99,9 @@ class BadOrigin {
   Reply Decide(size_t index);
   Reply Decide(const Asked& request, const std::string& key, Fault fault)
       EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // S3's upload in parts. False: the request is no part of one.
+  bool InParts(const Asked& request, const std::string& key, Answer* answer)
+      EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Sent(size_t index, int status, uint64_t bytes);
 
   int port_ = 0, refusing_port_ = 0;
@@ -105,6 +112,7 @@ class BadOrigin {
   std::map<std::string, Object> objects_ GUARDED_BY(mutex_);
   std::map<std::string, std::function<std::string(const std::string&)>> made_ GUARDED_BY(mutex_);
   std::map<std::string, Plan> plans_ GUARDED_BY(mutex_);
+  std::map<std::string, std::map<int, std::string>> uploads_ GUARDED_BY(mutex_);  // parts, by id
   std::vector<Asked> asked_ GUARDED_BY(mutex_);
   int versions_ GUARDED_BY(mutex_) = 0;
   int at_once_ GUARDED_BY(mutex_) = 0, most_at_once_ GUARDED_BY(mutex_) = 0;
