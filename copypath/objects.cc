@@ -30,8 +30,8 @@ struct Objects::Work {
   std::optional<uint64_t> awaited;  // or more of it is to be readable from here on
   // The pool's until it is posted.
   absl::StatusOr<storage::LoadedObject> loaded = absl::UnknownError("not yet loaded");
-  bool passes = false;                        // or more of it is to have come by its own way
-  bool only_asks = false;                     // what the object is
+  bool passes = false;     // or more of it is to have come by its own way
+  bool only_asks = false;  // what the object is
   bool asked_remote = false;
   bool at_wish = false;                       // and what is here would have done for others
   std::shared_ptr<storage::Filling> filling;  // instead, of what is on its way here

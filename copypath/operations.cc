@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include <algorithm>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,13 +57,32 @@ storage::PutAttributes AttributesOf(const Operand& operand) {
   if (operand.request.ttl_s != 0) attributes.ttl = absl::Seconds(operand.request.ttl_s);
   attributes.kept_folders = KeptFolders(operand);
   attributes.peer = operand.peer_key;
-  attributes.condition = ConditionOf(operand);
+  // Of what is stored afar, nobody knows here what there is.
+  if (!operand.afar) attributes.condition = ConditionOf(operand);
   return attributes;
 }
 
 absl::Status MayChange(const Operand& operand) {
   const storage::Remote* const remote = operand.tree->remote();
-  return remote == nullptr ? absl::OkStatus() : remote->MayChange(operand.uri);
+  if (remote == nullptr) return absl::OkStatus();
+  if (absl::Status may = remote->MayChange(operand.uri); !may.ok()) return may;
+  if (operand.request.ttl_s == 0 || !operand.afar) return absl::OkStatus();
+  return absl::UnimplementedError(absl::StrCat(
+      text::Quoted(operand.uri), " is stored at its origin, which knows no time to live"));
+}
+
+// Whose file it is that holds something else than it says is no fault of the server's.
+absl::Status OfFile(absl::Status stored) {
+  if (absl::IsAborted(stored)) return absl::InvalidArgumentError(stored.message());
+  return stored;
+}
+
+// What `begin` comes to. The thread waits.
+template <typename Begin>
+Outcome Await(Begin begin) {
+  std::promise<Outcome> promised;
+  begin([&promised](Outcome outcome) { promised.set_value(std::move(outcome)); });
+  return promised.get_future().get();
 }
 
 // What has just been stored, whoever has replaced it meanwhile.
@@ -96,8 +116,7 @@ Outcome Failed(const Operand& operand, const absl::Status& error) {
     session::AppendNoRoom(operand.dialect, operand.request, error.message(), &outcome.answer);
     return outcome;
   }
-  session::AppendError(operand.dialect, operand.request, outcome.status, error.message(),
-                       &outcome.answer);
+  session::AppendError(operand.dialect, operand.request, error, &outcome.answer);
   return outcome;
 }
 
@@ -108,6 +127,10 @@ absl::StatusOr<std::unique_ptr<storage::NewObject>> BeginPut(const Operand& oper
 }
 
 std::optional<Outcome> StepCommitPut(const Operand& operand, storage::NewObject* object) {
+  if (operand.afar) {
+    return Await(
+        [&](std::function<void(Outcome)> done) { PutAfar(operand, object, std::move(done)); });
+  }
   const absl::StatusOr<bool> prepared = object->Prepare();
   if (!prepared.ok()) return Failed(operand, prepared.status());
   if (!*prepared) return std::nullopt;
@@ -124,15 +147,8 @@ Outcome CommitPut(const Operand& operand, storage::NewObject* object) {
 }
 
 Outcome PutWhole(const Operand& operand, absl::string_view body) {
-  storage::PutAttributes attributes = AttributesOf(operand);
-  attributes.at_hand = true;
-  if (const absl::Status may = MayChange(operand); !may.ok()) return Failed(operand, may);
-  const absl::StatusOr<std::unique_ptr<storage::NewObject>> object =
-      operand.store->Begin(operand.uri, body.size(), attributes);
-  if (!object.ok()) return Failed(operand, object.status());
-  if (const absl::Status written = (*object)->WriteWhole(body); !written.ok())
-    return Failed(operand, written);
-  return CommitPut(operand, object->get());
+  const absl::StatusOr<std::unique_ptr<storage::NewObject>> object = SpoolWhole(operand, body);
+  return object.ok() ? CommitPut(operand, object->get()) : Failed(operand, object.status());
 }
 
 absl::Status BodyError(const Operand& operand, int error) {
@@ -145,6 +161,11 @@ absl::Status BodyError(const Operand& operand, int error) {
 }
 
 Outcome PutFd(const Operand& operand, net::ForeignFd fd) {
+  if (operand.afar) {
+    const absl::StatusOr<std::unique_ptr<storage::NewObject>> object =
+        SpoolFd(operand, std::move(fd));
+    return object.ok() ? CommitPut(operand, object->get()) : Failed(operand, object.status());
+  }
   if (const absl::Status may = MayChange(operand); !may.ok()) return Failed(operand, may);
   storage::PutAttributes attributes = AttributesOf(operand);
   bool refused = false;  // by the condition
@@ -160,8 +181,7 @@ Outcome PutFd(const Operand& operand, net::ForeignFd fd) {
   absl::Status stored = operand.store->PutFd(
       operand.uri, std::move(fd), attributes, [&operand] { return !HasGone(operand.socket); },
       [&](int copy) { now = OnDisk(operand, copy); });
-  // Whose file it is that holds something else than it says is no fault of the server's.
-  if (absl::IsAborted(stored) && !refused) stored = absl::InvalidArgumentError(stored.message());
+  if (!refused) stored = OfFile(std::move(stored));
   if (!stored.ok()) return Failed(operand, stored);
   // What is in memory may be another's by now.
   if (!now.has_value()) now = operand.tree->Describe(operand.uri, storage::Wait::kMayBlock);
@@ -169,6 +189,9 @@ Outcome PutFd(const Operand& operand, net::ForeignFd fd) {
 }
 
 Outcome Delete(const Operand& operand) {
+  if (operand.afar) {
+    return Await([&](std::function<void(Outcome)> done) { DeleteAfar(operand, std::move(done)); });
+  }
   if (const absl::Status may = MayChange(operand); !may.ok()) return Failed(operand, may);
   const absl::Status deleted =
       operand.store->Delete(operand.uri, KeptFolders(operand), ConditionOf(operand));
@@ -176,6 +199,79 @@ Outcome Delete(const Operand& operand) {
   Outcome outcome;
   session::AppendRemoved(operand.dialect, operand.request, &outcome.answer);
   return outcome;
+}
+
+bool ChangesAfar(const storage::Tree& tree, absl::string_view uri) {
+  return tree.remote() != nullptr && tree.remote()->ChangesAfar(uri);
+}
+
+absl::StatusOr<std::unique_ptr<storage::NewObject>> SpoolWhole(const Operand& operand,
+                                                               absl::string_view body) {
+  if (absl::Status may = MayChange(operand); !may.ok()) return may;
+  storage::PutAttributes attributes = AttributesOf(operand);
+  // What is sent elsewhere first is not published in a moment.
+  attributes.at_hand = !operand.afar;
+  absl::StatusOr<std::unique_ptr<storage::NewObject>> object =
+      operand.store->Begin(operand.uri, body.size(), attributes);
+  if (!object.ok()) return object;
+  if (absl::Status written = (*object)->WriteWhole(body); !written.ok()) return written;
+  return object;
+}
+
+absl::StatusOr<std::unique_ptr<storage::NewObject>> SpoolFd(const Operand& operand,
+                                                            net::ForeignFd fd) {
+  if (absl::Status may = MayChange(operand); !may.ok()) return may;
+  absl::StatusOr<std::unique_ptr<storage::NewObject>> object =
+      operand.store->TakeFd(operand.uri, std::move(fd), AttributesOf(operand),
+                            [&operand] { return !HasGone(operand.socket); });
+  if (!object.ok()) return OfFile(object.status());
+  return object;
+}
+
+void PutAfar(const Operand& operand, storage::NewObject* object,
+             std::function<void(Outcome)> done) {
+  struct Here {
+    bool here = false;
+    bool replaced = false;
+  };
+  const auto kept = std::make_shared<Here>();
+  storage::Remote::Wish wish;
+  wish.file = object->fd();
+  wish.size = object->size();
+  wish.condition = ConditionOf(operand);
+  wish.here = [object, kept](const std::string& etag, bool replaced) {
+    object->KnownAs(etag);
+    absl::Status committed = object->Commit();
+    kept->here = committed.ok();
+    kept->replaced = replaced || object->replaced();
+    return committed;
+  };
+  operand.tree->remote()->Change(
+      operand.uri, std::move(wish),
+      [&operand, object, kept, done = std::move(done)](absl::Status status) {
+        if (!status.ok()) return done(Failed(operand, status));
+        // What is not here is told of when somebody has had it fetched.
+        done(Stored(operand,
+                    kept->here ? OnDisk(operand, object->fd())
+                               : absl::NotFoundError("it is at its origin alone"),
+                    kept->replaced));
+      });
+}
+
+void DeleteAfar(const Operand& operand, std::function<void(Outcome)> done) {
+  if (const absl::Status may = MayChange(operand); !may.ok()) return done(Failed(operand, may));
+  storage::Remote::Wish wish;
+  wish.condition = ConditionOf(operand);
+  wish.here = [&operand](const std::string&, bool) {
+    return operand.store->Delete(operand.uri, KeptFolders(operand));
+  };
+  operand.tree->remote()->Change(
+      operand.uri, std::move(wish), [&operand, done = std::move(done)](absl::Status status) {
+        if (!status.ok()) return done(Failed(operand, status));
+        Outcome outcome;
+        session::AppendRemoved(operand.dialect, operand.request, &outcome.answer);
+        done(std::move(outcome));
+      });
 }
 
 Outcome List(const Operand& operand, const session::Access* access,

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,6 +45,9 @@ struct Operand {
   net::PeerCredentials peer;
   int socket = -1;
   std::string peer_key;  // Session::PeerKey(), of who stores
+  // It is changed at its origin first (storage::Remote::Change()): as ChangesAfar() says when the
+  // request comes. Of OP_PUT, OP_PUT_FD and OP_DELETE.
+  bool afar = false;
 };
 
 // The whole answer; of a listing in HTTP, what is next (copypath/folder_listing.h).
@@ -82,6 +86,26 @@ Outcome Delete(const Operand& operand);
 
 // The answer that has `page`, of the prefix in operand.uri; room: what it may take.
 Outcome Listed(const Operand& operand, storage::ListPage page, storage::ListRoom::Lease room);
+
+// ---- What is changed at an object's origin first (storage::Remote::Change()) ----
+//
+// The functions above do that, too, and wait. Who must not wait for an origin:
+//
+//   work.afar = ChangesAfar(*work.tree, work.uri);
+//   if (work.afar) {
+//     ... the whole body is in an object, of BeginPut() or of these:
+//     object = SpoolWhole(work, body);  object = SpoolFd(work, std::move(fd));
+//     PutAfar(work, object->get(), [...](Outcome outcome) { ... });   // instead of CommitPut()
+bool ChangesAfar(const storage::Tree& tree, absl::string_view uri);
+absl::StatusOr<std::unique_ptr<storage::NewObject>> SpoolWhole(const Operand& operand,
+                                                               absl::string_view body);
+absl::StatusOr<std::unique_ptr<storage::NewObject>> SpoolFd(const Operand& operand,
+                                                            net::ForeignFd fd);
+// Both return at once. done: called once, on any thread and perhaps inside the call. Operand and
+// object live until then, and are not touched meanwhile; where it returns, the thread may wait for
+// the disk.
+void PutAfar(const Operand& operand, storage::NewObject* object, std::function<void(Outcome)> done);
+void DeleteAfar(const Operand& operand, std::function<void(Outcome)> done);
 
 // What is here alone. access: null, or whose rules say what `peer` sees; `socket` is its
 // connection.

@@ -68,6 +68,8 @@ class PutBody : private Write {
   // at most kGatheredMax.
   void set_object(std::shared_ptr<storage::NewObject> object) { object_ = std::move(object); }
   storage::NewObject* object() const { return object_.get(); }
+  // Whoever takes it closes it.
+  std::shared_ptr<storage::NewObject> TakeObject() { return std::move(object_); }
   // The object is finished, or given up.
   void DropObject() { object_.reset(); }
 

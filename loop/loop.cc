@@ -204,9 +204,8 @@ copypath::BlockingPool* Loop::DiskPool(bool is_long) {
   return !is_long && files_.opens_slowly() ? options_.slow_pool : options_.pool;
 }
 
-void Loop::RunApart(const std::function<void(std::function<void()> ended)>& begin,
-                    std::function<void()> done) {
-  begin([this, done = std::move(done)] { thread_->Put(done); });
+std::function<void()> Loop::Later(std::function<void()> done) {
+  return [this, done = std::move(done)]() mutable { thread_->Put(std::move(done)); };
 }
 
 void Loop::RunTransfer(copypath::Transfer* transfer,

@@ -112,13 +112,11 @@ class Loop {
            copypath::BlockingPool::Length length = copypath::BlockingPool::Length::kShort);
   // The same for what waits for the disk.
   void RunOnDisk(std::function<bool()> work, std::function<void()> done, bool is_long);
-  // The same for what no thread waits for: `begin` is called here, and has what it is given called
-  // once, by any thread, when it has ended.
-  void RunApart(const std::function<void(std::function<void()> ended)>& begin,
-                std::function<void()> done);
   // The pool for what waits for the disk, as RunOnDisk() finds it.
   copypath::BlockingPool* DiskPool(bool is_long);
-  // The same as Run() for a transfer, on a splice thread.
+  // Runs `done` on this thread once somebody has called what this returns, on any thread.
+  std::function<void()> Later(std::function<void()> done);
+  // Runs a transfer on a splice thread, and then `done` on this one.
   void RunTransfer(copypath::Transfer* transfer,
                    std::function<void(copypath::Transfer::Outcome)> done);
   // Forgets and deletes the connection.

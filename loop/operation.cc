@@ -39,6 +39,8 @@ Operation::Operation(Connection* connection, session::Session* session, Loop* lo
   operand_.socket = session->fd();
   operand_.request = request;
   operand_.request.uri = {};
+  if (request.mode != Mode::kList)
+    operand_.afar = copypath::ChangesAfar(*operand_.tree, operand_.uri);
   if (request.mode == Mode::kPut || request.mode == Mode::kPutFd)
     operand_.peer_key = session->PeerKey();
   if (request.mode == Mode::kList && request.http != nullptr)
@@ -71,11 +73,13 @@ void Operation::Start() {
         return true;
       });
     case Mode::kPutFd:
+      if (operand_.afar) return Spool();
       return Run(Step::kFinishing, [this] {
         outcome_ = PutFd(operand_, std::move(fd_));
         return true;
       });
     case Mode::kDelete:
+      if (operand_.afar) return ChangeAfar();
       return Run(Step::kFinishing, [this] {
         outcome_ = Delete(operand_);
         return true;
@@ -103,15 +107,12 @@ void Operation::RunListThrough() {
     using Length = copypath::BlockingPool::Length;
     pool->Run(std::move(work), is_long ? Length::kLong : Length::kShort);
   };
-  loop_->RunApart(
-      [this, &run](std::function<void()> ended) {
-        copypath::ListThrough(operand_, run,
-                              [this, ended = std::move(ended)](copypath::Outcome outcome) {
-                                outcome_ = std::move(outcome);
-                                ended();
-                              });
-      },
-      [this] { OnJobEnded(); });
+  copypath::ListThrough(
+      operand_, run,
+      [this, ended = loop_->Later([this] { OnJobEnded(); })](copypath::Outcome outcome) mutable {
+        outcome_ = std::move(outcome);
+        ended();
+      });
 }
 
 // Whether the body is gathered before anything is begun. Not where its sender waits to be asked for
@@ -130,6 +131,10 @@ void Operation::OnJobEnded() {
   if (step_ == Step::kFinishing) {
     if (outcome_.kind == copypath::Outcome::Kind::kPiece) step_ = Step::kWaiting;
     return connection_->FinishOperation(std::move(outcome_));
+  }
+  if (step_ == Step::kSpooling) {
+    if (!begun_.ok()) return connection_->FinishOperation(Failed(operand_, begun_));
+    return ChangeAfar();
   }
   if (!begun_.ok()) return Fail(begun_);
   BeginBody();
@@ -174,7 +179,38 @@ void Operation::TakeBody(absl::string_view input) {
   awaits_since_ns_ = loop_->now_ns();
 }
 
+// The body, or the client's file, as a whole object that nobody sees.
+void Operation::Spool() {
+  Run(Step::kSpooling, [this] {
+    absl::StatusOr<std::unique_ptr<storage::NewObject>> object =
+        operand_.request.mode == Mode::kPutFd ? SpoolFd(operand_, std::move(fd_))
+                                              : SpoolWhole(operand_, body_.gathered());
+    begun_ = object.status();
+    if (object.ok()) spooled_ = *std::move(object);
+    return true;
+  });
+}
+
+// No thread waits for the origin.
+void Operation::ChangeAfar() {
+  step_ = Step::kFinishing;
+  job_in_flight_ = true;
+  const auto done = [this,
+                     later = loop_->Later([this] { OnJobEnded(); })](copypath::Outcome outcome) {
+    outcome_ = std::move(outcome);
+    spooled_.reset();  // closing it may take its time
+    later();
+  };
+  if (spooled_ == nullptr) return DeleteAfar(operand_, done);
+  PutAfar(operand_, spooled_.get(), done);
+}
+
 void Operation::Commit() {
+  if (operand_.afar) {
+    if (body_.object() == nullptr) return Spool();
+    spooled_ = body_.TakeObject();
+    return ChangeAfar();
+  }
   if (body_.object() == nullptr) {
     return Run(Step::kFinishing, [this] {
       outcome_ = PutWhole(operand_, body_.gathered());

@@ -57,7 +57,8 @@ class Operation {
     kWaiting,    // for earlier answers, or until a piece of its own has gone
     kBeginning,  // OP_PUT: the pool makes the object, unless the body is gathered first
     kBody,       // OP_PUT: it comes and is written, or gathered
-    kFinishing,  // the pool does it
+    kSpooling,   // the pool makes a whole object of it, which then goes to an origin
+    kFinishing,  // the pool does it, or an origin
   };
 
   void Run(Step step, std::function<bool()> work, bool is_long = false);
@@ -67,6 +68,8 @@ class Operation {
   void OnJobEnded();
   void OnBodyWritten(int error);
   void Commit();
+  void Spool();
+  void ChangeAfar();
   void Fail(const absl::Status& error);
 
   Connection* const connection_;
@@ -77,6 +80,7 @@ class Operation {
   copypath::Operand operand_;
   net::ForeignFd fd_;
   copypath::PutBody body_;
+  std::shared_ptr<storage::NewObject> spooled_;  // what an origin is sent, or is to be
   absl::Status begun_;           // OP_PUT: what came of kBeginning, and went wrong since
   copypath::BodyPace pace_;      // OP_PUT, in kBody
   int64_t awaits_since_ns_ = 0;  // its sender; 0: it does not

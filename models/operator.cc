@@ -77,11 +77,18 @@ std::optional<Found> Operator::Do(session::Session* session, const Request& requ
   operand.socket = session->fd();
   if (request.mode == Mode::kPut || request.mode == Mode::kPutFd)
     operand.peer_key = session->PeerKey();
+  if (request.mode != Mode::kList) operand.afar = copypath::ChangesAfar(*operand.tree, operand.uri);
+  // Who waits for an origin has somebody take this thread's place meanwhile.
+  const auto do_it = [&](auto work) {
+    std::optional<StandIns::Waiting> waiting;
+    if (operand.afar && context_->stand_ins != nullptr) waiting.emplace(context_->stand_ins);
+    return Found(work());
+  };
   switch (request.mode) {
     case Mode::kPutFd:
-      return Found(copypath::PutFd(operand, std::move(fd)));
+      return do_it([&] { return copypath::PutFd(operand, std::move(fd)); });
     case Mode::kDelete:
-      return Found(copypath::Delete(operand));
+      return do_it([&] { return copypath::Delete(operand); });
     case Mode::kList:
       if (request.http != nullptr) return ListFolder(std::move(operand), *context_);
       if (request.through()) return ListThrough(operand, *context_);
@@ -100,7 +107,8 @@ std::optional<Found> Operator::Do(session::Session* session, const Request& requ
   if (!body.ended() && session->unread.empty())
     stopped = Invite(session, session::Invitation(request));
   if (!stopped.has_value()) stopped = TakeBody(session, operand, object->get(), &body, &error);
-  if (!stopped.has_value() && error.ok()) return Found(copypath::CommitPut(operand, object->get()));
+  if (!stopped.has_value() && error.ok())
+    return do_it([&] { return copypath::CommitPut(operand, object->get()); });
   if (!stopped.has_value()) {
     session::GiveUpBody(session, request, body);
     return Found(copypath::Failed(operand, error));
