@@ -3,14 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -29,7 +32,7 @@ constexpr size_t kLogEndBytes = 2000;
 constexpr absl::Duration kPause = absl::Milliseconds(5);
 
 // The child between fork and exec: system calls alone, since other threads may have held any lock.
-[[noreturn]] void Become(char** argv, int log, int descriptor_3, pid_t parent) {
+[[noreturn]] void Become(char** argv, int log, int input, int descriptor_3, pid_t parent) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(126);  // it ended before the line above
@@ -42,8 +45,8 @@ constexpr absl::Duration kPause = absl::Milliseconds(5);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   signal(SIGPIPE, SIG_DFL);
-  const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  dup2(nothing, STDIN_FILENO);
+  if (input < 0) input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  dup2(input, STDIN_FILENO);
   dup2(log, STDOUT_FILENO);
   dup2(log, STDERR_FILENO);
   // dup2() onto itself would leave close-on-exec set.
@@ -53,6 +56,10 @@ constexpr absl::Duration kPause = absl::Milliseconds(5);
   const char* reason = strerrordesc_np(errno);
   const ssize_t written = write(STDERR_FILENO, reason, strlen(reason));
   _exit(written > 0 ? 127 : 126);
+}
+
+int64_t NanosecondsOf(const timeval& time) {
+  return (time.tv_sec * int64_t{1000000} + time.tv_usec) * 1000;
 }
 
 std::string Ending(int wait_status) {
@@ -116,7 +123,8 @@ absl::StatusOr<std::unique_ptr<Process>> Process::Start(const ProcessOptions& op
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid < 0) return net::ErrnoToStatus(errno, absl::StrCat("start ", options.argv[0]));
-  if (pid == 0) Become(argv.data(), log.get(), options.descriptor_3, parent);
+  if (pid == 0)
+    Become(argv.data(), log.get(), options.standard_input, options.descriptor_3, parent);
   setpgid(pid, pid);  // in both: whichever comes first
   return std::unique_ptr<Process>(new Process(options, pid));
 }
@@ -136,7 +144,11 @@ Process::~Process() {
 
 bool Process::HasEnded() const {
   int status = 0;
-  if (!wait_status_.has_value() && waitpid(pid_, &status, WNOHANG) == pid_) wait_status_ = status;
+  rusage used{};
+  if (!wait_status_.has_value() && wait4(pid_, &status, WNOHANG, &used) == pid_) {
+    wait_status_ = status;
+    cpu_ns_ = NanosecondsOf(used.ru_utime) + NanosecondsOf(used.ru_stime);
+  }
   return wait_status_.has_value();
 }
 
@@ -144,6 +156,22 @@ absl::Status Process::Running() const {
   if (!HasEnded()) return absl::OkStatus();
   return absl::UnavailableError(
       absl::StrCat(options_.argv[0], " ", Ending(*wait_status_), "; its log ends:\n", LogEnd()));
+}
+
+absl::StatusOr<int64_t> Process::AwaitEnd(absl::Time deadline) const {
+  // Glibc has no name for it before 2.36.
+  const net::UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
+  while (!HasEnded() && absl::Now() < deadline) {
+    pollfd ended{process.get(), POLLIN, 0};
+    // Once a second, should there be no descriptor to wait for.
+    poll(&ended, 1,
+         static_cast<int>(absl::ToInt64Milliseconds(
+             std::clamp(deadline - absl::Now(), absl::ZeroDuration(), absl::Seconds(1)))));
+  }
+  if (!HasEnded())
+    return absl::DeadlineExceededError(absl::StrCat(command(), " has not ended in time"));
+  if (*wait_status_ != 0) return Running();
+  return cpu_ns_;
 }
 
 absl::Status Process::WaitForLog(absl::string_view text, absl::Time deadline) const {

@@ -28,6 +28,7 @@ struct ProcessOptions {
   std::vector<std::string> argv;  // argv[0] is the program's path
   std::string log_path;           // gets standard output and standard error; begun anew
   int descriptor_3 = -1;          // borrowed; the child has it as descriptor 3
+  int standard_input = -1;        // borrowed; -1: there is nothing to read
 };
 
 // It leads a process group of its own, which is stopped as a whole, and is killed when the *thread*
@@ -47,6 +48,10 @@ class Process {
   pid_t pid() const { return pid_; }
   // UNAVAILABLE: it has ended; says how, and the end of its log.
   absl::Status Running() const;
+  // Until it has ended by itself. The CPU that it used, and those of its descendants that were
+  // waited for (getrusage(2)), in ns. UNAVAILABLE: it ended otherwise than with status 0, as
+  // Running() says it. DEADLINE_EXCEEDED: it still runs.
+  absl::StatusOr<int64_t> AwaitEnd(absl::Time deadline) const;
   // Until `text` is in the log. UNAVAILABLE as above, or DEADLINE_EXCEEDED, with the log's end.
   absl::Status WaitForLog(absl::string_view text, absl::Time deadline) const;
   // Adds what it and its descendants use. A descendant that ends meanwhile is left out.
@@ -64,6 +69,7 @@ class Process {
   const ProcessOptions options_;
   const pid_t pid_;
   mutable std::optional<int> wait_status_;  // once it has been reaped
+  mutable int64_t cpu_ns_ = 0;              // likewise
 };
 
 }  // namespace objmapper::bench

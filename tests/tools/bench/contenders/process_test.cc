@@ -2,11 +2,14 @@
 #include "tools/bench/contenders/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "absl/time/clock.h"
+#include "net/unique_fd.h"
 #include "tests/client/temporary_folder.h"
 
 namespace objmapper::bench {
@@ -43,6 +46,36 @@ TEST_F(ProcessTest, NoSuchProgram) {
       Process::Start({.argv = {"/no/such/program"}, .log_path = folder_.path() + "/log"});
   ASSERT_TRUE(process.ok()) << process.status();
   EXPECT_THAT((*process)->WaitForLog("never", Soon()).message(), HasSubstr("No such file"));
+}
+
+// The end of one that ends well is awaited, and what it used is known; one that does not end, or
+// not well, is told.
+TEST_F(ProcessTest, EndIsAwaited) {
+  const absl::StatusOr<int64_t> cpu_ns =
+      Shell("i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done")->AwaitEnd(Soon());
+  ASSERT_TRUE(cpu_ns.ok()) << cpu_ns.status();
+  EXPECT_GT(*cpu_ns, 0);
+  const absl::Status failed = Shell("echo a last word; exit 7")->AwaitEnd(Soon()).status();
+  EXPECT_EQ(failed.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(failed.message(), HasSubstr("a last word"));
+  const absl::Status late =
+      Shell("sleep 1000")->AwaitEnd(absl::Now() + absl::Milliseconds(50)).status();
+  EXPECT_EQ(late.code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+// It reads what it is given, and nothing where it is given nothing.
+TEST_F(ProcessTest, StandardInput) {
+  EXPECT_TRUE(Shell("! read line")->AwaitEnd(Soon()).ok());
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const net::UniqueFd input(ends[0]), output(ends[1]);
+  ASSERT_EQ(write(output.get(), "a word\n", 7), 7);
+  auto process = Process::Start({.argv = {"/bin/sh", "-c", "read line && [ \"$line\" = 'a word' ]"},
+                                 .log_path = folder_.path() + "/log",
+                                 .standard_input = input.get()});
+  ASSERT_TRUE(process.ok()) << process.status();
+  const absl::Status ended = (*process)->AwaitEnd(Soon()).status();
+  EXPECT_TRUE(ended.ok()) << ended;
 }
 
 // Its children end with it, even those that do not listen to SIGTERM.
