@@ -19,6 +19,7 @@
 #include "tools/bench/generators.h"
 #include "tools/bench/machine.h"
 #include "tools/bench/object_folder.h"
+#include "tools/bench/origin/origin.h"
 #include "tools/bench/programs.h"
 #include "tools/bench/progress.h"
 #include "tools/bench/report/report.h"
@@ -31,6 +32,8 @@ namespace objmapper::bench {
 
 namespace {
 
+constexpr char kOrigin[] = "origin";
+
 int Fail(const absl::Status& status, int code) {
   fprintf(stderr, "bench: %s\n", std::string(status.message()).c_str());
   return code;
@@ -40,8 +43,9 @@ void PrintHelp() {
   printf("bench WORKLOAD [flags]: measures object servers against each other.\n\nWorkloads:\n");
   for (const Workload& workload : Workloads())
     printf("  %-15s %s\n", workload.name, workload.about);
-  printf("  %-15s %s\n  %-15s %s\n", "all", "all of these", "report",
-         "the scenarios of docs/benchmarks/tables.md, which it writes");
+  printf("  %-15s %s\n  %-15s %s\n  %-15s %s\n", "all", "all of these", "report",
+         "the scenarios of docs/benchmarks/tables.md, which it writes", kOrigin,
+         "objects from an origin (nginx, Ceph's radosgw), against fetching them otherwise");
   printf("\nContenders:\n%s\nFlags:\n", Roster().c_str());
   std::vector<gflags::CommandLineFlagInfo> flags;
   gflags::GetAllFlags(&flags);
@@ -155,6 +159,28 @@ int MeasureAndWrite(const std::string& workload, const Settings& settings,
   return Interrupted() ? 130 : 0;
 }
 
+// The workload that has no cells. Returns the exit code.
+int MeasureOrigin(const Settings& settings) {
+  if (!settings.json_file.empty() || !settings.html_file.empty()) {
+    return Fail(absl::InvalidArgumentError("--json and --html: origin only prints its table"), 2);
+  }
+  absl::StatusOr<ObjectFolder> folder = ObjectFolder::Make(settings.work_dir);
+  if (!folder.ok()) return Fail(folder.status(), 1);
+  const absl::StatusOr<std::string> room = folder->Room(kOrigin);
+  if (!room.ok()) return Fail(room.status(), 1);
+  Figures figures;
+  const absl::Status measured = RunOrigin({.settings = settings.origin,
+                                           .rounds = settings.rounds,
+                                           .duration = settings.duration,
+                                           .folder = *room,
+                                           .server_flags = settings.server_flags,
+                                           .interrupted = Interrupted},
+                                          figures);
+  printf("\n%s", figures.Table().c_str());
+  if (absl::IsCancelled(measured)) return 130;
+  return measured.ok() ? 0 : Fail(measured, 1);
+}
+
 int Main(int argc, char** argv) {
   if (IsFloor(argc, argv)) return FloorMain(argc, argv);
   const std::string command = CommandAsTyped(argc, argv);
@@ -189,6 +215,7 @@ int Main(int argc, char** argv) {
   const absl::StatusOr<Settings> settings = SettingsFromFlags();
   if (!settings.ok()) return Fail(settings.status(), 2);
   WatchForInterrupts();
+  if (strcmp(argv[1], kOrigin) == 0) return MeasureOrigin(*settings);
   return MeasureAndWrite(argv[1], *settings, command);
 }
 

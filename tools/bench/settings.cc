@@ -2,6 +2,8 @@
 
 #include <gflags/gflags.h>
 
+#include <tuple>
+
 #include "absl/algorithm/container.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -56,6 +58,15 @@ DEFINE_string(chart_js, "/usr/share/javascript/chart.js/chart.min.js",
 DEFINE_string(out, "docs/benchmarks/tables.md", "report: the file to write.");
 DEFINE_string(from_json, "",
               "report: writes from this file instead of measuring. With --html: the page, too.");
+DEFINE_string(origins, "nginx,radosgw", "origin: those to fetch from, with commas.");
+DEFINE_string(origin_asks, "herd,fill,first_byte,range,many_fills,hits,beside,model",
+              "origin: what to ask.");
+DEFINE_string(object_size, "1G", "origin: of the object that is fetched.");
+DEFINE_string(model_size, "4G",
+              "origin: what several processes read, in objects of --object_size.");
+DEFINE_int32(readers, 100, "origin: readers at once of an object that is not here.");
+DEFINE_int32(fills, 10, "origin: objects that are fetched at once.");
+DEFINE_int32(processes, 8, "origin: processes that read the model.");
 
 namespace objmapper::bench {
 
@@ -87,19 +98,24 @@ absl::Status ReadCounts(const char* flag, std::vector<int>& counts) {
 }
 
 // Digits, then nothing, K, M or G (powers of 1024).
+absl::Status ReadSize(const char* flag, const std::string& text, uint64_t& bytes) {
+  constexpr absl::string_view kUnits = "KMG";
+  absl::string_view digits = text;
+  const size_t unit = digits.empty() ? absl::string_view::npos : kUnits.find(digits.back());
+  if (unit != absl::string_view::npos) digits.remove_suffix(1);
+  const int shift = unit == absl::string_view::npos ? 0 : 10 * (static_cast<int>(unit) + 1);
+  uint64_t count = 0;
+  if (!absl::SimpleAtoi(digits, &count) || count > (UINT64_MAX >> shift)) {
+    return BadFlag(flag, absl::StrCat("\"", text, "\" is no size; 1024, 100K, 1M and 1G are"));
+  }
+  bytes = count << shift;
+  return absl::OkStatus();
+}
+
 absl::Status ReadSizes(Settings& settings) {
   for (const std::string& text : Names(FLAGS_file_size)) {
-    constexpr absl::string_view kUnits = "KMG";
-    absl::string_view digits = text;
-    const size_t unit = kUnits.find(digits.back());
-    if (unit != absl::string_view::npos) digits.remove_suffix(1);
-    const int shift = unit == absl::string_view::npos ? 0 : 10 * (static_cast<int>(unit) + 1);
-    uint64_t count = 0;
-    if (!absl::SimpleAtoi(digits, &count) || count > (UINT64_MAX >> shift)) {
-      return BadFlag("file_size",
-                     absl::StrCat("\"", text, "\" is no size; 1024, 100K, 1M and 1G are"));
-    }
-    settings.sizes.push_back(count << shift);
+    const absl::Status read = ReadSize("file_size", text, settings.sizes.emplace_back());
+    if (!read.ok()) return read;
   }
   return absl::OkStatus();
 }
@@ -148,12 +164,39 @@ absl::Status ReadModes(Settings& settings) {
   return absl::OkStatus();
 }
 
-absl::Status ReadAsks(Settings& settings) {
-  settings.asks = Names(FLAGS_asks);
-  for (const std::string& ask : settings.asks) {
-    if (!absl::c_linear_search(HttpAsks(), ask))
-      return BadFlag("asks",
-                     absl::StrCat("it takes ", absl::StrJoin(HttpAsks(), ", "), ", with commas"));
+// Names of these alone.
+absl::Status ReadNames(const char* flag, const std::vector<std::string>& known,
+                       std::vector<std::string>& names) {
+  names = Names(ValueOf(flag));
+  for (const std::string& name : names) {
+    if (!absl::c_linear_search(known, name))
+      return BadFlag(flag, absl::StrCat("it takes ", absl::StrJoin(known, ", "), ", with commas"));
+  }
+  return absl::OkStatus();
+}
+
+// Objects of which a piece is no whole, and as many as a machine can have.
+constexpr uint64_t kObjectMin = 1 << 20, kObjectMax = uint64_t{1} << 40;
+
+absl::Status ReadOrigin(OriginSettings& origin) {
+  for (const absl::Status& status :
+       {ReadNames("origins", OriginKinds(), origin.kinds),
+        ReadNames("origin_asks", OriginAsks(), origin.asks),
+        ReadSize("object_size", FLAGS_object_size, origin.object_bytes),
+        ReadSize("model_size", FLAGS_model_size, origin.model_bytes)}) {
+    if (!status.ok()) return status;
+  }
+  if (origin.object_bytes < kObjectMin || origin.object_bytes > kObjectMax)
+    return BadFlag("object_size", "1M to 1024G do");
+  if (origin.model_bytes < 1 || origin.model_bytes > kObjectMax)
+    return BadFlag("model_size", "1 to 1024G do");
+  constexpr int kMax = 1000;
+  for (const auto& [flag, value, to] :
+       {std::tuple("readers", FLAGS_readers, &origin.readers),
+        std::tuple("fills", FLAGS_fills, &origin.fills),
+        std::tuple("processes", FLAGS_processes, &origin.processes)}) {
+    if (value < 1 || value > kMax) return BadFlag(flag, "1 to 1000 do");
+    *to = value;
   }
   return absl::OkStatus();
 }
@@ -181,7 +224,8 @@ absl::StatusOr<Settings> SettingsFromFlags() {
   for (const absl::Status& status :
        {ReadContenders(settings), ReadTransports(settings),
         ReadCounts("conns", settings.connections), ReadCounts("depth", settings.depths),
-        ReadCounts("objects", settings.object_counts), ReadModes(settings), ReadAsks(settings),
+        ReadCounts("objects", settings.object_counts), ReadModes(settings),
+        ReadNames("asks", HttpAsks(), settings.asks), ReadOrigin(settings.origin),
         ReadDuration("duration", settings.duration), ReadDuration("warmup", settings.warmup),
         ReadSizes(settings), CheckRanges()}) {
     if (!status.ok()) return status;

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "tools/bench/load/load.h"
+#include "tools/bench/origin/settings.h"
 
 namespace objmapper::bench {
 
@@ -35,6 +36,7 @@ struct Settings {
   absl::Duration warmup;
   std::string json_file, html_file, work_dir, chart_js;
   std::string out, from_json;  // "report"
+  OriginSettings origin;       // "origin"
 };
 
 // What the workload http has cells of: "get", "head", "304", "pipeline", "put", "idle".

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tools/bench/cell_plan.h"
@@ -131,6 +132,36 @@ TEST(SettingsTest, Asks) {
   EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(refused.message(), HasSubstr("--asks=get,trace"));
   EXPECT_THAT(refused.message(), HasSubstr("get, head, 304"));
+}
+
+// Origins, questions and sizes are read, and what makes no sense is refused by its flag's name.
+TEST(SettingsTest, Origin) {
+  const auto with = [](const char* flag, const char* value) {
+    gflags::FlagSaver saver;
+    gflags::SetCommandLineOption(flag, value);
+    return SettingsFromFlags();
+  };
+  const auto defaults = SettingsFromFlags();
+  ASSERT_TRUE(defaults.ok()) << defaults.status();
+  EXPECT_EQ(defaults->origin.kinds, OriginKinds());
+  EXPECT_EQ(defaults->origin.asks, OriginAsks());
+  EXPECT_EQ(defaults->origin.object_bytes, uint64_t{1} << 30);
+  EXPECT_EQ(with("object_size", "24M")->origin.object_bytes, 24u << 20);
+  EXPECT_THAT(with("origin_asks", "herd,range")->origin.asks, ElementsAre("herd", "range"));
+  for (const auto& [flag, value] :
+       std::vector<std::pair<const char*, const char*>>{{"origins", "minio"},
+                                                        {"origin_asks", "herd,speed"},
+                                                        {"object_size", "1"},
+                                                        {"object_size", "large"},
+                                                        {"object_size", ""},
+                                                        {"model_size", "0"},
+                                                        {"readers", "0"},
+                                                        {"fills", "1001"},
+                                                        {"processes", "-1"}}) {
+    const absl::Status refused = with(flag, value).status();
+    EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument) << flag;
+    EXPECT_THAT(refused.message(), HasSubstr(absl::StrCat("--", flag, "=", value)));
+  }
 }
 
 // A name that there is none of is refused, and those that there are are said.
