@@ -46,7 +46,8 @@ Held HeldBy(const std::vector<pid_t>& processes) {
     std::string key, line;
     while (rollup >> key) {
       double kib = 0;
-      if (key == "Pss_File:" && rollup >> kib) held.files += kib * 1024;
+      // Those of a tmpfs, too.
+      if ((key == "Pss_File:" || key == "Pss_Shmem:") && rollup >> kib) held.files += kib * 1024;
       if (key == "Pss_Anon:" && rollup >> kib) held.anonymous += kib * 1024;
       std::getline(rollup, line);
     }

@@ -93,8 +93,10 @@ int Stock::models() const {
 }
 int Stock::objects() const { return std::max(run.settings.fills, models()); }
 
-absl::StatusOr<std::unique_ptr<Node>> Stock::StartNode(const std::string& name) const {
+absl::StatusOr<std::unique_ptr<Node>> Stock::StartNode(const std::string& name,
+                                                       const std::string& flag) const {
   std::vector<std::string> flags = run.server_flags;
+  if (!flag.empty()) flags.push_back(flag);
   flags.insert(flags.end(), {absl::StrCat("--origin=", far.line()), kMaxConnections});
   return Node::Start(absl::StrCat(run.folder, "/", far.kind(), ".", name), flags);
 }

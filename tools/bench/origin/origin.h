@@ -56,8 +56,10 @@ struct Stock {
   void Add(const char* ask, std::string what, std::vector<double> values, Bar bar = {}) const {
     figures.Add({ask, far.kind(), std::move(what), std::move(values), bar});
   }
-  // A new server, in a folder of its own, that fetches from there; or from nowhere.
-  absl::StatusOr<std::unique_ptr<Node>> StartNode(const std::string& name) const;
+  // A new server, in a folder of its own, that fetches from there; or from nowhere. `flag`: one
+  // more; empty: none.
+  absl::StatusOr<std::unique_ptr<Node>> StartNode(const std::string& name,
+                                                  const std::string& flag = "") const;
   absl::StatusOr<std::unique_ptr<Node>> StartNodeAlone(const std::string& name) const;
   // CANCELLED, once somebody has interrupted.
   absl::Status GoOn() const;
