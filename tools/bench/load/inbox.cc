@@ -22,17 +22,18 @@ constexpr size_t kPageBytes = 4096;
 // and 15 bytes into another page at a sixth of the speed (rep movsb; glibc's bug 30994), and where
 // a heap happened to put the buffer decided who met that.
 constexpr size_t kBeforeBytes = (kHeadBytesMax + kPageBytes - 1) / kPageBytes * kPageBytes + 64;
+// A whole number of pages, which aligned_alloc(3) wants.
+constexpr size_t kBufferBytes =
+    (kBeforeBytes + kReceiveBytesMax + kPageBytes - 1) / kPageBytes * kPageBytes;
 
 // So many are kept open at most, besides those of one message.
 constexpr size_t kKeptMax = 64;
 
 }  // namespace
 
-Inbox::Inbox()
-    : buffer_(static_cast<char*>(aligned_alloc(kPageBytes, kBeforeBytes + kReceiveBytesMax)),
-              &free) {
+Inbox::Inbox() : buffer_(static_cast<char*>(aligned_alloc(kPageBytes, kBufferBytes)), &free) {
   CHECK(buffer_ != nullptr);
-  memset(buffer_.get(), 0, kBeforeBytes + kReceiveBytesMax);  // pages exist already
+  memset(buffer_.get(), 0, kBufferBytes);  // pages exist already
 }
 
 ssize_t Inbox::Receive(int socket, absl::string_view carry, bool descriptors) {
