@@ -43,7 +43,7 @@ Change::Change(Options options, std::shared_ptr<const Source> source, Location l
       wish_(std::move(wish)),
       ended_(std::move(ended)),
       strand_(std::make_shared<Strand>(options_.run)),
-      requests_(options_.fetcher, strand_) {}
+      requests_(options_.fetcher, options_.account, strand_) {}
 
 void Change::Begin() {
   strand_->Post([self = shared_from_this()] { self->Look(); });

@@ -38,6 +38,7 @@ class Change : public std::enable_shared_from_this<Change> {
   struct Options {
     PartialObject::Options cache;
     fetch::Fetcher* fetcher = nullptr;  // outlives it
+    std::shared_ptr<Account> account;   // of its origin
     RunFn run;
     std::function<absl::Time()> now = absl::Now;
   };

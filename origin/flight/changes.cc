@@ -46,6 +46,7 @@ void Flights::Change(absl::string_view uri, Wish wish, Brought done) {
       change = std::make_shared<origin::Change>(
           origin::Change::Options{.cache = options_.cache,
                                   .fetcher = options_.fetcher,
+                                  .account = asked.account,
                                   .run = options_.run,
                                   .now = options_.now},
           asked.source, *location, name, std::move(wish),

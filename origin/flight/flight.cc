@@ -123,7 +123,7 @@ void Flight::BeginVersion(bool whole) {
   whole_ = whole;
   anew_.reset();
   partial_.reset();
-  EndMd5();
+  EndCheck();
   facts_.reset();
   planned_.Clear();
   to_ask_.clear();
@@ -251,9 +251,9 @@ void Flight::OnFacts(const Part& part, const Facts& facts) {
   confirming_ = false;
   if (facts_.has_value()) {
     // What an earlier flight has left is checked, too, from now on.
-    if (!facts_->md5.has_value()) {
-      facts_->md5 = facts.md5;
-      BeginMd5();
+    if (!facts_->sums.any()) {
+      facts_->sums = facts.sums;
+      BeginCheck();
     }
     return listener_.known(progress_);
   }
@@ -274,7 +274,7 @@ void Flight::OnFacts(const Part& part, const Facts& facts) {
     return EndWithoutRoom(partial.status());
   }
   SetPartial(*std::move(partial));
-  BeginMd5();
+  BeginCheck();
   // A byte that has only told what the object is comes once more, with its block.
   if (facts.bytes > 1) planned_.Add(facts.begin, facts.begin + facts.bytes);
   if (facts.bytes >= facts.size) all_wanted_ = true;
@@ -291,7 +291,7 @@ void Flight::OnBytes(uint64_t offset, const std::string& bytes) {
   if (written.ok()) written = partial_->Write(offset, bytes);
   if (!written.ok()) return EndWithoutRoom(written);
   progress_->Tell();
-  if (md5_ != nullptr) md5_->Advance();
+  if (check_ != nullptr) check_->Advance();
 }
 
 void Flight::OnPartDone(const Part& part, uint64_t number, const fetch::Outcome& outcome) {
@@ -363,7 +363,7 @@ void Flight::End(absl::Status status) {
   if (end_.has_value()) return;
   end_ = std::move(status);
   if (progress_ != nullptr) progress_->End(*end_);
-  EndMd5();
+  EndCheck();
   CancelParts();
   GoOn();
 }
@@ -387,15 +387,15 @@ void Flight::CancelParts() {
   for (const auto& [number, id] : asked_) options_.fetcher->Cancel(id);
 }
 
-void Flight::BeginMd5() {
-  if (md5_ != nullptr || !facts_->md5.has_value() || source_->origin().kind != Origin::Kind::kS3)
-    return;
-  md5_ = std::make_shared<Md5Check>(partial_->view(), *facts_->md5, url_, options_.run);
+void Flight::BeginCheck() {
+  if (source_->origin().kind != Origin::Kind::kS3) facts_->sums.md5.reset();
+  if (check_ != nullptr || !facts_->sums.any()) return;
+  check_ = std::make_shared<WholeCheck>(partial_->view(), facts_->sums, url_, options_.run);
 }
 
-void Flight::EndMd5() {
-  if (md5_ != nullptr) md5_->Abandon();
-  md5_.reset();
+void Flight::EndCheck() {
+  if (check_ != nullptr) check_->Abandon();
+  check_.reset();
 }
 
 void Flight::GoOn() {
@@ -417,19 +417,19 @@ void Flight::GoOn() {
 // All of it is here. Nobody has its last block before it has passed its check, which is made here:
 // what is known of the whole is compared with what the origin says of it.
 void Flight::Complete() {
-  if (md5_ == nullptr) return Publish();
+  if (check_ == nullptr) return Publish();
   // What an earlier process has left counts as here when it has been read.
   const absl::StatusOr<std::vector<PartialObject::Range>> missing =
       partial_->Missing(0, facts_->size);
   if (!missing.ok()) return EndWithoutRoom(missing.status());
   if (!missing->empty()) return Publish();
   checking_ = true;
-  md5_->Finish([self = shared_from_this()](absl::Status status) {
-    self->strand_->Post([self, status = std::move(status)] { self->OnMd5(status); });
+  check_->Finish([self = shared_from_this()](absl::Status status) {
+    self->strand_->Post([self, status = std::move(status)] { self->OnChecked(status); });
   });
 }
 
-void Flight::OnMd5(const absl::Status& status) {
+void Flight::OnChecked(const absl::Status& status) {
   checking_ = false;
   if (end_.has_value()) return GoOn();
   if (status.ok()) return Publish();

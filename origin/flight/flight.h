@@ -33,13 +33,13 @@
 #include "origin/fetch/fetcher.h"
 #include "origin/flight/account.h"
 #include "origin/flight/budget.h"
-#include "origin/flight/md5_check.h"
 #include "origin/flight/part_sink.h"
 #include "origin/flight/progress.h"
 #include "origin/flight/ranges.h"
 #include "origin/flight/source.h"
 #include "origin/flight/strand.h"
 #include "origin/flight/uncached.h"
+#include "origin/flight/whole_check.h"
 #include "storage/tree/remote.h"
 
 namespace objmapper::origin {
@@ -106,12 +106,12 @@ class Flight : public std::enable_shared_from_this<Flight> {
   void End(absl::Status status);
   void EndWithoutRoom(const absl::Status& why);
   void CancelParts();
-  void BeginMd5();
-  void EndMd5();
+  void BeginCheck();
+  void EndCheck();
   bool IsFresh() const;
   void GoOn();
   void Complete();
-  void OnMd5(const absl::Status& status);
+  void OnChecked(const absl::Status& status);
   void Publish();
 
   const Options options_;
@@ -130,9 +130,9 @@ class Flight : public std::enable_shared_from_this<Flight> {
   std::unique_ptr<PartialObject> partial_;  // null until it is known
   std::shared_ptr<Progress> progress_;      // the same
   std::optional<Facts> facts_;
-  std::shared_ptr<Md5Check> md5_;  // null: nothing is known of it
-  bool checking_ = false;          // by md5_, all is here
-  Ranges planned_;                 // has come, or been asked for, or is to be
+  std::shared_ptr<WholeCheck> check_;  // null: nothing is said of the whole
+  bool checking_ = false;              // by check_, all is here
+  Ranges planned_;                     // has come, or been asked for, or is to be
   std::deque<Part> to_ask_;
   bool whole_ = false;       // asked for in one piece
   bool from_start_ = false;  // what is wanted first may lie behind its end

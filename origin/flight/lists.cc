@@ -144,8 +144,10 @@ void Lists::Ask(const std::shared_ptr<Page>& page) {
     if (stopping_) {
       why = Stopped();
     } else {
-      const absl::StatusOr<uint64_t> request = options_.fetcher->Fetch(
-          page->of.source->List(query, kBytesMax), std::make_shared<BodySink>(this, page));
+      const absl::StatusOr<uint64_t> request =
+          options_.fetcher->Fetch(page->of.source->List(query, kBytesMax),
+                                  page->of.account->Watching(std::make_shared<BodySink>(this, page),
+                                                             page->of.source->origin().Url()));
       if (request.ok()) page->request = *request;
       if (!request.ok()) why = Trouble(request.status().message());
     }

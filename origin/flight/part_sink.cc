@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
-#include "origin/flight/md5_check.h"
 #include "protocol/http/date.h"
 
 namespace objmapper::origin {
@@ -51,7 +50,7 @@ absl::Status PartSink::OnHead(const fetch::Head& head) {
       protocol::http::ParseDate(head.Find("last-modified"), absl::ToUnixSeconds(now_()));
   if (first_ && facts.bytes == facts.size)
     facts.crc32c = Crc32cOf(head.Find("x-amz-checksum-crc32c"));
-  facts.md5 = Md5Check::Expected(head);
+  facts.sums = SaidSums::Of(head, /*whole=*/first_ && facts.bytes == facts.size);
   strand_->Post([events = events_, facts] { events->on_facts(facts); });
   return absl::OkStatus();
 }

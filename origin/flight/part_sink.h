@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "origin/fetch/request.h"
 #include "origin/flight/strand.h"
+#include "origin/flight/sums.h"
 
 namespace objmapper::origin {
 
@@ -24,7 +25,7 @@ struct Facts {
   std::string etag;
   std::optional<int64_t> last_modified_s;
   std::optional<uint32_t> crc32c;  // of the whole
-  std::optional<std::string> md5;  // the same, if the origin is S3: Md5Check::Expected()
+  SaidSums sums;                   // the same; md5: only if the origin is S3
 };
 
 // What happens to a part, each on the strand. None is called once on_done has been.

@@ -1,7 +1,10 @@
 // Answers that are gathered on the origin thread and read on a strand.
 #include "origin/flight/requests.h"
 
+#include <string>
 #include <utility>
+
+#include "origin/fetch/url.h"
 
 namespace objmapper::origin {
 
@@ -47,7 +50,9 @@ void Requests::Send(fetch::Request request, std::function<void(const Answer&)> t
                     bool head_alone) {
   const uint64_t number = ++sent_;
   const auto sink = std::make_shared<GatheringSink>(this, number, head_alone, std::move(then));
-  const absl::StatusOr<uint64_t> id = fetcher_->Fetch(std::move(request), sink);
+  std::string what = fetch::Shown(request.url);
+  const absl::StatusOr<uint64_t> id =
+      fetcher_->Fetch(std::move(request), account_->Watching(sink, std::move(what)));
   running_[number] = id.value_or(0);
   if (id.ok()) return;
   fetch::Outcome outcome;

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "origin/fetch/fetcher.h"
+#include "origin/flight/account.h"
 #include "origin/flight/strand.h"
 
 namespace objmapper::origin {
@@ -27,9 +28,10 @@ struct Answer {
 
 class Requests {
  public:
-  // fetcher: outlives all requests.
-  Requests(fetch::Fetcher* fetcher, std::shared_ptr<Strand> strand)
-      : fetcher_(fetcher), strand_(std::move(strand)) {}
+  // fetcher: outlives all requests. account: of the origin that they go to.
+  Requests(fetch::Fetcher* fetcher, std::shared_ptr<Account> account,
+           std::shared_ptr<Strand> strand)
+      : fetcher_(fetcher), account_(std::move(account)), strand_(std::move(strand)) {}
 
   // then: called once, on the strand, never inside this call. head_alone: no body is wanted; one
   // that comes all the same ends the request (kRefusedBySink), with its head.
@@ -45,6 +47,7 @@ class Requests {
   void Ended(uint64_t number) { running_.erase(number); }
 
   fetch::Fetcher* const fetcher_;
+  const std::shared_ptr<Account> account_;
   const std::shared_ptr<Strand> strand_;
   std::map<uint64_t, uint64_t> running_;  // the fetcher's numbers (0: it took none), by our own
   uint64_t sent_ = 0;                     // numbers given

@@ -38,12 +38,9 @@ UncachedStream::UncachedStream(std::shared_ptr<Uncached> owner, Uncached::Versio
       taken_(begin) {
   if (!whole_) return;
   expected_crc32c_ = version_.facts.crc32c;
-  if (!version_.facts.md5.has_value() || version_.source->origin().kind != Origin::Kind::kS3)
-    return;
-  expected_md5_ = version_.facts.md5;
-  md5_.reset(EVP_MD_CTX_new());
-  CHECK(md5_ != nullptr && EVP_DigestInit_ex(md5_.get(), EVP_md5(), nullptr) == 1)
-      << "MD5, which OpenSSL has";
+  SaidSums said = version_.facts.sums;
+  if (version_.source->origin().kind != Origin::Kind::kS3) said.md5.reset();
+  if (said.any()) sums_.emplace(std::move(said));
 }
 
 void UncachedStream::Begin() {
@@ -186,7 +183,7 @@ void UncachedStream::OnBytes(uint64_t offset, const std::string& bytes) {
                                     " on were asked for, and those from ", offset, " on came")));
   }
   came_ += bytes.size();
-  if (md5_ != nullptr) CHECK_EQ(EVP_DigestUpdate(md5_.get(), bytes.data(), bytes.size()), 1);
+  if (sums_.has_value()) sums_->Add(bytes);
   if (expected_crc32c_.has_value()) crc32c_ = Crc32c(bytes, crc32c_);
   // Of what comes whole, only what was wanted.
   const uint64_t from = std::max(offset, begin_), to = std::min(came_, end_);
@@ -231,15 +228,7 @@ absl::Status UncachedStream::Check() {
     return absl::DataLossError(
         absl::StrCat(version_.url, ": the CRC32C of what came is not its origin's"));
   }
-  if (md5_ == nullptr) return absl::OkStatus();
-  uint8_t digest[EVP_MAX_MD_SIZE];
-  unsigned bytes = 0;
-  CHECK_EQ(EVP_DigestFinal_ex(md5_.get(), digest, &bytes), 1);
-  const std::string found =
-      absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest), bytes));
-  if (found == *expected_md5_) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(version_.url, ": the MD5 of what came is ", found,
-                                          ", and its ETag says ", *expected_md5_));
+  return sums_.has_value() ? sums_->Compare(version_.url) : absl::OkStatus();
 }
 
 void UncachedStream::Deliver(std::string bytes) {

@@ -9,8 +9,6 @@
 // should be, and of a whole object also its checksum, where the origin has told one.
 #pragma once
 
-#include <openssl/evp.h>
-
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -25,6 +23,7 @@
 #include "origin/fetch/request.h"
 #include "origin/flight/part_sink.h"
 #include "origin/flight/strand.h"
+#include "origin/flight/sums.h"
 #include "origin/flight/uncached.h"
 #include "storage/tree/pass_through.h"
 
@@ -50,10 +49,6 @@ class UncachedStream : public std::enable_shared_from_this<UncachedStream> {
   std::optional<absl::Status> ended() const;
 
  private:
-  struct Free {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-  };
-
   // The next part, if there is room for it.
   void AskMore();
   bool MayAsk() const EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -75,8 +70,7 @@ class UncachedStream : public std::enable_shared_from_this<UncachedStream> {
   // The strand's.
   uint64_t came_;  // all before has come
   std::string withheld_;
-  std::unique_ptr<EVP_MD_CTX, Free> md5_;  // null: nothing is known of it
-  std::optional<std::string> expected_md5_;
+  std::optional<Sums> sums_;  // nullopt: nothing is said of the whole, or not all is read
   std::optional<uint32_t> expected_crc32c_;
   uint32_t crc32c_ = 0;
 

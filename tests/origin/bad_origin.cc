@@ -364,7 +364,7 @@ BadOrigin::Reply BadOrigin::Decide(const Asked& asked, const std::string& key, F
   return answer;
 }
 
-bool BadOrigin::InParts(const Asked& asked, const std::string& key, Answer* answer) {
+bool BadOrigin::InParts(const Asked& asked, const std::string& key, Reply* answer) {
   const size_t query = asked.target.find('?');
   if (query == asked.target.npos) return false;
   std::map<std::string, std::string> words;

@@ -100,7 +100,7 @@ class BadOrigin {
   Reply Decide(const Asked& request, const std::string& key, Fault fault)
       EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // S3's upload in parts. False: the request is no part of one.
-  bool InParts(const Asked& request, const std::string& key, Answer* answer)
+  bool InParts(const Asked& request, const std::string& key, Reply* answer)
       EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Sent(size_t index, int status, uint64_t bytes);
 

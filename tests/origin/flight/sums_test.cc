@@ -1,4 +1,6 @@
-// ETags that are MD5 sums: what is not what they say is no object.
+// Sums that an origin tells of an object: what is not what they say is no object.
+#include "origin/flight/sums.h"
+
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 
@@ -10,7 +12,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "origin/flight/md5_check.h"
+#include "origin/cache/crc64nvme.h"
 #include "tests/origin/flight/flights_fixture.h"
 
 namespace objmapper::origin {
@@ -24,7 +26,7 @@ std::string Md5Of(absl::string_view bytes) {
 }
 
 // Which ETags are one.
-TEST(Md5CheckTest, Expected) {
+TEST(SaidSumsTest, Md5) {
   const std::string md5 = "5d41402abc4b2a76b9719d911017c592";
   EXPECT_EQ(Md5Of("hello"), md5);
   const struct {
@@ -51,12 +53,31 @@ TEST(Md5CheckTest, Expected) {
     fetch::Head head;
     head.etag = test.etag;
     head.headers = test.headers;
-    EXPECT_EQ(Md5Check::Expected(head), test.is_one ? std::optional(md5) : std::nullopt)
+    EXPECT_EQ(SaidSums::Of(head, /*whole=*/false).md5,
+              test.is_one ? std::optional(md5) : std::nullopt)
         << test.etag << " " << (test.headers.empty() ? "" : test.headers[0].value);
   }
 }
 
-class Md5FlightsTest : public FlightsTest {
+// S3's header of the whole, which says nothing where the answer is a part.
+TEST(SaidSumsTest, Crc64) {
+  const struct {
+    std::string field;
+    std::optional<uint64_t> sum;
+  } kCases[] = {{"rosUhgp5mIg=", 0xAE8B14860A799888u},
+                {"rosUhgp5mIg=-2", std::nullopt},
+                {"rosUhgp5mA==", std::nullopt},
+                {"nothing of the kind", std::nullopt},
+                {"", std::nullopt}};
+  for (const auto& test : kCases) {
+    fetch::Head head;
+    head.headers = {{"x-amz-checksum-crc64nvme", test.field}};
+    EXPECT_EQ(SaidSums::Of(head, /*whole=*/true).crc64nvme, test.sum) << test.field;
+    EXPECT_FALSE(SaidSums::Of(head, /*whole=*/false).any());
+  }
+}
+
+class SumsFlightsTest : public FlightsTest {
  protected:
   void SetUp() override {
     FlightsTest::SetUp();
@@ -76,7 +97,7 @@ class Md5FlightsTest : public FlightsTest {
 };
 
 // What is as its ETag says is brought, whichever way its parts come.
-TEST_F(Md5FlightsTest, Right) {
+TEST_F(SumsFlightsTest, Right) {
   for (const size_t size : {size_t{0}, size_t{5}, kPart, 9 * kPart + 17}) {
     SCOPED_TRACE(size);
     const std::string content = Content(size), name = absl::StrCat("of_", size);
@@ -86,7 +107,7 @@ TEST_F(Md5FlightsTest, Right) {
 }
 
 // What is not is begun anew, a few times, and then given up; nothing of it is ever here.
-TEST_F(Md5FlightsTest, Wrong) {
+TEST_F(SumsFlightsTest, Wrong) {
   const std::string content = Content(5 * kPart);
   std::string damaged = content;
   damaged[3 * kPart] ^= 1;
@@ -108,13 +129,34 @@ TEST_F(Md5FlightsTest, Wrong) {
 }
 
 // Sums that are not of the object's bytes, and other servers' ETags, say nothing.
-TEST_F(Md5FlightsTest, NotChecked) {
+TEST_F(SumsFlightsTest, NotChecked) {
   Put("kms", "content", "something else");
   origin_.Misbehave("bucket/kms", 0, Fault::Says("x-amz-server-side-encryption", "aws:kms"));
   ExpectBrought("kms", "content");
   SetOrigins("");
   origin_.Put("base/a", "content", absl::StrCat("\"", Md5Of("something else"), "\""));
   ExpectBrought("a", "content");
+}
+
+// The other sum is compared by itself, whoever tells it.
+TEST_F(SumsFlightsTest, Crc64) {
+  SetOrigins("");
+  const std::string content = Content(kPart - 100);
+  const auto says = [this](const std::string& name, const std::string& of) {
+    std::string bytes;
+    for (int shift = 56; shift >= 0; shift -= 8)
+      bytes.push_back(static_cast<char>(Crc64Nvme(of) >> shift));
+    origin_.Misbehave("base/" + name, 0,
+                      Fault::Says("x-amz-checksum-crc64nvme", absl::Base64Escape(bytes)));
+  };
+  origin_.Put("base/right", content);
+  says("right", content);
+  ExpectBrought("right", content);
+  origin_.Put("base/wrong", content);
+  says("wrong", "another");
+  const absl::Status status = Bring("far/wrong");
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_TRUE(absl::StrContains(status.message(), "CRC-64/NVME")) << status;
 }
 
 }  // namespace
