@@ -36,13 +36,14 @@ auto LookUp(const Context& context, Look look) -> decltype(look(storage::Wait::k
 }
 
 // What passes of an object that `error` says of that it is not to be had here; null: nothing does.
-std::shared_ptr<storage::Filling> FindPassing(absl::string_view uri, const absl::Status& error,
-                                              const Context& context) {
+std::shared_ptr<storage::Filling> FindPassing(const protocol::Request& request,
+                                              const absl::Status& error, const Context& context) {
   storage::Remote* const remote = context.options.tree->remote();
-  if (remote == nullptr || absl::IsNotFound(error)) return nullptr;
-  if (context.stand_ins == nullptr) return storage::PassingNow(remote, uri);
+  // Who wants only what is here is told something else.
+  if (remote == nullptr || !storage::IsNoRoom(error)) return nullptr;
+  if (context.stand_ins == nullptr) return storage::PassingNow(remote, request.uri);
   const StandIns::Waiting waiting(context.stand_ins);
-  return storage::PassingNow(remote, uri);
+  return storage::PassingNow(remote, request.uri);
 }
 
 Found FindForStat(const protocol::Request& request, const Context& context) {
@@ -53,7 +54,7 @@ Found FindForStat(const protocol::Request& request, const Context& context) {
   Found found;
   if (description.ok()) {
     found.description = *std::move(description);
-  } else if (const auto passing = FindPassing(request.uri, description.status(), context)) {
+  } else if (const auto passing = FindPassing(request, description.status(), context)) {
     found.description = passing->description();
   } else {
     return Refused(description.status());
@@ -115,7 +116,7 @@ Found Find(const protocol::Request& request, const Context& context) {
   absl::StatusOr<storage::OpenedObject> object = Open(request, context, &found.asked_remote);
   if (!object.ok()) {
     if (request.mode != protocol::Mode::kFdPass)
-      found.passing = FindPassing(request.uri, object.status(), context);
+      found.passing = FindPassing(request, object.status(), context);
     if (found.passing == nullptr) return Refused(object.status());
     found.description = found.passing->description();
     found.size = found.info.size = found.description.size;

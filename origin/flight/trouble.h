@@ -2,10 +2,10 @@
 #pragma once
 
 #include "absl/status/status.h"
-#include "absl/strings/cord.h"
 #include "absl/strings/string_view.h"
 #include "net/retry_after.h"
 #include "origin/fetch/request.h"
+#include "storage/tree/remote.h"
 
 namespace objmapper::origin {
 
@@ -22,12 +22,8 @@ inline absl::Status TroubleOf(const fetch::Outcome& outcome) {
 }
 
 // That an object cannot be kept here: it may still go through uncached.
-inline constexpr char kNoRoom[] = "objmapper/no_room";
-inline absl::Status NoRoom(absl::Status why) {
-  why.SetPayload(kNoRoom, absl::Cord());
-  return why;
-}
-inline bool IsNoRoom(const absl::Status& status) { return status.GetPayload(kNoRoom).has_value(); }
+using storage::IsNoRoom;
+using storage::NoRoom;
 
 inline absl::Status ServerStops() { return Trouble("the server stops"); }
 

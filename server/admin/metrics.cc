@@ -173,8 +173,9 @@ void AddAccounts(const std::vector<origin::Flights::Report>& each, Families& out
     const AccountCounts& counts = report.counts;
     Add(hits, labels, counts.hits());
     Add(well, labels, counts.over || counts.trouble.empty());
-    for (size_t i = 0; i < counts.retries.size(); ++i) {
-      if (counts.retries[i] == 0) continue;
+    // All causes are there from the beginning, so that a rate can be taken.
+    for (size_t i = static_cast<size_t>(origin::fetch::Cause::kNone) + 1; i < counts.retries.size();
+         ++i) {
       const absl::string_view cause =
           origin::fetch::CauseName(static_cast<origin::fetch::Cause>(i));
       Add(retries, {{"origin", NameOf(report)}, {"cause", std::string(cause)}}, counts.retries[i]);

@@ -34,9 +34,10 @@ absl::StatusOr<std::unique_ptr<Predecessor>> Predecessor::Find(const std::string
                      ") listens there, which is neither this server's user nor root"));
   }
   auto predecessor = std::unique_ptr<Predecessor>(new Predecessor(*std::move(socket)));
-  if (absl::Status said = predecessor->wire_.Send(kHello); !said.ok()) return said;
+  // One that refuses may have said why, and gone, before it has heard anything.
+  const absl::Status said = predecessor->wire_.Send(kHello);
   absl::StatusOr<Frame> answer = predecessor->wire_.Receive();
-  if (!answer.ok()) return answer.status();
+  if (!answer.ok()) return said.ok() ? answer.status() : said;
   absl::string_view text = answer->text;
   if (absl::ConsumePrefix(&text, "refused\n")) {
     return absl::FailedPreconditionError(

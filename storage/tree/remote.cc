@@ -6,12 +6,18 @@
 #include <future>
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "storage/tree/disk_error.h"
 #include "storage/tree/tree.h"
 #include "text/printable.h"
 
 namespace objmapper::storage {
+namespace {
+
+constexpr char kNoRoom[] = "objmapper/no_room";
+
+}  // namespace
 
 bool Remote::KeepsApart(absl::string_view) const { return false; }
 
@@ -74,6 +80,13 @@ absl::Status BringNow(Remote* remote, absl::string_view uri, std::optional<int64
   }
   return brought.get_future().get();
 }
+
+absl::Status NoRoom(absl::Status why) {
+  why.SetPayload(kNoRoom, absl::Cord());
+  return why;
+}
+
+bool IsNoRoom(const absl::Status& status) { return status.GetPayload(kNoRoom).has_value(); }
 
 std::shared_ptr<Filling> PassingNow(Remote* remote, absl::string_view uri) {
   if (remote == nullptr || !remote->MayHave(uri)) return nullptr;

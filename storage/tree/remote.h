@@ -202,6 +202,11 @@ class Remote {
                       std::function<void(absl::StatusOr<std::shared_ptr<Filling>>)> done);
 };
 
+// Says that it is for want of room here that an object could not be brought: who can read what
+// passes (Filling::passes()) may have it all the same.
+absl::Status NoRoom(absl::Status why);
+bool IsNoRoom(const absl::Status& status);
+
 class Tree;
 // Whether what was looked for with `result` is to be looked for in the tree's remote.
 bool MayBeFetched(const Tree& tree, absl::string_view uri, const absl::Status& result);

@@ -300,6 +300,7 @@ TEST_F(UdpTest, Origins) {
   EXPECT_EQ(origin.asked().size(), 0u);
   RawClient client = Open(server, Transport::kUnix, Dialect::kV2);
   EXPECT_EQ(client.Get({.mode = kCopy, .uri = "a"}).body, "of the origin");
+  EXPECT_TRUE(Becomes("objmapper_origin_fetching", 0));
   const size_t asked = origin.asked().size();
   EXPECT_EQ(udp.Ask({.mode = kCopy, .uri = "a"}).body, "of the origin");
   EXPECT_GT(origin.asked().size(), asked);

@@ -40,7 +40,7 @@ def metrics_of(folder):
     (folder / "rules").write_text("any / read\n")
     server = subprocess.Popen(
         [SERVER, f"--root={folder}/root", f"--listen_unix={folder}/s", "--listen_udp=127.0.0.1:0",
-         f"--admin_listen={folder}/admin",
+         f"--admin_listen={folder}/admin", "--origin=http://127.0.0.1:1/none slow=0",
          "--writable", "--memory_limit=1M", f"--rules_file={folder}/rules", "--logtostderr=false",
          "--stderrthreshold=2"])
     try:
