@@ -90,7 +90,7 @@ void Account::Note(const fetch::Outcome& outcome, const std::string& what) {
     if (outcome.attempts == 0 ||
         (outcome.verdict == fetch::Verdict::kCancelled && outcome.status == 0))
       return;
-    counts_.first_byte.Add(delay);
+    counts_.delays.Add(delay);
     if (slow_ <= absl::ZeroDuration() || delay < slow_) return;
     if (logged_ns_ != 0 && now_ns - logged_ns_ < kLogEveryNs) {
       ++unlogged_;

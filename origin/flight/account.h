@@ -57,7 +57,7 @@ class Account : public std::enable_shared_from_this<Account> {
     uint64_t evicted = 0, evicted_bytes = 0;
     uint64_t attempts = 0;  // requests of HTTP
     std::array<uint64_t, fetch::kCauses> retries{};
-    Delays first_byte;
+    Delays delays;
     // The last trouble, and when; empty: there was none. over: a later fetch ended well.
     std::string trouble;
     absl::Time trouble_at;

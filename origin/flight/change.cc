@@ -32,18 +32,18 @@ bool IsNone(const absl::Status& status) {
 
 }  // namespace
 
-Change::Change(Options options, std::shared_ptr<const Source> source, Location location,
+Change::Change(Means means, std::shared_ptr<const Source> source, Location location,
                std::string uri, storage::Remote::Wish wish,
                std::function<void(const Ending&)> ended)
-    : options_(std::move(options)),
+    : means_(std::move(means)),
       source_(std::move(source)),
       location_(std::move(location)),
       uri_(std::move(uri)),
       url_(source_->UrlOf(location_)),
       wish_(std::move(wish)),
       ended_(std::move(ended)),
-      strand_(std::make_shared<Strand>(options_.run)),
-      requests_(options_.fetcher, options_.account, strand_) {}
+      strand_(std::make_shared<Strand>(means_.run)),
+      requests_(means_.fetcher, means_.account, strand_) {}
 
 void Change::Begin() {
   strand_->Post([self = shared_from_this()] { self->Look(); });
@@ -111,7 +111,7 @@ void Change::OnVersion(const Answer& answer, bool whole) {
                 .source = url_,
                 .etag = head.etag,
                 .last_modified_s = protocol::http::ParseDate(head.Find("last-modified"),
-                                                             absl::ToUnixSeconds(options_.now()))};
+                                                             absl::ToUnixSeconds(means_.now()))};
   there.size = (head.status == 206 ? head.object_bytes : head.content_length).value_or(0);
   Judge(&there);
 }
@@ -146,7 +146,7 @@ void Change::Go() {
 
 // This disk's own object stays until the new one takes its place.
 absl::Status Change::DropHere() {
-  Shelf* const shelf = options_.cache.shelf;
+  Shelf* const shelf = means_.cache.shelf;
   if (shelf != nullptr && shelf->HasWhole(uri_)) {
     const std::optional<Found> found = shelf->Find(Shelf::Kind::kWhole, uri_);
     pinned_ = found.has_value() && found->pinned;
@@ -154,7 +154,7 @@ absl::Status Change::DropHere() {
     if (!removed.ok() && !IsNone(removed)) return removed;
     dropped_ = true;
   }
-  const absl::Status removed = options_.cache.store->DeleteIf(uri_, [this](int fd) {
+  const absl::Status removed = means_.cache.store->DeleteIf(uri_, [this](int fd) {
     const std::optional<Mark> mark = ReadMark(fd);
     if (!mark.has_value() || mark->uri != uri_) return false;
     pinned_ = pinned_ || storage::IsPinned(fd);
@@ -207,7 +207,7 @@ void Change::OnStored(SendResult result) {
 }
 
 void Change::Publish(const std::string& etag, std::optional<uint32_t> crc32c) {
-  const int64_t now_s = absl::ToUnixSeconds(options_.now());
+  const int64_t now_s = absl::ToUnixSeconds(means_.now());
   const Mark mark = {.uri = uri_,
                      .source = url_,
                      .etag = etag,

@@ -25,6 +25,7 @@
 #include "origin/cache/mark.h"
 #include "origin/cache/partial_object.h"
 #include "origin/fetch/fetcher.h"
+#include "origin/flight/means.h"
 #include "origin/flight/multipart.h"
 #include "origin/flight/requests.h"
 #include "origin/flight/source.h"
@@ -35,13 +36,6 @@ namespace objmapper::origin {
 
 class Change : public std::enable_shared_from_this<Change> {
  public:
-  struct Options {
-    PartialObject::Options cache;
-    fetch::Fetcher* fetcher = nullptr;  // outlives it
-    std::shared_ptr<Account> account;   // of its origin
-    RunFn run;
-    std::function<absl::Time()> now = absl::Now;
-  };
   // From so many bytes on S3 gets an object in parts.
   static constexpr uint64_t kInPartsMin = 16 << 20;
 
@@ -50,7 +44,7 @@ class Change : public std::enable_shared_from_this<Change> {
     bool here = false;    // the new object is here, as its origin's version
   };
   // ended: called once, on the strand.
-  Change(Options options, std::shared_ptr<const Source> source, Location location, std::string uri,
+  Change(Means means, std::shared_ptr<const Source> source, Location location, std::string uri,
          storage::Remote::Wish wish, std::function<void(const Ending&)> ended);
 
   bool deletes() const { return wish_.file < 0; }
@@ -75,7 +69,7 @@ class Change : public std::enable_shared_from_this<Change> {
   void OnDeleted(const Answer& answer);
   void End(absl::Status status);
 
-  const Options options_;
+  const Means means_;
   const std::shared_ptr<const Source> source_;
   const Location location_;
   const std::string uri_;

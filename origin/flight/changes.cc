@@ -44,12 +44,7 @@ void Flights::Change(absl::string_view uri, Wish wish, Brought done) {
     } else {
       const Asked& asked = map_->asked.at(location->origin.get());
       change = std::make_shared<origin::Change>(
-          origin::Change::Options{.cache = options_.cache,
-                                  .fetcher = options_.fetcher,
-                                  .account = asked.account,
-                                  .run = options_.run,
-                                  .now = options_.now},
-          asked.source, *location, name, std::move(wish),
+          MeansFor(asked.account), asked.source, *location, name, std::move(wish),
           [this, name](const origin::Change::Ending& ending) { Changed(name, ending); });
       const auto [found, is_new] = flights_.try_emplace(name);
       Entry& entry = found->second;
@@ -92,11 +87,7 @@ void Flights::Changed(const std::string& uri, const origin::Change::Ending& endi
   bool absent = false;
   {
     const net::MutexLock lock(&mutex_);
-    const auto found = flights_.find(uri);
-    entry = std::move(found->second);
-    flights_.erase(found);
-    ++telling_;
-    next = NextChange(uri, &entry);
+    entry = TakeOut(uri, &next);
     // Whatever was known is about what was there before; also where it is unknown what is now.
     absent_.erase(uri);
     backoff_.Clear(uri);
@@ -123,13 +114,11 @@ void Flights::Changed(const std::string& uri, const origin::Change::Ending& endi
   }
   // What could not be changed, or is not here, is fetched by those who wait for it.
   const bool here_does = status.ok();
-  Tell(uri, &entry,
+  Tell(uri, std::move(entry),
        {.status = std::move(status),
         .here_does = here_does,
-        .again = next != nullptr || !(absent || ending.here)});
-  entry = Entry();
-  if (next != nullptr) next->Begin();
-  DoneTelling();
+        .again = next != nullptr || !(absent || ending.here)},
+       next);
 }
 
 }  // namespace objmapper::origin

@@ -41,7 +41,7 @@ class Check::VersionSink : public fetch::Sink {
     version_.emplace();
     version_->etag = head.etag;
     version_->last_modified_s = protocol::http::ParseDate(
-        head.Find("last-modified"), absl::ToUnixSeconds(check_->options_.now()));
+        head.Find("last-modified"), absl::ToUnixSeconds(check_->means_.now()));
     version_->size = head.status == 206 ? head.object_bytes : head.content_length;
     // From a server that knows no ranges all of the object would come.
     return head.status == 206 ? absl::OkStatus() : absl::CancelledError("the head is enough");
@@ -58,16 +58,16 @@ class Check::VersionSink : public fetch::Sink {
   std::optional<Version> version_;
 };
 
-Check::Check(Options options, std::shared_ptr<const Source> source, Location location,
-             std::string uri, Known known, std::function<void(const Finding&)> ended)
-    : options_(std::move(options)),
+Check::Check(Means means, std::shared_ptr<const Source> source, Location location, std::string uri,
+             Known known, std::function<void(const Finding&)> ended)
+    : means_(std::move(means)),
       source_(std::move(source)),
       location_(std::move(location)),
       uri_(std::move(uri)),
       url_(source_->UrlOf(location_)),
       known_(std::move(known)),
       ended_(std::move(ended)),
-      strand_(std::make_shared<Strand>(options_.run)) {}
+      strand_(std::make_shared<Strand>(means_.run)) {}
 
 void Check::Begin() {
   strand_->Post([self = shared_from_this()] { self->Look(); });
@@ -76,7 +76,7 @@ void Check::Begin() {
 void Check::Cancel(absl::Status why) {
   strand_->Post([self = shared_from_this(), why = std::move(why)] {
     self->cancelled_ = why;
-    if (self->request_ != 0) self->options_.fetcher->Cancel(self->request_);
+    if (self->request_ != 0) self->means_.fetcher->Cancel(self->request_);
   });
 }
 
@@ -107,8 +107,8 @@ void Check::Look() {
 
 // An invalid descriptor: an object in memory.
 absl::StatusOr<net::UniqueFd> Check::OpenHere() {
-  const storage::Tree& tree = *options_.cache.tree;
-  Shelf* const shelf = options_.cache.shelf;
+  const storage::Tree& tree = *means_.cache.tree;
+  Shelf* const shelf = means_.cache.shelf;
   if (tree.overlay() != nullptr && tree.overlay()->Has(uri_)) return net::UniqueFd();
   encoded_ = !IsPath(uri_) || (shelf != nullptr && shelf->HasWhole(uri_));
   if (encoded_ && shelf == nullptr) return absl::NotFoundError("what is no path is kept nowhere");
@@ -123,7 +123,7 @@ void Check::LookAtMark() {
   // What has been written into here is nobody's version; and of what another origin calls its
   // version, this one knows nothing.
   if (!IsUnchanged(file_.get(), mark_) || mark_.source != url_) return End(Kind::kOutdated);
-  const absl::Time now = options_.now();
+  const absl::Time now = means_.now();
   const absl::Time checked =
       std::max(absl::FromUnixSeconds(mark_.checked_s), known_.checked.value_or(absl::UnixEpoch()));
   finding_.checked = checked;
@@ -163,9 +163,9 @@ void Check::Ask() {
     protocol::http::FormatDate(*mark_.last_modified_s, date);
     wanted.if_modified_since.assign(date, sizeof(date));
   }
-  const absl::StatusOr<uint64_t> request = options_.fetcher->Fetch(
+  const absl::StatusOr<uint64_t> request = means_.fetcher->Fetch(
       source_->Get(location_, std::move(wanted)),
-      options_.account->Watching(std::make_shared<VersionSink>(shared_from_this()), url_));
+      means_.account->Watching(std::make_shared<VersionSink>(shared_from_this()), url_));
   if (!request.ok())
     return End(Kind::kTrouble, Trouble(absl::StrCat(url_, ": ", request.status().message())));
   finding_.asked = true;
@@ -205,7 +205,7 @@ bool Check::IsSame(const Version& version) const {
 }
 
 void Check::Unchanged() {
-  const absl::Time now = options_.now();
+  const absl::Time now = means_.now();
   finding_.checked = now;
   if (now - absl::FromUnixSeconds(mark_.checked_s) > kWrittenCheckMax) {
     mark_.checked_s = absl::ToUnixSeconds(now);
@@ -217,8 +217,8 @@ void Check::Unchanged() {
 
 // What has taken its place meanwhile stays.
 absl::Status Check::Remove() {
-  const absl::Status removed = encoded_ ? options_.cache.shelf->RemoveWhole(uri_)
-                                        : options_.cache.store->DeleteIf(uri_, [this](int there) {
+  const absl::Status removed = encoded_ ? means_.cache.shelf->RemoveWhole(uri_)
+                                        : means_.cache.store->DeleteIf(uri_, [this](int there) {
                                             return IsSameFile(there, file_.get());
                                           });
   return absl::IsNotFound(removed) || absl::IsAborted(removed) ? absl::OkStatus() : removed;

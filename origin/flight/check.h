@@ -22,7 +22,7 @@
 #include "origin/cache/mark.h"
 #include "origin/cache/partial_object.h"
 #include "origin/fetch/fetcher.h"
-#include "origin/flight/account.h"
+#include "origin/flight/means.h"
 #include "origin/flight/source.h"
 #include "origin/flight/strand.h"
 
@@ -30,13 +30,6 @@ namespace objmapper::origin {
 
 class Check : public std::enable_shared_from_this<Check> {
  public:
-  struct Options {
-    PartialObject::Options cache;
-    fetch::Fetcher* fetcher = nullptr;  // outlives it
-    std::shared_ptr<Account> account;   // of its origin
-    RunFn run;
-    std::function<absl::Time()> now = absl::Now;
-  };
   // What is known beforehand.
   struct Known {
     // When its origin last said that what is here is its version, if that is later than its mark
@@ -69,7 +62,7 @@ class Check : public std::enable_shared_from_this<Check> {
   };
 
   // ended: called once, on the strand.
-  Check(Options options, std::shared_ptr<const Source> source, Location location, std::string uri,
+  Check(Means means, std::shared_ptr<const Source> source, Location location, std::string uri,
         Known known, std::function<void(const Finding&)> ended);
 
   // ---- Any thread ----
@@ -98,7 +91,7 @@ class Check : public std::enable_shared_from_this<Check> {
   absl::Status Remove();
   void End(Kind kind, absl::Status status = absl::OkStatus());
 
-  const Options options_;
+  const Means means_;
   const std::shared_ptr<const Source> source_;
   const Location location_;
   const std::string uri_;

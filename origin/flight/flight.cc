@@ -28,7 +28,7 @@ Flight::Flight(Options options, std::shared_ptr<const Source> source, Location l
       uri_(std::move(uri)),
       url_(source_->UrlOf(location_)),
       listener_(std::move(listener)),
-      strand_(std::make_shared<Strand>(options_.run)) {}
+      strand_(std::make_shared<Strand>(options_.means.run)) {}
 
 void Flight::Begin() {
   strand_->Post([self = shared_from_this()] {
@@ -83,7 +83,7 @@ void Flight::OnWanted(const storage::Wanted& wanted, bool asks_what_it_is) {
 bool Flight::IsFresh() const {
   const Origin& origin = source_->origin();
   return origin.immutable || !IsStrong(facts_->etag) ||
-         options_.now() - confirmed_ <= origin.revalidate;
+         options_.means.now() - confirmed_ <= origin.revalidate;
 }
 
 // What is not here of [begin, end), in whole blocks.
@@ -135,7 +135,8 @@ void Flight::BeginVersion(bool whole) {
 // With what an earlier flight has left, if the origin confirms that this is still the version.
 // False: there is nothing.
 bool Flight::Resume() {
-  absl::StatusOr<std::unique_ptr<PartialObject>> left = PartialObject::Resume(options_.cache, uri_);
+  absl::StatusOr<std::unique_ptr<PartialObject>> left =
+      PartialObject::Resume(options_.means.cache, uri_);
   if (!left.ok()) return false;
   const Identity& identity = (*left)->identity();
   if (identity.source != url_ || identity.block_bytes != source_->origin().block_bytes)
@@ -188,10 +189,11 @@ void Flight::Ask(const Part& part, Source::Wanted wanted) {
   events.on_done = [self, part, number](const fetch::Outcome& outcome) {
     self->OnPartDone(part, number, outcome);
   };
-  const absl::StatusOr<uint64_t> id = options_.fetcher->Fetch(
+  const absl::StatusOr<uint64_t> id = options_.means.fetcher->Fetch(
       source_->Get(location_, std::move(wanted)),
-      options_.account->Watching(
-          std::make_shared<PartSink>(strand_, options_.now, part.first, std::move(events)), url_));
+      options_.means.account->Watching(
+          std::make_shared<PartSink>(strand_, options_.means.now, part.first, std::move(events)),
+          url_));
   if (id.ok()) {
     asked_[number] = *id;
     return;
@@ -230,7 +232,8 @@ void Flight::SetPartial(std::unique_ptr<PartialObject> partial) {
   partial_ = std::move(partial);
   const auto self = shared_from_this();
   progress_ = std::make_shared<Progress>(
-      partial_->view(), DescriptionOf(partial_->identity(), partial_->view().get(), options_.now()),
+      partial_->view(),
+      DescriptionOf(partial_->identity(), partial_->view().get(), options_.means.now()),
       Progress::Flight{.want =
                            [self](uint64_t begin, uint64_t end) {
                              self->strand_->Post([self, begin, end] {
@@ -247,7 +250,7 @@ void Flight::OnFacts(const Part& part, const Facts& facts) {
     // The first attempt broke before its first byte.
     return BeginAnew("another version", whole_);
   }
-  confirmed_ = options_.now();
+  confirmed_ = options_.means.now();
   confirming_ = false;
   if (facts_.has_value()) {
     // What an earlier flight has left is checked, too, from now on.
@@ -266,11 +269,11 @@ void Flight::OnFacts(const Part& part, const Facts& facts) {
   identity.size = facts.size;
   identity.block_bytes = static_cast<uint32_t>(source_->origin().block_bytes);
   absl::StatusOr<std::unique_ptr<PartialObject>> partial =
-      options_.no_room.ok() ? PartialObject::Open(options_.cache, identity)
+      options_.no_room.ok() ? PartialObject::Open(options_.means.cache, identity)
                             : absl::StatusOr<std::unique_ptr<PartialObject>>(options_.no_room);
   if (!partial.ok()) {
     progress_ = std::make_shared<Progress>(
-        nullptr, DescriptionOf(identity, nullptr, options_.now()), Progress::Flight());
+        nullptr, DescriptionOf(identity, nullptr, options_.means.now()), Progress::Flight());
     return EndWithoutRoom(partial.status());
   }
   SetPartial(*std::move(partial));
@@ -285,7 +288,7 @@ void Flight::OnFacts(const Part& part, const Facts& facts) {
 }
 
 void Flight::OnBytes(uint64_t offset, const std::string& bytes) {
-  options_.account->Came(bytes.size());
+  options_.means.account->Came(bytes.size());
   if (end_.has_value() || anew_.has_value() || partial_ == nullptr) return;
   absl::Status written = partial_->Reserve(bytes.size());
   if (written.ok()) written = partial_->Write(offset, bytes);
@@ -375,22 +378,23 @@ void Flight::EndWithoutRoom(const absl::Status& why) {
   const absl::Status no_room = NoRoom(options_.no_room.ok() ? DiskTrouble(why) : options_.no_room);
   const bool certain = partial_ == nullptr || IsFresh();
   progress_->EndPassing(
-      no_room, [uncached = options_.uncached,
-                version = Uncached::Version{source_, options_.account, location_, url_, *facts_}](
-                   uint64_t begin, uint64_t end) { return uncached->Open(version, begin, end); });
+      no_room,
+      [uncached = options_.uncached,
+       version = Uncached::Version{source_, options_.means.account, location_, url_, *facts_}](
+          uint64_t begin, uint64_t end) { return uncached->Open(version, begin, end); });
   if (certain) listener_.known(progress_);
   End(no_room);
 }
 
 void Flight::CancelParts() {
   to_ask_.clear();
-  for (const auto& [number, id] : asked_) options_.fetcher->Cancel(id);
+  for (const auto& [number, id] : asked_) options_.means.fetcher->Cancel(id);
 }
 
 void Flight::BeginCheck() {
   if (source_->origin().kind != Origin::Kind::kS3) facts_->sums.md5.reset();
   if (check_ != nullptr || !facts_->sums.any()) return;
-  check_ = std::make_shared<WholeCheck>(partial_->view(), facts_->sums, url_, options_.run);
+  check_ = std::make_shared<WholeCheck>(partial_->view(), facts_->sums, url_, options_.means.run);
 }
 
 void Flight::EndCheck() {
@@ -441,7 +445,7 @@ void Flight::OnChecked(const absl::Status& status) {
 }
 
 void Flight::Publish() {
-  const int64_t now_s = absl::ToUnixSeconds(options_.now());
+  const int64_t now_s = absl::ToUnixSeconds(options_.means.now());
   const absl::StatusOr<std::string> place = partial_->Publish(
       {.fetched_s = now_s, .checked_s = now_s, .expected_crc32c = facts_->crc32c});
   // An object of this disk's own has the name now: that is what is to be found.

@@ -31,8 +31,8 @@
 #include "absl/time/time.h"
 #include "origin/cache/partial_object.h"
 #include "origin/fetch/fetcher.h"
-#include "origin/flight/account.h"
 #include "origin/flight/budget.h"
+#include "origin/flight/means.h"
 #include "origin/flight/part_sink.h"
 #include "origin/flight/progress.h"
 #include "origin/flight/ranges.h"
@@ -47,16 +47,12 @@ namespace objmapper::origin {
 class Flight : public std::enable_shared_from_this<Flight> {
  public:
   struct Options {
-    PartialObject::Options cache;
-    fetch::Fetcher* fetcher = nullptr;  // these outlive it
-    Budget* budget = nullptr;
-    std::shared_ptr<Account> account;  // of the origin
+    Means means;
+    Budget* budget = nullptr;  // outlives it
     std::shared_ptr<Uncached> uncached;
     // Why there is no room for the object, as was found a moment ago: none of it is kept, and it is
     // only found out which version there is. OK: there may be.
     absl::Status no_room;
-    RunFn run;
-    std::function<absl::Time()> now = absl::Now;
   };
   // Whom it tells, on the strand.
   struct Listener {

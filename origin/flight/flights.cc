@@ -209,15 +209,18 @@ void Flights::Known(const std::string& uri, const std::shared_ptr<Progress>& pro
   DoneTelling();
 }
 
+Means Flights::MeansFor(std::shared_ptr<Account> account) const {
+  return {.cache = options_.cache,
+          .fetcher = options_.fetcher,
+          .account = std::move(account),
+          .run = options_.run,
+          .now = options_.now};
+}
+
 std::shared_ptr<Check> Flights::NewCheck(const std::string& uri, const Entry& entry,
                                          std::optional<int64_t> age_max_s) {
   return std::make_shared<Check>(
-      Check::Options{.cache = options_.cache,
-                     .fetcher = options_.fetcher,
-                     .account = entry.account,
-                     .run = options_.run,
-                     .now = options_.now},
-      entry.source, entry.location, uri,
+      MeansFor(entry.account), entry.source, entry.location, uri,
       Check::Known{.checked = freshness_.CheckedAt(uri),
                    .refusal = backoff_.Refusal(uri, options_.now()),
                    .age_max_s = age_max_s},
@@ -231,14 +234,10 @@ std::shared_ptr<Flight> Flights::NewFlight(const std::string& uri, const Entry& 
   listener.ended = [this, uri](const absl::Status& status) {
     Ended(uri, status, status.ok() ? std::optional(options_.now()) : std::nullopt, /*asked=*/true);
   };
-  auto flight = std::make_shared<Flight>(Flight::Options{.cache = options_.cache,
-                                                         .fetcher = options_.fetcher,
+  auto flight = std::make_shared<Flight>(Flight::Options{.means = MeansFor(entry.account),
                                                          .budget = &budget_,
-                                                         .account = entry.account,
                                                          .uncached = uncached_,
-                                                         .no_room = no_room,
-                                                         .run = options_.run,
-                                                         .now = options_.now},
+                                                         .no_room = no_room},
                                          entry.source, entry.location, uri, std::move(listener));
   if (!entry.waiting.empty()) flight->Want({});
   for (const Asking& one : entry.asking) flight->Want(one.wanted);
@@ -317,11 +316,7 @@ void Flights::Ended(const std::string& uri, absl::Status status,
   std::shared_ptr<origin::Change> next;
   {
     const net::MutexLock lock(&mutex_);
-    const auto found = flights_.find(uri);
-    entry = std::move(found->second);
-    flights_.erase(found);
-    ++telling_;
-    next = NextChange(uri, &entry);
+    entry = TakeOut(uri, &next);
     again = absl::IsCancelled(status);
     passes = IsNoRoom(status);
     if (again) {
@@ -344,13 +339,20 @@ void Flights::Ended(const std::string& uri, absl::Status status,
             .again = again || next != nullptr,
             .passes = passes};
   if (entry.came == storage::Provenance::Came::kUnknown) told.good_since = fresh_since;
-  Tell(uri, &entry, told);
-  entry = Entry();
-  if (next != nullptr) next->Begin();
-  DoneTelling();
+  Tell(uri, std::move(entry), told, next);
 }
 
-void Flights::Tell(const std::string& uri, Entry* entry, const Told& told) {
+Flights::Entry Flights::TakeOut(const std::string& uri, std::shared_ptr<origin::Change>* next) {
+  const auto found = flights_.find(uri);
+  Entry entry = std::move(found->second);
+  flights_.erase(found);
+  ++telling_;
+  *next = NextChange(uri, &entry);
+  return entry;
+}
+
+void Flights::Tell(const std::string& uri, Entry entry, const Told& told,
+                   const std::shared_ptr<origin::Change>& next) {
   const absl::Time now = options_.now();
   // Who has come when it was about to end, with some of it here, has another; and so has who wants
   // it newer than was found good enough without asking.
@@ -362,7 +364,7 @@ void Flights::Tell(const std::string& uri, Entry* entry, const Told& told) {
   const auto result = [&](std::optional<int64_t> age_max_s) {
     return told.here_does && !age_max_s.has_value() ? absl::OkStatus() : told.status;
   };
-  for (Waiting& one : entry->waiting) {
+  for (Waiting& one : entry.waiting) {
     if (goes_again(one.age_max_s)) {
       BringAged(uri, one.age_max_s, std::move(one.done));
     } else {
@@ -370,7 +372,7 @@ void Flights::Tell(const std::string& uri, Entry* entry, const Told& told) {
     }
   }
   // So has who can read what is not kept, and does not know yet which version there is.
-  for (Asking& one : entry->asking) {
+  for (Asking& one : entry.asking) {
     absl::Status of_it = result(one.wanted.age_max_s);
     if (goes_again(one.wanted.age_max_s) || (told.passes && !of_it.ok())) {
       Follow(uri, one.wanted, std::move(one.done));
@@ -380,6 +382,9 @@ void Flights::Tell(const std::string& uri, Entry* entry, const Told& told) {
       one.done(std::move(of_it));
     }
   }
+  entry = Entry();
+  if (next != nullptr) next->Begin();
+  DoneTelling();
 }
 
 void Flights::DoneTelling() {

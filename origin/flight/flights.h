@@ -53,6 +53,7 @@
 #include "origin/flight/freshness.h"
 #include "origin/flight/lists.h"
 #include "origin/flight/lookups.h"
+#include "origin/flight/means.h"
 #include "origin/flight/progress.h"
 #include "origin/flight/source.h"
 #include "origin/flight/uncached.h"
@@ -201,6 +202,7 @@ class Flights : public storage::Remote {
   absl::Status Join(const std::string& name, const storage::Wanted& wanted, bool here,
                     absl::FunctionRef<void(Entry*)> enter);
   void BringAged(absl::string_view uri, std::optional<int64_t> age_max_s, Brought done);
+  Means MeansFor(std::shared_ptr<Account> account) const;
   std::shared_ptr<Check> NewCheck(const std::string& uri, const Entry& entry,
                                   std::optional<int64_t> age_max_s)
       EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -221,6 +223,9 @@ class Flights : public storage::Remote {
   void Ended(const std::string& uri, absl::Status status, std::optional<absl::Time> fresh_since,
              bool asked);
   void Changed(const std::string& uri, const origin::Change::Ending& ending);
+  // Takes what has ended off the list; a change that waited for that takes its place.
+  Entry TakeOut(const std::string& uri, std::shared_ptr<origin::Change>* next)
+      EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The first of `before`'s further changes takes its place; null: there is none.
   std::shared_ptr<origin::Change> NextChange(const std::string& uri, Entry* before)
       EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -232,7 +237,9 @@ class Flights : public storage::Remote {
     bool passes = false;     // those who can read what is not kept do
     std::optional<absl::Time> good_since;  // of what is here, if its origin was not asked
   };
-  void Tell(const std::string& uri, Entry* entry, const Told& told);
+  // Behind TakeOut(), without the lock. Then `next`, if there is one, begins.
+  void Tell(const std::string& uri, Entry entry, const Told& told,
+            const std::shared_ptr<origin::Change>& next);
   void DoneTelling();
   // It has failed with `*status`, which may be told when to come again: how that is remembered.
   // Whether what is here does all the same for who wants it as old as its origin's line allows.

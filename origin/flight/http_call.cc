@@ -9,22 +9,15 @@
 
 #include "absl/time/clock.h"
 #include "net/mutex.h"
+#include "origin/fetch/gathering_sink.h"
 
 namespace objmapper::origin {
 namespace {
 
 constexpr uint64_t kBodyBytesMax = 64 << 10;
 
-class KeptAnswer : public fetch::Sink {
+class KeptAnswer : public fetch::GatheringSink {
  public:
-  absl::Status OnHead(const fetch::Head&) override {
-    body_.clear();
-    return absl::OkStatus();
-  }
-  absl::Status OnBytes(absl::Span<const char> bytes) override {
-    body_.append(bytes.data(), bytes.size());
-    return absl::OkStatus();
-  }
   void OnDone(const fetch::Outcome& outcome) override {
     const net::MutexLock lock(&mutex_);
     outcome_ = outcome;
@@ -52,7 +45,6 @@ class KeptAnswer : public fetch::Sink {
   }
 
  private:
-  std::string body_;  // the origin thread's until the end
   net::Mutex mutex_;
   std::condition_variable_any changed_;
   fetch::Outcome outcome_ GUARDED_BY(mutex_);

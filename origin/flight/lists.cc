@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "net/retry_after.h"
+#include "origin/fetch/gathering_sink.h"
 #include "origin/flight/list_keys.h"
 #include "origin/flight/trouble.h"
 #include "origin/s3/documents.h"
@@ -26,8 +27,6 @@ constexpr uint64_t kBytesMax = uint64_t{kKeysMax} * 8192;
 constexpr size_t kUriMax = 4095;
 // So many pages of one may bring nothing that gets us on.
 constexpr int kRequestsMax = 100;
-
-absl::Status Stopped() { return Trouble("the server stops"); }
 
 // Why a listing of `prefix` cannot be had; OK: it can.
 absl::Status CanList(const Origins& origins, absl::string_view prefix) {
@@ -60,18 +59,10 @@ struct Lists::Page {
 };
 
 // The body, which is read when it is whole, not by the origin's thread.
-class Lists::BodySink : public fetch::Sink {
+class Lists::BodySink : public fetch::GatheringSink {
  public:
   BodySink(Lists* lists, std::shared_ptr<Page> page) : lists_(lists), page_(std::move(page)) {}
 
-  absl::Status OnHead(const fetch::Head&) override {
-    body_.clear();
-    return absl::OkStatus();
-  }
-  absl::Status OnBytes(absl::Span<const char> bytes) override {
-    body_.append(bytes.data(), bytes.size());
-    return absl::OkStatus();
-  }
   void OnDone(const fetch::Outcome& outcome) override {
     lists_->options_.run([lists = lists_, page = std::move(page_), body = std::move(body_),
                           outcome] { lists->Answered(page, body, outcome); });
@@ -80,7 +71,6 @@ class Lists::BodySink : public fetch::Sink {
  private:
   Lists* const lists_;
   std::shared_ptr<Page> page_;
-  std::string body_;
 };
 
 Lists::Lists(Options options)
@@ -113,7 +103,7 @@ void Lists::Begin(const Origins& origins, const std::function<Asked(const Origin
   {
     const net::MutexLock lock(&mutex_);
     refused =
-        stopping_ ? Stopped() : backoff_.Refusal(page->stretch.origin->prefix, options_.now());
+        stopping_ ? ServerStops() : backoff_.Refusal(page->stretch.origin->prefix, options_.now());
     if (refused.ok()) under_way_.insert(page);
   }
   if (!refused.ok()) return page->done(std::move(refused));
@@ -142,7 +132,7 @@ void Lists::Ask(const std::shared_ptr<Page>& page) {
     // With the lock, so that Stop() knows either that it is to end or by which number.
     const net::MutexLock lock(&mutex_);
     if (stopping_) {
-      why = Stopped();
+      why = ServerStops();
     } else {
       const absl::StatusOr<uint64_t> request =
           options_.fetcher->Fetch(page->of.source->List(query, kBytesMax),
@@ -163,7 +153,7 @@ void Lists::Answered(const std::shared_ptr<Page>& page, const std::string& body,
     page->request = 0;
     stopping = stopping_;
   }
-  if (stopping) return End(page, Stopped());
+  if (stopping) return End(page, ServerStops());
   if (outcome.verdict == Verdict::kPermissionDenied)
     return End(page, absl::PermissionDeniedError(outcome.reason));
   if (outcome.verdict != Verdict::kFound) return End(page, TroubleOf(outcome));

@@ -4,14 +4,15 @@
 #include <string>
 #include <utility>
 
+#include "origin/fetch/gathering_sink.h"
 #include "origin/fetch/url.h"
 
 namespace objmapper::origin {
 
-class Requests::GatheringSink : public fetch::Sink {
+class Requests::AnswerSink : public fetch::GatheringSink {
  public:
-  GatheringSink(Requests* requests, uint64_t number, bool head_alone,
-                std::function<void(const Answer&)> then)
+  AnswerSink(Requests* requests, uint64_t number, bool head_alone,
+             std::function<void(const Answer&)> then)
       : requests_(requests),
         strand_(requests->strand_),
         number_(number),
@@ -20,16 +21,15 @@ class Requests::GatheringSink : public fetch::Sink {
 
   absl::Status OnHead(const fetch::Head& head) override {
     answer_.head = head;
-    answer_.body.clear();
-    return absl::OkStatus();
+    return GatheringSink::OnHead(head);
   }
   absl::Status OnBytes(absl::Span<const char> bytes) override {
     if (head_alone_) return absl::CancelledError("the head is enough");
-    answer_.body.append(bytes.data(), bytes.size());
-    return absl::OkStatus();
+    return GatheringSink::OnBytes(bytes);
   }
   void OnDone(const fetch::Outcome& outcome) override {
     answer_.outcome = outcome;
+    answer_.body = std::move(body_);
     strand_->Post([requests = requests_, number = number_, then = std::move(then_),
                    answer = std::move(answer_)] {
       requests->Ended(number);
@@ -49,7 +49,7 @@ class Requests::GatheringSink : public fetch::Sink {
 void Requests::Send(fetch::Request request, std::function<void(const Answer&)> then,
                     bool head_alone) {
   const uint64_t number = ++sent_;
-  const auto sink = std::make_shared<GatheringSink>(this, number, head_alone, std::move(then));
+  const auto sink = std::make_shared<AnswerSink>(this, number, head_alone, std::move(then));
   std::string what = fetch::Shown(request.url);
   const absl::StatusOr<uint64_t> id =
       fetcher_->Fetch(std::move(request), account_->Watching(sink, std::move(what)));

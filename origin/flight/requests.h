@@ -43,7 +43,7 @@ class Requests {
   size_t size() const { return running_.size(); }
 
  private:
-  class GatheringSink;
+  class AnswerSink;
   void Ended(uint64_t number) { running_.erase(number); }
 
   fetch::Fetcher* const fetcher_;

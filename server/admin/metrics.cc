@@ -181,11 +181,11 @@ void AddAccounts(const std::vector<origin::Flights::Report>& each, Families& out
       Add(retries, {{"origin", NameOf(report)}, {"cause", std::string(cause)}}, counts.retries[i]);
     }
     ClientMetric::Histogram& histogram = With(delays, labels).histogram;
-    histogram.sample_sum = counts.first_byte.sum_s;
-    histogram.sample_count = counts.first_byte.count();
+    histogram.sample_sum = counts.delays.sum_s;
+    histogram.sample_count = counts.delays.count();
     uint64_t below = 0;
     for (size_t i = 0; i < origin::Account::Delays::kBounds; ++i) {
-      below += counts.first_byte.counts[i];
+      below += counts.delays.counts[i];
       histogram.bucket.push_back({below, absl::ToDoubleSeconds(origin::Account::Delays::Bound(i))});
     }
   }

@@ -105,8 +105,8 @@ Json Totals(const Vitals& vitals) {
       for (const uint64_t n : counts.retries) retries += n;
       one["retries"] = retries;
       // null: longer than what is told apart, or there were none
-      one["p50_ms"] = Milliseconds(counts.first_byte.Quantile(0.5));
-      one["p99_ms"] = Milliseconds(counts.first_byte.Quantile(0.99));
+      one["p50_ms"] = Milliseconds(counts.delays.Quantile(0.5));
+      one["p99_ms"] = Milliseconds(counts.delays.Quantile(0.99));
       each.push_back(std::move(one));
     }
     origins["each"] = std::move(each);

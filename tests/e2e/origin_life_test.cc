@@ -3,10 +3,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <future>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -16,31 +14,15 @@
 #include "tests/e2e/writable.h"
 #include "tests/net/eventually.h"
 #include "tests/origin/bad_origin.h"
+#include "tests/origin/gate.h"
 
 namespace objmapper::e2e {
 namespace {
 
 using origin::testing::BadOrigin;
-using origin::testing::Fault;
+using origin::testing::Gate;
 
 constexpr size_t kPart = 256 * 1024;
-
-// Holds up whoever comes until it is opened.
-class Gate {
- public:
-  ~Gate() { Open(); }
-  void Open() {
-    if (!std::exchange(open_, true)) opened_.set_value();
-  }
-  Fault At(uint64_t n) const {
-    return Fault::Does(n, [done = done_] { done.wait(); });
-  }
-
- private:
-  bool open_ = false;
-  std::promise<void> opened_;
-  const std::shared_future<void> done_ = opened_.get_future().share();
-};
 
 class OriginLifeTest : public testing::TestWithParam<std::string> {
  protected:

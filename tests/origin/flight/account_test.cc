@@ -86,12 +86,12 @@ TEST(AccountTest, SlowRequestsAreLogged) {
   const Account::Counts counts = account->Read();
   EXPECT_EQ(counts.attempts, 1u + 3 * 6);
   EXPECT_EQ(counts.retries[static_cast<size_t>(Cause::kStall)], 6u);
-  EXPECT_EQ(counts.first_byte.count(), 7u);
+  EXPECT_EQ(counts.delays.count(), 7u);
   // What was cancelled here says nothing of the origin.
   outcome.verdict = Verdict::kCancelled;
   outcome.status = 0;
   end(outcome);
-  EXPECT_EQ(account->Read().first_byte.count(), 7u);
+  EXPECT_EQ(account->Read().delays.count(), 7u);
 }
 
 class FiguresTest : public FlightsTest {
@@ -159,7 +159,7 @@ TEST_F(FiguresTest, Trouble) {
   EXPECT_EQ(counts.attempts, origin_.asked("base/a").size());
   EXPECT_EQ(counts.retries[static_cast<size_t>(Cause::kThrottled)], counts.attempts - 1);
   EXPECT_GT(counts.attempts, 1u);
-  EXPECT_EQ(counts.first_byte.count(), 1u);
+  EXPECT_EQ(counts.delays.count(), 1u);
   EXPECT_EQ(counts.failed, 1u);
   EXPECT_TRUE(absl::IsResourceExhausted(Ask("far/a")));
   EXPECT_EQ(Counts().held_off, 1u);

@@ -53,11 +53,8 @@ TEST_F(ChecksTest, OneCheckForAll) {
   Fetched("a", "content");
   now_s_ += 60;
   Asked("a");
-  std::promise<void> go_on;
-  Fault waits;
-  waits.before_head = true;
-  waits.run = [done = go_on.get_future().share()] { done.wait(); };
-  origin_.Misbehave("base/a", 1, waits);
+  Gate gate;
+  origin_.Misbehave("base/a", 1, gate.BeforeHead());
   std::atomic<int> told{0};
   for (int i = 0; i < 300; ++i) {
     flights_->Bring("far/a", [&told](const absl::Status& status) {
@@ -66,7 +63,7 @@ TEST_F(ChecksTest, OneCheckForAll) {
     });
   }
   EXPECT_EQ(flights_->Read().waiting, 300u);
-  go_on.set_value();
+  gate.Open();
   EXPECT_TRUE(net::Eventually([&] { return told == 300; }));
   EXPECT_EQ(Asked("a"), 1u);
 }

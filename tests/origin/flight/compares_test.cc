@@ -70,11 +70,8 @@ TEST_F(ComparesTest, OneComparisonForAll) {
   SetOrigins("immutable");
   Fetched("a", "content");
   Asked("a");
-  std::promise<void> go_on;
-  Fault waits;
-  waits.before_head = true;
-  waits.run = [done = go_on.get_future().share()] { done.wait(); };
-  origin_.Misbehave("base/a", 1, waits);
+  Gate gate;
+  origin_.Misbehave("base/a", 1, gate.BeforeHead());
   std::atomic<int> told{0};
   for (int i = 0; i < 300; ++i) {
     flights_->BringChecked("far/a", 0, [&told](const absl::Status& status) {
@@ -84,7 +81,7 @@ TEST_F(ComparesTest, OneComparisonForAll) {
   }
   EXPECT_EQ(Get("far/a"), "content");
   EXPECT_EQ(told, 0);
-  go_on.set_value();
+  gate.Open();
   EXPECT_TRUE(net::Eventually([&] { return told == 300; }));
   EXPECT_EQ(Asked("a"), 1u);
 }

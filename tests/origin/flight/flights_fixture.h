@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <future>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,25 +16,16 @@
 #include "tests/origin/bad_origin.h"
 #include "tests/origin/cache/partial_fixture.h"
 #include "tests/origin/fetch/fetching.h"
+#include "tests/origin/gate.h"
 
 namespace objmapper::origin {
 
 using storage::Wait;
 using testing::BadOrigin;
 using testing::Fault;
+using testing::Gate;
 
 inline constexpr size_t kPart = 64 * 1024;
-
-// Holds up whoever comes until it is opened.
-class Gate {
- public:
-  void Open() { opened_.set_value(); }
-  void Pass() const { open_.wait(); }
-
- private:
-  std::promise<void> opened_;
-  const std::shared_future<void> open_ = opened_.get_future().share();
-};
 
 class FlightsTest : public PartialTest {
  protected:
